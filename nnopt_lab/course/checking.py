@@ -1,0 +1,317 @@
+"""Compares an answer with its reference on fresh inputs and, where they differ, names the mistake.
+
+`examine` is the whole of it and shows nothing; `check` (in `nnopt_lab.course.notebook`) puts its verdict on a card.
+"""
+
+import copy
+import inspect
+import linecache
+import secrets
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nnopt_lab.course.exercises import Exercise
+
+CASES = 16
+_PACKAGE = str(Path(__file__).resolve().parent.parent)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What `examine` found.
+
+    Attributes:
+        state: "passed", "failed", "blank", "raised" or "unusable" (not a function, or with the wrong arguments).
+        mistake: what is wrong, in words; empty after a pass and for a blank answer.
+        known: the place of the wrong answer that this one behaves like, or None.
+        inputs: the first inputs that failed, by argument.
+        got, wanted: what came back for them and what was wanted, as text.
+    """
+
+    state: str
+    mistake: str = ""
+    known: int | None = None
+    inputs: dict[str, str] | None = None
+    got: str = ""
+    wanted: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.state == "passed"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One call: what came back or was raised, and which inputs were changed in place."""
+
+    value: Any = None
+    error: BaseException | None = None
+    changed: tuple[str, ...] = ()
+
+
+def examine(exercise: Exercise, answer, seeds: Iterable[int] | None = None) -> Verdict:
+    """Run an answer on inputs drawn from `seeds` (fresh ones where None) and compare it with the reference."""
+    unusable = _unusable(exercise, answer)
+    if unusable:
+        return Verdict("unusable", unusable)
+    cases, outcomes = [], []
+    for seed in seeds if seeds is not None else [secrets.randbits(48) for _ in range(CASES)]:
+        inputs = exercise.generate(torch.Generator().manual_seed(seed))
+        outcome = call(exercise, answer, inputs)
+        if isinstance(outcome.error, NotImplementedError):
+            return Verdict("blank")
+        if outcome.error is not None:
+            return Verdict("raised", _own_line(outcome.error), inputs=_shown(exercise, inputs))
+        cases.append(inputs)
+        outcomes.append(outcome)
+    wanted = [call(exercise, exercise.reference, inputs).value for inputs in cases]
+    failing = next((i for i in range(len(cases)) if _fault(exercise, cases[i], outcomes[i], wanted[i])), None)
+    if failing is None:
+        return Verdict("passed")
+    known = _known_mistake(exercise, cases, outcomes)
+    return Verdict(
+        "failed",
+        exercise.wrong_answers[known].sentence
+        if known is not None
+        else _fault(exercise, cases[failing], outcomes[failing], wanted[failing]),
+        known,
+        _shown(exercise, cases[failing]),
+        show(outcomes[failing].value),
+        show(wanted[failing]),
+    )
+
+
+def call(exercise: Exercise, function, inputs: tuple) -> Outcome:
+    """Call an answer with copies of the inputs; nothing that it raises comes through, but for Ctrl-C."""
+    mine = copy.deepcopy(inputs)
+    try:
+        value = function(*mine)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit too: an answer must not end the kernel
+        return Outcome(error=error)
+    changed = tuple(
+        name for name, a, b in zip(exercise.arguments, inputs, mine, strict=True) if difference(b, a, 0.0) is not None
+    )
+    return Outcome(value, changed=changed)
+
+
+def difference(got, wanted, tolerance: float) -> str | None:
+    """None where two values agree, else a sentence that says how `got` differs from `wanted`."""
+    if isinstance(wanted, Tensor):
+        return _tensor_difference(got, wanted, tolerance)
+    if isinstance(wanted, (tuple, list)):
+        return _sequence_difference(got, wanted, tolerance)
+    if isinstance(wanted, (str, bool)) or wanted is None:
+        return None if type(got) is type(wanted) and got == wanted else _kind_difference(got, wanted)
+    return _number_difference(got, wanted, tolerance)
+
+
+def show(value, limit: int = 600) -> str:
+    """A value as a learner would print it, cut short."""
+    if isinstance(value, Tensor):
+        with torch._tensor_str.printoptions(precision=4, linewidth=88, threshold=200):
+            text = f"{value.detach()!r}"
+        text += "" if value.ndim == 0 else f"   shape {list(value.shape)}"
+    elif isinstance(value, float):
+        text = f"{value:.6g}"
+    elif isinstance(value, (tuple, list)) and any(isinstance(v, Tensor) for v in value):
+        text = "\n".join(show(v, limit) for v in value)
+    else:
+        text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]} …"
+
+
+def _unusable(exercise: Exercise, answer) -> str:
+    if not callable(answer):
+        return (
+            f"check needs your function itself, not its result: check({exercise.id!r}, {exercise.name}); "
+            f"it was given {type(answer).__name__}."
+        )
+    try:
+        inspect.signature(answer).bind(*exercise.arguments)
+    except TypeError:
+        wanted = ", ".join(exercise.arguments)
+        return f"{exercise.name} must accept the arguments ({wanted}); yours accepts {inspect.signature(answer)}."
+    except ValueError:
+        pass  # a builtin without a signature: calling it will tell
+    return ""
+
+
+def _fault(exercise: Exercise, inputs: tuple, outcome: Outcome, wanted) -> str | None:
+    found = (
+        exercise.compare(outcome.value, wanted, *inputs)
+        if exercise.compare and _comparable(outcome.value, wanted)
+        else difference(outcome.value, wanted, exercise.tolerance)
+    )
+    if found:
+        return found
+    if outcome.changed:
+        return (
+            f"The result is right, but your function changed its input `{outcome.changed[0]}` in place; "
+            "whoever called it still needs it. Work on a copy."
+        )
+    for must in exercise.properties:
+        if not must.holds(outcome.value, *inputs):
+            return must.sentence
+    return None
+
+
+def _comparable(got, wanted) -> bool:
+    if not isinstance(wanted, Tensor):
+        return type(got) is type(wanted)
+    return isinstance(got, Tensor) and got.shape == wanted.shape and _family(got) == _family(wanted)
+
+
+def _known_mistake(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome]) -> int | None:
+    for i, wrong in enumerate(exercise.wrong_answers):
+        theirs = (call(exercise, wrong.function, inputs) for inputs in cases)
+        if all(_alike(exercise, mine, its) for mine, its in zip(outcomes, theirs, strict=True)):
+            return i
+    return None
+
+
+def _alike(exercise: Exercise, mine: Outcome, its: Outcome) -> bool:
+    if its.error is not None or mine.changed != its.changed:
+        return False
+    return difference(mine.value, its.value, exercise.tolerance) is None
+
+
+def _own_line(error: BaseException) -> str:
+    """The error with the last line of the learner's own code that led to it, and no frame of ours or of a library."""
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(_PACKAGE) and "site-packages" not in frame.filename
+    ]
+    message = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+    if not own:
+        return f"Your function raised {message}"
+    line = own[-1].line or linecache.getline(own[-1].filename, own[-1].lineno).strip()
+    return f"Your line {own[-1].lineno}, `{line}`, raised {message}"
+
+
+def _shown(exercise: Exercise, inputs: tuple) -> dict[str, str]:
+    return {name: show(value) for name, value in zip(exercise.arguments, inputs, strict=True)}
+
+
+def _kind(value) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of {str(value.dtype).removeprefix('torch.')}"
+    return {"NoneType": "nothing (None)", "int": "a whole number", "float": "a number", "str": "a text"}.get(
+        type(value).__name__, f"a {type(value).__name__}"
+    )
+
+
+def _kind_difference(got, wanted) -> str:
+    if got is None:
+        return "Your function returned nothing: is the `return` missing?"
+    if type(got) is type(wanted):
+        return f"{show(wanted)} is wanted, {show(got)} came back."
+    return f"{_kind(wanted).capitalize()} is wanted, but {_kind(got)} came back."
+
+
+def _sequence_difference(got, wanted, tolerance: float) -> str | None:
+    if not isinstance(got, (tuple, list)):
+        return _kind_difference(got, wanted)
+    if len(got) != len(wanted):
+        return f"{len(wanted)} values are wanted, but {len(got)} came back."
+    for i, (g, w) in enumerate(zip(got, wanted, strict=True)):
+        found = difference(g, w, tolerance)
+        if found:
+            return f"In value {i} of the result: {found}"
+    return None
+
+
+def _number_difference(got, wanted, tolerance: float) -> str | None:
+    if isinstance(got, Tensor) and got.numel() == 1:
+        got = got.item()
+    elif hasattr(got, "dtype") and getattr(got, "ndim", 1) == 0:
+        got = got.item()
+    if isinstance(got, bool) or not isinstance(got, (int, float)):
+        return _kind_difference(got, wanted)
+    if got != got and wanted == wanted:
+        return "The result is NaN: a division by zero or a logarithm of zero is likely."
+    if got == wanted or abs(got - wanted) <= tolerance * max(1.0, abs(wanted)):
+        return None
+    return _scale_or(got, wanted, f"{show(wanted)} is wanted, {show(got)} came back.")
+
+
+def _scale_or(got: float, wanted: float, otherwise: str) -> str:
+    if wanted and got == -wanted:
+        return f"The sign is turned round: {otherwise}"
+    if wanted and got and abs(factor := got / wanted) > 1e-9:
+        for whole in (2, 3, 4, 8, 10, 100, 1000):
+            if abs(factor - whole) < 1e-6 * whole:
+                return f"The result is {whole} times too large: {otherwise}"
+            if abs(factor * whole - 1) < 1e-6:
+                return f"The result is {whole} times too small: {otherwise}"
+    return otherwise
+
+
+def _tensor_difference(got, wanted: Tensor, tolerance: float) -> str | None:
+    if not isinstance(got, Tensor):
+        return _kind_difference(got, wanted)
+    if got.shape != wanted.shape:
+        return _shape_difference(got, wanted)
+    if _family(got) != _family(wanted):
+        return f"{_kind(wanted).capitalize()} is wanted, but {_kind(got)} came back."
+    got, wanted = got.detach().cpu(), wanted.detach()
+    if wanted.dtype == torch.bool:
+        return _mask_difference(got, wanted)
+    got, wanted = got.double(), wanted.double()
+    if (got.isnan() & ~wanted.isnan()).any():
+        return "The result holds NaN: a division by zero or a logarithm of zero is likely."
+    wrong = ~torch.isclose(got, wanted, rtol=tolerance, atol=tolerance, equal_nan=True)
+    return _describe_wrong(got, wanted, wrong) if wrong.any() else None
+
+
+def _family(tensor: Tensor) -> str:
+    if tensor.dtype == torch.bool:
+        return "bool"
+    return "float" if tensor.dtype.is_floating_point else "int"
+
+
+def _shape_difference(got: Tensor, wanted: Tensor) -> str:
+    sentence = f"The shape is {list(got.shape)}, wanted is {list(wanted.shape)}"
+    if list(got.shape) == list(wanted.shape)[::-1]:
+        return f"{sentence}: the axes are turned round."
+    if got.numel() == wanted.numel():
+        return f"{sentence}: the numbers are there, but arranged differently."
+    if got.ndim != wanted.ndim:
+        return f"{sentence}: a sum or norm ran over {'too many' if got.ndim < wanted.ndim else 'too few'} axes."
+    return f"{sentence}: look at which axis you worked along."
+
+
+def _mask_difference(got: Tensor, wanted: Tensor) -> str | None:
+    if torch.equal(got, wanted):
+        return None
+    if torch.equal(got, ~wanted):
+        return "The mask is turned round: True must mark what is kept, and yours marks what goes."
+    kept, should = int(got.sum()), int(wanted.sum())
+    if kept != should:
+        return f"The mask keeps {kept} of {wanted.numel()}, {should} are wanted."
+    return f"The mask keeps the right number ({kept}), but not the right ones: look at the order, and at ties."
+
+
+def _describe_wrong(got: Tensor, wanted: Tensor, wrong: Tensor) -> str:
+    count, every = int(wrong.sum()), wanted.numel()
+    at = wrong.nonzero()[0].tolist()
+    first = f"the first at {at}: {show(wanted[tuple(at)].item())} is wanted, {show(got[tuple(at)].item())} came back."
+    if every > 1 and torch.equal(got.flatten().sort().values, wanted.flatten().sort().values):
+        return f"The right numbers in the wrong order; {first}"
+    if every > 1 and torch.allclose(got, -wanted, rtol=1e-5, atol=1e-8):
+        return f"All signs are turned round; {first}"
+    shift = got - wanted
+    if every > 1 and torch.allclose(shift, shift.flatten()[0].expand_as(shift), rtol=1e-5, atol=1e-7):
+        return f"Every value is off by {show(shift.flatten()[0].item())}; {first}"
+    factor = (got[wanted != 0] / wanted[wanted != 0]).flatten()
+    if every > 1 and len(factor) > 1 and torch.allclose(factor, factor[:1].expand_as(factor), rtol=1e-5):
+        return f"Every value is {show(factor[0].item())} times what is wanted; {first}"
+    return f"{count} of {every} values differ, {first}"

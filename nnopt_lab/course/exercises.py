@@ -1,0 +1,158 @@
+"""What an exercise is: a declaration from which the check, the hints and the grader all follow.
+
+The lessons' own exercises stand in `nnopt_lab.course.declared`, one module a lesson.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+LESSONS = {
+    "00_start_here": ("Start here", 10),
+    "01_pruning": ("Pruning", 60),
+    "02_convolutions": ("Convolutions", 60),
+    "03_learning_rates": ("Learning rates", 60),
+    "04_batch_sizes": ("Batch sizes", 45),
+    "05_integers_by_hand": ("Integers by hand", 75),
+    "06_integers_for_real": ("Integers for real", 45),
+    "07_distillation": ("Distillation", 60),
+    "08_parallelism": ("Parallelism", 60),
+    "09_mixed_precision": ("Mixed precision", 45),
+    "10_hardware": ("Hardware", 60),
+    "11_choosing": ("Choosing automatically", 60),
+    "12_capstone": ("Capstone", 90),
+}
+DECLARED = ("start_here", "pruning")
+
+
+@dataclass(frozen=True)
+class WrongAnswer:
+    """A misconception as code, and the sentence for a learner who wrote it."""
+
+    function: Callable
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Property:
+    """Something that must hold of every result: `holds(result, *inputs)`; `sentence` says what."""
+
+    sentence: str
+    holds: Callable[..., bool]
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise.
+
+    Attributes:
+        id: "topic.name"; its last part is the name of the learner's function.
+        lesson: "01_pruning", for example.
+        title: what is to be written, in a few words.
+        points: 1 to 5.
+        reference: the right answer; its signature is the learner's. It takes and returns only tensors, numbers,
+            booleans, strings, and lists or tuples of them.
+        generate: function of a torch.Generator → tuple of fresh inputs, small enough to be shown.
+        tolerance: largest allowed |difference| for floats, relative to the size of the wanted value above 1.
+        properties: what must hold besides agreement with the reference.
+        compare: where several answers are right (ties, say), function (result, wanted, *inputs) → None or a sentence
+            that says what is wrong; it takes the place of the comparison with the reference's result.
+        hints: three, of rising strength.
+        wrong_answers: at least three.
+        debrief: what a learner reads after a pass.
+    """
+
+    id: str
+    lesson: str
+    title: str
+    points: int
+    reference: Callable
+    generate: Callable
+    hints: tuple[str, str, str]
+    wrong_answers: tuple[WrongAnswer, ...]
+    debrief: str
+    tolerance: float = 1e-5
+    properties: tuple[Property, ...] = ()
+    compare: Callable | None = None
+    arguments: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "arguments", tuple(inspect.signature(self.reference).parameters))
+
+    @property
+    def name(self) -> str:
+        return self.id.split(".")[-1]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question to answer by thinking.
+
+    Attributes:
+        id, lesson, points: as in `Exercise`.
+        text: the question.
+        answer: the letter of the right choice, or a number.
+        explanation: shown after a right answer, and after a wrong one that has no comment of its own.
+        choices: letter → text; empty where a number is asked for.
+        comments: wrong letter → what is wrong about it.
+        tolerance: largest allowed |difference| of a number.
+    """
+
+    id: str
+    lesson: str
+    points: int
+    text: str
+    answer: str | float
+    explanation: str
+    choices: dict[str, str] = field(default_factory=dict)
+    comments: dict[str, str] = field(default_factory=dict)
+    tolerance: float = 0.0
+
+
+_exercises: dict[str, Exercise] = {}
+_questions: dict[str, Question] = {}
+
+
+def declare(item: Exercise | Question) -> None:
+    """Make an exercise or a question known under its id.
+
+    Raises:
+        ValueError: the id is taken, the lesson unknown, or points, hints or wrong answers are not as they must be.
+    """
+    if item.id in _exercises or item.id in _questions:
+        raise ValueError(f"id={item.id!r} is declared twice.")
+    if item.lesson not in LESSONS:
+        raise ValueError(f"lesson={item.lesson!r} of {item.id} is not a lesson.")
+    if not 1 <= item.points <= 5:
+        raise ValueError(f"points={item.points} of {item.id} must be 1 to 5.")
+    if isinstance(item, Question):
+        if item.choices and item.answer not in item.choices:
+            raise ValueError(f"answer={item.answer!r} of {item.id} must be one of its choices {', '.join(item.choices)}.")
+        _questions[item.id] = item
+        return
+    if len(item.hints) != 3 or len(item.wrong_answers) < 3:
+        raise ValueError(f"{item.id} must have three hints and at least three wrong answers.")
+    _exercises[item.id] = item
+
+
+def exercises(lesson: str | None = None) -> dict[str, Exercise]:
+    """The declared exercises by id, of one lesson or of all."""
+    _load_declared()
+    return {id: e for id, e in _exercises.items() if lesson in (None, e.lesson)}
+
+
+def questions(lesson: str | None = None) -> dict[str, Question]:
+    """The declared questions by id, of one lesson or of all."""
+    _load_declared()
+    return {id: q for id, q in _questions.items() if lesson in (None, q.lesson)}
+
+
+def lesson_points(lesson: str) -> int:
+    """The points that a lesson's exercises and questions are worth together."""
+    return sum(item.points for item in (*exercises(lesson).values(), *questions(lesson).values()))
+
+
+def _load_declared() -> None:
+    for module in DECLARED:
+        importlib.import_module(f"nnopt_lab.course.declared.{module}")

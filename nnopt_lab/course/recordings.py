@@ -1,0 +1,62 @@
+"""Results of experiments that take too long for a lesson: run once, recorded in `data/recorded/`, live on request."""
+
+import json
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from nnopt_lab.course.experiments import EXPERIMENTS
+from nnopt_lab.workbench.paths import data_dir
+
+
+def recorded(name: str, *, live: bool = False) -> dict:
+    """The recorded result of an experiment, or with `live` a new run of it on this machine (not written).
+
+    Returns:
+        {"result": …, "command": …, "versions": …, "processor": …}.
+
+    Raises:
+        ValueError: there is no such experiment.
+        FileNotFoundError: its recording is missing.
+    """
+    experiment = _experiment(name)
+    if live:
+        return _with_origin(name, experiment())
+    path = _file(name)
+    if not path.is_file():
+        raise FileNotFoundError(f"data/recorded/{path.name} is missing: make it again with `nnopt record {name}`.")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def record(name: str) -> dict:
+    """Run an experiment and write its recording.
+
+    Raises:
+        ValueError: there is no such experiment.
+    """
+    result = _with_origin(name, _experiment(name)())
+    _file(name).parent.mkdir(parents=True, exist_ok=True)
+    _file(name).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return result
+
+
+def _experiment(name: str) -> Callable[[], dict]:
+    if name not in EXPERIMENTS:
+        raise ValueError(f"name={name!r} is not a recorded experiment; choose one of {', '.join(EXPERIMENTS)}.")
+    return EXPERIMENTS[name]
+
+
+def _with_origin(name: str, result: dict) -> dict:
+    return {
+        "command": f"nnopt record {name}",
+        "versions": {"torch": torch.__version__, "python": platform.python_version()},
+        "processor": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "result": result,
+    }
+
+
+def _file(name: str) -> Path:
+    return data_dir() / "recorded" / f"{name}.json"

@@ -1,0 +1,256 @@
+"""Pictures to learn from: fixed splits as uint8 tensors, and the transform that turns them into the network's input.
+
+Every data set reaches the network as float32 of shape [N, 3, 32, 32], as in the article, whatever its own size and
+colours: `to_input` is the one place where pictures are padded, repeated to three channels, scaled and normalised.
+"""
+
+import gzip
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler
+
+from nnopt_lab.workbench.paths import data_dir
+from nnopt_lab.workbench.shapes import SHAPES, draw_shapes
+
+SIZE = 32
+FASHION_TRAINING = 20_000
+VALIDATION = 2_000
+FASHION_SHA256 = "fa5226dff9566827a5678cc7efc7a7842cbc69f838e884caac25746d0443a425"
+FASHION_CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
+CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+NAMES = ("fashion", "shapes", "fashion-full", "cifar10")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Pictures uint8 [N, C, H, W] and their classes int64 [N]."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index) -> "Split":
+        """The pictures at `index` (a slice, a list or a tensor of positions) as a split of their own."""
+        return Split(self.images[index], self.labels[index])
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """One data set: three disjoint splits, the names of its classes, and mean and deviation per channel in [0, 1]."""
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def to_input(self, images: Tensor) -> Tensor:
+        """uint8 [N, C, H, W] with C = 1 or 3 and H = W ≤ 32 → float32 [N, 3, 32, 32], normalised per channel."""
+        return _pipeline(images.shape[-1], self.mean, self.std)(images)
+
+
+def load(name: str = "fashion", *, root: Path | None = None, seed: int = 0, difficulty: float = 1.0) -> Pictures:
+    """Train, validation and test splits of a data set; the same call always gives the same splits.
+
+    The validation split is cut from the end of the training pictures. Choose with it, never with the test split.
+
+    Args:
+        name: "fashion" (18,000 + 2,000 of Fashion-MNIST's training pictures and its whole test set, shipped with the
+            course), "shapes" (12,000 drawn from `seed`), "fashion-full" or "cifar10" (torchvision's files, found in
+            `root` or downloaded to it).
+        root: folder of torchvision's files; `$NNOPT_DATA`, else the user's cache folder, where it is None.
+        seed: of "shapes".
+        difficulty: of "shapes", from 0 (plain shapes) to 1 (clutter, distractors, occluders, noise) and beyond.
+
+    Raises:
+        ValueError: `name` is none of these, or the shipped file is damaged.
+        FileNotFoundError: the files are neither there nor to be downloaded.
+    """
+    if name == "fashion":
+        return _load_fashion(data_dir() / "fashion.npz")
+    if name == "shapes":
+        return _load_shapes(seed, difficulty)
+    if name in ("fashion-full", "cifar10"):
+        return _load_torchvision(name, root or _download_dir())
+    raise ValueError(f"name={name!r} is not a data set of this course; choose one of {', '.join(NAMES)}.")
+
+
+class Batches(torch.utils.data.Dataset):
+    """A split that is read a batch at a time: indexed with a list of positions it gives (input, labels)."""
+
+    def __init__(self, split: Split, pictures: Pictures, augment=None):
+        self.split, self.pictures, self.augment = split, pictures, augment
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, positions: list[int]) -> tuple[Tensor, Tensor]:
+        positions = torch.as_tensor(positions)
+        images = self.split.images[positions]
+        if self.augment is not None:
+            images = self.augment(images)
+        return self.pictures.to_input(images), self.split.labels[positions]
+
+
+def loader(
+    split: Split,
+    pictures: Pictures,
+    batch_size: int = 64,
+    *,
+    shuffle: bool = False,
+    seed: int = 0,
+    batches: Iterable[list[int]] | None = None,
+    augment=None,
+) -> DataLoader:
+    """A DataLoader over (float32 [B, 3, 32, 32], int64 [B]).
+
+    Whole batches are transformed at once, in this process: for pictures this small that beats worker processes.
+
+    Args:
+        batch_size: pictures a batch, at least 1; the last batch of a pass may be smaller.
+        shuffle: a new order in every pass, all of them fixed by `seed`.
+        batches: any batch sampler (it yields lists of positions); then `batch_size` and `shuffle` are not used.
+        augment: function uint8 [B, C, H, W] → uint8 [B, C, H, W], applied before the transform.
+
+    Raises:
+        ValueError: `batch_size` is below 1.
+    """
+    if batches is None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size} must be at least 1.")
+        order = RandomSampler(split, generator=torch.Generator().manual_seed(seed)) if shuffle else None
+        batches = BatchSampler(order or SequentialSampler(split), batch_size, drop_last=False)
+    return DataLoader(Batches(split, pictures, augment), sampler=batches, batch_size=None)
+
+
+def random_flips_and_shifts(seed: int = 0, shift: int = 2):
+    """An augmentation: each picture is mirrored with probability ½ and moved by up to `shift` pixels each way."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def augment(images: Tensor) -> Tensor:
+        n, _, height, width = images.shape
+        mirrored = torch.rand(n, generator=generator) < 0.5
+        images = torch.where(mirrored.view(-1, 1, 1, 1), images.flip(-1), images)
+        padded = torch.nn.functional.pad(images, (shift,) * 4)
+        top, left = torch.randint(0, 2 * shift + 1, (2, n), generator=generator)
+        rows = (top[:, None] + torch.arange(height))[:, None, :, None]
+        columns = (left[:, None] + torch.arange(width))[:, None, None, :]
+        return padded[torch.arange(n)[:, None, None, None], torch.arange(images.shape[1])[:, None, None], rows, columns]
+
+    return augment
+
+
+def make_fashion_file(source: Path = Path("/usr/share/datasets/fashion-mnist"), target: Path | None = None) -> Path:
+    """Write `data/fashion.npz` from the four gzip files of Fashion-MNIST; the same files give the same bytes.
+
+    Debian has them as the package dataset-fashion-mnist. The first 20,000 training pictures and all 10,000 test
+    pictures are kept.
+
+    Raises:
+        FileNotFoundError: `source` does not hold the four files.
+    """
+    source, target = Path(source), target or data_dir() / "fashion.npz"
+    if not (source / "train-images-idx3-ubyte.gz").is_file():
+        raise FileNotFoundError(
+            f"source={source} has no train-images-idx3-ubyte.gz: install Debian's package dataset-fashion-mnist, "
+            "or name the folder with Fashion-MNIST's four .gz files."
+        )
+    arrays = {}
+    for part, prefix, count in (("train", "train", FASHION_TRAINING), ("test", "t10k", 10_000)):
+        arrays[f"{part}_images"] = _read_idx(source / f"{prefix}-images-idx3-ubyte.gz")[:count]
+        arrays[f"{part}_labels"] = _read_idx(source / f"{prefix}-labels-idx1-ubyte.gz")[:count]
+    np.savez_compressed(target, **arrays)
+    return target
+
+
+def _load_fashion(path: Path) -> Pictures:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"data/{path.name} is missing: restore it with `git checkout -- data/{path.name}`, "
+            "or make it again with `nnopt make-data`."
+        )
+    raw = path.read_bytes()
+    if hashlib.sha256(raw).hexdigest() != FASHION_SHA256:
+        raise ValueError(
+            f"data/{path.name} is damaged (its checksum differs): restore it with `git checkout -- data/{path.name}`, "
+            "or make it again with `nnopt make-data`."
+        )
+    with np.load(path) as file:
+        train, test = (
+            Split(torch.from_numpy(file[f"{part}_images"]).unsqueeze(1), torch.from_numpy(file[f"{part}_labels"]).long())
+            for part in ("train", "test")
+        )
+    return Pictures("fashion", *_cut(train), test, FASHION_CLASSES, (0.286,), (0.353,))
+
+
+def _load_shapes(seed: int, difficulty: float) -> Pictures:
+    images, labels = draw_shapes(12_000, seed=seed, difficulty=difficulty)
+    every = Split(images, labels)
+    return Pictures("shapes", *_cut(every[:10_000]), every[10_000:], SHAPES, (0.5,) * 3, (0.25,) * 3)
+
+
+def _load_torchvision(name: str, root: Path) -> Pictures:
+    from torchvision import datasets
+
+    kind = {"fashion-full": datasets.FashionMNIST, "cifar10": datasets.CIFAR10}[name]
+    try:
+        train, test = (_as_split(kind(root, train=part, download=True)) for part in (True, False))
+    except (OSError, RuntimeError) as error:
+        raise FileNotFoundError(
+            f"The files of {name!r} are not in {root} and could not be downloaded; put torchvision's files there, name "
+            "their folder with root=…, or work with 'fashion', which needs no network."
+        ) from error
+    if name == "cifar10":
+        return Pictures(name, *_cut(train), test, CIFAR_CLASSES, (0.491, 0.482, 0.447), (0.247, 0.243, 0.262))
+    return Pictures(name, *_cut(train), test, FASHION_CLASSES, (0.286,), (0.353,))
+
+
+def _as_split(dataset) -> Split:
+    images = torch.as_tensor(dataset.data)
+    images = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
+    return Split(images, torch.as_tensor(dataset.targets).long())
+
+
+def _cut(train: Split) -> tuple[Split, Split]:
+    cut = len(train) - min(VALIDATION, len(train) // 10)
+    return train[:cut], train[cut:]
+
+
+def _download_dir() -> Path:
+    from platformdirs import user_cache_path
+
+    return Path(os.environ.get("NNOPT_DATA") or user_cache_path("nnopt-lab"))
+
+
+def _pipeline(size: int, mean: tuple[float, ...], std: tuple[float, ...]):
+    from torchvision.transforms import v2
+
+    if size > SIZE or (SIZE - size) % 2:
+        raise ValueError(f"images of {size}×{size} pixels cannot be padded to {SIZE}×{SIZE}; the size must be even, ≤ 32.")
+    return v2.Compose(
+        [
+            v2.Pad((SIZE - size) // 2),
+            v2.RGB(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(mean * (3 // len(mean)), std * (3 // len(std))),
+        ]
+    )
+
+
+def _read_idx(path: Path) -> np.ndarray:
+    with gzip.open(path) as file:
+        raw = file.read()
+    dimensions = raw[3]
+    shape = np.frombuffer(raw, ">u4", dimensions, offset=4)
+    return np.frombuffer(raw, np.uint8, offset=4 + 4 * dimensions).reshape(shape)

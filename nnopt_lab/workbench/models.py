@@ -1,0 +1,202 @@
+"""The networks of the course: the article's `MyNet`, repaired and with its sizes as knobs, and a stronger teacher."""
+
+import json
+import platform
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nnopt_lab.workbench import data, training
+from nnopt_lab.workbench.paths import data_dir
+
+
+class MyNet(nn.Module):
+    """The article's network: convolutions with ReLU and pooling, then two linear layers.
+
+    With its defaults it is the article's own: conv 3→16, conv 16→32 (3×3, padding 1), each followed by ReLU and 2×2
+    max-pooling, then linear 2048→128, ReLU, linear 128→10; 268,650 parameters.
+
+    Args:
+        channels: filters of each convolution; its length is the depth, 1 to 5.
+        kernel_size: odd, so that padding can keep the picture's size.
+        hidden: width of the first linear layer.
+        classes: number of classes.
+
+    Raises:
+        ValueError: a size is out of its range.
+    """
+
+    def __init__(self, channels: tuple[int, ...] = (16, 32), kernel_size: int = 3, hidden: int = 128, classes: int = 10):
+        super().__init__()
+        if not 1 <= len(channels) <= 5 or min(channels) < 1:
+            raise ValueError(f"channels={channels} must be 1 to 5 positive numbers of filters.")
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size={kernel_size} must be odd and positive.")
+        if hidden < 1 or classes < 1:
+            raise ValueError(f"hidden={hidden} and classes={classes} must be at least 1.")
+        layers, width = [], 3
+        for filters in channels:
+            layers += [nn.Conv2d(width, filters, kernel_size, padding=kernel_size // 2), nn.ReLU(), nn.MaxPool2d(2)]
+            width = filters
+        self.features = nn.Sequential(*layers)
+        side = data.SIZE // 2 ** len(channels)
+        self.classifier = nn.Sequential(nn.Linear(width * side**2, hidden), nn.ReLU(), nn.Linear(hidden, classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float [N, 3, 32, 32] → class scores (logits) float [N, classes]."""
+        return self.classifier(torch.flatten(self.features(x), 1))
+
+
+class Block(nn.Module):
+    """Two 3×3 convolutions with batch norm, and a shortcut around them (He et al. 2016)."""
+
+    def __init__(self, width_in: int, width_out: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(width_in, width_out, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width_out)
+        self.conv2 = nn.Conv2d(width_out, width_out, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width_out)
+        self.shortcut = nn.Identity()
+        if stride != 1 or width_in != width_out:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(width_in, width_out, 1, stride, bias=False), nn.BatchNorm2d(width_out)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(out)) + self.shortcut(x))
+
+
+class Teacher(nn.Module):
+    """A small residual network: a stem, three stages of blocks, global mean, one linear layer.
+
+    Args:
+        widths: channels of the three stages.
+        blocks: residual blocks in each stage.
+        classes: number of classes.
+    """
+
+    def __init__(self, widths: tuple[int, int, int] = (32, 64, 128), blocks: int = 1, classes: int = 10):
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, widths[0], 3, padding=1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(), nn.MaxPool2d(2)
+        )
+        stages, width = [], widths[0]
+        for stage, filters in enumerate(widths):
+            for block in range(blocks):
+                stages.append(Block(width, filters, 2 if stage and not block else 1))
+                width = filters
+        self.stages = nn.Sequential(*stages)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float [N, 3, 32, 32] → class scores (logits) float [N, classes]."""
+        return self.head(self.stages(self.stem(x)).mean((2, 3)))
+
+
+def _train_mynet(seed: int) -> tuple[nn.Module, "data.Pictures"]:
+    pictures = data.load("fashion")
+    torch.manual_seed(seed)
+    model = MyNet()
+    training.fit(model, pictures, **ARTICLE_RECIPE, seed=seed)
+    return model, pictures
+
+
+def _train_teacher(seed: int) -> tuple[nn.Module, "data.Pictures"]:
+    pictures = data.load("fashion")
+    torch.manual_seed(seed)
+    model = Teacher()
+    epochs, batch_size = 16, 128
+    steps = epochs * -(-len(pictures.train) // batch_size)
+    training.fit(
+        model,
+        pictures,
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=lambda parameters: torch.optim.AdamW(parameters, weight_decay=0.02),
+        scheduler=lambda optimizer: torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps),
+        loss=nn.CrossEntropyLoss(label_smoothing=0.05),
+        augment=data.random_flips_and_shifts(seed),
+        seed=seed,
+    )
+    return model, pictures
+
+
+# Section 4 of the article: SGD with learning rate 0.01 and momentum 0.9; it names no batch size and no epochs.
+ARTICLE_RECIPE = {
+    "epochs": 8,
+    "batch_size": 64,
+    "optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.01, momentum=0.9),
+}
+SHIPPED = {"mynet": (MyNet, _train_mynet), "teacher": (Teacher, _train_teacher)}
+
+
+def trained(name: str = "mynet") -> nn.Module:
+    """A network with the weights that ship with the course, in evaluation mode.
+
+    Args:
+        name: "mynet" or "teacher", both trained on "fashion".
+
+    Raises:
+        ValueError: there is no such network.
+        FileNotFoundError: its file is missing.
+    """
+    build, _ = _shipped(name)
+    model = build()
+    path = _weights_file(name)
+    with safe_open(path, "pt") as file:
+        model.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118 - not a dict
+    return model.eval()
+
+
+def record(name: str = "mynet") -> dict:
+    """How shipped weights were made: command, seed, accuracies in percent, versions, processor."""
+    _shipped(name)
+    with safe_open(_weights_file(name), "pt") as file:
+        return json.loads(file.metadata()["record"])
+
+
+def train_shipped(name: str, seed: int = 0, target: Path | None = None) -> dict:
+    """Train a network as the shipped one was trained, write its weights with their record, and return the record.
+
+    Args:
+        name: "mynet" or "teacher".
+        seed: 0 made the shipped weights; on the same machine it makes them again, bit for bit.
+        target: the file to write; by default the shipped one, `data/NAME.safetensors`.
+
+    Raises:
+        ValueError: there is no such network.
+    """
+    _, train = _shipped(name)
+    model, pictures = train(seed)
+    result = {
+        "command": f"nnopt train {name} --seed {seed}",
+        "data": pictures.name,
+        "seed": seed,
+        "validation_accuracy": round(training.evaluate(model, pictures.validation, pictures).accuracy, 2),
+        "test_accuracy": round(training.evaluate(model, pictures.test, pictures).accuracy, 2),
+        "versions": {"torch": torch.__version__, "python": platform.python_version()},
+        "processor": torch.backends.cpu.get_cpu_capability(),
+    }
+    save_file(model.state_dict(), target or data_dir() / f"{name}.safetensors", {"record": json.dumps(result)})
+    return result
+
+
+def _shipped(name: str):
+    if name not in SHIPPED:
+        raise ValueError(f"name={name!r} is not a network of this course; choose one of {', '.join(SHIPPED)}.")
+    return SHIPPED[name]
+
+
+def _weights_file(name: str) -> Path:
+    path = data_dir() / f"{name}.safetensors"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"data/{path.name} is missing: restore it with `git checkout -- data/{path.name}`, "
+            f"or train it again with `nnopt train {name}`."
+        )
+    return path

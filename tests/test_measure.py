@@ -1,0 +1,483 @@
+import copy
+import gzip
+import itertools
+import math
+import random
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save
+from torch import nn
+from torch.nn.utils import prune
+from torch.utils.flop_counter import FlopCounterMode
+
+from nnopt_lab.workbench import measure
+from nnopt_lab.workbench.measure import Interval, Ratio, Timing
+
+
+class Tied(nn.Module):
+    """One linear layer used twice, and its weight also under another name."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(4, 4)
+        self.second = self.first
+        self.weight_again = self.first.weight
+
+    def forward(self, x):
+        return self.second(self.first(x))
+
+
+def small():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 16, 5)
+    )
+
+
+EXAMPLE = torch.rand(1, 3, 4, 4)
+
+
+class TestParameters:
+    def test_counts_parameters_but_not_buffers(self):
+        assert measure.parameters(small()).total == (3 * 9 * 8 + 8) + (8 + 8) + (128 * 5 + 5)
+
+    def test_counts_a_shared_parameter_once(self):
+        assert measure.parameters(Tied()) == (20, 20)
+
+    def test_counts_zeros(self):
+        layer = nn.Linear(4, 2)
+        with torch.no_grad():
+            layer.weight[0] = 0
+        assert measure.parameters(layer) == (10, 6)
+
+    def test_counts_the_effective_weight_of_a_pruned_model(self):
+        model = small()
+        before = measure.parameters(model)
+        prune.l1_unstructured(model[4], "weight", amount=100)
+        assert measure.parameters(model) == (before.total, before.nonzero - 100)
+        prune.remove(model[4], "weight")
+        assert measure.parameters(model) == (before.total, before.nonzero - 100)
+
+    def test_counts_a_shared_pruned_layer_once(self):
+        model = Tied()
+        del model.weight_again
+        prune.random_unstructured(model.first, "weight", amount=10)
+        assert measure.parameters(model) == (20, 10)
+
+    def test_does_not_take_any_name_that_ends_in_orig_for_pruned(self):
+        model = nn.Module()
+        model.weight_orig = nn.Parameter(torch.ones(3))
+        assert measure.parameters(model) == (3, 3)
+
+
+class TestMacs:
+    @settings(max_examples=150, deadline=None)
+    @given(st.data())
+    def test_agrees_with_torch_flop_counter(self, data):
+        def pick(low, high):
+            return data.draw(st.integers(low, high))
+
+        kind = data.draw(st.sampled_from(measure.COUNTED))
+        batch, groups = pick(1, 3), pick(1, 3)
+        if kind is nn.Linear:
+            layer, example = nn.Linear(pick(1, 9), pick(1, 9), bias=pick(0, 1) == 1), None
+            example = torch.rand(batch, *[pick(1, 3) for _ in range(pick(0, 2))], layer.in_features)
+        else:
+            layer = kind(
+                in_channels=groups * pick(1, 3),
+                out_channels=groups * pick(1, 3),
+                kernel_size=pick(1, 3),
+                stride=pick(1, 3),
+                padding=pick(0, 2),
+                dilation=pick(1, 2),
+                groups=groups,
+                bias=pick(0, 1) == 1,
+            )
+            example = torch.rand(batch, layer.in_channels, *[pick(5, 9) for _ in layer.kernel_size])
+        with FlopCounterMode(display=False) as counter:
+            layer(example)
+        assert 2 * measure.macs(layer, example) == counter.get_total_flops()
+
+    def test_whole_network_and_batch(self):
+        model = small()
+        assert measure.macs(model, EXAMPLE) == 16 * 8 * 27 + 128 * 5
+        assert measure.macs(model, EXAMPLE.repeat(7, 1, 1, 1)) == 7 * measure.macs(model, EXAMPLE)
+
+    def test_rows_say_what_a_layer_reads_and_writes(self):
+        conv, linear = measure.layer_costs(small(), EXAMPLE)
+        assert conv == ("0", "Conv2d", 16 * 8 * 27, 4 * (216 + 8), 4 * 48, 4 * 128, (1, 8, 4, 4))
+        assert linear == ("4", "Linear", 640, 4 * 645, 4 * 128, 4 * 5, (1, 5))
+        assert linear.intensity == 2 * 640 / (4 * (645 + 128 + 5))
+
+    def test_a_layer_that_runs_twice_is_listed_twice(self):
+        assert [cost.name for cost in measure.layer_costs(Tied(), torch.rand(1, 4))] == ["first", "first"]
+
+    def test_sees_arguments_given_by_name(self):
+        class ByName(nn.Linear):
+            def forward(self, input):
+                return super().forward(input)
+
+        outer = nn.Module()
+        outer.inner = ByName(2, 3)
+        outer.forward = lambda x: outer.inner(input=x)
+        assert measure.macs(outer, torch.rand(1, 2)) == 6
+
+    def test_leaves_no_trace(self):
+        model = small().train()
+        model[1].eval()
+        before = copy.deepcopy(model.state_dict())
+        measure.macs(model, EXAMPLE)
+        assert [m.training for m in model] == [True, False, True, True, True] and model.training
+        assert not any(m._forward_hooks for m in model.modules())
+        assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+
+    def test_leaves_no_trace_of_a_failure(self):
+        model = small().train()
+        with pytest.raises(RuntimeError):
+            measure.macs(model, torch.rand(1, 2, 4, 4))
+        assert model.training and not any(m._forward_hooks for m in model.modules())
+
+
+class TestDiskBytes:
+    def test_is_the_size_of_the_safetensors_file(self):
+        model = small()
+        file = save(model.state_dict())
+        assert measure.disk_bytes(model) == len(file)
+        assert measure.disk_bytes(model, compressed=True) == len(gzip.compress(file, 9, mtime=0))
+
+    def test_writes_shared_tensors_once(self):
+        alone = measure.disk_bytes(nn.Linear(100, 100))
+
+        class Shared(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.a = self.b = nn.Linear(100, 100)
+
+        assert abs(measure.disk_bytes(Shared()) - alone) < 100
+
+    def test_writes_a_pruned_weight_without_its_mask(self):
+        model = nn.Linear(200, 200)
+        dense, packed = measure.disk_bytes(model), measure.disk_bytes(model, compressed=True)
+        prune.l1_unstructured(model, "weight", amount=0.9)
+        assert measure.disk_bytes(model) == dense
+        assert measure.disk_bytes(model, compressed=True) < packed / 4
+
+    def test_counts_the_bytes_of_the_dtype(self):
+        model = nn.Linear(256, 256, bias=False)
+        assert measure.disk_bytes(model) - measure.disk_bytes(model.half()) == pytest.approx(2 * 256**2, abs=8)
+
+    def test_takes_views_and_transposed_weights(self):
+        model = nn.Linear(8, 4)
+        model.weight = nn.Parameter(torch.rand(8, 9)[:, :4].t())
+        assert measure.disk_bytes(model) > 4 * (32 + 4)
+
+    def test_refuses_what_is_not_a_tensor(self):
+        class WithExtra(nn.Linear):
+            def get_extra_state(self):
+                return {"scale": 2}
+
+        with pytest.raises(ValueError, match="_extra_state, a dict"):
+            measure.disk_bytes(WithExtra(2, 2))
+        assert measure.parameters(WithExtra(2, 2)).total == 6
+
+
+class TestMedianInterval:
+    # n, confidence and the ranks of the interval, from tables of the binomial distribution with p = 1/2.
+    @pytest.mark.parametrize(
+        ("n", "confidence", "low", "high"),
+        [(6, 0.95, 1, 6), (8, 0.95, 1, 8), (9, 0.95, 2, 8), (20, 0.95, 6, 15), (100, 0.95, 40, 61), (8, 0.99, 1, 8)],
+    )
+    def test_ranks(self, n, confidence, low, high):
+        values = list(range(1, n + 1))
+        random.Random(0).shuffle(values)
+        interval = measure.median_interval(values, confidence)
+        assert (interval.estimate, interval.low, interval.high) == ((n + 1) / 2, low, high)
+
+    @settings(deadline=None)
+    @given(st.integers(6, 300), st.sampled_from([0.5, 0.9, 0.95]))
+    def test_is_the_narrowest_that_keeps_the_confidence(self, n, confidence):
+        k = measure.median_interval(range(1, n + 1), confidence).low
+
+        def covers(k):  # exactly: the median lies between the k-th and the (n + 1 - k)-th value
+            return 1 - 2 * sum(math.comb(n, i) for i in range(k)) / 2**n
+
+        assert covers(k) >= confidence - 1e-12 and (covers(k + 1) < confidence or k == n // 2)
+
+    @pytest.mark.parametrize("draw", [random.Random.random, lambda r: r.expovariate(1), lambda r: r.gauss(0, 1) ** 3])
+    def test_covers_the_median_of_any_distribution(self, draw):
+        source = random.Random(1)
+        true = sorted(draw(random.Random(i)) for i in range(20_001))[10_000]
+        hits = 0
+        for _ in range(2_000):
+            interval = measure.median_interval([draw(source) for _ in range(30)])
+            hits += interval.low <= true <= interval.high
+        assert hits / 2_000 > 0.94  # the exact coverage with 30 samples is 0.957
+
+    @pytest.mark.parametrize(("n", "confidence", "fewest"), [(5, 0.95, 6), (0, 0.95, 6), (7, 0.99, 8)])
+    def test_says_how_many_samples_it_needs(self, n, confidence, fewest):
+        with pytest.raises(ValueError, match=f"{n} given.*at least {fewest}"):
+            measure.median_interval([1.0] * n, confidence)
+        measure.median_interval([1.0] * fewest, confidence)
+
+    @pytest.mark.parametrize("confidence", [0, 1, 95, -0.1])
+    def test_refuses_a_confidence_out_of_range(self, confidence):
+        with pytest.raises(ValueError, match="confidence"):
+            measure.median_interval(range(10), confidence)
+
+
+class TestRatio:
+    def test_pairs_rounds(self):
+        # Every round is a different weather, which the pairs do not feel: each ratio is 2.
+        slow, fast = Timing(tuple(2.0 * w for w in range(1, 21)), 4), Timing(tuple(1.0 * w for w in range(1, 21)), 4)
+        result = measure.ratio(slow, fast)
+        assert (result.median, result.low, result.high, result.confidence) == (2, 2, 2, 0.95)
+
+    @pytest.mark.parametrize(
+        ("result", "text"),
+        [
+            (Ratio(2.312, 2.251, 2.384, 0.95), "2.31× faster (95 % interval 2.25 to 2.38)"),
+            (Ratio(1.011, 0.98, 1.04, 0.95), "no difference measured (ratio 1.01, 95 % interval 0.98 to 1.04)"),
+            (Ratio(0.5, 0.4, 0.625, 0.9), "2.00× slower (90 % interval 1.60 to 2.50)"),
+            (Ratio(1.02, 1.005, 1.03, 0.95), "no difference measured (ratio 1.02, 95 % interval 1.00 to 1.03)"),
+            (Ratio(1.005, 1.004, 1.006, 0.999), "no difference measured (ratio 1.00, 99.9 % interval 1.00 to 1.01)"),
+        ],
+    )
+    def test_says_what_it_means(self, result, text):
+        assert str(result) == text
+
+    def test_refuses_timings_that_are_no_pairs(self):
+        with pytest.raises(ValueError, match="slow has 6 rounds of batch 1, fast 7"):
+            measure.ratio(Timing((1.0,) * 6, 1), Timing((1.0,) * 7, 1))
+        with pytest.raises(ValueError, match="batch 1, fast 6 of batch 2"):
+            measure.ratio(Timing((1.0,) * 6, 1), Timing((1.0,) * 6, 2))
+
+
+class TestProportionDifference:
+    def test_only_disagreements_count(self):
+        a = torch.tensor([True] * 80 + [False] * 20)
+        b = torch.tensor([True] * 70 + [False] * 10 + [True] * 15 + [False] * 5)
+        result = measure.proportion_difference(a, b)
+        assert result.estimate == pytest.approx(5.0)
+        # Agresti & Min with 15.5 gained, 10.5 lost, 102 pictures
+        centre, error = 5 / 102, math.sqrt(26 - 25 / 102) / 102
+        assert result.low == pytest.approx(100 * (centre - 1.959964 * error), abs=1e-4)
+        assert result.high == pytest.approx(100 * (centre + 1.959964 * error), abs=1e-4)
+
+    def test_is_antisymmetric(self):
+        a, b = torch.rand(200) < 0.9, torch.rand(200) < 0.8
+        there, back = measure.proportion_difference(a, b), measure.proportion_difference(b, a)
+        assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
+
+    def test_no_disagreement_is_not_certainty(self):
+        same = torch.ones(1000, dtype=torch.bool)
+        result = measure.proportion_difference(same, same)
+        assert result.estimate == 0 and result.low < 0 < result.high
+
+    @pytest.mark.parametrize(("gain", "loss"), [(0.02, 0.01), (0.1, 0.1), (0.3, 0.1)])
+    def test_covers_the_true_difference(self, gain, loss):
+        generator, hits = torch.Generator().manual_seed(0), 0
+        for _ in range(1_000):
+            u = torch.rand(400, generator=generator)
+            a, b = (u < loss) | (u > 0.5), (u > 0.5) | ((u >= loss) & (u < loss + gain))
+            result = measure.proportion_difference(a, b)
+            hits += result.low <= 100 * (gain - loss) <= result.high
+        assert hits / 1_000 > 0.935
+
+    def test_refuses_anything_but_pairs_of_bool(self):
+        right = torch.ones(3, dtype=torch.bool)
+        with pytest.raises(ValueError, match=r"correct_b is torch\.float32"):
+            measure.proportion_difference(right, torch.rand(3))
+        with pytest.raises(ValueError, match=r"correct_a is torch.bool \[1, 3\]"):
+            measure.proportion_difference(right[None], right)
+        with pytest.raises(ValueError, match="pairs"):
+            measure.proportion_difference(right, right[:2])
+
+    def test_prints(self):
+        assert str(Interval(0.5, -0.25, 1.25, 0.95)) == "0.5 (95 % interval -0.25 to 1.25)"
+
+
+class TestLatency:
+    def test_one_sample_a_round_for_every_model(self):
+        timings = measure.latency({"a": small(), "b": torch.sin}, EXAMPLE.repeat(3, 1, 1, 1), rounds=7)
+        assert {name: len(t.samples) for name, t in timings.items()} == {"a": 7, "b": 7}
+        assert all(min(t.samples) > 0 and t.batch_size == 3 for t in timings.values())
+
+    def test_takes_turns_and_the_first_changes(self, monkeypatch):
+        monkeypatch.setattr(measure, "_warm_up", lambda model, example: 1)
+        calls = []
+        models = {name: (lambda x, name=name: calls.append(name)) for name in "abc"}
+        measure.latency(models, EXAMPLE, rounds=6)
+        timed = calls[1::2]  # each sample comes after one call that is not timed
+        assert calls[::2] == timed
+        rounds = [timed[i : i + 3] for i in range(0, 18, 3)]
+        assert all(sorted(r) == ["a", "b", "c"] for r in rounds)
+        assert sorted(r[0] for r in rounds) == ["a", "a", "b", "b", "c", "c"]
+
+    def test_divides_by_the_calls_of_a_sample(self, monkeypatch):
+        clock = itertools.count()  # every look at the clock finds it one second later
+        monkeypatch.setattr(measure.time, "perf_counter", lambda: float(next(clock)))
+        monkeypatch.setattr(measure, "_warm_up", lambda model, example: 4)
+        assert measure.latency({"a": torch.sin}, EXAMPLE, rounds=2)["a"].samples == (0.25, 0.25)
+
+    def test_stops_when_the_budget_is_spent_but_not_before_six_rounds(self):
+        assert len(measure.latency({"a": torch.sin}, EXAMPLE, rounds=50, budget_seconds=1e-9)["a"].samples) == 6
+        assert len(measure.latency({"a": torch.sin}, EXAMPLE, rounds=2, budget_seconds=1e-9)["a"].samples) == 2
+
+    def test_runs_in_evaluation_mode_without_autograd_and_restores(self):
+        seen = []
+
+        class Spy(nn.Dropout):
+            def forward(self, x):
+                seen.append((self.training, torch.is_inference_mode_enabled()))
+                return x
+
+        model = nn.Sequential(Spy(), nn.Identity()).train()
+        model[1].eval()
+        measure.latency({"spy": model}, EXAMPLE, rounds=1)
+        assert set(seen) == {(False, True)}
+        assert [m.training for m in model.modules()] == [True, True, False]
+
+    def test_summary(self):
+        timing = Timing((0.4e-3, 0.42e-3, 0.44e-3), 10)
+        assert timing.median == pytest.approx(0.42e-3) and timing.throughput == pytest.approx(10 / 0.42e-3)
+        assert timing.quartiles == pytest.approx((0.41e-3, 0.43e-3))
+        assert str(timing) == "0.420 ms (0.410–0.430)"
+        assert str(Timing((2e-5, 2e-5), 1)) == "20.0 µs (20.0–20.0)" and str(Timing((1.5,), 1)) == "1.50 s (1.50–1.50)"
+
+    @pytest.mark.parametrize(
+        "bad",
+        [{"models": {}}, {"rounds": 0}, {"budget_seconds": 0}, {"example": torch.tensor(1.0)}],
+        ids=lambda b: next(iter(b)),
+    )
+    def test_refuses(self, bad):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            measure.latency(**({"models": {"a": torch.sin}, "example": EXAMPLE} | bad))
+
+
+class TestPeakMemory:
+    x = torch.ones(1000)  # 4,000 bytes
+
+    @pytest.mark.parametrize(
+        ("fn", "peak"),
+        [
+            (lambda x: x + 1, 4_000),
+            (lambda x: (x + 1) * 2, 8_000),  # x + 1 lives until the product is made
+            (lambda x: (x + 1).mul_(2), 4_000),
+            (lambda x: ((x + 1) * 2 - 3) / 4, 8_000),  # of a chain only two are ever alive
+            (lambda x: x.view(10, 100)[3:], 0),
+            (lambda x: torch.cat([x + 1, x.double()]), 4_000 + 8_000 + 16_000),
+            (lambda x: [x + i for i in range(5)], 20_000),
+            (lambda x: None, 0),
+        ],
+    )
+    def test_of_cases_worked_out_by_hand(self, fn, peak):
+        assert measure.peak_memory(fn, self.x) == peak
+
+    def test_training_keeps_what_inference_frees(self):
+        model = nn.Sequential(*[nn.Sigmoid() for _ in range(6)])
+        x = torch.rand(1000, requires_grad=True)
+        assert measure.peak_memory(torch.inference_mode()(model), x) == 8_000
+        assert measure.peak_memory(model, x) == 24_000
+
+    def test_counts_gradients_that_backward_leaves(self):
+        layer = nn.Linear(100, 100, bias=False)
+        assert measure.peak_memory(lambda x: layer(x).sum().backward(), torch.rand(1, 100)) >= 4 * 100**2
+
+    def test_the_same_in_every_run(self):
+        model, x = small(), torch.rand(4, 3, 4, 4)
+        assert len({measure.peak_memory(model, x) for _ in range(5)}) == 1
+
+
+class TestMachine:
+    def test_shows_itself(self):
+        machine = measure.machine()
+        assert machine.cores >= 1 and machine.threads == torch.get_num_threads() and machine.torch == torch.__version__
+        assert machine.processor in str(machine) and machine.processor in machine._repr_html_()
+
+    def test_leaves_out_what_the_system_does_not_tell(self, monkeypatch):
+        monkeypatch.setattr(measure, "_memory", lambda: None)
+        monkeypatch.setattr(measure, "_caches", dict)
+        monkeypatch.setattr(measure, "_first_processor", dict)
+        text = str(measure.machine())
+        assert "memory" not in text and "caches" not in text and "processor" in text
+
+    def test_peaks_are_work_over_the_best_time(self, monkeypatch):
+        monkeypatch.setattr(measure, "_best_seconds", lambda call: call() is not None and 0.5)
+        machine = measure.Machine("p", 1, 1, {"L2": 2**20}, 2**30, (), None, "s", "t")
+        assert machine.peak_gflops() == 2 * 1024**3 / 0.5 / 1e9
+        assert machine.peak_bandwidth() == 2 * 2**26 / 0.5 / 1e9
+
+    def test_best_of_several(self, monkeypatch):
+        monkeypatch.setattr(measure.time, "perf_counter", iter([0.0, 0.0, 0.3, 0.3, 0.4, 9.0]).__next__)
+        assert measure._best_seconds(lambda: None) == pytest.approx(0.1)
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    model = small()
+    pruned = copy.deepcopy(model)
+    prune.l1_unstructured(pruned[4], "weight", amount=0.5)
+    models = {"original": model, "pruned <half>": pruned, "again": model}
+    return measure.compare(models, EXAMPLE, {"original": 91.234}, batch_sizes=(1, 3), rounds=6)
+
+
+class TestCompare:
+    def test_rows(self, comparison):
+        first, second, third = comparison.rows
+        assert [row["model"] for row in comparison.rows] == ["original", "pruned <half>", "again"]
+        assert first["total"] == second["total"] and second["nonzero"] == first["nonzero"] - 320
+        assert first["macs"] == measure.macs(small(), EXAMPLE) and first["bytes"] == measure.disk_bytes(small())
+        assert second["compressed_bytes"] < first["compressed_bytes"] == third["compressed_bytes"]
+        assert (first["accuracy"], second["accuracy"]) == (91.234, None)
+        assert list(first["latency"]) == [1, 3] and first["latency"][3].batch_size == 3
+        assert first["ratio"] == {1: None, 3: None} and isinstance(second["ratio"][3], Ratio)
+
+    def test_tables(self, comparison):
+        text, page = repr(comparison), comparison._repr_html_()
+        assert "original" in text and "91.23 %" in text
+        assert max(map(len, text.splitlines())) < 130
+        assert "pruned &lt;half&gt;" in page and "<half>" not in page and "var(--jp-ui-font-color1" in page
+        assert "557 nonzero" in page
+
+    def test_plot(self, comparison):
+        assert [ax.get_title() for ax in comparison.plot().axes] == [
+            "file", "gzipped file", "MACs", "time, batch 1", "time, batch 3", "accuracy",
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("bad", "message"),
+        [
+            ({"models": {}}, "models={} must"),
+            ({"models": {"f": torch.sin}}, "nn.Module"),
+            ({"example": torch.rand(2, 3, 4, 4)}, r"example has shape \[2, 3, 4, 4\]"),
+            ({"accuracy": {"b": 50}}, "accuracy.*'b'"),
+            ({"accuracy": {"a": 101}}, "101 must be percent"),
+            ({"batch_sizes": ()}, "batch_sizes"),
+            ({"batch_sizes": (0,)}, "batch_sizes"),
+            ({"rounds": 5}, "rounds=5 must be at least 6"),
+        ],
+    )
+    def test_refuses(self, bad, message):
+        with pytest.raises(ValueError, match=message):
+            measure.compare(**({"models": {"a": small()}, "example": EXAMPLE} | bad))
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (512, "512 B"), (1023, "1023 B"), (1024, "1.00 KiB"), (1_101_005, "1.05 MiB"),
+     (480 * 2**20, "480 MiB"), (24.5 * 2**30, "24.5 GiB"), (2**40, "1.00 TiB"), (2**52, "4,096 TiB")],
+)  # fmt: skip
+def test_format_bytes(count, text):
+    assert measure.format_bytes(count) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0"), (268_650, "268,650"), (999_999, "999,999"), (1_000_000, "1.00 M"), (1_884_000, "1.88 M"),
+     (40_600_000, "40.6 M"), (4.12e9, "4.12 G"), (3.1e12, "3.10 T")],
+)  # fmt: skip
+def test_format_count(count, text):
+    assert measure.format_count(count) == text
