@@ -230,9 +230,7 @@ def _sequence_difference(got, wanted, tolerance: float) -> str | None:
 
 
 def _number_difference(got, wanted, tolerance: float) -> str | None:
-    if isinstance(got, Tensor) and got.numel() == 1:
-        got = got.item()
-    elif hasattr(got, "dtype") and getattr(got, "ndim", 1) == 0:
+    if (isinstance(got, Tensor) and got.numel() == 1) or (hasattr(got, "dtype") and getattr(got, "ndim", 1) == 0):
         got = got.item()
     if isinstance(got, bool) or not isinstance(got, (int, float)):
         return _kind_difference(got, wanted)

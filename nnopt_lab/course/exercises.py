@@ -128,7 +128,9 @@ def declare(item: Exercise | Question) -> None:
         raise ValueError(f"points={item.points} of {item.id} must be 1 to 5.")
     if isinstance(item, Question):
         if item.choices and item.answer not in item.choices:
-            raise ValueError(f"answer={item.answer!r} of {item.id} must be one of its choices {', '.join(item.choices)}.")
+            raise ValueError(
+                f"answer={item.answer!r} of {item.id} must be one of its choices {', '.join(item.choices)}."
+            )
         _questions[item.id] = item
         return
     if len(item.hints) != 3 or len(item.wrong_answers) < 3:

@@ -4,20 +4,20 @@ import copy
 
 import torch
 from torch import nn
-from tqdm.auto import tqdm
 
 from nnopt_lab.techniques import pruning
 from nnopt_lab.workbench import data, models, training
+from nnopt_lab.workbench.bars import bar as progress_bar
 
-SPARSITIES = (0.8, 0.9, 0.95, 0.98, 0.99)
+SPARSITIES = (0.8, 0.9, 0.95, 0.98)
 SEEDS = (0, 1, 2)
-EPOCHS = 7
+EPOCHS = 6
 
 
 def pruning_sweep() -> dict:
     """Test accuracy of `MyNet` after pruning by four methods, and of the dense network, all with the same fine-tuning.
 
-    Every method gets 7 epochs in all: at once after the cut, or one after each level that is dropped and the rest at
+    Every method gets 6 epochs in all: at once after the cut, or one after each level that is dropped and the rest at
     the end. Seeds change the order of the pictures (and the lots of random pruning), not the trained weights that
     all start from.
 
@@ -40,7 +40,7 @@ def pruning_sweep() -> dict:
 
     results = {"sparsities": list(SPARSITIES), "seeds": list(SEEDS), "before": accuracy(start), "dense": []}
     results |= {name: [] for name in methods}
-    with tqdm(total=len(SEEDS) * (1 + len(methods) * len(SPARSITIES)), desc="pruning sweep", unit="run") as bar:
+    with progress_bar(total=len(SEEDS) * (1 + len(methods) * len(SPARSITIES)), desc="pruning sweep", unit="run") as bar:
         for seed in SEEDS:
             results["dense"].append(accuracy(_finetune(copy.deepcopy(start), pictures, seed, EPOCHS)))
             bar.update()

@@ -46,7 +46,9 @@ def check(id: str, answer) -> Card:
     try:
         verdict = examine(exercise, answer)
     except KeyboardInterrupt:
-        return Card(f"{exercise.title}: interrupted", "quiet", ("Your function was still running when it was stopped.",))
+        return Card(
+            f"{exercise.title}: interrupted", "quiet", ("Your function was still running when it was stopped.",)
+        )
     _accepted.pop(id, None)
     if verdict.passed:
         _accepted[id] = answer

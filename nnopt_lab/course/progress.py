@@ -7,7 +7,6 @@ be read is set aside under a dated name and a new one begun: nothing is lost, no
 import html
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -16,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from nnopt_lab.course.exercises import LESSONS, exercises, lesson_points, questions
-from nnopt_lab.course.workspace import workspace
+from nnopt_lab.course.workspace import workspace, write_atomically
 
 FILE = "progress.json"
 _EMPTY = {"exercises": {}, "questions": {}, "hints": {}, "predictions": {}, "claims": {}}
@@ -49,7 +48,7 @@ def change(folder: Path | None = None) -> Iterator[dict]:
     with FileLock(folder / f"{FILE}.lock"):
         contents = read(folder)
         yield contents
-        _write(folder / FILE, contents)
+        write_atomically(folder / FILE, json.dumps(contents, ensure_ascii=False, indent=1))
 
 
 def note_attempt(section: str, id: str, passed: bool, points: int, answered: bool = True) -> None:
@@ -104,15 +103,6 @@ def _earned(contents: dict, lesson: str) -> int:
 def _bar(earned: int, points: int, width: int = 20) -> str:
     full = width * earned // points
     return "█" * full + "░" * (width - full)
-
-
-def _write(path: Path, contents: dict) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{FILE}.")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(contents, file, ensure_ascii=False, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(name, path)
 
 
 def _set_aside(path: Path) -> dict:

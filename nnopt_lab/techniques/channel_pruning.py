@@ -256,7 +256,9 @@ class _Tracer(fx.Interpreter):
             return self._flatten(node)
         if isinstance(layer, _CHANNELWISE_MODULES):
             return group, inputs
-        raise ValueError(f"model has the layer {name!r} of type {type(layer).__name__}, which channel pruning can't follow.")
+        raise ValueError(
+            f"model has the layer {name!r} of type {type(layer).__name__}, which channel pruning can't follow."
+        )
 
     def _through_function(self, node: fx.Node, result) -> tuple[Group, int]:
         sources = [s for s in node.all_input_nodes if s in self.of]

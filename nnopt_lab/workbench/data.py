@@ -188,7 +188,9 @@ def _load_fashion(path: Path) -> Pictures:
         )
     with np.load(path) as file:
         train, test = (
-            Split(torch.from_numpy(file[f"{part}_images"]).unsqueeze(1), torch.from_numpy(file[f"{part}_labels"]).long())
+            Split(
+                torch.from_numpy(file[f"{part}_images"]).unsqueeze(1), torch.from_numpy(file[f"{part}_labels"]).long()
+            )
             for part in ("train", "test")
         )
     return Pictures("fashion", *_cut(train), test, FASHION_CLASSES, (0.286,), (0.353,))
@@ -237,7 +239,9 @@ def _pipeline(size: int, mean: tuple[float, ...], std: tuple[float, ...]):
     from torchvision.transforms import v2
 
     if size > SIZE or (SIZE - size) % 2:
-        raise ValueError(f"images of {size}×{size} pixels cannot be padded to {SIZE}×{SIZE}; the size must be even, ≤ 32.")
+        raise ValueError(
+            f"images of {size}×{size} pixels cannot be padded to {SIZE}×{SIZE}; the size must be even, ≤ 32."
+        )
     return v2.Compose(
         [
             v2.Pad((SIZE - size) // 2),

@@ -25,7 +25,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from tqdm.auto import tqdm
+
+from nnopt_lab.workbench.bars import bar
 
 COUNTED = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 SAMPLE_SECONDS = 0.002  # the clock and the Python loop cost about a microsecond, so they stay below a thousandth of it
@@ -330,7 +331,7 @@ def latency(
     with _inference(*models.values()):
         repeats = {name: _warm_up(model, example) for name, model in models.items()}
         started = time.perf_counter()
-        for done in tqdm(range(rounds), desc="timing", unit="round", leave=False, delay=2):
+        for done in bar(range(rounds), desc="timing", unit="round", delay=2):
             if done >= FEWEST_ROUNDS and time.perf_counter() - started > budget_seconds:
                 break
             for name in order:
@@ -585,7 +586,7 @@ def compare(
 
     Args:
         models: any number of networks by name, all on the example's device.
-        example: one picture [1, ...]; it is repeated to each batch size.
+        example: pictures [N, ...], N at least 1; repeated and cut to each batch size. Real ones: see `latency`.
         accuracy: in percent, by the same names; some may be missing.
         batch_sizes: pictures a call, each at least 1; all networks are timed for each.
         rounds, budget_seconds: as in `latency`, for each batch size; at least 6 rounds.
@@ -594,9 +595,12 @@ def compare(
         ValueError: an argument is not as said here; nothing has been measured then.
     """
     _check_comparison(models, example, accuracy or {}, batch_sizes, rounds)
-    rows = [_sizes(name, model, example) | {"accuracy": (accuracy or {}).get(name)} for name, model in models.items()]
+    rows = [
+        _sizes(name, model, example[:1]) | {"accuracy": (accuracy or {}).get(name)} for name, model in models.items()
+    ]
     for size in batch_sizes:
-        timings = latency(models, example.repeat(size, *[1] * (example.dim() - 1)), rounds, budget_seconds)
+        batch = example.repeat(-(-size // len(example)), *[1] * (example.dim() - 1))[:size]
+        timings = latency(models, batch, rounds, budget_seconds)
         first, *others = timings.values()
         ratios = [None, *(ratio(first, other) for other in others)]
         for row, timing, against_first in zip(rows, timings.values(), ratios, strict=True):
@@ -619,8 +623,8 @@ def _check_comparison(models, example: Tensor, accuracy: dict, batch_sizes, roun
     if not models or not all(isinstance(model, nn.Module) for model in models.values()):
         kinds = {name: type(model).__name__ for name, model in models.items()}
         raise ValueError(f"models={kinds} must name at least one model, and each must be an nn.Module.")
-    if example.dim() < 1 or len(example) != 1:
-        raise ValueError(f"example has shape {list(example.shape)}; it must be one picture, [1, ...].")
+    if example.dim() < 1 or len(example) < 1:
+        raise ValueError(f"example has shape {list(example.shape)}; it must be at least one picture, [N, ...].")
     for name, percent in accuracy.items():
         if name not in models or not 0 <= percent <= 100:
             raise ValueError(f"accuracy[{name!r}]={percent} must be percent, 0 to 100, of one of {list(models)}.")

@@ -30,7 +30,9 @@ class MyNet(nn.Module):
         ValueError: a size is out of its range.
     """
 
-    def __init__(self, channels: tuple[int, ...] = (16, 32), kernel_size: int = 3, hidden: int = 128, classes: int = 10):
+    def __init__(
+        self, channels: tuple[int, ...] = (16, 32), kernel_size: int = 3, hidden: int = 128, classes: int = 10
+    ):
         super().__init__()
         if not 1 <= len(channels) <= 5 or min(channels) < 1:
             raise ValueError(f"channels={channels} must be 1 to 5 positive numbers of filters.")

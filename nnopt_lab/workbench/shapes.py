@@ -129,7 +129,9 @@ def _star(u: Tensor, v: Tensor) -> Tensor:
 def _heart(u: Tensor, v: Tensor) -> Tensor:
     w = -v * 1.15 + 0.1
     bulge = (u.square() * 1.3 + w.square() - 0.6).clamp(-2, 2)
-    return (bulge**3 - 1.3 * u.square() * w**3).sign() * (bulge.abs() ** 3 + (u.square() * w.abs() ** 3)).pow(1 / 3) * 0.5
+    return (
+        (bulge**3 - 1.3 * u.square() * w**3).sign() * (bulge.abs() ** 3 + (u.square() * w.abs() ** 3)).pow(1 / 3) * 0.5
+    )
 
 
 _FIELDS = (

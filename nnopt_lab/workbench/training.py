@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
-from tqdm.auto import tqdm
 
 from nnopt_lab.workbench import data
+from nnopt_lab.workbench.bars import bar as progress_bar
 
 
 @dataclass
@@ -113,10 +113,12 @@ def fit(
         )
     loss = loss or nn.functional.cross_entropy
     history = History()
-    with reproducible(seed), tqdm(total=int(epochs), desc=description, unit="epoch", leave=False) as bar:
+    with reproducible(seed), progress_bar(total=int(epochs), desc=description, unit="epoch") as bar:
         try:
             for _ in range(int(epochs)):
-                _epoch(model, loader, optimizer, schedule if schedule_per == "batch" else None, loss, device, history, bar)
+                _epoch(
+                    model, loader, optimizer, schedule if schedule_per == "batch" else None, loss, device, history, bar
+                )
                 seen = evaluate(model, pictures.validation, pictures, device=device)
                 history.validation_loss.append(seen.loss)
                 history.validation_accuracy.append(seen.accuracy)
@@ -154,7 +156,10 @@ def best_device() -> torch.device:
 @contextmanager
 def reproducible(seed: int):
     """Seeds torch and asks for deterministic algorithms inside the block; both are as they were after it."""
-    before, warn_only = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    before, warn_only = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
     accelerators = range(torch.accelerator.device_count()) if torch.cuda.is_available() else ()
     with torch.random.fork_rng(devices=accelerators):
         torch.manual_seed(seed)
@@ -202,7 +207,9 @@ def _epoch(model, loader, optimizer, schedule, loss, device, history: History, b
         )
         bar.update(0)
         if not total < float("inf"):
-            raise ValueError(f"The loss became {value.item()} at learning rate {history.learning_rate[-1]:g}: lower it.")
+            raise ValueError(
+                f"The loss became {value.item()} at learning rate {history.learning_rate[-1]:g}: lower it."
+            )
     seconds = time.perf_counter() - started
     history.train_loss.append(total / count)
     history.train_accuracy.append(100 * right / count)

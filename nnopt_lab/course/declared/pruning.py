@@ -125,7 +125,7 @@ declare(
                 "Levels are counted from 0 to count − 1; yours start at 1.",
             ),
             WrongAnswer(
-                lambda s, c: (pruning._ranks(s) // (len(s) // c)),
+                lambda s, c: pruning._ranks(s) // (len(s) // c),
                 "When the scores can't be shared out evenly, your last scores land in a level that does not exist: "
                 "multiply by count before you divide by how many there are.",
             ),
@@ -301,10 +301,12 @@ declare(
                 "The mask is turned round: True marks the two weights that stay.",
             ),
             WrongAnswer(
-                lambda w: torch.zeros_like(w, dtype=torch.bool)
-                .reshape(-1, 4)
-                .scatter(1, w.reshape(-1, 4).topk(2, dim=1).indices, True)
-                .reshape(w.shape),
+                lambda w: (
+                    torch.zeros_like(w, dtype=torch.bool)
+                    .reshape(-1, 4)
+                    .scatter(1, w.reshape(-1, 4).topk(2, dim=1).indices, True)
+                    .reshape(w.shape)
+                ),
                 "You kept the two largest signed values; −0.5 matters more than 0.1. Compare magnitudes.",
             ),
         ),
@@ -370,7 +372,12 @@ def _two_convolutions(g: torch.Generator):
     filters = _number(g, 3, 5)
     weight1, weight2 = torch.randn(filters, 2, 1, 1, generator=g), torch.randn(filters, filters, 1, 1, generator=g)
     kept = torch.randperm(filters, generator=g)[:2].sort().values
-    return weight1.round(decimals=1), torch.randn(filters, generator=g).round(decimals=1), weight2.round(decimals=1), kept
+    return (
+        weight1.round(decimals=1),
+        torch.randn(filters, generator=g).round(decimals=1),
+        weight2.round(decimals=1),
+        kept,
+    )
 
 
 def _zeroed(tensor, kept):

@@ -1,0 +1,117 @@
+"""The learner's folder: lessons are copied into it, and nothing that the learner wrote there is ever overwritten."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+from nnopt_lab.workbench.paths import root
+
+MANIFEST = ".nnopt.json"
+
+
+def workspace() -> Path:
+    """The learner's folder: `$NNOPT_WORKSPACE`, else the current one; in the originals' folders it is `work/`."""
+    if named := os.environ.get("NNOPT_WORKSPACE"):
+        return Path(named)
+    here = Path.cwd()
+    return root() / "work" if here in (root() / "notebooks", root() / "solutions") else here
+
+
+def fill(folder: Path) -> list[tuple[str, str]]:
+    """Copy the lessons into the workspace.
+
+    A lesson that is not there is copied; one that the learner did not touch follows the original; one that the
+    learner changed (running and saving it is a change) stays as it is.
+
+    Returns:
+        (lesson, what happened) for each lesson with news.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    copied, news = _read_manifest(folder), []
+    for original in originals():
+        mine, latest = folder / original.name, _hash(original)
+        before = copied.get(original.stem)
+        if not mine.exists():
+            _copy(original, mine)
+            news.append((original.stem, "new"))
+        elif before == latest:
+            continue
+        elif _hash(mine) in (before, latest):
+            _copy(original, mine)
+            if before is not None:
+                news.append((original.stem, "updated"))
+        else:
+            news.append((original.stem, f"yours was kept; a new version is out: nnopt reset {original.stem}"))
+            continue
+        copied[original.stem] = latest
+        _write_manifest(folder, copied)
+    return news
+
+
+def reset(lesson: str, folder: Path) -> Path | None:
+    """Put a fresh copy of a lesson into the workspace.
+
+    Returns:
+        Where the old copy was kept, or None if there was none.
+    """
+    original = next(path for path in originals() if path.stem == lesson)
+    folder.mkdir(parents=True, exist_ok=True)
+    mine, kept = folder / original.name, None
+    if mine.exists():
+        kept = _free_name(mine)
+        os.replace(mine, kept)
+    _copy(original, mine)
+    _write_manifest(folder, _read_manifest(folder) | {lesson: _hash(original)})
+    return kept
+
+
+def originals() -> list[Path]:
+    """The learner's notebooks that ship with the course, in their order."""
+    return sorted((root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file whole beside its place, then rename it: it is never half a file."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.chmod(name, 0o644)
+    os.replace(name, path)
+
+
+def _copy(original: Path, target: Path) -> None:
+    temporary = target.with_name(f".{target.name}.new")
+    shutil.copyfile(original, temporary)
+    os.replace(temporary, target)
+
+
+def _free_name(path: Path) -> Path:
+    stamp, n = f"{datetime.now():%Y-%m-%d-%H%M%S}", 0
+    while True:
+        name = path.with_name(f"{path.stem}.{stamp}{f'-{n}' if n else ''}{path.suffix}")
+        if not name.exists():
+            return name
+        n += 1
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _read_manifest(folder: Path) -> dict[str, str]:
+    """What was copied, by lesson; empty where that can't be known, so that every file counts as the learner's."""
+    try:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write_manifest(folder: Path, copied: dict[str, str]) -> None:
+    write_atomically(folder / MANIFEST, json.dumps(copied, indent=1))

@@ -1,0 +1,27 @@
+"""What every test needs: a workspace of its own, for each notebook too, and no progress bars."""
+
+import os
+
+import matplotlib
+import nnopt_lab  # noqa: F401 - sets the threads' waiting policy, which kernels inherit, before torch is imported
+import pytest
+
+matplotlib.use("agg")
+os.environ["TQDM_DISABLE"] = "1"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """A new notebook starts in an empty workspace; its kernel, started after this, inherits the variable."""
+    notebook = getattr(item, "parent", None)
+    if hasattr(notebook, "nb") and notebook.kernel is None:
+        factory = item.config._tmp_path_factory
+        os.environ["NNOPT_WORKSPACE"] = str(factory.mktemp("workspace"))
+
+
+@pytest.fixture(autouse=True)
+def own_workspace(request, tmp_path, monkeypatch):
+    if hasattr(request.node.parent, "nb"):
+        return None
+    monkeypatch.setenv("NNOPT_WORKSPACE", str(tmp_path))
+    return tmp_path
