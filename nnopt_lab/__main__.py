@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import os
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -25,9 +26,14 @@ def main() -> None:
     if pyproject.is_file() and missing(pyproject, extra):
         folder = CLONE / ".venv"
         inside = Path(sys.prefix).resolve() == folder
-        python = prepare(folder, pyproject, extra, again=inside)
+        try:
+            python = prepare(folder, pyproject, extra, again=inside)
+        except KeyboardInterrupt:
+            stop("Interrupted. The same command goes on from here.")
         if not inside:
             run_in(python)
+    if not _installed("nnopt-lab"):  # Jupyter's kernels start in other folders, and must find the package there too
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(CLONE), os.environ.get("PYTHONPATH"))))
     from nnopt_lab.cli import main as command
 
     command()
@@ -58,15 +64,19 @@ def prepare(folder: Path, pyproject: Path, extra: str = "", again: bool = False)
     wanted = hashlib.sha256(pyproject.read_bytes()).hexdigest()
     if python.exists() and not again and stamp.is_file() and stamp.read_text() == wanted:
         return python
-    if not python.exists():
+    if not (python.exists() and _has_pip(python)):
         print(f"Making a virtual environment in {folder.name} …", flush=True)
         try:
-            venv.create(folder, clear=True, with_pip=True)
-        except (subprocess.CalledProcessError, ImportError, OSError) as error:
+            # One that only lacks pip was interrupted, or waited for python3-venv: it is completed, not cleared. Links,
+            # as `python -m venv` makes them: a copy of some Pythons does not find its own library.
+            venv.create(folder, clear=not python.exists(), symlinks=os.name != "nt", with_pip=True)
+        except (subprocess.CalledProcessError, ImportError) as error:
             stop(
                 f"The virtual environment {folder} could not be made ({type(error).__name__}): "
                 "on Debian or Ubuntu install python3-venv first."
             )
+        except (OSError, ValueError) as error:
+            stop(f"The virtual environment {folder} could not be made: {error}")
     print("Installing the course and what it needs; the first time this takes a few minutes …", flush=True)
     target = f"{pyproject.parent}[{extra}]" if extra else str(pyproject.parent)
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--editable", target]
@@ -81,15 +91,16 @@ def prepare(folder: Path, pyproject: Path, extra: str = "", again: bool = False)
 
 def install(command: list[str]) -> int:
     """Run pip and show what it is busy with, a line for each package; all it said where it failed. Its exit status."""
-    said = []
+    said, on_screen = [], sys.stdout.isatty()
+    # A longer line would wrap, and then \r could not take it back.
+    width = shutil.get_terminal_size().columns - 1
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
         for line in pip.stdout:
             said.append(line)
-            if match := re.match(r"(Collecting|Downloading|Building|Installing) (.+)", line.strip()):
-                print(
-                    f"\r\033[K  {match[1].lower()} {match[2][:90]}" if sys.stdout.isatty() else ".", end="", flush=True
-                )
-    print("\r\033[K" if sys.stdout.isatty() else "", flush=True)
+            if match := re.match(r"(Collecting|Downloading|Building|Installing) (.+?)( \(from |$)", line.strip()):
+                busy = f"  {match[1].lower()} {match[2]}"[:width]
+                print(f"\r\033[K{busy}" if on_screen else ".", end="", flush=True)
+    print("\r\033[K" if on_screen else "\n", end="", flush=True)
     if pip.returncode:
         print("".join(said[-20:]), file=sys.stderr)
     return pip.returncode
@@ -107,6 +118,10 @@ def stop(sentence: str) -> None:
     """End with one sentence and status 1."""
     print(sentence, file=sys.stderr)
     sys.exit(1)
+
+
+def _has_pip(python: Path) -> bool:
+    return subprocess.run([str(python), "-m", "pip", "--version"], capture_output=True).returncode == 0
 
 
 def _installed(name: str) -> bool:

@@ -24,7 +24,7 @@ def main() -> None:
     """Run a command; a mistake of the user's is answered with one sentence and status 2."""
     try:
         app()
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         sys.exit(2)
 
@@ -35,7 +35,7 @@ def lab(
     browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
     port: Annotated[int, typer.Option(help="Port of the server on this machine.", min=1, max=65535)] = 8888,
 ) -> None:
-    """Open the lessons in JupyterLab. They are copied into your workspace; what you changed there is never overwritten."""
+    """Open the lessons in JupyterLab: copies in your workspace; what you changed there is never overwritten."""
     from nnopt_lab.course.workspace import fill
 
     workspace = workspace.resolve()

@@ -31,6 +31,7 @@ lesson("01_pruning")
 pictures = data.load("fashion")
 dense = models.trained("mynet")
 total = pruning.count_weights(dense)[1]
+all_parameters, all_macs = measure.parameters(dense).total, measure.macs(dense, torch.zeros(1, 3, 32, 32))
 tested = training.evaluate(dense, pictures.test, pictures)
 claim("the network has 268,464 weights (biases are not pruned)", total == 268_464)
 claim("before pruning it is right on 87 to 91 % of the test pictures", 87 < tested.accuracy < 91)
@@ -186,9 +187,8 @@ torchs = copy.deepcopy(dense)
 layers = [(layer, "weight") for layer in pruning.prunable(torchs).values()]
 prune.global_unstructured(layers, prune.L1Unstructured, amount=total - total // 10)
 ours = pruning.magnitude_prune(copy.deepcopy(dense), keep=total // 10)
-same = [
-    torch.equal(a.weight, b.weight) for a, b in zip(pruning.prunable(torchs).values(), pruning.prunable(ours).values())
-]
+pairs = zip(pruning.prunable(torchs).values(), pruning.prunable(ours).values(), strict=True)
+same = [torch.equal(a.weight, b.weight) for a, b in pairs]
 claim("the library agrees with torch.nn.utils.prune on every weight", all(same))
 claim("torch sees the library's masks", prune.is_pruned(ours))
 one_layer = dense.classifier[2].weight.detach()
@@ -377,8 +377,39 @@ ax.legend()
 plots.finish(fig)
 
 # %% [markdown]
-# @SWEEP@
-#
+# Read it from the bottom. *By lot*, even six epochs of training don't bring back what is lost. *Without training*, the
+# smallest weights can go up to about 90 %, then the network collapses. *With training*, 90 % cost nothing that three
+# seeds can show: both ways stay with the dense network that was trained on for as long. And between the two ways there
+# is no clear winner: in levels is ahead by a few tenths of a point at 90 and 95 %, behind at 98 %, where the many steps
+# leave no epochs for the end. On a network this small, *what* goes and *that* one trains afterwards matter; the order
+# of the cuts hardly does. (Han et al. 2015 saw iterative pruning win clearly on networks a hundred times larger.)
+
+# %%
+means = {
+    name: torch.tensor(sweep[name]).mean(0).tolist()
+    for name in ("one shot, no fine-tuning", "random", "one shot", "in levels")
+}
+dense_mean = sum(sweep["dense"]) / len(sweep["dense"])
+at = {sparsity: place for place, sparsity in enumerate(sweep["sparsities"])}
+claim(
+    "by lot, 90 % cost more than 5 points, 98 % more than 20",
+    dense_mean - means["random"][at[0.9]] > 5 and dense_mean - means["random"][at[0.98]] > 20,
+)
+claim(
+    "without training, 98 % cost more than 10 points",
+    sweep["before"] - means["one shot, no fine-tuning"][at[0.98]] > 10,
+)
+claim(
+    "with training, 90 % cost less than half a point, one shot or in levels",
+    all(dense_mean - means[way][at[0.9]] < 0.5 for way in ("one shot", "in levels")),
+)
+claim(
+    "one shot and in levels differ by less than half a point throughout",
+    max(abs(x - y) for x, y in zip(means["one shot"], means["in levels"], strict=True)) < 0.5,
+)
+claim("the training itself is worth a point: the dense network gains it too", 0.5 < dense_mean - sweep["before"] < 2)
+
+# %% [markdown]
 # How fast to prune is a choice of its own. Zhu & Gupta (2017) remove much at first and little near the end: with
 # $t$ of $n$ steps done, the sparsity is
 #
@@ -579,41 +610,55 @@ for name, model in {"MyNet": dense, "the residual teacher": teacher}.items():
     claim(f"{name}: zeroed and removed agree to 1e-5", (zeroed - removed).abs().max() < 1e-5)
 
 # %% [markdown]
-# Now the gain. Half of all channels go, then three epochs of fine-tuning. How much faster is it at batch 256?
+# Now the gain. With half of the channels gone, the network does 3.2 times fewer multiply-accumulates. How much faster
+# is it at batch 256?
 
 # %%
 predict("speed-up from half of the channels removed, batch 256", unit="×")
 
 # %%
-small = channel_pruning.remove_channels(dense, batch[:1], keep)
+keep_three_eighths = channel_pruning.keep_most_important(dense, batch[:1], share=0.375)
+small = channel_pruning.remove_channels(dense, batch[:1], keep_three_eighths)
 before_finetuning = validated(small)
+timings = measure.latency(
+    {"dense": dense, "half": by_library, "three eighths": small}, batch, rounds=25, budget_seconds=4
+)
+half_ratio, small_ratio = (measure.ratio(timings["dense"], timings[name]) for name in ("half", "three eighths"))
+claim(
+    "half of the channels are a quarter of the parameters",
+    round(all_parameters / measure.parameters(by_library).total) == 4,
+)
+claim("and 3.2 times fewer multiply-accumulates", round(all_macs / measure.macs(by_library, batch[:1]), 1) == 3.2)
+claim("but the speed-up is smaller than that", half_ratio.high < 3.2)
+
+# %% tags=["nbval-ignore-output"]
+reveal(
+    "speed-up from half of the channels removed, batch 256",
+    half_ratio.median,
+    half_ratio.low,
+    half_ratio.high,
+    because="Products fell 3.2 times, but the numbers that ReLU and pooling read and write only 2 times, and the picture "
+    "that comes in is as large as before. Where the time goes into moving numbers, the speed-up follows these.",
+)
+
+# %% [markdown]
+# To halve the time, more must go: three of every eight channels stay. That hurts at first, and three epochs of
+# fine-tuning repair most of it.
+
+# %%
 finetune(small, epochs=3, train=pictures.train)
 after = training.evaluate(small, pictures.test, pictures)
 lost_structured = measure.proportion_difference(after.correct, tested.correct)
-macs_ratio = measure.macs(dense, batch[:1]) / measure.macs(small, batch[:1])
-claim(
-    "half of the channels are a quarter of the parameters",
-    round(measure.parameters(dense).total / measure.parameters(small).total) == 4,
-)
-claim("3.2 times fewer multiply-accumulates", round(macs_ratio, 1) == 3.2)
-claim("before fine-tuning, more than 3 points are lost", validated(dense) - before_finetuning > 3)
-claim("after it, at most 2, the interval included", lost_structured.high < 2)
 
 # %% tags=["nbval-ignore-output"]
-timings = measure.latency({"dense": dense, "half the channels": small}, batch, rounds=20, budget_seconds=3)
-ratio = measure.ratio(timings["dense"], timings["half the channels"])
-print(ratio)
-reveal(
-    "speed-up from half of the channels removed, batch 256",
-    ratio.median,
-    ratio.low,
-    ratio.high,
-    because="The multiply-accumulates fell 3.2 times, the numbers that pooling and ReLU touch only 2 times. Where the "
-    "time goes into memory traffic and not into products, the speed-up follows the traffic.",
-)
+print(f"half of the channels:   {half_ratio}")
+print(f"three eighths of them:  {small_ratio}")
+print(f"accuracy lost by three eighths, after fine-tuning: {lost_structured} points")
 
 # %%
-claim("at least twice as fast at batch 256", ratio.median >= 2)
+claim("three eighths of the channels: at least twice as fast at batch 256", small_ratio.median >= 2)
+claim("before fine-tuning, more than 5 points are lost", validated(dense) - before_finetuning > 5)
+claim("after it, at most 2, the interval included", lost_structured.high < 2)
 
 # %% [markdown]
 # ## 8. Playground
@@ -628,9 +673,13 @@ pruning_playground(dense, pictures)
 
 # %% tags=["nbval-ignore-output"]
 measure.compare(
-    {"dense": dense, "90 % zeros": zeros, "half the channels": small},
+    {"dense": dense, "90 % zeros": zeros, "3/8 of the channels": small},
     batch,
-    accuracy={"dense": tested.accuracy, "90 % zeros": results["levels"].accuracy, "half the channels": after.accuracy},
+    accuracy={
+        "dense": tested.accuracy,
+        "90 % zeros": results["levels"].accuracy,
+        "3/8 of the channels": after.accuracy,
+    },
     rounds=15,
     budget_seconds=2,
 )

@@ -3,8 +3,9 @@
 import os
 
 import matplotlib
-import nnopt_lab  # noqa: F401 - sets the threads' waiting policy, which kernels inherit, before torch is imported
 import pytest
+
+import nnopt_lab  # noqa: F401 - sets the threads' waiting policy, which kernels inherit, before torch is imported
 
 matplotlib.use("agg")
 os.environ["TQDM_DISABLE"] = "1"

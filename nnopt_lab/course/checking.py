@@ -6,20 +6,29 @@
 import copy
 import inspect
 import linecache
+import math
+import os
 import secrets
+import sysconfig
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from nnopt_lab.course.exercises import Exercise
 
 CASES = 16
-_PACKAGE = str(Path(__file__).resolve().parent.parent)
+# Where code lives that no learner wrote, besides site-packages: this package and Python's own library.
+_FOREIGN = (
+    str(Path(__file__).resolve().parent.parent) + os.sep,
+    *(sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")),
+    "<frozen ",
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ def examine(exercise: Exercise, answer, seeds: Iterable[int] | None = None) -> V
     for seed in seeds if seeds is not None else [secrets.randbits(48) for _ in range(CASES)]:
         inputs = exercise.generate(torch.Generator().manual_seed(seed))
         outcome = call(exercise, answer, inputs)
-        if isinstance(outcome.error, NotImplementedError):
+        if isinstance(outcome.error, NotImplementedError) and not outcome.error.args:  # torch's own say what is missing
             return Verdict("blank")
         if outcome.error is not None:
             return Verdict("raised", _own_line(outcome.error), inputs=_shown(exercise, inputs))
@@ -109,23 +118,30 @@ def difference(got, wanted, tolerance: float) -> str | None:
     if isinstance(wanted, (tuple, list)):
         return _sequence_difference(got, wanted, tolerance)
     if isinstance(wanted, (str, bool)) or wanted is None:
+        got = _plain(got)
         return None if type(got) is type(wanted) and got == wanted else _kind_difference(got, wanted)
     return _number_difference(got, wanted, tolerance)
 
 
 def show(value, limit: int = 600) -> str:
     """A value as a learner would print it, cut short."""
+    try:
+        text = _text(value, limit)
+    except Exception:  # a learner's value may have a broken __repr__, or be an integer too long to print
+        text = f"{_kind(value)} that cannot be shown"
+    return text if len(text) <= limit else f"{text[:limit]} …"
+
+
+def _text(value, limit: int) -> str:
     if isinstance(value, Tensor):
         with torch._tensor_str.printoptions(precision=4, linewidth=88, threshold=200):
             text = f"{value.detach()!r}"
-        text += "" if value.ndim == 0 else f"   shape {list(value.shape)}"
-    elif isinstance(value, float):
-        text = f"{value:.6g}"
-    elif isinstance(value, (tuple, list)) and any(isinstance(v, Tensor) for v in value):
-        text = "\n".join(show(v, limit) for v in value)
-    else:
-        text = repr(value)
-    return text if len(text) <= limit else f"{text[:limit]} …"
+        return text if value.ndim == 0 else f"{text}   shape {list(value.shape)}"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, (tuple, list)) and any(isinstance(v, Tensor) for v in value):
+        return "\n".join(show(v, limit) for v in value)
+    return repr(value)
 
 
 def _unusable(exercise: Exercise, answer) -> str:
@@ -188,7 +204,7 @@ def _own_line(error: BaseException) -> str:
     own = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(_PACKAGE) and "site-packages" not in frame.filename
+        if not frame.filename.startswith(_FOREIGN) and "-packages" not in frame.filename
     ]
     message = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
     if not own:
@@ -230,15 +246,30 @@ def _sequence_difference(got, wanted, tolerance: float) -> str | None:
 
 
 def _number_difference(got, wanted, tolerance: float) -> str | None:
-    if (isinstance(got, Tensor) and got.numel() == 1) or (hasattr(got, "dtype") and getattr(got, "ndim", 1) == 0):
-        got = got.item()
+    got = _plain(got)
     if isinstance(got, bool) or not isinstance(got, (int, float)):
         return _kind_difference(got, wanted)
     if got != got and wanted == wanted:
         return "The result is NaN: a division by zero or a logarithm of zero is likely."
-    if got == wanted or abs(got - wanted) <= tolerance * max(1.0, abs(wanted)):
-        return None
-    return _scale_or(got, wanted, f"{show(wanted)} is wanted, {show(got)} came back.")
+    otherwise = f"{show(wanted)} is wanted, {show(got)} came back."
+    try:
+        return None if _close(got, wanted, tolerance) else _scale_or(got, wanted, otherwise)
+    except OverflowError:  # an integer beyond every float
+        return otherwise
+
+
+def _close(got: float, wanted: float, tolerance: float) -> bool:
+    if got == wanted or (got != got and wanted != wanted):
+        return True
+    # A count is right or wrong however large it is, so for integers the tolerance does not grow with them.
+    size = 1.0 if isinstance(wanted, int) else max(1.0, abs(wanted))
+    return math.isfinite(wanted) and abs(got - wanted) <= tolerance * size
+
+
+def _plain(value):
+    """A tensor or numpy array of one element as Python's own number, anything else as it is."""
+    single = isinstance(value, Tensor) and not _special(value) and value.numel() == 1
+    return value.item() if single or (isinstance(value, np.generic | np.ndarray) and value.ndim == 0) else value
 
 
 def _scale_or(got: float, wanted: float, otherwise: str) -> str:
@@ -256,6 +287,8 @@ def _scale_or(got: float, wanted: float, otherwise: str) -> str:
 def _tensor_difference(got, wanted: Tensor, tolerance: float) -> str | None:
     if not isinstance(got, Tensor):
         return _kind_difference(got, wanted)
+    if _special(got):
+        return f"A plain tensor is wanted, but a {_special(got)} one came back."
     if got.shape != wanted.shape:
         return _shape_difference(got, wanted)
     if _family(got) != _family(wanted):
@@ -263,16 +296,25 @@ def _tensor_difference(got, wanted: Tensor, tolerance: float) -> str | None:
     got, wanted = got.detach().cpu(), wanted.detach()
     if wanted.dtype == torch.bool:
         return _mask_difference(got, wanted)
+    is_float = wanted.dtype.is_floating_point
     got, wanted = got.double(), wanted.double()
     if (got.isnan() & ~wanted.isnan()).any():
         return "The result holds NaN: a division by zero or a logarithm of zero is likely."
-    wrong = ~torch.isclose(got, wanted, rtol=tolerance, atol=tolerance, equal_nan=True)
+    relative = tolerance if is_float else 0.0
+    wrong = ~torch.isclose(got, wanted, rtol=relative, atol=tolerance, equal_nan=True)
     return _describe_wrong(got, wanted, wrong) if wrong.any() else None
 
 
+def _special(tensor: Tensor) -> str:
+    """What keeps a tensor's numbers from being looked at one by one, or nothing."""
+    if tensor.is_meta or tensor.is_quantized or tensor.is_nested:
+        return "meta" if tensor.is_meta else "quantized" if tensor.is_quantized else "nested"
+    return "" if tensor.layout == torch.strided else "sparse"
+
+
 def _family(tensor: Tensor) -> str:
-    if tensor.dtype == torch.bool:
-        return "bool"
+    if tensor.dtype == torch.bool or tensor.dtype.is_complex:
+        return "bool" if tensor.dtype == torch.bool else "complex"
     return "float" if tensor.dtype.is_floating_point else "int"
 
 
@@ -301,7 +343,10 @@ def _mask_difference(got: Tensor, wanted: Tensor) -> str | None:
 def _describe_wrong(got: Tensor, wanted: Tensor, wrong: Tensor) -> str:
     count, every = int(wrong.sum()), wanted.numel()
     at = wrong.nonzero()[0].tolist()
-    first = f"the first at {at}: {show(wanted[tuple(at)].item())} is wanted, {show(got[tuple(at)].item())} came back."
+    first = f"{show(wanted[tuple(at)].item())} is wanted, {show(got[tuple(at)].item())} came back."
+    if not at:
+        return first
+    first = f"the first at {at}: {first}"
     if every > 1 and torch.equal(got.flatten().sort().values, wanted.flatten().sort().values):
         return f"The right numbers in the wrong order; {first}"
     if every > 1 and torch.allclose(got, -wanted, rtol=1e-5, atol=1e-8):
@@ -310,6 +355,7 @@ def _describe_wrong(got: Tensor, wanted: Tensor, wrong: Tensor) -> str:
     if every > 1 and torch.allclose(shift, shift.flatten()[0].expand_as(shift), rtol=1e-5, atol=1e-7):
         return f"Every value is off by {show(shift.flatten()[0].item())}; {first}"
     factor = (got[wanted != 0] / wanted[wanted != 0]).flatten()
-    if every > 1 and len(factor) > 1 and torch.allclose(factor, factor[:1].expand_as(factor), rtol=1e-5):
+    one_factor = len(factor) > 1 and torch.allclose(factor, factor[:1].expand_as(factor), rtol=1e-5)
+    if one_factor and abs(factor[0] - 1) > 1e-4 and not got[wanted == 0].any():
         return f"Every value is {show(factor[0].item())} times what is wanted; {first}"
     return f"{count} of {every} values differ, {first}"

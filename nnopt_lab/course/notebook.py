@@ -7,7 +7,7 @@ import difflib
 
 from nnopt_lab.course import progress as record
 from nnopt_lab.course.cards import Card
-from nnopt_lab.course.checking import Verdict, examine
+from nnopt_lab.course.checking import Verdict, examine, show
 from nnopt_lab.course.exercises import LESSONS, exercises, lesson_points, questions
 
 _current_lesson = "00_start_here"
@@ -17,7 +17,7 @@ _accepted: dict[str, object] = {}
 def lesson(name: str) -> Card:
     """Open a lesson: its claims are noted under this name from here on."""
     global _current_lesson
-    if name not in LESSONS:
+    if not _known(name, LESSONS):
         return Card(f"There is no lesson {name!r}.", "bad", (_did_you_mean(name, LESSONS),))
     _current_lesson = name
     title, minutes = LESSONS[name]
@@ -40,9 +40,9 @@ def check(id: str, answer) -> Card:
         id: of the exercise, such as "pruning.l1_importance".
         answer: your function.
     """
-    exercise = exercises().get(id)
-    if exercise is None:
+    if not _known(id, exercises()):
         return Card(f"There is no exercise {id!r}.", "bad", (_did_you_mean(id, exercises()),))
+    exercise = exercises()[id]
     try:
         verdict = examine(exercise, answer)
     except KeyboardInterrupt:
@@ -58,16 +58,16 @@ def check(id: str, answer) -> Card:
 
 def yours_or_ours(id: str):
     """Your function if its last check passed, else the library's own: so a lesson goes on with a blank exercise."""
-    if id not in exercises():
+    if not _known(id, exercises()):
         raise ValueError(f"There is no exercise {id!r}. {_did_you_mean(id, exercises())}")
     return _accepted.get(id, exercises()[id].reference)
 
 
 def hint(id: str) -> Card:
     """The next of an exercise's three hints; after the third they begin again."""
-    exercise = exercises().get(id)
-    if exercise is None:
+    if not _known(id, exercises()):
         return Card(f"There is no exercise {id!r}.", "bad", (_did_you_mean(id, exercises()),))
+    exercise = exercises()[id]
     with record.change() as contents:
         shown = contents["hints"].get(id, 0)
         contents["hints"][id] = shown + 1
@@ -77,9 +77,9 @@ def hint(id: str) -> Card:
 
 def question(id: str, answer=None) -> Card:
     """Answer a question: a letter or a number. With None the card shows the question."""
-    asked = questions().get(id)
-    if asked is None:
+    if not _known(id, questions()):
         return Card(f"There is no question {id!r}.", "bad", (_did_you_mean(id, questions()),))
+    asked = questions()[id]
     text = (asked.text, *(f"{letter})  {choice}" for letter, choice in asked.choices.items()))
     allowed = f"a letter: {', '.join(asked.choices)}" if asked.choices else "a number"
     if answer is None:
@@ -87,10 +87,10 @@ def question(id: str, answer=None) -> Card:
     try:
         given = str(answer).strip().lower() if asked.choices else float(answer)
         right = given == asked.answer if asked.choices else abs(given - asked.answer) <= asked.tolerance
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: a tensor of several numbers
         given, right = None, False
     if given is None or (asked.choices and given not in asked.choices):
-        return Card(f"The answer must be {allowed}; {answer!r} was given.", "bad", text)
+        return Card(f"The answer must be {allowed}; {show(answer)} was given.", "bad", text)
     record.note_attempt("questions", id, right, asked.points)
     if right:
         return Card(f"Right: {answer} ({_points(asked.points)})", "good", (*text, asked.explanation))
@@ -124,6 +124,10 @@ def _points(count: int) -> str:
     return f"{count} point{'s' if count != 1 else ''}"
 
 
-def _did_you_mean(name: str, known) -> str:
+def _known(name, names) -> bool:
+    return isinstance(name, str) and name in names  # a list, say, could not even be looked up
+
+
+def _did_you_mean(name, known) -> str:
     close = difflib.get_close_matches(str(name), known, 1)
     return f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(known)}."

@@ -57,7 +57,7 @@ def find_lesson(text: str) -> str:
     wanted = Path(text).stem
     names = lesson_names()
     found = [n for n in names if wanted == n] or [
-        n for n in names if wanted in (n[3:], n[:2]) or (wanted.isdigit() and int(wanted) == int(n[:2]))
+        n for n in names if wanted in (n[3:], n[:2]) or (wanted.isdecimal() and int(wanted) == int(n[:2]))
     ]
     if len(found) != 1:
         raise ValueError(f"lesson={text!r} is not a lesson; there are {', '.join(names)}.")
@@ -130,8 +130,8 @@ def build(lesson: str, on_cell: Callable[[int, int], None] | None = None) -> Non
         if not result.ok or result.points != wanted:
             false = [text for text, holds in result.claims.items() if not holds]
             raise ValueError(
-                f"{lesson}, {'solved' if solved else 'blank'}, was not written: {result.failure or ''}"
-                f"{result.points} points, {wanted} are wanted; claims that do not hold: {false or 'none'}."
+                f"{lesson}, {'solved' if solved else 'blank'}, was not written: {result.points} points, {wanted} are "
+                f"wanted; claims that do not hold: {false or 'none'}.{' Its ' * bool(result.failure)}{result.failure}"
             )
         made[paths(lesson)[solved]] = notebook
     for path, notebook in made.items():

@@ -1,6 +1,7 @@
 """Playgrounds: move a control, see what changes. Each redraws one figure when a control is let go."""
 
 import copy
+import html
 import io
 from collections.abc import Callable
 
@@ -36,7 +37,7 @@ class Playground(widgets.VBox):
         try:
             figure, text = self._draw(**{name: control.value for name, control in self._controls.items()})
         except ValueError as error:
-            self._text.value = str(error)
+            self._text.value = html.escape(str(error))
             return
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", bbox_inches="tight")
@@ -88,8 +89,7 @@ def pruning_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
     dense_accuracy = training.evaluate(model, some, pictures).accuracy
 
     def draw(method: str, sparsity: float):
-        pruned = METHODS[method](copy.deepcopy(model), sparsity, batch[:1])
-        plain = pruning.make_permanent(copy.deepcopy(pruned))
+        plain = pruning.make_permanent(METHODS[method](copy.deepcopy(model), sparsity, batch[:1]))
         accuracy = training.evaluate(plain, some, pictures).accuracy
         timings = measure.latency({"dense": model, "pruned": plain}, batch, rounds=6, budget_seconds=0.6)
         fig, (left, right) = plots.figure(ncols=2)
@@ -141,8 +141,8 @@ def _histogram(ax, dense: nn.Module, pruned: nn.Module) -> None:
 
     bins = torch.linspace(-0.3, 0.3, 81).tolist()
     left = weights(pruned)
-    ax.hist(weights(dense).tolist(), bins, color=plots.REFERENCE, alpha=0.5, label="dense")
-    ax.hist(left[left != 0].tolist(), bins, color=plots.BLUE, label="left after pruning")
+    ax.hist(weights(dense).numpy(), bins, color=plots.REFERENCE, alpha=0.5, label="dense")
+    ax.hist(left[left != 0].numpy(), bins, color=plots.BLUE, label="left after pruning")
     ax.set(title="weights", xlabel="value", yscale="log")
     ax.legend(fontsize=8)
 
@@ -151,6 +151,6 @@ def _mask(ax, pruned: nn.Module) -> None:
     layers = pruning.prunable(pruned)
     name = next(n for n, layer in layers.items() if isinstance(layer, nn.Linear))
     weight = layers[name].weight.detach()
-    ax.imshow(weight[:64, :256].ne(0), cmap="Greys_r", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    ax.imshow(weight[:64, :256].ne(0).numpy(), cmap="Greys_r", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     ax.set(title=f"{name}, {weight.shape[0]}×{weight.shape[1]}: white is left (a corner of it)", xticks=[], yticks=[])
     ax.grid(False)

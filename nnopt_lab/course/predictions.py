@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 
 from nnopt_lab.course import notebook
 from nnopt_lab.course import progress as record
-from nnopt_lab.course.cards import Card
+from nnopt_lab.course.cards import Card, inline
+from nnopt_lab.course.checking import show
 from nnopt_lab.course.workspace import workspace
 
 
@@ -41,7 +42,7 @@ def predict(name: str, guess: float | None = None, unit: str = "×"):
         _store(name, entry)
     if guess is None:
         return _box(name, unit) if entry.guess is None else _committed(name, entry)
-    return _commit(name, guess)
+    return _commit(name, guess, unit)
 
 
 def reveal(name: str, measured: float, low: float | None = None, high: float | None = None, because: str = "") -> Card:
@@ -61,7 +62,7 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
     span = f" (interval {_figure(low)} to {_figure(high)})" if high > low else ""
     lines = [f"Measured: {_figure(measured)} {entry.unit}{span}."]
     lines.append(_gap(entry) if entry.guess is not None else "You made no guess; the lesson goes on without one.")
-    return Card(f"Predicted and measured: {name}", "neutral", (*lines, because))
+    return Card(f"Predicted and measured: {name}", "neutral", (*lines, *([because] if because else [])))
 
 
 class Ledger:
@@ -115,12 +116,12 @@ def ledger() -> Ledger:
     return Ledger({n: Prediction(**p) for n, p in record.read(workspace())["predictions"].items()})
 
 
-def _commit(name: str, guess: float) -> Card:
-    entry = _entry(name)
+def _commit(name: str, guess: float, unit: str) -> Card:
+    entry = _entry(name) or Prediction(notebook._current_lesson, unit)  # the file may have gone since the box was shown
     try:
         guess = float(guess)
-    except (TypeError, ValueError):
-        return Card(f"A guess must be a number; {guess!r} was given.", "bad")
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: a tensor of several numbers
+        return Card(f"A guess must be a number; {show(guess)} was given.", "bad")
     if not math.isfinite(guess):
         return Card(f"A guess must be a finite number; {guess!r} was given.", "bad")
     if entry.measured is not None:
@@ -143,10 +144,10 @@ def _box(name: str, unit: str):
     answer = widgets.HTML()
 
     def commit(_):
-        answer.value = _commit(name, number.value)._repr_html_()
+        answer.value = _commit(name, number.value, unit)._repr_html_()
 
     button.on_click(commit)
-    label = widgets.HTML(f"<b>Predict:</b> {name}?")
+    label = widgets.HTML(f"<b>Predict:</b> {inline(name)}?")
     return widgets.VBox([label, widgets.HBox([number, widgets.Label(unit), button]), answer])
 
 
@@ -155,9 +156,10 @@ def _gap(entry: Prediction) -> str:
     if entry.low <= guess <= entry.high:
         return f"You guessed {_figure(guess)} {entry.unit}: inside the interval."
     if guess > 0 and measured > 0:
-        factor = max(guess / measured, measured / guess)
-        return f"You guessed {_figure(guess)} {entry.unit}: {factor:.2f} times too {'high' if guess > measured else 'low'}."
-    return f"You guessed {_figure(guess)} {entry.unit}: {abs(guess - measured):.3g} too {'high' if guess > measured else 'low'}."
+        off = f"{max(guess / measured, measured / guess):.2f} times"
+    else:
+        off = f"{abs(guess - measured):.3g}"
+    return f"You guessed {_figure(guess)} {entry.unit}: {off} too {'high' if guess > measured else 'low'}."
 
 
 def _entry(name: str) -> Prediction | None:

@@ -57,8 +57,13 @@ def reset(lesson: str, folder: Path) -> Path | None:
 
     Returns:
         Where the old copy was kept, or None if there was none.
+
+    Raises:
+        FileNotFoundError: the course has no notebook of that lesson.
     """
-    original = next(path for path in originals() if path.stem == lesson)
+    original = next((path for path in originals() if path.stem == lesson), None)
+    if original is None:
+        raise FileNotFoundError(f"{lesson}.ipynb has not been built: run nnopt build {lesson}.")
     folder.mkdir(parents=True, exist_ok=True)
     mine, kept = folder / original.name, None
     if mine.exists():
@@ -77,12 +82,16 @@ def originals() -> list[Path]:
 def write_atomically(path: Path, text: str) -> None:
     """Write a file whole beside its place, then rename it: it is never half a file."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(name, 0o644)
-    os.replace(name, path)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:  # a full disk, Ctrl-C
+        os.unlink(name)
+        raise
 
 
 def _copy(original: Path, target: Path) -> None:

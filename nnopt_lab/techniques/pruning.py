@@ -175,6 +175,7 @@ def prune_by_scores(model: nn.Module, scores: dict[str, Tensor], keep: int, *, s
         if prune.is_pruned(layers[name]):
             prune.remove(layers[name], "weight")
         prune.custom_from_mask(layers[name], "weight", mask.to(layers[name].weight))
+        layers[name].weight = layers[name].weight.detach()  # with its graph it could not be copied; forward remakes it
     return model
 
 

@@ -134,7 +134,7 @@ def fit(
 def evaluate(
     model: nn.Module, split: data.Split, pictures: data.Pictures, *, batch_size: int = 500, device=None
 ) -> Evaluation:
-    """Loss and accuracy of `model` on a split, in evaluation mode and without gradients; the model's mode is restored."""
+    """Loss and accuracy of `model` on a split, in evaluation mode, without gradients; the model's mode is restored."""
     device = torch.device(device) if device is not None else _device_of(model)
     was_training, total, correct = model.training, 0.0, []
     model.eval()

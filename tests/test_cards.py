@@ -1,0 +1,71 @@
+"""Cards: their text is shown as it is, in plain text and in HTML."""
+
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nnopt_lab.course.cards import Card, inline
+
+HOSTILE = '<img src=x onerror="alert(1)"></pre></div><script>alert(`1`)</script>&amp;'
+
+
+class Page(HTMLParser):
+    """The tags and the text of some HTML."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags, self.open, self.text = [], [], ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_a_card_is_plain_text_where_there_is_no_html():
+    card = Card("Title", "good", ("one line", ("input x", "1\n2")))
+    assert repr(card) == "✔ Title\n  one line\n  input x:\n    1\n    2"
+
+
+@pytest.mark.parametrize(("mood", "mark"), [("good", "✔"), ("bad", "✘"), ("neutral", "▸"), ("quiet", "○")])
+def test_each_mood_has_its_mark_in_both_forms(mood, mark):
+    card = Card("Title", mood)
+    assert repr(card) == f"{mark} Title"
+    assert Page(card._repr_html_()).text == f"{mark} Title"
+
+
+def test_code_between_backticks_is_marked_and_an_odd_backtick_left_alone():
+    assert inline("use `a < b` here") == "use <code>a &lt; b</code> here"
+    assert inline("an odd ` stays") == "an odd ` stays"
+
+
+@pytest.mark.parametrize("place", ["title", "line", "label", "block"])
+def test_hostile_text_is_text_wherever_it_stands(place):
+    card = Card(
+        HOSTILE if place == "title" else "t",
+        "bad",
+        (
+            HOSTILE if place == "line" else "l",
+            (HOSTILE if place == "label" else "a", HOSTILE if place == "block" else "b"),
+        ),
+    )
+    page = Page(card._repr_html_())
+    assert set(page.tags) <= {"div", "span", "code", "pre"} and not page.open
+    assert HOSTILE.replace("`", "") in page.text.replace("`", "")
+    assert HOSTILE in repr(card)
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0\r")))
+def test_any_text_comes_back_from_its_html(text):
+    page = Page(inline(text))
+    assert set(page.tags) <= {"code"}
+    assert page.text.replace("`", "") == text.replace("`", "")

@@ -1,0 +1,123 @@
+"""Playgrounds: each control redraws the picture and the text, and a bad value is said, not raised."""
+
+import copy
+
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+import pytest
+import torch
+
+from nnopt_lab.course.playgrounds import METHODS, Playground, layer_playground, pruning_playground
+from nnopt_lab.techniques import pruning
+from nnopt_lab.workbench import data, models, plots
+
+PNG = b"\x89PNG"
+
+
+def drawn(playground):
+    """The text and the picture that a playground shows."""
+    _, text, picture = playground.children
+    return text.value, bytes(picture.value)
+
+
+def controls(playground):
+    return {control.description: control for control in playground.children[0].children}
+
+
+@pytest.fixture
+def counting():
+    calls = []
+
+    def draw(size: int):
+        calls.append(size)
+        if size > 5:
+            raise ValueError(f"size={size} must be < 6.")
+        if size < 0:
+            raise TypeError("a fault of ours")
+        fig, ax = plots.figure()
+        ax.plot(range(size))
+        return plots.finish(fig), f"<b>{size}</b> points"
+
+    return Playground(draw, size=widgets.IntSlider(value=3, min=-1, max=9, description="size")), calls
+
+
+def test_a_playground_draws_at_once_and_whenever_a_control_is_moved(counting):
+    playground, calls = counting
+    assert calls == [3]
+    text, picture = drawn(playground)
+    assert text == "<b>3</b> points" and picture.startswith(PNG)
+    controls(playground)["size"].value = 4
+    assert calls == [3, 4]
+    assert drawn(playground)[0] == "<b>4</b> points" and drawn(playground)[1] != picture
+
+
+def test_a_value_that_does_not_go_is_said_in_words_and_the_picture_stays(counting):
+    playground, _ = counting
+    _, before = drawn(playground)
+    controls(playground)["size"].value = 7
+    assert drawn(playground) == ("size=7 must be &lt; 6.", before)
+    controls(playground)["size"].value = 2
+    assert drawn(playground)[0] == "<b>2</b> points"
+
+
+def test_a_fault_of_ours_is_not_swallowed(counting):
+    playground, _ = counting
+    with pytest.raises(TypeError, match="a fault of ours"):
+        controls(playground)["size"].value = -1
+
+
+def test_a_playground_without_a_screen_says_how_to_use_it(counting):
+    assert repr(counting[0]) == "A playground: run this cell in JupyterLab and move the controls."
+
+
+def test_no_figure_is_left_open(counting):
+    before = plt.get_fignums()
+    controls(counting[0])["size"].value = 1
+    assert plt.get_fignums() == before
+
+
+def test_the_layer_playground_prices_one_convolution():
+    playground = layer_playground()
+    text, picture = drawn(playground)
+    assert picture.startswith(PNG)
+    assert text.startswith("4,640 parameters, 1.18 M MACs a picture, ")  # 16·32·3² + 32, and 16·32·3²·16²
+    controls(playground)["kernel"].value = 1
+    text, _ = drawn(playground)
+    assert text.startswith("544 parameters, 131,072 MACs a picture, ") and "GFLOP/s" in text
+
+
+@pytest.fixture(scope="module")
+def playground():
+    return pruning_playground(models.trained("mynet"), data.load("fashion"))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_pruning_playground_works_with_every_method(playground, method):
+    controls(playground)["method"].value = method
+    text, picture = drawn(playground)
+    assert "accuracy without fine-tuning (dense " in text and "batch of 256: " in text
+    assert picture.startswith(PNG)
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.99])
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_goes_to_both_ends_of_the_slider_and_leaves_the_model_alone(method, sparsity):
+    torch.manual_seed(0)
+    model = models.MyNet()
+    before = copy.deepcopy(model.state_dict())
+    x = torch.randn(2, 3, 32, 32)
+    pruned = METHODS[method](copy.deepcopy(model), sparsity, x[:1])
+    assert pruned(x).shape == (2, 10)
+    left, total = (
+        int(sum(layer.weight.ne(0).sum() for layer in pruning.prunable(m).values())) for m in (pruned, model)
+    )
+    assert left == total if sparsity == 0 else 0 < left < 0.1 * total
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_nothing_pruned_is_the_dense_network(playground):
+    controls(playground)["pruned"].value = 0.0
+    controls(playground)["method"].value = "smallest weights, whole network"
+    text, _ = drawn(playground)
+    accuracy = text.split("<b>")[1].split(" %")[0]
+    assert f"(dense {accuracy} %)" in text and "268,650 parameters are not zero" in text

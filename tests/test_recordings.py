@@ -1,0 +1,93 @@
+"""Recorded results: read as they ship, made again on request, and named when they are missing."""
+
+import json
+import math
+
+import pytest
+
+from nnopt_lab.course import experiments, recordings
+from nnopt_lab.course.recordings import record, recorded
+from nnopt_lab.workbench.paths import data_dir
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """An experiment that takes no time, and a data folder of its own."""
+    runs = []
+    monkeypatch.setattr(recordings, "data_dir", lambda: tmp_path)
+    monkeypatch.setitem(recordings.EXPERIMENTS, "tiny", lambda: runs.append(1) or {"accuracy": [91.5, len(runs)]})
+    return tmp_path / "recorded" / "tiny.json", runs
+
+
+def test_a_recording_is_written_once_and_read_without_running_anything(tiny):
+    file, runs = tiny
+    made = record("tiny")
+    assert file.is_file() and made["result"] == {"accuracy": [91.5, 1]}
+    assert recorded("tiny") == made == json.loads(file.read_text(encoding="utf-8"))
+    assert len(runs) == 1
+
+
+def test_a_recording_says_where_it_comes_from(tiny):
+    made = record("tiny")
+    assert made["command"] == "nnopt record tiny"
+    assert made["versions"].keys() == {"torch", "python"} and made["processor"] and made["threads"] >= 1
+
+
+def test_live_runs_again_and_leaves_the_recording_as_it_is(tiny):
+    file, _ = tiny
+    record("tiny")
+    before = file.read_bytes()
+    assert recorded("tiny", live=True)["result"]["accuracy"] == [91.5, 2]
+    assert file.read_bytes() == before
+
+
+def test_live_needs_no_recording(tiny):
+    assert recorded("tiny", live=True)["result"]["accuracy"] == [91.5, 1]
+    assert not tiny[0].exists()
+
+
+def test_a_missing_recording_is_named_with_the_command_that_makes_it(tiny):
+    with pytest.raises(FileNotFoundError, match=r"tiny\.json is missing: make it again with `nnopt record tiny`"):
+        recorded("tiny")
+
+
+@pytest.mark.parametrize("call", [record, recorded, lambda name: recorded(name, live=True)])
+def test_an_experiment_that_there_is_not_is_answered_with_those_that_there_are(call):
+    with pytest.raises(ValueError, match=r"name='nope' is not a recorded experiment; choose one of .*pruning_sweep"):
+        call("nope")
+
+
+def test_an_experiment_that_fails_leaves_the_recording_as_it_is(tiny, monkeypatch):
+    file, _ = tiny
+    record("tiny")
+    before = file.read_bytes()
+    monkeypatch.setitem(recordings.EXPERIMENTS, "tiny", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        record("tiny")
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+def test_what_ships_is_complete_and_finite(name):
+    if not (data_dir() / "recorded" / f"{name}.json").is_file():
+        pytest.skip(f"{name} has not been recorded yet")
+
+    def leaves(value):
+        if isinstance(value, dict):
+            value = list(value.values())
+        return [leaf for v in value for leaf in leaves(v)] if isinstance(value, list) else [value]
+
+    shipped = recorded(name)
+    assert shipped["command"] == f"nnopt record {name}"
+    assert all(math.isfinite(leaf) for leaf in leaves(shipped["result"]) if not isinstance(leaf, str))
+
+
+def test_the_shipped_sweep_has_the_shape_that_it_promises():
+    if not (data_dir() / "recorded" / "pruning_sweep.json").is_file():
+        pytest.skip("the sweep has not been recorded yet")
+    result = recorded("pruning_sweep")["result"]
+    assert result["sparsities"] == list(experiments.SPARSITIES) and result["seeds"] == list(experiments.SEEDS)
+    assert len(result["dense"]) == len(experiments.SEEDS)
+    for method in ("one shot, no fine-tuning", "one shot", "in levels", "random"):
+        assert [len(row) for row in result[method]] == [len(experiments.SPARSITIES)] * len(experiments.SEEDS)
+        assert all(0 <= accuracy <= 100 for row in result[method] for accuracy in row)

@@ -1,0 +1,225 @@
+"""The learner's folder: lessons come in and follow the originals, and nothing that the learner wrote is ever lost."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nnopt_lab.course import workspace as module
+from nnopt_lab.course.workspace import MANIFEST, fill, reset, workspace, write_atomically
+
+LESSONS = ("00_start_here", "01_pruning")
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """A course of two lessons, in their first version."""
+    root = tmp_path / "course"
+    (root / "notebooks").mkdir(parents=True)
+    monkeypatch.setattr(module, "root", lambda: root)
+    for lesson in LESSONS:
+        publish(root, lesson, "first version")
+    return root
+
+
+@pytest.fixture
+def mine(tmp_path):
+    return tmp_path / "work"
+
+
+def publish(root: Path, lesson: str, text: str) -> None:
+    (root / "notebooks" / f"{lesson}.ipynb").write_text(f"{lesson}: {text}")
+
+
+def text(folder: Path, lesson: str) -> str:
+    return (folder / f"{lesson}.ipynb").read_text()
+
+
+def test_a_new_workspace_gets_every_lesson_and_then_there_is_no_news(course, mine):
+    (course / "notebooks" / "notes.ipynb").write_text("not a lesson")
+    assert fill(mine) == [(lesson, "new") for lesson in LESSONS]
+    assert sorted(path.name for path in mine.iterdir()) == [MANIFEST, "00_start_here.ipynb", "01_pruning.ipynb"]
+    assert fill(mine) == []
+
+
+def test_an_untouched_lesson_follows_the_original(course, mine):
+    fill(mine)
+    publish(course, "01_pruning", "second version")
+    assert fill(mine) == [("01_pruning", "updated")]
+    assert text(mine, "01_pruning") == "01_pruning: second version"
+    assert fill(mine) == []
+
+
+def test_a_changed_lesson_stays_as_it_is_and_the_learner_is_told(course, mine):
+    fill(mine)
+    (mine / "01_pruning.ipynb").write_text("my answers")
+    assert fill(mine) == []
+    publish(course, "01_pruning", "second version")
+    told = [("01_pruning", "yours was kept; a new version is out: nnopt reset 01_pruning")]
+    assert fill(mine) == told and fill(mine) == told
+    assert text(mine, "01_pruning") == "my answers"
+
+
+def test_a_lesson_that_was_deleted_comes_back(course, mine):
+    fill(mine)
+    (mine / "01_pruning.ipynb").unlink()
+    assert fill(mine) == [("01_pruning", "new")]
+
+
+def test_a_lesson_that_is_new_in_the_course_comes_too(course, mine):
+    fill(mine)
+    publish(course, "02_convolutions", "first version")
+    assert fill(mine) == [("02_convolutions", "new")]
+
+
+def test_a_reset_keeps_the_old_copy_under_a_dated_name_and_the_lesson_follows_again(course, mine):
+    fill(mine)
+    (mine / "01_pruning.ipynb").write_text("my answers")
+    publish(course, "01_pruning", "second version")
+    kept = reset("01_pruning", mine)
+    assert kept.read_text() == "my answers" and kept.parent == mine
+    assert kept.name.startswith("01_pruning.20") and kept.suffix == ".ipynb"
+    assert text(mine, "01_pruning") == "01_pruning: second version"
+    assert fill(mine) == []
+    publish(course, "01_pruning", "third version")
+    assert fill(mine) == [("01_pruning", "updated")]
+
+
+def test_resets_within_a_second_keep_every_copy(course, mine):
+    fill(mine)
+    for n in range(4):
+        (mine / "01_pruning.ipynb").write_text(f"try {n}")
+        reset("01_pruning", mine)
+    kept = {path.read_text() for path in mine.glob("01_pruning.*.ipynb")}
+    assert kept == {f"try {n}" for n in range(4)}
+
+
+def test_a_reset_in_an_empty_place_is_a_copy(course, mine):
+    assert reset("01_pruning", mine) is None
+    assert text(mine, "01_pruning") == "01_pruning: first version"
+
+
+def test_a_lesson_without_a_notebook_can_not_be_reset_and_nothing_is_touched(course, mine):
+    with pytest.raises(FileNotFoundError, match=r"05_nothing.ipynb has not been built"):
+        reset("05_nothing", mine)
+    assert not mine.exists()
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"\xff", b"[1]", b'{"01_pruning": 3}', b'{"01_pruning": ["a"]}'])
+def test_with_a_damaged_manifest_every_changed_file_counts_as_the_learners(course, mine, damage):
+    fill(mine)
+    (mine / "00_start_here.ipynb").write_text("my answers")
+    (mine / MANIFEST).unlink()
+    if damage is not None:
+        (mine / MANIFEST).write_bytes(damage)
+    publish(course, "00_start_here", "second version")
+    publish(course, "01_pruning", "second version")
+    assert [what.split(";")[0] for _, what in fill(mine)] == ["yours was kept", "yours was kept"]
+    assert text(mine, "00_start_here") == "my answers"
+    reset("01_pruning", mine)
+    assert text(mine, "01_pruning") == "01_pruning: second version"
+    assert json.loads((mine / MANIFEST).read_text()).keys() >= {"01_pruning"}
+
+
+def test_without_a_manifest_an_equal_copy_is_taken_for_the_originals(course, mine):
+    fill(mine)
+    (mine / MANIFEST).unlink()
+    assert fill(mine) == []
+    publish(course, "01_pruning", "second version")
+    assert fill(mine) == [("01_pruning", "updated")]
+
+
+def test_a_fill_that_is_interrupted_is_completed_by_the_next(course, mine, monkeypatch):
+    fill(mine)
+    for lesson in LESSONS:
+        publish(course, lesson, "second version")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "_write_manifest", mock.Mock(side_effect=KeyboardInterrupt))
+        fill(mine)
+    fill(mine)
+    assert [text(mine, lesson) for lesson in LESSONS] == [f"{lesson}: second version" for lesson in LESSONS]
+    for lesson in LESSONS:
+        publish(course, lesson, "third version")
+    assert fill(mine) == [(lesson, "updated") for lesson in LESSONS]
+
+
+lessons = st.sampled_from(LESSONS)
+steps = st.lists(
+    st.tuples(st.just("edit"), lessons)
+    | st.tuples(st.just("delete"), lessons)
+    | st.tuples(st.just("publish"), lessons)
+    | st.tuples(st.just("reset"), lessons)
+    | st.tuples(st.just("damage manifest"), st.sampled_from([b"", b"[]", b"{}", b'{"00_start_here": 1}']))
+    | st.tuples(st.just("fill")),
+    max_size=14,
+)
+
+
+@given(steps)
+@settings(deadline=None, max_examples=120)
+def test_whatever_happens_nothing_that_the_learner_wrote_is_lost(steps):
+    """What the learner overwrote or deleted is gone by the learner's own hand; everything else must be there."""
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(module, "root", lambda: Path(folder) / "course"):
+        root, mine = Path(folder) / "course", Path(folder) / "work"
+        (root / "notebooks").mkdir(parents=True)
+        for lesson in LESSONS:
+            publish(root, lesson, "version 0")
+        fill(mine)
+        written = set()
+        for number, (what, *which) in enumerate(steps):
+            file = mine / f"{which[0]}.ipynb" if which and isinstance(which[0], str) else None
+            if what in ("edit", "delete") and file.exists():
+                written.discard(file.read_text())
+                file.unlink()
+            if what == "edit":
+                file.write_text(f"mine {number}")
+                written.add(f"mine {number}")
+            elif what == "publish":
+                publish(root, which[0], f"version {number}")
+            elif what == "reset":
+                reset(which[0], mine)
+                assert text(mine, which[0]) == text(root / "notebooks", which[0])
+            elif what == "damage manifest":
+                (mine / MANIFEST).write_bytes(which[0])
+            elif what == "fill":
+                before = {path: path.read_text() for path in mine.glob("*.ipynb")}
+                fill(mine)
+                assert all(path.read_text() == held for path, held in before.items() if held.startswith("mine"))
+                assert all((mine / f"{lesson}.ipynb").exists() for lesson in LESSONS)
+            assert written <= {path.read_text() for path in mine.glob("*.ipynb")}
+        assert {path.suffix for path in mine.iterdir()} <= {".ipynb", ".json"}
+
+
+def test_the_workspace_is_the_named_folder_else_the_current_one_but_never_the_originals(course, mine, monkeypatch):
+    (course / "solutions").mkdir()
+    mine.mkdir()
+    monkeypatch.setenv("NNOPT_WORKSPACE", str(mine))
+    monkeypatch.chdir(course / "notebooks")
+    assert workspace() == mine
+    for value in ("", None):
+        if value is None:
+            monkeypatch.delenv("NNOPT_WORKSPACE")
+        else:
+            monkeypatch.setenv("NNOPT_WORKSPACE", value)
+        for folder in ("notebooks", "solutions"):
+            monkeypatch.chdir(course / folder)
+            assert workspace() == course / "work"
+        monkeypatch.chdir(mine)
+        assert workspace() == mine
+
+
+@pytest.mark.parametrize("moment", ["fsync", "chmod", "replace"])
+def test_an_atomic_write_leaves_the_old_file_or_the_new_one_and_nothing_else(tmp_path, monkeypatch, moment):
+    path = tmp_path / "file.json"
+    write_atomically(path, "old")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, moment, mock.Mock(side_effect=KeyboardInterrupt))
+        write_atomically(path, "new")
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("file.json", "old")]
+    write_atomically(path, "nëw")
+    assert path.read_text(encoding="utf-8") == "nëw"
