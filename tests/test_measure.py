@@ -452,7 +452,7 @@ class TestCompare:
         [
             ({"models": {}}, "models={} must"),
             ({"models": {"f": torch.sin}}, "nn.Module"),
-            ({"example": torch.rand(2, 3, 4, 4)}, r"example has shape \[2, 3, 4, 4\]"),
+            ({"example": torch.rand(0, 3, 4, 4)}, r"example has shape \[0, 3, 4, 4\]"),
             ({"accuracy": {"b": 50}}, "accuracy.*'b'"),
             ({"accuracy": {"a": 101}}, "101 must be percent"),
             ({"batch_sizes": ()}, "batch_sizes"),
