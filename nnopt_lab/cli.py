@@ -41,12 +41,13 @@ def lab(
     workspace = workspace.resolve()
     _check_free(port)
     for lesson, what in fill(workspace):
-        console.print(f"  {lesson}: {what}")
-    console.print(f"Your lessons are in {workspace}. Opening JupyterLab; Ctrl-C here ends it.")
+        print(f"  {lesson}: {what}")
+    print(f"Your lessons are in {workspace}\nOpening JupyterLab; Ctrl-C here ends it.", flush=True)
     command = [
         *(sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={workspace}"),
         *(f"--port={port}", "--ServerApp.port_retries=0", "--LabApp.news_url=None"),
         "--LabApp.default_url=/lab/tree/00_start_here.ipynb",
+        "--log-level=WARN",  # the address is still shown, and not buried under thirty lines
     ]
     if not browser:
         command.append("--no-browser")
@@ -64,7 +65,7 @@ def reset(lesson: str, workspace: Workspace = Path("work")) -> None:
 
     lesson = find_lesson(lesson)
     kept = folder.reset(lesson, workspace.resolve())
-    console.print(f"{lesson} is fresh." + (f" Your earlier copy is kept as {kept.name}." if kept else ""))
+    print(f"{lesson} is fresh." + (f" Your earlier copy is kept as {kept.name}." if kept else ""))
 
 
 @app.command()
