@@ -15,6 +15,7 @@ from rich.table import Table
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 console = Console()
+SETTINGS = Path(__file__).parent / "course" / "jupyterlab"  # it asks no questions and looks for no news
 
 Workspace = Annotated[Path, typer.Option(help="The learner's folder.")]
 Lessons = Annotated[list[str] | None, typer.Argument(help="Lessons, such as 01_pruning, 01 or pruning; all if none.")]
@@ -45,7 +46,7 @@ def lab(
     print(f"Your lessons are in {workspace}\nOpening JupyterLab; Ctrl-C here ends it.", flush=True)
     command = [
         *(sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={workspace}"),
-        *(f"--port={port}", "--ServerApp.port_retries=0", "--LabApp.news_url=None"),
+        *(f"--port={port}", "--ServerApp.port_retries=0", f"--LabApp.app_settings_dir={SETTINGS}"),
         "--LabApp.default_url=/lab/tree/00_start_here.ipynb",
         "--log-level=WARN",  # the address is still shown, and not buried under thirty lines
     ]

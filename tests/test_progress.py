@@ -88,7 +88,7 @@ def test_the_file_is_never_half_written(own_workspace, file, monkeypatch, moment
         except KeyboardInterrupt:
             assert interruption is KeyboardInterrupt
     assert file.read_bytes() == before
-    assert {path.name for path in own_workspace.iterdir()} <= {FILE, f"{FILE}.lock"}
+    assert {path.name for path in own_workspace.iterdir()} <= {FILE, f".{FILE}.lock"}
 
 
 def test_two_processes_at_once_lose_nothing(own_workspace):
@@ -256,7 +256,7 @@ def test_what_was_kept_in_memory_is_written_as_soon_as_it_can_be_and_overwrites_
 
 def test_a_lock_that_nobody_gives_back_does_not_stop_the_lesson(own_workspace, file, monkeypatch):
     monkeypatch.setattr(record, "LOCK_SECONDS", 0.05)
-    held = FileLock(own_workspace / f"{FILE}.lock")
+    held = FileLock(own_workspace / f".{FILE}.lock")
     with held:
         note_attempt("exercises", ID, True, 1)
     assert read(own_workspace)["exercises"][ID]["passed"]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 LESSONS = {
-    "00_start_here": ("Start here", 10),
+    "00_start_here": ("Start here", 20),
     "01_pruning": ("Pruning", 60),
     "02_convolutions": ("Convolutions", 60),
     "03_learning_rates": ("Learning rates", 60),

@@ -132,7 +132,9 @@ METHODS = {
 
 
 def _choice(name: str, options: list[int], value: int) -> widgets.SelectionSlider:
-    return widgets.SelectionSlider(options=options, value=value, description=name, continuous_update=False)
+    return widgets.SelectionSlider(
+        options=options, value=value, description=name, continuous_update=False, style={"description_width": "initial"}
+    )
 
 
 def _histogram(ax, dense: nn.Module, pruned: nn.Module) -> None:

@@ -139,16 +139,21 @@ def _committed(name: str, entry: Prediction) -> Card:
 def _box(name: str, unit: str):
     import ipywidgets as widgets
 
-    number = widgets.FloatText(value=None, description="", layout=widgets.Layout(width="8em"))
+    class Box(widgets.VBox):
+        def __repr__(self) -> str:  # what a notebook shows where no kernel has made the box
+            return f"Predict: {name}? Run this cell to guess."
+
+    # Not a FloatText: that starts as 0, and a click too early would commit it.
+    number = widgets.Text(placeholder="a number", layout=widgets.Layout(width="8em"))
     button = widgets.Button(description="Commit my guess", button_style="primary")
     answer = widgets.HTML()
 
     def commit(_):
-        answer.value = _commit(name, number.value, unit)._repr_html_()
+        answer.value = _commit(name, number.value.replace(",", "."), unit)._repr_html_()
 
     button.on_click(commit)
     label = widgets.HTML(f"<b>Predict:</b> {inline(name)}?")
-    return widgets.VBox([label, widgets.HBox([number, widgets.Label(unit), button]), answer])
+    return Box([label, widgets.HBox([number, widgets.Label(unit), button]), answer])
 
 
 def _gap(entry: Prediction) -> str:

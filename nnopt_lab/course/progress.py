@@ -65,7 +65,7 @@ def change(folder: Path | None = None) -> Iterator[dict]:
         # notebooks at once might lose one change; stopping here would lose every one.
         with suppress(OSError, NotImplementedError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(FileLock(path.with_name(f"{FILE}.lock"), timeout=LOCK_SECONDS))
+            stack.enter_context(FileLock(path.with_name(f".{FILE}.lock"), timeout=LOCK_SECONDS))
         contents = read(path.parent)
         yield contents
         try:
