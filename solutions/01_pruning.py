@@ -366,7 +366,7 @@ claim("by lot, at the same size and with the same training, more than 5 points a
 # %% [markdown]
 # **Does it need the levels, or would one cut and the same training do?** That is a question about small differences,
 # so it takes several seeds and minutes of training. The result is recorded in `data/recorded/pruning_sweep.json`; set
-# `LIVE = True` to run it on your machine (about ten minutes), or remake the file with `nnopt record pruning_sweep`.
+# `LIVE = True` to run it on your machine (about a quarter of an hour), or remake the file with `nnopt record pruning_sweep`.
 
 # %%
 LIVE = False

@@ -4,11 +4,14 @@ import os
 
 import matplotlib
 import pytest
+from hypothesis import settings
 
 import nnopt_lab  # noqa: F401 - sets the threads' waiting policy, which kernels inherit, before torch is imported
 
 matplotlib.use("agg")
 os.environ["TQDM_DISABLE"] = "1"
+settings.register_profile("course", deadline=None)  # no test is timed
+settings.load_profile("course")
 
 
 @pytest.hookimpl(tryfirst=True)

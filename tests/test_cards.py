@@ -48,6 +48,12 @@ def test_code_between_backticks_is_marked_and_an_odd_backtick_left_alone():
     assert inline("an odd ` stays") == "an odd ` stays"
 
 
+def test_emphasis_stands_around_words_and_a_product_is_none():
+    assert inline("it says *which one* stays") == "it says <em>which one</em> stays"
+    for plain in ("2*3*4", "a * b * c", "n**2 and m**2", "`x *y* z`"):
+        assert "<em>" not in inline(plain)
+
+
 @pytest.mark.parametrize("place", ["title", "line", "label", "block"])
 def test_hostile_text_is_text_wherever_it_stands(place):
     card = Card(
@@ -59,7 +65,7 @@ def test_hostile_text_is_text_wherever_it_stands(place):
         ),
     )
     page = Page(card._repr_html_())
-    assert set(page.tags) <= {"div", "span", "code", "pre"} and not page.open
+    assert set(page.tags) <= {"div", "span", "code", "em", "pre"} and not page.open
     assert HOSTILE.replace("`", "") in page.text.replace("`", "")
     assert HOSTILE in repr(card)
 
@@ -67,5 +73,5 @@ def test_hostile_text_is_text_wherever_it_stands(place):
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0\r")))
 def test_any_text_comes_back_from_its_html(text):
     page = Page(inline(text))
-    assert set(page.tags) <= {"code"}
-    assert page.text.replace("`", "") == text.replace("`", "")
+    assert set(page.tags) <= {"code", "em"}
+    assert page.text.replace("`", "").replace("*", "") == text.replace("`", "").replace("*", "")

@@ -179,7 +179,7 @@ def perturbed(value):
 
 
 @given(values)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_a_value_agrees_with_itself_and_with_no_value_that_differs_in_one_element(value):
     assert difference(value, copy.deepcopy(value), TOLERANCE) is None
     assert difference(value, copy.deepcopy(value), 0.0) is None
@@ -188,14 +188,14 @@ def test_a_value_agrees_with_itself_and_with_no_value_that_differs_in_one_elemen
 
 
 @given(values, values)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_any_two_values_can_be_compared_and_shown(got, wanted):
     assert difference(got, wanted, TOLERANCE) is None or isinstance(difference(got, wanted, TOLERANCE), str)
     assert isinstance(show(got), str)
 
 
 @given(st.permutations([1.5, -2.0, 3.0, 7.25]), st.sampled_from([-1.0, 2.0, 0.5]), st.sampled_from([-4.0, 0.25]))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_signs_factors_and_shifts_are_recognised_in_any_shape(numbers, factor, shift):
     wanted = torch.tensor(numbers).reshape(2, 2)
     scaled = "All signs" if factor == -1 else f"Every value is {factor:g} times"

@@ -74,7 +74,7 @@ class TestParameters:
 
 
 class TestMacs:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(st.data())
     def test_agrees_with_torch_flop_counter(self, data):
         def pick(low, high):
@@ -196,7 +196,6 @@ class TestMedianInterval:
         interval = measure.median_interval(values, confidence)
         assert (interval.estimate, interval.low, interval.high) == ((n + 1) / 2, low, high)
 
-    @settings(deadline=None)
     @given(st.integers(6, 300), st.sampled_from([0.5, 0.9, 0.95]))
     def test_is_the_narrowest_that_keeps_the_confidence(self, n, confidence):
         k = measure.median_interval(range(1, n + 1), confidence).low

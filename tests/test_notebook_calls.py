@@ -184,7 +184,7 @@ def test_an_answer_of_the_wrong_kind_is_no_attempt(noted):
 
 
 @given(st.none() | st.text() | st.floats() | st.integers() | st.lists(st.integers()) | st.binary())
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_a_learner_can_pass_raises(value):
     assert isinstance(check(ID, value), Card)
     assert isinstance(check(ID, lambda i, o, k, b: value), Card)

@@ -113,7 +113,7 @@ def test_the_ids_of_both_notebooks_are_the_same(course):
 
 
 @given(st.lists(st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), min_size=1, max_size=80), max_size=3))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_cell_ids_are_such_as_the_format_allows(names):
     for kind in ("exercise", "question"):
         for number, name in enumerate(names):

@@ -184,7 +184,7 @@ figures = st.floats(-1e6, 1e6)
 
 
 @given(guess=figures, measured=figures, widths=st.tuples(st.floats(0, 10), st.floats(0, 10)))
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_inside_is_said_exactly_if_the_guess_is_inside(guess, measured, widths):
     with change() as contents:
         contents["predictions"].clear()

@@ -181,7 +181,7 @@ files = st.dictionaries(st.sampled_from(list(EMPTY)), sections).map(lambda c: js
 
 
 @given(files)
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_the_file_holds_it_is_believed_or_kept_and_nothing_crashes(own_workspace, file, held):
     for old in own_workspace.glob("progress*"):
         old.unlink()

@@ -161,7 +161,7 @@ steps = st.lists(
 
 
 @given(steps)
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 def test_whatever_happens_nothing_that_the_learner_wrote_is_lost(steps):
     """What the learner overwrote or deleted is gone by the learner's own hand; everything else must be there."""
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(module, "root", lambda: Path(folder) / "course"):

@@ -1,6 +1,7 @@
 """The small coloured card with which the course answers a learner: HTML in a notebook, plain text elsewhere."""
 
 import html
+import re
 from dataclasses import dataclass
 
 # One accent per mood; text and ground come from JupyterLab's own variables, so cards suit its light and dark themes.
@@ -37,11 +38,16 @@ class Card:
 
 
 def inline(text: str) -> str:
-    """Escape text for HTML, and turn `code` between backticks into <code>."""
+    """Escape text for HTML, and show `code` and *emphasis* as such."""
     parts = html.escape(text).split("`")
     if len(parts) % 2 == 0:
         return html.escape(text)
-    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
+    return "".join(f"<code>{part}</code>" if i % 2 else _emphasised(part) for i, part in enumerate(parts))
+
+
+def _emphasised(text: str) -> str:
+    # Only around whole words: a product such as a * b, or 2**n, is no emphasis.
+    return re.sub(r"(?<![\w*])\*(\w[\w ]*)(?<! )\*(?![\w*])", r"<em>\1</em>", text)
 
 
 def _paragraph(text: str) -> str:
@@ -52,7 +58,7 @@ def _block(label: str, text: str) -> str:
     return (
         f'<div style="margin-top:6px;font-size:85%;color:var(--jp-ui-font-color2,#666)">{html.escape(label)}</div>'
         '<pre style="margin:0;padding:4px 8px;background:var(--jp-layout-color2,#f4f4f4);'
-        f'color:var(--jp-ui-font-color1,#222);overflow-x:auto">{html.escape(text)}</pre>'
+        f'color:var(--jp-ui-font-color1,#222);max-height:14em;overflow:auto">{html.escape(text)}</pre>'
     )
 
 

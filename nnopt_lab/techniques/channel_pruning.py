@@ -157,10 +157,13 @@ def expand_to_inputs(kept: Tensor, inputs_per_channel: int) -> Tensor:
 
 def _chosen(model: nn.Module, example: Tensor, keep: dict[str, Tensor]) -> list[tuple[Group, Tensor]]:
     groups = {g.name: g for g in channel_groups(model, example) if g.removable}
+    keep = {name: torch.as_tensor(kept) for name, kept in keep.items()}
     for name, kept in keep.items():
         if name not in groups:
             raise ValueError(f"keep names {name!r}, which is not a removable group: choose from {', '.join(groups)}.")
         size = groups[name].size
+        if kept.dtype != torch.int64:
+            raise ValueError(f"keep[{name!r}] is {kept.dtype}; it must be int64, the positions that stay.")
         if len(kept) < 1 or kept.min() < 0 or kept.max() >= size or len(kept.unique()) != len(kept):
             raise ValueError(f"keep[{name!r}] must be different positions between 0 and {size - 1}, at least one.")
     return [(groups[name], kept) for name, kept in keep.items()]
@@ -226,46 +229,54 @@ class _Tracer(fx.Interpreter):
         elif node.op == "output":
             for source in node.all_input_nodes:
                 self.of[source][0].removable = False
-        elif node.op == "call_module":
-            self.of[node] = self._through_module(node)
-        elif node.op in ("call_function", "call_method"):
-            self.of[node] = self._through_function(node, result)
+        elif isinstance(result, Tensor) and node.op in ("call_module", "call_function", "call_method"):
+            through = self._through_module if node.op == "call_module" else self._through_function
+            group, inputs = self.of[node] = through(node, result)
+            # What a rule below did not foresee (another flatten, a mean over channels) shows in the shape.
+            if result.ndim < 2 or result.shape[1] != group.size * inputs:
+                raise ValueError(
+                    f"model makes {list(result.shape)} at {node.name!r}, which channel pruning can't follow."
+                )
         return result
 
     def _new(self, size: int, removable: bool = True) -> Group:
         self.groups.append(Group(size, removable=removable))
         return self.groups[-1]
 
-    def _through_module(self, node: fx.Node) -> tuple[Group, int]:
+    def _through_module(self, node: fx.Node, result: Tensor) -> tuple[Group, int]:
         name, layer = node.target, self.modules_by_name[node.target]
         group, inputs = self.of[node.args[0]]
+        if isinstance(layer, _CHANNELWISE_MODULES):
+            return group, inputs
+        if isinstance(layer, nn.Flatten):
+            return self._flatten(node, result)
+        if any(name in g.producers + g.norms for g in self.groups):
+            raise ValueError(f"model calls the layer {name!r} twice, which channel pruning can't follow.")
         if isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels == layer.out_channels > 1:
             group.producers.append(name)
             return group, inputs
-        if isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.groups == 1):
+        flat = isinstance(layer, nn.Linear) and result.ndim == 2
+        if flat or (isinstance(layer, nn.Conv2d) and layer.groups == 1):
             group.consumers.append((name, inputs))
             mine = self._new(layer.weight.shape[0])
             mine.producers.append(name)
             return mine, 1
-        if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
+        if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)) and inputs == 1:
             group.norms.append(name)
             if layer.weight is None:
                 group.removable = False  # nothing to zero: a removed channel would have left its mean behind
-            return group, inputs
-        if isinstance(layer, nn.Flatten):
-            return self._flatten(node)
-        if isinstance(layer, _CHANNELWISE_MODULES):
             return group, inputs
         raise ValueError(
             f"model has the layer {name!r} of type {type(layer).__name__}, which channel pruning can't follow."
         )
 
-    def _through_function(self, node: fx.Node, result) -> tuple[Group, int]:
+    def _through_function(self, node: fx.Node, result: Tensor) -> tuple[Group, int]:
         sources = [s for s in node.all_input_nodes if s in self.of]
         if node.target in (operator.add, operator.iadd, torch.add, "add", "add_") and len(sources) == 2:
-            return self._merge(*sources)
-        if node.target in (torch.flatten, "flatten"):
-            return self._flatten(node)
+            return self._merge(node, *sources)
+        # A size that is written out would not shrink with the channels.
+        if node.target in (torch.flatten, "flatten") or (node.target in ("view", "reshape") and node.args[-1] == -1):
+            return self._flatten(node, result)
         if node.target in (torch.mean, "mean") and result.ndim == 2:
             return self.of[sources[0]]
         if node.target in _CHANNELWISE_FUNCTIONS:
@@ -273,13 +284,20 @@ class _Tracer(fx.Interpreter):
         name = getattr(node.target, "__name__", node.target)
         raise ValueError(f"model calls {name!r}, which channel pruning can't follow.")
 
-    def _flatten(self, node: fx.Node) -> tuple[Group, int]:
+    def _flatten(self, node: fx.Node, result: Tensor) -> tuple[Group, int]:
         group, inputs = self.of[node.args[0]]
         before = self.env[node.args[0]]
+        if result.ndim != 2 or result.shape[0] != before.shape[0]:
+            raise ValueError(
+                f"model reshapes {list(before.shape)} to {list(result.shape)}; only [N, C·H·W] can follow."
+            )
         return group, inputs * (before[0, 0].numel() if before.ndim > 2 else 1)
 
-    def _merge(self, a: fx.Node, b: fx.Node) -> tuple[Group, int]:
-        (first, inputs), (second, _) = self.of[a], self.of[b]
+    def _merge(self, node: fx.Node, a: fx.Node, b: fx.Node) -> tuple[Group, int]:
+        (first, inputs), (second, others) = self.of[a], self.of[b]
+        if (first.size, inputs) != (second.size, others):
+            sizes = f"{first.size} and {second.size} channels"
+            raise ValueError(f"model adds {sizes} at {node.name!r}, which channel pruning can't follow.")
         if first is not second:
             first.producers += second.producers
             first.norms += second.norms

@@ -120,7 +120,7 @@ def prunable(model: nn.Module) -> dict[str, nn.Module]:
 def count_weights(model: nn.Module) -> tuple[int, int]:
     """(weights that the masks leave, weights in all) over the prunable layers; biases are not counted."""
     layers = prunable(model).values()
-    left = sum(_mask_of(layer).sum().item() if prune.is_pruned(layer) else layer.weight.numel() for layer in layers)
+    left = sum(layer.weight_mask.sum().item() if _masked(layer) else layer.weight.numel() for layer in layers)
     return int(left), sum(layer.weight.numel() for layer in layers)
 
 
@@ -163,16 +163,18 @@ def prune_by_scores(model: nn.Module, scores: dict[str, Tensor], keep: int, *, s
         scope: "global" or "layer".
 
     Raises:
-        ValueError: `keep` is more than what is left, or `scope` is none of these.
+        ValueError: `keep` is more than what is left, `scope` is none of these, or `scores` does not fit the layers.
     """
     layers = prunable(model)
     left, _ = count_weights(model)
     _check_keep(keep, left)
-    for name, layer in layers.items():
-        if prune.is_pruned(layer):
-            scores[name] = scores[name].masked_fill(_mask_of(layer) == 0, -torch.inf)
+    _check_scores(scores, layers)
+    scores = {
+        name: scores[name].masked_fill(layer.weight_mask == 0, -torch.inf) if _masked(layer) else scores[name]
+        for name, layer in layers.items()
+    }
     for name, mask in _masks(scores, keep, left, scope).items():
-        if prune.is_pruned(layers[name]):
+        if _masked(layers[name]):
             prune.remove(layers[name], "weight")
         prune.custom_from_mask(layers[name], "weight", mask.to(layers[name].weight))
         layers[name].weight = layers[name].weight.detach()  # with its graph it could not be copied; forward remakes it
@@ -246,7 +248,7 @@ def sensitivity(
 def make_permanent(model: nn.Module) -> nn.Module:
     """Write the masks into the weights and drop them, in place: an ordinary model with zeros in it."""
     for layer in prunable(model).values():
-        if prune.is_pruned(layer):
+        if _masked(layer):
             prune.remove(layer, "weight")
     return model
 
@@ -281,8 +283,15 @@ def _proportional(available: dict[str, int], keep: int, left: int) -> dict[str, 
     return shares
 
 
-def _mask_of(layer: nn.Module) -> Tensor:
-    return layer.weight_mask
+def _masked(layer: nn.Module) -> bool:
+    return hasattr(layer, "weight_mask")  # prune.is_pruned is also true where torch pruned the bias alone
+
+
+def _check_scores(scores: dict[str, Tensor], layers: dict[str, nn.Module]) -> None:
+    given = {name: list(score.shape) for name, score in scores.items()}
+    wanted = {name: list(layer.weight.shape) for name, layer in layers.items()}
+    if given != wanted:
+        raise ValueError(f"scores has the shapes {given}; the prunable layers need {wanted}.")
 
 
 def _check_keep(keep: int, left: int) -> None:

@@ -2,10 +2,12 @@
 
 import json
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -144,13 +146,12 @@ def trained(name: str = "mynet") -> nn.Module:
         name: "mynet" or "teacher", both trained on "fashion".
 
     Raises:
-        ValueError: there is no such network.
+        ValueError: there is no such network, or its file is damaged.
         FileNotFoundError: its file is missing.
     """
     build, _ = _shipped(name)
     model = build()
-    path = _weights_file(name)
-    with safe_open(path, "pt") as file:
+    with _weights_file(name) as file:
         model.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118 - not a dict
     return model.eval()
 
@@ -158,7 +159,7 @@ def trained(name: str = "mynet") -> nn.Module:
 def record(name: str = "mynet") -> dict:
     """How shipped weights were made: command, seed, accuracies in percent, versions, processor."""
     _shipped(name)
-    with safe_open(_weights_file(name), "pt") as file:
+    with _weights_file(name) as file:
         return json.loads(file.metadata()["record"])
 
 
@@ -194,11 +195,14 @@ def _shipped(name: str):
     return SHIPPED[name]
 
 
-def _weights_file(name: str) -> Path:
+@contextmanager
+def _weights_file(name: str) -> Iterator:
     path = data_dir() / f"{name}.safetensors"
+    cure = f"restore it with `git checkout -- data/{path.name}`, or train it again with `nnopt train {name}`."
     if not path.is_file():
-        raise FileNotFoundError(
-            f"data/{path.name} is missing: restore it with `git checkout -- data/{path.name}`, "
-            f"or train it again with `nnopt train {name}`."
-        )
-    return path
+        raise FileNotFoundError(f"data/{path.name} is missing: {cure}")
+    try:
+        with safe_open(path, "pt") as file:
+            yield file
+    except SafetensorError as error:
+        raise ValueError(f"data/{path.name} is damaged ({error}): {cure}") from error

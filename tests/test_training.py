@@ -1,0 +1,206 @@
+"""The training loop: the same steps as torch written out, the same weights for the same seed, and a clean Ctrl-C."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from nnopt_lab.workbench import data, training
+
+
+def some_pictures(n=60):
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(n) % 10
+    images = torch.randint(0, 60, (n, 1, 28, 28), dtype=torch.uint8, generator=generator)
+    images[torch.arange(n), 0, labels * 2, labels] = 255  # so that there is something to learn
+    split = data.Split(images, labels)
+    return data.Pictures("some", split, split[:20], split[20:], tuple("abcdefghij"), (0.2,), (0.3,))
+
+
+PICTURES = some_pictures()
+
+
+def net(seed=0, dropout=0.0):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Flatten(), nn.Linear(3072, 16), nn.ReLU(), nn.Dropout(dropout), nn.Linear(16, 10))
+
+
+def fit(model, **options):
+    return training.fit(model, PICTURES, **({"device": "cpu", "epochs": 2, "batch_size": 16} | options))
+
+
+def weights(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+class TestFit:
+    def test_learns(self):
+        history = fit(net(), epochs=10)
+        assert history.train_loss[-1] < history.train_loss[0] / 2
+        assert all(len(v) == 10 for v in vars(history).values() if isinstance(v, list))
+        assert not history.interrupted and "10 epochs" in repr(history)
+
+    def test_takes_the_steps_that_torch_written_out_takes(self):
+        ours, theirs = net(), net()
+        fit(ours, epochs=1, batches=[[0, 1, 2], [3, 4]])
+        optimizer = torch.optim.SGD(theirs.parameters(), lr=0.01, momentum=0.9)
+        for batch in ([0, 1, 2], [3, 4]):
+            optimizer.zero_grad()
+            inputs = PICTURES.to_input(PICTURES.train.images[batch])
+            nn.functional.cross_entropy(theirs(inputs), PICTURES.train.labels[batch]).backward()
+            optimizer.step()
+        assert torch.equal(weights(ours), weights(theirs))
+
+    def test_the_same_seed_gives_the_same_weights_bit_for_bit(self):
+        a, b, other = net(dropout=0.5), net(dropout=0.5), net(dropout=0.5)
+        for model, seed in ((a, 3), (b, 3), (other, 4)):
+            torch.rand(seed)  # what was drawn before must not matter
+            fit(model, seed=seed, augment=data.random_flips_and_shifts(seed))
+        assert torch.equal(weights(a), weights(b)) and not torch.equal(weights(a), weights(other))
+
+    def test_leaves_the_random_state_and_the_settings_of_torch_alone(self):
+        model = net(dropout=0.5)
+        before = torch.get_rng_state()
+        fit(model)
+        assert torch.equal(torch.get_rng_state(), before)
+        assert not torch.are_deterministic_algorithms_enabled() and not model.training
+
+    def test_no_epoch_changes_nothing(self):
+        model = net()
+        before = weights(model)
+        history = fit(model, epochs=0)
+        assert torch.equal(weights(model), before) and repr(history) == "History(no epoch was finished)"
+
+    def test_an_optimizer_may_be_given_made_or_as_a_recipe(self):
+        made, recipe = net(), net()
+        fit(made, optimizer=torch.optim.Adam(made.parameters(), lr=0.01))
+        fit(recipe, optimizer=lambda parameters: torch.optim.Adam(parameters, lr=0.01))
+        assert torch.equal(weights(made), weights(recipe))
+
+    @pytest.mark.parametrize(("per", "rates"), [("batch", [1.0, 0.5**4]), ("epoch", [1.0, 0.5])])
+    def test_a_schedule_steps_per_batch_or_per_epoch(self, per, rates):
+        history = fit(
+            net(),
+            optimizer=lambda parameters: torch.optim.SGD(parameters, lr=1.0),
+            scheduler=lambda optimizer: torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5),
+            schedule_per=per,
+            loss=lambda logits, labels: 0.0 * logits.sum(),
+        )
+        assert history.learning_rate == pytest.approx(rates)  # 60 pictures in batches of 16: four steps an epoch
+
+    def test_reduce_on_plateau_gets_the_validation_loss_once_an_epoch(self):
+        seen = []
+
+        class Plateau(torch.optim.lr_scheduler.ReduceLROnPlateau):
+            def step(self, metrics, epoch=None):
+                seen.append(metrics)
+                super().step(metrics)
+
+        history = fit(net(), scheduler=Plateau, epochs=3)
+        assert seen == history.validation_loss and len(seen) == 3
+
+    def test_a_loss_of_ones_own_is_used(self):
+        calls = []
+
+        def loss(logits, labels):
+            calls.append((logits.shape, labels.dtype))
+            return nn.functional.multi_margin_loss(logits, labels)
+
+        fit(net(), loss=loss, epochs=1)
+        assert calls[0] == ((16, 10), torch.int64) and len(calls) == 4
+
+    def test_a_loader_of_ones_own_may_carry_several_targets(self):
+        inputs, labels = PICTURES.to_input(PICTURES.train.images[:8]), PICTURES.train.labels[:8]
+        soft = torch.full((8, 10), 0.1)
+        history = fit(
+            net(),
+            loader=[(inputs, (labels, soft))],
+            loss=lambda logits, targets: nn.functional.cross_entropy(logits, targets[1]),
+        )
+        assert len(history.train_accuracy) == 2
+
+    def test_a_part_of_the_training_pictures_can_be_named(self):
+        seen = []
+        fit(net(), train=PICTURES.train[:5], epochs=1, augment=lambda images: seen.append(len(images)) or images)
+        assert seen == [5]
+
+    def test_ctrl_c_ends_it_cleanly_and_keeps_whole_epochs(self):
+        steps = []
+
+        def loss(logits, labels):
+            steps.append(1)
+            if len(steps) == 7:  # in the second epoch
+                raise KeyboardInterrupt
+            return nn.functional.cross_entropy(logits, labels)
+
+        model = net()
+        history = fit(model, loss=loss, epochs=5)
+        assert history.interrupted and not model.training
+        assert all(len(v) == 1 for v in vars(history).values() if isinstance(v, list))
+        assert torch.are_deterministic_algorithms_enabled() is False
+
+    def test_ctrl_c_at_once_leaves_an_empty_history(self):
+        def loss(logits, labels):
+            raise KeyboardInterrupt
+
+        assert repr(fit(net(), loss=loss)) == "History(no epoch was finished)"
+
+    def test_an_optimizer_of_other_parameters_is_refused(self):
+        model = net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        with pytest.raises(ValueError, match="optimizer holds none of the model's parameters"):
+            fit(copy.deepcopy(model), optimizer=optimizer)
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_a_loss_that_leaves_the_numbers_is_said_with_the_learning_rate(self, value):
+        with pytest.raises(ValueError, match=f"The loss became {value} at learning rate 0.01"):
+            fit(net(), loss=lambda logits, labels: logits.sum() * value)
+
+    @pytest.mark.parametrize(
+        ("options", "sentence"),
+        [
+            ({"epochs": -1}, "epochs=-1 must be a whole number"),
+            ({"epochs": 1.5}, "epochs=1.5 must be a whole number"),
+            ({"schedule_per": "day"}, "schedule_per='day' must be 'batch' or 'epoch'"),
+            ({"batch_size": 0}, "batch_size=0 must be at least 1"),
+        ],
+    )
+    def test_refuses(self, options, sentence):
+        with pytest.raises(ValueError, match=sentence):
+            fit(net(), **options)
+
+
+def test_evaluate_agrees_with_a_plain_loop_and_restores_the_mode():
+    model = net(dropout=0.5).train()
+    result = training.evaluate(model, PICTURES.test, PICTURES, batch_size=7)
+    assert model.training
+    model.eval()
+    with torch.no_grad():
+        logits = model(PICTURES.to_input(PICTURES.test.images))
+    assert result.loss == pytest.approx(nn.functional.cross_entropy(logits, PICTURES.test.labels).item(), rel=1e-5)
+    right = logits.argmax(1) == PICTURES.test.labels
+    assert torch.equal(result.correct, right) and result.accuracy == pytest.approx(100 * right.float().mean().item())
+
+
+def test_reproducible_restores_what_it_changed_also_after_an_error():
+    torch.use_deterministic_algorithms(True, warn_only=False)
+    state = torch.get_rng_state()
+    try:
+        with pytest.raises(RuntimeError), training.reproducible(1):
+            first = torch.rand(2)
+            raise RuntimeError
+        assert torch.equal(torch.get_rng_state(), state) and torch.are_deterministic_algorithms_enabled()
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    with training.reproducible(1):
+        assert torch.equal(torch.rand(2), first)
+
+
+def test_the_best_device_is_the_accelerator_if_there_is_one(monkeypatch):
+    assert training.best_device().type == (
+        torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"
+    )
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    assert training.best_device() == torch.device("cpu")
