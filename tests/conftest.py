@@ -14,13 +14,20 @@ settings.register_profile("course", deadline=None)  # no test is timed
 settings.load_profile("course")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item):
-    """A new notebook starts in an empty workspace; its kernel, started after this, inherits the variable."""
-    notebook = getattr(item, "parent", None)
-    if hasattr(notebook, "nb") and notebook.kernel is None:
-        factory = item.config._tmp_path_factory
-        os.environ["NNOPT_WORKSPACE"] = str(factory.mktemp("workspace"))
+class NotebookWorkspaces:
+    """A plugin, since a hook that stands in this file itself would not be called for notebooks/ and solutions/."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item):
+        """A new notebook starts in an empty workspace; its kernel, started after this, inherits the variable."""
+        notebook = getattr(item, "parent", None)
+        if hasattr(notebook, "nb") and notebook.kernel is None:
+            factory = item.config._tmp_path_factory
+            os.environ["NNOPT_WORKSPACE"] = str(factory.mktemp("workspace"))
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(NotebookWorkspaces())
 
 
 @pytest.fixture(autouse=True)

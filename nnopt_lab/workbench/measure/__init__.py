@@ -1,0 +1,39 @@
+"""How large, how fast and how accurate a network is, and whether a difference between two of them is real.
+
+Sizes are counted exactly, times are samples: one module for each idea, `compare` puts them together.
+"""
+
+from nnopt_lab.workbench.measure.comparison import Comparison, compare
+from nnopt_lab.workbench.measure.hardware import Machine, machine
+from nnopt_lab.workbench.measure.intervals import Interval, Ratio, median_interval, proportion_difference
+from nnopt_lab.workbench.measure.memory import peak_memory
+from nnopt_lab.workbench.measure.modes import inference
+from nnopt_lab.workbench.measure.size import Parameters, disk_bytes, parameters
+from nnopt_lab.workbench.measure.tables import format_bytes, format_count
+from nnopt_lab.workbench.measure.timing import Timing, latency, ratio
+from nnopt_lab.workbench.measure.work import COUNTED, LayerCost, layer_costs, macs
+
+__all__ = [
+    "COUNTED",
+    "Comparison",
+    "Interval",
+    "LayerCost",
+    "Machine",
+    "Parameters",
+    "Ratio",
+    "Timing",
+    "compare",
+    "disk_bytes",
+    "format_bytes",
+    "format_count",
+    "inference",
+    "latency",
+    "layer_costs",
+    "machine",
+    "macs",
+    "median_interval",
+    "parameters",
+    "peak_memory",
+    "proportion_difference",
+    "ratio",
+]

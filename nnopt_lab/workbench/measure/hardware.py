@@ -1,0 +1,124 @@
+"""What the measurements ran on, and the two limits that it sets: arithmetic and memory."""
+
+import contextlib
+import math
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from nnopt_lab.workbench.measure.tables import format_bytes, html_table, text_table
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the measurements ran on; None or empty where the system does not tell. `print` it, or show it in a cell."""
+
+    processor: str
+    cores: int  # that this process may use
+    threads: int  # that torch uses
+    caches: dict[str, int]  # "L1", "L2", …: bytes of one of that level; on a virtual machine others may share it
+    memory: int | None  # bytes
+    instructions: tuple[str, ...]  # what torch's kernels were chosen for, then flags that matter to small numbers
+    accelerator: str | None
+    system: str
+    torch: str
+
+    def peak_gflops(self) -> float:
+        """Billions of float32 operations a second at the best on the CPU: matrix products and convolutions are tried.
+
+        This is what torch's own libraries reach with its present number of threads, which a layer can hope for; the
+        processor's data sheet promises more. The two kinds come from different libraries: on an AMD processor MKL's
+        product of matrices stays at half of what oneDNN's convolution reaches. A MAC is two operations. Takes about a
+        second.
+        """
+        n, channels, side = 1024, 128, 32
+        a, b, out = torch.rand(n, n), torch.rand(n, n), torch.empty(n, n)
+        product = 2 * n**3 / _best_seconds(lambda: torch.mm(a, b, out=out))
+        images, kernels = torch.rand(16, channels, side, side), torch.rand(channels, channels, 3, 3)
+        with torch.inference_mode():
+            seconds = _best_seconds(lambda: nn.functional.conv2d(images, kernels, padding=1))
+        convolution = 2 * len(images) * channels**2 * 9 * side**2 / seconds
+        return max(product, convolution) / 1e9
+
+    def peak_bandwidth(self) -> float:
+        """Billions of bytes a second in the best of several copies of a large tensor on the CPU, read plus written.
+
+        As in STREAM (McCalpin 1995), without what the cache reads before it overwrites a line. Source and target
+        each have twice the size of the largest cache, but 64 to 256 MiB, and at most 1/16 of the memory. Where the
+        cache is larger than that (a virtual machine often reports one that it shares with others), the number lies
+        between the speed of the memory and that of the cache. Takes about a second.
+        """
+        size = min(max(2 * max(self.caches.values(), default=0), 2**26), 2**28, (self.memory or 2**32) // 16)
+        source, target = torch.ones(size, dtype=torch.uint8), torch.ones(size, dtype=torch.uint8)
+        return 2 * size / _best_seconds(lambda: target.copy_(source)) / 1e9
+
+    def _cells(self) -> list[list[str]]:
+        shown = {field.name: getattr(self, field.name) for field in fields(self)}
+        shown["caches"] = ", ".join(f"{name} {format_bytes(size)}" for name, size in self.caches.items())
+        shown["memory"] = self.memory and format_bytes(self.memory)
+        shown["instructions"] = ", ".join(self.instructions)
+        return [[name, str(value)] for name, value in shown.items() if value not in (None, "")]
+
+    def __str__(self) -> str:
+        return text_table(self._cells())
+
+    def _repr_html_(self) -> str:
+        return html_table(self._cells())
+
+
+def machine() -> Machine:
+    """Look at the machine, without measuring anything."""
+    cpu = _first_processor()
+    flags = cpu.get("flags", cpu.get("Features", "")).split()
+    useful = ("amx", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "asimddp", "i8mm", "bf16", "sve")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return Machine(
+        processor=cpu.get("model name") or platform.processor() or platform.machine(),
+        cores=cores,
+        threads=torch.get_num_threads(),
+        caches=_caches(),
+        memory=_memory(),
+        instructions=(torch.backends.cpu.get_cpu_capability(), *(f for f in flags if f.startswith(useful))),
+        accelerator=torch.cuda.get_device_name() if torch.cuda.is_available() else accelerator and accelerator.type,
+        system=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        torch=torch.__version__,
+    )
+
+
+def _first_processor() -> dict[str, str]:
+    with contextlib.suppress(OSError):
+        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
+        return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())}
+    return {}
+
+
+def _caches() -> dict[str, int]:
+    sizes = {}
+    with contextlib.suppress(OSError, ValueError):
+        for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+            if (index / "type").read_text().strip() != "Instruction":
+                size = (index / "size").read_text().strip()  # such as "2048K"
+                sizes[f"L{(index / 'level').read_text().strip()}"] = int(size.rstrip("K")) * 1024
+    return sizes
+
+
+def _memory() -> int | None:
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return None
+
+
+def _best_seconds(call: Callable[[], object], budget_seconds: float = 0.4) -> float:
+    call()
+    best, started = math.inf, time.perf_counter()
+    while (before := time.perf_counter()) - started < budget_seconds:
+        call()
+        best = min(best, time.perf_counter() - before)
+    return best

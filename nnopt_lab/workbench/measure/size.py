@@ -1,0 +1,63 @@
+"""How many numbers a network holds, and how many bytes its file."""
+
+import gzip
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+
+class Parameters(NamedTuple):
+    total: int
+    nonzero: int
+
+
+def parameters(model: nn.Module) -> Parameters:
+    """Number of parameters, and of those that are not zero; a shared parameter counts once, a buffer does not count.
+
+    Where `torch.nn.utils.prune` masks a weight, its zeros are those of `weight_orig * weight_mask`.
+    """
+    others = {name for name, _ in model.named_buffers(remove_duplicate=False)}
+    state = _effective_state(model).items()
+    weights = [value for name, value in state if name not in others and isinstance(value, Tensor)]
+    return Parameters(sum(w.numel() for w in weights), sum(int((w != 0).sum()) for w in weights))
+
+
+def disk_bytes(model: nn.Module, compressed: bool = False) -> int:
+    """Size of the model's file: its state dict is really written, as safetensors, and the file measured.
+
+    A shared tensor is written once, a pruned weight as `weight_orig * weight_mask` without its mask. A zero takes as
+    many bytes as any other number, unless the file is `compressed` with gzip, level 9 (Huffman coding after replacing
+    repetitions, RFC 1951).
+
+    Raises:
+        ValueError: an entry of the state dict is not a tensor, which safetensors cannot store.
+    """
+    state = _effective_state(model)
+    for name, value in state.items():
+        if not isinstance(value, Tensor):
+            raise ValueError(f"model holds {name}, a {type(value).__name__}; only tensors can be written.")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.safetensors")
+        save_file({name: value.detach().cpu().contiguous().clone() for name, value in state.items()}, path)
+        if compressed:
+            packed = path.with_suffix(".safetensors.gz")
+            packed.write_bytes(gzip.compress(path.read_bytes(), compresslevel=9, mtime=0))
+            path = packed
+        return path.stat().st_size
+
+
+def _effective_state(model: nn.Module) -> dict[str, Tensor]:
+    """The state dict with pruning masks multiplied in, and a shared tensor under its first name only."""
+    state, effective, seen = model.state_dict(keep_vars=True), {}, set()
+    for name, value in state.items():
+        stem, _, kind = name.rpartition("_")
+        if kind == "mask" and f"{stem}_orig" in state:
+            continue
+        mask = state.get(f"{stem}_mask") if kind == "orig" else None
+        if (id(value), id(mask)) not in seen:
+            seen.add((id(value), id(mask)))
+            effective[name if mask is None else stem] = value if mask is None else value * mask
+    return effective

@@ -1,0 +1,126 @@
+"""How long networks take, timed in turns.
+
+Networks that are compared run round by round, so that whatever slows the machine for a while slows all of them, and the
+ratio of two of them comes with an interval.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nnopt_lab.workbench.bars import bar
+from nnopt_lab.workbench.measure.intervals import Ratio, median_interval
+from nnopt_lab.workbench.measure.modes import inference
+from nnopt_lab.workbench.measure.tables import three_digits
+
+SAMPLE_SECONDS = 0.002  # the clock and the Python loop cost about a microsecond, so they stay below a thousandth of it
+FEWEST_ROUNDS = 6  # with 5 samples not even smallest to largest covers the median in 95 % of cases: 1 - 2/2⁵ = 0.94
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds per call of one model, one sample a round, for `batch_size` pictures a call."""
+
+    samples: tuple[float, ...]
+    batch_size: int
+
+    @property
+    def median(self) -> float:
+        return self._quantile(0.5)
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        return self._quantile(0.25), self._quantile(0.75)
+
+    @property
+    def throughput(self) -> float:
+        """Pictures per second, at the median."""
+        return self.batch_size / self.median
+
+    def __str__(self) -> str:
+        unit, scale = ("s", 1) if self.median >= 1 else ("ms", 1e3) if self.median >= 1e-4 else ("µs", 1e6)
+        middle, low, high = (three_digits(q * scale) for q in (self.median, *self.quartiles))
+        return f"{middle} {unit} ({low}–{high})"
+
+    def _quantile(self, q: float) -> float:
+        return torch.tensor(self.samples, dtype=torch.float64).quantile(q).item()
+
+
+def latency(
+    models: dict[str, Callable[[Tensor], object]], example: Tensor, rounds: int = 60, budget_seconds: float = 10.0
+) -> dict[str, Timing]:
+    """Time models against each other: in every round each runs once, and the one that starts changes.
+
+    One sample is the mean of as many calls as last 2 ms, after one call that is not timed: it brings back to the caches
+    what the model before it pushed out. Models run in evaluation mode without autograd; their mode is restored.
+
+    Args:
+        models: what is called, by name; modules or any other function of the example.
+        example: [N, ...], given to each; on an accelerator the clock waits for it. Give real pictures and trained
+            networks: max-pooling on the CPU branches on the values, and two seeds of MyNet differ by up to 9 %.
+        rounds: samples of each model, at least 1; 6 or more for an interval.
+        budget_seconds: after this long, warm-up not included, no further round starts, but 6 are always done if
+            `rounds` asks for them.
+
+    Raises:
+        ValueError: there is no model, `example` has no batch dimension, or a number is out of its range.
+    """
+    if not models or rounds < 1 or budget_seconds <= 0 or example.dim() < 1:
+        raise ValueError(
+            f"models={list(models)}, example {list(example.shape)}, rounds={rounds}, budget_seconds={budget_seconds}: "
+            "one model, one dimension, one round and a budget above 0 are needed at the least."
+        )
+    order, samples = deque(models), {name: [] for name in models}
+    with inference(*models.values()):
+        repeats = {name: _warm_up(model, example) for name, model in models.items()}
+        started = time.perf_counter()
+        for done in bar(range(rounds), desc="timing", unit="round", delay=2):
+            if done >= FEWEST_ROUNDS and time.perf_counter() - started > budget_seconds:
+                break
+            for name in order:
+                _seconds(models[name], example, 1)
+                samples[name].append(_seconds(models[name], example, repeats[name]) / repeats[name])
+            order.rotate()
+    return {name: Timing(tuple(values), len(example)) for name, values in samples.items()}
+
+
+def ratio(slow: Timing, fast: Timing, confidence: float = 0.95) -> Ratio:
+    """How many times as long `slow` takes as `fast`: the median over rounds of the ratio within a round.
+
+    The interval (`median_interval`) covers what varies from round to round in this process. Another process or another
+    machine can differ by more.
+
+    Raises:
+        ValueError: the timings are not of the same rounds and batch size, or have too few rounds.
+    """
+    if (len(slow.samples), slow.batch_size) != (len(fast.samples), fast.batch_size):
+        raise ValueError(
+            f"slow has {len(slow.samples)} rounds of batch {slow.batch_size}, fast {len(fast.samples)} of batch "
+            f"{fast.batch_size}; only timings from one call of latency() are pairs."
+        )
+    pairs = median_interval((s / f for s, f in zip(slow.samples, fast.samples, strict=True)), confidence)
+    return Ratio(pairs.estimate, pairs.low, pairs.high, confidence)
+
+
+def _warm_up(model: Callable, example: Tensor) -> int:
+    """How many calls make up a sample; finding that out is the warm-up too."""
+    for _ in range(3):
+        _seconds(model, example, 1)  # compiles, allocates, wakes the threads
+    repeats = 1
+    while _seconds(model, example, repeats) < SAMPLE_SECONDS:
+        repeats *= 2
+    return repeats
+
+
+def _seconds(model: Callable, example: Tensor, repeats: int) -> float:
+    wait = torch.accelerator.synchronize if example.device.type != "cpu" else lambda: None
+    wait()
+    started = time.perf_counter()
+    for _ in range(repeats):
+        model(example)
+    wait()
+    return time.perf_counter() - started
