@@ -203,6 +203,16 @@ class TestMagnitudePrune:
         for name, layer in pruning.prunable(model).items():
             assert (layer.weight_mask <= before[name]).all()
 
+    def test_scores_what_is_stored_not_what_the_last_forward_pass_left(self):
+        model = pruning.magnitude_prune(net(), TOTAL // 2)
+        model(X)
+        new = torch.rand_like(model[3].weight_orig) + 1
+        with torch.no_grad():
+            model[3].weight_orig.copy_(new)  # as an optimizer or another device does
+        left = int(model[3].weight_mask.sum())
+        pruning.magnitude_prune(model, left)
+        assert int(model[3].weight_mask.sum()) == left
+
     def test_torch_goes_on_where_we_stopped_and_the_other_way_round(self):
         model = pruning.magnitude_prune(net(), TOTAL // 2)
         prune.global_unstructured(layers_of(model), prune.L1Unstructured, amount=50)

@@ -125,6 +125,12 @@ class TestFit:
         fit(net(), train=PICTURES.train[:5], epochs=1, augment=lambda images: seen.append(len(images)) or images)
         assert seen == [5]
 
+    def test_brings_the_model_back_to_where_it_was(self, monkeypatch):
+        model, moves = net(), []
+        monkeypatch.setattr(model, "to", lambda device: moves.append(torch.device(device)) or model)
+        training.fit(model, PICTURES, epochs=0, device="meta")
+        assert moves == [torch.device("meta"), torch.device("cpu")]
+
     def test_ctrl_c_ends_it_cleanly_and_keeps_whole_epochs(self):
         steps = []
 
@@ -173,8 +179,9 @@ class TestFit:
 
 def test_evaluate_agrees_with_a_plain_loop_and_restores_the_mode():
     model = net(dropout=0.5).train()
+    model[2].eval()
     result = training.evaluate(model, PICTURES.test, PICTURES, batch_size=7)
-    assert model.training
+    assert [layer.training for layer in model] == [True, True, False, True, True] and model.training
     model.eval()
     with torch.no_grad():
         logits = model(PICTURES.to_input(PICTURES.test.images))

@@ -140,7 +140,7 @@ def magnitude_prune(model: nn.Module, keep: int, *, scope: str = "global", norm:
     Raises:
         ValueError: `keep` is more than what is left, or `scope` or `norm` is none of these.
     """
-    scores = {name: importance(layer.weight, norm) for name, layer in prunable(model).items()}
+    scores = {name: importance(_weight(layer), norm) for name, layer in prunable(model).items()}
     return prune_by_scores(model, scores, keep, scope=scope)
 
 
@@ -285,6 +285,11 @@ def _proportional(available: dict[str, int], keep: int, left: int) -> dict[str, 
 
 def _masked(layer: nn.Module) -> bool:
     return hasattr(layer, "weight_mask")  # prune.is_pruned is also true where torch pruned the bias alone
+
+
+def _weight(layer: nn.Module) -> Tensor:
+    # Under a mask `layer.weight` is only what the last forward pass left, on the device where that ran.
+    return layer.weight_orig * layer.weight_mask if _masked(layer) else layer.weight
 
 
 def _check_scores(scores: dict[str, Tensor], layers: dict[str, nn.Module]) -> None:

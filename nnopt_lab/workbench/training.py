@@ -4,6 +4,7 @@ A technique changes what goes into the loop (the model, the loss, the optimizer,
 loop itself. Two runs with the same seed on the same machine give the same weights, bit for bit.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from nnopt_lab.workbench import data
 from nnopt_lab.workbench.bars import bar as progress_bar
+from nnopt_lab.workbench.measure.modes import inference
 
 
 @dataclass
@@ -73,7 +75,8 @@ def fit(
     """Train `model` in place on the training split and watch the validation split; the test split is not touched.
 
     Args:
-        model: gets float32 [B, 3, 32, 32] and gives logits [B, classes]; left in evaluation mode.
+        model: gets float32 [B, 3, 32, 32] and gives logits [B, classes]; left in evaluation mode, on the device where
+            it was before: networks that are then compared stand side by side.
         pictures: from `data.load`.
         epochs: passes over the training pictures, at least 0 (then nothing is trained).
         batch_size: pictures a step; not used where `batches` or `loader` is given.
@@ -104,6 +107,7 @@ def fit(
     if schedule_per not in ("batch", "epoch"):
         raise ValueError(f"schedule_per={schedule_per!r} must be 'batch' or 'epoch'.")
     device = torch.device(device) if device is not None else best_device()
+    home = _device_of(model)
     model.to(device)
     optimizer = _optimizer_of(model, optimizer)
     schedule = scheduler(optimizer) if scheduler else None
@@ -127,7 +131,8 @@ def fit(
         except KeyboardInterrupt:
             history.interrupted = True
             _drop_unfinished_epoch(history)
-    model.eval()
+        finally:
+            model.to(home).eval()
     return history
 
 
@@ -136,15 +141,13 @@ def evaluate(
 ) -> Evaluation:
     """Loss and accuracy of `model` on a split, in evaluation mode, without gradients; the model's mode is restored."""
     device = torch.device(device) if device is not None else _device_of(model)
-    was_training, total, correct = model.training, 0.0, []
-    model.eval()
-    with torch.inference_mode():
+    total, correct = 0.0, []
+    with inference(model):
         for inputs, labels in data.loader(split, pictures, batch_size):
             logits, labels = model(inputs.to(device)), labels.to(device)
             total += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
             correct.append((logits.argmax(1) == labels).cpu())
-    model.train(was_training)
-    correct = torch.cat(correct).clone()
+    correct = torch.cat(correct).clone()  # made outside inference mode, so that autograd may meet it
     return Evaluation(total / len(split), 100 * correct.float().mean().item(), correct)
 
 
@@ -206,7 +209,7 @@ def _epoch(model, loader, optimizer, schedule, loss, device, history: History, b
             refresh=False,
         )
         bar.update(0)
-        if not total < float("inf"):
+        if not math.isfinite(total):
             raise ValueError(
                 f"The loss became {value.item()} at learning rate {history.learning_rate[-1]:g}: lower it."
             )
