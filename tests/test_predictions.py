@@ -5,7 +5,7 @@ import math
 import ipywidgets as widgets
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from nnopt_lab.course import notebook
@@ -183,6 +183,7 @@ def test_a_ledger_of_nothing_but_zeros_and_negative_guesses_has_no_plot():
 figures = st.floats(-1e6, 1e6)
 
 
+@example(guess=2.2e-311, measured=1.0, widths=(0.0, 0.0))
 @given(guess=figures, measured=figures, widths=st.tuples(st.floats(0, 10), st.floats(0, 10)))
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_inside_is_said_exactly_if_the_guess_is_inside(guess, measured, widths):

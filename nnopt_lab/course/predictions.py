@@ -104,10 +104,9 @@ class Ledger:
 
     def _summary(self) -> str:
         inside = sum(p.low <= p.guess <= p.high for p in self.made.values())
-        factors = [abs(math.log(p.guess / p.measured)) for p in self.made.values() if p.guess > 0 and p.measured > 0]
-        typical = (
-            f"; typically off by a factor of {math.exp(sorted(factors)[len(factors) // 2]):.2f}" if factors else ""
-        )
+        pairs = [(p.guess, p.measured) for p in self.made.values() if p.guess > 0 and p.measured > 0]
+        factors = sorted(max(guess / measured, measured / guess) for guess, measured in pairs)
+        typical = f"; typically off by a factor of {factors[len(factors) // 2]:.2f}" if factors else ""
         return f"{inside} of {len(self.made)} guesses inside the measured interval{typical}"
 
 
