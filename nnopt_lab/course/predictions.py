@@ -24,6 +24,13 @@ class Prediction:
     low: float | None = None
     high: float | None = None
 
+    @property
+    def factor(self) -> float | None:
+        """How many times too large or too small the guess is; None where no factor says it."""
+        if self.guess > 0 and self.measured > 0:
+            return max(self.guess / self.measured, self.measured / self.guess)
+        return None
+
 
 def predict(name: str, guess: float | None = None, unit: str = "×"):
     """Commit a guess before you measure.
@@ -84,7 +91,7 @@ class Ledger:
         """Guess against measurement, as factors: on the diagonal the guess was right. A matplotlib Figure or None."""
         from nnopt_lab.workbench import plots
 
-        usable = {n: p for n, p in self.made.items() if p.guess > 0 and p.measured > 0}
+        usable = {n: p for n, p in self.made.items() if p.factor is not None}
         if not usable:
             return None
         fig, ax = plots.figure()
@@ -104,8 +111,7 @@ class Ledger:
 
     def _summary(self) -> str:
         inside = sum(p.low <= p.guess <= p.high for p in self.made.values())
-        pairs = [(p.guess, p.measured) for p in self.made.values() if p.guess > 0 and p.measured > 0]
-        factors = sorted(max(guess / measured, measured / guess) for guess, measured in pairs)
+        factors = sorted(p.factor for p in self.made.values() if p.factor is not None)
         typical = f"; typically off by a factor of {factors[len(factors) // 2]:.2f}" if factors else ""
         return f"{inside} of {len(self.made)} guesses inside the measured interval{typical}"
 
@@ -159,10 +165,7 @@ def _gap(entry: Prediction) -> str:
     guess, measured = entry.guess, entry.measured
     if entry.low <= guess <= entry.high:
         return f"You guessed {_figure(guess)} {entry.unit}: inside the interval."
-    if guess > 0 and measured > 0:
-        off = f"{max(guess / measured, measured / guess):.2f} times"
-    else:
-        off = f"{abs(guess - measured):.3g}"
+    off = f"{abs(guess - measured):.3g}" if entry.factor is None else f"{entry.factor:.2f} times"
     return f"You guessed {_figure(guess)} {entry.unit}: {off} too {'high' if guess > measured else 'low'}."
 
 
