@@ -1,6 +1,7 @@
 """The command `nnopt`: what a learner, a teacher and a maintainer type."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -55,6 +56,7 @@ def lab(
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     server = subprocess.Popen(command, env=os.environ | {"NNOPT_WORKSPACE": str(workspace)})
+    signal.signal(signal.SIGTERM, lambda *_: server.terminate())  # else the server would outlive this, with its port
     sys.exit(_wait(server))
 
 

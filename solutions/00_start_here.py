@@ -30,8 +30,9 @@ lesson("00_start_here")
 # %% [markdown]
 # ## 1. The network and the pictures
 #
-# The course optimises one network, the one in the article that it grew out of: two convolutions and two linear layers.
-# It looks at 32×32 colour pictures and names one of ten classes.
+# The course optimises one network, the one in *the article*, a Chinese tutorial on optimising networks in PyTorch that
+# the course grew out of: two convolutions and two linear layers. It looks at 32×32 colour pictures (smaller grey ones
+# are padded, and repeated in the three channels) and names one of ten classes.
 
 # %%
 net = models.MyNet()
@@ -163,8 +164,8 @@ with torch.inference_mode():
 plots.roofline(points, machine.peak_gflops(), machine.peak_bandwidth())
 
 # %% [markdown]
-# Even the layer that does best stays below the machine's arithmetic peak, and two stay far below it. The last one does
-# so little that getting started is most of its time. The first one computes each of its numbers from 27 products, the
+# Even the layer that does best stays below the machine's arithmetic peak, others stay far below it. The last layer does
+# so little that getting started is most of its time. The first layer computes each of its numbers from 27 products, the
 # second convolution from 144; what is done once for every number (writing it, and rearranging it for the next layer)
 # weighs five times as much there. (A point may lie *above* the sloping part: its data fit into the cache, and the slope
 # is the speed of the memory behind it.) So fewer operations are not automatically less time, and in this course we
@@ -288,7 +289,7 @@ print("way back ", q * scale)
 claim("the way back is off by at most half a step", (q * scale - weights).abs().max() <= scale / 2 + 1e-7)
 
 # %% [markdown]
-# **Fault 8: activations and biases are forgotten.** Line 9 touches weights alone. What flows between the layers stays
+# **Fault 8: activations and biases are forgotten.** Lines 9 to 12 touch weights alone. What flows between the layers stays
 # float, so every product is still a float product: smaller on disk at best, not faster. Lesson 05 builds the whole
 # integer network.
 #
@@ -301,15 +302,15 @@ optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
 layer.weight = nn.Parameter(torch.ones(1, 2))  # replaced after the optimizer was made
 layer(torch.ones(1, 2)).sum().backward()
 optimizer.step()
-layer.weight
+layer.weight, layer.weight.grad
 
 # %% [markdown]
 # The weight has a gradient and did not move. No error, no warning: such bugs cost days. `fit`, the course's training
-# loop, refuses an optimizer that holds none of the model's parameters.
+# loop, refuses an optimizer that holds other tensors in place of the model's parameters.
 
 # %%
 try:
-    training.fit(nn.Linear(2, 1), pictures, optimizer=optimizer)
+    training.fit(layer, pictures, optimizer=optimizer)
 except ValueError as error:
     print(error)
 
@@ -320,7 +321,8 @@ except ValueError as error:
 # lesson 08). And `cuda:0` is written into the program, so Apple, Intel or AMD accelerators, and the second GPU, are
 # never used (13); `torch.accelerator` finds whichever there is.
 #
-# Here is the program with the thirteen faults repaired, in plain torch, short enough to read in one go:
+# Here is the program again, in plain torch, short enough to read in one go. It leaves two things to later lessons: its
+# products are still float products (05), and one device computes (08).
 
 # %%
 device = training.best_device()
@@ -393,7 +395,7 @@ reveal(
     result.accuracy,
     result.accuracy - 1.96 * standard_error,
     result.accuracy + 1.96 * standard_error,
-    because="Shirts, pullovers, coats and T-shirts look alike at 28×28 pixels; nearly all mistakes are among these "
+    because="Shirts, pullovers, coats and T-shirts look alike at 28×28 pixels; two thirds of the mistakes are on these "
     "four. The training accuracy is higher: the network has begun to learn its pictures by heart.",
 )
 
@@ -454,7 +456,9 @@ claim("and takes more than 1.5 times as long", ratio.low > 1.5)
 # How can such a ratio be trusted on a machine that does other things too? Not by timing the one and then the other:
 # clocks, caches and neighbours drift. The two run *in turns*, A/B/A/B, and each pair gives one ratio; what slows the
 # machine for a while slows both halves of a pair. The median of the ratios is the result, and their order statistics
-# give an interval that holds whatever the distribution (Conover 1999, section 3.2).
+# give an interval that holds whatever the distribution (Conover 1999, section 3.2). It covers what varies from round to
+# round; another run of the program, with its data elsewhere in memory, can differ by some per cent more. So a ratio
+# nearer to 1 than 0.01 counts as "no difference measured" here, however narrow its interval.
 #
 # Two habits of the system remain that would drown the network's own time, and `import nnopt_lab` ends both: threads that
 # spin while they wait for each other, and, on Linux, memory that is given back after every layer and comes again page

@@ -73,8 +73,8 @@ plots.finish(fig)
 # $$\lVert P\rVert_1 = \sum_{w\in P} |w| \qquad\text{or}\qquad \lVert P\rVert_2 = \sqrt{\sum_{w\in P} w^2},$$
 #
 # where $P$ is a single weight, a filter (all weights that make one output channel), or a whole layer (Han et al. 2015
-# for weights, Li et al. 2017 for filters). The reason: to first order, the output of a linear map changes by at most
-# $|w|$ times the input when $w$ is set to zero.
+# for weights, Li et al. 2017 for filters). The reason: when $w$ is set to zero, the output of a linear map
+# changes by $|w|$ times the input.
 #
 # **Exercise (2 points).** Score the filters of a convolution.
 
@@ -374,26 +374,27 @@ sweep = recorded("pruning_sweep", live=LIVE)["result"]
 
 fig, ax = plots.figure()
 for name, color in zip(("one shot, no fine-tuning", "random", "one shot", "in levels"), plots.PALETTE, strict=False):
-    plots.band(ax, sweep["sparsities"], sweep[name], name, color)
+    plots.band(ax, sweep["sparsities"], sweep[name], "by lot" if name == "random" else name, color)
 plots.band(
     ax, sweep["sparsities"], [[d] * len(sweep["sparsities"]) for d in sweep["dense"]], "dense, trained on", "0.5"
 )
 ax.set(
     xlabel="share of weights removed",
     ylabel="test accuracy, %",
-    title="6 epochs of fine-tuning, three seeds",
-    ylim=(60, 92),
+    title="pruned, then 6 epochs of fine-tuning",
+    ylim=(50, 92),
 )
 ax.legend()
 plots.finish(fig)
 
 # %% [markdown]
 # Read it from the bottom. *By lot*, even six epochs of training don't bring back what is lost. *Without training*, the
-# smallest weights can go up to about 90 %, then the network collapses. *With training*, 90 % cost nothing that three
-# seeds can show: both ways stay with the dense network that was trained on for as long. And between the two ways there
-# is no clear winner: in levels is ahead by a few tenths of a point at 90 and 95 %, behind at 98 %, where the many steps
-# leave no epochs for the end. On a network this small, *what* goes and *that* one trains afterwards matter; the order
-# of the cuts hardly does. (Han et al. 2015 saw iterative pruning win clearly on networks a hundred times larger.)
+# smallest weights can go up to about 90 %; at 95 % that costs 2 to 3 points, and at 98 % the network collapses. *With
+# training*, 90 % cost nothing that three seeds can show: both ways stay with the dense network that was trained on for
+# as long. And between the two ways there is no clear winner: in levels is ahead by a few tenths of a point at 90 and 95
+# %, behind at 98 %, where the many steps leave no epochs for the end. On a network this small, *what* goes and *that*
+# one trains afterwards matter; the order of the cuts hardly does. (Han et al. 2015 saw iterative pruning win clearly on
+# networks a hundred times larger.)
 
 # %%
 means = {
@@ -405,6 +406,10 @@ at = {sparsity: place for place, sparsity in enumerate(sweep["sparsities"])}
 claim(
     "by lot, 90 % cost more than 5 points, 98 % more than 20",
     dense_mean - means["random"][at[0.9]] > 5 and dense_mean - means["random"][at[0.98]] > 20,
+)
+claim(
+    "without training, 95 % cost 2 to 3 points",
+    2 < sweep["before"] - means["one shot, no fine-tuning"][at[0.95]] < 3,
 )
 claim(
     "without training, 98 % cost more than 10 points",
@@ -465,7 +470,7 @@ reveal(
 # %%
 bytes_dense, bytes_zeros = (measure.disk_bytes(model) for model in (dense, zeros))
 packed_dense, packed_zeros = (measure.disk_bytes(model, compressed=True) for model in (dense, zeros))
-claim("zeros do not make a dense kernel 1.3 times faster", ratio.low < 1.3)
+claim("zeros do not make a dense kernel 1.3 times faster", ratio.median < 1.3)
 claim("the file is as large as before: a zero takes four bytes like any float", bytes_zeros == bytes_dense)
 claim("compressed, the pruned file is more than 4 times smaller", packed_dense / packed_zeros > 4)
 claim("compressed, the dense file shrinks by less than a tenth", packed_dense > 0.9 * bytes_dense)

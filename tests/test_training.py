@@ -155,8 +155,20 @@ class TestFit:
     def test_an_optimizer_of_other_parameters_is_refused(self):
         model = net()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        with pytest.raises(ValueError, match="optimizer holds none of the model's parameters"):
+        with pytest.raises(ValueError, match="optimizer holds 4 tensors that are not the model's"):
             fit(copy.deepcopy(model), optimizer=optimizer)
+
+    def test_an_optimizer_of_replaced_parameters_is_refused(self):
+        model = net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        model[1].weight = nn.Parameter(torch.zeros(16, 3072))  # its bias is still the model's
+        with pytest.raises(ValueError, match="holds 1 tensors that are not the model's parameters, and not 1 that are"):
+            fit(model, optimizer=optimizer)
+
+    def test_an_optimizer_may_hold_a_part_of_the_model_or_more_than_it(self):
+        model, beside = net(), nn.Linear(2, 2)
+        fit(model, epochs=1, optimizer=torch.optim.SGD(model[4].parameters(), lr=0.1))
+        fit(model, epochs=1, optimizer=torch.optim.SGD([*model.parameters(), *beside.parameters()], lr=0.1))
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
     def test_a_loss_that_leaves_the_numbers_is_said_with_the_learning_rate(self, value):

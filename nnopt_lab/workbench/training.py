@@ -99,8 +99,8 @@ def fit(
         not raise.
 
     Raises:
-        ValueError: an argument is out of its range, the optimizer holds none of the model's parameters, or the loss
-            became NaN or infinite.
+        ValueError: an argument is out of its range, the optimizer holds other tensors in place of the model's
+            parameters, or the loss became NaN or infinite.
     """
     if epochs < 0 or int(epochs) != epochs:
         raise ValueError(f"epochs={epochs} must be a whole number, at least 0.")
@@ -178,11 +178,14 @@ def _optimizer_of(model: nn.Module, optimizer) -> Optimizer:
         return torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     if not isinstance(optimizer, Optimizer):
         optimizer = optimizer(model.parameters())
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     mine = {id(p) for p in model.parameters()}
-    if not any(id(p) in mine for group in optimizer.param_groups for p in group["params"]):
+    left_out = {id(p) for p in model.parameters() if p.requires_grad} - held
+    # A part of the model may be trained, and more than the model; other tensors in its stead are a mistake.
+    if not held & mine or (held - mine and left_out):
         raise ValueError(
-            "optimizer holds none of the model's parameters: make it after the last change to the model "
-            "(an optimizer made earlier keeps stepping the old ones)."
+            f"optimizer holds {len(held - mine)} tensors that are not the model's parameters, and not {len(left_out)} "
+            "that are: make it after the last change to the model (made earlier, it keeps stepping the old ones)."
         )
     return optimizer
 
