@@ -29,6 +29,8 @@ def nnopt(monkeypatch, capsys, tmp_path):
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["nnopt", *map(str, arguments)])
+        # Else click would name what runs the tests, such as "python -m pytest".
+        monkeypatch.setattr(sys.modules["__main__"], "__package__", None, raising=False)
         try:
             cli.main()
             status = 0
@@ -79,7 +81,7 @@ def test_help_comes_at_once_and_from_any_folder(tmp_path):
 
 def test_without_a_command_there_is_help(nnopt):
     _, out, err = nnopt()
-    assert "Usage: " in out + err and "progress" in out + err
+    assert "Usage: nnopt" in out + err and "progress" in out + err
 
 
 @pytest.mark.parametrize("command", ["run", "build", "reset", "record", "train"])

@@ -15,6 +15,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from nnopt_lab.techniques.pruning import importance
+from nnopt_lab.workbench.measure import inference
 
 # Functions that act on each channel by itself and map zero to zero, so that a removed channel leaves no trace.
 _CHANNELWISE_MODULES = (
@@ -212,14 +213,8 @@ class _Tracer(fx.Interpreter):
         self.of: dict[fx.Node, tuple[Group, int]] = {}  # node → its group, and inputs per channel
 
     def trace(self, example: Tensor) -> list[Group]:
-        was_training = {m: m.training for m in self.modules_by_name.values()}
-        self.module.eval()
-        try:
-            with torch.no_grad():
-                self.run(example)
-        finally:
-            for module, training in was_training.items():
-                module.training = training
+        with inference(self.module):
+            self.run(example)
         return self.groups
 
     def run_node(self, node: fx.Node):
