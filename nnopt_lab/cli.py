@@ -5,13 +5,21 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+import time
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -156,6 +164,114 @@ def progress(workspace: Workspace = Path("work")) -> None:
     from nnopt_lab.course import progress as record
 
     print(record.progress(workspace.resolve()))
+
+
+@app.command()
+def release(
+    folder: Path,
+    assignment: Annotated[list[str] | None, typer.Option(help="A lesson to set; may be given several times.")] = None,
+    due: Annotated[str | None, typer.Option(help="When it is due, such as 2026-12-01T18:00.")] = None,
+) -> None:
+    """Write the learner's kit into a new folder: notebooks, library and data, without the solutions."""
+    from nnopt_lab.grading import release as kit
+
+    lessons = kit.release(folder, assignment, due)
+    print(f"The kit in {folder} holds {', '.join(lessons)}.")
+
+
+@app.command()
+def grade(
+    paths: Annotated[list[Path], typer.Argument(help="Notebooks, or folders of them.")],
+    out: Annotated[Path, typer.Option(help="Folder of the gradebook, tables and pages.")] = Path("grades"),
+    lesson: Annotated[str | None, typer.Option(help="The lesson handed in; else each notebook tells.")] = None,
+    jobs: Annotated[int, typer.Option(help="How many submissions at a time.", min=1, max=256)] = os.cpu_count() or 1,
+    cluster: Annotated[str | None, typer.Option(help="Grade on a Dask cluster: tcp://host:port.")] = None,
+    isolation: Annotated[str, typer.Option(help="auto, bubblewrap, unshare, container or none.")] = "auto",
+    seconds: Annotated[int, typer.Option(help="Time limit of one answer.", min=1, max=3600)] = 10,
+    megabytes: Annotated[int, typer.Option(help="Memory limit of one answer.", min=64)] = 1024,
+    late: Annotated[str | None, typer.Option(help='none, zero, "10%", "10%/day" or "10%/hour".')] = None,
+    due: Annotated[str | None, typer.Option(help="When it was due, such as 2026-12-01T18:00.")] = None,
+    format: Annotated[list[str] | None, typer.Option(help="Also write: canvas, moodle, gradescope, json.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Repeat a batch with the inputs of this seed.", min=0)] = None,
+    resume: Annotated[bool, typer.Option("--resume/--fresh", help="Go on, or begin a new gradebook.")] = True,
+) -> None:
+    """Grade notebooks: each answer runs behind a fence, on fresh inputs; a batch that was stopped goes on."""
+    from nnopt_lab.course.notebooks import find_lesson
+    from nnopt_lab.grading import batch, fence, gradebook, submissions
+    from nnopt_lab.grading import late as lateness
+
+    wanted = find_lesson(lesson) if lesson else None
+    sources = submissions.find(paths)
+    settings = batch.Settings(fence.available(isolation), fence.Limits(seconds, megabytes), wanted)
+    if settings.kind == "none":
+        console.print(fence.UNPROTECTED, style="bold", markup=False)
+    with gradebook.alone(out):
+        if not resume:
+            gradebook.put_aside(out)
+        with closing(gradebook.Gradebook(out, seed)) as book:
+            given = {"late": late, "due": due, "formats": " ".join(format) if format else None}
+            kept = {name: book.setting(name) or "" for name in given} | {
+                k: v for k, v in given.items() if v is not None
+            }
+            lateness.policy(kept["late"] or "none", kept["due"] or None)
+            book.remember(**kept)
+            with _submission_bar(len(sources)) as done:
+                batch.grade_all(sources, book, settings, jobs, done, cluster)
+            _report(book, out)
+
+
+@app.command()
+def mark(
+    learner: str,
+    item: Annotated[str, typer.Argument(help="An exercise, a question, or a lesson as a whole.")],
+    points: Annotated[float | None, typer.Option(help="In place of the answer's; for a lesson, added.")] = None,
+    comment: Annotated[str, typer.Option(help="The learner reads it.")] = "",
+    out: Annotated[Path, typer.Option(help="Folder of the gradebook.")] = Path("grades"),
+) -> None:
+    """Give points or a comment by hand; they survive grading again. You may also edit marks.csv in that folder."""
+    from nnopt_lab.grading import gradebook, marks
+
+    if not (out / gradebook.FILE).is_file():
+        raise FileNotFoundError(f"There is no gradebook in {out}: name its folder with --out.")
+    with gradebook.alone(out), closing(gradebook.Gradebook(out)) as book:
+        learners = {entry.learner for entry in book.entries()}
+        if learner not in learners:
+            raise ValueError(f"learner={learner!r} handed nothing in; there are {', '.join(sorted(learners)[:20])}.")
+        marks.write(out, learner, item, marks.Mark(points, comment))
+        _report(book, out)
+
+
+def _report(book, out: Path) -> None:
+    from nnopt_lab.grading import report
+
+    grades, files = report.write(book, out)
+    table = Table("lesson", "learners", "graded", "not wholly", "points on average", title=f"seed {book.seed}")
+    for name in sorted({g.lesson for g in grades}):
+        those = [g for g in grades if g.lesson == name]
+        whole = sum(g.entry.graded.state == "graded" for g in those)
+        mean = f"{sum(g.points for g in those) / len(those):.1f} of {those[0].possible}"
+        table.add_row(name or "no lesson", str(len(those)), str(whole), str(len(those) - whole), mean)
+    console.print(table)
+    troubled = [g for g in grades if g.entry.graded.state != "graded"]
+    for g in troubled[:10]:
+        print(f"  {g.learner}, {g.entry.name}: {g.entry.graded.state}. {g.entry.graded.reason}")
+    if len(troubled) > 10:
+        print(f"  … and {len(troubled) - 10} more, in grades.csv.")
+    print(f"In {out}: {', '.join(str(f.relative_to(out)) for f in files[:6])}, and a page for everyone in feedback.")
+
+
+@contextmanager
+def _submission_bar(count: int):
+    columns = (TextColumn("grading"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task("", total=count, rate="")
+        started = time.perf_counter()
+
+        def done(_submission) -> None:
+            so_far = bar.tasks[0].completed + 1
+            bar.update(task, advance=1, rate=f"{so_far / (time.perf_counter() - started):.1f} a second")
+
+        yield done
 
 
 def _chosen(lessons: list[str] | None) -> list[str]:

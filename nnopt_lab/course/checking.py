@@ -10,6 +10,7 @@ import math
 import os
 import secrets
 import sysconfig
+import threading
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnopt_lab.course.exercises import Exercise
+from nnopt_lab.course.exercises import Exercise, Property, Question
 
 CASES = 16
 # Where code lives that no learner wrote, besides site-packages: this package and Python's own library.
@@ -29,6 +30,7 @@ _FOREIGN = (
     *(sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")),
     "<frozen ",
 )
+_printing = threading.Lock()  # torch's print options belong to the whole process, and a grader has several threads
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Verdict:
         known: the place of the wrong answer that this one behaves like, or None.
         inputs: the first inputs that failed, by argument.
         got, wanted: what came back for them and what was wanted, as text.
+        credit: share of the points, 0 to 1, that a grader gives: all for a pass, what the declared properties are
+            worth otherwise, half where the results are right and only an input was changed.
     """
 
     state: str
@@ -49,6 +53,7 @@ class Verdict:
     inputs: dict[str, str] | None = None
     got: str = ""
     wanted: str = ""
+    credit: float = 0.0
 
     @property
     def passed(self) -> bool:
@@ -79,10 +84,15 @@ def examine(exercise: Exercise, answer, seeds: Iterable[int] | None = None) -> V
             return Verdict("raised", _own_line(outcome.error), inputs=_shown(exercise, inputs))
         cases.append(inputs)
         outcomes.append(outcome)
+    return compare(exercise, cases, outcomes)
+
+
+def compare(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome]) -> Verdict:
+    """Compare what came back for each case (none of it an error) with what the reference gives."""
     wanted = [call(exercise, exercise.reference, inputs).value for inputs in cases]
     failing = next((i for i in range(len(cases)) if _fault(exercise, cases[i], outcomes[i], wanted[i])), None)
     if failing is None:
-        return Verdict("passed")
+        return Verdict("passed", credit=1.0)
     known = _known_mistake(exercise, cases, outcomes)
     return Verdict(
         "failed",
@@ -93,7 +103,19 @@ def examine(exercise: Exercise, answer, seeds: Iterable[int] | None = None) -> V
         _shown(exercise, cases[failing]),
         show(outcomes[failing].value),
         show(wanted[failing]),
+        _credit(exercise, cases, outcomes, wanted),
     )
+
+
+def judge_answer(question: Question, answer) -> bool | None:
+    """Whether a question was answered rightly; None where the answer is not of the kind that it asks for."""
+    try:
+        if question.choices:
+            given = str(answer).strip().lower()
+            return given == question.answer if given in question.choices else None
+        return abs(float(answer) - question.answer) <= question.tolerance
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: a tensor of several numbers
+        return None
 
 
 def call(exercise: Exercise, function, inputs: tuple) -> Outcome:
@@ -134,7 +156,7 @@ def show(value, limit: int = 600) -> str:
 
 def _text(value, limit: int) -> str:
     if isinstance(value, Tensor):
-        with torch._tensor_str.printoptions(precision=4, linewidth=88, threshold=200):
+        with _printing, torch._tensor_str.printoptions(precision=4, linewidth=88, threshold=200):
             text = f"{value.detach()!r}"
         return text if value.ndim == 0 else f"{text}   shape {list(value.shape)}"
     if isinstance(value, float):
@@ -160,12 +182,28 @@ def _unusable(exercise: Exercise, answer) -> str:
     return ""
 
 
+def _disagreement(exercise: Exercise, inputs: tuple, outcome: Outcome, wanted) -> str | None:
+    if exercise.compare and _comparable(outcome.value, wanted):
+        return exercise.compare(outcome.value, wanted, *inputs)
+    return difference(outcome.value, wanted, exercise.tolerance)
+
+
+def _credit(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome], wanted: list) -> float:
+    every = list(zip(cases, outcomes, wanted, strict=True))
+    if not any(_disagreement(exercise, *one) for one in every) and any(outcome.changed for outcome in outcomes):
+        return 0.5
+    return sum(p.credit for p in exercise.properties if p.credit and all(_holds(p, o, c) for c, o, _ in every))
+
+
+def _holds(must: Property, outcome: Outcome, inputs: tuple) -> bool:
+    try:
+        return bool(must.holds(outcome.value, *inputs))
+    except Exception:  # written for results of the right kind, and this one may be of any
+        return False
+
+
 def _fault(exercise: Exercise, inputs: tuple, outcome: Outcome, wanted) -> str | None:
-    found = (
-        exercise.compare(outcome.value, wanted, *inputs)
-        if exercise.compare and _comparable(outcome.value, wanted)
-        else difference(outcome.value, wanted, exercise.tolerance)
-    )
+    found = _disagreement(exercise, inputs, outcome, wanted)
     if found:
         return found
     if outcome.changed:

@@ -36,10 +36,15 @@ class WrongAnswer:
 
 @dataclass(frozen=True)
 class Property:
-    """Something that must hold of every result: `holds(result, *inputs)`; `sentence` says what."""
+    """Something that must hold of every result: `holds(result, *inputs)`; `sentence` says what.
+
+    `credit` is the share of the points, 0 to below 1, that it earns a wrong answer for which it always holds. Give
+    credit only for what can't be had without looking at the inputs.
+    """
 
     sentence: str
     holds: Callable[..., bool]
+    credit: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,8 @@ def declare(item: Exercise | Question) -> None:
         return
     if len(item.hints) != 3 or len(item.wrong_answers) < 3:
         raise ValueError(f"{item.id} must have three hints and at least three wrong answers.")
+    if not 0 <= sum(p.credit for p in item.properties) < 1:
+        raise ValueError(f"The credits of the properties of {item.id} must be 0 to below 1 together.")
     _exercises[item.id] = item
 
 

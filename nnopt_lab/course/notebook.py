@@ -7,7 +7,7 @@ import difflib
 
 from nnopt_lab.course import progress as record
 from nnopt_lab.course.cards import Card
-from nnopt_lab.course.checking import Verdict, examine, show
+from nnopt_lab.course.checking import Verdict, examine, judge_answer, show
 from nnopt_lab.course.exercises import LESSONS, exercises, lesson_points, questions
 
 _current_lesson = "00_start_here"
@@ -84,17 +84,13 @@ def question(id: str, answer=None) -> Card:
     allowed = f"a letter: {', '.join(asked.choices)}" if asked.choices else "a number"
     if answer is None:
         return Card("Question, not answered yet", "quiet", (*text, f"Your answer is {allowed}."))
-    try:
-        given = str(answer).strip().lower() if asked.choices else float(answer)
-        right = given == asked.answer if asked.choices else abs(given - asked.answer) <= asked.tolerance
-    except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: a tensor of several numbers
-        given, right = None, False
-    if given is None or (asked.choices and given not in asked.choices):
+    right = judge_answer(asked, answer)
+    if right is None:
         return Card(f"The answer must be {allowed}; {show(answer)} was given.", "bad", text)
     record.note_attempt("questions", id, right, asked.points)
     if right:
         return Card(f"Right: {answer} ({_points(asked.points)})", "good", (*text, asked.explanation))
-    return Card(f"Not so: {answer}", "bad", (*text, asked.comments.get(given, asked.explanation)))
+    return Card(f"Not so: {answer}", "bad", (*text, asked.comments.get(str(answer).strip().lower(), asked.explanation)))
 
 
 def claim(text: str, condition) -> None:

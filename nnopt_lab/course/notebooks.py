@@ -81,16 +81,22 @@ def to_notebook(source: Path, solved: bool) -> NotebookNode:
     cells, seen = [], set()
     for number, cell in enumerate(notebook.cells):
         metadata = {key: cell.metadata[key] for key in KEPT_METADATA if key in cell.metadata}
-        cell_id = _cell_id(source.stem, number, metadata)
-        if cell_id in seen:
+        place = next((cell_id(k, metadata[k]) for k in ("exercise", "question") if k in metadata), None)
+        place = place or f"{source.stem}-{number:03d}"
+        if place in seen:
             raise ValueError(f"{source.name}: {metadata} stands twice in the lesson.")
-        seen.add(cell_id)
+        seen.add(place)
         make = nbformat.v4.new_markdown_cell if cell.cell_type == "markdown" else nbformat.v4.new_code_cell
         text = cell.source
         if cell.cell_type == "code":
             text = with_answers(text, source.name) if solved else without_answers(text, source.name)
-        cells.append(make(text, id=cell_id, metadata=metadata))
+        cells.append(make(text, id=place, metadata=metadata))
     return nbformat.v4.new_notebook(cells=cells, metadata=_METADATA)
+
+
+def cell_id(kind: str, id: str) -> str:
+    """The id of the cell that answers an "exercise" or a "question"; graders find it by this."""
+    return re.sub(r"[^A-Za-z0-9_-]", "-", f"{kind}-{id}")[:64]
 
 
 def with_answers(source: str, where: str = "cell") -> str:
@@ -220,13 +226,6 @@ def _check_markers(source: str, where: str) -> None:
     marks = [line.strip() for line in source.split("\n") if line.strip() in (BEGIN, END)]
     if marks != [BEGIN, END] * (len(marks) // 2):
         raise ValueError(f"{where}: `{BEGIN}` and `{END}` do not alternate in the cell that begins {source[:60]!r}.")
-
-
-def _cell_id(lesson: str, number: int, metadata: dict) -> str:
-    for kind in ("exercise", "question"):
-        if kind in metadata:
-            return re.sub(r"[^A-Za-z0-9_-]", "-", f"{kind}-{metadata[kind]}")[:64]
-    return f"{lesson}-{number:03d}"
 
 
 def _essence(notebook: NotebookNode) -> list[tuple]:

@@ -91,6 +91,11 @@ def _equal_width(scores, count):
     return ((scores - scores.min()) / span * count).long().clamp(max=count - 1)
 
 
+def _in_order(result, scores, count):
+    ascending = result[scores.argsort(stable=True)]
+    return bool((ascending.diff() >= 0).all()) and ascending.unique().tolist() == list(range(count))
+
+
 declare(
     Exercise(
         id="pruning.levels",
@@ -135,6 +140,7 @@ declare(
                 "The sizes of the levels must differ by at most one.",
                 lambda result, scores, count: int(result.bincount().max() - result.bincount().min()) <= 1,
             ),
+            Property("A higher score is never in a lower level, and no level is empty.", _in_order, credit=1 / 3),
         ),
         debrief="`argsort().argsort()` is the usual idiom for ranks. Dropping level 0 and starting over is the article's "
         "procedure; torch's `prune.l1_unstructured` is the special case of a single cut.",
@@ -149,6 +155,10 @@ def magnitude_mask(weight, keep):
 def _weight_and_keep(g: torch.Generator):
     weight = _with_ties(g, _number(g, 2, 4), 5)
     return weight, _number(g, 2, weight.numel() // 2 - 1)
+
+
+def _in_order_of_magnitude(mask, weight, keep):
+    return bool(mask.any() and not mask.all() and weight.abs()[mask].min() >= weight.abs()[~mask].max())
 
 
 def _keeps_the_largest(mask, wanted, weight, keep):
@@ -168,6 +178,9 @@ declare(
         reference=magnitude_mask,
         generate=_weight_and_keep,
         compare=_keeps_the_largest,
+        properties=(
+            Property("No weight goes that is larger than one that stays.", _in_order_of_magnitude, credit=1 / 3),
+        ),
         hints=(
             "Exactly `keep` entries of the mask are True, also where several weights are equally large.",
             "`torch.topk` on the flattened magnitudes gives the *positions* of the largest; a threshold would stumble "
@@ -392,6 +405,10 @@ def _others(kept, count):
     return torch.tensor([i for i in range(count) if i not in kept.tolist()], dtype=torch.long)
 
 
+def _part_is_right(place):
+    return lambda result, *inputs: len(result) == 3 and torch.equal(result[place], remove_filters(*inputs)[place])
+
+
 declare(
     Exercise(
         id="pruning.remove_filters",
@@ -431,6 +448,11 @@ declare(
                 lambda w1, b1, w2, kept: (w1[kept], b1[kept], w2),
                 "The second layer still expects every old channel; it must lose the inputs that no longer exist.",
             ),
+        ),
+        properties=(
+            Property("The first layer's weight holds the filters that stay.", _part_is_right(0), credit=0.25),
+            Property("Its bias holds their entries.", _part_is_right(1), credit=0.25),
+            Property("The second layer's weight holds the inputs that are left.", _part_is_right(2), credit=0.25),
         ),
         debrief="`channel_pruning.remove_channels` does this along the whole graph: through batch norms, residual sums "
         "and flattens, where more than two tensors must shrink together.",

@@ -4,7 +4,7 @@ from statistics import mean, median
 
 import torch
 
-from nnopt_lab.course.exercises import Exercise, Question, WrongAnswer, declare
+from nnopt_lab.course.exercises import Exercise, Property, Question, WrongAnswer, declare
 
 LESSON = "00_start_here"
 
@@ -229,6 +229,13 @@ declare(
             WrongAnswer(
                 lambda w: ((w / (w.abs().max().item() / 127)).round(), w.abs().max().item() / 127),
                 "The numbers are right, but still stored as floats, four bytes each: convert them to torch.int8.",
+            ),
+        ),
+        properties=(
+            Property(
+                "The scale is the largest magnitude, divided by 127.",
+                lambda result, weights: abs(result[1] - to_int8(weights)[1]) <= 1e-6,
+                credit=1 / 3,
             ),
         ),
         debrief="q · scale gives the weights back with an error of at most scale/2. That is symmetric per-tensor "

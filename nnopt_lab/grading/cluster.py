@@ -1,0 +1,91 @@
+"""The same batch on several machines: a Dask cluster, whose workers have the course installed and a fence of their own.
+
+Submissions go there and grades come back; the gradebook stays here. A worker that dies loses nothing: the scheduler
+gives its submissions to another one, and the gradebook notes each of them once.
+"""
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from importlib.metadata import version
+from itertools import islice
+
+from nnopt_lab.grading.batch import Settings, grade_safely, start
+from nnopt_lab.grading.fence import FenceError, available
+from nnopt_lab.grading.judge import Graded
+from nnopt_lab.grading.submissions import Submission
+
+CONNECT_SECONDS = 30
+_idle: dict[Settings, list] = defaultdict(list)
+_lock = threading.Lock()
+
+
+def graded_there(
+    address: str, submissions: Iterator[Submission], seed: int, settings: Settings
+) -> Iterator[tuple[Submission, Graded]]:
+    """Grades as they come from the cluster; a few submissions a worker are under way at a time.
+
+    Raises:
+        ValueError: Dask is not installed, nothing answers at the address, or it has no workers or other versions.
+        FenceError: a worker has no fence.
+    """
+    try:
+        from distributed import Client, KilledWorker, as_completed
+    except ImportError:
+        raise ValueError("A cluster needs Dask: pip install 'nnopt-lab[cluster]'.") from None
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cluster={address!r}: no Dask scheduler answers there ({error}).") from None
+    with client:
+        under_way = {}
+        running = as_completed(loop=client.loop)
+
+        def send(submission: Submission) -> None:
+            future = client.submit(_grade, submission, seed, settings, pure=False)
+            under_way[future.key] = submission
+            running.add(future)
+
+        for submission in islice(submissions, 3 * _threads(client)):
+            send(submission)
+        for future in running:
+            submission = under_way.pop(future.key)
+            try:
+                graded = Graded.from_json(future.result())
+            except KilledWorker:
+                graded = Graded(submission.lesson, "crashed", "The machines that graded it died, one after the other.")
+            future.release()
+            yield submission, graded
+            for following in islice(submissions, 1):
+                send(following)
+
+
+def _threads(client) -> int:
+    found = client.run(_version)
+    if not found:
+        raise ValueError("The cluster has no workers yet: start some with dask worker ADDRESS.")
+    others = sorted({other for other in found.values() if other != _version()})
+    if others:
+        raise ValueError(f"The cluster's workers have nnopt-lab {', '.join(others)}, and this machine {_version()}.")
+    return sum(client.nthreads().values())
+
+
+def _version() -> str:
+    return version("nnopt-lab")
+
+
+def _grade(submission: Submission, seed: int, settings: Settings) -> str:
+    """Runs on a worker. Warm processes are kept for the next submission; as many as there were at a time."""
+    settings = Settings(available(settings.kind), settings.limits, settings.lesson)
+    with _lock:
+        warm = _idle[settings].pop() if _idle[settings] else None
+    warm = warm or start(settings)
+    try:
+        return grade_safely(submission, warm, seed).to_json()
+    except FenceError:
+        warm = None
+        raise
+    finally:
+        if warm is not None:
+            with _lock:
+                _idle[settings].append(warm)

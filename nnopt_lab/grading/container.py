@@ -1,0 +1,170 @@
+"""The fence as a container, for machines without Linux namespaces and for the most careful: Docker or Podman.
+
+The same worker runs in it. No socket can be handed into a container, so jobs and replies go through its standard input
+and output, framed by `fenced.relay`, which inside does what `fence.Warm` does outside.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+from importlib.metadata import version
+
+from nnopt_lab.grading.fence import Ended, FenceError, Limits
+from nnopt_lab.grading.fenced.exchange import END_SECONDS, MAX_REPLY
+from nnopt_lab.grading.view import FENCED, PACKAGES
+
+START_SECONDS = 180
+BUILD_SECONDS = 1800
+
+
+def engine() -> str:
+    """Docker or Podman, whichever answers.
+
+    Raises:
+        FenceError: neither does.
+    """
+    for name in ("docker", "podman"):
+        if shutil.which(name):
+            found = subprocess.run([name, "version"], capture_output=True, text=True)
+            if found.returncode == 0:
+                return name
+    raise FenceError("Neither Docker nor Podman answers here: install and start one of them.")
+
+
+def image(name: str) -> str:
+    """The image with Python, torch and numpy, as they are installed here; built once, which needs a network.
+
+    Raises:
+        FenceError: it could not be built.
+    """
+    packages = " ".join(f"{package}=={version(package).partition('+')[0]}" for package in PACKAGES)
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    tag = f"nnopt-worker:{python}-{version('torch').partition('+')[0]}"
+    if subprocess.run([name, "image", "inspect", tag], capture_output=True).returncode == 0:
+        return tag
+    recipe = f"FROM python:{python}-slim\nRUN pip install --no-cache-dir {packages}\n"
+    built = subprocess.run(
+        [name, "build", "-t", tag, "-"], input=recipe, text=True, capture_output=True, timeout=BUILD_SECONDS
+    )
+    if built.returncode:
+        said = (built.stderr.strip() or built.stdout.strip() or "no reason given").splitlines()[-1]
+        raise FenceError(f"The image {tag} could not be built: {said}.")
+    return tag
+
+
+class Contained:
+    """A warm process in a container; as `fence.Warm`.
+
+    Raises:
+        FenceError: it did not start.
+    """
+
+    kind = "container"
+
+    def __init__(self, limits: Limits, name: str | None = None, tag: str | None = None):
+        self.limits = limits
+        self._engine = name or engine()
+        self._tag = tag or image(self._engine)
+        self._start()
+
+    def _start(self) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
+        command = run_command(self._engine, self._tag, self.limits)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0
+        )
+        ready = self._receive(START_SECONDS)
+        if ready is None:
+            self._errors.seek(0)
+            said = self._errors.read().decode(errors="replace").strip().splitlines()
+            self.close()
+            raise FenceError(f"The container did not start: {said[-1] if said else 'it ended without a word'}.")
+        self.facts = ready[0]
+
+    def run(self, job: bytes) -> Ended:
+        """Have a job done in a worker inside, at most `limits.seconds` long."""
+        with contextlib.suppress(OSError):  # if it is gone, the silence tells
+            self._process.stdin.write(struct.pack(">I", len(job)) + job)
+        answer = self._receive(self.limits.seconds + END_SECONDS)
+        if answer is None:
+            self.close()
+            self._start()
+            return Ended("crashed", reason="its container did not answer and was taken down")
+        head, reply = answer
+        return Ended(head["state"], reply, head["reason"])
+
+    def _receive(self, seconds: float) -> tuple[dict, bytes] | None:
+        """A frame: the length of a JSON head, the length of a body, both; None where none comes in time."""
+        found: list = []
+
+        def read() -> None:
+            lengths = self._exactly(8)
+            if lengths:
+                first, second = struct.unpack(">II", lengths)
+                head = self._exactly(min(first, 1 << 16))
+                body = self._exactly(second) if second <= MAX_REPLY + 8 else None
+                if head and body is not None:
+                    found.append((json.loads(head), body))
+
+        reader = threading.Thread(target=read, daemon=True)  # pipes have no time-out on Windows
+        reader.start()
+        reader.join(seconds)
+        return found[0] if found else None
+
+    def _exactly(self, count: int) -> bytes | None:
+        parts = b""
+        while len(parts) < count:
+            try:
+                part = self._process.stdout.read(count - len(parts))
+            except (OSError, ValueError):
+                return None
+            if not part:
+                return None
+            parts += part
+        return parts
+
+    def close(self) -> None:
+        """End the container, and with it every process inside."""
+        try:
+            self._process.stdin.close()
+            self._process.wait(10)
+        except (OSError, subprocess.TimeoutExpired):
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+        self._errors.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def run_command(name: str, tag: str, limits: Limits) -> list[str]:
+    """How the container is started: no network, nothing to write to, few rights, few processes."""
+    settings = {
+        "mode": "users",
+        "memory": limits.megabytes << 20,
+        "seconds": limits.seconds,
+        "readable": ["/usr", "/lib", "/lib64", "/fenced", "/dev/null", "/dev/zero", "/dev/urandom"],
+        "paths": [],
+        "scratch": "/",  # workers follow each other in here, so none may leave anything: nothing can be written
+    }
+    return [
+        *(name, "run", "--rm", "--interactive", "--init"),
+        *("--network", "none", "--ipc", "none", "--read-only", "--pids-limit", "64"),
+        *("--memory", f"{limits.megabytes + 1024}m", "--memory-swap", f"{limits.megabytes + 1024}m"),
+        # The three rights with which each worker is made another user, who has none.
+        *("--cap-drop", "ALL", "--cap-add", "SETUID", "--cap-add", "SETGID", "--cap-add", "KILL"),
+        *("--security-opt", "no-new-privileges"),
+        *("--env", "OMP_NUM_THREADS=1", "--env", "MKL_NUM_THREADS=1", "--env", "HOME=/"),
+        *("--volume", f"{os.path.abspath(FENCED)}:/fenced:ro"),
+        *(tag, "python", "-I", "/fenced/relay.py", json.dumps(settings)),
+    ]

@@ -1,0 +1,138 @@
+"""Grades as files that other systems import: grades.csv, Canvas, Moodle, Gradescope, JSON."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from nnopt_lab.course.exercises import lesson_points
+from nnopt_lab.course.workspace import write_atomically
+from nnopt_lab.grading.grades import Grade
+
+FORMATS = ("canvas", "moodle", "gradescope", "json")
+
+
+def write(grades: list[Grade], folder: Path, formats: Iterable[str]) -> list[Path]:
+    """Write grades.csv and the wanted formats.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ValueError: a format is not known.
+    """
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise ValueError(f"format={unknown[0]!r} must be one of {', '.join(FORMATS)}.")
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [_table(folder / "grades.csv", _plain_rows(grades))]
+    writers = {"canvas": _canvas, "moodle": _moodle, "gradescope": _gradescope, "json": _json}
+    for name in dict.fromkeys(formats):
+        written += writers[name](grades, folder)
+    return written
+
+
+def safe_name(learner: str) -> str:
+    """A learner's name as a file name: no path, nothing that a browser reads otherwise, a different one for each."""
+    import hashlib
+
+    kept = "".join(c if c.isalnum() or c in "-_" else "-" for c in learner)[:60]
+    return kept if kept == learner else f"{kept}-{hashlib.sha256(learner.encode('utf-8', 'replace')).hexdigest()[:8]}"
+
+
+def _plain_rows(grades: list[Grade]):
+    yield ("learner", "lesson", "points", "possible", "percent", "state", "reason", "late", "lost", "submitted", "file")
+    for g in grades:
+        entry = g.entry
+        numbers = (_number(g.points), g.possible, _number(g.percent))
+        state = (entry.graded.state, entry.graded.reason, g.late, _number(g.lost))
+        yield (g.learner, g.lesson, *numbers, *state, entry.submitted_at, entry.name)
+
+
+def _canvas(grades: list[Grade], folder: Path) -> list[Path]:
+    """One column a lesson, as Canvas's own export has them; students are found by ID, else by SIS login."""
+    lessons = sorted({g.lesson for g in grades if g.lesson})
+    by_learner: dict[str, list[Grade]] = {}
+    for grade in grades:
+        by_learner.setdefault(grade.learner, []).append(grade)
+    rows = [("Student", "ID", "SIS User ID", "SIS Login ID", "Section", *lessons)]
+    rows.append(("    Points Possible", "", "", "", "", *(lesson_points(lesson) for lesson in lessons)))
+    for learner, theirs in by_learner.items():
+        number = next((g.entry.number for g in theirs if g.entry.system == "canvas"), "")
+        points = {g.lesson: _number(g.points) for g in theirs}
+        rows.append((learner, number, "", "" if number else learner, "", *(points.get(name, "") for name in lessons)))
+    return [_table(folder / "canvas.csv", rows)]
+
+
+def _moodle(grades: list[Grade], folder: Path) -> list[Path]:
+    """One offline grading worksheet a lesson; its importer looks at Identifier, Grade and Last modified (grade)."""
+    written = []
+    for lesson in sorted({g.lesson for g in grades if g.lesson}):
+        head = ("Identifier", "Full name", "Status", "Grade", "Maximum Grade", "Grade can be changed")
+        rows = [(*head, "Last modified (submission)", "Last modified (grade)", "Feedback comments")]
+        for g in grades:
+            if g.lesson == lesson:
+                identifier = f"Participant {g.entry.number}" if g.entry.system == "moodle" else g.learner
+                points = (_number(g.points), g.possible)
+                rows.append((identifier, g.learner, "", *points, "Yes", g.entry.submitted_at, "-", comment(g)))
+        written.append(_table(folder / f"moodle-{lesson}.csv", rows))
+    return written
+
+
+def _gradescope(grades: list[Grade], folder: Path) -> list[Path]:
+    """One results.json a submission, as an autograder leaves it for Gradescope."""
+    for g in grades:
+        tests = [
+            {
+                "score": a.points,
+                "max_score": a.result.possible,
+                "name": a.result.id,
+                "output": "\n".join(filter(None, (a.result.mistake, a.comment))) or a.result.state,
+                "output_format": "text",
+                "status": "passed" if a.points >= a.result.possible else "failed",
+                "visibility": "visible",
+            }
+            for a in g.answers
+        ]
+        content = {"score": g.points, "output": comment(g), "output_format": "text", "visibility": "visible"}
+        place = folder / "gradescope" / safe_name(g.learner) / (g.lesson or "malformed")
+        place.mkdir(parents=True, exist_ok=True)
+        write_atomically(place / "results.json", json.dumps(content | {"tests": tests}, indent=1))
+    return [folder / "gradescope"]
+
+
+def _json(grades: list[Grade], folder: Path) -> list[Path]:
+    write_atomically(folder / "grades.json", json.dumps([asdict(g) for g in grades], indent=1))
+    return [folder / "grades.json"]
+
+
+def comment(grade: Grade) -> str:
+    """A grade in a sentence or two."""
+    graded = grade.entry.graded
+    said = [f"{_number(grade.points)} of {grade.possible} points."]
+    if graded.state != "graded":
+        said.append(f"{graded.state.capitalize()}: {graded.reason}".rstrip(".") + ".")
+    if grade.late:
+        said.append(f"{grade.late.capitalize()}: {_number(grade.lost)} points less.")
+    return " ".join([*said, grade.comment]).strip()
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _table(path: Path, rows) -> Path:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\r\n")
+    for row in rows:
+        table.writerow([_cell(value) for value in row])
+    write_atomically(path, text.getvalue())
+    return path
+
+
+def _cell(value) -> str:
+    """A spreadsheet takes a text that begins so for a formula, and a learner chooses the names of files."""
+    text = str(value)
+    return f"'{text}" if text[:1] in ("=", "+", "@", "\t", "\r") or (text[:1] == "-" and len(text) > 1) else text

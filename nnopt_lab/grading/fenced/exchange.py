@@ -1,0 +1,95 @@
+"""One job with a warm process over its control socket: hand it a socket, send the job, read the reply, keep the clock.
+
+The judge uses it directly; in a container the relay does.
+"""
+
+import json
+import socket
+import struct
+import time
+
+MAX_REPLY = 16 << 20
+END_SECONDS = 20
+
+
+def run(control: socket.socket, job: bytes, seconds: int) -> tuple[str, bytes, str] | None:
+    """(state, reply, reason) of a job: "replied", "timed out", "out of memory" or "crashed".
+
+    None where the warm process itself is gone or stuck: nothing of it can be used any more.
+    """
+    deadline = time.monotonic() + seconds
+    mine, theirs = socket.socketpair()
+    with mine:
+        with theirs:
+            try:
+                socket.send_fds(control, [b"F"], [theirs.fileno()])
+            except OSError:
+                return None
+        state, reply = _exchange(mine, job, deadline)
+    try:
+        control.sendall(b"K")
+    except OSError:
+        return None
+    end = listen(control, END_SECONDS)
+    if end is None:
+        return None
+    return _died(end, seconds) if state == "silent" else (state, reply, _reason(state, seconds))
+
+
+def listen(control: socket.socket, seconds: float) -> dict | None:
+    """The warm process's next line, or None if there is none in time."""
+    control.settimeout(seconds)
+    line = b""
+    try:
+        while not line.endswith(b"\n"):
+            received = control.recv(4096)
+            if not received:
+                return None
+            line += received
+        return json.loads(line)
+    except (OSError, ValueError):
+        return None
+
+
+def _exchange(channel: socket.socket, job: bytes, deadline: float) -> tuple[str, bytes]:
+    try:
+        channel.settimeout(max(0.01, deadline - time.monotonic()))
+        channel.sendall(job)
+        channel.shutdown(socket.SHUT_WR)
+        (length,) = struct.unpack(">Q", _receive(channel, 8, deadline))
+        return ("replied", _receive(channel, length, deadline)) if length <= MAX_REPLY else ("too long", b"")
+    except TimeoutError:
+        return "timed out", b""
+    except (EOFError, OSError):
+        return "silent", b""
+
+
+def _receive(channel: socket.socket, length: int, deadline: float) -> bytes:
+    parts, missing = [], length
+    while missing:
+        channel.settimeout(max(0.001, deadline - time.monotonic()))
+        part = channel.recv(min(missing, 1 << 20))
+        if not part:
+            raise EOFError
+        if time.monotonic() > deadline:  # a reply that trickles in does not stretch the time
+            raise TimeoutError
+        parts.append(part)
+        missing -= len(part)
+    return b"".join(parts)
+
+
+def _reason(state: str, seconds: int) -> str:
+    return {
+        "timed out": f"it did not end within {seconds} s",
+        "too long": f"its results are longer than {MAX_REPLY >> 20} MiB",
+    }.get(state, "")
+
+
+def _died(end: dict, seconds: int) -> tuple[str, bytes, str]:
+    code = end["code"]
+    if end["cpu"] >= seconds:
+        return "timed out", b"", f"it used more than {seconds} s of processor time"
+    if code == -9:
+        return "out of memory", b"", "the system ended it, most likely for its memory"
+    why = f"signal {-code}" if code < 0 else f"exit status {code}"
+    return "crashed", b"", f"its process ended by itself ({why}) before there was a result"

@@ -1,0 +1,117 @@
+"""Values as bytes: raw tensor buffers with dtype and shape in a tree of plain values. Never pickle.
+
+Both sides of the fence use this, so it imports nothing of the package. What comes from the worker is hostile: `unpack`
+accepts exactly what `pack` can make and raises ValueError for all else.
+"""
+
+import json
+import math
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+MAX_LEAVES = 20_000
+MAX_DEPTH = 12
+MAX_TEXT = 20_000
+MAX_DIGITS = 400
+_DTYPES = {
+    *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+    *(torch.uint16, torch.uint32, torch.uint64, torch.float16, torch.bfloat16, torch.float32, torch.float64),
+    *(torch.float8_e4m3fn, torch.float8_e5m2, torch.complex64),
+}
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Stands for a value that may not cross; `kind` says what it was."""
+
+    kind: str
+
+
+def pack(header: dict, value) -> bytes:
+    """A JSON header and a value (tensors, numbers, booleans, texts, None, lists and tuples of them) as bytes.
+
+    Whatever else the value holds becomes `Foreign`, under the name of its type.
+    """
+    tensors: dict[str, Tensor] = {}
+    tree = json.dumps([header, _tree(value, tensors, 0)]).encode()
+    return struct.pack(">I", len(tree)) + tree + (save(tensors) if tensors else b"")
+
+
+def unpack(data: bytes) -> tuple[dict, object]:
+    """The header and the value again.
+
+    Raises:
+        ValueError: the bytes are not what `pack` makes, or hold more or deeper values than allowed.
+    """
+    try:
+        (length,) = struct.unpack_from(">I", data)
+        header, tree = json.loads(data[4 : 4 + length], parse_int=_whole)
+        tensors = load(data[4 + length :]) if len(data) > 4 + length else {}
+        if not isinstance(header, dict):
+            raise ValueError("the header is no object.")
+        return header, _value(tree, tensors, [MAX_LEAVES], 0)
+    except (struct.error, RecursionError, TypeError, KeyError, IndexError, SafetensorError, MemoryError) as error:
+        raise ValueError(f"the bytes are no packed value ({type(error).__name__}).") from error
+
+
+def _tree(value, tensors: dict[str, Tensor], depth: int) -> list:
+    kind = type(value)
+    if kind in (list, tuple) and depth < MAX_DEPTH:
+        return ["l" if kind is list else "t", [_tree(v, tensors, depth + 1) for v in value]]
+    if isinstance(value, np.generic) or (kind is np.ndarray and value.ndim == 0):
+        value = value.item()
+        kind = type(value)
+    if kind in (bool, type(None)) or (kind is str and len(value) <= MAX_TEXT):
+        return ["v", value]
+    if kind is int and abs(value) < 10**MAX_DIGITS:
+        return ["v", value]
+    if kind is float:
+        return ["v", value] if math.isfinite(value) else ["f", repr(value)]
+    if kind in (Tensor, torch.nn.Parameter) and not (special := _special(value)):
+        name = str(len(tensors))
+        tensors[name] = value.detach().resolve_conj().resolve_neg().cpu().clone(memory_format=torch.contiguous_format)
+        return ["x", name]
+    return ["?", f"a {special} tensor" if kind in (Tensor, torch.nn.Parameter) else _article(kind.__name__)]
+
+
+def _special(tensor: Tensor) -> str:
+    if tensor.is_meta or tensor.is_quantized or tensor.is_nested:
+        return "meta" if tensor.is_meta else "quantized" if tensor.is_quantized else "nested"
+    if tensor.layout != torch.strided:
+        return "sparse"
+    return "" if tensor.dtype in _DTYPES else str(tensor.dtype).removeprefix("torch.")
+
+
+def _article(name: str) -> str:
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name[:60]}"
+
+
+def _value(tree, tensors: dict[str, Tensor], left: list[int], depth: int):
+    left[0] -= 1
+    if left[0] < 0 or depth > MAX_DEPTH:
+        raise ValueError("too many or too deeply nested values.")
+    tag, content = tree
+    if tag in ("l", "t") and type(content) is list:
+        values = [_value(v, tensors, left, depth + 1) for v in content]
+        return values if tag == "l" else tuple(values)
+    if tag == "v" and (content is None or type(content) in (bool, int, float, str)):
+        return content
+    if tag == "f" and content in ("inf", "-inf", "nan"):
+        return float(content)
+    if tag == "x" and type(content) is str:
+        return tensors[content]
+    if tag == "?" and type(content) is str:
+        return Foreign(content[:80])
+    raise ValueError("an unknown kind of value.")
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > MAX_DIGITS + 1:
+        raise ValueError("a whole number of too many digits.")
+    return int(digits)

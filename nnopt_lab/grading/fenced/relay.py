@@ -1,0 +1,49 @@
+"""Inside a container: passes jobs from standard input to a warm process and its replies to standard output.
+
+A frame in is the length of a job [4 bytes] and the job; a frame out is two lengths, a JSON head and a reply. The relay
+is a process of its own, so that the memory which workers inherit holds no job.
+"""
+
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import exchange
+
+
+def main(settings: dict) -> None:
+    """Serve frames until standard input ends."""
+    control, theirs = socket.socketpair()
+    settings["control"] = theirs.fileno()
+    here = os.path.dirname(os.path.abspath(__file__))
+    command = [sys.executable, "-I", here, json.dumps(settings)]
+    with subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=sys.stderr) as warm:
+        theirs.close()
+        facts = exchange.listen(control, 170)
+        if facts is None:
+            warm.kill()
+            sys.exit("the warm process did not start")
+        _say(facts, b"")
+        while (length := sys.stdin.buffer.read(4)) and len(length) == 4:
+            job = sys.stdin.buffer.read(struct.unpack(">I", length)[0])
+            ended = exchange.run(control, job, settings["seconds"])
+            if ended is None:
+                warm.kill()
+                sys.exit("the warm process is gone")
+            state, reply, reason = ended
+            _say({"state": state, "reason": reason}, reply)
+        control.close()
+
+
+def _say(head: dict, reply: bytes) -> None:
+    text = json.dumps(head).encode()
+    sys.stdout.buffer.write(struct.pack(">II", len(text), len(reply)) + text + reply)
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,93 @@
+"""Final grades: for each learner and lesson the last submission, with marks by hand and what lateness costs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nnopt_lab.course.exercises import exercises, lesson_points, questions
+from nnopt_lab.grading.gradebook import Entry
+from nnopt_lab.grading.judge import Result
+from nnopt_lab.grading.late import Policy
+from nnopt_lab.grading.marks import Mark
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer with its final points: the judge's, or those given by hand."""
+
+    result: Result
+    points: float
+    by_hand: bool
+    comment: str
+
+
+@dataclass(frozen=True)
+class Grade:
+    """A learner's grade for a lesson.
+
+    Attributes:
+        entry: the submission that counts.
+        answers: in the order of the lesson.
+        points, possible: after all, and at most.
+        added: by hand, to the whole.
+        comment: on the whole.
+        late: how late, in words, and `lost`, the points that this cost.
+        earlier: how many other submissions there are that don't count.
+    """
+
+    entry: Entry
+    answers: tuple[Answer, ...]
+    points: float
+    possible: int
+    added: float = 0.0
+    comment: str = ""
+    late: str = ""
+    lost: float = 0.0
+    earlier: int = 0
+
+    @property
+    def learner(self) -> str:
+        return self.entry.learner
+
+    @property
+    def lesson(self) -> str:
+        return self.entry.graded.lesson
+
+    @property
+    def percent(self) -> float:
+        return 100 * self.points / self.possible if self.possible else 0.0
+
+
+def final(entries: Iterable[Entry], marks: dict[tuple[str, str], Mark], late: Policy) -> list[Grade]:
+    """Grades by learner and lesson, in the order of their names; points never fall below 0."""
+    by_key: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        by_key.setdefault((entry.learner, entry.graded.lesson), []).append(entry)
+    return [_grade(by_key[key], marks, late) for key in sorted(by_key)]
+
+
+def _grade(entries: list[Entry], marks: dict[tuple[str, str], Mark], late: Policy) -> Grade:
+    # What can be graded counts before what can't, then what came later.
+    last = max(entries, key=lambda e: (e.graded.state != "malformed", e.submitted_at))
+    order = {id: place for place, id in enumerate((*exercises(), *questions()))}
+    results = sorted(last.graded.results, key=lambda result: order.get(result.id, len(order)))
+    answers = tuple(_answer(result, marks.get((last.learner, result.id), Mark())) for result in results)
+    whole = marks.get((last.learner, last.graded.lesson), Mark())
+    earned = sum(answer.points for answer in answers)
+    share, words = late.share(last.submitted_at, last.late)
+    lost = round(earned * (1 - share), 2)
+    return Grade(
+        last,
+        answers,
+        max(0.0, round(earned - lost + (whole.points or 0), 2)),
+        lesson_points(last.graded.lesson) if last.graded.lesson else 0,
+        whole.points or 0.0,
+        whole.comment,
+        words,
+        lost,
+        len(entries) - 1,
+    )
+
+
+def _answer(result: Result, mark: Mark) -> Answer:
+    by_hand = mark.points is not None
+    return Answer(result, mark.points if by_hand else result.points, by_hand, mark.comment)

@@ -1,0 +1,331 @@
+"""Grades one submission. It draws the inputs, holds the references and compares; the learner's code runs elsewhere.
+
+What a worker replies is believed to be values and nothing more: a worker in a learner's hands can claim any result, but
+to claim the right one for inputs drawn just now it has to work it out.
+"""
+
+import ast
+import hashlib
+import json
+import re
+import sys
+from dataclasses import asdict, dataclass, field
+from functools import cache
+
+import torch
+
+from nnopt_lab.course.checking import CASES, Outcome, compare, difference, judge_answer, show
+from nnopt_lab.course.exercises import Exercise, Question, exercises, questions
+from nnopt_lab.course.notebooks import cell_id, paths
+from nnopt_lab.grading.fence import Ended, Warm
+from nnopt_lab.grading.fenced import plain
+from nnopt_lab.grading.submissions import Cell, Submission
+
+JUDGED = ("passed", "partly right", "failed", "blank", "raised", "unusable")  # an answer came to a verdict
+BROKEN = ("timed out", "out of memory", "crashed")
+_TROUBLE = {
+    "missing": "The answer's cell is not in the notebook.",
+    "doubled": "The answer's cell is there more than once, with different answers: keep one.",
+    "mistyped": "The answer's cell is no code cell any more.",
+    "too long": "The answer's cell is longer than any answer.",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one answer got.
+
+    Attributes:
+        id: of the exercise or question.
+        state: one of `JUDGED`, of `BROKEN`, or a cell's trouble ("missing", "doubled", "mistyped", "too long").
+        points, possible: earned, and at most.
+        mistake: in words; empty after a pass.
+        known: the place of the declared wrong answer that it behaves like, or None.
+        inputs, got, wanted: the first case that failed, as text.
+        printed: the beginning of what the answer printed.
+        source: the answer.
+    """
+
+    id: str
+    state: str
+    points: float
+    possible: int
+    mistake: str = ""
+    known: int | None = None
+    inputs: dict[str, str] = field(default_factory=dict)
+    got: str = ""
+    wanted: str = ""
+    printed: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A submission's grade.
+
+    Attributes:
+        lesson: "" where the file is malformed and no lesson was named.
+        state: "graded", "partly graded", "timed out", "out of memory", "crashed" or "malformed".
+        reason: why it is not "graded", in words.
+        results: one per exercise and question of the lesson.
+    """
+
+    lesson: str
+    state: str
+    reason: str = ""
+    results: tuple[Result, ...] = ()
+
+    def to_json(self) -> str:
+        """As text that `from_json` reads again."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Graded":
+        """The grade that `to_json` wrote."""
+        fields = json.loads(text)
+        return cls(**fields | {"results": tuple(Result(**result) for result in fields["results"])})
+
+
+def grade(submission: Submission, warm: Warm, seed: int) -> Graded:
+    """Grade every answer of a submission, each in a worker of its own.
+
+    Args:
+        seed: of the batch; the inputs follow from it, the learner, and the exercise.
+    """
+    if submission.malformed:
+        return Graded(submission.lesson, "malformed", submission.malformed)
+    bench = _Bench(submission, warm, seed)
+    lesson = submission.lesson
+    results = [bench.exercise(item) for item in exercises(lesson).values()]
+    results += [bench.question(item) for item in questions(lesson).values()]
+    return Graded(lesson, *_state(results), tuple(results))
+
+
+def lesson_imports(lesson: str) -> str:
+    """The imports of the course's own notebook, but for the course's library: an answer may rely on them."""
+    return _original(lesson)[0]
+
+
+def stubs(lesson: str) -> dict[str, str]:
+    """The untouched answer cells of the course's own notebook, by the id of the cell."""
+    return _original(lesson)[1]
+
+
+def _state(results: list[Result]) -> tuple[str, str]:
+    unjudged = [result for result in results if result.state not in JUDGED]
+    if not unjudged:
+        return "graded", ""
+    reason = "; ".join(f"{result.id}: {result.mistake or result.state}" for result in unjudged)
+    states = {result.state for result in unjudged}
+    only = len(unjudged) == len(results) and len(states) == 1 and states <= set(BROKEN)
+    return (states.pop() if only else "partly graded"), reason
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """One submission, the worker's door, and the seed: what every answer's grading needs."""
+
+    submission: Submission
+    warm: Warm
+    seed: int
+
+    def exercise(self, exercise: Exercise) -> Result:
+        cell = self.submission.cells[exercise.id]
+        if not_run := self._not_run(exercise, cell, "exercise"):
+            return not_run
+        cases = [exercise.generate(torch.Generator().manual_seed(self._draw(exercise.id, n))) for n in range(CASES)]
+        job = {"name": exercise.name, "arguments": list(exercise.arguments)}
+        header, values, broken = self._run(exercise, cell, job, cases)
+        return broken or _judged(exercise, cell, cases, header, values)
+
+    def question(self, question: Question) -> Result:
+        cell = self.submission.cells[question.id]
+        if not_run := self._not_run(question, cell, "question"):
+            return not_run
+        header, values, broken = self._run(question, cell, {"question": question.id}, [])
+        return broken or _answered(question, cell, header, values)
+
+    def _not_run(self, item: Exercise | Question, cell: Cell, kind: str) -> Result | None:
+        if cell.trouble:
+            return Result(item.id, cell.trouble, 0, item.points, _TROUBLE[cell.trouble])
+        if cell.source.strip() == stubs(self.submission.lesson).get(cell_id(kind, item.id), "").strip():
+            return Result(item.id, "blank", 0, item.points, source=cell.source)
+        return None
+
+    def _draw(self, id: str, number: int) -> int:
+        text = f"{self.seed}|{self.submission.source.learner}|{id}|{number}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
+
+    def _run(self, item, cell: Cell, job: dict, cases: list) -> tuple[dict, list, Result | None]:
+        """A worker's reply to a job; the third is the result where there is nothing to judge."""
+        job |= {
+            "preamble": lesson_imports(self.submission.lesson),
+            "before": self._called_by(item.id, cell.source),
+            "source": cell.source,
+            "seed": self._draw(item.id, -1),
+        }
+        ended = self.warm.run(plain.pack(job, cases))
+        header, values = {}, []
+        if ended.state == "replied":
+            try:
+                header, values = plain.unpack(ended.reply)
+            except ValueError as error:
+                ended = Ended("crashed", reason=f"its reply can't be read: {error}")
+        printed = _text(header.get("printed"))
+        state, reason = ended.state, ended.reason
+        if state == "too long":
+            state = "crashed"
+        error = _first_error(header)
+        if error and error.get("memory") is True:
+            state, reason = "out of memory", f"it wanted more than {self.warm.limits.megabytes} MiB"
+        elif error and _is_blank(error):
+            return header, values, Result(item.id, "blank", 0, item.points, printed=printed, source=cell.source)
+        elif error:
+            state, reason = "raised", _raised(error, cell.source)
+        if state == "replied":
+            return header, values, None
+        reason = reason if state == "raised" else f"Your answer was stopped: {reason}."
+        return header, values, Result(item.id, state, 0, item.points, reason, printed=printed, source=cell.source)
+
+    def _called_by(self, id: str, source: str) -> list[str]:
+        """Cells of the learner's other answers that this one names, so that an answer may build on another."""
+        needed, sources = {id: source}, [source]
+        while sources:
+            words = set(re.findall(r"[A-Za-z_]\w*", sources.pop()))
+            for other in exercises(self.submission.lesson).values():
+                cell = self.submission.cells[other.id]
+                if other.name in words and other.id not in needed and not cell.trouble:
+                    needed[other.id] = cell.source
+                    sources.append(cell.source)
+        return [text for other, text in reversed(needed.items()) if other != id]
+
+
+def _judged(exercise: Exercise, cell: Cell, cases: list[tuple], header: dict, values) -> Result:
+    def result(state: str, mistake: str, **more) -> Result:
+        printed = _text(header.get("printed"))
+        return Result(exercise.id, state, 0, exercise.points, mistake, printed=printed, source=cell.source, **more)
+
+    if "missing" in header:
+        what = f"`{exercise.name}` is a {_text(header['missing'])}" if header["missing"] else "is not there"
+        return result("unusable", f"A function `{exercise.name}` is wanted from this cell, and {what}.")
+    if "accepts" in header:
+        wanted = ", ".join(exercise.arguments)
+        return result(
+            "unusable",
+            f"{exercise.name} must accept the arguments ({wanted}); yours accepts {_text(header['accepts'])}.",
+        )
+    pairs = values if isinstance(values, list) and len(values) == len(cases) else []
+    if not pairs or not all(isinstance(p, list) and len(p) == 2 and isinstance(p[1], list) for p in pairs):
+        return result("failed", "It did not give one result for each case.")
+    foreign = next((value for value, _ in pairs if _foreign(value)), None)
+    if foreign is not None:
+        return result(
+            "failed",
+            f"The result holds {_foreign(foreign)}; only plain tensors, numbers, booleans, texts, and lists or tuples "
+            "of them count.",
+        )
+    outcomes = [
+        Outcome(value, changed=_changed(exercise, inputs, after))
+        for inputs, (value, after) in zip(cases, pairs, strict=True)
+    ]
+    verdict = compare(exercise, cases, outcomes)
+    state = "passed" if verdict.passed else "partly right" if verdict.credit else "failed"
+    return Result(
+        exercise.id,
+        state,
+        round(exercise.points * verdict.credit, 2),
+        exercise.points,
+        verdict.mistake,
+        verdict.known,
+        verdict.inputs or {},
+        verdict.got,
+        verdict.wanted,
+        _text(header.get("printed")),
+        cell.source,
+    )
+
+
+def _answered(question: Question, cell: Cell, header: dict, values) -> Result:
+    def result(state: str, mistake: str = "", points: int = 0) -> Result:
+        return Result(question.id, state, points, question.points, mistake, source=cell.source)
+
+    if not isinstance(values, list) or len(values) != 1 or not header.get("asked"):
+        return result("unusable", f'The cell does not call question("{question.id}", …).')
+    answer = values[0]
+    if answer is None:
+        return result("blank")
+    right = None if _foreign(answer) else judge_answer(question, answer)
+    if right is None:
+        allowed = f"a letter: {', '.join(question.choices)}" if question.choices else "a number"
+        return result("unusable", f"The answer must be {allowed}; {_foreign(answer) or show(answer, 80)} was given.")
+    if right:
+        return result("passed", points=question.points)
+    return result("failed", question.comments.get(str(answer).strip().lower(), "Not so."))
+
+
+def _changed(exercise: Exercise, before: tuple, after: list) -> tuple[str, ...]:
+    pairs = zip(exercise.arguments, before, after, strict=False)
+    return tuple(name for name, a, b in pairs if difference(b, a, 0.0) is not None)
+
+
+def _foreign(value) -> str:
+    if isinstance(value, plain.Foreign):
+        return value.kind
+    if isinstance(value, (list, tuple)):
+        return next((kind for v in value if (kind := _foreign(v))), "")
+    return ""
+
+
+def _first_error(header: dict) -> dict | None:
+    outcomes = header.get("outcomes")
+    found = [header, *(o for o in outcomes if isinstance(o, dict))] if isinstance(outcomes, list) else [header]
+    return next((one["error"] for one in found if isinstance(one.get("error"), dict)), None)
+
+
+def _is_blank(error: dict) -> bool:
+    return error.get("type") == "NotImplementedError" and error.get("bare") is True
+
+
+def _raised(error: dict, source: str) -> str:
+    kind, message, number = _text(error.get("type")), _text(error.get("message")), error.get("line")
+    lines = source.splitlines()
+    line = lines[number - 1].strip() if isinstance(number, int) and 0 < number <= len(lines) else ""
+    if kind == "SyntaxError" and line[:1] in ("%", "!", "?"):
+        return f"IPython's own commands are not run when an answer is graded: take out line {number}, `{line}`."
+    said = f"raised {kind}: {message or 'no message'}"
+    if kind in ("NameError", "ModuleNotFoundError"):
+        said += (
+            ". When it is graded, an answer sees its own cell, the lesson's imports of torch and of Python's library, "
+            "and your other answers: neither your other cells nor the course's library"
+        )
+    return f"Your line {number}, `{line}`, {said}." if line else f"Your answer {said}."
+
+
+def _text(value) -> str:
+    return value if isinstance(value, str) else ""
+
+
+@cache
+def _original(lesson: str) -> tuple[str, dict[str, str]]:
+    import nbformat
+
+    notebook = nbformat.read(paths(lesson)[False], as_version=4)
+    imports = [line for cell in notebook.cells if cell.cell_type == "code" for line in _imports(cell.source)]
+    answers = {cell.id: cell.source for cell in notebook.cells if cell.id.startswith(("exercise-", "question-"))}
+    return "\n".join(dict.fromkeys(imports)), answers
+
+
+def _imports(source: str) -> list[str]:
+    def known(name: str) -> bool:
+        return name.split(".")[0] in ("torch", "numpy") or name.split(".")[0] in sys.stdlib_module_names
+
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return []
+    return [
+        ast.unparse(node)
+        for node in tree.body
+        if (isinstance(node, ast.Import) and all(known(alias.name) for alias in node.names))
+        or (isinstance(node, ast.ImportFrom) and known(node.module or ""))
+    ]

@@ -1,0 +1,80 @@
+"""Marks that a teacher gives by hand: a CSV file beside the gradebook, which grading only ever reads."""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnopt_lab.course.exercises import LESSONS, exercises, questions
+from nnopt_lab.course.workspace import write_atomically
+
+FILE = "marks.csv"
+COLUMNS = ("learner", "item", "points", "comment")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A mark by hand.
+
+    Attributes:
+        points: in place of the answer's own; for a whole lesson, added to its total. None: unchanged.
+        comment: shown to the learner.
+    """
+
+    points: float | None = None
+    comment: str = ""
+
+
+def read(folder: Path) -> dict[tuple[str, str], Mark]:
+    """Marks by (learner, id of the exercise, question or lesson); of several for the same, the last one counts.
+
+    Raises:
+        ValueError: a line can't be understood.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return {}
+    text = path.read_text(encoding="utf-8-sig")  # spreadsheets write the mark, and some a semicolon for the comma
+    first = text.partition("\n")[0]
+    rows = csv.DictReader(io.StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",")
+    if set(COLUMNS) - set(rows.fieldnames or ()):
+        raise ValueError(f"{FILE} must begin with the columns {','.join(COLUMNS)}.")
+    found = {}
+    for row in rows:
+        values = {name: (row[name] or "").strip() for name in COLUMNS}
+        if any(values.values()):
+            key, mark = _understood(values, f"{FILE}, line {rows.line_num}")
+            found[key] = mark
+    return found
+
+
+def write(folder: Path, learner: str, item: str, mark: Mark) -> None:
+    """Give a mark, in place of an earlier one for the same.
+
+    Raises:
+        ValueError: there is no such item, or the points are no number.
+    """
+    points = "" if mark.points is None else f"{mark.points:g}"
+    _understood({"learner": learner, "item": item, "points": points, "comment": mark.comment}, "The mark")
+    folder.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(COLUMNS)
+    for (whose, what), kept in (read(folder) | {(learner, item): mark}).items():
+        table.writerow((whose, what, "" if kept.points is None else f"{kept.points:g}", kept.comment))
+    write_atomically(folder / FILE, text.getvalue())
+
+
+def _understood(values: dict[str, str], where: str) -> tuple[tuple[str, str], Mark]:
+    if not values["learner"]:
+        raise ValueError(f"{where}: the learner is missing.")
+    known = {**exercises(), **questions(), **LESSONS}
+    if values["item"] not in known:
+        raise ValueError(f"{where}: item={values['item']!r} is no exercise, question or lesson.")
+    try:
+        points = float(values["points"].replace(",", ".")) if values["points"] else None
+        if points is not None and not -1000 < points < 1000:
+            raise ValueError
+    except ValueError:
+        raise ValueError(f"{where}: points={values['points']!r} must be a number, or empty.") from None
+    return (values["learner"], values["item"]), Mark(points, values["comment"])

@@ -1,0 +1,155 @@
+"""Pages for people: one a learner with every answer's card, and one for the class."""
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from nnopt_lab.course.cards import Card
+from nnopt_lab.course.exercises import exercises, lesson_points, questions
+from nnopt_lab.course.notebooks import cell_id, paths
+from nnopt_lab.course.workspace import write_atomically
+from nnopt_lab.grading.exports import safe_name
+from nnopt_lab.grading.grades import Answer, Grade
+from nnopt_lab.grading.judge import BROKEN, stubs
+from nnopt_lab.grading.similarity import similar
+
+_KINDS = {"passed": "passed", "partly right": "partly", "failed": "failed", "raised": "failed", "unusable": "failed"}
+_KINDS |= dict.fromkeys(BROKEN, "broken")
+BINS = 5
+
+
+def write(grades: list[Grade], folder: Path, seed: int) -> Path:
+    """Write feedback/LEARNER.html for everyone, and class.html.
+
+    Returns:
+        The class's page.
+    """
+    (folder / "feedback").mkdir(parents=True, exist_ok=True)
+    for learner, theirs in groupby(grades, key=lambda g: g.learner):
+        page = _template("feedback.html").render(learner=learner, grades=[_shown(g) for g in theirs])
+        write_atomically(folder / "feedback" / f"{safe_name(learner)}.html", _encodable(page))
+    page = _template("class.html").render(
+        seed=seed,
+        learners=len({g.learner for g in grades}),
+        lessons=[_lesson(name, [g for g in grades if g.lesson == name]) for name in sorted(_names(grades))],
+        pairs=similar(_sources(grades), {item: seen for name in _names(grades) for item, seen in _seen(name).items()}),
+        rows=[_row(g) for g in grades],
+        link=lambda learner: f"feedback/{safe_name(learner)}.html",
+    )
+    write_atomically(folder / "class.html", _encodable(page))
+    return folder / "class.html"
+
+
+@cache
+def _template(name: str):
+    loader = FileSystemLoader(Path(__file__).with_name("templates"))
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template(name)
+
+
+def _encodable(page: str) -> str:
+    return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def _names(grades: list[Grade]) -> set[str]:
+    return {g.lesson for g in grades if g.lesson}
+
+
+def _row(g: Grade) -> dict:
+    graded = g.entry.graded
+    named = {"learner": g.learner, "lesson": g.lesson, "state": graded.state, "reason": graded.reason}
+    return named | {"points": f"{g.points:g}", "possible": g.possible}
+
+
+def _shown(g: Grade) -> dict:
+    return {
+        "grade": g,
+        "points": f"{g.points:g}",
+        "lost": f"{g.lost:g}",
+        "answers": [
+            {
+                "title": exercises()[a.result.id].title if a.result.id in exercises() else f"Question {a.result.id}",
+                "points": f"{a.points:g}",
+                "possible": a.result.possible,
+                "by_hand": a.by_hand,
+                "card": Markup(_card(a)._repr_html_()),  # it escapes all that it shows
+                "comment": a.comment,
+                "source": a.result.source,
+                "printed": a.result.printed,
+            }
+            for a in g.answers
+        ],
+    }
+
+
+def _card(answer: Answer) -> Card:
+    result = answer.result
+    if result.state == "passed":
+        item = exercises().get(result.id)
+        return Card("Passed", "good", (item.debrief if item else questions()[result.id].explanation,))
+    if result.state == "blank":
+        return Card("Not answered", "quiet")
+    shown = [(f"input {name}", text) for name, text in result.inputs.items()]
+    if result.inputs:
+        shown += [("came back", result.got), ("wanted", result.wanted)]
+    title = {"partly right": "Partly right", "failed": "Not right", "raised": "It raised an error"}
+    return Card(title.get(result.state, result.state.capitalize()), "bad", (result.mistake, *shown))
+
+
+def _lesson(name: str, grades: list[Grade]) -> dict:
+    by_item: dict[str, list[Answer]] = {id: [] for id in (*exercises(name), *questions(name))}
+    for g in grades:
+        for answer in g.answers:
+            by_item.setdefault(answer.result.id, []).append(answer)
+    items = [_item(id, answers) for id, answers in by_item.items()]
+    return {
+        "name": name,
+        "possible": lesson_points(name),
+        "mean": f"{sum(g.points for g in grades) / len(grades):.1f}",
+        "items": sorted(items, key=lambda item: item["passed"]),
+        "bins": _bins([g.percent for g in grades]),
+    }
+
+
+def _item(id: str, answers: list[Answer]) -> dict:
+    kinds = Counter(_KINDS.get(a.result.state, "blank") for a in answers)
+    mistakes = Counter(a.result.mistake for a in answers if a.result.mistake and a.result.state != "passed")
+    mistake, count = mistakes.most_common(1)[0] if mistakes else ("", 0)
+    return {
+        "id": id,
+        "counts": {kind: kinds[kind] for kind in ("passed", "partly", "failed", "blank", "broken")},
+        "passed": round(100 * kinds["passed"] / max(1, len(answers))),
+        "mistake": mistake,
+        "mistake_count": count,
+    }
+
+
+def _bins(percents: list[float]) -> list[dict]:
+    counts = Counter(min(BINS - 1, int(percent * BINS / 100)) for percent in percents)
+    most = max(counts.values(), default=1)
+    width = 100 // BINS
+    return [
+        {"label": f"{n * width} to {(n + 1) * width} %", "count": counts[n], "width": round(100 * counts[n] / most)}
+        for n in range(BINS)
+    ]
+
+
+def _sources(grades: list[Grade]) -> Iterator[tuple[str, str, str]]:
+    for g in grades:
+        yield from ((g.learner, a.result.id, a.result.source) for a in g.answers if a.result.id in exercises())
+
+
+@cache
+def _seen(lesson: str) -> dict[str, list[str]]:
+    """What everyone has seen of each answer: the stub, and the course's own where it is at hand."""
+    import nbformat
+
+    solved = paths(lesson)[True]
+    cells = nbformat.read(solved, as_version=4).cells if solved.is_file() else []
+    ours = {cell.id: cell.source for cell in cells}
+    ids = {id: cell_id("exercise", id) for id in exercises(lesson)}
+    return {id: [stubs(lesson).get(cell, ""), ours.get(cell, "")] for id, cell in ids.items()}

@@ -1,0 +1,92 @@
+"""Does the fence stand? A worker of our own tries what no worker may do, before any learner's code runs."""
+
+import os
+from pathlib import Path
+
+from nnopt_lab.grading.fence import FenceError, Warm
+from nnopt_lab.grading.fenced import plain
+from nnopt_lab.grading.view import view
+from nnopt_lab.workbench.paths import PACKAGE, root
+
+# It runs as a learner's answer would, so it can use nothing of the course. It returns what it was able to do.
+_SOURCE = """
+import ctypes, importlib.util, os, resource, socket, threading
+
+libc = ctypes.CDLL(None, use_errno=True)
+done = []
+
+def succeeds(action):
+    try:
+        return action() is not False
+    except (OSError, MemoryError):
+        return False
+
+def fork():
+    if os.fork() == 0:
+        os._exit(0)
+
+def write_to(folder):
+    with open(os.path.join(folder, "nnopt-probe"), "w"):
+        pass
+    os.unlink(os.path.join(folder, "nnopt-probe"))
+
+def flood():
+    with open(os.path.join(scratch, "flood"), "wb") as file:
+        for _ in range(64):
+            file.write(bytes(1 << 20))
+
+def probe(hidden, folders, foreign_processes, megabytes):
+    tries = {
+        "open a socket": lambda: socket.socket(),
+        "start a process": fork,
+        "make a namespace": lambda: libc.unshare(0x10000000) == 0,
+        "trace a process": lambda: libc.ptrace(0, 0, 0, 0) == 0,
+        "mount a file system": lambda: libc.mount(b"x", scratch.encode(), b"tmpfs", 0, None) == 0,
+        "gain privileges": lambda: libc.prctl(39, 0, 0, 0, 0) != 1 or libc.prctl(23, 21, 0, 0, 0) != 0,
+        "take more memory than allowed": lambda: bytearray((megabytes + 64) << 20) and True,
+        "write more than allowed": flood,
+        "use the processor without end": lambda: resource.getrlimit(resource.RLIMIT_CPU)[1] < 0,
+        "import the course": lambda: importlib.util.find_spec("nnopt_lab") is not None,
+    }
+    tries |= {f"see {path}": lambda path=path: os.path.isfile(path) or os.listdir(path) != [] for path in hidden}
+    tries |= {f"write to {folder}": lambda folder=folder: write_to(folder) for folder in folders}
+    tries |= {f"signal process {pid}": lambda pid=pid: os.kill(pid, 0) for pid in foreign_processes}
+    if os.getppid():
+        tries["signal the process it comes from"] = lambda: os.kill(os.getppid(), 0)
+    return [what for what, action in tries.items() if succeeds(action)]
+
+scratch = os.environ.get("TMPDIR", "/")
+"""
+
+
+def check(warm: Warm) -> None:
+    """Try the fence from the inside.
+
+    Raises:
+        FenceError: a worker can do something that it must not; the text says what.
+    """
+    case = (_secrets(warm.kind), ["/", "/usr/lib", "/fenced"], [os.getpid()], warm.limits.megabytes)
+    job = {"preamble": "", "before": [], "source": _SOURCE, "name": "probe", "seed": 0}
+    job["arguments"] = ["hidden", "folders", "foreign_processes", "megabytes"]
+    ended = warm.run(plain.pack(job, [case]))
+    found = ended.reason or "try the fence without being stopped"
+    if ended.state == "replied":
+        header, values = plain.unpack(ended.reply)
+        if header.get("outcomes") == [{}]:
+            found = ", ".join(values[0][0])
+        else:
+            found = f"not be asked ({header.get('error') or header.get('outcomes')})"
+    if found:
+        raise FenceError(f"The fence ({warm.kind}) does not stand: a worker can {found}. Nothing was graded.")
+
+
+def _secrets(kind: str) -> list[str]:
+    """Paths that hold the course, the teacher's things, or news of other processes."""
+    if kind == "container":  # it has its own /proc and /etc, in which nothing of this machine is
+        return [str(PACKAGE), str(root())]
+    shown = [Path(target) for _, target in view().binds]
+    own = [path for folder in (Path.home(), Path.cwd()) for path in sorted(folder.glob("*"))[:50]]
+    # A folder on the way to Python's own is there, with nothing in it but that way.
+    own = [path for path in own if not any(s.is_relative_to(path) or path.is_relative_to(s) for s in shown)]
+    every = (PACKAGE, root() / "solutions", "/proc", "/sys", "/etc/passwd", *own)
+    return list(dict.fromkeys(map(str, every)))

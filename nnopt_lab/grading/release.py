@@ -1,0 +1,76 @@
+"""The learner's kit: notebooks, library and data, without solutions; for an assignment, with points and a due date."""
+
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import nbformat
+
+from nnopt_lab.course.exercises import Exercise, Question, exercises, lesson_points, questions
+from nnopt_lab.course.notebooks import cell_id, find_lesson, paths
+from nnopt_lab.grading.late import policy
+from nnopt_lab.workbench.paths import PACKAGE, root
+
+_IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "_files")
+_NBGRADER = 3  # version of its cells' metadata
+
+
+def release(folder: Path, lessons: Iterable[str] | None = None, due: str | None = None) -> list[str]:
+    """Write a kit into a new or empty folder.
+
+    Args:
+        lessons: of the assignment; None: all, and no assignment.
+        due: date and time, ISO format; noted in the notebooks, for the learner to see.
+
+    Returns:
+        The lessons in it.
+
+    Raises:
+        ValueError: a lesson is not known, the date can't be read, the folder is not empty, or this is no clone.
+    """
+    if not (root() / "pyproject.toml").is_file():
+        raise ValueError("A kit is made from a clone of the project; this is the installed package.")
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty: name a new folder.")
+    every = sorted(path.stem for path in (root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    names = every if lessons is None else sorted({find_lesson(text) for text in lessons})
+    when = policy("none", due).due
+    notebooks = {name: nbformat.read(paths(name)[False], as_version=4) for name in names}
+    for name, notebook in notebooks.items():
+        _mark(name, notebook, {"due": when.isoformat() if when else None} if lessons is not None else None)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(PACKAGE, folder / "nnopt_lab", ignore=_IGNORED)
+    shutil.copytree(root() / "data", folder / "data", ignore=_IGNORED)
+    shutil.copyfile(root() / "README.md", folder / "README.md")
+    (folder / "pyproject.toml").write_text(_without_solutions((root() / "pyproject.toml").read_text("utf-8")), "utf-8")
+    (folder / "notebooks").mkdir()
+    for name, notebook in notebooks.items():
+        nbformat.write(notebook, folder / "notebooks" / f"{name}.ipynb")
+    return names
+
+
+def _without_solutions(project: str) -> str:
+    return re.sub(r'^"solutions" = .*\n', "", project, flags=re.MULTILINE)
+
+
+def _mark(lesson: str, notebook, assignment: dict | None) -> None:
+    """Points and due date for the learner, and nbgrader's marks, by which a JupyterHub hands out and collects."""
+    if assignment is not None:
+        notebook.metadata["nnopt"] = {"lesson": lesson, "points": lesson_points(lesson)} | assignment
+    items: dict[str, Exercise | Question] = {cell_id("exercise", id): item for id, item in exercises(lesson).items()}
+    items |= {cell_id("question", id): item for id, item in questions(lesson).items()}
+    for cell in notebook.cells:
+        answer = items.get(cell.id)
+        # "Graded by hand" to nbgrader, which would otherwise give the points of a cell that merely runs.
+        cell.metadata["nbgrader"] = {
+            "schema_version": _NBGRADER,
+            "grade_id": cell.id,
+            "cell_type": cell.cell_type,
+            "grade": answer is not None,
+            "solution": answer is not None,
+            "locked": answer is None,
+            "task": False,
+        } | ({"points": answer.points} if answer else {})
+        if answer is not None:
+            cell.metadata["nnopt"] = {"points": answer.points}

@@ -1,0 +1,20 @@
+"""All that comes out of a gradebook: tables for other systems, and pages for people."""
+
+from pathlib import Path
+
+from nnopt_lab.grading import exports, marks, pages
+from nnopt_lab.grading.gradebook import Gradebook
+from nnopt_lab.grading.grades import Grade, final
+from nnopt_lab.grading.late import policy
+
+
+def write(book: Gradebook, folder: Path) -> tuple[list[Grade], list[Path]]:
+    """Write every table and page anew, by the gradebook's settings and the marks given by hand.
+
+    Returns:
+        The grades, and the files that a teacher opens first.
+    """
+    late = policy(book.setting("late") or "none", book.setting("due") or None)
+    grades = final(book.entries(), marks.read(folder), late)
+    written = exports.write(grades, folder, (book.setting("formats") or "").split())
+    return grades, [*written, pages.write(grades, folder, book.seed)]

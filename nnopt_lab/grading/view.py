@@ -1,0 +1,105 @@
+"""What of this machine a worker can see: Python, torch and numpy with what they need, read-only, and nothing else."""
+
+import importlib.metadata
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from nnopt_lab.workbench.paths import PACKAGE, root
+
+FENCED = Path(__file__).with_name("fenced")
+PACKAGES = ("torch", "numpy", "safetensors")
+_LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/lib", "/lib64", "/lib32")
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/urandom", "/dev/random")
+
+
+@dataclass(frozen=True)
+class View:
+    """A file system for workers.
+
+    Attributes:
+        binds: (source, target) of every file or folder that is seen, in order; later ones lie over earlier ones.
+        empty: targets among them that are shown empty.
+        links: (to, path) of symbolic links.
+        paths: where Python finds the packages.
+        scratch: the folder in which a worker may write, /tmp unless something is shown in there.
+    """
+
+    binds: tuple[tuple[str, str], ...]
+    empty: tuple[str, ...]
+    links: tuple[tuple[str, str], ...]
+    paths: tuple[str, ...]
+
+    @property
+    def scratch(self) -> str:
+        return "/scratch" if any(target.startswith("/tmp/") for _, target in self.binds) else "/tmp"
+
+
+def python() -> str:
+    """The interpreter itself, behind every link and virtual environment."""
+    return os.path.realpath(sys.executable)
+
+
+def view() -> View:
+    """The view for this machine's Python.
+
+    Raises:
+        ValueError: a package that workers need is not installed.
+    """
+    links = tuple((os.readlink(path), path) for path in _LIBRARIES if os.path.islink(path))
+    folders = [path for path in _LIBRARIES if os.path.isdir(path) and not os.path.islink(path)]
+    own = os.path.join(os.path.realpath(sys.base_prefix), "lib")  # Python's own modules and shared objects
+    folders += [own] if not _inside(own, folders) else []
+    hidden = [path for folder in folders for path in _hidden_in(folder)]
+    packages = _package_paths()
+    shown = [path for path in packages if not _inside(path, folders) or _inside(path, hidden)]
+    files = [path for path in (python(), "/etc/ld.so.cache", *_DEVICES) if os.path.exists(path)]
+    visible = [*folders, *(path for path in files if not _inside(path, folders))]
+    binds = [(path, path) for path in (*visible, *hidden, *shown)]
+    paths = tuple(dict.fromkeys(os.path.dirname(path) for path in packages))
+    return View((*binds, (str(FENCED), "/fenced")), tuple(hidden), links, paths)
+
+
+def _hidden_in(folder: str) -> Iterator[str]:
+    """Folders of installed packages, and this course, wherever they lie in a folder that is shown."""
+    for found in (*Path(folder).glob("python3*/site-packages"), *Path(folder).glob("python3*/dist-packages")):
+        yield str(found)
+    course = {os.path.realpath(PACKAGE), os.path.realpath(root())}
+    yield from (path for path in sorted(course) if _inside(path, [folder]))
+
+
+def _package_paths() -> list[str]:
+    """Files and folders of the packages and of all that they require."""
+    found, names = {}, list(PACKAGES)
+    while names:
+        name = names.pop()
+        if name in found:
+            continue
+        try:
+            distribution = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            if name in PACKAGES:
+                raise ValueError(f"{name} is not installed here, and a worker needs it.") from None
+            continue
+        found[name] = _top_level(name, distribution)
+        wanted = (Requirement(text) for text in distribution.requires or ())
+        names += [r.name for r in wanted if r.marker is None or r.marker.evaluate({"extra": ""})]
+    return sorted({path for paths in found.values() for path in paths})
+
+
+def _top_level(name: str, distribution) -> set[str]:
+    tops = {file.parts[0] for file in distribution.files or ()}
+    tops = {top for top in tops if top not in ("..", "__pycache__") and not top.endswith((".dist-info", ".pth"))}
+    if not tops:
+        spec = importlib.util.find_spec(name)
+        return {str(Path(spec.origin).parent)} if spec and spec.origin else set()
+    return {os.path.realpath(distribution.locate_file(top)) for top in tops}
+
+
+def _inside(path: str, folders) -> bool:
+    return any(Path(path).is_relative_to(folder) for folder in folders)
