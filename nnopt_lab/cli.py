@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -196,16 +196,20 @@ def grade(
     resume: Annotated[bool, typer.Option("--resume/--fresh", help="Go on, or begin a new gradebook.")] = True,
 ) -> None:
     """Grade notebooks: each answer runs behind a fence, on fresh inputs; a batch that was stopped goes on."""
-    from nnopt_lab.course.notebooks import find_lesson
-    from nnopt_lab.grading import batch, fence, gradebook, submissions
-    from nnopt_lab.grading import late as lateness
+    from nnopt_lab.grading import fence, pool
 
-    wanted = find_lesson(lesson) if lesson else None
-    sources = submissions.find(paths)
-    settings = batch.Settings(fence.available(isolation), fence.Limits(seconds, megabytes), wanted)
+    wanted = _chosen([lesson])[0] if lesson else None
+    settings = pool.Settings(fence.available(isolation), fence.Limits(seconds, megabytes), wanted)
     if settings.kind == "none":
         console.print(fence.UNPROTECTED, style="bold", markup=False)
-    with gradebook.alone(out):
+    with ExitStack() as stack:
+        warmed = stack.enter_context(closing(pool.Warmed(settings, jobs))) if cluster is None else None
+        # Only now, while those processes start, what imports torch here.
+        from nnopt_lab.grading import batch, gradebook, submissions
+        from nnopt_lab.grading import late as lateness
+
+        sources = submissions.find(paths)
+        stack.enter_context(gradebook.alone(out))
         if not resume:
             gradebook.put_aside(out)
         with closing(gradebook.Gradebook(out, seed)) as book:
@@ -216,7 +220,7 @@ def grade(
             lateness.policy(kept["late"] or "none", kept["due"] or None)
             book.remember(**kept)
             with _submission_bar(len(sources)) as done:
-                batch.grade_all(sources, book, settings, jobs, done, cluster)
+                batch.grade_all(sources, book, settings, jobs, done, cluster, warmed)
             _report(book, out)
 
 
@@ -254,10 +258,15 @@ def _report(book, out: Path) -> None:
     console.print(table)
     troubled = [g for g in grades if g.entry.graded.state != "graded"]
     for g in troubled[:10]:
-        print(f"  {g.learner}, {g.entry.name}: {g.entry.graded.state}. {g.entry.graded.reason}")
+        print(_printable(f"  {g.learner}, {g.entry.name}: {g.entry.graded.state}. {g.entry.graded.reason}"))
     if len(troubled) > 10:
         print(f"  … and {len(troubled) - 10} more, in grades.csv.")
     print(f"In {out}: {', '.join(str(f.relative_to(out)) for f in files[:6])}, and a page for everyone in feedback.")
+
+
+def _printable(text: str) -> str:
+    """Without what a terminal would obey: learners choose these words."""
+    return "".join(c if c.isprintable() else "�" for c in text)[:400]
 
 
 @contextmanager

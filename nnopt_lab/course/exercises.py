@@ -5,6 +5,7 @@ The lessons' own exercises stand in `nnopt_lab.course.declared`, one module a le
 
 import importlib
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -155,6 +156,11 @@ def questions(lesson: str | None = None) -> dict[str, Question]:
     """The declared questions by id, of one lesson or of all."""
     _load_declared()
     return {id: q for id, q in _questions.items() if lesson in (None, q.lesson)}
+
+
+def cell_id(kind: str, id: str) -> str:
+    """The id of the notebook cell that answers an "exercise" or a "question"; graders find it by this."""
+    return re.sub(r"[^A-Za-z0-9_-]", "-", f"{kind}-{id}")[:64]
 
 
 def lesson_points(lesson: str) -> int:

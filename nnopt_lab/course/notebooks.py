@@ -1,7 +1,6 @@
 """From one source, `solutions/NN_name.py`, both notebooks of a lesson; and lessons run without a screen."""
 
 import os
-import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from nnopt_lab.course import progress
-from nnopt_lab.course.exercises import lesson_points
+from nnopt_lab.course.exercises import cell_id, lesson_points
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.workbench.paths import root
 
@@ -92,11 +91,6 @@ def to_notebook(source: Path, solved: bool) -> NotebookNode:
             text = with_answers(text, source.name) if solved else without_answers(text, source.name)
         cells.append(make(text, id=place, metadata=metadata))
     return nbformat.v4.new_notebook(cells=cells, metadata=_METADATA)
-
-
-def cell_id(kind: str, id: str) -> str:
-    """The id of the cell that answers an "exercise" or a "question"; graders find it by this."""
-    return re.sub(r"[^A-Za-z0-9_-]", "-", f"{kind}-{id}")[:64]
 
 
 def with_answers(source: str, where: str = "cell") -> str:

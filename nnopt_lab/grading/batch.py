@@ -6,30 +6,12 @@ import queue
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
-from nnopt_lab.grading.container import Contained
-from nnopt_lab.grading.fence import FenceError, Limits, Warm
+from nnopt_lab.grading.fence import FenceError, Warm
 from nnopt_lab.grading.gradebook import Gradebook
 from nnopt_lab.grading.judge import Graded, grade
-from nnopt_lab.grading.probe import check
+from nnopt_lab.grading.pool import Settings, Warmed
 from nnopt_lab.grading.submissions import Source, Submission, read
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a batch is graded.
-
-    Attributes:
-        kind: of the fence, as `fence.available` gives it.
-        limits: of one answer.
-        lesson: which lesson the submissions must be of; None: what each one is of.
-    """
-
-    kind: str
-    limits: Limits
-    lesson: str | None = None
 
 
 def grade_all(
@@ -39,11 +21,13 @@ def grade_all(
     jobs: int = 1,
     on_done: Callable[[Submission], None] | None = None,
     cluster: str | None = None,
+    warmed: Warmed | None = None,
 ) -> None:
     """Grade what the gradebook does not hold yet.
 
     Args:
         jobs: how many submissions at a time, on this machine.
+        warmed: processes whose start has begun already; `jobs` is of no account then.
         cluster: address of a Dask scheduler, whose workers grade in place of this machine.
         on_done: called after each submission, those included that were graded before.
 
@@ -60,8 +44,8 @@ def grade_all(
 
         _note(graded_there(cluster, todo, book.seed, settings), book, on_done)
     else:
-        with _Warmed(settings, jobs) as warmed:
-            _note(_graded(todo, book.seed, warmed), book, on_done)
+        with warmed or Warmed(settings, jobs) as processes:
+            _note(_graded(todo, book.seed, processes), book, on_done)
 
 
 def _note(results: Iterable[tuple[Submission, Graded]], book: Gradebook, on_done) -> None:
@@ -81,45 +65,6 @@ def grade_safely(submission: Submission, warm: Warm, seed: int) -> Graded:
         place = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"The grader itself failed: {type(error).__name__}: {error} ({place.name}, line {place.lineno})."
         return Graded(submission.lesson, "crashed", reason)
-
-
-class _Warmed:
-    """Warm processes, started side by side, checked, and ended together."""
-
-    def __init__(self, settings: Settings, count: int):
-        self.settings, self.count = settings, count
-        self.processes: list[Warm] = []
-
-    def __enter__(self) -> list[Warm]:
-        with ThreadPoolExecutor(self.count) as pool:
-            starting = [pool.submit(self._start) for _ in range(self.count)]
-        try:
-            for started in starting:
-                started.result()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self.processes
-
-    def _start(self) -> None:
-        warm = start(self.settings)
-        self.processes.append(warm)
-
-    def __exit__(self, *_) -> None:
-        for warm in self.processes:
-            warm.close()
-
-
-def start(settings: Settings) -> Warm | Contained:
-    """A warm process whose fence has been tried."""
-    warm = Contained(settings.limits) if settings.kind == "container" else Warm(settings.kind, settings.limits)
-    if settings.kind != "none":
-        try:
-            check(warm)
-        except BaseException:
-            warm.close()
-            raise
-    return warm
 
 
 def _not_graded(sources, book: Gradebook, settings: Settings, on_done) -> Iterator[Submission]:

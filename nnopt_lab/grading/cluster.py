@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from itertools import islice
 
-from nnopt_lab.grading.batch import Settings, grade_safely, start
+from nnopt_lab.grading.batch import grade_safely
 from nnopt_lab.grading.fence import FenceError, available
 from nnopt_lab.grading.judge import Graded
+from nnopt_lab.grading.pool import Settings, ready, start
 from nnopt_lab.grading.submissions import Submission
 
 CONNECT_SECONDS = 30
@@ -79,7 +80,7 @@ def _grade(submission: Submission, seed: int, settings: Settings) -> str:
     settings = Settings(available(settings.kind), settings.limits, settings.lesson)
     with _lock:
         warm = _idle[settings].pop() if _idle[settings] else None
-    warm = warm or start(settings)
+    warm = warm or ready(start(settings))
     try:
         return grade_safely(submission, warm, seed).to_json()
     except FenceError:

@@ -59,11 +59,7 @@ def image(name: str) -> str:
 
 
 class Contained:
-    """A warm process in a container; as `fence.Warm`.
-
-    Raises:
-        FenceError: it did not start.
-    """
+    """A warm process in a container; as `fence.Warm`."""
 
     kind = "container"
 
@@ -79,6 +75,13 @@ class Contained:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0
         )
+
+    def wait(self) -> None:
+        """Until it is ready.
+
+        Raises:
+            FenceError: it did not start.
+        """
         ready = self._receive(START_SECONDS)
         if ready is None:
             self._errors.seek(0)
@@ -95,6 +98,7 @@ class Contained:
         if answer is None:
             self.close()
             self._start()
+            self.wait()
             return Ended("crashed", reason="its container did not answer and was taken down")
         head, reply = answer
         return Ended(head["state"], reply, head["reason"])

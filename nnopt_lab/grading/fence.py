@@ -94,8 +94,7 @@ def available(wanted: str = "auto") -> str:
 class Warm:
     """A warm process inside its fence; runs one job at a time. Use it as a context manager, or close it.
 
-    Raises:
-        FenceError: it did not start.
+    It starts at once and takes a second or two to be ready, for which `wait` waits.
     """
 
     def __init__(self, kind: str, limits: Limits):
@@ -115,6 +114,13 @@ class Warm:
                 stderr=self._errors,
                 env=_ENVIRONMENT | {"HOME": scratch, "TMPDIR": scratch},
             )
+
+    def wait(self) -> None:
+        """Until it is ready.
+
+        Raises:
+            FenceError: it did not start.
+        """
         self.facts = exchange.listen(self._control, START_SECONDS)
         if self.facts is None:
             self._errors.seek(0)
@@ -131,6 +137,7 @@ class Warm:
         if ended is None:
             self.close()
             self._start()
+            self.wait()
             return Ended("crashed", reason="its worker could not be ended in time, and was taken down with its fence")
         return Ended(*ended)
 
@@ -174,7 +181,18 @@ def _command(kind: str, control: int, limits: Limits) -> tuple[list[str], str]:
 
 
 def _bubblewrap(seen: View) -> list[str]:
-    command = ["bwrap", "--unshare-all", "--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL"]
+    command = [
+        "bwrap",
+        "--die-with-parent",
+        "--unshare-all",
+        "--unshare-user",
+        "--uid",
+        "0",
+        "--gid",
+        "0",
+        "--cap-add",
+        "ALL",
+    ]
     for to, path in seen.links:
         command += ["--symlink", to, path]
     for source, target in seen.binds:

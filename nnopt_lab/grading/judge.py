@@ -11,15 +11,16 @@ import re
 import sys
 from dataclasses import asdict, dataclass, field
 from functools import cache
+from pathlib import Path
 
 import torch
 
 from nnopt_lab.course.checking import CASES, Outcome, compare, difference, judge_answer, show
-from nnopt_lab.course.exercises import Exercise, Question, exercises, questions
-from nnopt_lab.course.notebooks import cell_id, paths
+from nnopt_lab.course.exercises import Exercise, Question, cell_id, exercises, questions
 from nnopt_lab.grading.fence import Ended, Warm
 from nnopt_lab.grading.fenced import plain
 from nnopt_lab.grading.submissions import Cell, Submission
+from nnopt_lab.workbench.paths import root
 
 JUDGED = ("passed", "partly right", "failed", "blank", "raised", "unusable")  # an answer came to a verdict
 BROKEN = ("timed out", "out of memory", "crashed")
@@ -206,7 +207,7 @@ def _judged(exercise: Exercise, cell: Cell, cases: list[tuple], header: dict, va
         return Result(exercise.id, state, 0, exercise.points, mistake, printed=printed, source=cell.source, **more)
 
     if "missing" in header:
-        what = f"`{exercise.name}` is a {_text(header['missing'])}" if header["missing"] else "is not there"
+        what = f"it is of type {_text(header['missing'])}" if header["missing"] else "it is not there"
         return result("unusable", f"A function `{exercise.name}` is wanted from this cell, and {what}.")
     if "accepts" in header:
         wanted = ", ".join(exercise.arguments)
@@ -305,13 +306,18 @@ def _text(value) -> str:
     return value if isinstance(value, str) else ""
 
 
+def code_cells(path: Path) -> dict[str, str]:
+    """The code cells of one of the course's own notebooks, by their ids."""
+    # json and not nbformat, whose schemas take longer to load than torch: a small class waits mostly for the start.
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return {cell["id"]: "".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"}
+
+
 @cache
 def _original(lesson: str) -> tuple[str, dict[str, str]]:
-    import nbformat
-
-    notebook = nbformat.read(paths(lesson)[False], as_version=4)
-    imports = [line for cell in notebook.cells if cell.cell_type == "code" for line in _imports(cell.source)]
-    answers = {cell.id: cell.source for cell in notebook.cells if cell.id.startswith(("exercise-", "question-"))}
+    cells = code_cells(root() / "notebooks" / f"{lesson}.ipynb")
+    imports = [line for source in cells.values() for line in _imports(source)]
+    answers = {id: source for id, source in cells.items() if id.startswith(("exercise-", "question-"))}
     return "\n".join(dict.fromkeys(imports)), answers
 
 

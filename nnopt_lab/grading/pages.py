@@ -10,13 +10,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from nnopt_lab.course.cards import Card
-from nnopt_lab.course.exercises import exercises, lesson_points, questions
-from nnopt_lab.course.notebooks import cell_id, paths
+from nnopt_lab.course.exercises import cell_id, exercises, lesson_points, questions
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.grading.exports import safe_name
 from nnopt_lab.grading.grades import Answer, Grade
-from nnopt_lab.grading.judge import BROKEN, stubs
+from nnopt_lab.grading.judge import BROKEN, code_cells, stubs
 from nnopt_lab.grading.similarity import similar
+from nnopt_lab.workbench.paths import root
 
 _KINDS = {"passed": "passed", "partly right": "partly", "failed": "failed", "raised": "failed", "unusable": "failed"}
 _KINDS |= dict.fromkeys(BROKEN, "broken")
@@ -146,10 +146,7 @@ def _sources(grades: list[Grade]) -> Iterator[tuple[str, str, str]]:
 @cache
 def _seen(lesson: str) -> dict[str, list[str]]:
     """What everyone has seen of each answer: the stub, and the course's own where it is at hand."""
-    import nbformat
-
-    solved = paths(lesson)[True]
-    cells = nbformat.read(solved, as_version=4).cells if solved.is_file() else []
-    ours = {cell.id: cell.source for cell in cells}
+    solved = root() / "solutions" / f"{lesson}.ipynb"
+    ours = code_cells(solved) if solved.is_file() else {}
     ids = {id: cell_id("exercise", id) for id in exercises(lesson)}
     return {id: [stubs(lesson).get(cell, ""), ours.get(cell, "")] for id, cell in ids.items()}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import nbformat
 
-from nnopt_lab.course.exercises import Exercise, Question, exercises, lesson_points, questions
-from nnopt_lab.course.notebooks import cell_id, find_lesson, paths
+from nnopt_lab.course.exercises import Exercise, Question, cell_id, exercises, lesson_points, questions
+from nnopt_lab.course.notebooks import find_lesson, paths
 from nnopt_lab.grading.late import policy
 from nnopt_lab.workbench.paths import PACKAGE, root
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nnopt_lab.course.exercises import LESSONS, exercises, questions
-from nnopt_lab.course.notebooks import cell_id
+from nnopt_lab.course.exercises import LESSONS, cell_id, exercises, questions
 
 MAX_BYTES = 32 << 20
 MAX_BRACKETS = 2_000_000
