@@ -43,8 +43,9 @@ class Result:
 
 
 def lesson_names() -> list[str]:
-    """The lessons that have a source, in their order."""
-    return sorted(path.stem for path in (root() / "solutions").glob("[0-9][0-9]_*.py"))
+    """The lessons that have a source or, in a learner's kit, a notebook, in their order."""
+    found = (*(root() / "solutions").glob("[0-9][0-9]_*.py"), *(root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    return sorted({path.stem for path in found})
 
 
 def find_lesson(text: str) -> str:

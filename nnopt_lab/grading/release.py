@@ -42,7 +42,7 @@ def release(folder: Path, lessons: Iterable[str] | None = None, due: str | None 
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(PACKAGE, folder / "nnopt_lab", ignore=_IGNORED)
     shutil.copytree(root() / "data", folder / "data", ignore=_IGNORED)
-    shutil.copyfile(root() / "README.md", folder / "README.md")
+    (folder / "README.md").write_text(_for_learners((root() / "README.md").read_text("utf-8")), "utf-8")
     (folder / "pyproject.toml").write_text(_without_solutions((root() / "pyproject.toml").read_text("utf-8")), "utf-8")
     (folder / "notebooks").mkdir()
     for name, notebook in notebooks.items():
@@ -52,6 +52,12 @@ def release(folder: Path, lessons: Iterable[str] | None = None, due: str | None 
 
 def _without_solutions(project: str) -> str:
     return re.sub(r'^"solutions" = .*\n', "", project, flags=re.MULTILINE)
+
+
+def _for_learners(readme: str) -> str:
+    """What the README says to learners, without its picture, which is no part of a kit."""
+    lines = readme.partition("\n## Teach with it")[0].splitlines()
+    return "\n".join(line for line in lines if not line.startswith("![") and "nnopt_lab test" not in line) + "\n"
 
 
 def _mark(lesson: str, notebook, assignment: dict | None) -> None:
