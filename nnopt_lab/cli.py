@@ -205,9 +205,10 @@ def grade(
     with ExitStack() as stack:
         warmed = stack.enter_context(closing(pool.Warmed(settings, jobs))) if cluster is None else None
         # Only now, while those processes start, what imports torch here.
-        from nnopt_lab.grading import batch, gradebook, submissions
+        from nnopt_lab.grading import batch, exports, gradebook, submissions
         from nnopt_lab.grading import late as lateness
 
+        exports.check(format or ())
         sources = submissions.find(paths)
         stack.enter_context(gradebook.alone(out))
         if not resume:

@@ -101,7 +101,7 @@ def test_whatever_bytes_are_handed_in_they_are_a_notebook_or_a_sentence(tmp_path
     file = tmp_path_factory.mktemp("fuzz") / "alice.ipynb"
     file.write_bytes(bytes(whole))
     found = read(find([file])[0])
-    assert bool(found.malformed) != bool(found.lesson)
+    assert bool(found.malformed) != bool(found.cells)
     assert all(isinstance(cell.source, str) for cell in found.cells.values())
 
 

@@ -23,15 +23,20 @@ def write(grades: list[Grade], folder: Path, formats: Iterable[str]) -> list[Pat
     Raises:
         ValueError: a format is not known.
     """
-    unknown = [name for name in formats if name not in FORMATS]
-    if unknown:
-        raise ValueError(f"format={unknown[0]!r} must be one of {', '.join(FORMATS)}.")
+    check(formats)
     folder.mkdir(parents=True, exist_ok=True)
     written = [_table(folder / "grades.csv", _plain_rows(grades))]
     writers = {"canvas": _canvas, "moodle": _moodle, "gradescope": _gradescope, "json": _json}
     for name in dict.fromkeys(formats):
         written += writers[name](grades, folder)
     return written
+
+
+def check(formats: Iterable[str]) -> None:
+    """Raise ValueError where a format is not known."""
+    for name in formats:
+        if name not in FORMATS:
+            raise ValueError(f"format={name!r} must be one of {', '.join(FORMATS)}.")
 
 
 def safe_name(learner: str) -> str:

@@ -261,7 +261,7 @@ def _answered(question: Question, cell: Cell, header: dict, values) -> Result:
         return result("unusable", f"The answer must be {allowed}; {_foreign(answer) or show(answer, 80)} was given.")
     if right:
         return result("passed", points=question.points)
-    return result("failed", question.comments.get(str(answer).strip().lower(), "Not so."))
+    return result("failed", question.comments.get(str(answer).strip().lower(), question.explanation))
 
 
 def _changed(exercise: Exercise, before: tuple, after: list) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from nnopt_lab.course.cards import Card
+from nnopt_lab.course.cards import Card, inline
 from nnopt_lab.course.exercises import cell_id, exercises, lesson_points, questions
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.grading.exports import safe_name
@@ -123,7 +123,7 @@ def _item(id: str, answers: list[Answer]) -> dict:
         "id": id,
         "counts": {kind: kinds[kind] for kind in ("passed", "partly", "failed", "blank", "broken")},
         "passed": round(100 * kinds["passed"] / max(1, len(answers))),
-        "mistake": mistake,
+        "mistake": Markup(inline(mistake)),  # which escapes it
         "mistake_count": count,
     }
 

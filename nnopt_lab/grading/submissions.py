@@ -60,7 +60,7 @@ class Submission:
         source: where it is from.
         sha256: of the file; empty where it can't be read.
         submitted_at: when the file was last changed, UTC.
-        lesson: which one it is of, or "".
+        lesson: which one it is of; of a malformed one, what the name of the file says, or "".
         cells: answer cells by the id of their exercise or question; every one of the lesson has an entry.
         malformed: why it is no notebook of the course, in words; empty where it is one.
     """
@@ -103,13 +103,13 @@ def read(source: Source, lesson: str | None = None) -> Submission:
     try:
         data, changed = _bytes(source.path)
     except (OSError, ValueError) as error:
-        return Submission(source, malformed=_in_words(error))
+        return Submission(source, lesson=lesson or _lesson_in(source.path.stem), malformed=_in_words(error))
     sha256 = hashlib.sha256(data).hexdigest()
     try:
         cells = _cells(data)
         found = _lesson_of(cells, lesson)
     except ValueError as error:
-        return Submission(source, sha256, changed, lesson or "", malformed=str(error))
+        return Submission(source, sha256, changed, lesson or _lesson_in(source.path.stem), malformed=str(error))
     wanted = {id: "exercise" for id in exercises(found)} | {id: "question" for id in questions(found)}
     return Submission(source, sha256, changed, found, {id: _answer(cells, kind, id) for id, kind in wanted.items()})
 
@@ -135,10 +135,12 @@ def _source(path: Path, below: Path, given: Path) -> Source:
 
 def _learner_in(stem: str) -> str:
     """What is left of a file's name without the lesson's: "alice" of "alice_01_pruning", nothing of "01_pruning"."""
-    for lesson in LESSONS:
-        if lesson in stem:
-            return stem.replace(lesson, "").strip("_- .")
-    return stem
+    lesson = _lesson_in(stem)
+    return stem.replace(lesson, "").strip("_- .") if lesson else stem
+
+
+def _lesson_in(stem: str) -> str:
+    return next((lesson for lesson in LESSONS if lesson in stem), "")
 
 
 def _bytes(path: Path) -> tuple[bytes, str]:

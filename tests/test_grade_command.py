@@ -1,0 +1,100 @@
+"""`nnopt grade`, `mark` and `release` as a teacher types them."""
+
+import csv
+import sys
+
+import pytest
+from classroom import ATTACKED, LESSON, QUIET, RIGHT_QUIET, hand_in, honest, notebook
+
+from nnopt_lab import cli
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fence of namespaces is Linux's")
+WRONG = "def l1_importance(weight):\n    print('\\x1b[31mred')\n    raise ValueError('\\x1b[2J cleared')"
+
+
+@pytest.fixture
+def nnopt(monkeypatch, capsys):
+    def run(*arguments) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["nnopt", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return ended.value.code or 0, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def room(tmp_path):
+    folder = tmp_path / "in"
+    hand_in(folder, "alice", honest())
+    hand_in(folder, "doejane_LATE_12345_67890_x", notebook({QUIET: RIGHT_QUIET}))
+    hand_in(folder, "mallory", notebook({ATTACKED: "while True: pass"}))
+    hand_in(folder, "\x1b[2Jesc", b"no notebook")
+    hand_in(folder, "zoe", notebook({ATTACKED: WRONG}))
+    return folder
+
+
+def points(folder) -> dict:
+    with open(folder / "grades.csv", encoding="utf-8", newline="") as file:
+        return {row["learner"]: float(row["points"]) for row in csv.DictReader(file)}
+
+
+def test_a_class_is_graded_marked_and_graded_again(nnopt, room, tmp_path):
+    out = tmp_path / "out"
+    options = ("--out", out, "--seconds", 2, "--late", "50%", "--due", "2030-01-01", "--format", "canvas", "--seed", 5)
+    code, said, _ = nnopt("grade", room, *options)
+    assert code == 0 and "5/5" in said and "seed 5" in said
+    assert "mallory" in said and "partly graded" in said and "it did not end within 2 s" in said
+    assert "\x1b" not in said
+    assert {path.name for path in out.iterdir()} >= {"grades.csv", "canvas.csv", "class.html", "feedback"}
+    first = points(out)
+    assert (first["alice"], first["doejane"], first["mallory"], first["zoe"]) == (4, 1, 0, 0)
+
+    assert nnopt("mark", "zoe", ATTACKED, "--points", 1.5, "--comment", "nearly", "--out", out)[0] == 0
+    assert points(out) == first | {"zoe": 1.5}
+    with open(out / "marks.csv", "a", encoding="utf-8") as file:
+        file.write(f"mallory,{LESSON},3,for the idea\n")
+    # Again: nothing to grade, the same settings, the marks of both kinds.
+    assert nnopt("grade", room, "--out", out)[0] == 0
+    assert points(out) == first | {"zoe": 1.5, "mallory": 3}
+    # From the beginning: the marks survive, the old gradebook is kept.
+    assert nnopt("grade", room, *options, "--fresh")[0] == 0
+    assert points(out) == first | {"zoe": 1.5, "mallory": 3}
+    assert len(list(out.glob("gradebook.20*.sqlite"))) == 1
+    assert "nearly" in (out / "feedback" / "zoe.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--late", "10%"], "needs a due date"),
+        (["--late", "sometimes"], "must be none, zero"),
+        (["--isolation", "wall"], "isolation='wall' must be auto"),
+        (["--lesson", "cooking"], "is not a lesson"),
+        (["--format", "excel"], "must be one of canvas"),
+    ],
+)
+def test_a_wrong_option_is_answered_with_a_sentence(nnopt, room, tmp_path, options, said):
+    code, _, error = nnopt("grade", room, "--out", tmp_path / "out", *options)
+    assert code == 2 and said in error and "Traceback" not in error
+    assert not (tmp_path / "out" / "grades.csv").exists()
+
+
+def test_there_must_be_something_to_grade_and_to_mark(nnopt, tmp_path, room):
+    (tmp_path / "empty").mkdir()
+    code, _, error = nnopt("grade", tmp_path / "empty", "--out", tmp_path / "out")
+    assert code == 2 and "no .ipynb file" in error
+    code, _, error = nnopt("mark", "alice", ATTACKED, "--out", tmp_path / "nowhere")
+    assert code == 2 and "There is no gradebook" in error
+    nnopt("grade", room / "alice", "--out", tmp_path / "out")
+    code, _, error = nnopt("mark", "nobody", ATTACKED, "--points", "1", "--out", tmp_path / "out")
+    assert code == 2 and "learner='nobody' handed nothing in; there are alice" in error
+
+
+def test_a_kit_is_written_into_a_new_folder(nnopt, tmp_path):
+    code, said, _ = nnopt("release", tmp_path / "kit", "--assignment", "01", "--due", "2026-12-01T18:00")
+    assert code == 0 and "01_pruning" in said
+    assert (tmp_path / "kit" / "notebooks" / "01_pruning.ipynb").is_file()
+    code, _, error = nnopt("release", tmp_path / "kit")
+    assert code == 2 and "is not empty" in error
