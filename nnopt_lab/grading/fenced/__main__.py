@@ -62,6 +62,7 @@ def main(settings: dict) -> None:
 def _warm_up(answer) -> None:
     """The first use of each of these loads something; do it once here instead of in every worker."""
     import torch
+    import torch.nn.utils.prune  # lessons import it, and torch itself doesn't
 
     torch.set_num_threads(1)
     x = torch.rand(4, 4, generator=torch.Generator().manual_seed(0))
