@@ -443,6 +443,7 @@ ANSWERS = {
         0,
         "crashed",
     ),
+    "hanging up": ("import os, time\nos.close(3)\ntime.sleep(1000)", 0, "crashed"),
     # crashes and code that can't be compiled
     "a crash in C": ("import ctypes\nctypes.string_at(0)", 0, "crashed"),
     "recursion without end": (

@@ -53,7 +53,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a job ended: "replied", "timed out", "out of memory", "crashed"; `reply` is empty for all but the first."""
+    """How a job ended; `reply` is empty for all states but "replied". The states are those of `exchange.run`."""
 
     state: str
     reply: bytes = b""

@@ -174,7 +174,7 @@ class _Bench:
                 ended = Ended("crashed", reason=f"its reply can't be read: {error}")
         printed = _text(header.get("printed"))
         state, reason = ended.state, ended.reason
-        if state == "too long":
+        if state in ("too long", "closed"):
             state = "crashed"
         error = _first_error(header)
         if error and error.get("memory") is True:

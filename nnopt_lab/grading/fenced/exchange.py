@@ -4,6 +4,7 @@ The judge uses it directly; in a container the relay does.
 """
 
 import json
+import select
 import socket
 import struct
 import time
@@ -13,7 +14,7 @@ END_SECONDS = 20
 
 
 def run(control: socket.socket, job: bytes, seconds: int) -> tuple[str, bytes, str] | None:
-    """(state, reply, reason) of a job: "replied", "timed out", "out of memory" or "crashed".
+    """(state, reply, reason) of a job: "replied", "timed out", "out of memory", "crashed", "too long" or "closed".
 
     None where the warm process itself is gone or stuck: nothing of it can be used any more.
     """
@@ -26,6 +27,8 @@ def run(control: socket.socket, job: bytes, seconds: int) -> tuple[str, bytes, s
             except OSError:
                 return None
         state, reply = _exchange(mine, job, deadline)
+    if state == "silent" and not select.select([control], [], [], 0.5)[0]:
+        state = "closed"  # the process is still there, and has only hung up
     try:
         control.sendall(b"K")
     except OSError:
@@ -81,6 +84,7 @@ def _receive(channel: socket.socket, length: int, deadline: float) -> bytes:
 def _reason(state: str, seconds: int) -> str:
     return {
         "timed out": f"it did not end within {seconds} s",
+        "closed": "it closed its connection to the judge",
         "too long": f"its results are longer than {MAX_REPLY >> 20} MiB",
     }.get(state, "")
 
