@@ -1,8 +1,8 @@
 """A batch: the same again from the same seed, unhurt by kills, by a stuck answer, by a fault of the grader's own."""
 
-import os
+import contextlib
 import random
-import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -93,25 +93,35 @@ def test_no_process_stays_when_a_batch_ends_or_breaks(tmp_path, room, settings, 
     assert all(warm._process.poll() is not None for warm in warmed._processes)
 
 
+def count(folder) -> int:
+    """How many submissions the gradebook holds, also while a grader writes to it."""
+    if not (folder / gradebook.FILE).exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(folder / gradebook.FILE, timeout=10)) as book:
+        try:
+            return book.execute("SELECT count(*) FROM submission").fetchone()[0]
+        except sqlite3.OperationalError:  # killed before it had made its tables
+            return 0
+
+
 def test_killed_at_any_moment_it_goes_on_with_nothing_lost_and_nothing_twice(tmp_path, settings):
-    for n in range(30):
+    for n in range(50):
         hand_in(tmp_path / "in", f"learner{n:02d}", honest() if n % 2 else notebook({ATTACKED: WRONG}))
     undisturbed = grade_into(tmp_path / "a", tmp_path / "in", settings, jobs=2)
     command = [*COMMAND, str(tmp_path / "in"), "--out", str(tmp_path / "b"), "--jobs", "2", "--seed", "11"]
-    kills, chance = 0, random.Random(5)
-    for _ in range(40):
+    chance, graded = random.Random(5), []
+    for kill in range(10):
+        # Now and then in the first moments of the start, else with a few more submissions noted and another under way.
+        wanted = count(tmp_path / "b") + chance.randint(1, 3) if kill % 4 else -1
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
-        try:
-            # From the first moments of the start to the middle of the grading; soon enough that some work is left.
-            process.wait(chance.uniform(0.1, 1.0) if kills % 4 == 0 else chance.uniform(2.0, 3.5))
-        except subprocess.TimeoutExpired:
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            kills += 1
-        if kills >= 10 or process.returncode == 0:
-            break
+        time.sleep(chance.uniform(0.1, 1.0) if wanted < 0 else 0)
+        while count(tmp_path / "b") < wanted and process.poll() is None:
+            time.sleep(0.005)
+        process.kill()
+        process.wait()
+        graded.append(count(tmp_path / "b"))
+    assert graded == sorted(graded) and 0 < graded[-1] < len(undisturbed)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    assert kills >= 3
     assert grades(tmp_path / "b") == undisturbed
     time.sleep(1)
     left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout

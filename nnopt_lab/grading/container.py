@@ -67,6 +67,7 @@ class Contained:
         self.limits = limits
         self._engine = name or engine()
         self._tag = tag or image(self._engine)
+        self._ending, self._closed = threading.Lock(), False
         self._start()
 
     def _start(self) -> None:
@@ -96,9 +97,7 @@ class Contained:
             self._process.stdin.write(struct.pack(">I", len(job)) + job)
         answer = self._receive(self.limits.seconds + END_SECONDS)
         if answer is None:
-            self.close()
-            self._start()
-            self.wait()
+            self._restart()
             return Ended("crashed", reason="its container did not answer and was taken down")
         head, reply = answer
         return Ended(head["state"], reply, head["reason"])
@@ -133,8 +132,21 @@ class Contained:
             parts += part
         return parts
 
+    def _restart(self) -> None:
+        with self._ending:
+            if self._closed:  # by another thread, in the middle of a job: nothing may be started after that
+                raise FenceError("The grader is being stopped.")
+            self._end()
+            self._start()
+        self.wait()
+
     def close(self) -> None:
-        """End the container, and with it every process inside."""
+        """End the container for good, and with it every process inside."""
+        with self._ending:
+            self._closed = True
+            self._end()
+
+    def _end(self) -> None:
         try:
             self._process.stdin.close()
             self._process.wait(10)

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from dataclasses import dataclass
 
 from nnopt_lab.grading.fenced import exchange
@@ -99,6 +100,7 @@ class Warm:
 
     def __init__(self, kind: str, limits: Limits):
         self.kind, self.limits = kind, limits
+        self._ending, self._closed = threading.Lock(), False
         self._start()
 
     def _start(self) -> None:
@@ -135,14 +137,25 @@ class Warm:
         """Fork a worker for a job and wait for its reply, at most `limits.seconds`."""
         ended = exchange.run(self._control, job, self.limits.seconds)
         if ended is None:
-            self.close()
-            self._start()
-            self.wait()
+            self._restart()
             return Ended("crashed", reason="its worker could not be ended in time, and was taken down with its fence")
         return Ended(*ended)
 
+    def _restart(self) -> None:
+        with self._ending:
+            if self._closed:  # by another thread, in the middle of a job: nothing may be started after that
+                raise FenceError("The grader is being stopped.")
+            self._end()
+            self._start()
+        self.wait()
+
     def close(self) -> None:
-        """End it, and with it every process inside."""
+        """End it for good, and with it every process inside."""
+        with self._ending:
+            self._closed = True
+            self._end()
+
+    def _end(self) -> None:
         self._control.close()
         try:
             self._process.wait(5)
