@@ -46,9 +46,10 @@ def lab(
     port: Annotated[int, typer.Option(help="Port of the server on this machine.", min=1, max=65535)] = 8888,
 ) -> None:
     """Open the lessons in JupyterLab: copies in your workspace; what you changed there is never overwritten."""
-    from nnopt_lab.course.workspace import fill
+    from nnopt_lab.course.workspace import fill, originals
 
     workspace = workspace.resolve()
+    first = next((path.name for path in originals()), "")  # a kit may hold any of the lessons
     _check_free(port)
     for lesson, what in fill(workspace):
         print(f"  {lesson}: {what}")
@@ -56,7 +57,7 @@ def lab(
     command = [
         *(sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={workspace}"),
         *(f"--port={port}", "--ServerApp.port_retries=0", f"--LabApp.app_settings_dir={SETTINGS}"),
-        "--LabApp.default_url=/lab/tree/00_start_here.ipynb",
+        f"--LabApp.default_url=/lab/tree/{first}",
         "--log-level=WARN",  # the address is still shown, and not buried under thirty lines
     ]
     if not browser:
