@@ -246,7 +246,7 @@ ANSWERS = {
         inside("""
             import glob
             found = []
-            for pattern in ("/proc/*/root/work", "/proc/*/environ", "/proc/*/cmdline", "/proc/*/mem", "/proc/*/cwd/*"):
+            for pattern in ("/proc/*/root/*", "/proc/*/environ", "/proc/*/cmdline", "/proc/*/mem", "/proc/*/cwd/*"):
                 found += glob.glob(pattern)
             if found: result = weight.abs().sum((1, 2, 3))"""),
         0,

@@ -154,6 +154,11 @@ def show(value, limit: int = 600) -> str:
     return text if len(text) <= limit else f"{text[:limit]} …"
 
 
+def wrong_arguments(exercise: Exercise, accepts: str) -> str:
+    """The sentence for a function that `accepts` other arguments than the exercise's."""
+    return f"{exercise.name} must accept the arguments ({', '.join(exercise.arguments)}); yours accepts {accepts}."
+
+
 def _text(value, limit: int) -> str:
     if isinstance(value, Tensor):
         with _printing, torch._tensor_str.printoptions(precision=4, linewidth=88, threshold=200):
@@ -175,8 +180,7 @@ def _unusable(exercise: Exercise, answer) -> str:
     try:
         inspect.signature(answer).bind(*exercise.arguments)
     except TypeError:
-        wanted = ", ".join(exercise.arguments)
-        return f"{exercise.name} must accept the arguments ({wanted}); yours accepts {inspect.signature(answer)}."
+        return wrong_arguments(exercise, str(inspect.signature(answer)))
     except ValueError:
         pass  # a builtin without a signature: calling it will tell
     return ""

@@ -24,7 +24,7 @@ LESSONS = {
     "11_choosing": ("Choosing automatically", 60),
     "12_capstone": ("Capstone", 90),
 }
-DECLARED = ("start_here", "pruning")
+DECLARED = ("start_here", "pruning", "convolutions", "learning_rates", "batch_sizes")
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,15 @@ class Question:
     choices: dict[str, str] = field(default_factory=dict)
     comments: dict[str, str] = field(default_factory=dict)
     tolerance: float = 0.0
+
+    @property
+    def allowed(self) -> str:
+        """What kind of answer it asks for, in words."""
+        return f"a letter: {', '.join(self.choices)}" if self.choices else "a number"
+
+    def comment_on(self, answer) -> str:
+        """What is wrong about a wrong answer."""
+        return self.comments.get(str(answer).strip().lower(), self.explanation)
 
 
 _exercises: dict[str, Exercise] = {}

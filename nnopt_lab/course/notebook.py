@@ -81,16 +81,15 @@ def question(id: str, answer=None) -> Card:
         return Card(f"There is no question {id!r}.", "bad", (_did_you_mean(id, questions()),))
     asked = questions()[id]
     text = (asked.text, *(f"{letter})  {choice}" for letter, choice in asked.choices.items()))
-    allowed = f"a letter: {', '.join(asked.choices)}" if asked.choices else "a number"
     if answer is None:
-        return Card("Question, not answered yet", "quiet", (*text, f"Your answer is {allowed}."))
+        return Card("Question, not answered yet", "quiet", (*text, f"Your answer is {asked.allowed}."))
     right = judge_answer(asked, answer)
     if right is None:
-        return Card(f"The answer must be {allowed}; {show(answer)} was given.", "bad", text)
+        return Card(f"The answer must be {asked.allowed}; {show(answer)} was given.", "bad", text)
     record.note_attempt("questions", id, right, asked.points)
     if right:
         return Card(f"Right: {answer} ({_points(asked.points)})", "good", (*text, asked.explanation))
-    return Card(f"Not so: {answer}", "bad", (*text, asked.comments.get(str(answer).strip().lower(), asked.explanation)))
+    return Card(f"Not so: {answer}", "bad", (*text, asked.comment_on(answer)))
 
 
 def claim(text: str, condition) -> None:

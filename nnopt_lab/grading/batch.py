@@ -7,7 +7,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 
-from nnopt_lab.grading.fence import FenceError, Warm
+from nnopt_lab.grading.fence import FenceError, Guarded
 from nnopt_lab.grading.gradebook import Gradebook
 from nnopt_lab.grading.judge import Graded, grade
 from nnopt_lab.grading.pool import Settings, Warmed
@@ -55,7 +55,7 @@ def _note(results: Iterable[tuple[Submission, Graded]], book: Gradebook, on_done
             on_done(submission)
 
 
-def grade_safely(submission: Submission, warm: Warm, seed: int) -> Graded:
+def grade_safely(submission: Submission, warm: Guarded, seed: int) -> Graded:
     """`grade`, but a fault of the grader's own is a state of the submission and not the end of the batch."""
     try:
         return grade(submission, warm, seed)
@@ -76,12 +76,12 @@ def _not_graded(sources, book: Gradebook, settings: Settings, on_done) -> Iterat
             on_done(submission)
 
 
-def _graded(submissions: Iterator[Submission], seed: int, warmed: list[Warm]) -> Iterator[tuple[Submission, Graded]]:
+def _graded(submissions: Iterator[Submission], seed: int, warmed: list[Guarded]) -> Iterator[tuple[Submission, Graded]]:
     """Grades as they come; a few submissions wait in memory, never all of them."""
     waiting: queue.Queue = queue.Queue(maxsize=2 * len(warmed))
     done: queue.Queue = queue.Queue()
 
-    def serve(warm: Warm) -> None:
+    def serve(warm: Guarded) -> None:
         while (submission := waiting.get()) is not None:
             try:
                 done.put((submission, grade_safely(submission, warm, seed)))

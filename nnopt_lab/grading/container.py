@@ -15,7 +15,7 @@ import tempfile
 import threading
 from importlib.metadata import version
 
-from nnopt_lab.grading.fence import Ended, FenceError, Limits
+from nnopt_lab.grading.fence import Ended, FenceError, Guarded, Limits
 from nnopt_lab.grading.fenced.exchange import END_SECONDS, MAX_REPLY
 from nnopt_lab.grading.view import FENCED, PACKAGES
 
@@ -58,20 +58,16 @@ def image(name: str) -> str:
     return tag
 
 
-class Contained:
-    """A warm process in a container; as `fence.Warm`."""
-
-    kind = "container"
+class Contained(Guarded):
+    """A warm process in a container."""
 
     def __init__(self, limits: Limits, name: str | None = None, tag: str | None = None):
-        self.limits = limits
         self._engine = name or engine()
         self._tag = tag or image(self._engine)
-        self._ending, self._closed = threading.Lock(), False
-        self._start()
+        super().__init__("container", limits)
 
     def _start(self) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _end()
         command = run_command(self._engine, self._tag, self.limits)
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0
@@ -83,13 +79,10 @@ class Contained:
         Raises:
             FenceError: it did not start.
         """
-        ready = self._receive(START_SECONDS)
-        if ready is None:
-            self._errors.seek(0)
-            said = self._errors.read().decode(errors="replace").strip().splitlines()
+        if self._receive(START_SECONDS) is None:
+            said = self._said()
             self.close()
-            raise FenceError(f"The container did not start: {said[-1] if said else 'it ended without a word'}.")
-        self.facts = ready[0]
+            raise FenceError(f"The container did not start: {said}.")
 
     def run(self, job: bytes) -> Ended:
         """Have a job done in a worker inside, at most `limits.seconds` long."""
@@ -132,20 +125,6 @@ class Contained:
             parts += part
         return parts
 
-    def _restart(self) -> None:
-        with self._ending:
-            if self._closed:  # by another thread, in the middle of a job: nothing may be started after that
-                raise FenceError("The grader is being stopped.")
-            self._end()
-            self._start()
-        self.wait()
-
-    def close(self) -> None:
-        """End the container for good, and with it every process inside."""
-        with self._ending:
-            self._closed = True
-            self._end()
-
     def _end(self) -> None:
         try:
             self._process.stdin.close()
@@ -155,12 +134,6 @@ class Contained:
             self._process.wait()
         self._process.stdout.close()
         self._errors.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 def run_command(name: str, tag: str, limits: Limits) -> list[str]:

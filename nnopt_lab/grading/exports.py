@@ -1,6 +1,7 @@
 """Grades as files that other systems import: grades.csv, Canvas, Moodle, Gradescope, JSON."""
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Iterable
@@ -41,8 +42,6 @@ def check(formats: Iterable[str]) -> None:
 
 def safe_name(learner: str) -> str:
     """A learner's name as a file name: no path, nothing that a browser reads otherwise, a different one for each."""
-    import hashlib
-
     kept = "".join(c if c.isalnum() or c in "-_" else "-" for c in learner)[:60]
     return kept if kept == learner else f"{kept}-{hashlib.sha256(learner.encode('utf-8', 'replace')).hexdigest()[:8]}"
 

@@ -92,10 +92,11 @@ def available(wanted: str = "auto") -> str:
     return found
 
 
-class Warm:
-    """A warm process inside its fence; runs one job at a time. Use it as a context manager, or close it.
+class Guarded:
+    """A process that holds learners' code, and its life: started at once, started again if lost, ended for good once.
 
-    It starts at once and takes a second or two to be ready, for which `wait` waits.
+    Use it as a context manager, or close it. A kind of fence gives `_start`, `wait`, `run` and `_end`; it takes a
+    second or two to be ready, for which `wait` waits.
     """
 
     def __init__(self, kind: str, limits: Limits):
@@ -103,8 +104,38 @@ class Warm:
         self._ending, self._closed = threading.Lock(), False
         self._start()
 
+    def _said(self) -> str:
+        """The last line that it wrote to its error output, a file."""
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it ended without a word"
+
+    def _restart(self) -> None:
+        with self._ending:
+            if self._closed:  # by another thread, in the middle of a job: nothing may be started after that
+                raise FenceError("The grader is being stopped.")
+            self._end()
+            self._start()
+        self.wait()
+
+    def close(self) -> None:
+        """End it for good, and with it every process inside."""
+        with self._ending:
+            self._closed = True
+            self._end()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Warm(Guarded):
+    """A warm process inside its fence; runs one job at a time."""
+
     def _start(self) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _end()
         self._control, theirs = socket.socketpair()
         with theirs:
             command, scratch = _command(self.kind, theirs.fileno(), self.limits)
@@ -123,14 +154,12 @@ class Warm:
         Raises:
             FenceError: it did not start.
         """
-        self.facts = exchange.listen(self._control, START_SECONDS)
-        if self.facts is None:
-            self._errors.seek(0)
-            said = self._errors.read().decode(errors="replace").strip().splitlines()
+        if exchange.listen(self._control, START_SECONDS) is None:
+            said = self._said()
             self.close()
             raise FenceError(
-                f"The fence ({self.kind}) can't be put up here: {said[-1] if said else 'it ended without a word'}. "
-                "Use --isolation container (Docker or Podman); or, if you trust every learner, --isolation none."
+                f"The fence ({self.kind}) can't be put up here: {said}. Use --isolation container (Docker or Podman); "
+                "or, if you trust every learner, --isolation none."
             )
 
     def run(self, job: bytes) -> Ended:
@@ -141,20 +170,6 @@ class Warm:
             return Ended("crashed", reason="its worker could not be ended in time, and was taken down with its fence")
         return Ended(*ended)
 
-    def _restart(self) -> None:
-        with self._ending:
-            if self._closed:  # by another thread, in the middle of a job: nothing may be started after that
-                raise FenceError("The grader is being stopped.")
-            self._end()
-            self._start()
-        self.wait()
-
-    def close(self) -> None:
-        """End it for good, and with it every process inside."""
-        with self._ending:
-            self._closed = True
-            self._end()
-
     def _end(self) -> None:
         self._control.close()
         try:
@@ -163,12 +178,6 @@ class Warm:
             self._process.kill()
             self._process.wait()
         self._errors.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 def _command(kind: str, control: int, limits: Limits) -> tuple[list[str], str]:

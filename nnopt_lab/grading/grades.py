@@ -62,13 +62,13 @@ def final(entries: Iterable[Entry], marks: dict[tuple[str, str], Mark], late: Po
     by_key: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
         by_key.setdefault((entry.learner, entry.graded.lesson), []).append(entry)
-    return [_grade(by_key[key], marks, late) for key in sorted(by_key)]
+    order = {id: place for place, id in enumerate((*exercises(), *questions()))}
+    return [_grade(by_key[key], marks, late, order) for key in sorted(by_key)]
 
 
-def _grade(entries: list[Entry], marks: dict[tuple[str, str], Mark], late: Policy) -> Grade:
+def _grade(entries: list[Entry], marks: dict[tuple[str, str], Mark], late: Policy, order: dict[str, int]) -> Grade:
     # What can be graded counts before what can't, then what came later.
     last = max(entries, key=lambda e: (e.graded.state != "malformed", e.submitted_at))
-    order = {id: place for place, id in enumerate((*exercises(), *questions()))}
     results = sorted(last.graded.results, key=lambda result: order.get(result.id, len(order)))
     answers = tuple(_answer(result, marks.get((last.learner, result.id), Mark())) for result in results)
     whole = marks.get((last.learner, last.graded.lesson), Mark())

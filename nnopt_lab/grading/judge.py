@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 
-from nnopt_lab.course.checking import CASES, Outcome, compare, difference, judge_answer, show
+from nnopt_lab.course.checking import CASES, Outcome, compare, difference, judge_answer, show, wrong_arguments
 from nnopt_lab.course.exercises import Exercise, Question, cell_id, exercises, questions
-from nnopt_lab.grading.fence import Ended, Warm
+from nnopt_lab.grading.fence import Ended, Guarded
 from nnopt_lab.grading.fenced import plain
 from nnopt_lab.grading.submissions import Cell, Submission
 from nnopt_lab.workbench.paths import root
@@ -87,7 +87,7 @@ class Graded:
         return cls(**fields | {"results": tuple(Result(**result) for result in fields["results"])})
 
 
-def grade(submission: Submission, warm: Warm, seed: int) -> Graded:
+def grade(submission: Submission, warm: Guarded, seed: int) -> Graded:
     """Grade every answer of a submission, each in a worker of its own.
 
     Args:
@@ -127,7 +127,7 @@ class _Bench:
     """One submission, the worker's door, and the seed: what every answer's grading needs."""
 
     submission: Submission
-    warm: Warm
+    warm: Guarded
     seed: int
 
     def exercise(self, exercise: Exercise) -> Result:
@@ -174,8 +174,6 @@ class _Bench:
                 ended = Ended("crashed", reason=f"its reply can't be read: {error}")
         printed = _text(header.get("printed"))
         state, reason = ended.state, ended.reason
-        if state in ("too long", "closed"):
-            state = "crashed"
         error = _first_error(header)
         if error and error.get("memory") is True:
             state, reason = "out of memory", f"it wanted more than {self.warm.limits.megabytes} MiB"
@@ -210,11 +208,7 @@ def _judged(exercise: Exercise, cell: Cell, cases: list[tuple], header: dict, va
         what = f"it is of type {_text(header['missing'])}" if header["missing"] else "it is not there"
         return result("unusable", f"A function `{exercise.name}` is wanted from this cell, and {what}.")
     if "accepts" in header:
-        wanted = ", ".join(exercise.arguments)
-        return result(
-            "unusable",
-            f"{exercise.name} must accept the arguments ({wanted}); yours accepts {_text(header['accepts'])}.",
-        )
+        return result("unusable", wrong_arguments(exercise, _text(header["accepts"])))
     pairs = values if isinstance(values, list) and len(values) == len(cases) else []
     if not pairs or not all(isinstance(p, list) and len(p) == 2 and isinstance(p[1], list) for p in pairs):
         return result("failed", "It did not give one result for each case.")
@@ -257,11 +251,11 @@ def _answered(question: Question, cell: Cell, header: dict, values) -> Result:
         return result("blank")
     right = None if _foreign(answer) else judge_answer(question, answer)
     if right is None:
-        allowed = f"a letter: {', '.join(question.choices)}" if question.choices else "a number"
-        return result("unusable", f"The answer must be {allowed}; {_foreign(answer) or show(answer, 80)} was given.")
+        given = _foreign(answer) or show(answer, 80)
+        return result("unusable", f"The answer must be {question.allowed}; {given} was given.")
     if right:
         return result("passed", points=question.points)
-    return result("failed", question.comments.get(str(answer).strip().lower(), question.explanation))
+    return result("failed", question.comment_on(answer))
 
 
 def _changed(exercise: Exercise, before: tuple, after: list) -> tuple[str, ...]:

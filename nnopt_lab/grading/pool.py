@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from nnopt_lab.grading.container import Contained
-from nnopt_lab.grading.fence import Limits, Warm
+from nnopt_lab.grading.fence import Guarded, Limits, Warm
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Warmed:
     def __init__(self, settings: Settings, count: int):
         self._processes = [start(settings) for _ in range(count)]
 
-    def __enter__(self) -> list[Warm | Contained]:
+    def __enter__(self) -> list[Guarded]:
         try:
             for warm in self._processes:
                 ready(warm)
@@ -51,14 +51,14 @@ class Warmed:
             warm.close()
 
 
-def start(settings: Settings) -> Warm | Contained:
+def start(settings: Settings) -> Guarded:
     """Begin to start a warm process."""
     if settings.kind == "container":
         return Contained(settings.limits)
     return Warm(settings.kind, settings.limits)
 
 
-def ready(warm: Warm | Contained) -> Warm | Contained:
+def ready(warm: Guarded) -> Guarded:
     """Wait until a warm process is ready and, but for "none", its fence has been tried from the inside."""
     from nnopt_lab.grading.probe import check
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from nnopt_lab.grading.fence import FenceError, Warm
+from nnopt_lab.grading.fence import FenceError, Guarded
 from nnopt_lab.grading.fenced import plain
 from nnopt_lab.grading.view import view
 from nnopt_lab.workbench.paths import PACKAGE, root
@@ -60,7 +60,7 @@ scratch = os.environ.get("TMPDIR", "/")
 """
 
 
-def check(warm: Warm) -> None:
+def check(warm: Guarded) -> None:
     """Try the fence from the inside.
 
     Raises:

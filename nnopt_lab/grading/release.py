@@ -9,6 +9,7 @@ import nbformat
 
 from nnopt_lab.course.exercises import Exercise, Question, cell_id, exercises, lesson_points, questions
 from nnopt_lab.course.notebooks import find_lesson, paths
+from nnopt_lab.course.workspace import originals
 from nnopt_lab.grading.late import policy
 from nnopt_lab.workbench.paths import PACKAGE, root
 
@@ -33,7 +34,7 @@ def release(folder: Path, lessons: Iterable[str] | None = None, due: str | None 
         raise ValueError("A kit is made from a clone of the project; this is the installed package.")
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty: name a new folder.")
-    every = sorted(path.stem for path in (root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    every = [path.stem for path in originals()]
     names = every if lessons is None else sorted({find_lesson(text) for text in lessons})
     when = policy("none", due).due
     notebooks = {name: nbformat.read(paths(name)[False], as_version=4) for name in names}

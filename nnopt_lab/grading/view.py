@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -45,6 +46,7 @@ def python() -> str:
     return os.path.realpath(sys.executable)
 
 
+@cache
 def view() -> View:
     """The view for this machine's Python.
 

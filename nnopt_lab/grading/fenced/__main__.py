@@ -40,10 +40,9 @@ def main(settings: dict) -> None:
     linux = sys.platform == "linux"
     settings["space"] = kernel.address_space() if linux else 0
     settings["pidfd"] = os.pidfd_open(os.getpid()) if linux else -1
-    facts = {"landlock": kernel.landlock_version() if linux else 0, "seccomp": kernel.can_filter()}
     gc.collect()
     gc.freeze()  # what a collection in a worker would otherwise touch, and so copy
-    _say(control, {"ready": True} | facts)
+    _say(control, {"ready": True})
     count = 0
     while True:
         order, sockets, _, _ = socket.recv_fds(control, 1, 1)

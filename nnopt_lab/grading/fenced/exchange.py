@@ -14,7 +14,7 @@ END_SECONDS = 20
 
 
 def run(control: socket.socket, job: bytes, seconds: int) -> tuple[str, bytes, str] | None:
-    """(state, reply, reason) of a job: "replied", "timed out", "out of memory", "crashed", "too long" or "closed".
+    """(state, reply, reason) of a job: "replied", "timed out", "out of memory" or "crashed".
 
     None where the warm process itself is gone or stuck: nothing of it can be used any more.
     """
@@ -36,7 +36,14 @@ def run(control: socket.socket, job: bytes, seconds: int) -> tuple[str, bytes, s
     end = listen(control, END_SECONDS)
     if end is None:
         return None
-    return _died(end, seconds) if state == "silent" else (state, reply, _reason(state, seconds))
+    if state == "silent":
+        return _died(end, seconds)
+    reason = {
+        "timed out": f"it did not end within {seconds} s",
+        "closed": "it closed its connection to the judge",
+        "too long": f"its results are longer than {MAX_REPLY >> 20} MiB",
+    }.get(state, "")
+    return ("crashed" if state in ("closed", "too long") else state), reply, reason
 
 
 def listen(control: socket.socket, seconds: float) -> dict | None:
@@ -79,14 +86,6 @@ def _receive(channel: socket.socket, length: int, deadline: float) -> bytes:
         parts.append(part)
         missing -= len(part)
     return b"".join(parts)
-
-
-def _reason(state: str, seconds: int) -> str:
-    return {
-        "timed out": f"it did not end within {seconds} s",
-        "closed": "it closed its connection to the judge",
-        "too long": f"its results are longer than {MAX_REPLY >> 20} MiB",
-    }.get(state, "")
 
 
 def _died(end: dict, seconds: int) -> tuple[str, bytes, str]:

@@ -9,7 +9,6 @@ import os
 import platform
 import resource
 import struct
-import sys
 from collections.abc import Sequence
 
 NEW_MOUNTS, NEW_PIDS = 0x00020000, 0x20000000
@@ -179,11 +178,6 @@ def landlock(readable: Sequence[str], writable: Sequence[str]) -> None:
         os.close(handle)
     _must(libc.syscall(446, rules, 0), "landlock_restrict_self")
     os.close(rules)
-
-
-def can_filter() -> bool:
-    """Whether `deny_calls` knows this processor."""
-    return sys.platform == "linux" and platform.machine() in _MACHINES
 
 
 def deny_calls() -> None:

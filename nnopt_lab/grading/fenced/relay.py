@@ -23,11 +23,10 @@ def main(settings: dict) -> None:
     command = [sys.executable, "-I", here, json.dumps(settings)]
     with subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=sys.stderr) as warm:
         theirs.close()
-        facts = exchange.listen(control, 170)
-        if facts is None:
+        if exchange.listen(control, 170) is None:
             warm.kill()
             sys.exit("the warm process did not start")
-        _say(facts, b"")
+        _say({"ready": True}, b"")
         while (length := sys.stdin.buffer.read(4)) and len(length) == 4:
             job = sys.stdin.buffer.read(struct.unpack(">I", length)[0])
             ended = exchange.run(control, job, settings["seconds"])
