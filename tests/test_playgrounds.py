@@ -7,7 +7,8 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from nnopt_lab.course.playgrounds import METHODS, Playground, layer_playground, pruning_playground
+from nnopt_lab.course.playgrounds import Playground, layer_playground, pruning_playground
+from nnopt_lab.course.playgrounds.pruning import METHODS
 from nnopt_lab.techniques import pruning
 from nnopt_lab.workbench import data, models, plots
 

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from nnopt_lab.course import experiments, recordings
+from nnopt_lab.course.experiments.pruning import SEEDS, SPARSITIES
 from nnopt_lab.course.recordings import record, recorded
 from nnopt_lab.workbench.paths import data_dir
 
@@ -86,8 +87,8 @@ def test_the_shipped_sweep_has_the_shape_that_it_promises():
     if not (data_dir() / "recorded" / "pruning_sweep.json").is_file():
         pytest.skip("the sweep has not been recorded yet")
     result = recorded("pruning_sweep")["result"]
-    assert result["sparsities"] == list(experiments.SPARSITIES) and result["seeds"] == list(experiments.SEEDS)
-    assert len(result["dense"]) == len(experiments.SEEDS)
+    assert result["sparsities"] == list(SPARSITIES) and result["seeds"] == list(SEEDS)
+    assert len(result["dense"]) == len(SEEDS)
     for method in ("one shot, no fine-tuning", "one shot", "in levels", "random"):
-        assert [len(row) for row in result[method]] == [len(experiments.SPARSITIES)] * len(experiments.SEEDS)
+        assert [len(row) for row in result[method]] == [len(SPARSITIES)] * len(SEEDS)
         assert all(0 <= accuracy <= 100 for row in result[method] for accuracy in row)

@@ -1,0 +1,3 @@
+"""Exercises and questions of lesson 03: schedules, and where to start."""
+
+LESSON = "03_learning_rates"

@@ -1,0 +1,48 @@
+"""Controls above a figure: move one, and the figure is drawn again when it is let go."""
+
+import html
+import io
+from collections.abc import Callable
+
+import ipywidgets as widgets
+
+
+class Playground(widgets.VBox):
+    """Controls above a figure and a line of text.
+
+    Args:
+        draw: function of the controls' values → (matplotlib Figure, text).
+        controls: the widgets by the name of draw's argument.
+    """
+
+    def __init__(self, draw: Callable, **controls: widgets.Widget):
+        self._draw, self._controls = draw, controls
+        self._picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
+        self._text = widgets.HTML()
+        for control in controls.values():
+            control.observe(lambda change: self.redraw(), names="value")
+        super().__init__(
+            [widgets.HBox(list(controls.values()), layout={"flex_flow": "row wrap"}), self._text, self._picture]
+        )
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw for the controls' present values; what goes wrong is said in the text line."""
+        try:
+            figure, text = self._draw(**{name: control.value for name, control in self._controls.items()})
+        except ValueError as error:
+            self._text.value = html.escape(str(error))
+            return
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", bbox_inches="tight")
+        self._picture.value, self._text.value = buffer.getvalue(), text
+
+    def __repr__(self) -> str:
+        return "A playground: run this cell in JupyterLab and move the controls."
+
+
+def choice(name: str, options: list[int], value: int) -> widgets.SelectionSlider:
+    """A slider over a few values; it acts when it is let go."""
+    return widgets.SelectionSlider(
+        options=options, value=value, description=name, continuous_update=False, style={"description_width": "initial"}
+    )
