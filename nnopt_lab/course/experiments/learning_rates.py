@@ -1,0 +1,229 @@
+"""Lesson 03: the best first rates over networks, data and batches; every schedule's peak; the race between them."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+
+from nnopt_lab.techniques import schedules
+from nnopt_lab.workbench import data, models, training
+from nnopt_lab.workbench.bars import bar as progress_bar
+
+SEEDS = (0, 1, 2)
+PARTS = 3  # of an epoch; the budget is 8 of them, a third of the 8 epochs of the article's recipe
+LOOKS = 8
+BATCH = 64
+# What `nnopt record learning_rate_peaks` found best for each schedule, at batch 64 in a third of the article's epochs.
+PEAKS = {name: 0.05 for name in schedules.SCHEDULES}
+FIRST_RATES = tuple(0.005 * 2**k for k in range(7))
+GUESSING = round(math.log(10), 4)  # the loss of a network that knows nothing about ten classes
+
+
+class Parts:
+    """A batch sampler whose every pass is a part of an epoch: validation, and a plateau, look that often.
+
+    Args:
+        count: pictures.
+        batch_size: pictures a batch; the last one of a part may be smaller.
+        parts: in an epoch, at least 1.
+        seed: of the order, which is new in every epoch.
+    """
+
+    def __init__(self, count: int, batch_size: int, *, parts: int = PARTS, seed: int = 0):
+        self.count, self.batch_size, self.parts = count, batch_size, parts
+        self._generator, self._left = torch.Generator().manual_seed(seed), []
+
+    def __iter__(self) -> Iterator[list[int]]:
+        if not self._left:
+            self._left = list(torch.randperm(self.count, generator=self._generator).chunk(self.parts))
+        yield from (batch.tolist() for batch in self._left.pop(0).split(self.batch_size))
+
+    def __len__(self) -> int:
+        return math.ceil(math.ceil(self.count / self.parts) / self.batch_size)
+
+
+def fit_a_third(schedule: str, optimizer, pictures: data.Pictures, *, batch_size: int = BATCH, seed: int = 0):
+    """Train a new `MyNet` with a schedule for a third of the article's 8 epochs, in 8 parts of a third of an epoch.
+
+    Args:
+        schedule: a name of `schedules.SCHEDULES`.
+        optimizer: function parameters → optimizer; its rate is the schedule's peak.
+        seed: of the weights and of the order.
+
+    Returns:
+        (model, history); the history has an entry for each part.
+    """
+    torch.manual_seed(seed)
+    model, batches = models.MyNet(), Parts(len(pictures.train), batch_size, seed=seed)
+    history = training.fit(
+        model,
+        pictures,
+        epochs=LOOKS,
+        batches=batches,
+        optimizer=optimizer,
+        scheduler=schedules.SCHEDULES[schedule](LOOKS * len(batches)),
+        seed=seed,
+        description=schedule,
+    )
+    return model, history
+
+
+def sgd(rate: float):
+    """The article's optimizer with another rate, as a function parameters → optimizer."""
+    return lambda parameters: torch.optim.SGD(parameters, lr=rate, momentum=0.9)
+
+
+def best_recipe(parameters) -> torch.optim.Optimizer:
+    """The optimizer of the fastest recipe that we found, for one-cycle at batch 32."""
+    return torch.optim.AdamW(parameters, lr=4e-3, weight_decay=0.02)
+
+
+def learning_rate_peaks() -> dict:
+    """The best peak rate of every schedule: from 0.05 up and down by factors of 2 as long as the validation loss falls.
+
+    SGD with momentum 0.9, batch 64, a third of the article's epochs, one seed that the race does not use.
+
+    Returns:
+        {schedule: {rate: validation loss}}; a run that diverged counts as guessing, ln 10.
+    """
+    pictures = data.load("fashion")
+    result = {}
+    with progress_bar(total=4 * len(schedules.SCHEDULES), desc="peak rates", unit="run") as bar:
+        for name in schedules.SCHEDULES:
+
+            def loss(rate: float, name: str = name) -> float:
+                bar.update()
+                try:
+                    return round(
+                        min(fit_a_third(name, sgd(rate), pictures, seed=100)[1].validation_loss[-1], GUESSING), 4
+                    )
+                except ValueError:  # the loss became infinite
+                    return GUESSING
+
+            tried = {0.05: loss(0.05)}
+            for factor in (2, 0.5):
+                rate = 0.05
+                while tried[rate] == min(tried.values()):
+                    rate = round(rate * factor, 6)
+                    tried[rate] = loss(rate)
+            result[name] = {f"{rate:g}": tried[rate] for rate in sorted(tried)}
+    return result
+
+
+def learning_rate_race() -> dict:
+    """All schedules on a third of the article's epochs, each at its own best peak; the article's recipe; and our best.
+
+    Returns:
+        {"seeds": [K], "epochs": [8] of the looks, "baseline": test accuracies of the article's recipe [K],
+        "schedules": {name: {"peak": rate, "validation": [K][8], "test": [K]}}, "best": the same for AdamW with
+        one-cycle at batch 32}; accuracies in percent.
+    """
+    pictures = data.load("fashion")
+
+    def test(model) -> float:
+        return round(training.evaluate(model, pictures.test, pictures).accuracy, 2)
+
+    def race(name: str, peak: float, optimizer, batch_size: int) -> dict:
+        entry = {"peak": peak, "validation": [], "test": []}
+        for seed in SEEDS:
+            model, history = fit_a_third(name, optimizer, pictures, batch_size=batch_size, seed=seed)
+            entry["validation"].append([round(accuracy, 2) for accuracy in history.validation_accuracy])
+            entry["test"].append(test(model))
+            bar.update()
+        return entry
+
+    result = {"seeds": list(SEEDS), "epochs": [round((i + 1) / PARTS, 3) for i in range(LOOKS)], "baseline": []}
+    with progress_bar(total=len(SEEDS) * (len(PEAKS) + 2), desc="race", unit="run") as bar:
+        for seed in SEEDS:
+            torch.manual_seed(seed)
+            model = models.MyNet()
+            training.fit(model, pictures, **models.ARTICLE_RECIPE, seed=seed)
+            result["baseline"].append(test(model))
+            bar.update()
+        result["schedules"] = {name: race(name, peak, sgd(peak), BATCH) for name, peak in PEAKS.items()}
+        result["best"] = race("one-cycle", 4e-3, best_recipe, 32)
+    return result
+
+
+def first_rates() -> dict:
+    """Validation loss after a short training at a constant rate, over widths, depths, amounts of data and batch sizes.
+
+    SGD with momentum 0.9. Where nothing else is said: channels (16, 32), 3,000 pictures, 2 passes, batch 64; that is
+    94 steps.
+
+    Returns:
+        {"rates": [R], "settings": {name: {"group": "width", "depth", "data, same steps", "data, same passes" or
+        "batch", "size": its number, "loss": [R] (mean of two seeds; at most ln 10), "steepest": a rate,
+        "tenth_of_minimum": a rate}}}.
+    """
+    pictures = data.load("fashion")
+    settings = [{"group": "width", "size": width, "channels": (width, 2 * width)} for width in (8, 16, 32)]
+    depths = {1: (16,), 2: (16, 32), 3: (16, 32, 32), 4: (16, 32, 32, 32)}
+    settings += [{"group": "depth", "size": depth, "channels": channels} for depth, channels in depths.items()]
+    settings += [{"group": "data, same steps", "size": size, "count": size} for size in (750, 3_000, 12_000)]
+    settings += [
+        {"group": "data, same passes", "size": size, "count": size, "steps": 2 * -(-size // BATCH)}
+        for size in (750, 3_000, 12_000)
+    ]
+    settings += [
+        {"group": "batch", "size": size, "batch_size": size, "steps": 2 * -(-3_000 // size)}
+        for size in (16, 32, 64, 128, 256)
+    ]
+    known = {}
+    with progress_bar(total=len(settings), desc="first rates", unit="setting") as bar:
+        for setting in settings:
+            group, size = setting.pop("group"), setting.pop("size")
+            run = {"channels": (16, 32), "count": 3_000, "steps": 94, "batch_size": 64} | setting
+            key = str(run)
+            if key not in known:  # several groups share the common setting
+                known[key] = _first_rate(pictures, **run)
+            setting |= {"group": group, "size": size} | known[key]
+            bar.update()
+    names = ("group", "size", "loss", "steepest", "tenth_of_minimum")
+    return {
+        "rates": list(FIRST_RATES),
+        "settings": [{name: setting[name] for name in names} for setting in settings],
+    }
+
+
+def _first_rate(pictures: data.Pictures, channels: tuple, count: int, steps: int, batch_size: int) -> dict:
+    some = pictures.train[:count]
+    losses = [
+        sum(_short_run(pictures, some, channels, steps, batch_size, rate, seed) for seed in (0, 1)) / 2
+        for rate in FIRST_RATES
+    ]
+    torch.manual_seed(0)
+    test = schedules.range_test(
+        models.MyNet(channels), pictures, train=some, batch_size=batch_size, optimizer=sgd(1.0), steps=80
+    )
+    return {
+        "loss": [round(loss, 4) for loss in losses],
+        "steepest": round(test.steepest, 6),
+        "tenth_of_minimum": round(test.tenth_of_minimum, 6),
+    }
+
+
+def _short_run(pictures, some, channels, steps: int, batch_size: int, rate: float, seed: int) -> float:
+    torch.manual_seed(seed)
+    model, batches = models.MyNet(channels), _Steps(len(some), batch_size, steps, seed)
+    try:
+        history = training.fit(model, pictures, epochs=1, train=some, batches=batches, optimizer=sgd(rate), seed=seed)
+    except ValueError:  # the loss became infinite
+        return GUESSING
+    return min(history.validation_loss[-1], GUESSING)
+
+
+class _Steps:
+    """A batch sampler of exactly so many batches: a part of a pass, or several."""
+
+    def __init__(self, count: int, batch_size: int, steps: int, seed: int):
+        self.passes, self.steps = Parts(count, batch_size, parts=1, seed=seed), steps
+
+    def __iter__(self) -> Iterator[list[int]]:
+        left = self.steps
+        while left:
+            for batch in self.passes:
+                yield batch
+                left -= 1
+                if not left:
+                    return
