@@ -1,0 +1,76 @@
+"""The gradient noise scale: from which batch size on more pictures hardly better the gradient.
+
+Source: McCandlish et al. 2018, "An Empirical Model of Large-Batch Training" (B_simple = tr Σ / |G|² in section 2.2, its
+measurement from two batch sizes in appendix A.1).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nnopt_lab.workbench import data
+
+
+class NoiseScale(NamedTuple):
+    """|G|² of the true gradient and tr Σ of single samples' gradients; unbiased estimates, which may be below 0."""
+
+    signal: float
+    noise: float
+
+    @property
+    def simple(self) -> float:
+        """B_simple = tr Σ / |G|², in samples; infinite where no gradient was seen above the noise."""
+        return max(self.noise, 0.0) / self.signal if self.signal > 0 else float("inf")
+
+
+def from_norms(small: int, big: int, small_norm2: float, big_norm2: float) -> NoiseScale:
+    """Appendix A.1: a batch of B has E|G_B|² = |G|² + tr Σ / B, and two sizes make two equations.
+
+    Args:
+        small, big: batch sizes, 1 ≤ small < big.
+        small_norm2, big_norm2: mean *squared* norms of the gradients of such batches.
+
+    Raises:
+        ValueError: the sizes are not in that order.
+    """
+    if not 1 <= small < big:
+        raise ValueError(f"small={small} and big={big} must be 1 ≤ small < big.")
+    signal = (big * big_norm2 - small * small_norm2) / (big - small)
+    return NoiseScale(signal, (small_norm2 - big_norm2) / (1 / small - 1 / big))
+
+
+def measured(
+    gradient: Callable[[Tensor], Tensor], count: int, *, small: int = 32, parts: int = 16, draws: int = 8, seed: int = 0
+) -> NoiseScale:
+    """Estimate from `draws` large batches, each the mean of `parts` small ones; norms are averaged before the ratio.
+
+    Args:
+        gradient: positions int64 [small] of 0 … count − 1 → the mean gradient of those samples, [P].
+        count: number of samples to draw from, with replacement.
+        small: size of the small batches; parts: 2 or more.
+    """
+    generator, small_norm2, big_norm2 = torch.Generator().manual_seed(seed), 0.0, 0.0
+    for _ in range(draws):
+        gradients = [gradient(torch.randint(count, (small,), generator=generator)) for _ in range(parts)]
+        small_norm2 += sum(g.square().sum().item() for g in gradients) / parts / draws
+        big_norm2 += (sum(gradients) / parts).square().sum().item() / draws
+    return from_norms(small, small * parts, small_norm2, big_norm2)
+
+
+def gradient_of(
+    model: nn.Module, pictures: data.Pictures, loss: Callable = F.cross_entropy
+) -> Callable[[Tensor], Tensor]:
+    """For `measured`: a function positions in the training split → gradient of the loss there, flat; `.grad` stays."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+
+    def gradient(positions: Tensor) -> Tensor:
+        part = pictures.train[positions]
+        inputs, labels = pictures.to_input(part.images), part.labels
+        device = parameters[0].device
+        gradients = torch.autograd.grad(loss(model(inputs.to(device)), labels.to(device)), parameters)
+        return torch.cat([g.flatten() for g in gradients])
+
+    return gradient
