@@ -13,7 +13,7 @@ SEEDS = (0, 1, 2)
 PARTS = 3  # of an epoch; the budget is 8 of them, a third of the 8 epochs of the article's recipe
 LOOKS = 8
 BATCH = 64
-# What `nnopt record learning_rate_peaks` found best for each schedule, at batch 64 in a third of the article's epochs.
+# What `nnopt record learning_rate_peaks` found best for each schedule.
 PEAKS = {name: 0.05 for name in schedules.SCHEDULES}
 FIRST_RATES = tuple(0.005 * 2**k for k in range(7))
 GUESSING = round(math.log(10), 4)  # the loss of a network that knows nothing about ten classes
@@ -42,19 +42,22 @@ class Parts:
         return math.ceil(math.ceil(self.count / self.parts) / self.batch_size)
 
 
-def fit_a_third(schedule: str, optimizer, pictures: data.Pictures, *, batch_size: int = BATCH, seed: int = 0):
-    """Train a new `MyNet` with a schedule for a third of the article's 8 epochs, in 8 parts of a third of an epoch.
+def fit_in_looks(
+    schedule: str, optimizer, pictures: data.Pictures, *, parts: int = PARTS, batch_size: int = BATCH, seed: int = 0
+):
+    """Train a new `MyNet` with a schedule for 8 parts of an epoch: with thirds, for a third of the article's 8 epochs.
 
     Args:
         schedule: a name of `schedules.SCHEDULES`.
         optimizer: function parameters → optimizer; its rate is the schedule's peak.
+        parts: in an epoch.
         seed: of the weights and of the order.
 
     Returns:
         (model, history); the history has an entry for each part.
     """
     torch.manual_seed(seed)
-    model, batches = models.MyNet(), Parts(len(pictures.train), batch_size, seed=seed)
+    model, batches = models.MyNet(), Parts(len(pictures.train), batch_size, parts=parts, seed=seed)
     history = training.fit(
         model,
         pictures,
@@ -81,7 +84,7 @@ def best_recipe(parameters) -> torch.optim.Optimizer:
 def learning_rate_peaks() -> dict:
     """The best peak rate of every schedule: from 0.05 up and down by factors of 2 as long as the validation loss falls.
 
-    SGD with momentum 0.9, batch 64, a third of the article's epochs, one seed that the race does not use.
+    SGD with momentum 0.9, batch 64, one epoch (the race is longer), one seed that the race does not use.
 
     Returns:
         {schedule: {rate: validation loss}}; a run that diverged counts as guessing, ln 10.
@@ -94,9 +97,8 @@ def learning_rate_peaks() -> dict:
             def loss(rate: float, name: str = name) -> float:
                 bar.update()
                 try:
-                    return round(
-                        min(fit_a_third(name, sgd(rate), pictures, seed=100)[1].validation_loss[-1], GUESSING), 4
-                    )
+                    _, history = fit_in_looks(name, sgd(rate), pictures, parts=LOOKS, seed=100)
+                    return round(min(history.validation_loss[-1], GUESSING), 4)
                 except ValueError:  # the loss became infinite
                     return GUESSING
 
@@ -126,7 +128,7 @@ def learning_rate_race() -> dict:
     def race(name: str, peak: float, optimizer, batch_size: int) -> dict:
         entry = {"peak": peak, "validation": [], "test": []}
         for seed in SEEDS:
-            model, history = fit_a_third(name, optimizer, pictures, batch_size=batch_size, seed=seed)
+            model, history = fit_in_looks(name, optimizer, pictures, batch_size=batch_size, seed=seed)
             entry["validation"].append([round(accuracy, 2) for accuracy in history.validation_accuracy])
             entry["test"].append(test(model))
             bar.update()
@@ -227,3 +229,46 @@ class _Steps:
                 left -= 1
                 if not left:
                     return
+
+
+def two_classes(split: data.Split, first: int, second: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first `count` pictures of two classes for a linear SVM.
+
+    Returns:
+        (float [N, H·W + 1], pixels of length 1 and a constant 0.1, and float [N] of 1 for `first`, −1 for `second`).
+    """
+    chosen = ((split.labels == first) | (split.labels == second)).nonzero().flatten()[:count]
+    pixels = torch.nn.functional.normalize(split.images[chosen].flatten(1).float(), dim=1)
+    signs = torch.where(split.labels[chosen] == first, 1.0, -1.0)
+    return torch.cat([pixels, torch.full((len(pixels), 1), 0.1)], 1), signs
+
+
+def svm_optimum(
+    x: torch.Tensor, y: torch.Tensor, regularization: float, steps: int = 1500
+) -> tuple[torch.Tensor, float, float]:
+    """A linear SVM solved through its dual, by accelerated projected ascent (Beck & Teboulle 2009, with restarts).
+
+    The dual, mean(α) − λ/2·‖w‖² with w = Σ α·y·x/(λN) and 0 ≤ α ≤ 1, is nowhere above the objective: where the two meet
+    is the optimum, whatever found it.
+
+    Returns:
+        (weights float [D], the objective there, the dual's value: a lower bound of the optimum).
+    """
+    signed, count = (y[:, None] * x).double(), len(x)
+    matrix = signed @ signed.T / (regularization * count**2)
+    largest = torch.ones(count).double()
+    for _ in range(30):
+        largest = torch.nn.functional.normalize(matrix @ largest, dim=0)
+    step = 0.99 / (largest @ matrix @ largest)
+    alpha = ahead = torch.zeros(count).double()
+    momentum = 1.0
+    for _ in range(steps):
+        new = (ahead + step * (1 / count - matrix @ ahead)).clamp(0, 1)
+        if (ahead - new) @ (new - alpha) > 0:  # it overshot
+            momentum = 1.0
+        following = (1 + math.sqrt(1 + 4 * momentum**2)) / 2
+        ahead = new + (momentum - 1) / following * (new - alpha)
+        alpha, momentum = new, following
+    weight = signed.T @ alpha / (regularization * count)
+    dual = float(alpha.mean() - regularization / 2 * weight @ weight)
+    return weight.float(), float(schedules.svm_objective(weight, x.double(), y.double(), regularization)), dual
