@@ -1,0 +1,221 @@
+"""Cheaper convolutions: other layers in the place of k×k convolutions, and trained layers split into cheaper ones.
+
+The article's section 3.1.2 has three knobs: fewer kernels, smaller kernels, fewer layers (`models.MyNet` has them as
+arguments). Here is what practice does instead. Every function takes a model and returns a new one, and leaves the model
+that it was given as it was. The first five change what the network can compute: they begin with new weights and must be
+trained. `fold_batch_norm` computes the same function, and `low_rank` nearly the same.
+"""
+
+import copy
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import fx, nn
+
+_ELEMENTWISE = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Hardswish, nn.Identity, nn.BatchNorm2d)
+_ELEMENTWISE_FUNCTIONS = {"relu", "relu_", "relu6", "leaky_relu", "gelu", "silu", "hardswish"}
+
+
+def separable(model: nn.Module, layers: Iterable[str] | None = None) -> nn.Module:
+    """Depthwise-separable: one k×k kernel for each channel, then 1×1 across channels (Howard et al. 2017, MobileNets).
+
+    k² + C_out multiply-accumulates for each input value in the place of k²·C_out.
+
+    Args:
+        model: left as it was.
+        layers: names of the convolutions to replace; every ungrouped k×k convolution with k > 1 where it is None.
+
+    Raises:
+        ValueError: a layer that is named is not such a convolution.
+    """
+
+    def build(conv: nn.Conv2d) -> nn.Module:
+        depthwise = _like(conv, conv.in_channels, conv.in_channels, groups=conv.in_channels, bias=False)
+        return nn.Sequential(depthwise, nn.Conv2d(conv.in_channels, conv.out_channels, 1, bias=conv.bias is not None))
+
+    return _rebuilt(model, layers, build)
+
+
+def grouped(model: nn.Module, groups: int, layers: Iterable[str] | None = None) -> nn.Module:
+    """Grouped: each of `groups` parts of the filters reads one part of the channels (Krizhevsky et al. 2012).
+
+    Args:
+        model, layers: as in `separable`; where `layers` is None, those whose channels `groups` divides.
+        groups: at least 1; 1/groups of the parameters and multiply-accumulates are left.
+
+    Raises:
+        ValueError: `groups` does not divide the channels of a layer that is named, or as in `separable`.
+    """
+
+    def divides(conv: nn.Conv2d) -> bool:
+        return groups >= 1 and conv.in_channels % groups == 0 and conv.out_channels % groups == 0
+
+    def build(conv: nn.Conv2d) -> nn.Module:
+        if not divides(conv):
+            raise ValueError(f"groups={groups} must divide {conv.in_channels} inputs and {conv.out_channels} filters.")
+        return _like(conv, conv.in_channels, conv.out_channels, groups=groups)
+
+    if layers is None:
+        layers = [name for name, conv in convolutions(model).items() if divides(conv)]
+    return _rebuilt(model, layers, build)
+
+
+def bottleneck(model: nn.Module, reduction: int = 4, layers: Iterable[str] | None = None) -> nn.Module:
+    """A 1×1 convolution to fewer channels, the k×k one among these, and 1×1 back (He et al. 2016, figure 5).
+
+    Args:
+        model, layers: as in `separable`.
+        reduction: the middle has 1/reduction of the filters, at least one; at least 1.
+
+    Raises:
+        ValueError: `reduction` is below 1, or as in `separable`.
+    """
+    if reduction < 1:
+        raise ValueError(f"reduction={reduction} must be at least 1.")
+
+    def build(conv: nn.Conv2d) -> nn.Module:
+        middle = max(conv.out_channels // reduction, 1)
+        first, last = nn.Conv2d(conv.in_channels, middle, 1), nn.Conv2d(middle, conv.out_channels, 1)
+        return nn.Sequential(first, nn.ReLU(), _like(conv, middle, middle), nn.ReLU(), last)
+
+    return _rebuilt(model, layers, build)
+
+
+def asymmetric(model: nn.Module, layers: Iterable[str] | None = None) -> nn.Module:
+    """k×1, then 1×k: 2k in the place of k² products (Szegedy et al. 2016, section 3.2; 3×1 + 1×3 for k = 3).
+
+    Between the two stand as many channels as on the narrower side: with the wider side's number a convolution that
+    doubles the channels would do 3·C·2C + 3·2C·2C products in the place of 9·C·2C, which saves nothing.
+
+    Args and errors as in `separable`.
+    """
+
+    def build(conv: nn.Conv2d) -> nn.Module:
+        middle, bias = min(conv.in_channels, conv.out_channels), conv.bias is not None
+        vertical = _one_way(conv, 0, conv.in_channels, middle, bias)
+        horizontal = _one_way(conv, 1, middle, conv.out_channels, bias)
+        return nn.Sequential(vertical, nn.ReLU(), horizontal)
+
+    return _rebuilt(model, layers, build)
+
+
+def strided(model: nn.Module) -> nn.Module:
+    """Stride in the place of pooling: only the pixels that are kept are computed (Springenberg et al. 2015).
+
+    Each pooling of s×s with stride s that follows a convolution of stride 1 (an activation and a batch norm may stand
+    between) gives its stride to the convolution and goes. Weights are kept, but the network must be trained again.
+
+    Raises:
+        ValueError: the model cannot be traced by torch.fx.
+    """
+    model = copy.deepcopy(model)
+    for name, pool in list(model.named_modules()):
+        if not isinstance(pool, (nn.MaxPool2d, nn.AvgPool2d)):
+            continue
+        source = _source(model, name, through=_is_elementwise)
+        conv = source and model.get_submodule(source)
+        size, stride, padding = (_pair(n) for n in (pool.kernel_size, pool.stride, pool.padding))
+        if isinstance(conv, nn.Conv2d) and conv.stride == (1, 1) and size == stride and padding == (0, 0):
+            conv.stride = stride
+            model.set_submodule(name, nn.Identity())
+    return model
+
+
+def fold_batch_norm(model: nn.Module) -> nn.Module:
+    """Fold each batch norm behind a convolution into its weights: the same function in evaluation mode, less work.
+
+    With γ, β, μ, σ² of a channel, γ(w∗x + b − μ)/√(σ² + ε) + β is a convolution with the weights wγ/√(σ² + ε) and the
+    bias (b − μ)γ/√(σ² + ε) + β (Jacob et al. 2018, section 3.2). The result is for inference: it has no statistics left
+    to train with. Agrees with `torch.nn.utils.fusion.fuse_conv_bn_eval`.
+
+    Raises:
+        ValueError: the model cannot be traced by torch.fx.
+    """
+    model = copy.deepcopy(model)
+    for name, norm in list(model.named_modules()):
+        if not isinstance(norm, nn.BatchNorm2d) or norm.running_var is None:
+            continue
+        source = _source(model, name)
+        conv = source and model.get_submodule(source)
+        if isinstance(conv, nn.Conv2d):
+            _fold(conv, norm)
+            model.set_submodule(name, nn.Identity())
+    return model
+
+
+def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:
+    """The ungrouped k×k convolutions with k > 1, by name: those that the functions above replace."""
+    return {name: layer for name, layer in model.named_modules() if _is_plain(layer)}
+
+
+def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    with torch.no_grad():
+        scale = (norm.running_var + norm.eps).rsqrt()
+        shift = -norm.running_mean * scale
+        if norm.affine:
+            scale, shift = scale * norm.weight, shift * norm.weight + norm.bias
+        bias = shift if conv.bias is None else conv.bias * scale + shift
+        conv.weight = nn.Parameter(conv.weight * scale[:, None, None, None])
+        conv.bias = nn.Parameter(bias)
+
+
+def _is_plain(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Conv2d) and layer.groups == 1 and layer.kernel_size != (1, 1)
+
+
+def _rebuilt(model: nn.Module, layers: Iterable[str] | None, build: Callable[[nn.Conv2d], nn.Module]) -> nn.Module:
+    found = convolutions(model)
+    chosen = list(found) if layers is None else list(layers)
+    for name in chosen:
+        if name not in found:
+            raise ValueError(
+                f"layers names {name!r}, which is not an ungrouped k×k convolution: choose from {', '.join(found)}."
+            )
+    model = copy.deepcopy(model)
+    for name in chosen:
+        model.set_submodule(name, build(found[name]).to(found[name].weight).train(found[name].training))
+    return model
+
+
+def _like(conv: nn.Conv2d, inputs: int, outputs: int, **changes) -> nn.Conv2d:
+    """A new convolution with `conv`'s kernel size, stride, padding and dilation."""
+    kept = {name: getattr(conv, name) for name in ("kernel_size", "stride", "padding", "dilation", "padding_mode")}
+    return nn.Conv2d(inputs, outputs, **kept | {"bias": conv.bias is not None} | changes)
+
+
+def _one_way(conv: nn.Conv2d, axis: int, inputs: int, outputs: int, bias: bool) -> nn.Conv2d:
+    """A new convolution that does along one axis (0: vertical) what `conv` does, and nothing along the other."""
+
+    def along(pair, nothing: int):
+        return pair if isinstance(pair, str) else tuple(n if i == axis else nothing for i, n in enumerate(pair))
+
+    size, stride, dilation = (along(pair, 1) for pair in (conv.kernel_size, conv.stride, conv.dilation))
+    return nn.Conv2d(
+        inputs, outputs, size, stride, along(conv.padding, 0), dilation, bias=bias, padding_mode=conv.padding_mode
+    )
+
+
+def _source(model: nn.Module, name: str, through: Callable | None = None) -> str | None:
+    """The module whose output the module `name` reads, alone; what `through` accepts may stand between."""
+    try:
+        graph = fx.symbolic_trace(model).graph
+    except Exception as error:
+        raise ValueError(f"model cannot be traced by torch.fx ({type(error).__name__}: {error}).") from error
+    calls = [node for node in graph.nodes if node.op == "call_module" and node.target == name]
+    if len(calls) != 1:
+        return None
+    node = calls[0].args[0]
+    while through is not None and len(node.users) == 1 and node.all_input_nodes and through(model, node):
+        node = node.all_input_nodes[0]
+    called_once = sum(n.op == "call_module" and n.target == node.target for n in graph.nodes) == 1
+    return node.target if called_once and len(node.users) == 1 else None
+
+
+def _is_elementwise(model: nn.Module, node: fx.Node) -> bool:
+    if node.op == "call_module":
+        return isinstance(model.get_submodule(node.target), _ELEMENTWISE)
+    return getattr(node.target, "__name__", node.target) in _ELEMENTWISE_FUNCTIONS
+
+
+def _pair(value) -> tuple[int, int]:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value, value)
