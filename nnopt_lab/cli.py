@@ -134,9 +134,9 @@ def test(context: typer.Context) -> None:
 @app.command()
 def train(name: str, seed: int = 0) -> None:
     """Train a network that ships with the course again, and write its weights to data/: mynet or teacher."""
-    from nnopt_lab.workbench import models
+    from nnopt_lab.course import shipped
 
-    console.print(models.train_shipped(name, seed=seed))
+    console.print(shipped.train_shipped(name, seed=seed))
 
 
 @app.command()
@@ -154,9 +154,9 @@ def make_data(
     ),
 ) -> None:
     """Make data/fashion.npz again, from the files of Debian's package dataset-fashion-mnist."""
-    from nnopt_lab.workbench import data
+    from nnopt_lab.course import shipped
 
-    console.print(f"Wrote {data.make_fashion_file(source).name}.")
+    console.print(f"Wrote {shipped.make_fashion_file(source).name}.")
 
 
 @app.command()

@@ -11,11 +11,11 @@ import nbformat
 import pytest
 
 from nnopt_lab import cli
-from nnopt_lab.course import notebooks, recordings
+from nnopt_lab.course import notebooks, recordings, shipped
 from nnopt_lab.course import workspace as workspace_module
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.progress import FILE
-from nnopt_lab.workbench import data, models, paths
+from nnopt_lab.workbench import paths
 
 ID = next(iter(exercises()))
 
@@ -291,9 +291,9 @@ def test_test_gives_further_arguments_to_pytest_and_needs_a_clone(nnopt, course,
 
 
 def test_train_record_and_make_data_hand_over_what_they_were_given(nnopt, monkeypatch, tmp_path):
-    monkeypatch.setattr(models, "train_shipped", lambda name, seed: f"trained {name} {seed}")
+    monkeypatch.setattr(shipped, "train_shipped", lambda name, seed: f"trained {name} {seed}")
     monkeypatch.setattr(recordings, "record", lambda name: f"recorded {name}")
-    monkeypatch.setattr(data, "make_fashion_file", lambda source: source / "fashion.npz")
+    monkeypatch.setattr(shipped, "make_fashion_file", lambda source: source / "fashion.npz")
     assert nnopt("train", "mynet", "--seed", "3")[:2] == (0, "trained mynet 3\n")
     assert nnopt("record", "tiny")[:2] == (0, "recorded tiny\n")
     assert nnopt("make-data", "--source", tmp_path)[:2] == (0, "Wrote fashion.npz.\n")

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision import datasets
 
+from nnopt_lab.course import shipped
 from nnopt_lab.workbench import data
 from nnopt_lab.workbench.paths import data_dir
 
@@ -71,12 +72,12 @@ class TestFashion:
 
     @pytest.mark.skipif(not DEBIAN.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
     def test_the_shipped_file_is_made_again_byte_for_byte(self, tmp_path):
-        made = data.make_fashion_file(DEBIAN, tmp_path / "again.npz")
+        made = shipped.make_fashion_file(DEBIAN, tmp_path / "again.npz")
         assert hashlib.sha256(made.read_bytes()).hexdigest() == data.FASHION_SHA256
 
     def test_made_from_a_folder_without_the_files_the_sentence_says_which(self, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"source=.* has no train-images.*dataset-fashion-mnist"):
-            data.make_fashion_file(tmp_path)
+            shipped.make_fashion_file(tmp_path)
 
     def test_a_missing_file_is_one_sentence_with_the_cure(self, tmp_path, monkeypatch):
         folder(monkeypatch, tmp_path)

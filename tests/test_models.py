@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from nnopt_lab.course import shipped
 from nnopt_lab.workbench import data, measure, models, training
 
 
@@ -93,8 +94,8 @@ def test_training_again_writes_a_file_that_loads(tmp_path, monkeypatch):
         *((0.3,), (0.3,)),
     )
     monkeypatch.setattr(data, "load", lambda name: small)
-    first = models.train_shipped("mynet", seed=5, target=tmp_path / "mynet.safetensors")
-    again = models.train_shipped("mynet", seed=5, target=tmp_path / "again.safetensors")
+    first = shipped.train_shipped("mynet", seed=5, target=tmp_path / "mynet.safetensors")
+    again = shipped.train_shipped("mynet", seed=5, target=tmp_path / "again.safetensors")
     assert (tmp_path / "mynet.safetensors").read_bytes() == (tmp_path / "again.safetensors").read_bytes()
     assert first == again and first["command"] == "nnopt train mynet --seed 5"
     monkeypatch.setattr(models, "data_dir", lambda: tmp_path)
@@ -103,7 +104,7 @@ def test_training_again_writes_a_file_that_loads(tmp_path, monkeypatch):
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
-    for call in (models.trained, models.record, models.train_shipped):
+    for call in (models.trained, models.record, shipped.train_shipped):
         with pytest.raises(ValueError, match=r"name='resnet' is not a network .*mynet, teacher"):
             call("resnet")
 

@@ -4,7 +4,6 @@ Every data set reaches the network as float32 of shape [N, 3, 32, 32], as in the
 colours: `to_input` is the one place where pictures are padded, repeated to three channels, scaled and normalised.
 """
 
-import gzip
 import hashlib
 import os
 from collections.abc import Iterable
@@ -151,29 +150,6 @@ def random_flips_and_shifts(seed: int = 0, shift: int = 2):
     return augment
 
 
-def make_fashion_file(source: Path = Path("/usr/share/datasets/fashion-mnist"), target: Path | None = None) -> Path:
-    """Write `data/fashion.npz` from the four gzip files of Fashion-MNIST; the same files give the same bytes.
-
-    Debian has them as the package dataset-fashion-mnist. The first 20,000 training pictures and all 10,000 test
-    pictures are kept.
-
-    Raises:
-        FileNotFoundError: `source` does not hold the four files.
-    """
-    source, target = Path(source), target or data_dir() / "fashion.npz"
-    if not (source / "train-images-idx3-ubyte.gz").is_file():
-        raise FileNotFoundError(
-            f"source={source} has no train-images-idx3-ubyte.gz: install Debian's package dataset-fashion-mnist, "
-            "or name the folder with Fashion-MNIST's four .gz files."
-        )
-    arrays = {}
-    for part, prefix, count in (("train", "train", FASHION_TRAINING), ("test", "t10k", 10_000)):
-        arrays[f"{part}_images"] = _read_idx(source / f"{prefix}-images-idx3-ubyte.gz")[:count]
-        arrays[f"{part}_labels"] = _read_idx(source / f"{prefix}-labels-idx1-ubyte.gz")[:count]
-    np.savez_compressed(target, **arrays)
-    return target
-
-
 def _load_fashion(path: Path) -> Pictures:
     if not path.is_file():
         raise FileNotFoundError(
@@ -250,11 +226,3 @@ def _pipeline(size: int, mean: tuple[float, ...], std: tuple[float, ...]):
             v2.Normalize(mean * (3 // len(mean)), std * (3 // len(std))),
         ]
     )
-
-
-def _read_idx(path: Path) -> np.ndarray:
-    with gzip.open(path) as file:
-        raw = file.read()
-    dimensions = raw[3]
-    shape = np.frombuffer(raw, ">u4", dimensions, offset=4)
-    return np.frombuffer(raw, np.uint8, offset=4 + 4 * dimensions).reshape(shape)

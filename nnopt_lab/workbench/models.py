@@ -1,18 +1,15 @@
 """The networks of the course: the article's `MyNet`, repaired and with its sizes as knobs, and a stronger teacher."""
 
 import json
-import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nnopt_lab.workbench import data, training
+from nnopt_lab.workbench import data
 from nnopt_lab.workbench.paths import data_dir
 
 
@@ -102,41 +99,13 @@ class Teacher(nn.Module):
         return self.head(self.stages(self.stem(x)).mean((2, 3)))
 
 
-def _train_mynet(seed: int) -> tuple[nn.Module, "data.Pictures"]:
-    pictures = data.load("fashion")
-    torch.manual_seed(seed)
-    model = MyNet()
-    training.fit(model, pictures, **ARTICLE_RECIPE, seed=seed)
-    return model, pictures
-
-
-def _train_teacher(seed: int) -> tuple[nn.Module, "data.Pictures"]:
-    pictures = data.load("fashion")
-    torch.manual_seed(seed)
-    model = Teacher()
-    epochs, batch_size = 16, 128
-    steps = epochs * -(-len(pictures.train) // batch_size)
-    training.fit(
-        model,
-        pictures,
-        epochs=epochs,
-        batch_size=batch_size,
-        optimizer=lambda parameters: torch.optim.AdamW(parameters, weight_decay=0.02),
-        scheduler=lambda optimizer: torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps),
-        loss=nn.CrossEntropyLoss(label_smoothing=0.05),
-        augment=data.random_flips_and_shifts(seed),
-        seed=seed,
-    )
-    return model, pictures
-
-
 # Section 4 of the article: SGD with learning rate 0.01 and momentum 0.9; it names no batch size and no epochs.
 ARTICLE_RECIPE = {
     "epochs": 8,
     "batch_size": 64,
     "optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.01, momentum=0.9),
 }
-SHIPPED = {"mynet": (MyNet, _train_mynet), "teacher": (Teacher, _train_teacher)}
+SHIPPED = {"mynet": MyNet, "teacher": Teacher}
 
 
 def trained(name: str = "mynet") -> nn.Module:
@@ -149,8 +118,7 @@ def trained(name: str = "mynet") -> nn.Module:
         ValueError: there is no such network, or its file is damaged.
         FileNotFoundError: its file is missing.
     """
-    build, _ = _shipped(name)
-    model = build()
+    model = _shipped(name)()
     with _weights_file(name) as file:
         model.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118 - not a dict
     return model.eval()
@@ -163,33 +131,7 @@ def record(name: str = "mynet") -> dict:
         return json.loads(file.metadata()["record"])
 
 
-def train_shipped(name: str, seed: int = 0, target: Path | None = None) -> dict:
-    """Train a network as the shipped one was trained, write its weights with their record, and return the record.
-
-    Args:
-        name: "mynet" or "teacher".
-        seed: 0 made the shipped weights; on the same machine it makes them again, bit for bit.
-        target: the file to write; by default the shipped one, `data/NAME.safetensors`.
-
-    Raises:
-        ValueError: there is no such network.
-    """
-    _, train = _shipped(name)
-    model, pictures = train(seed)
-    result = {
-        "command": f"nnopt train {name} --seed {seed}",
-        "data": pictures.name,
-        "seed": seed,
-        "validation_accuracy": round(training.evaluate(model, pictures.validation, pictures).accuracy, 2),
-        "test_accuracy": round(training.evaluate(model, pictures.test, pictures).accuracy, 2),
-        "versions": {"torch": torch.__version__, "python": platform.python_version()},
-        "processor": torch.backends.cpu.get_cpu_capability(),
-    }
-    save_file(model.state_dict(), target or data_dir() / f"{name}.safetensors", {"record": json.dumps(result)})
-    return result
-
-
-def _shipped(name: str):
+def _shipped(name: str) -> type[nn.Module]:
     if name not in SHIPPED:
         raise ValueError(f"name={name!r} is not a network of this course; choose one of {', '.join(SHIPPED)}.")
     return SHIPPED[name]
