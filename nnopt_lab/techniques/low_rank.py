@@ -1,12 +1,12 @@
-"""Low-rank factorisation: a trained layer as a product of two or three thin ones.
+"""Low-rank factorisation: a trained layer as a product of two thin ones.
 
 A matrix [m, n] of rank r is a product [m, r]·[r, n], with r(m + n) numbers in the place of mn. Trained weights have no
 small rank, but a few large singular values and many small ones, and by the theorem of Eckart & Young (1936) cutting the
-small ones off is the nearest that rank r comes. Which matrix is cut, in the order of the functions below:
+small ones off is the nearest that rank r comes. The matrix that is cut is
 
-- linear layers and 1×1 convolutions: the weight itself (Denton et al. 2014);
-- k×k convolutions, "spatial": [in·k, k·out], which becomes k×1 and 1×k (Jaderberg et al. 2014, scheme 2);
-- k×k convolutions, "tucker": the channels on both sides, which become 1×1, k×k and 1×1 (Kim et al. 2016).
+- of linear layers and 1×1 convolutions the weight itself (Denton et al. 2014);
+- of k×k convolutions [in·k, k·out], whose factors are a k×1 and a 1×k convolution: spatial SVD (Jaderberg et al. 2014,
+  scheme 2; its closed form: Tai et al. 2016).
 """
 
 import copy
@@ -15,16 +15,15 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-METHODS = ("spatial", "tucker")
-Rank = int | tuple[int, int]
-
 
 def factorisable(model: nn.Module) -> dict[str, nn.Module]:
-    """The layers that can be factorised, by name: linear ones, and ungrouped, undilated convolutions."""
+    """The layers that can be factorised, by name: linear ones, and ungrouped, undilated, zero-padded convolutions."""
 
     def can(layer: nn.Module) -> bool:
         plain = isinstance(layer, nn.Conv2d) and layer.groups == 1 and layer.dilation == (1, 1)
-        return isinstance(layer, nn.Linear) or (plain and layer.padding_mode == "zeros" and layer.padding != "same")
+        return isinstance(layer, nn.Linear) or (
+            plain and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+        )
 
     return {name: layer for name, layer in model.named_modules() if can(layer)}
 
@@ -50,81 +49,73 @@ def choose_ranks(
     *,
     energy: float | None = None,
     parameters: int | None = None,
-    method: str = "spatial",
     layers: Iterable[str] | None = None,
-) -> dict[str, Rank]:
+) -> dict[str, int]:
     """A rank for each layer where a factorisation saves parameters: by energy, or for a set number of parameters.
 
     Args:
         energy: share of each layer's energy to keep, above 0, at most 1.
         parameters: in place of `energy`: at most so many parameters in the whole model. Of all energies that reach it
             the highest is taken, the same for all layers.
-        method: "spatial" or "tucker", for the k×k convolutions.
         layers: names of the layers; all that can be factorised where it is None.
 
     Returns:
-        By layer, r, or (r_out, r_in) for k×k convolutions with "tucker"; without the layers where nothing is saved.
+        Ranks by layer, without the layers where nothing is saved.
 
     Raises:
-        ValueError: not exactly one of `energy` and `parameters` is given, one is out of its range, a layer cannot be
-            factorised, or `method` is none of these.
+        ValueError: not exactly one of `energy` and `parameters` is given, one is out of its range, or a layer cannot
+            be factorised.
     """
     if (energy is None) == (parameters is None):
         raise ValueError(f"energy={energy} and parameters={parameters}: give exactly one of them.")
-    chosen = _chosen(model, layers, method)
-    spectra = {name: [torch.linalg.svdvals(m) for m in _matrices(layer, method)] for name, layer in chosen.items()}
+    chosen = _chosen(model, layers)
+    spectra = {name: torch.linalg.svdvals(_matrix(layer)) for name, layer in chosen.items()}
+
+    def ranks(energy: float) -> dict[str, int]:
+        found = {name: rank_for_energy(values, energy) for name, values in spectra.items()}
+        return {name: r for name, r in found.items() if r * sum(_matrix(chosen[name]).shape) < _size(chosen[name])}
+
+    def total(energy: float) -> int:
+        saved = (_size(chosen[name]) - r * sum(_matrix(chosen[name]).shape) for name, r in ranks(energy).items())
+        return sum(p.numel() for p in model.parameters()) - sum(saved)
+
     if energy is not None:
-        return _ranks(chosen, spectra, energy)
-    total = sum(p.numel() for p in model.parameters())
-
-    def size(energy: float) -> int:
-        ranks = _ranks(chosen, spectra, energy)
-        return total - sum(chosen[name].weight.numel() - factors_size(chosen[name], r) for name, r in ranks.items())
-
+        return ranks(energy)
     low, high = 1e-9, 1.0
-    if not size(low) <= parameters <= total:
-        raise ValueError(f"parameters={parameters} must be between {size(low)}, rank 1 everywhere, and {total}.")
-    if size(high) <= parameters:
-        return _ranks(chosen, spectra, high)
+    if not total(low) <= parameters <= sum(p.numel() for p in model.parameters()):
+        raise ValueError(f"parameters={parameters} must be {total(low)}, rank 1 everywhere, to the model's own number.")
+    if total(high) <= parameters:
+        return ranks(high)
     for _ in range(50):
         middle = (low + high) / 2
-        low, high = (middle, high) if size(middle) <= parameters else (low, middle)
-    return _ranks(chosen, spectra, low)
+        low, high = (middle, high) if total(middle) <= parameters else (low, middle)
+    return ranks(low)
 
 
-def low_rank(model: nn.Module, ranks: dict[str, Rank], method: str = "spatial") -> nn.Module:
-    """A copy of `model` with the layers in `ranks` factorised: each becomes an `nn.Sequential` of two or three layers.
+def low_rank(model: nn.Module, ranks: dict[str, int]) -> nn.Module:
+    """A copy of `model` with the layers in `ranks` factorised: each becomes an `nn.Sequential` of two.
 
     At full rank it computes the same function, to rounding; below, the nearest of that rank in each layer's weights.
 
     Args:
         model: left as it was.
-        ranks: from `choose_ranks` or your own choice, in the same form.
-        method: the one that the ranks were chosen for.
+        ranks: by layer, from `choose_ranks` or your own choice.
 
     Raises:
-        ValueError: a layer cannot be factorised, a rank is out of its range, or `method` is none of these.
+        ValueError: a layer cannot be factorised, or a rank is out of its range.
     """
-    chosen = _chosen(model, ranks, method)
+    chosen = _chosen(model, ranks)
     model = copy.deepcopy(model)
     for name, layer in chosen.items():
-        _check_rank(name, layer, ranks[name], method)
-        model.set_submodule(name, _factorised(layer, ranks[name]).train(layer.training))
+        full = min(_matrix(layer).shape)
+        if not 1 <= ranks[name] <= full:
+            raise ValueError(f"ranks[{name!r}]={ranks[name]} must be 1 to {full}.")
+        split = _split_linear if isinstance(layer, nn.Linear) else _split_convolution
+        model.set_submodule(name, split(layer, ranks[name]).train(layer.training))
     return model
 
 
-def factors_size(layer: nn.Module, rank: Rank) -> int:
-    """Parameters of a layer's factors at a rank, biases not counted."""
-    outputs, inputs, *kernel = layer.weight.shape
-    if isinstance(rank, tuple):
-        return outputs * rank[0] + rank[0] * rank[1] * kernel[0] * kernel[1] + rank[1] * inputs
-    height, width = kernel or (1, 1)
-    return rank * (inputs * height + outputs * width)
-
-
-def _chosen(model: nn.Module, layers: Iterable[str] | None, method: str) -> dict[str, nn.Module]:
-    if method not in METHODS:
-        raise ValueError(f"method={method!r} must be 'spatial' or 'tucker'.")
+def _chosen(model: nn.Module, layers: Iterable[str] | None) -> dict[str, nn.Module]:
     found = factorisable(model)
     for name in layers or ():
         if name not in found:
@@ -132,71 +123,17 @@ def _chosen(model: nn.Module, layers: Iterable[str] | None, method: str) -> dict
     return found if layers is None else {name: found[name] for name in layers}
 
 
-def _matrices(layer: nn.Module, method: str) -> list[Tensor]:
-    """The matrices whose singular values decide a layer's ranks: one, or for "tucker" outputs' and inputs'."""
+def _matrix(layer: nn.Module) -> Tensor:
+    """The matrix that is cut: [out, in], or for convolutions [in·height, out·width]."""
     weight = layer.weight.detach()
-    if weight.ndim == 2 or weight.shape[2:] == (1, 1):
-        return [weight.flatten(1)]
-    if method == "tucker":
-        return [weight.flatten(1), weight.transpose(0, 1).flatten(1)]
-    return [_vertical_by_horizontal(weight)]
-
-
-def _vertical_by_horizontal(weight: Tensor) -> Tensor:
+    if weight.ndim == 2:
+        return weight
     outputs, inputs, height, width = weight.shape
     return weight.permute(1, 2, 0, 3).reshape(inputs * height, outputs * width)
 
 
-def _ranks(layers: dict[str, nn.Module], spectra: dict[str, list[Tensor]], energy: float) -> dict[str, Rank]:
-    ranks = {}
-    for name, layer in layers.items():
-        found = tuple(rank_for_energy(values, energy) for values in spectra[name])
-        rank = found if len(found) == 2 else found[0]
-        if factors_size(layer, rank) < layer.weight.numel():
-            ranks[name] = rank
-    return ranks
-
-
-def _check_rank(name: str, layer: nn.Module, rank: Rank, method: str) -> None:
-    matrices = _matrices(layer, method)
-    given = rank if isinstance(rank, tuple) else (rank,)
-    highest = [min(m.shape) for m in matrices]
-    if len(given) != len(highest) or not all(1 <= r <= most for r, most in zip(given, highest, strict=True)):
-        raise ValueError(f"ranks[{name!r}]={rank} must be {' and '.join(f'1 to {most}' for most in highest)}.")
-
-
-def _factorised(layer: nn.Module, rank: Rank) -> nn.Sequential:
-    if isinstance(rank, tuple):
-        return _tucker(layer, *rank)
-    weight, bias = layer.weight.detach(), layer.bias is not None
-    if isinstance(layer, nn.Linear):
-        second, first = _halves(weight, rank)
-        parts = nn.Linear(weight.shape[1], rank, bias=False), nn.Linear(rank, weight.shape[0], bias=bias)
-        return _filled(layer, parts, (first, second))
-    outputs, inputs, height, width = weight.shape
-    first, second = _halves(_vertical_by_horizontal(weight), rank)
-    (down, across), (top, left) = layer.stride, layer.padding if layer.padding != "valid" else (0, 0)
-    parts = (
-        nn.Conv2d(inputs, rank, (height, 1), (down, 1), (top, 0), bias=False),
-        nn.Conv2d(rank, outputs, (1, width), (1, across), (0, left), bias=bias),
-    )
-    first = first.T.reshape(rank, inputs, height, 1)
-    second = second.reshape(rank, outputs, width).permute(1, 0, 2).unsqueeze(2)
-    return _filled(layer, parts, (first, second))
-
-
-def _tucker(layer: nn.Conv2d, outputs: int, inputs: int) -> nn.Sequential:
-    """By the higher-order SVD: both channel axes in the basis of their own leading singular vectors."""
-    weight = layer.weight.detach()
-    u_out, u_in = (torch.linalg.svd(m, full_matrices=False).U for m in _matrices(layer, "tucker"))
-    u_out, u_in = u_out[:, :outputs], u_in[:, :inputs]
-    core = torch.einsum("oihw,or,is->rshw", weight, u_out, u_in)
-    parts = (
-        nn.Conv2d(layer.in_channels, inputs, 1, bias=False),
-        nn.Conv2d(inputs, outputs, layer.kernel_size, layer.stride, layer.padding, bias=False),
-        nn.Conv2d(outputs, layer.out_channels, 1, bias=layer.bias is not None),
-    )
-    return _filled(layer, parts, (u_in.T[:, :, None, None], core, u_out[:, :, None, None]))
+def _size(layer: nn.Module) -> int:
+    return layer.weight.numel()
 
 
 def _halves(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor]:
@@ -206,11 +143,29 @@ def _halves(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     return u[:, :rank] * root, root[:, None] * vh[:rank]
 
 
-def _filled(layer: nn.Module, parts: Iterable[nn.Module], weights: Iterable[Tensor]) -> nn.Sequential:
+def _split_linear(layer: nn.Linear, rank: int) -> nn.Sequential:
+    second, first = _halves(_matrix(layer), rank)
+    parts = nn.Linear(layer.in_features, rank, bias=False), nn.Linear(rank, layer.out_features, layer.bias is not None)
+    return _filled(layer, parts, first, second)
+
+
+def _split_convolution(layer: nn.Conv2d, rank: int) -> nn.Sequential:
+    first, second = _halves(_matrix(layer), rank)
+    (height, width), (down, across), (top, left) = layer.kernel_size, layer.stride, layer.padding
+    parts = (
+        nn.Conv2d(layer.in_channels, rank, (height, 1), (down, 1), (top, 0), bias=False),
+        nn.Conv2d(rank, layer.out_channels, (1, width), (1, across), (0, left), bias=layer.bias is not None),
+    )
+    first = first.T.reshape(parts[0].weight.shape)
+    second = second.reshape(rank, layer.out_channels, width).transpose(0, 1).unsqueeze(2)
+    return _filled(layer, parts, first, second)
+
+
+def _filled(layer: nn.Module, parts: tuple[nn.Module, nn.Module], first: Tensor, second: Tensor) -> nn.Sequential:
     parts = nn.Sequential(*parts).to(layer.weight)
     with torch.no_grad():
-        for part, weight in zip(parts, weights, strict=True):
-            part.weight.copy_(weight)
+        parts[0].weight.copy_(first)
+        parts[1].weight.copy_(second)
         if layer.bias is not None:
-            parts[-1].bias.copy_(layer.bias)
+            parts[1].bias.copy_(layer.bias)
     return parts

@@ -14,10 +14,7 @@ PLACES = {
     "4 groups": lambda layer: convolution.grouped(layer, 4),
     "bottleneck to a quarter": convolution.bottleneck,
     "3×1 + 1×3": convolution.asymmetric,
-    "spatial SVD, rank in/2": lambda layer: low_rank.low_rank(layer, {"0": layer[0].in_channels // 2}),
-    "Tucker, in/2 and out/2": lambda layer: low_rank.low_rank(
-        layer, {"0": (layer[0].out_channels // 2, layer[0].in_channels // 2)}, "tucker"
-    ),
+    "3×1 + 1×3 by SVD, rank in/2": lambda layer: low_rank.low_rank(layer, {"0": layer[0].in_channels // 2}),
 }
 
 
