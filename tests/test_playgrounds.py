@@ -7,9 +7,19 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from nnopt_lab.course.playgrounds import Playground, layer_playground, pruning_playground
+from nnopt_lab.course.playgrounds import (
+    Playground,
+    batch_playground,
+    convolution_playground,
+    layer_playground,
+    learning_rate_playground,
+    pruning_playground,
+)
+from nnopt_lab.course.playgrounds.convolutions import PLACES
+from nnopt_lab.course.playgrounds.learning_rates import noisy_descent
 from nnopt_lab.course.playgrounds.pruning import METHODS
-from nnopt_lab.techniques import pruning
+from nnopt_lab.techniques import pruning, schedules
+from nnopt_lab.techniques.cost_model import CostModel
 from nnopt_lab.workbench import data, models, plots
 
 PNG = b"\x89PNG"
@@ -122,3 +132,58 @@ def test_nothing_pruned_is_the_dense_network(playground):
     text, _ = drawn(playground)
     accuracy = text.split("<b>")[1].split(" %")[0]
     assert f"(dense {accuracy} %)" in text and "268,650 parameters are not zero" in text
+
+
+def test_the_convolution_playground_prices_every_block():
+    playground = convolution_playground(CostModel(100.0, 10.0, 1e-5))
+    controls(playground)["channels"].value = 8
+    controls(playground)["picture"].value = 4
+    for place in PLACES:
+        controls(playground)["in its place"].value = place
+        text, picture = drawn(playground)
+        assert f"<b>{place}</b>" in text and "a batch of 32" in text and picture.startswith(PNG)
+
+
+def test_the_batch_playground_goes_through_sizes_and_networks_and_leaves_both_networks_alone():
+    torch.manual_seed(0)
+    networks = {"fresh": models.MyNet(), "trained": models.trained("mynet")}
+    before = copy.deepcopy({name: model.state_dict() for name, model in networks.items()})
+    playground = batch_playground(networks, data.load("fashion"))
+    text, first = drawn(playground)
+    assert first.startswith(PNG) and "563 updates an epoch" in text  # 18,000 pictures in batches of 32
+    controls(playground)["batch size"].value = 128
+    text, second = drawn(playground)
+    assert "141 updates an epoch" in text and second != first
+    controls(playground)["network"].value = "trained"
+    assert drawn(playground)[1] != second
+    for name, model in networks.items():
+        assert all(torch.equal(before[name][key], value) for key, value in model.state_dict().items())
+        assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.fixture(scope="module")
+def valley():
+    return learning_rate_playground()
+
+
+@pytest.mark.parametrize("schedule", schedules.SCHEDULES)
+def test_the_learning_rate_playground_works_with_every_schedule(valley, schedule):
+    controls(valley)["schedule"].value = schedule
+    text, picture = drawn(valley)
+    assert picture.startswith(PNG) and text.startswith("loss at the end: <b>") and "constant rate at the same" in text
+
+
+def test_the_learning_rate_playground_says_what_diverges(valley):
+    controls(valley)["schedule"].value = "constant"
+    controls(valley)["peak rate"].value = 0.12
+    assert drawn(valley)[0].startswith("loss at the end: <b>diverged</b>")
+    controls(valley)["momentum"].value = 0.9  # which moves the border from 2 / 20 to 2 (1 + 0.9) / 20
+    assert "diverged" not in drawn(valley)[0]
+
+
+def test_a_descent_without_noise_is_the_formula():
+    rates, losses = noisy_descent("constant", 0.04, 30, noise=0.0)
+    assert rates == [0.04] * 30
+    for step, loss in enumerate(losses.tolist()):
+        exact = (25 * (1 - 0.04) ** (2 * step) + 20 * 25 * (1 - 0.04 * 20) ** (2 * step)) / 2
+        assert loss == pytest.approx(exact, rel=1e-4)

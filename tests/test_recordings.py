@@ -6,6 +6,7 @@ import math
 import pytest
 
 from nnopt_lab.course import experiments, recordings
+from nnopt_lab.course.experiments import batch_sizes, convolutions, learning_rates
 from nnopt_lab.course.experiments.pruning import SEEDS, SPARSITIES
 from nnopt_lab.course.recordings import record, recorded
 from nnopt_lab.workbench.paths import data_dir
@@ -92,3 +93,52 @@ def test_the_shipped_sweep_has_the_shape_that_it_promises():
     for method in ("one shot, no fine-tuning", "one shot", "in levels", "random"):
         assert [len(row) for row in result[method]] == [len(SPARSITIES)] * len(SEEDS)
         assert all(0 <= accuracy <= 100 for row in result[method] for accuracy in row)
+
+
+def test_the_shipped_convolution_experiments_have_the_shape_that_they_promise():
+    knobs, blocks = (recorded(f"convolution_{name}")["result"] for name in ("knobs", "blocks"))
+    assert {knob: list(found) for knob, found in knobs["accuracy"].items()} == {
+        knob: list(settings) for knob, settings in convolutions.KNOBS.items()
+    }
+    assert list(blocks["accuracy"]) == list(convolutions.BLOCKS)
+    for accuracies in (
+        *(a for found in knobs["accuracy"].values() for a in found.values()),
+        *blocks["accuracy"].values(),
+    ):
+        assert len(accuracies) == len(convolutions.SEEDS) and all(10 < accuracy < 100 for accuracy in accuracies)
+
+
+@pytest.mark.parametrize("name", ["batch_size_race", "batch_policies", "batch_crops"])
+def test_the_shipped_batch_size_experiments_have_the_shape_that_they_promise(name):
+    if not (data_dir() / "recorded" / f"{name}.json").is_file():
+        pytest.skip(f"{name} has not been recorded yet")
+    result = recorded(name)["result"]
+    if name == "batch_size_race":
+        for kind in ("reached", "steps", "examples", "noise_scale"):
+            assert [len(row) for row in result[kind]] == [len(result["seeds"])] * len(result["sizes"])
+        assert len(result["rates"]) == len(result["tuning"]) == len(result["sizes"])
+    elif name == "batch_policies":
+        for kind in ("accuracy", "updates"):
+            assert {policy: len(values) for policy, values in result[kind].items()} == batch_sizes.POLICY_SEEDS
+        assert [len(row) for row in result["chosen"]] == [batch_sizes.POLICY_EPOCHS] * len(result["chosen"])
+    else:
+        assert list(result["accuracy"]) == list(batch_sizes.CROP_WAYS)
+        assert all(len(values) == len(result["seeds"]) for values in result["accuracy"].values())
+
+
+@pytest.mark.parametrize("name", ["first_rates", "learning_rate_peaks", "learning_rate_race"])
+def test_the_shipped_learning_rate_experiments_have_the_shape_that_they_promise(name):
+    if not (data_dir() / "recorded" / f"{name}.json").is_file():
+        pytest.skip(f"{name} has not been recorded yet")
+    result = recorded(name)["result"]
+    if name == "first_rates":
+        assert all(len(setting["loss"]) == len(result["rates"]) for setting in result["settings"].values())
+    elif name == "learning_rate_peaks":
+        assert list(result) == list(learning_rates.PEAKS)
+        assert all(0 < loss <= learning_rates.GUESSING for losses in result.values() for loss in losses.values())
+    else:
+        seeds, looks = len(learning_rates.SEEDS), learning_rates.LOOKS
+        assert len(result["epochs"]) == looks and len(result["baseline"]) == len(result["seeds"]) == seeds
+        assert list(result["schedules"]) == list(learning_rates.PEAKS)
+        for entry in (*result["schedules"].values(), result["best"]):
+            assert [len(row) for row in entry["validation"]] == [looks] * seeds and len(entry["test"]) == seeds

@@ -3,8 +3,19 @@
 One module a lesson; each experiment is a function without arguments → a dict that JSON can hold.
 """
 
+from nnopt_lab.course.experiments.batch_sizes import batch_crops, batch_policies, batch_size_race
+from nnopt_lab.course.experiments.convolutions import convolution_blocks, convolution_knobs
+from nnopt_lab.course.experiments.learning_rates import first_rates, learning_rate_peaks, learning_rate_race
 from nnopt_lab.course.experiments.pruning import pruning_sweep
 
 EXPERIMENTS = {
+    "first_rates": first_rates,
+    "learning_rate_peaks": learning_rate_peaks,
+    "learning_rate_race": learning_rate_race,
     "pruning_sweep": pruning_sweep,
+    "convolution_knobs": convolution_knobs,
+    "convolution_blocks": convolution_blocks,
+    "batch_size_race": batch_size_race,
+    "batch_policies": batch_policies,
+    "batch_crops": batch_crops,
 }

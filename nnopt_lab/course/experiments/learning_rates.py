@@ -14,8 +14,22 @@ PARTS = 3  # of an epoch; the budget is 8 of them, a third of the 8 epochs of th
 LOOKS = 8
 BATCH = 64
 # What `nnopt record learning_rate_peaks` found best for each schedule.
-PEAKS = {name: 0.05 for name in schedules.SCHEDULES}
-FIRST_RATES = tuple(0.005 * 2**k for k in range(7))
+PEAKS = {
+    "constant": 0.025,
+    "exponential": 0.1,
+    "step": 0.05,
+    "polynomial": 0.05,
+    "cosine": 0.05,
+    "warm restarts": 0.05,
+    "warm-up + cosine": 0.05,
+    "plateau": 0.1,
+    "triangular": 0.05,
+    "triangular2": 0.05,
+    "exp_range": 0.05,
+    "one-cycle": 0.05,
+    "Pegasos": 0.1,
+}
+FIRST_RATES = tuple(0.01 * 2**k for k in range(6))
 GUESSING = round(math.log(10), 4)  # the loss of a network that knows nothing about ten classes
 
 
@@ -160,7 +174,7 @@ def first_rates() -> dict:
     """
     pictures = data.load("fashion")
     settings = [{"group": "width", "size": width, "channels": (width, 2 * width)} for width in (8, 16, 32)]
-    depths = {1: (16,), 2: (16, 32), 3: (16, 32, 32), 4: (16, 32, 32, 32)}
+    depths = {1: (16,), 2: (16, 32), 3: (16, 32, 32)}
     settings += [{"group": "depth", "size": depth, "channels": channels} for depth, channels in depths.items()]
     settings += [{"group": "data, same steps", "size": size, "count": size} for size in (750, 3_000, 12_000)]
     settings += [

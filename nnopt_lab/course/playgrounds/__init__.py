@@ -1,11 +1,17 @@
 """Playgrounds: move a control, see what changes. One module a lesson."""
 
+from nnopt_lab.course.playgrounds.batch_sizes import batch_playground
+from nnopt_lab.course.playgrounds.convolutions import convolution_playground
 from nnopt_lab.course.playgrounds.layer import layer_playground
+from nnopt_lab.course.playgrounds.learning_rates import learning_rate_playground
 from nnopt_lab.course.playgrounds.playground import Playground
 from nnopt_lab.course.playgrounds.pruning import pruning_playground
 
 __all__ = [
     "Playground",
+    "batch_playground",
+    "convolution_playground",
     "layer_playground",
+    "learning_rate_playground",
     "pruning_playground",
 ]
