@@ -5,7 +5,8 @@ The article's section 3.2.2: choose the batch size from hardware and model (`swe
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,8 +25,7 @@ class EpochBatches(Sampler[list[int]]):
 
     Iterating gives the next epoch: its positions 0 … count − 1 in a new order, each once; the last batch may be
     smaller. A `batch_sampler` for any DataLoader, with any number of workers, and `batches` for `training.fit`.
-    `len` is that of the epoch that began last and, once it is over, of the coming one. (Workers fetch a few batches
-    ahead; for `len` an epoch is over when its last batch was fetched.)
+    `len` is that of the epoch that began last and, once its last batch is taken (workers run ahead), the coming one's.
 
     Args:
         count: samples in an epoch, at least 1.
@@ -33,9 +33,6 @@ class EpochBatches(Sampler[list[int]]):
             each epoch, when it begins or `len` first asks for it.
         low, high: 1 ≤ low ≤ high; high is `count` where it is None.
         seed: all orders follow from it.
-
-    Raises:
-        ValueError: an argument is out of its range.
     """
 
     def __init__(self, count: int, size: Callable[[int], float], low: int = 1, high: int | None = None, seed: int = 0):
@@ -68,13 +65,11 @@ class EpochBatches(Sampler[list[int]]):
 
 
 class RandomBatchSizes(EpochBatches):
-    """Every batch of an epoch has another random size, low ≤ size ≤ high, the last one too; else as `EpochBatches`.
+    """Every batch has a random size of its own, low ≤ size ≤ high, the last one too; else as `EpochBatches`.
 
     Every epoch has the same number of batches, the nearest to count / mean size that the bounds allow, so that a
     schedule can be planned. Sizes are drawn evenly, but for the few that make the sum come out; then they are mixed.
-
-    Raises:
-        ValueError: an argument is out of its range, or `count` is not a sum of sizes between the bounds.
+    ValueError too where `count` is no sum of sizes between the bounds.
     """
 
     def __init__(self, count: int, low: int, high: int, seed: int = 0):
@@ -99,14 +94,8 @@ class Accumulate(Optimizer):
 
     A batch's gradient is a mean, so micro-batches of unequal size may not simply be averaged: with `weighted(loss)`
     each sample counts the same, and the step is that of the large batch but for rounding. Not so with layers that
-    look across a batch (batch norm). A group that the end of an epoch cuts goes on in the next one.
-
-    Args:
-        optimizer: makes the steps, and shares its state and param_groups, so that schedulers work.
-        every: micro-batches a step, at least 1.
-
-    Raises:
-        ValueError: `every` is below 1; from `step`, where no loss went through `weighted`.
+    look across a batch (batch norm). A group that the end of an epoch cuts goes on in the next one. Schedulers work:
+    state and param_groups are the optimizer's. ValueError where `every` < 1 or no loss went through `weighted`.
     """
 
     def __init__(self, optimizer: Optimizer, every: int):
@@ -151,11 +140,7 @@ class Accumulate(Optimizer):
 
 
 def crop(images: Tensor, top: Tensor, left: Tensor, size: int) -> Tensor:
-    """From each picture [B, C, H, W] the square at its own row `top` and column `left`, int64 [B] → [B, C, size, size].
-
-    Raises:
-        ValueError: a square does not lie inside its picture.
-    """
+    """From each picture [B, C, H, W] the square at row `top` and column `left`, int64 [B]; ValueError if outside it."""
     height, width = images.shape[2:]
     if size < 1 or min(top.min(), left.min()) < 0 or top.max() + size > height or left.max() + size > width:
         raise ValueError(f"size={size}: a square from top and left does not lie inside {height}×{width} pixels.")
@@ -175,37 +160,29 @@ class RandomCrops:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Any dtype; [B, C, size, size], with `pad` [B, C, H, W]. ValueError where a size does not fit the pictures."""
-        size = _drawn(self.low, self.high, self._generator)
-        gaps = [total - size for total in images.shape[2:]]
-        top, left = (torch.randint(max(gap, 0) + 1, (len(images),), generator=self._generator) for gap in gaps)
-        cropped, (high, wide) = crop(images, top, left, size), gaps
-        return F.pad(cropped, (wide // 2, wide - wide // 2, high // 2, high - high // 2)) if self.pad else cropped
+        size = int(torch.randint(self.low, self.high + 1, (), generator=self._generator))
+        down, across = (max(total - size, 0) for total in images.shape[2:])
+        top, left = (torch.randint(gap + 1, (len(images),), generator=self._generator) for gap in (down, across))
+        cropped, frame = crop(images, top, left, size), (across // 2, -(-across // 2), down // 2, -(-down // 2))
+        return F.pad(cropped, frame) if self.pad else cropped
 
 
 class SmallerPictures:
-    """A `loader` for `training.fit` with smaller pictures, which cost less; for networks that take any size.
+    """A `loader` for `training.fit` whose pictures go through `shrink(epoch)`: smaller ones cost less.
 
-    Args:
-        loader: of (pictures [B, C, H, W], targets).
-        sizes: (low, high) for each epoch, of the size that is drawn for each batch; the last pair stays.
-        resize: scale the whole picture down, as in progressive resizing; else a random crop is cut out of it.
+    The network must take any size. `shrink` gives for epoch 0, 1, … a function of pictures [B, C, H, W]: `RandomCrops`
+    without `pad`, or for progressive resizing (Tan & Le 2021) a torchvision `Resize` to that epoch's size.
     """
 
-    def __init__(self, loader: Iterable, sizes: Sequence[tuple[int, int]], *, resize: bool = False, seed: int = 0):
-        self.loader, self.sizes, self.resize, self.seed, self.epoch = loader, list(sizes), resize, seed, 0
+    def __init__(self, loader: Iterable, shrink: Callable[[int], Callable[[Tensor], Tensor]]):
+        self.loader, self.shrink, self.epoch = loader, shrink, 0
 
     def __len__(self) -> int:
         return len(self.loader)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        low, high = self.sizes[min(self.epoch, len(self.sizes) - 1)]
-        self.epoch += 1
-        crops = RandomCrops(low, high, pad=False, seed=self.seed * 2**20 + self.epoch)
-        for pictures, targets in self.loader:
-            if self.resize:
-                size = _drawn(low, high, crops._generator)
-                pictures = F.interpolate(pictures, size=(size, size), mode="bilinear", antialias=True)
-            yield pictures if self.resize else crops(pictures), targets
+        shrink, self.epoch = self.shrink(self.epoch), self.epoch + 1
+        return ((shrink(pictures), targets) for pictures, targets in self.loader)
 
 
 class SweepPoint(NamedTuple):
@@ -215,41 +192,27 @@ class SweepPoint(NamedTuple):
 
 
 def sweep(
-    step: Callable[[Tensor], object],
-    example: Tensor,
-    *,
-    largest: int = 16_384,
-    limit_bytes: float | None = None,
-    seconds: float = 0.3,
+    step: Callable, example: Tensor, *, largest: int = 16_384, limit_bytes: float | None = None, seconds: float = 0.3
 ) -> tuple[list[SweepPoint], str]:
     """Double the batch size until nothing is gained or the memory would not do: caught or foreseen, never a crash.
 
-    A CPU's system may end a process that takes too much where it should refuse. So no size is tried that might need
-    more than `limit_bytes`, by twice the need of the one before. What still runs out of memory is caught.
-
-    Args:
-        step: called with a batch, for example one training step.
-        example: [N, …], repeated and cut to each batch size.
-        limit_bytes: half of `available_memory()` where it is None; on an accelerator, which refuses, no limit.
-        seconds: measured for each size.
-
-    Returns:
-        The points, and what ended it: "flat" (twice running less than 5 % faster), "memory" or "largest".
+    `step` is called with `example` [N, …], repeated and cut to each size. A CPU's system may end a process that takes
+    too much where it should refuse. So no size is tried that might need more than `limit_bytes`, by twice the need of
+    the one before: half of `available_memory()` where it is None (on an accelerator, which refuses, no limit).
+    Returns the points, and what ended it: "flat" (three sizes not 5 % above the best before), "memory" or "largest".
     """
     if limit_bytes is None:
         limit_bytes = available_memory() / 2 if example.device.type == "cpu" else float("inf")
     points, size = [], 1
     while size <= largest and not (points and 2 * points[-1].bytes > limit_bytes):
         try:
-            points.append(
-                _measured(step, example.repeat(-(-size // len(example)), *[1] * (example.dim() - 1)), size, seconds)
-            )
+            points.append(_measured(step, example, size, seconds))
         except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError, the CPU's a plain one
             if isinstance(error, RuntimeError) and "memory" not in str(error):
                 raise
             return points, "memory"
-        speeds = [point.per_second for point in points[-3:]]
-        if len(speeds) == 3 and speeds[1] < 1.05 * speeds[0] and speeds[2] < 1.05 * speeds[1]:
+        speeds = [point.per_second for point in points]
+        if len(points) > 3 and max(speeds[-3:]) < 1.05 * max(speeds[:-3]):
             return points, "flat"
         size *= 2
     return points, "largest" if size > largest else "memory"
@@ -258,12 +221,10 @@ def sweep(
 def available_memory() -> float:
     """Bytes that the CPU's programs may still take, or a container's limit if that is less; infinite where unknown."""
     found = [measure.machine().memory or float("inf")]
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]))
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # control groups, version 2 and 1
-        with contextlib.suppress(OSError, ValueError):  # "max" is no number
-            found.append(int(Path("/sys/fs/cgroup", name).read_text()))
+    with contextlib.suppress(OSError, AttributeError):
+        found.append(1024 * int(re.search(r"MemAvailable: *(\d+)", Path("/proc/meminfo").read_text())[1]))
+    with contextlib.suppress(OSError, ValueError):  # "max" is no number
+        found.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
     return min(found)
 
 
@@ -272,7 +233,3 @@ def _measured(step: Callable, example: Tensor, size: int, seconds: float) -> Swe
     needed = measure.peak_memory(step, batch) + batch.nbytes
     timer = Timer("step(batch)", globals={"step": step, "batch": batch}, num_threads=torch.get_num_threads())
     return SweepPoint(size, size / timer.blocked_autorange(min_run_time=seconds).median, needed)
-
-
-def _drawn(low: int, high: int, generator: torch.Generator) -> int:
-    return int(torch.randint(low, high + 1, (), generator=generator))

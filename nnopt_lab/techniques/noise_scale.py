@@ -27,14 +27,9 @@ class NoiseScale(NamedTuple):
 
 
 def from_norms(small: int, big: int, small_norm2: float, big_norm2: float) -> NoiseScale:
-    """Appendix A.1: a batch of B has E|G_B|² = |G|² + tr Σ / B, and two sizes make two equations.
+    """Appendix A.1: a batch of B has E|G_B|² = |G|² + tr Σ / B, and two sizes, 1 ≤ small < big, make two equations.
 
-    Args:
-        small, big: batch sizes, 1 ≤ small < big.
-        small_norm2, big_norm2: mean *squared* norms of the gradients of such batches.
-
-    Raises:
-        ValueError: the sizes are not in that order.
+    The norms are means of *squared* norms of the gradients of such batches. ValueError for sizes in another order.
     """
     if not 1 <= small < big:
         raise ValueError(f"small={small} and big={big} must be 1 ≤ small < big.")
@@ -45,12 +40,9 @@ def from_norms(small: int, big: int, small_norm2: float, big_norm2: float) -> No
 def measured(
     gradient: Callable[[Tensor], Tensor], count: int, *, small: int = 32, parts: int = 16, draws: int = 8, seed: int = 0
 ) -> NoiseScale:
-    """Estimate from `draws` large batches, each the mean of `parts` small ones; norms are averaged before the ratio.
+    """Estimate from `draws` large batches, each the mean of `parts` ≥ 2 small ones; norms are averaged first.
 
-    Args:
-        gradient: positions int64 [small] of 0 … count − 1 → the mean gradient of those samples, [P].
-        count: number of samples to draw from, with replacement.
-        small: size of the small batches; parts: 2 or more.
+    `gradient` gives for positions, int64 [small], drawn from 0 … count − 1 with replacement, their mean gradient [P].
     """
     generator, small_norm2, big_norm2 = torch.Generator().manual_seed(seed), 0.0, 0.0
     for _ in range(draws):
@@ -67,10 +59,9 @@ def gradient_of(
     parameters = [p for p in model.parameters() if p.requires_grad]
 
     def gradient(positions: Tensor) -> Tensor:
-        part = pictures.train[positions]
-        inputs, labels = pictures.to_input(part.images), part.labels
-        device = parameters[0].device
-        gradients = torch.autograd.grad(loss(model(inputs.to(device)), labels.to(device)), parameters)
+        part, device = pictures.train[positions], parameters[0].device
+        logits = model(pictures.to_input(part.images).to(device))
+        gradients = torch.autograd.grad(loss(logits, part.labels.to(device)), parameters)
         return torch.cat([g.flatten() for g in gradients])
 
     return gradient

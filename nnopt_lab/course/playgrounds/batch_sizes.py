@@ -64,7 +64,8 @@ def _angles(ax, seen: dict[int, tuple], scale: float, batch_size: int) -> None:
     for size, (cosines, _) in sorted(seen.items()):
         color = plots.ORANGE if size == batch_size else plots.BLUE
         ax.plot([size] * len(cosines), cosines, "o", color=color, markersize=4, alpha=0.5)
-    ax.set(xscale="log", ylim=(-0.1, 1.05), xlabel="batch size", title="cosine with the true gradient, one dot a batch")
+    ax.set(ylim=(-0.35, 1.05), xlabel="batch size", title="cosine with the true gradient, one dot a batch")
+    _by_size(ax)
     ax.legend(loc="lower right")
 
 
@@ -74,6 +75,14 @@ def _speeds(ax, seen: dict[str, dict[int, tuple]], batch_size: int) -> None:
             sizes = sorted(of)
             ax.plot(sizes, [of[size][1] for size in sizes], "o-", color=color, label=name)
     ax.axvline(batch_size, color=plots.ORANGE, linewidth=0.8, linestyle=":")
-    ax.set(xscale="log", xlabel="batch size", title="pictures a second, forward and backward")
+    ax.set(xlabel="batch size", title="pictures a second, forward and backward")
+    _by_size(ax)
     ax.set_ylim(bottom=0)
     ax.legend(loc="lower right")
+
+
+def _by_size(ax) -> None:
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(SIZES, SIZES)
+    ax.minorticks_off()
+    ax.set_xlim(1.5, 700)
