@@ -71,13 +71,15 @@ def choose_ranks(
     chosen = _chosen(model, layers)
     spectra = {name: torch.linalg.svdvals(_matrix(layer)) for name, layer in chosen.items()}
 
+    def saved(name: str, rank: int) -> int:
+        return chosen[name].weight.numel() - rank * sum(_matrix(chosen[name]).shape)
+
     def ranks(energy: float) -> dict[str, int]:
         found = {name: rank_for_energy(values, energy) for name, values in spectra.items()}
-        return {name: r for name, r in found.items() if r * sum(_matrix(chosen[name]).shape) < _size(chosen[name])}
+        return {name: rank for name, rank in found.items() if saved(name, rank) > 0}
 
     def total(energy: float) -> int:
-        saved = (_size(chosen[name]) - r * sum(_matrix(chosen[name]).shape) for name, r in ranks(energy).items())
-        return sum(p.numel() for p in model.parameters()) - sum(saved)
+        return sum(p.numel() for p in model.parameters()) - sum(saved(*item) for item in ranks(energy).items())
 
     if energy is not None:
         return ranks(energy)
@@ -130,10 +132,6 @@ def _matrix(layer: nn.Module) -> Tensor:
         return weight
     outputs, inputs, height, width = weight.shape
     return weight.permute(1, 2, 0, 3).reshape(inputs * height, outputs * width)
-
-
-def _size(layer: nn.Module) -> int:
-    return layer.weight.numel()
 
 
 def _halves(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor]:
