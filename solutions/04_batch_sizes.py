@@ -102,14 +102,15 @@ rests = {size: path[15:].square().sum(1).mean().sqrt() for size, path in walks.i
 claim("a batch of 1 jumps about at least 4 times as far from the middle as one of 64", rests[1] > 4 * rests[64])
 claim("the article's recipe, 8 epochs at batch 64, makes 2,256 updates", updates(count, 64, 8, False) == 2_256)
 loader = data.loader(pictures.train, pictures, 64)
+claim("there are 268,650 weights and biases to update each time", measure.parameters(fresh).total == 268_650)
 claim("a loader counts the same: 282 batches an epoch", len(loader) == updates(count, 64, 1, False) == 282)
 
 # %% [markdown]
 # ## 2. What the machine wants
 #
 # The article's first advice is to choose the size from the hardware and the model. A step has costs that do not depend
-# on the batch: starting each layer, waking the threads, updating 268,650 weights. A larger batch shares them among
-# more pictures. Guess: training on the same 128 pictures, how much faster is one step of 128 than 16 steps of 8?
+# on the batch: starting each layer, waking the threads, updating 268,650 weights and biases. A larger batch shares them
+# among more pictures. Guess: training on the same 128 pictures, how much faster is one step of 128 than 16 steps of 8?
 
 # %%
 predict("speed of one step of 128 pictures against 16 steps of 8", unit="×")
@@ -240,7 +241,7 @@ reveal(
     more.mean(),
     more.min(),
     more.max(),
-    because="Sixteen times the pictures make a step better, but not sixteen times better: its direction is nearly right "
+    because="Sixteen times the pictures make a step better, not sixteen times better: its direction is nearly right "
     "long before, and its length is bounded by the curvature of the loss. (The true factor is larger still: two of the "
     "three runs were given up at 150,000 pictures, and count as that.)",
 )
@@ -288,8 +289,8 @@ plots.finish(fig)
 # 64 the pictures needed stay the same, so nearly eight times fewer steps are a gift. Batch 256 pays with 1.6 times the
 # pictures, batch 1,024 with more than 4 times. The hyperbola with a critical size of about 270 runs through all eight
 # means within a tenth. The right picture joins this with *your* machine: the pictures needed, divided by the speeds of
-# your sweep. Small batches lose because the machine idles; large ones would have to be as many times faster as they need
-# more pictures. On two free cores a wide valley lies between them.
+# your sweep. Small batches lose because the machine idles; large ones would have to be as many times faster as they
+# need more pictures. On two free cores a wide valley lies between them.
 
 # %% tags=["nbval-ignore-output"]
 first = min(seconds, key=lambda size: seconds[size].mean())
@@ -414,10 +415,10 @@ claim("but single measurements there spread more than tenfold", at_target.max() 
 
 # %% [markdown]
 # In the race it was measured too, for each run when it reached 86 %. Its median is near 350 pictures, and the critical
-# size that the race itself found was about 270. So a second of measuring comes near what twenty minutes of racing found,
-# and that is all one should ask: it gives the order of magnitude. Single measurements spread more than tenfold, since the
-# true gradient is a small difference of large norms; average several. And the scale grows as the network learns, so a
-# size that is right at the end is too large at the beginning. Section 7 makes use of that.
+# size that the race itself found was about 270. So a second of measuring comes near what twenty minutes of racing
+# found, and that is all one should ask: it gives the order of magnitude. Single measurements spread more than tenfold,
+# since the true gradient is a small difference of large norms; average several. And the scale grows as the network
+# learns, so a size that is right at the end is too large at the beginning. Section 7 makes use of that.
 #
 # ## 5. A batch larger than the memory
 #
@@ -568,7 +569,7 @@ claim("every size lies between 16 and 112", all(16 <= len(batch) <= 112 for batc
 
 # %% [markdown]
 # Does it help? One reads that random sizes regularise. Six epochs of `MyNet` at rate 0.04, five seeds, once with 64
-# pictures in every batch and once with 16 to 112 (recorded, with the next section about ten minutes on two free cores:
+# pictures in every batch and once with 16 to 112 (recorded, with the next section up to twenty minutes:
 # `nnopt record batch_policies`). Guess the gain in test accuracy; a loss is negative.
 
 # %%
@@ -590,10 +591,10 @@ reveal(
 )
 
 # %% [markdown]
-# With every seed random sizes did worse, by about 0.9 points. That is no accident of the draw: what counts for the noise
-# is the mean of $1/B$, and for sizes from 16 to 112 it is that of a fixed batch of about 49. At this rate, which is high
-# for the end of a training (the next section lowers it and gains 2 points), more noise costs accuracy. Whether the
-# difference would be gone with 49 fixed pictures, or at a lower rate, was not measured here. So random sizes are no
+# With every seed random sizes did worse, by about 0.9 points. That is no accident of the draw: what counts for the
+# noise is the mean of $1/B$, and for sizes from 16 to 112 it is that of a fixed batch of about 49. At this rate, which
+# is high for the end of a training (the next section lowers it and gains 2 points), more noise costs accuracy. Whether
+# the difference would be gone with 49 fixed pictures, or at a lower rate, was not measured here. So random sizes are no
 # free regulariser. They have their uses where samples differ in length and a batch takes as many as fit; then they
 # should keep their bounds and their `len`, which is what this section was about.
 
@@ -611,12 +612,12 @@ claim("and in the epoch drawn here too, within 3", abs(1 / (1 / of_epoch).mean()
 #
 # Near the end of a training, the noise is what keeps the loss up: the jumping about of section 1. The usual cure is to
 # lower the learning rate. Smith et al. (2018) do the opposite of the same: keep the rate and grow the batch. In their
-# picture the noise of the steps is about $\varepsilon N / B$ (rate times pictures over batch size), so dividing the rate
-# by 4 and multiplying the batch by 4 quieten it alike. But the second makes fewer updates. A third way lets the
+# picture the noise of the steps is about $\varepsilon N / B$ (rate times pictures over batch size), so dividing the
+# rate by 4 and multiplying the batch by 4 quieten it alike. But the second makes fewer updates. A third way lets the
 # measurement of section 4 choose the size at the start of each epoch.
 #
-# A short form on your machine first: three passes over 6,000 pictures, the rate divided by 4 after each one or the batch
-# multiplied.
+# A short form on your machine first: three passes over 6,000 pictures, the rate divided by 4 after each one or the
+# batch multiplied.
 
 
 # %%
@@ -645,8 +646,8 @@ claim("the falling rate makes 282 updates, the growing batch 124", (made["fixed"
 claim("and they end within 5 points of each other on the validation pictures", abs(difference.estimate) < 5)
 
 # %% [markdown]
-# And in full: six epochs from rate 0.04 and batch 64. After three epochs and again after five, the rate is divided by 4,
-# or the batch multiplied by 4; "noise scale" takes the measured scale as the size, between 32 and 1,024.
+# And in full: six epochs from rate 0.04 and batch 64. After three epochs and again after five, the rate is divided by
+# 4, or the batch multiplied by 4; "noise scale" takes the measured scale as the size, between 32 and 1,024.
 
 # %%
 fig, (left, right) = plots.figure(ncols=2, sharey=True)
@@ -663,12 +664,12 @@ plots.finish(fig)
 
 # %% [markdown]
 # The falling rate and the growing batch both end about 2 points above constant settings: it is the noise that had to
-# go, and both ways take it away. The growing batch does so with 1,006 updates for 1,692, and ends 0.2 points lower; with
-# three seeds that is a hint, not a proof. The noise scale chooses sizes by itself, small at first and near 1,024 later,
-# and makes about a third of the updates. It ends less than a point above the constant size: it does not lower the noise
-# far enough at the end, and each choice rests on one measurement that scatters. What fewer updates are worth depends on
-# the machine: on many GPUs nearly everything, on two cores, where an epoch takes as long at 64 as at 1,024, hardly
-# anything.
+# go, and both ways take it away. The growing batch does so with 1,006 updates for 1,692, and ends 0.2 points lower;
+# with three seeds that is a hint, not a proof. The noise scale chooses sizes by itself, small at first and near 1,024
+# later, and makes about a third of the updates. It ends less than a point above the constant size: it does not lower
+# the noise far enough at the end, and each choice rests on one measurement that scatters. What fewer updates are worth
+# depends on the machine: on many GPUs nearly everything, on two cores, where an epoch takes as long at 64 as at 1,024,
+# hardly anything.
 
 # %%
 claim(
@@ -782,7 +783,7 @@ claim("but not more than 5 times", quicker.median < 5)
 
 # %% [markdown]
 # What does it do to accuracy? Four ways of training that network for four epochs, three seeds, always tested on full
-# pictures (recorded, about five minutes: `nnopt record batch_crops`). Crops with zeros are cut to 20 to 28 pixels,
+# pictures (recorded, about six minutes: `nnopt record batch_crops`). Crops with zeros are cut to 20 to 28 pixels,
 # smaller crops to 16 to 32; progressive resizing goes 16, 20, 24, 32. The times on the right are from your machine.
 
 # %%
@@ -806,12 +807,12 @@ right.set(xlabel="time of a training, × full pictures")
 plots.finish(fig)
 
 # %% [markdown]
-# Here nothing beats full pictures. Crops with zeros, an augmentation, save no time and cost almost 3 points: in four epochs
-# this network has not begun to learn its pictures by heart, so there is nothing to prevent yet, and the details at the
-# edge of a coat are gone. Smaller crops are cheaper and cost almost 7: the network learns on parts of things and is
-# tested on whole ones. Progressive resizing saves about as much time, shows the whole thing in every picture, ends at
-# full size, and costs 3 points. It may earn them back with the time that it saves; that was not measured here. The
-# papers that gain by such methods train for a hundred epochs and more.
+# Here nothing beats full pictures. Crops with zeros, an augmentation, save no time and cost almost 3 points: in four
+# epochs this network has not begun to learn its pictures by heart, so there is nothing to prevent yet, and what was cut
+# away is missed. Smaller crops are cheaper and cost almost 7: the network learns on parts of things and is tested on
+# whole ones. Progressive resizing saves about as much time, shows the whole thing in every picture, ends at full size,
+# and costs 3 points. It may earn them back with the time that it saves; that was not measured here. The papers that
+# gain by such methods train for many more epochs.
 
 # %%
 crop_mean = {way: sum(values) / len(values) for way, values in cropped.items()}
