@@ -132,8 +132,8 @@ plots.finish(fig)
 # %% [markdown]
 # - **exponential**: times $\gamma$ at every step. **step**: times 0.1 every third of the way. **polynomial**, here of
 #   power 1: a straight line to 0.
-# - **cosine**: $\eta_t = \tfrac{\eta_\text{max}}2\left(1 + \cos\frac{\pi t}{T}\right)$, long high, long low (Loshchilov &
-#   Hutter 2017, who also let it *restart*, each time for twice as long).
+# - **cosine**: $\eta_t = \tfrac{\eta_\text{max}}2\left(1 + \cos\frac{\pi t}{T}\right)$, long high, long low (Loshchilov
+#   & Hutter 2017, who also let it *restart*, each time for twice as long).
 # - **warm-up**: at the start the network is nowhere, gradients are large and point anywhere; so the rate rises to its
 #   peak over the first steps (Goyal et al. 2017). It goes before any other schedule; torch does it with `SequentialLR`.
 #
@@ -210,9 +210,9 @@ claim("the third epoch in a row without progress lowers the rate", plateau_rates
 # %% [markdown]
 # ## 4. Up and down: cycles
 #
-# Smith (2017) lets the rate *rise* again, in triangles between two bounds, so that one need not know the best rate, only
-# a range that holds it. `triangular2` halves the height of each further cycle, `exp_range` lets it shrink by $\gamma$ at
-# each step. The article's "Cyclic Learning Rates" are these; torch has them as `CyclicLR`.
+# Smith (2017) lets the rate *rise* again, in triangles between two bounds, so that one need not know the best rate,
+# only a range that holds it. `triangular2` halves the height of each further cycle, `exp_range` lets it shrink by
+# $\gamma$ at each step. The article's "Cyclic Learning Rates" are these; torch has them as `CyclicLR`.
 #
 # **Exercise (3 points).** The triangle.
 
@@ -275,9 +275,9 @@ claim("the momentum is lowest, 0.85, where the rate is highest", momenta[rates.i
 #
 # and Pegasos steps against the gradient of a batch with the rate $\eta_t = 1/(\lambda t)$, $t = 1, 2, \dots$ There is
 # nothing to choose. Why just that? Because of the penalty, $f$ is *$\lambda$-strongly convex*: in every direction it
-# curves by at least $\lambda$. And with this rate the weights after $t$ steps are simply the mean of all $t$ pushes that
-# the examples gave, divided by $\lambda$: the first counts no more than the last, and the noise averages out as well as
-# it can. The objective comes to its optimum like $\log t/t$ (theorem 1 of the paper).
+# curves by at least $\lambda$. And with this rate the weights after $t$ steps are simply the mean of all $t$ pushes
+# that the examples gave, divided by $\lambda$: the first counts no more than the last, and the noise averages out as
+# well as it can. The objective comes to its optimum like $\log t/t$ (theorem 1 of the paper).
 #
 # **Exercise (4 points).** One step. (The gradient of the hinge $\max(0, 1 - y\,w\cdot x)$ is $-y\,x$ where the margin
 # $y\,w\cdot x$ is below 1, and 0 elsewhere.)
@@ -401,8 +401,8 @@ claim("1/(λt) throws the network out of the world, at a rate of 2000", "at lear
 
 # %% [markdown]
 # The usual repair keeps the shape and bounds the start: $\eta_t = \eta_0/(1 + \lambda\,\eta_0\,t)$ (Bottou 2012). It
-# begins at $\eta_0$ and comes to $1/(\lambda t)$ in the end. For a network $\lambda$ is then nothing but a knob for how fast the rate
-# falls, and the proof is gone: a heuristic like the others.
+# begins at $\eta_0$ and comes to $1/(\lambda t)$ in the end. For a network $\lambda$ is then nothing but a knob for how
+# fast the rate falls, and the proof is gone: a heuristic like the others.
 
 # %%
 bounded = train_a_little(schedules.SCHEDULES["Pegasos"](94))
@@ -531,8 +531,8 @@ claim("the test broke off: the loss passed four times its lowest value", test.di
 #
 # So the article advises to choose the first rate, without saying how. We measured it: SGD with momentum 0.9 at a
 # constant rate, 3,000 pictures twice over, and after that the validation loss, for six rates, two seeds, and each of
-# thirteen settings that differ in one thing: the network's width, its depth, the amount of data, the batch. The result is
-# recorded in `data/recorded/first_rates.json`; `LIVE = True` runs it on your machine (about ten minutes), and
+# thirteen settings that differ in one thing: the network's width, its depth, the amount of data, the batch. The result
+# is recorded in `data/recorded/first_rates.json`; `LIVE = True` runs it on your machine (about ten minutes), and
 # `nnopt record first_rates` makes the file again.
 
 # %%
@@ -553,6 +553,7 @@ for ax, (group, settings) in zip(axes.flat, groups.items(), strict=False):
         ax.plot(setting["best"], min(setting["loss"]), "o", color=color, markersize=8)
     ax.set(xscale="log", yscale="log", title=group, ylim=(0.38, 2.6))
     ax.set_yticks([0.5, 1, 2], ["0.5", "1", "2"])
+    ax.set_yticks([], minor=True)
     ax.legend(fontsize=7, title=units[group], title_fontsize=7)
 axes.flat[-1].axis("off")
 fig.supxlabel("rate", fontsize=9)
@@ -676,17 +677,21 @@ article = sum(race["baseline"]) / len(race["baseline"])
 print(f"\n{'article, 8 epochs':18} {0.01:>6g} {article:>6.2f} %")
 
 # %% [markdown]
-# Read it with the intervals in mind: three seeds of one schedule differ by up to 3 points, so a lead below one point is a hint.
+# Read it with the intervals in mind: three seeds of one schedule differ by up to 3 points, so a lead below one point is
+# a hint.
 #
-# - **One-cycle and warm-up with cosine** lead, by 0.8 points on average, and they are the only ones that are ahead on every
-#   seed by more than 0.3 points. One-cycle ends within 0.1 points of the article's eight epochs, in a third of them.
+# - **One-cycle and warm-up with cosine** lead, by 0.8 points on average, and they are the only ones that are ahead on
+#   every seed by more than 0.3 points. One-cycle ends within 0.1 points of the article's eight epochs, in a third of
+#   them.
 # - **Polynomial, cosine, restarts** follow, 0.2 to 0.5 points ahead. They all come down slowly and end near 0.
 # - **Triangles** make no difference that three seeds can show. They are for not having to know the rate, not for speed.
-# - **Step, exponential and Pegasos** are *behind* the constant rate. Falling is not enough: half-way the exponential one is at a
-#   tenth of its peak already, and has stopped travelling. Their peaks, searched on one epoch, may also be too high for three.
+# - **Step, exponential and Pegasos** are *behind* the constant rate. Falling is not enough: half-way the exponential
+#   one is at a tenth of its peak already, and has stopped travelling. Their peaks, searched on one epoch, may also be
+#   too high for three.
 # - **Plateau** is last: it waits for a plateau, and on so short a way there is none until it is too late.
 #
-# The constant rate's own best peak was half of the winners'. It pays for its noise with slower steps, and still ends noisier.
+# The constant rate's own best peak was half of the winners'. It pays for its noise with slower steps, and still ends
+# noisier.
 
 # %%
 gain = {name: torch.tensor(run["test"]) - constant for name, run in race["schedules"].items()}
@@ -716,9 +721,9 @@ claim("the constant rate's peak is half of the winners'", all(2 * peak["constant
 # %% [markdown]
 # ## 9. The baseline in a third of its epochs
 #
-# The schedule alone comes back to where the article was. What if everything may change? Of what we tried, one recipe was the
-# best: AdamW in place of SGD, batches of 32, and one-cycle with a peak of 0.004. Over three seeds it ends 0.7 points *above* the
-# article's recipe. Here it is on your machine. Guess what it reaches:
+# The schedule alone comes back to where the article was. What if everything may change? Of what we tried, one recipe
+# was the best: AdamW in place of SGD, batches of 32, and one-cycle with a peak of 0.004. Over three seeds it ends 0.7
+# points *above* the article's recipe. Here it is on your machine. Guess what it reaches:
 
 # %%
 predict("test accuracy after a third of the article's epochs, by our best recipe", unit="%")
@@ -761,12 +766,15 @@ learning_rate_playground()
 # %% [markdown]
 # ## Summary
 #
-# - **Travel first, settle at the end.** A high rate covers distance, a low one averages the noise out; a schedule does both.
-# - **Short training: one-cycle, or warm-up with cosine.** They fall slowly and end near 0. What falls too early stops travelling.
+# - **Travel first, settle at the end.** A high rate covers distance, a low one averages the noise out; a schedule does
+#   both.
+# - **Short training: one-cycle, or warm-up with cosine.** They fall slowly and end near 0. What falls too early stops
+#   travelling.
 # - **"Red decay"** is no schedule that anyone knows: cosine, or `ReduceLROnPlateau`. The second needs room to wait.
-# - **Pegasos** is right where its proof holds, on strongly convex objectives; on a network it is one heuristic among many.
-# - **The first rate** depends on batch and budget, and hardly on the size of the network. Ask it from a short range test, and
-#   take a factor of 2 less if in doubt.
+# - **Pegasos** is right where its proof holds, on strongly convex objectives; on a network it is one heuristic among
+#   many.
+# - **The first rate** depends on batch and budget, and hardly on the size of the network. Ask it from a short range
+#   test, and take a factor of 2 less if in doubt.
 #
 # **What practice uses today.** AdamW with warm-up and a cosine or a straight line to (nearly) 0 for almost everything
 # that is large; one-cycle where the training is short; for runs without a known end a constant rate and a short decay
@@ -774,9 +782,9 @@ learning_rate_playground()
 # (Defazio et al. 2024). `torch.optim.lr_scheduler` has the schedules; fastai and Lightning have range tests.
 #
 # **Further reading.** Smith, *Cyclical learning rates for training neural networks* (2017) · Smith & Topin,
-# *Super-convergence* (2018) · Loshchilov & Hutter, *SGDR* (2017) · Goyal et al., *Accurate, large minibatch SGD* (2017) ·
-# Shalev-Shwartz et al., *Pegasos* (2007; with proofs in Mathematical Programming, 2011) · Bottou, *Stochastic gradient
-# descent tricks* (2012) · Shallue et al., *Measuring the effects of data parallelism* (2019).
+# *Super-convergence* (2018) · Loshchilov & Hutter, *SGDR* (2017) · Goyal et al., *Accurate, large minibatch SGD* (2017)
+# · Shalev-Shwartz et al., *Pegasos* (2007; with proofs in Mathematical Programming, 2011) · Bottou, *Stochastic
+# gradient descent tricks* (2012) · Shallue et al., *Measuring the effects of data parallelism* (2019).
 #
 # Your guesses of the whole course so far, against what your machine measured:
 
