@@ -132,7 +132,7 @@ def test_the_shipped_learning_rate_experiments_have_the_shape_that_they_promise(
         pytest.skip(f"{name} has not been recorded yet")
     result = recorded(name)["result"]
     if name == "first_rates":
-        assert all(len(setting["loss"]) == len(result["rates"]) for setting in result["settings"].values())
+        assert all(len(setting["loss"]) == len(result["rates"]) for setting in result["settings"])
     elif name == "learning_rate_peaks":
         assert list(result) == list(learning_rates.PEAKS)
         assert all(0 < loss <= learning_rates.GUESSING for losses in result.values() for loss in losses.values())
