@@ -111,7 +111,7 @@ def judge_answer(question: Question, answer) -> bool | None:
     """Whether a question was answered rightly; None where the answer is not of the kind that it asks for."""
     try:
         if question.choices:
-            given = str(answer).strip().lower()
+            given = question.letter(answer)
             return given == question.answer if given in question.choices else None
         return abs(float(answer) - question.answer) <= question.tolerance
     except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: a tensor of several numbers
@@ -222,6 +222,8 @@ def _fault(exercise: Exercise, inputs: tuple, outcome: Outcome, wanted) -> str |
 
 
 def _comparable(got, wanted) -> bool:
+    if isinstance(wanted, (tuple, list)):
+        return isinstance(got, (tuple, list))
     if not isinstance(wanted, Tensor):
         return type(got) is type(wanted)
     return isinstance(got, Tensor) and got.shape == wanted.shape and _family(got) == _family(wanted)

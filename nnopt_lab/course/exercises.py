@@ -120,9 +120,13 @@ class Question:
         """What kind of answer it asks for, in words."""
         return f"a letter: {', '.join(self.choices)}" if self.choices else "a number"
 
+    def letter(self, answer) -> str:
+        """The letter that is meant by what was given: "B", "b)" and " b. " are all b."""
+        return str(answer).strip().lower().rstrip(").")
+
     def comment_on(self, answer) -> str:
         """What is wrong about a wrong answer."""
-        return self.comments.get(str(answer).strip().lower(), self.explanation)
+        return self.comments.get(self.letter(answer), self.explanation)
 
 
 _exercises: dict[str, Exercise] = {}

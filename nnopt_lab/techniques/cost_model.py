@@ -1,7 +1,7 @@
 """An honest cost model: how long a layer should take, from what it computes and moves, and how far that is wrong.
 
 A layer is an amount of arithmetic, an amount of memory traffic, and the price of a call. The first two run at the same
-time, so the longer one counts: the roofline (Williams, Waterman & Patterson 2009) with a floor under it.
+time, so the longer one counts: the roofline (Williams, Waterman & Patterson 2009). The call comes on top.
 """
 
 from dataclasses import dataclass

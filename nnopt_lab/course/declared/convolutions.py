@@ -38,6 +38,14 @@ def _product(layers):
     return field
 
 
+def _whole_kernels(layers):
+    field, step = 1, 1
+    for kernel_size, stride in layers:
+        field += kernel_size * step
+        step *= stride
+    return field
+
+
 def _own_stride(layers):
     field, step = 1, 1
     for kernel_size, stride in layers:
@@ -73,6 +81,10 @@ declare(
             WrongAnswer(
                 lambda layers: receptive_field(layers) - 1,
                 "One too small: a single pixel, before any layer, already sees itself.",
+            ),
+            WrongAnswer(
+                _whole_kernels,
+                "Each layer adds k − 1 steps, not k: the pixel in the middle of a kernel was seen already.",
             ),
             WrongAnswer(
                 _own_stride,
@@ -131,6 +143,10 @@ declare(
                 "input channel.",
             ),
             WrongAnswer(
+                lambda *layer: separable_cost(*layer)[::-1],
+                "The two are in the wrong order: parameters first, then MACs.",
+            ),
+            WrongAnswer(
                 lambda i, o, k, h, w: (i * k**2 + i * o, i * k**2 + i * o),
                 "The parameters are right, but each of them is used once at every output pixel: multiply by height·width.",
             ),
@@ -160,7 +176,16 @@ def grouped_as_dense(weight, groups):
 
 def _grouped_weight(g: torch.Generator):
     groups = _number(g, 2, 3)
-    return torch.randint(1, 10, (2 * groups, 2, 1, 1), generator=g).float(), groups
+    return torch.randint(1, 10, (3 * groups, 2, 1, 1), generator=g).float(), groups
+
+
+def _square_blocks(weight, groups):
+    out, per_group = weight.shape[:2]
+    dense = weight.new_zeros(out, per_group * groups, *weight.shape[2:])
+    for n in range(groups):
+        block = slice(n * per_group, (n + 1) * per_group)
+        dense[block, block] = weight[block]
+    return dense
 
 
 def _interleaved(weight, groups):
@@ -207,6 +232,16 @@ declare(
                 lambda weight, groups: weight.repeat(1, groups, 1, 1),
                 "You copied the weights to every block, so every filter reads every channel. A grouped filter reads its own "
                 "block; the rest is zero.",
+            ),
+            WrongAnswer(
+                lambda weight, groups: weight,
+                "That is the grouped weight as it came, with the inputs of one group. The full one has all inputs: "
+                "groups · weight.shape[1].",
+            ),
+            WrongAnswer(
+                _square_blocks,
+                "Your blocks are square: you took as many filters for a group as it has input channels. A group has "
+                "out / groups filters.",
             ),
             WrongAnswer(
                 _first_inputs,
@@ -311,6 +346,10 @@ declare(
                 "You scaled beta too; it is added after the scaling.",
             ),
             WrongAnswer(
+                lambda *given: fold_batch_norm(*given)[::-1],
+                "The two are in the wrong order: the weight first, then the bias.",
+            ),
+            WrongAnswer(
                 _fold_without_eps,
                 "You left eps out. It is small in practice, but where a variance is smaller still the result is far off.",
             ),
@@ -396,7 +435,7 @@ def _weight_and_rank(g: torch.Generator):
 
 def _product_difference(result, wanted, weight, rank):
     if len(result) != 2 or not all(isinstance(part, Tensor) and part.ndim == 2 for part in result):
-        return "Two matrices are wanted: first [rank, in], second [out, rank]."
+        return "Two matrices are wanted, as torch tensors: first [rank, in], second [out, rank]."
     shapes = [list(part.shape) for part in result]
     right = [[rank, weight.shape[1]], [weight.shape[0], rank]]
     if shapes != right:
@@ -469,7 +508,8 @@ def predicted_seconds(macs, moved_bytes, gflops, bandwidth, overhead):
 
 def _layer_and_machine(g: torch.Generator):
     arithmetic, memory = (_number(g, 1, 9) * 10**7 for _ in range(2))
-    return arithmetic, memory, 20.0, float(_number(g, 8, 12)), _number(g, 1, 3) / 1000
+    overhead = (0.001, 0.03)[_number(g, 0, 1)]  # small, or more than anything else
+    return arithmetic, memory, 20.0, float(_number(g, 8, 12)), overhead
 
 
 def _seconds_with(combine, per_mac=2, floor=True):
@@ -509,11 +549,18 @@ declare(
                 "You left the overhead out: however small the layer is, calling it takes its time.",
             ),
             WrongAnswer(
+                lambda macs, moved_bytes, gflops, bandwidth, overhead: max(
+                    overhead, 2 * macs / (gflops * 1e9), moved_bytes / (bandwidth * 1e9)
+                ),
+                "You let the overhead compete with the work. It is no third limit: the call is prepared first, and the work "
+                "comes on top.",
+            ),
+            WrongAnswer(
                 _seconds_with(min),
                 "You took the shorter of the two. A layer has to wait for both, so the longer one counts.",
             ),
         ),
-        debrief="This is the roofline of lesson 00 as a time, with a floor under it. `cost_model.calibrate()` measures its three "
+        debrief="This is the roofline of lesson 00 as a time, plus the price of the call. `cost_model.calibrate()` measures its three "
         "numbers on your machine.",
     )
 )
