@@ -405,7 +405,7 @@ claim("the bottleneck more than 3", cost["bottleneck"] > 3)
 # %% [markdown]
 # Stride in place of pooling is the one change here that saves products *and* moved numbers. It also works on a network that is
 # trained already: the weights stay, the network is confused at first (it was trained to see maxima), and an epoch of
-# training brings it back.
+# training brings most of it back.
 
 
 # %%
