@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnopt_lab.course import checking
-from nnopt_lab.course.checking import difference, examine, show
-from nnopt_lab.course.exercises import Exercise, Property, WrongAnswer
+from nnopt_lab.course.checking import difference, examine, judge_answer, show
+from nnopt_lab.course.exercises import Exercise, Property, Question, WrongAnswer
 
 TOLERANCE = 1e-5
 T = torch.tensor
@@ -392,3 +392,19 @@ def test_values_are_shown_as_one_would_print_them_and_cut_short():
     assert show(T([1.0, 0.33333])) == "tensor([1.0000, 0.3333])   shape [2]"
     assert show((T([1]), 2)) == "tensor([1])   shape [1]\n2"
     assert show("x" * 50, limit=10) == "'xxxxxxxxx …"
+
+
+def test_where_several_pairs_are_right_a_list_is_as_good_as_a_tuple():
+    halves = exercise(
+        lambda x: (x / 2, x / 2), compare=lambda got, wanted, x: None if torch.allclose(sum(got), x) else "Not x."
+    )
+    assert examine(halves, lambda x: [x / 4, 3 * x / 4]).passed
+    assert examine(halves, lambda x: [x, x]).mistake == "Not x."
+
+
+def test_a_letter_counts_however_it_is_written():
+    asked = Question("x.q", "00_start_here", 1, "?", "b", "!", {"a": "A", "b": "B"}, {"a": "No."})
+    assert [judge_answer(asked, given) for given in ("b", " B ", "b)", "b.", "a)", "c", "", 2)] == [
+        *[True] * 4, False, *[None] * 3,
+    ]  # fmt: skip
+    assert asked.comment_on("A)") == "No."

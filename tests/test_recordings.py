@@ -132,13 +132,24 @@ def test_the_shipped_learning_rate_experiments_have_the_shape_that_they_promise(
         pytest.skip(f"{name} has not been recorded yet")
     result = recorded(name)["result"]
     if name == "first_rates":
+        assert result["rates"] == list(learning_rates.FIRST_RATES)
         assert all(len(setting["loss"]) == len(result["rates"]) for setting in result["settings"])
+        assert all(0 < loss <= learning_rates.GUESSING for s in result["settings"] for loss in s["loss"])
     elif name == "learning_rate_peaks":
-        assert list(result) == list(learning_rates.PEAKS)
-        assert all(0 < loss <= learning_rates.GUESSING for losses in result.values() for loss in losses.values())
+        best = {schedule: float(min(tried, key=tried.get)) for schedule, tried in result.items()}
+        assert best == learning_rates.PEAKS
     else:
-        seeds, looks = len(learning_rates.SEEDS), learning_rates.LOOKS
-        assert len(result["epochs"]) == looks and len(result["baseline"]) == len(result["seeds"]) == seeds
         assert list(result["schedules"]) == list(learning_rates.PEAKS)
-        for entry in (*result["schedules"].values(), result["best"]):
-            assert [len(row) for row in entry["validation"]] == [looks] * seeds and len(entry["test"]) == seeds
+        for run in (*result["schedules"].values(), result["best"]):
+            assert [len(looks) for looks in run["validation"]] == [len(result["epochs"])] * len(result["seeds"])
+            assert len(run["test"]) == len(result["baseline"]) == len(result["seeds"])
+
+
+def test_parts_of_an_epoch_hold_every_picture_once_and_each_epoch_is_in_another_order():
+    batches = learning_rates.Parts(100, 8, parts=3, seed=0)
+    epochs = []
+    for _ in range(2):
+        parts = [list(batches) for _ in range(3)]
+        assert [len(part) for part in parts[:2]] == [len(batches)] * 2
+        epochs.append([i for part in parts for batch in part for i in batch])
+    assert all(sorted(order) == list(range(100)) for order in epochs) and epochs[0] != epochs[1]
