@@ -208,7 +208,7 @@ claim("with little more than a third of the parameters", 1 / 3 < prices["paramet
 # %%
 predict("speed-up from 1×1 kernels in MyNet, batch 256", unit="×")
 
-# %%
+# %% tags=["nbval-ignore-output"]
 timings = measure.latency(
     {n: networks[n] for n in ("MyNet", "smaller kernels: 1×1")}, batch, rounds=15, budget_seconds=1
 )
@@ -815,7 +815,7 @@ for ratios in off.values():
     right, seen_layers = right + int(((corrected > 0.5) & (corrected < 2)).sum()), seen_layers + len(corrected)
 
 # %%
-claim("large kernels: on median within a factor of 1.7 of the prediction", 1 / 1.7 < off["5×5, 7×7"].median() < 1.7)
+claim("large kernels: on median within a factor of 2 of the prediction", 1 / 2 < off["5×5, 7×7"].median() < 2)
 claim("depthwise layers are further off than large kernels", off["depthwise"].median() > 1.3 * off["5×5, 7×7"].median())
 claim(
     "with one correction for each kind, at least 11 of the 14 other layers are within a factor of 2",
