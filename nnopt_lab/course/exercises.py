@@ -24,7 +24,15 @@ LESSONS = {
     "11_choosing": ("Choosing automatically", 60),
     "12_capstone": ("Capstone", 90),
 }
-DECLARED = ("start_here", "pruning", "convolutions", "learning_rates", "batch_sizes")
+DECLARED = (
+    "start_here",
+    "pruning",
+    "convolutions",
+    "learning_rates",
+    "batch_sizes",
+    "integers_by_hand",
+    "integers_for_real",
+)
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,11 @@
 
 import torch
 
+from nnopt_lab.course.declared._draws import number
 from nnopt_lab.course.exercises import Exercise, Property, Question, WrongAnswer, declare
 from nnopt_lab.techniques import batching, noise_scale
 
 LESSON = "04_batch_sizes"
-
-
-def _number(g: torch.Generator, low: int, high: int) -> int:
-    return int(torch.randint(low, high + 1, (), generator=g))
 
 
 def updates(count, batch_size, epochs, drop_last):
@@ -17,9 +14,9 @@ def updates(count, batch_size, epochs, drop_last):
 
 
 def _training_run(g: torch.Generator):
-    batch_size = _number(g, 3, 8)
-    count = batch_size * _number(g, 3, 9) + _number(g, 1, batch_size - 1)
-    return count, batch_size, _number(g, 2, 5), bool(_number(g, 0, 1))
+    batch_size = number(g, 3, 8)
+    count = batch_size * number(g, 3, 9) + number(g, 1, batch_size - 1)
+    return count, batch_size, number(g, 2, 5), bool(number(g, 0, 1))
 
 
 declare(
@@ -74,10 +71,10 @@ def largest_batch(size1, bytes1, size2, bytes2, limit):
 
 
 def _two_measurements(g: torch.Generator):
-    each, fixed = _number(g, 40, 90), _number(g, 500, 900)
-    size1 = _number(g, 2, 6)
+    each, fixed = number(g, 40, 90), number(g, 500, 900)
+    size1 = number(g, 2, 6)
     size2 = 2 * size1
-    limit = fixed + each * _number(g, 30, 90) + each * _number(g, 2, 7) // 10
+    limit = fixed + each * number(g, 30, 90) + each * number(g, 2, 7) // 10
     return size1, fixed + each * size1, size2, fixed + each * size2, limit
 
 
@@ -127,8 +124,8 @@ def simple_noise_scale(small, big, small_norm, big_norm):
 
 
 def _norms(g: torch.Generator):
-    small = _number(g, 2, 8)
-    big = small * _number(g, 4, 10)
+    small = number(g, 2, 8)
+    big = small * number(g, 4, 10)
     signal, noise = 1 + 3 * float(torch.rand((), generator=g)), 20 + 200 * float(torch.rand((), generator=g))
     return small, big, round((signal + noise / small) ** 0.5, 4), round((signal + noise / big) ** 0.5, 4)
 
@@ -184,7 +181,7 @@ def accumulate(gradients, sizes):
 
 
 def _micro_batches(g: torch.Generator):
-    count = _number(g, 2, 3)
+    count = number(g, 2, 3)
     sizes = (torch.randperm(8, generator=g)[:count] + 2).tolist()
     return [torch.randn(3, generator=g).round(decimals=1) for _ in sizes], sizes
 
@@ -239,10 +236,10 @@ def fit_sizes(count, drawn, low, high):
 
 
 def _drawn_sizes(g: torch.Generator):
-    low = _number(g, 2, 4)
-    high, batches = low + _number(g, 3, 5), _number(g, 4, 6)
+    low = number(g, 2, 4)
+    high, batches = low + number(g, 3, 5), number(g, 4, 6)
     drawn = torch.randint(low, high + 1, (batches,), generator=g).tolist()
-    return _number(g, batches * low + 1, batches * high - 1), drawn, low, high
+    return number(g, batches * low + 1, batches * high - 1), drawn, low, high
 
 
 def _one_sided(upper: bool):
@@ -331,7 +328,7 @@ def crop_batch(images, top, left, size):
 
 
 def _images_and_places(g: torch.Generator):
-    height, size = _number(g, 5, 6), _number(g, 2, 3)
+    height, size = number(g, 5, 6), number(g, 2, 3)
     images = torch.randint(0, 100, (2, 1, height, height), generator=g)
     top = torch.randperm(height - size + 1, generator=g)[:2]
     left = (top + 1 + torch.randint(0, height - size, (2,), generator=g)) % (height - size + 1)

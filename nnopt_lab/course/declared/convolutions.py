@@ -3,14 +3,11 @@
 import torch
 from torch import Tensor
 
+from nnopt_lab.course.declared._draws import number
 from nnopt_lab.course.exercises import Exercise, Property, Question, WrongAnswer, declare
 from nnopt_lab.techniques import low_rank
 
 LESSON = "02_convolutions"
-
-
-def _number(g: torch.Generator, low: int, high: int) -> int:
-    return int(torch.randint(low, high + 1, (), generator=g))
 
 
 def _normal(g: torch.Generator, *shape: int) -> Tensor:
@@ -27,7 +24,7 @@ def receptive_field(layers):
 
 def _stack(g: torch.Generator):
     """A few layers; at least one stride of 2 with a kernel behind it, so that the strides matter."""
-    layers = [(int(2 * _number(g, 0, 2) + 1), _number(g, 1, 2)) for _ in range(_number(g, 1, 3))]
+    layers = [(int(2 * number(g, 0, 2) + 1), number(g, 1, 2)) for _ in range(number(g, 1, 3))]
     return ([(3, 1), (2, 2), *layers, (3, 1)],)
 
 
@@ -109,7 +106,7 @@ def separable_cost(in_channels, out_channels, kernel_size, height, width):
 
 
 def _layer(g: torch.Generator):
-    return _number(g, 4, 32), _number(g, 33, 64), 2 * _number(g, 1, 3) + 1, _number(g, 5, 9), _number(g, 10, 16)
+    return number(g, 4, 32), number(g, 33, 64), 2 * number(g, 1, 3) + 1, number(g, 5, 9), number(g, 10, 16)
 
 
 declare(
@@ -175,7 +172,7 @@ def grouped_as_dense(weight, groups):
 
 
 def _grouped_weight(g: torch.Generator):
-    groups = _number(g, 2, 3)
+    groups = number(g, 2, 3)
     return torch.randint(1, 10, (3 * groups, 2, 1, 1), generator=g).float(), groups
 
 
@@ -369,7 +366,7 @@ def rank_for_energy(singular_values, energy):
 
 
 def _spectrum(g: torch.Generator):
-    values = torch.rand(_number(g, 5, 7), generator=g).mul(9).add(0.5).sort(descending=True).values.round(decimals=1)
+    values = torch.rand(number(g, 5, 7), generator=g).mul(9).add(0.5).sort(descending=True).values.round(decimals=1)
     return values, round(0.7 + 0.25 * float(torch.rand((), generator=g)), 2)
 
 
@@ -425,7 +422,7 @@ def thin_factors(weight, rank):
 
 
 def _weight_and_rank(g: torch.Generator):
-    rows, columns = _number(g, 3, 4), _number(g, 5, 6)
+    rows, columns = number(g, 3, 4), number(g, 5, 6)
     # Singular values that lie well apart: the nearest matrix of each rank is then a single one.
     u = torch.linalg.qr(torch.randn(rows, rows, generator=g)).Q
     v = torch.linalg.qr(torch.randn(columns, columns, generator=g)).Q
@@ -507,9 +504,9 @@ def predicted_seconds(macs, moved_bytes, gflops, bandwidth, overhead):
 
 
 def _layer_and_machine(g: torch.Generator):
-    arithmetic, memory = (_number(g, 1, 9) * 10**7 for _ in range(2))
-    overhead = (0.001, 0.03)[_number(g, 0, 1)]  # small, or more than anything else
-    return arithmetic, memory, 20.0, float(_number(g, 8, 12)), overhead
+    arithmetic, memory = (number(g, 1, 9) * 10**7 for _ in range(2))
+    overhead = (0.001, 0.03)[number(g, 0, 1)]  # small, or more than anything else
+    return arithmetic, memory, 20.0, float(number(g, 8, 12)), overhead
 
 
 def _seconds_with(combine, per_mac=2, floor=True):

@@ -5,18 +5,15 @@ import math
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from nnopt_lab.course.declared._draws import number
 from nnopt_lab.course.exercises import Exercise, Property, Question, WrongAnswer, declare
 from nnopt_lab.techniques import schedules
 
 LESSON = "03_learning_rates"
 
 
-def _number(g: torch.Generator, low: int, high: int) -> int:
-    return int(torch.randint(low, high + 1, (), generator=g))
-
-
 def _one_of(g: torch.Generator, *values):
-    return values[_number(g, 0, len(values) - 1)]
+    return values[number(g, 0, len(values) - 1)]
 
 
 def cosine_rate(step, steps, peak):
@@ -24,8 +21,8 @@ def cosine_rate(step, steps, peak):
 
 
 def _cosine_inputs(g: torch.Generator):
-    steps = _number(g, 6, 12)
-    return _number(g, 1, steps // 2 - 1), steps, _one_of(g, 0.1, 0.4, 1.0, 2.0)
+    steps = number(g, 6, 12)
+    return number(g, 1, steps // 2 - 1), steps, _one_of(g, 0.1, 0.4, 1.0, 2.0)
 
 
 declare(
@@ -76,10 +73,10 @@ def triangular_rate(step, half_cycle, low, high):
 
 
 def _triangular_inputs(g: torch.Generator):
-    half = _number(g, 5, 9)
+    half = number(g, 5, 9)
     low = _one_of(g, 0.1, 0.2, 0.3)
-    within = _one_of(g, 1, 2) + half * _number(g, 0, 1)  # on the way up or down, not in the middle of it
-    return within + 2 * half * _number(g, 0, 2), half, low, round(low + _one_of(g, 0.4, 0.8, 1.6), 2)
+    within = _one_of(g, 1, 2) + half * number(g, 0, 1)  # on the way up or down, not in the middle of it
+    return within + 2 * half * number(g, 0, 2), half, low, round(low + _one_of(g, 0.4, 0.8, 1.6), 2)
 
 
 declare(
@@ -156,7 +153,7 @@ def _plateau(losses, rate, patience, factor, *, counts_from=0, previous=False, f
 
 
 def _plateau_inputs(g: torch.Generator):
-    patience, level, losses = _number(g, 1, 2), 2.0, []
+    patience, level, losses = number(g, 1, 2), 2.0, []
     # Falls, then swings about a plateau for two patiences and more, then falls, then another plateau.
     for falls, flat in ((2, 3 * patience + 4), (1, patience + 2)):
         for _ in range(falls):
@@ -215,7 +212,7 @@ def smoothed(losses, beta):
 
 
 def _smooth_inputs(g: torch.Generator):
-    losses = [round(2.5 - 0.25 * i + 0.4 * float(torch.rand((), generator=g)), 2) for i in range(_number(g, 4, 6))]
+    losses = [round(2.5 - 0.25 * i + 0.4 * float(torch.rand((), generator=g)), 2) for i in range(number(g, 4, 6))]
     return losses, _one_of(g, 0.8, 0.9, 0.95)
 
 
@@ -296,7 +293,7 @@ def steepest_rate(rates, losses):
 
 def _sweep(g: torch.Generator):
     """A coarse range test on which each of the wrong answers picks a rate of its own."""
-    steep = _number(g, 2, 4)
+    steep = number(g, 2, 4)
     large = _one_of(g, *(i for i in range(1, 6) if i not in (steep, steep + 1)))
     factors = [4.0] * 8
     drops = [0.3, *(0.05 + 0.05 * torch.rand(5, generator=g)).tolist(), -0.1, -1.5]
@@ -382,7 +379,7 @@ def _svm_inputs(g: torch.Generator):
         sums = [*pushes.values(), y @ x, weight]
         apart = min((a - b).abs().max() for i, a in enumerate(sums) for b in sums[:i])
         if len(kinds) == 3 and border > 0.05 and apart > 0.2 and sums[1].abs().max() > 0.2:
-            return weight, x, y, _one_of(g, 0.1, 0.2, 0.5), _number(g, 2, 6)
+            return weight, x, y, _one_of(g, 0.1, 0.2, 0.5), number(g, 2, 6)
 
 
 declare(

@@ -2,14 +2,11 @@
 
 import torch
 
+from nnopt_lab.course.declared._draws import number
 from nnopt_lab.course.exercises import Exercise, Property, Question, WrongAnswer, declare
 from nnopt_lab.techniques import channel_pruning, pruning
 
 LESSON = "01_pruning"
-
-
-def _number(g: torch.Generator, low: int, high: int) -> int:
-    return int(torch.randint(low, high + 1, (), generator=g))
 
 
 def _with_ties(g: torch.Generator, *shape: int) -> torch.Tensor:
@@ -33,7 +30,7 @@ declare(
         title="L1 importance of filters",
         points=2,
         reference=l1_importance,
-        generate=lambda g: (torch.randn(_number(g, 3, 5), _number(g, 2, 3), 2, 2, generator=g).round(decimals=2),),
+        generate=lambda g: (torch.randn(number(g, 3, 5), number(g, 2, 3), 2, 2, generator=g).round(decimals=2),),
         hints=(
             "The weight has shape [out, in, kh, kw]; filter number o is weight[o]. You want one number for each.",
             "Take magnitudes first, then sum over everything except axis 0.",
@@ -80,9 +77,9 @@ def levels(scores, count):
 
 
 def _scores_and_count(g: torch.Generator):
-    count = _number(g, 2, 4)
-    scores = torch.randn(count * _number(g, 2, 3) + 1, generator=g).exp().mul(10).round() / 10
-    scores[_number(g, 1, len(scores) - 1)] = scores[0]
+    count = number(g, 2, 4)
+    scores = torch.randn(count * number(g, 2, 3) + 1, generator=g).exp().mul(10).round() / 10
+    scores[number(g, 1, len(scores) - 1)] = scores[0]
     return scores, count
 
 
@@ -153,8 +150,8 @@ def magnitude_mask(weight, keep):
 
 
 def _weight_and_keep(g: torch.Generator):
-    weight = _with_ties(g, _number(g, 2, 4), 5)
-    return weight, _number(g, 2, weight.numel() // 2 - 1)
+    weight = _with_ties(g, number(g, 2, 4), 5)
+    return weight, number(g, 2, weight.numel() // 2 - 1)
 
 
 def _in_order_of_magnitude(mask, weight, keep):
@@ -223,8 +220,8 @@ def cubic_sparsity(step, steps, final):
 
 
 def _step(g: torch.Generator):
-    steps = _number(g, 4, 9)
-    return _number(g, 1, steps - 1), steps, round(0.5 + 0.45 * float(torch.rand((), generator=g)), 2)
+    steps = number(g, 4, 9)
+    return number(g, 1, steps - 1), steps, round(0.5 + 0.45 * float(torch.rand((), generator=g)), 2)
 
 
 declare(
@@ -291,7 +288,7 @@ declare(
         title="The 2:4 mask",
         points=3,
         reference=n_m_mask,
-        generate=lambda g: (_with_ties(g, 4 * _number(g, 1, 2), 4 * _number(g, 1, 2)),),
+        generate=lambda g: (_with_ties(g, 4 * number(g, 1, 2), 4 * number(g, 1, 2)),),
         compare=_two_of_four,
         hints=(
             "Reshape so that each group of four stands in a row of its own.",
@@ -334,9 +331,9 @@ def flatten_columns(kept, height, width):
 
 
 def _kept_channels(g: torch.Generator):
-    channels = _number(g, 4, 6)
-    kept = torch.randperm(channels, generator=g)[: _number(g, 2, 3)].sort().values
-    return kept, _number(g, 2, 3), _number(g, 2, 3)
+    channels = number(g, 4, 6)
+    kept = torch.randperm(channels, generator=g)[: number(g, 2, 3)].sort().values
+    return kept, number(g, 2, 3), number(g, 2, 3)
 
 
 declare(
@@ -382,7 +379,7 @@ def remove_filters(weight1, bias1, weight2, kept):
 
 
 def _two_convolutions(g: torch.Generator):
-    filters = _number(g, 3, 5)
+    filters = number(g, 3, 5)
     weight1, weight2 = torch.randn(filters, 2, 1, 1, generator=g), torch.randn(filters, filters, 1, 1, generator=g)
     kept = torch.randperm(filters, generator=g)[:2].sort().values
     return (

@@ -4,13 +4,10 @@ from statistics import mean, median
 
 import torch
 
+from nnopt_lab.course.declared._draws import number
 from nnopt_lab.course.exercises import Exercise, Property, Question, WrongAnswer, declare
 
 LESSON = "00_start_here"
-
-
-def _number(g: torch.Generator, low: int, high: int) -> int:
-    return int(torch.randint(low, high + 1, (), generator=g))
 
 
 def conv_parameters(in_channels, out_channels, kernel_size, bias):
@@ -24,7 +21,7 @@ declare(
         title="Parameters of a convolution",
         points=1,
         reference=conv_parameters,
-        generate=lambda g: (_number(g, 1, 9), _number(g, 10, 20), _number(g, 2, 5), bool(_number(g, 0, 1))),
+        generate=lambda g: (number(g, 1, 9), number(g, 10, 20), number(g, 2, 5), bool(number(g, 0, 1))),
         hints=(
             "One filter looks at all input channels at once. How many numbers does it hold?",
             "A filter is a block of in_channels × kernel_size × kernel_size weights, and there are out_channels of them.",
@@ -77,13 +74,13 @@ declare(
         points=2,
         reference=conv_macs,
         generate=lambda g: (
-            _number(g, 2, 8),
-            _number(g, 9, 16),
-            _number(g, 3, 5),
-            _number(g, 8, 16),
-            _number(g, 17, 24),
-            _number(g, 1, 3),
-            _number(g, 0, 2),
+            number(g, 2, 8),
+            number(g, 9, 16),
+            number(g, 3, 5),
+            number(g, 8, 16),
+            number(g, 17, 24),
+            number(g, 1, 3),
+            number(g, 0, 2),
         ),
         hints=(
             "Every number of the output costs one pass of one filter over the input. How many outputs are there?",
@@ -127,7 +124,7 @@ def accuracy(logits, labels):
 
 
 def _scores(g: torch.Generator):
-    count = _number(g, 5, 9)
+    count = number(g, 5, 9)
     logits = torch.randn(count, 4, generator=g).mul(2).round(decimals=2)
     labels = torch.where(torch.rand(count, generator=g) < 0.6, logits.argmax(1), _numbers(g, 4, count))
     labels[0] = logits[0].argmax()
@@ -186,7 +183,7 @@ def to_int8(weights):
 
 
 def _weights(g: torch.Generator):
-    weights = torch.randn(_number(g, 5, 8), generator=g) * 10 ** (torch.rand((), generator=g) * 3 - 2)
+    weights = torch.randn(number(g, 5, 8), generator=g) * 10 ** (torch.rand((), generator=g) * 3 - 2)
     biggest = weights.abs().argmax()
     weights[biggest] = -weights[biggest].abs() * 1.1
     return (weights,)
@@ -249,9 +246,9 @@ def speedup(before, after):
 
 
 def _timings(g: torch.Generator):
-    count = 2 * _number(g, 2, 4) + 1
+    count = 2 * number(g, 2, 4) + 1
     drift = 1 + torch.rand(count, generator=g)
-    drift[_number(g, 0, count - 1)] *= 6
+    drift[number(g, 0, count - 1)] *= 6
     after = drift * (1 + 0.1 * torch.rand(count, generator=g))
     before = drift * (1.5 + torch.rand(count, generator=g))
     return [round(v, 3) for v in before.tolist()], [round(v, 3) for v in after.tolist()]
