@@ -10,7 +10,7 @@ Bengio et al. 2013, "Estimating or Propagating Gradients Through Stochastic Neur
 Zhou et al. 2017, "Incremental Network Quantization" (powers of two).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -89,7 +89,7 @@ def grid_of(x: Tensor, bits: int = 8, *, symmetric: bool = True, per: str = "ten
         bits, symmetric: as in `grid_of_range`.
         per: "tensor" → one grid; "channel" → one for each of `x`'s rows, axis 0; "group" → one for each `group`
             consecutive inputs of a row.
-        group: inputs a group; a divisor of a row's length.
+        group: inputs a group; the last one of a row may have fewer.
 
     Raises:
         ValueError: `x` is empty, not of a floating-point dtype, or has values that are not finite; an argument is out
@@ -104,10 +104,10 @@ def grid_of(x: Tensor, bits: int = 8, *, symmetric: bool = True, per: str = "ten
         return grid_of_range(*x.aminmax(), bits, symmetric=symmetric)
     if x.dim() == 0:
         raise ValueError(f"x is a single number, which has no rows: per={per!r} needs [out, …].")
-    rows = _grouped(x, group)
-    grid = grid_of_range(rows.amin(-1), rows.amax(-1), bits, symmetric=symmetric)
-    shape = (*rows.shape[:-1], 1) if group else (len(x), *[1] * (x.dim() - 1))
-    return Grid(grid.scale.reshape(shape), grid.zero_point.reshape(shape), grid.low, grid.high, group)
+    rows = _rows(x, group)
+    inputs = tuple(range(1, rows.dim())) if group is None else -1
+    ends = (rows.amin(inputs, keepdim=True), rows.amax(inputs, keepdim=True)) if rows.dim() > 1 else (rows, rows)
+    return replace(grid_of_range(*ends, bits, symmetric=symmetric), group=group)
 
 
 def quantize(x: Tensor, grid: Grid) -> Tensor:
@@ -117,10 +117,7 @@ def quantize(x: Tensor, grid: Grid) -> Tensor:
         ValueError: `x` is empty, not of a floating-point dtype, has values that are NaN, or doesn't fit the grid.
     """
     _check_values(x, infinite=True)
-    rows = _fitting(x.detach().float(), grid)
-    # Times the reciprocal, as in torch's kernels: a division rounds otherwise near the middle between two numbers.
-    q = (rows * (1 / grid.scale)).round() + grid.zero_point
-    return q.clamp(grid.low, grid.high).to(grid.dtype).reshape(x.shape)
+    return _like(_unclamped(x, grid).clamp(grid.low, grid.high).to(grid.dtype), x, grid)
 
 
 def dequantize(q: Tensor, grid: Grid) -> Tensor:
@@ -133,7 +130,7 @@ def dequantize(q: Tensor, grid: Grid) -> Tensor:
         raise ValueError(f"q has dtype {q.dtype}; it must be whole numbers, such as `quantize` returns.")
     if q.numel() and not (grid.low <= q.min() and q.max() <= grid.high):
         raise ValueError(f"q goes from {q.min()} to {q.max()}; the grid holds {grid.low} to {grid.high}.")
-    return ((_fitting(q.to(torch.int32), grid) - grid.zero_point) * grid.scale).reshape(q.shape)
+    return _like((_fitting(q.to(torch.int32), grid) - grid.zero_point) * grid.scale, q, grid)
 
 
 def fake_quantize(x: Tensor, grid: Grid) -> Tensor:
@@ -145,13 +142,17 @@ def fake_quantize(x: Tensor, grid: Grid) -> Tensor:
     return _FakeQuantize.apply(x, grid)
 
 
+def _unclamped(x: Tensor, grid: Grid) -> Tensor:
+    # Times the reciprocal, as in torch's kernels: a division rounds otherwise near the middle between two numbers.
+    return (_fitting(x.detach().float(), grid) * (1 / grid.scale)).round() + grid.zero_point
+
+
 class _FakeQuantize(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, grid):
-        q = quantize(x, grid)
-        unclamped = (_fitting(x.detach().float(), grid) * (1 / grid.scale)).round() + grid.zero_point
-        ctx.save_for_backward(((grid.low <= unclamped) & (unclamped <= grid.high)).reshape(x.shape))
-        return dequantize(q, grid)
+        unclamped = _unclamped(x, grid)
+        ctx.save_for_backward(_like((grid.low <= unclamped) & (unclamped <= grid.high), x, grid))
+        return dequantize(quantize(x, grid), grid)
 
     @staticmethod
     def backward(ctx, gradient):
@@ -207,22 +208,34 @@ def signal_to_noise(x: Tensor, approximation: Tensor) -> float:
     return float(10 * torch.log10(x.detach().double().square().sum() / noise))
 
 
-def _grouped(x: Tensor, group: int | None) -> Tensor:
-    """Rows [out, in], or [out, groups, group]."""
-    rows = x.detach().float().flatten(1) if x.dim() > 1 else x.detach().float()[:, None]
+def _rows(x: Tensor, group: int | None) -> Tensor:
+    """`x` cut into groups, [out, groups, group], the last filled up with zeros; `x` itself where group is None."""
     if group is None:
-        return rows
-    if group < 1 or rows.shape[1] % group:
-        raise ValueError(f"group={group} must divide the {rows.shape[1]} inputs of a row.")
-    return rows.reshape(len(rows), -1, group)
+        return x
+    if group < 1 or x.dim() == 0:
+        raise ValueError(
+            f"group={group} must be at least 1, and the tensor must have rows; its shape is {list(x.shape)}."
+        )
+    rows = x.reshape(len(x), -1)
+    return nn.functional.pad(rows, (0, -rows.shape[1] % group)).reshape(len(x), -1, group)
 
 
 def _fitting(x: Tensor, grid: Grid) -> Tensor:
     """`x` in the shape that the grid's scales broadcast against."""
-    rows = x if grid.group is None else x.reshape(len(x), -1, grid.group)
-    if torch.broadcast_shapes(rows.shape, grid.scale.shape) != rows.shape:
-        raise ValueError(f"The tensor has shape {list(x.shape)}; the grid was made for {list(grid.scale.shape)}.")
+    rows = _rows(x, grid.group)
+    fits = len(grid.scale.shape) <= rows.dim() and all(
+        theirs in (1, ours) for theirs, ours in zip(grid.scale.shape[::-1], rows.shape[::-1], strict=False)
+    )
+    if not fits:
+        raise ValueError(
+            f"The tensor has shape {list(x.shape)}; the grid's scales have shape {list(grid.scale.shape)}."
+        )
     return rows
+
+
+def _like(rows: Tensor, x: Tensor, grid: Grid) -> Tensor:
+    """Undo `_fitting`."""
+    return rows if grid.group is None else rows.flatten(1)[:, : x[0].numel()].reshape(x.shape)
 
 
 def _check_values(x: Tensor, infinite: bool = False) -> None:

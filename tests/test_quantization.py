@@ -1,0 +1,275 @@
+"""Grids of whole numbers: as torch's operators quantise, at any width and granularity, and clear about bad input."""
+
+import copy
+import math
+import warnings
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from nnopt_lab.techniques import quantization
+from nnopt_lab.techniques.quantization import Grid, dequantize, fake_quantize, grid_of, grid_of_range, quantize
+from nnopt_lab.workbench import models
+
+seeds = st.integers(0, 2**32 - 1)
+widths = st.integers(1, 16)
+PER = (("tensor", None), ("channel", None), ("group", 4), ("group", 5))
+
+
+def tensor(seed, *shape):
+    """Numbers of very different sizes, ties and zeros among them."""
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(shape, generator=g) * 10 ** (4 * torch.rand((), generator=g) - 2)
+    return torch.where(torch.rand(shape, generator=g) < 0.1, 0.0, x)
+
+
+def torchs(quantise, *arguments):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's quantised tensors are deprecated, and still the reference
+        return quantise(*arguments)
+
+
+class TestAgainstTorch:
+    @given(seeds)
+    def test_affine_8_bits_per_tensor(self, seed):
+        x = tensor(seed, 7, 5)
+        grid = grid_of(x, symmetric=False)
+        theirs = torchs(torch.quantize_per_tensor, x, float(grid.scale), int(grid.zero_point), torch.quint8)
+        assert torch.equal(quantize(x, grid), theirs.int_repr())
+        assert torch.equal(dequantize(quantize(x, grid), grid), theirs.dequantize())
+
+    @given(seeds, st.integers(-100, 100))
+    def test_symmetric_8_bits_per_channel_with_any_zero_point(self, seed, zero):
+        x = tensor(seed, 4, 3, 2)
+        made = grid_of(x, per="channel")
+        grid = Grid(made.scale, made.zero_point + zero, -128, 127)
+        theirs = torchs(torch.quantize_per_channel, x, grid.scale.flatten(), grid.zero_point.flatten(), 0, torch.qint8)
+        assert torch.equal(quantize(x, grid), theirs.int_repr())
+        assert torch.equal(dequantize(quantize(x, grid), grid), theirs.dequantize())
+
+    @given(seeds, widths, st.booleans())
+    def test_fake_quantisation_and_its_gradient_at_any_width(self, seed, bits, narrower):
+        grid = grid_of(tensor(seed, 6, 6), bits, symmetric=False)
+        if narrower:  # so that some values saturate
+            grid = Grid(grid.scale / 2, grid.zero_point // 2, grid.low, grid.high)
+        results = []
+        for operator in (
+            lambda x: fake_quantize(x, grid),
+            lambda x: torch.fake_quantize_per_tensor_affine(x, grid.scale, grid.zero_point, grid.low, grid.high),
+        ):
+            x = tensor(seed, 6, 6).requires_grad_()
+            y = operator(x)
+            y.backward(torch.arange(36.0).reshape(6, 6))
+            results.append((y.detach(), x.grad))
+        assert torch.equal(results[0][0], results[1][0])
+        assert torch.equal(results[0][1], results[1][1])
+
+    @given(seeds, st.sampled_from([torch.float32, torch.float64, torch.bfloat16, torch.float16]))
+    def test_the_grid_is_that_of_the_min_max_observer(self, seed, dtype):
+        x = tensor(seed, 5, 8).to(dtype)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            observer = torch.ao.quantization.MinMaxObserver(dtype=torch.quint8, qscheme=torch.per_tensor_affine)
+            observer(x.float())
+            scale, zero_point = observer.calculate_qparams()
+        grid = grid_of(x, symmetric=False)
+        assert torch.allclose(grid.scale, scale, rtol=1e-6, atol=0)
+        assert abs(int(grid.zero_point) - int(zero_point)) <= 1  # theirs comes from another order of divisions
+        assert quantize(x, grid).dtype == torch.uint8
+
+
+class TestGrid:
+    @given(seeds, widths, st.booleans(), st.sampled_from(PER))
+    def test_zero_is_exact_and_no_value_moves_by_more_than_half_a_step(self, seed, bits, symmetric, per):
+        if bits == 1 and symmetric:
+            return
+        x = tensor(seed, 3, 4, 5)
+        x[1] = 0  # a row with no range at all
+        grid = grid_of(x, bits, symmetric=symmetric, per=per[0], group=per[1])
+        q = quantize(x, grid)
+        assert grid.low <= q.min() and q.max() <= grid.high
+        assert q.dtype == grid.dtype
+        y = dequantize(q, grid)
+        assert (y[x == 0] == 0).all()
+        steps = (quantization._rows(x - y, grid.group) / grid.scale).abs()
+        # An affine grid moves by up to half a step so that zero falls on it, so the ends saturate by that much.
+        assert steps.max() <= (0.5 if symmetric else 1) + 1e-2
+
+    @given(seeds, st.integers(2, 16), st.sampled_from(PER))
+    def test_what_lies_on_a_grid_stays(self, seed, bits, per):
+        x = tensor(seed, 3, 20)
+        grid = grid_of(x, bits, per=per[0], group=per[1])
+        once = fake_quantize(x, grid)
+        assert torch.equal(fake_quantize(once, grid), once)
+        q = quantize(x, grid)
+        assert torch.equal(quantize(dequantize(q, grid), grid), q)
+
+    @given(seeds, st.integers(2, 12), st.booleans())
+    def test_finer_granularity_never_has_wider_steps(self, seed, bits, symmetric):
+        x = tensor(seed, 4, 64)
+        x[:, 0], x[:, 1] = -1e-3, 1e-3  # a range for every row
+        x[:, 8::8], x[:, 9::8] = -1e-3, 1e-3  # and every group
+        tensors, channels = grid_of(x, bits, symmetric=symmetric), grid_of(x, bits, symmetric=symmetric, per="channel")
+        groups = grid_of(x, bits, symmetric=symmetric, per="group", group=8)
+        assert (groups.scale.squeeze(2) <= channels.scale).all() and (channels.scale <= tensors.scale).all()
+
+    def test_rounding_is_half_to_even_and_saturates(self):
+        grid = Grid(torch.tensor(1.0), torch.tensor(0, dtype=torch.int32), -127, 127)
+        x = torch.tensor([0.5, 1.5, 2.5, -0.5, -1.5, 200.0, -200.0, torch.inf, -torch.inf])
+        assert quantize(x, grid).tolist() == [0, 2, 2, 0, -2, 127, -127, 127, -127]
+
+    def test_a_worked_example(self):
+        # The range −1 to 3 on 2 bits: a step of 4/3, and zero at round(1/(4/3)) = 1.
+        grid = grid_of_range(-1.0, 3.0, 2)
+        assert (grid.scale.item(), grid.zero_point.item(), grid.low, grid.high) == (pytest.approx(4 / 3), 1, 0, 3)
+
+    def test_groups_of_five_leave_a_shorter_last_group(self):
+        x = torch.tensor([[1.0, 2, 3, 4, 5, 100], [1, 1, 1, 1, 1, 0]])
+        grid = grid_of(x, 8, per="group", group=5)
+        assert grid.scale.shape == (2, 2, 1)
+        assert grid.scale.flatten().tolist() == pytest.approx([5 / 127, 100 / 127, 1 / 127, 1.0])
+        assert torch.allclose(fake_quantize(x, grid), x, atol=5 / 254)
+
+    @pytest.mark.parametrize("value", [0.0, 1e-45, 3e38, -2.5])
+    def test_constant_tensors(self, value):
+        for symmetric in (True, False):
+            x = torch.full((4, 4), value)
+            y = fake_quantize(x, grid_of(x, 8, symmetric=symmetric))
+            assert torch.allclose(y, x, rtol=1e-2, atol=1e-37)
+
+    def test_the_widest_range_of_float32(self):
+        x = torch.tensor([-3e38, 0, 3e38])
+        for symmetric in (True, False):
+            y = fake_quantize(x, grid_of(x, 8, symmetric=symmetric))
+            assert y.isfinite().all() and torch.allclose(y, x, rtol=1e-2)
+
+    def test_dtypes(self):
+        dtypes = {(8, True): torch.int8, (8, False): torch.uint8, (9, True): torch.int16, (16, False): torch.int32}
+        for (bits, symmetric), dtype in dtypes.items():
+            assert grid_of(torch.randn(9), bits, symmetric=symmetric).dtype == dtype
+
+
+class TestBadInput:
+    @pytest.mark.parametrize("make", [lambda x: grid_of(x), lambda x: quantize(x, GRID), quantization.power_of_two])
+    @pytest.mark.parametrize(
+        ("x", "said"),
+        [
+            (torch.tensor([1.0, torch.nan]), "NaN"),
+            (torch.empty(0, 3), "empty"),
+            (torch.tensor([1, 2]), "torch.int64"),
+            (torch.tensor([True]), "torch.bool"),
+            (torch.tensor([1j]), "complex"),
+        ],
+    )
+    def test_values(self, make, x, said):
+        with pytest.raises(ValueError, match=said):
+            make(x)
+
+    def test_infinite_values_have_no_range(self):
+        with pytest.raises(ValueError, match="infinite"):
+            grid_of(torch.tensor([1.0, torch.inf]))
+
+    @pytest.mark.parametrize("bits", [0, 17, -1, 8.0, True, "8", None])
+    def test_bits(self, bits):
+        with pytest.raises(ValueError, match="bits="):
+            grid_of(torch.ones(3), bits)
+
+    def test_one_bit_has_no_symmetric_grid(self):
+        with pytest.raises(ValueError, match="binary"):
+            grid_of(torch.ones(3), 1)
+        assert fake_quantize(
+            torch.tensor([-1.0, 0, 1]), grid_of(torch.tensor([0.0, 1]), 1, symmetric=False)
+        ).tolist() == [0, 0, 1]
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            ({"per": "row"}, "per='row'"),
+            ({"per": "group"}, "group=None"),
+            ({"group": 4}, "group=4"),
+            ({"per": "group", "group": 0}, "group=0"),
+        ],
+    )
+    def test_granularity(self, arguments, said):
+        with pytest.raises(ValueError, match=said):
+            grid_of(torch.ones(4, 4), **arguments)
+        with pytest.raises(ValueError, match="single number"):
+            grid_of(torch.tensor(1.0), per="channel")
+
+    def test_ranges(self):
+        for smallest, largest in ((1.0, -1.0), (-torch.inf, 0.0), (0.0, torch.nan)):
+            with pytest.raises(ValueError, match="smallest"):
+                grid_of_range(smallest, largest)
+
+    def test_a_grid_of_another_tensor(self):
+        grid = grid_of(torch.randn(4, 3), per="channel")
+        with pytest.raises(ValueError, match=r"\[5, 3\]"):
+            quantize(torch.randn(5, 3), grid)
+        with pytest.raises(ValueError, match="shape"):
+            quantize(torch.randn(3), grid_of(torch.randn(4, 8), per="group", group=4))
+
+    def test_whole_numbers_outside_the_grid(self):
+        with pytest.raises(ValueError, match="holds -127 to 127"):
+            dequantize(torch.tensor([-128], dtype=torch.int8), GRID)
+        with pytest.raises(ValueError, match="whole numbers"):
+            dequantize(torch.tensor([1.0]), GRID)
+
+    def test_a_view_and_a_parameter_are_right_and_left_alone(self):
+        x = torch.randn(6, 8)
+        view = x.t()[::2]
+        assert torch.equal(quantize(view, grid_of(view)), quantize(view.contiguous(), grid_of(view.contiguous())))
+        for per, group in PER:
+            grid = grid_of(view, per=per, group=group)
+            assert torch.equal(fake_quantize(view, grid), fake_quantize(view.contiguous(), grid))
+        parameter = nn.Parameter(x.clone())
+        assert not quantize(parameter, grid_of(parameter)).requires_grad
+        assert torch.equal(parameter.detach(), x)
+
+
+GRID = Grid(torch.tensor(0.5), torch.tensor(0, dtype=torch.int32), -127, 127)
+
+
+class TestPowersOfTwo:
+    @given(seeds, st.integers(2, 8))
+    def test_each_weight_takes_the_nearest_of_the_allowed_values(self, seed, bits):
+        w = tensor(seed, 40)
+        y = quantization.power_of_two(w, bits)
+        if not w.any():
+            assert not y.any()
+            return
+        top = math.floor(math.log2(w.abs().max().item() * 4 / 3))
+        powers = torch.exp2(torch.arange(top, top - 2 ** (bits - 1) + 1, -1.0))
+        allowed = torch.cat([powers, torch.zeros(1), -powers])
+        best = (w[:, None] - allowed).abs().min(1).values
+        assert torch.allclose((w - y).abs(), best, rtol=1e-5, atol=0)
+        assert torch.isin(y, allowed).all()
+
+    def test_the_largest_weight_chooses_the_powers(self):
+        w = torch.tensor([1.4, -1.6, 0.1, 0.0, 0.3])
+        assert quantization.power_of_two(w, 3).tolist() == [1, -2, 0, 0, 0.5]
+
+    def test_bits(self):
+        for bits in (1, 9):
+            with pytest.raises(ValueError, match="bits="):
+                quantization.power_of_two(torch.ones(2), bits)
+
+
+class TestModel:
+    def test_weights_of_every_layer_are_on_their_grid_and_biases_stay(self):
+        net = models.trained()
+        four = quantization.quantize_weights(copy.deepcopy(net), 4)
+        for name, layer in net.named_modules():
+            if isinstance(layer, quantization.QUANTIZABLE):
+                mine = dict(four.named_modules())[name]
+                assert torch.equal(mine.bias, layer.bias)
+                assert all(len(row.unique()) <= 15 for row in mine.weight.flatten(1))
+                assert mine.weight.requires_grad
+                assert quantization.signal_to_noise(layer.weight, mine.weight) > 10
+
+    def test_signal_to_noise(self):
+        x = torch.ones(10)
+        assert quantization.signal_to_noise(x, x * 0.9) == pytest.approx(20, abs=1e-4)
+        assert quantization.signal_to_noise(x, x) == math.inf
