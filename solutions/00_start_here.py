@@ -525,5 +525,5 @@ layer_playground()
 #
 # **Next:** `01_pruning.ipynb`. Take nine tenths of the weights away, and lose nothing.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 progress()

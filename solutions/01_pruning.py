@@ -729,5 +729,5 @@ measure.compare(
 # %%
 ledger()
 
-# %%
+# %% tags=["nbval-ignore-output"]
 progress()

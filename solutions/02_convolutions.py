@@ -873,5 +873,5 @@ measure.compare(
 # %%
 ledger()
 
-# %%
+# %% tags=["nbval-ignore-output"]
 progress()

@@ -791,5 +791,5 @@ learning_rate_playground()
 # %%
 ledger()
 
-# %%
+# %% tags=["nbval-ignore-output"]
 progress()

@@ -874,5 +874,5 @@ for size, speed in zip(sizes, speeds, strict=True):
 # %%
 ledger()
 
-# %%
+# %% tags=["nbval-ignore-output"]
 progress()

@@ -1,3 +1,257 @@
 """Exercises and questions of lesson 05: grids, integer arithmetic, training with integers, small files."""
 
+import torch
+
+from nnopt_lab.course.declared._draws import number
+from nnopt_lab.course.exercises import Exercise, Question, WrongAnswer, declare
+
 LESSON = "05_integers_by_hand"
+
+
+def scale_and_zero_point(smallest, largest, bits):
+    smallest, largest = min(smallest, 0.0), max(largest, 0.0)
+    scale = (largest - smallest) / (2**bits - 1)
+    return scale, round(-smallest / scale)
+
+
+def _a_range(g: torch.Generator):
+    """A range beside zero, so that zero must be taken in; the zero point is never near the middle of two numbers."""
+    while True:
+        bits, near, far = number(g, 3, 6), number(g, 2, 9) / 10, number(g, 15, 60) / 10
+        smallest, largest = (-far, -near) if number(g, 0, 1) else (-far, near)
+        scale, zero = scale_and_zero_point(smallest, largest, bits)
+        if abs(abs(-smallest / scale - zero) - 0.5) > 0.05:
+            return smallest, largest, bits
+
+
+declare(
+    Exercise(
+        id="by_hand.scale_and_zero_point",
+        lesson=LESSON,
+        title="Scale and zero point",
+        points=3,
+        reference=scale_and_zero_point,
+        generate=_a_range,
+        hints=(
+            "Whole numbers of b bits go from 0 to 2^b − 1: that many steps must span the range. Zero must lie in it.",
+            "First make the range hold zero: min(smallest, 0) and max(largest, 0). The zero point is the whole number "
+            "that stands for 0: count the steps from `smallest` up to it.",
+            "`scale = (largest - smallest) / (2**bits - 1)`, `zero_point = round(-smallest / scale)`, after the range was "
+            "widened.",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda a, b, bits: ((b - a) / (2**bits - 1), round(-a / ((b - a) / (2**bits - 1)))),
+                "Where the range lies on one side of zero, your grid has no number for 0: the zero point falls outside of "
+                "0 to 2^bits − 1. Padding and ReLU make exact zeros, so widen the range to hold 0 first.",
+            ),
+            WrongAnswer(
+                lambda a, b, bits: (
+                    (max(b, 0.0) - min(a, 0.0)) / 2**bits,
+                    round(-min(a, 0.0) / ((max(b, 0.0) - min(a, 0.0)) / 2**bits)),
+                ),
+                "2^bits numbers have 2^bits − 1 steps between them, as five fingers have four gaps: your largest value "
+                "gets no number.",
+            ),
+            WrongAnswer(
+                lambda a, b, bits: (scale_and_zero_point(a, b, bits)[0], -scale_and_zero_point(a, b, bits)[1]),
+                "The sign of the zero point is wrong: smallest is negative, and the number that stands for 0 lies "
+                "−smallest/scale steps *above* number 0.",
+            ),
+            WrongAnswer(
+                lambda a, b, bits: (scale_and_zero_point(a, b, bits)[0], 0),
+                "Your zero point is always 0. That is a grid that begins at 0; this one begins at `smallest`.",
+            ),
+            WrongAnswer(
+                lambda a, b, bits: (
+                    scale_and_zero_point(a, b, bits)[0],
+                    -min(a, 0.0) / scale_and_zero_point(a, b, bits)[0],
+                ),
+                "Your zero point is not a whole number, so 0 falls between two of the grid's values. Round it.",
+            ),
+            WrongAnswer(
+                lambda a, b, bits: (1 / scale_and_zero_point(a, b, bits)[0], scale_and_zero_point(a, b, bits)[1]),
+                "Your scale is upside down: it is the width of a step, real numbers per whole number.",
+            ),
+        ),
+        debrief="Rounding the zero point moves the grid by up to half a step; the end that it moves away from saturates a "
+        "little earlier. That is the price of an exact zero.",
+    )
+)
+
+
+def quantize(x, scale, zero_point, bits):
+    return ((x / scale).round() + zero_point).clamp(0, 2**bits - 1).to(torch.int64)
+
+
+def _values(g: torch.Generator):
+    """Multiples of a quarter step, so that there are ties and everything is exact; some lie outside of the grid."""
+    bits, scale = number(g, 2, 4), 2.0 ** -number(g, 1, 3)
+    zero_point = number(g, 1, 2**bits - 2)
+    steps = torch.randint(-4 * zero_point, 4 * (2**bits - zero_point), (6,), generator=g) / 4
+    steps[:4] = torch.tensor([0.5, -0.75, -zero_point - 1.5, 2**bits - zero_point + 1.0])
+    return steps[torch.randperm(6, generator=g)] * scale, scale, zero_point, bits
+
+
+declare(
+    Exercise(
+        id="by_hand.quantize",
+        lesson=LESSON,
+        title="Onto the grid",
+        points=2,
+        reference=quantize,
+        generate=_values,
+        hints=(
+            "Three steps: real number → steps (divide by the scale), → nearest whole number, → the grid's own numbers "
+            "(add the zero point). And nothing may leave 0 to 2^bits − 1.",
+            "`torch.round` rounds half to even, as the grid wants it. Clamp last, after the zero point was added.",
+            "`((x / scale).round() + zero_point).clamp(0, 2**bits - 1).to(torch.int64)`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda x, scale, zero, bits: ((x / scale).to(torch.int64) + zero).clamp(0, 2**bits - 1),
+                "You truncated: `.to(int)` cuts towards zero, so −0.75 becomes 0, as the article's `.byte()` does. Round "
+                "first.",
+            ),
+            WrongAnswer(
+                lambda x, scale, zero, bits: ((x / scale + 0.5).floor() + zero).clamp(0, 2**bits - 1).to(torch.int64),
+                "You rounded halves upwards: 0.5 became 1. Rounding half to even (`torch.round`) has no such drift, and it "
+                "is what torch's kernels do.",
+            ),
+            WrongAnswer(
+                lambda x, scale, zero, bits: ((x / scale).round() + zero).to(torch.int64),
+                "Values outside of the range leave the grid: nothing keeps your numbers within 0 to 2^bits − 1. Clamp.",
+            ),
+            WrongAnswer(
+                lambda x, scale, zero, bits: ((x / scale).round() + zero).to(torch.int64) % 2**bits,
+                "Your numbers wrap round at the ends, as integer types do: the largest values become the smallest. They "
+                "must saturate; clamp.",
+            ),
+            WrongAnswer(
+                lambda x, scale, zero, bits: (x / scale).round().clamp(0, 2**bits - 1).to(torch.int64) + zero,
+                "You clamped before adding the zero point: that cuts off everything below 0.0, and the sum may still leave "
+                "the grid. Clamp last.",
+            ),
+            WrongAnswer(
+                lambda x, scale, zero, bits: ((x + zero) / scale).round().clamp(0, 2**bits - 1).to(torch.int64),
+                "You added the zero point to the real number. It is a whole number of the grid: add it after dividing by "
+                "the scale.",
+            ),
+            WrongAnswer(
+                lambda x, scale, zero, bits: ((x / scale).round() - zero).clamp(0, 2**bits - 1).to(torch.int64),
+                "The sign of the zero point: 0.0 must become `zero_point` itself.",
+            ),
+        ),
+        debrief="The way back is scale · (q − zero_point). What is lost between is at most half a step inside of the range, "
+        "and without bound outside of it.",
+    )
+)
+
+
+def powers_of_two(weight, lowest, highest):
+    powers = 2.0 ** torch.arange(lowest, highest + 1)
+    values = torch.cat([-powers, torch.zeros(1), powers])
+    return values[(weight[:, None] - values).abs().argmin(1)]
+
+
+def _log_rounded(weight, lowest, highest, round=torch.round, zero=True, clamp=True):
+    size = weight.abs()
+    exponent = round(size.clamp(min=1e-9).log2())
+    exponent = exponent.clamp(lowest, highest) if clamp else exponent.clamp(min=lowest)
+    return torch.where((size < 2.0 ** (lowest - 1)) & bool(zero), 0.0, weight.sign() * 2.0**exponent)
+
+
+def _nearest(size):
+    return (size.exp2() * 4 / 3).log2().floor()
+
+
+def _weights(g: torch.Generator):
+    """One weight of each kind: near a power, between the two middles of two powers, too small, too large, zero."""
+    lowest, highest = -number(g, 4, 5), -number(g, 1, 2)
+    inner = 2.0 ** torch.randint(lowest, highest, (4,), generator=g)
+    factor = torch.tensor([1.45, 1.8, 1.1, 1.45]) + 0.04 * torch.rand(4, generator=g) - 0.02
+    edge = torch.tensor([0.3 * 2.0**lowest, 0.7 * 2.0**lowest, 3.5 * 2.0**highest, 0.0])
+    weight = torch.cat([inner * factor, edge])
+    sign = torch.where(torch.rand(8, generator=g) < 0.5, -1.0, 1.0)
+    return (weight * sign)[torch.randperm(8, generator=g)].round(decimals=4), lowest, highest
+
+
+declare(
+    Exercise(
+        id="by_hand.powers_of_two",
+        lesson=LESSON,
+        title="Powers of two",
+        points=3,
+        reference=powers_of_two,
+        generate=_weights,
+        hints=(
+            "The allowed values are few: 0, and ±2^e for e from `lowest` to `highest`. Each weight takes the nearest one.",
+            "Make a tensor of the allowed values; the distances are `(weight[:, None] - values).abs()`, [N, how many].",
+            "`powers = 2.0 ** torch.arange(lowest, highest + 1)`, `values = torch.cat([-powers, torch.zeros(1), powers])`, "
+            "`values[distances.argmin(1)]`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                _log_rounded,
+                "You rounded the logarithm. Half way between 2^e and 2^(e+1) is 1.5·2^e, but rounding log₂ changes over at "
+                "√2·2^e ≈ 1.41·2^e: weights between the two went up though the lower power is nearer.",
+            ),
+            WrongAnswer(
+                lambda w, lowest, highest: _log_rounded(w, lowest, highest, torch.floor),
+                "You always took the power below (floor). Half of the weights have a nearer one above.",
+            ),
+            WrongAnswer(
+                lambda w, lowest, highest: powers_of_two(w, lowest, highest).abs(),
+                "The signs are lost: the logarithm knows only |w|. Put the sign back.",
+            ),
+            WrongAnswer(
+                lambda w, lowest, highest: _log_rounded(w, lowest, highest, _nearest, clamp=False),
+                "Some results are larger than 2^highest: there is no code for them. They must saturate there.",
+            ),
+            WrongAnswer(
+                lambda w, lowest, highest: _log_rounded(w, lowest, highest, _nearest, zero=False),
+                "Weights nearer to 0 than to ±2^lowest must become 0; yours became ±2^lowest.",
+            ),
+            WrongAnswer(
+                lambda w, lowest, highest: w.sign() * w.abs().clamp(min=1e-9).log2().round().clamp(lowest, highest),
+                "You returned exponents. The weights themselves are wanted: 2 to that power.",
+            ),
+        ),
+        debrief="A product with 2^e moves bits by e places, so such a layer needs no multiplier. On a processor that has "
+        "fast multipliers anyway, nothing is gained but bytes.",
+    )
+)
+
+declare(
+    Question(
+        id="by_hand.exact_zero",
+        lesson=LESSON,
+        points=1,
+        text="Why must 0.0 lie exactly on the grid, even if that moves the grid by half a step?",
+        choices={
+            "a": "Because a scale of zero would make the division fail.",
+            "b": "Because zeros are by far the most frequent values (padding, ReLU, pruned weights), all with the same error, "
+            "and equal errors add up in a sum.",
+            "c": "Because integer types have a zero in the middle of their range.",
+        },
+        answer="b",
+        comments={
+            "a": "The scale is the width of a step; where zero lies has no influence on that.",
+            "c": "uint8 goes from 0 to 255 and does well: its zero point is wherever 0.0 falls.",
+        },
+        explanation="Rounding errors of different sign cancel in a sum of many products. An error that every zero has does "
+        "not: a layer of 2,048 inputs would add it up to 2,048 times.",
+    )
+)
+declare(
+    Question(
+        id="by_hand.decibels",
+        lesson=LESSON,
+        points=1,
+        text="On 8 bits a layer's weights have a signal-to-noise ratio of 33 dB. How many decibels do you expect on 5 bits?",
+        answer=15,
+        tolerance=1.0,
+        explanation="A bit less makes the step twice as wide, the error twice as large and its square four times: "
+        "10·log₁₀ 4 ≈ 6 dB a bit. 33 − 3 · 6 = 15.",
+    )
+)
