@@ -14,6 +14,7 @@ from nnopt_lab.course.playgrounds import (
     layer_playground,
     learning_rate_playground,
     pruning_playground,
+    quantization_playground,
 )
 from nnopt_lab.course.playgrounds.convolutions import PLACES
 from nnopt_lab.course.playgrounds.learning_rates import noisy_descent
@@ -187,3 +188,26 @@ def test_a_descent_without_noise_is_the_formula():
     for step, loss in enumerate(losses.tolist()):
         exact = (25 * (1 - 0.04) ** (2 * step) + 20 * 25 * (1 - 0.04 * 20) ** (2 * step)) / 2
         assert loss == pytest.approx(exact, rel=1e-4)
+
+
+def test_the_quantization_playground_says_what_a_grid_loses():
+    net = models.trained()
+    before = copy.deepcopy(net.state_dict())
+    playground = quantization_playground(net, data.load("fashion"))
+    controls(playground)["layer"].value = "features.3"
+    four, picture = drawn(playground)
+    assert picture.startswith(PNG) and "1 scales" in four
+    controls(playground)["scales"].value = "one grid a filter"
+    assert "32 scales" in drawn(playground)[0]
+    controls(playground)["scales"].value = "one grid for 16 inputs"
+    assert "288 scales" in drawn(playground)[0]
+    controls(playground)["bits"].value = 16
+    text, finer = drawn(playground)
+    assert finer != picture and decibels(text) > decibels(four) + 60
+    controls(playground)["symmetric"].value = False
+    assert decibels(drawn(playground)[0]) > decibels(text)
+    assert all(torch.equal(before[key], value) for key, value in net.state_dict().items())
+
+
+def decibels(text):
+    return float(text.split("<b>")[1].split(" dB")[0])
