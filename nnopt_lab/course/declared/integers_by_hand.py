@@ -1,9 +1,12 @@
 """Exercises and questions of lesson 05: grids, integer arithmetic, training with integers, small files."""
 
+import math
+
 import torch
 
 from nnopt_lab.course.declared._draws import number
 from nnopt_lab.course.exercises import Exercise, Question, WrongAnswer, declare
+from nnopt_lab.techniques import huffman
 
 LESSON = "05_integers_by_hand"
 
@@ -253,5 +256,189 @@ declare(
         tolerance=1.0,
         explanation="A bit less makes the step twice as wide, the error twice as large and its square four times: "
         "10·log₁₀ 4 ≈ 6 dB a bit. 33 − 3 · 6 = 15.",
+    )
+)
+
+
+def centroid_gradient(gradient, labels, clusters):
+    kept = labels >= 0
+    return torch.zeros(clusters).index_add(0, labels[kept], gradient[kept])
+
+
+def _gradient_and_labels(g: torch.Generator):
+    """Each cluster has two weights at least, and some weights are pruned; tenths, none of them zero."""
+    clusters = number(g, 2, 4)
+    labels = torch.cat(
+        [torch.arange(clusters).repeat(2), torch.randint(-1, clusters, (10 - 2 * clusters,), generator=g)]
+    )
+    labels = torch.cat([labels, torch.full((2,), -1)])[torch.randperm(12, generator=g)]
+    tenths = torch.randint(1, 30, (3, 4), generator=g) / 10
+    return torch.where(torch.rand(3, 4, generator=g) < 0.5, -tenths, tenths), labels.reshape(3, 4), clusters
+
+
+def _last_one_wins(gradient, labels, clusters):
+    sums, kept = torch.zeros(clusters), labels >= 0
+    for label, value in zip(labels[kept].tolist(), gradient[kept], strict=True):
+        sums[label] = value
+    return sums
+
+
+declare(
+    Exercise(
+        id="by_hand.centroid_gradient",
+        lesson=LESSON,
+        title="The gradient of a shared value",
+        points=3,
+        reference=centroid_gradient,
+        generate=_gradient_and_labels,
+        hints=(
+            "If a centroid moves by δ, every weight that shares it moves by δ, and the loss changes by the sum of all "
+            "their gradients times δ.",
+            "First drop the pruned weights: `kept = labels >= 0`. Then add up by label; `index_add` does it, or a loop "
+            "over the clusters.",
+            "`torch.zeros(clusters).index_add(0, labels[kept], gradient[kept])`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                _last_one_wins,
+                "Each centroid got the gradient of its *last* weight only: `sums[labels] += gradient` does not add up where "
+                "a label appears twice. Use `index_add`.",
+            ),
+            WrongAnswer(
+                lambda gradient, labels, clusters: (
+                    centroid_gradient(gradient, labels, clusters) / labels[labels >= 0].bincount(minlength=clusters)
+                ),
+                "That is the mean. A centroid moves all of its weights at once, so their gradients add up; the mean is how "
+                "k-means moves centroids, which knows no loss.",
+            ),
+            WrongAnswer(
+                lambda gradient, labels, clusters: centroid_gradient(gradient, labels % clusters, clusters),
+                "The pruned weights went into the last cluster: in Python −1 is the last place. They have no centroid; drop "
+                "them.",
+            ),
+            WrongAnswer(
+                lambda gradient, labels, clusters: centroid_gradient(gradient, labels.clamp(min=0), clusters),
+                "The pruned weights went into cluster 0. They have no centroid; drop them.",
+            ),
+            WrongAnswer(
+                lambda gradient, labels, clusters: centroid_gradient(gradient.abs(), labels, clusters),
+                "You added magnitudes. Weights of a cluster may pull in opposite directions, and then the centroid stays.",
+            ),
+            WrongAnswer(
+                lambda gradient, labels, clusters: torch.where(
+                    labels >= 0, centroid_gradient(gradient, labels, clusters)[labels], 0.0
+                ),
+                "You gave every weight the sum of its cluster. One number for each centroid is wanted, [clusters].",
+            ),
+        ),
+        debrief="Equation 3 of Han et al. 2016. Autograd finds it by itself: the weight is `centroids[labels]`, and the "
+        "backward of a lookup adds up what comes from every place that was looked up.",
+    )
+)
+
+
+def huffman_bits(counts):
+    return int(sum(n * bits for n, bits in zip(counts, huffman.code_lengths(counts).tolist(), strict=True)))
+
+
+def _joined(groups, choose):
+    """The sum of all joins, where `choose` says which two places of the sorted list are joined."""
+    groups, total = sorted(groups), 0
+    while len(groups) > 1:
+        first, second = choose(groups)
+        joined = groups[first] + groups[second]
+        total += joined
+        groups = sorted([g for place, g in enumerate(groups) if place not in (first, second)] + [joined])
+    return total
+
+
+def _one_behind_the_other(counts):
+    counts = sorted(n for n in counts if n)
+    return sum(sum(counts[: place + 1]) for place in range(1, len(counts)))
+
+
+def _counts(g: torch.Generator):
+    """Four to six symbols that occur and one or two that don't."""
+    occur = [number(g, 1, 12) for _ in range(number(g, 4, 6))]
+    counts = occur + [0] * number(g, 1, 2)
+    return ([counts[place] for place in torch.randperm(len(counts), generator=g).tolist()],)
+
+
+declare(
+    Exercise(
+        id="by_hand.huffman_bits",
+        lesson=LESSON,
+        title="Bits of a Huffman code",
+        points=4,
+        reference=huffman_bits,
+        generate=_counts,
+        hints=(
+            "Join the two rarest groups, again and again, until one is left. A symbol that doesn't occur takes no part.",
+            "Each join puts one more bit before the code of every symbol in it, as many times as they occur. So the bits "
+            "in all are the sum of the sizes of all joined groups.",
+            "groups = [n for n in counts if n]; heapq.heapify(groups); while len(groups) > 1: joined = "
+            "heapq.heappop(groups) + heapq.heappop(groups); total += joined; heapq.heappush(groups, joined)",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda counts: sum(counts) * math.ceil(math.log2(len([n for n in counts if n]))),
+                "That is a code of equal lengths: every symbol takes as many bits as the rarest.",
+            ),
+            WrongAnswer(
+                lambda counts: math.ceil(sum(n * math.log2(sum(counts) / n) for n in counts if n)),
+                "That is the entropy: a lower bound, which lengths in whole bits rarely reach. Build the code.",
+            ),
+            WrongAnswer(
+                lambda counts: sum(n * math.ceil(math.log2(sum(counts) / n)) for n in counts if n),
+                "You rounded each symbol's −log₂ p up to whole bits. That is a prefix code (Shannon's), but not the "
+                "shortest: join groups.",
+            ),
+            WrongAnswer(
+                lambda counts: _joined(counts, lambda groups: (0, 1)),
+                "Symbols that don't occur got codes of their own, which makes the others longer. Leave them out.",
+            ),
+            WrongAnswer(
+                _one_behind_the_other,
+                "You joined the group that you had just made with the next symbol every time. It goes back among the "
+                "others: the two *rarest* are joined, whichever they are.",
+            ),
+            WrongAnswer(
+                lambda counts: _joined([n for n in counts if n], lambda groups: (-2 % len(groups), len(groups) - 1)),
+                "You joined the two most frequent groups. Every join makes codes longer, so it must hit the rarest.",
+            ),
+            WrongAnswer(
+                lambda counts: huffman_bits(counts) - sum(counts),
+                "The last join is missing: the two groups that are left at the end differ in their first bit, which all "
+                "symbols have.",
+            ),
+            WrongAnswer(
+                lambda counts: huffman_bits(counts) / sum(counts),
+                "That is the mean, bits a symbol. The bits in all are wanted.",
+            ),
+        ),
+        debrief="`huffman.code_lengths` joins in the same way and counts a bit more for each member. No code of whole bits "
+        "a symbol is shorter (Huffman 1952); arithmetic coding comes closer to the entropy by coding symbols together.",
+    )
+)
+
+declare(
+    Question(
+        id="by_hand.why_huffman_last",
+        lesson=LESSON,
+        points=1,
+        text="Huffman coding the float32 weights themselves, before pruning and sharing, would save next to nothing. Why?",
+        choices={
+            "a": "Floats have signs and exponents, and a Huffman code needs whole numbers.",
+            "b": "Nearly every weight is a number of its own: no symbol is frequent, and the table of all symbols would be as "
+            "large as the weights.",
+            "c": "It would take too long: the code of 268,464 weights cannot be computed.",
+        },
+        answer="b",
+        comments={
+            "a": "A symbol is only a name: any 32 bits can be one. What is missing is repetition.",
+            "c": "Sorting and joining a quarter of a million counts takes about a second.",
+        },
+        explanation="A Huffman code gains from symbols that occur unequally often. Sharing makes a few symbols out of many "
+        "numbers, pruning makes one of them, zero, very frequent: only then is there something to code.",
     )
 )
