@@ -28,9 +28,8 @@ ROUNDS = 1000  # of k-means; it stands still long before
 def kmeans(values: Tensor, clusters: int, *, init: str = "linear", seed: int = 0) -> tuple[Tensor, Tensor]:
     """Lloyd's k-means on a line: (centroids float32 [k], ascending; number of each value's cluster int64 [N]).
 
-    Each value belongs to the nearest centroid, and each centroid is the mean of its values. Empty clusters are
-    dropped, so k may be less than `clusters`. On a line the border between two clusters lies half way between their
-    centroids, so that a value's cluster is found by bisection.
+    Each value belongs to the nearest centroid, each centroid is the mean of its values, and empty clusters are
+    dropped. On a line, clusters meet half way between their centroids, so that bisection finds a value's cluster.
 
     Args:
         values: float [N].
@@ -87,8 +86,7 @@ class SharedWeight(nn.Module):
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         """A weight → the mean of each cluster's weights [k]."""
-        sums = torch.zeros(self.clusters, dtype=torch.double, device=weight.device)
-        sums.index_add_(0, self.labels, weight.flatten()[self.kept].double())
+        sums = self.labels.bincount(weight.flatten()[self.kept].double(), minlength=self.clusters)
         return (sums / self.labels.bincount(minlength=self.clusters)).float()
 
 
@@ -103,18 +101,19 @@ def share_weights(model: nn.Module, bits: int | dict[str, int], *, init: str = "
         init, seed: as in `kmeans`.
 
     Raises:
-        ValueError: `bits` is out of its range or does not name the layers, or a weight is NaN or infinite.
+        ValueError: `bits` is out of its range or does not name the layers, a weight is NaN or infinite, or shared.
     """
     layers = pruning.prunable(model)
     bits = bits if isinstance(bits, dict) else dict.fromkeys(layers, bits)
     if bits.keys() != layers.keys() or not all(b in range(1, 9) for b in bits.values()):
         raise ValueError(f"bits={bits} must be 1 to 8, for all of the layers {', '.join(layers)}.")
-    pruning.make_permanent(model)
     for name, layer in layers.items():
         if parametrize.is_parametrized(layer, "weight"):
             raise ValueError(f"model shares the weights of {name} already; call make_permanent first.")
-        lookup = SharedWeight(layer.weight, 2 ** bits[name], init=init, seed=seed)
-        parametrize.register_parametrization(layer, "weight", lookup)
+    pruning.make_permanent(model)
+    lookups = {n: SharedWeight(layer.weight, 2 ** bits[n], init=init, seed=seed) for n, layer in layers.items()}
+    for name, lookup in lookups.items():
+        parametrize.register_parametrization(layers[name], "weight", lookup)
     return model
 
 
@@ -122,8 +121,7 @@ def share_weights(model: nn.Module, bits: int | dict[str, int], *, init: str = "
 def make_permanent(model: nn.Module) -> nn.Module:
     """Write masks and shared values into ordinary parameters, in place, and round all parameters to float16's numbers.
 
-    They stay float32 tensors; a number that is too large for float16 keeps its value. What comes out is exactly what
-    `save` stores.
+    They stay float32 tensors; a number too large for float16 keeps its value. What comes out is what `save` stores.
     """
     for layer in pruning.prunable(pruning.make_permanent(model)).values():
         if parametrize.is_parametrized(layer, "weight"):
@@ -148,8 +146,7 @@ def save(model: nn.Module, path: Path | str) -> dict[str, int]:
         books", "Huffman tables", "positions", "values".
 
     Raises:
-        ValueError: a weight has too many values, is not finite, or is still under a mask or shared, or the model is
-            not float32.
+        ValueError: a weight has too many values, is not finite, not float32, or still under a mask or shared.
     """
     _check_plain(model)
     coded, chunks = _coded(model), [("header", MAGIC)]
@@ -197,9 +194,7 @@ def gap_symbols(kept: np.ndarray, longest: int) -> np.ndarray:
     The symbol `longest` means: so many are skipped, and no weight follows yet. The paper puts a weight of zero there;
     this saves coding it.
 
-    Args:
-        kept: ascending positions [N].
-        longest: at least 1.
+    `kept` are ascending positions [N]; `longest` is at least 1.
     """
     skips, rests = np.divmod(np.diff(kept, prepend=-1) - 1, longest)
     symbols = np.full(len(kept) + skips.sum(), longest, dtype=np.int64)
@@ -267,7 +262,7 @@ def _read_array(file: io.BytesIO, size: int) -> np.ndarray:
 
 
 def _take(file: io.BytesIO, form: str) -> tuple:
-    return struct.unpack("<" + form, file.read(struct.calcsize("<" + form)))
+    return struct.unpack(f"<{form}", file.read(struct.calcsize(f"<{form}")))
 
 
 def _coded(model: nn.Module) -> set[str]:
@@ -288,10 +283,8 @@ def _start(values: Tensor, clusters: int, init: str, seed: int) -> Tensor:
         raise ValueError(f"init={init!r} must be 'linear', 'density' or 'random'.")
     if len(values) == 0:
         return values
-    if init == "random":
-        lots = torch.randperm(len(values), generator=torch.Generator().manual_seed(seed))[:clusters]
-        return values[lots.to(values.device)].sort().values
-    if init == "density":
-        middles = (torch.arange(clusters, device=values.device) + 0.5) / clusters
-        return values.sort().values[(middles * len(values)).long()]
-    return torch.linspace(float(values.min()), float(values.max()), clusters, dtype=values.dtype, device=values.device)
+    if init == "linear":
+        return torch.linspace(float(values.min()), float(values.max()), clusters).to(values)
+    lots = torch.randperm(len(values), generator=torch.Generator().manual_seed(seed))[:clusters].sort().values
+    evenly = ((torch.arange(clusters) + 0.5) / clusters * len(values)).long()
+    return values.sort().values[(lots if init == "random" else evenly).to(values.device)]
