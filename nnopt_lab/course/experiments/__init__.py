@@ -5,7 +5,7 @@ One module a lesson; each experiment is a function without arguments → a dict 
 
 from nnopt_lab.course.experiments.batch_sizes import batch_crops, batch_policies, batch_size_race
 from nnopt_lab.course.experiments.convolutions import convolution_blocks, convolution_knobs
-from nnopt_lab.course.experiments.integers_by_hand import deep_compression
+from nnopt_lab.course.experiments.integers_by_hand import deep_compression, integer_training, post_training_bits
 from nnopt_lab.course.experiments.learning_rates import first_rates, learning_rate_peaks, learning_rate_race
 from nnopt_lab.course.experiments.pruning import pruning_sweep
 
@@ -20,4 +20,6 @@ EXPERIMENTS = {
     "batch_policies": batch_policies,
     "batch_crops": batch_crops,
     "deep_compression": deep_compression,
+    "integer_training": integer_training,
+    "post_training_bits": post_training_bits,
 }
