@@ -1,14 +1,17 @@
 """Recorded results: read as they ship, made again on request, and named when they are missing."""
 
+import base64
 import json
 import math
 
 import pytest
 
 from nnopt_lab.course import experiments, recordings
-from nnopt_lab.course.experiments import batch_sizes, convolutions, learning_rates
+from nnopt_lab.course.experiments import batch_sizes, convolutions, integers_by_hand, learning_rates
 from nnopt_lab.course.experiments.pruning import SEEDS, SPARSITIES
 from nnopt_lab.course.recordings import record, recorded
+from nnopt_lab.techniques import deep_compression
+from nnopt_lab.workbench import models
 from nnopt_lab.workbench.paths import data_dir
 
 
@@ -143,6 +146,24 @@ def test_the_shipped_learning_rate_experiments_have_the_shape_that_they_promise(
         for run in (*result["schedules"].values(), result["best"]):
             assert [len(looks) for looks in run["validation"]] == [len(result["epochs"])] * len(result["seeds"])
             assert len(run["test"]) == len(result["baseline"]) == len(result["seeds"])
+
+
+def test_the_shipped_compression_has_the_shape_that_it_promises_and_its_file_is_a_network(tmp_path):
+    if not (data_dir() / "recorded" / "deep_compression.json").is_file():
+        pytest.skip("deep_compression has not been recorded yet")
+    result = recorded("deep_compression")["result"]
+    sparsities, bits = list(integers_by_hand.COMPRESSION_SPARSITIES), list(integers_by_hand.COMPRESSION_BITS)
+    assert (result["sparsities"], result["bits"]) == (sparsities, bits)
+    for stage in ("dense", "cut", "pruned", "shared", "trained", "bytes"):
+        assert [len(row) for row in result[stage]] == [len(sparsities)] * len(integers_by_hand.COMPRESSION_SEEDS)
+    assert all(len(files) == len(bits) for row in result["bytes"] for files in row)
+    smallest = result["smallest"]
+    raw = base64.b64decode(smallest["file"])
+    (tmp_path / "network.bin").write_bytes(raw)
+    model = deep_compression.load(tmp_path / "network.bin", models.MyNet())
+    assert len(raw) == smallest["bytes"] == sum(smallest["parts"].values()) <= 25_000
+    assert deep_compression.save(model, tmp_path / "again.bin") == smallest["parts"]
+    assert (tmp_path / "again.bin").read_bytes() == raw
 
 
 def test_parts_of_an_epoch_hold_every_picture_once_and_each_epoch_is_in_another_order():
