@@ -166,6 +166,26 @@ def test_the_shipped_compression_has_the_shape_that_it_promises_and_its_file_is_
     assert (tmp_path / "again.bin").read_bytes() == raw
 
 
+@pytest.mark.parametrize("name", ["integer_training", "post_training_bits"])
+def test_the_shipped_experiments_with_few_bits_have_the_shape_that_they_promise(name):
+    if not (data_dir() / "recorded" / f"{name}.json").is_file():
+        pytest.skip(f"{name} has not been recorded yet")
+    result = recorded(name)["result"]
+    seeds = len(result["seeds"])
+    ways = integers_by_hand.POST_WAYS
+    if name == "integer_training":
+        ways = ("min-max", "lsq")
+        assert [len(result[one]) for one in ("float", "ternary", "binary")] == [seeds] * 3
+        stored = result["stored"]
+        assert stored["bits"] == list(integers_by_hand.STORED_BITS)
+        for rounding in ("nearest", "stochastic"):
+            assert [len(row) for row in stored[rounding]] == [seeds] * len(stored["bits"])
+            assert all(0 <= share <= 1 for share in stored["moved"][rounding])
+    for way in ways:
+        assert [len(row) for row in result[way]] == [seeds] * len(result["bits"])
+        assert all(0 <= accuracy <= 100 for row in result[way] for accuracy in row)
+
+
 def test_parts_of_an_epoch_hold_every_picture_once_and_each_epoch_is_in_another_order():
     batches = learning_rates.Parts(100, 8, parts=3, seed=0)
     epochs = []

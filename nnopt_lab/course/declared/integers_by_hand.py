@@ -442,3 +442,246 @@ declare(
         "numbers, pruning makes one of them, zero, very frequent: only then is there something to code.",
     )
 )
+
+
+def bias_correction(original, quantized, bias):
+    return bias - (quantized - original).mean((0, 2, 3))
+
+
+def _outputs(g: torch.Generator):
+    """Outputs of two layers on as many pictures as there are channels, and the bias of the second."""
+    n = number(g, 2, 3)
+    original = torch.randn(n, n, 2, 2, generator=g).round(decimals=1)
+    shift = torch.randn(1, n, 1, 1, generator=g) + torch.randn(n, n, 2, 2, generator=g) / 4
+    return original, (original + shift).round(decimals=1), torch.randn(n, generator=g).round(decimals=1)
+
+
+declare(
+    Exercise(
+        id="by_hand.bias_correction",
+        lesson=LESSON,
+        title="Correct a bias",
+        points=2,
+        reference=bias_correction,
+        generate=_outputs,
+        hints=(
+            "For each channel there is one bias, which is added at every position of every picture.",
+            "The shift of a channel is the mean of quantized − original over pictures, rows and columns: all axes but 1. "
+            "What came out too large on average must become smaller.",
+            "`bias - (quantized - original).mean((0, 2, 3))`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda o, q, b: b + (q - o).mean((0, 2, 3)),
+                "You added the shift, so it is there twice now. Subtract it.",
+            ),
+            WrongAnswer(
+                lambda o, q, b: -(q - o).mean((0, 2, 3)),
+                "That is the correction alone; the layer still needs its old bias beside it.",
+            ),
+            WrongAnswer(
+                lambda o, q, b: b - (q - o).mean((1, 2, 3)),
+                "You averaged over the channels and kept the pictures: axis 0 are pictures, axis 1 are channels.",
+            ),
+            WrongAnswer(
+                lambda o, q, b: b - (q - o).mean(),
+                "That is one mean for all channels. Each has its own shift, and its own bias to take it.",
+            ),
+            WrongAnswer(
+                lambda o, q, b: b - (q - o).sum((0, 2, 3)),
+                "You summed the shift over pictures and positions; the bias acts on each of them, so it must take the mean.",
+            ),
+            WrongAnswer(
+                lambda o, q, b: b - (q - o).abs().mean((0, 2, 3)),
+                "You averaged magnitudes. Errors of both signs that cancel are none that a bias could mend: keep the signs.",
+            ),
+        ),
+        debrief="`post_training.correct_biases` does this from the first layer to the last, so that each is corrected for "
+        "what still comes in shifted. It is free at inference: the bias is there anyway.",
+    )
+)
+
+
+def step_gradient(x, step, low, high):
+    ratio = x / step
+    return torch.where(ratio <= low, low, torch.where(ratio >= high, high, ratio.round() - ratio))
+
+
+def _around_a_grid(g: torch.Generator):
+    """Values inside and beyond both ends of a grid, none near the middle of two numbers or near an end."""
+    high, step = number(g, 1, 3), number(g, 2, 7) / 10
+    ratio = torch.tensor([number(g, -high, high - 1) + number(g, 1, 4) / 10 + 0.5 * number(g, 0, 1) for _ in range(4)])
+    beyond = torch.tensor([high + number(g, 7, 20) / 10, -high - 1 - number(g, 7, 20) / 10])
+    ratio = torch.cat([ratio, beyond])[torch.randperm(6, generator=g)]
+    return ratio * step, step, -high - 1, high
+
+
+declare(
+    Exercise(
+        id="by_hand.step_gradient",
+        lesson=LESSON,
+        title="The gradient of a learned step",
+        points=3,
+        reference=step_gradient,
+        generate=_around_a_grid,
+        hints=(
+            "Write x̂ = step · round(clip(x/step, low, high)) and differentiate by step, in two cases: inside of the range "
+            "and beyond its ends.",
+            "Beyond the ends x̂ is low·step or high·step. Inside it is a product: round(x/step) from the first factor, "
+            "and step · d(x/step)/d(step) from the second, where rounding counts as the identity.",
+            "`ratio = x / step`, then `torch.where(ratio <= low, low, torch.where(ratio >= high, high, ratio.round() - "
+            "ratio))`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda x, s, low, high: (x / s).round().clamp(low, high),
+                "You held the whole numbers fixed and only stretched the grid. But when the step grows, x/step shrinks: "
+                "straight through the rounding that gives − x/step inside of the range.",
+            ),
+            WrongAnswer(
+                lambda x, s, low, high: torch.where(
+                    (low < x / s) & (x / s < high), (x / s).round() - x / s, torch.zeros_like(x)
+                ),
+                "Inside it is right. Beyond the ends you gave 0, which is the gradient of *x*: there x̂ = high·step still "
+                "depends on the step.",
+            ),
+            WrongAnswer(
+                lambda x, s, low, high: (x / s).round().clamp(low, high) - x / s,
+                "Inside it is right. Beyond the ends x̂ = high·step or low·step, and x does not occur in it any more.",
+            ),
+            WrongAnswer(
+                lambda x, s, low, high: (x / s).round() - x / s,
+                "You left out the range: beyond its ends x̂ stays at low·step or high·step.",
+            ),
+            WrongAnswer(
+                lambda x, s, low, high: -step_gradient(x, s, low, high),
+                "The sign is turned round: d(step · q)/d(step) is q, and the other term is − x/step.",
+            ),
+            WrongAnswer(
+                lambda x, s, low, high: step_gradient(x, s, low, high) * s,
+                "That is the gradient times the step, inside of the range the rounding error x̂ − x. Divide by the step: "
+                "round(x/step) − x/step.",
+            ),
+        ),
+        debrief="Inside, the step feels which way most values are rounded; beyond the ends, each clipped value pulls it up "
+        "with its whole height. LSQ scales the sum by 1/√(N·high), or the step would move far faster than the weights "
+        "(Esser et al. 2020, section 2.2).",
+    )
+)
+
+
+def stochastic_round(x, noise):
+    return (x + noise).floor()
+
+
+def _up_with_its_fraction(result, wanted, x, noise):
+    other = x.floor() + (noise < x - x.floor())  # the same probability, from the other end of the noise
+    if torch.equal(result, wanted) or torch.equal(result, other.to(result.dtype)):
+        return None
+    if ((result != x.floor()) & (result != x.ceil())).any():
+        return "A value went to a number that is not one of its two neighbours, ⌊x⌋ and ⌈x⌉."
+    return "The neighbours are right, but a value must go up for a share of all noise that equals its fraction."
+
+
+def _values_and_noise(g: torch.Generator):
+    x = (torch.randint(-290, 290, (8,), generator=g) * 3 + 1) / 100  # no whole numbers, and no halves
+    x = torch.where((x - x.floor() - 0.5).abs() < 0.02, x + 0.07, x)
+    return x, torch.randint(0, 1000, (8,), generator=g) / 1000 + 0.0005
+
+
+declare(
+    Exercise(
+        id="by_hand.stochastic_round",
+        lesson=LESSON,
+        title="Stochastic rounding",
+        points=2,
+        reference=stochastic_round,
+        generate=_values_and_noise,
+        compare=_up_with_its_fraction,
+        hints=(
+            "2.3 shall become 3 with probability 0.3 and 2 with probability 0.7: on average it is 2.3.",
+            "The noise is uniform in [0, 1). For which share of it is 2.3 + noise at least 3?",
+            "`(x + noise).floor()`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda x, noise: x.round(),
+                "That is rounding to nearest: 2.3 becomes 2 every time, and on average too. Let the noise decide.",
+            ),
+            WrongAnswer(
+                lambda x, noise: (x + noise).round(),
+                "Rounding to nearest after the noise gives x + ½ on average: the noise itself adds ½. Round down instead.",
+            ),
+            WrongAnswer(
+                lambda x, noise: (x + noise).trunc(),
+                "Truncating goes towards zero, so negative numbers come out too large. `floor` goes down for every sign.",
+            ),
+            WrongAnswer(
+                lambda x, noise: (x + noise).ceil(),
+                "Rounding up after the noise gives x + 1 on average: each value is one too large.",
+            ),
+            WrongAnswer(
+                lambda x, noise: x.floor() + (noise > x - x.floor()),
+                "2.3 goes up with probability 0.7 here: the neighbour that is *farther* away is the more likely one. Turn "
+                "the comparison round.",
+            ),
+            WrongAnswer(
+                lambda x, noise: x.floor() + (noise < 0.5),
+                "You toss a fair coin: every value becomes ⌊x⌋ + ½ on average. The fraction of x must be the probability.",
+            ),
+            WrongAnswer(
+                lambda x, noise: x + noise,
+                "The noise is there, the rounding is not: whole numbers are wanted.",
+            ),
+        ),
+        debrief="In integers it is even shorter: add random bits below the place that is kept, and shift them out "
+        "(`integer_training.shift_right`). Recent accelerators have it in hardware, for training in few bits.",
+    )
+)
+
+declare(
+    Question(
+        id="by_hand.equalised",
+        lesson=LESSON,
+        points=1,
+        text="Equalisation does not change the network's function in float. Why can it change the one that is left with 4 "
+        "bits and one grid for each tensor?",
+        choices={
+            "a": "It makes all weights smaller, so there is less to lose.",
+            "b": "The largest channel sets the grid of all: a small channel gets more of its values when the channels become "
+            "alike.",
+            "c": "It moves the weights onto the values of the grid.",
+        },
+        answer="b",
+        comments={
+            "a": "It cannot: what is divided in one layer is multiplied in the next. And a grid grows and shrinks with the "
+            "weights.",
+            "c": "The factors are the same whatever the grid is; equalisation does not know about it.",
+        },
+        explanation="A channel that reaches a tenth of the largest weight has a tenth of the grid's values. Equalisation "
+        "gives and takes between two layers until each channel uses the same range in both. With one grid a channel "
+        "there is nothing to gain in the layer that writes it.",
+    )
+)
+declare(
+    Question(
+        id="by_hand.vanishing_updates",
+        lesson=LESSON,
+        points=1,
+        text="A weight is stored in steps of 1/64. Its gradient is 0.05 for a thousand updates at learning rate 0.01. How "
+        "far does it move, with updates rounded to nearest, and with stochastic rounding?",
+        choices={
+            "a": "By 0.5 in both cases: small updates add up.",
+            "b": "Not at all to nearest; by about 0.5 stochastically.",
+            "c": "Not at all in both cases: ups and downs of the noise cancel.",
+        },
+        answer="b",
+        comments={
+            "a": "They would add up if they were kept. To nearest, 0.0005 is 0 steps of 1/64, each time anew.",
+            "c": "The update is rounded to 0 or to one whole step in its own direction, never against it: with probability "
+            "0.032, so about 32 times in a thousand.",
+        },
+        explanation="An update of 0.0005 is 0.032 of a step. To nearest that is 0, a thousand times. Stochastically it is a "
+        "whole step of 1/64 with probability 0.032: about 32 steps, 0.5, in all.",
+    )
+)
