@@ -1,3 +1,338 @@
 """Exercises and questions of lesson 06: engines with integer kernels, and what they gain."""
 
+from itertools import pairwise
+
+import torch
+
+from nnopt_lab.course.declared._draws import number
+from nnopt_lab.course.exercises import Exercise, Property, Question, WrongAnswer, declare
+
 LESSON = "06_integers_for_real"
+
+
+def without_zero_points(product, rows, columns, zero_a, zero_b, length):
+    return product - zero_b * rows[:, None] - zero_a * columns + length * zero_a * zero_b
+
+
+def _integer_product(g: torch.Generator):
+    m, k, n = number(g, 2, 3), number(g, 3, 5), number(g, 2, 3)
+    a, b = torch.randint(0, 20, (m, k), generator=g), torch.randint(-9, 10, (k, n), generator=g)
+    return a @ b, a.sum(1), b.sum(0), number(g, 5, 15), number(g, -4, -1), k
+
+
+declare(
+    Exercise(
+        id="for_real.without_zero_points",
+        lesson=LESSON,
+        title="Take the zero points out of an integer product",
+        points=4,
+        reference=without_zero_points,
+        generate=_integer_product,
+        hints=(
+            "Multiply out (a − zero_a)·(b − zero_b) for one pair, then sum over the `length` pairs of a row and a column.",
+            "Σ(a − za)(b − zb) = Σab − zb·Σa − za·Σb + length·za·zb: Σa is the sum of a row of A, Σb that of a column "
+            "of B.",
+            "`product - zero_b * rows[:, None] - zero_a * columns + length * zero_a * zero_b`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda product, rows, columns, za, zb, length: product - zb * rows[:, None] - za * columns,
+                "The last term is missing: za·zb was subtracted twice, once for each of the `length` pairs; add it back.",
+            ),
+            WrongAnswer(
+                lambda product, rows, columns, za, zb, length: (
+                    product - zb * rows[:, None] - za * columns - length * za * zb
+                ),
+                "The last term has the wrong sign: minus times minus is plus.",
+            ),
+            WrongAnswer(
+                lambda product, rows, columns, za, zb, length: (
+                    product - za * rows[:, None] - zb * columns + length * za * zb
+                ),
+                "The zero points are swapped: A's own zero point meets the sums of B's columns, and B's those of A's rows.",
+            ),
+            WrongAnswer(
+                lambda product, rows, columns, za, zb, length: product - zb * rows[:, None] - za * columns + za * zb,
+                "The last term counts once for *each* of the `length` pairs of numbers, not once.",
+            ),
+            WrongAnswer(
+                lambda product, rows, columns, za, zb, length: product - length * za * zb,
+                "Only the product of the zero points is gone. Each of them also multiplies what the other side holds: "
+                "two more terms.",
+            ),
+        ),
+        debrief="Of the three terms two are known before a picture arrives, those without A. And with symmetric weights, "
+        "zero_b = 0, the one that depends on it vanishes: that is why weights are symmetric and activations need not be.",
+    )
+)
+
+OPERATORS = ("convolution", "relu", "pool", "linear", "softmax", "normalise")
+
+
+def conversions(operators, integer):
+    kinds = [False, *(name in integer for name in operators), False]
+    return sum(kinds[i] != kinds[i + 1] for i in range(len(kinds) - 1))
+
+
+def _chain(g: torch.Generator):
+    operators = [OPERATORS[number(g, 0, 5)] for _ in range(number(g, 6, 8))]
+    integer = [OPERATORS[i] for i in torch.randperm(6, generator=g)[:3].sort().values.tolist()]
+    return operators, integer
+
+
+declare(
+    Exercise(
+        id="for_real.conversions",
+        lesson=LESSON,
+        title="Count the conversions of a mixed network",
+        points=3,
+        reference=conversions,
+        generate=_chain,
+        hints=(
+            "Walk along the chain and remember what the present tensor is, float or integer. At the start it is float.",
+            "A conversion stands wherever the next operator wants the other kind, and one more at the end if the last "
+            "tensor is integer.",
+            "kinds = [False, *(name in integer for name in operators), False]; count the places where neighbours differ",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda operators, integer: 2 * sum(name in integer for name in operators),
+                "You wrapped every integer operator for itself. Between two of them the tensor can stay integer: that "
+                "is what an engine's fusion is for.",
+            ),
+            WrongAnswer(
+                lambda operators, integer: sum((a in integer) != (b in integer) for a, b in pairwise(operators)),
+                "The ends are missing: the picture arrives as float, and the logits leave as float.",
+            ),
+            WrongAnswer(
+                lambda operators, integer: conversions(operators, integer) // 2,
+                "You counted only one direction. What was quantised must be dequantised somewhere: both cost time.",
+            ),
+            WrongAnswer(
+                lambda operators, integer: conversions(operators, [o for o in OPERATORS if o not in integer]),
+                "`integer` names the operators that *have* an integer kernel; you counted as if they were the others.",
+            ),
+        ),
+        properties=(
+            Property(
+                "The number is even: as often as a tensor becomes integer, it becomes float again.",
+                lambda count, operators, integer: count % 2 == 0,
+            ),
+        ),
+        debrief="Each conversion reads and writes a whole tensor and computes nothing. One operator without an integer "
+        "kernel in the middle costs two of them, which is why engines want their QDQ pairs in the right places.",
+    )
+)
+
+
+def network_gain(share, gain):
+    return 1 / (1 - share + share / gain)
+
+
+declare(
+    Exercise(
+        id="for_real.network_gain",
+        lesson=LESSON,
+        title="From the kernel's gain to the network's",
+        points=2,
+        reference=network_gain,
+        generate=lambda g: (number(g, 5, 45) / 100 + 0.5 * number(g, 0, 1), float(number(g, 2, 9))),
+        hints=(
+            "Take 1 second as the whole time before. How many seconds are left of the part that becomes faster?",
+            "Afterwards it takes (1 − share) + share/gain seconds.",
+            "`1 / (1 - share + share / gain)`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda share, gain: 1 - share + share * gain,
+                "You averaged the speed-ups. Times add up, speeds don't: work with the time that is left.",
+            ),
+            WrongAnswer(
+                lambda share, gain: 1 - share + share / gain,
+                "That is the time that is left, as a share of the old one. The gain is its reciprocal.",
+            ),
+            WrongAnswer(
+                lambda share, gain: 1 / (share + (1 - share) / gain),
+                "You made the *other* part faster: `share` is the share of the time that the fast kernel takes over.",
+            ),
+            WrongAnswer(
+                lambda share, gain: gain / share,
+                "The gain cannot exceed that of the kernel; the rest of the network only dilutes it.",
+            ),
+            WrongAnswer(
+                lambda share, gain: share * gain,
+                "The part that does not become faster still takes its time: 1 − share of it.",
+            ),
+        ),
+        properties=(
+            Property(
+                "A network gains at least 1 and at most as much as its fastest part.",
+                lambda result, share, gain: 1 <= result <= gain,
+            ),
+        ),
+        debrief="Amdahl's law (1967). It works in both directions: from a measured gain of the kernel and of the network "
+        "follows the share of the time that the kernel really had.",
+    )
+)
+
+
+def break_even(build_ms, slow_ms, fast_ms):
+    return -1 if fast_ms >= slow_ms else -(-build_ms // (slow_ms - fast_ms))
+
+
+def _build_and_run(g: torch.Generator):
+    slow = number(g, 20, 60)
+    fast = slow + (number(g, 1, 15) if number(g, 0, 1) else -number(g, 3, 15))
+    return 1000 * number(g, 2, 30) + number(g, 1, 999), slow, fast
+
+
+declare(
+    Exercise(
+        id="for_real.break_even",
+        lesson=LESSON,
+        title="When compiling has paid for itself",
+        points=2,
+        reference=break_even,
+        generate=_build_and_run,
+        hints=(
+            "What does one batch save? How many such savings make up for the time of building?",
+            "The number of batches is build_ms / (slow_ms − fast_ms), rounded up; where nothing is saved it is −1.",
+            "`-1 if fast_ms >= slow_ms else -(-build_ms // (slow_ms - fast_ms))` (or `math.ceil` of the quotient)",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda build, slow, fast: -1 if fast >= slow else build // (slow - fast),
+                "Rounded down: after that many batches a rest of the building time is still to be earned. Round up.",
+            ),
+            WrongAnswer(
+                lambda build, slow, fast: -(-build // (slow - fast)),
+                "An engine that is not faster never pays for itself: then the answer is −1, not a negative quotient.",
+            ),
+            WrongAnswer(
+                lambda build, slow, fast: -1 if fast >= slow else -(-build // fast),
+                "A batch does not earn its whole time, only what it saves: slow_ms − fast_ms.",
+            ),
+            WrongAnswer(
+                lambda build, slow, fast: -1 if fast >= slow else -(-build // slow),
+                "You asked how many slow batches fit into the building time. Each fast one saves slow_ms − fast_ms only.",
+            ),
+        ),
+        debrief="A server runs for weeks and does not care about half a minute. A test that starts afresh for every run, "
+        "a notebook, a function in the cloud that sleeps: they may never reach that number.",
+    )
+)
+
+
+def choose_engine(names, ms, kib, lost, kib_limit, lost_limit):
+    fit = [i for i in range(len(names)) if kib[i] <= kib_limit and lost[i] <= lost_limit]
+    return names[min(fit, key=lambda i: ms[i])] if fit else "none"
+
+
+def _engine_table(g: torch.Generator):
+    # Six engines in any order, one for each way of going wrong: the fastest breaks both limits, the next is too large,
+    # the next loses too much; then one that fits, the smallest, and one at both limits that is sometimes the right one.
+    kib_limit, lost_limit = number(g, 250, 400), number(g, 3, 9) / 10
+    at_limits = number(g, 4, 5)
+    rows = [
+        (1.0, kib_limit + number(g, 10, 90), round(lost_limit + number(g, 1, 9) / 10, 1)),
+        (2.0, kib_limit + number(g, 100, 700), 0.0),
+        (3.0, kib_limit - number(g, 20, 40), round(lost_limit + number(g, 1, 9) / 10, 1)),
+        (4.5, kib_limit - number(g, 1, 19), round(lost_limit - 0.2, 1)),
+        (9.0, kib_limit - number(g, 60, 90), round(lost_limit - 0.1, 1)),
+        (float(at_limits), kib_limit, lost_limit),
+    ]
+    if number(g, 0, 3) == 0:  # nothing fits
+        rows = [(time, size, round(loss + 2, 1)) for time, size, loss in rows[1:]] + rows[:1]
+    order = torch.randperm(6, generator=g).tolist()
+    ms, kib, lost = (list(column) for column in zip(*(rows[i] for i in order), strict=True))
+    return list("ABCDEF"), ms, kib, lost, kib_limit, lost_limit
+
+
+def _fastest(names, ms, fits):
+    fit = [i for i in range(len(names)) if fits(i)]
+    return names[min(fit, key=lambda i: ms[i])] if fit else "none"
+
+
+declare(
+    Exercise(
+        id="for_real.choose_engine",
+        lesson=LESSON,
+        title="Choose an engine under limits",
+        points=3,
+        reference=choose_engine,
+        generate=_engine_table,
+        hints=(
+            "First throw out what breaks a limit, then look at the times of what is left.",
+            "A row that meets a limit exactly is allowed. If no row is left the answer is the string 'none'.",
+            "fit = [i for i in range(len(names)) if kib[i] <= kib_limit and lost[i] <= lost_limit]; "
+            'return names[min(fit, key=lambda i: ms[i])] if fit else "none"',
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda names, ms, kib, lost, kib_limit, lost_limit: names[ms.index(min(ms))],
+                "That is the fastest of all, whatever it costs: the limits come first.",
+            ),
+            WrongAnswer(
+                lambda names, ms, kib, lost, kib_limit, lost_limit: _fastest(names, ms, lambda i: kib[i] <= kib_limit),
+                "It keeps the limit of size but loses too much accuracy.",
+            ),
+            WrongAnswer(
+                lambda names, ms, kib, lost, kib_limit, lost_limit: _fastest(
+                    names, ms, lambda i: lost[i] <= lost_limit
+                ),
+                "It keeps the limit of accuracy but its file is too large.",
+            ),
+            WrongAnswer(
+                lambda names, ms, kib, lost, kib_limit, lost_limit: _fastest(
+                    names, [float(size) for size in kib], lambda i: kib[i] <= kib_limit and lost[i] <= lost_limit
+                ),
+                "You took the smallest of those that fit. Within the limits size is free; the fastest is wanted.",
+            ),
+            WrongAnswer(
+                lambda names, ms, kib, lost, kib_limit, lost_limit: _fastest(
+                    names, ms, lambda i: kib[i] < kib_limit and lost[i] < lost_limit
+                ),
+                "A limit may be reached, it may only not be exceeded: compare with ≤.",
+            ),
+        ),
+        debrief="With limits first and speed second the choice is well defined. The other way round, with one score made "
+        "of weights for speed, size and accuracy, it depends on weights that nobody can defend.",
+    )
+)
+
+declare(
+    Question(
+        id="for_real.lanes",
+        lesson=LESSON,
+        points=1,
+        text="A vector register has 512 bits. One float32 instruction multiplies and adds one pair in each 32-bit lane; a "
+        "VNNI instruction multiplies four pairs of 8-bit numbers in each lane and adds their sum. Both take as long. By "
+        "what factor can int8 be faster?",
+        answer=4,
+        tolerance=0.01,
+        explanation="16 lanes of one pair against 16 lanes of four: a factor of 4, if the arithmetic is what takes the "
+        "time. AMX multiplies small matrices in one instruction and goes further; a processor without either has to "
+        "widen the numbers to 16 bits first, and most of the factor is gone.",
+    )
+)
+declare(
+    Question(
+        id="for_real.one_picture",
+        lesson=LESSON,
+        points=1,
+        text="At batch 1, torch's int8 program takes at least as long as eager float32, and ONNX Runtime's float32 less "
+        "than half as long. What would make torch's program faster?",
+        choices={
+            "a": "Fewer bits: int4 in place of int8.",
+            "b": "Fewer steps between Python and the first kernel: a runtime without Python, or more pictures a call.",
+            "c": "More threads.",
+        },
+        answer="b",
+        comments={
+            "a": "The arithmetic of one picture takes a small part of the time; halving that part changes little.",
+            "c": "Work of some ten microseconds is done before other threads are awake; they add overhead.",
+        },
+        explanation="For one picture of this size most of the time goes to getting to the arithmetic: guards, dispatch, "
+        "allocation. What helps is a runtime that does less of it, or sharing it among many pictures.",
+    )
+)
