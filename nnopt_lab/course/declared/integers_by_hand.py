@@ -685,3 +685,202 @@ declare(
         "whole step of 1/64 with probability 0.032: about 32 steps, 0.5, in all.",
     )
 )
+
+
+def fixed_point(real, bits):
+    shift = 0
+    while real < 2 ** (bits - 1):
+        real, shift = 2 * real, shift + 1
+    return round(real), shift
+
+
+def _real_below_a_half(g: torch.Generator):
+    """Never so that rounding reaches 2^bits; what is cut off is always more than a half."""
+    bits = number(g, 4, 10)
+    numerator = number(g, 2 ** (bits - 1), 2**bits - 3) + number(g, 55, 95) / 100
+    return numerator / 2 ** (bits + number(g, 1, 6)), bits
+
+
+declare(
+    Exercise(
+        id="by_hand.fixed_point",
+        lesson=LESSON,
+        title="A real number as a whole number and a shift",
+        points=3,
+        reference=fixed_point,
+        generate=_real_below_a_half,
+        tolerance=0.0,
+        hints=(
+            "real ≈ multiplier / 2^shift. Doubling the real number and counting one more shift changes nothing.",
+            "Double until the number has `bits` binary digits before the point, that is, lies in [2^(bits−1), 2^bits). "
+            "Then round, once, to the nearest whole number.",
+            "shift = 0; while real < 2 ** (bits - 1): real, shift = 2 * real, shift + 1; return round(real), shift",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda real, bits: (round(real * 2**bits), bits),
+                "Your shift is always `bits`: a small number gets a multiplier with leading zeros, and its last digits are "
+                "lost. Shift further, until the multiplier uses all of its bits.",
+            ),
+            WrongAnswer(
+                lambda real, bits: (int(real * 2 ** fixed_point(real, bits)[1]), fixed_point(real, bits)[1]),
+                "Your multiplier is cut off, not rounded: the error is up to a whole unit of its last place, and always to "
+                "one side.",
+            ),
+            WrongAnswer(
+                lambda real, bits: (fixed_point(real, bits)[0], fixed_point(real, bits)[1] - bits),
+                "Your shift counts the doublings up to [½, 1) and forgets those that then make a whole number: `bits` more.",
+            ),
+            WrongAnswer(
+                lambda real, bits: fixed_point(real, bits + 1),
+                "One doubling too many: your multiplier lies in [2^bits, 2^(bits+1)) and needs one bit more than there "
+                "are.",
+            ),
+            WrongAnswer(
+                lambda real, bits: fixed_point(real, bits - 1),
+                "One doubling too few: your multiplier leaves its highest bit unused.",
+            ),
+            WrongAnswer(
+                lambda real, bits: (real * 2 ** fixed_point(real, bits)[1], fixed_point(real, bits)[1]),
+                "The multiplier is still a real number. Round it to a whole one.",
+            ),
+            WrongAnswer(
+                lambda real, bits: (fixed_point(real, bits)[0], -fixed_point(real, bits)[1]),
+                "The sign of the shift: it is how far to the *right* the product is shifted.",
+            ),
+        ),
+        debrief="The library takes 31 bits (`integer_network.fixed_point`), with an error of at most one part in 2^31, and "
+        "minds the one case that your inputs left out: a number just below a power of two rounds up to 2^bits.",
+    )
+)
+
+
+def requantize(sums, multiplier, shift, zero_point):
+    scaled = (sums.long() * multiplier + (1 << (shift - 1))) >> shift
+    return (scaled + zero_point).clamp(0, 255).to(torch.uint8)
+
+
+def _onto_the_grid(scaled, zero_point):
+    return (scaled + zero_point).clamp(0, 255).to(torch.uint8)
+
+
+def _half_away_from_zero(sums, multiplier, shift, zero_point):
+    product = sums.long() * multiplier
+    return _onto_the_grid(product.sign() * ((product.abs() + (1 << (shift - 1))) >> shift), zero_point)
+
+
+def _sums(g: torch.Generator):
+    """A multiplier of few binary digits, so that some sums end on a half; one too large, one too small."""
+    odd, places, zero_point = 5 + 2 * number(g, 0, 1), number(g, 6, 9), number(g, 60, 120)
+    unit = 2 ** (places - 1)  # this many are odd/2 steps
+    n = (1, 5)[number(g, 0, 1)] if odd == 5 else 3
+    sums = [n * unit, -n * unit, unit + unit // 2 + number(g, 1, unit // 8), number(g, 90, 200) * unit]
+    sums += [-number(g, 90, 200) * unit, -number(g, 2, 6) * unit + number(g, 1, unit // 8)]
+    order = torch.randperm(6, generator=g)
+    return torch.tensor(sums, dtype=torch.int32)[order], odd * 2**28, 28 + places, zero_point
+
+
+declare(
+    Exercise(
+        id="by_hand.requantize",
+        lesson=LESSON,
+        title="From 32 bits back to 8",
+        points=3,
+        reference=requantize,
+        generate=_sums,
+        hints=(
+            "sums · multiplier / 2^shift, to the nearest whole number; then the zero point; then nothing may leave 0 to "
+            "255. Mind how many bits each step needs.",
+            "A shift to the right rounds down. Half of 2^shift, which is `1 << (shift - 1)`, added before it makes that "
+            "rounding to nearest. The product has up to 62 bits: `sums.long()` first.",
+            "`((sums.long() * multiplier + (1 << (shift - 1))) >> shift) + zero_point`, then `.clamp(0, 255)` and "
+            "`.to(torch.uint8)`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda sums, m, shift, zero: _onto_the_grid(((sums * m).long() + (1 << (shift - 1))) >> shift, zero),
+                "The product overflowed: 32 bits times 31 bits take up to 62, and an int32 tensor wraps round without a "
+                "word. Go to int64 before multiplying.",
+            ),
+            WrongAnswer(
+                lambda sums, m, shift, zero: _onto_the_grid((sums.long() * m) >> shift, zero),
+                "A shift alone rounds down, so everything comes out half a step too small on average. Add half of 2^shift "
+                "first.",
+            ),
+            WrongAnswer(
+                lambda sums, m, shift, zero: _onto_the_grid((sums.double() * m / 2**shift).trunc().long(), zero),
+                "You cut off what lies behind the point: that rounds towards zero. To the nearest is wanted.",
+            ),
+            WrongAnswer(
+                lambda sums, m, shift, zero: _onto_the_grid((sums.double() * m / 2**shift).round().long(), zero),
+                "Halves went to the even neighbour, as floats round. Half of 2^shift added before the shift sends them up, "
+                "and needs no float.",
+            ),
+            WrongAnswer(
+                _half_away_from_zero,
+                "Halves of negative sums went down: you rounded the magnitude. Add half of 2^shift to the signed product; "
+                "the shift rounds down for either sign.",
+            ),
+            WrongAnswer(
+                lambda sums, m, shift, zero: requantize(sums, m, shift, 0),
+                "The zero point is missing: a sum of 0 must become `zero_point`.",
+            ),
+            WrongAnswer(
+                lambda sums, m, shift, zero: requantize(sums + zero, m, shift, 0),
+                "You added the zero point to the sums, before scaling. It counts in steps of the *result*: add it after "
+                "the shift.",
+            ),
+            WrongAnswer(
+                lambda sums, m, shift, zero: (((sums.long() * m + (1 << (shift - 1))) >> shift) + zero).to(torch.uint8),
+                "Values outside of 0 to 255 wrapped round: 260 became 4. Clamp before you go to uint8.",
+            ),
+            WrongAnswer(
+                lambda sums, m, shift, zero: (
+                    ((sums.long() * m + (1 << (shift - 1))) >> shift).clamp(0, 255) + zero
+                ).to(torch.uint8),
+                "You clamped before adding the zero point: every negative value became the zero point, and large ones may "
+                "still leave 0 to 255.",
+            ),
+        ),
+        debrief="That is Jacob et al.'s step from one layer to the next. gemmlowp does it in two roundings, which can be one "
+        "off; newer kernels round once, as you did.",
+    )
+)
+
+declare(
+    Question(
+        id="by_hand.outlier",
+        lesson=LESSON,
+        points=1,
+        text="A layer's activations lie between 0 and 6. Into the calibration slips one value of 96. On 8 bits with the "
+        "min-max range: about how many of the 256 values are left between 0 and 6?",
+        answer=16.5,
+        tolerance=1.0,
+        explanation="The step becomes 96/255 ≈ 0.38 in place of 0.024, and 6/0.38 ≈ 16 steps lie between 0 and 6: 4 of the 8 "
+        "bits are gone, about 24 dB. A percentile of 99.9 gives up one value in a thousand and does not even see it.",
+    )
+)
+declare(
+    Question(
+        id="by_hand.largest_sum",
+        lesson=LESSON,
+        points=1,
+        text="The last layer's weights have one scale a channel. You leave out its requantising, since the largest of ten "
+        "sums can be found in int32 as well. What happens?",
+        choices={
+            "a": "The same classes come out, a little more exactly: nothing was rounded to 8 bits.",
+            "b": "Some classes come out wrong: the ten sums count in ten different units.",
+            "c": "All classes come out wrong: without a zero point the sums mean nothing.",
+        },
+        answer="b",
+        comments={
+            "a": "It would be so with one scale for all weights. Here class c's sum counts in s_x·s_w[c], and a sum of 900 "
+            "small units may be less than one of 500 large ones.",
+            "c": "The zero point of the input is taken care of inside of the sums, and the output's is the same for all ten "
+            "classes. Something else differs between them.",
+        },
+        explanation="Sum c stands for s_x·s_w[c] times itself, and the bias is stored in the same unit for that reason. "
+        "Requantising is what brings the ten to one scale. The same holds for any two numbers that are compared or added: "
+        "a residual sum, too, needs one scale for both branches.",
+    )
+)
