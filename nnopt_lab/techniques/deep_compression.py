@@ -69,25 +69,30 @@ class SharedWeight(nn.Module):
     Args:
         weight: float32, zeros where it is pruned.
         clusters, init, seed: as in `kmeans`, over the weights that are not zero.
+
+    Attributes:
+        labels: int64, the weight's shape: −1 where it is pruned, else the number of its centroid.
     """
 
     def __init__(self, weight: Tensor, clusters: int, *, init: str = "linear", seed: int = 0):
         super().__init__()
-        self.shape = weight.shape
-        self.register_buffer("kept", weight.detach().flatten().nonzero().squeeze(1))
-        centroids, labels = kmeans(weight.detach().flatten()[self.kept], clusters, init=init, seed=seed)
+        weight = weight.detach()
+        centroids, labels = kmeans(weight[weight != 0], clusters, init=init, seed=seed)
         self.clusters = len(centroids)
-        self.register_buffer("labels", labels)
+        self.register_buffer("labels", torch.full_like(weight, -1, dtype=torch.int64))
+        self.labels[weight != 0] = labels
 
     def forward(self, centroids: Tensor) -> Tensor:
         """float32 [k] → the weight."""
-        flat = centroids.new_zeros(self.shape.numel())
-        return flat.index_copy(0, self.kept, centroids[self.labels]).reshape(self.shape)
+        table = torch.cat([centroids.new_zeros(1), centroids])
+        # Where algorithms must be deterministic, as in the loop, table[…] is many times slower backwards.
+        return table.index_select(0, self.labels.flatten() + 1).reshape(self.labels.shape)
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         """A weight → the mean of each cluster's weights [k]."""
-        sums = self.labels.bincount(weight.flatten()[self.kept].double(), minlength=self.clusters)
-        return (sums / self.labels.bincount(minlength=self.clusters)).float()
+        labels, places = self.labels.flatten() + 1, self.clusters + 1
+        sums = labels.bincount(weight.flatten().double(), minlength=places)
+        return (sums / labels.bincount(minlength=places))[1:].float()
 
 
 def share_weights(model: nn.Module, bits: int | dict[str, int], *, init: str = "linear", seed: int = 0) -> nn.Module:
