@@ -214,6 +214,7 @@ class TestCalibrate:
             wanted = grid_of_range(*values.aminmax())
             torch.testing.assert_close(grids[name].scale, wanted.scale)
             assert abs(grids[name].zero_point - wanted.zero_point) <= 1
+        assert list(observers.calibrate(model, tensors, layers=(nn.ReLU,))) == ["input", "1.1"]
         assert model.training and not any(m._forward_hooks for m in model.modules())
 
     def test_every_observer_can_be_given(self):

@@ -24,7 +24,7 @@ from nnopt_lab.techniques.quantization import Grid, dequantize, grid_of_range, q
 
 LARGEST_SHIFT = 62  # so that product and rounding term together stay below 2^63
 LARGEST_BIAS = 2**30  # and as much for the products
-COLUMNS = 8192  # requantised at a time: their 64-bit products stay in the cache
+PART = 2**14  # sums requantised at a time: their 64-bit products stay in the cache
 
 
 def fixed_point(real: float) -> tuple[int, int]:
@@ -92,7 +92,7 @@ class IntegerLayer(nn.Module):
         # A channel of tiny weights gets steps so large that its bias can still be counted in them.
         largest = torch.maximum(weight.abs().amax(1), bias.abs() / source.scale * (127 / LARGEST_BIAS))[:, None]
         grid = grid_of_range(-largest, largest, symmetric=True)
-        scale = (source.scale * grid.scale).double()
+        scale = source.scale.double() * grid.scale.double()
         q, bias = quantize(weight, grid), (bias[:, None] / scale).round().to(torch.int32)
         numbers = [fixed_point(real) for real in (scale / target.scale).flatten().tolist()]
         multiplier, shift = torch.tensor(numbers).T[..., None]
@@ -127,7 +127,7 @@ class IntegerLayer(nn.Module):
             for axis, (size, stride, padding) in zip((2, 3), pool, strict=True):
                 sums = _maximum(sums, axis, size, stride, padding)
         to_target = (self.multiplier, self.shift, int(self.zero_points[1]), self.low, self.high)
-        parts = [requantize(part, *to_target) for part in sums.flatten(1).split(COLUMNS, 1)]
+        parts = [requantize(part, *to_target) for part in sums.flatten(1).split(max(1, PART // len(sums)), 1)]
         return torch.cat(parts, 1).view(sums.shape)
 
 

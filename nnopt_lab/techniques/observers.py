@@ -205,7 +205,10 @@ def _divergence(counts: Tensor, bins: int, levels: int) -> float:
 
 
 def calibrate(
-    model: nn.Module, batches: Iterable[Tensor], observer: Callable[[], Observer] = MinMax
+    model: nn.Module,
+    batches: Iterable[Tensor],
+    observer: Callable[[], Observer] = MinMax,
+    layers: tuple[type[nn.Module], ...] = (nn.Module,),
 ) -> dict[str, Grid]:
     """Run a few batches and choose a grid for the model's input and for the output of every layer without children.
 
@@ -213,6 +216,7 @@ def calibrate(
         model: in any mode; it runs in evaluation mode.
         batches: inputs [N, …].
         observer: makes the observer of each layer: a class of this module, or `lambda: Percentile(99.9, bits=4)`.
+        layers: kinds of layers to watch; all where it is not given.
 
     Returns:
         Grids by the layers' names in `model.named_modules()`; that of the input is called "input".
@@ -220,11 +224,12 @@ def calibrate(
     Raises:
         ValueError: there is no batch, or a layer gives values that are not finite.
     """
-    layers = {name: layer for name, layer in model.named_modules() if not any(layer.children())}
-    watching = {name: observer() for name in ("input", *layers)}
+    leaves = {name: layer for name, layer in model.named_modules() if not any(layer.children())}
+    watched = {name: layer for name, layer in leaves.items() if isinstance(layer, layers)}
+    watching = {name: observer() for name in ("input", *watched)}
     hooks = [
         layer.register_forward_hook(lambda layer, inputs, output, name=name: watching[name].update(output))
-        for name, layer in layers.items()
+        for name, layer in watched.items()
     ]
     try:
         with inference(model):
