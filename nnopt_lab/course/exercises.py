@@ -15,7 +15,7 @@ LESSONS = {
     "02_convolutions": ("Convolutions", 60),
     "03_learning_rates": ("Learning rates", 60),
     "04_batch_sizes": ("Batch sizes", 45),
-    "05_integers_by_hand": ("Integers by hand", 75),
+    "05_integers_by_hand": ("Integers by hand", 150),
     "06_integers_for_real": ("Integers for real", 45),
     "07_distillation": ("Distillation", 60),
     "08_parallelism": ("Parallelism", 60),
