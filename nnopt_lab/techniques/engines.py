@@ -23,7 +23,9 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
+import rich.live
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -144,7 +146,8 @@ def openvino_float32(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
 def openvino_int8(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
     """int8 by OpenVINO, on grids that NNCF chooses; it also corrects the biases for what rounding shifts."""
     floating = _openvino_model(model, calibration)
-    with _without_chatter("nncf"), contextlib.redirect_stdout(io.StringIO()):  # NNCF draws progress bars of its own
+    without_bars = mock.patch.object(rich.live.Live, "start")  # NNCF draws progress bars of its own
+    with _without_chatter("nncf"), without_bars, contextlib.redirect_stdout(io.StringIO()):
         nncf = _needs("nncf", "nncf", extra="openvino")
         batches = nncf.Dataset([batch.numpy() for batch in calibration])
         quantized = nncf.quantize(floating, batches, subset_size=len(calibration))
