@@ -112,9 +112,9 @@ answer = 4
 question("for_real.lanes", answer)
 
 # %% [markdown]
-# On the machine where this lesson was written, which has VNNI and no AMX, the factor is 4 to 5: the four numbers a lane,
-# and a little because the matrices are smaller and fit better into the caches. Keep that number; the rest of
-# the lesson asks where it goes.
+# On the machine where this lesson was written, which has VNNI and no AMX, the factor is 4 to 5: the four numbers a lane
+# and a little more. Keep that number; the rest of the lesson asks where it goes. (An x86 processor without VNNI adds two
+# products in 16 bits, where they can overflow. There the engines below use 7 bits for the weights.)
 #
 # A product of plain integers isn't yet a product of *quantised* numbers. Those are offset by zero points, and one wants
 # $\sum_k (a_{ik} - z_a)(b_{kj} - z_b)$. Subtracting first would need nine bits for the differences. Engines multiply
@@ -712,7 +712,7 @@ plots.finish(fig)
 # **What practice uses today** (April 2026). For x86 servers OpenVINO with NNCF, ONNX Runtime with QDQ files, and
 # torchao's PT2E with `X86InductorQuantizer` where one wants to stay in PyTorch; for phones ExecuTorch with XNNPACK, again
 # on PT2E; on NVIDIA GPUs TensorRT. `torch.ao.quantization`, with its eager and FX modes, is deprecated in favour of
-# torchao, and most tutorials on the web still teach it. Large language models are quantised in their weights alone
+# torchao, and many older tutorials still teach it. Large language models are quantised in their weights alone
 # (`torchao.quantization.quantize_`, GPTQ, AWQ), because at batch 1 they wait for the memory and not for the
 # arithmetic.
 #

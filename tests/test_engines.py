@@ -225,6 +225,19 @@ def test_instructions_are_those_that_the_processor_tells_of(monkeypatch):
     assert isinstance(engines.int8_instructions(), tuple)
 
 
+def test_without_vnni_one_bit_is_left_out_and_the_classes_stay(net, calibration, pictures, monkeypatch, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    monkeypatch.setattr(engines, "int8_instructions", lambda: ())
+    monkeypatch.setattr(engines.platform, "machine", lambda: "x86_64")
+    path = engines.quantize_onnx(engines.export_onnx(net, calibration, tmp_path / "net.onnx"), calibration)
+    weights = [i for i in onnx.load(path).graph.initializer if i.name.endswith("weight_quantized")]
+    assert all(abs(onnx.numpy_helper.to_array(w).astype(int)).max() <= 64 for w in weights)
+    x = pictures.to_input(pictures.test.images[:1_000])
+    with torch.inference_mode():
+        wanted = net(x).argmax(1)
+    assert (engines.onnx_int8(net, calibration)(x).argmax(1) == wanted).float().mean() >= 0.98
+
+
 def test_the_qdq_file_has_integer_weights_and_no_relu_of_its_own(net, calibration, tmp_path):
     onnx = pytest.importorskip("onnx")
     path = engines.quantize_onnx(engines.export_onnx(net, calibration, tmp_path / "net.onnx"), calibration)

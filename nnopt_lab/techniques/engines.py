@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from nnopt_lab.workbench import measure
 from nnopt_lab.workbench.bars import bar
 
+X86 = ("x86_64", "AMD64")
 INT8_INSTRUCTIONS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm", "dotprod", "dot")
 
 
@@ -106,13 +107,15 @@ def compiled_bfloat16(model: nn.Module, calibration: Sequence[Tensor]) -> Engine
 
 def pt2e_int8(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
     """int8 by torchao's PT2E flow: export, observers in, calibration, observers to Q and DQ, `torch.compile`."""
-    if platform.machine() not in ("x86_64", "AMD64"):
+    if platform.machine() not in X86:
         raise EngineUnavailable(f"X86InductorQuantizer is for x86 processors; this one is {platform.machine()}.")
     _needs_compiler()
     with _without_chatter("torchao", "torch.utils._pytree"):
         flow = _needs("torchao.quantization.pt2e.quantize_pt2e", "torchao")
         x86 = _needs("torchao.quantization.pt2e.quantizer.x86_inductor_quantizer", "torchao")
-        quantizer = x86.X86InductorQuantizer().set_global(x86.get_default_x86_inductor_quantization_config())
+        quantizer = x86.X86InductorQuantizer().set_global(
+            x86.get_default_x86_inductor_quantization_config(reduce_range=_sums_saturate())
+        )
         observed = flow.prepare_pt2e(_exported(_copy_of(model), calibration), quantizer)
         with torch.no_grad():
             for batch in calibration:
@@ -234,7 +237,12 @@ def quantize_onnx(path: Path, calibration: Sequence[Tensor]) -> Path:
     with _without_chatter("root"):
         shapes.quant_pre_process(path, prepared, skip_symbolic_shape=True)
         quantization.quantize_static(
-            prepared, target, Reader(), quant_format=quantization.QuantFormat.QDQ, per_channel=True
+            prepared,
+            target,
+            Reader(),
+            quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True,
+            reduce_range=_sums_saturate(),
         )
     return target
 
@@ -286,6 +294,11 @@ def _in_torch(name: str, model: nn.Module, calibration: Sequence[Tensor], dtype:
     low = [batch.to(dtype) for batch in calibration]
     run = _nhwc(_compile(_exported(model, low), low) if compiled else model, dtype)
     return _engine(name, lambda x: run(x).float(), calibration, measure.disk_bytes(model))
+
+
+def _sums_saturate() -> bool:
+    """An x86 processor without VNNI adds two 8-bit products in 16 bits, which hold them for 7-bit numbers only."""
+    return platform.machine() in X86 and not int8_instructions()
 
 
 def _engine(name: str, run: Callable, calibration: Sequence[Tensor], size: int) -> Engine:
