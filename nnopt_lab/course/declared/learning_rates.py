@@ -56,6 +56,11 @@ declare(
                 "Over half a turn the cosine falls to −1, and a negative rate climbs uphill. Lift it by 1 and halve it.",
             ),
             WrongAnswer(
+                lambda step, steps, peak: peak * math.cos(math.pi * step / steps / 2),
+                "A quarter of a turn also leads from `peak` to 0, but it falls steepest at the end. Half a turn, lifted by 1 "
+                "and halved, lands softly.",
+            ),
+            WrongAnswer(
                 lambda step, steps, peak: peak * (1 - step / steps),
                 "That is the straight line (`PolynomialLR`). The cosine stays high longer and lands softly.",
             ),
@@ -116,6 +121,15 @@ declare(
                 lambda step, half_cycle, low, high: low + triangular_rate(step, half_cycle, 0, high),
                 "Yours rises *by* `high`; it must rise *to* `high`, that is by `high − low`.",
             ),
+            WrongAnswer(
+                lambda step, half_cycle, low, high: triangular_rate(step, half_cycle, low, high) - low,
+                "The shape is right, but it stands on 0: the rise is added to `low`.",
+            ),
+            WrongAnswer(
+                lambda step, half_cycle, low, high: low + (high - low) * min(step, 2 * half_cycle - step) / half_cycle,
+                "Yours is right in the first cycle and then falls for ever: look at the place *within* the cycle, step modulo "
+                "2·half_cycle.",
+            ),
         ),
         properties=(
             Property(
@@ -138,12 +152,25 @@ def plateau_rates(losses, rate, patience, factor):
     return rates
 
 
-def _plateau(losses, rate, patience, factor, *, counts_from=0, previous=False, forget=False, keep=False, down=False):
+def _plateau(
+    losses,
+    rate,
+    patience,
+    factor,
+    *,
+    counts_from=0,
+    previous=False,
+    forget=False,
+    keep=False,
+    down=False,
+    ties=False,
+    total=False,
+):
     """The reference's rule with one mistake each, for the wrong answers."""
     best, bad, rates = math.inf, 0, []
     for loss in losses:
-        better = loss < best
-        bad = 0 if better else bad + 1
+        better = loss <= best if ties else loss < best
+        bad = (bad if total else 0) if better else bad + 1
         best = loss if previous or better else best
         if bad > patience - counts_from:
             rate, bad = (rate - factor if down else rate * factor), (bad if keep else 0)
@@ -154,12 +181,12 @@ def _plateau(losses, rate, patience, factor, *, counts_from=0, previous=False, f
 
 def _plateau_inputs(g: torch.Generator):
     patience, level, losses = number(g, 1, 2), 2.0, []
-    # Falls, then swings about a plateau for two patiences and more, then falls, then another plateau.
+    # Falls, then swings above a plateau, down to its level, for three patiences and more; falls again; another plateau.
     for falls, flat in ((2, 3 * patience + 4), (1, patience + 2)):
         for _ in range(falls):
             level = round(level - _one_of(g, 0.1, 0.2, 0.3), 2)
             losses.append(level)
-        losses += [round(level + (0.1 if i % 2 else 0.2), 2) for i in range(flat)]
+        losses += [round(level + (0.2, 0.1, 0.0)[i % 3], 2) for i in range(flat)]
     return losses, _one_of(g, 0.1, 0.4, 0.8), patience, _one_of(g, 0.1, 0.3, 0.5)
 
 
@@ -199,6 +226,20 @@ declare(
             WrongAnswer(
                 lambda losses, rate, patience, factor: _plateau(losses, rate, patience, factor, down=True),
                 "You subtract `factor`; the rate would soon be negative. It is multiplied by it.",
+            ),
+            WrongAnswer(
+                lambda losses, rate, patience, factor: _plateau(losses, rate, patience, factor, ties=True),
+                "A loss that only equals the best one counts as progress with you. It has to be *below* the best.",
+            ),
+            WrongAnswer(
+                lambda losses, rate, patience, factor: _plateau(losses, rate, patience, factor, total=True),
+                "You count all epochs without progress, also those before the last new best. Only epochs *in a row* count: a "
+                "new best sets the count to 0.",
+            ),
+            WrongAnswer(
+                lambda losses, rate, patience, factor: [rate, *plateau_rates(losses, rate, patience, factor)[:-1]],
+                "Yours comes one epoch late: you note the rate *before* you have looked at the loss. Wanted is the rate after "
+                "each epoch.",
             ),
         ),
         debrief="`ReduceLROnPlateau` does this, with a threshold for what counts as better. It is the one schedule that "
@@ -296,7 +337,7 @@ def _sweep(g: torch.Generator):
     steep = number(g, 2, 4)
     large = _one_of(g, *(i for i in range(1, 6) if i not in (steep, steep + 1)))
     factors = [4.0] * 8
-    drops = [0.3, *(0.05 + 0.05 * torch.rand(5, generator=g)).tolist(), -0.1, -1.5]
+    drops = [0.3, *(0.05 + 0.05 * torch.rand(5, generator=g)).tolist(), -0.1, -2.5]  # the rise is steeper than any fall
     factors[steep], drops[steep], drops[large] = 1.25, 0.25, 0.5
     rates, losses = [_one_of(g, 0.001, 0.002, 0.005)], [2.3]
     for factor, drop in zip(factors, drops, strict=True):
@@ -429,6 +470,23 @@ declare(
                 ),
                 "You summed over the batch; the objective is a mean, so divide by the number of examples in the batch.",
             ),
+            WrongAnswer(
+                lambda weight, x, y, regularization, t: (
+                    (1 - 1 / t) * weight
+                    + x[y * (x @ weight) < 1].T
+                    @ y[y * (x @ weight) < 1]
+                    / (regularization * t * (y * (x @ weight) < 1).sum())
+                ),
+                "You took the mean over the examples that count. It is over the whole batch: those beyond the margin push with "
+                "0, but they are in the denominator.",
+            ),
+            WrongAnswer(
+                lambda weight, x, y, regularization, t: (
+                    (1 - 1 / t) * weight + ((x @ weight < 1).float() * y) @ x / (regularization * t * len(y))
+                ),
+                "You compared w·x with 1 and left y out: the margin is y·w·x, so that it is positive on the right side for "
+                "both classes.",
+            ),
         ),
         debrief="This is line for line an SGD step with `weight_decay=λ` and the rate of `schedules.Pegasos`: that is how "
         "`pegasos_svm` does it (Shalev-Shwartz et al. 2007, figure 1).",
@@ -466,8 +524,8 @@ declare(
         comments={
             "a": "Over widths and depths the best rate moved by a factor of two at most, and the number of pictures "
             "mattered only through the number of steps.",
-            "b": "Kept to the end, a high rate leaves the weights shaking about the minimum: in the race one-cycle, which ends "
-            "near 0, bore twice the constant rate's peak and ended ahead of it.",
+            "b": "Kept to the end, a high rate leaves the weights shaking about the minimum: in section 1 the same rate, lowered "
+            "along a cosine, left less than a fifth of the loss. The race of section 8 shows it on the network.",
             "d": "Too low a rate wastes the budget: at a quarter of the best rate the short trainings ended with a loss that "
             "was 18 % higher.",
         },
@@ -483,7 +541,8 @@ declare(
         text="With λ = 0.0005, what is the first learning rate of 1/(λt)?",
         answer=2000,
         tolerance=0.5,
-        explanation="1/(0.0005 · 1) = 2000. A linear SVM survives that, because its penalty pulls the weights back at the same "
-        "rate; a network has no such pull, and its first step throws the weights out of the world.",
+        explanation="1/(0.0005 · 1) = 2000. A linear SVM survives that: however large its weights are, no example pushes harder "
+        "than its own length, and the mean of all pushes stays in bounds. In a network the gradient of a layer grows with the "
+        "weights of the others: a huge first step makes the next gradients huge, and no penalty catches up with that.",
     )
 )
