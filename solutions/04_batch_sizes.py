@@ -43,7 +43,7 @@ def sgd(model, rate):
 # ## 1. The idea in one picture
 #
 # The gradient of a batch is a mean over its pictures, and a guess at the mean over all pictures. Below it walks down
-# a bowl whose samples pull in different directions: 30 steps each, from the cross to the middle of the bowl.
+# a bowl whose samples pull in different directions: 30 steps each, from the cross to the plus in the middle.
 
 # %%
 generator = torch.Generator().manual_seed(3)
@@ -71,15 +71,16 @@ for ax, (size, path), color in zip(axes, walks.items(), plots.PALETTE, strict=Fa
     ax.contour(x, y, (curvature[0] * x**2 + curvature[1] * y**2) / 2, levels=8, colors="0.8", linewidths=0.8)
     ax.plot(*path.T, "o-", color=color, markersize=2.5, linewidth=1)
     ax.plot(*path[0], "x", color="black")
+    ax.plot(0, 0, "+", color="black", markersize=10)
     ax.set(title=f"batch {size}: {30 * size:,} samples used", xticks=[], yticks=[])
     ax.grid(False)
 plots.finish(fig)
 
 # %% [markdown]
-# A batch of 64 goes nearly straight. It uses 64 times the samples of a batch of 1, but does not get there 64 times
-# sooner: both end in the middle, one resting and one jumping about. So there are two prices. A small batch pays in
-# *steps*, a large one in *pictures*. Where the balance lies depends on the machine (section 2) and on the noise
-# (sections 3 and 4).
+# A batch of 64 goes down and then along the valley without detours. It uses 64 times the samples of a batch of 1, but
+# does not get there 64 times sooner: both come to the middle, one to rest there nearly, the other to jump about. So
+# there are two prices. A small batch pays in *steps*, a large one in *pictures*. Where the balance lies depends on the
+# machine (section 2) and on the noise (sections 3 and 4).
 #
 # **Exercise (2 points).** Start with the bookkeeping: how many updates does a training make?
 
@@ -108,9 +109,10 @@ claim("a loader counts the same: 282 batches an epoch", len(loader) == updates(c
 # %% [markdown]
 # ## 2. What the machine wants
 #
-# The article's first advice is to choose the size from the hardware and the model. A step has costs that do not depend
-# on the batch: starting each layer, waking the threads, updating 268,650 weights and biases. A larger batch shares them
-# among more pictures. Guess: training on the same 128 pictures, how much faster is one step of 128 than 16 steps of 8?
+# The first advice of the article that this course grew out of is to choose the size from the hardware and the model. A
+# step has costs that do not depend on the batch: starting each layer, waking the threads, updating 268,650 weights and
+# biases. A larger batch shares them among more pictures. Guess: training on the same 128 pictures, how much faster is
+# one step of 128 than 16 steps of 8?
 
 # %%
 predict("speed of one step of 128 pictures against 16 steps of 8", unit="×")
@@ -186,8 +188,9 @@ claim("with only 8 MiB allowed, the sweep ends for memory and nothing crashes", 
 claim("and no size that it tried needed more than that", max(point.bytes for point in tight) <= 8 * 2**20)
 
 # %% [markdown]
-# Memory is a straight line: a fixed part, and the same for each picture more (its activations are kept for the backward
-# pass). Two small measurements foretell the rest.
+# Memory is a straight line (on the logarithmic axes above it bends where the fixed part ends to matter): a fixed part,
+# and the same for each picture more (its activations are kept for the backward pass). Two small measurements foretell
+# the rest.
 #
 # **Exercise (2 points).** The largest batch that fits. The numbers are such that the line goes through whole bytes.
 
@@ -247,7 +250,8 @@ reveal(
 )
 
 # %% [markdown]
-# McCandlish et al. (2018, section 2.3) describe the trade as a hyperbola between steps $S$ and pictures $E$:
+# McCandlish et al. (2018, section 2.3) describe the trade as a hyperbola between steps $S$ and pictures $E$. With huge
+# batches one gets by with the fewest steps, $S_\text{min}$, with tiny ones with the fewest pictures, $E_\text{min}$:
 #
 # $$\left(\frac{S}{S_\text{min}} - 1\right)\left(\frac{E}{E_\text{min}} - 1\right) = 1,
 # \qquad\text{that is}\qquad E = E_\text{min}\left(1 + \frac{B}{B_\text{crit}}\right).$$
@@ -272,8 +276,8 @@ left.plot(fewest * (1 / line + 1 / critical), fewest * (1 + line / critical), co
 for size, mean_of in mean_examples.items():
     left.plot(examples[size] / size, examples[size], "o", color=plots.SKY, markersize=4)
     left.plot(mean_of / size, mean_of, "o", color=plots.BLUE, markersize=6)
-    left.annotate(f"{size:,}", (mean_of / size, mean_of), xytext=(5, 5), textcoords="offset points", fontsize=9)
-left.set(xlabel="steps", title="pictures and steps to 86 %, by batch size")
+    left.annotate(f"{size:,}", (mean_of / size, mean_of), xytext=(8, 5), textcoords="offset points", fontsize=9)
+left.set(xlabel="steps", ylabel="pictures", title="what 86 % takes, by batch size")
 doubling(left.xaxis, (125, 500, 2000))
 doubling(left.yaxis, (20_000, 40_000, 80_000, 160_000))
 left.legend()
@@ -340,7 +344,8 @@ question("batches.how_to_choose", choice)
 # ## 4. The noise scale: the critical size without a race
 #
 # A race is expensive. McCandlish et al. propose a number that is measured in a second. If $G$ is the true gradient and
-# $\Sigma$ the covariance of single pictures' gradients, then the gradient of $B$ pictures has on average
+# $\Sigma$ the covariance of single pictures' gradients, then its trace $\operatorname{tr}\Sigma$ is the variance of all
+# the gradient's components together, and the gradient of $B$ pictures has on average
 #
 # $$\mathbb{E}\,|G_B|^2 = |G|^2 + \frac{\operatorname{tr}\Sigma}{B},\qquad
 # \mathcal{B}_\text{simple} = \frac{\operatorname{tr}\Sigma}{|G|^2}.$$
@@ -366,7 +371,8 @@ check("batches.simple_noise_scale", simple_noise_scale)
 
 # %% [markdown]
 # Does it find the truth where we know it? In the bowl of section 1 we do: at $w$ the mean gradient is
-# $H(w - \bar c)$, and sample $i$ deviates from it by $H(c_i - \bar c)$.
+# $H(w - \bar c)$, and sample $i$ deviates from it by $H(c_i - \bar c)$, where $H$ multiplies by the curvatures 1 and 4,
+# $c_i$ is what sample $i$ pulls to, and $\bar c$ the mean of these centres.
 
 # %%
 simple_noise_scale = yours_or_ours("batches.simple_noise_scale")
@@ -610,10 +616,10 @@ claim("and in the epoch drawn here too, within 3", abs(1 / (1 / of_epoch).mean()
 # ## 7. Sizes that grow
 #
 # Near the end of a training, the noise is what keeps the loss up: the jumping about of section 1. The usual cure is to
-# lower the learning rate. Smith et al. (2018) do the opposite of the same: keep the rate and grow the batch. In their
-# picture the noise of the steps is about $\varepsilon N / B$ (rate times pictures over batch size), so dividing the
-# rate by 4 and multiplying the batch by 4 quieten it alike. But the second makes fewer updates. A third way lets the
-# measurement of section 4 choose the size at the start of each epoch.
+# lower the learning rate. Smith et al. (2018) come from the other side: they keep the rate and grow the batch. In their
+# picture the noise of the steps is about $\varepsilon N / B$ (rate times training pictures over batch size), so
+# dividing the rate by 4 and multiplying the batch by 4 quieten it alike. But the second makes fewer updates. A third
+# way lets the measurement of section 4 choose the size at the start of each epoch.
 #
 # A short form on your machine first: three passes over 6,000 pictures, the rate divided by 4 after each one or the
 # batch multiplied.
@@ -662,13 +668,13 @@ right.set(xlabel="updates in six epochs")
 plots.finish(fig)
 
 # %% [markdown]
-# The falling rate and the growing batch both end about 2 points above constant settings: it is the noise that had to
-# go, and both ways take it away. The growing batch does so with 1,006 updates for 1,692, and ends 0.2 points lower;
-# with three seeds that is a hint, not a proof. The noise scale chooses sizes by itself, small at first and near 1,024
-# later, and makes about a third of the updates. It ends less than a point above the constant size: it does not lower
-# the noise far enough at the end, and each choice rests on one measurement that scatters. What fewer updates are worth
-# depends on the machine: on many GPUs nearly everything, on two cores, where an epoch takes as long at 64 as at 1,024,
-# hardly anything.
+# The falling rate and the growing batch both end about 2 points above constant settings (three seeds here, five there):
+# it is the noise that had to go, and both ways take it away. The growing batch does so with 1,006 updates for 1,692,
+# and ends 0.2 points lower; with three seeds that is a hint, not a proof. The noise scale chooses sizes by itself,
+# small at first and near 1,024 later, and makes about a third of the updates. It ends less than a point above the
+# constant size: it does not lower the noise far enough at the end, and each choice rests on one measurement that
+# scatters. What fewer updates are worth depends on the machine: on many GPUs nearly everything; on two cores no more
+# than what your sweep in section 2 says that a larger batch shortens an epoch.
 
 # %%
 claim(
@@ -856,8 +862,8 @@ for size, speed in zip(sizes, speeds, strict=True):
 #   looks across the batch.
 # - **Sizes may change**: growing ones save updates where the rate would fall. Random ones of the same mean
 #   are noisier, and cost most of a point here.
-# - **Random crops** are two things: with zeros around them an augmentation, without a saving. In a short training both
-#   cost accuracy, and so did progressive resizing.
+# - **Random crops** are two things: with zeros around them an augmentation, without zeros a saving of time. In a short
+#   training both cost accuracy, and so did progressive resizing.
 #
 # **What practice uses today.** `torch.utils.data.BatchSampler` and its relatives for samplers; Accelerate's and
 # Lightning's `accumulate` options, whose loss must be weighted by the caller where micro-batches differ; Lightning's

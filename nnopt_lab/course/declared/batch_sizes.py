@@ -15,8 +15,10 @@ def updates(count, batch_size, epochs, drop_last):
 
 def _training_run(g: torch.Generator):
     batch_size = number(g, 3, 8)
-    count = batch_size * number(g, 3, 9) + number(g, 1, batch_size - 1)
-    return count, batch_size, number(g, 2, 5), bool(number(g, 0, 1))
+    whole, rest = batch_size * number(g, 3, 9), number(g, 1, batch_size - 1)
+    # A third each: no rest, a rest that is kept, a rest that is dropped.
+    kind, epochs = number(g, 0, 2), number(g, 2, 5)
+    return whole + (rest if kind else 0), batch_size, epochs, kind == 2
 
 
 declare(
@@ -56,6 +58,15 @@ declare(
             WrongAnswer(
                 lambda count, batch_size, epochs, drop_last: epochs * count / batch_size,
                 "There are no fractions of an update: the rest of an epoch is a batch of its own, or it is dropped.",
+            ),
+            WrongAnswer(
+                lambda count, batch_size, epochs, drop_last: epochs * (count // batch_size + (not drop_last)),
+                "You always add a batch unless drop_last. Where count is a multiple of batch_size there is no rest, and nothing "
+                "to add.",
+            ),
+            WrongAnswer(
+                lambda count, batch_size, epochs, drop_last: updates(count, batch_size, epochs, not drop_last),
+                "drop_last is turned round: where it is True the smaller batch is left out, and you round down.",
             ),
         ),
         debrief="In torch it is `len(loader)` times the epochs, and a schedule such as OneCycleLR must be told it as "
@@ -111,6 +122,15 @@ declare(
                 lambda s1, b1, s2, b2, limit: (limit - b1) * (s2 - s1) // (b2 - b1),
                 "That is how many pictures fit *besides* the first size1: you subtracted the whole first measurement in "
                 "place of its fixed part.",
+            ),
+            WrongAnswer(
+                lambda s1, b1, s2, b2, limit: (limit - (b1 - (b2 - b1) / (s2 - s1) * s1)) / ((b2 - b1) / (s2 - s1)),
+                "The line is right, but a batch has no fractions of a picture: round down.",
+            ),
+            WrongAnswer(
+                lambda s1, b1, s2, b2, limit: limit * s1 // b1,
+                "You divided the limit by what a picture took in the first measurement, its fixed part included. That part does "
+                "not grow: find the straight line through both measurements.",
             ),
         ),
         debrief="Two small measurements foretell what a large batch needs. `batching.sweep` does not try a size that "
@@ -254,6 +274,15 @@ def _one_sided(upper: bool):
     return sizes
 
 
+def _counting_itself(count, drawn, low, high):
+    sizes, left = [], count
+    for place, size in enumerate(drawn):
+        after = len(drawn) - place
+        sizes.append(min(max(size, left - after * high), left - after * low))
+        left -= sizes[-1]
+    return sizes
+
+
 def _until_full(count, drawn, low, high):
     sizes = []
     for size in drawn:
@@ -306,6 +335,11 @@ declare(
                     count * (i + 1) // len(drawn) - count * i // len(drawn) for i in range(len(drawn))
                 ],
                 "Equal shares add up, but they are not random any more: keep each drawn size wherever the rest allows it.",
+            ),
+            WrongAnswer(
+                _counting_itself,
+                "Your count of the batches to come includes the present one. `after` is 0 for the last batch, which takes all "
+                "that is left.",
             ),
         ),
         properties=(
@@ -395,18 +429,18 @@ declare(
         "size do you try first?",
         choices={
             "a": "The largest that fits into the memory: it uses the machine fully.",
-            "b": "The smallest size at which the throughput is flat, if it lies below the noise scale; then the learning "
-            "rate that suits it.",
+            "b": "The smallest size at which the throughput is flat, if it lies below the critical batch size; then the "
+            "learning rate that suits it.",
             "c": "The one with the lowest loss after one epoch at a fixed learning rate.",
         },
         answer="b",
         comments={
             "a": "Memory says what is possible. Beyond the flat part a larger batch does not raise the throughput, and "
-            "beyond the noise scale it only needs more pictures.",
+            "beyond the critical size it only needs more pictures.",
             "c": "At one fixed rate that always favours small batches, which make more steps. Each size needs its own rate.",
         },
-        explanation="Hardware sets the lower end (below it the machine idles), the noise scale the upper end (above it "
-        "pictures are wasted), memory a wall. In between the time is nearly flat, so tune the rate and not the size.",
+        explanation="Hardware sets the lower end (below it the machine idles), the critical size the upper end (above it "
+        "pictures are wasted; section 4 estimates it without a race), memory a wall. In between the time is nearly flat, so tune the rate and not the size.",
     )
 )
 declare(
@@ -427,8 +461,8 @@ declare(
         id="batches.batch_norm",
         lesson=LESSON,
         points=1,
-        text="You train the course's teacher, which has batch norms, with 4 micro-batches of 16 in place of one batch of "
-        "64, weights all right. Do you get the same step?",
+        text="You train a network with batch norms (the course's teacher, say) with 4 micro-batches of 16 in place of one "
+        "batch of 64, each weighted by its size. Do you get the same step?",
         choices={
             "a": "Yes, but for rounding.",
             "b": "No: each micro-batch is normalised by its own mean and deviation.",
