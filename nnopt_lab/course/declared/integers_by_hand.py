@@ -232,14 +232,16 @@ declare(
         points=1,
         text="Why must 0.0 lie exactly on the grid, even if that moves the grid by half a step?",
         choices={
-            "a": "Because a scale of zero would make the division fail.",
-            "b": "Because zeros are by far the most frequent values (padding, ReLU, pruned weights), all with the same error, "
-            "and equal errors add up in a sum.",
-            "c": "Because integer types have a zero in the middle of their range.",
+            "a": "Because zeros are by far the most frequent values (padding, ReLU, pruned weights) and all have the same "
+            "error: it adds up in a sum.",
+            "b": "Because the scale is computed from the zero point: if that is not exact, then every other step has the wrong "
+            "width as well.",
+            "c": "Because integer types have their zero in the middle of the range, and the grid must agree with the type that "
+            "stores it.",
         },
-        answer="b",
+        answer="a",
         comments={
-            "a": "The scale is the width of a step; where zero lies has no influence on that.",
+            "b": "The scale is the width of a step; where zero lies has no influence on that.",
             "c": "uint8 goes from 0 to 255 and does well: its zero point is wherever 0.0 falls.",
         },
         explanation="Rounding errors of different sign cancel in a sum of many products. An error that every zero has does "
@@ -428,15 +430,17 @@ declare(
         points=1,
         text="Huffman coding the float32 weights themselves, before pruning and sharing, would save next to nothing. Why?",
         choices={
-            "a": "Floats have signs and exponents, and a Huffman code needs whole numbers.",
-            "b": "Nearly every weight is a number of its own: no symbol is frequent, and the table of all symbols would be as "
-            "large as the weights.",
-            "c": "It would take too long: the code of 268,464 weights cannot be computed.",
+            "a": "Floats have a sign and an exponent beside their digits, while the symbols of a Huffman code must be whole "
+            "numbers.",
+            "b": "It would take too long: the code of as many as 268,464 weights cannot be computed, only that of a few "
+            "hundred.",
+            "c": "Nearly every weight is a number of its own: no symbol is frequent, and their table would be as large as "
+            "the weights.",
         },
-        answer="b",
+        answer="c",
         comments={
             "a": "A symbol is only a name: any 32 bits can be one. What is missing is repetition.",
-            "c": "Sorting and joining a quarter of a million counts takes about a second.",
+            "b": "Sorting and joining a quarter of a million counts takes about a second.",
         },
         explanation="A Huffman code gains from symbols that occur unequally often. Sharing makes a few symbols out of many "
         "numbers, pruning makes one of them, zero, very frequent: only then is there something to code.",
@@ -647,14 +651,16 @@ declare(
         text="Equalisation does not change the network's function in float. Why can it change the one that is left with 4 "
         "bits and one grid for each tensor?",
         choices={
-            "a": "It makes all weights smaller, so there is less to lose.",
-            "b": "The largest channel sets the grid of all: a small channel gets more of its values when the channels become "
+            "a": "The largest channel sets the grid of all: a small channel gets more of its values when the channels become "
             "alike.",
-            "c": "It moves the weights onto the values of the grid.",
+            "b": "It makes all weights smaller: the steps of the grid become finer with them, and each weight has less to "
+            "lose.",
+            "c": "It moves the weights onto the values of the grid: its factors are chosen so that most of them fall near "
+            "one.",
         },
-        answer="b",
+        answer="a",
         comments={
-            "a": "It cannot: what is divided in one layer is multiplied in the next. And a grid grows and shrinks with the "
+            "b": "It cannot: what is divided in one layer is multiplied in the next. And a grid grows and shrinks with the "
             "weights.",
             "c": "The factors are the same whatever the grid is; equalisation does not know about it.",
         },
@@ -671,8 +677,8 @@ declare(
         text="A weight is stored in steps of 1/64. Its gradient is 0.05 for a thousand updates at learning rate 0.01. How "
         "far does it move, with updates rounded to nearest, and with stochastic rounding?",
         choices={
-            "a": "By 0.5 in both cases: small updates add up.",
-            "b": "Not at all to nearest; by about 0.5 stochastically.",
+            "a": "By 0.5 in both cases: small updates add up in the end.",
+            "b": "Not at all to nearest; by about 0.5 with stochastic rounding.",
             "c": "Not at all in both cases: ups and downs of the noise cancel.",
         },
         answer="b",
@@ -847,6 +853,75 @@ declare(
     )
 )
 
+
+def moving_average(lows, highs, constant):
+    low, high = lows[0], highs[0]
+    for new_low, new_high in zip(lows[1:], highs[1:], strict=True):
+        low, high = low + constant * (new_low - low), high + constant * (new_high - high)
+    return low, high
+
+
+def _ranges_of_batches(g: torch.Generator):
+    """Three to five batches, and a constant far from ½, where new and old would count alike."""
+    batches = number(g, 3, 5)
+    lows = [-number(g, 1, 30) / 10 for _ in range(batches)]
+    return lows, [number(g, 20, 80) / 10 for _ in range(batches)], (0.1, 0.2, 0.25)[number(g, 0, 2)]
+
+
+declare(
+    Exercise(
+        id="by_hand.moving_average",
+        lesson=LESSON,
+        title="A range that follows the batches",
+        points=2,
+        reference=moving_average,
+        generate=_ranges_of_batches,
+        hints=(
+            "The first batch sets the range. From then on each batch pulls it towards its own, by a share of the "
+            "distance.",
+            "For each later batch: low ← low + constant · (new low − low), and likewise for high. The order counts: start "
+            "with the first batch and go on to the last.",
+            "low, high = lows[0], highs[0]; for a, b in zip(lows[1:], highs[1:]): low += constant * (a - low); high += "
+            "constant * (b - high); return low, high",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda lows, highs, constant: moving_average(lows, highs, 1 - constant),
+                "Your constant is the share of the past: the range nearly jumps to each new batch. It is the share of the "
+                "new one, low + constant · (new − low).",
+            ),
+            WrongAnswer(
+                lambda lows, highs, constant: moving_average([0.0, *lows], [0.0, *highs], constant),
+                "Your range starts at 0 and needs many batches to get away from there; until then it is too small. The "
+                "first batch sets it.",
+            ),
+            WrongAnswer(
+                lambda lows, highs, constant: (sum(lows) / len(lows), sum(highs) / len(highs)),
+                "That is the plain mean of all batches. Here each new batch has the weight `constant`, however many came "
+                "before it.",
+            ),
+            WrongAnswer(
+                lambda lows, highs, constant: (min(lows), max(highs)),
+                "That is the min-max range of all batches: a single odd one sets it for good. Move by a share instead.",
+            ),
+            WrongAnswer(
+                lambda lows, highs, constant: (lows[-1], highs[-1]),
+                "That is the last batch's range alone: the batches before it have left no trace.",
+            ),
+            WrongAnswer(
+                lambda lows, highs, constant: (
+                    lows[0] + constant * (lows[-1] - lows[0]),
+                    highs[0] + constant * (highs[-1] - highs[0]),
+                ),
+                "Each batch moves the range of the *first* one, and so only the last counts. Move the range that the "
+                "batches before have left: `low` on both sides.",
+            ),
+        ),
+        debrief="torch's `MovingAverageMinMaxObserver` does the same, with a constant of 0.01: one odd batch moves the range by "
+        "a hundredth of the distance, where min-max would keep all of it.",
+    )
+)
+
 declare(
     Question(
         id="by_hand.outlier",
@@ -854,7 +929,7 @@ declare(
         points=1,
         text="A layer's activations lie between 0 and 6. Into the calibration slips one value of 96. On 8 bits with the "
         "min-max range: about how many of the 256 values are left between 0 and 6?",
-        answer=16.5,
+        answer=16,
         tolerance=1.0,
         explanation="The step becomes 96/255 ≈ 0.38 in place of 0.024, and 6/0.38 ≈ 16 steps lie between 0 and 6: 4 of the 8 "
         "bits are gone, about 24 dB. A percentile of 99.9 gives up one value in a thousand and does not even see it.",
@@ -869,14 +944,14 @@ declare(
         "sums can be found in int32 as well. What happens?",
         choices={
             "a": "The same classes come out, a little more exactly: nothing was rounded to 8 bits.",
-            "b": "Some classes come out wrong: the ten sums count in ten different units.",
-            "c": "All classes come out wrong: without a zero point the sums mean nothing.",
+            "b": "All classes come out wrong: without the output's zero point the sums mean nothing.",
+            "c": "Some classes come out wrong: the ten sums count in units of ten different sizes.",
         },
-        answer="b",
+        answer="c",
         comments={
             "a": "It would be so with one scale for all weights. Here class c's sum counts in s_x·s_w[c], and a sum of 900 "
             "small units may be less than one of 500 large ones.",
-            "c": "The zero point of the input is taken care of inside of the sums, and the output's is the same for all ten "
+            "b": "The zero point of the input is taken care of inside of the sums, and the output's is the same for all ten "
             "classes. Something else differs between them.",
         },
         explanation="Sum c stands for s_x·s_w[c] times itself, and the bias is stored in the same unit for that reason. "
