@@ -183,13 +183,15 @@ ANSWERS = {
         "failed",
     ),
     "memory of a neighbour": (
-        # An honest neighbour was graded just before: is anything of that answer still in the inherited memory?
+        # An honest neighbour was graded just before: is anything of that answer still in the inherited memory? (Written
+        # so that this attack does not find its own text.)
         inside(f"""
             import gc
-            texts = [str(text) for text in gc.get_objects() if isinstance(text, (str, bytes))]
-            found = [text for text in texts if "sum(dim=(1, 2" in text]
-            texts = [str(vars(m)) for m in __import__("sys").modules.values() if hasattr(m, "__dict__")]
-            found += [text for text in texts if {RIGHT.splitlines()[1].strip()!r} in text]
+            held = [o for o in gc.get_objects() if type(o) in (dict, list, tuple)]
+            held = [list(o.values()) if type(o) is dict else o for o in held]
+            texts = [text for values in held for text in values if type(text) is str]
+            wanted = ["".join(["sum(dim=", "(1, 2"]), "".join(reversed({RIGHT.splitlines()[1].strip()[::-1]!r}))]
+            found = [text for text in texts if any(piece in text for piece in wanted)]
             if found: result = weight.abs().sum((1, 2, 3))"""),
         0,
         "failed",
