@@ -5,7 +5,7 @@ import math
 import torch
 
 from nnopt_lab.course.declared._draws import number
-from nnopt_lab.course.exercises import Exercise, Question, WrongAnswer, declare
+from nnopt_lab.course.exercises import Exercise, Property, Question, WrongAnswer, declare
 from nnopt_lab.techniques import huffman
 
 LESSON = "05_integers_by_hand"
@@ -18,13 +18,19 @@ def scale_and_zero_point(smallest, largest, bits):
 
 
 def _a_range(g: torch.Generator):
-    """A range beside zero, so that zero must be taken in; the zero point is never near the middle of two numbers."""
+    """A range beside zero, so that zero must be taken in, or around it.
+
+    Around zero, what is cut off of the zero point is more than a half, and the zero point isn't the middle of the numbers.
+    """
     while True:
         bits, near, far = number(g, 3, 6), number(g, 2, 9) / 10, number(g, 15, 60) / 10
-        smallest, largest = (-far, -near) if number(g, 0, 1) else (-far, near)
-        scale, zero = scale_and_zero_point(smallest, largest, bits)
-        if abs(abs(-smallest / scale - zero) - 0.5) > 0.05:
-            return smallest, largest, bits
+        if number(g, 0, 1):
+            if near / (far - near) * (2**bits - 1) > 0.6:  # not widened, the zero point falls outside
+                return -far, -near, bits
+        else:
+            exact = far / (far + near) * (2**bits - 1)
+            if 0.55 < exact % 1 < 0.95 and math.ceil(exact) != 2 ** (bits - 1):
+                return -far, near, bits
 
 
 declare(
@@ -76,6 +82,41 @@ declare(
                 lambda a, b, bits: (1 / scale_and_zero_point(a, b, bits)[0], scale_and_zero_point(a, b, bits)[1]),
                 "Your scale is upside down: it is the width of a step, real numbers per whole number.",
             ),
+            WrongAnswer(
+                lambda a, b, bits: (
+                    scale_and_zero_point(a, b, bits)[0],
+                    int(-min(a, 0.0) / scale_and_zero_point(a, b, bits)[0]),
+                ),
+                "Your zero point is cut off, not rounded: `int` drops what lies behind the point, and the grid moves by up to "
+                "a whole step. Use `round`.",
+            ),
+            WrongAnswer(
+                lambda a, b, bits: (max(abs(a), abs(b)) / (2 ** (bits - 1) - 1), 0),
+                "That is the symmetric grid, as far below zero as above it. The range is not symmetric: half of the numbers "
+                "would go unused. Span `smallest` to `largest`.",
+            ),
+            WrongAnswer(
+                lambda a, b, bits: (
+                    scale_and_zero_point(a, b, bits)[0],
+                    scale_and_zero_point(a, b, bits)[1] - 2 ** (bits - 1),
+                ),
+                "Your zero point belongs to signed numbers, −2^(bits−1) to 2^(bits−1) − 1. Here they go from 0 to 2^bits − 1: "
+                "`smallest` is number 0.",
+            ),
+            WrongAnswer(
+                lambda a, b, bits: (
+                    (b - a) / (2**bits - 1),
+                    min(max(round(-a / ((b - a) / (2**bits - 1))), 0), 2**bits - 1),
+                ),
+                "You clamped the zero point into 0 to 2^bits − 1, but where the range lies on one side of zero, that number "
+                "does not stand for 0 then, and the whole grid is shifted. Widen the range to hold 0 first.",
+            ),
+        ),
+        properties=(
+            Property(
+                "The numbers are right, but your zero point is a float or a tensor; return int(…): it counts steps.",
+                lambda result, *_: type(result[1]) is int,
+            ),
         ),
         debrief="Rounding the zero point moves the grid by up to half a step; the end that it moves away from saturates a "
         "little earlier. That is the price of an exact zero.",
@@ -88,11 +129,14 @@ def quantize(x, scale, zero_point, bits):
 
 
 def _values(g: torch.Generator):
-    """Multiples of a quarter step, so that there are ties and everything is exact; some lie outside of the grid."""
-    bits, scale = number(g, 2, 4), 2.0 ** -number(g, 1, 3)
-    zero_point = number(g, 1, 2**bits - 2)
+    """Multiples of a quarter step, so that there are ties and everything is exact; some lie outside of the grid.
+
+    The zero point is odd: added before rounding, it turns every tie the other way.
+    """
+    bits, scale = number(g, 2, 5), 2.0 ** -number(g, 1, 3)
+    zero_point = 2 * number(g, 0, 2 ** (bits - 1) - 2) + 1
     steps = torch.randint(-4 * zero_point, 4 * (2**bits - zero_point), (6,), generator=g) / 4
-    steps[:4] = torch.tensor([0.5, -0.75, -zero_point - 1.5, 2**bits - zero_point + 1.0])
+    steps[:5] = torch.tensor([0.5, -0.5, -0.75, -zero_point - 1.5, 2**bits - zero_point + 1.0])
     return steps[torch.randperm(6, generator=g)] * scale, scale, zero_point, bits
 
 
@@ -144,6 +188,29 @@ declare(
                 lambda x, scale, zero, bits: ((x / scale).round() - zero).clamp(0, 2**bits - 1).to(torch.int64),
                 "The sign of the zero point: 0.0 must become `zero_point` itself.",
             ),
+            WrongAnswer(
+                lambda x, scale, zero, bits: (x / scale + zero).round().clamp(0, 2**bits - 1).to(torch.int64),
+                "You rounded after adding the zero point. An odd zero point turns every half the other way: 0.5 goes down to "
+                "0, but 3.5 goes up to 4. Round x/scale, then add.",
+            ),
+            WrongAnswer(
+                lambda x, scale, zero, bits: ((x / scale).round() + zero).clamp(0, 255).to(torch.int64),
+                "You clamped to 255, which is the end of 8 bits. The last number follows from `bits`: 2^bits − 1.",
+            ),
+            WrongAnswer(
+                lambda x, scale, zero, bits: (
+                    ((x / scale).round() + zero).clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1).to(torch.int64)
+                ),
+                "You clamped to signed numbers, −2^(bits−1) to 2^(bits−1) − 1. This grid's go from 0 to 2^bits − 1; the zero "
+                "point does what a sign would do.",
+            ),
+        ),
+        properties=(
+            Property(
+                "The numbers are right, but return them as int64, `.to(torch.int64)`: in uint8 the next subtraction would "
+                "wrap round.",
+                lambda result, *_: result.dtype == torch.int64,
+            ),
         ),
         debrief="The way back is scale · (q − zero_point). What is lost between is at most half a step inside of the range, "
         "and without bound outside of it.",
@@ -162,6 +229,12 @@ def _log_rounded(weight, lowest, highest, round=torch.round, zero=True, clamp=Tr
     exponent = round(size.clamp(min=1e-9).log2())
     exponent = exponent.clamp(lowest, highest) if clamp else exponent.clamp(min=lowest)
     return torch.where((size < 2.0 ** (lowest - 1)) & bool(zero), 0.0, weight.sign() * 2.0**exponent)
+
+
+def _without_zero(weight, lowest, highest):
+    powers = 2.0 ** torch.arange(lowest, highest + 1)
+    values = torch.cat([-powers, powers])
+    return values[(weight[:, None] - values).abs().argmin(1)]
 
 
 def _nearest(size):
@@ -219,6 +292,21 @@ declare(
                 lambda w, lowest, highest: w.sign() * w.abs().clamp(min=1e-9).log2().round().clamp(lowest, highest),
                 "You returned exponents. The weights themselves are wanted: 2 to that power.",
             ),
+            WrongAnswer(
+                lambda w, lowest, highest: powers_of_two(w, lowest, highest - 1),
+                "2^highest is missing among your values: `torch.arange` leaves out its end. Use "
+                "`torch.arange(lowest, highest + 1)`.",
+            ),
+            WrongAnswer(
+                _without_zero,
+                "0 is missing among your values: even a weight of exactly 0 became ±2^lowest. Put a zero between −powers and "
+                "powers.",
+            ),
+            WrongAnswer(
+                lambda w, lowest, highest: _log_rounded(w, lowest, highest, clamp=False),
+                "Two things: you rounded the logarithm, which changes over at 1.41·2^e and not half way, and nothing keeps "
+                "your exponents at `highest` or below. The nearest of a list of values mends both.",
+            ),
         ),
         debrief="A product with 2^e moves bits by e places, so such a layer needs no multiplier. On a processor that has "
         "fast multipliers anyway, nothing is gained but bytes.",
@@ -268,11 +356,10 @@ def centroid_gradient(gradient, labels, clusters):
 
 
 def _gradient_and_labels(g: torch.Generator):
-    """Each cluster has two weights at least, and some weights are pruned; tenths, none of them zero."""
-    clusters = number(g, 2, 4)
-    labels = torch.cat(
-        [torch.arange(clusters).repeat(2), torch.randint(-1, clusters, (10 - 2 * clusters,), generator=g)]
-    )
+    """The last cluster has no weights, the others have two at least; some weights are pruned; tenths, none of them zero."""
+    clusters = number(g, 3, 5)
+    used = clusters - 1
+    labels = torch.cat([torch.arange(used).repeat(2), torch.randint(-1, used, (10 - 2 * used,), generator=g)])
     labels = torch.cat([labels, torch.full((2,), -1)])[torch.randperm(12, generator=g)]
     tenths = torch.randint(1, 30, (3, 4), generator=g) / 10
     return torch.where(torch.rand(3, 4, generator=g) < 0.5, -tenths, tenths), labels.reshape(3, 4), clusters
@@ -332,6 +419,13 @@ declare(
                 ),
                 "You gave every weight the sum of its cluster. One number for each centroid is wanted, [clusters].",
             ),
+            WrongAnswer(
+                lambda gradient, labels, clusters: torch.stack(
+                    [gradient[labels == label].sum() for label in labels.unique() if label >= 0]
+                ),
+                "A cluster without weights is missing: `unique`, or `bincount` without `minlength`, knows only labels that "
+                "occur. Its gradient is 0; begin with `torch.zeros(clusters)`.",
+            ),
         ),
         debrief="Equation 3 of Han et al. 2016. Autograd finds it by itself: the weight is `centroids[labels]`, and the "
         "backward of a lookup adds up what comes from every place that was looked up.",
@@ -359,9 +453,20 @@ def _one_behind_the_other(counts):
     return sum(sum(counts[: place + 1]) for place in range(1, len(counts)))
 
 
+def _in_a_queue(counts):
+    groups, total = sorted(n for n in counts if n), 0
+    while len(groups) > 1:
+        total += groups[0] + groups[1]
+        groups = [*groups[2:], groups[0] + groups[1]]
+    return total
+
+
 def _counts(g: torch.Generator):
-    """Four to six symbols that occur and one or two that don't."""
-    occur = [number(g, 1, 12) for _ in range(number(g, 4, 6))]
+    """Five or six symbols that occur and one or two that don't; where a joined group goes makes a difference."""
+    while True:
+        occur = [number(g, 1, 12) for _ in range(number(g, 5, 6))]
+        if huffman_bits(occur) not in (_one_behind_the_other(occur), _in_a_queue(occur)):
+            break
     counts = occur + [0] * number(g, 1, 2)
     return ([counts[place] for place in torch.randperm(len(counts), generator=g).tolist()],)
 
@@ -416,6 +521,21 @@ declare(
             WrongAnswer(
                 lambda counts: huffman_bits(counts) / sum(counts),
                 "That is the mean, bits a symbol. The bits in all are wanted.",
+            ),
+            WrongAnswer(
+                _in_a_queue,
+                "You put each joined group at the end of the list, as into a queue. It belongs where its size says: sort "
+                "again, or use a heap, before the two rarest are taken.",
+            ),
+            WrongAnswer(
+                lambda counts: huffman_bits(counts) + sum(counts),
+                "The last group, which holds all symbols, was counted once more. Only joins put a bit before the codes, and "
+                "that group is joined with none.",
+            ),
+            WrongAnswer(
+                lambda counts: huffman.code_lengths(counts).tolist(),
+                "Those are the lengths of the codes. The bits in all are wanted: each length as many times as its symbol "
+                "occurs.",
             ),
         ),
         debrief="`huffman.code_lengths` joins in the same way and counts a bit more for each member. No code of whole bits "
@@ -496,6 +616,11 @@ declare(
                 "You summed the shift over pictures and positions; the bias acts on each of them, so it must take the mean.",
             ),
             WrongAnswer(
+                lambda o, q, b: b - (q - o).sum((2, 3)).mean(0),
+                "You summed over rows and columns and averaged over the pictures alone. The bias acts at every position, so "
+                "it must take the mean over those too.",
+            ),
+            WrongAnswer(
                 lambda o, q, b: b - (q - o).abs().mean((0, 2, 3)),
                 "You averaged magnitudes. Errors of both signs that cancel are none that a bias could mend: keep the signs.",
             ),
@@ -512,10 +637,13 @@ def step_gradient(x, step, low, high):
 
 
 def _around_a_grid(g: torch.Generator):
-    """Values inside and beyond both ends of a grid, none near the middle of two numbers or near an end."""
+    """Values inside and beyond both ends of a grid, none near the middle of two numbers or near an end.
+
+    Above, x itself is larger than `high` too; below, it lies above `low`: only x/step is beyond.
+    """
     high, step = number(g, 1, 3), number(g, 2, 7) / 10
     ratio = torch.tensor([number(g, -high, high - 1) + number(g, 1, 4) / 10 + 0.5 * number(g, 0, 1) for _ in range(4)])
-    beyond = torch.tensor([high + number(g, 7, 20) / 10, -high - 1 - number(g, 7, 20) / 10])
+    beyond = torch.tensor([math.ceil(high / step) + number(g, 2, 4) / 10, -high - 1 - number(g, 2, 4) / 10])
     ratio = torch.cat([ratio, beyond])[torch.randperm(6, generator=g)]
     return ratio * step, step, -high - 1, high
 
@@ -560,6 +688,19 @@ declare(
             WrongAnswer(
                 lambda x, s, low, high: -step_gradient(x, s, low, high),
                 "The sign is turned round: d(step · q)/d(step) is q, and the other term is − x/step.",
+            ),
+            WrongAnswer(
+                lambda x, s, low, high: torch.where(
+                    x / s <= low, low, torch.where(x / s >= high, high, x / s - (x / s).round())
+                ),
+                "Beyond the ends it is right. Inside, the sign is turned round: round(x/step) comes first, x/step is "
+                "subtracted.",
+            ),
+            WrongAnswer(
+                lambda x, s, low, high: torch.where(
+                    x <= low, low, torch.where(x >= high, high, (x / s).round() - x / s)
+                ),
+                "You compared x with `low` and `high`. These count steps: x/step is what lies inside or beyond.",
             ),
             WrongAnswer(
                 lambda x, s, low, high: step_gradient(x, s, low, high) * s,
@@ -637,6 +778,16 @@ declare(
                 lambda x, noise: x + noise,
                 "The noise is there, the rounding is not: whole numbers are wanted.",
             ),
+            WrongAnswer(
+                lambda x, noise: x.floor() + (noise < x.frac()),
+                "Negative numbers always go down: `frac` keeps the sign, and for −2.3 it is −0.3, which no noise is below. "
+                "The fraction that counts is x − ⌊x⌋, here 0.7.",
+            ),
+            WrongAnswer(
+                lambda x, noise: x.trunc() + (noise < x.frac()),
+                "Negative numbers always go up: `trunc` takes −2.3 to −2, and its `frac`, −0.3, is below no noise. Count from "
+                "⌊x⌋, with the fraction x − ⌊x⌋.",
+            ),
         ),
         debrief="In integers it is even shorter: add random bits below the place that is kept, and shift them out "
         "(`integer_training.shift_right`). Recent accelerators have it in hardware, for training in few bits.",
@@ -695,7 +846,7 @@ declare(
 
 def fixed_point(real, bits):
     shift = 0
-    while real < 2 ** (bits - 1):
+    while 0 < real < 2 ** (bits - 1):
         real, shift = 2 * real, shift + 1
     return round(real), shift
 
@@ -719,8 +870,9 @@ declare(
         hints=(
             "real ≈ multiplier / 2^shift. Doubling the real number and counting one more shift changes nothing.",
             "Double until the number has `bits` binary digits before the point, that is, lies in [2^(bits−1), 2^bits). "
-            "Then round, once, to the nearest whole number.",
-            "shift = 0; while real < 2 ** (bits - 1): real, shift = 2 * real, shift + 1; return round(real), shift",
+            "Then round, once, to the nearest whole number. (Just below a power of two that would give 2^bits, a bit too "
+            "many; your inputs leave this case out.)",
+            "shift = 0; while 0 < real < 2 ** (bits - 1): real, shift = 2 * real, shift + 1; return round(real), shift",
         ),
         wrong_answers=(
             WrongAnswer(
@@ -755,6 +907,13 @@ declare(
                 "The sign of the shift: it is how far to the *right* the product is shifted.",
             ),
         ),
+        properties=(
+            Property(
+                "The numbers are right, but multiplier and shift must be of type int: with a float or a tensor, what follows is not "
+                "integer arithmetic on plain numbers. Return int(…).",
+                lambda result, *_: all(type(value) is int for value in result),
+            ),
+        ),
         debrief="The library takes 31 bits (`integer_network.fixed_point`), with an error of at most one part in 2^31, and "
         "minds the one case that your inputs left out: a number just below a power of two rounds up to 2^bits.",
     )
@@ -776,14 +935,25 @@ def _half_away_from_zero(sums, multiplier, shift, zero_point):
 
 
 def _sums(g: torch.Generator):
-    """A multiplier of few binary digits, so that some sums end on a half; one too large, one too small."""
-    odd, places, zero_point = 5 + 2 * number(g, 0, 1), number(g, 6, 9), number(g, 60, 120)
+    """A multiplier of few binary digits, so that some sums end on a half; one too large, one too small.
+
+    One sum, far above 2^24, ends just below a half, and float32 takes it for the half.
+    """
+    odd, places, zero_point = 5 + 2 * number(g, 0, 1), number(g, 21, 23), number(g, 60, 120)
     unit = 2 ** (places - 1)  # this many are odd/2 steps
     n = (1, 5)[number(g, 0, 1)] if odd == 5 else 3
-    sums = [n * unit, -n * unit, unit + unit // 2 + number(g, 1, unit // 8), number(g, 90, 200) * unit]
+    sums = [n * unit, -n * unit, _just_below_a_half(g, odd, unit), number(g, 90, 200) * unit]
     sums += [-number(g, 90, 200) * unit, -number(g, 2, 6) * unit + number(g, 1, unit // 8)]
     order = torch.randperm(6, generator=g)
     return torch.tensor(sums, dtype=torch.int32)[order], odd * 2**28, 28 + places, zero_point
+
+
+def _just_below_a_half(g: torch.Generator, odd: int, unit: int) -> int:
+    while True:
+        steps = 2 * number(g, 33, 60) + 1  # odd, so that halves to even and upwards are the same for float32
+        total = (2 * steps + 1) * unit // odd
+        if (torch.tensor(total).float() * odd / (2 * unit)) % 1 == 0.5 and (2 * steps + 1) * unit % odd:
+            return total
 
 
 declare(
@@ -807,6 +977,21 @@ declare(
                 lambda sums, m, shift, zero: _onto_the_grid(((sums * m).long() + (1 << (shift - 1))) >> shift, zero),
                 "The product overflowed: 32 bits times 31 bits take up to 62, and an int32 tensor wraps round without a "
                 "word. Go to int64 before multiplying.",
+            ),
+            WrongAnswer(
+                lambda sums, m, shift, zero: _onto_the_grid((sums * m + (1 << (shift - 1))) >> shift, zero),
+                "The product overflowed: all of it was computed in int32, where sums · multiplier wraps round without a "
+                "word, and a shift by more than 31 leaves only the sign. `sums.long()` first.",
+            ),
+            WrongAnswer(
+                lambda sums, m, shift, zero: _onto_the_grid((sums.float() * m / 2**shift + 0.5).floor().long(), zero),
+                "You computed in floats: above 2^24 they skip whole numbers, so a sum just below a half is taken for the half "
+                "and goes up. `sums.long()` keeps all of the product's digits.",
+            ),
+            WrongAnswer(
+                lambda sums, m, shift, zero: _onto_the_grid((sums.float() * m / 2**shift).round().long(), zero),
+                "You computed in floats, twice to your harm: above 2^24 they skip whole numbers, and `round` sends halves to "
+                "the even neighbour. Use `sums.long()`, and half of 2^shift added before the shift.",
             ),
             WrongAnswer(
                 lambda sums, m, shift, zero: _onto_the_grid((sums.long() * m) >> shift, zero),
@@ -846,6 +1031,12 @@ declare(
                 ).to(torch.uint8),
                 "You clamped before adding the zero point: every negative value became the zero point, and large ones may "
                 "still leave 0 to 255.",
+            ),
+        ),
+        properties=(
+            Property(
+                "The numbers are right, but return them as uint8, `.to(torch.uint8)`: the next layer reads one byte a value.",
+                lambda result, *_: result.dtype == torch.uint8,
             ),
         ),
         debrief="That is Jacob et al.'s step from one layer to the next. gemmlowp does it in two roundings, which can be one "
