@@ -22,9 +22,10 @@ def _a_range(g: torch.Generator):
 
     Around zero, what is cut off of the zero point is more than a half, and the zero point isn't the middle of the numbers.
     """
+    beside = number(g, 0, 1)
     while True:
         bits, near, far = number(g, 3, 6), number(g, 2, 9) / 10, number(g, 15, 60) / 10
-        if number(g, 0, 1):
+        if beside:
             if near / (far - near) * (2**bits - 1) > 0.6:  # not widened, the zero point falls outside
                 return -far, -near, bits
         else:
