@@ -66,12 +66,13 @@ claim("the float network is right on 87 to 91 % of the test pictures", 87 < test
 # %% [markdown]
 # ## 1. A grid
 #
-# A number with $b$ bits has $2^b$ values. To let them stand for real numbers, lay a *grid* over the range that is needed:
+# A number with $b$ bits has $2^b$ values. To let them stand for real numbers, lay a *grid* over the range that is
+# needed:
 #
 # $$ r = s\,(q - z), \qquad q \in \{0, \dots, 2^b - 1\}, $$
 #
-# with the *scale* $s$, the width of a step, and the *zero point* $z$, the whole number that stands for $0$ (Jacob et al.
-# 2018, equation 1). This is the *affine* grid. A *symmetric* grid has $z = 0$ and runs from $-(2^{b-1}-1)$ to
+# with the *scale* $s$, the width of a step, and the *zero point* $z$, the whole number that stands for $0$ (Jacob et
+# al. 2018, equation 1). This is the *affine* grid. A *symmetric* grid has $z = 0$ and runs from $-(2^{b-1}-1)$ to
 # $2^{b-1}-1$; it wastes numbers where the values lean to one side, and is simpler to multiply with.
 #
 # Below, the 27 weights of one filter and both grids with 3 bits. Each weight goes to the nearest tick.
@@ -229,10 +230,10 @@ claim(
 claim("and with 2 bits with one grid a layer it is left with less than half", accuracies["one grid a layer"][0] < 50)
 
 # %% [markdown]
-# `MyNet` hardly notices the granularity at 4 bits. It has no batch norms. Take the *teacher*, the larger residual network
-# that lesson 07 will learn from, and fold its batch norms into the convolutions: each one multiplies every filter by a
-# factor of its own, and the filter's weights can as well be multiplied beforehand (lesson 02; exact). Ask again: how much
-# of its accuracy is lost with 4-bit weights, one grid a layer?
+# `MyNet` hardly notices the granularity at 4 bits. It has no batch norms. Take the *teacher*, the larger residual
+# network that lesson 07 will learn from, and fold its batch norms into the convolutions: each one multiplies every
+# filter by a factor of its own, and the filter's weights can as well be multiplied beforehand (lesson 02; exact). Ask
+# again: how much of its accuracy is lost with 4-bit weights, one grid a layer?
 
 # %%
 predict("accuracy that the folded teacher loses with 4 bits, one grid a layer", unit="points")
@@ -304,7 +305,8 @@ claim("with one grid a filter no filter loses half", zeros["channel"].max() < 0.
 # %% [markdown]
 # What do the bytes say? Eight bits are a quarter of 32, and the scales come on top: one float a filter is nothing, one
 # for every 16 weights is 2 bits a weight more. So the groups' 80 % or so with 2 bits are paid with 4, at which one grid
-# a layer loses nothing. Groups earn their scales where a layer is too large for 4 bits to be enough, as in language models.
+# a layer loses nothing. Groups earn their scales where a layer is too large for 4 bits to be enough, as in language
+# models.
 
 # %%
 weights = sum(layer.weight.numel() for layer in net.modules() if isinstance(layer, quantization.QUANTIZABLE))
@@ -372,10 +374,10 @@ mine = moving_average([float(low) for low, _ in seen], [float(high) for _, high 
 claim("your moving average is the library's", torch.allclose(torch.tensor(mine), torch.tensor(watching.range())))
 
 # %% [markdown]
-# The last three observers give up some large values on purpose. A value beyond the end is *clipped*, and its error has no
-# bound; but each value inside gets a finer step. Left: the outputs of the first ReLU for 200 pictures, zeros left out
-# (a grid holds them exactly), and where each range ends with 4 bits. Right: the squared error for every end that could
-# be chosen.
+# The last three observers give up some large values on purpose. A value beyond the end is *clipped*, and its error has
+# no bound; but each value inside gets a finer step. Left: the outputs of the first ReLU for 200 pictures, zeros left
+# out (a grid holds them exactly), and where each range ends with 4 bits. Right: the squared error for every end that
+# could be chosen.
 
 # %%
 OBSERVERS = {
@@ -793,8 +795,8 @@ print(f"the whole takes {around.median:.1f} times as long as its products alone"
 #
 # It cannot run: `.byte()` cuts off fractions and signs, `w // 256` is zero or raises, the number of bits is never used,
 # and nothing remembers a scale. But its last step, `2 ** (…)`, tells what it was after: weights that are *powers of
-# two*. It is an old and good idea (Zhou et al. 2017): a product with $2^e$ is a shift by $e$ bits, and only the sign and
-# the exponent need storing.
+# two*. It is an old and good idea (Zhou et al. 2017): a product with $2^e$ is a shift by $e$ bits, and only the sign
+# and the exponent need storing.
 #
 # **Exercise (3 points).** Repair it: to each weight the nearest of the values $0$ and $\pm 2^e$.
 
@@ -897,8 +899,8 @@ claim("a product with a power of two is a shift, exactly", torch.equal(shifted, 
 # The large layer has its weights close to zero and a few far out, and powers of two suit that; the three small layers
 # have theirs spread evenly, and there the grid is better, which decides about the accuracy. So the article's idea,
 # repaired, is as good as a grid with 3 bits and worse from 4 on, and its 8 bits are wasted: the values between the
-# powers are what is missing. On a chip without multipliers the shift is worth it. On this processor a multiplication costs no more than
-# a shift, so nothing is gained but the bytes, and an even grid spends those better.
+# powers are what is missing. On a chip without multipliers the shift is worth it. On this processor a multiplication
+# costs no more than a shift, so nothing is gained but the bytes, and an even grid spends those better.
 
 # %% [markdown]
 # ## 6. Four bits after training
@@ -1285,10 +1287,10 @@ plots.finish(fig)
 
 # %% [markdown]
 # Inside of the grid a value pulls the step by its rounding error; beyond the ends it pulls with the whole height of the
-# grid: where the loss wants a clipped value nearer to what it was, the step grows. All values of a layer pull at one number, and that sum is large: relative
-# to its size the step would move far faster than the weights (right, orange). LSQ scales it by $1/\sqrt{N h}$, with $N$
-# the number of weights and $h$ the largest whole number. That brings it to the pace of the weights (dashed), give or
-# take a factor of ten or so.
+# grid: where the loss wants a clipped value nearer to what it was, the step grows. All values of a layer pull at one
+# number, and that sum is large: relative to its size the step would move far faster than the weights (right, orange).
+# LSQ scales it by $1/\sqrt{N h}$, with $N$ the number of weights and $h$ the largest whole number. That brings it to
+# the pace of the weights (dashed), give or take a factor of ten or so.
 
 # %%
 unscaled = {name: pace[name] / scale[name] for name in pace}
@@ -1353,8 +1355,8 @@ claim(
 
 # %% [markdown]
 # Two further codes have names of their own. **Binary** weights are $\pm\alpha$, with $\alpha = \mathrm{mean}|w|$, which
-# is the nearest such matrix in squares (XNOR-Net, Rastegari et al. 2016). **Ternary** weights are $0$ where
-# $|w| \le 0.7\,\mathrm{mean}|w|$, else $\pm\alpha$, with $\alpha$ the mean of the magnitudes that are left (Li & Liu 2016).
+# is the nearest such matrix in squares (XNOR-Net, Rastegari et al. 2016). **Ternary** weights are $0$ where $|w| \le
+# 0.7\,\mathrm{mean}|w|$, else $\pm\alpha$, with $\alpha$ the mean of the magnitudes that are left (Li & Liu 2016).
 # Products become additions and subtractions.
 #
 # All widths, one epoch on all pictures, three seeds, and a float network that gets the same epoch:
@@ -1376,7 +1378,7 @@ rows |= {code: integer[code] for code in ("ternary", "binary")}
 for place, (name, accuracies) in enumerate(rows.items()):
     color = plots.REFERENCE if name == "float" else plots.BLUE if "bits" in name else plots.GREEN
     right.plot([place] * 3, accuracies, "o", color=color)
-right.set_xticks(range(5), [n if n == "float" or "bits" in n else f"{n},\n8-bit inputs" for n in rows], fontsize=8)
+right.set_xticks(range(5), [n if n == "float" or "bits" in n else f"{n}\n(8-bit\ninputs)" for n in rows], fontsize=8)
 right.set(title="nearer: learned step, and codes", ylim=(88.5, 90.2))
 plots.finish(fig)
 
@@ -1418,7 +1420,8 @@ claim(
 # (`integer_training.IntegerMLP`, after Wu et al. 2018 and Banner et al. 2018). Its loss is the squared distance, whose
 # gradient is a difference; softmax would need exponentials.
 #
-# One thing does not work by itself. A weight with few bits has wide steps, 1/128 with 8 bits, and most updates are far smaller.
+# One thing does not work by itself. A weight with few bits has wide steps, 1/128 with 8 bits, and most updates are far
+# smaller.
 
 # %% question="by_hand.vanishing_updates"
 choice = None
@@ -1691,8 +1694,8 @@ claim("a third of an epoch of training these 218 numbers wins at least half a po
 # ### Huffman's code
 #
 # Eight values need 3 bits each, if all are equally frequent. They are not: after one cut there are many weights near
-# the hole and few far out. With shares $p_k$, no code that gives each symbol its own bits needs fewer bits a symbol on average than the
-# *entropy*,
+# the hole and few far out. With shares $p_k$, no code that gives each symbol its own bits needs fewer bits a symbol on
+# average than the *entropy*,
 #
 # $$H = \sum_k p_k \log_2 \frac{1}{p_k},$$
 #
@@ -1854,11 +1857,11 @@ plots.finish(fig)
 
 # %% [markdown]
 # The positions take more than the values, before the coding and after it: to say *which* fiftieth of the weights is
-# left takes about 7 bits a weight (the entropy of the choice, divided by the share that is left), to say which of
-# eight values each has, less than 3. That is the price of choosing weights freely, wherever they stand. Huffman's code
-# saves more than a quarter of the positions and little of the values: unlike after the one cut above, the trained
-# centroids are used nearly equally often. gzip, which knows nothing of networks, finds the repeated zeros and values by itself, and needs about
-# twice the bytes.
+# left takes about 7 bits a weight (the entropy of the choice, divided by the share that is left), to say which of eight
+# values each has, less than 3. That is the price of choosing weights freely, wherever they stand. Huffman's code saves
+# more than a quarter of the positions and little of the values: unlike after the one cut above, the trained centroids
+# are used nearly equally often. gzip, which knows nothing of networks, finds the repeated zeros and values by itself,
+# and needs about twice the bytes.
 
 # %%
 share = kept / pruning.count_weights(net)[1]
@@ -1933,10 +1936,10 @@ for ax in (left_ax, right_ax):
 plots.finish(fig)
 
 # %% [markdown]
-# So there are two answers. Against the network that ships, the smallest file loses nothing: what pruning and sharing cost,
-# the training gave back. But the training alone makes the dense network better, by about a point and a half. Against
-# *that* one, 95 % and 3 bits, 80 times smaller, cost about half a point; the smallest file, 170 times smaller, costs
-# more than one, and 99 % nearly three. Always ask what a compressed network is compared with.
+# So there are two answers. Against the network that ships, the smallest file loses nothing: what pruning and sharing
+# cost, the training gave back. But the training alone makes the dense network better, by about a point and a half.
+# Against *that* one, 95 % and 3 bits, 80 times smaller, cost about half a point; the smallest file, 170 times smaller,
+# costs more than one, and 99 % nearly three. Always ask what a compressed network is compared with.
 #
 # Sharing is nearly free: from the pruned network to 8 values a layer, trained, it is less than a third of a point. And
 # the paper's 35 to 49 times are for other networks and other tasks: MyNet, with nearly all of its weights in one
@@ -2038,14 +2041,14 @@ claim("eight bits are 3.9 to 4 times smaller than float32", 3.9 < float_bytes / 
 # the subject of lesson 06.
 #
 # **What practice uses today.** 8 bits for weights and activations, a scale per channel, static calibration: the default
-# of ONNX Runtime, OpenVINO, TensorRT and TensorFlow Lite. 4-bit weights in groups of 32 to 128 for large language models
-# (GPTQ, AWQ, llama.cpp's formats), where memory is the limit. torchao has `Int4WeightOnlyConfig`, `Int8DynamicActivation…`
-# and quantisation-aware training; `torch.ao.quantization` is deprecated.
+# of ONNX Runtime, OpenVINO, TensorRT and TensorFlow Lite. 4-bit weights in groups of 32 to 128 for large language
+# models (GPTQ, AWQ, llama.cpp's formats), where memory is the limit. torchao has `Int4WeightOnlyConfig`,
+# `Int8DynamicActivation…` and quantisation-aware training; `torch.ao.quantization` is deprecated.
 #
 # **Further reading.** Jacob et al., *Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
-# Inference* (CVPR 2018) · Krishnamoorthi, *Quantizing deep convolutional networks for efficient inference* (2018) · Nagel
-# et al., *A White Paper on Neural Network Quantization* (2021) · Esser et al., *Learned Step Size Quantization* (ICLR
-# 2020) · Han, Mao & Dally, *Deep Compression* (ICLR 2016) · Gupta et al., *Deep Learning with Limited Numerical
+# Inference* (CVPR 2018) · Krishnamoorthi, *Quantizing deep convolutional networks for efficient inference* (2018) ·
+# Nagel et al., *A White Paper on Neural Network Quantization* (2021) · Esser et al., *Learned Step Size Quantization*
+# (ICLR 2020) · Han, Mao & Dally, *Deep Compression* (ICLR 2016) · Gupta et al., *Deep Learning with Limited Numerical
 # Precision* (ICML 2015).
 #
 # **Next:** `06_integers_for_real.ipynb`. Engines with integer kernels, and what they really gain.
