@@ -60,18 +60,45 @@ declare(
                 "Only the product of the zero points is gone. Each of them also multiplies what the other side holds: "
                 "two more terms.",
             ),
+            WrongAnswer(
+                lambda product, rows, columns, za, zb, length: (
+                    product + zb * rows[:, None] + za * columns + length * za * zb
+                ),
+                "The two middle terms have the wrong sign.",
+            ),
+            WrongAnswer(
+                lambda product, rows, columns, za, zb, length: product - zb * rows[:, None] + length * za * zb,
+                "One of the two middle terms is missing: that of B's columns.",
+            ),
+            WrongAnswer(
+                lambda product, rows, columns, za, zb, length: product - za * columns + length * za * zb,
+                "One of the two middle terms is missing: that of A's rows.",
+            ),
+            WrongAnswer(
+                lambda product, rows, columns, za, zb, length: (
+                    product - zb * rows[:, None] - za * columns + za * zb * product.shape[1]
+                ),
+                "`length` is the number of pairs in a sum, not a side of the result.",
+            ),
         ),
-        debrief="Of the three terms two are known before a picture arrives, those without A. And with symmetric weights, "
-        "zero_b = 0, the one that depends on it vanishes: that is why weights are symmetric and activations need not be.",
+        debrief="With A the activations and B the weights, two of the three terms are known before a picture arrives. "
+        "With symmetric weights, zero_b = 0, the third, zero_b times the sums of A's rows, vanishes.",
     )
 )
 
 OPERATORS = ("convolution", "relu", "pool", "linear", "softmax", "normalise")
 
 
+def _kinds(operators, integer):
+    return [name in integer for name in operators]
+
+
+def _changes(kinds):
+    return sum(a != b for a, b in pairwise(kinds))
+
+
 def conversions(operators, integer):
-    kinds = [False, *(name in integer for name in operators), False]
-    return sum(kinds[i] != kinds[i + 1] for i in range(len(kinds) - 1))
+    return _changes([False, *_kinds(operators, integer), False])
 
 
 def _chain(g: torch.Generator):
@@ -101,7 +128,7 @@ declare(
                 "is what an engine's fusion is for.",
             ),
             WrongAnswer(
-                lambda operators, integer: sum((a in integer) != (b in integer) for a, b in pairwise(operators)),
+                lambda operators, integer: _changes(_kinds(operators, integer)),
                 "The ends are missing: the picture arrives as float, and the logits leave as float.",
             ),
             WrongAnswer(
@@ -111,6 +138,31 @@ declare(
             WrongAnswer(
                 lambda operators, integer: conversions(operators, [o for o in OPERATORS if o not in integer]),
                 "`integer` names the operators that *have* an integer kernel; you counted as if they were the others.",
+            ),
+            WrongAnswer(
+                lambda operators, integer: 2 + 2 * _kinds(operators, integer).count(False),
+                "Operators side by side without integer kernels share one pair of conversions.",
+            ),
+            WrongAnswer(
+                lambda operators, integer: 2 + _changes([True, *_kinds(operators, integer), True]),
+                "At an end of the chain a float operator costs nothing extra: the picture is float already, and "
+                "so are the logits.",
+            ),
+            WrongAnswer(
+                lambda operators, integer: 2 + _changes(_kinds(operators, integer)),
+                "A conversion at an end is needed only where the operator there takes integers.",
+            ),
+            WrongAnswer(
+                lambda operators, integer: _changes([False, *_kinds(operators, integer)]),
+                "The logits leave as float: the last integers must be dequantised.",
+            ),
+            WrongAnswer(
+                lambda operators, integer: _changes([*_kinds(operators, integer), False]),
+                "The picture arrives as float: the first operator may need a Q.",
+            ),
+            WrongAnswer(
+                lambda operators, integer: 2 * _kinds(operators, integer).count(False),
+                "You counted around the float operators; a pair stands around each run of integer ones.",
             ),
         ),
         properties=(
@@ -163,6 +215,22 @@ declare(
                 lambda share, gain: share * gain,
                 "The part that does not become faster still takes its time: 1 − share of it.",
             ),
+            WrongAnswer(
+                lambda share, gain: 1 / (1 - share),
+                "That is the limit for an infinitely fast kernel; the part still takes share/gain.",
+            ),
+            WrongAnswer(
+                lambda share, gain: 1 + share - share / gain,
+                "You added the time saved to 1. Divide the old time by the new.",
+            ),
+            WrongAnswer(
+                lambda share, gain: share - share / gain,
+                "That is the time saved, not how many times as fast.",
+            ),
+            WrongAnswer(
+                lambda share, gain: network_gain(share, gain) - 1,
+                "Times as fast, not how much faster: 1 means no gain.",
+            ),
         ),
         properties=(
             Property(
@@ -181,9 +249,11 @@ def break_even(build_ms, slow_ms, fast_ms):
 
 
 def _build_and_run(g: torch.Generator):
-    slow = number(g, 20, 60)
-    fast = slow + (number(g, 1, 15) if number(g, 0, 1) else -number(g, 3, 15))
-    return 1000 * number(g, 2, 30) + number(g, 1, 999), slow, fast
+    slow, kind, saved = number(g, 20, 60), number(g, 0, 6), number(g, 3, 15)
+    build = 1000 * number(g, 2, 30) + number(g, 1, 999)
+    if kind < 3:  # as fast, or slower (twice as often)
+        return build, slow, slow + min(kind, 1) * saved
+    return build - build % saved + kind % 2, slow, slow - saved  # divides exactly, or just not
 
 
 declare(
@@ -205,7 +275,7 @@ declare(
                 "Rounded down: after that many batches a rest of the building time is still to be earned. Round up.",
             ),
             WrongAnswer(
-                lambda build, slow, fast: -(-build // (slow - fast)),
+                lambda build, slow, fast: -(-build // (slow - fast)) if slow != fast else -1,
                 "An engine that is not faster never pays for itself: then the answer is −1, not a negative quotient.",
             ),
             WrongAnswer(
@@ -215,6 +285,26 @@ declare(
             WrongAnswer(
                 lambda build, slow, fast: -1 if fast >= slow else -(-build // slow),
                 "You asked how many slow batches fit into the building time. Each fast one saves slow_ms − fast_ms only.",
+            ),
+            WrongAnswer(
+                lambda build, slow, fast: -1 if fast >= slow else build // (slow - fast) + 1,
+                "One too many where the quotient is whole: round up, don't add one.",
+            ),
+            WrongAnswer(
+                lambda build, slow, fast: -1 if fast >= slow else build / (slow - fast),
+                "Batches are whole: round up.",
+            ),
+            WrongAnswer(
+                lambda build, slow, fast: break_even(build, fast, slow),
+                "You took slow for fast.",
+            ),
+            WrongAnswer(
+                lambda build, slow, fast: max(0, break_even(build, slow, fast)),
+                "Where it never pays the answer is −1, not 0.",
+            ),
+            WrongAnswer(
+                lambda build, slow, fast: None if fast >= slow else break_even(build, slow, fast),
+                "Where it never pays the answer is −1, not None.",
             ),
         ),
         debrief="A server runs for weeks and does not care about half a minute. A test that starts afresh for every run, "
@@ -229,23 +319,26 @@ def choose_engine(names, ms, kib, lost, kib_limit, lost_limit):
 
 
 def _engine_table(g: torch.Generator):
-    # Six engines in any order, one for each way of going wrong: the fastest breaks both limits, the next is too large,
-    # the next loses too much; then one that fits, the smallest, and one at both limits that is sometimes the right one.
+    # Eight engines in any order, most of them for one way of going wrong: the fastest breaks both limits, the next two
+    # one each, either first. Of those that fit, one is the smallest, one the slowest, one meets both limits exactly and
+    # one gains in accuracy; one of these last two is the right one, unless nothing fits.
     kib_limit, lost_limit = number(g, 250, 400), number(g, 3, 9) / 10
-    at_limits = number(g, 4, 5)
+    right, swap = number(g, 0, 2), number(g, 0, 2) // 2
     rows = [
         (1.0, kib_limit + number(g, 10, 90), round(lost_limit + number(g, 1, 9) / 10, 1)),
-        (2.0, kib_limit + number(g, 100, 700), 0.0),
-        (3.0, kib_limit - number(g, 20, 40), round(lost_limit + number(g, 1, 9) / 10, 1)),
+        (2.0 + swap, kib_limit + number(g, 100, 700), 0.0),
+        (3.0 - swap, kib_limit - number(g, 20, 40), round(lost_limit + number(g, 1, 9) / 10, 1)),
         (4.5, kib_limit - number(g, 1, 19), round(lost_limit - 0.2, 1)),
-        (9.0, kib_limit - number(g, 60, 90), round(lost_limit - 0.1, 1)),
-        (float(at_limits), kib_limit, lost_limit),
+        (6.0, kib_limit - number(g, 60, 90), round(lost_limit - 0.1, 1)),
+        (9.0, kib_limit - number(g, 20, 40), round(lost_limit - 0.1, 1)),
+        (3.5 if right == 2 else 7.0, kib_limit - number(g, 41, 59), round(-lost_limit - 0.1, 1)),
+        (4.0 if right == 1 else 5.0, kib_limit, lost_limit),
     ]
-    if number(g, 0, 3) == 0:  # nothing fits
-        rows = [(time, size, round(loss + 2, 1)) for time, size, loss in rows[1:]] + rows[:1]
-    order = torch.randperm(6, generator=g).tolist()
+    if right == 0:  # nothing fits
+        rows = [(time, size, round(loss + 3, 1)) for time, size, loss in rows[1:]] + rows[:1]
+    order = torch.randperm(len(rows), generator=g).tolist()
     ms, kib, lost = (list(column) for column in zip(*(rows[i] for i in order), strict=True))
-    return list("ABCDEF"), ms, kib, lost, kib_limit, lost_limit
+    return list("ABCDEFGH"), ms, kib, lost, kib_limit, lost_limit
 
 
 def _fastest(names, ms, fits):
@@ -293,6 +386,43 @@ declare(
                     names, ms, lambda i: kib[i] < kib_limit and lost[i] < lost_limit
                 ),
                 "A limit may be reached, it may only not be exceeded: compare with ≤.",
+            ),
+            WrongAnswer(
+                lambda names, ms, kib, lost, kib_limit, lost_limit: _fastest(
+                    names, [-time for time in ms], lambda i: kib[i] <= kib_limit and lost[i] <= lost_limit
+                ),
+                "You took the slowest of those that fit: the fewest milliseconds are wanted.",
+            ),
+            WrongAnswer(
+                lambda names, ms, kib, lost, kib_limit, lost_limit: _fastest(
+                    names, lost, lambda i: kib[i] <= kib_limit and lost[i] <= lost_limit
+                ),
+                "You took the most accurate of those that fit. Within the limits accuracy is free; the "
+                "fastest is wanted.",
+            ),
+            WrongAnswer(
+                lambda names, ms, kib, lost, kib_limit, lost_limit: _fastest(
+                    names, ms, lambda i: kib[i] <= kib_limit and abs(lost[i]) <= lost_limit
+                ),
+                "A negative loss is a gain in accuracy: it breaks no limit.",
+            ),
+            WrongAnswer(
+                lambda names, ms, kib, lost, kib_limit, lost_limit: _fastest(
+                    names, ms, lambda i: kib[i] <= kib_limit or lost[i] <= lost_limit
+                ),
+                "One limit kept is not enough: both.",
+            ),
+            WrongAnswer(
+                lambda names, ms, kib, lost, kib_limit, lost_limit: _fastest(
+                    names, ms, lambda i: ms[i] == min(ms) and kib[i] <= kib_limit and lost[i] <= lost_limit
+                ),
+                "You looked only at the fastest of all. Throw out first, then take the fastest of the rest.",
+            ),
+            WrongAnswer(
+                lambda names, ms, kib, lost, kib_limit, lost_limit: (
+                    None if (name := choose_engine(names, ms, kib, lost, kib_limit, lost_limit)) == "none" else name
+                ),
+                'Where nothing fits the answer is the text "none", not None.',
             ),
         ),
         debrief="With limits first and speed second the choice is well defined. The other way round, with one score made "
