@@ -360,6 +360,8 @@ class TestShipped:
             assert not [c.id for c in cells if "✘" in shown(c)]
 
     def test_at_least_four_fifths_of_its_outputs_are_compared_when_it_is_tested(self, lesson, solved):
-        outputs = [cell for cell in stored(lesson, solved).cells if cell.get("outputs")]
+        # The course map at the end is no output of the lesson: it grows with every lesson that is added.
+        cells = [cell for cell in stored(lesson, solved).cells if cell.source.strip() != "progress()"]
+        outputs = [cell for cell in cells if cell.get("outputs")]
         strict = [cell for cell in outputs if "nbval-ignore-output" not in cell.metadata.get("tags", [])]
         assert len(strict) >= 0.8 * len(outputs), f"{len(strict)} of {len(outputs)}"
