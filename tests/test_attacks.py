@@ -248,8 +248,8 @@ ANSWERS = {
         inside("""
             import glob
             found = []
-            for pattern in ("/proc/*/root/*", "/proc/*/environ", "/proc/*/cmdline", "/proc/*/mem", "/proc/*/cwd/*"):
-                found += glob.glob(pattern)
+            for name in ("root", "environ", "cmdline", "mem", "cwd"):
+                found += glob.glob("/proc/*/" + name + ("/*" if name in ("root", "cwd") else ""))
             if found: result = weight.abs().sum((1, 2, 3))"""),
         0,
         "failed",

@@ -59,7 +59,7 @@ def test_before_the_set_up_only_the_standard_library_is_imported():
 
 def test_workbench_and_techniques_can_be_read_in_an_evening():
     read = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in FLOORS[:2]]
-    lines = {path.name: code_lines(path) for path in read}
+    lines = {path.relative_to(PACKAGE).as_posix(): code_lines(path) for path in read}
     assert sum(lines.values()) <= READABLE_LINES, lines
 
 

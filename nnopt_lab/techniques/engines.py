@@ -21,7 +21,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest import mock
 
@@ -197,8 +197,7 @@ def build(
         except EngineUnavailable as reason:
             missing[name] = str(reason)
         else:
-            seconds = time.perf_counter() - started
-            built[name] = Engine(name, engine.run, engine.picture, engine.bytes, seconds)
+            built[name] = replace(engine, seconds=time.perf_counter() - started)
     return built, missing
 
 

@@ -12,9 +12,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from nnopt_lab.techniques.observers import traffic
 from nnopt_lab.techniques.quantization import QUANTIZABLE, Grid, grid_of
 from nnopt_lab.workbench.bars import bar as progress_bar
-from nnopt_lab.workbench.measure.modes import inference
 
 # A channel scaled by s > 0 leaves each of these scaled by s.
 HOMOGENEOUS = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Dropout, nn.Identity)
@@ -96,12 +96,11 @@ def correct_biases(quantized: nn.Module, original: nn.Module, batch: Tensor) -> 
     Raises:
         ValueError: the networks do not hold the same layers, or a layer has no bias that could take the correction.
     """
-    for name in _in_order(original, batch):
+    for name, (_, wanted) in traffic(original, batch).items():
         layer = dict(quantized.named_modules()).get(name)
         if not isinstance(layer, QUANTIZABLE) or layer.bias is None:
             raise ValueError(f"quantized has no layer {name!r} with a bias, which original has.")
-        wanted, found = (_traffic(model, name, batch)[1] for model in (original, quantized))
-        layer.bias.sub_(output_shift(wanted, found))
+        layer.bias.sub_(output_shift(wanted, traffic(quantized, batch, [name])[name][1]))
     return quantized
 
 
@@ -130,12 +129,11 @@ def ada_round(
     """
     if steps < 1:
         raise ValueError(f"steps={steps} must be at least 1.")
-    names = _in_order(model, batch)
-    wanted = {name: _traffic(model, name, batch)[1] for name in names}
+    wanted = {name: output for name, (_, output) in traffic(model, batch).items()}
     generator = torch.Generator().manual_seed(seed)
-    with progress_bar(total=len(names) * steps, desc="AdaRound", unit="step") as bar:
-        for name in names:
-            layer, inputs = model.get_submodule(name), _traffic(model, name, batch)[0]
+    with progress_bar(total=len(wanted) * steps, desc="AdaRound", unit="step") as bar:
+        for name in wanted:
+            layer, inputs = model.get_submodule(name), traffic(model, batch, [name])[name][0]
             grid = grid_of(layer.weight, bits, per=per)
             rounded = _learn_rounding(layer, grid, inputs, wanted[name], steps, generator, bar)
             with torch.no_grad():
@@ -167,32 +165,3 @@ def _learn_rounding(layer, grid: Grid, inputs: Tensor, wanted: Tensor, steps: in
 
 def _on_grid(q: Tensor, grid: Grid) -> Tensor:
     return q.clamp(grid.low, grid.high) * grid.scale
-
-
-def _in_order(model: nn.Module, batch: Tensor) -> list[str]:
-    """Names of the convolutions and linear layers that `batch` runs through, in that order."""
-    order = []
-    handles = [
-        layer.register_forward_hook(lambda *_, name=name: order.append(name))
-        for name, layer in model.named_modules()
-        if isinstance(layer, QUANTIZABLE)
-    ]
-    try:
-        with inference(model):
-            model(batch[:1])
-    finally:
-        for handle in handles:
-            handle.remove()
-    return list(dict.fromkeys(order))
-
-
-def _traffic(model: nn.Module, name: str, batch: Tensor) -> tuple[Tensor, Tensor]:
-    """What the layer `name` reads and writes while `batch` runs through the model."""
-    seen = []
-    hook = model.get_submodule(name).register_forward_hook(lambda _, inputs, output: seen.append((inputs[0], output)))
-    try:
-        with inference(model):
-            model(batch)
-    finally:
-        hook.remove()
-    return seen[0][0].clone(), seen[0][1].clone()  # made outside inference mode, so that autograd may meet them

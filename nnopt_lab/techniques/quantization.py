@@ -130,7 +130,7 @@ def dequantize(q: Tensor, grid: Grid) -> Tensor:
         raise ValueError(f"q has dtype {q.dtype}; it must be whole numbers, such as `quantize` returns.")
     if q.numel() and not (grid.low <= q.min() and q.max() <= grid.high):
         raise ValueError(f"q goes from {q.min()} to {q.max()}; the grid holds {grid.low} to {grid.high}.")
-    return _like((_fitting(q.to(torch.int32), grid) - grid.zero_point) * grid.scale, q, grid)
+    return _like(_real(_fitting(q.to(torch.int32), grid), grid), q, grid)
 
 
 def fake_quantize(x: Tensor, grid: Grid) -> Tensor:
@@ -147,12 +147,18 @@ def _unclamped(x: Tensor, grid: Grid) -> Tensor:
     return (_fitting(x.detach().float(), grid) * (1 / grid.scale)).round() + grid.zero_point
 
 
+def _real(q: Tensor, grid: Grid) -> Tensor:
+    return (q - grid.zero_point) * grid.scale
+
+
 class _FakeQuantize(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, grid):
+        _check_values(x, infinite=True)
         unclamped = _unclamped(x, grid)
-        ctx.save_for_backward(_like((grid.low <= unclamped) & (unclamped <= grid.high), x, grid))
-        return dequantize(quantize(x, grid), grid)
+        q = unclamped.clamp(grid.low, grid.high)
+        ctx.save_for_backward(_like(q == unclamped, x, grid))
+        return _like(_real(q.to(torch.int32), grid), x, grid)
 
     @staticmethod
     def backward(ctx, gradient):

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from nnopt_lab.techniques.quantization import QUANTIZABLE, Grid, grid_of, grid_of_range, integer_range
-from nnopt_lab.workbench.measure.modes import inference
+from nnopt_lab.techniques.observers import traffic
+from nnopt_lab.techniques.quantization import Grid, grid_of, grid_of_range, integer_range
 
 METHODS = ("min-max", "lsq")
 CODES = ("binary", "ternary")
@@ -164,7 +164,7 @@ def prepare(
         allowed = bits is None or (isinstance(bits, int) and not isinstance(bits, bool) and 2 <= bits <= 16)
         if not allowed and not (name == "weights" and bits in CODES):
             raise ValueError(f"{name}={bits!r} must be 2 to 16{', binary, ternary' * (name == 'weights')} or None.")
-    inputs = _layer_inputs(model, batch)
+    inputs = {model.get_submodule(name): read for name, (read, _) in traffic(model, batch).items()}
     if not inputs or any(parametrize.is_parametrized(layer) for layer in inputs):
         raise ValueError("model has no convolution or linear layer that could be prepared, or it has been prepared.")
     for layer, x in inputs.items():
@@ -211,19 +211,3 @@ def _input_quantizer(bits: int, x: Tensor, method: str) -> nn.Module:
 
 def _quantize_input(layer: nn.Module, inputs: tuple) -> tuple:
     return layer.input_quantizer(inputs[0]), *inputs[1:]
-
-
-def _layer_inputs(model: nn.Module, batch: Tensor) -> dict[nn.Module, Tensor]:
-    """What each convolution and linear layer reads while `batch` runs through the model, in the order of their run."""
-    seen = {}
-    layers = [layer for layer in model.modules() if isinstance(layer, QUANTIZABLE)]
-    hooks = [
-        layer.register_forward_pre_hook(lambda module, inputs: seen.update({module: inputs[0]})) for layer in layers
-    ]
-    try:
-        with inference(model):
-            model(batch)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return seen
