@@ -32,6 +32,7 @@ DECLARED = (
     "batch_sizes",
     "integers_by_hand",
     "integers_for_real",
+    "distillation",
 )
 
 

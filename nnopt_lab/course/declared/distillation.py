@@ -1,0 +1,335 @@
+"""Exercises and questions of lesson 07: soft targets, what their loss weighs, and whether it helped."""
+
+import statistics
+
+import torch
+
+from nnopt_lab.course.declared._draws import number
+from nnopt_lab.course.exercises import Exercise, Question, WrongAnswer, declare
+
+LESSON = "07_distillation"
+
+
+def soft_targets(logits, temperature):
+    return (logits / temperature).softmax(1)
+
+
+def _logits_and_temperature(g: torch.Generator):
+    logits = (2.5 * torch.randn(number(g, 2, 3), number(g, 4, 5), generator=g)).round(decimals=1)
+    return logits, float(number(g, 2, 6))
+
+
+declare(
+    Exercise(
+        id="distillation.soft_targets",
+        lesson=LESSON,
+        title="Soft targets",
+        points=2,
+        reference=soft_targets,
+        generate=_logits_and_temperature,
+        hints=(
+            "The temperature acts on the logits, before the softmax, and a high one makes the classes more alike.",
+            "Divide, then softmax over the classes: axis 1 of [N, classes].",
+            "`(logits / temperature).softmax(1)`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda logits, t: (logits * t).softmax(1),
+                "You multiplied by the temperature: that makes the teacher surer of itself. Divide.",
+            ),
+            WrongAnswer(
+                lambda logits, t: logits.softmax(1),
+                "The temperature is missing: these are the targets at T = 1.",
+            ),
+            WrongAnswer(
+                lambda logits, t: (logits / t).softmax(0),
+                "Your *columns* add up to 1: the softmax ran over the pictures. It must run over the classes, axis 1.",
+            ),
+            WrongAnswer(
+                lambda logits, t: logits.softmax(1) / t,
+                "You divided probabilities, which then no longer add up to 1. Divide the logits, before the softmax.",
+            ),
+            WrongAnswer(
+                lambda logits, t: (logits / t).log_softmax(1),
+                "These are logarithms of the probabilities (log_softmax); the probabilities are wanted.",
+            ),
+        ),
+        debrief="As T grows, the soft targets tend to 1/classes; what is left of their differences is the logits divided by "
+        "T. As T falls to 0, they tend to the label that the teacher would give.",
+    )
+)
+
+
+def soft_loss(student, teacher, temperature):
+    log_q = (student / temperature).log_softmax(1)
+    log_p = (teacher / temperature).log_softmax(1)
+    return temperature**2 * (log_p.exp() * (log_p - log_q)).sum(1).mean()
+
+
+def _two_logits(g: torch.Generator):
+    n, classes = number(g, 2, 3), number(g, 4, 5)
+    student, teacher = (3 * torch.randn(2, n, classes, generator=g)).round(decimals=1)
+    return student, teacher, float(number(g, 2, 5))
+
+
+declare(
+    Exercise(
+        id="distillation.soft_loss",
+        lesson=LESSON,
+        title="Hinton's loss",
+        points=4,
+        reference=soft_loss,
+        generate=_two_logits,
+        tolerance=1e-4,
+        hints=(
+            "p are the teacher's soft targets, q the student's, both at the same temperature. KL = Σ p·(log p − log q) over "
+            "the classes, then the mean over the pictures, times T².",
+            "Work with logarithms: `log_softmax` of both. p is `log_p.exp()`.",
+            "`temperature**2 * (log_p.exp() * (log_p - log_q)).sum(1).mean()`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda s, t, T: soft_loss(s, t, T) / T**2,
+                "The factor T² is missing. Without it the gradients shrink as 1/T², and a hotter teacher is not heard.",
+            ),
+            WrongAnswer(
+                lambda s, t, T: soft_loss(s, t, T) / T,
+                "The factor must be T², not T: the gradient shrinks by 1/T in the student's softmax and by 1/T once more "
+                "because the targets differ less.",
+            ),
+            WrongAnswer(
+                lambda s, t, T: soft_loss(t, s, T),
+                "You measured from the student's point of view, KL(student ‖ teacher). The weights p must be the teacher's.",
+            ),
+            WrongAnswer(
+                lambda s, t, T: soft_loss(s, t, T) / s.shape[1],
+                "You took the mean over the classes too (as `F.kl_div` does with reduction='mean'). Sum over the classes, "
+                "mean over the pictures: reduction='batchmean'.",
+            ),
+            WrongAnswer(
+                lambda s, t, T: soft_loss(s, t, T) * len(s),
+                "You summed over the pictures; take their mean, or the step would grow with the batch.",
+            ),
+            WrongAnswer(
+                lambda s, t, T: T**2 * -((t / T).softmax(1) * (s / T).log_softmax(1)).sum(1).mean(),
+                "That is the cross-entropy with soft targets. Its gradient is the same, but it is not 0 where student and "
+                "teacher agree: the teacher's own entropy is missing.",
+            ),
+            WrongAnswer(
+                lambda s, t, T: T**2 * (t.softmax(1) * (t.log_softmax(1) - (s / T).log_softmax(1))).sum(1).mean(),
+                "You softened the student only. Both must be at the same temperature, or the student can never match.",
+            ),
+        ),
+        debrief="In torch: `F.kl_div(log_q, log_p, reduction='batchmean', log_target=True) * T**2`. The order of its "
+        "arguments is (student, teacher): easily swapped, and nothing complains.",
+    )
+)
+
+
+def target_and_others(logits, labels):
+    p = logits.softmax(1)
+    true = p.gather(1, labels[:, None]).squeeze(1)
+    others = p.scatter(1, labels[:, None], 0.0)
+    return true, others / (1 - true)[:, None]
+
+
+def _logits_and_labels(g: torch.Generator):
+    n, classes = number(g, 2, 3), number(g, 4, 5)
+    return (1.5 * torch.randn(n, classes, generator=g)).round(decimals=1), torch.randint(0, classes, (n,), generator=g)
+
+
+declare(
+    Exercise(
+        id="distillation.decoupled",
+        lesson=LESSON,
+        title="Decoupled: the true class, and the others",
+        points=3,
+        reference=target_and_others,
+        generate=_logits_and_labels,
+        tolerance=1e-4,
+        hints=(
+            "First the softmax. The probability of the true class is one number a picture. Of the others you want how they "
+            "share what is left: they must add up to 1 again.",
+            "`p.gather(1, labels[:, None])` picks the true class; `p.scatter(1, labels[:, None], 0.0)` sets it to zero.",
+            "`true = p.gather(1, labels[:, None]).squeeze(1)`, `others = p.scatter(1, labels[:, None], 0.0)`, and divide "
+            "others by `(1 - true)[:, None]`.",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda logits, labels: (
+                    target_and_others(logits, labels)[0],
+                    logits.softmax(1).scatter(1, labels[:, None], 0.0),
+                ),
+                "The others are not normalised: they add up to 1 − true. Divide by that, or a sure teacher's knowledge about "
+                "them stays next to nothing, which is the very thing that decoupling repairs.",
+            ),
+            WrongAnswer(
+                lambda logits, labels: (
+                    target_and_others(logits, labels)[0],
+                    logits.scatter(1, labels[:, None], 0.0).softmax(1),
+                ),
+                "You set the true class's *logit* to zero, and a logit of zero still gets a share. Set its probability to "
+                "zero, or its logit to −inf.",
+            ),
+            WrongAnswer(
+                lambda logits, labels: (logits.softmax(1).amax(1), target_and_others(logits, labels)[1]),
+                "You took the largest probability. The true class is the one that the label names, also where the network "
+                "is wrong.",
+            ),
+            WrongAnswer(
+                lambda logits, labels: (1 - target_and_others(logits, labels)[0], target_and_others(logits, labels)[1]),
+                "Your first result is the probability of *not* the true class.",
+            ),
+            WrongAnswer(
+                lambda logits, labels: (target_and_others(logits, labels)[0], logits.softmax(1)),
+                "The true class is still among the others: take it out first.",
+            ),
+        ),
+        debrief="Hinton's loss weighs the second part with 1 − true: 0.01 where the teacher is 99 % sure. Decoupled "
+        "distillation gives it a weight of its own (Zhao et al. 2022).",
+    )
+)
+
+
+def attention_map(features):
+    flat = features.square().sum(1).flatten(1)
+    return flat / flat.norm(dim=1, keepdim=True)
+
+
+declare(
+    Exercise(
+        id="distillation.attention_map",
+        lesson=LESSON,
+        title="Where a layer looks",
+        points=2,
+        reference=attention_map,
+        generate=lambda g: (torch.randn(2, number(g, 2, 4), 2, number(g, 2, 3), generator=g).round(decimals=1),),
+        tolerance=1e-4,
+        hints=(
+            "features is [N, channels, H, W]. One map a picture: the squares, summed over the channels.",
+            "Then flatten to [N, H·W], and divide each row by its length (the L2 norm).",
+            "`flat = features.square().sum(1).flatten(1)`, `flat / flat.norm(dim=1, keepdim=True)`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda f: f.square().sum(1).flatten(1),
+                "Not normalised: a layer with larger numbers would seem to look harder. Divide each row by its norm.",
+            ),
+            WrongAnswer(
+                lambda f: torch.nn.functional.normalize(f.sum(1).flatten(1), dim=1),
+                "You summed the channels without squaring: large positive and negative responses cancel.",
+            ),
+            WrongAnswer(
+                lambda f: f.square().sum(1).flatten(1) / f.square().sum((1, 2, 3))[:, None],
+                "Your rows add up to 1; they should have length 1: the root of the sum of squares (L2 norm).",
+            ),
+            WrongAnswer(
+                lambda f: torch.nn.functional.normalize(f.square().sum(1).flatten(1), dim=0),
+                "You normalised over the pictures. Each picture's own map must have length 1.",
+            ),
+            WrongAnswer(
+                lambda f: torch.nn.functional.normalize(f.square().flatten(2).sum(2), dim=1),
+                "You summed over the places and kept the channels: that says which filters respond, not where.",
+            ),
+        ),
+        debrief="A map has no channels, so student and teacher may have different widths; only the picture's size must "
+        "agree, or be averaged down.",
+    )
+)
+
+
+def verdict(alone, distilled):
+    gains = [b - a for a, b in zip(alone, distilled, strict=True)]
+    half = 4.303 * statistics.stdev(gains) / len(gains) ** 0.5
+    low, high = statistics.mean(gains) - half, statistics.mean(gains) + half
+    return "gain" if low > 0 else "loss" if high < 0 else "no gain that the data can show"
+
+
+def _three_seeds(g: torch.Generator):
+    """Accuracies of three seeds: the seeds differ by more than the gain, so that only pairs can tell."""
+    kind = number(g, 0, 3)
+    base = [750 + number(g, 0, 30), 750 + number(g, 31, 60), 750 + number(g, 61, 90)]
+    gains = [[8, 9, 10], [-10, -9, -8], [22, -3, 4], [120, 123, 121]][kind]
+    shift = number(g, 0, 2) * (1 if kind == 0 else -1 if kind == 1 else 0)
+    order = torch.randperm(3, generator=g).tolist()
+    alone = [base[i] / 10 for i in order]
+    return alone, [round(a + (gains[i] + shift) / 10, 1) for a, i in zip(alone, order, strict=True)]
+
+
+declare(
+    Exercise(
+        id="distillation.verdict",
+        lesson=LESSON,
+        title="Did it help?",
+        points=3,
+        reference=verdict,
+        generate=_three_seeds,
+        hints=(
+            "The same seed made both numbers of a pair. So look at the three *differences*, distilled − alone.",
+            "The interval of their mean: mean ± 4.303 · s/√3, where s is their standard deviation (`statistics.stdev`) and "
+            "4.303 Student's t for 95 % and three values.",
+            "Where the whole interval is above 0: 'gain'. Below: 'loss'. Else 'no gain that the data can show'.",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda alone, distilled: "gain" if sum(distilled) > sum(alone) else "loss",
+                "You compared means only. With three seeds a mean may differ by chance: ask whether the interval holds 0.",
+            ),
+            WrongAnswer(
+                lambda alone, distilled: "no gain that the data can show",
+                "Your answer does not look at the numbers. Some of these differences are the same for every seed.",
+            ),
+            WrongAnswer(
+                lambda alone, distilled: (
+                    "gain"
+                    if min(distilled) > max(alone)
+                    else "loss"
+                    if max(distilled) < min(alone)
+                    else "no gain that the data can show"
+                ),
+                "You compared the two groups without pairing them. The seeds differ by more than the method does; the same "
+                "seed on both sides cancels that.",
+            ),
+            WrongAnswer(
+                lambda alone, distilled: verdict(distilled, alone),
+                "The sign is turned round: a gain is distilled − alone.",
+            ),
+        ),
+        debrief="Three seeds are few: t is 4.3 where many seeds would need 2. What such an interval does show, it shows; what "
+        "it does not show may still be there.",
+    )
+)
+
+declare(
+    Question(
+        id="distillation.why_soft",
+        lesson=LESSON,
+        points=1,
+        text="What does a soft target hold that a label does not?",
+        choices={
+            "a": "A higher probability for the right class.",
+            "b": "How alike the other classes are to this picture: a shirt that could be a coat, but no boot.",
+            "c": "The weights of the teacher.",
+        },
+        answer="b",
+        comments={
+            "a": "It is lower: a label gives the right class all of it.",
+            "c": "They stay with the teacher; only its answers are passed on.",
+        },
+        explanation="A label says one of ten things, at most log₂ 10 ≈ 3.3 bits. A soft target says for this very picture "
+        "which mistakes are small ones, and the student need not find that out by itself.",
+    )
+)
+declare(
+    Question(
+        id="distillation.too_strong",
+        lesson=LESSON,
+        points=1,
+        text="The gradient of a soft loss at temperature T is about how many times that at T = 1 if the factor T² is left out "
+        "and T = 10? (Both networks unsure, logits small.)",
+        answer=0.01,
+        tolerance=0.002,
+        explanation="1/T² = 0.01: once 1/T from the student's softmax, once because targets and outputs differ by 1/T of what "
+        "the logits differ by. Multiplied by T² it has its size again, whatever the temperature.",
+    )
+)
