@@ -238,61 +238,76 @@ declare(
 )
 
 
-def verdict(alone, distilled):
-    gains = [b - a for a, b in zip(alone, distilled, strict=True)]
+def _verdict(gains):
     half = 4.303 * statistics.stdev(gains) / len(gains) ** 0.5
     low, high = statistics.mean(gains) - half, statistics.mean(gains) + half
-    return "gain" if low > 0 else "loss" if high < 0 else "no gain that the data can show"
+    return "gain" if low > 0 else "loss" if high < 0 else "not shown"
+
+
+def verdicts(alone, methods):
+    return [_verdict([b - a for a, b in zip(alone, method, strict=True)]) for method in methods]
 
 
 def _three_seeds(g: torch.Generator):
-    """Accuracies of three seeds: the seeds differ by more than the gain, so that only pairs can tell."""
-    kind = number(g, 0, 3)
-    base = [750 + number(g, 0, 30), 750 + number(g, 31, 60), 750 + number(g, 61, 90)]
-    gains = [[8, 9, 10], [-10, -9, -8], [22, -3, 4], [120, 123, 121]][kind]
-    shift = number(g, 0, 2) * (1 if kind == 0 else -1 if kind == 1 else 0)
-    order = torch.randperm(3, generator=g).tolist()
-    alone = [base[i] / 10 for i in order]
-    return alone, [round(a + (gains[i] + shift) / 10, 1) for a, i in zip(alone, order, strict=True)]
+    """Accuracies of three seeds, which differ by more than a method does, so that only pairs can tell; all in tenths."""
+    alone = [750 + number(g, 0, 30), 750 + number(g, 40, 60), 750 + number(g, 70, 90)]
+    small = number(g, 8, 12)
+    gains = [(small, small + 1, small + 2), (-small, -small - 1, -small + 1), (22, -3, 4), (120, 123, 121), (3, 30, 4)]
+    alone = [alone[i] / 10 for i in torch.randperm(3, generator=g).tolist()]
+    methods = [
+        [round(a + d / 10, 1) for a, d in zip(alone, gains[i], strict=True)] for i in torch.randperm(5, generator=g)
+    ]
+    return alone, methods
+
+
+def _of_means(alone, methods):
+    return ["gain" if sum(method) > sum(alone) else "loss" for method in methods]
+
+
+def _signs(alone, methods):
+    signs = [{b > a for a, b in zip(alone, method, strict=True)} for method in methods]
+    return ["gain" if s == {True} else "loss" if s == {False} else "not shown" for s in signs]
+
+
+def _unpaired(alone, methods):
+    return ["gain" if min(m) > max(alone) else "loss" if max(m) < min(alone) else "not shown" for m in methods]
 
 
 declare(
     Exercise(
-        id="distillation.verdict",
+        id="distillation.verdicts",
         lesson=LESSON,
         title="Did it help?",
         points=3,
-        reference=verdict,
+        reference=verdicts,
         generate=_three_seeds,
         hints=(
-            "The same seed made both numbers of a pair. So look at the three *differences*, distilled − alone.",
+            "The same seed made both numbers of a pair. So for each method look at its three *differences*, method − alone.",
             "The interval of their mean: mean ± 4.303 · s/√3, where s is their standard deviation (`statistics.stdev`) and "
             "4.303 Student's t for 95 % and three values.",
-            "Where the whole interval is above 0: 'gain'. Below: 'loss'. Else 'no gain that the data can show'.",
+            "Where the whole interval is above 0: 'gain'. Below: 'loss'. Else 'not shown'. One verdict a method, in order.",
         ),
         wrong_answers=(
             WrongAnswer(
-                lambda alone, distilled: "gain" if sum(distilled) > sum(alone) else "loss",
+                _of_means,
                 "You compared means only. With three seeds a mean may differ by chance: ask whether the interval holds 0.",
             ),
             WrongAnswer(
-                lambda alone, distilled: "no gain that the data can show",
-                "Your answer does not look at the numbers. Some of these differences are the same for every seed.",
+                lambda alone, methods: ["not shown"] * len(methods),
+                "Your answer does not look at the numbers. Some of the methods gain the same with every seed.",
             ),
             WrongAnswer(
-                lambda alone, distilled: (
-                    "gain"
-                    if min(distilled) > max(alone)
-                    else "loss"
-                    if max(distilled) < min(alone)
-                    else "no gain that the data can show"
-                ),
+                _unpaired,
                 "You compared the two groups without pairing them. The seeds differ by more than the method does; the same "
                 "seed on both sides cancels that.",
             ),
             WrongAnswer(
-                lambda alone, distilled: verdict(distilled, alone),
-                "The sign is turned round: a gain is distilled − alone.",
+                lambda alone, methods: [verdicts(method, [alone])[0] for method in methods],
+                "The sign is turned round: a gain is method − alone.",
+            ),
+            WrongAnswer(
+                _signs,
+                "You counted signs: three equal signs come by chance once in four times. The interval asks for more.",
             ),
         ),
         debrief="Three seeds are few: t is 4.3 where many seeds would need 2. What such an interval does show, it shows; what "
