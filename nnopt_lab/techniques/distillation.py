@@ -246,7 +246,7 @@ def _fingerprint(teacher: nn.Module, split: data.Split, pictures: data.Pictures)
     seen = hashlib.sha256(repr((type(teacher).__name__, pictures.name, pictures.mean, pictures.std)).encode())
     for name, value in [*teacher.state_dict().items(), ("images", split.images)]:
         seen.update(f"{name} {value.dtype} {list(value.shape)}".encode())
-        seen.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes() if value.numel() else b"")
+        seen.update(value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes() if value.numel() else b"")
     return seen.hexdigest()[:16]
 
 
