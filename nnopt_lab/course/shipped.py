@@ -10,6 +10,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from nnopt_lab.course import recipes
+from nnopt_lab.course.experiments import distillation as distilling
 from nnopt_lab.workbench import data, models, training
 from nnopt_lab.workbench.paths import data_dir
 
@@ -41,7 +43,7 @@ def train_shipped(name: str, seed: int = 0, target: Path | None = None) -> dict:
     """Train a network as the shipped one was trained, write its weights with their record, and return the record.
 
     Args:
-        name: "mynet" or "teacher".
+        name: one of `models.SHIPPED`.
         seed: 0 made the shipped weights; on the same machine it makes them again, bit for bit.
         target: the file to write; by default the shipped one, `data/NAME.safetensors`.
 
@@ -73,26 +75,35 @@ def _train_mynet(seed: int) -> tuple[nn.Module, data.Pictures]:
 
 
 def _train_teacher(seed: int) -> tuple[nn.Module, data.Pictures]:
-    pictures = data.load("fashion")
+    return _teacher_of("fashion", seed, epochs=16, batch_size=128, smoothing=0.05)
+
+
+def _train_shapes_teacher(seed: int) -> tuple[nn.Module, data.Pictures]:
+    # No label smoothing: it would wipe out how alike the wrong classes are, which is what students come for (Müller,
+    # Kornblith & Hinton 2019, "When Does Label Smoothing Help?").
+    return _teacher_of("shapes", seed, epochs=20, batch_size=100, smoothing=0.0)
+
+
+def _teacher_of(name: str, seed: int, epochs: int, batch_size: int, smoothing: float):
+    pictures = data.load(name)
     torch.manual_seed(seed)
-    model = models.Teacher()
-    epochs, batch_size = 16, 128
-    steps = epochs * -(-len(pictures.train) // batch_size)
-    training.fit(
-        model,
+    model = recipes.one_cycle(
+        models.Teacher(),
         pictures,
         epochs=epochs,
         batch_size=batch_size,
-        optimizer=lambda parameters: torch.optim.AdamW(parameters, weight_decay=0.02),
-        scheduler=lambda optimizer: torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps),
-        loss=nn.CrossEntropyLoss(label_smoothing=0.05),
+        peak=4e-3,
+        weight_decay=0.02,
+        loss=nn.CrossEntropyLoss(label_smoothing=smoothing),
         augment=data.random_flips_and_shifts(seed),
         seed=seed,
     )
     return model, pictures
 
 
-TRAINERS = {"mynet": _train_mynet, "teacher": _train_teacher}
+def _train_shapes_student(seed: int) -> tuple[nn.Module, data.Pictures]:
+    pictures = data.load("shapes")
+    return distilling.on_drawn_pictures(models.trained("shapes_teacher"), pictures, seed), pictures
 
 
 def _read_idx(path: Path) -> np.ndarray:
@@ -101,3 +112,11 @@ def _read_idx(path: Path) -> np.ndarray:
     dimensions = raw[3]
     shape = np.frombuffer(raw, ">u4", dimensions, offset=4)
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+
+
+TRAINERS = {
+    "mynet": _train_mynet,
+    "teacher": _train_teacher,
+    "shapes_teacher": _train_shapes_teacher,
+    "shapes_student": _train_shapes_student,
+}

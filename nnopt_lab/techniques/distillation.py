@@ -187,6 +187,14 @@ class WithTeacher:
             yield inputs, (labels, *(value.clone() for value in said))
 
 
+def views(split: data.Split, augment: Callable[[Tensor], Tensor], count: int) -> data.Split:
+    """Each picture of a split `count` times, every time augmented anew: a fixed set, about which a teacher can be asked
+    once (Beyer et al. 2022, "Knowledge Distillation: A Good Teacher Is Patient and Consistent": student and teacher
+    must see the same view).
+    """
+    return data.Split(torch.cat([augment(split.images) for _ in range(count)]), split.labels.repeat(count))
+
+
 def remembered(
     teacher: nn.Module,
     split: data.Split,

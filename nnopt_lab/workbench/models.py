@@ -105,14 +105,14 @@ ARTICLE_RECIPE = {
     "batch_size": 64,
     "optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.01, momentum=0.9),
 }
-SHIPPED = {"mynet": MyNet, "teacher": Teacher}
+SHIPPED = {"mynet": MyNet, "teacher": Teacher, "shapes_teacher": Teacher, "shapes_student": MyNet}
 
 
 def trained(name: str = "mynet") -> nn.Module:
     """A network with the weights that ship with the course, in evaluation mode.
 
     Args:
-        name: "mynet" or "teacher", both trained on "fashion".
+        name: "mynet" or "teacher", trained on "fashion", "shapes_teacher", or "shapes_student", distilled from it.
 
     Raises:
         ValueError: there is no such network, or its file is damaged.

@@ -5,6 +5,14 @@ One module a lesson; each experiment is a function without arguments → a dict 
 
 from nnopt_lab.course.experiments.batch_sizes import batch_crops, batch_policies, batch_size_race
 from nnopt_lab.course.experiments.convolutions import convolution_blocks, convolution_knobs
+from nnopt_lab.course.experiments.distillation import (
+    distillation_compressed,
+    distillation_fashion,
+    distillation_methods,
+    distillation_pictures,
+    distillation_sizes,
+    distillation_temperatures,
+)
 from nnopt_lab.course.experiments.integers_by_hand import deep_compression, integer_training, post_training_bits
 from nnopt_lab.course.experiments.learning_rates import first_rates, learning_rate_peaks, learning_rate_race
 from nnopt_lab.course.experiments.pruning import pruning_sweep
@@ -22,4 +30,10 @@ EXPERIMENTS = {
     "deep_compression": deep_compression,
     "integer_training": integer_training,
     "post_training_bits": post_training_bits,
+    "distillation_methods": distillation_methods,
+    "distillation_pictures": distillation_pictures,
+    "distillation_temperatures": distillation_temperatures,
+    "distillation_sizes": distillation_sizes,
+    "distillation_fashion": distillation_fashion,
+    "distillation_compressed": distillation_compressed,
 }

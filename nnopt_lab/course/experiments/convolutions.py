@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from nnopt_lab.course import recipes
 from nnopt_lab.techniques import convolution
 from nnopt_lab.workbench import data, models, training
 from nnopt_lab.workbench.bars import bar as progress_bar
@@ -37,16 +38,7 @@ def wide_net(block: str = "3×3") -> nn.Module:
 
 def train_fast(model: nn.Module, pictures: data.Pictures, seed: int, epochs: int = EPOCHS) -> float:
     """Train in place with AdamW and a one-cycle rate (lesson 03), the same for every network: test accuracy, %."""
-    steps = epochs * -(-len(pictures.train) // BATCH_SIZE)
-    training.fit(
-        model,
-        pictures,
-        epochs=epochs,
-        batch_size=BATCH_SIZE,
-        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=PEAK_RATE),
-        scheduler=lambda optimizer: torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, total_steps=steps),
-        seed=seed,
-    )
+    recipes.one_cycle(model, pictures, epochs=epochs, batch_size=BATCH_SIZE, peak=PEAK_RATE, seed=seed)
     return training.evaluate(model, pictures.test, pictures).accuracy
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from nnopt_lab.course import recipes
 from nnopt_lab.techniques import deep_compression as compression
 from nnopt_lab.techniques import integer_training as integers
 from nnopt_lab.techniques import post_training, pruning, quantization, quantization_training
@@ -97,18 +98,7 @@ def _accuracy(model: nn.Module, pictures: data.Pictures) -> float:
 def _one_cycle(
     model: nn.Module, pictures: data.Pictures, seed: int, epochs: int = COMPRESSION_EPOCHS, peak: float = 2e-3
 ) -> nn.Module:
-    steps = epochs * -(-len(pictures.train) // 128)
-    training.fit(
-        model,
-        pictures,
-        epochs=epochs,
-        batch_size=128,
-        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=peak),
-        scheduler=lambda optimizer: torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=steps),
-        seed=seed,
-        description="fine-tuning",
-    )
-    return model
+    return recipes.one_cycle(model, pictures, epochs=epochs, peak=peak, seed=seed, description="fine-tuning")
 
 
 def integer_training() -> dict:
