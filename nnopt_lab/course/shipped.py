@@ -103,7 +103,9 @@ def _teacher_of(name: str, seed: int, epochs: int, batch_size: int, smoothing: f
 
 def _train_shapes_student(seed: int) -> tuple[nn.Module, data.Pictures]:
     pictures = data.load("shapes")
-    return distilling.on_drawn_pictures(models.trained("shapes_teacher"), pictures, seed), pictures
+    return distilling.on_drawn_pictures(models.trained("shapes_teacher"), pictures, seed).to(
+        memory_format=torch.contiguous_format
+    ), pictures
 
 
 def _read_idx(path: Path) -> np.ndarray:
