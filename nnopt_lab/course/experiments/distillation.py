@@ -110,7 +110,7 @@ def distillation_pictures() -> dict:
 
 
 def distillation_sizes() -> dict:
-    """Test accuracy of two students taught by labels and by three teachers of growing size, in one pass over 90,000 views.
+    """Test accuracy of two students taught by labels and by three teachers of growing size, one pass over 90,000 views.
 
     Returns:
         {"seeds": [K], "teachers": {size: {"accuracy", "parameters"}}, "accuracy": {student: {"labels" or size: [K]}}}.
