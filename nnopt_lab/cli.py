@@ -133,7 +133,8 @@ def test(context: typer.Context) -> None:
 
 @app.command()
 def train(name: str, seed: int = 0) -> None:
-    """Train a network that ships with the course again, and write its weights to data/: mynet or teacher."""
+    """Train a network that ships with the course again, and write its weights to data/: one of
+    mynet, teacher, shapes_teacher, shapes_student."""
     from nnopt_lab.course import shipped
 
     console.print(shipped.train_shipped(name, seed=seed))

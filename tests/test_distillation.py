@@ -164,3 +164,12 @@ class TestRemembered:
             loss=distillation.hinton(),
         )
         assert len(history.train_loss) == 2 and history.train_loss[1] < history.train_loss[0]
+
+
+def test_views_are_every_picture_augmented_anew_with_its_label(few):
+    seen = distillation.views(few.train, data.random_flips_and_shifts(3), 4)
+    assert seen.images.shape == (4 * 128, *few.train.images.shape[1:]) and seen.images.dtype == torch.uint8
+    assert torch.equal(seen.labels, few.train.labels.repeat(4))
+    first, *others = seen.images.split(128)
+    assert all(not torch.equal(first, other) for other in others)
+    assert torch.equal(distillation.views(few.train, lambda images: images, 2).images[128:], few.train.images)

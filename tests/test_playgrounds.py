@@ -11,6 +11,7 @@ from nnopt_lab.course.playgrounds import (
     Playground,
     batch_playground,
     convolution_playground,
+    distillation_playground,
     layer_playground,
     learning_rate_playground,
     pruning_playground,
@@ -19,7 +20,7 @@ from nnopt_lab.course.playgrounds import (
 from nnopt_lab.course.playgrounds.convolutions import PLACES
 from nnopt_lab.course.playgrounds.learning_rates import noisy_descent
 from nnopt_lab.course.playgrounds.pruning import METHODS
-from nnopt_lab.techniques import pruning, schedules
+from nnopt_lab.techniques import distillation, pruning, schedules
 from nnopt_lab.techniques.cost_model import CostModel
 from nnopt_lab.workbench import data, models, plots
 
@@ -211,3 +212,31 @@ def test_the_quantization_playground_says_what_a_grid_loses():
 
 def decibels(text):
     return float(text.split("<b>")[1].split(" dB")[0])
+
+
+@pytest.fixture(scope="module")
+def lecture():
+    teacher, student = models.trained("shapes_teacher"), models.trained("shapes_student")
+    return teacher, distillation_playground(teacher, student, data.load("shapes"))
+
+
+@pytest.mark.parametrize("temperature", [0.5, 4, 32])
+@pytest.mark.parametrize("share", [0, 0.5, 1])
+def test_the_distillation_playground_shows_the_mixture(lecture, temperature, share):
+    teacher, playground = lecture
+    controls(playground)["picture"].value = 17
+    controls(playground)["temperature T"].value = temperature
+    controls(playground)["share of the teacher"].value = share
+    text, picture = drawn(playground)
+    pictures = data.load("shapes")
+    with torch.no_grad():
+        logits = teacher(pictures.to_input(pictures.validation.images[:200]))[17:18]
+    soft = distillation.soft_targets(logits, temperature)[0, pictures.validation.labels[17]].item()
+    assert picture.startswith(PNG)
+    assert f"<b>{100 * (share * soft + 1 - share):.1f} %</b> of the target" in text
+    assert ("<b>0.00 bits</b>" in text) or share > 0
+
+
+def test_the_distillation_playground_draws_grey_pictures_too():
+    playground = distillation_playground(models.trained("teacher"), models.trained("mynet"), data.load("fashion"))
+    assert drawn(playground)[1].startswith(PNG)

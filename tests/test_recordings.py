@@ -7,7 +7,7 @@ import math
 import pytest
 
 from nnopt_lab.course import experiments, recordings
-from nnopt_lab.course.experiments import batch_sizes, convolutions, integers_by_hand, learning_rates
+from nnopt_lab.course.experiments import batch_sizes, convolutions, distillation, integers_by_hand, learning_rates
 from nnopt_lab.course.experiments.pruning import SEEDS, SPARSITIES
 from nnopt_lab.course.recordings import record, recorded
 from nnopt_lab.techniques import deep_compression
@@ -194,3 +194,26 @@ def test_parts_of_an_epoch_hold_every_picture_once_and_each_epoch_is_in_another_
         assert [len(part) for part in parts[:2]] == [len(batches)] * 2
         epochs.append([i for part in parts for batch in part for i in batch])
     assert all(sorted(order) == list(range(100)) for order in epochs) and epochs[0] != epochs[1]
+
+
+def test_the_shipped_distillation_experiments_have_the_shape_that_they_promise():
+    def table(name):
+        return recorded(f"distillation_{name}")["result"]
+
+    compressed = table("compressed")["accuracy"]
+    per_seed = [
+        *table("methods")["accuracy"].values(),
+        *table("pictures")["accuracy"].values(),
+        *table("fashion")["accuracy"].values(),
+        *table("temperatures")["accuracy"],
+        *(values for ways in table("sizes")["accuracy"].values() for values in ways.values()),
+        *(values for ways in compressed.values() for values in ways.values()),
+    ]
+    assert all(len(values) == len(distillation.SEEDS) for values in per_seed)
+    assert all(10 < accuracy <= 100 for values in per_seed for accuracy in values)
+    assert table("temperatures")["temperatures"] == list(distillation.TEMPERATURES)
+    assert {name: list(ways) for name, ways in table("sizes")["accuracy"].items()} == {
+        name: ["labels", *distillation.TEACHERS] for name in distillation.STUDENTS
+    }
+    assert all(list(ways) == ["labels", "itself", "teacher"] for ways in compressed.values())
+    assert table("pictures")["accuracy"]["drawn, teacher"][0] == models.record("shapes_student")["test_accuracy"]

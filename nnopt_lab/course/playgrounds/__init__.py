@@ -2,6 +2,7 @@
 
 from nnopt_lab.course.playgrounds.batch_sizes import batch_playground
 from nnopt_lab.course.playgrounds.convolutions import convolution_playground
+from nnopt_lab.course.playgrounds.distillation import distillation_playground
 from nnopt_lab.course.playgrounds.integers_by_hand import quantization_playground
 from nnopt_lab.course.playgrounds.layer import layer_playground
 from nnopt_lab.course.playgrounds.learning_rates import learning_rate_playground
@@ -12,6 +13,7 @@ __all__ = [
     "Playground",
     "batch_playground",
     "convolution_playground",
+    "distillation_playground",
     "layer_playground",
     "learning_rate_playground",
     "pruning_playground",

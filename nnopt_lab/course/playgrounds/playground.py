@@ -41,7 +41,7 @@ class Playground(widgets.VBox):
         return "A playground: run this cell in JupyterLab and move the controls."
 
 
-def choice(name: str, options: list[int], value: int) -> widgets.SelectionSlider:
+def choice(name: str, options: list[float], value: float) -> widgets.SelectionSlider:
     """A slider over a few values; it acts when it is let go."""
     return widgets.SelectionSlider(
         options=options, value=value, description=name, continuous_update=False, style={"description_width": "initial"}

@@ -1,0 +1,706 @@
+# %% [markdown]
+# # Distillation: let a large network teach a small one
+#
+# A label says *heart*. A trained network says: heart, most likely; a little like a T; nothing like a ring. The article's
+# recipe for using that has three steps: pre-train a large model, train the small one from it, infer with the small one.
+# In this lesson you will
+#
+# - look at what a teacher knows that labels do not say, and soften it with a temperature;
+# - write Hinton's loss, and find out what its factor T² is for;
+# - teach a small network on your machine, with labels, with a teacher, and with a teacher and no labels at all;
+# - learn to tell a gain from luck, and meet a case where no gain can be shown;
+# - look inside: decoupled targets, hints, attention; sizes and temperatures; networks that were pruned or quantised.
+#
+# It takes about an hour. Nothing is needed from the lessons before but that you know what pruning (01) and integers (05)
+# are. In the course's other lessons the pictures are clothes; here they are mostly *shapes*, for a reason that section
+# 5 explains.
+
+# %%
+import copy
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from nnopt_lab.course import recipes
+from nnopt_lab.course.notebook import check, claim, hint, lesson, question, yours_or_ours
+from nnopt_lab.course.playgrounds import distillation_playground
+from nnopt_lab.course.predictions import ledger, predict, reveal
+from nnopt_lab.course.progress import progress
+from nnopt_lab.course.recordings import recorded
+from nnopt_lab.techniques import distillation
+from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.workbench.shapes import draw_shapes
+
+lesson("07_distillation")
+
+# %%
+pictures = data.load("shapes")
+teacher, student = models.trained("shapes_teacher"), models.trained("shapes_student")
+plots.pictures(pictures.test.images[:16], [pictures.classes[i] for i in pictures.test.labels[:16]])
+
+# %% [markdown]
+# ## 1. A teacher worth the name
+#
+# Ten shapes, over clutter, half hidden, in all colours. `MyNet`, trained on these 9,000 pictures as they are, ends near
+# 85 %, while it is right on nearly every picture that it was trained on: it has learnt them by heart. The teacher is a
+# residual network. Both ship with the course (`nnopt train shapes_teacher`), and so does a `MyNet` that learnt from the
+# teacher, the *student*.
+#
+# The small one is what you will use, so what does it save? Guess the speed before you look: the teacher does seven times
+# the multiplications.
+
+# %%
+predict("student against teacher, batch 256", unit="×")
+
+# %%
+batch = pictures.to_input(pictures.test.images[:256])
+taught, by = (training.evaluate(model, pictures.test, pictures) for model in (student, teacher))
+table = measure.compare(
+    {"teacher": teacher, "student": student},
+    batch,
+    accuracy={"teacher": by.accuracy, "student": taught.accuracy},
+    rounds=15,
+    budget_seconds=2,
+)
+of_teacher, of_student = table.rows
+faster = of_student["ratio"]
+
+# %% tags=["nbval-ignore-output"]
+table
+
+# %% tags=["nbval-ignore-output"]
+reveal(
+    "student against teacher, batch 256",
+    faster[256].median,
+    faster[256].low,
+    faster[256].high,
+    because="Multiplications are not time (lesson 02): MyNet spends most of its time in pooling and ReLU, the teacher in "
+    "convolutions, which are what processors do best.",
+)
+
+# %%
+lost = measure.proportion_difference(by.correct, taught.correct)
+claim("the teacher is right on 98.5 to 99.6 % of the test pictures", 98.5 < by.accuracy < 99.6)
+claim("the student, of the same shape as MyNet, on 96.8 to 98.4 %", 96.8 < taught.accuracy < 98.4)
+claim("the difference is there: between 0.7 and 2.6 points", lost.high < -0.7 and lost.low > -2.6)
+claim("the teacher has 1.15 times the parameters", round(of_teacher["total"] / of_student["total"], 2) == 1.15)
+claim("and 6.9 times the multiplications", round(of_teacher["macs"] / of_student["macs"], 1) == 6.9)
+claim("the student is at least 1.4 times as fast at batch 256", faster[256].median > 1.4)
+claim("and at batch 1", faster[1].median > 1.2)
+
+# %% [markdown]
+# So a distilled network is "faster" only for being small: it has the speed of its architecture. Distillation does not
+# touch it. What distillation can do is make the small network *better*, so that you can afford to use it.
+#
+# ## 2. Soft targets
+#
+# The teacher's last layer gives a score for each class, a *logit*. Softmax makes a distribution of them. A good teacher is
+# so sure that little is left for the other classes; dividing the logits by a **temperature** $T$ first makes that little
+# visible:
+#
+# $$p_i = \frac{\exp(v_i/T)}{\sum_j \exp(v_j/T)}.$$
+#
+# These are the *soft targets* (Hinton, Vinyals & Dean 2015).
+#
+# **Exercise (2 points).** Write them.
+
+
+# %% exercise="distillation.soft_targets"
+def soft_targets(logits, temperature):
+    """softmax(logits / temperature) over the classes. logits: float [N, classes], temperature: float → [N, classes]."""
+    ### BEGIN SOLUTION
+    return (logits / temperature).softmax(1)
+    ### END SOLUTION
+
+
+# %%
+check("distillation.soft_targets", soft_targets)
+
+# %%
+soft_targets = yours_or_ours("distillation.soft_targets")
+with measure.inference(teacher):
+    said = teacher(pictures.to_input(pictures.test.images))
+places = [24, 41, 5]
+fig, axes = plots.figure(nrows=3, ncols=3, figsize=(9, 7), width_ratios=(1, 2, 2))
+for row, place in zip(axes, places, strict=True):
+    row[0].imshow(pictures.test.images[place].permute(1, 2, 0))
+    row[0].set(xticks=[], yticks=[], title=pictures.classes[pictures.test.labels[place]])
+    row[0].grid(False)
+    for ax, temperature in zip(row[1:], (1, 4), strict=True):
+        ax.bar(range(10), soft_targets(said[place : place + 1], temperature)[0], color=plots.ORANGE)
+        ax.set(ylim=(0, 1), title=f"T = {temperature}")
+        ax.set_xticks(range(10), pictures.classes, rotation=45, ha="right", fontsize=7)
+plots.finish(fig)
+
+# %%
+sure = [soft_targets(said, t).amax(1) for t in (1.0, 4.0, 1e4)]
+claim("at T = 1 the median picture leaves less than 0.1 % for nine classes", sure[0].median() > 0.999)
+claim("at T = 4 it leaves at least 5 %", sure[1].median() < 0.95)
+claim("very hot, all ten are equal", torch.allclose(sure[2], torch.full_like(sure[2], 0.1), atol=1e-2))
+
+# %% question="distillation.why_soft"
+choice = None
+### BEGIN SOLUTION
+choice = "b"
+### END SOLUTION
+question("distillation.why_soft", choice)
+
+# %% [markdown]
+# Does the teacher know which shapes are alike? For each class, here is what its soft targets (T = 4) give to the others, on
+# the average. A label would leave this picture empty.
+
+# %%
+warm = soft_targets(said, 4.0)
+alike = torch.stack([warm[pictures.test.labels == c].mean(0) for c in range(10)])
+alike.fill_diagonal_(float("nan"))
+fig, ax = plots.figure(figsize=(5.6, 4.6))
+shown = ax.imshow(100 * alike, cmap="Blues")
+ax.set_xticks(range(10), pictures.classes, rotation=45, ha="right", fontsize=8)
+ax.set_yticks(range(10), pictures.classes, fontsize=8)
+ax.set(xlabel="gets", ylabel="true class", title="what is left for the others at T = 4, %")
+ax.grid(False)
+fig.colorbar(shown)
+plots.finish(fig)
+
+# %% [markdown]
+# ## 3. Hinton's loss
+#
+# The student gives logits too, $z$, and its own distribution $q$ at the *same* temperature. The loss is how far $q$ is
+# from $p$, the Kullback–Leibler divergence, mixed with the ordinary cross-entropy with the labels:
+#
+# $$L = (1-\alpha)\,\mathrm{CE}(z, y) + \alpha\, T^2\, \mathrm{KL}(p \,\Vert\, q), \qquad
+#   \mathrm{KL}(p\,\Vert\,q) = \sum_i p_i\,(\log p_i - \log q_i).$$
+#
+# **Exercise (4 points).** Write the second part: $T^2\,\mathrm{KL}$, the mean over the pictures.
+
+
+# %% exercise="distillation.soft_loss"
+def soft_loss(student, teacher, temperature):
+    """T² · KL(teacher ‖ student), mean over pictures. Both: logits, float [N, classes] → scalar."""
+    ### BEGIN SOLUTION
+    log_q = (student / temperature).log_softmax(1)
+    log_p = (teacher / temperature).log_softmax(1)
+    return temperature**2 * (log_p.exp() * (log_p - log_q)).sum(1).mean()
+    ### END SOLUTION
+
+
+# %%
+check("distillation.soft_loss", soft_loss)
+
+# %% [markdown]
+# Why T²? The gradient of the divergence with respect to a logit of the student is $(q_i - p_i)/T$, and when $T$ is large,
+# $q$ and $p$ differ by about $(z_i - v_i)/(T\cdot\text{classes})$ only. So the gradient shrinks as $1/T^2$; multiplied by T²
+# it keeps its size, and the mixture keeps its meaning when you change the temperature. Measure it: a new student, 500 pictures, all temperatures.
+
+# %%
+soft_loss = yours_or_ours("distillation.soft_loss")
+torch.manual_seed(0)
+beginner = models.MyNet().eval()
+with torch.no_grad():
+    first = beginner(pictures.to_input(pictures.test.images[:500]))
+temperatures = [1, 2, 4, 8, 16, 32, 64]
+sizes = {"with T²": [], "without": []}
+for temperature in temperatures:
+    logits = first.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(soft_loss(logits, said[:500], float(temperature)), logits)
+    sizes["with T²"].append(gradient.norm().item())
+    sizes["without"].append(gradient.norm().item() / temperature**2)
+logits = first.clone().requires_grad_()
+(gradient,) = torch.autograd.grad(nn.functional.cross_entropy(logits, pictures.test.labels[:500]), logits)
+
+fig, ax = plots.figure()
+for (name, values), color in zip(sizes.items(), (plots.BLUE, plots.ORANGE), strict=True):
+    ax.plot(temperatures, values, "o-", color=color, label=f"soft loss {name}")
+ax.axhline(gradient.norm().item(), color=plots.REFERENCE, linestyle="--", label="cross-entropy with the labels")
+ax.set(xscale="log", yscale="log", xlabel="temperature T", ylabel="norm of the gradient at the logits")
+ax.set_xticks(temperatures, temperatures)
+ax.minorticks_off()
+ax.legend()
+plots.finish(fig)
+
+# %%
+from_four = {name: values[2:] for name, values in sizes.items()}
+claim(
+    "from T = 4 to 64 the gradient stays within a factor of 2 with T²",
+    max(from_four["with T²"]) < 2 * min(from_four["with T²"]),
+)
+claim("without, it shrinks more than 100 times", from_four["without"][0] > 100 * from_four["without"][-1])
+claim(
+    "torch's own kl_div agrees with yours",
+    torch.allclose(
+        soft_loss(first, said[:500], 4.0),
+        16
+        * nn.functional.kl_div(
+            (first / 4).log_softmax(1), (said[:500] / 4).log_softmax(1), reduction="batchmean", log_target=True
+        ),
+        rtol=1e-4,
+    ),
+)
+
+# %% question="distillation.too_strong"
+answer = None
+### BEGIN SOLUTION
+answer = 0.01
+### END SOLUTION
+question("distillation.too_strong", answer)
+
+# %% [markdown]
+# ## 4. Teach one yourself
+#
+# The loop is the one of all lessons. What is new goes in from outside: a *loss* that takes the teacher's logits, and a
+# *loader* that puts them beside the labels.
+#
+#     training.fit(model, pictures, loss=distillation.hinton(temperature=4, soft_share=0.9),
+#                  loader=distillation.remembered(teacher, split, pictures, folder))
+#
+# The teacher never changes, so it need not be asked twice about the same picture. `remembered` asks it once and keeps its
+# logits in a file, which is read by memory mapping: a data set of millions of pictures would do no harm to your memory.
+# The file is named after the teacher's weights and the pictures; change either, and the teacher is asked anew.
+
+# %%
+folder = Path(tempfile.mkdtemp())
+few = pictures.train[:1_000]
+asked = []
+counter = teacher.register_forward_hook(lambda module, inputs, output: asked.append(len(inputs[0])))
+distillation.remembered_logits(teacher, few, pictures, folder)
+distillation.remembered_logits(teacher, few, pictures, folder)
+claim("asked twice about 1,000 pictures, the teacher computed 1,000 answers", sum(asked) == 1_000)
+changed = copy.deepcopy(teacher)
+with torch.no_grad():
+    changed.head.bias[0] += 1e-3
+distillation.remembered_logits(changed, few, pictures, folder)
+claim("after a change to one bias it is asked again", sum(asked) == 2_000)
+distillation.remembered_logits(teacher, pictures.train[1:1_001], pictures, folder)
+claim("and about other pictures too", sum(asked) == 3_000)
+counter.remove()
+print(f"files: {len(list(folder.iterdir()))}, each of {next(folder.iterdir()).stat().st_size:,} bytes")
+
+# %% [markdown]
+# Now the case that distillation was made for. Somebody trained a good teacher. *You* have pictures, but labels for only
+# 1,000 of them. Three students, all with the same first weights, all shown 18,000 pictures in the same number of steps:
+#
+# 1. the 1,000 labelled pictures, 18 times, **labels**;
+# 2. the same 1,000 pictures, 18 times, **teacher**;
+# 3. 18,000 other pictures, once, **teacher**, no labels. (They are drawn for you; in life, collect them.)
+#
+# How many points will the third be ahead of the first?
+
+# %%
+predict("teacher and no labels against 1,000 labels", unit="points")
+
+# %%
+unlabelled = data.Split(*draw_shapes(18_000, seed=1_000))
+ways = {
+    "1,000 labels": (few, None),
+    "the same 1,000, teacher": (few, distillation.hinton(4.0, 1.0)),
+    "18,000 unlabelled, teacher": (unlabelled, distillation.hinton(4.0, 1.0)),
+}
+small = {}
+for name, (split, loss) in ways.items():
+    torch.manual_seed(0)
+    model = models.MyNet().to(memory_format=torch.channels_last)
+    loader = distillation.remembered(teacher, split, pictures, folder, batch_size=128) if loss else None
+    recipes.one_cycle(
+        model,
+        pictures,
+        epochs=18_000 // len(split),
+        peak=4e-3,
+        steps_per_epoch=-(-len(split) // 128),
+        loss=loss,
+        loader=loader,
+        train=split,
+        description=name,
+    )
+    small[name] = training.evaluate(model, pictures.test, pictures)
+gains = {
+    name: measure.proportion_difference(small["1,000 labels"].correct, seen.correct)
+    for name, seen in list(small.items())[1:]
+}
+
+# %% tags=["nbval-ignore-output"]
+for name, gain in gains.items():
+    print(f"{name}: {gain} points ahead of 1,000 labels ({small[name].accuracy:.1f} %)")
+gain = gains["18,000 unlabelled, teacher"]
+reveal(
+    "teacher and no labels against 1,000 labels",
+    gain.estimate,
+    gain.low,
+    gain.high,
+    because="With few pictures the student learns them by heart. What it lacks is not better targets but more places at "
+    "which it is told anything; a teacher can be asked everywhere.",
+)
+
+# %%
+claim("teacher and no labels: more than 10 points ahead, the interval included", gain.low > 10)
+claim("on the same 1,000 pictures it is at most 6 points", gains["the same 1,000, teacher"].estimate < 6)
+
+# %% [markdown]
+# Mark both numbers. The teacher's answers on the *same* pictures help little. The same teacher, asked about *other*
+# pictures, helps a lot. Most reports that "distillation did not beat the plain student" tried the first.
+
+# %% [markdown]
+# ## 5. Did it help?
+#
+# Training a network twice with different seeds gives two accuracies. On these networks they differ by several tenths of
+# a point, as much as a method is often said to gain. So: several seeds, *pairs* (the same first weights and order of
+# pictures with and without the method), and an interval of the mean difference. With three pairs it is
+#
+# $$\bar d \pm 4.30\, s/\sqrt{3},$$
+#
+# $s$ the standard deviation of the three differences, 4.30 Student's $t$ for 95 % and three values.
+#
+# **Exercise (3 points).** Read a table of results: "gain" where the whole interval lies above 0, "loss" where below,
+# else "not shown".
+
+
+# %% exercise="distillation.verdicts"
+def verdicts(alone, methods):
+    """One verdict a method: "gain", "loss" or "not shown".
+
+    alone: accuracies of the plain student, one a seed (three). methods: a list of such lists, same seeds, same order.
+    """
+    ### BEGIN SOLUTION
+    answers = []
+    for accuracies in methods:
+        gains = torch.tensor(accuracies) - torch.tensor(alone)
+        mean, reach = gains.mean().item(), 4.303 * gains.std().item() / len(gains) ** 0.5
+        answers.append("gain" if mean - reach > 0 else "loss" if mean + reach < 0 else "not shown")
+    return answers
+    ### END SOLUTION
+
+
+# %%
+check("distillation.verdicts", verdicts)
+
+# %% [markdown]
+# Now the clothes of the other lessons. `MyNet`, 8 epochs of Fashion-MNIST, three seeds: labels, the teacher that ships
+# with the course (T = 4, 9 parts teacher to 1 part label), and a control that costs nothing: *label smoothing*, which
+# takes a tenth from the label and gives it to all classes alike. A smoothed label is a soft target without knowledge; what
+# a teacher gains beyond it, it gains by knowing something. The runs take minutes, so they are recorded in
+# `data/recorded/`; `LIVE = True` runs all experiments of this lesson on your machine (about an hour and a half on one
+# core), and `nnopt record distillation_fashion` makes one file again.
+#
+# How far ahead of the labels will the teacher's student be?
+
+# %%
+predict("teacher against labels, clothes", unit="points")
+
+# %%
+LIVE = False
+clothes = recorded("distillation_fashion", live=LIVE)["result"]
+verdicts = yours_or_ours("distillation.verdicts")
+
+
+def against(results, control="labels"):
+    """Prints how far each method is ahead of the control, over the seeds, and returns the mean gains and verdicts."""
+    alone, gained = results[control], {}
+    print(f"{'':24} {'mean':>7}   points ahead of {control!r}")
+    print(f"{control:24} {sum(alone) / len(alone):>5.2f} %")
+    for name, accuracies in results.items():
+        if name != control:
+            gains = torch.tensor(accuracies) - torch.tensor(alone)
+            reach = 4.303 * gains.std().item() / len(gains) ** 0.5
+            gained[name] = (gains.mean().item(), verdicts(alone, [accuracies])[0])
+            low, high = gained[name][0] - reach, gained[name][0] + reach
+            mean = sum(accuracies) / len(accuracies)
+            print(f"{name:24} {mean:>5.2f} %   {gained[name][0]:+.2f} ({low:+.2f} to {high:+.2f})  {gained[name][1]}")
+    return gained
+
+
+print(f"{'teacher':24} {clothes['teacher']:>5.2f} %")
+on_clothes = against(clothes["accuracy"])
+
+# %%
+reveal(
+    "teacher against labels, clothes",
+    on_clothes["Hinton"][0],
+    because="FASHION",
+)
+
+# %% [markdown]
+# FASHIONPROSE
+#
+# ## 6. Other losses
+#
+# **Decoupled.** Split the divergence in two: how much goes to the true class and how much to all others together (TCKD);
+# and how the others share theirs (NCKD). Written out, Hinton's loss gives the second part the weight $1 - p_\text{true}$.
+# Where the teacher is sure, that is next to nothing: what it knows about the others is hardly taught. *Decoupled
+# distillation* gives both parts weights of their own (Zhao et al. 2022).
+#
+# **Exercise (3 points).** Take the two apart.
+
+
+# %% exercise="distillation.decoupled"
+def target_and_others(logits, labels):
+    """Probability of the true class, float [N], and how the others share the rest, float [N, classes].
+
+    The second result is 0 at the true class; each of its rows adds up to 1.
+    """
+    ### BEGIN SOLUTION
+    p = logits.softmax(1)
+    true = p.gather(1, labels[:, None]).squeeze(1)
+    others = p.scatter(1, labels[:, None], 0.0)
+    return true, others / (1 - true)[:, None]
+    ### END SOLUTION
+
+
+# %%
+check("distillation.decoupled", target_and_others)
+
+# %%
+target_and_others = yours_or_ours("distillation.decoupled")
+labels = pictures.test.labels[:500]
+warm_student, warm_teacher = first / 4, said[:500] / 4
+(true_q, others_q), (true_p, others_p) = (target_and_others(z, labels) for z in (warm_student, warm_teacher))
+wrong = others_p > 0
+tckd = true_p * (true_p / true_q).log() + (1 - true_p) * ((1 - true_p) / (1 - true_q)).log()
+nckd = torch.where(wrong, others_p * (others_p.clamp_min(1e-30) / others_q.clamp_min(1e-30)).log(), 0.0).sum(1)
+whole = soft_loss(first, said[:500], 4.0)
+claim(
+    "the two parts, the second weighed by the teacher's doubt, are Hinton's loss",
+    torch.allclose(16 * (tckd + (1 - true_p) * nckd).mean(), whole, rtol=1e-3),
+)
+doubt = 1 - true_p
+fig, ax = plots.figure(figsize=(7, 3))
+ax.hist(doubt.numpy(), 40, color=plots.ORANGE)
+ax.set(xlabel="weight of the second part in Hinton's loss at T = 4: 1 − p of the true class", ylabel="pictures")
+plots.finish(fig)
+
+# %% [markdown]
+# **Look inside.** The teacher's layers know something too. *Hints* (FitNets, Romero et al. 2015): a layer of the student
+# should be able to say what a layer of the teacher says. They have different widths, so an *adapter*, a 1×1 convolution,
+# translates; it is trained along and thrown away. *Attention transfer* (Zagoruyko & Komodakis 2017) asks for less: only
+# *where* the layer looks.
+#
+# **Exercise (2 points).** Where does a layer look?
+
+
+# %% exercise="distillation.attention_map"
+def attention_map(features):
+    """Squares summed over channels, each picture's map as a vector of length 1. [N, C, H, W] → [N, H·W]."""
+    ### BEGIN SOLUTION
+    flat = features.square().sum(1).flatten(1)
+    return flat / flat.norm(dim=1, keepdim=True)
+    ### END SOLUTION
+
+
+# %%
+check("distillation.attention_map", attention_map)
+
+# %%
+attention_map = yours_or_ours("distillation.attention_map")
+places = [3, 6, 13, 9]
+some = pictures.to_input(pictures.test.images[places])
+watches = {
+    "teacher": (teacher, distillation.Watch(teacher, ["stages.1"]), "stages.1"),
+    "student": (student, distillation.Watch(student, ["features.5"]), "features.5"),
+}
+maps = {}
+for name, (model, watch, layer) in watches.items():
+    with measure.inference(model):
+        model(some)
+    maps[name] = attention_map(watch[layer]).reshape(len(places), 8, 8)
+
+fig, axes = plots.figure(nrows=3, ncols=len(places), figsize=(7, 5.4))
+for column, place in enumerate(places):
+    axes[0][column].imshow(pictures.test.images[place].permute(1, 2, 0))
+    axes[0][column].set_title(pictures.classes[pictures.test.labels[place]])
+    for row, name in enumerate(maps, start=1):
+        axes[row][column].imshow(maps[name][column], cmap="magma")
+for row, name in enumerate(("picture", *maps)):
+    axes[row][0].set_ylabel(name)
+for ax in axes.flat:
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+plots.finish(fig)
+
+# %%
+claim(
+    "each map has length 1", torch.allclose(torch.stack(list(maps.values())).flatten(2).norm(dim=2), torch.ones(2, 4))
+)
+
+# %% [markdown]
+# Does any of it help? Back to the shapes, three seeds. To be fair to the labels, everyone now sees the pictures in
+# *views*: ten flipped and shifted copies of each of the 9,000 pictures, three times over. The teacher was asked once about
+# each of the 90,000 views, so student and teacher always see exactly the same picture. "Born again" is a `MyNet` taught
+# by a `MyNet` (Furlanello et al. 2018).
+
+# %%
+methods = recorded("distillation_methods", live=LIVE)["result"]
+print(f"{'teacher':24} {methods['teacher']:>5.2f} %")
+of_method = against(methods["accuracy"])
+
+fig, ax = plots.figure(figsize=(8, 3.6))
+names = list(methods["accuracy"])
+for place, name in enumerate(names):
+    ax.plot(methods["accuracy"][name], [place] * 3, "o", color=plots.REFERENCE if name == "labels" else plots.BLUE)
+ax.axvline(sum(methods["accuracy"]["labels"]) / 3, color=plots.REFERENCE, linestyle="--", label="labels, mean")
+ax.axvline(methods["teacher"], color=plots.ORANGE, label="teacher")
+ax.set_yticks(range(len(names)), names)
+ax.invert_yaxis()
+ax.set(xlabel="test accuracy, %")
+ax.legend(fontsize=8)
+plots.finish(fig)
+
+# %% [markdown]
+# METHODSPROSE
+#
+# ## 7. Which pictures?
+#
+# Section 4 gave the hint: it matters more *what* the teacher is asked about. Three seeds again, always 270,000 pictures
+# shown: the 9,000 training pictures as they are, 30 times; ten views of each (section 6), three times; and 90,000 pictures
+# drawn for the purpose, three times, with their labels, and with the teacher and no label. The last is the student that
+# ships.
+#
+# How much of the gap between `MyNet` with labels on its views and the teacher is closed by the student that never saw a
+# label?
+
+# %%
+predict("gap closed without labels", unit="%")
+
+# %%
+asked_about = recorded("distillation_pictures", live=LIVE)["result"]
+table = {
+    "own, labels": asked_about["accuracy"]["own, labels"],
+    "own, teacher": asked_about["accuracy"]["own, teacher"],
+    "views, labels": methods["accuracy"]["labels"],
+    "views, teacher": methods["accuracy"]["Hinton"],
+    "drawn, labels": asked_about["accuracy"]["drawn, labels"],
+    "drawn, teacher": asked_about["accuracy"]["drawn, teacher"],
+    "clothes, teacher": asked_about["accuracy"]["clothes, teacher"],
+}
+of_pictures = against(table, control="views, labels")
+mean = {name: sum(values) / len(values) for name, values in table.items()}
+
+fig, ax = plots.figure(figsize=(8, 3.6))
+for place, where in enumerate(("own", "views", "drawn")):
+    for way, color in (("labels", plots.REFERENCE), ("teacher", plots.BLUE)):
+        values = table[f"{where}, {way}"]
+        ax.bar(place + (0.2 if way == "teacher" else -0.2), mean[f"{where}, {way}"], 0.38, color=color, alpha=0.6)
+        ax.plot([place + (0.2 if way == "teacher" else -0.2)] * 3, values, "k.", markersize=5)
+ax.axhline(asked_about["teacher"], color=plots.ORANGE)
+ax.set_xticks(range(3), ["the 9,000 as they are", "ten views of each", "90,000 drawn pictures"])
+ax.set(ylim=(80, 100), ylabel="test accuracy, %", title="grey: labels, blue: teacher, line: the teacher itself")
+plots.finish(fig)
+
+# %%
+closed = 100 * (mean["drawn, teacher"] - mean["views, labels"]) / (asked_about["teacher"] - mean["views, labels"])
+closed_of_own = 100 * (mean["drawn, teacher"] - mean["own, labels"]) / (asked_about["teacher"] - mean["own, labels"])
+reveal(
+    "gap closed without labels",
+    closed,
+    because="PICTURES",
+)
+
+# %%
+claim("at least half of the gap to the teacher is closed without a label", closed >= 50)
+
+# %% [markdown]
+# PICTURESPROSE
+#
+# ## 8. Too strong a teacher? Too hot?
+#
+# One reads that a student can be too small for its teacher (Mirzadeh et al. 2020 put an assistant between the two), and
+# that the temperature must be searched. One pass over the 90,000 views each, three seeds.
+
+# %%
+sizes = recorded("distillation_sizes", live=LIVE)["result"]
+heat = recorded("distillation_temperatures", live=LIVE)["result"]
+for name, accuracies in sizes["accuracy"].items():
+    print(f"student: {name}")
+    against(accuracies)
+    print()
+
+fig, (left, right) = plots.figure(ncols=2)
+of_size = [known["accuracy"] for known in sizes["teachers"].values()]
+for (name, accuracies), color in zip(sizes["accuracy"].items(), plots.PALETTE, strict=False):
+    gained = [[b - a for a, b in zip(accuracies["labels"], accuracies[t], strict=True)] for t in sizes["teachers"]]
+    plots.band(left, of_size, list(zip(*gained, strict=True)), name, color)
+left.axhline(0, color=plots.REFERENCE, linestyle="--")
+left.set(xlabel="accuracy of the teacher, %", ylabel="points ahead of labels")
+left.legend(fontsize=8)
+plots.band(right, heat["temperatures"], list(zip(*heat["accuracy"], strict=True)), "MyNet", plots.BLUE)
+right.set(xscale="log", xlabel="temperature T", ylabel="test accuracy, %")
+right.set_xticks(heat["temperatures"], [f"{t:g}" for t in heat["temperatures"]])
+right.minorticks_off()
+plots.finish(fig)
+
+# %% [markdown]
+# SIZESPROSE
+#
+# ## 9. Into the pruned and the quantised network
+#
+# Compression costs accuracy, and training on wins it back (lessons 01 and 05). With labels, or with the network that was
+# there before the compression as a teacher? The shipped student, with 95 % of its weights pruned, in 2 bits, or with both
+# (then in 4 bits), one pass over the 90,000 views.
+
+# %%
+compressed = recorded("distillation_compressed", live=LIVE)["result"]
+print(f"before: {compressed['before']} %\n")
+recovered = {}
+for kind, accuracies in compressed["accuracy"].items():
+    print(f"{kind}: {compressed['compressed'][kind]} % before it is trained on")
+    recovered[kind] = against(accuracies)
+    print()
+
+fig, ax = plots.figure()
+kinds = list(compressed["accuracy"])
+for place, kind in enumerate(kinds):
+    for way, offset, color in (
+        ("labels", -0.25, plots.REFERENCE),
+        ("itself", 0, plots.SKY),
+        ("teacher", 0.25, plots.BLUE),
+    ):
+        values = compressed["accuracy"][kind][way]
+        ax.plot([place + offset] * 3, values, "o", color=color, label=way if place == 0 else None)
+ax.axhline(compressed["before"], color=plots.REFERENCE, linestyle="--")
+ax.set_xticks(range(len(kinds)), kinds)
+ax.set(ylabel="test accuracy, %", title="dashed: before the compression")
+ax.legend(fontsize=8)
+plots.finish(fig)
+
+# %% [markdown]
+# COMPRESSEDPROSE
+#
+# ## 10. Playground
+#
+# Choose a picture. Watch what temperature and share do to the target, and where the student disagrees. Pictures with a
+# bar across the shape are the ones that the teacher doubts.
+
+# %%
+distillation_playground(teacher, student, pictures)
+
+# %% [markdown]
+# ## Summary
+
+# %% tags=["nbval-ignore-output"]
+measure.compare(
+    {"teacher": teacher, "student": student},
+    batch,
+    accuracy={"teacher": by.accuracy, "student": taught.accuracy},
+    rounds=15,
+    budget_seconds=2,
+)
+
+# %% [markdown]
+# SUMMARYPROSE
+#
+# **What practice uses today.** Distillation from a large model's answers about unlabelled data is how most small language
+# models are made (DistilBERT, Sanh et al. 2019, and many since); for pictures, long and patient training on the same
+# augmented views (Beyer et al. 2022). TorchTune has a recipe for language models. For a classifier, thirty lines such as
+# `nnopt_lab/techniques/distillation.py` and an unlabelled folder are enough.
+#
+# **Further reading.** Hinton, Vinyals & Dean, *Distilling the knowledge in a neural network* (2015) · Romero et al.,
+# *FitNets* (2015) · Zagoruyko & Komodakis, *Paying more attention to attention* (2017) · Furlanello et al., *Born-again
+# neural networks* (2018) · Müller, Kornblith & Hinton, *When does label smoothing help?* (2019) · Zhao et al.,
+# *Decoupled knowledge distillation* (2022) · Beyer et al., *A good teacher is patient and consistent* (2022).
+#
+# Your guesses of the whole course so far, against what your machine measured:
+
+# %%
+ledger()
+
+# %% tags=["nbval-ignore-output"]
+progress()
