@@ -348,3 +348,26 @@ declare(
         "the logits differ by. Multiplied by T² it has its size again, whatever the temperature.",
     )
 )
+declare(
+    Question(
+        id="distillation.try_first",
+        lesson=LESSON,
+        points=1,
+        text="A colleague has 9,000 labelled pictures and a teacher of 99 %. Taught on those pictures, her student is hardly "
+        "better than with labels. What should she try first?",
+        choices={
+            "a": "A still larger teacher.",
+            "b": "A search for the temperature.",
+            "c": "To ask the teacher about more pictures of the same kind, labelled or not.",
+            "d": "To throw the labels away.",
+        },
+        answer="c",
+        comments={
+            "a": "The student did not reach the teacher that she has.",
+            "b": "Worth a try, but it moves the result by less than other pictures do: see the sweep.",
+            "d": "On the same pictures that takes something away and adds nothing.",
+        },
+        explanation="A teacher is a function. On few pictures the student learns its few answers by heart; on many it must "
+        "learn the function.",
+    )
+)
