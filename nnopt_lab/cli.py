@@ -123,12 +123,17 @@ def build(
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(context: typer.Context) -> None:
-    """Run every test, the notebooks included; further arguments go to pytest."""
+    """Run every test, the notebooks included; further arguments go to pytest, and only what they choose is run."""
     from nnopt_lab.workbench.paths import root
 
     if not (root() / "tests").is_dir():
         raise FileNotFoundError("The tests are not part of the installed package: run this in a clone of the project.")
-    sys.exit(subprocess.call([sys.executable, "-m", "pytest", *context.args], cwd=root()))
+    # The tests share the processor; the notebooks measure times, so nothing may run beside them.
+    calls = (
+        [context.args] if context.args else [["tests", "-n", "auto", "--dist", "loadgroup"], ["notebooks", "solutions"]]
+    )
+    statuses = [subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=root()) for arguments in calls]
+    sys.exit(max(statuses))
 
 
 @app.command()

@@ -14,6 +14,8 @@ os.environ["TQDM_DISABLE"] = "1"
 settings.register_profile("course", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=500)
 settings.load_profile("course")
+# These look at all processes of the machine, or have limits of time: one after the other, in one worker.
+ALONE = ("attacks", "batch", "cluster", "container", "fence", "grade_command", "judge", "engines")
 
 
 class NotebookWorkspaces:
@@ -28,7 +30,22 @@ class NotebookWorkspaces:
             os.environ["NNOPT_WORKSPACE"] = str(factory.mktemp("workspace"))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    return min(os.cpu_count() or 1, 4)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """A module's tests stay together, in the worker that has what they share."""
+    for item in items:
+        name = item.path.stem.removeprefix("test_")
+        item.add_marker(pytest.mark.xdist_group("alone" if name in ALONE else name))
+
+
 def pytest_configure(config):
+    if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+        os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // int(workers)))
     config.pluginmanager.register(NotebookWorkspaces())
 
 
