@@ -364,7 +364,7 @@ declare(
         answer="c",
         comments={
             "a": "The student did not reach the teacher that she has.",
-            "b": "Worth a try, but it moves the result by less than other pictures do: see the sweep.",
+            "b": "Worth a try, but it moves the result by less than other pictures do: see section 8.",
             "d": "On the same pictures that takes something away and adds nothing.",
         },
         explanation="A teacher is a function. On few pictures the student learns its few answers by heart; on many it must "
