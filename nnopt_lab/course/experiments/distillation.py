@@ -25,7 +25,7 @@ STUDENTS = {"tiny": {"channels": (4, 8), "hidden": 32}, "MyNet": {}}
 TEACHERS = {"small": (8, 16, 32), "middle": (16, 32, 64), "shipped": None}
 FASHION_EPOCHS = 8
 COMPRESSED_SPARSITY, COMPRESSED_BITS = 0.95, 2
-COMPRESSED_KINDS = ("neither", "pruned", "quantised", "half the channels, 4 bits")
+COMPRESSED_WAYS = ("labels", "itself", "teacher", "teacher, new pictures")
 
 
 def on_drawn_pictures(teacher: nn.Module, pictures: data.Pictures, seed: int) -> nn.Module:
@@ -185,42 +185,40 @@ def distillation_compressed() -> dict:
     """Test accuracy of the shipped student, compressed and then trained on with labels, its old self or the teacher.
 
     Pruned: 95 % of the weights are zero. Quantised: 2 bits for weights and inputs of all layers but the first and last,
-    which keep 8. The last kind has half of its channels and 4 bits. One pass over 90,000 views of the training pictures
-    (AdamW, one cycle up to 0.002).
+    which keep 8. The last kind has half of its channels and 4 bits. One pass over 90,000 views of the training
+    pictures, or over 90,000 drawn ones without a label (AdamW, one cycle up to 0.002).
 
     Returns:
         {"seeds": [K], "before": accuracy, "compressed": {kind: accuracy without training},
-        "accuracy": {kind: {"labels", "itself" or "teacher": [K]}}}, percent.
+        "accuracy": {kind: {way: [K]}}}, percent.
     """
     pictures, start = data.load("shapes"), models.trained("shapes_student")
-    teachers = {"labels": None, "itself": start, "teacher": models.trained("shapes_teacher")}
+    teacher, hinton = models.trained("shapes_teacher"), distillation.hinton(TEMPERATURE, SHARE)
     seen = distillation.views(pictures.train, data.random_flips_and_shifts(0), VIEWS)
+    ways = {
+        "labels": (seen, None, None),
+        "itself": (seen, start, hinton),
+        "teacher": (seen, teacher, hinton),
+        "teacher, new pictures": (drawn(9), teacher, distillation.hinton(TEMPERATURE, 1)),
+    }
     batch = pictures.to_input(pictures.train.images[:500])
-    results = {"seeds": list(SEEDS), "before": _accuracy(start, pictures), "compressed": {}, "accuracy": {}}
     compressions = {
         "neither": lambda model: model,
         "pruned": _prune,
         "quantised": lambda model: quantization_training.prepare(model, batch, COMPRESSED_BITS, COMPRESSED_BITS),
         "half the channels, 4 bits": lambda model: quantization_training.prepare(_halve(model, batch), batch, 4, 4),
     }
+    results = {"seeds": list(SEEDS), "before": _accuracy(start, pictures), "compressed": {}, "accuracy": {}}
     with tempfile.TemporaryDirectory() as folder:
-        for kind in COMPRESSED_KINDS:
-            compress = compressions[kind]
+
+        def trained_on(compress, split, by, loss):
+            return lambda seed: _taught(
+                compress(_channels_last(start)), pictures, split, seed, by, folder, loss, epochs=1, peak=2e-3
+            )
+
+        for kind, compress in compressions.items():
             results["compressed"][kind] = _accuracy(compress(_channels_last(start)), pictures)
-            runs = {
-                way: lambda seed, c=compress, t=t: _taught(
-                    c(_channels_last(start)),
-                    pictures,
-                    seen,
-                    seed,
-                    t,
-                    folder,
-                    distillation.hinton(TEMPERATURE, SHARE) if t else None,
-                    epochs=1,
-                    peak=2e-3,
-                )
-                for way, t in teachers.items()
-            }
+            runs = {way: trained_on(compress, *ways[way]) for way in COMPRESSED_WAYS}
             results["accuracy"][kind] = _over_seeds(runs, pictures)["accuracy"]
     return results
 
