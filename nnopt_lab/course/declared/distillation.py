@@ -3,6 +3,7 @@
 import statistics
 
 import torch
+from torch.nn import functional as F
 
 from nnopt_lab.course.declared._draws import number
 from nnopt_lab.course.exercises import Exercise, Question, WrongAnswer, declare
@@ -52,6 +53,30 @@ declare(
             WrongAnswer(
                 lambda logits, t: (logits / t).log_softmax(1),
                 "These are logarithms of the probabilities (log_softmax); the probabilities are wanted.",
+            ),
+            WrongAnswer(
+                lambda logits, t: (logits.softmax(1) / t).softmax(1),
+                "Two softmaxes, one upon the other: the temperature must divide the logits, not the probabilities.",
+            ),
+            WrongAnswer(
+                lambda logits, t: logits / t,
+                "These are still logits, though softened ones: the softmax is missing.",
+            ),
+            WrongAnswer(
+                lambda logits, t: (logits / t).exp(),
+                "exp alone makes no distribution: divide each row by its sum, as softmax does.",
+            ),
+            WrongAnswer(
+                lambda logits, t: (logits / t).exp() / (logits / t).exp().sum(),
+                "All pictures together add up to 1: you divided by the sum over everything. Each row must add up to 1.",
+            ),
+            WrongAnswer(
+                lambda logits, t: (logits / t).exp() / logits.exp().sum(1, keepdim=True),
+                "The temperature is missing below the fraction bar: divide the logits by it in the sum, too.",
+            ),
+            WrongAnswer(
+                lambda logits, t: (logits / t**2).softmax(1),
+                "You divided by T². The square belongs to the loss, in the next section; here it is T.",
             ),
         ),
         debrief="As T grows, the soft targets tend to 1/classes; what is left of their differences is the logits divided by "
@@ -119,6 +144,46 @@ declare(
                 lambda s, t, T: T**2 * (t.softmax(1) * (t.log_softmax(1) - (s / T).log_softmax(1))).sum(1).mean(),
                 "You softened the student only. Both must be at the same temperature, or the student can never match.",
             ),
+            WrongAnswer(
+                lambda s, t, T: T**2 * ((t / T).softmax(1) * ((t / T).log_softmax(1) - s.log_softmax(1))).sum(1).mean(),
+                "You softened the teacher only. Both must be at the same temperature, or the student can never match.",
+            ),
+            WrongAnswer(
+                lambda s, t, T: T**2 * soft_loss(s, t, 1.0),
+                "Your softmaxes are at T = 1, and only the factor T² knows the temperature. Divide the logits of both by T.",
+            ),
+            WrongAnswer(
+                lambda s, t, T: soft_loss(s, t, 1.0),
+                "The temperature appears nowhere: divide the logits of both by T, and multiply the result by T².",
+            ),
+            WrongAnswer(
+                lambda s, t, T: -soft_loss(s, t, T),
+                "The sign is turned round: a divergence is never negative. It is log p − log q, teacher minus student.",
+            ),
+            WrongAnswer(
+                lambda s, t, T: -((t / T).softmax(1) * (s / T).log_softmax(1)).sum(1).mean(),
+                "That is the cross-entropy with soft targets, without T²: the teacher's own entropy is missing, and the factor.",
+            ),
+            WrongAnswer(
+                lambda s, t, T: soft_loss(s, t, T) / T**2 / s.shape[1],
+                "Two things are missing: the factor T², and the sum over the classes, of which you took the mean (as `F.kl_div` "
+                "does unless told reduction='batchmean').",
+            ),
+            WrongAnswer(
+                lambda s, t, T: T**2 * F.kl_div((s / T).softmax(1), (t / T).softmax(1), reduction="batchmean"),
+                "The student went into `F.kl_div` as probabilities; it wants their logarithms there: log_softmax.",
+            ),
+            WrongAnswer(
+                lambda s, t, T: T**2 * F.kl_div((s / T).log_softmax(1), (t / T).log_softmax(1), reduction="batchmean"),
+                "NaN comes from the logarithm of a negative number. Logits and log_softmax are negative: where the target of "
+                "`F.kl_div` is a logarithm, say log_target=True, and never take the log of logits.",
+            ),
+            WrongAnswer(
+                lambda s, t, T: (
+                    T**2 * ((t / T).softmax(0) * ((t / T).log_softmax(0) - (s / T).log_softmax(0))).sum(1).mean()
+                ),
+                "The softmax ran over the pictures. It must run over the classes, axis 1.",
+            ),
         ),
         debrief="In torch: `F.kl_div(log_q, log_p, reduction='batchmean', log_target=True) * T**2`. The order of its "
         "arguments is (student, teacher): easily swapped, and nothing complains.",
@@ -184,8 +249,58 @@ declare(
                 lambda logits, labels: (target_and_others(logits, labels)[0], logits.softmax(1)),
                 "The true class is still among the others: take it out first.",
             ),
+            WrongAnswer(
+                lambda logits, labels: (
+                    target_and_others(logits, labels)[0],
+                    logits.softmax(1).scatter(1, labels[:, None], 0.0).softmax(1),
+                ),
+                "A second softmax, upon probabilities, flattens them and gives the true class a share again. Divide by what is "
+                "left: 1 − true.",
+            ),
+            WrongAnswer(
+                lambda logits, labels: (
+                    logits.gather(1, labels[:, None]).squeeze(1),
+                    target_and_others(logits, labels)[1],
+                ),
+                "Your first result is the true class's logit. Its probability is wanted: first the softmax.",
+            ),
+            WrongAnswer(
+                lambda logits, labels: target_and_others(logits, logits.argmax(1)),
+                "You took out the class that the network prefers. The true class is the one that the label names.",
+            ),
+            WrongAnswer(
+                lambda logits, labels: (
+                    target_and_others(logits, labels)[0],
+                    logits.softmax(1) / (1 - target_and_others(logits, labels)[0])[:, None],
+                ),
+                "The division is right, but the true class is still among the others: set it to 0.",
+            ),
+            WrongAnswer(
+                lambda logits, labels: (
+                    target_and_others(logits, labels)[0],
+                    logits.softmax(1).scatter(1, labels[:, None], 0.0) / target_and_others(logits, labels)[0][:, None],
+                ),
+                "You divided the others by the true class's probability. They share what it leaves: 1 − true.",
+            ),
+            WrongAnswer(
+                lambda logits, labels: (
+                    target_and_others(logits, labels)[0],
+                    target_and_others(logits, labels)[1][torch.arange(logits.shape[1]) != labels[:, None]].reshape(
+                        len(logits), -1
+                    ),
+                ),
+                "You dropped the true class's column. Keep all classes, so that they stay in place, with 0 at the true one.",
+            ),
+            WrongAnswer(
+                lambda logits, labels: (
+                    logits.softmax(0).gather(1, labels[:, None]).squeeze(1),
+                    logits.softmax(0).scatter(1, labels[:, None], 0.0)
+                    / (1 - logits.softmax(0).gather(1, labels[:, None])),
+                ),
+                "The softmax ran over the pictures. It must run over the classes, axis 1.",
+            ),
         ),
-        debrief="Hinton's loss weighs the second part with 1 − true: 0.01 where the teacher is 99 % sure. Decoupled "
+        debrief="Hinton's loss weighs the second part with 1 − true: 0.01 where the teacher, at the same temperature, is 99 % sure. Decoupled "
         "distillation gives it a weight of its own (Zhao et al. 2022).",
     )
 )
@@ -216,7 +331,7 @@ declare(
                 "Not normalised: a layer with larger numbers would seem to look harder. Divide each row by its norm.",
             ),
             WrongAnswer(
-                lambda f: torch.nn.functional.normalize(f.sum(1).flatten(1), dim=1),
+                lambda f: F.normalize(f.sum(1).flatten(1), dim=1),
                 "You summed the channels without squaring: large positive and negative responses cancel.",
             ),
             WrongAnswer(
@@ -224,12 +339,41 @@ declare(
                 "Your rows add up to 1; they should have length 1: the root of the sum of squares (L2 norm).",
             ),
             WrongAnswer(
-                lambda f: torch.nn.functional.normalize(f.square().sum(1).flatten(1), dim=0),
+                lambda f: F.normalize(f.square().sum(1).flatten(1), dim=0),
                 "You normalised over the pictures. Each picture's own map must have length 1.",
             ),
             WrongAnswer(
-                lambda f: torch.nn.functional.normalize(f.square().flatten(2).sum(2), dim=1),
+                lambda f: F.normalize(f.square().flatten(2).sum(2), dim=1),
                 "You summed over the places and kept the channels: that says which filters respond, not where.",
+            ),
+            WrongAnswer(
+                lambda f: f.square().mean(1).flatten(1),
+                "Not normalised: a mean over the channels evens out their number, not their size. Divide each row by its norm.",
+            ),
+            WrongAnswer(
+                lambda f: F.normalize(f.abs().sum(1).flatten(1), dim=1),
+                "You summed absolute values. That is an attention map too, but the squares are wanted: they favour the places "
+                "where a filter responds strongly.",
+            ),
+            WrongAnswer(
+                lambda f: F.normalize(f.sum(1).square().flatten(1), dim=1),
+                "You summed first and squared then, so positive and negative responses cancel. Square each channel first.",
+            ),
+            WrongAnswer(
+                lambda f: F.normalize(f.norm(dim=1).flatten(1), dim=1),
+                "You took the root of the sum over the channels. The sum of squares itself is the map; only its length takes a root.",
+            ),
+            WrongAnswer(
+                lambda f: f.square().sum(1).flatten(1) / f.square().sum(1).norm(),
+                "You divided by one norm of the whole batch. Each picture's own map must have length 1.",
+            ),
+            WrongAnswer(
+                lambda f: F.normalize(f.square().sum(1), dim=1).flatten(1),
+                "You normalised before flattening, so each column of the picture has length 1. Flatten first, then each row.",
+            ),
+            WrongAnswer(
+                lambda f: f.square().sum(1).flatten(1) / f.square().sum(1).flatten(1).square().sum(1, keepdim=True),
+                "You divided by the sum of squares; its root is missing. Each row must have length 1.",
             ),
         ),
         debrief="A map has no channels, so student and teacher may have different widths; only the picture's size must "
@@ -238,25 +382,48 @@ declare(
 )
 
 
-def _verdict(gains):
-    half = 4.303 * statistics.stdev(gains) / len(gains) ** 0.5
-    low, high = statistics.mean(gains) - half, statistics.mean(gains) + half
-    return "gain" if low > 0 else "loss" if high < 0 else "not shown"
+def _interval(times_error=4.303, deviation=statistics.stdev, root=3**0.5):
+    """Verdicts by the mean difference ± times_error · deviation / root."""
+
+    def judge(alone, methods):
+        verdicts = []
+        for method in methods:
+            gains = [b - a for a, b in zip(alone, method, strict=True)]
+            mean, half = statistics.mean(gains), times_error * deviation(gains) / root
+            verdicts.append("gain" if mean - half > 0 else "loss" if mean + half < 0 else "not shown")
+        return verdicts
+
+    return judge
 
 
 def verdicts(alone, methods):
-    return [_verdict([b - a for a, b in zip(alone, method, strict=True)]) for method in methods]
+    return _interval()(alone, methods)
+
+
+# Three differences each, in tenths of a point, and how many standard errors their mean is from 0: 4.303 are wanted. What
+# lies between tells a wrong factor, root or deviation from the right one.
+_GAINS = (
+    (165, 168, 166),  # above the spread of the seeds, so that it needs no pairs
+    (10, 11, 12),  # 19
+    (20, 12, 14),  # 6.4: no longer shown without the root
+    (10, 6, 4),  # 3.8: shown where n divides, and not n − 1
+    (30, 15, 9),  # 2.9: shown where 3 divides, and not its root
+    (12, 4, 3),  # 2.2: shown with 1.96
+    (30, -1, 25),  # 1.9: shown with one deviation
+    (3, 30, 4),  # 1.4: shown with one standard error, or by signs
+    (22, -6, 4),  # 0.8: shown by nothing but the mean
+)
 
 
 def _three_seeds(g: torch.Generator):
     """Accuracies of three seeds, which differ by more than a method does, so that only pairs can tell; all in tenths."""
-    alone = [750 + number(g, 0, 30), 750 + number(g, 40, 60), 750 + number(g, 70, 90)]
-    small = number(g, 8, 12)
-    gains = [(small, small + 1, small + 2), (-small, -small - 1, -small + 1), (22, -3, 4), (120, 123, 121), (3, 30, 4)]
+    alone = [740 + number(g, 0, 10), 780 + number(g, 0, 10), 820 + number(g, 0, 10)]
     alone = [alone[i] / 10 for i in torch.randperm(3, generator=g).tolist()]
-    methods = [
-        [round(a + d / 10, 1) for a, d in zip(alone, gains[i], strict=True)] for i in torch.randperm(5, generator=g)
-    ]
+    methods = []
+    for i in torch.randperm(len(_GAINS), generator=g)[:5].tolist():
+        sign = 1 if i == 0 else 2 * number(g, 0, 1) - 1
+        gains = [sign * _GAINS[i][j] for j in torch.randperm(3, generator=g).tolist()]
+        methods.append([round(a + d / 10, 1) for a, d in zip(alone, gains, strict=True)])
     return alone, methods
 
 
@@ -284,7 +451,7 @@ declare(
         hints=(
             "The same seed made both numbers of a pair. So for each method look at its three *differences*, method − alone.",
             "The interval of their mean: mean ± 4.303 · s/√3, where s is their standard deviation (`statistics.stdev`) and "
-            "4.303 Student's t for 95 % and three values.",
+            "4.303 Student's t for 95 %, two-sided, and three values.",
             "Where the whole interval is above 0: 'gain'. Below: 'loss'. Else 'not shown'. One verdict a method, in order.",
         ),
         wrong_answers=(
@@ -309,6 +476,45 @@ declare(
                 _signs,
                 "You counted signs: three equal signs come by chance once in four times. The interval asks for more.",
             ),
+            WrongAnswer(
+                _interval(deviation=statistics.pstdev),
+                "Your standard deviation divides by 3, as `statistics.pstdev` and `np.std` do. With three differences divide by "
+                "2: `statistics.stdev`, `torch.std`, or `np.std` with ddof=1.",
+            ),
+            WrongAnswer(
+                _interval(root=1),
+                "The √3 is missing: you used the deviation of one difference. That of the mean of three is s/√3.",
+            ),
+            WrongAnswer(
+                _interval(root=3),
+                "You divided by 3; the standard error of a mean of three is s/√3.",
+            ),
+            WrongAnswer(
+                _interval(times_error=1.96),
+                "Your factor is about 2 (1.96), which would do for many seeds. With three, s itself is uncertain: Student's t "
+                "is 4.303.",
+            ),
+            WrongAnswer(
+                _interval(times_error=1),
+                "The factor 4.303 is missing: mean ± one standard error, s/√3, holds the truth much less often than in 95 %.",
+            ),
+            WrongAnswer(
+                _interval(times_error=1, root=1),
+                "You took the mean ± s. The interval of a mean is ± 4.303 · s/√3.",
+            ),
+            WrongAnswer(
+                _interval(deviation=statistics.variance),
+                "You used the variance; s is its root, the standard deviation.",
+            ),
+            WrongAnswer(
+                lambda alone, methods: [v if v == "gain" else "loss" for v in verdicts(alone, methods)],
+                "'not shown' is never your answer. An interval whose lower end is below 0 is a loss only where its upper end "
+                "is below 0, too.",
+            ),
+            WrongAnswer(
+                lambda alone, methods: [v if v == "gain" else "not shown" for v in verdicts(alone, methods)],
+                "'loss' is never your answer: where the whole interval lies below 0, the method did harm, and that is shown.",
+            ),
         ),
         debrief="Three seeds are few: t is 4.3 where many seeds would need 2. What such an interval does show, it shows; what "
         "it does not show may still be there.",
@@ -323,7 +529,7 @@ declare(
         text="What does a soft target hold that a label does not?",
         choices={
             "a": "A higher probability for the right class.",
-            "b": "How alike the other classes are to this picture: a shirt that could be a coat, but no boot.",
+            "b": "How alike the other classes are to this picture: a heart that could be a T, but no ring.",
             "c": "The weights of the teacher.",
         },
         answer="b",
@@ -353,8 +559,8 @@ declare(
         id="distillation.try_first",
         lesson=LESSON,
         points=1,
-        text="A colleague has 9,000 labelled pictures and a teacher of 99 %. Taught on those pictures, her student is hardly "
-        "better than with labels. What should she try first?",
+        text="A colleague has 9,000 labelled pictures and a teacher of 99 %. Taught on augmented views of them, her student is "
+        "hardly better than with labels on the same views. What should she try first?",
         choices={
             "a": "A still larger teacher.",
             "b": "A search for the temperature.",
@@ -364,7 +570,7 @@ declare(
         answer="c",
         comments={
             "a": "The student did not reach the teacher that she has.",
-            "b": "Worth a try, but it moves the result by less than other pictures do: see section 8.",
+            "b": "Worth a try, but it moves the result by less than other pictures do: section 8 will show it.",
             "d": "On the same pictures that takes something away and adds nothing.",
         },
         explanation="A teacher is a function. On few pictures the student learns its few answers by heart; on many it must "
