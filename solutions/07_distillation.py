@@ -12,8 +12,8 @@
 # - look inside: decoupled targets, hints, attention; sizes and temperatures; networks that were pruned or quantised.
 #
 # It takes about an hour. Nothing is needed from the lessons before but that you know what pruning (01) and integers
-# (05) are. In the course's other lessons the pictures are clothes; here they are mostly *shapes*, for a reason that
-# section 5 explains.
+# (05) are; networks are trained with AdamW under a one-cycle rate (03), `recipes.one_cycle`. In the course's other
+# lessons the pictures are clothes; here they are mostly *shapes*, for a reason that section 5 explains.
 
 # %%
 import copy
@@ -47,8 +47,8 @@ plots.pictures(pictures.test.images[:16], [pictures.classes[i] for i in pictures
 # network that was trained with their labels (`nnopt train shapes_teacher`). The student is a `MyNet` that was taught by
 # it (`nnopt train shapes_student`); how, you will see in section 7. Both ship with the course.
 #
-# The small one is what will be used, so what does it save? Guess the speed before you look: the teacher does seven
-# times the multiplications.
+# The student is what will be used, so what does it save? Work, hardly memory: the teacher has only 1.15 times its
+# parameters, but does seven times its multiplications. Guess the speed before you look.
 
 # %%
 predict("student against teacher, batch 256", unit="×")
@@ -75,8 +75,8 @@ reveal(
     faster[256].median,
     faster[256].low,
     faster[256].high,
-    because="Multiplications are not time (lesson 02): MyNet spends most of its time in pooling and ReLU, the teacher in "
-    "convolutions, which are what processors do best.",
+    because="Multiplications are not time (lesson 02): in MyNet, pooling and ReLU, which multiply nothing, take a large part "
+    "of it, while the teacher is nearly all convolutions, which are what processors do best.",
 )
 
 # %%
@@ -163,11 +163,21 @@ ax.grid(False)
 fig.colorbar(shown)
 plots.finish(fig)
 
+# %%
+nearest = [pictures.classes[c] for c in alike.nan_to_num(0).argmax(1)]
+of = dict(zip(pictures.classes, nearest, strict=True))
+claim("a plus is most like a star, and a star like a plus", (of["plus"], of["star"]) == ("star", "plus"))
+claim("a triangle like a square, a heart like a disc", (of["triangle"], of["heart"]) == ("square", "disc"))
+
 # %% [markdown]
+# It does: a plus is to it most like a star and a star like a plus, a triangle like a square, a heart like a disc. No
+# label ever told it so.
+#
 # ## 3. Hinton's loss
 #
-# The student gives logits too, $z$, and its own distribution $q$ at the *same* temperature. The loss is how far $q$ is
-# from $p$, the Kullback–Leibler divergence, mixed with the ordinary cross-entropy with the labels:
+# The student gives logits too, $z$, and its own distribution $q$ at the *same* temperature. The loss is how far $q$
+# is from $p$, the Kullback–Leibler divergence, mixed with the ordinary cross-entropy with the labels; α is called
+# `soft_share` in the code:
 #
 # $$L = (1-\alpha)\,\mathrm{CE}(z, y) + \alpha\, T^2\, \mathrm{KL}(p \,\Vert\, q), \qquad
 #   \mathrm{KL}(p\,\Vert\,q) = \sum_i p_i\,(\log p_i - \log q_i).$$
@@ -190,9 +200,10 @@ check("distillation.soft_loss", soft_loss)
 
 # %% [markdown]
 # Why T²? The gradient of the divergence with respect to a logit of the student is $(q_i - p_i)/T$, and when $T$ is
-# large, $q$ and $p$ differ by about $(z_i - v_i)/(T\cdot\text{classes})$ only. So the gradient shrinks as $1/T^2$;
-# multiplied by T² it keeps its size, and the mixture keeps its meaning when you change the temperature. Measure it: a
-# new student, 500 pictures, all temperatures.
+# large, $q$ and $p$ differ by about $(z_i - v_i)/(T\cdot\text{classes})$ only (for logits whose mean is 0). So the
+# gradient shrinks as $1/T^2$; multiplied by T² it keeps its size, and the mixture keeps its meaning when you change
+# the temperature. Measure it: a new student, 500 pictures, seven temperatures. (Where the curve is not flat yet, at
+# low T, the teacher is still too sure for "about".)
 
 # %%
 soft_loss = yours_or_ours("distillation.soft_loss")
@@ -279,8 +290,9 @@ counter.remove()
 print(f"files: {len(list(folder.iterdir()))}, each of {next(folder.iterdir()).stat().st_size:,} bytes")
 
 # %% [markdown]
-# Now the case that distillation was made for. Somebody trained a good teacher. *You* have pictures, but labels for only
-# 1,000 of them. Three students, all with the same first weights, all shown 18,000 pictures in the same number of steps:
+# Now the case where it helps most (Buciluă, Caruana & Niculescu-Mizil 2006, before it had its name). Somebody trained
+# a good teacher. *You* have pictures, but labels for only 1,000 of them. Three students, all with the same first
+# weights, all shown 18,000 pictures in the same number of steps:
 #
 # 1. the 1,000 labelled pictures, 18 times, **labels**;
 # 2. the same 1,000 pictures, 18 times, **teacher**;
@@ -343,19 +355,22 @@ claim("teacher and no labels: more than 10 points ahead, the interval included",
 claim("on the same 1,000 pictures it is at most 6 points", gains["the same 1,000, teacher"].estimate < 6)
 
 # %% [markdown]
-# Keep both numbers in mind. The teacher's answers on the *same* pictures help a little at best. The same teacher, asked
-# about *other* pictures, helps a lot.
+# From the first student to the second only the targets change, from the second to the third only the pictures. On the
+# *same* pictures the teacher's answers help by a few points at most here; asked about *other* pictures, the same
+# teacher helps by more than ten. (One seed: these intervals are about the test pictures only.)
 
 # %% [markdown]
 # ## 5. Did it help?
 #
-# Training a network twice with different seeds gives two accuracies. On these networks they differ by several tenths of
-# a point, as much as a method is often said to gain. So: several seeds, *pairs* (the same first weights and order of
-# pictures with and without the method), and an interval of the mean difference. With three pairs it is
+# Training a network twice with different seeds gives two accuracies. On these networks they differ by some tenths of
+# a point to more than one, as much as a method is often said to gain. So: several seeds, *pairs* (the same first
+# weights and order of pictures with and without the method), and an interval of the mean difference (a *paired t
+# interval*). With three pairs it is
 #
-# $$\bar d \pm 4.30\, s/\sqrt{3},$$
+# $$\bar d \pm 4.303\, s/\sqrt{3},$$
 #
-# $s$ the standard deviation of the three differences, 4.30 Student's $t$ for 95 % and three values.
+# $s$ the sample standard deviation of the three differences (divided by $n-1=2$, as `torch.std` and
+# `statistics.stdev` do), 4.303 Student's $t$ for 95 %, two-sided, with 2 degrees of freedom.
 #
 # **Exercise (3 points).** Read a table of results: "gain" where the whole interval lies above 0, "loss" where below,
 # else "not shown".
@@ -363,7 +378,7 @@ claim("on the same 1,000 pictures it is at most 6 points", gains["the same 1,000
 
 # %% exercise="distillation.verdicts"
 def verdicts(alone, methods):
-    """One verdict a method: "gain", "loss" or "not shown".
+    """One verdict a method, from mean ± 4.303 · s/√3 of its differences: "gain", "loss" or "not shown".
 
     alone: accuracies of the plain student, one a seed (three). methods: a list of such lists, same seeds, same order.
     """
@@ -384,9 +399,11 @@ check("distillation.verdicts", verdicts)
 # Now the clothes of the other lessons. `MyNet`, 8 epochs of Fashion-MNIST, three seeds: labels, the teacher that
 # ships with the course (T = 4, 9 parts teacher to 1 part label), and a control that costs nothing: *label smoothing*,
 # which takes a tenth from the label and gives it to all classes alike. A smoothed label is a soft target without
-# knowledge; what a teacher gains beyond it, it gains by knowing something. The runs take minutes, so they are
-# recorded in `data/recorded/`; `LIVE = True` runs all experiments of this lesson on your machine (about two hours on
-# one core), and `nnopt record distillation_fashion` makes one file again.
+# knowledge; what a teacher gains beyond it, it gains by knowing something. (A teacher should not be trained with it:
+# smoothing wipes out which wrong classes are alike, Müller et al. 2019. The shapes' teacher was not; the one for
+# clothes was, by a twentieth.) The runs take minutes, so they are recorded in `data/recorded/`; `LIVE = True` runs
+# all experiments of this lesson on your machine (about two hours on one core), and `nnopt record
+# distillation_fashion` makes one file again.
 #
 # How far ahead of the labels will the teacher's student be?
 
@@ -400,7 +417,7 @@ verdicts = yours_or_ours("distillation.verdicts")
 
 
 def against(results, control="labels"):
-    """Prints how far each method is ahead of the control, over the seeds, and returns the mean gains and verdicts."""
+    """Prints how far each method is ahead of the control, over the seeds, and returns mean gain, verdict and interval."""
     alone, gained = results[control], {}
     print(f"{'':24} {'mean':>7}   points ahead of {control!r}")
     print(f"{control:24} {sum(alone) / len(alone):>5.2f} %")
@@ -408,8 +425,8 @@ def against(results, control="labels"):
         if name != control:
             gains = torch.tensor(accuracies) - torch.tensor(alone)
             reach = 4.303 * gains.std().item() / len(gains) ** 0.5
-            gained[name] = (gains.mean().item(), verdicts(alone, [accuracies])[0])
-            low, high = gained[name][0] - reach, gained[name][0] + reach
+            low, high = gains.mean().item() - reach, gains.mean().item() + reach
+            gained[name] = (gains.mean().item(), verdicts(alone, [accuracies])[0], low, high)
             mean = sum(accuracies) / len(accuracies)
             print(f"{name:24} {mean:>5.2f} %   {gained[name][0]:+.2f} ({low:+.2f} to {high:+.2f})  {gained[name][1]}")
     return gained
@@ -429,19 +446,21 @@ reveal(
 # %% [markdown]
 # So that is the right answer here: *no gain that the data can show*. The mean is 0.1 points higher, the interval
 # reaches from −0.4 to +0.6, and label smoothing, which knows nothing, does as well. It does not say that there is no
-# gain; it says that it is smaller than about half a point, or that more seeds are needed.
+# gain; it says that it is smaller than about 0.6 of a point, or that more seeds are needed.
 #
 # Why so little? Because the teacher is only 1.4 points better. More than half of its mistakes are about shirts, which
 # look like T-shirts, coats and dresses: no teacher sees in 28×28 grey pixels what is not there. On the shapes it is
-# different: the teacher is right on 99 %, so everything is there to be seen, and a `MyNet` trained on them with
-# labels is more than ten points behind (section 7). A teacher can only hand over what it knows more, and only what
-# the student can hold.
+# different: the teacher is right on 99 %, so everything is there to be seen, and a `MyNet` trained on them as they
+# are, with labels, is more than ten points behind (section 7). A teacher can only hand over what it knows more, and
+# only what the student can hold.
 
 # %%
 gap = clothes["teacher"] - sum(clothes["accuracy"]["labels"]) / 3
 claim("on clothes the teacher is 1.4 points ahead", round(gap, 1) == 1.4)
-claim("nothing is shown, for any method", all(verdict == "not shown" for _, verdict in on_clothes.values()))
+claim("nothing is shown, for any method", all(verdict == "not shown" for _, verdict, *_ in on_clothes.values()))
 claim("Hinton's mean is 0.1 points higher", round(on_clothes["Hinton"][0], 1) == 0.1)
+low, high = (on_clothes["Hinton"][2 + end] for end in (0, 1))
+claim("its interval reaches from −0.4 to +0.6", (round(low, 1), round(high, 1)) == (-0.4, 0.6))
 claim("and so is the smoothing's", round(on_clothes["label smoothing"][0], 1) == 0.1)
 wardrobe, clothes_teacher = data.load("fashion"), models.trained("teacher")
 some = wardrobe.test[:2_000]
@@ -467,7 +486,8 @@ claim("more than half of the teacher's mistakes on clothes are about shirts", ab
 def target_and_others(logits, labels):
     """Probability of the true class, float [N], and how the others share the rest, float [N, classes].
 
-    The second result is 0 at the true class; each of its rows adds up to 1.
+    logits: float [N, classes], before the softmax. labels: int64 [N], the true classes. The second result is 0 at the
+    true class; each of its rows adds up to 1.
     """
     ### BEGIN SOLUTION
     p = logits.softmax(1)
@@ -554,6 +574,9 @@ claim(
 )
 
 # %% [markdown]
+# Above: the second stage of the teacher and the second pooling of the student, both 8×8 places; bright is where many
+# channels respond strongly. Compare the rows: the two do not look at the same parts.
+#
 # Does any of it help? Back to the shapes, three seeds. To be fair to the labels, everyone now sees the pictures in
 # *views*: ten flipped and shifted copies of each of the 9,000 pictures, three times over. The teacher was asked once
 # about each of the 90,000 views, so student and teacher always see exactly the same picture. "Born again" is a
@@ -578,22 +601,34 @@ plots.finish(fig)
 
 # %% [markdown]
 # Read it against the control. Hinton's student is 1.3 points ahead of the labels on average, and three seeds cannot
-# show that it is more than luck. *Label smoothing*, which knows nothing, is 1.4 points ahead. Whatever soft targets
-# do here, most of it needs no teacher: probably anything softer than a label keeps the student from learning 9,000
-# pictures by heart.
+# show that it is more than luck. *Label smoothing*, which knows nothing, is 1.4 points ahead. So this table cannot
+# tell a teacher from a smoothed label: between the two it shows nothing either. Probably anything softer than a label
+# keeps the student from learning 9,000 pictures by heart.
 #
-# One gain is shown: Hinton *with a hint*, 2.0 points (0.8 to 3.2). Against smoothing even that is not shown. Of six
-# verdicts at 95 % one may well be wrong, too. Decoupled targets and attention, with the weights of their papers and not
-# tuned, gain less than plain Hinton; a born-again `MyNet` gains nothing: its teacher knows no more than itself.
+# One gain is shown: Hinton *with a hint*, 2.0 points (0.8 to 3.2). Against smoothing even that is not shown. And of
+# six such intervals at least one misses in about one table of four. Decoupled targets (with their paper's weights)
+# and attention (one layer, a weight of 100), neither of them tuned, have lower means than plain Hinton. A born-again
+# `MyNet` shows no gain either, and is behind Hinton's by 2.0 points (1.1 to 2.9), which is shown: here it does matter
+# who teaches. (Its paper found gains with larger networks.)
 
 # %%
 averages = {name: sum(values) / 3 for name, values in methods["accuracy"].items()}
+gained = [round(of_method[name][0], 1) for name in ("Hinton", "label smoothing", "Hinton + hint")]
+claim("Hinton is 1.3 points ahead, smoothing 1.4, Hinton with a hint 2.0", gained == [1.3, 1.4, 2.0])
+claim("the last from 0.8 to 3.2", [round(end, 1) for end in of_method["Hinton + hint"][2:]] == [0.8, 3.2])
 claim("Hinton's gain over labels is not shown", of_method["Hinton"][1] == "not shown")
 claim("smoothing's mean is at least as high", averages["label smoothing"] >= averages["Hinton"])
-shown_gains = [name for name, (_, verdict) in of_method.items() if verdict == "gain"]
+shown_gains = [name for name, (_, verdict, *_) in of_method.items() if verdict == "gain"]
 claim("the one gain that is shown is Hinton's with a hint", shown_gains == ["Hinton + hint"])
 smoothing, hinted = methods["accuracy"]["label smoothing"], methods["accuracy"]["Hinton + hint"]
 claim("against smoothing it is not", verdicts(smoothing, [hinted]) == ["not shown"])
+hinton, again = methods["accuracy"]["Hinton"], methods["accuracy"]["born again"]
+claim("between smoothing and Hinton nothing is shown", verdicts(smoothing, [hinton]) == ["not shown"])
+behind = torch.tensor(hinton) - torch.tensor(again)
+reach = 4.303 * behind.std() / 3**0.5
+figures = [round(x.item(), 1) for x in (behind.mean(), behind.mean() - reach, behind.mean() + reach)]
+claim("born again is behind Hinton by 2.0 points (1.1 to 2.9)", figures == [2.0, 1.1, 2.9])
+claim("of six intervals one misses about once in four", round(1 - 0.95**6, 2) == 0.26)
 claim(
     "decoupled, attention and born again have lower means than Hinton",
     max(averages[name] for name in ("decoupled", "Hinton + attention", "born again")) < averages["Hinton"],
@@ -604,8 +639,8 @@ claim(
 #
 # Section 4 gave the hint: it matters more *what* the teacher is asked about. Three seeds again, always 270,000
 # pictures shown: the 9,000 training pictures as they are, 30 times; ten views of each (section 6), three times; and
-# 90,000 pictures drawn for the purpose, three times, with their labels, and with the teacher and no label. The last
-# is the student that ships.
+# 90,000 pictures drawn for the purpose, three times. With labels, or with the teacher: 9 parts teacher to 1 part
+# label on the training pictures, the teacher alone on the drawn ones. The last is the student that ships.
 #
 # And, as a test of what "no labels" can mean, 18,000 pictures of clothes, about which the teacher is asked which shapes
 # they are.
@@ -659,7 +694,8 @@ print(
 )
 print(f"{closed_of_own:.0f} % from labels on the pictures as they are")
 claim(
-    "at least half of the gap is closed without a label, also from the best that labels did", closed_of_smoothed >= 50
+    "at least half of the gap is closed without a label, also from the best that labels did on the 9,000",
+    closed_of_smoothed >= 50,
 )
 
 # %%
@@ -672,13 +708,19 @@ claim(
     "with them labels and teacher reach 97 to 98 %",
     all(97 < mean[f"drawn, {way}"] < 98 for way in ("labels", "teacher")),
 )
-claim("asked about clothes, the teacher takes its student to less than 20 %", mean["clothes, teacher"] < 20)
+drawn_means = [round(mean[f"drawn, {way}"], 1) for way in ("teacher", "labels")]
+claim("97.5 and 97.4 %", drawn_means == [97.5, 97.4])
+claim("asked about clothes, the teacher takes its student to 18 %", round(mean["clothes, teacher"]) == 18)
+claim(
+    "MyNet with labels on the pictures as they are is more than ten points behind",
+    asked_about["teacher"] - mean["own, labels"] > 10,
+)
 
 # %% [markdown]
 # Four things to take from the figure.
 #
 # - **On the 9,000 pictures as they are** the teacher gains 4.3 points, and that is shown. The student would learn
-#   them by heart; soft targets make it harder.
+#   them by heart; soft targets probably make it harder.
 # - **Views** give the labels 7 points, without any teacher. After that the teacher's 1.3 are not shown any more.
 #   Compare distillation with a well-trained student, or you measure the missing augmentation.
 # - **On new pictures** a teacher is worth as much as labels: 97.5 and 97.4 %. But labels cost somebody's time, and
@@ -696,8 +738,10 @@ question("distillation.try_first", choice)
 # %% [markdown]
 # ## 8. Too strong a teacher? Too hot?
 #
-# One reads that a student can be too small for its teacher (Mirzadeh et al. 2020 put an assistant between the two), and
-# that the temperature must be searched. One pass over the 90,000 views each, three seeds.
+# One reads that a student can be too small for its teacher (Mirzadeh et al. 2020 put an assistant between the two),
+# and that the temperature must be searched. Two students (the tiny one has 17,154 parameters), three teachers of
+# 20,000, 78,000 and 309,000 parameters, three seeds. Each gets one pass over the 90,000 views, a third of the
+# training of section 6, so all numbers are lower.
 
 # %%
 sizes = recorded("distillation_sizes", live=LIVE)["result"]
@@ -722,14 +766,15 @@ right.minorticks_off()
 plots.finish(fig)
 
 # %% [markdown]
-# *Too strong* is nowhere to be seen: for both students the mean grows with the teacher. What is seen is a teacher
-# that is too *weak*: taught by the small one, `MyNet` is 2.3 points worse than with labels, and that loss is shown,
-# although this teacher, with 93 %, is 6 points better than what it teaches. Its mistakes are taught along. And the
-# best teacher's gain is not shown after so short a training: soft targets pay where a student has time to learn by
-# heart.
+# No teacher is shown to be *too strong*: for both students the mean grows with the teacher. But the tiny student
+# stays below its labels with each of the three, though no loss is shown. What is shown is a teacher that is too
+# *weak*: taught by the small one (20,000 parameters, longer trained), `MyNet` is 2.3 points worse than with labels,
+# although this teacher is right on 93 %, 6 points more than `MyNet` after this one pass. Probably its mistakes are
+# taught along. The best teacher's gain is not shown after so short a training: probably soft targets pay where a
+# student has time to learn by heart.
 #
 # The temperatures, from 1 to 16, end within 1.1 points of each other, and between the ends no difference is shown.
-# With so sure a teacher one would have expected more. It is not the first knob to search for.
+# In so short a training, at least, it is not the first knob to search for.
 
 # %%
 of_teacher_size = {
@@ -737,6 +782,12 @@ of_teacher_size = {
 }
 with_labels = sizes["accuracy"]["MyNet"]["labels"]
 claim("for both students the mean grows with the teacher", all(v == sorted(v) for v in of_teacher_size.values()))
+tiny = sizes["accuracy"]["tiny"]
+claim("the tiny student's means are below its labels'", max(of_teacher_size["tiny"]) < sum(tiny["labels"]) / 3)
+claim(
+    "but no loss is shown",
+    verdicts(tiny["labels"], [tiny[size] for size in sizes["teachers"]]) == ["not shown"] * 3,
+)
 claim("MyNet loses by the small teacher", verdicts(with_labels, [sizes["accuracy"]["MyNet"]["small"]]) == ["loss"])
 claim("2.3 points", round(sum(with_labels) / 3 - of_teacher_size["MyNet"][0], 1) == 2.3)
 claim("which is right on 93 %", round(sizes["teachers"]["small"]["accuracy"]) == 93)
@@ -804,9 +855,9 @@ reveal(
 # no better than the labels, and into the pruned network the large one is worse, by half a point. The old self as a
 # teacher, which is what one reads about most, is ahead by nothing that can be shown once something was compressed.
 #
-# *With new pictures* the teacher is ahead by 1.0 points in 2 bits and by 0.9 with half of the channels and 4 bits; into
-# the pruned network its gain is not shown. This is how the three techniques meet: `MyNet` in 2 bits, taught without a
-# label, is right on 97.3 % of the shapes, where the float `MyNet` with labels on views had 93.5.
+# *With new pictures* the teacher is ahead by 1.0 points in 2 bits and by 0.9 with half of the channels and 4 bits;
+# into the pruned network its gain is not shown. This is how the three techniques meet: `MyNet` in 2 bits, taught
+# without a label, is right on 97.3 % of the shapes, where the float `MyNet` with labels on views had about 93.5.
 
 # %%
 means = {kind: {way: sum(v) / 3 for way, v in ways.items()} for kind, ways in compressed["accuracy"].items()}
@@ -829,7 +880,7 @@ gained = [(round(recovered[kind][new][0], 1), recovered[kind][new][1]) for kind 
 claim("with new pictures: not shown, 1.0 and 0.9 points", gained[1:] == [(1.0, "gain"), (0.9, "gain")])
 claim("not shown into the pruned network", gained[0][1] == "not shown")
 claim("2 bits taught without labels: 97.3 %", round(means["quantised"][new], 1) == 97.3)
-claim("float with labels on views: 93.5 %", round(averages["labels"] + 1e-6, 1) == 93.5)
+claim("float with labels on views: about 93.5 %", abs(averages["labels"] - 93.5) < 0.1)
 
 # %% [markdown]
 # ## 10. Playground
@@ -854,23 +905,26 @@ measure.compare(
 
 # %% [markdown]
 # - **Distillation is a loss and a loader.** The teacher is asked once; its logits stand beside the labels.
-# - **It makes a network better, not faster.** The speed is the small network's own, and more than the multiplications
-#   say.
+# - **It makes a network better, not faster.** The speed is the small network's own, and the multiplications promise
+#   more of it than they keep.
 # - **Temperature** shows what the teacher knows about the wrong classes; **T²** keeps the size of the gradient.
 # - **Controls**: label smoothing, the same augmentation, several seeds in pairs. With them, most variants show no gain
 #   here, and on clothes none does.
 # - **What helps is more pictures**: asked about new ones, a teacher replaces the labels, and more than half of the
 #   gap to it closes.
 #
-# **What practice uses today.** Distillation from a large model's answers about unlabelled data is how most small
-# language models are made (DistilBERT, Sanh et al. 2019, and many since); for pictures, long and patient training on
-# the same augmented views (Beyer et al. 2022). For a classifier, thirty lines such as
-# `nnopt_lab/techniques/distillation.py` and an unlabelled folder are enough.
+# **What practice uses today.** Many small language models are taught by a large one (DistilBERT, Sanh et al. 2019,
+# and many since); for pictures, long training on ever new views, each shown to teacher and student alike (Beyer et
+# al. 2022). Ours were ten fixed ones, so that the teacher is asked once. For a classifier, `hinton` and `remembered`
+# of `nnopt_lab/techniques/distillation.py`, or a dozen lines of your own, and a folder of unlabelled pictures are
+# enough.
 #
-# **Further reading.** Hinton, Vinyals & Dean, *Distilling the knowledge in a neural network* (2015) · Romero et al.,
-# *FitNets* (2015) · Zagoruyko & Komodakis, *Paying more attention to attention* (2017) · Furlanello et al., *Born-again
-# neural networks* (2018) · Müller, Kornblith & Hinton, *When does label smoothing help?* (2019) · Zhao et al.,
-# *Decoupled knowledge distillation* (2022) · Beyer et al., *A good teacher is patient and consistent* (2022).
+# **Further reading.** Buciluă et al., *Model compression* (2006) · Hinton, Vinyals & Dean, *Distilling the knowledge
+# in a neural network* (2015) · Romero et al., *FitNets* (2015) · Zagoruyko & Komodakis, *Paying more attention to
+# attention* (2017) · Furlanello et al., *Born-again neural networks* (2018) · Müller, Kornblith & Hinton, *When does
+# label smoothing help?* (2019) · Mirzadeh et al., *Improved knowledge distillation via teacher assistant* (2020) ·
+# Zhao et al., *Decoupled knowledge distillation* (2022) · Beyer et al., *A good teacher is patient and consistent*
+# (2022).
 #
 # Your guesses of the whole course so far, against what your machine measured:
 
