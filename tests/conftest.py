@@ -14,8 +14,12 @@ os.environ["TQDM_DISABLE"] = "1"
 settings.register_profile("course", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=500)
 settings.load_profile("course")
-# These look at all processes of the machine, or have limits of time: one after the other, in one worker.
-ALONE = ("attacks", "batch", "cluster", "container", "fence", "grade_command", "judge", "engines")
+# These start fenced processes, look for any that is left on the machine, or have limits of time: one after the other,
+# in one worker.
+ALONE = (
+    *("attacks", "batch", "cluster", "container", "fence", "grade_command", "gradebook", "grades", "judge", "pages"),
+    *("plain", "release", "submissions", "engines"),
+)
 
 
 class NotebookWorkspaces:
