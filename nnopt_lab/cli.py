@@ -128,12 +128,8 @@ def test(context: typer.Context) -> None:
 
     if not (root() / "tests").is_dir():
         raise FileNotFoundError("The tests are not part of the installed package: run this in a clone of the project.")
-    # The tests share the processor; the notebooks measure times, so nothing may run beside them. Where tests/ is not
-    # named, pytest has to be told of what stands there for the notebooks.
-    apart = [
-        ["tests", "-n", "auto", "--dist", "loadgroup"],
-        ["notebooks", "solutions", "-p", "tests.conftest"],
-    ]
+    # Most tests share the processor; some, and the notebooks, which measure times, run with nothing beside them.
+    apart = [["tests", "-m", "not alone", "-n", "auto", "--dist", "loadfile"], ["-m", "alone"]]
     calls = [context.args] if context.args else apart
     statuses = [subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=root()) for arguments in calls]
     sys.exit(max(statuses))

@@ -14,15 +14,11 @@ os.environ["TQDM_DISABLE"] = "1"
 settings.register_profile("course", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=500)
 settings.load_profile("course")
-# These start fenced processes, look for any that is left on the machine, or have limits of time: one after the other,
-# in one worker.
-ALONE = (
-    *("attacks", "batch", "cluster", "container", "fence", "grade_command", "gradebook", "grades", "judge", "pages"),
-    *("plain", "release", "submissions", "engines"),
-)
+# These start fenced processes, look for any that is left on the machine, or have limits of time.
+ALONE = ("attacks", "batch", "cluster", "container", "fence", "grade_command", "judge", "release")
 
 
-class NotebookWorkspaces:
+class NotebooksToo:
     """A plugin, since a hook that stands in this file itself would not be called for notebooks/ and solutions/."""
 
     @pytest.hookimpl(tryfirst=True)
@@ -33,24 +29,21 @@ class NotebookWorkspaces:
             factory = item.config._tmp_path_factory
             os.environ["NNOPT_WORKSPACE"] = str(factory.mktemp("workspace"))
 
+    def pytest_itemcollected(self, item):
+        if item.path.suffix == ".ipynb" or item.path.stem.removeprefix("test_") in ALONE:
+            item.add_marker(pytest.mark.alone)
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
     return min(os.cpu_count() or 1, 4)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """A module's tests stay together, in the worker that has what they share."""
-    for item in items:
-        name = item.path.stem.removeprefix("test_")
-        item.add_marker(pytest.mark.xdist_group("alone" if name in ALONE else name))
-
-
 def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: nothing may run beside it (`nnopt test` sees to that).")
     if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
         os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // int(workers)))
-    config.pluginmanager.register(NotebookWorkspaces())
+    config.pluginmanager.register(NotebooksToo())
 
 
 @pytest.fixture(autouse=True)
