@@ -416,19 +416,22 @@ clothes = recorded("distillation_fashion", live=LIVE)["result"]
 verdicts = yours_or_ours("distillation.verdicts")
 
 
+def ahead(alone, accuracies):
+    """How far a method is ahead of the control over the seeds: mean, verdict, and the two ends of the interval."""
+    gains = torch.tensor(accuracies) - torch.tensor(alone)
+    mean, reach = gains.mean().item(), 4.303 * gains.std().item() / len(gains) ** 0.5
+    return mean, verdicts(alone, [accuracies])[0], mean - reach, mean + reach
+
+
 def against(results, control="labels"):
-    """Prints how far each method is ahead of the control, over the seeds, and returns mean gain, verdict and interval."""
-    alone, gained = results[control], {}
+    """Prints how far each method is ahead of the control, and returns it."""
+    alone = results[control]
+    gained = {name: ahead(alone, accuracies) for name, accuracies in results.items() if name != control}
     print(f"{'':24} {'mean':>7}   points ahead of {control!r}")
     print(f"{control:24} {sum(alone) / len(alone):>5.2f} %")
-    for name, accuracies in results.items():
-        if name != control:
-            gains = torch.tensor(accuracies) - torch.tensor(alone)
-            reach = 4.303 * gains.std().item() / len(gains) ** 0.5
-            low, high = gains.mean().item() - reach, gains.mean().item() + reach
-            gained[name] = (gains.mean().item(), verdicts(alone, [accuracies])[0], low, high)
-            mean = sum(accuracies) / len(accuracies)
-            print(f"{name:24} {mean:>5.2f} %   {gained[name][0]:+.2f} ({low:+.2f} to {high:+.2f})  {gained[name][1]}")
+    for name, (mean, verdict, low, high) in gained.items():
+        accuracy = sum(results[name]) / len(results[name])
+        print(f"{name:24} {accuracy:>5.2f} %   {mean:+.2f} ({low:+.2f} to {high:+.2f})  {verdict}")
     return gained
 
 
@@ -459,7 +462,7 @@ gap = clothes["teacher"] - sum(clothes["accuracy"]["labels"]) / 3
 claim("on clothes the teacher is 1.4 points ahead", round(gap, 1) == 1.4)
 claim("nothing is shown, for any method", all(verdict == "not shown" for _, verdict, *_ in on_clothes.values()))
 claim("Hinton's mean is 0.1 points higher", round(on_clothes["Hinton"][0], 1) == 0.1)
-low, high = (on_clothes["Hinton"][2 + end] for end in (0, 1))
+*_, low, high = on_clothes["Hinton"]
 claim("its interval reaches from −0.4 to +0.6", (round(low, 1), round(high, 1)) == (-0.4, 0.6))
 claim("and so is the smoothing's", round(on_clothes["label smoothing"][0], 1) == 0.1)
 wardrobe, clothes_teacher = data.load("fashion"), models.trained("teacher")
@@ -624,9 +627,8 @@ smoothing, hinted = methods["accuracy"]["label smoothing"], methods["accuracy"][
 claim("against smoothing it is not", verdicts(smoothing, [hinted]) == ["not shown"])
 hinton, again = methods["accuracy"]["Hinton"], methods["accuracy"]["born again"]
 claim("between smoothing and Hinton nothing is shown", verdicts(smoothing, [hinton]) == ["not shown"])
-behind = torch.tensor(hinton) - torch.tensor(again)
-reach = 4.303 * behind.std() / 3**0.5
-figures = [round(x.item(), 1) for x in (behind.mean(), behind.mean() - reach, behind.mean() + reach)]
+mean, _, low, high = ahead(again, hinton)
+figures = [round(x, 1) for x in (mean, low, high)]
 claim("born again is behind Hinton by 2.0 points (1.1 to 2.9)", figures == [2.0, 1.1, 2.9])
 claim("of six intervals one misses about once in four", round(1 - 0.95**6, 2) == 0.26)
 claim(
@@ -916,7 +918,7 @@ measure.compare(
 )
 
 # %%
-middle, middle_size = sizes["teachers"]["middle"], sum(p.numel() for p in others["middle teacher"].parameters())
+middle, middle_size = sizes["teachers"]["middle"], measure.parameters(others["middle teacher"]).total
 claim("the middle teacher has 3.4 times fewer parameters than the student", round(268_650 / middle_size, 1) == 3.4)
 claim("and with labels alone 97 %", round(middle["accuracy"]) == 97)
 

@@ -58,7 +58,7 @@ def train_shipped(name: str, seed: int = 0, target: Path | None = None) -> dict:
         "data": pictures.name,
         "seed": seed,
         "validation_accuracy": round(training.evaluate(model, pictures.validation, pictures).accuracy, 2),
-        "test_accuracy": round(training.evaluate(model, pictures.test, pictures).accuracy, 2),
+        "test_accuracy": recipes.test_accuracy(model, pictures),
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
         "processor": torch.backends.cpu.get_cpu_capability(),
     }
@@ -79,26 +79,13 @@ def _train_teacher(seed: int) -> tuple[nn.Module, data.Pictures]:
 
 
 def _train_shapes_teacher(seed: int) -> tuple[nn.Module, data.Pictures]:
-    # No label smoothing: it would wipe out how alike the wrong classes are, which is what students come for (Müller,
-    # Kornblith & Hinton 2019, "When Does Label Smoothing Help?").
-    return _teacher_of("shapes", seed, epochs=20, batch_size=100, smoothing=0.0)
+    return _teacher_of("shapes", seed, epochs=20, batch_size=100)
 
 
-def _teacher_of(name: str, seed: int, epochs: int, batch_size: int, smoothing: float):
+def _teacher_of(name: str, seed: int, **options) -> tuple[nn.Module, data.Pictures]:
     pictures = data.load(name)
     torch.manual_seed(seed)
-    model = recipes.one_cycle(
-        models.Teacher(),
-        pictures,
-        epochs=epochs,
-        batch_size=batch_size,
-        peak=4e-3,
-        weight_decay=0.02,
-        loss=nn.CrossEntropyLoss(label_smoothing=smoothing),
-        augment=data.random_flips_and_shifts(seed),
-        seed=seed,
-    )
-    return model, pictures
+    return recipes.train_teacher(models.Teacher(), pictures, seed=seed, **options), pictures
 
 
 def _train_shapes_student(seed: int) -> tuple[nn.Module, data.Pictures]:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nnopt_lab.workbench import data
+from nnopt_lab.workbench import data, training
 from nnopt_lab.workbench.bars import bar
 from nnopt_lab.workbench.measure.modes import inference
 
@@ -227,7 +227,7 @@ def remembered_logits(teacher: nn.Module, split: data.Split, pictures: data.Pict
         with inference(teacher), bar(total=len(split), desc="asking the teacher", unit="picture") as progress:
             said = []
             for inputs, _ in data.loader(split, pictures, 500):
-                said.append(teacher(inputs.to(_device_of(teacher))).float().cpu())
+                said.append(teacher(inputs.to(training.device_of(teacher))).float().cpu())
                 progress.update(len(inputs))
         unfinished = path.with_suffix(f".{os.getpid()}.tmp")
         with unfinished.open("wb") as file:  # under its own name only once it is whole
@@ -256,10 +256,6 @@ def _fingerprint(teacher: nn.Module, split: data.Split, pictures: data.Pictures)
         seen.update(f"{name} {value.dtype} {list(value.shape)}".encode())
         seen.update(value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes() if value.numel() else b"")
     return seen.hexdigest()[:16]
-
-
-def _device_of(model: nn.Module) -> torch.device:
-    return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
 def _same_size(mine: Tensor, theirs: Tensor) -> tuple[Tensor, Tensor]:

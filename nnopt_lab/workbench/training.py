@@ -107,7 +107,7 @@ def fit(
     if schedule_per not in ("batch", "epoch"):
         raise ValueError(f"schedule_per={schedule_per!r} must be 'batch' or 'epoch'.")
     device = torch.device(device) if device is not None else best_device()
-    home = _device_of(model)
+    home = device_of(model)
     model.to(device)
     optimizer = _optimizer_of(model, optimizer)
     schedule = scheduler(optimizer) if scheduler else None
@@ -140,7 +140,7 @@ def evaluate(
     model: nn.Module, split: data.Split, pictures: data.Pictures, *, batch_size: int = 500, device=None
 ) -> Evaluation:
     """Loss and accuracy of `model` on a split, in evaluation mode, without gradients; the model's mode is restored."""
-    device = torch.device(device) if device is not None else _device_of(model)
+    device = torch.device(device) if device is not None else device_of(model)
     total, correct = 0.0, []
     with inference(model):
         for inputs, labels in data.loader(split, pictures, batch_size):
@@ -154,6 +154,11 @@ def evaluate(
 def best_device() -> torch.device:
     """The accelerator that torch finds (CUDA, MPS, …), else the CPU."""
     return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's parameters are; the CPU where it has none."""
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
 @contextmanager
@@ -246,7 +251,3 @@ def _drop_unfinished_epoch(history: History) -> None:
     for values in vars(history).values():
         if isinstance(values, list):
             del values[whole:]
-
-
-def _device_of(model: nn.Module) -> torch.device:
-    return next((p.device for p in model.parameters()), torch.device("cpu"))

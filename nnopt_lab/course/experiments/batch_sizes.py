@@ -5,6 +5,7 @@ from itertools import chain, repeat
 import torch
 from torch import nn
 
+from nnopt_lab.course import recipes
 from nnopt_lab.techniques import batching, noise_scale
 from nnopt_lab.workbench import data, measure, models, training
 from nnopt_lab.workbench.bars import bar as progress_bar
@@ -189,4 +190,4 @@ def _with_crops(way: str, pictures: data.Pictures, seed: int) -> float:
         loader=loader,
         seed=seed,
     )
-    return round(training.evaluate(model, pictures.test, pictures).accuracy, 2)
+    return recipes.test_accuracy(model, pictures)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from nnopt_lab.course import recipes
 from nnopt_lab.techniques import channel_pruning, distillation, pruning, quantization_training
-from nnopt_lab.workbench import data, models, training
+from nnopt_lab.workbench import data, measure, models
 from nnopt_lab.workbench.bars import bar as progress_bar
 from nnopt_lab.workbench.shapes import draw_shapes
 
@@ -79,7 +79,7 @@ def distillation_methods() -> dict:
             "Hinton + attention": lambda seed: looking_inside("attention", seed),
             "born again": lambda seed: taught(seed, equal, hinton),
         }
-        return _over_seeds(runs, pictures) | {"teacher": _accuracy(teacher, pictures)}
+        return _over_seeds(runs, pictures) | {"teacher": recipes.test_accuracy(teacher, pictures)}
 
 
 def distillation_pictures() -> dict:
@@ -107,7 +107,7 @@ def distillation_pictures() -> dict:
             "drawn, teacher": lambda seed: on_drawn_pictures(teacher, pictures, seed),
             "clothes, teacher": taught(lambda seed: clothes, teacher, alone),
         }
-        return _over_seeds(runs, pictures) | {"teacher": _accuracy(teacher, pictures)}
+        return _over_seeds(runs, pictures) | {"teacher": recipes.test_accuracy(teacher, pictures)}
 
 
 def distillation_sizes() -> dict:
@@ -122,7 +122,7 @@ def distillation_sizes() -> dict:
     teachers = {size: _teacher(widths, pictures) for size, widths in TEACHERS.items()}
     results = {
         "teachers": {
-            size: {"accuracy": _accuracy(t, pictures), "parameters": sum(p.numel() for p in t.parameters())}
+            size: {"accuracy": recipes.test_accuracy(t, pictures), "parameters": measure.parameters(t).total}
             for size, t in teachers.items()
         },
         "accuracy": {},
@@ -178,7 +178,7 @@ def distillation_fashion() -> dict:
             "Hinton": taught(teacher, distillation.hinton(TEMPERATURE, SHARE)),
             "decoupled": taught(teacher, distillation.decoupled(TEMPERATURE)),
         }
-        return _over_seeds(runs, pictures) | {"teacher": _accuracy(teacher, pictures)}
+        return _over_seeds(runs, pictures) | {"teacher": recipes.test_accuracy(teacher, pictures)}
 
 
 def distillation_compressed() -> dict:
@@ -208,7 +208,7 @@ def distillation_compressed() -> dict:
         "quantised": lambda model: quantization_training.prepare(model, batch, COMPRESSED_BITS, COMPRESSED_BITS),
         "half the channels, 4 bits": lambda model: quantization_training.prepare(_halve(model, batch), batch, 4, 4),
     }
-    results = {"seeds": list(SEEDS), "before": _accuracy(start, pictures), "compressed": {}, "accuracy": {}}
+    results = {"seeds": list(SEEDS), "before": recipes.test_accuracy(start, pictures), "compressed": {}, "accuracy": {}}
     with tempfile.TemporaryDirectory() as folder:
 
         def trained_on(compress, split, by, loss):
@@ -217,7 +217,7 @@ def distillation_compressed() -> dict:
             )
 
         for kind, compress in compressions.items():
-            results["compressed"][kind] = _accuracy(compress(_channels_last(start)), pictures)
+            results["compressed"][kind] = recipes.test_accuracy(compress(_channels_last(start)), pictures)
             runs = {way: trained_on(compress, *ways[way]) for way in COMPRESSED_WAYS}
             results["accuracy"][kind] = _over_seeds(runs, pictures)["accuracy"]
     return results
@@ -246,15 +246,7 @@ def _teacher(widths: tuple[int, int, int] | None, pictures: data.Pictures) -> nn
     if widths is None:
         return models.trained("shapes_teacher")
     torch.manual_seed(0)
-    return recipes.one_cycle(
-        _channels_last(models.Teacher(widths)),
-        pictures,
-        epochs=20,
-        batch_size=100,
-        peak=4e-3,
-        weight_decay=0.02,
-        augment=data.random_flips_and_shifts(0),
-    )
+    return recipes.train_teacher(_channels_last(models.Teacher(widths)), pictures, epochs=20, batch_size=100)
 
 
 def _taught(
@@ -291,10 +283,6 @@ def _over_seeds(runs: dict[object, Callable[[int], nn.Module]], pictures: data.P
     with progress_bar(total=len(runs) * len(SEEDS), desc="distillation", unit="network") as bar:
         for seed in SEEDS:
             for name, run in runs.items():
-                accuracies[name].append(_accuracy(run(seed), pictures))
+                accuracies[name].append(recipes.test_accuracy(run(seed), pictures))
                 bar.update()
     return {"seeds": list(SEEDS), "accuracy": accuracies}
-
-
-def _accuracy(model: nn.Module, pictures: data.Pictures) -> float:
-    return round(training.evaluate(model, pictures.test, pictures).accuracy, 2)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from nnopt_lab.course import recipes
+from nnopt_lab.course.recipes import test_accuracy
 from nnopt_lab.techniques import deep_compression as compression
 from nnopt_lab.techniques import integer_training as integers
 from nnopt_lab.techniques import post_training, pruning, quantization, quantization_training
@@ -51,7 +52,7 @@ def deep_compression() -> dict:
         "seeds": list(COMPRESSION_SEEDS),
         "sparsities": list(COMPRESSION_SPARSITIES),
         "bits": list(COMPRESSION_BITS),
-        "before": _accuracy(start, pictures),
+        "before": test_accuracy(start, pictures),
     }
     results |= {stage: [] for stage in ("dense", "cut", "pruned", "shared", "trained", "bytes")}
     files = []
@@ -59,9 +60,9 @@ def deep_compression() -> dict:
         for seed in COMPRESSION_SEEDS:
             dense, pruned, rows = copy.deepcopy(start), copy.deepcopy(start), []
             for step, sparsity in enumerate(COMPRESSION_SPARSITIES):
-                row = {"dense": _accuracy(_one_cycle(dense, pictures, 100 * step + seed), pictures)}
-                row["cut"] = _accuracy(pruning.magnitude_prune(pruned, round(total * (1 - sparsity))), pictures)
-                row["pruned"] = _accuracy(_one_cycle(pruned, pictures, 100 * step + seed), pictures)
+                row = {"dense": test_accuracy(_one_cycle(dense, pictures, 100 * step + seed), pictures)}
+                row["cut"] = test_accuracy(pruning.magnitude_prune(pruned, round(total * (1 - sparsity))), pictures)
+                row["pruned"] = test_accuracy(_one_cycle(pruned, pictures, 100 * step + seed), pictures)
                 coded = [_share_and_code(copy.deepcopy(pruned), pictures, bits, seed) for bits in COMPRESSION_BITS]
                 rows.append(row | {stage: [c[stage] for c in coded] for stage in ("shared", "trained", "bytes")})
                 files += [{"seed": seed, "sparsity": sparsity} | c for c in coded]
@@ -73,7 +74,7 @@ def deep_compression() -> dict:
 
 def _share_and_code(model: nn.Module, pictures: data.Pictures, bits: int, seed: int) -> dict:
     compression.share_weights(model, bits)
-    shared = _accuracy(model, pictures)
+    shared = test_accuracy(model, pictures)
     compression.make_permanent(_one_cycle(model, pictures, seed, epochs=1, peak=1e-3))
     before = training.evaluate(models.trained("mynet"), pictures.validation, pictures).correct
     lost = measure.proportion_difference(training.evaluate(model, pictures.validation, pictures).correct, before)
@@ -83,16 +84,12 @@ def _share_and_code(model: nn.Module, pictures: data.Pictures, bits: int, seed: 
     return {
         "bits": bits,
         "shared": shared,
-        "trained": _accuracy(model, pictures),
+        "trained": test_accuracy(model, pictures),
         "bytes": len(raw),
         "lost": round(lost.high, 2),
         "parts": parts,
         "file": base64.b64encode(raw).decode(),
     }
-
-
-def _accuracy(model: nn.Module, pictures: data.Pictures) -> float:
-    return round(training.evaluate(model, pictures.test, pictures).accuracy, 2)
 
 
 def _one_cycle(
@@ -118,7 +115,11 @@ def integer_training() -> dict:
     pictures = data.load("fashion")
     start = models.trained("mynet").to(memory_format=torch.channels_last)
     batch = pictures.to_input(pictures.train.images[:500])
-    results = {"seeds": list(TRAINING_SEEDS), "bits": list(TRAINING_BITS), "before": _accuracy(start, pictures)}
+    results = {
+        "seeds": list(TRAINING_SEEDS),
+        "bits": list(TRAINING_BITS),
+        "before": test_accuracy(start, pictures),
+    }
     results |= {"float": [], "after training": [], "stored": {"bits": list(STORED_BITS)}}
 
     def prepared(weights, activations, method):
@@ -135,7 +136,7 @@ def integer_training() -> dict:
             return accuracies
 
         results["float"] = over_seeds(lambda seed: _trained_on(copy.deepcopy(start), pictures, seed))
-        results["after training"] = [_accuracy(prepared(bits, bits, "min-max"), pictures) for bits in TRAINING_BITS]
+        results["after training"] = [test_accuracy(prepared(bits, bits, "min-max"), pictures) for bits in TRAINING_BITS]
         for method in quantization_training.METHODS:
             results[method] = [
                 over_seeds(lambda seed, b=bits, m=method: _trained_on(prepared(b, b, m), pictures, seed))
@@ -165,7 +166,7 @@ def _trained_on(model: nn.Module, pictures: data.Pictures, seed: int) -> float:
         scheduler=lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps),
         seed=seed,
     )
-    return _accuracy(model, pictures)
+    return test_accuracy(model, pictures)
 
 
 def _in_integers(pictures: data.Pictures, bits: int, rounding: str, seed: int, shares: dict) -> float:
@@ -187,7 +188,7 @@ def post_training_bits() -> dict:
     pictures = data.load("fashion")
     start = models.trained("mynet").to(memory_format=torch.channels_last)
     equal = post_training.equalize(copy.deepcopy(start))
-    results = {"seeds": list(TRAINING_SEEDS), "bits": list(POST_BITS), "before": _accuracy(start, pictures)}
+    results = {"seeds": list(TRAINING_SEEDS), "bits": list(POST_BITS), "before": test_accuracy(start, pictures)}
     results |= {way: [] for way in POST_WAYS}
 
     def rounded(model, bits, per="tensor"):
@@ -208,7 +209,7 @@ def post_training_bits() -> dict:
                     post_training.ada_round(copy.deepcopy(start), batch, bits, seed=seed),
                     post_training.ada_round(copy.deepcopy(equal), batch, bits, seed=seed),
                 )
-                rows.append([_accuracy(model, pictures) for model in networks])
+                rows.append([test_accuracy(model, pictures) for model in networks])
                 bar.update()
             for way, accuracies in zip(POST_WAYS, zip(*rows, strict=True), strict=True):
                 results[way].append(list(accuracies))

@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import torch
 
+from nnopt_lab.course import recipes
 from nnopt_lab.techniques import schedules
 from nnopt_lab.workbench import data, models, training
 from nnopt_lab.workbench.bars import bar as progress_bar
@@ -177,7 +178,7 @@ def _race(task: tuple[str, int]) -> tuple[list[float], float]:
     else:
         model, history = fit_in_looks(name, sgd(PEAKS[name]), pictures, seed=seed)
     looks = [round(accuracy, 2) for accuracy in history.validation_accuracy]
-    return looks, round(training.evaluate(model, pictures.test, pictures).accuracy, 2)
+    return looks, recipes.test_accuracy(model, pictures)
 
 
 def first_rates() -> dict:

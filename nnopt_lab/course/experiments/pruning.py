@@ -5,6 +5,7 @@ import copy
 import torch
 from torch import nn
 
+from nnopt_lab.course import recipes
 from nnopt_lab.techniques import pruning
 from nnopt_lab.workbench import data, models, training
 from nnopt_lab.workbench.bars import bar as progress_bar
@@ -36,7 +37,7 @@ def pruning_sweep() -> dict:
     }
 
     def accuracy(model: nn.Module) -> float:
-        return round(training.evaluate(model, pictures.test, pictures).accuracy, 2)
+        return recipes.test_accuracy(model, pictures)
 
     results = {"sparsities": list(SPARSITIES), "seeds": list(SEEDS), "before": accuracy(start), "dense": []}
     results |= {name: [] for name in methods}
