@@ -16,6 +16,7 @@ from nnopt_lab.course.playgrounds import (
     learning_rate_playground,
     pruning_playground,
     quantization_playground,
+    scaling_playground,
 )
 from nnopt_lab.course.playgrounds.convolutions import PLACES
 from nnopt_lab.course.playgrounds.learning_rates import noisy_descent
@@ -240,3 +241,15 @@ def test_the_distillation_playground_shows_the_mixture(lecture, temperature, sha
 def test_the_distillation_playground_draws_grey_pictures_too():
     playground = distillation_playground(models.trained("teacher"), models.trained("mynet"), data.load("fashion"))
     assert drawn(playground)[1].startswith(PNG)
+
+
+def test_the_scaling_playground_shows_the_law_its_limit_and_the_best_number_of_cores():
+    playground = scaling_playground()
+    controls(playground)["serial share"].value = 0.1
+    controls(playground)["price of a core"].value = 0
+    controls(playground)["cores"].value = 9
+    text, free = drawn(playground)
+    assert "9 cores: <b>5.00×</b>" in text and "limit without a price: 10×" in text and "64 cores" in text
+    controls(playground)["price of a core"].value = 0.1  # 0.1 + 0.9/3 + 0.1·2 = 0.6
+    text, dear = drawn(playground)
+    assert "best of 1 to 64: 3 cores, 1.67×" in text and free.startswith(PNG) and dear != free

@@ -33,6 +33,8 @@ DECLARED = (
     "integers_by_hand",
     "integers_for_real",
     "distillation",
+    "parallelism",
+    "hardware",
 )
 
 

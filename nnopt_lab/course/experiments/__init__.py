@@ -15,6 +15,8 @@ from nnopt_lab.course.experiments.distillation import (
 )
 from nnopt_lab.course.experiments.integers_by_hand import deep_compression, integer_training, post_training_bits
 from nnopt_lab.course.experiments.learning_rates import first_rates, learning_rate_peaks, learning_rate_race
+from nnopt_lab.course.experiments.mixed_precision import precision_shrunk, precision_training, precision_weights
+from nnopt_lab.course.experiments.parallelism import accelerator, processes
 from nnopt_lab.course.experiments.pruning import pruning_sweep
 
 EXPERIMENTS = {
@@ -36,4 +38,9 @@ EXPERIMENTS = {
     "distillation_sizes": distillation_sizes,
     "distillation_fashion": distillation_fashion,
     "distillation_compressed": distillation_compressed,
+    "processes": processes,
+    "accelerator": accelerator,
+    "precision_training": precision_training,
+    "precision_shrunk": precision_shrunk,
+    "precision_weights": precision_weights,
 }

@@ -1,0 +1,519 @@
+"""Exercises and questions of lesson 08: what threads, workers and processes gain, and what each of them holds."""
+
+import torch
+
+from nnopt_lab.course.declared._draws import number
+from nnopt_lab.course.exercises import Exercise, Property, Question, WrongAnswer, declare
+
+LESSON = "08_parallelism"
+
+
+def serial_share(one, many, threads):
+    return (many / one - 1 / threads) / (1 - 1 / threads)
+
+
+def _two_times(g: torch.Generator):
+    threads, serial, one = number(g, 3, 8), number(g, 5, 60) / 100, float(number(g, 20, 90))
+    return one, round(one * (serial + (1 - serial) / threads), 2), threads
+
+
+declare(
+    Exercise(
+        id="parallel.serial_share",
+        lesson=LESSON,
+        title="The serial share, from two times",
+        points=3,
+        reference=serial_share,
+        generate=_two_times,
+        hints=(
+            "Write Amdahl's law for the time: many = one · (s + (1 − s)/threads). Which letter is unknown?",
+            "Divide by `one` and bring all terms with s to one side: many/one − 1/threads = s · (1 − 1/threads).",
+            "`(many / one - 1 / threads) / (1 - 1 / threads)`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda one, many, threads: many / one,
+                "That is the share of the time that is left. Part of it is the divided work: take 1/threads into account.",
+            ),
+            WrongAnswer(
+                lambda one, many, threads: many / one - 1 / threads,
+                "That is the distance to the ideal time. With s = 1 it would be 1 − 1/threads, not 1: divide by that.",
+            ),
+            WrongAnswer(
+                lambda one, many, threads: one / many / threads,
+                "That is the efficiency: the gain as a share of the ideal one. The serial share is in Amdahl's law.",
+            ),
+            WrongAnswer(
+                lambda one, many, threads: 1 - one / many / threads,
+                "That is what efficiency lacks to 1. It grows with the threads; the serial share belongs to the program.",
+            ),
+            WrongAnswer(
+                lambda one, many, threads: 1 - serial_share(one, many, threads),
+                "That is the share that *can* be divided; the other one is wanted.",
+            ),
+            WrongAnswer(
+                lambda one, many, threads: (one / many - 1 / threads) / (1 - 1 / threads),
+                "You put in the gain, one/many. The formula needs the share of the time that is left, many/one.",
+            ),
+            WrongAnswer(
+                lambda one, many, threads: (many - one / threads) / (1 - 1 / threads),
+                "That is the serial time in milliseconds. As a share it must be divided by the time with one thread.",
+            ),
+        ),
+        properties=(
+            Property(
+                "With this share, Amdahl's law must give back the measured time.",
+                lambda s, one, many, threads: abs(one * (s + (1 - s) / threads) - many) < 1e-3 * one,
+            ),
+        ),
+        debrief="Karp and Flatt (1990) proposed this number because it says more than the gain: if it stays the same with "
+        "more threads, part of the program is serial; if it grows, threads are in each other's way. Below 0 it says that "
+        "more threads came with something else, more cache for example.",
+    )
+)
+
+
+def epoch_seconds(batches, read, compute, workers, start):
+    return batches * (read + compute) if workers == 0 else start + batches * max(read / workers, compute)
+
+
+def _reading(g: torch.Generator):
+    # One kind in three has no workers, one reads faster than it computes, one more slowly even with all its workers.
+    kind, batches, start = number(g, 0, 2), number(g, 20, 90), float(number(g, 2, 6))
+    compute, workers = number(g, 5, 20) / 1000, number(g, 2, 4)
+    read = compute * (number(g, 2, 8) / 10 if kind == 1 else number(g, 6, 12))
+    return batches, round(read, 4), compute, workers * (kind > 0), start
+
+
+declare(
+    Exercise(
+        id="parallel.epoch_seconds",
+        lesson=LESSON,
+        title="An epoch with workers that read",
+        points=4,
+        reference=epoch_seconds,
+        generate=_reading,
+        hints=(
+            "Without workers each batch is first read and then computed. With workers the two happen at the same time: "
+            "which of them does the other wait for?",
+            "w workers deliver a batch every read/w seconds, the network takes one every `compute` seconds; the slower of "
+            "the two sets the pace. Starting them comes once.",
+            "`batches * (read + compute) if workers == 0 else start + batches * max(read / workers, compute)`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda batches, read, compute, workers, start: (
+                    batches * (read + compute) if workers == 0 else batches * max(read / workers, compute)
+                ),
+                "The workers' start is missing: each of them is a new Python that imports torch first.",
+            ),
+            WrongAnswer(
+                lambda batches, read, compute, workers, start: (
+                    start + batches * (read + compute if workers == 0 else max(read / workers, compute))
+                ),
+                "With 0 workers nothing is started, so nothing is paid for it.",
+            ),
+            WrongAnswer(
+                lambda batches, read, compute, workers, start: (
+                    batches * (read + compute) if workers == 0 else start + batches * (read / workers + compute)
+                ),
+                "You added reading and computing. With workers they happen at the same time: the slower one sets the pace.",
+            ),
+            WrongAnswer(
+                lambda batches, read, compute, workers, start: (
+                    batches * (read + compute) if workers == 0 else start + batches * max(read, compute)
+                ),
+                "Several workers read different batches at the same time: together they deliver one every read/workers.",
+            ),
+            WrongAnswer(
+                lambda batches, read, compute, workers, start: (
+                    batches * (read + compute) if workers == 0 else start + batches * compute
+                ),
+                "The network may have to wait for the workers: where read/workers is more than compute, they set the pace.",
+            ),
+            WrongAnswer(
+                lambda batches, read, compute, workers, start: (
+                    batches * (read + compute) if workers == 0 else start + batches * min(read / workers, compute)
+                ),
+                "The *slower* of the two sets the pace: max, not min.",
+            ),
+            WrongAnswer(
+                lambda batches, read, compute, workers, start: (
+                    batches * max(read, compute) if workers == 0 else start + batches * max(read / workers, compute)
+                ),
+                "With 0 workers the same process reads and computes, one after the other: the times add up.",
+            ),
+            WrongAnswer(
+                lambda batches, read, compute, workers, start: (
+                    batches * (read + compute)
+                    if workers == 0
+                    else start + batches * max(read / workers, compute / workers)
+                ),
+                "The workers only read. The network computes in this process, as fast as without them.",
+            ),
+            WrongAnswer(
+                lambda batches, read, compute, workers, start: (
+                    batches * (read + compute)
+                    if workers == 0
+                    else start * workers + batches * max(read / workers, compute)
+                ),
+                "The workers start at the same time: `start` counts once.",
+            ),
+        ),
+        debrief="It assumes a core for each worker besides the network's own. With fewer, what one gains the other loses. And "
+        "it shows the two ends: where reading is cheap, workers only cost their start; where it is dear, nothing else helps.",
+    )
+)
+
+
+def sampler_positions(length, processes, rank):
+    each = -(-length // processes)
+    return [place % length for place in range(rank, each * processes, processes)]
+
+
+def _a_sampler(g: torch.Generator):
+    processes = number(g, 3, 5)
+    length = processes * number(g, 2, 4) + number(g, 0, processes - 1)
+    if number(g, 0, 5) == 0:
+        length = processes - 1
+    return length, processes, number(g, 0, processes - 1)
+
+
+declare(
+    Exercise(
+        id="parallel.sampler_positions",
+        lesson=LESSON,
+        title="Who reads which picture",
+        points=3,
+        reference=sampler_positions,
+        generate=_a_sampler,
+        hints=(
+            "First: how many pictures does each process read, if all must read equally many and none may be left out?",
+            "ceil(length / processes) each. Process `rank` takes rank, rank + processes, …; what lies beyond the end "
+            "begins again at 0.",
+            "each = -(-length // processes); return [p % length for p in range(rank, each * processes, processes)]",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda length, processes, rank: list(range(rank, length, processes)),
+                "Without padding some processes read one picture less, take one step less, and the others wait for them "
+                "for ever. Begin again at 0.",
+            ),
+            WrongAnswer(
+                lambda length, processes, rank: list(range(rank, length - length % processes, processes)),
+                "You dropped the rest (`drop_last=True`). Here every picture is to be read: pad, begin again at 0.",
+            ),
+            WrongAnswer(
+                lambda length, processes, rank: [
+                    p % length for p in range(rank * -(-length // processes), (rank + 1) * -(-length // processes))
+                ],
+                "You cut the list into blocks. DistributedSampler deals like cards: process 0 gets 0, processes, "
+                "2·processes, …",
+            ),
+            WrongAnswer(
+                lambda length, processes, rank: [
+                    min(p, length - 1) for p in range(rank, -(-length // processes) * processes, processes)
+                ],
+                "You repeated the last picture. The padding begins again at the first.",
+            ),
+            WrongAnswer(
+                lambda length, processes, rank: [
+                    p % length for p in range(rank, (length // processes + 1) * processes, processes)
+                ],
+                "Where the pictures can be divided no padding is needed: round up, don't add one.",
+            ),
+            WrongAnswer(
+                lambda length, processes, rank: list(range(rank, -(-length // processes) * processes, processes)),
+                "Some of these positions lie beyond the end; the padding begins again at 0 (% length).",
+            ),
+        ),
+        properties=(
+            Property(
+                "All processes must read equally many pictures: ceil(length / processes).",
+                lambda places, length, processes, rank: len(places) == -(-length // processes),
+            ),
+        ),
+        debrief="So in most epochs a few pictures count twice. In training nobody minds; in an evaluation the accuracy is "
+        "wrong by them. And with `shuffle=True` don't forget `set_epoch(epoch)`, or every epoch has the same order.",
+    )
+)
+
+
+def loss_weights(counts):
+    return [len(counts) * count / sum(counts) for count in counts]
+
+
+def _counts(g: torch.Generator):
+    counts = [number(g, 2, 9) for _ in range(number(g, 3, 4))]
+    counts[number(g, 0, len(counts) - 1)] = number(g, 10, 16)  # never all equal
+    return (counts,)
+
+
+declare(
+    Exercise(
+        id="parallel.loss_weights",
+        lesson=LESSON,
+        title="Weights for unequal shares",
+        points=4,
+        reference=loss_weights,
+        generate=_counts,
+        hints=(
+            "The mean over all N pictures is Σ (n_r/N) · mean_r. DDP computes Σ (1/P) · weight_r · mean_r.",
+            "Set the two equal, term by term: weight_r / P = n_r / N.",
+            "`[len(counts) * n / sum(counts) for n in counts]`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda counts: [count / sum(counts) for count in counts],
+                "These are the shares. DDP also divides by the number of processes: multiply by it.",
+            ),
+            WrongAnswer(
+                lambda counts: [1.0] * len(counts),
+                "Equal weights: then a picture of a small share counts more than one of a large share.",
+            ),
+            WrongAnswer(
+                lambda counts: [sum(counts) / len(counts) / count for count in counts],
+                "The other way round: the process with more pictures stands for more, so it weighs more.",
+            ),
+            WrongAnswer(
+                lambda counts: [float(count) for count in counts],
+                "With these the gradient is that of the *sum* of losses, divided by P. The mean is wanted: times P / N.",
+            ),
+            WrongAnswer(
+                lambda counts: [count / max(counts) for count in counts],
+                "The weights must be P on the sum, so that equal shares weigh 1 each: divide by the mean count, "
+                "not by the largest.",
+            ),
+            WrongAnswer(
+                lambda counts: [1 / len(counts)] * len(counts),
+                "DDP divides by the number of processes already; and unequal shares need unequal weights.",
+            ),
+            WrongAnswer(
+                lambda counts: [sum(counts) / count for count in counts],
+                "That is N/n_r. It must be P · n_r/N: a process weighs as much as its share of the pictures.",
+            ),
+        ),
+        properties=(
+            Property(
+                "The weights sum to the number of processes.",
+                lambda weights, counts: abs(sum(weights) - len(counts)) < 1e-6 * len(counts),
+            ),
+        ),
+        debrief="Most programs ignore this: they drop the last batch, or let it be a little wrong. It matters where shares "
+        "differ much, as with texts of unequal length, where one should weigh by tokens.",
+    )
+)
+
+
+def reduce_scatter(vectors):
+    total = sum(vectors)
+    return list(total.chunk(len(vectors)))
+
+
+def _vectors(g: torch.Generator):
+    processes = number(g, 2, 4)
+    return ([torch.randint(-9, 10, (2 * processes,), generator=g).float() for _ in range(processes)],)
+
+
+declare(
+    Exercise(
+        id="parallel.reduce_scatter",
+        lesson=LESSON,
+        title="Reduce-scatter",
+        points=3,
+        reference=reduce_scatter,
+        generate=_vectors,
+        hints=(
+            "Two words, two steps: *reduce* adds up the vectors of all processes, *scatter* gives each its piece of the sum.",
+            "Process r gets piece r of `len(vectors)` equal pieces; `Tensor.chunk` cuts.",
+            "`list(sum(vectors).chunk(len(vectors)))`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda vectors: [sum(vectors) for _ in vectors],
+                "That is all-reduce: everybody has the whole sum. Each shall keep its piece only.",
+            ),
+            WrongAnswer(
+                lambda vectors: [v.chunk(len(vectors))[r].clone() for r, v in enumerate(vectors)],
+                "Each kept its piece of its *own* vector: the sum over the processes is missing.",
+            ),
+            WrongAnswer(
+                lambda vectors: list((sum(vectors) / len(vectors)).chunk(len(vectors))),
+                "That is the mean. Reduce here means the sum; DDP and FSDP divide by the processes themselves.",
+            ),
+            WrongAnswer(
+                lambda vectors: [sum(vectors)[r :: len(vectors)] for r in range(len(vectors))],
+                "You dealt the numbers like cards; the pieces are cut in blocks: the first n/P numbers to process 0.",
+            ),
+            WrongAnswer(
+                lambda vectors: [sum(v.chunk(len(vectors))) for v in vectors],
+                "You added the pieces of each vector to each other. Add the vectors of different processes.",
+            ),
+            WrongAnswer(
+                lambda vectors: [sum(vectors).chunk(len(vectors))[0]] * len(vectors),
+                "Every process got the first piece. Process r gets piece r.",
+            ),
+            WrongAnswer(
+                lambda vectors: list(reversed(sum(vectors).chunk(len(vectors)))),
+                "The pieces are in reverse order: process r gets piece r.",
+            ),
+        ),
+        properties=(
+            Property(
+                "The pieces together are as long as one vector.",
+                lambda pieces, vectors: sum(len(p) for p in pieces) == len(vectors[0]),
+            ),
+        ),
+        debrief="All-reduce is a reduce-scatter and then an all-gather, and is computed so: each half moves (P − 1)/P of the "
+        "vector. FSDP uses the halves by themselves: all-gather for weights before a layer, reduce-scatter for gradients.",
+    )
+)
+
+
+def bytes_each(parameters, processes, split):
+    costs = {"weights": 4, "gradients": 4, "moments": 8}
+    return sum(cost * parameters / (processes if what in split else 1) for what, cost in costs.items())
+
+
+def _a_network(g: torch.Generator):
+    # Half of the draws split the moments alone: only there the three costs can be told apart.
+    options = ([], ["moments", "gradients"], ["moments", "gradients", "weights"], *[["moments"]] * 3)
+    return 1000 * number(g, 1, 99), number(g, 2, 8), list(options[number(g, 0, 5)])
+
+
+def _with_costs(parameters, processes, split, weights=4, gradients=4, moments=8):
+    costs = {"weights": weights, "gradients": gradients, "moments": moments}
+    return sum(cost * parameters / (processes if what in split else 1) for what, cost in costs.items())
+
+
+declare(
+    Exercise(
+        id="parallel.bytes_each",
+        lesson=LESSON,
+        title="What one process holds",
+        points=3,
+        reference=bytes_each,
+        generate=_a_network,
+        hints=(
+            "Four bytes a float32. How many numbers belong to one parameter: itself, its gradient, and what does Adam keep?",
+            "4 + 4 + 8 bytes a parameter; each of the three is divided by `processes` if it stands in `split`.",
+            'costs = {"weights": 4, "gradients": 4, "moments": 8}; return sum(c * parameters / (processes if what in split '
+            "else 1) for what, c in costs.items())",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda parameters, processes, split: _with_costs(parameters, processes, split, moments=4),
+                "Adam keeps two moments for each parameter: 8 bytes.",
+            ),
+            WrongAnswer(
+                lambda parameters, processes, split: 16 * parameters / processes,
+                "You divided everything. What does not stand in `split` every process holds whole.",
+            ),
+            WrongAnswer(
+                lambda parameters, processes, split: 16 * parameters,
+                "You divided nothing. What stands in `split` is held in pieces, one a process.",
+            ),
+            WrongAnswer(
+                lambda parameters, processes, split: _with_costs(parameters, processes, split, gradients=0),
+                "The gradients are missing: they are as large as the weights.",
+            ),
+            WrongAnswer(
+                lambda parameters, processes, split: _with_costs(parameters, processes, split, 1, 1, 2),
+                "These are numbers. A float32 takes 4 bytes.",
+            ),
+            WrongAnswer(
+                lambda parameters, processes, split: _with_costs(parameters, processes, split, moments=0),
+                "The optimizer's moments are missing, half of it all.",
+            ),
+            WrongAnswer(
+                lambda parameters, processes, split: processes * bytes_each(parameters, processes, split),
+                "That is what all processes hold together; wanted is one.",
+            ),
+            WrongAnswer(
+                lambda parameters, processes, split: _with_costs(
+                    parameters, processes, [what for what in ("weights", "gradients", "moments") if what not in split]
+                ),
+                "You divided what does not stand in `split`.",
+            ),
+        ),
+        properties=(
+            Property(
+                "Between 16 bytes a parameter and that divided by the processes.",
+                lambda held, parameters, processes, split: 15.9 * parameters / processes <= held <= 16 * parameters,
+            ),
+        ),
+        debrief="The three steps are ZeRO's stages 1, 2 and 3 (Rajbhandari et al. 2020); FSDP is the third. In mixed precision "
+        "it is 16 bytes too: 2 + 2 for weights and gradients, and 4 + 8 for a float32 copy and the moments. Activations come "
+        "on top, and these are divided by the batch.",
+    )
+)
+
+declare(
+    Question(
+        id="parallel.two_requests",
+        lesson=LESSON,
+        points=1,
+        text="A server with 8 cores answers single pictures with a network that gains 1.3× from 8 threads. Hundreds of "
+        "requests wait. What answers most requests a second?",
+        choices={
+            "a": "8 requests at a time, 8 threads each: all cores are always busy.",
+            "b": "One request at a time, 8 threads each: every answer comes as early as possible.",
+            "c": "8 requests at a time, one thread each.",
+        },
+        answer="c",
+        comments={
+            "a": "64 threads on 8 cores take turns, and every operator ends only when its last thread has had its turn.",
+            "b": "Each answer is 1.3 times as early, but seven cores are hardly used: 1.3 times the throughput of one core "
+            "where 8 are there.",
+        },
+        explanation="Requests are independent of each other: a division without a serial share. One thread each wastes "
+        "nothing. (With a batch of waiting requests it would be better still.)",
+    )
+)
+declare(
+    Question(
+        id="parallel.ring_bytes",
+        lesson=LESSON,
+        points=1,
+        text="A ring all-reduce is a reduce-scatter and an all-gather; in each, every process sends (P − 1)/P of the vector. "
+        "The gradients are 100 MB, P = 4. How many MB does each process send?",
+        answer=150.0,
+        tolerance=0.5,
+        explanation="2 · 3/4 · 100 = 150 MB. However many processes there are it stays below 200: that is why the ring "
+        "scales. What grows with P is the number of messages, 2 · (P − 1).",
+    )
+)
+declare(
+    Question(
+        id="parallel.bubble",
+        lesson=LESSON,
+        points=1,
+        text="A pipeline has 4 stages on 4 devices, and each batch is cut into 8 parts that follow each other through it. "
+        "Each stage takes equally long for a part. During what percentage of the time is a device idle (forward only)?",
+        answer=100 * 3 / 11,
+        tolerance=0.5,
+        explanation="The last part leaves after 8 + 3 steps, and each device works in 8 of them: (p − 1)/(m + p − 1) = 3/11 = "
+        "27 % (GPipe, Huang et al. 2019). More parts make the bubble smaller, and the products too small to be fast.",
+    )
+)
+declare(
+    Question(
+        id="parallel.checkpoint",
+        lesson=LESSON,
+        points=1,
+        text="After a crash a run goes on from a checkpoint that holds the weights and the number of the epoch. Its optimizer "
+        "is SGD with momentum 0.9. What differs from an undisturbed run?",
+        choices={
+            "a": "Momentum begins again at zero: the next steps are smaller, and the weights become others.",
+            "b": "Nothing: the gradients depend on the weights alone.",
+            "c": "The epoch that was under way is lost.",
+        },
+        answer="a",
+        comments={
+            "b": "The steps do not: a step of momentum also depends on the gradients before it.",
+            "c": "It is repeated from its beginning. If all that is random in it depends on its number, it is the same epoch.",
+        },
+        explanation="What a step depends on must be in the checkpoint: weights, the optimizer's state, the scheduler's, and "
+        "the state of whatever is random. Here the last is avoided: the order depends on the number of the epoch alone.",
+    )
+)

@@ -1,0 +1,86 @@
+"""Lesson 08's experiments: what launches of several processes measure, and what an accelerator does."""
+
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from nnopt_lab.techniques import parallel
+from nnopt_lab.workbench import data, measure, models, training
+
+BATCH_SIZES = (1, 4, 16, 64, 256, 1024, 4096)
+COPIES = ("plain", "pinned", "pinned, not waited for")
+TRAINED_ON, EPOCHS, DIES_IN, BATCH_SIZE = 2_048, 3, 1, 256
+
+
+def save_pictures(path: Path, pictures: data.Pictures) -> Path:
+    """Write training pictures as `data_parallel` reads them: transformed once, as tensors. Returns `path`."""
+    some = pictures.train[:TRAINED_ON]
+    torch.save({"inputs": pictures.to_input(some.images), "labels": some.labels}, path)
+    return path
+
+
+def two_processes(folder: Path, show=print) -> dict:
+    """Two processes: equal gradients, speed, memory, then an undisturbed training that leaves `folder`/calm.pt.
+
+    `folder` holds pictures.pt, from `save_pictures`.
+    """
+    options = ["--batch-size", BATCH_SIZE, "--epochs", EPOCHS, "--checkpoint", folder / "calm.pt"]
+    return parallel.launch(folder / "pictures.pt", "equal", "speed", "sharded", "train", *options, show=show)
+
+
+def killed_process(folder: Path, show=print) -> dict:
+    """The same training again, in whose second epoch a process is killed; `difference` of the weights to calm.pt."""
+    options = ["--batch-size", BATCH_SIZE, "--epochs", EPOCHS, "--checkpoint", folder / "killed.pt", "--kill", DIES_IN]
+    result = parallel.launch(folder / "pictures.pt", "train", *options, restarts=1, show=show)
+    calm, killed = (torch.load(folder / name)["model"].values() for name in ("calm.pt", "killed.pt"))
+    return result | {"difference": max((a - b).abs().max().item() for a, b in zip(calm, killed, strict=True))}
+
+
+def processes() -> dict:
+    """Both launches of lesson 08, for machines on which torchrun cannot start processes.
+
+    Returns:
+        {"two_processes": …, "killed_process": …}, results by job as `parallel.launch` returns them.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        save_pictures(Path(folder, "pictures.pt"), data.load("fashion"))
+        return {job.__name__: job(Path(folder)) for job in (two_processes, killed_process)}
+
+
+def accelerator() -> dict:
+    """What lesson 08 measures where there is an accelerator: copies to it, and `MyNet` on it and on the CPU.
+
+    Returns:
+        {"device": name, "copy": {way: GB/s}, "sizes": [B], "accelerator": [B], "cpu": [B]}, the last two in pictures a
+        second.
+
+    Raises:
+        ValueError: this machine has none.
+    """
+    device = training.best_device()
+    if device.type == "cpu":
+        raise ValueError("This machine has no accelerator that torch can use (torch.accelerator finds none).")
+    batch = torch.rand(4096, 3, 32, 32)
+    pinned = batch.pin_memory() if device.type == "cuda" else batch
+    ways = {
+        COPIES[0]: lambda: batch.to(device),
+        COPIES[1]: lambda: pinned.to(device),
+        COPIES[2]: lambda: pinned.to(device, non_blocking=True),
+    }
+    # 8 copies in a row: the clock waits for the device after the last only, so that those not waited for can overlap.
+    on_device = torch.zeros(1, device=device)
+    timed = measure.latency({n: lambda _, w=w: [w() for _ in range(8)] for n, w in ways.items()}, on_device, rounds=20)
+    return {
+        "device": measure.machine().accelerator,
+        "copy": {name: 8 * batch.nbytes / timing.median / 1e9 for name, timing in timed.items()},
+        "sizes": list(BATCH_SIZES),
+        "accelerator": _throughput(models.trained("mynet").to(device), batch.to(device)),
+        "cpu": _throughput(models.trained("mynet"), batch),
+    }
+
+
+def _throughput(net: nn.Module, pictures: torch.Tensor) -> list[float]:
+    timings = (measure.latency({"": net}, pictures[:size], rounds=10, budget_seconds=2)[""] for size in BATCH_SIZES)
+    return [timing.throughput for timing in timings]
