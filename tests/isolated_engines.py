@@ -53,7 +53,8 @@ def test_what_is_installed_here_runs_here(built):
     assert set(ready) | set(missing) == set(ENGINES) and not set(ready) & set(missing)
     assert list(ready) == [name for name in ENGINES if name in ready]
     optional = {"OpenVINO float32", "OpenVINO int8"} if not importlib.util.find_spec("openvino") else set()
-    assert set(missing) & set(WITHOUT_COMPILER) == optional
+    assert set(missing) & set(WITHOUT_COMPILER) - {"OpenVINO bf16"} == optional
+    assert "OpenVINO bf16" in ready or "instructions" in missing["OpenVINO bf16"] or optional
 
 
 @pytest.mark.parametrize("name", FLOATS)
@@ -112,7 +113,7 @@ def test_int8_files_are_about_a_quarter_and_bf16_half(built):
     ready, _ = built
     whole = ready["eager float32"].bytes
     for name, one in ready.items():
-        share = 1 if name in FLOATS else 1 / 2 if name in LOW else 1 / 4
+        share = 1 if name in FLOATS or name == "OpenVINO bf16" else 1 / 2 if name in LOW else 1 / 4
         assert 0.95 * share < one.bytes / whole < 1.12 * share, name
         assert one.seconds > 0 and one.name == name and name in repr(one)
 

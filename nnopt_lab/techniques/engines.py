@@ -81,50 +81,56 @@ def int8_instructions() -> tuple[str, ...]:
 
 def eager(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
     """The model as it is, float32, operator by operator: what everything else is compared with."""
-    model = _copy_of(model)
-    return _engine("eager float32", model, calibration, measure.disk_bytes(model))
+    model = copy_of(model)
+    return new_engine("eager float32", model, calibration, measure.disk_bytes(model))
 
 
 def channels_last(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
     """float32 with the channels of a pixel side by side in memory (NHWC): the same operators, in faster versions."""
-    return _in_torch("channels-last float32", model, calibration, torch.float32)
+    return in_torch("channels-last float32", model, calibration, torch.float32)
 
 
 def bfloat16(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
     """bfloat16 weights and activations, channels last, operator by operator; the logits come back as float32."""
-    return _in_torch("bf16", model, calibration, torch.bfloat16)
+    return in_torch("bf16", model, calibration, torch.bfloat16)
 
 
 def compiled(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
     """`channels_last` by `torch.compile`: operators that read and write the same numbers become one loop."""
-    return _in_torch("compiled float32", model, calibration, torch.float32, compiled=True)
+    return in_torch("compiled float32", model, calibration, torch.float32, _compiled)
 
 
 def compiled_bfloat16(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
     """`bfloat16` by `torch.compile`."""
-    return _in_torch("compiled bf16", model, calibration, torch.bfloat16, compiled=True)
+    return in_torch("compiled bf16", model, calibration, torch.bfloat16, _compiled)
 
 
 def pt2e_int8(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
     """int8 by torchao's PT2E flow: export, observers in, calibration, observers to Q and DQ, `torch.compile`."""
+    converted, size = pt2e_graph(model, calibration)
+    with without_chatter("torchao", "torch.utils._pytree"):
+        return new_engine("PT2E int8", nhwc(_compile(converted, calibration)), calibration, size)
+
+
+def pt2e_graph(model: nn.Module, calibration: Sequence[Tensor]) -> tuple[nn.Module, int]:
+    """The model's graph with Q and DQ in it, ready for a compiler, and how many bytes its tensors take in a file."""
     if platform.machine() not in X86:
         raise EngineUnavailable(f"X86InductorQuantizer is for x86 processors; this one is {platform.machine()}.")
-    _needs_compiler()
-    with _without_chatter("torchao", "torch.utils._pytree"):
+    needs_compiler()
+    with without_chatter("torchao", "torch.utils._pytree"):
         flow = _needs("torchao.quantization.pt2e.quantize_pt2e", "torchao")
         x86 = _needs("torchao.quantization.pt2e.quantizer.x86_inductor_quantizer", "torchao")
         quantizer = x86.X86InductorQuantizer().set_global(
             x86.get_default_x86_inductor_quantization_config(reduce_range=_sums_saturate())
         )
-        observed = flow.prepare_pt2e(_exported(_copy_of(model), calibration), quantizer)
+        observed = flow.prepare_pt2e(export(copy_of(model), calibration).module(), quantizer)
         with torch.no_grad():
             for batch in calibration:
                 observed(batch)
         converted = flow.convert_pt2e(observed)
         used = {node.target for node in converted.graph.nodes if node.op == "get_attr"}
         state = {name: value.contiguous() for name, value in converted.state_dict().items() if name in used}
-        run = _nhwc(_compile(converted, calibration))
-    return _engine("PT2E int8", run, calibration, len(save(state)))
+    return converted, len(save(state))
 
 
 def onnx_float32(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
@@ -146,11 +152,16 @@ def openvino_float32(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
     return _openvino_engine("OpenVINO float32", _openvino_model(model, calibration), calibration)
 
 
+def openvino_bfloat16(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
+    """bfloat16 arithmetic by OpenVINO, on a processor that has it; the file stays float32."""
+    return _openvino_engine("OpenVINO bf16", _openvino_model(model, calibration), calibration, "bf16")
+
+
 def openvino_int8(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
     """int8 by OpenVINO, on grids that NNCF chooses; it also corrects the biases for what rounding shifts."""
     floating = _openvino_model(model, calibration)
     without_bars = mock.patch.object(rich.live.Live, "start")  # NNCF draws progress bars of its own
-    with _without_chatter("nncf"), without_bars, contextlib.redirect_stdout(io.StringIO()):
+    with without_chatter("nncf"), without_bars, contextlib.redirect_stdout(io.StringIO()):
         nncf = _needs("nncf", "nncf", extra="openvino")
         batches = nncf.Dataset([batch.numpy() for batch in calibration])
         quantized = nncf.quantize(floating, batches, subset_size=len(calibration))
@@ -167,6 +178,7 @@ ENGINES: dict[str, Callable[[nn.Module, Sequence[Tensor]], Engine]] = {
     "ONNX Runtime float32": onnx_float32,
     "ONNX Runtime int8": onnx_int8,
     "OpenVINO float32": openvino_float32,
+    "OpenVINO bf16": openvino_bfloat16,
     "OpenVINO int8": openvino_int8,
 }
 
@@ -205,9 +217,9 @@ def export_onnx(model: nn.Module, calibration: Sequence[Tensor], path: Path) -> 
     """Write the model as an ONNX file with any batch size, input "x", output "logits"; returns `path`."""
     for package in ("onnx", "onnxscript"):
         _needs(package, package)
-    with _without_chatter("torch.onnx", "onnxscript"):
+    with without_chatter("torch.onnx", "onnxscript"):
         torch.onnx.export(
-            _copy_of(model),
+            copy_of(model),
             (_two(calibration),),
             path,
             dynamo=True,
@@ -233,7 +245,7 @@ def quantize_onnx(path: Path, calibration: Sequence[Tensor]) -> Path:
             return None if batch is None else {"x": batch.numpy()}
 
     prepared, target = path.with_suffix(".prepared.onnx"), path.with_suffix(".int8.onnx")
-    with _without_chatter("root"):
+    with without_chatter("root"):
         shapes.quant_pre_process(path, prepared, skip_symbolic_shape=True)
         quantization.quantize_static(
             prepared,
@@ -257,42 +269,52 @@ def _onnx_engine(name: str, path: Path, calibration: Sequence[Tensor]) -> Engine
     def run(x: Tensor) -> Tensor:
         return torch.from_numpy(session.run(None, {"x": x.contiguous().numpy()})[0])
 
-    return _engine(name, run, calibration, path.stat().st_size)
+    return new_engine(name, run, calibration, path.stat().st_size)
 
 
 def _openvino_model(model: nn.Module, calibration: Sequence[Tensor]):
     sys.modules.setdefault("openvino_telemetry", None)  # what a learner runs is reported to nobody
     openvino = _needs("openvino", "openvino", extra="openvino")
-    with _without_chatter("root"):
+    with without_chatter("root"):
         return openvino.convert_model(
-            _copy_of(model), example_input=_two(calibration), input=[-1, *calibration[0].shape[1:]]
+            copy_of(model), example_input=_two(calibration), input=[-1, *calibration[0].shape[1:]]
         )
 
 
-def _openvino_engine(name: str, network, calibration: Sequence[Tensor]) -> Engine:
+def _openvino_engine(name: str, network, calibration: Sequence[Tensor], precision: str = "f32") -> Engine:
     import openvino
 
+    core = openvino.Core()
+    if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise EngineUnavailable("OpenVINO computes in bf16 only where the processor has instructions for it.")
     with tempfile.TemporaryDirectory() as folder:
         openvino.save_model(network, Path(folder, "model.xml"), compress_to_fp16=False)
         size = sum(file.stat().st_size for file in Path(folder).iterdir())
     settings = {
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": "f32",  # else bf16 where the processor has it, and float32 would not be float32
+        "INFERENCE_PRECISION_HINT": precision,  # left open, float32 would be bf16 where the processor has it
     }
-    request = openvino.Core().compile_model(network, "CPU", settings).create_infer_request()
+    request = core.compile_model(network, "CPU", settings).create_infer_request()
 
     def run(x: Tensor) -> Tensor:
         return torch.from_numpy(request.infer({0: x.contiguous().numpy()}, share_inputs=True)[0].copy())
 
-    return _engine(name, run, calibration, size)
+    return new_engine(name, run, calibration, size)
 
 
-def _in_torch(name: str, model: nn.Module, calibration: Sequence[Tensor], dtype: torch.dtype, compiled=False) -> Engine:
-    model = _copy_of(model).to(dtype).to(memory_format=torch.channels_last)
-    low = [batch.to(dtype) for batch in calibration]
-    run = _nhwc(_compile(_exported(model, low), low) if compiled else model, dtype)
-    return _engine(name, lambda x: run(x).float(), calibration, measure.disk_bytes(model))
+def in_torch(
+    name: str,
+    model: nn.Module,
+    calibration: Sequence[Tensor],
+    dtype: torch.dtype,
+    build: Callable[[nn.Module, Sequence[Tensor]], Callable] | None = None,
+) -> Engine:
+    """The model with its numbers in `dtype`, channels last; `build` makes of it and of such batches what computes."""
+    model = copy_of(model).to(dtype).to(memory_format=torch.channels_last)
+    low = [nhwc(lambda x: x, dtype)(batch) for batch in calibration]
+    run = nhwc(build(model, low) if build else model, dtype)
+    return new_engine(name, lambda x: run(x).float(), calibration, measure.disk_bytes(model))
 
 
 def _sums_saturate() -> bool:
@@ -300,11 +322,13 @@ def _sums_saturate() -> bool:
     return platform.machine() in X86 and not int8_instructions()
 
 
-def _engine(name: str, run: Callable, calibration: Sequence[Tensor], size: int) -> Engine:
+def new_engine(name: str, run: Callable, calibration: Sequence[Tensor], size: int) -> Engine:
+    """An engine for pictures like those of `calibration`."""
     return Engine(name, run, tuple(calibration[0].shape[1:]), size)
 
 
-def _copy_of(model: nn.Module) -> nn.Module:
+def copy_of(model: nn.Module) -> nn.Module:
+    """A copy in evaluation mode."""
     return copy.deepcopy(model).eval()
 
 
@@ -313,13 +337,18 @@ def _two(calibration: Sequence[Tensor]) -> Tensor:
     return torch.cat([calibration[0], calibration[0]])[:2]
 
 
-def _exported(model: nn.Module, calibration: Sequence[Tensor]) -> nn.Module:
-    shapes = ({0: torch.export.Dim.DYNAMIC},)
-    return torch.export.export(model, (_two(calibration),), dynamic_shapes=shapes).module()
+def export(model: nn.Module, calibration: Sequence[Tensor]) -> torch.export.ExportedProgram:
+    """The model's graph by `torch.export`, for any number of pictures in the layout of those of `calibration`."""
+    return torch.export.export(model, (_two(calibration),), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
 
 
-def _nhwc(run: Callable, dtype: torch.dtype = torch.float32) -> Callable:
+def nhwc(run: Callable, dtype: torch.dtype = torch.float32) -> Callable:
+    """`run` on its input in `dtype`, a picture's channels last."""
     return lambda x: run(x.to(dtype, memory_format=torch.channels_last if x.dim() == 4 else torch.contiguous_format))
+
+
+def _compiled(model: nn.Module, calibration: Sequence[Tensor]) -> Callable:
+    return _compile(export(model, calibration).module(), calibration)
 
 
 def _compile(graph: nn.Module, calibration: Sequence[Tensor]) -> Callable:
@@ -328,14 +357,14 @@ def _compile(graph: nn.Module, calibration: Sequence[Tensor]) -> Callable:
     torch makes one program for a single picture, one for 2 to 15 and one for more. The first and the last are made now,
     and the other when it is needed: outside of the setting for freezing, int8 kernels would not be found.
     """
-    _needs_compiler()
+    needs_compiler()
     inductor, errors = importlib.import_module("torch._inductor.config"), importlib.import_module("torch._dynamo.exc")
     program, seen = torch.compile(graph, dynamic=True), set()
 
     def run(x: Tensor) -> Tensor:
         key = len(x), x.stride(), x.is_inference(), torch.get_num_threads()
         if key not in seen:
-            with inductor.patch(freezing=True), _without_chatter("torch"):
+            with inductor.patch(freezing=True), without_chatter("torch"):
                 program(x)
             seen.add(key)
         return program(x)
@@ -344,7 +373,7 @@ def _compile(graph: nn.Module, calibration: Sequence[Tensor]) -> Callable:
         many = calibration[0].repeat(32, *[1] * (calibration[0].dim() - 1))
         with torch.inference_mode():
             for count in (1, 32):
-                _nhwc(run, calibration[0].dtype)(many[:count])
+                nhwc(run, calibration[0].dtype)(many[:count])
     except (errors.TorchDynamoException, RuntimeError) as error:
         raise EngineUnavailable(f"torch.compile fails here: {str(error).strip().splitlines()[0]}") from error
     return run
@@ -353,14 +382,15 @@ def _compile(graph: nn.Module, calibration: Sequence[Tensor]) -> Callable:
 def _needs(module: str, package: str, extra: str | None = None):
     """Import a module, quietly."""
     try:
-        with _without_chatter(package):
+        with without_chatter(package):
             return importlib.import_module(module)
     except ImportError as error:
         cure = f"pip install 'nnopt-lab[{extra}]'" if extra else f"pip install {package}"
         raise EngineUnavailable(f"{package} is missing or does not load ({error}): `{cure}`.") from error
 
 
-def _needs_compiler() -> None:
+def needs_compiler() -> None:
+    """Raises `EngineUnavailable` where no C++ compiler is found."""
     builder = importlib.import_module("torch._inductor.cpp_builder")
     try:
         builder.get_cpp_compiler()
@@ -371,7 +401,7 @@ def _needs_compiler() -> None:
 
 
 @contextlib.contextmanager
-def _without_chatter(*loggers: str):
+def without_chatter(*loggers: str):
     """Keeps back what libraries warn of about themselves; their errors come through."""
     known = [logging.getLogger(None if name == "root" else name) for name in loggers]
     levels = [logger.level for logger in known]
