@@ -35,6 +35,7 @@ DECLARED = (
     "distillation",
     "parallelism",
     "hardware",
+    "mixed_precision",
 )
 
 

@@ -1,0 +1,612 @@
+"""Exercises and questions of lesson 09: number formats, loss scaling, master weights, integers forward."""
+
+import math
+
+import torch
+
+from nnopt_lab.course.declared._draws import number
+from nnopt_lab.course.exercises import Exercise, Property, Question, WrongAnswer, declare
+
+LESSON = "09_mixed_precision"
+
+
+def _exponent(x):
+    return math.frexp(abs(x))[1] - 1
+
+
+def spacing(x, mantissa_bits, smallest_exponent):
+    return 2.0 ** (max(_exponent(x), smallest_exponent) - mantissa_bits)
+
+
+def _number_and_format(g: torch.Generator):
+    mantissa_bits, smallest_exponent = number(g, 2, 4), number(g, -4, -2)
+    # A third below the normal numbers; of the others as many are nearer to the power of two below as to that above.
+    exponent = smallest_exponent - number(g, 1, 3) if number(g, 0, 2) == 0 else number(g, -1, 5)
+    fraction = 1 + (number(g, 0, 12) if number(g, 0, 1) else number(g, 14, 31)) / 32
+    return (-1) ** number(g, 0, 1) * fraction * 2.0**exponent, mantissa_bits, smallest_exponent
+
+
+declare(
+    Exercise(
+        id="precision.spacing",
+        lesson=LESSON,
+        title="How far apart the numbers are",
+        points=2,
+        reference=spacing,
+        generate=_number_and_format,
+        tolerance=1e-9,
+        hints=(
+            "Between 2^e and 2^(e + 1) there are 2^mantissa_bits numbers, equally spaced. Which e is it for |x|?",
+            "e = ⌊log₂|x|⌋, but at least smallest_exponent: the subnormal numbers are as far apart as the smallest normal "
+            "ones. The gap is 2^(e − mantissa_bits).",
+            "`2.0 ** (max(math.floor(math.log2(abs(x))), smallest_exponent) - mantissa_bits)`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda x, mantissa_bits, smallest_exponent: 2.0 ** (_exponent(x) - mantissa_bits),
+                "Below 2^smallest_exponent the gap no longer shrinks: there the numbers are subnormal, as far apart as the "
+                "smallest normal ones.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits, smallest_exponent: abs(x) * 2.0**-mantissa_bits,
+                "You made the gap proportional to x. It is the same between two powers of two, and doubles at the next one: "
+                "use ⌊log₂|x|⌋.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits, smallest_exponent: (
+                    2.0 ** (max(math.ceil(math.log2(abs(x))), smallest_exponent) - mantissa_bits)
+                ),
+                "You rounded log₂|x| up. A number between 2^e and 2^(e + 1) has the exponent e: round down.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits, smallest_exponent: (
+                    2.0 ** (max(round(math.log2(abs(x))), smallest_exponent) - mantissa_bits)
+                ),
+                "You rounded log₂|x| to the nearest. A number between 2^e and 2^(e + 1) has the exponent e: round down.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits, smallest_exponent: spacing(x, mantissa_bits + 1, smallest_exponent),
+                "That is half of the gap: the largest error of rounding, not the distance of two neighbours.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits, smallest_exponent: spacing(x, mantissa_bits - 1, smallest_exponent),
+                "Twice too much. The 1 before the point is no mantissa bit: the gap is 2^(e − mantissa_bits).",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits, smallest_exponent: 2.0**-mantissa_bits,
+                "That is the gap at 1. It grows with the exponent of x.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits, smallest_exponent: 2.0 ** max(_exponent(x), smallest_exponent),
+                "That is how wide the stretch between two powers of two is; 2^mantissa_bits numbers share it.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits, smallest_exponent: 2.0 ** (smallest_exponent - mantissa_bits),
+                "That is the gap next to zero. It grows with the exponent of x.",
+            ),
+        ),
+        debrief="A floating-point number is a ruler whose marks get twice as far apart at each power of two. Divided by |x| "
+        "the gap stays between 2^−(mantissa_bits + 1) and 2^−mantissa_bits: a *relative* precision, as long as the "
+        "number is normal.",
+    )
+)
+
+
+def round_mantissa(x, mantissa_bits):
+    step = 2.0 ** (x.abs().log2().floor() - mantissa_bits)
+    return (x / step).round() * step
+
+
+def _rounded(x, mantissa_bits, rule):
+    step = 2.0 ** (x.abs().log2().floor() - mantissa_bits)
+    return rule(x / step) * step
+
+
+def _numbers_with_two_bits_more(g: torch.Generator):
+    mantissa_bits = number(g, 2, 4)
+    # From 2^m to 2^(m+1), in quarters: two bits more than are kept, so that a quarter of them lies in the middle.
+    quarters = torch.randint(4 * 2**mantissa_bits, 8 * 2**mantissa_bits - 2, (8,), generator=g).float()
+    quarters[0] = 4 * 2**mantissa_bits + 2  # the middle, and the even neighbour is the lower one
+    quarters[1] = 4 * 2**mantissa_bits + 6  # the middle, and it is the upper one
+    sign = 1 - 2 * torch.randint(0, 2, (8,), generator=g).float()
+    exponents = torch.randint(-3, 3, (8,), generator=g).float()
+    return sign * quarters / 4 / 2**mantissa_bits * 2.0**exponents, mantissa_bits
+
+
+declare(
+    Exercise(
+        id="precision.round_mantissa",
+        lesson=LESSON,
+        title="Round to a few bits",
+        points=3,
+        reference=round_mantissa,
+        generate=_numbers_with_two_bits_more,
+        hints=(
+            "The numbers that can be held are the multiples of the gap at x. How do you round to a multiple?",
+            "The gap of each number is 2^(⌊log₂|x|⌋ − mantissa_bits), a tensor; divide by it, round, multiply by it. "
+            "`torch.round` takes the even one of two that are equally near.",
+            "step = 2.0 ** (x.abs().log2().floor() - mantissa_bits); return (x / step).round() * step",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda x, mantissa_bits: _rounded(x, mantissa_bits, torch.trunc),
+                "You cut the bits off. That is always towards zero, on average half a gap; round to the nearest.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits: _rounded(x, mantissa_bits, torch.floor),
+                "You always rounded down; take the nearest.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits: _rounded(x, mantissa_bits, lambda q: (q.abs() + 0.5).floor() * q.sign()),
+                "In the middle between two you always took the larger one. Take the even one, as `torch.round` does: else "
+                "sums of many rounded numbers drift.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits: _rounded(x, mantissa_bits, lambda q: (q + 0.5).floor()),
+                "In the middle between two you always took the upper one. Take the even one, as `torch.round` does.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits: round_mantissa(x, mantissa_bits - 1),
+                "One bit too few: the 1 before the point is not stored and not counted.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits: round_mantissa(x, mantissa_bits + 1),
+                "One bit too many: the gap is 2^(e − mantissa_bits).",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits: (x * 2**mantissa_bits).round() / 2**mantissa_bits,
+                "You rounded all numbers to multiples of the same gap. That is fixed point; here each number has the gap of "
+                "its own exponent.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits: (
+                    (x / 2.0 ** (_exponent(x.abs().max().item()) - mantissa_bits)).round()
+                    * 2.0 ** (_exponent(x.abs().max().item()) - mantissa_bits)
+                ),
+                "You took the gap of the largest number for all. That is one exponent for a whole block; here each number has "
+                "its own.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits: (x * 10**mantissa_bits).round() / 10**mantissa_bits,
+                "You rounded to decimal places. Binary digits are wanted, counted from the highest one of each number.",
+            ),
+        ),
+        properties=(
+            Property(
+                "Rounded twice is rounded once.",
+                lambda result, x, mantissa_bits: torch.equal(round_mantissa(result, mantissa_bits), result),
+            ),
+        ),
+        debrief="With 7 bits that is bf16 and with 10 tf32, but for the ends of their range. Half a gap is the largest error, "
+        "so the relative one is at most 2^−(mantissa_bits + 1).",
+    )
+)
+
+
+def loss_shift(gradients, largest):
+    return math.floor(math.log2(largest / gradients.abs().max().item()))
+
+
+def _gradients(g: torch.Generator):
+    largest = (448.0, 57344.0, 65504.0)[number(g, 0, 2)]
+    values = torch.randn(6, generator=g) * 2.0 ** -number(g, 6, 14)
+    reach = values.abs().max().item()
+    extreme = reach * (1.05 + torch.rand((), generator=g).item())
+    if number(g, 0, 4) < 2:  # meets the limit exactly
+        extreme = largest * 2.0 ** -math.floor(math.log2(largest / (1.1 * reach)))
+    values[number(g, 0, 5)] = extreme if number(g, 0, 2) == 0 else -extreme
+    return values, largest
+
+
+def _shift_of(size, largest):
+    return math.floor(math.log2(largest / size))
+
+
+declare(
+    Exercise(
+        id="precision.loss_shift",
+        lesson=LESSON,
+        title="The largest loss scale that fits",
+        points=3,
+        reference=loss_shift,
+        generate=_gradients,
+        hints=(
+            "One number decides: the one that reaches the limit first.",
+            "max|g| · 2^k ≤ largest, so k ≤ log₂(largest / max|g|), and k is whole.",
+            "`math.floor(math.log2(largest / gradients.abs().max().item()))`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda gradients, largest: _shift_of(gradients.max().item(), largest) if gradients.max() > 0 else 0,
+                "You looked at the largest gradient, but the most negative one can be further from zero: take the magnitude.",
+            ),
+            WrongAnswer(
+                lambda gradients, largest: _shift_of(gradients.abs().min().item(), largest),
+                "You scaled the smallest gradient up to the limit: all others overflow. The largest magnitude decides.",
+            ),
+            WrongAnswer(
+                lambda gradients, largest: _shift_of(gradients.abs().mean().item(), largest),
+                "With the mean as the measure, whatever is above it may overflow. The largest magnitude decides.",
+            ),
+            WrongAnswer(
+                lambda gradients, largest: math.ceil(math.log2(largest / gradients.abs().max().item())),
+                "Rounded up, the largest gradient overflows: round down.",
+            ),
+            WrongAnswer(
+                lambda gradients, largest: round(math.log2(largest / gradients.abs().max().item())),
+                "Rounded to the nearest, the largest gradient overflows half of the time: round down.",
+            ),
+            WrongAnswer(
+                lambda gradients, largest: math.ceil(math.log2(largest / gradients.abs().max().item())) - 1,
+                "The limit may be reached, only not exceeded. Where largest / max|g| is a power of two, yours is one too small.",
+            ),
+            WrongAnswer(
+                lambda gradients, largest: 2.0 ** loss_shift(gradients, largest),
+                "That is the scale itself; its exponent k is wanted.",
+            ),
+            WrongAnswer(
+                lambda gradients, largest: math.log2(largest / gradients.abs().max().item()),
+                "k must be whole: a power of two only changes exponents, any other scale rounds every gradient. Round down.",
+            ),
+            WrongAnswer(
+                lambda gradients, largest: math.floor(-math.log2(gradients.abs().max().item())),
+                "So the largest gradient comes to lie near 1. There is room up to `largest`: use it.",
+            ),
+            WrongAnswer(
+                lambda gradients, largest: math.floor(math.log(largest / gradients.abs().max().item())),
+                "That is the natural logarithm; powers of two want log₂.",
+            ),
+        ),
+        debrief="The whole range of the format now lies below the largest gradient. In practice one leaves room, since the next "
+        "batch may have larger ones: or one finds the scale by trying, as the next exercise does.",
+    )
+)
+
+
+def scaler_step(scale, good, overflow, interval):
+    if overflow:
+        return scale / 2, 0, False
+    if good + 1 == interval:
+        return scale * 2, 0, True
+    return scale, good + 1, True
+
+
+def _scaler_state(g: torch.Generator):
+    interval = number(g, 3, 6)
+    kind = number(g, 0, 2)  # an overflow, a step that completes the interval, one that does not
+    good = (number(g, 1, interval - 1), interval - 1, number(g, 0, interval - 2))[kind]
+    return 2.0 ** number(g, 3, 12), good, kind == 0, interval
+
+
+declare(
+    Exercise(
+        id="precision.scaler_step",
+        lesson=LESSON,
+        title="A loss scale that adjusts itself",
+        points=4,
+        reference=scaler_step,
+        generate=_scaler_state,
+        hints=(
+            "Three cases: an overflow; a good step that completes the interval; a good step that does not.",
+            "Overflow: half the scale, count 0, do not apply. Otherwise count + 1; where that is the interval: twice the scale, "
+            "count 0. Apply in both.",
+            "if overflow: return scale / 2, 0, False; if good + 1 == interval: return scale * 2, 0, True; "
+            "return scale, good + 1, True",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda scale, good, overflow, interval: (*scaler_step(scale, good, overflow, interval)[:2], True),
+                "You apply the step after an overflow too: the gradients hold inf or NaN, and the weights would from then on.",
+            ),
+            WrongAnswer(
+                lambda scale, good, overflow, interval: (
+                    (scale / 2, good, False) if overflow else scaler_step(scale, good, overflow, interval)
+                ),
+                "After an overflow the count of good steps must start again at 0: `interval` steps *in a row* are wanted.",
+            ),
+            WrongAnswer(
+                lambda scale, good, overflow, interval: (
+                    scaler_step(scale, good, overflow, interval)
+                    if overflow
+                    else (scale * 2 if good + 1 >= interval else scale, good + 1, True)
+                ),
+                "After doubling the count must start again at 0; yours would double at every step from then on.",
+            ),
+            WrongAnswer(
+                lambda scale, good, overflow, interval: (
+                    scaler_step(scale, good, overflow, interval)
+                    if overflow
+                    else ((scale * 2, 0, True) if good >= interval else (scale, good + 1, True))
+                ),
+                "Yours does not double where this step completes the interval: count the step first, then compare.",
+            ),
+            WrongAnswer(
+                lambda scale, good, overflow, interval: (
+                    (scale / 2, 0, False) if overflow else (scale * 2, good + 1, True)
+                ),
+                "You double after every good step; only `interval` of them in a row allow it.",
+            ),
+            WrongAnswer(
+                lambda scale, good, overflow, interval: (
+                    (scale, 0, False) if overflow else scaler_step(scale, good, overflow, interval)
+                ),
+                "After an overflow the scale must be halved, or the next step overflows too.",
+            ),
+            WrongAnswer(
+                lambda scale, good, overflow, interval: (
+                    (scale * 2, 0, False) if overflow else scaler_step(scale, good, overflow, interval)
+                ),
+                "An overflow says that the scale is too large: halve it.",
+            ),
+            WrongAnswer(
+                lambda scale, good, overflow, interval: (
+                    (scale / 2, 0, False)
+                    if overflow
+                    else ((scale * 2, 1, True) if good + 1 == interval else (scale, good + 1, True))
+                ),
+                "After doubling the count starts at 0: this step belongs to the interval that it has completed.",
+            ),
+            WrongAnswer(
+                lambda scale, good, overflow, interval: (
+                    (scale / 2, 0, False)
+                    if overflow
+                    else ((scale / 2, 0, True) if good + 1 == interval else (scale, good + 1, True))
+                ),
+                "After enough good steps the scale may grow: double it.",
+            ),
+        ),
+        properties=(
+            Property(
+                "The step is applied exactly where nothing overflowed.",
+                lambda result, scale, good, overflow, interval: result[2] is (not overflow),
+            ),
+        ),
+        debrief="This is `torch.amp.GradScaler`, whose interval is 2,000 and whose first scale is 65,536. It needs no look at "
+        "the gradients' sizes, only whether one is not finite, and it costs a lost step now and then.",
+    )
+)
+
+
+def master_step(master, gradient, scale, rate):
+    updated = master - rate * (gradient.float() / scale)
+    return updated, updated.half()
+
+
+def _scaled_gradients(g: torch.Generator):
+    k = number(g, 28, 33)
+    # Unscaled they are below what fp16 can hold; with the rate, updates are some hundredths.
+    gradient = ((1 - 2 * torch.randint(0, 2, (5,), generator=g)) * torch.randint(300, 1500, (5,), generator=g)).half()
+    master = torch.randn(5, generator=g) + torch.randint(0, 2, (5,), generator=g) * 2 - 1
+    return master, gradient, 2.0**k, 2.0 ** (k - 15)
+
+
+declare(
+    Exercise(
+        id="precision.master_step",
+        lesson=LESSON,
+        title="A step with master weights",
+        points=4,
+        reference=master_step,
+        generate=_scaled_gradients,
+        hints=(
+            "What must be float32 before you divide by the scale? And what is rounded to fp16 last?",
+            "Gradient to float32, divide by the scale, times the rate, subtract from the master. The copy is the new master, "
+            "rounded.",
+            "updated = master - rate * (gradient.float() / scale); return updated, updated.half()",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda master, gradient, scale, rate: (
+                    (new := master - rate * (gradient / scale).float()),
+                    new.half(),
+                ),
+                "You divided by the scale while the gradient was fp16, so it underflows after all. To float32 first, then "
+                "divide.",
+            ),
+            WrongAnswer(
+                lambda master, gradient, scale, rate: (
+                    (new := master.half().float() - rate * gradient.float() / scale),
+                    new.half(),
+                ),
+                "You started from the rounded weights: what the master holds beyond them is lost at every step.",
+            ),
+            WrongAnswer(
+                lambda master, gradient, scale, rate: (
+                    (new := (master - rate * gradient.float() / scale).half()).float(),
+                    new,
+                ),
+                "Your master is rounded to fp16, so it remembers no more than the copy. Only the copy is rounded.",
+            ),
+            WrongAnswer(
+                lambda master, gradient, scale, rate: ((new := master - rate * gradient.float()), new.half()),
+                "The gradient is still multiplied by the scale: divide.",
+            ),
+            WrongAnswer(
+                lambda master, gradient, scale, rate: ((new := master - rate * gradient.float() * scale), new.half()),
+                "The gradient carries the scale already; divide by it, don't multiply once more.",
+            ),
+            WrongAnswer(
+                lambda master, gradient, scale, rate: (master_step(master, gradient, scale, rate)[0], master.half()),
+                "The copy is that of the old master; the next forward pass needs the new one.",
+            ),
+            WrongAnswer(
+                lambda master, gradient, scale, rate: (master_step(master, gradient, scale, rate)[0],) * 2,
+                "The copy is not rounded: what the layers compute with is fp16, `updated.half()`.",
+            ),
+            WrongAnswer(
+                lambda master, gradient, scale, rate: master_step(master, -gradient, scale, rate),
+                "You went up: the step is *minus* rate times gradient.",
+            ),
+            WrongAnswer(
+                lambda master, gradient, scale, rate: ((new := master - gradient.float() / scale), new.half()),
+                "The rate is missing.",
+            ),
+            WrongAnswer(
+                lambda master, gradient, scale, rate: tuple(reversed(master_step(master, gradient, scale, rate))),
+                "The master comes first, then its copy.",
+            ),
+        ),
+        debrief="With autocast there is no stored copy: the parameters are the masters, each layer rounds them when it computes, "
+        "and `scaler.step` divides by the scale in float32.",
+    )
+)
+
+
+def int8_product(x, weight):
+    q, scale = _grid(x, x.abs().max())
+    r, scales = _grid(weight, weight.abs().amax(1, keepdim=True))
+    return (q @ r.T) * scale * scales.T
+
+
+def _grid(x, reach, steps=127):
+    return (x / (reach / steps)).round(), reach / steps
+
+
+def _layer(g: torch.Generator):
+    x = torch.randn(2, 5, generator=g).round(decimals=2)
+    weight = (torch.randn(3, 5, generator=g) * torch.tensor([[0.1], [1.0], [4.0]])).round(decimals=2)
+    weight[:, 0] += torch.tensor([0.05, 0.5, 2.0])
+    return x, weight
+
+
+def _as_int8(x, weight):
+    (q, scale), (r, scales) = _grid(x, x.abs().max()), _grid(weight, weight.abs().amax(1, keepdim=True))
+    return q, scale, r, scales
+
+
+def _wrapped(x, weight):
+    q, scale, r, scales = _as_int8(x, weight)
+    sums = (q.long() @ r.long().T + 128) % 256 - 128
+    return sums * scale * scales.T
+
+
+declare(
+    Exercise(
+        id="precision.int8_product",
+        lesson=LESSON,
+        title="A layer's forward pass in int8",
+        points=4,
+        reference=int8_product,
+        generate=_layer,
+        hints=(
+            "First the scales: one for all of x, one for each row of the weight, each the largest magnitude / 127.",
+            "q = round(x / s), r = round(weight / t) with t of shape [M, 1]. The sums of q·r are whole numbers; times s and "
+            "times the t of their row they are the result.",
+            "s = x.abs().max() / 127; t = weight.abs().amax(1, keepdim=True) / 127; "
+            "return ((x / s).round() @ (weight / t).round().T) * s * t.T",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda x, weight: x @ weight.T,
+                "That is the product of the floats: nothing has been rounded to whole numbers.",
+            ),
+            WrongAnswer(
+                lambda x, weight: (
+                    (_grid(x, x.abs().max())[0] @ _grid(weight, weight.abs().max())[0].T)
+                    * (x.abs().max() / 127)
+                    * (weight.abs().max() / 127)
+                ),
+                "One scale for the whole weight: the row with small weights keeps only a few steps. One for each row.",
+            ),
+            WrongAnswer(
+                lambda x, weight: (
+                    (_grid(x, x.abs().max(), 128)[0] @ _grid(weight, weight.abs().amax(1, keepdim=True), 128)[0].T)
+                    * (x.abs().max() / 128)
+                    * (weight.abs().amax(1) / 128)
+                ),
+                "With 128 steps the largest value would become 128, which int8 does not hold: divide by 127.",
+            ),
+            WrongAnswer(
+                lambda x, weight: _as_int8(x, weight)[0] @ _as_int8(x, weight)[2].T,
+                "Those are the whole numbers' sums; times both scales they are the layer's output.",
+            ),
+            WrongAnswer(
+                lambda x, weight: (_as_int8(x, weight)[0] @ _as_int8(x, weight)[2].T) * _as_int8(x, weight)[1],
+                "Only the scale of x is there; the sums of each row of the weight have that row's scale too.",
+            ),
+            WrongAnswer(
+                lambda x, weight: (_as_int8(x, weight)[0] @ _as_int8(x, weight)[2].T) * _as_int8(x, weight)[3].T,
+                "Only the weight's scales are there; multiply by that of x too.",
+            ),
+            WrongAnswer(
+                lambda x, weight: (
+                    (
+                        (x / (x.abs().max() / 127)).trunc()
+                        @ (weight / (weight.abs().amax(1, keepdim=True) / 127)).trunc().T
+                    )
+                    * (x.abs().max() / 127)
+                    * (weight.abs().amax(1) / 127)
+                ),
+                "You cut the fractions off, as a cast to int8 does: all values move towards zero. Round first.",
+            ),
+            WrongAnswer(
+                _wrapped,
+                "The sums were kept in int8, where they overflow and wrap. Products of int8 need int32 for their sum.",
+            ),
+            WrongAnswer(
+                lambda x, weight: int8_product(x, weight).T,
+                "The axes are turned round: pictures in the rows, outputs in the columns.",
+            ),
+            WrongAnswer(
+                lambda x, weight: (
+                    (
+                        (x / (x.max() / 127)).round().clamp(-127, 127)
+                        @ (weight / (weight.abs().amax(1, keepdim=True) / 127)).round().T
+                    )
+                    * (x.max() / 127)
+                    * (weight.abs().amax(1) / 127)
+                ),
+                "The scale of x comes from its largest value; the most negative one may be further from zero, and saturates.",
+            ),
+        ),
+        debrief="A scale a row of the weight can be taken out of the sum, since the whole row shares it. A scale a column could "
+        "not: there each term of a sum would have another.",
+    )
+)
+
+declare(
+    Question(
+        id="precision.after_256",
+        lesson=LESSON,
+        points=1,
+        text="bf16 has 7 mantissa bits. Which is the next number after 256 that it can hold?",
+        answer=258,
+        tolerance=0.001,
+        explanation="256 = 2^8, so the gap is 2^(8 − 7) = 2, and the next number is 258. 257 lies in the middle between two "
+        "numbers and is rounded to the even one: 256 + 1 = 256.",
+    )
+)
+declare(
+    Question(
+        id="precision.no_scaler",
+        lesson=LESSON,
+        points=1,
+        text="Why does nobody scale the loss for bf16?",
+        choices={
+            "a": "It rounds more finely than fp16, so less is lost.",
+            "b": "Autocast leaves the gradients in float32.",
+            "c": "Its exponent has 8 bits, as float32's: what float32 holds without underflow, it holds too.",
+        },
+        answer="c",
+        comments={
+            "a": "It rounds eight times more coarsely: 7 mantissa bits against 10. What saves it is reach, not precision.",
+            "b": "Those of the parameters, yes; those that flow back through the layers are bf16. (With fp16 it is the same, "
+            "and there they underflow.)",
+        },
+        explanation="Loss scaling moves numbers into a narrow range. bf16 has the range of float32, so there is nothing to move; "
+        "what it lacks is precision, and no scale helps against that.",
+    )
+)
+declare(
+    Question(
+        id="precision.adam_bytes",
+        lesson=LESSON,
+        points=2,
+        text="A classic recipe: fp16 weights and fp16 gradients, a float32 master of each weight, and Adam's two moments, in "
+        "float32. How many bytes does it hold for each parameter?",
+        answer=16,
+        tolerance=0.001,
+        explanation="2 + 2 + 4 + 4 + 4 = 16, exactly as many as float32 throughout: 4 + 4 + 4 + 4. What mixed precision halves are "
+        "the activations that are kept for the backward pass, and what moves between memory and processor.",
+    )
+)
