@@ -44,9 +44,6 @@ from nnopt_lab.workbench import data, measure, models, plots, training
 
 lesson("08_parallelism")
 
-# %% tags=["nbval-ignore-output"]
-measure.machine()
-
 # %%
 cores = measure.machine().cores
 pictures = data.load("fashion")
@@ -79,7 +76,7 @@ def on_threads(model, count):
 counts = sorted({1, 2, 3, 4, cores, 2 * cores})
 sizes = (1, 16, 256)
 swept = {
-    size: measure.latency({n: on_threads(net, n) for n in counts}, batch[:size], rounds=15, budget_seconds=0.9)
+    size: measure.latency({n: on_threads(net, n) for n in counts}, batch[:size], rounds=12, budget_seconds=0.6)
     for size in sizes
 }
 gains = {size: {n: measure.ratio(timings[1], timings[n]) for n in counts} for size, timings in swept.items()}
@@ -89,7 +86,7 @@ fig, ax = plots.figure()
 for size, color in zip(sizes, plots.PALETTE, strict=False):
     ends = [[g.median - g.low for g in gains[size].values()], [g.high - g.median for g in gains[size].values()]]
     middle = [g.median for g in gains[size].values()]
-    ax.errorbar(counts, middle, yerr=ends, fmt="o-", color=color, capsize=3, label=f"{size} pictures a call")
+    ax.errorbar(counts, middle, yerr=ends, fmt="o-", color=color, capsize=3, label=f"batch {size}")
 up_to = [n for n in counts if n <= cores]
 ax.plot(up_to, up_to, "--", color=plots.REFERENCE, linewidth=1, label="ideal")
 ax.axvline(cores, color=plots.REFERENCE, linewidth=0.8, linestyle=":")
@@ -112,11 +109,21 @@ reveal(
 
 # %%
 several = cores >= 2
-claim("with two cores or more, two threads gain at least a tenth at batch 256", not several or two.median > 1.1)
-claim("they gain less than 2.5 times", two.median < 2.5)
+
+
+def best(slow, fast):
+    """How many times as fast in the best of the rounds: what the machine can do when nothing else runs on it."""
+    return min(slow.samples) / min(fast.samples)
+
+
 claim(
-    "twice as many threads as cores are at most a quarter faster than one a core",
-    gains[256][2 * cores].median < 1.25 * gains[256][cores].median,
+    "with two cores or more, two threads gain at least a tenth at batch 256, in the best rounds",
+    not several or best(swept[256][1], swept[256][2]) > 1.1,
+)
+claim("they gain less than 2.5 times", best(swept[256][1], swept[256][2]) < 2.5)
+claim(
+    "twice as many threads as cores gain less than a third more than one a core",
+    best(swept[256][cores], swept[256][2 * cores]) < 1.33,
 )
 
 # %% [markdown]
@@ -152,7 +159,7 @@ shares = {size: min(1.0, max(0.0, serial_share(swept[size][1].median, swept[size
 fig, (left, right) = plots.figure(ncols=2)
 many = [2**p for p in range(7)]
 for size, color in zip(sizes, plots.PALETTE, strict=False):
-    left.plot(many, [parallel.times_as_fast(n, shares[size]) for n in many], color=color, label=f"{size} pictures")
+    left.plot(many, [parallel.times_as_fast(n, shares[size]) for n in many], color=color, label=f"batch {size}")
     left.plot(up_to, [gains[size][n].median for n in up_to], "o", color=color)
     right.plot(counts, [100 * gains[size][n].median / min(n, cores) for n in counts], "o-", color=color)
 left.plot(many, many, "--", color=plots.REFERENCE, linewidth=1, label="ideal")
@@ -167,15 +174,13 @@ plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
 for size, share in shares.items():
-    print(
-        f"{size:3} pictures a call: serial share {share:.2f}, so at most {1 / max(share, 1e-3):,.1f}× with any number"
-    )
+    print(f"batch {size:3}: serial share {share:.2f}, so at most {1 / max(share, 1e-3):,.1f}× with any number")
 
 # %% [markdown]
-# Two things make the share large. *Little work in an operator*: below some ten thousand numbers torch doesn't divide at
-# all, for waking another thread takes about as long as the work. *Work that waits for the memory*, of which a second
-# core brings no more. And where there are more threads than cores, they take turns; an operator ends when the last one
-# has had its turn.
+# Two things make the share large. *Little work in an operator*: below 32,768 numbers torch doesn't divide an
+# element-wise operator at all, for waking another thread takes about as long as the work. *Work that waits for the
+# memory*, of which a second core brings no more. And where there are more threads than cores, they take turns; an
+# operator ends when the last one has had its turn.
 #
 # (The law is a model. The share that it finds is not the same for each number of threads, since each thread also has a
 # price of its own. The playground in section 9 has one.)
@@ -215,7 +220,7 @@ with ThreadPoolExecutor(2) as pool:
         "two at a time, 1 thread each": lambda _: list(pool.map(answer(1), requests)),
         "two at a time, 2 threads each": lambda _: list(pool.map(answer(2), requests)),
     }
-    served = measure.latency(ways, batch, rounds=15, budget_seconds=2)
+    served = measure.latency(ways, batch, rounds=12, budget_seconds=1.2)
 torch.set_num_threads(cores)
 at_once = {name: measure.ratio(served["one at a time, 1 thread"], timing) for name, timing in served.items()}
 
@@ -240,12 +245,12 @@ reveal(
 
 # %%
 claim(
-    "with two cores or more, two at a time do more than one thread alone",
-    not several or at_once["two at a time, 1 thread each"].median > 1.1,
+    "with two cores or more, two at a time do at least a tenth more than one thread alone, in the best rounds",
+    not several or best(served["one at a time, 1 thread"], served["two at a time, 1 thread each"]) > 1.1,
 )
 claim(
     "and are not more than a quarter slower than one at a time on two threads",
-    not several or side_by_side.median > 0.75,
+    not several or best(served["one at a time, 2 threads"], served["two at a time, 1 thread each"]) > 0.75,
 )
 
 # %% question="parallel.two_requests"
@@ -273,7 +278,7 @@ predict("reading 64 JPEG files against training on them", unit="×")
 
 # %%
 torch.set_num_threads(1)
-few = pictures.train[:256]
+few = pictures.train[:128]
 files, inputs = Photographs(few, pictures), pictures.to_input(few.images)
 learner = models.MyNet()
 optimizer = torch.optim.SGD(learner.parameters(), lr=0.01, momentum=0.9)
@@ -291,7 +296,7 @@ def each_batch(loader):
     return lambda: [None for _ in loader]
 
 
-order = torch.randperm(256, generator=torch.Generator().manual_seed(0)).split(64)
+order = torch.randperm(128, generator=torch.Generator().manual_seed(0)).split(64)
 todo = {
     "moved once": lambda: [(inputs[places], few.labels[places]) for places in order],
     "a batch at a time": each_batch(data.loader(few, pictures, 64)),
@@ -300,7 +305,7 @@ todo = {
     "training step": lambda: [step(inputs[places], few.labels[places]) for places in order],
 }
 samples = {name: [] for name in todo}
-for _ in range(8):  # in turns, and the first one warms up
+for _ in range(7):  # in turns, and the first one warms up
     for name, call in todo.items():
         started = time.perf_counter()
         call()
@@ -374,28 +379,33 @@ check("parallel.epoch_seconds", epoch_seconds)
 predict("start of the first worker", unit="s")
 
 # %%
-some = pictures.train[:1024]
+some = pictures.train[:384]
 sources = {
     "a batch at a time": (data.Batches(some, pictures), {"sampler": BatchSampler(SequentialSampler(some), 64, False)}),
     "from JPEG files": (Photographs(some, pictures), {}),
 }
 
 
-def timed_epoch(name, workers):
-    """Seconds until the first batch is there, and of the whole epoch."""
+def timed(name, workers):
+    """Seconds until the first batch is there, and of the second epoch, for which the workers are there already."""
     dataset, options = sources[name]
     if workers:
         options = options | {"num_workers": workers, "multiprocessing_context": parallel.worker_context()}
-    loader = DataLoader(dataset, batch_size=None if "sampler" in options else 64, **options)
-    started, first = time.perf_counter(), None
+    loader = DataLoader(
+        dataset, batch_size=None if "sampler" in options else 64, persistent_workers=workers > 0, **options
+    )
+    started, first = time.perf_counter(), 0.0
     for x, y in loader:
         first = first or time.perf_counter() - started
+        step(x, y)
+    started = time.perf_counter()
+    for x, y in loader:
         step(x, y)
     return first, time.perf_counter() - started
 
 
-first_start, _ = timed_epoch("a batch at a time", 1)
-epochs = {name: {workers: timed_epoch(name, workers) for workers in (0, 1, 2)} for name in sources}
+first_start, _ = timed("a batch at a time", 1)
+epochs = {name: {workers: timed(name, workers) for workers in (0, 1, 2)} for name in sources}
 
 # %% tags=["nbval-ignore-output"]
 reveal(
@@ -408,39 +418,32 @@ reveal(
 # %%
 epoch_seconds = yours_or_ours("parallel.epoch_seconds")
 compute = reading["training step"].median
-expected = {
-    name: [epoch_seconds(16, reading[name].median, compute, w, epochs[name][w][0]) for w in (0, 1, 2)]
-    for name in sources
-}
-fig, axes = plots.figure(ncols=2, figsize=(8, 2.8))
+fig, axes = plots.figure(ncols=2, figsize=(8, 3.2))
 for ax, (name, measured) in zip(axes, epochs.items(), strict=True):
     starts = [measured[w][0] if w else 0 for w in (0, 1, 2)]
-    ax.bar((0, 1, 2), [measured[w][1] for w in (0, 1, 2)], color=plots.BLUE, width=0.6, label="measured")
-    ax.bar((0, 1, 2), starts, color=plots.GOLD, width=0.6, label="of that the start")
-    ax.plot((0, 1, 2), expected[name], "D", color=plots.ORANGE, label="your formula")
-    ax.set(xlabel="workers", title=f"{name}: seconds an epoch", xticks=(0, 1, 2))
-axes[1].legend(fontsize=8)
+    formula = [epoch_seconds(6, reading[name].median, compute, w, starts[w]) for w in (0, 1, 2)]
+    ax.bar((0, 1, 2), starts, color=plots.GOLD, width=0.6, label="start")
+    ax.bar((0, 1, 2), [measured[w][1] for w in (0, 1, 2)], bottom=starts, color=plots.BLUE, width=0.6, label="epoch")
+    ax.plot((0, 1, 2), formula, "D", color=plots.ORANGE, label="your formula for both")
+    ax.set(xlabel="workers", title=f"{name}: seconds", xticks=(0, 1, 2))
+handles, names = axes[0].get_legend_handles_labels()
+fig.legend(handles, names, loc="outside upper center", ncols=3)
 plots.finish(fig)
 
 # %%
-after_start = {name: {w: e[1] - (e[0] if w else 0) for w, e in of.items()} for name, of in epochs.items()}
-claim(
-    "small pictures, a batch at a time: the first worker's start takes longer than the epoch without any",
-    first_start > epochs["a batch at a time"][0][1],
-)
-claim(
-    "and after it two workers make the epoch at most half as long",
-    after_start["a batch at a time"][2] > 0.5 * after_start["a batch at a time"][0],
-)
+small, jpeg = ({w: seconds for w, (_, seconds) in epochs[name].items()} for name in sources)
+claim("small pictures: the first worker's start takes longer than the epoch without any", first_start > small[0])
+claim("and after it two workers save less than half of the epoch", small[2] > 0.5 * small[0])
 claim(
     "JPEG files, two cores or more: after the start, workers gain at least a tenth",
-    not several or after_start["from JPEG files"][0] > 1.1 * min(after_start["from JPEG files"][w] for w in (1, 2)),
+    not several or jpeg[0] > 1.1 * min(jpeg[1], jpeg[2]),
 )
 
 # %% [markdown]
 # Workers pay where reading is the larger part and cores are free. Where two cores have to decode *and* to compute, two
 # workers fall short of your formula: it gave each process a core. Where reading is cheap they cost their start and, for
-# every batch, a trip through shared memory. `persistent_workers=True` keeps them from epoch to epoch.
+# every batch, a trip through shared memory. `persistent_workers=True` keeps them from epoch to epoch; here they were
+# kept, and the blue bars are the second epoch.
 #
 # ## 4. One network in two processes
 #
@@ -549,7 +552,7 @@ claim("unweighted it is off by more than a thousand times as much", (plain - who
 # %%
 predict("two processes against two threads", unit="×")
 
-# %% tags=["nbval-ignore-output"]
+# %%
 folder = Path(tempfile.mkdtemp())
 experiments.save_pictures(folder / "pictures.pt", pictures)
 try:
@@ -697,7 +700,7 @@ predict("from the death to the end of the repeated epoch", unit="s")
 # %%
 predict("weights after a death and a restart: difference", unit="(largest)")
 
-# %% tags=["nbval-ignore-output"]
+# %%
 heard = {}
 
 
@@ -872,7 +875,6 @@ scaling_playground()
 # What the second core (or process, or worker) gained on your machine. 2 would be ideal.
 
 # %%
-jpeg = after_start["from JPEG files"]
 summary = {
     "2 threads, batch 1": gains[1][2],
     "2 threads, batch 256": gains[256][2],
@@ -883,7 +885,7 @@ fig, ax = plots.figure(figsize=(8, 2.8))
 ends = [[g.median - g.low for g in summary.values()], [g.high - g.median for g in summary.values()]]
 ax.errorbar([g.median for g in summary.values()], list(summary), xerr=ends, fmt="o", color=plots.BLUE, capsize=3)
 names = [f"{w} worker{'s' * (w > 1)}, {name}" for name in sources for w in (1, 2)]
-ax.plot([after_start[name][0] / after_start[name][w] for name in sources for w in (1, 2)], names, "D", color=plots.GOLD)
+ax.plot([epochs[name][0][1] / epochs[name][w][1] for name in sources for w in (1, 2)], names, "D", color=plots.GOLD)
 ax.axvline(1, color=plots.REFERENCE, linewidth=0.8)
 ax.axvline(2, color=plots.REFERENCE, linewidth=0.8, linestyle="--")
 ax.invert_yaxis()

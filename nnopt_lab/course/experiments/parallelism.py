@@ -11,7 +11,7 @@ from nnopt_lab.workbench import data, measure, models, training
 
 BATCH_SIZES = (1, 4, 16, 64, 256, 1024, 4096)
 COPIES = ("plain", "pinned", "pinned, not waited for")
-TRAINED_ON, EPOCHS, DIES_IN, BATCH_SIZE = 2_048, 3, 1, 256
+TRAINED_ON, EPOCHS, DIES_IN, BATCH_SIZE, ROUNDS = 1_024, 3, 1, 256, 10
 
 
 def save_pictures(path: Path, pictures: data.Pictures) -> Path:
@@ -26,7 +26,7 @@ def two_processes(folder: Path, show=print) -> dict:
 
     `folder` holds pictures.pt, from `save_pictures`.
     """
-    options = ["--batch-size", BATCH_SIZE, "--epochs", EPOCHS, "--checkpoint", folder / "calm.pt"]
+    options = ["--batch-size", BATCH_SIZE, "--rounds", ROUNDS, "--epochs", EPOCHS, "--checkpoint", folder / "calm.pt"]
     return parallel.launch(folder / "pictures.pt", "equal", "speed", "sharded", "train", *options, show=show)
 
 
