@@ -717,7 +717,7 @@ except (RuntimeError, FileNotFoundError) as error:
     killed = recorded("processes")["result"]["killed_process"]
 
 # %% tags=["nbval-ignore-output"]
-if heard:
+if "attempt 1: epoch 1 done" in heard:
     reveal(
         "from the death to the end of the repeated epoch",
         heard["attempt 1: epoch 1 done"] - heard["attempt 0: process 1 dies in epoch 1"],

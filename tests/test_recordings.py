@@ -5,9 +5,18 @@ import json
 import math
 
 import pytest
+import torch
 
 from nnopt_lab.course import experiments, recordings
-from nnopt_lab.course.experiments import batch_sizes, convolutions, distillation, integers_by_hand, learning_rates
+from nnopt_lab.course.experiments import (
+    batch_sizes,
+    convolutions,
+    distillation,
+    integers_by_hand,
+    learning_rates,
+    mixed_precision,
+    parallelism,
+)
 from nnopt_lab.course.experiments.pruning import SEEDS, SPARSITIES
 from nnopt_lab.course.recordings import record, recorded
 from nnopt_lab.techniques import deep_compression
@@ -217,3 +226,36 @@ def test_the_shipped_distillation_experiments_have_the_shape_that_they_promise()
     }
     assert all(list(ways) == list(distillation.COMPRESSED_WAYS) for ways in compressed.values())
     assert table("pictures")["accuracy"]["drawn, teacher"][0] == models.record("shapes_student")["test_accuracy"]
+
+
+def test_the_shipped_precision_experiments_have_the_shape_that_they_promise():
+    training, shrunk, weights = (recorded(f"precision_{name}")["result"] for name in ("training", "shrunk", "weights"))
+    assert all(len(values) == len(mixed_precision.TRAINING_SEEDS) for values in training["accuracy"].values())
+    assert shrunk["shrunk_by"] == list(mixed_precision.SHRUNK_BY)
+    for name, looks in {"fp16": 7, "fp16 and scaler": 7, "bf16": 2, "float32": 2}.items():
+        assert [len(row) for row in shrunk[name]] == [len(mixed_precision.SHRUNK_SEEDS)] * looks
+    assert weights["rates"] == list(mixed_precision.WEIGHTS_RATES)
+    for way, rows in weights["accuracy"].items():
+        assert [len(row) for row in rows] == [len(mixed_precision.WEIGHTS_SEEDS)] * len(weights["rates"])
+        assert all(0 <= share <= 1 for share in weights["unmoved"][way])
+
+
+def test_the_shipped_processes_have_the_shape_that_they_promise():
+    if not (data_dir() / "recorded" / "processes.json").is_file():
+        pytest.skip("processes has not been recorded yet")
+    result = recorded("processes")["result"]
+    two, killed = result["two_processes"], result["killed_process"]
+    assert set(two) == {"equal", "speed", "sharded", "train"}
+    assert all(len(seconds) == parallelism.ROUNDS for seconds in two["speed"].values())
+    assert max(two["equal"]["largest"]) < 1e-6 and two["sharded"]["DDP"] == 2 * two["sharded"]["FSDP2"]
+    assert killed == {"train": {"attempt": 1, "first epoch": parallelism.DIES_IN}, "difference": 0}
+
+
+def test_an_accelerator_is_measured_where_there_is_one_and_missed_in_words_elsewhere(monkeypatch):
+    monkeypatch.setattr(parallelism, "BATCH_SIZES", (1, 8))
+    found = parallelism._measured_on(torch.device("cpu"))
+    assert list(found["copy"]) == list(parallelism.COPIES) and found["sizes"] == [1, 8]
+    assert len(found["accelerator"]) == len(found["cpu"]) == 2 and min(found["cpu"]) > 0
+    monkeypatch.setattr(parallelism.training, "best_device", lambda: torch.device("cpu"))
+    with pytest.raises(ValueError, match="has no accelerator"):
+        parallelism.accelerator()

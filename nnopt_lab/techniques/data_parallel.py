@@ -30,7 +30,8 @@ def join() -> torch.device:
     torchrun's store still holds the addresses of processes that died, so every attempt has keys of its own.
     """
     accelerator, device = torch.accelerator.current_accelerator(check_available=True), torch.device("cpu")
-    if accelerator and torch.accelerator.device_count() >= int(os.environ["LOCAL_WORLD_SIZE"]):
+    enough = torch.accelerator.device_count() >= int(os.environ["LOCAL_WORLD_SIZE"])
+    if accelerator and accelerator.type != "mps" and enough:  # gloo cannot send what lies in the memory of MPS
         device = torch.device(accelerator.type, int(os.environ["LOCAL_RANK"]))
         torch.accelerator.set_device_index(device.index)
     store, rank, processes = next(dist.rendezvous("env://"))

@@ -62,18 +62,21 @@ def accelerator() -> dict:
     device = training.best_device()
     if device.type == "cpu":
         raise ValueError("This machine has no accelerator that torch can use (torch.accelerator finds none).")
-    batch = torch.rand(4096, 3, 32, 32)
+    return {"device": measure.machine().accelerator} | _measured_on(device)
+
+
+def _measured_on(device: torch.device) -> dict:
+    batch = torch.rand(BATCH_SIZES[-1], 3, 32, 32)
     pinned = batch.pin_memory() if device.type == "cuda" else batch
     ways = {
         COPIES[0]: lambda: batch.to(device),
         COPIES[1]: lambda: pinned.to(device),
         COPIES[2]: lambda: pinned.to(device, non_blocking=True),
     }
-    # 8 copies in a row: the clock waits for the device after the last only, so that those not waited for can overlap.
-    on_device = torch.zeros(1, device=device)
-    timed = measure.latency({n: lambda _, w=w: [w() for _ in range(8)] for n, w in ways.items()}, on_device, rounds=20)
+    # Eight copies in a row: the clock waits for the device after the last one only, so the others may overlap.
+    eight = {name: lambda _, copy=copy: [copy() for _ in range(8)] for name, copy in ways.items()}
+    timed = measure.latency(eight, torch.zeros(1, device=device), rounds=20, budget_seconds=5)
     return {
-        "device": measure.machine().accelerator,
         "copy": {name: 8 * batch.nbytes / timing.median / 1e9 for name, timing in timed.items()},
         "sizes": list(BATCH_SIZES),
         "accelerator": _throughput(models.trained("mynet").to(device), batch.to(device)),
