@@ -73,7 +73,7 @@ def on_threads(model, count):
     return run
 
 
-counts = sorted({1, 2, 3, 4, cores, 2 * cores})
+counts = sorted({1, 2, cores, 2 * cores})
 sizes = (1, 16, 256)
 swept = {
     size: measure.latency({n: on_threads(net, n) for n in counts}, batch[:size], rounds=12, budget_seconds=0.6)
@@ -427,7 +427,7 @@ for ax, (name, measured) in zip(axes, epochs.items(), strict=True):
     ax.plot((0, 1, 2), formula, "D", color=plots.ORANGE, label="your formula for both")
     ax.set(xlabel="workers", title=f"{name}: seconds", xticks=(0, 1, 2))
 handles, names = axes[0].get_legend_handles_labels()
-fig.legend(handles, names, loc="outside upper center", ncols=3)
+fig.legend(handles, names, loc="outside upper center", ncols=3, frameon=False)
 plots.finish(fig)
 
 # %%
@@ -653,7 +653,7 @@ question("parallel.ring_bytes", megabytes)
 # DDP: `fully_shard(model)`, which is called **FSDP2** to tell it from an older class.
 #
 # **Exercise (3 points).** How many bytes does a process hold? Weights and gradients are float32; Adam keeps two moments
-# for each weight. (Without activations, which depend on the batch.)
+# for each weight. (Not counted: activations, which depend on the batch, and buffers for what is sent.)
 
 
 # %% exercise="parallel.bytes_each"

@@ -84,10 +84,8 @@ def speed(run: argparse.Namespace) -> dict:
     process.
     """
     alone, together = networks(run)
-    numbers, batch = (
-        torch.zeros(sum(p.numel() for p in alone.parameters())).to(run.device),
-        torch.arange(run.batch_size),
-    )
+    numbers = torch.cat([p.detach().flatten() for p in alone.parameters()])
+    batch = torch.arange(run.batch_size)
 
     def by_one(threads: int) -> None:
         if run.place[0] == 0:
