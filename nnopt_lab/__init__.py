@@ -24,3 +24,12 @@ if "OMP_WAIT_POLICY" not in os.environ:
 
 allocator.keep_freed_memory()
 torchvision_repair.install()
+
+
+def __getattr__(name: str):
+    """`nnopt_lab.optimize`, imported when it is first used."""
+    if name == "optimize":
+        from nnopt_lab.techniques.autotune import optimize
+
+        return optimize
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,5 +1,6 @@
 """The command `nnopt`: what a learner, a teacher and a maintainer type."""
 
+import importlib.util
 import os
 import signal
 import socket
@@ -153,6 +154,49 @@ def record(name: str) -> None:
 
 
 @app.command()
+def optimize(
+    model: Annotated[str, typer.Argument(help="script.py:function that returns the trained classifier.")],
+    data: Annotated[str, typer.Option(help="script.py:function that returns (train, validation), or a course's set.")],
+    target: Annotated[str, typer.Option(help="What is to become small: latency or bytes.")] = "latency",
+    max_drop: Annotated[float, typer.Option(help="Points of validation accuracy that may be lost.", min=0)] = 1.0,
+    max_bytes: Annotated[int | None, typer.Option(help="Largest file.")] = None,
+    max_latency: Annotated[float | None, typer.Option(help="Longest time of a batch, in seconds.")] = None,
+    batch: Annotated[int, typer.Option(help="Pictures a batch where time is measured.", min=1)] = 1,
+    trials: Annotated[int, typer.Option(help="In all, those of earlier calls included.", min=1)] = 40,
+    minutes: Annotated[float | None, typer.Option(help="After so many no further trial starts.")] = None,
+    epochs: Annotated[int, typer.Option(help="Of each training of a candidate.", min=1)] = 2,
+    rate: Annotated[float, typer.Option(help="Highest learning rate.", min=0)] = 1e-3,
+    engine: Annotated[list[str] | None, typer.Option(help="May be given several times.")] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="A file, or a database's URL, in which the search goes on.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the network that is chosen, and its report.")] = Path(
+        "optimized"
+    ),
+) -> None:
+    """Search for a smaller or faster version of a classifier; Ctrl-C keeps what was found. Runs the scripts named."""
+    from nnopt_lab.techniques import autotune
+
+    train, validation, options = _data_for(data)
+    found = autotune.optimize(
+        _from_script(model)(),
+        train,
+        validation,
+        goal=autotune.Goal(target, max_drop, max_bytes, max_latency, batch),
+        trials=trials,
+        seconds=None if minutes is None else 60 * minutes,
+        storage=storage,
+        engine_names=engine or autotune.QUICK,
+        epochs=epochs,
+        rate=rate,
+        **options,
+    )
+    print(found, *found.notes, sep="\n")
+    files = found.export(out)
+    print(f"In {out}: {', '.join(file.name for file in files)}")
+
+
+@app.command()
 def make_data(
     source: Annotated[Path, typer.Option(help="Folder with Fashion-MNIST's four .gz files.")] = Path(
         "/usr/share/datasets/fashion-mnist"
@@ -250,6 +294,48 @@ def mark(
             raise ValueError(f"learner={learner!r} handed nothing in; there are {', '.join(sorted(learners)[:20])}.")
         marks.write(out, learner, item, marks.Mark(points, comment))
         _report(book, out)
+
+
+@app.command()
+def capstone(
+    files: Annotated[list[Path] | None, typer.Argument(help="ONNX files; the course's own if none.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Also write the figure to this file, such as board.png.")] = None,
+    isolation: Annotated[str, typer.Option(help="auto, bubblewrap, unshare, container or none.")] = "auto",
+    seconds: Annotated[int, typer.Option(help="Time limit of one file.", min=10, max=3600)] = 90,
+    megabytes: Annotated[int, typer.Option(help="Memory limit of one file.", min=64)] = 1024,
+) -> None:
+    """Judge files for the capstone behind the fence, and show the leaderboard."""
+    from nnopt_lab.grading import capstone as judging
+
+    board = judging.judge(files or (), isolation=isolation, limits=judging.Limits(seconds, megabytes))
+    print(board)
+    if plot:
+        board.plot().savefig(plot)
+
+
+def _from_script(text: str):
+    """The function that "script.py:function" names; the script is run."""
+    path, _, name = text.rpartition(":")
+    if not Path(path).is_file():
+        raise ValueError(f"{text!r} must be script.py:function, and the script must be there.")
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    script = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(Path(path).parent.resolve()))  # as if it were run: its neighbours can be imported
+    spec.loader.exec_module(script)
+    if not callable(getattr(script, name, None)):
+        raise ValueError(f"{path} has no function {name!r}.")
+    return getattr(script, name)
+
+
+def _data_for(text: str) -> tuple:
+    """(train, validation, further arguments of `optimize`) for a name of the course's, or "script.py:function"."""
+    from nnopt_lab.workbench import data
+
+    if text in data.NAMES:
+        pictures = data.load(text)
+        return pictures.train, pictures.validation, {"to_input": pictures.to_input}
+    train, validation, *_ = _from_script(text)()
+    return train, validation, {}
 
 
 def _report(book, out: Path) -> None:

@@ -79,7 +79,7 @@ class TestExact:
         small = check_exact(models.trained(name), 0.5)
         assert measure.parameters(small).total < 0.3 * measure.parameters(models.trained(name)).total
 
-    @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "vgg11_bn"])
+    @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "mobilenet_v3_small", "vgg11_bn"])
     def test_for_torchvisions_networks(self, name):
         from torchvision.models import get_model
 
@@ -119,6 +119,20 @@ class TestExact:
         )  # fmt: skip
         small = check_exact(settled(model), 0.25)
         assert small[1].groups == small[1].in_channels == small[1].out_channels == 2
+
+    @pytest.mark.parametrize("gate", ["sigmoid", "hardsigmoid", "none"])
+    def test_for_products_and_gates(self, gate):
+        def forward(net, x):
+            a = net.a(x)
+            s = net.b(F.adaptive_avg_pool2d(a, 1)) if gate != "none" else net.c(x)
+            return net.head((a * (net.gate(s) if gate == "sigmoid" else getattr(F, gate)(s) if gate != "none" else s)))
+
+        layers = {"a": conv(3, 6), "b": nn.Conv2d(6, 6, 1), "c": conv(3, 6), "head": conv(6, 2)}
+        model = settled(Net(forward, gate=nn.Sigmoid(), **layers))
+        if gate == "none":
+            groups = [g.producers for g in channel_pruning.channel_groups(model, X[:1]) if g.removable]
+            assert groups == [["a", "c"]]
+        check_exact(model, 0.5)
 
     def test_a_chain_of_sums_is_one_group(self):
         def forward(net, x):
@@ -238,9 +252,12 @@ REFUSED = {
     "a transposed convolution": (nn.Sequential(conv(), nn.ConvTranspose2d(8, 4, 2), conv(4)), "type ConvTranspose2d"),
     "groups of channels": (nn.Sequential(conv(), conv(8, 8, groups=2)), "'1' of type Conv2d"),
     "a shuffle": (nn.Sequential(conv(), nn.ChannelShuffle(2), conv(8)), "type ChannelShuffle"),
-    "a function that makes something of nothing": (nn.Sequential(conv(), nn.Sigmoid(), conv(8)), "type Sigmoid"),
+    "a function that makes something of nothing": (nn.Sequential(conv(), nn.Sigmoid(), conv(8)), "not as a factor"),
+    "a product of two sigmoids": (
+        Net(lambda n, x: n.b(n.a(x).sigmoid() * torch.sigmoid(n.a2(x))), a=conv(), a2=conv(), b=conv(8)), "as a factor",
+    ),
     "a constant added": (Net(lambda n, x: n.b(n.a(x) + 1), a=conv(), b=conv(8)), "'add'"),
-    "a product": (Net(lambda n, x: n.b(n.a(x) * n.a2(x)), a=conv(), a2=conv(), b=conv(8)), "'mul'"),
+    "a square": (Net(lambda n, x: n.b((y := n.a(x)) * y), a=conv(), b=conv(8)), "'mul'"),
     "a layer used twice": (Net(lambda n, x: n.b(n.b(n.a(x))), a=conv(), b=conv(8)), "layer 'b' twice"),
     "a sum of unequal widths": (
         Net(lambda n, x: n.b(n.a(x) + n.one(x)), a=conv(), one=conv(3, 1), b=conv(8)), "8 and 1 channels",

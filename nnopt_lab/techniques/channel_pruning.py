@@ -26,6 +26,11 @@ _CHANNELWISE_FUNCTIONS = (
     F.relu, torch.relu, F.relu6, F.leaky_relu, F.gelu, F.silu, F.hardswish, torch.tanh, F.dropout, F.max_pool2d,
     F.avg_pool2d, F.adaptive_avg_pool2d, F.adaptive_max_pool2d, "relu", "relu_", "tanh", "contiguous",
 )  # fmt: skip
+# These map zero to ½, so that a removed channel leaves no trace only where they are a factor of something else, as in
+# squeeze-and-excitation (Hu, Shen & Sun 2018).
+_GATES = (nn.Sigmoid, nn.Hardsigmoid, F.sigmoid, F.hardsigmoid, torch.sigmoid, "sigmoid")
+_SUMS = (operator.add, operator.iadd, torch.add, "add", "add_")
+_PRODUCTS = (operator.mul, operator.imul, torch.mul, "mul", "mul_")
 
 
 @dataclass
@@ -57,7 +62,7 @@ def channel_groups(model: nn.Module, example: Tensor) -> list[Group]:
 
     Args:
         model: traceable by torch.fx, made of convolutions, linear layers, batch norms, channelwise functions, sums,
-            global means and flattens.
+            products with a gate, global means and flattens.
         example: an input, [N, C, H, W].
 
     Returns:
@@ -211,6 +216,7 @@ class _Tracer(fx.Interpreter):
         self.modules_by_name = dict(traced.named_modules())
         self.groups: list[Group] = []
         self.of: dict[fx.Node, tuple[Group, int]] = {}  # node → its group, and inputs per channel
+        self.gates: set[fx.Node] = set()
 
     def trace(self, example: Tensor) -> list[Group]:
         with inference(self.module):
@@ -225,6 +231,11 @@ class _Tracer(fx.Interpreter):
             for source in node.all_input_nodes:
                 self.of[source][0].removable = False
         elif isinstance(result, Tensor) and node.op in ("call_module", "call_function", "call_method"):
+            gated = [s for s in node.all_input_nodes if s in self.gates]
+            if gated and (node.target not in _PRODUCTS or len(gated) > 1):
+                raise ValueError(
+                    f"model uses a sigmoid at {node.name!r} not as a factor: channel pruning can't follow."
+                )
             through = self._through_module if node.op == "call_module" else self._through_function
             group, inputs = self.of[node] = through(node, result)
             # What a rule below did not foresee (another flatten, a mean over channels) shows in the shape.
@@ -242,6 +253,9 @@ class _Tracer(fx.Interpreter):
         name, layer = node.target, self.modules_by_name[node.target]
         group, inputs = self.of[node.args[0]]
         if isinstance(layer, _CHANNELWISE_MODULES):
+            return group, inputs
+        if type(layer) in _GATES:
+            self.gates.add(node)
             return group, inputs
         if isinstance(layer, nn.Flatten):
             return self._flatten(node, result)
@@ -267,8 +281,11 @@ class _Tracer(fx.Interpreter):
 
     def _through_function(self, node: fx.Node, result: Tensor) -> tuple[Group, int]:
         sources = [s for s in node.all_input_nodes if s in self.of]
-        if node.target in (operator.add, operator.iadd, torch.add, "add", "add_") and len(sources) == 2:
+        if node.target in _SUMS + _PRODUCTS and len(sources) == 2:
             return self._merge(node, *sources)
+        if node.target in _GATES:
+            self.gates.add(node)
+            return self.of[sources[0]]
         # A size that is written out would not shrink with the channels.
         if node.target in (torch.flatten, "flatten") or (node.target in ("view", "reshape") and node.args[-1] == -1):
             return self._flatten(node, result)
@@ -292,7 +309,7 @@ class _Tracer(fx.Interpreter):
         (first, inputs), (second, others) = self.of[a], self.of[b]
         if (first.size, inputs) != (second.size, others):
             sizes = f"{first.size} and {second.size} channels"
-            raise ValueError(f"model adds {sizes} at {node.name!r}, which channel pruning can't follow.")
+            raise ValueError(f"model adds or multiplies {sizes} at {node.name!r}, which channel pruning can't follow.")
         if first is not second:
             first.producers += second.producers
             first.norms += second.norms
