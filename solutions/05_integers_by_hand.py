@@ -1487,8 +1487,9 @@ def in_float(images):
     return (((images.flatten(1) >> 1).float() - 36) / 2**7 @ weights[0]).relu() @ weights[1]
 
 
+count = len(pictures.train)
 for _ in range(4):
-    for at in torch.randperm(18_000, generator=order)[: 140 * 128].view(140, 128):
+    for at in torch.randperm(count, generator=order)[: count // 128 * 128].view(-1, 128):
         wanted = nn.functional.one_hot(pictures.train.labels[at], 10)
         optimizer.zero_grad()
         ((in_float(pictures.train.images[at]) - wanted).square().sum() / 2).backward()
