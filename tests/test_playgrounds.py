@@ -14,6 +14,7 @@ from nnopt_lab.course.playgrounds import (
     distillation_playground,
     layer_playground,
     learning_rate_playground,
+    precision_playground,
     pruning_playground,
     quantization_playground,
     scaling_playground,
@@ -253,3 +254,29 @@ def test_the_scaling_playground_shows_the_law_its_limit_and_the_best_number_of_c
     controls(playground)["price of a core"].value = 0.1  # 0.1 + 0.9/3 + 0.1·2 = 0.6
     text, dear = drawn(playground)
     assert "best of 1 to 64: 3 cores, 1.67×" in text and free.startswith(PNG) and dear != free
+
+
+@pytest.fixture(scope="module")
+def ruler():
+    return precision_playground()
+
+
+@pytest.mark.parametrize("name", ["tf32", "fp16", "fp8 e4m3", "int8"])
+def test_the_precision_playground_shows_any_number_in_any_format(ruler, name):
+    controls(ruler)["format"].value = name
+    for number in ("0", "-3e38"):
+        controls(ruler)["number"].value = number
+        text, picture = drawn(ruler)
+        assert picture.startswith(PNG) and text.startswith(f"{name} holds <b>")
+
+
+def test_the_precision_playground_names_the_neighbours_and_what_is_no_number(ruler):
+    controls(ruler)["number"].value = "257"
+    controls(ruler)["format"].value = "bf16"
+    assert drawn(ruler)[0] == "bf16 holds <b>256</b> · error -1, <b>0.389 %</b> · neighbours 255 and 258"
+    for bad in ("many", "nan", "1e39", ""):
+        controls(ruler)["number"].value = bad
+        assert "must be a finite number" in drawn(ruler)[0]
+    controls(ruler)["number"].value = "70000"
+    controls(ruler)["format"].value = "fp16"
+    assert "holds <b>inf</b>: its largest number is 65504" in drawn(ruler)[0]

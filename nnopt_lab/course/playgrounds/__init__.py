@@ -6,6 +6,7 @@ from nnopt_lab.course.playgrounds.distillation import distillation_playground
 from nnopt_lab.course.playgrounds.integers_by_hand import quantization_playground
 from nnopt_lab.course.playgrounds.layer import layer_playground
 from nnopt_lab.course.playgrounds.learning_rates import learning_rate_playground
+from nnopt_lab.course.playgrounds.mixed_precision import precision_playground
 from nnopt_lab.course.playgrounds.parallelism import scaling_playground
 from nnopt_lab.course.playgrounds.playground import Playground
 from nnopt_lab.course.playgrounds.pruning import pruning_playground
@@ -17,6 +18,7 @@ __all__ = [
     "distillation_playground",
     "layer_playground",
     "learning_rate_playground",
+    "precision_playground",
     "pruning_playground",
     "quantization_playground",
     "scaling_playground",
