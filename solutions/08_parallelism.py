@@ -107,8 +107,18 @@ reveal(
     "share caches and memory.",
 )
 
+
 # %%
-several = cores >= 2
+def two_free():
+    """Whether this process gets two whole cores when it asks for them: what follows is claimed of such machines."""
+    x = torch.rand(256, 256)
+    torch.set_num_threads(1)
+    started, used = time.perf_counter(), time.process_time()
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: [on_threads(x.mm, 1)(x) for _ in range(100)], range(2)))
+    got = (time.process_time() - used) / (time.perf_counter() - started)
+    torch.set_num_threads(cores)
+    return got > 1.6
 
 
 def best(slow, fast):
@@ -117,13 +127,13 @@ def best(slow, fast):
 
 
 claim(
-    "with two cores or more, two threads gain at least a tenth at batch 256, in the best rounds",
-    not several or best(swept[256][1], swept[256][2]) > 1.1,
+    "where two cores are free, two threads gain at least a tenth at batch 256, in the best rounds",
+    not two_free() or best(swept[256][1], swept[256][2]) > 1.1,
 )
 claim("they gain less than 2.5 times", best(swept[256][1], swept[256][2]) < 2.5)
 claim(
-    "twice as many threads as cores gain less than a third more than one a core",
-    best(swept[256][cores], swept[256][2 * cores]) < 1.33,
+    "and twice as many threads as cores gain less than a third more than one a core",
+    not two_free() or best(swept[256][cores], swept[256][2 * cores]) < 1.33,
 )
 
 # %% [markdown]
@@ -245,12 +255,12 @@ reveal(
 
 # %%
 claim(
-    "with two cores or more, two at a time do at least a tenth more than one thread alone, in the best rounds",
-    not several or best(served["one at a time, 1 thread"], served["two at a time, 1 thread each"]) > 1.1,
+    "where two cores are free, two at a time do at least a tenth more than one thread alone, in the best rounds",
+    not two_free() or best(served["one at a time, 1 thread"], served["two at a time, 1 thread each"]) > 1.1,
 )
 claim(
     "and are not more than a quarter slower than one at a time on two threads",
-    not several or best(served["one at a time, 2 threads"], served["two at a time, 1 thread each"]) > 0.75,
+    not two_free() or best(served["one at a time, 2 threads"], served["two at a time, 1 thread each"]) > 0.75,
 )
 
 # %% question="parallel.two_requests"
@@ -435,8 +445,8 @@ small, jpeg = ({w: seconds for w, (_, seconds) in epochs[name].items()} for name
 claim("small pictures: the first worker's start takes longer than the epoch without any", first_start > small[0])
 claim("and after it two workers save less than half of the epoch", small[2] > 0.5 * small[0])
 claim(
-    "JPEG files, two cores or more: after the start, workers gain at least a tenth",
-    not several or jpeg[0] > 1.1 * min(jpeg[1], jpeg[2]),
+    "JPEG files, where two cores are free: after the start, workers gain at least a tenth",
+    not two_free() or jpeg[0] > 1.1 * min(jpeg[1], jpeg[2]),
 )
 
 # %% [markdown]
@@ -603,8 +613,8 @@ reveal(
 by_processes = measure.ratio(seconds["one thread"], seconds["processes"])
 claim("two processes are less than 2.5 times as fast as one thread", by_processes.median < 2.5)
 claim(
-    "with two cores or more the exchange takes less than half of their step",
-    not several or 2 * seconds["exchange"].median < seconds["processes"].median,
+    "the exchange takes less than half of their step",
+    2 * seconds["exchange"].median < seconds["processes"].median,
 )
 
 # %% [markdown]

@@ -1,5 +1,6 @@
 """Several processes: the gradient of one, nothing lost when one dies, half the memory each; how they are started."""
 
+import subprocess
 import sys
 
 import pytest
@@ -65,9 +66,20 @@ def test_a_killed_process_costs_no_more_than_its_epoch(folder, of_two):
     assert all(torch.equal(a, b) for a, b in zip(*momenta, strict=True)) and len(momenta[0]) == 8
 
 
-def test_what_went_wrong_in_a_process_is_told(tmp_path):
-    with pytest.raises(RuntimeError, match=r"torchrun ended with status 1: .*FileNotFoundError.*nowhere\.pt"):
-        parallel.launch(tmp_path / "nowhere.pt", "equal", processes=1)
+def test_what_processes_say_is_shown_their_results_come_back_and_their_first_error_is_told(monkeypatch):
+    started, said = subprocess.Popen, []
+
+    def instead(script):
+        monkeypatch.setattr(
+            parallel.subprocess, "Popen", lambda command, **options: started([sys.executable, "-c", script], **options)
+        )
+
+    instead('print(\'attempt 0: well\\nsome chatter\\n{"a": {"b": 1}}\\n{"c": {}}\')')
+    assert parallel.launch("pictures.pt", "equal", show=said.append) == {"a": {"b": 1}, "c": {}}
+    assert said == ["attempt 0: well"]
+    instead("print('KeyError: first\\nChildFailedError: then'); raise SystemExit(3)")
+    with pytest.raises(RuntimeError, match=r"^torchrun ended with status 3: KeyError: first$"):
+        parallel.launch("pictures.pt", "equal")
 
 
 def test_a_launch_that_takes_too_long_is_stopped(folder):
