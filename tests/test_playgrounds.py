@@ -17,6 +17,7 @@ from nnopt_lab.course.playgrounds import (
     precision_playground,
     pruning_playground,
     quantization_playground,
+    roofline_playground,
     scaling_playground,
 )
 from nnopt_lab.course.playgrounds.convolutions import PLACES
@@ -280,3 +281,14 @@ def test_the_precision_playground_names_the_neighbours_and_what_is_no_number(rul
     controls(ruler)["number"].value = "70000"
     controls(ruler)["format"].value = "fp16"
     assert "holds <b>inf</b>: its largest number is 65504" in drawn(ruler)[0]
+
+
+def test_the_roofline_playground_says_which_limit_a_layer_has():
+    playground = roofline_playground(100.0, 10.0)
+    text, picture = drawn(playground)
+    assert picture.startswith(PNG) and "arithmetic is the limit, 100 GFLOP/s" in text and "NHWC" in text
+    controls(playground)["filters"].value = 1
+    controls(playground)["kernel"].value = 1
+    text, _ = drawn(playground)
+    # 2·16 operations for 17 numbers of 4 bytes, but for the weights: 0.47 a byte.
+    assert text.startswith("<b>0.5</b> operations a byte: memory is the limit, 5 GFLOP/s")

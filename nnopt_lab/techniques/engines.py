@@ -354,8 +354,8 @@ def _compiled(model: nn.Module, calibration: Sequence[Tensor]) -> Callable:
 def _compile(graph: nn.Module, calibration: Sequence[Tensor]) -> Callable:
     """Compiled by `torch.compile` for any number of pictures, with the weights folded in (freezing).
 
-    torch makes one program for a single picture, one for 2 to 15 and one for more. The first and the last are made now,
-    and the other when it is needed: outside of the setting for freezing, int8 kernels would not be found.
+    torch makes one program for a single picture, one for 2 to 15 and one for more. What the calibration batches need is
+    made now, and the others when they are needed, always with freezing: else int8 kernels would not be found.
     """
     needs_compiler()
     inductor, errors = importlib.import_module("torch._inductor.config"), importlib.import_module("torch._dynamo.exc")
@@ -370,10 +370,9 @@ def _compile(graph: nn.Module, calibration: Sequence[Tensor]) -> Callable:
         return program(x)
 
     try:
-        many = calibration[0].repeat(32, *[1] * (calibration[0].dim() - 1))
         with torch.inference_mode():
-            for count in (1, 32):
-                nhwc(run, calibration[0].dtype)(many[:count])
+            for batch in {len(batch): batch for batch in calibration}.values():
+                nhwc(run, batch.dtype)(batch)
     except (errors.TorchDynamoException, RuntimeError) as error:
         raise EngineUnavailable(f"torch.compile fails here: {str(error).strip().splitlines()[0]}") from error
     return run

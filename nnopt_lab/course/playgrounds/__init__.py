@@ -3,6 +3,7 @@
 from nnopt_lab.course.playgrounds.batch_sizes import batch_playground
 from nnopt_lab.course.playgrounds.convolutions import convolution_playground
 from nnopt_lab.course.playgrounds.distillation import distillation_playground
+from nnopt_lab.course.playgrounds.hardware import roofline_playground
 from nnopt_lab.course.playgrounds.integers_by_hand import quantization_playground
 from nnopt_lab.course.playgrounds.layer import layer_playground
 from nnopt_lab.course.playgrounds.learning_rates import learning_rate_playground
@@ -21,5 +22,6 @@ __all__ = [
     "precision_playground",
     "pruning_playground",
     "quantization_playground",
+    "roofline_playground",
     "scaling_playground",
 ]
