@@ -76,7 +76,7 @@ def on_threads(model, count):
 counts = sorted({1, 2, cores, 2 * cores})
 sizes = (1, 16, 256)
 swept = {
-    size: measure.latency({n: on_threads(net, n) for n in counts}, batch[:size], rounds=12, budget_seconds=0.6)
+    size: measure.latency({n: on_threads(net, n) for n in counts}, batch[:size], rounds=12, budget_seconds=0.5)
     for size in sizes
 }
 gains = {size: {n: measure.ratio(timings[1], timings[n]) for n in counts} for size, timings in swept.items()}
@@ -202,14 +202,14 @@ for size, share in shares.items():
 # Python's global lock while it computes, so plain Python threads do. (torch also has an *inter-op* pool for branches of
 # a compiled graph, `torch.set_num_interop_threads`; ordinary models don't use it.)
 #
-# Sixteen requests wait, of 16 pictures each. How many times as fast are they done two at a time with one thread each,
-# as one after the other with two threads?
+# Eight requests wait, of 16 pictures each. How many times as fast are they done two at a time with one thread each, as
+# one after the other with two threads?
 
 # %%
 predict("two requests at a time against one after the other", unit="×")
 
 # %%
-requests = batch.split(16)
+requests = batch[:128].split(16)
 
 
 def answer(threads):
@@ -546,7 +546,7 @@ claim("unweighted it is off by more than a thousand times as much", (plain - who
 # Now with two real processes. A notebook cannot be torn in two, so they are started from a file,
 # `nnopt_lab/techniques/data_parallel.py`, by torchrun, and say here what they do:
 #
-#     torchrun --nproc-per-node=2 -m nnopt_lab.techniques.data_parallel pictures.pt equal speed sharded train
+#     torchrun --nproc-per-node=2 -m nnopt_lab.techniques.data_parallel pictures.pt equal speed sharded train killed
 #
 # That is what `parallel.launch` runs. The file doesn't know where it runs: with a GPU for each process it takes those
 # and NCCL, else processors and gloo; with `--nnodes` and an address it is the same on many machines. Its core is this:
@@ -555,21 +555,39 @@ claim("unweighted it is off by more than a thousand times as much", (plain - who
 #     share_of_loss(model, batch, rank, P).backward()     # Σ loss · P/N of batch[rank::P]; then the mean of all
 #     optimizer.step()                                    # the same step everywhere
 #
-# It does four things: it compares the gradient with that of one process; measures the speed; measures the memory
-# (section 5); and trains for three short epochs. Two processes of one thread each share a batch of 256. How many times
-# as fast are they as *one* process with two threads and the whole batch?
+# It does five things: it compares the gradient with that of one process; measures the speed; measures the memory
+# (section 5); trains for three short epochs; and trains once more, but then a process dies (section 6).
+#
+# Two processes of one thread each share a batch of 256. How many times as fast are they as *one* process with two
+# threads and the whole batch? And for section 6: in the last training one of the two is killed in the middle of the
+# second epoch. How many seconds will it take until that epoch has been done after all, and how far will the weights be
+# from those of the undisturbed training in the end (largest difference)?
 
 # %%
 predict("two processes against two threads", unit="×")
 
 # %%
-folder = Path(tempfile.mkdtemp())
+predict("from the death to the end of the repeated epoch", unit="s")
+
+# %%
+predict("weights after a death and a restart: difference", unit="(largest)")
+
+# %%
+folder, heard = Path(tempfile.mkdtemp()), {}
 experiments.save_pictures(folder / "pictures.pt", pictures)
+
+
+def hear(line):
+    """Show what a process says, and note when it said so."""
+    heard[line] = time.perf_counter()
+    print(line)
+
+
 try:
-    together = experiments.two_processes(folder)
+    together = experiments.two_processes(folder, show=hear)
 except RuntimeError as error:
     print(f"Two processes cannot be started here ({error}). What follows is a recorded result.")
-    together = recorded("processes")["result"]["two_processes"]
+    together, heard = recorded("processes")["result"], {}
 
 # %%
 for count, difference in zip(together["equal"]["pictures"], together["equal"]["largest"], strict=True):
@@ -577,8 +595,7 @@ for count, difference in zip(together["equal"]["pictures"], together["equal"]["l
 
 # %% [markdown]
 # A batch of 255 is 128 and 127 pictures, and a batch of one leaves the second process with nothing at all. The gradient
-# is the same each time. (The third and last bit may differ from one process: a sum in another order is rounded
-# otherwise.)
+# is the same each time, but for the last bits: sums in another order are rounded otherwise.
 
 # %%
 seconds = {name: measure.Timing(tuple(samples), 256) for name, samples in together["speed"].items()}
@@ -700,51 +717,49 @@ claim("and their gradients are the same, to 1e-6", held["largest"] < 1e-6)
 # again (`--max-restarts`). What they have learned until then is in the last *checkpoint*. Process 0 writes one after
 # each epoch: first under another name, then renamed, so that there is never half a file.
 #
-# The same training as above, three epochs, once more. In the middle of the second the second process is killed, with
-# SIGKILL, which no program can catch. Two guesses: how many seconds until the interrupted epoch has been done after
-# all; and how far will the weights be from those of the undisturbed run (largest difference)?
+# The last training above was the one before once more. In the middle of its second epoch, number 1, the second process
+# was killed with SIGKILL, which no program can catch. Here is when the processes said what they said:
 
 # %%
-predict("from the death to the end of the repeated epoch", unit="s")
-
-# %%
-predict("weights after a death and a restart: difference", unit="(largest)")
-
-# %%
-heard = {}
-
-
-def hear(line):
-    """Show a line, and note when it came."""
-    heard[line] = time.perf_counter()
-    print(line)
-
-
-try:
-    killed = experiments.killed_process(folder, show=hear)
-except (RuntimeError, FileNotFoundError) as error:
-    print(f"Processes cannot be killed and restarted here ({error}). What follows is a recorded result.")
-    killed = recorded("processes")["result"]["killed_process"]
+fig, ax = plots.figure(figsize=(8, 1.9))
+said = {line.split("killed: ")[1]: (when, line[8]) for line, when in heard.items() if "killed: " in line}
+for what, (when, attempt) in said.items():
+    after = when - next(iter(said.values()))[0]
+    dies = "dies" in what
+    ax.plot(after, 0, "X" if dies else "o", color=plots.ORANGE if dies else (plots.BLUE, plots.GREEN)[int(attempt)])
+    ax.annotate(
+        what,
+        (after, 0),
+        xytext=(0, 8),
+        textcoords="offset points",
+        rotation=25,
+        fontsize=8,
+        color=plots.ORANGE if dies else "black",
+    )
+ax.set(yticks=[], xlabel="seconds", ylim=(-0.5, 2.5), title="blue: first attempt, green: second")
+ax.margins(x=0.25)
+ax.grid(False)
+plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
-if "attempt 1: epoch 1 done" in heard:
+if said:
     reveal(
         "from the death to the end of the repeated epoch",
-        heard["attempt 1: epoch 1 done"] - heard["attempt 0: process 1 dies in epoch 1"],
+        said["epoch 1 done"][0] - said["process 1 dies in epoch 1"][0],
         because="The epoch takes a fraction of a second. Nearly all of it is new processes that import torch.",
     )
 
 # %%
 reveal(
     "weights after a death and a restart: difference",
-    killed["difference"],
+    together["difference"],
     because="Everything that a step depends on is in the checkpoint (weights, momentum, epoch) or follows from the number of "
     "the epoch (the order of the pictures). So the repeated epoch is the same one, bit for bit.",
 )
 
 # %%
-claim("the first attempt died, the second went on with epoch 1", killed["train"] == {"attempt": 1, "first epoch": 1})
-claim("not a bit of the weights differs from the undisturbed run", killed["difference"] == 0)
+claim("the first attempt died, the second went on with epoch 1", together["killed"] == {"attempt": 1, "first epoch": 1})
+claim("not a bit of the weights differs from the undisturbed run", together["difference"] == 0)
 
 # %% question="parallel.checkpoint"
 choice = None

@@ -23,9 +23,10 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def of_two(folder):
-    jobs = ("equal", "sharded", "speed", "train")
-    options = ("--batch-size", 16, "--rounds", 2, "--epochs", 4, "--checkpoint", folder / "calm.pt")
-    return parallel.launch(folder / "pictures.pt", *jobs, *options, show=lambda line: None)
+    """The results of two processes of which one dies at the end, and what they said."""
+    jobs, said = ("equal", "sharded", "speed", "train", "killed"), []
+    options = ("--batch-size", 16, "--rounds", 2, "--epochs", 4, "--checkpoint", folder / "calm.pt", "--kill", 2)
+    return parallel.launch(folder / "pictures.pt", *jobs, *options, restarts=1, show=said.append) | {"said": said}
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
@@ -50,16 +51,14 @@ def test_every_way_is_timed_equally_often(of_two):
 
 
 def test_a_killed_process_costs_no_more_than_its_epoch(folder, of_two):
-    said = []
-    options = ("--batch-size", 16, "--epochs", 4, "--checkpoint", folder / "killed.pt", "--kill", 2)
-    result = parallel.launch(folder / "pictures.pt", "train", *options, restarts=1, show=said.append)
-    assert said == [
-        *(f"attempt 0: epoch {epoch} done" for epoch in (0, 1)),
-        "attempt 0: process 1 dies in epoch 2",
-        *(f"attempt 1: epoch {epoch} done" for epoch in (2, 3)),
+    assert of_two["said"] == [
+        *(f"attempt 0, train: epoch {epoch} done" for epoch in range(4)),
+        *(f"attempt 0, killed: epoch {epoch} done" for epoch in (0, 1)),
+        "attempt 0, killed: process 1 dies in epoch 2",
+        *(f"attempt 1, killed: epoch {epoch} done" for epoch in (2, 3)),
     ]
-    assert result["train"] == {"attempt": 1, "first epoch": 2}
-    calm, killed = (torch.load(folder / name) for name in ("calm.pt", "killed.pt"))
+    assert (of_two["train"]["attempt"], of_two["killed"]) == (0, {"attempt": 1, "first epoch": 2})
+    calm, killed = (torch.load(folder / name) for name in ("calm.pt", "calm.pt.killed"))
     assert calm["epoch"] == killed["epoch"] == 4
     assert all(torch.equal(weight, killed["model"][name]) for name, weight in calm["model"].items())
     momenta = [[s["momentum_buffer"] for s in c["optimizer"]["state"].values()] for c in (calm, killed)]

@@ -12,6 +12,7 @@ from nnopt_lab.course.experiments import (
     batch_sizes,
     convolutions,
     distillation,
+    hardware,
     integers_by_hand,
     learning_rates,
     mixed_precision,
@@ -244,11 +245,10 @@ def test_the_shipped_processes_have_the_shape_that_they_promise():
     if not (data_dir() / "recorded" / "processes.json").is_file():
         pytest.skip("processes has not been recorded yet")
     result = recorded("processes")["result"]
-    two, killed = result["two_processes"], result["killed_process"]
-    assert set(two) == {"equal", "speed", "sharded", "train"}
-    assert all(len(seconds) == parallelism.ROUNDS for seconds in two["speed"].values())
-    assert max(two["equal"]["largest"]) < 1e-6 and two["sharded"]["DDP"] == 2 * two["sharded"]["FSDP2"]
-    assert killed == {"train": {"attempt": 1, "first epoch": parallelism.DIES_IN}, "difference": 0}
+    assert set(result) == {"equal", "speed", "sharded", "train", "killed", "difference"}
+    assert all(len(seconds) == parallelism.ROUNDS for seconds in result["speed"].values())
+    assert max(result["equal"]["largest"]) < 1e-6 and result["sharded"]["DDP"] == 2 * result["sharded"]["FSDP2"]
+    assert result["killed"] == {"attempt": 1, "first epoch": parallelism.DIES_IN} and result["difference"] == 0
 
 
 def test_an_accelerator_is_measured_where_there_is_one_and_missed_in_words_elsewhere(monkeypatch):
@@ -259,3 +259,15 @@ def test_an_accelerator_is_measured_where_there_is_one_and_missed_in_words_elsew
     monkeypatch.setattr(parallelism.training, "best_device", lambda: torch.device("cpu"))
     with pytest.raises(ValueError, match="has no accelerator"):
         parallelism.accelerator()
+
+
+def test_the_shipped_training_ladder_has_the_shape_that_it_promises():
+    result = recorded("training_ladder")["result"]
+    first, *tried = result["rungs"]
+    assert [rung["name"] for rung in tried] == list(hardware.RUNGS) and first["epochs"] == hardware.EPOCHS
+    assert first["kept"] and first["batch_size"] == 32 and result["machine"] and result["cores"] >= 1
+    for rung in result["rungs"]:
+        trained = len(rung["seconds"])
+        assert trained == len(rung["validation"]) == len(rung["test"]) and trained in (0, len(hardware.SEEDS))
+        assert rung["images_per_second"] and (trained or not rung["kept"])
+        assert all(10 < accuracy <= 100 for accuracy in (*rung["validation"], *rung["test"]))

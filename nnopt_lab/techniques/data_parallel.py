@@ -129,11 +129,8 @@ def sharded(run: argparse.Namespace) -> dict:
     return held | {"largest": _largest_difference(together, split).item()}
 
 
-def train(run: argparse.Namespace) -> dict:
-    """Train; after every epoch process 0 writes --checkpoint, from which another attempt goes on.
-
-    In epoch --kill of the first attempt the last process kills itself halfway, as abruptly as a machine fails.
-    """
+def train(run: argparse.Namespace, dies_in: int = -1) -> dict:
+    """Train; after every epoch process 0 writes --checkpoint, from which another attempt goes on."""
     together, attempt, begin = networks(run)[1], int(os.environ["TORCHELASTIC_RESTART_COUNT"]), 0
     optimizer = torch.optim.SGD(together.parameters(), lr=0.01, momentum=0.9)
     if run.checkpoint.is_file():
@@ -145,8 +142,8 @@ def train(run: argparse.Namespace) -> dict:
         # All that is random depends on the epoch alone: an epoch that is repeated is the same.
         order = torch.randperm(len(run.labels), generator=torch.Generator().manual_seed(epoch))
         for done, batch in enumerate(batches := order.split(run.batch_size)):
-            if (attempt, epoch, run.place[0] + 1, done) == (0, run.kill, run.place[1], len(batches) // 2):
-                print(f"attempt 0: process {run.place[0]} dies in epoch {epoch}", flush=True)
+            if (attempt, epoch, run.place[0] + 1, done) == (0, dies_in, run.place[1], len(batches) // 2):
+                print(f"attempt 0, {run.job}: process {run.place[0]} dies in epoch {epoch}", flush=True)
                 os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
             optimizer.zero_grad()
             share_of_loss(together, run, batch, *run.place).backward()
@@ -155,8 +152,17 @@ def train(run: argparse.Namespace) -> dict:
             state = {"model": together.module.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch + 1}
             torch.save(state, f"{run.checkpoint}.new")
             os.replace(f"{run.checkpoint}.new", run.checkpoint)  # never half a file
-            print(f"attempt {attempt}: epoch {epoch} done", flush=True)
+            print(f"attempt {attempt}, {run.job}: epoch {epoch} done", flush=True)
     return {"attempt": attempt, "first epoch": begin}
+
+
+def killed(run: argparse.Namespace) -> dict:
+    """`train` once more, with --checkpoint's name and ".killed": in epoch --kill the last process kills itself.
+
+    It does so halfway, in the first attempt only, and as abruptly as a machine fails.
+    """
+    run.checkpoint = Path(f"{run.checkpoint}.killed")
+    return train(run, run.kill)
 
 
 def _largest_difference(a: nn.Module, b: nn.Module) -> Tensor:
@@ -165,23 +171,24 @@ def _largest_difference(a: nn.Module, b: nn.Module) -> Tensor:
     return torch.stack([(p - q).abs().max() for p, q in whole]).max()
 
 
-JOBS = {job.__name__: job for job in (equal, speed, sharded, train)}
+JOBS = {job.__name__: job for job in (equal, speed, sharded, train, killed)}
 
 
 def main() -> None:
-    """Do the jobs of the command line, in their order."""
+    """Do the jobs of the command line in their order; after a restart only the last one."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("pictures", type=Path)
     parser.add_argument("jobs", nargs="+", choices=JOBS)
     parser.add_argument("--checkpoint", type=Path)
-    for name, value in {"batch-size": 64, "rounds": 14, "epochs": 1, "kill": -1}.items():
+    for name, value in {"batch-size": 64, "rounds": 14, "epochs": 1, "kill": 0}.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     run = parser.parse_args()
     run.device = join()
     run.place = dist.get_rank(), dist.get_world_size()
     vars(run).update(torch.load(run.pictures))
-    for job in run.jobs:
-        torch.manual_seed(0)
+    done = len(run.jobs) - 1 if int(os.environ["TORCHELASTIC_RESTART_COUNT"]) else 0  # it is the last one that dies
+    for job in run.jobs[done:]:
+        run.job = job
         result = JOBS[job](run)
         if run.place[0] == 0:
             print(json.dumps({job: result}), flush=True)

@@ -22,31 +22,28 @@ def save_pictures(path: Path, pictures: data.Pictures) -> Path:
 
 
 def two_processes(folder: Path, show=print) -> dict:
-    """Two processes: equal gradients, speed, memory, then an undisturbed training that leaves `folder`/calm.pt.
+    """Two processes: equal gradients, speed, memory, an undisturbed training, and the same with a death in it.
 
-    `folder` holds pictures.pt, from `save_pictures`.
+    Args:
+        folder: holds pictures.pt, from `save_pictures`.
+        show: as in `parallel.launch`.
+
+    Returns:
+        Results by job, as `data_parallel` has them, and "difference": the largest between the two trainings' weights.
     """
-    options = ["--batch-size", BATCH_SIZE, "--rounds", ROUNDS, "--epochs", EPOCHS, "--checkpoint", folder / "calm.pt"]
-    return parallel.launch(folder / "pictures.pt", "equal", "speed", "sharded", "train", *options, show=show)
-
-
-def killed_process(folder: Path, show=print) -> dict:
-    """The same training again, in whose second epoch a process is killed; `difference` of the weights to calm.pt."""
-    options = ["--batch-size", BATCH_SIZE, "--epochs", EPOCHS, "--checkpoint", folder / "killed.pt", "--kill", DIES_IN]
-    result = parallel.launch(folder / "pictures.pt", "train", *options, restarts=1, show=show)
-    calm, killed = (torch.load(folder / name)["model"].values() for name in ("calm.pt", "killed.pt"))
-    return result | {"difference": max((a - b).abs().max().item() for a, b in zip(calm, killed, strict=True))}
+    options = {"batch-size": BATCH_SIZE, "rounds": ROUNDS, "epochs": EPOCHS, "kill": DIES_IN}
+    options = [f"--{name}={value}" for name, value in (options | {"checkpoint": folder / "calm.pt"}).items()]
+    jobs = ("equal", "speed", "sharded", "train", "killed")
+    results = parallel.launch(folder / "pictures.pt", *jobs, *options, restarts=1, show=show)
+    calm, killed = (torch.load(folder / name)["model"].values() for name in ("calm.pt", "calm.pt.killed"))
+    return results | {"difference": max((a - b).abs().max().item() for a, b in zip(calm, killed, strict=True))}
 
 
 def processes() -> dict:
-    """Both launches of lesson 08, for machines on which torchrun cannot start processes.
-
-    Returns:
-        {"two_processes": …, "killed_process": …}, results by job as `parallel.launch` returns them.
-    """
+    """`two_processes`, for machines on which torchrun cannot start them."""
     with tempfile.TemporaryDirectory() as folder:
         save_pictures(Path(folder, "pictures.pt"), data.load("fashion"))
-        return {job.__name__: job(Path(folder)) for job in (two_processes, killed_process)}
+        return two_processes(Path(folder))
 
 
 def accelerator() -> dict:
