@@ -13,6 +13,7 @@ from nnopt_lab.course.experiments.distillation import (
     distillation_sizes,
     distillation_temperatures,
 )
+from nnopt_lab.course.experiments.hardware import training_ladder
 from nnopt_lab.course.experiments.integers_by_hand import deep_compression, integer_training, post_training_bits
 from nnopt_lab.course.experiments.learning_rates import first_rates, learning_rate_peaks, learning_rate_race
 from nnopt_lab.course.experiments.mixed_precision import precision_shrunk, precision_training, precision_weights
@@ -43,4 +44,5 @@ EXPERIMENTS = {
     "precision_training": precision_training,
     "precision_shrunk": precision_shrunk,
     "precision_weights": precision_weights,
+    "training_ladder": training_ladder,
 }
