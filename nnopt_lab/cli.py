@@ -138,8 +138,8 @@ def test(context: typer.Context) -> None:
 
 @app.command()
 def train(name: str, seed: int = 0) -> None:
-    """Train a network that ships with the course again, and write its weights to data/: one of
-    mynet, teacher, shapes_teacher, shapes_student."""
+    """Train a network that ships with the course again, and write it to data/: one of mynet, teacher, shapes_teacher,
+    shapes_student, capstone_small, capstone_accurate, capstone_fast."""
     from nnopt_lab.course import shipped
 
     console.print(shipped.train_shipped(name, seed=seed))

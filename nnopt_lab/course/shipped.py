@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from nnopt_lab.course import recipes
+from nnopt_lab.course import entries, recipes
 from nnopt_lab.course.experiments import distillation as distilling
 from nnopt_lab.workbench import data, models, training
 from nnopt_lab.workbench.paths import data_dir
@@ -43,15 +43,18 @@ def train_shipped(name: str, seed: int = 0, target: Path | None = None) -> dict:
     """Train a network as the shipped one was trained, write its weights with their record, and return the record.
 
     Args:
-        name: one of `models.SHIPPED`.
+        name: one of `models.SHIPPED`, or of `entries.ENTRIES`, which become ONNX files.
         seed: 0 made the shipped weights; on the same machine it makes them again, bit for bit.
         target: the file to write; by default the shipped one, `data/NAME.safetensors`.
 
     Raises:
         ValueError: there is no such network.
     """
+    if name in entries.ENTRIES:
+        return entries.make(name, seed, target)
     if name not in TRAINERS:
-        raise ValueError(f"name={name!r} is not a network of this course; choose one of {', '.join(TRAINERS)}.")
+        known = ", ".join((*TRAINERS, *entries.ENTRIES))
+        raise ValueError(f"name={name!r} is not a network of this course; choose one of {known}.")
     model, pictures = TRAINERS[name](seed)
     result = {
         "command": f"nnopt train {name} --seed {seed}",

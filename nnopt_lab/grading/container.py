@@ -38,14 +38,14 @@ def engine() -> str:
 
 
 def image(name: str) -> str:
-    """The image with Python, torch and numpy, as they are installed here; built once, which needs a network.
+    """The image with Python and what workers need, as it is installed here; built once, which needs a network.
 
     Raises:
         FenceError: it could not be built.
     """
     packages = " ".join(f"{package}=={version(package).partition('+')[0]}" for package in PACKAGES)
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    tag = f"nnopt-worker:{python}-{version('torch').partition('+')[0]}"
+    tag = f"nnopt-worker:{python}-{version('torch').partition('+')[0]}-{version('onnxruntime')}"
     if subprocess.run([name, "image", "inspect", tag], capture_output=True).returncode == 0:
         return tag
     recipe = f"FROM python:{python}-slim\nRUN pip install --no-cache-dir {packages}\n"

@@ -1,4 +1,4 @@
-"""What of this machine a worker can see: Python, torch and numpy with what they need, read-only, and nothing else."""
+"""What of this machine a worker can see: Python, torch, ONNX Runtime and what they need, read-only; nothing else."""
 
 import importlib.metadata
 import importlib.util
@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from nnopt_lab.workbench.paths import PACKAGE, root
 
 FENCED = Path(__file__).with_name("fenced")
-PACKAGES = ("torch", "numpy", "safetensors")
+PACKAGES = ("torch", "numpy", "safetensors", "onnx", "onnxruntime")  # the last two for the capstone's judge
 _LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/lib", "/lib64", "/lib32")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/urandom", "/dev/random")
 

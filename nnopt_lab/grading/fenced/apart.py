@@ -1,0 +1,30 @@
+"""One job in a process of its own without a fence, for files that one made oneself and for machines that have no fence.
+
+    python -I apart.py '{"memory": bytes, "seconds": 60}' <job >reply
+
+Linux holds it to its limits of memory and processor time; elsewhere only the judge's clock does.
+"""
+
+import json
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def main(settings: dict) -> None:
+    """Read a job from standard input, do it, and write the reply to standard output."""
+    sys.path.insert(0, HERE)
+    import answer
+
+    job, out = sys.stdin.buffer.read(), sys.stdout.buffer
+    if sys.platform == "linux":
+        import kernel
+
+        kernel.limit(kernel.address_space() + settings["memory"], settings["seconds"] + 1, 1 << 24, 64)
+    out.write(answer.reply_to(job))
+    out.flush()
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

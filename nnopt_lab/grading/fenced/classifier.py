@@ -1,0 +1,199 @@
+"""Inside the fence: is an ONNX file a classifier as the capstone wants it, what does it say, and how long does it take?
+
+The file is read, checked and run here and nowhere else. It imports nothing of the package, and never sees a label.
+"""
+
+import re
+import time
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+SHAPE, CLASSES, BATCH, SINGLES = [3, 32, 32], 10, 256, 64
+STANDARD = ("", "ai.onnx", "ai.onnx.ml")
+SAMPLE_SECONDS = 0.002
+FEWEST_ROUNDS = 6
+
+
+class Refused(Exception):
+    """The file is not what is asked for; the message is one sentence that says why."""
+
+
+def measure(model: Tensor, baseline: Tensor, images: Tensor, mean: float, std: float, rounds: int, seconds: float):
+    """What a file answers for pictures, and its time against the baseline's.
+
+    Args:
+        model, baseline: the files' bytes, uint8 [n]; only the baseline is trusted to be a classifier.
+        images: uint8 [N, 1, 28, 28], which become float32 [N, 3, 32, 32] as everywhere in the course.
+        mean, std: with which they are normalised.
+        rounds: of timing, at least 6; each file runs once in a round, and the one that starts changes.
+        seconds: after which no further round starts, for each of the two batch sizes, once 6 are done.
+
+    Returns:
+        ("refused", sentence), or ("measured", logits float32 [N, 10], [seconds of each round and file for batches of
+        1], [the same for 256]), where a round's are (baseline's, file's).
+    """
+    try:
+        session = open_session(model.numpy().tobytes())
+        x = to_input(images, mean, std)
+        logits = answers(session, x)
+        both = open_session(baseline.numpy().tobytes()), session
+        return ("measured", logits, *(in_turns(both, x[:size], rounds, seconds) for size in (1, BATCH)))
+    except Refused as reason:
+        return "refused", str(reason)
+
+
+def to_input(images: Tensor, mean: float, std: float) -> Tensor:
+    """uint8 [N, 1, 28, 28] → float32 [N, 3, 32, 32], bit for bit what `data.Pictures.to_input` makes of them."""
+    padded = torch.nn.functional.pad(images, (2, 2, 2, 2)).float() * (1 / 255)
+    return ((padded - torch.tensor(mean)) / torch.tensor(std)).repeat(1, 3, 1, 1)
+
+
+def open_session(raw: bytes):
+    """A session of ONNX Runtime with one thread, for a file that passes all checks.
+
+    Raises:
+        Refused: it does not.
+    """
+    import onnx
+    import onnxruntime
+
+    try:
+        model = onnx.load_model_from_string(raw)
+    except Exception:  # whatever the reader of protocol buffers may raise
+        raise Refused("It is not an ONNX file: its bytes can't be read as one.") from None
+    check_contents(model)
+    try:
+        onnx.checker.check_model(model)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        session = onnxruntime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise Refused(f"ONNX Runtime can't load it: {in_short(error)}.") from None
+    check_ends(session)
+    return session
+
+
+def check_contents(model) -> None:
+    """Only ONNX's own operators, and every number in the file itself.
+
+    Raises:
+        Refused: otherwise.
+    """
+    if not model.graph.node:
+        raise Refused("It is not an ONNX file: there is no operator in it.")
+    if model.functions:
+        raise Refused(f"It defines a function of its own, {model.functions[0].name!r}: write its operators out.")
+    for message in messages(model):
+        kind = type(message).__name__
+        if kind == "NodeProto" and message.domain not in STANDARD:
+            raise Refused(
+                f"It uses the operator {message.domain}.{message.op_type}: only ONNX's own operators are allowed, with "
+                "which any engine can run the file."
+            )
+        if kind == "TensorProto" and (message.data_location == 1 or message.external_data):
+            raise Refused(
+                f"Its tensor {message.name!r} is in another file: all numbers must be in the one file that counts "
+                "(external_data=False)."
+            )
+
+
+def messages(message) -> Iterator:
+    """A protocol buffer's message and all messages in it, however deep."""
+    yield message
+    for _, value in message.ListFields():
+        if hasattr(value, "ListFields"):
+            yield from messages(value)
+        elif not isinstance(value, (str, bytes)) and hasattr(value, "__len__"):
+            yield from (m for child in value if hasattr(child, "ListFields") for m in messages(child))
+
+
+def check_ends(session) -> None:
+    """One input float32 [N, 3, 32, 32] with any N, one output float32.
+
+    Raises:
+        Refused: otherwise.
+    """
+    for what, ends in (("input", session.get_inputs()), ("output", session.get_outputs())):
+        if len(ends) != 1:
+            raise Refused(f"It has {len(ends)} {what}s; it must have one.")
+        if ends[0].type != "tensor(float)":
+            raise Refused(f"Its {what} is {ends[0].type}; it must be float32, tensor(float).")
+    shape = session.get_inputs()[0].shape
+    if len(shape) != 4 or any(isinstance(n, int) and n != wanted for n, wanted in zip(shape[1:], SHAPE, strict=True)):
+        raise Refused(f"Its input has the shape {shape}; it must be [N, 3, 32, 32].")
+    if isinstance(shape[0], int):
+        raise Refused(f"It takes {shape[0]} pictures a call and no other number: export it with dynamic_shapes.")
+
+
+def answers(session, x: Tensor) -> Tensor:
+    """The logits for all pictures, float32 [N, 10].
+
+    Raises:
+        Refused: they have another shape, are not finite, or differ for a picture alone and in a batch.
+    """
+    logits = torch.cat([run(session, x[start : start + BATCH]) for start in range(0, len(x), BATCH)])
+    if not logits.isfinite().all():
+        raise Refused("Its output holds NaN or infinite values.")
+    alone = torch.cat([run(session, picture[None]) for picture in x[:SINGLES]])
+    if (alone.argmax(1) == logits[:SINGLES].argmax(1)).sum() < 0.95 * len(alone):
+        raise Refused("It classifies a picture alone otherwise than in a batch.")
+    return logits
+
+
+def run(session, x: Tensor) -> Tensor:
+    """The logits for one batch.
+
+    Raises:
+        Refused: it fails, or its output has another shape than [N, 10].
+    """
+    try:
+        (out,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    except Exception as error:
+        raise Refused(f"ONNX Runtime can't run it with a batch of {len(x)}: {in_short(error)}.") from None
+    if list(out.shape) != [len(x), CLASSES]:
+        raise Refused(f"For {len(x)} pictures its output has the shape {list(out.shape)}; it must be [N, 10].")
+    return torch.from_numpy(out)
+
+
+def in_turns(sessions, x: Tensor, rounds: int, seconds: float) -> list[list[float]]:
+    """Seconds per call of each session in each round; as in `measure.latency`, a sample lasts at least 2 ms."""
+    fed = [(session, {session.get_inputs()[0].name: x.numpy()}) for session in sessions]
+    repeats = [warm_up(*pair) for pair in fed]
+    samples: list[list[float]] = []
+    started = time.perf_counter()
+    while len(samples) < rounds and (len(samples) < FEWEST_ROUNDS or time.perf_counter() - started < seconds):
+        sample = [0.0] * len(fed)
+        for place in sorted(range(len(fed)), reverse=bool(len(samples) % 2)):
+            timed(*fed[place], 1)  # brings back to the caches what the other one pushed out
+            sample[place] = timed(*fed[place], repeats[place]) / repeats[place]
+        samples.append(sample)
+    return samples
+
+
+def warm_up(session, feed: dict) -> int:
+    """How many calls make up a sample."""
+    timed(session, feed, 3)
+    repeats = 1
+    while timed(session, feed, repeats) < SAMPLE_SECONDS:
+        repeats *= 2
+    return repeats
+
+
+def timed(session, feed: dict, repeats: int) -> float:
+    """Seconds of so many calls."""
+    started = time.perf_counter()
+    for _ in range(repeats):
+        session.run(None, feed)
+    return time.perf_counter() - started
+
+
+def in_short(error: Exception) -> str:
+    """The first line of what an error says of itself; where it says that memory was short, just that."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, MemoryError) or "bad_alloc" in text or "llocate memory" in text or "requested bytes" in text:
+        return "it asks for more memory than it may have"
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text.split("Status Message: ")[-1].strip())
+    return next(iter(text.splitlines()), "")[:300].rstrip(". ")
