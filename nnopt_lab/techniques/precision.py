@@ -145,10 +145,8 @@ class _Round(torch.autograd.Function):
 
 
 def _cast(x: Tensor, format: Format | None, scaled: bool) -> Tensor:
-    if format is None:
-        return x.clone()
-    if format.dtype == torch.float32:
-        return round_to(x, format)
+    if format is None or format.dtype == torch.float32:
+        return x.clone() if format is None else round_to(x, format)
     scale = 2.0 ** largest_shift(x, format) if scaled else 1.0
     return (x * scale).to(format.dtype).float() / scale
 
