@@ -1,7 +1,7 @@
 """One quiet look for every figure of the course, and the few kinds of plot that several lessons draw."""
 
 import math
-from itertools import cycle, product
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -129,8 +129,10 @@ def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
         ax.annotate("memory limits  ", (ridge, 1.02), xycoords=("data", "axes fraction"), ha="right", color=REFERENCE)
         ax.annotate("  arithmetic limits", (ridge, 1.02), xycoords=("data", "axes fraction"), color=REFERENCE)
         # Layers often lie on top of each other, where names beside them could not be read: a legend can.
-        for (name, x, y), (marker, color) in zip(points, cycle(product("os^Dv", PALETTE)), strict=False):
-            ax.plot(x, y, marker, color=color, markersize=7, markeredgecolor="white", label=name)
+        # Five markers and six colours make thirty pairs; later points are smaller, so that they hide none.
+        for i, ((name, x, y), marker, color) in enumerate(zip(points, cycle("os^Dv"), cycle(PALETTE), strict=False)):
+            size = 10 - 5 * i / len(points)
+            ax.plot(x, y, marker, color=color, markersize=size, markeredgecolor="white", label=name)
         ax.set(xscale="log", yscale="log", xlim=(low, high), xlabel="FLOPs per byte", ylabel="GFLOP/s")
         fig.legend(loc="outside right upper", ncols=math.ceil((len(points) + 1) / 14), fontsize="small")
     return finish(fig)
