@@ -1,5 +1,8 @@
 """Exercises and questions of lesson 10: what a machine can do with a network, and what software makes of it."""
 
+from itertools import pairwise
+from math import prod
+
 import torch
 
 from nnopt_lab.course.declared._draws import number
@@ -15,12 +18,15 @@ def conv_intensity(in_channels, filters, kernel, side, pictures, bytes_each):
     return operations / (bytes_each * numbers)
 
 
-def _intensity_with(per_mac=2, read=1, weights=1, bias=1, write=1, window=2, width=None, upside_down=False):
-    """`conv_intensity` with one thing wrong; `weights` may be "pictures"."""
+def _intensity_with(
+    per_mac=2, read=1, weights=1, bias=1, write=1, window=2, width=None, upside_down=False, left_out=None
+):
+    """`conv_intensity` with one thing wrong; `weights` may be "pictures", `left_out` names a factor of the products."""
 
     def wrong(in_channels, filters, kernel, side, pictures, bytes_each):
         places, area = pictures * side**2, kernel**window
-        operations = per_mac * places * filters * in_channels * area
+        factors = {"in_channels": in_channels, "filters": filters, "pictures": pictures}
+        operations = per_mac * places * filters * in_channels * area / factors.get(left_out, 1)
         copies = pictures if weights == "pictures" else weights
         numbers = (
             read * places * in_channels + copies * filters * (in_channels * area + bias) + write * places * filters
@@ -74,6 +80,30 @@ declare(
             ),
             WrongAnswer(_intensity_with(width=4), "Not every number has four bytes: use bytes_each."),
             WrongAnswer(_intensity_with(upside_down=True), "That is bytes per operation; turn it over."),
+            WrongAnswer(
+                lambda in_channels, filters, kernel, side, pictures, bytes_each: (
+                    bytes_each**2 * conv_intensity(in_channels, filters, kernel, side, pictures, bytes_each)
+                ),
+                "You multiplied by bytes_each; the bytes stand below the line.",
+            ),
+            WrongAnswer(
+                _intensity_with(left_out="pictures"),
+                "The operations are those of one picture, the bytes those of all: count the whole batch in both.",
+            ),
+            WrongAnswer(
+                lambda in_channels, filters, kernel, side, pictures, bytes_each: (
+                    pictures * conv_intensity(in_channels, filters, kernel, side, 1, bytes_each)
+                ),
+                "The bytes are those of one picture, the operations those of all: count the whole batch in both.",
+            ),
+            WrongAnswer(
+                _intensity_with(left_out="in_channels"),
+                "A filter looks at all input channels: in_channels · kernel² products for each number that comes out.",
+            ),
+            WrongAnswer(
+                _intensity_with(left_out="filters"),
+                "Those are the operations of one filter; there are `filters` of them.",
+            ),
         ),
         properties=(
             Property(
@@ -166,6 +196,28 @@ declare(
                 ),
                 "A kernel of k operators takes k steps along the chain, not one.",
             ),
+            WrongAnswer(
+                lambda numbers, kernels, bytes_each: bytes_each * sum(numbers[0] + numbers[k] for k in kernels),
+                "Every kernel begins where the one before it ended, not at the chain's input.",
+            ),
+            WrongAnswer(
+                lambda numbers, kernels, bytes_each: (
+                    bytes_each * sum(numbers[i] + numbers[j - 1] for i, j in pairwise(_borders(kernels)))
+                ),
+                "numbers[0] is the input, so the output of k operators that begin at `at` is numbers[at + k].",
+            ),
+            WrongAnswer(
+                lambda numbers, kernels, bytes_each: (
+                    moved_bytes(numbers, kernels, bytes_each) - bytes_each * numbers[0]
+                ),
+                "The chain's input is read too.",
+            ),
+            WrongAnswer(
+                lambda numbers, kernels, bytes_each: (
+                    moved_bytes(numbers, kernels, bytes_each) - bytes_each * numbers[-1]
+                ),
+                "The chain's last result is written too.",
+            ),
         ),
         debrief="For operators that compute little for each number (ReLU, pooling, batch norm, sums) the bytes are the time. "
         "That is why compilers fuse, and why a network with few large kernels runs nearer to the peak.",
@@ -233,6 +285,24 @@ declare(
                 lambda shape, order: strides(shape, [order.index(dimension) for dimension in range(len(shape))]),
                 "You took order[d] for the place of dimension d; it is the dimension at place d.",
             ),
+            WrongAnswer(
+                lambda shape, order: [strides(shape, range(len(shape)))[dimension] for dimension in order],
+                "Those are the steps of `permute(order)`, which moves nothing in memory; here the numbers lie in that order.",
+            ),
+            WrongAnswer(
+                lambda shape, order: strides(shape, order)[::-1],
+                "The steps are right, but the list is turned round; the first one belongs to the first dimension of `shape`.",
+            ),
+            WrongAnswer(
+                lambda shape, order: [prod(shape[order.index(d) + 1 :]) for d in range(len(shape))],
+                "You multiplied the last sizes of `shape`; the dimensions that lie inside are the last ones of `order`.",
+            ),
+            WrongAnswer(
+                lambda shape, order: [
+                    prod(shape[e] for e in order[order.index(d) + 1 :][:1]) for d in range(len(shape))
+                ],
+                "A step is the product of all sizes further inside, not only that of the next one.",
+            ),
         ),
         properties=(
             Property("The innermost dimension has a step of 1.", lambda result, shape, order: result[order[-1]] == 1),
@@ -280,14 +350,14 @@ def _both(size, time, interval, limit):
 
 def _server(g: torch.Generator):
     # A batch of 1 never keeps up, one of 32 is always late. 8 takes the least time a picture, or 8 and 16 just keep up.
-    # The limit lets 8 pass, or 16 too, or only what does not keep up.
+    # The limit lets 8 just pass, or 16 too, or only what does not keep up.
     sizes, interval, kind = [1, 2, 4, 8, 16, 32], number(g, 4, 6), number(g, 0, 2)
     ms = [interval + number(g, 1, 3), 2 * interval - 1, 4 * interval - 1, 8 * interval - number(g, 20, 24)]
     ms += [16 * interval - number(g, 6, 9), 32 * interval - number(g, 108, 112)]
     if number(g, 0, 1):
         ms[1:5] = [2 * interval + 2, 4 * interval + 3, 8 * interval, 16 * interval]
     late = [(size - 1) * interval + time for size, time in zip(sizes, ms, strict=True)]
-    limit = (late[3] + number(g, 1, 3), late[4] + number(g, 1, 3), max(ms[0], late[1] - number(g, 1, 2)))[kind]
+    limit = (late[3] + max(0, number(g, -2, 2)), late[4] + number(g, 1, 3), max(ms[0], late[1] - number(g, 1, 2)))[kind]
     return sizes, ms, interval, limit
 
 
@@ -335,6 +405,14 @@ declare(
             WrongAnswer(
                 _batch_if(lambda b, t, i, limit: (b - 1) * i + t <= limit and t < b * i),
                 "A server that takes exactly as long as the next batch needs to come does keep up: compare with ≤.",
+            ),
+            WrongAnswer(
+                _batch_if(lambda b, t, i, limit: max((b - 1) * i, t) <= limit and _keeps_up(b, t, i, limit)),
+                "Waiting and computing come one after the other for the first picture: add them.",
+            ),
+            WrongAnswer(
+                _batch_if(lambda b, t, i, limit: _in_time(b, t, i, limit) and t <= i),
+                "A batch of `size` must be done before the next *batch* has come, size · interval_ms, not the next picture.",
             ),
             WrongAnswer(
                 lambda sizes, ms, interval_ms, limit_ms: batch_for(sizes, ms, interval_ms, limit_ms) or None,
@@ -490,6 +568,18 @@ declare(
             WrongAnswer(
                 lambda weight: _kept_of_four(weight.reshape(-1, 4), torch.abs, 3).reshape(weight.shape),
                 "You kept three of each four; only two may stay.",
+            ),
+            WrongAnswer(
+                lambda weight: _kept_of_four(weight.reshape(-1, 2), torch.abs, 1).reshape(weight.shape),
+                "You kept one of each two. 2:4 leaves more choice: two of four, which may lie side by side.",
+            ),
+            WrongAnswer(
+                lambda weight: _kept_of_four(weight.reshape(-1, 4), lambda w: -w).reshape(weight.shape),
+                "You dropped the two largest; the two smallest in absolute value go.",
+            ),
+            WrongAnswer(
+                lambda weight: _kept_of_four(weight, torch.abs, weight.shape[1] // 2),
+                "Half of each row is zero, but not two of *each* four: they may all lie together.",
             ),
             WrongAnswer(
                 lambda weight: (two_of_four(weight) != 0).float(),
