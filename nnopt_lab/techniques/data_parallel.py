@@ -23,6 +23,8 @@ from torch.nn.parallel import DistributedDataParallel as DDP
 
 from nnopt_lab.workbench import models
 
+Run = argparse.Namespace  # the options of the command line, the pictures, and this process's job, device and place
+
 
 def join() -> torch.device:
     """Meet the other processes that torchrun has started; returns the device that is this one's own.
@@ -41,16 +43,14 @@ def join() -> torch.device:
     return device
 
 
-def networks(run: argparse.Namespace) -> tuple[nn.Module, DDP]:
+def networks(run: Run) -> tuple[nn.Module, DDP]:
     """A network and, as DDP, one with the same weights."""
     torch.manual_seed(0)
     model = models.MyNet().to(run.device)
     return model, DDP(copy.deepcopy(model))
 
 
-def share_of_loss(
-    model: nn.Module, run: argparse.Namespace, batch: Tensor, rank: int = 0, processes: int = 1
-) -> Tensor:
+def share_of_loss(model: nn.Module, run: Run, batch: Tensor, rank: int = 0, processes: int = 1) -> Tensor:
     """One process's part of the mean loss over `batch` (positions, int64 [B]), times the number of processes.
 
     DDP and FSDP take the mean of the processes' gradients. So what comes out is the gradient of the mean loss, however
@@ -61,7 +61,7 @@ def share_of_loss(
     return cross_entropy(logits, labels, reduction="sum") * processes / len(batch)
 
 
-def equal(run: argparse.Namespace) -> dict:
+def equal(run: Run) -> dict:
     """Gradient of all processes together minus that of one with the whole batch: the largest |difference|.
 
     For three batches: of --batch-size pictures, of one less, and of a single one.
@@ -77,15 +77,14 @@ def equal(run: argparse.Namespace) -> dict:
     return {"pictures": sizes, "largest": largest}
 
 
-def speed(run: argparse.Namespace) -> dict:
+def speed(run: Run) -> dict:
     """Seconds of forward and backward with the same batch, in turns, and of the exchange of gradients alone.
 
     Either all processes share the batch, with a thread each, or process 0 has it alone, with one thread or one a
     process.
     """
     alone, together = networks(run)
-    numbers = torch.cat([p.detach().flatten() for p in alone.parameters()])
-    batch = torch.arange(run.batch_size)
+    batch, numbers = torch.arange(run.batch_size), nn.utils.parameters_to_vector(alone.parameters()).detach()
 
     def by_one(threads: int) -> None:
         if run.place[0] == 0:
@@ -110,7 +109,7 @@ def speed(run: argparse.Namespace) -> dict:
     return {name: values[2:] for name, values in seconds.items()}  # the first two warm up
 
 
-def sharded(run: argparse.Namespace) -> dict:
+def sharded(run: Run) -> dict:
     """Bytes that this process holds after a step of Adam (weights, gradients, two moments), with DDP and with FSDP2.
 
     "largest": |difference| of their gradients.
@@ -129,9 +128,10 @@ def sharded(run: argparse.Namespace) -> dict:
     return held | {"largest": _largest_difference(together, split).item()}
 
 
-def train(run: argparse.Namespace, dies_in: int = -1) -> dict:
+def train(run: Run, dies_in: int = -1) -> dict:
     """Train; after every epoch process 0 writes --checkpoint, from which another attempt goes on."""
-    together, attempt, begin = networks(run)[1], int(os.environ["TORCHELASTIC_RESTART_COUNT"]), 0
+    (_, together), (rank, processes), begin = networks(run), run.place, 0
+    attempt = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
     optimizer = torch.optim.SGD(together.parameters(), lr=0.01, momentum=0.9)
     if run.checkpoint.is_file():
         state = torch.load(run.checkpoint, map_location=run.device)
@@ -142,13 +142,13 @@ def train(run: argparse.Namespace, dies_in: int = -1) -> dict:
         # All that is random depends on the epoch alone: an epoch that is repeated is the same.
         order = torch.randperm(len(run.labels), generator=torch.Generator().manual_seed(epoch))
         for done, batch in enumerate(batches := order.split(run.batch_size)):
-            if (attempt, epoch, run.place[0] + 1, done) == (0, dies_in, run.place[1], len(batches) // 2):
-                print(f"attempt 0, {run.job}: process {run.place[0]} dies in epoch {epoch}", flush=True)
+            if (attempt, epoch, rank, done) == (0, dies_in, processes - 1, len(batches) // 2):
+                print(f"attempt 0, {run.job}: process {rank} dies in epoch {epoch}", flush=True)
                 os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
             optimizer.zero_grad()
-            share_of_loss(together, run, batch, *run.place).backward()
+            share_of_loss(together, run, batch, rank, processes).backward()
             optimizer.step()
-        if run.place[0] == 0:
+        if rank == 0:
             state = {"model": together.module.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch + 1}
             torch.save(state, f"{run.checkpoint}.new")
             os.replace(f"{run.checkpoint}.new", run.checkpoint)  # never half a file
@@ -156,7 +156,7 @@ def train(run: argparse.Namespace, dies_in: int = -1) -> dict:
     return {"attempt": attempt, "first epoch": begin}
 
 
-def killed(run: argparse.Namespace) -> dict:
+def killed(run: Run) -> dict:
     """`train` once more, with --checkpoint's name and ".killed": in epoch --kill the last process kills itself.
 
     It does so halfway, in the first attempt only, and as abruptly as a machine fails.
@@ -166,9 +166,8 @@ def killed(run: argparse.Namespace) -> dict:
 
 
 def _largest_difference(a: nn.Module, b: nn.Module) -> Tensor:
-    gradients = [(p.grad, q.grad) for p, q in zip(a.parameters(), b.parameters(), strict=True)]
-    whole = [(p, q.full_tensor() if hasattr(q, "full_tensor") else q) for p, q in gradients]
-    return torch.stack([(p - q).abs().max() for p, q in whole]).max()
+    split = [getattr(p.grad, "full_tensor", lambda p=p: p.grad)() for p in b.parameters()]  # of FSDP, whole again
+    return torch.stack([(p.grad - q).abs().max() for p, q in zip(a.parameters(), split, strict=True)]).max()
 
 
 JOBS = {job.__name__: job for job in (equal, speed, sharded, train, killed)}
@@ -197,3 +196,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    os._exit(0)  # taking torch's modules apart one by one would last longer than some of the jobs

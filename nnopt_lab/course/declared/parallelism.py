@@ -59,6 +59,22 @@ declare(
                 lambda one, many, threads: (many - one / threads) / (1 - 1 / threads),
                 "That is the serial time in milliseconds. As a share it must be divided by the time with one thread.",
             ),
+            WrongAnswer(
+                lambda one, many, threads: one / many,
+                "That is the gain. The serial share is what keeps it below the number of threads.",
+            ),
+            WrongAnswer(
+                lambda one, many, threads: 1 - many / one,
+                "That is the time saved, as a share. The serial share is in Amdahl's law.",
+            ),
+            WrongAnswer(
+                lambda one, many, threads: 1 / serial_share(one, many, threads),
+                "Upside down: that is the most that any number of threads can gain, 1/s.",
+            ),
+            WrongAnswer(
+                lambda one, many, threads: 2 * many / one - 1,
+                "That holds for two threads. There may be more: 1/2 becomes 1/threads.",
+            ),
         ),
         properties=(
             Property(
@@ -159,6 +175,28 @@ declare(
                 ),
                 "The workers start at the same time: `start` counts once.",
             ),
+            WrongAnswer(
+                lambda batches, read, compute, workers, start: batches * (read + compute),
+                "That is an epoch without workers. With them reading and computing happen at the same time.",
+            ),
+            WrongAnswer(
+                lambda batches, read, compute, workers, start: (
+                    batches * (read + compute) if workers == 0 else batches * (start + max(read / workers, compute))
+                ),
+                "The workers start once an epoch, not once a batch.",
+            ),
+            WrongAnswer(
+                lambda batches, read, compute, workers, start: (
+                    batches * (read + compute) if workers == 0 else start + batches * (read + compute) / workers
+                ),
+                "The workers only read: computing is not divided among them. And the two happen at the same time.",
+            ),
+            WrongAnswer(
+                lambda batches, read, compute, workers, start: (
+                    batches * (read + compute) if workers == 0 else start + batches * max(read / (workers + 1), compute)
+                ),
+                "With workers this process reads no more: what is read is divided by `workers`.",
+            ),
         ),
         debrief="It assumes a core for each worker besides the network's own. With fewer, what one gains the other loses. And "
         "it shows the two ends: where reading is cheap, workers only cost their start; where it is dear, nothing else helps.",
@@ -171,12 +209,17 @@ def sampler_positions(length, processes, rank):
     return [place % length for place in range(rank, each * processes, processes)]
 
 
+def _padded(length, processes, rank, place):
+    own = list(range(rank, length, processes))
+    return own + [place] * (-(-length // processes) - len(own))
+
+
 def _a_sampler(g: torch.Generator):
-    processes = number(g, 3, 5)
-    length = processes * number(g, 2, 4) + number(g, 0, processes - 1)
-    if number(g, 0, 5) == 0:
-        length = processes - 1
-    return length, processes, number(g, 0, processes - 1)
+    # It comes out even, or the last process pads (and not with 0), or it is one that doesn't pad while others do.
+    kind, processes = number(g, 0, 2), number(g, 3, 5)
+    rest = (0, number(g, 1, processes - 2), number(g, 1, processes - 1))[kind]
+    rank = (number(g, 0, processes - 1), processes - 1, number(g, 0, max(rest - 1, 0)))[kind]
+    return processes * number(g, 2, 4) + rest, processes, rank
 
 
 declare(
@@ -225,6 +268,21 @@ declare(
             WrongAnswer(
                 lambda length, processes, rank: list(range(rank, -(-length // processes) * processes, processes)),
                 "Some of these positions lie beyond the end; the padding begins again at 0 (% length).",
+            ),
+            WrongAnswer(
+                lambda length, processes, rank: list(
+                    range(rank * length // processes, (rank + 1) * length // processes)
+                ),
+                "You cut the list into blocks, and not all are equally long. Deal like cards: rank, rank + processes, …",
+            ),
+            WrongAnswer(
+                lambda length, processes, rank: _padded(length, processes, rank, 0),
+                "You padded with position 0 in every process. All of them together begin again at 0: the first that lacks a "
+                "picture takes 0, the next one 1.",
+            ),
+            WrongAnswer(
+                lambda length, processes, rank: _padded(length, processes, rank, rank),
+                "You padded with the process's own first position. The dealing goes on where it was and begins again at 0.",
             ),
         ),
         properties=(
@@ -292,6 +350,22 @@ declare(
                 lambda counts: [sum(counts) / count for count in counts],
                 "That is N/n_r. It must be P · n_r/N: a process weighs as much as its share of the pictures.",
             ),
+            WrongAnswer(
+                lambda counts: [count / len(counts) for count in counts],
+                "You divided by the number of processes. DDP does that already: multiply by it, and divide by N.",
+            ),
+            WrongAnswer(
+                lambda counts: [1 / count for count in counts],
+                "Each gradient is a mean already. The process with more pictures stands for more, so it weighs more.",
+            ),
+            WrongAnswer(
+                lambda counts: [1 - count / sum(counts) for count in counts],
+                "That is the share of the *other* processes. A process weighs as much as its own share, times P.",
+            ),
+            WrongAnswer(
+                lambda counts: [count / min(counts) for count in counts],
+                "The weights must be P on the sum: divide by the mean count, not by the smallest.",
+            ),
         ),
         properties=(
             Property(
@@ -357,6 +431,26 @@ declare(
                 lambda vectors: list(reversed(sum(vectors).chunk(len(vectors)))),
                 "The pieces are in reverse order: process r gets piece r.",
             ),
+            WrongAnswer(
+                lambda vectors: [v.chunk(len(vectors))[0].clone() for v in vectors],
+                "Each kept the first piece of its own vector. Process r gets piece r, and of the sum.",
+            ),
+            WrongAnswer(
+                lambda vectors: list(torch.stack(vectors).amax(0).chunk(len(vectors))),
+                "Those are the largest numbers. Reduce here means the sum.",
+            ),
+            WrongAnswer(
+                lambda vectors: list(torch.cat(vectors).chunk(len(vectors))),
+                "You laid the vectors one after the other. They are added up, number by number.",
+            ),
+            WrongAnswer(
+                lambda vectors: list(sum(vectors).split(len(vectors))),
+                "`split(P)` makes pieces of P numbers; P pieces are wanted: `chunk(P)`.",
+            ),
+            WrongAnswer(
+                lambda vectors: [v.sum() for v in vectors],
+                "You added the numbers within each vector. Add the vectors to each other.",
+            ),
         ),
         properties=(
             Property(
@@ -379,6 +473,9 @@ def _a_network(g: torch.Generator):
     # Half of the draws split the moments alone: only there the three costs can be told apart.
     options = ([], ["moments", "gradients"], ["moments", "gradients", "weights"], *[["moments"]] * 3)
     return 1000 * number(g, 1, 99), number(g, 2, 8), list(options[number(g, 0, 5)])
+
+
+_COSTS = {"weights": 4, "gradients": 4, "moments": 8}
 
 
 def _with_costs(parameters, processes, split, weights=4, gradients=4, moments=8):
@@ -434,6 +531,20 @@ declare(
                     parameters, processes, [what for what in ("weights", "gradients", "moments") if what not in split]
                 ),
                 "You divided what does not stand in `split`.",
+            ),
+            WrongAnswer(
+                lambda parameters, processes, split: sum(_COSTS[what] * parameters / processes for what in split),
+                "You counted only what stands in `split`. The rest is held too, and whole.",
+            ),
+            WrongAnswer(
+                lambda parameters, processes, split: sum(
+                    cost * parameters for what, cost in _COSTS.items() if what not in split
+                ),
+                "What stands in `split` is missing: of that a process still holds one piece.",
+            ),
+            WrongAnswer(
+                lambda parameters, processes, split: _with_costs(parameters, processes, split, 8, 8, 16),
+                "You took 8 bytes a number. A float32 takes 4; Adam's 8 are two of them.",
             ),
         ),
         properties=(

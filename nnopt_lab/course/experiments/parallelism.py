@@ -11,7 +11,7 @@ from nnopt_lab.workbench import data, measure, models, training
 
 BATCH_SIZES = (1, 4, 16, 64, 256, 1024, 4096)
 COPIES = ("plain", "pinned", "pinned, not waited for")
-TRAINED_ON, EPOCHS, DIES_IN, BATCH_SIZE, ROUNDS = 1_024, 3, 1, 256, 10
+TRAINED_ON, EPOCHS, DIES_IN, BATCH_SIZE, ROUNDS = 1_024, 3, 1, 256, 7
 
 
 def save_pictures(path: Path, pictures: data.Pictures) -> Path:
