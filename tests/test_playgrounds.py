@@ -12,6 +12,7 @@ from nnopt_lab.course.playgrounds import (
     batch_playground,
     convolution_playground,
     distillation_playground,
+    front_playground,
     layer_playground,
     learning_rate_playground,
     precision_playground,
@@ -25,6 +26,7 @@ from nnopt_lab.course.playgrounds.learning_rates import noisy_descent
 from nnopt_lab.course.playgrounds.pruning import METHODS
 from nnopt_lab.techniques import distillation, pruning, schedules
 from nnopt_lab.techniques.cost_model import CostModel
+from nnopt_lab.techniques.tradeoffs import Point
 from nnopt_lab.workbench import data, models, plots
 
 PNG = b"\x89PNG"
@@ -292,3 +294,19 @@ def test_the_roofline_playground_says_which_limit_a_layer_has():
     text, _ = drawn(playground)
     # 2·16 operations for 17 numbers of 4 bytes, but for the weights: 0.47 a byte.
     assert text.startswith("<b>0.5</b> operations a byte: memory is the limit, 5 GFLOP/s")
+
+
+def test_the_front_playground_picks_the_cheapest_within_the_limit_of_the_trials_so_far():
+    original = Point(-1, {}, 90.0, 1000, 8.0)
+    points = [Point(0, {}, 90.5, 900, 6.0), Point(3, {"sparsity": 0.5}, 89.0, 500, 2.0), Point(1, {}, 80.0, 100, 1.0)]
+    playground = front_playground(points, original)
+    text, all_of_them = drawn(playground)
+    assert "Trial 3: <b>4.00×</b> as fast, -1.00 points, 500 B" in text and "50 % of the weights pruned" in text
+    controls(playground)["trials"].value = 2  # 0 and 1: in the order of their numbers
+    text, two = drawn(playground)
+    assert "Trial 0: <b>1.33×</b>" in text and two.startswith(PNG) and two != all_of_them
+    controls(playground)["points that may be lost"].value = 0
+    assert "Trial 0" in drawn(playground)[0]
+    assert "Nothing within" in drawn(front_playground(points[2:], original, "bytes"))[0]
+    with pytest.raises(ValueError, match="0 entries"):
+        front_playground([], original)

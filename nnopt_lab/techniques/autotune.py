@@ -54,6 +54,7 @@ def optimize(
     batch_size: int = 128,
     sampler: str = "tpe",
     by_hand: bool = True,
+    stop_early: bool = True,
     seed: int = 0,
 ) -> Search:
     """Search for smaller or faster versions of a classifier. Ctrl-C ends the search and keeps what it has found.
@@ -74,6 +75,7 @@ def optimize(
             trials can be stopped between them.
         sampler: "tpe", or "random" as a control.
         by_hand: begin with what a careful person would try, see `search_space.Space.starts`.
+        stop_early: stop trials that are `hopeless`, or will break a limit by the estimates.
         seed: of the training; in memory also of the sampler. (With a storage, every call draws anew.)
 
     Raises:
@@ -88,7 +90,7 @@ def optimize(
     task = Task(copy.deepcopy(model).cpu().eval(), pictures, epochs, rate, batch_size, seed, folder)
     importlib.import_module("optuna")  # it sets the level of its own log when it is imported
     with engines.without_chatter("optuna"):
-        searcher = _Searcher(task, goal, engine_names, storage, sampler)
+        searcher = _Searcher(task, goal, engine_names, storage, sampler, stop_early)
         if by_hand:
             searcher.begin_by_hand(max(trials // 2, 1))
         return searcher.run(trials, seconds)
@@ -112,11 +114,16 @@ def hopeless(
     return hope < floor or any(c <= cost and a >= hope for a, c in finished)
 
 
+def least_seconds(timing: measure.Timing) -> float:
+    """Seconds of the fastest round: other work only ever adds to it, and while a search trains there may be much."""
+    return min(timing.samples)
+
+
 class _Searcher:
     """One process's part in a search."""
 
-    def __init__(self, task: Task, goal: Goal, names: Sequence[str], storage, sampler: str):
-        self.task, self.goal, self.notes = task, goal, []
+    def __init__(self, task: Task, goal: Goal, names: Sequence[str], storage, sampler: str, stop_early: bool = True):
+        self.task, self.goal, self.stop_early, self.notes = task, goal, stop_early, []
         self.study = _study(storage, sampler, task.seed)
         known = self._agree("task", _fingerprint(task, goal))
         if known != _fingerprint(task, goal):
@@ -202,9 +209,9 @@ class _Searcher:
         engine = engines.ENGINES[config["engine"]](model, self.task.calibration)
         seen = training.evaluate(engine, self.task.pictures.validation, self.task.pictures, device="cpu")
         timings = measure.latency({"original": self.eager, "new": engine}, self.batch, rounds=15, budget_seconds=1.5)
-        faster = measure.ratio(timings["original"], timings["new"]).median
+        share = least_seconds(timings["new"]) / least_seconds(timings["original"])
         size = candidates.file_bytes(model, config) or engine.bytes
-        return Point(number, config, seen.accuracy, size, self.found.original.latency / faster)
+        return Point(number, config, seen.accuracy, size, self.found.original.latency * share)
 
     def _predict(self, model: nn.Module, config: dict) -> dict[str, float]:
         """First estimates: the cost model's share of the original's time on this engine, and the weights' bits."""
@@ -216,7 +223,7 @@ class _Searcher:
 
     def _is_hopeless(self, accuracies: list[float], left: int, predicted: dict[str, float]) -> bool:
         attrs = [t.user_attrs for t in self.study.get_trials(deepcopy=False) if "figures" in t.user_attrs]
-        if len(attrs) < FEWEST:
+        if len(attrs) < FEWEST or not self.stop_early:
             return False
         # The estimates are off by a factor that is the same for all, more or less: the luckiest trial's is taken.
         least = {
@@ -238,7 +245,7 @@ class _Searcher:
         """Read what all processes have found; returns how many trials are over."""
         trials = self.study.get_trials(deepcopy=False)
         known = [(t.number, t.user_attrs) for t in trials if "figures" in t.user_attrs]
-        self.found.points = [Point(number, attrs["config"], **attrs["figures"]) for number, attrs in known]
+        self.found.points = [Point(n, a["config"], **a["figures"], curve=a["curve"]) for n, a in known]
         self.found.stopped = sum(t.state.name == "PRUNED" for t in trials)
         self.found.failed = [t.user_attrs["reason"] for t in trials if "reason" in t.user_attrs]
         return len(known) + self.found.stopped + len(self.found.failed)
@@ -250,7 +257,7 @@ class _Searcher:
         self.notes += [f"{name} was not tried: {reason}" for name, reason in missing.items()]
         self.eager = ready[EAGER]
         timings = measure.latency(ready, self.batch, rounds=15, budget_seconds=2)
-        return self._agree("engines", {name: timing.median for name, timing in timings.items()})
+        return self._agree("engines", {name: least_seconds(timing) for name, timing in timings.items()})
 
     def _agree(self, name: str, value):
         """What the first process said about something, and if this is the first: what it says."""

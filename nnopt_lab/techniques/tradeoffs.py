@@ -56,7 +56,8 @@ class Point:
         config: see `candidates`.
         accuracy: on the validation pictures, percent, computed by its engine.
         bytes: of its file: compressed where weights share values, else the engine's own.
-        latency: seconds a batch: its share of the original's time in the same rounds, times the original's.
+        latency: seconds a batch: its share of the original's time in rounds by turns, times the original's.
+        curve: validation accuracy after each epoch of its training, in float32.
     """
 
     number: int
@@ -64,6 +65,7 @@ class Point:
     accuracy: float
     bytes: int
     latency: float
+    curve: list[float] = field(default_factory=list)
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:

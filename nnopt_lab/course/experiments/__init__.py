@@ -4,6 +4,7 @@ One module a lesson; each experiment is a function without arguments → a dict 
 """
 
 from nnopt_lab.course.experiments.batch_sizes import batch_crops, batch_policies, batch_size_race
+from nnopt_lab.course.experiments.choosing import autotune_resnet, autotune_search, technique_orders
 from nnopt_lab.course.experiments.convolutions import convolution_blocks, convolution_knobs
 from nnopt_lab.course.experiments.distillation import (
     distillation_compressed,
@@ -45,4 +46,7 @@ EXPERIMENTS = {
     "precision_shrunk": precision_shrunk,
     "precision_weights": precision_weights,
     "training_ladder": training_ladder,
+    "autotune_search": autotune_search,
+    "autotune_resnet": autotune_resnet,
+    "technique_orders": technique_orders,
 }

@@ -1,6 +1,7 @@
 """Playgrounds: move a control, see what changes. One module a lesson."""
 
 from nnopt_lab.course.playgrounds.batch_sizes import batch_playground
+from nnopt_lab.course.playgrounds.choosing import front_playground
 from nnopt_lab.course.playgrounds.convolutions import convolution_playground
 from nnopt_lab.course.playgrounds.distillation import distillation_playground
 from nnopt_lab.course.playgrounds.hardware import roofline_playground
@@ -17,6 +18,7 @@ __all__ = [
     "batch_playground",
     "convolution_playground",
     "distillation_playground",
+    "front_playground",
     "layer_playground",
     "learning_rate_playground",
     "precision_playground",

@@ -1,0 +1,182 @@
+"""Lesson 11's experiments: a search for a fast network against lots and a careful hand; techniques in every order."""
+
+import itertools
+
+import torch
+from torch import nn
+
+from nnopt_lab.course import recipes
+from nnopt_lab.techniques import candidates, channel_pruning, distillation, engines, quantization, quantization_training
+from nnopt_lab.techniques.autotune import Goal, least_seconds, optimize
+from nnopt_lab.techniques.tradeoffs import Point, Search, describe
+from nnopt_lab.workbench import data, measure, models, training
+from nnopt_lab.workbench.bars import bar
+
+EAGER, FLOAT, INT8 = ENGINES = "eager float32", "ONNX Runtime float32", "ONNX Runtime int8"
+WIDTHS = (0.75, 0.5, 0.375, 0.25)
+SEARCH_TRIALS, RESNET_TRIALS = 20, 8
+SEEDS = (0, 1, 2)
+ORDERS = tuple(itertools.permutations(("channels", "distil", "3 bits")))
+
+
+def autotune_search() -> dict:
+    """`MyNet` on Fashion-MNIST at batch 64: the search, lots in its place, and what is done by hand.
+
+    3,000 training pictures, two epochs a candidate; at most one point of validation accuracy may be lost.
+
+    Returns:
+        As `_contest`.
+    """
+    pictures = data.load("fashion")
+    return _contest(models.trained("mynet"), pictures, pictures.train[:3_000], SEARCH_TRIALS, WIDTHS)
+
+
+def autotune_resnet() -> dict:
+    """torchvision's resnet18, trained on 4,000 pictures of clothes of 32×32: as `autotune_search`, with fewer trials.
+
+    1,000 pictures, two epochs a candidate, two widths by hand.
+
+    Returns:
+        As `_contest`.
+    """
+    from torchvision.models import resnet18  # takes a second, and the lessons need it nowhere else
+
+    pictures = data.load("fashion")
+    torch.manual_seed(0)
+    model = resnet18(num_classes=10)
+    few = pictures.train[:4_000]
+    recipes.one_cycle(model, pictures, epochs=5, peak=2e-3, batch_size=64, steps_per_epoch=63, train=few)
+    return _contest(model, pictures, few[:1_000], RESNET_TRIALS, (0.75, 0.5))
+
+
+def technique_orders() -> dict:
+    """Test accuracy of `MyNet` after the same three steps in each of their six orders.
+
+    Half of the channels are removed; weights go on grids of 3 bits, one a layer; three epochs on 6,000 pictures are
+    taught by the original, with the grids in place (LSQ) where they are there already.
+
+    Returns:
+        {"seeds": [K], "before": accuracy, "accuracy": {"a → b → c": [K]}}, percent.
+    """
+    pictures, original = data.load("fashion"), models.trained("mynet")
+    accuracy = {}
+    for order in bar(ORDERS, desc="orders", unit="order"):
+        found = [_in_order(order, original, pictures, seed) for seed in SEEDS]
+        accuracy[" → ".join(order)] = [recipes.test_accuracy(model, pictures) for model in found]
+    return {"seeds": list(SEEDS), "before": recipes.test_accuracy(original, pictures), "accuracy": accuracy}
+
+
+def _in_order(order: tuple[str, ...], original: nn.Module, pictures: data.Pictures, seed: int) -> nn.Module:
+    model, rounded, train = original, False, pictures.train[:6_000]
+    example = pictures.to_input(train.images[:256])
+    for step in order:
+        if step == "channels":
+            keep = channel_pruning.keep_most_important(model, example[:1], 0.5)
+            model = channel_pruning.remove_channels(model, example[:1], keep)
+            continue
+        model = candidates.shape(model, example[:1], {})[0]  # a copy
+        if step == "3 bits":
+            quantization.quantize_weights(model, 3, per="tensor")
+            rounded = True
+            continue
+        if rounded:
+            quantization_training.prepare(model, example, 3, None, ends=None)
+        asked = distillation.WithTeacher(data.loader(train, pictures, 128, shuffle=True, seed=seed), original)
+        options = {"loader": asked, "loss": distillation.hinton(), "steps_per_epoch": len(asked), "seed": seed}
+        recipes.one_cycle(model, pictures, epochs=3, peak=1e-3, **options)
+        if rounded:
+            quantization_training.make_permanent(model)
+            for layer in model.modules():
+                layer.__dict__.pop("weight_grid", None)
+    return model
+
+
+def _contest(model: nn.Module, pictures: data.Pictures, train: data.Split, trials: int, widths) -> dict:
+    """The search, the same number of lots, and uniform widths, in int8 or alone, with the same training.
+
+    Returns:
+        {"goal", "original": point, "search" and "random" (where nothing is stopped early): {"original", "points",
+        "stopped", "failed", "hypervolume", "seconds"}, "sensitivity", "by hand": {name: point}, "final": {name:
+        {"test", "lost" and "faster" [estimate, low, high], "bytes", "what"}}}.
+
+        A point is {number, config, accuracy, bytes, latency, curve}.
+    """
+    goal = Goal(max_drop=1.0, batch=64)
+    options = {"goal": goal, "to_input": pictures.to_input, "trials": trials, "engine_names": ENGINES}
+    found = {
+        "search": optimize(model, train, pictures.validation, **options),
+        "random": optimize(
+            model, train, pictures.validation, sampler="random", by_hand=False, stop_early=False, **options
+        ),
+    }
+    best = {name: search.best for name, search in found.items()}
+    searched = found["search"]
+    by_hand = _by_hand(searched, widths)
+    for kind in ("uniform + int8", "single"):
+        allowed = [p for name, p in by_hand.items() if name.startswith(kind) and searched.allowed(p)]
+        best[f"best by hand, {kind}"] = min(allowed, key=searched.cost, default=None)
+    return {
+        "goal": {name: value for name, value in vars(goal).items() if value is not None},
+        "original": vars(searched.original),
+        **{name: _listed(search) for name, search in found.items()},
+        "sensitivity": searched.sensitivity,
+        "by hand": {name: vars(point) for name, point in by_hand.items()},
+        "final": _final(searched, {name: point for name, point in best.items() if point}, pictures),
+    }
+
+
+def _by_hand(search: Search, widths) -> dict[str, Point]:
+    groups = [g.name for g in channel_pruning.channel_groups(search.task.model, search.task.inputs(1)) if g.removable]
+    uniform = {width: dict.fromkeys(groups, width) for width in widths}
+    configs = {f"single: {engine}": {"engine": engine} for engine in (FLOAT, INT8)}
+    configs |= {f"single: width {w}": {"engine": EAGER, "channels": uniform[w], "teacher": 0.9} for w in widths}
+    configs |= {
+        f"single: rank for {e}": {"engine": EAGER, "energy": {"linear": e, "convolution": e}, "teacher": 0.9}
+        for e in (0.8, 0.6)
+    }
+    configs |= {f"uniform + int8: width {w}": {"engine": INT8, "channels": uniform[w], "teacher": 0.9} for w in widths}
+    return {name: _measured(search, config) for name, config in bar(configs.items(), desc="by hand", unit="network")}
+
+
+def _measured(search: Search, config: dict) -> Point:
+    task, engine = search.task, _engine(search, config)
+    original = engines.ENGINES[EAGER](task.model, task.calibration)
+    accuracy = training.evaluate(engine, task.pictures.validation, task.pictures, device="cpu").accuracy
+    timings = measure.latency({"old": original, "new": engine}, task.inputs(search.goal.batch), 15, 1.5)
+    share = least_seconds(timings["new"]) / least_seconds(timings["old"])
+    return Point(-1, config, accuracy, engine.bytes, search.original.latency * share)
+
+
+def _final(search: Search, points: dict[str, Point], pictures: data.Pictures) -> dict:
+    """The winners made again, on the test pictures, and timed in turns with the original."""
+    ready = {name: _engine(search, point.config) for name, point in points.items()}
+    ready = {"original": engines.ENGINES[EAGER](search.task.model, search.task.calibration)} | ready
+    timings = measure.latency(ready, search.task.inputs(search.goal.batch), rounds=60, budget_seconds=30)
+    seen = {name: training.evaluate(engine, pictures.test, pictures, device="cpu") for name, engine in ready.items()}
+    final = {}
+    for name, point in {"original": search.original, **points}.items():
+        lost = measure.proportion_difference(seen["original"].correct, seen[name].correct)
+        faster = measure.ratio(timings["original"], timings[name])  # the original's with itself is 1
+        final[name] = {
+            "test": round(seen[name].accuracy, 2),
+            "lost": [lost.estimate, lost.low, lost.high],
+            "faster": [faster.estimate, faster.low, faster.high],
+            "bytes": ready[name].bytes,
+            "what": describe(point.config),
+        }
+    return final
+
+
+def _engine(search: Search, config: dict) -> engines.Engine:
+    return engines.ENGINES[config["engine"]](candidates.make(search.task, config), search.task.calibration)
+
+
+def _listed(search: Search) -> dict:
+    return {
+        "original": vars(search.original),
+        "points": [vars(point) for point in search.points],
+        "stopped": search.stopped,
+        "failed": search.failed,
+        "hypervolume": search.hypervolume(),
+        "seconds": search.seconds,
+    }
