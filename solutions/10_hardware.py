@@ -43,9 +43,7 @@ lesson("10_hardware")
 
 # %%
 LIVE = False  # True measures the training ladder on this machine (some minutes) in the place of the recorded one
-AHEAD = (
-    False  # True builds and measures AOTInductor's program too (as long again as torch.compile; needs a C++ compiler)
-)
+AHEAD = False  # True builds and measures the program of AOTInductor too (ten seconds or more, and a C++ compiler)
 pictures = data.load("fashion")
 net = models.trained("mynet")
 batch = pictures.to_input(pictures.test.images[:256])
