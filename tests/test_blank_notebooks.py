@@ -29,8 +29,8 @@ def few(load):
 
 def brief(latency):
     @functools.wraps(latency)
-    def timed(models, example, rounds=6, budget_seconds=10.0):
-        return latency(models, example, min(rounds, 6), 1e-9)
+    def timed(models, example, rounds=6, budget_seconds=10.0, **options):
+        return latency(models, example, min(rounds, 6), 1e-9, **options)
 
     return timed
 
