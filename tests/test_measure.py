@@ -305,7 +305,7 @@ class TestLatency:
         assert all(min(t.samples) > 0 and t.batch_size == 3 for t in timings.values())
 
     def test_takes_turns_and_the_first_changes(self, monkeypatch):
-        monkeypatch.setattr(timing, "_warm_up", lambda model, example: 1)
+        monkeypatch.setattr(timing, "_warm_up", lambda *_: 1)
         calls = []
         models = {name: (lambda x, name=name: calls.append(name)) for name in "abc"}
         measure.latency(models, EXAMPLE, rounds=6)
@@ -318,8 +318,13 @@ class TestLatency:
     def test_divides_by_the_calls_of_a_sample(self, monkeypatch):
         clock = itertools.count()  # every look at the clock finds it one second later
         monkeypatch.setattr(timing.time, "perf_counter", lambda: float(next(clock)))
-        monkeypatch.setattr(timing, "_warm_up", lambda model, example: 4)
+        monkeypatch.setattr(timing, "_warm_up", lambda *_: 4)
         assert measure.latency({"a": torch.sin}, EXAMPLE, rounds=2)["a"].samples == (0.25, 0.25)
+
+    def test_another_clock_may_be_given(self):
+        clock = itertools.count()
+        found = measure.latency({"a": torch.sin}, EXAMPLE, rounds=2, clock=lambda: float(next(clock)))
+        assert found["a"].samples == (1.0, 1.0)
 
     def test_stops_when_the_budget_is_spent_but_not_before_six_rounds(self):
         assert len(measure.latency({"a": torch.sin}, EXAMPLE, rounds=50, budget_seconds=1e-9)["a"].samples) == 6

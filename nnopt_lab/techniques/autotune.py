@@ -59,6 +59,9 @@ def optimize(
 ) -> Search:
     """Search for smaller or faster versions of a classifier. Ctrl-C ends the search and keeps what it has found.
 
+    Times are those of as many threads as torch has. With one (`torch.set_num_threads(1)`), other programs on the
+    machine do not falsify them.
+
     Args:
         model: any trained classifier [N, ...] → logits [N, classes]; left as it was.
         train, validation: what candidates learn from, and what they are judged by: a `data.Split`, (pictures, labels),
@@ -114,9 +117,15 @@ def hopeless(
     return hope < floor or any(c <= cost and a >= hope for a, c in finished)
 
 
-def least_seconds(timing: measure.Timing) -> float:
-    """Seconds of the fastest round: other work only ever adds to it, and while a search trains there may be much."""
-    return min(timing.samples)
+def least_seconds(models: dict, batch: Tensor, budget_seconds: float = 1.5) -> dict[str, float]:
+    """Seconds a call of each model in its fastest round: other work only ever adds to it.
+
+    On one thread it is the processor's time, which is that of the clock but for other programs: a search takes hours,
+    in which there will be some.
+    """
+    clock = time.process_time if torch.get_num_threads() == 1 else None
+    timings = measure.latency(models, batch, rounds=15, budget_seconds=budget_seconds, clock=clock)
+    return {name: min(timing.samples) for name, timing in timings.items()}
 
 
 class _Searcher:
@@ -208,10 +217,11 @@ class _Searcher:
     def _measure(self, number: int, config: dict, model: nn.Module) -> Point:
         engine = engines.ENGINES[config["engine"]](model, self.task.calibration)
         seen = training.evaluate(engine, self.task.pictures.validation, self.task.pictures, device="cpu")
-        timings = measure.latency({"original": self.eager, "new": engine}, self.batch, rounds=15, budget_seconds=1.5)
-        share = least_seconds(timings["new"]) / least_seconds(timings["original"])
+        seconds = least_seconds({"original": self.eager, "new": engine}, self.batch)
         size = candidates.file_bytes(model, config) or engine.bytes
-        return Point(number, config, seen.accuracy, size, self.found.original.latency * share)
+        return Point(
+            number, config, seen.accuracy, size, self.found.original.latency * seconds["new"] / seconds["original"]
+        )
 
     def _predict(self, model: nn.Module, config: dict) -> dict[str, float]:
         """First estimates: the cost model's share of the original's time on this engine, and the weights' bits."""
@@ -256,8 +266,7 @@ class _Searcher:
         ready, missing = engines.build(self.task.model, self.task.calibration, names)
         self.notes += [f"{name} was not tried: {reason}" for name, reason in missing.items()]
         self.eager = ready[EAGER]
-        timings = measure.latency(ready, self.batch, rounds=15, budget_seconds=2)
-        return self._agree("engines", {name: least_seconds(timing) for name, timing in timings.items()})
+        return self._agree("engines", least_seconds(ready, self.batch, 3.0))
 
     def _agree(self, name: str, value):
         """What the first process said about something, and if this is the first: what it says."""

@@ -51,7 +51,11 @@ class Timing:
 
 
 def latency(
-    models: dict[str, Callable[[Tensor], object]], example: Tensor, rounds: int = 60, budget_seconds: float = 10.0
+    models: dict[str, Callable[[Tensor], object]],
+    example: Tensor,
+    rounds: int = 60,
+    budget_seconds: float = 10.0,
+    clock: Callable[[], float] | None = None,
 ) -> dict[str, Timing]:
     """Time models against each other: in every round each runs once, and the one that starts changes.
 
@@ -65,6 +69,8 @@ def latency(
         rounds: samples of each model, at least 1; 6 or more for an interval.
         budget_seconds: after this long, warm-up not included, no further round starts, but 6 are always done if
             `rounds` asks for them.
+        clock: seconds, `time.perf_counter` where it is None. `time.process_time` leaves out what other programs take of
+            the processor, and adds up what all threads of this one do.
 
     Raises:
         ValueError: there is no model, `example` has no batch dimension, or a number is out of its range.
@@ -74,16 +80,17 @@ def latency(
             f"models={list(models)}, example {list(example.shape)}, rounds={rounds}, budget_seconds={budget_seconds}: "
             "one model, one dimension, one round and a budget above 0 are needed at the least."
         )
+    clock = clock or time.perf_counter
     order, samples = deque(models), {name: [] for name in models}
     with inference(*models.values()):
-        repeats = {name: _warm_up(model, example) for name, model in models.items()}
+        repeats = {name: _warm_up(model, example, clock) for name, model in models.items()}
         started = time.perf_counter()
         for done in bar(range(rounds), desc="timing", unit="round", delay=2):
             if done >= FEWEST_ROUNDS and time.perf_counter() - started > budget_seconds:
                 break
             for name in order:
-                _seconds(models[name], example, 1)
-                samples[name].append(_seconds(models[name], example, repeats[name]) / repeats[name])
+                _seconds(models[name], example, 1, clock)
+                samples[name].append(_seconds(models[name], example, repeats[name], clock) / repeats[name])
             order.rotate()
     return {name: Timing(tuple(values), len(example)) for name, values in samples.items()}
 
@@ -106,21 +113,21 @@ def ratio(slow: Timing, fast: Timing, confidence: float = 0.95) -> Ratio:
     return Ratio(pairs.estimate, pairs.low, pairs.high, confidence)
 
 
-def _warm_up(model: Callable, example: Tensor) -> int:
+def _warm_up(model: Callable, example: Tensor, clock: Callable[[], float]) -> int:
     """How many calls make up a sample; finding that out is the warm-up too."""
     for _ in range(3):
-        _seconds(model, example, 1)  # compiles, allocates, wakes the threads
+        _seconds(model, example, 1, clock)  # compiles, allocates, wakes the threads
     repeats = 1
-    while _seconds(model, example, repeats) < SAMPLE_SECONDS:
+    while _seconds(model, example, repeats, clock) < SAMPLE_SECONDS:
         repeats *= 2
     return repeats
 
 
-def _seconds(model: Callable, example: Tensor, repeats: int) -> float:
+def _seconds(model: Callable, example: Tensor, repeats: int, clock: Callable[[], float]) -> float:
     wait = torch.accelerator.synchronize if example.device.type != "cpu" else lambda: None
     wait()
-    started = time.perf_counter()
+    started = clock()
     for _ in range(repeats):
         model(example)
     wait()
-    return time.perf_counter() - started
+    return clock() - started
