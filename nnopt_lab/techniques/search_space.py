@@ -52,7 +52,7 @@ class Space:
             if any(isinstance(layer, cls) for layer in layers):
                 space[f"energy, {kind}"] = d.FloatDistribution(0.5, 1.0, step=0.05)
         if self.goal.counts_bytes:
-            space |= {"sparsity": d.FloatDistribution(0.0, 0.95, step=0.05), "bits": d.IntDistribution(2, 8)}
+            space |= {"sparsity": d.FloatDistribution(0.0, 0.95, step=0.05), "bits": d.IntDistribution(2, 6)}
             space |= {f"bits of {name}": d.IntDistribution(-1, 1) for name in pruning.prunable(self.task.model)}
         if len(self.alone) > 1:
             space["engine"] = d.CategoricalDistribution(list(self.alone))
@@ -85,7 +85,7 @@ class Space:
         small = [{}]
         if self.goal.counts_bytes:
             small = [{"sparsity": 0.8, "bits": 5}, {"sparsity": 0.9, "bits": 4}, {"sparsity": 0.5, "bits": 5}]
-            neutral |= {"sparsity": 0.0, "bits": 8}
+            neutral |= {"sparsity": 0.0, "bits": 6}
             first += small
         if self.groups:
             by_sensitivity = self._factors(sensitive)
