@@ -1,5 +1,6 @@
 """The capstone's judge: honest files are measured, all others get a sentence; and the points are right."""
 
+import json
 import re
 import shutil
 import sys
@@ -13,12 +14,14 @@ from torch import nn
 from typer.testing import CliRunner
 
 from nnopt_lab.cli import app
+from nnopt_lab.course import entries
 from nnopt_lab.course.onnx_files import Grey, write_onnx
 from nnopt_lab.grading import capstone
 from nnopt_lab.grading.capstone import BYTES, DIVISIONS, FLOOR, Entry, Leaderboard, judge
 from nnopt_lab.grading.fence import FenceError, Limits
 from nnopt_lab.grading.fenced import classifier
 from nnopt_lab.workbench import data, measure, models
+from nnopt_lab.workbench.paths import data_dir
 
 LIMITS, SHORT = Limits(seconds=60, megabytes=700), Limits(seconds=4, megabytes=700)
 PICTURE = ["N", 3, 32, 32]
@@ -343,6 +346,23 @@ def test_the_command_shows_the_board_and_writes_the_figure(board, tmp_path, monk
     monkeypatch.setattr(capstone, "judge", lambda paths, **options: judged(paths, board=board))
     result = CliRunner().invoke(app, ["capstone", str(tmp_path / "mine.onnx"), "--plot", str(tmp_path / "b.png")])
     assert result.exit_code == 0 and "mine" in result.output and (tmp_path / "b.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", entries.ENTRIES)
+def test_our_entries_are_what_their_records_say(name):
+    path = data_dir() / "capstone" / f"{name.removeprefix('capstone_')}.onnx"
+    record = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    assert record["bytes"] == path.stat().st_size and record["command"] == f"nnopt train {name} --seed 0"
+    pictures, session = data.load("fashion"), classifier.open_session(path.read_bytes())
+    x = classifier.to_input(pictures.test.images, pictures.mean[0], pictures.std[0])
+    right = classifier.answers(session, x).argmax(1) == pictures.test.labels
+    assert abs(100 * right.double().mean().item() - record["test_accuracy"]) < 0.1  # another engine rounds otherwise
+    assert record["test_accuracy"] >= FLOOR
+
+
+def test_each_of_our_entries_has_a_file_and_each_file_a_command():
+    names = {path.stem for path in (data_dir() / "capstone").glob("*.onnx")}
+    assert names == {name.removeprefix("capstone_") for name in entries.ENTRIES}
 
 
 class TestFiles:

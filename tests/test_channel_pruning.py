@@ -125,7 +125,7 @@ class TestExact:
         def forward(net, x):
             a = net.a(x)
             s = net.b(F.adaptive_avg_pool2d(a, 1)) if gate != "none" else net.c(x)
-            return net.head((a * (net.gate(s) if gate == "sigmoid" else getattr(F, gate)(s) if gate != "none" else s)))
+            return net.head(a * (net.gate(s) if gate == "sigmoid" else getattr(F, gate)(s) if gate != "none" else s))
 
         layers = {"a": conv(3, 6), "b": nn.Conv2d(6, 6, 1), "c": conv(3, 6), "head": conv(6, 2)}
         model = settled(Net(forward, gate=nn.Sigmoid(), **layers))

@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
@@ -24,6 +24,7 @@ def batch():
     return pictures.to_input(pictures.train.images[:16]), pictures.train.labels[:16]
 
 
+@pytest.fixture(scope="module")
 def any_floats():
     """Numbers of all sizes, subnormal ones and those that are not finite included, and the ends of every format."""
     g = torch.Generator().manual_seed(0)
@@ -38,8 +39,8 @@ def any_floats():
 
 class TestFormats:
     @with_dtype
-    def test_rounding_is_torchs_cast_bit_for_bit(self, format):
-        x = any_floats()
+    def test_rounding_is_torchs_cast_bit_for_bit(self, format, any_floats):
+        x = any_floats
         if not format.infinities:  # what a cast makes of more than it holds has changed from torch to torch
             x = x[x.abs() <= 464]
         ours, theirs = precision.round_to(x, format), x.to(format.dtype).float()
@@ -68,6 +69,7 @@ class TestFormats:
         assert precision.round_to(x, FORMATS["fp8 e4m3"]).tolist() == [448, -448, 448]
 
     @every
+    @settings(max_examples=30)
     @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
     def test_what_is_held_is_held_and_the_nearest(self, format, x):
         held = precision.round_to(torch.tensor(x), format)
@@ -87,11 +89,12 @@ class TestFormats:
         with pytest.raises(ValueError, match="must be float32"):
             precision.round_to(torch.ones(2, dtype=torch.float64), FORMATS["bf16"])
 
-    @given(st.integers(-20, 20))
+    @pytest.mark.parametrize("exponent", [-20, -3, 0, 7, 20])
     def test_the_largest_shift(self, exponent):
         x, format = torch.tensor([0.3, -1.7, 0.0]) * 2.0**exponent, FORMATS["fp16"]
         shift = precision.largest_shift(x, format)
         assert (x * 2.0**shift).abs().max() <= format.largest < (x * 2.0 ** (shift + 1)).abs().max()
+        assert precision.largest_shift(torch.tensor([448 * 2.0**-exponent]), FORMATS["fp8 e4m3"]) == exponent
         assert precision.largest_shift(torch.zeros(3), format) == 0
         assert precision.largest_shift(torch.tensor([1.0, math.inf]), format) == 0
 
@@ -137,6 +140,16 @@ class TestEmulation:
         assert not precision.Rounding(FORMATS["fp8 e4m3"], None)(x).any()
         scaled = precision.Rounding(FORMATS["fp8 e4m3"], None, scaled=True)(x)
         assert torch.allclose(scaled, x, rtol=1 / 16, atol=0)
+        smallest = torch.tensor([1e-42, -3e-40])
+        assert precision.Rounding(FORMATS["fp8 e5m2"], None, scaled=True)(smallest).isfinite().all()
+
+    def test_beyond_fp8_e4m3_it_saturates_in_every_torch(self):
+        x = torch.tensor([449.0, -465.0, 1e30, math.inf])
+        assert precision.Rounding(FORMATS["fp8 e4m3"], None)(x).tolist() == [448, -448, 448, 448]
+
+    def test_a_format_is_no_name(self):
+        with pytest.raises(ValueError, match="forward='bf16' must be one of the FORMATS"):
+            precision.emulate(nn.Linear(2, 2), "bf16", None)
 
     def test_int8_forward_and_bf16_backward(self, batch):
         def prepared():

@@ -15,7 +15,6 @@ from torch.nn.utils import parametrize
 from nnopt_lab.course import recipes
 from nnopt_lab.course.onnx_files import Grey, write_onnx
 from nnopt_lab.techniques import convolution, distillation, quantization_training
-from nnopt_lab.techniques.quantization import fake_quantize, grid_of
 from nnopt_lab.workbench import data, models, training
 from nnopt_lab.workbench.paths import data_dir
 
@@ -101,32 +100,39 @@ def taught(model: nn.Module, pictures: data.Pictures, epochs: int, peak: float, 
 
 
 def with_whole_numbers(
-    model: nn.Module, pictures: data.Pictures, epochs: int, peak: float, seed: int, folder: Path, bits: int = 4
+    model: nn.Module, pictures: data.Pictures, epochs: int, peak: float, seed: int, folder: Path
 ) -> nn.Module:
-    """The student without batch norms and with `bits`-bit weights, trained on by the teacher; ready for `write_onnx`.
+    """The student without batch norms and with 4-bit weights, trained on by the teacher; ready for `write_onnx`.
 
-    Depthwise convolutions, which have few weights, and biases get 8 bits. Activations stay float32: what counts here is
-    the file.
+    The first and the last layer, depthwise convolutions and biases, which are few, get 8 bits. Activations stay
+    float32: what counts here is the file.
     """
     model = convolution.fold_batch_norm(model)
     layers = [layer for layer in model if isinstance(layer, nn.Conv2d | nn.Linear)]
     for layer in layers:
-        width = 8 if getattr(layer, "groups", 1) > 1 else bits
-        step = quantization_training.LearnedStep(width, layer.weight, layer.weight.numel())
-        parametrize.register_parametrization(layer, "weight", step)
+        pointwise = isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1)
+        _on_a_grid(layer, "weight", 4 if pointwise else 8)
+        if layer.bias is not None:
+            _on_a_grid(layer, "bias", 8)
     quantization_training.make_permanent(taught(model, pictures, epochs, peak, seed, folder))
     for layer in layers:
         if layer.bias is not None:
-            layer.bias_grid = grid_of(layer.bias.detach(), 8)
-            layer.bias.data = fake_quantize(layer.bias.detach(), layer.bias_grid)
+            layer.bias_grid = layer.parametrizations.bias[0].grid()
+            parametrize.remove_parametrizations(layer, "bias")
     return model
+
+
+def _on_a_grid(layer: nn.Module, name: str, bits: int) -> None:
+    values = getattr(layer, name)
+    step = quantization_training.LearnedStep(bits, values, values.numel())
+    parametrize.register_parametrization(layer, name, step)
 
 
 def _separable(widths: tuple[int, ...], epochs: int):
     def make_it(pictures: data.Pictures, seed: int, folder: Path) -> nn.Module:
         student = separable_network(widths, strides=(2, 1, 2, 1)).to(memory_format=torch.channels_last)
         taught(student, pictures, epochs, 4e-3, seed, folder)
-        return with_whole_numbers(student, pictures, 1, 1e-3, seed, folder)
+        return with_whole_numbers(student, pictures, 2, 1e-3, seed, folder)
 
     return make_it
 

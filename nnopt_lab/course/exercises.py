@@ -36,6 +36,7 @@ DECLARED = (
     "parallelism",
     "hardware",
     "mixed_precision",
+    "capstone",
     "choosing",
 )
 

@@ -192,8 +192,12 @@ class Leaderboard:
         good = [entry for entry in self.entries if not entry.refused]
         _panel(axes[0], good, lambda e: e.bytes / self.baseline.bytes, "file, share of the baseline's", smaller=True)
         _panel(axes[1], good, lambda e: e.speedup, "times as fast as the baseline (batches of 1 and 256)")
+        speeds = [entry.speedup for entry in good]
+        powers = range(math.floor(math.log2(min(speeds))), math.ceil(math.log2(max(speeds))) + 1)
+        axes[1].set_xticks([2.0**power for power in powers[:: 1 + len(powers) // 9]])
         axes[0].axvline(BYTES / self.baseline.bytes, color=plots.REFERENCE, linestyle=":")
-        axes[0].set(title=f"dashed: {FLOOR} %, dotted: {BYTES:,} bytes", ylabel="test accuracy, %")
+        axes[0].set_title(f"dashed: {FLOOR} %, dotted: {BYTES:,} bytes")
+        axes[0].set(ylabel="test accuracy, %")
         return plots.finish(fig)
 
 
@@ -378,4 +382,7 @@ def _panel(ax, entries: list[Entry], value, label: str, smaller: bool = False) -
     ax.axhline(FLOOR, color=plots.REFERENCE, linestyle="--", linewidth=1)
     ax.set(xscale="log", xlabel=label)
     ax.margins(0.15)
+    ax.set_ylim(bottom=max(ax.get_ylim()[0], FLOOR - 8))  # what is far below would press all others together
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter("")
     ax.legend(fontsize=8, loc="lower left" if smaller else "lower right")

@@ -114,7 +114,7 @@ def bits_of(x: float, format: Format) -> tuple[str, str, str]:
 def largest_shift(x: Tensor, format: Format) -> int:
     """The largest whole k at which no |x| · 2^k is beyond the format's largest number; 0 where all of `x` is zero."""
     largest = x.abs().max().item()
-    return math.floor(math.log2(format.largest) - math.log2(largest)) if 0 < largest < math.inf else 0
+    return math.floor(math.log2(format.largest / largest)) if 0 < largest < math.inf else 0
 
 
 class Rounding(nn.Module):
@@ -122,11 +122,17 @@ class Rounding(nn.Module):
 
     Args:
         forward, backward: formats, None for float32 as it is.
-        scaled: multiply each tensor by its `largest_shift` before it is rounded, and divide afterwards, as fp8 needs.
+        scaled: multiply each tensor by 2^`largest_shift` before it is rounded, and divide afterwards, as fp8 needs.
+
+    Raises:
+        ValueError: a format is something else, its name for example.
     """
 
     def __init__(self, forward: Format | None, backward: Format | None, scaled: bool = False):
         super().__init__()
+        for name, format in (("forward", forward), ("backward", backward)):
+            if not isinstance(format, Format | None):
+                raise ValueError(f"{name}={format!r} must be one of the FORMATS, as FORMATS['bf16'], or None.")
         self.formats, self.scaled = (forward, backward), scaled
 
     def forward(self, x: Tensor) -> Tensor:
@@ -147,8 +153,11 @@ class _Round(torch.autograd.Function):
 def _cast(x: Tensor, format: Format | None, scaled: bool) -> Tensor:
     if format is None or format.dtype == torch.float32:
         return x.clone() if format is None else round_to(x, format)
-    scale = 2.0 ** largest_shift(x, format) if scaled else 1.0
-    return (x * scale).to(format.dtype).float() / scale
+    scale = 2.0 ** min(largest_shift(x, format), 127) if scaled else 1.0  # 2^128 is no float32
+    x = x * scale
+    if not format.infinities:  # what a cast makes of more than it holds has changed from torch to torch
+        x = x.clamp(-format.largest, format.largest)
+    return x.to(format.dtype).float() / scale
 
 
 def emulate(model: nn.Module, forward: Format | None, backward: Format | None, scaled: bool = False) -> nn.Module:

@@ -20,9 +20,10 @@ def spacing(x, mantissa_bits, smallest_exponent):
 
 def _number_and_format(g: torch.Generator):
     mantissa_bits, smallest_exponent = number(g, 2, 4), number(g, -4, -2)
-    # A third below the normal numbers; of the others as many are nearer to the power of two below as to that above.
-    exponent = smallest_exponent - number(g, 1, 3) if number(g, 0, 2) == 0 else number(g, -1, 5)
-    fraction = 1 + (number(g, 0, 12) if number(g, 0, 1) else number(g, 14, 31)) / 32
+    kind = number(g, 0, 2)  # subnormal, below 1, above
+    exponent = number(g, *((smallest_exponent - 3, smallest_exponent - 1), (smallest_exponent, -1), (0, 5))[kind])
+    # Below 1 nearer to the power of two below, else to that above: so the ways to round a logarithm are told apart.
+    fraction = 1 + (number(g, 0, 12) if kind == 1 else number(g, 14, 31)) / 32
     return (-1) ** number(g, 0, 1) * fraction * 2.0**exponent, mantissa_bits, smallest_exponent
 
 
@@ -83,6 +84,32 @@ declare(
             WrongAnswer(
                 lambda x, mantissa_bits, smallest_exponent: 2.0 ** (smallest_exponent - mantissa_bits),
                 "That is the gap next to zero. It grows with the exponent of x.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits, smallest_exponent: (
+                    2.0 ** (max(int(math.log2(abs(x))), smallest_exponent) - mantissa_bits)
+                ),
+                "`int` rounds towards zero, and log₂|x| is negative below 1: there yours is twice too large. Round down, with `math.floor`.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits, smallest_exponent: (
+                    2.0 ** (max(math.log2(abs(x)), smallest_exponent) - mantissa_bits)
+                ),
+                "The exponent is a whole number: the gap is the same between two powers of two, so use ⌊log₂|x|⌋.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits, smallest_exponent: 2.0 ** max(_exponent(x) - mantissa_bits, smallest_exponent),
+                "You took the larger of the gap's own exponent and smallest_exponent. It is the exponent of x that is at least smallest_exponent; mantissa_bits come off after that.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits, smallest_exponent: (
+                    2.0 ** (max(_exponent(x), smallest_exponent) + mantissa_bits)
+                ),
+                "You added mantissa_bits: each bit more halves the gap. Subtract them.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits, smallest_exponent: spacing(x, mantissa_bits, smallest_exponent) / abs(x),
+                "That is the gap as a share of x; the gap itself is wanted.",
             ),
         ),
         debrief="A floating-point number is a ruler whose marks get twice as far apart at each power of two. Divided by |x| "
@@ -170,6 +197,38 @@ declare(
                 lambda x, mantissa_bits: (x * 10**mantissa_bits).round() / 10**mantissa_bits,
                 "You rounded to decimal places. Binary digits are wanted, counted from the highest one of each number.",
             ),
+            WrongAnswer(
+                lambda x, mantissa_bits: (
+                    (x / (x.abs() * 2.0**-mantissa_bits)).round() * (x.abs() * 2.0**-mantissa_bits)
+                ),
+                "You left log₂|x| as it is, so your gap is proportional to x and each number lies on its own marks. Round the logarithm down.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits: _rounded(x, mantissa_bits, torch.ceil),
+                "You always rounded up; take the nearest.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits: (x / (step := 2.0 ** (x.abs().log2().round() - mantissa_bits))).round() * step,
+                "You rounded log₂|x| to the nearest. A number between 2^e and 2^(e + 1) has the exponent e: round down.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits: (x / (step := 2.0 ** (x.abs().log2().trunc() - mantissa_bits))).round() * step,
+                "You cut the fraction of log₂|x| off, which is towards zero, and it is negative below 1: round down, with `floor`.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits: round_mantissa(x, mantissa_bits).abs(),
+                "The sign is lost: take the magnitude for the gap only, not for what is rounded.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits: (
+                    _rounded(x, mantissa_bits, torch.round) / 2.0 ** (x.abs().log2().floor() - mantissa_bits)
+                ),
+                "Those are whole numbers of gaps; multiply by the gap again.",
+            ),
+            WrongAnswer(
+                lambda x, mantissa_bits: 2.0 ** (x.abs().log2().floor() - mantissa_bits),
+                "That is the gap at each number, not the number rounded to it.",
+            ),
         ),
         properties=(
             Property(
@@ -190,10 +249,12 @@ def loss_shift(gradients, largest):
 def _gradients(g: torch.Generator):
     largest = (448.0, 57344.0, 65504.0)[number(g, 0, 2)]
     values = torch.randn(6, generator=g) * 2.0 ** -number(g, 6, 14)
-    reach = values.abs().max().item()
-    extreme = reach * (1.05 + torch.rand((), generator=g).item())
-    if number(g, 0, 4) < 2:  # meets the limit exactly
-        extreme = largest * 2.0 ** -math.floor(math.log2(largest / (1.1 * reach)))
+    reach, top = values.abs().max().item(), _exponent(largest)
+    extreme = (
+        largest * 2.0 ** -math.floor(math.log2(largest / (1.1 * reach))),  # meets the limit exactly
+        1.9995 * 2.0 ** (_exponent(reach) + 1),  # more than the limit is above its power of two
+        (1.42 + 0.28 * torch.rand((), generator=g).item()) * 2.0 ** (top + number(g, 1, 3)),  # beyond it: k is negative
+    )[number(g, 0, 2)]
     values[number(g, 0, 5)] = extreme if number(g, 0, 2) == 0 else -extreme
     return values, largest
 
@@ -234,7 +295,7 @@ declare(
             ),
             WrongAnswer(
                 lambda gradients, largest: round(math.log2(largest / gradients.abs().max().item())),
-                "Rounded to the nearest, the largest gradient overflows half of the time: round down.",
+                "Rounded to the nearest, or each logarithm by itself, the largest gradient overflows at times: divide, then round down.",
             ),
             WrongAnswer(
                 lambda gradients, largest: math.ceil(math.log2(largest / gradients.abs().max().item())) - 1,
@@ -256,6 +317,22 @@ declare(
                 lambda gradients, largest: math.floor(math.log(largest / gradients.abs().max().item())),
                 "That is the natural logarithm; powers of two want log₂.",
             ),
+            WrongAnswer(
+                lambda gradients, largest: int(math.log2(largest / gradients.abs().max().item())),
+                "`int` rounds towards zero. Where a gradient is beyond the limit already, k is negative, and must be rounded down: `math.floor`.",
+            ),
+            WrongAnswer(
+                lambda gradients, largest: _shift_of(gradients.abs().sum().item(), largest),
+                "With the sum as the measure you leave room unused: no gradient is as large as the sum. The largest magnitude decides.",
+            ),
+            WrongAnswer(
+                lambda gradients, largest: loss_shift(gradients, largest) + 1,
+                "One too large: at that k the largest gradient is beyond the limit.",
+            ),
+            WrongAnswer(
+                lambda gradients, largest: loss_shift(gradients, 65504.0),
+                "You took the end of fp16; the format's own limit is given as `largest`.",
+            ),
         ),
         debrief="The whole range of the format now lies below the largest gradient. In practice one leaves room, since the next "
         "batch may have larger ones: or one finds the scale by trying, as the next exercise does.",
@@ -274,7 +351,10 @@ def scaler_step(scale, good, overflow, interval):
 def _scaler_state(g: torch.Generator):
     interval = number(g, 3, 6)
     kind = number(g, 0, 2)  # an overflow, a step that completes the interval, one that does not
-    good = (number(g, 1, interval - 1), interval - 1, number(g, 0, interval - 2))[kind]
+    short = (
+        interval - 2 if number(g, 0, 3) else number(g, 0, interval - 2)
+    )  # most by one, so that too early is told apart
+    good = (number(g, 1, interval - 1), interval - 1, short)[kind]
     return 2.0 ** number(g, 3, 12), good, kind == 0, interval
 
 
@@ -354,6 +434,42 @@ declare(
                 ),
                 "After enough good steps the scale may grow: double it.",
             ),
+            WrongAnswer(
+                lambda scale, good, overflow, interval: (
+                    scaler_step(scale, good + 1, overflow, interval)
+                    if not overflow and good + 2 == interval
+                    else scaler_step(scale, good, overflow, interval)
+                ),
+                "You double one step too early: with this step there are good + 1 good ones in a row.",
+            ),
+            WrongAnswer(
+                lambda scale, good, overflow, interval: (
+                    (scale * 2, 0, False)
+                    if not overflow and good + 1 == interval
+                    else scaler_step(scale, good, overflow, interval)
+                ),
+                "Where the scale is doubled the step is good too: apply it.",
+            ),
+            WrongAnswer(
+                lambda scale, good, overflow, interval: (
+                    (scale, good, True)
+                    if not overflow and good + 1 < interval
+                    else scaler_step(scale, good, overflow, interval)
+                ),
+                "A good step must be counted: good + 1.",
+            ),
+            WrongAnswer(
+                lambda scale, good, overflow, interval: (
+                    (scale / 2, 1, False) if overflow else scaler_step(scale, good, overflow, interval)
+                ),
+                "After an overflow no good step has been made: the count is 0, not 1.",
+            ),
+            WrongAnswer(
+                lambda scale, good, overflow, interval: (
+                    (scale / 2, good + 1, False) if overflow else scaler_step(scale, good, overflow, interval)
+                ),
+                "An overflow is no good step: the count starts again at 0.",
+            ),
         ),
         properties=(
             Property(
@@ -377,7 +493,8 @@ def _scaled_gradients(g: torch.Generator):
     # Unscaled they are below what fp16 can hold; with the rate, updates are some hundredths.
     gradient = ((1 - 2 * torch.randint(0, 2, (5,), generator=g)) * torch.randint(300, 1500, (5,), generator=g)).half()
     master = torch.randn(5, generator=g) + torch.randint(0, 2, (5,), generator=g) * 2 - 1
-    return master, gradient, 2.0**k, 2.0 ** (k - 15)
+    # No power of two as the rate: an update that is rounded to fp16 is then told apart.
+    return master, gradient, 2.0**k, (1 + number(g, 1, 6) / 10) * 2.0 ** (k - 15)
 
 
 declare(
@@ -388,6 +505,7 @@ declare(
         points=4,
         reference=master_step,
         generate=_scaled_gradients,
+        tolerance=1e-6,
         hints=(
             "What must be float32 before you divide by the scale? And what is rounded to fp16 last?",
             "Gradient to float32, divide by the scale, times the rate, subtract from the master. The copy is the new master, "
@@ -444,6 +562,41 @@ declare(
             WrongAnswer(
                 lambda master, gradient, scale, rate: tuple(reversed(master_step(master, gradient, scale, rate))),
                 "The master comes first, then its copy.",
+            ),
+            WrongAnswer(
+                lambda master, gradient, scale, rate: ((new := master - (rate / scale * gradient)), new.half()),
+                "Your update is made in fp16 and rounded there; a smaller one would underflow. The gradient to float32 before anything else.",
+            ),
+            WrongAnswer(
+                lambda master, gradient, scale, rate: ((new := master - (rate * gradient).float() / scale), new.half()),
+                "Multiplied by the rate while it is fp16, the gradient overflows. To float32 first.",
+            ),
+            WrongAnswer(
+                lambda master, gradient, scale, rate: (
+                    master_step(master, gradient, scale, rate)[0],
+                    master.half() - (rate * gradient.float() / scale).half(),
+                ),
+                "You made a step of its own with the copy, so it drifts away from the master. It is the new master, rounded.",
+            ),
+            WrongAnswer(
+                lambda master, gradient, scale, rate: (
+                    (new := master_step(master, gradient, scale, rate)[0]),
+                    new.bfloat16(),
+                ),
+                "The copy is bf16; fp16 is asked for, `updated.half()`.",
+            ),
+            WrongAnswer(
+                lambda master, gradient, scale, rate: (
+                    (new := master_step(master, gradient, scale, rate)[0]),
+                    new.half().float(),
+                ),
+                "The copy has the right values, but is stored in float32: leave it fp16, `updated.half()`.",
+            ),
+        ),
+        properties=(
+            Property(
+                "The copy is stored in fp16.",
+                lambda result, master, gradient, scale, rate: result[1].dtype == torch.float16,
             ),
         ),
         debrief="With autocast there is no stored copy: the parameters are the masters, each layer rounds them when it computes, "
@@ -557,6 +710,44 @@ declare(
                     * (weight.abs().amax(1) / 127)
                 ),
                 "The scale of x comes from its largest value; the most negative one may be further from zero, and saturates.",
+            ),
+            WrongAnswer(
+                lambda x, weight: torch.cat([int8_product(row, weight) for row in x.split(1)]),
+                "One scale for each row of x. One for all of x is asked for: for a network in use it is fixed beforehand.",
+            ),
+            WrongAnswer(
+                lambda x, weight: x @ (_as_int8(x, weight)[2] * _as_int8(x, weight)[3]).T,
+                "Only the weight was rounded; round x to whole numbers too.",
+            ),
+            WrongAnswer(
+                lambda x, weight: (_as_int8(x, weight)[0] * _as_int8(x, weight)[1]) @ weight.T,
+                "Only x was rounded; round the weight to whole numbers too.",
+            ),
+            WrongAnswer(
+                lambda x, weight: (
+                    (x / (s := x.abs().max() / 127)).floor()
+                    @ (weight / (t := weight.abs().amax(1, keepdim=True) / 127)).floor().T
+                    * s
+                    * t.T
+                ),
+                "You always rounded down; round to the nearest.",
+            ),
+            WrongAnswer(
+                lambda x, weight: (
+                    (_grid(x, x.abs().max(), 255)[0] @ _as_int8(x, weight)[2].T)
+                    * (x.abs().max() / 255)
+                    * _as_int8(x, weight)[3].T
+                ),
+                "255 steps on each side of zero need nine bits: from −127 to 127 is what int8 holds.",
+            ),
+            WrongAnswer(
+                lambda x, weight: (
+                    _as_int8(x, weight)[0]
+                    @ (weight / (t := weight.amax(1, keepdim=True) / 127)).round().T
+                    * _as_int8(x, weight)[1]
+                    * t.T
+                ),
+                "The scale of a row comes from its largest value; the most negative one may be further from zero: take magnitudes.",
             ),
         ),
         debrief="A scale a row of the weight can be taken out of the sum, since the whole row shares it. A scale a column could "

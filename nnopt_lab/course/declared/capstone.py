@@ -1,0 +1,358 @@
+"""Exercises and questions of lesson 12: what a file's bytes are, and how an entry is judged."""
+
+import math
+
+import torch
+
+from nnopt_lab.course.declared._draws import number
+from nnopt_lab.course.exercises import Exercise, Property, Question, WrongAnswer, declare
+
+LESSON = "12_capstone"
+
+
+def file_bytes(shapes, bits):
+    return sum(-(-math.prod(shape) * width // 8) for shape, width in zip(shapes, bits, strict=True))
+
+
+def _layers(g: torch.Generator):
+    # Some tensors of 4 bits with an odd count, at least two, so that each one's rounding shows.
+    odd = [[number(g, 1, 4) * 2 + 1, number(g, 1, 3) * 2 + 1, 3] for _ in range(number(g, 2, 3))]
+    even = [[number(g, 2, 9) * 2, number(g, 2, 9)] for _ in range(2)]
+    return [*odd, *even, [number(g, 5, 12)]], [*[4] * (len(odd) + 1), 8, 32]
+
+
+declare(
+    Exercise(
+        id="capstone.file_bytes",
+        lesson=LESSON,
+        title="The bytes of a network's numbers",
+        points=3,
+        reference=file_bytes,
+        generate=_layers,
+        hints=(
+            "How many numbers has one tensor? How many bits, and how many bytes, do they take?",
+            "Numbers: the product of the shape. Bytes: numbers · bits / 8, rounded up, as each tensor begins with a "
+            "byte of its own.",
+            "`sum(-(-math.prod(shape) * width // 8) for shape, width in zip(shapes, bits))`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda shapes, bits: sum(math.prod(s) * b // 8 for s, b in zip(shapes, bits, strict=True)),
+                "Rounded down: the last four bits of a tensor of odd length take a byte, too.",
+            ),
+            WrongAnswer(
+                lambda shapes, bits: -(-sum(math.prod(s) * b for s, b in zip(shapes, bits, strict=True)) // 8),
+                "You rounded once, at the end. Each tensor begins with a byte of its own, so each is rounded up.",
+            ),
+            WrongAnswer(
+                lambda shapes, bits: sum(math.prod(s) * b / 8 for s, b in zip(shapes, bits, strict=True)),
+                "There are no half bytes: round each tensor's up.",
+            ),
+            WrongAnswer(
+                lambda shapes, bits: sum(math.prod(s) * b for s, b in zip(shapes, bits, strict=True)),
+                "Those are bits; eight of them make a byte.",
+            ),
+            WrongAnswer(
+                lambda shapes, bits: 4 * sum(math.prod(s) for s in shapes),
+                "Four bytes are float32's; each tensor has bits of its own.",
+            ),
+            WrongAnswer(
+                lambda shapes, bits: sum(-(-sum(s) * b // 8) for s, b in zip(shapes, bits, strict=True)),
+                "A tensor holds the *product* of its sides, not their sum.",
+            ),
+            WrongAnswer(
+                lambda shapes, bits: sum(
+                    math.prod(s[:-1]) * -(-s[-1] * b // 8) for s, b in zip(shapes, bits, strict=True)
+                ),
+                "You rounded up each row. Rows follow each other without a gap; only a tensor begins with a new byte.",
+            ),
+        ),
+        debrief="It is the least that a file takes. What stands around it, names and operators, is the same at 32 bits "
+        "and at 4: the smaller the numbers, the more it counts.",
+    )
+)
+
+
+def in_pairs(values):
+    low, high = torch.cat([values, values.new_zeros(len(values) % 2)]).reshape(-1, 2).T & 15
+    return low + 16 * high
+
+
+def _nibbles(g: torch.Generator):
+    # Odd or even lengths; always some negative values at both places of a pair.
+    values = torch.randint(-8, 8, (number(g, 6, 11),), generator=g)
+    values[:4] = torch.tensor([-number(g, 1, 8), number(g, 1, 7), number(g, 1, 7), -number(g, 1, 8)])
+    return (values,)
+
+
+def _without_rest(values):
+    return in_pairs(values[: len(values) // 2 * 2])
+
+
+declare(
+    Exercise(
+        id="capstone.in_pairs",
+        lesson=LESSON,
+        title="Two int4 in a byte",
+        points=3,
+        reference=in_pairs,
+        generate=_nibbles,
+        hints=(
+            "Four bits hold q for q from 0 to 7, and q + 16 for −8 to −1 (two's complement): that is `q % 16`, or `q & 15`.",
+            "Append a zero where the length is odd. A byte is first + 16 · second of each pair.",
+            "`low, high = (values % 16).reshape(-1, 2).T` after the zero has been appended; then `low + 16 * high`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda values: in_pairs(
+                    torch.cat([values, values.new_zeros(len(values) % 2)]).reshape(-1, 2).flip(1).flatten()
+                ),
+                "The two are swapped: the *first* of a pair lies in the lower four bits.",
+            ),
+            WrongAnswer(
+                lambda values: in_pairs(values + 8),
+                "You moved all values up by 8. int4 is two's complement: 3 stays 3, and −1 becomes 15.",
+            ),
+            WrongAnswer(
+                lambda values: in_pairs(values.abs()),
+                "The signs are gone: −1 is 15 in four bits, two's complement.",
+            ),
+            WrongAnswer(
+                lambda values: values % 16,
+                "One value a byte so far. Put the second of each pair 16 times higher.",
+            ),
+            WrongAnswer(
+                lambda values: (lambda v: v[:, 0] + 16 * v[:, 1])(
+                    torch.cat([values, values.new_zeros(len(values) % 2)]).reshape(-1, 2)
+                ),
+                "A negative value borrows from its neighbour this way. Bring each into 0 to 15 first: q % 16.",
+            ),
+            WrongAnswer(
+                lambda values: (lambda v: v[:, 0] % 16 + 15 * (v[:, 1] % 16))(
+                    torch.cat([values, values.new_zeros(len(values) % 2)]).reshape(-1, 2)
+                ),
+                "Four bits higher is times 2⁴ = 16.",
+            ),
+            WrongAnswer(
+                lambda values: (lambda v: v[: len(v) // 2] + 16 * v[len(v) // 2 :])(
+                    torch.cat([values, values.new_zeros(len(values) % 2)]) % 16
+                ),
+                "A pair are two *neighbours*, not one of the first half and one of the second.",
+            ),
+        ),
+        properties=(
+            Property(
+                "A byte holds 0 to 255.",
+                lambda result, values: bool((result >= 0).all() and (result <= 255).all()),
+            ),
+        ),
+        debrief="That is how ONNX stores INT4 (opset 21). One scale for a tensor, or one a channel, makes real numbers of "
+        "them again: DequantizeLinear.",
+    )
+)
+
+
+def least_change(gained, lost, count):
+    return 100 * (gained - lost - 1.96 * math.sqrt(gained + lost - (gained - lost) ** 2 / count)) / count
+
+
+declare(
+    Exercise(
+        id="capstone.least_change",
+        lesson=LESSON,
+        title="How much may have been lost",
+        points=4,
+        reference=least_change,
+        generate=lambda g: (number(g, 200, 500), number(g, 200, 500), 1000 * number(g, 2, 10)),
+        tolerance=1e-3,  # 1.96 or a quantile of more digits
+        hints=(
+            "The change is (gained − lost)/count. Its lower end lies 1.96 standard errors below it.",
+            "A picture contributes +1, −1 or 0. The sum over all has the variance gained + lost − (gained − lost)²/count.",
+            "`100 * (gained - lost - 1.96 * math.sqrt(gained + lost - (gained - lost)**2 / count)) / count`",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda gained, lost, count: (
+                    100 * (gained - lost + 1.96 * math.sqrt(gained + lost - (gained - lost) ** 2 / count)) / count
+                ),
+                "That is the upper end: what may have been gained at best.",
+            ),
+            WrongAnswer(
+                lambda gained, lost, count: 100 * (gained - lost) / count,
+                "That is the change itself. The lower end lies 1.96 standard errors below it.",
+            ),
+            WrongAnswer(
+                lambda gained, lost, count: least_change(lost, gained, count),
+                "You took gained for lost: a change for the better is positive.",
+            ),
+            WrongAnswer(
+                lambda gained, lost, count: least_change(gained, lost, count) / 100,
+                "In points, please: a hundred times the share.",
+            ),
+            WrongAnswer(
+                lambda gained, lost, count: (
+                    100 * (gained - lost - math.sqrt(gained + lost - (gained - lost) ** 2 / count)) / count
+                ),
+                "One standard error covers 68 % of the cases; 95 % need 1.96 of them.",
+            ),
+            WrongAnswer(
+                lambda gained, lost, count: (
+                    100 * (gained - lost - 1.96 * (gained + lost - (gained - lost) ** 2 / count)) / count
+                ),
+                "You subtracted the variance: the standard error is its square root.",
+            ),
+            WrongAnswer(
+                lambda gained, lost, count: 100 * (gained - lost - 1.96 * math.sqrt(count)) / count,
+                "Only pictures on which the two networks disagree add to the variance, gained + lost of them, not all.",
+            ),
+            WrongAnswer(
+                lambda gained, lost, count: (
+                    100
+                    * (gained - lost - 1.96 * math.sqrt(gained + lost - (gained - lost) ** 2 / count))
+                    / (gained + lost)
+                ),
+                "Accuracy is a share of *all* pictures: divide by count.",
+            ),
+        ),
+        properties=(
+            Property(
+                "The lower end lies below the change itself.",
+                lambda result, gained, lost, count: result < 100 * (gained - lost) / count,
+            ),
+        ),
+        debrief="If this end lies above −0.5, a loss of more than half a point is excluded. To be that sure with 10,000 "
+        "pictures, a network that differs on every tenth picture must be *better* by 0.1 point.",
+    )
+)
+
+
+def _points(values, naive, best, lowest=0.0, highest=1.0, most=10):
+    shares = [math.log(value / naive) / math.log(best / naive) for value in values]
+    return [most * min(max(share, lowest), highest) for share in shares]
+
+
+def points(values, naive, best):
+    return _points(values, naive, best)
+
+
+def _places(g: torch.Generator):
+    # Sizes (best below naive) or speeds (best above); one value beyond each end, and two between them.
+    naive, factor, grows = number(g, 10, 99) + 0.5, float(number(g, 5, 40)), bool(number(g, 0, 1))
+    best = naive * factor if grows else naive / factor
+    shares = [-number(g, 1, 4) / 10, number(g, 11, 14) / 10, number(g, 2, 4) / 10, number(g, 6, 8) / 10]
+    order = torch.randperm(4, generator=g).tolist()
+    return [naive * (best / naive) ** shares[place] for place in order], naive, best
+
+
+declare(
+    Exercise(
+        id="capstone.points",
+        lesson=LESSON,
+        title="Points on a logarithmic way",
+        points=3,
+        reference=points,
+        generate=_places,
+        hints=(
+            "How far from naive to best is a value, if each doubling counts the same? Sizes and speeds are ratios.",
+            "The share of the way is log(value/naive) / log(best/naive), whichever of the two is larger.",
+            "`10 * min(max(math.log(value / naive) / math.log(best / naive), 0), 1)` for each value",
+        ),
+        wrong_answers=(
+            WrongAnswer(
+                lambda values, naive, best: [10 * min(max((v - naive) / (best - naive), 0.0), 1.0) for v in values],
+                "Linear: on that way a file of half the size is half way already. Each halving is to count the same: logs.",
+            ),
+            WrongAnswer(
+                lambda values, naive, best: _points(values, naive, best, lowest=-math.inf, highest=math.inf),
+                "Not below 0 and not above 10: cut it off.",
+            ),
+            WrongAnswer(
+                lambda values, naive, best: _points(values, naive, best, lowest=-math.inf),
+                "Who is worse than naive gets 0, nothing negative.",
+            ),
+            WrongAnswer(
+                lambda values, naive, best: _points(values, naive, best, highest=math.inf),
+                "Who is better than the best gets 10, not more.",
+            ),
+            WrongAnswer(
+                lambda values, naive, best: _points(values, naive, best, most=1),
+                "That is the share of the way, from 0 to 1; 10 points are to be had.",
+            ),
+            WrongAnswer(
+                lambda values, naive, best: _points(values, best, naive),
+                "You measured from the wrong end: naive has 0 points, best 10.",
+            ),
+            WrongAnswer(
+                lambda values, naive, best: [
+                    10 * min(max((math.log(v) - math.log(naive)) / math.log(best), 0.0), 1.0) for v in values
+                ],
+                "The whole way is log(best/naive), the logarithm of a *ratio*; log(best) alone depends on the unit.",
+            ),
+            WrongAnswer(
+                lambda values, naive, best: [
+                    10 * min(max(math.log(abs(v - naive) + 1) / math.log(abs(best - naive) + 1), 0.0), 1.0)
+                    for v in values
+                ],
+                "That is the logarithm of a difference. What counts is how many *times* smaller or faster: value/naive.",
+            ),
+        ),
+        properties=(
+            Property(
+                "Points lie between 0 and 10.",
+                lambda result, values, naive, best: all(0 <= value <= 10 for value in result),
+            ),
+        ),
+        debrief="From 1× to 2× smaller is as far as from 50× to 100×. That is how it feels, too: the first halving is one "
+        "line of code, the last takes days.",
+    )
+)
+
+declare(
+    Question(
+        id="capstone.zeros",
+        lesson=LESSON,
+        points=1,
+        text="You prune 95 % of MyNet's weights and write it as an ONNX file in float32. How large is the file?",
+        choices={
+            "a": "A twentieth: zeros need no place.",
+            "b": "A tenth: each weight that is left needs its position, too.",
+            "c": "As large as before.",
+            "d": "Larger: a mask is stored as well.",
+        },
+        answer="c",
+        explanation="A tensor in the file holds all of its numbers, and a zero takes four bytes like any other. Zeros pay "
+        "where a coder packs them (lesson 05), or where whole channels go (lesson 01).",
+        comments={
+            "a": "A tensor of float32 stores a zero in four bytes like any other number. Only what is *removed* needs no place.",
+            "b": "That would be a sparse format. ONNX has one for initializers, but engines hardly read it; what the exporter "
+            "writes is dense.",
+            "d": "The mask is multiplied into the weights when pruning is made permanent; what is left is a dense tensor.",
+        },
+    )
+)
+declare(
+    Question(
+        id="capstone.slow_int4",
+        lesson=LESSON,
+        points=1,
+        text="Our smallest file multiplies a fifth as often as the baseline and is hardly faster; the same network in float32 "
+        "is several times as fast. Why?",
+        choices={
+            "a": "Its weights are made float in every call, and the engine's fastest kernels want weights that are constant "
+            "when the file is loaded.",
+            "b": "Integer multiplications are slower than float ones.",
+            "c": "Reading 4-bit numbers from memory takes longer than reading float32.",
+            "d": "It has more multiplications than the baseline after all, once the dequantisation is counted.",
+        },
+        answer="a",
+        explanation="DequantizeLinear stays in the graph, so that an engine with integer kernels could use it. This one has "
+        "none for int4 weights; it dequantises, and then takes a general convolution in place of the one whose weights it "
+        "would have rearranged at loading.",
+        comments={
+            "b": "Nothing is multiplied in integers here: only the weights are stored as such, the convolutions run in float32.",
+            "c": "They are a few kilobytes, in the cache from the first call on.",
+            "d": "One multiplication a weight and call: thousands, beside the hundreds of thousands of the convolutions for "
+            "each picture.",
+        },
+    )
+)

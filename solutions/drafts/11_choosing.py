@@ -1,0 +1,666 @@
+# %% [markdown]
+# # Choosing automatically: which technique, how much of it, where
+#
+# Pruning, factorising, few bits, distilling, another engine: each lesson so far turned one knob. Real networks have
+# dozens of them at once. In this lesson you will
+#
+# - say what "better" means when there are two things to want, and put a number on it;
+# - measure which layers are fragile, and let that decide what to cut;
+# - find out why the gains of two techniques don't multiply, and what their order changes;
+# - give up on hopeless attempts early, and count what that saves;
+# - let a search do all of this, and hold it against lots and against a careful hand.
+#
+# It takes about an hour and stands alone; the techniques are those of lessons 01 to 07, and what you need of each is said
+# where it comes up. Some words: a **configuration** says how much of each technique; a **trial** is one configuration,
+# trained briefly and measured; **to lose points** is to fall in accuracy, in percentage points.
+
+# %%
+import tempfile
+import time
+
+import torch
+
+from nnopt_lab.course.notebook import check, claim, hint, lesson, question, yours_or_ours
+from nnopt_lab.course.playgrounds import front_playground
+from nnopt_lab.course.predictions import ledger, predict, reveal
+from nnopt_lab.course.progress import progress
+from nnopt_lab.course.recordings import recorded
+from nnopt_lab.techniques import candidates, channel_pruning, engines, search_space
+from nnopt_lab.techniques.autotune import Goal, optimize
+from nnopt_lab.techniques.tradeoffs import Point
+from nnopt_lab.workbench import data, measure, models, plots, training
+
+lesson("11_choosing")
+LIVE = False  # True makes the recorded experiments again on your machine: about a quarter of an hour each
+
+# %%
+pictures, net = data.load("fashion"), models.trained("mynet")
+contest = recorded("autotune_search", live=LIVE)["result"]
+hand = {name: Point(**point) for name, point in contest["by hand"].items()}
+original = Point(**contest["original"])
+print(f"{len(hand)} networks made by hand, the original right on {original.accuracy:.2f} % of the validation pictures")
+
+# %% [markdown]
+# ## 1. What is worth keeping
+#
+# A careful person has made these networks out of the course's `MyNet`: other engines, narrower layers (a *width* of 0.5
+# keeps half of the channels of every layer), factorised layers, and narrower layers in int8. Each was trained on for two
+# epochs on 3,000 pictures and timed at batch 64 (`nnopt record autotune_search`). Two things are wanted: to lose little
+# accuracy, and to cost little time.
+#
+# One network *beats* another if it is nowhere worse and somewhere better. What nobody beats is the **Pareto front**.
+# How many of the networks are on it, do you think?
+
+# %%
+predict("networks by hand on the front", unit="networks")
+
+# %% [markdown]
+# **Exercise (3 points).** Find the front.
+
+
+# %% exercise="choosing.pareto_front"
+def pareto_front(lost, cost):
+    """Positions of the networks that none beats, the cheapest first. lost, cost: lists of numbers, less is better.
+
+    One beats another if it is nowhere worse and somewhere better. Of equal ones the first is kept. → list of ints
+    """
+    ### BEGIN SOLUTION
+    front = []
+    for i in sorted(range(len(lost)), key=lambda i: (cost[i], lost[i], i)):
+        if not front or lost[i] < lost[front[-1]]:
+            front.append(i)
+    return front
+    ### END SOLUTION
+
+
+# %%
+check("choosing.pareto_front", pareto_front)
+
+# %%
+pareto_front = yours_or_ours("choosing.pareto_front")
+
+
+def coordinates(points, of):
+    """(points lost, cost as a share of the original's)."""
+    return [of.accuracy - p.accuracy for p in points], [p.latency / of.latency for p in points]
+
+
+names, by_hand = list(hand), list(hand.values())
+lost, cost = coordinates(by_hand, original)
+front = pareto_front(lost, cost)
+
+fig, ax = plots.figure()
+for kind, color in (("single: width", plots.BLUE), ("single: rank", plots.GREEN), ("single: ONNX", plots.PURPLE),
+                    ("uniform + int8", plots.ORANGE)):  # fmt: skip
+    places = [i for i, name in enumerate(names) if name.startswith(kind)]
+    label = kind.removeprefix("single: ").replace("ONNX", "engine")
+    ax.plot([cost[i] for i in places], [-lost[i] for i in places], "o", color=color, label=label)
+ax.step([cost[i] for i in front], [-lost[i] for i in front], color=plots.REFERENCE, where="post", label="front")
+ax.plot([1], [0], "s", color=plots.REFERENCE, label="original")
+ax.set(xscale="log", xlabel="time, share of the original's", ylabel="points gained or lost")
+ax.legend(fontsize=8)
+plots.finish(fig)
+
+# %%
+reveal(
+    "networks by hand on the front",
+    len(front),
+    because="Being the fastest for what it loses is a high bar: most of what one tries is beaten by something else that one "
+    "tried.",
+)
+
+# %% [markdown]
+# ## 2. One number for a front
+#
+# To hold two fronts against each other, take a corner that is worse than anything you would accept: here one point lost,
+# at the original's cost. The area between this corner and the front is its **hypervolume** (Zitzler & Thiele 1998): all
+# the goals that some network of the front reaches.
+#
+# **Exercise (4 points).** Measure it.
+
+
+# %% exercise="choosing.hypervolume"
+def hypervolume(lost, cost, lost_limit, cost_limit):
+    """The area that the points beat below the corner (lost_limit, cost_limit), a float.
+
+    lost, cost: lists of numbers, less is better; any order, with beaten points and points beyond the corner among them,
+    which add nothing. A point (x, y) beats all (a, b) with a ≥ x and b ≥ y.
+    """
+    ### BEGIN SOLUTION
+    area, lowest = 0.0, cost_limit
+    for x, y in sorted(zip(lost, cost, strict=True)):
+        if x < lost_limit and y < lowest:
+            area += (lost_limit - x) * (lowest - y)
+            lowest = y
+    return area
+    ### END SOLUTION
+
+
+# %%
+check("choosing.hypervolume", hypervolume)
+
+# %%
+hypervolume = yours_or_ours("choosing.hypervolume")
+
+
+def reached(points, of, limit=1.0):
+    """Share of the goals up to `limit` points lost that some point reaches, 0 to 1; a gain counts as nothing lost."""
+    lost, cost = coordinates(points, of)
+    return hypervolume([max(x, 0.0) for x in lost], cost, limit, 1.0) / limit
+
+
+print(f"by hand: {reached(by_hand, original):.3f} of the rectangle")
+claim("what was made by hand reaches more than half of it", reached(by_hand, original) > 0.5)
+
+# %% [markdown]
+# ## 3. Which layers are fragile
+#
+# A width for all layers treats them alike. Are they? Remove half of the channels of *one* layer, train nothing, and look
+# what is lost and how many multiply-accumulates are saved. (`channels` are the filters of a convolution or the outputs
+# of a linear layer; what reads them shrinks too. Lesson 01.) `MyNet` has three such layers. How many points does it lose
+# without half of the filters of its *first* convolution?
+
+# %%
+predict("lost without half of the first filters, no training", unit="points")
+
+# %%
+inputs = candidates.Inputs("fashion", pictures.train, pictures.validation, None, (), (), (), pictures.to_input)
+task = candidates.Task(net, inputs, 1, 1e-3, 128, 0, tempfile.TemporaryDirectory())
+example = task.inputs(1)
+groups = [g.name for g in channel_pruning.channel_groups(net, example) if g.removable]
+fragile = search_space.sensitivity(task, groups, lambda model: measure.macs(model, example))
+
+fig, (left, right) = plots.figure(ncols=2, figsize=(8, 2.6))
+for ax, place, scale, title in ((left, 0, 1, "points lost"), (right, 1, 100, "multiply-accumulates saved, %")):
+    ax.barh(groups, [scale * fragile[g][place] for g in groups], color=plots.BLUE)
+    ax.set(title=title)
+    ax.invert_yaxis()
+plots.finish(fig)
+
+# %% tags=["nbval-ignore-output"]
+reveal(
+    "lost without half of the first filters, no training",
+    round(fragile[groups[0]][0], 1),
+    because="The first layer has few filters, and all that follows sees the picture through them. The wide linear layer has "
+    "128 outputs, of which many say the same.",
+)
+
+# %%
+claim("the first convolution is the most fragile", max(fragile, key=lambda g: fragile[g][0]) == "features.0")
+claim("half of the linear layer's outputs cost less than a point", fragile["classifier.0"][0] < 1)
+claim("but save less than a tenth of the work", fragile["classifier.0"][1] < 0.1)
+
+# %% [markdown]
+# Now each layer has a price and a yield, like goods on a market.
+#
+# **Exercise (3 points).** You may lose so many points in all. What do you cut, and in which order?
+
+
+# %% exercise="choosing.cut_by_sensitivity"
+def cut_by_sensitivity(lost, saved, allowed):
+    """Positions of the layers to cut, in the order in which they are taken: the smallest lost/saved first.
+
+    A layer whose loss no longer fits into what is left of `allowed` is passed over, and the next one is looked at.
+    lost, saved: lists of positive numbers, one a layer; losses are taken to add up. → list of ints
+    """
+    ### BEGIN SOLUTION
+    chosen, total = [], 0.0
+    for i in sorted(range(len(lost)), key=lambda i: lost[i] / saved[i]):
+        if total + lost[i] <= allowed:
+            chosen.append(i)
+            total += lost[i]
+    return chosen
+    ### END SOLUTION
+
+
+# %%
+check("choosing.cut_by_sensitivity", cut_by_sensitivity)
+
+# %%
+cut_by_sensitivity = yours_or_ours("choosing.cut_by_sensitivity")
+prices, yields = [fragile[g][0] for g in groups], [fragile[g][1] for g in groups]
+chosen = [groups[i] for i in cut_by_sensitivity(prices, yields, 2.0)]
+whole = training.evaluate(net, pictures.validation, pictures).accuracy
+
+
+def cut(shares):
+    """Points lost and MACs left, in percent, for these shares of channels, without training."""
+    small, _ = candidates.shape(net, example, {"channels": shares})
+    left = measure.macs(small, example) / measure.macs(net, example)
+    return whole - training.evaluate(small, pictures.validation, pictures).accuracy, 100 * left
+
+
+sensible, fragile_one, uniform = (
+    cut(shares) for shares in (dict.fromkeys(chosen, 0.5), {"features.0": 0.5}, dict.fromkeys(groups, 0.75))
+)
+together, alone = cut(dict.fromkeys(groups, 0.5))[0], sum(cut({g: 0.5})[0] for g in groups)
+print(
+    f"by sensitivity, {', '.join(chosen)} to a half: {sensible[1]:.0f} % of the work is left, {sensible[0]:.1f} points lost"
+)
+print(f"features.0 to a half: {fragile_one[1]:.0f} %, {fragile_one[0]:.1f} points")
+print(f"every layer to three quarters: {uniform[1]:.0f} %, {uniform[0]:.1f} points")
+print(f"every layer to a half: {together:.1f} points; the three losses alone add up to {alone:.1f}")
+
+# %%
+claim(
+    "by sensitivity less than half is lost of what the fragile layer loses for the same work",
+    sensible[0] < 0.5 * fragile_one[0],
+)
+claim("that is within a point of cutting all layers to three quarters", abs(sensible[0] - uniform[0]) < 1)
+claim("all three halved lose more than twice the sum of each alone", together > 2 * alone)
+
+# %% [markdown]
+# Two lessons in four lines. *Where* you cut matters: for the same work, the fragile layer loses more than twice as much.
+# (But a uniform width is not bad here: it takes a little everywhere, and a little hurts little.) And *losses do not add
+# up*: three halved layers lose far more than the sum of each. So prices like these are good for a start, and no more. A
+# search uses them in that way.
+#
+# ## 4. Why gains don't multiply
+#
+# Halve the channels: a gain. Run it by ONNX Runtime instead of eager torch: a gain. Both: the product of the two? These
+# are speeds only, so nothing has to be trained. How many times as fast will the halved network be by ONNX Runtime, when
+# you know the gain of each alone? Guess the *share* of the product that is reached, in percent.
+
+# %%
+predict("share of the product of two gains", unit="%")
+
+# %%
+torch.set_num_threads(1)
+batch, kinds = task.inputs(64), ("eager float32", "ONNX Runtime float32", "ONNX Runtime int8")
+half, _ = candidates.shape(net, example, {"channels": dict.fromkeys(groups, 0.5)})
+built = {
+    "whole": engines.build(net, task.calibration, kinds)[0],
+    "half": engines.build(half, task.calibration, kinds)[0],
+}
+ready = {f"{width} {name}": engine for width, found in built.items() for name, engine in found.items()}
+timings = measure.latency(ready, batch, rounds=25, budget_seconds=4, clock=time.process_time)
+gain = {name: measure.ratio(timings["whole eager float32"], timing) for name, timing in timings.items()}
+width_alone = gain["half eager float32"].median
+
+# %%
+fig, ax = plots.figure()
+there = [kind for kind in kinds[1:] if f"half {kind}" in gain]
+for place, kind in enumerate(there):
+    alone, both = gain[f"whole {kind}"], gain[f"half {kind}"]
+    reach = [[both.median - both.low], [both.high - both.median]]
+    bars = {f"half the channels: {width_alone:.1f}×": (-0.3, width_alone, plots.SKY), "engine": (-0.1, alone.median, plots.BLUE),
+            "product": (0.1, width_alone * alone.median, "0.85"), "both, measured": (0.3, both.median, plots.ORANGE)}  # fmt: skip
+    for label, (offset, height, color) in bars.items():
+        label = label.split(":")[0]
+        ax.bar(place + offset, height, 0.18, color=color, label=label if place == 0 else None)
+    ax.errorbar(place + 0.3, both.median, yerr=reach, color="black", capsize=3)
+ax.set_xticks(range(len(there)), there)
+ax.set(ylabel="times as fast as eager, all channels", title="batch 64, one thread")
+ax.legend(fontsize=8)
+plots.finish(fig)
+
+# %% tags=["nbval-ignore-output"]
+shares = {k: 100 * gain[f"half {k}"].median / (width_alone * gain[f"whole {k}"].median) for k in there}
+for kind, share in shares.items():
+    print(f"{kind}: {gain[f'whole {kind}']}; halved {gain[f'half {kind}']}; {share:.0f} % of the product")
+if "ONNX Runtime int8" in shares:
+    reveal(
+        "share of the product of two gains",
+        round(shares["ONNX Runtime int8"]),
+        because="Each technique shortens a part of the time. When one has made that part short, the other finds less to "
+        "shorten: Amdahl's law, once more. And halved channels fill the vectors of an int8 kernel worse.",
+    )
+
+# %%
+claim("half the channels alone gain at least 1.3 times", width_alone > 1.3)
+
+# %% [markdown]
+# So the best of each technique alone is not the best together, and a knob can't be judged with the others at rest. That
+# is why it takes a *search*.
+#
+# It holds for accuracy too. Three steps: remove half of the channels, put the weights on grids of 3 bits, let the
+# original teach what is left (three epochs on 6,000 pictures). Where training comes after the grids, it trains with them
+# in place (lesson 05). All three are always done; only the order changes. Guess how many points lie between the best
+# order and the worst.
+
+# %%
+predict("best order against worst order", unit="points")
+
+# %%
+orders = recorded("technique_orders", live=LIVE)["result"]
+means = {order: sum(values) / len(values) for order, values in orders["accuracy"].items()}
+fig, ax = plots.figure(figsize=(8, 3))
+for place, order in enumerate(sorted(means, key=means.get)):
+    ax.plot(orders["accuracy"][order], [place] * len(orders["seeds"]), "o", color=plots.BLUE)
+    ax.text(0.0, place + 0.25, order, fontsize=8)
+ax.axvline(orders["before"], color=plots.REFERENCE, linestyle="--", label="the original")
+ax.set(xlabel="test accuracy, %", yticks=[], xlim=(0, 100), ylim=(-0.5, len(means)))
+ax.legend(fontsize=8)
+plots.finish(fig)
+
+# %%
+reveal(
+    "best order against worst order",
+    round(max(means.values()) - min(means.values()), 1),
+    because="What is taught first and cut afterwards is cut where nobody repairs it.",
+)
+
+# %% [markdown]
+# What decides is whether channels are removed *before* the teaching. If they are, all three orders end between 85.2 and
+# 85.6 %, and where the rounding stands hardly matters: before the teaching, after it, or first of all. If channels are
+# removed after it, 8 points more are lost at the least, and 21 where the weights had been trained on their grids. So a
+# search needs no knob for the order: cut, teach, then round and train on.
+
+# %%
+cut_first = [means[o] for o in means if o.index("channels") < o.index("distil")]
+cut_last = [means[o] for o in means if o.index("channels") > o.index("distil")]
+claim("cut before the teaching: 85.2 to 85.6 %", (round(min(cut_first), 1), round(max(cut_first), 1)) == (85.2, 85.6))
+claim("the best of the others is 8 points below", round(min(cut_first) - max(cut_last)) == 8)
+claim("the worst is 21 points below", round(min(cut_first) - min(cut_last)) == 21)
+
+# %% [markdown]
+# ## 5. When to give up
+#
+# A trial costs training. Most of it goes into networks that nobody will take, and often one can tell long before the
+# end.
+#
+# The classic is **successive halving** (Jamieson & Talwalkar 2016): all configurations train for one epoch; the better
+# half (rounded up) goes on for two more; the better half of these for four more; and so on, until one is left, which
+# trains for its last round alone.
+#
+# **Exercise (2 points).** What does that cost?
+
+
+# %% exercise="choosing.halving_epochs"
+def halving_epochs(configurations):
+    """Epochs that successive halving trains in all, over all configurations (an int, at least 2) → int.
+
+    The first round is one epoch, each further round twice as long as the one before; of n the better ⌈n/2⌉ go on. When
+    one is left, it trains for one more round.
+    """
+    ### BEGIN SOLUTION
+    total, epochs = 0, 1
+    while configurations > 1:
+        total += configurations * epochs
+        configurations, epochs = -(-configurations // 2), 2 * epochs
+    return total + epochs
+    ### END SOLUTION
+
+
+# %%
+check("choosing.halving_epochs", halving_epochs)
+
+# %%
+halving_epochs = yours_or_ours("choosing.halving_epochs")
+counts = [4, 8, 16, 32, 64, 128]
+to_the_end = [n * (2 * n - 1) for n in counts]  # a winner of n = 2ᵏ trains 1 + 2 + … + n epochs
+fig, ax = plots.figure()
+ax.plot(counts, to_the_end, "o-", color=plots.REFERENCE, label="all to the end")
+ax.plot(counts, [halving_epochs(n) for n in counts], "o-", color=plots.BLUE, label="successive halving")
+ax.set(xscale="log", yscale="log", xlabel="configurations", ylabel="epochs in all")
+ax.set_xticks(counts, counts)
+ax.minorticks_off()
+ax.legend()
+plots.finish(fig)
+
+# %%
+claim("64 configurations cost 18 times less than all to the end", round(to_the_end[4] / halving_epochs(64)) == 18)
+
+# %% [markdown]
+# With *two* objectives, halving by accuracy would throw out the fast ones, which are rarely the most accurate. The
+# course's search uses a more cautious rule. What a network costs is known before it is trained, nearly: its shape says
+# it. Its accuracy now is known, and how much earlier trials still gained from this epoch on. So there is a *hope*: the
+# accuracy now and the largest gain that any of them made from here to its end. A trial is hopeless if even this hope
+#
+# - is below the lowest accuracy allowed, or
+# - does not exceed what a finished trial that costs no more has reached.
+#
+# **Exercise (4 points).** After how many epochs is a trial given up?
+
+
+# %% exercise="choosing.epochs_trained"
+def epochs_trained(curve, cost, curves, costs, floor):
+    """Number of epochs after which the trial is given up, or all, len(curve), if it is never hopeless.
+
+    curve: its accuracy after each epoch, list of floats; after the last there is nothing to give up. cost: its cost.
+    curves, costs: those of the finished trials, curves as long as `curve`. floor: lowest accuracy allowed. → int
+    """
+    ### BEGIN SOLUTION
+    for k in range(len(curve) - 1):
+        hope = curve[k] + max(other[-1] - other[k] for other in curves)
+        if hope < floor or any(c <= cost and other[-1] >= hope for other, c in zip(curves, costs, strict=True)):
+            return k + 1
+    return len(curve)
+    ### END SOLUTION
+
+
+# %%
+check("choosing.epochs_trained", epochs_trained)
+
+# %% [markdown]
+# Try it on networks that were drawn by lot and all trained to the end (two epochs; `nnopt record autotune_search`). Your
+# rule sees them one by one, and each only beside those before it. How much of the training would it have saved?
+
+# %%
+predict("epochs saved by giving up", unit="%")
+
+# %%
+epochs_trained = yours_or_ours("choosing.epochs_trained")
+lots = [Point(**point) for point in contest["random"]["points"]]
+drawn_from = Point(**contest["random"]["original"])
+finished, trained, given_up = [], 0, []
+for point in lots:
+    if len(point.curve) == 2:
+        others = [[*p.curve[:1], p.accuracy] for p in finished]
+        enough = len(finished) >= 4
+        curve = [*point.curve[:1], point.accuracy]
+        costs, floor = [p.latency for p in finished], drawn_from.accuracy - contest["goal"]["max_drop"]
+        epochs = epochs_trained(curve, point.latency, others, costs, floor) if enough else 2
+        trained += epochs
+        (finished if epochs == 2 else given_up).append(point)
+    else:
+        finished.append(point)
+every = 2 * sum(len(p.curve) == 2 for p in lots)
+within = [p for p in lots if drawn_from.accuracy - p.accuracy <= contest["goal"]["max_drop"]]
+on_front = [within[i] for i in pareto_front(*coordinates(within, drawn_from))]
+print(f"{len(given_up)} of {len(lots)} given up; {trained} of {every} epochs trained")
+kept = [p for p in on_front if p not in given_up]
+print(f"of {len(on_front)} networks on the front within the limit {len(kept)} are kept")
+reveal(
+    "epochs saved by giving up",
+    round(100 * (1 - trained / every)),
+    because="With two epochs a trial can save one at the most, and the rule begins after four finished ones. Its caution has a "
+    "reason: what is thrown away must not be the best.",
+)
+
+# %% [markdown]
+# ## 6. How a search decides
+#
+# The simplest search draws by lot.
+
+# %% question="choosing.random_trials"
+answer = None
+### BEGIN SOLUTION
+answer = 59
+### END SOLUTION
+question("choosing.random_trials", answer)
+
+# %% [markdown]
+# A **TPE** sampler (tree-structured Parzen estimator, Bergstra et al. 2011) learns from what it saw. It divides the
+# trials into good ones and others; for two objectives, the good ones are those on and near the front, and what breaks a
+# limit counts as bad (Ozaki et al. 2022). Then it estimates for each knob where good trials have it and where the others
+# do, and draws where the ratio is highest. That is all. The library is optuna; the course's part is what stands around it:
+#
+# - **the knobs** (`search_space`): one width for all layers and a factor for each, ranks, the teacher's share, the
+#   engine; for a small file also sparsity, bits, and one bit more or less for each layer;
+# - **the start**: what a careful person would try first, and widths by sensitivity, as in section 3;
+# - **first estimates**: predicted cost (lesson 02's cost model, or bits times weights), your rule from section 5;
+# - **the measurement**: accuracy as the engine computes it, time in turns with the original, bytes of a real file;
+# - **the memory**: an SQLite file, if you want one. A search that was stopped goes on, and other processes and machines
+#   may join it.
+#
+# Let one run. It may take four trials to make `MyNet`'s file small: pruned, and the rest coded with few bits (lesson 05).
+
+# %%
+found = optimize(
+    net,
+    pictures.train[:1_000],
+    pictures.validation,
+    to_input=pictures.to_input,
+    goal=Goal("bytes", max_drop=2.0),
+    trials=4,
+    epochs=1,
+)
+
+# %% tags=["nbval-ignore-output"]
+found
+
+# %%
+found.plot()
+
+# %%
+best = found.best
+claim("four trials find a file that is at least 12 times smaller", best.bytes * 12 < found.original.bytes)
+claim("and keep the limit", best.accuracy >= found.original.accuracy - 2.0)
+
+# %% [markdown]
+# Each row can be made again from its configuration (`found.rebuild(point)`, bit for bit on the same machine), and
+# `found.export("folder")` writes the best one: weights, ONNX, the compressed file, and a report.
+#
+# ## 7. Against lots, and against a careful hand
+#
+# Is a search worth it? The networks of section 1 were made by hand. With the same training, the search had 20 trials
+# for the same task, half of which were its start, and lots had 20 trials too. One point may be lost; the fastest wins.
+# How many times as fast as the original will the search's winner be?
+
+# %%
+predict("the search's winner against eager MyNet", unit="×")
+
+# %%
+final = contest["final"]
+fig, (left, right) = plots.figure(ncols=2, width_ratios=(1, 1.2))
+for name, color in (("search", plots.BLUE), ("random", plots.ORANGE)):
+    of = Point(**contest[name]["original"])
+    points = [Point(**p) for p in contest[name]["points"]]
+    tried = range(1, len(points) + contest[name]["stopped"] + len(contest[name]["failed"]) + 1)
+    left.plot(tried, [reached([p for p in points if p.number < n], of) for n in tried], color=color, label=name)
+left.axhline(reached(by_hand, original), color=plots.REFERENCE, linestyle="--", label="by hand")
+left.set(xlabel="trials", ylabel="hypervolume", ylim=(0, 1))
+left.legend(fontsize=8)
+rows = {name: row for name, row in final.items() if name != "original"}
+for place, (name, row) in enumerate(rows.items()):
+    middle, low, high = row["faster"]
+    right.barh(place, middle, color=plots.BLUE if name == "search" else plots.SKY)
+    right.errorbar(middle, place, xerr=[[middle - low], [high - middle]], color="black", capsize=3)
+right.set_yticks(range(len(rows)), [name.replace("best by hand, ", "by hand:\n") for name in rows], fontsize=8)
+right.invert_yaxis()
+right.set(xlabel="times as fast, batch 64")
+plots.finish(fig)
+
+# %%
+for name, row in final.items():
+    print(f"{name}: {row['faster'][0]:.2f} times as fast, test {row['test']} %, {measure.format_bytes(row['bytes'])}")
+    print("    " + "; ".join(row["what"]))
+reveal(
+    "the search's winner against eager MyNet",
+    *(round(value, 2) for value in final["search"]["faster"]),
+    because="It has what each of the winners by hand has a part of: an engine, narrow layers where that is cheap, a teacher.",
+)
+
+# %% [markdown]
+# First what the search is for: its winner is 4.2 times as fast as eager `MyNet`, where uniform widths in int8 reach 2.9 and
+# the best single technique, another engine, 3.4. It found by itself what section 3 says: leave the first layer alone, and
+# narrow the other two.
+#
+# And now what nobody advertises: *lots did better*. Their front is larger, 0.78 against 0.72, and their winner, a network
+# with factorised layers, is 4.4 times as fast. Half of the search's trials went into its start, and what came after was
+# drawn close to it. Is chance the better search, then? One run of each can't say so: a single lucky lot, trial 9, decides.
+# What it does say is that 20 trials are few for a sampler that learns, and that drawing by lot is a serious opponent
+# (Bergstra & Bengio 2012; Li & Talwalkar 2019 found the same for whole architectures). Never believe in a search that was
+# not held against lots at the same number of trials.
+
+# %%
+fast = {name: row["faster"] for name, row in final.items()}
+hands = [name for name in fast if name.startswith("best by hand")]
+claim(
+    "the search's winner is faster than the best by hand: the intervals don't touch",
+    fast["search"][1] > max(fast[n][2] for n in hands),
+)
+claim("4.2 times as fast, by hand 2.9 and 3.4", [round(fast[n][0], 1) for n in ("search", *hands)] == [4.2, 2.9, 3.4])
+claim("it keeps all filters of the first layer", not any("features.0" in line for line in final["search"]["what"]))
+area = {name: contest[name]["hypervolume"] for name in ("search", "random")}
+claim(
+    "lots reach 0.78 of the rectangle, the search 0.72",
+    [round(area[n], 2) for n in ("random", "search")] == [0.78, 0.72],
+)
+claim("and their winner is 4.4 times as fast", round(fast["random"][0], 1) == 4.4)
+tests = final["search"]["lost"]
+claim("on the test pictures the search's winner has lost less than a point, with its interval", tests[1] > -1)
+
+# %% question="choosing.winner"
+choice = None
+### BEGIN SOLUTION
+choice = "c"
+### END SOLUTION
+question("choosing.winner", choice)
+
+# %% [markdown]
+# ## 8. A network from elsewhere
+#
+# RESNET_PROSE
+
+# %%
+resnet = recorded("autotune_resnet", live=LIVE)["result"]
+for name, row in resnet["final"].items():
+    middle, low, high = row["faster"]
+    print(f"{name}: {middle:.2f} times as fast ({low:.2f} to {high:.2f}), test {row['test']} %")
+
+# %% [markdown]
+# ## 9. Playground
+#
+# The search of section 7, trial by trial. How many trials would have been enough? What would you get if you allowed more,
+# or nothing, to be lost?
+
+# %%
+searched = [Point(**point) for point in contest["search"]["points"]]
+front_playground(searched, Point(**contest["search"]["original"]))
+
+# %% [markdown]
+# ## Summary
+#
+# Nothing of this needs a notebook. For a classifier of your own, write a script with two functions, one that returns the
+# trained network and one that returns (train, validation), and say:
+#
+#     nnopt optimize script.py:build --data script.py:load --target latency --max-drop 1.0 --storage search.db
+#
+# Everything that was measured above, in one table:
+
+# %%
+of = Point(**contest["search"]["original"])
+reference = {"by hand": by_hand, "lots": lots, "search": searched}
+for name, points in reference.items():
+    base = {"by hand": original, "lots": drawn_from, "search": of}[name]
+    allowed = [p for p in points if base.accuracy - p.accuracy <= 1.0]
+    fastest = max(base.latency / p.latency for p in allowed)
+    print(f"{name:8} {len(points):3} networks, {len(allowed):3} within the limit, hypervolume {reached(points, base):.3f}, "
+          f"fastest {fastest:.2f} times as fast")  # fmt: skip
+
+# %% [markdown]
+# - **Two things to want** make a front and not a winner; a limit on one of them makes a winner again.
+# - **Sensitivity** is cheap to measure, and tells where to cut.
+# - **Gains don't multiply**, and the order matters: cut first, and train last, with everything in place.
+# - **Give up early**, but by a rule that knows about both objectives.
+# - **A search** begins well with what a careful person would try, and goes on where that person gets tired.
+# - **The winner looks better than it is**: judge it on pictures that had no part in choosing it.
+#
+# **What practice uses today.** Such searches run in toolchains for phones and microcontrollers (He et al. 2018, *AMC*;
+# Wang et al. 2019, *HAQ*), with latency from a table or from the device itself. Where one network must fit many devices,
+# a network is trained once from which smaller ones can be cut (Cai et al. 2020, *Once-for-all*).
+#
+# **Further reading.** Bergstra & Bengio, *Random search for hyper-parameter optimization* (2012) · Bergstra et al.,
+# *Algorithms for hyper-parameter optimization* (2011) · Li et al., *Hyperband* (2017) · Zitzler & Thiele,
+# *Multiobjective optimization using evolutionary algorithms* (1998) · Ozaki et al., *Multiobjective tree-structured
+# Parzen estimator* (2022).
+#
+# Your guesses of the whole course so far, against what your machine measured:
+
+# %%
+ledger()
+
+# %% tags=["nbval-ignore-output"]
+progress()
