@@ -52,9 +52,6 @@ bf16_here = any("bf16" in instruction for instruction in machine.instructions)
 x86 = platform.machine() in engines.X86
 torch.set_num_threads(1)
 
-# %% tags=["nbval-ignore-output"]
-machine
-
 # %% [markdown]
 # Until section 4 everything runs on **one thread**: on one core all programs have the same means, and what differs is
 # what they do with them.
@@ -136,6 +133,7 @@ plots.roofline([(name, ops / moved, ops / s / 1e9) for name, ops, moved, s in sp
 # in the cache, which is faster than the memory that we measured.
 
 # %% tags=["nbval-ignore-output"]
+print(f"{machine.processor}: {', '.join(machine.instructions)}")
 eager_seconds = measure.latency({"eager": net}, batch, rounds=4, budget_seconds=0.8)["eager"].median
 all_operations = 2 * measure.macs(net, batch)
 roof_seconds = sum(max(ops / peak, moved / bandwidth) / 1e9 for _, ops, moved, _ in spent["NCHW"])
