@@ -36,8 +36,6 @@ DECLARED = (
     "parallelism",
     "hardware",
     "mixed_precision",
-    "capstone",
-    "choosing",
 )
 
 
