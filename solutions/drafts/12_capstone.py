@@ -59,15 +59,16 @@ folder = Path(tempfile.mkdtemp())
 # Train on `pictures.train`, and choose with `pictures.validation`. The test pictures belong to the judge: who tries forty
 # files on them and hands in the best has chosen the one that was luckiest there.
 #
-# Three entries of ours came with the course, in `data/capstone`: "small", "accurate" and "fast". Before you look: how
-# many times smaller than the baseline's file is the small one, how many times as fast is the fast one with a batch of
-# 256? And how fast is the small one, which multiplies a tenth as often as the baseline?
+# Four entries of ours came with the course, in `data/capstone`. "accurate" and "fast" were made to lose nothing against the
+# baseline, "small" and "fastest" to go down to the floor. Before you look: how many times smaller than the baseline's is
+# the small file, how many times as fast is the fastest one with a batch of 256? And how fast is the small one, which
+# multiplies a tenth as often as the baseline?
 
 # %%
 predict("our small file against the baseline's", unit="×")
 
 # %%
-predict("our fast file against the baseline, batch 256", unit="×")
+predict("our fastest file against the baseline, batch 256", unit="×")
 
 # %%
 predict("our small file against the baseline, batch 256", unit="×")
@@ -83,7 +84,7 @@ board
 board.plot()
 
 # %%
-small, fast, accurate = (board[name] for name in ("small", "fast", "accurate"))
+small, accurate, fast, fastest = (board[name] for name in ("small", "accurate", "fast", "fastest"))
 reveal(
     "our small file against the baseline's",
     board.baseline.bytes / small.bytes,
@@ -92,12 +93,12 @@ reveal(
 )
 
 # %% tags=["nbval-ignore-output"]
-of_fast = fast.faster[256]
+of_fastest = fastest.faster[256]
 reveal(
-    "our fast file against the baseline, batch 256",
-    of_fast.median,
-    of_fast.low,
-    of_fast.high,
+    "our fastest file against the baseline, batch 256",
+    of_fastest.median,
+    of_fastest.low,
+    of_fastest.high,
     because="It looks at one channel in place of three copies, and halves the picture's sides in every convolution: there "
     "is hardly a large tensor left to write and read.",
 )
@@ -115,8 +116,12 @@ reveal(
 
 # %%
 claim("our small file is more than 100 times smaller than the baseline's", board.baseline.bytes > 100 * small.bytes)
-claim("our fast file is at least 2.5 times as fast with 256 pictures", of_fast.median > 2.5)
+claim("our fast file is at least 2.5 times as fast with 256 pictures", fast.faster[256].median > 2.5)
 claim("and at least 1.5 times with one", fast.faster[1].median > 1.5)
+claim(
+    "the fastest one at least 4 times with 256 and 2 times with one",
+    of_fastest.median > 4 and fastest.faster[1].median > 2,
+)
 claim("our accurate file has at most 10,000 bytes", accurate.bytes <= capstone.BYTES)
 claim("and is right more often than the baseline", accurate.accuracy > board.baseline.accuracy)
 
@@ -163,7 +168,7 @@ def taken_apart(path):
 
 baseline_file = write_onnx(models.trained("mynet"), folder / "baseline.onnx")
 files = {"baseline": baseline_file} | {
-    name: data_dir() / "capstone" / f"{name}.onnx" for name in ("fast", "accurate", "small")
+    name: data_dir() / "capstone" / f"{name}.onnx" for name in ("fastest", "fast", "accurate", "small")
 }
 parts = {name: taken_apart(path) for name, path in files.items()}
 fig, axes = plots.figure(ncols=2)
@@ -275,7 +280,7 @@ check("capstone.least_change", least_change)
 
 # %%
 least_change = yours_or_ours("capstone.least_change")
-names = ["four bits", "fast", "accurate", "small"]
+names = ["four bits", "fastest", "fast", "accurate", "small"]
 fig, ax = plots.figure()
 least = {}
 for row, name in enumerate(names):
@@ -290,8 +295,10 @@ ax.set(xlabel="accuracy against the baseline's, points (95 % interval); dashed: 
 plots.finish(fig)
 
 # %%
-claim("for our three entries a loss of half a point is excluded", all(least[name] > -0.5 for name in names[1:]))
-claim("for the four bits without training it is not", least["four bits"] < -0.5)
+claim(
+    "for fast and accurate a loss of half a point is excluded", all(least[name] > -0.5 for name in ("fast", "accurate"))
+)
+claim("for the others it is not", all(least[name] < -0.5 for name in ("four bits", "fastest", "small")))
 
 # %% [markdown]
 # ## 5. What an entry is worth
@@ -331,7 +338,7 @@ ax.legend(fontsize=8)
 plots.finish(fig)
 
 # %%
-same = [abs(board.points(name, "smallest") - earned[name]) < 1e-3 for name in ("baseline", "fast", "accurate", "small")]
+same = [abs(board.points(name, "smallest") - earned[name]) < 1e-3 for name in ("baseline", *names)]
 claim("the judge gives the same points", all(same))
 claim("the first entry earns 4 points for its size", round(earned["four bits"]) == 4)
 
@@ -388,8 +395,9 @@ question("capstone.slow_int4", choice)
 # %% [markdown]
 # ## 7. A network of your own
 #
-# Here is a network of the fast one's kind, trained for two epochs with the labels alone. It takes some seconds, batch
-# norms are folded into the convolutions (lesson 02), and the file is written. How far is it from the floor of 88.4 %?
+# Here is the network of our fastest entry, fresh, and trained for two epochs with the labels alone. That takes some
+# seconds; then the batch norms are folded into the convolutions (lesson 02), and the file is written. How far is it from
+# the floor of 88.4 %?
 
 # %%
 predict("accuracy of a network trained for seconds", unit="%")
@@ -405,12 +413,15 @@ board = capstone.judge([mine], board=board, **QUICK)
 reveal(
     "accuracy of a network trained for seconds",
     board["mine"].accuracy,
-    because="The architecture decides about size and speed, training about accuracy. This one has seen each picture twice, "
-    "without a teacher.",
+    because="The architecture decides about size and speed, training about accuracy. Our entry is the same network after "
+    "40 views of each picture, with a teacher.",
 )
 
 # %%
-claim("it is right on 75 to 88 %", 75 < board["mine"].accuracy < 88)
+claim("it is right on 83 to 88.3 %", 83 < board["mine"].accuracy < 88.3)
+more = measure.proportion_difference(board["mine"].correct, fastest.correct)
+claim("our entry, the same network, is right more often, and not by luck", more.low > 0)
+claim("its file has the same size", board["mine"].bytes == fastest.bytes)
 claim(
     "so it takes part in none of the divisions",
     not any(board["mine"] in board.ranking(name) for name in capstone.DIVISIONS),
@@ -429,8 +440,8 @@ claim(
 # | to know where time goes | cost models (02), fusion and the engines (06, 10) |
 # | the machine to search for you | lesson 11 |
 #
-# Our three were made by `nnopt train capstone_small`, `capstone_accurate` and `capstone_fast`; the recipes are in
-# `course/entries.py`. They can be beaten. Some things that we have not tried: 2 bits, grouped 1×1 convolutions, a scale for
+# Ours were made by `nnopt train capstone_small`, `capstone_accurate`, `capstone_fast` and `capstone_fastest`; the recipes
+# are in `course/entries.py`. They can be beaten. Some things that we have not tried: 2 bits, grouped 1×1 convolutions, a scale for
 # each channel, teaching by several teachers, or Huffman's code, decoded by the operators of the file itself.
 #
 # `write_onnx` knows only a few layers; `engines.export_onnx` (lesson 06) writes any network. Whichever you take, the
