@@ -139,7 +139,7 @@ def test(context: typer.Context) -> None:
 @app.command()
 def train(name: str, seed: int = 0) -> None:
     """Train a network that ships with the course again, and write it to data/: one of mynet, teacher, shapes_teacher,
-    shapes_student, capstone_small, capstone_accurate, capstone_fast."""
+    shapes_student, capstone_small, capstone_accurate, capstone_fast, capstone_fastest."""
     from nnopt_lab.course import shipped
 
     console.print(shipped.train_shipped(name, seed=seed))
@@ -175,14 +175,16 @@ def optimize(
     ),
 ) -> None:
     """Search for a smaller or faster version of a classifier; Ctrl-C keeps what was found. Runs the scripts named."""
-    from nnopt_lab.techniques import autotune
+    from nnopt_lab.techniques import autotune, engines
 
+    goal = autotune.Goal(target, max_drop, max_bytes, max_latency, batch)
+    engines.check_names(engine or autotune.QUICK)  # before the scripts run, which may take long
     train, validation, options = _data_for(data)
     found = autotune.optimize(
         _from_script(model)(),
         train,
         validation,
-        goal=autotune.Goal(target, max_drop, max_bytes, max_latency, batch),
+        goal=goal,
         trials=trials,
         seconds=None if minutes is None else 60 * minutes,
         storage=storage,
@@ -313,11 +315,11 @@ def capstone(
         board.plot().savefig(plot)
 
 
-def _from_script(text: str):
+def _from_script(text: str, other: str = ""):
     """The function that "script.py:function" names; the script is run."""
     path, _, name = text.rpartition(":")
     if not Path(path).is_file():
-        raise ValueError(f"{text!r} must be script.py:function, and the script must be there.")
+        raise ValueError(f"{text!r} must be script.py:function{other}, and the script must be there.")
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
     script = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(Path(path).parent.resolve()))  # as if it were run: its neighbours can be imported
@@ -334,8 +336,10 @@ def _data_for(text: str) -> tuple:
     if text in data.NAMES:
         pictures = data.load(text)
         return pictures.train, pictures.validation, {"to_input": pictures.to_input}
-    train, validation, *_ = _from_script(text)()
-    return train, validation, {}
+    pair = _from_script(text, f", or one of {', '.join(data.NAMES)}")()
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise ValueError(f"{text!r} returned {type(pair).__name__}; it must return a tuple (train, validation).")
+    return *pair, {}
 
 
 def _report(book, out: Path) -> None:

@@ -128,6 +128,8 @@ class TestGoal:
                 search(trained, **options)
         with pytest.raises(ValueError, match="200 pictures and 199 labels"):
             optimize(trained, TRAIN, (VALIDATION[0], VALIDATION[1][:-1]))
+        with pytest.raises(ValueError, match="model is int; it must be a classifier"):
+            optimize(3, TRAIN, VALIDATION)
 
 
 CONFIG = {
@@ -401,6 +403,9 @@ class TestOutside:
         assert (tmp_path / "small" / "report.md").is_file() and (tmp_path / "search.db").is_file()
         assert nnopt("mine.py:nothing", *options)[::2] == (2, "mine.py has no function 'nothing'.\n")
         assert "must be script.py:function" in nnopt("other.py:build", *options)[2]
+        assert "or one of fashion" in nnopt("mine.py:build", "--data", "fashon")[2]
+        assert "it must return a tuple (train, validation)" in nnopt("mine.py:load", "--data", "mine.py:build")[2]
+        assert nnopt("mine.py:nothing", *options, "--engine", "abacus")[2].startswith("names holds 'abacus'")
 
 
 def test_channels_are_named_in_words(task):

@@ -85,6 +85,9 @@ def optimize(
         ValueError: an argument is not as said here, or the storage holds another search.
     """
     goal = Goal(goal) if isinstance(goal, str) else goal
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model is {type(model).__name__}; it must be a classifier, a torch.nn.Module.")
+    engines.check_names(engine_names)
     if trials < 1 or epochs < 1 or sampler not in SAMPLERS:
         raise ValueError(f"trials={trials} and epochs={epochs} must be at least 1, sampler={sampler!r} of {SAMPLERS}.")
     transform = to_input or (lambda images: images)

@@ -183,6 +183,13 @@ ENGINES: dict[str, Callable[[nn.Module, Sequence[Tensor]], Engine]] = {
 }
 
 
+def check_names(names: Sequence[str]) -> None:
+    """Raise a ValueError that names the first of `names` that is not a key of `ENGINES`."""
+    for name in names:
+        if name not in ENGINES:
+            raise ValueError(f"names holds {name!r}; choose from {', '.join(ENGINES)}.")
+
+
 def build(
     model: nn.Module, calibration: Sequence[Tensor], names: Sequence[str] = tuple(ENGINES)
 ) -> tuple[dict[str, Engine], dict[str, str]]:
@@ -198,9 +205,7 @@ def build(
     """
     if not calibration or any(x.dtype != torch.float32 or x.dim() < 2 or len(x) == 0 for x in calibration):
         raise ValueError("calibration must be at least one batch float32 [N, ...] with N at least 1.")
-    for name in names:
-        if name not in ENGINES:
-            raise ValueError(f"names holds {name!r}; choose from {', '.join(ENGINES)}.")
+    check_names(names)
     built, missing = {}, {}
     for name in bar(names, desc="building engines", unit="engine"):
         started = time.perf_counter()
