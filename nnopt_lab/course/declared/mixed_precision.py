@@ -351,9 +351,8 @@ def scaler_step(scale, good, overflow, interval):
 def _scaler_state(g: torch.Generator):
     interval = number(g, 3, 6)
     kind = number(g, 0, 2)  # an overflow, a step that completes the interval, one that does not
-    short = (
-        interval - 2 if number(g, 0, 3) else number(g, 0, interval - 2)
-    )  # most by one, so that too early is told apart
+    # Nearly all by one step, so that doubling a step too early is told apart.
+    short = interval - 2 if number(g, 0, 9) else number(g, 0, interval - 2)
     good = (number(g, 1, interval - 1), interval - 1, short)[kind]
     return 2.0 ** number(g, 3, 12), good, kind == 0, interval
 
