@@ -335,8 +335,8 @@ declare(
         id="capstone.slow_int4",
         lesson=LESSON,
         points=1,
-        text="Our smallest file multiplies a fifth as often as the baseline and is hardly faster; the same network in float32 "
-        "is several times as fast. Why?",
+        text="Our small file multiplies less than a seventh as often as the baseline and is hardly faster, or slower; the same network in "
+        "float32 is several times as fast. Why?",
         choices={
             "a": "Its weights are made float in every call, and the engine's fastest kernels want weights that are constant "
             "when the file is loaded.",
