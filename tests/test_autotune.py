@@ -205,9 +205,10 @@ class TestSpace:
             assert ("bits" in drawn) == goal.counts_bytes
 
     def test_neutral_knobs_change_nothing(self, task):
-        space = search_space.Space(task, Goal(), {"eager float32": 1.0})
-        start = space.starts(dict.fromkeys(space.groups, (0.0, 0.0)))[0]
-        assert space.config(start) == {"engine": "eager float32", "teacher": 0.9}
+        space = search_space.Space(task, Goal(), {"eager float32": 2.0, "ONNX Runtime int8": 1.0})
+        starts = [space.config(start) for start in space.starts(dict.fromkeys(space.groups, (0.0, 0.0)))]
+        assert starts[0] == {"engine": "ONNX Runtime int8", "teacher": 0.9}
+        assert {"engine": "eager float32", "teacher": 0.9} not in starts, "that is the original"
 
     def test_the_least_sensitive_group_is_narrowed_most(self, task):
         space = search_space.Space(task, Goal(), {"eager float32": 1.0})
@@ -372,7 +373,7 @@ class TestOutside:
         files = found.export(tmp_path / "out", point)
         assert [f.name for f in files] == ["weights.safetensors", "config.json", "model.onnx", "report.md"]
         report = files[-1].read_text(encoding="utf-8")
-        assert "channels kept: 0 50 %" in report and "95 % interval" in report and "4 trials" in report
+        assert "channels kept: 0 75 %" in report and "95 % interval" in report and "4 trials" in report
         onnxruntime = pytest.importorskip("onnxruntime")
         session = onnxruntime.InferenceSession(files[2])
         logits = torch.from_numpy(session.run(None, {"x": VALIDATION[0].numpy()})[0])

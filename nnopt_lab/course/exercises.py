@@ -34,8 +34,10 @@ DECLARED = (
     "integers_for_real",
     "distillation",
     "parallelism",
-    "hardware",
     "mixed_precision",
+    "hardware",
+    "choosing",
+    "capstone",
 )
 
 

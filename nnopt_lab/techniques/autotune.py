@@ -1,19 +1,24 @@
 """A search for the best way to make a given classifier smaller or faster: which techniques, how much of each, where.
 
-The article's section 5.1. A sampler (optuna's multi-objective TPE) proposes configurations (`candidates`), each is
+The article's section 5.1. A sampler (optuna's Gaussian processes) proposes configurations (`candidates`), each is
 trained briefly and measured, and what is found are `tradeoffs`. The search begins with what a careful person would try
 by hand, and cheap estimates spare trials that cannot end on the front.
 
-Sources: Ozaki et al. 2022, "Multiobjective Tree-Structured Parzen Estimator"; Akiba et al. 2019, "Optuna"; He et al.
-2018, "AMC: AutoML for Model Compression and Acceleration on Mobile Devices" (one share a layer, by search).
+Sources: Daulton et al. 2020, "Differentiable Expected Hypervolume Improvement"; Ozaki et al. 2022, "Multiobjective
+Tree-Structured Parzen Estimator"; Akiba et al. 2019, "Optuna"; He et al. 2018, "AMC: AutoML for Model Compression and
+Acceleration on Mobile Devices" (one share a layer, by search).
 """
 
 import copy
 import hashlib
 import importlib
+import math
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -34,8 +39,12 @@ QUICK = (
     "OpenVINO float32",
     "OpenVINO int8",
 )
-SAMPLERS = ("tpe", "random")
+SAMPLERS = ("gp", "tpe", "random")
 FEWEST = 4  # finished trials before estimates are trusted to stop others
+DRAWN = 8  # trials, the first ones by hand included, before a Gaussian process proposes
+BELOW = (
+    5.0  # points below the limit: the sampler takes no network for worse, so that wrecks don't hide small differences
+)
 
 
 def optimize(
@@ -52,7 +61,7 @@ def optimize(
     epochs: int = 2,
     rate: float = 1e-3,
     batch_size: int = 128,
-    sampler: str = "tpe",
+    sampler: str = "gp",
     by_hand: bool = True,
     stop_early: bool = True,
     seed: int = 0,
@@ -76,7 +85,7 @@ def optimize(
             time to a trial.
         epochs, rate, batch_size: of each candidate's training, as in `candidates.Task`; from two epochs on, hopeless
             trials can be stopped between them.
-        sampler: "tpe", or "random" as a control.
+        sampler: "gp" (Gaussian processes) or "tpe" (tree-structured Parzen estimator), or "random" as a control.
         by_hand: begin with what a careful person would try, see `search_space.Space.starts`.
         stop_early: stop trials that are `hopeless`, or will break a limit by the estimates.
         seed: of the training; in memory also of the sampler. (With a storage, every call draws anew.)
@@ -131,6 +140,14 @@ def least_seconds(models: dict, batch: Tensor, budget_seconds: float = 1.5) -> d
     return {name: min(timing.samples) for name, timing in timings.items()}
 
 
+class _Stopped(Exception):
+    """A trial is not worth going on with; `point` is what it would likely have been."""
+
+    def __init__(self, point: Point):
+        super().__init__()
+        self.point = point
+
+
 class _Searcher:
     """One process's part in a search."""
 
@@ -180,42 +197,47 @@ class _Searcher:
 
     def _try(self, trial) -> None:
         optuna, config = importlib.import_module("optuna"), self.space.config(trial.params)
-        state, values = optuna.trial.TrialState, None
         trial.set_user_attr("config", config)
         try:
-            values = self._values(trial, config)
-        except optuna.TrialPruned:
-            self.study.tell(trial, state=state.PRUNED)
+            point = self._point(trial, config)
+        except _Stopped as stopped:
+            trial.set_user_attr("stopped", True)
+            self._tell(trial, stopped.point)
         except KeyboardInterrupt:
-            self.study.tell(trial, state=state.FAIL)
+            self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
             self.study.enqueue_trial(trial.params)
             raise
         except (ValueError, RuntimeError) as error:
             trial.set_user_attr("reason", str(error).strip().splitlines()[0])
-            self.study.tell(trial, state=state.FAIL)
+            self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
-            self.study.tell(trial, values)
+            self._tell(trial, point)
 
-    def _values(self, trial, config: dict) -> tuple[float, float]:
-        optuna, predicted, curve = importlib.import_module("optuna"), {}, []
+    def _tell(self, trial, point: Point) -> None:
+        """Tell the sampler what counts: accuracy from far too little up to the original's, and ratios of cost."""
+        highest = self.found.original.accuracy
+        point = replace(point, accuracy=min(max(point.accuracy, highest - self.goal.max_drop - BELOW), highest))
+        for name, excess in self.found.excess(point).items():
+            trial.set_constraint(name, excess)
+        self.study.tell(trial, (point.accuracy, math.log(self.found.cost(point))))
+
+    def _point(self, trial, config: dict) -> Point:
+        predicted, curve = {}, []
 
         def watch(model: nn.Module, accuracies: list[float], left: int) -> None:
             if not accuracies:
                 predicted.update(self._predict(model, config))
             curve[:] = accuracies
             if self._is_hopeless(accuracies, left, predicted):
-                floor = self.found.original.accuracy - self.goal.max_drop
-                trial.set_constraint("drop", max(floor - max(accuracies, default=0.0), 1e-3))
-                raise optuna.TrialPruned
+                likely = {"latency": self.found.original.latency} | self._scaled(predicted, statistics.median)
+                raise _Stopped(Point(trial.number, config, max(accuracies, default=0.0), **likely, curve=curve))
 
         model = candidates.make(self.task, config, watch)
         point = self._measure(trial.number, config, model)
-        for name, excess in self.found.excess(point).items():
-            trial.set_constraint(name, excess)
         figures = {"accuracy": point.accuracy, "bytes": point.bytes, "latency": point.latency}
         for name, value in (("curve", curve), ("predicted", predicted), ("figures", figures)):
             trial.set_user_attr(name, value)  # the figures last: who reads them reads the others too
-        return point.accuracy, self.found.cost(point)
+        return point
 
     def _measure(self, number: int, config: dict, model: nn.Module) -> Point:
         engine = engines.ENGINES[config["engine"]](model, self.task.calibration)
@@ -235,14 +257,10 @@ class _Searcher:
         return predicted
 
     def _is_hopeless(self, accuracies: list[float], left: int, predicted: dict[str, float]) -> bool:
-        attrs = [t.user_attrs for t in self.study.get_trials(deepcopy=False) if "figures" in t.user_attrs]
+        attrs = self._finished()
         if len(attrs) < FEWEST or not self.stop_early:
             return False
-        # The estimates are off by a factor that is the same for all, more or less: the luckiest trial's is taken.
-        least = {
-            name: value * min(a["figures"][name] / a["predicted"][name] for a in attrs if name in a["predicted"])
-            for name, value in predicted.items()
-        }
+        least = self._scaled(predicted, min)  # the luckiest trial's factor
         limits = {"bytes": self.goal.max_bytes, "latency": self.goal.max_latency}
         if any(limit is not None and least[name] > limit for name, limit in limits.items()):
             return True
@@ -254,12 +272,23 @@ class _Searcher:
         floor = self.found.original.accuracy - self.goal.max_drop
         return hopeless(accuracies[-1], least[self.goal.target], gains, allowed, floor)
 
+    def _finished(self) -> list[dict]:
+        return [t.user_attrs for t in self.study.get_trials(deepcopy=False) if "figures" in t.user_attrs]
+
+    def _scaled(self, predicted: dict[str, float], choose: Callable) -> dict[str, float]:
+        """Estimates are off by a factor that is nearly the same for all: finished trials set them right."""
+        attrs = self._finished()
+        return {
+            name: value * choose(a["figures"][name] / a["predicted"][name] for a in attrs if name in a["predicted"])
+            for name, value in predicted.items()
+        }
+
     def _collect(self) -> int:
         """Read what all processes have found; returns how many trials are over."""
         trials = self.study.get_trials(deepcopy=False)
         known = [(t.number, t.user_attrs) for t in trials if "figures" in t.user_attrs]
         self.found.points = [Point(n, a["config"], **a["figures"], curve=a["curve"]) for n, a in known]
-        self.found.stopped = sum(t.state.name == "PRUNED" for t in trials)
+        self.found.stopped = sum("stopped" in t.user_attrs for t in trials)
         self.found.failed = [t.user_attrs["reason"] for t in trials if "reason" in t.user_attrs]
         return len(known) + self.found.stopped + len(self.found.failed)
 
@@ -292,7 +321,11 @@ def _study(storage: Path | str | None, sampler: str, seed: int):
     url = storage if storage is None or "://" in str(storage) else f"sqlite:///{Path(storage)}"
     # A call that goes on, or a second process, must not draw what the first one drew.
     seed = seed if storage is None else None
-    samplers = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
+    samplers = {
+        "gp": partial(optuna.samplers.GPSampler, n_startup_trials=DRAWN),
+        "tpe": optuna.samplers.TPESampler,
+        "random": optuna.samplers.RandomSampler,
+    }
     directions = ["maximize", "minimize"]
     return optuna.create_study(
         storage=url,

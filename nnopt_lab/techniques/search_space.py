@@ -72,30 +72,30 @@ class Space:
         return {key: value for key, value in config.items() if value or key == "teacher"}
 
     def starts(self, sensitive: dict[str, tuple[float, float]]) -> list[dict]:
-        """What a careful person would try first: each engine alone; uniform widths and widths by sensitivity on the
-        fastest engine, and uniform ones in int8; one factorisation. For a small file, sparsity with few bits.
+        """What a careful person would try first: the fastest engine alone; on it widths by sensitivity; uniform ones,
+        in int8 too; the other engines; one factorisation. For a small file, sparsity with few bits.
 
         Args:
             sensitive: as `sensitivity` finds it.
         """
         neutral = {name: 0 if name.startswith("bits of") else 1.0 for name in self.distributions()} | {"teacher": 0.9}
-        in_order = sorted(self.alone, key=self.alone.get)
-        int8 = [{"engine": name} for name in in_order if name.endswith("int8")][:1]
-        first = [{"engine": name} for name in in_order] if len(in_order) > 1 else [{}]
-        small = [{}]
+        in_order = (
+            [{"engine": name} for name in sorted(self.alone, key=self.alone.get)] if len(self.alone) > 1 else [{}]
+        )
+        int8 = [engine for engine in in_order if engine.get("engine", "").endswith("int8")][:1]
+        small, tries = [{}], in_order[:1]
         if self.goal.counts_bytes:
             small = [{"sparsity": 0.8, "bits": 5}, {"sparsity": 0.9, "bits": 4}, {"sparsity": 0.5, "bits": 5}]
             neutral |= {"sparsity": 0.0, "bits": 6}
-            first += small
+            tries = small
         if self.groups:
             by_sensitivity = self._factors(sensitive)
-            for width, few in zip((0.5, 0.75, 0.375), small * 3, strict=False):
-                first += [few | {"width": width} | more for more in ({}, by_sensitivity, *int8)]
-        if "energy, linear" in neutral:
-            first.append({"energy, linear": 0.8})
-        fastest = {"engine": in_order[0]} if len(in_order) > 1 else {}
-        unique = {tuple(sorted((neutral | fastest | changes).items())): None for changes in first}
-        return [dict(items) for items in unique]
+            for width, few in zip((0.75, 0.5, 0.375), small * 3, strict=False):
+                tries = tries + [few | {"width": width} | more for more in (by_sensitivity, {}, *int8)]
+        tries = tries + in_order[1:] + ([{"energy, linear": 0.8}] if "energy, linear" in neutral else [])
+        unique = {tuple(sorted((neutral | in_order[0] | changes).items())): None for changes in tries}
+        nothing = tuple(sorted((neutral | ({"engine": EAGER} if in_order[0] else {})).items()))
+        return [dict(items) for items in unique if items != nothing or self.goal.counts_bytes]
 
     def _factors(self, sensitive: dict[str, tuple[float, float]]) -> dict[str, float]:
         """Narrow the groups of channels most that lose least accuracy for what they save: factors from ½ to 1½."""

@@ -10,9 +10,9 @@
 # - give up on hopeless attempts early, and count what that saves;
 # - let a search do all of this, and hold it against lots and against a careful hand.
 #
-# It takes about an hour and stands alone; the techniques are those of lessons 01 to 07, and what you need of each is said
-# where it comes up. Some words: a **configuration** says how much of each technique; a **trial** is one configuration,
-# trained briefly and measured; **to lose points** is to fall in accuracy, in percentage points.
+# It takes about an hour and stands alone; the techniques are those of lessons 01 to 07, and what you need of each is
+# said where it comes up. Some words: a **configuration** says how much of each technique; a **trial** is one
+# configuration, trained briefly and measured; **to lose points** is to fall in accuracy, in percentage points.
 
 # %%
 import tempfile
@@ -31,7 +31,7 @@ from nnopt_lab.techniques.tradeoffs import Point
 from nnopt_lab.workbench import data, measure, models, plots, training
 
 lesson("11_choosing")
-LIVE = False  # True makes the recorded experiments again on your machine: about a quarter of an hour each
+LIVE = False  # True makes the recorded experiments again on your machine: 5 to 20 minutes each
 
 # %%
 pictures, net = data.load("fashion"), models.trained("mynet")
@@ -44,9 +44,9 @@ print(f"{len(hand)} networks made by hand, the original right on {original.accur
 # ## 1. What is worth keeping
 #
 # A careful person has made these networks out of the course's `MyNet`: other engines, narrower layers (a *width* of 0.5
-# keeps half of the channels of every layer), factorised layers, and narrower layers in int8. Each was trained on for two
-# epochs on 3,000 pictures and timed at batch 64 (`nnopt record autotune_search`). Two things are wanted: to lose little
-# accuracy, and to cost little time.
+# keeps half of the channels of every layer), factorised layers, and narrower layers in int8. Each was trained on for
+# two epochs on 3,000 pictures and timed at batch 64 (`nnopt record autotune_search`). Two things are wanted: to lose
+# little accuracy, and to cost little time.
 #
 # One network *beats* another if it is nowhere worse and somewhere better. What nobody beats is the **Pareto front**.
 # How many of the networks are on it, do you think?
@@ -98,6 +98,8 @@ for kind, color in (("single: width", plots.BLUE), ("single: rank", plots.GREEN)
 ax.step([cost[i] for i in front], [-lost[i] for i in front], color=plots.REFERENCE, where="post", label="front")
 ax.plot([1], [0], "s", color=plots.REFERENCE, label="original")
 ax.set(xscale="log", xlabel="time, share of the original's", ylabel="points gained or lost")
+ax.set_xticks((0.3, 0.5, 1), ("0.3", "0.5", "1"))
+ax.minorticks_off()
 ax.legend(fontsize=8)
 plots.finish(fig)
 
@@ -112,9 +114,9 @@ reveal(
 # %% [markdown]
 # ## 2. One number for a front
 #
-# To hold two fronts against each other, take a corner that is worse than anything you would accept: here one point lost,
-# at the original's cost. The area between this corner and the front is its **hypervolume** (Zitzler & Thiele 1998): all
-# the goals that some network of the front reaches.
+# To hold two fronts against each other, take a corner that is worse than anything you would accept: here one point
+# lost, at the original's cost. The area between this corner and the front is its **hypervolume** (Zitzler & Thiele
+# 1998): all the goals that some network of the front reaches.
 #
 # **Exercise (4 points).** Measure it.
 
@@ -155,10 +157,10 @@ claim("what was made by hand reaches more than half of it", reached(by_hand, ori
 # %% [markdown]
 # ## 3. Which layers are fragile
 #
-# A width for all layers treats them alike. Are they? Remove half of the channels of *one* layer, train nothing, and look
-# what is lost and how many multiply-accumulates are saved. (`channels` are the filters of a convolution or the outputs
-# of a linear layer; what reads them shrinks too. Lesson 01.) `MyNet` has three such layers. How many points does it lose
-# without half of the filters of its *first* convolution?
+# A width for all layers treats them alike. Are they? Remove half of the channels of *one* layer, train nothing, and
+# look what is lost and how many multiply-accumulates are saved. (`channels` are the filters of a convolution or the
+# outputs of a linear layer; what reads them shrinks too. Lesson 01.) `MyNet` has three such layers. How many points
+# does it lose without half of the filters of its *first* convolution?
 
 # %%
 predict("lost without half of the first filters, no training", unit="points")
@@ -189,6 +191,7 @@ reveal(
 claim("the first convolution is the most fragile", max(fragile, key=lambda g: fragile[g][0]) == "features.0")
 claim("half of the linear layer's outputs cost less than a point", fragile["classifier.0"][0] < 1)
 claim("but save less than a tenth of the work", fragile["classifier.0"][1] < 0.1)
+claim("the first convolution saves most", max(fragile, key=lambda g: fragile[g][1]) == "features.0")
 
 # %% [markdown]
 # Now each layer has a price and a yield, like goods on a market.
@@ -250,19 +253,18 @@ claim("that is within a point of cutting all layers to three quarters", abs(sens
 claim("all three halved lose more than twice the sum of each alone", together > 2 * alone)
 
 # %% [markdown]
-# Two lessons in four lines. *Where* you cut matters: for the same work, the fragile layer loses more than twice as much.
-# (But a uniform width is not bad here: it takes a little everywhere, and a little hurts little.) And *losses do not add
-# up*: three halved layers lose far more than the sum of each. So prices like these are good for a start, and no more. A
-# search uses them in that way.
+# Two lessons in four lines. *Where* you cut matters: for the same work, the fragile layer loses more than twice as
+# much. (But a uniform width is not bad here: it takes a little everywhere, and a little hurts little.) And *losses do
+# not add up*: three halved layers lose far more than the sum of each. So prices like these are good for a start, and no
+# more. A search uses them in that way.
 #
-# ## 4. Why gains don't multiply
+# ## 4. Gains don't simply multiply
 #
-# Halve the channels: a gain. Run it by ONNX Runtime instead of eager torch: a gain. Both: the product of the two? These
-# are speeds only, so nothing has to be trained. How many times as fast will the halved network be by ONNX Runtime, when
-# you know the gain of each alone? Guess the *share* of the product that is reached, in percent.
+# Halve the channels: a gain. Run the network by ONNX Runtime in int8 instead of eager torch: a gain. Both: the product
+# of the two? These are speeds only, so nothing has to be trained. Guess how much of the product is reached, in percent.
 
 # %%
-predict("share of the product of two gains", unit="%")
+predict("int8 and half the channels: share of the product", unit="%")
 
 # %%
 torch.set_num_threads(1)
@@ -300,23 +302,24 @@ for kind, share in shares.items():
     print(f"{kind}: {gain[f'whole {kind}']}; halved {gain[f'half {kind}']}; {share:.0f} % of the product")
 if "ONNX Runtime int8" in shares:
     reveal(
-        "share of the product of two gains",
+        "int8 and half the channels: share of the product",
         round(shares["ONNX Runtime int8"]),
         because="Each technique shortens a part of the time. When one has made that part short, the other finds less to "
-        "shorten: Amdahl's law, once more. And halved channels fill the vectors of an int8 kernel worse.",
+        "shorten: Amdahl's law, once more. In int8 the multiplications are a small part already.",
     )
 
 # %%
 claim("half the channels alone gain at least 1.3 times", width_alone > 1.3)
 
 # %% [markdown]
-# So the best of each technique alone is not the best together, and a knob can't be judged with the others at rest. That
-# is why it takes a *search*.
+# In float32 it may be the other way round: eager torch pays for every call of an operator, however few channels it has,
+# and ONNX Runtime calls fewer; the narrower the network, the more that counts. So whether two gains multiply depends on
+# what each leaves for the other. A knob can't be judged with the others at rest, and that is why it takes a *search*.
 #
 # It holds for accuracy too. Three steps: remove half of the channels, put the weights on grids of 3 bits, let the
-# original teach what is left (three epochs on 6,000 pictures). Where training comes after the grids, it trains with them
-# in place (lesson 05). All three are always done; only the order changes. Guess how many points lie between the best
-# order and the worst.
+# original teach what is left (three epochs on 6,000 pictures). Where training comes after the grids, it trains with
+# them in place (lesson 05). All three are always done; only the order changes. Guess how many points lie between the
+# best order and the worst.
 
 # %%
 predict("best order against worst order", unit="points")
@@ -433,37 +436,43 @@ def epochs_trained(curve, cost, curves, costs, floor):
 check("choosing.epochs_trained", epochs_trained)
 
 # %% [markdown]
-# Try it on networks that were drawn by lot and all trained to the end (two epochs; `nnopt record autotune_search`). Your
-# rule sees them one by one, and each only beside those before it. How much of the training would it have saved?
+# Try it on networks that were drawn by lot and all trained to the end (three times 20, two epochs each; `nnopt record
+# autotune_search`). Your rule sees them one by one, and each only beside those before it. How much of the training
+# would it have saved?
 
 # %%
 predict("epochs saved by giving up", unit="%")
 
 # %%
 epochs_trained = yours_or_ours("choosing.epochs_trained")
-lots = [Point(**point) for point in contest["random"]["points"]]
-drawn_from = Point(**contest["random"]["original"])
-finished, trained, given_up = [], 0, []
-for point in lots:
-    if len(point.curve) == 2:
-        others = [[*p.curve[:1], p.accuracy] for p in finished]
-        enough = len(finished) >= 4
-        curve = [*point.curve[:1], point.accuracy]
-        costs, floor = [p.latency for p in finished], drawn_from.accuracy - contest["goal"]["max_drop"]
-        epochs = epochs_trained(curve, point.latency, others, costs, floor) if enough else 2
-        trained += epochs
-        (finished if epochs == 2 else given_up).append(point)
-    else:
-        finished.append(point)
-every = 2 * sum(len(p.curve) == 2 for p in lots)
-within = [p for p in lots if drawn_from.accuracy - p.accuracy <= contest["goal"]["max_drop"]]
-on_front = [within[i] for i in pareto_front(*coordinates(within, drawn_from))]
-print(f"{len(given_up)} of {len(lots)} given up; {trained} of {every} epochs trained")
-kept = [p for p in on_front if p not in given_up]
-print(f"of {len(on_front)} networks on the front within the limit {len(kept)} are kept")
+EPOCHS, FIRST = 2, 4  # the rule begins when four are finished
+
+
+def judged(run):
+    """(points that are given up, epochs trained, epochs of all to the end) of a run, whose points come one by one."""
+    floor = run["original"]["accuracy"] - contest["goal"]["max_drop"]
+    finished, given_up, trained, whole = [], [], 0, 0
+    for point in (Point(**p) for p in run["points"]):
+        epochs = len(point.curve)  # none where nothing had to be trained
+        if epochs and len(finished) >= FIRST:
+            curves = [[p.curve[0], p.accuracy] for p in finished]
+            epochs = epochs_trained([point.curve[0], point.accuracy], point.latency, curves,
+                                    [p.latency for p in finished], floor)  # fmt: skip
+        (given_up if epochs < len(point.curve) else finished if epochs else []).append(point)
+        trained, whole = trained + epochs, whole + len(point.curve)
+    return given_up, trained, whole
+
+
+given_up, trained, whole = zip(*(judged(run) for run in contest["random"]), strict=True)
+for run, hopeless in zip(contest["random"], given_up, strict=True):
+    of, points = Point(**run["original"]), [Point(**p) for p in run["points"]]
+    within = [p for p in points if of.accuracy - p.accuracy <= contest["goal"]["max_drop"]]
+    best = [within[i] for i in pareto_front(*coordinates(within, of))]
+    print(f"{len(hopeless)} of {len(points)} given up, among them {sum(p in hopeless for p in best)} of the {len(best)} on "
+          "the front within the limit")  # fmt: skip
 reveal(
     "epochs saved by giving up",
-    round(100 * (1 - trained / every)),
+    round(100 * (1 - sum(trained) / sum(whole))),
     because="With two epochs a trial can save one at the most, and the rule begins after four finished ones. Its caution has a "
     "reason: what is thrown away must not be the best.",
 )
@@ -481,10 +490,11 @@ answer = 59
 question("choosing.random_trials", answer)
 
 # %% [markdown]
-# A **TPE** sampler (tree-structured Parzen estimator, Bergstra et al. 2011) learns from what it saw. It divides the
-# trials into good ones and others; for two objectives, the good ones are those on and near the front, and what breaks a
-# limit counts as bad (Ozaki et al. 2022). Then it estimates for each knob where good trials have it and where the others
-# do, and draws where the ratio is highest. That is all. The library is optuna; the course's part is what stands around it:
+# A better one learns from what it saw. A **Gaussian process** is a guess with its uncertainty, for every setting of the
+# knobs: near to what was tried it is sure, far from it it is not. From two such guesses, one for accuracy and one for
+# cost, it follows by how much the hypervolume is *expected* to grow with one more trial, and how likely the limits are
+# kept. Where this is most, the next trial is made (Daulton et al. 2020). So it goes where the guess is good, or where
+# it knows little. The library is optuna; the course's part is what stands around it:
 #
 # - **the knobs** (`search_space`): one width for all layers and a factor for each, ranks, the teacher's share, the
 #   engine; for a small file also sparsity, bits, and one bit more or less for each layer;
@@ -494,7 +504,8 @@ question("choosing.random_trials", answer)
 # - **the memory**: an SQLite file, if you want one. A search that was stopped goes on, and other processes and machines
 #   may join it.
 #
-# Let one run. It may take four trials to make `MyNet`'s file small: pruned, and the rest coded with few bits (lesson 05).
+# Let one run. It may take four trials to make `MyNet`'s file small: pruned, and the rest coded with few bits (lesson
+# 05). (The first eight trials are starts and lots; the sampler has its say after that.)
 
 # %%
 found = optimize(
@@ -525,31 +536,39 @@ claim("and keep the limit", best.accuracy >= found.original.accuracy - 2.0)
 # ## 7. Against lots, and against a careful hand
 #
 # Is a search worth it? The networks of section 1 were made by hand. With the same training, the search had 20 trials
-# for the same task, half of which were its start, and lots had 20 trials too. One point may be lost; the fastest wins.
-# How many times as fast as the original will the search's winner be?
+# for the same task, and so had lots; both three times, as one run of either could be luck. One point may be lost; the
+# fastest wins. How many times as fast as the original is the winner of the first search?
 
 # %%
 predict("the search's winner against eager MyNet", unit="×")
 
 # %%
-final = contest["final"]
-fig, (left, right) = plots.figure(ncols=2, width_ratios=(1, 1.2))
-for name, color in (("search", plots.BLUE), ("random", plots.ORANGE)):
-    of = Point(**contest[name]["original"])
-    points = [Point(**p) for p in contest[name]["points"]]
-    tried = range(1, len(points) + contest[name]["stopped"] + len(contest[name]["failed"]) + 1)
-    left.plot(tried, [reached([p for p in points if p.number < n], of) for n in tried], color=color, label=name)
+final, runs = contest["final"], {"search": contest["search"], "lots": contest["random"]}
+
+
+def areas(run):
+    """Share of the goals that are reached after each trial; what was given up reaches none."""
+    points, count = [Point(**p) for p in run["points"]], len(run["points"]) + run["stopped"] + len(run["failed"])
+    return [reached([p for p in points if p.number < n], Point(**run["original"])) for n in range(1, count + 1)]
+
+
+fig, (left, right) = plots.figure(ncols=2, figsize=(8, 3.4), width_ratios=(1, 1.2))
+for name, color in (("search", plots.BLUE), ("lots", plots.ORANGE)):
+    for place, run in enumerate(runs[name]):
+        area = areas(run)
+        left.plot(range(1, len(area) + 1), area, color=color, label=name if place == 0 else None)
 left.axhline(reached(by_hand, original), color=plots.REFERENCE, linestyle="--", label="by hand")
-left.set(xlabel="trials", ylabel="hypervolume", ylim=(0, 1))
+left.set(xlabel="trials", ylabel="share of the goals reached", ylim=(0, 1), xticks=range(0, 21, 5))
 left.legend(fontsize=8)
 rows = {name: row for name, row in final.items() if name != "original"}
 for place, (name, row) in enumerate(rows.items()):
     middle, low, high = row["faster"]
-    right.barh(place, middle, color=plots.BLUE if name == "search" else plots.SKY)
+    kind = name.split(" ")[0].rstrip(",")
+    right.barh(place, middle, color={"search": plots.BLUE, "lots": plots.ORANGE}.get(kind, "0.7"))
     right.errorbar(middle, place, xerr=[[middle - low], [high - middle]], color="black", capsize=3)
-right.set_yticks(range(len(rows)), [name.replace("best by hand, ", "by hand:\n") for name in rows], fontsize=8)
+right.set_yticks(range(len(rows)), rows, fontsize=8)
 right.invert_yaxis()
-right.set(xlabel="times as fast, batch 64")
+right.set(xlabel="times as fast as eager MyNet, batch 64")
 plots.finish(fig)
 
 # %%
@@ -558,39 +577,48 @@ for name, row in final.items():
     print("    " + "; ".join(row["what"]))
 reveal(
     "the search's winner against eager MyNet",
-    *(round(value, 2) for value in final["search"]["faster"]),
-    because="It has what each of the winners by hand has a part of: an engine, narrow layers where that is cheap, a teacher.",
+    *(round(value, 2) for value in final["search 1"]["faster"]),
+    because="It has what each of the winners by hand has a part of: an engine, narrow layers where that saves time, a teacher.",
 )
 
 # %% [markdown]
-# First what the search is for: its winner is 4.2 times as fast as eager `MyNet`, where uniform widths in int8 reach 2.9 and
-# the best single technique, another engine, 3.4. It found by itself what section 3 says: leave the first layer alone, and
-# narrow the other two.
+# First what the search is for: each of its three winners is at least 4.1 times as fast as eager `MyNet`, where uniform
+# widths in int8 reach 2.8 and the best single technique, another engine, 3.3. And it is steady: each run is ahead of
+# the careful hand from its second trial on, and reaches 0.77 to 0.79 of the goals in the end.
 #
-# And now what nobody advertises: *lots did better*. Their front is larger, 0.78 against 0.72, and their winner, a network
-# with factorised layers, is 4.4 times as fast. Half of the search's trials went into its start, and what came after was
-# drawn close to it. Is chance the better search, then? One run of each can't say so: a single lucky lot, trial 9, decides.
-# What it does say is that 20 trials are few for a sampler that learns, and that drawing by lot is a serious opponent
-# (Bergstra & Bengio 2012; Li & Talwalkar 2019 found the same for whole architectures). Never believe in a search that was
-# not held against lots at the same number of trials.
+# Now what nobody advertises: *lots are a serious opponent*. They need nine trials or more to get ahead of the hand, one
+# run never does, and they reach 0.62, 0.72 and 0.78. That is less on average, but their winners are as fast as the
+# search's; one of them is the very network that the first search found. With few trials, a good start counts most, and
+# chance may find what a model finds (Bergstra & Bengio 2012; Li & Talwalkar 2019 saw the same for whole architectures).
+# Never believe in a search that was not held against lots at the same number of trials, more than once.
+#
+# And look at what the first search did: it *halved the first layer*, the most fragile one of section 3. Fragile it was
+# without training. It is also where most is to be saved, and the teaching repaired the loss. Prices from before the
+# training are a good start; had the search believed in them, it would not have found this.
+#
+# At last, the limit. On the validation pictures, which chose them, no winner lost more than a point. On the test
+# pictures one lost 1.4.
 
 # %%
 fast = {name: row["faster"] for name, row in final.items()}
-hands = [name for name in fast if name.startswith("best by hand")]
+hands, searches, lots = ([n for n in fast if n.startswith(kind)] for kind in ("by hand", "search", "lots"))
 claim(
-    "the search's winner is faster than the best by hand: the intervals don't touch",
-    fast["search"][1] > max(fast[n][2] for n in hands),
+    "each search's winner is faster than the best by hand: the intervals don't touch",
+    min(fast[n][1] for n in searches) > max(fast[n][2] for n in hands),
 )
-claim("4.2 times as fast, by hand 2.9 and 3.4", [round(fast[n][0], 1) for n in ("search", *hands)] == [4.2, 2.9, 3.4])
-claim("it keeps all filters of the first layer", not any("features.0" in line for line in final["search"]["what"]))
-area = {name: contest[name]["hypervolume"] for name in ("search", "random")}
-claim(
-    "lots reach 0.78 of the rectangle, the search 0.72",
-    [round(area[n], 2) for n in ("random", "search")] == [0.78, 0.72],
-)
-claim("and their winner is 4.4 times as fast", round(fast["random"][0], 1) == 4.4)
-tests = final["search"]["lost"]
-claim("on the test pictures the search's winner has lost less than a point, with its interval", tests[1] > -1)
+claim("at least 4.1 times as fast, by hand 2.8 and 3.3",
+      min(fast[n][0] for n in searches) > 4.1 and [round(fast[n][0], 1) for n in hands] == [2.8, 3.3])  # fmt: skip
+area = {name: sorted(round(run["hypervolume"], 2) for run in of) for name, of in runs.items()}
+claim("the search reaches 0.77 to 0.79 of the goals, lots 0.62, 0.72 and 0.78",
+      area == {"search": [0.77, 0.77, 0.79], "lots": [0.62, 0.72, 0.78]})  # fmt: skip
+careful, after = reached(by_hand, original), {name: [areas(run) for run in of] for name, of in runs.items()}
+claim("after two trials each search is ahead of the careful hand", all(area[1] > careful for area in after["search"]))
+claim("lots are behind it for eight, and one run to its end",
+      max(area[7] for area in after["lots"]) < careful and min(area[-1] for area in after["lots"]) < careful)  # fmt: skip
+claim("lots found the first search's winner, too", final["search 1"]["what"] in [final[n]["what"] for n in lots])
+claim("it keeps half of the first layer", any("features.0 50 %" in line for line in final["search 1"]["what"]))
+worst = min(final[n]["lost"][0] for n in (*searches, *lots))
+claim("on the test pictures one winner lost 1.4 points", round(worst, 1) == -1.4)
 
 # %% question="choosing.winner"
 choice = None
@@ -602,60 +630,109 @@ question("choosing.winner", choice)
 # %% [markdown]
 # ## 8. A network from elsewhere
 #
-# RESNET_PROSE
+# Nothing of the search knows `MyNet`. Here is torchvision's resnet18, trained on 4,000 pictures of clothes until it
+# gets about 86 % right, and then the same contest with 12 trials each (`nnopt record autotune_resnet`; a residual
+# network has twelve groups of channels that can be narrowed, where `MyNet` has three). How many times as fast will the
+# search's winner be, if it may lose one point?
+
+# %%
+predict("the search's winner against eager resnet18", unit="×")
 
 # %%
 resnet = recorded("autotune_resnet", live=LIVE)["result"]
+runs_of_it = {"search": (resnet["search"][0], plots.BLUE), "lots": (resnet["random"][0], plots.ORANGE),
+              "by hand": ({"points": resnet["by hand"].values(), "original": resnet["original"]}, plots.GREEN)}  # fmt: skip
+fig, ax = plots.figure()
+for name, (run, color) in runs_of_it.items():
+    of, points = Point(**run["original"]), [Point(**p) for p in run["points"]]
+    ax.plot(
+        [of.latency / p.latency for p in points],
+        [p.accuracy - of.accuracy for p in points],
+        "o",
+        color=color,
+        label=name,
+    )
+ax.axhline(-resnet["goal"]["max_drop"], color=plots.REFERENCE, linestyle="--", label="limit")
+ax.set(
+    xscale="log", xlabel="times as fast as eager resnet18, batch 64", ylabel="points gained or lost", ylim=(-10, 1.5)
+)
+ax.set_xticks((1, 2, 5, 10), ("1", "2", "5", "10"))
+ax.minorticks_off()
+ax.legend(fontsize=8, loc="lower left")
+plots.finish(fig)
+
+# %%
 for name, row in resnet["final"].items():
     middle, low, high = row["faster"]
     print(f"{name}: {middle:.2f} times as fast ({low:.2f} to {high:.2f}), test {row['test']} %")
+reveal(
+    "the search's winner against eager resnet18",
+    *(round(value, 2) for value in resnet["final"]["search 1"]["faster"]),
+    because="Three quarters of all channels, by ONNX Runtime in float32. Either alone gives twice at most; int8 was slower than "
+    "float32 in this engine, on the processor of the recording.",
+)
+
+# %% [markdown]
+# The winner is 3.5 times as fast, uniform widths in int8 reach 2.4, the best single technique 2.0. It is one of the
+# search's starts, so a careful person would have found it who tried *float32* with narrow layers instead of int8. What
+# came after the starts was better in nothing: twelve trials are few for so many knobs. Lots do worse still: not one of
+# twelve keeps the limit. The more knobs, the more a lot has to be lucky in all of them at once, and the more a good
+# start is worth.
+
+# %%
+of_resnet = {name: round(row["faster"][0], 1) for name, row in resnet["final"].items()}
+claim("3.5 times as fast, by hand 2.4 and 2.0",
+      [of_resnet[n] for n in ("search 1", "by hand, uniform + int8", "by hand, single")] == [3.5, 2.4, 2.0])  # fmt: skip
+claim("no lot keeps the limit: they reach nothing of the goals", resnet["random"][0]["hypervolume"] == 0)
+kept = [p for p in resnet["search"][0]["points"] if p["accuracy"] >= resnet["original"]["accuracy"] - 1]
+best = min(kept, key=lambda p: p["latency"])
+claim("the winner is one of the six starts", best["number"] < 6)
 
 # %% [markdown]
 # ## 9. Playground
 #
-# The search of section 7, trial by trial. How many trials would have been enough? What would you get if you allowed more,
-# or nothing, to be lost?
+# The first search of section 7, trial by trial. How many trials would have been enough? What would you get if you
+# allowed more, or nothing, to be lost?
 
 # %%
-searched = [Point(**point) for point in contest["search"]["points"]]
-front_playground(searched, Point(**contest["search"]["original"]))
+first = contest["search"][0]
+front_playground([Point(**point) for point in first["points"]], Point(**first["original"]))
 
 # %% [markdown]
 # ## Summary
 #
-# Nothing of this needs a notebook. For a classifier of your own, write a script with two functions, one that returns the
-# trained network and one that returns (train, validation), and say:
+# Nothing of this needs a notebook. For a classifier of your own, write a script with two functions, one that returns
+# the trained network and one that returns (train, validation), and say:
 #
 #     nnopt optimize script.py:build --data script.py:load --target latency --max-drop 1.0 --storage search.db
 #
 # Everything that was measured above, in one table:
 
 # %%
-of = Point(**contest["search"]["original"])
-reference = {"by hand": by_hand, "lots": lots, "search": searched}
-for name, points in reference.items():
-    base = {"by hand": original, "lots": drawn_from, "search": of}[name]
-    allowed = [p for p in points if base.accuracy - p.accuracy <= 1.0]
-    fastest = max(base.latency / p.latency for p in allowed)
-    print(f"{name:8} {len(points):3} networks, {len(allowed):3} within the limit, hypervolume {reached(points, base):.3f}, "
-          f"fastest {fastest:.2f} times as fast")  # fmt: skip
+made = {"by hand": [{"points": contest["by hand"].values(), "original": contest["original"], "stopped": 0}], **runs}
+for name, of in made.items():
+    for run in of:
+        points, base = [Point(**p) for p in run["points"]], Point(**run["original"])
+        fastest = max(base.latency / p.latency for p in points if base.accuracy - p.accuracy <= 1.0)
+        print(f"{name:8} {len(points) + run['stopped']:3} networks, {run['stopped']} stopped early, "
+              f"{reached(points, base):.2f} of the goals, fastest within the limit {fastest:.2f} times as fast")  # fmt: skip
 
 # %% [markdown]
 # - **Two things to want** make a front and not a winner; a limit on one of them makes a winner again.
 # - **Sensitivity** is cheap to measure, and tells where to cut.
 # - **Gains don't multiply**, and the order matters: cut first, and train last, with everything in place.
 # - **Give up early**, but by a rule that knows about both objectives.
-# - **A search** begins well with what a careful person would try, and goes on where that person gets tired.
+# - **A search** begins with what a careful person would try, and goes on where that person gets tired. Hold it against lots.
 # - **The winner looks better than it is**: judge it on pictures that had no part in choosing it.
 #
 # **What practice uses today.** Such searches run in toolchains for phones and microcontrollers (He et al. 2018, *AMC*;
-# Wang et al. 2019, *HAQ*), with latency from a table or from the device itself. Where one network must fit many devices,
-# a network is trained once from which smaller ones can be cut (Cai et al. 2020, *Once-for-all*).
+# Wang et al. 2019, *HAQ*), with latency from a table or from the device itself. Where one network must fit many
+# devices, a network is trained once from which smaller ones can be cut (Cai et al. 2020, *Once-for-all*).
 #
-# **Further reading.** Bergstra & Bengio, *Random search for hyper-parameter optimization* (2012) · Bergstra et al.,
-# *Algorithms for hyper-parameter optimization* (2011) · Li et al., *Hyperband* (2017) · Zitzler & Thiele,
-# *Multiobjective optimization using evolutionary algorithms* (1998) · Ozaki et al., *Multiobjective tree-structured
-# Parzen estimator* (2022).
+# **Further reading.** Bergstra & Bengio, *Random search for hyper-parameter optimization* (2012) · Daulton et al.,
+# *Differentiable expected hypervolume improvement* (2020) · Li et al., *Hyperband* (2017) · Zitzler & Thiele,
+# *Multiobjective optimization using evolutionary algorithms* (1998) · Shahriari et al., *Taking the human out of the loop: a
+# review of Bayesian optimization* (2016).
 #
 # Your guesses of the whole course so far, against what your machine measured:
 
