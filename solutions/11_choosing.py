@@ -27,7 +27,7 @@ from nnopt_lab.course.progress import progress
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.techniques import candidates, channel_pruning, engines, search_space
 from nnopt_lab.techniques.autotune import Goal, optimize
-from nnopt_lab.techniques.tradeoffs import Point
+from nnopt_lab.techniques.tradeoffs import Point, describe
 from nnopt_lab.workbench import data, measure, models, plots, training
 
 lesson("11_choosing")
@@ -49,7 +49,7 @@ print(f"{len(hand)} networks made by hand, the original right on {original.accur
 # little accuracy, and to cost little time.
 #
 # One network *beats* another if it is nowhere worse and somewhere better. What nobody beats is the **Pareto front**.
-# How many of the networks are on it, do you think?
+# How many of the twelve are on it, do you think?
 
 # %%
 predict("networks by hand on the front", unit="networks")
@@ -158,9 +158,9 @@ claim("what was made by hand reaches more than half of it", reached(by_hand, ori
 # ## 3. Which layers are fragile
 #
 # A width for all layers treats them alike. Are they? Remove half of the channels of *one* layer, train nothing, and
-# look what is lost and how many multiply-accumulates are saved. (`channels` are the filters of a convolution or the
-# outputs of a linear layer; what reads them shrinks too. Lesson 01.) `MyNet` has three such layers. How many points
-# does it lose without half of the filters of its *first* convolution?
+# look what is lost (on 500 pictures) and how many multiply-accumulates are saved. (`channels` are the filters of a
+# convolution or the outputs of a linear layer; what reads them shrinks too. Lesson 01.) `MyNet` has three such layers.
+# How many points does it lose without half of the filters of its *first* convolution?
 
 # %%
 predict("lost without half of the first filters, no training", unit="points")
@@ -233,10 +233,10 @@ def cut(shares):
     return whole - training.evaluate(small, pictures.validation, pictures).accuracy, 100 * left
 
 
-sensible, fragile_one, uniform = (
-    cut(shares) for shares in (dict.fromkeys(chosen, 0.5), {"features.0": 0.5}, dict.fromkeys(groups, 0.75))
-)
-together, alone = cut(dict.fromkeys(groups, 0.5))[0], sum(cut({g: 0.5})[0] for g in groups)
+sensible, uniform = cut(dict.fromkeys(chosen, 0.5)), cut(dict.fromkeys(groups, 0.75))
+each = {group: cut({group: 0.5}) for group in groups}
+fragile_one, alone = each["features.0"], sum(points for points, _ in each.values())
+together = cut(dict.fromkeys(groups, 0.5))[0]
 print(
     f"by sensitivity, {', '.join(chosen)} to a half: {sensible[1]:.0f} % of the work is left, {sensible[0]:.1f} points lost"
 )
@@ -247,9 +247,10 @@ print(f"every layer to a half: {together:.1f} points; the three losses alone add
 # %%
 claim(
     "by sensitivity less than half is lost of what the fragile layer loses for the same work",
-    sensible[0] < 0.5 * fragile_one[0],
+    sensible[0] < 0.5 * fragile_one[0] and abs(sensible[1] - fragile_one[1]) < 3,
 )
-claim("that is within a point of cutting all layers to three quarters", abs(sensible[0] - uniform[0]) < 1)
+claim("that is within a point of cutting all layers to three quarters, which leaves about as much",
+      abs(sensible[0] - uniform[0]) < 1 and abs(sensible[1] - uniform[1]) < 5)  # fmt: skip
 claim("all three halved lose more than twice the sum of each alone", together > 2 * alone)
 
 # %% [markdown]
@@ -261,60 +262,111 @@ claim("all three halved lose more than twice the sum of each alone", together > 
 # ## 4. Gains don't simply multiply
 #
 # Halve the channels: a gain. Run the network by ONNX Runtime in int8 instead of eager torch: a gain. Both: the product
-# of the two? These are speeds only, so nothing has to be trained. Guess how much of the product is reached, in percent.
+# of the two? These are speeds only, so nothing has to be trained. Guess how much of the product is reached, in percent:
+# 100 if the gains multiply, less if one stands in the other's way, more if one makes room for the other.
 
 # %%
 predict("int8 and half the channels: share of the product", unit="%")
 
 # %%
 torch.set_num_threads(1)
-batch, kinds = task.inputs(64), ("eager float32", "ONNX Runtime float32", "ONNX Runtime int8")
+EAGER, FLOAT, INT8 = "eager float32", "ONNX Runtime float32", "ONNX Runtime int8"
 half, _ = candidates.shape(net, example, {"channels": dict.fromkeys(groups, 0.5)})
-built = {
-    "whole": engines.build(net, task.calibration, kinds)[0],
-    "half": engines.build(half, task.calibration, kinds)[0],
-}
+built = {"whole": engines.build(net, task.calibration, (EAGER, INT8))[0],
+         "half": engines.build(half, task.calibration, (EAGER, INT8))[0]}  # fmt: skip
 ready = {f"{width} {name}": engine for width, found in built.items() for name, engine in found.items()}
-timings = measure.latency(ready, batch, rounds=25, budget_seconds=4, clock=time.process_time)
-gain = {name: measure.ratio(timings["whole eager float32"], timing) for name, timing in timings.items()}
-width_alone = gain["half eager float32"].median
+timings = measure.latency(ready, task.inputs(64), rounds=20, budget_seconds=2.5, clock=time.process_time)
+gain = {name: measure.ratio(timings[f"whole {EAGER}"], timing) for name, timing in timings.items()}
+width_alone = gain[f"half {EAGER}"].median
 
 # %%
+bars = {"half the channels": (gain[f"half {EAGER}"], plots.SKY)}
+if f"half {INT8}" in gain:
+    bars |= {"int8 engine": (gain[f"whole {INT8}"], plots.BLUE), "product": (None, "0.85"),
+             "both, measured": (gain[f"half {INT8}"], plots.ORANGE)}  # fmt: skip
 fig, ax = plots.figure()
-there = [kind for kind in kinds[1:] if f"half {kind}" in gain]
-for place, kind in enumerate(there):
-    alone, both = gain[f"whole {kind}"], gain[f"half {kind}"]
-    reach = [[both.median - both.low], [both.high - both.median]]
-    bars = {f"half the channels: {width_alone:.1f}×": (-0.3, width_alone, plots.SKY), "engine": (-0.1, alone.median, plots.BLUE),
-            "product": (0.1, width_alone * alone.median, "0.85"), "both, measured": (0.3, both.median, plots.ORANGE)}  # fmt: skip
-    for label, (offset, height, color) in bars.items():
-        label = label.split(":")[0]
-        ax.bar(place + offset, height, 0.18, color=color, label=label if place == 0 else None)
-    ax.errorbar(place + 0.3, both.median, yerr=reach, color="black", capsize=3)
-ax.set_xticks(range(len(there)), there)
+for name, (times, color) in bars.items():
+    ax.bar(name, times.median if times else width_alone * gain[f"whole {INT8}"].median, 0.6, color=color)
+    if times:
+        ax.errorbar(name, times.median, yerr=[[times.median - times.low], [times.high - times.median]], color="black",
+                    capsize=3)  # fmt: skip
 ax.set(ylabel="times as fast as eager, all channels", title="batch 64, one thread")
-ax.legend(fontsize=8)
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
-shares = {k: 100 * gain[f"half {k}"].median / (width_alone * gain[f"whole {k}"].median) for k in there}
-for kind, share in shares.items():
-    print(f"{kind}: {gain[f'whole {kind}']}; halved {gain[f'half {kind}']}; {share:.0f} % of the product")
-if "ONNX Runtime int8" in shares:
+if f"half {INT8}" in gain:
+    share_reached = 100 * gain[f"half {INT8}"].median / (width_alone * gain[f"whole {INT8}"].median)
+    print(f"half the channels: {gain[f'half {EAGER}']}; int8: {gain[f'whole {INT8}']}; both: {gain[f'half {INT8}']}")
     reveal(
         "int8 and half the channels: share of the product",
-        round(shares["ONNX Runtime int8"]),
-        because="Each technique shortens a part of the time. When one has made that part short, the other finds less to "
-        "shorten: Amdahl's law, once more. In int8 the multiplications are a small part already.",
+        round(share_reached),
+        because="They would multiply if narrowing gained as much in the one engine as in the other. The next figure shows what "
+        "narrowing leaves of each part of the time.",
     )
 
 # %%
 claim("half the channels alone gain at least 1.3 times", width_alone > 1.3)
 
 # %% [markdown]
-# In float32 it may be the other way round: eager torch pays for every call of an operator, however few channels it has,
-# and ONNX Runtime calls fewer; the narrower the network, the more that counts. So whether two gains multiply depends on
-# what each leaves for the other. A knob can't be judged with the others at rest, and that is why it takes a *search*.
+# Where does each engine spend its time, before and after the channels are halved? (Recorded with the profilers of both,
+# `nnopt record time_by_part`, on a processor with AVX2 and without instructions for sums of 8-bit products. Yours may
+# divide its time in another way, and reach another share of the product.)
+
+# %%
+spent = recorded("time_by_part", live=LIVE)["result"]
+fig, ax = plots.figure()
+ends = [f"{engine}, {width}" for engine in spent for width in spent[engine]]
+left = [0.0] * len(ends)
+colors = {"first convolution": plots.BLUE, "second convolution": plots.SKY, "pooling": plots.ORANGE, "the rest": "0.7"}
+for part, color in colors.items():
+    lengths = [1e3 * spent[engine][width][part] for engine in spent for width in spent[engine]]
+    ax.barh(ends, lengths, left=left, color=color, label=part)
+    left = [x + more for x, more in zip(left, lengths, strict=True)]
+ax.invert_yaxis()
+ax.set(xlabel="ms a batch of 64, all channels and half of them")
+ax.legend(fontsize=8, loc="lower right")
+plots.finish(fig)
+
+
+# %%
+def share(engine, *parts, width="all"):
+    """Share of an engine's time that these parts take."""
+    return sum(spent[engine][width][part] for part in parts) / sum(spent[engine][width].values())
+
+
+def shortened(engine, part):
+    """How many times as long a part takes with all channels as with half."""
+    return spent[engine]["all"][part] / spent[engine]["half"][part]
+
+
+def narrowed(engine):
+    """How many times as fast half the channels are in this engine."""
+    return sum(spent[engine]["all"].values()) / sum(spent[engine]["half"].values())
+
+
+claim("half the channels: 1.9 times in eager torch, 2.1 by ONNX Runtime in float32, 1.4 in int8",
+      [round(narrowed(engine), 1) for engine in (EAGER, FLOAT, INT8)] == [1.9, 2.1, 1.4])  # fmt: skip
+claim("eager torch pools for half of its time; half the channels shorten that 1.8 times",
+      0.5 <= share(EAGER, "pooling") < 0.55 and round(shortened(EAGER, "pooling"), 1) == 1.8)  # fmt: skip
+claim("ONNX Runtime pools for less than a tenth; its second convolution gets 2.9 times as fast",
+      share(FLOAT, "pooling") < 0.1 and round(shortened(FLOAT, "second convolution"), 1) == 2.9)  # fmt: skip
+claim("in int8 the first convolution takes more than half; half the filters shorten it 1.1 times",
+      0.5 < share(INT8, "first convolution") < 0.6 and round(shortened(INT8, "first convolution"), 1) == 1.1)  # fmt: skip
+
+# %% [markdown]
+# Half the channels leave each part another share of its time. The second convolution has half as many inputs *and*
+# outputs, a quarter of the multiplications; pooling has half as much to do; and the first convolution reads three
+# colours as before. So what narrowing gains depends on what the engine has left:
+#
+# - **eager torch** pools for half of its time, and half the channels shorten that 1.8 times. Narrowing gains 1.9 times;
+# - **ONNX Runtime in float32** pools for less than a tenth. What remains is mostly convolution, of which the second gets
+#   2.9 times as fast. Narrowing gains 2.1 times, *more* than in eager torch: both together are more than the product;
+# - **in int8** more than half of the time goes into the first convolution, and half of its filters shorten it 1.1 times
+#   only: whatever this kernel does there, it does for 8 filters nearly as long as for 16. Narrowing gains 1.4 times, and
+#   both together are *less* than the product.
+#
+# Whether two gains multiply depends on what each leaves for the other. So a knob can't be judged with the others at
+# rest, and that is why it takes a *search*.
 #
 # It holds for accuracy too. Three steps: remove half of the channels, put the weights on grids of 3 bits, let the
 # original teach what is left (three epochs on 6,000 pictures). Where training comes after the grids, it trains with
@@ -437,8 +489,8 @@ check("choosing.epochs_trained", epochs_trained)
 
 # %% [markdown]
 # Try it on networks that were drawn by lot and all trained to the end (three times 20, two epochs each; `nnopt record
-# autotune_search`). Your rule sees them one by one, and each only beside those before it. How much of the training
-# would it have saved?
+# autotune_search`). Your rule sees them one by one, and each only beside those before it; it begins when four are
+# finished. How much of the training would it have saved?
 
 # %%
 predict("epochs saved by giving up", unit="%")
@@ -463,18 +515,21 @@ def judged(run):
     return given_up, trained, whole
 
 
+lost_ones = []
 given_up, trained, whole = zip(*(judged(run) for run in contest["random"]), strict=True)
 for run, hopeless in zip(contest["random"], given_up, strict=True):
     of, points = Point(**run["original"]), [Point(**p) for p in run["points"]]
     within = [p for p in points if of.accuracy - p.accuracy <= contest["goal"]["max_drop"]]
     best = [within[i] for i in pareto_front(*coordinates(within, of))]
-    print(f"{len(hopeless)} of {len(points)} given up, among them {sum(p in hopeless for p in best)} of the {len(best)} on "
-          "the front within the limit")  # fmt: skip
+    lost_ones.append(sum(p in hopeless for p in best))
+    print(f"{len(hopeless)} of {len(points)} given up, among them {lost_ones[-1]} of the {len(best)} on the front within "
+          "the limit")  # fmt: skip
+claim("nothing was given up that is on the front within the limit", not any(lost_ones))
 reveal(
     "epochs saved by giving up",
     round(100 * (1 - sum(trained) / sum(whole))),
-    because="With two epochs a trial can save one at the most, and the rule begins after four finished ones. Its caution has a "
-    "reason: what is thrown away must not be the best.",
+    because="With two epochs a trial can save one at the most, so that 40 % is the most there is, after four of 20. Its caution "
+    "has a reason: what is thrown away must not be the best.",
 )
 
 # %% [markdown]
@@ -504,18 +559,20 @@ question("choosing.random_trials", answer)
 # - **the memory**: an SQLite file, if you want one. A search that was stopped goes on, and other processes and machines
 #   may join it.
 #
-# Let one run. It may take four trials to make `MyNet`'s file small: pruned, and the rest coded with few bits (lesson
-# 05). (The first eight trials are starts and lots; the sampler has its say after that.)
+# Let one run, a very short one: four trials, 500 pictures to learn from and 1,000 to be judged by, to make `MyNet`'s
+# file small: pruned, and the rest coded with few bits (lesson 05). Two trials are starts, and two are lots: the
+# Gaussian process has its say from the ninth trial on. (Lots may lose so much that they lie below the figure.)
 
 # %%
 found = optimize(
     net,
-    pictures.train[:1_000],
-    pictures.validation,
+    pictures.train[:500],
+    pictures.validation[:1_000],
     to_input=pictures.to_input,
     goal=Goal("bytes", max_drop=2.0),
     trials=4,
     epochs=1,
+    seed=1,
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -526,7 +583,7 @@ found.plot()
 
 # %%
 best = found.best
-claim("four trials find a file that is at least 12 times smaller", best.bytes * 12 < found.original.bytes)
+claim("four trials find a file that is at least 20 times smaller", best.bytes * 20 < found.original.bytes)
 claim("and keep the limit", best.accuracy >= found.original.accuracy - 2.0)
 
 # %% [markdown]
@@ -578,26 +635,29 @@ for name, row in final.items():
 reveal(
     "the search's winner against eager MyNet",
     *(round(value, 2) for value in final["search 1"]["faster"]),
-    because="It has what each of the winners by hand has a part of: an engine, narrow layers where that saves time, a teacher.",
+    because="ONNX Runtime in float32 gives 3.3 of it, narrower layers the rest. By hand these two were never tried together: the "
+    "narrow networks were run in int8, as one believes that to be the fastest.",
 )
 
 # %% [markdown]
 # First what the search is for: each of its three winners is at least 4.1 times as fast as eager `MyNet`, where uniform
-# widths in int8 reach 2.8 and the best single technique, another engine, 3.3. And it is steady: each run is ahead of
-# the careful hand from its second trial on, and reaches 0.77 to 0.79 of the goals in the end.
+# widths in int8 reach 2.8 and the best single technique, another engine, 3.3. It times the engines before it begins, so
+# that its second trial already has the right one, with widths by sensitivity: 3.9 to 4.1 times as fast. And it is
+# steady: each run is ahead of the careful hand from that trial on, and reaches 0.77 to 0.79 of the goals in the end.
 #
 # Now what nobody advertises: *lots are a serious opponent*. They need nine trials or more to get ahead of the hand, one
-# run never does, and they reach 0.62, 0.72 and 0.78. That is less on average, but their winners are as fast as the
-# search's; one of them is the very network that the first search found. With few trials, a good start counts most, and
-# chance may find what a model finds (Bergstra & Bengio 2012; Li & Talwalkar 2019 saw the same for whole architectures).
-# Never believe in a search that was not held against lots at the same number of trials, more than once.
+# run never does, and they reach 0.62, 0.72 and 0.78. That is less on average, though three runs each are too few to be
+# sure of it, and their winners are as fast as the search's; one of them is the very network that the first search
+# found. With few trials, a good start counts most, and chance may find what a model finds (Bergstra & Bengio 2012; Li &
+# Talwalkar 2019 saw the same for whole architectures). Never believe in a search that was not held against lots at the
+# same number of trials, more than once.
 #
 # And look at what the first search did: it *halved the first layer*, the most fragile one of section 3. Fragile it was
 # without training. It is also where most is to be saved, and the teaching repaired the loss. Prices from before the
 # training are a good start; had the search believed in them, it would not have found this.
 #
 # At last, the limit. On the validation pictures, which chose them, no winner lost more than a point. On the test
-# pictures one lost 1.4.
+# pictures one lost 1.4 (95 % interval 0.9 to 1.8).
 
 # %%
 fast = {name: row["faster"] for name, row in final.items()}
@@ -606,6 +666,10 @@ claim(
     "each search's winner is faster than the best by hand: the intervals don't touch",
     min(fast[n][1] for n in searches) > max(fast[n][2] for n in hands),
 )
+winners = {f"{kind} {n}": run for kind, of in runs.items() for n, run in enumerate(of, 1)}
+claim("on the validation pictures no winner lost more than a point",
+      all(run["original"]["accuracy"] - p["accuracy"] <= 1 for name, run in winners.items() for p in run["points"]
+          if describe(p["config"]) == final[name]["what"]))  # fmt: skip
 claim("at least 4.1 times as fast, by hand 2.8 and 3.3",
       min(fast[n][0] for n in searches) > 4.1 and [round(fast[n][0], 1) for n in hands] == [2.8, 3.3])  # fmt: skip
 area = {name: sorted(round(run["hypervolume"], 2) for run in of) for name, of in runs.items()}
@@ -615,10 +679,17 @@ careful, after = reached(by_hand, original), {name: [areas(run) for run in of] f
 claim("after two trials each search is ahead of the careful hand", all(area[1] > careful for area in after["search"]))
 claim("lots are behind it for eight, and one run to its end",
       max(area[7] for area in after["lots"]) < careful and min(area[-1] for area in after["lots"]) < careful)  # fmt: skip
+claim("the winners of lots are as fast as the search's",
+      all(a >= b for a, b in zip(*(sorted(fast[n][0] for n in of) for of in (lots, searches)), strict=True)))  # fmt: skip
+second = [p for run in runs["search"] for p in (Point(**p) for p in run["points"]) if p.number == 1]
+early = sorted(run["original"]["latency"] / p.latency for run, p in zip(runs["search"], second, strict=True))
+claim(
+    "the search's second trials are 3.9 to 4.1 times as fast", (round(early[0], 1), round(early[-1], 1)) == (3.9, 4.1)
+)
 claim("lots found the first search's winner, too", final["search 1"]["what"] in [final[n]["what"] for n in lots])
 claim("it keeps half of the first layer", any("features.0 50 %" in line for line in final["search 1"]["what"]))
-worst = min(final[n]["lost"][0] for n in (*searches, *lots))
-claim("on the test pictures one winner lost 1.4 points", round(worst, 1) == -1.4)
+worst = min((final[n]["lost"] for n in (*searches, *lots)), key=lambda lost: lost[0])
+claim("on the test pictures one winner lost 1.4 points, 0.9 to 1.8", [round(x, 1) for x in worst] == [-1.4, -1.8, -0.9])
 
 # %% question="choosing.winner"
 choice = None
@@ -631,9 +702,9 @@ question("choosing.winner", choice)
 # ## 8. A network from elsewhere
 #
 # Nothing of the search knows `MyNet`. Here is torchvision's resnet18, trained on 4,000 pictures of clothes until it
-# gets about 86 % right, and then the same contest with 12 trials each (`nnopt record autotune_resnet`; a residual
-# network has twelve groups of channels that can be narrowed, where `MyNet` has three). How many times as fast will the
-# search's winner be, if it may lose one point?
+# gets about 86 % right, and then the same contest, one run each, of 12 trials (`nnopt record autotune_resnet`; this
+# residual network has twelve groups of channels that can be narrowed, where `MyNet` has three). How many times as fast
+# will the search's winner be, if it may lose one point?
 
 # %%
 predict("the search's winner against eager resnet18", unit="×")
@@ -645,13 +716,9 @@ runs_of_it = {"search": (resnet["search"][0], plots.BLUE), "lots": (resnet["rand
 fig, ax = plots.figure()
 for name, (run, color) in runs_of_it.items():
     of, points = Point(**run["original"]), [Point(**p) for p in run["points"]]
-    ax.plot(
-        [of.latency / p.latency for p in points],
-        [p.accuracy - of.accuracy for p in points],
-        "o",
-        color=color,
-        label=name,
-    )
+    times, gained = [of.latency / p.latency for p in points], [p.accuracy - of.accuracy for p in points]
+    below = sum(points < -10 for points in gained)
+    ax.plot(times, gained, "o", color=color, label=f"{name} ({below} more below)" if below else name)
 ax.axhline(-resnet["goal"]["max_drop"], color=plots.REFERENCE, linestyle="--", label="limit")
 ax.set(
     xscale="log", xlabel="times as fast as eager resnet18, batch 64", ylabel="points gained or lost", ylim=(-10, 1.5)
@@ -668,25 +735,44 @@ for name, row in resnet["final"].items():
 reveal(
     "the search's winner against eager resnet18",
     *(round(value, 2) for value in resnet["final"]["search 1"]["faster"]),
-    because="Three quarters of all channels, by ONNX Runtime in float32. Either alone gives twice at most; int8 was slower than "
-    "float32 in this engine, on the processor of the recording.",
+    because="Three quarters of all channels, by ONNX Runtime in float32. Alone they give 1.6 and 2.0 times: here the gains do "
+    "multiply, and a little more.",
 )
 
 # %% [markdown]
-# The winner is 3.5 times as fast, uniform widths in int8 reach 2.4, the best single technique 2.0. It is one of the
-# search's starts, so a careful person would have found it who tried *float32* with narrow layers instead of int8. What
-# came after the starts was better in nothing: twelve trials are few for so many knobs. Lots do worse still: not one of
-# twelve keeps the limit. The more knobs, the more a lot has to be lucky in all of them at once, and the more a good
-# start is worth.
+# The winner is 3.5 times as fast; uniform widths in int8 reach 2.4, the best single technique 2.0. (On the processor of
+# the recording int8 is slower than float32 in this engine.) But look where the winner comes from: it is one of the
+# search's six starts. A careful person who tried narrow layers in *float32* would have found it without any search. Of
+# the six trials after the starts, five were given up early, and the sixth is beaten by a start: twelve trials are few
+# for so many knobs.
+#
+# Lots do worse: not one of twelve keeps the limit. Of those for `MyNet`, 12 of 60 did; at that rate none of twelve
+# happens with a probability of 7 %, so that bad luck may have a part in it. Either way: the fewer the trials, the more
+# a good start is worth.
 
 # %%
 of_resnet = {name: round(row["faster"][0], 1) for name, row in resnet["final"].items()}
 claim("3.5 times as fast, by hand 2.4 and 2.0",
       [of_resnet[n] for n in ("search 1", "by hand, uniform + int8", "by hand, single")] == [3.5, 2.4, 2.0])  # fmt: skip
-claim("no lot keeps the limit: they reach nothing of the goals", resnet["random"][0]["hypervolume"] == 0)
-kept = [p for p in resnet["search"][0]["points"] if p["accuracy"] >= resnet["original"]["accuracy"] - 1]
-best = min(kept, key=lambda p: p["latency"])
-claim("the winner is one of the six starts", best["number"] < 6)
+before, singly = resnet["original"]["latency"], {name: p["latency"] for name, p in resnet["by hand"].items()}
+claim("three quarters of the channels alone: 1.6", round(before / singly["single: width 0.75"], 1) == 1.6)
+claim("int8 is slower than float32 there", singly["single: ONNX Runtime int8"] > singly["single: ONNX Runtime float32"])
+tried = {p["number"]: p for p in resnet["search"][0]["points"]}
+kept = [p for p in tried.values() if p["accuracy"] >= resnet["original"]["accuracy"] - 1]
+claim("the winner is one of the six starts", min(kept, key=lambda p: p["latency"])["number"] < 6)
+later = [p for number, p in tried.items() if number >= 6]
+claim("one later trial was finished, which a start beats in both", len(later) == 1 and resnet["search"][0]["stopped"] == 5
+      and any(p["accuracy"] > later[0]["accuracy"] and p["latency"] < later[0]["latency"] for p in kept))  # fmt: skip
+
+
+def within(run):
+    """How many networks of a run keep the limit of one point."""
+    return sum(p["accuracy"] >= run["original"]["accuracy"] - 1 for p in run["points"])
+
+
+claim("none of twelve lots keeps the limit, for MyNet 12 of 60",
+      [within(resnet["random"][0]), sum(map(within, contest["random"]))] == [0, 12])  # fmt: skip
+claim("at that rate, none of twelve has a probability of 7 %", round((1 - 12 / 60) ** 12, 2) == 0.07)
 
 # %% [markdown]
 # ## 9. Playground
@@ -706,7 +792,7 @@ front_playground([Point(**point) for point in first["points"]], Point(**first["o
 #
 #     nnopt optimize script.py:build --data script.py:load --target latency --max-drop 1.0 --storage search.db
 #
-# Everything that was measured above, in one table:
+# The contests of section 7 in one table:
 
 # %%
 made = {"by hand": [{"points": contest["by hand"].values(), "original": contest["original"], "stopped": 0}], **runs}
@@ -714,13 +800,14 @@ for name, of in made.items():
     for run in of:
         points, base = [Point(**p) for p in run["points"]], Point(**run["original"])
         fastest = max(base.latency / p.latency for p in points if base.accuracy - p.accuracy <= 1.0)
-        print(f"{name:8} {len(points) + run['stopped']:3} networks, {run['stopped']} stopped early, "
+        print(f"{name:8} {len(points) + run['stopped']:3} trials, {run['stopped']} stopped early, "
               f"{reached(points, base):.2f} of the goals, fastest within the limit {fastest:.2f} times as fast")  # fmt: skip
 
 # %% [markdown]
 # - **Two things to want** make a front and not a winner; a limit on one of them makes a winner again.
 # - **Sensitivity** is cheap to measure, and tells where to cut.
-# - **Gains don't multiply**, and the order matters: cut first, and train last, with everything in place.
+# - **Gains need not multiply**: what one leaves decides what the other gains. And the order matters: cut before the
+#   teaching.
 # - **Give up early**, but by a rule that knows about both objectives.
 # - **A search** begins with what a careful person would try, and goes on where that person gets tired. Hold it against lots.
 # - **The winner looks better than it is**: judge it on pictures that had no part in choosing it.

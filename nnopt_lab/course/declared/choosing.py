@@ -29,13 +29,24 @@ def _networks(g: torch.Generator):
     return [rows[i][0] for i in order], [rows[i][1] for i in order]
 
 
-def _front(lost, cost, beaten, keep_equal=False):
+def _kept(lost, cost, key, better=lambda a, b: a < b, last=True):
+    """The reference with another order, another comparison, or compared with the neighbour, not the last one kept."""
+    front, before = [], None
+    for i in sorted(range(len(lost)), key=key):
+        if before is None or better(lost[i], lost[before]):
+            front.append(i)
+            before = i
+        before = before if last else i
+    return front
+
+
+def _front(lost, cost, beaten, keep_equal=False, itself=True):
     """Positions that no other beats, where `beaten(dx, dy)` says so by the other's advantages; cheapest first."""
     n = range(len(lost))
     front = [
         i
         for i in n
-        if not any(beaten(lost[i] - lost[j], cost[i] - cost[j]) for j in n)
+        if not any(beaten(lost[i] - lost[j], cost[i] - cost[j]) for j in n if itself or i != j)
         and (keep_equal or not any((lost[j], cost[j]) == (lost[i], cost[i]) for j in range(i)))
     ]
     return sorted(front, key=lambda i: (cost[i], lost[i], i))
@@ -68,6 +79,28 @@ declare(
             WrongAnswer(
                 lambda lost, cost: _front(lost, cost, _beats, keep_equal=True),
                 "Of two equal networks only the first is to be kept.",
+            ),
+            WrongAnswer(
+                lambda lost, cost: _kept(lost, cost, lambda i: cost[i]),
+                "Of two that cost the same you looked at the one that comes first, not at the better one. Sort by (cost, "
+                "lost): among equal costs the smallest loss comes first.",
+            ),
+            WrongAnswer(
+                lambda lost, cost: _kept(lost, cost, lambda i: (cost[i], lost[i], i), better=lambda a, b: a <= b),
+                "You keep a dearer network that loses as much as a cheaper one: keep it only if it loses *less*.",
+            ),
+            WrongAnswer(
+                lambda lost, cost: _kept(lost, cost, lambda i: (cost[i], lost[i], i), last=False),
+                "You compared each network with its neighbour in the order of cost. Compare it with the last one that you "
+                "*kept*: the neighbour may have been beaten itself.",
+            ),
+            WrongAnswer(
+                lambda lost, cost: _kept(lost, cost, lambda i: (cost[i], lost[i], -i)),
+                "Of two equal networks the *first* is to be kept; you kept the last.",
+            ),
+            WrongAnswer(
+                lambda lost, cost: _front(lost, cost, lambda dx, dy: dx >= 0 and dy >= 0, itself=False),
+                "You threw out both of two equal networks: neither is somewhere better than the other. The first is kept.",
             ),
             WrongAnswer(
                 lambda lost, cost: sorted(pareto_front(lost, cost)),
@@ -124,12 +157,12 @@ def hypervolume(lost, cost, lost_limit, cost_limit):
 
 
 def _rectangle(g: torch.Generator):
-    # Three steps, one point that is beaten, one beyond each limit.
+    # Three steps, of which the first may be a gain, one point that is beaten, one beyond each limit.
     lost_limit, cost_limit = float(number(g, 9, 12)), float(number(g, 15, 20))
-    losts = sorted(torch.randperm(8, generator=g)[:3].tolist())
+    losts = sorted((torch.randperm(9, generator=g)[:3] - number(g, 1, 3)).tolist())  # some of them gains
     costs = sorted((torch.randperm(13, generator=g)[:3] + 1).tolist(), reverse=True)
     rows = [(float(x), float(y)) for x, y in zip(losts, costs, strict=True)]
-    rows += [(rows[1][0] + 0.5, rows[1][1] + 0.5), (lost_limit + number(g, 1, 3), 0.5), (-1.0, cost_limit + 2)]
+    rows += [(rows[1][0] + 0.5, rows[1][1] + 0.5), (lost_limit + number(g, 1, 3), 0.5), (-4.0, cost_limit + 2)]
     order = torch.randperm(len(rows), generator=g).tolist()
     return [rows[i][0] for i in order], [rows[i][1] for i in order], lost_limit, cost_limit
 
@@ -144,6 +177,22 @@ def _steps(lost, cost, lost_limit, cost_limit):
     xs, ys = _inside(lost, cost, lost_limit, cost_limit)
     front = sorted((xs[i], ys[i]) for i in pareto_front(xs, ys))
     return front, [x for x, _ in front[1:]] + [lost_limit]
+
+
+def _ends(lost, cost, a, b):
+    """Cost at the right end of each step: the next point's, and the last one's own."""
+    front, _ = _steps(lost, cost, a, b)
+    return [y for _, y in front[1:]] + [front[-1][1]]
+
+
+def _swept(lost, cost, a, b, key, inside):
+    """The reference with another order and another test of lost_limit."""
+    area, lowest = 0.0, b
+    for x, y in sorted(zip(lost, cost, strict=True), key=lambda pair: key(*pair)):
+        if inside(x) and y < lowest:
+            area += (a - x) * (lowest - y)
+            lowest = y
+    return area
 
 
 declare(
@@ -196,6 +245,34 @@ declare(
                 "The last strip is missing: it reaches from the front's largest loss to lost_limit.",
             ),
             WrongAnswer(
+                lambda lost, cost, a, b: hypervolume([max(x, 0.0) for x in lost], cost, a, b),
+                "You took a gain (a loss below 0) for nothing lost. A rectangle reaches from the loss itself, below 0 too.",
+            ),
+            WrongAnswer(
+                lambda lost, cost, a, b: _swept(lost, cost, a, b, lambda x, y: x, lambda x: True),
+                "A point beyond lost_limit has a negative side, and took a part of the area away: it adds nothing.",
+            ),
+            WrongAnswer(
+                lambda lost, cost, a, b: _swept(lost, cost, a, b, lambda x, y: 0, lambda x: x < a),
+                "You went through the points in the order in which they came. Sort them by rising loss first.",
+            ),
+            WrongAnswer(
+                lambda lost, cost, a, b: _swept(lost, cost, a, b, lambda x, y: y, lambda x: x < a),
+                "You sorted by cost: after the cheapest point nothing lies below `lowest` any more. Sort by rising loss.",
+            ),
+            WrongAnswer(
+                lambda lost, cost, a, b: sum(
+                    (r - x) * (b - (y + z) / 2)
+                    for (x, y), r, z in zip(*_steps(lost, cost, a, b), _ends(lost, cost, a, b), strict=True)
+                ),
+                "You joined the points with slanting lines. Between two points nothing better than the left one is known: "
+                "the front is a staircase.",
+            ),
+            WrongAnswer(
+                lambda lost, cost, a, b: a * b - hypervolume(lost, cost, a, b),
+                "You took the area away from the rectangle of the limits: it is what the points beat that is wanted.",
+            ),
+            WrongAnswer(
                 lambda lost, cost, a, b: hypervolume(lost, cost, a, b) / (a * b),
                 "You divided by the rectangle of the limits. That is a fine figure, but the area itself is wanted here.",
             ),
@@ -218,8 +295,8 @@ declare(
                 ),
             ),
         ),
-        debrief="One number for a whole front, and the only one in use that never gets worse when a front gets better "
-        "(Zitzler & Thiele 1998). It depends on the reference: say which one you took.",
+        debrief="One number for a whole front, and it grows with every point that is not beaten, within the limits (Zitzler & "
+        "Thiele 1998). It depends on the corner: say which one you took.",
     )
 )
 
@@ -237,7 +314,7 @@ def _layers(g: torch.Generator):
     # Whole numbers of tenths, all quotients different; one layer in the middle of the order is too fragile to fit.
     ratios = torch.randperm(6, generator=g)[:5].sort().values.tolist()
     saved = (torch.randperm(4, generator=g) + 2).tolist()
-    saved.insert(2, 15)
+    saved.insert(2, 12)
     lost = [s * (r + 1) for s, r in zip(saved, ratios, strict=True)]
     allowed = lost[0] + lost[1] + min(lost[3] + number(g, 0, 1) * lost[4], lost[2] - 1)
     order = torch.randperm(5, generator=g).tolist()
@@ -252,6 +329,15 @@ def _greedy(lost, key, allowed, stop=False, strict=False):
             total += lost[i]
         elif stop:
             break
+    return chosen
+
+
+def _overspent(lost, saved, allowed):
+    chosen, total = [], 0.0
+    for i in sorted(range(len(lost)), key=lambda i: lost[i] / saved[i]):
+        if total < allowed:
+            chosen.append(i)
+            total += lost[i]
     return chosen
 
 
@@ -302,6 +388,18 @@ declare(
                 "Each of these fits alone, but their losses add up: keep count of what is spent already.",
             ),
             WrongAnswer(
+                lambda lost, saved, allowed: _overspent(lost, saved, allowed),
+                "You looked whether something is left *before* you took a layer. Its own loss has to fit in, too.",
+            ),
+            WrongAnswer(
+                lambda lost, saved, allowed: _greedy(lost, lambda i: lost[i] - saved[i], allowed),
+                "You ordered by the difference of loss and saving, which are in different units. Order by lost/saved.",
+            ),
+            WrongAnswer(
+                lambda lost, saved, allowed: _greedy(lost, lambda i: lost[i] * saved[i], allowed),
+                "You ordered by the product: what saves much comes last then. Order by lost/saved.",
+            ),
+            WrongAnswer(
                 lambda lost, saved, allowed: _greedy(lost, lambda i: lost[i] / saved[i], allowed, strict=True),
                 "What is allowed may be used up exactly: compare with ≤.",
             ),
@@ -327,36 +425,50 @@ def epochs_trained(curve, cost, curves, costs, floor):
 
 
 def _curves(g: torch.Generator):
-    # Three finished trials: the dearer, the better. The fourth hopes for more than it must, and from its second, third or
-    # fourth epoch on for nothing more: by the floor alone, or by the second trial, which costs as much.
-    epochs, by_floor, late = 5, number(g, 0, 1), number(g, 1, 3)
-    late = late if number(g, 0, 15) else epochs  # never
+    # Three finished trials: the dearer, the better; the second was better yet before its end. The fourth hopes for more
+    # than it must, and from its second, third or fourth epoch on for nothing more: by the floor alone, or by the second
+    # trial, which costs as much.
+    epochs, by_floor, late = 5, number(g, 0, 4) < 2, number(g, 1, 3)
+    late = late if number(g, 0, 3) else epochs  # never
     gains = sorted((torch.randperm(6, generator=g)[:4] + 1).tolist(), reverse=True)
     others = []
     for end in (80.0, 83.0, 85.0 + 10 * number(g, 0, 1)):
         rest = [end + number(g, 0, 1)]
         for gain in reversed(gains):
-            rest.insert(0, rest[0] - gain - (number(g, 0, 2) if end == 83 else 0))
+            rest.insert(0, rest[0] - gain - (number(g, 0, 3) if end == 83 else 0))
         others.append(rest)
+    others[1][3] = others[1][4] + number(g, 3, 6)
     costs = [float(number(g, 10, 14)), float(number(g, 20, 24)), float(number(g, 30, 34))]
     floor = 72.0 + number(g, 0, 2)
     cost, target = (float(number(g, 5, 9)), floor) if by_floor else (costs[1], others[1][-1])
     most = [max(other[-1] - other[k] for other in others) for k in range(epochs)]
-    curve = [target + number(g, 3, 8) - gain for gain in most]
+    curve = [target + number(g, 3, 10) - gain for gain in most]
+    if by_floor:  # a hope that just reaches the floor is one
+        curve[min(late, epochs - 1) - 1] = target - most[min(late, epochs - 1) - 1]
     gap = 1.0 if by_floor else float(number(g, 0, 1))  # as much as another has is not enough
     for k in range(late, epochs):  # and an epoch later not even for as much as the first, which costs less
         curve[k] = target - gap - 4.0 * (k > late) - most[k]
     return curve, cost, others, costs, floor
 
 
-def _replayed(curve, cost, curves, costs, floor, *, gain=max, beaten=None, low=None):
-    beaten = beaten or (lambda c, end, hope: c <= cost and end >= hope)
-    low = low or (lambda hope: hope < floor)
-    for k in range(len(curve) - 1):
-        hope = curve[k] + gain(other[-1] - other[k] for other in curves)
-        if low(hope) or any(beaten(c, other[-1], hope) for other, c in zip(curves, costs, strict=True)):
-            return k + 1
-    return len(curve)
+def _judge(  # the reference, with one thing or another done wrongly
+    *,
+    gain=lambda other, k: other[-1] - other[k],
+    choose=max,
+    low=lambda hope, floor: hope < floor,
+    beaten=lambda c, other, cost, hope, k: c <= cost and other[-1] >= hope,
+    added=1,
+):
+    def epochs_trained(curve, cost, curves, costs, floor):
+        found = []
+        for k in range(len(curve) - 1):
+            hope = curve[k] + choose([gain(other, k) for other in curves])
+            by_others = any(beaten(c, other, cost, hope, k) for other, c in zip(curves, costs, strict=True))
+            if by_others or low(hope, floor):
+                found.append(k + added)
+        return found[0] if found else len(curve)
+
+    return epochs_trained
 
 
 declare(
@@ -376,41 +488,61 @@ declare(
         ),
         wrong_answers=(
             WrongAnswer(
-                lambda curve, cost, curves, costs, floor: _replayed(curve, cost, curves, costs, floor, gain=min),
+                _judge(choose=min),
                 "You let it hope for the *smallest* gain that another made: that gives up on slow starters. The largest.",
             ),
             WrongAnswer(
-                lambda curve, cost, curves, costs, floor: _replayed(
-                    curve, cost, curves, costs, floor, gain=lambda gains: 0.0 * sum(gains)
-                ),
-                "You compared what it has now. It still has epochs to come: add the largest gain that another made in them.",
+                _judge(choose=lambda gains: 0.0),
+                "You compared what it has now. It still has epochs to come: add the largest gain that another made in all of "
+                "them.",
             ),
             WrongAnswer(
-                lambda curve, cost, curves, costs, floor: _replayed(
-                    curve, cost, curves, costs, floor, low=lambda hope: False
-                ),
+                _judge(gain=lambda other, k: max(other) - other[k]),
+                "You took the highest value of a curve for its end. A curve may fall again: its end is its last value.",
+            ),
+            WrongAnswer(
+                _judge(beaten=lambda c, other, cost, hope, k: c <= cost and max(other) >= hope),
+                "You compared the hope with the highest value of a finished trial. What counts is how it ended.",
+            ),
+            WrongAnswer(
+                _judge(low=lambda hope, floor: False),
                 "You forgot the floor: a network below it is not wanted, however cheap it is.",
             ),
             WrongAnswer(
-                lambda curve, cost, curves, costs, floor: _replayed(
-                    curve, cost, curves, costs, floor, beaten=lambda c, end, hope: False
-                ),
-                "You looked at the floor only. A trial is hopeless too if a finished one is as cheap and as good.",
+                _judge(low=lambda hope, floor: hope <= floor),
+                "A hope that just reaches the floor is still a hope: compare with <.",
             ),
             WrongAnswer(
-                lambda curve, cost, curves, costs, floor: _replayed(
-                    curve, cost, curves, costs, floor, beaten=lambda c, end, hope: end >= hope
-                ),
+                _judge(beaten=lambda c, other, cost, hope, k: False),
+                "You looked at the floor only. A trial is hopeless too if a finished one, any of them, is as cheap and as good.",
+            ),
+            WrongAnswer(
+                _judge(beaten=lambda c, other, cost, hope, k: other[-1] >= hope),
                 "You forgot the cost: a finished trial that is better but costs more does not beat this one.",
             ),
             WrongAnswer(
-                lambda curve, cost, curves, costs, floor: _replayed(
-                    curve, cost, curves, costs, floor, beaten=lambda c, end, hope: c < cost and end >= hope
-                ),
+                _judge(beaten=lambda c, other, cost, hope, k: c < cost and other[-1] >= hope),
                 "A finished trial that costs *as much* and is as good beats this one too: compare with ≤.",
             ),
             WrongAnswer(
-                lambda curve, cost, curves, costs, floor: epochs_trained(curve, cost, curves, costs, floor) - 1,
+                _judge(beaten=lambda c, other, cost, hope, k: c <= cost and other[-1] > hope),
+                "A finished trial that reached *just as much* as this one hopes for beats it too: compare with ≥.",
+            ),
+            WrongAnswer(
+                _judge(beaten=lambda c, other, cost, hope, k: c <= cost and other[k] >= hope),
+                "You compared the hope with what the others had after as many epochs. What counts is how they ended.",
+            ),
+            WrongAnswer(
+                lambda curve, cost, curves, costs, floor: len(curve),
+                "You never gave up. Only the gain in the epochs that are still to come is hoped for, and either of the two "
+                "conditions is enough.",
+            ),
+            WrongAnswer(
+                _judge(added=2),
+                "One too many: the trial is given up right after the epoch in which it became hopeless.",
+            ),
+            WrongAnswer(
+                _judge(added=0),
                 "One too few: the number of epochs that *were* trained is wanted, not the position of the last one.",
             ),
         ),
@@ -435,12 +567,15 @@ def halving_epochs(configurations):
     return total + epochs
 
 
-def _halved(configurations, *, keep=lambda n: -(-n // 2), factor=2, last=True):
-    total, epochs = 0, 1
+def _halved(configurations, *, keep=lambda n: -(-n // 2), factor=2, last=True, first=True, total=False, longer=None):
+    longer = longer or (lambda epochs: factor * epochs)
+    sums, epochs, had = 0, 1, 0
     while configurations > 1:
-        total += configurations * epochs
-        configurations, epochs = keep(configurations), factor * epochs
-    return total + epochs * last
+        configurations = configurations if first else keep(configurations)
+        sums += configurations * (epochs - had)
+        had = epochs if total else 0
+        configurations, epochs = keep(configurations) if first else configurations, longer(epochs)
+    return sums + (epochs - had) * last
 
 
 declare(
@@ -469,6 +604,27 @@ declare(
             WrongAnswer(
                 lambda n: _halved(n, last=False),
                 "The last one is missing: when one is left, it is trained for a round too.",
+            ),
+            WrongAnswer(
+                lambda n: 2 * _halved(n),
+                "The first round is *one* epoch.",
+            ),
+            WrongAnswer(
+                lambda n: _halved(n, factor=3),
+                "Each round is twice as long as the one before, not three times.",
+            ),
+            WrongAnswer(
+                lambda n: _halved(n, longer=lambda epochs: epochs + 1),
+                "You made each round one epoch longer. It is twice as long as the one before.",
+            ),
+            WrongAnswer(
+                lambda n: _halved(n, longer=lambda epochs: 2 * epochs if epochs > 1 else 2, total=True),
+                "You took a round's length for the epochs that a configuration has had in all. A round of four epochs is "
+                "four *more*.",
+            ),
+            WrongAnswer(
+                lambda n: _halved(n, keep=lambda n: -(-n // 2), first=False),
+                "You halved before you counted: the first round is trained by all.",
             ),
             WrongAnswer(
                 lambda n: _halved(n, keep=lambda n: n - 1),

@@ -4,7 +4,7 @@ One module a lesson; each experiment is a function without arguments → a dict 
 """
 
 from nnopt_lab.course.experiments.batch_sizes import batch_crops, batch_policies, batch_size_race
-from nnopt_lab.course.experiments.choosing import autotune_resnet, autotune_search, technique_orders
+from nnopt_lab.course.experiments.choosing import autotune_resnet, autotune_search, technique_orders, time_by_part
 from nnopt_lab.course.experiments.convolutions import convolution_blocks, convolution_knobs
 from nnopt_lab.course.experiments.distillation import (
     distillation_compressed,
@@ -49,4 +49,5 @@ EXPERIMENTS = {
     "autotune_search": autotune_search,
     "autotune_resnet": autotune_resnet,
     "technique_orders": technique_orders,
+    "time_by_part": time_by_part,
 }

@@ -1,7 +1,11 @@
-"""Lesson 11's experiments: a search for a fast network against lots and a careful hand; techniques in every order."""
+"""Lesson 11's experiments: a search against lots and a careful hand; techniques in every order; where the time goes."""
 
 import itertools
+import json
+import statistics
+import tempfile
 import time
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -17,6 +21,7 @@ EAGER, FLOAT, INT8 = ENGINES = "eager float32", "ONNX Runtime float32", "ONNX Ru
 WIDTHS = (0.75, 0.5, 0.375, 0.25)
 SEARCH_TRIALS, RESNET_TRIALS = 20, 12
 SEEDS = (0, 1, 2)
+PARTS = ("first convolution", "second convolution", "pooling", "the rest")
 ORDERS = tuple(itertools.permutations(("channels", "distil", "3 bits")))
 
 
@@ -65,6 +70,76 @@ def technique_orders() -> dict:
         found = [_in_order(order, original, pictures, seed) for seed in SEEDS]
         accuracy[" → ".join(order)] = [recipes.test_accuracy(model, pictures) for model in found]
     return {"seeds": list(SEEDS), "before": recipes.test_accuracy(original, pictures), "accuracy": accuracy}
+
+
+def time_by_part(runs: int = 60) -> dict:
+    """Where the time of `MyNet` goes, with all channels and with half of them: batch 64, one thread, by each engine.
+
+    Eager torch is timed module by module, ONNX Runtime by its own profiler; a ReLU counts to what comes before it.
+
+    Returns:
+        {engine: {"all" or "half": {part: seconds, median of the runs}}}, with the parts of `PARTS`.
+    """
+    torch.set_num_threads(1)
+    pictures, net = data.load("fashion"), models.trained("mynet")
+    calibration = list(pictures.to_input(pictures.train.images[:256]).split(64))
+    batch = pictures.to_input(pictures.validation.images[:64])
+    groups = [g.name for g in channel_pruning.channel_groups(net, batch) if g.removable]
+    found = {name: {} for name in ENGINES}
+    for width, share in (("all", 1.0), ("half", 0.5)):
+        model, _ = candidates.shape(net, batch, {"channels": dict.fromkeys(groups, share)})
+        found[EAGER][width] = _by_module(model.eval(), batch, runs)
+        with tempfile.TemporaryDirectory() as folder:
+            path = engines.export_onnx(model, calibration, Path(folder, "model.onnx"))
+            found[FLOAT][width] = _by_node(path, batch, runs)
+            found[INT8][width] = _by_node(engines.quantize_onnx(path, calibration), batch, runs)
+    return found
+
+
+def _by_module(model: nn.Module, batch: torch.Tensor, runs: int) -> dict[str, float]:
+    """Seconds of each part, run one after the other as in the network."""
+    layers = [*model.features, nn.Flatten(), *model.classifier]
+    samples = [[] for _ in layers]
+    with torch.inference_mode():
+        for _ in range(runs):
+            x = batch
+            for seconds, layer in zip(samples, layers, strict=True):
+                started = time.perf_counter()
+                x = layer(x)
+                seconds.append(time.perf_counter() - started)
+    return _parts([type(layer).__name__ for layer in layers], [statistics.median(s) for s in samples])
+
+
+def _by_node(path: Path, batch: torch.Tensor, runs: int) -> dict[str, float]:
+    """The same by ONNX Runtime's profiler, which writes down every node of every run."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.enable_profiling = 1, True
+    options.profile_file_prefix = str(path.with_suffix(""))
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    for _ in range(runs):
+        session.run(None, {"x": batch.numpy()})
+    log = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    nodes = [e for e in log if e.get("cat") == "Node" and e["name"].endswith("kernel_time")]
+    nodes.sort(key=lambda e: e["ts"])
+    count = len(nodes) // runs
+    medians = [statistics.median(e["dur"] for e in nodes[place::count]) / 1e6 for place in range(count)]
+    return _parts([e["args"]["op_name"] for e in nodes[:count]], medians)
+
+
+def _parts(names: list[str], seconds: list[float]) -> dict[str, float]:
+    """Seconds by part; `names` are the kinds of the layers or nodes in their order."""
+    parts, convolutions, part = dict.fromkeys(PARTS, 0.0), iter(PARTS), PARTS[3]
+    for name, taken in zip(names, seconds, strict=True):
+        if "Conv" in name:
+            part = next(convolutions)
+        elif "Pool" in name:
+            part = PARTS[2]
+        elif "ReLU" not in name:
+            part = PARTS[3]
+        parts[part] += taken
+    return parts
 
 
 def _in_order(order: tuple[str, ...], original: nn.Module, pictures: data.Pictures, seed: int) -> nn.Module:
