@@ -3,6 +3,7 @@
 `examine` is the whole of it and shows nothing; `check` (in `nnopt_lab.course.notebook`) puts its verdict on a card.
 """
 
+import contextlib
 import copy
 import inspect
 import linecache
@@ -295,11 +296,9 @@ def _number_difference(got, wanted, tolerance: float) -> str | None:
         return _kind_difference(got, wanted)
     if got != got and wanted == wanted:
         return "The result is NaN: a division by zero or a logarithm of zero is likely."
-    otherwise = f"{show(wanted)} is wanted, {show(got)} came back."
-    try:
-        return None if _close(got, wanted, tolerance) else _scale_or(got, wanted, otherwise)
-    except OverflowError:  # an integer beyond every float
-        return otherwise
+    with contextlib.suppress(OverflowError):  # an integer beyond every float
+        return None if _close(got, wanted, tolerance) else _scale_or(got, wanted)
+    return _other_number(got, wanted)
 
 
 def _close(got: float, wanted: float, tolerance: float) -> bool:
@@ -316,7 +315,12 @@ def _plain(value):
     return value.item() if single or (isinstance(value, np.generic | np.ndarray) and value.ndim == 0) else value
 
 
-def _scale_or(got: float, wanted: float, otherwise: str) -> str:
+def _other_number(got: float, wanted: float) -> str:
+    return f"{show(wanted)} is wanted, {show(got)} came back."
+
+
+def _scale_or(got: float, wanted: float) -> str:
+    otherwise = _other_number(got, wanted)
     if wanted and got == -wanted:
         return f"The sign is turned round: {otherwise}"
     if wanted and got and abs(factor := got / wanted) > 1e-9:
@@ -338,6 +342,8 @@ def _tensor_difference(got, wanted: Tensor, tolerance: float) -> str | None:
     if _family(got) != _family(wanted):
         return f"{_kind(wanted).capitalize()} is wanted, but {_kind(got)} came back."
     got, wanted = got.detach().cpu(), wanted.detach()
+    if got.dtype == wanted.dtype and torch.equal(got, wanted):
+        return None
     if wanted.dtype == torch.bool:
         return _mask_difference(got, wanted)
     is_float = wanted.dtype.is_floating_point
@@ -373,9 +379,7 @@ def _shape_difference(got: Tensor, wanted: Tensor) -> str:
     return f"{sentence}: look at which axis you worked along."
 
 
-def _mask_difference(got: Tensor, wanted: Tensor) -> str | None:
-    if torch.equal(got, wanted):
-        return None
+def _mask_difference(got: Tensor, wanted: Tensor) -> str:
     if torch.equal(got, ~wanted):
         return "The mask is turned round: True must mark what is kept, and yours marks what goes."
     kept, should = int(got.sum()), int(wanted.sum())
