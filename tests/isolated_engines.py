@@ -36,9 +36,24 @@ def calibration(pictures):
 
 
 @pytest.fixture(scope="module")
-def built(net, calibration):
-    """Every engine once; compilers and torchao are loaded and used for real."""
-    return engines.build(net, calibration)
+def build_all(net, calibration):
+    """Every engine once, of a copy in training: (what `build` returns, that copy, the batches that it was given).
+
+    Compilers and torchao are loaded and used for real.
+    """
+    model, given = copy.deepcopy(net).train(), [x.clone() for x in calibration]
+    return engines.build(model, given), model, given
+
+
+@pytest.fixture(scope="module")
+def built(build_all):
+    return build_all[0]
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    """(a network that is exported in no time, its calibration batches)."""
+    return nn.Sequential(nn.Linear(12, 3)), [torch.randn(8, 12, generator=torch.Generator().manual_seed(0))]
 
 
 def engine(built, name):
@@ -66,7 +81,7 @@ def test_engines_in_float_agree_with_the_model_to_1e_4(built, name, net, picture
 
 @pytest.mark.parametrize("name", INT8 + LOW)
 def test_engines_of_less_precision_choose_the_same_class_for_98_of_100_pictures(built, name, net, pictures):
-    x = pictures.to_input(pictures.test.images[:2_000])
+    x = pictures.to_input(pictures.test.images[:1_000])
     with torch.inference_mode():
         wanted = net(x)
     got = engine(built, name)(x)
@@ -118,15 +133,12 @@ def test_int8_files_are_about_a_quarter_and_bf16_half(built):
         assert one.seconds > 0 and one.name == name and name in repr(one)
 
 
-def test_the_model_and_the_calibration_pictures_stay_as_they_are(net, calibration):
-    before, pictures_before = copy.deepcopy(net.state_dict()), [x.clone() for x in calibration]
-    net.train()
-    engines.build(net, calibration, WITHOUT_COMPILER)
-    assert net.training
-    net.eval()
-    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
-    assert all(p.is_contiguous() for p in net.parameters())
-    assert all(map(torch.equal, calibration, pictures_before))
+def test_the_model_and_the_calibration_pictures_stay_as_they_are(build_all, net, calibration):
+    _, model, given = build_all
+    assert model.training and all(p.is_contiguous() for p in model.parameters())
+    wanted = net.state_dict()
+    assert all(torch.equal(value, wanted[name]) for name, value in model.state_dict().items())
+    assert all(map(torch.equal, given, calibration))
 
 
 def test_another_network_with_sums_and_batch_norms(pictures, calibration):
@@ -168,11 +180,11 @@ def test_libraries_keep_their_chatter_to_themselves(net, calibration, capfd, cap
         ("OpenVINO int8", "openvino", "openvino is missing"),
     ],
 )
-def test_a_missing_package_is_said_in_a_sentence(name, module, sentence, net, calibration, monkeypatch):
+def test_a_missing_package_is_said_in_a_sentence(name, module, sentence, tiny, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(EngineUnavailable, match=sentence):
-        ENGINES[name](net, calibration)
-    ready, missing = engines.build(net, calibration, ["eager float32", name])
+        ENGINES[name](*tiny)
+    ready, missing = engines.build(*tiny, ["eager float32", name])
     assert list(ready) == ["eager float32"] and list(missing) == [name]
 
 
@@ -231,12 +243,13 @@ def test_without_vnni_one_bit_is_left_out_and_the_classes_stay(net, calibration,
     monkeypatch.setattr(engines, "int8_instructions", lambda: ())
     monkeypatch.setattr(engines.platform, "machine", lambda: "x86_64")
     path = engines.quantize_onnx(engines.export_onnx(net, calibration, tmp_path / "net.onnx"), calibration)
+    run = engines._onnx_engine("int8", path, calibration)
     weights = [i for i in onnx.load(path).graph.initializer if i.name.endswith("weight_quantized")]
     assert all(abs(onnx.numpy_helper.to_array(w).astype(int)).max() <= 64 for w in weights)
     x = pictures.to_input(pictures.test.images[:1_000])
     with torch.inference_mode():
         wanted = net(x).argmax(1)
-    assert (engines.onnx_int8(net, calibration)(x).argmax(1) == wanted).float().mean() >= 0.98
+    assert (run(x).argmax(1) == wanted).float().mean() >= 0.98
 
 
 def test_the_qdq_file_has_integer_weights_and_no_relu_of_its_own(net, calibration, tmp_path):
