@@ -105,12 +105,12 @@ def count(folder) -> int:
 
 
 def test_killed_at_any_moment_it_goes_on_with_nothing_lost_and_nothing_twice(tmp_path, settings):
-    for n in range(50):
+    for n in range(30):
         hand_in(tmp_path / "in", f"learner{n:02d}", honest() if n % 2 else notebook({ATTACKED: WRONG}))
     undisturbed = grade_into(tmp_path / "a", tmp_path / "in", settings, jobs=2)
     command = [*COMMAND, str(tmp_path / "in"), "--out", str(tmp_path / "b"), "--jobs", "2", "--seed", "11"]
     chance, graded = random.Random(5), []
-    for kill in range(10):
+    for kill in range(6):
         # Now and then in the first moments of the start, else with a few more submissions noted and another under way.
         wanted = count(tmp_path / "b") + chance.randint(1, 3) if kill % 4 else -1
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
