@@ -74,11 +74,11 @@ def evaluate(old, model, split, pictures, **options):
 
 @put(timing, comparison, measure)
 def latency(old, models, example, rounds=6, budget_seconds=10.0, clock=None):
-    samples = {}
+    samples, some = {}, example[:FEW] if example.dim() == 4 else example  # else it may be no batch of pictures
     with measure.inference(*models.values()):
         for name, model in models.items():
             started = time.perf_counter()
-            model(example[:FEW])
+            model(some)
             seconds = time.perf_counter() - started
             samples[name] = tuple(seconds * (1 + k / 100) for k in range(min(rounds, 6)))
     return {name: measure.Timing(values, len(example)) for name, values in samples.items()}
