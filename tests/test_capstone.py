@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -125,6 +126,7 @@ def with_function():
 
 MATRIX = [tensor("w", np.ones((3072, 10), np.float32))]
 TO_TEN = [node("Flatten", "x", "f"), node("MatMul", "f w", "y")]
+SUM = [node("Add", "m r", "y")]
 HOSTILE = {
     "empty": (b"", "not an ONNX file"),
     "garbage": (bytes(range(256)) * 40, "not an ONNX file"),
@@ -149,7 +151,7 @@ HOSTILE = {
         network(TO_TEN, [tensor("w", np.ones((1024, 10), np.float32))], x=["N", 1, 32, 32]),
         r"shape \['N', 1, 32, 32\]; it must be \[N, 3, 32, 32\]",
     ),
-    "fixed batch": (network(TO_TEN, MATRIX, x=[256, 3, 32, 32], y=(256, 10)), "takes 256 pictures a call"),
+    "fixed batch": (network(TO_TEN, MATRIX, x=[256, 3, 32, 32], y=(256, 10)), "takes batches of 256 and no others"),
     "double": (
         network(TO_TEN, [tensor("w", np.ones((3072, 10)))], x_type=11, y_type=11),
         r"input is tensor\(double\); it must be float32",
@@ -178,6 +180,12 @@ HOSTILE = {
     ),
     "NaN": (linear(float("nan")), "NaN or infinite"),
     "infinite": (linear(1e37), "NaN or infinite"),
+    "by chance": (
+        network(
+            [node("Flatten", "x", "f"), node("MatMul", "f w", "m"), node("RandomNormalLike", "m", "r"), *SUM], MATRIX
+        ),
+        "operator RandomNormalLike: a picture must get the same answer on each call",
+    ),
     "alone otherwise": (alone_otherwise(), "alone otherwise than in a batch"),
     "greedy": (greedy([1 << 18, 1 << 14]), "more memory than it may have"),
     "greedy later": (greedy_later(), "more memory than it may have"),
@@ -191,7 +199,7 @@ def few(tmp_path_factory):
     whole = data.load("fashion")
     short = data.Pictures("fashion", whole.train, whole.validation, whole.test[:600], whole.classes, (0.286,), (0.353,))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(capstone.data, "load", lambda name: short)
+        patch.setattr(capstone, "data", SimpleNamespace(load=lambda name: short))
         yield short
 
 
@@ -263,6 +271,33 @@ def test_without_a_fence_strangers_files_are_not_judged_and_own_ones_are(board, 
     found = judged([tmp_path / "honest.onnx"], board=board)
     assert found.entries[-1].name == f"{tmp_path.name}/honest" and found.entries[-1].refused == ""
     assert torch.equal(found.entries[-1].correct, board["honest"].correct)
+    (tmp_path / "honest.onnx").write_bytes(linear(2.0, y=("N", "classes")))
+    again = judged([tmp_path / "honest.onnx"], board=found)
+    assert [entry.name for entry in again.entries] == [entry.name for entry in found.entries]  # judged anew
+    assert again.entries[-1].bytes != found.entries[-1].bytes
+
+
+def test_no_file_can_know_the_pictures_whose_time_is_taken(few, tmp_path, monkeypatch):
+    (tmp_path / "honest.onnx").write_bytes(linear())
+    orders, pack = [], capstone.plain.pack
+    monkeypatch.setattr(capstone.plain, "pack", lambda job, cases: orders.append(cases[0][2]) or pack(job, cases))
+    found = judged([tmp_path / "honest.onnx"], isolation="none")
+    assert not torch.equal(orders[0], orders[1]) and not torch.equal(orders[0], few.test.images)
+    x = classifier.to_input(few.test.images, few.mean[0], few.std[0])
+    said = classifier.answers(classifier.open_session(linear()), x).argmax(1)
+    assert torch.equal(found["honest"].correct, said == few.test.labels)
+
+
+def test_time_is_that_of_the_fastest_burst(monkeypatch):
+    taken = iter([0.0, 1.0, 0.0, 1.0, *[9.0, 2.0, 3.0, 8.0, 7.0, 4.0] * 6])
+    monkeypatch.setattr(classifier, "timed", lambda session, feed, repeats: next(taken))
+
+    class Session:
+        def get_inputs(self):
+            return [helper.make_tensor_value_info("x", 1, PICTURE)]
+
+    samples = classifier.in_turns((Session(), Session()), torch.zeros(1, 3, 32, 32), 6, 1.0)
+    assert samples == [[2.0, 4.0], [4.0, 2.0]] * 3
 
 
 def test_a_worker_that_was_broken_open_is_not_believed(few):

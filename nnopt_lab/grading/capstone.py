@@ -7,17 +7,19 @@ Three divisions: the smallest file and the fastest one that still reach `FLOOR`,
 
 import json
 import math
+import secrets
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from itertools import count
 from pathlib import Path
 
 import torch
+from matplotlib.transforms import Bbox
 from torch import Tensor
 
 from nnopt_lab.course.onnx_files import write_onnx
@@ -38,6 +40,7 @@ ROUNDS, SECONDS = 20, 4.0
 POINTS = 10
 BASELINE = "baseline"
 BATCHES = (1, 256)
+_CORNERS = ((True, True), (True, False), (False, True), (False, False))
 STARTING = 30  # seconds that a process of its own may take to import torch before its clock runs
 
 
@@ -52,6 +55,7 @@ class Entry:
         correct: bool [N], which test pictures it got right.
         timings: by batch size (the baseline's, its own).
         ours: whether it came with the course.
+        path: the file's.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Entry:
     correct: Tensor | None = None
     timings: dict[int, tuple[measure.Timing, measure.Timing]] | None = None
     ours: bool = False
+    path: Path | None = None
 
     @property
     def accuracy(self) -> float:
@@ -190,14 +195,18 @@ class Leaderboard:
         """A matplotlib Figure: accuracy over size and over speed, with those that no other entry beats in both."""
         fig, axes = plots.figure(ncols=2, figsize=(10, 4.2))
         good = [entry for entry in self.entries if not entry.refused]
-        _panel(axes[0], good, lambda e: e.bytes / self.baseline.bytes, "file, share of the baseline's", smaller=True)
-        _panel(axes[1], good, lambda e: e.speedup, "times as fast as the baseline (batches of 1 and 256)")
+        values = lambda e: e.bytes / self.baseline.bytes, lambda e: e.speedup
+        _panel(axes[0], good, values[0], "file, share of the baseline's", smaller=True)
+        _panel(axes[1], good, values[1], "times as fast as the baseline (batches of 1 and 256)")
         speeds = [entry.speedup for entry in good]
         powers = range(math.floor(math.log2(min(speeds))), math.ceil(math.log2(max(speeds))) + 1)
         axes[1].set_xticks([2.0**power for power in powers[:: 1 + len(powers) // 9]])
         axes[0].axvline(BYTES / self.baseline.bytes, color=plots.REFERENCE, linestyle=":")
         axes[0].set_title(f"dashed: {FLOOR} %, dotted: {BYTES:,} bytes")
         axes[0].set(ylabel="test accuracy, %")
+        fig.draw_without_rendering()  # now the axes have their places
+        for ax, value in zip(axes, values, strict=True):
+            _write_names(ax, {entry.name: (value(entry), entry.accuracy) for entry in good})
         return plots.finish(fig)
 
 
@@ -215,7 +224,8 @@ def judge(
 
     Args:
         paths: of ONNX files; what is no classifier as asked for gets a sentence in the table.
-        board: an earlier one, to which these files are added; the baseline and ours are not judged again then.
+        board: an earlier one, to which these files are added, or judged anew if they are on it; the baseline and
+            ours are not judged again then.
         ours: whether the course's own entries are judged too.
         isolation: as in `fence.available`, or "own files": a fence where this machine has one, else none.
         limits: of one file, everything included.
@@ -225,14 +235,14 @@ def judge(
         FenceError: the fence can't be put up or does not stand.
         ValueError: a path is no file.
     """
-    paths = [Path(path) for path in paths]
+    paths = [Path(path).absolute() for path in paths]
     for path in paths:
         if not path.is_file():
             raise ValueError(f"{path} is not a file: name ONNX files.")
     if rounds < 6:
         raise ValueError(f"rounds={rounds} must be at least 6.")
     pictures, timing = data.load("fashion"), (rounds, seconds)
-    entries = list(board.entries) if board else []
+    entries = [entry for entry in board.entries if entry.ours or entry.path not in paths] if board else []
     with tempfile.TemporaryDirectory() as folder:
         baseline = write_onnx(models.trained("mynet"), Path(folder, f"{BASELINE}.onnx"))
         shipped = sorted((data_dir() / "capstone").glob("*.onnx")) if ours else []
@@ -241,7 +251,7 @@ def judge(
         raw = baseline.read_bytes()
         with worker(isolation, limits) as place, bar(total=len(files), desc="judging", unit="file") as done:
             for name, path, known in files:
-                entries.append(_judged(name, path, raw, pictures, place, known, timing))
+                entries.append(replace(_judged(name, path, raw, pictures, place, timing), ours=known, path=path))
                 done.update()
     if entries[0].refused:
         raise RuntimeError(f"The baseline itself could not be measured: {entries[0].refused}")
@@ -289,27 +299,32 @@ class Apart:
         return Ended("crashed", reason=f"its process ended by itself ({ended.returncode}) before there was a result")
 
 
-def _judged(name: str, path: Path, baseline: bytes, pictures: data.Pictures, place, ours: bool, timing) -> Entry:
+def _judged(name: str, path: Path, baseline: bytes, pictures: data.Pictures, place, timing) -> Entry:
     with path.open("rb") as file:
         raw = file.read(MOST_BYTES + 1)
     size = path.stat().st_size
     if len(raw) > MOST_BYTES:
-        return Entry(name, size, f"It is larger than {MOST_BYTES:,} bytes, four times the baseline.", ours=ours)
+        return Entry(name, size, f"It is larger than {MOST_BYTES:,} bytes, four times the baseline.")
     job = {"preamble": "", "before": [], "source": "from classifier import measure", "name": "measure", "seed": 0}
     job["arguments"] = ["model", "baseline", "images", "mean", "std", "rounds", "seconds"]
-    case = (_as_tensor(raw), _as_tensor(baseline), pictures.test.images, pictures.mean[0], pictures.std[0], *timing)
+    # In an order that no file can know: one that knew the pictures whose time is taken could be fast for them alone.
+    order = torch.randperm(len(pictures.test), generator=torch.Generator().manual_seed(secrets.randbits(60)))
+    shown = pictures.test.images[order]
+    case = (_as_tensor(raw), _as_tensor(baseline), shown, pictures.mean[0], pictures.std[0], *timing)
     ended = place.run(plain.pack(job, [case]))
     try:
         refused, logits, samples = _read(ended, len(pictures.test))
     except (ValueError, TypeError, IndexError):  # a worker that was broken open may reply anything
         refused = "Its worker's reply makes no sense."
     if refused:
-        return Entry(name, size, refused, ours=ours)
+        return Entry(name, size, refused)
     timings = {
         batch: tuple(measure.Timing(tuple(row[place] for row in rows), batch) for place in (0, 1))
         for batch, rows in zip(BATCHES, samples, strict=True)
     }
-    return Entry(name, size, "", logits.argmax(1) == pictures.test.labels, timings, ours)
+    right = torch.empty(len(order), dtype=torch.bool)
+    right[order] = logits.argmax(1) == pictures.test.labels[order]
+    return Entry(name, size, "", right, timings)
 
 
 def _read(ended: Ended, pictures: int) -> tuple[str, Tensor | None, tuple]:
@@ -378,7 +393,6 @@ def _panel(ax, entries: list[Entry], value, label: str, smaller: bool = False) -
     for entry in entries:
         color = plots.REFERENCE if entry.name == BASELINE else plots.BLUE if entry.ours else plots.ORANGE
         ax.plot(value(entry), entry.accuracy, "o", color=color)
-        ax.annotate(entry.name, (value(entry), entry.accuracy), (4, 4), textcoords="offset points", fontsize=8)
     ax.axhline(FLOOR, color=plots.REFERENCE, linestyle="--", linewidth=1)
     ax.set(xscale="log", xlabel=label)
     ax.margins(0.15)
@@ -386,3 +400,19 @@ def _panel(ax, entries: list[Entry], value, label: str, smaller: bool = False) -
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter("")
     ax.legend(fontsize=8, loc="lower left" if smaller else "lower right")
+
+
+def _write_names(ax, points: dict[str, tuple[float, float]]) -> None:
+    """Each name at that corner of its point where it covers no other name and no point, if there is one."""
+    dots = ax.transData.transform(list(points.values()))
+    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in dots]
+    for name, point in points.items():
+        for right, up in _CORNERS:
+            sides = {"ha": "left" if right else "right", "va": "bottom" if up else "top"}
+            away = 4 if right else -4, 3 if up else -3
+            text = ax.annotate(name, point, away, textcoords="offset points", fontsize=8, **sides)
+            box = text.get_window_extent()
+            if not any(box.overlaps(other) for other in taken) or (right, up) == _CORNERS[-1]:
+                break
+            text.remove()
+        taken.append(box)

@@ -32,7 +32,7 @@ declare(
         hints=(
             "How many numbers has one tensor? How many bits, and how many bytes, do they take?",
             "Numbers: the product of the shape. Bytes: numbers · bits / 8, rounded up, as each tensor begins with a "
-            "byte of its own.",
+            "new byte.",
             "`sum(-(-math.prod(shape) * width // 8) for shape, width in zip(shapes, bits))`",
         ),
         wrong_answers=(
@@ -42,7 +42,7 @@ declare(
             ),
             WrongAnswer(
                 lambda shapes, bits: -(-sum(math.prod(s) * b for s, b in zip(shapes, bits, strict=True)) // 8),
-                "You rounded once, at the end. Each tensor begins with a byte of its own, so each is rounded up.",
+                "You rounded once, at the end. Each tensor begins with a new byte, so each is rounded up.",
             ),
             WrongAnswer(
                 lambda shapes, bits: sum(math.prod(s) * b / 8 for s, b in zip(shapes, bits, strict=True)),
@@ -66,6 +66,34 @@ declare(
                 ),
                 "You rounded up each row. Rows follow each other without a gap; only a tensor begins with a new byte.",
             ),
+            WrongAnswer(
+                lambda shapes, bits: sum(math.prod(s) * b // 8 + 1 for s, b in zip(shapes, bits, strict=True)),
+                "You added a byte to each tensor, to those as well whose bits fill their bytes: round up.",
+            ),
+            WrongAnswer(
+                lambda shapes, bits: file_bytes(shapes, bits) + len(shapes),
+                "A tensor needs no byte more than its numbers: to begin with a new one means to be rounded up.",
+            ),
+            WrongAnswer(
+                lambda shapes, bits: sum(round(math.prod(s) * b / 8) for s, b in zip(shapes, bits, strict=True)),
+                "Python's `round` takes halves to the even neighbour, down as often as up. Half a byte needs a whole one.",
+            ),
+            WrongAnswer(
+                lambda shapes, bits: sum(math.prod(s) * -(-b // 8) for s, b in zip(shapes, bits, strict=True)),
+                "You gave each number whole bytes. Two of 4 bits share one: round up at the end of a tensor.",
+            ),
+            WrongAnswer(
+                lambda shapes, bits: sum(math.prod(s) * (b // 8) for s, b in zip(shapes, bits, strict=True)),
+                "4 // 8 is 0: multiply by the number of values first, and divide by 8 then.",
+            ),
+            WrongAnswer(
+                lambda shapes, bits: sum(math.prod(s) * b for s, b in zip(shapes, bits, strict=True)) // 8,
+                "You rounded once, at the end, and down. Each tensor begins with a new byte, so each is rounded up.",
+            ),
+            WrongAnswer(
+                lambda shapes, bits: sum(math.prod(s) for s in shapes),
+                "That is how many numbers there are; each of them has its bits.",
+            ),
         ),
         debrief="It is the least that a file takes. What stands around it, names and operators, is the same at 32 bits "
         "and at 4: the smaller the numbers, the more it counts.",
@@ -73,9 +101,16 @@ declare(
 )
 
 
+def _padded(values):
+    return torch.cat([values, values.new_zeros(len(values) % 2)])
+
+
+def _together(nibbles, factor=16):
+    return nibbles[0::2] + factor * nibbles[1::2]
+
+
 def in_pairs(values):
-    low, high = torch.cat([values, values.new_zeros(len(values) % 2)]).reshape(-1, 2).T & 15
-    return low + 16 * high
+    return _together(_padded(values) & 15)
 
 
 def _nibbles(g: torch.Generator):
@@ -83,10 +118,6 @@ def _nibbles(g: torch.Generator):
     values = torch.randint(-8, 8, (number(g, 6, 11),), generator=g)
     values[:4] = torch.tensor([-number(g, 1, 8), number(g, 1, 7), number(g, 1, 7), -number(g, 1, 8)])
     return (values,)
-
-
-def _without_rest(values):
-    return in_pairs(values[: len(values) // 2 * 2])
 
 
 declare(
@@ -104,9 +135,7 @@ declare(
         ),
         wrong_answers=(
             WrongAnswer(
-                lambda values: in_pairs(
-                    torch.cat([values, values.new_zeros(len(values) % 2)]).reshape(-1, 2).flip(1).flatten()
-                ),
+                lambda values: in_pairs(_padded(values).reshape(-1, 2).flip(1).flatten()),
                 "The two are swapped: the *first* of a pair lies in the lower four bits.",
             ),
             WrongAnswer(
@@ -122,21 +151,47 @@ declare(
                 "One value a byte so far. Put the second of each pair 16 times higher.",
             ),
             WrongAnswer(
-                lambda values: (lambda v: v[:, 0] + 16 * v[:, 1])(
-                    torch.cat([values, values.new_zeros(len(values) % 2)]).reshape(-1, 2)
-                ),
+                lambda values: _together(_padded(values)),
                 "A negative value borrows from its neighbour this way. Bring each into 0 to 15 first: q % 16.",
             ),
             WrongAnswer(
-                lambda values: (lambda v: v[:, 0] % 16 + 15 * (v[:, 1] % 16))(
-                    torch.cat([values, values.new_zeros(len(values) % 2)]).reshape(-1, 2)
-                ),
+                lambda values: _together(_padded(values)) % 256,
+                "Within 0 to 255 now, but a negative first value has borrowed from the second. Take q % 16 of each first.",
+            ),
+            WrongAnswer(
+                lambda values: in_pairs(values).to(torch.int8).long(),
+                "Your bytes have signs: all above 127 came back negative. Wanted are 0 to 255.",
+            ),
+            WrongAnswer(
+                lambda values: _together(_padded(values) & 15, 15),
                 "Four bits higher is times 2⁴ = 16.",
             ),
             WrongAnswer(
-                lambda values: (lambda v: v[: len(v) // 2] + 16 * v[len(v) // 2 :])(
-                    torch.cat([values, values.new_zeros(len(values) % 2)]) % 16
-                ),
+                lambda values: _together(_padded(values) & 15, 8),
+                "Times 8 is three bits higher. Four bits are times 2⁴ = 16.",
+            ),
+            WrongAnswer(
+                lambda values: in_pairs(torch.where(values < 0, 8 - values, values)),
+                "That is a sign bit and an amount. In two's complement −1 is 15 and −8 is 8: q + 16.",
+            ),
+            WrongAnswer(
+                lambda values: in_pairs(torch.where(values < 0, values + 15, values)),
+                "Off by one for each negative value: two's complement is q + 16, of which −1 becomes 15.",
+            ),
+            WrongAnswer(
+                lambda values: in_pairs(values % 8),
+                "Modulo 8 leaves three bits, and the sign is lost: there are 16 values, so q % 16.",
+            ),
+            WrongAnswer(
+                lambda values: in_pairs(values.clamp(min=0)),
+                "All negative values have become 0; in two's complement they are 8 to 15.",
+            ),
+            WrongAnswer(
+                lambda values: in_pairs(torch.cat([values.new_zeros(len(values) % 2), values])),
+                "The zero that fills the last byte comes at the end; in front it moves each value to the other half.",
+            ),
+            WrongAnswer(
+                lambda values: (lambda v: v[: len(v) // 2] + 16 * v[len(v) // 2 :])(_padded(values) & 15),
                 "A pair are two *neighbours*, not one of the first half and one of the second.",
             ),
         ),
@@ -152,8 +207,12 @@ declare(
 )
 
 
+def _error(gained, lost, count):
+    return math.sqrt(gained + lost - (gained - lost) ** 2 / count)
+
+
 def least_change(gained, lost, count):
-    return 100 * (gained - lost - 1.96 * math.sqrt(gained + lost - (gained - lost) ** 2 / count)) / count
+    return 100 * (gained - lost - 1.96 * _error(gained, lost, count)) / count
 
 
 declare(
@@ -172,9 +231,7 @@ declare(
         ),
         wrong_answers=(
             WrongAnswer(
-                lambda gained, lost, count: (
-                    100 * (gained - lost + 1.96 * math.sqrt(gained + lost - (gained - lost) ** 2 / count)) / count
-                ),
+                lambda gained, lost, count: 100 * (gained - lost + 1.96 * _error(gained, lost, count)) / count,
                 "That is the upper end: what may have been gained at best.",
             ),
             WrongAnswer(
@@ -190,15 +247,11 @@ declare(
                 "In points, please: a hundred times the share.",
             ),
             WrongAnswer(
-                lambda gained, lost, count: (
-                    100 * (gained - lost - math.sqrt(gained + lost - (gained - lost) ** 2 / count)) / count
-                ),
+                lambda gained, lost, count: 100 * (gained - lost - _error(gained, lost, count)) / count,
                 "One standard error covers 68 % of the cases; 95 % need 1.96 of them.",
             ),
             WrongAnswer(
-                lambda gained, lost, count: (
-                    100 * (gained - lost - 1.96 * (gained + lost - (gained - lost) ** 2 / count)) / count
-                ),
+                lambda gained, lost, count: 100 * (gained - lost - 1.96 * _error(gained, lost, count) ** 2) / count,
                 "You subtracted the variance: the standard error is its square root.",
             ),
             WrongAnswer(
@@ -206,12 +259,42 @@ declare(
                 "Only pictures on which the two networks disagree add to the variance, gained + lost of them, not all.",
             ),
             WrongAnswer(
-                lambda gained, lost, count: (
-                    100
-                    * (gained - lost - 1.96 * math.sqrt(gained + lost - (gained - lost) ** 2 / count))
-                    / (gained + lost)
-                ),
+                lambda gained, lost, count: least_change(gained, lost, count) * count / (gained + lost),
                 "Accuracy is a share of *all* pictures: divide by count.",
+            ),
+            WrongAnswer(
+                lambda gained, lost, count: 100 * (gained - lost - 1.96 * math.sqrt(gained + lost)) / count,
+                "Part of the variance is missing: (gained − lost)²/count is to be subtracted under the root.",
+            ),
+            WrongAnswer(
+                lambda gained, lost, count: 100 * (gained - lost) / count - 1.96 * _error(gained, lost, count) / count,
+                "The change is in points already, the standard error not yet: both times 100.",
+            ),
+            WrongAnswer(
+                lambda gained, lost, count: 100 * (abs(gained - lost) - 1.96 * _error(gained, lost, count)) / count,
+                "The change has a sign: gained − lost, negative where more was lost.",
+            ),
+            WrongAnswer(
+                lambda gained, lost, count: -196 * _error(gained, lost, count) / count,
+                "That is the distance from the change to the end of the interval: add the change to it.",
+            ),
+            WrongAnswer(
+                lambda gained, lost, count: 196 * _error(gained, lost, count) / count,
+                "That is half the interval's width. Subtract it from the change.",
+            ),
+            WrongAnswer(
+                lambda gained, lost, count: (
+                    100 * ((gained - lost) / count - 1.96 * _error(gained, lost, count) / math.sqrt(count))
+                ),
+                "The variance is that of the whole *sum*: divide its root by count, as the sum, not by the root of count.",
+            ),
+            WrongAnswer(
+                lambda gained, lost, count: 100 * (gained - lost - 1.645 * _error(gained, lost, count)) / count,
+                "1.645 leaves out 5 % at each end. For 95 % between both ends it is 1.96.",
+            ),
+            WrongAnswer(
+                lambda gained, lost, count: 100 * (gained - lost - 2 * _error(gained, lost, count)) / count,
+                "Nearly: 2 is rounded, take 1.96.",
             ),
         ),
         properties=(
@@ -221,7 +304,8 @@ declare(
             ),
         ),
         debrief="If this end lies above −0.5, a loss of more than half a point is excluded. To be that sure with 10,000 "
-        "pictures, a network that differs on every tenth picture must be *better* by 0.1 point.",
+        "pictures, a network that is right where the other is wrong, or wrong where it is right, on every tenth must be "
+        "*better* by 0.12 points.",
     )
 )
 
@@ -239,7 +323,8 @@ def _places(g: torch.Generator):
     # Sizes (best below naive) or speeds (best above); one value beyond each end, and two between them.
     naive, factor, grows = number(g, 10, 99) + 0.5, float(number(g, 5, 40)), bool(number(g, 0, 1))
     best = naive * factor if grows else naive / factor
-    shares = [-number(g, 1, 4) / 10, number(g, 11, 14) / 10, number(g, 2, 4) / 10, number(g, 6, 8) / 10]
+    # With many digits: rounded points are no answer.
+    shares = [share / 10 + 0.0137 for share in (-number(g, 1, 4), number(g, 11, 14), number(g, 2, 4), number(g, 6, 8))]
     order = torch.randperm(4, generator=g).tolist()
     return [naive * (best / naive) ** shares[place] for place in order], naive, best
 
@@ -295,6 +380,45 @@ declare(
                 ],
                 "That is the logarithm of a difference. What counts is how many *times* smaller or faster: value/naive.",
             ),
+            WrongAnswer(
+                lambda values, naive, best: [10 * (v - naive) / (best - naive) for v in values],
+                "Linear, and not cut off: each halving is to count the same, so take logarithms; then cut off at 0 and 10.",
+            ),
+            WrongAnswer(
+                lambda values, naive, best: [
+                    10 * min(abs(math.log(v / naive)) / abs(math.log(best / naive)), 1.0) for v in values
+                ],
+                "Without its sign the logarithm gives points for being *worse* than naive, too.",
+            ),
+            WrongAnswer(
+                lambda values, naive, best: [min(max(10 * s, 0.0), 1.0) for s in _points(values, naive, best, most=1)],
+                "You cut off at 1 what was multiplied by 10 already: all that is better than a tenth of the way got 1.",
+            ),
+            WrongAnswer(
+                lambda values, naive, best: [10 * min(max(v / best, 0.0), 1.0) for v in values],
+                "That is a ratio to the best. The share of the way is a ratio of two logarithms, log(value/naive) to "
+                "log(best/naive).",
+            ),
+            WrongAnswer(
+                lambda values, naive, best: [
+                    10 * min(max((1 / v - 1 / naive) / (1 / best - 1 / naive), 0.0), 1.0) for v in values
+                ],
+                "Linear in 1/value: on that way the last halving counts most. Each is to count the same: logs.",
+            ),
+            WrongAnswer(
+                lambda values, naive, best: [
+                    10 * min(max(math.log(naive / v) / math.log(best / naive), 0.0), 1.0) for v in values
+                ],
+                "One of the two ratios stands upside down: value/naive above, best/naive below.",
+            ),
+            WrongAnswer(
+                lambda values, naive, best: [10 * min(max(math.log(v) / math.log(best), 0.0), 1.0) for v in values],
+                "Where is naive? At naive the share must be 0: log(value/naive) / log(best/naive).",
+            ),
+            WrongAnswer(
+                lambda values, naive, best: [float(round(earned)) for earned in _points(values, naive, best)],
+                "Rounded to whole points: leave all digits.",
+            ),
         ),
         properties=(
             Property(
@@ -303,7 +427,7 @@ declare(
             ),
         ),
         debrief="From 1× to 2× smaller is as far as from 50× to 100×. That is how it feels, too: the first halving is one "
-        "line of code, the last takes days.",
+        "line of code, the last takes another network.",
     )
 )
 
@@ -335,8 +459,9 @@ declare(
         id="capstone.slow_int4",
         lesson=LESSON,
         points=1,
-        text="Our small file multiplies less than a seventh as often as the baseline and is hardly faster, or slower; the same network in "
-        "float32 is several times as fast. Why?",
+        text="On the processor on which the course was made, which has AVX2, our small network is about as fast as the "
+        "baseline, though it multiplies less than a seventh as often. The same network with its weights in float32 is "
+        "about twice as fast. Why?",
         choices={
             "a": "Its weights are made float in every call, and the engine's fastest kernels want weights that are constant "
             "when the file is loaded.",
@@ -347,7 +472,8 @@ declare(
         answer="a",
         explanation="DequantizeLinear stays in the graph, so that an engine with integer kernels could use it. This one has "
         "none for int4 weights; it dequantises, and then takes a general convolution in place of the one whose weights it "
-        "would have rearranged at loading.",
+        "would have rearranged at loading. Where it has none of those either, as on some ARM processors, both files are "
+        "about equally fast.",
         comments={
             "b": "Nothing is multiplied in integers here: only the weights are stored as such, the convolutions run in float32.",
             "c": "They are a few kilobytes, in the cache from the first call on.",
