@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "nnopt_lab"
 FLOORS = ("workbench", "techniques", "course", "grading")
 MODULES = sorted(PACKAGE.rglob("*.py"))
-READABLE_LINES = 4_400  # of code; a docstring is read in its lesson's place, and a blank line is not read at all
+READABLE_LINES = 4_420  # of code; a docstring is read in its lesson's place, and a blank line is not read at all
 
 
 def imported(tree):
