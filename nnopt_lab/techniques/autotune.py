@@ -42,9 +42,8 @@ QUICK = (
 SAMPLERS = ("gp", "tpe", "random")
 FEWEST = 4  # finished trials before estimates are trusted to stop others
 DRAWN = 8  # trials, the first ones by hand included, before a Gaussian process proposes
-BELOW = (
-    5.0  # points below the limit: the sampler takes no network for worse, so that wrecks don't hide small differences
-)
+# Points below the limit: the sampler takes no network for worse, so that wrecks don't hide small differences.
+BELOW = 5.0
 
 
 def optimize(
@@ -229,7 +228,8 @@ class _Searcher:
                 predicted.update(self._predict(model, config))
             curve[:] = accuracies
             if self._is_hopeless(accuracies, left, predicted):
-                likely = {"latency": self.found.original.latency} | self._scaled(predicted, statistics.median)
+                likely = {"latency": self.found.original.latency}
+                likely |= _scaled(predicted, self._finished(), statistics.median)
                 raise _Stopped(Point(trial.number, config, max(accuracies, default=0.0), **likely, curve=curve))
 
         model = candidates.make(self.task, config, watch)
@@ -260,7 +260,7 @@ class _Searcher:
         attrs = self._finished()
         if len(attrs) < FEWEST or not self.stop_early:
             return False
-        least = self._scaled(predicted, min)  # the luckiest trial's factor
+        least = _scaled(predicted, attrs, min)  # the luckiest trial's factor
         limits = {"bytes": self.goal.max_bytes, "latency": self.goal.max_latency}
         if any(limit is not None and least[name] > limit for name, limit in limits.items()):
             return True
@@ -274,14 +274,6 @@ class _Searcher:
 
     def _finished(self) -> list[dict]:
         return [t.user_attrs for t in self.study.get_trials(deepcopy=False) if "figures" in t.user_attrs]
-
-    def _scaled(self, predicted: dict[str, float], choose: Callable) -> dict[str, float]:
-        """Estimates are off by a factor that is nearly the same for all: finished trials set them right."""
-        attrs = self._finished()
-        return {
-            name: value * choose(a["figures"][name] / a["predicted"][name] for a in attrs if name in a["predicted"])
-            for name, value in predicted.items()
-        }
 
     def _collect(self) -> int:
         """Read what all processes have found; returns how many trials are over."""
@@ -314,6 +306,14 @@ class _Searcher:
         times = self.found.cost(self.found.original) / self.found.cost(point)
         what = "as fast" if self.goal.target == "latency" else "as small"
         return f"{times:.2f} times {what}, {point.accuracy:.1f} %"
+
+
+def _scaled(predicted: dict[str, float], finished: list[dict], choose: Callable) -> dict[str, float]:
+    """Estimates are off by a factor that is nearly the same for all: finished trials set them right."""
+    return {
+        name: value * choose(a["figures"][name] / a["predicted"][name] for a in finished if name in a["predicted"])
+        for name, value in predicted.items()
+    }
 
 
 def _study(storage: Path | str | None, sampler: str, seed: int):

@@ -6,16 +6,13 @@ import torch
 
 from nnopt_lab.course.declared._draws import number
 from nnopt_lab.course.exercises import Exercise, Property, Question, WrongAnswer, declare
+from nnopt_lab.techniques import tradeoffs
 
 LESSON = "11_choosing"
 
 
 def pareto_front(lost, cost):
-    front = []
-    for i in sorted(range(len(lost)), key=lambda i: (cost[i], lost[i], i)):
-        if not front or lost[i] < lost[front[-1]]:
-            front.append(i)
-    return front
+    return tradeoffs.pareto_front(list(zip(cost, lost, strict=True)))
 
 
 def _networks(g: torch.Generator):
@@ -148,12 +145,7 @@ declare(
 
 
 def hypervolume(lost, cost, lost_limit, cost_limit):
-    area, lowest = 0.0, cost_limit
-    for x, y in sorted(zip(lost, cost, strict=True)):
-        if x < lost_limit and y < lowest:
-            area += (lost_limit - x) * (lowest - y)
-            lowest = y
-    return area
+    return tradeoffs.hypervolume(list(zip(lost, cost, strict=True)), (lost_limit, cost_limit))
 
 
 def _rectangle(g: torch.Generator):
@@ -321,23 +313,14 @@ def _layers(g: torch.Generator):
     return [float(lost[i]) for i in order], [float(saved[i]) for i in order], float(allowed)
 
 
-def _greedy(lost, key, allowed, stop=False, strict=False):
+def _greedy(lost, key, allowed, stop=False, fits=lambda total, more, allowed: total + more <= allowed):
     chosen, total = [], 0.0
     for i in sorted(range(len(lost)), key=key):
-        if total + lost[i] < allowed or (not strict and total + lost[i] == allowed):
+        if fits(total, lost[i], allowed):
             chosen.append(i)
             total += lost[i]
         elif stop:
             break
-    return chosen
-
-
-def _overspent(lost, saved, allowed):
-    chosen, total = [], 0.0
-    for i in sorted(range(len(lost)), key=lambda i: lost[i] / saved[i]):
-        if total < allowed:
-            chosen.append(i)
-            total += lost[i]
     return chosen
 
 
@@ -388,7 +371,9 @@ declare(
                 "Each of these fits alone, but their losses add up: keep count of what is spent already.",
             ),
             WrongAnswer(
-                lambda lost, saved, allowed: _overspent(lost, saved, allowed),
+                lambda lost, saved, allowed: _greedy(
+                    lost, lambda i: lost[i] / saved[i], allowed, fits=lambda total, more, allowed: total < allowed
+                ),
                 "You looked whether something is left *before* you took a layer. Its own loss has to fit in, too.",
             ),
             WrongAnswer(
@@ -400,7 +385,12 @@ declare(
                 "You ordered by the product: what saves much comes last then. Order by lost/saved.",
             ),
             WrongAnswer(
-                lambda lost, saved, allowed: _greedy(lost, lambda i: lost[i] / saved[i], allowed, strict=True),
+                lambda lost, saved, allowed: _greedy(
+                    lost,
+                    lambda i: lost[i] / saved[i],
+                    allowed,
+                    fits=lambda total, more, allowed: total + more < allowed,
+                ),
                 "What is allowed may be used up exactly: compare with ≤.",
             ),
         ),
@@ -623,7 +613,7 @@ declare(
                 "four *more*.",
             ),
             WrongAnswer(
-                lambda n: _halved(n, keep=lambda n: -(-n // 2), first=False),
+                lambda n: _halved(n, first=False),
                 "You halved before you counted: the first round is trained by all.",
             ),
             WrongAnswer(

@@ -84,7 +84,7 @@ def time_by_part(runs: int = 60) -> dict:
     pictures, net = data.load("fashion"), models.trained("mynet")
     calibration = list(pictures.to_input(pictures.train.images[:256]).split(64))
     batch = pictures.to_input(pictures.validation.images[:64])
-    groups = [g.name for g in channel_pruning.channel_groups(net, batch) if g.removable]
+    groups = _removable(net, batch)
     found = {name: {} for name in ENGINES}
     for width, share in (("all", 1.0), ("half", 0.5)):
         model, _ = candidates.shape(net, batch, {"channels": dict.fromkeys(groups, share)})
@@ -94,6 +94,10 @@ def time_by_part(runs: int = 60) -> dict:
             found[FLOAT][width] = _by_node(path, batch, runs)
             found[INT8][width] = _by_node(engines.quantize_onnx(path, calibration), batch, runs)
     return found
+
+
+def _removable(model: nn.Module, example: torch.Tensor) -> list[str]:
+    return [group.name for group in channel_pruning.channel_groups(model, example) if group.removable]
 
 
 def _by_module(model: nn.Module, batch: torch.Tensor, runs: int) -> dict[str, float]:
@@ -202,7 +206,7 @@ def _contest(model: nn.Module, pictures: data.Pictures, train: data.Split, trial
 
 
 def _by_hand(search: Search, widths) -> dict[str, Point]:
-    groups = [g.name for g in channel_pruning.channel_groups(search.task.model, search.task.inputs(1)) if g.removable]
+    groups = _removable(search.task.model, search.task.inputs(1))
     uniform = {width: dict.fromkeys(groups, width) for width in widths}
     configs = {f"single: {engine}": {"engine": engine} for engine in (FLOAT, INT8)}
     configs |= {f"single: width {w}": {"engine": EAGER, "channels": uniform[w], "teacher": 0.9} for w in widths}
