@@ -29,7 +29,7 @@ torchvision_repair.install()
 def __getattr__(name: str):
     """`nnopt_lab.optimize`, imported when it is first used."""
     if name == "optimize":
-        from nnopt_lab.techniques.autotune import optimize
+        from nnopt_lab.techniques.search.autotune import optimize
 
         return optimize
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

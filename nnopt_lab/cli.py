@@ -74,7 +74,7 @@ def lab(
 def reset(lesson: str, workspace: Workspace = Path("work")) -> None:
     """Put a fresh copy of a lesson into the workspace and keep the old one under a dated name."""
     from nnopt_lab.course import workspace as folder
-    from nnopt_lab.course.notebooks import find_lesson
+    from nnopt_lab.course.builder import find_lesson
 
     lesson = find_lesson(lesson)
     kept = folder.reset(lesson, workspace.resolve())
@@ -87,12 +87,12 @@ def run(
     solved: Annotated[bool, typer.Option("--solved", help="The notebooks with the answers.")] = False,
 ) -> None:
     """Run lessons without a screen: every cell, every check, every claim."""
-    from nnopt_lab.course import notebooks
+    from nnopt_lab.course import builder
 
     results = []
     with _cell_bar() as show:
         for name in _chosen(lessons):
-            results.append(notebooks.run(name, solved, show(name)))
+            results.append(builder.run(name, solved, show(name)))
     console.print(_table(results))
     for result in results:
         if result.failure:
@@ -109,17 +109,17 @@ def build(
     check: Annotated[bool, typer.Option("--check", help="Only compare the notebooks with their sources.")] = False,
 ) -> None:
     """Make both notebooks of each lesson from solutions/NN_name.py, executed, with their outputs."""
-    from nnopt_lab.course import notebooks
+    from nnopt_lab.course import builder
 
     names = _chosen(lessons)
     if check:
-        stale = [path for name in names for path in notebooks.out_of_step(name)]
+        stale = [path for name in names for path in builder.out_of_step(name)]
         for path in stale:
             print(f"{path.parent.name}/{path.name} differs from its source: run nnopt build {path.stem}.")
         sys.exit(1 if stale else 0)
     with _cell_bar() as show:
         for name in names:
-            notebooks.build(name, show(name))
+            builder.build(name, show(name))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -140,7 +140,7 @@ def test(context: typer.Context) -> None:
 def train(name: str, seed: int = 0) -> None:
     """Train a network that ships with the course again, and write it to data/: one of mynet, teacher, shapes_teacher,
     shapes_student, capstone_small, capstone_accurate, capstone_fast, capstone_fastest."""
-    from nnopt_lab.course import shipped
+    from nnopt_lab.lessons import shipped
 
     console.print(shipped.train_shipped(name, seed=seed))
 
@@ -175,7 +175,8 @@ def optimize(
     ),
 ) -> None:
     """Search for a smaller or faster version of a classifier; Ctrl-C keeps what was found. Runs the scripts named."""
-    from nnopt_lab.techniques import autotune, engines
+    from nnopt_lab.techniques.deployment import engines
+    from nnopt_lab.techniques.search import autotune
 
     goal = autotune.Goal(target, max_drop, max_bytes, max_latency, batch)
     engines.check_names(engine or autotune.QUICK)  # before the scripts run, which may take long
@@ -205,7 +206,7 @@ def make_data(
     ),
 ) -> None:
     """Make data/fashion.npz again, from the files of Debian's package dataset-fashion-mnist."""
-    from nnopt_lab.course import shipped
+    from nnopt_lab.lessons import shipped
 
     console.print(f"Wrote {shipped.make_fashion_file(source).name}.")
 
@@ -213,9 +214,9 @@ def make_data(
 @app.command()
 def progress(workspace: Workspace = Path("work")) -> None:
     """Show the course map with the points earned in a workspace."""
-    from nnopt_lab.course import progress as record
+    from nnopt_lab.course import course_map
 
-    print(record.progress(workspace.resolve()))
+    print(course_map.progress(workspace.resolve()))
 
 
 @app.command()
@@ -248,17 +249,16 @@ def grade(
     resume: Annotated[bool, typer.Option("--resume/--fresh", help="Go on, or begin a new gradebook.")] = True,
 ) -> None:
     """Grade notebooks: each answer runs behind a fence, on fresh inputs; a batch that was stopped goes on."""
-    from nnopt_lab.grading import fence, pool
+    from nnopt_lab.grading import pool, sandbox
 
     wanted = _chosen([lesson])[0] if lesson else None
-    settings = pool.Settings(fence.available(isolation), fence.Limits(seconds, megabytes), wanted)
+    settings = pool.Settings(sandbox.available(isolation), sandbox.Limits(seconds, megabytes), wanted)
     if settings.kind == "none":
-        console.print(fence.UNPROTECTED, style="bold", markup=False)
+        console.print(sandbox.UNPROTECTED, style="bold", markup=False)
     with ExitStack() as stack:
-        warmed = stack.enter_context(closing(pool.Warmed(settings, jobs))) if cluster is None else None
+        warmed = stack.enter_context(closing(pool.WorkerPool(settings, jobs))) if cluster is None else None
         # Only now, while those processes start, what imports torch here.
-        from nnopt_lab.grading import batch, exports, gradebook, submissions
-        from nnopt_lab.grading import late as lateness
+        from nnopt_lab.grading import batch, exports, gradebook, lateness, submissions
 
         exports.check(format or ())
         sources = submissions.find(paths)
@@ -381,9 +381,9 @@ def _submission_bar(count: int):
 
 
 def _chosen(lessons: list[str] | None) -> list[str]:
-    from nnopt_lab.course import notebooks
+    from nnopt_lab.course import builder
 
-    return [notebooks.find_lesson(text) for text in lessons] if lessons else notebooks.lesson_names()
+    return [builder.find_lesson(text) for text in lessons] if lessons else builder.lesson_names()
 
 
 @contextmanager

@@ -18,12 +18,13 @@ import torch
 from torch import nn
 from torch.nn.utils import prune
 
-from nnopt_lab.course.notebook import check, claim, hint, lesson, question, yours_or_ours
-from nnopt_lab.course.playgrounds import pruning_playground
+from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
+from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
-from nnopt_lab.course.progress import progress
 from nnopt_lab.course.recordings import recorded
-from nnopt_lab.techniques import channel_pruning, pruning
+from nnopt_lab.lessons.pruning.playground import pruning_playground
+from nnopt_lab.techniques import pruning
+from nnopt_lab.techniques.pruning import channel_pruning
 from nnopt_lab.workbench import data, measure, models, plots, training
 
 lesson("01_pruning")

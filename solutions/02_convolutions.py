@@ -17,13 +17,14 @@ import copy
 import torch
 from torch import nn
 
-from nnopt_lab.course.experiments.convolutions import BLOCKS, KNOBS, wide_net
-from nnopt_lab.course.notebook import check, claim, hint, lesson, question, yours_or_ours
-from nnopt_lab.course.playgrounds import convolution_playground
+from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
+from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
-from nnopt_lab.course.progress import progress
 from nnopt_lab.course.recordings import recorded
-from nnopt_lab.techniques import convolution, cost_model, low_rank, pruning
+from nnopt_lab.lessons.convolutions.experiments import BLOCKS, KNOBS, wide_net
+from nnopt_lab.lessons.convolutions.playground import convolution_playground
+from nnopt_lab.techniques import pruning
+from nnopt_lab.techniques.convolutions import convolution, cost_model, low_rank
 from nnopt_lab.workbench import data, measure, models, plots, training
 
 lesson("02_convolutions")
@@ -332,7 +333,7 @@ claim("your price of a separable layer is the library's", priced == separable_co
 
 # %% [markdown]
 # In `MyNet` there is little to gain from them: the one layer with many channels is small. So here is a wider relative, with
-# 32, 64 and 128 kernels, and each block in the place of its second and third convolution. (`nnopt_lab.techniques.convolution`
+# 32, 64 and 128 kernels, and each block in the place of its second and third convolution. (`nnopt_lab.techniques.convolutions.convolution`
 # has each as a function model → model.) Depthwise-separable layers leave this network less than a quarter of its
 # multiply-accumulates. How much faster do they make it?
 

@@ -19,14 +19,13 @@ import torch
 from torch import nn
 from torch.optim import lr_scheduler
 
-from nnopt_lab.course.experiments import learning_rates as experiments
-from nnopt_lab.course.notebook import check, claim, hint, lesson, question, yours_or_ours
-from nnopt_lab.course.playgrounds import learning_rate_playground
-from nnopt_lab.course.playgrounds.learning_rates import noisy_descent
+from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
+from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
-from nnopt_lab.course.progress import progress
 from nnopt_lab.course.recordings import recorded
-from nnopt_lab.techniques import schedules
+from nnopt_lab.lessons.learning_rates import experiments
+from nnopt_lab.lessons.learning_rates.playground import learning_rate_playground, noisy_descent
+from nnopt_lab.techniques.training import schedules
 from nnopt_lab.workbench import data, measure, models, plots, training
 
 lesson("03_learning_rates")

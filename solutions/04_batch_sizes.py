@@ -17,13 +17,13 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from nnopt_lab.course.experiments.batch_sizes import any_size_net
-from nnopt_lab.course.notebook import check, claim, hint, lesson, question, yours_or_ours
-from nnopt_lab.course.playgrounds import batch_playground
+from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
+from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
-from nnopt_lab.course.progress import progress
 from nnopt_lab.course.recordings import recorded
-from nnopt_lab.techniques import batching, noise_scale
+from nnopt_lab.lessons.batch_sizes.experiments import any_size_net
+from nnopt_lab.lessons.batch_sizes.playground import batch_playground
+from nnopt_lab.techniques.training import batching, noise_scale
 from nnopt_lab.workbench import data, measure, models, plots, training
 
 lesson("04_batch_sizes")

@@ -28,21 +28,20 @@ from torch.nn.utils import parametrize
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from nnopt_lab.course.notebook import check, claim, hint, lesson, question, yours_or_ours
-from nnopt_lab.course.playgrounds import quantization_playground
+from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
+from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
-from nnopt_lab.course.progress import progress
 from nnopt_lab.course.recordings import recorded
-from nnopt_lab.techniques import (
-    convolution,
+from nnopt_lab.lessons.integers_by_hand.playground import quantization_playground
+from nnopt_lab.techniques import pruning, quantization
+from nnopt_lab.techniques.convolutions import convolution
+from nnopt_lab.techniques.quantization import (
     deep_compression,
     huffman,
     integer_network,
     integer_training,
     observers,
     post_training,
-    pruning,
-    quantization,
     quantization_training,
 )
 from nnopt_lab.workbench import data, measure, models, plots, training

@@ -26,10 +26,10 @@ import onnxruntime
 import torch
 from IPython.display import HTML, display
 
-from nnopt_lab.course.notebook import check, claim, hint, lesson, question, yours_or_ours
+from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
+from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
-from nnopt_lab.course.progress import progress
-from nnopt_lab.techniques import engines
+from nnopt_lab.techniques.deployment import engines
 from nnopt_lab.workbench import data, measure, models, plots, training
 
 lesson("06_integers_for_real")

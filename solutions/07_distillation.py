@@ -23,14 +23,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from nnopt_lab.course import recipes
-from nnopt_lab.course.notebook import check, claim, hint, lesson, question, yours_or_ours
-from nnopt_lab.course.playgrounds import distillation_playground
+from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
+from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
-from nnopt_lab.course.progress import progress
 from nnopt_lab.course.recordings import recorded
+from nnopt_lab.lessons.distillation.playground import distillation_playground
 from nnopt_lab.techniques import distillation
-from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.workbench import data, measure, models, plots, recipes, training
 from nnopt_lab.workbench.shapes import draw_shapes
 
 lesson("07_distillation")

@@ -32,14 +32,14 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, SequentialSampler
 
-from nnopt_lab.course.experiments import parallelism as experiments
-from nnopt_lab.course.notebook import check, claim, hint, lesson, question, yours_or_ours
-from nnopt_lab.course.photographs import Photographs
-from nnopt_lab.course.playgrounds import scaling_playground
+from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
+from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
-from nnopt_lab.course.progress import progress
 from nnopt_lab.course.recordings import recorded
-from nnopt_lab.techniques import parallel
+from nnopt_lab.lessons.parallelism import experiments
+from nnopt_lab.lessons.parallelism.photographs import Photographs
+from nnopt_lab.lessons.parallelism.playground import scaling_playground
+from nnopt_lab.techniques.parallelism import parallel
 from nnopt_lab.workbench import data, measure, models, plots, training
 
 lesson("08_parallelism")
@@ -552,9 +552,9 @@ claim("unweighted it is off by more than a thousand times as much", (plain - who
 
 # %% [markdown]
 # Now with two real processes. A notebook cannot be torn in two, so they are started from a file,
-# `nnopt_lab/techniques/data_parallel.py`, by torchrun, and say here what they do:
+# `nnopt_lab/techniques/parallelism/data_parallel.py`, by torchrun, and say here what they do:
 #
-#     torchrun --nproc-per-node=2 -m nnopt_lab.techniques.data_parallel pictures.pt equal speed sharded train killed
+#     torchrun --nproc-per-node=2 -m nnopt_lab.techniques.parallelism.data_parallel pictures.pt equal speed sharded train killed
 #
 # That is what `parallel.launch` runs. The file doesn't know where it runs: with a GPU for each process it takes those
 # and NCCL, else processors and gloo; with `--nnodes` and an address it is the same on many machines. Its core is this:

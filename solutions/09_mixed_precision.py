@@ -29,13 +29,15 @@ from IPython.display import HTML
 from torch import nn
 from torch.nn import functional as F
 
-from nnopt_lab.course.notebook import check, claim, hint, lesson, question, yours_or_ours
-from nnopt_lab.course.playgrounds import precision_playground
+from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
+from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
-from nnopt_lab.course.progress import progress
 from nnopt_lab.course.recordings import recorded
-from nnopt_lab.techniques import engines, precision, quantization, quantization_training
-from nnopt_lab.techniques.precision import FORMATS
+from nnopt_lab.lessons.mixed_precision.playground import precision_playground
+from nnopt_lab.techniques import quantization
+from nnopt_lab.techniques.deployment import engines
+from nnopt_lab.techniques.quantization import precision, quantization_training
+from nnopt_lab.techniques.quantization.precision import FORMATS
 from nnopt_lab.workbench import data, measure, models, plots, training
 
 lesson("09_mixed_precision")

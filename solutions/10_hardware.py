@@ -29,15 +29,15 @@ import torch
 from IPython.display import HTML, display
 from torch import nn
 
-from nnopt_lab.course import recipes
-from nnopt_lab.course.notebook import check, claim, hint, lesson, question, yours_or_ours
-from nnopt_lab.course.playgrounds import roofline_playground
+from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
+from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
-from nnopt_lab.course.progress import progress
 from nnopt_lab.course.recordings import recorded
-from nnopt_lab.techniques import channel_pruning, deployment, engines
-from nnopt_lab.techniques.deployment import deploy
-from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.lessons.hardware.playground import roofline_playground
+from nnopt_lab.techniques import deployment
+from nnopt_lab.techniques.deployment import deploy, engines
+from nnopt_lab.techniques.pruning import channel_pruning
+from nnopt_lab.workbench import data, measure, models, plots, recipes, training
 
 lesson("10_hardware")
 

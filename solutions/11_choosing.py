@@ -20,14 +20,16 @@ import time
 
 import torch
 
-from nnopt_lab.course.notebook import check, claim, hint, lesson, question, yours_or_ours
-from nnopt_lab.course.playgrounds import front_playground
+from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
+from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
-from nnopt_lab.course.progress import progress
 from nnopt_lab.course.recordings import recorded
-from nnopt_lab.techniques import candidates, channel_pruning, engines, search_space
-from nnopt_lab.techniques.autotune import Goal, optimize
-from nnopt_lab.techniques.tradeoffs import Point, describe
+from nnopt_lab.lessons.choosing.playground import front_playground
+from nnopt_lab.techniques.deployment import engines
+from nnopt_lab.techniques.pruning import channel_pruning
+from nnopt_lab.techniques.search import candidates, search_space
+from nnopt_lab.techniques.search.autotune import Goal, optimize
+from nnopt_lab.techniques.search.tradeoffs import Point, describe
 from nnopt_lab.workbench import data, measure, models, plots, training
 
 lesson("11_choosing")

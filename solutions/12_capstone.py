@@ -25,15 +25,15 @@ import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from nnopt_lab.course import entries, recipes
-from nnopt_lab.course.notebook import check, claim, hint, lesson, question, yours_or_ours
-from nnopt_lab.course.onnx_files import write_onnx
+from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
+from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
-from nnopt_lab.course.progress import progress
 from nnopt_lab.grading import capstone
-from nnopt_lab.techniques import convolution, quantization_training
-from nnopt_lab.techniques.quantization import quantize
-from nnopt_lab.workbench import data, measure, models, plots
+from nnopt_lab.lessons.capstone import entries
+from nnopt_lab.lessons.capstone.onnx_files import write_onnx
+from nnopt_lab.techniques.convolutions import convolution
+from nnopt_lab.techniques.quantization import quantization_training, quantize
+from nnopt_lab.workbench import data, measure, models, plots, recipes
 from nnopt_lab.workbench.paths import data_dir
 
 lesson("12_capstone")

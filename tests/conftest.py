@@ -15,7 +15,7 @@ settings.register_profile("course", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=500)
 settings.load_profile("course")
 # These start fenced processes, look for any that is left on the machine, or have limits of time.
-ALONE = ("attacks", "batch", "capstone", "cluster", "container", "fence", "grade_command", "judge", "release")
+ALONE = ("attacks", "batch", "capstone", "cluster", "container", "sandbox", "grade_command", "judge", "release")
 
 
 class NotebooksToo:

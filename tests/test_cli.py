@@ -11,10 +11,11 @@ import nbformat
 import pytest
 
 from nnopt_lab import cli
-from nnopt_lab.course import notebooks, recordings, shipped
+from nnopt_lab.course import builder, recordings
 from nnopt_lab.course import workspace as workspace_module
 from nnopt_lab.course.exercises import exercises
-from nnopt_lab.course.progress import FILE
+from nnopt_lab.course.record import FILE
+from nnopt_lab.lessons import shipped
 from nnopt_lab.workbench import paths
 
 ID = next(iter(exercises()))
@@ -47,14 +48,14 @@ def course(tmp_path, monkeypatch):
     root = tmp_path / "course"
     for folder in ("solutions", "notebooks"):
         (root / folder).mkdir(parents=True)
-    for module in (notebooks, workspace_module):
+    for module in (builder, workspace_module):
         monkeypatch.setattr(module, "root", lambda: root)
     monkeypatch.setattr(paths, "root", lambda: root)
 
     def write(name: str, source: str):
         (root / "solutions" / f"{name}.py").write_text(dedent(source).lstrip())
-        for solved, path in notebooks.paths(name).items():
-            nbformat.write(notebooks.to_notebook(root / "solutions" / f"{name}.py", solved), path)
+        for solved, path in builder.paths(name).items():
+            nbformat.write(builder.to_notebook(root / "solutions" / f"{name}.py", solved), path)
         return root
 
     return write
@@ -135,7 +136,7 @@ def test_progress_shows_the_map_of_the_workspace_that_is_named(nnopt, tmp_path):
 
 FINE = """
     # %%
-    from nnopt_lab.course.notebook import claim
+    from nnopt_lab.course.calls import claim
 
     claim("one is one", True)
 """
@@ -157,7 +158,7 @@ def test_run_tells_what_failed_and_what_did_not_hold_with_status_1_and_0_if_all_
 def test_each_of_the_two_alone_is_a_failure(nnopt, course, monkeypatch, result):
     course("98_tiny", "# %%\n1\n")
     claims, failure = ({"c": False}, "") if result == "false claim" else ({"c": True}, "cell 0 failed")
-    monkeypatch.setattr(notebooks, "run", lambda *a: notebooks.Result("98_tiny", 1.0, 0, 0, 0, claims, failure))
+    monkeypatch.setattr(builder, "run", lambda *a: builder.Result("98_tiny", 1.0, 0, 0, 0, claims, failure))
     assert nnopt("run")[0] == 1
 
 
@@ -169,9 +170,9 @@ def test_run_takes_the_notebook_that_is_asked_for(nnopt, course, monkeypatch):
     def run(lesson, solved, on_cell):
         asked.append((lesson, solved))
         on_cell(1, 1)
-        return notebooks.Result(lesson, 1.0, 0, 0, 0, {})
+        return builder.Result(lesson, 1.0, 0, 0, 0, {})
 
-    monkeypatch.setattr(notebooks, "run", run)
+    monkeypatch.setattr(builder, "run", run)
     assert nnopt("run", "98", "fine", "--solved")[0] == 0 and nnopt("run")[0] == 0
     assert asked == [("98_tiny", True), ("97_fine", True), ("97_fine", False), ("98_tiny", False)]
 

@@ -1,6 +1,6 @@
 """Compares an answer with its reference on fresh inputs and, where they differ, names the mistake.
 
-`examine` is the whole of it and shows nothing; `check` (in `nnopt_lab.course.notebook`) puts its verdict on a card.
+`examine` is the whole of it and shows nothing; `check` (in `nnopt_lab.course.calls`) puts its verdict on a card.
 """
 
 import contextlib

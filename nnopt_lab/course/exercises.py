@@ -1,44 +1,15 @@
-"""What an exercise is: a declaration from which the check, the hints and the grader all follow.
+"""Exercises and questions: one declaration each, from which the check, the hints and the grader all follow.
 
-The lessons' own exercises stand in `nnopt_lab.course.declared`, one module a lesson.
+A lesson declares its own in `nnopt_lab/lessons/NAME/exercises.py`, by `exercise` and `question`.
 """
 
-import importlib
 import inspect
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-LESSONS = {
-    "00_start_here": ("Start here", 20),
-    "01_pruning": ("Pruning", 60),
-    "02_convolutions": ("Convolutions", 60),
-    "03_learning_rates": ("Learning rates", 60),
-    "04_batch_sizes": ("Batch sizes", 45),
-    "05_integers_by_hand": ("Integers by hand", 150),
-    "06_integers_for_real": ("Integers for real", 45),
-    "07_distillation": ("Distillation", 60),
-    "08_parallelism": ("Parallelism", 60),
-    "09_mixed_precision": ("Mixed precision", 45),
-    "10_hardware": ("Hardware", 60),
-    "11_choosing": ("Choosing automatically", 60),
-    "12_capstone": ("Capstone", 90),
-}
-DECLARED = (
-    "start_here",
-    "pruning",
-    "convolutions",
-    "learning_rates",
-    "batch_sizes",
-    "integers_by_hand",
-    "integers_for_real",
-    "distillation",
-    "parallelism",
-    "mixed_precision",
-    "hardware",
-    "choosing",
-    "capstone",
-)
+from nnopt_lab.course.lesson import lesson_of, lessons, modules
 
 
 @dataclass(frozen=True)
@@ -67,12 +38,12 @@ class Exercise:
     """One exercise.
 
     Attributes:
-        id: "topic.name"; its last part is the name of the learner's function.
+        id: "topic.name".
         lesson: "01_pruning", for example.
         title: what is to be written, in a few words.
         points: 1 to 5.
-        reference: the right answer; its signature is the learner's. It takes and returns only tensors, numbers,
-            booleans, strings, and lists or tuples of them.
+        reference: the right answer; its name and signature are the learner's. It takes and returns only tensors,
+            numbers, booleans, strings, and lists or tuples of them.
         generate: function of a torch.Generator → tuple of fresh inputs, small enough to be shown.
         tolerance: largest allowed |difference| for floats, relative to the size of the wanted value above 1.
         properties: what must hold besides agreement with the reference.
@@ -102,7 +73,8 @@ class Exercise:
 
     @property
     def name(self) -> str:
-        return self.id.split(".")[-1]
+        """Of the learner's function."""
+        return self.reference.__name__
 
 
 @dataclass(frozen=True)
@@ -143,6 +115,56 @@ class Question:
         return self.comments.get(self.letter(answer), self.explanation)
 
 
+def exercise(
+    id: str,
+    *,
+    points: int,
+    inputs: Callable,
+    hints: tuple[str, str, str],
+    wrong: dict[str, Callable],
+    tolerance: float = 1e-5,
+    properties: tuple[Property, ...] = (),
+    compare: Callable | None = None,
+) -> Callable[[Callable], Callable]:
+    """Declare the exercise whose reference is the decorated function; see `Exercise` for what the arguments mean.
+
+    The function's name and arguments are the learner's, the first line of its docstring is the title and the rest the
+    debrief. The lesson is the one whose package the function stands in.
+
+    Args:
+        inputs: `Exercise.generate`.
+        wrong: `Exercise.wrong_answers`, as sentence → function. It is evaluated before the reference is bound to its
+            name: call the reference inside a lambda.
+    """
+
+    def declared(reference: Callable) -> Callable:
+        title, _, debrief = inspect.getdoc(reference).partition("\n")
+        declare(
+            Exercise(
+                id=id,
+                lesson=lesson_of(reference.__module__),
+                title=title.removesuffix("."),
+                points=points,
+                reference=reference,
+                generate=inputs,
+                hints=hints,
+                wrong_answers=tuple(WrongAnswer(function, sentence) for sentence, function in wrong.items()),
+                debrief=" ".join(debrief.split()),
+                tolerance=tolerance,
+                properties=properties,
+                compare=compare,
+            )
+        )
+        return reference
+
+    return declared
+
+
+def question(id: str, **fields) -> None:
+    """Declare a question of the lesson whose package the caller stands in; `fields` are `Question`'s."""
+    declare(Question(id=id, lesson=lesson_of(sys._getframe(1).f_globals["__name__"]), **fields))
+
+
 _exercises: dict[str, Exercise] = {}
 _questions: dict[str, Question] = {}
 
@@ -155,7 +177,7 @@ def declare(item: Exercise | Question) -> None:
     """
     if item.id in _exercises or item.id in _questions:
         raise ValueError(f"id={item.id!r} is declared twice.")
-    if item.lesson not in LESSONS:
+    if item.lesson not in lessons():
         raise ValueError(f"lesson={item.lesson!r} of {item.id} is not a lesson.")
     if not 1 <= item.points <= 5:
         raise ValueError(f"points={item.points} of {item.id} must be 1 to 5.")
@@ -196,5 +218,5 @@ def lesson_points(lesson: str) -> int:
 
 
 def _load_declared() -> None:
-    for module in DECLARED:
-        importlib.import_module(f"nnopt_lab.course.declared.{module}")
+    for _ in modules("exercises"):
+        pass

@@ -6,8 +6,7 @@ A guess stands once its measurement is known; a guess made or changed afterwards
 import math
 from dataclasses import asdict, dataclass
 
-from nnopt_lab.course import notebook
-from nnopt_lab.course import progress as record
+from nnopt_lab.course import calls, record
 from nnopt_lab.course.cards import Card, inline
 from nnopt_lab.course.checking import show
 from nnopt_lab.course.workspace import workspace
@@ -45,7 +44,7 @@ def predict(name: str, guess: float | None = None, unit: str = "×"):
     """
     entry = _entry(name)
     if entry is None:
-        entry = Prediction(notebook._current_lesson, unit)
+        entry = Prediction(calls._current_lesson, unit)
         _store(name, entry)
     if guess is None:
         return _box(name, unit) if entry.guess is None else _committed(name, entry)
@@ -61,7 +60,7 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
         low, high: ends of its interval; a guess inside counts as right.
         because: the reason why guesses and measurements part here.
     """
-    entry = _entry(name) or Prediction(notebook._current_lesson, "")
+    entry = _entry(name) or Prediction(calls._current_lesson, "")
     measured = float(measured)
     low, high = (measured if end is None else float(end) for end in (low, high))
     entry.measured, entry.low, entry.high = measured, low, high
@@ -122,7 +121,7 @@ def ledger() -> Ledger:
 
 
 def _commit(name: str, guess: float, unit: str) -> Card:
-    entry = _entry(name) or Prediction(notebook._current_lesson, unit)  # the file may have gone since the box was shown
+    entry = _entry(name) or Prediction(calls._current_lesson, unit)  # the file may have gone since the box was shown
     try:
         guess = float(guess)
     except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: a tensor of several numbers

@@ -1,4 +1,7 @@
-"""Results of experiments that take too long for a lesson: run once, recorded in `data/recorded/`, live on request."""
+"""Results of experiments that take too long for a lesson: run once, recorded in `data/recorded/`, live on request.
+
+A lesson's experiments stand in `nnopt_lab/lessons/NAME/experiments.py`, marked with `experiment`.
+"""
 
 import json
 import platform
@@ -7,8 +10,23 @@ from pathlib import Path
 
 import torch
 
-from nnopt_lab.course.experiments import EXPERIMENTS
+from nnopt_lab.course.lesson import modules
 from nnopt_lab.workbench.paths import data_dir
+
+_experiments: dict[str, Callable[[], dict]] = {}
+
+
+def experiment(function: Callable[[], dict]) -> Callable[[], dict]:
+    """Decorator: a lesson's experiment, a function without arguments → a dict that JSON can hold, under its name."""
+    _experiments[function.__name__] = function
+    return function
+
+
+def experiments() -> dict[str, Callable[[], dict]]:
+    """The experiments of all lessons, by name."""
+    for _ in modules("experiments"):
+        pass
+    return _experiments
 
 
 def recorded(name: str, *, live: bool = False) -> dict:
@@ -43,9 +61,9 @@ def record(name: str) -> dict:
 
 
 def _experiment(name: str) -> Callable[[], dict]:
-    if name not in EXPERIMENTS:
-        raise ValueError(f"name={name!r} is not a recorded experiment; choose one of {', '.join(EXPERIMENTS)}.")
-    return EXPERIMENTS[name]
+    if name not in experiments():
+        raise ValueError(f"name={name!r} is not a recorded experiment; choose one of {', '.join(experiments())}.")
+    return experiments()[name]
 
 
 def _with_origin(name: str, result: dict) -> dict:

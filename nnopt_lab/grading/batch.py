@@ -7,10 +7,10 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 
-from nnopt_lab.grading.fence import FenceError, Guarded
 from nnopt_lab.grading.gradebook import Gradebook
 from nnopt_lab.grading.judge import Graded, grade
-from nnopt_lab.grading.pool import Settings, Warmed
+from nnopt_lab.grading.pool import Settings, WorkerPool
+from nnopt_lab.grading.sandbox import Sandbox, SandboxError
 from nnopt_lab.grading.submissions import Source, Submission, read
 
 
@@ -21,7 +21,7 @@ def grade_all(
     jobs: int = 1,
     on_done: Callable[[Submission], None] | None = None,
     cluster: str | None = None,
-    warmed: Warmed | None = None,
+    warmed: WorkerPool | None = None,
 ) -> None:
     """Grade what the gradebook does not hold yet.
 
@@ -32,7 +32,7 @@ def grade_all(
         on_done: called after each submission, those included that were graded before.
 
     Raises:
-        FenceError: the fence can't be put up or does not stand; nothing is graded outside of it.
+        SandboxError: the fence can't be put up or does not stand; nothing is graded outside of it.
     """
     todo = _not_graded(sources, book, settings, on_done)
     first = next(todo, None)
@@ -44,7 +44,7 @@ def grade_all(
 
         _note(graded_there(cluster, todo, book.seed, settings), book, on_done)
     else:
-        with warmed or Warmed(settings, jobs) as processes:
+        with warmed or WorkerPool(settings, jobs) as processes:
             _note(_graded(todo, book.seed, processes), book, on_done)
 
 
@@ -55,11 +55,11 @@ def _note(results: Iterable[tuple[Submission, Graded]], book: Gradebook, on_done
             on_done(submission)
 
 
-def grade_safely(submission: Submission, warm: Guarded, seed: int) -> Graded:
+def grade_safely(submission: Submission, warm: Sandbox, seed: int) -> Graded:
     """`grade`, but a fault of the grader's own is a state of the submission and not the end of the batch."""
     try:
         return grade(submission, warm, seed)
-    except FenceError:
+    except SandboxError:
         raise
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
@@ -76,12 +76,12 @@ def _not_graded(sources, book: Gradebook, settings: Settings, on_done) -> Iterat
             on_done(submission)
 
 
-def _graded(submissions: Iterator[Submission], seed: int, warmed: list[Guarded]) -> Iterator[tuple[Submission, Graded]]:
+def _graded(submissions: Iterator[Submission], seed: int, warmed: list[Sandbox]) -> Iterator[tuple[Submission, Graded]]:
     """Grades as they come; a few submissions wait in memory, never all of them."""
     waiting: queue.Queue = queue.Queue(maxsize=2 * len(warmed))
     done: queue.Queue = queue.Queue()
 
-    def serve(warm: Guarded) -> None:
+    def serve(warm: Sandbox) -> None:
         while (submission := waiting.get()) is not None:
             try:
                 done.put((submission, grade_safely(submission, warm, seed)))

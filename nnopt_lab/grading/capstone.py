@@ -2,7 +2,7 @@
 
 Three divisions: the smallest file and the fastest one that still reach `FLOOR`, and the most accurate one of at most
 `BYTES`. Files are read, checked and run in a worker behind the fence, or, if you trust them, in a process of its own
-(see `fenced.classifier`). Labels stay here.
+(see `sandboxed.classifier`). Labels stay here.
 """
 
 import json
@@ -22,15 +22,15 @@ import torch
 from matplotlib.transforms import Bbox
 from torch import Tensor
 
-from nnopt_lab.course.onnx_files import write_onnx
-from nnopt_lab.grading import fence, pool
-from nnopt_lab.grading.fence import Ended, Limits
-from nnopt_lab.grading.fenced import plain
-from nnopt_lab.grading.view import FENCED
+from nnopt_lab.grading import pool, sandbox
+from nnopt_lab.grading.sandbox import JobResult, Limits
+from nnopt_lab.grading.sandboxed import codec
+from nnopt_lab.grading.view import SANDBOXED
+from nnopt_lab.lessons.capstone.onnx_files import write_onnx
 from nnopt_lab.workbench import data, measure, models, plots
-from nnopt_lab.workbench.bars import bar
 from nnopt_lab.workbench.measure.tables import html_table, text_table
 from nnopt_lab.workbench.paths import data_dir
+from nnopt_lab.workbench.progress_bar import bar
 
 FLOOR = 88.4  # per cent of the test pictures: half a point below the baseline's 88.87
 BYTES = 10_000
@@ -232,7 +232,7 @@ def judge(
         rounds, seconds: of timing, for each of the two batch sizes; at least 6 rounds.
 
     Raises:
-        FenceError: the fence can't be put up or does not stand.
+        SandboxError: the fence can't be put up or does not stand.
         ValueError: a path is no file.
     """
     paths = [Path(path).absolute() for path in paths]
@@ -264,9 +264,9 @@ def worker(isolation: str, limits: Limits) -> Iterator:
     kind = "none"
     if isolation != "none":
         try:
-            kind = fence.available("auto" if isolation == "own files" else isolation)
+            kind = sandbox.available("auto" if isolation == "own files" else isolation)
             started = pool.ready(pool.start(pool.Settings(kind, limits)))
-        except fence.FenceError:
+        except sandbox.SandboxError:
             if isolation != "own files":
                 raise
             kind = "none"
@@ -283,20 +283,22 @@ class Apart:
 
     limits: Limits
 
-    def run(self, job: bytes) -> Ended:
+    def run(self, job: bytes) -> JobResult:
         """The job's reply, or how it ended."""
         settings = json.dumps({"memory": self.limits.megabytes << 20, "seconds": self.limits.seconds})
-        command = [sys.executable, "-I", str(FENCED / "apart.py"), settings]
-        late = Ended("timed out", reason=f"it did not end within {self.limits.seconds} s")
+        command = [sys.executable, "-I", str(SANDBOXED / "apart.py"), settings]
+        late = JobResult("timed out", reason=f"it did not end within {self.limits.seconds} s")
         try:
             ended = subprocess.run(command, input=job, capture_output=True, timeout=self.limits.seconds + STARTING)
         except subprocess.TimeoutExpired:
             return late
         if ended.returncode == 0:
-            return Ended("replied", ended.stdout)
+            return JobResult("replied", ended.stdout)
         if ended.returncode in (-24, -9):  # SIGXCPU, or SIGKILL a second later
             return late
-        return Ended("crashed", reason=f"its process ended by itself ({ended.returncode}) before there was a result")
+        return JobResult(
+            "crashed", reason=f"its process ended by itself ({ended.returncode}) before there was a result"
+        )
 
 
 def _judged(name: str, path: Path, baseline: bytes, pictures: data.Pictures, place, timing) -> Entry:
@@ -311,7 +313,7 @@ def _judged(name: str, path: Path, baseline: bytes, pictures: data.Pictures, pla
     order = torch.randperm(len(pictures.test), generator=torch.Generator().manual_seed(secrets.randbits(60)))
     shown = pictures.test.images[order]
     case = (_as_tensor(raw), _as_tensor(baseline), shown, pictures.mean[0], pictures.std[0], *timing)
-    ended = place.run(plain.pack(job, [case]))
+    ended = place.run(codec.pack(job, [case]))
     try:
         refused, logits, samples = _read(ended, len(pictures.test))
     except (ValueError, TypeError, IndexError):  # a worker that was broken open may reply anything
@@ -327,11 +329,11 @@ def _judged(name: str, path: Path, baseline: bytes, pictures: data.Pictures, pla
     return Entry(name, size, "", right, timings)
 
 
-def _read(ended: Ended, pictures: int) -> tuple[str, Tensor | None, tuple]:
+def _read(ended: JobResult, pictures: int) -> tuple[str, Tensor | None, tuple]:
     """Why a file was refused, or "" and its logits [pictures, 10] and timings, from what its worker said."""
     if ended.state != "replied":
         return f"It can't be judged: {ended.reason}.", None, ()
-    header, values = plain.unpack(ended.reply)
+    header, values = codec.unpack(ended.reply)
     if error := next((o["error"] for o in header.get("outcomes", [{}]) if o), header.get("error")):
         short = "it asks for more memory than it may have" if error.get("memory") else str(error.get("message"))
         return _printable(f"It can't be judged: {short}."), None, ()

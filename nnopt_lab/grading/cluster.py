@@ -11,9 +11,9 @@ from importlib.metadata import version
 from itertools import islice
 
 from nnopt_lab.grading.batch import grade_safely
-from nnopt_lab.grading.fence import FenceError, available
 from nnopt_lab.grading.judge import Graded
 from nnopt_lab.grading.pool import Settings, ready, start
+from nnopt_lab.grading.sandbox import SandboxError, available
 from nnopt_lab.grading.submissions import Submission
 
 CONNECT_SECONDS = 30
@@ -28,7 +28,7 @@ def graded_there(
 
     Raises:
         ValueError: Dask is not installed, nothing answers at the address, or it has no workers or other versions.
-        FenceError: a worker has no fence.
+        SandboxError: a worker has no fence.
     """
     try:
         from distributed import Client, KilledWorker, as_completed
@@ -83,7 +83,7 @@ def _grade(submission: Submission, seed: int, settings: Settings) -> str:
     warm = warm or ready(start(settings))
     try:
         return grade_safely(submission, warm, seed).to_json()
-    except FenceError:
+    except SandboxError:
         warm = None
         raise
     finally:

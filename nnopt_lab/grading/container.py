@@ -1,7 +1,7 @@
 """The fence as a container, for machines without Linux namespaces and for the most careful: Docker or Podman.
 
 The same worker runs in it. No socket can be handed into a container, so jobs and replies go through its standard input
-and output, framed by `fenced.relay`, which inside does what `fence.Warm` does outside.
+and output, framed by `sandboxed.relay`, which inside does what `fence.NamespaceSandbox` does outside.
 """
 
 import contextlib
@@ -15,9 +15,9 @@ import tempfile
 import threading
 from importlib.metadata import version
 
-from nnopt_lab.grading.fence import Ended, FenceError, Guarded, Limits
-from nnopt_lab.grading.fenced.exchange import END_SECONDS, MAX_REPLY
-from nnopt_lab.grading.view import FENCED, PACKAGES
+from nnopt_lab.grading.sandbox import JobResult, Limits, Sandbox, SandboxError
+from nnopt_lab.grading.sandboxed.exchange import END_SECONDS, MAX_REPLY
+from nnopt_lab.grading.view import PACKAGES, SANDBOXED
 
 START_SECONDS = 180
 BUILD_SECONDS = 1800
@@ -27,21 +27,21 @@ def engine() -> str:
     """Docker or Podman, whichever answers.
 
     Raises:
-        FenceError: neither does.
+        SandboxError: neither does.
     """
     for name in ("docker", "podman"):
         if shutil.which(name):
             found = subprocess.run([name, "version"], capture_output=True, text=True)
             if found.returncode == 0:
                 return name
-    raise FenceError("Neither Docker nor Podman answers here: install and start one of them.")
+    raise SandboxError("Neither Docker nor Podman answers here: install and start one of them.")
 
 
 def image(name: str) -> str:
     """The image with Python and what workers need, as it is installed here; built once, which needs a network.
 
     Raises:
-        FenceError: it could not be built.
+        SandboxError: it could not be built.
     """
     packages = " ".join(f"{package}=={version(package).partition('+')[0]}" for package in PACKAGES)
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -54,11 +54,11 @@ def image(name: str) -> str:
     )
     if built.returncode:
         said = (built.stderr.strip() or built.stdout.strip() or "no reason given").splitlines()[-1]
-        raise FenceError(f"The image {tag} could not be built: {said}.")
+        raise SandboxError(f"The image {tag} could not be built: {said}.")
     return tag
 
 
-class Contained(Guarded):
+class ContainerSandbox(Sandbox):
     """A warm process in a container."""
 
     def __init__(self, limits: Limits, name: str | None = None, tag: str | None = None):
@@ -77,23 +77,23 @@ class Contained(Guarded):
         """Until it is ready.
 
         Raises:
-            FenceError: it did not start.
+            SandboxError: it did not start.
         """
         if self._receive(START_SECONDS) is None:
             said = self._said()
             self.close()
-            raise FenceError(f"The container did not start: {said}.")
+            raise SandboxError(f"The container did not start: {said}.")
 
-    def run(self, job: bytes) -> Ended:
+    def run(self, job: bytes) -> JobResult:
         """Have a job done in a worker inside, at most `limits.seconds` long."""
         with contextlib.suppress(OSError):  # if it is gone, the silence tells
             self._process.stdin.write(struct.pack(">I", len(job)) + job)
         answer = self._receive(self.limits.seconds + END_SECONDS)
         if answer is None:
             self._restart()
-            return Ended("crashed", reason="its container did not answer and was taken down")
+            return JobResult("crashed", reason="its container did not answer and was taken down")
         head, reply = answer
-        return Ended(head["state"], reply, head["reason"])
+        return JobResult(head["state"], reply, head["reason"])
 
     def _receive(self, seconds: float) -> tuple[dict, bytes] | None:
         """A frame: the length of a JSON head, the length of a body, both; None where none comes in time."""
@@ -142,7 +142,7 @@ def run_command(name: str, tag: str, limits: Limits) -> list[str]:
         "mode": "users",
         "memory": limits.megabytes << 20,
         "seconds": limits.seconds,
-        "readable": ["/usr", "/lib", "/lib64", "/fenced", "/dev/null", "/dev/zero", "/dev/urandom"],
+        "readable": ["/usr", "/lib", "/lib64", "/sandboxed", "/dev/null", "/dev/zero", "/dev/urandom"],
         "paths": [],
         "scratch": "/",  # workers follow each other in here, so none may leave anything: nothing can be written
     }
@@ -154,6 +154,6 @@ def run_command(name: str, tag: str, limits: Limits) -> list[str]:
         *("--cap-drop", "ALL", "--cap-add", "SETUID", "--cap-add", "SETGID", "--cap-add", "KILL"),
         *("--security-opt", "no-new-privileges"),
         *("--env", "OMP_NUM_THREADS=1", "--env", "MKL_NUM_THREADS=1", "--env", "HOME=/"),
-        *("--volume", f"{os.path.abspath(FENCED)}:/fenced:ro"),
-        *(tag, "python", "-I", "/fenced/relay.py", json.dumps(settings)),
+        *("--volume", f"{os.path.abspath(SANDBOXED)}:/sandboxed:ro"),
+        *(tag, "python", "-I", "/sandboxed/relay.py", json.dumps(settings)),
     ]

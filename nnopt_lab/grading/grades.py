@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.grading.gradebook import Entry
 from nnopt_lab.grading.judge import Result
-from nnopt_lab.grading.late import Policy
+from nnopt_lab.grading.lateness import Policy
 from nnopt_lab.grading.marks import Mark
 
 

@@ -17,8 +17,8 @@ import torch
 
 from nnopt_lab.course.checking import CASES, Outcome, compare, difference, judge_answer, show, wrong_arguments
 from nnopt_lab.course.exercises import Exercise, Question, cell_id, exercises, questions
-from nnopt_lab.grading.fence import Ended, Guarded
-from nnopt_lab.grading.fenced import plain
+from nnopt_lab.grading.sandbox import JobResult, Sandbox
+from nnopt_lab.grading.sandboxed import codec
 from nnopt_lab.grading.submissions import Cell, Submission
 from nnopt_lab.workbench.paths import root
 
@@ -87,7 +87,7 @@ class Graded:
         return cls(**fields | {"results": tuple(Result(**result) for result in fields["results"])})
 
 
-def grade(submission: Submission, warm: Guarded, seed: int) -> Graded:
+def grade(submission: Submission, warm: Sandbox, seed: int) -> Graded:
     """Grade every answer of a submission, each in a worker of its own.
 
     Args:
@@ -127,7 +127,7 @@ class _Bench:
     """One submission, the worker's door, and the seed: what every answer's grading needs."""
 
     submission: Submission
-    warm: Guarded
+    warm: Sandbox
     seed: int
 
     def exercise(self, exercise: Exercise) -> Result:
@@ -165,13 +165,13 @@ class _Bench:
             "source": cell.source,
             "seed": self._draw(item.id, -1),
         }
-        ended = self.warm.run(plain.pack(job, cases))
+        ended = self.warm.run(codec.pack(job, cases))
         header, values = {}, []
         if ended.state == "replied":
             try:
-                header, values = plain.unpack(ended.reply)
+                header, values = codec.unpack(ended.reply)
             except ValueError as error:
-                ended = Ended("crashed", reason=f"its reply can't be read: {error}")
+                ended = JobResult("crashed", reason=f"its reply can't be read: {error}")
         printed = _text(header.get("printed"))
         state, reason = ended.state, ended.reason
         error = _first_error(header)
@@ -264,7 +264,7 @@ def _changed(exercise: Exercise, before: tuple, after: list) -> tuple[str, ...]:
 
 
 def _foreign(value) -> str:
-    if isinstance(value, plain.Foreign):
+    if isinstance(value, codec.Foreign):
         return value.kind
     if isinstance(value, (list, tuple)):
         return next((kind for v in value if (kind := _foreign(v))), "")

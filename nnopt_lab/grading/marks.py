@@ -5,7 +5,8 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnopt_lab.course.exercises import LESSONS, exercises, questions
+from nnopt_lab.course.exercises import exercises, questions
+from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.workspace import write_atomically
 
 FILE = "marks.csv"
@@ -68,7 +69,7 @@ def write(folder: Path, learner: str, item: str, mark: Mark) -> None:
 def _understood(values: dict[str, str], where: str) -> tuple[tuple[str, str], Mark]:
     if not values["learner"]:
         raise ValueError(f"{where}: the learner is missing.")
-    known = {**exercises(), **questions(), **LESSONS}
+    known = {**exercises(), **questions(), **lessons()}
     if values["item"] not in known:
         raise ValueError(f"{where}: item={values['item']!r} is no exercise, question or lesson.")
     try:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from nnopt_lab.grading.container import Contained
-from nnopt_lab.grading.fence import Guarded, Limits, Warm
+from nnopt_lab.grading.container import ContainerSandbox
+from nnopt_lab.grading.sandbox import Limits, NamespaceSandbox, Sandbox
 
 
 @dataclass(frozen=True)
@@ -21,19 +21,19 @@ class Settings:
     lesson: str | None = None
 
 
-class Warmed:
+class WorkerPool:
     """Warm processes that start side by side and end together.
 
     Making it begins their start; entering it waits until each is ready and its fence has been tried.
 
     Raises:
-        FenceError: on entering: a fence can't be put up or does not stand.
+        SandboxError: on entering: a fence can't be put up or does not stand.
     """
 
     def __init__(self, settings: Settings, count: int):
         self._processes = [start(settings) for _ in range(count)]
 
-    def __enter__(self) -> list[Guarded]:
+    def __enter__(self) -> list[Sandbox]:
         try:
             for warm in self._processes:
                 ready(warm)
@@ -51,14 +51,14 @@ class Warmed:
             warm.close()
 
 
-def start(settings: Settings) -> Guarded:
+def start(settings: Settings) -> Sandbox:
     """Begin to start a warm process."""
     if settings.kind == "container":
-        return Contained(settings.limits)
-    return Warm(settings.kind, settings.limits)
+        return ContainerSandbox(settings.limits)
+    return NamespaceSandbox(settings.kind, settings.limits)
 
 
-def ready(warm: Guarded) -> Guarded:
+def ready(warm: Sandbox) -> Sandbox:
     """Wait until a warm process is ready and, but for "none", its fence has been tried from the inside."""
     from nnopt_lab.grading.probe import check
 

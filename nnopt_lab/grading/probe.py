@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from nnopt_lab.grading.fence import FenceError, Guarded
-from nnopt_lab.grading.fenced import plain
+from nnopt_lab.grading.sandbox import Sandbox, SandboxError
+from nnopt_lab.grading.sandboxed import codec
 from nnopt_lab.grading.view import view
 from nnopt_lab.workbench.paths import PACKAGE, root
 
@@ -60,23 +60,23 @@ scratch = os.environ.get("TMPDIR", "/")
 """
 
 
-def check(warm: Guarded) -> None:
+def check(warm: Sandbox) -> None:
     """Try the fence from the inside.
 
     Raises:
-        FenceError: a worker can do something that it must not; the text says what.
+        SandboxError: a worker can do something that it must not; the text says what.
     """
-    case = (_secrets(warm.kind), ["/", "/usr/lib", "/fenced"], [os.getpid()], warm.limits.megabytes)
+    case = (_secrets(warm.kind), ["/", "/usr/lib", "/sandboxed"], [os.getpid()], warm.limits.megabytes)
     job = {"preamble": "", "before": [], "source": _SOURCE, "name": "probe", "seed": 0}
     job["arguments"] = ["hidden", "folders", "foreign_processes", "megabytes"]
-    ended = warm.run(plain.pack(job, [case]))
+    ended = warm.run(codec.pack(job, [case]))
     trouble = ended.reason
     if ended.state == "replied":
-        header, values = plain.unpack(ended.reply)
+        header, values = codec.unpack(ended.reply)
         told = header.get("outcomes") == [{}]
         trouble = f"a worker can {', '.join(values[0][0])}" * bool(values[0][0]) if told else f"it answers {header}"
     if trouble:
-        raise FenceError(f"The fence ({warm.kind}) does not stand: {trouble}. Nothing was graded.")
+        raise SandboxError(f"The fence ({warm.kind}) does not stand: {trouble}. Nothing was graded.")
 
 
 def _secrets(kind: str) -> list[str]:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import nbformat
 
+from nnopt_lab.course.builder import find_lesson, paths
 from nnopt_lab.course.exercises import Exercise, Question, cell_id, exercises, lesson_points, questions
-from nnopt_lab.course.notebooks import find_lesson, paths
 from nnopt_lab.course.workspace import originals
-from nnopt_lab.grading.late import policy
+from nnopt_lab.grading.lateness import policy
 from nnopt_lab.workbench.paths import PACKAGE, root
 
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "_files")

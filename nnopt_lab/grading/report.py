@@ -5,7 +5,7 @@ from pathlib import Path
 from nnopt_lab.grading import exports, marks, pages
 from nnopt_lab.grading.gradebook import Gradebook
 from nnopt_lab.grading.grades import Grade, final
-from nnopt_lab.grading.late import policy
+from nnopt_lab.grading.lateness import policy
 
 
 def write(book: Gradebook, folder: Path) -> tuple[list[Grade], list[Path]]:

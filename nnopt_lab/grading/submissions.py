@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nnopt_lab.course.exercises import LESSONS, cell_id, exercises, questions
+from nnopt_lab.course.exercises import cell_id, exercises, questions
+from nnopt_lab.course.lesson import lessons
 
 MAX_BYTES = 32 << 20
 MAX_BRACKETS = 2_000_000
@@ -140,7 +141,7 @@ def _learner_in(stem: str) -> str:
 
 
 def _lesson_in(stem: str) -> str:
-    return next((lesson for lesson in LESSONS if lesson in stem), "")
+    return next((lesson for lesson in lessons() if lesson in stem), "")
 
 
 def _bytes(path: Path) -> tuple[bytes, str]:
@@ -186,7 +187,7 @@ def _lesson_of(cells: list[dict], wanted: str | None) -> str:
     counts = {
         name: len(ids & {cell_id("exercise", id) for id in exercises(name)})
         + len(ids & {cell_id("question", id) for id in questions(name)})
-        for name in LESSONS
+        for name in lessons()
     }
     lesson = wanted or max(counts, key=counts.get)
     if not counts[lesson]:

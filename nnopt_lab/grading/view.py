@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 
 from nnopt_lab.workbench.paths import PACKAGE, root
 
-FENCED = Path(__file__).with_name("fenced")
+SANDBOXED = Path(__file__).with_name("sandboxed")
 PACKAGES = ("torch", "numpy", "safetensors", "onnx", "onnxruntime")  # the last two for the capstone's judge
 _LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/lib", "/lib64", "/lib32")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/urandom", "/dev/random")
@@ -64,7 +64,7 @@ def view() -> View:
     visible = [*folders, *(path for path in files if not _inside(path, folders))]
     binds = [(path, path) for path in (*visible, *hidden, *shown)]
     paths = tuple(dict.fromkeys(os.path.dirname(path) for path in packages))
-    return View((*binds, (str(FENCED), "/fenced")), tuple(hidden), links, paths)
+    return View((*binds, (str(SANDBOXED), "/sandboxed")), tuple(hidden), links, paths)
 
 
 def _hidden_in(folder: str) -> Iterator[str]:

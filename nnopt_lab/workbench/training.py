@@ -16,8 +16,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from nnopt_lab.workbench import data
-from nnopt_lab.workbench.bars import bar as progress_bar
 from nnopt_lab.workbench.measure.modes import inference
+from nnopt_lab.workbench.progress_bar import bar as progress_bar
 
 
 @dataclass

@@ -16,7 +16,7 @@ import nnopt_lab  # noqa: F401 - sets how torch's threads wait, before torch is 
 import onnxruntime
 import torch
 
-from nnopt_lab.techniques import engines
+from nnopt_lab.techniques.deployment import engines
 from nnopt_lab.workbench import data, measure, models
 
 

@@ -24,8 +24,8 @@ import nbformat
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from classroom import LESSON, notebook
 
+from nnopt_lab.course.builder import paths
 from nnopt_lab.course.exercises import cell_id, exercises
-from nnopt_lab.course.notebooks import paths
 
 FOUR = ("pruning.l1_importance", "pruning.levels", "pruning.cubic_sparsity", "pruning.flatten_columns")
 NBGRADER = 20
@@ -58,12 +58,12 @@ def ours(folder: Path, count: int, jobs: int) -> tuple[float, float]:
 
 def _rate(folder: Path) -> float:
     """Seconds a submission without start-up, from a batch in this process."""
-    from nnopt_lab.grading import batch, fence, submissions
+    from nnopt_lab.grading import batch, sandbox, submissions
     from nnopt_lab.grading.gradebook import Gradebook
 
     stamps: list[float] = []
     book = Gradebook(folder / "again")
-    settings = batch.Settings(fence.available(), fence.Limits())
+    settings = batch.Settings(sandbox.available(), sandbox.Limits())
     jobs = int(os.environ.get("JOBS", "1"))
     batch.grade_all(
         submissions.find([folder / "in"]), book, settings, jobs, lambda _: stamps.append(time.perf_counter())

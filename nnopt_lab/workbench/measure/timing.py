@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nnopt_lab.workbench.bars import bar
 from nnopt_lab.workbench.measure.intervals import Ratio, median_interval
 from nnopt_lab.workbench.measure.modes import inference
 from nnopt_lab.workbench.measure.tables import three_digits
+from nnopt_lab.workbench.progress_bar import bar
 
 SAMPLE_SECONDS = 0.002  # the clock and the Python loop cost about a microsecond, so they stay below a thousandth of it
 FEWEST_ROUNDS = 6  # with 5 samples not even smallest to largest covers the median in 95 % of cases: 1 - 2/2⁵ = 0.94

@@ -1,0 +1,129 @@
+"""What a lesson calls: check, hint, question, claim, progress, and the learner's function or the library's own.
+
+Everything here answers with a card and never raises for a learner's mistake.
+"""
+
+import difflib
+
+from nnopt_lab.course import record
+from nnopt_lab.course.cards import Card
+from nnopt_lab.course.checking import Verdict, examine, judge_answer, show
+from nnopt_lab.course.exercises import exercises, lesson_points, questions
+from nnopt_lab.course.lesson import lessons
+
+_current_lesson = "00_start_here"
+_accepted: dict[str, object] = {}
+
+
+def lesson(name: str) -> Card:
+    """Open a lesson: its claims are noted under this name from here on."""
+    global _current_lesson
+    if not _known(name, lessons()):
+        return Card(f"There is no lesson {name!r}.", "bad", (_did_you_mean(name, lessons()),))
+    _current_lesson = name
+    opened = lessons()[name]
+    exercise_count, question_count = len(exercises(name)), len(questions(name))
+    return Card(
+        f"Lesson {name[:2]}: {opened.title}",
+        "neutral",
+        (
+            f"About {opened.minutes} minutes, {exercise_count} exercises and {question_count} questions, "
+            f"{lesson_points(name)} points. Run the cells from top to bottom; every cell works with the exercises "
+            "still blank.",
+        ),
+    )
+
+
+def check(id: str, answer) -> Card:
+    """Check an answer on fresh inputs; the card says whether it passed and, if not, what kind of mistake it looks like.
+
+    Args:
+        id: of the exercise, such as "pruning.l1_importance".
+        answer: your function.
+    """
+    if not _known(id, exercises()):
+        return Card(f"There is no exercise {id!r}.", "bad", (_did_you_mean(id, exercises()),))
+    exercise = exercises()[id]
+    try:
+        verdict = examine(exercise, answer)
+    except KeyboardInterrupt:
+        return Card(
+            f"{exercise.title}: interrupted", "quiet", ("Your function was still running when it was stopped.",)
+        )
+    _accepted.pop(id, None)
+    if verdict.passed:
+        _accepted[id] = answer
+    record.note_attempt("exercises", id, verdict.passed, exercise.points, answered=verdict.state != "blank")
+    return _verdict_card(exercise, verdict)
+
+
+def yours_or_ours(id: str):
+    """Your function if its last check passed, else the library's own: so a lesson goes on with a blank exercise."""
+    if not _known(id, exercises()):
+        raise ValueError(f"There is no exercise {id!r}. {_did_you_mean(id, exercises())}")
+    return _accepted.get(id, exercises()[id].reference)
+
+
+def hint(id: str) -> Card:
+    """The next of an exercise's three hints; after the third they begin again."""
+    if not _known(id, exercises()):
+        return Card(f"There is no exercise {id!r}.", "bad", (_did_you_mean(id, exercises()),))
+    exercise = exercises()[id]
+    with record.change() as contents:
+        shown = contents["hints"].get(id, 0)
+        contents["hints"][id] = shown + 1
+    place = shown % 3
+    return Card(f"Hint {place + 1} of 3: {exercise.title}", "neutral", (exercise.hints[place],))
+
+
+def question(id: str, answer=None) -> Card:
+    """Answer a question: a letter or a number. With None the card shows the question."""
+    if not _known(id, questions()):
+        return Card(f"There is no question {id!r}.", "bad", (_did_you_mean(id, questions()),))
+    asked = questions()[id]
+    text = (asked.text, *(f"{letter})  {choice}" for letter, choice in asked.choices.items()))
+    if answer is None:
+        return Card("Question, not answered yet", "quiet", (*text, f"Your answer is {asked.allowed}."))
+    right = judge_answer(asked, answer)
+    if right is None:
+        return Card(f"The answer must be {asked.allowed}; {show(answer)} was given.", "bad", text)
+    record.note_attempt("questions", id, right, asked.points)
+    if right:
+        return Card(f"Right: {answer} ({_points(asked.points)})", "good", (*text, asked.explanation))
+    return Card(f"Not so: {answer}", "bad", (*text, asked.comment_on(answer)))
+
+
+def claim(text: str, condition) -> None:
+    """Print ✔ or ✘ with the text, and note it: a claim that does not hold fails the lesson's validation."""
+    holds = bool(condition)
+    print(f"{'✔' if holds else '✘'} {text}")
+    with record.change() as contents:
+        contents["claims"].setdefault(_current_lesson, {})[text] = holds
+
+
+def _verdict_card(exercise, verdict: Verdict) -> Card:
+    if verdict.state == "blank":
+        return Card(
+            f"{exercise.title}: not answered yet ({_points(exercise.points)})",
+            "quiet",
+            (f'Write `{exercise.name}` above and run both cells again. `hint("{exercise.id}")` helps.',),
+        )
+    if verdict.passed:
+        return Card(f"{exercise.title}: passed ({_points(exercise.points)})", "good", (exercise.debrief,))
+    shown = [(f"input {name}", text) for name, text in (verdict.inputs or {}).items()]
+    if verdict.state == "failed":
+        shown += [("came back", verdict.got), ("wanted", verdict.wanted)]
+    return Card(f"{exercise.title}: not yet", "bad", (verdict.mistake, *shown, f'`hint("{exercise.id}")` helps.'))
+
+
+def _points(count: int) -> str:
+    return f"{count} point{'s' if count != 1 else ''}"
+
+
+def _known(name, names) -> bool:
+    return isinstance(name, str) and name in names  # a list, say, could not even be looked up
+
+
+def _did_you_mean(name, known) -> str:
+    close = difflib.get_close_matches(str(name), known, 1)
+    return f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(known)}."

@@ -1,0 +1,66 @@
+"""Lessons: each is a package in `nnopt_lab.lessons`, found by looking there; no list names them."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+
+HOME = "nnopt_lab.lessons"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a lesson's package says about it in its `LESSON`.
+
+    Attributes:
+        number: its place in the course, 0 to 99.
+        title: as the course map shows it.
+        minutes: for reading and solving.
+    """
+
+    number: int
+    title: str
+    minutes: int
+
+
+@cache
+def lessons() -> dict[str, Lesson]:
+    """The lessons in their order, by name: "01_pruning" is number 1, in the package `nnopt_lab.lessons.pruning`.
+
+    Raises:
+        ValueError: two lessons have the same number.
+    """
+    found = {}
+    for package in pkgutil.iter_modules(importlib.import_module(HOME).__path__):
+        if package.ispkg:
+            lesson = importlib.import_module(f"{HOME}.{package.name}").LESSON
+            found[f"{lesson.number:02d}_{package.name}"] = lesson
+    numbers = [lesson.number for lesson in found.values()]
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"Two lessons have the same number: {', '.join(sorted(found))}.")
+    return dict(sorted(found.items(), key=lambda item: item[1].number))
+
+
+def modules(name: str) -> Iterator[ModuleType]:
+    """The modules `name` ("exercises", "experiments", …) of the lessons that have one, in the order of the lessons."""
+    for lesson in lessons():
+        try:
+            yield importlib.import_module(f"{HOME}.{lesson[3:]}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{HOME}.{lesson[3:]}.{name}":
+                raise
+
+
+def lesson_of(module: str) -> str:
+    """The lesson whose package holds a module, given by its dotted name.
+
+    Raises:
+        ValueError: the module is in no lesson's package.
+    """
+    package = module.removeprefix(f"{HOME}.").split(".")[0]
+    name = next((lesson for lesson in lessons() if lesson[3:] == package), None)
+    if name is None or not module.startswith(f"{HOME}."):
+        raise ValueError(f"module={module!r} is not in the package of a lesson.")
+    return name

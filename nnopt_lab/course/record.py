@@ -1,0 +1,109 @@
+"""What a learner has done, in one small file of the workspace: `progress.json`.
+
+The file is written whole, beside its place, and then renamed into it, so that it is never half a file. One that can't
+be read is set aside under a dated name and a new one begun; where none can be written, the kernel's memory takes its
+place until it can: nothing is lost, nothing crashes.
+"""
+
+import copy
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock
+
+from nnopt_lab.course.workspace import workspace, write_atomically
+
+FILE = "progress.json"
+LOCK_SECONDS = 10
+_FIGURE = (int, float, type(None))
+_ATTEMPT = {"passed": bool, "points": int, "attempts": int}
+_PREDICTION = {"lesson": str, "unit": str, "guess": _FIGURE, "measured": _FIGURE, "low": _FIGURE, "high": _FIGURE}
+_SECTIONS = {  # what an entry of each section must be for the file to be trusted
+    "exercises": lambda entry: _has(entry, _ATTEMPT),
+    "questions": lambda entry: _has(entry, _ATTEMPT),
+    "hints": lambda entry: isinstance(entry, int),
+    "predictions": lambda entry: (
+        _has(entry, _PREDICTION) and len({entry[key] is None for key in ("measured", "low", "high")}) == 1
+    ),
+    "claims": lambda entry: isinstance(entry, dict) and all(isinstance(holds, bool) for holds in entry.values()),
+}
+_unwritten: dict[Path, dict] = {}
+
+
+def read(folder: Path) -> dict:
+    """The contents of a workspace's progress file; empty sections where there is none.
+
+    Returns:
+        {"exercises": {id: {"passed", "points", "attempts"}}, "questions": likewise, "hints": {id: number shown},
+        "predictions": {name: …}, "claims": {lesson: {text: bool}}}.
+    """
+    path = Path(folder) / FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        found = {}
+    except (ValueError, OSError, RecursionError):
+        found = None
+    if not _trusted(found):
+        found = _set_aside(path)
+    unwritten = copy.deepcopy(_unwritten.get(path, {}))
+    return {key: found.get(key, {}) | unwritten.get(key, {}) for key in _SECTIONS}
+
+
+@contextmanager
+def change(folder: Path | None = None) -> Iterator[dict]:
+    """The contents, to be changed in place; written when the block ends. Two notebooks may do this at once."""
+    path = Path(folder or workspace()) / FILE
+    with ExitStack() as stack:
+        # Without the lock (a read-only folder, a file system that has none, a stopped kernel that holds it) two
+        # notebooks at once might lose one change; stopping here would lose every one.
+        with suppress(OSError, NotImplementedError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(FileLock(path.with_name(f".{FILE}.lock"), timeout=LOCK_SECONDS))
+        contents = read(path.parent)
+        yield contents
+        try:
+            write_atomically(path, json.dumps(contents, indent=1))
+            _unwritten.pop(path, None)
+        except OSError as error:
+            if path not in _unwritten:
+                print(f"{path} cannot be written ({error.strerror}); your progress is kept until this kernel ends.")
+            _unwritten[path] = copy.deepcopy(contents)
+
+
+def note_attempt(section: str, id: str, passed: bool, points: int, answered: bool = True) -> None:
+    """Note one try at an exercise or question; a pass, once earned, is kept."""
+    with change() as contents:
+        entry = contents[section].setdefault(id, {"passed": False, "points": 0, "attempts": 0})
+        entry["attempts"] += answered
+        if passed:
+            entry |= {"passed": True, "points": points}
+
+
+def _trusted(contents) -> bool:
+    if not isinstance(contents, dict):
+        return False
+    sections = [(contents.get(key, {}), sound) for key, sound in _SECTIONS.items()]
+    return all(isinstance(section, dict) and all(map(sound, section.values())) for section, sound in sections)
+
+
+def _has(entry, kinds: dict) -> bool:
+    return (
+        isinstance(entry, dict)
+        and entry.keys() == kinds.keys()
+        and all(isinstance(entry[key], kind) for key, kind in kinds.items())
+    )
+
+
+def _set_aside(path: Path) -> dict:
+    kept = path.with_name(f"progress.damaged-{datetime.now():%Y-%m-%d-%H%M%S-%f}.json")
+    try:
+        os.replace(path, kept)
+        print(f"{FILE} could not be read; it was set aside as {kept.name} and a new one begun.")
+    except OSError:
+        print(f"{FILE} could not be read, nor could it be set aside; your progress begins anew.")
+    return {}

@@ -1,0 +1,160 @@
+"""The warm process: it has imported torch and nothing of the course, and forks a worker for each answer.
+
+It never sees an answer itself: it is handed a socket, gives it to the fork, and says how the fork ended. So nothing of
+one learner is in the memory that the next one's worker inherits.
+
+    python -I . '{"control": 3, "mode": "namespaces", …}'
+
+Orders on the control socket are single bytes: F (with a socket: fork a worker for it) and K (kill it). The answers are
+lines of JSON: one when it is ready, one for each worker that ended.
+"""
+
+import contextlib
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SCRATCH_MEGABYTES = 16
+FILE_BYTES = SCRATCH_MEGABYTES << 20
+OPEN_FILES = 64
+
+
+def main(settings: dict) -> None:
+    """Serve orders until the judge closes the control socket."""
+    control = socket.socket(fileno=settings["control"])
+    sys.path[:0] = [HERE, *settings["paths"]]
+    import kernel
+
+    if "view" in settings:
+        kernel.show_only(**settings["view"])
+        sys.path[0] = "/sandboxed"
+    import answer
+
+    _warm_up(answer)
+    linux = sys.platform == "linux"
+    settings["space"] = kernel.address_space() if linux else 0
+    settings["pidfd"] = os.pidfd_open(os.getpid()) if linux else -1
+    gc.collect()
+    gc.freeze()  # what a collection in a worker would otherwise touch, and so copy
+    _say(control, {"ready": True})
+    count = 0
+    while True:
+        order, sockets, _, _ = socket.recv_fds(control, 1, 1)
+        if not order:
+            return
+        if order == b"F":
+            count += 1
+            pid = _fork(kernel, answer, control, sockets[0], settings, count)
+            os.close(sockets[0])
+            fact = _ended(control, pid)
+            if settings["mode"] == "none":
+                _sweep(pid)
+            _say(control, fact)
+
+
+def _warm_up(answer) -> None:
+    """The first use of each of these loads something; do it once here instead of in every worker."""
+    import torch
+    import torch.nn.utils.prune  # lessons import it, and torch itself doesn't
+
+    torch.set_num_threads(1)
+    x = torch.rand(4, 4, generator=torch.Generator().manual_seed(0))
+    (x @ x).abs().sum(0).topk(2).values.argsort(stable=True).long().bincount()
+    job = {"seed": 0, "preamble": "", "before": [], "source": "def f(x): return x + 1", "name": "f", "arguments": ["x"]}
+    keep = sys.stdout, sys.stderr
+    answer.plain.unpack(answer.reply_to(answer.plain.pack(job, [(x, 1)])))
+    sys.stdout, sys.stderr = keep
+
+
+def _fork(kernel, answer, control: socket.socket, handle: int, settings: dict, count: int) -> int:
+    namespaces = settings["mode"] == "namespaces"
+    if namespaces:
+        kernel.unshare(kernel.NEW_PIDS)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            control.close()
+            _work(kernel, answer, handle, settings, count)
+        finally:
+            os._exit(70)
+    if namespaces:
+        kernel.own_pids_again(settings["pidfd"])
+    return pid
+
+
+def _work(kernel, answer, handle: int, settings: dict, count: int) -> None:
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nothing, standard)
+    os.dup2(handle, 3)
+    os.closerange(4, 4096)
+    channel = socket.socket(fileno=3)
+    os.chdir(settings["scratch"])
+    if settings["mode"] == "none":
+        os.setsid()
+    else:
+        _lock_in(kernel, settings, count)
+    if sys.platform == "linux":
+        kernel.limit(settings["space"] + settings["memory"], settings["seconds"] + 1, FILE_BYTES, OPEN_FILES)
+    job = b"".join(iter(lambda: channel.recv(1 << 16), b""))
+    reply = answer.reply_to(job)
+    channel.sendall(struct.pack(">Q", len(reply)) + reply)
+    os._exit(0)
+
+
+def _lock_in(kernel, settings: dict, count: int) -> None:
+    if settings["mode"] == "namespaces":
+        kernel.private_mounts()
+        kernel.mount_scratch(settings["scratch"], SCRATCH_MEGABYTES)
+        os.chdir(settings["scratch"])
+    else:  # a container without the right to make namespaces: every worker is another user
+        user = 20_000 + count % 40_000
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+    kernel.drop_capabilities()
+    if kernel.landlock_version():
+        writable = [settings["scratch"]] if settings["mode"] == "namespaces" else []
+        kernel.landlock(settings["readable"], writable)
+    kernel.deny_calls()
+
+
+def _ended(control: socket.socket, pid: int) -> dict:
+    """Wait for a worker; kill it on the judge's order, or when the judge is gone."""
+    if hasattr(os, "pidfd_open"):
+        watched = os.pidfd_open(pid)
+        ready, _, _ = select.select([control, watched], [], [])
+        os.close(watched)
+        over = watched in ready
+    else:  # macOS: look now and then
+        while not (ready := select.select([control], [], [], 0.005)[0]) and _running(pid):
+            pass
+        over = not ready
+    if not over and control.recv(1) in (b"K", b""):
+        os.kill(pid, signal.SIGKILL)
+    _, status, used = os.wait4(pid, 0)
+    return {"code": os.waitstatus_to_exitcode(status), "cpu": used.ru_utime + used.ru_stime}
+
+
+def _sweep(pid: int) -> None:
+    """Without namespaces, what a worker started may outlive it: end at least its session's process group."""
+    with contextlib.suppress(OSError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _running(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+
+def _say(control: socket.socket, fact: dict) -> None:
+    control.sendall(json.dumps(fact).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,67 @@
+"""Lesson 11: a search's front, trial by trial, and the network that a limit of accuracy picks from it."""
+
+import html
+from collections.abc import Sequence
+
+import ipywidgets as widgets
+
+from nnopt_lab.course.playground import Playground, choice
+from nnopt_lab.techniques.search.tradeoffs import Point, describe, hypervolume, pareto_front
+from nnopt_lab.workbench import measure, plots
+
+DROPS = [0, 0.25, 0.5, 1, 2, 3, 5]
+
+
+def front_playground(points: Sequence[Point], original: Point, target: str = "latency") -> Playground:
+    """Lesson 11: what the first trials of a search found, and what the cheapest of them within a limit is made of.
+
+    Args:
+        points: of a search, such as `search.points`, at least one.
+        original: the network as it was.
+        target: "latency" or "bytes", what is drawn as the cost.
+
+    Raises:
+        ValueError: there is no point, or no such target.
+    """
+    if not points or target not in ("latency", "bytes"):
+        raise ValueError(f"points has {len(points)} entries, target={target!r}: one point is needed, latency or bytes.")
+    points = sorted(points, key=lambda point: point.number)
+
+    def draw(trials: int, drop: float):
+        tried = points[:trials]
+        seen = [(original.accuracy - p.accuracy, getattr(p, target) / getattr(original, target)) for p in tried]
+        allowed = [i for i, (lost, _) in enumerate(seen) if lost <= drop]
+        best = min(allowed, key=lambda i: seen[i][1], default=None)
+        fig, ax = plots.figure()
+        with plots.style():
+            front = [seen[i] for i in pareto_front(seen)]
+            ax.plot([c for _, c in seen], [-x for x, _ in seen], "o", color=plots.SKY, label="trial")
+            ax.step([c for _, c in front], [-x for x, _ in front], color=plots.BLUE, where="pre", label="front")
+            ax.plot([1], [0], "s", color=plots.REFERENCE, label="original")
+            ax.axhline(-drop, color=plots.REFERENCE, linestyle="--", label="limit")
+            if best is not None:
+                ax.plot([seen[best][1]], [-seen[best][0]], "o", color=plots.ORANGE, markersize=10, label="chosen")
+            ax.set(xscale="log", xlabel=f"{target}, share of the original's", ylabel="points gained or lost")
+            ax.set_ylim(-2 * max(drop, 2), 2)
+            ax.legend(loc="lower right")
+        area = hypervolume([(max(x, 0.0), c) for x, c in seen], (drop, 1.0)) / drop if drop else 0.0
+        return plots.finish(fig), _text(None if best is None else tried[best], original, target, area)
+
+    slider = {"description": "trials", "continuous_update": False}
+    return Playground(
+        draw,
+        trials=widgets.IntSlider(value=len(points), min=1, max=len(points), **slider),
+        drop=choice("points that may be lost", DROPS, 1),
+    )
+
+
+def _text(point: Point | None, original: Point, target: str, area: float) -> str:
+    if point is None:
+        return "Nothing within the limit yet."
+    times = getattr(original, target) / getattr(point, target)
+    what = "as fast" if target == "latency" else "as small"
+    size, done = measure.format_bytes(point.bytes), html.escape("; ".join(describe(point.config)))
+    return (
+        f"Trial {point.number}: <b>{times:.2f}×</b> {what}, {point.accuracy - original.accuracy:+.2f} points, {size} · "
+        f"hypervolume {area:.2f} · {done}"
+    )

@@ -1,0 +1,56 @@
+"""Lesson 02: one convolution and what may stand in its place; price on paper, predicted and measured."""
+
+import ipywidgets as widgets
+import torch
+from torch import nn
+
+from nnopt_lab.course.playground import Playground, choice
+from nnopt_lab.techniques.convolutions import convolution, low_rank
+from nnopt_lab.techniques.convolutions.cost_model import CostModel
+from nnopt_lab.workbench import measure, plots
+
+PLACES = {
+    "depthwise-separable": convolution.separable,
+    "4 groups": lambda layer: convolution.grouped(layer, 4),
+    "bottleneck to a quarter": convolution.bottleneck,
+    "3×1 + 1×3": convolution.asymmetric,
+    "3×1 + 1×3 by SVD, rank in/2": lambda layer: low_rank.low_rank(layer, {"0": layer[0].in_channels // 2}),
+}
+
+
+def convolution_playground(machine: CostModel) -> Playground:
+    """A 3×3 convolution against what may stand in its place; `machine` from `cost_model.calibrate()`."""
+
+    def draw(place: str, channels: int, picture: int, batch: int):
+        full = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1))
+        other = PLACES[place](full)
+        x = torch.randn(batch, channels, picture, picture)
+        timings = measure.latency({"full": full, "other": other}, x, rounds=6, budget_seconds=0.6)
+        share = {
+            "parameters": measure.parameters(other).total / measure.parameters(full).total,
+            "MACs": measure.macs(other, x) / measure.macs(full, x),
+            "time, predicted": machine.model_seconds(other, x) / machine.model_seconds(full, x),
+            "time, measured": 1 / measure.ratio(timings["full"], timings["other"]).median,
+        }
+        fig, ax = plots.figure(figsize=(plots.SIZE[0], 2.4))
+        with plots.style():
+            colors = [plots.BLUE, plots.BLUE, plots.SKY, plots.ORANGE]
+            bars = ax.barh(list(share), list(share.values()), color=colors, height=0.65)
+            ax.bar_label(bars, [f"{value:.2f}×" for value in share.values()], padding=4)
+            ax.axvline(1, color=plots.REFERENCE, linestyle="--", linewidth=1)
+            ax.set(xlim=(0, max(1.25, 1.15 * max(share.values()))), xlabel="times the full 3×3 convolution")
+            ax.invert_yaxis()
+            ax.grid(False)
+        text = (
+            f"full: {measure.format_count(measure.macs(full, x[:1]))} MACs a picture, {timings['full']} a batch of "
+            f"{batch} · <b>{place}</b>: {measure.ratio(timings['full'], timings['other'])}"
+        )
+        return plots.finish(fig), text
+
+    return Playground(
+        draw,
+        place=widgets.Dropdown(options=list(PLACES), description="in its place"),
+        channels=choice("channels", [8, 16, 32, 64, 128], 64),
+        picture=choice("picture", [4, 8, 16, 32], 16),
+        batch=choice("batch", [1, 8, 32, 128], 32),
+    )

@@ -1,0 +1,45 @@
+"""Lesson 10: one convolution under this machine's roof."""
+
+import ipywidgets as widgets
+import torch
+from torch import nn
+
+from nnopt_lab.course.playground import Playground, choice
+from nnopt_lab.workbench import measure, plots
+
+
+def roofline_playground(peak_gflops: float, bandwidth: float) -> Playground:
+    """One convolution in float32, in both layouts: how far below the roof it stays.
+
+    Args:
+        peak_gflops: 10⁹ operations a second, `Machine.peak_gflops()`.
+        bandwidth: 10⁹ bytes a second, `Machine.peak_bandwidth()`.
+    """
+
+    def draw(channels: int, filters: int, kernel: int, picture: int, batch: int):
+        layer = nn.Conv2d(channels, filters, kernel, padding=kernel // 2)
+        nhwc = nn.Conv2d(channels, filters, kernel, padding=kernel // 2).to(memory_format=torch.channels_last)
+        x = torch.randn(batch, channels, picture, picture)
+        last = x.to(memory_format=torch.channels_last)
+        timings = measure.latency(
+            {"NCHW": lambda _: layer(x), "NHWC": lambda _: nhwc(last)}, x, rounds=6, budget_seconds=0.4
+        )
+        cost = measure.layer_costs(layer, x)[0]
+        reached = {name: 2 * cost.macs / timing.median / 1e9 for name, timing in timings.items()}
+        roof = min(peak_gflops, cost.intensity * bandwidth)
+        figure = plots.roofline([(name, cost.intensity, y) for name, y in reached.items()], peak_gflops, bandwidth)
+        limit = "arithmetic" if roof == peak_gflops else "memory"
+        text = (
+            f"<b>{cost.intensity:.1f}</b> operations a byte: {limit} is the limit, {roof:.0f} GFLOP/s · reached: "
+            + ", ".join(f"{name} <b>{y:.0f}</b> ({100 * y / roof:.0f} %)" for name, y in reached.items())
+        )
+        return figure, text
+
+    return Playground(
+        draw,
+        channels=choice("input channels", [1, 3, 16, 64, 256], 16),
+        filters=choice("filters", [1, 4, 16, 64, 256], 64),
+        kernel=widgets.Dropdown(options=[1, 3, 5, 7], value=3, description="kernel"),
+        picture=choice("picture", [2, 4, 8, 16, 32], 16),
+        batch=choice("batch", [1, 4, 16, 64], 16),
+    )

@@ -1,0 +1,5 @@
+"""Lesson 05: integers by hand."""
+
+from nnopt_lab.course.lesson import Lesson
+
+LESSON = Lesson(5, "Integers by hand", minutes=150)

@@ -1,0 +1,920 @@
+"""Exercises and questions of lesson 05: grids, integer arithmetic, training with integers, small files."""
+
+import math
+
+import torch
+
+from nnopt_lab.course.draws import number
+from nnopt_lab.course.exercises import Property, exercise, question
+from nnopt_lab.techniques.quantization import huffman
+
+
+def _a_range(g: torch.Generator):
+    """A range beside zero, so that zero must be taken in, or around it.
+
+    Around zero, what is cut off of the zero point is more than a half, and the zero point isn't the middle of the numbers.
+    """
+    beside = number(g, 0, 1)
+    while True:
+        bits, near, far = number(g, 3, 6), number(g, 2, 9) / 10, number(g, 15, 60) / 10
+        if beside:
+            if near / (far - near) * (2**bits - 1) > 0.6:  # not widened, the zero point falls outside
+                return -far, -near, bits
+        else:
+            exact = far / (far + near) * (2**bits - 1)
+            if 0.55 < exact % 1 < 0.95 and math.ceil(exact) != 2 ** (bits - 1):
+                return -far, near, bits
+
+
+@exercise(
+    "by_hand.scale_and_zero_point",
+    points=3,
+    inputs=_a_range,
+    hints=(
+        "Whole numbers of b bits go from 0 to 2^b − 1: that many steps must span the range. Zero must lie in it.",
+        "First make the range hold zero: min(smallest, 0) and max(largest, 0). The zero point is the whole number "
+        "that stands for 0: count the steps from `smallest` up to it.",
+        "`scale = (largest - smallest) / (2**bits - 1)`, `zero_point = round(-smallest / scale)`, after the range was "
+        "widened.",
+    ),
+    wrong={
+        "Where the range lies on one side of zero, your grid has no number for 0: the zero point falls outside of "
+        "0 to 2^bits − 1. Padding and ReLU make exact zeros, so widen the range to hold 0 first.": lambda a, b, bits: (
+            (b - a) / (2**bits - 1),
+            round(-a / ((b - a) / (2**bits - 1))),
+        ),
+        "2^bits numbers have 2^bits − 1 steps between them, as five fingers have four gaps: your largest value "
+        "gets no number.": lambda a, b, bits: (
+            (max(b, 0.0) - min(a, 0.0)) / 2**bits,
+            round(-min(a, 0.0) / ((max(b, 0.0) - min(a, 0.0)) / 2**bits)),
+        ),
+        "The sign of the zero point is wrong: smallest is negative, and the number that stands for 0 lies "
+        "−smallest/scale steps *above* number 0.": lambda a, b, bits: (
+            scale_and_zero_point(a, b, bits)[0],
+            -scale_and_zero_point(a, b, bits)[1],
+        ),
+        "Your zero point is always 0. That is a grid that begins at 0; this one begins at `smallest`.": lambda a, b, bits: (
+            scale_and_zero_point(a, b, bits)[0],
+            0,
+        ),
+        "Your zero point is not a whole number, so 0 falls between two of the grid's values. Round it.": lambda a, b, bits: (
+            scale_and_zero_point(a, b, bits)[0],
+            -min(a, 0.0) / scale_and_zero_point(a, b, bits)[0],
+        ),
+        "Your scale is upside down: it is the width of a step, real numbers per whole number.": lambda a, b, bits: (
+            1 / scale_and_zero_point(a, b, bits)[0],
+            scale_and_zero_point(a, b, bits)[1],
+        ),
+        "Your zero point is cut off, not rounded: `int` drops what lies behind the point, and the grid moves by up to "
+        "a whole step. Use `round`.": lambda a, b, bits: (
+            scale_and_zero_point(a, b, bits)[0],
+            int(-min(a, 0.0) / scale_and_zero_point(a, b, bits)[0]),
+        ),
+        "That is the symmetric grid, as far below zero as above it. The range is not symmetric: half of the numbers "
+        "would go unused. Span `smallest` to `largest`.": lambda a, b, bits: (
+            max(abs(a), abs(b)) / (2 ** (bits - 1) - 1),
+            0,
+        ),
+        "Your zero point belongs to signed numbers, −2^(bits−1) to 2^(bits−1) − 1. Here they go from 0 to 2^bits − 1: "
+        "`smallest` is number 0.": lambda a, b, bits: (
+            scale_and_zero_point(a, b, bits)[0],
+            scale_and_zero_point(a, b, bits)[1] - 2 ** (bits - 1),
+        ),
+        "You clamped the zero point into 0 to 2^bits − 1, but where the range lies on one side of zero, that number "
+        "does not stand for 0 then, and the whole grid is shifted. Widen the range to hold 0 first.": lambda a, b, bits: (
+            (b - a) / (2**bits - 1),
+            min(max(round(-a / ((b - a) / (2**bits - 1))), 0), 2**bits - 1),
+        ),
+    },
+    properties=(
+        Property(
+            "The numbers are right, but your zero point is a float or a tensor; return int(…): it counts steps.",
+            lambda result, *_: type(result[1]) is int,
+        ),
+    ),
+)
+def scale_and_zero_point(smallest, largest, bits):
+    """Scale and zero point.
+
+    Rounding the zero point moves the grid by up to half a step; the end that it moves away from saturates a little
+    earlier. That is the price of an exact zero.
+    """
+    smallest, largest = min(smallest, 0.0), max(largest, 0.0)
+    scale = (largest - smallest) / (2**bits - 1)
+    return scale, round(-smallest / scale)
+
+
+def _values(g: torch.Generator):
+    """Multiples of a quarter step, so that there are ties and everything is exact; some lie outside of the grid.
+
+    The zero point is odd: added before rounding, it turns every tie the other way.
+    """
+    bits, scale = number(g, 2, 5), 2.0 ** -number(g, 1, 3)
+    zero_point = 2 * number(g, 0, 2 ** (bits - 1) - 2) + 1
+    steps = torch.randint(-4 * zero_point, 4 * (2**bits - zero_point), (6,), generator=g) / 4
+    steps[:5] = torch.tensor([0.5, -0.5, -0.75, -zero_point - 1.5, 2**bits - zero_point + 1.0])
+    return steps[torch.randperm(6, generator=g)] * scale, scale, zero_point, bits
+
+
+@exercise(
+    "by_hand.quantize",
+    points=2,
+    inputs=_values,
+    hints=(
+        "Three steps: real number → steps (divide by the scale), → nearest whole number, → the grid's own numbers "
+        "(add the zero point). And nothing may leave 0 to 2^bits − 1.",
+        "`torch.round` rounds half to even, as the grid wants it. Clamp last, after the zero point was added.",
+        "`((x / scale).round() + zero_point).clamp(0, 2**bits - 1).to(torch.int64)`",
+    ),
+    wrong={
+        "You truncated: `.to(int)` cuts towards zero, so −0.75 becomes 0, as the article's `.byte()` does. Round "
+        "first.": lambda x, scale, zero, bits: ((x / scale).to(torch.int64) + zero).clamp(0, 2**bits - 1),
+        "You rounded halves upwards: 0.5 became 1. Rounding half to even (`torch.round`) has no such drift, and it "
+        "is what torch's kernels do.": lambda x, scale, zero, bits: (
+            ((x / scale + 0.5).floor() + zero).clamp(0, 2**bits - 1).to(torch.int64)
+        ),
+        "Values outside of the range leave the grid: nothing keeps your numbers within 0 to 2^bits − 1. Clamp.": lambda x, scale, zero, bits: (
+            ((x / scale).round() + zero).to(torch.int64)
+        ),
+        "Your numbers wrap round at the ends, as integer types do: the largest values become the smallest. They "
+        "must saturate; clamp.": lambda x, scale, zero, bits: ((x / scale).round() + zero).to(torch.int64) % 2**bits,
+        "You clamped before adding the zero point: that cuts off everything below 0.0, and the sum may still leave "
+        "the grid. Clamp last.": lambda x, scale, zero, bits: (
+            (x / scale).round().clamp(0, 2**bits - 1).to(torch.int64) + zero
+        ),
+        "You added the zero point to the real number. It is a whole number of the grid: add it after dividing by "
+        "the scale.": lambda x, scale, zero, bits: ((x + zero) / scale).round().clamp(0, 2**bits - 1).to(torch.int64),
+        "The sign of the zero point: 0.0 must become `zero_point` itself.": lambda x, scale, zero, bits: (
+            ((x / scale).round() - zero).clamp(0, 2**bits - 1).to(torch.int64)
+        ),
+        "You rounded after adding the zero point. An odd zero point turns every half the other way: 0.5 goes down to "
+        "0, but 3.5 goes up to 4. Round x/scale, then add.": lambda x, scale, zero, bits: (
+            (x / scale + zero).round().clamp(0, 2**bits - 1).to(torch.int64)
+        ),
+        "You clamped to 255, which is the end of 8 bits. The last number follows from `bits`: 2^bits − 1.": lambda x, scale, zero, bits: (
+            ((x / scale).round() + zero).clamp(0, 255).to(torch.int64)
+        ),
+        "You clamped to signed numbers, −2^(bits−1) to 2^(bits−1) − 1. This grid's go from 0 to 2^bits − 1; the zero "
+        "point does what a sign would do.": lambda x, scale, zero, bits: (
+            ((x / scale).round() + zero).clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1).to(torch.int64)
+        ),
+    },
+    properties=(
+        Property(
+            "The numbers are right, but return them as int64, `.to(torch.int64)`: in uint8 the next subtraction would "
+            "wrap round.",
+            lambda result, *_: result.dtype == torch.int64,
+        ),
+    ),
+)
+def quantize(x, scale, zero_point, bits):
+    """Onto the grid.
+
+    The way back is scale · (q − zero_point). What is lost between is at most half a step inside of the range, and
+    without bound outside of it.
+    """
+    return ((x / scale).round() + zero_point).clamp(0, 2**bits - 1).to(torch.int64)
+
+
+def _log_rounded(weight, lowest, highest, round=torch.round, zero=True, clamp=True):
+    size = weight.abs()
+    exponent = round(size.clamp(min=1e-9).log2())
+    exponent = exponent.clamp(lowest, highest) if clamp else exponent.clamp(min=lowest)
+    return torch.where((size < 2.0 ** (lowest - 1)) & bool(zero), 0.0, weight.sign() * 2.0**exponent)
+
+
+def _without_zero(weight, lowest, highest):
+    powers = 2.0 ** torch.arange(lowest, highest + 1)
+    values = torch.cat([-powers, powers])
+    return values[(weight[:, None] - values).abs().argmin(1)]
+
+
+def _nearest(size):
+    return (size.exp2() * 4 / 3).log2().floor()
+
+
+def _weights(g: torch.Generator):
+    """One weight of each kind: near a power, between the two middles of two powers, too small, too large, zero."""
+    lowest, highest = -number(g, 4, 5), -number(g, 1, 2)
+    inner = 2.0 ** torch.randint(lowest, highest, (4,), generator=g)
+    factor = torch.tensor([1.45, 1.8, 1.1, 1.45]) + 0.04 * torch.rand(4, generator=g) - 0.02
+    edge = torch.tensor([0.3 * 2.0**lowest, 0.7 * 2.0**lowest, 3.5 * 2.0**highest, 0.0])
+    weight = torch.cat([inner * factor, edge])
+    sign = torch.where(torch.rand(8, generator=g) < 0.5, -1.0, 1.0)
+    return (weight * sign)[torch.randperm(8, generator=g)].round(decimals=4), lowest, highest
+
+
+@exercise(
+    "by_hand.powers_of_two",
+    points=3,
+    inputs=_weights,
+    hints=(
+        "The allowed values are few: 0, and ±2^e for e from `lowest` to `highest`. Each weight takes the nearest one.",
+        "Make a tensor of the allowed values; the distances are `(weight[:, None] - values).abs()`, [N, how many].",
+        "`powers = 2.0 ** torch.arange(lowest, highest + 1)`, `values = torch.cat([-powers, torch.zeros(1), powers])`, "
+        "`values[distances.argmin(1)]`",
+    ),
+    wrong={
+        "You rounded the logarithm. Half way between 2^e and 2^(e+1) is 1.5·2^e, but rounding log₂ changes over at "
+        "√2·2^e ≈ 1.41·2^e: weights between the two went up though the lower power is nearer.": _log_rounded,
+        "You always took the power below (floor). Half of the weights have a nearer one above.": lambda w, lowest, highest: (
+            _log_rounded(w, lowest, highest, torch.floor)
+        ),
+        "The signs are lost: the logarithm knows only |w|. Put the sign back.": lambda w, lowest, highest: (
+            powers_of_two(w, lowest, highest).abs()
+        ),
+        "Some results are larger than 2^highest: there is no code for them. They must saturate there.": lambda w, lowest, highest: (
+            _log_rounded(w, lowest, highest, _nearest, clamp=False)
+        ),
+        "Weights nearer to 0 than to ±2^lowest must become 0; yours became ±2^lowest.": lambda w, lowest, highest: (
+            _log_rounded(w, lowest, highest, _nearest, zero=False)
+        ),
+        "You returned exponents. The weights themselves are wanted: 2 to that power.": lambda w, lowest, highest: (
+            w.sign() * w.abs().clamp(min=1e-9).log2().round().clamp(lowest, highest)
+        ),
+        "2^highest is missing among your values: `torch.arange` leaves out its end. Use "
+        "`torch.arange(lowest, highest + 1)`.": lambda w, lowest, highest: powers_of_two(w, lowest, highest - 1),
+        "0 is missing among your values: even a weight of exactly 0 became ±2^lowest. Put a zero between −powers and "
+        "powers.": _without_zero,
+        "Two things: you rounded the logarithm, which changes over at 1.41·2^e and not half way, and nothing keeps "
+        "your exponents at `highest` or below. The nearest of a list of values mends both.": lambda w, lowest, highest: (
+            _log_rounded(w, lowest, highest, clamp=False)
+        ),
+    },
+)
+def powers_of_two(weight, lowest, highest):
+    """Powers of two.
+
+    A product with 2^e moves bits by e places, so such a layer needs no multiplier. On a processor that has fast
+    multipliers anyway, nothing is gained but bytes.
+    """
+    powers = 2.0 ** torch.arange(lowest, highest + 1)
+    values = torch.cat([-powers, torch.zeros(1), powers])
+    return values[(weight[:, None] - values).abs().argmin(1)]
+
+
+question(
+    "by_hand.exact_zero",
+    points=1,
+    text="Why must 0.0 lie exactly on the grid, even if that moves the grid by half a step?",
+    choices={
+        "a": "Because zeros are by far the most frequent values (padding, ReLU, pruned weights) and all have the same "
+        "error: it adds up in a sum.",
+        "b": "Because the scale is computed from the zero point: if that is not exact, then every other step has the wrong "
+        "width as well.",
+        "c": "Because integer types have their zero in the middle of the range, and the grid must agree with the type that "
+        "stores it.",
+    },
+    answer="a",
+    comments={
+        "b": "The scale is the width of a step; where zero lies has no influence on that.",
+        "c": "uint8 goes from 0 to 255 and does well: its zero point is wherever 0.0 falls.",
+    },
+    explanation="Rounding errors of different sign cancel in a sum of many products. An error that every zero has does "
+    "not: a layer of 2,048 inputs would add it up to 2,048 times.",
+)
+question(
+    "by_hand.decibels",
+    points=1,
+    text="On 8 bits a layer's weights have a signal-to-noise ratio of 33 dB. How many decibels do you expect on 5 bits?",
+    answer=15,
+    tolerance=1.0,
+    explanation="A bit less makes the step twice as wide, the error twice as large and its square four times: "
+    "10·log₁₀ 4 ≈ 6 dB a bit. 33 − 3 · 6 = 15.",
+)
+
+
+def _gradient_and_labels(g: torch.Generator):
+    """The last cluster has no weights, the others have two at least; some weights are pruned; tenths, none of them zero."""
+    clusters = number(g, 3, 5)
+    used = clusters - 1
+    labels = torch.cat([torch.arange(used).repeat(2), torch.randint(-1, used, (10 - 2 * used,), generator=g)])
+    labels = torch.cat([labels, torch.full((2,), -1)])[torch.randperm(12, generator=g)]
+    tenths = torch.randint(1, 30, (3, 4), generator=g) / 10
+    return torch.where(torch.rand(3, 4, generator=g) < 0.5, -tenths, tenths), labels.reshape(3, 4), clusters
+
+
+def _last_one_wins(gradient, labels, clusters):
+    sums, kept = torch.zeros(clusters), labels >= 0
+    for label, value in zip(labels[kept].tolist(), gradient[kept], strict=True):
+        sums[label] = value
+    return sums
+
+
+@exercise(
+    "by_hand.centroid_gradient",
+    points=3,
+    inputs=_gradient_and_labels,
+    hints=(
+        "If a centroid moves by δ, every weight that shares it moves by δ, and the loss changes by the sum of all "
+        "their gradients times δ.",
+        "First drop the pruned weights: `kept = labels >= 0`. Then add up by label; `index_add` does it, or a loop "
+        "over the clusters.",
+        "`torch.zeros(clusters).index_add(0, labels[kept], gradient[kept])`",
+    ),
+    wrong={
+        "Each centroid got the gradient of its *last* weight only: `sums[labels] += gradient` does not add up where "
+        "a label appears twice. Use `index_add`.": _last_one_wins,
+        "That is the mean. A centroid moves all of its weights at once, so their gradients add up; the mean is how "
+        "k-means moves centroids, which knows no loss.": lambda gradient, labels, clusters: (
+            centroid_gradient(gradient, labels, clusters) / labels[labels >= 0].bincount(minlength=clusters)
+        ),
+        "The pruned weights went into the last cluster: in Python −1 is the last place. They have no centroid; drop "
+        "them.": lambda gradient, labels, clusters: centroid_gradient(gradient, labels % clusters, clusters),
+        "The pruned weights went into cluster 0. They have no centroid; drop them.": lambda gradient, labels, clusters: (
+            centroid_gradient(gradient, labels.clamp(min=0), clusters)
+        ),
+        "You added magnitudes. Weights of a cluster may pull in opposite directions, and then the centroid stays.": lambda gradient, labels, clusters: (
+            centroid_gradient(gradient.abs(), labels, clusters)
+        ),
+        "You gave every weight the sum of its cluster. One number for each centroid is wanted, [clusters].": lambda gradient, labels, clusters: (
+            torch.where(labels >= 0, centroid_gradient(gradient, labels, clusters)[labels], 0.0)
+        ),
+        "A cluster without weights is missing: `unique`, or `bincount` without `minlength`, knows only labels that "
+        "occur. Its gradient is 0; begin with `torch.zeros(clusters)`.": lambda gradient, labels, clusters: torch.stack(
+            [gradient[labels == label].sum() for label in labels.unique() if label >= 0]
+        ),
+    },
+)
+def centroid_gradient(gradient, labels, clusters):
+    """The gradient of a shared value.
+
+    Equation 3 of Han et al. 2016. Autograd finds it by itself: the weight is `centroids[labels]`, and the backward of a
+    lookup adds up what comes from every place that was looked up.
+    """
+    kept = labels >= 0
+    return torch.zeros(clusters).index_add(0, labels[kept], gradient[kept])
+
+
+def _joined(groups, choose):
+    """The sum of all joins, where `choose` says which two places of the sorted list are joined."""
+    groups, total = sorted(groups), 0
+    while len(groups) > 1:
+        first, second = choose(groups)
+        joined = groups[first] + groups[second]
+        total += joined
+        groups = sorted([g for place, g in enumerate(groups) if place not in (first, second)] + [joined])
+    return total
+
+
+def _one_behind_the_other(counts):
+    counts = sorted(n for n in counts if n)
+    return sum(sum(counts[: place + 1]) for place in range(1, len(counts)))
+
+
+def _in_a_queue(counts):
+    groups, total = sorted(n for n in counts if n), 0
+    while len(groups) > 1:
+        total += groups[0] + groups[1]
+        groups = [*groups[2:], groups[0] + groups[1]]
+    return total
+
+
+def _counts(g: torch.Generator):
+    """Five or six symbols that occur and one or two that don't; where a joined group goes makes a difference."""
+    while True:
+        occur = [number(g, 1, 12) for _ in range(number(g, 5, 6))]
+        if huffman_bits(occur) not in (_one_behind_the_other(occur), _in_a_queue(occur)):
+            break
+    counts = occur + [0] * number(g, 1, 2)
+    return ([counts[place] for place in torch.randperm(len(counts), generator=g).tolist()],)
+
+
+@exercise(
+    "by_hand.huffman_bits",
+    points=4,
+    inputs=_counts,
+    hints=(
+        "Join the two rarest groups, again and again, until one is left. A symbol that doesn't occur takes no part.",
+        "Each join puts one more bit before the code of every symbol in it, as many times as they occur. So the bits "
+        "in all are the sum of the sizes of all joined groups.",
+        "groups = [n for n in counts if n]; heapq.heapify(groups); while len(groups) > 1: joined = "
+        "heapq.heappop(groups) + heapq.heappop(groups); total += joined; heapq.heappush(groups, joined)",
+    ),
+    wrong={
+        "That is a code of equal lengths: every symbol takes as many bits as the rarest.": lambda counts: (
+            sum(counts) * math.ceil(math.log2(len([n for n in counts if n])))
+        ),
+        "That is the entropy: a lower bound, which lengths in whole bits rarely reach. Build the code.": lambda counts: (
+            math.ceil(sum(n * math.log2(sum(counts) / n) for n in counts if n))
+        ),
+        "You rounded each symbol's −log₂ p up to whole bits. That is a prefix code (Shannon's), but not the "
+        "shortest: join groups.": lambda counts: sum(n * math.ceil(math.log2(sum(counts) / n)) for n in counts if n),
+        "Symbols that don't occur got codes of their own, which makes the others longer. Leave them out.": lambda counts: (
+            _joined(counts, lambda groups: (0, 1))
+        ),
+        "You joined the group that you had just made with the next symbol every time. It goes back among the "
+        "others: the two *rarest* are joined, whichever they are.": _one_behind_the_other,
+        "You joined the two most frequent groups. Every join makes codes longer, so it must hit the rarest.": lambda counts: (
+            _joined([n for n in counts if n], lambda groups: (-2 % len(groups), len(groups) - 1))
+        ),
+        "The last join is missing: the two groups that are left at the end differ in their first bit, which all "
+        "symbols have.": lambda counts: huffman_bits(counts) - sum(counts),
+        "That is the mean, bits a symbol. The bits in all are wanted.": lambda counts: (
+            huffman_bits(counts) / sum(counts)
+        ),
+        "You put each joined group at the end of the list, as into a queue. It belongs where its size says: sort "
+        "again, or use a heap, before the two rarest are taken.": _in_a_queue,
+        "The last group, which holds all symbols, was counted once more. Only joins put a bit before the codes, and "
+        "that group is joined with none.": lambda counts: huffman_bits(counts) + sum(counts),
+        "Those are the lengths of the codes. The bits in all are wanted: each length as many times as its symbol "
+        "occurs.": lambda counts: huffman.code_lengths(counts).tolist(),
+    },
+)
+def huffman_bits(counts):
+    """Bits of a Huffman code.
+
+    `huffman.code_lengths` joins in the same way and counts a bit more for each member. No code of whole bits a symbol
+    is shorter (Huffman 1952); arithmetic coding comes closer to the entropy by coding symbols together.
+    """
+    return int(sum(n * bits for n, bits in zip(counts, huffman.code_lengths(counts).tolist(), strict=True)))
+
+
+question(
+    "by_hand.why_huffman_last",
+    points=1,
+    text="Huffman coding the float32 weights themselves, before pruning and sharing, would save next to nothing. Why?",
+    choices={
+        "a": "Floats have a sign and an exponent beside their digits, while the symbols of a Huffman code must be whole "
+        "numbers.",
+        "b": "It would take too long: the code of as many as 268,464 weights cannot be computed, only that of a few "
+        "hundred.",
+        "c": "Nearly every weight is a number of its own: no symbol is frequent, and their table would be as large as "
+        "the weights.",
+    },
+    answer="c",
+    comments={
+        "a": "A symbol is only a name: any 32 bits can be one. What is missing is repetition.",
+        "b": "Sorting and joining a quarter of a million counts takes about a second.",
+    },
+    explanation="A Huffman code gains from symbols that occur unequally often. Sharing makes a few symbols out of many "
+    "numbers, pruning makes one of them, zero, very frequent: only then is there something to code.",
+)
+
+
+def _outputs(g: torch.Generator):
+    """Outputs of two layers on as many pictures as there are channels, and the bias of the second."""
+    n = number(g, 2, 3)
+    original = torch.randn(n, n, 2, 2, generator=g).round(decimals=1)
+    shift = torch.randn(1, n, 1, 1, generator=g) + torch.randn(n, n, 2, 2, generator=g) / 4
+    return original, (original + shift).round(decimals=1), torch.randn(n, generator=g).round(decimals=1)
+
+
+@exercise(
+    "by_hand.bias_correction",
+    points=2,
+    inputs=_outputs,
+    hints=(
+        "For each channel there is one bias, which is added at every position of every picture.",
+        "The shift of a channel is the mean of quantized − original over pictures, rows and columns: all axes but 1. "
+        "What came out too large on average must become smaller.",
+        "`bias - (quantized - original).mean((0, 2, 3))`",
+    ),
+    wrong={
+        "You added the shift, so it is there twice now. Subtract it.": lambda o, q, b: b + (q - o).mean((0, 2, 3)),
+        "That is the correction alone; the layer still needs its old bias beside it.": lambda o, q, b: (
+            -(q - o).mean((0, 2, 3))
+        ),
+        "You averaged over the channels and kept the pictures: axis 0 are pictures, axis 1 are channels.": lambda o, q, b: (
+            b - (q - o).mean((1, 2, 3))
+        ),
+        "That is one mean for all channels. Each has its own shift, and its own bias to take it.": lambda o, q, b: (
+            b - (q - o).mean()
+        ),
+        "You summed the shift over pictures and positions; the bias acts on each of them, so it must take the mean.": lambda o, q, b: (
+            b - (q - o).sum((0, 2, 3))
+        ),
+        "You summed over rows and columns and averaged over the pictures alone. The bias acts at every position, so "
+        "it must take the mean over those too.": lambda o, q, b: b - (q - o).sum((2, 3)).mean(0),
+        "You averaged magnitudes. Errors of both signs that cancel are none that a bias could mend: keep the signs.": lambda o, q, b: (
+            b - (q - o).abs().mean((0, 2, 3))
+        ),
+    },
+)
+def bias_correction(original, quantized, bias):
+    """Correct a bias.
+
+    `post_training.correct_biases` does this from the first layer to the last, so that each is corrected for what still
+    comes in shifted. It is free at inference: the bias is there anyway.
+    """
+    return bias - (quantized - original).mean((0, 2, 3))
+
+
+def _around_a_grid(g: torch.Generator):
+    """Values inside and beyond both ends of a grid, none near the middle of two numbers or near an end.
+
+    Above, x itself is larger than `high` too; below, it lies above `low`: only x/step is beyond.
+    """
+    high, step = number(g, 1, 3), number(g, 2, 7) / 10
+    ratio = torch.tensor([number(g, -high, high - 1) + number(g, 1, 4) / 10 + 0.5 * number(g, 0, 1) for _ in range(4)])
+    beyond = torch.tensor([math.ceil(high / step) + number(g, 2, 4) / 10, -high - 1 - number(g, 2, 4) / 10])
+    ratio = torch.cat([ratio, beyond])[torch.randperm(6, generator=g)]
+    return ratio * step, step, -high - 1, high
+
+
+@exercise(
+    "by_hand.step_gradient",
+    points=3,
+    inputs=_around_a_grid,
+    hints=(
+        "Write x̂ = step · round(clip(x/step, low, high)) and differentiate by step, in two cases: inside of the range "
+        "and beyond its ends.",
+        "Beyond the ends x̂ is low·step or high·step. Inside it is a product: round(x/step) from the first factor, "
+        "and step · d(x/step)/d(step) from the second, where rounding counts as the identity.",
+        "`ratio = x / step`, then `torch.where(ratio <= low, low, torch.where(ratio >= high, high, ratio.round() - "
+        "ratio))`",
+    ),
+    wrong={
+        "You held the whole numbers fixed and only stretched the grid. But when the step grows, x/step shrinks: "
+        "straight through the rounding that gives − x/step inside of the range.": lambda x, s, low, high: (
+            (x / s).round().clamp(low, high)
+        ),
+        "Inside it is right. Beyond the ends you gave 0, which is the gradient of *x*: there x̂ = high·step still "
+        "depends on the step.": lambda x, s, low, high: torch.where(
+            (low < x / s) & (x / s < high), (x / s).round() - x / s, torch.zeros_like(x)
+        ),
+        "Inside it is right. Beyond the ends x̂ = high·step or low·step, and x does not occur in it any more.": lambda x, s, low, high: (
+            (x / s).round().clamp(low, high) - x / s
+        ),
+        "You left out the range: beyond its ends x̂ stays at low·step or high·step.": lambda x, s, low, high: (
+            (x / s).round() - x / s
+        ),
+        "The sign is turned round: d(step · q)/d(step) is q, and the other term is − x/step.": lambda x, s, low, high: (
+            -step_gradient(x, s, low, high)
+        ),
+        "Beyond the ends it is right. Inside, the sign is turned round: round(x/step) comes first, x/step is "
+        "subtracted.": lambda x, s, low, high: torch.where(
+            x / s <= low, low, torch.where(x / s >= high, high, x / s - (x / s).round())
+        ),
+        "You compared x with `low` and `high`. These count steps: x/step is what lies inside or beyond.": lambda x, s, low, high: (
+            torch.where(x <= low, low, torch.where(x >= high, high, (x / s).round() - x / s))
+        ),
+        "That is the gradient times the step, inside of the range the rounding error x̂ − x. Divide by the step: "
+        "round(x/step) − x/step.": lambda x, s, low, high: step_gradient(x, s, low, high) * s,
+    },
+)
+def step_gradient(x, step, low, high):
+    """The gradient of a learned step.
+
+    Inside, the step feels which way most values are rounded; beyond the ends, each clipped value pulls it up with its
+    whole height. LSQ scales the sum by 1/√(N·high), or the step would move far faster than the weights (Esser et al.
+    2020, section 2.2).
+    """
+    ratio = x / step
+    return torch.where(ratio <= low, low, torch.where(ratio >= high, high, ratio.round() - ratio))
+
+
+def _up_with_its_fraction(result, wanted, x, noise):
+    other = x.floor() + (noise < x - x.floor())  # the same probability, from the other end of the noise
+    if torch.equal(result, wanted) or torch.equal(result, other.to(result.dtype)):
+        return None
+    if ((result != x.floor()) & (result != x.ceil())).any():
+        return "A value went to a number that is not one of its two neighbours, ⌊x⌋ and ⌈x⌉."
+    return "The neighbours are right, but a value must go up for a share of all noise that equals its fraction."
+
+
+def _values_and_noise(g: torch.Generator):
+    x = (torch.randint(-290, 290, (8,), generator=g) * 3 + 1) / 100  # no whole numbers, and no halves
+    x = torch.where((x - x.floor() - 0.5).abs() < 0.02, x + 0.07, x)
+    return x, torch.randint(0, 1000, (8,), generator=g) / 1000 + 0.0005
+
+
+@exercise(
+    "by_hand.stochastic_round",
+    points=2,
+    inputs=_values_and_noise,
+    hints=(
+        "2.3 shall become 3 with probability 0.3 and 2 with probability 0.7: on average it is 2.3.",
+        "The noise is uniform in [0, 1). For which share of it is 2.3 + noise at least 3?",
+        "`(x + noise).floor()`",
+    ),
+    wrong={
+        "That is rounding to nearest: 2.3 becomes 2 every time, and on average too. Let the noise decide.": lambda x, noise: (
+            x.round()
+        ),
+        "Rounding to nearest after the noise gives x + ½ on average: the noise itself adds ½. Round down instead.": lambda x, noise: (
+            (x + noise).round()
+        ),
+        "Truncating goes towards zero, so negative numbers come out too large. `floor` goes down for every sign.": lambda x, noise: (
+            (x + noise).trunc()
+        ),
+        "Rounding up after the noise gives x + 1 on average: each value is one too large.": lambda x, noise: (
+            x + noise
+        ).ceil(),
+        "2.3 goes up with probability 0.7 here: the neighbour that is *farther* away is the more likely one. Turn "
+        "the comparison round.": lambda x, noise: x.floor() + (noise > x - x.floor()),
+        "You toss a fair coin: every value becomes ⌊x⌋ + ½ on average. The fraction of x must be the probability.": lambda x, noise: (
+            x.floor() + (noise < 0.5)
+        ),
+        "The noise is there, the rounding is not: whole numbers are wanted.": lambda x, noise: x + noise,
+        "Negative numbers always go down: `frac` keeps the sign, and for −2.3 it is −0.3, which no noise is below. "
+        "The fraction that counts is x − ⌊x⌋, here 0.7.": lambda x, noise: x.floor() + (noise < x.frac()),
+        "Negative numbers always go up: `trunc` takes −2.3 to −2, and its `frac`, −0.3, is below no noise. Count from "
+        "⌊x⌋, with the fraction x − ⌊x⌋.": lambda x, noise: x.trunc() + (noise < x.frac()),
+    },
+    compare=_up_with_its_fraction,
+)
+def stochastic_round(x, noise):
+    """Stochastic rounding.
+
+    In integers it is even shorter: add random bits below the place that is kept, and shift them out
+    (`integer_training.shift_right`). Recent accelerators have it in hardware, for training in few bits.
+    """
+    return (x + noise).floor()
+
+
+question(
+    "by_hand.equalised",
+    points=1,
+    text="Equalisation does not change the network's function in float. Why can it change the one that is left with 4 "
+    "bits and one grid for each tensor?",
+    choices={
+        "a": "The largest channel sets the grid of all: a small channel gets more of its values when the channels become "
+        "alike.",
+        "b": "It makes all weights smaller: the steps of the grid become finer with them, and each weight has less to "
+        "lose.",
+        "c": "It moves the weights onto the values of the grid: its factors are chosen so that most of them fall near "
+        "one.",
+    },
+    answer="a",
+    comments={
+        "b": "It cannot: what is divided in one layer is multiplied in the next. And a grid grows and shrinks with the "
+        "weights.",
+        "c": "The factors are the same whatever the grid is; equalisation does not know about it.",
+    },
+    explanation="A channel that reaches a tenth of the largest weight has a tenth of the grid's values. Equalisation "
+    "gives and takes between two layers until each channel uses the same range in both. With one grid a channel "
+    "there is nothing to gain in the layer that writes it.",
+)
+question(
+    "by_hand.vanishing_updates",
+    points=1,
+    text="A weight is stored in steps of 1/64. Its gradient is 0.05 for a thousand updates at learning rate 0.01. How "
+    "far does it move, with updates rounded to nearest, and with stochastic rounding?",
+    choices={
+        "a": "By 0.5 in both cases: small updates add up in the end.",
+        "b": "Not at all to nearest; by about 0.5 with stochastic rounding.",
+        "c": "Not at all in both cases: ups and downs of the noise cancel.",
+    },
+    answer="b",
+    comments={
+        "a": "They would add up if they were kept. To nearest, 0.0005 is 0 steps of 1/64, each time anew.",
+        "c": "The update is rounded to 0 or to one whole step in its own direction, never against it: with probability "
+        "0.032, so about 32 times in a thousand.",
+    },
+    explanation="An update of 0.0005 is 0.032 of a step. To nearest that is 0, a thousand times. Stochastically it is a "
+    "whole step of 1/64 with probability 0.032: about 32 steps, 0.5, in all.",
+)
+
+
+def _real_below_a_half(g: torch.Generator):
+    """Never so that rounding reaches 2^bits; what is cut off is always more than a half."""
+    bits = number(g, 4, 10)
+    numerator = number(g, 2 ** (bits - 1), 2**bits - 3) + number(g, 55, 95) / 100
+    return numerator / 2 ** (bits + number(g, 1, 6)), bits
+
+
+@exercise(
+    "by_hand.fixed_point",
+    points=3,
+    inputs=_real_below_a_half,
+    hints=(
+        "real ≈ multiplier / 2^shift. Doubling the real number and counting one more shift changes nothing.",
+        "Double until the number has `bits` binary digits before the point, that is, lies in [2^(bits−1), 2^bits). "
+        "Then round, once, to the nearest whole number. (Just below a power of two that would give 2^bits, a bit too "
+        "many; your inputs leave this case out.)",
+        "shift = 0; while 0 < real < 2 ** (bits - 1): real, shift = 2 * real, shift + 1; return round(real), shift",
+    ),
+    wrong={
+        "Your shift is always `bits`: a small number gets a multiplier with leading zeros, and its last digits are "
+        "lost. Shift further, until the multiplier uses all of its bits.": lambda real, bits: (
+            round(real * 2**bits),
+            bits,
+        ),
+        "Your multiplier is cut off, not rounded: the error is up to a whole unit of its last place, and always to "
+        "one side.": lambda real, bits: (int(real * 2 ** fixed_point(real, bits)[1]), fixed_point(real, bits)[1]),
+        "Your shift counts the doublings up to [½, 1) and forgets those that then make a whole number: `bits` more.": lambda real, bits: (
+            fixed_point(real, bits)[0],
+            fixed_point(real, bits)[1] - bits,
+        ),
+        "One doubling too many: your multiplier lies in [2^bits, 2^(bits+1)) and needs one bit more than there "
+        "are.": lambda real, bits: fixed_point(real, bits + 1),
+        "One doubling too few: your multiplier leaves its highest bit unused.": lambda real, bits: fixed_point(
+            real, bits - 1
+        ),
+        "The multiplier is still a real number. Round it to a whole one.": lambda real, bits: (
+            real * 2 ** fixed_point(real, bits)[1],
+            fixed_point(real, bits)[1],
+        ),
+        "The sign of the shift: it is how far to the *right* the product is shifted.": lambda real, bits: (
+            fixed_point(real, bits)[0],
+            -fixed_point(real, bits)[1],
+        ),
+    },
+    tolerance=0.0,
+    properties=(
+        Property(
+            "The numbers are right, but multiplier and shift must be of type int: with a float or a tensor, what follows is not "
+            "integer arithmetic on plain numbers. Return int(…).",
+            lambda result, *_: all(type(value) is int for value in result),
+        ),
+    ),
+)
+def fixed_point(real, bits):
+    """A real number as a whole number and a shift.
+
+    The library takes 31 bits (`integer_network.fixed_point`), with an error of at most one part in 2^31, and minds the
+    one case that your inputs left out: a number just below a power of two rounds up to 2^bits.
+    """
+    shift = 0
+    while 0 < real < 2 ** (bits - 1):
+        real, shift = 2 * real, shift + 1
+    return round(real), shift
+
+
+def _onto_the_grid(scaled, zero_point):
+    return (scaled + zero_point).clamp(0, 255).to(torch.uint8)
+
+
+def _half_away_from_zero(sums, multiplier, shift, zero_point):
+    product = sums.long() * multiplier
+    return _onto_the_grid(product.sign() * ((product.abs() + (1 << (shift - 1))) >> shift), zero_point)
+
+
+def _sums(g: torch.Generator):
+    """A multiplier of few binary digits, so that some sums end on a half; one too large, one too small.
+
+    One sum, far above 2^24, ends just below a half, and float32 takes it for the half.
+    """
+    odd, places, zero_point = 5 + 2 * number(g, 0, 1), number(g, 21, 23), number(g, 60, 120)
+    unit = 2 ** (places - 1)  # this many are odd/2 steps
+    n = (1, 5)[number(g, 0, 1)] if odd == 5 else 3
+    sums = [n * unit, -n * unit, _just_below_a_half(g, odd, unit), number(g, 90, 200) * unit]
+    sums += [-number(g, 90, 200) * unit, -number(g, 2, 6) * unit + number(g, 1, unit // 8)]
+    order = torch.randperm(6, generator=g)
+    return torch.tensor(sums, dtype=torch.int32)[order], odd * 2**28, 28 + places, zero_point
+
+
+def _just_below_a_half(g: torch.Generator, odd: int, unit: int) -> int:
+    while True:
+        steps = 2 * number(g, 33, 60) + 1  # odd, so that halves to even and upwards are the same for float32
+        total = (2 * steps + 1) * unit // odd
+        if (torch.tensor(total).float() * odd / (2 * unit)) % 1 == 0.5 and (2 * steps + 1) * unit % odd:
+            return total
+
+
+@exercise(
+    "by_hand.requantize",
+    points=3,
+    inputs=_sums,
+    hints=(
+        "sums · multiplier / 2^shift, to the nearest whole number; then the zero point; then nothing may leave 0 to "
+        "255. Mind how many bits each step needs.",
+        "A shift to the right rounds down. Half of 2^shift, which is `1 << (shift - 1)`, added before it makes that "
+        "rounding to nearest. The product has up to 62 bits: `sums.long()` first.",
+        "`((sums.long() * multiplier + (1 << (shift - 1))) >> shift) + zero_point`, then `.clamp(0, 255)` and "
+        "`.to(torch.uint8)`",
+    ),
+    wrong={
+        "The product overflowed: 32 bits times 31 bits take up to 62, and an int32 tensor wraps round without a "
+        "word. Go to int64 before multiplying.": lambda sums, m, shift, zero: _onto_the_grid(
+            ((sums * m).long() + (1 << (shift - 1))) >> shift, zero
+        ),
+        "The product overflowed: all of it was computed in int32, where sums · multiplier wraps round without a "
+        "word, and a shift by more than 31 leaves only the sign. `sums.long()` first.": lambda sums, m, shift, zero: (
+            _onto_the_grid((sums * m + (1 << (shift - 1))) >> shift, zero)
+        ),
+        "You computed in floats: above 2^24 they skip whole numbers, so a sum just below a half is taken for the half "
+        "and goes up. `sums.long()` keeps all of the product's digits.": lambda sums, m, shift, zero: _onto_the_grid(
+            (sums.float() * m / 2**shift + 0.5).floor().long(), zero
+        ),
+        "You computed in floats, twice to your harm: above 2^24 they skip whole numbers, and `round` sends halves to "
+        "the even neighbour. Use `sums.long()`, and half of 2^shift added before the shift.": lambda sums, m, shift, zero: (
+            _onto_the_grid((sums.float() * m / 2**shift).round().long(), zero)
+        ),
+        "A shift alone rounds down, so everything comes out half a step too small on average. Add half of 2^shift "
+        "first.": lambda sums, m, shift, zero: _onto_the_grid((sums.long() * m) >> shift, zero),
+        "You cut off what lies behind the point: that rounds towards zero. To the nearest is wanted.": lambda sums, m, shift, zero: (
+            _onto_the_grid((sums.double() * m / 2**shift).trunc().long(), zero)
+        ),
+        "Halves went to the even neighbour, as floats round. Half of 2^shift added before the shift sends them up, "
+        "and needs no float.": lambda sums, m, shift, zero: _onto_the_grid(
+            (sums.double() * m / 2**shift).round().long(), zero
+        ),
+        "Halves of negative sums went down: you rounded the magnitude. Add half of 2^shift to the signed product; "
+        "the shift rounds down for either sign.": _half_away_from_zero,
+        "The zero point is missing: a sum of 0 must become `zero_point`.": lambda sums, m, shift, zero: requantize(
+            sums, m, shift, 0
+        ),
+        "You added the zero point to the sums, before scaling. It counts in steps of the *result*: add it after "
+        "the shift.": lambda sums, m, shift, zero: requantize(sums + zero, m, shift, 0),
+        "Values outside of 0 to 255 wrapped round: 260 became 4. Clamp before you go to uint8.": lambda sums, m, shift, zero: (
+            (((sums.long() * m + (1 << (shift - 1))) >> shift) + zero).to(torch.uint8)
+        ),
+        "You clamped before adding the zero point: every negative value became the zero point, and large ones may "
+        "still leave 0 to 255.": lambda sums, m, shift, zero: (
+            ((sums.long() * m + (1 << (shift - 1))) >> shift).clamp(0, 255) + zero
+        ).to(torch.uint8),
+    },
+    properties=(
+        Property(
+            "The numbers are right, but return them as uint8, `.to(torch.uint8)`: the next layer reads one byte a value.",
+            lambda result, *_: result.dtype == torch.uint8,
+        ),
+    ),
+)
+def requantize(sums, multiplier, shift, zero_point):
+    """From 32 bits back to 8.
+
+    That is Jacob et al.'s step from one layer to the next. gemmlowp does it in two roundings, which can be one off;
+    newer kernels round once, as you did.
+    """
+    scaled = (sums.long() * multiplier + (1 << (shift - 1))) >> shift
+    return (scaled + zero_point).clamp(0, 255).to(torch.uint8)
+
+
+def _ranges_of_batches(g: torch.Generator):
+    """Three to five batches, and a constant far from ½, where new and old would count alike."""
+    batches = number(g, 3, 5)
+    lows = [-number(g, 1, 30) / 10 for _ in range(batches)]
+    return lows, [number(g, 20, 80) / 10 for _ in range(batches)], (0.1, 0.2, 0.25)[number(g, 0, 2)]
+
+
+@exercise(
+    "by_hand.moving_average",
+    points=2,
+    inputs=_ranges_of_batches,
+    hints=(
+        "The first batch sets the range. From then on each batch pulls it towards its own, by a share of the distance.",
+        "For each later batch: low ← low + constant · (new low − low), and likewise for high. The order counts: start "
+        "with the first batch and go on to the last.",
+        "low, high = lows[0], highs[0]; for a, b in zip(lows[1:], highs[1:]): low += constant * (a - low); high += "
+        "constant * (b - high); return low, high",
+    ),
+    wrong={
+        "Your constant is the share of the past: the range nearly jumps to each new batch. It is the share of the "
+        "new one, low + constant · (new − low).": lambda lows, highs, constant: moving_average(
+            lows, highs, 1 - constant
+        ),
+        "Your range starts at 0 and needs many batches to get away from there; until then it is too small. The "
+        "first batch sets it.": lambda lows, highs, constant: moving_average([0.0, *lows], [0.0, *highs], constant),
+        "That is the plain mean of all batches. Here each new batch has the weight `constant`, however many came "
+        "before it.": lambda lows, highs, constant: (sum(lows) / len(lows), sum(highs) / len(highs)),
+        "That is the min-max range of all batches: a single odd one sets it for good. Move by a share instead.": lambda lows, highs, constant: (
+            min(lows),
+            max(highs),
+        ),
+        "That is the last batch's range alone: the batches before it have left no trace.": lambda lows, highs, constant: (
+            lows[-1],
+            highs[-1],
+        ),
+        "Each batch moves the range of the *first* one, and so only the last counts. Move the range that the "
+        "batches before have left: `low` on both sides.": lambda lows, highs, constant: (
+            lows[0] + constant * (lows[-1] - lows[0]),
+            highs[0] + constant * (highs[-1] - highs[0]),
+        ),
+    },
+)
+def moving_average(lows, highs, constant):
+    """A range that follows the batches.
+
+    torch's `MovingAverageMinMaxObserver` does the same, with a constant of 0.01: one odd batch moves the range by a
+    hundredth of the distance, where min-max would keep all of it.
+    """
+    low, high = lows[0], highs[0]
+    for new_low, new_high in zip(lows[1:], highs[1:], strict=True):
+        low, high = low + constant * (new_low - low), high + constant * (new_high - high)
+    return low, high
+
+
+question(
+    "by_hand.outlier",
+    points=1,
+    text="A layer's activations lie between 0 and 6. Into the calibration slips one value of 96. On 8 bits with the "
+    "min-max range: about how many of the 256 values are left between 0 and 6?",
+    answer=16,
+    tolerance=1.0,
+    explanation="The step becomes 96/255 ≈ 0.38 in place of 0.024, and 6/0.38 ≈ 16 steps lie between 0 and 6: 4 of the 8 "
+    "bits are gone, about 24 dB. A percentile of 99.9 gives up one value in a thousand and does not even see it.",
+)
+question(
+    "by_hand.largest_sum",
+    points=1,
+    text="The last layer's weights have one scale a channel. You leave out its requantising, since the largest of ten "
+    "sums can be found in int32 as well. What happens?",
+    choices={
+        "a": "The same classes come out, a little more exactly: nothing was rounded to 8 bits.",
+        "b": "All classes come out wrong: without the output's zero point the sums mean nothing.",
+        "c": "Some classes come out wrong: the ten sums count in units of ten different sizes.",
+    },
+    answer="c",
+    comments={
+        "a": "It would be so with one scale for all weights. Here class c's sum counts in s_x·s_w[c], and a sum of 900 "
+        "small units may be less than one of 500 large ones.",
+        "b": "The zero point of the input is taken care of inside of the sums, and the output's is the same for all ten "
+        "classes. Something else differs between them.",
+    },
+    explanation="Sum c stands for s_x·s_w[c] times itself, and the bias is stored in the same unit for that reason. "
+    "Requantising is what brings the ten to one scale. The same holds for any two numbers that are compared or added: "
+    "a residual sum, too, needs one scale for both branches.",
+)

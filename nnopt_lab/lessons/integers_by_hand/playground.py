@@ -1,0 +1,73 @@
+"""Lesson 05: a layer's weights on a grid of chosen width and granularity."""
+
+import copy
+
+import ipywidgets as widgets
+import torch
+from torch import nn
+
+from nnopt_lab.course.playground import Playground, choice
+from nnopt_lab.techniques import quantization
+from nnopt_lab.workbench import data, plots, training
+
+GRANULARITIES = {
+    "one grid a layer": ("tensor", None),
+    "one grid a filter": ("channel", None),
+    "one grid for 16 inputs": ("group", 16),
+}
+
+
+def quantization_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
+    """Lesson 05: the weights of one layer of `model` on a grid, what that loses, and what the accuracy becomes."""
+    some = pictures.validation[:500]
+    layers = {name: m for name, m in model.named_modules() if isinstance(m, quantization.QUANTIZABLE)}
+    before = training.evaluate(model, some, pictures).accuracy
+
+    def draw(layer: str, bits: int, granularity: str, symmetric: bool):
+        per, group = GRANULARITIES[granularity]
+        weight = layers[layer].weight.detach()
+        grid = quantization.grid_of(weight, bits, symmetric=symmetric, per=per, group=group)
+        on_grid = quantization.fake_quantize(weight, grid)
+        alone, all_of_them = copy.deepcopy(model), copy.deepcopy(model)
+        with torch.no_grad():
+            alone.get_submodule(layer).weight.copy_(on_grid)
+        quantization.quantize_weights(all_of_them, bits, symmetric=symmetric, per=per, group=group)
+        accuracies = [training.evaluate(m, some, pictures).accuracy for m in (alone, all_of_them)]
+        fig, (left, right) = plots.figure(ncols=2, figsize=(plots.SIZE[0], 3.2))
+        with plots.style():
+            _histogram(left, weight, on_grid)
+            _errors(right, weight, on_grid, float(grid.scale.max()))
+        text = (
+            f"<b>{quantization.signal_to_noise(weight, on_grid):.1f} dB</b> signal to noise, "
+            f"{grid.scale.numel():,} scales · accuracy <b>{accuracies[0]:.1f} %</b> with this layer on the grid, "
+            f"<b>{accuracies[1]:.1f} %</b> with all of them (before: {before:.1f} %)"
+        )
+        return plots.finish(fig), text
+
+    return Playground(
+        draw,
+        layer=widgets.Dropdown(options=list(layers), value=list(layers)[-2], description="layer"),
+        bits=choice("bits", [2, 3, 4, 5, 6, 7, 8, 12, 16], 4),
+        granularity=widgets.Dropdown(options=list(GRANULARITIES), description="scales"),
+        symmetric=widgets.Checkbox(value=True, description="symmetric"),
+    )
+
+
+def _histogram(ax, weight, on_grid) -> None:
+    reach = float(weight.abs().max())
+    bins = torch.linspace(-reach, reach, 121).tolist()
+    ax.hist(weight.flatten().numpy(), bins, color=plots.REFERENCE, alpha=0.6, label="float")
+    ax.hist(
+        on_grid.flatten().clamp(-reach, reach).numpy(), bins, color=plots.BLUE, histtype="step", label="on the grid"
+    )
+    ax.set(title="weights", xlabel="value", yscale="log", ylim=(0.5, None))
+    ax.legend(fontsize=8)
+
+
+def _errors(ax, weight, on_grid, widest: float) -> None:
+    error = (on_grid - weight).flatten()
+    reach = max(widest / 2, float(error.abs().max())) or 1.0
+    ax.hist(error.numpy(), torch.linspace(-1.05 * reach, 1.05 * reach, 61).tolist(), color=plots.ORANGE)
+    for end in (-widest / 2, widest / 2):
+        ax.axvline(end, color=plots.REFERENCE, linestyle="--", linewidth=1)
+    ax.set(title="errors; dashed: half of the widest step", xlabel="on the grid − float")

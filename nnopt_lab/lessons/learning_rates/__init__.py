@@ -1,0 +1,5 @@
+"""Lesson 03: learning rates."""
+
+from nnopt_lab.course.lesson import Lesson
+
+LESSON = Lesson(3, "Learning rates", minutes=60)

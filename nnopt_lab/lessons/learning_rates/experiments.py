@@ -1,0 +1,311 @@
+"""Lesson 03: the best first rates over networks, data and batches; every schedule's peak; the race between them."""
+
+import math
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+
+import torch
+
+from nnopt_lab.course.recordings import experiment
+from nnopt_lab.techniques.training import schedules
+from nnopt_lab.workbench import data, models, recipes, training
+from nnopt_lab.workbench.progress_bar import bar as progress_bar
+
+SEEDS = (0, 1, 2)
+PARTS = 3  # of an epoch; the budget is 8 of them, a third of the 8 epochs of the article's recipe
+LOOKS = 8
+BATCH = 64
+# What `nnopt record learning_rate_peaks` found best for each schedule.
+PEAKS = {
+    "constant": 0.025,
+    "exponential": 0.1,
+    "step": 0.05,
+    "polynomial": 0.05,
+    "cosine": 0.05,
+    "warm restarts": 0.05,
+    "warm-up + cosine": 0.05,
+    "plateau": 0.1,
+    "triangular": 0.05,
+    "triangular2": 0.05,
+    "exp_range": 0.05,
+    "one-cycle": 0.05,
+    "Pegasos": 0.1,
+}
+FIRST_RATES = tuple(0.01 * 2**k for k in range(6))
+GUESSING = round(math.log(10), 4)  # the loss of a network that knows nothing about ten classes
+
+
+class Parts:
+    """A batch sampler whose every pass is a part of an epoch: validation, and a plateau, look that often.
+
+    Args:
+        count: pictures.
+        batch_size: pictures a batch; the last one of a part may be smaller.
+        parts: in an epoch, at least 1.
+        seed: of the order, which is new in every epoch.
+    """
+
+    def __init__(self, count: int, batch_size: int, *, parts: int = PARTS, seed: int = 0):
+        self.count, self.batch_size, self.parts = count, batch_size, parts
+        self._generator, self._left = torch.Generator().manual_seed(seed), []
+
+    def __iter__(self) -> Iterator[list[int]]:
+        if not self._left:
+            self._left = list(torch.randperm(self.count, generator=self._generator).chunk(self.parts))
+        yield from (batch.tolist() for batch in self._left.pop(0).split(self.batch_size))
+
+    def __len__(self) -> int:
+        return math.ceil(math.ceil(self.count / self.parts) / self.batch_size)
+
+
+def fit_in_looks(
+    schedule: str, optimizer, pictures: data.Pictures, *, parts: int = PARTS, batch_size: int = BATCH, seed: int = 0
+):
+    """Train a new `MyNet` with a schedule for 8 parts of an epoch: with thirds, for a third of the article's 8 epochs.
+
+    Args:
+        schedule: a name of `schedules.SCHEDULES`.
+        optimizer: function parameters → optimizer; its rate is the schedule's peak.
+        parts: in an epoch.
+        seed: of the weights and of the order.
+
+    Returns:
+        (model, history); the history has an entry for each part.
+    """
+    torch.manual_seed(seed)
+    model, batches = models.MyNet(), Parts(len(pictures.train), batch_size, parts=parts, seed=seed)
+    history = training.fit(
+        model,
+        pictures,
+        epochs=LOOKS,
+        batches=batches,
+        optimizer=optimizer,
+        scheduler=schedules.SCHEDULES[schedule](LOOKS * len(batches)),
+        seed=seed,
+        description=schedule,
+    )
+    return model, history
+
+
+def sgd(rate: float):
+    """The article's optimizer with another rate, as a function parameters → optimizer."""
+    return lambda parameters: torch.optim.SGD(parameters, lr=rate, momentum=0.9)
+
+
+def best_recipe(parameters) -> torch.optim.Optimizer:
+    """The optimizer of the fastest recipe that we found, for one-cycle at batch 32."""
+    return torch.optim.AdamW(parameters, lr=4e-3, weight_decay=0.02)
+
+
+@experiment
+def learning_rate_peaks() -> dict:
+    """The best peak rate of every schedule: from 0.05 up and down by factors of 2 as long as the validation loss falls.
+
+    SGD with momentum 0.9, batch 64, one epoch (the race is longer), one seed that the race does not use.
+
+    Returns:
+        {schedule: {rate: validation loss}}; a run that diverged counts as guessing, ln 10.
+    """
+    pictures = data.load("fashion")
+    result = {}
+    with progress_bar(total=4 * len(schedules.SCHEDULES), desc="peak rates", unit="run") as bar:
+        for name in schedules.SCHEDULES:
+
+            def loss(rate: float, name: str = name) -> float:
+                bar.update()
+                try:
+                    _, history = fit_in_looks(name, sgd(rate), pictures, parts=LOOKS, seed=100)
+                    return round(min(history.validation_loss[-1], GUESSING), 4)
+                except ValueError:  # the loss became infinite
+                    return GUESSING
+
+            tried = {0.05: loss(0.05)}
+            for factor in (2, 0.5):
+                rate = 0.05
+                while tried[rate] == min(tried.values()):
+                    rate = round(rate * factor, 6)
+                    tried[rate] = loss(rate)
+            result[name] = {f"{rate:g}": tried[rate] for rate in sorted(tried)}
+    return result
+
+
+@experiment
+def learning_rate_race() -> dict:
+    """All schedules on a third of the article's epochs, each at its own best peak; the article's recipe; and our best.
+
+    As many runs at a time as there are processors, each on one thread: for a network this small that is faster.
+
+    Returns:
+        {"seeds": [K], "epochs": [8] of the looks, "baseline": test accuracies of the article's recipe [K],
+        "schedules": {name: {"peak": rate, "validation": [K][8], "test": [K]}}, "best": the same for AdamW with
+        one-cycle at batch 32}; accuracies in percent.
+    """
+    names = ("baseline", "best", *PEAKS)
+    tasks = [(name, seed) for name in names for seed in SEEDS]
+    entries = {name: {"validation": [], "test": []} for name in names}
+    with (
+        ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn"), _be_quiet) as pool,
+        progress_bar(total=len(tasks), desc="race", unit="run") as bar,
+    ):
+        for (name, _), (validation, test) in zip(tasks, pool.map(_race, tasks), strict=True):
+            entries[name]["validation"].append(validation)
+            entries[name]["test"].append(test)
+            bar.update()
+    return {
+        "seeds": list(SEEDS),
+        "epochs": [round((i + 1) / PARTS, 3) for i in range(LOOKS)],
+        "baseline": entries["baseline"]["test"],
+        "schedules": {name: {"peak": peak} | entries[name] for name, peak in PEAKS.items()},
+        "best": {"peak": 4e-3} | entries["best"],
+    }
+
+
+def _be_quiet() -> None:
+    torch.set_num_threads(1)
+    os.environ["TQDM_DISABLE"] = "1"  # the bars of several processes would write over each other
+
+
+def _race(task: tuple[str, int]) -> tuple[list[float], float]:
+    """Validation accuracy at each look and test accuracy of one run, in percent."""
+    name, seed = task
+    pictures = data.load("fashion")
+    if name == "baseline":
+        torch.manual_seed(seed)
+        model = models.MyNet()
+        history = training.fit(model, pictures, **models.ARTICLE_RECIPE, seed=seed)
+    elif name == "best":
+        model, history = fit_in_looks("one-cycle", best_recipe, pictures, batch_size=32, seed=seed)
+    else:
+        model, history = fit_in_looks(name, sgd(PEAKS[name]), pictures, seed=seed)
+    looks = [round(accuracy, 2) for accuracy in history.validation_accuracy]
+    return looks, recipes.test_accuracy(model, pictures)
+
+
+@experiment
+def first_rates() -> dict:
+    """Validation loss after a short training at a constant rate, over widths, depths, amounts of data and batch sizes.
+
+    SGD with momentum 0.9. Where nothing else is said: channels (16, 32), 3,000 pictures, 2 passes, batch 64; that is
+    94 steps.
+
+    Returns:
+        {"rates": [R], "settings": {name: {"group": "width", "depth", "data, same steps", "data, same passes" or
+        "batch", "size": its number, "loss": [R] (mean of two seeds; at most ln 10), "steepest": a rate,
+        "tenth_of_minimum": a rate}}}.
+    """
+    pictures = data.load("fashion")
+    settings = [{"group": "width", "size": width, "channels": (width, 2 * width)} for width in (8, 16, 32)]
+    depths = {1: (16,), 2: (16, 32), 3: (16, 32, 32)}
+    settings += [{"group": "depth", "size": depth, "channels": channels} for depth, channels in depths.items()]
+    settings += [{"group": "data, same steps", "size": size, "count": size} for size in (750, 3_000, 12_000)]
+    settings += [
+        {"group": "data, same passes", "size": size, "count": size, "steps": 2 * -(-size // BATCH)}
+        for size in (750, 3_000, 12_000)
+    ]
+    settings += [
+        {"group": "batch", "size": size, "batch_size": size, "steps": 2 * -(-3_000 // size)}
+        for size in (16, 32, 64, 128, 256)
+    ]
+    known = {}
+    with progress_bar(total=len(settings), desc="first rates", unit="setting") as bar:
+        for setting in settings:
+            group, size = setting.pop("group"), setting.pop("size")
+            run = {"channels": (16, 32), "count": 3_000, "steps": 94, "batch_size": 64} | setting
+            key = str(run)
+            if key not in known:  # several groups share the common setting
+                known[key] = _first_rate(pictures, **run)
+            setting |= {"group": group, "size": size} | known[key]
+            bar.update()
+    names = ("group", "size", "loss", "steepest", "tenth_of_minimum")
+    return {
+        "rates": list(FIRST_RATES),
+        "settings": [{name: setting[name] for name in names} for setting in settings],
+    }
+
+
+def _first_rate(pictures: data.Pictures, channels: tuple, count: int, steps: int, batch_size: int) -> dict:
+    some = pictures.train[:count]
+    losses = [
+        sum(_short_run(pictures, some, channels, steps, batch_size, rate, seed) for seed in (0, 1)) / 2
+        for rate in FIRST_RATES
+    ]
+    torch.manual_seed(0)
+    test = schedules.range_test(
+        models.MyNet(channels), pictures, train=some, batch_size=batch_size, optimizer=sgd(1.0), steps=80
+    )
+    return {
+        "loss": [round(loss, 4) for loss in losses],
+        "steepest": round(test.steepest, 6),
+        "tenth_of_minimum": round(test.tenth_of_minimum, 6),
+    }
+
+
+def _short_run(pictures, some, channels, steps: int, batch_size: int, rate: float, seed: int) -> float:
+    torch.manual_seed(seed)
+    model, batches = models.MyNet(channels), _Steps(len(some), batch_size, steps, seed)
+    try:
+        history = training.fit(model, pictures, epochs=1, train=some, batches=batches, optimizer=sgd(rate), seed=seed)
+    except ValueError:  # the loss became infinite
+        return GUESSING
+    return min(history.validation_loss[-1], GUESSING)
+
+
+class _Steps:
+    """A batch sampler of exactly so many batches: a part of a pass, or several."""
+
+    def __init__(self, count: int, batch_size: int, steps: int, seed: int):
+        self.passes, self.steps = Parts(count, batch_size, parts=1, seed=seed), steps
+
+    def __iter__(self) -> Iterator[list[int]]:
+        left = self.steps
+        while left:
+            for batch in self.passes:
+                yield batch
+                left -= 1
+                if not left:
+                    return
+
+
+def two_classes(split: data.Split, first: int, second: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first `count` pictures of two classes for a linear SVM.
+
+    Returns:
+        (float [N, H·W + 1], pixels of length 1 and a constant 0.1, and float [N] of 1 for `first`, −1 for `second`).
+    """
+    chosen = ((split.labels == first) | (split.labels == second)).nonzero().flatten()[:count]
+    pixels = torch.nn.functional.normalize(split.images[chosen].flatten(1).float(), dim=1)
+    signs = torch.where(split.labels[chosen] == first, 1.0, -1.0)
+    return torch.cat([pixels, torch.full((len(pixels), 1), 0.1)], 1), signs
+
+
+def svm_optimum(
+    x: torch.Tensor, y: torch.Tensor, regularization: float, steps: int = 1500
+) -> tuple[torch.Tensor, float, float]:
+    """A linear SVM solved through its dual, by accelerated projected ascent (Beck & Teboulle 2009, with restarts).
+
+    The dual, mean(α) − λ/2·‖w‖² with w = Σ α·y·x/(λN) and 0 ≤ α ≤ 1, is nowhere above the objective: where the two meet
+    is the optimum, whatever found it.
+
+    Returns:
+        (weights float [D], the objective there, the dual's value: a lower bound of the optimum).
+    """
+    signed, count = (y[:, None] * x).double(), len(x)
+    matrix = signed @ signed.T / (regularization * count**2)
+    largest = torch.ones(count).double()
+    for _ in range(30):
+        largest = torch.nn.functional.normalize(matrix @ largest, dim=0)
+    step = 0.99 / (largest @ matrix @ largest)
+    alpha = ahead = torch.zeros(count).double()
+    momentum = 1.0
+    for _ in range(steps):
+        new = (ahead + step * (1 / count - matrix @ ahead)).clamp(0, 1)
+        if (ahead - new) @ (new - alpha) > 0:  # it overshot
+            momentum = 1.0
+        following = (1 + math.sqrt(1 + 4 * momentum**2)) / 2
+        ahead = new + (momentum - 1) / following * (new - alpha)
+        alpha, momentum = new, following
+    weight = signed.T @ alpha / (regularization * count)
+    dual = float(alpha.mean() - regularization / 2 * weight @ weight)
+    return weight.float(), float(schedules.svm_objective(weight, x.double(), y.double(), regularization)), dual

@@ -1,0 +1,77 @@
+"""Lesson 03: a schedule, its peak, and what both do to a small noisy problem."""
+
+import ipywidgets as widgets
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from nnopt_lab.course.playground import Playground, choice
+from nnopt_lab.techniques.training import schedules
+from nnopt_lab.workbench import plots
+
+CURVATURES = (1.0, 20.0)
+RUNS = 200
+DIVERGED = 1e4
+
+
+def learning_rate_playground() -> Playground:
+    """Lesson 03: the rates of a schedule, and the mean loss of 200 descents into a narrow, noisy valley with it."""
+
+    def draw(schedule: str, peak: float, steps: int, momentum: float):
+        rates, losses = noisy_descent(schedule, peak, steps, momentum)
+        _, constant = noisy_descent("constant", peak, steps, momentum)
+        limit = 2 * (1 + momentum) / max(CURVATURES)
+        fig, (above, below) = plots.figure(nrows=2, sharex=True, figsize=(8, 5))
+        with plots.style():
+            above.plot(rates, color=plots.BLUE)
+            above.axhline(limit, color=plots.REFERENCE, linestyle="--", label="beyond this a constant rate diverges")
+            above.set(ylabel="rate", ylim=(0, 1.15 * max(limit, peak)))
+            above.legend(fontsize=8, loc="upper right")
+            below.plot(constant, color=plots.REFERENCE, linewidth=1, label="constant rate, same peak")
+            below.plot(losses, color=plots.BLUE, label=schedule)
+            below.set(xlabel="step", ylabel="mean loss", yscale="log", ylim=(1e-3, DIVERGED))
+            below.legend(fontsize=8, loc="upper right")
+        ends = {name: float(curve[-max(steps // 20, 1) :].mean()) for name, curve in (("", losses), ("c", constant))}
+        said = {name: "diverged" if end >= DIVERGED / 2 else f"{end:.3g}" for name, end in ends.items()}
+        text = f"loss at the end: <b>{said['']}</b> (constant rate at the same peak: {said['c']})"
+        return plots.finish(fig), text
+
+    return Playground(
+        draw,
+        schedule=widgets.Dropdown(options=list(schedules.SCHEDULES), value="cosine", description="schedule"),
+        peak=choice("peak rate", [0.005, 0.01, 0.02, 0.04, 0.08, 0.12, 0.2], 0.04),
+        steps=choice("steps", [30, 100, 300, 1000], 300),
+        momentum=choice("momentum", [0.0, 0.5, 0.9], 0.0),
+    )
+
+
+def noisy_descent(
+    schedule: str, peak: float, steps: int, momentum: float = 0.0, noise: float = 1.0, seed: int = 0
+) -> tuple[list[float], Tensor]:
+    """Many descents into the valley ½(x² + 20·y²) from (5, 5), with noise on every gradient.
+
+    Args:
+        schedule: a name of `schedules.SCHEDULES`; the plateau looks twenty times.
+        peak: the optimizer's rate.
+        noise: standard deviation of each component of the gradient's error.
+
+    Returns:
+        (the rates [steps], the mean loss before each step, float [steps], at most 1e4).
+    """
+    generator, curvatures = torch.Generator().manual_seed(seed), torch.tensor(CURVATURES)
+    place = nn.Parameter(torch.full((RUNS, 2), 5.0))
+    optimizer = torch.optim.SGD([place], lr=peak, momentum=momentum)
+    scheduler = schedules.SCHEDULES[schedule](steps)(optimizer)
+    looks = isinstance(scheduler, ReduceLROnPlateau)
+    rates, losses = [], torch.empty(steps)
+    with torch.no_grad():
+        for step in range(steps):
+            losses[step] = ((curvatures * place.square()).sum(1) / 2).mean().nan_to_num(DIVERGED, DIVERGED)
+            rates.append(float(optimizer.param_groups[0]["lr"]))
+            place.grad = curvatures * place + noise * torch.randn(RUNS, 2, generator=generator)
+            optimizer.step()
+            if not looks:
+                scheduler.step()
+            elif (step + 1) % max(steps // 20, 1) == 0:
+                scheduler.step(float(losses[max(step - steps // 20, 0) : step + 1].mean()))
+    return rates, losses.clamp(max=DIVERGED)

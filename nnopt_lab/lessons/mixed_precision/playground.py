@@ -1,0 +1,103 @@
+"""Lesson 09: a number in every format, bit by bit, and its neighbours in one of them."""
+
+import math
+
+import ipywidgets as widgets
+import torch
+
+from nnopt_lab.course.playground import Playground
+from nnopt_lab.techniques import quantization
+from nnopt_lab.techniques.quantization.precision import FORMATS, bits_of, round_to, spacing
+from nnopt_lab.workbench import plots
+
+INT8 = "int8"
+REACH = 1.0  # of the int8 grid
+
+
+def precision_playground() -> Playground:
+    """Lesson 09: type a number; see its bits in each format, and in the chosen one what is held and what is next to it.
+
+    int8 stands on the symmetric grid from −1 to 1.
+    """
+
+    def draw(number: str, name: str):
+        x = _parsed(number)
+        held = {kind: _held(x, kind) for kind in (*FORMATS, INT8)}
+        fig, (top, bottom) = plots.figure(nrows=2, figsize=(plots.SIZE[0], 4.4), height_ratios=(3, 1))
+        with plots.style():
+            for row, kind in enumerate(held):
+                _bits(top, row, x, kind, held[kind], chosen=kind == name)
+            top.set(ylim=(len(held) - 0.5, -0.7))
+            top.axis("off")
+            _neighbours(bottom, x, held[name], name)
+        return plots.finish(fig), _said(x, held[name], name)
+
+    return Playground(
+        draw,
+        number=widgets.Text(value="0.1", description="number", continuous_update=False),
+        name=widgets.Dropdown(options=[*FORMATS, INT8], value="bf16", description="format"),
+    )
+
+
+def neighbours(x: float, name: str) -> list[float]:
+    """The numbers next to a finite number `x` of the format, below and above, and `x` between them."""
+    if name == INT8:
+        step = REACH / 127
+        return [min(max(x + d, -REACH), REACH) for d in (-step, 0.0, step)]
+    step = float(spacing(torch.tensor(x), FORMATS[name]))
+    # A little more than half of the gap: below a power of two the gap is half as wide, and there is one number more.
+    return [float(round_to(torch.tensor(x + d * 0.51 * step), FORMATS[name])) for d in (-1, 0, 1)]
+
+
+def _parsed(number: str) -> float:
+    try:
+        x = float(number.replace(",", "."))
+    except ValueError:
+        x = math.nan
+    if not abs(x) <= FORMATS["float32"].largest:
+        raise ValueError(f"number={number!r} must be a finite number, at most 3.4e38, such as 0.1 or -65520.")
+    return x
+
+
+def _held(x: float, name: str) -> float:
+    number = torch.tensor(x)
+    if name == INT8:
+        return float(quantization.fake_quantize(number, quantization.grid_of_range(-REACH, REACH, 8, symmetric=True)))
+    return float(round_to(number, FORMATS[name]))
+
+
+def _bits(ax, row: int, x: float, name: str, held: float, chosen: bool) -> None:
+    if name == INT8:
+        parts, colors = (f"{round(held * 127 / REACH) % 256:08b}",), (plots.GREEN,)
+    else:
+        parts, colors = bits_of(x, FORMATS[name]), (plots.REFERENCE, plots.ORANGE, plots.BLUE)
+    weight = "bold" if chosen else "normal"
+    ax.text(0.15, row, name, ha="right", va="center", weight=weight)
+    for place, part, color in zip((0.18, 0.21, 0.34), parts, colors, strict=False):
+        ax.text(place, row, part, va="center", color=color, family="monospace", weight=weight)
+    ax.text(0.72, row, f"{held:.9g}", va="center", weight=weight)
+
+
+def _neighbours(ax, x: float, held: float, name: str) -> None:
+    if not math.isfinite(held):
+        ax.text(0.5, 0.5, f"beyond the largest number, {FORMATS[name].largest:g}", ha="center", transform=ax.transAxes)
+        ax.axis("off")
+        return
+    marks = neighbours(held, name)
+    ax.plot(marks, [0] * 3, "|", color=plots.REFERENCE, markersize=22)
+    ax.plot([held], [0], "o", color=plots.BLUE, label="held")
+    ax.plot([x], [0], "x", color=plots.ORANGE, markersize=9, markeredgewidth=2, label="the number itself")
+    ax.set(yticks=[], title=f"{name}: neighbours")
+    finite = [mark for mark in marks if math.isfinite(mark)]
+    ax.set_xticks(finite, [f"{mark:.6g}" for mark in finite], fontsize=8)
+    ax.grid(False)
+    ax.legend(fontsize=8, ncols=2, loc="upper right")
+
+
+def _said(x: float, held: float, name: str) -> str:
+    if not math.isfinite(held):
+        return f"{name} holds <b>{held:g}</b>: its largest number is {FORMATS[name].largest:g}"
+    error = held - x
+    relative = f", <b>{100 * abs(error / x):.3g} %</b>" if x else ""
+    low, _, high = neighbours(held, name)
+    return f"{name} holds <b>{held:.9g}</b> · error {error:.3g}{relative} · neighbours {low:.9g} and {high:.9g}"

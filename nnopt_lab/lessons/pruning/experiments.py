@@ -1,0 +1,87 @@
+"""Lesson 01: how pruned networks recover, over three seeds."""
+
+import copy
+
+import torch
+from torch import nn
+
+from nnopt_lab.course.recordings import experiment
+from nnopt_lab.techniques import pruning
+from nnopt_lab.workbench import data, models, recipes, training
+from nnopt_lab.workbench.progress_bar import bar as progress_bar
+
+SPARSITIES = (0.8, 0.9, 0.95, 0.98)
+SEEDS = (0, 1, 2)
+EPOCHS = 6
+
+
+@experiment
+def pruning_sweep() -> dict:
+    """Test accuracy of `MyNet` after pruning by four methods, and of the dense network, all with the same fine-tuning.
+
+    Every method gets 6 epochs in all: at once after the cut, or one after each level that is dropped and the rest at
+    the end. Seeds change the order of the pictures (and the lots of random pruning), not the trained weights that
+    all start from.
+
+    Returns:
+        {"sparsities": [S], "seeds": [K], "before": accuracy of the dense network as it ships, "dense": [K],
+        method: [K][S]} with methods "one shot, no fine-tuning", "one shot", "in levels", "random"; percent.
+    """
+    pictures = data.load("fashion")
+    start = models.trained("mynet")
+    total = pruning.count_weights(start)[1]
+    methods = {
+        "one shot, no fine-tuning": _one_shot_only,
+        "one shot": _one_shot,
+        "in levels": _in_levels,
+        "random": _random,
+    }
+
+    def accuracy(model: nn.Module) -> float:
+        return recipes.test_accuracy(model, pictures)
+
+    results = {"sparsities": list(SPARSITIES), "seeds": list(SEEDS), "before": accuracy(start), "dense": []}
+    results |= {name: [] for name in methods}
+    with progress_bar(total=len(SEEDS) * (1 + len(methods) * len(SPARSITIES)), desc="pruning sweep", unit="run") as bar:
+        for seed in SEEDS:
+            results["dense"].append(accuracy(_finetune(copy.deepcopy(start), pictures, seed, EPOCHS)))
+            bar.update()
+            for name, method in methods.items():
+                row = []
+                for sparsity in SPARSITIES:
+                    row.append(accuracy(method(copy.deepcopy(start), round(total * (1 - sparsity)), pictures, seed)))
+                    bar.update()
+                results[name].append(row)
+    return results
+
+
+def _finetune(model: nn.Module, pictures: data.Pictures, seed: int, epochs: int) -> nn.Module:
+    training.fit(
+        model,
+        pictures,
+        epochs=epochs,
+        batch_size=128,
+        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-3),
+        seed=seed,
+        description="fine-tuning",
+    )
+    return model
+
+
+def _one_shot_only(model, keep, pictures, seed):
+    return pruning.magnitude_prune(model, keep)
+
+
+def _one_shot(model, keep, pictures, seed):
+    return _finetune(pruning.magnitude_prune(model, keep), pictures, seed, EPOCHS)
+
+
+def _random(model, keep, pictures, seed):
+    return _finetune(pruning.random_prune(model, keep, seed=seed), pictures, seed, EPOCHS)
+
+
+def _in_levels(model, keep, pictures, seed):
+    steps = 0
+    for steps, _ in enumerate(pruning.prune_in_levels(model, keep, count=2), 1):
+        _finetune(model, pictures, seed + 100 * steps, 1)
+    return _finetune(model, pictures, seed, EPOCHS - steps)

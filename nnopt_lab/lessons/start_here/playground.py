@@ -1,0 +1,42 @@
+"""Lesson 00: what one convolution costs."""
+
+import torch
+from torch import nn
+
+from nnopt_lab.course.playground import Playground, choice
+from nnopt_lab.workbench import measure, plots
+
+
+def layer_playground() -> Playground:
+    """Lesson 00: one convolution's parameters, MACs, bytes, and its measured time on this machine."""
+    seen = []
+
+    def draw(in_channels: int, filters: int, kernel_size: int, picture: int):
+        layer = nn.Conv2d(in_channels, filters, kernel_size, padding=kernel_size // 2)
+        x = torch.randn(32, in_channels, picture, picture)
+        cost = measure.layer_costs(layer, x[:1])[0]
+        milliseconds = 1000 * measure.latency({"layer": layer}, x, rounds=6, budget_seconds=0.3)["layer"].median
+        seen.append(
+            (cost.macs, milliseconds / len(x), f"{in_channels}→{filters}, {kernel_size}×{kernel_size}, {picture} px")
+        )
+        fig, ax = plots.figure()
+        with plots.style():
+            for n, (macs, time, name) in enumerate(seen[-12:], max(len(seen) - 11, 1)):
+                last = n == len(seen)
+                ax.plot(macs, time, "o", color=plots.ORANGE if last else plots.BLUE, alpha=1 if last else 0.5)
+                ax.annotate(name, (macs, time), xytext=(6, 4), textcoords="offset points", fontsize=8)
+            ax.set(xscale="log", yscale="log", xlabel="MACs a picture", ylabel="ms a picture (batch 32)")
+            ax.margins(0.3)
+        text = (
+            f"{measure.parameters(layer).total:,} parameters, {measure.format_count(cost.macs)} MACs a picture, "
+            f"{milliseconds / len(x):.4f} ms a picture, {2 * cost.macs * len(x) / milliseconds / 1e6:.1f} GFLOP/s"
+        )
+        return plots.finish(fig), text
+
+    return Playground(
+        draw,
+        in_channels=choice("input channels", [3, 8, 16, 32, 64], 16),
+        filters=choice("filters", [4, 8, 16, 32, 64], 32),
+        kernel_size=choice("kernel", [1, 3, 5, 7], 3),
+        picture=choice("picture", [8, 16, 32, 64], 16),
+    )

@@ -1,0 +1,273 @@
+"""Which range should a layer's activations have? Observers watch a few batches and then say so.
+
+Weights are known beforehand; activations depend on the input, so their range is an estimate: from the extremes, or
+from a histogram, where a few large values may be given up for finer steps.
+
+Sources: Jacob et al. 2018, section 3.1 (moving averages); Migacz 2017, "8-bit inference with TensorRT" (entropy);
+Krishnamoorthi 2018, "Quantizing deep convolutional networks" (calibration on a few batches).
+"""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from nnopt_lab.techniques.quantization import QUANTIZABLE, Grid, fake_quantize, grid_of_range
+from nnopt_lab.workbench.measure import inference
+from nnopt_lab.workbench.progress_bar import bar
+
+BINS = 8192
+ENTROPY_BINS, FEWEST_BINS = 2048, 128  # as Migacz
+
+
+class Observer:
+    """Sees tensors one after the other and keeps what it needs to choose a range.
+
+    Args:
+        bits: 1 to 16, of the affine grid that the range is for.
+    """
+
+    def __init__(self, bits: int = 8):
+        self.bits, self.low, self.high = bits, None, None
+
+    def update(self, x: Tensor) -> None:
+        """See one tensor: float, any shape.
+
+        Raises:
+            ValueError: `x` is empty, not of a floating-point dtype, or has values that are not finite.
+        """
+        if not x.is_floating_point() or x.numel() == 0:
+            raise ValueError(f"x is {x.dtype} {list(x.shape)}; an observer needs floats, one at the least.")
+        x = x.detach().float().cpu()
+        low, high = map(float, x.aminmax())
+        if not -torch.inf < low <= high < torch.inf:  # NaN compares as False
+            raise ValueError("x has values that are NaN or infinite; no range can hold them.")
+        self._see(x, low, high)
+
+    def _see(self, x: Tensor, low: float, high: float) -> None:
+        self.low, self.high = (low, high) if self.low is None else (min(low, self.low), max(high, self.high))
+
+    def range(self) -> tuple[float, float]:
+        """The ends chosen for what was seen; the grid of such a range holds zero in any case.
+
+        Raises:
+            ValueError: nothing was seen yet.
+        """
+        if self.low is None:
+            raise ValueError("The observer has seen nothing yet: call update(x) first.")
+        return self._choose()
+
+    def _choose(self) -> tuple[float, float]:
+        return self.low, self.high
+
+    def grid(self) -> Grid:
+        """The affine grid of `bits` bits over the range."""
+        return grid_of_range(*self.range(), self.bits)
+
+
+class MinMax(Observer):
+    """The smallest and the largest value of all that was seen."""
+
+
+class MovingAverage(Observer):
+    """Averages of each tensor's smallest and largest value: a new one counts `constant`, the past 1 − `constant`.
+
+    As torch's MovingAverageMinMaxObserver, whose constant is 0.01 too.
+    """
+
+    def __init__(self, bits: int = 8, constant: float = 0.01):
+        super().__init__(bits)
+        if not 0 < constant <= 1:
+            raise ValueError(f"constant={constant} must be above 0 and at most 1.")
+        self.constant = constant
+
+    def _see(self, x: Tensor, low: float, high: float) -> None:
+        if self.low is None:
+            self.low, self.high = low, high
+        self.low += self.constant * (low - self.low)
+        self.high += self.constant * (high - self.high)
+
+
+class Histogram(Observer):
+    """Counts values in bins from `start` to `stop`. Where one falls outside, bins are merged in pairs.
+
+    So the bins become twice as wide and no count is lost. Zeros are counted apart: every grid holds them exactly.
+    """
+
+    def __init__(self, bits: int = 8):
+        super().__init__(bits)
+        self.counts, self.zeros = torch.zeros(BINS, dtype=torch.float64), 0
+        self.start = self.stop = 0.0
+
+    @property
+    def edges(self) -> Tensor:
+        """Where bins begin and end: float64 [BINS + 1]."""
+        return self.start + (self.stop - self.start) * torch.arange(BINS + 1, dtype=torch.float64) / BINS
+
+    @property
+    def centers(self) -> Tensor:
+        """The middles of the bins: float32 [BINS]."""
+        return self.edges.unfold(0, 2, 1).mean(1).float()
+
+    def _see(self, x: Tensor, low: float, high: float) -> None:
+        super()._see(x, low, high)
+        values = x[x != 0]
+        self.zeros += x.numel() - len(values)
+        if self.start == self.stop:
+            self.start, self.stop = min(low, 0.0), max(high, 0.0)
+        while low < self.start or high > self.stop:
+            merged, span, downwards = self.counts.view(-1, 2).sum(1), self.stop - self.start, low < self.start
+            self.counts = pad(merged, (BINS // 2, 0) if downwards else (0, BINS // 2))
+            self.start, self.stop = self.start - span * downwards, self.stop + span * (not downwards)
+        if len(values):
+            places = (values.double() - self.start) * (BINS / (self.stop - self.start))
+            self.counts += places.long().clamp(0, BINS - 1).bincount(minlength=BINS)
+
+
+class Percentile(Histogram):
+    """From the (100 − `percent`)th to the `percent`th percentile of all values, zeros included; exact to one bin."""
+
+    def __init__(self, percent: float = 99.99, bits: int = 8):
+        super().__init__(bits)
+        if not 50 < percent <= 100:
+            raise ValueError(f"percent={percent} must be above 50 and at most 100.")
+        self.percent = percent
+
+    def _choose(self) -> tuple[float, float]:
+        edges, below = self.edges, pad(self.counts.cumsum(0), (1, 0))
+        total = self.zeros + float(below[-1])
+        outside = total * (1 - self.percent / 100) + 1e-6  # the share is rounded, the counts are not
+        low = edges[below + self.zeros * (edges > 0) <= outside].max()
+        high = edges[below + self.zeros * (edges >= 0) >= total - outside].min()
+        return max(float(low), self.low), min(float(high), self.high)
+
+
+class MeanSquaredError(Histogram):
+    """The range with the least squared error between the values and the grid's: finer steps against clipping.
+
+    From the best of 16 × 16 pairs of ends on, the two take turns, each trying 128 places, until nothing gets better.
+    """
+
+    def _choose(self) -> tuple[float, float]:
+        ends = torch.tensor([min(self.low, 0.0), max(self.high, 0.0)])
+        shares, coarse = torch.arange(1, 129) / 128, torch.arange(1, 17) / 16
+        tried = torch.cartesian_prod(coarse if ends[0] < 0 else coarse[-1:], coarse) * ends
+        least, end, worse = torch.inf, 1, 0
+        while worse < 2:
+            errors = self.errors(*tried.T)
+            worse = 0 if errors.min() < least else worse + 1
+            if not worse:
+                least, best = errors.min(), tried[errors.argmin()]
+            end = 1 - end
+            tried = best.repeat(128, 1)
+            tried[:, end] = shares * ends[end]
+        return tuple(best.tolist())
+
+    def errors(self, lows: Tensor, highs: Tensor) -> Tensor:
+        """Sum of squared errors of what was seen, for each of n ranges: float [n], float [n] → float64 [n]."""
+        seen = self.counts > 0
+        values = self.centers[seen].expand(len(lows), -1)
+        if not values.numel():
+            return torch.zeros(len(lows), dtype=torch.float64)
+        grid = grid_of_range(lows[:, None], highs[:, None], self.bits)
+        return (fake_quantize(values, grid) - values).double().square() @ self.counts[seen]
+
+
+class Entropy(Histogram):
+    """Clips at the magnitude for which quantising loses the least information about the values' distribution.
+
+    P is the histogram up to that magnitude, all that lies above in its last bin; Q is what remains when these bins,
+    without what lies above, are merged to the grid's levels and spread out again over the bins that held something.
+    The least Kullback-Leibler divergence ΣP·log(P/Q) wins (Migacz 2017).
+    """
+
+    def _choose(self) -> tuple[float, float]:
+        largest, levels = max(-self.low, self.high), 2 ** (self.bits if self.low >= 0 else self.bits - 1)
+        if not largest or levels >= ENTROPY_BINS:
+            return self.low, self.high
+        places = (self.centers.abs() * (ENTROPY_BINS / largest)).long().clamp(max=ENTROPY_BINS - 1)
+        counts = torch.zeros(ENTROPY_BINS, dtype=torch.float64).index_add(0, places, self.counts)
+        kept = range(ENTROPY_BINS, max(levels, FEWEST_BINS) - 1, -16)
+        best = min(kept, key=lambda bins: _divergence(counts, bins, levels)) / ENTROPY_BINS * largest
+        return max(self.low, -best), min(self.high, best)
+
+
+def _divergence(counts: Tensor, bins: int, levels: int) -> float:
+    p, inside, level = counts[:bins].clone(), counts[:bins], torch.arange(bins) * levels // bins
+    p[-1] += counts[bins:].sum()
+    held = torch.stack([inside, (inside > 0).double()])
+    total, filled = held.new_zeros(2, levels).index_add(1, level, held)
+    q = (total / filled)[level].where(inside > 0, 0.0)
+    there = p > 0
+    p, q = p[there] / p.sum(), q[there] / q.sum()
+    return float((p * (p / q).log()).sum().nan_to_num(torch.inf, torch.inf))
+
+
+def calibrate(
+    model: nn.Module,
+    batches: Iterable[Tensor],
+    observer: Callable[[], Observer] = MinMax,
+    layers: tuple[type[nn.Module], ...] = (nn.Module,),
+) -> dict[str, Grid]:
+    """Run a few batches and choose a grid for the model's input and for the output of every layer without children.
+
+    Args:
+        model: in any mode; it runs in evaluation mode.
+        batches: inputs [N, …].
+        observer: makes the observer of each layer: a class of this module, or `lambda: Percentile(99.9, bits=4)`.
+        layers: kinds of layers to watch; all where it is not given.
+
+    Returns:
+        Grids by the layers' names in `model.named_modules()`; that of the input is called "input".
+
+    Raises:
+        ValueError: there is no batch, or a layer gives values that are not finite.
+    """
+    leaves = {name: layer for name, layer in model.named_modules() if not any(layer.children())}
+    watched = {name: layer for name, layer in leaves.items() if isinstance(layer, layers)}
+    watching = {name: observer() for name in ("input", *watched)}
+    hooks = [
+        layer.register_forward_hook(lambda layer, inputs, output, name=name: watching[name].update(output))
+        for name, layer in watched.items()
+    ]
+    try:
+        with inference(model):
+            for batch in bar(batches, desc="calibrating", unit="batch", delay=2):
+                watching["input"].update(batch)
+                model(batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if watching["input"].low is None:
+        raise ValueError("batches is empty: an observer must see one batch at the least.")
+    return {name: seen.grid() for name, seen in watching.items() if seen.low is not None}
+
+
+def traffic(model: nn.Module, batch: Tensor, names: Iterable[str] | None = None) -> dict[str, tuple[Tensor, Tensor]]:
+    """What convolutions and linear layers read and write while `batch` runs through the model, in running order.
+
+    Args:
+        model: in any mode; it runs in evaluation mode.
+        batch: inputs [N, …].
+        names: of the layers, as in `model.named_modules()`; all of them where it is None.
+
+    Returns:
+        (input, output) of each layer's first run, by its name.
+    """
+    seen, hooks = {}, []
+    for name, layer in model.named_modules():
+        if isinstance(layer, QUANTIZABLE) and (names is None or name in names):
+
+            def record(layer, inputs, output, name=name):
+                seen.setdefault(name, (inputs[0], output))
+
+            hooks.append(layer.register_forward_hook(record))
+    try:
+        with inference(model):
+            model(batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    # Made again outside inference mode, so that autograd may meet them.
+    return {name: (read.clone(), written.clone()) for name, (read, written) in seen.items()}

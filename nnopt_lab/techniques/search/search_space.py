@@ -1,0 +1,126 @@
+"""What a search for a small or fast network may choose from, and with what it begins.
+
+A point of the space is a dict of *knobs* that a sampler turns, such as one width for all layers and a factor for each.
+`Space.config` makes of it what `candidates` reads.
+"""
+
+import importlib
+from collections.abc import Callable
+
+from torch import nn
+
+from nnopt_lab.techniques import pruning
+from nnopt_lab.techniques.convolutions import low_rank
+from nnopt_lab.techniques.pruning import channel_pruning
+from nnopt_lab.techniques.search import candidates
+from nnopt_lab.techniques.search.candidates import Task
+from nnopt_lab.techniques.search.tradeoffs import Goal
+from nnopt_lab.workbench import training
+from nnopt_lab.workbench.progress_bar import bar
+
+EAGER = "eager float32"
+SENSITIVITY_PICTURES = 500
+
+
+class Space:
+    """The knobs that there are for a task and a goal.
+
+    Args:
+        task, goal: what is searched for.
+        alone: seconds a batch of the original by each engine that may be chosen.
+
+    Attributes:
+        groups: names of the groups of channels that can be removed.
+        notes: what can't be tried, in sentences.
+    """
+
+    def __init__(self, task: Task, goal: Goal, alone: dict[str, float]):
+        self.task, self.goal, self.alone, self.groups, self.notes = task, goal, alone, [], []
+        try:
+            groups = channel_pruning.channel_groups(task.model, task.inputs(1))
+        except ValueError as reason:
+            self.notes.append(f"Channels were not removed: {str(reason).splitlines()[0]}")
+        else:
+            self.groups = [group.name for group in groups if group.removable]
+
+    def distributions(self) -> dict:
+        """Name of each knob → what optuna may draw for it."""
+        d = importlib.import_module("optuna").distributions
+        layers = low_rank.factorisable(self.task.model).values()
+        space = {"teacher": d.CategoricalDistribution([0.0, 0.5, 0.9])}
+        if self.groups:
+            space["width"] = d.FloatDistribution(0.25, 1.0, step=0.125)
+            space |= {f"width of {g}": d.FloatDistribution(0.5, 1.5, step=0.25) for g in self.groups}
+        for kind, cls in candidates.KINDS.items():
+            if any(isinstance(layer, cls) for layer in layers):
+                space[f"energy, {kind}"] = d.FloatDistribution(0.5, 1.0, step=0.05)
+        if self.goal.counts_bytes:
+            space |= {"sparsity": d.FloatDistribution(0.0, 0.95, step=0.05), "bits": d.IntDistribution(2, 6)}
+            space |= {f"bits of {name}": d.IntDistribution(-1, 1) for name in pruning.prunable(self.task.model)}
+        if len(self.alone) > 1:
+            space["engine"] = d.CategoricalDistribution(list(self.alone))
+        return space
+
+    def config(self, params: dict) -> dict:
+        """The configuration of a trial."""
+        config = {"engine": params.get("engine", EAGER), "teacher": params["teacher"]}
+        shares = {g: min(max(params["width"] * params[f"width of {g}"], 0.125), 1.0) for g in self.groups}
+        config["channels"] = {g: share for g, share in shares.items() if share < 1}
+        energy = {kind: params.get(f"energy, {kind}", 1.0) for kind in candidates.KINDS}
+        config["energy"] = {kind: round(share, 2) for kind, share in energy.items() if share < 0.999}
+        if self.goal.counts_bytes:
+            layers = pruning.prunable(self.task.model)
+            config["bits"] = {n: min(max(params["bits"] + params[f"bits of {n}"], 2), 8) for n in layers}
+            config["sparsity"] = round(params["sparsity"], 2)
+        return {key: value for key, value in config.items() if value or key == "teacher"}
+
+    def starts(self, sensitive: dict[str, tuple[float, float]]) -> list[dict]:
+        """What a careful person would try first: the fastest engine alone; on it widths by sensitivity; uniform ones,
+        in int8 too; the other engines; one factorisation. For a small file, sparsity with few bits.
+
+        Args:
+            sensitive: as `sensitivity` finds it.
+        """
+        neutral = {name: 0 if name.startswith("bits of") else 1.0 for name in self.distributions()} | {"teacher": 0.9}
+        in_order = (
+            [{"engine": name} for name in sorted(self.alone, key=self.alone.get)] if len(self.alone) > 1 else [{}]
+        )
+        int8 = [engine for engine in in_order if engine.get("engine", "").endswith("int8")][:1]
+        small, tries = [{}], in_order[:1]
+        if self.goal.counts_bytes:
+            small = [{"sparsity": 0.8, "bits": 5}, {"sparsity": 0.9, "bits": 4}, {"sparsity": 0.5, "bits": 5}]
+            neutral |= {"sparsity": 0.0, "bits": 6}
+            tries = small
+        if self.groups:
+            by_sensitivity = self._factors(sensitive)
+            for width, few in zip((0.75, 0.5, 0.375), small * 3, strict=False):
+                tries = tries + [few | {"width": width} | more for more in (by_sensitivity, {}, *int8)]
+        tries = tries + in_order[1:] + ([{"energy, linear": 0.8}] if "energy, linear" in neutral else [])
+        unique = {tuple(sorted((neutral | in_order[0] | changes).items())): None for changes in tries}
+        nothing = tuple(sorted((neutral | ({"engine": EAGER} if in_order[0] else {})).items()))
+        return [dict(items) for items in unique if items != nothing or self.goal.counts_bytes]
+
+    def _factors(self, sensitive: dict[str, tuple[float, float]]) -> dict[str, float]:
+        """Narrow the groups of channels most that lose least accuracy for what they save: factors from ½ to 1½."""
+        order = sorted(self.groups, key=lambda g: sensitive[g][0] / max(sensitive[g][1], 1e-6))
+        places = {group: place / max(len(order) - 1, 1) for place, group in enumerate(order)}
+        return {f"width of {group}": 0.5 + round(4 * place) / 4 for group, place in places.items()}
+
+
+def sensitivity(task: Task, groups: list[str], size: Callable[[nn.Module], float]) -> dict[str, tuple[float, float]]:
+    """Which channels are fragile, and which are expensive: for each group, half of it is removed, without training.
+
+    Args:
+        groups: of channels.
+        size: network → what is to become small.
+
+    Returns:
+        For each group (points of validation accuracy lost, at least 0; share of the size saved).
+    """
+    few, example = task.pictures.validation[:SENSITIVITY_PICTURES], task.inputs(1)
+    whole, found = (training.evaluate(task.model, few, task.pictures).accuracy, size(task.model)), {}
+    for group in bar(groups, desc="sensitivity", unit="group"):
+        half, _ = candidates.shape(task.model, example, {"channels": {group: 0.5}})
+        lost = whole[0] - training.evaluate(half, few, task.pictures).accuracy
+        found[group] = max(lost, 0.0), 1 - size(half) / whole[1]
+    return found

@@ -1,0 +1,206 @@
+"""Predictions: a guess counts if it was committed before the measurement, and the ledger says how good guesses were."""
+
+import math
+
+import ipywidgets as widgets
+import pytest
+import torch
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from nnopt_lab.course import calls
+from nnopt_lab.course.cards import Card
+from nnopt_lab.course.predictions import Ledger, Prediction, ledger, predict, reveal
+from nnopt_lab.course.record import FILE, change, read
+
+NAME = "speed-up at 90 % sparsity"
+
+
+@pytest.fixture(autouse=True)
+def a_new_kernel(monkeypatch):
+    monkeypatch.setattr(calls, "_current_lesson", "01_pruning")
+
+
+@pytest.fixture
+def noted(own_workspace):
+    return lambda name=NAME: read(own_workspace)["predictions"].get(name)
+
+
+def parts(box):
+    """The number, the button and the answer of a prediction's box."""
+    _, row, answer = box.children
+    (button,) = (child for child in row.children if isinstance(child, widgets.Button))
+    return row.children[0], button, answer
+
+
+def test_a_number_is_committed_at_once(noted):
+    card = predict(NAME, 2.5)
+    assert isinstance(card, Card) and card.lines == ("2.5 ×. Now measure.",)
+    assert noted() == {
+        "lesson": "01_pruning", "unit": "×", "guess": 2.5, "measured": None, "low": None, "high": None,
+    }  # fmt: skip
+
+
+def test_without_a_number_a_box_takes_it(noted):
+    box = predict(NAME, unit="ms")
+    number, button, answer = parts(box)
+    assert noted()["guess"] is None and answer.value == ""
+    button.click()
+    assert noted()["guess"] is None and "A guess must be a number" in answer.value
+    number.value = "3,5"
+    assert noted()["guess"] is None
+    button.click()
+    assert noted()["guess"] == 3.5 and noted()["unit"] == "ms"
+    assert "3.5 ms. Now measure." in answer.value
+    number.value = "4"
+    button.click()
+    assert noted()["guess"] == 4.0
+
+
+def test_a_box_outlives_the_progress_file(own_workspace, noted):
+    number, button, answer = parts(predict(NAME, unit="ms"))
+    (own_workspace / FILE).unlink()
+    number.value = "3"
+    button.click()
+    assert noted()["guess"] == 3 and noted()["unit"] == "ms" and "3 ms" in answer.value
+
+
+def test_a_box_left_alone_while_the_lesson_went_on_commits_nothing(noted):
+    number, button, answer = parts(predict(NAME))
+    reveal(NAME, 2)
+    number.value = "2"
+    button.click()
+    assert noted()["guess"] is None and "you made no guess before it" in answer.value
+
+
+@pytest.mark.parametrize("guess", ["much", "2,5", "", [1], {}, 1j, abs, torch.ones(2), pow(10, 400)])
+def test_what_is_no_number_is_not_committed(guess, noted):
+    card = predict(NAME, guess)
+    assert card.mood == "bad" and card.title.startswith("A guess must be a number; ")
+    assert noted()["guess"] is None
+
+
+@pytest.mark.parametrize("guess", [math.nan, math.inf, "-inf"])
+def test_a_guess_is_finite(guess, noted):
+    assert "finite number" in predict(NAME, guess).title
+    assert noted()["guess"] is None
+
+
+@pytest.mark.parametrize("guess", [3, "3", " 3.0 ", True + 2, torch.tensor(3), torch.tensor([3.0])])
+def test_what_means_a_number_is_one(guess, noted):
+    predict(NAME, guess)
+    assert noted()["guess"] == 3.0
+
+
+def test_hostile_names_are_text():
+    name = "<script>alert(1)</script>"
+    label, *_ = predict(name).children
+    assert "<script>" not in label.value and "&lt;script&gt;" in label.value
+    assert "<script>" not in predict(name, 1)._repr_html_() + reveal(name, 1)._repr_html_()
+
+
+def test_a_guess_can_be_changed_until_it_is_measured_but_not_after(noted):
+    predict(NAME, 2)
+    predict(NAME, 3)
+    reveal(NAME, 5)
+    late = predict(NAME, 5)
+    assert late.title == f"Already measured: {NAME}" and "your guess was 3" in late.lines[0]
+    assert noted()["guess"] == 3.0
+
+
+def test_a_guess_after_a_measurement_without_one_does_not_count(noted):
+    assert "You made no guess; the lesson goes on without one." in reveal(NAME, 2).lines
+    assert "you made no guess before it" in predict(NAME, 2).lines[0]
+    assert noted()["guess"] is None and repr(ledger()) == "No prediction has been made and measured yet."
+
+
+def test_running_the_cells_again_shows_the_guess_and_keeps_it(noted):
+    predict(NAME)
+    predict(NAME, 2)
+    again = predict(NAME)
+    assert isinstance(again, Card) and "2 ×. Now measure." in again.lines[0]
+    first = reveal(NAME, 2.1, 1.9, 2.3)
+    predict(NAME)
+    assert reveal(NAME, 2.1, 1.9, 2.3) == first
+    assert noted()["guess"] == 2.0
+    reveal(NAME, 4, 3.9, 4.1)
+    assert (noted()["measured"], noted()["low"], noted()["high"]) == (4.0, 3.9, 4.1)
+
+
+@pytest.mark.parametrize(
+    ("guess", "measured", "low", "high", "sentence"),
+    [
+        (2, 2.1, 1.9, 2.3, "You guessed 2 ×: inside the interval."),
+        (1.9, 2.1, 1.9, 2.3, "inside the interval"),
+        (2, 2, None, None, "inside the interval"),
+        (6, 2, 1.9, 2.1, "You guessed 6 ×: 3.00 times too high."),
+        (1, 2, 1.9, 2.1, "2.00 times too low"),
+        (0, 2, 1.9, 2.1, "You guessed 0 ×: 2 too low."),
+        (-1.5, 0.5, 0.4, 0.6, "2 too low"),
+        (1, -0.5, -0.6, -0.4, "1.5 too high"),
+        (2500, 1250, None, None, "You guessed 2,500 ×: 2.00 times too high."),
+    ],
+)
+def test_the_guess_is_laid_beside_the_measurement(guess, measured, low, high, sentence):
+    predict(NAME, guess)
+    card = reveal(NAME, measured, low, high, because="Zeros are multiplied like all other numbers.")
+    assert sentence in card.lines[1]
+    assert card.lines[2] == "Zeros are multiplied like all other numbers."
+    assert ("interval" in card.lines[0]) == (low is not None)
+
+
+def test_a_measurement_without_a_reason_has_no_empty_line():
+    predict(NAME, 1)
+    assert len(reveal(NAME, torch.tensor(2.0)).lines) == 2
+    assert "Measured: 2 ×" in reveal(NAME, torch.tensor(2.0)).lines[0]
+
+
+def test_the_ledger_holds_what_was_guessed_and_measured():
+    assert repr(ledger()) == "No prediction has been made and measured yet."
+    assert ledger().plot() is None and ledger()._repr_png_() is None
+    for name, guess, measured in (("a", 2, 2), ("b", 4, 1), ("c", 0, 3), ("d", -5, 1), ("e", 3, 0)):
+        predict(name, guess, unit="ms")
+        reveal(name, measured, measured - 0.1, measured + 0.1)
+    predict("not measured", 3)
+    reveal("not guessed", 3)
+    lines = repr(ledger()).splitlines()
+    assert lines[0] == "a: guessed 2 ms, measured 2 ms" and len(lines) == 6
+    assert lines[-1] == "1 of 5 guesses inside the measured interval; typically off by a factor of 4.00"
+    (axes,) = ledger().plot().axes
+    assert [text.get_text() for text in axes.texts] == ["a", "b"]
+    assert axes.get_title() == lines[-1]
+    assert ledger()._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_ledger_of_nothing_but_zeros_and_negative_guesses_has_no_plot():
+    for name, guess in (("a", 0), ("b", -2)):
+        predict(name, guess)
+        reveal(name, 1)
+    assert ledger().plot() is None and ledger()._repr_png_() is None
+    assert repr(ledger()).endswith("0 of 2 guesses inside the measured interval")
+
+
+figures = st.floats(-1e6, 1e6)
+
+
+@example(guess=2.2e-311, measured=1.0, widths=(0.0, 0.0))
+@given(guess=figures, measured=figures, widths=st.tuples(st.floats(0, 10), st.floats(0, 10)))
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_inside_is_said_exactly_if_the_guess_is_inside(guess, measured, widths):
+    with change() as contents:
+        contents["predictions"].clear()
+    low, high = measured - widths[0], measured + widths[1]
+    predict(NAME, guess)
+    line = reveal(NAME, measured, low, high).lines[1]
+    assert ("inside the interval" in line) == (low <= guess <= high)
+    assert ("too low" in line) == (guess < low) and ("too high" in line) == (guess > high)
+    inside = int(low <= guess <= high)
+    assert f"{inside} of 1 guesses inside" in repr(ledger())
+
+
+def test_predictions_of_all_lessons_are_in_one_ledger(monkeypatch, noted):
+    predict("a", 1)
+    monkeypatch.setattr(calls, "_current_lesson", "00_start_here")
+    predict("b", 1)
+    assert (noted("a")["lesson"], noted("b")["lesson"]) == ("01_pruning", "00_start_here")
+    assert Ledger({"a": Prediction("01_pruning", "×", 1.0, 1.0, 1.0, 1.0)}).made

@@ -1,0 +1,271 @@
+"""Recorded results: read as they ship, made again on request, and named when they are missing."""
+
+import base64
+import json
+import math
+
+import pytest
+import torch
+
+from nnopt_lab.course import recordings
+from nnopt_lab.course.recordings import record, recorded
+from nnopt_lab.lessons.batch_sizes import experiments as batch_sizes
+from nnopt_lab.lessons.convolutions import experiments as convolutions
+from nnopt_lab.lessons.distillation import experiments as distillation
+from nnopt_lab.lessons.hardware import experiments as hardware
+from nnopt_lab.lessons.integers_by_hand import experiments as integers_by_hand
+from nnopt_lab.lessons.learning_rates import experiments as learning_rates
+from nnopt_lab.lessons.mixed_precision import experiments as mixed_precision
+from nnopt_lab.lessons.parallelism import experiments as parallelism
+from nnopt_lab.lessons.pruning.experiments import SEEDS, SPARSITIES
+from nnopt_lab.techniques.quantization import deep_compression
+from nnopt_lab.workbench import models
+from nnopt_lab.workbench.paths import data_dir
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """An experiment that takes no time, and a data folder of its own."""
+    runs = []
+    monkeypatch.setattr(recordings, "data_dir", lambda: tmp_path)
+    monkeypatch.setitem(recordings.experiments(), "tiny", lambda: runs.append(1) or {"accuracy": [91.5, len(runs)]})
+    return tmp_path / "recorded" / "tiny.json", runs
+
+
+def test_a_recording_is_written_once_and_read_without_running_anything(tiny):
+    file, runs = tiny
+    made = record("tiny")
+    assert file.is_file() and made["result"] == {"accuracy": [91.5, 1]}
+    assert recorded("tiny") == made == json.loads(file.read_text(encoding="utf-8"))
+    assert len(runs) == 1
+
+
+def test_a_recording_says_where_it_comes_from(tiny):
+    made = record("tiny")
+    assert made["command"] == "nnopt record tiny"
+    assert made["versions"].keys() == {"torch", "python"} and made["processor"] and made["threads"] >= 1
+
+
+def test_live_runs_again_and_leaves_the_recording_as_it_is(tiny):
+    file, _ = tiny
+    record("tiny")
+    before = file.read_bytes()
+    assert recorded("tiny", live=True)["result"]["accuracy"] == [91.5, 2]
+    assert file.read_bytes() == before
+
+
+def test_live_needs_no_recording(tiny):
+    assert recorded("tiny", live=True)["result"]["accuracy"] == [91.5, 1]
+    assert not tiny[0].exists()
+
+
+def test_a_missing_recording_is_named_with_the_command_that_makes_it(tiny):
+    with pytest.raises(FileNotFoundError, match=r"tiny\.json is missing: make it again with `nnopt record tiny`"):
+        recorded("tiny")
+
+
+@pytest.mark.parametrize("call", [record, recorded, lambda name: recorded(name, live=True)])
+def test_an_experiment_that_there_is_not_is_answered_with_those_that_there_are(call):
+    with pytest.raises(ValueError, match=r"name='nope' is not a recorded experiment; choose one of .*pruning_sweep"):
+        call("nope")
+
+
+def test_an_experiment_that_fails_leaves_the_recording_as_it_is(tiny, monkeypatch):
+    file, _ = tiny
+    record("tiny")
+    before = file.read_bytes()
+    monkeypatch.setitem(recordings.experiments(), "tiny", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        record("tiny")
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", recordings.experiments())
+def test_what_ships_is_complete_and_finite(name):
+    if not (data_dir() / "recorded" / f"{name}.json").is_file():
+        pytest.skip(f"{name} has not been recorded yet")
+
+    def leaves(value):
+        if isinstance(value, dict):
+            value = list(value.values())
+        return [leaf for v in value for leaf in leaves(v)] if isinstance(value, list) else [value]
+
+    shipped = recorded(name)
+    assert shipped["command"] == f"nnopt record {name}"
+    assert all(math.isfinite(leaf) for leaf in leaves(shipped["result"]) if not isinstance(leaf, str))
+
+
+def test_the_shipped_sweep_has_the_shape_that_it_promises():
+    if not (data_dir() / "recorded" / "pruning_sweep.json").is_file():
+        pytest.skip("the sweep has not been recorded yet")
+    result = recorded("pruning_sweep")["result"]
+    assert result["sparsities"] == list(SPARSITIES) and result["seeds"] == list(SEEDS)
+    assert len(result["dense"]) == len(SEEDS)
+    for method in ("one shot, no fine-tuning", "one shot", "in levels", "random"):
+        assert [len(row) for row in result[method]] == [len(SPARSITIES)] * len(SEEDS)
+        assert all(0 <= accuracy <= 100 for row in result[method] for accuracy in row)
+
+
+def test_the_shipped_convolution_experiments_have_the_shape_that_they_promise():
+    knobs, blocks = (recorded(f"convolution_{name}")["result"] for name in ("knobs", "blocks"))
+    assert {knob: list(found) for knob, found in knobs["accuracy"].items()} == {
+        knob: list(settings) for knob, settings in convolutions.KNOBS.items()
+    }
+    assert list(blocks["accuracy"]) == list(convolutions.BLOCKS)
+    for accuracies in (
+        *(a for found in knobs["accuracy"].values() for a in found.values()),
+        *blocks["accuracy"].values(),
+    ):
+        assert len(accuracies) == len(convolutions.SEEDS) and all(10 < accuracy < 100 for accuracy in accuracies)
+
+
+@pytest.mark.parametrize("name", ["batch_size_race", "batch_policies", "batch_crops"])
+def test_the_shipped_batch_size_experiments_have_the_shape_that_they_promise(name):
+    if not (data_dir() / "recorded" / f"{name}.json").is_file():
+        pytest.skip(f"{name} has not been recorded yet")
+    result = recorded(name)["result"]
+    if name == "batch_size_race":
+        for kind in ("reached", "steps", "examples", "noise_scale"):
+            assert [len(row) for row in result[kind]] == [len(result["seeds"])] * len(result["sizes"])
+        assert len(result["rates"]) == len(result["tuning"]) == len(result["sizes"])
+    elif name == "batch_policies":
+        for kind in ("accuracy", "updates"):
+            assert {policy: len(values) for policy, values in result[kind].items()} == batch_sizes.POLICY_SEEDS
+        assert [len(row) for row in result["chosen"]] == [batch_sizes.POLICY_EPOCHS] * len(result["chosen"])
+    else:
+        assert list(result["accuracy"]) == list(batch_sizes.CROP_WAYS)
+        assert all(len(values) == len(result["seeds"]) for values in result["accuracy"].values())
+
+
+@pytest.mark.parametrize("name", ["first_rates", "learning_rate_peaks", "learning_rate_race"])
+def test_the_shipped_learning_rate_experiments_have_the_shape_that_they_promise(name):
+    if not (data_dir() / "recorded" / f"{name}.json").is_file():
+        pytest.skip(f"{name} has not been recorded yet")
+    result = recorded(name)["result"]
+    if name == "first_rates":
+        assert result["rates"] == list(learning_rates.FIRST_RATES)
+        assert all(len(setting["loss"]) == len(result["rates"]) for setting in result["settings"])
+        assert all(0 < loss <= learning_rates.GUESSING for s in result["settings"] for loss in s["loss"])
+    elif name == "learning_rate_peaks":
+        best = {schedule: float(min(tried, key=tried.get)) for schedule, tried in result.items()}
+        assert best == learning_rates.PEAKS
+    else:
+        assert list(result["schedules"]) == list(learning_rates.PEAKS)
+        for run in (*result["schedules"].values(), result["best"]):
+            assert [len(looks) for looks in run["validation"]] == [len(result["epochs"])] * len(result["seeds"])
+            assert len(run["test"]) == len(result["baseline"]) == len(result["seeds"])
+
+
+def test_the_shipped_compression_has_the_shape_that_it_promises_and_its_file_is_a_network(tmp_path):
+    if not (data_dir() / "recorded" / "deep_compression.json").is_file():
+        pytest.skip("deep_compression has not been recorded yet")
+    result = recorded("deep_compression")["result"]
+    sparsities, bits = list(integers_by_hand.COMPRESSION_SPARSITIES), list(integers_by_hand.COMPRESSION_BITS)
+    assert (result["sparsities"], result["bits"]) == (sparsities, bits)
+    for stage in ("dense", "cut", "pruned", "shared", "trained", "bytes"):
+        assert [len(row) for row in result[stage]] == [len(sparsities)] * len(integers_by_hand.COMPRESSION_SEEDS)
+    assert all(len(files) == len(bits) for row in result["bytes"] for files in row)
+    smallest = result["smallest"]
+    raw = base64.b64decode(smallest["file"])
+    (tmp_path / "network.bin").write_bytes(raw)
+    model = deep_compression.load(tmp_path / "network.bin", models.MyNet())
+    assert len(raw) == smallest["bytes"] == sum(smallest["parts"].values()) <= 25_000
+    assert deep_compression.save(model, tmp_path / "again.bin") == smallest["parts"]
+    assert (tmp_path / "again.bin").read_bytes() == raw
+
+
+@pytest.mark.parametrize("name", ["integer_training", "post_training_bits"])
+def test_the_shipped_experiments_with_few_bits_have_the_shape_that_they_promise(name):
+    if not (data_dir() / "recorded" / f"{name}.json").is_file():
+        pytest.skip(f"{name} has not been recorded yet")
+    result = recorded(name)["result"]
+    seeds = len(result["seeds"])
+    ways = integers_by_hand.POST_WAYS
+    if name == "integer_training":
+        ways = ("min-max", "lsq")
+        assert [len(result[one]) for one in ("float", "ternary", "binary")] == [seeds] * 3
+        stored = result["stored"]
+        assert stored["bits"] == list(integers_by_hand.STORED_BITS)
+        for rounding in ("nearest", "stochastic"):
+            assert [len(row) for row in stored[rounding]] == [seeds] * len(stored["bits"])
+            assert all(0 <= share <= 1 for share in stored["moved"][rounding])
+    for way in ways:
+        assert [len(row) for row in result[way]] == [seeds] * len(result["bits"])
+        assert all(0 <= accuracy <= 100 for row in result[way] for accuracy in row)
+
+
+def test_parts_of_an_epoch_hold_every_picture_once_and_each_epoch_is_in_another_order():
+    batches = learning_rates.Parts(100, 8, parts=3, seed=0)
+    epochs = []
+    for _ in range(2):
+        parts = [list(batches) for _ in range(3)]
+        assert [len(part) for part in parts[:2]] == [len(batches)] * 2
+        epochs.append([i for part in parts for batch in part for i in batch])
+    assert all(sorted(order) == list(range(100)) for order in epochs) and epochs[0] != epochs[1]
+
+
+def test_the_shipped_distillation_experiments_have_the_shape_that_they_promise():
+    def table(name):
+        return recorded(f"distillation_{name}")["result"]
+
+    compressed = table("compressed")["accuracy"]
+    per_seed = [
+        *table("methods")["accuracy"].values(),
+        *table("pictures")["accuracy"].values(),
+        *table("fashion")["accuracy"].values(),
+        *table("temperatures")["accuracy"],
+        *(values for ways in table("sizes")["accuracy"].values() for values in ways.values()),
+        *(values for ways in compressed.values() for values in ways.values()),
+    ]
+    assert all(len(values) == len(distillation.SEEDS) for values in per_seed)
+    assert all(10 < accuracy <= 100 for values in per_seed for accuracy in values)
+    assert table("temperatures")["temperatures"] == list(distillation.TEMPERATURES)
+    assert {name: list(ways) for name, ways in table("sizes")["accuracy"].items()} == {
+        name: ["labels", *distillation.TEACHERS] for name in distillation.STUDENTS
+    }
+    assert all(list(ways) == list(distillation.COMPRESSED_WAYS) for ways in compressed.values())
+    assert table("pictures")["accuracy"]["drawn, teacher"][0] == models.record("shapes_student")["test_accuracy"]
+
+
+def test_the_shipped_precision_experiments_have_the_shape_that_they_promise():
+    training, shrunk, weights = (recorded(f"precision_{name}")["result"] for name in ("training", "shrunk", "weights"))
+    assert all(len(values) == len(mixed_precision.TRAINING_SEEDS) for values in training["accuracy"].values())
+    assert shrunk["shrunk_by"] == list(mixed_precision.SHRUNK_BY)
+    for name, looks in {"fp16": 7, "fp16 and scaler": 7, "bf16": 2, "float32": 2}.items():
+        assert [len(row) for row in shrunk[name]] == [len(mixed_precision.SHRUNK_SEEDS)] * looks
+    assert weights["rates"] == list(mixed_precision.WEIGHTS_RATES)
+    for way, rows in weights["accuracy"].items():
+        assert [len(row) for row in rows] == [len(mixed_precision.WEIGHTS_SEEDS)] * len(weights["rates"])
+        assert all(0 <= share <= 1 for share in weights["unmoved"][way])
+
+
+def test_the_shipped_processes_have_the_shape_that_they_promise():
+    if not (data_dir() / "recorded" / "processes.json").is_file():
+        pytest.skip("processes has not been recorded yet")
+    result = recorded("processes")["result"]
+    assert set(result) == {"equal", "speed", "sharded", "train", "killed", "difference"}
+    assert all(len(seconds) == parallelism.ROUNDS for seconds in result["speed"].values())
+    assert max(result["equal"]["largest"]) < 1e-6 and result["sharded"]["DDP"] == 2 * result["sharded"]["FSDP2"]
+    assert result["killed"] == {"attempt": 1, "first epoch": parallelism.DIES_IN} and result["difference"] == 0
+
+
+def test_an_accelerator_is_measured_where_there_is_one_and_missed_in_words_elsewhere(monkeypatch):
+    monkeypatch.setattr(parallelism, "BATCH_SIZES", (1, 8))
+    found = parallelism._measured_on(torch.device("cpu"))
+    assert list(found["copy"]) == list(parallelism.COPIES) and found["sizes"] == [1, 8]
+    assert len(found["accelerator"]) == len(found["cpu"]) == 2 and min(found["cpu"]) > 0
+    monkeypatch.setattr(parallelism.training, "best_device", lambda: torch.device("cpu"))
+    with pytest.raises(ValueError, match="has no accelerator"):
+        parallelism.accelerator()
+
+
+def test_the_shipped_training_ladder_has_the_shape_that_it_promises():
+    result = recorded("training_ladder")["result"]
+    first, *tried = result["rungs"]
+    assert [rung["name"] for rung in tried] == list(hardware.RUNGS) and first["epochs"] == hardware.EPOCHS
+    assert first["kept"] and first["batch_size"] == 32 and result["machine"] and result["cores"] >= 1
+    for rung in result["rungs"]:
+        trained = len(rung["seconds"])
+        assert trained == len(rung["validation"]) == len(rung["test"]) and trained in (0, len(hardware.SEEDS))
+        assert rung["images_per_second"] and (trained or not rung["kept"])
+        assert all(10 < accuracy <= 100 for accuracy in (*rung["validation"], *rung["test"]))

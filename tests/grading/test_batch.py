@@ -1,0 +1,128 @@
+"""A batch: the same again from the same seed, unhurt by kills, by a stuck answer, by a fault of the grader's own."""
+
+import contextlib
+import random
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+from classroom import ATTACKED, LESSON, QUIET, RIGHT_QUIET, hand_in, honest, notebook, solved
+
+from nnopt_lab.grading import batch, gradebook, sandbox, submissions
+from nnopt_lab.grading.pool import Settings, WorkerPool
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fence of namespaces is Linux's")
+WRONG = "def l1_importance(weight):\n    return torch.rand(len(weight))"
+COMMAND = [sys.executable, "-c", "from nnopt_lab.cli import main; main()", "grade"]
+
+
+@pytest.fixture
+def settings():
+    return Settings(sandbox.available(), sandbox.Limits(5))
+
+
+@pytest.fixture
+def room(tmp_path):
+    for n in range(4):
+        hand_in(tmp_path / "in", f"right{n}", honest())
+        hand_in(tmp_path / "in", f"wrong{n}", notebook({ATTACKED: WRONG, QUIET: RIGHT_QUIET}))
+    hand_in(tmp_path / "in", "solved", solved())
+    return tmp_path / "in"
+
+
+def grades(folder) -> list:
+    """Everything that was graded, without the time at which."""
+    book = gradebook.Gradebook(folder)
+    found = sorted(book.entries(), key=lambda entry: entry.name)
+    book.close()
+    return found
+
+
+def grade_into(folder, room, settings, jobs=1, seed=11, **more):
+    book = gradebook.Gradebook(folder, seed)
+    batch.grade_all(submissions.find([room]), book, settings, jobs, **more)
+    book.close()
+    return grades(folder)
+
+
+def test_the_same_seed_gives_the_same_grades_with_any_number_of_jobs(tmp_path, room, settings):
+    first = grade_into(tmp_path / "a", room, settings, jobs=1)
+    assert first == grade_into(tmp_path / "b", room, settings, jobs=3)
+    other = grade_into(tmp_path / "c", room, settings, jobs=2, seed=12)
+    assert [g.graded.results for g in first] != [g.graded.results for g in other]
+    assert [[r.points for r in g.graded.results] for g in first] == [
+        [r.points for r in g.graded.results] for g in other
+    ]
+
+
+def test_what_was_graded_is_not_graded_again_and_a_changed_file_is(tmp_path, room, settings, monkeypatch):
+    first = grade_into(tmp_path / "out", room, settings)
+    monkeypatch.setattr(batch, "WorkerPool", None)  # nothing new: no process is started
+    seen = []
+    assert grade_into(tmp_path / "out", room, settings, on_done=seen.append) == first and len(seen) == len(first)
+    monkeypatch.undo()
+    (room / "right0" / f"{LESSON}.ipynb").write_bytes((room / "solved" / f"{LESSON}.ipynb").read_bytes())
+    again = grade_into(tmp_path / "out", room, settings)
+    assert len(again) == len(first) + 1
+
+
+def test_a_fault_of_the_grader_is_a_state_of_one_submission(tmp_path, room, settings, monkeypatch):
+    whole = batch.grade
+
+    def with_a_bug(submission, warm, seed):
+        if submission.source.learner == "right1":
+            raise KeyError("bug")
+        return whole(submission, warm, seed)
+
+    monkeypatch.setattr(batch, "grade", with_a_bug)
+    found = {g.learner: g.graded for g in grade_into(tmp_path / "out", room, settings, jobs=2)}
+    assert found["right1"].state == "crashed" and "The grader itself failed: KeyError" in found["right1"].reason
+    assert {g.state for name, g in found.items() if name != "right1"} == {"graded"}
+
+
+def test_no_process_stays_when_a_batch_ends_or_breaks(tmp_path, room, settings, monkeypatch):
+    def broken(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gradebook.Gradebook, "add", broken)
+    warmed = WorkerPool(settings, 2)
+    with pytest.raises(KeyboardInterrupt):
+        grade_into(tmp_path / "out", room, settings, warmed=warmed)
+    assert all(warm._process.poll() is not None for warm in warmed._processes)
+
+
+def count(folder) -> int:
+    """How many submissions the gradebook holds, also while a grader writes to it."""
+    if not (folder / gradebook.FILE).exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(folder / gradebook.FILE, timeout=10)) as book:
+        try:
+            return book.execute("SELECT count(*) FROM submission").fetchone()[0]
+        except sqlite3.OperationalError:  # killed before it had made its tables
+            return 0
+
+
+def test_killed_at_any_moment_it_goes_on_with_nothing_lost_and_nothing_twice(tmp_path, settings):
+    for n in range(30):
+        hand_in(tmp_path / "in", f"learner{n:02d}", honest() if n % 2 else notebook({ATTACKED: WRONG}))
+    undisturbed = grade_into(tmp_path / "a", tmp_path / "in", settings, jobs=2)
+    command = [*COMMAND, str(tmp_path / "in"), "--out", str(tmp_path / "b"), "--jobs", "2", "--seed", "11"]
+    chance, graded = random.Random(5), []
+    for kill in range(6):
+        # Now and then in the first moments of the start, else with a few more submissions noted and another under way.
+        wanted = count(tmp_path / "b") + chance.randint(1, 3) if kill % 4 else -1
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+        time.sleep(chance.uniform(0.1, 1.0) if wanted < 0 else 0)
+        while count(tmp_path / "b") < wanted and process.poll() is None:
+            time.sleep(0.005)
+        process.kill()
+        process.wait()
+        graded.append(count(tmp_path / "b"))
+    assert graded == sorted(graded) and 0 < graded[-1] < len(undisturbed)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    assert grades(tmp_path / "b") == undisturbed
+    time.sleep(1)
+    left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    assert not [line for line in left.splitlines() if "/sandboxed" in line and "pytest" not in line]

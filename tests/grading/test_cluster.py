@@ -1,0 +1,94 @@
+"""The same batch on a Dask cluster of real processes, one of which is killed in the middle."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from classroom import ATTACKED, hand_in, honest, notebook
+from test_batch import grades
+
+from nnopt_lab.grading import batch, gradebook, sandbox, submissions
+from nnopt_lab.grading.pool import Settings
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fence of namespaces is Linux's")
+pytest.importorskip("distributed")
+COUNT = 60
+
+
+def settings():
+    return Settings(sandbox.available(), sandbox.Limits(5))
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """A scheduler and two workers: (address, the workers' processes)."""
+    dask, file = [sys.executable, "-m", "dask"], tmp_path / "scheduler.json"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    command = [
+        *dask,
+        "scheduler",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--no-dashboard",
+        "--scheduler-file",
+        str(file),
+    ]
+    processes = [subprocess.Popen(command, **quiet)]
+    worker = [*dask, "worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    worker += ["--local-directory", str(tmp_path)]
+    try:
+        processes += [subprocess.Popen(worker, **quiet) for _ in range(2)]
+        from distributed import Client
+
+        deadline = time.monotonic() + 60
+        while not file.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        with Client(scheduler_file=str(file), set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
+            address = client.scheduler.address
+        yield address, processes[1:]
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def test_a_worker_is_killed_in_the_middle_and_nothing_is_lost_or_graded_twice(tmp_path, cluster):
+    address, workers = cluster
+    for n in range(COUNT):
+        wrong = notebook({ATTACKED: "def l1_importance(weight):\n    return torch.rand(len(weight))"})
+        hand_in(tmp_path / "in", f"learner{n:02d}", wrong if n % 3 == 0 else honest())
+    alone = gradebook.Gradebook(tmp_path / "alone", seed=3)
+    batch.grade_all(submissions.find([tmp_path / "in"]), alone, settings(), jobs=2)
+    alone.close()
+
+    done = []
+
+    def kill_one(submission):
+        done.append(submission)
+        if len(done) == COUNT // 3:
+            os.kill(workers[0].pid, signal.SIGKILL)
+
+    book = gradebook.Gradebook(tmp_path / "out", seed=3)
+    batch.grade_all(submissions.find([tmp_path / "in"]), book, settings(), on_done=kill_one, cluster=address)
+    book.close()
+    assert workers[0].wait(10) == -signal.SIGKILL and workers[1].poll() is None
+    assert len(done) == COUNT
+    assert grades(tmp_path / "out") == grades(tmp_path / "alone")
+
+
+def test_where_no_scheduler_answers_a_sentence_says_so(tmp_path, monkeypatch):
+    from nnopt_lab.grading import cluster as module
+
+    monkeypatch.setattr(module, "CONNECT_SECONDS", 1)
+    hand_in(tmp_path / "in", "alice", honest())
+    book = gradebook.Gradebook(tmp_path / "out")
+    with pytest.raises(ValueError, match="no Dask scheduler answers there"):
+        batch.grade_all(submissions.find([tmp_path / "in"]), book, settings(), cluster="tcp://127.0.0.1:1")
+    assert not list(book.entries())

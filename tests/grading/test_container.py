@@ -1,0 +1,150 @@
+"""The fence as a container. No engine runs where these tests do, so a stand-in keeps what the real one is asked for.
+
+The stand-in is a `docker` that starts the same command under bubblewrap with just the rights that the real one would
+give: root without privileges but for changing users, no network, nothing to write to.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from classroom import HONEST_POINTS, hand_in, honest, notebook
+
+from nnopt_lab.grading import batch, container, gradebook, sandbox, submissions
+from nnopt_lab.grading.pool import Settings
+from nnopt_lab.grading.sandbox import Limits, SandboxError
+from nnopt_lab.grading.view import python, view
+
+DOCKER = """#!{python}
+import json, os, sys
+if sys.argv[1] in ("version", "image"):
+    sys.exit(0)
+arguments = sys.argv[2:]
+given = dict(zip(arguments, arguments[1:]))
+assert given["--network"] == "none" and given["--ipc"] == "none" and given["--cap-drop"] == "ALL"
+assert "--read-only" in arguments and "no-new-privileges" in arguments and "--rm" in arguments
+rights = [right for flag, right in zip(arguments, arguments[1:]) if flag == "--cap-add"]
+assert sorted(rights) == ["KILL", "SETGID", "SETUID"], rights
+source, target, mode = given["--volume"].split(":")
+assert mode == "ro"
+environment = [item for flag, item in zip(arguments, arguments[1:]) if flag == "--env"]
+*command, settings = arguments[arguments.index("python") + 1 :]
+settings = json.loads(settings) | {{"paths": {paths}}}  # the image's Python finds its packages by itself
+settings["readable"] += [sys.prefix, *settings["paths"]]
+bwrap = ["bwrap", "--unshare-net", "--unshare-ipc", "--unshare-pid", "--die-with-parent", "--clearenv"]
+bwrap += ["--perms", "0755", "--tmpfs", "/", *{view}]
+bwrap += ["--ro-bind", source, target, "--proc", "/proc", "--remount-ro", "/", "--cap-drop", "ALL"]
+for right in rights:
+    bwrap += ["--cap-add", "CAP_" + right]
+for item in environment:
+    bwrap += ["--setenv", *item.split("=", 1)]
+os.execvp("bwrap", [*bwrap, {python!r}, *command, json.dumps(settings)])
+"""
+as_root = pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("bwrap"),
+    reason="the stand-in for an engine needs root and bubblewrap",
+)
+
+
+@pytest.fixture
+def docker(tmp_path, monkeypatch):
+    """A `docker` on the path, in which this machine's Python stands for the image's."""
+    seen, shown = view(), []
+    for to, path in seen.links:
+        shown += ["--symlink", to, path]
+    # bubblewrap makes the folders on the way for root alone; an image's are for everyone.
+    parents = {str(parent) for _, target in seen.binds for parent in Path(target).parents}
+    for parent in sorted(parents - {"/"} - {target for _, target in seen.binds}):
+        shown += ["--perms", "0755", "--dir", parent]
+    for source, target in seen.binds:
+        shown += ["--tmpfs", target] if target in seen.empty else ["--dev-bind", source, target]
+    (tmp_path / "bin").mkdir()
+    file = tmp_path / "bin" / "docker"
+    file.write_text(DOCKER.format(python=python(), view=shown, paths=list(seen.paths)))
+    file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.fixture
+def room(tmp_path):
+    hand_in(tmp_path / "in", "alice", honest())
+    hand_in(tmp_path / "in", "mallory", notebook({"pruning.l1_importance": ATTACK}))
+    hand_in(tmp_path / "in", "zoe", honest())
+    return tmp_path / "in"
+
+
+ATTACK = """
+import os, socket, signal, glob
+able = []
+def attempt(what, action):
+    try:
+        if action() is not False: able.append(what)
+    except OSError: pass
+attempt("fork", os.fork)
+attempt("socket", socket.socket)
+attempt("kill", lambda: os.kill(os.getppid(), signal.SIGKILL))
+for pid in range(1, 400):
+    if pid != os.getpid(): attempt(f"kill {pid}", lambda: os.kill(pid, signal.SIGKILL))
+attempt("root", lambda: os.setuid(0))
+for place in ("/", "/usr/lib", "/sandboxed", "/tmp", "/dev/shm"):
+    attempt("write " + place, lambda: open(place + "/x", "w").close())
+attempt("read", lambda: bool(glob.glob("/proc/[0-9]*/cmdline")))
+def l1_importance(weight):
+    return str(able)
+"""
+
+
+@as_root
+def test_the_same_worker_grades_in_a_container(tmp_path, docker, room):
+    book = gradebook.Gradebook(tmp_path / "out")
+    batch.grade_all(submissions.find([room]), book, Settings("container", Limits(5)), jobs=1)
+    found = {entry.learner: entry.graded for entry in book.entries()}
+    assert sum(r.points for r in found["alice"].results) == sum(r.points for r in found["zoe"].results) == HONEST_POINTS
+    attacked = next(r for r in found["mallory"].results if r.id == "pruning.l1_importance")
+    assert attacked.points == 0 and attacked.got == "'[]'", attacked
+
+
+@as_root
+def test_a_container_keeps_the_clock_and_survives_a_crash(docker):
+    from test_fence import job
+
+    with container.ContainerSandbox(Limits(2)) as warm:
+        warm.wait()
+        assert warm.run(job("while True: pass", 1)).state == "timed out"
+        assert warm.run(job("import os\nos._exit(3)", 1)).state == "crashed"
+        assert warm.run(job("def f(x): return x", 1)).state == "replied"
+
+
+def test_without_an_engine_a_sentence_says_so(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(SandboxError, match="Neither Docker nor Podman answers"):
+        container.ContainerSandbox(Limits())
+
+
+def test_an_image_that_can_t_be_built_says_why(monkeypatch):
+    def run(command, **_):
+        failed = subprocess.CompletedProcess(command, 1, "", "no network\n")
+        return failed
+
+    monkeypatch.setattr(container.subprocess, "run", run)
+    with pytest.raises(SandboxError, match="could not be built: no network"):
+        container.image("docker")
+
+
+def test_a_container_that_does_not_start_says_why(monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        container, "run_command", lambda *_: [sys.executable, "-c", "import sys; sys.exit('daemon is gone')"]
+    )
+    with (
+        container.ContainerSandbox(Limits(), "docker", "x") as warm,
+        pytest.raises(SandboxError, match="daemon is gone"),
+    ):
+        warm.wait()
+
+
+def test_a_container_can_be_asked_for_anywhere(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert sandbox.available("container") == "container"

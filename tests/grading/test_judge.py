@@ -1,0 +1,173 @@
+"""The judge: what an answer earns, and what its author reads."""
+
+import sys
+
+import pytest
+import torch
+from classroom import ATTACKED, LESSON, QUIET, RIGHT, RIGHT_QUIET, hand_in, notebook, solved
+
+from nnopt_lab.course.exercises import exercises, lesson_points
+from nnopt_lab.grading import submissions
+from nnopt_lab.grading.judge import JUDGED, Graded, grade, lesson_imports
+from nnopt_lab.grading.sandbox import Limits, NamespaceSandbox, available
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fence of namespaces is Linux's")
+
+
+@pytest.fixture(scope="module")
+def warm():
+    with NamespaceSandbox(available(), Limits(5, 512)) as process:
+        process.wait()
+        yield process
+
+
+@pytest.fixture
+def graded(warm, tmp_path):
+    def of(content, seed=1) -> Graded:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        hand_in(folder, "alice", content)
+        return grade(submissions.read(submissions.find([folder])[0]), warm, seed)
+
+    return of
+
+
+@pytest.fixture
+def result(graded):
+    def of(source, id=ATTACKED, **others):
+        found = graded(notebook({id: source, **others}))
+        return next(r for r in found.results if r.id == id)
+
+    return of
+
+
+def test_the_courses_own_answers_earn_everything(graded):
+    found = graded(solved())
+    assert (found.state, found.reason) == ("graded", "")
+    assert sum(r.points for r in found.results) == lesson_points(LESSON)
+    assert Graded.from_json(found.to_json()) == found
+
+
+def test_a_blank_notebook_earns_nothing_and_is_graded(graded):
+    found = graded(notebook({}))
+    assert found.state == "graded"
+    assert {(r.state, r.points) for r in found.results} == {("blank", 0)}
+
+
+@pytest.mark.parametrize(
+    ("source", "state", "said"),
+    [
+        ("def l1_importance(weight):\n    return weight.sum(dim=(1, 2, 3))", "failed", "You summed the signed weights"),
+        ("def l1_importance(weight):\n    raise NotImplementedError", "blank", ""),
+        ("def other(weight): pass", "unusable", "`l1_importance` is wanted from this cell, and it is not there"),
+        ("l1_importance = 5", "unusable", "it is of type int"),
+        ("def l1_importance(): pass", "unusable", "must accept the arguments (weight); yours accepts ()"),
+        (
+            "def l1_importance(weight):\n    x = 1\n    return x / 0",
+            "raised",
+            "Your line 3, `return x / 0`, raised Zero",
+        ),
+        ("def l1_importance(weight)\n    return 1", "raised", "Your line 1"),
+        ("%%time\n" + RIGHT, "raised", "IPython's own commands are not run"),
+        ("def l1_importance(weight):\n    return pruning.importance(weight)", "raised", "nor the course's library"),
+        ("def l1_importance(weight):\n    return helper(weight)", "raised", "neither your other cells"),
+        ("def l1_importance(weight):\n    return weight.abs().sum((1, 2, 3)).numpy()", "failed", "holds a ndarray"),
+        ("def l1_importance(weight):\n    return {1: weight}", "failed", "holds a dict"),
+    ],
+)
+def test_a_mistake_is_met_by_its_name(result, source, state, said):
+    found = result(source)
+    assert (found.state, found.points) == (state, 0)
+    assert said in found.mistake
+
+
+def test_what_a_lesson_imports_is_there(result):
+    assert "from torch import nn" in lesson_imports(LESSON) and "nnopt_lab" not in lesson_imports(LESSON)
+    source = "def l1_importance(weight):\n    return nn.functional.relu(copy.copy(weight).abs()).sum((1, 2, 3))"
+    assert result(source).state == "passed"
+
+
+def test_an_answer_may_build_on_another_one(result):
+    helper = RIGHT_QUIET + "\n\ndef magnitudes(weight):\n    return weight.abs()"
+    source = "def l1_importance(weight):\n    cubic_sparsity\n    return magnitudes(weight).sum(dim=(1, 2, 3))"
+    assert result(source, **{QUIET: helper}).state == "passed"
+
+
+def test_the_first_failing_case_is_shown_and_what_was_printed(result):
+    found = result("def l1_importance(weight):\n    print('x' * 10_000)\n    return weight.abs().amax(dim=(1, 2, 3))")
+    assert list(found.inputs) == ["weight"] and "tensor" in found.got and "tensor" in found.wanted
+    assert found.printed == "x" * 2_000
+    assert found.known is None
+
+
+PARTIAL = {
+    "pruning.levels": (
+        "def levels(scores, count):\n    ranks = scores.argsort().argsort().flip(0).argsort().argsort().flip(0)\n"
+        "    import statistics\n    edges = scores.sort().values[[len(scores) * n // count for n in range(1, count)]]\n"
+        "    return torch.bucketize(scores, edges, right=True)",
+        1,
+    ),
+    "pruning.magnitude_mask": (
+        "def magnitude_mask(weight, keep):\n    return weight.abs() >= weight.abs().flatten().topk(keep).values[-1]",
+        1,
+    ),
+    "pruning.remove_filters": ("def remove_filters(w1, b1, w2, kept):\n    return w1[kept], b1[kept], w2[kept]", 2),
+    "pruning.l1_importance": ("def l1_importance(weight):\n    return weight.abs_().sum(dim=(1, 2, 3))", 1),
+}
+
+
+@pytest.mark.parametrize("id", PARTIAL)
+def test_what_is_right_of_a_wrong_answer_has_its_credit(result, id):
+    source, points = PARTIAL[id]
+    found = result(source, id)
+    assert found.points == points and found.points < found.possible, found
+    assert found.state == "partly right" and found.mistake
+
+
+@pytest.mark.parametrize("id", exercises())
+def test_neither_constants_nor_zeros_nor_the_input_have_any_credit(id):
+    from nnopt_lab.course.checking import examine
+
+    exercise = exercises()[id]
+    first = exercise.reference(*exercise.generate(torch.Generator().manual_seed(1)))
+
+    def zeros(value):
+        if isinstance(value, torch.Tensor):
+            return torch.zeros_like(value)
+        return type(value)(map(zeros, value)) if isinstance(value, (list, tuple)) else type(value)(0)
+
+    for answer in (lambda *a: first, lambda *a: zeros(exercise.reference(*a)), lambda *a: a[0], lambda *a: None):
+        verdict = examine(exercise, answer)
+        assert not verdict.passed and verdict.credit == 0, id
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "points"),
+    [
+        ("choice = 'b'", "passed", 1),
+        ("choice = ' B '", "passed", 1),
+        ("choice = 'a'", "failed", 0),
+        ("choice = None", "blank", 0),
+        ("choice = 'z'", "unusable", 0),
+        ("choice = {'b'}", "unusable", 0),
+        ("choice = 1 / 0", "raised", 0),
+    ],
+)
+def test_questions_are_graded(result, answer, state, points):
+    found = result(f'{answer}\nquestion("pruning.l1_or_l2", choice)', "pruning.l1_or_l2")
+    assert (found.state, found.points) == (state, points)
+    assert state in JUDGED and (found.mistake or state in ("passed", "blank"))
+
+
+def test_a_number_may_be_worked_out(result):
+    found = result('question("pruning.bits_of_2_4", 100 * (2 * 16 + 2 * 2) / 64)', "pruning.bits_of_2_4")
+    assert found.state == "passed"
+
+
+def test_a_question_that_is_not_asked_is_unusable(result):
+    assert result("choice = 'b'", "pruning.l1_or_l2").state == "unusable"
+
+
+def test_the_same_seed_gives_the_same_grade_and_another_one_other_inputs(graded):
+    wrong = notebook({ATTACKED: "def l1_importance(weight):\n    return torch.rand(len(weight))"})
+    assert graded(wrong, 5) == graded(wrong, 5)
+    assert graded(wrong, 5) != graded(wrong, 6)

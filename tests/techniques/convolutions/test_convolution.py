@@ -1,0 +1,245 @@
+"""Cheaper convolutions: the right shapes and prices, exact where they promise to be, and the model given left alone."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from nnopt_lab.techniques.convolutions import convolution
+from nnopt_lab.workbench import measure, models
+
+X = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+BUILDERS = {
+    "separable": convolution.separable,
+    "grouped": lambda model: convolution.grouped(model, 4),
+    "bottleneck": convolution.bottleneck,
+    "asymmetric": convolution.asymmetric,
+    "strided": convolution.strided,
+    "fold_batch_norm": convolution.fold_batch_norm,
+}
+
+
+def mynet(**options):
+    torch.manual_seed(0)
+    return models.MyNet(**options).eval()
+
+
+def normed(model: nn.Module) -> nn.Module:
+    """With statistics and affine parameters as after training: none of them 0 or 1."""
+    torch.manual_seed(1)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            if module.running_var is not None:
+                nn.init.normal_(module.running_mean)
+                nn.init.uniform_(module.running_var, 0.2, 3)
+            if module.affine:
+                nn.init.uniform_(module.weight, -2, 2)
+                nn.init.normal_(module.bias)
+    return model.eval()
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize("build", [mynet, lambda: normed(models.Teacher((8, 16, 16)))], ids=["MyNet", "Teacher"])
+def test_takes_and_gives_the_same_shapes_and_leaves_the_model_as_it_was(name, build):
+    model = build()
+    before, text = copy.deepcopy(model.state_dict()), repr(model)
+    changed = BUILDERS[name](model)
+    assert changed is not model and changed(X).shape == (2, 10)
+    assert repr(model) == text and all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    mine = {p.data_ptr() for p in model.parameters()}
+    assert not any(p.data_ptr() in mine for p in changed.parameters()), "the copy shares a tensor with the model"
+    assert not changed.training and type(changed) is type(model)
+
+
+@settings(max_examples=30)
+@given(
+    st.integers(1, 3).map(lambda n: 4 * n), st.integers(1, 3).map(lambda n: 4 * n), st.sampled_from([3, 5]),
+    st.integers(1, 2), st.integers(0, 2), st.booleans(),
+)  # fmt: skip
+def test_every_block_keeps_the_pictures_size(inputs, outputs, kernel, stride, padding, bias):
+    model = nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=bias))
+    x = torch.randn(1, inputs, 9, 11)
+    for build in (
+        convolution.separable,
+        lambda m: convolution.grouped(m, 4),
+        convolution.bottleneck,
+        convolution.asymmetric,
+    ):
+        assert build(model)(x).shape == model(x).shape
+
+
+class TestPrices:
+    model = nn.Sequential(nn.Conv2d(16, 32, 3, padding=1, bias=False))
+    x = torch.zeros(1, 16, 8, 8)
+
+    def macs_per_pixel(self, changed):
+        return measure.macs(changed, self.x) / 64
+
+    def test_separable(self):
+        assert self.macs_per_pixel(convolution.separable(self.model)) == 16 * 9 + 16 * 32
+
+    def test_grouped(self):
+        changed = convolution.grouped(self.model, 4)
+        assert self.macs_per_pixel(changed) == 16 * 32 * 9 / 4 and changed[0].groups == 4
+
+    def test_bottleneck(self):
+        assert self.macs_per_pixel(convolution.bottleneck(self.model, 4)) == 16 * 8 + 8 * 8 * 9 + 8 * 32
+
+    def test_asymmetric(self):
+        changed = convolution.asymmetric(self.model)
+        assert self.macs_per_pixel(changed) == 3 * 16 * 16 + 3 * 16 * 32
+        assert [m.kernel_size for m in changed.modules() if isinstance(m, nn.Conv2d)] == [(3, 1), (1, 3)]
+
+
+def test_a_grouped_convolution_is_a_full_one_with_zeros():
+    changed = convolution.grouped(nn.Sequential(nn.Conv2d(8, 8, 3)), 2)[0]
+    full = nn.Conv2d(8, 8, 3)
+    with torch.no_grad():
+        full.weight.zero_()
+        full.weight[:4, :4], full.weight[4:, 4:] = changed.weight[:4], changed.weight[4:]
+        full.bias.copy_(changed.bias)
+        x = torch.randn(2, 8, 6, 6)
+        assert torch.allclose(changed(x), full(x), atol=1e-6)
+
+
+def test_only_the_layers_named_are_replaced():
+    changed = convolution.separable(mynet(), ["features.3"])
+    assert isinstance(changed.features[0], nn.Conv2d) and isinstance(changed.features[3], nn.Sequential)
+
+
+def test_layers_that_no_group_divides_are_left_when_none_is_named():
+    changed = convolution.grouped(mynet(), 4)
+    assert changed.features[0].groups == 1 and changed.features[3].groups == 4
+
+
+class TestStrided:
+    def test_the_convolution_takes_over_the_stride_and_the_weights_stay(self):
+        model = mynet()
+        changed = convolution.strided(model)
+        assert [changed.features[i].stride for i in (0, 3)] == [(2, 2), (2, 2)]
+        assert [type(changed.features[i]) for i in (2, 5)] == [nn.Identity, nn.Identity]
+        assert torch.equal(changed.features[0].weight, model.features[0].weight)
+
+    def test_it_computes_exactly_the_pixels_at_even_places(self):
+        model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+        assert torch.allclose(convolution.strided(model)(X), model[:2](X)[:, :, ::2, ::2], atol=1e-6)
+
+    def test_functions_and_batch_norms_may_stand_between(self):
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.conv, self.norm, self.pool = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.MaxPool2d(2)
+
+            def forward(self, x):
+                return self.pool(nn.functional.relu(self.norm(self.conv(x))))
+
+        assert convolution.strided(Net()).conv.stride == (2, 2)
+
+    @pytest.mark.parametrize(
+        "layers",
+        [
+            [nn.Conv2d(3, 4, 3, stride=2), nn.MaxPool2d(2)],
+            [nn.Conv2d(3, 4, 3), nn.MaxPool2d(3, 2)],
+            [nn.Conv2d(3, 4, 3), nn.MaxPool2d(2, padding=1)],
+            [nn.Conv2d(3, 4, 3), nn.Softmax(1), nn.MaxPool2d(2)],
+            [nn.MaxPool2d(2), nn.Conv2d(3, 4, 3)],
+        ],
+        ids=["strided already", "overlapping", "padded", "not elementwise", "pooling first"],
+    )
+    def test_other_poolings_stay(self, layers):
+        model = nn.Sequential(*layers)
+        assert repr(convolution.strided(model)) == repr(model)
+
+    def test_a_convolution_whose_output_someone_else_reads_is_left(self):
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.conv, self.pool = nn.Conv2d(3, 4, 3, padding=1), nn.MaxPool2d(2)
+
+            def forward(self, x):
+                x = self.conv(x)
+                return self.pool(x).mean() + x.mean()
+
+        assert convolution.strided(Net()).conv.stride == (1, 1)
+
+
+class TestFoldBatchNorm:
+    @pytest.mark.parametrize("model", [models.Teacher(), models.Teacher((8, 16, 24), blocks=2)], ids=["one", "two"])
+    def test_is_exact_and_leaves_no_batch_norm(self, model):
+        model = normed(model)
+        folded = convolution.fold_batch_norm(model)
+        with torch.inference_mode():
+            want = model(X)
+            assert ((folded(X) - want).abs().max() / want.abs().max()).item() < 1e-5
+        assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules())
+
+    @settings(max_examples=30)
+    @given(st.integers(1, 5), st.integers(1, 5), st.booleans(), st.booleans(), st.sampled_from([1, 3]))
+    def test_agrees_with_torchs_own(self, inputs, outputs, bias, affine, kernel):
+        model = normed(
+            nn.Sequential(nn.Conv2d(inputs, outputs, kernel, bias=bias), nn.BatchNorm2d(outputs, affine=affine))
+        )
+        theirs, ours = fuse_conv_bn_eval(*copy.deepcopy(model)), convolution.fold_batch_norm(model)[0]
+        assert torch.allclose(ours.weight, theirs.weight, rtol=1e-5, atol=1e-6)
+        assert torch.allclose(ours.bias, theirs.bias, rtol=1e-5, atol=1e-6)
+
+    @pytest.mark.parametrize(
+        "layers",
+        [
+            [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4)],
+            [nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3)],
+            [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False)],
+        ],
+        ids=["activation between", "norm first", "no statistics"],
+    )
+    def test_what_is_no_pair_stays(self, layers):
+        model = normed(nn.Sequential(*layers))
+        folded = convolution.fold_batch_norm(model)
+        assert repr(folded) == repr(model) and torch.equal(folded(X), model(X))
+
+    def test_a_convolution_that_is_called_twice_is_not_folded(self):
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.conv, self.norm = nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3)
+
+            def forward(self, x):
+                return self.norm(self.conv(self.conv(x)))
+
+        model = normed(Net())
+        assert torch.equal(convolution.fold_batch_norm(model)(X), model(X))
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (
+            lambda m: convolution.separable(m, ["classifier.0"]),
+            "layers names 'classifier.0', which is not an ungrouped",
+        ),
+        (lambda m: convolution.asymmetric(m, ["nowhere"]), "choose from features.0, features.3"),
+        (lambda m: convolution.grouped(m, 5, ["features.3"]), "groups=5 must divide 16 inputs and 32 filters"),
+        (lambda m: convolution.grouped(m, 0, ["features.3"]), "groups=0 must divide"),
+        (lambda m: convolution.bottleneck(m, 0), "reduction=0 must be at least 1"),
+    ],
+)
+def test_refuses(call, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        call(mynet())
+
+
+def test_a_model_that_cannot_be_traced_is_refused_in_words():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.pool = nn.Conv2d(3, 4, 3), nn.MaxPool2d(2)
+
+        def forward(self, x):
+            return self.pool(self.conv(x)) if x.sum() > 0 else x
+
+    with pytest.raises(ValueError, match=r"model cannot be traced by torch\.fx"):
+        convolution.strided(Net())

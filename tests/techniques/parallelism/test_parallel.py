@@ -1,0 +1,128 @@
+"""Several processes: the gradient of one, nothing lost when one dies, half the memory each; how they are started."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from nnopt_lab.lessons.parallelism.photographs import Photographs
+from nnopt_lab.techniques.parallelism import data_parallel, parallel
+from nnopt_lab.workbench import data
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with 40 pictures of noise, of two sizes of numbers: unequal shares then have unequal gradients."""
+    folder, generator = tmp_path_factory.mktemp("processes"), torch.Generator().manual_seed(0)
+    inputs = torch.randn(40, 3, 32, 32, generator=generator) * torch.linspace(0.5, 3, 40).view(-1, 1, 1, 1)
+    torch.save({"inputs": inputs, "labels": torch.arange(40) % 10}, folder / "pictures.pt")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def of_two(folder):
+    """The results of two processes of which one dies at the end, and what they said."""
+    jobs, said = ("equal", "sharded", "speed", "train", "killed"), []
+    options = ("--batch-size", 16, "--rounds", 2, "--epochs", 4, "--checkpoint", folder / "calm.pt", "--kill", 2)
+    return parallel.launch(folder / "pictures.pt", *jobs, *options, restarts=1, show=said.append) | {"said": said}
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_processes_together_have_the_gradient_of_one_with_the_whole_batch(processes, folder, of_two):
+    found = of_two["equal"]
+    if processes != 2:
+        found = parallel.launch(folder / "pictures.pt", "equal", "--batch-size", 16, processes=processes)["equal"]
+    assert found["pictures"] == [16, 15, 1]  # a single picture: the other processes have none
+    assert all(difference < 1e-6 for difference in found["largest"])
+
+
+def test_fsdp_holds_half_of_what_ddp_holds_and_computes_the_same(of_two):
+    parameters = 268_650
+    assert of_two["sharded"]["DDP"] == 16 * parameters  # weights, gradients, two moments, 4 bytes each
+    assert of_two["sharded"]["FSDP2"] == 8 * parameters
+    assert of_two["sharded"]["largest"] < 1e-6
+
+
+def test_every_way_is_timed_equally_often(of_two):
+    assert set(of_two["speed"]) == {"one thread", "threads", "processes", "exchange"}
+    assert all(len(seconds) == 2 and min(seconds) > 0 for seconds in of_two["speed"].values())
+
+
+def test_a_killed_process_costs_no_more_than_its_epoch(folder, of_two):
+    assert of_two["said"] == [
+        *(f"attempt 0, train: epoch {epoch} done" for epoch in range(4)),
+        *(f"attempt 0, killed: epoch {epoch} done" for epoch in (0, 1)),
+        "attempt 0, killed: process 1 dies in epoch 2",
+        *(f"attempt 1, killed: epoch {epoch} done" for epoch in (2, 3)),
+    ]
+    assert (of_two["train"]["attempt"], of_two["killed"]) == (0, {"attempt": 1, "first epoch": 2})
+    calm, killed = (torch.load(folder / name) for name in ("calm.pt", "calm.pt.killed"))
+    assert calm["epoch"] == killed["epoch"] == 4
+    assert all(torch.equal(weight, killed["model"][name]) for name, weight in calm["model"].items())
+    momenta = [[s["momentum_buffer"] for s in c["optimizer"]["state"].values()] for c in (calm, killed)]
+    assert all(torch.equal(a, b) for a, b in zip(*momenta, strict=True)) and len(momenta[0]) == 8
+
+
+def test_what_processes_say_is_shown_their_results_come_back_and_their_first_error_is_told(monkeypatch):
+    started, said = subprocess.Popen, []
+
+    def instead(script):
+        monkeypatch.setattr(
+            parallel.subprocess, "Popen", lambda command, **options: started([sys.executable, "-c", script], **options)
+        )
+
+    instead('print(\'attempt 0: well\\nsome chatter\\n{"a": {"b": 1}}\\n{"c": {}}\')')
+    assert parallel.launch("pictures.pt", "equal", show=said.append) == {"a": {"b": 1}, "c": {}}
+    assert said == ["attempt 0: well"]
+    instead("print('KeyError: first\\nChildFailedError: then'); raise SystemExit(3)")
+    with pytest.raises(RuntimeError, match=r"^torchrun ended with status 3: KeyError: first$"):
+        parallel.launch("pictures.pt", "equal")
+
+
+def test_a_launch_that_takes_too_long_is_stopped(folder):
+    with pytest.raises(RuntimeError, match="torchrun ended with status"):
+        parallel.launch(folder / "pictures.pt", "equal", processes=1, seconds=0.2)
+
+
+def test_shares_of_the_loss_sum_to_the_whole_whatever_their_sizes():
+    generator = torch.Generator().manual_seed(0)
+    run = data_parallel.argparse.Namespace(
+        inputs=torch.randn(7, 5, generator=generator), labels=torch.arange(7) % 3, device=torch.device("cpu")
+    )
+    model, batch = torch.nn.Linear(5, 3), torch.tensor([6, 0, 3, 5, 1])
+    whole = torch.nn.functional.cross_entropy(model(run.inputs[batch]), run.labels[batch])
+    torch.testing.assert_close(data_parallel.share_of_loss(model, run, batch), whole)
+    for processes in (2, 3, 6):
+        shares = [data_parallel.share_of_loss(model, run, batch, rank, processes) for rank in range(processes)]
+        torch.testing.assert_close(sum(shares) / processes, whole)
+
+
+def test_the_law_of_amdahl():
+    assert parallel.times_as_fast(1, 0.3, 0.1) == 1
+    assert parallel.times_as_fast(4, 0) == 4
+    assert parallel.times_as_fast(10**9, 0.05) == pytest.approx(20)
+    assert parallel.times_as_fast(5, 0.2, 0.05) == pytest.approx(1 / (0.2 + 0.16 + 0.2))
+    for bad in ((0.5, 0.1, 0), (2, -0.1, 0), (2, 1.1, 0), (2, 0.1, -1)):
+        with pytest.raises(ValueError, match="must be at least 1"):
+            parallel.times_as_fast(*bad)
+
+
+def test_workers_read_the_same_pictures(capfd):
+    pictures = data.load("fashion")
+    photographs = Photographs(pictures.train[:6], pictures)
+    context = parallel.worker_context()
+    assert context.get_start_method() == ("spawn" if sys.platform == "win32" else "forkserver")
+    here = list(DataLoader(photographs, 4))
+    there = list(DataLoader(photographs, 4, num_workers=2, multiprocessing_context=context))
+    assert [tuple(inputs.shape) for inputs, _ in there] == [(4, 3, 32, 32), (2, 3, 32, 32)]
+    for (a, labels), (b, same) in zip(here, there, strict=True):
+        assert torch.equal(a, b) and torch.equal(labels, same)
+
+
+def test_photographs_look_like_what_they_were_made_of():
+    pictures = data.load("fashion")
+    few = pictures.train[:20]
+    seen = torch.stack([Photographs(few, pictures)[i][0] for i in range(20)])
+    assert (seen - pictures.to_input(few.images)).abs().mean() < 0.2  # of numbers with deviation 1

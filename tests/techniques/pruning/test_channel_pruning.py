@@ -1,0 +1,299 @@
+"""Structured pruning is exact: the smaller network computes what the large one computes with those channels at zero."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from nnopt_lab.techniques.pruning import channel_pruning
+from nnopt_lab.workbench import measure, models
+
+X = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def settled(model, seed=0):
+    """Random weights everywhere, batch norms and their statistics included: what is untouched would hide mistakes."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point():
+            fan_in = tensor[0].numel() if tensor.ndim > 1 else 1
+            tensor.copy_(torch.randn(tensor.shape, generator=generator) / fan_in**0.5)
+            if name.endswith("running_var"):
+                tensor.abs_().add_(0.5)
+    return model.eval()
+
+
+def check_exact(model, share, x=X, **options):
+    """Both networks' outputs agree to 1e-5 of their size; returns the smaller one."""
+    before = copy.deepcopy(model.state_dict())
+    keep = channel_pruning.keep_most_important(model, x[:1], share, **options)
+    zeroed = channel_pruning.zero_channels(model, x[:1], keep)
+    small = channel_pruning.remove_channels(model, x[:1], keep)
+    with torch.no_grad():
+        wanted, got = zeroed(x), small(x)
+    assert (got - wanted).abs().max() <= 1e-5 * max(1, wanted.abs().max().item())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    return small
+
+
+class Net(nn.Module):
+    """A forward given as a function of the module and the input, for the shapes of network that follow."""
+
+    def __init__(self, forward, **layers):
+        super().__init__()
+        for name, layer in layers.items():
+            setattr(self, name, layer)
+        self._forward = forward
+
+    def forward(self, x):
+        return self._forward(self, x)
+
+
+class TestExact:
+    @settings(max_examples=20)
+    @given(
+        channels=st.lists(st.integers(1, 7), min_size=1, max_size=4).map(tuple),
+        kernel_size=st.sampled_from([1, 3, 5]),
+        share=st.floats(0.05, 1),
+        seed=st.integers(0, 99),
+    )
+    def test_for_mynet_of_any_size(self, channels, kernel_size, share, seed):
+        small = check_exact(settled(models.MyNet(channels, kernel_size, hidden=9), seed), share)
+        kept = [max(1, round(share * c)) for c in channels]
+        hidden = max(1, round(share * 9))
+        wanted = models.MyNet(tuple(kept), kernel_size, hidden)
+        assert [p.shape for p in small.parameters()] == [p.shape for p in wanted.parameters()]
+
+    @settings(max_examples=6)
+    @given(blocks=st.integers(1, 2), share=st.floats(0.1, 1), norm=st.sampled_from([1, 2]), seed=st.integers(0, 99))
+    def test_for_the_residual_teacher(self, blocks, share, norm, seed):
+        check_exact(settled(models.Teacher((6, 8, 10), blocks), seed), share, norm=norm)
+
+    @pytest.mark.parametrize("name", ["mynet", "teacher"])
+    def test_for_the_shipped_networks(self, name):
+        small = check_exact(models.trained(name), 0.5)
+        assert measure.parameters(small).total < 0.3 * measure.parameters(models.trained(name)).total
+
+    @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "mobilenet_v3_small", "vgg11_bn"])
+    def test_for_torchvisions_networks(self, name):
+        from torchvision.models import get_model
+
+        model = (
+            get_model(name, num_classes=10, init_weights=False) if "vgg" in name else get_model(name, num_classes=10)
+        )
+        check_exact(settled(model), 0.6, X[:2])
+
+    def test_for_conv_bn_conv_flatten_linear(self):
+        model = nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.LeakyReLU(), nn.MaxPool2d(4),
+            nn.Conv2d(8, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6), nn.GELU(), nn.AvgPool2d(2), nn.Flatten(),
+            nn.Linear(6 * 16, 12), nn.BatchNorm1d(12), nn.Tanh(), nn.Linear(12, 5),
+        )  # fmt: skip
+        small = check_exact(settled(model), 0.5)
+        assert [small[i].weight.shape for i in (0, 4, 9, 12)] == [(4, 3, 3, 3), (3, 4, 3, 3), (6, 48), (5, 6)]
+        assert (small[1].num_features, small[9].in_features, small[4].in_channels) == (4, 48, 4)
+
+    @pytest.mark.parametrize("flatten", ["flatten", "view", "reshape", "mean", "pool"])
+    def test_for_every_usual_way_to_the_linear_layer(self, flatten):
+        def forward(net, x):
+            x = F.max_pool2d(F.relu(net.conv(x)), 8)
+            if flatten == "mean":
+                return net.pooled(x.mean((2, 3)))
+            if flatten == "pool":
+                return net.pooled(torch.flatten(F.adaptive_avg_pool2d(x, 1), 1))
+            if flatten == "flatten":
+                return net.flat(x.flatten(1))
+            return net.flat(getattr(x, flatten)(x.size(0) if flatten == "view" else x.shape[0], -1))
+
+        layers = {"conv": nn.Conv2d(3, 6, 3, padding=1), "flat": nn.Linear(96, 4), "pooled": nn.Linear(6, 4)}
+        check_exact(settled(Net(forward, **layers)), 0.5)
+
+    def test_for_depthwise_convolutions(self):
+        model = nn.Sequential(
+            nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, groups=8), nn.BatchNorm2d(8), nn.ReLU6(), nn.Conv2d(8, 4, 1),
+        )  # fmt: skip
+        small = check_exact(settled(model), 0.25)
+        assert small[1].groups == small[1].in_channels == small[1].out_channels == 2
+
+    @pytest.mark.parametrize("gate", ["sigmoid", "hardsigmoid", "none"])
+    def test_for_products_and_gates(self, gate):
+        def forward(net, x):
+            a = net.a(x)
+            s = net.b(F.adaptive_avg_pool2d(a, 1)) if gate != "none" else net.c(x)
+            return net.head(a * (net.gate(s) if gate == "sigmoid" else getattr(F, gate)(s) if gate != "none" else s))
+
+        layers = {"a": conv(3, 6), "b": nn.Conv2d(6, 6, 1), "c": conv(3, 6), "head": conv(6, 2)}
+        model = settled(Net(forward, gate=nn.Sigmoid(), **layers))
+        if gate == "none":
+            groups = [g.producers for g in channel_pruning.channel_groups(model, X[:1]) if g.removable]
+            assert groups == [["a", "c"]]
+        check_exact(model, 0.5)
+
+    def test_a_chain_of_sums_is_one_group(self):
+        def forward(net, x):
+            a = net.a(x)
+            b = a + net.b(a)
+            return net.head(torch.add(b, net.c(b)).mean((2, 3)))
+
+        conv = {name: nn.Conv2d(6, 6, 3, padding=1) for name in "bc"}
+        model = settled(Net(forward, a=nn.Conv2d(3, 6, 1), **conv, head=nn.Linear(6, 2)))
+        groups = [g for g in channel_pruning.channel_groups(model, X) if g.removable]
+        assert [sorted(g.producers) for g in groups] == [["a", "b", "c"]]
+        check_exact(model, 0.5)
+
+
+class TestSmaller:
+    def test_the_work_shrinks_as_torchs_own_counter_sees_it(self):
+        def flops(model):
+            with FlopCounterMode(display=False) as counter:
+                model(X[:1])
+            return counter.get_total_flops()
+
+        dense = models.trained("mynet")
+        small = check_exact(dense, 0.5)
+        assert flops(small) == flops(models.MyNet((8, 16), hidden=64)) < flops(dense) / 3
+
+    def test_the_smaller_network_trains_copies_and_saves(self, tmp_path):
+        small = check_exact(settled(models.Teacher((4, 6, 8))), 0.5)
+        small.train()
+        before = [p.detach().clone() for p in small.parameters()]
+        optimizer = torch.optim.SGD(small.parameters(), lr=0.1)
+        small(X).square().sum().backward()
+        optimizer.step()
+        assert all(not torch.equal(p, b) for p, b in zip(small.parameters(), before, strict=True))
+        torch.save(small.state_dict(), tmp_path / "small.pt")
+        copied = copy.deepcopy(small)
+        copied.load_state_dict(torch.load(tmp_path / "small.pt"))
+        assert torch.equal(copied.eval()(X), small.eval()(X))
+
+    def test_inputs_and_outputs_of_the_network_stay(self):
+        small = check_exact(settled(models.MyNet((4, 4), hidden=6, classes=7)), 0.01)
+        assert small(X).shape == (3, 7) and small.features[0].weight.shape == (1, 3, 3, 3)
+
+    def test_modes_are_left_alone(self):
+        model = models.Teacher((4, 6, 8)).train()
+        model.stem.eval()
+        channel_pruning.channel_groups(model, X)
+        assert model.training and not model.stem.training
+
+
+class TestKeep:
+    @given(share=st.floats(0.01, 1), norm=st.sampled_from([1, 2]), multiple_of=st.integers(1, 5))
+    @settings(max_examples=25)
+    def test_keeps_what_a_plain_sort_would(self, share, norm, multiple_of):
+        model = settled(models.MyNet((7, 9), hidden=11))
+        keep = channel_pruning.keep_most_important(model, X[:1], share, norm=norm, multiple_of=multiple_of)
+        modules = dict(model.named_modules())
+        assert set(keep) == {"features.0", "features.3", "classifier.0"}
+        for name, kept in keep.items():
+            scores = modules[name].weight.detach().flatten(1).norm(norm, dim=1).tolist()
+            count = -(-round(share * len(scores)) // multiple_of) * multiple_of
+            count = min(max(count, 1), len(scores))
+            best = sorted(range(len(scores)), key=lambda i: -scores[i])[:count]
+            assert kept.tolist() == sorted(best)
+
+    def test_a_share_for_one_group_leaves_the_others_whole(self):
+        keep = channel_pruning.keep_most_important(models.MyNet(), X[:1], {"features.3": 0.25})
+        assert {name: len(kept) for name, kept in keep.items()} == {
+            "features.0": 16,
+            "features.3": 8,
+            "classifier.0": 128,
+        }
+
+    def test_importance_of_a_group_is_the_sum_over_its_producers(self):
+        teacher = settled(models.Teacher((4, 6, 8)))
+        modules = dict(teacher.named_modules())
+        group = next(g for g in channel_pruning.channel_groups(teacher, X[:1]) if len(g.producers) > 1)
+        wanted = sum(modules[name].weight.detach().abs().sum((1, 2, 3)) for name in group.producers)
+        torch.testing.assert_close(channel_pruning.group_importance(teacher, group), wanted)
+
+    @pytest.mark.parametrize("share", [0, -0.5, 1.1, float("nan")])
+    def test_refuses_other_shares(self, share):
+        with pytest.raises(ValueError, match=f"share={share} must be above 0 and at most 1"):
+            channel_pruning.keep_most_important(models.MyNet(), X[:1], share)
+
+    def test_refuses_unknown_groups(self):
+        for call in (channel_pruning.remove_channels, channel_pruning.zero_channels):
+            with pytest.raises(
+                ValueError, match=r"keep names 'classifier.2', which is not a removable group: .*features.0"
+            ):
+                call(models.MyNet(), X[:1], {"classifier.2": torch.tensor([1])})
+        with pytest.raises(ValueError, match="share names 'conv9'"):
+            channel_pruning.keep_most_important(models.MyNet(), X[:1], {"conv9": 0.5})
+
+    @pytest.mark.parametrize("kept", [[], [16], [-1], [1, 1], [0.5], [True] * 16])
+    def test_refuses_positions_that_are_not_there(self, kept):
+        with pytest.raises(ValueError, match=r"keep\['features.0'\]"):
+            channel_pruning.remove_channels(models.MyNet(), X[:1], {"features.0": torch.tensor(kept)})
+
+
+@given(st.sets(st.integers(0, 9), min_size=1), st.integers(1, 6))
+def test_expanding_channels_to_inputs_is_what_a_flatten_does(kept, inputs):
+    kept = torch.tensor(sorted(kept))
+    flat = torch.arange(10 * inputs).reshape(10, inputs)
+    assert torch.equal(channel_pruning.expand_to_inputs(kept, inputs), flat[kept].flatten())
+
+
+def conv(i=3, o=8, **options):
+    return nn.Conv2d(i, o, 3, padding=1, **options)
+
+
+REFUSED = {
+    "a branch on the data": (Net(lambda n, x: n.a(x) if x.sum() > 0 else x, a=conv()), "cannot be traced"),
+    "a concatenation": (Net(lambda n, x: n.b(torch.cat([n.a(x), x], 1)), a=conv(), b=conv(11)), "'cat'"),
+    "group norm": (nn.Sequential(conv(), nn.GroupNorm(2, 8), conv(8)), "'1' of type GroupNorm"),
+    "layer norm": (nn.Sequential(conv(), nn.LayerNorm(32), conv(8)), "type LayerNorm"),
+    "a weight per channel": (nn.Sequential(conv(), nn.PReLU(8), conv(8)), "type PReLU"),
+    "a transposed convolution": (nn.Sequential(conv(), nn.ConvTranspose2d(8, 4, 2), conv(4)), "type ConvTranspose2d"),
+    "groups of channels": (nn.Sequential(conv(), conv(8, 8, groups=2)), "'1' of type Conv2d"),
+    "a shuffle": (nn.Sequential(conv(), nn.ChannelShuffle(2), conv(8)), "type ChannelShuffle"),
+    "a function that makes something of nothing": (nn.Sequential(conv(), nn.Sigmoid(), conv(8)), "not as a factor"),
+    "a product of two sigmoids": (
+        Net(lambda n, x: n.b(n.a(x).sigmoid() * torch.sigmoid(n.a2(x))), a=conv(), a2=conv(), b=conv(8)), "as a factor",
+    ),
+    "a constant added": (Net(lambda n, x: n.b(n.a(x) + 1), a=conv(), b=conv(8)), "'add'"),
+    "a square": (Net(lambda n, x: n.b((y := n.a(x)) * y), a=conv(), b=conv(8)), "'mul'"),
+    "a layer used twice": (Net(lambda n, x: n.b(n.b(n.a(x))), a=conv(), b=conv(8)), "layer 'b' twice"),
+    "a sum of unequal widths": (
+        Net(lambda n, x: n.b(n.a(x) + n.one(x)), a=conv(), one=conv(3, 1), b=conv(8)), "8 and 1 channels",
+    ),
+    "a size written out": (
+        Net(lambda n, x: n.b(n.a(x).view(-1, 8 * 1024)), a=conv(), b=nn.Linear(8 * 1024, 2)), "'view'",
+    ),
+    "a mean over channels": (Net(lambda n, x: n.b(n.a(x).mean((1, 2))), a=conv(), b=nn.Linear(32, 2)), "makes"),
+    "a flatten of the pixels alone": (
+        Net(lambda n, x: n.b(n.a(x).flatten(2)), a=conv(), b=nn.Linear(1024, 2)), r"only \[N, C·H·W\]",
+    ),
+    "a flatten of the batch": (Net(lambda n, x: n.b(n.a(x).flatten(0)), a=conv(), b=nn.Linear(8192, 2)), "reshapes"),
+    "a linear layer along the width": (nn.Sequential(conv(), nn.Linear(32, 8), conv(8)), "type Linear"),
+    "a norm behind a flatten": (
+        nn.Sequential(conv(), nn.Flatten(), nn.BatchNorm1d(8192), nn.Linear(8192, 2)), "type BatchNorm1d",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_it_cannot_follow_it_refuses_by_name(name):
+    model, sentence = REFUSED[name]
+    with pytest.raises(ValueError, match=sentence):
+        channel_pruning.channel_groups(model.eval(), X[:1])
+
+
+def test_a_norm_without_scale_keeps_its_channels():
+    model = settled(
+        nn.Sequential(conv(), nn.BatchNorm2d(8, affine=False), nn.ReLU(), conv(8, 4), nn.ReLU(), conv(4, 2))
+    )
+    assert [g.name for g in channel_pruning.channel_groups(model, X) if g.removable] == ["3"]
+    check_exact(model, 0.5)
+
+
+def test_masks_must_be_made_permanent_first():
+    from nnopt_lab.techniques import pruning
+
+    with pytest.raises(ValueError, match=r"call pruning.make_permanent\(model\) first"):
+        channel_pruning.channel_groups(pruning.magnitude_prune(models.MyNet(), 100), X[:1])

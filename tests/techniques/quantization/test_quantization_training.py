@@ -1,0 +1,231 @@
+"""Quantisation-aware training: gradients against the papers' formulas and torch's kernels, grids that are used."""
+
+import copy
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn.utils import parametrize
+
+from nnopt_lab.techniques import quantization
+from nnopt_lab.techniques.quantization import quantization_training as qat
+from nnopt_lab.workbench import data, training
+
+seeds, widths = st.integers(0, 10_000), st.integers(2, 8)
+X = torch.randn(20, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def net():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(4), nn.Conv2d(4, 4, 1), nn.ReLU(), nn.Flatten(),
+        nn.Linear(16, 5),
+    )  # fmt: skip
+
+
+def values(seed, count=50, width=1.0):
+    return torch.randn(count, generator=torch.Generator().manual_seed(seed)) * width
+
+
+def with_gradients(function, x, step):
+    x, step = x.clone().requires_grad_(), torch.tensor(step, requires_grad=True)
+    out = function(x, step)
+    out.backward(values(len(x)))
+    return out.detach(), x.grad, step.grad
+
+
+class TestLearnedStep:
+    @given(seeds, widths, st.booleans(), st.floats(0.05, 2))
+    def test_gradients_are_the_formula_of_the_paper(self, seed, bits, signed, step):
+        low, high = quantization.integer_range(bits, signed=signed)
+        x, scale, incoming = values(seed), 0.1, values(50)
+        out, for_x, for_step = with_gradients(lambda x, s: qat.learned_step(x, s, low, high, scale), x, step)
+        ratio = x / step
+        each = torch.where(ratio <= low, low, torch.where(ratio >= high, high, ratio.round() - ratio))
+        torch.testing.assert_close(out, ratio.clamp(low, high).round() * step)
+        torch.testing.assert_close(for_x, incoming * ((low <= ratio) & (ratio <= high)))
+        torch.testing.assert_close(for_step, (incoming * each).sum() * scale, rtol=1e-4, atol=1e-5)
+
+    @given(seeds, widths)
+    def test_agrees_with_torchs_own_kernel(self, seed, bits):
+        low, high = quantization.integer_range(bits)
+        zero = torch.zeros(1)
+
+        def torchs(x, step):
+            return torch._fake_quantize_learnable_per_tensor_affine(x, step.reshape(1), zero, low, high, 0.01)
+
+        # Half a step beyond the ends, torch's kernel still counts a value as inside, because it is after rounding.
+        x = values(seed)
+        ratio = x / 0.703
+        x = torch.where(((high <= ratio) & (ratio < high + 0.51)) | ((low - 0.51 < ratio) & (ratio <= low)), 0.0, x)
+        ours = with_gradients(lambda x, s: qat.learned_step(x, s, low, high, 0.01), x, 0.703)
+        for mine, theirs in zip(ours, with_gradients(torchs, x, 0.703), strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+    def test_the_step_follows_its_gradient_to_a_smaller_error(self):
+        x = values(1, 2000)
+        quantizer = qat.LearnedStep(3, 5 * x, len(x))
+        optimizer = torch.optim.SGD(quantizer.parameters(), lr=0.01)
+        errors = []
+        for _ in range(300):
+            optimizer.zero_grad()
+            errors.append((quantizer(x) - x).square().sum())
+            errors[-1].backward()
+            optimizer.step()
+        best = min(float((qat.learned_step(x, s, -4, 3) - x).square().sum()) for s in torch.linspace(0.1, 2, 200))
+        assert errors[0] > 2 * errors[-1] and errors[-1] < 1.02 * best
+
+    def test_starts_as_the_paper_says(self):
+        x = values(2)
+        quantizer = qat.LearnedStep(4, x, 50)
+        torch.testing.assert_close(quantizer.step.detach(), 2 * x.abs().mean() / math.sqrt(7))
+        assert quantizer.gradient_scale == 1 / math.sqrt(50 * 7)
+        assert (quantizer.low, quantizer.high) == (-8, 7)
+        assert (qat.LearnedStep(4, x, 50, signed=False).low, qat.LearnedStep(4, x, 50, signed=False).high) == (0, 15)
+
+    def test_an_example_of_zeros_gives_no_nan(self):
+        assert torch.equal(qat.LearnedStep(4, torch.zeros(3), 3)(torch.zeros(3)), torch.zeros(3))
+
+    def test_refuses_a_signed_bit(self):
+        with pytest.raises(ValueError, match="bits=1 leaves no positive value"):
+            qat.LearnedStep(1, torch.ones(2), 2)
+
+
+class TestMinMax:
+    @given(seeds, widths)
+    def test_value_and_straight_through_gradient_are_torchs(self, seed, bits):
+        weight = values(seed)
+        high = 2 ** (bits - 1) - 1
+        mine, theirs = weight.clone().requires_grad_(), weight.clone().requires_grad_()
+        out = qat.MinMaxWeight(bits)(mine)
+        wanted = torch.fake_quantize_per_tensor_affine(theirs, float(weight.abs().max() / high), 0, -high, high)
+        assert torch.equal(out, wanted)
+        assert torch.equal(out, quantization.fake_quantize(weight, quantization.grid_of(weight, bits)))
+        out.backward(values(1))
+        wanted.backward(values(1))
+        assert torch.equal(mine.grad, theirs.grad)
+
+    def test_the_range_of_inputs_moves_in_training_only(self):
+        quantizer = qat.MinMaxInput(8, torch.tensor([0.0, 1.0]), momentum=0.5)
+        quantizer(torch.tensor([-1.0, 3.0]))
+        assert quantizer.range.tolist() == [-0.5, 2.0]
+        quantizer.eval()(torch.tensor([-9.0, 9.0]))
+        assert quantizer.range.tolist() == [-0.5, 2.0]
+
+    def test_no_gradient_comes_from_beyond_the_range(self):
+        x = torch.tensor([0.5, 5.0], requires_grad=True)
+        qat.MinMaxInput(8, torch.tensor([0.0, 1.0])).eval()(x).sum().backward()
+        assert x.grad.tolist() == [1.0, 0.0]
+
+
+class TestCodes:
+    @given(seeds)
+    def test_binary_is_the_nearest_of_all_plus_minus_alpha(self, seed):
+        weight = values(seed)
+        best = (qat.binary(weight) - weight).square().sum()
+        assert len(qat.binary(weight).abs().unique()) == 1
+        for factor in (0.9, 1.1):
+            assert best <= (factor * qat.binary(weight) - weight).square().sum()
+
+    def test_binary_has_no_zero(self):
+        assert qat.binary(torch.tensor([0.0, -0.0, 2.0, -2.0])).tolist() == [1.0, 1.0, 1.0, -1.0]
+
+    def test_ternary_by_hand(self):
+        weight = torch.tensor([1.0, -2.0, 0.2, -0.1, 0.7])  # mean magnitude 0.8, threshold 0.56
+        torch.testing.assert_close(qat.ternary(weight), torch.tensor([1.0, -1.0, 0.0, 0.0, 1.0]) * 3.7 / 3)
+        assert qat.ternary(torch.zeros(3)).tolist() == [0.0, 0.0, 0.0]
+
+    @pytest.mark.parametrize("code", qat.CODES)
+    def test_the_gradient_passes_straight_through(self, code):
+        weight = values(3).requires_grad_()
+        qat.CodedWeight(code)(weight).backward(values(4))
+        torch.testing.assert_close(weight.grad, values(4))
+
+
+WAYS = [
+    {"weights": 4, "activations": 4, "method": "lsq"},
+    {"weights": 2, "activations": 2, "method": "min-max", "ends": None},
+    {"weights": "binary", "activations": 8},
+    {"weights": "ternary", "activations": None, "ends": None},
+    {"weights": None, "activations": 4},
+]
+
+
+class TestPrepare:
+    @pytest.mark.parametrize("way", WAYS)
+    def test_weights_and_inputs_lie_on_few_values_and_so_do_permanent_ones(self, way):
+        model = qat.prepare(net(), X, **way).eval()
+        wanted = model(X)
+        permanent = qat.make_permanent(copy.deepcopy(model))
+        assert torch.equal(permanent(X), wanted)
+        assert not any(parametrize.is_parametrized(layer) for layer in permanent.modules())
+        middle = permanent[3]
+        if way["weights"] is not None:
+            allowed = {"binary": 2, "ternary": 3}.get(way["weights"]) or 2 ** way["weights"]
+            assert len(middle.weight.unique()) <= allowed
+            q = quantization.quantize(middle.weight, middle.weight_grid)
+            torch.testing.assert_close(quantization.dequantize(q, middle.weight_grid), middle.weight.detach())
+        if way["activations"] is not None:
+            assert len(middle.input_quantizer(torch.rand(10_000)).unique()) <= 2 ** way["activations"]
+
+    def test_the_ends_keep_their_bits(self):
+        model = qat.make_permanent(qat.prepare(net(), X, 2, 2, ends=8))
+        assert [model[i].weight_grid.high for i in (0, 3, 6)] == [127, 1, 127]
+        assert [model[i].input_quantizer.high for i in (0, 3, 6)] == [127, 3, 255]  # behind a ReLU there is no sign
+        model = qat.make_permanent(qat.prepare(net(), X, 2, 2, ends=None))
+        assert [model[i].weight_grid.high for i in (0, 3, 6)] == [1, 1, 1]
+
+    def test_16_bits_change_hardly_anything(self):
+        model = net()
+        for method in qat.METHODS:
+            prepared = qat.prepare(copy.deepcopy(model), X, 16, 16, method=method, ends=None).eval()
+            torch.testing.assert_close(prepared(X), model(X), rtol=0, atol=0.02 if method == "lsq" else 0.001)
+
+    def test_a_copy_is_independent(self):
+        model = qat.prepare(net(), X)
+        twin = copy.deepcopy(model)
+        before = model(X).detach().clone()
+        with torch.no_grad():
+            for parameter in twin.parameters():
+                parameter.mul_(3)
+        assert torch.equal(model(X), before)
+        assert not torch.equal(twin(X), before)
+
+    @pytest.mark.parametrize("method", qat.METHODS)
+    def test_training_fit_trains_it(self, method):
+        pictures = data.load("shapes")
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Conv2d(3, 4, 3, 4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 64, 10))
+        qat.prepare(model, pictures.to_input(pictures.train.images[:50]), 4, 4, method=method, ends=None)
+        before = {name: p.detach().clone() for name, p in model.named_parameters()}
+        history = training.fit(model, pictures, epochs=2, train=pictures.train[:400], seed=0)
+        assert history.train_loss[1] < history.train_loss[0]
+        assert not any(torch.equal(before[name], p) for name, p in model.named_parameters())
+        if method == "lsq":
+            assert sum(name.endswith("step") for name in before) == 4
+        frozen = sum(p.numel() for p in qat.make_permanent(model).parameters() if p.requires_grad)
+        assert frozen == 3 * 4 * 9 + 4 + 2560 + 10
+
+    @pytest.mark.parametrize(
+        ("options", "sentence"),
+        [
+            ({"method": "dorefa"}, "method='dorefa' must be one of min-max, lsq"),
+            ({"weights": 1}, "weights=1 must be 2 to 16, binary, ternary or None"),
+            ({"weights": "quaternary"}, "weights='quaternary' must be"),
+            ({"activations": 17}, "activations=17 must be 2 to 16 or None"),
+            ({"activations": "binary"}, "activations='binary' must be 2 to 16 or None"),
+            ({"ends": True}, "ends=True must be"),
+        ],
+    )
+    def test_refuses(self, options, sentence):
+        with pytest.raises(ValueError, match=sentence):
+            qat.prepare(net(), X, **options)
+
+    def test_refuses_what_it_has_prepared_and_what_it_cannot(self):
+        with pytest.raises(ValueError, match="it has been prepared"):
+            qat.prepare(qat.prepare(net(), X), X)
+        with pytest.raises(ValueError, match="no convolution or linear layer"):
+            qat.prepare(nn.ReLU(), X)
