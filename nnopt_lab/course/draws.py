@@ -1,8 +1,31 @@
-"""What the exercises' inputs are drawn with."""
+"""Draws of the exercises' inputs, all from the generator that is given, so that a seed repeats them."""
+
+from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 
-def number(g: torch.Generator, low: int, high: int) -> int:
-    """A whole number from `low` to `high`, both included."""
+def randint(g: torch.Generator, low: int, high: int) -> int:
+    """An integer from `low` to `high`, both included."""
     return int(torch.randint(low, high + 1, (), generator=g))
+
+
+def choice(g: torch.Generator, options: Sequence):
+    """One of the options, each with the same probability."""
+    return options[randint(g, 0, len(options) - 1)]
+
+
+def decimals(g: torch.Generator, *shape: int, places: int = 1) -> Tensor:
+    """float32 of that shape: standard normal, rounded to a few places so that a card can show them."""
+    return torch.randn(*shape, generator=g).round(decimals=places)
+
+
+def signs(g: torch.Generator, *shape: int) -> Tensor:
+    """float32 of that shape: −1 or 1, each with the same probability."""
+    return 1 - 2 * torch.randint(0, 2, shape, generator=g).float()
+
+
+def subset(g: torch.Generator, count: int, size: int) -> Tensor:
+    """int64 [size]: ascending, `size` different numbers from 0 to `count` − 1."""
+    return torch.randperm(count, generator=g)[:size].sort().values

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nnopt_lab.course.lesson import lesson_of, lessons, modules
+from nnopt_lab.course.wrong_answers import OfReference
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def exercise(
     points: int,
     inputs: Callable,
     hints: tuple[str, str, str],
-    wrong: dict[str, Callable],
+    wrong: dict[str, Callable | OfReference],
     tolerance: float = 1e-5,
     properties: tuple[Property, ...] = (),
     compare: Callable | None = None,
@@ -134,10 +135,11 @@ def exercise(
     Args:
         inputs: `Exercise.generate`.
         wrong: `Exercise.wrong_answers`, as sentence → function. It is evaluated before the reference is bound to its
-            name: call the reference inside a lambda.
+            name: call the reference inside a lambda, or use a family of `nnopt_lab.course.wrong_answers`.
     """
 
     def declared(reference: Callable) -> Callable:
+        functions = {s: f.make(reference) if isinstance(f, OfReference) else f for s, f in wrong.items()}
         title, _, debrief = inspect.getdoc(reference).partition("\n")
         declare(
             Exercise(
@@ -148,7 +150,7 @@ def exercise(
                 reference=reference,
                 generate=inputs,
                 hints=hints,
-                wrong_answers=tuple(WrongAnswer(function, sentence) for sentence, function in wrong.items()),
+                wrong_answers=tuple(WrongAnswer(function, sentence) for sentence, function in functions.items()),
                 debrief=" ".join(debrief.split()),
                 tolerance=tolerance,
                 properties=properties,

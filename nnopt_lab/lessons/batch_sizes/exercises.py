@@ -2,16 +2,16 @@
 
 import torch
 
-from nnopt_lab.course.draws import number
+from nnopt_lab.course.draws import randint
 from nnopt_lab.course.exercises import Property, exercise, question
 from nnopt_lab.techniques.training import batching, noise_scale
 
 
 def _training_run(g: torch.Generator):
-    batch_size = number(g, 3, 8)
-    whole, rest = batch_size * number(g, 3, 9), number(g, 1, batch_size - 1)
+    batch_size = randint(g, 3, 8)
+    whole, rest = batch_size * randint(g, 3, 9), randint(g, 1, batch_size - 1)
     # A third each: no rest, a rest that is kept, a rest that is dropped.
-    kind, epochs = number(g, 0, 2), number(g, 2, 5)
+    kind, epochs = randint(g, 0, 2), randint(g, 2, 5)
     return whole + (rest if kind else 0), batch_size, epochs, kind == 2
 
 
@@ -57,10 +57,10 @@ def updates(count, batch_size, epochs, drop_last):
 
 
 def _two_measurements(g: torch.Generator):
-    each, fixed = number(g, 40, 90), number(g, 500, 900)
-    size1 = number(g, 2, 6)
+    each, fixed = randint(g, 40, 90), randint(g, 500, 900)
+    size1 = randint(g, 2, 6)
     size2 = 2 * size1
-    limit = fixed + each * number(g, 30, 90) + each * number(g, 2, 7) // 10
+    limit = fixed + each * randint(g, 30, 90) + each * randint(g, 2, 7) // 10
     return size1, fixed + each * size1, size2, fixed + each * size2, limit
 
 
@@ -103,8 +103,8 @@ def largest_batch(size1, bytes1, size2, bytes2, limit):
 
 
 def _norms(g: torch.Generator):
-    small = number(g, 2, 8)
-    big = small * number(g, 4, 10)
+    small = randint(g, 2, 8)
+    big = small * randint(g, 4, 10)
     signal, noise = 1 + 3 * float(torch.rand((), generator=g)), 20 + 200 * float(torch.rand((), generator=g))
     return small, big, round((signal + noise / small) ** 0.5, 4), round((signal + noise / big) ** 0.5, 4)
 
@@ -145,7 +145,7 @@ def simple_noise_scale(small, big, small_norm, big_norm):
 
 
 def _micro_batches(g: torch.Generator):
-    count = number(g, 2, 3)
+    count = randint(g, 2, 3)
     sizes = (torch.randperm(8, generator=g)[:count] + 2).tolist()
     return [torch.randn(3, generator=g).round(decimals=1) for _ in sizes], sizes
 
@@ -181,10 +181,10 @@ def accumulate(gradients, sizes):
 
 
 def _drawn_sizes(g: torch.Generator):
-    low = number(g, 2, 4)
-    high, batches = low + number(g, 3, 5), number(g, 4, 6)
+    low = randint(g, 2, 4)
+    high, batches = low + randint(g, 3, 5), randint(g, 4, 6)
     drawn = torch.randint(low, high + 1, (batches,), generator=g).tolist()
-    return number(g, batches * low + 1, batches * high - 1), drawn, low, high
+    return randint(g, batches * low + 1, batches * high - 1), drawn, low, high
 
 
 def _one_sided(upper: bool):
@@ -272,7 +272,7 @@ def fit_sizes(count, drawn, low, high):
 
 
 def _images_and_places(g: torch.Generator):
-    height, size = number(g, 5, 6), number(g, 2, 3)
+    height, size = randint(g, 5, 6), randint(g, 2, 3)
     images = torch.randint(0, 100, (2, 1, height, height), generator=g)
     top = torch.randperm(height - size + 1, generator=g)[:2]
     left = (top + 1 + torch.randint(0, height - size, (2,), generator=g)) % (height - size + 1)

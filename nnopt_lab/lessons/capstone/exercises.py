@@ -4,15 +4,15 @@ import math
 
 import torch
 
-from nnopt_lab.course.draws import number
+from nnopt_lab.course.draws import randint
 from nnopt_lab.course.exercises import Property, exercise, question
 
 
 def _layers(g: torch.Generator):
     # Some tensors of 4 bits with an odd count, at least two, so that each one's rounding shows.
-    odd = [[number(g, 1, 4) * 2 + 1, number(g, 1, 3) * 2 + 1, 3] for _ in range(number(g, 2, 3))]
-    even = [[number(g, 2, 9) * 2, number(g, 2, 9)] for _ in range(2)]
-    return [*odd, *even, [number(g, 5, 12)]], [*[4] * (len(odd) + 1), 8, 32]
+    odd = [[randint(g, 1, 4) * 2 + 1, randint(g, 1, 3) * 2 + 1, 3] for _ in range(randint(g, 2, 3))]
+    even = [[randint(g, 2, 9) * 2, randint(g, 2, 9)] for _ in range(2)]
+    return [*odd, *even, [randint(g, 5, 12)]], [*[4] * (len(odd) + 1), 8, 32]
 
 
 @exercise(
@@ -89,8 +89,8 @@ def _together(nibbles, factor=16):
 
 def _nibbles(g: torch.Generator):
     # Odd or even lengths; always some negative values at both places of a pair.
-    values = torch.randint(-8, 8, (number(g, 6, 11),), generator=g)
-    values[:4] = torch.tensor([-number(g, 1, 8), number(g, 1, 7), number(g, 1, 7), -number(g, 1, 8)])
+    values = torch.randint(-8, 8, (randint(g, 6, 11),), generator=g)
+    values[:4] = torch.tensor([-randint(g, 1, 8), randint(g, 1, 7), randint(g, 1, 7), -randint(g, 1, 8)])
     return (values,)
 
 
@@ -165,7 +165,7 @@ def _error(gained, lost, count):
 @exercise(
     "capstone.least_change",
     points=4,
-    inputs=lambda g: (number(g, 200, 500), number(g, 200, 500), 1000 * number(g, 2, 10)),
+    inputs=lambda g: (randint(g, 200, 500), randint(g, 200, 500), 1000 * randint(g, 2, 10)),
     hints=(
         "The change is (gained − lost)/count. Its lower end lies 1.96 standard errors below it.",
         "A picture contributes +1, −1 or 0. The sum over all has the variance gained + lost − (gained − lost)²/count.",
@@ -246,10 +246,12 @@ def _points(values, naive, best, lowest=0.0, highest=1.0, most=10):
 
 def _places(g: torch.Generator):
     # Sizes (best below naive) or speeds (best above); one value beyond each end, and two between them.
-    naive, factor, grows = number(g, 10, 99) + 0.5, float(number(g, 5, 40)), bool(number(g, 0, 1))
+    naive, factor, grows = randint(g, 10, 99) + 0.5, float(randint(g, 5, 40)), bool(randint(g, 0, 1))
     best = naive * factor if grows else naive / factor
     # With many digits: rounded points are no answer.
-    shares = [share / 10 + 0.0137 for share in (-number(g, 1, 4), number(g, 11, 14), number(g, 2, 4), number(g, 6, 8))]
+    shares = [
+        share / 10 + 0.0137 for share in (-randint(g, 1, 4), randint(g, 11, 14), randint(g, 2, 4), randint(g, 6, 8))
+    ]
     order = torch.randperm(4, generator=g).tolist()
     return [naive * (best / naive) ** shares[place] for place in order], naive, best
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import torch
 
-from nnopt_lab.course.draws import number
+from nnopt_lab.course.draws import randint
 from nnopt_lab.course.exercises import Property, exercise, question
 from nnopt_lab.techniques.search import tradeoffs
 
@@ -14,7 +14,7 @@ def _networks(g: torch.Generator):
     costs = sorted(torch.randperm(20, generator=g)[:4].tolist())
     losts = sorted(torch.randperm(20, generator=g)[:4].tolist(), reverse=True)
     rows = [(x / 2 - 2, float(c + 1)) for x, c in zip(losts, costs, strict=True)]
-    step, other = rows[number(g, 1, 2)], rows[number(g, 0, 3)]
+    step, other = rows[randint(g, 1, 2)], rows[randint(g, 0, 3)]
     rows += [(step[0] + 1.5, step[1]), (step[0], step[1] + 0.5), (rows[0][0] + 1, rows[3][1] + 2), other]
     order = torch.randperm(len(rows), generator=g).tolist()
     return [rows[i][0] for i in order], [rows[i][1] for i in order]
@@ -125,11 +125,11 @@ def pareto_front(lost, cost):
 
 def _rectangle(g: torch.Generator):
     # Three steps, of which the first may be a gain, one point that is beaten, one beyond each limit.
-    lost_limit, cost_limit = float(number(g, 9, 12)), float(number(g, 15, 20))
-    losts = sorted((torch.randperm(9, generator=g)[:3] - number(g, 1, 3)).tolist())  # some of them gains
+    lost_limit, cost_limit = float(randint(g, 9, 12)), float(randint(g, 15, 20))
+    losts = sorted((torch.randperm(9, generator=g)[:3] - randint(g, 1, 3)).tolist())  # some of them gains
     costs = sorted((torch.randperm(13, generator=g)[:3] + 1).tolist(), reverse=True)
     rows = [(float(x), float(y)) for x, y in zip(losts, costs, strict=True)]
-    rows += [(rows[1][0] + 0.5, rows[1][1] + 0.5), (lost_limit + number(g, 1, 3), 0.5), (-4.0, cost_limit + 2)]
+    rows += [(rows[1][0] + 0.5, rows[1][1] + 0.5), (lost_limit + randint(g, 1, 3), 0.5), (-4.0, cost_limit + 2)]
     order = torch.randperm(len(rows), generator=g).tolist()
     return [rows[i][0] for i in order], [rows[i][1] for i in order], lost_limit, cost_limit
 
@@ -251,7 +251,7 @@ def _layers(g: torch.Generator):
     saved = (torch.randperm(4, generator=g) + 2).tolist()
     saved.insert(2, 12)
     lost = [s * (r + 1) for s, r in zip(saved, ratios, strict=True)]
-    allowed = lost[0] + lost[1] + min(lost[3] + number(g, 0, 1) * lost[4], lost[2] - 1)
+    allowed = lost[0] + lost[1] + min(lost[3] + randint(g, 0, 1) * lost[4], lost[2] - 1)
     order = torch.randperm(5, generator=g).tolist()
     return [float(lost[i]) for i in order], [float(saved[i]) for i in order], float(allowed)
 
@@ -339,24 +339,24 @@ def _curves(g: torch.Generator):
     # Three finished trials: the dearer, the better; the second was better yet before its end. The fourth hopes for more
     # than it must, and from its second, third or fourth epoch on for nothing more: by the floor alone, or by the second
     # trial, which costs as much.
-    epochs, by_floor, late = 5, number(g, 0, 4) < 2, number(g, 1, 3)
-    late = late if number(g, 0, 3) else epochs  # never
+    epochs, by_floor, late = 5, randint(g, 0, 4) < 2, randint(g, 1, 3)
+    late = late if randint(g, 0, 3) else epochs  # never
     gains = sorted((torch.randperm(6, generator=g)[:4] + 1).tolist(), reverse=True)
     others = []
-    for end in (80.0, 83.0, 85.0 + 10 * number(g, 0, 1)):
-        rest = [end + number(g, 0, 1)]
+    for end in (80.0, 83.0, 85.0 + 10 * randint(g, 0, 1)):
+        rest = [end + randint(g, 0, 1)]
         for gain in reversed(gains):
-            rest.insert(0, rest[0] - gain - (number(g, 0, 3) if end == 83 else 0))
+            rest.insert(0, rest[0] - gain - (randint(g, 0, 3) if end == 83 else 0))
         others.append(rest)
-    others[1][3] = others[1][4] + number(g, 3, 6)
-    costs = [float(number(g, 10, 14)), float(number(g, 20, 24)), float(number(g, 30, 34))]
-    floor = 72.0 + number(g, 0, 2)
-    cost, target = (float(number(g, 5, 9)), floor) if by_floor else (costs[1], others[1][-1])
+    others[1][3] = others[1][4] + randint(g, 3, 6)
+    costs = [float(randint(g, 10, 14)), float(randint(g, 20, 24)), float(randint(g, 30, 34))]
+    floor = 72.0 + randint(g, 0, 2)
+    cost, target = (float(randint(g, 5, 9)), floor) if by_floor else (costs[1], others[1][-1])
     most = [max(other[-1] - other[k] for other in others) for k in range(epochs)]
-    curve = [target + number(g, 3, 10) - gain for gain in most]
+    curve = [target + randint(g, 3, 10) - gain for gain in most]
     if by_floor:  # a hope that just reaches the floor is one
         curve[min(late, epochs - 1) - 1] = target - most[min(late, epochs - 1) - 1]
-    gap = 1.0 if by_floor else float(number(g, 0, 1))  # as much as another has is not enough
+    gap = 1.0 if by_floor else float(randint(g, 0, 1))  # as much as another has is not enough
     for k in range(late, epochs):  # and an epoch later not even for as much as the first, which costs less
         curve[k] = target - gap - 4.0 * (k > late) - most[k]
     return curve, cost, others, costs, floor
@@ -468,7 +468,7 @@ def _halved(configurations, *, keep=lambda n: -(-n // 2), factor=2, last=True, f
 @exercise(
     "choosing.halving_epochs",
     points=2,
-    inputs=lambda g: (number(g, 5, 60),),
+    inputs=lambda g: (randint(g, 5, 60),),
     hints=(
         "Write the rounds for 5 configurations on paper: 5 train 1 epoch, 3 train 2 more, 2 train 4 more, 1 trains 8 more.",
         "A loop: add configurations · epochs, halve the one (rounded up), double the other; the last one trains too.",

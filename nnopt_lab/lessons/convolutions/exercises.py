@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from nnopt_lab.course.draws import number
+from nnopt_lab.course.draws import randint
 from nnopt_lab.course.exercises import Property, exercise, question
 from nnopt_lab.techniques.convolutions import low_rank
 
@@ -14,7 +14,7 @@ def _normal(g: torch.Generator, *shape: int) -> Tensor:
 
 def _stack(g: torch.Generator):
     """A few layers; at least one stride of 2 with a kernel behind it, so that the strides matter."""
-    layers = [(int(2 * number(g, 0, 2) + 1), number(g, 1, 2)) for _ in range(number(g, 1, 3))]
+    layers = [(int(2 * randint(g, 0, 2) + 1), randint(g, 1, 2)) for _ in range(randint(g, 1, 3))]
     return ([(3, 1), (2, 2), *layers, (3, 1)],)
 
 
@@ -79,7 +79,7 @@ def receptive_field(layers):
 
 
 def _layer(g: torch.Generator):
-    return number(g, 4, 32), number(g, 33, 64), 2 * number(g, 1, 3) + 1, number(g, 5, 9), number(g, 10, 16)
+    return randint(g, 4, 32), randint(g, 33, 64), 2 * randint(g, 1, 3) + 1, randint(g, 5, 9), randint(g, 10, 16)
 
 
 @exercise(
@@ -127,7 +127,7 @@ def separable_cost(in_channels, out_channels, kernel_size, height, width):
 
 
 def _grouped_weight(g: torch.Generator):
-    groups = number(g, 2, 3)
+    groups = randint(g, 2, 3)
     return torch.randint(1, 10, (3 * groups, 2, 1, 1), generator=g).float(), groups
 
 
@@ -289,7 +289,7 @@ def fold_batch_norm(weight, bias, gamma, beta, mean, var, eps):
 
 
 def _spectrum(g: torch.Generator):
-    values = torch.rand(number(g, 5, 7), generator=g).mul(9).add(0.5).sort(descending=True).values.round(decimals=1)
+    values = torch.rand(randint(g, 5, 7), generator=g).mul(9).add(0.5).sort(descending=True).values.round(decimals=1)
     return values, round(0.7 + 0.25 * float(torch.rand((), generator=g)), 2)
 
 
@@ -335,7 +335,7 @@ def rank_for_energy(singular_values, energy):
 
 
 def _weight_and_rank(g: torch.Generator):
-    rows, columns = number(g, 3, 4), number(g, 5, 6)
+    rows, columns = randint(g, 3, 4), randint(g, 5, 6)
     # Singular values that lie well apart: the nearest matrix of each rank is then a single one.
     u = torch.linalg.qr(torch.randn(rows, rows, generator=g)).Q
     v = torch.linalg.qr(torch.randn(columns, columns, generator=g)).Q
@@ -404,9 +404,9 @@ def thin_factors(weight, rank):
 
 
 def _layer_and_machine(g: torch.Generator):
-    arithmetic, memory = (number(g, 1, 9) * 10**7 for _ in range(2))
-    overhead = (0.001, 0.03)[number(g, 0, 1)]  # small, or more than anything else
-    return arithmetic, memory, 20.0, float(number(g, 8, 12)), overhead
+    arithmetic, memory = (randint(g, 1, 9) * 10**7 for _ in range(2))
+    overhead = (0.001, 0.03)[randint(g, 0, 1)]  # small, or more than anything else
+    return arithmetic, memory, 20.0, float(randint(g, 8, 12)), overhead
 
 
 def _seconds_with(combine, per_mac=2, floor=True):

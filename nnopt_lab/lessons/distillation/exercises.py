@@ -5,13 +5,13 @@ import statistics
 import torch
 from torch.nn import functional as F
 
-from nnopt_lab.course.draws import number
+from nnopt_lab.course.draws import randint
 from nnopt_lab.course.exercises import exercise, question
 
 
 def _logits_and_temperature(g: torch.Generator):
-    logits = (2.5 * torch.randn(number(g, 2, 3), number(g, 4, 5), generator=g)).round(decimals=1)
-    return logits, float(number(g, 2, 6))
+    logits = (2.5 * torch.randn(randint(g, 2, 3), randint(g, 4, 5), generator=g)).round(decimals=1)
+    return logits, float(randint(g, 2, 6))
 
 
 @exercise(
@@ -65,9 +65,9 @@ def soft_targets(logits, temperature):
 
 
 def _two_logits(g: torch.Generator):
-    n, classes = number(g, 2, 3), number(g, 4, 5)
+    n, classes = randint(g, 2, 3), randint(g, 4, 5)
     student, teacher = (3 * torch.randn(2, n, classes, generator=g)).round(decimals=1)
-    return student, teacher, float(number(g, 2, 5))
+    return student, teacher, float(randint(g, 2, 5))
 
 
 @exercise(
@@ -143,7 +143,7 @@ def soft_loss(student, teacher, temperature):
 
 
 def _logits_and_labels(g: torch.Generator):
-    n, classes = number(g, 2, 3), number(g, 4, 5)
+    n, classes = randint(g, 2, 3), randint(g, 4, 5)
     return (1.5 * torch.randn(n, classes, generator=g)).round(decimals=1), torch.randint(0, classes, (n,), generator=g)
 
 
@@ -227,7 +227,7 @@ def target_and_others(logits, labels):
 @exercise(
     "distillation.attention_map",
     points=2,
-    inputs=lambda g: (torch.randn(2, number(g, 2, 4), 2, number(g, 2, 3), generator=g).round(decimals=1),),
+    inputs=lambda g: (torch.randn(2, randint(g, 2, 4), 2, randint(g, 2, 3), generator=g).round(decimals=1),),
     hints=(
         "features is [N, channels, H, W]. One map a picture: the squares, summed over the channels.",
         "Then flatten to [N, H·W], and divide each row by its length (the L2 norm).",
@@ -313,11 +313,11 @@ _GAINS = (
 
 def _three_seeds(g: torch.Generator):
     """Accuracies of three seeds, which differ by more than a method does, so that only pairs can tell; all in tenths."""
-    alone = [740 + number(g, 0, 10), 780 + number(g, 0, 10), 820 + number(g, 0, 10)]
+    alone = [740 + randint(g, 0, 10), 780 + randint(g, 0, 10), 820 + randint(g, 0, 10)]
     alone = [alone[i] / 10 for i in torch.randperm(3, generator=g).tolist()]
     methods = []
     for i in torch.randperm(len(_GAINS), generator=g)[:5].tolist():
-        sign = 1 if i == 0 else 2 * number(g, 0, 1) - 1
+        sign = 1 if i == 0 else 2 * randint(g, 0, 1) - 1
         gains = [sign * _GAINS[i][j] for j in torch.randperm(3, generator=g).tolist()]
         methods.append([round(a + d / 10, 1) for a, d in zip(alone, gains, strict=True)])
     return alone, methods

@@ -5,7 +5,7 @@ from math import prod
 
 import torch
 
-from nnopt_lab.course.draws import number
+from nnopt_lab.course.draws import randint
 from nnopt_lab.course.exercises import Property, exercise, question
 
 
@@ -32,12 +32,12 @@ def _intensity_with(
     "hardware.conv_intensity",
     points=3,
     inputs=lambda g: (
-        number(g, 2, 8),
-        number(g, 3, 9),
-        (3, 5)[number(g, 0, 1)],
-        number(g, 4, 9),
-        number(g, 2, 6),
-        (2, 4)[number(g, 0, 1)],
+        randint(g, 2, 8),
+        randint(g, 3, 9),
+        (3, 5)[randint(g, 0, 1)],
+        randint(g, 4, 9),
+        randint(g, 2, 6),
+        (2, 4)[randint(g, 0, 1)],
     ),
     hints=(
         "Count the operations (two a product that is added) and the numbers: what is read, the weights with their "
@@ -102,10 +102,10 @@ def _borders(kernels):
 
 
 def _chain(g: torch.Generator):
-    kernels = [number(g, 1, 3) for _ in range(number(g, 2, 4))]
-    kernels[number(g, 0, len(kernels) - 1)] = number(g, 2, 3)
+    kernels = [randint(g, 1, 3) for _ in range(randint(g, 2, 4))]
+    kernels[randint(g, 0, len(kernels) - 1)] = randint(g, 2, 3)
     numbers = (torch.randperm(60, generator=g)[: sum(kernels) + 1] + 11).tolist()
-    return numbers, kernels, (1, 2, 4)[number(g, 0, 2)]
+    return numbers, kernels, (1, 2, 4)[randint(g, 0, 2)]
 
 
 @exercise(
@@ -272,13 +272,15 @@ def _both(size, time, interval, limit):
 def _server(g: torch.Generator):
     # A batch of 1 never keeps up, one of 32 is always late. 8 takes the least time a picture, or 8 and 16 just keep up.
     # The limit lets 8 just pass, or 16 too, or only what does not keep up.
-    sizes, interval, kind = [1, 2, 4, 8, 16, 32], number(g, 4, 6), number(g, 0, 2)
-    ms = [interval + number(g, 1, 3), 2 * interval - 1, 4 * interval - 1, 8 * interval - number(g, 20, 24)]
-    ms += [16 * interval - number(g, 6, 9), 32 * interval - number(g, 108, 112)]
-    if number(g, 0, 1):
+    sizes, interval, kind = [1, 2, 4, 8, 16, 32], randint(g, 4, 6), randint(g, 0, 2)
+    ms = [interval + randint(g, 1, 3), 2 * interval - 1, 4 * interval - 1, 8 * interval - randint(g, 20, 24)]
+    ms += [16 * interval - randint(g, 6, 9), 32 * interval - randint(g, 108, 112)]
+    if randint(g, 0, 1):
         ms[1:5] = [2 * interval + 2, 4 * interval + 3, 8 * interval, 16 * interval]
     late = [(size - 1) * interval + time for size, time in zip(sizes, ms, strict=True)]
-    limit = (late[3] + max(0, number(g, -2, 2)), late[4] + number(g, 1, 3), max(ms[0], late[1] - number(g, 1, 2)))[kind]
+    limit = (late[3] + max(0, randint(g, -2, 2)), late[4] + randint(g, 1, 3), max(ms[0], late[1] - randint(g, 1, 2)))[
+        kind
+    ]
     return sizes, ms, interval, limit
 
 
@@ -349,10 +351,10 @@ def _first_of(names, values):
 def _engines_and_batches(g: torch.Generator):
     # Four engines, each the cheapest for some number of batches: the longer it takes to build, the faster a batch. The
     # fifth needs no building either and is slower.
-    build = [0, number(g, 4, 6), number(g, 50, 70), number(g, 400, 500), 0]
-    ms = [number(g, 80, 90), number(g, 45, 55), number(g, 24, 28), number(g, 9, 12), number(g, 95, 120)]
-    batches = (number(g, 3, 20), number(g, 300, 900), number(g, 5_000, 9_000), number(g, 60_000, 90_000))[
-        number(g, 0, 3)
+    build = [0, randint(g, 4, 6), randint(g, 50, 70), randint(g, 400, 500), 0]
+    ms = [randint(g, 80, 90), randint(g, 45, 55), randint(g, 24, 28), randint(g, 9, 12), randint(g, 95, 120)]
+    batches = (randint(g, 3, 20), randint(g, 300, 900), randint(g, 5_000, 9_000), randint(g, 60_000, 90_000))[
+        randint(g, 0, 3)
     ]
     order = torch.randperm(5, generator=g).tolist()
     return list("ABCDE"), [build[i] for i in order], [ms[i] for i in order], batches
@@ -412,7 +414,7 @@ def _half_of(weight):
 
 
 def _distinct_weights(g: torch.Generator):
-    rows, columns = (4, 8)[number(g, 0, 1)], 8
+    rows, columns = (4, 8)[randint(g, 0, 1)], 8
     count = rows * columns
     sign = 2.0 * torch.randint(0, 2, (count,), generator=g) - 1
     return (((torch.randperm(count, generator=g) + 1.0) * sign / 10).reshape(rows, columns),)

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from nnopt_lab.course.draws import number
+from nnopt_lab.course.draws import randint
 from nnopt_lab.course.exercises import Property, exercise, question
 from nnopt_lab.techniques.quantization import huffman
 
@@ -14,9 +14,9 @@ def _a_range(g: torch.Generator):
 
     Around zero, what is cut off of the zero point is more than a half, and the zero point isn't the middle of the numbers.
     """
-    beside = number(g, 0, 1)
+    beside = randint(g, 0, 1)
     while True:
-        bits, near, far = number(g, 3, 6), number(g, 2, 9) / 10, number(g, 15, 60) / 10
+        bits, near, far = randint(g, 3, 6), randint(g, 2, 9) / 10, randint(g, 15, 60) / 10
         if beside:
             if near / (far - near) * (2**bits - 1) > 0.6:  # not widened, the zero point falls outside
                 return -far, -near, bits
@@ -109,8 +109,8 @@ def _values(g: torch.Generator):
 
     The zero point is odd: added before rounding, it turns every tie the other way.
     """
-    bits, scale = number(g, 2, 5), 2.0 ** -number(g, 1, 3)
-    zero_point = 2 * number(g, 0, 2 ** (bits - 1) - 2) + 1
+    bits, scale = randint(g, 2, 5), 2.0 ** -randint(g, 1, 3)
+    zero_point = 2 * randint(g, 0, 2 ** (bits - 1) - 2) + 1
     steps = torch.randint(-4 * zero_point, 4 * (2**bits - zero_point), (6,), generator=g) / 4
     steps[:5] = torch.tensor([0.5, -0.5, -0.75, -zero_point - 1.5, 2**bits - zero_point + 1.0])
     return steps[torch.randperm(6, generator=g)] * scale, scale, zero_point, bits
@@ -195,7 +195,7 @@ def _nearest(size):
 
 def _weights(g: torch.Generator):
     """One weight of each kind: near a power, between the two middles of two powers, too small, too large, zero."""
-    lowest, highest = -number(g, 4, 5), -number(g, 1, 2)
+    lowest, highest = -randint(g, 4, 5), -randint(g, 1, 2)
     inner = 2.0 ** torch.randint(lowest, highest, (4,), generator=g)
     factor = torch.tensor([1.45, 1.8, 1.1, 1.45]) + 0.04 * torch.rand(4, generator=g) - 0.02
     edge = torch.tensor([0.3 * 2.0**lowest, 0.7 * 2.0**lowest, 3.5 * 2.0**highest, 0.0])
@@ -286,7 +286,7 @@ question(
 
 def _gradient_and_labels(g: torch.Generator):
     """The last cluster has no weights, the others have two at least; some weights are pruned; tenths, none of them zero."""
-    clusters = number(g, 3, 5)
+    clusters = randint(g, 3, 5)
     used = clusters - 1
     labels = torch.cat([torch.arange(used).repeat(2), torch.randint(-1, used, (10 - 2 * used,), generator=g)])
     labels = torch.cat([labels, torch.full((2,), -1)])[torch.randperm(12, generator=g)]
@@ -373,10 +373,10 @@ def _in_a_queue(counts):
 def _counts(g: torch.Generator):
     """Five or six symbols that occur and one or two that don't; where a joined group goes makes a difference."""
     while True:
-        occur = [number(g, 1, 12) for _ in range(number(g, 5, 6))]
+        occur = [randint(g, 1, 12) for _ in range(randint(g, 5, 6))]
         if huffman_bits(occur) not in (_one_behind_the_other(occur), _in_a_queue(occur)):
             break
-    counts = occur + [0] * number(g, 1, 2)
+    counts = occur + [0] * randint(g, 1, 2)
     return ([counts[place] for place in torch.randperm(len(counts), generator=g).tolist()],)
 
 
@@ -454,7 +454,7 @@ question(
 
 def _outputs(g: torch.Generator):
     """Outputs of two layers on as many pictures as there are channels, and the bias of the second."""
-    n = number(g, 2, 3)
+    n = randint(g, 2, 3)
     original = torch.randn(n, n, 2, 2, generator=g).round(decimals=1)
     shift = torch.randn(1, n, 1, 1, generator=g) + torch.randn(n, n, 2, 2, generator=g) / 4
     return original, (original + shift).round(decimals=1), torch.randn(n, generator=g).round(decimals=1)
@@ -505,9 +505,11 @@ def _around_a_grid(g: torch.Generator):
 
     Above, x itself is larger than `high` too; below, it lies above `low`: only x/step is beyond.
     """
-    high, step = number(g, 1, 3), number(g, 2, 7) / 10
-    ratio = torch.tensor([number(g, -high, high - 1) + number(g, 1, 4) / 10 + 0.5 * number(g, 0, 1) for _ in range(4)])
-    beyond = torch.tensor([math.ceil(high / step) + number(g, 2, 4) / 10, -high - 1 - number(g, 2, 4) / 10])
+    high, step = randint(g, 1, 3), randint(g, 2, 7) / 10
+    ratio = torch.tensor(
+        [randint(g, -high, high - 1) + randint(g, 1, 4) / 10 + 0.5 * randint(g, 0, 1) for _ in range(4)]
+    )
+    beyond = torch.tensor([math.ceil(high / step) + randint(g, 2, 4) / 10, -high - 1 - randint(g, 2, 4) / 10])
     ratio = torch.cat([ratio, beyond])[torch.randperm(6, generator=g)]
     return ratio * step, step, -high - 1, high
 
@@ -669,9 +671,9 @@ question(
 
 def _real_below_a_half(g: torch.Generator):
     """Never so that rounding reaches 2^bits; what is cut off is always more than a half."""
-    bits = number(g, 4, 10)
-    numerator = number(g, 2 ** (bits - 1), 2**bits - 3) + number(g, 55, 95) / 100
-    return numerator / 2 ** (bits + number(g, 1, 6)), bits
+    bits = randint(g, 4, 10)
+    numerator = randint(g, 2 ** (bits - 1), 2**bits - 3) + randint(g, 55, 95) / 100
+    return numerator / 2 ** (bits + randint(g, 1, 6)), bits
 
 
 @exercise(
@@ -746,18 +748,18 @@ def _sums(g: torch.Generator):
 
     One sum, far above 2^24, ends just below a half, and float32 takes it for the half.
     """
-    odd, places, zero_point = 5 + 2 * number(g, 0, 1), number(g, 21, 23), number(g, 60, 120)
+    odd, places, zero_point = 5 + 2 * randint(g, 0, 1), randint(g, 21, 23), randint(g, 60, 120)
     unit = 2 ** (places - 1)  # this many are odd/2 steps
-    n = (1, 5)[number(g, 0, 1)] if odd == 5 else 3
-    sums = [n * unit, -n * unit, _just_below_a_half(g, odd, unit), number(g, 90, 200) * unit]
-    sums += [-number(g, 90, 200) * unit, -number(g, 2, 6) * unit + number(g, 1, unit // 8)]
+    n = (1, 5)[randint(g, 0, 1)] if odd == 5 else 3
+    sums = [n * unit, -n * unit, _just_below_a_half(g, odd, unit), randint(g, 90, 200) * unit]
+    sums += [-randint(g, 90, 200) * unit, -randint(g, 2, 6) * unit + randint(g, 1, unit // 8)]
     order = torch.randperm(6, generator=g)
     return torch.tensor(sums, dtype=torch.int32)[order], odd * 2**28, 28 + places, zero_point
 
 
 def _just_below_a_half(g: torch.Generator, odd: int, unit: int) -> int:
     while True:
-        steps = 2 * number(g, 33, 60) + 1  # odd, so that halves to even and upwards are the same for float32
+        steps = 2 * randint(g, 33, 60) + 1  # odd, so that halves to even and upwards are the same for float32
         total = (2 * steps + 1) * unit // odd
         if (torch.tensor(total).float() * odd / (2 * unit)) % 1 == 0.5 and (2 * steps + 1) * unit % odd:
             return total
@@ -835,9 +837,9 @@ def requantize(sums, multiplier, shift, zero_point):
 
 def _ranges_of_batches(g: torch.Generator):
     """Three to five batches, and a constant far from ½, where new and old would count alike."""
-    batches = number(g, 3, 5)
-    lows = [-number(g, 1, 30) / 10 for _ in range(batches)]
-    return lows, [number(g, 20, 80) / 10 for _ in range(batches)], (0.1, 0.2, 0.25)[number(g, 0, 2)]
+    batches = randint(g, 3, 5)
+    lows = [-randint(g, 1, 30) / 10 for _ in range(batches)]
+    return lows, [randint(g, 20, 80) / 10 for _ in range(batches)], (0.1, 0.2, 0.25)[randint(g, 0, 2)]
 
 
 @exercise(

@@ -4,14 +4,14 @@ from itertools import pairwise
 
 import torch
 
-from nnopt_lab.course.draws import number
+from nnopt_lab.course.draws import randint
 from nnopt_lab.course.exercises import Property, exercise, question
 
 
 def _integer_product(g: torch.Generator):
-    m, k, n = number(g, 2, 3), number(g, 3, 5), number(g, 2, 3)
+    m, k, n = randint(g, 2, 3), randint(g, 3, 5), randint(g, 2, 3)
     a, b = torch.randint(0, 20, (m, k), generator=g), torch.randint(-9, 10, (k, n), generator=g)
-    return a @ b, a.sum(1), b.sum(0), number(g, 5, 15), number(g, -4, -1), k
+    return a @ b, a.sum(1), b.sum(0), randint(g, 5, 15), randint(g, -4, -1), k
 
 
 @exercise(
@@ -74,7 +74,7 @@ def _changes(kinds):
 
 
 def _chain(g: torch.Generator):
-    operators = [OPERATORS[number(g, 0, 5)] for _ in range(number(g, 6, 8))]
+    operators = [OPERATORS[randint(g, 0, 5)] for _ in range(randint(g, 6, 8))]
     integer = [OPERATORS[i] for i in torch.randperm(6, generator=g)[:3].sort().values.tolist()]
     return operators, integer
 
@@ -138,7 +138,7 @@ def conversions(operators, integer):
 @exercise(
     "for_real.network_gain",
     points=2,
-    inputs=lambda g: (number(g, 5, 45) / 100 + 0.5 * number(g, 0, 1), float(number(g, 2, 9))),
+    inputs=lambda g: (randint(g, 5, 45) / 100 + 0.5 * randint(g, 0, 1), float(randint(g, 2, 9))),
     hints=(
         "Take 1 second as the whole time before. How many seconds are left of the part that becomes faster?",
         "Afterwards it takes (1 − share) + share/gain seconds.",
@@ -182,8 +182,8 @@ def network_gain(share, gain):
 
 
 def _build_and_run(g: torch.Generator):
-    slow, kind, saved = number(g, 20, 60), number(g, 0, 6), number(g, 3, 15)
-    build = 1000 * number(g, 2, 30) + number(g, 1, 999)
+    slow, kind, saved = randint(g, 20, 60), randint(g, 0, 6), randint(g, 3, 15)
+    build = 1000 * randint(g, 2, 30) + randint(g, 1, 999)
     if kind < 3:  # as fast, or slower (twice as often)
         return build, slow, slow + min(kind, 1) * saved
     return build - build % saved + kind % 2, slow, slow - saved  # divides exactly, or just not
@@ -235,16 +235,16 @@ def _engine_table(g: torch.Generator):
     # Eight engines in any order, most of them for one way of going wrong: the fastest breaks both limits, the next two
     # one each, either first. Of those that fit, one is the smallest, one the slowest, one meets both limits exactly and
     # one gains in accuracy; one of these last two is the right one, unless nothing fits.
-    kib_limit, lost_limit = number(g, 250, 400), number(g, 3, 9) / 10
-    right, swap = number(g, 0, 2), number(g, 0, 2) // 2
+    kib_limit, lost_limit = randint(g, 250, 400), randint(g, 3, 9) / 10
+    right, swap = randint(g, 0, 2), randint(g, 0, 2) // 2
     rows = [
-        (1.0, kib_limit + number(g, 10, 90), round(lost_limit + number(g, 1, 9) / 10, 1)),
-        (2.0 + swap, kib_limit + number(g, 100, 700), 0.0),
-        (3.0 - swap, kib_limit - number(g, 20, 40), round(lost_limit + number(g, 1, 9) / 10, 1)),
-        (4.5, kib_limit - number(g, 1, 19), round(lost_limit - 0.2, 1)),
-        (6.0, kib_limit - number(g, 60, 90), round(lost_limit - 0.1, 1)),
-        (9.0, kib_limit - number(g, 20, 40), round(lost_limit - 0.1, 1)),
-        (3.5 if right == 2 else 7.0, kib_limit - number(g, 41, 59), round(-lost_limit - 0.1, 1)),
+        (1.0, kib_limit + randint(g, 10, 90), round(lost_limit + randint(g, 1, 9) / 10, 1)),
+        (2.0 + swap, kib_limit + randint(g, 100, 700), 0.0),
+        (3.0 - swap, kib_limit - randint(g, 20, 40), round(lost_limit + randint(g, 1, 9) / 10, 1)),
+        (4.5, kib_limit - randint(g, 1, 19), round(lost_limit - 0.2, 1)),
+        (6.0, kib_limit - randint(g, 60, 90), round(lost_limit - 0.1, 1)),
+        (9.0, kib_limit - randint(g, 20, 40), round(lost_limit - 0.1, 1)),
+        (3.5 if right == 2 else 7.0, kib_limit - randint(g, 41, 59), round(-lost_limit - 0.1, 1)),
         (4.0 if right == 1 else 5.0, kib_limit, lost_limit),
     ]
     if right == 0:  # nothing fits

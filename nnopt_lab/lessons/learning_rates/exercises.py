@@ -5,18 +5,18 @@ import math
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from nnopt_lab.course.draws import number
+from nnopt_lab.course.draws import randint
 from nnopt_lab.course.exercises import Property, exercise, question
 from nnopt_lab.techniques.training import schedules
 
 
 def _one_of(g: torch.Generator, *values):
-    return values[number(g, 0, len(values) - 1)]
+    return values[randint(g, 0, len(values) - 1)]
 
 
 def _cosine_inputs(g: torch.Generator):
-    steps = number(g, 6, 12)
-    return number(g, 1, steps // 2 - 1), steps, _one_of(g, 0.1, 0.4, 1.0, 2.0)
+    steps = randint(g, 6, 12)
+    return randint(g, 1, steps // 2 - 1), steps, _one_of(g, 0.1, 0.4, 1.0, 2.0)
 
 
 @exercise(
@@ -59,10 +59,10 @@ def cosine_rate(step, steps, peak):
 
 
 def _triangular_inputs(g: torch.Generator):
-    half = number(g, 5, 9)
+    half = randint(g, 5, 9)
     low = _one_of(g, 0.1, 0.2, 0.3)
-    within = _one_of(g, 1, 2) + half * number(g, 0, 1)  # on the way up or down, not in the middle of it
-    return within + 2 * half * number(g, 0, 2), half, low, round(low + _one_of(g, 0.4, 0.8, 1.6), 2)
+    within = _one_of(g, 1, 2) + half * randint(g, 0, 1)  # on the way up or down, not in the middle of it
+    return within + 2 * half * randint(g, 0, 2), half, low, round(low + _one_of(g, 0.4, 0.8, 1.6), 2)
 
 
 @exercise(
@@ -143,7 +143,7 @@ def _plateau(
 
 
 def _plateau_inputs(g: torch.Generator):
-    patience, level, losses = number(g, 1, 2), 2.0, []
+    patience, level, losses = randint(g, 1, 2), 2.0, []
     # Falls, then swings above a plateau, down to its level, for three patiences and more; falls again; another plateau.
     for falls, flat in ((2, 3 * patience + 4), (1, patience + 2)):
         for _ in range(falls):
@@ -211,7 +211,7 @@ def plateau_rates(losses, rate, patience, factor):
 
 
 def _smooth_inputs(g: torch.Generator):
-    losses = [round(2.5 - 0.25 * i + 0.4 * float(torch.rand((), generator=g)), 2) for i in range(number(g, 4, 6))]
+    losses = [round(2.5 - 0.25 * i + 0.4 * float(torch.rand((), generator=g)), 2) for i in range(randint(g, 4, 6))]
     return losses, _one_of(g, 0.8, 0.9, 0.95)
 
 
@@ -273,7 +273,7 @@ def smoothed(losses, beta):
 
 def _sweep(g: torch.Generator):
     """A coarse range test on which each of the wrong answers picks a rate of its own."""
-    steep = number(g, 2, 4)
+    steep = randint(g, 2, 4)
     large = _one_of(g, *(i for i in range(1, 6) if i not in (steep, steep + 1)))
     factors = [4.0] * 8
     drops = [0.3, *(0.05 + 0.05 * torch.rand(5, generator=g)).tolist(), -0.1, -2.5]  # the rise is steeper than any fall
@@ -342,7 +342,7 @@ def _svm_inputs(g: torch.Generator):
         sums = [*pushes.values(), y @ x, weight]
         apart = min((a - b).abs().max() for i, a in enumerate(sums) for b in sums[:i])
         if len(kinds) == 3 and border > 0.05 and apart > 0.2 and sums[1].abs().max() > 0.2:
-            return weight, x, y, _one_of(g, 0.1, 0.2, 0.5), number(g, 2, 6)
+            return weight, x, y, _one_of(g, 0.1, 0.2, 0.5), randint(g, 2, 6)
 
 
 @exercise(

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from nnopt_lab.course.draws import number
+from nnopt_lab.course.draws import randint
 from nnopt_lab.course.exercises import Property, exercise, question
 
 
@@ -13,12 +13,12 @@ def _exponent(x):
 
 
 def _number_and_format(g: torch.Generator):
-    mantissa_bits, smallest_exponent = number(g, 2, 4), number(g, -4, -2)
-    kind = number(g, 0, 2)  # subnormal, below 1, above
-    exponent = number(g, *((smallest_exponent - 3, smallest_exponent - 1), (smallest_exponent, -1), (0, 5))[kind])
+    mantissa_bits, smallest_exponent = randint(g, 2, 4), randint(g, -4, -2)
+    kind = randint(g, 0, 2)  # subnormal, below 1, above
+    exponent = randint(g, *((smallest_exponent - 3, smallest_exponent - 1), (smallest_exponent, -1), (0, 5))[kind])
     # Below 1 nearer to the power of two below, else to that above: so the ways to round a logarithm are told apart.
-    fraction = 1 + (number(g, 0, 12) if kind == 1 else number(g, 14, 31)) / 32
-    return (-1) ** number(g, 0, 1) * fraction * 2.0**exponent, mantissa_bits, smallest_exponent
+    fraction = 1 + (randint(g, 0, 12) if kind == 1 else randint(g, 14, 31)) / 32
+    return (-1) ** randint(g, 0, 1) * fraction * 2.0**exponent, mantissa_bits, smallest_exponent
 
 
 @exercise(
@@ -90,7 +90,7 @@ def _rounded(x, mantissa_bits, rule):
 
 
 def _numbers_with_two_bits_more(g: torch.Generator):
-    mantissa_bits = number(g, 2, 4)
+    mantissa_bits = randint(g, 2, 4)
     # From 2^m to 2^(m+1), in quarters: two bits more than are kept, so that a quarter of them lies in the middle.
     quarters = torch.randint(4 * 2**mantissa_bits, 8 * 2**mantissa_bits - 2, (8,), generator=g).float()
     quarters[0] = 4 * 2**mantissa_bits + 2  # the middle, and the even neighbour is the lower one
@@ -176,15 +176,16 @@ def round_mantissa(x, mantissa_bits):
 
 
 def _gradients(g: torch.Generator):
-    largest = (448.0, 57344.0, 65504.0)[number(g, 0, 2)]
-    values = torch.randn(6, generator=g) * 2.0 ** -number(g, 6, 14)
+    largest = (448.0, 57344.0, 65504.0)[randint(g, 0, 2)]
+    values = torch.randn(6, generator=g) * 2.0 ** -randint(g, 6, 14)
     reach, top = values.abs().max().item(), _exponent(largest)
     extreme = (
         largest * 2.0 ** -math.floor(math.log2(largest / (1.1 * reach))),  # meets the limit exactly
         1.9995 * 2.0 ** (_exponent(reach) + 1),  # more than the limit is above its power of two
-        (1.42 + 0.28 * torch.rand((), generator=g).item()) * 2.0 ** (top + number(g, 1, 3)),  # beyond it: k is negative
-    )[number(g, 0, 2)]
-    values[number(g, 0, 5)] = extreme if number(g, 0, 2) == 0 else -extreme
+        (1.42 + 0.28 * torch.rand((), generator=g).item())
+        * 2.0 ** (top + randint(g, 1, 3)),  # beyond it: k is negative
+    )[randint(g, 0, 2)]
+    values[randint(g, 0, 5)] = extreme if randint(g, 0, 2) == 0 else -extreme
     return values, largest
 
 
@@ -256,12 +257,12 @@ def loss_shift(gradients, largest):
 
 
 def _scaler_state(g: torch.Generator):
-    interval = number(g, 3, 6)
-    kind = number(g, 0, 2)  # an overflow, a step that completes the interval, one that does not
+    interval = randint(g, 3, 6)
+    kind = randint(g, 0, 2)  # an overflow, a step that completes the interval, one that does not
     # Nearly all by one step, so that doubling a step too early is told apart.
-    short = interval - 2 if number(g, 0, 9) else number(g, 0, interval - 2)
-    good = (number(g, 1, interval - 1), interval - 1, short)[kind]
-    return 2.0 ** number(g, 3, 12), good, kind == 0, interval
+    short = interval - 2 if randint(g, 0, 9) else randint(g, 0, interval - 2)
+    good = (randint(g, 1, interval - 1), interval - 1, short)[kind]
+    return 2.0 ** randint(g, 3, 12), good, kind == 0, interval
 
 
 @exercise(
@@ -355,12 +356,12 @@ def scaler_step(scale, good, overflow, interval):
 
 
 def _scaled_gradients(g: torch.Generator):
-    k = number(g, 28, 33)
+    k = randint(g, 28, 33)
     # Unscaled they are below what fp16 can hold; with the rate, updates are some hundredths.
     gradient = ((1 - 2 * torch.randint(0, 2, (5,), generator=g)) * torch.randint(300, 1500, (5,), generator=g)).half()
     master = torch.randn(5, generator=g) + torch.randint(0, 2, (5,), generator=g) * 2 - 1
     # No power of two as the rate: an update that is rounded to fp16 is then told apart.
-    return master, gradient, 2.0**k, (1 + number(g, 1, 6) / 10) * 2.0 ** (k - 15)
+    return master, gradient, 2.0**k, (1 + randint(g, 1, 6) / 10) * 2.0 ** (k - 15)
 
 
 @exercise(

@@ -2,12 +2,12 @@
 
 import torch
 
-from nnopt_lab.course.draws import number
+from nnopt_lab.course.draws import randint
 from nnopt_lab.course.exercises import Property, exercise, question
 
 
 def _two_times(g: torch.Generator):
-    threads, serial, one = number(g, 3, 8), number(g, 5, 60) / 100, float(number(g, 20, 90))
+    threads, serial, one = randint(g, 3, 8), randint(g, 5, 60) / 100, float(randint(g, 20, 90))
     return one, round(one * (serial + (1 - serial) / threads), 2), threads
 
 
@@ -74,9 +74,9 @@ def serial_share(one, many, threads):
 
 def _reading(g: torch.Generator):
     # One kind in three has no workers, one reads faster than it computes, one more slowly even with all its workers.
-    kind, batches, start = number(g, 0, 2), number(g, 20, 90), float(number(g, 2, 6))
-    compute, workers = number(g, 5, 20) / 1000, number(g, 2, 4)
-    read = compute * (number(g, 2, 8) / 10 if kind == 1 else number(g, 6, 12))
+    kind, batches, start = randint(g, 0, 2), randint(g, 20, 90), float(randint(g, 2, 6))
+    compute, workers = randint(g, 5, 20) / 1000, randint(g, 2, 4)
+    read = compute * (randint(g, 2, 8) / 10 if kind == 1 else randint(g, 6, 12))
     return batches, round(read, 4), compute, workers * (kind > 0), start
 
 
@@ -149,10 +149,10 @@ def _padded(length, processes, rank, place):
 
 def _a_sampler(g: torch.Generator):
     # It comes out even, or the last process pads (and not with 0), or it is one that doesn't pad while others do.
-    kind, processes = number(g, 0, 2), number(g, 3, 5)
-    rest = (0, number(g, 1, processes - 2), number(g, 1, processes - 1))[kind]
-    rank = (number(g, 0, processes - 1), processes - 1, number(g, 0, max(rest - 1, 0)))[kind]
-    return processes * number(g, 2, 4) + rest, processes, rank
+    kind, processes = randint(g, 0, 2), randint(g, 3, 5)
+    rest = (0, randint(g, 1, processes - 2), randint(g, 1, processes - 1))[kind]
+    rank = (randint(g, 0, processes - 1), processes - 1, randint(g, 0, max(rest - 1, 0)))[kind]
+    return processes * randint(g, 2, 4) + rest, processes, rank
 
 
 @exercise(
@@ -211,8 +211,8 @@ def sampler_positions(length, processes, rank):
 
 
 def _counts(g: torch.Generator):
-    counts = [number(g, 2, 9) for _ in range(number(g, 3, 4))]
-    counts[number(g, 0, len(counts) - 1)] = number(g, 10, 16)  # never all equal
+    counts = [randint(g, 2, 9) for _ in range(randint(g, 3, 4))]
+    counts[randint(g, 0, len(counts) - 1)] = randint(g, 10, 16)  # never all equal
     return (counts,)
 
 
@@ -276,7 +276,7 @@ def loss_weights(counts):
 
 
 def _vectors(g: torch.Generator):
-    processes = number(g, 2, 4)
+    processes = randint(g, 2, 4)
     return ([torch.randint(-9, 10, (2 * processes,), generator=g).float() for _ in range(processes)],)
 
 
@@ -347,7 +347,7 @@ def reduce_scatter(vectors):
 def _a_network(g: torch.Generator):
     # Half of the draws split the moments alone: only there the three costs can be told apart.
     options = ([], ["moments", "gradients"], ["moments", "gradients", "weights"], *[["moments"]] * 3)
-    return 1000 * number(g, 1, 99), number(g, 2, 8), list(options[number(g, 0, 5)])
+    return 1000 * randint(g, 1, 99), randint(g, 2, 8), list(options[randint(g, 0, 5)])
 
 
 _COSTS = {"weights": 4, "gradients": 4, "moments": 8}

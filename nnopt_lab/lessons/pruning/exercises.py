@@ -2,7 +2,7 @@
 
 import torch
 
-from nnopt_lab.course.draws import number
+from nnopt_lab.course.draws import randint
 from nnopt_lab.course.exercises import Property, exercise, question
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.pruning import channel_pruning
@@ -21,7 +21,7 @@ def _l1_in_place(weight):
 @exercise(
     "pruning.l1_importance",
     points=2,
-    inputs=lambda g: (torch.randn(number(g, 3, 5), number(g, 2, 3), 2, 2, generator=g).round(decimals=2),),
+    inputs=lambda g: (torch.randn(randint(g, 3, 5), randint(g, 2, 3), 2, 2, generator=g).round(decimals=2),),
     hints=(
         "The weight has shape [out, in, kh, kw]; filter number o is weight[o]. You want one number for each.",
         "Take magnitudes first, then sum over everything except axis 0.",
@@ -52,9 +52,9 @@ def l1_importance(weight):
 
 
 def _scores_and_count(g: torch.Generator):
-    count = number(g, 2, 4)
-    scores = torch.randn(count * number(g, 2, 3) + 1, generator=g).exp().mul(10).round() / 10
-    scores[number(g, 1, len(scores) - 1)] = scores[0]
+    count = randint(g, 2, 4)
+    scores = torch.randn(count * randint(g, 2, 3) + 1, generator=g).exp().mul(10).round() / 10
+    scores[randint(g, 1, len(scores) - 1)] = scores[0]
     return scores, count
 
 
@@ -108,8 +108,8 @@ def levels(scores, count):
 
 
 def _weight_and_keep(g: torch.Generator):
-    weight = _with_ties(g, number(g, 2, 4), 5)
-    return weight, number(g, 2, weight.numel() // 2 - 1)
+    weight = _with_ties(g, randint(g, 2, 4), 5)
+    return weight, randint(g, 2, weight.numel() // 2 - 1)
 
 
 def _in_order_of_magnitude(mask, weight, keep):
@@ -161,8 +161,8 @@ def magnitude_mask(weight, keep):
 
 
 def _step(g: torch.Generator):
-    steps = number(g, 4, 9)
-    return number(g, 1, steps - 1), steps, round(0.5 + 0.45 * float(torch.rand((), generator=g)), 2)
+    steps = randint(g, 4, 9)
+    return randint(g, 1, steps - 1), steps, round(0.5 + 0.45 * float(torch.rand((), generator=g)), 2)
 
 
 @exercise(
@@ -215,7 +215,7 @@ def _two_of_four(mask, wanted, weight):
 @exercise(
     "pruning.n_m_mask",
     points=3,
-    inputs=lambda g: (_with_ties(g, 4 * number(g, 1, 2), 4 * number(g, 1, 2)),),
+    inputs=lambda g: (_with_ties(g, 4 * randint(g, 1, 2), 4 * randint(g, 1, 2)),),
     hints=(
         "Reshape so that each group of four stands in a row of its own.",
         "`weight.abs().reshape(-1, 4).topk(2, dim=1).indices` are the two to keep in each group; `scatter_` writes "
@@ -250,9 +250,9 @@ def n_m_mask(weight):
 
 
 def _kept_channels(g: torch.Generator):
-    channels = number(g, 4, 6)
-    kept = torch.randperm(channels, generator=g)[: number(g, 2, 3)].sort().values
-    return kept, number(g, 2, 3), number(g, 2, 3)
+    channels = randint(g, 4, 6)
+    kept = torch.randperm(channels, generator=g)[: randint(g, 2, 3)].sort().values
+    return kept, randint(g, 2, 3), randint(g, 2, 3)
 
 
 @exercise(
@@ -288,7 +288,7 @@ def flatten_columns(kept, height, width):
 
 
 def _two_convolutions(g: torch.Generator):
-    filters = number(g, 3, 5)
+    filters = randint(g, 3, 5)
     weight1, weight2 = torch.randn(filters, 2, 1, 1, generator=g), torch.randn(filters, filters, 1, 1, generator=g)
     kept = torch.randperm(filters, generator=g)[:2].sort().values
     return (

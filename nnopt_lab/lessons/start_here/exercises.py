@@ -4,14 +4,14 @@ from statistics import mean, median
 
 import torch
 
-from nnopt_lab.course.draws import number
+from nnopt_lab.course.draws import randint
 from nnopt_lab.course.exercises import Property, exercise, question
 
 
 @exercise(
     "start.conv_parameters",
     points=1,
-    inputs=lambda g: (number(g, 1, 9), number(g, 10, 20), number(g, 2, 5), bool(number(g, 0, 1))),
+    inputs=lambda g: (randint(g, 1, 9), randint(g, 10, 20), randint(g, 2, 5), bool(randint(g, 0, 1))),
     hints=(
         "One filter looks at all input channels at once. How many numbers does it hold?",
         "A filter is a block of in_channels × kernel_size × kernel_size weights, and there are out_channels of them.",
@@ -49,13 +49,13 @@ def _macs(per_output, size=lambda n, k, s, p: (n + 2 * p - k) // s + 1):
     "start.conv_macs",
     points=2,
     inputs=lambda g: (
-        number(g, 2, 8),
-        number(g, 9, 16),
-        number(g, 3, 5),
-        number(g, 8, 16),
-        number(g, 17, 24),
-        number(g, 1, 3),
-        number(g, 0, 2),
+        randint(g, 2, 8),
+        randint(g, 9, 16),
+        randint(g, 3, 5),
+        randint(g, 8, 16),
+        randint(g, 17, 24),
+        randint(g, 1, 3),
+        randint(g, 0, 2),
     ),
     hints=(
         "Every number of the output costs one pass of one filter over the input. How many outputs are there?",
@@ -88,7 +88,7 @@ def conv_macs(in_channels, out_channels, kernel_size, height, width, stride, pad
 
 
 def _scores(g: torch.Generator):
-    count = number(g, 5, 9)
+    count = randint(g, 5, 9)
     logits = torch.randn(count, 4, generator=g).mul(2).round(decimals=2)
     labels = torch.where(torch.rand(count, generator=g) < 0.6, logits.argmax(1), _numbers(g, 4, count))
     labels[0] = logits[0].argmax()
@@ -137,7 +137,7 @@ def accuracy(logits, labels):
 
 
 def _weights(g: torch.Generator):
-    weights = torch.randn(number(g, 5, 8), generator=g) * 10 ** (torch.rand((), generator=g) * 3 - 2)
+    weights = torch.randn(randint(g, 5, 8), generator=g) * 10 ** (torch.rand((), generator=g) * 3 - 2)
     biggest = weights.abs().argmax()
     weights[biggest] = -weights[biggest].abs() * 1.1
     return (weights,)
@@ -194,9 +194,9 @@ def to_int8(weights):
 
 
 def _timings(g: torch.Generator):
-    count = 2 * number(g, 2, 4) + 1
+    count = 2 * randint(g, 2, 4) + 1
     drift = 1 + torch.rand(count, generator=g)
-    drift[number(g, 0, count - 1)] *= 6
+    drift[randint(g, 0, count - 1)] *= 6
     after = drift * (1 + 0.1 * torch.rand(count, generator=g))
     before = drift * (1.5 + torch.rand(count, generator=g))
     return [round(v, 3) for v in before.tolist()], [round(v, 3) for v in after.tolist()]

@@ -1,0 +1,40 @@
+"""Families of wrong answers: the reference with one thing wrong.
+
+An exercise's `wrong` is evaluated before its reference exists, so what is made here waits for it: the decorator
+`exercise` calls each with the reference and gets the wrong answer.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class OfReference:
+    """A wrong answer that is made from the reference: `make(reference)` is the function."""
+
+    make: Callable[[Callable], Callable]
+
+
+def changed(change: Callable) -> OfReference:
+    """The reference's result, changed: `change(result)`."""
+    return OfReference(lambda reference: lambda *inputs: change(reference(*inputs)))
+
+
+def scaled(factor: float) -> OfReference:
+    """`factor` times the reference's result."""
+    return changed(lambda result: result * factor)
+
+
+def off_by(amount: float) -> OfReference:
+    """The reference's result, plus `amount`."""
+    return changed(lambda result: result + amount)
+
+
+def swapped() -> OfReference:
+    """The reference's results in the opposite order."""
+    return changed(lambda result: result[::-1])
+
+
+def called_with(change: Callable) -> OfReference:
+    """The reference, called with other arguments: `change(*inputs)` gives all of them, as a tuple."""
+    return OfReference(lambda reference: lambda *inputs: reference(*change(*inputs)))
