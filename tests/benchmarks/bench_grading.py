@@ -21,11 +21,10 @@ from pathlib import Path
 
 import nbformat
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from classroom import LESSON, notebook
-
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from nnopt_lab.course.builder import paths
 from nnopt_lab.course.exercises import cell_id, exercises
+from tests.grading.classroom import LESSON, notebook
 
 FOUR = ("pruning.l1_importance", "pruning.levels", "pruning.cubic_sparsity", "pruning.flatten_columns")
 NBGRADER = 20

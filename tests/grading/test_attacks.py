@@ -15,11 +15,21 @@ import time
 from pathlib import Path
 
 import pytest
-from classroom import ATTACKED, HONEST_POINTS, LESSON, QUIET, RIGHT, RIGHT_QUIET, hand_in, honest, notebook
 
 from nnopt_lab.grading import batch, sandbox, submissions
 from nnopt_lab.grading.gradebook import Gradebook
 from nnopt_lab.workbench.paths import PACKAGE, root
+from tests.grading.classroom import (
+    ATTACKED,
+    HONEST_POINTS,
+    LESSON,
+    QUIET,
+    RIGHT,
+    RIGHT_QUIET,
+    hand_in,
+    honest,
+    notebook,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fence of namespaces is Linux's")
 SECONDS = 3

@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from classroom import HONEST_POINTS, hand_in, honest, notebook
 
 from nnopt_lab.grading import batch, container, gradebook, sandbox, submissions
 from nnopt_lab.grading.pool import Settings
 from nnopt_lab.grading.sandbox import Limits, SandboxError
 from nnopt_lab.grading.view import python, view
+from tests.grading.classroom import HONEST_POINTS, hand_in, honest, notebook
 
 DOCKER = """#!{python}
 import json, os, sys

@@ -4,9 +4,9 @@ import csv
 import sys
 
 import pytest
-from classroom import ATTACKED, LESSON, QUIET, RIGHT_QUIET, hand_in, honest, notebook
 
 from nnopt_lab import cli
+from tests.grading.classroom import ATTACKED, LESSON, QUIET, RIGHT_QUIET, hand_in, honest, notebook
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fence of namespaces is Linux's")
 WRONG = "def l1_importance(weight):\n    print('\\x1b[31mred')\n    raise ValueError('\\x1b[2J cleared')"

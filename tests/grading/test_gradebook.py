@@ -1,11 +1,11 @@
 """The gradebook: nothing lost, nothing twice, one grader at a time."""
 
 import pytest
-from classroom import LESSON, hand_in, honest
 
 from nnopt_lab.grading.gradebook import FILE, Gradebook, alone, put_aside
 from nnopt_lab.grading.judge import Graded, Result
 from nnopt_lab.grading.submissions import find, read
+from tests.grading.classroom import LESSON, hand_in, honest
 
 GRADED = Graded(
     LESSON,

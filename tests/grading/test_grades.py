@@ -4,7 +4,6 @@ import csv
 import json
 
 import pytest
-from classroom import LESSON
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from nnopt_lab.grading.grades import final
 from nnopt_lab.grading.judge import Graded, Result
 from nnopt_lab.grading.lateness import Policy, policy
 from nnopt_lab.grading.marks import Mark
+from tests.grading.classroom import LESSON
 
 DUE = "2026-12-01T18:00:00+00:00"
 IN_TIME, LATE = "2026-12-01T17:59:00+00:00", "2026-12-03T06:00:00+00:00"  # 36 hours late

@@ -4,12 +4,12 @@ import sys
 
 import pytest
 import torch
-from classroom import ATTACKED, LESSON, QUIET, RIGHT, RIGHT_QUIET, hand_in, notebook, solved
 
 from nnopt_lab.course.exercises import exercises, lesson_points
 from nnopt_lab.grading import submissions
 from nnopt_lab.grading.judge import JUDGED, Graded, grade, lesson_imports
 from nnopt_lab.grading.sandbox import Limits, NamespaceSandbox, available
+from tests.grading.classroom import ATTACKED, LESSON, QUIET, RIGHT, RIGHT_QUIET, hand_in, notebook, solved
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fence of namespaces is Linux's")
 

@@ -5,11 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from classroom import LESSON
 
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.grading.release import release
 from nnopt_lab.workbench.paths import root
+from tests.grading.classroom import LESSON
 
 
 @pytest.fixture(scope="module")

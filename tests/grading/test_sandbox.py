@@ -5,12 +5,12 @@ import sys
 
 import pytest
 import torch
-from classroom import hand_in, honest
 
 from nnopt_lab.grading import sandbox
 from nnopt_lab.grading.probe import check
 from nnopt_lab.grading.sandbox import Limits, NamespaceSandbox, SandboxError, available
 from nnopt_lab.grading.sandboxed import codec
+from tests.grading.classroom import hand_in, honest
 
 TOOLS = {"bubblewrap": "bwrap", "unshare": "unshare"}
 linux = pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")

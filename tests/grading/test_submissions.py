@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from classroom import ATTACKED, LESSON, RIGHT, hand_in, honest, notebook
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnopt_lab.grading import submissions
 from nnopt_lab.grading.submissions import Source, find, read
+from tests.grading.classroom import ATTACKED, LESSON, RIGHT, hand_in, honest, notebook
 
 
 @pytest.mark.parametrize(
