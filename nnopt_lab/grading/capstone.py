@@ -30,7 +30,7 @@ from nnopt_lab.lessons.capstone.onnx_files import write_onnx
 from nnopt_lab.workbench import data, measure, models, plots
 from nnopt_lab.workbench.measure.tables import html_table, text_table
 from nnopt_lab.workbench.paths import data_dir
-from nnopt_lab.workbench.progress_bar import bar
+from nnopt_lab.workbench.progress_bar import progress_bar
 
 FLOOR = 88.4  # per cent of the test pictures: half a point below the baseline's 88.87
 BYTES = 10_000
@@ -249,7 +249,7 @@ def judge(
         files = [] if board else [(path.stem, path, True) for path in (baseline, *shipped)]
         files += [(name, path, False) for name, path in _named(paths, {name for name, *_ in files} | _taken(entries))]
         raw = baseline.read_bytes()
-        with worker(isolation, limits) as place, bar(total=len(files), desc="judging", unit="file") as done:
+        with worker(isolation, limits) as place, progress_bar(total=len(files), desc="judging", unit="file") as done:
             for name, path, known in files:
                 entries.append(replace(_judged(name, path, raw, pictures, place, timing), ours=known, path=path))
                 done.update()

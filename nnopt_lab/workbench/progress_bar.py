@@ -5,7 +5,7 @@ import os
 from tqdm.auto import tqdm
 
 
-def bar(*args, **kwargs) -> tqdm:
+def progress_bar(*args, **kwargs) -> tqdm:
     """A tqdm bar that goes when it is done; `$TQDM_DISABLE` turns it off, in a notebook's kernel too.
 
     tqdm's own notebook bar does not look at the variable, and stored notebooks would keep the bar's remains.

@@ -8,7 +8,7 @@ from torch import nn
 from nnopt_lab.course.recordings import experiment
 from nnopt_lab.techniques.training import batching, noise_scale
 from nnopt_lab.workbench import data, measure, models, recipes, training
-from nnopt_lab.workbench.progress_bar import bar as progress_bar
+from nnopt_lab.workbench.progress_bar import progress_bar
 
 RACE_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 RACE_FACTORS = (1, 0.5, 2)  # of the first guess at a rate: 0.04 · B/64, at most 0.08

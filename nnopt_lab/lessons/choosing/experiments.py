@@ -19,7 +19,7 @@ from nnopt_lab.techniques.search import candidates
 from nnopt_lab.techniques.search.autotune import Goal, least_seconds, optimize
 from nnopt_lab.techniques.search.tradeoffs import Point, Search, describe
 from nnopt_lab.workbench import data, measure, models, recipes, training
-from nnopt_lab.workbench.progress_bar import bar
+from nnopt_lab.workbench.progress_bar import progress_bar
 
 EAGER, FLOAT, INT8 = ENGINES = "eager float32", "ONNX Runtime float32", "ONNX Runtime int8"
 WIDTHS = (0.75, 0.5, 0.375, 0.25)
@@ -73,7 +73,7 @@ def technique_orders() -> dict:
     """
     pictures, original = data.load("fashion"), models.trained("mynet")
     accuracy = {}
-    for order in bar(ORDERS, desc="orders", unit="order"):
+    for order in progress_bar(ORDERS, desc="orders", unit="order"):
         found = [_in_order(order, original, pictures, seed) for seed in SEEDS]
         accuracy[" → ".join(order)] = [recipes.test_accuracy(model, pictures) for model in found]
     return {"seeds": list(SEEDS), "before": recipes.test_accuracy(original, pictures), "accuracy": accuracy}
@@ -223,7 +223,10 @@ def _by_hand(search: Search, widths) -> dict[str, Point]:
         for e in (0.8, 0.6)
     }
     configs |= {f"uniform + int8: width {w}": {"engine": INT8, "channels": uniform[w], "teacher": 0.9} for w in widths}
-    return {name: _measured(search, config) for name, config in bar(configs.items(), desc="by hand", unit="network")}
+    return {
+        name: _measured(search, config)
+        for name, config in progress_bar(configs.items(), desc="by hand", unit="network")
+    }
 
 
 def _measured(search: Search, config: dict) -> Point:

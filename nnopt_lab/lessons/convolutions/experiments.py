@@ -8,7 +8,7 @@ from torch import nn
 from nnopt_lab.course.recordings import experiment
 from nnopt_lab.techniques.convolutions import convolution
 from nnopt_lab.workbench import data, models, recipes, training
-from nnopt_lab.workbench.progress_bar import bar as progress_bar
+from nnopt_lab.workbench.progress_bar import progress_bar
 
 SEEDS = (0, 1, 2)
 EPOCHS, BATCH_SIZE, PEAK_RATE = 4, 128, 3e-3

@@ -14,7 +14,7 @@ from nnopt_lab.techniques import distillation, pruning
 from nnopt_lab.techniques.pruning import channel_pruning
 from nnopt_lab.techniques.quantization import quantization_training
 from nnopt_lab.workbench import data, measure, models, recipes
-from nnopt_lab.workbench.progress_bar import bar as progress_bar
+from nnopt_lab.workbench.progress_bar import progress_bar
 from nnopt_lab.workbench.shapes import draw_shapes
 
 SEEDS = (0, 1, 2)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nnopt_lab.course.recordings import experiment
 from nnopt_lab.workbench import data, measure, models, recipes, training
-from nnopt_lab.workbench.progress_bar import bar as progress_bar
+from nnopt_lab.workbench.progress_bar import progress_bar
 
 SEEDS = (0, 1, 2)
 EPOCHS = 8  # of the article's loop, whose last accuracy is the target; every other way takes as few as reach it

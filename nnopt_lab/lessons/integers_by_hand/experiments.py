@@ -14,7 +14,7 @@ from nnopt_lab.techniques.quantization import deep_compression as compression
 from nnopt_lab.techniques.quantization import integer_training as integers
 from nnopt_lab.techniques.quantization import post_training, quantization_training
 from nnopt_lab.workbench import data, measure, models, recipes, training
-from nnopt_lab.workbench.progress_bar import bar as progress_bar
+from nnopt_lab.workbench.progress_bar import progress_bar
 from nnopt_lab.workbench.recipes import test_accuracy
 
 COMPRESSION_SEEDS = (0, 1, 2)

@@ -11,7 +11,7 @@ import torch
 from nnopt_lab.course.recordings import experiment
 from nnopt_lab.techniques.training import schedules
 from nnopt_lab.workbench import data, models, recipes, training
-from nnopt_lab.workbench.progress_bar import bar as progress_bar
+from nnopt_lab.workbench.progress_bar import progress_bar
 
 SEEDS = (0, 1, 2)
 PARTS = 3  # of an epoch; the budget is 8 of them, a third of the 8 epochs of the article's recipe

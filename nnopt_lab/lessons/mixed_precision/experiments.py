@@ -14,7 +14,7 @@ from nnopt_lab.course.recordings import experiment
 from nnopt_lab.techniques.quantization import integer_training, precision, quantization_training
 from nnopt_lab.techniques.quantization.precision import FORMATS, emulate
 from nnopt_lab.workbench import data, models
-from nnopt_lab.workbench.progress_bar import bar as progress_bar
+from nnopt_lab.workbench.progress_bar import progress_bar
 from nnopt_lab.workbench.recipes import test_accuracy
 
 BATCH_SIZE, PEAK = 64, 0.05

@@ -8,7 +8,7 @@ from torch import nn
 from nnopt_lab.course.recordings import experiment
 from nnopt_lab.techniques import pruning
 from nnopt_lab.workbench import data, models, recipes, training
-from nnopt_lab.workbench.progress_bar import bar as progress_bar
+from nnopt_lab.workbench.progress_bar import progress_bar
 
 SPARSITIES = (0.8, 0.9, 0.95, 0.98)
 SEEDS = (0, 1, 2)

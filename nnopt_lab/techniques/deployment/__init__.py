@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from nnopt_lab.techniques.deployment import engines
 from nnopt_lab.techniques.deployment.engines import Engine, EngineUnavailable
 from nnopt_lab.workbench import measure
-from nnopt_lab.workbench.progress_bar import bar
+from nnopt_lab.workbench.progress_bar import progress_bar
 
 # How far the outputs may be from the model's, as a share of their size (Euclidean norms over the example's outputs).
 TOLERANCE = {"float32": 1e-4, "bf16": 0.03, "int8": 0.15}
@@ -99,7 +99,7 @@ def deploy_all(
     """`deploy` for each (target, precision), with a progress bar: those that run here by "target precision", and for
     the others the sentence that says why not."""
     ready, missing = {}, {}
-    for target, precision in bar(choices, desc="deploying", unit="target"):
+    for target, precision in progress_bar(choices, desc="deploying", unit="target"):
         name = f"{target} {precision}"
         try:
             ready[name] = deploy(model, example, target, precision=precision, calibration=calibration)

@@ -31,7 +31,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from nnopt_lab.workbench import measure
-from nnopt_lab.workbench.progress_bar import bar
+from nnopt_lab.workbench.progress_bar import progress_bar
 
 X86 = ("x86_64", "AMD64")
 INT8_INSTRUCTIONS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm", "dotprod", "dot")
@@ -207,7 +207,7 @@ def build(
         raise ValueError("calibration must be at least one batch float32 [N, ...] with N at least 1.")
     check_names(names)
     built, missing = {}, {}
-    for name in bar(names, desc="building engines", unit="engine"):
+    for name in progress_bar(names, desc="building engines", unit="engine"):
         started = time.perf_counter()
         try:
             engine = ENGINES[name](model, calibration)

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from nnopt_lab.workbench import data, training
 from nnopt_lab.workbench.measure.modes import inference
-from nnopt_lab.workbench.progress_bar import bar
+from nnopt_lab.workbench.progress_bar import progress_bar
 
 Loss = Callable[[Tensor, tuple], Tensor]
 
@@ -224,7 +224,7 @@ def remembered_logits(teacher: nn.Module, split: data.Split, pictures: data.Pict
     path = Path(folder, f"logits-{_fingerprint(teacher, split, pictures)}.npy")
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        with inference(teacher), bar(total=len(split), desc="asking the teacher", unit="picture") as progress:
+        with inference(teacher), progress_bar(total=len(split), desc="asking the teacher", unit="picture") as progress:
             said = []
             for inputs, _ in data.loader(split, pictures, 500):
                 said.append(teacher(inputs.to(training.device_of(teacher))).float().cpu())

@@ -12,7 +12,7 @@ for 8-bit Training of Neural Networks".
 import torch
 from torch import Tensor
 
-from nnopt_lab.workbench.progress_bar import bar as progress_bar
+from nnopt_lab.workbench.progress_bar import progress_bar
 
 ROUNDINGS = ("nearest", "stochastic")
 

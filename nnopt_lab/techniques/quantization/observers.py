@@ -15,7 +15,7 @@ from torch.nn.functional import pad
 
 from nnopt_lab.techniques.quantization import QUANTIZABLE, Grid, fake_quantize, grid_of_range
 from nnopt_lab.workbench.measure import inference
-from nnopt_lab.workbench.progress_bar import bar
+from nnopt_lab.workbench.progress_bar import progress_bar
 
 BINS = 8192
 ENTROPY_BINS, FEWEST_BINS = 2048, 128  # as Migacz
@@ -233,7 +233,7 @@ def calibrate(
     ]
     try:
         with inference(model):
-            for batch in bar(batches, desc="calibrating", unit="batch", delay=2):
+            for batch in progress_bar(batches, desc="calibrating", unit="batch", delay=2):
                 watching["input"].update(batch)
                 model(batch)
     finally:

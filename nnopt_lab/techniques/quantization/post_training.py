@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nnopt_lab.techniques.quantization import QUANTIZABLE, Grid, grid_of
 from nnopt_lab.techniques.quantization.observers import traffic
-from nnopt_lab.workbench.progress_bar import bar as progress_bar
+from nnopt_lab.workbench.progress_bar import progress_bar
 
 # A channel scaled by s > 0 leaves each of these scaled by s.
 HOMOGENEOUS = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Dropout, nn.Identity)

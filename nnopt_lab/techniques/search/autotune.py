@@ -31,7 +31,7 @@ from nnopt_lab.techniques.search.candidates import Inputs, Task, as_split
 from nnopt_lab.techniques.search.search_space import EAGER, Space, sensitivity
 from nnopt_lab.techniques.search.tradeoffs import Goal, Point, Search
 from nnopt_lab.workbench import measure, training
-from nnopt_lab.workbench.progress_bar import bar
+from nnopt_lab.workbench.progress_bar import progress_bar
 
 QUICK = (
     EAGER,
@@ -181,7 +181,7 @@ class _Searcher:
     def run(self, trials: int, seconds: float | None) -> Search:
         """Try configurations until enough have been tried, by all processes together."""
         started, found = time.perf_counter(), self.found
-        with bar(total=trials, desc="searching", unit="trial") as progress:
+        with progress_bar(total=trials, desc="searching", unit="trial") as progress:
             try:
                 while self._collect() < trials and time.perf_counter() - started < (seconds or float("inf")):
                     self._try(self.study.ask(self.space.distributions()))

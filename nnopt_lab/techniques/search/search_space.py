@@ -16,7 +16,7 @@ from nnopt_lab.techniques.search import candidates
 from nnopt_lab.techniques.search.candidates import Task
 from nnopt_lab.techniques.search.tradeoffs import Goal
 from nnopt_lab.workbench import training
-from nnopt_lab.workbench.progress_bar import bar
+from nnopt_lab.workbench.progress_bar import progress_bar
 
 EAGER = "eager float32"
 SENSITIVITY_PICTURES = 500
@@ -119,7 +119,7 @@ def sensitivity(task: Task, groups: list[str], size: Callable[[nn.Module], float
     """
     few, example = task.pictures.validation[:SENSITIVITY_PICTURES], task.inputs(1)
     whole, found = (training.evaluate(task.model, few, task.pictures).accuracy, size(task.model)), {}
-    for group in bar(groups, desc="sensitivity", unit="group"):
+    for group in progress_bar(groups, desc="sensitivity", unit="group"):
         half, _ = candidates.shape(task.model, example, {"channels": {group: 0.5}})
         lost = whole[0] - training.evaluate(half, few, task.pictures).accuracy
         found[group] = max(lost, 0.0), 1 - size(half) / whole[1]

@@ -20,7 +20,7 @@ from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from nnopt_lab.workbench import data, training
-from nnopt_lab.workbench.progress_bar import bar as progress_bar
+from nnopt_lab.workbench.progress_bar import progress_bar
 
 Schedule = Callable[[Optimizer], LRScheduler]  # what `training.fit` takes as its scheduler
 

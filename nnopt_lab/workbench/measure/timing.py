@@ -15,7 +15,7 @@ from torch import Tensor
 from nnopt_lab.workbench.measure.intervals import Ratio, median_interval
 from nnopt_lab.workbench.measure.modes import inference
 from nnopt_lab.workbench.measure.tables import three_digits
-from nnopt_lab.workbench.progress_bar import bar
+from nnopt_lab.workbench.progress_bar import progress_bar
 
 SAMPLE_SECONDS = 0.002  # the clock and the Python loop cost about a microsecond, so they stay below a thousandth of it
 FEWEST_ROUNDS = 6  # with 5 samples not even smallest to largest covers the median in 95 % of cases: 1 - 2/2⁵ = 0.94
@@ -85,7 +85,7 @@ def latency(
     with inference(*models.values()):
         repeats = {name: _warm_up(model, example, clock) for name, model in models.items()}
         started = time.perf_counter()
-        for done in bar(range(rounds), desc="timing", unit="round", delay=2):
+        for done in progress_bar(range(rounds), desc="timing", unit="round", delay=2):
             if done >= FEWEST_ROUNDS and time.perf_counter() - started > budget_seconds:
                 break
             for name in order:
