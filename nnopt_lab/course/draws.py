@@ -11,6 +11,16 @@ def randint(g: torch.Generator, low: int, high: int) -> int:
     return int(torch.randint(low, high + 1, (), generator=g))
 
 
+def randints(g: torch.Generator, *ranges: tuple[int, int]) -> tuple[int, ...]:
+    """An integer from each range, both its ends included."""
+    return tuple(randint(g, low, high) for low, high in ranges)
+
+
+def uniform(g: torch.Generator, low: float, high: float) -> float:
+    """A number from `low` to below `high`."""
+    return low + (high - low) * float(torch.rand((), generator=g))
+
+
 def choice(g: torch.Generator, options: Sequence):
     """One of the options, each with the same probability."""
     return options[randint(g, 0, len(options) - 1)]
