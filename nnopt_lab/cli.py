@@ -130,8 +130,8 @@ def test(context: typer.Context) -> None:
     if not (root() / "tests").is_dir():
         raise FileNotFoundError("The tests are not part of the installed package: run this in a clone of the project.")
     # Most tests share the processor; some, and the notebooks, which measure times, run with nothing beside them.
-    apart = [["tests", "-m", "not alone", "-n", "auto", "--dist", "worksteal"], ["-m", "alone"]]
-    calls = [context.args] if context.args else apart
+    all_tests = [["tests", "-m", "not serial", "-n", "auto", "--dist", "worksteal"], ["-m", "serial"]]
+    calls = [context.args] if context.args else all_tests
     statuses = [subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=root()) for arguments in calls]
     sys.exit(max(statuses))
 

@@ -14,8 +14,6 @@ os.environ["TQDM_DISABLE"] = "1"
 settings.register_profile("course", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=500)
 settings.load_profile("course")
-# These start fenced processes, look for any that is left on the machine, or have limits of time.
-ALONE = ("attacks", "batch", "capstone", "cluster", "container", "sandbox", "grade_command", "judge", "release")
 
 
 class NotebooksToo:
@@ -30,8 +28,8 @@ class NotebooksToo:
             os.environ["NNOPT_WORKSPACE"] = str(factory.mktemp("workspace"))
 
     def pytest_itemcollected(self, item):
-        if item.path.suffix == ".ipynb" or item.path.stem.removeprefix("test_") in ALONE:
-            item.add_marker(pytest.mark.alone)
+        if item.path.suffix == ".ipynb":
+            item.add_marker(pytest.mark.serial)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -40,7 +38,7 @@ def pytest_xdist_auto_num_workers():
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "alone: nothing may run beside it (`nnopt test` sees to that).")
+    config.addinivalue_line("markers", "serial: nothing may run beside it (`nnopt test` sees to that).")
     if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
         os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // int(workers)))
     config.pluginmanager.register(NotebooksToo())

@@ -291,14 +291,14 @@ def test_test_gives_further_arguments_to_pytest_and_needs_a_clone(nnopt, course,
     assert called == [([sys.executable, "-m", "pytest", "-k", "cards", "-x"], root)]
 
 
-def test_test_runs_most_tests_side_by_side_and_the_others_alone(nnopt, course, monkeypatch):
+def test_test_runs_most_tests_side_by_side_and_the_others_one_by_one(nnopt, course, monkeypatch):
     called, statuses = [], iter([1, 0])
     monkeypatch.setattr(cli.subprocess, "call", lambda command, cwd: called.append(command[3:]) or next(statuses))
     (course("98_tiny", "# %%\n1\n") / "tests").mkdir()
     assert nnopt("test")[0] == 1  # red tests stay red where the notebooks are green
-    beside, alone = called
-    assert beside[beside.index("-m") + 1] == "not alone" and "-n" in beside
-    assert alone[alone.index("-m") + 1] == "alone" and "-n" not in alone
+    parallel, serial = called
+    assert parallel[parallel.index("-m") + 1] == "not serial" and "-n" in parallel
+    assert serial[serial.index("-m") + 1] == "serial" and "-n" not in serial
 
 
 def test_train_record_and_make_data_hand_over_what_they_were_given(nnopt, monkeypatch, tmp_path):

@@ -31,7 +31,7 @@ from tests.grading.classroom import (
     notebook,
 )
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fence of namespaces is Linux's")
+pytestmark = [pytest.mark.serial, pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")]
 SECONDS = 3
 MARK = "nnopt-attack-was-here"
 SECRET = "nnopt-secret-of-the-teacher"

@@ -13,7 +13,7 @@ from nnopt_lab.grading import batch, gradebook, sandbox, submissions
 from nnopt_lab.grading.pool import Settings, WorkerPool
 from tests.grading.classroom import ATTACKED, LESSON, QUIET, RIGHT_QUIET, hand_in, honest, notebook, solved
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fence of namespaces is Linux's")
+pytestmark = [pytest.mark.serial, pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")]
 WRONG = "def l1_importance(weight):\n    return torch.rand(len(weight))"
 COMMAND = [sys.executable, "-c", "from nnopt_lab.cli import main; main()", "grade"]
 

@@ -24,6 +24,8 @@ from nnopt_lab.lessons.capstone.onnx_files import Grey, write_onnx
 from nnopt_lab.workbench import data, measure, models
 from nnopt_lab.workbench.paths import data_dir
 
+pytestmark = pytest.mark.serial
+
 LIMITS, SHORT = Limits(seconds=60, megabytes=700), Limits(seconds=4, megabytes=700)
 PICTURE = ["N", 3, 32, 32]
 

@@ -13,7 +13,7 @@ from nnopt_lab.grading import batch, gradebook, sandbox, submissions
 from nnopt_lab.grading.pool import Settings
 from tests.grading.classroom import ATTACKED, hand_in, honest, notebook
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fence of namespaces is Linux's")
+pytestmark = [pytest.mark.serial, pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")]
 pytest.importorskip("distributed")
 COUNT = 60
 

@@ -18,6 +18,8 @@ from nnopt_lab.grading.sandbox import Limits, SandboxError
 from nnopt_lab.grading.view import python, view
 from tests.grading.classroom import HONEST_POINTS, hand_in, honest, notebook
 
+pytestmark = pytest.mark.serial
+
 DOCKER = """#!{python}
 import json, os, sys
 if sys.argv[1] in ("version", "image"):

@@ -8,7 +8,7 @@ import pytest
 from nnopt_lab import cli
 from tests.grading.classroom import ATTACKED, LESSON, QUIET, RIGHT_QUIET, hand_in, honest, notebook
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fence of namespaces is Linux's")
+pytestmark = [pytest.mark.serial, pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")]
 WRONG = "def l1_importance(weight):\n    print('\\x1b[31mred')\n    raise ValueError('\\x1b[2J cleared')"
 
 

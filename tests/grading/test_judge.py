@@ -11,7 +11,7 @@ from nnopt_lab.grading.judge import JUDGED, Graded, grade, lesson_imports
 from nnopt_lab.grading.sandbox import Limits, NamespaceSandbox, available
 from tests.grading.classroom import ATTACKED, LESSON, QUIET, RIGHT, RIGHT_QUIET, hand_in, notebook, solved
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fence of namespaces is Linux's")
+pytestmark = [pytest.mark.serial, pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")]
 
 
 @pytest.fixture(scope="module")

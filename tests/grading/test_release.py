@@ -11,6 +11,8 @@ from nnopt_lab.grading.release import release
 from nnopt_lab.workbench.paths import root
 from tests.grading.classroom import LESSON
 
+pytestmark = pytest.mark.serial
+
 
 @pytest.fixture(scope="module")
 def kit(tmp_path_factory):

@@ -12,6 +12,8 @@ from nnopt_lab.grading.sandbox import Limits, NamespaceSandbox, SandboxError, av
 from nnopt_lab.grading.sandboxed import codec
 from tests.grading.classroom import hand_in, honest
 
+pytestmark = pytest.mark.serial
+
 TOOLS = {"bubblewrap": "bwrap", "unshare": "unshare"}
 linux = pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
 
