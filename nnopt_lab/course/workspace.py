@@ -52,7 +52,7 @@ def fill(folder: Path) -> list[tuple[str, str]]:
     return news
 
 
-def reset(lesson: str, folder: Path) -> Path | None:
+def restore(lesson: str, folder: Path) -> Path | None:
     """Put a fresh copy of a lesson into the workspace.
 
     Returns:

@@ -31,6 +31,7 @@ from nnopt_lab.workbench import data, measure, models, plots
 from nnopt_lab.workbench.measure.tables import html_table, text_table
 from nnopt_lab.workbench.paths import data_dir
 from nnopt_lab.workbench.progress_bar import progress_bar
+from nnopt_lab.workbench.text import printable
 
 FLOOR = 88.4  # per cent of the test pictures: half a point below the baseline's 88.87
 BYTES = 10_000
@@ -336,10 +337,10 @@ def _read(ended: JobResult, pictures: int) -> tuple[str, Tensor | None, tuple]:
     header, values = codec.unpack(ended.reply)
     if error := next((o["error"] for o in header.get("outcomes", [{}]) if o), header.get("error")):
         short = "it asks for more memory than it may have" if error.get("memory") else str(error.get("message"))
-        return _printable(f"It can't be judged: {short}."), None, ()
+        return printable(f"It can't be judged: {short}."), None, ()
     result = values[0][0]
     if result[0] == "refused":
-        return _printable(result[1]) or "It was refused.", None, ()
+        return printable(result[1]) or "It was refused.", None, ()
     logits, *samples = result[1:]
     if type(logits) is not Tensor or logits.dtype != torch.float32 or list(logits.shape) != [pictures, 10]:
         raise ValueError("no logits")
@@ -368,14 +369,9 @@ def _named(paths: Iterable[Path], taken: set[str]) -> Iterator[tuple[str, Path]]
 
 
 def _choices(path: Path) -> Iterator[str]:
-    stem, folder = _printable(path.stem), _printable(path.absolute().parent.name)
+    stem, folder = printable(path.stem), printable(path.absolute().parent.name)
     yield from (stem, f"{folder}/{stem}")
     yield from (f"{folder}/{stem} {number}" for number in count(2))
-
-
-def _printable(text: str) -> str:
-    """Without what a terminal would obey: learners choose these words."""
-    return "".join(c if c.isprintable() else "�" for c in str(text))[:400]
 
 
 def _division(name: str) -> Division:

@@ -17,7 +17,7 @@ _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "_files")
 _NBGRADER = 3  # version of its cells' metadata
 
 
-def release(folder: Path, lessons: Iterable[str] | None = None, due: str | None = None) -> list[str]:
+def write_kit(folder: Path, lessons: Iterable[str] | None = None, due: str | None = None) -> list[str]:
     """Write a kit into a new or empty folder.
 
     Args:

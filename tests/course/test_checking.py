@@ -287,9 +287,9 @@ def test_an_untouched_stub_is_blank_but_an_operation_that_torch_lacks_is_a_mista
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        (torch.ones(2), "needs your function itself, not its result: check('x.answer', answer); it was given Tensor."),
+        (torch.ones(2), "needs your function itself, not its result: check('x.answer', double); it was given Tensor."),
         (None, "it was given NoneType."),
-        (lambda: 1, "answer must accept the arguments (x); yours accepts ()."),
+        (lambda: 1, "double must accept the arguments (x); yours accepts ()."),
         (lambda x, y: 1, "yours accepts (x, y)."),
     ],
 )
@@ -328,8 +328,8 @@ def cell(source: str, name: str = "/tmp/ipykernel_1/3.py", **names):
             "StatisticsError",
         ),
         (
-            "from nnopt_lab.course.workspace import reset\ndef answer(x):\n    reset('nothing', x)",
-            "3, `reset('nothing', x)`",
+            "from nnopt_lab.course.workspace import restore\ndef answer(x):\n    restore('nothing', x)",
+            "3, `restore('nothing', x)`",
             "FileNotFoundError",
         ),
         (

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnopt_lab.course import workspace as module
-from nnopt_lab.course.workspace import MANIFEST, fill, reset, workspace, write_atomically
+from nnopt_lab.course.workspace import MANIFEST, fill, restore, workspace, write_atomically
 
 LESSONS = ("00_start_here", "01_pruning")
 
@@ -81,7 +81,7 @@ def test_a_reset_keeps_the_old_copy_under_a_dated_name_and_the_lesson_follows_ag
     fill(mine)
     (mine / "01_pruning.ipynb").write_text("my answers")
     publish(course, "01_pruning", "second version")
-    kept = reset("01_pruning", mine)
+    kept = restore("01_pruning", mine)
     assert kept.read_text() == "my answers" and kept.parent == mine
     assert kept.name.startswith("01_pruning.20") and kept.suffix == ".ipynb"
     assert text(mine, "01_pruning") == "01_pruning: second version"
@@ -94,19 +94,19 @@ def test_resets_within_a_second_keep_every_copy(course, mine):
     fill(mine)
     for n in range(4):
         (mine / "01_pruning.ipynb").write_text(f"try {n}")
-        reset("01_pruning", mine)
+        restore("01_pruning", mine)
     kept = {path.read_text() for path in mine.glob("01_pruning.*.ipynb")}
     assert kept == {f"try {n}" for n in range(4)}
 
 
 def test_a_reset_in_an_empty_place_is_a_copy(course, mine):
-    assert reset("01_pruning", mine) is None
+    assert restore("01_pruning", mine) is None
     assert text(mine, "01_pruning") == "01_pruning: first version"
 
 
 def test_a_lesson_without_a_notebook_can_not_be_reset_and_nothing_is_touched(course, mine):
     with pytest.raises(FileNotFoundError, match=r"05_nothing.ipynb has not been built"):
-        reset("05_nothing", mine)
+        restore("05_nothing", mine)
     assert not mine.exists()
 
 
@@ -121,7 +121,7 @@ def test_with_a_damaged_manifest_every_changed_file_counts_as_the_learners(cours
     publish(course, "01_pruning", "second version")
     assert [what.split(";")[0] for _, what in fill(mine)] == ["yours was kept", "yours was kept"]
     assert text(mine, "00_start_here") == "my answers"
-    reset("01_pruning", mine)
+    restore("01_pruning", mine)
     assert text(mine, "01_pruning") == "01_pruning: second version"
     assert json.loads((mine / MANIFEST).read_text()).keys() >= {"01_pruning"}
 
@@ -182,7 +182,7 @@ def test_whatever_happens_nothing_that_the_learner_wrote_is_lost(steps):
             elif what == "publish":
                 publish(root, which[0], f"version {number}")
             elif what == "reset":
-                reset(which[0], mine)
+                restore(which[0], mine)
                 assert text(mine, which[0]) == text(root / "notebooks", which[0])
             elif what == "damage manifest":
                 (mine / MANIFEST).write_bytes(which[0])

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
-from nnopt_lab.grading.release import release
+from nnopt_lab.grading.release import write_kit
 from nnopt_lab.workbench.paths import root
 from tests.grading.classroom import LESSON
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.serial
 @pytest.fixture(scope="module")
 def kit(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kit") / "kit"
-    assert release(folder, ["pruning"], "2026-12-01T18:00+00:00") == [LESSON]
+    assert write_kit(folder, ["pruning"], "2026-12-01T18:00+00:00") == [LESSON]
     return folder
 
 
@@ -73,7 +73,7 @@ def test_the_kit_works_as_a_clone_does(kit):
 
 
 def test_without_an_assignment_it_holds_every_lesson(tmp_path):
-    names = release(tmp_path / "kit")
+    names = write_kit(tmp_path / "kit")
     assert len(names) == len(list((root() / "notebooks").glob("*.ipynb")))
     content = json.loads((tmp_path / "kit" / "notebooks" / f"{LESSON}.ipynb").read_text(encoding="utf-8"))
     assert "nnopt" not in content["metadata"]
@@ -82,13 +82,13 @@ def test_without_an_assignment_it_holds_every_lesson(tmp_path):
 def test_a_folder_that_holds_something_is_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(ValueError, match="is not empty"):
-        release(tmp_path)
+        write_kit(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_a_lesson_or_a_date_that_is_none_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(ValueError, match="is not a lesson"):
-        release(tmp_path / "kit", ["cooking"])
+        write_kit(tmp_path / "kit", ["cooking"])
     with pytest.raises(ValueError, match="must be a date"):
-        release(tmp_path / "kit", ["pruning"], "soon")
+        write_kit(tmp_path / "kit", ["pruning"], "soon")
     assert not (tmp_path / "kit").exists()

@@ -1,0 +1,171 @@
+"""Commands of learners: their lessons and progress, the capstone, and a search for their own network."""
+
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nnopt_lab.workbench.paths import PACKAGE
+
+# Settings that disable JupyterLab's prompts and its news check.
+LAB_SETTINGS = PACKAGE / "course" / "jupyterlab"
+
+Workspace = Annotated[Path, typer.Option(help="The learner's folder.")]
+
+
+def lab(
+    workspace: Workspace = Path("work"),
+    browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
+    port: Annotated[int, typer.Option(help="Port of the server on this machine.", min=1, max=65535)] = 8888,
+) -> None:
+    """Open the lessons in JupyterLab: copies in your workspace; what you changed there is never overwritten."""
+    from nnopt_lab.course.workspace import fill, originals
+
+    workspace = workspace.resolve()
+    first = next((path.name for path in originals()), "")  # a kit may hold any of the lessons
+    _check_free(port)
+    for lesson, what in fill(workspace):
+        print(f"  {lesson}: {what}")
+    print(f"Your lessons are in {workspace}\nOpening JupyterLab; Ctrl-C here ends it.", flush=True)
+    command = [
+        *(sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={workspace}"),
+        *(f"--port={port}", "--ServerApp.port_retries=0", f"--LabApp.app_settings_dir={LAB_SETTINGS}"),
+        f"--LabApp.default_url=/lab/tree/{first}",
+        "--log-level=WARN",  # so that the address is not buried under thirty lines
+    ]
+    if not browser:
+        command.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    server = subprocess.Popen(command, env=os.environ | {"NNOPT_WORKSPACE": str(workspace)})
+    # Else the server would outlive this process and keep its port.
+    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+    sys.exit(_wait(server))
+
+
+def reset(lesson: str, workspace: Workspace = Path("work")) -> None:
+    """Put a fresh copy of a lesson into the workspace and keep the old one under a dated name."""
+    from nnopt_lab.course.builder import find_lesson
+    from nnopt_lab.course.workspace import restore
+
+    lesson = find_lesson(lesson)
+    kept = restore(lesson, workspace.resolve())
+    print(f"{lesson} is fresh." + (f" Your earlier copy is kept as {kept.name}." if kept else ""))
+
+
+def progress(workspace: Workspace = Path("work")) -> None:
+    """Show the course map with the points earned in a workspace."""
+    from nnopt_lab.course import course_map
+
+    print(course_map.progress(workspace.resolve()))
+
+
+def capstone(
+    files: Annotated[list[Path] | None, typer.Argument(help="ONNX files; the course's own if omitted.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Also write the figure to this file, such as board.png.")] = None,
+    isolation: Annotated[str, typer.Option(help="auto, bubblewrap, unshare, container or none.")] = "auto",
+    seconds: Annotated[int, typer.Option(help="Time limit per file.", min=10, max=3600)] = 90,
+    megabytes: Annotated[int, typer.Option(help="Memory limit per file.", min=64)] = 1024,
+) -> None:
+    """Judge files for the capstone in the sandbox, and show the leaderboard."""
+    from nnopt_lab.grading.capstone import judge
+    from nnopt_lab.grading.sandbox import Limits
+
+    board = judge(files or (), isolation=isolation, limits=Limits(seconds, megabytes))
+    print(board)
+    if plot:
+        board.plot().savefig(plot)
+
+
+def optimize(
+    model: Annotated[str, typer.Argument(help="script.py:function that returns the trained classifier.")],
+    data: Annotated[
+        str, typer.Option(help="script.py:function that returns (train, validation), or one of our data sets.")
+    ],
+    target: Annotated[str, typer.Option(help="What to minimize: latency or bytes.")] = "latency",
+    max_drop: Annotated[float, typer.Option(help="Points of validation accuracy that may be lost.", min=0)] = 1.0,
+    max_bytes: Annotated[int | None, typer.Option(help="Largest file size in bytes.")] = None,
+    max_latency: Annotated[float | None, typer.Option(help="Longest time per batch, in seconds.")] = None,
+    batch: Annotated[int, typer.Option(help="Pictures per batch when time is measured.", min=1)] = 1,
+    trials: Annotated[int, typer.Option(help="Total number, including those of earlier calls.", min=1)] = 40,
+    minutes: Annotated[float | None, typer.Option(help="No trial starts after this long.")] = None,
+    epochs: Annotated[int, typer.Option(help="Per training of a candidate.", min=1)] = 2,
+    rate: Annotated[float, typer.Option(help="Highest learning rate.", min=0)] = 1e-3,
+    engine: Annotated[list[str] | None, typer.Option(help="May be given several times.")] = None,
+    storage: Annotated[str | None, typer.Option(help="A file, or a database's URL, to resume the search from.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the chosen network and its report.")] = Path("optimized"),
+) -> None:
+    """Search for a smaller or faster version of a classifier; Ctrl-C keeps what was found. Runs the scripts named."""
+    from nnopt_lab.techniques.deployment import engines
+    from nnopt_lab.techniques.search import autotune
+
+    goal = autotune.Goal(target, max_drop, max_bytes, max_latency, batch)
+    engines.check_names(engine or autotune.QUICK)  # before the scripts run, which may take long
+    train, validation, options = _data_for(data)
+    found = autotune.optimize(
+        _from_script(model)(),
+        train,
+        validation,
+        goal=goal,
+        trials=trials,
+        seconds=None if minutes is None else 60 * minutes,
+        storage=storage,
+        engine_names=engine or autotune.QUICK,
+        epochs=epochs,
+        rate=rate,
+        **options,
+    )
+    print(found, *found.notes, sep="\n")
+    files = found.export(out)
+    print(f"In {out}: {', '.join(file.name for file in files)}")
+
+
+def _from_script(text: str, other: str = ""):
+    """The function that "script.py:function" names; the script is run."""
+    path, _, name = text.rpartition(":")
+    if not Path(path).is_file():
+        raise ValueError(f"{text!r} must be script.py:function{other}, and the script must be there.")
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    script = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(Path(path).parent.resolve()))  # as if it were run: its neighbours can be imported
+    spec.loader.exec_module(script)
+    if not callable(getattr(script, name, None)):
+        raise ValueError(f"{path} has no function {name!r}.")
+    return getattr(script, name)
+
+
+def _data_for(text: str) -> tuple:
+    """(train, validation, further arguments of `optimize`) for a name of the course's, or "script.py:function"."""
+    from nnopt_lab.workbench import data
+
+    if text in data.NAMES:
+        pictures = data.load(text)
+        return pictures.train, pictures.validation, {"to_input": pictures.to_input}
+    pair = _from_script(text, f", or one of {', '.join(data.NAMES)}")()
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise ValueError(f"{text!r} returned {type(pair).__name__}; it must return a tuple (train, validation).")
+    return *pair, {}
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ValueError(f"port={port} cannot be used ({error.strerror}); name another one with --port.") from error
+
+
+def _wait(server: subprocess.Popen) -> int:
+    """Wait for the server; Ctrl-C reaches it too, so give it time to end by itself."""
+    while True:
+        try:
+            return server.wait()
+        except KeyboardInterrupt:
+            server.terminate()

@@ -1,0 +1,69 @@
+"""What the commands show on a terminal: tables and progress bars."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+console = Console()
+
+
+@contextmanager
+def lessons_progress() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+    """A progress bar per lesson; yields a function of a lesson's name that returns the `on_cell` of its run."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("cell {task.completed} of {task.total}"))
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+
+        def show(name: str):
+            task = progress.add_task(name, total=None)
+            return lambda done, total: progress.update(task, completed=done, total=total)
+
+        yield show
+
+
+@contextmanager
+def submissions_progress(count: int) -> Iterator[Callable[[object], None]]:
+    """A progress bar of `count` submissions; yields the function to call with each one that is done."""
+    columns = (TextColumn("grading"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        task = progress.add_task("", total=count, rate="")
+        started = time.perf_counter()
+
+        def done(_submission) -> None:
+            so_far = progress.tasks[0].completed + 1
+            progress.update(task, advance=1, rate=f"{so_far / (time.perf_counter() - started):.1f} per second")
+
+        yield done
+
+
+def results_table(results) -> Table:
+    """A row per `builder.Result`."""
+    table = Table("lesson", "time", "exercises passed", "points", "claims held")
+    for r in results:
+        held = sum(r.claims.values())
+        state = "[red]failed[/red]" if r.failure else f"{held} of {len(r.claims)}"
+        table.add_row(
+            r.lesson, f"{r.seconds:.0f} s", str(r.exercises_passed), f"{r.points} of {r.points_possible}", state
+        )
+    return table
+
+
+def grades_table(grades, seed: int) -> Table:
+    """A row per lesson with the number of learners and their mean points."""
+    table = Table("lesson", "learners", "graded", "incomplete", "mean points", title=f"seed {seed}")
+    for name in sorted({g.lesson for g in grades}):
+        those = [g for g in grades if g.lesson == name]
+        whole = sum(g.entry.graded.state == "graded" for g in those)
+        mean = f"{sum(g.points for g in those) / len(those):.1f} of {those[0].possible}"
+        table.add_row(name or "no lesson", str(len(those)), str(whole), str(len(those) - whole), mean)
+    return table

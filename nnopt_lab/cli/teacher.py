@@ -1,0 +1,108 @@
+"""Commands of teachers: hand out a kit, grade what comes back, and give marks."""
+
+import os
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nnopt_lab.cli.screen import console, grades_table, submissions_progress
+from nnopt_lab.workbench.text import printable
+
+
+def release(
+    folder: Path,
+    assignment: Annotated[list[str] | None, typer.Option(help="A lesson to set; may be given several times.")] = None,
+    due: Annotated[str | None, typer.Option(help="When it is due, such as 2026-12-01T18:00.")] = None,
+) -> None:
+    """Write the learner's kit into a new folder: notebooks, library and data, without the solutions."""
+    from nnopt_lab.grading.release import write_kit
+
+    lessons = write_kit(folder, assignment, due)
+    print(f"The kit in {folder} holds {', '.join(lessons)}.")
+
+
+def grade(
+    paths: Annotated[list[Path], typer.Argument(help="Notebooks, or folders of them.")],
+    out: Annotated[Path, typer.Option(help="Folder of the gradebook, tables and pages.")] = Path("grades"),
+    lesson: Annotated[str | None, typer.Option(help="The lesson handed in; otherwise read from each notebook.")] = None,
+    jobs: Annotated[int, typer.Option(help="Submissions graded at the same time.", min=1, max=256)] = os.cpu_count()
+    or 1,
+    cluster: Annotated[str | None, typer.Option(help="Grade on a Dask cluster: tcp://host:port.")] = None,
+    isolation: Annotated[str, typer.Option(help="auto, bubblewrap, unshare, container or none.")] = "auto",
+    seconds: Annotated[int, typer.Option(help="Time limit per answer.", min=1, max=3600)] = 10,
+    megabytes: Annotated[int, typer.Option(help="Memory limit per answer.", min=64)] = 1024,
+    late: Annotated[str | None, typer.Option(help='none, zero, "10%", "10%/day" or "10%/hour".')] = None,
+    due: Annotated[str | None, typer.Option(help="When it was due, such as 2026-12-01T18:00.")] = None,
+    format: Annotated[list[str] | None, typer.Option(help="Also write: canvas, moodle, gradescope, json.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Repeat a batch with the inputs of this seed.", min=0)] = None,
+    resume: Annotated[bool, typer.Option("--resume/--fresh", help="Resume, or begin a new gradebook.")] = True,
+) -> None:
+    """Grade notebooks: each answer runs in a sandbox, on fresh inputs; a batch that was stopped resumes."""
+    from nnopt_lab.course.builder import find_lesson
+    from nnopt_lab.grading import pool, sandbox
+
+    wanted = find_lesson(lesson) if lesson else None
+    settings = pool.Settings(sandbox.available(isolation), sandbox.Limits(seconds, megabytes), wanted)
+    if settings.kind == "none":
+        console.print(sandbox.UNPROTECTED, style="bold", markup=False)
+    with ExitStack() as stack:
+        workers = stack.enter_context(closing(pool.WorkerPool(settings, jobs))) if cluster is None else None
+        # These import torch, so they wait until the workers are starting.
+        from nnopt_lab.grading import batch, exports, gradebook, submissions
+
+        exports.check(format or ())
+        sources = submissions.find(paths)
+        stack.enter_context(gradebook.alone(out))
+        if not resume:
+            gradebook.put_aside(out)
+        with closing(gradebook.Gradebook(out, seed)) as book:
+            _keep_settings(book, late, due, format)
+            with submissions_progress(len(sources)) as done:
+                batch.grade_all(sources, book, settings, jobs, done, cluster, workers)
+            _report(book, out)
+
+
+def mark(
+    learner: str,
+    item: Annotated[str, typer.Argument(help="An exercise, a question, or a lesson as a whole.")],
+    points: Annotated[float | None, typer.Option(help="Replaces the answer's points; added to a lesson's.")] = None,
+    comment: Annotated[str, typer.Option(help="Shown to the learner.")] = "",
+    out: Annotated[Path, typer.Option(help="Folder of the gradebook.")] = Path("grades"),
+) -> None:
+    """Set points or a comment manually; they survive regrading. You may also edit marks.csv in that folder."""
+    from nnopt_lab.grading import gradebook, marks
+
+    if not (out / gradebook.FILE).is_file():
+        raise FileNotFoundError(f"There is no gradebook in {out}: name its folder with --out.")
+    with gradebook.alone(out), closing(gradebook.Gradebook(out)) as book:
+        learners = {entry.learner for entry in book.entries()}
+        if learner not in learners:
+            raise ValueError(f"learner={learner!r} handed nothing in; there are {', '.join(sorted(learners)[:20])}.")
+        marks.write(out, learner, item, marks.Mark(points, comment))
+        _report(book, out)
+
+
+def _keep_settings(book, late: str | None, due: str | None, formats: list[str] | None) -> None:
+    """Note what was given in the gradebook; what was not given stays as it was in earlier calls."""
+    from nnopt_lab.grading import lateness
+
+    given = {"late": late, "due": due, "formats": " ".join(formats) if formats else None}
+    kept = {name: book.setting(name) or "" for name in given}
+    kept |= {name: value for name, value in given.items() if value is not None}
+    lateness.policy(kept["late"] or "none", kept["due"] or None)
+    book.remember(**kept)
+
+
+def _report(book, out: Path) -> None:
+    from nnopt_lab.grading import report
+
+    grades, files = report.write(book, out)
+    console.print(grades_table(grades, book.seed))
+    troubled = [g for g in grades if g.entry.graded.state != "graded"]
+    for g in troubled[:10]:
+        print(printable(f"  {g.learner}, {g.entry.name}: {g.entry.graded.state}. {g.entry.graded.reason}"))
+    if len(troubled) > 10:
+        print(f"  … and {len(troubled) - 10} more, in grades.csv.")
+    print(f"In {out}: {', '.join(str(f.relative_to(out)) for f in files[:6])}, and a page per learner in feedback.")

@@ -1,0 +1,13 @@
+"""What the tests of the command share."""
+
+
+def a_sentence(text: str) -> bool:
+    return text.count("\n") == 1 and text.strip() and "Traceback" not in text
+
+
+FINE = """
+    # %%
+    from nnopt_lab.course.calls import claim
+
+    claim("one is one", True)
+"""

@@ -1,0 +1,52 @@
+"""The command in this process, and a small course for it."""
+
+import sys
+from textwrap import dedent
+
+import nbformat
+import pytest
+
+from nnopt_lab import cli
+from nnopt_lab.course import builder
+from nnopt_lab.course import workspace as workspace_module
+from nnopt_lab.workbench import paths
+
+
+@pytest.fixture
+def nnopt(monkeypatch, capsys, tmp_path):
+    """Runs a command in this process, in an empty current folder: (status, stdout, stderr)."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["nnopt", *map(str, arguments)])
+        # Else click would name what runs the tests, such as "python -m pytest".
+        monkeypatch.setattr(sys.modules["__main__"], "__package__", None, raising=False)
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as end:
+            status = end.code or 0
+        return status, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """A course without lessons; the fixture's value writes a source and its learner's notebook, not executed."""
+    root = tmp_path / "course"
+    for folder in ("solutions", "notebooks"):
+        (root / folder).mkdir(parents=True)
+    for module in (builder, workspace_module):
+        monkeypatch.setattr(module, "root", lambda: root)
+    monkeypatch.setattr(paths, "root", lambda: root)
+
+    def write(name: str, source: str):
+        (root / "solutions" / f"{name}.py").write_text(dedent(source).lstrip())
+        for solved, path in builder.paths(name).items():
+            nbformat.write(builder.to_notebook(root / "solutions" / f"{name}.py", solved), path)
+        return root
+
+    return write

@@ -1,0 +1,130 @@
+"""A learner's commands, with a stand-in for JupyterLab."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from nnopt_lab.cli import learner
+from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.record import FILE
+from tests.cli.common import a_sentence
+
+ID = next(iter(exercises()))
+
+
+@pytest.mark.parametrize("command", ["lab", "reset", "progress"])
+def test_a_workspace_that_can_not_be_one_is_answered_with_one_sentence(nnopt, course, tmp_path, command, monkeypatch):
+    course("98_tiny", "# %%\n1\n")
+    monkeypatch.setattr(learner, "_check_free", lambda port: None)
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: pytest.fail("the server was started"))
+    (tmp_path / "file").write_text("mine")
+    status, out, err = nnopt(command, *(["98_tiny"] if command == "reset" else []), "--workspace", tmp_path / "file")
+    if command == "progress":
+        assert status == 0 and "00_start_here" in out
+    else:
+        assert status == 2 and a_sentence(err)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_reset_brings_a_fresh_copy_and_names_the_kept_one(nnopt, course):
+    root = course("98_tiny", "# %%\n1\n")
+    status, out, _ = nnopt("reset", "tiny")
+    assert (status, out) == (0, "98_tiny is fresh.\n")
+    mine = root.parent / "here" / "work" / "98_tiny.ipynb"
+    mine.write_text("my answers")
+    status, out, _ = nnopt("reset", "98")
+    (kept,) = mine.parent.glob("98_tiny.*.ipynb")
+    assert status == 0 and out == f"98_tiny is fresh. Your earlier copy is kept as {kept.name}.\n"
+    assert kept.read_text() == "my answers" and mine.read_bytes() == (root / "notebooks" / mine.name).read_bytes()
+
+
+def test_progress_shows_the_map_of_the_workspace_that_is_named(nnopt, tmp_path):
+    _, blank, _ = nnopt("progress")
+    assert "00_start_here" in blank and "░" * 20 in blank
+    (tmp_path / "theirs").mkdir()
+    held = {"exercises": {ID: {"passed": True, "points": 1, "attempts": 1}}}
+    (tmp_path / "theirs" / FILE).write_text(json.dumps(held))
+    status, out, _ = nnopt("progress", "--workspace", tmp_path / "theirs")
+    assert status == 0 and f" {exercises()[ID].points} of " in out.splitlines()[0] and out != blank
+    assert not (tmp_path / "here" / "work").exists()
+
+
+class Server:
+    """Stands in for JupyterLab."""
+
+    started = None
+
+    def __init__(self, command, env):
+        Server.started = self
+        self.command, self.env, self.waits, self.ended = command, env, 0, False
+
+    def wait(self):
+        self.waits += 1
+        if self.waits == 1:
+            raise KeyboardInterrupt
+        return 7
+
+    def terminate(self):
+        self.ended = True
+
+
+@pytest.fixture
+def server(monkeypatch, course):
+    course("00_start_here", "# %%\n1\n")
+    monkeypatch.setattr(subprocess, "Popen", Server)
+    monkeypatch.setattr(learner, "_check_free", lambda port: None)
+    monkeypatch.setattr(Server, "started", None)
+    return Server
+
+
+@pytest.mark.parametrize("root_user", [True, False])
+@pytest.mark.parametrize("browser", [True, False])
+def test_lab_opens_jupyterlab_in_the_workspace(nnopt, server, tmp_path, monkeypatch, root_user, browser):
+    monkeypatch.setattr(os, "geteuid", lambda: 0 if root_user else 1000, raising=False)
+    _, out, _ = nnopt("lab", "--workspace", "mine", "--port", "8123", *([] if browser else ["--no-browser"]))
+    mine = tmp_path / "here" / "mine"
+    command, env = server.started.command, server.started.env
+    assert command[:3] == [sys.executable, "-m", "jupyterlab"]
+    assert {f"--ServerApp.root_dir={mine}", "--port=8123", "--ServerApp.port_retries=0"} <= set(command)
+    assert "--LabApp.default_url=/lab/tree/00_start_here.ipynb" in command
+    assert ("--no-browser" in command) == (not browser)
+    assert ("--allow-root" in command) == root_user
+    assert env["NNOPT_WORKSPACE"] == str(mine) and env.items() >= {"PATH": os.environ["PATH"]}.items()
+    assert (mine / "00_start_here.ipynb").is_file()
+    assert "00_start_here: new" in out and str(mine) in out.replace("\n", "")
+
+
+def test_lab_ends_with_ctrl_c_and_with_the_servers_status(nnopt, server):
+    status, _, err = nnopt("lab")
+    assert status == 7 and server.started.ended and "Traceback" not in err
+
+
+def test_lab_says_on_the_second_day_only_what_is_new(nnopt, server, tmp_path):
+    nnopt("lab")
+    mine = tmp_path / "here" / "work" / "00_start_here.ipynb"
+    mine.write_text("my answers")
+    _, out, _ = nnopt("lab")
+    assert "00_start_here:" not in out and mine.read_text() == "my answers"
+
+
+def test_lab_with_an_occupied_port_says_so_and_starts_nothing(nnopt, course, tmp_path, monkeypatch):
+    course("00_start_here", "# %%\n1\n")
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: pytest.fail("the server was started"))
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        status, _, err = nnopt("lab", "--port", port, "--workspace", tmp_path / "mine")
+    assert status == 2 and a_sentence(err)
+    assert err.startswith(f"port={port} cannot be used (") and err.endswith("name another one with --port.\n")
+    assert not (tmp_path / "mine").exists()
+    learner._check_free(port)
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "many"])
+def test_a_port_that_there_is_not_is_refused(nnopt, server, port):
+    assert nnopt("lab", "--port", port)[0] == 2 and server.started is None

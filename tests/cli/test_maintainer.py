@@ -1,0 +1,101 @@
+"""A maintainer's commands, on lessons of one cell."""
+
+import subprocess
+import sys
+
+import pytest
+
+from nnopt_lab.course import builder, recordings
+from nnopt_lab.lessons import shipped
+from tests.cli.common import FINE, a_sentence
+
+
+def test_run_tells_what_failed_and_what_did_not_hold_with_status_1_and_0_if_all_is_well(nnopt, course):
+    course("97_fine", FINE)
+    course("98_false", FINE + "    claim('[b]two[/b] is three', False)\n")
+    course("99_failing", "# %%\nraise ValueError('[red]no[/red]')\n")
+    status, out, _ = nnopt("run", "fine")
+    assert status == 0 and "97_fine" in out and "1 of 1" in out and "✘" not in out
+    status, out, _ = nnopt("run")
+    assert status == 1 and "failed" in out and "1 of 2" in out
+    assert "98_false: ✘ [b]two[/b] is three\n" in out
+    assert "99_failing: cell 0 failed with ValueError: [red]no[/red]\n" in out
+
+
+@pytest.mark.parametrize("result", ["false claim", "failing cell"])
+def test_each_of_the_two_alone_is_a_failure(nnopt, course, monkeypatch, result):
+    course("98_tiny", "# %%\n1\n")
+    claims, failure = ({"c": False}, "") if result == "false claim" else ({"c": True}, "cell 0 failed")
+    monkeypatch.setattr(builder, "run", lambda *a: builder.Result("98_tiny", 1.0, 0, 0, 0, claims, failure))
+    assert nnopt("run")[0] == 1
+
+
+def test_run_takes_the_notebook_that_is_asked_for(nnopt, course, monkeypatch):
+    course("97_fine", "# %%\n1\n")
+    course("98_tiny", "# %%\n1\n")
+    asked = []
+
+    def run(lesson, solved, on_cell):
+        asked.append((lesson, solved))
+        on_cell(1, 1)
+        return builder.Result(lesson, 1.0, 0, 0, 0, {})
+
+    monkeypatch.setattr(builder, "run", run)
+    assert nnopt("run", "98", "fine", "--solved")[0] == 0 and nnopt("run")[0] == 0
+    assert asked == [("98_tiny", True), ("97_fine", True), ("97_fine", False), ("98_tiny", False)]
+
+
+def test_a_lesson_that_has_not_been_built_is_named_with_the_command(nnopt, course):
+    root = course("98_tiny", "# %%\n1\n")
+    (root / "notebooks" / "98_tiny.ipynb").unlink()
+    status, _, err = nnopt("run", "98_tiny")
+    assert status == 2 and err == "98_tiny.ipynb has not been built: run nnopt build 98_tiny.\n"
+
+
+def test_build_check_names_what_is_out_of_step(nnopt, course):
+    root = course("98_tiny", "# %%\n1\n")
+    assert nnopt("build", "--check") == (0, "", "")
+    (root / "solutions" / "98_tiny.py").write_text("# %%\n2\n")
+    status, out, _ = nnopt("build", "--check")
+    assert status == 1 and out.splitlines() == [
+        "solutions/98_tiny.ipynb differs from its source: run nnopt build 98_tiny.",
+        "notebooks/98_tiny.ipynb differs from its source: run nnopt build 98_tiny.",
+    ]
+
+
+def test_build_refuses_a_false_claim_in_words_and_writes_nothing(nnopt, course):
+    root = course("98_false", FINE.replace("True", "1 == 2"))
+    before = {path: path.read_bytes() for path in root.rglob("*.ipynb")}
+    status, _, err = nnopt("build", "false")
+    assert status == 2 and a_sentence(err) and "claims that do not hold: ['one is one']" in err
+    assert {path: path.read_bytes() for path in root.rglob("*.ipynb")} == before
+
+
+def test_test_gives_further_arguments_to_pytest_and_needs_a_clone(nnopt, course, monkeypatch):
+    called = []
+    monkeypatch.setattr(subprocess, "call", lambda command, cwd: called.append((command, cwd)) or 5)
+    root = course("98_tiny", "# %%\n1\n")
+    status, _, err = nnopt("test")
+    assert status == 2 and a_sentence(err) and "in a clone" in err
+    (root / "tests").mkdir()
+    assert nnopt("test", "-k", "cards", "-x")[0] == 5
+    assert called == [([sys.executable, "-m", "pytest", "-k", "cards", "-x"], root)]
+
+
+def test_test_runs_most_tests_side_by_side_and_the_others_one_by_one(nnopt, course, monkeypatch):
+    called, statuses = [], iter([1, 0])
+    monkeypatch.setattr(subprocess, "call", lambda command, cwd: called.append(command[3:]) or next(statuses))
+    (course("98_tiny", "# %%\n1\n") / "tests").mkdir()
+    assert nnopt("test")[0] == 1  # red tests stay red where the notebooks are green
+    parallel, serial = called
+    assert parallel[parallel.index("-m") + 1] == "not serial" and "-n" in parallel
+    assert serial[serial.index("-m") + 1] == "serial" and "-n" not in serial
+
+
+def test_train_record_and_make_data_hand_over_what_they_were_given(nnopt, monkeypatch, tmp_path):
+    monkeypatch.setattr(shipped, "train_shipped", lambda name, seed: f"trained {name} {seed}")
+    monkeypatch.setattr(recordings, "record", lambda name: f"recorded {name}")
+    monkeypatch.setattr(shipped, "make_fashion_file", lambda source: source / "fashion.npz")
+    assert nnopt("train", "mynet", "--seed", "3")[:2] == (0, "trained mynet 3\n")
+    assert nnopt("record", "tiny")[:2] == (0, "recorded tiny\n")
+    assert nnopt("make-data", "--source", tmp_path)[:2] == (0, "Wrote fashion.npz.\n")
