@@ -1,11 +1,13 @@
 """Exercises and questions of lesson 12: what a file's bytes are, and how an entry is judged."""
 
-import math
+from math import inf, log, prod, sqrt
+from operator import sub
 
 import torch
 
 from nnopt_lab.course.draws import randint
 from nnopt_lab.course.exercises import Property, exercise, question
+from nnopt_lab.course.wrong_answers import called_with, changed
 
 
 def _layers(g: torch.Generator):
@@ -13,6 +15,11 @@ def _layers(g: torch.Generator):
     odd = [[randint(g, 1, 4) * 2 + 1, randint(g, 1, 3) * 2 + 1, 3] for _ in range(randint(g, 2, 3))]
     even = [[randint(g, 2, 9) * 2, randint(g, 2, 9)] for _ in range(2)]
     return [*odd, *even, [randint(g, 5, 12)]], [*[4] * (len(odd) + 1), 8, 32]
+
+
+def _summed(of_tensor=lambda shape, width: -(-prod(shape) * width // 8), then=lambda total: total):
+    """The reference, or with one thing wrong: what a tensor adds, or what happens to the sum."""
+    return lambda shapes, bits: then(sum(map(of_tensor, shapes, bits)))
 
 
 @exercise(
@@ -26,48 +33,40 @@ def _layers(g: torch.Generator):
         "`sum(-(-math.prod(shape) * width // 8) for shape, width in zip(shapes, bits))`",
     ),
     wrong={
-        "Rounded down: the last four bits of a tensor of odd length take a byte, too.": lambda shapes, bits: sum(
-            math.prod(s) * b // 8 for s, b in zip(shapes, bits, strict=True)
+        "Rounded down: the last four bits of a tensor of odd length take a byte, too.": (
+            _summed(lambda shape, width: prod(shape) * width // 8)
         ),
-        "You rounded once, at the end. Each tensor begins with a new byte, so each is rounded up.": lambda shapes, bits: (
-            -(-sum(math.prod(s) * b for s, b in zip(shapes, bits, strict=True)) // 8)
+        "You rounded once, at the end. Each tensor begins with a new byte, so each is rounded up.": (
+            _summed(lambda shape, width: prod(shape) * width, then=lambda total: -(-total // 8))
         ),
-        "There are no half bytes: round each tensor's up.": lambda shapes, bits: sum(
-            math.prod(s) * b / 8 for s, b in zip(shapes, bits, strict=True)
+        "There are no half bytes: round each tensor's up.": _summed(lambda shape, width: prod(shape) * width / 8),
+        "Those are bits; eight of them make a byte.": _summed(lambda shape, width: prod(shape) * width),
+        "Four bytes are float32's; each tensor has bits of its own.": _summed(lambda shape, width: 4 * prod(shape)),
+        "A tensor holds the *product* of its sides, not their sum.": (
+            _summed(lambda shape, width: -(-sum(shape) * width // 8))
         ),
-        "Those are bits; eight of them make a byte.": lambda shapes, bits: sum(
-            math.prod(s) * b for s, b in zip(shapes, bits, strict=True)
+        "You rounded up each row. Rows follow each other without a gap; only a tensor begins with a new byte.": (
+            _summed(lambda shape, width: prod(shape[:-1]) * -(-shape[-1] * width // 8))
         ),
-        "Four bytes are float32's; each tensor has bits of its own.": lambda shapes, bits: (
-            4 * sum(math.prod(s) for s in shapes)
+        "You added a byte to each tensor, to those as well whose bits fill their bytes: round up.": (
+            _summed(lambda shape, width: prod(shape) * width // 8 + 1)
         ),
-        "A tensor holds the *product* of its sides, not their sum.": lambda shapes, bits: sum(
-            -(-sum(s) * b // 8) for s, b in zip(shapes, bits, strict=True)
+        "A tensor needs no byte more than its numbers: to begin with a new one means to be rounded up.": (
+            _summed(lambda shape, width: -(-prod(shape) * width // 8) + 1)
         ),
-        "You rounded up each row. Rows follow each other without a gap; only a tensor begins with a new byte.": lambda shapes, bits: (
-            sum(math.prod(s[:-1]) * -(-s[-1] * b // 8) for s, b in zip(shapes, bits, strict=True))
+        "Python's `round` takes halves to the even neighbour, down as often as up. Half a byte needs a whole one.": (
+            _summed(lambda shape, width: round(prod(shape) * width / 8))
         ),
-        "You added a byte to each tensor, to those as well whose bits fill their bytes: round up.": lambda shapes, bits: (
-            sum(math.prod(s) * b // 8 + 1 for s, b in zip(shapes, bits, strict=True))
+        "You gave each number whole bytes. Two of 4 bits share one: round up at the end of a tensor.": (
+            _summed(lambda shape, width: prod(shape) * -(-width // 8))
         ),
-        "A tensor needs no byte more than its numbers: to begin with a new one means to be rounded up.": lambda shapes, bits: (
-            file_bytes(shapes, bits) + len(shapes)
+        "4 // 8 is 0: multiply by the number of values first, and divide by 8 then.": (
+            _summed(lambda shape, width: prod(shape) * (width // 8))
         ),
-        "Python's `round` takes halves to the even neighbour, down as often as up. Half a byte needs a whole one.": lambda shapes, bits: (
-            sum(round(math.prod(s) * b / 8) for s, b in zip(shapes, bits, strict=True))
+        "You rounded once, at the end, and down. Each tensor begins with a new byte, so each is rounded up.": (
+            _summed(lambda shape, width: prod(shape) * width, then=lambda total: total // 8)
         ),
-        "You gave each number whole bytes. Two of 4 bits share one: round up at the end of a tensor.": lambda shapes, bits: (
-            sum(math.prod(s) * -(-b // 8) for s, b in zip(shapes, bits, strict=True))
-        ),
-        "4 // 8 is 0: multiply by the number of values first, and divide by 8 then.": lambda shapes, bits: sum(
-            math.prod(s) * (b // 8) for s, b in zip(shapes, bits, strict=True)
-        ),
-        "You rounded once, at the end, and down. Each tensor begins with a new byte, so each is rounded up.": lambda shapes, bits: (
-            sum(math.prod(s) * b for s, b in zip(shapes, bits, strict=True)) // 8
-        ),
-        "That is how many numbers there are; each of them has its bits.": lambda shapes, bits: sum(
-            math.prod(s) for s in shapes
-        ),
+        "That is how many numbers there are; each of them has its bits.": _summed(lambda shape, width: prod(shape)),
     },
 )
 def file_bytes(shapes, bits):
@@ -76,7 +75,7 @@ def file_bytes(shapes, bits):
     It is the least that a file takes. What stands around it, names and operators, is the same at 32 bits and at 4: the
     smaller the numbers, the more it counts.
     """
-    return sum(-(-math.prod(shape) * width // 8) for shape, width in zip(shapes, bits, strict=True))
+    return _summed()(shapes, bits)
 
 
 def _padded(values):
@@ -104,43 +103,39 @@ def _nibbles(g: torch.Generator):
         "`low, high = (values % 16).reshape(-1, 2).T` after the zero has been appended; then `low + 16 * high`",
     ),
     wrong={
-        "The two are swapped: the *first* of a pair lies in the lower four bits.": lambda values: in_pairs(
-            _padded(values).reshape(-1, 2).flip(1).flatten()
+        "The two are swapped: the *first* of a pair lies in the lower four bits.": (
+            lambda q: in_pairs(_padded(q).reshape(-1, 2).flip(1).flatten())
         ),
-        "You moved all values up by 8. int4 is two's complement: 3 stays 3, and −1 becomes 15.": lambda values: (
-            in_pairs(values + 8)
+        "You moved all values up by 8. int4 is two's complement: 3 stays 3, and −1 becomes 15.": (
+            lambda q: in_pairs(q + 8)
         ),
-        "The signs are gone: −1 is 15 in four bits, two's complement.": lambda values: in_pairs(values.abs()),
-        "One value a byte so far. Put the second of each pair 16 times higher.": lambda values: values % 16,
-        "A negative value borrows from its neighbour this way. Bring each into 0 to 15 first: q % 16.": lambda values: (
-            _together(_padded(values))
+        "The signs are gone: −1 is 15 in four bits, two's complement.": lambda q: in_pairs(q.abs()),
+        "One value a byte so far. Put the second of each pair 16 times higher.": lambda q: q % 16,
+        "A negative value borrows from its neighbour this way. Bring each into 0 to 15 first: q % 16.": (
+            lambda q: _together(_padded(q))
         ),
-        "Within 0 to 255 now, but a negative first value has borrowed from the second. Take q % 16 of each first.": lambda values: (
-            _together(_padded(values)) % 256
+        "Within 0 to 255 now, but a negative first value has borrowed from the second. Take q % 16 of each first.": (
+            lambda q: _together(_padded(q)) % 256
         ),
-        "Your bytes have signs: all above 127 came back negative. Wanted are 0 to 255.": lambda values: (
-            in_pairs(values).to(torch.int8).long()
+        "Your bytes have signs: all above 127 came back negative. Wanted are 0 to 255.": (
+            changed(lambda packed: packed.to(torch.int8).long())
         ),
-        "Four bits higher is times 2⁴ = 16.": lambda values: _together(_padded(values) & 15, 15),
-        "Times 8 is three bits higher. Four bits are times 2⁴ = 16.": lambda values: _together(_padded(values) & 15, 8),
-        "That is a sign bit and an amount. In two's complement −1 is 15 and −8 is 8: q + 16.": lambda values: in_pairs(
-            torch.where(values < 0, 8 - values, values)
+        "Four bits higher is times 2⁴ = 16.": lambda q: _together(_padded(q) & 15, 15),
+        "Times 8 is three bits higher. Four bits are times 2⁴ = 16.": lambda q: _together(_padded(q) & 15, 8),
+        "That is a sign bit and an amount. In two's complement −1 is 15 and −8 is 8: q + 16.": (
+            lambda q: in_pairs(torch.where(q < 0, 8 - q, q))
         ),
-        "Off by one for each negative value: two's complement is q + 16, of which −1 becomes 15.": lambda values: (
-            in_pairs(torch.where(values < 0, values + 15, values))
+        "Off by one for each negative value: two's complement is q + 16, of which −1 becomes 15.": (
+            lambda q: in_pairs(torch.where(q < 0, q + 15, q))
         ),
-        "Modulo 8 leaves three bits, and the sign is lost: there are 16 values, so q % 16.": lambda values: in_pairs(
-            values % 8
+        "Modulo 8 leaves three bits, and the sign is lost: there are 16 values, so q % 16.": lambda q: in_pairs(q % 8),
+        "All negative values have become 0; in two's complement they are 8 to 15.": lambda q: in_pairs(q.clamp(min=0)),
+        "The zero that fills the last byte comes at the end; in front it moves each value to the other half.": (
+            lambda q: in_pairs(torch.cat([q.new_zeros(len(q) % 2), q]))
         ),
-        "All negative values have become 0; in two's complement they are 8 to 15.": lambda values: in_pairs(
-            values.clamp(min=0)
+        "A pair are two *neighbours*, not one of the first half and one of the second.": (
+            lambda q: _together(_padded(q & 15).reshape(2, -1).T.flatten())
         ),
-        "The zero that fills the last byte comes at the end; in front it moves each value to the other half.": lambda values: (
-            in_pairs(torch.cat([values.new_zeros(len(values) % 2), values]))
-        ),
-        "A pair are two *neighbours*, not one of the first half and one of the second.": lambda values: (
-            lambda v: v[: len(v) // 2] + 16 * v[len(v) // 2 :]
-        )(_padded(values) & 15),
     },
     properties=(
         Property(
@@ -158,8 +153,13 @@ def in_pairs(values):
     return _together(_padded(values) & 15)
 
 
-def _error(gained, lost, count):
-    return math.sqrt(gained + lost - (gained - lost) ** 2 / count)
+def _variance(gained, lost, n):
+    return gained + lost - (gained - lost) ** 2 / n
+
+
+def _lower_end(z=1.96, change=sub, variance=_variance, root=sqrt):
+    """The reference, or with one thing wrong: how many standard errors, or what they or the change are made from."""
+    return lambda gained, lost, n: 100 * (change(gained, lost) - z * root(variance(gained, lost, n))) / n
 
 
 @exercise(
@@ -172,56 +172,40 @@ def _error(gained, lost, count):
         "`100 * (gained - lost - 1.96 * math.sqrt(gained + lost - (gained - lost)**2 / count)) / count`",
     ),
     wrong={
-        "That is the upper end: what may have been gained at best.": lambda gained, lost, count: (
-            100 * (gained - lost + 1.96 * _error(gained, lost, count)) / count
+        "That is the upper end: what may have been gained at best.": _lower_end(-1.96),
+        "That is the change itself. The lower end lies 1.96 standard errors below it.": _lower_end(0),
+        "You took gained for lost: a change for the better is positive.": (
+            called_with(lambda gained, lost, n: (lost, gained, n))
         ),
-        "That is the change itself. The lower end lies 1.96 standard errors below it.": lambda gained, lost, count: (
-            100 * (gained - lost) / count
+        "In points, please: a hundred times the share.": changed(lambda end: end / 100),
+        "One standard error covers 68 % of the cases; 95 % need 1.96 of them.": _lower_end(1),
+        "You subtracted the variance: the standard error is its square root.": _lower_end(root=float),
+        "Only pictures on which the two networks disagree add to the variance, gained + lost of them, not all.": (
+            _lower_end(variance=lambda gained, lost, n: n)
         ),
-        "You took gained for lost: a change for the better is positive.": lambda gained, lost, count: least_change(
-            lost, gained, count
+        "Accuracy is a share of *all* pictures: divide by count.": (
+            lambda gained, lost, n: least_change(gained, lost, n) * n / (gained + lost)
         ),
-        "In points, please: a hundred times the share.": lambda gained, lost, count: (
-            least_change(gained, lost, count) / 100
+        "Part of the variance is missing: (gained − lost)²/count is to be subtracted under the root.": (
+            _lower_end(variance=lambda gained, lost, n: gained + lost)
         ),
-        "One standard error covers 68 % of the cases; 95 % need 1.96 of them.": lambda gained, lost, count: (
-            100 * (gained - lost - _error(gained, lost, count)) / count
+        "The change is in points already, the standard error not yet: both times 100.": _lower_end(1.96 / 100),
+        "The change has a sign: gained − lost, negative where more was lost.": (
+            _lower_end(change=lambda gained, lost: abs(gained - lost))
         ),
-        "You subtracted the variance: the standard error is its square root.": lambda gained, lost, count: (
-            100 * (gained - lost - 1.96 * _error(gained, lost, count) ** 2) / count
+        "That is the distance from the change to the end of the interval: add the change to it.": (
+            _lower_end(change=lambda gained, lost: 0)
         ),
-        "Only pictures on which the two networks disagree add to the variance, gained + lost of them, not all.": lambda gained, lost, count: (
-            100 * (gained - lost - 1.96 * math.sqrt(count)) / count
+        "That is half the interval's width. Subtract it from the change.": (
+            _lower_end(-1.96, change=lambda gained, lost: 0)
         ),
-        "Accuracy is a share of *all* pictures: divide by count.": lambda gained, lost, count: (
-            least_change(gained, lost, count) * count / (gained + lost)
+        "The variance is that of the whole *sum*: divide its root by count, as the sum, not by the root of count.": (
+            _lower_end(variance=lambda gained, lost, n: n * _variance(gained, lost, n))
         ),
-        "Part of the variance is missing: (gained − lost)²/count is to be subtracted under the root.": lambda gained, lost, count: (
-            100 * (gained - lost - 1.96 * math.sqrt(gained + lost)) / count
-        ),
-        "The change is in points already, the standard error not yet: both times 100.": lambda gained, lost, count: (
-            100 * (gained - lost) / count - 1.96 * _error(gained, lost, count) / count
-        ),
-        "The change has a sign: gained − lost, negative where more was lost.": lambda gained, lost, count: (
-            100 * (abs(gained - lost) - 1.96 * _error(gained, lost, count)) / count
-        ),
-        "That is the distance from the change to the end of the interval: add the change to it.": lambda gained, lost, count: (
-            -196 * _error(gained, lost, count) / count
-        ),
-        "That is half the interval's width. Subtract it from the change.": lambda gained, lost, count: (
-            196 * _error(gained, lost, count) / count
-        ),
-        "The variance is that of the whole *sum*: divide its root by count, as the sum, not by the root of count.": lambda gained, lost, count: (
-            100 * ((gained - lost) / count - 1.96 * _error(gained, lost, count) / math.sqrt(count))
-        ),
-        "1.645 leaves out 5 % at each end. For 95 % between both ends it is 1.96.": lambda gained, lost, count: (
-            100 * (gained - lost - 1.645 * _error(gained, lost, count)) / count
-        ),
-        "Nearly: 2 is rounded, take 1.96.": lambda gained, lost, count: (
-            100 * (gained - lost - 2 * _error(gained, lost, count)) / count
-        ),
+        "1.645 leaves out 5 % at each end. For 95 % between both ends it is 1.96.": _lower_end(1.645),
+        "Nearly: 2 is rounded, take 1.96.": _lower_end(2),
     },
-    tolerance=1e-3,
+    tolerance=1e-3,  # 1.96 or a quantile of more digits
     properties=(
         Property(
             "The lower end lies below the change itself.",
@@ -236,12 +220,16 @@ def least_change(gained, lost, count):
     network that is right where the other is wrong, or wrong where it is right, on every tenth must be *better* by 0.12
     points.
     """
-    return 100 * (gained - lost - 1.96 * _error(gained, lost, count)) / count
+    return _lower_end()(gained, lost, count)
 
 
-def _points(values, naive, best, lowest=0.0, highest=1.0, most=10):
-    shares = [math.log(value / naive) / math.log(best / naive) for value in values]
-    return [most * min(max(share, lowest), highest) for share in shares]
+def _linear(value, naive, best):
+    return (value - naive) / (best - naive)
+
+
+def _earned(share=lambda value, naive, best: log(value / naive) / log(best / naive), lowest=0.0, highest=1.0, most=10):
+    """The reference, or with one thing wrong: the share of the way, its limits, or the points for all of it."""
+    return lambda values, naive, best: [most * min(max(share(value, naive, best), lowest), highest) for value in values]
 
 
 def _places(g: torch.Generator):
@@ -266,53 +254,43 @@ def _places(g: torch.Generator):
         "`10 * min(max(math.log(value / naive) / math.log(best / naive), 0), 1)` for each value",
     ),
     wrong={
-        "Linear: on that way a file of half the size is half way already. Each halving is to count the same: logs.": lambda values, naive, best: [
-            10 * min(max((v - naive) / (best - naive), 0.0), 1.0) for v in values
-        ],
-        "Not below 0 and not above 10: cut it off.": lambda values, naive, best: _points(
-            values, naive, best, lowest=-math.inf, highest=math.inf
+        "Linear: on that way a file of half the size is half way already. Each halving is to count the same: logs.": (
+            _earned(_linear)
         ),
-        "Who is worse than naive gets 0, nothing negative.": lambda values, naive, best: _points(
-            values, naive, best, lowest=-math.inf
+        "Not below 0 and not above 10: cut it off.": _earned(lowest=-inf, highest=inf),
+        "Who is worse than naive gets 0, nothing negative.": _earned(lowest=-inf),
+        "Who is better than the best gets 10, not more.": _earned(highest=inf),
+        "That is the share of the way, from 0 to 1; 10 points are to be had.": _earned(most=1),
+        "You measured from the wrong end: naive has 0 points, best 10.": (
+            called_with(lambda values, naive, best: (values, best, naive))
         ),
-        "Who is better than the best gets 10, not more.": lambda values, naive, best: _points(
-            values, naive, best, highest=math.inf
+        "The whole way is log(best/naive), the logarithm of a *ratio*; log(best) alone depends on the unit.": (
+            _earned(lambda v, naive, best: (log(v) - log(naive)) / log(best))
         ),
-        "That is the share of the way, from 0 to 1; 10 points are to be had.": lambda values, naive, best: _points(
-            values, naive, best, most=1
+        "That is the logarithm of a difference. What counts is how many *times* smaller or faster: value/naive.": (
+            _earned(lambda v, naive, best: log(abs(v - naive) + 1) / log(abs(best - naive) + 1))
         ),
-        "You measured from the wrong end: naive has 0 points, best 10.": lambda values, naive, best: _points(
-            values, best, naive
+        "Linear, and not cut off: each halving is to count the same, so take logarithms; then cut off at 0 and 10.": (
+            _earned(_linear, lowest=-inf, highest=inf)
         ),
-        "The whole way is log(best/naive), the logarithm of a *ratio*; log(best) alone depends on the unit.": lambda values, naive, best: [
-            10 * min(max((math.log(v) - math.log(naive)) / math.log(best), 0.0), 1.0) for v in values
-        ],
-        "That is the logarithm of a difference. What counts is how many *times* smaller or faster: value/naive.": lambda values, naive, best: [
-            10 * min(max(math.log(abs(v - naive) + 1) / math.log(abs(best - naive) + 1), 0.0), 1.0) for v in values
-        ],
-        "Linear, and not cut off: each halving is to count the same, so take logarithms; then cut off at 0 and 10.": lambda values, naive, best: [
-            10 * (v - naive) / (best - naive) for v in values
-        ],
-        "Without its sign the logarithm gives points for being *worse* than naive, too.": lambda values, naive, best: [
-            10 * min(abs(math.log(v / naive)) / abs(math.log(best / naive)), 1.0) for v in values
-        ],
-        "You cut off at 1 what was multiplied by 10 already: all that is better than a tenth of the way got 1.": lambda values, naive, best: [
-            min(max(10 * s, 0.0), 1.0) for s in _points(values, naive, best, most=1)
-        ],
+        "Without its sign the logarithm gives points for being *worse* than naive, too.": (
+            _earned(lambda v, naive, best: abs(log(v / naive) / log(best / naive)))
+        ),
+        "You cut off at 1 what was multiplied by 10 already: all that is better than a tenth of the way got 1.": (
+            _earned(highest=1 / 10)
+        ),
         "That is a ratio to the best. The share of the way is a ratio of two logarithms, log(value/naive) to "
-        "log(best/naive).": lambda values, naive, best: [10 * min(max(v / best, 0.0), 1.0) for v in values],
-        "Linear in 1/value: on that way the last halving counts most. Each is to count the same: logs.": lambda values, naive, best: [
-            10 * min(max((1 / v - 1 / naive) / (1 / best - 1 / naive), 0.0), 1.0) for v in values
-        ],
-        "One of the two ratios stands upside down: value/naive above, best/naive below.": lambda values, naive, best: [
-            10 * min(max(math.log(naive / v) / math.log(best / naive), 0.0), 1.0) for v in values
-        ],
-        "Where is naive? At naive the share must be 0: log(value/naive) / log(best/naive).": lambda values, naive, best: [
-            10 * min(max(math.log(v) / math.log(best), 0.0), 1.0) for v in values
-        ],
-        "Rounded to whole points: leave all digits.": lambda values, naive, best: [
-            float(round(earned)) for earned in _points(values, naive, best)
-        ],
+        "log(best/naive).": _earned(lambda v, naive, best: v / best),
+        "Linear in 1/value: on that way the last halving counts most. Each is to count the same: logs.": (
+            _earned(lambda v, naive, best: _linear(1 / v, 1 / naive, 1 / best))
+        ),
+        "One of the two ratios stands upside down: value/naive above, best/naive below.": (
+            _earned(lambda v, naive, best: log(naive / v) / log(best / naive))
+        ),
+        "Where is naive? At naive the share must be 0: log(value/naive) / log(best/naive).": (
+            _earned(lambda v, naive, best: log(v) / log(best))
+        ),
+        "Rounded to whole points: leave all digits.": changed(lambda earned: [float(round(value)) for value in earned]),
     },
     properties=(
         Property(
@@ -327,7 +305,7 @@ def points(values, naive, best):
     From 1× to 2× smaller is as far as from 50× to 100×. That is how it feels, too: the first halving is one line of
     code, the last takes another network.
     """
-    return _points(values, naive, best)
+    return _earned()(values, naive, best)
 
 
 question(

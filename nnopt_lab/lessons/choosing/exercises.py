@@ -1,11 +1,13 @@
 """Exercises and questions of lesson 11: what is worth keeping, what to cut first, and when to give up."""
 
+import operator
 from itertools import pairwise
 
 import torch
 
-from nnopt_lab.course.draws import randint
+from nnopt_lab.course.draws import randint, subset
 from nnopt_lab.course.exercises import Property, exercise, question
+from nnopt_lab.course.wrong_answers import called_with, changed, scaled, swapped
 from nnopt_lab.techniques.search import tradeoffs
 
 
@@ -20,31 +22,35 @@ def _networks(g: torch.Generator):
     return [rows[i][0] for i in order], [rows[i][1] for i in order]
 
 
-def _kept(lost, cost, key, better=lambda a, b: a < b, last=True):
-    """The reference with another order, another comparison, or compared with the neighbour, not the last one kept."""
-    front, before = [], None
-    for i in sorted(range(len(lost)), key=key):
-        if before is None or better(lost[i], lost[before]):
-            front.append(i)
-            before = i
-        before = before if last else i
+def _kept(key=lambda lost, cost, i: (cost, lost, i), better=operator.lt, last=True):
+    """The front in one pass, or with one thing wrong: the order, the comparison, or what is compared with."""
+
+    def front(lost, cost):
+        kept, before = [], None
+        for i in sorted(range(len(lost)), key=lambda i: key(lost[i], cost[i], i)):
+            if before is None or better(lost[i], lost[before]):
+                kept.append(i)
+                before = i
+            before = before if last else i
+        return kept
+
     return front
 
 
-def _front(lost, cost, beaten, keep_equal=False, itself=True):
-    """Positions that no other beats, where `beaten(dx, dy)` says so by the other's advantages; cheapest first."""
-    n = range(len(lost))
-    front = [
-        i
-        for i in n
-        if not any(beaten(lost[i] - lost[j], cost[i] - cost[j]) for j in n if itself or i != j)
-        and (keep_equal or not any((lost[j], cost[j]) == (lost[i], cost[i]) for j in range(i)))
-    ]
-    return sorted(front, key=lambda i: (cost[i], lost[i], i))
+def _front(beaten=lambda dx, dy: dx >= 0 and dy >= 0 and dx + dy > 0, keep_equal=False, itself=True):
+    """The front by comparing all pairs, or with one thing wrong; another beats by `dx` in loss and `dy` in cost."""
 
+    def front(lost, cost):
+        n = range(len(lost))
+        kept = [
+            i
+            for i in n
+            if not any(beaten(lost[i] - lost[j], cost[i] - cost[j]) for j in n if itself or i != j)
+            and (keep_equal or not any((lost[j], cost[j]) == (lost[i], cost[i]) for j in range(i)))
+        ]
+        return sorted(kept, key=lambda i: (cost[i], lost[i], i))
 
-def _beats(dx, dy):
-    return dx >= 0 and dy >= 0 and dx + dy > 0
+    return front
 
 
 @exercise(
@@ -59,53 +65,39 @@ def _beats(dx, dy):
     ),
     wrong={
         "You keep networks that are as good in one coordinate and worse in the other: those are beaten too. One "
-        "beats another if it is nowhere worse and somewhere better.": lambda lost, cost: _front(
-            lost, cost, lambda dx, dy: dx > 0 and dy > 0
-        ),
-        "Of two equal networks only the first is to be kept.": lambda lost, cost: _front(
-            lost, cost, _beats, keep_equal=True
-        ),
+        "beats another if it is nowhere worse and somewhere better.": _front(lambda dx, dy: dx > 0 and dy > 0),
+        "Of two equal networks only the first is to be kept.": _front(keep_equal=True),
         "Of two that cost the same you looked at the one that comes first, not at the better one. Sort by (cost, "
-        "lost): among equal costs the smallest loss comes first.": lambda lost, cost: _kept(
-            lost, cost, lambda i: cost[i]
-        ),
-        "You keep a dearer network that loses as much as a cheaper one: keep it only if it loses *less*.": lambda lost, cost: (
-            _kept(lost, cost, lambda i: (cost[i], lost[i], i), better=lambda a, b: a <= b)
+        "lost): among equal costs the smallest loss comes first.": _kept(lambda lost, cost, i: cost),
+        "You keep a dearer network that loses as much as a cheaper one: keep it only if it loses *less*.": (
+            _kept(better=operator.le)
         ),
         "You compared each network with its neighbour in the order of cost. Compare it with the last one that you "
-        "*kept*: the neighbour may have been beaten itself.": lambda lost, cost: _kept(
-            lost, cost, lambda i: (cost[i], lost[i], i), last=False
+        "*kept*: the neighbour may have been beaten itself.": _kept(last=False),
+        "Of two equal networks the *first* is to be kept; you kept the last.": (
+            _kept(lambda lost, cost, i: (cost, lost, -i))
         ),
-        "Of two equal networks the *first* is to be kept; you kept the last.": lambda lost, cost: _kept(
-            lost, cost, lambda i: (cost[i], lost[i], -i)
+        "You threw out both of two equal networks: neither is somewhere better than the other. The first is kept.": (
+            _front(lambda dx, dy: dx >= 0 and dy >= 0, itself=False)
         ),
-        "You threw out both of two equal networks: neither is somewhere better than the other. The first is kept.": lambda lost, cost: (
-            _front(lost, cost, lambda dx, dy: dx >= 0 and dy >= 0, itself=False)
+        "The right networks in the wrong order: from the cheapest to the dearest.": changed(sorted),
+        "The right networks in the opposite order: the cheapest comes first.": swapped(),
+        "You took more lost points for better. `lost` is what accuracy fell by: less is better.": (
+            called_with(lambda lost, cost: ([-x for x in lost], cost))
         ),
-        "The right networks in the wrong order: from the cheapest to the dearest.": lambda lost, cost: sorted(
-            pareto_front(lost, cost)
+        "You began with the dearest network and let the cost grow cheap as if that were worse: less cost is better.": (
+            called_with(lambda lost, cost: (lost, [-c for c in cost]))
         ),
-        "The right networks in the opposite order: the cheapest comes first.": lambda lost, cost: pareto_front(
-            lost, cost
-        )[::-1],
-        "You took more lost points for better. `lost` is what accuracy fell by: less is better.": lambda lost, cost: (
-            pareto_front([-x for x in lost], cost)
+        "That is the most accurate one alone. A cheaper network that loses a little more is on the front too.": (
+            changed(lambda front: front[-1:])
         ),
-        "You began with the dearest network and let the cost grow cheap as if that were worse: less cost is better.": lambda lost, cost: (
-            pareto_front(lost, [-c for c in cost])
+        "That is the cheapest one alone. A dearer network that loses less is on the front too.": (
+            changed(lambda front: front[:1])
         ),
-        "That is the most accurate one alone. A cheaper network that loses a little more is on the front too.": lambda lost, cost: [
-            min(range(len(lost)), key=lambda i: (lost[i], cost[i]))
-        ],
-        "That is the cheapest one alone. A dearer network that loses less is on the front too.": lambda lost, cost: [
-            min(range(len(lost)), key=lambda i: (cost[i], lost[i]))
-        ],
-        "You sorted all of them, and threw none away.": lambda lost, cost: sorted(
-            range(len(lost)), key=lambda i: (cost[i], lost[i], i)
+        "You sorted all of them, and threw none away.": _kept(better=lambda new, kept: True),
+        "The networks' positions are wanted, not their figures.": (
+            lambda lost, cost: [(lost[i], cost[i]) for i in pareto_front(lost, cost)]
         ),
-        "The networks' positions are wanted, not their figures.": lambda lost, cost: [
-            (lost[i], cost[i]) for i in pareto_front(lost, cost)
-        ],
     },
     properties=(
         Property(
@@ -135,30 +127,44 @@ def _rectangle(g: torch.Generator):
 
 
 def _inside(lost, cost, lost_limit, cost_limit):
-    rows = [(x, y) for x, y in zip(lost, cost, strict=True) if x < lost_limit and y < cost_limit]
-    return [x for x, _ in rows], [y for _, y in rows]
+    """(loss, cost) of the points within both limits."""
+    return [(x, y) for x, y in zip(lost, cost, strict=True) if x < lost_limit and y < cost_limit]
 
 
-def _steps(lost, cost, lost_limit, cost_limit):
-    """The front inside the limits, by rising loss, and the right end of each step."""
-    xs, ys = _inside(lost, cost, lost_limit, cost_limit)
-    front = sorted((xs[i], ys[i]) for i in pareto_front(xs, ys))
-    return front, [x for x, _ in front[1:]] + [lost_limit]
+def _on_front(*inputs):
+    """Those of them that are not beaten, by rising loss."""
+    points = _inside(*inputs)
+    return sorted(points[i] for i in tradeoffs.pareto_front(points))
 
 
-def _ends(lost, cost, a, b):
-    """Cost at the right end of each step: the next point's, and the last one's own."""
-    front, _ = _steps(lost, cost, a, b)
-    return [y for _, y in front[1:]] + [front[-1][1]]
+def _rectangles(points, combine=sum):
+    """The areas from each point to the limits, combined: they overlap."""
+    return lambda lost, cost, a, b: combine((a - x) * (b - y) for x, y in points(lost, cost, a, b))
 
 
-def _swept(lost, cost, a, b, key, inside):
-    """The reference with another order and another test of lost_limit."""
-    area, lowest = 0.0, b
-    for x, y in sorted(zip(lost, cost, strict=True), key=lambda pair: key(*pair)):
-        if inside(x) and y < lowest:
-            area += (a - x) * (lowest - y)
-            lowest = y
+def _strips(height=lambda y, after, b: b - y, last=True):
+    """The area as one strip per step, or with one thing wrong; `after` is the next step's cost."""
+
+    def area(lost, cost, a, b):
+        front = _on_front(lost, cost, a, b)
+        ends = [*front[1:], (a, front[-1][1])]
+        strips = [(end - x) * height(y, after, b) for (x, y), (end, after) in zip(front, ends, strict=True)]
+        return sum(strips if last else strips[:-1])
+
+    return area
+
+
+def _swept(key=lambda x, y: x, beyond=False):
+    """The area in one pass, or with one thing wrong: the order, or points beyond `lost_limit` count."""
+
+    def area(lost, cost, a, b):
+        total, lowest = 0.0, b
+        for x, y in sorted(zip(lost, cost, strict=True), key=lambda point: key(*point)):
+            if (beyond or x < a) and y < lowest:
+                total += (a - x) * (lowest - y)
+                lowest = y
+        return total
+
     return area
 
 
@@ -176,62 +182,49 @@ def _swept(lost, cost, a, b, key, inside):
     ),
     wrong={
         "You added the whole rectangles of the front's points, which lie upon each other. Each part of the area "
-        "counts once.": lambda lost, cost, a, b: sum((a - x) * (b - y) for x, y in _steps(lost, cost, a, b)[0]),
+        "counts once.": _rectangles(_on_front),
         "You added the rectangles of all points, beaten ones too, which lie upon each other. Each part of the area "
-        "counts once.": lambda lost, cost, a, b: sum(
-            (a - x) * (b - y) for x, y in zip(*_inside(lost, cost, a, b), strict=True)
-        ),
+        "counts once.": _rectangles(_inside),
         "You added the rectangles of all points, and those beyond a limit got a negative side. They add nothing, and "
-        "the others lie upon each other.": lambda lost, cost, a, b: sum(
-            (a - x) * (b - y) for x, y in zip(lost, cost, strict=True)
-        ),
-        "That is the best single point's rectangle. The others beat a part of the area that it does not.": lambda lost, cost, a, b: (
-            max((a - x) * (b - y) for x, y in _steps(lost, cost, a, b)[0])
+        "the others lie upon each other.": _rectangles(lambda lost, cost, a, b: zip(lost, cost, strict=True)),
+        "That is the best single point's rectangle. The others beat a part of the area that it does not.": (
+            _rectangles(_on_front, max)
         ),
         "That is the area *below* the staircase, which nobody reaches. Wanted is the part above it, up to "
-        "cost_limit.": lambda lost, cost, a, b: sum(
-            (r - x) * y for (x, y), r in zip(*_steps(lost, cost, a, b), strict=True)
+        "cost_limit.": _strips(lambda y, after, b: y),
+        "The last strip is missing: it reaches from the front's largest loss to lost_limit.": _strips(last=False),
+        "You took a gain (a loss below 0) for nothing lost. A rectangle reaches from the loss itself, below 0 too.": (
+            called_with(lambda lost, cost, a, b: ([max(x, 0.0) for x in lost], cost, a, b))
         ),
-        "The last strip is missing: it reaches from the front's largest loss to lost_limit.": lambda lost, cost, a, b: (
-            sum((r - x) * (b - y) for (x, y), r in list(zip(*_steps(lost, cost, a, b), strict=True))[:-1])
+        "A point beyond lost_limit has a negative side, and took a part of the area away: it adds nothing.": (
+            _swept(beyond=True)
         ),
-        "You took a gain (a loss below 0) for nothing lost. A rectangle reaches from the loss itself, below 0 too.": lambda lost, cost, a, b: (
-            hypervolume([max(x, 0.0) for x in lost], cost, a, b)
+        "You went through the points in the order in which they came. Sort them by rising loss first.": (
+            _swept(lambda x, y: 0)
         ),
-        "A point beyond lost_limit has a negative side, and took a part of the area away: it adds nothing.": lambda lost, cost, a, b: (
-            _swept(lost, cost, a, b, lambda x, y: x, lambda x: True)
-        ),
-        "You went through the points in the order in which they came. Sort them by rising loss first.": lambda lost, cost, a, b: (
-            _swept(lost, cost, a, b, lambda x, y: 0, lambda x: x < a)
-        ),
-        "You sorted by cost: after the cheapest point nothing lies below `lowest` any more. Sort by rising loss.": lambda lost, cost, a, b: (
-            _swept(lost, cost, a, b, lambda x, y: y, lambda x: x < a)
+        "You sorted by cost: after the cheapest point nothing lies below `lowest` any more. Sort by rising loss.": (
+            _swept(lambda x, y: y)
         ),
         "You joined the points with slanting lines. Between two points nothing better than the left one is known: "
-        "the front is a staircase.": lambda lost, cost, a, b: sum(
-            (r - x) * (b - (y + z) / 2)
-            for (x, y), r, z in zip(*_steps(lost, cost, a, b), _ends(lost, cost, a, b), strict=True)
+        "the front is a staircase.": _strips(lambda y, after, b: b - (y + after) / 2),
+        "You took the area away from the rectangle of the limits: it is what the points beat that is wanted.": (
+            lambda lost, cost, a, b: a * b - hypervolume(lost, cost, a, b)
         ),
-        "You took the area away from the rectangle of the limits: it is what the points beat that is wanted.": lambda lost, cost, a, b: (
-            a * b - hypervolume(lost, cost, a, b)
+        "You divided by the rectangle of the limits. That is a fine figure, but the area itself is wanted here.": (
+            lambda lost, cost, a, b: hypervolume(lost, cost, a, b) / (a * b)
         ),
-        "You divided by the rectangle of the limits. That is a fine figure, but the area itself is wanted here.": lambda lost, cost, a, b: (
-            hypervolume(lost, cost, a, b) / (a * b)
+        "You measured up to the dearest point. The reference is (lost_limit, cost_limit), whatever the points are.": (
+            called_with(lambda lost, cost, a, b: (lost, cost, a, max(cost)))
         ),
-        "You measured up to the dearest point. The reference is (lost_limit, cost_limit), whatever the points are.": lambda lost, cost, a, b: (
-            hypervolume(lost, cost, a, max(cost))
-        ),
-        "You measured up to the largest loss among the points. The reference is (lost_limit, cost_limit).": lambda lost, cost, a, b: (
-            hypervolume(*_inside(lost, cost, a, b), max(lost), b)
+        "You measured up to the largest loss among the points. The reference is (lost_limit, cost_limit).": (
+            called_with(lambda lost, cost, a, b: (*zip(*_inside(lost, cost, a, b), strict=True), max(lost), b))
         ),
     },
     properties=(
         Property(
             "The area is at least the largest rectangle of one point, and at most what the limits enclose.",
             lambda result, lost, cost, a, b: (
-                max((a - x) * (b - y) for x, y in zip(*_inside(lost, cost, a, b), strict=True)) - 1e-6
-                <= result
-                <= (a - min(lost)) * (b - min(cost)) + 1e-6
+                _rectangles(_inside, max)(lost, cost, a, b) - 1e-6 <= result <= (a - min(lost)) * (b - min(cost)) + 1e-6
             ),
         ),
     ),
@@ -247,7 +240,7 @@ def hypervolume(lost, cost, lost_limit, cost_limit):
 
 def _layers(g: torch.Generator):
     # Whole numbers of tenths, all quotients different; one layer in the middle of the order is too fragile to fit.
-    ratios = torch.randperm(6, generator=g)[:5].sort().values.tolist()
+    ratios = subset(g, 6, 5).tolist()
     saved = (torch.randperm(4, generator=g) + 2).tolist()
     saved.insert(2, 12)
     lost = [s * (r + 1) for s, r in zip(saved, ratios, strict=True)]
@@ -256,14 +249,21 @@ def _layers(g: torch.Generator):
     return [float(lost[i]) for i in order], [float(saved[i]) for i in order], float(allowed)
 
 
-def _greedy(lost, key, allowed, stop=False, fits=lambda total, more, allowed: total + more <= allowed):
-    chosen, total = [], 0.0
-    for i in sorted(range(len(lost)), key=key):
-        if fits(total, lost[i], allowed):
-            chosen.append(i)
-            total += lost[i]
-        elif stop:
-            break
+def _greedy(
+    key=lambda lost, saved: lost / saved, fits=lambda total, more, allowed: total + more <= allowed, stop=False
+):
+    """The reference, or with one thing wrong: the order, when a layer fits, or a stop at the first that does not."""
+
+    def chosen(lost, saved, allowed):
+        found, total = [], 0.0
+        for i in sorted(range(len(lost)), key=lambda i: key(lost[i], saved[i])):
+            if fits(total, lost[i], allowed):
+                found.append(i)
+                total += lost[i]
+            elif stop:
+                break
+        return found
+
     return chosen
 
 
@@ -279,39 +279,30 @@ def _greedy(lost, key, allowed, stop=False, fits=lambda total, more, allowed: to
     ),
     wrong={
         "You took the least fragile layers first, whatever they save. What a point of accuracy buys is what counts: "
-        "lost/saved.": lambda lost, saved, allowed: _greedy(lost, lambda i: lost[i], allowed),
-        "You took what saves most first, whatever it loses. Order by lost/saved.": lambda lost, saved, allowed: _greedy(
-            lost, lambda i: -saved[i], allowed
+        "lost/saved.": _greedy(lambda lost, saved: lost),
+        "You took what saves most first, whatever it loses. Order by lost/saved.": _greedy(lambda lost, saved: -saved),
+        "You began with the worst bargains: the smallest lost/saved comes first.": (
+            _greedy(lambda lost, saved: saved / lost)
         ),
-        "You began with the worst bargains: the smallest lost/saved comes first.": lambda lost, saved, allowed: _greedy(
-            lost, lambda i: saved[i] / lost[i], allowed
+        "You stopped at the first layer that did not fit. A later one may still fit: go on.": _greedy(stop=True),
+        "The right order, but you took all of them: together they lose more than is allowed.": (
+            _greedy(fits=lambda total, more, allowed: True)
         ),
-        "You stopped at the first layer that did not fit. A later one may still fit: go on.": lambda lost, saved, allowed: (
-            _greedy(lost, lambda i: lost[i] / saved[i], allowed, stop=True)
+        "The right layers, but not in the order in which they are taken: the best bargain first.": changed(sorted),
+        "Each of these fits alone, but their losses add up: keep count of what is spent already.": (
+            _greedy(fits=lambda total, more, allowed: more <= allowed)
         ),
-        "The right order, but you took all of them: together they lose more than is allowed.": lambda lost, saved, allowed: (
-            sorted(range(len(lost)), key=lambda i: lost[i] / saved[i])
+        "You looked whether something is left *before* you took a layer. Its own loss has to fit in, too.": (
+            _greedy(fits=lambda total, more, allowed: total < allowed)
         ),
-        "The right layers, but not in the order in which they are taken: the best bargain first.": lambda lost, saved, allowed: (
-            sorted(cut_by_sensitivity(lost, saved, allowed))
+        "You ordered by the difference of loss and saving, which are in different units. Order by lost/saved.": (
+            _greedy(lambda lost, saved: lost - saved)
         ),
-        "Each of these fits alone, but their losses add up: keep count of what is spent already.": lambda lost, saved, allowed: [
-            i for i in sorted(range(len(lost)), key=lambda i: lost[i] / saved[i]) if lost[i] <= allowed
-        ],
-        "You looked whether something is left *before* you took a layer. Its own loss has to fit in, too.": lambda lost, saved, allowed: (
-            _greedy(lost, lambda i: lost[i] / saved[i], allowed, fits=lambda total, more, allowed: total < allowed)
+        "You ordered by the product: what saves much comes last then. Order by lost/saved.": (
+            _greedy(lambda lost, saved: lost * saved)
         ),
-        "You ordered by the difference of loss and saving, which are in different units. Order by lost/saved.": lambda lost, saved, allowed: (
-            _greedy(lost, lambda i: lost[i] - saved[i], allowed)
-        ),
-        "You ordered by the product: what saves much comes last then. Order by lost/saved.": lambda lost, saved, allowed: (
-            _greedy(lost, lambda i: lost[i] * saved[i], allowed)
-        ),
-        "What is allowed may be used up exactly: compare with ≤.": lambda lost, saved, allowed: _greedy(
-            lost,
-            lambda i: lost[i] / saved[i],
-            allowed,
-            fits=lambda total, more, allowed: total + more < allowed,
+        "What is allowed may be used up exactly: compare with ≤.": (
+            _greedy(fits=lambda total, more, allowed: total + more < allowed)
         ),
     },
     properties=(
@@ -327,12 +318,7 @@ def cut_by_sensitivity(lost, saved, allowed):
     A greedy choice, and a rough one: it takes losses for things that add up, and the lesson measures that they don't.
     As a *start* for a search it is hard to beat.
     """
-    chosen, total = [], 0.0
-    for i in sorted(range(len(lost)), key=lambda i: lost[i] / saved[i]):
-        if total + lost[i] <= allowed:
-            chosen.append(i)
-            total += lost[i]
-    return chosen
+    return _greedy()(lost, saved, allowed)
 
 
 def _curves(g: torch.Generator):
@@ -362,24 +348,26 @@ def _curves(g: torch.Generator):
     return curve, cost, others, costs, floor
 
 
-def _judge(  # the reference, with one thing or another done wrongly
-    *,
+def _stopped(
     gain=lambda other, k: other[-1] - other[k],
-    choose=max,
-    low=lambda hope, floor: hope < floor,
-    beaten=lambda c, other, cost, hope, k: c <= cost and other[-1] >= hope,
+    largest=max,
+    end=lambda other, k: other[-1],
+    as_cheap=operator.le,
+    as_good=operator.ge,
+    below=operator.lt,
     added=1,
 ):
-    def epochs_trained(curve, cost, curves, costs, floor):
-        found = []
-        for k in range(len(curve) - 1):
-            hope = curve[k] + choose([gain(other, k) for other in curves])
-            by_others = any(beaten(c, other, cost, hope, k) for other, c in zip(curves, costs, strict=True))
-            if by_others or low(hope, floor):
-                found.append(k + added)
-        return found[0] if found else len(curve)
+    """The reference, or with one thing wrong: the hope, what it is compared with, or which epoch is the answer."""
 
-    return epochs_trained
+    def epochs(curve, cost, curves, costs, floor):
+        for k in range(len(curve) - 1):
+            hope = curve[k] + largest([gain(other, k) for other in curves])
+            pairs = zip(curves, costs, strict=True)
+            if below(hope, floor) or any(as_cheap(c, cost) and as_good(end(other, k), hope) for other, c in pairs):
+                return k + added
+        return len(curve)
+
+    return epochs
 
 
 @exercise(
@@ -394,43 +382,41 @@ def _judge(  # the reference, with one thing or another done wrongly
         "any(c <= cost and o[-1] >= hope for o, c in zip(curves, costs)): return k + 1; at the end return len(curve)",
     ),
     wrong={
-        "You let it hope for the *smallest* gain that another made: that gives up on slow starters. The largest.": _judge(
-            choose=min
+        "You let it hope for the *smallest* gain that another made: that gives up on slow starters. The largest.": (
+            _stopped(largest=min)
         ),
         "You compared what it has now. It still has epochs to come: add the largest gain that another made in all of "
-        "them.": _judge(choose=lambda gains: 0.0),
-        "You took the highest value of a curve for its end. A curve may fall again: its end is its last value.": _judge(
-            gain=lambda other, k: max(other) - other[k]
+        "them.": _stopped(largest=lambda gains: 0.0),
+        "You took the highest value of a curve for its end. A curve may fall again: its end is its last value.": (
+            _stopped(gain=lambda other, k: max(other) - other[k])
         ),
-        "You compared the hope with the highest value of a finished trial. What counts is how it ended.": _judge(
-            beaten=lambda c, other, cost, hope, k: c <= cost and max(other) >= hope
+        "You compared the hope with the highest value of a finished trial. What counts is how it ended.": (
+            _stopped(end=lambda other, k: max(other))
         ),
-        "You forgot the floor: a network below it is not wanted, however cheap it is.": _judge(
-            low=lambda hope, floor: False
+        "You forgot the floor: a network below it is not wanted, however cheap it is.": (
+            _stopped(below=lambda hope, floor: False)
         ),
-        "A hope that just reaches the floor is still a hope: compare with <.": _judge(
-            low=lambda hope, floor: hope <= floor
+        "A hope that just reaches the floor is still a hope: compare with <.": _stopped(below=operator.le),
+        "You looked at the floor only. A trial is hopeless too if a finished one, any of them, is as cheap and as good.": (
+            _stopped(as_good=lambda end, hope: False)
         ),
-        "You looked at the floor only. A trial is hopeless too if a finished one, any of them, is as cheap and as good.": _judge(
-            beaten=lambda c, other, cost, hope, k: False
+        "You forgot the cost: a finished trial that is better but costs more does not beat this one.": (
+            _stopped(as_cheap=lambda theirs, cost: True)
         ),
-        "You forgot the cost: a finished trial that is better but costs more does not beat this one.": _judge(
-            beaten=lambda c, other, cost, hope, k: other[-1] >= hope
+        "A finished trial that costs *as much* and is as good beats this one too: compare with ≤.": (
+            _stopped(as_cheap=operator.lt)
         ),
-        "A finished trial that costs *as much* and is as good beats this one too: compare with ≤.": _judge(
-            beaten=lambda c, other, cost, hope, k: c < cost and other[-1] >= hope
+        "A finished trial that reached *just as much* as this one hopes for beats it too: compare with ≥.": (
+            _stopped(as_good=operator.gt)
         ),
-        "A finished trial that reached *just as much* as this one hopes for beats it too: compare with ≥.": _judge(
-            beaten=lambda c, other, cost, hope, k: c <= cost and other[-1] > hope
-        ),
-        "You compared the hope with what the others had after as many epochs. What counts is how they ended.": _judge(
-            beaten=lambda c, other, cost, hope, k: c <= cost and other[k] >= hope
+        "You compared the hope with what the others had after as many epochs. What counts is how they ended.": (
+            _stopped(end=lambda other, k: other[k])
         ),
         "You never gave up. Only the gain in the epochs that are still to come is hoped for, and either of the two "
-        "conditions is enough.": lambda curve, cost, curves, costs, floor: len(curve),
-        "One too many: the trial is given up right after the epoch in which it became hopeless.": _judge(added=2),
-        "One too few: the number of epochs that *were* trained is wanted, not the position of the last one.": _judge(
-            added=0
+        "conditions is enough.": lambda curve, *others: len(curve),
+        "One too many: the trial is given up right after the epoch in which it became hopeless.": _stopped(added=2),
+        "One too few: the number of epochs that *were* trained is wanted, not the position of the last one.": (
+            _stopped(added=0)
         ),
     },
     properties=(
@@ -447,22 +433,22 @@ def epochs_trained(curve, cost, curves, costs, floor):
     (Golovin et al. 2017) is bolder: stop what is below the median of the others at the same epoch. With two objectives
     the median of accuracy alone would throw away every cheap network.
     """
-    for k in range(len(curve) - 1):
-        hope = curve[k] + max(other[-1] - other[k] for other in curves)
-        if hope < floor or any(c <= cost and other[-1] >= hope for other, c in zip(curves, costs, strict=True)):
-            return k + 1
-    return len(curve)
+    return _stopped()(curve, cost, curves, costs, floor)
 
 
-def _halved(configurations, *, keep=lambda n: -(-n // 2), factor=2, last=True, first=True, total=False, longer=None):
-    longer = longer or (lambda epochs: factor * epochs)
-    sums, epochs, had = 0, 1, 0
-    while configurations > 1:
-        configurations = configurations if first else keep(configurations)
-        sums += configurations * (epochs - had)
-        had = epochs if total else 0
-        configurations, epochs = keep(configurations) if first else configurations, longer(epochs)
-    return sums + (epochs - had) * last
+def _halved(keep=lambda n: -(-n // 2), longer=lambda epochs: 2 * epochs, last=True, first=True, total=False):
+    """The reference, or with one thing wrong: how many go on, how long a round is, or which rounds count."""
+
+    def epochs(configurations):
+        trained, length, had = 0, 1, 0
+        while configurations > 1:
+            configurations = configurations if first else keep(configurations)
+            trained += configurations * (length - had)
+            had = length if total else 0
+            configurations, length = keep(configurations) if first else configurations, longer(length)
+        return trained + (length - had) * last
+
+    return epochs
 
 
 @exercise(
@@ -476,28 +462,28 @@ def _halved(configurations, *, keep=lambda n: -(-n // 2), factor=2, last=True, f
         "2 * epochs; then return total + epochs",
     ),
     wrong={
-        "You rounded down: of 5 the better *three* go on.": lambda n: _halved(n, keep=lambda n: n // 2),
-        "You let every round last one epoch. Each round is twice as long as the one before.": lambda n: _halved(
-            n, factor=1
+        "You rounded down: of 5 the better *three* go on.": _halved(lambda n: n // 2),
+        "You let every round last one epoch. Each round is twice as long as the one before.": (
+            _halved(longer=lambda epochs: epochs)
         ),
-        "The last one is missing: when one is left, it is trained for a round too.": lambda n: _halved(n, last=False),
-        "The first round is *one* epoch.": lambda n: 2 * _halved(n),
-        "Each round is twice as long as the one before, not three times.": lambda n: _halved(n, factor=3),
-        "You made each round one epoch longer. It is twice as long as the one before.": lambda n: _halved(
-            n, longer=lambda epochs: epochs + 1
+        "The last one is missing: when one is left, it is trained for a round too.": _halved(last=False),
+        "The first round is *one* epoch.": scaled(2),
+        "Each round is twice as long as the one before, not three times.": _halved(longer=lambda epochs: 3 * epochs),
+        "You made each round one epoch longer. It is twice as long as the one before.": (
+            _halved(longer=lambda epochs: epochs + 1)
         ),
         "You took a round's length for the epochs that a configuration has had in all. A round of four epochs is "
-        "four *more*.": lambda n: _halved(n, longer=lambda epochs: 2 * epochs if epochs > 1 else 2, total=True),
-        "You halved before you counted: the first round is trained by all.": lambda n: _halved(n, first=False),
-        "You threw one out in each round; the worse half goes.": lambda n: _halved(n, keep=lambda n: n - 1),
-        "That is what it costs to train all of them to the end. Only the better half of each round goes on.": lambda n: (
-            n * (2 ** (n - 1).bit_length() * 2 - 1)
+        "four *more*.": _halved(longer=lambda epochs: 2 * epochs if epochs > 1 else 2, total=True),
+        "You halved before you counted: the first round is trained by all.": _halved(first=False),
+        "You threw one out in each round; the worse half goes.": _halved(lambda n: n - 1),
+        "That is what it costs to train all of them to the end. Only the better half of each round goes on.": (
+            lambda n: n * (2 ** (n - 1).bit_length() * 2 - 1)
         ),
-        "These are the epochs of the winner alone. The others were trained too, until they were thrown out.": lambda n: (
-            2 ** (n - 1).bit_length() * 2 - 1
+        "These are the epochs of the winner alone. The others were trained too, until they were thrown out.": (
+            lambda n: 2 ** (n - 1).bit_length() * 2 - 1
         ),
-        "That is the length of the last round. Wanted is the sum over all rounds and configurations.": lambda n: (
-            2 ** (n - 1).bit_length()
+        "That is the length of the last round. Wanted is the sum over all rounds and configurations.": (
+            lambda n: 2 ** (n - 1).bit_length()
         ),
     },
     properties=(Property("Each configuration is trained for at least an epoch.", lambda result, n: result >= n),),
@@ -508,11 +494,7 @@ def halving_epochs(configurations):
     Each round costs about the same, so the whole costs about n·log₂n epochs and not n². The bet is that whoever is
     ahead early is ahead late. Hyperband (Li et al. 2017) hedges it with several starting lengths.
     """
-    total, epochs = 0, 1
-    while configurations > 1:
-        total += configurations * epochs
-        configurations, epochs = -(-configurations // 2), 2 * epochs
-    return total + epochs
+    return _halved()(configurations)
 
 
 question(

@@ -2,8 +2,9 @@
 
 import torch
 
-from nnopt_lab.course.draws import randint
+from nnopt_lab.course.draws import choice, randint
 from nnopt_lab.course.exercises import Property, exercise, question
+from nnopt_lab.course.wrong_answers import called_with, changed, scaled, swapped
 
 
 def _two_times(g: torch.Generator):
@@ -21,38 +22,32 @@ def _two_times(g: torch.Generator):
         "`(many / one - 1 / threads) / (1 - 1 / threads)`",
     ),
     wrong={
-        "That is the share of the time that is left. Part of it is the divided work: take 1/threads into account.": lambda one, many, threads: (
-            many / one
+        "That is the share of the time that is left. Part of it is the divided work: take 1/threads into account.": (
+            lambda one, many, n: many / one
         ),
-        "That is the distance to the ideal time. With s = 1 it would be 1 − 1/threads, not 1: divide by that.": lambda one, many, threads: (
-            many / one - 1 / threads
+        "That is the distance to the ideal time. With s = 1 it would be 1 − 1/threads, not 1: divide by that.": (
+            lambda one, many, n: many / one - 1 / n
         ),
-        "That is the efficiency: the gain as a share of the ideal one. The serial share is in Amdahl's law.": lambda one, many, threads: (
-            one / many / threads
+        "That is the efficiency: the gain as a share of the ideal one. The serial share is in Amdahl's law.": (
+            lambda one, many, n: one / many / n
         ),
-        "That is what efficiency lacks to 1. It grows with the threads; the serial share belongs to the program.": lambda one, many, threads: (
-            1 - one / many / threads
+        "That is what efficiency lacks to 1. It grows with the threads; the serial share belongs to the program.": (
+            lambda one, many, n: 1 - one / many / n
         ),
-        "That is the share that *can* be divided; the other one is wanted.": lambda one, many, threads: (
-            1 - serial_share(one, many, threads)
+        "That is the share that *can* be divided; the other one is wanted.": changed(lambda share: 1 - share),
+        "You put in the gain, one/many. The formula needs the share of the time that is left, many/one.": (
+            called_with(lambda one, many, n: (many, one, n))
         ),
-        "You put in the gain, one/many. The formula needs the share of the time that is left, many/one.": lambda one, many, threads: (
-            (one / many - 1 / threads) / (1 - 1 / threads)
+        "That is the serial time in milliseconds. As a share it must be divided by the time with one thread.": (
+            lambda one, many, n: (many - one / n) / (1 - 1 / n)
         ),
-        "That is the serial time in milliseconds. As a share it must be divided by the time with one thread.": lambda one, many, threads: (
-            (many - one / threads) / (1 - 1 / threads)
+        "That is the gain. The serial share is what keeps it below the number of threads.": (
+            lambda one, many, n: one / many
         ),
-        "That is the gain. The serial share is what keeps it below the number of threads.": lambda one, many, threads: (
-            one / many
-        ),
-        "That is the time saved, as a share. The serial share is in Amdahl's law.": lambda one, many, threads: (
-            1 - many / one
-        ),
-        "Upside down: that is the most that any number of threads can gain, 1/s.": lambda one, many, threads: (
-            1 / serial_share(one, many, threads)
-        ),
-        "That holds for two threads. There may be more: 1/2 becomes 1/threads.": lambda one, many, threads: (
-            2 * many / one - 1
+        "That is the time saved, as a share. The serial share is in Amdahl's law.": lambda one, many, n: 1 - many / one,
+        "Upside down: that is the most that any number of threads can gain, 1/s.": changed(lambda share: 1 / share),
+        "That holds for two threads. There may be more: 1/2 becomes 1/threads.": (
+            called_with(lambda one, many, n: (one, many, 2))
         ),
     },
     properties=(
@@ -80,6 +75,19 @@ def _reading(g: torch.Generator):
     return batches, round(read, 4), compute, workers * (kind > 0), start
 
 
+def _epoch(
+    pace=lambda read, compute, workers: max(read / workers, compute), without=sum, starts=lambda batches, workers: 1
+):
+    """The reference, or with one thing wrong: seconds per batch with and without workers, how often `start` counts."""
+
+    def seconds(batches, read, compute, workers, start):
+        if workers == 0:
+            return batches * without((read, compute))
+        return starts(batches, workers) * start + batches * pace(read, compute, workers)
+
+    return seconds
+
+
 @exercise(
     "parallel.epoch_seconds",
     points=4,
@@ -92,44 +100,42 @@ def _reading(g: torch.Generator):
         "`batches * (read + compute) if workers == 0 else start + batches * max(read / workers, compute)`",
     ),
     wrong={
-        "The workers' start is missing: each of them is a new Python that imports torch first.": lambda batches, read, compute, workers, start: (
-            batches * (read + compute) if workers == 0 else batches * max(read / workers, compute)
+        "The workers' start is missing: each of them is a new Python that imports torch first.": (
+            _epoch(starts=lambda batches, workers: 0)
         ),
-        "With 0 workers nothing is started, so nothing is paid for it.": lambda batches, read, compute, workers, start: (
-            start + batches * (read + compute if workers == 0 else max(read / workers, compute))
+        "With 0 workers nothing is started, so nothing is paid for it.": (
+            lambda n, read, compute, workers, start: (
+                epoch_seconds(n, read, compute, workers, start) + start * (workers == 0)
+            )
         ),
-        "You added reading and computing. With workers they happen at the same time: the slower one sets the pace.": lambda batches, read, compute, workers, start: (
-            batches * (read + compute) if workers == 0 else start + batches * (read / workers + compute)
+        "You added reading and computing. With workers they happen at the same time: the slower one sets the pace.": (
+            _epoch(lambda read, compute, workers: read / workers + compute)
         ),
-        "Several workers read different batches at the same time: together they deliver one every read/workers.": lambda batches, read, compute, workers, start: (
-            batches * (read + compute) if workers == 0 else start + batches * max(read, compute)
+        "Several workers read different batches at the same time: together they deliver one every read/workers.": (
+            _epoch(lambda read, compute, workers: max(read, compute))
         ),
-        "The network may have to wait for the workers: where read/workers is more than compute, they set the pace.": lambda batches, read, compute, workers, start: (
-            batches * (read + compute) if workers == 0 else start + batches * compute
+        "The network may have to wait for the workers: where read/workers is more than compute, they set the pace.": (
+            _epoch(lambda read, compute, workers: compute)
         ),
-        "The *slower* of the two sets the pace: max, not min.": lambda batches, read, compute, workers, start: (
-            batches * (read + compute) if workers == 0 else start + batches * min(read / workers, compute)
+        "The *slower* of the two sets the pace: max, not min.": (
+            _epoch(lambda read, compute, workers: min(read / workers, compute))
         ),
-        "With 0 workers the same process reads and computes, one after the other: the times add up.": lambda batches, read, compute, workers, start: (
-            batches * max(read, compute) if workers == 0 else start + batches * max(read / workers, compute)
+        "With 0 workers the same process reads and computes, one after the other: the times add up.": (
+            _epoch(without=max)
         ),
-        "The workers only read. The network computes in this process, as fast as without them.": lambda batches, read, compute, workers, start: (
-            batches * (read + compute) if workers == 0 else start + batches * max(read / workers, compute / workers)
+        "The workers only read. The network computes in this process, as fast as without them.": (
+            _epoch(lambda read, compute, workers: max(read, compute) / workers)
         ),
-        "The workers start at the same time: `start` counts once.": lambda batches, read, compute, workers, start: (
-            batches * (read + compute) if workers == 0 else start * workers + batches * max(read / workers, compute)
+        "The workers start at the same time: `start` counts once.": _epoch(starts=lambda batches, workers: workers),
+        "That is an epoch without workers. With them reading and computing happen at the same time.": (
+            called_with(lambda n, read, compute, workers, start: (n, read, compute, 0, start))
         ),
-        "That is an epoch without workers. With them reading and computing happen at the same time.": lambda batches, read, compute, workers, start: (
-            batches * (read + compute)
+        "The workers start once an epoch, not once a batch.": _epoch(starts=lambda batches, workers: batches),
+        "The workers only read: computing is not divided among them. And the two happen at the same time.": (
+            _epoch(lambda read, compute, workers: (read + compute) / workers)
         ),
-        "The workers start once an epoch, not once a batch.": lambda batches, read, compute, workers, start: (
-            batches * (read + compute) if workers == 0 else batches * (start + max(read / workers, compute))
-        ),
-        "The workers only read: computing is not divided among them. And the two happen at the same time.": lambda batches, read, compute, workers, start: (
-            batches * (read + compute) if workers == 0 else start + batches * (read + compute) / workers
-        ),
-        "With workers this process reads no more: what is read is divided by `workers`.": lambda batches, read, compute, workers, start: (
-            batches * (read + compute) if workers == 0 else start + batches * max(read / (workers + 1), compute)
+        "With workers this process reads no more: what is read is divided by `workers`.": (
+            _epoch(lambda read, compute, workers: max(read / (workers + 1), compute))
         ),
     },
 )
@@ -139,12 +145,7 @@ def epoch_seconds(batches, read, compute, workers, start):
     It assumes a core for each worker besides the network's own. With fewer, what one gains the other loses. And it
     shows the two ends: where reading is cheap, workers only cost their start; where it is dear, nothing else helps.
     """
-    return batches * (read + compute) if workers == 0 else start + batches * max(read / workers, compute)
-
-
-def _padded(length, processes, rank, place):
-    own = list(range(rank, length, processes))
-    return own + [place] * (-(-length // processes) - len(own))
+    return _epoch()(batches, read, compute, workers, start)
 
 
 def _a_sampler(g: torch.Generator):
@@ -153,6 +154,15 @@ def _a_sampler(g: torch.Generator):
     rest = (0, randint(g, 1, processes - 2), randint(g, 1, processes - 1))[kind]
     rank = (randint(g, 0, processes - 1), processes - 1, randint(g, 0, max(rest - 1, 0)))[kind]
     return processes * randint(g, 2, 4) + rest, processes, rank
+
+
+def _dealt(
+    position=lambda at, length, rank: at % length, end=lambda length, processes: -(-length // processes) * processes
+):
+    """The reference, or with one thing wrong: which picture a place reads, or where the places end."""
+    return lambda length, processes, rank: [
+        position(at, length, rank) for at in range(rank, end(length, processes), processes)
+    ]
 
 
 @exercise(
@@ -167,30 +177,28 @@ def _a_sampler(g: torch.Generator):
     ),
     wrong={
         "Without padding some processes read one picture less, take one step less, and the others wait for them "
-        "for ever. Begin again at 0.": lambda length, processes, rank: list(range(rank, length, processes)),
-        "You dropped the rest (`drop_last=True`). Here every picture is to be read: pad, begin again at 0.": lambda length, processes, rank: (
-            list(range(rank, length - length % processes, processes))
+        "for ever. Begin again at 0.": _dealt(end=lambda n, p: n),
+        "You dropped the rest (`drop_last=True`). Here every picture is to be read: pad, begin again at 0.": (
+            _dealt(end=lambda n, p: n - n % p)
         ),
         "You cut the list into blocks. DistributedSampler deals like cards: process 0 gets 0, processes, "
-        "2·processes, …": lambda length, processes, rank: [
-            p % length for p in range(rank * -(-length // processes), (rank + 1) * -(-length // processes))
-        ],
-        "You repeated the last picture. The padding begins again at the first.": lambda length, processes, rank: [
-            min(p, length - 1) for p in range(rank, -(-length // processes) * processes, processes)
-        ],
-        "Where the pictures can be divided no padding is needed: round up, don't add one.": lambda length, processes, rank: [
-            p % length for p in range(rank, (length // processes + 1) * processes, processes)
-        ],
-        "Some of these positions lie beyond the end; the padding begins again at 0 (% length).": lambda length, processes, rank: (
-            list(range(rank, -(-length // processes) * processes, processes))
+        "2·processes, …": lambda n, p, r: [at % n for at in range(r * -(-n // p), (r + 1) * -(-n // p))],
+        "You repeated the last picture. The padding begins again at the first.": (
+            _dealt(lambda at, n, r: min(at, n - 1))
         ),
-        "You cut the list into blocks, and not all are equally long. Deal like cards: rank, rank + processes, …": lambda length, processes, rank: (
-            list(range(rank * length // processes, (rank + 1) * length // processes))
+        "Where the pictures can be divided no padding is needed: round up, don't add one.": (
+            _dealt(end=lambda n, p: (n // p + 1) * p)
+        ),
+        "Some of these positions lie beyond the end; the padding begins again at 0 (% length).": (
+            _dealt(lambda at, n, r: at)
+        ),
+        "You cut the list into blocks, and not all are equally long. Deal like cards: rank, rank + processes, …": (
+            lambda n, p, r: list(range(r * n // p, (r + 1) * n // p))
         ),
         "You padded with position 0 in every process. All of them together begin again at 0: the first that lacks a "
-        "picture takes 0, the next one 1.": lambda length, processes, rank: _padded(length, processes, rank, 0),
-        "You padded with the process's own first position. The dealing goes on where it was and begins again at 0.": lambda length, processes, rank: (
-            _padded(length, processes, rank, rank)
+        "picture takes 0, the next one 1.": _dealt(lambda at, n, r: at if at < n else 0),
+        "You padded with the process's own first position. The dealing goes on where it was and begins again at 0.": (
+            _dealt(lambda at, n, r: at if at < n else r)
         ),
     },
     properties=(
@@ -206,14 +214,18 @@ def sampler_positions(length, processes, rank):
     So in most epochs a few pictures count twice. In training nobody minds; in an evaluation the accuracy is wrong by
     them. And with `shuffle=True` don't forget `set_epoch(epoch)`, or every epoch has the same order.
     """
-    each = -(-length // processes)
-    return [place % length for place in range(rank, each * processes, processes)]
+    return _dealt()(length, processes, rank)
 
 
 def _counts(g: torch.Generator):
     counts = [randint(g, 2, 9) for _ in range(randint(g, 3, 4))]
     counts[randint(g, 0, len(counts) - 1)] = randint(g, 10, 16)  # never all equal
     return (counts,)
+
+
+def _weighed(weight=lambda count, counts: len(counts) * count / sum(counts)):
+    """The reference, or with another weight for each count."""
+    return lambda counts: [weight(count, counts) for count in counts]
 
 
 @exercise(
@@ -226,38 +238,38 @@ def _counts(g: torch.Generator):
         "`[len(counts) * n / sum(counts) for n in counts]`",
     ),
     wrong={
-        "These are the shares. DDP also divides by the number of processes: multiply by it.": lambda counts: [
-            count / sum(counts) for count in counts
-        ],
-        "Equal weights: then a picture of a small share counts more than one of a large share.": lambda counts: (
-            [1.0] * len(counts)
+        "These are the shares. DDP also divides by the number of processes: multiply by it.": (
+            _weighed(lambda n, counts: n / sum(counts))
         ),
-        "The other way round: the process with more pictures stands for more, so it weighs more.": lambda counts: [
-            sum(counts) / len(counts) / count for count in counts
-        ],
-        "With these the gradient is that of the *sum* of losses, divided by P. The mean is wanted: times P / N.": lambda counts: [
-            float(count) for count in counts
-        ],
+        "Equal weights: then a picture of a small share counts more than one of a large share.": (
+            _weighed(lambda n, counts: 1.0)
+        ),
+        "The other way round: the process with more pictures stands for more, so it weighs more.": (
+            _weighed(lambda n, counts: sum(counts) / len(counts) / n)
+        ),
+        "With these the gradient is that of the *sum* of losses, divided by P. The mean is wanted: times P / N.": (
+            _weighed(lambda n, counts: float(n))
+        ),
         "The weights must be P on the sum, so that equal shares weigh 1 each: divide by the mean count, "
-        "not by the largest.": lambda counts: [count / max(counts) for count in counts],
-        "DDP divides by the number of processes already; and unequal shares need unequal weights.": lambda counts: (
-            [1 / len(counts)] * len(counts)
+        "not by the largest.": _weighed(lambda n, counts: n / max(counts)),
+        "DDP divides by the number of processes already; and unequal shares need unequal weights.": (
+            _weighed(lambda n, counts: 1 / len(counts))
         ),
-        "That is N/n_r. It must be P · n_r/N: a process weighs as much as its share of the pictures.": lambda counts: [
-            sum(counts) / count for count in counts
-        ],
-        "You divided by the number of processes. DDP does that already: multiply by it, and divide by N.": lambda counts: [
-            count / len(counts) for count in counts
-        ],
-        "Each gradient is a mean already. The process with more pictures stands for more, so it weighs more.": lambda counts: [
-            1 / count for count in counts
-        ],
-        "That is the share of the *other* processes. A process weighs as much as its own share, times P.": lambda counts: [
-            1 - count / sum(counts) for count in counts
-        ],
-        "The weights must be P on the sum: divide by the mean count, not by the smallest.": lambda counts: [
-            count / min(counts) for count in counts
-        ],
+        "That is N/n_r. It must be P · n_r/N: a process weighs as much as its share of the pictures.": (
+            _weighed(lambda n, counts: sum(counts) / n)
+        ),
+        "You divided by the number of processes. DDP does that already: multiply by it, and divide by N.": (
+            _weighed(lambda n, counts: n / len(counts))
+        ),
+        "Each gradient is a mean already. The process with more pictures stands for more, so it weighs more.": (
+            _weighed(lambda n, counts: 1 / n)
+        ),
+        "That is the share of the *other* processes. A process weighs as much as its own share, times P.": (
+            _weighed(lambda n, counts: 1 - n / sum(counts))
+        ),
+        "The weights must be P on the sum: divide by the mean count, not by the smallest.": (
+            _weighed(lambda n, counts: n / min(counts))
+        ),
     },
     properties=(
         Property(
@@ -272,7 +284,7 @@ def loss_weights(counts):
     Most programs ignore this: they drop the last batch, or let it be a little wrong. It matters where shares differ
     much, as with texts of unequal length, where one should weigh by tokens.
     """
-    return [len(counts) * count / sum(counts) for count in counts]
+    return _weighed()(counts)
 
 
 def _vectors(g: torch.Generator):
@@ -290,42 +302,34 @@ def _vectors(g: torch.Generator):
         "`list(sum(vectors).chunk(len(vectors)))`",
     ),
     wrong={
-        "That is all-reduce: everybody has the whole sum. Each shall keep its piece only.": lambda vectors: [
-            sum(vectors) for _ in vectors
-        ],
-        "Each kept its piece of its *own* vector: the sum over the processes is missing.": lambda vectors: [
-            v.chunk(len(vectors))[r].clone() for r, v in enumerate(vectors)
-        ],
-        "That is the mean. Reduce here means the sum; DDP and FSDP divide by the processes themselves.": lambda vectors: (
-            list((sum(vectors) / len(vectors)).chunk(len(vectors)))
+        "That is all-reduce: everybody has the whole sum. Each shall keep its piece only.": (
+            lambda v: [sum(v) for _ in v]
         ),
-        "You dealt the numbers like cards; the pieces are cut in blocks: the first n/P numbers to process 0.": lambda vectors: [
-            sum(vectors)[r :: len(vectors)] for r in range(len(vectors))
-        ],
-        "You added the pieces of each vector to each other. Add the vectors of different processes.": lambda vectors: [
-            sum(v.chunk(len(vectors))) for v in vectors
-        ],
-        "Every process got the first piece. Process r gets piece r.": lambda vectors: (
-            [sum(vectors).chunk(len(vectors))[0]] * len(vectors)
+        "Each kept its piece of its *own* vector: the sum over the processes is missing.": (
+            lambda v: [own.chunk(len(v))[r].clone() for r, own in enumerate(v)]
         ),
-        "The pieces are in reverse order: process r gets piece r.": lambda vectors: list(
-            reversed(sum(vectors).chunk(len(vectors)))
+        "That is the mean. Reduce here means the sum; DDP and FSDP divide by the processes themselves.": (
+            changed(lambda pieces: [piece / len(pieces) for piece in pieces])
         ),
-        "Each kept the first piece of its own vector. Process r gets piece r, and of the sum.": lambda vectors: [
-            v.chunk(len(vectors))[0].clone() for v in vectors
-        ],
-        "Those are the largest numbers. Reduce here means the sum.": lambda vectors: list(
-            torch.stack(vectors).amax(0).chunk(len(vectors))
+        "You dealt the numbers like cards; the pieces are cut in blocks: the first n/P numbers to process 0.": (
+            lambda v: [sum(v)[r :: len(v)] for r in range(len(v))]
         ),
-        "You laid the vectors one after the other. They are added up, number by number.": lambda vectors: list(
-            torch.cat(vectors).chunk(len(vectors))
+        "You added the pieces of each vector to each other. Add the vectors of different processes.": (
+            lambda v: [sum(own.chunk(len(v))) for own in v]
         ),
-        "`split(P)` makes pieces of P numbers; P pieces are wanted: `chunk(P)`.": lambda vectors: list(
-            sum(vectors).split(len(vectors))
+        "Every process got the first piece. Process r gets piece r.": changed(lambda pieces: [pieces[0]] * len(pieces)),
+        "The pieces are in reverse order: process r gets piece r.": swapped(),
+        "Each kept the first piece of its own vector. Process r gets piece r, and of the sum.": (
+            lambda v: [own.chunk(len(v))[0].clone() for own in v]
         ),
-        "You added the numbers within each vector. Add the vectors to each other.": lambda vectors: [
-            v.sum() for v in vectors
-        ],
+        "Those are the largest numbers. Reduce here means the sum.": (
+            lambda v: list(torch.stack(v).amax(0).chunk(len(v)))
+        ),
+        "You laid the vectors one after the other. They are added up, number by number.": (
+            lambda v: list(torch.cat(v).chunk(len(v)))
+        ),
+        "`split(P)` makes pieces of P numbers; P pieces are wanted: `chunk(P)`.": lambda v: list(sum(v).split(len(v))),
+        "You added the numbers within each vector. Add the vectors to each other.": lambda v: [own.sum() for own in v],
     },
     properties=(
         Property(
@@ -345,17 +349,19 @@ def reduce_scatter(vectors):
 
 
 def _a_network(g: torch.Generator):
-    # Half of the draws split the moments alone: only there the three costs can be told apart.
+    # Half of the draws split only the moments: no others distinguish the three costs.
     options = ([], ["moments", "gradients"], ["moments", "gradients", "weights"], *[["moments"]] * 3)
-    return 1000 * randint(g, 1, 99), randint(g, 2, 8), list(options[randint(g, 0, 5)])
+    return 1000 * randint(g, 1, 99), randint(g, 2, 8), list(choice(g, options))
 
 
 _COSTS = {"weights": 4, "gradients": 4, "moments": 8}
 
 
-def _with_costs(parameters, processes, split, weights=4, gradients=4, moments=8):
-    costs = {"weights": weights, "gradients": gradients, "moments": moments}
-    return sum(cost * parameters / (processes if what in split else 1) for what, cost in costs.items())
+def _held(pieces=lambda split, processes: processes if split else 1, **costs):
+    """The reference, or with one thing wrong: in how many pieces a kind of numbers lies, or its bytes per parameter."""
+    return lambda parameters, processes, split: sum(
+        cost * parameters / pieces(kind in split, processes) for kind, cost in (_COSTS | costs).items()
+    )
 
 
 @exercise(
@@ -369,39 +375,27 @@ def _with_costs(parameters, processes, split, weights=4, gradients=4, moments=8)
         "else 1) for what, c in costs.items())",
     ),
     wrong={
-        "Adam keeps two moments for each parameter: 8 bytes.": lambda parameters, processes, split: _with_costs(
-            parameters, processes, split, moments=4
+        "Adam keeps two moments for each parameter: 8 bytes.": _held(moments=4),
+        "You divided everything. What does not stand in `split` every process holds whole.": (
+            _held(lambda split, processes: processes)
         ),
-        "You divided everything. What does not stand in `split` every process holds whole.": lambda parameters, processes, split: (
-            16 * parameters / processes
+        "You divided nothing. What stands in `split` is held in pieces, one a process.": (
+            lambda n, processes, split: 16 * n
         ),
-        "You divided nothing. What stands in `split` is held in pieces, one a process.": lambda parameters, processes, split: (
-            16 * parameters
+        "The gradients are missing: they are as large as the weights.": _held(gradients=0),
+        "These are numbers. A float32 takes 4 bytes.": scaled(1 / 4),
+        "The optimizer's moments are missing, half of it all.": _held(moments=0),
+        "That is what all processes hold together; wanted is one.": (
+            lambda n, processes, split: processes * bytes_each(n, processes, split)
         ),
-        "The gradients are missing: they are as large as the weights.": lambda parameters, processes, split: (
-            _with_costs(parameters, processes, split, gradients=0)
+        "You divided what does not stand in `split`.": _held(lambda split, processes: 1 if split else processes),
+        "You counted only what stands in `split`. The rest is held too, and whole.": (
+            lambda n, processes, split: sum(_COSTS[kind] * n / processes for kind in split)
         ),
-        "These are numbers. A float32 takes 4 bytes.": lambda parameters, processes, split: _with_costs(
-            parameters, processes, split, 1, 1, 2
+        "What stands in `split` is missing: of that a process still holds one piece.": (
+            lambda n, processes, split: sum(cost * n for kind, cost in _COSTS.items() if kind not in split)
         ),
-        "The optimizer's moments are missing, half of it all.": lambda parameters, processes, split: _with_costs(
-            parameters, processes, split, moments=0
-        ),
-        "That is what all processes hold together; wanted is one.": lambda parameters, processes, split: (
-            processes * bytes_each(parameters, processes, split)
-        ),
-        "You divided what does not stand in `split`.": lambda parameters, processes, split: _with_costs(
-            parameters, processes, [what for what in ("weights", "gradients", "moments") if what not in split]
-        ),
-        "You counted only what stands in `split`. The rest is held too, and whole.": lambda parameters, processes, split: (
-            sum(_COSTS[what] * parameters / processes for what in split)
-        ),
-        "What stands in `split` is missing: of that a process still holds one piece.": lambda parameters, processes, split: (
-            sum(cost * parameters for what, cost in _COSTS.items() if what not in split)
-        ),
-        "You took 8 bytes a number. A float32 takes 4; Adam's 8 are two of them.": lambda parameters, processes, split: (
-            _with_costs(parameters, processes, split, 8, 8, 16)
-        ),
+        "You took 8 bytes a number. A float32 takes 4; Adam's 8 are two of them.": scaled(2),
     },
     properties=(
         Property(
@@ -417,8 +411,7 @@ def bytes_each(parameters, processes, split):
     16 bytes too: 2 + 2 for weights and gradients, and 4 + 8 for a float32 copy and the moments. Activations come on
     top, and these are divided by the batch.
     """
-    costs = {"weights": 4, "gradients": 4, "moments": 8}
-    return sum(cost * parameters / (processes if what in split else 1) for what, cost in costs.items())
+    return _held()(parameters, processes, split)
 
 
 question(
