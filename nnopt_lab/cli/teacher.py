@@ -54,9 +54,9 @@ def grade(
 
         exports.check(format or ())
         sources = submissions.find(paths)
-        stack.enter_context(gradebook.alone(out))
+        stack.enter_context(gradebook.locked(out))
         if not resume:
-            gradebook.put_aside(out)
+            gradebook.archive(out)
         with closing(gradebook.Gradebook(out, seed)) as book:
             _keep_settings(book, late, due, format)
             with submissions_progress(len(sources)) as done:
@@ -76,7 +76,7 @@ def mark(
 
     if not (out / gradebook.FILE).is_file():
         raise FileNotFoundError(f"There is no gradebook in {out}: name its folder with --out.")
-    with gradebook.alone(out), closing(gradebook.Gradebook(out)) as book:
+    with gradebook.locked(out), closing(gradebook.Gradebook(out)) as book:
         learners = {entry.learner for entry in book.entries()}
         if learner not in learners:
             raise ValueError(f"learner={learner!r} handed nothing in; there are {', '.join(sorted(learners)[:20])}.")

@@ -41,7 +41,7 @@ class Verdict:
     Attributes:
         state: "passed", "failed", "blank", "raised" or "unusable" (not a function, or with the wrong arguments).
         mistake: what is wrong, in words; empty after a pass and for a blank answer.
-        known: the place of the wrong answer that this one behaves like, or None.
+        wrong_answer: index of the exercise's wrong answer that this one behaves like, or None.
         inputs: the first inputs that failed, by argument.
         got, wanted: what came back for them and what was wanted, as text.
         credit: share of the points, 0 to 1, that a grader gives: all for a pass, what the declared properties are
@@ -50,7 +50,7 @@ class Verdict:
 
     state: str
     mistake: str = ""
-    known: int | None = None
+    wrong_answer: int | None = None
     inputs: dict[str, str] | None = None
     got: str = ""
     wanted: str = ""
@@ -94,13 +94,13 @@ def compare(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome]) -> 
     failing = next((i for i in range(len(cases)) if _fault(exercise, cases[i], outcomes[i], wanted[i])), None)
     if failing is None:
         return Verdict("passed", credit=1.0)
-    known = _known_mistake(exercise, cases, outcomes)
+    found = _wrong_answer(exercise, cases, outcomes)
     return Verdict(
         "failed",
-        exercise.wrong_answers[known].sentence
-        if known is not None
+        exercise.wrong_answers[found].sentence
+        if found is not None
         else _fault(exercise, cases[failing], outcomes[failing], wanted[failing]),
-        known,
+        found,
         _shown(exercise, cases[failing]),
         show(outcomes[failing].value),
         show(wanted[failing]),
@@ -230,7 +230,7 @@ def _comparable(got, wanted) -> bool:
     return isinstance(got, Tensor) and got.shape == wanted.shape and _family(got) == _family(wanted)
 
 
-def _known_mistake(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome]) -> int | None:
+def _wrong_answer(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome]) -> int | None:
     for i, wrong in enumerate(exercise.wrong_answers):
         theirs = (call(exercise, wrong.function, inputs) for inputs in cases)
         if all(_alike(exercise, mine, its) for mine, its in zip(outcomes, theirs, strict=True)):

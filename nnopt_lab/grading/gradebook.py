@@ -23,11 +23,11 @@ CREATE TABLE IF NOT EXISTS submission (
     state TEXT NOT NULL, reason TEXT NOT NULL, graded_at TEXT NOT NULL, UNIQUE (learner, name, sha256));
 CREATE TABLE IF NOT EXISTS result (
     submission INTEGER NOT NULL REFERENCES submission (id) ON DELETE CASCADE, item TEXT NOT NULL, state TEXT NOT NULL,
-    points REAL NOT NULL, possible INTEGER NOT NULL, mistake TEXT NOT NULL, known INTEGER, inputs TEXT NOT NULL,
+    points REAL NOT NULL, possible INTEGER NOT NULL, mistake TEXT NOT NULL, wrong_answer INTEGER, inputs TEXT NOT NULL,
     got TEXT NOT NULL, wanted TEXT NOT NULL, printed TEXT NOT NULL, source TEXT NOT NULL,
     PRIMARY KEY (submission, item)) WITHOUT ROWID;
 """
-_RESULT = ("state", "points", "possible", "mistake", "known", "inputs", "got", "wanted", "printed", "source")
+_RESULT = ("state", "points", "possible", "mistake", "wrong_answer", "inputs", "got", "wanted", "printed", "source")
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Gradebook:
             self._connection.execute("PRAGMA foreign_keys = ON")
             with self._connection:
                 self._connection.executescript(_SCHEMA)
+                self._rename_old_column()
         except sqlite3.DatabaseError as error:
             raise ValueError(
                 f"{folder / FILE} is no gradebook ({error}); move it away, or use another --out."
@@ -74,6 +75,11 @@ class Gradebook:
         elif seed is not None and str(seed) != own:
             raise ValueError(f"seed={seed} differs from {own}, with which this gradebook was begun; use --fresh.")
         return int(self.setting("seed"))
+
+    def _rename_old_column(self) -> None:
+        """Gradebooks begun before the column had its present name keep their grades."""
+        if "known" in {column[1] for column in self._connection.execute("PRAGMA table_info(result)")}:
+            self._connection.execute("ALTER TABLE result RENAME COLUMN known TO wrong_answer")
 
     def setting(self, name: str) -> str | None:
         """What was remembered under a name, or None."""
@@ -133,7 +139,7 @@ class Gradebook:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Hold a folder for one grader at a time; the hold ends with the process, however that ends.
 
     Raises:
@@ -147,7 +153,7 @@ def alone(folder: Path) -> Iterator[None]:
         raise ValueError(f"Another grader is at work in {folder}.") from None
 
 
-def put_aside(folder: Path) -> None:
+def archive(folder: Path) -> None:
     """Keep the present gradebook under a dated name, so that the next one begins empty."""
     if (folder / FILE).exists():
         Gradebook(folder).close()  # takes what a killed grader left in the write-ahead log into the file

@@ -16,7 +16,7 @@ class Answer:
 
     result: Result
     points: float
-    by_hand: bool
+    manual: bool
     comment: str
 
 
@@ -89,5 +89,5 @@ def _grade(entries: list[Entry], marks: dict[tuple[str, str], Mark], late: Polic
 
 
 def _answer(result: Result, mark: Mark) -> Answer:
-    by_hand = mark.points is not None
-    return Answer(result, mark.points if by_hand else result.points, by_hand, mark.comment)
+    manual = mark.points is not None
+    return Answer(result, mark.points if manual else result.points, manual, mark.comment)

@@ -41,7 +41,7 @@ class Result:
         state: one of `JUDGED`, of `BROKEN`, or a cell's trouble ("missing", "doubled", "mistyped", "too long").
         points, possible: earned, and at most.
         mistake: in words; empty after a pass.
-        known: the place of the declared wrong answer that it behaves like, or None.
+        wrong_answer: index of the exercise's wrong answer that it behaves like, or None.
         inputs, got, wanted: the first case that failed, as text.
         printed: the beginning of what the answer printed.
         source: the answer.
@@ -52,7 +52,7 @@ class Result:
     points: float
     possible: int
     mistake: str = ""
-    known: int | None = None
+    wrong_answer: int | None = None
     inputs: dict[str, str] = field(default_factory=dict)
     got: str = ""
     wanted: str = ""
@@ -231,7 +231,7 @@ def _judged(exercise: Exercise, cell: Cell, cases: list[tuple], header: dict, va
         round(exercise.points * verdict.credit, 2),
         exercise.points,
         verdict.mistake,
-        verdict.known,
+        verdict.wrong_answer,
         verdict.inputs or {},
         verdict.got,
         verdict.wanted,

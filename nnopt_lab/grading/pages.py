@@ -75,7 +75,7 @@ def _shown(g: Grade) -> dict:
                 "title": exercises()[a.result.id].title if a.result.id in exercises() else f"Question {a.result.id}",
                 "points": f"{a.points:g}",
                 "possible": a.result.possible,
-                "by_hand": a.by_hand,
+                "manual": a.manual,
                 "card": Markup(_card(a)._repr_html_()),  # it escapes all that it shows
                 "comment": a.comment,
                 "source": a.result.source,

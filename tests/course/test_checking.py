@@ -207,7 +207,7 @@ def test_signs_factors_and_shifts_are_recognised_in_any_shape(numbers, factor, s
 def test_a_right_answer_passes_and_a_wrong_one_shows_inputs_result_and_what_was_wanted():
     assert examine(DOUBLE, lambda x: x + x).passed
     verdict = examine(DOUBLE, lambda x: 3 * x, seeds=[1])
-    assert (verdict.state, verdict.known) == ("failed", None)
+    assert (verdict.state, verdict.wrong_answer) == ("failed", None)
     assert "Every value is 1.5 times what is wanted" in verdict.mistake
     assert verdict.inputs.keys() == {"x"} and "shape [2, 3]" in verdict.inputs["x"]
     assert verdict.got != verdict.wanted
@@ -238,15 +238,15 @@ def test_a_known_wrong_answer_gets_its_own_sentence_only_if_it_behaves_so_on_all
         ),
     )
     verdict = examine(squares, lambda n: n + n, seeds=range(20))
-    assert (verdict.known, verdict.mistake) == (1, "That is twice the number.")
+    assert (verdict.wrong_answer, verdict.mistake) == (1, "That is twice the number.")
     other = examine(squares, lambda n: 2 * n if n < 4 else 0, seeds=range(20))
-    assert other.known is None and other.mistake != "That is twice the number."
+    assert other.wrong_answer is None and other.mistake != "That is twice the number."
 
 
 def test_a_known_wrong_answer_that_works_in_place_is_not_mistaken_for_one_that_does_not():
     thrice = exercise(double, wrong_answers=(WrongAnswer(lambda x: x.mul_(3), "Three times, and in place."),))
-    assert examine(thrice, lambda x: x.mul_(3)).known == 0
-    assert examine(thrice, lambda x: 3 * x).known is None
+    assert examine(thrice, lambda x: x.mul_(3)).wrong_answer == 0
+    assert examine(thrice, lambda x: 3 * x).wrong_answer is None
 
 
 def test_an_answer_that_changes_its_input_in_place_fails_though_its_result_is_right():

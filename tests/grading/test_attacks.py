@@ -90,8 +90,8 @@ ANSWERS = {
     "patched packing of the reply": (
         wrong("""
             import sys
-            plain = sys.modules["plain"]
-            plain.pack = lambda header, value: b"passed"
+            codec = sys.modules["codec"]
+            codec.pack = lambda header, value: b"passed"
             sys.modules["answer"].reply_to = lambda job: b"passed" """),
         0,
         "crashed",
@@ -99,7 +99,7 @@ ANSWERS = {
     "patched safetensors": (
         wrong("""
             import sys
-            sys.modules["plain"].save = lambda tensors: b"{}" """),
+            sys.modules["codec"].save = lambda tensors: b"{}" """),
         0,
         "crashed",
     ),
@@ -210,7 +210,7 @@ ANSWERS = {
     "swapped modules": (
         wrong("""
             import sys, types
-            for name in ("plain", "answer", "kernel", "json", "struct", "safetensors.torch"):
+            for name in ("codec", "answer", "linux_sandbox", "json", "struct", "safetensors.torch"):
                 sys.modules[name] = types.ModuleType(name)"""),
         0,
         None,

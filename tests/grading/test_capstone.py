@@ -281,8 +281,8 @@ def test_without_a_fence_strangers_files_are_not_judged_and_own_ones_are(board, 
 
 def test_no_file_can_know_the_pictures_whose_time_is_taken(few, tmp_path, monkeypatch):
     (tmp_path / "honest.onnx").write_bytes(linear())
-    orders, pack = [], capstone.plain.pack
-    monkeypatch.setattr(capstone.plain, "pack", lambda job, cases: orders.append(cases[0][2]) or pack(job, cases))
+    orders, pack = [], capstone.codec.pack
+    monkeypatch.setattr(capstone.codec, "pack", lambda job, cases: orders.append(cases[0][2]) or pack(job, cases))
     found = judged([tmp_path / "honest.onnx"], isolation="none")
     assert not torch.equal(orders[0], orders[1]) and not torch.equal(orders[0], few.test.images)
     x = classifier.to_input(few.test.images, few.mean[0], few.std[0])
@@ -316,10 +316,10 @@ def test_a_worker_that_was_broken_open_is_not_believed(few):
         5,
         None,
     ):
-        reply = capstone.plain.pack({"outcomes": [{}]}, [[told, []]])
+        reply = capstone.codec.pack({"outcomes": [{}]}, [[told, []]])
         with pytest.raises((ValueError, TypeError, IndexError)):
             capstone._read(capstone.JobResult("replied", reply), 600)
-    reply = capstone.plain.pack({"outcomes": [{}]}, [[("refused", "\x1b[31mred\n"), []]])
+    reply = capstone.codec.pack({"outcomes": [{}]}, [[("refused", "\x1b[31mred\n"), []]])
     assert capstone._read(capstone.JobResult("replied", reply), 600)[0] == "�[31mred�"
 
 

@@ -7,11 +7,11 @@ import sys
 import time
 
 import pytest
-from test_batch import grades
 
 from nnopt_lab.grading import batch, gradebook, sandbox, submissions
 from nnopt_lab.grading.pool import Settings
 from tests.grading.classroom import ATTACKED, hand_in, honest, notebook
+from tests.grading.test_batch import grades
 
 pytestmark = [pytest.mark.serial, pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")]
 pytest.importorskip("distributed")

@@ -111,7 +111,7 @@ def test_the_same_worker_grades_in_a_container(tmp_path, docker, room):
 
 @as_root
 def test_a_container_keeps_the_clock_and_survives_a_crash(docker):
-    from test_fence import job
+    from tests.grading.test_sandbox import job
 
     with container.ContainerSandbox(Limits(2)) as warm:
         warm.wait()

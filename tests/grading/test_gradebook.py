@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnopt_lab.grading.gradebook import FILE, Gradebook, alone, put_aside
+from nnopt_lab.grading.gradebook import FILE, Gradebook, archive, locked
 from nnopt_lab.grading.judge import Graded, Result
 from nnopt_lab.grading.submissions import find, read
 from tests.grading.classroom import LESSON, hand_in, honest
@@ -65,10 +65,19 @@ def test_a_file_that_is_no_gradebook_is_left_alone(tmp_path):
     assert (tmp_path / FILE).read_text().startswith("my notes")
 
 
+def test_a_gradebook_from_before_a_column_was_renamed_keeps_its_grades(tmp_path, submission):
+    book = Gradebook(tmp_path)
+    book.add(submission, GRADED)
+    before = list(book.entries())
+    book._connection.execute("ALTER TABLE result RENAME COLUMN wrong_answer TO known")
+    book.close()
+    assert list(Gradebook(tmp_path).entries()) == before
+
+
 def test_one_grader_at_a_time(tmp_path):
-    with alone(tmp_path), pytest.raises(ValueError, match="Another grader is at work"), alone(tmp_path):
+    with locked(tmp_path), pytest.raises(ValueError, match="Another grader is at work"), locked(tmp_path):
         pass
-    with alone(tmp_path):
+    with locked(tmp_path):
         pass
 
 
@@ -76,6 +85,6 @@ def test_an_old_gradebook_is_kept_under_a_dated_name(tmp_path, submission):
     book = Gradebook(tmp_path, seed=1)
     book.add(submission, GRADED)
     book.close()
-    put_aside(tmp_path)
+    archive(tmp_path)
     assert not list(Gradebook(tmp_path, seed=2).entries())
     assert len(list(tmp_path.glob("gradebook.20*.sqlite"))) == 1

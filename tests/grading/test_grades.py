@@ -141,7 +141,7 @@ def test_marks_take_the_place_of_points_and_lateness_comes_before_what_is_added(
     assert [a.result.id for a in grade.answers] == [
         i for i in exercises() if i in ("pruning.l1_importance", "pruning.levels")
     ]
-    assert [(a.points, a.by_hand, a.comment) for a in grade.answers] == [(2, False, ""), (3, True, "well argued")]
+    assert [(a.points, a.manual, a.comment) for a in grade.answers] == [(2, False, ""), (3, True, "well argued")]
 
 
 def test_points_do_not_fall_below_nothing():

@@ -96,7 +96,7 @@ def test_the_first_failing_case_is_shown_and_what_was_printed(result):
     found = result("def l1_importance(weight):\n    print('x' * 10_000)\n    return weight.abs().amax(dim=(1, 2, 3))")
     assert list(found.inputs) == ["weight"] and "tensor" in found.got and "tensor" in found.wanted
     assert found.printed == "x" * 2_000
-    assert found.known is None
+    assert found.wrong_answer is None
 
 
 PARTIAL = {

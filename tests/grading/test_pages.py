@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from test_grades import DUE, LATE, entry
 
 from nnopt_lab.grading import pages
 from nnopt_lab.grading.exports import safe_name
@@ -14,6 +13,7 @@ from nnopt_lab.grading.lateness import Policy, policy
 from nnopt_lab.grading.marks import Mark
 from nnopt_lab.grading.similarity import runs, similar
 from tests.grading.classroom import LESSON
+from tests.grading.test_grades import DUE, LATE, entry
 
 EVIL = "<script>alert(1)</script>"
 

@@ -29,16 +29,16 @@ def main(settings: dict) -> None:
     """Serve orders until the judge closes the control socket."""
     control = socket.socket(fileno=settings["control"])
     sys.path[:0] = [HERE, *settings["paths"]]
-    import kernel
+    import linux_sandbox
 
     if "view" in settings:
-        kernel.show_only(**settings["view"])
+        linux_sandbox.show_only(**settings["view"])
         sys.path[0] = "/sandboxed"
     import answer
 
     _warm_up(answer)
     linux = sys.platform == "linux"
-    settings["space"] = kernel.address_space() if linux else 0
+    settings["space"] = linux_sandbox.address_space() if linux else 0
     settings["pidfd"] = os.pidfd_open(os.getpid()) if linux else -1
     gc.collect()
     gc.freeze()  # what a collection in a worker would otherwise touch, and so copy
@@ -50,7 +50,7 @@ def main(settings: dict) -> None:
             return
         if order == b"F":
             count += 1
-            pid = _fork(kernel, answer, control, sockets[0], settings, count)
+            pid = _fork(linux_sandbox, answer, control, sockets[0], settings, count)
             os.close(sockets[0])
             fact = _ended(control, pid)
             if settings["mode"] == "none":
@@ -68,27 +68,27 @@ def _warm_up(answer) -> None:
     (x @ x).abs().sum(0).topk(2).values.argsort(stable=True).long().bincount()
     job = {"seed": 0, "preamble": "", "before": [], "source": "def f(x): return x + 1", "name": "f", "arguments": ["x"]}
     keep = sys.stdout, sys.stderr
-    answer.plain.unpack(answer.reply_to(answer.plain.pack(job, [(x, 1)])))
+    answer.codec.unpack(answer.reply_to(answer.codec.pack(job, [(x, 1)])))
     sys.stdout, sys.stderr = keep
 
 
-def _fork(kernel, answer, control: socket.socket, handle: int, settings: dict, count: int) -> int:
+def _fork(linux_sandbox, answer, control: socket.socket, handle: int, settings: dict, count: int) -> int:
     namespaces = settings["mode"] == "namespaces"
     if namespaces:
-        kernel.unshare(kernel.NEW_PIDS)
+        linux_sandbox.unshare(linux_sandbox.NEW_PIDS)
     pid = os.fork()
     if pid == 0:
         try:
             control.close()
-            _work(kernel, answer, handle, settings, count)
+            _work(linux_sandbox, answer, handle, settings, count)
         finally:
             os._exit(70)
     if namespaces:
-        kernel.own_pids_again(settings["pidfd"])
+        linux_sandbox.own_pids_again(settings["pidfd"])
     return pid
 
 
-def _work(kernel, answer, handle: int, settings: dict, count: int) -> None:
+def _work(linux_sandbox, answer, handle: int, settings: dict, count: int) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
@@ -99,30 +99,30 @@ def _work(kernel, answer, handle: int, settings: dict, count: int) -> None:
     if settings["mode"] == "none":
         os.setsid()
     else:
-        _lock_in(kernel, settings, count)
+        _lock_in(linux_sandbox, settings, count)
     if sys.platform == "linux":
-        kernel.limit(settings["space"] + settings["memory"], settings["seconds"] + 1, FILE_BYTES, OPEN_FILES)
+        linux_sandbox.limit(settings["space"] + settings["memory"], settings["seconds"] + 1, FILE_BYTES, OPEN_FILES)
     job = b"".join(iter(lambda: channel.recv(1 << 16), b""))
     reply = answer.reply_to(job)
     channel.sendall(struct.pack(">Q", len(reply)) + reply)
     os._exit(0)
 
 
-def _lock_in(kernel, settings: dict, count: int) -> None:
+def _lock_in(linux_sandbox, settings: dict, count: int) -> None:
     if settings["mode"] == "namespaces":
-        kernel.private_mounts()
-        kernel.mount_scratch(settings["scratch"], SCRATCH_MEGABYTES)
+        linux_sandbox.private_mounts()
+        linux_sandbox.mount_scratch(settings["scratch"], SCRATCH_MEGABYTES)
         os.chdir(settings["scratch"])
     else:  # a container without the right to make namespaces: every worker is another user
         user = 20_000 + count % 40_000
         os.setgroups([])
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
-    kernel.drop_capabilities()
-    if kernel.landlock_version():
+    linux_sandbox.drop_capabilities()
+    if linux_sandbox.landlock_version():
         writable = [settings["scratch"]] if settings["mode"] == "namespaces" else []
-        kernel.landlock(settings["readable"], writable)
-    kernel.deny_calls()
+        linux_sandbox.landlock(settings["readable"], writable)
+    linux_sandbox.deny_calls()
 
 
 def _ended(control: socket.socket, pid: int) -> dict:

@@ -10,8 +10,8 @@ import random
 import sys
 import traceback
 
+import codec
 import numpy as np
-import plain
 import torch
 
 FILE = "<answer>"
@@ -37,7 +37,7 @@ def reply_to(job: bytes) -> bytes:
     either `name`, a function to be called on each case, or `question`, an id whose given answer is wanted. The reply's
     header holds `printed` and `error` (one that came before any call) or `outcomes`, one per case: {} or {"error": …}.
     """
-    header, cases = plain.unpack(job)
+    header, cases = codec.unpack(job)
     _seed(header["seed"])
     printed = sys.stdout = sys.stderr = Printed()
     namespace = {"__name__": "answer"}
@@ -54,7 +54,7 @@ def reply_to(job: bytes) -> bytes:
             reply, values = _call(namespace, header, cases)
     except BaseException as error:  # SystemExit too
         reply = {"error": described(error)}
-    return plain.pack(reply | {"printed": printed.text}, values)
+    return codec.pack(reply | {"printed": printed.text}, values)
 
 
 def _seed(seed: int) -> None:

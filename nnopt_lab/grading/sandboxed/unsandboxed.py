@@ -1,6 +1,6 @@
 """One job in a process of its own without a fence, for files that one made oneself and for machines that have no fence.
 
-    python -I apart.py '{"memory": bytes, "seconds": 60}' <job >reply
+    python -I unsandboxed.py '{"memory": bytes, "seconds": 60}' <job >reply
 
 Linux holds it to its limits of memory and processor time; elsewhere only the judge's clock does.
 """
@@ -19,9 +19,9 @@ def main(settings: dict) -> None:
 
     job, out = sys.stdin.buffer.read(), sys.stdout.buffer
     if sys.platform == "linux":
-        import kernel
+        import linux_sandbox
 
-        kernel.limit(kernel.address_space() + settings["memory"], settings["seconds"] + 1, 1 << 24, 64)
+        linux_sandbox.limit(linux_sandbox.address_space() + settings["memory"], settings["seconds"] + 1, 1 << 24, 64)
     out.write(answer.reply_to(job))
     out.flush()
 
