@@ -24,7 +24,7 @@ from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.pruning.playground import pruning_playground
 from nnopt_lab.techniques import pruning
-from nnopt_lab.techniques.pruning import channel_pruning
+from nnopt_lab.techniques.pruning import channel_pruning, dependency_graph
 from nnopt_lab.workbench import data, measure, models, plots, training
 
 lesson("01_pruning")
@@ -611,7 +611,7 @@ with torch.inference_mode():
 
 # %%
 teacher = models.trained("teacher")
-for group in channel_pruning.channel_groups(teacher, batch[:1]):
+for group in dependency_graph.channel_groups(teacher, batch[:1]):
     if group.removable:
         print(f"{group.size:>4} channels made by {' + '.join(group.producers)}")
 

@@ -26,7 +26,7 @@ from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.choosing.playground import front_playground
 from nnopt_lab.techniques.deployment import engines
-from nnopt_lab.techniques.pruning import channel_pruning
+from nnopt_lab.techniques.pruning import dependency_graph
 from nnopt_lab.techniques.search import candidates, search_space
 from nnopt_lab.techniques.search.autotune import Goal, optimize
 from nnopt_lab.techniques.search.tradeoffs import Point, describe
@@ -171,7 +171,7 @@ predict("lost without half of the first filters, no training", unit="points")
 inputs = candidates.Inputs("fashion", pictures.train, pictures.validation, None, (), (), (), pictures.to_input)
 task = candidates.Task(net, inputs, 1, 1e-3, 128, 0, tempfile.TemporaryDirectory())
 example = task.inputs(1)
-groups = [g.name for g in channel_pruning.channel_groups(net, example) if g.removable]
+groups = [g.name for g in dependency_graph.channel_groups(net, example) if g.removable]
 fragile = search_space.sensitivity(task, groups, lambda model: measure.macs(model, example))
 
 fig, (left, right) = plots.figure(ncols=2, figsize=(8, 2.6))

@@ -13,7 +13,7 @@ from torch import nn
 from nnopt_lab.course.recordings import experiment
 from nnopt_lab.techniques import distillation, quantization
 from nnopt_lab.techniques.deployment import engines
-from nnopt_lab.techniques.pruning import channel_pruning
+from nnopt_lab.techniques.pruning import channel_pruning, dependency_graph
 from nnopt_lab.techniques.quantization import quantization_training
 from nnopt_lab.techniques.search import candidates
 from nnopt_lab.techniques.search.autotune import Goal, least_seconds, optimize
@@ -105,7 +105,7 @@ def time_by_part(runs: int = 60) -> dict:
 
 
 def _removable(model: nn.Module, example: torch.Tensor) -> list[str]:
-    return [group.name for group in channel_pruning.channel_groups(model, example) if group.removable]
+    return [group.name for group in dependency_graph.channel_groups(model, example) if group.removable]
 
 
 def _by_module(model: nn.Module, batch: torch.Tensor, runs: int) -> dict[str, float]:

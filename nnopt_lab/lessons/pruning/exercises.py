@@ -88,7 +88,7 @@ def _in_order(result, scores, count):
         ),
         "Levels are counted from 0 to count − 1; yours start at 1.": lambda s, c: pruning.levels(s, c) + 1,
         "When the scores can't be shared out evenly, your last scores land in a level that does not exist: "
-        "multiply by count before you divide by how many there are.": lambda s, c: pruning._ranks(s) // (len(s) // c),
+        "multiply by count before you divide by how many there are.": lambda s, c: pruning.ranks(s) // (len(s) // c),
     },
     properties=(
         Property(

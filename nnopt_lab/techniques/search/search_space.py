@@ -11,7 +11,7 @@ from torch import nn
 
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.convolutions import low_rank
-from nnopt_lab.techniques.pruning import channel_pruning
+from nnopt_lab.techniques.pruning import dependency_graph
 from nnopt_lab.techniques.search import candidates
 from nnopt_lab.techniques.search.candidates import Task
 from nnopt_lab.techniques.search.tradeoffs import Goal
@@ -37,7 +37,7 @@ class Space:
     def __init__(self, task: Task, goal: Goal, alone: dict[str, float]):
         self.task, self.goal, self.alone, self.groups, self.notes = task, goal, alone, [], []
         try:
-            groups = channel_pruning.channel_groups(task.model, task.inputs(1))
+            groups = dependency_graph.channel_groups(task.model, task.inputs(1))
         except ValueError as reason:
             self.notes.append(f"Channels were not removed: {str(reason).splitlines()[0]}")
         else:

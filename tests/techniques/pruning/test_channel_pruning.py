@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from nnopt_lab.techniques.pruning import channel_pruning
+from nnopt_lab.techniques.pruning import channel_pruning, dependency_graph
 from nnopt_lab.workbench import measure, models
 
 X = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -130,7 +130,7 @@ class TestExact:
         layers = {"a": conv(3, 6), "b": nn.Conv2d(6, 6, 1), "c": conv(3, 6), "head": conv(6, 2)}
         model = settled(Net(forward, gate=nn.Sigmoid(), **layers))
         if gate == "none":
-            groups = [g.producers for g in channel_pruning.channel_groups(model, X[:1]) if g.removable]
+            groups = [g.producers for g in dependency_graph.channel_groups(model, X[:1]) if g.removable]
             assert groups == [["a", "c"]]
         check_exact(model, 0.5)
 
@@ -142,7 +142,7 @@ class TestExact:
 
         conv = {name: nn.Conv2d(6, 6, 3, padding=1) for name in "bc"}
         model = settled(Net(forward, a=nn.Conv2d(3, 6, 1), **conv, head=nn.Linear(6, 2)))
-        groups = [g for g in channel_pruning.channel_groups(model, X) if g.removable]
+        groups = [g for g in dependency_graph.channel_groups(model, X) if g.removable]
         assert [sorted(g.producers) for g in groups] == [["a", "b", "c"]]
         check_exact(model, 0.5)
 
@@ -178,7 +178,7 @@ class TestSmaller:
     def test_modes_are_left_alone(self):
         model = models.Teacher((4, 6, 8)).train()
         model.stem.eval()
-        channel_pruning.channel_groups(model, X)
+        dependency_graph.channel_groups(model, X)
         assert model.training and not model.stem.training
 
 
@@ -208,7 +208,7 @@ class TestKeep:
     def test_importance_of_a_group_is_the_sum_over_its_producers(self):
         teacher = settled(models.Teacher((4, 6, 8)))
         modules = dict(teacher.named_modules())
-        group = next(g for g in channel_pruning.channel_groups(teacher, X[:1]) if len(g.producers) > 1)
+        group = next(g for g in dependency_graph.channel_groups(teacher, X[:1]) if len(g.producers) > 1)
         wanted = sum(modules[name].weight.detach().abs().sum((1, 2, 3)) for name in group.producers)
         torch.testing.assert_close(channel_pruning.group_importance(teacher, group), wanted)
 
@@ -281,14 +281,14 @@ REFUSED = {
 def test_what_it_cannot_follow_it_refuses_by_name(name):
     model, sentence = REFUSED[name]
     with pytest.raises(ValueError, match=sentence):
-        channel_pruning.channel_groups(model.eval(), X[:1])
+        dependency_graph.channel_groups(model.eval(), X[:1])
 
 
 def test_a_norm_without_scale_keeps_its_channels():
     model = settled(
         nn.Sequential(conv(), nn.BatchNorm2d(8, affine=False), nn.ReLU(), conv(8, 4), nn.ReLU(), conv(4, 2))
     )
-    assert [g.name for g in channel_pruning.channel_groups(model, X) if g.removable] == ["3"]
+    assert [g.name for g in dependency_graph.channel_groups(model, X) if g.removable] == ["3"]
     check_exact(model, 0.5)
 
 
@@ -296,4 +296,4 @@ def test_masks_must_be_made_permanent_first():
     from nnopt_lab.techniques import pruning
 
     with pytest.raises(ValueError, match=r"call pruning.make_permanent\(model\) first"):
-        channel_pruning.channel_groups(pruning.magnitude_prune(models.MyNet(), 100), X[:1])
+        dependency_graph.channel_groups(pruning.magnitude_prune(models.MyNet(), 100), X[:1])

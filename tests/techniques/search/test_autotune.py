@@ -15,7 +15,7 @@ from torch import nn
 
 import nnopt_lab
 from nnopt_lab.techniques.convolutions import cost_model
-from nnopt_lab.techniques.pruning import channel_pruning
+from nnopt_lab.techniques.pruning import dependency_graph
 from nnopt_lab.techniques.search import autotune, candidates, search_space, tradeoffs
 from nnopt_lab.techniques.search.autotune import Goal, hopeless, optimize
 from nnopt_lab.techniques.search.tradeoffs import Point, hypervolume, pareto_front
@@ -420,5 +420,5 @@ def test_channels_are_named_in_words(task):
         "bits a weight: 0 4, 4 3, 7 2, 9 5",
         "taught by the original, share 0.5",
     ]
-    assert channel_pruning.channel_groups(task.model, task.inputs(1))[1].name == "0"
+    assert dependency_graph.channel_groups(task.model, task.inputs(1))[1].name == "0"
     assert data.NAMES[0] == "fashion"
