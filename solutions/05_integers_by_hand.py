@@ -36,14 +36,18 @@ from nnopt_lab.lessons.integers_by_hand.playground import quantization_playgroun
 from nnopt_lab.techniques import pruning, quantization
 from nnopt_lab.techniques.convolutions import convolution
 from nnopt_lab.techniques.quantization import (
+    calibration,
     deep_compression,
-    huffman,
+    integer_layers,
     integer_network,
     integer_training,
     observers,
     post_training,
-    quantization_training,
+    qat,
+    quantizers,
+    requantization,
 )
+from nnopt_lab.techniques.quantization.deep_compression import huffman
 from nnopt_lab.workbench import data, measure, models, plots, training
 
 lesson("05_integers_by_hand")
@@ -459,7 +463,7 @@ bad = [batches[0], torch.cat([batches[1][:99], 20 * batches[1][99:]])]
 chosen_with = pictures.validation[:600]
 accuracies = {
     (seen, bits, name): training.evaluate(
-        on_grids(net, observers.calibrate(net, calibration, lambda make=make, bits=bits: make(bits), (nn.ReLU,))),
+        on_grids(net, calibration.calibrate(net, calibration, lambda make=make, bits=bits: make(bits), (nn.ReLU,))),
         chosen_with,
         pictures,
     )
@@ -522,7 +526,7 @@ claim(
 
 # %%
 started = {
-    order: observers.calibrate(net, calibration, lambda: observers.MovingAverage(4), (nn.ReLU,))["features.1"].scale
+    order: calibration.calibrate(net, calibration, lambda: observers.MovingAverage(4), (nn.ReLU,))["features.1"].scale
     for order, calibration in (("bad last", bad), ("bad first", bad[::-1]))
 }
 claim(
@@ -604,7 +608,7 @@ check("by_hand.requantize", requantize)
 
 # %%
 fixed_point, requantize = yours_or_ours("by_hand.fixed_point"), yours_or_ours("by_hand.requantize")
-grids = observers.calibrate(net, batches)
+grids = calibration.calibrate(net, batches)
 network = integer_network.convert(net, grids)
 first, hidden = network.layers[0], network.layers[3]  # the first convolution and the first linear layer
 
@@ -644,7 +648,7 @@ claim(
 with torch.inference_mode():
     sums_of_one = first.sums(q[:1].transpose(0, 1))
 to_target = (first.multiplier[..., None, None], first.shift[..., None, None], int(first.zero_points[1]))
-after = integer_network.requantize(sums_of_one, *to_target)
+after = requantization.requantize(sums_of_one, *to_target)
 pooled = nn.functional.max_pool2d(after.double(), 2).to(torch.uint8)
 channel = int(after.flatten(1).double().std(1).argmax())  # the filter that shows most
 steps = {
@@ -750,7 +754,7 @@ operands = []
 with torch.inference_mode():
     flowing = q.transpose(0, 1)
     for layer in network.layers:
-        if isinstance(layer, integer_network.IntegerLayer):
+        if isinstance(layer, integer_layers.IntegerLayer):
             inputs, columns = layer.weight.shape[1], layer.sums(flowing)[0].numel()
             operands.append((layer.weight, torch.randint(-128, 128, (inputs, columns), dtype=torch.int8)))
         flowing = layer(flowing)
@@ -1231,7 +1235,7 @@ claim("straight through: 1 inside the grid, 0 beyond its ends", ours.tolist() ==
 claim("torch's own fake quantisation has the same gradient", torch.equal(ours, theirs))
 
 # %% [markdown]
-# `quantization_training.prepare` puts such a quantiser on the weights and on the input of every layer, and the training
+# `qat.prepare` puts such a quantiser on the weights and on the input of every layer, and the training
 # loop stays as it is. But *which* grid? Section 2 took the range of the weights, so one outlier decides how wide a step
 # is for all. **LSQ** (Esser et al. 2020) lets training decide: the step $s$ is a parameter like any other. With $\hat x
 # = s \cdot \mathrm{round}(\mathrm{clip}(x/s, l, h))$, its gradient is the next exercise.
@@ -1255,13 +1259,13 @@ check("by_hand.step_gradient", step_gradient)
 step_gradient = yours_or_ours("by_hand.step_gradient")
 values = torch.linspace(-3.01, 3.02, 601)
 step = torch.tensor(0.7, requires_grad=True)
-quantized = quantization_training.learned_step(values, step, -2, 1)
+quantized = quantizers.learned_step(values, step, -2, 1)
 by_hand = step_gradient(values, 0.7, -2, 1)
 (summed,) = torch.autograd.grad(quantized.sum(), step)
 claim("the library's step has this gradient, summed over all values", torch.allclose(summed, by_hand.sum(), rtol=1e-3))
 
 examples, labels = pictures.to_input(pictures.train.images[:500]), pictures.train.labels[:500]
-prepared = quantization_training.prepare(copy.deepcopy(start), examples, 2, 2)
+prepared = qat.prepare(copy.deepcopy(start), examples, 2, 2)
 nn.functional.cross_entropy(prepared(examples), labels).backward()
 pace, scale = {}, {}
 for name, layer in prepared.named_modules():
@@ -1311,10 +1315,10 @@ predict("accuracy after a quarter of an epoch with 2-bit weights and inputs, lea
 # %%
 quarter = pictures.train[:4_500]
 trained = {}
-for method in quantization_training.METHODS:
-    model = quantization_training.prepare(copy.deepcopy(start), examples, 2, 2, method=method)
+for method in qat.METHODS:
+    model = qat.prepare(copy.deepcopy(start), examples, 2, 2, method=method)
     training.fit(model, pictures, epochs=1, train=quarter, seed=1, description=f"2 bits, {method}")
-    trained[method] = quantization_training.make_permanent(model)
+    trained[method] = qat.make_permanent(model)
 results = {method: training.evaluate(model, pictures.validation, pictures) for method, model in trained.items()}
 lost = {method: measure.proportion_difference(result.correct, validated.correct) for method, result in results.items()}
 

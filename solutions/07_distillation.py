@@ -262,10 +262,10 @@ question("distillation.too_strong", answer)
 # The loop is the one of all lessons. What is new goes in from outside: a *loss* that takes the teacher's logits, and a
 # *loader* that puts them beside the labels.
 #
-#     training.fit(model, pictures, loss=distillation.hinton(temperature=4, soft_share=0.9),
-#                  loader=distillation.remembered(teacher, split, pictures, folder))
+#     training.fit(model, pictures, loss=distillation.distillation_loss(temperature=4, soft_share=0.9),
+#                  loader=distillation.cached_teacher_loader(teacher, split, pictures, folder))
 #
-# The teacher never changes, so it need not be asked twice about the same picture. `remembered` asks it once and keeps
+# The teacher never changes, so it need not be asked twice about the same picture. `cached_teacher_loader` asks it once and keeps
 # its logits in a file, which is read by memory mapping: a data set of millions of pictures would do no harm to your
 # memory. The file is named after the teacher's weights and the pictures; change either, and the teacher is asked
 # anew.
@@ -275,15 +275,15 @@ folder = Path(tempfile.mkdtemp())
 few = pictures.train[:1_000]
 asked = []
 counter = teacher.register_forward_hook(lambda module, inputs, output: asked.append(len(inputs[0])))
-distillation.remembered_logits(teacher, few, pictures, folder)
-distillation.remembered_logits(teacher, few, pictures, folder)
+distillation.cached_logits(teacher, few, pictures, folder)
+distillation.cached_logits(teacher, few, pictures, folder)
 claim("asked twice about 1,000 pictures, the teacher computed 1,000 answers", sum(asked) == 1_000)
 changed = copy.deepcopy(teacher)
 with torch.no_grad():
     changed.head.bias[0] += 1e-3
-distillation.remembered_logits(changed, few, pictures, folder)
+distillation.cached_logits(changed, few, pictures, folder)
 claim("after a change to one bias it is asked again", sum(asked) == 2_000)
-distillation.remembered_logits(teacher, pictures.train[1:1_001], pictures, folder)
+distillation.cached_logits(teacher, pictures.train[1:1_001], pictures, folder)
 claim("and about other pictures too", sum(asked) == 3_000)
 counter.remove()
 print(f"files: {len(list(folder.iterdir()))}, each of {next(folder.iterdir()).stat().st_size:,} bytes")
@@ -306,14 +306,14 @@ predict("teacher and no labels against 1,000 labels", unit="points")
 unlabelled = data.Split(*draw_shapes(18_000, seed=1_000))
 ways = {
     "1,000 labels": (few, None),
-    "the same 1,000, teacher": (few, distillation.hinton(4.0, 1.0)),
-    "18,000 unlabelled, teacher": (unlabelled, distillation.hinton(4.0, 1.0)),
+    "the same 1,000, teacher": (few, distillation.distillation_loss(4.0, 1.0)),
+    "18,000 unlabelled, teacher": (unlabelled, distillation.distillation_loss(4.0, 1.0)),
 }
 small, by_heart = {}, None
 for name, (split, loss) in ways.items():
     torch.manual_seed(0)
     model = models.MyNet().to(memory_format=torch.channels_last)
-    loader = distillation.remembered(teacher, split, pictures, folder, batch_size=128) if loss else None
+    loader = distillation.cached_teacher_loader(teacher, split, pictures, folder, batch_size=128) if loss else None
     recipes.one_cycle(
         model,
         pictures,
@@ -935,7 +935,7 @@ claim("and with labels alone 97 %", round(middle["accuracy"]) == 97)
 #
 # **What practice uses today.** Many small language models are taught by a large one (DistilBERT, Sanh et al. 2019,
 # and many since); for pictures, long training on ever new views, each shown to teacher and student alike (Beyer et
-# al. 2022). Ours were ten fixed ones, so that the teacher is asked once. For a classifier, `hinton` and `remembered`
+# al. 2022). Ours were ten fixed ones, so that the teacher is asked once. For a classifier, `distillation_loss` and `cached_teacher_loader`
 # of `nnopt_lab/techniques/distillation.py`, or a dozen lines of your own, and a folder of unlabelled pictures are
 # enough.
 #

@@ -36,7 +36,7 @@ from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.mixed_precision.playground import precision_playground
 from nnopt_lab.techniques import quantization
 from nnopt_lab.techniques.deployment import engines
-from nnopt_lab.techniques.quantization import precision, quantization_training
+from nnopt_lab.techniques.quantization import precision, qat
 from nnopt_lab.techniques.quantization.precision import FORMATS
 from nnopt_lab.workbench import data, measure, models, plots, training
 
@@ -1122,7 +1122,7 @@ claim("output and both gradients are within 3 % of float32's (30.5 dB)", not exa
 # %% [markdown]
 # The whole network with such layers, beside all the other mixtures: `MyNet` from new weights, 200 steps of SGD under
 # one cycle up to 0.05, five seeds in pairs, emulated so that no processor is at a disadvantage (`nnopt record
-# precision_training`; the integers by `quantization_training.prepare`, the bf16 by `precision.emulate`). How many
+# precision_training`; the integers by `qat.prepare`, the bf16 by `precision.emulate`). How many
 # points is the network with integers behind float32?
 
 # %%
@@ -1171,7 +1171,7 @@ def of_parameters(model, inputs, labels):
 
 
 batches = [(pictures.to_input(b.images), b.labels) for b in (pictures.train[:64], pictures.train[64:128])]
-integers = quantization_training.prepare(copy.deepcopy(net), batches[0][0], 8, 8, method="min-max").eval()
+integers = qat.prepare(copy.deepcopy(net), batches[0][0], 8, 8, method="min-max").eval()
 integers = precision.emulate(integers, None, FORMATS["bf16"])
 one, other = (of_parameters(copy.deepcopy(net), *batch) for batch in batches)
 rounded = of_parameters(integers, *batches[0])

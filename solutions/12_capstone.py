@@ -32,7 +32,7 @@ from nnopt_lab.grading import capstone
 from nnopt_lab.lessons.capstone import entries
 from nnopt_lab.lessons.capstone.onnx_files import write_onnx
 from nnopt_lab.techniques.convolutions import convolution
-from nnopt_lab.techniques.quantization import quantization_training, quantize
+from nnopt_lab.techniques.quantization import qat, quantize
 from nnopt_lab.workbench import data, measure, models, plots, recipes
 from nnopt_lab.workbench.paths import data_dir
 
@@ -235,8 +235,8 @@ predict("accuracy lost with 4-bit weights, no training", unit="points")
 in_pairs = yours_or_ours("capstone.in_pairs")
 four_bits = models.trained("mynet")
 batch = pictures.to_input(pictures.train.images[:256])
-quantization_training.prepare(four_bits, batch, weights=4, activations=None, method="min-max", ends=None)
-quantization_training.make_permanent(four_bits.eval())
+qat.prepare(four_bits, batch, weights=4, activations=None, method="min-max", ends=None)
+qat.make_permanent(four_bits.eval())
 first = write_onnx(four_bits, folder / "four bits.onnx")
 
 layer = four_bits.features[0]
@@ -474,7 +474,7 @@ claim(
 # | you want | look at |
 # |---|---|
 # | fewer parameters | depthwise-separable convolutions (lesson 02); whole channels removed (01) |
-# | fewer bits a parameter | training with the grid, LSQ (05): `quantization_training.prepare`, then `make_permanent` |
+# | fewer bits a parameter | training with the grid, LSQ (05): `qat.prepare`, then `make_permanent` |
 # | fewer bytes around them | short names, one scale a tensor, batch norms folded: `course/onnx_files.py` |
 # | accuracy back | a teacher and many views, `models.trained("teacher")` (07); a long one-cycle (03) |
 # | a shorter time | early strides, one channel of three, few large tensors (02); int8 in activations, too (06) |

@@ -433,12 +433,12 @@ class TestFiles:
         self.same(models.MyNet(), tmp_path / "mynet.onnx")
 
     def test_weights_on_a_grid_are_stored_as_whole_numbers(self, tmp_path):
-        from nnopt_lab.techniques.quantization import quantization_training
+        from nnopt_lab.techniques.quantization import qat
 
         torch.manual_seed(0)
         model = nn.Sequential(Grey(), nn.Conv2d(1, 15, 3), nn.ReLU(), nn.Flatten(), nn.Linear(15 * 900, 10))
-        quantization_training.prepare(model, torch.randn(2, 3, 32, 32), 4, None, ends=None)
-        quantization_training.make_permanent(model)
+        qat.prepare(model, torch.randn(2, 3, 32, 32), 4, None, ends=None)
+        qat.make_permanent(model)
         path = self.same(model, tmp_path / "int4.onnx")
         weights = 135 + 135_000
         assert path.stat().st_size < weights / 2 + 700

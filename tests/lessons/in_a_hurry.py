@@ -18,6 +18,7 @@ from matplotlib_inline.config import InlineBackend
 from nnopt_lab.lessons.parallelism import experiments as parallelism
 from nnopt_lab.techniques import distillation
 from nnopt_lab.techniques.deployment import engines
+from nnopt_lab.techniques.distillation import cached_teacher
 from nnopt_lab.techniques.quantization import integer_training, post_training
 from nnopt_lab.techniques.training import batching, noise_scale, schedules
 from nnopt_lab.workbench import data, measure, shapes, training
@@ -114,8 +115,8 @@ def train(old, net, images, labels, **options):
     return old(net, images[:640], labels[:640], **options)
 
 
-@put(distillation)
-def remembered_logits(old, teacher, split, *rest):
+@put(cached_teacher, distillation)
+def cached_logits(old, teacher, split, *rest):
     return tiled(old(teacher, split[:FEW], *rest), len(split))
 
 

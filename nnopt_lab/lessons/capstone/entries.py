@@ -1,4 +1,4 @@
-"""The course's own entries for the capstone: small networks, taught by the shipped teacher, and written as ONNX files.
+"""The course's own entries for the capstone: small networks, distilled from the shipped teacher, as ONNX files.
 
 Each is made by one command, `nnopt train capstone_NAME`, from the shipped pictures and teacher alone; see `ENTRIES`.
 """
@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize
 from nnopt_lab.lessons.capstone.onnx_files import Grey, write_onnx
 from nnopt_lab.techniques import distillation
 from nnopt_lab.techniques.convolutions import convolution
-from nnopt_lab.techniques.quantization import quantization_training
+from nnopt_lab.techniques.quantization import qat, quantizers
 from nnopt_lab.workbench import data, models, recipes, training
 from nnopt_lab.workbench.paths import data_dir
 
@@ -82,15 +82,15 @@ def make(name: str, seed: int = 0, target: Path | None = None) -> dict:
     return record
 
 
-def taught(model: nn.Module, pictures: data.Pictures, epochs: int, peak: float, seed: int, folder: Path) -> nn.Module:
-    """Train a student in place by the shipped teacher, on `VIEWS` views of each picture a pass; return it.
+def distill(model: nn.Module, pictures: data.Pictures, epochs: int, peak: float, seed: int, folder: Path) -> nn.Module:
+    """Train a student in place by the shipped teacher, on `VIEWS` views of each picture per pass; return it.
 
     Args:
         epochs: passes over all views, so each picture is seen `VIEWS` times as often.
         folder: where the teacher's logits are kept.
     """
     seen = distillation.views(pictures.train, data.random_flips_and_shifts(0), VIEWS)
-    loader = distillation.remembered(
+    loader = distillation.cached_teacher_loader(
         models.trained("teacher"), seen, pictures, folder, batch_size=BATCH_SIZE, seed=seed
     )
     return recipes.one_cycle(
@@ -99,16 +99,16 @@ def taught(model: nn.Module, pictures: data.Pictures, epochs: int, peak: float, 
         epochs=epochs,
         peak=peak,
         steps_per_epoch=-(-len(seen) // BATCH_SIZE),
-        loss=distillation.hinton(TEMPERATURE, SHARE),
+        loss=distillation.distillation_loss(TEMPERATURE, SHARE),
         loader=loader,
         seed=seed,
     )
 
 
-def with_whole_numbers(
+def quantize_and_finetune(
     model: nn.Module, pictures: data.Pictures, epochs: int, peak: float, seed: int, folder: Path
 ) -> nn.Module:
-    """The student without batch norms and with 4-bit weights, trained on by the teacher; ready for `write_onnx`.
+    """Fold the student's batch norms, quantise its weights to 4 bits and distill again; ready for `write_onnx`.
 
     The first and the last layer, depthwise convolutions and biases, which are few, get 8 bits. Activations stay
     float32: what counts here is the file.
@@ -120,7 +120,7 @@ def with_whole_numbers(
         _on_a_grid(layer, "weight", 4 if pointwise else 8)
         if layer.bias is not None:
             _on_a_grid(layer, "bias", 8)
-    quantization_training.make_permanent(taught(model, pictures, epochs, peak, seed, folder))
+    qat.make_permanent(distill(model, pictures, epochs, peak, seed, folder))
     for layer in layers:
         if layer.bias is not None:
             layer.bias_grid = layer.parametrizations.bias[0].grid()
@@ -130,22 +130,22 @@ def with_whole_numbers(
 
 def _on_a_grid(layer: nn.Module, name: str, bits: int) -> None:
     values = getattr(layer, name)
-    step = quantization_training.LearnedStep(bits, values, values.numel())
+    step = quantizers.LearnedStep(bits, values, values.numel())
     parametrize.register_parametrization(layer, name, step)
 
 
 def _separable(widths: tuple[int, ...], epochs: int):
     def make_it(pictures: data.Pictures, seed: int, folder: Path) -> nn.Module:
         student = separable_network(widths, strides=(2, 1, 2, 1)).to(memory_format=torch.channels_last)
-        taught(student, pictures, epochs, 4e-3, seed, folder)
-        return with_whole_numbers(student, pictures, 2, 1e-3, seed, folder)
+        distill(student, pictures, epochs, 4e-3, seed, folder)
+        return quantize_and_finetune(student, pictures, 2, 1e-3, seed, folder)
 
     return make_it
 
 
 def _strided(filters: tuple[int, int, int], epochs: int):
     def make_it(pictures: data.Pictures, seed: int, folder: Path) -> nn.Module:
-        return convolution.fold_batch_norm(taught(strided_network(filters), pictures, epochs, 4e-3, seed, folder))
+        return convolution.fold_batch_norm(distill(strided_network(filters), pictures, epochs, 4e-3, seed, folder))
 
     return make_it
 

@@ -28,7 +28,7 @@ def write_onnx(model: nn.Module, path: Path) -> Path:
     """Write a network as an ONNX file: input "x" float32 [N, 3, 32, 32], output "y" float32 [N, classes].
 
     A layer's weight is stored as whole numbers where it has a `weight_grid` (see
-    `quantization_training.make_permanent`) with one scale, and its bias where it has a `bias_grid`; else as float32.
+    `qat.make_permanent`) with one scale, and its bias where it has a `bias_grid`; else as float32.
 
     Args:
         model: an nn.Sequential (or `MyNet`) of `Grey`, Conv2d, ReLU, MaxPool2d, AdaptiveAvgPool2d(1), Flatten, Linear

@@ -14,7 +14,7 @@ from nnopt_lab.course.recordings import experiment
 from nnopt_lab.techniques import distillation, quantization
 from nnopt_lab.techniques.deployment import engines
 from nnopt_lab.techniques.pruning import channel_pruning, dependency_graph
-from nnopt_lab.techniques.quantization import quantization_training
+from nnopt_lab.techniques.quantization import qat
 from nnopt_lab.techniques.search import candidates
 from nnopt_lab.techniques.search.autotune import Goal, least_seconds, optimize
 from nnopt_lab.techniques.search.tradeoffs import Point, Search, describe
@@ -168,12 +168,17 @@ def _in_order(order: tuple[str, ...], original: nn.Module, pictures: data.Pictur
             rounded = True
             continue
         if rounded:
-            quantization_training.prepare(model, example, 3, None, ends=None)
+            qat.prepare(model, example, 3, None, ends=None)
         asked = distillation.WithTeacher(data.loader(train, pictures, 128, shuffle=True, seed=seed), original)
-        options = {"loader": asked, "loss": distillation.hinton(), "steps_per_epoch": len(asked), "seed": seed}
+        options = {
+            "loader": asked,
+            "loss": distillation.distillation_loss(),
+            "steps_per_epoch": len(asked),
+            "seed": seed,
+        }
         recipes.one_cycle(model, pictures, epochs=3, peak=1e-3, **options)
         if rounded:
-            quantization_training.make_permanent(model)
+            qat.make_permanent(model)
             for layer in model.modules():
                 layer.__dict__.pop("weight_grid", None)
     return model

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from nnopt_lab.course.recordings import experiment
 from nnopt_lab.techniques import distillation, pruning
 from nnopt_lab.techniques.pruning import channel_pruning
-from nnopt_lab.techniques.quantization import quantization_training
+from nnopt_lab.techniques.quantization import qat
 from nnopt_lab.workbench import data, measure, models, recipes
 from nnopt_lab.workbench.progress_bar import progress_bar
 from nnopt_lab.workbench.shapes import draw_shapes
@@ -31,10 +31,10 @@ COMPRESSED_WAYS = ("labels", "itself", "teacher", "teacher, new pictures")
 
 
 def on_drawn_pictures(teacher: nn.Module, pictures: data.Pictures, seed: int) -> nn.Module:
-    """`MyNet`, taught on 90,000 drawn pictures without a label: the shipped "shapes_student" with seed 0."""
+    """`MyNet`, distilled on 90,000 drawn pictures without a label: the shipped "shapes_student" with seed 0."""
     with tempfile.TemporaryDirectory() as folder:
-        return _taught(
-            _student(seed), pictures, drawn(seed), seed, teacher, folder, distillation.hinton(TEMPERATURE, 1)
+        return _train_student(
+            _student(seed), pictures, drawn(seed), seed, teacher, folder, distillation.distillation_loss(TEMPERATURE, 1)
         )
 
 
@@ -45,7 +45,7 @@ def drawn(seed: int) -> data.Split:
 
 @experiment
 def distillation_methods() -> dict:
-    """Test accuracy of `MyNet` on the shapes, taught by labels or by a teacher with each loss.
+    """Test accuracy of `MyNet` on the shapes, trained from labels or from a teacher with each loss.
 
     All see the same 90,000 views of the 9,000 training pictures, three times (AdamW, one cycle up to 0.004). Teacher is
     the shipped one, but for "born again", where it is a `MyNet` trained with labels, seed 0.
@@ -55,32 +55,32 @@ def distillation_methods() -> dict:
     """
     pictures, teacher = data.load("shapes"), models.trained("shapes_teacher")
     seen = distillation.views(pictures.train, data.random_flips_and_shifts(0), VIEWS)
-    hinton = distillation.hinton(TEMPERATURE, SHARE)
+    on_logits = distillation.distillation_loss(TEMPERATURE, SHARE)
     with tempfile.TemporaryDirectory() as folder:
-        equal = _taught(_student(0), pictures, seen, 0)
+        equal = _train_student(_student(0), pictures, seen, 0)
 
         def looking_inside(kind: str, seed: int) -> nn.Module:
             student, adapter = _student(seed), nn.Conv2d(32, 64, 1)
             watch = distillation.Watch(student, [STUDENT_LAYER])
             if kind == "hint":
-                loss, extra = distillation.hint(watch, STUDENT_LAYER, adapter, hinton), adapter
+                loss, extra = distillation.hint(watch, STUDENT_LAYER, adapter, on_logits), adapter
             else:
-                loss, extra = distillation.attention_transfer(watch, STUDENT_LAYER, hinton), None
+                loss, extra = distillation.attention_transfer(watch, STUDENT_LAYER, on_logits), None
             batches = data.loader(seen, pictures, BATCH_SIZE, shuffle=True, seed=seed)
             loader = distillation.WithTeacher(batches, teacher, [TEACHER_LAYER])
             return _fitted(student, pictures, seen, seed, loss=loss, loader=loader, extra=extra)
 
-        def taught(seed: int, by: nn.Module | None = None, loss=None) -> nn.Module:
-            return _taught(_student(seed), pictures, seen, seed, by, folder, loss)
+        def student(seed: int, by: nn.Module | None = None, loss=None) -> nn.Module:
+            return _train_student(_student(seed), pictures, seen, seed, by, folder, loss)
 
         runs = {
-            "labels": taught,
-            "label smoothing": lambda seed: taught(seed, loss=nn.CrossEntropyLoss(label_smoothing=0.1)),
-            "Hinton": lambda seed: taught(seed, teacher, hinton),
-            "decoupled": lambda seed: taught(seed, teacher, distillation.decoupled(TEMPERATURE)),
+            "labels": student,
+            "label smoothing": lambda seed: student(seed, loss=nn.CrossEntropyLoss(label_smoothing=0.1)),
+            "Hinton": lambda seed: student(seed, teacher, on_logits),
+            "decoupled": lambda seed: student(seed, teacher, distillation.decoupled(TEMPERATURE)),
             "Hinton + hint": lambda seed: looking_inside("hint", seed),
             "Hinton + attention": lambda seed: looking_inside("attention", seed),
-            "born again": lambda seed: taught(seed, equal, hinton),
+            "born again": lambda seed: student(seed, equal, on_logits),
         }
         return _over_seeds(runs, pictures) | {"teacher": recipes.test_accuracy(teacher, pictures)}
 
@@ -96,34 +96,37 @@ def distillation_pictures() -> dict:
         {"seeds": [K], "teacher": accuracy, "accuracy": {pictures and way: [K]}}, percent.
     """
     pictures, teacher = data.load("shapes"), models.trained("shapes_teacher")
-    hinton, alone = distillation.hinton(TEMPERATURE, SHARE), distillation.hinton(TEMPERATURE, 1)
+    on_logits, alone = (
+        distillation.distillation_loss(TEMPERATURE, SHARE),
+        distillation.distillation_loss(TEMPERATURE, 1),
+    )
     clothes = data.load("fashion").train
     clothes = data.Split(F.pad(clothes.images, (2, 2, 2, 2)).repeat(1, 3, 1, 1), clothes.labels)
     with tempfile.TemporaryDirectory() as folder:
 
-        def taught(split, by=None, loss=None):
-            return lambda seed: _taught(_student(seed), pictures, split(seed), seed, by, folder, loss)
+        def student(split, by=None, loss=None):
+            return lambda seed: _train_student(_student(seed), pictures, split(seed), seed, by, folder, loss)
 
         runs = {
-            "own, labels": taught(lambda seed: pictures.train),
-            "own, teacher": taught(lambda seed: pictures.train, teacher, hinton),
-            "drawn, labels": taught(drawn),
+            "own, labels": student(lambda seed: pictures.train),
+            "own, teacher": student(lambda seed: pictures.train, teacher, on_logits),
+            "drawn, labels": student(drawn),
             "drawn, teacher": lambda seed: on_drawn_pictures(teacher, pictures, seed),
-            "clothes, teacher": taught(lambda seed: clothes, teacher, alone),
+            "clothes, teacher": student(lambda seed: clothes, teacher, alone),
         }
         return _over_seeds(runs, pictures) | {"teacher": recipes.test_accuracy(teacher, pictures)}
 
 
 @experiment
 def distillation_sizes() -> dict:
-    """Test accuracy of two students taught by labels and by three teachers of growing size, one pass over 90,000 views.
+    """Test accuracy of two students, from labels and from three teachers of growing size, one pass over 90,000 views.
 
     Returns:
         {"seeds": [K], "teachers": {size: {"accuracy", "parameters"}}, "accuracy": {student: {"labels" or size: [K]}}}.
     """
     pictures = data.load("shapes")
     seen = distillation.views(pictures.train, data.random_flips_and_shifts(0), VIEWS)
-    hinton = distillation.hinton(TEMPERATURE, SHARE)
+    on_logits = distillation.distillation_loss(TEMPERATURE, SHARE)
     teachers = {size: _teacher(widths, pictures) for size, widths in TEACHERS.items()}
     results = {
         "teachers": {
@@ -135,8 +138,8 @@ def distillation_sizes() -> dict:
     with tempfile.TemporaryDirectory() as folder:
         for name, options in STUDENTS.items():
             runs = {
-                size: lambda seed, t=t, o=options: _taught(
-                    _student(seed, **o), pictures, seen, seed, t, folder, hinton if t else None, epochs=1
+                size: lambda seed, t=t, o=options: _train_student(
+                    _student(seed, **o), pictures, seen, seed, t, folder, on_logits if t else None, epochs=1
                 )
                 for size, t in {"labels": None, **teachers}.items()
             }
@@ -146,7 +149,7 @@ def distillation_sizes() -> dict:
 
 @experiment
 def distillation_temperatures() -> dict:
-    """Test accuracy of `MyNet` taught at each temperature, in one pass over 90,000 views.
+    """Test accuracy of `MyNet` distilled at each temperature, in one pass over 90,000 views.
 
     Returns:
         {"seeds": [K], "temperatures": [T], "accuracy": [T][K]}, percent.
@@ -155,8 +158,15 @@ def distillation_temperatures() -> dict:
     seen = distillation.views(pictures.train, data.random_flips_and_shifts(0), VIEWS)
     with tempfile.TemporaryDirectory() as folder:
         runs = {
-            t: lambda seed, t=t: _taught(
-                _student(seed), pictures, seen, seed, teacher, folder, distillation.hinton(t, SHARE), epochs=1
+            t: lambda seed, t=t: _train_student(
+                _student(seed),
+                pictures,
+                seen,
+                seed,
+                teacher,
+                folder,
+                distillation.distillation_loss(t, SHARE),
+                epochs=1,
             )
             for t in TEMPERATURES
         }
@@ -174,16 +184,16 @@ def distillation_fashion() -> dict:
     pictures, teacher = data.load("fashion"), models.trained("teacher")
     with tempfile.TemporaryDirectory() as folder:
 
-        def taught(by=None, loss=None):
-            return lambda seed: _taught(
+        def student(by=None, loss=None):
+            return lambda seed: _train_student(
                 _student(seed), pictures, pictures.train, seed, by, folder, loss, epochs=FASHION_EPOCHS
             )
 
         runs = {
-            "labels": taught(),
-            "label smoothing": taught(loss=nn.CrossEntropyLoss(label_smoothing=0.1)),
-            "Hinton": taught(teacher, distillation.hinton(TEMPERATURE, SHARE)),
-            "decoupled": taught(teacher, distillation.decoupled(TEMPERATURE)),
+            "labels": student(),
+            "label smoothing": student(loss=nn.CrossEntropyLoss(label_smoothing=0.1)),
+            "Hinton": student(teacher, distillation.distillation_loss(TEMPERATURE, SHARE)),
+            "decoupled": student(teacher, distillation.decoupled(TEMPERATURE)),
         }
         return _over_seeds(runs, pictures) | {"teacher": recipes.test_accuracy(teacher, pictures)}
 
@@ -201,26 +211,26 @@ def distillation_compressed() -> dict:
         "accuracy": {kind: {way: [K]}}}, percent.
     """
     pictures, start = data.load("shapes"), models.trained("shapes_student")
-    teacher, hinton = models.trained("shapes_teacher"), distillation.hinton(TEMPERATURE, SHARE)
+    teacher, on_logits = models.trained("shapes_teacher"), distillation.distillation_loss(TEMPERATURE, SHARE)
     seen = distillation.views(pictures.train, data.random_flips_and_shifts(0), VIEWS)
     ways = {
         "labels": (seen, None, None),
-        "itself": (seen, start, hinton),
-        "teacher": (seen, teacher, hinton),
-        "teacher, new pictures": (drawn(9), teacher, distillation.hinton(TEMPERATURE, 1)),
+        "itself": (seen, start, on_logits),
+        "teacher": (seen, teacher, on_logits),
+        "teacher, new pictures": (drawn(9), teacher, distillation.distillation_loss(TEMPERATURE, 1)),
     }
     batch = pictures.to_input(pictures.train.images[:500])
     compressions = {
         "neither": lambda model: model,
         "pruned": _prune,
-        "quantised": lambda model: quantization_training.prepare(model, batch, COMPRESSED_BITS, COMPRESSED_BITS),
-        "half the channels, 4 bits": lambda model: quantization_training.prepare(_halve(model, batch), batch, 4, 4),
+        "quantised": lambda model: qat.prepare(model, batch, COMPRESSED_BITS, COMPRESSED_BITS),
+        "half the channels, 4 bits": lambda model: qat.prepare(_halve(model, batch), batch, 4, 4),
     }
     results = {"seeds": list(SEEDS), "before": recipes.test_accuracy(start, pictures), "compressed": {}, "accuracy": {}}
     with tempfile.TemporaryDirectory() as folder:
 
         def trained_on(compress, split, by, loss):
-            return lambda seed: _taught(
+            return lambda seed: _train_student(
                 compress(_channels_last(start)), pictures, split, seed, by, folder, loss, epochs=1, peak=2e-3
             )
 
@@ -257,7 +267,7 @@ def _teacher(widths: tuple[int, int, int] | None, pictures: data.Pictures) -> nn
     return recipes.train_teacher(_channels_last(models.Teacher(widths)), pictures, epochs=20, batch_size=100)
 
 
-def _taught(
+def _train_student(
     student: nn.Module,
     pictures: data.Pictures,
     split: data.Split,
@@ -270,7 +280,7 @@ def _taught(
     """The student, trained on a split with its labels, or with the teacher's logits beside them."""
     loader = data.loader(split, pictures, BATCH_SIZE, shuffle=True, seed=seed)
     if teacher is not None:
-        loader = distillation.remembered(teacher, split, pictures, folder, batch_size=BATCH_SIZE, seed=seed)
+        loader = distillation.cached_teacher_loader(teacher, split, pictures, folder, batch_size=BATCH_SIZE, seed=seed)
     return _fitted(student, pictures, split, seed, loss=loss, loader=loader, **options)
 
 

@@ -6,7 +6,7 @@ import torch
 
 from nnopt_lab.course.draws import randint
 from nnopt_lab.course.exercises import Property, exercise, question
-from nnopt_lab.techniques.quantization import huffman
+from nnopt_lab.techniques.quantization.deep_compression import huffman
 
 
 def _a_range(g: torch.Generator):
@@ -725,7 +725,7 @@ def _real_below_a_half(g: torch.Generator):
 def fixed_point(real, bits):
     """A real number as a whole number and a shift.
 
-    The library takes 31 bits (`integer_network.fixed_point`), with an error of at most one part in 2^31, and minds the
+    The library takes 31 bits (`requantization.fixed_point`), with an error of at most one part in 2^31, and minds the
     one case that your inputs left out: a number just below a power of two rounds up to 2^bits.
     """
     shift = 0

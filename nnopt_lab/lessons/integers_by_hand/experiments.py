@@ -10,9 +10,9 @@ from torch import nn
 
 from nnopt_lab.course.recordings import experiment
 from nnopt_lab.techniques import pruning, quantization
-from nnopt_lab.techniques.quantization import deep_compression as compression
-from nnopt_lab.techniques.quantization import integer_training as integers
-from nnopt_lab.techniques.quantization import post_training, quantization_training
+from nnopt_lab.techniques.quantization import post_training, qat
+from nnopt_lab.techniques.quantization.deep_compression import make_permanent, save, share_weights
+from nnopt_lab.techniques.quantization.integer_training import ROUNDINGS, IntegerMLP, accuracy, train
 from nnopt_lab.workbench import data, measure, models, recipes, training
 from nnopt_lab.workbench.progress_bar import progress_bar
 from nnopt_lab.workbench.recipes import test_accuracy
@@ -75,13 +75,13 @@ def deep_compression() -> dict:
 
 
 def _share_and_code(model: nn.Module, pictures: data.Pictures, bits: int, seed: int) -> dict:
-    compression.share_weights(model, bits)
+    share_weights(model, bits)
     shared = test_accuracy(model, pictures)
-    compression.make_permanent(_one_cycle(model, pictures, seed, epochs=1, peak=1e-3))
+    make_permanent(_one_cycle(model, pictures, seed, epochs=1, peak=1e-3))
     before = training.evaluate(models.trained("mynet"), pictures.validation, pictures).correct
     lost = measure.proportion_difference(training.evaluate(model, pictures.validation, pictures).correct, before)
     with tempfile.TemporaryDirectory() as folder:
-        parts = compression.save(model, Path(folder, "network.bin"))
+        parts = save(model, Path(folder, "network.bin"))
         raw = Path(folder, "network.bin").read_bytes()
     return {
         "bits": bits,
@@ -126,7 +126,7 @@ def integer_training() -> dict:
     results |= {"float": [], "after training": [], "stored": {"bits": list(STORED_BITS)}}
 
     def prepared(weights, activations, method):
-        return quantization_training.prepare(copy.deepcopy(start), batch, weights, activations, method=method)
+        return qat.prepare(copy.deepcopy(start), batch, weights, activations, method=method)
 
     runs = len(TRAINING_SEEDS) * (1 + 2 * len(TRAINING_BITS) + len(TRAINING_CODES) + 2 * len(STORED_BITS))
     with progress_bar(total=runs, desc="integer training", unit="run") as bar:
@@ -140,15 +140,15 @@ def integer_training() -> dict:
 
         results["float"] = over_seeds(lambda seed: _trained_on(copy.deepcopy(start), pictures, seed))
         results["after training"] = [test_accuracy(prepared(bits, bits, "min-max"), pictures) for bits in TRAINING_BITS]
-        for method in quantization_training.METHODS:
+        for method in qat.METHODS:
             results[method] = [
                 over_seeds(lambda seed, b=bits, m=method: _trained_on(prepared(b, b, m), pictures, seed))
                 for bits in TRAINING_BITS
             ]
         for code in TRAINING_CODES:
             results[code] = over_seeds(lambda seed, c=code: _trained_on(prepared(c, 8, "lsq"), pictures, seed))
-        moved = results["stored"]["moved"] = {rounding: [] for rounding in integers.ROUNDINGS}
-        for rounding in integers.ROUNDINGS:
+        moved = results["stored"]["moved"] = {rounding: [] for rounding in ROUNDINGS}
+        for rounding in ROUNDINGS:
             rows = results["stored"][rounding] = []
             for bits in STORED_BITS:
                 shares = {}
@@ -173,10 +173,10 @@ def _trained_on(model: nn.Module, pictures: data.Pictures, seed: int) -> float:
 
 
 def _in_integers(pictures: data.Pictures, bits: int, rounding: str, seed: int, shares: dict) -> float:
-    net = integers.IntegerMLP(bits=bits, rounding=rounding, seed=seed)
-    of_steps = integers.train(net, pictures.train.images, pictures.train.labels, STORED_EPOCHS)
+    net = IntegerMLP(bits=bits, rounding=rounding, seed=seed)
+    of_steps = train(net, pictures.train.images, pictures.train.labels, STORED_EPOCHS)
     shares[seed] = of_steps[-len(of_steps) // STORED_EPOCHS :]
-    return integers.accuracy(net, pictures.test.images, pictures.test.labels)
+    return accuracy(net, pictures.test.images, pictures.test.labels)
 
 
 @experiment

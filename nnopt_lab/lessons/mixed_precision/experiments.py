@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 from nnopt_lab.course.recordings import experiment
-from nnopt_lab.techniques.quantization import integer_training, precision, quantization_training
+from nnopt_lab.techniques.quantization import integer_training, precision, qat
 from nnopt_lab.techniques.quantization.precision import FORMATS, emulate
 from nnopt_lab.workbench import data, models
 from nnopt_lab.workbench.progress_bar import progress_bar
@@ -41,7 +41,7 @@ def precision_training() -> dict:
     batch = pictures.to_input(pictures.train.images[:500])
 
     def integers(model: nn.Module) -> nn.Module:
-        return emulate(quantization_training.prepare(model, batch, 8, 8, method="min-max"), None, BF16)
+        return emulate(qat.prepare(model, batch, 8, 8, method="min-max"), None, BF16)
 
     mixtures = {
         "float32": {},

@@ -1,24 +1,20 @@
-"""Which range should a layer's activations have? Observers watch a few batches and then say so.
+"""Choose the range of a layer's activations: observers watch a few batches and then say where it should end.
 
-Weights are known beforehand; activations depend on the input, so their range is an estimate: from the extremes, or
-from a histogram, where a few large values may be given up for finer steps.
+Weights are fixed, so their range is known; activations depend on the input, so their range is an estimate: from the
+extremes, or from a histogram, where a few large values may be given up for finer steps.
 
-Sources: Jacob et al. 2018, section 3.1 (moving averages); Migacz 2017, "8-bit inference with TensorRT" (entropy);
-Krishnamoorthi 2018, "Quantizing deep convolutional networks" (calibration on a few batches).
+Sources: Jacob et al. 2018, section 3.1 (moving averages); Migacz 2017, "8-bit inference with TensorRT" (entropy).
 """
 
-from collections.abc import Callable, Iterable
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import pad
 
-from nnopt_lab.techniques.quantization import QUANTIZABLE, Grid, fake_quantize, grid_of_range
-from nnopt_lab.workbench.measure import inference
-from nnopt_lab.workbench.progress_bar import progress_bar
+from nnopt_lab.techniques.quantization.grids import Grid, grid_of_range
+from nnopt_lab.techniques.quantization.rounding import fake_quantize
 
 BINS = 8192
-ENTROPY_BINS, FEWEST_BINS = 2048, 128  # as Migacz
+ENTROPY_BINS, MIN_BINS = 2048, 128  # as Migacz
 
 
 class Observer:
@@ -188,12 +184,18 @@ class Entropy(Histogram):
             return self.low, self.high
         places = (self.centers.abs() * (ENTROPY_BINS / largest)).long().clamp(max=ENTROPY_BINS - 1)
         counts = torch.zeros(ENTROPY_BINS, dtype=torch.float64).index_add(0, places, self.counts)
-        kept = range(ENTROPY_BINS, max(levels, FEWEST_BINS) - 1, -16)
-        best = min(kept, key=lambda bins: _divergence(counts, bins, levels)) / ENTROPY_BINS * largest
+        kept = range(ENTROPY_BINS, max(levels, MIN_BINS) - 1, -16)
+        best = min(kept, key=lambda bins: kl_divergence(counts, bins, levels)) / ENTROPY_BINS * largest
         return max(self.low, -best), min(self.high, best)
 
 
-def _divergence(counts: Tensor, bins: int, levels: int) -> float:
+def kl_divergence(counts: Tensor, bins: int, levels: int) -> float:
+    """Σ P·log(P/Q) of a histogram that is clipped to its first `bins` bins and rounded to `levels` levels.
+
+    Args:
+        counts: float64 [B], the histogram of magnitudes.
+        bins, levels: 1 ≤ levels ≤ bins ≤ B.
+    """
     p, inside, level = counts[:bins].clone(), counts[:bins], torch.arange(bins) * levels // bins
     p[-1] += counts[bins:].sum()
     held = torch.stack([inside, (inside > 0).double()])
@@ -202,72 +204,3 @@ def _divergence(counts: Tensor, bins: int, levels: int) -> float:
     there = p > 0
     p, q = p[there] / p.sum(), q[there] / q.sum()
     return float((p * (p / q).log()).sum().nan_to_num(torch.inf, torch.inf))
-
-
-def calibrate(
-    model: nn.Module,
-    batches: Iterable[Tensor],
-    observer: Callable[[], Observer] = MinMax,
-    layers: tuple[type[nn.Module], ...] = (nn.Module,),
-) -> dict[str, Grid]:
-    """Run a few batches and choose a grid for the model's input and for the output of every layer without children.
-
-    Args:
-        model: in any mode; it runs in evaluation mode.
-        batches: inputs [N, …].
-        observer: makes the observer of each layer: a class of this module, or `lambda: Percentile(99.9, bits=4)`.
-        layers: kinds of layers to watch; all where it is not given.
-
-    Returns:
-        Grids by the layers' names in `model.named_modules()`; that of the input is called "input".
-
-    Raises:
-        ValueError: there is no batch, or a layer gives values that are not finite.
-    """
-    leaves = {name: layer for name, layer in model.named_modules() if not any(layer.children())}
-    watched = {name: layer for name, layer in leaves.items() if isinstance(layer, layers)}
-    watching = {name: observer() for name in ("input", *watched)}
-    hooks = [
-        layer.register_forward_hook(lambda layer, inputs, output, name=name: watching[name].update(output))
-        for name, layer in watched.items()
-    ]
-    try:
-        with inference(model):
-            for batch in progress_bar(batches, desc="calibrating", unit="batch", delay=2):
-                watching["input"].update(batch)
-                model(batch)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if watching["input"].low is None:
-        raise ValueError("batches is empty: an observer must see one batch at the least.")
-    return {name: seen.grid() for name, seen in watching.items() if seen.low is not None}
-
-
-def traffic(model: nn.Module, batch: Tensor, names: Iterable[str] | None = None) -> dict[str, tuple[Tensor, Tensor]]:
-    """What convolutions and linear layers read and write while `batch` runs through the model, in running order.
-
-    Args:
-        model: in any mode; it runs in evaluation mode.
-        batch: inputs [N, …].
-        names: of the layers, as in `model.named_modules()`; all of them where it is None.
-
-    Returns:
-        (input, output) of each layer's first run, by its name.
-    """
-    seen, hooks = {}, []
-    for name, layer in model.named_modules():
-        if isinstance(layer, QUANTIZABLE) and (names is None or name in names):
-
-            def record(layer, inputs, output, name=name):
-                seen.setdefault(name, (inputs[0], output))
-
-            hooks.append(layer.register_forward_hook(record))
-    try:
-        with inference(model):
-            model(batch)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    # Made again outside inference mode, so that autograd may meet them.
-    return {name: (read.clone(), written.clone()) for name, (read, written) in seen.items()}

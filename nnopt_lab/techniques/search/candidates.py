@@ -228,10 +228,10 @@ def as_split(given: data.Split | tuple[Tensor, Tensor] | Sequence) -> data.Split
 def _train(model: nn.Module, task: Task, config: dict, note: Callable[[float], None]) -> None:
     train, share = task.pictures.train, config.get("teacher", 0)
     if share:
-        loader = distillation.remembered(
+        loader = distillation.cached_teacher_loader(
             task.model, train, task.pictures, Path(task.folder.name), batch_size=task.batch_size, seed=task.seed
         )
-        loss = distillation.hinton(soft_share=share)
+        loss = distillation.distillation_loss(soft_share=share)
     else:
         loader, loss = data.loader(train, task.pictures, task.batch_size, shuffle=True, seed=task.seed), None
     optimizer = torch.optim.AdamW(model.parameters(), lr=task.rate)

@@ -69,7 +69,7 @@ class TestLosses:
     def test_mixing(self):
         (student, teacher), labels = logits(0)
         hard, soft = F.cross_entropy(student, labels), distillation.soft_loss(student, teacher, 3.0)
-        mixed = distillation.hinton(3.0, 0.25)(student, (labels, teacher))
+        mixed = distillation.distillation_loss(3.0, 0.25)(student, (labels, teacher))
         assert mixed == pytest.approx((0.75 * hard + 0.25 * soft).item())
 
     @given(seeds)
@@ -83,7 +83,7 @@ class TestLosses:
     def test_temperatures(self, temperature):
         for make in (
             lambda: distillation.soft_targets(torch.ones(1, 2), temperature),
-            lambda: distillation.hinton(temperature),
+            lambda: distillation.distillation_loss(temperature),
             lambda: distillation.decoupled(temperature),
         ):
             with pytest.raises(ValueError, match="temperature="):
@@ -93,7 +93,7 @@ class TestLosses:
         with pytest.raises(ValueError, match=r"\[2, 3\]"):
             distillation.soft_loss(torch.ones(2, 3), torch.ones(2, 4))
         with pytest.raises(ValueError, match="soft_share"):
-            distillation.hinton(soft_share=1.5)
+            distillation.distillation_loss(soft_share=1.5)
 
 
 class TestInTheLoop:
@@ -103,8 +103,8 @@ class TestInTheLoop:
         adapter = nn.Conv2d(32, 64, 1)
         asked = distillation.WithTeacher(data.loader(few.train, few, 64), teacher, ["stages.1"])
         for loss in (
-            distillation.attention_transfer(watch, "features.3", distillation.hinton()),
-            distillation.hint(watch, "features.3", adapter, distillation.hinton()),
+            distillation.attention_transfer(watch, "features.3", distillation.distillation_loss()),
+            distillation.hint(watch, "features.3", adapter, distillation.distillation_loss()),
         ):
             parameters = [*student.parameters(), *adapter.parameters()]
             history = training.fit(
@@ -126,10 +126,12 @@ class TestInTheLoop:
             distillation.Watch(models.MyNet(), ["features.9"])
 
 
-class TestRemembered:
-    def test_what_is_remembered_is_what_the_teacher_says(self, few, tmp_path):
+class TestCachedTeacher:
+    def test_cached_logits_are_the_teachers(self, few, tmp_path):
         teacher = models.trained("teacher")  # its batch norms count batches in a single number
-        for inputs, (_, said) in distillation.remembered(teacher, few.train, few, tmp_path, batch_size=30, seed=3):
+        for inputs, (_, said) in distillation.cached_teacher_loader(
+            teacher, few.train, few, tmp_path, batch_size=30, seed=3
+        ):
             with torch.no_grad():
                 assert torch.allclose(teacher(inputs), said, atol=1e-4)
 
@@ -138,21 +140,21 @@ class TestRemembered:
         teacher = models.trained()
         teacher.register_forward_hook(lambda *_: asked.append(1))
         for _ in range(2):
-            distillation.remembered_logits(teacher, few.train, few, tmp_path)
+            distillation.cached_logits(teacher, few.train, few, tmp_path)
         assert len(asked) == 1 and len(list(tmp_path.iterdir())) == 1
         with torch.no_grad():
             teacher.classifier[2].bias[0] += 1e-3
-        distillation.remembered_logits(teacher, few.train, few, tmp_path)
-        distillation.remembered_logits(teacher, few.train[:100], few, tmp_path)
+        distillation.cached_logits(teacher, few.train, few, tmp_path)
+        distillation.cached_logits(teacher, few.train[:100], few, tmp_path)
         assert len(asked) == 3 and len(list(tmp_path.iterdir())) == 3
 
     def test_an_interrupted_file_is_never_read(self, few, tmp_path):
         teacher = models.trained()
         handle = teacher.register_forward_hook(lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            distillation.remembered_logits(teacher, few.train, few, tmp_path)
+            distillation.cached_logits(teacher, few.train, few, tmp_path)
         handle.remove()
-        assert len(distillation.remembered_logits(teacher, few.train, few, tmp_path)) == 128
+        assert len(distillation.cached_logits(teacher, few.train, few, tmp_path)) == 128
 
     def test_training_with_it_is_the_one_loop(self, few, tmp_path):
         student = models.MyNet()
@@ -160,8 +162,8 @@ class TestRemembered:
             student,
             few,
             epochs=2,
-            loader=distillation.remembered(models.trained(), few.train, few, tmp_path),
-            loss=distillation.hinton(),
+            loader=distillation.cached_teacher_loader(models.trained(), few.train, few, tmp_path),
+            loss=distillation.distillation_loss(),
         )
         assert len(history.train_loss) == 2 and history.train_loss[1] < history.train_loss[0]
 

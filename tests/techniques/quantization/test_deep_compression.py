@@ -14,8 +14,16 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from nnopt_lab.techniques import pruning
-from nnopt_lab.techniques.quantization import deep_compression, huffman
-from nnopt_lab.techniques.quantization.deep_compression import kmeans, load, make_permanent, save, share_weights
+from nnopt_lab.techniques.quantization import deep_compression
+from nnopt_lab.techniques.quantization.deep_compression import (
+    clustering,
+    huffman,
+    kmeans,
+    load,
+    make_permanent,
+    save,
+    share_weights,
+)
 from nnopt_lab.workbench import data, training
 
 counts_lists = st.lists(st.integers(0, 2000), min_size=1, max_size=40)
@@ -119,7 +127,7 @@ class TestKMeans:
             torch.testing.assert_close(centroid, values[labels == n].mean())
         nearest = (values[:, None] - centroids).abs().min(1).values
         torch.testing.assert_close((values - centroids[labels]).abs(), nearest, rtol=1e-5, atol=1e-6)
-        start = deep_compression._start(values.double(), clusters, init, seed)
+        start = clustering.initial_centroids(values.double(), clusters, init, seed)
         assert cost(values, centroids) <= cost(values, start) * (1 + 1e-6) + 1e-9
 
     @given(seeds, st.integers(2, 4))
@@ -141,9 +149,9 @@ class TestKMeans:
 
     def test_starts_are_the_papers(self):
         values = torch.tensor([0.0, 0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 8.0]).double()
-        assert deep_compression._start(values, 3, "linear", 0).tolist() == [0, 4, 8]
-        assert deep_compression._start(values, 4, "density", 0).tolist() == [0, 0, 2, 8]
-        assert set(deep_compression._start(values, 3, "random", 0).tolist()) <= set(values.tolist())
+        assert clustering.initial_centroids(values, 3, "linear", 0).tolist() == [0, 4, 8]
+        assert clustering.initial_centroids(values, 4, "density", 0).tolist() == [0, 0, 2, 8]
+        assert set(clustering.initial_centroids(values, 3, "random", 0).tolist()) <= set(values.tolist())
 
     def test_equal_values_one_cluster_and_nothing(self):
         assert kmeans(torch.full((5,), 0.25), 4)[0].tolist() == [0.25]

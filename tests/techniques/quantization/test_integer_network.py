@@ -11,8 +11,16 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from nnopt_lab.techniques.quantization import dequantize, grid_of_range, integer_network, observers, quantize
-from nnopt_lab.techniques.quantization.integer_network import convert, fixed_point, requantize
+from nnopt_lab.techniques.quantization import (
+    calibration,
+    dequantize,
+    grid_of_range,
+    integer_layers,
+    observers,
+    quantize,
+)
+from nnopt_lab.techniques.quantization.integer_network import convert
+from nnopt_lab.techniques.quantization.requantization import fixed_point, requantize
 from nnopt_lab.workbench import data, measure, models, training
 
 reals = st.floats(1e-9, 100.0)
@@ -86,7 +94,7 @@ def chain(seed=0, **conv):
 def converted(model, x, observer=observers.MinMax):
     with torch.no_grad():
         model(x)
-    return convert(model, observers.calibrate(model, [x], observer))
+    return convert(model, calibration.calibrate(model, [x], observer))
 
 
 def exact_layer(layer, q, window=None):
@@ -115,7 +123,7 @@ class TestLayer:
         window = {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}
         torch.manual_seed(seed)
         conv = nn.Conv2d(2, 3, bias=bias, **window)
-        layer = integer_network.IntegerLayer(conv, grid_of_range(-1, 2), grid_of_range(-3, 3))
+        layer = integer_layers.IntegerLayer(conv, grid_of_range(-1, 2), grid_of_range(-3, 3))
         q = torch.randint(0, 256, (2, 3, 7, 6), generator=generator(seed), dtype=torch.uint8)
         assert torch.equal(layer.sums(q).long(), exact_layer(layer, q, window))
 
@@ -123,7 +131,7 @@ class TestLayer:
     @given(seeds, st.integers(1, 40), st.integers(1, 9), st.integers(1, 5))
     def test_a_linear_layer_is_exact(self, seed, inputs, outputs, pictures):
         torch.manual_seed(seed)
-        layer = integer_network.IntegerLayer(nn.Linear(inputs, outputs), grid_of_range(-1, 2), grid_of_range(-3, 3))
+        layer = integer_layers.IntegerLayer(nn.Linear(inputs, outputs), grid_of_range(-1, 2), grid_of_range(-3, 3))
         q = torch.randint(0, 256, (inputs, pictures), generator=generator(seed), dtype=torch.uint8)
         sums = exact_layer(layer, q)
         assert torch.equal(layer.sums(q).long(), sums)
@@ -143,11 +151,11 @@ class TestLayer:
             linear.weight[1] = -1
         for zero, value in ((0, 255), (255, 0)):
             source = grid_of_range(*((0, 1) if zero == 0 else (-1, 0)))
-            layer = integer_network.IntegerLayer(linear, source, grid_of_range(-1, 1))
+            layer = integer_layers.IntegerLayer(linear, source, grid_of_range(-1, 1))
             q = torch.full((33_000, 1), value, dtype=torch.uint8)
             assert torch.equal(layer.sums(q).long(), exact_layer(layer, q))
         with pytest.raises(ValueError, match="sums 33,200 products, which 32 bits may not hold"):
-            integer_network.IntegerLayer(nn.Linear(33_200, 2), source, source)
+            integer_layers.IntegerLayer(nn.Linear(33_200, 2), source, source)
 
     def test_a_channel_without_weights_keeps_its_bias(self):
         linear = nn.Linear(3, 3)
@@ -156,7 +164,7 @@ class TestLayer:
             linear.bias.copy_(torch.tensor([0.7, 0.0, -0.3]))
             linear.weight[2] = 1e-12
         target = grid_of_range(-1, 1)
-        layer = integer_network.IntegerLayer(linear, grid_of_range(0, 1), target)
+        layer = integer_layers.IntegerLayer(linear, grid_of_range(0, 1), target)
         out = dequantize(layer(torch.full((3, 1), 200, dtype=torch.uint8)), target)
         torch.testing.assert_close(out.flatten(), linear.bias.detach(), atol=float(target.scale) / 2 + 1e-6, rtol=0)
 
@@ -165,7 +173,7 @@ class TestLayer:
         nn.init.constant_(linear.weight, -1.0)
         q = torch.tensor([[0, 100, 255]], dtype=torch.uint8)
         plain, clamped = (
-            integer_network.IntegerLayer(linear, grid_of_range(0, 1), target, relu)(q) for relu in (False, True)
+            integer_layers.IntegerLayer(linear, grid_of_range(0, 1), target, relu)(q) for relu in (False, True)
         )
         assert (dequantize(plain, target) < 0).any()
         assert torch.equal(dequantize(clamped, target), dequantize(plain, target).relu())
@@ -180,12 +188,12 @@ class TestLayer:
     )
     def test_refuses_layers(self, layer, sentence):
         with pytest.raises(ValueError, match=sentence):
-            integer_network.IntegerLayer(layer, grid_of_range(0, 1), grid_of_range(0, 1))
+            integer_layers.IntegerLayer(layer, grid_of_range(0, 1), grid_of_range(0, 1))
 
     @pytest.mark.parametrize("grid", [grid_of_range(-1, 1, symmetric=True), grid_of_range(0, 1, 9)])
     def test_refuses_grids(self, grid):
         with pytest.raises(ValueError, match="affine grids of at most 8 bits"):
-            integer_network.IntegerLayer(nn.Linear(2, 2), grid, grid_of_range(0, 1))
+            integer_layers.IntegerLayer(nn.Linear(2, 2), grid, grid_of_range(0, 1))
 
 
 class Dtypes(TorchDispatchMode):
@@ -224,8 +232,8 @@ class TestNetwork:
         grids = grid_of_range(-1, 1), grid_of_range(-0.5, 0.5)
         q = torch.randint(0, 256, (2, 3, 9, 8), generator=generator(seed), dtype=torch.uint8)
         for relu in (False, True):
-            within = integer_network.IntegerLayer(conv, *grids, relu, (pooling,))(q)
-            after = pooling(integer_network.IntegerLayer(conv, *grids, relu)(q).double())
+            within = integer_layers.IntegerLayer(conv, *grids, relu, (pooling,))(q)
+            after = pooling(integer_layers.IntegerLayer(conv, *grids, relu)(q).double())
             assert torch.equal(within.double(), after)
 
     @settings(max_examples=15, deadline=None)
@@ -276,7 +284,7 @@ class TestNetwork:
     def test_a_quarter_of_the_bytes_and_the_accuracy_of_float(self):
         pictures, net = data.load("fashion"), models.trained("mynet")
         batches = [pictures.to_input(pictures.train.images[:200])]
-        network = convert(net, observers.calibrate(net, batches))
+        network = convert(net, calibration.calibrate(net, batches))
         part = pictures.test[:2000]
         theirs, ours = (training.evaluate(model, part, pictures) for model in (net, network))
         assert theirs.accuracy - ours.accuracy < 1
@@ -300,7 +308,7 @@ class TestConvertRefuses:
     )
     def test_what_it_does_not_know(self, model, sentence):
         model.eval()
-        grids = observers.calibrate(model, [torch.randn(2, 2, 8, 8)])
+        grids = calibration.calibrate(model, [torch.randn(2, 2, 8, 8)])
         with pytest.raises(ValueError, match=sentence):
             convert(model, grids)
 
@@ -322,7 +330,7 @@ class TestConvertRefuses:
 
     def test_a_grid_that_is_missing(self):
         model = chain()
-        grids = observers.calibrate(model, [torch.randn(2, 2, 8, 8)])
+        grids = calibration.calibrate(model, [torch.randn(2, 2, 8, 8)])
         del grids["3"], grids["input"]
         with pytest.raises(ValueError, match=r"no entry for 3, input: make them with calibrate"):
             convert(model, grids)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnopt_lab.techniques.quantization import integer_training as integers
+from nnopt_lab.techniques.quantization import integer_training
 
 seeds = st.integers(0, 10_000)
 
@@ -19,37 +19,37 @@ class TestStochasticRounding:
     def test_is_a_neighbour_and_right_on_average(self, seed):
         x = torch.randn(20, generator=generator(seed)) * 10
         n = 4000
-        rounded = integers.stochastic_round(x.expand(n, 20), torch.rand(n, 20, generator=generator(seed + 1)))
+        rounded = integer_training.stochastic_round(x.expand(n, 20), torch.rand(n, 20, generator=generator(seed + 1)))
         assert ((rounded == x.floor()) | (rounded == x.ceil())).all()
         error = (rounded.double().mean(0) - x).abs()
         assert (error < 5.5 * 0.5 / n**0.5).all()  # 5.5 standard errors at the largest spread, that of a coin
 
     def test_whole_numbers_stay(self):
         x = torch.arange(-5.0, 6.0)
-        assert torch.equal(integers.stochastic_round(x, torch.full((11,), 0.999)), x)
+        assert torch.equal(integer_training.stochastic_round(x, torch.full((11,), 0.999)), x)
 
 
 class TestShiftRight:
     @given(seeds, st.integers(1, 12))
     def test_to_nearest_is_a_division_rounded_with_the_middle_upwards(self, seed, bits):
         x = torch.randint(-100_000, 100_000, (100,), generator=generator(seed), dtype=torch.int32)
-        assert torch.equal(integers.shift_right(x, bits).double(), (x.double() / 2**bits + 0.5).floor())
+        assert torch.equal(integer_training.shift_right(x, bits).double(), (x.double() / 2**bits + 0.5).floor())
 
     @given(seeds, st.integers(1, 6))
     def test_over_all_noise_the_mean_is_exact(self, seed, bits):
         x = torch.randint(-1000, 1000, (50,), generator=generator(seed), dtype=torch.int32)
         noise = torch.arange(2**bits, dtype=torch.int32)[:, None].expand(-1, 50)
-        assert torch.equal(integers.shift_right(x, bits, noise).sum(0, dtype=torch.int32), x)
+        assert torch.equal(integer_training.shift_right(x, bits, noise).sum(0, dtype=torch.int32), x)
 
     def test_below_zero_bits_it_multiplies(self):
-        assert integers.shift_right(torch.tensor([-3, 5]), -2).tolist() == [-12, 20]
-        assert integers.shift_right(torch.tensor([-3, 5]), 0).tolist() == [-3, 5]
+        assert integer_training.shift_right(torch.tensor([-3, 5]), -2).tolist() == [-12, 20]
+        assert integer_training.shift_right(torch.tensor([-3, 5]), 0).tolist() == [-3, 5]
 
 
 @given(seeds, st.integers(0, 24))
 def test_to_int8_loses_at_most_half_a_unit_and_uses_the_range(seed, size):
     x = torch.randint(-(2**size), 2**size + 1, (30,), generator=generator(seed), dtype=torch.int32)
-    q, exponent = integers.to_int8(x, -3)
+    q, exponent = integer_training.to_int8(x, -3)
     assert q.dtype == torch.int8 and q.abs().max() <= 127
     unit = 2.0 ** (exponent + 3)
     assert ((q.double() * unit - x).abs() <= unit / 2 + (q.abs() == 127) * unit / 2).all()
@@ -63,7 +63,7 @@ def problem(n=64):
 
 class TestIntegerMLP:
     def test_everything_in_it_is_an_integer(self, monkeypatch):
-        net, (images, labels) = integers.IntegerMLP(bits=12), problem()
+        net, (images, labels) = integer_training.IntegerMLP(bits=12), problem()
         seen = set()
 
         class Watch(torch.utils._python_dispatch.TorchDispatchMode):
@@ -78,7 +78,7 @@ class TestIntegerMLP:
         assert {w.dtype for w in net.weights} == {torch.int16}
 
     def test_updates_are_the_gradients_of_the_float_network(self):
-        net, (images, labels) = integers.IntegerMLP(bits=16, rounding="nearest", rate=6), problem()
+        net, (images, labels) = integer_training.IntegerMLP(bits=16, rounding="nearest", rate=6), problem()
         before = [w.double() / 2**15 for w in net.weights]
         net.step(images, labels)
         moved = [w.double() / 2**15 - b for w, b in zip(net.weights, before, strict=True)]
@@ -94,8 +94,8 @@ class TestIntegerMLP:
     def test_nearest_stalls_where_stochastic_moves(self):
         images, labels = problem()
         shares = {
-            rounding: integers.IntegerMLP(bits=8, rounding=rounding, rate=12).step(images, labels)
-            for rounding in integers.ROUNDINGS
+            rounding: integer_training.IntegerMLP(bits=8, rounding=rounding, rate=12).step(images, labels)
+            for rounding in integer_training.ROUNDINGS
         }
         assert shares["nearest"] < 1e-3 < 5e-3 < shares["stochastic"]
 
@@ -103,12 +103,12 @@ class TestIntegerMLP:
         images, labels = problem()
         runs = []
         for seed in range(60):
-            net = integers.IntegerMLP(bits=8, rate=10)
+            net = integer_training.IntegerMLP(bits=8, rate=10)
             before = net.weights[1].double()
             net.generator.manual_seed(seed)
             net.step(images, labels)
             runs.append(net.weights[1].double() - before)
-        fine = integers.IntegerMLP(bits=8, rate=0, rounding="nearest")
+        fine = integer_training.IntegerMLP(bits=8, rate=0, rounding="nearest")
         fine.limit = 2**15 - 1  # room for an update that is 2¹⁰ times as large
         before = fine.weights[1].double()
         fine.step(images, labels)
@@ -119,13 +119,13 @@ class TestIntegerMLP:
 
     def test_the_same_seed_gives_the_same_weights_and_training_learns(self):
         images, labels = problem(512)
-        nets = [integers.IntegerMLP(bits=16, rate=9, seed=3) for _ in range(2)]
+        nets = [integer_training.IntegerMLP(bits=16, rate=9, seed=3) for _ in range(2)]
         for net in nets:
-            before = integers.accuracy(net, images, labels)
-            shares = integers.train(net, images, labels, epochs=10)
+            before = integer_training.accuracy(net, images, labels)
+            shares = integer_training.train(net, images, labels, epochs=10)
         assert len(shares) == 40 and all(0 < share <= 1 for share in shares)
         assert all(torch.equal(a, b) for a, b in zip(nets[0].weights, nets[1].weights, strict=True))
-        assert integers.accuracy(nets[0], images, labels) > before + 20
+        assert integer_training.accuracy(nets[0], images, labels) > before + 20
 
     @pytest.mark.parametrize(
         ("options", "sentence"),
@@ -133,4 +133,4 @@ class TestIntegerMLP:
     )
     def test_refuses(self, options, sentence):
         with pytest.raises(ValueError, match=sentence):
-            integers.IntegerMLP(**options)
+            integer_training.IntegerMLP(**options)

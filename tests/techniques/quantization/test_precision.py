@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from nnopt_lab.techniques.quantization import precision, quantization_training
+from nnopt_lab.techniques.quantization import precision, qat
 from nnopt_lab.techniques.quantization.precision import FORMATS
 from nnopt_lab.workbench import data, models
 
@@ -153,7 +153,7 @@ class TestEmulation:
 
     def test_int8_forward_and_bf16_backward(self, batch):
         def prepared():
-            return quantization_training.prepare(models.trained("mynet"), batch[0], 8, 8, method="min-max").eval()
+            return qat.prepare(models.trained("mynet"), batch[0], 8, 8, method="min-max").eval()
 
         plain, mixed = prepared(), precision.emulate(prepared(), None, FORMATS["bf16"])
         assert torch.equal(plain(batch[0]), mixed(batch[0]))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nnopt_lab.techniques import quantization
-from nnopt_lab.techniques.quantization import Grid, dequantize, fake_quantize, grid_of, grid_of_range, quantize
+from nnopt_lab.techniques.quantization import Grid, dequantize, fake_quantize, grid_of, grid_of_range, grids, quantize
 from nnopt_lab.workbench import models
 
 seeds = st.integers(0, 2**32 - 1)
@@ -94,7 +94,7 @@ class TestGrid:
         assert q.dtype == grid.dtype
         y = dequantize(q, grid)
         assert (y[x == 0] == 0).all()
-        steps = (quantization._rows(x - y, grid.group) / grid.scale).abs()
+        steps = (grids.rows_of(x - y, grid.group) / grid.scale).abs()
         # An affine grid moves by up to half a step so that zero falls on it, so the ends saturate by that much.
         assert steps.max() <= (0.5 if symmetric else 1) + 1e-2
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from nnopt_lab.techniques import quantization
-from nnopt_lab.techniques.quantization import quantization_training as qat
+from nnopt_lab.techniques.quantization import qat, quantizers
 from nnopt_lab.workbench import data, training
 
 seeds, widths = st.integers(0, 10_000), st.integers(2, 8)
@@ -42,7 +42,7 @@ class TestLearnedStep:
     def test_gradients_are_the_formula_of_the_paper(self, seed, bits, signed, step):
         low, high = quantization.integer_range(bits, signed=signed)
         x, scale, incoming = values(seed), 0.1, values(50)
-        out, for_x, for_step = with_gradients(lambda x, s: qat.learned_step(x, s, low, high, scale), x, step)
+        out, for_x, for_step = with_gradients(lambda x, s: quantizers.learned_step(x, s, low, high, scale), x, step)
         ratio = x / step
         each = torch.where(ratio <= low, low, torch.where(ratio >= high, high, ratio.round() - ratio))
         torch.testing.assert_close(out, ratio.clamp(low, high).round() * step)
@@ -61,13 +61,13 @@ class TestLearnedStep:
         x = values(seed)
         ratio = x / 0.703
         x = torch.where(((high <= ratio) & (ratio < high + 0.51)) | ((low - 0.51 < ratio) & (ratio <= low)), 0.0, x)
-        ours = with_gradients(lambda x, s: qat.learned_step(x, s, low, high, 0.01), x, 0.703)
+        ours = with_gradients(lambda x, s: quantizers.learned_step(x, s, low, high, 0.01), x, 0.703)
         for mine, theirs in zip(ours, with_gradients(torchs, x, 0.703), strict=True):
             torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
     def test_the_step_follows_its_gradient_to_a_smaller_error(self):
         x = values(1, 2000)
-        quantizer = qat.LearnedStep(3, 5 * x, len(x))
+        quantizer = quantizers.LearnedStep(3, 5 * x, len(x))
         optimizer = torch.optim.SGD(quantizer.parameters(), lr=0.01)
         errors = []
         for _ in range(300):
@@ -75,23 +75,28 @@ class TestLearnedStep:
             errors.append((quantizer(x) - x).square().sum())
             errors[-1].backward()
             optimizer.step()
-        best = min(float((qat.learned_step(x, s, -4, 3) - x).square().sum()) for s in torch.linspace(0.1, 2, 200))
+        best = min(
+            float((quantizers.learned_step(x, s, -4, 3) - x).square().sum()) for s in torch.linspace(0.1, 2, 200)
+        )
         assert errors[0] > 2 * errors[-1] and errors[-1] < 1.02 * best
 
     def test_starts_as_the_paper_says(self):
         x = values(2)
-        quantizer = qat.LearnedStep(4, x, 50)
+        quantizer = quantizers.LearnedStep(4, x, 50)
         torch.testing.assert_close(quantizer.step.detach(), 2 * x.abs().mean() / math.sqrt(7))
         assert quantizer.gradient_scale == 1 / math.sqrt(50 * 7)
         assert (quantizer.low, quantizer.high) == (-8, 7)
-        assert (qat.LearnedStep(4, x, 50, signed=False).low, qat.LearnedStep(4, x, 50, signed=False).high) == (0, 15)
+        assert (
+            quantizers.LearnedStep(4, x, 50, signed=False).low,
+            quantizers.LearnedStep(4, x, 50, signed=False).high,
+        ) == (0, 15)
 
     def test_an_example_of_zeros_gives_no_nan(self):
-        assert torch.equal(qat.LearnedStep(4, torch.zeros(3), 3)(torch.zeros(3)), torch.zeros(3))
+        assert torch.equal(quantizers.LearnedStep(4, torch.zeros(3), 3)(torch.zeros(3)), torch.zeros(3))
 
     def test_refuses_a_signed_bit(self):
         with pytest.raises(ValueError, match="bits=1 leaves no positive value"):
-            qat.LearnedStep(1, torch.ones(2), 2)
+            quantizers.LearnedStep(1, torch.ones(2), 2)
 
 
 class TestMinMax:
@@ -100,7 +105,7 @@ class TestMinMax:
         weight = values(seed)
         high = 2 ** (bits - 1) - 1
         mine, theirs = weight.clone().requires_grad_(), weight.clone().requires_grad_()
-        out = qat.MinMaxWeight(bits)(mine)
+        out = quantizers.MinMaxWeight(bits)(mine)
         wanted = torch.fake_quantize_per_tensor_affine(theirs, float(weight.abs().max() / high), 0, -high, high)
         assert torch.equal(out, wanted)
         assert torch.equal(out, quantization.fake_quantize(weight, quantization.grid_of(weight, bits)))
@@ -109,7 +114,7 @@ class TestMinMax:
         assert torch.equal(mine.grad, theirs.grad)
 
     def test_the_range_of_inputs_moves_in_training_only(self):
-        quantizer = qat.MinMaxInput(8, torch.tensor([0.0, 1.0]), momentum=0.5)
+        quantizer = quantizers.MinMaxInput(8, torch.tensor([0.0, 1.0]), momentum=0.5)
         quantizer(torch.tensor([-1.0, 3.0]))
         assert quantizer.range.tolist() == [-0.5, 2.0]
         quantizer.eval()(torch.tensor([-9.0, 9.0]))
@@ -117,7 +122,7 @@ class TestMinMax:
 
     def test_no_gradient_comes_from_beyond_the_range(self):
         x = torch.tensor([0.5, 5.0], requires_grad=True)
-        qat.MinMaxInput(8, torch.tensor([0.0, 1.0])).eval()(x).sum().backward()
+        quantizers.MinMaxInput(8, torch.tensor([0.0, 1.0])).eval()(x).sum().backward()
         assert x.grad.tolist() == [1.0, 0.0]
 
 
@@ -125,23 +130,23 @@ class TestCodes:
     @given(seeds)
     def test_binary_is_the_nearest_of_all_plus_minus_alpha(self, seed):
         weight = values(seed)
-        best = (qat.binary(weight) - weight).square().sum()
-        assert len(qat.binary(weight).abs().unique()) == 1
+        best = (quantizers.binary(weight) - weight).square().sum()
+        assert len(quantizers.binary(weight).abs().unique()) == 1
         for factor in (0.9, 1.1):
-            assert best <= (factor * qat.binary(weight) - weight).square().sum()
+            assert best <= (factor * quantizers.binary(weight) - weight).square().sum()
 
     def test_binary_has_no_zero(self):
-        assert qat.binary(torch.tensor([0.0, -0.0, 2.0, -2.0])).tolist() == [1.0, 1.0, 1.0, -1.0]
+        assert quantizers.binary(torch.tensor([0.0, -0.0, 2.0, -2.0])).tolist() == [1.0, 1.0, 1.0, -1.0]
 
     def test_ternary_by_hand(self):
         weight = torch.tensor([1.0, -2.0, 0.2, -0.1, 0.7])  # mean magnitude 0.8, threshold 0.56
-        torch.testing.assert_close(qat.ternary(weight), torch.tensor([1.0, -1.0, 0.0, 0.0, 1.0]) * 3.7 / 3)
-        assert qat.ternary(torch.zeros(3)).tolist() == [0.0, 0.0, 0.0]
+        torch.testing.assert_close(quantizers.ternary(weight), torch.tensor([1.0, -1.0, 0.0, 0.0, 1.0]) * 3.7 / 3)
+        assert quantizers.ternary(torch.zeros(3)).tolist() == [0.0, 0.0, 0.0]
 
     @pytest.mark.parametrize("code", qat.CODES)
     def test_the_gradient_passes_straight_through(self, code):
         weight = values(3).requires_grad_()
-        qat.CodedWeight(code)(weight).backward(values(4))
+        quantizers.CodedWeight(code)(weight).backward(values(4))
         torch.testing.assert_close(weight.grad, values(4))
 
 

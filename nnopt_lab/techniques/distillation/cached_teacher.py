@@ -1,0 +1,88 @@
+"""Batches with a teacher's logits, computed once and kept in a file.
+
+Source: Beyer et al. 2022, "Knowledge Distillation: A Good Teacher Is Patient and Consistent" (student and teacher must
+see the same view).
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nnopt_lab.workbench import data, training
+from nnopt_lab.workbench.measure.modes import inference
+from nnopt_lab.workbench.progress_bar import progress_bar
+
+
+def views(split: data.Split, augment: Callable[[Tensor], Tensor], count: int) -> data.Split:
+    """Each picture of a split `count` times, every time augmented anew: a fixed set of views, so that the teacher's
+    logits for them can be cached (Beyer et al. 2022).
+    """
+    return data.Split(torch.cat([augment(split.images) for _ in range(count)]), split.labels.repeat(count))
+
+
+def cached_teacher_loader(
+    teacher: nn.Module,
+    split: data.Split,
+    pictures: data.Pictures,
+    folder: Path,
+    *,
+    batch_size: int = 64,
+    seed: int = 0,
+) -> torch.utils.data.DataLoader:
+    """Batches (input, (labels, teacher's logits)) in random order; the teacher runs only once.
+
+    Its logits are kept in a file in `folder`, which is read by memory mapping: float32 [N, classes], named after a hash
+    of the teacher's weights and the pictures. If either changes, the name does, and the teacher runs again.
+
+    Args:
+        folder: created if it isn't there.
+        batch_size: at least 1.
+        seed: of the order, a new one in each pass.
+    """
+    logits = cached_logits(teacher, split, pictures, folder)
+    batches = data.loader(split, pictures, batch_size, shuffle=True, seed=seed).sampler
+    return torch.utils.data.DataLoader(_WithLogits(split, pictures, logits), sampler=batches, batch_size=None)
+
+
+def cached_logits(teacher: nn.Module, split: data.Split, pictures: data.Pictures, folder: Path) -> Tensor:
+    """The teacher's logits of a split in order, float32 [N, classes], memory-mapped from a file in `folder`."""
+    path = Path(folder, f"logits-{_fingerprint(teacher, split, pictures)}.npy")
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with inference(teacher), progress_bar(total=len(split), desc="asking the teacher", unit="picture") as progress:
+            said = []
+            for inputs, _ in data.loader(split, pictures, 500):
+                said.append(teacher(inputs.to(training.device_of(teacher))).float().cpu())
+                progress.update(len(inputs))
+        unfinished = path.with_suffix(f".{os.getpid()}.tmp")
+        with unfinished.open("wb") as file:  # under its own name only once it is whole
+            np.save(file, torch.cat(said).numpy())
+        unfinished.replace(path)
+    return torch.from_numpy(np.load(path, mmap_mode="c"))
+
+
+class _WithLogits(torch.utils.data.Dataset):
+    """A split with the teacher's logits beside its labels, read a batch at a time."""
+
+    def __init__(self, split: data.Split, pictures: data.Pictures, logits: Tensor):
+        self.batches, self.logits = data.Batches(split, pictures), logits
+
+    def __len__(self) -> int:
+        return len(self.logits)
+
+    def __getitem__(self, positions: list[int]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        inputs, labels = self.batches[positions]
+        return inputs, (labels, self.logits[positions])
+
+
+def _fingerprint(teacher: nn.Module, split: data.Split, pictures: data.Pictures) -> str:
+    seen = hashlib.sha256(repr((type(teacher).__name__, pictures.name, pictures.mean, pictures.std)).encode())
+    for name, value in [*teacher.state_dict().items(), ("images", split.images)]:
+        seen.update(f"{name} {value.dtype} {list(value.shape)}".encode())
+        seen.update(value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes() if value.numel() else b"")
+    return seen.hexdigest()[:16]

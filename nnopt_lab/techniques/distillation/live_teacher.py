@@ -1,0 +1,26 @@
+"""Batches with a teacher's logits and features, computed anew for each batch."""
+
+from collections.abc import Iterable, Iterator
+
+from torch import Tensor, nn
+
+from nnopt_lab.techniques.distillation.features import Watch
+from nnopt_lab.workbench.measure.modes import inference
+
+
+class WithTeacher:
+    """Batches (input, (labels, teacher's logits, features of `layers` …)), the teacher asked anew for each batch."""
+
+    def __init__(self, batches: Iterable[tuple[Tensor, Tensor]], teacher: nn.Module, layers: Iterable[str] = ()):
+        self.batches, self.teacher, self.layers = batches, teacher, tuple(layers)
+        self.watch = Watch(teacher, self.layers)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator:
+        for inputs, labels in self.batches:
+            with inference(self.teacher):
+                logits = self.teacher(inputs)
+                said = (logits, *(self.watch[name] for name in self.layers))
+            yield inputs, (labels, *(value.clone() for value in said))

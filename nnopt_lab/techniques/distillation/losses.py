@@ -1,0 +1,111 @@
+"""Losses that compare a student's logits with its teacher's.
+
+Sources: Hinton, Vinyals & Dean 2015, "Distilling the Knowledge in a Neural Network" (temperature); Zhao et al. 2022,
+"Decoupled Knowledge Distillation".
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Loss = Callable[[Tensor, tuple], Tensor]
+
+
+def soft_targets(logits: Tensor, temperature: float = 1.0) -> Tensor:
+    """softmax(logits / temperature) over the classes: float [N, C], rows add up to 1.
+
+    Raises:
+        ValueError: `temperature` is not above 0.
+    """
+    return (logits / _checked(temperature)).softmax(1)
+
+
+def soft_loss(student: Tensor, teacher: Tensor, temperature: float = 4.0) -> Tensor:
+    """T² · KL(teacher ‖ student) of the soft targets, mean over the pictures (Hinton et al. 2015, section 2).
+
+    The factor T² keeps the size of the gradients: they shrink as 1/T².
+
+    Args:
+        student, teacher: logits, float [N, C].
+        temperature: above 0.
+    """
+    _check_shapes(student, teacher)
+    log_student = (student / _checked(temperature)).log_softmax(1)
+    log_teacher = (teacher / temperature).log_softmax(1)
+    return temperature**2 * F.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
+
+
+def distillation_loss(temperature: float = 4.0, soft_share: float = 0.9) -> Loss:
+    """The loss (1 − share) · cross-entropy + share · `soft_loss`; targets are (labels, teacher's logits, …).
+
+    Raises:
+        ValueError: `temperature` is not above 0, or `soft_share` not in [0, 1].
+    """
+    _checked(temperature)
+    if not 0 <= soft_share <= 1:
+        raise ValueError(f"soft_share={soft_share} must be between 0 and 1.")
+
+    def loss(logits: Tensor, targets: tuple) -> Tensor:
+        labels, teacher, *_ = targets
+        hard = F.cross_entropy(logits, labels) if soft_share < 1 else 0.0
+        return (1 - soft_share) * hard + soft_share * soft_loss(logits, teacher, temperature)
+
+    return loss
+
+
+def decoupled_loss(
+    student: Tensor, teacher: Tensor, labels: Tensor, temperature: float = 4.0, target: float = 1.0, others: float = 8.0
+) -> Tensor:
+    """T² · (target · TCKD + others · NCKD), mean over the pictures (Zhao et al. 2022, equations 6 and 7).
+
+    TCKD compares the probabilities of the true class and of all others together, NCKD how the others share theirs.
+    Hinton's loss is target = 1 and others = the teacher's probability of "not the true class", which is next to nothing
+    where the teacher is sure: the student then hardly learns what it knows about the other classes.
+
+    Args:
+        student, teacher: logits, float [N, C].
+        labels: int64 [N].
+        temperature: above 0.
+        target, others: weights of the two parts, α and β in the paper.
+    """
+    _check_shapes(student, teacher)
+    true = F.one_hot(labels, student.shape[1]).bool()
+
+    def parts(logits: Tensor) -> tuple[Tensor, Tensor]:
+        logs = (logits / _checked(temperature)).log_softmax(1)
+        rest = logs.masked_fill(true, -torch.inf).logsumexp(1, keepdim=True)
+        among = (logs - rest)[~true].reshape(len(logs), -1)
+        return torch.cat([logs[true].unsqueeze(1), rest], 1), among
+
+    (two_student, among_student), (two_teacher, among_teacher) = parts(student), parts(teacher)
+    tckd = F.kl_div(two_student, two_teacher, reduction="batchmean", log_target=True)
+    nckd = F.kl_div(among_student, among_teacher, reduction="batchmean", log_target=True)
+    return temperature**2 * (target * tckd + others * nckd)
+
+
+def decoupled(temperature: float = 4.0, target: float = 1.0, others: float = 8.0, hard: float = 1.0) -> Loss:
+    """The loss hard · cross-entropy + `decoupled_loss`; targets are (labels, teacher's logits, …)."""
+    _checked(temperature)
+
+    def loss(logits: Tensor, targets: tuple) -> Tensor:
+        labels, teacher, *_ = targets
+        return hard * F.cross_entropy(logits, labels) + decoupled_loss(
+            logits, teacher, labels, temperature, target, others
+        )
+
+    return loss
+
+
+def _check_shapes(student: Tensor, teacher: Tensor) -> None:
+    if student.shape != teacher.shape or student.dim() != 2:
+        raise ValueError(
+            f"student has shape {list(student.shape)} and teacher {list(teacher.shape)}; both must be [N, classes]."
+        )
+
+
+def _checked(temperature: float) -> float:
+    if not temperature > 0:
+        raise ValueError(f"temperature={temperature} must be above 0.")
+    return temperature

@@ -1,0 +1,146 @@
+"""Write a pruned network with shared weights to a file, and read it back.
+
+Each weight becomes three things: the positions that are left, the number of each one's value, and the few values.
+Positions become gaps; gaps and numbers are Huffman coded, layer by layer.
+"""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from nnopt_lab.techniques import pruning
+from nnopt_lab.techniques.quantization.deep_compression import huffman
+from nnopt_lab.techniques.quantization.deep_compression.gaps import gap_symbols, kept_positions
+
+MAGIC = b"NNDC1"
+PARTS = ("header", "biases", "code books", "Huffman tables", "positions", "values")
+WEIGHT_HEADER = "BHIIII"  # bits of a gap, code book, gaps and weights coded, bytes of both
+
+
+def save(model: nn.Module, path: Path | str) -> dict[str, int]:
+    """Write `model` to a file that `load` reads back to the same numbers (a −0 comes back as 0).
+
+    Args:
+        model: float32, with at most 256 different nonzero values in the weight of each convolution and linear layer.
+            Numbers that float16 holds take two bytes in code books and biases, others four.
+
+    Returns:
+        Bytes by part, which add up to the file: "header" (magic, shapes, checksum), "biases" (and buffers), "code
+        books", "Huffman tables", "positions", "values".
+
+    Raises:
+        ValueError: a weight has too many values, is not finite, not float32, or still under a mask or shared.
+    """
+    _check_plain(model)
+    coded, chunks = _coded(model), [("header", MAGIC)]
+    for name, tensor in sorted(model.state_dict().items()):
+        values = tensor.detach().cpu().numpy().ravel()
+        chunks.append(("header", struct.pack(f"<?B{tensor.dim()}I", name in coded, tensor.dim(), *tensor.shape)))
+        chunks += _weight_chunks(name, values) if name in coded else [("biases", _array_bytes(values))]
+    body = b"".join(chunk for _, chunk in chunks)
+    chunks.append(("header", struct.pack("<I", zlib.crc32(body))))
+    Path(path).write_bytes(body + chunks[-1][1])
+    return {part: sum(len(chunk) for kind, chunk in chunks if kind == part) for part in PARTS}
+
+
+def load(path: Path | str, model: nn.Module) -> nn.Module:
+    """Read what `save` wrote into `model`, in place, a float32 network of the same layers; returns it.
+
+    Raises:
+        ValueError: the file is damaged, not one of `save`'s, or of another network; `model` is as it was then.
+    """
+    _check_plain(model)
+    raw = Path(path).read_bytes()
+    if raw[: len(MAGIC)] != MAGIC:
+        raise ValueError(f"{path} is not a file of deep_compression.save.")
+    if zlib.crc32(raw[:-4]) != int.from_bytes(raw[-4:], "little"):
+        raise ValueError(f"{path} is damaged or cut short: its checksum differs.")
+    file, coded, state = io.BytesIO(raw[len(MAGIC) : -4]), _coded(model), {}
+    try:
+        for name, tensor in sorted(model.state_dict().items()):
+            is_coded, dimensions = _take(file, "?B")
+            if (is_coded, _take(file, f"{dimensions}I")) != (name in coded, tuple(tensor.shape)):
+                raise ValueError(f"{name} is not as in this model")
+            values = (_read_weight if is_coded else _read_array)(file, tensor.numel())
+            state[name] = torch.from_numpy(values).reshape(tensor.shape).to(tensor.dtype)
+        if file.read(1):
+            raise ValueError("it has more tensors than this model")
+    except (ValueError, IndexError, TypeError, struct.error) as error:
+        raise ValueError(f"{path} holds another network ({error}).") from error
+    model.load_state_dict(state)
+    return model
+
+
+def _weight_chunks(name: str, values: np.ndarray) -> list[tuple[str, bytes]]:
+    kept = np.flatnonzero(values)
+    book, labels = np.unique(values[kept], return_inverse=True)
+    if not np.isfinite(book).all():
+        raise ValueError(f"model has weights in {name} that are NaN or infinite.")
+    if len(book) > 256:
+        raise ValueError(f"model has {len(book)} different weights in {name}; a code book holds 256: share_weights.")
+    # A short longest gap cuts long gaps in pieces, a long one makes the table long: each layer has its own best.
+    coded = {bits: _coded_symbols(gap_symbols(kept, 2**bits - 1), 2**bits) for bits in range(1, 9)}
+    bits = min(coded, key=lambda b: len(coded[b][0]) + len(coded[b][1]))
+    gap_table, gaps, gap_count = coded[bits]
+    label_table, stream, count = _coded_symbols(labels, len(book))
+    return [
+        ("header", struct.pack("<" + WEIGHT_HEADER, bits, len(book), gap_count, count, len(gaps), len(stream))),
+        ("code books", _array_bytes(book)),
+        ("Huffman tables", gap_table + label_table),
+        ("positions", gaps),
+        ("values", stream),
+    ]
+
+
+def _read_weight(file: io.BytesIO, size: int) -> np.ndarray:
+    bits, book_size, gap_count, count, gap_bytes, label_bytes = _take(file, WEIGHT_HEADER)
+    book = _read_array(file, book_size)
+    gap_table, label_table = (np.frombuffer(file.read(n), dtype=np.uint8) for n in (2**bits, book_size))
+    gaps = huffman.decode(file.read(gap_bytes), gap_count, gap_table)
+    labels = huffman.decode(file.read(label_bytes), count, label_table)
+    values = np.zeros(size, dtype=np.float32)
+    values[kept_positions(gaps, 2**bits - 1)] = book[labels]
+    return values
+
+
+def _coded_symbols(symbols: np.ndarray, alphabet: int) -> tuple[bytes, bytes, int]:
+    """The code's lengths, a byte each, the coded symbols, and how many they are."""
+    lengths = huffman.code_lengths(np.bincount(symbols, minlength=alphabet))
+    return lengths.astype(np.uint8).tobytes(), huffman.encode(symbols, lengths), len(symbols)
+
+
+def _array_bytes(values: np.ndarray) -> bytes:
+    """numpy's letter of the dtype, then the numbers: float32 as float16 where that changes nothing."""
+    if values.dtype == np.float32:
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
+        values = half if np.array_equal(half.astype(np.float32), values) else values
+    return values.dtype.char.encode() + values.tobytes()
+
+
+def _read_array(file: io.BytesIO, size: int) -> np.ndarray:
+    dtype = np.dtype(file.read(1).decode())
+    values = np.frombuffer(file.read(size * dtype.itemsize), dtype=dtype)
+    return values.astype(np.float32 if dtype == np.float16 else dtype)
+
+
+def _take(file: io.BytesIO, form: str) -> tuple:
+    return struct.unpack(f"<{form}", file.read(struct.calcsize(f"<{form}")))
+
+
+def _coded(model: nn.Module) -> set[str]:
+    return {f"{name}.weight" for name in pruning.prunable(model)}
+
+
+def _check_plain(model: nn.Module) -> None:
+    hidden = _coded(model) - model.state_dict().keys()
+    if hidden:
+        raise ValueError(f"model has weights under masks or shared: {', '.join(sorted(hidden))}. Call make_permanent.")
+    for name, tensor in sorted(model.state_dict().items()):
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            raise ValueError(f"model has {name} in {tensor.dtype}; it must be float32.")

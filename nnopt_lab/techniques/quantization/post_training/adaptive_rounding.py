@@ -1,0 +1,74 @@
+"""AdaRound: learn for each weight whether to round it up or down.
+
+Source: Nagel et al. 2020, "Up or Down? Adaptive Rounding for Post-Training Quantization".
+"""
+
+import torch
+from torch import Tensor, nn
+
+from nnopt_lab.techniques.quantization.activations import record_activations
+from nnopt_lab.techniques.quantization.grids import Grid, grid_of
+from nnopt_lab.workbench.progress_bar import progress_bar
+
+
+def rectified_sigmoid(v: Tensor) -> Tensor:
+    """h(V) = clip(1.2·σ(V) − 0.1, 0, 1): reaches 0 and 1 at finite V (Nagel et al. 2020, eq. 23)."""
+    return (1.2 * v.sigmoid() - 0.1).clamp(0, 1)
+
+
+def ada_round(
+    model: nn.Module, batch: Tensor, bits: int = 4, *, per: str = "tensor", steps: int = 300, seed: int = 0
+) -> nn.Module:
+    """AdaRound, in place: for each weight, learns whether up or down serves its layer's output. Returns the model.
+
+    Layer by layer, the sum over weights of rounded × inputs is fitted to what the float network computes, with the
+    inputs that the layers rounded so far deliver (Nagel et al. 2020, eq. 25).
+
+    Args:
+        model: not quantised yet.
+        batch: inputs that the rounding is learned from, some hundred to a thousand.
+        bits, per: as in `quantization.grid_of`; symmetric grids.
+        steps: of Adam for each layer.
+        seed: of the order of the inputs.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+    if steps < 1:
+        raise ValueError(f"steps={steps} must be at least 1.")
+    wanted = {name: output for name, (_, output) in record_activations(model, batch).items()}
+    generator = torch.Generator().manual_seed(seed)
+    with progress_bar(total=len(wanted) * steps, desc="AdaRound", unit="step") as bar:
+        for name in wanted:
+            layer, inputs = model.get_submodule(name), record_activations(model, batch, [name])[name][0]
+            grid = grid_of(layer.weight, bits, per=per)
+            rounded = _learn_rounding(layer, grid, inputs, wanted[name], steps, generator, bar)
+            with torch.no_grad():
+                layer.weight.copy_(rounded)
+    return model
+
+
+def _learn_rounding(layer, grid: Grid, inputs: Tensor, wanted: Tensor, steps: int, generator, bar) -> Tensor:
+    scaled = layer.weight.detach() / grid.scale
+    below = scaled.floor()
+    part = (scaled - below).clamp(0.01, 0.99)
+    v = ((part + 0.1) / 1.2).logit().requires_grad_()  # h(v) is the fraction itself: the start is the float weight
+    optimizer = torch.optim.Adam([v], lr=0.02)
+    for step in range(steps):
+        at = torch.randint(len(inputs), (32,), generator=generator)
+        up = rectified_sigmoid(v)
+        output = torch.func.functional_call(layer, {"weight": _on_grid(below + up, grid)}, (inputs[at],))
+        loss = (output - wanted[at]).square().transpose(0, 1).flatten(1).mean(1).sum()
+        progress = step / steps
+        if progress > 0.2:  # first the outputs alone, then more and more the decision: β falls from 20 to 2
+            beta = 2 + 18 * (1 + torch.tensor(torch.pi * (progress - 0.2) / 0.8).cos()) / 2
+            loss = loss + 0.01 * (1 - (2 * up - 1).abs().pow(beta)).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        bar.update()
+    return _on_grid(below + (rectified_sigmoid(v.detach()) >= 0.5), grid)
+
+
+def _on_grid(q: Tensor, grid: Grid) -> Tensor:
+    return q.clamp(grid.low, grid.high) * grid.scale

@@ -1,0 +1,71 @@
+"""Emulate a number format: let layers compute in float32 as if their tensors had another format.
+
+A processor without instructions for a format is slow in it. Emulated, products and sums stay in float32, and each
+layer's inputs, outputs and gradients are rounded. A unit that multiplies fp16, bf16 or fp8 does the same: it adds in
+float32 and rounds the result.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from nnopt_lab.techniques.quantization.layers import QUANTIZABLE
+from nnopt_lab.techniques.quantization.precision.formats import Format, largest_shift, round_to
+
+
+class Rounding(nn.Module):
+    """Rounds what passes through it forwards to one format, and the gradient that comes back to another; float32.
+
+    Args:
+        forward, backward: formats, None for float32 as it is.
+        scaled: multiply each tensor by 2^`largest_shift` before it is rounded, and divide afterwards, as fp8 needs.
+
+    Raises:
+        ValueError: a format is something else, its name for example.
+    """
+
+    def __init__(self, forward: Format | None, backward: Format | None, scaled: bool = False):
+        super().__init__()
+        for name, format in (("forward", forward), ("backward", backward)):
+            if not isinstance(format, Format | None):
+                raise ValueError(f"{name}={format!r} must be one of the FORMATS, as FORMATS['bf16'], or None.")
+        self.formats, self.scaled = (forward, backward), scaled
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _Round.apply(x, *self.formats, self.scaled)
+
+
+class _Round(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, forward, backward, scaled):
+        ctx.backward_format, ctx.scaled = backward, scaled
+        return _cast(x, forward, scaled)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return _cast(gradient, ctx.backward_format, ctx.scaled), None, None, None
+
+
+def _cast(x: Tensor, format: Format | None, scaled: bool) -> Tensor:
+    if format is None or format.dtype == torch.float32:
+        return x.clone() if format is None else round_to(x, format)
+    scale = 2.0 ** min(largest_shift(x, format), 127) if scaled else 1.0  # 2^128 is no float32
+    x = x * scale
+    if not format.infinities:  # what a cast makes of more than it holds has changed from torch to torch
+        x = x.clamp(-format.largest, format.largest)
+    return x.to(format.dtype).float() / scale
+
+
+def emulate(model: nn.Module, forward: Format | None, backward: Format | None, scaled: bool = False) -> nn.Module:
+    """Let all convolutions and linear layers compute as if in the given formats; in place. Returns the model.
+
+    Their inputs, weights, biases and outputs are rounded to `forward`, and the gradients of all of these to `backward`.
+    The parameters themselves stay float32: they are the master weights. Make the optimizer afterwards.
+    """
+    rounding = Rounding(forward, backward, scaled)
+    for layer in [module for module in model.modules() if isinstance(module, QUANTIZABLE)]:
+        for name in ("weight",) if layer.bias is None else ("weight", "bias"):
+            parametrize.register_parametrization(layer, name, rounding)
+        layer.register_forward_pre_hook(lambda layer, inputs: (rounding(inputs[0]), *inputs[1:]))
+        layer.register_forward_hook(lambda layer, inputs, output: rounding(output))
+    return model
