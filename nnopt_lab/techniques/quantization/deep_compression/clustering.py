@@ -45,6 +45,7 @@ def kmeans(values: Tensor, clusters: int, *, init: str = "linear", seed: int = 0
 
 
 def initial_centroids(values: Tensor, clusters: int, init: str, seed: int) -> Tensor:
+    """Centroids to start k-means from, ascending; arguments as in `kmeans`. Empty where `values` is."""
     if init not in ("linear", "density", "random"):
         raise ValueError(f"init={init!r} must be 'linear', 'density' or 'random'.")
     if len(values) == 0:
