@@ -13,10 +13,13 @@ class Playground(widgets.VBox):
     Args:
         draw: function of the controls' values → (matplotlib Figure, text).
         controls: the widgets by the name of draw's argument.
+
+    Attributes:
+        figure: the last one that was drawn, None before the first.
     """
 
     def __init__(self, draw: Callable, **controls: widgets.Widget):
-        self._draw, self._controls = draw, controls
+        self._draw, self._controls, self.figure = draw, controls, None
         self._picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
         self._text = widgets.HTML()
         for control in controls.values():
@@ -29,12 +32,12 @@ class Playground(widgets.VBox):
     def redraw(self) -> None:
         """Draw for the controls' present values; what goes wrong is said in the text line."""
         try:
-            figure, text = self._draw(**{name: control.value for name, control in self._controls.items()})
+            self.figure, text = self._draw(**{name: control.value for name, control in self._controls.items()})
         except ValueError as error:
             self._text.value = html.escape(str(error))
             return
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", bbox_inches="tight")
+        self.figure.savefig(buffer, format="png", bbox_inches="tight")
         self._picture.value, self._text.value = buffer.getvalue(), text
 
     def __repr__(self) -> str:

@@ -1,0 +1,30 @@
+"""What a playground shows, for the tests of the lessons' playgrounds."""
+
+from ipywidgets import Widget
+from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
+from matplotlib.lines import Line2D
+
+from nnopt_lab.course.playground import Playground
+
+
+def controls(playground: Playground) -> dict[str, Widget]:
+    """The controls by their descriptions."""
+    return {control.description: control for control in playground.children[0].children}
+
+
+def shown(playground: Playground, **values) -> tuple[str, list[Axes]]:
+    """The text and the figure's axes, after the controls with these descriptions ("_" for " ") were moved."""
+    for name, value in values.items():
+        controls(playground)[name.replace("_", " ")].value = value
+    return playground.children[1].value, playground.figure.axes
+
+
+def line(ax: Axes, label: str) -> Line2D:
+    """The line of axes that has this label."""
+    return next(line for line in ax.lines if line.get_label() == label)
+
+
+def bars(ax: Axes, label: str) -> BarContainer:
+    """The bars of axes that have this label."""
+    return next(bars for bars in ax.containers if bars.get_label() == label)
