@@ -2,8 +2,9 @@
 
 import torch
 
-from nnopt_lab.course.draws import randint
+from nnopt_lab.course.draws import decimals, randint, uniform
 from nnopt_lab.course.exercises import Property, exercise, question
+from nnopt_lab.course.wrong_answers import called_with, changed
 from nnopt_lab.techniques.training import batching, noise_scale
 
 
@@ -26,24 +27,21 @@ def _training_run(g: torch.Generator):
     ),
     wrong={
         "You always round down, as if drop_last were True. Where it is False, the rest is a smaller batch of its "
-        "own, and an update too.": lambda count, batch_size, epochs, drop_last: epochs * (count // batch_size),
-        "You always round up. With drop_last=True the smaller batch at the end of each epoch is left out.": lambda count, batch_size, epochs, drop_last: (
-            epochs * -(-count // batch_size)
+        "own, and an update too.": called_with(lambda count, size, epochs, drop_last: (count, size, epochs, True)),
+        "You always round up. With drop_last=True the smaller batch at the end of each epoch is left out.": called_with(
+            lambda count, size, epochs, drop_last: (count, size, epochs, False)
         ),
         "You let one epoch run on into the next. Each epoch ends with its own rest; round per epoch, then "
-        "multiply.": lambda count, batch_size, epochs, drop_last: (
-            epochs * count // batch_size if drop_last else -(-epochs * count // batch_size)
+        "multiply.": called_with(lambda count, size, epochs, drop_last: (epochs * count, size, 1, drop_last)),
+        "That is one epoch; multiply by how many there are.": called_with(
+            lambda count, size, epochs, drop_last: (count, size, 1, drop_last)
         ),
-        "That is one epoch; multiply by how many there are.": lambda count, batch_size, epochs, drop_last: updates(
-            count, batch_size, 1, drop_last
-        ),
-        "There are no fractions of an update: the rest of an epoch is a batch of its own, or it is dropped.": lambda count, batch_size, epochs, drop_last: (
-            epochs * count / batch_size
-        ),
+        "There are no fractions of an update: the rest of an epoch is a batch of its own, or it is "
+        "dropped.": lambda count, size, epochs, drop_last: epochs * count / size,
         "You always add a batch unless drop_last. Where count is a multiple of batch_size there is no rest, and nothing "
-        "to add.": lambda count, batch_size, epochs, drop_last: epochs * (count // batch_size + (not drop_last)),
-        "drop_last is turned round: where it is True the smaller batch is left out, and you round down.": lambda count, batch_size, epochs, drop_last: (
-            updates(count, batch_size, epochs, not drop_last)
+        "to add.": lambda count, size, epochs, drop_last: epochs * (count // size + (not drop_last)),
+        "drop_last is turned round: where it is True the smaller batch is left out, and you round down.": called_with(
+            lambda count, size, epochs, drop_last: (count, size, epochs, not drop_last)
         ),
     },
 )
@@ -64,6 +62,16 @@ def _two_measurements(g: torch.Generator):
     return size1, fixed + each * size1, size2, fixed + each * size2, limit
 
 
+def _largest_with(fit=lambda limit, fixed, each: (limit - fixed) // each):
+    """`largest_batch` with one thing wrong behind the straight line."""
+
+    def largest(size1, bytes1, size2, bytes2, limit):
+        each = (bytes2 - bytes1) // (size2 - size1)
+        return fit(limit, bytes1 - each * size1, each)
+
+    return largest
+
+
 @exercise(
     "batches.largest_batch",
     points=2,
@@ -78,14 +86,14 @@ def _two_measurements(g: torch.Generator):
         "You took all memory to grow with the batch. A part of it does not: what gradients take is there once. "
         "Find the straight line through both measurements.": lambda s1, b1, s2, b2, limit: limit * s2 // b2,
         "The memory for each picture is right, but the fixed part is forgotten: subtract it from the limit "
-        "first. Your batch does not fit.": lambda s1, b1, s2, b2, limit: limit * (s2 - s1) // (b2 - b1),
-        "Rounded up, the batch needs more than the limit by a fraction of a picture. Round down.": lambda s1, b1, s2, b2, limit: (
-            -(-(limit - (b1 - (b2 - b1) // (s2 - s1) * s1)) * (s2 - s1) // (b2 - b1))
+        "first. Your batch does not fit.": _largest_with(lambda limit, fixed, each: limit // each),
+        "Rounded up, the batch needs more than the limit by a fraction of a picture. Round down.": _largest_with(
+            lambda limit, fixed, each: -(-(limit - fixed) // each)
         ),
         "That is how many pictures fit *besides* the first size1: you subtracted the whole first measurement in "
         "place of its fixed part.": lambda s1, b1, s2, b2, limit: (limit - b1) * (s2 - s1) // (b2 - b1),
-        "The line is right, but a batch has no fractions of a picture: round down.": lambda s1, b1, s2, b2, limit: (
-            (limit - (b1 - (b2 - b1) / (s2 - s1) * s1)) / ((b2 - b1) / (s2 - s1))
+        "The line is right, but a batch has no fractions of a picture: round down.": _largest_with(
+            lambda limit, fixed, each: (limit - fixed) / each
         ),
         "You divided the limit by what a picture took in the first measurement, its fixed part included. That part does "
         "not grow: find the straight line through both measurements.": lambda s1, b1, s2, b2, limit: limit * s1 // b1,
@@ -97,16 +105,18 @@ def largest_batch(size1, bytes1, size2, bytes2, limit):
     Two small measurements foretell what a large batch needs. `batching.sweep` does not try a size that might not fit:
     on a CPU the system may end a program where it should refuse it memory.
     """
-    each, rest = divmod(bytes2 - bytes1, size2 - size1)
-    assert rest == 0
-    return (limit - (bytes1 - each * size1)) // each
+    return _largest_with()(size1, bytes1, size2, bytes2, limit)
 
 
 def _norms(g: torch.Generator):
     small = randint(g, 2, 8)
     big = small * randint(g, 4, 10)
-    signal, noise = 1 + 3 * float(torch.rand((), generator=g)), 20 + 200 * float(torch.rand((), generator=g))
+    signal, noise = uniform(g, 1, 4), uniform(g, 20, 220)
     return small, big, round((signal + noise / small) ** 0.5, 4), round((signal + noise / big) ** 0.5, 4)
+
+
+def _noise(small, big, small_norm, big_norm):
+    return noise_scale.from_norms(small, big, small_norm**2, big_norm**2).noise
 
 
 @exercise(
@@ -119,20 +129,16 @@ def _norms(g: torch.Generator):
         "noise = (small_norm**2 - big_norm**2) / (1 / small - 1 / big); return noise / (big_norm**2 - noise / big)",
     ),
     wrong={
-        "You forgot the squares: what adds up is |G|² and the variance, not the norms.": lambda small, big, a, b: (
-            noise_scale.from_norms(small, big, a, b).noise / noise_scale.from_norms(small, big, a, b).signal
+        "You forgot the squares: what adds up is |G|² and the variance, not the norms.": called_with(
+            lambda small, big, a, b: (small, big, a**0.5, b**0.5)
         ),
         "trΣ is right, but you divided it by |G_big|², which still holds noise: |G_big|² = |G|² + trΣ/big. "
-        "Take that off.": lambda small, big, a, b: noise_scale.from_norms(small, big, a**2, b**2).noise / b**2,
+        "Take that off.": lambda small, big, a, b: _noise(small, big, a, b) / b**2,
         "The batch sizes of |G|² are exchanged: each squared norm goes with its own size.": lambda small, big, a, b: (
-            noise_scale.from_norms(small, big, a**2, b**2).noise / ((small * b**2 - big * a**2) / (small - big))
+            _noise(small, big, a, b) * (big - small) / (big * a**2 - small * b**2)
         ),
-        "That is trΣ, the noise of one picture's gradient. The noise scale is its ratio to |G|².": lambda small, big, a, b: (
-            noise_scale.from_norms(small, big, a**2, b**2).noise
-        ),
-        "Upside down: the noise scale is noise over signal, a number of pictures.": lambda small, big, a, b: (
-            1 / noise_scale.from_norms(small, big, a**2, b**2).simple
-        ),
+        "That is trΣ, the noise of one picture's gradient. The noise scale is its ratio to |G|².": _noise,
+        "Upside down: the noise scale is noise over signal, a number of pictures.": changed(lambda scale: 1 / scale),
     },
 )
 def simple_noise_scale(small, big, small_norm, big_norm):
@@ -147,7 +153,7 @@ def simple_noise_scale(small, big, small_norm, big_norm):
 def _micro_batches(g: torch.Generator):
     count = randint(g, 2, 3)
     sizes = (torch.randperm(8, generator=g)[:count] + 2).tolist()
-    return [torch.randn(3, generator=g).round(decimals=1) for _ in sizes], sizes
+    return [decimals(g, 3) for _ in sizes], sizes
 
 
 @exercise(
@@ -187,32 +193,22 @@ def _drawn_sizes(g: torch.Generator):
     return randint(g, batches * low + 1, batches * high - 1), drawn, low, high
 
 
-def _one_sided(upper: bool):
-    def sizes(count, drawn, low, high):
-        fitted, left = [], count
+def _fitted_with(fit=lambda size, least, most, left: min(max(size, least), most), itself=False):
+    """`fit_sizes` with one thing wrong: what a drawn size becomes, or whether a batch counts among those to come."""
+
+    def fitted(count, drawn, low, high):
+        sizes, left = [], count
         for place, size in enumerate(drawn):
-            after = len(drawn) - 1 - place
-            fitted.append(min(size, left - after * low) if upper else max(size, left - after * high))
-            left -= fitted[-1]
-        return fitted
+            after = len(drawn) - 1 - place + itself
+            sizes.append(fit(size, left - after * high, left - after * low, left))
+            left -= sizes[-1]
+        return sizes
 
-    return sizes
-
-
-def _counting_itself(count, drawn, low, high):
-    sizes, left = [], count
-    for place, size in enumerate(drawn):
-        after = len(drawn) - place
-        sizes.append(min(max(size, left - after * high), left - after * low))
-        left -= sizes[-1]
-    return sizes
+    return fitted
 
 
-def _until_full(count, drawn, low, high):
-    sizes = []
-    for size in drawn:
-        sizes.append(min(size, count - sum(sizes)))
-    return sizes
+def _equal_shares(count, drawn, low, high):
+    return [count * (i + 1) // len(drawn) - count * i // len(drawn) for i in range(len(drawn))]
 
 
 @exercise(
@@ -227,25 +223,23 @@ def _until_full(count, drawn, low, high):
         "`after` counts down to 0.",
     ),
     wrong={
-        "The sizes as drawn do not add up to the number of pictures: some are lost, or come twice.": lambda count, drawn, low, high: (
-            list(drawn)
+        "The sizes as drawn do not add up to the number of pictures: some are lost, or come twice.": _fitted_with(
+            lambda size, least, most, left: size
         ),
         "The last batch takes whatever is left, and leaves the bounds: it may even be negative. Look ahead at "
-        "every batch, not at the last one only.": lambda count, drawn, low, high: [
-            *drawn[:-1],
-            count - sum(drawn[:-1]),
-        ],
+        "every batch, not at the last one only.": lambda count, drawn, *bounds: [*drawn[:-1], count - sum(drawn[:-1])],
         "Your batches never take too much, but where the draws are small, pictures are left over at the end: a "
-        "batch must also take at least left − after · high.": _one_sided(upper=True),
+        "batch must also take at least left − after · high.": _fitted_with(
+            lambda size, least, most, left: min(size, most)
+        ),
         "Your batches take enough, but where the draws are large, nothing is left for the last ones: a batch may "
-        "take at most left − after · low.": _one_sided(upper=False),
+        "take at most left − after · low.": _fitted_with(lambda size, least, most, left: max(size, least)),
         "You take the draws until the pictures run out: the last batches are too small or empty, or pictures "
-        "are left over.": _until_full,
-        "Equal shares add up, but they are not random any more: keep each drawn size wherever the rest allows it.": lambda count, drawn, low, high: [
-            count * (i + 1) // len(drawn) - count * i // len(drawn) for i in range(len(drawn))
-        ],
+        "are left over.": _fitted_with(lambda size, least, most, left: min(size, left)),
+        "Equal shares add up, but they are not random any more: keep each drawn size wherever the rest allows "
+        "it.": _equal_shares,
         "Your count of the batches to come includes the present one. `after` is 0 for the last batch, which takes all "
-        "that is left.": _counting_itself,
+        "that is left.": _fitted_with(itself=True),
     },
     properties=(
         Property(
@@ -263,12 +257,7 @@ def fit_sizes(count, drawn, low, high):
     The library's `RandomBatchSizes` draws exactly so, and then mixes the sizes, since the last ones are the least
     random. As the number of batches is fixed, `len` is right and a schedule can be planned.
     """
-    sizes, left = [], count
-    for place, size in enumerate(drawn):
-        after = len(drawn) - 1 - place
-        sizes.append(min(max(size, low, left - after * high), high, left - after * low))
-        left -= sizes[-1]
-    return sizes
+    return _fitted_with()(count, drawn, low, high)
 
 
 def _images_and_places(g: torch.Generator):
@@ -297,19 +286,19 @@ def _masked_outside(images, top, left, size):
         "`torch.stack([image[:, t : t + size, l : l + size] for image, t, l in zip(images, top, left)])`",
     ),
     wrong={
-        "Rows and columns are exchanged: `top` counts rows, the second axis from the end.": lambda images, top, left, size: (
-            batching.crop(images, left, top, size)
+        "Rows and columns are exchanged: `top` counts rows, the second axis from the end.": called_with(
+            lambda images, top, left, size: (images, left, top, size)
         ),
-        "Every picture is cropped at the first one's place. Each has its own top[i] and left[i].": lambda images, top, left, size: (
-            images[:, :, top[0] : top[0] + size, left[0] : left[0] + size]
+        "Every picture is cropped at the first one's place. Each has its own top[i] and left[i].": called_with(
+            lambda images, top, left, size: (images, top[:1], left[:1], size)
         ),
         "You blackened what lies outside the square: the pictures are as large, and as slow, as before. Cut it "
         "out.": _masked_outside,
-        "You always cut the upper left corner; start at top[i] and left[i].": lambda images, top, left, size: (
-            batching.crop(images, top * 0, left * 0, size)
+        "You always cut the upper left corner; start at top[i] and left[i].": called_with(
+            lambda images, top, left, size: (images, 0 * top, 0 * left, size)
         ),
-        "One row and one column are missing: a slice ends *before* its end, so write top[i] + size.": lambda images, top, left, size: (
-            torch.stack([im[:, t : t + size - 1, c : c + size - 1] for im, t, c in zip(images, top, left, strict=True)])
+        "One row and one column are missing: a slice ends *before* its end, so write top[i] + size.": called_with(
+            lambda images, top, left, size: (images, top, left, size - 1)
         ),
     },
 )

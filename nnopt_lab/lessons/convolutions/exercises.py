@@ -1,44 +1,20 @@
 """Exercises and questions of lesson 02: the price of a kernel, and cheaper ways to the same picture."""
 
+from math import prod
+
 import torch
 from torch import Tensor
 
-from nnopt_lab.course.draws import randint
+from nnopt_lab.course.draws import choice, decimals, randint, randints, uniform
 from nnopt_lab.course.exercises import Property, exercise, question
+from nnopt_lab.course.wrong_answers import called_with, off_by, swapped
 from nnopt_lab.techniques.convolutions import low_rank
-
-
-def _normal(g: torch.Generator, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=g).round(decimals=1)
 
 
 def _stack(g: torch.Generator):
     """A few layers; at least one stride of 2 with a kernel behind it, so that the strides matter."""
-    layers = [(int(2 * randint(g, 0, 2) + 1), randint(g, 1, 2)) for _ in range(randint(g, 1, 3))]
+    layers = [(2 * randint(g, 0, 2) + 1, randint(g, 1, 2)) for _ in range(randint(g, 1, 3))]
     return ([(3, 1), (2, 2), *layers, (3, 1)],)
-
-
-def _product(layers):
-    field = 1
-    for kernel_size, _ in layers:
-        field *= kernel_size
-    return field
-
-
-def _whole_kernels(layers):
-    field, step = 1, 1
-    for kernel_size, stride in layers:
-        field += kernel_size * step
-        step *= stride
-    return field
-
-
-def _own_stride(layers):
-    field, step = 1, 1
-    for kernel_size, stride in layers:
-        step *= stride
-        field += (kernel_size - 1) * step
-    return field
 
 
 @exercise(
@@ -53,13 +29,16 @@ def _own_stride(layers):
     ),
     wrong={
         "You left out the strides: behind a stride of 2, neighbouring pixels stand two input pixels apart, so a "
-        "kernel reaches twice as far.": lambda layers: 1 + sum(k - 1 for k, _ in layers),
-        "You multiplied the kernel sizes. Two 3×3 layers see 5 pixels in a row, not 9: each layer adds k − 1.": _product,
-        "One too small: a single pixel, before any layer, already sees itself.": lambda layers: (
-            receptive_field(layers) - 1
+        "kernel reaches twice as far.": called_with(lambda layers: ([(k, 1) for k, _ in layers],)),
+        "You multiplied the kernel sizes. Two 3×3 layers see 5 pixels in a row, not 9: each layer adds k − "
+        "1.": lambda layers: prod(k for k, _ in layers),
+        "One too small: a single pixel, before any layer, already sees itself.": off_by(-1),
+        "Each layer adds k − 1 steps, not k: the pixel in the middle of a kernel was seen already.": called_with(
+            lambda layers: ([(k + 1, stride) for k, stride in layers],)
         ),
-        "Each layer adds k − 1 steps, not k: the pixel in the middle of a kernel was seen already.": _whole_kernels,
-        "You applied a layer's own stride to its own kernel. A stride spreads what comes *behind* it.": _own_stride,
+        "You applied a layer's own stride to its own kernel. A stride spreads what comes *behind* it.": called_with(
+            lambda layers: ([part for k, stride in layers for part in ((1, stride), (k, 1))],)
+        ),
         "You added up the kernel sizes. Neighbouring windows overlap: each layer adds k − 1, times the strides before "
         "it.": lambda layers: sum(k for k, _ in layers),
     },
@@ -78,14 +57,15 @@ def receptive_field(layers):
     return field
 
 
-def _layer(g: torch.Generator):
-    return randint(g, 4, 32), randint(g, 33, 64), 2 * randint(g, 1, 3) + 1, randint(g, 5, 9), randint(g, 10, 16)
+def _cost_with(parameters=lambda i, o, k: i * k**2 + i * o):
+    """`separable_cost` with one thing wrong: the number of parameters."""
+    return lambda i, o, k, h, w: (parameters(i, o, k), parameters(i, o, k) * h * w)
 
 
 @exercise(
     "convolutions.separable_cost",
     points=2,
-    inputs=_layer,
+    inputs=lambda g: (*randints(g, (4, 32), (33, 64)), 2 * randint(g, 1, 3) + 1, *randints(g, (5, 9), (10, 16))),
     hints=(
         "Two layers run one after the other: depthwise (one k×k kernel for each input channel), then 1×1.",
         "The depthwise layer has in_channels·k² weights, the 1×1 layer in_channels·out_channels. Each weight is used "
@@ -95,18 +75,14 @@ def _layer(g: torch.Generator):
     ),
     wrong={
         "That is the ordinary convolution: a k×k kernel for every pair of channels. Separable has one for each input "
-        "channel, and then a 1×1 layer.": lambda i, o, k, h, w: (i * k**2 * o, i * k**2 * o * h * w),
-        "That is the depthwise part alone. Without the 1×1 layer behind it no channel would ever meet another one.": lambda i, o, k, h, w: (
-            i * k**2,
-            i * k**2 * h * w,
-        ),
+        "channel, and then a 1×1 layer.": _cost_with(lambda i, o, k: i * k**2 * o),
+        "That is the depthwise part alone. Without the 1×1 layer behind it no channel would ever meet another "
+        "one.": _cost_with(lambda i, o, k: i * k**2),
         "You gave the depthwise layer one kernel for each *output* channel; it stands first, so it has one for each "
-        "input channel.": lambda i, o, k, h, w: (o * k**2 + i * o, (o * k**2 + i * o) * h * w),
-        "The two are in the wrong order: parameters first, then MACs.": lambda *layer: separable_cost(*layer)[::-1],
-        "The parameters are right, but each of them is used once at every output pixel: multiply by height·width.": lambda i, o, k, h, w: (
-            i * k**2 + i * o,
-            i * k**2 + i * o,
-        ),
+        "input channel.": _cost_with(lambda i, o, k: o * k**2 + i * o),
+        "The two are in the wrong order: parameters first, then MACs.": swapped(),
+        "The parameters are right, but each of them is used once at every output pixel: multiply by "
+        "height·width.": called_with(lambda i, o, k, h, w: (i, o, k, 1, 1)),
     },
     properties=(
         Property(
@@ -122,8 +98,7 @@ def separable_cost(in_channels, out_channels, kernel_size, height, width):
     Against k²·C_in·C_out the price falls to 1/C_out + 1/k² of it: with many channels and k = 3, nearly nine times. In
     torch it is a Conv2d with groups=in_channels and a 1×1 Conv2d; `convolution.separable` puts them into a model.
     """
-    parameters = in_channels * kernel_size**2 + in_channels * out_channels
-    return parameters, parameters * height * width
+    return _cost_with()(in_channels, out_channels, kernel_size, height, width)
 
 
 def _grouped_weight(g: torch.Generator):
@@ -131,35 +106,24 @@ def _grouped_weight(g: torch.Generator):
     return torch.randint(1, 10, (3 * groups, 2, 1, 1), generator=g).float(), groups
 
 
-def _square_blocks(weight, groups):
-    out, per_group = weight.shape[:2]
-    dense = weight.new_zeros(out, per_group * groups, *weight.shape[2:])
-    for n in range(groups):
-        block = slice(n * per_group, (n + 1) * per_group)
-        dense[block, block] = weight[block]
-    return dense
+def _block(n, size):
+    return slice(n * size, (n + 1) * size)
 
 
-def _interleaved(weight, groups):
-    out, per_group = weight.shape[:2]
-    dense = weight.new_zeros(out, per_group * groups, *weight.shape[2:])
-    for n in range(groups):
-        rows = slice(n * out // groups, (n + 1) * out // groups)
-        dense[rows, n::groups] = weight[rows]
-    return dense
+def _dense_with(
+    rows=lambda n, groups, filters, inputs: _block(n, filters),
+    columns=lambda n, groups, filters, inputs: _block(n, inputs),
+):
+    """`grouped_as_dense` with one thing wrong: which filters make group n, or which inputs they read."""
 
+    def dense(weight, groups):
+        filters, inputs = len(weight) // groups, weight.shape[1]
+        full = weight.new_zeros(len(weight), inputs * groups, *weight.shape[2:])
+        for n in range(groups):
+            group = rows(n, groups, filters, inputs)
+            full[group, columns(n, groups, filters, inputs)] = weight[group]
+        return full
 
-def _filters_in_turns(weight, groups):
-    out, per_group = weight.shape[:2]
-    dense = weight.new_zeros(out, per_group * groups, *weight.shape[2:])
-    for n in range(groups):
-        dense[n::groups, n * per_group : (n + 1) * per_group] = weight[n::groups]
-    return dense
-
-
-def _first_inputs(weight, groups):
-    dense = weight.new_zeros(len(weight), weight.shape[1] * groups, *weight.shape[2:])
-    dense[:, : weight.shape[1]] = weight
     return dense
 
 
@@ -181,11 +145,13 @@ def _first_inputs(weight, groups):
         "That is the grouped weight as it came, with the inputs of one group. The full one has all inputs: "
         "groups · weight.shape[1].": lambda weight, groups: weight,
         "Your blocks are square: you took as many filters for a group as it has input channels. A group has "
-        "out / groups filters.": _square_blocks,
-        "All of your filters read the first block of channels. Block n of the filters reads block n of the channels.": _first_inputs,
-        "You dealt the channels out like cards (0, groups, 2·groups, …). A group reads *neighbouring* channels.": _interleaved,
+        "out / groups filters.": _dense_with(rows=lambda n, groups, filters, inputs: _block(n, inputs)),
+        "All of your filters read the first block of channels. Block n of the filters reads block n of the "
+        "channels.": _dense_with(columns=lambda n, groups, filters, inputs: slice(inputs)),
+        "You dealt the channels out like cards (0, groups, 2·groups, …). A group reads *neighbouring* "
+        "channels.": _dense_with(columns=lambda n, groups, filters, inputs: slice(n, None, groups)),
         "The channels are right, but you dealt the filters out like cards. The first out/groups filters are group 0, "
-        "the next ones group 1.": _filters_in_turns,
+        "the next ones group 1.": _dense_with(rows=lambda n, groups, filters, inputs: slice(n, None, groups)),
     },
 )
 def grouped_as_dense(weight, groups):
@@ -195,46 +161,29 @@ def grouped_as_dense(weight, groups):
     sees the other groups, which is why ShuffleNet (Zhang et al. 2018) deals the channels out anew between two such
     layers.
     """
-    out, per_group = weight.shape[:2]
-    dense = weight.new_zeros(out, per_group * groups, *weight.shape[2:])
-    filters = out // groups
-    for n in range(groups):
-        rows = slice(n * filters, (n + 1) * filters)
-        dense[rows, n * per_group : (n + 1) * per_group] = weight[rows]
-    return dense
+    return _dense_with()(weight, groups)
 
 
 def _conv_and_norm(g: torch.Generator):
     n = 3  # as many filters as inputs, so that scaling along the wrong axis does not raise, as in a deep network
     var = torch.randint(1, 20, (n,), generator=g) / 10
-    return (
-        _normal(g, n, n, 1, 1) + 0.05,
-        _normal(g, n) + 0.05,
-        torch.randint(5, 20, (n,), generator=g) / 10,
-        _normal(g, n) + 0.05,
-        _normal(g, n) + 0.05,
-        var,
-        0.25,
-    )
+    weight, bias = decimals(g, n, n, 1, 1) + 0.05, decimals(g, n) + 0.05
+    gamma = torch.randint(5, 20, (n,), generator=g) / 10
+    return weight, bias, gamma, decimals(g, n) + 0.05, decimals(g, n) + 0.05, var, 0.25
 
 
-def _folded_with(weight_scale=None, new_bias=None):
-    def wrong(weight, bias, gamma, beta, mean, var, eps):
-        scale = gamma / (var + eps).sqrt()
-        w = weight * scale[:, None, None, None] if weight_scale is None else weight_scale(weight, scale)
-        b = (bias - mean) * scale + beta if new_bias is None else new_bias(bias, scale, beta, mean)
-        return w, b
+def _folded_with(
+    scale=lambda gamma, var, eps: gamma / (var + eps).sqrt(),
+    weight=lambda w, scale: w * scale[:, None, None, None],
+    bias=lambda b, scale, beta, mean: (b - mean) * scale + beta,
+):
+    """`fold_batch_norm` with one thing wrong."""
 
-    return wrong
+    def folded(w, b, gamma, beta, mean, var, eps):
+        by = scale(gamma, var, eps)
+        return weight(w, by), bias(b, by, beta, mean)
 
-
-def _fold_by_variance(weight, bias, gamma, beta, mean, var, eps):
-    scale = gamma / (var + eps)
-    return weight * scale[:, None, None, None], (bias - mean) * scale + beta
-
-
-def _fold_without_eps(weight, bias, gamma, beta, mean, var, eps):
-    return fold_batch_norm(weight, bias, gamma, beta, mean, var, 0.0)
+    return folded
 
 
 def _folded_part(place):
@@ -256,22 +205,21 @@ def _folded_part(place):
         "scale = gamma / (var + eps).sqrt(); return weight * scale[:, None, None, None], (bias - mean) * scale + beta",
     ),
     wrong={
-        "You divided by the variance; batch norm divides by the standard deviation, √(var + eps).": _fold_by_variance,
-        "The convolution's own bias got lost: it goes through the batch norm like everything else, (bias − mean)·scale.": _folded_with(
-            new_bias=lambda bias, scale, beta, mean: beta - mean * scale
+        "You divided by the variance; batch norm divides by the standard deviation, √(var + eps).": _folded_with(
+            scale=lambda gamma, var, eps: gamma / (var + eps)
         ),
-        "The weights are scaled but the old bias is not: the batch norm scales the whole output, bias included.": _folded_with(
-            new_bias=lambda bias, scale, beta, mean: bias - mean * scale + beta
-        ),
+        "The convolution's own bias got lost: it goes through the batch norm like everything else, (bias − "
+        "mean)·scale.": _folded_with(bias=lambda b, scale, beta, mean: beta - mean * scale),
+        "The weights are scaled but the old bias is not: the batch norm scales the whole output, bias "
+        "included.": _folded_with(bias=lambda b, scale, beta, mean: b - mean * scale + beta),
         "You scaled along the input channels: without the last None, scale meets axis 1. Each *filter*, axis 0, has its "
-        "own scale.": _folded_with(weight_scale=lambda weight, scale: weight * scale[:, None, None]),
+        "own scale.": _folded_with(weight=lambda w, scale: w * scale[:, None, None]),
         "You scaled beta too; it is added after the scaling.": _folded_with(
-            new_bias=lambda bias, scale, beta, mean: (bias - mean + beta) * scale
+            bias=lambda b, scale, beta, mean: (b - mean + beta) * scale
         ),
-        "The two are in the wrong order: the weight first, then the bias.": lambda *given: fold_batch_norm(*given)[
-            ::-1
-        ],
-        "You left eps out. It is small in practice, but where a variance is smaller still the result is far off.": _fold_without_eps,
+        "The two are in the wrong order: the weight first, then the bias.": swapped(),
+        "You left eps out. It is small in practice, but where a variance is smaller still the result is far "
+        "off.": called_with(lambda *given: (*given[:-1], 0.0)),
     },
     properties=(
         Property("Each filter is scaled by its own gamma/√(var + eps).", _folded_part(0), credit=0.4),
@@ -284,17 +232,12 @@ def fold_batch_norm(weight, bias, gamma, beta, mean, var, eps):
     `torch.nn.utils.fusion.fuse_conv_bn_eval` does this for one pair, `convolution.fold_batch_norm` for a model; every
     inference engine does it first. Only in evaluation mode: while training, mean and variance are those of the batch.
     """
-    scale = gamma / (var + eps).sqrt()
-    return weight * scale[:, None, None, None], (bias - mean) * scale + beta
+    return _folded_with()(weight, bias, gamma, beta, mean, var, eps)
 
 
 def _spectrum(g: torch.Generator):
     values = torch.rand(randint(g, 5, 7), generator=g).mul(9).add(0.5).sort(descending=True).values.round(decimals=1)
-    return values, round(0.7 + 0.25 * float(torch.rand((), generator=g)), 2)
-
-
-def _share_held(values, energy):
-    return int((values.cumsum(0) / values.sum() < energy).sum()) + 1
+    return values, round(uniform(g, 0.7, 0.95), 2)
 
 
 @exercise(
@@ -308,18 +251,16 @@ def _share_held(values, energy):
         "return int((held < energy).sum()) + 1",
     ),
     wrong={
-        "You added up the singular values themselves. The energy, Σw² of the matrix, is the sum of their *squares*.": lambda s, energy: (
-            _share_held(s, energy)
+        "You added up the singular values themselves. The energy, Σw² of the matrix, is the sum of their "
+        "*squares*.": called_with(lambda s, energy: (s.sqrt(), energy)),
+        "One too small: that many values hold a little less than the share. Positions count from 0, ranks from 1.": off_by(
+            -1
         ),
-        "One too small: that many values hold a little less than the share. Positions count from 0, ranks from 1.": lambda s, energy: (
-            rank_for_energy(s, energy) - 1
+        "You kept the share that may be lost; `energy` is the share that must stay.": called_with(
+            lambda s, energy: (s, 1 - energy)
         ),
-        "You kept the share that may be lost; `energy` is the share that must stay.": lambda s, energy: rank_for_energy(
-            s, 1 - energy
-        ),
-        "You began with the smallest singular values. The largest hold the most, so the fewest of them suffice.": lambda s, energy: (
-            rank_for_energy(s.flip(0), energy)
-        ),
+        "You began with the smallest singular values. The largest hold the most, so the fewest of them "
+        "suffice.": called_with(lambda s, energy: (s.flip(0), energy)),
         "That is a share of the *number* of values; the energy sits in the few large ones.": lambda s, energy: max(
             1, round(energy * len(s))
         ),
@@ -358,19 +299,15 @@ def _product_difference(result, wanted, weight, rank):
     return None
 
 
-def _smallest(weight, rank):
-    u, s, vh = torch.linalg.svd(weight, full_matrices=False)
-    return s[-rank:, None] * vh[-rank:], u[:, -rank:]
+def _factors_with(part=slice, right=lambda s, vh: s[:, None] * vh, left=lambda u, s: u):
+    """`thin_factors` with one thing wrong: which singular values are kept, or what they multiply."""
 
+    def factors(weight, rank):
+        u, s, vh = torch.linalg.svd(weight, full_matrices=False)
+        kept = part(rank)
+        return right(s[kept], vh[kept]), left(u[:, kept], s[kept])
 
-def _values_twice(weight, rank):
-    u, s, vh = torch.linalg.svd(weight, full_matrices=False)
-    return s[:rank, None] * vh[:rank], u[:, :rank] * s[:rank]
-
-
-def _values_lost(weight, rank):
-    u, _, vh = torch.linalg.svd(weight, full_matrices=False)
-    return vh[:rank], u[:, :rank]
+    return factors
 
 
 @exercise(
@@ -384,12 +321,14 @@ def _values_lost(weight, rank):
         "return s[:rank, None] * vh[:rank], u[:, :rank]",
     ),
     wrong={
-        "The singular values got lost: u·vh turns, but no longer stretches. Multiply one side by s (or both by √s).": _values_lost,
-        "You multiplied both sides by s, so it counts twice. Give it to one side, or √s to both.": _values_twice,
-        "You kept the *smallest* singular values: that is the part to throw away. torch sorts the largest first.": _smallest,
-        "The two are in the wrong order: the first layer meets the input, so it is [rank, in].": lambda weight, rank: (
-            tuple(reversed(thin_factors(weight, rank)))
+        "The singular values got lost: u·vh turns, but no longer stretches. Multiply one side by s (or both by "
+        "√s).": _factors_with(right=lambda s, vh: vh),
+        "You multiplied both sides by s, so it counts twice. Give it to one side, or √s to both.": _factors_with(
+            left=lambda u, s: u * s
         ),
+        "You kept the *smallest* singular values: that is the part to throw away. torch sorts the largest "
+        "first.": _factors_with(lambda rank: slice(-rank, None)),
+        "The two are in the wrong order: the first layer meets the input, so it is [rank, in].": swapped(),
     },
     compare=_product_difference,
 )
@@ -399,22 +338,20 @@ def thin_factors(weight, rank):
     `low_rank.low_rank` gives √s to each side, so that both layers start with weights of the same size, which suits
     fine-tuning. The same idea on the *change* of the weights, in the place of the weights, is LoRA (Hu et al. 2022).
     """
-    u, s, vh = torch.linalg.svd(weight, full_matrices=False)
-    return s[:rank, None] * vh[:rank], u[:, :rank]
+    return _factors_with()(weight, rank)
 
 
 def _layer_and_machine(g: torch.Generator):
     arithmetic, memory = (randint(g, 1, 9) * 10**7 for _ in range(2))
-    overhead = (0.001, 0.03)[randint(g, 0, 1)]  # small, or more than anything else
+    overhead = choice(g, (0.001, 0.03))  # small, or more than anything else
     return arithmetic, memory, 20.0, float(randint(g, 8, 12)), overhead
 
 
-def _seconds_with(combine, per_mac=2, floor=True):
-    def wrong(macs, moved_bytes, gflops, bandwidth, overhead):
-        both = combine(per_mac * macs / (gflops * 1e9), moved_bytes / (bandwidth * 1e9))
-        return both + overhead if floor else both
-
-    return wrong
+def _seconds_with(work=max, per_mac=2, total=lambda overhead, work: overhead + work):
+    """`predicted_seconds` with one thing wrong."""
+    return lambda macs, moved_bytes, gflops, bandwidth, overhead: total(
+        overhead, work(per_mac * macs / (gflops * 1e9), moved_bytes / (bandwidth * 1e9))
+    )
 
 
 @exercise(
@@ -428,17 +365,15 @@ def _seconds_with(combine, per_mac=2, floor=True):
     ),
     wrong={
         "You added arithmetic and memory. The processor fetches the next numbers while it multiplies: the longer one "
-        "counts.": _seconds_with(lambda a, b: a + b),
+        "counts.": _seconds_with(lambda arithmetic, memory: arithmetic + memory),
         "A multiply-accumulate is two operations, a product and a sum, and gflops counts operations.": _seconds_with(
-            max, per_mac=1
+            per_mac=1
         ),
         "You left the overhead out: however small the layer is, calling it takes its time.": _seconds_with(
-            max, floor=False
+            total=lambda overhead, work: work
         ),
         "You let the overhead compete with the work. It is no third limit: the call is prepared first, and the work "
-        "comes on top.": lambda macs, moved_bytes, gflops, bandwidth, overhead: max(
-            overhead, 2 * macs / (gflops * 1e9), moved_bytes / (bandwidth * 1e9)
-        ),
+        "comes on top.": _seconds_with(total=max),
         "You took the shorter of the two. A layer has to wait for both, so the longer one counts.": _seconds_with(min),
     },
     tolerance=1e-7,
@@ -449,7 +384,7 @@ def predicted_seconds(macs, moved_bytes, gflops, bandwidth, overhead):
     This is the roofline of lesson 00 as a time, plus the price of the call. `cost_model.calibrate()` measures its three
     numbers on your machine.
     """
-    return overhead + max(2 * macs / (gflops * 1e9), moved_bytes / (bandwidth * 1e9))
+    return _seconds_with()(macs, moved_bytes, gflops, bandwidth, overhead)
 
 
 question(

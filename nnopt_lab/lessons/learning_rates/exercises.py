@@ -1,22 +1,22 @@
 """Exercises and questions of lesson 03: schedules, and where to start."""
 
-import math
+from math import cos, inf, log, pi
 
 import torch
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from nnopt_lab.course.draws import randint
+from nnopt_lab.course.draws import choice, decimals, randint
 from nnopt_lab.course.exercises import Property, exercise, question
+from nnopt_lab.course.wrong_answers import called_with
 from nnopt_lab.techniques.training import schedules
-
-
-def _one_of(g: torch.Generator, *values):
-    return values[randint(g, 0, len(values) - 1)]
 
 
 def _cosine_inputs(g: torch.Generator):
     steps = randint(g, 6, 12)
-    return randint(g, 1, steps // 2 - 1), steps, _one_of(g, 0.1, 0.4, 1.0, 2.0)
+    return randint(g, 1, steps // 2 - 1), steps, choice(g, (0.1, 0.4, 1.0, 2.0))
+
+
+def _along(curve):
+    return lambda step, steps, peak: peak * curve(step / steps)
 
 
 @exercise(
@@ -29,22 +29,18 @@ def _cosine_inputs(g: torch.Generator):
         "`return peak / 2 * (1 + math.cos(math.pi * step / steps))`",
     ),
     wrong={
-        "That is a whole turn: the rate is back at its peak when the training ends. Half a turn, π, leads to 0.": lambda step, steps, peak: (
-            peak / 2 * (1 + math.cos(2 * math.pi * step / steps))
+        "That is a whole turn: the rate is back at its peak when the training ends. Half a turn, π, leads to "
+        "0.": _along(lambda t: (1 + cos(2 * pi * t)) / 2),
+        "The cosine of Python and torch takes radians: half a turn is π, not 180.": _along(
+            lambda t: (1 + cos(180 * t)) / 2
         ),
-        "The cosine of Python and torch takes radians: half a turn is π, not 180.": lambda step, steps, peak: (
-            peak / 2 * (1 + math.cos(180 * step / steps))
-        ),
-        "That rises from 0 to the peak. The rate must fall: 1 + cos.": lambda step, steps, peak: (
-            peak / 2 * (1 - math.cos(math.pi * step / steps))
-        ),
-        "Over half a turn the cosine falls to −1, and a negative rate climbs uphill. Lift it by 1 and halve it.": lambda step, steps, peak: (
-            peak * math.cos(math.pi * step / steps)
-        ),
+        "That rises from 0 to the peak. The rate must fall: 1 + cos.": _along(lambda t: (1 - cos(pi * t)) / 2),
+        "Over half a turn the cosine falls to −1, and a negative rate climbs uphill. Lift it by 1 and halve "
+        "it.": _along(lambda t: cos(pi * t)),
         "A quarter of a turn also leads from `peak` to 0, but it falls steepest at the end. Half a turn, lifted by 1 "
-        "and halved, lands softly.": lambda step, steps, peak: peak * math.cos(math.pi * step / steps / 2),
-        "That is the straight line (`PolynomialLR`). The cosine stays high longer and lands softly.": lambda step, steps, peak: (
-            peak * (1 - step / steps)
+        "and halved, lands softly.": _along(lambda t: cos(pi * t / 2)),
+        "That is the straight line (`PolynomialLR`). The cosine stays high longer and lands softly.": _along(
+            lambda t: 1 - t
         ),
     },
     properties=(Property("A rate lies between 0 and `peak`.", lambda r, step, steps, peak: 0 <= r <= peak),),
@@ -55,14 +51,14 @@ def cosine_rate(step, steps, peak):
     `CosineAnnealingLR(optimizer, T_max=steps)` is this (Loshchilov & Hutter 2017, equation 5). Its `T_max` is half a
     period: whoever gives it epochs but steps it once a batch gets a wave, not a decay.
     """
-    return peak / 2 * (1 + math.cos(math.pi * step / steps))
+    return peak / 2 * (1 + cos(pi * step / steps))
 
 
 def _triangular_inputs(g: torch.Generator):
     half = randint(g, 5, 9)
-    low = _one_of(g, 0.1, 0.2, 0.3)
-    within = _one_of(g, 1, 2) + half * randint(g, 0, 1)  # on the way up or down, not in the middle of it
-    return within + 2 * half * randint(g, 0, 2), half, low, round(low + _one_of(g, 0.4, 0.8, 1.6), 2)
+    low = choice(g, (0.1, 0.2, 0.3))
+    within = choice(g, (1, 2)) + half * randint(g, 0, 1)  # on the way up or down, not in the middle of it
+    return within + 2 * half * randint(g, 0, 2), half, low, round(low + choice(g, (0.4, 0.8, 1.6)), 2)
 
 
 @exercise(
@@ -78,28 +74,24 @@ def _triangular_inputs(g: torch.Generator):
         "return low + (high - low) * min(within, 2 * half_cycle - within) / half_cycle",
     ),
     wrong={
-        "Yours jumps from `high` back to `low`: a saw's teeth. After the way up comes a way down, as long.": lambda step, half_cycle, low, high: (
-            low + (high - low) * (step % half_cycle) / half_cycle
+        "Yours jumps from `high` back to `low`: a saw's teeth. After the way up comes a way down, as "
+        "long.": lambda step, half, low, high: low + (high - low) * (step % half) / half,
+        "Your cycles are twice as fast: `half_cycle` is the way up alone, a whole cycle takes twice as many "
+        "steps.": called_with(lambda step, half, low, high: (step, half / 2, low, high)),
+        "Yours is upside down: it starts at `high`. A cycle starts at `low`.": called_with(
+            lambda step, half, low, high: (step, half, high, low)
         ),
-        "Your cycles are twice as fast: `half_cycle` is the way up alone, a whole cycle takes twice as many steps.": lambda step, half_cycle, low, high: (
-            triangular_rate(step, half_cycle / 2, low, high)
+        "Yours starts each cycle at 0; its lower bound is `low`.": called_with(
+            lambda step, half, low, high: (step, half, 0, high)
         ),
-        "Yours is upside down: it starts at `high`. A cycle starts at `low`.": lambda step, half_cycle, low, high: (
-            low + high - triangular_rate(step, half_cycle, low, high)
+        "Yours rises *by* `high`; it must rise *to* `high`, that is by `high − low`.": called_with(
+            lambda step, half, low, high: (step, half, low, low + high)
         ),
-        "Yours starts each cycle at 0; its lower bound is `low`.": lambda step, half_cycle, low, high: triangular_rate(
-            step, half_cycle, 0, high
-        ),
-        "Yours rises *by* `high`; it must rise *to* `high`, that is by `high − low`.": lambda step, half_cycle, low, high: (
-            low + triangular_rate(step, half_cycle, 0, high)
-        ),
-        "The shape is right, but it stands on 0: the rise is added to `low`.": lambda step, half_cycle, low, high: (
-            triangular_rate(step, half_cycle, low, high) - low
+        "The shape is right, but it stands on 0: the rise is added to `low`.": called_with(
+            lambda step, half, low, high: (step, half, 0, high - low)
         ),
         "Yours is right in the first cycle and then falls for ever: look at the place *within* the cycle, step modulo "
-        "2·half_cycle.": lambda step, half_cycle, low, high: (
-            low + (high - low) * min(step, 2 * half_cycle - step) / half_cycle
-        ),
+        "2·half_cycle.": lambda step, half, low, high: low + (high - low) * min(step, 2 * half - step) / half,
     },
     properties=(
         Property("A rate lies between `low` and `high`.", lambda r, s, h, low, high: low - 1e-9 <= r <= high + 1e-9),
@@ -115,30 +107,21 @@ def triangular_rate(step, half_cycle, low, high):
     return low + (high - low) * min(within, 2 * half_cycle - within) / half_cycle
 
 
-def _plateau(
-    losses,
-    rate,
-    patience,
-    factor,
-    *,
-    counts_from=0,
-    previous=False,
-    forget=False,
-    keep=False,
-    down=False,
-    ties=False,
-    total=False,
-):
-    """The reference's rule with one mistake each, for the wrong answers."""
-    best, bad, rates = math.inf, 0, []
-    for loss in losses:
-        better = loss <= best if ties else loss < best
-        bad = (bad if total else 0) if better else bad + 1
-        best = loss if previous or better else best
-        if bad > patience - counts_from:
-            rate, bad = (rate - factor if down else rate * factor), (bad if keep else 0)
-            best = math.inf if forget else best
-        rates.append(rate)
+def _plateau_with(previous=False, ties=False, total=False, early=0, down=False, keep=False, forget=False):
+    """`plateau_rates` with one thing wrong."""
+
+    def rates(losses, rate, patience, factor):
+        best, bad, found = inf, 0, []
+        for loss in losses:
+            better = loss <= best if ties else loss < best
+            bad = (bad if total else 0) if better else bad + 1
+            best = loss if previous or better else best
+            if bad > patience - early:
+                rate, bad = (rate - factor if down else rate * factor), (bad if keep else 0)
+                best = inf if forget else best
+            found.append(rate)
+        return found
+
     return rates
 
 
@@ -147,10 +130,10 @@ def _plateau_inputs(g: torch.Generator):
     # Falls, then swings above a plateau, down to its level, for three patiences and more; falls again; another plateau.
     for falls, flat in ((2, 3 * patience + 4), (1, patience + 2)):
         for _ in range(falls):
-            level = round(level - _one_of(g, 0.1, 0.2, 0.3), 2)
+            level = round(level - choice(g, (0.1, 0.2, 0.3)), 2)
             losses.append(level)
         losses += [round(level + (0.2, 0.1, 0.0)[i % 3], 2) for i in range(flat)]
-    return losses, _one_of(g, 0.1, 0.4, 0.8), patience, _one_of(g, 0.1, 0.3, 0.5)
+    return losses, choice(g, (0.1, 0.4, 0.8)), patience, choice(g, (0.1, 0.3, 0.5))
 
 
 @exercise(
@@ -165,34 +148,21 @@ def _plateau_inputs(g: torch.Generator):
         "if bad > patience: rate, bad = rate * factor, 0; rates.append(rate)",
     ),
     wrong={
-        "One epoch too early: `patience` epochs without progress are tolerated; the one after them lowers the rate.": lambda losses, rate, patience, factor: (
-            _plateau(losses, rate, patience, factor, counts_from=1)
-        ),
+        "One epoch too early: `patience` epochs without progress are tolerated; the one after them lowers the "
+        "rate.": _plateau_with(early=1),
         "You compare with the loss before. It swings: half of a plateau is 'better' than the epoch before. Compare "
-        "with the best so far.": lambda losses, rate, patience, factor: _plateau(
-            losses, rate, patience, factor, previous=True
-        ),
-        "After the first cut your count goes on, so every further epoch cuts again. Begin to count anew.": lambda losses, rate, patience, factor: (
-            _plateau(losses, rate, patience, factor, keep=True)
-        ),
-        "You forget the best loss with each cut, so that the next epoch counts as progress whatever it is. Keep it.": lambda losses, rate, patience, factor: (
-            _plateau(losses, rate, patience, factor, forget=True)
-        ),
-        "You subtract `factor`; the rate would soon be negative. It is multiplied by it.": lambda losses, rate, patience, factor: (
-            _plateau(losses, rate, patience, factor, down=True)
-        ),
-        "A loss that only equals the best one counts as progress with you. It has to be *below* the best.": lambda losses, rate, patience, factor: (
-            _plateau(losses, rate, patience, factor, ties=True)
-        ),
+        "with the best so far.": _plateau_with(previous=True),
+        "After the first cut your count goes on, so every further epoch cuts again. Begin to count "
+        "anew.": _plateau_with(keep=True),
+        "You forget the best loss with each cut, so that the next epoch counts as progress whatever it is. Keep "
+        "it.": _plateau_with(forget=True),
+        "You subtract `factor`; the rate would soon be negative. It is multiplied by it.": _plateau_with(down=True),
+        "A loss that only equals the best one counts as progress with you. It has to be *below* the "
+        "best.": _plateau_with(ties=True),
         "You count all epochs without progress, also those before the last new best. Only epochs *in a row* count: a "
-        "new best sets the count to 0.": lambda losses, rate, patience, factor: _plateau(
-            losses, rate, patience, factor, total=True
-        ),
+        "new best sets the count to 0.": _plateau_with(total=True),
         "Yours comes one epoch late: you note the rate *before* you have looked at the loss. Wanted is the rate after "
-        "each epoch.": lambda losses, rate, patience, factor: [
-            rate,
-            *plateau_rates(losses, rate, patience, factor)[:-1],
-        ],
+        "each epoch.": lambda losses, rate, *rest: [rate, *plateau_rates(losses, rate, *rest)[:-1]],
     },
 )
 def plateau_rates(losses, rate, patience, factor):
@@ -201,34 +171,25 @@ def plateau_rates(losses, rate, patience, factor):
     `ReduceLROnPlateau` does this, with a threshold for what counts as better. It is the one schedule that looks at the
     training instead of the clock, and the one that needs no budget; the price is that it reacts late.
     """
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=rate)
-    scheduler = ReduceLROnPlateau(optimizer, factor=factor, patience=patience, threshold=0, eps=0)
-    rates = []
-    for loss in losses:
-        scheduler.step(loss)
-        rates.append(optimizer.param_groups[0]["lr"])
-    return rates
+    return _plateau_with()(losses, rate, patience, factor)
 
 
 def _smooth_inputs(g: torch.Generator):
     losses = [round(2.5 - 0.25 * i + 0.4 * float(torch.rand((), generator=g)), 2) for i in range(randint(g, 4, 6))]
-    return losses, _one_of(g, 0.8, 0.9, 0.95)
+    return losses, choice(g, (0.8, 0.9, 0.95))
 
 
-def _exponential_mean(losses, beta, start=None, swap=False):
-    state, means = losses[0] if start else 0.0, []
-    beta = 1 - beta if swap else beta
-    for loss in losses:
-        state = beta * state + (1 - beta) * loss
-        means.append(state)
-    return means
+def _smoothed_with(corrected=lambda state, beta, t: state / (1 - beta**t), from_first=False, fed_back=False):
+    """`smoothed` with one thing wrong."""
 
+    def means(losses, beta):
+        state, found = losses[0] if from_first else 0.0, []
+        for t, loss in enumerate(losses, 1):
+            state = beta * state + (1 - beta) * loss
+            found.append(corrected(state, beta, t))
+            state = found[-1] if fed_back else state
+        return found
 
-def _fed_back(losses, beta):
-    state, means = 0.0, []
-    for t, loss in enumerate(losses, 1):
-        state = (beta * state + (1 - beta) * loss) / (1 - beta**t)
-        means.append(state)
     return means
 
 
@@ -244,16 +205,16 @@ def _fed_back(losses, beta):
     ),
     wrong={
         "Without the correction: your mean starts near 0 and seems to *rise* for the first 1/(1 − beta) steps. "
-        "Divide by 1 − beta^t.": _exponential_mean,
+        "Divide by 1 − beta^t.": _smoothed_with(lambda state, beta, t: state),
         "You start from the first loss: it keeps the weight beta^t, and one unlucky batch tilts the whole curve. "
-        "Start at 0 and divide by 1 − beta^t.": lambda losses, beta: _exponential_mean(losses, beta, start=True),
-        "The weights are swapped: `beta` belongs to the past, 1 − beta to the new loss. Yours hardly smooths.": lambda losses, beta: [
-            m / (1 - (1 - beta) ** t) for t, m in enumerate(_exponential_mean(losses, beta, swap=True), 1)
-        ],
-        "Your t starts a step too late: after the *first* loss the weights add up to 1 − beta.": lambda losses, beta: [
-            m / (1 - beta ** (t + 1)) for t, m in enumerate(_exponential_mean(losses, beta), 1)
-        ],
-        "You put the corrected value back into the state; the correction then piles up. Keep the two apart.": _fed_back,
+        "Start at 0 and divide by 1 − beta^t.": _smoothed_with(lambda state, beta, t: state, from_first=True),
+        "The weights are swapped: `beta` belongs to the past, 1 − beta to the new loss. Yours hardly "
+        "smooths.": called_with(lambda losses, beta: (losses, 1 - beta)),
+        "Your t starts a step too late: after the *first* loss the weights add up to 1 − beta.": _smoothed_with(
+            lambda state, beta, t: state / (1 - beta ** (t + 1))
+        ),
+        "You put the corrected value back into the state; the correction then piles up. Keep the two "
+        "apart.": _smoothed_with(fed_back=True),
     },
     properties=(
         Property(
@@ -274,23 +235,25 @@ def smoothed(losses, beta):
 def _sweep(g: torch.Generator):
     """A coarse range test on which each of the wrong answers picks a rate of its own."""
     steep = randint(g, 2, 4)
-    large = _one_of(g, *(i for i in range(1, 6) if i not in (steep, steep + 1)))
+    large = choice(g, [i for i in range(1, 6) if i not in (steep, steep + 1)])
     factors = [4.0] * 8
     drops = [0.3, *(0.05 + 0.05 * torch.rand(5, generator=g)).tolist(), -0.1, -2.5]  # the rise is steeper than any fall
     factors[steep], drops[steep], drops[large] = 1.25, 0.25, 0.5
-    rates, losses = [_one_of(g, 0.001, 0.002, 0.005)], [2.3]
+    rates, losses = [choice(g, (0.001, 0.002, 0.005))], [2.3]
     for factor, drop in zip(factors, drops, strict=True):
         rates.append(rates[-1] * factor)
         losses.append(losses[-1] - drop)
     return [float(f"{rate:.4g}") for rate in rates], [round(loss, 3) for loss in losses]
 
 
-def _argmin_slope(rates, losses, position=lambda r: r, sign=1.0, shift=0):
-    slopes = [
-        sign * (losses[i + 1] - losses[i]) / (position(rates[i + 1]) - position(rates[i]))
-        for i in range(len(rates) - 1)
-    ]
-    return rates[slopes.index(min(slopes)) + shift]
+def _steepest_with(distance=lambda a, b: log(b / a), best=min, upper=0):
+    """`steepest_rate` with one thing wrong."""
+
+    def rate(rates, losses):
+        slopes = [(losses[i + 1] - losses[i]) / distance(*rates[i : i + 2]) for i in range(len(rates) - 1)]
+        return rates[slopes.index(best(slopes)) + upper]
+
+    return rate
 
 
 @exercise(
@@ -306,18 +269,15 @@ def _argmin_slope(rates, losses, position=lambda r: r, sign=1.0, shift=0):
     ),
     wrong={
         "You divided by the difference of the rates themselves. The axis of a range test is logarithmic: from 0.001 "
-        "to 0.002 is as far as from 1 to 2. Divide by the difference of their logarithms.": _argmin_slope,
+        "to 0.002 is as far as from 1 to 2. Divide by the difference of their "
+        "logarithms.": _steepest_with(lambda a, b: b - a),
         "That is the rate of the lowest loss: the edge, where the training is about to break. The steepest fall "
         "comes before it.": lambda rates, losses: rates[losses.index(min(losses))],
         "You took the largest fall between neighbours, but they are not equally far apart. Divide by the distance, "
-        "the difference of the logarithms.": lambda rates, losses: rates[
-            min(range(len(rates) - 1), key=lambda i: losses[i + 1] - losses[i])
-        ],
+        "the difference of the logarithms.": _steepest_with(lambda a, b: 1),
         "That is the steepest *rise*: there the training breaks. A fall has a negative slope, so look for the "
-        "smallest.": lambda rates, losses: _argmin_slope(rates, losses, math.log, sign=-1),
-        "That is the upper end of the steepest stretch; return the rate at its lower end.": lambda rates, losses: (
-            _argmin_slope(rates, losses, math.log, shift=1)
-        ),
+        "smallest.": _steepest_with(best=max),
+        "That is the upper end of the steepest stretch; return the rate at its lower end.": _steepest_with(upper=1),
     },
 )
 def steepest_rate(rates, losses):
@@ -332,8 +292,7 @@ def steepest_rate(rates, losses):
 def _svm_inputs(g: torch.Generator):
     """Examples of all three kinds: on the wrong side, inside the margin, and beyond it; none on a border."""
     while True:
-        weight = torch.randn(3, generator=g).round(decimals=1)
-        x = torch.randn(5, 3, generator=g).round(decimals=1)
+        weight, x = decimals(g, 3), decimals(g, 5, 3)
         y = torch.where(torch.rand(5, generator=g) < 0.5, -1.0, 1.0)
         margins = y * (x @ weight)
         kinds = {0 if m < 0 else 1 if m < 1 else 2 for m in margins.tolist()}
@@ -342,7 +301,17 @@ def _svm_inputs(g: torch.Generator):
         sums = [*pushes.values(), y @ x, weight]
         apart = min((a - b).abs().max() for i, a in enumerate(sums) for b in sums[:i])
         if len(kinds) == 3 and border > 0.05 and apart > 0.2 and sums[1].abs().max() > 0.2:
-            return weight, x, y, _one_of(g, 0.1, 0.2, 0.5), randint(g, 2, 6)
+            return weight, x, y, choice(g, (0.1, 0.2, 0.5)), randint(g, 2, 6)
+
+
+def _pegasos_with(counts=lambda scores, y: y * scores < 1, size=len, push=1, kept=lambda t: 1 - 1 / t):
+    """`pegasos_step` with one thing wrong."""
+
+    def step(weight, x, y, regularization, t):
+        counted = counts(x @ weight, y).float()
+        return kept(t) * weight + push * ((counted * y) @ x) / (regularization * t * size(counted))
+
+    return step
 
 
 @exercise(
@@ -357,34 +326,23 @@ def _svm_inputs(g: torch.Generator):
         "return (1 - rate * regularization) * weight + rate * ((wrong * y) @ x) / len(y)",
     ),
     wrong={
-        "Off by one: your first step would have the rate 1/(2λ). Here t counts from 1, and the rate is 1/(λt).": lambda weight, x, y, regularization, t: (
-            pegasos_step(weight, x, y, regularization, t + 1)
-        ),
-        "The old weight weighs too much: the penalty shrinks it by 1 − rate·λ, which is 1 − 1/t.": lambda weight, x, y, regularization, t: (
-            weight / t + pegasos_step(weight, x, y, regularization, t)
+        "Off by one: your first step would have the rate 1/(2λ). Here t counts from 1, and the rate is "
+        "1/(λt).": called_with(lambda *given: (*given[:-1], given[-1] + 1)),
+        "The old weight weighs too much: the penalty shrinks it by 1 − rate·λ, which is 1 − 1/t.": _pegasos_with(
+            kept=lambda t: 1
         ),
         "You counted only the examples on the wrong side (margin below 0): that is a perceptron. The hinge loss also "
-        "counts those inside the margin, below 1.": lambda weight, x, y, regularization, t: (
-            (1 - 1 / t) * weight + ((y * (x @ weight) < 0).float() * y) @ x / (regularization * t * len(y))
-        ),
-        "You counted every example. Where the margin is 1 or more the hinge loss is 0 and flat: no pull.": lambda weight, x, y, regularization, t: (
-            (1 - 1 / t) * weight + y @ x / (regularization * t * len(y))
-        ),
-        "The examples push the wrong way: a step goes against the gradient, and the gradient of the hinge is −y·x.": lambda weight, x, y, regularization, t: (
-            2 * (1 - 1 / t) * weight - pegasos_step(weight, x, y, regularization, t)
-        ),
-        "You summed over the batch; the objective is a mean, so divide by the number of examples in the batch.": lambda weight, x, y, regularization, t: (
-            (1 - 1 / t) * weight + ((y * (x @ weight) < 1).float() * y) @ x / (regularization * t)
-        ),
+        "counts those inside the margin, below 1.": _pegasos_with(lambda scores, y: y * scores < 0),
+        "You counted every example. Where the margin is 1 or more the hinge loss is 0 and flat: no "
+        "pull.": _pegasos_with(lambda scores, y: torch.ones_like(y)),
+        "The examples push the wrong way: a step goes against the gradient, and the gradient of the hinge is "
+        "−y·x.": _pegasos_with(push=-1),
+        "You summed over the batch; the objective is a mean, so divide by the number of examples in the "
+        "batch.": _pegasos_with(size=lambda counted: 1),
         "You took the mean over the examples that count. It is over the whole batch: those beyond the margin push with "
-        "0, but they are in the denominator.": lambda weight, x, y, regularization, t: (
-            (1 - 1 / t) * weight
-            + x[y * (x @ weight) < 1].T @ y[y * (x @ weight) < 1] / (regularization * t * (y * (x @ weight) < 1).sum())
-        ),
+        "0, but they are in the denominator.": _pegasos_with(size=torch.sum),
         "You compared w·x with 1 and left y out: the margin is y·w·x, so that it is positive on the right side for "
-        "both classes.": lambda weight, x, y, regularization, t: (
-            (1 - 1 / t) * weight + ((x @ weight < 1).float() * y) @ x / (regularization * t * len(y))
-        ),
+        "both classes.": _pegasos_with(lambda scores, y: scores < 1),
     },
 )
 def pegasos_step(weight, x, y, regularization, t):
@@ -393,9 +351,7 @@ def pegasos_step(weight, x, y, regularization, t):
     This is line for line an SGD step with `weight_decay=λ` and the rate of `schedules.Pegasos`: that is how
     `pegasos_svm` does it (Shalev-Shwartz et al. 2007, figure 1).
     """
-    rate = 1 / (regularization * t)
-    wrong = (y * (x @ weight) < 1).float()
-    return (1 - rate * regularization) * weight + rate * ((wrong * y) @ x) / len(y)
+    return _pegasos_with()(weight, x, y, regularization, t)
 
 
 question(

@@ -2,8 +2,9 @@
 
 import torch
 
-from nnopt_lab.course.draws import randint
+from nnopt_lab.course.draws import decimals, randint, subset, uniform
 from nnopt_lab.course.exercises import Property, exercise, question
+from nnopt_lab.course.wrong_answers import called_with, changed, off_by
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.pruning import channel_pruning
 
@@ -14,14 +15,10 @@ def _with_ties(g: torch.Generator, *shape: int) -> torch.Tensor:
     return torch.where(torch.rand(shape, generator=g) < 0.5, -magnitude, magnitude)
 
 
-def _l1_in_place(weight):
-    return weight.abs_().sum(dim=(1, 2, 3))
-
-
 @exercise(
     "pruning.l1_importance",
     points=2,
-    inputs=lambda g: (torch.randn(randint(g, 3, 5), randint(g, 2, 3), 2, 2, generator=g).round(decimals=2),),
+    inputs=lambda g: (decimals(g, randint(g, 3, 5), randint(g, 2, 3), 2, 2, places=2),),
     hints=(
         "The weight has shape [out, in, kh, kw]; filter number o is weight[o]. You want one number for each.",
         "Take magnitudes first, then sum over everything except axis 0.",
@@ -29,17 +26,17 @@ def _l1_in_place(weight):
     ),
     wrong={
         "You summed the signed weights: large positive and large negative ones cancel, and a strong filter looks "
-        "weak. Take magnitudes first.": lambda w: w.sum(dim=(1, 2, 3)),
+        "weak. Take magnitudes first.": lambda w: w.sum((1, 2, 3)),
         "You summed over axis 0, the filters themselves: that scores each *input* channel. Keep axis 0, sum the "
-        "others.": lambda w: w.abs().sum(dim=(0, 2, 3)),
-        "That is the L2 norm: squares, then a root. The L1 norm is the plain sum of magnitudes.": lambda w: w.flatten(
-            1
-        ).norm(dim=1),
+        "others.": lambda w: w.abs().sum((0, 2, 3)),
+        "That is the L2 norm: squares, then a root. The L1 norm is the plain sum of magnitudes.": lambda w: (
+            pruning.importance(w, norm=2, per="filter")
+        ),
         "That is the mean. It sorts the filters of one layer alike, but between layers with different kernel sizes "
-        "it does not; the L1 norm is the sum.": lambda w: w.abs().mean(dim=(1, 2, 3)),
+        "it does not; the L1 norm is the sum.": lambda w: w.abs().mean((1, 2, 3)),
         "The scores are right, but `abs_()` changed the weights themselves: the network has just lost all its "
-        "signs. Use `abs()`.": _l1_in_place,
-        "That is one number for the whole layer; you want one for each filter.": lambda w: w.abs().sum(),
+        "signs. Use `abs()`.": lambda w: w.abs_().sum((1, 2, 3)),
+        "That is one number for the whole layer; you want one for each filter.": changed(torch.sum),
     },
 )
 def l1_importance(weight):
@@ -83,10 +80,8 @@ def _in_order(result, scores, count):
         "once more to the result.": lambda s, c: s.argsort(stable=True) * c // len(s),
         "You cut the *values* into equal ranges: one outlier then leaves levels empty. Levels hold equal "
         "numbers of scores, so work with ranks.": _equal_width,
-        "Turned round: level 0 is the least important, the one that goes first.": lambda s, c: (
-            c - 1 - pruning.levels(s, c)
-        ),
-        "Levels are counted from 0 to count − 1; yours start at 1.": lambda s, c: pruning.levels(s, c) + 1,
+        "Turned round: level 0 is the least important, the one that goes first.": lambda s, c: c - 1 - levels(s, c),
+        "Levels are counted from 0 to count − 1; yours start at 1.": off_by(1),
         "When the scores can't be shared out evenly, your last scores land in a level that does not exist: "
         "multiply by count before you divide by how many there are.": lambda s, c: pruning.ranks(s) // (len(s) // c),
     },
@@ -136,17 +131,14 @@ def _keeps_the_largest(mask, wanted, weight, keep):
         "mask[weight.abs().flatten().topk(keep).indices] = True; return mask.reshape(weight.shape)",
     ),
     wrong={
-        "The mask is turned round: True marks a weight that stays.": lambda w, k: ~pruning.magnitude_mask(w.abs(), k),
-        "You sorted the signed weights, so the large negative ones went first. Importance is the magnitude.": lambda w, k: (
-            pruning.magnitude_mask(w, k)
-        ),
+        "The mask is turned round: True marks a weight that stays.": changed(torch.logical_not),
+        "You sorted the signed weights, so the large negative ones went first. Importance is the "
+        "magnitude.": lambda w, k: pruning.magnitude_mask(w, k),
         "Off at ties: a threshold keeps *every* weight that equals it, so more than `keep` may stay. Choose "
         "positions, not a value.": lambda w, k: w.abs() >= w.abs().flatten().sort(descending=True).values[k - 1],
         "Off at ties: a strict threshold drops every weight that equals it, so fewer than `keep` may stay. "
         "Choose positions, not a value.": lambda w, k: w.abs() > w.abs().flatten().sort(descending=True).values[k],
-        "You removed `keep` weights; `keep` is the number that stays.": lambda w, k: pruning.magnitude_mask(
-            w.abs(), w.numel() - k
-        ),
+        "You removed `keep` weights; `keep` is the number that stays.": called_with(lambda w, k: (w, w.numel() - k)),
     },
     compare=_keeps_the_largest,
     properties=(Property("No weight goes that is larger than one that stays.", _in_order_of_magnitude, credit=1 / 3),),
@@ -162,7 +154,7 @@ def magnitude_mask(weight, keep):
 
 def _step(g: torch.Generator):
     steps = randint(g, 4, 9)
-    return randint(g, 1, steps - 1), steps, round(0.5 + 0.45 * float(torch.rand((), generator=g)), 2)
+    return randint(g, 1, steps - 1), steps, round(uniform(g, 0.5, 0.95), 2)
 
 
 @exercise(
@@ -175,17 +167,13 @@ def _step(g: torch.Generator):
         "`final * (1 - (1 - step / steps) ** 3)`",
     ),
     wrong={
-        "That is the straight line. The cube prunes fast at first, where there is much to spare.": lambda step, steps, final: (
-            final * step / steps
-        ),
+        "That is the straight line. The cube prunes fast at first, where there is much to "
+        "spare.": lambda step, steps, final: final * step / steps,
         "That curve starts slowly and ends fast: the wrong way round. Cube the time that is *left*, "
         "1 − step/steps.": lambda step, steps, final: final * (step / steps) ** 3,
-        "That is the share of weights that stay; the sparsity is the share that is gone.": lambda step, steps, final: (
-            1 - final * (1 - (1 - step / steps) ** 3)
-        ),
-        "That is what is still *to be* pruned: it falls to 0 at the end. Subtract it from `final`.": lambda step, steps, final: (
-            final * (1 - step / steps) ** 3
-        ),
+        "That is the share of weights that stay; the sparsity is the share that is gone.": changed(lambda s: 1 - s),
+        "That is what is still *to be* pruned: it falls to 0 at the end. Subtract it from "
+        "`final`.": lambda step, steps, final: final * (1 - step / steps) ** 3,
     },
     properties=(
         Property("A sparsity lies between 0 and `final`.", lambda s, step, steps, final: 0 <= s <= final + 1e-9),
@@ -212,6 +200,11 @@ def _two_of_four(mask, wanted, weight):
     return f"Group {int(wrong[0])} drops a weight that is larger than one it keeps." if len(wrong) else None
 
 
+def _signed_two(weight):
+    groups = weight.reshape(-1, 4)
+    return torch.zeros_like(groups, dtype=torch.bool).scatter(1, groups.topk(2).indices, True).reshape(weight.shape)
+
+
 @exercise(
     "pruning.n_m_mask",
     points=3,
@@ -224,19 +217,13 @@ def _two_of_four(mask, wanted, weight):
         "mask.scatter_(1, groups.topk(2, dim=1).indices, True); return mask.reshape(weight.shape)",
     ),
     wrong={
-        "Half of all weights are kept, but not two in *every* group of four: the hardware relies on the groups.": lambda w: (
-            pruning.magnitude_mask(w.abs(), w.numel() // 2)
-        ),
+        "Half of all weights are kept, but not two in *every* group of four: the hardware relies on the "
+        "groups.": lambda w: pruning.magnitude_mask(w.abs(), w.numel() // 2),
         "Your groups run down the columns. They run along a row: four consecutive inputs of one output.": lambda w: (
-            pruning.n_m_mask(w.T.contiguous()).T.contiguous()
+            n_m_mask(w.T).T
         ),
-        "The mask is turned round: True marks the two weights that stay.": lambda w: ~pruning.n_m_mask(w),
-        "You kept the two largest signed values; −0.5 matters more than 0.1. Compare magnitudes.": lambda w: (
-            torch.zeros_like(w, dtype=torch.bool)
-            .reshape(-1, 4)
-            .scatter(1, w.reshape(-1, 4).topk(2, dim=1).indices, True)
-            .reshape(w.shape)
-        ),
+        "The mask is turned round: True marks the two weights that stay.": changed(torch.logical_not),
+        "You kept the two largest signed values; −0.5 matters more than 0.1. Compare magnitudes.": _signed_two,
     },
     compare=_two_of_four,
 )
@@ -265,17 +252,16 @@ def _kept_channels(g: torch.Generator):
         "`(kept[:, None] * height * width + torch.arange(height * width)).flatten()`",
     ),
     wrong={
-        "One input for each channel: but behind the flatten every channel has become height·width inputs.": lambda kept, h, w: (
-            kept
-        ),
+        "One input for each channel: but behind the flatten every channel has become height·width "
+        "inputs.": lambda kept, h, w: kept,
         "You interleaved the channels (pixel by pixel). Flattening [C, H, W] lays whole channels one after the "
         "other.": lambda kept, h, w: (torch.arange(h * w)[:, None] * len(kept) + kept).flatten(),
         "Only the first column of pixels of each channel; all height·width of them belong to it.": lambda kept, h, w: (
             kept[:, None] * h * w + torch.arange(h)
         ).flatten(),
-        "You took the first len(kept) channels; `kept` says *which* ones stay.": lambda kept, h, w: (
-            torch.arange(len(kept))[:, None] * h * w + torch.arange(h * w)
-        ).flatten(),
+        "You took the first len(kept) channels; `kept` says *which* ones stay.": called_with(
+            lambda kept, h, w: (torch.arange(len(kept)), h, w)
+        ),
     },
 )
 def flatten_columns(kept, height, width):
@@ -289,26 +275,17 @@ def flatten_columns(kept, height, width):
 
 def _two_convolutions(g: torch.Generator):
     filters = randint(g, 3, 5)
-    weight1, weight2 = torch.randn(filters, 2, 1, 1, generator=g), torch.randn(filters, filters, 1, 1, generator=g)
-    kept = torch.randperm(filters, generator=g)[:2].sort().values
-    return (
-        weight1.round(decimals=1),
-        torch.randn(filters, generator=g).round(decimals=1),
-        weight2.round(decimals=1),
-        kept,
-    )
+    weight1, weight2 = decimals(g, filters, 2, 1, 1), decimals(g, filters, filters, 1, 1)
+    kept = subset(g, filters, 2)
+    return weight1, decimals(g, filters), weight2, kept
 
 
 def _zeroed(tensor, kept):
-    gone = torch.ones(len(tensor), dtype=torch.bool)
-    gone[kept] = False
-    out = tensor.clone()
-    out[gone] = 0
-    return out
+    return torch.zeros_like(tensor).index_copy(0, kept, tensor[kept])
 
 
 def _others(kept, count):
-    return torch.tensor([i for i in range(count) if i not in kept.tolist()], dtype=torch.long)
+    return torch.tensor([i for i in range(count) if i not in kept.tolist()])
 
 
 def _part_is_right(place):
@@ -325,28 +302,17 @@ def _part_is_right(place):
         "`return weight1[kept], bias1[kept], weight2[:, kept]`",
     ),
     wrong={
-        "You removed *filters* of the second layer. It still has all of its own; what it loses are inputs: axis 1.": lambda w1, b1, w2, kept: (
-            w1[kept],
-            b1[kept],
-            w2[kept],
-        ),
-        "The bias still has an entry for every old filter; a removed filter takes its bias along.": lambda w1, b1, w2, kept: (
-            w1[kept],
-            b1,
-            w2[:, kept],
-        ),
+        "You removed *filters* of the second layer. It still has all of its own; what it loses are inputs: axis "
+        "1.": lambda w1, b1, w2, kept: (w1[kept], b1[kept], w2[kept]),
+        "The bias still has an entry for every old filter; a removed filter takes its bias "
+        "along.": lambda w1, b1, w2, kept: (w1[kept], b1, w2[:, kept]),
         "You set the filters to zero: that is a mask. The tensors are as large and as slow as before; take the "
         "filters out.": lambda w1, b1, w2, kept: (_zeroed(w1, kept), _zeroed(b1, kept), w2),
-        "You removed what should stay: `kept` names the filters that remain.": lambda w1, b1, w2, kept: (
-            w1[_others(kept, len(w1))],
-            b1[_others(kept, len(w1))],
-            w2[:, _others(kept, len(w1))],
+        "You removed what should stay: `kept` names the filters that remain.": called_with(
+            lambda w1, b1, w2, kept: (w1, b1, w2, _others(kept, len(w1)))
         ),
-        "The second layer still expects every old channel; it must lose the inputs that no longer exist.": lambda w1, b1, w2, kept: (
-            w1[kept],
-            b1[kept],
-            w2,
-        ),
+        "The second layer still expects every old channel; it must lose the inputs that no longer "
+        "exist.": lambda w1, b1, w2, kept: (w1[kept], b1[kept], w2),
     },
     properties=(
         Property("The first layer's weight holds the filters that stay.", _part_is_right(0), credit=0.25),

@@ -4,14 +4,15 @@ from statistics import mean, median
 
 import torch
 
-from nnopt_lab.course.draws import randint
+from nnopt_lab.course.draws import randint, randints
 from nnopt_lab.course.exercises import Property, exercise, question
+from nnopt_lab.course.wrong_answers import called_with, changed, scaled
 
 
 @exercise(
     "start.conv_parameters",
     points=1,
-    inputs=lambda g: (randint(g, 1, 9), randint(g, 10, 20), randint(g, 2, 5), bool(randint(g, 0, 1))),
+    inputs=lambda g: (*randints(g, (1, 9), (10, 20), (2, 5)), bool(randint(g, 0, 1))),
     hints=(
         "One filter looks at all input channels at once. How many numbers does it hold?",
         "A filter is a block of in_channels × kernel_size × kernel_size weights, and there are out_channels of them.",
@@ -21,14 +22,14 @@ from nnopt_lab.course.exercises import Property, exercise, question
     wrong={
         "The bias is missing: with bias=True each filter adds one more number.": lambda i, o, k, b: o * i * k**2,
         "The kernel is a square: kernel_size² weights for each input channel, not kernel_size.": lambda i, o, k, b: (
-            o * i * k + (o if b else 0)
+            o * i * k + o * b
         ),
         "There is one bias for each output channel (each filter), not for each input channel.": lambda i, o, k, b: (
-            o * i * k**2 + (i if b else 0)
+            o * i * k**2 + i * b
         ),
         "With bias=False there is no bias to count.": lambda i, o, k, b: o * i * k**2 + o,
         "Each filter spans all input channels; yours spans one, which is a depthwise convolution.": lambda i, o, k, b: (
-            o * k**2 + (o if b else 0)
+            o * k**2 + o * b
         ),
     },
 )
@@ -41,22 +42,15 @@ def conv_parameters(in_channels, out_channels, kernel_size, bias):
     return out_channels * in_channels * kernel_size**2 + (out_channels if bias else 0)
 
 
-def _macs(per_output, size=lambda n, k, s, p: (n + 2 * p - k) // s + 1):
+def _macs_with(per_output=lambda i, o, k: o * i * k**2, size=lambda n, k, s, p: (n + 2 * p - k) // s + 1):
+    """`conv_macs` with one thing wrong: the price of an output pixel, or how many of them fit along a side."""
     return lambda i, o, k, h, w, s, p: per_output(i, o, k) * size(h, k, s, p) * size(w, k, s, p)
 
 
 @exercise(
     "start.conv_macs",
     points=2,
-    inputs=lambda g: (
-        randint(g, 2, 8),
-        randint(g, 9, 16),
-        randint(g, 3, 5),
-        randint(g, 8, 16),
-        randint(g, 17, 24),
-        randint(g, 1, 3),
-        randint(g, 0, 2),
-    ),
+    inputs=lambda g: randints(g, (2, 8), (9, 16), (3, 5), (8, 16), (17, 24), (1, 3), (0, 2)),
     hints=(
         "Every number of the output costs one pass of one filter over the input. How many outputs are there?",
         "The output is ⌊(height + 2·padding − kernel_size) / stride⌋ + 1 high, and likewise wide.",
@@ -65,15 +59,15 @@ def _macs(per_output, size=lambda n, k, s, p: (n + 2 * p - k) // s + 1):
     ),
     wrong={
         "You counted a filter position for every *input* pixel. Positions are output pixels: stride and a "
-        "missing border make them fewer.": lambda i, o, k, h, w, s, p: o * i * k**2 * h * w,
+        "missing border make them fewer.": _macs_with(size=lambda n, k, s, p: n),
         "That is the number of floating-point operations. One multiply-accumulate is one multiplication and "
-        "one addition together, so it counts once.": _macs(lambda i, o, k: 2 * o * i * k**2),
-        "Each output sums over all input channels; in_channels is missing.": _macs(lambda i, o, k: o * k**2),
-        "The padding is added on both sides: height + 2·padding.": _macs(
-            lambda i, o, k: o * i * k**2, lambda n, k, s, p: (n + p - k) // s + 1
+        "one addition together, so it counts once.": scaled(2),
+        "Each output sums over all input channels; in_channels is missing.": _macs_with(lambda i, o, k: o * k**2),
+        "The padding is added on both sides: height + 2·padding.": _macs_with(
+            size=lambda n, k, s, p: (n + p - k) // s + 1
         ),
         "One position too few each way: a kernel as large as the picture still fits once, so add 1 after "
-        "dividing by the stride.": _macs(lambda i, o, k: o * i * k**2, lambda n, k, s, p: (n + 2 * p - k) // s),
+        "dividing by the stride.": _macs_with(size=lambda n, k, s, p: (n + 2 * p - k) // s),
     },
 )
 def conv_macs(in_channels, out_channels, kernel_size, height, width, stride, padding):
@@ -82,21 +76,17 @@ def conv_macs(in_channels, out_channels, kernel_size, height, width, stride, pad
     `torch.utils.flop_counter.FlopCounterMode` counts the same and gives twice this number, because it counts the
     addition apart from the multiplication. Ask which of the two a paper means.
     """
-    out_height = (height + 2 * padding - kernel_size) // stride + 1
-    out_width = (width + 2 * padding - kernel_size) // stride + 1
-    return out_channels * in_channels * kernel_size**2 * out_height * out_width
+    return _macs_with()(in_channels, out_channels, kernel_size, height, width, stride, padding)
 
 
 def _scores(g: torch.Generator):
     count = randint(g, 5, 9)
     logits = torch.randn(count, 4, generator=g).mul(2).round(decimals=2)
-    labels = torch.where(torch.rand(count, generator=g) < 0.6, logits.argmax(1), _numbers(g, 4, count))
+    labels = torch.where(
+        torch.rand(count, generator=g) < 0.6, logits.argmax(1), torch.randint(0, 4, (count,), generator=g)
+    )
     labels[0] = logits[0].argmax()
     return logits, labels
-
-
-def _numbers(g: torch.Generator, below: int, count: int) -> torch.Tensor:
-    return torch.randint(0, below, (count,), generator=g)
 
 
 @exercise(
@@ -109,21 +99,16 @@ def _numbers(g: torch.Generator, below: int, count: int) -> torch.Tensor:
         "`100 * (logits.argmax(dim=1) == labels).float().mean().item()`",
     ),
     wrong={
-        "That is the share of right pictures, between 0 and 1; percent are wanted.": lambda logits, labels: (
-            (logits.argmax(1) == labels).float().mean().item()
-        ),
+        "That is the share of right pictures, between 0 and 1; percent are wanted.": scaled(1 / 100),
         "That is the number of right pictures; divide it by how many there are, in percent.": lambda logits, labels: (
             (logits.argmax(1) == labels).sum().item()
         ),
-        "You compared the highest *score* with the label; what counts is *where* it stands: argmax.": lambda logits, labels: (
-            100 * (logits.amax(1) == labels).float().mean().item()
+        "You compared the highest *score* with the label; what counts is *where* it stands: "
+        "argmax.": lambda logits, labels: 100 * (logits.amax(1) == labels).float().mean().item(),
+        "The network chooses the class with the highest score, not the lowest.": called_with(
+            lambda logits, labels: (-logits, labels)
         ),
-        "The network chooses the class with the highest score, not the lowest.": lambda logits, labels: (
-            100 * (logits.argmin(1) == labels).float().mean().item()
-        ),
-        "That is the error rate, 100 % minus the accuracy.": lambda logits, labels: (
-            100 * (1 - (logits.argmax(1) == labels).float().mean().item())
-        ),
+        "That is the error rate, 100 % minus the accuracy.": changed(lambda percent: 100 - percent),
     },
     tolerance=1e-4,
 )
@@ -143,6 +128,16 @@ def _weights(g: torch.Generator):
     return (weights,)
 
 
+def _int8_with(largest=lambda w: w.abs().max(), levels=127, convert=lambda q: q.round().to(torch.int8)):
+    """`to_int8` with one thing wrong."""
+
+    def quantized(weights):
+        scale = largest(weights).item() / levels
+        return convert(weights / scale), scale
+
+    return quantized
+
+
 @exercise(
     "start.to_int8",
     points=3,
@@ -153,25 +148,16 @@ def _weights(g: torch.Generator):
         "`scale = weights.abs().max().item() / 127`, then `return (weights / scale).round().to(torch.int8), scale`.",
     ),
     wrong={
-        "Converting to int8 cuts the fraction off towards zero, so every weight shrinks a little: round first.": lambda w: (
-            (w / (w.abs().max().item() / 127)).to(torch.int8),
-            w.abs().max().item() / 127,
-        ),
+        "Converting to int8 cuts the fraction off towards zero, so every weight shrinks a little: round "
+        "first.": _int8_with(convert=lambda q: q.to(torch.int8)),
         "The scale must come from the largest *magnitude*: here a negative weight is larger than every positive "
-        "one and does not fit.": lambda w: (
-            (w / (w.max().item() / 127)).round().clamp(-128, 127).to(torch.int8),
-            w.max().item() / 127,
-        ),
+        "one and does not fit.": _int8_with(torch.max, convert=lambda q: q.round().clamp(-128, 127).to(torch.int8)),
         "255 is the range of an unsigned byte. A signed one ends at 127, and what lies beyond wraps round: large "
-        "weights come back with the wrong sign.": lambda w: (
-            (w / (w.abs().max().item() / 255)).round().to(torch.int8),
-            w.abs().max().item() / 255,
-        ),
+        "weights come back with the wrong sign.": _int8_with(levels=255),
         "Without a scale all weights between −0.5 and 0.5 become 0. That is the article's mistake: spread the "
         "weights over the whole range first.": lambda w: (w.round().to(torch.int8), 1.0),
-        "The numbers are right, but still stored as floats, four bytes each: convert them to torch.int8.": lambda w: (
-            (w / (w.abs().max().item() / 127)).round(),
-            w.abs().max().item() / 127,
+        "The numbers are right, but still stored as floats, four bytes each: convert them to torch.int8.": _int8_with(
+            convert=torch.round
         ),
     },
     tolerance=1e-6,
@@ -189,8 +175,7 @@ def to_int8(weights):
     q · scale gives the weights back with an error of at most scale/2. That is symmetric per-tensor quantisation; lesson
     05 goes on from here (zero points, scales per channel, activations).
     """
-    scale = weights.abs().max().item() / 127
-    return (weights / scale).round().to(torch.int8), scale
+    return _int8_with()(weights)
 
 
 def _timings(g: torch.Generator):
@@ -215,18 +200,16 @@ def _timings(g: torch.Generator):
     wrong={
         "The ratio of means: one slow moment of the machine decides it. Compare pair by pair, then take the "
         "median.": lambda before, after: mean(before) / mean(after),
-        "The two medians may come from different moments. Divide within each pair first, then take the median.": lambda before, after: (
-            median(before) / median(after)
-        ),
+        "The two medians may come from different moments. Divide within each pair first, then take the "
+        "median.": lambda before, after: median(before) / median(after),
         "The mean of the ratios: a single disturbed pair pulls it away. Take the median.": lambda before, after: mean(
             b / a for b, a in zip(before, after, strict=True)
         ),
-        "Turned round: a speed-up of 2 means that `after` takes half as long, so divide before by after.": lambda before, after: (
-            median(a / b for b, a in zip(before, after, strict=True))
+        "Turned round: a speed-up of 2 means that `after` takes half as long, so divide before by after.": called_with(
+            lambda before, after: (after, before)
         ),
-        "The two fastest runs alone: they may be lucky ones, and they throw all other pairs away.": lambda before, after: (
-            min(before) / min(after)
-        ),
+        "The two fastest runs alone: they may be lucky ones, and they throw all other pairs "
+        "away.": lambda before, after: min(before) / min(after),
     },
 )
 def speedup(before, after):
