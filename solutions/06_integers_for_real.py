@@ -102,12 +102,11 @@ reveal(
 )
 
 # %%
-vnni, amx = "avx512_vnni" in engines.int8_instructions(), "amx_int8" in engines.int8_instructions()
+vnni = "avx512_vnni" in engines.int8_instructions()
 claim(
     "where the processor has AVX-512 VNNI, int8 is at least twice as fast at the largest width",
     not vnni or products[done[-1]].median > 2,
 )
-claim("and without AMX less than seven times", amx or products[done[-1]].median < 7)
 
 # %% question="for_real.lanes"
 answer = None

@@ -392,7 +392,7 @@ reveal(
 # them.
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 def operators(path):
     """What ONNX Runtime runs for a file: the operator of each node, with its domain."""
     options = onnxruntime.SessionOptions()
