@@ -51,7 +51,7 @@ def lab(
 
 def reset(lesson: str, workspace: Workspace = Path("work")) -> None:
     """Put a fresh copy of a lesson into the workspace and keep the old one under a dated name."""
-    from nnopt_lab.course.builder import find_lesson
+    from nnopt_lab.course.lesson_files import find_lesson
     from nnopt_lab.course.workspace import restore
 
     lesson = find_lesson(lesson)

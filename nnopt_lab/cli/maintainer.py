@@ -17,12 +17,12 @@ def run(
     solved: Annotated[bool, typer.Option("--solved", help="The notebooks with the answers.")] = False,
 ) -> None:
     """Run lessons without a screen: every cell, every check, every claim."""
-    from nnopt_lab.course import builder
+    from nnopt_lab.course import runner
 
     results = []
     with lessons_progress() as show:
         for name in _chosen(lessons):
-            results.append(builder.run(name, solved, show(name)))
+            results.append(runner.run(name, solved, show(name)))
     console.print(results_table(results))
     for result in results:
         if result.failure:
@@ -35,16 +35,18 @@ def run(
 
 def build(
     lessons: Lessons = None,
-    check: Annotated[bool, typer.Option("--check", help="Only compare the notebooks with their sources.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only compare the stored notebooks with their sources.")
+    ] = False,
 ) -> None:
-    """Make both notebooks of each lesson from solutions/NN_name.py, executed, with their outputs."""
+    """Make and execute both notebooks of each lesson from solutions/NN_name.py; only the solved one keeps outputs."""
     from nnopt_lab.course import builder
 
     names = _chosen(lessons)
     if check:
-        stale = [path for name in names for path in builder.out_of_step(name)]
-        for path in stale:
-            print(f"{path.parent.name}/{path.name} differs from its source: run nnopt build {path.stem}.")
+        stale = {path: reason for name in names for path, reason in builder.out_of_step(name).items()}
+        for path, reason in stale.items():
+            print(f"{path.parent.name}/{path.name} {reason}: run nnopt build {path.stem}.")
         sys.exit(1 if stale else 0)
     with lessons_progress() as show:
         for name in names:
@@ -91,6 +93,6 @@ def make_data(
 
 
 def _chosen(lessons: list[str] | None) -> list[str]:
-    from nnopt_lab.course import builder
+    from nnopt_lab.course.lesson_files import find_lesson, lesson_names
 
-    return [builder.find_lesson(text) for text in lessons] if lessons else builder.lesson_names()
+    return [find_lesson(text) for text in lessons] if lessons else lesson_names()

@@ -40,7 +40,7 @@ def grade(
     resume: Annotated[bool, typer.Option("--resume/--fresh", help="Resume, or begin a new gradebook.")] = True,
 ) -> None:
     """Grade notebooks: each answer runs in a sandbox, on fresh inputs; a batch that was stopped resumes."""
-    from nnopt_lab.course.builder import find_lesson
+    from nnopt_lab.course.lesson_files import find_lesson
     from nnopt_lab.grading import pool, sandbox
 
     wanted = find_lesson(lesson) if lesson else None

@@ -1,79 +1,33 @@
-"""From one source, `solutions/NN_name.py`, both notebooks of a lesson; and lessons run without a screen."""
+"""Both notebooks of a lesson, solved and blank, from one source: `solutions/NN_name.py`."""
 
-import os
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 
-from nnopt_lab.course import record
-from nnopt_lab.course.exercises import cell_id, lesson_points
+from nnopt_lab.course.exercises import cell_id, exercises
+from nnopt_lab.course.lesson_files import paths
+from nnopt_lab.course.runner import run_notebook
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.workbench.paths import root
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+ANNOUNCED = re.compile(r"\*\*Exercise \(([^)]*)\)")
 KEPT_METADATA = ("exercise", "question", "tags")
-CELL_SECONDS = 600
 _METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
 
 
-@dataclass
-class Result:
-    """One lesson's run; `failure` says in words which cell failed and how, and is empty where none did."""
-
-    lesson: str
-    seconds: float
-    exercises_passed: int
-    points: int
-    points_possible: int
-    claims: dict[str, bool]
-    failure: str = ""
-
-    @property
-    def ok(self) -> bool:
-        return not self.failure and all(self.claims.values())
-
-
-def lesson_names() -> list[str]:
-    """The lessons that have a source or, in a learner's kit, a notebook, in their order."""
-    found = (*(root() / "solutions").glob("[0-9][0-9]_*.py"), *(root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    return sorted({path.stem for path in found})
-
-
-def find_lesson(text: str) -> str:
-    """The lesson meant by `01_pruning`, `01`, `1`, `pruning` or a file name of it.
-
-    Raises:
-        ValueError: there is no such lesson, or more than one.
-    """
-    wanted = Path(text).stem
-    names = lesson_names()
-    found = [n for n in names if wanted == n] or [
-        n for n in names if wanted in (n[3:], n[:2]) or (wanted.isdecimal() and int(wanted) == int(n[:2]))
-    ]
-    if len(found) != 1:
-        raise ValueError(f"lesson={text!r} is not a lesson; there are {', '.join(names)}.")
-    return found[0]
-
-
-def paths(lesson: str) -> dict[bool, Path]:
-    """Where a lesson's notebooks are: {True: solved, False: learner's}."""
-    return {True: root() / "solutions" / f"{lesson}.ipynb", False: root() / "notebooks" / f"{lesson}.ipynb"}
-
-
 def to_notebook(source: Path, solved: bool) -> NotebookNode:
     """Convert a lesson's source (jupytext percent format) into its solved or its learner's notebook, not executed.
 
     Raises:
-        ValueError: solution markers do not match, or an exercise stands twice in the lesson.
+        ValueError: solution markers do not match, an exercise stands twice in the lesson, or the prose above one does
+            not announce the points that it is declared with, as `**Exercise (2 points).**`.
     """
     import jupytext
 
@@ -91,6 +45,7 @@ def to_notebook(source: Path, solved: bool) -> NotebookNode:
         if cell.cell_type == "code":
             text = with_answers(text, source.name) if solved else without_answers(text, source.name)
         cells.append(make(text, id=place, metadata=metadata))
+    _check_points(cells, source.name)
     return nbformat.v4.new_notebook(cells=cells, metadata=_METADATA)
 
 
@@ -117,7 +72,9 @@ def without_answers(source: str, where: str = "cell") -> str:
 
 
 def build(lesson: str, on_cell: Callable[[int, int], None] | None = None) -> None:
-    """Make both notebooks of a lesson, executed, and write them.
+    """Make both notebooks of a lesson, execute them, and write the solved one with its outputs.
+
+    The learner's one is written without outputs: they would give away what its predictions ask for.
 
     Raises:
         ValueError: the source is malformed, a cell failed, a claim is false, the answers do not earn all points, or
@@ -126,7 +83,7 @@ def build(lesson: str, on_cell: Callable[[int, int], None] | None = None) -> Non
     source, made = root() / "solutions" / f"{lesson}.py", {}
     for solved in (True, False):
         notebook = to_notebook(source, solved)
-        result = _run(lesson, notebook, on_cell)
+        result = run_notebook(lesson, notebook, on_cell)
         wanted = result.points_possible if solved else 0
         if not result.ok or result.points != wanted:
             false = [text for text, holds in result.claims.items() if not holds]
@@ -134,87 +91,26 @@ def build(lesson: str, on_cell: Callable[[int, int], None] | None = None) -> Non
                 f"{lesson}, {'solved' if solved else 'blank'}, was not written: {result.points} points, {wanted} are "
                 f"wanted; claims that do not hold: {false or 'none'}.{' Its ' * bool(result.failure)}{result.failure}"
             )
-        made[paths(lesson)[solved]] = notebook
+        made[paths(lesson)[solved]] = _tidy(notebook) if solved else to_notebook(source, solved)
     for path, notebook in made.items():
         path.parent.mkdir(exist_ok=True)
-        write_atomically(path, nbformat.writes(_tidy(notebook)) + "\n")
+        write_atomically(path, nbformat.writes(notebook) + "\n")
 
 
-def out_of_step(lesson: str) -> list[Path]:
-    """The notebooks of a lesson whose cells are not those of its source; outputs are not looked at."""
-    source = root() / "solutions" / f"{lesson}.py"
-    return [path for solved, path in paths(lesson).items() if _cells_of(path) != _essence(to_notebook(source, solved))]
+def out_of_step(lesson: str) -> dict[Path, str]:
+    """The stored notebooks of a lesson that must be built again, each with the reason in words.
 
-
-def run(lesson: str, solved: bool = False, on_cell: Callable[[int, int], None] | None = None) -> Result:
-    """Execute a lesson's notebook in a workspace of its own; the file and the learner's progress are not touched.
-
-    Args:
-        solved: the notebook with the answers, or the learner's.
-        on_cell: called with (cells done, cells in all).
+    A notebook's cells must be those of its source; a learner's must also have no outputs and execution counts. The
+    solved one's outputs are not looked at.
     """
-    path = paths(lesson)[solved]
-    if not path.is_file():
-        raise FileNotFoundError(f"{path.name} has not been built: run nnopt build {lesson}.")
-    return _run(lesson, nbformat.read(path, as_version=4), on_cell)
-
-
-def _run(lesson: str, notebook: NotebookNode, on_cell: Callable[[int, int], None] | None) -> Result:
-    started = time.perf_counter()
-    with scratch_workspace() as folder:
-        failure = execute(notebook, folder, on_cell)
-        noted = record.read(folder)
-    passed = [e for section in ("exercises", "questions") for e in noted[section].values() if e["passed"]]
-    return Result(
-        lesson,
-        time.perf_counter() - started,
-        sum(e["passed"] for e in noted["exercises"].values()),
-        sum(e["points"] for e in passed),
-        lesson_points(lesson),
-        {text: holds for claims in noted["claims"].values() for text, holds in claims.items()},
-        failure,
-    )
-
-
-def execute(notebook: NotebookNode, folder: Path, on_cell: Callable[[int, int], None] | None = None) -> str:
-    """Execute in place, with `folder` as the workspace and current folder. What failed, in words; empty if nothing."""
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-
-    client = NotebookClient(
-        notebook,
-        timeout=CELL_SECONDS,
-        kernel_name="python3",
-        record_timing=False,
-        extra_arguments=["--log-level=ERROR"],
-        resources={"metadata": {"path": folder}},
-    )
-    last = 0
-
-    def started(cell, cell_index):
-        nonlocal last
-        last = cell_index
-        if on_cell is not None:
-            on_cell(cell_index, len(notebook.cells))
-
-    client.on_cell_start = started
-    try:
-        client.execute(env=os.environ | {"NNOPT_WORKSPACE": str(folder), "TQDM_DISABLE": "1"})
-    except CellExecutionError as error:
-        return f"cell {last} failed with {error.ename}: {error.evalue}\n{notebook.cells[last].source}"
-    except (CellTimeoutError, DeadKernelError) as error:
-        what = "took too long" if isinstance(error, CellTimeoutError) else "killed the kernel"
-        return f"cell {last} {what}\n{notebook.cells[last].source}"
-    if on_cell is not None:
-        on_cell(len(notebook.cells), len(notebook.cells))
-    return ""
-
-
-@contextmanager
-def scratch_workspace() -> Iterator[Path]:
-    """An empty folder to run a lesson in, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="nnopt-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+    source, found = root() / "solutions" / f"{lesson}.py", {}
+    for solved, path in paths(lesson).items():
+        stored = nbformat.read(path, as_version=4) if path.is_file() else None
+        if stored is None or _essence(stored) != _essence(to_notebook(source, solved)):
+            found[path] = "differs from its source"
+        elif not solved and any(cell.get("outputs") or cell.get("execution_count") for cell in stored.cells):
+            found[path] = "has outputs, which give answers away"
+    return found
 
 
 def _check_markers(source: str, where: str) -> None:
@@ -223,12 +119,21 @@ def _check_markers(source: str, where: str) -> None:
         raise ValueError(f"{where}: `{BEGIN}` and `{END}` do not alternate in the cell that begins {source[:60]!r}.")
 
 
+def _check_points(cells: list[NotebookNode], where: str) -> None:
+    announced = "nothing"
+    for cell in cells:
+        if found := ANNOUNCED.findall(cell.source if cell.cell_type == "markdown" else ""):
+            announced = found[-1]
+        declared = exercises().get(cell.metadata.get("exercise"))
+        if declared:
+            wanted = f"{declared.points} point{'s' if declared.points > 1 else ''}"
+            if announced != wanted:
+                raise ValueError(f"{where}: the prose announces {announced} for {declared.id}, which has {wanted}.")
+            announced = "nothing"
+
+
 def _essence(notebook: NotebookNode) -> list[tuple]:
     return [(c.cell_type, c.get("id"), c.source, {k: c.metadata.get(k) for k in KEPT_METADATA}) for c in notebook.cells]
-
-
-def _cells_of(path: Path) -> list[tuple] | None:
-    return _essence(nbformat.read(path, as_version=4)) if path.is_file() else None
 
 
 def _tidy(notebook: NotebookNode) -> NotebookNode:

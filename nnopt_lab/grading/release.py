@@ -7,8 +7,8 @@ from pathlib import Path
 
 import nbformat
 
-from nnopt_lab.course.builder import find_lesson, paths
 from nnopt_lab.course.exercises import Exercise, Question, cell_id, exercises, lesson_points, questions
+from nnopt_lab.course.lesson_files import find_lesson, paths
 from nnopt_lab.course.workspace import originals
 from nnopt_lab.grading.lateness import policy
 from nnopt_lab.workbench.paths import PACKAGE, root

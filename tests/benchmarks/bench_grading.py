@@ -22,8 +22,8 @@ from pathlib import Path
 import nbformat
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from nnopt_lab.course.builder import paths
 from nnopt_lab.course.exercises import cell_id, exercises
+from nnopt_lab.course.lesson_files import paths
 from tests.grading.classroom import LESSON, notebook
 
 FOUR = ("pruning.l1_importance", "pruning.levels", "pruning.cubic_sparsity", "pruning.flatten_columns")

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from nnopt_lab import cli
-from nnopt_lab.course import builder
+from nnopt_lab.course import builder, lesson_files
 from nnopt_lab.course import workspace as workspace_module
 from nnopt_lab.workbench import paths
 
@@ -39,13 +39,13 @@ def course(tmp_path, monkeypatch):
     root = tmp_path / "course"
     for folder in ("solutions", "notebooks"):
         (root / folder).mkdir(parents=True)
-    for module in (builder, workspace_module):
+    for module in (builder, lesson_files, workspace_module):
         monkeypatch.setattr(module, "root", lambda: root)
     monkeypatch.setattr(paths, "root", lambda: root)
 
     def write(name: str, source: str):
         (root / "solutions" / f"{name}.py").write_text(dedent(source).lstrip())
-        for solved, path in builder.paths(name).items():
+        for solved, path in lesson_files.paths(name).items():
             nbformat.write(builder.to_notebook(root / "solutions" / f"{name}.py", solved), path)
         return root
 

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from nnopt_lab.course import builder, recordings
+from nnopt_lab.course import recordings, runner
+from nnopt_lab.course.runner import Result
 from nnopt_lab.lessons import shipped
 from tests.cli.common import FINE, a_sentence
 
@@ -26,7 +27,7 @@ def test_run_tells_what_failed_and_what_did_not_hold_with_status_1_and_0_if_all_
 def test_each_of_the_two_alone_is_a_failure(nnopt, course, monkeypatch, result):
     course("98_tiny", "# %%\n1\n")
     claims, failure = ({"c": False}, "") if result == "false claim" else ({"c": True}, "cell 0 failed")
-    monkeypatch.setattr(builder, "run", lambda *a: builder.Result("98_tiny", 1.0, 0, 0, 0, claims, failure))
+    monkeypatch.setattr(runner, "run", lambda *a: Result("98_tiny", 1.0, 0, 0, 0, claims, failure))
     assert nnopt("run")[0] == 1
 
 
@@ -38,9 +39,9 @@ def test_run_takes_the_notebook_that_is_asked_for(nnopt, course, monkeypatch):
     def run(lesson, solved, on_cell):
         asked.append((lesson, solved))
         on_cell(1, 1)
-        return builder.Result(lesson, 1.0, 0, 0, 0, {})
+        return Result(lesson, 1.0, 0, 0, 0, {})
 
-    monkeypatch.setattr(builder, "run", run)
+    monkeypatch.setattr(runner, "run", run)
     assert nnopt("run", "98", "fine", "--solved")[0] == 0 and nnopt("run")[0] == 0
     assert asked == [("98_tiny", True), ("97_fine", True), ("97_fine", False), ("98_tiny", False)]
 

@@ -4,8 +4,8 @@ import copy
 import json
 from functools import cache
 
-from nnopt_lab.course.builder import paths
 from nnopt_lab.course.exercises import cell_id
+from nnopt_lab.course.lesson_files import paths
 
 LESSON = "01_pruning"
 ATTACKED, QUIET = "pruning.l1_importance", "pruning.cubic_sparsity"

@@ -65,7 +65,7 @@ def test_the_kit_works_as_a_clone_does(kit):
         "assert fill(Path('work')) == [('01_pruning', 'new')]\n"
         "from nnopt_lab.course.calls import check\n"
         "print(check('pruning.l1_importance', lambda weight: weight.abs().sum(dim=(1, 2, 3))).title)\n"
-        "from nnopt_lab.course.builder import lesson_names\nassert lesson_names() == ['01_pruning']\n"
+        "from nnopt_lab.course.lesson_files import lesson_names\nassert lesson_names() == ['01_pruning']\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=kit, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -122,7 +122,7 @@ def test_whatever_is_in_a_cell_it_is_an_answer_or_none(tmp_path_factory, cells):
 
 
 def test_the_caps_are_above_what_a_lesson_with_its_outputs_needs():
-    from nnopt_lab.course.builder import paths
+    from nnopt_lab.course.lesson_files import paths
 
     sizes = [path.stat().st_size for path in paths(LESSON).values()]
     brackets = [path.read_bytes().count(b"[") + path.read_bytes().count(b"{") for path in paths(LESSON).values()]

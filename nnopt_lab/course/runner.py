@@ -1,0 +1,99 @@
+"""Lessons run without a screen: every cell of a notebook, with what it earned and claimed."""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from nnopt_lab.course import record
+from nnopt_lab.course.exercises import lesson_points
+from nnopt_lab.course.lesson_files import paths
+
+CELL_SECONDS = 600
+
+
+@dataclass
+class Result:
+    """One lesson's run; `failure` says in words which cell failed and how, and is empty where none did."""
+
+    lesson: str
+    seconds: float
+    exercises_passed: int
+    points: int
+    points_possible: int
+    claims: dict[str, bool]
+    failure: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return not self.failure and all(self.claims.values())
+
+
+def run(lesson: str, solved: bool = False, on_cell: Callable[[int, int], None] | None = None) -> Result:
+    """Execute a lesson's notebook in a workspace of its own; the file and the learner's progress are not touched.
+
+    Args:
+        solved: the notebook with the answers, or the learner's.
+        on_cell: called with (cells done, cells in all).
+    """
+    path = paths(lesson)[solved]
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.name} has not been built: run nnopt build {lesson}.")
+    return run_notebook(lesson, nbformat.read(path, as_version=4), on_cell)
+
+
+def run_notebook(lesson: str, notebook: NotebookNode, on_cell: Callable[[int, int], None] | None = None) -> Result:
+    """Execute a notebook in place, as a lesson's, in an empty workspace; `on_cell` as for `run`."""
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="nnopt-", ignore_cleanup_errors=True) as folder:
+        failure = execute(notebook, Path(folder), on_cell)
+        noted = record.read(Path(folder))
+    passed = [e for section in ("exercises", "questions") for e in noted[section].values() if e["passed"]]
+    return Result(
+        lesson,
+        time.perf_counter() - started,
+        sum(e["passed"] for e in noted["exercises"].values()),
+        sum(e["points"] for e in passed),
+        lesson_points(lesson),
+        {text: holds for claims in noted["claims"].values() for text, holds in claims.items()},
+        failure,
+    )
+
+
+def execute(notebook: NotebookNode, folder: Path, on_cell: Callable[[int, int], None] | None = None) -> str:
+    """Execute in place, with `folder` as workspace and current folder; says in words what failed, "" if nothing did."""
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_SECONDS,
+        kernel_name="python3",
+        record_timing=False,
+        extra_arguments=["--log-level=ERROR"],
+        resources={"metadata": {"path": folder}},
+    )
+    last = 0
+
+    def started(cell, cell_index):
+        nonlocal last
+        last = cell_index
+        if on_cell is not None:
+            on_cell(cell_index, len(notebook.cells))
+
+    client.on_cell_start = started
+    try:
+        client.execute(env=os.environ | {"NNOPT_WORKSPACE": str(folder), "TQDM_DISABLE": "1"})
+    except CellExecutionError as error:
+        return f"cell {last} failed with {error.ename}: {error.evalue}\n{notebook.cells[last].source}"
+    except (CellTimeoutError, DeadKernelError) as error:
+        happened = "took too long" if isinstance(error, CellTimeoutError) else "killed the kernel"
+        return f"cell {last} {happened}\n{notebook.cells[last].source}"
+    if on_cell is not None:
+        on_cell(len(notebook.cells), len(notebook.cells))
+    return ""

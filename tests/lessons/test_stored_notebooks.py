@@ -1,0 +1,72 @@
+"""The notebooks that ship: in step with their sources, the solved ones with all their outputs, the others with none."""
+
+import re
+
+import nbformat
+import pytest
+
+from nnopt_lab.course.builder import out_of_step
+from nnopt_lab.course.exercises import exercises, questions
+from nnopt_lab.course.lesson_files import lesson_names, paths
+
+LESSONS = lesson_names()
+
+
+def stored(lesson: str, solved: bool):
+    path = paths(lesson)[solved]
+    if not path.is_file():
+        pytest.skip(f"{path.parent.name}/{path.name} has not been built yet")
+    return nbformat.read(path, as_version=4)
+
+
+def shown(cell) -> str:
+    """All text that a cell shows, in plain and in HTML."""
+    parts = []
+    for output in cell.get("outputs", []):
+        parts += [output.get("text", ""), *(v for v in output.get("data", {}).values() if isinstance(v, str))]
+    return "\n".join(parts)
+
+
+def calls(cell, kind: str) -> list[str]:
+    """The ids of the exercises that a cell checks, or of the questions that it asks."""
+    return re.findall(rf'^{kind}\("([\w.]+)"', cell.source, re.MULTILINE) if cell.cell_type == "code" else []
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_both_are_in_step_with_their_source(lesson):
+    assert out_of_step(lesson) == {}, f"run nnopt build {lesson}"
+
+
+@pytest.mark.parametrize("solved", [True, False])
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_every_declared_exercise_and_question_stands_once_and_is_asked_once(lesson, solved):
+    cells = stored(lesson, solved).cells
+    for kind, call, declared in (("exercise", "check", exercises(lesson)), ("question", "question", questions(lesson))):
+        assert sorted(c.metadata[kind] for c in cells if kind in c.metadata) == sorted(declared)
+        assert sorted(id for c in cells for id in calls(c, call)) == sorted(declared)
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_learners_notebook_has_no_outputs(lesson):
+    cells = [cell for cell in stored(lesson, solved=False).cells if cell.cell_type == "code"]
+    assert cells and not any(cell.outputs or cell.execution_count for cell in cells)
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+class TestSolved:
+    def test_it_has_been_executed_from_top_to_bottom_without_an_error(self, lesson):
+        cells = [cell for cell in stored(lesson, solved=True).cells if cell.cell_type == "code"]
+        assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+        assert not any(output.output_type == "error" for cell in cells for output in cell.outputs)
+
+    def test_it_shows_only_cards_of_success(self, lesson):
+        cells = stored(lesson, solved=True).cells
+        assert [cell for cell in cells if calls(cell, "check") + calls(cell, "question")]
+        assert not [c.id for c in cells for mark in ("✘", "not answered yet") if mark in shown(c)]
+
+    def test_at_least_four_fifths_of_its_outputs_are_compared_when_it_is_tested(self, lesson):
+        # The course map at the end is no output of the lesson: it grows with every lesson that is added.
+        cells = [cell for cell in stored(lesson, solved=True).cells if cell.source.strip() != "progress()"]
+        outputs = [cell for cell in cells if cell.get("outputs")]
+        strict = [cell for cell in outputs if "nbval-ignore-output" not in cell.metadata.get("tags", [])]
+        assert len(strict) >= 0.8 * len(outputs), f"{len(strict)} of {len(outputs)}"
