@@ -1,44 +1,33 @@
 """Exercises and questions of lesson 10: what a machine can do with a network, and what software makes of it."""
 
+from functools import partial
 from itertools import pairwise
 from math import prod
 
 import torch
 
-from nnopt_lab.course.draws import randint
+from nnopt_lab.course.draws import choice, randint, randints, signs
 from nnopt_lab.course.exercises import Property, exercise, question
+from nnopt_lab.course.wrong_answers import called_with, changed
 
 
-def _intensity_with(
-    per_mac=2, read=1, weights=1, bias=1, write=1, window=2, width=None, upside_down=False, left_out=None
-):
-    """`conv_intensity` with one thing wrong; `weights` may be "pictures", `left_out` names a factor of the products."""
+def _intensity(per_mac=2, read=1, weights=1, bias=1, write=1, window=2, left_out=None):
+    """`conv_intensity`; `weights` may be "pictures", one reading each, `left_out` names a factor of the operations."""
 
-    def wrong(in_channels, filters, kernel, side, pictures, bytes_each):
-        places, area = pictures * side**2, kernel**window
-        factors = {"in_channels": in_channels, "filters": filters, "pictures": pictures}
-        operations = per_mac * places * filters * in_channels * area / factors.get(left_out, 1)
-        copies = pictures if weights == "pictures" else weights
-        numbers = (
-            read * places * in_channels + copies * filters * (in_channels * area + bias) + write * places * filters
-        )
-        moved = (width or bytes_each) * numbers
-        return moved / operations if upside_down else operations / moved
+    def intensity(channels, filters, kernel, side, pictures, width):
+        sizes = {"channels": channels, "filters": filters, "pictures": pictures}
+        places, products = pictures * side**2, channels * kernel**window
+        operations = per_mac * places * filters * products / sizes.get(left_out, 1)
+        of_weights = sizes.get(weights, weights) * filters * (products + bias)
+        return operations / (width * (read * places * channels + of_weights + write * places * filters))
 
-    return wrong
+    return intensity
 
 
 @exercise(
     "hardware.conv_intensity",
     points=3,
-    inputs=lambda g: (
-        randint(g, 2, 8),
-        randint(g, 3, 9),
-        (3, 5)[randint(g, 0, 1)],
-        randint(g, 4, 9),
-        randint(g, 2, 6),
-        (2, 4)[randint(g, 0, 1)],
-    ),
+    inputs=lambda g: (*randints(g, (2, 8), (3, 9)), choice(g, (3, 5)), *randints(g, (4, 9), (2, 6)), choice(g, (2, 4))),
     hints=(
         "Count the operations (two a product that is added) and the numbers: what is read, the weights with their "
         "biases, what is written.",
@@ -48,31 +37,33 @@ def _intensity_with(
         "in_channels + filters * (in_channels * kernel**2 + 1) + places * filters; operations / (bytes_each * numbers)",
     ),
     wrong={
-        "A product and the sum that it goes into are two operations.": _intensity_with(per_mac=1),
-        "The weights are read once for the whole batch, not once a picture: that is what a batch is good for.": _intensity_with(
-            weights="pictures"
+        "A product and the sum that it goes into are two operations.": _intensity(per_mac=1),
+        "The weights are read once for the whole batch, not once a picture: that is what a batch "
+        "is good for.": _intensity(weights="pictures"),
+        "The weights must be read too.": _intensity(weights=0),
+        "Each filter has a bias, one number more.": _intensity(bias=0),
+        "The input must be read too.": _intensity(read=0),
+        "The output must be written too.": _intensity(write=0),
+        "A filter's window has kernel · kernel places.": _intensity(window=1),
+        "That is operations per *number*. A number has bytes_each bytes.": called_with(
+            lambda *inputs: (*inputs[:-1], 1)
         ),
-        "The weights must be read too.": _intensity_with(weights=0),
-        "Each filter has a bias, one number more.": _intensity_with(bias=0),
-        "The input must be read too.": _intensity_with(read=0),
-        "The output must be written too.": _intensity_with(write=0),
-        "A filter's window has kernel · kernel places.": _intensity_with(window=1),
-        "That is operations per *number*. A number has bytes_each bytes.": _intensity_with(width=1),
-        "Not every number has four bytes: use bytes_each.": _intensity_with(width=4),
-        "That is bytes per operation; turn it over.": _intensity_with(upside_down=True),
-        "You multiplied by bytes_each; the bytes stand below the line.": lambda in_channels, filters, kernel, side, pictures, bytes_each: (
-            bytes_each**2 * conv_intensity(in_channels, filters, kernel, side, pictures, bytes_each)
+        "Not every number has four bytes: use bytes_each.": called_with(lambda *inputs: (*inputs[:-1], 4)),
+        "That is bytes per operation; turn it over.": changed(lambda intensity: 1 / intensity),
+        "You multiplied by bytes_each; the bytes stand below the line.": lambda *inputs: (
+            inputs[-1] ** 2 * conv_intensity(*inputs)
         ),
-        "The operations are those of one picture, the bytes those of all: count the whole batch in both.": _intensity_with(
+        "The operations are those of one picture, the bytes those of all: count the whole batch in both.": _intensity(
             left_out="pictures"
         ),
-        "The bytes are those of one picture, the operations those of all: count the whole batch in both.": lambda in_channels, filters, kernel, side, pictures, bytes_each: (
-            pictures * conv_intensity(in_channels, filters, kernel, side, 1, bytes_each)
+        "The bytes are those of one picture, the operations those of all: count the whole batch in both.": (
+            lambda channels, filters, kernel, side, pictures, width: (
+                pictures * conv_intensity(channels, filters, kernel, side, 1, width)
+            )
         ),
-        "A filter looks at all input channels: in_channels · kernel² products for each number that comes out.": _intensity_with(
-            left_out="in_channels"
-        ),
-        "Those are the operations of one filter; there are `filters` of them.": _intensity_with(left_out="filters"),
+        "A filter looks at all input channels: in_channels · kernel² products for each number "
+        "that comes out.": _intensity(left_out="channels"),
+        "Those are the operations of one filter; there are `filters` of them.": _intensity(left_out="filters"),
     },
     properties=(
         Property(
@@ -87,10 +78,7 @@ def conv_intensity(in_channels, filters, kernel, side, pictures, bytes_each):
     Everything that raises the intensity brings a layer nearer to the arithmetic peak: larger batches, more filters,
     fewer bytes a number, and fusion, which leaves out reads and writes between operators.
     """
-    places = pictures * side**2
-    operations = 2 * places * filters * in_channels * kernel**2
-    numbers = places * in_channels + filters * (in_channels * kernel**2 + 1) + places * filters
-    return operations / (bytes_each * numbers)
+    return _intensity()(in_channels, filters, kernel, side, pictures, bytes_each)
 
 
 def _borders(kernels):
@@ -105,7 +93,7 @@ def _chain(g: torch.Generator):
     kernels = [randint(g, 1, 3) for _ in range(randint(g, 2, 4))]
     kernels[randint(g, 0, len(kernels) - 1)] = randint(g, 2, 3)
     numbers = (torch.randperm(60, generator=g)[: sum(kernels) + 1] + 11).tolist()
-    return numbers, kernels, (1, 2, 4)[randint(g, 0, 2)]
+    return numbers, kernels, choice(g, (1, 2, 4))
 
 
 @exercise(
@@ -119,44 +107,35 @@ def _chain(g: torch.Generator):
         "at = 0; for each k of kernels: total += numbers[at] + numbers[at + k]; at += k; return bytes_each * total",
     ),
     wrong={
-        "That is the chain without any fusion: a tensor inside a kernel is neither written nor read.": lambda numbers, kernels, bytes_each: (
-            moved_bytes(numbers, [1] * (len(numbers) - 1), bytes_each)
+        "That is the chain without any fusion: a tensor inside a kernel is neither "
+        "written nor read.": lambda n, kernels, width: moved_bytes(n, [1] * (len(n) - 1), width),
+        "That would be one kernel for all. Where a kernel ends, its result is written and the next "
+        "one reads it.": lambda n, kernels, width: width * (n[0] + n[-1]),
+        "A tensor between two kernels moves twice: one writes it, the next reads it.": lambda n, kernels, width: (
+            width * sum(n[i] for i in _borders(kernels))
         ),
-        "That would be one kernel for all. Where a kernel ends, its result is written and the next one reads it.": lambda numbers, kernels, bytes_each: (
-            bytes_each * (numbers[0] + numbers[-1])
+        "You counted what is written. Each kernel also reads its input.": lambda n, kernels, width: (
+            width * sum(n[i] for i in _borders(kernels)[1:])
         ),
-        "A tensor between two kernels moves twice: one writes it, the next reads it.": lambda numbers, kernels, bytes_each: (
-            bytes_each * sum(numbers[i] for i in _borders(kernels))
+        "You counted what is read. Each kernel also writes its output.": lambda n, kernels, width: (
+            width * sum(n[i] for i in _borders(kernels)[:-1])
         ),
-        "You counted what is written. Each kernel also reads its input.": lambda numbers, kernels, bytes_each: (
-            bytes_each * sum(numbers[i] for i in _borders(kernels)[1:])
+        "Those are numbers; each has bytes_each bytes.": called_with(lambda n, kernels, width: (n, kernels, 1)),
+        "Not every tensor moves, and those between two kernels move twice.": lambda n, kernels, width: width * sum(n),
+        "Those are the bytes that fusion saves; wanted are those that still move.": lambda n, kernels, width: (
+            moved_bytes(n, [1] * (len(n) - 1), width) - moved_bytes(n, kernels, width)
         ),
-        "You counted what is read. Each kernel also writes its output.": lambda numbers, kernels, bytes_each: (
-            bytes_each * sum(numbers[i] for i in _borders(kernels)[:-1])
+        "A kernel of k operators takes k steps along the chain, not one.": lambda n, kernels, width: (
+            width * sum(n[i] + n[i + 1] for i in range(len(kernels)))
         ),
-        "Those are numbers; each has bytes_each bytes.": lambda numbers, kernels, bytes_each: moved_bytes(
-            numbers, kernels, 1
+        "Every kernel begins where the one before it ended, not at the chain's input.": lambda n, kernels, width: (
+            width * sum(n[0] + n[k] for k in kernels)
         ),
-        "Not every tensor moves, and those between two kernels move twice.": lambda numbers, kernels, bytes_each: (
-            bytes_each * sum(numbers)
-        ),
-        "Those are the bytes that fusion saves; wanted are those that still move.": lambda numbers, kernels, bytes_each: (
-            moved_bytes(numbers, [1] * (len(numbers) - 1), bytes_each) - moved_bytes(numbers, kernels, bytes_each)
-        ),
-        "A kernel of k operators takes k steps along the chain, not one.": lambda numbers, kernels, bytes_each: (
-            bytes_each * sum(numbers[i] + numbers[i + 1] for i in range(len(kernels)))
-        ),
-        "Every kernel begins where the one before it ended, not at the chain's input.": lambda numbers, kernels, bytes_each: (
-            bytes_each * sum(numbers[0] + numbers[k] for k in kernels)
-        ),
-        "numbers[0] is the input, so the output of k operators that begin at `at` is numbers[at + k].": lambda numbers, kernels, bytes_each: (
-            bytes_each * sum(numbers[i] + numbers[j - 1] for i, j in pairwise(_borders(kernels)))
-        ),
-        "The chain's input is read too.": lambda numbers, kernels, bytes_each: (
-            moved_bytes(numbers, kernels, bytes_each) - bytes_each * numbers[0]
-        ),
-        "The chain's last result is written too.": lambda numbers, kernels, bytes_each: (
-            moved_bytes(numbers, kernels, bytes_each) - bytes_each * numbers[-1]
+        "numbers[0] is the input, so the output of k operators that begin at `at` is numbers[at "
+        "+ k].": lambda n, kernels, width: width * sum(n[i] + n[j - 1] for i, j in pairwise(_borders(kernels))),
+        "The chain's input is read too.": lambda n, kernels, width: moved_bytes(n, kernels, width) - width * n[0],
+        "The chain's last result is written too.": lambda n, kernels, width: (
+            moved_bytes(n, kernels, width) - width * n[-1]
         ),
     },
 )
@@ -197,34 +176,29 @@ def _shape_and_order(g: torch.Generator):
         "steps, step = [0] * len(shape), 1; for d in reversed(order): steps[d] = step; step *= shape[d]",
     ),
     wrong={
-        "Those are the steps of torch's usual order; `order` says which dimension lies inside of which.": lambda shape, order: (
-            strides(shape, range(len(shape)))
+        "Those are the steps of torch's usual order; `order` says which dimension lies inside of which.": called_with(
+            lambda shape, order: (shape, range(len(shape)))
         ),
-        "The steps are right, but listed in the order of memory; list them in the order of `shape`.": lambda shape, order: [
-            strides(shape, order)[dimension] for dimension in order
-        ],
-        "`order` goes from the outermost to the innermost dimension; you read it the other way round.": lambda shape, order: (
-            strides(shape, order[::-1])
+        "The steps are right, but listed in the order of memory; list them in the "
+        "order of `shape`.": lambda shape, order: [strides(shape, order)[d] for d in order],
+        "`order` goes from the outermost to the innermost dimension; you read it the other way round.": called_with(
+            lambda shape, order: (shape, order[::-1])
         ),
-        "A dimension's own size does not count for its step, only those of the dimensions inside of it.": _including_own,
-        "Those are steps in bytes; torch counts in numbers.": lambda shape, order: [
-            4 * step for step in strides(shape, order)
-        ],
-        "You took order[d] for the place of dimension d; it is the dimension at place d.": lambda shape, order: strides(
-            shape, [order.index(dimension) for dimension in range(len(shape))]
+        "A dimension's own size does not count for its step, only those of the dimensions "
+        "inside of it.": _including_own,
+        "Those are steps in bytes; torch counts in numbers.": changed(lambda steps: [4 * step for step in steps]),
+        "You took order[d] for the place of dimension d; it is the dimension at place d.": called_with(
+            lambda shape, order: (shape, [order.index(d) for d in range(len(shape))])
         ),
-        "Those are the steps of `permute(order)`, which moves nothing in memory; here the numbers lie in that order.": lambda shape, order: [
-            strides(shape, range(len(shape)))[dimension] for dimension in order
-        ],
-        "The steps are right, but the list is turned round; the first one belongs to the first dimension of `shape`.": lambda shape, order: (
-            strides(shape, order)[::-1]
+        "Those are the steps of `permute(order)`, which moves nothing in memory; here the numbers lie "
+        "in that order.": lambda shape, order: [strides(shape, range(len(shape)))[d] for d in order],
+        "The steps are right, but the list is turned round; the first one belongs to the first "
+        "dimension of `shape`.": changed(lambda steps: steps[::-1]),
+        "You multiplied the last sizes of `shape`; the dimensions that lie inside are the last "
+        "ones of `order`.": lambda shape, order: [prod(shape[order.index(d) + 1 :]) for d in range(len(shape))],
+        "A step is the product of all sizes further inside, not only that of the next one.": (
+            lambda shape, order: [prod(shape[e] for e in order[order.index(d) + 1 :][:1]) for d in range(len(shape))]
         ),
-        "You multiplied the last sizes of `shape`; the dimensions that lie inside are the last ones of `order`.": lambda shape, order: [
-            prod(shape[order.index(d) + 1 :]) for d in range(len(shape))
-        ],
-        "A step is the product of all sizes further inside, not only that of the next one.": lambda shape, order: [
-            prod(shape[e] for e in order[order.index(d) + 1 :][:1]) for d in range(len(shape))
-        ],
     },
     properties=(
         Property("The innermost dimension has a step of 1.", lambda result, shape, order: result[order[-1]] == 1),
@@ -243,30 +217,23 @@ def strides(shape, order):
     return steps
 
 
-def _batch_if(allowed, best=lambda size, time: time / size):
-    """Of the sizes that are `allowed(size, time, interval, limit)` the one with the lowest `best`, 0 if there is none."""
-
-    def choose(sizes, ms, interval_ms, limit_ms):
-        fit = [
-            (best(size, time), size)
-            for size, time in zip(sizes, ms, strict=True)
-            if allowed(size, time, interval_ms, limit_ms)
-        ]
-        return min(fit)[1] if fit else 0
-
-    return choose
-
-
-def _in_time(size, time, interval, limit):
-    return (size - 1) * interval + time <= limit
-
-
-def _keeps_up(size, time, interval, limit):
-    return time <= size * interval
-
-
-def _both(size, time, interval, limit):
-    return _in_time(size, time, interval, limit) and _keeps_up(size, time, interval, limit)
+def _best_batch(
+    sizes,
+    ms,
+    interval_ms,
+    limit_ms,
+    *,
+    in_time=lambda size, time, interval, limit: (size - 1) * interval + time <= limit,
+    keeps_up=lambda size, time, interval: time <= size * interval,
+    score=lambda size, time: time / size,
+):
+    """`batch_for`; of the sizes that are in time and keep up, the one with the lowest score."""
+    fit = [
+        (score(size, time), size)
+        for size, time in zip(sizes, ms, strict=True)
+        if in_time(size, time, interval_ms, limit_ms) and keeps_up(size, time, interval_ms)
+    ]
+    return min(fit)[1] if fit else 0
 
 
 def _server(g: torch.Generator):
@@ -278,10 +245,8 @@ def _server(g: torch.Generator):
     if randint(g, 0, 1):
         ms[1:5] = [2 * interval + 2, 4 * interval + 3, 8 * interval, 16 * interval]
     late = [(size - 1) * interval + time for size, time in zip(sizes, ms, strict=True)]
-    limit = (late[3] + max(0, randint(g, -2, 2)), late[4] + randint(g, 1, 3), max(ms[0], late[1] - randint(g, 1, 2)))[
-        kind
-    ]
-    return sizes, ms, interval, limit
+    limits = late[3] + max(0, randint(g, -2, 2)), late[4] + randint(g, 1, 3), max(ms[0], late[1] - randint(g, 1, 2))
+    return sizes, ms, interval, limits[kind]
 
 
 @exercise(
@@ -297,37 +262,34 @@ def _server(g: torch.Generator):
         "return min(fit)[1] if fit else 0",
     ),
     wrong={
-        "That one is the cheapest a picture, but the first picture of its batch waits longer than the limit.": _batch_if(
-            _keeps_up
+        "That one is the cheapest a picture, but the first picture of its batch waits longer than the limit.": partial(
+            _best_batch, in_time=lambda size, time, interval, limit: True
         ),
-        "That one does not keep up: a new batch is complete before the last one is computed, and the queue grows.": _batch_if(
-            _in_time
+        "That one does not keep up: a new batch is complete before the last one is computed, and the "
+        "queue grows.": partial(_best_batch, keeps_up=lambda size, time, interval: True),
+        "You counted the computation only. The first picture of a batch also waits until the last "
+        "one has come.": partial(_best_batch, in_time=lambda size, time, interval, limit: time <= limit),
+        "The first picture waits for size − 1 others, not for size: it is there itself.": partial(
+            _best_batch, in_time=lambda size, time, interval, limit: size * interval + time <= limit
         ),
-        "You counted the computation only. The first picture of a batch also waits until the last one has come.": _batch_if(
-            lambda b, t, i, limit: t <= limit and _keeps_up(b, t, i, limit)
+        "You took the largest size that is allowed. The one with the least time a picture is wanted.": partial(
+            _best_batch, score=lambda size, time: -size
         ),
-        "The first picture waits for size − 1 others, not for size: it is there itself.": _batch_if(
-            lambda b, t, i, limit: b * i + t <= limit and _keeps_up(b, t, i, limit)
+        "You took the shortest time a batch; divide it by the pictures that it computes.": partial(
+            _best_batch, score=lambda size, time: time
         ),
-        "You took the largest size that is allowed. The one with the least time a picture is wanted.": _batch_if(
-            _both, lambda b, t: -b
+        "A server that takes exactly as long as the next batch needs to come does keep up: compare with ≤.": partial(
+            _best_batch, keeps_up=lambda size, time, interval: time < size * interval
         ),
-        "You took the shortest time a batch; divide it by the pictures that it computes.": _batch_if(
-            _both, lambda b, t: t
+        "Waiting and computing come one after the other for the first picture: add them.": (
+            partial(_best_batch, in_time=lambda size, time, interval, limit: max((size - 1) * interval, time) <= limit)
         ),
-        "A server that takes exactly as long as the next batch needs to come does keep up: compare with ≤.": _batch_if(
-            lambda b, t, i, limit: (b - 1) * i + t <= limit and t < b * i
+        "A batch of `size` must be done before the next *batch* has come, size · interval_ms, not the "
+        "next picture.": partial(_best_batch, keeps_up=lambda size, time, interval: time <= interval),
+        "Where no size will do the answer is 0, not None.": changed(lambda size: size or None),
+        "You took the most time a picture; the least is wanted.": partial(
+            _best_batch, score=lambda size, time: -time / size
         ),
-        "Waiting and computing come one after the other for the first picture: add them.": _batch_if(
-            lambda b, t, i, limit: max((b - 1) * i, t) <= limit and _keeps_up(b, t, i, limit)
-        ),
-        "A batch of `size` must be done before the next *batch* has come, size · interval_ms, not the next picture.": _batch_if(
-            lambda b, t, i, limit: _in_time(b, t, i, limit) and t <= i
-        ),
-        "Where no size will do the answer is 0, not None.": lambda sizes, ms, interval_ms, limit_ms: (
-            batch_for(sizes, ms, interval_ms, limit_ms) or None
-        ),
-        "You took the most time a picture; the least is wanted.": _batch_if(_both, lambda b, t: -t / b),
     },
 )
 def batch_for(sizes, ms, interval_ms, limit_ms):
@@ -336,16 +298,17 @@ def batch_for(sizes, ms, interval_ms, limit_ms):
     Latency and throughput are two wishes. A limit of latency, then the best throughput within it: that is how servers
     with *dynamic batching* choose. Where the arrivals vary, they also stop waiting after a set time.
     """
-    fit = [
-        (time / size, size)
-        for size, time in zip(sizes, ms, strict=True)
-        if (size - 1) * interval_ms + time <= limit_ms and time <= size * interval_ms
-    ]
-    return min(fit)[1] if fit else 0
+    return _best_batch(sizes, ms, interval_ms, limit_ms)
 
 
-def _first_of(names, values):
-    return names[values.index(min(values))]
+def _lowest(total=lambda build, ms, batches: build + batches * ms / 1000):
+    """`cheapest`: the first name with the lowest total."""
+
+    def lowest(names, build_s, batch_ms, batches):
+        totals = [total(build, ms, batches) for build, ms in zip(build_s, batch_ms, strict=True)]
+        return names[totals.index(min(totals))]
+
+    return lowest
 
 
 def _engines_and_batches(g: torch.Generator):
@@ -353,9 +316,7 @@ def _engines_and_batches(g: torch.Generator):
     # fifth needs no building either and is slower.
     build = [0, randint(g, 4, 6), randint(g, 50, 70), randint(g, 400, 500), 0]
     ms = [randint(g, 80, 90), randint(g, 45, 55), randint(g, 24, 28), randint(g, 9, 12), randint(g, 95, 120)]
-    batches = (randint(g, 3, 20), randint(g, 300, 900), randint(g, 5_000, 9_000), randint(g, 60_000, 90_000))[
-        randint(g, 0, 3)
-    ]
+    batches = choice(g, (randint(g, 3, 20), randint(g, 300, 900), randint(g, 5_000, 9_000), randint(g, 60_000, 90_000)))
     order = torch.randperm(5, generator=g).tolist()
     return list("ABCDE"), [build[i] for i in order], [ms[i] for i in order], batches
 
@@ -370,26 +331,18 @@ def _engines_and_batches(g: torch.Generator):
         "totals = [b + batches * t / 1000 for b, t in zip(build_s, batch_ms)]; return names[totals.index(min(totals))]",
     ),
     wrong={
-        "That is the fastest once it runs; it must be built first.": lambda names, build_s, batch_ms, batches: (
-            _first_of(names, batch_ms)
+        "That is the fastest once it runs; it must be built first.": _lowest(lambda build, ms, n: ms),
+        "That is the one that is built first; its batches take their time too.": _lowest(lambda build, ms, n: build),
+        "You added milliseconds to seconds: divide the batches' time by 1000.": _lowest(
+            lambda build, ms, n: build + n * ms
         ),
-        "That is the one that is built first; its batches take their time too.": lambda names, build_s, batch_ms, batches: (
-            _first_of(names, build_s)
+        "That is the time for one batch. There are `batches` of them.": _lowest(lambda build, ms, n: build + ms / 1000),
+        "That is the one that is done last.": _lowest(lambda build, ms, n: -(build + n * ms / 1000)),
+        "That is the time; wanted is the name of the engine.": lambda names, build, ms, n: min(
+            b + n * t / 1000 for b, t in zip(build, ms, strict=True)
         ),
-        "You added milliseconds to seconds: divide the batches' time by 1000.": lambda names, build_s, batch_ms, batches: (
-            _first_of(names, [b + batches * t for b, t in zip(build_s, batch_ms, strict=True)])
-        ),
-        "That is the time for one batch. There are `batches` of them.": lambda names, build_s, batch_ms, batches: (
-            _first_of(names, [b + t / 1000 for b, t in zip(build_s, batch_ms, strict=True)])
-        ),
-        "That is the one that is done last.": lambda names, build_s, batch_ms, batches: _first_of(
-            names, [-b - batches * t / 1000 for b, t in zip(build_s, batch_ms, strict=True)]
-        ),
-        "That is the time; wanted is the name of the engine.": lambda names, build_s, batch_ms, batches: min(
-            b + batches * t / 1000 for b, t in zip(build_s, batch_ms, strict=True)
-        ),
-        "That is its place in the list; wanted is its name.": lambda names, build_s, batch_ms, batches: names.index(
-            cheapest(names, build_s, batch_ms, batches)
+        "That is its place in the list; wanted is its name.": lambda names, *times: names.index(
+            cheapest(names, *times)
         ),
     },
 )
@@ -399,13 +352,14 @@ def cheapest(names, build_s, batch_ms, batches):
     Drawn over the number of batches, each engine is a straight line: it starts at its building time and rises with the
     time of a batch. The cheapest is the lowest line, so which engine is best depends on how long it will run.
     """
-    totals = [build + batches * ms / 1000 for build, ms in zip(build_s, batch_ms, strict=True)]
-    return names[totals.index(min(totals))]
+    return _lowest()(names, build_s, batch_ms, batches)
 
 
-def _kept_of_four(groups, score, count=2):
+def _kept(weight, *, count=2, of=4, score=torch.abs):
+    """`two_of_four`; of each `of` neighbours, the `count` with the highest score."""
+    groups = weight.reshape(-1, of)
     kept = score(groups).topk(count, dim=1).indices
-    return torch.zeros_like(groups).scatter(1, kept, groups.gather(1, kept))
+    return torch.zeros_like(groups).scatter(1, kept, groups.gather(1, kept)).reshape(weight.shape)
 
 
 def _half_of(weight):
@@ -414,9 +368,9 @@ def _half_of(weight):
 
 
 def _distinct_weights(g: torch.Generator):
-    rows, columns = (4, 8)[randint(g, 0, 1)], 8
+    rows, columns = choice(g, (4, 8)), 8
     count = rows * columns
-    sign = 2.0 * torch.randint(0, 2, (count,), generator=g) - 1
+    sign = -signs(g, count)
     return (((torch.randperm(count, generator=g) + 1.0) * sign / 10).reshape(rows, columns),)
 
 
@@ -431,37 +385,25 @@ def _distinct_weights(g: torch.Generator):
         "kept, groups.gather(1, kept)).reshape(weight.shape)",
     ),
     wrong={
-        "You kept the two smallest of each four; the largest by absolute value stay.": lambda weight: _kept_of_four(
-            weight.reshape(-1, 4), lambda w: -w.abs()
-        ).reshape(weight.shape),
-        "A weight of −3 matters more than one of 0.1: compare absolute values.": lambda weight: _kept_of_four(
-            weight.reshape(-1, 4), lambda w: w
-        ).reshape(weight.shape),
+        "You kept the two smallest of each four; the largest by absolute value stay.": partial(
+            _kept, score=lambda w: -w.abs()
+        ),
+        "A weight of −3 matters more than one of 0.1: compare absolute values.": partial(_kept, score=lambda w: w),
         "Half of all weights are zero, but not two of *each* four: a group may have kept three, another one.": _half_of,
         "The four are neighbours in a row (along the inputs); yours lie in a column.": lambda weight: two_of_four(
             weight.T.contiguous()
         ).T.contiguous(),
-        "You kept one of each four; two may stay.": lambda weight: _kept_of_four(
-            weight.reshape(-1, 4), torch.abs, 1
-        ).reshape(weight.shape),
-        "You kept three of each four; only two may stay.": lambda weight: _kept_of_four(
-            weight.reshape(-1, 4), torch.abs, 3
-        ).reshape(weight.shape),
-        "You kept one of each two. 2:4 leaves more choice: two of four, which may lie side by side.": lambda weight: (
-            _kept_of_four(weight.reshape(-1, 2), torch.abs, 1).reshape(weight.shape)
+        "You kept one of each four; two may stay.": partial(_kept, count=1),
+        "You kept three of each four; only two may stay.": partial(_kept, count=3),
+        "You kept one of each two. 2:4 leaves more choice: two of four, which may lie side by side.": partial(
+            _kept, count=1, of=2
         ),
-        "You dropped the two largest; the two smallest in absolute value go.": lambda weight: _kept_of_four(
-            weight.reshape(-1, 4), lambda w: -w
-        ).reshape(weight.shape),
-        "Half of each row is zero, but not two of *each* four: they may all lie together.": lambda weight: (
-            _kept_of_four(weight, torch.abs, weight.shape[1] // 2)
+        "You dropped the two largest; the two smallest in absolute value go.": partial(_kept, score=lambda w: -w),
+        "Half of each row is zero, but not two of *each* four: they may all lie together.": lambda weight: _kept(
+            weight, count=weight.shape[1] // 2, of=weight.shape[1]
         ),
-        "That is the mask; wanted are the weights themselves, with zeros.": lambda weight: (
-            two_of_four(weight) != 0
-        ).float(),
-        "The signs are gone: compare absolute values, but keep the weights as they are.": lambda weight: two_of_four(
-            weight
-        ).abs(),
+        "That is the mask; wanted are the weights themselves, with zeros.": changed(lambda kept: (kept != 0).float()),
+        "The signs are gone: compare absolute values, but keep the weights as they are.": changed(torch.abs),
     },
     properties=(
         Property(
@@ -476,9 +418,7 @@ def two_of_four(weight):
     `torch.sparse.to_sparse_semi_structured` stores the two and their places, and NVIDIA's tensor cores (since Ampere,
     2020) read them at twice the rate. A processor without such an instruction gains nothing from the pattern.
     """
-    groups = weight.reshape(-1, 4)
-    kept = groups.abs().topk(2, dim=1).indices
-    return torch.zeros_like(groups).scatter(1, kept, groups.gather(1, kept)).reshape(weight.shape)
+    return _kept(weight)
 
 
 question(

@@ -1,12 +1,26 @@
 """Exercises and questions of lesson 05: grids, integer arithmetic, training with integers, small files."""
 
 import math
+from functools import partial
 
 import torch
 
-from nnopt_lab.course.draws import randint
+from nnopt_lab.course.draws import choice, decimals, randint
 from nnopt_lab.course.exercises import Property, exercise, question
+from nnopt_lab.course.wrong_answers import called_with, changed
 from nnopt_lab.techniques.quantization.deep_compression import huffman
+
+
+def _grid(widen=True, gaps=lambda bits: 2**bits - 1, zero=lambda exact, bits: round(exact)):
+    """`scale_and_zero_point`; `zero` makes the zero point of the steps from the smallest value up to 0."""
+
+    def scale_and_zero(smallest, largest, bits):
+        if widen:
+            smallest, largest = min(smallest, 0.0), max(largest, 0.0)
+        scale = (largest - smallest) / gaps(bits)
+        return scale, zero(-smallest / scale, bits)
+
+    return scale_and_zero
 
 
 def _a_range(g: torch.Generator):
@@ -38,53 +52,31 @@ def _a_range(g: torch.Generator):
         "widened.",
     ),
     wrong={
-        "Where the range lies on one side of zero, your grid has no number for 0: the zero point falls outside of "
-        "0 to 2^bits − 1. Padding and ReLU make exact zeros, so widen the range to hold 0 first.": lambda a, b, bits: (
-            (b - a) / (2**bits - 1),
-            round(-a / ((b - a) / (2**bits - 1))),
-        ),
-        "2^bits numbers have 2^bits − 1 steps between them, as five fingers have four gaps: your largest value "
-        "gets no number.": lambda a, b, bits: (
-            (max(b, 0.0) - min(a, 0.0)) / 2**bits,
-            round(-min(a, 0.0) / ((max(b, 0.0) - min(a, 0.0)) / 2**bits)),
-        ),
+        "Where the range lies on one side of zero, your grid has no number for 0: the zero point falls outside of 0 to "
+        "2^bits − 1. Padding and ReLU make exact zeros, so widen the range to hold 0 first.": _grid(widen=False),
+        "2^bits numbers have 2^bits − 1 steps between them, as five fingers have four gaps: your largest value gets no "
+        "number.": _grid(gaps=lambda bits: 2**bits),
         "The sign of the zero point is wrong: smallest is negative, and the number that stands for 0 lies "
-        "−smallest/scale steps *above* number 0.": lambda a, b, bits: (
-            scale_and_zero_point(a, b, bits)[0],
-            -scale_and_zero_point(a, b, bits)[1],
+        "−smallest/scale steps *above* number 0.": _grid(zero=lambda exact, bits: -round(exact)),
+        "Your zero point is always 0. That is a grid that begins at 0; this one begins at `smallest`.": _grid(
+            zero=lambda exact, bits: 0
         ),
-        "Your zero point is always 0. That is a grid that begins at 0; this one begins at `smallest`.": lambda a, b, bits: (
-            scale_and_zero_point(a, b, bits)[0],
-            0,
+        "Your zero point is not a whole number, so 0 falls between two of the grid's values. Round it.": _grid(
+            zero=lambda exact, bits: exact
         ),
-        "Your zero point is not a whole number, so 0 falls between two of the grid's values. Round it.": lambda a, b, bits: (
-            scale_and_zero_point(a, b, bits)[0],
-            -min(a, 0.0) / scale_and_zero_point(a, b, bits)[0],
-        ),
-        "Your scale is upside down: it is the width of a step, real numbers per whole number.": lambda a, b, bits: (
-            1 / scale_and_zero_point(a, b, bits)[0],
-            scale_and_zero_point(a, b, bits)[1],
+        "Your scale is upside down: it is the width of a step, real numbers per whole number.": changed(
+            lambda grid: (1 / grid[0], grid[1])
         ),
         "Your zero point is cut off, not rounded: `int` drops what lies behind the point, and the grid moves by up to "
-        "a whole step. Use `round`.": lambda a, b, bits: (
-            scale_and_zero_point(a, b, bits)[0],
-            int(-min(a, 0.0) / scale_and_zero_point(a, b, bits)[0]),
-        ),
+        "a whole step. Use `round`.": _grid(zero=lambda exact, bits: int(exact)),
         "That is the symmetric grid, as far below zero as above it. The range is not symmetric: half of the numbers "
-        "would go unused. Span `smallest` to `largest`.": lambda a, b, bits: (
-            max(abs(a), abs(b)) / (2 ** (bits - 1) - 1),
-            0,
-        ),
+        "would go unused. Span `smallest` "
+        "to `largest`.": lambda low, high, bits: (max(abs(low), abs(high)) / (2 ** (bits - 1) - 1), 0),
         "Your zero point belongs to signed numbers, −2^(bits−1) to 2^(bits−1) − 1. Here they go from 0 to 2^bits − 1: "
-        "`smallest` is number 0.": lambda a, b, bits: (
-            scale_and_zero_point(a, b, bits)[0],
-            scale_and_zero_point(a, b, bits)[1] - 2 ** (bits - 1),
-        ),
+        "`smallest` is number 0.": _grid(zero=lambda exact, bits: round(exact) - 2 ** (bits - 1)),
         "You clamped the zero point into 0 to 2^bits − 1, but where the range lies on one side of zero, that number "
-        "does not stand for 0 then, and the whole grid is shifted. Widen the range to hold 0 first.": lambda a, b, bits: (
-            (b - a) / (2**bits - 1),
-            min(max(round(-a / ((b - a) / (2**bits - 1))), 0), 2**bits - 1),
-        ),
+        "does not stand for 0 then, and the whole grid is shifted. Widen the range to "
+        "hold 0 first.": _grid(widen=False, zero=lambda exact, bits: min(max(round(exact), 0), 2**bits - 1)),
     },
     properties=(
         Property(
@@ -99,9 +91,12 @@ def scale_and_zero_point(smallest, largest, bits):
     Rounding the zero point moves the grid by up to half a step; the end that it moves away from saturates a little
     earlier. That is the price of an exact zero.
     """
-    smallest, largest = min(smallest, 0.0), max(largest, 0.0)
-    scale = (largest - smallest) / (2**bits - 1)
-    return scale, round(-smallest / scale)
+    return _grid()(smallest, largest, bits)
+
+
+def _quantized(rounding=torch.round, keep=lambda q, bits: q.clamp(0, 2**bits - 1)):
+    """`quantize`; `keep` brings its numbers into the range."""
+    return lambda x, scale, zero, bits: keep(rounding(x / scale) + zero, bits).to(torch.int64)
 
 
 def _values(g: torch.Generator):
@@ -127,37 +122,30 @@ def _values(g: torch.Generator):
         "`((x / scale).round() + zero_point).clamp(0, 2**bits - 1).to(torch.int64)`",
     ),
     wrong={
-        "You truncated: `.to(int)` cuts towards zero, so −0.75 becomes 0, as the article's `.byte()` does. Round "
-        "first.": lambda x, scale, zero, bits: ((x / scale).to(torch.int64) + zero).clamp(0, 2**bits - 1),
-        "You rounded halves upwards: 0.5 became 1. Rounding half to even (`torch.round`) has no such drift, and it "
-        "is what torch's kernels do.": lambda x, scale, zero, bits: (
-            ((x / scale + 0.5).floor() + zero).clamp(0, 2**bits - 1).to(torch.int64)
-        ),
-        "Values outside of the range leave the grid: nothing keeps your numbers within 0 to 2^bits − 1. Clamp.": lambda x, scale, zero, bits: (
-            ((x / scale).round() + zero).to(torch.int64)
-        ),
-        "Your numbers wrap round at the ends, as integer types do: the largest values become the smallest. They "
-        "must saturate; clamp.": lambda x, scale, zero, bits: ((x / scale).round() + zero).to(torch.int64) % 2**bits,
-        "You clamped before adding the zero point: that cuts off everything below 0.0, and the sum may still leave "
-        "the grid. Clamp last.": lambda x, scale, zero, bits: (
-            (x / scale).round().clamp(0, 2**bits - 1).to(torch.int64) + zero
-        ),
-        "You added the zero point to the real number. It is a whole number of the grid: add it after dividing by "
-        "the scale.": lambda x, scale, zero, bits: ((x + zero) / scale).round().clamp(0, 2**bits - 1).to(torch.int64),
-        "The sign of the zero point: 0.0 must become `zero_point` itself.": lambda x, scale, zero, bits: (
-            ((x / scale).round() - zero).clamp(0, 2**bits - 1).to(torch.int64)
+        "You truncated: `.to(int)` cuts towards zero, so −0.75 becomes 0, as the article's `.byte()` does. "
+        "Round first.": _quantized(rounding=torch.trunc),
+        "You rounded halves upwards: 0.5 became 1. Rounding half to even (`torch.round`) has no such drift, and it is "
+        "what torch's kernels do.": _quantized(rounding=lambda steps: (steps + 0.5).floor()),
+        "Values outside of the range leave the grid: nothing keeps your numbers within 0 to "
+        "2^bits − 1. Clamp.": _quantized(keep=lambda q, bits: q),
+        "Your numbers wrap round at the ends, as integer types do: the largest values become the smallest. They must "
+        "saturate; clamp.": _quantized(keep=lambda q, bits: q % 2**bits),
+        "You clamped before adding the zero point: that cuts off everything below 0.0, and the sum may still leave the "
+        "grid. Clamp last.": lambda x, scale, zero, bits: quantize(x, scale, 0, bits) + zero,
+        "You added the zero point to the real number. It is a whole number of the grid: add it after dividing by the "
+        "scale.": called_with(lambda x, scale, zero, bits: (x + zero, scale, 0, bits)),
+        "The sign of the zero point: 0.0 must become `zero_point` itself.": called_with(
+            lambda x, scale, zero, bits: (x, scale, -zero, bits)
         ),
         "You rounded after adding the zero point. An odd zero point turns every half the other way: 0.5 goes down to "
-        "0, but 3.5 goes up to 4. Round x/scale, then add.": lambda x, scale, zero, bits: (
-            (x / scale + zero).round().clamp(0, 2**bits - 1).to(torch.int64)
-        ),
-        "You clamped to 255, which is the end of 8 bits. The last number follows from `bits`: 2^bits − 1.": lambda x, scale, zero, bits: (
-            ((x / scale).round() + zero).clamp(0, 255).to(torch.int64)
+        "0, but 3.5 goes up to 4. Round "
+        "x/scale, then add.": called_with(lambda x, scale, zero, bits: (x / scale + zero, 1, 0, bits)),
+        "You clamped to 255, which is the end of 8 bits. The last number follows from `bits`: 2^bits − 1.": _quantized(
+            keep=lambda q, bits: q.clamp(0, 255)
         ),
         "You clamped to signed numbers, −2^(bits−1) to 2^(bits−1) − 1. This grid's go from 0 to 2^bits − 1; the zero "
-        "point does what a sign would do.": lambda x, scale, zero, bits: (
-            ((x / scale).round() + zero).clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1).to(torch.int64)
-        ),
+        "point does what a "
+        "sign would do.": _quantized(keep=lambda q, bits: q.clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)),
     },
     properties=(
         Property(
@@ -173,24 +161,28 @@ def quantize(x, scale, zero_point, bits):
     The way back is scale · (q − zero_point). What is lost between is at most half a step inside of the range, and
     without bound outside of it.
     """
-    return ((x / scale).round() + zero_point).clamp(0, 2**bits - 1).to(torch.int64)
+    return _quantized()(x, scale, zero_point, bits)
 
 
-def _log_rounded(weight, lowest, highest, round=torch.round, zero=True, clamp=True):
-    size = weight.abs()
-    exponent = round(size.clamp(min=1e-9).log2())
-    exponent = exponent.clamp(lowest, highest) if clamp else exponent.clamp(min=lowest)
-    return torch.where((size < 2.0 ** (lowest - 1)) & bool(zero), 0.0, weight.sign() * 2.0**exponent)
-
-
-def _without_zero(weight, lowest, highest):
-    powers = 2.0 ** torch.arange(lowest, highest + 1)
-    values = torch.cat([-powers, powers])
+def _nearest_power(weight, low, high, zeros=1):
+    powers = 2.0 ** torch.arange(low, high + 1)
+    values = torch.cat([-powers, torch.zeros(zeros), powers])
     return values[(weight[:, None] - values).abs().argmin(1)]
 
 
-def _nearest(size):
-    return (size.exp2() * 4 / 3).log2().floor()
+def _log_rounded(rounding=torch.round, zero=True, clamp=True):
+    """`powers_of_two` by the logarithm: changes over at the wrong place, unless it is rounded by `_to_nearest`."""
+
+    def powers(weight, low, high):
+        size = weight.abs()
+        exponent = rounding(size.clamp(min=1e-9).log2()).clamp(low, high if clamp else None)
+        return torch.where((size < 2.0 ** (low - 1)) & bool(zero), 0.0, weight.sign() * 2.0**exponent)
+
+    return powers
+
+
+def _to_nearest(exponent):
+    return (exponent.exp2() * 4 / 3).log2().floor()
 
 
 def _weights(g: torch.Generator):
@@ -216,30 +208,26 @@ def _weights(g: torch.Generator):
     ),
     wrong={
         "You rounded the logarithm. Half way between 2^e and 2^(e+1) is 1.5·2^e, but rounding log₂ changes over at "
-        "√2·2^e ≈ 1.41·2^e: weights between the two went up though the lower power is nearer.": _log_rounded,
-        "You always took the power below (floor). Half of the weights have a nearer one above.": lambda w, lowest, highest: (
-            _log_rounded(w, lowest, highest, torch.floor)
+        "√2·2^e ≈ 1.41·2^e: weights between the two went up though the lower power is nearer.": _log_rounded(),
+        "You always took the power below (floor). Half of the weights have a nearer one above.": _log_rounded(
+            torch.floor
         ),
-        "The signs are lost: the logarithm knows only |w|. Put the sign back.": lambda w, lowest, highest: (
-            powers_of_two(w, lowest, highest).abs()
+        "The signs are lost: the logarithm knows only |w|. Put the sign back.": changed(torch.abs),
+        "Some results are larger than 2^highest: there is no code for them. They must saturate there.": _log_rounded(
+            _to_nearest, clamp=False
         ),
-        "Some results are larger than 2^highest: there is no code for them. They must saturate there.": lambda w, lowest, highest: (
-            _log_rounded(w, lowest, highest, _nearest, clamp=False)
+        "Weights nearer to 0 than to ±2^lowest must become 0; yours became ±2^lowest.": _log_rounded(
+            _to_nearest, zero=False
         ),
-        "Weights nearer to 0 than to ±2^lowest must become 0; yours became ±2^lowest.": lambda w, lowest, highest: (
-            _log_rounded(w, lowest, highest, _nearest, zero=False)
+        "You returned exponents. The weights themselves are wanted: 2 to that power.": lambda w, low, high: (
+            w.sign() * w.abs().clamp(min=1e-9).log2().round().clamp(low, high)
         ),
-        "You returned exponents. The weights themselves are wanted: 2 to that power.": lambda w, lowest, highest: (
-            w.sign() * w.abs().clamp(min=1e-9).log2().round().clamp(lowest, highest)
-        ),
-        "2^highest is missing among your values: `torch.arange` leaves out its end. Use "
-        "`torch.arange(lowest, highest + 1)`.": lambda w, lowest, highest: powers_of_two(w, lowest, highest - 1),
+        "2^highest is missing among your values: `torch.arange` leaves out its end. Use `torch.arange(lowest, highest "
+        "+ 1)`.": called_with(lambda w, low, high: (w, low, high - 1)),
         "0 is missing among your values: even a weight of exactly 0 became ±2^lowest. Put a zero between −powers and "
-        "powers.": _without_zero,
+        "powers.": partial(_nearest_power, zeros=0),
         "Two things: you rounded the logarithm, which changes over at 1.41·2^e and not half way, and nothing keeps "
-        "your exponents at `highest` or below. The nearest of a list of values mends both.": lambda w, lowest, highest: (
-            _log_rounded(w, lowest, highest, clamp=False)
-        ),
+        "your exponents at `highest` or below. The nearest of a list of values mends both.": _log_rounded(clamp=False),
     },
 )
 def powers_of_two(weight, lowest, highest):
@@ -248,9 +236,7 @@ def powers_of_two(weight, lowest, highest):
     A product with 2^e moves bits by e places, so such a layer needs no multiplier. On a processor that has fast
     multipliers anyway, nothing is gained but bytes.
     """
-    powers = 2.0 ** torch.arange(lowest, highest + 1)
-    values = torch.cat([-powers, torch.zeros(1), powers])
-    return values[(weight[:, None] - values).abs().argmin(1)]
+    return _nearest_power(weight, lowest, highest)
 
 
 question(
@@ -313,26 +299,23 @@ def _last_one_wins(gradient, labels, clusters):
         "`torch.zeros(clusters).index_add(0, labels[kept], gradient[kept])`",
     ),
     wrong={
-        "Each centroid got the gradient of its *last* weight only: `sums[labels] += gradient` does not add up where "
-        "a label appears twice. Use `index_add`.": _last_one_wins,
+        "Each centroid got the gradient of its *last* weight only: `sums[labels] += gradient` does not add up where a "
+        "label appears twice. Use `index_add`.": _last_one_wins,
         "That is the mean. A centroid moves all of its weights at once, so their gradients add up; the mean is how "
-        "k-means moves centroids, which knows no loss.": lambda gradient, labels, clusters: (
-            centroid_gradient(gradient, labels, clusters) / labels[labels >= 0].bincount(minlength=clusters)
-        ),
+        "k-means moves centroids, which knows "
+        "no loss.": lambda g, labels, k: centroid_gradient(g, labels, k) / labels[labels >= 0].bincount(minlength=k),
         "The pruned weights went into the last cluster: in Python −1 is the last place. They have no centroid; drop "
-        "them.": lambda gradient, labels, clusters: centroid_gradient(gradient, labels % clusters, clusters),
-        "The pruned weights went into cluster 0. They have no centroid; drop them.": lambda gradient, labels, clusters: (
-            centroid_gradient(gradient, labels.clamp(min=0), clusters)
+        "them.": called_with(lambda g, labels, k: (g, labels % k, k)),
+        "The pruned weights went into cluster 0. They have no centroid; drop them.": called_with(
+            lambda g, labels, k: (g, labels.clamp(min=0), k)
         ),
-        "You added magnitudes. Weights of a cluster may pull in opposite directions, and then the centroid stays.": lambda gradient, labels, clusters: (
-            centroid_gradient(gradient.abs(), labels, clusters)
-        ),
-        "You gave every weight the sum of its cluster. One number for each centroid is wanted, [clusters].": lambda gradient, labels, clusters: (
-            torch.where(labels >= 0, centroid_gradient(gradient, labels, clusters)[labels], 0.0)
-        ),
+        "You added magnitudes. Weights of a cluster may pull in opposite directions, and then the "
+        "centroid stays.": called_with(lambda g, labels, k: (g.abs(), labels, k)),
+        "You gave every weight the sum of its cluster. One number for each centroid is wanted, "
+        "[clusters].": lambda g, labels, k: torch.where(labels >= 0, centroid_gradient(g, labels, k)[labels], 0.0),
         "A cluster without weights is missing: `unique`, or `bincount` without `minlength`, knows only labels that "
-        "occur. Its gradient is 0; begin with `torch.zeros(clusters)`.": lambda gradient, labels, clusters: torch.stack(
-            [gradient[labels == label].sum() for label in labels.unique() if label >= 0]
+        "occur. Its gradient is 0; begin with `torch.zeros(clusters)`.": (
+            lambda g, labels, k: torch.stack([g[labels == i].sum() for i in labels.unique() if i >= 0])
         ),
     },
 )
@@ -395,19 +378,16 @@ def _counts(g: torch.Generator):
         "That is a code of equal lengths: every symbol takes as many bits as the rarest.": lambda counts: (
             sum(counts) * math.ceil(math.log2(len([n for n in counts if n])))
         ),
-        "That is the entropy: a lower bound, which lengths in whole bits rarely reach. Build the code.": lambda counts: (
-            math.ceil(sum(n * math.log2(sum(counts) / n) for n in counts if n))
-        ),
-        "You rounded each symbol's −log₂ p up to whole bits. That is a prefix code (Shannon's), but not the "
-        "shortest: join groups.": lambda counts: sum(n * math.ceil(math.log2(sum(counts) / n)) for n in counts if n),
-        "Symbols that don't occur got codes of their own, which makes the others longer. Leave them out.": lambda counts: (
-            _joined(counts, lambda groups: (0, 1))
-        ),
-        "You joined the group that you had just made with the next symbol every time. It goes back among the "
-        "others: the two *rarest* are joined, whichever they are.": _one_behind_the_other,
-        "You joined the two most frequent groups. Every join makes codes longer, so it must hit the rarest.": lambda counts: (
-            _joined([n for n in counts if n], lambda groups: (-2 % len(groups), len(groups) - 1))
-        ),
+        "That is the entropy: a lower bound, which lengths in whole bits rarely reach. "
+        "Build the code.": lambda counts: math.ceil(sum(n * math.log2(sum(counts) / n) for n in counts if n)),
+        "You rounded each symbol's −log₂ p up to whole bits. That is a prefix code (Shannon's), but not the shortest: "
+        "join groups.": lambda counts: sum(n * math.ceil(math.log2(sum(counts) / n)) for n in counts if n),
+        "Symbols that don't occur got codes of their own, which makes the others longer. "
+        "Leave them out.": lambda counts: _joined(counts, lambda groups: (0, 1)),
+        "You joined the group that you had just made with the next symbol every time. It goes back among the others: "
+        "the two *rarest* are joined, whichever they are.": _one_behind_the_other,
+        "You joined the two most frequent groups. Every join makes codes longer, so it must hit the "
+        "rarest.": lambda counts: _joined([n for n in counts if n], lambda groups: (-2 % len(groups), len(groups) - 1)),
         "The last join is missing: the two groups that are left at the end differ in their first bit, which all "
         "symbols have.": lambda counts: huffman_bits(counts) - sum(counts),
         "That is the mean, bits a symbol. The bits in all are wanted.": lambda counts: (
@@ -455,9 +435,9 @@ question(
 def _outputs(g: torch.Generator):
     """Outputs of two layers on as many pictures as there are channels, and the bias of the second."""
     n = randint(g, 2, 3)
-    original = torch.randn(n, n, 2, 2, generator=g).round(decimals=1)
+    original = decimals(g, n, n, 2, 2)
     shift = torch.randn(1, n, 1, 1, generator=g) + torch.randn(n, n, 2, 2, generator=g) / 4
-    return original, (original + shift).round(decimals=1), torch.randn(n, generator=g).round(decimals=1)
+    return original, (original + shift).round(decimals=1), decimals(g, n)
 
 
 @exercise(
@@ -475,20 +455,17 @@ def _outputs(g: torch.Generator):
         "That is the correction alone; the layer still needs its old bias beside it.": lambda o, q, b: (
             -(q - o).mean((0, 2, 3))
         ),
-        "You averaged over the channels and kept the pictures: axis 0 are pictures, axis 1 are channels.": lambda o, q, b: (
-            b - (q - o).mean((1, 2, 3))
-        ),
+        "You averaged over the channels and kept the pictures: axis 0 are pictures, axis 1 "
+        "are channels.": lambda o, q, b: b - (q - o).mean((1, 2, 3)),
         "That is one mean for all channels. Each has its own shift, and its own bias to take it.": lambda o, q, b: (
             b - (q - o).mean()
         ),
-        "You summed the shift over pictures and positions; the bias acts on each of them, so it must take the mean.": lambda o, q, b: (
-            b - (q - o).sum((0, 2, 3))
-        ),
-        "You summed over rows and columns and averaged over the pictures alone. The bias acts at every position, so "
-        "it must take the mean over those too.": lambda o, q, b: b - (q - o).sum((2, 3)).mean(0),
-        "You averaged magnitudes. Errors of both signs that cancel are none that a bias could mend: keep the signs.": lambda o, q, b: (
-            b - (q - o).abs().mean((0, 2, 3))
-        ),
+        "You summed the shift over pictures and positions; the bias acts on each of them, so it must "
+        "take the mean.": lambda o, q, b: b - (q - o).sum((0, 2, 3)),
+        "You summed over rows and columns and averaged over the pictures alone. The bias acts at every position, so it "
+        "must take the mean over those too.": lambda o, q, b: b - (q - o).sum((2, 3)).mean(0),
+        "You averaged magnitudes. Errors of both signs that cancel are none that a bias could mend: "
+        "keep the signs.": lambda o, q, b: b - (q - o).abs().mean((0, 2, 3)),
     },
 )
 def bias_correction(original, quantized, bias):
@@ -498,6 +475,23 @@ def bias_correction(original, quantized, bias):
     comes in shifted. It is free at inference: the bias is there anyway.
     """
     return bias - (quantized - original).mean((0, 2, 3))
+
+
+def _gradient(
+    inside=lambda ratio: ratio.round() - ratio,
+    below=lambda ratio, low: low,
+    above=lambda ratio, high: high,
+    compared=lambda x, step: x / step,
+):
+    """`step_gradient`, by cases; `compared` is what is compared with the ends."""
+
+    def gradient(x, step, low, high):
+        ratio, place = x / step, compared(x, step)
+        return torch.where(
+            place <= low, below(ratio, low), torch.where(place >= high, above(ratio, high), inside(ratio))
+        )
+
+    return gradient
 
 
 def _around_a_grid(g: torch.Generator):
@@ -528,31 +522,22 @@ def _around_a_grid(g: torch.Generator):
     ),
     wrong={
         "You held the whole numbers fixed and only stretched the grid. But when the step grows, x/step shrinks: "
-        "straight through the rounding that gives − x/step inside of the range.": lambda x, s, low, high: (
-            (x / s).round().clamp(low, high)
-        ),
+        "straight through the rounding that gives − x/step inside of the range.": _gradient(inside=torch.round),
         "Inside it is right. Beyond the ends you gave 0, which is the gradient of *x*: there x̂ = high·step still "
-        "depends on the step.": lambda x, s, low, high: torch.where(
-            (low < x / s) & (x / s < high), (x / s).round() - x / s, torch.zeros_like(x)
+        "depends on the step.": _gradient(below=lambda ratio, low: 0.0, above=lambda ratio, high: 0.0),
+        "Inside it is right. Beyond the ends x̂ = high·step or low·step, and x does not occur in "
+        "it any more.": _gradient(below=lambda ratio, low: low - ratio, above=lambda ratio, high: high - ratio),
+        "You left out the range: beyond its ends x̂ stays at low·step or high·step.": lambda x, step, low, high: (
+            (x / step).round() - x / step
         ),
-        "Inside it is right. Beyond the ends x̂ = high·step or low·step, and x does not occur in it any more.": lambda x, s, low, high: (
-            (x / s).round().clamp(low, high) - x / s
-        ),
-        "You left out the range: beyond its ends x̂ stays at low·step or high·step.": lambda x, s, low, high: (
-            (x / s).round() - x / s
-        ),
-        "The sign is turned round: d(step · q)/d(step) is q, and the other term is − x/step.": lambda x, s, low, high: (
-            -step_gradient(x, s, low, high)
-        ),
+        "The sign is turned round: d(step · q)/d(step) is q, and the other term is − x/step.": changed(torch.neg),
         "Beyond the ends it is right. Inside, the sign is turned round: round(x/step) comes first, x/step is "
-        "subtracted.": lambda x, s, low, high: torch.where(
-            x / s <= low, low, torch.where(x / s >= high, high, x / s - (x / s).round())
-        ),
-        "You compared x with `low` and `high`. These count steps: x/step is what lies inside or beyond.": lambda x, s, low, high: (
-            torch.where(x <= low, low, torch.where(x >= high, high, (x / s).round() - x / s))
+        "subtracted.": _gradient(inside=lambda ratio: ratio - ratio.round()),
+        "You compared x with `low` and `high`. These count steps: x/step is what lies inside or beyond.": _gradient(
+            compared=lambda x, step: x
         ),
         "That is the gradient times the step, inside of the range the rounding error x̂ − x. Divide by the step: "
-        "round(x/step) − x/step.": lambda x, s, low, high: step_gradient(x, s, low, high) * s,
+        "round(x/step) − x/step.": lambda x, step, low, high: step_gradient(x, step, low, high) * step,
     },
 )
 def step_gradient(x, step, low, high):
@@ -562,8 +547,7 @@ def step_gradient(x, step, low, high):
     whole height. LSQ scales the sum by 1/√(N·high), or the step would move far faster than the weights (Esser et al.
     2020, section 2.2).
     """
-    ratio = x / step
-    return torch.where(ratio <= low, low, torch.where(ratio >= high, high, ratio.round() - ratio))
+    return _gradient()(x, step, low, high)
 
 
 def _up_with_its_fraction(result, wanted, x, noise):
@@ -591,26 +575,22 @@ def _values_and_noise(g: torch.Generator):
         "`(x + noise).floor()`",
     ),
     wrong={
-        "That is rounding to nearest: 2.3 becomes 2 every time, and on average too. Let the noise decide.": lambda x, noise: (
-            x.round()
+        "That is rounding to nearest: 2.3 becomes 2 every time, and on average too. Let the "
+        "noise decide.": lambda x, noise: x.round(),
+        "Rounding to nearest after the noise gives x + ½ on average: the noise itself adds ½. Round "
+        "down instead.": lambda x, noise: (x + noise).round(),
+        "Truncating goes towards zero, so negative numbers come out too large. `floor` goes down "
+        "for every sign.": lambda x, noise: (x + noise).trunc(),
+        "Rounding up after the noise gives x + 1 on average: each value is one too large.": changed(
+            lambda rounded: rounded + 1
         ),
-        "Rounding to nearest after the noise gives x + ½ on average: the noise itself adds ½. Round down instead.": lambda x, noise: (
-            (x + noise).round()
-        ),
-        "Truncating goes towards zero, so negative numbers come out too large. `floor` goes down for every sign.": lambda x, noise: (
-            (x + noise).trunc()
-        ),
-        "Rounding up after the noise gives x + 1 on average: each value is one too large.": lambda x, noise: (
-            x + noise
-        ).ceil(),
-        "2.3 goes up with probability 0.7 here: the neighbour that is *farther* away is the more likely one. Turn "
-        "the comparison round.": lambda x, noise: x.floor() + (noise > x - x.floor()),
-        "You toss a fair coin: every value becomes ⌊x⌋ + ½ on average. The fraction of x must be the probability.": lambda x, noise: (
-            x.floor() + (noise < 0.5)
-        ),
+        "2.3 goes up with probability 0.7 here: the neighbour that is *farther* away is the more likely one. Turn the "
+        "comparison round.": lambda x, noise: x.floor() + (noise > x - x.floor()),
+        "You toss a fair coin: every value becomes ⌊x⌋ + ½ on average. The fraction of x must be the "
+        "probability.": lambda x, noise: x.floor() + (noise < 0.5),
         "The noise is there, the rounding is not: whole numbers are wanted.": lambda x, noise: x + noise,
-        "Negative numbers always go down: `frac` keeps the sign, and for −2.3 it is −0.3, which no noise is below. "
-        "The fraction that counts is x − ⌊x⌋, here 0.7.": lambda x, noise: x.floor() + (noise < x.frac()),
+        "Negative numbers always go down: `frac` keeps the sign, and for −2.3 it is −0.3, which no noise is below. The "
+        "fraction that counts is x − ⌊x⌋, here 0.7.": lambda x, noise: x.floor() + (noise < x.frac()),
         "Negative numbers always go up: `trunc` takes −2.3 to −2, and its `frac`, −0.3, is below no noise. Count from "
         "⌊x⌋, with the fraction x − ⌊x⌋.": lambda x, noise: x.trunc() + (noise < x.frac()),
     },
@@ -669,6 +649,13 @@ question(
 )
 
 
+def _multiplier_and_shift(real, bits, rounded=round):
+    shift = 0
+    while 0 < real < 2 ** (bits - 1):
+        real, shift = 2 * real, shift + 1
+    return rounded(real), shift
+
+
 def _real_below_a_half(g: torch.Generator):
     """Never so that rounding reaches 2^bits; what is cut off is always more than a half."""
     bits = randint(g, 4, 10)
@@ -689,28 +676,22 @@ def _real_below_a_half(g: torch.Generator):
     ),
     wrong={
         "Your shift is always `bits`: a small number gets a multiplier with leading zeros, and its last digits are "
-        "lost. Shift further, until the multiplier uses all of its bits.": lambda real, bits: (
-            round(real * 2**bits),
-            bits,
+        "lost. Shift further, until the multiplier uses all "
+        "of its bits.": lambda real, bits: (round(real * 2**bits), bits),
+        "Your multiplier is cut off, not rounded: the error is up to a whole unit of its last place, and always to one "
+        "side.": partial(_multiplier_and_shift, rounded=int),
+        "Your shift counts the doublings up to [½, 1) and forgets those that then make a whole number: "
+        "`bits` more.": lambda real, bits: (fixed_point(real, bits)[0], fixed_point(real, bits)[1] - bits),
+        "One doubling too many: your multiplier lies in [2^bits, 2^(bits+1)) and needs one bit more "
+        "than there are.": called_with(lambda real, bits: (real, bits + 1)),
+        "One doubling too few: your multiplier leaves its highest bit unused.": called_with(
+            lambda real, bits: (real, bits - 1)
         ),
-        "Your multiplier is cut off, not rounded: the error is up to a whole unit of its last place, and always to "
-        "one side.": lambda real, bits: (int(real * 2 ** fixed_point(real, bits)[1]), fixed_point(real, bits)[1]),
-        "Your shift counts the doublings up to [½, 1) and forgets those that then make a whole number: `bits` more.": lambda real, bits: (
-            fixed_point(real, bits)[0],
-            fixed_point(real, bits)[1] - bits,
+        "The multiplier is still a real number. Round it to a whole one.": partial(
+            _multiplier_and_shift, rounded=float
         ),
-        "One doubling too many: your multiplier lies in [2^bits, 2^(bits+1)) and needs one bit more than there "
-        "are.": lambda real, bits: fixed_point(real, bits + 1),
-        "One doubling too few: your multiplier leaves its highest bit unused.": lambda real, bits: fixed_point(
-            real, bits - 1
-        ),
-        "The multiplier is still a real number. Round it to a whole one.": lambda real, bits: (
-            real * 2 ** fixed_point(real, bits)[1],
-            fixed_point(real, bits)[1],
-        ),
-        "The sign of the shift: it is how far to the *right* the product is shifted.": lambda real, bits: (
-            fixed_point(real, bits)[0],
-            -fixed_point(real, bits)[1],
+        "The sign of the shift: it is how far to the *right* the product is shifted.": changed(
+            lambda result: (result[0], -result[1])
         ),
     },
     tolerance=0.0,
@@ -728,19 +709,15 @@ def fixed_point(real, bits):
     The library takes 31 bits (`requantization.fixed_point`), with an error of at most one part in 2^31, and minds the
     one case that your inputs left out: a number just below a power of two rounds up to 2^bits.
     """
-    shift = 0
-    while 0 < real < 2 ** (bits - 1):
-        real, shift = 2 * real, shift + 1
-    return round(real), shift
+    return _multiplier_and_shift(real, bits)
 
 
-def _onto_the_grid(scaled, zero_point):
-    return (scaled + zero_point).clamp(0, 255).to(torch.uint8)
-
-
-def _half_away_from_zero(sums, multiplier, shift, zero_point):
-    product = sums.long() * multiplier
-    return _onto_the_grid(product.sign() * ((product.abs() + (1 << (shift - 1))) >> shift), zero_point)
+def _requantized(
+    scaled=lambda n, m, shift: (n.long() * m + (1 << (shift - 1))) >> shift,
+    finish=lambda scaled, zero: (scaled + zero).clamp(0, 255),
+):
+    """`requantize`; `scaled` counts the sums in steps of the result, `finish` brings these onto its grid."""
+    return lambda sums, multiplier, shift, zero: finish(scaled(sums, multiplier, shift), zero).to(torch.uint8)
 
 
 def _sums(g: torch.Generator):
@@ -750,7 +727,7 @@ def _sums(g: torch.Generator):
     """
     odd, places, zero_point = 5 + 2 * randint(g, 0, 1), randint(g, 21, 23), randint(g, 60, 120)
     unit = 2 ** (places - 1)  # this many are odd/2 steps
-    n = (1, 5)[randint(g, 0, 1)] if odd == 5 else 3
+    n = choice(g, (1, 5)) if odd == 5 else 3
     sums = [n * unit, -n * unit, _just_below_a_half(g, odd, unit), randint(g, 90, 200) * unit]
     sums += [-randint(g, 90, 200) * unit, -randint(g, 2, 6) * unit + randint(g, 1, unit // 8)]
     order = torch.randperm(6, generator=g)
@@ -778,45 +755,38 @@ def _just_below_a_half(g: torch.Generator, odd: int, unit: int) -> int:
         "`.to(torch.uint8)`",
     ),
     wrong={
-        "The product overflowed: 32 bits times 31 bits take up to 62, and an int32 tensor wraps round without a "
-        "word. Go to int64 before multiplying.": lambda sums, m, shift, zero: _onto_the_grid(
-            ((sums * m).long() + (1 << (shift - 1))) >> shift, zero
-        ),
-        "The product overflowed: all of it was computed in int32, where sums · multiplier wraps round without a "
-        "word, and a shift by more than 31 leaves only the sign. `sums.long()` first.": lambda sums, m, shift, zero: (
-            _onto_the_grid((sums * m + (1 << (shift - 1))) >> shift, zero)
-        ),
+        "The product overflowed: 32 bits times 31 bits take up to 62, and an int32 tensor wraps round without a word. "
+        "Go to int64 before "
+        "multiplying.": _requantized(lambda n, m, shift: ((n * m).long() + (1 << (shift - 1))) >> shift),
+        "The product overflowed: all of it was computed in int32, where sums · multiplier wraps round without a word, "
+        "and a shift by more than 31 leaves only the sign. "
+        "`sums.long()` first.": _requantized(lambda n, m, shift: (n * m + (1 << (shift - 1))) >> shift),
         "You computed in floats: above 2^24 they skip whole numbers, so a sum just below a half is taken for the half "
-        "and goes up. `sums.long()` keeps all of the product's digits.": lambda sums, m, shift, zero: _onto_the_grid(
-            (sums.float() * m / 2**shift + 0.5).floor().long(), zero
-        ),
+        "and goes up. `sums.long()` keeps all of the "
+        "product's digits.": _requantized(lambda n, m, shift: (n.float() * m / 2**shift + 0.5).floor().long()),
         "You computed in floats, twice to your harm: above 2^24 they skip whole numbers, and `round` sends halves to "
-        "the even neighbour. Use `sums.long()`, and half of 2^shift added before the shift.": lambda sums, m, shift, zero: (
-            _onto_the_grid((sums.float() * m / 2**shift).round().long(), zero)
-        ),
+        "the even neighbour. Use `sums.long()`, and half of 2^shift added "
+        "before the shift.": _requantized(lambda n, m, shift: (n.float() * m / 2**shift).round().long()),
         "A shift alone rounds down, so everything comes out half a step too small on average. Add half of 2^shift "
-        "first.": lambda sums, m, shift, zero: _onto_the_grid((sums.long() * m) >> shift, zero),
-        "You cut off what lies behind the point: that rounds towards zero. To the nearest is wanted.": lambda sums, m, shift, zero: (
-            _onto_the_grid((sums.double() * m / 2**shift).trunc().long(), zero)
+        "first.": _requantized(lambda n, m, shift: (n.long() * m) >> shift),
+        "You cut off what lies behind the point: that rounds towards zero. To the nearest is wanted.": _requantized(
+            lambda n, m, shift: (n.double() * m / 2**shift).trunc().long()
         ),
-        "Halves went to the even neighbour, as floats round. Half of 2^shift added before the shift sends them up, "
-        "and needs no float.": lambda sums, m, shift, zero: _onto_the_grid(
-            (sums.double() * m / 2**shift).round().long(), zero
+        "Halves went to the even neighbour, as floats round. Half of 2^shift added before the shift sends them up, and "
+        "needs no float.": _requantized(lambda n, m, shift: (n.double() * m / 2**shift).round().long()),
+        "Halves of negative sums went down: you rounded the magnitude. Add half of 2^shift to the signed product; the "
+        "shift rounds down for either "
+        "sign.": _requantized(lambda n, m, shift: n.sign() * ((n.long().abs() * m + (1 << (shift - 1))) >> shift)),
+        "The zero point is missing: a sum of 0 must become `zero_point`.": called_with(
+            lambda n, m, shift, zero: (n, m, shift, 0)
         ),
-        "Halves of negative sums went down: you rounded the magnitude. Add half of 2^shift to the signed product; "
-        "the shift rounds down for either sign.": _half_away_from_zero,
-        "The zero point is missing: a sum of 0 must become `zero_point`.": lambda sums, m, shift, zero: requantize(
-            sums, m, shift, 0
-        ),
-        "You added the zero point to the sums, before scaling. It counts in steps of the *result*: add it after "
-        "the shift.": lambda sums, m, shift, zero: requantize(sums + zero, m, shift, 0),
-        "Values outside of 0 to 255 wrapped round: 260 became 4. Clamp before you go to uint8.": lambda sums, m, shift, zero: (
-            (((sums.long() * m + (1 << (shift - 1))) >> shift) + zero).to(torch.uint8)
+        "You added the zero point to the sums, before scaling. It counts in steps of the *result*: add it after the "
+        "shift.": called_with(lambda n, m, shift, zero: (n + zero, m, shift, 0)),
+        "Values outside of 0 to 255 wrapped round: 260 became 4. Clamp before you go to uint8.": _requantized(
+            finish=lambda scaled, zero: scaled + zero
         ),
         "You clamped before adding the zero point: every negative value became the zero point, and large ones may "
-        "still leave 0 to 255.": lambda sums, m, shift, zero: (
-            ((sums.long() * m + (1 << (shift - 1))) >> shift).clamp(0, 255) + zero
-        ).to(torch.uint8),
+        "still leave 0 to 255.": _requantized(finish=lambda scaled, zero: scaled.clamp(0, 255) + zero),
     },
     properties=(
         Property(
@@ -831,15 +801,14 @@ def requantize(sums, multiplier, shift, zero_point):
     That is Jacob et al.'s step from one layer to the next. gemmlowp does it in two roundings, which can be one off;
     newer kernels round once, as you did.
     """
-    scaled = (sums.long() * multiplier + (1 << (shift - 1))) >> shift
-    return (scaled + zero_point).clamp(0, 255).to(torch.uint8)
+    return _requantized()(sums, multiplier, shift, zero_point)
 
 
 def _ranges_of_batches(g: torch.Generator):
     """Three to five batches, and a constant far from ½, where new and old would count alike."""
     batches = randint(g, 3, 5)
     lows = [-randint(g, 1, 30) / 10 for _ in range(batches)]
-    return lows, [randint(g, 20, 80) / 10 for _ in range(batches)], (0.1, 0.2, 0.25)[randint(g, 0, 2)]
+    return lows, [randint(g, 20, 80) / 10 for _ in range(batches)], choice(g, (0.1, 0.2, 0.25))
 
 
 @exercise(
@@ -854,27 +823,21 @@ def _ranges_of_batches(g: torch.Generator):
         "constant * (b - high); return low, high",
     ),
     wrong={
-        "Your constant is the share of the past: the range nearly jumps to each new batch. It is the share of the "
-        "new one, low + constant · (new − low).": lambda lows, highs, constant: moving_average(
-            lows, highs, 1 - constant
-        ),
-        "Your range starts at 0 and needs many batches to get away from there; until then it is too small. The "
-        "first batch sets it.": lambda lows, highs, constant: moving_average([0.0, *lows], [0.0, *highs], constant),
+        "Your constant is the share of the past: the range nearly jumps to each new batch. It is the share of the new "
+        "one, low + constant · (new − low).": called_with(lambda lows, highs, c: (lows, highs, 1 - c)),
+        "Your range starts at 0 and needs many batches to get away from there; until then it is too small. The first "
+        "batch sets it.": called_with(lambda lows, highs, c: ([0.0, *lows], [0.0, *highs], c)),
         "That is the plain mean of all batches. Here each new batch has the weight `constant`, however many came "
-        "before it.": lambda lows, highs, constant: (sum(lows) / len(lows), sum(highs) / len(highs)),
-        "That is the min-max range of all batches: a single odd one sets it for good. Move by a share instead.": lambda lows, highs, constant: (
-            min(lows),
-            max(highs),
-        ),
-        "That is the last batch's range alone: the batches before it have left no trace.": lambda lows, highs, constant: (
+        "before it.": lambda lows, highs, c: (sum(lows) / len(lows), sum(highs) / len(highs)),
+        "That is the min-max range of all batches: a single odd one sets it for good. Move by a "
+        "share instead.": lambda lows, highs, c: (min(lows), max(highs)),
+        "That is the last batch's range alone: the batches before it have left no trace.": lambda lows, highs, c: (
             lows[-1],
             highs[-1],
         ),
-        "Each batch moves the range of the *first* one, and so only the last counts. Move the range that the "
-        "batches before have left: `low` on both sides.": lambda lows, highs, constant: (
-            lows[0] + constant * (lows[-1] - lows[0]),
-            highs[0] + constant * (highs[-1] - highs[0]),
-        ),
+        "Each batch moves the range of the *first* one, and so only the last counts. Move the range that the batches "
+        "before have left: `low` "
+        "on both sides.": lambda lows, highs, c: tuple(ends[0] + c * (ends[-1] - ends[0]) for ends in (lows, highs)),
     },
 )
 def moving_average(lows, highs, constant):
