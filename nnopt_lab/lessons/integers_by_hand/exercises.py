@@ -478,18 +478,14 @@ def bias_correction(original, quantized, bias):
 
 
 def _gradient(
-    inside=lambda ratio: ratio.round() - ratio,
-    below=lambda ratio, low: low,
-    above=lambda ratio, high: high,
-    compared=lambda x, step: x / step,
+    inside=lambda ratio: ratio.round() - ratio, beyond=lambda ratio, end: end, compared=lambda x, step: x / step
 ):
     """`step_gradient`, by cases; `compared` is what is compared with the ends."""
 
     def gradient(x, step, low, high):
         ratio, place = x / step, compared(x, step)
-        return torch.where(
-            place <= low, below(ratio, low), torch.where(place >= high, above(ratio, high), inside(ratio))
-        )
+        above = torch.where(place >= high, beyond(ratio, high), inside(ratio))
+        return torch.where(place <= low, beyond(ratio, low), above)
 
     return gradient
 
@@ -524,9 +520,9 @@ def _around_a_grid(g: torch.Generator):
         "You held the whole numbers fixed and only stretched the grid. But when the step grows, x/step shrinks: "
         "straight through the rounding that gives − x/step inside of the range.": _gradient(inside=torch.round),
         "Inside it is right. Beyond the ends you gave 0, which is the gradient of *x*: there x̂ = high·step still "
-        "depends on the step.": _gradient(below=lambda ratio, low: 0.0, above=lambda ratio, high: 0.0),
+        "depends on the step.": _gradient(beyond=lambda ratio, end: 0.0),
         "Inside it is right. Beyond the ends x̂ = high·step or low·step, and x does not occur in "
-        "it any more.": _gradient(below=lambda ratio, low: low - ratio, above=lambda ratio, high: high - ratio),
+        "it any more.": _gradient(beyond=lambda ratio, end: end - ratio),
         "You left out the range: beyond its ends x̂ stays at low·step or high·step.": lambda x, step, low, high: (
             (x / step).round() - x / step
         ),
@@ -581,9 +577,9 @@ def _values_and_noise(g: torch.Generator):
         "down instead.": lambda x, noise: (x + noise).round(),
         "Truncating goes towards zero, so negative numbers come out too large. `floor` goes down "
         "for every sign.": lambda x, noise: (x + noise).trunc(),
-        "Rounding up after the noise gives x + 1 on average: each value is one too large.": changed(
-            lambda rounded: rounded + 1
-        ),
+        "Rounding up after the noise gives x + 1 on average: each value is one too large.": lambda x, noise: (
+            x + noise
+        ).ceil(),
         "2.3 goes up with probability 0.7 here: the neighbour that is *farther* away is the more likely one. Turn the "
         "comparison round.": lambda x, noise: x.floor() + (noise > x - x.floor()),
         "You toss a fair coin: every value becomes ⌊x⌋ + ½ on average. The fraction of x must be the "

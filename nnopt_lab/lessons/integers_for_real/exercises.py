@@ -1,11 +1,22 @@
 """Exercises and questions of lesson 06: engines with integer kernels, and what they gain."""
 
+import math
+import operator
+from functools import partial
 from itertools import pairwise
 
 import torch
 
-from nnopt_lab.course.draws import randint
+from nnopt_lab.course.draws import choice, randint, subset
 from nnopt_lab.course.exercises import Property, exercise, question
+from nnopt_lab.course.wrong_answers import called_with, changed, off_by
+
+
+def _without(rows=1, columns=1, last=1):
+    """`without_zero_points`, its three terms as many times."""
+    return lambda product, of_a, of_b, za, zb, length: (
+        product - rows * zb * of_a[:, None] - columns * za * of_b + last * length * za * zb
+    )
 
 
 def _integer_product(g: torch.Generator):
@@ -25,31 +36,21 @@ def _integer_product(g: torch.Generator):
         "`product - zero_b * rows[:, None] - zero_a * columns + length * zero_a * zero_b`",
     ),
     wrong={
-        "The last term is missing: za·zb was subtracted twice, once for each of the `length` pairs; add it back.": lambda product, rows, columns, za, zb, length: (
-            product - zb * rows[:, None] - za * columns
+        "The last term is missing: za·zb was subtracted twice, once for each of the `length` pairs; "
+        "add it back.": _without(last=0),
+        "The last term has the wrong sign: minus times minus is plus.": _without(last=-1),
+        "The zero points are swapped: A's own zero point meets the sums of B's columns, and B's those of A's "
+        "rows.": called_with(lambda product, rows, columns, za, zb, length: (product, rows, columns, zb, za, length)),
+        "The last term counts once for *each* of the `length` pairs of numbers, not once.": called_with(
+            lambda *inputs: (*inputs[:-1], 1)
         ),
-        "The last term has the wrong sign: minus times minus is plus.": lambda product, rows, columns, za, zb, length: (
-            product - zb * rows[:, None] - za * columns - length * za * zb
-        ),
-        "The zero points are swapped: A's own zero point meets the sums of B's columns, and B's those of A's rows.": lambda product, rows, columns, za, zb, length: (
-            product - za * rows[:, None] - zb * columns + length * za * zb
-        ),
-        "The last term counts once for *each* of the `length` pairs of numbers, not once.": lambda product, rows, columns, za, zb, length: (
-            product - zb * rows[:, None] - za * columns + za * zb
-        ),
-        "Only the product of the zero points is gone. Each of them also multiplies what the other side holds: "
-        "two more terms.": lambda product, rows, columns, za, zb, length: product - length * za * zb,
-        "The two middle terms have the wrong sign.": lambda product, rows, columns, za, zb, length: (
-            product + zb * rows[:, None] + za * columns + length * za * zb
-        ),
-        "One of the two middle terms is missing: that of B's columns.": lambda product, rows, columns, za, zb, length: (
-            product - zb * rows[:, None] + length * za * zb
-        ),
-        "One of the two middle terms is missing: that of A's rows.": lambda product, rows, columns, za, zb, length: (
-            product - za * columns + length * za * zb
-        ),
-        "`length` is the number of pairs in a sum, not a side of the result.": lambda product, rows, columns, za, zb, length: (
-            product - zb * rows[:, None] - za * columns + za * zb * product.shape[1]
+        "Only the product of the zero points is gone. Each of them also multiplies what the other side holds: two more "
+        "terms.": _without(rows=0, columns=0, last=-1),
+        "The two middle terms have the wrong sign.": _without(rows=-1, columns=-1),
+        "One of the two middle terms is missing: that of B's columns.": _without(columns=0),
+        "One of the two middle terms is missing: that of A's rows.": _without(rows=0),
+        "`length` is the number of pairs in a sum, not a side of the result.": called_with(
+            lambda product, *rest: (product, *rest[:-1], product.shape[1])
         ),
     },
 )
@@ -59,24 +60,20 @@ def without_zero_points(product, rows, columns, zero_a, zero_b, length):
     With A the activations and B the weights, two of the three terms are known before a picture arrives. With symmetric
     weights, zero_b = 0, the third, zero_b times the sums of A's rows, vanishes.
     """
-    return product - zero_b * rows[:, None] - zero_a * columns + length * zero_a * zero_b
+    return _without()(product, rows, columns, zero_a, zero_b, length)
 
 
 OPERATORS = ("convolution", "relu", "pool", "linear", "softmax", "normalise")
 
 
-def _kinds(operators, integer):
-    return [name in integer for name in operators]
-
-
-def _changes(kinds):
-    return sum(a != b for a, b in pairwise(kinds))
+def _changes(operators, integer, before=(False,), after=(False,)):
+    """`conversions`; how often the kind of tensor changes along the chain and what lies before and after it."""
+    return sum(a != b for a, b in pairwise([*before, *(name in integer for name in operators), *after]))
 
 
 def _chain(g: torch.Generator):
-    operators = [OPERATORS[randint(g, 0, 5)] for _ in range(randint(g, 6, 8))]
-    integer = [OPERATORS[i] for i in torch.randperm(6, generator=g)[:3].sort().values.tolist()]
-    return operators, integer
+    operators = [choice(g, OPERATORS) for _ in range(randint(g, 6, 8))]
+    return operators, [OPERATORS[i] for i in subset(g, 6, 3)]
 
 
 @exercise(
@@ -90,34 +87,28 @@ def _chain(g: torch.Generator):
         "kinds = [False, *(name in integer for name in operators), False]; count the places where neighbours differ",
     ),
     wrong={
-        "You wrapped every integer operator for itself. Between two of them the tensor can stay integer: that "
-        "is what an engine's fusion is for.": lambda operators, integer: 2 * sum(name in integer for name in operators),
-        "The ends are missing: the picture arrives as float, and the logits leave as float.": lambda operators, integer: (
-            _changes(_kinds(operators, integer))
+        "You wrapped every integer operator for itself. Between two of them the tensor can stay integer: that is what "
+        "an engine's fusion is for.": lambda operators, integer: 2 * sum(name in integer for name in operators),
+        "The ends are missing: the picture arrives as float, and the logits leave as float.": partial(
+            _changes, before=[], after=[]
         ),
-        "You counted only one direction. What was quantised must be dequantised somewhere: both cost time.": lambda operators, integer: (
-            conversions(operators, integer) // 2
+        "You counted only one direction. What was quantised must be dequantised somewhere: both cost time.": changed(
+            lambda count: count // 2
         ),
-        "`integer` names the operators that *have* an integer kernel; you counted as if they were the others.": lambda operators, integer: (
-            conversions(operators, [o for o in OPERATORS if o not in integer])
-        ),
+        "`integer` names the operators that *have* an integer kernel; you counted as if they were "
+        "the others.": called_with(lambda operators, integer: (operators, [o for o in OPERATORS if o not in integer])),
         "Operators side by side without integer kernels share one pair of conversions.": lambda operators, integer: (
-            2 + 2 * _kinds(operators, integer).count(False)
+            2 + 2 * sum(name not in integer for name in operators)
         ),
-        "At an end of the chain a float operator costs nothing extra: the picture is float already, and "
-        "so are the logits.": lambda operators, integer: 2 + _changes([True, *_kinds(operators, integer), True]),
+        "At an end of the chain a float operator costs nothing extra: the picture is float already, and so are the "
+        "logits.": lambda operators, integer: 2 + _changes(operators, integer, before=[True], after=[True]),
         "A conversion at an end is needed only where the operator there takes integers.": lambda operators, integer: (
-            2 + _changes(_kinds(operators, integer))
+            2 + _changes(operators, integer, before=[], after=[])
         ),
-        "The logits leave as float: the last integers must be dequantised.": lambda operators, integer: _changes(
-            [False, *_kinds(operators, integer)]
-        ),
-        "The picture arrives as float: the first operator may need a Q.": lambda operators, integer: _changes(
-            [*_kinds(operators, integer), False]
-        ),
-        "You counted around the float operators; a pair stands around each run of integer ones.": lambda operators, integer: (
-            2 * _kinds(operators, integer).count(False)
-        ),
+        "The logits leave as float: the last integers must be dequantised.": partial(_changes, after=[]),
+        "The picture arrives as float: the first operator may need a Q.": partial(_changes, before=[]),
+        "You counted around the float operators; a pair stands around each run of "
+        "integer ones.": lambda operators, integer: 2 * sum(name not in integer for name in operators),
     },
     properties=(
         Property(
@@ -132,7 +123,7 @@ def conversions(operators, integer):
     Each conversion reads and writes a whole tensor and computes nothing. One operator without an integer kernel in the
     middle costs two of them, which is why engines want their QDQ pairs in the right places.
     """
-    return _changes([False, *_kinds(operators, integer), False])
+    return _changes(operators, integer)
 
 
 @exercise(
@@ -145,15 +136,13 @@ def conversions(operators, integer):
         "`1 / (1 - share + share / gain)`",
     ),
     wrong={
-        "You averaged the speed-ups. Times add up, speeds don't: work with the time that is left.": lambda share, gain: (
-            1 - share + share * gain
+        "You averaged the speed-ups. Times add up, speeds don't: work with the time "
+        "that is left.": lambda share, gain: 1 - share + share * gain,
+        "That is the time that is left, as a share of the old one. The gain is its reciprocal.": changed(
+            lambda gain: 1 / gain
         ),
-        "That is the time that is left, as a share of the old one. The gain is its reciprocal.": lambda share, gain: (
-            1 - share + share / gain
-        ),
-        "You made the *other* part faster: `share` is the share of the time that the fast kernel takes over.": lambda share, gain: (
-            1 / (share + (1 - share) / gain)
-        ),
+        "You made the *other* part faster: `share` is the share of the time that the fast "
+        "kernel takes over.": called_with(lambda share, gain: (1 - share, gain)),
         "The gain cannot exceed that of the kernel; the rest of the network only dilutes it.": lambda share, gain: (
             gain / share
         ),
@@ -163,7 +152,7 @@ def conversions(operators, integer):
         ),
         "You added the time saved to 1. Divide the old time by the new.": lambda share, gain: 1 + share - share / gain,
         "That is the time saved, not how many times as fast.": lambda share, gain: share - share / gain,
-        "Times as fast, not how much faster: 1 means no gain.": lambda share, gain: network_gain(share, gain) - 1,
+        "Times as fast, not how much faster: 1 means no gain.": off_by(-1),
     },
     properties=(
         Property(
@@ -179,6 +168,11 @@ def network_gain(share, gain):
     share of the time that the kernel really had.
     """
     return 1 / (1 - share + share / gain)
+
+
+def _batches(earned=lambda slow, fast: slow - fast, rounded=math.ceil, never=lambda build, saved: -1):
+    """`break_even`; `earned` by each batch, and `never` the answer where nothing is saved."""
+    return lambda build, slow, fast: rounded(build / earned(slow, fast)) if fast < slow else never(build, slow - fast)
 
 
 def _build_and_run(g: torch.Generator):
@@ -199,27 +193,24 @@ def _build_and_run(g: torch.Generator):
         "`-1 if fast_ms >= slow_ms else -(-build_ms // (slow_ms - fast_ms))` (or `math.ceil` of the quotient)",
     ),
     wrong={
-        "Rounded down: after that many batches a rest of the building time is still to be earned. Round up.": lambda build, slow, fast: (
-            -1 if fast >= slow else build // (slow - fast)
+        "Rounded down: after that many batches a rest of the building time is still to be earned. Round up.": _batches(
+            rounded=math.floor
         ),
-        "An engine that is not faster never pays for itself: then the answer is −1, not a negative quotient.": lambda build, slow, fast: (
-            -(-build // (slow - fast)) if slow != fast else -1
+        "An engine that is not faster never pays for itself: then the answer is −1, not a negative quotient.": _batches(
+            never=lambda build, saved: math.ceil(build / saved) if saved else -1
         ),
-        "A batch does not earn its whole time, only what it saves: slow_ms − fast_ms.": lambda build, slow, fast: (
-            -1 if fast >= slow else -(-build // fast)
+        "A batch does not earn its whole time, only what it saves: slow_ms − fast_ms.": _batches(
+            earned=lambda slow, fast: fast
         ),
-        "You asked how many slow batches fit into the building time. Each fast one saves slow_ms − fast_ms only.": lambda build, slow, fast: (
-            -1 if fast >= slow else -(-build // slow)
+        "You asked how many slow batches fit into the building time. Each fast one saves slow_ms − "
+        "fast_ms only.": _batches(earned=lambda slow, fast: slow),
+        "One too many where the quotient is whole: round up, don't add one.": _batches(
+            rounded=lambda batches: math.floor(batches) + 1
         ),
-        "One too many where the quotient is whole: round up, don't add one.": lambda build, slow, fast: (
-            -1 if fast >= slow else build // (slow - fast) + 1
-        ),
-        "Batches are whole: round up.": lambda build, slow, fast: -1 if fast >= slow else build / (slow - fast),
-        "You took slow for fast.": lambda build, slow, fast: break_even(build, fast, slow),
-        "Where it never pays the answer is −1, not 0.": lambda build, slow, fast: max(0, break_even(build, slow, fast)),
-        "Where it never pays the answer is −1, not None.": lambda build, slow, fast: (
-            None if fast >= slow else break_even(build, slow, fast)
-        ),
+        "Batches are whole: round up.": _batches(rounded=float),
+        "You took slow for fast.": called_with(lambda build, slow, fast: (build, fast, slow)),
+        "Where it never pays the answer is −1, not 0.": _batches(never=lambda build, saved: 0),
+        "Where it never pays the answer is −1, not None.": _batches(never=lambda build, saved: None),
     },
 )
 def break_even(build_ms, slow_ms, fast_ms):
@@ -228,7 +219,7 @@ def break_even(build_ms, slow_ms, fast_ms):
     A server runs for weeks and does not care about half a minute. A test that starts afresh for every run, a notebook,
     a function in the cloud that sleeps: they may never reach that number.
     """
-    return -1 if fast_ms >= slow_ms else -(-build_ms // (slow_ms - fast_ms))
+    return _batches()(build_ms, slow_ms, fast_ms)
 
 
 def _engine_table(g: torch.Generator):
@@ -254,9 +245,19 @@ def _engine_table(g: torch.Generator):
     return list("ABCDEFGH"), ms, kib, lost, kib_limit, lost_limit
 
 
-def _fastest(names, ms, fits):
-    fit = [i for i in range(len(names)) if fits(i)]
-    return names[min(fit, key=lambda i: ms[i])] if fit else "none"
+def _fastest(fits=lambda small, exact: small and exact, score=lambda ms, kib, lost: ms, keeps=operator.le):
+    """`choose_engine`; `keeps(value, limit)` tells whether an engine is small and exact enough."""
+
+    def fastest(names, ms, kib, lost, kib_limit, lost_limit):
+        fit = [i for i in range(len(names)) if fits(keeps(kib[i], kib_limit), keeps(lost[i], lost_limit))]
+        return names[min(fit, key=lambda i: score(ms[i], kib[i], lost[i]))] if fit else "none"
+
+    return fastest
+
+
+def _only_the_fastest(names, ms, *table):
+    name = choose_engine(names, ms, *table)
+    return name if name == names[ms.index(min(ms))] else "none"
 
 
 @exercise(
@@ -270,39 +271,27 @@ def _fastest(names, ms, fits):
         'return names[min(fit, key=lambda i: ms[i])] if fit else "none"',
     ),
     wrong={
-        "That is the fastest of all, whatever it costs: the limits come first.": lambda names, ms, kib, lost, kib_limit, lost_limit: (
-            names[ms.index(min(ms))]
+        "That is the fastest of all, whatever it costs: the limits come first.": _fastest(
+            fits=lambda small, exact: True
         ),
-        "It keeps the limit of size but loses too much accuracy.": lambda names, ms, kib, lost, kib_limit, lost_limit: (
-            _fastest(names, ms, lambda i: kib[i] <= kib_limit)
+        "It keeps the limit of size but loses too much accuracy.": _fastest(fits=lambda small, exact: small),
+        "It keeps the limit of accuracy but its file is too large.": _fastest(fits=lambda small, exact: exact),
+        "You took the smallest of those that fit. Within the limits size is free; the fastest is wanted.": _fastest(
+            score=lambda ms, kib, lost: kib
         ),
-        "It keeps the limit of accuracy but its file is too large.": lambda names, ms, kib, lost, kib_limit, lost_limit: (
-            _fastest(names, ms, lambda i: lost[i] <= lost_limit)
-        ),
-        "You took the smallest of those that fit. Within the limits size is free; the fastest is wanted.": lambda names, ms, kib, lost, kib_limit, lost_limit: (
-            _fastest(names, [float(size) for size in kib], lambda i: kib[i] <= kib_limit and lost[i] <= lost_limit)
-        ),
-        "A limit may be reached, it may only not be exceeded: compare with ≤.": lambda names, ms, kib, lost, kib_limit, lost_limit: (
-            _fastest(names, ms, lambda i: kib[i] < kib_limit and lost[i] < lost_limit)
-        ),
-        "You took the slowest of those that fit: the fewest milliseconds are wanted.": lambda names, ms, kib, lost, kib_limit, lost_limit: (
-            _fastest(names, [-time for time in ms], lambda i: kib[i] <= kib_limit and lost[i] <= lost_limit)
+        "A limit may be reached, it may only not be exceeded: compare with ≤.": _fastest(keeps=operator.lt),
+        "You took the slowest of those that fit: the fewest milliseconds are wanted.": _fastest(
+            score=lambda ms, kib, lost: -ms
         ),
         "You took the most accurate of those that fit. Within the limits accuracy is free; the "
-        "fastest is wanted.": lambda names, ms, kib, lost, kib_limit, lost_limit: _fastest(
-            names, lost, lambda i: kib[i] <= kib_limit and lost[i] <= lost_limit
+        "fastest is wanted.": _fastest(score=lambda ms, kib, lost: lost),
+        "A negative loss is a gain in accuracy: it breaks no limit.": called_with(
+            lambda names, ms, kib, lost, *limits: (names, ms, kib, [abs(x) for x in lost], *limits)
         ),
-        "A negative loss is a gain in accuracy: it breaks no limit.": lambda names, ms, kib, lost, kib_limit, lost_limit: (
-            _fastest(names, ms, lambda i: kib[i] <= kib_limit and abs(lost[i]) <= lost_limit)
-        ),
-        "One limit kept is not enough: both.": lambda names, ms, kib, lost, kib_limit, lost_limit: _fastest(
-            names, ms, lambda i: kib[i] <= kib_limit or lost[i] <= lost_limit
-        ),
-        "You looked only at the fastest of all. Throw out first, then take the fastest of the rest.": lambda names, ms, kib, lost, kib_limit, lost_limit: (
-            _fastest(names, ms, lambda i: ms[i] == min(ms) and kib[i] <= kib_limit and lost[i] <= lost_limit)
-        ),
-        'Where nothing fits the answer is the text "none", not None.': lambda names, ms, kib, lost, kib_limit, lost_limit: (
-            None if (name := choose_engine(names, ms, kib, lost, kib_limit, lost_limit)) == "none" else name
+        "One limit kept is not enough: both.": _fastest(fits=lambda small, exact: small or exact),
+        "You looked only at the fastest of all. Throw out first, then take the fastest of the rest.": _only_the_fastest,
+        'Where nothing fits the answer is the text "none", not None.': changed(
+            lambda name: None if name == "none" else name
         ),
     },
 )
@@ -312,8 +301,7 @@ def choose_engine(names, ms, kib, lost, kib_limit, lost_limit):
     With limits first and speed second the choice is well defined. The other way round, with one score made of weights
     for speed, size and accuracy, it depends on weights that nobody can defend.
     """
-    fit = [i for i in range(len(names)) if kib[i] <= kib_limit and lost[i] <= lost_limit]
-    return names[min(fit, key=lambda i: ms[i])] if fit else "none"
+    return _fastest()(names, ms, kib, lost, kib_limit, lost_limit)
 
 
 question(

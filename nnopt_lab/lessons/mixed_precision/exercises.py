@@ -1,15 +1,22 @@
 """Exercises and questions of lesson 09: number formats, loss scaling, master weights, integers forward."""
 
 import math
+from functools import partial
 
 import torch
 
-from nnopt_lab.course.draws import randint
+from nnopt_lab.course.draws import choice, decimals, randint, signs
 from nnopt_lab.course.exercises import Property, exercise, question
+from nnopt_lab.course.wrong_answers import called_with, changed, off_by, scaled, swapped
 
 
 def _exponent(x):
     return math.frexp(abs(x))[1] - 1
+
+
+def _gap(x, mantissa_bits, smallest_exponent, whole=math.floor):
+    exponent = whole(math.log2(abs(x))) if x else smallest_exponent
+    return 2.0 ** (max(exponent, smallest_exponent) - mantissa_bits)
 
 
 def _number_and_format(g: torch.Generator):
@@ -33,44 +40,36 @@ def _number_and_format(g: torch.Generator):
     ),
     wrong={
         "Below 2^smallest_exponent the gap no longer shrinks: there the numbers are subnormal, as far apart as the "
-        "smallest normal ones.": lambda x, mantissa_bits, smallest_exponent: 2.0 ** (_exponent(x) - mantissa_bits),
+        "smallest normal ones.": called_with(lambda x, bits, smallest: (x, bits, -1000)),
         "You made the gap proportional to x. It is the same between two powers of two, and doubles at the next one: "
-        "use ⌊log₂|x|⌋.": lambda x, mantissa_bits, smallest_exponent: abs(x) * 2.0**-mantissa_bits,
-        "You rounded log₂|x| up. A number between 2^e and 2^(e + 1) has the exponent e: round down.": lambda x, mantissa_bits, smallest_exponent: (
-            2.0 ** (max(math.ceil(math.log2(abs(x))), smallest_exponent) - mantissa_bits)
+        "use ⌊log₂|x|⌋.": lambda x, bits, smallest: abs(x) * 2.0**-bits,
+        "You rounded log₂|x| up. A number between 2^e and 2^(e + 1) has the exponent e: round down.": partial(
+            _gap, whole=math.ceil
         ),
-        "You rounded log₂|x| to the nearest. A number between 2^e and 2^(e + 1) has the exponent e: round down.": lambda x, mantissa_bits, smallest_exponent: (
-            2.0 ** (max(round(math.log2(abs(x))), smallest_exponent) - mantissa_bits)
+        "You rounded log₂|x| to the nearest. A number between 2^e and 2^(e + 1) has the exponent "
+        "e: round down.": partial(_gap, whole=round),
+        "That is half of the gap: the largest error of rounding, not the distance of two neighbours.": scaled(1 / 2),
+        "Twice too much. The 1 before the point is no mantissa bit: the gap is 2^(e − mantissa_bits).": scaled(2),
+        "That is the gap at 1. It grows with the exponent of x.": lambda x, bits, smallest: 2.0**-bits,
+        "That is how wide the stretch between two powers of two is; 2^mantissa_bits numbers share it.": called_with(
+            lambda x, bits, smallest: (x, 0, smallest)
         ),
-        "That is half of the gap: the largest error of rounding, not the distance of two neighbours.": lambda x, mantissa_bits, smallest_exponent: (
-            spacing(x, mantissa_bits + 1, smallest_exponent)
+        "That is the gap next to zero. It grows with the exponent of x.": called_with(
+            lambda x, bits, smallest: (0.0, bits, smallest)
         ),
-        "Twice too much. The 1 before the point is no mantissa bit: the gap is 2^(e − mantissa_bits).": lambda x, mantissa_bits, smallest_exponent: (
-            spacing(x, mantissa_bits - 1, smallest_exponent)
+        "`int` rounds towards zero, and log₂|x| is negative below 1: there yours is twice too large. Round down, with "
+        "`math.floor`.": partial(_gap, whole=int),
+        "The exponent is a whole number: the gap is the same between two powers of two, so use ⌊log₂|x|⌋.": partial(
+            _gap, whole=float
         ),
-        "That is the gap at 1. It grows with the exponent of x.": lambda x, mantissa_bits, smallest_exponent: (
-            2.0**-mantissa_bits
+        "You took the larger of the gap's own exponent and smallest_exponent. It is the exponent of x that is at least "
+        "smallest_exponent; mantissa_bits come "
+        "off after that.": lambda x, bits, smallest: 2.0 ** max(_exponent(x) - bits, smallest),
+        "You added mantissa_bits: each bit more halves the gap. Subtract them.": called_with(
+            lambda x, bits, smallest: (x, -bits, smallest)
         ),
-        "That is how wide the stretch between two powers of two is; 2^mantissa_bits numbers share it.": lambda x, mantissa_bits, smallest_exponent: (
-            2.0 ** max(_exponent(x), smallest_exponent)
-        ),
-        "That is the gap next to zero. It grows with the exponent of x.": lambda x, mantissa_bits, smallest_exponent: (
-            2.0 ** (smallest_exponent - mantissa_bits)
-        ),
-        "`int` rounds towards zero, and log₂|x| is negative below 1: there yours is twice too large. Round down, with `math.floor`.": lambda x, mantissa_bits, smallest_exponent: (
-            2.0 ** (max(int(math.log2(abs(x))), smallest_exponent) - mantissa_bits)
-        ),
-        "The exponent is a whole number: the gap is the same between two powers of two, so use ⌊log₂|x|⌋.": lambda x, mantissa_bits, smallest_exponent: (
-            2.0 ** (max(math.log2(abs(x)), smallest_exponent) - mantissa_bits)
-        ),
-        "You took the larger of the gap's own exponent and smallest_exponent. It is the exponent of x that is at least smallest_exponent; mantissa_bits come off after that.": lambda x, mantissa_bits, smallest_exponent: (
-            2.0 ** max(_exponent(x) - mantissa_bits, smallest_exponent)
-        ),
-        "You added mantissa_bits: each bit more halves the gap. Subtract them.": lambda x, mantissa_bits, smallest_exponent: (
-            2.0 ** (max(_exponent(x), smallest_exponent) + mantissa_bits)
-        ),
-        "That is the gap as a share of x; the gap itself is wanted.": lambda x, mantissa_bits, smallest_exponent: (
-            spacing(x, mantissa_bits, smallest_exponent) / abs(x)
+        "That is the gap as a share of x; the gap itself is wanted.": lambda x, bits, smallest: (
+            spacing(x, bits, smallest) / abs(x)
         ),
     },
     tolerance=1e-9,
@@ -81,12 +80,17 @@ def spacing(x, mantissa_bits, smallest_exponent):
     A floating-point number is a ruler whose marks get twice as far apart at each power of two. Divided by |x| the gap
     stays between 2^−(mantissa_bits + 1) and 2^−mantissa_bits: a *relative* precision, as long as the number is normal.
     """
-    return 2.0 ** (max(_exponent(x), smallest_exponent) - mantissa_bits)
+    return _gap(x, mantissa_bits, smallest_exponent)
 
 
-def _rounded(x, mantissa_bits, rule):
-    step = 2.0 ** (x.abs().log2().floor() - mantissa_bits)
-    return rule(x / step) * step
+def _rounded(rule=torch.round, exponent=lambda x: x.abs().log2().floor()):
+    """`round_mantissa`; `exponent` is that of each number's gap, but for the bits."""
+
+    def rounded(x, mantissa_bits):
+        step = 2.0 ** (exponent(x) - mantissa_bits)
+        return rule(x / step) * step
+
+    return rounded
 
 
 def _numbers_with_two_bits_more(g: torch.Generator):
@@ -95,7 +99,7 @@ def _numbers_with_two_bits_more(g: torch.Generator):
     quarters = torch.randint(4 * 2**mantissa_bits, 8 * 2**mantissa_bits - 2, (8,), generator=g).float()
     quarters[0] = 4 * 2**mantissa_bits + 2  # the middle, and the even neighbour is the lower one
     quarters[1] = 4 * 2**mantissa_bits + 6  # the middle, and it is the upper one
-    sign = 1 - 2 * torch.randint(0, 2, (8,), generator=g).float()
+    sign = signs(g, 8)
     exponents = torch.randint(-3, 3, (8,), generator=g).float()
     return sign * quarters / 4 / 2**mantissa_bits * 2.0**exponents, mantissa_bits
 
@@ -111,51 +115,38 @@ def _numbers_with_two_bits_more(g: torch.Generator):
         "step = 2.0 ** (x.abs().log2().floor() - mantissa_bits); return (x / step).round() * step",
     ),
     wrong={
-        "You cut the bits off. That is always towards zero, on average half a gap; round to the nearest.": lambda x, mantissa_bits: (
-            _rounded(x, mantissa_bits, torch.trunc)
+        "You cut the bits off. That is always towards zero, on average half a gap; round to the nearest.": _rounded(
+            torch.trunc
         ),
-        "You always rounded down; take the nearest.": lambda x, mantissa_bits: _rounded(x, mantissa_bits, torch.floor),
-        "In the middle between two you always took the larger one. Take the even one, as `torch.round` does: else "
-        "sums of many rounded numbers drift.": lambda x, mantissa_bits: _rounded(
-            x, mantissa_bits, lambda q: (q.abs() + 0.5).floor() * q.sign()
+        "You always rounded down; take the nearest.": _rounded(torch.floor),
+        "In the middle between two you always took the larger one. Take the even one, as `torch.round` does: else sums "
+        "of many rounded numbers drift.": _rounded(lambda q: (q.abs() + 0.5).floor() * q.sign()),
+        "In the middle between two you always took the upper one. Take the even one, as `torch.round` does.": _rounded(
+            lambda q: (q + 0.5).floor()
         ),
-        "In the middle between two you always took the upper one. Take the even one, as `torch.round` does.": lambda x, mantissa_bits: (
-            _rounded(x, mantissa_bits, lambda q: (q + 0.5).floor())
+        "One bit too few: the 1 before the point is not stored and not counted.": called_with(
+            lambda x, bits: (x, bits - 1)
         ),
-        "One bit too few: the 1 before the point is not stored and not counted.": lambda x, mantissa_bits: (
-            round_mantissa(x, mantissa_bits - 1)
-        ),
-        "One bit too many: the gap is 2^(e − mantissa_bits).": lambda x, mantissa_bits: round_mantissa(
-            x, mantissa_bits + 1
-        ),
+        "One bit too many: the gap is 2^(e − mantissa_bits).": called_with(lambda x, bits: (x, bits + 1)),
         "You rounded all numbers to multiples of the same gap. That is fixed point; here each number has the gap of "
-        "its own exponent.": lambda x, mantissa_bits: (x * 2**mantissa_bits).round() / 2**mantissa_bits,
+        "its own exponent.": lambda x, bits: (x * 2**bits).round() / 2**bits,
         "You took the gap of the largest number for all. That is one exponent for a whole block; here each number has "
-        "its own.": lambda x, mantissa_bits: (
-            (x / 2.0 ** (_exponent(x.abs().max().item()) - mantissa_bits)).round()
-            * 2.0 ** (_exponent(x.abs().max().item()) - mantissa_bits)
+        "its own.": _rounded(exponent=lambda x: x.abs().max().log2().floor()),
+        "You rounded to decimal places. Binary digits are wanted, counted from the highest one of "
+        "each number.": lambda x, bits: (x * 10**bits).round() / 10**bits,
+        "You left log₂|x| as it is, so your gap is proportional to x and each number lies on its own marks. Round the "
+        "logarithm down.": lambda x, bits: (x / (x.abs() * 2.0**-bits)).round() * (x.abs() * 2.0**-bits),
+        "You always rounded up; take the nearest.": _rounded(torch.ceil),
+        "You rounded log₂|x| to the nearest. A number between 2^e and 2^(e + 1) has the exponent "
+        "e: round down.": _rounded(exponent=lambda x: x.abs().log2().round()),
+        "You cut the fraction of log₂|x| off, which is towards zero, and it is negative below 1: round down, with "
+        "`floor`.": _rounded(exponent=lambda x: x.abs().log2().trunc()),
+        "The sign is lost: take the magnitude for the gap only, not for what is rounded.": changed(torch.abs),
+        "Those are whole numbers of gaps; multiply by the gap again.": lambda x, bits: (
+            round_mantissa(x, bits) / 2.0 ** (x.abs().log2().floor() - bits)
         ),
-        "You rounded to decimal places. Binary digits are wanted, counted from the highest one of each number.": lambda x, mantissa_bits: (
-            (x * 10**mantissa_bits).round() / 10**mantissa_bits
-        ),
-        "You left log₂|x| as it is, so your gap is proportional to x and each number lies on its own marks. Round the logarithm down.": lambda x, mantissa_bits: (
-            (x / (x.abs() * 2.0**-mantissa_bits)).round() * (x.abs() * 2.0**-mantissa_bits)
-        ),
-        "You always rounded up; take the nearest.": lambda x, mantissa_bits: _rounded(x, mantissa_bits, torch.ceil),
-        "You rounded log₂|x| to the nearest. A number between 2^e and 2^(e + 1) has the exponent e: round down.": lambda x, mantissa_bits: (
-            (x / (step := 2.0 ** (x.abs().log2().round() - mantissa_bits))).round() * step
-        ),
-        "You cut the fraction of log₂|x| off, which is towards zero, and it is negative below 1: round down, with `floor`.": lambda x, mantissa_bits: (
-            (x / (step := 2.0 ** (x.abs().log2().trunc() - mantissa_bits))).round() * step
-        ),
-        "The sign is lost: take the magnitude for the gap only, not for what is rounded.": lambda x, mantissa_bits: (
-            round_mantissa(x, mantissa_bits).abs()
-        ),
-        "Those are whole numbers of gaps; multiply by the gap again.": lambda x, mantissa_bits: (
-            _rounded(x, mantissa_bits, torch.round) / 2.0 ** (x.abs().log2().floor() - mantissa_bits)
-        ),
-        "That is the gap at each number, not the number rounded to it.": lambda x, mantissa_bits: (
-            2.0 ** (x.abs().log2().floor() - mantissa_bits)
+        "That is the gap at each number, not the number rounded to it.": lambda x, bits: (
+            2.0 ** (x.abs().log2().floor() - bits)
         ),
     },
     properties=(
@@ -171,12 +162,11 @@ def round_mantissa(x, mantissa_bits):
     With 7 bits that is bf16 and with 10 tf32, but for the ends of their range. Half a gap is the largest error, so the
     relative one is at most 2^−(mantissa_bits + 1).
     """
-    step = 2.0 ** (x.abs().log2().floor() - mantissa_bits)
-    return (x / step).round() * step
+    return _rounded()(x, mantissa_bits)
 
 
 def _gradients(g: torch.Generator):
-    largest = (448.0, 57344.0, 65504.0)[randint(g, 0, 2)]
+    largest = choice(g, (448.0, 57344.0, 65504.0))
     values = torch.randn(6, generator=g) * 2.0 ** -randint(g, 6, 14)
     reach, top = values.abs().max().item(), _exponent(largest)
     extreme = (
@@ -189,8 +179,14 @@ def _gradients(g: torch.Generator):
     return values, largest
 
 
-def _shift_of(size, largest):
-    return math.floor(math.log2(largest / size))
+def _shift(measure=lambda g: g.abs().max(), whole=math.floor, log=math.log2):
+    """`loss_shift`; `measure` of the gradients is brought to the limit, None is no shift."""
+
+    def shift(gradients, largest):
+        size = measure(gradients)
+        return 0 if size is None else whole(log(largest / size.item()))
+
+    return shift
 
 
 @exercise(
@@ -203,47 +199,33 @@ def _shift_of(size, largest):
         "`math.floor(math.log2(largest / gradients.abs().max().item()))`",
     ),
     wrong={
-        "You looked at the largest gradient, but the most negative one can be further from zero: take the magnitude.": lambda gradients, largest: (
-            _shift_of(gradients.max().item(), largest) if gradients.max() > 0 else 0
+        "You looked at the largest gradient, but the most negative one can be further from zero: take "
+        "the magnitude.": _shift(lambda g: g.max() if g.max() > 0 else None),
+        "You scaled the smallest gradient up to the limit: all others overflow. The largest magnitude decides.": _shift(
+            lambda g: g.abs().min()
         ),
-        "You scaled the smallest gradient up to the limit: all others overflow. The largest magnitude decides.": lambda gradients, largest: (
-            _shift_of(gradients.abs().min().item(), largest)
+        "With the mean as the measure, whatever is above it may overflow. The largest magnitude decides.": _shift(
+            lambda g: g.abs().mean()
         ),
-        "With the mean as the measure, whatever is above it may overflow. The largest magnitude decides.": lambda gradients, largest: (
-            _shift_of(gradients.abs().mean().item(), largest)
+        "Rounded up, the largest gradient overflows: round down.": _shift(whole=math.ceil),
+        "Rounded to the nearest, or each logarithm by itself, the largest gradient overflows at times: divide, then "
+        "round down.": _shift(whole=round),
+        "The limit may be reached, only not exceeded. Where largest / max|g| is a power of two, yours is "
+        "one too small.": _shift(whole=lambda k: math.ceil(k) - 1),
+        "That is the scale itself; its exponent k is wanted.": changed(lambda k: 2.0**k),
+        "k must be whole: a power of two only changes exponents, any other scale rounds every "
+        "gradient. Round down.": _shift(whole=float),
+        "So the largest gradient comes to lie near 1. There is room up to `largest`: use it.": called_with(
+            lambda g, largest: (g, 1.0)
         ),
-        "Rounded up, the largest gradient overflows: round down.": lambda gradients, largest: math.ceil(
-            math.log2(largest / gradients.abs().max().item())
-        ),
-        "Rounded to the nearest, or each logarithm by itself, the largest gradient overflows at times: divide, then round down.": lambda gradients, largest: (
-            round(math.log2(largest / gradients.abs().max().item()))
-        ),
-        "The limit may be reached, only not exceeded. Where largest / max|g| is a power of two, yours is one too small.": lambda gradients, largest: (
-            math.ceil(math.log2(largest / gradients.abs().max().item())) - 1
-        ),
-        "That is the scale itself; its exponent k is wanted.": lambda gradients, largest: (
-            2.0 ** loss_shift(gradients, largest)
-        ),
-        "k must be whole: a power of two only changes exponents, any other scale rounds every gradient. Round down.": lambda gradients, largest: (
-            math.log2(largest / gradients.abs().max().item())
-        ),
-        "So the largest gradient comes to lie near 1. There is room up to `largest`: use it.": lambda gradients, largest: (
-            math.floor(-math.log2(gradients.abs().max().item()))
-        ),
-        "That is the natural logarithm; powers of two want log₂.": lambda gradients, largest: math.floor(
-            math.log(largest / gradients.abs().max().item())
-        ),
-        "`int` rounds towards zero. Where a gradient is beyond the limit already, k is negative, and must be rounded down: `math.floor`.": lambda gradients, largest: (
-            int(math.log2(largest / gradients.abs().max().item()))
-        ),
-        "With the sum as the measure you leave room unused: no gradient is as large as the sum. The largest magnitude decides.": lambda gradients, largest: (
-            _shift_of(gradients.abs().sum().item(), largest)
-        ),
-        "One too large: at that k the largest gradient is beyond the limit.": lambda gradients, largest: (
-            loss_shift(gradients, largest) + 1
-        ),
-        "You took the end of fp16; the format's own limit is given as `largest`.": lambda gradients, largest: (
-            loss_shift(gradients, 65504.0)
+        "That is the natural logarithm; powers of two want log₂.": _shift(log=math.log),
+        "`int` rounds towards zero. Where a gradient is beyond the limit already, k is negative, and must be rounded "
+        "down: `math.floor`.": _shift(whole=int),
+        "With the sum as the measure you leave room unused: no gradient is as large as the sum. The largest magnitude "
+        "decides.": _shift(lambda g: g.abs().sum()),
+        "One too large: at that k the largest gradient is beyond the limit.": off_by(1),
+        "You took the end of fp16; the format's own limit is given as `largest`.": called_with(
+            lambda g, largest: (g, 65504.0)
         ),
     },
 )
@@ -253,7 +235,23 @@ def loss_shift(gradients, largest):
     The whole range of the format now lies below the largest gradient. In practice one leaves room, since the next batch
     may have larger ones: or one finds the scale by trying, as the next exercise does.
     """
-    return math.floor(math.log2(largest / gradients.abs().max().item()))
+    return _shift()(gradients, largest)
+
+
+def _step(
+    overflowed=lambda scale, good: (scale / 2, 0, False),
+    completed=lambda scale, good: (scale * 2, 0, True),
+    counted=lambda scale, good: (scale, good + 1, True),
+    enough=lambda good, interval: good + 1 == interval,
+):
+    """`scaler_step`, by cases: an overflow, a step that completes the interval, one that is counted."""
+
+    def step(scale, good, overflow, interval):
+        if overflow:
+            return overflowed(scale, good)
+        return (completed if enough(good, interval) else counted)(scale, good)
+
+    return step
 
 
 def _scaler_state(g: torch.Generator):
@@ -277,62 +275,43 @@ def _scaler_state(g: torch.Generator):
         "return scale, good + 1, True",
     ),
     wrong={
-        "You apply the step after an overflow too: the gradients hold inf or NaN, and the weights would from then on.": lambda scale, good, overflow, interval: (
-            *scaler_step(scale, good, overflow, interval)[:2],
-            True,
+        "You apply the step after an overflow too: the gradients hold inf or NaN, and the weights would "
+        "from then on.": changed(lambda result: (*result[:2], True)),
+        "After an overflow the count of good steps must start again at 0: `interval` steps *in a "
+        "row* are wanted.": _step(overflowed=lambda scale, good: (scale / 2, good, False)),
+        "After doubling the count must start again at 0; yours would double at every step from then on.": _step(
+            completed=lambda scale, good: (scale * 2, good + 1, True)
         ),
-        "After an overflow the count of good steps must start again at 0: `interval` steps *in a row* are wanted.": lambda scale, good, overflow, interval: (
-            (scale / 2, good, False) if overflow else scaler_step(scale, good, overflow, interval)
+        "Yours does not double where this step completes the interval: count the step first, then compare.": _step(
+            enough=lambda good, interval: good >= interval
         ),
-        "After doubling the count must start again at 0; yours would double at every step from then on.": lambda scale, good, overflow, interval: (
-            scaler_step(scale, good, overflow, interval)
-            if overflow
-            else (scale * 2 if good + 1 >= interval else scale, good + 1, True)
+        "You double after every good step; only `interval` of them in a row allow it.": _step(
+            enough=lambda good, interval: True, completed=lambda scale, good: (scale * 2, good + 1, True)
         ),
-        "Yours does not double where this step completes the interval: count the step first, then compare.": lambda scale, good, overflow, interval: (
-            scaler_step(scale, good, overflow, interval)
-            if overflow
-            else ((scale * 2, 0, True) if good >= interval else (scale, good + 1, True))
+        "After an overflow the scale must be halved, or the next step overflows too.": _step(
+            overflowed=lambda scale, good: (scale, 0, False)
         ),
-        "You double after every good step; only `interval` of them in a row allow it.": lambda scale, good, overflow, interval: (
-            (scale / 2, 0, False) if overflow else (scale * 2, good + 1, True)
+        "An overflow says that the scale is too large: halve it.": _step(
+            overflowed=lambda scale, good: (scale * 2, 0, False)
         ),
-        "After an overflow the scale must be halved, or the next step overflows too.": lambda scale, good, overflow, interval: (
-            (scale, 0, False) if overflow else scaler_step(scale, good, overflow, interval)
+        "After doubling the count starts at 0: this step belongs to the interval that it has completed.": _step(
+            completed=lambda scale, good: (scale * 2, 1, True)
         ),
-        "An overflow says that the scale is too large: halve it.": lambda scale, good, overflow, interval: (
-            (scale * 2, 0, False) if overflow else scaler_step(scale, good, overflow, interval)
+        "After enough good steps the scale may grow: double it.": _step(
+            completed=lambda scale, good: (scale / 2, 0, True)
         ),
-        "After doubling the count starts at 0: this step belongs to the interval that it has completed.": lambda scale, good, overflow, interval: (
-            (scale / 2, 0, False)
-            if overflow
-            else ((scale * 2, 1, True) if good + 1 == interval else (scale, good + 1, True))
+        "You double one step too early: with this step there are good + 1 good ones in a row.": _step(
+            enough=lambda good, interval: good + 2 >= interval
         ),
-        "After enough good steps the scale may grow: double it.": lambda scale, good, overflow, interval: (
-            (scale / 2, 0, False)
-            if overflow
-            else ((scale / 2, 0, True) if good + 1 == interval else (scale, good + 1, True))
+        "Where the scale is doubled the step is good too: apply it.": _step(
+            completed=lambda scale, good: (scale * 2, 0, False)
         ),
-        "You double one step too early: with this step there are good + 1 good ones in a row.": lambda scale, good, overflow, interval: (
-            scaler_step(scale, good + 1, overflow, interval)
-            if not overflow and good + 2 == interval
-            else scaler_step(scale, good, overflow, interval)
+        "A good step must be counted: good + 1.": _step(counted=lambda scale, good: (scale, good, True)),
+        "After an overflow no good step has been made: the count is 0, not 1.": _step(
+            overflowed=lambda scale, good: (scale / 2, 1, False)
         ),
-        "Where the scale is doubled the step is good too: apply it.": lambda scale, good, overflow, interval: (
-            (scale * 2, 0, False)
-            if not overflow and good + 1 == interval
-            else scaler_step(scale, good, overflow, interval)
-        ),
-        "A good step must be counted: good + 1.": lambda scale, good, overflow, interval: (
-            (scale, good, True)
-            if not overflow and good + 1 < interval
-            else scaler_step(scale, good, overflow, interval)
-        ),
-        "After an overflow no good step has been made: the count is 0, not 1.": lambda scale, good, overflow, interval: (
-            (scale / 2, 1, False) if overflow else scaler_step(scale, good, overflow, interval)
-        ),
-        "An overflow is no good step: the count starts again at 0.": lambda scale, good, overflow, interval: (
-            (scale / 2, good + 1, False) if overflow else scaler_step(scale, good, overflow, interval)
+        "An overflow is no good step: the count starts again at 0.": _step(
+            overflowed=lambda scale, good: (scale / 2, good + 1, False)
         ),
     },
     properties=(
@@ -348,17 +327,22 @@ def scaler_step(scale, good, overflow, interval):
     This is `torch.amp.GradScaler`, whose interval is 2,000 and whose first scale is 65,536. It needs no look at the
     gradients' sizes, only whether one is not finite, and it costs a lost step now and then.
     """
-    if overflow:
-        return scale / 2, 0, False
-    if good + 1 == interval:
-        return scale * 2, 0, True
-    return scale, good + 1, True
+    return _step()(scale, good, overflow, interval)
+
+
+def _step_to(updated=lambda master, g, scale, rate: master - rate * (g.float() / scale)):
+    """`master_step`; the copy is the updated master, rounded."""
+    return lambda *inputs: (updated(*inputs), updated(*inputs).half())
+
+
+def _copy_steps_by_itself(master, gradient, scale, rate):
+    return master_step(master, gradient, scale, rate)[0], master.half() - (rate * gradient.float() / scale).half()
 
 
 def _scaled_gradients(g: torch.Generator):
     k = randint(g, 28, 33)
     # Unscaled they are below what fp16 can hold; with the rate, updates are some hundredths.
-    gradient = ((1 - 2 * torch.randint(0, 2, (5,), generator=g)) * torch.randint(300, 1500, (5,), generator=g)).half()
+    gradient = (signs(g, 5) * torch.randint(300, 1500, (5,), generator=g)).half()
     master = torch.randn(5, generator=g) + torch.randint(0, 2, (5,), generator=g) * 2 - 1
     # No power of two as the rate: an update that is rounded to fp16 is then told apart.
     return master, gradient, 2.0**k, (1 + randint(g, 1, 6) / 10) * 2.0 ** (k - 15)
@@ -376,62 +360,43 @@ def _scaled_gradients(g: torch.Generator):
     ),
     wrong={
         "You divided by the scale while the gradient was fp16, so it underflows after all. To float32 first, then "
-        "divide.": lambda master, gradient, scale, rate: (
-            (new := master - rate * (gradient / scale).float()),
-            new.half(),
+        "divide.": _step_to(lambda master, g, scale, rate: master - rate * (g / scale).float()),
+        "You started from the rounded weights: what the master holds beyond them is lost at every step.": _step_to(
+            lambda master, g, scale, rate: master.half().float() - rate * g.float() / scale
         ),
-        "You started from the rounded weights: what the master holds beyond them is lost at every step.": lambda master, gradient, scale, rate: (
-            (new := master.half().float() - rate * gradient.float() / scale),
-            new.half(),
+        "Your master is rounded to fp16, so it remembers no more than the copy. Only the copy is rounded.": changed(
+            lambda result: (result[1].float(), result[1])
         ),
-        "Your master is rounded to fp16, so it remembers no more than the copy. Only the copy is rounded.": lambda master, gradient, scale, rate: (
-            (new := (master - rate * gradient.float() / scale).half()).float(),
-            new,
+        "The gradient is still multiplied by the scale: divide.": _step_to(
+            lambda master, g, scale, rate: master - rate * g.float()
         ),
-        "The gradient is still multiplied by the scale: divide.": lambda master, gradient, scale, rate: (
-            (new := master - rate * gradient.float()),
-            new.half(),
+        "The gradient carries the scale already; divide by it, don't multiply once more.": _step_to(
+            lambda master, g, scale, rate: master - rate * g.float() * scale
         ),
-        "The gradient carries the scale already; divide by it, don't multiply once more.": lambda master, gradient, scale, rate: (
-            (new := master - rate * gradient.float() * scale),
-            new.half(),
-        ),
-        "The copy is that of the old master; the next forward pass needs the new one.": lambda master, gradient, scale, rate: (
-            master_step(master, gradient, scale, rate)[0],
+        "The copy is that of the old master; the next forward pass needs the new one.": lambda master, *step: (
+            master_step(master, *step)[0],
             master.half(),
         ),
-        "The copy is not rounded: what the layers compute with is fp16, `updated.half()`.": lambda master, gradient, scale, rate: (
-            (master_step(master, gradient, scale, rate)[0],) * 2
+        "The copy is not rounded: what the layers compute with is fp16, `updated.half()`.": changed(
+            lambda result: (result[0], result[0])
         ),
-        "You went up: the step is *minus* rate times gradient.": lambda master, gradient, scale, rate: master_step(
-            master, -gradient, scale, rate
+        "You went up: the step is *minus* rate times gradient.": _step_to(
+            lambda master, g, scale, rate: master + rate * g.float() / scale
         ),
-        "The rate is missing.": lambda master, gradient, scale, rate: (
-            (new := master - gradient.float() / scale),
-            new.half(),
+        "The rate is missing.": _step_to(lambda master, g, scale, rate: master - g.float() / scale),
+        "The master comes first, then its copy.": swapped(),
+        "Your update is made in fp16 and rounded there; a smaller one would underflow. The gradient to float32 before "
+        "anything else.": _step_to(lambda master, g, scale, rate: master - rate / scale * g),
+        "Multiplied by the rate while it is fp16, the gradient overflows. To float32 first.": _step_to(
+            lambda master, g, scale, rate: master - (rate * g).float() / scale
         ),
-        "The master comes first, then its copy.": lambda master, gradient, scale, rate: tuple(
-            reversed(master_step(master, gradient, scale, rate))
+        "You made a step of its own with the copy, so it drifts away from the master. It is the new "
+        "master, rounded.": _copy_steps_by_itself,
+        "The copy is bf16; fp16 is asked for, `updated.half()`.": changed(
+            lambda result: (result[0], result[0].bfloat16())
         ),
-        "Your update is made in fp16 and rounded there; a smaller one would underflow. The gradient to float32 before anything else.": lambda master, gradient, scale, rate: (
-            (new := master - (rate / scale * gradient)),
-            new.half(),
-        ),
-        "Multiplied by the rate while it is fp16, the gradient overflows. To float32 first.": lambda master, gradient, scale, rate: (
-            (new := master - (rate * gradient).float() / scale),
-            new.half(),
-        ),
-        "You made a step of its own with the copy, so it drifts away from the master. It is the new master, rounded.": lambda master, gradient, scale, rate: (
-            master_step(master, gradient, scale, rate)[0],
-            master.half() - (rate * gradient.float() / scale).half(),
-        ),
-        "The copy is bf16; fp16 is asked for, `updated.half()`.": lambda master, gradient, scale, rate: (
-            (new := master_step(master, gradient, scale, rate)[0]),
-            new.bfloat16(),
-        ),
-        "The copy has the right values, but is stored in float32: leave it fp16, `updated.half()`.": lambda master, gradient, scale, rate: (
-            (new := master_step(master, gradient, scale, rate)[0]),
-            new.half().float(),
+        "The copy has the right values, but is stored in float32: leave it fp16, `updated.half()`.": changed(
+            lambda result: (result[0], result[1].float())
         ),
     },
     tolerance=1e-6,
@@ -448,30 +413,36 @@ def master_step(master, gradient, scale, rate):
     With autocast there is no stored copy: the parameters are the masters, each layer rounds them when it computes, and
     `scaler.step` divides by the scale in float32.
     """
-    updated = master - rate * (gradient.float() / scale)
-    return updated, updated.half()
+    return _step_to()(master, gradient, scale, rate)
 
 
-def _grid(x, reach, steps=127):
-    return (x / (reach / steps)).round(), reach / steps
+def _in_int8(
+    rule=torch.round,
+    reach_x=lambda x: x.abs().max(),
+    reach_w=lambda w: w.abs().amax(1, keepdim=True),
+    steps_x=127,
+    steps_w=127,
+    held=lambda sums: sums,
+    unit=lambda s, t: s * t.T,
+):
+    """`int8_product`; `held` is what the sums are held in, `unit` what one of them stands for."""
+
+    def product(x, weight):
+        s, t = reach_x(x) / steps_x, reach_w(weight) / steps_w
+        return held(rule(x / s) @ rule(weight / t).T) * unit(s, t)
+
+    return product
+
+
+def _on_grid(values, reach):
+    return (values / (reach / 127)).round() * (reach / 127)
 
 
 def _layer(g: torch.Generator):
-    x = torch.randn(2, 5, generator=g).round(decimals=2)
+    x = decimals(g, 2, 5, places=2)
     weight = (torch.randn(3, 5, generator=g) * torch.tensor([[0.1], [1.0], [4.0]])).round(decimals=2)
     weight[:, 0] += torch.tensor([0.05, 0.5, 2.0])
     return x, weight
-
-
-def _as_int8(x, weight):
-    (q, scale), (r, scales) = _grid(x, x.abs().max()), _grid(weight, weight.abs().amax(1, keepdim=True))
-    return q, scale, r, scales
-
-
-def _wrapped(x, weight):
-    q, scale, r, scales = _as_int8(x, weight)
-    sums = (q.long() @ r.long().T + 128) % 256 - 128
-    return sums * scale * scales.T
 
 
 @exercise(
@@ -487,68 +458,36 @@ def _wrapped(x, weight):
     ),
     wrong={
         "That is the product of the floats: nothing has been rounded to whole numbers.": lambda x, weight: x @ weight.T,
-        "One scale for the whole weight: the row with small weights keeps only a few steps. One for each row.": lambda x, weight: (
-            (_grid(x, x.abs().max())[0] @ _grid(weight, weight.abs().max())[0].T)
-            * (x.abs().max() / 127)
-            * (weight.abs().max() / 127)
+        "One scale for the whole weight: the row with small weights keeps only a few steps. One "
+        "for each row.": _in_int8(reach_w=lambda w: w.abs().max().expand(1, 1)),
+        "With 128 steps the largest value would become 128, which int8 does not hold: divide by 127.": _in_int8(
+            steps_x=128, steps_w=128
         ),
-        "With 128 steps the largest value would become 128, which int8 does not hold: divide by 127.": lambda x, weight: (
-            (_grid(x, x.abs().max(), 128)[0] @ _grid(weight, weight.abs().amax(1, keepdim=True), 128)[0].T)
-            * (x.abs().max() / 128)
-            * (weight.abs().amax(1) / 128)
+        "Those are the whole numbers' sums; times both scales they are the layer's output.": _in_int8(
+            unit=lambda s, t: 1
         ),
-        "Those are the whole numbers' sums; times both scales they are the layer's output.": lambda x, weight: (
-            _as_int8(x, weight)[0] @ _as_int8(x, weight)[2].T
+        "Only the scale of x is there; the sums of each row of the weight have that row's scale too.": _in_int8(
+            unit=lambda s, t: s
         ),
-        "Only the scale of x is there; the sums of each row of the weight have that row's scale too.": lambda x, weight: (
-            (_as_int8(x, weight)[0] @ _as_int8(x, weight)[2].T) * _as_int8(x, weight)[1]
+        "Only the weight's scales are there; multiply by that of x too.": _in_int8(unit=lambda s, t: t.T),
+        "You cut the fractions off, as a cast to int8 does: all values move towards zero. Round first.": _in_int8(
+            torch.trunc
         ),
-        "Only the weight's scales are there; multiply by that of x too.": lambda x, weight: (
-            (_as_int8(x, weight)[0] @ _as_int8(x, weight)[2].T) * _as_int8(x, weight)[3].T
+        "The sums were kept in int8, where they overflow and wrap. Products of int8 need int32 "
+        "for their sum.": _in_int8(held=lambda sums: (sums + 128) % 256 - 128),
+        "The axes are turned round: pictures in the rows, outputs in the columns.": changed(torch.t),
+        "The scale of x comes from its largest value; the most negative one may be further from zero, "
+        "and saturates.": called_with(lambda x, w: (x.clamp(min=-x.max()), w)),
+        "One scale for each row of x. One for all of x is asked for: for a network in use it is "
+        "fixed beforehand.": _in_int8(reach_x=lambda x: x.abs().amax(1, keepdim=True)),
+        "Only the weight was rounded; round x to whole numbers too.": lambda x, w: (
+            x @ _on_grid(w, w.abs().amax(1, keepdim=True)).T
         ),
-        "You cut the fractions off, as a cast to int8 does: all values move towards zero. Round first.": lambda x, weight: (
-            ((x / (x.abs().max() / 127)).trunc() @ (weight / (weight.abs().amax(1, keepdim=True) / 127)).trunc().T)
-            * (x.abs().max() / 127)
-            * (weight.abs().amax(1) / 127)
-        ),
-        "The sums were kept in int8, where they overflow and wrap. Products of int8 need int32 for their sum.": _wrapped,
-        "The axes are turned round: pictures in the rows, outputs in the columns.": lambda x, weight: (
-            int8_product(x, weight).T
-        ),
-        "The scale of x comes from its largest value; the most negative one may be further from zero, and saturates.": lambda x, weight: (
-            (
-                (x / (x.max() / 127)).round().clamp(-127, 127)
-                @ (weight / (weight.abs().amax(1, keepdim=True) / 127)).round().T
-            )
-            * (x.max() / 127)
-            * (weight.abs().amax(1) / 127)
-        ),
-        "One scale for each row of x. One for all of x is asked for: for a network in use it is fixed beforehand.": lambda x, weight: (
-            torch.cat([int8_product(row, weight) for row in x.split(1)])
-        ),
-        "Only the weight was rounded; round x to whole numbers too.": lambda x, weight: (
-            x @ (_as_int8(x, weight)[2] * _as_int8(x, weight)[3]).T
-        ),
-        "Only x was rounded; round the weight to whole numbers too.": lambda x, weight: (
-            (_as_int8(x, weight)[0] * _as_int8(x, weight)[1]) @ weight.T
-        ),
-        "You always rounded down; round to the nearest.": lambda x, weight: (
-            (x / (s := x.abs().max() / 127)).floor()
-            @ (weight / (t := weight.abs().amax(1, keepdim=True) / 127)).floor().T
-            * s
-            * t.T
-        ),
-        "255 steps on each side of zero need nine bits: from −127 to 127 is what int8 holds.": lambda x, weight: (
-            (_grid(x, x.abs().max(), 255)[0] @ _as_int8(x, weight)[2].T)
-            * (x.abs().max() / 255)
-            * _as_int8(x, weight)[3].T
-        ),
-        "The scale of a row comes from its largest value; the most negative one may be further from zero: take magnitudes.": lambda x, weight: (
-            _as_int8(x, weight)[0]
-            @ (weight / (t := weight.amax(1, keepdim=True) / 127)).round().T
-            * _as_int8(x, weight)[1]
-            * t.T
-        ),
+        "Only x was rounded; round the weight to whole numbers too.": lambda x, w: _on_grid(x, x.abs().max()) @ w.T,
+        "You always rounded down; round to the nearest.": _in_int8(torch.floor),
+        "255 steps on each side of zero need nine bits: from −127 to 127 is what int8 holds.": _in_int8(steps_x=255),
+        "The scale of a row comes from its largest value; the most negative one may be further from zero: take "
+        "magnitudes.": _in_int8(reach_w=lambda w: w.amax(1, keepdim=True)),
     },
 )
 def int8_product(x, weight):
@@ -557,9 +496,7 @@ def int8_product(x, weight):
     A scale a row of the weight can be taken out of the sum, since the whole row shares it. A scale a column could not:
     there each term of a sum would have another.
     """
-    q, scale = _grid(x, x.abs().max())
-    r, scales = _grid(weight, weight.abs().amax(1, keepdim=True))
-    return (q @ r.T) * scale * scales.T
+    return _in_int8()(x, weight)
 
 
 question(
