@@ -24,7 +24,7 @@ from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.convolutions.experiments import BLOCKS, KNOBS, wide_net
 from nnopt_lab.lessons.convolutions.playground import convolution_playground
 from nnopt_lab.techniques import pruning
-from nnopt_lab.techniques.convolutions import convolution, cost_model, low_rank
+from nnopt_lab.techniques.convolutions import blocks, cost_model, folding, low_rank
 from nnopt_lab.workbench import data, measure, models, plots, training
 
 lesson("02_convolutions")
@@ -327,13 +327,13 @@ layer, x = nn.Conv2d(8, 8, 3, groups=4, bias=False), torch.randn(2, 8, 6, 6)
 with torch.inference_mode():
     full = nn.functional.conv2d(x, grouped_as_dense(layer.weight, 4))
     claim("a grouped convolution is a full one with zeros", torch.allclose(layer(x), full, atol=1e-5))
-stack = convolution.separable(nn.Sequential(nn.Conv2d(64, 128, 3, padding=1, bias=False)))
+stack = blocks.separable(nn.Sequential(nn.Conv2d(64, 128, 3, padding=1, bias=False)))
 priced = (measure.parameters(stack).total, measure.macs(stack, torch.zeros(1, 64, 8, 8)))
 claim("your price of a separable layer is the library's", priced == separable_cost(64, 128, 3, 8, 8))
 
 # %% [markdown]
 # In `MyNet` there is little to gain from them: the one layer with many channels is small. So here is a wider relative, with
-# 32, 64 and 128 kernels, and each block in the place of its second and third convolution. (`nnopt_lab.techniques.convolutions.convolution`
+# 32, 64 and 128 kernels, and each block in the place of its second and third convolution. (`nnopt_lab.techniques.convolutions.blocks`
 # has each as a function model → model.) Depthwise-separable layers leave this network less than a quarter of its
 # multiply-accumulates. How much faster do they make it?
 
@@ -427,7 +427,7 @@ def finetune(model, epochs=1):
 
 trained_on = copy.deepcopy(dense)  # the control: the same epoch for a network that nothing was done to
 same_training = finetune(trained_on)
-strided = convolution.strided(dense)
+strided = blocks.strided(dense)
 confused = training.evaluate(strided, pictures.test, pictures)
 cured = finetune(strided)
 lost = {
@@ -682,7 +682,7 @@ with torch.inference_mode():
         torch.allclose(by_hand, norm(conv(batch)), atol=1e-5),
     )
 
-folded = convolution.fold_batch_norm(teacher)
+folded = folding.fold_batch_norm(teacher)
 norms = sum(isinstance(m, nn.BatchNorm2d) for m in teacher.modules())
 with torch.inference_mode():
     difference = (folded(batch) - teacher(batch)).abs().max() / teacher(batch).abs().max()

@@ -25,7 +25,7 @@ from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.learning_rates import experiments
 from nnopt_lab.lessons.learning_rates.playground import learning_rate_playground, noisy_descent
-from nnopt_lab.techniques.training import schedules
+from nnopt_lab.techniques.training import linear_svm, lr_range_test, schedules
 from nnopt_lab.workbench import data, measure, models, plots, training
 
 lesson("03_learning_rates")
@@ -313,7 +313,7 @@ batch_of_8 = torch.randint(len(x), (20, 8), generator=torch.Generator().manual_s
 weight = torch.zeros(x.shape[1])
 for t, chosen in enumerate(batch_of_8, 1):
     weight = pegasos_step(weight, x[chosen], y[chosen], LAMBDA, t)
-library = schedules.pegasos_svm(x, y, LAMBDA, 20, batch_size=8)[-1]
+library = linear_svm.pegasos_svm(x, y, LAMBDA, 20, batch_size=8)[-1]
 claim("twenty of these steps are twenty of the library's", torch.allclose(weight, library, rtol=1e-3, atol=1e-3))
 claim("the optimum is known to within 0.0001", 0 <= optimum - bound < 1e-4)
 
@@ -336,8 +336,8 @@ ways = {
 }
 gaps = {}
 for name, way in ways.items():
-    runs = [schedules.pegasos_svm(x, y, LAMBDA, 4000, batch_size=8, seed=seed, **way)[9::10] for seed in (0, 1)]
-    gaps[name] = (schedules.svm_objective(torch.stack(runs), x, y, LAMBDA) - optimum).mean(0)
+    runs = [linear_svm.pegasos_svm(x, y, LAMBDA, 4000, batch_size=8, seed=seed, **way)[9::10] for seed in (0, 1)]
+    gaps[name] = (linear_svm.svm_objective(torch.stack(runs), x, y, LAMBDA) - optimum).mean(0)
 
 fig, ax = plots.figure()
 edges = [*sorted({round(1.3**k) for k in range(2, 23)}), 400]
@@ -495,7 +495,7 @@ smoothed, steepest_rate = yours_or_ours("rates.smoothed"), yours_or_ours("rates.
 torch.manual_seed(1)
 net = models.MyNet()
 before, random_before = copy.deepcopy(net.state_dict()), torch.get_rng_state()
-test = schedules.range_test(net, pictures, optimizer=experiments.sgd(0.01))
+test = lr_range_test.range_test(net, pictures, optimizer=experiments.sgd(0.01))
 claim(
     "the network is untouched by it, and so are torch's random numbers",
     all(torch.equal(before[name], value) for name, value in net.state_dict().items())

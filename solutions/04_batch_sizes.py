@@ -23,7 +23,7 @@ from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.batch_sizes.experiments import any_size_net
 from nnopt_lab.lessons.batch_sizes.playground import batch_playground
-from nnopt_lab.techniques.training import batching, noise_scale
+from nnopt_lab.techniques.training import accumulation, batch_samplers, batch_size_sweep, cropping, noise_scale
 from nnopt_lab.workbench import data, measure, models, plots, training
 
 lesson("04_batch_sizes")
@@ -153,7 +153,7 @@ reveal(
 # than half of what is free.
 
 # %%
-points, ended = batching.sweep(step, inputs, largest=2048, seconds=0.2)
+points, ended = batch_size_sweep.sweep(step, inputs, largest=2048, seconds=0.2)
 sizes, speeds, needs = zip(*points, strict=True)
 
 
@@ -178,12 +178,12 @@ plots.finish(fig)
 # %% tags=["nbval-ignore-output"]
 flat = next(size for size, speed in zip(sizes, speeds, strict=True) if speed > 0.9 * max(speeds))
 print(f"The sweep ended at batch {sizes[-1]:,} ({ended}); from batch {flat} on you have nine tenths of the best speed.")
-print(f"Free memory: {measure.format_bytes(batching.available_memory())}")
+print(f"Free memory: {measure.format_bytes(batch_size_sweep.available_memory())}")
 
 # %%
 claim("one step of 128 is at least 1.2 times as fast as 16 steps of 8", speedup.median > 1.2)
 claim("a single picture at a time is less than half as fast as the best", max(speeds) > 2 * speeds[0])
-tight, why = batching.sweep(step, inputs, limit_bytes=8 * 2**20, seconds=0.01)
+tight, why = batch_size_sweep.sweep(step, inputs, limit_bytes=8 * 2**20, seconds=0.01)
 claim("with only 8 MiB allowed, the sweep ends for memory and nothing crashes", why == "memory")
 claim("and no size that it tried needed more than that", max(point.bytes for point in tight) <= 8 * 2**20)
 
@@ -453,19 +453,19 @@ answer = 4
 question("batches.mean_of_means", answer)
 
 # %% [markdown]
-# `batching.Accumulate` wraps any optimizer and does this inside the course's loop. Here the same pictures in the same
+# `accumulation.Accumulate` wraps any optimizer and does this inside the course's loop. Here the same pictures in the same
 # order, once in batches of 256 and once in micro-batches of 96, 32 and 128:
 
 # %%
 accumulate = yours_or_ours("batches.accumulate")
 part = pictures.train[:4_096]
-whole = list(batching.EpochBatches(len(part), lambda epoch: 256, seed=1))
+whole = list(batch_samplers.EpochBatches(len(part), lambda epoch: 256, seed=1))
 cut = [piece for batch in whole for piece in (batch[:96], batch[96:128], batch[128:])]
 nets = {name: copy.deepcopy(fresh) for name in ("batch of 256", "micro-batches")}
 in_one = training.fit(
     nets["batch of 256"], pictures, epochs=1, train=part, batches=whole, optimizer=sgd(nets["batch of 256"], 0.01)
 )
-accumulated = batching.Accumulate(sgd(nets["micro-batches"], 0.01), every=3)
+accumulated = accumulation.Accumulate(sgd(nets["micro-batches"], 0.01), every=3)
 in_pieces = training.fit(
     nets["micro-batches"],
     pictures,
@@ -551,7 +551,7 @@ check("batches.fit_sizes", fit_sizes)
 
 # %%
 fit_sizes = yours_or_ours("batches.fit_sizes")
-random_sizes = batching.RandomBatchSizes(count, low=16, high=112, seed=0)
+random_sizes = batch_samplers.RandomBatchSizes(count, low=16, high=112, seed=0)
 fig, (left, right) = plots.figure(ncols=2)
 left.plot(random_sizes.sizes(0), ".", color=plots.BLUE, markersize=4)
 left.set(xlabel="batch", ylabel="pictures", title="one epoch of random sizes", ylim=(0, 120))
@@ -642,8 +642,8 @@ def train_short(batches, decay):
     return training.evaluate(model, pictures.validation, pictures)
 
 
-fixed = batching.EpochBatches(len(third), lambda epoch: 64, seed=1)
-growing = batching.EpochBatches(len(third), lambda epoch: 64 * 4**epoch, seed=1)
+fixed = batch_samplers.EpochBatches(len(third), lambda epoch: 64, seed=1)
+growing = batch_samplers.EpochBatches(len(third), lambda epoch: 64 * 4**epoch, seed=1)
 made = {name: sum(len(b.sizes(epoch)) for epoch in range(3)) for name, b in (("fixed", fixed), ("growing", growing))}
 decayed, grown = train_short(fixed, 0.25), train_short(growing, 1.0)
 difference = measure.proportion_difference(decayed.correct, grown.correct)
@@ -725,14 +725,14 @@ originals = pictures.train.images[:8]
 corners = torch.tensor([0, 1, 2, 3, 4, 5, 6, 7])
 claim(
     "yours and the library's crops agree",
-    torch.equal(crop_batch(originals, corners, corners, 20), batching.crop(originals, corners, corners, 20)),
+    torch.equal(crop_batch(originals, corners, corners, 20), cropping.crop(originals, corners, corners, 20)),
 )
-crops = batching.RandomCrops(18, 24, seed=1)
+crops = cropping.RandomCrops(18, 24, seed=1)
 plots.pictures(torch.cat([originals, crops(originals), crops(originals)]))
 
 # %% [markdown]
 # Above, eight pictures and two random-crop batches of them in reading (a): the size changes from batch to batch, the
-# place from picture to picture. For reading (b), `batching.SmallerPictures` wraps any loader and passes its pictures
+# place from picture to picture. For reading (b), `cropping.SmallerPictures` wraps any loader and passes its pictures
 # through crops without the zeros or, for *progressive resizing*, through torchvision's `Resize`: small in the first
 # epochs, full at the end (Tan & Le 2021). The network for it ends in a global mean instead of a fixed number of inputs:
 

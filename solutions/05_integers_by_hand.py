@@ -34,7 +34,7 @@ from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.integers_by_hand.playground import quantization_playground
 from nnopt_lab.techniques import pruning, quantization
-from nnopt_lab.techniques.convolutions import convolution
+from nnopt_lab.techniques.convolutions import folding
 from nnopt_lab.techniques.quantization import (
     calibration,
     deep_compression,
@@ -242,7 +242,7 @@ claim("and with 2 bits with one grid a layer it is left with less than half", ac
 predict("accuracy that the folded teacher loses with 4 bits, one grid a layer", unit="points")
 
 # %% tags=["nbval-ignore-output"]
-teacher = convolution.fold_batch_norm(models.trained("teacher"))
+teacher = folding.fold_batch_norm(models.trained("teacher"))
 few = pictures.test[:600]
 float_teacher = training.evaluate(teacher, few, pictures)
 teacher_lost = {

@@ -39,7 +39,7 @@ from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.parallelism import experiments
 from nnopt_lab.lessons.parallelism.photographs import Photographs
 from nnopt_lab.lessons.parallelism.playground import scaling_playground
-from nnopt_lab.techniques.parallelism import parallel
+from nnopt_lab.techniques.parallelism import amdahl, launching
 from nnopt_lab.workbench import data, measure, models, plots, training
 
 lesson("08_parallelism")
@@ -169,7 +169,7 @@ shares = {size: min(1.0, max(0.0, serial_share(swept[size][1].median, swept[size
 fig, (left, right) = plots.figure(ncols=2)
 many = [2**p for p in range(7)]
 for size, color in zip(sizes, plots.PALETTE, strict=False):
-    left.plot(many, [parallel.times_as_fast(n, shares[size]) for n in many], color=color, label=f"batch {size}")
+    left.plot(many, [amdahl.speedup(n, shares[size]) for n in many], color=color, label=f"batch {size}")
     left.plot(up_to, [gains[size][n].median for n in up_to], "o", color=color)
     right.plot(counts, [100 * gains[size][n].median / min(n, cores) for n in counts], "o-", color=color)
 left.plot(many, many, "--", color=plots.REFERENCE, linewidth=1, label="ideal")
@@ -403,7 +403,7 @@ def timed(name, workers):
     """Seconds until the workers' first batch is there, and of the better of two epochs after it."""
     dataset, options = sources[name]
     if workers:
-        options = options | {"num_workers": workers, "multiprocessing_context": parallel.worker_context()}
+        options = options | {"num_workers": workers, "multiprocessing_context": launching.worker_context()}
     loader = DataLoader(
         dataset, batch_size=None if "sampler" in options else 64, persistent_workers=workers > 0, **options
     )
@@ -556,7 +556,7 @@ claim("unweighted it is off by more than a thousand times as much", (plain - who
 #
 #     torchrun --nproc-per-node=2 -m nnopt_lab.techniques.parallelism.data_parallel pictures.pt equal speed sharded train killed
 #
-# That is what `parallel.launch` runs. The file doesn't know where it runs: with a GPU for each process it takes those
+# That is what `launching.launch` runs. The file doesn't know where it runs: with a GPU for each process it takes those
 # and NCCL, else processors and gloo; with `--nnodes` and an address it is the same on many machines. Its core is this:
 #
 #     model = DDP(models.MyNet())                         # the same weights everywhere; hooks on the gradients

@@ -31,7 +31,7 @@ from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.grading import capstone
 from nnopt_lab.lessons.capstone import entries
 from nnopt_lab.lessons.capstone.onnx_files import write_onnx
-from nnopt_lab.techniques.convolutions import convolution
+from nnopt_lab.techniques.convolutions import folding
 from nnopt_lab.techniques.quantization import qat, quantize
 from nnopt_lab.workbench import data, measure, models, plots, recipes
 from nnopt_lab.workbench.paths import data_dir
@@ -447,7 +447,7 @@ predict("accuracy of a network trained for seconds", unit="%")
 torch.manual_seed(0)
 mine = entries.strided_network((8, 16, 32))
 recipes.one_cycle(mine, pictures, epochs=2, peak=1e-2)
-mine = write_onnx(convolution.fold_batch_norm(mine), folder / "mine.onnx")
+mine = write_onnx(folding.fold_batch_norm(mine), folder / "mine.onnx")
 board = capstone.judge([mine], board=board, **QUICK)
 
 # %% tags=["nbval-ignore-output"]

@@ -20,7 +20,7 @@ from nnopt_lab.techniques import distillation
 from nnopt_lab.techniques.deployment import engines
 from nnopt_lab.techniques.distillation import cached_teacher
 from nnopt_lab.techniques.quantization import integer_training, post_training
-from nnopt_lab.techniques.training import batching, noise_scale, schedules
+from nnopt_lab.techniques.training import batch_size_sweep, linear_svm, noise_scale
 from nnopt_lab.workbench import data, measure, shapes, training
 
 timing, comparison, hardware = (
@@ -90,7 +90,7 @@ def compress(old, content, compresslevel=9, **options):
     return old(content, 1, **options)
 
 
-@put(schedules)
+@put(linear_svm)
 def pegasos_svm(old, x, y, regularization, steps, **options):
     return tiled(old(x, y, regularization, min(steps, 50), **options), steps)
 
@@ -100,7 +100,7 @@ def measured(old, gradient, count, **options):
     return old(gradient, count, **options | {"small": 8, "parts": 2, "draws": 1})
 
 
-@put(batching)
+@put(batch_size_sweep)
 def sweep(old, step, example, largest=64, seconds=0.01, **options):
     return old(step, example, largest=min(largest, 64), seconds=0.01, **options)
 

@@ -5,7 +5,7 @@ import torch
 from nnopt_lab.course.draws import decimals, randint, uniform
 from nnopt_lab.course.exercises import Property, exercise, question
 from nnopt_lab.course.wrong_answers import called_with, changed
-from nnopt_lab.techniques.training import batching, noise_scale
+from nnopt_lab.techniques.training import cropping, noise_scale
 
 
 def _training_run(g: torch.Generator):
@@ -102,7 +102,7 @@ def _largest_with(fit=lambda limit, fixed, each: (limit - fixed) // each):
 def largest_batch(size1, bytes1, size2, bytes2, limit):
     """The largest batch that fits.
 
-    Two small measurements foretell what a large batch needs. `batching.sweep` does not try a size that might not fit:
+    Two small measurements foretell what a large batch needs. `batch_size_sweep.sweep` does not try a size that might not fit:
     on a CPU the system may end a program where it should refuse it memory.
     """
     return _largest_with()(size1, bytes1, size2, bytes2, limit)
@@ -305,10 +305,10 @@ def _masked_outside(images, top, left, size):
 def crop_batch(images, top, left, size):
     """Crop every picture at its own place.
 
-    `batching.crop` does it without a loop, by indexing with rows [B, 1, size, 1] and columns [B, 1, 1, size].
+    `cropping.crop` does it without a loop, by indexing with rows [B, 1, size, 1] and columns [B, 1, 1, size].
     torchvision's `v2.RandomCrop` takes one place for the whole batch that it is given.
     """
-    return batching.crop(images, top, left, size)
+    return cropping.crop(images, top, left, size)
 
 
 question(

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from nnopt_lab.course.recordings import experiment
-from nnopt_lab.techniques.training import batching, noise_scale
+from nnopt_lab.techniques.training import batch_samplers, cropping, noise_scale
 from nnopt_lab.workbench import data, measure, models, recipes, training
 from nnopt_lab.workbench.progress_bar import progress_bar
 
@@ -120,13 +120,13 @@ def _policy(name: str, pictures: data.Pictures, seed: int):
     model, count = models.MyNet(), len(pictures.train)
     gradient = noise_scale.gradient_of(model, pictures)
     factor = [1, 1, 1, 4, 4, 16]
-    batches = batching.EpochBatches(count, lambda epoch: 64, seed=seed)
+    batches = batch_samplers.EpochBatches(count, lambda epoch: 64, seed=seed)
     if name == "random sizes":
-        batches = batching.RandomBatchSizes(count, 16, 112, seed)
+        batches = batch_samplers.RandomBatchSizes(count, 16, 112, seed)
     if name == "growing batches":
-        batches = batching.EpochBatches(count, lambda epoch: 64 * factor[epoch], seed=seed)
+        batches = batch_samplers.EpochBatches(count, lambda epoch: 64 * factor[epoch], seed=seed)
     if name == "noise scale":
-        batches = batching.EpochBatches(
+        batches = batch_samplers.EpochBatches(
             count, lambda epoch: noise_scale.measured(gradient, count, seed=epoch).simple, 32, 1024, seed
         )
     optimizer = torch.optim.SGD(model.parameters(), lr=0.04, momentum=0.9)
@@ -176,13 +176,13 @@ def _with_crops(way: str, pictures: data.Pictures, seed: int) -> float:
 
     torch.manual_seed(seed)
     model = any_size_net()
-    augment = batching.RandomCrops(20, 28, seed=seed) if way == "crops, padded back" else None
+    augment = cropping.RandomCrops(20, 28, seed=seed) if way == "crops, padded back" else None
     loader = data.loader(pictures.train, pictures, 64, shuffle=True, seed=seed, augment=augment)
     if way == "smaller crops":
-        crops = batching.RandomCrops(16, 32, pad=False, seed=seed)
-        loader = batching.SmallerPictures(loader, lambda epoch: crops)
+        crops = cropping.RandomCrops(16, 32, pad=False, seed=seed)
+        loader = cropping.SmallerPictures(loader, lambda epoch: crops)
     if way == "progressive resizing":
-        loader = batching.SmallerPictures(loader, lambda epoch: v2.Resize((16, 20, 24, 32)[epoch]))
+        loader = cropping.SmallerPictures(loader, lambda epoch: v2.Resize((16, 20, 24, 32)[epoch]))
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     training.fit(
         model,

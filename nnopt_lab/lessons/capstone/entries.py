@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 
 from nnopt_lab.lessons.capstone.onnx_files import Grey, write_onnx
 from nnopt_lab.techniques import distillation
-from nnopt_lab.techniques.convolutions import convolution
+from nnopt_lab.techniques.convolutions import folding
 from nnopt_lab.techniques.quantization import qat, quantizers
 from nnopt_lab.workbench import data, models, recipes, training
 from nnopt_lab.workbench.paths import data_dir
@@ -113,7 +113,7 @@ def quantize_and_finetune(
     The first and the last layer, depthwise convolutions and biases, which are few, get 8 bits. Activations stay
     float32: what counts here is the file.
     """
-    model = convolution.fold_batch_norm(model)
+    model = folding.fold_batch_norm(model)
     layers = [layer for layer in model if isinstance(layer, nn.Conv2d | nn.Linear)]
     for layer in layers:
         pointwise = isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1)
@@ -145,7 +145,7 @@ def _separable(widths: tuple[int, ...], epochs: int):
 
 def _strided(filters: tuple[int, int, int], epochs: int):
     def make_it(pictures: data.Pictures, seed: int, folder: Path) -> nn.Module:
-        return convolution.fold_batch_norm(distill(strided_network(filters), pictures, epochs, 4e-3, seed, folder))
+        return folding.fold_batch_norm(distill(strided_network(filters), pictures, epochs, 4e-3, seed, folder))
 
     return make_it
 

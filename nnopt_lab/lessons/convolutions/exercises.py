@@ -96,7 +96,7 @@ def separable_cost(in_channels, out_channels, kernel_size, height, width):
     """The price of a depthwise-separable convolution.
 
     Against k²·C_in·C_out the price falls to 1/C_out + 1/k² of it: with many channels and k = 3, nearly nine times. In
-    torch it is a Conv2d with groups=in_channels and a 1×1 Conv2d; `convolution.separable` puts them into a model.
+    torch it is a Conv2d with groups=in_channels and a 1×1 Conv2d; `blocks.separable` puts them into a model.
     """
     return _cost_with()(in_channels, out_channels, kernel_size, height, width)
 
@@ -229,7 +229,7 @@ def _folded_part(place):
 def fold_batch_norm(weight, bias, gamma, beta, mean, var, eps):
     """Fold a batch norm into the convolution before it.
 
-    `torch.nn.utils.fusion.fuse_conv_bn_eval` does this for one pair, `convolution.fold_batch_norm` for a model; every
+    `torch.nn.utils.fusion.fuse_conv_bn_eval` does this for one pair, `folding.fold_batch_norm` for a model; every
     inference engine does it first. Only in evaluation mode: while training, mean and variance are those of the batch.
     """
     return _folded_with()(weight, bias, gamma, beta, mean, var, eps)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from nnopt_lab.course.recordings import experiment
-from nnopt_lab.techniques.convolutions import convolution
+from nnopt_lab.techniques.convolutions import blocks
 from nnopt_lab.workbench import data, models, recipes, training
 from nnopt_lab.workbench.progress_bar import progress_bar
 
@@ -23,11 +23,11 @@ KNOBS = {
 WIDE, REPLACED = (32, 64, 128), ("features.3", "features.6")
 BLOCKS: dict[str, Callable[[nn.Module], nn.Module]] = {
     "3×3": lambda model: model,
-    "depthwise-separable": lambda model: convolution.separable(model, REPLACED),
-    "4 groups": lambda model: convolution.grouped(model, 4, REPLACED),
-    "bottleneck": lambda model: convolution.bottleneck(model, 4, REPLACED),
-    "3×1 + 1×3": lambda model: convolution.asymmetric(model, REPLACED),
-    "stride for pooling": convolution.strided,
+    "depthwise-separable": lambda model: blocks.separable(model, REPLACED),
+    "4 groups": lambda model: blocks.grouped(model, 4, REPLACED),
+    "bottleneck": lambda model: blocks.bottleneck(model, 4, REPLACED),
+    "3×1 + 1×3": lambda model: blocks.asymmetric(model, REPLACED),
+    "stride for pooling": blocks.strided,
 }
 
 

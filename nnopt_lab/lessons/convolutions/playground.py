@@ -5,15 +5,15 @@ import torch
 from torch import nn
 
 from nnopt_lab.course.playground import Playground, choice
-from nnopt_lab.techniques.convolutions import convolution, low_rank
+from nnopt_lab.techniques.convolutions import blocks, low_rank
 from nnopt_lab.techniques.convolutions.cost_model import CostModel
 from nnopt_lab.workbench import measure, plots
 
 PLACES = {
-    "depthwise-separable": convolution.separable,
-    "4 groups": lambda layer: convolution.grouped(layer, 4),
-    "bottleneck to a quarter": convolution.bottleneck,
-    "3×1 + 1×3": convolution.asymmetric,
+    "depthwise-separable": blocks.separable,
+    "4 groups": lambda layer: blocks.grouped(layer, 4),
+    "bottleneck to a quarter": blocks.bottleneck,
+    "3×1 + 1×3": blocks.asymmetric,
     "3×1 + 1×3 by SVD, rank in/2": lambda layer: low_rank.low_rank(layer, {"0": layer[0].in_channels // 2}),
 }
 

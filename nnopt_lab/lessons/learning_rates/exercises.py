@@ -7,7 +7,7 @@ import torch
 from nnopt_lab.course.draws import choice, decimals, randint
 from nnopt_lab.course.exercises import Property, exercise, question
 from nnopt_lab.course.wrong_answers import called_with
-from nnopt_lab.techniques.training import schedules
+from nnopt_lab.techniques.training import lr_range_test
 
 
 def _cosine_inputs(g: torch.Generator):
@@ -229,7 +229,7 @@ def smoothed(losses, beta):
     Adam corrects its two running means in the same way (Kingma & Ba 2015, section 3). TensorBoard's smoothing slider
     does it too.
     """
-    return schedules.smooth(losses, beta)
+    return lr_range_test.smooth(losses, beta)
 
 
 def _sweep(g: torch.Generator):
@@ -286,7 +286,7 @@ def steepest_rate(rates, losses):
     fastai's `lr_find` suggests this rate, and a tenth of the rate with the lowest loss. In a real sweep the rates are
     evenly spaced on the logarithmic axis, so the division changes nothing; the losses must be smoothed first.
     """
-    return schedules.steepest(rates, losses)
+    return lr_range_test.steepest(rates, losses)
 
 
 def _svm_inputs(g: torch.Generator):

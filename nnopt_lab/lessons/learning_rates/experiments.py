@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 import torch
 
 from nnopt_lab.course.recordings import experiment
-from nnopt_lab.techniques.training import schedules
+from nnopt_lab.techniques.training import linear_svm, lr_range_test, schedules
 from nnopt_lab.workbench import data, models, recipes, training
 from nnopt_lab.workbench.progress_bar import progress_bar
 
@@ -232,7 +232,7 @@ def _first_rate(pictures: data.Pictures, channels: tuple, count: int, steps: int
         for rate in FIRST_RATES
     ]
     torch.manual_seed(0)
-    test = schedules.range_test(
+    test = lr_range_test.range_test(
         models.MyNet(channels), pictures, train=some, batch_size=batch_size, optimizer=sgd(1.0), steps=80
     )
     return {
@@ -308,4 +308,4 @@ def svm_optimum(
         alpha, momentum = new, following
     weight = signed.T @ alpha / (regularization * count)
     dual = float(alpha.mean() - regularization / 2 * weight @ weight)
-    return weight.float(), float(schedules.svm_objective(weight, x.double(), y.double(), regularization)), dual
+    return weight.float(), float(linear_svm.svm_objective(weight, x.double(), y.double(), regularization)), dual

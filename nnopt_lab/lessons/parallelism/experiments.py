@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nnopt_lab.course.recordings import experiment
-from nnopt_lab.techniques.parallelism import parallel
+from nnopt_lab.techniques.parallelism import launching
 from nnopt_lab.workbench import data, measure, models, training
 
 BATCH_SIZES = (1, 4, 16, 64, 256, 1024, 4096)
@@ -27,7 +27,7 @@ def two_processes(folder: Path, show=print) -> dict:
 
     Args:
         folder: holds pictures.pt, from `save_pictures`.
-        show: as in `parallel.launch`.
+        show: as in `launching.launch`.
 
     Returns:
         Results by job, as `data_parallel` has them, and "difference": the largest between the two trainings' weights.
@@ -35,7 +35,7 @@ def two_processes(folder: Path, show=print) -> dict:
     options = {"batch-size": BATCH_SIZE, "rounds": ROUNDS, "epochs": EPOCHS, "kill": DIES_IN}
     options = [f"--{name}={value}" for name, value in (options | {"checkpoint": folder / "calm.pt"}).items()]
     jobs = ("equal", "speed", "sharded", "train", "killed")
-    results = parallel.launch(folder / "pictures.pt", *jobs, *options, restarts=1, show=show)
+    results = launching.launch(folder / "pictures.pt", *jobs, *options, restarts=1, show=show)
     calm, killed = (torch.load(folder / name)["model"].values() for name in ("calm.pt", "calm.pt.killed"))
     return results | {"difference": max((a - b).abs().max().item() for a, b in zip(calm, killed, strict=True))}
 

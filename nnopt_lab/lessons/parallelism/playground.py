@@ -3,7 +3,7 @@
 import ipywidgets as widgets
 
 from nnopt_lab.course.playground import Playground, choice
-from nnopt_lab.techniques.parallelism import parallel
+from nnopt_lab.techniques.parallelism import amdahl
 from nnopt_lab.workbench import plots
 
 MOST = 64
@@ -16,12 +16,12 @@ def scaling_playground() -> Playground:
 
     def draw(cores: int, serial: float, price: float):
         every = range(1, MOST + 1)
-        gains = [parallel.times_as_fast(n, serial, price) for n in every]
+        gains = [amdahl.speedup(n, serial, price) for n in every]
         gain, best = gains[cores - 1], max(every, key=lambda n: gains[n - 1])
         fig, (left, right) = plots.figure(ncols=2)
         with plots.style():
             left.plot(every, every, color=plots.REFERENCE, linestyle="--", linewidth=1, label="ideal")
-            left.plot(every, [parallel.times_as_fast(n, serial) for n in every], color=plots.SKY, label="Amdahl")
+            left.plot(every, [amdahl.speedup(n, serial) for n in every], color=plots.SKY, label="Amdahl")
             left.plot(every, gains, color=plots.BLUE, label="and the price of each core")
             left.plot([cores], [gain], "o", color=plots.ORANGE, zorder=3)
             left.set(xlabel="cores", title="times as fast", xlim=(0, MOST), ylim=(0, max(4, 1.4 * max(gains))))

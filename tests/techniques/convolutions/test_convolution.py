@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from nnopt_lab.techniques.convolutions import convolution
+from nnopt_lab.techniques.convolutions import blocks, folding
 from nnopt_lab.workbench import measure, models
 
 X = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 BUILDERS = {
-    "separable": convolution.separable,
-    "grouped": lambda model: convolution.grouped(model, 4),
-    "bottleneck": convolution.bottleneck,
-    "asymmetric": convolution.asymmetric,
-    "strided": convolution.strided,
-    "fold_batch_norm": convolution.fold_batch_norm,
+    "separable": blocks.separable,
+    "grouped": lambda model: blocks.grouped(model, 4),
+    "bottleneck": blocks.bottleneck,
+    "asymmetric": blocks.asymmetric,
+    "strided": blocks.strided,
+    "fold_batch_norm": folding.fold_batch_norm,
 }
 
 
@@ -64,10 +64,10 @@ def test_every_block_keeps_the_pictures_size(inputs, outputs, kernel, stride, pa
     model = nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=bias))
     x = torch.randn(1, inputs, 9, 11)
     for build in (
-        convolution.separable,
-        lambda m: convolution.grouped(m, 4),
-        convolution.bottleneck,
-        convolution.asymmetric,
+        blocks.separable,
+        lambda m: blocks.grouped(m, 4),
+        blocks.bottleneck,
+        blocks.asymmetric,
     ):
         assert build(model)(x).shape == model(x).shape
 
@@ -80,23 +80,23 @@ class TestPrices:
         return measure.macs(changed, self.x) / 64
 
     def test_separable(self):
-        assert self.macs_per_pixel(convolution.separable(self.model)) == 16 * 9 + 16 * 32
+        assert self.macs_per_pixel(blocks.separable(self.model)) == 16 * 9 + 16 * 32
 
     def test_grouped(self):
-        changed = convolution.grouped(self.model, 4)
+        changed = blocks.grouped(self.model, 4)
         assert self.macs_per_pixel(changed) == 16 * 32 * 9 / 4 and changed[0].groups == 4
 
     def test_bottleneck(self):
-        assert self.macs_per_pixel(convolution.bottleneck(self.model, 4)) == 16 * 8 + 8 * 8 * 9 + 8 * 32
+        assert self.macs_per_pixel(blocks.bottleneck(self.model, 4)) == 16 * 8 + 8 * 8 * 9 + 8 * 32
 
     def test_asymmetric(self):
-        changed = convolution.asymmetric(self.model)
+        changed = blocks.asymmetric(self.model)
         assert self.macs_per_pixel(changed) == 3 * 16 * 16 + 3 * 16 * 32
         assert [m.kernel_size for m in changed.modules() if isinstance(m, nn.Conv2d)] == [(3, 1), (1, 3)]
 
 
 def test_a_grouped_convolution_is_a_full_one_with_zeros():
-    changed = convolution.grouped(nn.Sequential(nn.Conv2d(8, 8, 3)), 2)[0]
+    changed = blocks.grouped(nn.Sequential(nn.Conv2d(8, 8, 3)), 2)[0]
     full = nn.Conv2d(8, 8, 3)
     with torch.no_grad():
         full.weight.zero_()
@@ -107,26 +107,26 @@ def test_a_grouped_convolution_is_a_full_one_with_zeros():
 
 
 def test_only_the_layers_named_are_replaced():
-    changed = convolution.separable(mynet(), ["features.3"])
+    changed = blocks.separable(mynet(), ["features.3"])
     assert isinstance(changed.features[0], nn.Conv2d) and isinstance(changed.features[3], nn.Sequential)
 
 
 def test_layers_that_no_group_divides_are_left_when_none_is_named():
-    changed = convolution.grouped(mynet(), 4)
+    changed = blocks.grouped(mynet(), 4)
     assert changed.features[0].groups == 1 and changed.features[3].groups == 4
 
 
 class TestStrided:
     def test_the_convolution_takes_over_the_stride_and_the_weights_stay(self):
         model = mynet()
-        changed = convolution.strided(model)
+        changed = blocks.strided(model)
         assert [changed.features[i].stride for i in (0, 3)] == [(2, 2), (2, 2)]
         assert [type(changed.features[i]) for i in (2, 5)] == [nn.Identity, nn.Identity]
         assert torch.equal(changed.features[0].weight, model.features[0].weight)
 
     def test_it_computes_exactly_the_pixels_at_even_places(self):
         model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
-        assert torch.allclose(convolution.strided(model)(X), model[:2](X)[:, :, ::2, ::2], atol=1e-6)
+        assert torch.allclose(blocks.strided(model)(X), model[:2](X)[:, :, ::2, ::2], atol=1e-6)
 
     def test_functions_and_batch_norms_may_stand_between(self):
         class Net(nn.Module):
@@ -137,7 +137,7 @@ class TestStrided:
             def forward(self, x):
                 return self.pool(nn.functional.relu(self.norm(self.conv(x))))
 
-        assert convolution.strided(Net()).conv.stride == (2, 2)
+        assert blocks.strided(Net()).conv.stride == (2, 2)
 
     @pytest.mark.parametrize(
         "layers",
@@ -152,7 +152,7 @@ class TestStrided:
     )
     def test_other_poolings_stay(self, layers):
         model = nn.Sequential(*layers)
-        assert repr(convolution.strided(model)) == repr(model)
+        assert repr(blocks.strided(model)) == repr(model)
 
     def test_a_convolution_whose_output_someone_else_reads_is_left(self):
         class Net(nn.Module):
@@ -164,14 +164,14 @@ class TestStrided:
                 x = self.conv(x)
                 return self.pool(x).mean() + x.mean()
 
-        assert convolution.strided(Net()).conv.stride == (1, 1)
+        assert blocks.strided(Net()).conv.stride == (1, 1)
 
 
 class TestFoldBatchNorm:
     @pytest.mark.parametrize("model", [models.Teacher(), models.Teacher((8, 16, 24), blocks=2)], ids=["one", "two"])
     def test_is_exact_and_leaves_no_batch_norm(self, model):
         model = normed(model)
-        folded = convolution.fold_batch_norm(model)
+        folded = folding.fold_batch_norm(model)
         with torch.inference_mode():
             want = model(X)
             assert ((folded(X) - want).abs().max() / want.abs().max()).item() < 1e-5
@@ -183,7 +183,7 @@ class TestFoldBatchNorm:
         model = normed(
             nn.Sequential(nn.Conv2d(inputs, outputs, kernel, bias=bias), nn.BatchNorm2d(outputs, affine=affine))
         )
-        theirs, ours = fuse_conv_bn_eval(*copy.deepcopy(model)), convolution.fold_batch_norm(model)[0]
+        theirs, ours = fuse_conv_bn_eval(*copy.deepcopy(model)), folding.fold_batch_norm(model)[0]
         assert torch.allclose(ours.weight, theirs.weight, rtol=1e-5, atol=1e-6)
         assert torch.allclose(ours.bias, theirs.bias, rtol=1e-5, atol=1e-6)
 
@@ -198,7 +198,7 @@ class TestFoldBatchNorm:
     )
     def test_what_is_no_pair_stays(self, layers):
         model = normed(nn.Sequential(*layers))
-        folded = convolution.fold_batch_norm(model)
+        folded = folding.fold_batch_norm(model)
         assert repr(folded) == repr(model) and torch.equal(folded(X), model(X))
 
     def test_a_convolution_that_is_called_twice_is_not_folded(self):
@@ -211,20 +211,20 @@ class TestFoldBatchNorm:
                 return self.norm(self.conv(self.conv(x)))
 
         model = normed(Net())
-        assert torch.equal(convolution.fold_batch_norm(model)(X), model(X))
+        assert torch.equal(folding.fold_batch_norm(model)(X), model(X))
 
 
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
         (
-            lambda m: convolution.separable(m, ["classifier.0"]),
+            lambda m: blocks.separable(m, ["classifier.0"]),
             "layers names 'classifier.0', which is not an ungrouped",
         ),
-        (lambda m: convolution.asymmetric(m, ["nowhere"]), "choose from features.0, features.3"),
-        (lambda m: convolution.grouped(m, 5, ["features.3"]), "groups=5 must divide 16 inputs and 32 filters"),
-        (lambda m: convolution.grouped(m, 0, ["features.3"]), "groups=0 must divide"),
-        (lambda m: convolution.bottleneck(m, 0), "reduction=0 must be at least 1"),
+        (lambda m: blocks.asymmetric(m, ["nowhere"]), "choose from features.0, features.3"),
+        (lambda m: blocks.grouped(m, 5, ["features.3"]), "groups=5 must divide 16 inputs and 32 filters"),
+        (lambda m: blocks.grouped(m, 0, ["features.3"]), "groups=0 must divide"),
+        (lambda m: blocks.bottleneck(m, 0), "reduction=0 must be at least 1"),
     ],
 )
 def test_refuses(call, sentence):
@@ -242,4 +242,4 @@ def test_a_model_that_cannot_be_traced_is_refused_in_words():
             return self.pool(self.conv(x)) if x.sum() > 0 else x
 
     with pytest.raises(ValueError, match=r"model cannot be traced by torch\.fx"):
-        convolution.strided(Net())
+        blocks.strided(Net())

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from nnopt_lab.lessons.parallelism.photographs import Photographs
-from nnopt_lab.techniques.parallelism import data_parallel, parallel
+from nnopt_lab.techniques.parallelism import amdahl, data_parallel, launching
 from nnopt_lab.workbench import data
 
 
@@ -26,14 +26,14 @@ def of_two(folder):
     """The results of two processes of which one dies at the end, and what they said."""
     jobs, said = ("equal", "sharded", "speed", "train", "killed"), []
     options = ("--batch-size", 16, "--rounds", 2, "--epochs", 4, "--checkpoint", folder / "calm.pt", "--kill", 2)
-    return parallel.launch(folder / "pictures.pt", *jobs, *options, restarts=1, show=said.append) | {"said": said}
+    return launching.launch(folder / "pictures.pt", *jobs, *options, restarts=1, show=said.append) | {"said": said}
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_processes_together_have_the_gradient_of_one_with_the_whole_batch(processes, folder, of_two):
     found = of_two["equal"]
     if processes != 2:
-        found = parallel.launch(folder / "pictures.pt", "equal", "--batch-size", 16, processes=processes)["equal"]
+        found = launching.launch(folder / "pictures.pt", "equal", "--batch-size", 16, processes=processes)["equal"]
     assert found["pictures"] == [16, 15, 1]  # a single picture: the other processes have none
     assert all(difference < 1e-6 for difference in found["largest"])
 
@@ -70,20 +70,20 @@ def test_what_processes_say_is_shown_their_results_come_back_and_their_first_err
 
     def instead(script):
         monkeypatch.setattr(
-            parallel.subprocess, "Popen", lambda command, **options: started([sys.executable, "-c", script], **options)
+            launching.subprocess, "Popen", lambda command, **options: started([sys.executable, "-c", script], **options)
         )
 
     instead('print(\'attempt 0: well\\nsome chatter\\n{"a": {"b": 1}}\\n{"c": {}}\')')
-    assert parallel.launch("pictures.pt", "equal", show=said.append) == {"a": {"b": 1}, "c": {}}
+    assert launching.launch("pictures.pt", "equal", show=said.append) == {"a": {"b": 1}, "c": {}}
     assert said == ["attempt 0: well"]
     instead("print('KeyError: first\\nChildFailedError: then'); raise SystemExit(3)")
     with pytest.raises(RuntimeError, match=r"^torchrun ended with status 3: KeyError: first$"):
-        parallel.launch("pictures.pt", "equal")
+        launching.launch("pictures.pt", "equal")
 
 
 def test_a_launch_that_takes_too_long_is_stopped(folder):
     with pytest.raises(RuntimeError, match="torchrun ended with status"):
-        parallel.launch(folder / "pictures.pt", "equal", processes=1, seconds=0.2)
+        launching.launch(folder / "pictures.pt", "equal", processes=1, seconds=0.2)
 
 
 def test_shares_of_the_loss_sum_to_the_whole_whatever_their_sizes():
@@ -100,19 +100,19 @@ def test_shares_of_the_loss_sum_to_the_whole_whatever_their_sizes():
 
 
 def test_the_law_of_amdahl():
-    assert parallel.times_as_fast(1, 0.3, 0.1) == 1
-    assert parallel.times_as_fast(4, 0) == 4
-    assert parallel.times_as_fast(10**9, 0.05) == pytest.approx(20)
-    assert parallel.times_as_fast(5, 0.2, 0.05) == pytest.approx(1 / (0.2 + 0.16 + 0.2))
+    assert amdahl.speedup(1, 0.3, 0.1) == 1
+    assert amdahl.speedup(4, 0) == 4
+    assert amdahl.speedup(10**9, 0.05) == pytest.approx(20)
+    assert amdahl.speedup(5, 0.2, 0.05) == pytest.approx(1 / (0.2 + 0.16 + 0.2))
     for bad in ((0.5, 0.1, 0), (2, -0.1, 0), (2, 1.1, 0), (2, 0.1, -1)):
         with pytest.raises(ValueError, match="must be at least 1"):
-            parallel.times_as_fast(*bad)
+            amdahl.speedup(*bad)
 
 
 def test_workers_read_the_same_pictures(capfd):
     pictures = data.load("fashion")
     photographs = Photographs(pictures.train[:6], pictures)
-    context = parallel.worker_context()
+    context = launching.worker_context()
     assert context.get_start_method() == ("spawn" if sys.platform == "win32" else "forkserver")
     here = list(DataLoader(photographs, 4))
     there = list(DataLoader(photographs, 4, num_workers=2, multiprocessing_context=context))

@@ -7,11 +7,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
-from torch.utils.data import BatchSampler, DataLoader, TensorDataset
-from torchvision.transforms import v2
-
-from nnopt_lab.techniques.training import batching, noise_scale
 from nnopt_lab.techniques.training.batching import (
     Accumulate,
     EpochBatches,
@@ -19,6 +14,11 @@ from nnopt_lab.techniques.training.batching import (
     RandomCrops,
     SmallerPictures,
 )
+from torch import nn
+from torch.utils.data import BatchSampler, DataLoader, TensorDataset
+from torchvision.transforms import v2
+
+from nnopt_lab.techniques.training import batch_size_sweep, cropping, noise_scale
 from nnopt_lab.workbench import data, training
 
 counts, seeds, epochs = st.integers(1, 200), st.integers(-5, 2**40), st.integers(1, 3)
@@ -240,7 +240,7 @@ class TestCrops:
         images = torch.randint(0, 256, (batch, channels, side, side + 1), dtype=torch.uint8, generator=generator)
         top = torch.randint(side - size + 1, (batch,), generator=generator)
         left = torch.randint(side + 2 - size, (batch,), generator=generator)
-        cropped = batching.crop(images, top, left, size)
+        cropped = cropping.crop(images, top, left, size)
         assert cropped.dtype == torch.uint8 and cropped.shape == (batch, channels, size, size)
         for i in range(batch):
             assert cropped[i].equal(images[i, :, top[i] : top[i] + size, left[i] : left[i] + size])
@@ -248,7 +248,7 @@ class TestCrops:
     @pytest.mark.parametrize(("top", "left", "size"), [(-1, 0, 2), (0, 3, 2), (3, 0, 2), (0, 0, 0)])
     def test_refuses_a_square_outside(self, top, left, size):
         with pytest.raises(ValueError, match=f"size={size}: a square .* does not lie inside 4×4"):
-            batching.crop(torch.zeros(1, 1, 4, 4), torch.tensor([top]), torch.tensor([left]), size)
+            cropping.crop(torch.zeros(1, 1, 4, 4), torch.tensor([top]), torch.tensor([left]), size)
 
     @given(st.integers(1, 8), st.integers(0, 4), st.integers(0, 999), st.booleans())
     def test_one_size_a_batch_between_the_bounds_and_padded_to_the_old_shape(self, low, spread, seed, pad):
@@ -292,7 +292,7 @@ class TestSweep:
             time.sleep(0.001)  # the same for each size: never flat
             return x * 1
 
-        points, why = batching.sweep(step, torch.ones(3, 250), limit_bytes=63_000, seconds=1e-4)
+        points, why = batch_size_sweep.sweep(step, torch.ones(3, 250), limit_bytes=63_000, seconds=1e-4)
         assert why == "memory" and [p.batch_size for p in points] == [1, 2, 4, 8, 16]
         assert max(tried) == 16 and all(p.bytes == 2 * p.batch_size * 1000 for p in points)
 
@@ -310,25 +310,27 @@ class TestSweep:
             if len(x) > 4:
                 raise error
 
-        points, why = batching.sweep(step, torch.ones(1, 8), seconds=1e-4, largest=64)
+        points, why = batch_size_sweep.sweep(step, torch.ones(1, 8), seconds=1e-4, largest=64)
         assert why == "memory" and [p.batch_size for p in points] == [1, 2, 4]
 
     def test_another_error_is_not_swallowed(self):
         with pytest.raises(RuntimeError, match="shapes"):
-            batching.sweep(lambda x: (_ for _ in ()).throw(RuntimeError("shapes do not fit")), torch.ones(1, 8))
+            batch_size_sweep.sweep(lambda x: (_ for _ in ()).throw(RuntimeError("shapes do not fit")), torch.ones(1, 8))
 
     def test_stops_where_it_is_flat_and_at_the_largest_size(self, monkeypatch):
         speed = {1: 100, 2: 190, 4: 300, 8: 310, 16: 312, 32: 290}
         monkeypatch.setattr(
-            batching, "_measured", lambda step, example, size, seconds: batching.SweepPoint(size, speed[size], size)
+            batch_size_sweep,
+            "_measured",
+            lambda step, example, size, seconds: batch_size_sweep.SweepPoint(size, speed[size], size),
         )
-        points, why = batching.sweep(None, torch.ones(1, 1))
+        points, why = batch_size_sweep.sweep(None, torch.ones(1, 1))
         assert why == "flat" and [p.batch_size for p in points] == [1, 2, 4, 8, 16, 32]
-        points, why = batching.sweep(None, torch.ones(1, 1), largest=4)
+        points, why = batch_size_sweep.sweep(None, torch.ones(1, 1), largest=4)
         assert why == "largest" and [p.per_second for p in points] == [100, 190, 300]
 
     def test_the_available_memory_is_a_number_of_bytes(self):
-        assert batching.available_memory() > 2**24
+        assert batch_size_sweep.available_memory() > 2**24
 
 
 class TestNoiseScale:

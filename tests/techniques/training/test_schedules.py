@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 from nnopt_lab.lessons.learning_rates.experiments import svm_optimum, two_classes
-from nnopt_lab.techniques.training import schedules
+from nnopt_lab.techniques.training import linear_svm, lr_range_test, schedules
 from nnopt_lab.workbench import data, training
 
 STEPS = 70
@@ -207,14 +207,14 @@ class TestSchedules:
 class TestSmooth:
     @given(st.lists(st.floats(0, 10), min_size=1, max_size=20), st.floats(0, 0.99))
     def test_is_the_weighted_mean_of_all_losses_so_far(self, losses, beta):
-        for t, mean in enumerate(schedules.smooth(losses, beta), 1):
+        for t, mean in enumerate(lr_range_test.smooth(losses, beta), 1):
             weights = [beta ** (t - 1 - i) for i in range(t)]
             expected = sum(w * x for w, x in zip(weights, losses, strict=False)) / sum(weights)
             assert mean == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
     @given(st.floats(0.1, 10), st.floats(0, 0.99), st.integers(1, 30))
     def test_leaves_a_constant_as_it_is_from_the_first_step(self, loss, beta, count):
-        assert schedules.smooth([loss] * count, beta) == pytest.approx([loss] * count)
+        assert lr_range_test.smooth([loss] * count, beta) == pytest.approx([loss] * count)
 
 
 class TestSteepest:
@@ -222,12 +222,12 @@ class TestSteepest:
     def test_finds_the_steepest_place_of_a_logistic_curve(self, place):
         rates = [10 ** (-4 + 0.2 * i) for i in range(20)]
         losses = [1 / (1 + math.exp(2 * (i - place - 0.5))) for i in range(20)]
-        assert schedules.steepest(rates, losses) == rates[place]
+        assert lr_range_test.steepest(rates, losses) == rates[place]
 
     @given(st.floats(0.1, 10))
     def test_does_not_depend_on_the_unit_of_the_rate(self, unit):
         rates, losses = [0.001, 0.01, 0.02, 0.3], [2.0, 1.8, 1.5, 1.4]
-        assert schedules.steepest([unit * r for r in rates], losses) == unit * 0.01
+        assert lr_range_test.steepest([unit * r for r in rates], losses) == unit * 0.01
 
 
 @pytest.fixture(scope="module")
@@ -292,17 +292,21 @@ class TestRangeTest:
 
     def test_sweeps_by_a_constant_factor_and_smooths(self, trained):
         pictures, model, optimizer = trained
-        seen = schedules.range_test(model, pictures, optimizer=optimizer, low=1e-4, high=1e-2, steps=21, batch_size=20)
+        seen = lr_range_test.range_test(
+            model, pictures, optimizer=optimizer, low=1e-4, high=1e-2, steps=21, batch_size=20
+        )
         assert len(seen.rates) == len(seen.losses) == len(seen.smoothed) == 21 and not seen.diverged
         assert seen.rates == pytest.approx([1e-4 * 10 ** (i / 10) for i in range(21)])
-        assert seen.smoothed == schedules.smooth(seen.losses)
+        assert seen.smoothed == lr_range_test.smooth(seen.losses)
         assert seen.steepest in seen.rates
         assert 10 * seen.tenth_of_minimum == pytest.approx(seen.rates[seen.smoothed.index(min(seen.smoothed))])
 
     def test_leaves_everything_as_it_was(self, trained):
         pictures, model, optimizer = trained
         before = state_of(model, optimizer)
-        assert schedules.range_test(model, pictures, optimizer=optimizer, steps=60, high=100, batch_size=20).diverged
+        assert lr_range_test.range_test(
+            model, pictures, optimizer=optimizer, steps=60, high=100, batch_size=20
+        ).diverged
         assert same(before, state_of(model, optimizer))
 
     @pytest.mark.parametrize("trouble", [KeyboardInterrupt, RuntimeError])
@@ -317,7 +321,7 @@ class TestRangeTest:
             return nn.functional.cross_entropy(logits, labels)
 
         with pytest.raises(trouble):
-            schedules.range_test(model, pictures, optimizer=optimizer, loss=loss)
+            lr_range_test.range_test(model, pictures, optimizer=optimizer, loss=loss)
         assert len(calls) == 5 and same(before, state_of(model, optimizer))
 
     def test_stops_at_a_loss_that_is_no_number_and_keeps_what_came_before(self, trained):
@@ -328,19 +332,21 @@ class TestRangeTest:
             calls.append(1)
             return nn.functional.cross_entropy(logits, labels) * (math.nan if len(calls) == 8 else 1)
 
-        seen = schedules.range_test(model, pictures, optimizer=optimizer, loss=loss, high=1e-2)
+        seen = lr_range_test.range_test(model, pictures, optimizer=optimizer, loss=loss, high=1e-2)
         assert seen.diverged and len(seen.losses) == 7 and all(map(math.isfinite, seen.losses))
         assert same(before, state_of(model, optimizer))
 
     def test_stops_where_the_loss_is_four_times_its_best(self, trained):
         pictures, model, _ = trained
-        seen = schedules.range_test(model, pictures, high=1e4, steps=80, batch_size=20)
+        seen = lr_range_test.range_test(model, pictures, high=1e4, steps=80, batch_size=20)
         assert seen.diverged and seen.rates[-1] < 1e4
         assert max(seen.smoothed[:-1]) <= 4 * min(seen.smoothed)
 
     def test_is_the_training_that_the_optimizer_would_do(self, trained):
         pictures, model, optimizer = trained
-        seen = schedules.range_test(model, pictures, optimizer=optimizer, low=1e-3, high=1e-2, steps=2, batch_size=50)
+        seen = lr_range_test.range_test(
+            model, pictures, optimizer=optimizer, low=1e-3, high=1e-2, steps=2, batch_size=50
+        )
         twin, theirs = copy.deepcopy((model, optimizer))
         twin.train()
         with training.reproducible(0):
@@ -354,25 +360,25 @@ class TestRangeTest:
                 assert value.item() == loss
 
     def test_looks_for_the_steepest_place_before_the_minimum_only(self):
-        seen = schedules.RangeTest([1.0, 2.0, 4.0, 8.0, 16.0], [], [2.0, 1.5, 1.4, 5.0, 2.5], True)
+        seen = lr_range_test.RangeTest([1.0, 2.0, 4.0, 8.0, 16.0], [], [2.0, 1.5, 1.4, 5.0, 2.5], True)
         assert seen.steepest == 1.0 and seen.tenth_of_minimum == 0.4
-        assert schedules.RangeTest([1.0, 2.0, 4.0], [], [2.0, 3.0, 2.9], True).steepest == 1.0
+        assert lr_range_test.RangeTest([1.0, 2.0, 4.0], [], [2.0, 3.0, 2.9], True).steepest == 1.0
 
     def test_is_the_same_again_with_the_same_seed(self, trained):
         pictures, model, _ = trained
-        first, second, other = (schedules.range_test(model, pictures, steps=10, seed=s) for s in (3, 3, 4))
+        first, second, other = (lr_range_test.range_test(model, pictures, steps=10, seed=s) for s in (3, 3, 4))
         assert first == second != other
 
     @pytest.mark.parametrize("arguments", [{"low": 0}, {"low": 1, "high": 1}, {"steps": 1}])
     def test_refuses_an_empty_sweep(self, trained, arguments):
         pictures, model, _ = trained
         with pytest.raises(ValueError, match="must be above 0 and below high"):
-            schedules.range_test(model, pictures, **arguments)
+            lr_range_test.range_test(model, pictures, **arguments)
 
     def test_says_that_the_lowest_rate_is_too_high(self, trained):
         pictures, model, _ = trained
         with pytest.raises(ValueError, match=r"low=1e\+30 is too high already"):
-            schedules.range_test(model, pictures, low=1e30, high=1e31)
+            lr_range_test.range_test(model, pictures, low=1e30, high=1e31)
 
 
 def two_clouds(count=60, dimensions=4, seed=0):
@@ -404,10 +410,10 @@ class TestSvm:
     def test_comes_to_the_optimum_that_a_dual_solver_finds(self, regularization, project):
         x, y = two_clouds()
         bound, weight = dual_optimum(x, y, regularization)
-        optimum = float(schedules.svm_objective(weight, x.double(), y.double(), regularization))
+        optimum = float(linear_svm.svm_objective(weight, x.double(), y.double(), regularization))
         assert optimum == pytest.approx(bound, abs=1e-6)  # no duality gap: this is the optimum
-        way = schedules.pegasos_svm(x, y, regularization, 4000, batch_size=8, project=project)
-        reached = schedules.svm_objective(way, x, y, regularization)
+        way = linear_svm.pegasos_svm(x, y, regularization, 4000, batch_size=8, project=project)
+        reached = linear_svm.svm_objective(way, x, y, regularization)
         assert reached.min() >= optimum - 1e-5
         assert reached[-1000:].mean() < optimum + 0.01
 
@@ -417,7 +423,7 @@ class TestSvm:
         bound, _ = dual_optimum(x, y, regularization)
         weight, optimum, lower = svm_optimum(x, y, regularization)
         assert lower - 1e-6 <= bound <= optimum + 1e-6 and optimum - lower < 1e-4
-        assert float(schedules.svm_objective(weight, x, y, regularization)) == pytest.approx(optimum, abs=1e-5)
+        assert float(linear_svm.svm_objective(weight, x, y, regularization)) == pytest.approx(optimum, abs=1e-5)
 
     def test_two_classes_are_unit_pictures_and_a_constant(self):
         images = torch.arange(12, dtype=torch.uint8).reshape(3, 1, 2, 2)
@@ -433,7 +439,7 @@ class TestSvm:
         bound, _ = dual_optimum(x, y, regularization)
         weight, values = torch.zeros(4), []
         for t in range(1, 301):
-            values.append(float(schedules.svm_objective(weight, x, y, regularization)))
+            values.append(float(linear_svm.svm_objective(weight, x, y, regularization)))
             wrong = y * (x @ weight) < 1
             weight = (1 - 1 / t) * weight + ((y * wrong) @ x) / len(y) / (regularization * t)
             weight = weight * min(1.0, regularization**-0.5 / max(float(weight.norm()), 1e-9))
@@ -442,7 +448,7 @@ class TestSvm:
 
     def test_a_step_is_the_papers(self):
         x, y = two_clouds()
-        way = schedules.pegasos_svm(x, y, 0.3, 6, batch_size=3, seed=5)
+        way = linear_svm.pegasos_svm(x, y, 0.3, 6, batch_size=3, seed=5)
         weight = torch.zeros(4)
         drawn = torch.randint(len(x), (6, 3), generator=torch.Generator().manual_seed(5))
         for t, chosen in enumerate(drawn, 1):
@@ -452,12 +458,12 @@ class TestSvm:
 
     def test_projection_keeps_the_weights_in_the_ball(self):
         x, y = two_clouds()
-        free, kept = (schedules.pegasos_svm(10 * x, y, 0.01, 50, project=project) for project in (False, True))
+        free, kept = (linear_svm.pegasos_svm(10 * x, y, 0.01, 50, project=project) for project in (False, True))
         assert free.norm(dim=1).max() > 10.001 >= kept.norm(dim=1).max()
 
     def test_takes_any_schedule(self):
         x, y = two_clouds()
-        constant = schedules.pegasos_svm(x, y, 0.1, 5, schedule=schedules.SCHEDULES["constant"](5), rate=0.5)
+        constant = linear_svm.pegasos_svm(x, y, 0.1, 5, schedule=schedules.SCHEDULES["constant"](5), rate=0.5)
         torch.testing.assert_close(
             constant[0],
             0.5 * (y[:, None] * x)[torch.randint(60, (5, 1), generator=torch.Generator().manual_seed(0))[0]][0],
@@ -467,10 +473,10 @@ class TestSvm:
     def test_the_objective_is_the_formula(self, seed, regularization):
         x, y = two_clouds(seed=seed)
         weights = torch.randn(3, 4, generator=torch.Generator().manual_seed(seed))
-        for weight, value in zip(weights, schedules.svm_objective(weights, x, y, regularization), strict=True):
+        for weight, value in zip(weights, linear_svm.svm_objective(weights, x, y, regularization), strict=True):
             hinge = sum(max(0.0, 1 - float(b * (a @ weight))) for a, b in zip(x, y, strict=True)) / len(y)
             assert float(value) == pytest.approx(regularization / 2 * float(weight @ weight) + hinge, rel=1e-4)
 
     def test_refuses_no_penalty(self):
         with pytest.raises(ValueError, match="regularization=0 must be above 0"):
-            schedules.pegasos_svm(*two_clouds(), 0, 5)
+            linear_svm.pegasos_svm(*two_clouds(), 0, 5)

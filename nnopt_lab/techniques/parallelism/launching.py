@@ -1,8 +1,7 @@
-"""Several threads, workers and processes: what they can gain, and how they are started (article, section 2.4).
+"""Start workers and processes: those of a DataLoader, and those of torchrun.
 
-Threads share a network and its memory; a DataLoader's workers and torchrun's processes have nothing in common but what
-is sent to them. Both are started afresh, never forked from a notebook's kernel: a fork copies the locks of threads that
-it does not copy.
+Both start as new processes, never forked from a notebook's kernel: a fork copies the locks of threads that it does not
+copy. They share nothing with the kernel but what is sent to them.
 """
 
 import json
@@ -11,24 +10,6 @@ import os
 import subprocess
 import sys
 import threading
-
-
-def times_as_fast(workers: float, serial: float, overhead: float = 0.0) -> float:
-    """How many times as fast several workers are as one: Amdahl (1967), with a price for every further worker.
-
-    Args:
-        workers: at least 1.
-        serial: share of one worker's time that cannot be divided, 0 to 1.
-        overhead: what each further worker adds, as a share of one worker's time, at least 0.
-
-    Raises:
-        ValueError: a number is out of its range.
-    """
-    if workers < 1 or not 0 <= serial <= 1 or overhead < 0:
-        raise ValueError(
-            f"workers={workers}, serial={serial}, overhead={overhead} must be at least 1, 0 to 1, and at least 0."
-        )
-    return 1 / (serial + (1 - serial) / workers + overhead * (workers - 1))
 
 
 def worker_context() -> multiprocessing.context.BaseContext:

@@ -1,17 +1,18 @@
-"""Cheaper convolutions: other layers in the place of k×k convolutions, and trained layers split into cheaper ones.
+"""Replace k×k convolutions by cheaper blocks.
 
 The article's section 3.1.2 has three knobs: fewer kernels, smaller kernels, fewer layers (`models.MyNet` has them as
-arguments). Here is what practice does instead. Every function takes a model and returns a new one, and leaves the model
-that it was given as it was. The first five change what the network can compute: they begin with new weights and must be
-trained. `fold_batch_norm` computes the same function, and `low_rank` nearly the same.
+arguments). Here are the usual replacements for k×k convolutions. Every function takes a model and returns a new one,
+and leaves the model that it was given as it was. They change what the network can compute: replaced layers begin with
+new weights and must be trained.
 """
 
 import copy
 from collections.abc import Callable, Iterable
 
-import torch
 from torch import fx, nn
 from torch.nn.modules.utils import _pair
+
+from nnopt_lab.techniques.convolutions.graph import source_of
 
 _ELEMENTWISE = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Hardswish, nn.Identity, nn.BatchNorm2d)
 _ELEMENTWISE_FUNCTIONS = {"relu", "relu_", "relu6", "leaky_relu", "gelu", "silu", "hardswish"}
@@ -20,7 +21,7 @@ _ELEMENTWISE_FUNCTIONS = {"relu", "relu_", "relu6", "leaky_relu", "gelu", "silu"
 def separable(model: nn.Module, layers: Iterable[str] | None = None) -> nn.Module:
     """Depthwise-separable: one k×k kernel for each channel, then 1×1 across channels (Howard et al. 2017, MobileNets).
 
-    k² + C_out multiply-accumulates for each input value in the place of k²·C_out.
+    k² + C_out multiply-accumulates for each input value instead of k²·C_out.
 
     Args:
         model: left as it was.
@@ -83,10 +84,10 @@ def bottleneck(model: nn.Module, reduction: int = 4, layers: Iterable[str] | Non
 
 
 def asymmetric(model: nn.Module, layers: Iterable[str] | None = None) -> nn.Module:
-    """k×1, then 1×k: 2k in the place of k² products (Szegedy et al. 2016, section 3.2; 3×1 + 1×3 for k = 3).
+    """k×1, then 1×k: 2k instead of k² products (Szegedy et al. 2016, section 3.2; 3×1 + 1×3 for k = 3).
 
     Between the two stand as many channels as on the narrower side: with the wider side's number a convolution that
-    doubles the channels would do 3·C·2C + 3·2C·2C products in the place of 9·C·2C, which saves nothing.
+    doubles the channels would do 3·C·2C + 3·2C·2C products instead of 9·C·2C, which saves nothing.
 
     Args and errors as in `separable`.
     """
@@ -101,7 +102,7 @@ def asymmetric(model: nn.Module, layers: Iterable[str] | None = None) -> nn.Modu
 
 
 def strided(model: nn.Module) -> nn.Module:
-    """Stride in the place of pooling: only the pixels that are kept are computed (Springenberg et al. 2015).
+    """Stride instead of pooling: only the pixels that are kept are computed (Springenberg et al. 2015).
 
     Each pooling of s×s with stride s that follows a convolution of stride 1 (an activation and a batch norm may stand
     between) gives its stride to the convolution and goes. Weights are kept, but the network must be trained again.
@@ -113,7 +114,7 @@ def strided(model: nn.Module) -> nn.Module:
     for name, pool in list(model.named_modules()):
         if not isinstance(pool, (nn.MaxPool2d, nn.AvgPool2d)):
             continue
-        source = _source(model, name, through=_is_elementwise)
+        source = source_of(model, name, through=_is_elementwise)
         conv = source and model.get_submodule(source)
         size, stride, padding = (_pair(n) for n in (pool.kernel_size, pool.stride, pool.padding))
         if isinstance(conv, nn.Conv2d) and conv.stride == (1, 1) and size == stride and padding == (0, 0):
@@ -122,42 +123,9 @@ def strided(model: nn.Module) -> nn.Module:
     return model
 
 
-def fold_batch_norm(model: nn.Module) -> nn.Module:
-    """Fold each batch norm behind a convolution into its weights: the same function in evaluation mode, less work.
-
-    With γ, β, μ, σ² of a channel, γ(w∗x + b − μ)/√(σ² + ε) + β is a convolution with the weights wγ/√(σ² + ε) and the
-    bias (b − μ)γ/√(σ² + ε) + β (Jacob et al. 2018, section 3.2). The result is for inference: it has no statistics left
-    to train with. Agrees with `torch.nn.utils.fusion.fuse_conv_bn_eval`.
-
-    Raises:
-        ValueError: the model cannot be traced by torch.fx.
-    """
-    model = copy.deepcopy(model)
-    for name, norm in list(model.named_modules()):
-        if not isinstance(norm, nn.BatchNorm2d) or norm.running_var is None:
-            continue
-        source = _source(model, name)
-        conv = source and model.get_submodule(source)
-        if isinstance(conv, nn.Conv2d):
-            _fold(conv, norm)
-            model.set_submodule(name, nn.Identity())
-    return model
-
-
 def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:
     """The ungrouped k×k convolutions with k > 1, by name: those that the functions above replace."""
     return {name: layer for name, layer in model.named_modules() if _is_plain(layer)}
-
-
-def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
-    with torch.no_grad():
-        scale = (norm.running_var + norm.eps).rsqrt()
-        shift = -norm.running_mean * scale
-        if norm.affine:
-            scale, shift = scale * norm.weight, shift * norm.weight + norm.bias
-        bias = shift if conv.bias is None else conv.bias * scale + shift
-        conv.weight = nn.Parameter(conv.weight * scale[:, None, None, None])
-        conv.bias = nn.Parameter(bias)
 
 
 def _is_plain(layer: nn.Module) -> bool:
@@ -194,22 +162,6 @@ def _one_way(conv: nn.Conv2d, axis: int, inputs: int, outputs: int, bias: bool) 
     return nn.Conv2d(
         inputs, outputs, size, stride, along(conv.padding, 0), dilation, bias=bias, padding_mode=conv.padding_mode
     )
-
-
-def _source(model: nn.Module, name: str, through: Callable | None = None) -> str | None:
-    """The module whose output the module `name` reads, alone; what `through` accepts may stand between."""
-    try:
-        graph = fx.symbolic_trace(model).graph
-    except Exception as error:
-        raise ValueError(f"model cannot be traced by torch.fx ({type(error).__name__}: {error}).") from error
-    calls = [node for node in graph.nodes if node.op == "call_module" and node.target == name]
-    if len(calls) != 1:
-        return None
-    node = calls[0].args[0]
-    while through is not None and len(node.users) == 1 and node.all_input_nodes and through(model, node):
-        node = node.all_input_nodes[0]
-    called_once = sum(n.op == "call_module" and n.target == node.target for n in graph.nodes) == 1
-    return node.target if called_once and len(node.users) == 1 else None
 
 
 def _is_elementwise(model: nn.Module, node: fx.Node) -> bool:

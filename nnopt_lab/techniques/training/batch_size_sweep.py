@@ -1,0 +1,63 @@
+"""Find the batch size from which on a larger one is no faster, or needs too much memory."""
+
+import contextlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.benchmark import Timer
+
+from nnopt_lab.workbench import measure
+
+
+class SweepPoint(NamedTuple):
+    batch_size: int
+    per_second: float  # samples
+    bytes: int  # alive at one time
+
+
+def sweep(
+    step: Callable, example: Tensor, *, largest: int = 16_384, limit_bytes: float | None = None, seconds: float = 0.3
+) -> tuple[list[SweepPoint], str]:
+    """Double the batch size until nothing is gained or the memory would not do: caught or foreseen, never a crash.
+
+    `step` is called with `example` [N, …], repeated and cut to each size. A CPU's system may end a process that takes
+    too much where it should refuse. So no size is tried that might need more than `limit_bytes`, by twice the need of
+    the one before: half of `available_memory()` where it is None (on an accelerator, which refuses, no limit).
+    Returns the points, and what ended it: "flat" (three sizes not 5 % above the best before), "memory" or "largest".
+    """
+    if limit_bytes is None:
+        limit_bytes = available_memory() / 2 if example.device.type == "cpu" else float("inf")
+    points, size = [], 1
+    while size <= largest and not (points and 2 * points[-1].bytes > limit_bytes):
+        try:
+            points.append(_measured(step, example, size, seconds))
+        except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError, the CPU's a plain one
+            if isinstance(error, RuntimeError) and "memory" not in str(error):
+                raise
+            return points, "memory"
+        speeds = [point.per_second for point in points]
+        if len(points) > 3 and max(speeds[-3:]) < 1.05 * max(speeds[:-3]):
+            return points, "flat"
+        size *= 2
+    return points, "largest" if size > largest else "memory"
+
+
+def available_memory() -> float:
+    """Bytes that the CPU's programs may still take, or a container's limit if that is less; infinite where unknown."""
+    found = [measure.machine().memory or float("inf")]
+    with contextlib.suppress(OSError, AttributeError):
+        found.append(1024 * int(re.search(r"MemAvailable: *(\d+)", Path("/proc/meminfo").read_text())[1]))
+    with contextlib.suppress(OSError, ValueError):  # "max" is no number
+        found.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return min(found)
+
+
+def _measured(step: Callable, example: Tensor, size: int, seconds: float) -> SweepPoint:
+    batch = example.repeat(-(-size // len(example)), *[1] * (example.dim() - 1))[:size]
+    needed = measure.peak_memory(step, batch) + batch.nbytes
+    timer = Timer("step(batch)", globals={"step": step, "batch": batch}, num_threads=torch.get_num_threads())
+    return SweepPoint(size, size / timer.blocked_autorange(min_run_time=seconds).median, needed)

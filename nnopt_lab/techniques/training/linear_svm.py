@@ -1,0 +1,55 @@
+"""Train a linear SVM by stochastic subgradient steps, as Pegasos does.
+
+Source: Shalev-Shwartz, Singer & Srebro 2007, "Pegasos".
+"""
+
+import torch
+from torch import Tensor, nn
+
+from nnopt_lab.techniques.training.schedules import Pegasos, Schedule
+
+
+def svm_objective(weight: Tensor, x: Tensor, y: Tensor, regularization: float) -> Tensor:
+    """λ/2·‖w‖² + mean of max(0, 1 − y·w·x), a linear SVM's: w float […, D], x float [N, D], y float [N] of ±1 → […]."""
+    return regularization / 2 * weight.square().sum(-1) + (1 - y * (weight @ x.T)).clamp(min=0).mean(-1)
+
+
+def pegasos_svm(
+    x: Tensor,
+    y: Tensor,
+    regularization: float,
+    steps: int,
+    *,
+    schedule: Schedule | None = None,
+    rate: float = 1.0,
+    batch_size: int = 1,
+    project: bool = False,
+    seed: int = 0,
+) -> Tensor:
+    """Train a linear SVM by stochastic subgradient steps from w = 0 (Shalev-Shwartz et al. 2007, figure 1).
+
+    Args:
+        x: float [N, D]; for a constant term give it a column of ones.
+        y: float [N], −1 or 1.
+        regularization: λ, above 0.
+        schedule: in place of `Pegasos` with this λ, an optimizer's schedule; `rate` is that optimizer's rate.
+        batch_size: examples a step, drawn with replacement.
+        project: after each step shrink w into the ball of radius 1/√λ, in which the optimum lies.
+
+    Returns:
+        float [steps, D], the weights after each step.
+    """
+    weight, kept = nn.Parameter(torch.zeros(x.shape[1])), []
+    optimizer = torch.optim.SGD([weight], lr=rate, weight_decay=regularization)  # the decay is the penalty's gradient
+    scheduler = schedule(optimizer) if schedule else Pegasos(optimizer, regularization)
+    drawn = torch.randint(len(x), (steps, batch_size), generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        for chosen in drawn:
+            signs, some = y[chosen], x[chosen]
+            weight.grad = -((signs * (signs * (some @ weight) < 1)) @ some) / batch_size
+            optimizer.step()
+            scheduler.step()
+            if project:
+                weight.mul_(min(1.0, regularization**-0.5 / max(float(weight.norm()), 1e-12)))
+            kept.append(weight.clone())
+    return torch.stack(kept)
