@@ -348,10 +348,10 @@ question("convolutions.macs_and_time", choice)
 predict("speed-up from depthwise-separable layers in the wide network, batch 64", unit="×")
 
 # %%
-blocks = recorded("convolution_blocks", live=LIVE)["result"]["accuracy"]
+block_accuracy = recorded("convolution_blocks", live=LIVE)["result"]["accuracy"]
 torch.manual_seed(0)
 wide = {block: wide_net(block) for block in BLOCKS}
-block_mean = {block: sum(values) / len(values) for block, values in blocks.items()}
+block_mean = {block: sum(values) / len(values) for block, values in block_accuracy.items()}
 block_table = measure.compare(wide, batch, accuracy=block_mean, batch_sizes=(1, 64), rounds=10, budget_seconds=2)
 block_rows = {row["model"]: row for row in block_table.rows}
 

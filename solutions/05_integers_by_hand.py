@@ -36,7 +36,6 @@ from nnopt_lab.lessons.integers_by_hand.playground import quantization_playgroun
 from nnopt_lab.techniques import pruning, quantization
 from nnopt_lab.techniques.convolutions import folding
 from nnopt_lab.techniques.quantization import (
-    calibration,
     deep_compression,
     integer_layers,
     integer_network,
@@ -47,6 +46,7 @@ from nnopt_lab.techniques.quantization import (
     quantizers,
     requantization,
 )
+from nnopt_lab.techniques.quantization.activation_ranges import calibrate
 from nnopt_lab.techniques.quantization.deep_compression import huffman
 from nnopt_lab.workbench import data, measure, models, plots, training
 
@@ -463,7 +463,7 @@ bad = [batches[0], torch.cat([batches[1][:99], 20 * batches[1][99:]])]
 chosen_with = pictures.validation[:600]
 accuracies = {
     (seen, bits, name): training.evaluate(
-        on_grids(net, calibration.calibrate(net, calibration, lambda make=make, bits=bits: make(bits), (nn.ReLU,))),
+        on_grids(net, calibrate(net, calibration, lambda make=make, bits=bits: make(bits), (nn.ReLU,))),
         chosen_with,
         pictures,
     )
@@ -526,7 +526,7 @@ claim(
 
 # %%
 started = {
-    order: calibration.calibrate(net, calibration, lambda: observers.MovingAverage(4), (nn.ReLU,))["features.1"].scale
+    order: calibrate(net, calibration, lambda: observers.MovingAverage(4), (nn.ReLU,))["features.1"].scale
     for order, calibration in (("bad last", bad), ("bad first", bad[::-1]))
 }
 claim(
@@ -608,7 +608,7 @@ check("by_hand.requantize", requantize)
 
 # %%
 fixed_point, requantize = yours_or_ours("by_hand.fixed_point"), yours_or_ours("by_hand.requantize")
-grids = calibration.calibrate(net, batches)
+grids = calibrate(net, batches)
 network = integer_network.convert(net, grids)
 first, hidden = network.layers[0], network.layers[3]  # the first convolution and the first linear layer
 

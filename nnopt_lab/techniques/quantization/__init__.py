@@ -8,7 +8,7 @@ scale · (q − zero_point). Available here:
 - `powers_of_two`: weights that are shifts;
 - `layers`: the weights of a whole model.
 
-Imported by name: `observers` and `calibration` (ranges of activations), `activations` (recording them),
+Imported by name: `observers` and `activation_ranges` (ranges of activations), `activations` (recording them),
 `post_training`, `qat` (quantization-aware training) and its `quantizers`, `deep_compression`, `integer_network` and its
 parts, `integer_training`, and `precision` (floating-point formats).
 """

@@ -37,8 +37,8 @@ def convert(model: nn.Module, grids: dict[str, Grid]) -> IntegerNetwork:
     Args:
         model: a chain of Conv2d, Linear, ReLU, MaxPool2d and Flatten (Dropout and Identity are left out), such as
             `MyNet`; traced with `torch.fx`.
-        grids: by name, from `calibration.calibrate(model, …)`, 8 bits or fewer; used are those of "input" and of the
-            last layer before each next Conv2d or Linear.
+        grids: by name, from `activation_ranges.calibrate(model, …)`, 8 bits or fewer; used are those of "input" and of
+            the last layer before each next Conv2d or Linear.
 
     Raises:
         ValueError: `model` has something else in it or is no chain, or a grid is missing.

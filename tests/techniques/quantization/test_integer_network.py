@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nnopt_lab.techniques.quantization import (
-    calibration,
+    activation_ranges,
     dequantize,
     grid_of_range,
     integer_layers,
@@ -94,7 +94,7 @@ def chain(seed=0, **conv):
 def converted(model, x, observer=observers.MinMax):
     with torch.no_grad():
         model(x)
-    return convert(model, calibration.calibrate(model, [x], observer))
+    return convert(model, activation_ranges.calibrate(model, [x], observer))
 
 
 def exact_layer(layer, q, window=None):
@@ -284,7 +284,7 @@ class TestNetwork:
     def test_a_quarter_of_the_bytes_and_the_accuracy_of_float(self):
         pictures, net = data.load("fashion"), models.trained("mynet")
         batches = [pictures.to_input(pictures.train.images[:200])]
-        network = convert(net, calibration.calibrate(net, batches))
+        network = convert(net, activation_ranges.calibrate(net, batches))
         part = pictures.test[:2000]
         theirs, ours = (training.evaluate(model, part, pictures) for model in (net, network))
         assert theirs.accuracy - ours.accuracy < 1
@@ -308,7 +308,7 @@ class TestConvertRefuses:
     )
     def test_what_it_does_not_know(self, model, sentence):
         model.eval()
-        grids = calibration.calibrate(model, [torch.randn(2, 2, 8, 8)])
+        grids = activation_ranges.calibrate(model, [torch.randn(2, 2, 8, 8)])
         with pytest.raises(ValueError, match=sentence):
             convert(model, grids)
 
@@ -330,7 +330,7 @@ class TestConvertRefuses:
 
     def test_a_grid_that_is_missing(self):
         model = chain()
-        grids = calibration.calibrate(model, [torch.randn(2, 2, 8, 8)])
+        grids = activation_ranges.calibrate(model, [torch.randn(2, 2, 8, 8)])
         del grids["3"], grids["input"]
         with pytest.raises(ValueError, match=r"no entry for 3, input: make them with calibrate"):
             convert(model, grids)

@@ -7,18 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nnopt_lab.techniques.training.batching import (
-    Accumulate,
-    EpochBatches,
-    RandomBatchSizes,
-    RandomCrops,
-    SmallerPictures,
-)
 from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, TensorDataset
 from torchvision.transforms import v2
 
 from nnopt_lab.techniques.training import batch_size_sweep, cropping, noise_scale
+from nnopt_lab.techniques.training.accumulation import Accumulate
+from nnopt_lab.techniques.training.batch_samplers import EpochBatches, RandomBatchSizes
+from nnopt_lab.techniques.training.cropping import RandomCrops, SmallerPictures
 from nnopt_lab.workbench import data, training
 
 counts, seeds, epochs = st.integers(1, 200), st.integers(-5, 2**40), st.integers(1, 3)
