@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from nnopt_lab.lessons.capstone import entries
-from nnopt_lab.lessons.distillation import experiments as distilling
+from nnopt_lab.lessons.distillation.experiments import distill_on_drawn_pictures
 from nnopt_lab.workbench import data, models, recipes, training
 from nnopt_lab.workbench.paths import data_dir
 
@@ -93,9 +93,8 @@ def _teacher_of(name: str, seed: int, **options) -> tuple[nn.Module, data.Pictur
 
 def _train_shapes_student(seed: int) -> tuple[nn.Module, data.Pictures]:
     pictures = data.load("shapes")
-    return distilling.on_drawn_pictures(models.trained("shapes_teacher"), pictures, seed).to(
-        memory_format=torch.contiguous_format
-    ), pictures
+    student = distill_on_drawn_pictures(models.trained("shapes_teacher"), pictures, seed)
+    return student.to(memory_format=torch.contiguous_format), pictures
 
 
 def _read_idx(path: Path) -> np.ndarray:

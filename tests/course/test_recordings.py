@@ -5,18 +5,15 @@ import json
 import math
 
 import pytest
-import torch
 
 from nnopt_lab.course import recordings
 from nnopt_lab.course.recordings import record, recorded
 from nnopt_lab.lessons.batch_sizes import experiments as batch_sizes
 from nnopt_lab.lessons.convolutions import experiments as convolutions
-from nnopt_lab.lessons.distillation import experiments as distillation
 from nnopt_lab.lessons.hardware import experiments as hardware
 from nnopt_lab.lessons.integers_by_hand import experiments as integers_by_hand
 from nnopt_lab.lessons.learning_rates import experiments as learning_rates
 from nnopt_lab.lessons.mixed_precision import experiments as mixed_precision
-from nnopt_lab.lessons.parallelism import experiments as parallelism
 from nnopt_lab.lessons.pruning.experiments import SEEDS, SPARSITIES
 from nnopt_lab.techniques.quantization import deep_compression
 from nnopt_lab.workbench import models
@@ -204,29 +201,6 @@ def test_parts_of_an_epoch_hold_every_picture_once_and_each_epoch_is_in_another_
     assert all(sorted(order) == list(range(100)) for order in epochs) and epochs[0] != epochs[1]
 
 
-def test_the_shipped_distillation_experiments_have_the_shape_that_they_promise():
-    def table(name):
-        return recorded(f"distillation_{name}")["result"]
-
-    compressed = table("compressed")["accuracy"]
-    per_seed = [
-        *table("methods")["accuracy"].values(),
-        *table("pictures")["accuracy"].values(),
-        *table("fashion")["accuracy"].values(),
-        *table("temperatures")["accuracy"],
-        *(values for ways in table("sizes")["accuracy"].values() for values in ways.values()),
-        *(values for ways in compressed.values() for values in ways.values()),
-    ]
-    assert all(len(values) == len(distillation.SEEDS) for values in per_seed)
-    assert all(10 < accuracy <= 100 for values in per_seed for accuracy in values)
-    assert table("temperatures")["temperatures"] == list(distillation.TEMPERATURES)
-    assert {name: list(ways) for name, ways in table("sizes")["accuracy"].items()} == {
-        name: ["labels", *distillation.TEACHERS] for name in distillation.STUDENTS
-    }
-    assert all(list(ways) == list(distillation.COMPRESSED_WAYS) for ways in compressed.values())
-    assert table("pictures")["accuracy"]["drawn, teacher"][0] == models.record("shapes_student")["test_accuracy"]
-
-
 def test_the_shipped_precision_experiments_have_the_shape_that_they_promise():
     training, shrunk, weights = (recorded(f"precision_{name}")["result"] for name in ("training", "shrunk", "weights"))
     assert all(len(values) == len(mixed_precision.TRAINING_SEEDS) for values in training["accuracy"].values())
@@ -237,26 +211,6 @@ def test_the_shipped_precision_experiments_have_the_shape_that_they_promise():
     for way, rows in weights["accuracy"].items():
         assert [len(row) for row in rows] == [len(mixed_precision.WEIGHTS_SEEDS)] * len(weights["rates"])
         assert all(0 <= share <= 1 for share in weights["unmoved"][way])
-
-
-def test_the_shipped_processes_have_the_shape_that_they_promise():
-    if not (data_dir() / "recorded" / "processes.json").is_file():
-        pytest.skip("processes has not been recorded yet")
-    result = recorded("processes")["result"]
-    assert set(result) == {"equal", "speed", "sharded", "train", "killed", "difference"}
-    assert all(len(seconds) == parallelism.ROUNDS for seconds in result["speed"].values())
-    assert max(result["equal"]["largest"]) < 1e-6 and result["sharded"]["DDP"] == 2 * result["sharded"]["FSDP2"]
-    assert result["killed"] == {"attempt": 1, "first epoch": parallelism.DIES_IN} and result["difference"] == 0
-
-
-def test_an_accelerator_is_measured_where_there_is_one_and_missed_in_words_elsewhere(monkeypatch):
-    monkeypatch.setattr(parallelism, "BATCH_SIZES", (1, 8))
-    found = parallelism._measured_on(torch.device("cpu"))
-    assert list(found["copy"]) == list(parallelism.COPIES) and found["sizes"] == [1, 8]
-    assert len(found["accelerator"]) == len(found["cpu"]) == 2 and min(found["cpu"]) > 0
-    monkeypatch.setattr(parallelism.training, "best_device", lambda: torch.device("cpu"))
-    with pytest.raises(ValueError, match="has no accelerator"):
-        parallelism.accelerator()
 
 
 def test_the_shipped_training_ladder_has_the_shape_that_it_promises():

@@ -1,6 +1,5 @@
 """The capstone's judge: honest files are measured, all others get a sentence; and the points are right."""
 
-import json
 import re
 import shutil
 import sys
@@ -11,7 +10,6 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from torch import nn
 from typer.testing import CliRunner
 
 from nnopt_lab.cli import app
@@ -19,10 +17,7 @@ from nnopt_lab.grading import capstone
 from nnopt_lab.grading.capstone import BYTES, DIVISIONS, FLOOR, Entry, Leaderboard, judge
 from nnopt_lab.grading.sandbox import Limits, SandboxError
 from nnopt_lab.grading.sandboxed import classifier
-from nnopt_lab.lessons.capstone import entries
-from nnopt_lab.lessons.capstone.onnx_files import Grey, write_onnx
 from nnopt_lab.workbench import data, measure, models
-from nnopt_lab.workbench.paths import data_dir
 
 pytestmark = pytest.mark.serial
 
@@ -383,76 +378,3 @@ def test_the_command_shows_the_board_and_writes_the_figure(board, tmp_path, monk
     monkeypatch.setattr(capstone, "judge", lambda paths, **options: judged(paths, board=board))
     result = CliRunner().invoke(app, ["capstone", str(tmp_path / "mine.onnx"), "--plot", str(tmp_path / "b.png")])
     assert result.exit_code == 0 and "mine" in result.output and (tmp_path / "b.png").stat().st_size > 10_000
-
-
-@pytest.fixture(scope="module")
-def right():
-    """Name of each of our entries, and of the baseline → which test pictures it gets right."""
-    pictures = data.load("fashion")
-    x = classifier.to_input(pictures.test.images, pictures.mean[0], pictures.std[0])
-
-    def answers(file):
-        return classifier.answers(classifier.open_session(file.read_bytes()), x).argmax(1) == pictures.test.labels
-
-    found = {path.stem: answers(path) for path in (data_dir() / "capstone").glob("*.onnx")}
-    with torch.inference_mode():
-        return found | {"baseline": models.trained("mynet")(x).argmax(1) == pictures.test.labels}
-
-
-@pytest.mark.parametrize("name", entries.ENTRIES)
-def test_our_entries_are_what_their_records_say(name, right):
-    path = data_dir() / "capstone" / f"{name.removeprefix('capstone_')}.onnx"
-    record = json.loads(path.with_suffix(".json").read_text("utf-8"))
-    assert record["bytes"] == path.stat().st_size and record["command"] == f"nnopt train {name} --seed 0"
-    accuracy = 100 * right[path.stem].double().mean().item()
-    assert abs(accuracy - record["test_accuracy"]) < 0.1  # another engine rounds otherwise
-    assert record["test_accuracy"] >= FLOOR
-
-
-@pytest.mark.parametrize("name", ["accurate", "fast"])
-def test_a_loss_of_half_a_point_is_excluded(name, right):
-    assert measure.proportion_difference(right["baseline"], right[name]).low > -0.5
-
-
-def test_each_of_our_entries_has_a_file_and_each_file_a_command():
-    names = {path.stem for path in (data_dir() / "capstone").glob("*.onnx")}
-    assert names == {name.removeprefix("capstone_") for name in entries.ENTRIES}
-
-
-class TestFiles:
-    """`write_onnx` against the model itself."""
-
-    def test_each_layer_says_what_torch_says(self, tmp_path):
-        torch.manual_seed(0)
-        model = nn.Sequential(
-            Grey(),
-            *(nn.Conv2d(1, 6, 5, 2, 2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 6, 3, 1, 1, groups=6, bias=False)),
-            *(nn.Identity(), nn.Conv2d(6, 7, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(7, 10)),
-        )
-        self.same(model, tmp_path / "model.onnx")
-        self.same(models.MyNet(), tmp_path / "mynet.onnx")
-
-    def test_weights_on_a_grid_are_stored_as_whole_numbers(self, tmp_path):
-        from nnopt_lab.techniques.quantization import qat
-
-        torch.manual_seed(0)
-        model = nn.Sequential(Grey(), nn.Conv2d(1, 15, 3), nn.ReLU(), nn.Flatten(), nn.Linear(15 * 900, 10))
-        qat.prepare(model, torch.randn(2, 3, 32, 32), 4, None, ends=None)
-        qat.make_permanent(model)
-        path = self.same(model, tmp_path / "int4.onnx")
-        weights = 135 + 135_000
-        assert path.stat().st_size < weights / 2 + 700
-        kinds = [tensor.data_type for tensor in onnx.load(path).graph.initializer]
-        assert kinds.count(TensorProto.INT4) == 2
-
-    def test_another_layer_is_refused(self, tmp_path):
-        with pytest.raises(ValueError, match=r"BatchNorm2d.* that this does not write"):
-            write_onnx(nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3072, 10)), tmp_path / "x.onnx")
-
-    def same(self, model, path):
-        x = torch.randn(5, 3, 32, 32)
-        session = classifier.open_session(write_onnx(model, path).read_bytes())
-        onnx.checker.check_model(onnx.load(path), full_check=True)
-        with torch.no_grad():
-            torch.testing.assert_close(classifier.run(session, x), model.eval()(x), rtol=1e-4, atol=1e-4)
-        return path

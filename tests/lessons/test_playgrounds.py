@@ -9,19 +9,15 @@ import torch
 
 from nnopt_lab.course.playground import Playground
 from nnopt_lab.lessons.batch_sizes.playground import batch_playground
-from nnopt_lab.lessons.choosing.playground import front_playground
 from nnopt_lab.lessons.convolutions.playground import PLACES, convolution_playground
-from nnopt_lab.lessons.distillation.playground import distillation_playground
 from nnopt_lab.lessons.hardware.playground import roofline_playground
 from nnopt_lab.lessons.integers_by_hand.playground import quantization_playground
 from nnopt_lab.lessons.learning_rates.playground import learning_rate_playground, noisy_descent
 from nnopt_lab.lessons.mixed_precision.playground import precision_playground
-from nnopt_lab.lessons.parallelism.playground import scaling_playground
 from nnopt_lab.lessons.pruning.playground import METHODS, pruning_playground
 from nnopt_lab.lessons.start_here.playground import layer_playground
-from nnopt_lab.techniques import distillation, pruning
+from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.convolutions.cost_model import CostModel
-from nnopt_lab.techniques.search.tradeoffs import Point
 from nnopt_lab.techniques.training import schedules
 from nnopt_lab.workbench import data, models, plots
 
@@ -216,46 +212,6 @@ def decibels(text):
 
 
 @pytest.fixture(scope="module")
-def lecture():
-    teacher, student = models.trained("shapes_teacher"), models.trained("shapes_student")
-    return teacher, distillation_playground(teacher, student, data.load("shapes"))
-
-
-@pytest.mark.parametrize("temperature", [0.5, 4, 32])
-@pytest.mark.parametrize("share", [0, 0.5, 1])
-def test_the_distillation_playground_shows_the_mixture(lecture, temperature, share):
-    teacher, playground = lecture
-    controls(playground)["picture"].value = 17
-    controls(playground)["temperature T"].value = temperature
-    controls(playground)["share of the teacher"].value = share
-    text, picture = drawn(playground)
-    pictures = data.load("shapes")
-    with torch.no_grad():
-        logits = teacher(pictures.to_input(pictures.validation.images[:200]))[17:18]
-    soft = distillation.soft_targets(logits, temperature)[0, pictures.validation.labels[17]].item()
-    assert picture.startswith(PNG)
-    assert f"<b>{100 * (share * soft + 1 - share):.1f} %</b> of the target" in text
-    assert ("<b>0.00 bits</b>" in text) or share > 0
-
-
-def test_the_distillation_playground_draws_grey_pictures_too():
-    playground = distillation_playground(models.trained("teacher"), models.trained("mynet"), data.load("fashion"))
-    assert drawn(playground)[1].startswith(PNG)
-
-
-def test_the_scaling_playground_shows_the_law_its_limit_and_the_best_number_of_cores():
-    playground = scaling_playground()
-    controls(playground)["serial share"].value = 0.1
-    controls(playground)["price of a core"].value = 0
-    controls(playground)["cores"].value = 9
-    text, free = drawn(playground)
-    assert "9 cores: <b>5.00×</b>" in text and "limit without a price: 10×" in text and "64 cores" in text
-    controls(playground)["price of a core"].value = 0.1  # 0.1 + 0.9/3 + 0.1·2 = 0.6
-    text, dear = drawn(playground)
-    assert "best of 1 to 64: 3 cores, 1.67×" in text and free.startswith(PNG) and dear != free
-
-
-@pytest.fixture(scope="module")
 def ruler():
     return precision_playground()
 
@@ -290,19 +246,3 @@ def test_the_roofline_playground_says_which_limit_a_layer_has():
     text, _ = drawn(playground)
     # 2·16 operations for 17 numbers of 4 bytes, but for the weights: 0.47 a byte.
     assert text.startswith("<b>0.5</b> operations a byte: memory is the limit, 5 GFLOP/s")
-
-
-def test_the_front_playground_picks_the_cheapest_within_the_limit_of_the_trials_so_far():
-    original = Point(-1, {}, 90.0, 1000, 8.0)
-    points = [Point(0, {}, 90.5, 900, 6.0), Point(3, {"sparsity": 0.5}, 89.0, 500, 2.0), Point(1, {}, 80.0, 100, 1.0)]
-    playground = front_playground(points, original)
-    text, all_of_them = drawn(playground)
-    assert "Trial 3: <b>4.00×</b> as fast, -1.00 points, 500 B" in text and "50 % of the weights pruned" in text
-    controls(playground)["trials"].value = 2  # 0 and 1: in the order of their numbers
-    text, two = drawn(playground)
-    assert "Trial 0: <b>1.33×</b>" in text and two.startswith(PNG) and two != all_of_them
-    controls(playground)["points that may be lost"].value = 0
-    assert "Trial 0" in drawn(playground)[0]
-    assert "Nothing within" in drawn(front_playground(points[2:], original, "bytes"))[0]
-    with pytest.raises(ValueError, match="0 entries"):
-        front_playground([], original)

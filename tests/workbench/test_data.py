@@ -1,7 +1,6 @@
 """Data sets: fixed disjoint splits, one way into the network, and one sentence where a file is missing or damaged."""
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision import datasets
 
-from nnopt_lab.lessons import shipped
 from nnopt_lab.workbench import data
 from nnopt_lab.workbench.paths import data_dir
-
-DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
 
 @pytest.fixture(scope="module")
@@ -69,15 +65,6 @@ class TestFashion:
         scaled = fashion.train.images.float() / 255
         assert scaled.mean().item() == pytest.approx(fashion.mean[0], abs=2e-3)
         assert scaled.std().item() == pytest.approx(fashion.std[0], abs=2e-3)
-
-    @pytest.mark.skipif(not DEBIAN.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
-    def test_the_shipped_file_is_made_again_byte_for_byte(self, tmp_path):
-        made = shipped.make_fashion_file(DEBIAN, tmp_path / "again.npz")
-        assert hashlib.sha256(made.read_bytes()).hexdigest() == data.FASHION_SHA256
-
-    def test_made_from_a_folder_without_the_files_the_sentence_says_which(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"source=.* has no train-images.*dataset-fashion-mnist"):
-            shipped.make_fashion_file(tmp_path)
 
     def test_a_missing_file_is_one_sentence_with_the_cure(self, tmp_path, monkeypatch):
         folder(monkeypatch, tmp_path)

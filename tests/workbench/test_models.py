@@ -6,9 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from nnopt_lab.lessons import shipped
-from nnopt_lab.lessons.distillation import experiments as distilling
-from nnopt_lab.workbench import data, measure, models, training
+from nnopt_lab.workbench import data, models, training
 
 
 @settings(max_examples=25)
@@ -78,21 +76,6 @@ def test_shipped_weights_are_as_accurate_as_their_record_says(name):
     assert training.evaluate(model, part, pictures).accuracy == pytest.approx(record["test_accuracy"], abs=reach)
 
 
-def test_a_student_is_trained_from_the_shipped_teacher_and_no_label(monkeypatch):
-    given = {}
-
-    def taught(teacher, pictures, seed):
-        given.update(teacher=teacher, pictures=pictures, seed=seed)
-        return models.MyNet().to(memory_format=torch.channels_last)
-
-    monkeypatch.setattr(distilling, "on_drawn_pictures", taught)
-    model, _ = shipped.TRAINERS["shapes_student"](7)
-    expected = models.trained("shapes_teacher").state_dict()
-    assert all(torch.equal(value, expected[key]) for key, value in given["teacher"].state_dict().items())
-    assert given["pictures"].name == "shapes" and given["seed"] == 7
-    assert all(p.is_contiguous() for p in model.parameters())  # safetensors stores nothing else
-
-
 def test_a_record_says_how_to_make_the_weights_again():
     for name in models.SHIPPED:
         record = models.record(name)
@@ -101,28 +84,8 @@ def test_a_record_says_how_to_make_the_weights_again():
         assert {"validation_accuracy", "test_accuracy", "versions", "processor"} <= set(record)
 
 
-def test_training_again_writes_a_file_that_loads(tmp_path, monkeypatch):
-    pictures = data.load("fashion")
-    small = data.Pictures(
-        "fashion",
-        pictures.train[:64],
-        pictures.validation[:50],
-        pictures.test[:50],
-        pictures.classes,
-        *((0.3,), (0.3,)),
-    )
-    monkeypatch.setattr(data, "load", lambda name: small)
-    first = shipped.train_shipped("mynet", seed=5, target=tmp_path / "mynet.safetensors")
-    again = shipped.train_shipped("mynet", seed=5, target=tmp_path / "again.safetensors")
-    assert (tmp_path / "mynet.safetensors").read_bytes() == (tmp_path / "again.safetensors").read_bytes()
-    assert first == again and first["command"] == "nnopt train mynet --seed 5"
-    monkeypatch.setattr(models, "data_dir", lambda: tmp_path)
-    assert models.record("mynet") == first
-    assert measure.parameters(models.trained("mynet")).total == 268_650
-
-
 def test_an_unknown_name_is_answered_with_the_known_ones():
-    for call in (models.trained, models.record, shipped.train_shipped):
+    for call in (models.trained, models.record):
         with pytest.raises(ValueError, match=r"name='resnet' is not a network .*mynet, teacher"):
             call("resnet")
 

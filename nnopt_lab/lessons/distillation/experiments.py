@@ -30,7 +30,7 @@ COMPRESSED_SPARSITY, COMPRESSED_BITS = 0.95, 2
 COMPRESSED_WAYS = ("labels", "itself", "teacher", "teacher, new pictures")
 
 
-def on_drawn_pictures(teacher: nn.Module, pictures: data.Pictures, seed: int) -> nn.Module:
+def distill_on_drawn_pictures(teacher: nn.Module, pictures: data.Pictures, seed: int) -> nn.Module:
     """`MyNet`, distilled on 90,000 drawn pictures without a label: the shipped "shapes_student" with seed 0."""
     with tempfile.TemporaryDirectory() as folder:
         return _train_student(
@@ -111,7 +111,7 @@ def distillation_pictures() -> dict:
             "own, labels": student(lambda seed: pictures.train),
             "own, teacher": student(lambda seed: pictures.train, teacher, on_logits),
             "drawn, labels": student(drawn),
-            "drawn, teacher": lambda seed: on_drawn_pictures(teacher, pictures, seed),
+            "drawn, teacher": lambda seed: distill_on_drawn_pictures(teacher, pictures, seed),
             "clothes, teacher": student(lambda seed: clothes, teacher, alone),
         }
         return _over_seeds(runs, pictures) | {"teacher": recipes.test_accuracy(teacher, pictures)}

@@ -5,11 +5,8 @@ import sys
 
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
-from nnopt_lab.lessons.parallelism.photographs import Photographs
 from nnopt_lab.techniques.parallelism import amdahl, data_parallel, launching
-from nnopt_lab.workbench import data
 
 
 @pytest.fixture(scope="module")
@@ -107,22 +104,3 @@ def test_the_law_of_amdahl():
     for bad in ((0.5, 0.1, 0), (2, -0.1, 0), (2, 1.1, 0), (2, 0.1, -1)):
         with pytest.raises(ValueError, match="must be at least 1"):
             amdahl.speedup(*bad)
-
-
-def test_workers_read_the_same_pictures(capfd):
-    pictures = data.load("fashion")
-    photographs = Photographs(pictures.train[:6], pictures)
-    context = launching.worker_context()
-    assert context.get_start_method() == ("spawn" if sys.platform == "win32" else "forkserver")
-    here = list(DataLoader(photographs, 4))
-    there = list(DataLoader(photographs, 4, num_workers=2, multiprocessing_context=context))
-    assert [tuple(inputs.shape) for inputs, _ in there] == [(4, 3, 32, 32), (2, 3, 32, 32)]
-    for (a, labels), (b, same) in zip(here, there, strict=True):
-        assert torch.equal(a, b) and torch.equal(labels, same)
-
-
-def test_photographs_look_like_what_they_were_made_of():
-    pictures = data.load("fashion")
-    few = pictures.train[:20]
-    seen = torch.stack([Photographs(few, pictures)[i][0] for i in range(20)])
-    assert (seen - pictures.to_input(few.images)).abs().mean() < 0.2  # of numbers with deviation 1

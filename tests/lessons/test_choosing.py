@@ -1,0 +1,109 @@
+"""Lesson 11: its exercises against optuna and numpy, its playground, its recordings."""
+
+import numpy as np
+import optuna
+import pytest
+from optuna._hypervolume import compute_hypervolume
+from optuna.trial import create_trial
+
+from nnopt_lab.course.checking import examine
+from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.recordings import recorded
+from nnopt_lab.lessons.choosing import experiments
+from nnopt_lab.lessons.choosing.playground import front_playground
+from nnopt_lab.techniques.search.tradeoffs import Point
+from tests.lessons.playgrounds import line, shown
+
+
+def best_trials(lost, cost):
+    """optuna's front: of equal trials it keeps all, so the first of them is looked up."""
+    values = list(zip(cost, lost, strict=True))
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    study.add_trials([create_trial(values=pair) for pair in values])
+    return [values.index(pair) for pair in sorted({tuple(trial.values) for trial in study.best_trials})]
+
+
+def area(points, limits):
+    """optuna's hypervolume, which refuses points beyond the limits."""
+    points = [point for point in points if np.all(np.array(point) <= limits)]
+    return float(compute_hypervolume(np.array(points), np.array(limits))) if points else 0.0
+
+
+def halved(configurations):
+    """In closed form: round r has ⌈n/2ʳ⌉ configurations and 2ʳ epochs, until one is left."""
+    rounds = np.arange(np.ceil(np.log2(configurations)) + 1)
+    return int((np.ceil(configurations / 2**rounds) * 2**rounds).sum())
+
+
+COUNTERPARTS = {
+    "choosing.pareto_front": best_trials,
+    "choosing.hypervolume": lambda lost, cost, *limits: area(zip(lost, cost, strict=True), limits),
+    "choosing.halving_epochs": halved,
+}
+
+
+@pytest.mark.parametrize("id", COUNTERPARTS)
+def test_an_answer_by_other_libraries_passes(id):
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    verdict = examine(exercises()[id], COUNTERPARTS[id], seeds=range(300))
+    optuna.logging.set_verbosity(level)
+    assert verdict.passed, verdict
+
+
+def test_the_playground_picks_the_cheapest_within_the_limit_of_the_trials_so_far():
+    original = Point(-1, {}, 90.0, 1000, 8.0)
+    points = [Point(0, {}, 90.5, 900, 6.0), Point(3, {"sparsity": 0.5}, 89.0, 500, 2.0), Point(1, {}, 80.0, 100, 1.0)]
+    playground = front_playground(points, original)
+    text, (ax,) = shown(playground)
+    assert "Trial 3: <b>4.00×</b> as fast, -1.00 points, 500 B" in text and "50 % of the weights pruned" in text
+    assert line(ax, "trial").get_xydata().tolist() == [[0.75, 0.5], [0.125, -10], [0.25, -1]]  # by their numbers
+    assert sorted(line(ax, "front").get_xydata().tolist()) == [[0.125, -10], [0.25, -1], [0.75, 0.5]]
+    assert line(ax, "chosen").get_xydata().tolist() == [[0.25, -1]]
+    assert line(ax, "original").get_xydata().tolist() == [[1, 0]] and list(line(ax, "limit").get_ydata()) == [-1, -1]
+    assert ax.get_xscale() == "log" and ax.get_xlabel() == "latency, share of the original's"
+    text, (ax,) = shown(playground, trials=2)  # 0 and 1
+    assert "Trial 0: <b>1.33×</b>" in text and line(ax, "chosen").get_xydata().tolist() == [[0.75, 0.5]]
+    assert len(line(ax, "trial").get_xdata()) == 2
+    text, (ax,) = shown(playground, points_that_may_be_lost=0)
+    assert "Trial 0" in text and list(line(ax, "limit").get_ydata()) == [0, 0]
+
+
+def test_the_playground_says_when_nothing_is_within_the_limit_and_needs_a_point():
+    original, bad = Point(-1, {}, 90.0, 1000, 8.0), Point(1, {}, 80.0, 100, 1.0)
+    text, (ax,) = shown(front_playground([bad], original, "bytes"))
+    assert "Nothing within" in text and "chosen" not in [line.get_label() for line in ax.lines]
+    assert line(ax, "trial").get_xydata().tolist() == [[0.1, -10]]
+    with pytest.raises(ValueError, match="0 entries"):
+        front_playground([], original)
+
+
+@pytest.mark.parametrize(
+    ("name", "runs", "trials"),
+    [
+        ("autotune_search", len(experiments.SEEDS), experiments.SEARCH_TRIALS),
+        ("autotune_resnet", 1, experiments.RESNET_TRIALS),
+    ],
+)
+def test_the_shipped_contests_have_the_shape_that_they_promise(name, runs, trials):
+    result = recorded(name)["result"]
+    target = result["goal"]["target"]
+    for kind in ("search", "random"):
+        assert len(result[kind]) == runs
+        for run in result[kind]:
+            assert len(run["points"]) + run["stopped"] + len(run["failed"]) == trials
+            original = run["original"]
+            pairs = [
+                (max(original["accuracy"] - p["accuracy"], 0.0), p[target] / original[target]) for p in run["points"]
+            ]
+            assert run["hypervolume"] == pytest.approx(area(pairs, (result["goal"]["max_drop"], 1.0)))
+    assert list(result["sensitivity"]) and result["final"]["original"]["faster"] == [1, 1, 1]
+
+
+def test_the_shipped_orders_and_times_have_the_shape_that_they_promise():
+    orders = recorded("technique_orders")["result"]
+    assert list(orders["accuracy"]) == [" → ".join(order) for order in experiments.ORDERS]
+    assert all(len(accuracies) == len(experiments.SEEDS) for accuracies in orders["accuracy"].values())
+    for widths in recorded("time_by_part")["result"].values():
+        assert all(list(parts) == list(experiments.PARTS) and min(parts.values()) > 0 for parts in widths.values())
+        assert sum(widths["half"].values()) < sum(widths["all"].values())

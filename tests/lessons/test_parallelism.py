@@ -1,0 +1,130 @@
+"""Lesson 08: its exercises against torch's own and a simulation, its playground, its recordings, its pictures."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, DistributedSampler
+
+from nnopt_lab.course.checking import examine
+from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.recordings import recorded
+from nnopt_lab.lessons.parallelism import experiments
+from nnopt_lab.lessons.parallelism.exercises import bytes_each, epoch_seconds, loss_weights
+from nnopt_lab.lessons.parallelism.photographs import Photographs
+from nnopt_lab.lessons.parallelism.playground import MOST, scaling_playground
+from nnopt_lab.techniques.parallelism import launching
+from nnopt_lab.workbench import data
+from tests.lessons.playgrounds import bars, line, shown
+
+
+def drawn(id):
+    """An exercise's inputs from 200 seeds."""
+    return (exercises()[id].generate(torch.Generator().manual_seed(seed)) for seed in range(200))
+
+
+COUNTERPARTS = {
+    "parallel.sampler_positions": lambda length, processes, rank: list(
+        DistributedSampler(range(length), processes, rank, shuffle=False)
+    ),
+    "parallel.serial_share": lambda one, many, threads: float(  # the least squares of Amdahl's law
+        np.linalg.lstsq([[one * (1 - 1 / threads)]], [many - one / threads])[0][0]
+    ),
+    "parallel.reduce_scatter": lambda vectors: list(
+        map(torch.from_numpy, np.split(np.sum([v.numpy() for v in vectors], axis=0), len(vectors)))
+    ),
+}
+
+
+@pytest.mark.parametrize("id", COUNTERPARTS)
+def test_an_answer_by_other_libraries_passes(id):
+    verdict = examine(exercises()[id], COUNTERPARTS[id], seeds=range(1000))
+    assert verdict.passed, verdict
+
+
+def test_an_epoch_takes_as_long_as_one_that_is_played_through_batch_by_batch():
+    for batches, read, compute, workers, start in drawn("parallel.epoch_seconds"):
+        now = start if workers else 0.0
+        for batch in range(batches):
+            here = start + (batch // workers + 1) * read if workers else now + read
+            now = max(now, here) + compute
+        predicted = epoch_seconds(batches, read, compute, workers, start)
+        # The formula leaves out the first batch's way through and the last round of workers that is not full.
+        assert abs(now - predicted) <= (read + compute + 1e-9 if workers else 1e-9)
+
+
+def test_weighed_losses_of_unequal_shares_have_the_gradient_of_the_whole_batch():
+    for (counts,) in drawn("parallel.loss_weights"):
+        inputs, weight = torch.randn(sum(counts), dtype=torch.double), torch.tensor(0.5, dtype=torch.double)
+
+        def gradient(loss, weight=weight):
+            return torch.func.grad(loss)(weight)
+
+        shares = zip(inputs.split(counts), loss_weights(counts), strict=True)
+        gradients = [gradient(lambda w, x=x, s=s: s * (w * x).exp().mean()) for x, s in shares]
+        whole = gradient(lambda w, x=inputs: (w * x).exp().mean())
+        torch.testing.assert_close(sum(gradients) / len(counts), whole)
+
+
+def test_the_bytes_of_a_process_are_those_that_were_measured():
+    held, parameters = recorded("processes")["result"]["sharded"], 268_650
+    assert bytes_each(parameters, 2, []) == held["DDP"]
+    assert bytes_each(parameters, 2, ["weights", "gradients", "moments"]) == held["FSDP2"]
+
+
+def test_the_playground_shows_the_law_its_limit_and_the_best_number_of_cores():
+    playground = scaling_playground()
+    text, (law, time) = shown(playground, serial_share=0.1, price_of_a_core=0, cores=9)
+    assert "9 cores: <b>5.00×</b>" in text and "limit without a price: 10×" in text and "64 cores" in text
+    cores = np.arange(1, MOST + 1)
+    for label, gains in (("ideal", cores), ("Amdahl", 1 / (0.1 + 0.9 / cores)), ("and the price of each core", None)):
+        np.testing.assert_array_equal(line(law, label).get_xdata(), cores)
+        np.testing.assert_allclose(line(law, label).get_ydata(), 1 / (0.1 + 0.9 / cores) if gains is None else gains)
+    assert law.lines[-1].get_xydata().tolist() == [[9, pytest.approx(5)]]
+    assert {name: bars(time, name)[0].get_width() for name in ("serial", "divided", "price")} == {
+        "serial": 0.1, "divided": pytest.approx(0.1), "price": 0,
+    }  # fmt: skip
+    text, (law, time) = shown(playground, price_of_a_core=0.1)  # 0.1 + 0.9/3 + 0.1·2 = 0.6
+    assert "best of 1 to 64: 3 cores, 1.67×" in text
+    np.testing.assert_allclose(
+        line(law, "and the price of each core").get_ydata(), 1 / (0.1 + 0.9 / cores + 0.1 * (cores - 1))
+    )
+    assert bars(time, "price")[0].get_width() == pytest.approx(0.8) and bars(time, "price")[0].get_x() == 0.2
+
+
+def test_the_shipped_processes_have_the_shape_that_they_promise():
+    result = recorded("processes")["result"]
+    assert set(result) == {"equal", "speed", "sharded", "train", "killed", "difference"}
+    assert all(len(seconds) == experiments.ROUNDS for seconds in result["speed"].values())
+    assert max(result["equal"]["largest"]) < 1e-6 and result["sharded"]["DDP"] == 2 * result["sharded"]["FSDP2"]
+    assert result["killed"] == {"attempt": 1, "first epoch": experiments.DIES_IN} and result["difference"] == 0
+
+
+def test_an_accelerator_is_measured_where_there_is_one_and_missed_in_words_elsewhere(monkeypatch):
+    monkeypatch.setattr(experiments, "BATCH_SIZES", (1, 8))
+    found = experiments._measured_on(torch.device("cpu"))
+    assert list(found["copy"]) == list(experiments.COPIES) and found["sizes"] == [1, 8]
+    assert len(found["accelerator"]) == len(found["cpu"]) == 2 and min(found["cpu"]) > 0
+    monkeypatch.setattr(experiments.training, "best_device", lambda: torch.device("cpu"))
+    with pytest.raises(ValueError, match="has no accelerator"):
+        experiments.accelerator()
+
+
+def test_workers_read_the_same_pictures(capfd):
+    pictures = data.load("fashion")
+    photographs = Photographs(pictures.train[:6], pictures)
+    context = launching.worker_context()
+    assert context.get_start_method() == ("spawn" if sys.platform == "win32" else "forkserver")
+    here = list(DataLoader(photographs, 4))
+    there = list(DataLoader(photographs, 4, num_workers=2, multiprocessing_context=context))
+    assert [tuple(inputs.shape) for inputs, _ in there] == [(4, 3, 32, 32), (2, 3, 32, 32)]
+    for (a, labels), (b, same) in zip(here, there, strict=True):
+        assert torch.equal(a, b) and torch.equal(labels, same)
+
+
+def test_photographs_look_like_what_they_were_made_of():
+    pictures = data.load("fashion")
+    few = pictures.train[:20]
+    seen = torch.stack([Photographs(few, pictures)[i][0] for i in range(20)])
+    assert (seen - pictures.to_input(few.images)).abs().mean() < 0.2  # of numbers with deviation 1
