@@ -7,7 +7,8 @@ import difflib
 
 from nnopt_lab.course import record
 from nnopt_lab.course.cards import Card
-from nnopt_lab.course.checking import Verdict, examine, judge_answer, show
+from nnopt_lab.course.checking import Verdict, examine, judge_answer
+from nnopt_lab.course.display import show
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.course.lesson import lessons
 
@@ -112,7 +113,7 @@ def _verdict_card(exercise, verdict: Verdict) -> Card:
         return Card(f"{exercise.title}: passed ({_points(exercise.points)})", "good", (exercise.debrief,))
     shown = [(f"input {name}", text) for name, text in (verdict.inputs or {}).items()]
     if verdict.state == "failed":
-        shown += [("came back", verdict.got), ("wanted", verdict.wanted)]
+        shown += [("your result", verdict.got), ("expected", verdict.wanted)]
     return Card(f"{exercise.title}: not yet", "bad", (verdict.mistake, *shown, f'`hint("{exercise.id}")` helps.'))
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from nnopt_lab.course import calls, record
 from nnopt_lab.course.cards import Card, inline
-from nnopt_lab.course.checking import show
+from nnopt_lab.course.display import show
 from nnopt_lab.course.workspace import workspace
 
 

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import torch
 
-from nnopt_lab.course.checking import CASES, Outcome, compare, difference, judge_answer, show, wrong_arguments
+from nnopt_lab.course.checking import CASES, Outcome, compare, judge_answer, wrong_arguments
+from nnopt_lab.course.differences import agree
+from nnopt_lab.course.display import show
 from nnopt_lab.course.exercises import Exercise, Question, cell_id, exercises, questions
 from nnopt_lab.grading.sandbox import JobResult, Sandbox
 from nnopt_lab.grading.sandboxed import codec
@@ -260,7 +262,7 @@ def _answered(question: Question, cell: Cell, header: dict, values) -> Result:
 
 def _changed(exercise: Exercise, before: tuple, after: list) -> tuple[str, ...]:
     pairs = zip(exercise.arguments, before, after, strict=False)
-    return tuple(name for name, a, b in pairs if difference(b, a, 0.0) is not None)
+    return tuple(name for name, a, b in pairs if not agree(b, a, 0.0))
 
 
 def _foreign(value) -> str:

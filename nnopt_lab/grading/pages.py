@@ -95,7 +95,7 @@ def _card(answer: Answer) -> Card:
         return Card("Not answered", "quiet")
     shown = [(f"input {name}", text) for name, text in result.inputs.items()]
     if result.inputs:
-        shown += [("came back", result.got), ("wanted", result.wanted)]
+        shown += [("your result", result.got), ("expected", result.wanted)]
     title = {"partly right": "Partly right", "failed": "Not right", "raised": "It raised an error"}
     return Card(title.get(result.state, result.state.capitalize()), "bad", (result.mistake, *shown))
 

@@ -82,7 +82,7 @@ def test_a_blank_answer_is_no_attempt_and_an_interrupted_one_is_not_noted(noted)
 def test_a_wrong_answer_shows_its_inputs_its_result_and_what_was_wanted():
     card = check(ID, lambda i, o, k, b: o * i * k**2 + 0.25)
     labels = [line[0] for line in card.lines if isinstance(line, tuple)]
-    assert labels == [*(f"input {name}" for name in EXERCISE.arguments), "came back", "wanted"]
+    assert labels == [*(f"input {name}" for name in EXERCISE.arguments), "your result", "expected"]
     assert f'`hint("{ID}")` helps.' in card.lines
 
 

@@ -1,0 +1,247 @@
+"""Sentences that say how a result differs from the expected one, and which common mistake that looks like."""
+
+import contextlib
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nnopt_lab.course.display import kind, show
+
+FACTORS = (2, 3, 4, 8, 10, 100, 1000)  # for single numbers, where any factor would fit
+LONGEST = 32  # values of a sequence that are compared each with each
+
+
+def difference(got, wanted, tolerance: float) -> str | None:
+    """None where two values agree, else a sentence that says how `got` differs from `wanted`.
+
+    Args:
+        tolerance: largest allowed |difference|, for floats relative to the expected value where that is above 1.
+    """
+    if isinstance(wanted, Tensor):
+        return _tensor_difference(got, wanted, tolerance)
+    if isinstance(wanted, (tuple, list)):
+        return _sequence_difference(got, wanted, tolerance)
+    if isinstance(wanted, (str, bool)) or wanted is None:
+        got = _plain(got)
+        return None if type(got) is type(wanted) and got == wanted else _kind_difference(got, wanted)
+    return _number_difference(got, wanted, tolerance)
+
+
+def agree(got, wanted, tolerance: float) -> bool:
+    """Whether two values agree; `difference` without its sentence."""
+    if isinstance(wanted, (tuple, list)):
+        return (
+            isinstance(got, (tuple, list))
+            and len(got) == len(wanted)
+            and all(agree(g, w, tolerance) for g, w in zip(got, wanted, strict=True))
+        )
+    return difference(got, wanted, tolerance) is None
+
+
+def comparable(got, wanted) -> bool:
+    """Whether `got` is of the kind, shape and family of dtypes of `wanted`, so that their numbers can be compared."""
+    if isinstance(wanted, (tuple, list)):
+        return isinstance(got, (tuple, list))
+    if not isinstance(wanted, Tensor):
+        return type(got) is type(wanted)
+    return isinstance(got, Tensor) and got.shape == wanted.shape and _family(got) == _family(wanted)
+
+
+def _pair(got, wanted) -> str:
+    return f"expected {show(wanted)}, got {show(got)}"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _kind_difference(got, wanted) -> str:
+    if got is None:
+        return "Your function returned nothing: is the `return` missing?"
+    if type(got) is type(wanted):
+        return _sentence(_pair(got, wanted))
+    return f"Expected {kind(wanted)}, but got {kind(got)}."
+
+
+# Numbers
+
+
+def _number_difference(got, wanted, tolerance: float) -> str | None:
+    got = _plain(got)
+    if isinstance(got, bool) or not isinstance(got, (int, float)):
+        return _kind_difference(got, wanted)
+    if got != got and wanted == wanted:
+        return "The result is NaN: probably a division by zero or a logarithm of zero."
+    with contextlib.suppress(OverflowError):  # an integer beyond every float
+        return None if _close(got, wanted, tolerance) else _number_sentence(got, wanted)
+    return _sentence(_pair(got, wanted))
+
+
+def _close(got: float, wanted: float, tolerance: float) -> bool:
+    if got == wanted or (got != got and wanted != wanted):
+        return True
+    # A count is right or wrong however large it is, so for integers the tolerance does not grow with them.
+    size = 1.0 if isinstance(wanted, int) else max(1.0, abs(wanted))
+    return math.isfinite(wanted) and abs(got - wanted) <= tolerance * size
+
+
+def _plain(value):
+    """A tensor or numpy array of one element as Python's own number, anything else as it is."""
+    single = isinstance(value, Tensor) and not _special(value) and value.numel() == 1
+    return value.item() if single or (isinstance(value, np.generic | np.ndarray) and value.ndim == 0) else value
+
+
+def _number_sentence(got: float, wanted: float) -> str:
+    pattern = _number_pattern(got, wanted)
+    return f"{pattern}: {_pair(got, wanted)}." if pattern else _sentence(_pair(got, wanted))
+
+
+def _number_pattern(got: float, wanted: float) -> str | None:
+    if isinstance(got, int) and isinstance(wanted, int) and abs(got - wanted) == 1:
+        return f"The result is one too {'large' if got > wanted else 'small'}"
+    if wanted and got == -wanted:
+        return "The sign is flipped"
+    if wanted and got and abs(factor := got / wanted) > 1e-9:
+        for whole in FACTORS:
+            if abs(factor - whole) < 1e-6 * whole:
+                return f"The result is {whole} times too large"
+            if abs(factor * whole - 1) < 1e-6:
+                return f"The result is {whole} times too small"
+    return None
+
+
+# Sequences
+
+
+def _sequence_difference(got, wanted, tolerance: float) -> str | None:
+    if not isinstance(got, (tuple, list)):
+        return _kind_difference(got, wanted)
+    if len(got) != len(wanted):
+        return f"Expected {len(wanted)} values, but got {len(got)}."
+    if agree(got, wanted, tolerance):
+        return None
+    if found := _order_difference(got, wanted, tolerance) or _list_pattern(got, wanted):
+        return found
+    at = next(i for i, (g, w) in enumerate(zip(got, wanted, strict=True)) if not agree(g, w, tolerance))
+    return f"In value {at}: {difference(got[at], wanted[at], tolerance)}"
+
+
+def _order_difference(got, wanted, tolerance: float) -> str | None:
+    """The sentence for right values in another order, or None."""
+    if not 2 <= len(wanted) <= LONGEST:
+        return None
+    free, places = list(range(len(wanted))), []
+    for g in got:
+        # Its own place first: equal values, such as several zeros, then count as where they belong.
+        candidates = sorted(free, key=lambda j: j != len(places))
+        place = next((j for j in candidates if agree(g, wanted[j], tolerance)), None)
+        if place is None:
+            return None
+        free.remove(place)
+        places.append(place)
+    at = next((i for i, place in enumerate(places) if i != place), None)
+    if at is None:
+        return None
+    return f"The results are right, but in another order: value {places[at]} came where value {at} belongs."
+
+
+def _list_pattern(got, wanted) -> str | None:
+    """The sentence for a list of numbers that are all wrong in the same way, or None."""
+    if len(wanted) < 2 or not all(type(v) in (int, float) for v in (*map(_plain, got), *wanted)):
+        return None
+    with contextlib.suppress(OverflowError):
+        got, wanted = (torch.tensor([float(_plain(v)) for v in values], dtype=torch.double) for values in (got, wanted))
+        pattern = _pattern(got, wanted)
+        return pattern and f"{pattern}; value 0: {_pair(got[0].item(), wanted[0].item())}."
+    return None
+
+
+# Tensors
+
+
+def _tensor_difference(got, wanted: Tensor, tolerance: float) -> str | None:
+    if not isinstance(got, Tensor):
+        return _kind_difference(got, wanted)
+    if _special(got):
+        return f"Expected a plain tensor, but got a {_special(got)} one."
+    if got.shape != wanted.shape:
+        return _shape_difference(got, wanted)
+    if _family(got) != _family(wanted):
+        return f"Expected {kind(wanted)}, but got {kind(got)}."
+    got, wanted = got.detach().cpu(), wanted.detach()
+    if got.dtype == wanted.dtype and torch.equal(got, wanted):
+        return None
+    if wanted.dtype == torch.bool:
+        return _mask_difference(got, wanted)
+    is_float = wanted.dtype.is_floating_point
+    exact_got, exact_wanted = got, wanted
+    got, wanted = got.double(), wanted.double()
+    if (got.isnan() & ~wanted.isnan()).any():
+        return "The result holds NaN: probably a division by zero or a logarithm of zero."
+    wrong = ~torch.isclose(got, wanted, rtol=tolerance if is_float else 0.0, atol=tolerance, equal_nan=True)
+    if not wrong.any():
+        return None
+    if wanted.ndim == 0:
+        return _number_sentence(exact_got.item(), exact_wanted.item())
+    return _describe_wrong(got, wanted, wrong)
+
+
+def _special(tensor: Tensor) -> str:
+    """Why a tensor's numbers cannot be read one by one, or ""."""
+    if tensor.is_meta or tensor.is_quantized or tensor.is_nested:
+        return "meta" if tensor.is_meta else "quantized" if tensor.is_quantized else "nested"
+    return "" if tensor.layout == torch.strided else "sparse"
+
+
+def _family(tensor: Tensor) -> str:
+    if tensor.dtype == torch.bool or tensor.dtype.is_complex:
+        return "bool" if tensor.dtype == torch.bool else "complex"
+    return "float" if tensor.dtype.is_floating_point else "int"
+
+
+def _shape_difference(got: Tensor, wanted: Tensor) -> str:
+    sentence = f"Expected shape {list(wanted.shape)}, got {list(got.shape)}"
+    if list(got.shape) == list(wanted.shape)[::-1]:
+        return f"{sentence}: the axes are reversed."
+    if got.numel() == wanted.numel():
+        return f"{sentence}: the numbers are there, but arranged differently."
+    if got.ndim != wanted.ndim:
+        return f"{sentence}: a sum or norm ran over too {'many' if got.ndim < wanted.ndim else 'few'} axes."
+    return f"{sentence}: check which axis you worked along."
+
+
+def _mask_difference(got: Tensor, wanted: Tensor) -> str:
+    if torch.equal(got, ~wanted):
+        return "The mask is inverted: True must mark what is kept, and yours marks what is removed."
+    kept, should = int(got.sum()), int(wanted.sum())
+    if kept != should:
+        return f"The mask keeps {kept} of {wanted.numel()} instead of {should}."
+    return f"The mask keeps the right number ({kept}), but not the right ones: check the order, and ties."
+
+
+def _describe_wrong(got: Tensor, wanted: Tensor, wrong: Tensor) -> str:
+    at = wrong.nonzero()[0].tolist()
+    first = f"the first at {at}: {_pair(got[tuple(at)].item(), wanted[tuple(at)].item())}."
+    pattern = _pattern(got, wanted) if wanted.numel() > 1 else None
+    return f"{pattern or f'{int(wrong.sum())} of {wanted.numel()} values differ'}; {first}"
+
+
+def _pattern(got: Tensor, wanted: Tensor) -> str | None:
+    """What all wrong values of two float64 tensors of one shape have in common, or None."""
+    if torch.equal(got.flatten().sort().values, wanted.flatten().sort().values):
+        return "The right numbers in the wrong order"
+    if torch.allclose(got, -wanted, rtol=1e-5, atol=1e-8):
+        return "All signs are flipped"
+    shift = got - wanted
+    if torch.allclose(shift, shift.flatten()[0].expand_as(shift), rtol=1e-5, atol=1e-7):
+        amount = shift.flatten()[0].item()
+        if abs(amount) == 1:
+            return f"Every value is one too {'large' if amount > 0 else 'small'}"
+        return f"Every value is off by {show(amount)}"
+    factor = (got[wanted != 0] / wanted[wanted != 0]).flatten()
+    one_factor = len(factor) > 1 and torch.allclose(factor, factor[:1].expand_as(factor), rtol=1e-5)
+    if one_factor and abs(factor[0] - 1) > 1e-4 and not got[wanted == 0].any():
+        return f"Every value is {show(factor[0].item())} times the expected one"
+    return None
