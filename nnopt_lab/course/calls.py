@@ -5,23 +5,21 @@ Everything here answers with a card and never raises for a learner's mistake.
 
 import difflib
 
-from nnopt_lab.course import record
+from nnopt_lab.course import record, session
 from nnopt_lab.course.cards import Card
 from nnopt_lab.course.checking import Verdict, examine, judge_answer
 from nnopt_lab.course.display import show
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.course.lesson import lessons
 
-_current_lesson = "00_start_here"
 _accepted: dict[str, object] = {}
 
 
 def lesson(name: str) -> Card:
     """Open a lesson: its claims are noted under this name from here on."""
-    global _current_lesson
     if not _known(name, lessons()):
         return Card(f"There is no lesson {name!r}.", "bad", (_did_you_mean(name, lessons()),))
-    _current_lesson = name
+    session.enter(name)
     opened = lessons()[name]
     exercise_count, question_count = len(exercises(name)), len(questions(name))
     return Card(
@@ -99,7 +97,7 @@ def claim(text: str, condition) -> None:
     holds = bool(condition)
     print(f"{'✔' if holds else '✘'} {text}")
     with record.change() as contents:
-        contents["claims"].setdefault(_current_lesson, {})[text] = holds
+        contents["claims"].setdefault(session.current_lesson(), {})[text] = holds
 
 
 def _verdict_card(exercise, verdict: Verdict) -> Card:

@@ -1,10 +1,11 @@
 """Controls above a figure: move one, and the figure is drawn again when it is let go."""
 
 import html
-import io
 from collections.abc import Callable
 
 import ipywidgets as widgets
+
+from nnopt_lab.workbench import plots
 
 
 class Playground(widgets.VBox):
@@ -36,9 +37,7 @@ class Playground(widgets.VBox):
         except ValueError as error:
             self._text.value = html.escape(str(error))
             return
-        buffer = io.BytesIO()
-        self.figure.savefig(buffer, format="png", bbox_inches="tight")
-        self._picture.value, self._text.value = buffer.getvalue(), text
+        self._picture.value, self._text.value = plots.png(self.figure), text
 
     def __repr__(self) -> str:
         return "A playground: run this cell in JupyterLab and move the controls."

@@ -6,9 +6,10 @@ A guess stands once its measurement is known; a guess made or changed afterwards
 import math
 from dataclasses import asdict, dataclass
 
-from nnopt_lab.course import calls, record
+from nnopt_lab.course import record
 from nnopt_lab.course.cards import Card, inline
 from nnopt_lab.course.display import show
+from nnopt_lab.course.session import current_lesson
 from nnopt_lab.course.workspace import workspace
 
 
@@ -44,7 +45,7 @@ def predict(name: str, guess: float | None = None, unit: str = "×"):
     """
     entry = _entry(name)
     if entry is None:
-        entry = Prediction(calls._current_lesson, unit)
+        entry = Prediction(current_lesson(), unit)
         _store(name, entry)
     if guess is None:
         return _box(name, unit) if entry.guess is None else _committed(name, entry)
@@ -60,7 +61,7 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
         low, high: ends of its interval; a guess inside counts as right.
         because: the reason why guesses and measurements part here.
     """
-    entry = _entry(name) or Prediction(calls._current_lesson, "")
+    entry = _entry(name) or Prediction(current_lesson(), "")
     measured = float(measured)
     low, high = (measured if end is None else float(end) for end in (low, high))
     entry.measured, entry.low, entry.high = measured, low, high
@@ -105,8 +106,10 @@ class Ledger:
         return plots.finish(fig)
 
     def _repr_png_(self):
-        fig = self.plot()
-        return None if fig is None else _png(fig)
+        from nnopt_lab.workbench import plots
+
+        figure = self.plot()
+        return None if figure is None else plots.png(figure)
 
     def _summary(self) -> str:
         inside = sum(p.low <= p.guess <= p.high for p in self.made.values())
@@ -121,7 +124,7 @@ def ledger() -> Ledger:
 
 
 def _commit(name: str, guess: float, unit: str) -> Card:
-    entry = _entry(name) or Prediction(calls._current_lesson, unit)  # the file may have gone since the box was shown
+    entry = _entry(name) or Prediction(current_lesson(), unit)  # the file may have gone since the box was shown
     try:
         guess = float(guess)
     except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: a tensor of several numbers
@@ -180,11 +183,3 @@ def _store(name: str, entry: Prediction) -> None:
 
 def _figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def _png(fig) -> bytes:
-    from io import BytesIO
-
-    buffer = BytesIO()
-    fig.savefig(buffer, format="png", bbox_inches="tight")
-    return buffer.getvalue()

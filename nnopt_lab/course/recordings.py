@@ -4,13 +4,13 @@ A lesson's experiments stand in `nnopt_lab/lessons/NAME/experiments.py`, marked 
 """
 
 import json
-import platform
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from nnopt_lab.course.lesson import modules
+from nnopt_lab.workbench import provenance
 from nnopt_lab.workbench.paths import data_dir
 
 _experiments: dict[str, Callable[[], dict]] = {}
@@ -69,8 +69,7 @@ def _experiment(name: str) -> Callable[[], dict]:
 def _with_origin(name: str, result: dict) -> dict:
     return {
         "command": f"nnopt record {name}",
-        "versions": {"torch": torch.__version__, "python": platform.python_version()},
-        "processor": torch.backends.cpu.get_cpu_capability(),
+        **provenance.environment(),
         "threads": torch.get_num_threads(),
         "result": result,
     }

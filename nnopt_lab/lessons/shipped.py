@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import platform
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from torch import nn
 
 from nnopt_lab.lessons.capstone import entries
 from nnopt_lab.lessons.distillation.experiments import distill_on_drawn_pictures
-from nnopt_lab.workbench import data, models, recipes, training
+from nnopt_lab.workbench import data, models, provenance, recipes, training
 from nnopt_lab.workbench.paths import data_dir
 
 
@@ -62,8 +61,7 @@ def train_shipped(name: str, seed: int = 0, target: Path | None = None) -> dict:
         "seed": seed,
         "validation_accuracy": round(training.evaluate(model, pictures.validation, pictures).accuracy, 2),
         "test_accuracy": recipes.test_accuracy(model, pictures),
-        "versions": {"torch": torch.__version__, "python": platform.python_version()},
-        "processor": torch.backends.cpu.get_cpu_capability(),
+        **provenance.environment(),
     }
     save_file(model.state_dict(), target or data_dir() / f"{name}.safetensors", {"record": json.dumps(result)})
     return result

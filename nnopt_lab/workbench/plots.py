@@ -1,5 +1,6 @@
 """One quiet look for every figure of the course, and the few kinds of plot that several lessons draw."""
 
+import io
 import math
 from itertools import cycle
 
@@ -52,6 +53,13 @@ def figure(ncols: int = 1, nrows: int = 1, **kw):
     """
     with style():
         return plt.subplots(nrows, ncols, **{"figsize": (SIZE[0], SIZE[1] * nrows), "layout": "constrained"} | kw)
+
+
+def png(fig: Figure) -> bytes:
+    """A figure as the content of a PNG file, cut to what is drawn."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", bbox_inches="tight")
+    return buffer.getvalue()
 
 
 def finish(fig: Figure) -> Figure:

@@ -8,7 +8,7 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from nnopt_lab.course import calls
+from nnopt_lab.course import session
 from nnopt_lab.course.cards import Card
 from nnopt_lab.course.predictions import Ledger, Prediction, ledger, predict, reveal
 from nnopt_lab.course.record import FILE, change, read
@@ -18,7 +18,7 @@ NAME = "speed-up at 90 % sparsity"
 
 @pytest.fixture(autouse=True)
 def a_new_kernel(monkeypatch):
-    monkeypatch.setattr(calls, "_current_lesson", "01_pruning")
+    monkeypatch.setattr(session, "_lesson", "01_pruning")
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def test_inside_is_said_exactly_if_the_guess_is_inside(guess, measured, widths):
 
 def test_predictions_of_all_lessons_are_in_one_ledger(monkeypatch, noted):
     predict("a", 1)
-    monkeypatch.setattr(calls, "_current_lesson", "00_start_here")
+    monkeypatch.setattr(session, "_lesson", "00_start_here")
     predict("b", 1)
     assert (noted("a")["lesson"], noted("b")["lesson"]) == ("01_pruning", "00_start_here")
     assert Ledger({"a": Prediction("01_pruning", "×", 1.0, 1.0, 1.0, 1.0)}).made

@@ -4,7 +4,6 @@ Each is made by one command, `nnopt train capstone_NAME`, from the shipped pictu
 """
 
 import json
-import platform
 import tempfile
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from nnopt_lab.lessons.capstone.onnx_files import Grey, write_onnx
 from nnopt_lab.techniques import distillation
 from nnopt_lab.techniques.convolutions import folding
 from nnopt_lab.techniques.quantization import qat, quantizers
-from nnopt_lab.workbench import data, models, recipes, training
+from nnopt_lab.workbench import data, models, provenance, recipes, training
 from nnopt_lab.workbench.paths import data_dir
 
 VIEWS, BATCH_SIZE, TEMPERATURE, SHARE = 10, 128, 4.0, 0.9
@@ -75,8 +74,7 @@ def make(name: str, seed: int = 0, target: Path | None = None) -> dict:
         "bytes": target.stat().st_size,
         "validation_accuracy": round(training.evaluate(model, pictures.validation, pictures).accuracy, 2),
         "test_accuracy": recipes.test_accuracy(model, pictures),
-        "versions": {"torch": torch.__version__, "python": platform.python_version()},
-        "processor": torch.backends.cpu.get_cpu_capability(),
+        **provenance.environment(),
     }
     target.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     return record
