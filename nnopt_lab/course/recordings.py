@@ -4,14 +4,16 @@ A lesson's experiments stand in `nnopt_lab/lessons/NAME/experiments.py`, marked 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from nnopt_lab.course.lesson import modules
 from nnopt_lab.workbench import provenance
 from nnopt_lab.workbench.paths import data_dir
+from nnopt_lab.workbench.progress_bar import progress_bar
 
 _experiments: dict[str, Callable[[], dict]] = {}
 
@@ -27,6 +29,26 @@ def experiments() -> dict[str, Callable[[], dict]]:
     for _ in modules("experiments"):
         pass
     return _experiments
+
+
+def over_seeds(runs: dict[Hashable, Callable[[int], Any]], seeds: Sequence[int], description: str) -> dict:
+    """Run every experiment's run with every seed.
+
+    Args:
+        runs: by name, functions of a seed; each seeds what it draws from, so that their order does not matter.
+        seeds: [K].
+        description: in front of the progress bar.
+
+    Returns:
+        {name: [K] results, in the order of the seeds}.
+    """
+    results = {name: [] for name in runs}
+    with progress_bar(total=len(runs) * len(seeds), desc=description, unit="run") as bar:
+        for seed in seeds:
+            for name, run in runs.items():
+                results[name].append(run(seed))
+                bar.update()
+    return results
 
 
 def recorded(name: str, *, live: bool = False) -> dict:

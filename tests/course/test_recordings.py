@@ -29,6 +29,13 @@ def tiny(tmp_path, monkeypatch):
     return tmp_path / "recorded" / "tiny.json", runs
 
 
+def test_every_run_gets_every_seed_and_its_results_stand_in_their_order():
+    calls = []
+    runs = {"half": lambda seed: calls.append(("half", seed)) or seed / 2, ("pair", 1): lambda seed: (seed, "x")}
+    assert recordings.over_seeds(runs, (4, 2), "runs") == {"half": [2, 1], ("pair", 1): [(4, "x"), (2, "x")]}
+    assert calls == [("half", 4), ("half", 2)]
+
+
 def test_a_recording_is_written_once_and_read_without_running_anything(tiny):
     file, runs = tiny
     made = record("tiny")

@@ -1,11 +1,12 @@
 """Lesson 04: which batch size gets there first, sizes that change while training runs, and smaller pictures."""
 
+from functools import partial
 from itertools import chain, repeat
 
 import torch
 from torch import nn
 
-from nnopt_lab.course.recordings import experiment
+from nnopt_lab.course.recordings import experiment, over_seeds
 from nnopt_lab.techniques.training import batch_samplers, cropping, noise_scale
 from nnopt_lab.workbench import data, measure, models, recipes, training
 from nnopt_lab.workbench.progress_bar import progress_bar
@@ -153,13 +154,8 @@ def batch_crops() -> dict:
         {"seeds": [K], "accuracy": {way: [K] percent}}.
     """
     pictures = data.load("fashion")
-    result = {"seeds": list(CROP_SEEDS), "accuracy": {way: [] for way in CROP_WAYS}}
-    with progress_bar(total=len(CROP_WAYS) * len(CROP_SEEDS), desc="crops", unit="run") as bar:
-        for way in CROP_WAYS:
-            for seed in CROP_SEEDS:
-                result["accuracy"][way].append(_with_crops(way, pictures, seed))
-                bar.update()
-    return result
+    runs = {way: partial(_with_crops, way, pictures) for way in CROP_WAYS}
+    return {"seeds": list(CROP_SEEDS), "accuracy": over_seeds(runs, CROP_SEEDS, "crops")}
 
 
 def any_size_net() -> nn.Sequential:

@@ -1,14 +1,14 @@
 """Lesson 02: what each knob of a convolutional network is worth, and the blocks of practice, over three seeds."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
 
-from nnopt_lab.course.recordings import experiment
+from nnopt_lab.course.recordings import experiment, over_seeds
 from nnopt_lab.techniques.convolutions import blocks
 from nnopt_lab.workbench import data, models, recipes, training
-from nnopt_lab.workbench.progress_bar import progress_bar
 
 SEEDS = (0, 1, 2)
 EPOCHS, BATCH_SIZE, PEAK_RATE = 4, 128, 3e-3
@@ -79,11 +79,9 @@ def _with_defaults(settings: dict[str, dict]) -> dict[str, dict]:
 
 def _train_all(builders: dict[str, Callable[[], nn.Module]]) -> dict[str, list[float]]:
     pictures = data.load("fashion")
-    accuracies = {name: [] for name in builders}
-    with progress_bar(total=len(builders) * len(SEEDS), desc="training", unit="network") as bar:
-        for seed in SEEDS:
-            for name, build in builders.items():
-                torch.manual_seed(seed)
-                accuracies[name].append(round(train_fast(build(), pictures, seed), 2))
-                bar.update()
-    return accuracies
+
+    def accuracy(build: Callable[[], nn.Module], seed: int) -> float:
+        torch.manual_seed(seed)
+        return round(train_fast(build(), pictures, seed), 2)
+
+    return over_seeds({name: partial(accuracy, build) for name, build in builders.items()}, SEEDS, "convolutions")

@@ -2,19 +2,18 @@
 
 import copy
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from nnopt_lab.course.recordings import experiment
+from nnopt_lab.course.recordings import experiment, over_seeds
 from nnopt_lab.techniques import distillation, pruning
 from nnopt_lab.techniques.pruning import channel_pruning
 from nnopt_lab.techniques.quantization import qat
 from nnopt_lab.workbench import data, measure, models, recipes
-from nnopt_lab.workbench.progress_bar import progress_bar
 from nnopt_lab.workbench.shapes import draw_shapes
 
 SEEDS = (0, 1, 2)
@@ -82,7 +81,7 @@ def distillation_methods() -> dict:
             "Hinton + attention": lambda seed: looking_inside("attention", seed),
             "born again": lambda seed: student(seed, equal, on_logits),
         }
-        return _over_seeds(runs, pictures) | {"teacher": recipes.test_accuracy(teacher, pictures)}
+        return _accuracies(runs, pictures) | {"teacher": recipes.test_accuracy(teacher, pictures)}
 
 
 @experiment
@@ -114,7 +113,7 @@ def distillation_pictures() -> dict:
             "drawn, teacher": lambda seed: distill_on_drawn_pictures(teacher, pictures, seed),
             "clothes, teacher": student(lambda seed: clothes, teacher, alone),
         }
-        return _over_seeds(runs, pictures) | {"teacher": recipes.test_accuracy(teacher, pictures)}
+        return _accuracies(runs, pictures) | {"teacher": recipes.test_accuracy(teacher, pictures)}
 
 
 @experiment
@@ -143,7 +142,7 @@ def distillation_sizes() -> dict:
                 )
                 for size, t in {"labels": None, **teachers}.items()
             }
-            results["accuracy"][name] = _over_seeds(runs, pictures)["accuracy"]
+            results["accuracy"][name] = _accuracies(runs, pictures)["accuracy"]
     return {"seeds": list(SEEDS)} | results
 
 
@@ -170,7 +169,7 @@ def distillation_temperatures() -> dict:
             )
             for t in TEMPERATURES
         }
-        accuracies = _over_seeds(runs, pictures)["accuracy"]
+        accuracies = _accuracies(runs, pictures)["accuracy"]
     return {"seeds": list(SEEDS), "temperatures": list(TEMPERATURES), "accuracy": list(accuracies.values())}
 
 
@@ -195,7 +194,7 @@ def distillation_fashion() -> dict:
             "Hinton": student(teacher, distillation.distillation_loss(TEMPERATURE, SHARE)),
             "decoupled": student(teacher, distillation.decoupled(TEMPERATURE)),
         }
-        return _over_seeds(runs, pictures) | {"teacher": recipes.test_accuracy(teacher, pictures)}
+        return _accuracies(runs, pictures) | {"teacher": recipes.test_accuracy(teacher, pictures)}
 
 
 @experiment
@@ -237,7 +236,7 @@ def distillation_compressed() -> dict:
         for kind, compress in compressions.items():
             results["compressed"][kind] = recipes.test_accuracy(compress(_channels_last(start)), pictures)
             runs = {way: trained_on(compress, *ways[way]) for way in COMPRESSED_WAYS}
-            results["accuracy"][kind] = _over_seeds(runs, pictures)["accuracy"]
+            results["accuracy"][kind] = _accuracies(runs, pictures)["accuracy"]
     return results
 
 
@@ -296,11 +295,6 @@ def _fitted(student, pictures, split, seed, *, epochs=None, peak=PEAK, **options
     )
 
 
-def _over_seeds(runs: dict[object, Callable[[int], nn.Module]], pictures: data.Pictures) -> dict:
-    accuracies = {name: [] for name in runs}
-    with progress_bar(total=len(runs) * len(SEEDS), desc="distillation", unit="network") as bar:
-        for seed in SEEDS:
-            for name, run in runs.items():
-                accuracies[name].append(recipes.test_accuracy(run(seed), pictures))
-                bar.update()
-    return {"seeds": list(SEEDS), "accuracy": accuracies}
+def _accuracies(runs: dict[Hashable, Callable[[int], nn.Module]], pictures: data.Pictures) -> dict:
+    tested = {name: lambda seed, run=run: recipes.test_accuracy(run(seed), pictures) for name, run in runs.items()}
+    return {"seeds": list(SEEDS), "accuracy": over_seeds(tested, SEEDS, "distillation")}

@@ -3,12 +3,14 @@
 import base64
 import copy
 import tempfile
+from functools import partial
 from pathlib import Path
+from statistics import mean
 
 import torch
 from torch import nn
 
-from nnopt_lab.course.recordings import experiment
+from nnopt_lab.course.recordings import experiment, over_seeds
 from nnopt_lab.techniques import pruning, quantization
 from nnopt_lab.techniques.quantization import post_training, qat
 from nnopt_lab.techniques.quantization.deep_compression import make_permanent, save, share_weights
@@ -118,45 +120,33 @@ def integer_training() -> dict:
     pictures = data.load("fashion")
     start = models.trained("mynet").to(memory_format=torch.channels_last)
     batch = pictures.to_input(pictures.train.images[:500])
-    results = {
-        "seeds": list(TRAINING_SEEDS),
-        "bits": list(TRAINING_BITS),
-        "before": test_accuracy(start, pictures),
-    }
-    results |= {"float": [], "after training": [], "stored": {"bits": list(STORED_BITS)}}
 
     def prepared(weights, activations, method):
         return qat.prepare(copy.deepcopy(start), batch, weights, activations, method=method)
 
-    runs = len(TRAINING_SEEDS) * (1 + 2 * len(TRAINING_BITS) + len(TRAINING_CODES) + 2 * len(STORED_BITS))
-    with progress_bar(total=runs, desc="integer training", unit="run") as bar:
+    def trained(weights, activations, method: str, seed: int) -> float:
+        return round(_trained_on(prepared(weights, activations, method), pictures, seed), 2)
 
-        def over_seeds(run) -> list[float]:
-            accuracies = []
-            for seed in TRAINING_SEEDS:
-                accuracies.append(round(run(seed), 2))
-                bar.update()
-            return accuracies
-
-        results["float"] = over_seeds(lambda seed: _trained_on(copy.deepcopy(start), pictures, seed))
-        results["after training"] = [test_accuracy(prepared(bits, bits, "min-max"), pictures) for bits in TRAINING_BITS]
-        for method in qat.METHODS:
-            results[method] = [
-                over_seeds(lambda seed, b=bits, m=method: _trained_on(prepared(b, b, m), pictures, seed))
-                for bits in TRAINING_BITS
-            ]
-        for code in TRAINING_CODES:
-            results[code] = over_seeds(lambda seed, c=code: _trained_on(prepared(c, 8, "lsq"), pictures, seed))
-        moved = results["stored"]["moved"] = {rounding: [] for rounding in ROUNDINGS}
-        for rounding in ROUNDINGS:
-            rows = results["stored"][rounding] = []
-            for bits in STORED_BITS:
-                shares = {}
-                rows.append(
-                    over_seeds(lambda seed, b=bits, r=rounding, s=shares: _in_integers(pictures, b, r, seed, s))
-                )
-                moved[rounding].append(float(f"{sum(shares[0]) / len(shares[0]):.3g}"))
-    return results
+    runs = {"float": lambda seed: round(_trained_on(copy.deepcopy(start), pictures, seed), 2)}
+    runs |= {(m, bits): partial(trained, bits, bits, m) for m in qat.METHODS for bits in TRAINING_BITS}
+    runs |= {code: partial(trained, code, 8, "lsq") for code in TRAINING_CODES}
+    runs |= {(r, bits): partial(_in_integers, pictures, bits, r) for r in ROUNDINGS for bits in STORED_BITS}
+    found = over_seeds(runs, TRAINING_SEEDS, "integer training")
+    stored = {rounding: [found[rounding, bits] for bits in STORED_BITS] for rounding in ROUNDINGS}
+    return {
+        "seeds": list(TRAINING_SEEDS),
+        "bits": list(TRAINING_BITS),
+        "before": test_accuracy(start, pictures),
+        "float": found["float"],
+        "after training": [test_accuracy(prepared(bits, bits, "min-max"), pictures) for bits in TRAINING_BITS],
+        "stored": {
+            "bits": list(STORED_BITS),
+            **{rounding: [[accuracy for accuracy, _ in row] for row in rows] for rounding, rows in stored.items()},
+            "moved": {rounding: [row[0][1] for row in rows] for rounding, rows in stored.items()},
+        },
+        **{method: [found[method, bits] for bits in TRAINING_BITS] for method in qat.METHODS},
+        **{code: found[code] for code in TRAINING_CODES},
+    }
 
 
 def _trained_on(model: nn.Module, pictures: data.Pictures, seed: int) -> float:
@@ -172,11 +162,12 @@ def _trained_on(model: nn.Module, pictures: data.Pictures, seed: int) -> float:
     return test_accuracy(model, pictures)
 
 
-def _in_integers(pictures: data.Pictures, bits: int, rounding: str, seed: int, shares: dict) -> float:
+def _in_integers(pictures: data.Pictures, bits: int, rounding: str, seed: int) -> tuple[float, float]:
+    """Test accuracy in percent, and the mean share of the weights that a step of the last epoch changes."""
     net = IntegerMLP(bits=bits, rounding=rounding, seed=seed)
-    of_steps = train(net, pictures.train.images, pictures.train.labels, STORED_EPOCHS)
-    shares[seed] = of_steps[-len(of_steps) // STORED_EPOCHS :]
-    return accuracy(net, pictures.test.images, pictures.test.labels)
+    shares = train(net, pictures.train.images, pictures.train.labels, STORED_EPOCHS)
+    last = shares[-len(shares) // STORED_EPOCHS :]
+    return round(accuracy(net, pictures.test.images, pictures.test.labels), 2), float(f"{mean(last):.3g}")
 
 
 @experiment

@@ -4,17 +4,17 @@ Formats are emulated (`precision.emulate`): they run as fast on a processor with
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-from nnopt_lab.course.recordings import experiment
+from nnopt_lab.course.recordings import experiment, over_seeds
 from nnopt_lab.techniques.quantization import integer_training, precision, qat
 from nnopt_lab.techniques.quantization.precision import FORMATS, emulate
 from nnopt_lab.workbench import data, models
-from nnopt_lab.workbench.progress_bar import progress_bar
 from nnopt_lab.workbench.recipes import test_accuracy
 
 BATCH_SIZE, PEAK = 64, 0.05
@@ -52,14 +52,12 @@ def precision_training() -> dict:
         "int8 forward, bf16 backward": {"make": integers},
         "bf16, stored too": {"make": lambda model: emulate(model, BF16, BF16), "stored": _rounded},
     }
-    accuracies = {name: [] for name in mixtures}
-    with progress_bar(total=len(mixtures) * len(TRAINING_SEEDS), desc="mixed precision", unit="network") as bar:
-        for seed in TRAINING_SEEDS:
-            for name, options in mixtures.items():
-                model, _ = _trained(pictures, seed, TRAINING_STEPS, PEAK, **options)
-                accuracies[name].append(test_accuracy(model, pictures))
-                bar.update()
-    return {"seeds": list(TRAINING_SEEDS), "accuracy": accuracies}
+
+    def accuracy(options: dict, seed: int) -> float:
+        return test_accuracy(_trained(pictures, seed, TRAINING_STEPS, PEAK, **options)[0], pictures)
+
+    runs = {name: partial(accuracy, options) for name, options in mixtures.items()}
+    return {"seeds": list(TRAINING_SEEDS), "accuracy": over_seeds(runs, TRAINING_SEEDS, "mixed precision")}
 
 
 @experiment
@@ -73,23 +71,20 @@ def precision_shrunk() -> dict:
     """
     pictures = data.load("fashion")
     ends = (SHRUNK_BY[0], SHRUNK_BY[-1])
-    runs = {
+    formats = {
         "fp16": (SHRUNK_BY, {"make": lambda model: emulate(model, FP16, FP16)}),
         "fp16 and scaler": (SHRUNK_BY, {"make": lambda model: emulate(model, FP16, FP16), "scaled": True}),
         "bf16": (ends, {"make": lambda model: emulate(model, BF16, BF16)}),
         "float32": (ends, {}),
     }
-    results = {"seeds": list(SHRUNK_SEEDS), "shrunk_by": list(SHRUNK_BY)} | {name: [] for name in runs}
-    total = sum(len(exponents) for exponents, _ in runs.values()) * len(SHRUNK_SEEDS)
-    with progress_bar(total=total, desc="shrunk losses", unit="network") as bar:
-        for name, (exponents, options) in runs.items():
-            for k in exponents:
-                results[name].append([])
-                for seed in SHRUNK_SEEDS:
-                    model, _ = _trained(pictures, seed, SHRUNK_STEPS, PEAK, shrunk_by=k, **options)
-                    results[name][-1].append(test_accuracy(model, pictures))
-                    bar.update()
-    return results
+
+    def accuracy(k: int, options: dict, seed: int) -> float:
+        return test_accuracy(_trained(pictures, seed, SHRUNK_STEPS, PEAK, shrunk_by=k, **options)[0], pictures)
+
+    runs = {(name, k): partial(accuracy, k, options) for name, (ks, options) in formats.items() for k in ks}
+    accuracies = over_seeds(runs, SHRUNK_SEEDS, "shrunk losses")
+    results = {"seeds": list(SHRUNK_SEEDS), "shrunk_by": list(SHRUNK_BY)}
+    return results | {name: [accuracies[name, k] for k in ks] for name, (ks, _) in formats.items()}
 
 
 @experiment
@@ -110,18 +105,19 @@ def precision_weights() -> dict:
         "bf16, rounded at random": {"stored": _rounded_at_random},
         "bf16 copy of float32": {"make": _copied},
     }
-    results = {"seeds": list(WEIGHTS_SEEDS), "rates": list(WEIGHTS_RATES)}
-    results |= {kind: {way: [] for way in ways} for kind in ("accuracy", "unmoved")}
-    with progress_bar(total=len(ways) * len(WEIGHTS_RATES) * len(WEIGHTS_SEEDS), desc="stored weights") as bar:
-        for way, options in ways.items():
-            for rate in WEIGHTS_RATES:
-                runs = []
-                for seed in WEIGHTS_SEEDS:
-                    runs.append(_trained(pictures, seed, WEIGHTS_STEPS, rate, one_cycle=False, **options))
-                    bar.update()
-                results["accuracy"][way].append([test_accuracy(model, pictures) for model, _ in runs])
-                results["unmoved"][way].append(round(runs[0][1], 4))
-    return results
+
+    def run(options: dict, rate: float, seed: int) -> tuple[float, float]:
+        model, unmoved = _trained(pictures, seed, WEIGHTS_STEPS, rate, one_cycle=False, **options)
+        return test_accuracy(model, pictures), unmoved
+
+    runs = {(way, rate): partial(run, options, rate) for way, options in ways.items() for rate in WEIGHTS_RATES}
+    found = over_seeds(runs, WEIGHTS_SEEDS, "stored weights")
+    return {
+        "seeds": list(WEIGHTS_SEEDS),
+        "rates": list(WEIGHTS_RATES),
+        "accuracy": {way: [[a for a, _ in found[way, rate]] for rate in WEIGHTS_RATES] for way in ways},
+        "unmoved": {way: [round(found[way, rate][0][1], 4) for rate in WEIGHTS_RATES] for way in ways},
+    }
 
 
 def _copied(model: nn.Module) -> nn.Module:

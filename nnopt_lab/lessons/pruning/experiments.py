@@ -1,14 +1,15 @@
 """Lesson 01: how pruned networks recover, over three seeds."""
 
 import copy
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
 
-from nnopt_lab.course.recordings import experiment
+from nnopt_lab.course.recordings import experiment, over_seeds
 from nnopt_lab.techniques import pruning
 from nnopt_lab.workbench import data, models, recipes, training
-from nnopt_lab.workbench.progress_bar import progress_bar
 
 SPARSITIES = (0.8, 0.9, 0.95, 0.98)
 SEEDS = (0, 1, 2)
@@ -20,7 +21,7 @@ def pruning_sweep() -> dict:
     """Test accuracy of `MyNet` after pruning by four methods, and of the dense network, all with the same fine-tuning.
 
     Every method gets 6 epochs in all: at once after the cut, or one after each level that is dropped and the rest at
-    the end. Seeds change the order of the pictures (and the lots of random pruning), not the trained weights that
+    the end. Seeds change the order of the pictures (and what random pruning draws), not the trained weights that
     all start from.
 
     Returns:
@@ -37,22 +38,22 @@ def pruning_sweep() -> dict:
         "random": _random,
     }
 
-    def accuracy(model: nn.Module) -> float:
+    def dense(seed: int) -> float:
+        return recipes.test_accuracy(_finetune(copy.deepcopy(start), pictures, seed, EPOCHS), pictures)
+
+    def pruned(method: Callable, sparsity: float, seed: int) -> float:
+        model = method(copy.deepcopy(start), round(total * (1 - sparsity)), pictures, seed)
         return recipes.test_accuracy(model, pictures)
 
-    results = {"sparsities": list(SPARSITIES), "seeds": list(SEEDS), "before": accuracy(start), "dense": []}
-    results |= {name: [] for name in methods}
-    with progress_bar(total=len(SEEDS) * (1 + len(methods) * len(SPARSITIES)), desc="pruning sweep", unit="run") as bar:
-        for seed in SEEDS:
-            results["dense"].append(accuracy(_finetune(copy.deepcopy(start), pictures, seed, EPOCHS)))
-            bar.update()
-            for name, method in methods.items():
-                row = []
-                for sparsity in SPARSITIES:
-                    row.append(accuracy(method(copy.deepcopy(start), round(total * (1 - sparsity)), pictures, seed)))
-                    bar.update()
-                results[name].append(row)
-    return results
+    runs = {(name, sparsity): partial(pruned, methods[name], sparsity) for name in methods for sparsity in SPARSITIES}
+    found = over_seeds({"dense": dense} | runs, SEEDS, "pruning sweep")
+    return {
+        "sparsities": list(SPARSITIES),
+        "seeds": list(SEEDS),
+        "before": recipes.test_accuracy(start, pictures),
+        "dense": found["dense"],
+        **{name: [[found[name, s][k] for s in SPARSITIES] for k in range(len(SEEDS))] for name in methods},
+    }
 
 
 def _finetune(model: nn.Module, pictures: data.Pictures, seed: int, epochs: int) -> nn.Module:
