@@ -889,8 +889,8 @@ if on_device:
 # %% [markdown]
 # ## 9. Playground
 #
-# Amdahl's law, with a price for each further core: the exchange, the waking, the bookkeeping. Where does one more core
-# make it slower? What helps more at 64 cores, half the serial share or half the price?
+# Amdahl's law, with an overhead for each further core: the exchange, the waking, the bookkeeping. Where does one more
+# core make it slower? What helps more at 64 cores, half the serial share or half the overhead?
 
 # %%
 scaling_playground()

@@ -1,4 +1,4 @@
-"""How the files in `data/` that the lessons load are made: the pictures, and the trained weights."""
+"""Make the files in `data/` that the lessons load: the pictures, and the trained weights."""
 
 import gzip
 import json
@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from nnopt_lab.lessons.capstone import entries
-from nnopt_lab.lessons.distillation.experiments import distill_on_drawn_pictures
+from nnopt_lab.lessons.distillation.experiments import distill_on_new_shapes
 from nnopt_lab.workbench import data, models, provenance, recipes, training
 from nnopt_lab.workbench.paths import data_dir
 
@@ -91,7 +91,7 @@ def _teacher_of(name: str, seed: int, **options) -> tuple[nn.Module, data.Pictur
 
 def _train_shapes_student(seed: int) -> tuple[nn.Module, data.Pictures]:
     pictures = data.load("shapes")
-    student = distill_on_drawn_pictures(models.trained("shapes_teacher"), pictures, seed)
+    student = distill_on_new_shapes(models.trained("shapes_teacher"), pictures, seed)
     return student.to(memory_format=torch.contiguous_format), pictures
 
 

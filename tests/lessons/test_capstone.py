@@ -118,7 +118,7 @@ class TestFiles:
         assert kinds.count(TensorProto.INT4) == 2
 
     def test_another_layer_is_refused(self, tmp_path):
-        with pytest.raises(ValueError, match=r"BatchNorm2d.* that this does not write"):
+        with pytest.raises(ValueError, match=r"BatchNorm2d.* that `write_onnx` does not write"):
             write_onnx(nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3072, 10)), tmp_path / "x.onnx")
 
     def same(self, model, path):

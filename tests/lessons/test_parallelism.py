@@ -75,22 +75,22 @@ def test_the_bytes_of_a_process_are_those_that_were_measured():
 
 def test_the_playground_shows_the_law_its_limit_and_the_best_number_of_cores():
     playground = scaling_playground()
-    text, (law, time) = shown(playground, serial_share=0.1, price_of_a_core=0, cores=9)
-    assert "9 cores: <b>5.00×</b>" in text and "limit without a price: 10×" in text and "64 cores" in text
+    text, (law, time) = shown(playground, serial_share=0.1, overhead_per_core=0, cores=9)
+    assert "9 cores: <b>5.00×</b>" in text and "limit without overhead: 10×" in text and "64 cores" in text
     cores = np.arange(1, MOST + 1)
-    for label, gains in (("ideal", cores), ("Amdahl", 1 / (0.1 + 0.9 / cores)), ("and the price of each core", None)):
+    for label, gains in (("ideal", cores), ("Amdahl", 1 / (0.1 + 0.9 / cores)), ("Amdahl with overhead", None)):
         np.testing.assert_array_equal(line(law, label).get_xdata(), cores)
         np.testing.assert_allclose(line(law, label).get_ydata(), 1 / (0.1 + 0.9 / cores) if gains is None else gains)
     assert law.lines[-1].get_xydata().tolist() == [[9, pytest.approx(5)]]
-    assert {name: bars(time, name)[0].get_width() for name in ("serial", "divided", "price")} == {
-        "serial": 0.1, "divided": pytest.approx(0.1), "price": 0,
+    assert {name: bars(time, name)[0].get_width() for name in ("serial", "divided", "overhead")} == {
+        "serial": 0.1, "divided": pytest.approx(0.1), "overhead": 0,
     }  # fmt: skip
-    text, (law, time) = shown(playground, price_of_a_core=0.1)  # 0.1 + 0.9/3 + 0.1·2 = 0.6
+    text, (law, time) = shown(playground, overhead_per_core=0.1)  # 0.1 + 0.9/3 + 0.1·2 = 0.6
     assert "best of 1 to 64: 3 cores, 1.67×" in text
     np.testing.assert_allclose(
-        line(law, "and the price of each core").get_ydata(), 1 / (0.1 + 0.9 / cores + 0.1 * (cores - 1))
+        line(law, "Amdahl with overhead").get_ydata(), 1 / (0.1 + 0.9 / cores + 0.1 * (cores - 1))
     )
-    assert bars(time, "price")[0].get_width() == pytest.approx(0.8) and bars(time, "price")[0].get_x() == 0.2
+    assert bars(time, "overhead")[0].get_width() == pytest.approx(0.8) and bars(time, "overhead")[0].get_x() == 0.2
 
 
 def test_the_shipped_processes_have_the_shape_that_they_promise():

@@ -30,7 +30,7 @@ def test_a_student_is_trained_from_the_shipped_teacher_and_no_label(monkeypatch)
         given.update(teacher=teacher, pictures=pictures, seed=seed)
         return models.MyNet().to(memory_format=torch.channels_last)
 
-    monkeypatch.setattr(shipped, "distill_on_drawn_pictures", distill)
+    monkeypatch.setattr(shipped, "distill_on_new_shapes", distill)
     model, _ = shipped.TRAINERS["shapes_student"](7)
     expected = models.trained("shapes_teacher").state_dict()
     assert all(torch.equal(value, expected[key]) for key, value in given["teacher"].state_dict().items())

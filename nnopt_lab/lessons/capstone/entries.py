@@ -25,7 +25,7 @@ def separable_network(widths: tuple[int, ...], strides: tuple[int, ...], classes
     """A stem with stride 2, then blocks of a depthwise 3×3 and a 1×1 convolution, the mean, and one linear layer.
 
     Nothing stands between the two convolutions of a block: no batch norm, no bias, no ReLU, so that a file holds one
-    bias a block (Chollet 2017, "Xception", figure 10, found that the ReLU there does harm, too).
+    bias per block (Chollet 2017, "Xception", figure 10, found that the ReLU there does harm, too).
 
     Args:
         widths: channels of the stem and of each block.
@@ -133,19 +133,19 @@ def _on_a_grid(layer: nn.Module, name: str, bits: int) -> None:
 
 
 def _separable(widths: tuple[int, ...], epochs: int):
-    def make_it(pictures: data.Pictures, seed: int, folder: Path) -> nn.Module:
+    def entry(pictures: data.Pictures, seed: int, folder: Path) -> nn.Module:
         student = separable_network(widths, strides=(2, 1, 2, 1)).to(memory_format=torch.channels_last)
         distill(student, pictures, epochs, 4e-3, seed, folder)
         return quantize_and_finetune(student, pictures, 2, 1e-3, seed, folder)
 
-    return make_it
+    return entry
 
 
 def _strided(filters: tuple[int, int, int], epochs: int):
-    def make_it(pictures: data.Pictures, seed: int, folder: Path) -> nn.Module:
+    def entry(pictures: data.Pictures, seed: int, folder: Path) -> nn.Module:
         return folding.fold_batch_norm(distill(strided_network(filters), pictures, epochs, 4e-3, seed, folder))
 
-    return make_it
+    return entry
 
 
 ENTRIES = {

@@ -1,7 +1,7 @@
-"""Small networks as small ONNX files: `torch.onnx.export` writes any network, this a few layers and no byte more.
+"""Small networks as small ONNX files: `torch.onnx.export` writes any network, this module a few layers in few bytes.
 
-Names have one or two letters, nothing is described, and weights that lie on a grid of at most 16 or 256 values are
-stored as int4 or int8 with a DequantizeLinear behind them, which every engine understands (opset 21).
+Names have one or two letters, there are no descriptions, and weights on a grid of at most 16 or 256 values are stored
+as int4 or int8 followed by a DequantizeLinear, which every engine understands (opset 21).
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class Grey(nn.Module):
 def write_onnx(model: nn.Module, path: Path) -> Path:
     """Write a network as an ONNX file: input "x" float32 [N, 3, 32, 32], output "y" float32 [N, classes].
 
-    A layer's weight is stored as whole numbers where it has a `weight_grid` (see
+    A layer's weight is stored as integers where it has a `weight_grid` (see
     `qat.make_permanent`) with one scale, and its bias where it has a `bias_grid`; else as float32.
 
     Args:
@@ -55,7 +55,7 @@ def write_onnx(model: nn.Module, path: Path) -> Path:
 
 
 class _Graph:
-    """Nodes and tensors so far; names are counted in letters."""
+    """Nodes and tensors so far; names count in letters."""
 
     def __init__(self):
         self.nodes, self.tensors, self._names = [], [], _short_names()
@@ -80,7 +80,7 @@ class _Graph:
                 return self._node("Flatten", [x])
             case nn.Identity():
                 return x
-        raise ValueError(f"model has a layer {layer} that this does not write.")
+        raise ValueError(f"model has a layer {layer} that `write_onnx` does not write.")
 
     def _parameters(self, layer: nn.Module) -> Iterator[str]:
         yield self._values(layer.weight, getattr(layer, "weight_grid", None))
@@ -91,9 +91,9 @@ class _Graph:
         shape, values = list(values.shape), values.detach().cpu().contiguous()
         if grid is None:
             return self._tensor(1, shape, values.numpy().astype("<f4"))
-        whole = quantize(values, grid).to(torch.int8).flatten().numpy()
+        integers = quantize(values, grid).to(torch.int8).flatten().numpy()
         small = grid.low >= -8 and grid.high <= 7
-        stored = self._tensor(22, shape, _in_pairs(whole)) if small else self._tensor(3, shape, whole)
+        stored = self._tensor(22, shape, _packed(integers)) if small else self._tensor(3, shape, integers)
         return self._node("DequantizeLinear", [stored, self._tensor(1, [], grid.scale.numpy().astype("<f4"))])
 
     def _tensor(self, kind: int, shape: list[int], raw: np.ndarray | None = None, ints: list[int] | None = None) -> str:
@@ -122,14 +122,14 @@ def _classes(model: nn.Module) -> int:
 
 
 def _convolution(layer: nn.Conv2d) -> dict:
-    """The attributes that differ from what ONNX takes for granted."""
+    """The attributes that differ from ONNX's defaults."""
     (top, left), stride = layer.padding, list(layer.stride)
     attributes = {"pads": [top, left, top, left], "strides": stride, "group": layer.groups}
-    granted = {"pads": [0] * 4, "strides": [1, 1], "group": 1}
-    return {name: value for name, value in attributes.items() if value != granted[name]}
+    defaults = {"pads": [0] * 4, "strides": [1, 1], "group": 1}
+    return {name: value for name, value in attributes.items() if value != defaults[name]}
 
 
-def _in_pairs(values: np.ndarray) -> np.ndarray:
+def _packed(values: np.ndarray) -> np.ndarray:
     """int8 [n], each −8 to 7 → uint8 [⌈n/2⌉], the first of two in the lower four bits."""
     low, high = np.append(values, [0] * (len(values) % 2)).astype(np.uint8).reshape(-1, 2).T & 15
     return low | high << 4

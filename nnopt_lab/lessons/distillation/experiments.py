@@ -29,16 +29,22 @@ COMPRESSED_SPARSITY, COMPRESSED_BITS = 0.95, 2
 COMPRESSED_WAYS = ("labels", "itself", "teacher", "teacher, new pictures")
 
 
-def distill_on_drawn_pictures(teacher: nn.Module, pictures: data.Pictures, seed: int) -> nn.Module:
-    """`MyNet`, distilled on 90,000 drawn pictures without a label: the shipped "shapes_student" with seed 0."""
+def distill_on_new_shapes(teacher: nn.Module, pictures: data.Pictures, seed: int) -> nn.Module:
+    """`MyNet`, distilled on 90,000 new pictures without labels; seed 0 gives the shipped "shapes_student"."""
     with tempfile.TemporaryDirectory() as folder:
         return _train_student(
-            _student(seed), pictures, drawn(seed), seed, teacher, folder, distillation.distillation_loss(TEMPERATURE, 1)
+            _student(seed),
+            pictures,
+            unlabelled_shapes(seed),
+            seed,
+            teacher,
+            folder,
+            distillation.distillation_loss(TEMPERATURE, 1),
         )
 
 
-def drawn(seed: int) -> data.Split:
-    """90,000 pictures of shapes that no split of the course holds; a student may not look at their labels."""
+def unlabelled_shapes(seed: int) -> data.Split:
+    """90,000 new pictures of shapes, in no split of the course; a student may not use their labels."""
     return data.Split(*draw_shapes(SEEN // 3, seed=1_000 + seed))
 
 
@@ -46,8 +52,8 @@ def drawn(seed: int) -> data.Split:
 def distillation_methods() -> dict:
     """Test accuracy of `MyNet` on the shapes, trained from labels or from a teacher with each loss.
 
-    All see the same 90,000 views of the 9,000 training pictures, three times (AdamW, one cycle up to 0.004). Teacher is
-    the shipped one, but for "born again", where it is a `MyNet` trained with labels, seed 0.
+    All see the same 90,000 views of the 9,000 training pictures, three times (AdamW, one cycle up to 0.004). The
+    teacher is the shipped one; only for "born again" it is a `MyNet`, trained with labels and seed 0.
 
     Returns:
         {"seeds": [K], "teacher": accuracy, "accuracy": {method: [K]}}, percent.
@@ -58,7 +64,7 @@ def distillation_methods() -> dict:
     with tempfile.TemporaryDirectory() as folder:
         equal = _train_student(_student(0), pictures, seen, 0)
 
-        def looking_inside(kind: str, seed: int) -> nn.Module:
+        def with_features(kind: str, seed: int) -> nn.Module:
             student, adapter = _student(seed), nn.Conv2d(32, 64, 1)
             watch = distillation.Watch(student, [STUDENT_LAYER])
             if kind == "hint":
@@ -67,7 +73,7 @@ def distillation_methods() -> dict:
                 loss, extra = distillation.attention_transfer(watch, STUDENT_LAYER, on_logits), None
             batches = data.loader(seen, pictures, BATCH_SIZE, shuffle=True, seed=seed)
             loader = distillation.WithTeacher(batches, teacher, [TEACHER_LAYER])
-            return _fitted(student, pictures, seen, seed, loss=loss, loader=loader, extra=extra)
+            return _one_cycle(student, pictures, seen, seed, loss=loss, loader=loader, extra=extra)
 
         def student(seed: int, by: nn.Module | None = None, loss=None) -> nn.Module:
             return _train_student(_student(seed), pictures, seen, seed, by, folder, loss)
@@ -77,8 +83,8 @@ def distillation_methods() -> dict:
             "label smoothing": lambda seed: student(seed, loss=nn.CrossEntropyLoss(label_smoothing=0.1)),
             "Hinton": lambda seed: student(seed, teacher, on_logits),
             "decoupled": lambda seed: student(seed, teacher, distillation.decoupled(TEMPERATURE)),
-            "Hinton + hint": lambda seed: looking_inside("hint", seed),
-            "Hinton + attention": lambda seed: looking_inside("attention", seed),
+            "Hinton + hint": lambda seed: with_features("hint", seed),
+            "Hinton + attention": lambda seed: with_features("attention", seed),
             "born again": lambda seed: student(seed, equal, on_logits),
         }
         return _accuracies(runs, pictures) | {"teacher": recipes.test_accuracy(teacher, pictures)}
@@ -86,19 +92,17 @@ def distillation_methods() -> dict:
 
 @experiment
 def distillation_pictures() -> dict:
-    """Test accuracy of `MyNet` on the shapes by the pictures that it learns from, with labels and with the teacher.
+    """Test accuracy of `MyNet` on the shapes, trained on different pictures, with labels and with the teacher.
 
-    Each run sees 270,000 pictures: 30 times the 9,000 training pictures, three times 90,000 more that were drawn for
-    it, or 15 times 18,000 pictures of clothes, about which the teacher knows nothing and which have no label here.
+    Each run sees 270,000 pictures: 30 times the 9,000 training pictures, three times 90,000 new shapes, or 15 times
+    18,000 pictures of clothes without labels, about which the teacher knows nothing.
 
     Returns:
         {"seeds": [K], "teacher": accuracy, "accuracy": {pictures and way: [K]}}, percent.
     """
     pictures, teacher = data.load("shapes"), models.trained("shapes_teacher")
-    on_logits, alone = (
-        distillation.distillation_loss(TEMPERATURE, SHARE),
-        distillation.distillation_loss(TEMPERATURE, 1),
-    )
+    mixed = distillation.distillation_loss(TEMPERATURE, SHARE)
+    teacher_only = distillation.distillation_loss(TEMPERATURE, 1)
     clothes = data.load("fashion").train
     clothes = data.Split(F.pad(clothes.images, (2, 2, 2, 2)).repeat(1, 3, 1, 1), clothes.labels)
     with tempfile.TemporaryDirectory() as folder:
@@ -108,17 +112,17 @@ def distillation_pictures() -> dict:
 
         runs = {
             "own, labels": student(lambda seed: pictures.train),
-            "own, teacher": student(lambda seed: pictures.train, teacher, on_logits),
-            "drawn, labels": student(drawn),
-            "drawn, teacher": lambda seed: distill_on_drawn_pictures(teacher, pictures, seed),
-            "clothes, teacher": student(lambda seed: clothes, teacher, alone),
+            "own, teacher": student(lambda seed: pictures.train, teacher, mixed),
+            "drawn, labels": student(unlabelled_shapes),
+            "drawn, teacher": lambda seed: distill_on_new_shapes(teacher, pictures, seed),
+            "clothes, teacher": student(lambda seed: clothes, teacher, teacher_only),
         }
         return _accuracies(runs, pictures) | {"teacher": recipes.test_accuracy(teacher, pictures)}
 
 
 @experiment
 def distillation_sizes() -> dict:
-    """Test accuracy of two students, from labels and from three teachers of growing size, one pass over 90,000 views.
+    """Test accuracy of two students with labels and with three teachers of growing size, one pass over 90,000 views.
 
     Returns:
         {"seeds": [K], "teachers": {size: {"accuracy", "parameters"}}, "accuracy": {student: {"labels" or size: [K]}}}.
@@ -199,11 +203,11 @@ def distillation_fashion() -> dict:
 
 @experiment
 def distillation_compressed() -> dict:
-    """Test accuracy of the shipped student, compressed and then trained on with labels, its old self or the teacher.
+    """Test accuracy of the shipped student, compressed, then fine-tuned with labels, itself or the teacher.
 
-    Pruned: 95 % of the weights are zero. Quantised: 2 bits for weights and inputs of all layers but the first and last,
-    which keep 8. The last kind has half of its channels and 4 bits. One pass over 90,000 views of the training
-    pictures, or over 90,000 drawn ones without a label (AdamW, one cycle up to 0.002).
+    Pruned: 95 % of the weights are zero. Quantised: 2 bits for the weights and inputs of all layers except the first
+    and last, which keep 8. The last kind has half its channels and 4 bits. One pass over 90,000 views of the training
+    pictures, or over 90,000 new ones without labels (AdamW, one cycle up to 0.002).
 
     Returns:
         {"seeds": [K], "before": accuracy, "compressed": {kind: accuracy without training},
@@ -216,7 +220,7 @@ def distillation_compressed() -> dict:
         "labels": (seen, None, None),
         "itself": (seen, start, on_logits),
         "teacher": (seen, teacher, on_logits),
-        "teacher, new pictures": (drawn(9), teacher, distillation.distillation_loss(TEMPERATURE, 1)),
+        "teacher, new pictures": (unlabelled_shapes(9), teacher, distillation.distillation_loss(TEMPERATURE, 1)),
     }
     batch = pictures.to_input(pictures.train.images[:500])
     compressions = {
@@ -228,14 +232,14 @@ def distillation_compressed() -> dict:
     results = {"seeds": list(SEEDS), "before": recipes.test_accuracy(start, pictures), "compressed": {}, "accuracy": {}}
     with tempfile.TemporaryDirectory() as folder:
 
-        def trained_on(compress, split, by, loss):
+        def finetuned(compress, split, by, loss):
             return lambda seed: _train_student(
                 compress(_channels_last(start)), pictures, split, seed, by, folder, loss, epochs=1, peak=2e-3
             )
 
         for kind, compress in compressions.items():
             results["compressed"][kind] = recipes.test_accuracy(compress(_channels_last(start)), pictures)
-            runs = {way: trained_on(compress, *ways[way]) for way in COMPRESSED_WAYS}
+            runs = {way: finetuned(compress, *ways[way]) for way in COMPRESSED_WAYS}
             results["accuracy"][kind] = _accuracies(runs, pictures)["accuracy"]
     return results
 
@@ -251,7 +255,7 @@ def _halve(model: nn.Module, batch: torch.Tensor) -> nn.Module:
 
 
 def _channels_last(model: nn.Module) -> nn.Module:
-    return copy.deepcopy(model).to(memory_format=torch.channels_last)  # the same numbers, and a faster pooling
+    return copy.deepcopy(model).to(memory_format=torch.channels_last)  # same numbers, faster pooling
 
 
 def _student(seed: int, **options) -> nn.Module:
@@ -276,14 +280,14 @@ def _train_student(
     loss: Callable | None = None,
     **options,
 ) -> nn.Module:
-    """The student, trained on a split with its labels, or with the teacher's logits beside them."""
+    """The student, trained on a split with its labels, or with labels and the teacher's logits."""
     loader = data.loader(split, pictures, BATCH_SIZE, shuffle=True, seed=seed)
     if teacher is not None:
         loader = distillation.cached_teacher_loader(teacher, split, pictures, folder, batch_size=BATCH_SIZE, seed=seed)
-    return _fitted(student, pictures, split, seed, loss=loss, loader=loader, **options)
+    return _one_cycle(student, pictures, split, seed, loss=loss, loader=loader, **options)
 
 
-def _fitted(student, pictures, split, seed, *, epochs=None, peak=PEAK, **options) -> nn.Module:
+def _one_cycle(student, pictures, split, seed, *, epochs=None, peak=PEAK, **options) -> nn.Module:
     return recipes.one_cycle(
         student,
         pictures,

@@ -1,4 +1,4 @@
-"""Lesson 07: what a teacher says about one picture, softened by a temperature and mixed with the label."""
+"""Lesson 07: a teacher's answer for one picture, softened by a temperature and mixed with the label."""
 
 import ipywidgets as widgets
 import numpy as np
@@ -11,19 +11,19 @@ from nnopt_lab.workbench import data, measure, plots
 
 
 def distillation_playground(teacher: nn.Module, student: nn.Module, pictures: data.Pictures) -> Playground:
-    """Lesson 07: the target that a student gets for a validation picture, and what it answers itself.
+    """Lesson 07: the target that a student gets for a validation picture, and the student's own answer.
 
     The target of the mixture is (1 − share) · label + share · soft targets at temperature T.
     """
     some = pictures.validation[:200]
     inputs = pictures.to_input(some.images)
     with measure.inference(teacher, student):
-        said, answered = teacher(inputs), student(inputs)
+        teacher_logits, student_logits = teacher(inputs), student(inputs)
 
     def draw(picture: int, temperature: float, share: float):
         label = int(some.labels[picture])
-        soft = distillation.soft_targets(said[picture : picture + 1], temperature)[0]
-        mine = distillation.soft_targets(answered[picture : picture + 1], temperature)[0]
+        soft = distillation.soft_targets(teacher_logits[picture : picture + 1], temperature)[0]
+        answer = distillation.soft_targets(student_logits[picture : picture + 1], temperature)[0]
         target = share * soft + (1 - share) * torch.nn.functional.one_hot(some.labels[picture], len(soft))
         fig, (left, right) = plots.figure(ncols=2, width_ratios=(1, 3), figsize=(plots.SIZE[0], 3.2))
         with plots.style():
@@ -31,11 +31,11 @@ def distillation_playground(teacher: nn.Module, student: nn.Module, pictures: da
             left.imshow(image.squeeze(-1), cmap="gray")
             left.set(title=pictures.classes[label], xticks=[], yticks=[])
             left.grid(False)
-            _bars(right, target, mine, pictures.classes)
+            _bars(right, target, answer, pictures.classes)
         entropy = abs((target * target.clamp_min(1e-12).log2()).sum().item())
         text = (
-            f"<b>{entropy:.2f} bits</b> of doubt in the target (a label: 0; ten equal classes: 3.32) · the label's "
-            f"class has <b>{100 * target[label]:.1f} %</b> of the target and {100 * mine[label]:.1f} % of the answer"
+            f"<b>{entropy:.2f} bits</b> of entropy in the target (a label: 0; ten equal classes: 3.32) · the label's "
+            f"class has <b>{100 * target[label]:.1f} %</b> of the target and {100 * answer[label]:.1f} % of the answer"
         )
         return plots.finish(fig), text
 
@@ -47,10 +47,10 @@ def distillation_playground(teacher: nn.Module, student: nn.Module, pictures: da
     )
 
 
-def _bars(ax, target, mine, classes) -> None:
+def _bars(ax, target, answer, classes) -> None:
     places = np.arange(len(classes))
     ax.bar(places - 0.2, target.numpy(), 0.4, color=plots.ORANGE, label="target")
-    ax.bar(places + 0.2, mine.numpy(), 0.4, color=plots.BLUE, label="the student's answer at T")
+    ax.bar(places + 0.2, answer.numpy(), 0.4, color=plots.BLUE, label="the student's answer at T")
     ax.set_xticks(places.tolist(), classes, rotation=40, ha="right", fontsize=8)
-    ax.set(title="a class's share", ylim=(0, 1))
+    ax.set(title="share of each class", ylim=(0, 1))
     ax.legend(fontsize=8)

@@ -1,4 +1,4 @@
-"""Lesson 08's experiments: what launches of several processes measure, and what an accelerator does."""
+"""Lesson 08's experiments: several processes that train together, and an accelerator compared with the CPU."""
 
 import tempfile
 from pathlib import Path
@@ -11,7 +11,7 @@ from nnopt_lab.techniques.parallelism import launching
 from nnopt_lab.workbench import data, measure, models, training
 
 BATCH_SIZES = (1, 4, 16, 64, 256, 1024, 4096)
-COPIES = ("plain", "pinned", "pinned, not waited for")
+COPIES = ("plain", "pinned", "pinned, asynchronous")
 TRAINED_ON, EPOCHS, DIES_IN, BATCH_SIZE, ROUNDS = 1_024, 3, 1, 256, 7
 
 
@@ -23,14 +23,14 @@ def save_pictures(path: Path, pictures: data.Pictures) -> Path:
 
 
 def two_processes(folder: Path, show=print) -> dict:
-    """Two processes: equal gradients, speed, memory, an undisturbed training, and the same with a death in it.
+    """Two processes: equal gradients, speed, memory, an undisturbed training, and one in which a process dies.
 
     Args:
         folder: holds pictures.pt, from `save_pictures`.
         show: as in `launching.launch`.
 
     Returns:
-        Results by job, as `data_parallel` has them, and "difference": the largest between the two trainings' weights.
+        Results by job, as `data_parallel` gives them, and "difference": the largest between both trainings' weights.
     """
     options = {"batch-size": BATCH_SIZE, "rounds": ROUNDS, "epochs": EPOCHS, "kill": DIES_IN}
     options = [f"--{name}={value}" for name, value in (options | {"checkpoint": folder / "calm.pt"}).items()]
@@ -42,7 +42,7 @@ def two_processes(folder: Path, show=print) -> dict:
 
 @experiment
 def processes() -> dict:
-    """`two_processes`, for machines on which torchrun cannot start them."""
+    """`two_processes`, recorded for machines on which torchrun cannot start them."""
     with tempfile.TemporaryDirectory() as folder:
         save_pictures(Path(folder, "pictures.pt"), data.load("fashion"))
         return two_processes(Path(folder))
@@ -50,11 +50,11 @@ def processes() -> dict:
 
 @experiment
 def accelerator() -> dict:
-    """What lesson 08 measures where there is an accelerator: copies to it, and `MyNet` on it and on the CPU.
+    """Throughput of an accelerator: of copies to it, and of `MyNet` on it and on the CPU.
 
     Returns:
-        {"device": name, "copy": {way: GB/s}, "sizes": [B], "accelerator": [B], "cpu": [B]}, the last two in pictures a
-        second.
+        {"device": name, "copy": {way: GB/s}, "sizes": [B], "accelerator": [B], "cpu": [B]}, the last two in pictures
+        per second.
 
     Raises:
         ValueError: this machine has none.

@@ -1,4 +1,4 @@
-"""Pictures as they lie in a camera's files: lesson 08 reads them one by one, also in other processes."""
+"""Pictures as a camera stores them: lesson 08 reads them one by one, also in other processes."""
 
 import io
 
@@ -11,10 +11,10 @@ from nnopt_lab.workbench import data
 
 
 class Photographs(torch.utils.data.Dataset):
-    """A grey split as JPEG files (in memory), decoded and shrunk each time that one is read.
+    """A grey split as JPEG files (in memory), decoded and shrunk each time one is read.
 
     Args:
-        split: pictures uint8 [N, 1, 28, 28]; they are enlarged eight times to be as much work as a photograph.
+        split: pictures uint8 [N, 1, 28, 28]; enlarged eight times, to cost as much work as a photograph.
         pictures: the set that they come from.
     """
 

@@ -1,4 +1,4 @@
-"""Lesson 08: what more cores gain where a part cannot be divided and each further core costs something."""
+"""Lesson 08: the speedup from more cores where part of the work is serial and each core adds overhead."""
 
 import ipywidgets as widgets
 
@@ -8,29 +8,29 @@ from nnopt_lab.workbench import plots
 
 MOST = 64
 SHARES = [0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5]
-PRICES = [0, 0.0001, 0.001, 0.003, 0.01, 0.03, 0.1]
+OVERHEADS = [0, 0.0001, 0.001, 0.003, 0.01, 0.03, 0.1]
 
 
 def scaling_playground() -> Playground:
-    """Lesson 08: Amdahl's law with a price for each further core, from 1 to 64 of them."""
+    """Lesson 08: Amdahl's law with an overhead for each further core, from 1 to 64 cores."""
 
-    def draw(cores: int, serial: float, price: float):
+    def draw(cores: int, serial: float, overhead: float):
         every = range(1, MOST + 1)
-        gains = [amdahl.speedup(n, serial, price) for n in every]
+        gains = [amdahl.speedup(n, serial, overhead) for n in every]
         gain, best = gains[cores - 1], max(every, key=lambda n: gains[n - 1])
         fig, (left, right) = plots.figure(ncols=2)
         with plots.style():
             left.plot(every, every, color=plots.REFERENCE, linestyle="--", linewidth=1, label="ideal")
             left.plot(every, [amdahl.speedup(n, serial) for n in every], color=plots.SKY, label="Amdahl")
-            left.plot(every, gains, color=plots.BLUE, label="and the price of each core")
+            left.plot(every, gains, color=plots.BLUE, label="Amdahl with overhead")
             left.plot([cores], [gain], "o", color=plots.ORANGE, zorder=3)
-            left.set(xlabel="cores", title="times as fast", xlim=(0, MOST), ylim=(0, max(4, 1.4 * max(gains))))
+            left.set(xlabel="cores", title="speedup", xlim=(0, MOST), ylim=(0, max(4, 1.4 * max(gains))))
             left.legend()
-            _times(right, cores, serial, price)
+            _times(right, cores, serial, overhead)
         limit = f"{1 / serial:.3g}×" if serial else "unlimited"
         text = (
-            f"{cores} cores: <b>{gain:.2f}×</b> as fast, each useful for {100 * gain / cores:.0f} % of its time · "
-            f"limit without a price: {limit} · best of 1 to {MOST}: {best} cores, {gains[best - 1]:.2f}×"
+            f"{cores} cores: <b>{gain:.2f}×</b> as fast, efficiency {100 * gain / cores:.0f} % · "
+            f"limit without overhead: {limit} · best of 1 to {MOST}: {best} cores, {gains[best - 1]:.2f}×"
         )
         return plots.finish(fig), text
 
@@ -38,13 +38,13 @@ def scaling_playground() -> Playground:
         draw,
         cores=widgets.IntSlider(value=8, min=1, max=MOST, description="cores", continuous_update=False),
         serial=choice("serial share", SHARES, 0.1),
-        price=choice("price of a core", PRICES, 0.003),
+        overhead=choice("overhead per core", OVERHEADS, 0.003),
     )
 
 
-def _times(ax, cores: int, serial: float, price: float) -> None:
+def _times(ax, cores: int, serial: float, overhead: float) -> None:
     start = 0.0
-    parts = {"serial": serial, "divided": (1 - serial) / cores, "price": price * (cores - 1)}
+    parts = {"serial": serial, "divided": (1 - serial) / cores, "overhead": overhead * (cores - 1)}
     for (name, part), color in zip(parts.items(), (plots.GOLD, plots.BLUE, plots.PURPLE), strict=True):
         ax.barh([0], [part], left=start, color=color, label=name, height=0.4)
         start += part
