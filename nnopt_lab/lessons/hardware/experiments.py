@@ -1,4 +1,4 @@
-"""Lesson 10's experiment: how long training takes to the accuracy of the article's loop, rung by rung."""
+"""Lesson 10's experiment: how long training takes to match the article's loop, one change after another."""
 
 import time
 from collections.abc import Iterator
@@ -13,19 +13,19 @@ from nnopt_lab.workbench import data, measure, models, recipes, training
 from nnopt_lab.workbench.progress_bar import progress_bar
 
 SEEDS = (0, 1, 2)
-EPOCHS = 8  # of the article's loop, whose last accuracy is the target; every other way takes as few as reach it
+EPOCHS = 8  # of the article's loop, whose final accuracy is the target; other ways train for the fewest that reach it
 
 
 @dataclass(frozen=True)
 class Way:
-    """How `MyNet` is trained; with its defaults it is the article's loop.
+    """How `MyNet` is trained; the defaults are the article's loop.
 
     Attributes:
-        peak: of AdamW's one-cycle rate; 0 is SGD with the article's constant rate.
-        once: the pictures are turned into input once, in the place of once a batch.
-        bf16: under autocast.
-        compiled: by `torch.compile`.
-        threads: of torch; 0 are as many as it takes itself.
+        peak: the highest of AdamW's one-cycle rates; 0 is SGD at the article's constant rate.
+        once: whether pictures are turned into input once, instead of once per batch.
+        bf16: whether it runs under autocast.
+        compiled: whether `torch.compile` compiles it.
+        threads: of torch; 0 keeps its default.
     """
 
     batch_size: int = 32
@@ -37,8 +37,8 @@ class Way:
     threads: int = 0
 
 
-# Each is tried on top of the best so far, and kept if it is faster and reaches the target. What changes only the speed
-# is first timed on some pictures, and not trained where it is no faster.
+# Each is tried on top of the best so far, and kept if it is faster and reaches the target. One that changes only
+# the speed is first timed on a few pictures, and not trained unless it is faster.
 RUNGS = {
     "batch 128, one-cycle AdamW": {"batch_size": 128, "peak": 4e-3},
     "channels last": {"channels_last": True},
@@ -52,7 +52,7 @@ TIMED = 2_048  # pictures
 
 
 class Prepared:
-    """A split turned into input once, in batches of a new order every epoch; stands in for a DataLoader."""
+    """A split turned into input once, in batches, in a new order each epoch; replaces a DataLoader."""
 
     def __init__(self, pictures: data.Pictures, batch_size: int, memory_format: torch.memory_format, seed: int):
         self.inputs = pictures.to_input(pictures.train.images).to(memory_format=memory_format)
@@ -65,7 +65,7 @@ class Prepared:
 
 
 class Autocast(nn.Module):
-    """A network that computes in bfloat16 where torch's autocast thinks it safe; its logits are float32."""
+    """A network that computes in bfloat16 where torch's autocast allows it; its logits are float32."""
 
     def __init__(self, model: nn.Module):
         super().__init__()
@@ -79,11 +79,11 @@ class Autocast(nn.Module):
 
 @experiment
 def training_ladder() -> dict:
-    """Seconds of training until `MyNet` on Fashion-MNIST reaches the accuracy of the article's loop after 8 epochs.
+    """Seconds of training that `MyNet` needs on Fashion-MNIST for the accuracy of the article's loop after 8 epochs.
 
-    The target is the loop's mean validation accuracy over three seeds. A rung trains for as few epochs as reach it;
-    what changes only the speed keeps the epochs of the rung below. Preparing and compiling count as seconds; a rung
-    that was timed, and found no faster, has no seconds.
+    The target is the loop's mean validation accuracy over three seeds. A rung trains for the fewest epochs that reach
+    it; one that changes only the speed keeps the epochs of the rung below. Preparing and compiling count; a rung that
+    turned out no faster when timed has no seconds.
 
     Returns:
         {"machine", "cores", "target": validation accuracy, "seeds": [K], "rungs": [{"name", "kept", "reached",
@@ -111,7 +111,7 @@ def training_ladder() -> dict:
 
 
 def _try(way: Way, best: dict | None, target: float, pictures: data.Pictures, default: int) -> dict:
-    """Train a way for the epochs of the best, where it is given, else for as few as reach the target."""
+    """Train in a way for the epochs of the best, where it is given, otherwise for the fewest that reach the target."""
     if best:
         few = replace(pictures, train=pictures.train[:TIMED])
         rate = _train(way, 2, few, SEEDS[0], default)["images_per_second"]

@@ -1,4 +1,4 @@
-"""Lesson 10: one convolution under this machine's roof."""
+"""Lesson 10: one convolution below this machine's roofline."""
 
 import ipywidgets as widgets
 import torch
@@ -9,20 +9,20 @@ from nnopt_lab.workbench import measure, plots
 
 
 def roofline_playground(peak_gflops: float, bandwidth: float) -> Playground:
-    """One convolution in float32, in both layouts: how far below the roof it stays.
+    """How far one float32 convolution stays below the roofline, in both memory layouts.
 
     Args:
-        peak_gflops: 10⁹ operations a second, `Machine.peak_gflops()`.
-        bandwidth: 10⁹ bytes a second, `Machine.peak_bandwidth()`.
+        peak_gflops: 10⁹ operations per second, `Machine.peak_gflops()`.
+        bandwidth: 10⁹ bytes per second, `Machine.peak_bandwidth()`.
     """
 
     def draw(channels: int, filters: int, kernel: int, picture: int, batch: int):
         layer = nn.Conv2d(channels, filters, kernel, padding=kernel // 2)
         nhwc = nn.Conv2d(channels, filters, kernel, padding=kernel // 2).to(memory_format=torch.channels_last)
         x = torch.randn(batch, channels, picture, picture)
-        last = x.to(memory_format=torch.channels_last)
+        x_nhwc = x.to(memory_format=torch.channels_last)
         timings = measure.latency(
-            {"NCHW": lambda _: layer(x), "NHWC": lambda _: nhwc(last)}, x, rounds=6, budget_seconds=0.4
+            {"NCHW": lambda _: layer(x), "NHWC": lambda _: nhwc(x_nhwc)}, x, rounds=6, budget_seconds=0.4
         )
         cost = measure.layer_costs(layer, x)[0]
         reached = {name: 2 * cost.macs / timing.median / 1e9 for name, timing in timings.items()}
@@ -30,7 +30,7 @@ def roofline_playground(peak_gflops: float, bandwidth: float) -> Playground:
         figure = plots.roofline([(name, cost.intensity, y) for name, y in reached.items()], peak_gflops, bandwidth)
         limit = "arithmetic" if roof == peak_gflops else "memory"
         text = (
-            f"<b>{cost.intensity:.1f}</b> operations a byte: {limit} is the limit, {roof:.0f} GFLOP/s · reached: "
+            f"<b>{cost.intensity:.1f}</b> operations per byte: {limit} is the limit, {roof:.0f} GFLOP/s · reached: "
             + ", ".join(f"{name} <b>{y:.0f}</b> ({100 * y / roof:.0f} %)" for name, y in reached.items())
         )
         return figure, text

@@ -37,15 +37,15 @@ POST_WAYS = ("nearest", "per channel", "biases corrected", "equalised", "both", 
 def deep_compression() -> dict:
     """Bytes against accuracy of `MyNet`, pruned, shared, fine-tuned and coded, over three seeds.
 
-    From the shipped network each run goes through the sparsities one after the other, 3 epochs of training (AdamW,
-    one cycle up to 0.002) after each cut. From each of them its weights are shared, in 4 and in 3 bits, the centroids
-    and biases are trained for an epoch (one cycle up to 0.001), and the network is coded in a file. The dense network
-    is trained on in the same way as the control.
+    Each run starts from the shipped network and goes through the sparsities in order, with 3 epochs of training (AdamW,
+    one cycle up to 0.002) after each cut. At each sparsity the weights are then shared at 4 and at 3 bits, the
+    centroids and biases are trained for an epoch (one cycle up to 0.001), and the network is coded into a file. The
+    dense network is trained in the same way, as the control.
 
     Returns:
         {"seeds": [K], "sparsities": [S], "bits": [B], "before": accuracy of the network as it ships, "dense": [K][S],
         "cut", "pruned": [K][S], before and after the training, "shared", "trained", "bytes": [K][S][B], "smallest":
-        of all files whose loss on the *validation* pictures is at most half a point, interval included, the smallest:
+        the smallest of the files that lose at most half a point on the *validation* pictures, interval included:
         its "seed", "sparsity", "bits", "lost" (upper end, points), bytes by "parts", and the "file" itself, in
         base64}. Accuracies are on the test pictures, in percent.
     """
@@ -107,8 +107,9 @@ def integer_training() -> dict:
     """Test accuracy of `MyNet` at few bits, after training and in training, and of a perceptron trained in integers.
 
     Each network starts from the shipped weights and is trained for one epoch (SGD, momentum 0.9, rate 0.01 falling to 0
-    as a cosine), the float control as well. Bits are those of weights and layer inputs; the first and the last layer
-    keep 8. Binary and ternary weights go with 8-bit inputs. "after training" is the min-max grid without the epoch.
+    as a cosine), and so is the float control. Bits are those of weights and layer inputs; the first and the last layer
+    keep 8. Binary and ternary weights are paired with 8-bit inputs. "after training" is the min-max grid without the
+    epoch.
 
     The perceptron, 784-64-10, is trained for 4 epochs with weights stored in 8 to 16 bits.
 
@@ -172,9 +173,9 @@ def _in_integers(pictures: data.Pictures, bits: int, rounding: str, seed: int) -
 
 @experiment
 def post_training_bits() -> dict:
-    """Test accuracy of `MyNet` with weights of few bits, one grid a tensor, never trained again, by seven ways.
+    """Test accuracy of `MyNet` with weights of few bits, one grid per tensor, quantized after training in seven ways.
 
-    Seeds choose the 1,000 training pictures that biases and roundings are fitted to, and the order in which AdaRound
+    A seed chooses the 1,000 training pictures that biases and roundings are fitted to, and the order in which AdaRound
     sees them.
 
     Returns:

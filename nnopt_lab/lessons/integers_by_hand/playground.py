@@ -11,14 +11,14 @@ from nnopt_lab.techniques import quantization
 from nnopt_lab.workbench import data, plots, training
 
 GRANULARITIES = {
-    "one grid a layer": ("tensor", None),
-    "one grid a filter": ("channel", None),
-    "one grid for 16 inputs": ("group", 16),
+    "one grid per layer": ("tensor", None),
+    "one grid per filter": ("channel", None),
+    "one grid per 16 inputs": ("group", 16),
 }
 
 
 def quantization_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
-    """Lesson 05: the weights of one layer of `model` on a grid, what that loses, and what the accuracy becomes."""
+    """The weights of one layer of `model` on a grid, the errors that this makes, and the accuracy that is left."""
     some = pictures.validation[:500]
     layers = {name: m for name, m in model.named_modules() if isinstance(m, quantization.QUANTIZABLE)}
     before = training.evaluate(model, some, pictures).accuracy
@@ -28,19 +28,19 @@ def quantization_playground(model: nn.Module, pictures: data.Pictures) -> Playgr
         weight = layers[layer].weight.detach()
         grid = quantization.grid_of(weight, bits, symmetric=symmetric, per=per, group=group)
         on_grid = quantization.fake_quantize(weight, grid)
-        alone, all_of_them = copy.deepcopy(model), copy.deepcopy(model)
+        one_layer, whole_network = copy.deepcopy(model), copy.deepcopy(model)
         with torch.no_grad():
-            alone.get_submodule(layer).weight.copy_(on_grid)
-        quantization.quantize_weights(all_of_them, bits, symmetric=symmetric, per=per, group=group)
-        accuracies = [training.evaluate(m, some, pictures).accuracy for m in (alone, all_of_them)]
+            one_layer.get_submodule(layer).weight.copy_(on_grid)
+        quantization.quantize_weights(whole_network, bits, symmetric=symmetric, per=per, group=group)
+        accuracies = [training.evaluate(m, some, pictures).accuracy for m in (one_layer, whole_network)]
         fig, (left, right) = plots.figure(ncols=2, figsize=(plots.SIZE[0], 3.2))
         with plots.style():
             _histogram(left, weight, on_grid)
             _errors(right, weight, on_grid, float(grid.scale.max()))
         text = (
             f"<b>{quantization.signal_to_noise(weight, on_grid):.1f} dB</b> signal to noise, "
-            f"{grid.scale.numel():,} scales · accuracy <b>{accuracies[0]:.1f} %</b> with this layer on the grid, "
-            f"<b>{accuracies[1]:.1f} %</b> with all of them (before: {before:.1f} %)"
+            f"{grid.scale.numel():,} scales · accuracy <b>{accuracies[0]:.1f} %</b> with this layer quantized, "
+            f"<b>{accuracies[1]:.1f} %</b> with all layers quantized (before: {before:.1f} %)"
         )
         return plots.finish(fig), text
 
@@ -57,17 +57,15 @@ def _histogram(ax, weight, on_grid) -> None:
     reach = float(weight.abs().max())
     bins = torch.linspace(-reach, reach, 121).tolist()
     ax.hist(weight.flatten().numpy(), bins, color=plots.REFERENCE, alpha=0.6, label="float")
-    ax.hist(
-        on_grid.flatten().clamp(-reach, reach).numpy(), bins, color=plots.BLUE, histtype="step", label="on the grid"
-    )
+    ax.hist(on_grid.flatten().clamp(-reach, reach).numpy(), bins, color=plots.BLUE, histtype="step", label="quantized")
     ax.set(title="weights", xlabel="value", yscale="log", ylim=(0.5, None))
     ax.legend(fontsize=8)
 
 
-def _errors(ax, weight, on_grid, widest: float) -> None:
+def _errors(ax, weight, on_grid, largest_step: float) -> None:
     error = (on_grid - weight).flatten()
-    reach = max(widest / 2, float(error.abs().max())) or 1.0
+    reach = max(largest_step / 2, float(error.abs().max())) or 1.0
     ax.hist(error.numpy(), torch.linspace(-1.05 * reach, 1.05 * reach, 61).tolist(), color=plots.ORANGE)
-    for end in (-widest / 2, widest / 2):
+    for end in (-largest_step / 2, largest_step / 2):
         ax.axvline(end, color=plots.REFERENCE, linestyle="--", linewidth=1)
-    ax.set(title="errors; dashed: half of the widest step", xlabel="on the grid − float")
+    ax.set(title="errors; dashed: half of the largest step", xlabel="quantized − float")

@@ -1,6 +1,6 @@
-"""Lesson 09's experiments: training in each format, with gradients that become too small, with weights stored in bf16.
+"""Lesson 09's experiments: training in each format, with gradients that underflow, and with weights stored in bf16.
 
-Formats are emulated (`precision.emulate`): they run as fast on a processor without instructions for them.
+Formats are emulated (`precision.emulate`), so a processor needs no instructions for them.
 """
 
 from collections.abc import Callable
@@ -28,11 +28,11 @@ BF16, FP16, E4M3, E5M2 = (FORMATS[name] for name in ("bf16", "fp16", "fp8 e4m3",
 
 @experiment
 def precision_training() -> dict:
-    """Test accuracy of `MyNet` on the clothes after 200 steps in each mixture of formats.
+    """Test accuracy of `MyNet` on Fashion-MNIST after 200 steps in each mixture of formats.
 
-    SGD with momentum 0.9 under one cycle up to 0.05, batches of 64. What a name says is the format of the layers'
-    inputs, weights, outputs and gradients. Sums are float32 in all of them, and so are the stored parameters, but in
-    the last.
+    SGD with momentum 0.9 under one cycle up to 0.05, batches of 64. A name gives the format of the layers' inputs,
+    weights, outputs and gradients. Sums are float32 throughout, and so are the stored parameters, except in the last
+    mixture.
 
     Returns:
         {"seeds": [S], "accuracy": {mixture: [S]}}, percent.
@@ -64,7 +64,7 @@ def precision_training() -> dict:
 def precision_shrunk() -> dict:
     """Test accuracy of `MyNet` after 100 steps with a loss 2^k times smaller and a rate 2^k times larger.
 
-    Without rounding that is the same training. float32 and bf16 are run for the first and the last k alone.
+    Without rounding, all k train alike. float32 and bf16 are run only for the first and the last k.
 
     Returns:
         {"seeds": [S], "shrunk_by": [K], "fp16", "fp16 and scaler": [K][S], "bf16", "float32": [2][S]}, percent.
@@ -89,10 +89,10 @@ def precision_shrunk() -> dict:
 
 @experiment
 def precision_weights() -> dict:
-    """Test accuracy of `MyNet` after 120 steps at a constant rate, by how its weights are stored.
+    """Test accuracy of `MyNet` after 120 steps at a constant rate, for each way of storing its weights.
 
-    Only the stored weights are bf16, all else is float32 (SGD, momentum 0.9, batches of 64): rounded to nearest after
-    each step, rounded up or down at random, or as a copy of float32 weights, which are those that learn.
+    Only the stored weights are bf16, everything else is float32 (SGD, momentum 0.9, batches of 64): rounded to nearest
+    after each step, rounded up or down at random, or as copies of float32 weights, which the optimizer updates.
 
     Returns:
         {"seeds": [S], "rates": [R], "accuracy": {way: [R][S]}, "unmoved": {way: [R]}}: accuracies in percent, and the
@@ -121,7 +121,7 @@ def precision_weights() -> dict:
 
 
 def _copied(model: nn.Module) -> nn.Module:
-    """What computes are bf16 copies of the parameters, and what learns are the parameters."""
+    """Let the layers compute with bf16 copies of the parameters, while the optimizer updates the parameters."""
     for layer in list(model.modules()):
         for name, _ in list(layer.named_parameters(recurse=False)):
             parametrize.register_parametrization(layer, name, precision.Rounding(BF16, None))

@@ -1,4 +1,4 @@
-"""Lesson 09: a number in every format, bit by bit, and its neighbours in one of them."""
+"""Lesson 09: the bits of a number in every format, and its neighbours in one of them."""
 
 import math
 
@@ -15,9 +15,9 @@ REACH = 1.0  # of the int8 grid
 
 
 def precision_playground() -> Playground:
-    """Lesson 09: type a number; see its bits in each format, and in the chosen one what is held and what is next to it.
+    """Type a number to see its bits in each format, and in the chosen one the value held and its neighbours.
 
-    int8 stands on the symmetric grid from −1 to 1.
+    int8 is the symmetric grid from −1 to 1.
     """
 
     def draw(number: str, name: str):
@@ -30,7 +30,7 @@ def precision_playground() -> Playground:
             top.set(ylim=(len(held) - 0.5, -0.7))
             top.axis("off")
             _neighbours(bottom, x, held[name], name)
-        return plots.finish(fig), _said(x, held[name], name)
+        return plots.finish(fig), _description(x, held[name], name)
 
     return Playground(
         draw,
@@ -40,7 +40,7 @@ def precision_playground() -> Playground:
 
 
 def neighbours(x: float, name: str) -> list[float]:
-    """The numbers next to a finite number `x` of the format, below and above, and `x` between them."""
+    """The format's next number below `x`, `x` itself, which must be finite and of the format, and the next above."""
     if name == INT8:
         step = REACH / 127
         return [min(max(x + d, -REACH), REACH) for d in (-step, 0.0, step)]
@@ -94,7 +94,7 @@ def _neighbours(ax, x: float, held: float, name: str) -> None:
     ax.legend(fontsize=8, ncols=2, loc="upper right")
 
 
-def _said(x: float, held: float, name: str) -> str:
+def _description(x: float, held: float, name: str) -> str:
     if not math.isfinite(held):
         return f"{name} holds <b>{held:g}</b>: its largest number is {FORMATS[name].largest:g}"
     error = held - x

@@ -1,0 +1,85 @@
+"""Lesson 10: its exercises against torch's and numpy's own, its playground, its recording."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.ao.pruning import WeightNormSparsifier
+from torch.utils.flop_counter import FlopCounterMode
+
+from nnopt_lab.course.checking import examine
+from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.recordings import recorded
+from nnopt_lab.lessons.hardware.experiments import EPOCHS, RUNGS, SEEDS
+from nnopt_lab.lessons.hardware.playground import roofline_playground
+from tests.lessons.playgrounds import line, shown
+
+
+def counted_intensity(in_channels, filters, kernel, side, pictures, bytes_each):
+    """torch counts the operations, and the tensors know their sizes."""
+    layer = nn.Conv2d(in_channels, filters, kernel, padding=kernel // 2, device="meta")
+    x = torch.empty(pictures, in_channels, side, side, device="meta")
+    with FlopCounterMode(display=False) as counter:
+        y = layer(x)
+    return counter.get_total_flops() / (bytes_each * sum(t.numel() for t in (x, y, *layer.parameters())))
+
+
+def reads_and_writes(numbers, kernels, bytes_each):
+    ends = np.cumsum([0, *kernels])
+    return bytes_each * int(np.take(numbers, ends[:-1]).sum() + np.take(numbers, ends[1:]).sum())
+
+
+def sparsified(weight):
+    """torch's sparsifier, told to take the two smallest of each block of 1 × 4."""
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+    layer.weight = nn.Parameter(weight.clone())
+    sparsifier = WeightNormSparsifier(sparsity_level=1.0, sparse_block_shape=(1, 4), zeros_per_block=2)
+    sparsifier.prepare(layer := nn.Sequential(layer), [{"tensor_fqn": "0.weight"}])
+    sparsifier.step()
+    sparsifier.squash_mask()
+    return layer[0].weight.detach()
+
+
+COUNTERPARTS = {
+    "hardware.conv_intensity": counted_intensity,
+    "hardware.moved_bytes": reads_and_writes,
+    "hardware.strides": lambda shape, order: list(torch.empty_permuted(shape, order).stride()),
+    "hardware.two_of_four": sparsified,
+}
+
+
+@pytest.mark.parametrize("id", COUNTERPARTS)
+def test_an_answer_by_other_libraries_passes(id):
+    verdict = examine(exercises()[id], COUNTERPARTS[id], seeds=range(100))
+    assert verdict.passed, verdict
+
+
+def test_the_playground_draws_both_layouts_below_the_limit_that_it_names():
+    text, (ax,) = shown(roofline_playground(100.0, 10.0))
+    operations, numbers = 2 * 16 * 64 * 9 * 256 * 16, 16 * 16 * 256 + 64 * (16 * 9 + 1) + 16 * 64 * 256
+    limit = next(line for line in ax.lines if line.get_label().startswith("limit"))
+    assert limit.get_xydata()[1:].tolist() == [[10, 100], [limit.get_xdata()[-1], 100]]
+    assert "arithmetic is the limit, 100 GFLOP/s" in text
+    for layout in ("NCHW", "NHWC"):
+        ((intensity, reached),) = line(ax, layout).get_xydata()
+        assert intensity == pytest.approx(operations / (4 * numbers))
+        assert f"{layout} <b>{reached:.0f}</b> ({reached:.0f} %)" in text
+
+
+def test_the_playground_says_where_memory_is_the_limit():
+    text, (ax,) = shown(roofline_playground(100.0, 10.0), filters=1, kernel=1)
+    # 2·16 operations for 17 numbers of 4 bytes, and the weights: 0.47 per byte.
+    assert text.startswith("<b>0.5</b> operations per byte: memory is the limit, 5 GFLOP/s")
+    assert line(ax, "NHWC").get_xdata()[0] == pytest.approx(2 * 16 / (4 * 17), rel=0.01)
+
+
+def test_the_shipped_training_ladder_has_the_shape_that_it_promises():
+    result = recorded("training_ladder")["result"]
+    first, *tried = result["rungs"]
+    assert [rung["name"] for rung in tried] == list(RUNGS) and first["epochs"] == EPOCHS
+    assert first["kept"] and first["batch_size"] == 32 and result["machine"] and result["cores"] >= 1
+    for rung in result["rungs"]:
+        trained = len(rung["seconds"])
+        assert trained == len(rung["validation"]) == len(rung["test"]) and trained in (0, len(SEEDS))
+        assert rung["images_per_second"] and (trained or not rung["kept"])
+        assert all(10 < accuracy <= 100 for accuracy in (*rung["validation"], *rung["test"]))
