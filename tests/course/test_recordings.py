@@ -1,6 +1,5 @@
 """Recorded results: read as they ship, made again on request, and named when they are missing."""
 
-import base64
 import json
 import math
 
@@ -10,13 +9,8 @@ from nnopt_lab.course import recordings
 from nnopt_lab.course.recordings import record, recorded
 from nnopt_lab.lessons.batch_sizes import experiments as batch_sizes
 from nnopt_lab.lessons.convolutions import experiments as convolutions
-from nnopt_lab.lessons.hardware import experiments as hardware
-from nnopt_lab.lessons.integers_by_hand import experiments as integers_by_hand
 from nnopt_lab.lessons.learning_rates import experiments as learning_rates
-from nnopt_lab.lessons.mixed_precision import experiments as mixed_precision
 from nnopt_lab.lessons.pruning.experiments import SEEDS, SPARSITIES
-from nnopt_lab.techniques.quantization import deep_compression
-from nnopt_lab.workbench import models
 from nnopt_lab.workbench.paths import data_dir
 
 
@@ -160,44 +154,6 @@ def test_the_shipped_learning_rate_experiments_have_the_shape_that_they_promise(
             assert len(run["test"]) == len(result["baseline"]) == len(result["seeds"])
 
 
-def test_the_shipped_compression_has_the_shape_that_it_promises_and_its_file_is_a_network(tmp_path):
-    if not (data_dir() / "recorded" / "deep_compression.json").is_file():
-        pytest.skip("deep_compression has not been recorded yet")
-    result = recorded("deep_compression")["result"]
-    sparsities, bits = list(integers_by_hand.COMPRESSION_SPARSITIES), list(integers_by_hand.COMPRESSION_BITS)
-    assert (result["sparsities"], result["bits"]) == (sparsities, bits)
-    for stage in ("dense", "cut", "pruned", "shared", "trained", "bytes"):
-        assert [len(row) for row in result[stage]] == [len(sparsities)] * len(integers_by_hand.COMPRESSION_SEEDS)
-    assert all(len(files) == len(bits) for row in result["bytes"] for files in row)
-    smallest = result["smallest"]
-    raw = base64.b64decode(smallest["file"])
-    (tmp_path / "network.bin").write_bytes(raw)
-    model = deep_compression.load(tmp_path / "network.bin", models.MyNet())
-    assert len(raw) == smallest["bytes"] == sum(smallest["parts"].values()) <= 25_000
-    assert deep_compression.save(model, tmp_path / "again.bin") == smallest["parts"]
-    assert (tmp_path / "again.bin").read_bytes() == raw
-
-
-@pytest.mark.parametrize("name", ["integer_training", "post_training_bits"])
-def test_the_shipped_experiments_with_few_bits_have_the_shape_that_they_promise(name):
-    if not (data_dir() / "recorded" / f"{name}.json").is_file():
-        pytest.skip(f"{name} has not been recorded yet")
-    result = recorded(name)["result"]
-    seeds = len(result["seeds"])
-    ways = integers_by_hand.POST_WAYS
-    if name == "integer_training":
-        ways = ("min-max", "lsq")
-        assert [len(result[one]) for one in ("float", "ternary", "binary")] == [seeds] * 3
-        stored = result["stored"]
-        assert stored["bits"] == list(integers_by_hand.STORED_BITS)
-        for rounding in ("nearest", "stochastic"):
-            assert [len(row) for row in stored[rounding]] == [seeds] * len(stored["bits"])
-            assert all(0 <= share <= 1 for share in stored["moved"][rounding])
-    for way in ways:
-        assert [len(row) for row in result[way]] == [seeds] * len(result["bits"])
-        assert all(0 <= accuracy <= 100 for row in result[way] for accuracy in row)
-
-
 def test_parts_of_an_epoch_hold_every_picture_once_and_each_epoch_is_in_another_order():
     batches = learning_rates.Parts(100, 8, parts=3, seed=0)
     epochs = []
@@ -206,27 +162,3 @@ def test_parts_of_an_epoch_hold_every_picture_once_and_each_epoch_is_in_another_
         assert [len(part) for part in parts[:2]] == [len(batches)] * 2
         epochs.append([i for part in parts for batch in part for i in batch])
     assert all(sorted(order) == list(range(100)) for order in epochs) and epochs[0] != epochs[1]
-
-
-def test_the_shipped_precision_experiments_have_the_shape_that_they_promise():
-    training, shrunk, weights = (recorded(f"precision_{name}")["result"] for name in ("training", "shrunk", "weights"))
-    assert all(len(values) == len(mixed_precision.TRAINING_SEEDS) for values in training["accuracy"].values())
-    assert shrunk["shrunk_by"] == list(mixed_precision.SHRUNK_BY)
-    for name, looks in {"fp16": 7, "fp16 and scaler": 7, "bf16": 2, "float32": 2}.items():
-        assert [len(row) for row in shrunk[name]] == [len(mixed_precision.SHRUNK_SEEDS)] * looks
-    assert weights["rates"] == list(mixed_precision.WEIGHTS_RATES)
-    for way, rows in weights["accuracy"].items():
-        assert [len(row) for row in rows] == [len(mixed_precision.WEIGHTS_SEEDS)] * len(weights["rates"])
-        assert all(0 <= share <= 1 for share in weights["unmoved"][way])
-
-
-def test_the_shipped_training_ladder_has_the_shape_that_it_promises():
-    result = recorded("training_ladder")["result"]
-    first, *tried = result["rungs"]
-    assert [rung["name"] for rung in tried] == list(hardware.RUNGS) and first["epochs"] == hardware.EPOCHS
-    assert first["kept"] and first["batch_size"] == 32 and result["machine"] and result["cores"] >= 1
-    for rung in result["rungs"]:
-        trained = len(rung["seconds"])
-        assert trained == len(rung["validation"]) == len(rung["test"]) and trained in (0, len(hardware.SEEDS))
-        assert rung["images_per_second"] and (trained or not rung["kept"])
-        assert all(10 < accuracy <= 100 for accuracy in (*rung["validation"], *rung["test"]))

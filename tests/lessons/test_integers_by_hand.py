@@ -122,7 +122,9 @@ def decibels(text):
 
 @pytest.mark.parametrize(("per", "shape"), [("layer", (1, -1)), ("filter", (32, -1)), ("16 inputs", (288, 16))])
 def test_the_playground_shows_the_weights_before_and_after_and_the_errors(playground, network, per, shape):
-    text, (weights, errors) = shown(playground, layer="features.3", bits=4, symmetric=True, scales=f"one grid per {per}")
+    text, (weights, errors) = shown(
+        playground, layer="features.3", bits=4, symmetric=True, scales=f"one grid per {per}"
+    )
     weight = network.get_submodule("features.3").weight.detach()
     groups = weight.reshape(shape)
     scales = groups.abs().amax(1) / 7

@@ -10,10 +10,7 @@ import torch
 from nnopt_lab.course.playground import Playground
 from nnopt_lab.lessons.batch_sizes.playground import batch_playground
 from nnopt_lab.lessons.convolutions.playground import PLACES, convolution_playground
-from nnopt_lab.lessons.hardware.playground import roofline_playground
-from nnopt_lab.lessons.integers_by_hand.playground import quantization_playground
 from nnopt_lab.lessons.learning_rates.playground import learning_rate_playground, noisy_descent
-from nnopt_lab.lessons.mixed_precision.playground import precision_playground
 from nnopt_lab.lessons.pruning.playground import METHODS, pruning_playground
 from nnopt_lab.lessons.start_here.playground import layer_playground
 from nnopt_lab.techniques import pruning
@@ -186,63 +183,3 @@ def test_a_descent_without_noise_is_the_formula():
     for step, loss in enumerate(losses.tolist()):
         exact = (25 * (1 - 0.04) ** (2 * step) + 20 * 25 * (1 - 0.04 * 20) ** (2 * step)) / 2
         assert loss == pytest.approx(exact, rel=1e-4)
-
-
-def test_the_quantization_playground_says_what_a_grid_loses():
-    net = models.trained()
-    before = copy.deepcopy(net.state_dict())
-    playground = quantization_playground(net, data.load("fashion"))
-    controls(playground)["layer"].value = "features.3"
-    four, picture = drawn(playground)
-    assert picture.startswith(PNG) and "1 scales" in four
-    controls(playground)["scales"].value = "one grid a filter"
-    assert "32 scales" in drawn(playground)[0]
-    controls(playground)["scales"].value = "one grid for 16 inputs"
-    assert "288 scales" in drawn(playground)[0]
-    controls(playground)["bits"].value = 16
-    text, finer = drawn(playground)
-    assert finer != picture and decibels(text) > decibels(four) + 60
-    controls(playground)["symmetric"].value = False
-    assert decibels(drawn(playground)[0]) > decibels(text)
-    assert all(torch.equal(before[key], value) for key, value in net.state_dict().items())
-
-
-def decibels(text):
-    return float(text.split("<b>")[1].split(" dB")[0])
-
-
-@pytest.fixture(scope="module")
-def ruler():
-    return precision_playground()
-
-
-@pytest.mark.parametrize("name", ["tf32", "fp16", "fp8 e4m3", "int8"])
-def test_the_precision_playground_shows_any_number_in_any_format(ruler, name):
-    controls(ruler)["format"].value = name
-    for number in ("0", "-3e38"):
-        controls(ruler)["number"].value = number
-        text, picture = drawn(ruler)
-        assert picture.startswith(PNG) and text.startswith(f"{name} holds <b>")
-
-
-def test_the_precision_playground_names_the_neighbours_and_what_is_no_number(ruler):
-    controls(ruler)["number"].value = "257"
-    controls(ruler)["format"].value = "bf16"
-    assert drawn(ruler)[0] == "bf16 holds <b>256</b> · error -1, <b>0.389 %</b> · neighbours 255 and 258"
-    for bad in ("many", "nan", "1e39", ""):
-        controls(ruler)["number"].value = bad
-        assert "must be a finite number" in drawn(ruler)[0]
-    controls(ruler)["number"].value = "70000"
-    controls(ruler)["format"].value = "fp16"
-    assert "holds <b>inf</b>: its largest number is 65504" in drawn(ruler)[0]
-
-
-def test_the_roofline_playground_says_which_limit_a_layer_has():
-    playground = roofline_playground(100.0, 10.0)
-    text, picture = drawn(playground)
-    assert picture.startswith(PNG) and "arithmetic is the limit, 100 GFLOP/s" in text and "NHWC" in text
-    controls(playground)["filters"].value = 1
-    controls(playground)["kernel"].value = 1
-    text, _ = drawn(playground)
-    # 2·16 operations for 17 numbers of 4 bytes, but for the weights: 0.47 a byte.
-    assert text.startswith("<b>0.5</b> operations a byte: memory is the limit, 5 GFLOP/s")

@@ -23,7 +23,7 @@ def _number_and_format(g: torch.Generator):
     mantissa_bits, smallest_exponent = randint(g, 2, 4), randint(g, -4, -2)
     kind = randint(g, 0, 2)  # subnormal, below 1, above
     exponent = randint(g, *((smallest_exponent - 3, smallest_exponent - 1), (smallest_exponent, -1), (0, 5))[kind])
-    # Below 1 nearer to the power of two below, else to that above: so the ways to round a logarithm are told apart.
+    # Below 1 nearer to the power of two below, else to that above: so that the ways to round a logarithm differ.
     fraction = 1 + (randint(g, 0, 12) if kind == 1 else randint(g, 14, 31)) / 32
     return (-1) ** randint(g, 0, 1) * fraction * 2.0**exponent, mantissa_bits, smallest_exponent
 
@@ -257,7 +257,7 @@ def _step(
 def _scaler_state(g: torch.Generator):
     interval = randint(g, 3, 6)
     kind = randint(g, 0, 2)  # an overflow, a step that completes the interval, one that does not
-    # Nearly all by one step, so that doubling a step too early is told apart.
+    # Nearly all by one step, so that doubling a step too early shows.
     short = interval - 2 if randint(g, 0, 9) else randint(g, 0, interval - 2)
     good = (randint(g, 1, interval - 1), interval - 1, short)[kind]
     return 2.0 ** randint(g, 3, 12), good, kind == 0, interval
@@ -344,7 +344,7 @@ def _scaled_gradients(g: torch.Generator):
     # Unscaled they are below what fp16 can hold; with the rate, updates are some hundredths.
     gradient = (signs(g, 5) * torch.randint(300, 1500, (5,), generator=g)).half()
     master = torch.randn(5, generator=g) + torch.randint(0, 2, (5,), generator=g) * 2 - 1
-    # No power of two as the rate: an update that is rounded to fp16 is then told apart.
+    # No power of two as the rate: so that an update rounded to fp16 shows.
     return master, gradient, 2.0**k, (1 + randint(g, 1, 6) / 10) * 2.0 ** (k - 15)
 
 
