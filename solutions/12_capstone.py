@@ -491,7 +491,7 @@ claim(
 #
 #     nnopt capstone my_entry.onnx
 #
-# shows the whole board with your file on it. It runs files behind a fence that only Linux has; for your own ones you
+# shows the whole board with your file on it. It runs files in a sandbox that only Linux has; for your own ones you
 # need none: on a Mac or on Windows add `--isolation none`. In here, write the name of your file and run the cell, as
 # often as you have a new version:
 

@@ -50,10 +50,11 @@ def grade(
     with ExitStack() as stack:
         workers = stack.enter_context(closing(pool.WorkerPool(settings, jobs))) if cluster is None else None
         # These import torch, so they wait until the workers are starting.
-        from nnopt_lab.grading import batch, exports, gradebook, submissions
+        from nnopt_lab.grading import batch, exports, gradebook
+        from nnopt_lab.grading.sources import find
 
         exports.check(format or ())
-        sources = submissions.find(paths)
+        sources = find(paths)
         stack.enter_context(gradebook.locked(out))
         if not resume:
             gradebook.archive(out)

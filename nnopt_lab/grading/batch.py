@@ -1,17 +1,18 @@
-"""Many submissions, several at a time: read, grade, note. A batch never dies of a submission."""
+"""Grades many submissions, several at a time: read, grade, note. No submission ends a batch."""
 
 import contextlib
 import itertools
 import queue
 import threading
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 
 from nnopt_lab.grading.gradebook import Gradebook
-from nnopt_lab.grading.judge import Graded, grade
+from nnopt_lab.grading.judge import grade_safely
 from nnopt_lab.grading.pool import Settings, WorkerPool
-from nnopt_lab.grading.sandbox import Sandbox, SandboxError
-from nnopt_lab.grading.submissions import Source, Submission, read
+from nnopt_lab.grading.results import Graded
+from nnopt_lab.grading.sandbox import Sandbox
+from nnopt_lab.grading.sources import Source
+from nnopt_lab.grading.submissions import Submission, read
 
 
 def grade_all(
@@ -21,18 +22,18 @@ def grade_all(
     jobs: int = 1,
     on_done: Callable[[Submission], None] | None = None,
     cluster: str | None = None,
-    warmed: WorkerPool | None = None,
+    workers: WorkerPool | None = None,
 ) -> None:
     """Grade what the gradebook does not hold yet.
 
     Args:
-        jobs: how many submissions at a time, on this machine.
-        warmed: processes whose start has begun already; `jobs` is of no account then.
-        cluster: address of a Dask scheduler, whose workers grade in place of this machine.
-        on_done: called after each submission, those included that were graded before.
+        jobs: number of submissions at a time, on this machine.
+        workers: a pool that is starting already; `jobs` is ignored then.
+        cluster: address of a Dask scheduler, whose workers grade instead of this machine.
+        on_done: called after each submission, including those that were graded before.
 
     Raises:
-        SandboxError: the fence can't be put up or does not stand; nothing is graded outside of it.
+        SandboxError: a sandbox does not start or has a hole; nothing is graded outside of one.
     """
     todo = _not_graded(sources, book, settings, on_done)
     first = next(todo, None)
@@ -40,12 +41,12 @@ def grade_all(
         return
     todo = itertools.chain([first], todo)
     if cluster is not None:
-        from nnopt_lab.grading.cluster import graded_there
+        from nnopt_lab.grading.cluster import grade_on_cluster
 
-        _note(graded_there(cluster, todo, book.seed, settings), book, on_done)
+        _note(grade_on_cluster(cluster, todo, book.seed, settings), book, on_done)
     else:
-        with warmed or WorkerPool(settings, jobs) as processes:
-            _note(_graded(todo, book.seed, processes), book, on_done)
+        with workers or WorkerPool(settings, jobs) as sandboxes:
+            _note(_grade_here(todo, book.seed, sandboxes), book, on_done)
 
 
 def _note(results: Iterable[tuple[Submission, Graded]], book: Gradebook, on_done) -> None:
@@ -53,18 +54,6 @@ def _note(results: Iterable[tuple[Submission, Graded]], book: Gradebook, on_done
         book.add(submission, graded)
         if on_done is not None:
             on_done(submission)
-
-
-def grade_safely(submission: Submission, warm: Sandbox, seed: int) -> Graded:
-    """`grade`, but a fault of the grader's own is a state of the submission and not the end of the batch."""
-    try:
-        return grade(submission, warm, seed)
-    except SandboxError:
-        raise
-    except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        reason = f"The grader itself failed: {type(error).__name__}: {error} ({place.name}, line {place.lineno})."
-        return Graded(submission.lesson, "crashed", reason)
 
 
 def _not_graded(sources, book: Gradebook, settings: Settings, on_done) -> Iterator[Submission]:
@@ -76,20 +65,22 @@ def _not_graded(sources, book: Gradebook, settings: Settings, on_done) -> Iterat
             on_done(submission)
 
 
-def _graded(submissions: Iterator[Submission], seed: int, warmed: list[Sandbox]) -> Iterator[tuple[Submission, Graded]]:
+def _grade_here(
+    submissions: Iterator[Submission], seed: int, sandboxes: list[Sandbox]
+) -> Iterator[tuple[Submission, Graded]]:
     """Grades as they come; a few submissions wait in memory, never all of them."""
-    waiting: queue.Queue = queue.Queue(maxsize=2 * len(warmed))
+    waiting: queue.Queue = queue.Queue(maxsize=2 * len(sandboxes))
     done: queue.Queue = queue.Queue()
 
-    def serve(warm: Sandbox) -> None:
+    def serve(sandbox: Sandbox) -> None:
         while (submission := waiting.get()) is not None:
             try:
-                done.put((submission, grade_safely(submission, warm, seed)))
+                done.put((submission, grade_safely(submission, sandbox, seed)))
             except BaseException as error:
                 done.put((submission, error))
                 return
 
-    threads = [threading.Thread(target=serve, args=(warm,), daemon=True) for warm in warmed]
+    threads = [threading.Thread(target=serve, args=(sandbox,), daemon=True) for sandbox in sandboxes]
     for thread in threads:
         thread.start()
     out = 0
@@ -105,11 +96,11 @@ def _graded(submissions: Iterator[Submission], seed: int, warmed: list[Sandbox])
             out -= 1
     finally:
         for _ in threads:
-            _put_anyway(waiting)
+            _put_if_free(waiting)
 
 
-def _put_anyway(waiting: queue.Queue) -> None:
-    # Full when stopped in the middle: the threads are daemons, and their processes are closed next.
+def _put_if_free(waiting: queue.Queue) -> None:
+    # The queue is full when the batch was stopped midway: the threads are daemons, and their sandboxes close next.
     with contextlib.suppress(queue.Full):
         waiting.put_nowait(None)
 

@@ -1,4 +1,4 @@
-"""The same batch on several machines: a Dask cluster, whose workers have the course installed and a fence of their own.
+"""Grades a batch on several machines: a Dask cluster, whose workers have the course installed and their own sandboxes.
 
 Submissions go there and grades come back; the gradebook stays here. A worker that dies loses nothing: the scheduler
 gives its submissions to another one, and the gradebook notes each of them once.
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from itertools import islice
 
-from nnopt_lab.grading.batch import grade_safely
-from nnopt_lab.grading.judge import Graded
+from nnopt_lab.grading.judge import grade_safely
 from nnopt_lab.grading.pool import Settings, ready, start
+from nnopt_lab.grading.results import Graded
 from nnopt_lab.grading.sandbox import SandboxError, available
 from nnopt_lab.grading.submissions import Submission
 
@@ -21,14 +21,14 @@ _idle: dict[Settings, list] = defaultdict(list)
 _lock = threading.Lock()
 
 
-def graded_there(
+def grade_on_cluster(
     address: str, submissions: Iterator[Submission], seed: int, settings: Settings
 ) -> Iterator[tuple[Submission, Graded]]:
-    """Grades as they come from the cluster; a few submissions a worker are under way at a time.
+    """Grades as they come from the cluster; each worker has a few submissions at a time.
 
     Raises:
         ValueError: Dask is not installed, nothing answers at the address, or it has no workers or other versions.
-        SandboxError: a worker has no fence.
+        SandboxError: a worker has no sandbox.
     """
     try:
         from distributed import Client, KilledWorker, as_completed
@@ -76,17 +76,17 @@ def _version() -> str:
 
 
 def _grade(submission: Submission, seed: int, settings: Settings) -> str:
-    """Runs on a worker. Warm processes are kept for the next submission; as many as there were at a time."""
+    """Runs on a worker, which keeps its sandboxes for the next submissions, one per thread."""
     settings = Settings(available(settings.kind), settings.limits, settings.lesson)
     with _lock:
-        warm = _idle[settings].pop() if _idle[settings] else None
-    warm = warm or ready(start(settings))
+        sandbox = _idle[settings].pop() if _idle[settings] else None
+    sandbox = sandbox or ready(start(settings))
     try:
-        return grade_safely(submission, warm, seed).to_json()
+        return grade_safely(submission, sandbox, seed).to_json()
     except SandboxError:
-        warm = None
+        sandbox = None
         raise
     finally:
-        if warm is not None:
+        if sandbox is not None:
             with _lock:
-                _idle[settings].append(warm)
+                _idle[settings].append(sandbox)

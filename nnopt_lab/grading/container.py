@@ -1,7 +1,7 @@
-"""The fence as a container, for machines without Linux namespaces and for the most careful: Docker or Podman.
+"""The sandbox as a container of Docker or Podman, for machines without Linux namespaces and for extra caution.
 
-The same worker runs in it. No socket can be handed into a container, so jobs and replies go through its standard input
-and output, framed by `sandboxed.relay`, which inside does what `fence.NamespaceSandbox` does outside.
+The same fork server runs in it. No socket can be handed into a container, so jobs and replies go through its standard
+input and output, framed by `sandboxed.relay`, which does inside what `NamespaceSandbox` does outside.
 """
 
 import contextlib
@@ -59,7 +59,7 @@ def image(name: str) -> str:
 
 
 class ContainerSandbox(Sandbox):
-    """A warm process in a container."""
+    """A sandbox in a container."""
 
     def __init__(self, limits: Limits, name: str | None = None, tag: str | None = None):
         self._engine = name or engine()
@@ -74,19 +74,19 @@ class ContainerSandbox(Sandbox):
         )
 
     def wait(self) -> None:
-        """Until it is ready.
+        """Wait until it is ready.
 
         Raises:
             SandboxError: it did not start.
         """
         if self._receive(START_SECONDS) is None:
-            said = self._said()
+            said = self._last_words()
             self.close()
             raise SandboxError(f"The container did not start: {said}.")
 
     def run(self, job: bytes) -> JobResult:
-        """Have a job done in a worker inside, at most `limits.seconds` long."""
-        with contextlib.suppress(OSError):  # if it is gone, the silence tells
+        """Run a job in a new worker, for at most `limits.seconds`."""
+        with contextlib.suppress(OSError):  # if it is gone, no answer comes
             self._process.stdin.write(struct.pack(">I", len(job)) + job)
         answer = self._receive(self.limits.seconds + END_SECONDS)
         if answer is None:
@@ -137,7 +137,7 @@ class ContainerSandbox(Sandbox):
 
 
 def run_command(name: str, tag: str, limits: Limits) -> list[str]:
-    """How the container is started: no network, nothing to write to, few rights, few processes."""
+    """The command that starts the container: no network, nothing to write to, few rights, few processes."""
     settings = {
         "mode": "users",
         "memory": limits.megabytes << 20,

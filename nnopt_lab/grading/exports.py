@@ -16,13 +16,13 @@ FORMATS = ("canvas", "moodle", "gradescope", "json")
 
 
 def write(grades: list[Grade], folder: Path, formats: Iterable[str]) -> list[Path]:
-    """Write grades.csv and the wanted formats.
+    """Write grades.csv and the given formats.
 
     Returns:
-        What was written.
+        The files that were written.
 
     Raises:
-        ValueError: a format is not known.
+        ValueError: a format is unknown.
     """
     check(formats)
     folder.mkdir(parents=True, exist_ok=True)
@@ -34,14 +34,14 @@ def write(grades: list[Grade], folder: Path, formats: Iterable[str]) -> list[Pat
 
 
 def check(formats: Iterable[str]) -> None:
-    """Raise ValueError where a format is not known."""
+    """Raise ValueError if a format is unknown."""
     for name in formats:
         if name not in FORMATS:
             raise ValueError(f"format={name!r} must be one of {', '.join(FORMATS)}.")
 
 
 def safe_name(learner: str) -> str:
-    """A learner's name as a file name: no path, nothing that a browser reads otherwise, a different one for each."""
+    """A learner's name as a file name: no path, nothing that a URL would change, and unique to the learner."""
     kept = "".join(c if c.isalnum() or c in "-_" else "-" for c in learner)[:60]
     return kept if kept == learner else f"{kept}-{hashlib.sha256(learner.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
@@ -56,7 +56,7 @@ def _plain_rows(grades: list[Grade]):
 
 
 def _canvas(grades: list[Grade], folder: Path) -> list[Path]:
-    """One column a lesson, as Canvas's own export has them; students are found by ID, else by SIS login."""
+    """One column per lesson, as in Canvas's own export; students are found by ID, otherwise by SIS login."""
     lessons = sorted({g.lesson for g in grades if g.lesson})
     by_learner: dict[str, list[Grade]] = {}
     for grade in grades:
@@ -71,7 +71,7 @@ def _canvas(grades: list[Grade], folder: Path) -> list[Path]:
 
 
 def _moodle(grades: list[Grade], folder: Path) -> list[Path]:
-    """One offline grading worksheet a lesson; its importer looks at Identifier, Grade and Last modified (grade)."""
+    """One offline grading worksheet per lesson; its importer looks at Identifier, Grade and Last modified (grade)."""
     written = []
     for lesson in sorted({g.lesson for g in grades if g.lesson}):
         head = ("Identifier", "Full name", "Status", "Grade", "Maximum Grade", "Grade can be changed")
@@ -86,7 +86,7 @@ def _moodle(grades: list[Grade], folder: Path) -> list[Path]:
 
 
 def _gradescope(grades: list[Grade], folder: Path) -> list[Path]:
-    """One results.json a submission, as an autograder leaves it for Gradescope."""
+    """One results.json per submission, as an autograder writes it for Gradescope."""
     for g in grades:
         tests = [
             {
@@ -137,6 +137,6 @@ def _table(path: Path, rows) -> Path:
 
 
 def _cell(value) -> str:
-    """A spreadsheet takes a text that begins so for a formula, and a learner chooses the names of files."""
+    """Defuse a text that a spreadsheet would take for a formula: learners choose the names of files."""
     text = str(value)
     return f"'{text}" if text[:1] in ("=", "+", "@", "\t", "\r") or (text[:1] == "-" and len(text) > 1) else text

@@ -1,4 +1,4 @@
-"""The gradebook: one SQLite file, one transaction a submission. Kill the grader at any moment; it goes on from here."""
+"""The gradebook: one SQLite file, one transaction per submission. A grader killed at any moment resumes from it."""
 
 import json
 import secrets
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from nnopt_lab.grading.judge import Graded, Result
+from nnopt_lab.grading.results import Graded, Result
 from nnopt_lab.grading.submissions import Submission
 
 FILE = "gradebook.sqlite"
@@ -44,13 +44,13 @@ class Entry:
 
 
 class Gradebook:
-    """The gradebook in a folder; it is made where there is none.
+    """The gradebook in a folder; created if there is none.
 
     Args:
         seed: of the inputs; None: the one that the gradebook has, or a fresh one.
 
     Raises:
-        ValueError: the gradebook was begun with another seed, or the file is none.
+        ValueError: the gradebook was begun with another seed, or the file is no gradebook.
     """
 
     def __init__(self, folder: Path, seed: int | None = None):
@@ -82,23 +82,23 @@ class Gradebook:
             self._connection.execute("ALTER TABLE result RENAME COLUMN known TO wrong_answer")
 
     def setting(self, name: str) -> str | None:
-        """What was remembered under a name, or None."""
+        """A setting's value, or None."""
         row = self._connection.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
         return row and row[0]
 
     def remember(self, **settings: str) -> None:
-        """Note settings of the batch, which hold until they are changed."""
+        """Keep settings of the batch until they are changed."""
         with self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO setting VALUES (?, ?)", settings.items())
 
     def holds(self, submission: Submission) -> bool:
-        """Whether exactly this file of this learner's has been graded."""
+        """Whether exactly this file of this learner has been graded."""
         key = (submission.source.learner, submission.source.name, submission.sha256)
         found = self._connection.execute("SELECT 1 FROM submission WHERE (learner, name, sha256) = (?, ?, ?)", key)
         return found.fetchone() is not None
 
     def add(self, submission: Submission, graded: Graded) -> None:
-        """Note a grade, whole or not at all; the same file is never noted twice."""
+        """Add a grade, whole or not at all; the same file is never added twice."""
         source = submission.source
         row = (source.learner, source.name, submission.sha256, graded.lesson, submission.submitted_at, source.system)
         row += (
@@ -140,7 +140,7 @@ class Gradebook:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder for one grader at a time; the hold ends with the process, however that ends.
+    """Lock a folder for one grader at a time; the lock ends with the process, however that ends.
 
     Raises:
         ValueError: another grader is at work there.
@@ -154,9 +154,9 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def archive(folder: Path) -> None:
-    """Keep the present gradebook under a dated name, so that the next one begins empty."""
+    """Rename the gradebook to a dated name, so that the next one begins empty."""
     if (folder / FILE).exists():
-        Gradebook(folder).close()  # takes what a killed grader left in the write-ahead log into the file
+        Gradebook(folder).close()  # moves what a killed grader left in the write-ahead log into the file
         (folder / FILE).rename(folder / f"gradebook.{datetime.now():%Y-%m-%d-%H%M%S-%f}.sqlite")
 
 
@@ -166,5 +166,5 @@ def _result_row(submission: int, result: Result) -> tuple:
 
 
 def _storable(value):
-    """Text as UTF-8 can hold it: a notebook may have half of a surrogate pair in it."""
+    """Make text storable as UTF-8: a notebook may hold half of a surrogate pair."""
     return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value

@@ -1,18 +1,18 @@
-"""Final grades: for each learner and lesson the last submission, with marks by hand and what lateness costs."""
+"""Final grades: for each learner and lesson the last submission, with the teacher's marks and the late penalty."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.grading.gradebook import Entry
-from nnopt_lab.grading.judge import Result
 from nnopt_lab.grading.lateness import Policy
 from nnopt_lab.grading.marks import Mark
+from nnopt_lab.grading.results import Result
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer with its final points: the judge's, or those given by hand."""
+    """One answer with its final points: the judge's, or the teacher's if `manual`."""
 
     result: Result
     points: float
@@ -28,10 +28,10 @@ class Grade:
         entry: the submission that counts.
         answers: in the order of the lesson.
         points, possible: after all, and at most.
-        added: by hand, to the whole.
+        added: by the teacher, to the whole.
         comment: on the whole.
-        late: how late, in words, and `lost`, the points that this cost.
-        earlier: how many other submissions there are that don't count.
+        late, lost: how late it was, in words, and the points that this cost.
+        earlier: number of other submissions, which don't count.
     """
 
     entry: Entry
@@ -67,7 +67,7 @@ def final(entries: Iterable[Entry], marks: dict[tuple[str, str], Mark], late: Po
 
 
 def _grade(entries: list[Entry], marks: dict[tuple[str, str], Mark], late: Policy, order: dict[str, int]) -> Grade:
-    # What can be graded counts before what can't, then what came later.
+    # A submission that can be read counts before one that can't, then a later one before an earlier one.
     last = max(entries, key=lambda e: (e.graded.state != "malformed", e.submitted_at))
     results = sorted(last.graded.results, key=lambda result: order.get(result.id, len(order)))
     answers = tuple(_answer(result, marks.get((last.learner, result.id), Mark())) for result in results)

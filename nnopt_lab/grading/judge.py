@@ -1,17 +1,13 @@
-"""Grades one submission. It draws the inputs, holds the references and compares; the learner's code runs elsewhere.
+"""The judge of one submission: draws the inputs, holds the references and compares. Learners' code runs elsewhere.
 
-What a worker replies is believed to be values and nothing more: a worker in a learner's hands can claim any result, but
-to claim the right one for inputs drawn just now it has to work it out.
+A worker's reply counts as values and nothing more: a worker in a learner's hands can claim any result, but to claim the
+right one for inputs drawn a moment ago, it has to compute it.
 """
 
-import ast
 import hashlib
-import json
 import re
-import sys
-from dataclasses import asdict, dataclass, field
-from functools import cache
-from pathlib import Path
+import traceback
+from dataclasses import dataclass
 
 import torch
 
@@ -19,13 +15,12 @@ from nnopt_lab.course.checking import CASES, Outcome, compare, judge_answer, wro
 from nnopt_lab.course.differences import agree
 from nnopt_lab.course.display import show
 from nnopt_lab.course.exercises import Exercise, Question, cell_id, exercises, questions
-from nnopt_lab.grading.sandbox import JobResult, Sandbox
+from nnopt_lab.grading.course_cells import lesson_imports, stubs
+from nnopt_lab.grading.results import BROKEN, JUDGED, Graded, Result
+from nnopt_lab.grading.sandbox import JobResult, Sandbox, SandboxError
 from nnopt_lab.grading.sandboxed import codec
 from nnopt_lab.grading.submissions import Cell, Submission
-from nnopt_lab.workbench.paths import root
 
-JUDGED = ("passed", "partly right", "failed", "blank", "raised", "unusable")  # an answer came to a verdict
-BROKEN = ("timed out", "out of memory", "crashed")
 _TROUBLE = {
     "missing": "The answer's cell is not in the notebook.",
     "doubled": "The answer's cell is there more than once, with different answers: keep one.",
@@ -34,62 +29,7 @@ _TROUBLE = {
 }
 
 
-@dataclass(frozen=True)
-class Result:
-    """What one answer got.
-
-    Attributes:
-        id: of the exercise or question.
-        state: one of `JUDGED`, of `BROKEN`, or a cell's trouble ("missing", "doubled", "mistyped", "too long").
-        points, possible: earned, and at most.
-        mistake: in words; empty after a pass.
-        wrong_answer: index of the exercise's wrong answer that it behaves like, or None.
-        inputs, got, wanted: the first case that failed, as text.
-        printed: the beginning of what the answer printed.
-        source: the answer.
-    """
-
-    id: str
-    state: str
-    points: float
-    possible: int
-    mistake: str = ""
-    wrong_answer: int | None = None
-    inputs: dict[str, str] = field(default_factory=dict)
-    got: str = ""
-    wanted: str = ""
-    printed: str = ""
-    source: str = ""
-
-
-@dataclass(frozen=True)
-class Graded:
-    """A submission's grade.
-
-    Attributes:
-        lesson: "" where the file is malformed and no lesson was named.
-        state: "graded", "partly graded", "timed out", "out of memory", "crashed" or "malformed".
-        reason: why it is not "graded", in words.
-        results: one per exercise and question of the lesson.
-    """
-
-    lesson: str
-    state: str
-    reason: str = ""
-    results: tuple[Result, ...] = ()
-
-    def to_json(self) -> str:
-        """As text that `from_json` reads again."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> "Graded":
-        """The grade that `to_json` wrote."""
-        fields = json.loads(text)
-        return cls(**fields | {"results": tuple(Result(**result) for result in fields["results"])})
-
-
-def grade(submission: Submission, warm: Sandbox, seed: int) -> Graded:
+def grade(submission: Submission, sandbox: Sandbox, seed: int) -> Graded:
     """Grade every answer of a submission, each in a worker of its own.
 
     Args:
@@ -97,21 +37,23 @@ def grade(submission: Submission, warm: Sandbox, seed: int) -> Graded:
     """
     if submission.malformed:
         return Graded(submission.lesson, "malformed", submission.malformed)
-    bench = _Bench(submission, warm, seed)
+    judge = _Judge(submission, sandbox, seed)
     lesson = submission.lesson
-    results = [bench.exercise(item) for item in exercises(lesson).values()]
-    results += [bench.question(item) for item in questions(lesson).values()]
+    results = [judge.exercise(item) for item in exercises(lesson).values()]
+    results += [judge.question(item) for item in questions(lesson).values()]
     return Graded(lesson, *_state(results), tuple(results))
 
 
-def lesson_imports(lesson: str) -> str:
-    """The imports of the course's own notebook, but for the course's library: an answer may rely on them."""
-    return _original(lesson)[0]
-
-
-def stubs(lesson: str) -> dict[str, str]:
-    """The untouched answer cells of the course's own notebook, by the id of the cell."""
-    return _original(lesson)[1]
+def grade_safely(submission: Submission, sandbox: Sandbox, seed: int) -> Graded:
+    """`grade`, but a fault of the grader itself becomes a state of the submission instead of the end of the batch."""
+    try:
+        return grade(submission, sandbox, seed)
+    except SandboxError:
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"The grader itself failed: {type(error).__name__}: {error} ({place.name}, line {place.lineno})."
+        return Graded(submission.lesson, "crashed", reason)
 
 
 def _state(results: list[Result]) -> tuple[str, str]:
@@ -125,11 +67,11 @@ def _state(results: list[Result]) -> tuple[str, str]:
 
 
 @dataclass(frozen=True)
-class _Bench:
-    """One submission, the worker's door, and the seed: what every answer's grading needs."""
+class _Judge:
+    """Judges the answers of one submission."""
 
     submission: Submission
-    warm: Sandbox
+    sandbox: Sandbox
     seed: int
 
     def exercise(self, exercise: Exercise) -> Result:
@@ -139,14 +81,14 @@ class _Bench:
         cases = [exercise.generate(torch.Generator().manual_seed(self._draw(exercise.id, n))) for n in range(CASES)]
         job = {"name": exercise.name, "arguments": list(exercise.arguments)}
         header, values, broken = self._run(exercise, cell, job, cases)
-        return broken or _judged(exercise, cell, cases, header, values)
+        return broken or _exercise_result(exercise, cell, cases, header, values)
 
     def question(self, question: Question) -> Result:
         cell = self.submission.cells[question.id]
         if not_run := self._not_run(question, cell, "question"):
             return not_run
         header, values, broken = self._run(question, cell, {"question": question.id}, [])
-        return broken or _answered(question, cell, header, values)
+        return broken or _question_result(question, cell, header, values)
 
     def _not_run(self, item: Exercise | Question, cell: Cell, kind: str) -> Result | None:
         if cell.trouble:
@@ -160,36 +102,39 @@ class _Bench:
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
 
     def _run(self, item, cell: Cell, job: dict, cases: list) -> tuple[dict, list, Result | None]:
-        """A worker's reply to a job; the third is the result where there is nothing to judge."""
+        """A worker's reply to a job (header and values); the third is the result where there is nothing to judge."""
         job |= {
             "preamble": lesson_imports(self.submission.lesson),
             "before": self._called_by(item.id, cell.source),
             "source": cell.source,
             "seed": self._draw(item.id, -1),
         }
-        ended = self.warm.run(codec.pack(job, cases))
+        ended = self.sandbox.run(codec.pack(job, cases))
         header, values = {}, []
         if ended.state == "replied":
             try:
                 header, values = codec.unpack(ended.reply)
             except ValueError as error:
                 ended = JobResult("crashed", reason=f"its reply can't be read: {error}")
-        printed = _text(header.get("printed"))
-        state, reason = ended.state, ended.reason
+        return header, values, self._unjudged(item, cell, ended, header)
+
+    def _unjudged(self, item, cell: Cell, ended: JobResult, header: dict) -> Result | None:
+        def result(state: str, mistake: str = "") -> Result:
+            printed = _text(header.get("printed"))
+            return Result(item.id, state, 0, item.points, mistake, printed=printed, source=cell.source)
+
+        if ended.state != "replied":
+            return result(ended.state, f"Your answer was stopped: {ended.reason}.")
         error = _first_error(header)
-        if error and error.get("memory") is True:
-            state, reason = "out of memory", f"it wanted more than {self.warm.limits.megabytes} MiB"
-        elif error and _is_blank(error):
-            return header, values, Result(item.id, "blank", 0, item.points, printed=printed, source=cell.source)
-        elif error:
-            state, reason = "raised", _raised(error, cell.source)
-        if state == "replied":
-            return header, values, None
-        reason = reason if state == "raised" else f"Your answer was stopped: {reason}."
-        return header, values, Result(item.id, state, 0, item.points, reason, printed=printed, source=cell.source)
+        if not error:
+            return None
+        if error.get("memory") is True:
+            most = self.sandbox.limits.megabytes
+            return result("out of memory", f"Your answer was stopped: it wanted more than {most} MiB.")
+        return result("blank") if _is_blank(error) else result("raised", _raised(error, cell.source))
 
     def _called_by(self, id: str, source: str) -> list[str]:
-        """Cells of the learner's other answers that this one names, so that an answer may build on another."""
+        """The learner's other answers that this one names, so that an answer may build on another."""
         needed, sources = {id: source}, [source]
         while sources:
             words = set(re.findall(r"[A-Za-z_]\w*", sources.pop()))
@@ -201,7 +146,7 @@ class _Bench:
         return [text for other, text in reversed(needed.items()) if other != id]
 
 
-def _judged(exercise: Exercise, cell: Cell, cases: list[tuple], header: dict, values) -> Result:
+def _exercise_result(exercise: Exercise, cell: Cell, cases: list[tuple], header: dict, values) -> Result:
     def result(state: str, mistake: str, **more) -> Result:
         printed = _text(header.get("printed"))
         return Result(exercise.id, state, 0, exercise.points, mistake, printed=printed, source=cell.source, **more)
@@ -242,7 +187,7 @@ def _judged(exercise: Exercise, cell: Cell, cases: list[tuple], header: dict, va
     )
 
 
-def _answered(question: Question, cell: Cell, header: dict, values) -> Result:
+def _question_result(question: Question, cell: Cell, header: dict, values) -> Result:
     def result(state: str, mistake: str = "", points: int = 0) -> Result:
         return Result(question.id, state, points, question.points, mistake, source=cell.source)
 
@@ -300,34 +245,3 @@ def _raised(error: dict, source: str) -> str:
 
 def _text(value) -> str:
     return value if isinstance(value, str) else ""
-
-
-def code_cells(path: Path) -> dict[str, str]:
-    """The code cells of one of the course's own notebooks, by their ids."""
-    # json and not nbformat, whose schemas take longer to load than torch: a small class waits mostly for the start.
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return {cell["id"]: "".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"}
-
-
-@cache
-def _original(lesson: str) -> tuple[str, dict[str, str]]:
-    cells = code_cells(root() / "notebooks" / f"{lesson}.ipynb")
-    imports = [line for source in cells.values() for line in _imports(source)]
-    answers = {id: source for id, source in cells.items() if id.startswith(("exercise-", "question-"))}
-    return "\n".join(dict.fromkeys(imports)), answers
-
-
-def _imports(source: str) -> list[str]:
-    def known(name: str) -> bool:
-        return name.split(".")[0] in ("torch", "numpy") or name.split(".")[0] in sys.stdlib_module_names
-
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return []
-    return [
-        ast.unparse(node)
-        for node in tree.body
-        if (isinstance(node, ast.Import) and all(known(alias.name) for alias in node.names))
-        or (isinstance(node, ast.ImportFrom) and known(node.module or ""))
-    ]

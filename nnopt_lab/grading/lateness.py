@@ -1,4 +1,4 @@
-"""What a late submission loses: a policy in a few characters, and a due date."""
+"""The late penalty: a policy in a few characters, and a due date."""
 
 import math
 import re
@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 
 _RATE = re.compile(r"(\d{1,3})%(?:/(day|hour))?")
 _HOURS = {"day": 24.0, "hour": 1.0}
-ALLOWED = 'none, zero, "10%" (once), "10%/day" or "10%/hour" (for each one that has begun)'
+ALLOWED = 'none, zero, "10%" (once), "10%/day" or "10%/hour" (for each day or hour begun)'
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Share of the points that is left; see `ALLOWED` for its text form.
+    """A late penalty; see `ALLOWED` for its text form.
 
     Attributes:
         text: as the teacher wrote it.
-        percent: lost at once, or per period.
-        hours: of a period; None: once, however late.
-        due: None where there is no due date.
+        percent: of the points, lost once or per period.
+        hours: of a period; None: lost once, however late.
+        due: None if there is no due date.
     """
 
     text: str = "none"
@@ -27,11 +27,11 @@ class Policy:
     due: datetime | None = None
 
     def share(self, submitted_at: str, marked_late: bool = False) -> tuple[float, str]:
-        """The share of the points that is left, 0 to 1, and how late it was, in words ("" if it was not).
+        """The share of the points that remains, 0 to 1, and how late it was, in words ("" if it was not).
 
         Args:
-            submitted_at: ISO format; "" where unknown, which counts as in time.
-            marked_late: by the system it was handed in to; then it is late by one period at least.
+            submitted_at: ISO format; "" if unknown, which counts as on time.
+            marked_late: by the system it was handed in to; it is late by at least one period then.
         """
         hours = 0.0
         if self.due is not None and submitted_at:

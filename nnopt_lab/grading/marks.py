@@ -1,4 +1,4 @@
-"""Marks that a teacher gives by hand: a CSV file beside the gradebook, which grading only ever reads."""
+"""Marks that a teacher gives by hand, in a CSV file beside the gradebook, which grading only reads."""
 
 import csv
 import io
@@ -15,10 +15,10 @@ COLUMNS = ("learner", "item", "points", "comment")
 
 @dataclass(frozen=True)
 class Mark:
-    """A mark by hand.
+    """A teacher's mark.
 
     Attributes:
-        points: in place of the answer's own; for a whole lesson, added to its total. None: unchanged.
+        points: replace the answer's own; for a whole lesson, they are added to its total. None: unchanged.
         comment: shown to the learner.
     """
 
@@ -30,12 +30,12 @@ def read(folder: Path) -> dict[tuple[str, str], Mark]:
     """Marks by (learner, id of the exercise, question or lesson); of several for the same, the last one counts.
 
     Raises:
-        ValueError: a line can't be understood.
+        ValueError: a line can't be parsed.
     """
     path = folder / FILE
     if not path.exists():
         return {}
-    text = path.read_text(encoding="utf-8-sig")  # spreadsheets write the mark, and some a semicolon for the comma
+    text = path.read_text(encoding="utf-8-sig")  # spreadsheets write a byte-order mark, and some write semicolons
     first = text.partition("\n")[0]
     rows = csv.DictReader(io.StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",")
     if set(COLUMNS) - set(rows.fieldnames or ()):
@@ -44,19 +44,19 @@ def read(folder: Path) -> dict[tuple[str, str], Mark]:
     for row in rows:
         values = {name: (row[name] or "").strip() for name in COLUMNS}
         if any(values.values()):
-            key, mark = _understood(values, f"{FILE}, line {rows.line_num}")
+            key, mark = _parse(values, f"{FILE}, line {rows.line_num}")
             found[key] = mark
     return found
 
 
 def write(folder: Path, learner: str, item: str, mark: Mark) -> None:
-    """Give a mark, in place of an earlier one for the same.
+    """Write a mark, which replaces an earlier one for the same.
 
     Raises:
         ValueError: there is no such item, or the points are no number.
     """
     points = "" if mark.points is None else f"{mark.points:g}"
-    _understood({"learner": learner, "item": item, "points": points, "comment": mark.comment}, "The mark")
+    _parse({"learner": learner, "item": item, "points": points, "comment": mark.comment}, "The mark")
     folder.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -66,11 +66,11 @@ def write(folder: Path, learner: str, item: str, mark: Mark) -> None:
     write_atomically(folder / FILE, text.getvalue())
 
 
-def _understood(values: dict[str, str], where: str) -> tuple[tuple[str, str], Mark]:
+def _parse(values: dict[str, str], where: str) -> tuple[tuple[str, str], Mark]:
     if not values["learner"]:
         raise ValueError(f"{where}: the learner is missing.")
-    known = {**exercises(), **questions(), **lessons()}
-    if values["item"] not in known:
+    items = {**exercises(), **questions(), **lessons()}
+    if values["item"] not in items:
         raise ValueError(f"{where}: item={values['item']!r} is no exercise, question or lesson.")
     try:
         points = float(values["points"].replace(",", ".")) if values["points"] else None

@@ -1,4 +1,4 @@
-"""Pages for people: one a learner with every answer's card, and one for the class."""
+"""Pages for people: one per learner with every answer's card, and one for the class."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,9 +12,10 @@ from markupsafe import Markup
 from nnopt_lab.course.cards import Card, inline
 from nnopt_lab.course.exercises import cell_id, exercises, lesson_points, questions
 from nnopt_lab.course.workspace import write_atomically
+from nnopt_lab.grading.course_cells import code_cells, stubs
 from nnopt_lab.grading.exports import safe_name
 from nnopt_lab.grading.grades import Answer, Grade
-from nnopt_lab.grading.judge import BROKEN, code_cells, stubs
+from nnopt_lab.grading.results import BROKEN
 from nnopt_lab.grading.similarity import similar
 from nnopt_lab.workbench.paths import root
 
@@ -24,10 +25,10 @@ BINS = 5
 
 
 def write(grades: list[Grade], folder: Path, seed: int) -> Path:
-    """Write feedback/LEARNER.html for everyone, and class.html.
+    """Write feedback/LEARNER.html for every learner, and class.html.
 
     Returns:
-        The class's page.
+        The path of the class's page.
     """
     (folder / "feedback").mkdir(parents=True, exist_ok=True)
     for learner, theirs in groupby(grades, key=lambda g: g.learner):
@@ -145,7 +146,7 @@ def _sources(grades: list[Grade]) -> Iterator[tuple[str, str, str]]:
 
 @cache
 def _seen(lesson: str) -> dict[str, list[str]]:
-    """What everyone has seen of each answer: the stub, and the course's own where it is at hand."""
+    """The sources that everyone has seen, by exercise: the stub, and the course's own answer where it is present."""
     solved = root() / "solutions" / f"{lesson}.ipynb"
     ours = code_cells(solved) if solved.is_file() else {}
     ids = {id: cell_id("exercise", id) for id in exercises(lesson)}

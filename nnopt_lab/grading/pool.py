@@ -1,19 +1,20 @@
-"""Warm processes for a batch. It imports no torch, so that they can start while the grader itself does."""
+"""Sandboxes for a batch. Nothing here imports torch, so that sandboxes can start while the grader itself does."""
 
 from dataclasses import dataclass
 
 from nnopt_lab.grading.container import ContainerSandbox
-from nnopt_lab.grading.sandbox import Limits, NamespaceSandbox, Sandbox
+from nnopt_lab.grading.namespaces import NamespaceSandbox
+from nnopt_lab.grading.sandbox import Limits, Sandbox
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a batch is graded.
+    """Settings of a batch.
 
     Attributes:
-        kind: of the fence, as `fence.available` gives it.
+        kind: of the sandbox, as `sandbox.available` gives it.
         limits: of one answer.
-        lesson: which lesson the submissions must be of; None: what each one is of.
+        lesson: the lesson that the submissions must be of; None: each its own.
     """
 
     kind: str
@@ -22,51 +23,51 @@ class Settings:
 
 
 class WorkerPool:
-    """Warm processes that start side by side and end together.
+    """Sandboxes that start at the same time and end together.
 
-    Making it begins their start; entering it waits until each is ready and its fence has been tried.
+    Making the pool begins their start; entering it waits until each is ready and has been probed.
 
     Raises:
-        SandboxError: on entering: a fence can't be put up or does not stand.
+        SandboxError: on entering: a sandbox does not start or has a hole.
     """
 
     def __init__(self, settings: Settings, count: int):
-        self._processes = [start(settings) for _ in range(count)]
+        self._sandboxes = [start(settings) for _ in range(count)]
 
     def __enter__(self) -> list[Sandbox]:
         try:
-            for warm in self._processes:
-                ready(warm)
+            for sandbox in self._sandboxes:
+                ready(sandbox)
         except BaseException:
             self.close()
             raise
-        return self._processes
+        return self._sandboxes
 
     def __exit__(self, *_) -> None:
         self.close()
 
     def close(self) -> None:
         """End them all."""
-        for warm in self._processes:
-            warm.close()
+        for sandbox in self._sandboxes:
+            sandbox.close()
 
 
 def start(settings: Settings) -> Sandbox:
-    """Begin to start a warm process."""
+    """Begin to start a sandbox."""
     if settings.kind == "container":
         return ContainerSandbox(settings.limits)
     return NamespaceSandbox(settings.kind, settings.limits)
 
 
-def ready(warm: Sandbox) -> Sandbox:
-    """Wait until a warm process is ready and, but for "none", its fence has been tried from the inside."""
+def ready(sandbox: Sandbox) -> Sandbox:
+    """Wait until a sandbox is ready and, unless its kind is "none", probe it from the inside."""
     from nnopt_lab.grading.probe import check
 
     try:
-        warm.wait()
-        if warm.kind != "none":
-            check(warm)
+        sandbox.wait()
+        if sandbox.kind != "none":
+            check(sandbox)
     except BaseException:
-        warm.close()
+        sandbox.close()
         raise
-    return warm
+    return sandbox

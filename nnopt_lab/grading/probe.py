@@ -1,4 +1,4 @@
-"""Does the fence stand? A worker of our own tries what no worker may do, before any learner's code runs."""
+"""Probes a sandbox: before any learner's code runs, a worker of ours tries what no worker may do."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from nnopt_lab.grading.sandboxed import codec
 from nnopt_lab.grading.view import view
 from nnopt_lab.workbench.paths import PACKAGE, root
 
-# It runs as a learner's answer would, so it can use nothing of the course. It returns what it was able to do.
+# It runs as a learner's answer does, so it can use nothing of the course. It returns what it managed to do.
 _SOURCE = """
 import ctypes, importlib.util, os, resource, socket, threading
 
@@ -60,32 +60,32 @@ scratch = os.environ.get("TMPDIR", "/")
 """
 
 
-def check(warm: Sandbox) -> None:
-    """Try the fence from the inside.
+def check(sandbox: Sandbox) -> None:
+    """Probe a sandbox from the inside.
 
     Raises:
         SandboxError: a worker can do something that it must not; the text says what.
     """
-    case = (_secrets(warm.kind), ["/", "/usr/lib", "/sandboxed"], [os.getpid()], warm.limits.megabytes)
+    case = (_secrets(sandbox.kind), ["/", "/usr/lib", "/sandboxed"], [os.getpid()], sandbox.limits.megabytes)
     job = {"preamble": "", "before": [], "source": _SOURCE, "name": "probe", "seed": 0}
     job["arguments"] = ["hidden", "folders", "foreign_processes", "megabytes"]
-    ended = warm.run(codec.pack(job, [case]))
+    ended = sandbox.run(codec.pack(job, [case]))
     trouble = ended.reason
     if ended.state == "replied":
         header, values = codec.unpack(ended.reply)
         told = header.get("outcomes") == [{}]
         trouble = f"a worker can {', '.join(values[0][0])}" * bool(values[0][0]) if told else f"it answers {header}"
     if trouble:
-        raise SandboxError(f"The fence ({warm.kind}) does not stand: {trouble}. Nothing was graded.")
+        raise SandboxError(f"The sandbox ({sandbox.kind}) has a hole: {trouble}. Nothing was graded.")
 
 
 def _secrets(kind: str) -> list[str]:
-    """Paths that hold the course, the teacher's things, or news of other processes."""
+    """Paths that hold the course, the teacher's files, or information about other processes."""
     if kind == "container":  # it has its own /proc and /etc, in which nothing of this machine is
         return [str(PACKAGE), str(root())]
     shown = [Path(target) for _, target in view().binds]
     own = [path for folder in (Path.home(), Path.cwd()) for path in sorted(folder.glob("*"))[:50]]
-    # A folder on the way to Python's own is there, with nothing in it but that way.
+    # A parent of a visible folder is visible too, but holds nothing else.
     own = [path for path in own if not any(s.is_relative_to(path) or path.is_relative_to(s) for s in shown)]
     every = (PACKAGE, root() / "solutions", "/proc", "/sys", "/etc/passwd", *own)
     return list(dict.fromkeys(map(str, every)))

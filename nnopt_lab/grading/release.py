@@ -1,4 +1,4 @@
-"""The learner's kit: notebooks, library and data, without solutions; for an assignment, with points and a due date."""
+"""The learner's kit: notebooks, library and data without solutions; for an assignment, with points and a due date."""
 
 import re
 import shutil
@@ -56,13 +56,13 @@ def _without_solutions(project: str) -> str:
 
 
 def _for_learners(readme: str) -> str:
-    """What the README says to learners, without its picture, which is no part of a kit."""
+    """The README's part for learners, without its picture, which is not in the kit."""
     lines = readme.partition("\n## Teach with it")[0].splitlines()
     return "\n".join(line for line in lines if not line.startswith("![") and "nnopt_lab test" not in line) + "\n"
 
 
 def _mark(lesson: str, notebook, assignment: dict | None) -> None:
-    """Points and due date for the learner, and nbgrader's marks, by which a JupyterHub hands out and collects."""
+    """Add points and due date for the learner, and nbgrader's marks, by which a JupyterHub collects."""
     if assignment is not None:
         notebook.metadata["nnopt"] = {"lesson": lesson, "points": lesson_points(lesson)} | assignment
     items: dict[str, Exercise | Question] = {cell_id("exercise", id): item for id, item in exercises(lesson).items()}

@@ -1,4 +1,4 @@
-"""All that comes out of a gradebook: tables for other systems, and pages for people."""
+"""Everything written from a gradebook: tables for other systems, and pages for people."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from nnopt_lab.grading.lateness import policy
 
 
 def write(book: Gradebook, folder: Path) -> tuple[list[Grade], list[Path]]:
-    """Write every table and page anew, by the gradebook's settings and the marks given by hand.
+    """Write every table and page again, by the gradebook's settings and the teacher's marks.
 
     Returns:
         The grades, and the files that a teacher opens first.

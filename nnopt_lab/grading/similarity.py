@@ -1,8 +1,8 @@
 """Pairs of suspiciously similar answers: a place to look, not a verdict.
 
 Each answer becomes the set of its runs of tokens (k-grams, as in Schleimer, Wilkerson & Aiken 2003, "Winnowing";
-answers are short, so all are kept). Comments and the learner's names don't count, nor does what stands in the stub or
-in the course's own answer, nor what many write: short right answers are often alike by themselves.
+answers are short, so all are kept). Comments and the learner's own names don't count; neither do runs in the stub, in
+the course's own answer, or in many answers: short right answers are often similar by chance.
 """
 
 import builtins
@@ -28,8 +28,8 @@ class Pair:
     """Two learners whose answers share unusual runs.
 
     Attributes:
-        share: of the unusual runs of the one that has fewer, weighted by how unusual they are, 0 to 1.
-        items: the exercises in which they lie.
+        share: of the unusual runs of whoever has fewer, weighted by how unusual they are, 0 to 1.
+        items: the exercises that contain them.
     """
 
     first: str
@@ -39,7 +39,7 @@ class Pair:
 
 
 def runs(source: str) -> set[int]:
-    """The hashed runs of a source's tokens; code that can't be read to its end counts as far as it can be."""
+    """The hashed runs of a source's tokens; broken code counts as far as it can be read."""
     words, dotted = [], False
     try:
         for kind, text, *_ in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -53,18 +53,18 @@ def runs(source: str) -> set[int]:
     return {_hash(words[i : i + RUN]) for i in range(len(words) - RUN + 1)}
 
 
-def similar(answers: Iterable[tuple[str, str, str]], known: dict[str, list[str]], most: int = 20) -> list[Pair]:
+def similar(answers: Iterable[tuple[str, str, str]], seen: dict[str, list[str]], most: int = 20) -> list[Pair]:
     """The most similar pairs.
 
     Args:
         answers: (learner, item, source), sources that earned nothing included.
-        known: sources by item that everyone has seen: the stub, the course's answer.
-        most: how many pairs at most.
+        seen: sources that everyone has seen, by item: the stub, the course's answer.
+        most: largest number of pairs.
     """
-    seen = {item: set().union(*map(runs, sources)) for item, sources in known.items()}
+    excluded = {item: set().union(*map(runs, sources)) for item, sources in seen.items()}
     theirs: dict[str, set] = defaultdict(set)
     for learner, item, source in answers:
-        theirs[learner] |= {(item, run) for run in runs(source) - seen.get(item, set())}
+        theirs[learner] |= {(item, run) for run in runs(source) - excluded.get(item, set())}
     spread = Counter(run for found in theirs.values() for run in found)
     common = max(2, COMMON_SHARE * len(theirs))
     weight = {run: math.log2((len(theirs) + 1) / n) for run, n in spread.items() if n <= common}

@@ -1,4 +1,4 @@
-"""What of this machine a worker can see: Python, torch, ONNX Runtime and what they need, read-only; nothing else."""
+"""The files that a worker can see: Python, torch, ONNX Runtime and what they need, read-only; nothing else."""
 
 import importlib.metadata
 import importlib.util
@@ -24,11 +24,11 @@ class View:
     """A file system for workers.
 
     Attributes:
-        binds: (source, target) of every file or folder that is seen, in order; later ones lie over earlier ones.
+        binds: (source, target) of every visible file or folder, in order; later ones cover earlier ones.
         empty: targets among them that are shown empty.
         links: (to, path) of symbolic links.
         paths: where Python finds the packages.
-        scratch: the folder in which a worker may write, /tmp unless something is shown in there.
+        scratch: the folder in which a worker may write: /tmp, unless something in there is visible.
     """
 
     binds: tuple[tuple[str, str], ...]
@@ -42,7 +42,7 @@ class View:
 
 
 def python() -> str:
-    """The interpreter itself, behind every link and virtual environment."""
+    """The interpreter itself, with every link and virtual environment resolved."""
     return os.path.realpath(sys.executable)
 
 
@@ -68,7 +68,7 @@ def view() -> View:
 
 
 def _hidden_in(folder: str) -> Iterator[str]:
-    """Folders of installed packages, and this course, wherever they lie in a folder that is shown."""
+    """Folders of installed packages, and this course, where they lie in `folder`."""
     for found in (*Path(folder).glob("python3*/site-packages"), *Path(folder).glob("python3*/dist-packages")):
         yield str(found)
     course = {os.path.realpath(PACKAGE), os.path.realpath(root())}

@@ -1,4 +1,4 @@
-"""Grading's throughput: against nbgrader on the same four exercises, over class sizes, and with one and two jobs.
+"""Grading's throughput: compared with nbgrader on the same four exercises, over class sizes, and with one and two jobs.
 
     pip install nbgrader; python tests/benchmarks/bench_grading.py [SUBMISSIONS…]
 
@@ -56,17 +56,16 @@ def ours(folder: Path, count: int, jobs: int) -> tuple[float, float]:
 
 
 def _rate(folder: Path) -> float:
-    """Seconds a submission without start-up, from a batch in this process."""
-    from nnopt_lab.grading import batch, sandbox, submissions
+    """Seconds per submission without start-up, from a batch in this process."""
+    from nnopt_lab.grading import batch, sandbox, sources
     from nnopt_lab.grading.gradebook import Gradebook
+    from nnopt_lab.grading.pool import Settings
 
     stamps: list[float] = []
     book = Gradebook(folder / "again")
-    settings = batch.Settings(sandbox.available(), sandbox.Limits())
+    settings = Settings(sandbox.available(), sandbox.Limits())
     jobs = int(os.environ.get("JOBS", "1"))
-    batch.grade_all(
-        submissions.find([folder / "in"]), book, settings, jobs, lambda _: stamps.append(time.perf_counter())
-    )
+    batch.grade_all(sources.find([folder / "in"]), book, settings, jobs, lambda _: stamps.append(time.perf_counter()))
     book.close()
     return (stamps[-1] - stamps[0]) / (len(stamps) - 1)
 
@@ -123,7 +122,7 @@ def _nbgrader_notebook():
 
 
 def main() -> None:
-    """Print one line a measurement."""
+    """Print one line per measurement."""
     sizes = [int(text) for text in sys.argv[1:]] or [20, 200, 1000]
     for count in sizes:
         for jobs in (1, 2):

@@ -5,13 +5,17 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from nnopt_lab.cli import learner
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.record import FILE
+from nnopt_lab.grading.capstone import Leaderboard
+from nnopt_lab.grading.sandbox import Limits
 from tests.cli.common import a_sentence
+from tests.grading.capstone.boards import BOARD
 
 ID = next(iter(exercises()))
 
@@ -128,3 +132,18 @@ def test_lab_with_an_occupied_port_says_so_and_starts_nothing(nnopt, course, tmp
 @pytest.mark.parametrize("port", ["0", "65536", "many"])
 def test_a_port_that_there_is_not_is_refused(nnopt, server, port):
     assert nnopt("lab", "--port", port)[0] == 2 and server.started is None
+
+
+def test_capstone_shows_the_board_and_writes_the_figure(nnopt, tmp_path, monkeypatch):
+    asked, figures, plot = [], [], Leaderboard.plot
+    monkeypatch.setattr(
+        "nnopt_lab.grading.capstone.judge", lambda *paths, **more: asked.append((*paths, more)) or BOARD
+    )
+    monkeypatch.setattr(Leaderboard, "plot", lambda board: figures.append(plot(board)) or figures[-1])
+    arguments = ("mine.onnx", "--plot", tmp_path / "b.png", "--isolation", "none", "--seconds", 20)
+    status, out, _ = nnopt("capstone", *arguments)
+    assert asked == [([Path("mine.onnx")], {"isolation": "none", "limits": Limits(20, 1024)})]
+    assert status == 0 and all(entry.name in out for entry in BOARD.entries)
+    names = {text.get_text() for axes in figures[0].axes for text in axes.texts}
+    assert names == {entry.name for entry in BOARD.entries}
+    assert (tmp_path / "b.png").stat().st_size > 10_000

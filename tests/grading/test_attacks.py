@@ -7,17 +7,17 @@ source of one answer; beside it stands a second answer, right and harmless, whos
 import copy
 import json
 import os
+import secrets
 import stat
-import subprocess
-import sys
 import textwrap
 import time
 from pathlib import Path
 
 import pytest
 
-from nnopt_lab.grading import batch, sandbox, submissions
+from nnopt_lab.grading import batch, sandbox, sources, submissions
 from nnopt_lab.grading.gradebook import Gradebook
+from nnopt_lab.grading.pool import Settings
 from nnopt_lab.workbench.paths import PACKAGE, root
 from tests.grading.classroom import (
     ATTACKED,
@@ -26,14 +26,19 @@ from tests.grading.classroom import (
     QUIET,
     RIGHT,
     RIGHT_QUIET,
+    adopt_orphans,
+    descendants,
     hand_in,
     honest,
+    linux,
     notebook,
+    once_per_run,
 )
 
-pytestmark = [pytest.mark.serial, pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")]
-SECONDS = 3
-MARK = "nnopt-attack-was-here"
+pytestmark = linux
+SECONDS = 2
+LATER = 1  # seconds after which a detached process writes
+MARK = f"nnopt-attack-was-here-{secrets.token_hex(4)}"
 SECRET = "nnopt-secret-of-the-teacher"
 WEIGHT, CLOSE = "zeros = lambda w: torch.zeros(len(w))", "def l1_importance(weight):\n    return zeros(weight)"
 
@@ -226,10 +231,10 @@ ANSWERS = {
         0,
         "failed",
     ),
-    # remembered, random, empty answers
+    # memorised, random, empty answers
     "zeros": (inside("pass"), 0, "failed"),
     "the input": (inside("result = weight"), 0, "failed"),
-    "a remembered answer": (inside("result = torch.tensor([1.5, 2.25, 3.0])[: len(weight)]"), 0, "failed"),
+    "a memorised answer": (inside("result = torch.tensor([1.5, 2.25, 3.0])[: len(weight)]"), 0, "failed"),
     "random answers": (inside("result = torch.rand(len(weight)) * 4"), 0, "failed"),
     "nothing": (inside("result = None"), 0, "failed"),
     # reading solutions
@@ -311,7 +316,7 @@ ANSWERS = {
         inside(f"""
             import os, time
             if os.fork() == 0:
-                os.setsid(); time.sleep(3); open("/tmp/{MARK}", "w").close(); os._exit(0)"""),
+                os.setsid(); time.sleep({LATER}); open("/tmp/{MARK}", "w").close(); os._exit(0)"""),
         0,
         "raised",
     ),
@@ -589,10 +594,9 @@ def _odd_files(folder: Path) -> None:
 
 
 def _state_of_the_machine() -> dict:
-    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout.splitlines()
     places = [Path("/"), Path.home(), root(), Path("/tmp")]
     return {
-        "processes": sorted(line for line in listing if "sandboxed" in line),
+        "processes": descendants(),
         "mounts": Path("/proc/mounts").read_text(),
         "files": sorted(str(path) for place in places for path in place.glob(f"*{MARK}*")),
     }
@@ -600,6 +604,10 @@ def _state_of_the_machine() -> dict:
 
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory):
+    return once_per_run(tmp_path_factory, "attacks", lambda: _grade(tmp_path_factory))
+
+
+def _grade(tmp_path_factory) -> dict:
     """Every attack in one batch, an honest learner before and after each: {learner: grade}."""
     folder = tmp_path_factory.mktemp("class")
     contents = {name: notebook({ATTACKED: source, QUIET: RIGHT_QUIET}) for name, (source, *_) in ANSWERS.items()}
@@ -608,13 +616,13 @@ def graded(tmp_path_factory):
         hand_in(folder, f"{number:03d} {name}", content)
         hand_in(folder, f"{number:03d}~ honest", honest())
     _odd_files(folder)
+    adopt_orphans()
     before = _state_of_the_machine()
     book = Gradebook(tmp_path_factory.mktemp("out"))
     os.environ["NNOPT_TEST_SECRET"] = SECRET
-    started = time.monotonic()
-    settings = batch.Settings(sandbox.available(), sandbox.Limits(SECONDS, 256), LESSON)
+    settings = Settings(sandbox.available(), sandbox.Limits(SECONDS, 256), LESSON)
     try:
-        batch.grade_all(submissions.find([folder]), book, settings, jobs=2)
+        batch.grade_all(sources.find([folder]), book, settings, jobs=2)
     finally:
         del os.environ["NNOPT_TEST_SECRET"]
     entries = {entry.learner: entry.graded for entry in book.entries()}
@@ -622,9 +630,14 @@ def graded(tmp_path_factory):
     return {
         "grades": {name.partition(" ")[2] if name[0].isdigit() else name: g for name, g in entries.items()},
         "honest": {name: g for name, g in entries.items() if name.endswith("~ honest")},
-        "seconds": time.monotonic() - started,
         "before": before,
+        "after": _later_state(),
     }
+
+
+def _later_state() -> dict:
+    time.sleep(LATER + 1)
+    return _state_of_the_machine()
 
 
 def _points(grade) -> float:
@@ -671,15 +684,14 @@ def test_every_neighbour_keeps_all_points(graded):
 
 
 def test_nothing_is_left(graded):
-    time.sleep(SECONDS + 2)  # longer than the late writers wait
-    assert _state_of_the_machine() == graded["before"]
+    assert graded["after"] == graded["before"]
 
 
 def test_there_are_at_least_forty_attacks():
     assert len(ANSWERS) + len(FILES) + len(ODD) >= 40
 
 
-def test_the_attacks_would_work_where_there_is_no_fence():
+def test_the_attacks_would_work_where_there_is_no_sandbox():
     """The suite can tell: some of them succeed at once in a process that holds what they look for."""
     reference = lambda w: w.abs().sum((1, 2, 3))  # noqa: E731
     import torch

@@ -8,14 +8,14 @@ import time
 
 import pytest
 
-from nnopt_lab.grading import batch, gradebook, sandbox, submissions
+from nnopt_lab.grading import batch, gradebook, sandbox, sources
+from nnopt_lab.grading import cluster as module
 from nnopt_lab.grading.pool import Settings
-from tests.grading.classroom import ATTACKED, hand_in, honest, notebook
-from tests.grading.test_batch import grades
+from tests.grading.classroom import ATTACKED, WRONG, entries, hand_in, honest, linux, notebook
 
-pytestmark = [pytest.mark.serial, pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")]
+pytestmark = linux
 pytest.importorskip("distributed")
-COUNT = 60
+COUNT = 30
 
 
 def settings():
@@ -27,18 +27,8 @@ def cluster(tmp_path):
     """A scheduler and two workers: (address, the workers' processes)."""
     dask, file = [sys.executable, "-m", "dask"], tmp_path / "scheduler.json"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-    command = [
-        *dask,
-        "scheduler",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "0",
-        "--no-dashboard",
-        "--scheduler-file",
-        str(file),
-    ]
-    processes = [subprocess.Popen(command, **quiet)]
+    scheduler = [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    processes = [subprocess.Popen([*scheduler, "--scheduler-file", str(file)], **quiet)]
     worker = [*dask, "worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-nanny", "--no-dashboard"]
     worker += ["--local-directory", str(tmp_path)]
     try:
@@ -62,11 +52,10 @@ def cluster(tmp_path):
 def test_a_worker_is_killed_in_the_middle_and_nothing_is_lost_or_graded_twice(tmp_path, cluster):
     address, workers = cluster
     for n in range(COUNT):
-        wrong = notebook({ATTACKED: "def l1_importance(weight):\n    return torch.rand(len(weight))"})
-        hand_in(tmp_path / "in", f"learner{n:02d}", wrong if n % 3 == 0 else honest())
-    alone = gradebook.Gradebook(tmp_path / "alone", seed=3)
-    batch.grade_all(submissions.find([tmp_path / "in"]), alone, settings(), jobs=2)
-    alone.close()
+        hand_in(tmp_path / "in", f"learner{n:02d}", honest() if n % 3 else notebook({ATTACKED: WRONG}))
+    book = gradebook.Gradebook(tmp_path / "here", seed=3)
+    batch.grade_all(sources.find([tmp_path / "in"]), book, settings(), jobs=2)
+    book.close()
 
     done = []
 
@@ -76,19 +65,17 @@ def test_a_worker_is_killed_in_the_middle_and_nothing_is_lost_or_graded_twice(tm
             os.kill(workers[0].pid, signal.SIGKILL)
 
     book = gradebook.Gradebook(tmp_path / "out", seed=3)
-    batch.grade_all(submissions.find([tmp_path / "in"]), book, settings(), on_done=kill_one, cluster=address)
+    batch.grade_all(sources.find([tmp_path / "in"]), book, settings(), on_done=kill_one, cluster=address)
     book.close()
     assert workers[0].wait(10) == -signal.SIGKILL and workers[1].poll() is None
     assert len(done) == COUNT
-    assert grades(tmp_path / "out") == grades(tmp_path / "alone")
+    assert entries(tmp_path / "out") == entries(tmp_path / "here")
 
 
 def test_where_no_scheduler_answers_a_sentence_says_so(tmp_path, monkeypatch):
-    from nnopt_lab.grading import cluster as module
-
     monkeypatch.setattr(module, "CONNECT_SECONDS", 1)
     hand_in(tmp_path / "in", "alice", honest())
     book = gradebook.Gradebook(tmp_path / "out")
     with pytest.raises(ValueError, match="no Dask scheduler answers there"):
-        batch.grade_all(submissions.find([tmp_path / "in"]), book, settings(), cluster="tcp://127.0.0.1:1")
+        batch.grade_all(sources.find([tmp_path / "in"]), book, settings(), cluster="tcp://127.0.0.1:1")
     assert not list(book.entries())

@@ -1,7 +1,7 @@
-"""The fence as a container. No engine runs where these tests do, so a stand-in keeps what the real one is asked for.
+"""The sandbox as a container. No engine runs where these tests do, so a stand-in does what the real one is asked to.
 
-The stand-in is a `docker` that starts the same command under bubblewrap with just the rights that the real one would
-give: root without privileges but for changing users, no network, nothing to write to.
+The stand-in is a `docker` that starts the same command under bubblewrap with only the rights that the real one gives:
+root without privileges except for changing users, no network, nothing to write to.
 """
 
 import os
@@ -12,13 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from nnopt_lab.grading import batch, container, gradebook, sandbox, submissions
+from nnopt_lab.grading import batch, container, gradebook, sources
 from nnopt_lab.grading.pool import Settings
 from nnopt_lab.grading.sandbox import Limits, SandboxError
 from nnopt_lab.grading.view import python, view
-from tests.grading.classroom import HONEST_POINTS, hand_in, honest, notebook
-
-pytestmark = pytest.mark.serial
+from tests.grading.classroom import HONEST_POINTS, hand_in, honest, job, notebook
 
 DOCKER = """#!{python}
 import json, os, sys
@@ -102,7 +100,7 @@ def l1_importance(weight):
 @as_root
 def test_the_same_worker_grades_in_a_container(tmp_path, docker, room):
     book = gradebook.Gradebook(tmp_path / "out")
-    batch.grade_all(submissions.find([room]), book, Settings("container", Limits(5)), jobs=1)
+    batch.grade_all(sources.find([room]), book, Settings("container", Limits(5)), jobs=1)
     found = {entry.learner: entry.graded for entry in book.entries()}
     assert sum(r.points for r in found["alice"].results) == sum(r.points for r in found["zoe"].results) == HONEST_POINTS
     attacked = next(r for r in found["mallory"].results if r.id == "pruning.l1_importance")
@@ -111,13 +109,11 @@ def test_the_same_worker_grades_in_a_container(tmp_path, docker, room):
 
 @as_root
 def test_a_container_keeps_the_clock_and_survives_a_crash(docker):
-    from tests.grading.test_sandbox import job
-
-    with container.ContainerSandbox(Limits(2)) as warm:
-        warm.wait()
-        assert warm.run(job("while True: pass", 1)).state == "timed out"
-        assert warm.run(job("import os\nos._exit(3)", 1)).state == "crashed"
-        assert warm.run(job("def f(x): return x", 1)).state == "replied"
+    with container.ContainerSandbox(Limits(2)) as sandbox:
+        sandbox.wait()
+        assert sandbox.run(job("while True: pass", 1)).state == "timed out"
+        assert sandbox.run(job("import os\nos._exit(3)", 1)).state == "crashed"
+        assert sandbox.run(job("def f(x): return x", 1)).state == "replied"
 
 
 def test_without_an_engine_a_sentence_says_so(monkeypatch):
@@ -141,12 +137,7 @@ def test_a_container_that_does_not_start_says_why(monkeypatch, tmp_path):
         container, "run_command", lambda *_: [sys.executable, "-c", "import sys; sys.exit('daemon is gone')"]
     )
     with (
-        container.ContainerSandbox(Limits(), "docker", "x") as warm,
+        container.ContainerSandbox(Limits(), "docker", "x") as sandbox,
         pytest.raises(SandboxError, match="daemon is gone"),
     ):
-        warm.wait()
-
-
-def test_a_container_can_be_asked_for_anywhere(monkeypatch):
-    monkeypatch.setattr(sys, "platform", "win32")
-    assert sandbox.available("container") == "container"
+        sandbox.wait()

@@ -3,8 +3,9 @@
 import pytest
 
 from nnopt_lab.grading.gradebook import FILE, Gradebook, archive, locked
-from nnopt_lab.grading.judge import Graded, Result
-from nnopt_lab.grading.submissions import find, read
+from nnopt_lab.grading.results import Graded, Result
+from nnopt_lab.grading.sources import find
+from nnopt_lab.grading.submissions import read
 from tests.grading.classroom import LESSON, hand_in, honest
 
 GRADED = Graded(
@@ -58,7 +59,7 @@ def test_the_seed_is_kept_and_another_one_is_refused(tmp_path):
         Gradebook(tmp_path, first.seed + 1)
 
 
-def test_a_file_that_is_no_gradebook_is_left_alone(tmp_path):
+def test_a_file_that_is_no_gradebook_stays_as_it_is(tmp_path):
     (tmp_path / FILE).write_text("my notes " * 1000)
     with pytest.raises(ValueError, match="is no gradebook"):
         Gradebook(tmp_path)

@@ -1,32 +1,34 @@
 """The judge: what an answer earns, and what its author reads."""
 
-import sys
-
 import pytest
-import torch
 
-from nnopt_lab.course.exercises import exercises, lesson_points
-from nnopt_lab.grading import submissions
-from nnopt_lab.grading.judge import JUDGED, Graded, grade, lesson_imports
-from nnopt_lab.grading.sandbox import Limits, NamespaceSandbox, available
-from tests.grading.classroom import ATTACKED, LESSON, QUIET, RIGHT, RIGHT_QUIET, hand_in, notebook, solved
+from nnopt_lab.course.exercises import lesson_points
+from nnopt_lab.grading.judge import grade
+from nnopt_lab.grading.results import JUDGED, Graded
+from nnopt_lab.grading.sources import find
+from nnopt_lab.grading.submissions import read
+from tests.grading.classroom import (
+    ATTACKED,
+    LESSON,
+    QUIET,
+    RIGHT,
+    RIGHT_QUIET,
+    WRONG,
+    hand_in,
+    linux,
+    notebook,
+    solved,
+)
 
-pytestmark = [pytest.mark.serial, pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")]
-
-
-@pytest.fixture(scope="module")
-def warm():
-    with NamespaceSandbox(available(), Limits(5, 512)) as process:
-        process.wait()
-        yield process
+pytestmark = linux
 
 
 @pytest.fixture
-def graded(warm, tmp_path):
+def graded(sandbox, tmp_path):
     def of(content, seed=1) -> Graded:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         hand_in(folder, "alice", content)
-        return grade(submissions.read(submissions.find([folder])[0]), warm, seed)
+        return grade(read(find([folder])[0]), sandbox, seed)
 
     return of
 
@@ -44,7 +46,6 @@ def test_the_courses_own_answers_earn_everything(graded):
     found = graded(solved())
     assert (found.state, found.reason) == ("graded", "")
     assert sum(r.points for r in found.results) == lesson_points(LESSON)
-    assert Graded.from_json(found.to_json()) == found
 
 
 def test_a_blank_notebook_earns_nothing_and_is_graded(graded):
@@ -74,14 +75,13 @@ def test_a_blank_notebook_earns_nothing_and_is_graded(graded):
         ("def l1_importance(weight):\n    return {1: weight}", "failed", "holds a dict"),
     ],
 )
-def test_a_mistake_is_met_by_its_name(result, source, state, said):
+def test_the_sentence_tells_which_mistake_it_is(result, source, state, said):
     found = result(source)
     assert (found.state, found.points) == (state, 0)
     assert said in found.mistake
 
 
 def test_what_a_lesson_imports_is_there(result):
-    assert "from torch import nn" in lesson_imports(LESSON) and "nnopt_lab" not in lesson_imports(LESSON)
     source = "def l1_importance(weight):\n    return nn.functional.relu(copy.copy(weight).abs()).sum((1, 2, 3))"
     assert result(source).state == "passed"
 
@@ -123,23 +123,6 @@ def test_what_is_right_of_a_wrong_answer_has_its_credit(result, id):
     assert found.state == "partly right" and found.mistake
 
 
-@pytest.mark.parametrize("id", exercises())
-def test_neither_constants_nor_zeros_nor_the_input_have_any_credit(id):
-    from nnopt_lab.course.checking import examine
-
-    exercise = exercises()[id]
-    first = exercise.reference(*exercise.generate(torch.Generator().manual_seed(1)))
-
-    def zeros(value):
-        if isinstance(value, torch.Tensor):
-            return torch.zeros_like(value)
-        return type(value)(map(zeros, value)) if isinstance(value, (list, tuple)) else type(value)(0)
-
-    for answer in (lambda *a: first, lambda *a: zeros(exercise.reference(*a)), lambda *a: a[0], lambda *a: None):
-        verdict = examine(exercise, answer)
-        assert not verdict.passed and verdict.credit == 0, id
-
-
 @pytest.mark.parametrize(
     ("answer", "state", "points"),
     [
@@ -158,7 +141,7 @@ def test_questions_are_graded(result, answer, state, points):
     assert state in JUDGED and (found.mistake or state in ("passed", "blank"))
 
 
-def test_a_number_may_be_worked_out(result):
+def test_a_number_may_be_computed(result):
     found = result('question("pruning.bits_of_2_4", 100 * (2 * 16 + 2 * 2) / 64)', "pruning.bits_of_2_4")
     assert found.state == "passed"
 
@@ -168,6 +151,6 @@ def test_a_question_that_is_not_asked_is_unusable(result):
 
 
 def test_the_same_seed_gives_the_same_grade_and_another_one_other_inputs(graded):
-    wrong = notebook({ATTACKED: "def l1_importance(weight):\n    return torch.rand(len(weight))"})
+    wrong = notebook({ATTACKED: WRONG})
     assert graded(wrong, 5) == graded(wrong, 5)
     assert graded(wrong, 5) != graded(wrong, 6)

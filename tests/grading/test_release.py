@@ -11,8 +11,6 @@ from nnopt_lab.grading.release import write_kit
 from nnopt_lab.workbench.paths import root
 from tests.grading.classroom import LESSON
 
-pytestmark = pytest.mark.serial
-
 
 @pytest.fixture(scope="module")
 def kit(tmp_path_factory):
@@ -79,7 +77,7 @@ def test_without_an_assignment_it_holds_every_lesson(tmp_path):
     assert "nnopt" not in content["metadata"]
 
 
-def test_a_folder_that_holds_something_is_left_alone(tmp_path):
+def test_a_folder_that_holds_something_stays_as_it_is(tmp_path):
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(ValueError, match="is not empty"):
         write_kit(tmp_path)

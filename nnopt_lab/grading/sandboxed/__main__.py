@@ -1,7 +1,7 @@
-"""The warm process: it has imported torch and nothing of the course, and forks a worker for each answer.
+"""The fork server: it has imported torch and nothing of the course, and forks a worker for each answer.
 
-It never sees an answer itself: it is handed a socket, gives it to the fork, and says how the fork ended. So nothing of
-one learner is in the memory that the next one's worker inherits.
+It never sees an answer itself: it is handed a socket, passes it to the fork, and reports how the fork ended. So the
+memory that a worker inherits holds nothing of earlier learners.
 
     python -I . '{"control": 3, "mode": "namespaces", …}'
 
@@ -59,7 +59,7 @@ def main(settings: dict) -> None:
 
 
 def _warm_up(answer) -> None:
-    """The first use of each of these loads something; do it once here instead of in every worker."""
+    """Load here, once, what the first use of torch and of the codec would otherwise load in every worker."""
     import torch
     import torch.nn.utils.prune  # lessons import it, and torch itself doesn't
 
@@ -84,7 +84,7 @@ def _fork(linux_sandbox, answer, control: socket.socket, handle: int, settings: 
         finally:
             os._exit(70)
     if namespaces:
-        linux_sandbox.own_pids_again(settings["pidfd"])
+        linux_sandbox.rejoin_own_pids(settings["pidfd"])
     return pid
 
 

@@ -1,6 +1,7 @@
-"""Inside the fence: is an ONNX file a classifier as the capstone wants it, what does it say, and how long does it take?
+"""Inside the sandbox: checks that an ONNX file is a classifier for the capstone, runs it, and times it.
 
-The file is read, checked and run here and nowhere else. It imports nothing of the package, and never sees a label.
+The file is read, checked and run here and nowhere else. This module imports nothing of the package, and never sees a
+label.
 """
 
 import re
@@ -12,17 +13,17 @@ from torch import Tensor
 
 SHAPE, CLASSES, BATCH, SINGLES = [3, 32, 32], 10, 256, 64
 STANDARD = ("", "ai.onnx", "ai.onnx.ml")
-CHANCE = ("Random", "Bernoulli", "Multinomial")
+RANDOM = ("Random", "Bernoulli", "Multinomial")
 BURSTS, BURST_SECONDS = 3, 0.0005
-FEWEST_ROUNDS = 6
+MIN_ROUNDS = 6
 
 
 class Refused(Exception):
-    """The file is not what is asked for; the message is one sentence that says why."""
+    """The file does not qualify; the message is one sentence that says why."""
 
 
 def measure(model: Tensor, baseline: Tensor, images: Tensor, mean: float, std: float, rounds: int, seconds: float):
-    """What a file answers for pictures, and its time against the baseline's.
+    """A file's logits for pictures, and its latency beside the baseline's.
 
     Args:
         model, baseline: the files' bytes, uint8 [n]; only the baseline is trusted to be a classifier.
@@ -78,7 +79,7 @@ def open_session(raw: bytes):
 
 
 def check_contents(model) -> None:
-    """Only ONNX's own operators, none that draws random numbers, and every number in the file itself.
+    """Only ONNX's own operators, none that draws random numbers, and all numbers in the file itself.
 
     Raises:
         Refused: otherwise.
@@ -94,7 +95,7 @@ def check_contents(model) -> None:
                 f"It uses the operator {message.domain}.{message.op_type}: only ONNX's own operators are allowed, with "
                 "which any engine can run the file."
             )
-        if kind == "NodeProto" and message.op_type.startswith(CHANCE):
+        if kind == "NodeProto" and message.op_type.startswith(RANDOM):
             raise Refused(f"It uses the operator {message.op_type}: a picture must get the same answer on each call.")
         if kind == "TensorProto" and (message.data_location == 1 or message.external_data):
             raise Refused(
@@ -135,14 +136,14 @@ def answers(session, x: Tensor) -> Tensor:
     """The logits for all pictures, float32 [N, 10].
 
     Raises:
-        Refused: they have another shape, are not finite, or differ for a picture alone and in a batch.
+        Refused: they have another shape, are not finite, or differ between a picture by itself and in a batch.
     """
     logits = torch.cat([run(session, x[start : start + BATCH]) for start in range(0, len(x), BATCH)])
     if not logits.isfinite().all():
         raise Refused("Its output holds NaN or infinite values.")
-    alone = torch.cat([run(session, picture[None]) for picture in x[:SINGLES]])
-    if (alone.argmax(1) == logits[:SINGLES].argmax(1)).sum() < 0.95 * len(alone):
-        raise Refused("It classifies a picture alone otherwise than in a batch.")
+    single = torch.cat([run(session, picture[None]) for picture in x[:SINGLES]])
+    if (single.argmax(1) == logits[:SINGLES].argmax(1)).sum() < 0.95 * len(single):
+        raise Refused("It classifies a picture by itself differently than in a batch.")
     return logits
 
 
@@ -164,14 +165,14 @@ def run(session, x: Tensor) -> Tensor:
 def in_turns(sessions, x: Tensor, rounds: int, seconds: float) -> list[list[float]]:
     """Seconds per call of each session in each round: of its fastest burst of calls.
 
-    The first burst brings back to the caches what the other session pushed out, and on a machine that is busy with
-    something else one of a few short bursts goes through undisturbed.
+    The first burst refills the caches after the other session; and on a busy machine at least one of a few short bursts
+    usually runs undisturbed.
     """
     fed = [(session, {session.get_inputs()[0].name: x.numpy()}) for session in sessions]
     repeats = [warm_up(*pair) for pair in fed]
     samples: list[list[float]] = []
     started = time.perf_counter()
-    while len(samples) < rounds and (len(samples) < FEWEST_ROUNDS or time.perf_counter() - started < seconds):
+    while len(samples) < rounds and (len(samples) < MIN_ROUNDS or time.perf_counter() - started < seconds):
         sample = [0.0] * len(fed)
         for place in sorted(range(len(fed)), reverse=bool(len(samples) % 2)):
             sample[place] = min(timed(*fed[place], repeats[place]) for _ in range(BURSTS)) / repeats[place]
@@ -189,7 +190,7 @@ def warm_up(session, feed: dict) -> int:
 
 
 def timed(session, feed: dict, repeats: int) -> float:
-    """Seconds of so many calls."""
+    """Seconds of `repeats` calls."""
     started = time.perf_counter()
     for _ in range(repeats):
         session.run(None, feed)
@@ -197,7 +198,7 @@ def timed(session, feed: dict, repeats: int) -> float:
 
 
 def in_short(error: Exception) -> str:
-    """The first line of what an error says of itself; where it says that memory was short, just that."""
+    """The first line of an error's message; where memory was short, just that."""
     text = str(error) or type(error).__name__
     if isinstance(error, MemoryError) or "bad_alloc" in text or "llocate memory" in text or "requested bytes" in text:
         return "it asks for more memory than it may have"

@@ -1,7 +1,7 @@
 """Values as bytes: raw tensor buffers with dtype and shape in a tree of plain values. Never pickle.
 
-Both sides of the fence use this, so it imports nothing of the package. What comes from the worker is hostile: `unpack`
-accepts exactly what `pack` can make and raises ValueError for all else.
+Judge and worker both use this, so it imports nothing of the package. What comes from a worker is hostile: `unpack`
+accepts exactly what `pack` can make and raises ValueError for anything else.
 """
 
 import json
@@ -28,7 +28,7 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class Foreign:
-    """Stands for a value that may not cross; `kind` says what it was."""
+    """Stands for a value that may not pass; `kind` says what it was."""
 
     kind: str
 
@@ -80,6 +80,7 @@ def _tree(value, tensors: dict[str, Tensor], depth: int) -> list:
     return ["?", f"a {special} tensor" if kind in (Tensor, torch.nn.Parameter) else _article(kind.__name__)]
 
 
+# The worker can't import the like of it from `course.checking`; this one also refuses dtypes that can't be stored.
 def _special(tensor: Tensor) -> str:
     if tensor.is_meta or tensor.is_quantized or tensor.is_nested:
         return "meta" if tensor.is_meta else "quantized" if tensor.is_quantized else "nested"

@@ -1,4 +1,4 @@
-"""One job with a warm process over its control socket: hand it a socket, send the job, read the reply, keep the clock.
+"""One job with a fork server over its control socket: hand it a socket, send the job, read the reply, watch the time.
 
 The judge uses it directly; in a container the relay does.
 """
@@ -16,7 +16,7 @@ END_SECONDS = 20
 def run(control: socket.socket, job: bytes, seconds: int) -> tuple[str, bytes, str] | None:
     """(state, reply, reason) of a job: "replied", "timed out", "out of memory" or "crashed".
 
-    None where the warm process itself is gone or stuck: nothing of it can be used any more.
+    None where the fork server itself is gone or stuck: it can't be used any more.
     """
     deadline = time.monotonic() + seconds
     mine, theirs = socket.socketpair()
@@ -47,7 +47,7 @@ def run(control: socket.socket, job: bytes, seconds: int) -> tuple[str, bytes, s
 
 
 def listen(control: socket.socket, seconds: float) -> dict | None:
-    """The warm process's next line, or None if there is none in time."""
+    """The fork server's next line, or None if none comes in time."""
     control.settimeout(seconds)
     line = b""
     try:

@@ -1,7 +1,6 @@
-"""What a worker asks of the Linux kernel to lock itself in, through the C library; see namespaces(7), seccomp(2),
-landlock(7) and capabilities(7) for the numbers.
+"""Linux kernel calls, through the C library, with which fork server and worker lock themselves in.
 
-It runs inside the fence and imports nothing of the package.
+See namespaces(7), seccomp(2), landlock(7) and capabilities(7) for the numbers. It imports nothing of the package.
 """
 
 import ctypes
@@ -80,29 +79,29 @@ def _must(result: int, what: str) -> int:
 
 
 def unshare(flags: int) -> None:
-    """Leave the namespaces named by `flags`; new processes ids apply to children."""
+    """Leave the namespaces named by `flags`; a new namespace of process ids applies to children."""
     _must(libc.unshare(flags), "unshare")
 
 
-def own_pids_again(pidfd: int) -> None:
-    """After `unshare(NEW_PIDS)`: children are born into this process's own namespace again, so it can be left anew."""
+def rejoin_own_pids(pidfd: int) -> None:
+    """Undo `unshare(NEW_PIDS)`: children start in this process's own namespace again, so that it can be left anew."""
     _must(libc.setns(pidfd, NEW_PIDS), "setns")
 
 
 def private_mounts() -> None:
-    """A mount namespace of one's own, from which nothing leaks back."""
+    """Enter a new mount namespace, from which no mount propagates back."""
     unshare(NEW_MOUNTS)
     _must(libc.mount(b"none", b"/", None, _RECURSIVE | _PRIVATE, None), "mount --make-rprivate /")
 
 
 def mount_scratch(path: str, megabytes: int) -> None:
-    """An empty folder in memory over `path`, of limited size."""
+    """Mount an empty folder in memory over `path`, of limited size."""
     options = f"size={megabytes}m,nr_inodes=1000,mode=1777".encode()
     _must(libc.mount(b"tmpfs", path.encode(), b"tmpfs", _NOSUID | _NODEV | _NOEXEC, options), f"tmpfs on {path}")
 
 
 def unmount(path: str) -> None:
-    """Take a mount away from this process's sight."""
+    """Unmount `path` for this process."""
     _must(libc.umount2(path.encode(), _DETACH), f"umount {path}")
 
 
@@ -147,7 +146,7 @@ def _read_only(path: str) -> None:
 
 
 def drop_capabilities() -> None:
-    """Give up every privilege, for good: also no program started later can get one back."""
+    """Give up every privilege for good: no program that starts later can get one back."""
     for capability in range(64):
         libc.prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP; unknown ones fail, and need not be dropped
     _must(libc.prctl(38, 1, 0, 0, 0), "no_new_privs")
@@ -156,12 +155,12 @@ def drop_capabilities() -> None:
 
 
 def landlock_version() -> int:
-    """The version of Landlock that the kernel offers, 0 for none."""
+    """The kernel's version of Landlock; 0 if it has none."""
     return max(0, libc.syscall(444, None, 0, 1))
 
 
 def landlock(readable: Sequence[str], writable: Sequence[str]) -> None:
-    """From here on only these paths can be opened, and no TCP port or abstract socket reached. Needs no_new_privs."""
+    """Allow only these paths to be opened from here on, and no TCP port or abstract socket. Needs no_new_privs."""
     version = landlock_version()
     files = (1 << (13 + (version >= 2) + (version >= 3))) - 1 | (1 << 15 if version >= 5 else 0)
     attributes = struct.pack("QQQ", files, 3 if version >= 4 else 0, 3 if version >= 6 else 0)
@@ -208,7 +207,7 @@ def deny_calls() -> None:
 
 
 def address_space() -> int:
-    """Bytes of address space in use, found by asking how low its limit may be for one more page to fit."""
+    """Bytes of address space in use: the lowest limit under which one more page fits, found by bisection."""
     import mmap
 
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -228,7 +227,7 @@ def address_space() -> int:
 
 
 def limit(memory: int, seconds: int, file_bytes: int, open_files: int) -> None:
-    """Hard limits of address space [bytes], processor time [s], file size [bytes] and open files."""
+    """Set hard limits of address space [bytes], processor time [s], file size [bytes] and open files."""
     for what, most in (
         (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_CPU, seconds),

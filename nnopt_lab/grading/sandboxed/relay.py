@@ -1,4 +1,4 @@
-"""Inside a container: passes jobs from standard input to a warm process and its replies to standard output.
+"""Inside a container: passes jobs from standard input to a fork server and its replies to standard output.
 
 A frame in is the length of a job [4 bytes] and the job; a frame out is two lengths, a JSON head and a reply. The relay
 is a process of its own, so that the memory which workers inherit holds no job.
@@ -21,18 +21,18 @@ def main(settings: dict) -> None:
     settings["control"] = theirs.fileno()
     here = os.path.dirname(os.path.abspath(__file__))
     command = [sys.executable, "-I", here, json.dumps(settings)]
-    with subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=sys.stderr) as warm:
+    with subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=sys.stderr) as server:
         theirs.close()
         if exchange.listen(control, 170) is None:
-            warm.kill()
-            sys.exit("the warm process did not start")
+            server.kill()
+            sys.exit("the fork server did not start")
         _say({"ready": True}, b"")
         while (length := sys.stdin.buffer.read(4)) and len(length) == 4:
             job = sys.stdin.buffer.read(struct.unpack(">I", length)[0])
             ended = exchange.run(control, job, settings["seconds"])
             if ended is None:
-                warm.kill()
-                sys.exit("the warm process is gone")
+                server.kill()
+                sys.exit("the fork server is gone")
             state, reply, reason = ended
             _say({"state": state, "reason": reason}, reply)
         control.close()

@@ -1,8 +1,8 @@
-"""One job in a process of its own without a fence, for files that one made oneself and for machines that have no fence.
+"""Runs one job in a process of its own without a sandbox: for your own files, and for machines that have none.
 
     python -I unsandboxed.py '{"memory": bytes, "seconds": 60}' <job >reply
 
-Linux holds it to its limits of memory and processor time; elsewhere only the judge's clock does.
+Linux enforces its limits of memory and processor time; elsewhere only the judge's clock limits it.
 """
 
 import json

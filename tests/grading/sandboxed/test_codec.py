@@ -1,4 +1,4 @@
-"""What crosses the fence: plain values come back as they were, everything else is refused."""
+"""The codec: plain values come back as they were, everything else is refused."""
 
 import contextlib
 import math
@@ -59,7 +59,7 @@ def test_damaged_bytes_do_no_harm(data):
         unpack(bytes(whole))
 
 
-def test_nan_and_infinities_cross():
+def test_nan_and_infinities_come_back():
     _, (nan, up, down) = unpack(pack({}, [math.nan, math.inf, -math.inf]))
     assert math.isnan(nan) and (up, down) == (math.inf, -math.inf)
 

@@ -1,0 +1,50 @@
+"""Code cells of the course's own notebooks: the untouched answer cells, and the imports that an answer may rely on."""
+
+import ast
+import json
+import sys
+from functools import cache
+from pathlib import Path
+
+from nnopt_lab.workbench.paths import root
+
+
+def code_cells(path: Path) -> dict[str, str]:
+    """The code cells of one of the course's own notebooks, by their ids."""
+    # json instead of nbformat, whose schemas take longer to load than torch; for few submissions start-up is most.
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return {cell["id"]: "".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"}
+
+
+@cache
+def stubs(lesson: str) -> dict[str, str]:
+    """The untouched answer cells of a lesson, by their ids."""
+    cells = code_cells(_notebook(lesson))
+    return {id: source for id, source in cells.items() if id.startswith(("exercise-", "question-"))}
+
+
+@cache
+def lesson_imports(lesson: str) -> str:
+    """A lesson's imports of torch, numpy and the standard library: an answer may rely on them."""
+    cells = code_cells(_notebook(lesson))
+    return "\n".join(dict.fromkeys(line for source in cells.values() for line in _imports(source)))
+
+
+def _notebook(lesson: str) -> Path:
+    return root() / "notebooks" / f"{lesson}.ipynb"
+
+
+def _imports(source: str) -> list[str]:
+    def allowed(name: str) -> bool:
+        return name.split(".")[0] in ("torch", "numpy") or name.split(".")[0] in sys.stdlib_module_names
+
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return []
+    return [
+        ast.unparse(node)
+        for node in tree.body
+        if (isinstance(node, ast.Import) and all(allowed(alias.name) for alias in node.names))
+        or (isinstance(node, ast.ImportFrom) and allowed(node.module or ""))
+    ]

@@ -1,0 +1,117 @@
+"""The sandbox of Linux namespaces: made by bubblewrap or unshare, it shows its workers only `view`."""
+
+import json
+import socket
+import subprocess
+import tempfile
+
+from nnopt_lab.grading.sandbox import JobResult, Limits, Sandbox, SandboxError
+from nnopt_lab.grading.sandboxed import exchange
+from nnopt_lab.grading.view import SANDBOXED, View, python, view
+
+START_SECONDS = 120
+_NAMESPACES = (
+    *("--user", "--map-root-user", "--mount", "--pid", "--net", "--ipc", "--uts"),
+    *("--fork", "--kill-child"),
+)
+_ENVIRONMENT = {
+    "LANG": "C.UTF-8",
+    "PATH": "/usr/bin",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+
+
+class NamespaceSandbox(Sandbox):
+    """A sandbox of Linux namespaces; of kind "none", the same processes with the grader's rights."""
+
+    def _start(self) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _end()
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            command, scratch = _command(self.kind, theirs.fileno(), self.limits)
+            self._process = subprocess.Popen(
+                command,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=self._errors,
+                stderr=self._errors,
+                env=_ENVIRONMENT | {"HOME": scratch, "TMPDIR": scratch},
+            )
+
+    def wait(self) -> None:
+        """Wait until it is ready.
+
+        Raises:
+            SandboxError: it did not start.
+        """
+        if exchange.listen(self._control, START_SECONDS) is None:
+            said = self._last_words()
+            self.close()
+            raise SandboxError(
+                f"The sandbox ({self.kind}) does not start here: {said}. Use --isolation container (Docker or Podman); "
+                "or, if you trust every learner, --isolation none."
+            )
+
+    def run(self, job: bytes) -> JobResult:
+        """Run a job in a new worker, for at most `limits.seconds`."""
+        ended = exchange.run(self._control, job, self.limits.seconds)
+        if ended is None:
+            self._restart()
+            return JobResult(
+                "crashed", reason="its worker could not be ended in time, and was taken down with its sandbox"
+            )
+        return JobResult(*ended)
+
+    def _end(self) -> None:
+        self._control.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._errors.close()
+
+
+def _command(kind: str, control: int, limits: Limits) -> tuple[list[str], str]:
+    settings = {
+        "control": control,
+        "mode": "none" if kind == "none" else "namespaces",
+        "memory": limits.megabytes << 20,
+        "seconds": limits.seconds,
+        "readable": ["/"],  # what a worker must not see is not there
+    }
+    seen = view()
+    settings["paths"], settings["scratch"] = list(seen.paths), seen.scratch
+    run = [python(), "-I", "-S"]
+    if kind == "none":
+        settings["scratch"] = tempfile.gettempdir()
+        command = [*run, str(SANDBOXED)]
+    elif kind == "bubblewrap":
+        command = [*_bubblewrap(seen), *run, "/sandboxed"]
+    else:
+        settings["view"] = {"binds": seen.binds, "empty": seen.empty, "links": seen.links, "scratch": seen.scratch}
+        command = ["unshare", *_NAMESPACES, *run, str(SANDBOXED)]
+    return [*command, json.dumps(settings)], settings["scratch"]
+
+
+def _bubblewrap(seen: View) -> list[str]:
+    command = [
+        "bwrap",
+        "--die-with-parent",
+        "--unshare-all",
+        "--unshare-user",
+        "--uid",
+        "0",
+        "--gid",
+        "0",
+        "--cap-add",
+        "ALL",
+    ]
+    for to, path in seen.links:
+        command += ["--symlink", to, path]
+    for source, target in seen.binds:
+        device = "--dev-bind" if target.startswith("/dev/") else "--ro-bind"
+        command += ["--tmpfs", target] if target in seen.empty else [device, source, target]
+    return [*command, "--dir", seen.scratch, "--remount-ro", "/", "--chdir", "/"]

@@ -1,0 +1,62 @@
+"""Results of grading: of one answer, and of a whole submission, with their text form."""
+
+import json
+from dataclasses import asdict, dataclass, field
+
+JUDGED = ("passed", "partly right", "failed", "blank", "raised", "unusable")  # the answer got a verdict
+BROKEN = ("timed out", "out of memory", "crashed")
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of one answer.
+
+    Attributes:
+        id: of the exercise or question.
+        state: one of `JUDGED`, of `BROKEN`, or a cell's trouble ("missing", "doubled", "mistyped", "too long").
+        points, possible: earned, and at most.
+        mistake: in words; empty after a pass.
+        wrong_answer: index of the exercise's wrong answer that it behaves like, or None.
+        inputs, got, wanted: the first case that failed, as text.
+        printed: the beginning of what the answer printed.
+        source: the answer.
+    """
+
+    id: str
+    state: str
+    points: float
+    possible: int
+    mistake: str = ""
+    wrong_answer: int | None = None
+    inputs: dict[str, str] = field(default_factory=dict)
+    got: str = ""
+    wanted: str = ""
+    printed: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A submission's grade.
+
+    Attributes:
+        lesson: "" where the file is malformed and no lesson was named.
+        state: "graded", "partly graded", "timed out", "out of memory", "crashed" or "malformed".
+        reason: why it is not "graded", in words.
+        results: one per exercise and question of the lesson.
+    """
+
+    lesson: str
+    state: str
+    reason: str = ""
+    results: tuple[Result, ...] = ()
+
+    def to_json(self) -> str:
+        """Text that `from_json` reads again."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Graded":
+        """The grade that `to_json` wrote."""
+        fields = json.loads(text)
+        return cls(**fields | {"results": tuple(Result(**result) for result in fields["results"])})

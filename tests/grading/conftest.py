@@ -1,0 +1,13 @@
+"""A sandbox for all tests of a module that need no other one: its start takes a second or two."""
+
+import pytest
+
+from nnopt_lab.grading.namespaces import NamespaceSandbox
+from nnopt_lab.grading.sandbox import Limits, available
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with NamespaceSandbox(available(), Limits(5, 512)) as ready:
+        ready.wait()
+        yield ready

@@ -1,0 +1,48 @@
+"""A teacher's marks: written, edited in a spreadsheet, and read."""
+
+import pytest
+
+from nnopt_lab.grading import marks
+from nnopt_lab.grading.marks import Mark
+from tests.grading.classroom import LESSON
+
+
+def test_marks_come_back_and_the_last_one_counts(tmp_path):
+    marks.write(tmp_path, "Älice; the 1st", "pruning.levels", Mark(2.5, "nearly, look at ties"))
+    marks.write(tmp_path, "bob", LESSON, Mark(comment="see me"))
+    marks.write(tmp_path, "Älice; the 1st", "pruning.levels", Mark(3, ""))
+    assert marks.read(tmp_path) == {
+        ("Älice; the 1st", "pruning.levels"): Mark(3.0, ""),
+        ("bob", LESSON): Mark(None, "see me"),
+    }
+
+
+def test_a_table_edited_in_a_spreadsheet_is_understood(tmp_path):
+    (tmp_path / marks.FILE).write_bytes(
+        "\ufefflearner;item;points;comment\r\nbob;pruning.levels;1,5;good\r\n;;;\r\n".encode()
+    )
+    assert marks.read(tmp_path) == {("bob", "pruning.levels"): Mark(1.5, "good")}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("bob,pruning.nothing,1,", "line 2: item='pruning.nothing' is no exercise"),
+        ("bob,pruning.levels,many,", "line 2: points='many' must be a number"),
+        ("bob,pruning.levels,nan,", "line 2: points='nan' must be a number"),
+        (",pruning.levels,1,", "line 2: the learner is missing"),
+    ],
+)
+def test_a_line_that_can_t_be_understood_is_named(tmp_path, line, said):
+    (tmp_path / marks.FILE).write_text(f"learner,item,points,comment\n{line}\n")
+    with pytest.raises(ValueError, match=said):
+        marks.read(tmp_path)
+
+
+def test_a_mark_for_nothing_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match="is no exercise, question or lesson"):
+        marks.write(tmp_path, "bob", "pruning.nothing", Mark(1))
+    assert not (tmp_path / marks.FILE).exists()
+    (tmp_path / marks.FILE).write_text("a,b\n")
+    with pytest.raises(ValueError, match="must begin with the columns"):
+        marks.read(tmp_path)

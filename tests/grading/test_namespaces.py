@@ -1,0 +1,59 @@
+"""The sandbox of namespaces: it starts, its workers share nothing, and a lost one is started again."""
+
+import shutil
+
+import pytest
+import torch
+
+from nnopt_lab.grading import namespaces
+from nnopt_lab.grading.namespaces import NamespaceSandbox
+from nnopt_lab.grading.probe import check
+from nnopt_lab.grading.sandbox import Limits, SandboxError
+from nnopt_lab.grading.sandboxed import codec
+from tests.grading.classroom import job, linux
+
+TOOLS = {"bubblewrap": "bwrap", "unshare": "unshare"}
+
+
+@linux
+@pytest.mark.parametrize("kind", TOOLS)
+def test_each_kind_starts_has_no_hole_and_works(kind):
+    if not shutil.which(TOOLS[kind]):
+        pytest.skip(f"{TOOLS[kind]} is not installed")
+    with NamespaceSandbox(kind, Limits(5)) as sandbox:
+        sandbox.wait()
+        check(sandbox)
+        x = torch.randn(3)
+        ended = sandbox.run(job("def f(x): return [x + 1, 2, 'three', None, True]", x))
+        header, values = codec.unpack(ended.reply)
+        assert header["outcomes"] == [{}]
+        assert torch.equal(values[0][0][0], x + 1) and values[0][0][1:] == [2, "three", None, True]
+
+
+@linux
+def test_a_worker_inherits_nothing_from_the_one_before(sandbox):
+    leave = "import builtins, tempfile\nbuiltins.left = 1\nopen(tempfile.gettempdir() + '/x', 'w').close()\nf = len"
+    assert sandbox.run(job(leave, "a")).state == "replied"
+    source = "import builtins, os, tempfile\ndef f(x):\n"
+    source += "    return [hasattr(builtins, 'left'), os.listdir(tempfile.gettempdir())]"
+    assert codec.unpack(sandbox.run(job(source, 1)).reply)[1][0][0] == [False, []]
+
+
+@linux
+def test_a_fork_server_that_dies_is_started_again(sandbox):
+    sandbox._process.kill()
+    sandbox._process.wait()
+    assert sandbox.run(job("f = len", "a")).state == "crashed"
+    assert sandbox.run(job("f = len", "a")).state == "replied"
+
+
+def test_a_sandbox_that_does_not_start_says_why(monkeypatch, tmp_path):
+    (tmp_path / "bwrap").write_text("#!/bin/sh\necho 'bwrap: no permission to make a namespace' >&2\nexit 1\n")
+    (tmp_path / "bwrap").chmod(0o755)
+    monkeypatch.setattr(namespaces, "_ENVIRONMENT", namespaces._ENVIRONMENT | {"PATH": str(tmp_path)})
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with (
+        NamespaceSandbox("bubblewrap", Limits()) as sandbox,
+        pytest.raises(SandboxError, match="no permission to make a namespace"),
+    ):
+        sandbox.wait()
