@@ -52,7 +52,7 @@ def logs(values, naive, best):
 
 
 @pytest.mark.parametrize("id", COUNTERPARTS)
-def test_an_answer_by_other_libraries_passes(id):
+def test_an_answer_made_with_other_libraries_passes(id):
     verdict = examine(exercises()[id], COUNTERPARTS[id], seeds=range(1000))
     assert verdict.passed, verdict
 

@@ -43,7 +43,7 @@ COUNTERPARTS = {
 
 
 @pytest.mark.parametrize("id", COUNTERPARTS)
-def test_an_answer_by_other_libraries_passes(id):
+def test_an_answer_made_with_other_libraries_passes(id):
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     verdict = examine(exercises()[id], COUNTERPARTS[id], seeds=range(300))

@@ -46,7 +46,7 @@ COUNTERPARTS = {
 
 
 @pytest.mark.parametrize("id", COUNTERPARTS)
-def test_an_answer_by_other_libraries_passes(id):
+def test_an_answer_made_with_other_libraries_passes(id):
     verdict = examine(exercises()[id], COUNTERPARTS[id], seeds=range(300))
     assert verdict.passed, verdict
 

@@ -19,7 +19,7 @@ from nnopt_lab.workbench import data
 from tests.lessons.playgrounds import bars, line, shown
 
 
-def drawn(id):
+def inputs_of(id):
     """An exercise's inputs from 200 seeds."""
     return (exercises()[id].generate(torch.Generator().manual_seed(seed)) for seed in range(200))
 
@@ -38,24 +38,24 @@ COUNTERPARTS = {
 
 
 @pytest.mark.parametrize("id", COUNTERPARTS)
-def test_an_answer_by_other_libraries_passes(id):
+def test_an_answer_made_with_other_libraries_passes(id):
     verdict = examine(exercises()[id], COUNTERPARTS[id], seeds=range(1000))
     assert verdict.passed, verdict
 
 
-def test_an_epoch_takes_as_long_as_one_that_is_played_through_batch_by_batch():
-    for batches, read, compute, workers, start in drawn("parallel.epoch_seconds"):
+def test_an_epoch_takes_as_long_as_a_simulated_one():
+    for batches, read, compute, workers, start in inputs_of("parallel.epoch_seconds"):
         now = start if workers else 0.0
         for batch in range(batches):
             here = start + (batch // workers + 1) * read if workers else now + read
             now = max(now, here) + compute
         predicted = epoch_seconds(batches, read, compute, workers, start)
-        # The formula leaves out the first batch's way through and the last round of workers that is not full.
+        # The formula ignores that the first batch finds nothing read, and that the last round of workers may be partial.
         assert abs(now - predicted) <= (read + compute + 1e-9 if workers else 1e-9)
 
 
-def test_weighed_losses_of_unequal_shares_have_the_gradient_of_the_whole_batch():
-    for (counts,) in drawn("parallel.loss_weights"):
+def test_weighted_losses_of_unequal_shares_give_the_gradient_of_the_whole_batch():
+    for (counts,) in inputs_of("parallel.loss_weights"):
         inputs, weight = torch.randn(sum(counts), dtype=torch.double), torch.tensor(0.5, dtype=torch.double)
 
         def gradient(loss, weight=weight):
@@ -67,7 +67,7 @@ def test_weighed_losses_of_unequal_shares_have_the_gradient_of_the_whole_batch()
         torch.testing.assert_close(sum(gradients) / len(counts), whole)
 
 
-def test_the_bytes_of_a_process_are_those_that_were_measured():
+def test_the_bytes_per_process_match_the_recorded_measurement():
     held, parameters = recorded("processes")["result"]["sharded"], 268_650
     assert bytes_each(parameters, 2, []) == held["DDP"]
     assert bytes_each(parameters, 2, ["weights", "gradients", "moments"]) == held["FSDP2"]

@@ -322,9 +322,9 @@ def cut_by_sensitivity(lost, saved, allowed):
 
 
 def _curves(g: torch.Generator):
-    # Three finished trials: the dearer, the better; the second was better yet before its end. The fourth hopes for more
-    # than it must, and from its second, third or fourth epoch on for nothing more: by the floor alone, or by the second
-    # trial, which costs as much.
+    # Of three finished trials the more expensive ends better; the second was better still before its end. The fourth has
+    # hope at first and from its second, third or fourth epoch on none: only because of the floor, or because of the
+    # second trial, which costs as much.
     epochs, by_floor, late = 5, randint(g, 0, 4) < 2, randint(g, 1, 3)
     late = late if randint(g, 0, 3) else epochs  # never
     gains = sorted((torch.randperm(6, generator=g)[:4] + 1).tolist(), reverse=True)
@@ -340,7 +340,7 @@ def _curves(g: torch.Generator):
     cost, target = (float(randint(g, 5, 9)), floor) if by_floor else (costs[1], others[1][-1])
     most = [max(other[-1] - other[k] for other in others) for k in range(epochs)]
     curve = [target + randint(g, 3, 10) - gain for gain in most]
-    if by_floor:  # a hope that just reaches the floor is one
+    if by_floor:  # a hope that just reaches the floor counts
         curve[min(late, epochs - 1) - 1] = target - most[min(late, epochs - 1) - 1]
     gap = 1.0 if by_floor else float(randint(g, 0, 1))  # as much as another has is not enough
     for k in range(late, epochs):  # and an epoch later not even for as much as the first, which costs less
