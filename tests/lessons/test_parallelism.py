@@ -50,7 +50,7 @@ def test_an_epoch_takes_as_long_as_a_simulated_one():
             here = start + (batch // workers + 1) * read if workers else now + read
             now = max(now, here) + compute
         predicted = epoch_seconds(batches, read, compute, workers, start)
-        # The formula ignores that the first batch finds nothing read, and that the last round of workers may be partial.
+        # The formula ignores that the first batch must be waited for and the last round of workers may be partial.
         assert abs(now - predicted) <= (read + compute + 1e-9 if workers else 1e-9)
 
 

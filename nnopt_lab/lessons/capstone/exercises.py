@@ -271,7 +271,7 @@ def _places(g: torch.Generator):
             _earned(lambda v, naive, best: log(abs(v - naive) + 1) / log(abs(best - naive) + 1))
         ),
         "Linear, and not cut off: each halving is to count the same, so take logarithms; then cut off at 0 and 10.": (
-            _earned(_linear, lowest=-inf, highest=inf)
+            lambda values, naive, best: [10 * (v - naive) / (best - naive) for v in values]
         ),
         "Without its sign the logarithm gives points for being *worse* than naive, too.": (
             _earned(lambda v, naive, best: abs(log(v / naive) / log(best / naive)))
