@@ -20,6 +20,7 @@ COMMANDS = {
         "mark": teacher.mark,
     },
     "Maintain": {
+        "new": maintainer.new,
         "run": maintainer.run,
         "build": maintainer.build,
         "test": maintainer.test,

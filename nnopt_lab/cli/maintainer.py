@@ -1,5 +1,6 @@
 """Commands of maintainers: run, build and test lessons, and make the shipped files again."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import typer
 from nnopt_lab.cli.screen import console, lessons_progress, results_table
 
 Lessons = Annotated[list[str] | None, typer.Argument(help="Lessons, such as 01_pruning, 01 or pruning; all if none.")]
+NO_TESTS = 5  # the status of pytest where nothing was chosen
 
 
 def run(
@@ -53,16 +55,41 @@ def build(
             builder.build(name, show(name))
 
 
+def new(
+    name: Annotated[str, typer.Argument(help="Of its package, such as pruning.")],
+    title: Annotated[str | None, typer.Option(help="As the course map shows it; by default the name.")] = None,
+    minutes: Annotated[int, typer.Option(help="For reading and solving.", min=1)] = 45,
+    number: Annotated[int | None, typer.Option(help="By default the one after the last lesson.")] = None,
+) -> None:
+    """Write the skeleton of a new lesson, which builds and passes its tests: a draft to be filled."""
+    from nnopt_lab.course.skeleton import new_lesson
+    from nnopt_lab.workbench.paths import root
+
+    files = new_lesson(name, title, minutes, number)
+    print(*(f"  {path.relative_to(root())}" for path in files), sep="\n")
+    print(f"Now run nnopt build {name}, then nnopt test {name}. Delete draft=True when the lesson is done.")
+
+
 def test(context: typer.Context) -> None:
-    """Run every test, the notebooks included; further arguments go to pytest, and only what they choose is run."""
+    """Run every test; after names of lessons, only their tests and notebooks; other arguments go to pytest."""
     from nnopt_lab.workbench.paths import root
 
     if not (root() / "tests").is_dir():
         raise FileNotFoundError("The tests are not part of the installed package: run this in a clone of the project.")
-    # Most tests share the processor; some, and the notebooks, which measure times, run one after the other.
-    all_tests = [["tests", "-m", "not serial", "-n", "auto", "--dist", "worksteal"], ["-m", "serial"]]
-    calls = [context.args] if context.args else all_tests
+    lessons, rest = _leading_lessons(context.args)
+    if rest and not lessons:
+        calls = [rest]
+    else:
+        where, chosen = _tests_of(lessons) if lessons else (["tests"], [])
+        notebooks = [f"solutions/{lesson}.ipynb" for lesson in lessons]
+        # Most tests share the processor; some, and the notebooks, which measure times, run one after the other.
+        calls = [
+            [*where, "-m", "not serial", "-n", "auto", "--dist", "worksteal", *chosen, *rest],
+            [*(where + notebooks if lessons else ()), "-m", "serial", *chosen, *rest],
+        ]
     statuses = [subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=root()) for arguments in calls]
+    if lessons:  # a lesson may have no serial tests, say; but not no tests at all
+        statuses = [status for status in statuses if status != NO_TESTS] or [NO_TESTS]
     sys.exit(max(statuses))
 
 
@@ -96,3 +123,26 @@ def _chosen(lessons: list[str] | None) -> list[str]:
     from nnopt_lab.course.lesson_files import find_lesson, lesson_names
 
     return [find_lesson(text) for text in lessons] if lessons else lesson_names()
+
+
+def _leading_lessons(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """The lessons that the first arguments name, and the other arguments."""
+    from nnopt_lab.course.lesson_files import find_lesson
+
+    lessons = []
+    for argument in arguments:
+        try:
+            lessons.append(find_lesson(argument if re.fullmatch(r"\w+", argument) else ""))
+        except ValueError:
+            break
+    return lessons, arguments[len(lessons) :]
+
+
+def _tests_of(lessons: list[str]) -> tuple[list[str], list[str]]:
+    """Where the tests of lessons are, and the options that choose them there."""
+    from nnopt_lab.course.exercises import exercises, questions
+
+    words = []
+    for lesson in lessons:
+        words += [lesson, f"test_{lesson[3:]}.py", *exercises(lesson), *questions(lesson)]
+    return ["tests/lessons"], ["-k", " or ".join(words)]

@@ -23,7 +23,7 @@ def lesson(name: str) -> Card:
     opened = lessons()[name]
     exercise_count, question_count = len(exercises(name)), len(questions(name))
     return Card(
-        f"Lesson {name[:2]}: {opened.title}",
+        f"Lesson {name[:2]}{' (draft)' if opened.draft else ''}: {opened.title}",
         "neutral",
         (
             f"About {opened.minutes} minutes, {exercise_count} exercises and {question_count} questions, "

@@ -16,7 +16,7 @@ class CourseMap:
         self.rows = [
             (name, lesson.title, _earned(contents, name), lesson_points(name))
             for name, lesson in lessons().items()
-            if lesson_points(name)
+            if lesson_points(name) and not lesson.draft
         ]
 
     def __repr__(self) -> str:

@@ -18,11 +18,13 @@ class Lesson:
         number: its place in the course, 0 to 99.
         title: as the course map shows it.
         minutes: for reading and solving.
+        draft: a draft is built and tested, but not on the course map, in `nnopt lab` or in a kit.
     """
 
     number: int
     title: str
     minutes: int
+    draft: bool = False
 
 
 @cache

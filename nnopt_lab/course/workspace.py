@@ -8,6 +8,7 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
+from nnopt_lab.course.lesson import lessons
 from nnopt_lab.workbench.paths import root
 
 MANIFEST = ".nnopt.json"
@@ -53,7 +54,7 @@ def fill(folder: Path) -> list[tuple[str, str]]:
 
 
 def restore(lesson: str, folder: Path) -> Path | None:
-    """Put a fresh copy of a lesson into the workspace.
+    """Put a fresh copy of a lesson, a draft too, into the workspace.
 
     Returns:
         Where the old copy was kept, or None if there was none.
@@ -61,8 +62,8 @@ def restore(lesson: str, folder: Path) -> Path | None:
     Raises:
         FileNotFoundError: the course has no notebook of that lesson.
     """
-    original = next((path for path in originals() if path.stem == lesson), None)
-    if original is None:
+    original = root() / "notebooks" / f"{lesson}.ipynb"
+    if not original.is_file():
         raise FileNotFoundError(f"{lesson}.ipynb has not been built: run nnopt build {lesson}.")
     folder.mkdir(parents=True, exist_ok=True)
     mine, kept = folder / original.name, None
@@ -75,8 +76,9 @@ def restore(lesson: str, folder: Path) -> Path | None:
 
 
 def originals() -> list[Path]:
-    """The learner's notebooks that ship with the course, in their order."""
-    return sorted((root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    """The learner's notebooks that ship with the course, in their order; drafts are left out."""
+    drafts = {name for name, lesson in lessons().items() if lesson.draft}
+    return sorted(path for path in (root() / "notebooks").glob("[0-9][0-9]_*.ipynb") if path.stem not in drafts)
 
 
 def write_atomically(path: Path, text: str) -> None:

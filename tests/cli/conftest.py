@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from nnopt_lab import cli
-from nnopt_lab.course import builder, lesson_files
+from nnopt_lab.course import builder, lesson_files, skeleton
 from nnopt_lab.course import workspace as workspace_module
 from nnopt_lab.workbench import paths
 
@@ -39,7 +39,7 @@ def course(tmp_path, monkeypatch):
     root = tmp_path / "course"
     for folder in ("solutions", "notebooks"):
         (root / folder).mkdir(parents=True)
-    for module in (builder, lesson_files, workspace_module):
+    for module in (builder, lesson_files, skeleton, workspace_module):
         monkeypatch.setattr(module, "root", lambda: root)
     monkeypatch.setattr(paths, "root", lambda: root)
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import nbformat
 import pytest
 
 from nnopt_lab.course import recordings, runner
@@ -64,6 +65,16 @@ def test_build_check_names_what_is_out_of_step(nnopt, course):
     ]
 
 
+def test_build_check_refuses_a_learners_notebook_with_outputs(nnopt, course):
+    path = course("98_tiny", "# %%\n1\n") / "notebooks" / "98_tiny.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].execution_count = 1
+    nbformat.write(notebook, path)
+    status, out, _ = nnopt("build", "--check")
+    assert status == 1
+    assert out == "notebooks/98_tiny.ipynb has outputs, which give answers away: run nnopt build 98_tiny.\n"
+
+
 def test_build_refuses_a_false_claim_in_words_and_writes_nothing(nnopt, course):
     root = course("98_false", FINE.replace("True", "1 == 2"))
     before = {path: path.read_bytes() for path in root.rglob("*.ipynb")}
@@ -79,8 +90,10 @@ def test_test_gives_further_arguments_to_pytest_and_needs_a_clone(nnopt, course,
     status, _, err = nnopt("test")
     assert status == 2 and a_sentence(err) and "in a clone" in err
     (root / "tests").mkdir()
-    assert nnopt("test", "-k", "cards", "-x")[0] == 5
-    assert called == [([sys.executable, "-m", "pytest", "-k", "cards", "-x"], root)]
+    for arguments in (["-k", "tiny", "-x"], ["solutions/98_tiny.ipynb"]):
+        called.clear()
+        assert nnopt("test", *arguments)[0] == 5
+        assert called == [([sys.executable, "-m", "pytest", *arguments], root)]
 
 
 def test_test_runs_most_tests_side_by_side_and_the_others_one_by_one(nnopt, course, monkeypatch):
@@ -91,6 +104,37 @@ def test_test_runs_most_tests_side_by_side_and_the_others_one_by_one(nnopt, cour
     parallel, serial = called
     assert parallel[parallel.index("-m") + 1] == "not serial" and "-n" in parallel
     assert serial[serial.index("-m") + 1] == "serial" and "-n" not in serial
+
+
+@pytest.mark.parametrize(("statuses", "status"), [((5, 5), 5), ((0, 5), 0), ((5, 0), 0), ((0, 1), 1), ((2, 0), 2)])
+def test_test_of_a_lesson_chooses_its_tests_and_notebooks(nnopt, course, monkeypatch, statuses, status):
+    called, left = [], iter(statuses)
+    monkeypatch.setattr(subprocess, "call", lambda command, cwd: called.append(command[3:]) or next(left))
+    root = course("01_pruning", "# %%\n1\n")
+    course("98_tiny", "# %%\n1\n")
+    (root / "tests").mkdir()
+    assert nnopt("test", "pruning", "98", "-x")[0] == status
+    parallel, serial = called
+    for arguments, marker in ((parallel, "not serial"), (serial, "serial")):
+        assert arguments[arguments.index("-m") + 1] == marker and arguments[-1] == "-x"
+        chosen = arguments[arguments.index("-k") + 1].split(" or ")
+        assert {"01_pruning", "test_pruning.py", "pruning.levels", "98_tiny", "test_tiny.py"} <= set(chosen)
+        assert not any(word.startswith("batches.") for word in chosen)
+    assert {"solutions/01_pruning.ipynb", "solutions/98_tiny.ipynb"} <= set(serial)
+
+
+def test_new_writes_a_lesson_and_says_what_comes_next(nnopt, course, tmp_path):
+    root = course("98_tiny", "# %%\n1\n")
+    for folder in ("nnopt_lab/lessons", "tests/lessons"):
+        (root / folder).mkdir(parents=True)
+    status, _, err = nnopt("new", "demo")
+    assert status == 2 and a_sentence(err)
+    (root / "pyproject.toml").touch()
+    status, out, _ = nnopt("new", "demo", "--title", "A demo", "--minutes", "30")
+    assert status == 0 and "  solutions/99_demo.py\n" in out and "run nnopt build demo, then nnopt test demo" in out
+    assert 'Lesson(99, "A demo", minutes=30, draft=True)' in (root / "nnopt_lab/lessons/demo/__init__.py").read_text()
+    status, _, err = nnopt("new", "demo", "--number", "5")
+    assert status == 2 and err == "name='demo' is taken.\n"
 
 
 def test_train_record_and_make_data_hand_over_what_they_were_given(nnopt, monkeypatch, tmp_path):

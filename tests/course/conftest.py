@@ -1,6 +1,7 @@
 """A small course of its own for the tests, and lessons' packages that only exist while a test runs."""
 
 import sys
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -26,23 +27,34 @@ def course(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def lesson_package(tmp_path, monkeypatch):
-    """Writes a lesson's package, found like those that ship; the fixture's value returns the folder it is in."""
-    home, written = tmp_path / "packages", []
+def lesson_packages(monkeypatch):
+    """Makes the lesson `name` in the folder `home` one that is found like those that ship, until the test ends."""
+    added = []
     exercises.exercises()  # those that ship are declared before the copies are made
     for declared in ("_exercises", "_questions"):
         monkeypatch.setattr(exercises, declared, dict(getattr(exercises, declared)))
-    monkeypatch.setattr(nnopt_lab.lessons, "__path__", [*nnopt_lab.lessons.__path__, str(home)])
 
-    def write(name: str, **files: str):
-        written.append(f"nnopt_lab.lessons.{name}")
+    def add(home: Path, name: str) -> None:
+        added.append(f"nnopt_lab.lessons.{name}")
+        monkeypatch.setattr(nnopt_lab.lessons, "__path__", [*nnopt_lab.lessons.__path__, str(home)])
+        lessons.cache_clear()
+
+    yield add
+    lessons.cache_clear()
+    for module in [module for module in sys.modules if added and module.startswith(tuple(added))]:
+        del sys.modules[module]
+
+
+@pytest.fixture
+def lesson_package(tmp_path, lesson_packages):
+    """Writes a lesson's package, found like those that ship; the fixture's value returns the folder it is in."""
+
+    def write(name: str, **files: str) -> Path:
+        home = tmp_path / "packages"
         (home / name).mkdir(parents=True)
         for stem, text in files.items():
             (home / name / f"{stem}.py").write_text(dedent(text).lstrip())
-        lessons.cache_clear()
+        lesson_packages(home, name)
         return home
 
-    yield write
-    lessons.cache_clear()
-    for module in [m for m in sys.modules if m.startswith(tuple(written))] if written else []:
-        del sys.modules[module]
+    return write

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nnopt_lab.course import lesson
 from nnopt_lab.course import workspace as module
+from nnopt_lab.course.lesson import Lesson
 from nnopt_lab.course.workspace import MANIFEST, fill, restore, workspace, write_atomically
 
 LESSONS = ("00_start_here", "01_pruning")
@@ -22,8 +24,8 @@ def course(tmp_path, monkeypatch):
     root = tmp_path / "course"
     (root / "notebooks").mkdir(parents=True)
     monkeypatch.setattr(module, "root", lambda: root)
-    for lesson in LESSONS:
-        publish(root, lesson, "first version")
+    for name in LESSONS:
+        publish(root, name, "first version")
     return root
 
 
@@ -45,6 +47,14 @@ def test_a_new_workspace_gets_every_lesson_and_then_there_is_no_news(course, min
     assert fill(mine) == [(lesson, "new") for lesson in LESSONS]
     assert sorted(path.name for path in mine.iterdir()) == [MANIFEST, "00_start_here.ipynb", "01_pruning.ipynb"]
     assert fill(mine) == []
+
+
+def test_a_draft_comes_only_when_it_is_asked_for(course, mine, monkeypatch):
+    monkeypatch.setitem(lesson.lessons(), "02_draft", Lesson(2, "Draft", minutes=1, draft=True))
+    publish(course, "02_draft", "first version")
+    assert fill(mine) == [(name, "new") for name in LESSONS]
+    restore("02_draft", mine)
+    assert text(mine, "02_draft") == "02_draft: first version"
 
 
 def test_an_untouched_lesson_follows_the_original(course, mine):
@@ -136,15 +146,15 @@ def test_without_a_manifest_an_equal_copy_is_taken_for_the_originals(course, min
 
 def test_a_fill_that_is_interrupted_is_completed_by_the_next(course, mine, monkeypatch):
     fill(mine)
-    for lesson in LESSONS:
-        publish(course, lesson, "second version")
+    for name in LESSONS:
+        publish(course, name, "second version")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(module, "_write_manifest", mock.Mock(side_effect=KeyboardInterrupt))
         fill(mine)
     fill(mine)
     assert [text(mine, lesson) for lesson in LESSONS] == [f"{lesson}: second version" for lesson in LESSONS]
-    for lesson in LESSONS:
-        publish(course, lesson, "third version")
+    for name in LESSONS:
+        publish(course, name, "third version")
     assert fill(mine) == [(lesson, "updated") for lesson in LESSONS]
 
 
@@ -167,8 +177,8 @@ def test_whatever_happens_nothing_that_the_learner_wrote_is_lost(steps):
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(module, "root", lambda: Path(folder) / "course"):
         root, mine = Path(folder) / "course", Path(folder) / "work"
         (root / "notebooks").mkdir(parents=True)
-        for lesson in LESSONS:
-            publish(root, lesson, "version 0")
+        for name in LESSONS:
+            publish(root, name, "version 0")
         fill(mine)
         written = set()
         for number, (what, *which) in enumerate(steps):
