@@ -12,46 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nnopt_lab.techniques.pruning import channel_pruning, dependency_graph
 from nnopt_lab.workbench import measure, models
-
-X = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-
-
-def settled(model, seed=0):
-    """Random weights everywhere, batch norms and their statistics included: what is untouched would hide mistakes."""
-    generator = torch.Generator().manual_seed(seed)
-    for name, tensor in model.state_dict().items():
-        if tensor.is_floating_point():
-            fan_in = tensor[0].numel() if tensor.ndim > 1 else 1
-            tensor.copy_(torch.randn(tensor.shape, generator=generator) / fan_in**0.5)
-            if name.endswith("running_var"):
-                tensor.abs_().add_(0.5)
-    return model.eval()
-
-
-def check_exact(model, share, x=X, **options):
-    """Both networks' outputs agree to 1e-5 of their size; returns the smaller one."""
-    before = copy.deepcopy(model.state_dict())
-    keep = channel_pruning.keep_most_important(model, x[:1], share, **options)
-    zeroed = channel_pruning.zero_channels(model, x[:1], keep)
-    small = channel_pruning.remove_channels(model, x[:1], keep)
-    with torch.no_grad():
-        wanted, got = zeroed(x), small(x)
-    assert (got - wanted).abs().max() <= 1e-5 * max(1, wanted.abs().max().item())
-    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-    return small
-
-
-class Net(nn.Module):
-    """A forward given as a function of the module and the input, for the shapes of network that follow."""
-
-    def __init__(self, forward, **layers):
-        super().__init__()
-        for name, layer in layers.items():
-            setattr(self, name, layer)
-        self._forward = forward
-
-    def forward(self, x):
-        return self._forward(self, x)
+from tests.techniques.pruning.channel_networks import Net, X, check_exact, conv, settled
 
 
 class TestExact:
@@ -237,63 +198,3 @@ def test_expanding_channels_to_inputs_is_what_a_flatten_does(kept, inputs):
     kept = torch.tensor(sorted(kept))
     flat = torch.arange(10 * inputs).reshape(10, inputs)
     assert torch.equal(channel_pruning.expand_to_inputs(kept, inputs), flat[kept].flatten())
-
-
-def conv(i=3, o=8, **options):
-    return nn.Conv2d(i, o, 3, padding=1, **options)
-
-
-REFUSED = {
-    "a branch on the data": (Net(lambda n, x: n.a(x) if x.sum() > 0 else x, a=conv()), "cannot be traced"),
-    "a concatenation": (Net(lambda n, x: n.b(torch.cat([n.a(x), x], 1)), a=conv(), b=conv(11)), "'cat'"),
-    "group norm": (nn.Sequential(conv(), nn.GroupNorm(2, 8), conv(8)), "'1' of type GroupNorm"),
-    "layer norm": (nn.Sequential(conv(), nn.LayerNorm(32), conv(8)), "type LayerNorm"),
-    "a weight per channel": (nn.Sequential(conv(), nn.PReLU(8), conv(8)), "type PReLU"),
-    "a transposed convolution": (nn.Sequential(conv(), nn.ConvTranspose2d(8, 4, 2), conv(4)), "type ConvTranspose2d"),
-    "groups of channels": (nn.Sequential(conv(), conv(8, 8, groups=2)), "'1' of type Conv2d"),
-    "a shuffle": (nn.Sequential(conv(), nn.ChannelShuffle(2), conv(8)), "type ChannelShuffle"),
-    "a function that makes something of nothing": (nn.Sequential(conv(), nn.Sigmoid(), conv(8)), "not as a factor"),
-    "a product of two sigmoids": (
-        Net(lambda n, x: n.b(n.a(x).sigmoid() * torch.sigmoid(n.a2(x))), a=conv(), a2=conv(), b=conv(8)), "as a factor",
-    ),
-    "a constant added": (Net(lambda n, x: n.b(n.a(x) + 1), a=conv(), b=conv(8)), "'add'"),
-    "a square": (Net(lambda n, x: n.b((y := n.a(x)) * y), a=conv(), b=conv(8)), "'mul'"),
-    "a layer used twice": (Net(lambda n, x: n.b(n.b(n.a(x))), a=conv(), b=conv(8)), "layer 'b' twice"),
-    "a sum of unequal widths": (
-        Net(lambda n, x: n.b(n.a(x) + n.one(x)), a=conv(), one=conv(3, 1), b=conv(8)), "8 and 1 channels",
-    ),
-    "a size written out": (
-        Net(lambda n, x: n.b(n.a(x).view(-1, 8 * 1024)), a=conv(), b=nn.Linear(8 * 1024, 2)), "'view'",
-    ),
-    "a mean over channels": (Net(lambda n, x: n.b(n.a(x).mean((1, 2))), a=conv(), b=nn.Linear(32, 2)), "makes"),
-    "a flatten of the pixels alone": (
-        Net(lambda n, x: n.b(n.a(x).flatten(2)), a=conv(), b=nn.Linear(1024, 2)), r"only \[N, C·H·W\]",
-    ),
-    "a flatten of the batch": (Net(lambda n, x: n.b(n.a(x).flatten(0)), a=conv(), b=nn.Linear(8192, 2)), "reshapes"),
-    "a linear layer along the width": (nn.Sequential(conv(), nn.Linear(32, 8), conv(8)), "type Linear"),
-    "a norm behind a flatten": (
-        nn.Sequential(conv(), nn.Flatten(), nn.BatchNorm1d(8192), nn.Linear(8192, 2)), "type BatchNorm1d",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_it_cannot_follow_it_refuses_by_name(name):
-    model, sentence = REFUSED[name]
-    with pytest.raises(ValueError, match=sentence):
-        dependency_graph.channel_groups(model.eval(), X[:1])
-
-
-def test_a_norm_without_scale_keeps_its_channels():
-    model = settled(
-        nn.Sequential(conv(), nn.BatchNorm2d(8, affine=False), nn.ReLU(), conv(8, 4), nn.ReLU(), conv(4, 2))
-    )
-    assert [g.name for g in dependency_graph.channel_groups(model, X) if g.removable] == ["3"]
-    check_exact(model, 0.5)
-
-
-def test_masks_must_be_made_permanent_first():
-    from nnopt_lab.techniques import pruning
-
-    with pytest.raises(ValueError, match=r"call pruning.make_permanent\(model\) first"):
-        dependency_graph.channel_groups(pruning.magnitude_prune(models.MyNet(), 100), X[:1])

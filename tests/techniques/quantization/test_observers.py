@@ -4,10 +4,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 from torchao.quantization.pt2e import observer as reference
 
-from nnopt_lab.techniques.quantization import activation_ranges, fake_quantize, grid_of_range, observers
+from nnopt_lab.techniques.quantization import fake_quantize, grid_of_range, observers
 
 KINDS = (
     observers.MinMax,
@@ -199,32 +198,3 @@ class TestBadInput:
         for kind in KINDS:
             low, high = observed(kind(), [x.T[::2], x.double(), x.bfloat16()]).range()
             assert float(x.detach().min()) - 0.1 <= low < high <= float(x.detach().max()) + 0.1
-
-
-class TestCalibrate:
-    def test_watches_the_input_and_every_layer_in_evaluation_mode_and_leaves_no_trace(self):
-        model = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.Dropout(0.9), nn.ReLU()))
-        model.train()
-        tensors = [torch.randn(9, 3, generator=torch.Generator().manual_seed(i)) for i in range(3)]
-        grids = activation_ranges.calibrate(model, tensors)
-        assert list(grids) == ["input", "0", "1.0", "1.1"]
-        hidden = model[0](torch.cat(tensors)).detach()
-        for name, values in {"input": torch.cat(tensors), "0": hidden, "1.0": hidden, "1.1": hidden.relu()}.items():
-            wanted = grid_of_range(*values.aminmax())
-            torch.testing.assert_close(grids[name].scale, wanted.scale)
-            assert abs(grids[name].zero_point - wanted.zero_point) <= 1
-        assert list(activation_ranges.calibrate(model, tensors, layers=(nn.ReLU,))) == ["input", "1.1"]
-        assert model.training and not any(m._forward_hooks for m in model.modules())
-
-    def test_every_observer_can_be_given(self):
-        for kind in (*KINDS, lambda: observers.Percentile(99, bits=4)):
-            grid = activation_ranges.calibrate(nn.Linear(3, 4), [torch.randn(50, 3)], kind)["input"]
-            assert grid.high == 2 ** kind().bits - 1
-
-    def test_refuses(self):
-        with pytest.raises(ValueError, match="batches is empty"):
-            activation_ranges.calibrate(nn.Linear(3, 4), [])
-        layer = nn.Linear(1, 1)
-        with pytest.raises(ValueError, match="NaN or infinite"):
-            activation_ranges.calibrate(layer, [torch.tensor([[float("nan")]])])
-        assert not layer._forward_hooks

@@ -1,21 +1,9 @@
-"""Several processes: the gradient of one, nothing lost when one dies, half the memory each; how they are started."""
-
-import subprocess
-import sys
+"""Several processes: the gradient of one, nothing lost when one dies, half the memory each."""
 
 import pytest
 import torch
 
-from nnopt_lab.techniques.parallelism import amdahl, data_parallel, launching
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A folder with 40 pictures of noise, of two sizes of numbers: unequal shares then have unequal gradients."""
-    folder, generator = tmp_path_factory.mktemp("processes"), torch.Generator().manual_seed(0)
-    inputs = torch.randn(40, 3, 32, 32, generator=generator) * torch.linspace(0.5, 3, 40).view(-1, 1, 1, 1)
-    torch.save({"inputs": inputs, "labels": torch.arange(40) % 10}, folder / "pictures.pt")
-    return folder
+from nnopt_lab.techniques.parallelism import data_parallel, launching
 
 
 @pytest.fixture(scope="module")
@@ -62,27 +50,6 @@ def test_a_killed_process_costs_no_more_than_its_epoch(folder, of_two):
     assert all(torch.equal(a, b) for a, b in zip(*momenta, strict=True)) and len(momenta[0]) == 8
 
 
-def test_what_processes_say_is_shown_their_results_come_back_and_their_first_error_is_told(monkeypatch):
-    started, said = subprocess.Popen, []
-
-    def instead(script):
-        monkeypatch.setattr(
-            launching.subprocess, "Popen", lambda command, **options: started([sys.executable, "-c", script], **options)
-        )
-
-    instead('print(\'attempt 0: well\\nsome chatter\\n{"a": {"b": 1}}\\n{"c": {}}\')')
-    assert launching.launch("pictures.pt", "equal", show=said.append) == {"a": {"b": 1}, "c": {}}
-    assert said == ["attempt 0: well"]
-    instead("print('KeyError: first\\nChildFailedError: then'); raise SystemExit(3)")
-    with pytest.raises(RuntimeError, match=r"^torchrun ended with status 3: KeyError: first$"):
-        launching.launch("pictures.pt", "equal")
-
-
-def test_a_launch_that_takes_too_long_is_stopped(folder):
-    with pytest.raises(RuntimeError, match="torchrun ended with status"):
-        launching.launch(folder / "pictures.pt", "equal", processes=1, seconds=0.2)
-
-
 def test_shares_of_the_loss_sum_to_the_whole_whatever_their_sizes():
     generator = torch.Generator().manual_seed(0)
     run = data_parallel.argparse.Namespace(
@@ -94,13 +61,3 @@ def test_shares_of_the_loss_sum_to_the_whole_whatever_their_sizes():
     for processes in (2, 3, 6):
         shares = [data_parallel.share_of_loss(model, run, batch, rank, processes) for rank in range(processes)]
         torch.testing.assert_close(sum(shares) / processes, whole)
-
-
-def test_the_law_of_amdahl():
-    assert amdahl.speedup(1, 0.3, 0.1) == 1
-    assert amdahl.speedup(4, 0) == 4
-    assert amdahl.speedup(10**9, 0.05) == pytest.approx(20)
-    assert amdahl.speedup(5, 0.2, 0.05) == pytest.approx(1 / (0.2 + 0.16 + 0.2))
-    for bad in ((0.5, 0.1, 0), (2, -0.1, 0), (2, 1.1, 0), (2, 0.1, -1)):
-        with pytest.raises(ValueError, match="must be at least 1"):
-            amdahl.speedup(*bad)

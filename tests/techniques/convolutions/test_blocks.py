@@ -1,4 +1,4 @@
-"""Cheaper convolutions: the right shapes and prices, exact where they promise to be, and the model given left alone."""
+"""Cheaper blocks: the right shapes and costs, and the model given left alone."""
 
 import copy
 
@@ -7,39 +7,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from nnopt_lab.techniques.convolutions import blocks, folding
+from nnopt_lab.techniques.convolutions import blocks
 from nnopt_lab.workbench import measure, models
+from tests.techniques.convolutions.networks import X, mynet, normed
 
-X = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 BUILDERS = {
     "separable": blocks.separable,
     "grouped": lambda model: blocks.grouped(model, 4),
     "bottleneck": blocks.bottleneck,
     "asymmetric": blocks.asymmetric,
     "strided": blocks.strided,
-    "fold_batch_norm": folding.fold_batch_norm,
 }
-
-
-def mynet(**options):
-    torch.manual_seed(0)
-    return models.MyNet(**options).eval()
-
-
-def normed(model: nn.Module) -> nn.Module:
-    """With statistics and affine parameters as after training: none of them 0 or 1."""
-    torch.manual_seed(1)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            if module.running_var is not None:
-                nn.init.normal_(module.running_mean)
-                nn.init.uniform_(module.running_var, 0.2, 3)
-            if module.affine:
-                nn.init.uniform_(module.weight, -2, 2)
-                nn.init.normal_(module.bias)
-    return model.eval()
 
 
 @pytest.mark.parametrize("name", BUILDERS)
@@ -72,7 +51,7 @@ def test_every_block_keeps_the_pictures_size(inputs, outputs, kernel, stride, pa
         assert build(model)(x).shape == model(x).shape
 
 
-class TestPrices:
+class TestCosts:
     model = nn.Sequential(nn.Conv2d(16, 32, 3, padding=1, bias=False))
     x = torch.zeros(1, 16, 8, 8)
 
@@ -167,53 +146,6 @@ class TestStrided:
         assert blocks.strided(Net()).conv.stride == (1, 1)
 
 
-class TestFoldBatchNorm:
-    @pytest.mark.parametrize("model", [models.Teacher(), models.Teacher((8, 16, 24), blocks=2)], ids=["one", "two"])
-    def test_is_exact_and_leaves_no_batch_norm(self, model):
-        model = normed(model)
-        folded = folding.fold_batch_norm(model)
-        with torch.inference_mode():
-            want = model(X)
-            assert ((folded(X) - want).abs().max() / want.abs().max()).item() < 1e-5
-        assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules())
-
-    @settings(max_examples=30)
-    @given(st.integers(1, 5), st.integers(1, 5), st.booleans(), st.booleans(), st.sampled_from([1, 3]))
-    def test_agrees_with_torchs_own(self, inputs, outputs, bias, affine, kernel):
-        model = normed(
-            nn.Sequential(nn.Conv2d(inputs, outputs, kernel, bias=bias), nn.BatchNorm2d(outputs, affine=affine))
-        )
-        theirs, ours = fuse_conv_bn_eval(*copy.deepcopy(model)), folding.fold_batch_norm(model)[0]
-        assert torch.allclose(ours.weight, theirs.weight, rtol=1e-5, atol=1e-6)
-        assert torch.allclose(ours.bias, theirs.bias, rtol=1e-5, atol=1e-6)
-
-    @pytest.mark.parametrize(
-        "layers",
-        [
-            [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4)],
-            [nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3)],
-            [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False)],
-        ],
-        ids=["activation between", "norm first", "no statistics"],
-    )
-    def test_what_is_no_pair_stays(self, layers):
-        model = normed(nn.Sequential(*layers))
-        folded = folding.fold_batch_norm(model)
-        assert repr(folded) == repr(model) and torch.equal(folded(X), model(X))
-
-    def test_a_convolution_that_is_called_twice_is_not_folded(self):
-        class Net(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.conv, self.norm = nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3)
-
-            def forward(self, x):
-                return self.norm(self.conv(self.conv(x)))
-
-        model = normed(Net())
-        assert torch.equal(folding.fold_batch_norm(model)(X), model(X))
-
-
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
@@ -230,16 +162,3 @@ class TestFoldBatchNorm:
 def test_refuses(call, sentence):
     with pytest.raises(ValueError, match=sentence):
         call(mynet())
-
-
-def test_a_model_that_cannot_be_traced_is_refused_in_words():
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv, self.pool = nn.Conv2d(3, 4, 3), nn.MaxPool2d(2)
-
-        def forward(self, x):
-            return self.pool(self.conv(x)) if x.sum() > 0 else x
-
-    with pytest.raises(ValueError, match=r"model cannot be traced by torch\.fx"):
-        blocks.strided(Net())

@@ -1,7 +1,5 @@
-"""Grids of whole numbers: as torch's operators quantise, at any width and granularity, and clear about bad input."""
+"""Grids at any width and granularity, clear about bad input."""
 
-import copy
-import math
 import warnings
 
 import pytest
@@ -12,61 +10,13 @@ from torch import nn
 
 from nnopt_lab.techniques import quantization
 from nnopt_lab.techniques.quantization import Grid, dequantize, fake_quantize, grid_of, grid_of_range, grids, quantize
-from nnopt_lab.workbench import models
+from tests.techniques.quantization.samples import PER, tensor
 
 seeds = st.integers(0, 2**32 - 1)
 widths = st.integers(1, 16)
-PER = (("tensor", None), ("channel", None), ("group", 4), ("group", 5))
 
 
-def tensor(seed, *shape):
-    """Numbers of very different sizes, ties and zeros among them."""
-    g = torch.Generator().manual_seed(seed)
-    x = torch.randn(shape, generator=g) * 10 ** (4 * torch.rand((), generator=g) - 2)
-    return torch.where(torch.rand(shape, generator=g) < 0.1, 0.0, x)
-
-
-def torchs(quantise, *arguments):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's quantised tensors are deprecated, and still the reference
-        return quantise(*arguments)
-
-
-class TestAgainstTorch:
-    @given(seeds)
-    def test_affine_8_bits_per_tensor(self, seed):
-        x = tensor(seed, 7, 5)
-        grid = grid_of(x, symmetric=False)
-        theirs = torchs(torch.quantize_per_tensor, x, float(grid.scale), int(grid.zero_point), torch.quint8)
-        assert torch.equal(quantize(x, grid), theirs.int_repr())
-        assert torch.equal(dequantize(quantize(x, grid), grid), theirs.dequantize())
-
-    @given(seeds, st.integers(-100, 100))
-    def test_symmetric_8_bits_per_channel_with_any_zero_point(self, seed, zero):
-        x = tensor(seed, 4, 3, 2)
-        made = grid_of(x, per="channel")
-        grid = Grid(made.scale, made.zero_point + zero, -128, 127)
-        theirs = torchs(torch.quantize_per_channel, x, grid.scale.flatten(), grid.zero_point.flatten(), 0, torch.qint8)
-        assert torch.equal(quantize(x, grid), theirs.int_repr())
-        assert torch.equal(dequantize(quantize(x, grid), grid), theirs.dequantize())
-
-    @given(seeds, widths, st.booleans())
-    def test_fake_quantisation_and_its_gradient_at_any_width(self, seed, bits, narrower):
-        grid = grid_of(tensor(seed, 6, 6), bits, symmetric=False)
-        if narrower:  # so that some values saturate
-            grid = Grid(grid.scale / 2, grid.zero_point // 2, grid.low, grid.high)
-        results = []
-        for operator in (
-            lambda x: fake_quantize(x, grid),
-            lambda x: torch.fake_quantize_per_tensor_affine(x, grid.scale, grid.zero_point, grid.low, grid.high),
-        ):
-            x = tensor(seed, 6, 6).requires_grad_()
-            y = operator(x)
-            y.backward(torch.arange(36.0).reshape(6, 6))
-            results.append((y.detach(), x.grad))
-        assert torch.equal(results[0][0], results[1][0])
-        assert torch.equal(results[0][1], results[1][1])
-
+class TestGrid:
     @given(seeds, st.sampled_from([torch.float32, torch.float64, torch.bfloat16, torch.float16]))
     def test_the_grid_is_that_of_the_min_max_observer(self, seed, dtype):
         x = tensor(seed, 5, 8).to(dtype)
@@ -80,8 +30,6 @@ class TestAgainstTorch:
         assert abs(int(grid.zero_point) - int(zero_point)) <= 1  # theirs comes from another order of divisions
         assert quantize(x, grid).dtype == torch.uint8
 
-
-class TestGrid:
     @given(seeds, widths, st.booleans(), st.sampled_from(PER))
     def test_zero_is_exact_and_no_value_moves_by_more_than_half_a_step(self, seed, bits, symmetric, per):
         if bits == 1 and symmetric:
@@ -115,11 +63,6 @@ class TestGrid:
         tensors, channels = grid_of(x, bits, symmetric=symmetric), grid_of(x, bits, symmetric=symmetric, per="channel")
         groups = grid_of(x, bits, symmetric=symmetric, per="group", group=8)
         assert (groups.scale.squeeze(2) <= channels.scale).all() and (channels.scale <= tensors.scale).all()
-
-    def test_rounding_is_half_to_even_and_saturates(self):
-        grid = Grid(torch.tensor(1.0), torch.tensor(0, dtype=torch.int32), -127, 127)
-        x = torch.tensor([0.5, 1.5, 2.5, -0.5, -1.5, 200.0, -200.0, torch.inf, -torch.inf])
-        assert quantize(x, grid).tolist() == [0, 2, 2, 0, -2, 127, -127, 127, -127]
 
     def test_a_worked_example(self):
         # The range −1 to 3 on 2 bits: a step of 4/3, and zero at round(1/(4/3)) = 1.
@@ -230,46 +173,3 @@ class TestBadInput:
 
 
 GRID = Grid(torch.tensor(0.5), torch.tensor(0, dtype=torch.int32), -127, 127)
-
-
-class TestPowersOfTwo:
-    @given(seeds, st.integers(2, 8))
-    def test_each_weight_takes_the_nearest_of_the_allowed_values(self, seed, bits):
-        w = tensor(seed, 40)
-        y = quantization.power_of_two(w, bits)
-        if not w.any():
-            assert not y.any()
-            return
-        top = math.floor(math.log2(w.abs().max().item() * 4 / 3))
-        powers = torch.exp2(torch.arange(top, top - 2 ** (bits - 1) + 1, -1.0))
-        allowed = torch.cat([powers, torch.zeros(1), -powers])
-        best = (w[:, None] - allowed).abs().min(1).values
-        assert torch.allclose((w - y).abs(), best, rtol=1e-5, atol=0)
-        assert torch.isin(y, allowed).all()
-
-    def test_the_largest_weight_chooses_the_powers(self):
-        w = torch.tensor([1.4, -1.6, 0.1, 0.0, 0.3])
-        assert quantization.power_of_two(w, 3).tolist() == [1, -2, 0, 0, 0.5]
-
-    def test_bits(self):
-        for bits in (1, 9):
-            with pytest.raises(ValueError, match="bits="):
-                quantization.power_of_two(torch.ones(2), bits)
-
-
-class TestModel:
-    def test_weights_of_every_layer_are_on_their_grid_and_biases_stay(self):
-        net = models.trained()
-        four = quantization.quantize_weights(copy.deepcopy(net), 4)
-        for name, layer in net.named_modules():
-            if isinstance(layer, quantization.QUANTIZABLE):
-                mine = dict(four.named_modules())[name]
-                assert torch.equal(mine.bias, layer.bias)
-                assert all(len(row.unique()) <= 15 for row in mine.weight.flatten(1))
-                assert mine.weight.requires_grad
-                assert quantization.signal_to_noise(layer.weight, mine.weight) > 10
-
-    def test_signal_to_noise(self):
-        x = torch.ones(10)
-        assert quantization.signal_to_noise(x, x * 0.9) == pytest.approx(20, abs=1e-4)
-        assert quantization.signal_to_noise(x, x) == math.inf

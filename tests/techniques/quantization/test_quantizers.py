@@ -1,29 +1,16 @@
-"""Quantisation-aware training: gradients against the papers' formulas and torch's kernels, grids that are used."""
+"""Quantisers: gradients against the papers' formulas and torch's kernels."""
 
-import copy
 import math
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
-from torch.nn.utils import parametrize
 
 from nnopt_lab.techniques import quantization
 from nnopt_lab.techniques.quantization import qat, quantizers
-from nnopt_lab.workbench import data, training
 
 seeds, widths = st.integers(0, 10_000), st.integers(2, 8)
-X = torch.randn(20, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-
-
-def net():
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(4), nn.Conv2d(4, 4, 1), nn.ReLU(), nn.Flatten(),
-        nn.Linear(16, 5),
-    )  # fmt: skip
 
 
 def values(seed, count=50, width=1.0):
@@ -148,89 +135,3 @@ class TestCodes:
         weight = values(3).requires_grad_()
         quantizers.CodedWeight(code)(weight).backward(values(4))
         torch.testing.assert_close(weight.grad, values(4))
-
-
-WAYS = [
-    {"weights": 4, "activations": 4, "method": "lsq"},
-    {"weights": 2, "activations": 2, "method": "min-max", "ends": None},
-    {"weights": "binary", "activations": 8},
-    {"weights": "ternary", "activations": None, "ends": None},
-    {"weights": None, "activations": 4},
-]
-
-
-class TestPrepare:
-    @pytest.mark.parametrize("way", WAYS)
-    def test_weights_and_inputs_lie_on_few_values_and_so_do_permanent_ones(self, way):
-        model = qat.prepare(net(), X, **way).eval()
-        wanted = model(X)
-        permanent = qat.make_permanent(copy.deepcopy(model))
-        assert torch.equal(permanent(X), wanted)
-        assert not any(parametrize.is_parametrized(layer) for layer in permanent.modules())
-        middle = permanent[3]
-        if way["weights"] is not None:
-            allowed = {"binary": 2, "ternary": 3}.get(way["weights"]) or 2 ** way["weights"]
-            assert len(middle.weight.unique()) <= allowed
-            q = quantization.quantize(middle.weight, middle.weight_grid)
-            torch.testing.assert_close(quantization.dequantize(q, middle.weight_grid), middle.weight.detach())
-        if way["activations"] is not None:
-            assert len(middle.input_quantizer(torch.rand(10_000)).unique()) <= 2 ** way["activations"]
-
-    def test_the_ends_keep_their_bits(self):
-        model = qat.make_permanent(qat.prepare(net(), X, 2, 2, ends=8))
-        assert [model[i].weight_grid.high for i in (0, 3, 6)] == [127, 1, 127]
-        assert [model[i].input_quantizer.high for i in (0, 3, 6)] == [127, 3, 255]  # behind a ReLU there is no sign
-        model = qat.make_permanent(qat.prepare(net(), X, 2, 2, ends=None))
-        assert [model[i].weight_grid.high for i in (0, 3, 6)] == [1, 1, 1]
-
-    def test_16_bits_change_hardly_anything(self):
-        model = net()
-        for method in qat.METHODS:
-            prepared = qat.prepare(copy.deepcopy(model), X, 16, 16, method=method, ends=None).eval()
-            torch.testing.assert_close(prepared(X), model(X), rtol=0, atol=0.02 if method == "lsq" else 0.001)
-
-    def test_a_copy_is_independent(self):
-        model = qat.prepare(net(), X)
-        twin = copy.deepcopy(model)
-        before = model(X).detach().clone()
-        with torch.no_grad():
-            for parameter in twin.parameters():
-                parameter.mul_(3)
-        assert torch.equal(model(X), before)
-        assert not torch.equal(twin(X), before)
-
-    @pytest.mark.parametrize("method", qat.METHODS)
-    def test_training_fit_trains_it(self, method):
-        pictures = data.load("shapes")
-        torch.manual_seed(0)
-        model = nn.Sequential(nn.Conv2d(3, 4, 3, 4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 64, 10))
-        qat.prepare(model, pictures.to_input(pictures.train.images[:50]), 4, 4, method=method, ends=None)
-        before = {name: p.detach().clone() for name, p in model.named_parameters()}
-        history = training.fit(model, pictures, epochs=2, train=pictures.train[:400], seed=0)
-        assert history.train_loss[1] < history.train_loss[0]
-        assert not any(torch.equal(before[name], p) for name, p in model.named_parameters())
-        if method == "lsq":
-            assert sum(name.endswith("step") for name in before) == 4
-        frozen = sum(p.numel() for p in qat.make_permanent(model).parameters() if p.requires_grad)
-        assert frozen == 3 * 4 * 9 + 4 + 2560 + 10
-
-    @pytest.mark.parametrize(
-        ("options", "sentence"),
-        [
-            ({"method": "dorefa"}, "method='dorefa' must be one of min-max, lsq"),
-            ({"weights": 1}, "weights=1 must be 2 to 16, binary, ternary or None"),
-            ({"weights": "quaternary"}, "weights='quaternary' must be"),
-            ({"activations": 17}, "activations=17 must be 2 to 16 or None"),
-            ({"activations": "binary"}, "activations='binary' must be 2 to 16 or None"),
-            ({"ends": True}, "ends=True must be"),
-        ],
-    )
-    def test_refuses(self, options, sentence):
-        with pytest.raises(ValueError, match=sentence):
-            qat.prepare(net(), X, **options)
-
-    def test_refuses_what_it_has_prepared_and_what_it_cannot(self):
-        with pytest.raises(ValueError, match="it has been prepared"):
-            qat.prepare(qat.prepare(net(), X), X)
-        with pytest.raises(ValueError, match="no convolution or linear layer"):
-            qat.prepare(nn.ReLU(), X)
