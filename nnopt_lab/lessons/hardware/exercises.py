@@ -57,9 +57,7 @@ def _intensity(per_mac=2, read=1, weights=1, bias=1, write=1, window=2, left_out
             left_out="pictures"
         ),
         "The bytes are those of one picture, the operations those of all: count the whole batch in both.": (
-            lambda channels, filters, kernel, side, pictures, width: (
-                pictures * conv_intensity(channels, filters, kernel, side, 1, width)
-            )
+            lambda *inputs: inputs[4] * conv_intensity(*inputs[:4], 1, inputs[5])
         ),
         "A filter looks at all input channels: in_channels · kernel² products for each number "
         "that comes out.": _intensity(left_out="channels"),
@@ -281,8 +279,8 @@ def _server(g: torch.Generator):
         "A server that takes exactly as long as the next batch needs to come does keep up: compare with ≤.": partial(
             _best_batch, keeps_up=lambda size, time, interval: time < size * interval
         ),
-        "Waiting and computing come one after the other for the first picture: add them.": (
-            partial(_best_batch, in_time=lambda size, time, interval, limit: max((size - 1) * interval, time) <= limit)
+        "Waiting and computing come one after the other for the first picture: add them.": partial(
+            _best_batch, in_time=lambda size, time, interval, limit: max((size - 1) * interval, time) <= limit
         ),
         "A batch of `size` must be done before the next *batch* has come, size · interval_ms, not the "
         "next picture.": partial(_best_batch, keeps_up=lambda size, time, interval: time <= interval),

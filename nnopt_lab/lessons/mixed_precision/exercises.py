@@ -169,11 +169,13 @@ def _gradients(g: torch.Generator):
     largest = choice(g, (448.0, 57344.0, 65504.0))
     values = torch.randn(6, generator=g) * 2.0 ** -randint(g, 6, 14)
     reach, top = values.abs().max().item(), _exponent(largest)
+    beyond = (1.42 + 0.28 * torch.rand((), generator=g).item()) * 2.0 ** (
+        top + randint(g, 1, 3)
+    )  # so that k is negative
     extreme = (
         largest * 2.0 ** -math.floor(math.log2(largest / (1.1 * reach))),  # meets the limit exactly
         1.9995 * 2.0 ** (_exponent(reach) + 1),  # more than the limit is above its power of two
-        (1.42 + 0.28 * torch.rand((), generator=g).item())
-        * 2.0 ** (top + randint(g, 1, 3)),  # beyond it: k is negative
+        beyond,
     )[randint(g, 0, 2)]
     values[randint(g, 0, 5)] = extreme if randint(g, 0, 2) == 0 else -extreme
     return values, largest
