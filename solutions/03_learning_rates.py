@@ -23,7 +23,7 @@ from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_o
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
-from nnopt_lab.lessons.learning_rates import experiments
+from nnopt_lab.lessons.learning_rates import experiments, svm
 from nnopt_lab.lessons.learning_rates.playground import learning_rate_playground, noisy_descent
 from nnopt_lab.techniques.training import linear_svm, lr_range_test, schedules
 from nnopt_lab.workbench import data, measure, models, plots, training
@@ -306,8 +306,8 @@ check("rates.pegasos_step", pegasos_step)
 # %%
 pegasos_step = yours_or_ours("rates.pegasos_step")
 LAMBDA = 1e-3
-x, y = experiments.two_classes(pictures.train, 2, 4, 1000)
-_, optimum, bound = experiments.svm_optimum(x, y, LAMBDA)
+x, y = svm.two_classes(pictures.train, 2, 4, 1000)
+_, optimum, bound = svm.optimum(x, y, LAMBDA)
 
 batch_of_8 = torch.randint(len(x), (20, 8), generator=torch.Generator().manual_seed(0))
 weight = torch.zeros(x.shape[1])
@@ -739,7 +739,7 @@ claim("the constant rate's peak is half of the winners'", all(2 * peak["constant
 predict("test accuracy after a third of the article's epochs, by our best recipe", unit="%")
 
 # %%
-winner, history = experiments.fit_in_looks("one-cycle", experiments.best_recipe, pictures, batch_size=32)
+winner, history = experiments.fit_in_parts("one-cycle", experiments.best_recipe, pictures, batch_size=32)
 won = training.evaluate(winner, pictures.test, pictures)
 against = measure.proportion_difference(baseline.correct, won.correct)
 

@@ -1,4 +1,4 @@
-"""Lesson 04: what one batch size costs, and how well its gradient points."""
+"""Lesson 04: the speed of a batch size, and how well its gradient points."""
 
 import time
 from statistics import median
@@ -15,7 +15,7 @@ SIZES = [2, 4, 8, 16, 32, 64, 128, 256, 512]
 
 
 def batch_playground(networks: dict[str, nn.Module], pictures: data.Pictures) -> Playground:
-    """Lesson 04: speed, memory and updates of a batch size, and the angle between its gradient and the true one.
+    """Speed, memory and updates of a batch size, and the angle between its gradient and the true one.
 
     Args:
         networks: by name, for example one before and one after training.
@@ -45,7 +45,7 @@ def batch_playground(networks: dict[str, nn.Module], pictures: data.Pictures) ->
             _speeds(right, seen, batch_size)
         text = (
             f"<b>{seen[network][batch_size][1]:,.0f} pictures/s</b> · "
-            f"{-(-len(pictures.train) // batch_size):,} updates an epoch · "
+            f"{-(-len(pictures.train) // batch_size):,} updates per epoch · "
             f"{measure.format_bytes(needed)} for one step · the gradients point "
             f"<b>{median(cosines):.2f}</b> (cosine) towards the true one · noise scale about {scale:,.0f}"
         )
@@ -64,7 +64,7 @@ def _angles(ax, seen: dict[int, tuple], scale: float, batch_size: int) -> None:
     for size, (cosines, _) in sorted(seen.items()):
         color = plots.ORANGE if size == batch_size else plots.BLUE
         ax.plot([size] * len(cosines), cosines, "o", color=color, markersize=4, alpha=0.5)
-    ax.set(ylim=(-0.35, 1.05), xlabel="batch size", title="cosine with the true gradient, one dot a batch")
+    ax.set(ylim=(-0.35, 1.05), xlabel="batch size", title="cosine with the true gradient, one dot per batch")
     _by_size(ax)
     ax.legend(loc="lower right")
 
@@ -75,7 +75,7 @@ def _speeds(ax, seen: dict[str, dict[int, tuple]], batch_size: int) -> None:
             sizes = sorted(of)
             ax.plot(sizes, [of[size][1] for size in sizes], "o-", color=color, label=name)
     ax.axvline(batch_size, color=plots.ORANGE, linewidth=0.8, linestyle=":")
-    ax.set(xlabel="batch size", title="pictures a second, forward and backward")
+    ax.set(xlabel="batch size", title="pictures per second, forward and backward")
     _by_size(ax)
     ax.set_ylim(bottom=0)
     ax.legend(loc="lower right")

@@ -1,4 +1,4 @@
-"""Lesson 02: what each knob of a convolutional network is worth, and the blocks of practice, over three seeds."""
+"""Lesson 02's experiments: fewer and smaller kernels, fewer layers, and the usual blocks, over three seeds."""
 
 from collections.abc import Callable
 from functools import partial
@@ -32,7 +32,7 @@ BLOCKS: dict[str, Callable[[nn.Module], nn.Module]] = {
 
 
 def wide_net(block: str = "3×3") -> nn.Module:
-    """`MyNet` with three wider convolutions, and one of `BLOCKS` in the place of the second and third; new weights."""
+    """`MyNet` with three wider convolutions, and one of `BLOCKS` instead of the second and third; new weights."""
     return BLOCKS[block](models.MyNet(WIDE))
 
 
@@ -62,7 +62,7 @@ def convolution_knobs() -> dict:
 
 @experiment
 def convolution_blocks() -> dict:
-    """Test accuracy of the wide network with each block of practice, trained from new weights.
+    """Test accuracy of the wide network with each of `BLOCKS`, trained from new weights.
 
     Returns:
         {"seeds": [K], "accuracy": {block: [K]}}, percent.

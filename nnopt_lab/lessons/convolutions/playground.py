@@ -1,4 +1,4 @@
-"""Lesson 02: one convolution and what may stand in its place; price on paper, predicted and measured."""
+"""Lesson 02: the usual replacements for a 3×3 convolution: counted, predicted and measured."""
 
 import ipywidgets as widgets
 import torch
@@ -9,7 +9,7 @@ from nnopt_lab.techniques.convolutions import blocks, low_rank
 from nnopt_lab.techniques.convolutions.cost_model import CostModel
 from nnopt_lab.workbench import measure, plots
 
-PLACES = {
+REPLACEMENTS = {
     "depthwise-separable": blocks.separable,
     "4 groups": lambda layer: blocks.grouped(layer, 4),
     "bottleneck to a quarter": blocks.bottleneck,
@@ -19,11 +19,15 @@ PLACES = {
 
 
 def convolution_playground(machine: CostModel) -> Playground:
-    """A 3×3 convolution against what may stand in its place; `machine` from `cost_model.calibrate()`."""
+    """Parameters, MACs and time of a replacement, relative to a 3×3 convolution.
 
-    def draw(place: str, channels: int, picture: int, batch: int):
+    Args:
+        machine: from `cost_model.calibrate()`; it predicts the time.
+    """
+
+    def draw(replacement: str, channels: int, picture: int, batch: int):
         full = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1))
-        other = PLACES[place](full)
+        other = REPLACEMENTS[replacement](full)
         x = torch.randn(batch, channels, picture, picture)
         timings = measure.latency({"full": full, "other": other}, x, rounds=6, budget_seconds=0.6)
         share = {
@@ -38,18 +42,18 @@ def convolution_playground(machine: CostModel) -> Playground:
             bars = ax.barh(list(share), list(share.values()), color=colors, height=0.65)
             ax.bar_label(bars, [f"{value:.2f}×" for value in share.values()], padding=4)
             ax.axvline(1, color=plots.REFERENCE, linestyle="--", linewidth=1)
-            ax.set(xlim=(0, max(1.25, 1.15 * max(share.values()))), xlabel="times the full 3×3 convolution")
+            ax.set(xlim=(0, max(1.25, 1.15 * max(share.values()))), xlabel="relative to the full 3×3 convolution")
             ax.invert_yaxis()
             ax.grid(False)
         text = (
-            f"full: {measure.format_count(measure.macs(full, x[:1]))} MACs a picture, {timings['full']} a batch of "
-            f"{batch} · <b>{place}</b>: {measure.ratio(timings['full'], timings['other'])}"
+            f"full: {measure.format_count(measure.macs(full, x[:1]))} MACs per picture, {timings['full']} per batch of "
+            f"{batch} · <b>{replacement}</b>: {measure.ratio(timings['full'], timings['other'])}"
         )
         return plots.finish(fig), text
 
     return Playground(
         draw,
-        place=widgets.Dropdown(options=list(PLACES), description="in its place"),
+        replacement=widgets.Dropdown(options=list(REPLACEMENTS), description="replacement"),
         channels=choice("channels", [8, 16, 32, 64, 128], 64),
         picture=choice("picture", [4, 8, 16, 32], 16),
         batch=choice("batch", [1, 8, 32, 128], 32),

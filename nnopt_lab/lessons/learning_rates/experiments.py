@@ -9,13 +9,13 @@ from concurrent.futures import ProcessPoolExecutor
 import torch
 
 from nnopt_lab.course.recordings import experiment
-from nnopt_lab.techniques.training import linear_svm, lr_range_test, schedules
+from nnopt_lab.techniques.training import lr_range_test, schedules
 from nnopt_lab.workbench import data, models, recipes, training
 from nnopt_lab.workbench.progress_bar import progress_bar
 
 SEEDS = (0, 1, 2)
-PARTS = 3  # of an epoch; the budget is 8 of them, a third of the 8 epochs of the article's recipe
-LOOKS = 8
+PARTS = 3  # of an epoch; 8 of them are a third of the 8 epochs of the article's recipe
+BUDGET = 8  # parts
 BATCH = 64
 # What `nnopt record learning_rate_peaks` found best for each schedule.
 PEAKS = {
@@ -38,11 +38,11 @@ GUESSING = round(math.log(10), 4)  # the loss of a network that knows nothing ab
 
 
 class Parts:
-    """A batch sampler whose every pass is a part of an epoch: validation, and a plateau, look that often.
+    """A batch sampler whose every pass is a part of an epoch, so that validation, and a plateau, come more often.
 
     Args:
         count: pictures.
-        batch_size: pictures a batch; the last one of a part may be smaller.
+        batch_size: pictures per batch; the last batch of a part may be smaller.
         parts: in an epoch, at least 1.
         seed: of the order, which is new in every epoch.
     """
@@ -60,7 +60,7 @@ class Parts:
         return math.ceil(math.ceil(self.count / self.parts) / self.batch_size)
 
 
-def fit_in_looks(
+def fit_in_parts(
     schedule: str, optimizer, pictures: data.Pictures, *, parts: int = PARTS, batch_size: int = BATCH, seed: int = 0
 ):
     """Train a new `MyNet` with a schedule for 8 parts of an epoch: with thirds, for a third of the article's 8 epochs.
@@ -79,10 +79,10 @@ def fit_in_looks(
     history = training.fit(
         model,
         pictures,
-        epochs=LOOKS,
+        epochs=BUDGET,
         batches=batches,
         optimizer=optimizer,
-        scheduler=schedules.SCHEDULES[schedule](LOOKS * len(batches)),
+        scheduler=schedules.SCHEDULES[schedule](BUDGET * len(batches)),
         seed=seed,
         description=schedule,
     )
@@ -116,7 +116,7 @@ def learning_rate_peaks() -> dict:
             def loss(rate: float, name: str = name) -> float:
                 bar.update()
                 try:
-                    _, history = fit_in_looks(name, sgd(rate), pictures, parts=LOOKS, seed=100)
+                    _, history = fit_in_parts(name, sgd(rate), pictures, parts=BUDGET, seed=100)
                     return round(min(history.validation_loss[-1], GUESSING), 4)
                 except ValueError:  # the loss became infinite
                     return GUESSING
@@ -138,7 +138,7 @@ def learning_rate_race() -> dict:
     As many runs at a time as there are processors, each on one thread: for a network this small that is faster.
 
     Returns:
-        {"seeds": [K], "epochs": [8] of the looks, "baseline": test accuracies of the article's recipe [K],
+        {"seeds": [K], "epochs": [8] at which each run is validated, "baseline": test accuracies of the article's recipe [K],
         "schedules": {name: {"peak": rate, "validation": [K][8], "test": [K]}}, "best": the same for AdamW with
         one-cycle at batch 32}; accuracies in percent.
     """
@@ -155,7 +155,7 @@ def learning_rate_race() -> dict:
             bar.update()
     return {
         "seeds": list(SEEDS),
-        "epochs": [round((i + 1) / PARTS, 3) for i in range(LOOKS)],
+        "epochs": [round((i + 1) / PARTS, 3) for i in range(BUDGET)],
         "baseline": entries["baseline"]["test"],
         "schedules": {name: {"peak": peak} | entries[name] for name, peak in PEAKS.items()},
         "best": {"peak": 4e-3} | entries["best"],
@@ -168,7 +168,7 @@ def _be_quiet() -> None:
 
 
 def _race(task: tuple[str, int]) -> tuple[list[float], float]:
-    """Validation accuracy at each look and test accuracy of one run, in percent."""
+    """Validation accuracy after each part and test accuracy of one run, in percent."""
     name, seed = task
     pictures = data.load("fashion")
     if name == "baseline":
@@ -176,11 +176,11 @@ def _race(task: tuple[str, int]) -> tuple[list[float], float]:
         model = models.MyNet()
         history = training.fit(model, pictures, **models.ARTICLE_RECIPE, seed=seed)
     elif name == "best":
-        model, history = fit_in_looks("one-cycle", best_recipe, pictures, batch_size=32, seed=seed)
+        model, history = fit_in_parts("one-cycle", best_recipe, pictures, batch_size=32, seed=seed)
     else:
-        model, history = fit_in_looks(name, sgd(PEAKS[name]), pictures, seed=seed)
-    looks = [round(accuracy, 2) for accuracy in history.validation_accuracy]
-    return looks, recipes.test_accuracy(model, pictures)
+        model, history = fit_in_parts(name, sgd(PEAKS[name]), pictures, seed=seed)
+    validation = [round(accuracy, 2) for accuracy in history.validation_accuracy]
+    return validation, recipes.test_accuracy(model, pictures)
 
 
 @experiment
@@ -208,15 +208,15 @@ def first_rates() -> dict:
         {"group": "batch", "size": size, "batch_size": size, "steps": 2 * -(-3_000 // size)}
         for size in (16, 32, 64, 128, 256)
     ]
-    known = {}
+    done = {}
     with progress_bar(total=len(settings), desc="first rates", unit="setting") as bar:
         for setting in settings:
             group, size = setting.pop("group"), setting.pop("size")
             run = {"channels": (16, 32), "count": 3_000, "steps": 94, "batch_size": 64} | setting
             key = str(run)
-            if key not in known:  # several groups share the common setting
-                known[key] = _first_rate(pictures, **run)
-            setting |= {"group": group, "size": size} | known[key]
+            if key not in done:  # several groups share the common setting
+                done[key] = _first_rate(pictures, **run)
+            setting |= {"group": group, "size": size} | done[key]
             bar.update()
     names = ("group", "size", "loss", "steepest", "tenth_of_minimum")
     return {
@@ -253,7 +253,7 @@ def _short_run(pictures, some, channels, steps: int, batch_size: int, rate: floa
 
 
 class _Steps:
-    """A batch sampler of exactly so many batches: a part of a pass, or several."""
+    """A batch sampler of a fixed number of batches: a part of a pass, or several passes."""
 
     def __init__(self, count: int, batch_size: int, steps: int, seed: int):
         self.passes, self.steps = Parts(count, batch_size, parts=1, seed=seed), steps
@@ -266,46 +266,3 @@ class _Steps:
                 left -= 1
                 if not left:
                     return
-
-
-def two_classes(split: data.Split, first: int, second: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The first `count` pictures of two classes for a linear SVM.
-
-    Returns:
-        (float [N, H·W + 1], pixels of length 1 and a constant 0.1, and float [N] of 1 for `first`, −1 for `second`).
-    """
-    chosen = ((split.labels == first) | (split.labels == second)).nonzero().flatten()[:count]
-    pixels = torch.nn.functional.normalize(split.images[chosen].flatten(1).float(), dim=1)
-    signs = torch.where(split.labels[chosen] == first, 1.0, -1.0)
-    return torch.cat([pixels, torch.full((len(pixels), 1), 0.1)], 1), signs
-
-
-def svm_optimum(
-    x: torch.Tensor, y: torch.Tensor, regularization: float, steps: int = 1500
-) -> tuple[torch.Tensor, float, float]:
-    """A linear SVM solved through its dual, by accelerated projected ascent (Beck & Teboulle 2009, with restarts).
-
-    The dual, mean(α) − λ/2·‖w‖² with w = Σ α·y·x/(λN) and 0 ≤ α ≤ 1, is nowhere above the objective: where the two meet
-    is the optimum, whatever found it.
-
-    Returns:
-        (weights float [D], the objective there, the dual's value: a lower bound of the optimum).
-    """
-    signed, count = (y[:, None] * x).double(), len(x)
-    matrix = signed @ signed.T / (regularization * count**2)
-    largest = torch.ones(count).double()
-    for _ in range(30):
-        largest = torch.nn.functional.normalize(matrix @ largest, dim=0)
-    step = 0.99 / (largest @ matrix @ largest)
-    alpha = ahead = torch.zeros(count).double()
-    momentum = 1.0
-    for _ in range(steps):
-        new = (ahead + step * (1 / count - matrix @ ahead)).clamp(0, 1)
-        if (ahead - new) @ (new - alpha) > 0:  # it overshot
-            momentum = 1.0
-        following = (1 + math.sqrt(1 + 4 * momentum**2)) / 2
-        ahead = new + (momentum - 1) / following * (new - alpha)
-        alpha, momentum = new, following
-    weight = signed.T @ alpha / (regularization * count)
-    dual = float(alpha.mean() - regularization / 2 * weight @ weight)
-    return weight.float(), float(linear_svm.svm_objective(weight, x.double(), y.double(), regularization)), dual

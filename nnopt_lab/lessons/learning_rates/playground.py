@@ -1,4 +1,4 @@
-"""Lesson 03: a schedule, its peak, and what both do to a small noisy problem."""
+"""Lesson 03: what a schedule and its peak rate do to a small noisy problem."""
 
 import ipywidgets as widgets
 import torch
@@ -15,7 +15,7 @@ DIVERGED = 1e4
 
 
 def learning_rate_playground() -> Playground:
-    """Lesson 03: the rates of a schedule, and the mean loss of 200 descents into a narrow, noisy valley with it."""
+    """The rates of a schedule, and the mean loss of 200 descents into a narrow, noisy valley with them."""
 
     def draw(schedule: str, peak: float, steps: int, momentum: float):
         rates, losses = noisy_descent(schedule, peak, steps, momentum)
@@ -31,9 +31,7 @@ def learning_rate_playground() -> Playground:
             below.plot(losses, color=plots.BLUE, label=schedule)
             below.set(xlabel="step", ylabel="mean loss", yscale="log", ylim=(1e-3, DIVERGED))
             below.legend(fontsize=8, loc="upper right")
-        ends = {name: float(curve[-max(steps // 20, 1) :].mean()) for name, curve in (("", losses), ("c", constant))}
-        said = {name: "diverged" if end >= DIVERGED / 2 else f"{end:.3g}" for name, end in ends.items()}
-        text = f"loss at the end: <b>{said['']}</b> (constant rate at the same peak: {said['c']})"
+        text = f"loss at the end: <b>{_end(losses)}</b> (constant rate at the same peak: {_end(constant)})"
         return plots.finish(fig), text
 
     return Playground(
@@ -45,13 +43,18 @@ def learning_rate_playground() -> Playground:
     )
 
 
+def _end(losses: Tensor) -> str:
+    end = float(losses[-max(len(losses) // 20, 1) :].mean())
+    return "diverged" if end >= DIVERGED / 2 else f"{end:.3g}"
+
+
 def noisy_descent(
     schedule: str, peak: float, steps: int, momentum: float = 0.0, noise: float = 1.0, seed: int = 0
 ) -> tuple[list[float], Tensor]:
-    """Many descents into the valley ½(x² + 20·y²) from (5, 5), with noise on every gradient.
+    """200 descents into the valley ½(x² + 20·y²) from (5, 5), with noise on every gradient.
 
     Args:
-        schedule: a name of `schedules.SCHEDULES`; the plateau looks twenty times.
+        schedule: a name of `schedules.SCHEDULES`; a plateau is looked for twenty times.
         peak: the optimizer's rate.
         noise: standard deviation of each component of the gradient's error.
 
@@ -62,7 +65,7 @@ def noisy_descent(
     place = nn.Parameter(torch.full((RUNS, 2), 5.0))
     optimizer = torch.optim.SGD([place], lr=peak, momentum=momentum)
     scheduler = schedules.SCHEDULES[schedule](steps)(optimizer)
-    looks = isinstance(scheduler, ReduceLROnPlateau)
+    on_plateau = isinstance(scheduler, ReduceLROnPlateau)
     rates, losses = [], torch.empty(steps)
     with torch.no_grad():
         for step in range(steps):
@@ -70,7 +73,7 @@ def noisy_descent(
             rates.append(float(optimizer.param_groups[0]["lr"]))
             place.grad = curvatures * place + noise * torch.randn(RUNS, 2, generator=generator)
             optimizer.step()
-            if not looks:
+            if not on_plateau:
                 scheduler.step()
             elif (step + 1) % max(steps // 20, 1) == 0:
                 scheduler.step(float(losses[max(step - steps // 20, 0) : step + 1].mean()))

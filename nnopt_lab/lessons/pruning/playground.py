@@ -1,4 +1,4 @@
-"""Lesson 01: prune by a method and a share."""
+"""Lesson 01: what each method of pruning leaves at each sparsity."""
 
 import copy
 
@@ -13,7 +13,7 @@ from nnopt_lab.workbench import data, measure, plots, training
 
 
 def pruning_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
-    """Lesson 01: prune `model` by a method and a share; weights, mask, accuracy, size and latency follow."""
+    """Weights, a mask, accuracy, size and latency of `model` after a method of pruning, at a sparsity."""
     some = pictures.validation[:1000]
     batch = pictures.to_input(some.images[:256])
     dense_accuracy = training.evaluate(model, some, pictures).accuracy
@@ -28,7 +28,7 @@ def pruning_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
             _mask(right, plain)
         text = (
             f"<b>{accuracy:.1f} %</b> accuracy without fine-tuning (dense {dense_accuracy:.1f} %) · "
-            f"{measure.parameters(plain).nonzero:,} parameters are not zero · "
+            f"{measure.parameters(plain).nonzero:,} nonzero parameters · "
             f"file {measure.format_bytes(measure.disk_bytes(plain))}, compressed "
             f"{measure.format_bytes(measure.disk_bytes(plain, compressed=True))} · "
             f"batch of 256: {measure.ratio(timings['dense'], timings['pruned'])}"
@@ -51,7 +51,7 @@ def _keep(model: nn.Module, sparsity: float) -> int:
 METHODS = {
     "smallest weights, whole network": lambda m, s, x: pruning.magnitude_prune(m, _keep(m, s)),
     "smallest weights, each layer": lambda m, s, x: pruning.magnitude_prune(m, _keep(m, s), scope="layer"),
-    "by lot": lambda m, s, x: pruning.random_prune(m, _keep(m, s)),
+    "random": lambda m, s, x: pruning.random_prune(m, _keep(m, s)),
     "whole filters, L1": lambda m, s, x: channel_pruning.remove_channels(
         m, x, channel_pruning.keep_most_important(m, x, 1 - s)
     ),
@@ -78,5 +78,9 @@ def _mask(ax, pruned: nn.Module) -> None:
     name = next(n for n, layer in layers.items() if isinstance(layer, nn.Linear))
     weight = layers[name].weight.detach()
     ax.imshow(weight[:64, :256].ne(0).numpy(), cmap="Greys_r", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-    ax.set(title=f"{name}, {weight.shape[0]}×{weight.shape[1]}: white is left (a corner of it)", xticks=[], yticks=[])
+    ax.set(
+        title=f"{name}, {weight.shape[0]}×{weight.shape[1]}, upper left corner: white weights are left",
+        xticks=[],
+        yticks=[],
+    )
     ax.grid(False)

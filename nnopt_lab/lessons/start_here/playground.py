@@ -25,11 +25,11 @@ def layer_playground() -> Playground:
                 last = n == len(seen)
                 ax.plot(macs, time, "o", color=plots.ORANGE if last else plots.BLUE, alpha=1 if last else 0.5)
                 ax.annotate(name, (macs, time), xytext=(6, 4), textcoords="offset points", fontsize=8)
-            ax.set(xscale="log", yscale="log", xlabel="MACs a picture", ylabel="ms a picture (batch 32)")
+            ax.set(xscale="log", yscale="log", xlabel="MACs per picture", ylabel="ms per picture (batch 32)")
             ax.margins(0.3)
         text = (
-            f"{measure.parameters(layer).total:,} parameters, {measure.format_count(cost.macs)} MACs a picture, "
-            f"{milliseconds / len(x):.4f} ms a picture, {2 * cost.macs * len(x) / milliseconds / 1e6:.1f} GFLOP/s"
+            f"{measure.parameters(layer).total:,} parameters, {measure.format_count(cost.macs)} MACs per picture, "
+            f"{milliseconds / len(x):.4f} ms per picture, {2 * cost.macs * len(x) / milliseconds / 1e6:.1f} GFLOP/s"
         )
         return plots.finish(fig), text
 
