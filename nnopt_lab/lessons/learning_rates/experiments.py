@@ -138,9 +138,9 @@ def learning_rate_race() -> dict:
     As many runs at a time as there are processors, each on one thread: for a network this small that is faster.
 
     Returns:
-        {"seeds": [K], "epochs": [8] at which each run is validated, "baseline": test accuracies of the article's recipe [K],
-        "schedules": {name: {"peak": rate, "validation": [K][8], "test": [K]}}, "best": the same for AdamW with
-        one-cycle at batch 32}; accuracies in percent.
+        {"seeds": [K], "epochs": [8] at which each run is validated, "baseline": test accuracies of the article's
+        recipe [K], "schedules": {name: {"peak": rate, "validation": [K][8], "test": [K]}}, "best": the same for AdamW
+        with one-cycle at batch 32}; accuracies in percent.
     """
     names = ("baseline", "best", *PEAKS)
     tasks = [(name, seed) for name in names for seed in SEEDS]

@@ -79,7 +79,7 @@ def _mask(ax, pruned: nn.Module) -> None:
     weight = layers[name].weight.detach()
     ax.imshow(weight[:64, :256].ne(0).numpy(), cmap="Greys_r", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     ax.set(
-        title=f"{name}, {weight.shape[0]}×{weight.shape[1]}, upper left corner: white weights are left",
+        title=f"upper left corner of {name}: white is left",
         xticks=[],
         yticks=[],
     )

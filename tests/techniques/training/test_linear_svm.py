@@ -7,9 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnopt_lab.lessons.learning_rates.experiments import svm_optimum, two_classes
 from nnopt_lab.techniques.training import linear_svm, schedules
-from nnopt_lab.workbench import data
 
 floats = st.floats(1e-3, 10)
 # torch warns where a scheduler is used wrongly.
@@ -51,20 +49,6 @@ class TestSvm:
         reached = linear_svm.svm_objective(way, x, y, regularization)
         assert reached.min() >= optimum - 1e-5
         assert reached[-1000:].mean() < optimum + 0.01
-
-    @pytest.mark.parametrize("regularization", [0.1, 0.01])
-    def test_the_lessons_solver_finds_the_same_optimum(self, regularization):
-        x, y = two_clouds()
-        bound, _ = dual_optimum(x, y, regularization)
-        weight, optimum, lower = svm_optimum(x, y, regularization)
-        assert lower - 1e-6 <= bound <= optimum + 1e-6 and optimum - lower < 1e-4
-        assert float(linear_svm.svm_objective(weight, x, y, regularization)) == pytest.approx(optimum, abs=1e-5)
-
-    def test_two_classes_are_unit_pictures_and_a_constant(self):
-        images = torch.arange(12, dtype=torch.uint8).reshape(3, 1, 2, 2)
-        x, y = two_classes(data.Split(images, torch.tensor([4, 1, 2])), 2, 4, 9)
-        assert y.tolist() == [-1, 1] and x.shape == (2, 5) and x[:, -1].tolist() == pytest.approx([0.1, 0.1])
-        assert x[:, :-1].norm(dim=1).tolist() == pytest.approx([1, 1])
 
     def test_keeps_the_bound_of_the_paper(self):
         # Theorem 1: with projection, ‖x‖ ≤ R and full batches the *average* objective on the way exceeds the optimum by
