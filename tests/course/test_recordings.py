@@ -7,10 +7,6 @@ import pytest
 
 from nnopt_lab.course import recordings
 from nnopt_lab.course.recordings import record, recorded
-from nnopt_lab.lessons.batch_sizes import experiments as batch_sizes
-from nnopt_lab.lessons.convolutions import experiments as convolutions
-from nnopt_lab.lessons.learning_rates import experiments as learning_rates
-from nnopt_lab.lessons.pruning.experiments import SEEDS, SPARSITIES
 from nnopt_lab.workbench.paths import data_dir
 
 
@@ -91,74 +87,3 @@ def test_what_ships_is_complete_and_finite(name):
     shipped = recorded(name)
     assert shipped["command"] == f"nnopt record {name}"
     assert all(math.isfinite(leaf) for leaf in leaves(shipped["result"]) if not isinstance(leaf, str))
-
-
-def test_the_shipped_sweep_has_the_shape_that_it_promises():
-    if not (data_dir() / "recorded" / "pruning_sweep.json").is_file():
-        pytest.skip("the sweep has not been recorded yet")
-    result = recorded("pruning_sweep")["result"]
-    assert result["sparsities"] == list(SPARSITIES) and result["seeds"] == list(SEEDS)
-    assert len(result["dense"]) == len(SEEDS)
-    for method in ("one shot, no fine-tuning", "one shot", "in levels", "random"):
-        assert [len(row) for row in result[method]] == [len(SPARSITIES)] * len(SEEDS)
-        assert all(0 <= accuracy <= 100 for row in result[method] for accuracy in row)
-
-
-def test_the_shipped_convolution_experiments_have_the_shape_that_they_promise():
-    knobs, blocks = (recorded(f"convolution_{name}")["result"] for name in ("knobs", "blocks"))
-    assert {knob: list(found) for knob, found in knobs["accuracy"].items()} == {
-        knob: list(settings) for knob, settings in convolutions.KNOBS.items()
-    }
-    assert list(blocks["accuracy"]) == list(convolutions.BLOCKS)
-    for accuracies in (
-        *(a for found in knobs["accuracy"].values() for a in found.values()),
-        *blocks["accuracy"].values(),
-    ):
-        assert len(accuracies) == len(convolutions.SEEDS) and all(10 < accuracy < 100 for accuracy in accuracies)
-
-
-@pytest.mark.parametrize("name", ["batch_size_race", "batch_policies", "batch_crops"])
-def test_the_shipped_batch_size_experiments_have_the_shape_that_they_promise(name):
-    if not (data_dir() / "recorded" / f"{name}.json").is_file():
-        pytest.skip(f"{name} has not been recorded yet")
-    result = recorded(name)["result"]
-    if name == "batch_size_race":
-        for kind in ("reached", "steps", "examples", "noise_scale"):
-            assert [len(row) for row in result[kind]] == [len(result["seeds"])] * len(result["sizes"])
-        assert len(result["rates"]) == len(result["tuning"]) == len(result["sizes"])
-    elif name == "batch_policies":
-        for kind in ("accuracy", "updates"):
-            assert {policy: len(values) for policy, values in result[kind].items()} == batch_sizes.POLICY_SEEDS
-        assert [len(row) for row in result["chosen"]] == [batch_sizes.POLICY_EPOCHS] * len(result["chosen"])
-    else:
-        assert list(result["accuracy"]) == list(batch_sizes.CROP_WAYS)
-        assert all(len(values) == len(result["seeds"]) for values in result["accuracy"].values())
-
-
-@pytest.mark.parametrize("name", ["first_rates", "learning_rate_peaks", "learning_rate_race"])
-def test_the_shipped_learning_rate_experiments_have_the_shape_that_they_promise(name):
-    if not (data_dir() / "recorded" / f"{name}.json").is_file():
-        pytest.skip(f"{name} has not been recorded yet")
-    result = recorded(name)["result"]
-    if name == "first_rates":
-        assert result["rates"] == list(learning_rates.FIRST_RATES)
-        assert all(len(setting["loss"]) == len(result["rates"]) for setting in result["settings"])
-        assert all(0 < loss <= learning_rates.GUESSING for s in result["settings"] for loss in s["loss"])
-    elif name == "learning_rate_peaks":
-        best = {schedule: float(min(tried, key=tried.get)) for schedule, tried in result.items()}
-        assert best == learning_rates.PEAKS
-    else:
-        assert list(result["schedules"]) == list(learning_rates.PEAKS)
-        for run in (*result["schedules"].values(), result["best"]):
-            assert [len(looks) for looks in run["validation"]] == [len(result["epochs"])] * len(result["seeds"])
-            assert len(run["test"]) == len(result["baseline"]) == len(result["seeds"])
-
-
-def test_parts_of_an_epoch_hold_every_picture_once_and_each_epoch_is_in_another_order():
-    batches = learning_rates.Parts(100, 8, parts=3, seed=0)
-    epochs = []
-    for _ in range(2):
-        parts = [list(batches) for _ in range(3)]
-        assert [len(part) for part in parts[:2]] == [len(batches)] * 2
-        epochs.append([i for part in parts for batch in part for i in batch])
-    assert all(sorted(order) == list(range(100)) for order in epochs) and epochs[0] != epochs[1]

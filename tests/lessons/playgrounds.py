@@ -26,5 +26,5 @@ def line(ax: Axes, label: str) -> Line2D:
 
 
 def bars(ax: Axes, label: str) -> BarContainer:
-    """The bars of axes that have this label."""
-    return next(bars for bars in ax.containers if bars.get_label() == label)
+    """The bars of axes that have this label; a histogram gives it to its first bar alone."""
+    return next(bars for bars in ax.containers if label in (bars.get_label(), bars[0].get_label()))

@@ -1,0 +1,125 @@
+"""Lesson 01: its exercises compared with torch and scipy, its playground, its recording."""
+
+import copy
+
+import pytest
+import torch
+from scipy.stats import rankdata
+from torch import nn
+from torch.ao.pruning import WeightNormSparsifier
+from torch.nn import functional as F
+from torch.nn.utils import prune
+
+from nnopt_lab.course.checking import examine
+from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.recordings import recorded
+from nnopt_lab.lessons.pruning.exercises import remove_filters
+from nnopt_lab.lessons.pruning.experiments import SEEDS, SPARSITIES
+from nnopt_lab.lessons.pruning.playground import METHODS, pruning_playground
+from nnopt_lab.techniques import pruning
+from nnopt_lab.workbench import data, measure, models
+from tests.lessons.playgrounds import bars, shown
+
+
+def mask_by_torch(weight, keep):
+    layer = nn.Linear(*weight.shape[::-1])
+    layer.weight.data = weight
+    return prune.l1_unstructured(layer, "weight", amount=weight.numel() - keep).weight_mask.bool()
+
+
+def two_of_four_by_torch(weight):
+    model = nn.Sequential(nn.Linear(*weight.shape[::-1]))
+    model[0].weight.data = weight.clone()
+    sparsifier = WeightNormSparsifier(sparsity_level=1.0, sparse_block_shape=(1, 4), zeros_per_block=2)
+    sparsifier.prepare(model, [{"tensor_fqn": "0.weight"}])
+    sparsifier.step()
+    return model[0].parametrizations.weight[0].mask.bool()
+
+
+def columns_by_flatten(kept, height, width):
+    channels = int(kept.max()) + 1
+    return torch.arange(channels * height * width).reshape(channels, height, width)[kept].flatten()
+
+
+COUNTERPARTS = {
+    "pruning.l1_importance": lambda weight: torch.linalg.vector_norm(weight.flatten(1), 1, dim=1),
+    "pruning.levels": lambda scores, count: torch.tensor(
+        [int(rank - 1) * count // len(scores) for rank in rankdata(scores.numpy(), "ordinal")]
+    ),
+    "pruning.magnitude_mask": mask_by_torch,
+    "pruning.n_m_mask": two_of_four_by_torch,
+    "pruning.flatten_columns": columns_by_flatten,
+}
+
+
+@pytest.mark.parametrize("id", COUNTERPARTS)
+def test_the_reference_agrees_with_another_library(id):
+    verdict = examine(exercises()[id], COUNTERPARTS[id], seeds=range(100))
+    assert verdict.passed, verdict
+
+
+def test_without_its_filters_a_pair_of_convolutions_computes_what_it_computes_with_a_mask():
+    for seed in range(100):
+        generator = torch.Generator().manual_seed(seed)
+        weight1, bias1, weight2, kept = exercises()["pruning.remove_filters"].generate(generator)
+        mask = torch.zeros(len(weight1)).index_fill(0, kept, 1)[:, None, None]
+        x = torch.randn(1, weight1.shape[1], 2, 2)
+        masked = F.conv2d(F.conv2d(x, weight1, bias1).relu() * mask, weight2)
+        small1, small_bias, small2 = remove_filters(weight1, bias1, weight2, kept)
+        torch.testing.assert_close(F.conv2d(F.conv2d(x, small1, small_bias).relu(), small2), masked)
+        assert len(small1) == len(small_bias) == len(kept)
+
+
+@pytest.fixture(scope="module")
+def playground():
+    return pruning_playground(models.trained("mynet"), data.load("fashion"))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_playground_shows_the_weights_that_a_method_leaves(playground, method):
+    text, (weights, mask) = shown(playground, method=method)
+    dense = models.trained("mynet")
+    picture = data.load("fashion").validation.images[:1]
+    pruned = pruning.make_permanent(METHODS[method](copy.deepcopy(dense), 0.9, data.load("fashion").to_input(picture)))
+    assert f"{measure.parameters(pruned).nonzero:,} nonzero parameters" in text
+    for model, label in ((dense, "dense"), (pruned, "left after pruning")):
+        values = torch.cat([layer.weight.detach().flatten() for layer in pruning.prunable(model).values()])
+        within = int(((values.abs() <= 0.3) & (values != 0 if model is pruned else True)).sum())
+        assert sum(bar.get_height() for bar in bars(weights, label)) == within
+    corner = pruned.classifier[0].weight[:64, :256] != 0
+    assert torch.equal(torch.as_tensor(mask.images[0].get_array()), corner)
+    assert (weights.get_xlabel(), weights.get_yscale()) == ("value", "log")
+    assert mask.get_title() == "upper left corner of classifier.0: white is left"
+
+
+def test_at_sparsity_0_the_playground_shows_the_dense_network(playground):
+    text, (weights, mask) = shown(playground, pruned=0.0)
+    accuracy = text.split("<b>")[1].split(" %")[0]
+    assert f"(dense {accuracy} %)" in text and "268,650 nonzero parameters" in text and "batch of 256: " in text
+    dense, left = ([bar.get_height() for bar in bars(weights, label)] for label in ("dense", "left after pruning"))
+    assert dense == left and mask.images[0].get_array().all()
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.99])
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_goes_to_both_ends_of_the_slider_and_leaves_the_model_alone(method, sparsity):
+    torch.manual_seed(0)
+    model = models.MyNet()
+    before = copy.deepcopy(model.state_dict())
+    x = torch.randn(2, 3, 32, 32)
+    pruned = METHODS[method](copy.deepcopy(model), sparsity, x[:1])
+    assert pruned(x).shape == (2, 10)
+    left, total = (
+        int(sum(layer.weight.ne(0).sum() for layer in pruning.prunable(m).values())) for m in (pruned, model)
+    )
+    assert left == total if sparsity == 0 else 0 < left < 0.1 * total
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_the_shipped_sweep_has_the_shape_that_it_promises():
+    result = recorded("pruning_sweep")["result"]
+    assert result["sparsities"] == list(SPARSITIES) and result["seeds"] == list(SEEDS)
+    assert len(result["dense"]) == len(SEEDS)
+    for method in ("one shot, no fine-tuning", "one shot", "in levels", "random"):
+        assert [len(row) for row in result[method]] == [len(SPARSITIES)] * len(SEEDS)
+        assert all(0 <= accuracy <= 100 for row in result[method] for accuracy in row)

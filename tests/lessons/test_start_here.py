@@ -1,0 +1,53 @@
+"""Lesson 00: its exercises compared with torch and numpy, and its playground."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from nnopt_lab.course.checking import examine
+from nnopt_lab.course.exercises import exercises
+from nnopt_lab.lessons.start_here.playground import layer_playground
+from tests.lessons.playgrounds import shown
+
+
+def macs_by_torch(in_channels, out_channels, kernel_size, height, width, stride, padding):
+    layer = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        layer(torch.zeros(1, in_channels, height, width))
+    return counter.get_total_flops() // 2
+
+
+def int8_by_numpy(weights):
+    scale = float(np.abs(weights.numpy()).max()) / 127
+    return torch.from_numpy(np.rint(weights.numpy() / np.float32(scale)).astype(np.int8)), scale
+
+
+COUNTERPARTS = {
+    "start.conv_parameters": lambda *layer: sum(p.numel() for p in nn.Conv2d(*layer[:3], bias=layer[3]).parameters()),
+    "start.conv_macs": macs_by_torch,
+    "start.accuracy": lambda logits, labels: float(100 * np.mean(np.argmax(logits.numpy(), 1) == labels.numpy())),
+    "start.to_int8": int8_by_numpy,
+    "start.speedup": lambda before, after: float(np.median(np.divide(before, after))),
+}
+
+
+@pytest.mark.parametrize("id", COUNTERPARTS)
+def test_the_reference_agrees_with_another_library(id):
+    verdict = examine(exercises()[id], COUNTERPARTS[id], seeds=range(50))
+    assert verdict.passed, verdict
+
+
+def test_the_playground_prices_a_convolution_and_keeps_those_before_it():
+    playground = layer_playground()
+    text, (ax,) = shown(playground)
+    assert text.startswith("4,640 parameters, 1.18 M MACs per picture, ")  # 16·32·3² + 32, and 16·32·3²·16²
+    text, (ax,) = shown(playground, kernel=1)
+    assert text.startswith("544 parameters, 131,072 MACs per picture, ") and text.endswith(" GFLOP/s")
+    assert [line.get_xdata()[0] for line in ax.lines] == [16 * 32 * 9 * 256, 16 * 32 * 256]
+    assert [label.get_text() for label in ax.texts] == ["16→32, 3×3, 16 px", "16→32, 1×1, 16 px"]
+    milliseconds = float(ax.lines[-1].get_ydata()[0])
+    assert f", {milliseconds:.4f} ms per picture, {2 * 131_072 / milliseconds / 1e6:.1f} GFLOP/s" in text
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("MACs per picture", "ms per picture (batch 32)")
