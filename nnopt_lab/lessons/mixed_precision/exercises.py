@@ -169,13 +169,12 @@ def _gradients(g: torch.Generator):
     largest = choice(g, (448.0, 57344.0, 65504.0))
     values = torch.randn(6, generator=g) * 2.0 ** -randint(g, 6, 14)
     reach, top = values.abs().max().item(), _exponent(largest)
-    beyond = (1.42 + 0.28 * torch.rand((), generator=g).item()) * 2.0 ** (
-        top + randint(g, 1, 3)
-    )  # so that k is negative
+    fraction = 1.42 + 0.28 * torch.rand((), generator=g).item()
+    beyond = fraction * 2.0 ** (top + randint(g, 1, 3))
     extreme = (
         largest * 2.0 ** -math.floor(math.log2(largest / (1.1 * reach))),  # meets the limit exactly
         1.9995 * 2.0 ** (_exponent(reach) + 1),  # more than the limit is above its power of two
-        beyond,
+        beyond,  # the limit: k is negative
     )[randint(g, 0, 2)]
     values[randint(g, 0, 5)] = extreme if randint(g, 0, 2) == 0 else -extreme
     return values, largest
