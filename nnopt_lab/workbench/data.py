@@ -86,7 +86,7 @@ def load(name: str = "fashion", *, root: Path | None = None, seed: int = 0, diff
 
 
 class Batches(torch.utils.data.Dataset):
-    """A split that is read a batch at a time: indexed with a list of positions it gives (input, labels)."""
+    """A split that is read batch by batch: indexed with a list of positions it gives (input, labels)."""
 
     def __init__(self, split: Split, pictures: Pictures, augment=None):
         self.split, self.pictures, self.augment = split, pictures, augment
@@ -117,7 +117,7 @@ def loader(
     Whole batches are transformed at once, in this process: for pictures this small that beats worker processes.
 
     Args:
-        batch_size: pictures a batch, at least 1; the last batch of a pass may be smaller.
+        batch_size: pictures per batch, at least 1; the last batch of a pass may be smaller.
         shuffle: a new order in every pass, all of them fixed by `seed`.
         batches: any batch sampler (it yields lists of positions); then `batch_size` and `shuffle` are not used.
         augment: function uint8 [B, C, H, W] → uint8 [B, C, H, W], applied before the transform.

@@ -125,7 +125,7 @@ def trained(name: str = "mynet") -> nn.Module:
 
 
 def record(name: str = "mynet") -> dict:
-    """How shipped weights were made: command, seed, accuracies in percent, versions, processor."""
+    """Record of how shipped weights were made: command, seed, accuracies in percent, versions, processor."""
     _shipped(name)
     with _weights_file(name) as file:
         return json.loads(file.metadata()["record"])

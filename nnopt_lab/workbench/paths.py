@@ -1,4 +1,4 @@
-"""Where the course's own files are: in a clone beside the package, in an installed wheel inside it."""
+"""Folders of the course's own files: in a clone beside the package, in an installed wheel inside it."""
 
 from pathlib import Path
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from torch import Tensor
 
-# Okabe & Ito's palette, which the colour-blind can tell apart (Wong, Nature Methods 8, 2011), without its yellow: that
+# Okabe & Ito's palette, which the colour-blind can distinguish (Wong, Nature Methods 8, 2011), without its yellow: that
 # one is too pale on white. Where a figure has a reference (the original network, a limit), it is grey.
 REFERENCE = "#666666"
 BLUE, ORANGE, GREEN, PURPLE, SKY, GOLD = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
@@ -113,12 +113,12 @@ def history(histories: dict) -> Figure:
 
 
 def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
-    """What each layer reaches, below what the machine allows (Williams, Waterman & Patterson, CACM 52(4), 2009).
+    """Roofline plot of what each layer reaches (Williams, Waterman & Patterson, CACM 52(4), 2009).
 
     Args:
-        points: (name, FLOPs per byte, 10⁹ FLOPs a second) of each layer, all above 0.
-        peak_gflops: the machine's 10⁹ FLOPs a second, `Machine.peak_gflops()`.
-        bandwidth: its 10⁹ bytes a second, `Machine.peak_bandwidth()`.
+        points: (name, FLOPs per byte, 10⁹ FLOPs per second) of each layer, all above 0.
+        peak_gflops: the machine's 10⁹ FLOPs per second, `Machine.peak_gflops()`.
+        bandwidth: its 10⁹ bytes per second, `Machine.peak_bandwidth()`.
 
     Raises:
         ValueError: a number is not above 0; the axes are logarithmic.

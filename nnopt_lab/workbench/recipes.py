@@ -1,4 +1,4 @@
-"""How networks are trained where it is not the subject: AdamW under a one-cycle rate, lesson 03's winner."""
+"""Training recipes for lessons whose subject is something else: AdamW under a one-cycle rate, lesson 03's winner."""
 
 import torch
 from torch import nn

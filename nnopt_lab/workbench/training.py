@@ -22,7 +22,7 @@ from nnopt_lab.workbench.progress_bar import progress_bar
 
 @dataclass
 class History:
-    """What happened in a training run; lists have one entry an epoch, accuracies are in percent.
+    """Record of a training run; lists have one entry per epoch, accuracies are in percent.
 
     `interrupted` is True where Ctrl-C (in a notebook: the stop button) ended the run early.
     """
@@ -79,17 +79,17 @@ def fit(
             it was before: networks that are then compared stand side by side.
         pictures: from `data.load`.
         epochs: passes over the training pictures, at least 0 (then nothing is trained).
-        batch_size: pictures a step; not used where `batches` or `loader` is given.
+        batch_size: pictures per step; not used where `batches` or `loader` is given.
         optimizer: an optimizer over the model's parameters, or a function parameters → optimizer.
             SGD with learning rate 0.01 and momentum 0.9 (the article's) where it is None.
         scheduler: a function optimizer → scheduler.
-        schedule_per: "batch" or "epoch": when the scheduler steps. ReduceLROnPlateau always steps once an epoch, with
+        schedule_per: "batch" or "epoch": when the scheduler steps. ReduceLROnPlateau always steps once per epoch, with
             the validation loss.
         loss: function (logits, labels) → scalar; cross-entropy where it is None.
-        batches: a batch sampler, iterated once an epoch: yields lists of positions.
+        batches: a batch sampler, iterated once per epoch: yields lists of positions.
         augment: function uint8 images → uint8 images.
         train: another training split than the set's own (a part of it, say).
-        loader: (input, target) batches to use in place of all of these, iterated once an epoch.
+        loader: (input, target) batches to use instead of all of these, iterated once per epoch.
         seed: of the order of the pictures, dropout and whatever else is random in the loop. Seed the model's
             initial weights yourself, before you make it.
         device: the accelerator if there is one, else the CPU.
@@ -99,11 +99,11 @@ def fit(
         not raise.
 
     Raises:
-        ValueError: an argument is out of its range, the optimizer holds other tensors in place of the model's
+        ValueError: an argument is out of its range, the optimizer holds other tensors instead of the model's
             parameters, or the loss became NaN or infinite.
     """
     if epochs < 0 or int(epochs) != epochs:
-        raise ValueError(f"epochs={epochs} must be a whole number, at least 0.")
+        raise ValueError(f"epochs={epochs} must be an integer, at least 0.")
     if schedule_per not in ("batch", "epoch"):
         raise ValueError(f"schedule_per={schedule_per!r} must be 'batch' or 'epoch'.")
     device = torch.device(device) if device is not None else best_device()
@@ -157,7 +157,7 @@ def best_device() -> torch.device:
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Where a model's parameters are; the CPU where it has none."""
+    """Device of a model's parameters; the CPU where it has none."""
     return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 

@@ -178,8 +178,8 @@ class TestFit:
     @pytest.mark.parametrize(
         ("options", "sentence"),
         [
-            ({"epochs": -1}, "epochs=-1 must be a whole number"),
-            ({"epochs": 1.5}, "epochs=1.5 must be a whole number"),
+            ({"epochs": -1}, "epochs=-1 must be an integer"),
+            ({"epochs": 1.5}, "epochs=1.5 must be an integer"),
             ({"schedule_per": "day"}, "schedule_per='day' must be 'batch' or 'epoch'"),
             ({"batch_size": 0}, "batch_size=0 must be at least 1"),
         ],

@@ -1,6 +1,6 @@
-"""An honest cost model: how long a layer should take, from what it computes and moves, and how far that is wrong.
+"""A cost model: predict how long a layer takes from what it computes and moves.
 
-A layer is an amount of arithmetic, an amount of memory traffic, and the price of a call. The first two run at the same
+A layer is an amount of arithmetic, an amount of memory traffic, and the cost of a call. The first two run at the same
 time, so the longer one counts: the roofline (Williams, Waterman & Patterson 2009). The call comes on top.
 """
 
@@ -18,8 +18,8 @@ class CostModel:
     """Three numbers that a machine is measured for once, and every layer is predicted from.
 
     Attributes:
-        gflops: 10⁹ floating-point operations a second, at best; a MAC is two.
-        bandwidth: 10⁹ bytes a second, read plus written.
+        gflops: 10⁹ floating-point operations per second, at best; a MAC is two.
+        bandwidth: 10⁹ bytes per second, read plus written.
         overhead: seconds that a call takes however small the layer is.
     """
 

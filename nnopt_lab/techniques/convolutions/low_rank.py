@@ -1,6 +1,6 @@
 """Low-rank factorisation: a trained layer as a product of two thin ones.
 
-A matrix [m, n] of rank r is a product [m, r]·[r, n], with r(m + n) numbers in the place of mn. Trained weights have no
+A matrix [m, n] of rank r is a product [m, r]·[r, n], with r(m + n) numbers instead of mn. Trained weights have no
 small rank, but a few large singular values and many small ones, and by the theorem of Eckart & Young (1936) cutting the
 small ones off is the nearest that rank r comes. The matrix that is cut is
 
@@ -55,8 +55,8 @@ def choose_ranks(
 
     Args:
         energy: share of each layer's energy to keep, above 0, at most 1.
-        parameters: in place of `energy`: at most so many parameters in the whole model. Of all energies that reach it
-            the highest is taken, the same for all layers.
+        parameters: instead of `energy`: the most parameters that the whole model may have. The highest energy that
+            reaches it is taken, the same for all layers.
         layers: names of the layers; all that can be factorised where it is None.
 
     Returns:

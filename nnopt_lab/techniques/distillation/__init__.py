@@ -5,8 +5,8 @@ The article's section 3.3.2: pre-train a large model, train the small one from i
 
 - `losses`: on the logits, at a temperature;
 - `features`: on what layers inside compute (hints, attention maps);
-- `live_teacher`: batches for which the teacher is asked anew;
-- `cached_teacher`: batches for which the teacher is asked once.
+- `live_teacher`: batches for which the teacher runs anew;
+- `cached_teacher`: batches for which the teacher runs once.
 """
 
 from nnopt_lab.techniques.distillation.cached_teacher import cached_logits, cached_teacher_loader, views

@@ -54,7 +54,7 @@ def cached_logits(teacher: nn.Module, split: data.Split, pictures: data.Pictures
     path = Path(folder, f"logits-{_fingerprint(teacher, split, pictures)}.npy")
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        with inference(teacher), progress_bar(total=len(split), desc="asking the teacher", unit="picture") as progress:
+        with inference(teacher), progress_bar(total=len(split), desc="running the teacher", unit="picture") as progress:
             said = []
             for inputs, _ in data.loader(split, pictures, 500):
                 said.append(teacher(inputs.to(training.device_of(teacher))).float().cpu())
@@ -67,7 +67,7 @@ def cached_logits(teacher: nn.Module, split: data.Split, pictures: data.Pictures
 
 
 class _WithLogits(torch.utils.data.Dataset):
-    """A split with the teacher's logits beside its labels, read a batch at a time."""
+    """A split with the teacher's logits beside its labels, read batch by batch."""
 
     def __init__(self, split: data.Split, pictures: data.Pictures, logits: Tensor):
         self.batches, self.logits = data.Batches(split, pictures), logits

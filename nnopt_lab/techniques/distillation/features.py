@@ -12,7 +12,7 @@ from nnopt_lab.techniques.distillation.losses import Loss
 
 
 def attention_map(features: Tensor) -> Tensor:
-    """Where a layer looks: Σ over channels of its squares, as a unit vector, float [N, C, H, W] → [N, H·W].
+    """Attention map of a layer: Σ over channels of its squares, as a unit vector, float [N, C, H, W] → [N, H·W].
 
     Zagoruyko & Komodakis 2017, section 3.1, F²sum.
     """

@@ -9,7 +9,7 @@ from nnopt_lab.workbench.measure.modes import inference
 
 
 class WithTeacher:
-    """Batches (input, (labels, teacher's logits, features of `layers` …)), the teacher asked anew for each batch."""
+    """Batches (input, (labels, teacher's logits, features of `layers` …)), the teacher run anew for each batch."""
 
     def __init__(self, batches: Iterable[tuple[Tensor, Tensor]], teacher: nn.Module, layers: Iterable[str] = ()):
         self.batches, self.teacher, self.layers = batches, teacher, tuple(layers)

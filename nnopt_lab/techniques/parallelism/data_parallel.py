@@ -3,8 +3,10 @@
     torchrun --nproc-per-node=2 -m nnopt_lab.techniques.parallelism.data_parallel PICTURES JOB…   # names in JOBS
 
 PICTURES is a file of `torch.save`: {"inputs": float32 [N, 3, 32, 32], "labels": int64 [N]}. Process 0 prints one line
-of JSON a job. Where there is an accelerator for each process they talk through its own library (NCCL on NVIDIA's), else
-through gloo. Sources: Li et al., "PyTorch Distributed" (VLDB 2020), for DDP; Zhao et al., "PyTorch FSDP" (VLDB 2023).
+of JSON per job. Where there is an accelerator for each process they talk through its own library (NCCL on NVIDIA's),
+else through gloo.
+
+Sources: Li et al., "PyTorch Distributed" (VLDB 2020), for DDP; Zhao et al., "PyTorch FSDP" (VLDB 2023).
 """
 
 import argparse

@@ -13,9 +13,9 @@ import threading
 
 
 def worker_context() -> multiprocessing.context.BaseContext:
-    """How a DataLoader's workers start (`multiprocessing_context`): forked from a clean server, else (Windows) spawned.
+    """Start method of a DataLoader's workers (`multiprocessing_context`): forkserver, on Windows spawn.
 
-    The server imports once what the workers need.
+    The fork server imports once what the workers need.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")

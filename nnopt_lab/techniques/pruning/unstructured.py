@@ -104,7 +104,7 @@ def _masks(scores: dict[str, Tensor], keep: int, left: int, scope: str) -> dict[
 
 
 def _proportional(available: dict[str, int], keep: int, left: int) -> dict[str, int]:
-    """Whole numbers that add up to `keep`, each within one of its layer's fair share."""
+    """Integers that add up to `keep`, each within one of its layer's fair share."""
     shares, taken, seen = {}, 0, 0
     for name, count in available.items():
         seen += count

@@ -1,6 +1,6 @@
-"""Quantisation: whole numbers for weights and activations.
+"""Quantisation: integers for weights and activations.
 
-The article's section 3.3.1. A real number is stored as a whole number q in [low, high] that stands for
+The article's section 3.3.1. A real number is stored as an integer q in [low, high] that stands for
 scale · (q − zero_point). Available here:
 
 - `grids`: the grid of a range or of a tensor;

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Grid:
-    """The real numbers that whole numbers stand for: scale · (q − zero_point), q from `low` to `high`.
+    """The real numbers that integers stand for: scale · (q − zero_point), q from `low` to `high`.
 
-    `scale` is float32 and `zero_point` int32, both of shape [] for one grid a tensor, [C, 1, …] for one a channel,
+    `scale` is float32 and `zero_point` int32, both of shape [] for one grid per tensor, [C, 1, …] for one per channel,
     [out, groups, 1] for one in each `group` consecutive inputs of a row of `weight.flatten(1)`.
     """
 
@@ -34,13 +34,13 @@ class Grid:
 
 
 def integer_range(bits: int, *, signed: bool = True, narrow: bool = False) -> tuple[int, int]:
-    """Smallest and largest whole number of `bits` bits; `narrow` leaves out the smallest, so that −q exists for each q.
+    """Smallest and largest integer of `bits` bits; `narrow` leaves out the smallest, so that −q exists for each q.
 
     Raises:
         ValueError: `bits` is not 1 to 16.
     """
     if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= 16:
-        raise ValueError(f"bits={bits!r} must be a whole number from 1 to 16.")
+        raise ValueError(f"bits={bits!r} must be an integer from 1 to 16.")
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     return low + narrow, high
 
@@ -51,7 +51,7 @@ def grid_of_range(smallest: Tensor | float, largest: Tensor | float, bits: int =
     A range of nothing but zero has scale 1.
 
     Args:
-        smallest, largest: of one tensor, or tensors of one number a channel or group.
+        smallest, largest: of one tensor, or tensors of one number per channel or group.
         bits: 1 to 16; 2 to 16 where symmetric.
         symmetric: True → zero point 0, scale = max(−smallest, largest)/high, q from −high to high, where
             high = 2^(bits−1) − 1. False → affine: q from 0 to 2^bits − 1.
@@ -81,7 +81,7 @@ def grid_of(x: Tensor, bits: int = 8, *, symmetric: bool = True, per: str = "ten
         bits, symmetric: as in `grid_of_range`.
         per: "tensor" → one grid; "channel" → one for each of `x`'s rows, axis 0; "group" → one for each `group`
             consecutive inputs of a row.
-        group: inputs a group; the last one of a row may have fewer.
+        group: inputs per group; the last one of a row may have fewer.
 
     Raises:
         ValueError: `x` is empty, not of a floating-point dtype, or has values that are not finite; an argument is out

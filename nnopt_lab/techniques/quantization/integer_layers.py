@@ -111,7 +111,7 @@ def _window(layer: nn.Conv2d) -> tuple[tuple[int, int], ...]:
 
 
 def _patches(q: Tensor, size, stride, padding, dilation, zero: int) -> Tensor:
-    """What a kernel sees at each place, a view [C, kh, kw, N, H', W'] of [C, N, H, W]; around the picture is `zero`."""
+    """Patches that a kernel sees, a view [C, kh, kw, N, H', W'] of [C, N, H, W]; the padding is `zero`."""
     q = pad(q, (padding[1], padding[1], padding[0], padding[0]), value=zero)
     spans = [d * (k - 1) + 1 for k, d in zip(size, dilation, strict=True)]
     windows = q.unfold(2, spans[0], stride[0]).unfold(3, spans[1], stride[1])

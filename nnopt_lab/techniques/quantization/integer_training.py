@@ -1,4 +1,4 @@
-"""Training in which forward pass, gradients and updates are whole numbers, and what rounding does to it.
+"""Training in integers alone: forward pass, gradients and updates.
 
 A number is an integer times a power of two that all numbers of its tensor share, so that every change of scale is a
 shift of bits. Products are int8 × int8, sums int32, weights int16 or narrower.
@@ -28,12 +28,12 @@ def stochastic_round(x: Tensor, noise: Tensor) -> Tensor:
 
 
 def shift_right(x: Tensor, bits: int, noise: Tensor | None = None) -> Tensor:
-    """x / 2^bits as a whole number, in integers alone; the dtype of `x`.
+    """x / 2^bits as an integer, in integer arithmetic; the dtype of `x`.
 
     Args:
         x: integers.
         bits: below 0 shifts to the left, exactly.
-        noise: uniform whole numbers from 0 to 2^bits − 1 → stochastic rounding; None → to nearest, the middle upwards.
+        noise: uniform integers from 0 to 2^bits − 1 → stochastic rounding; None → to nearest, the middle upwards.
     """
     if bits <= 0:
         return x << -bits
@@ -48,7 +48,7 @@ class IntegerMLP:
 
     Args:
         inputs, hidden, classes: sizes.
-        bits: of the stored weights, 8 to 16: whole numbers times 2^−(bits − 1), so within ±1. Products read them
+        bits: of the stored weights, 8 to 16: integers times 2^−(bits − 1), so within ±1. Products read them
             rounded to their upper 8 bits.
         rounding: of the updates, "nearest" or "stochastic".
         rate: an update is the gradient, summed over the batch, times 2^−rate.

@@ -98,7 +98,7 @@ class Histogram(Observer):
 
     @property
     def edges(self) -> Tensor:
-        """Where bins begin and end: float64 [BINS + 1]."""
+        """Edges of the bins: float64 [BINS + 1]."""
         return self.start + (self.stop - self.start) * torch.arange(BINS + 1, dtype=torch.float64) / BINS
 
     @property

@@ -68,7 +68,7 @@ def make_permanent(model: nn.Module) -> nn.Module:
     """After training: weights become plain parameters on their grids, the inputs' grids are fixed. Returns the model.
 
     Each weight's grid stays as `layer.weight_grid`, each input's as `layer.input_quantizer.grid()`: with them,
-    `quantization.quantize` gives the whole numbers.
+    `quantization.quantize` gives the integers.
     """
     for layer in model.modules():
         if parametrize.is_parametrized(layer, "weight"):

@@ -104,7 +104,7 @@ def learned_step(x: Tensor, step: Tensor, low: int, high: int, gradient_scale: f
     Args:
         x: float, any shape.
         step: float [], above 0.
-        low, high: the range of the whole numbers.
+        low, high: the range of the integers.
     """
     step = (step - gradient_scale * step).detach() + gradient_scale * step  # the value of step, a smaller gradient
     ratio = (x / step).clamp(low, high)

@@ -17,7 +17,7 @@ LARGEST_SHIFT = 62  # so that product and rounding term together stay below 2^63
 
 
 def fixed_point(real: float) -> tuple[int, int]:
-    """The whole numbers (multiplier, shift) for which multiplier / 2^shift is nearest to `real`.
+    """The integers (multiplier, shift) for which multiplier / 2^shift is nearest to `real`.
 
     The multiplier lies in [2^30, 2^31), so that the relative error is at most 2^−31. Below 2^−32, where any 32-bit sum
     rounds to zero, the shift stays at 62 and the multiplier becomes smaller.

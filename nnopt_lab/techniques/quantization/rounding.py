@@ -14,7 +14,7 @@ from nnopt_lab.techniques.quantization.grids import Grid, check_values, rows_of
 
 
 def quantize(x: Tensor, grid: Grid) -> Tensor:
-    """The whole numbers that stand for `x`: round(x/scale) + zero_point, saturated; `grid.dtype`, the shape of `x`.
+    """The integers that stand for `x`: round(x/scale) + zero_point, saturated; `grid.dtype`, the shape of `x`.
 
     Raises:
         ValueError: `x` is empty, not of a floating-point dtype, has values that are NaN, or doesn't fit the grid.
@@ -30,7 +30,7 @@ def dequantize(q: Tensor, grid: Grid) -> Tensor:
         ValueError: `q` is not of an integer dtype, lies outside `grid`, or doesn't fit it.
     """
     if q.is_floating_point() or q.is_complex() or q.dtype == torch.bool:
-        raise ValueError(f"q has dtype {q.dtype}; it must be whole numbers, such as `quantize` returns.")
+        raise ValueError(f"q has dtype {q.dtype}; it must hold integers, such as `quantize` returns.")
     if q.numel() and not (grid.low <= q.min() and q.max() <= grid.high):
         raise ValueError(f"q goes from {q.min()} to {q.max()}; the grid holds {grid.low} to {grid.high}.")
     return _like(_real(_fitting(q.to(torch.int32), grid), grid), q, grid)

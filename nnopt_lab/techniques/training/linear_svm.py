@@ -32,8 +32,8 @@ def pegasos_svm(
         x: float [N, D]; for a constant term give it a column of ones.
         y: float [N], −1 or 1.
         regularization: λ, above 0.
-        schedule: in place of `Pegasos` with this λ, an optimizer's schedule; `rate` is that optimizer's rate.
-        batch_size: examples a step, drawn with replacement.
+        schedule: an optimizer's schedule instead of `Pegasos` with this λ; `rate` is that optimizer's rate.
+        batch_size: examples per step, drawn with replacement.
         project: after each step shrink w into the ball of radius 1/√λ, in which the optimum lies.
 
     Returns:

@@ -37,7 +37,7 @@ def steepest(rates: Sequence[float], losses: Sequence[float]) -> float:
 
 @dataclass(frozen=True)
 class RangeTest:
-    """What a range test saw, one entry a step, and whether the loss left before the highest rate was reached."""
+    """Result of a range test, one entry per step, and whether the loss diverged before the highest rate was reached."""
 
     rates: list[float]
     losses: list[float]
@@ -46,7 +46,7 @@ class RangeTest:
 
     @property
     def steepest(self) -> float:
-        """Where the smoothed loss falls fastest on its way to its minimum; like fastai's first suggestion."""
+        """The rate at which the smoothed loss falls fastest before its minimum; like fastai's first suggestion."""
         # Behind the minimum a loss that has leapt up may fall back faster than it ever fell before.
         end = max(self._lowest + 1, 2)
         return steepest(self.rates[:end], self.smoothed[:end])

@@ -76,7 +76,7 @@ def _one_cycle(steps: int) -> Schedule:
 
 
 # Name → function steps → schedule. The optimizer's rate is the highest of a schedule that is made for `steps` steps;
-# all of them step once a batch, only "plateau" after each look at the losses.
+# all of them step once per batch, only "plateau" after each look at the losses.
 SCHEDULES: dict[str, Callable[[int], Schedule]] = {
     "constant": lambda steps: lambda o: lr_scheduler.ConstantLR(o, factor=1, total_iters=0),
     "exponential": lambda steps: lambda o: lr_scheduler.ExponentialLR(o, gamma=0.01 ** (1 / steps)),
@@ -104,7 +104,7 @@ def rates(schedule: Schedule, steps: int, peak: float = 1.0, losses: Sequence[fl
     scheduler, seen = schedule(optimizer), []
     looks = isinstance(scheduler, ReduceLROnPlateau)
     if looks and (losses is None or len(losses) != steps):
-        raise ValueError(f"losses must be {steps} numbers, one a step: a plateau schedule looks at them.")
+        raise ValueError(f"losses must be {steps} numbers, one per step: a plateau schedule looks at them.")
     for step in range(steps):
         seen.append(float(optimizer.param_groups[0]["lr"]))
         optimizer.step()

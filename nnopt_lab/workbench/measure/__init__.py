@@ -1,4 +1,4 @@
-"""How large, how fast and how accurate a network is, and whether a difference between two of them is real.
+"""Measure how large, how fast and how accurate a network is, and whether a difference between two of them is real.
 
 Sizes are counted exactly, times are samples: one module for each idea, `compare` puts them together.
 """

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from nnopt_lab.workbench.measure.size import disk_bytes, parameters
 from nnopt_lab.workbench.measure.tables import format_bytes, format_count, html_table, text_table
-from nnopt_lab.workbench.measure.timing import FEWEST_ROUNDS, latency, ratio
+from nnopt_lab.workbench.measure.timing import MIN_ROUNDS, latency, ratio
 from nnopt_lab.workbench.measure.work import macs
 
 
@@ -106,5 +106,5 @@ def _check_comparison(models, example: Tensor, accuracy: dict, batch_sizes, roun
             raise ValueError(f"accuracy[{name!r}]={percent} must be percent, 0 to 100, of one of {list(models)}.")
     if not batch_sizes or min(batch_sizes) < 1:
         raise ValueError(f"batch_sizes={batch_sizes} must be at least one number, each at least 1.")
-    if rounds < FEWEST_ROUNDS:
-        raise ValueError(f"rounds={rounds} must be at least {FEWEST_ROUNDS}: a 95 % interval needs as many.")
+    if rounds < MIN_ROUNDS:
+        raise ValueError(f"rounds={rounds} must be at least {MIN_ROUNDS}: a 95 % interval needs as many.")

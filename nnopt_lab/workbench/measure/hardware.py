@@ -1,4 +1,4 @@
-"""What the measurements ran on, and the two limits that it sets: arithmetic and memory."""
+"""Describe the machine that measurements run on, and measure its two limits: arithmetic and memory."""
 
 import contextlib
 import math
@@ -17,7 +17,7 @@ from nnopt_lab.workbench.measure.tables import format_bytes, html_table, text_ta
 
 @dataclass(frozen=True)
 class Machine:
-    """What the measurements ran on; None or empty where the system does not tell. `print` it, or show it in a cell."""
+    """The machine that measurements run on; None or empty where unknown. `print` it, or show it in a cell."""
 
     processor: str
     cores: int  # that this process may use
@@ -30,7 +30,7 @@ class Machine:
     torch: str
 
     def peak_gflops(self) -> float:
-        """Billions of float32 operations a second at the best on the CPU: matrix products and convolutions are tried.
+        """Billions of float32 operations per second at best on the CPU: matrix products and convolutions are tried.
 
         This is what torch's own libraries reach with its present number of threads, which a layer can hope for; the
         processor's data sheet promises more. The two kinds come from different libraries: on an AMD processor MKL's
@@ -47,7 +47,7 @@ class Machine:
         return max(product, convolution) / 1e9
 
     def peak_bandwidth(self) -> float:
-        """Billions of bytes a second in the best of several copies of a large tensor on the CPU, read plus written.
+        """Billions of bytes per second in the best of several copies of a large tensor on the CPU, read plus written.
 
         As in STREAM (McCalpin 1995), without what the cache reads before it overwrites a line. Source and target
         each have twice the size of the largest cache, but 64 to 256 MiB, and at most 1/16 of the memory. Where the

@@ -1,4 +1,4 @@
-"""What a sample of measurements says about the true value, and what it leaves open."""
+"""Confidence intervals: what a sample of measurements says about the true value."""
 
 import math
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Interval:
 
 
 class Ratio(Interval):
-    """How many times as long one network takes as another; `str` says what that means."""
+    """Ratio of two networks' times; `str` says what it means."""
 
     @property
     def median(self) -> float:

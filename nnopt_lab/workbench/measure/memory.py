@@ -1,4 +1,4 @@
-"""How much memory a computation holds at one time."""
+"""Measure the peak memory of a computation."""
 
 import weakref
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""How many numbers a network holds, and how many bytes its file."""
+"""Count a network's parameters and the bytes of its file."""
 
 import gzip
 import tempfile

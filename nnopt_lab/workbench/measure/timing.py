@@ -1,4 +1,4 @@
-"""How long networks take, timed in turns.
+"""Time networks in turns.
 
 Networks that are compared run round by round, so that whatever slows the machine for a while slows all of them, and the
 ratio of two of them comes with an interval.
@@ -18,12 +18,12 @@ from nnopt_lab.workbench.measure.tables import three_digits
 from nnopt_lab.workbench.progress_bar import progress_bar
 
 SAMPLE_SECONDS = 0.002  # the clock and the Python loop cost about a microsecond, so they stay below a thousandth of it
-FEWEST_ROUNDS = 6  # with 5 samples not even smallest to largest covers the median in 95 % of cases: 1 - 2/2⁵ = 0.94
+MIN_ROUNDS = 6  # with 5 samples not even smallest to largest covers the median in 95 % of cases: 1 - 2/2⁵ = 0.94
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds per call of one model, one sample a round, for `batch_size` pictures a call."""
+    """Seconds per call of one model, one sample per round, for `batch_size` pictures per call."""
 
     samples: tuple[float, ...]
     batch_size: int
@@ -86,7 +86,7 @@ def latency(
         repeats = {name: _warm_up(model, example, clock) for name, model in models.items()}
         started = time.perf_counter()
         for done in progress_bar(range(rounds), desc="timing", unit="round", delay=2):
-            if done >= FEWEST_ROUNDS and time.perf_counter() - started > budget_seconds:
+            if done >= MIN_ROUNDS and time.perf_counter() - started > budget_seconds:
                 break
             for name in order:
                 _seconds(models[name], example, 1, clock)
@@ -96,7 +96,7 @@ def latency(
 
 
 def ratio(slow: Timing, fast: Timing, confidence: float = 0.95) -> Ratio:
-    """How many times as long `slow` takes as `fast`: the median over rounds of the ratio within a round.
+    """Ratio of two timings, `slow` over `fast`: the median over rounds of the ratio within a round.
 
     The interval (`median_interval`) covers what varies from round to round in this process. Another process or another
     machine can differ by more.
@@ -114,7 +114,7 @@ def ratio(slow: Timing, fast: Timing, confidence: float = 0.95) -> Ratio:
 
 
 def _warm_up(model: Callable, example: Tensor, clock: Callable[[], float]) -> int:
-    """How many calls make up a sample; finding that out is the warm-up too."""
+    """Number of calls that make up a sample; finding it is the warm-up too."""
     for _ in range(3):
         _seconds(model, example, 1, clock)  # compiles, allocates, wakes the threads
     repeats = 1

@@ -1,4 +1,4 @@
-"""What a network computes and moves: multiply-accumulates and bytes, layer by layer."""
+"""Count what a network computes and moves: multiply-accumulates and bytes, layer by layer."""
 
 from typing import NamedTuple
 

@@ -28,7 +28,7 @@ def test_more_work_never_takes_less_time_and_the_ridge_lies_where_the_roofline_h
     assert MACHINE.seconds(layer(macs + more, moved)) >= MACHINE.seconds(layer(macs, moved))
     assert MACHINE.seconds(layer(macs, moved + more)) >= MACHINE.seconds(layer(macs, moved))
     cost = layer(macs, moved)
-    if moved and cost.intensity > 100 / 10:  # operations a byte: arithmetic decides, traffic is free
+    if moved and cost.intensity > 100 / 10:  # operations per byte: arithmetic decides, traffic is free
         assert MACHINE.seconds(cost) == MACHINE.seconds(layer(macs))
 
 

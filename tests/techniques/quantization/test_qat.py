@@ -63,13 +63,13 @@ class TestPrepare:
 
     def test_a_copy_is_independent(self):
         model = qat.prepare(net(), X)
-        twin = copy.deepcopy(model)
+        copied = copy.deepcopy(model)
         before = model(X).detach().clone()
         with torch.no_grad():
-            for parameter in twin.parameters():
+            for parameter in copied.parameters():
                 parameter.mul_(3)
         assert torch.equal(model(X), before)
-        assert not torch.equal(twin(X), before)
+        assert not torch.equal(copied(X), before)
 
     @pytest.mark.parametrize("method", qat.METHODS)
     def test_training_fit_trains_it(self, method):

@@ -136,14 +136,14 @@ class TestRangeTest:
         seen = lr_range_test.range_test(
             model, pictures, optimizer=optimizer, low=1e-3, high=1e-2, steps=2, batch_size=50
         )
-        twin, theirs = copy.deepcopy((model, optimizer))
-        twin.train()
+        copied, theirs = copy.deepcopy((model, optimizer))
+        copied.train()
         with training.reproducible(0):
             batches = data.loader(pictures.train, pictures, 50, shuffle=True, seed=0)
             for rate, (x, y), loss in zip((1e-3, 1e-2), batches, seen.losses, strict=True):
                 theirs.param_groups[0]["lr"] = rate
                 theirs.zero_grad()
-                value = nn.functional.cross_entropy(twin(x), y)
+                value = nn.functional.cross_entropy(copied(x), y)
                 value.backward()
                 theirs.step()
                 assert value.item() == loss

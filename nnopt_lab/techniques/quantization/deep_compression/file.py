@@ -109,7 +109,7 @@ def _read_weight(file: io.BytesIO, size: int) -> np.ndarray:
 
 
 def _coded_symbols(symbols: np.ndarray, alphabet: int) -> tuple[bytes, bytes, int]:
-    """The code's lengths, a byte each, the coded symbols, and how many they are."""
+    """The code's lengths, one byte each, the coded symbols, and their number."""
     lengths = huffman.code_lengths(np.bincount(symbols, minlength=alphabet))
     return lengths.astype(np.uint8).tobytes(), huffman.encode(symbols, lengths), len(symbols)
 

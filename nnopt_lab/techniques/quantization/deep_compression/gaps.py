@@ -21,6 +21,6 @@ def gap_symbols(kept: np.ndarray, longest: int) -> np.ndarray:
 
 
 def kept_positions(symbols: np.ndarray, longest: int) -> np.ndarray:
-    """What `gap_symbols` was made of: ascending positions, int64 [N]."""
+    """Undo `gap_symbols`: ascending positions, int64 [N]."""
     is_weight = symbols != longest
     return (np.cumsum(symbols + is_weight) - 1)[is_weight]

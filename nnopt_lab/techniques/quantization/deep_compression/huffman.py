@@ -1,6 +1,6 @@
 """Huffman codes: frequent symbols get short bit strings, and none is the beginning of another.
 
-Symbols are whole numbers from 0 on. Codes are canonical: sorted by length, then by symbol, each is the one before it
+Symbols are integers from 0. Codes are canonical: sorted by length, then by symbol, each is the one before it
 plus one. So the lengths alone say the whole code, and a file needs to store nothing else.
 
 Sources: Huffman 1952, "A Method for the Construction of Minimum-Redundancy Codes"; Schwartz & Kallick 1964,
@@ -15,7 +15,7 @@ LONGEST = 58  # bits of a code; Huffman's codes stay below it where all counts t
 
 
 def entropy(counts) -> float:
-    """Σ p·log₂(1/p) of symbols that were counted: bits a symbol, which no code for single symbols can undercut."""
+    """Σ p·log₂(1/p) of symbols that were counted: bits per symbol, which no code for single symbols can undercut."""
     p = np.asarray(counts, dtype=float)
     p = p[p > 0] / max(p.sum(), 1)
     return float(-(p * np.log2(p)).sum())
@@ -28,7 +28,7 @@ def code_lengths(counts) -> np.ndarray:
     until one group is left. No prefix code needs fewer bits in all.
 
     Args:
-        counts: how often each symbol occurs, whole numbers [S], at least 0.
+        counts: how often each symbol occurs, integers [S], at least 0.
 
     Raises:
         ValueError: a count is negative, or they are 2^40 or more together.
@@ -63,7 +63,7 @@ def canonical_codes(lengths) -> np.ndarray:
 
 
 def encode(symbols, lengths) -> bytes:
-    """The codes of `symbols` (whole numbers [N]) one behind the other; the last byte is filled up with zeros.
+    """The codes of `symbols` (integers [N]) one behind the other; the last byte is filled up with zeros.
 
     Raises:
         ValueError: a symbol has no code.

@@ -15,7 +15,7 @@ HOMOGENEOUS = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Fla
 
 
 def equalizing_factors(first: Tensor, second: Tensor) -> Tensor:
-    """What each channel between two layers is divided by, so that both layers use the same range for it: float [C].
+    """Factors to divide the channels between two layers by, so that both use the same range for each: float [C].
 
     s = √(r₁r₂)/r₂ (Nagel et al. 2019, eq. 11), where r₁ and r₂ are the largest magnitudes that the first layer writes
     the channel with and the second reads it with. 1 where one of them is zero.

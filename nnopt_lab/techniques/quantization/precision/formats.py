@@ -66,7 +66,7 @@ FORMATS = {
 
 
 def spacing(x: Tensor, format: Format) -> Tensor:
-    """How far apart the format's numbers are where `x` lies: float64, the shape of `x`, a power of two each."""
+    """Distance between neighbouring numbers of the format at `x`: float64, the shape of `x`, a power of two each."""
     exponent = torch.where(x == 0, format.smallest_exponent, torch.frexp(x.double()).exponent - 1)
     exponent = exponent.clamp(min=format.smallest_exponent) - format.mantissa_bits
     return 2.0 ** exponent.double()

@@ -35,8 +35,8 @@ class TestBiasCorrection:
 
     def test_an_unchanged_network_stays(self):
         model = net()
-        twin = post_training.correct_biases(copy.deepcopy(model), model, X)
-        assert all(torch.equal(twin[i].bias, model[i].bias) for i in LAYERS)
+        copied = post_training.correct_biases(copy.deepcopy(model), model, X)
+        assert all(torch.equal(copied[i].bias, model[i].bias) for i in LAYERS)
 
     def test_refuses_another_network_and_a_layer_without_bias(self):
         with pytest.raises(ValueError, match="quantized has no layer '0' with a bias"):
