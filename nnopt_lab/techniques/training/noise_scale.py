@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nnopt_lab.workbench import data
+from nnopt_lab.workbench import data, smoke
 
 
 class NoiseScale(NamedTuple):
@@ -44,6 +44,7 @@ def measured(
 
     `gradient` gives for positions, int64 [small], drawn from 0 … count − 1 with replacement, their mean gradient [P].
     """
+    small, parts, draws = smoke.cap(small, 8), smoke.cap(parts, 2), smoke.cap(draws, 1)
     generator, small_norm2, big_norm2 = torch.Generator().manual_seed(seed), 0.0, 0.0
     for _ in range(draws):
         gradients = [gradient(torch.randint(count, (small,), generator=generator)) for _ in range(parts)]

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from nnopt_lab.workbench import smoke
 from nnopt_lab.workbench.measure.tables import format_bytes, html_table, text_table
 
 
@@ -118,7 +119,7 @@ def _memory() -> int | None:
 def _best_seconds(call: Callable[[], object], budget_seconds: float = 0.4) -> float:
     call()
     best, started = math.inf, time.perf_counter()
-    while (before := time.perf_counter()) - started < budget_seconds:
+    while (before := time.perf_counter()) - started < smoke.cap(budget_seconds, 0.01):
         call()
         best = min(best, time.perf_counter() - before)
     return best

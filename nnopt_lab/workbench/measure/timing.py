@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nnopt_lab.workbench import smoke
 from nnopt_lab.workbench.measure.intervals import Ratio, median_interval
 from nnopt_lab.workbench.measure.modes import inference
 from nnopt_lab.workbench.measure.tables import three_digits
@@ -83,6 +84,9 @@ def latency(
     clock = clock or time.perf_counter
     order, samples = deque(models), {name: [] for name in models}
     with inference(*models.values()):
+        if smoke.on():
+            once = {name: _seconds(model, example, 1, clock) for name, model in models.items()}
+            return {name: Timing((s,) * min(rounds, FEWEST_ROUNDS), len(example)) for name, s in once.items()}
         repeats = {name: _warm_up(model, example, clock) for name, model in models.items()}
         started = time.perf_counter()
         for done in progress_bar(range(rounds), desc="timing", unit="round", delay=2):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from nnopt_lab.techniques.quantization.activations import record_activations
 from nnopt_lab.techniques.quantization.grids import Grid, grid_of
+from nnopt_lab.workbench import smoke
 from nnopt_lab.workbench.progress_bar import progress_bar
 
 
@@ -36,6 +37,7 @@ def ada_round(
     """
     if steps < 1:
         raise ValueError(f"steps={steps} must be at least 1.")
+    batch, steps = smoke.few(batch), smoke.cap(steps, 2)
     wanted = {name: output for name, (_, output) in record_activations(model, batch).items()}
     generator = torch.Generator().manual_seed(seed)
     with progress_bar(total=len(wanted) * steps, desc="AdaRound", unit="step") as bar:
