@@ -428,7 +428,7 @@ torch.set_num_threads(cores)
 reveal(
     "start of the first worker",
     first_start,
-    because="A new Python imports torch and torchvision before it reads anything. Later workers are copies of the server, "
+    because="A new Python imports torch before it reads anything. Later workers are copies of the server, "
     "which has done so.",
 )
 

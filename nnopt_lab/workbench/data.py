@@ -55,8 +55,21 @@ class Pictures:
     std: tuple[float, ...]
 
     def to_input(self, images: Tensor) -> Tensor:
-        """uint8 [N, C, H, W] with C = 1 or 3 and H = W ≤ 32 → float32 [N, 3, 32, 32], normalised per channel."""
-        return _pipeline(images.shape[-1], self.mean, self.std)(images)
+        """uint8 […, C, H, W] with C = 1 or 3 and H = W ≤ 32 → float32 […, 3, 32, 32], normalised per channel.
+
+        Bit for bit what torchvision's `Pad`, `RGB`, `ToDtype` and `Normalize` give (their import takes a second).
+        """
+        size, copies = images.shape[-1], 3 // images.shape[-3]
+        if size > SIZE or (SIZE - size) % 2:
+            raise ValueError(
+                f"images of {size}×{size} pixels cannot be padded to {SIZE}×{SIZE}; the size must be even, ≤ 32."
+            )
+        padded = torch.nn.functional.pad(images, ((SIZE - size) // 2,) * 4).repeat(*[1] * (images.dim() - 3), copies, 1, 1)
+        mean, std = (
+            torch.tensor(values * (3 // len(values)), device=images.device).view(3, 1, 1)
+            for values in (self.mean, self.std)
+        )
+        return padded.float().mul_(1 / 255).sub_(mean).div_(std)
 
 
 def load(name: str = "fashion", *, root: Path | None = None, seed: int = 0, difficulty: float = 1.0) -> Pictures:
@@ -209,20 +222,3 @@ def _download_dir() -> Path:
     from platformdirs import user_cache_path
 
     return Path(os.environ.get("NNOPT_DATA") or user_cache_path("nnopt-lab"))
-
-
-def _pipeline(size: int, mean: tuple[float, ...], std: tuple[float, ...]):
-    from torchvision.transforms import v2
-
-    if size > SIZE or (SIZE - size) % 2:
-        raise ValueError(
-            f"images of {size}×{size} pixels cannot be padded to {SIZE}×{SIZE}; the size must be even, ≤ 32."
-        )
-    return v2.Compose(
-        [
-            v2.Pad((SIZE - size) // 2),
-            v2.RGB(),
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize(mean * (3 // len(mean)), std * (3 // len(std))),
-        ]
-    )

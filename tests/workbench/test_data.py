@@ -1,5 +1,6 @@
 """Data sets: fixed disjoint splits, one way into the network, and one sentence where a file is missing or damaged."""
 
+import dataclasses
 import hashlib
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision import datasets
+from torchvision.transforms import v2
 
 from nnopt_lab.workbench import data
 from nnopt_lab.workbench.paths import data_dir
@@ -143,6 +145,18 @@ class TestInput:
         wanted[:, :, 2:30, 2:30] = split.images.numpy() / np.float32(255)
         assert got.dtype == torch.float32
         np.testing.assert_allclose(got.numpy(), (wanted - 0.5) / 0.25, atol=1e-6)
+
+    @pytest.mark.parametrize(("side", "channels"), [(28, 1), (32, 1), (28, 3), (32, 3)])
+    def test_it_is_what_torchvision_gives_bit_for_bit(self, side, channels):
+        split = split_of(200, side, channels)
+        mean, std = (0.286, 0.44, 0.491)[:channels], (0.353, 0.26, 0.25)[:channels]
+        pictures = dataclasses.replace(pictures_of(split), mean=mean, std=std)
+        got = pictures.to_input(split.images)
+        steps = [v2.Pad((32 - side) // 2), v2.RGB(), v2.ToDtype(torch.float32, scale=True)]
+        steps.append(v2.Normalize(mean * (3 // channels), std * (3 // channels)))
+        wanted = v2.Compose(steps)(split.images)
+        assert torch.equal(got, wanted) and got.stride() == wanted.stride()
+        assert torch.equal(pictures.to_input(split.images[7]), wanted[7])
 
     @pytest.mark.parametrize("side", [27, 34])
     def test_pictures_that_cannot_be_centred_in_32_pixels_are_refused(self, side):

@@ -22,7 +22,7 @@ def worker_context() -> multiprocessing.context.BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["nnopt_lab.workbench.data", "torchvision.transforms.v2"])
+    context.set_forkserver_preload(["nnopt_lab.workbench.data"])
     return context
 
 
