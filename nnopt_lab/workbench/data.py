@@ -64,7 +64,7 @@ class Pictures:
             raise ValueError(
                 f"images of {size}×{size} pixels cannot be padded to {SIZE}×{SIZE}; the size must be even, ≤ 32."
             )
-        padded = torch.nn.functional.pad(images, ((SIZE - size) // 2,) * 4).repeat(*[1] * (images.dim() - 3), copies, 1, 1)
+        padded = torch.cat([torch.nn.functional.pad(images, ((SIZE - size) // 2,) * 4)] * copies, -3)
         mean, std = (
             torch.tensor(values * (3 // len(values)), device=images.device).view(3, 1, 1)
             for values in (self.mean, self.std)

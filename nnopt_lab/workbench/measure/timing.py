@@ -86,7 +86,7 @@ def latency(
     with inference(*models.values()):
         if smoke.on():
             once = {name: _seconds(model, example, 1, clock) for name, model in models.items()}
-            return {name: Timing((s,) * min(rounds, FEWEST_ROUNDS), len(example)) for name, s in once.items()}
+            return {name: Timing((s,) * min(rounds, MIN_ROUNDS), len(example)) for name, s in once.items()}
         repeats = {name: _warm_up(model, example, clock) for name, model in models.items()}
         started = time.perf_counter()
         for done in progress_bar(range(rounds), desc="timing", unit="round", delay=2):
