@@ -1,6 +1,6 @@
-"""What a lesson calls: check, hint, question, claim, progress, and the learner's function or the library's own.
+"""The functions that a lesson calls: check, hint, question and claim, and the learner's function or the library's own.
 
-Everything here answers with a card and never raises for a learner's mistake.
+They answer with a card and never raise for a learner's mistake.
 """
 
 import difflib
@@ -34,7 +34,7 @@ def lesson(name: str) -> Card:
 
 
 def check(id: str, answer) -> Card:
-    """Check an answer on fresh inputs; the card says whether it passed and, if not, what kind of mistake it looks like.
+    """Check an answer on fresh inputs; the card says whether it passed or which mistake it looks like.
 
     Args:
         id: of the exercise, such as "pruning.l1_importance".
@@ -47,7 +47,7 @@ def check(id: str, answer) -> Card:
         verdict = examine(exercise, answer)
     except KeyboardInterrupt:
         return Card(
-            f"{exercise.title}: interrupted", "quiet", ("Your function was still running when it was stopped.",)
+            f"{exercise.title}: interrupted", "quiet", ("Your function was still running when you stopped it.",)
         )
     _accepted.pop(id, None)
     if verdict.passed:
@@ -57,14 +57,14 @@ def check(id: str, answer) -> Card:
 
 
 def yours_or_ours(id: str):
-    """Your function if its last check passed, else the library's own: so a lesson goes on with a blank exercise."""
+    """Your function if its last check passed, else the library's own, so that a lesson runs with exercises blank."""
     if not _known(id, exercises()):
         raise ValueError(f"There is no exercise {id!r}. {_did_you_mean(id, exercises())}")
     return _accepted.get(id, exercises()[id].reference)
 
 
 def hint(id: str) -> Card:
-    """The next of an exercise's three hints; after the third they begin again."""
+    """Show the next of an exercise's three hints; after the third the first comes again."""
     if not _known(id, exercises()):
         return Card(f"There is no exercise {id!r}.", "bad", (_did_you_mean(id, exercises()),))
     exercise = exercises()[id]
@@ -76,7 +76,7 @@ def hint(id: str) -> Card:
 
 
 def question(id: str, answer=None) -> Card:
-    """Answer a question: a letter or a number. With None the card shows the question."""
+    """Answer a question with a letter or a number. With None the card shows the question."""
     if not _known(id, questions()):
         return Card(f"There is no question {id!r}.", "bad", (_did_you_mean(id, questions()),))
     asked = questions()[id]
@@ -93,7 +93,7 @@ def question(id: str, answer=None) -> Card:
 
 
 def claim(text: str, condition) -> None:
-    """Print ✔ or ✘ with the text, and note it: a claim that does not hold fails the lesson's validation."""
+    """Print ✔ or ✘ with the text, and note it: a claim that does not hold fails the lesson's build."""
     holds = bool(condition)
     print(f"{'✔' if holds else '✘'} {text}")
     with record.change() as contents:

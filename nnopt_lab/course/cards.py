@@ -1,10 +1,10 @@
-"""The small coloured card with which the course answers a learner: HTML in a notebook, plain text elsewhere."""
+"""Cards, the course's answers to a learner: HTML in a notebook, plain text elsewhere."""
 
 import html
 import re
 from dataclasses import dataclass
 
-# One accent per mood; text and ground come from JupyterLab's own variables, so cards suit its light and dark themes.
+# One accent per mood; text and background use JupyterLab's variables, so cards suit its light and dark themes.
 _ACCENTS = {"good": "#009e73", "bad": "#d55e00", "neutral": "#0072b2", "quiet": "#999999"}
 _MARKS = {"good": "✔", "bad": "✘", "neutral": "▸", "quiet": "○"}
 
@@ -46,7 +46,7 @@ def inline(text: str) -> str:
 
 
 def _emphasised(text: str) -> str:
-    # Only around whole words: a product such as a * b, or 2**n, is no emphasis.
+    # Only around whole words: a product such as a * b, or 2**n, is not emphasis.
     return re.sub(r"(?<![\w*])\*(\w[\w ]*)(?<! )\*(?![\w*])", r"<em>\1</em>", text)
 
 

@@ -10,7 +10,7 @@ from nnopt_lab.course.workspace import workspace
 
 
 class CourseMap:
-    """The lessons with the points earned in each; shows itself in a notebook."""
+    """The finished lessons with the points earned in each; shown as a table in a notebook."""
 
     def __init__(self, contents: dict):
         self.rows = [

@@ -1,4 +1,4 @@
-"""Exercises and questions: one declaration each, from which the check, the hints and the grader all follow.
+"""Exercises and questions: each is declared once, for the checks, the hints and the grader.
 
 A lesson declares its own in `nnopt_lab/lessons/NAME/exercises.py`, by `exercise` and `question`.
 """
@@ -23,7 +23,7 @@ class WrongAnswer:
 
 @dataclass(frozen=True)
 class Property:
-    """Something that must hold of every result: `holds(result, *inputs)`; `sentence` says what.
+    """A condition on every result: `holds(result, *inputs)`; `sentence` states it.
 
     `credit` is the share of the points, 0 to below 1, that it earns a wrong answer for which it always holds. Give
     credit only for what can't be had without looking at the inputs.
@@ -41,16 +41,16 @@ class Exercise:
     Attributes:
         id: "topic.name".
         lesson: "01_pruning", for example.
-        title: what is to be written, in a few words.
+        title: the task in a few words.
         points: 1 to 5.
         reference: the right answer; its name and signature are the learner's. It takes and returns only tensors,
             numbers, booleans, strings, and lists or tuples of them.
-        generate: function of a torch.Generator → tuple of fresh inputs, small enough to be shown.
+        generate: function of a torch.Generator → tuple of fresh inputs, small enough to show on a card.
         tolerance: largest allowed |difference| for floats, relative to the size of the wanted value above 1.
-        properties: what must hold besides agreement with the reference.
+        properties: conditions besides agreement with the reference.
         compare: where several answers are right (ties, say), function (result, wanted, *inputs) → None or a sentence
-            that says what is wrong; it takes the place of the comparison with the reference's result.
-        hints: three, of rising strength.
+            that says what is wrong; it replaces the comparison with the reference's result.
+        hints: three, each telling more than the one before.
         wrong_answers: at least three.
         debrief: what a learner reads after a pass.
     """
@@ -104,15 +104,15 @@ class Question:
 
     @property
     def allowed(self) -> str:
-        """What kind of answer it asks for, in words."""
+        """The kind of answer that it asks for, in words."""
         return f"a letter: {', '.join(self.choices)}" if self.choices else "a number"
 
     def letter(self, answer) -> str:
-        """The letter that is meant by what was given: "B", "b)" and " b. " are all b."""
+        """The letter that an answer means: "B", "b)" and " b. " are all b."""
         return str(answer).strip().lower().rstrip(").")
 
     def comment_on(self, answer) -> str:
-        """What is wrong about a wrong answer."""
+        """The comment on a wrong answer."""
         return self.comments.get(self.letter(answer), self.explanation)
 
 
@@ -172,10 +172,10 @@ _questions: dict[str, Question] = {}
 
 
 def declare(item: Exercise | Question) -> None:
-    """Make an exercise or a question known under its id.
+    """Register an exercise or a question under its id.
 
     Raises:
-        ValueError: the id is taken, the lesson unknown, or points, hints or wrong answers are not as they must be.
+        ValueError: the id is taken, the lesson unknown, or its points, hints or wrong answers are invalid.
     """
     if item.id in _exercises or item.id in _questions:
         raise ValueError(f"id={item.id!r} is declared twice.")

@@ -1,4 +1,4 @@
-"""Controls above a figure: move one, and the figure is drawn again when it is let go."""
+"""Playgrounds: controls above a figure, which is redrawn when a control is released."""
 
 import html
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class Playground(widgets.VBox):
         self.redraw()
 
     def redraw(self) -> None:
-        """Draw for the controls' present values; what goes wrong is said in the text line."""
+        """Draw for the current values of the controls; a ValueError is shown in the text line."""
         try:
             self.figure, text = self._draw(**{name: control.value for name, control in self._controls.items()})
         except ValueError as error:
@@ -44,7 +44,7 @@ class Playground(widgets.VBox):
 
 
 def choice(name: str, options: list[float], value: float) -> widgets.SelectionSlider:
-    """A slider over a few values; it acts when it is let go."""
+    """A slider over a few values; it acts when it is released."""
     return widgets.SelectionSlider(
         options=options, value=value, description=name, continuous_update=False, style={"description_width": "initial"}
     )

@@ -1,6 +1,6 @@
-"""Predict, measure, explain: a guess is committed before the measurement, and the ledger shows how good guesses were.
+"""Predictions: a guess is committed before the measurement, and the ledger shows how good the guesses were.
 
-A guess stands once its measurement is known; a guess made or changed afterwards is shown, but not counted.
+Once the measurement is known, the guess can no longer be made or changed.
 """
 
 import math
@@ -26,7 +26,7 @@ class Prediction:
 
     @property
     def factor(self) -> float | None:
-        """How many times too large or too small the guess is; None where no factor says it."""
+        """How many times too large or too small the guess is; None where one of the two is not positive."""
         if self.guess > 0 and self.measured > 0:
             return max(self.guess / self.measured, self.measured / self.guess)
         return None
@@ -36,7 +36,7 @@ def predict(name: str, guess: float | None = None, unit: str = "×"):
     """Commit a guess before you measure.
 
     Args:
-        name: what is guessed, in words; the same name is given to `reveal`.
+        name: of the quantity, in words; give the same name to `reveal`.
         guess: your number; with None a small box to type it into is shown.
         unit: of the number, for example "×", "%", "points", "ms".
 
@@ -53,13 +53,13 @@ def predict(name: str, guess: float | None = None, unit: str = "×"):
 
 
 def reveal(name: str, measured: float, low: float | None = None, high: float | None = None, because: str = "") -> Card:
-    """Lay the measurement beside the guess.
+    """Compare the measurement with the guess.
 
     Args:
         name: as given to `predict`.
         measured: the figure, in the prediction's unit.
         low, high: ends of its interval; a guess inside counts as right.
-        because: the reason why guesses and measurements part here.
+        because: the reason why guesses and measurements usually differ here.
     """
     entry = _entry(name) or Prediction(current_lesson(), "")
     measured = float(measured)
@@ -124,7 +124,7 @@ def ledger() -> Ledger:
 
 
 def _commit(name: str, guess: float, unit: str) -> Card:
-    entry = _entry(name) or Prediction(current_lesson(), unit)  # the file may have gone since the box was shown
+    entry = _entry(name) or Prediction(current_lesson(), unit)  # the file may have been deleted since the box was shown
     try:
         guess = float(guess)
     except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: a tensor of several numbers
@@ -147,10 +147,10 @@ def _box(name: str, unit: str):
     import ipywidgets as widgets
 
     class Box(widgets.VBox):
-        def __repr__(self) -> str:  # what a notebook shows where no kernel has made the box
+        def __repr__(self) -> str:  # shown by a notebook whose box no kernel has made
             return f"Predict: {name}? Run this cell to guess."
 
-    # Not a FloatText: that starts as 0, and a click too early would commit it.
+    # Not a FloatText: it starts at 0, which an early click would commit.
     number = widgets.Text(placeholder="a number", layout=widgets.Layout(width="8em"))
     button = widgets.Button(description="Commit my guess", button_style="primary")
     answer = widgets.HTML()

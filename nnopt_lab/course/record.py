@@ -1,8 +1,7 @@
-"""What a learner has done, in one small file of the workspace: `progress.json`.
+"""A learner's record in one small file of the workspace, `progress.json`: passes, hints, predictions and claims.
 
-The file is written whole, beside its place, and then renamed into it, so that it is never half a file. One that can't
-be read is set aside under a dated name and a new one begun; where none can be written, the kernel's memory takes its
-place until it can: nothing is lost, nothing crashes.
+The file is written under another name and then renamed, so it is never half written. An unreadable one is archived
+under a dated name and a new one begun. Where it cannot be written, the kernel's memory holds the record until it can.
 """
 
 import copy
@@ -22,7 +21,7 @@ LOCK_SECONDS = 10
 _FIGURE = (int, float, type(None))
 _ATTEMPT = {"passed": bool, "points": int, "attempts": int}
 _PREDICTION = {"lesson": str, "unit": str, "guess": _FIGURE, "measured": _FIGURE, "low": _FIGURE, "high": _FIGURE}
-_SECTIONS = {  # what an entry of each section must be for the file to be trusted
+_SECTIONS = {  # the file is trusted only if each entry is as its section says
     "exercises": lambda entry: _has(entry, _ATTEMPT),
     "questions": lambda entry: _has(entry, _ATTEMPT),
     "hints": lambda entry: isinstance(entry, int),
@@ -49,14 +48,14 @@ def read(folder: Path) -> dict:
     except (ValueError, OSError, RecursionError):
         found = None
     if not _trusted(found):
-        found = _set_aside(path)
+        found = _archive(path)
     unwritten = copy.deepcopy(_unwritten.get(path, {}))
     return {key: found.get(key, {}) | unwritten.get(key, {}) for key in _SECTIONS}
 
 
 @contextmanager
 def change(folder: Path | None = None) -> Iterator[dict]:
-    """The contents, to be changed in place; written when the block ends. Two notebooks may do this at once."""
+    """Yield the contents, to be changed in place and written when the block ends. Two notebooks may do so at once."""
     path = Path(folder or workspace()) / FILE
     with ExitStack() as stack:
         # Without the lock (a read-only folder, a file system that has none, a stopped kernel that holds it) two
@@ -76,7 +75,7 @@ def change(folder: Path | None = None) -> Iterator[dict]:
 
 
 def note_attempt(section: str, id: str, passed: bool, points: int, answered: bool = True) -> None:
-    """Note one try at an exercise or question; a pass, once earned, is kept."""
+    """Note an attempt at an exercise or question; a pass, once earned, is kept."""
     with change() as contents:
         entry = contents[section].setdefault(id, {"passed": False, "points": 0, "attempts": 0})
         entry["attempts"] += answered
@@ -99,11 +98,11 @@ def _has(entry, kinds: dict) -> bool:
     )
 
 
-def _set_aside(path: Path) -> dict:
+def _archive(path: Path) -> dict:
     kept = path.with_name(f"progress.damaged-{datetime.now():%Y-%m-%d-%H%M%S-%f}.json")
     try:
         os.replace(path, kept)
-        print(f"{FILE} could not be read; it was set aside as {kept.name} and a new one begun.")
+        print(f"{FILE} could not be read; it was archived as {kept.name} and a new one begun.")
     except OSError:
-        print(f"{FILE} could not be read, nor could it be set aside; your progress begins anew.")
+        print(f"{FILE} could not be read or archived; your progress starts over.")
     return {}

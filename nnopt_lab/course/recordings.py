@@ -1,4 +1,4 @@
-"""Results of experiments that take too long for a lesson: run once, recorded in `data/recorded/`, live on request.
+"""Recorded results of experiments that take too long for a lesson: in `data/recorded/`, or live on request.
 
 A lesson's experiments stand in `nnopt_lab/lessons/NAME/experiments.py`, marked with `experiment`.
 """

@@ -1,4 +1,4 @@
-"""The learner's folder: lessons are copied into it, and nothing that the learner wrote there is ever overwritten."""
+"""The learner's folder: lessons are copied into it, and the learner's own work there is never overwritten."""
 
 import hashlib
 import json
@@ -25,8 +25,8 @@ def workspace() -> Path:
 def fill(folder: Path) -> list[tuple[str, str]]:
     """Copy the lessons into the workspace.
 
-    A lesson that is not there is copied; one that the learner did not touch follows the original; one that the
-    learner changed (running and saving it is a change) stays as it is.
+    A missing lesson is copied, an untouched one is updated, and one that the learner changed is kept (running and
+    saving it is a change).
 
     Returns:
         (lesson, what happened) for each lesson with news.
@@ -82,7 +82,7 @@ def originals() -> list[Path]:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file whole beside its place, then rename it: it is never half a file."""
+    """Write a file under another name, then rename it, so that it is never half written."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -116,7 +116,7 @@ def _hash(path: Path) -> str:
 
 
 def _read_manifest(folder: Path) -> dict[str, str]:
-    """What was copied, by lesson; empty where that can't be known, so that every file counts as the learner's."""
+    """The hashes of the copies by lesson; empty where unknown, so that every file counts as the learner's."""
     try:
         found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -154,7 +154,7 @@ def test_a_damaged_file_is_set_aside_as_it_was_and_everything_goes_on(own_worksp
     assert read(own_workspace) == EMPTY
     (kept,) = own_workspace.glob("progress.damaged-*.json")
     assert kept.read_bytes() == damage
-    assert f"set aside as {kept.name}" in capsys.readouterr().out
+    assert f"archived as {kept.name}" in capsys.readouterr().out
     use_everything()
     assert read(own_workspace)["exercises"][ID]["passed"]
     assert len(list(own_workspace.glob("progress.damaged-*.json"))) == 1
@@ -272,7 +272,7 @@ def test_a_damaged_file_that_can_not_be_set_aside_is_no_reason_to_stop(own_works
         patch.setattr(os, "replace", refuse)
         assert read(own_workspace) == EMPTY
         use_everything()
-    assert "nor could it be set aside" in capsys.readouterr().out
+    assert "could not be read or archived" in capsys.readouterr().out
     assert file.read_bytes() == b"{"
 
 
