@@ -42,10 +42,10 @@ def test_a_class_is_graded_marked_and_graded_again(nnopt, room, tmp_path):
     with open(out / "marks.csv", "a", encoding="utf-8") as file:
         file.write(f"mallory,{LESSON},3,for the idea\n")
     # Again: nothing to grade, the same settings, the marks of both kinds.
-    assert nnopt("grade", room, "--out", out)[0] == 0
+    assert nnopt("grade", room, "--out", out, "--jobs", 1)[0] == 0
     assert points(out) == first | {"zoe": 1.5, "mallory": 3}
     # From the beginning: the marks survive, the old gradebook is kept.
-    assert nnopt("grade", room, *options, "--fresh")[0] == 0
+    assert nnopt("grade", room, *options, "--fresh", "--jobs", 1)[0] == 0
     assert points(out) == first | {"zoe": 1.5, "mallory": 3}
     assert len(list(out.glob("gradebook.20*.sqlite"))) == 1
     assert "nearly" in (out / "feedback" / "zoe.html").read_text()
@@ -62,18 +62,18 @@ def test_a_class_is_graded_marked_and_graded_again(nnopt, room, tmp_path):
     ],
 )
 def test_a_wrong_option_is_answered_with_a_sentence(nnopt, room, tmp_path, options, said):
-    code, _, error = nnopt("grade", room, "--out", tmp_path / "out", *options)
+    code, _, error = nnopt("grade", room, "--out", tmp_path / "out", "--jobs", 1, *options)
     assert code == 2 and said in error and "Traceback" not in error
     assert not (tmp_path / "out" / "grades.csv").exists()
 
 
 def test_there_must_be_something_to_grade_and_to_mark(nnopt, tmp_path, room):
     (tmp_path / "empty").mkdir()
-    code, _, error = nnopt("grade", tmp_path / "empty", "--out", tmp_path / "out")
+    code, _, error = nnopt("grade", tmp_path / "empty", "--out", tmp_path / "out", "--jobs", 1)
     assert code == 2 and "no .ipynb file" in error
     code, _, error = nnopt("mark", "alice", ATTACKED, "--out", tmp_path / "nowhere")
     assert code == 2 and "There is no gradebook" in error
-    nnopt("grade", room / "alice", "--out", tmp_path / "out")
+    nnopt("grade", room / "alice", "--out", tmp_path / "out", "--jobs", 1)
     code, _, error = nnopt("mark", "nobody", ATTACKED, "--points", "1", "--out", tmp_path / "out")
     assert code == 2 and "learner='nobody' handed nothing in; there are alice" in error
 

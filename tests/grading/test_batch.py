@@ -32,9 +32,16 @@ pytestmark = linux
 COMMAND = [sys.executable, "-c", "from nnopt_lab.cli import main; main()", "grade"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def settings():
     return Settings(sandbox.available(), sandbox.Limits(5))
+
+
+@pytest.fixture(scope="module")
+def sandboxes(settings):
+    """Three, started once for all batches that need no others."""
+    with WorkerPool(settings, 3) as started:
+        yield started
 
 
 @pytest.fixture
@@ -46,35 +53,40 @@ def room(tmp_path):
     return tmp_path / "in"
 
 
-def grade_into(folder, room, settings, jobs=1, seed=11, **more):
-    book = gradebook.Gradebook(folder, seed)
-    batch.grade_all(sources.find([room]), book, settings, jobs, **more)
-    book.close()
-    return entries(folder)
+@pytest.fixture
+def grade_into(settings, sandboxes):
+    def grade(folder, room, jobs=1, seed=11, **more):
+        book = gradebook.Gradebook(folder, seed)
+        workers = contextlib.nullcontext(sandboxes[:jobs])
+        batch.grade_all(sources.find([room]), book, settings, **{"workers": workers} | more)
+        book.close()
+        return entries(folder)
+
+    return grade
 
 
-def test_the_same_seed_gives_the_same_grades_with_any_number_of_jobs(tmp_path, room, settings):
-    first = grade_into(tmp_path / "a", room, settings, jobs=1)
-    assert first == grade_into(tmp_path / "b", room, settings, jobs=3)
-    other = grade_into(tmp_path / "c", room, settings, jobs=2, seed=12)
+def test_the_same_seed_gives_the_same_grades_with_any_number_of_jobs(tmp_path, room, grade_into):
+    first = grade_into(tmp_path / "a", room, jobs=1)
+    assert first == grade_into(tmp_path / "b", room, jobs=3)
+    other = grade_into(tmp_path / "c", room, jobs=2, seed=12)
     assert [g.graded.results for g in first] != [g.graded.results for g in other]
     assert [[r.points for r in g.graded.results] for g in first] == [
         [r.points for r in g.graded.results] for g in other
     ]
 
 
-def test_what_was_graded_is_not_graded_again_and_a_changed_file_is(tmp_path, room, settings, monkeypatch):
-    first = grade_into(tmp_path / "out", room, settings)
+def test_what_was_graded_is_not_graded_again_and_a_changed_file_is(tmp_path, room, grade_into, monkeypatch):
+    first = grade_into(tmp_path / "out", room)
     monkeypatch.setattr(batch, "WorkerPool", None)  # nothing new: no process is started
     seen = []
-    assert grade_into(tmp_path / "out", room, settings, on_done=seen.append) == first and len(seen) == len(first)
-    monkeypatch.undo()
+    again = grade_into(tmp_path / "out", room, workers=None, on_done=seen.append)
+    assert again == first and len(seen) == len(first)
     (room / "right0" / f"{LESSON}.ipynb").write_bytes((room / "solved" / f"{LESSON}.ipynb").read_bytes())
-    again = grade_into(tmp_path / "out", room, settings)
+    again = grade_into(tmp_path / "out", room)
     assert len(again) == len(first) + 1
 
 
-def test_a_fault_of_the_grader_is_a_state_of_one_submission(tmp_path, room, settings, monkeypatch):
+def test_a_fault_of_the_grader_is_a_state_of_one_submission(tmp_path, room, grade_into, monkeypatch):
     whole = judge.grade
 
     def with_a_bug(submission, sandbox, seed):
@@ -83,12 +95,12 @@ def test_a_fault_of_the_grader_is_a_state_of_one_submission(tmp_path, room, sett
         return whole(submission, sandbox, seed)
 
     monkeypatch.setattr(judge, "grade", with_a_bug)
-    found = {g.learner: g.graded for g in grade_into(tmp_path / "out", room, settings, jobs=2)}
+    found = {g.learner: g.graded for g in grade_into(tmp_path / "out", room, jobs=2)}
     assert found["right1"].state == "crashed" and "The grader itself failed: KeyError" in found["right1"].reason
     assert {g.state for name, g in found.items() if name != "right1"} == {"graded"}
 
 
-def test_no_process_stays_when_a_batch_ends_or_breaks(tmp_path, room, settings, monkeypatch):
+def test_no_process_stays_when_a_batch_breaks(tmp_path, room, settings, grade_into, monkeypatch):
     def broken(*_):
         raise KeyboardInterrupt
 
@@ -97,7 +109,7 @@ def test_no_process_stays_when_a_batch_ends_or_breaks(tmp_path, room, settings, 
     before = descendants()
     workers = WorkerPool(settings, 2)
     with pytest.raises(KeyboardInterrupt):
-        grade_into(tmp_path / "out", room, settings, workers=workers)
+        grade_into(tmp_path / "out", room, workers=workers)
     assert not left_since(before)
 
 
@@ -112,10 +124,10 @@ def count(folder) -> int:
             return 0
 
 
-def test_killed_at_any_moment_it_resumes_with_nothing_lost_and_nothing_twice(tmp_path, settings):
+def test_killed_at_any_moment_it_resumes_with_nothing_lost_and_nothing_twice(tmp_path, grade_into):
     for n in range(30):
         hand_in(tmp_path / "in", f"learner{n:02d}", honest() if n % 2 else notebook({ATTACKED: WRONG}))
-    undisturbed = grade_into(tmp_path / "a", tmp_path / "in", settings, jobs=2)
+    undisturbed = grade_into(tmp_path / "a", tmp_path / "in", jobs=2)
     command = [*COMMAND, str(tmp_path / "in"), "--out", str(tmp_path / "b"), "--jobs", "2", "--seed", "11"]
     chance, graded = random.Random(5), []
     adopt_orphans()

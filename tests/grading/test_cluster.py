@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 
 import pytest
 
-from nnopt_lab.grading import batch, gradebook, sandbox, sources
+from nnopt_lab.grading import batch, gradebook, sources
 from nnopt_lab.grading import cluster as module
 from nnopt_lab.grading.pool import Settings
+from nnopt_lab.grading.sandbox import Limits, available
 from tests.grading.classroom import ATTACKED, WRONG, entries, hand_in, honest, linux, notebook
 
 pytestmark = linux
@@ -19,7 +21,7 @@ COUNT = 30
 
 
 def settings():
-    return Settings(sandbox.available(), sandbox.Limits(5))
+    return Settings(available(), Limits(5))
 
 
 @pytest.fixture
@@ -49,12 +51,12 @@ def cluster(tmp_path):
             process.wait()
 
 
-def test_a_worker_is_killed_in_the_middle_and_nothing_is_lost_or_graded_twice(tmp_path, cluster):
+def test_a_worker_is_killed_in_the_middle_and_nothing_is_lost_or_graded_twice(tmp_path, cluster, sandbox):
     address, workers = cluster
     for n in range(COUNT):
         hand_in(tmp_path / "in", f"learner{n:02d}", honest() if n % 3 else notebook({ATTACKED: WRONG}))
     book = gradebook.Gradebook(tmp_path / "here", seed=3)
-    batch.grade_all(sources.find([tmp_path / "in"]), book, settings(), jobs=2)
+    batch.grade_all(sources.find([tmp_path / "in"]), book, settings(), workers=nullcontext([sandbox]))
     book.close()
 
     done = []
