@@ -31,6 +31,8 @@ def difference(got, wanted, tolerance: float) -> str | None:
 
 def agree(got, wanted, tolerance: float) -> bool:
     """Whether two values agree; `difference` without its sentence."""
+    if type(got) is type(wanted) and isinstance(got, (int, float, str)) and got == wanted:
+        return True  # most calls compare a number with its own copy, and the rest takes twenty times as long
     if isinstance(wanted, (tuple, list)):
         return (
             isinstance(got, (tuple, list))
