@@ -9,6 +9,8 @@ import json
 import os
 import secrets
 import stat
+import subprocess
+import sys
 import textwrap
 import time
 from pathlib import Path
@@ -691,18 +693,24 @@ def test_there_are_at_least_forty_attacks():
     assert len(ANSWERS) + len(FILES) + len(ODD) >= 40
 
 
-def test_the_attacks_would_work_where_there_is_no_sandbox():
-    """The suite can tell: some of them succeed at once in a process that holds what they look for."""
-    reference = lambda w: w.abs().sum((1, 2, 3))  # noqa: E731
-    import torch
+NAIVE = """
+import json, os, sys, torch
 
-    scope = {"torch": torch, "exercise": None}
-    exec(ANSWERS["frame peeking"][0], scope)
-
-    def check(answer):
-        wanted = reference(weight)
-        return torch.equal(answer(weight), wanted)
-
+def passes(answer):
     weight = torch.rand(3, 2, 2, 2)
-    assert check(scope["l1_importance"])
-    assert json.dumps(FILES["tampered cells"][0])
+    reference = lambda w: w.abs().sum((1, 2, 3))
+    wanted, scope = reference(weight), {"torch": torch}
+    exec(answer, scope)
+    return torch.equal(scope["l1_importance"](weight), wanted)
+
+for answer in json.loads(sys.argv[1]):
+    if (pid := os.fork()) == 0:  # what one answer patches, the next one must not meet
+        os._exit(passes(answer))
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def test_a_judge_that_runs_answers_in_its_own_process_would_fall_for_some():
+    answers = [RIGHT, *(ANSWERS[name][0] for name in ("zeros", "patched tensor comparison", "frame peeking"))]
+    done = subprocess.run([sys.executable, "-c", NAIVE, json.dumps(answers)], capture_output=True, text=True)
+    assert done.stdout.split() == ["1", "0", "1", "1"], done.stderr

@@ -55,7 +55,7 @@ def docker(tmp_path, monkeypatch):
     seen, shown = view(), []
     for to, path in seen.links:
         shown += ["--symlink", to, path]
-    # bubblewrap makes the folders on the way for root alone; an image's are for everyone.
+    # Parent folders that bubblewrap makes are readable for root only; an image's are for everyone.
     parents = {str(parent) for _, target in seen.binds for parent in Path(target).parents}
     for parent in sorted(parents - {"/"} - {target for _, target in seen.binds}):
         shown += ["--perms", "0755", "--dir", parent]

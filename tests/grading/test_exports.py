@@ -74,8 +74,12 @@ def test_gradescope(tmp_path, grades):
 
 def test_json(tmp_path, grades):
     exports.write(grades, tmp_path, ["json"])
-    found = json.loads((tmp_path / "grades.json").read_text())
-    assert {g["entry"]["learner"]: g["points"] for g in found}["doejane"] == 2
+    found = {g["entry"]["learner"]: g for g in json.loads((tmp_path / "grades.json").read_text())}
+    assert found.keys() == {"=HYPERLINK(1)", "doejane", "Jane van Doe", "lost"}
+    doe = found["doejane"]
+    assert (doe["points"], doe["lost"], doe["comment"], doe["entry"]["number"]) == (2, 2, "well done", "12345")
+    answers = {a["result"]["id"]: (a["points"], a["manual"], a["result"]["wrong_answer"]) for a in doe["answers"]}
+    assert answers == {"pruning.levels": (2, False, None), "pruning.l1_importance": (2, False, None)}
 
 
 def test_an_unknown_format_is_refused(tmp_path):

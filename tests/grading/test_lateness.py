@@ -48,8 +48,8 @@ def test_a_policy_without_a_date_and_a_date_that_is_none_are_refused():
         policy("none", "tomorrow")
 
 
-@given(st.integers(0, 100), st.floats(0, 10_000))
-def test_a_share_is_between_nothing_and_all_and_never_grows_with_time(percent, hours):
+@given(st.integers(0, 100), st.floats(0.001, 10_000))
+def test_one_more_hour_costs_its_percent_until_nothing_is_left(percent, hours):
     rule = policy(f"{percent}%/hour", DUE)
     shares = [rule.share((datetime.fromisoformat(DUE) + timedelta(hours=h)).isoformat())[0] for h in (hours, hours + 1)]
-    assert 0 <= shares[1] <= shares[0] <= 1
+    assert shares[0] - shares[1] == pytest.approx(min(percent / 100, shares[0]))

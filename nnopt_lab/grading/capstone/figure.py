@@ -58,35 +58,3 @@ def _write_names(ax, points: dict[str, tuple[float, float]]) -> None:
                 break
             text.remove()
         taken.append(box)
-
-
-def _panel(ax, entries: list[Entry], value, label: str, smaller: bool = False) -> None:
-    order = sorted(entries, key=value, reverse=not smaller)  # the best first
-    front = [e for n, e in enumerate(order) if all(e.accuracy > other.accuracy for other in order[:n])]
-    ax.plot([value(e) for e in front], [e.accuracy for e in front], color=plots.GREEN, label="not beaten in both")
-    for entry in entries:
-        color = plots.REFERENCE if entry.name == BASELINE else plots.BLUE if entry.ours else plots.ORANGE
-        ax.plot(value(entry), entry.accuracy, "o", color=color)
-    ax.axhline(FLOOR, color=plots.REFERENCE, linestyle="--", linewidth=1)
-    ax.set(xscale="log", xlabel=label)
-    ax.margins(0.15)
-    ax.set_ylim(bottom=max(ax.get_ylim()[0], FLOOR - 8))  # entries far below would squeeze the others
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.xaxis.set_minor_formatter("")
-    ax.legend(fontsize=8, loc="lower left" if smaller else "lower right")
-
-
-def _write_names(ax, points: dict[str, tuple[float, float]]) -> None:
-    """Write each name at a corner of its point where it covers no other name and no point, if there is one."""
-    dots = ax.transData.transform(list(points.values()))
-    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in dots]
-    for name, point in points.items():
-        for right, up in _CORNERS:
-            sides = {"ha": "left" if right else "right", "va": "bottom" if up else "top"}
-            away = 4 if right else -4, 3 if up else -3
-            text = ax.annotate(name, point, away, textcoords="offset points", fontsize=8, **sides)
-            box = text.get_window_extent()
-            if not any(box.overlaps(other) for other in taken) or (right, up) == _CORNERS[-1]:
-                break
-            text.remove()
-        taken.append(box)
