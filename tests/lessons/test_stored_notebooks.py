@@ -1,13 +1,12 @@
 """The notebooks that ship: in step with their sources, the solved ones with all their outputs, the others with none."""
 
-import re
-
 import nbformat
 import pytest
 
 from nnopt_lab.course.builder import out_of_step
 from nnopt_lab.course.exercises import exercises, questions
 from nnopt_lab.course.lesson_files import lesson_names, paths
+from tests.lessons.cells import calls, shown
 
 LESSONS = lesson_names()
 
@@ -17,19 +16,6 @@ def stored(lesson: str, solved: bool):
     if not path.is_file():
         pytest.skip(f"{path.parent.name}/{path.name} has not been built yet")
     return nbformat.read(path, as_version=4)
-
-
-def shown(cell) -> str:
-    """All text that a cell shows, in plain and in HTML."""
-    parts = []
-    for output in cell.get("outputs", []):
-        parts += [output.get("text", ""), *(v for v in output.get("data", {}).values() if isinstance(v, str))]
-    return "\n".join(parts)
-
-
-def calls(cell, kind: str) -> list[str]:
-    """The ids of the exercises that a cell checks, or of the questions that it asks."""
-    return re.findall(rf'^{kind}\("([\w.]+)"', cell.source, re.MULTILINE) if cell.cell_type == "code" else []
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
