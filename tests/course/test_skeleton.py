@@ -5,9 +5,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 
 import nnopt_lab.lessons
 from nnopt_lab.course import builder
+from nnopt_lab.course.checking import CASES
 from nnopt_lab.course.course_map import CourseMap
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.course.lesson import lessons
@@ -57,16 +59,20 @@ def test_a_draft_is_a_lesson_that_is_not_on_the_course_map(demo, own_workspace):
 
 
 def test_its_exercise_passes_the_tests_of_all_exercises(demo, monkeypatch):
-    (id,) = exercises("99_demo")
-    monkeypatch.setattr(test_exercises, "EXERCISES", exercises())
+    (exercise,) = exercises("99_demo").values()
+    monkeypatch.setattr(test_exercises, "root", lambda: demo.parents[1])
+    monkeypatch.setattr(test_exercises, "lesson_imports", lambda lesson: "import torch")
+    drawn = [exercise.generate(torch.Generator().manual_seed(seed)) for seed in range(24 * CASES)]
+    batches = [drawn[i : i + CASES] for i in range(0, len(drawn), CASES)]
+    fixtures = {"exercise": exercise, "batches": batches, "called_once": None}
     shared = [
-        test
+        (test, wanted)
         for name, test in vars(test_exercises).items()
-        if name.startswith("test_") and set(inspect.signature(test).parameters) - {"called_once"} == {"id"}
+        if name.startswith("test_") and "exercise" in (wanted := inspect.signature(test).parameters)
     ]
     assert len(shared) >= 5
-    for test in shared:
-        test(**dict.fromkeys(inspect.signature(test).parameters, id))
+    for test, wanted in shared:
+        test(**{name: fixtures[name] for name in wanted})
 
 
 def test_its_own_test_passes(demo):
