@@ -29,7 +29,8 @@ from IPython.display import HTML, display
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
-from nnopt_lab.techniques.deployment import engines
+from nnopt_lab.techniques.deployment import build_engines, processor
+from nnopt_lab.techniques.deployment.onnx_files import export_onnx, quantize_onnx
 from nnopt_lab.workbench import data, measure, models, plots, training
 
 lesson("06_integers_for_real")
@@ -90,7 +91,7 @@ ax.set(
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
-print("instructions for 8-bit products:", ", ".join(engines.int8_instructions()) or "none that the system tells of")
+print("instructions for 8-bit products:", ", ".join(processor.int8_instructions()) or "none that the system tells of")
 at = products.get(1024, products[done[-1]])
 reveal(
     "int8 product against float32, layer of 1024 by 1024",
@@ -102,7 +103,7 @@ reveal(
 )
 
 # %%
-vnni = "avx512_vnni" in engines.int8_instructions()
+vnni = "avx512_vnni" in processor.int8_instructions()
 claim(
     "where the processor has AVX-512 VNNI, int8 is at least twice as fast at the largest width",
     not vnni or products[done[-1]].median > 2,
@@ -166,8 +167,8 @@ predict("size of the int8 file", unit="% of the float32 file")
 # %%
 calibration = list(pictures.to_input(pictures.train.images[:512]).split(128))
 with tempfile.TemporaryDirectory() as folder:
-    path = engines.export_onnx(net, calibration, Path(folder, "mynet.onnx"))
-    path_int8 = engines.quantize_onnx(path, calibration)
+    path = export_onnx(net, calibration, Path(folder, "mynet.onnx"))
+    path_int8 = quantize_onnx(path, calibration)
     bytes_float32, bytes_int8 = path.stat().st_size, path_int8.stat().st_size
 
     options = onnxruntime.SessionOptions()
@@ -275,7 +276,7 @@ claim("and 6 where pooling has none", conversions(ours, ["convolution", "linear"
 #     fast      = torch.compile(converted)                     # with freezing on: weights become constants
 #
 # The last line writes C++ and compiles it, so it needs a compiler, and seconds. The library has it as
-# `engines.pt2e_int8`, and the other engines behind the same signature: model and calibration pictures in, a function of
+# `pt2e_int8`, and the other engines behind the same signature: model and calibration pictures in, a function of
 # pictures out. **OpenVINO**, with NNCF for the grids, is the third; it is large, so it is an extra
 # (`pip install 'nnopt-lab[openvino]'`, then restart the kernel). What can't run here says why, and the lesson goes on.
 #
@@ -294,7 +295,7 @@ NAMES = [
     "OpenVINO float32",
     "OpenVINO int8",
 ]
-ready, missing = engines.build(net, calibration, NAMES)
+ready, missing = build_engines(net, calibration, NAMES)
 for name, engine in ready.items():
     print(f"{name:22} {measure.format_bytes(engine.bytes):>9}   built in {engine.seconds:4.1f} s")
 for name, reason in missing.items():

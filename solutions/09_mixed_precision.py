@@ -35,7 +35,7 @@ from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.mixed_precision.playground import precision_playground
 from nnopt_lab.techniques import quantization
-from nnopt_lab.techniques.deployment import engines
+from nnopt_lab.techniques.deployment import processor
 from nnopt_lab.techniques.quantization import precision, qat
 from nnopt_lab.techniques.quantization.precision import FORMATS
 from nnopt_lab.workbench import data, measure, models, plots, training
@@ -386,7 +386,7 @@ print(machine.processor)
 print("multiplies bf16 with:", ", ".join(bf16_units) or "nothing that the system tells of: no fast path")
 print("multiplies fp16 with:", ", ".join(fp16_units) or "nothing that the system tells of: no fast path")
 print(
-    "multiplies int8 with:", ", ".join(engines.int8_instructions()) or "nothing that the system tells of: no fast path"
+    "multiplies int8 with:", ", ".join(processor.int8_instructions()) or "nothing that the system tells of: no fast path"
 )
 
 # %% [markdown]
@@ -450,7 +450,7 @@ reveal(
 # %%
 # AVX-NE-CONVERT, on some newer laptops without AVX-512, converts bf16 quickly.
 modern = any(name.lower().startswith(("avx512", "avx10", "amx", "avx_ne_convert")) for name in known)
-old_x86 = platform.machine() in engines.X86 and not modern
+old_x86 = platform.machine() in processor.X86 and not modern
 claim(
     "an x86 processor with nothing newer than AVX2 is slower with bf16, in the product and in the step",
     not old_x86 or max(gain["product, bf16"].median, ratio.median) < 0.8,
@@ -507,7 +507,7 @@ claim(
 )
 claim(
     "and on an x86 processor to the real fp16 ones (others may add products in fp16)",
-    platform.machine() not in engines.X86 or 5 * close["fp16"][0] < close["fp16"][1],
+    platform.machine() not in processor.X86 or 5 * close["fp16"][0] < close["fp16"][1],
 )
 claim(
     "bf16 rounds more coarsely than fp16: its gradients are at least three times as far from float32's",

@@ -34,8 +34,8 @@ from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.hardware.playground import roofline_playground
-from nnopt_lab.techniques import deployment
-from nnopt_lab.techniques.deployment import deploy, engines
+from nnopt_lab.techniques.deployment import EngineUnavailable, deploy, deploy_all, processor
+from nnopt_lab.techniques.deployment.logs import quiet
 from nnopt_lab.techniques.pruning import channel_pruning
 from nnopt_lab.workbench import data, measure, models, plots, recipes, training
 
@@ -49,7 +49,7 @@ net = models.trained("mynet")
 batch = pictures.to_input(pictures.test.images[:256])
 machine, usual_threads = measure.machine(), torch.get_num_threads()
 bf16_here = any("bf16" in instruction for instruction in machine.instructions)
-x86 = platform.machine() in engines.X86
+x86 = platform.machine() in processor.X86
 torch.set_num_threads(1)
 
 # %% [markdown]
@@ -326,10 +326,10 @@ CHOICES = [
     ("ONNX Runtime", "int8"),
     ("OpenVINO", "int8"),
 ]
-ready, missing = deployment.deploy_all(net, batch, CHOICES, calibration)
+ready, missing = deploy_all(net, batch, CHOICES, calibration)
 try:
     deploy(net, batch, "ONNX Runtime", precision="bf16")
-except engines.EngineUnavailable as reason:
+except EngineUnavailable as reason:
     missing["ONNX Runtime bf16"] = str(reason)
 for name, engine in ready.items():
     print(f"{name:22} {measure.format_bytes(engine.bytes):>9}   built in {engine.seconds:5.2f} s")
@@ -573,7 +573,7 @@ def without_onednn(x):
 
 
 onednn = torch.backends.mkldnn.is_available()
-with engines.without_chatter():
+with quiet():
     timings = measure.latency({"with": net, "without": without_onednn}, batch[:64], rounds=6, budget_seconds=0.3)
 worth = measure.ratio(timings["without"], timings["with"])
 claim("on x86 the network is not faster without oneDNN", not (onednn and x86) or worth.median > 0.8)
@@ -712,7 +712,7 @@ for zero in (0.5, 0.75, 0.9, 0.95):
     order = torch.rand(32 * 32, generator=generator).argsort().reshape(32, 32)  # exactly this share of the blocks goes
     w *= (order >= zero * 32 * 32).float().repeat_interleave(32, 0).repeat_interleave(32, 1)
     try:
-        with engines.without_chatter():
+        with quiet():
             sparse = w.to_sparse_bsr((32, 32))
         exact = exact and torch.allclose(sparse @ x_columns, w @ x_columns, atol=1e-3)
     except RuntimeError as error:  # torch without MKL
@@ -772,7 +772,7 @@ predict("top of the ladder against the article's program, batch 256", unit="×")
 
 # %%
 small_choices = [("ONNX Runtime", "float32"), ("OpenVINO", "int8")]
-small_ready, _ = deployment.deploy_all(half, batch, small_choices, calibration)
+small_ready, _ = deploy_all(half, batch, small_choices, calibration)
 everything = ready | {f"{name}, half the channels": engine for name, engine in small_ready.items()}
 
 

@@ -25,7 +25,7 @@ from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.choosing.playground import front_playground
-from nnopt_lab.techniques.deployment import engines
+from nnopt_lab.techniques.deployment import build_engines
 from nnopt_lab.techniques.pruning import dependency_graph
 from nnopt_lab.techniques.search import candidates, search_space
 from nnopt_lab.techniques.search.autotune import Goal, optimize
@@ -274,8 +274,8 @@ predict("int8 and half the channels: share of the product", unit="%")
 torch.set_num_threads(1)
 EAGER, FLOAT, INT8 = "eager float32", "ONNX Runtime float32", "ONNX Runtime int8"
 half, _ = candidates.shape(net, example, {"channels": dict.fromkeys(groups, 0.5)})
-built = {"whole": engines.build(net, task.calibration, (EAGER, INT8))[0],
-         "half": engines.build(half, task.calibration, (EAGER, INT8))[0]}  # fmt: skip
+built = {"whole": build_engines(net, task.calibration, (EAGER, INT8))[0],
+         "half": build_engines(half, task.calibration, (EAGER, INT8))[0]}  # fmt: skip
 ready = {f"{width} {name}": engine for width, found in built.items() for name, engine in found.items()}
 timings = measure.latency(ready, task.inputs(64), rounds=20, budget_seconds=2.5, clock=time.process_time)
 gain = {name: measure.ratio(timings[f"whole {EAGER}"], timing) for name, timing in timings.items()}

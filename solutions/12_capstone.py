@@ -486,7 +486,7 @@ claim(
 # convolutions, a scale for each channel, teaching by several teachers, or Huffman's code, decoded by the operators of
 # the file itself.
 #
-# `write_onnx` knows only a few layers; `engines.export_onnx` (lesson 06) writes any network. Whichever you take, the
+# `write_onnx` knows only a few layers; `export_onnx` (lesson 06) writes any network. Whichever you take, the
 # command
 #
 #     nnopt capstone my_entry.onnx

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -40,6 +41,21 @@ class Split:
     def __getitem__(self, index) -> "Split":
         """The pictures at `index` (a slice, a list or a tensor of positions) as a split of their own."""
         return Split(self.images[index], self.labels[index])
+
+
+class ImageSet(Protocol):
+    """The parts of a data set that training and evaluation need: two splits, and the transform of their pictures."""
+
+    @property
+    def train(self) -> Split:
+        """To learn from."""
+
+    @property
+    def validation(self) -> Split:
+        """To choose by."""
+
+    def to_input(self, images: Tensor) -> Tensor:
+        """Pictures [N, ...] → the network's input, float32 [N, ...]."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +117,7 @@ def load(name: str = "fashion", *, root: Path | None = None, seed: int = 0, diff
 class Batches(torch.utils.data.Dataset):
     """A split that is read batch by batch: indexed with a list of positions it gives (input, labels)."""
 
-    def __init__(self, split: Split, pictures: Pictures, augment=None):
+    def __init__(self, split: Split, pictures: ImageSet, augment=None):
         self.split, self.pictures, self.augment = split, pictures, augment
 
     def __len__(self) -> int:
@@ -117,7 +133,7 @@ class Batches(torch.utils.data.Dataset):
 
 def loader(
     split: Split,
-    pictures: Pictures,
+    pictures: ImageSet,
     batch_size: int = 64,
     *,
     shuffle: bool = False,

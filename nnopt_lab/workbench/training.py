@@ -56,7 +56,7 @@ class Evaluation:
 
 def fit(
     model: nn.Module,
-    pictures: data.Pictures,
+    pictures: data.ImageSet,
     *,
     epochs: float = 8,
     batch_size: int = 64,
@@ -77,7 +77,7 @@ def fit(
     Args:
         model: gets float32 [B, 3, 32, 32] and gives logits [B, classes]; left in evaluation mode, on the device where
             it was before: networks that are then compared stand side by side.
-        pictures: from `data.load`.
+        pictures: from `data.load`, or another `data.ImageSet`.
         epochs: passes over the training pictures, at least 0 (then nothing is trained).
         batch_size: pictures per step; not used where `batches` or `loader` is given.
         optimizer: an optimizer over the model's parameters, or a function parameters → optimizer.
@@ -137,7 +137,7 @@ def fit(
 
 
 def evaluate(
-    model: nn.Module, split: data.Split, pictures: data.Pictures, *, batch_size: int = 500, device=None
+    model: nn.Module, split: data.Split, pictures: data.ImageSet, *, batch_size: int = 500, device=None
 ) -> Evaluation:
     """Loss and accuracy of `model` on a split, in evaluation mode, without gradients; the model's mode is restored."""
     device = torch.device(device) if device is not None else device_of(model)

@@ -16,7 +16,7 @@ import nnopt_lab  # noqa: F401 - sets how torch's threads wait, before torch is 
 import onnxruntime
 import torch
 
-from nnopt_lab.techniques.deployment import engines
+from nnopt_lab.techniques.deployment.onnx_files import export_onnx
 from nnopt_lab.workbench import data, measure, models
 
 
@@ -32,7 +32,7 @@ def main(rounds: int) -> None:
     pictures, net = data.load(), models.trained()
     with tempfile.TemporaryDirectory() as folder:
         x = pictures.to_input(pictures.test.images[:256])
-        path = engines.export_onnx(net, [x], Path(folder, "mynet.onnx"))
+        path = export_onnx(net, [x], Path(folder, "mynet.onnx"))
         for size in (1, 256):
             alone = measure.latency({"eager": net}, x[:size], rounds)["eager"].median
             for name, spinning in (("sleeping", "0"), ("spinning", "1")):

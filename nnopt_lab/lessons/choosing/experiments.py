@@ -12,7 +12,8 @@ from torch import nn
 
 from nnopt_lab.course.recordings import experiment
 from nnopt_lab.techniques import distillation, quantization
-from nnopt_lab.techniques.deployment import engines
+from nnopt_lab.techniques.deployment import ENGINES, Engine
+from nnopt_lab.techniques.deployment.onnx_files import export_onnx, quantize_onnx
 from nnopt_lab.techniques.pruning import channel_pruning, dependency_graph
 from nnopt_lab.techniques.quantization import qat
 from nnopt_lab.techniques.search import candidates
@@ -21,7 +22,7 @@ from nnopt_lab.techniques.search.tradeoffs import Point, Search, describe
 from nnopt_lab.workbench import data, measure, models, recipes, training
 from nnopt_lab.workbench.progress_bar import progress_bar
 
-EAGER, FLOAT, INT8 = ENGINES = "eager float32", "ONNX Runtime float32", "ONNX Runtime int8"
+EAGER, FLOAT, INT8 = CHOICES = "eager float32", "ONNX Runtime float32", "ONNX Runtime int8"
 WIDTHS = (0.75, 0.5, 0.375, 0.25)
 SEARCH_TRIALS, RESNET_TRIALS = 20, 12
 SEEDS = (0, 1, 2)
@@ -93,14 +94,14 @@ def time_by_part(runs: int = 60) -> dict:
     calibration = list(pictures.to_input(pictures.train.images[:256]).split(64))
     batch = pictures.to_input(pictures.validation.images[:64])
     groups = _removable(net, batch)
-    found = {name: {} for name in ENGINES}
+    found = {name: {} for name in CHOICES}
     for width, share in (("all", 1.0), ("half", 0.5)):
         model, _ = candidates.shape(net, batch, {"channels": dict.fromkeys(groups, share)})
         found[EAGER][width] = _by_module(model.eval(), batch, runs)
         with tempfile.TemporaryDirectory() as folder:
-            path = engines.export_onnx(model, calibration, Path(folder, "model.onnx"))
+            path = export_onnx(model, calibration, Path(folder, "model.onnx"))
             found[FLOAT][width] = _by_node(path, batch, runs)
-            found[INT8][width] = _by_node(engines.quantize_onnx(path, calibration), batch, runs)
+            found[INT8][width] = _by_node(quantize_onnx(path, calibration), batch, runs)
     return found
 
 
@@ -196,7 +197,7 @@ def _contest(model: nn.Module, pictures: data.Pictures, train: data.Split, trial
     """
     torch.set_num_threads(1)  # the engines' pools of threads would take the cores from each other
     goal, split = Goal(max_drop=1.0, batch=64), (train, pictures.validation)
-    options = {"goal": goal, "to_input": pictures.to_input, "trials": trials, "engine_names": ENGINES}
+    options = {"goal": goal, "to_input": pictures.to_input, "trials": trials, "engine_names": CHOICES}
     lots = options | {"sampler": "random", "by_hand": False, "stop_early": False}
     searches = [optimize(model, *split, seed=seed, **options) for seed in seeds]
     drawn = [optimize(model, *split, seed=seed, **lots) for seed in seeds]
@@ -236,7 +237,7 @@ def _by_hand(search: Search, widths) -> dict[str, Point]:
 
 def _measured(search: Search, config: dict) -> Point:
     task, engine = search.task, _engine(search, config)
-    original = engines.ENGINES[EAGER](task.model, task.calibration)
+    original = ENGINES[EAGER](task.model, task.calibration)
     accuracy = training.evaluate(engine, task.pictures.validation, task.pictures, device="cpu").accuracy
     seconds = least_seconds({"old": original, "new": engine}, task.inputs(search.goal.batch))
     return Point(-1, config, accuracy, engine.bytes, search.original.latency * seconds["new"] / seconds["old"])
@@ -244,7 +245,7 @@ def _measured(search: Search, config: dict) -> Point:
 
 def _final(search: Search, winners: dict[str, tuple[Search, Point]], pictures: data.Pictures) -> dict:
     """The winners made again, on the test pictures, and timed in turns with the original, in the processor's time."""
-    ready = {"original": engines.ENGINES[EAGER](search.task.model, search.task.calibration)}
+    ready = {"original": ENGINES[EAGER](search.task.model, search.task.calibration)}
     ready |= {name: _engine(its, point.config) for name, (its, point) in winners.items()}
     batch, clock = search.task.inputs(search.goal.batch), time.process_time
     timings = measure.latency(ready, batch, rounds=60, budget_seconds=60, clock=clock)
@@ -263,8 +264,8 @@ def _final(search: Search, winners: dict[str, tuple[Search, Point]], pictures: d
     return final
 
 
-def _engine(search: Search, config: dict) -> engines.Engine:
-    return engines.ENGINES[config["engine"]](candidates.make(search.task, config), search.task.calibration)
+def _engine(search: Search, config: dict) -> Engine:
+    return ENGINES[config["engine"]](candidates.make(search.task, config), search.task.calibration)
 
 
 def _listed(search: Search) -> dict:

@@ -1,144 +1,21 @@
-"""Deployment: one function from a trained network to what runs it fastest here, checked before it is handed out.
+"""Deployment: from a trained network to what runs it fastest here. Source: article, section 5, hardware and software.
 
-A *target* is who computes (eager torch, `torch.compile`, AOTInductor, ONNX Runtime, OpenVINO), a *precision* what it
-computes in. Most of them are `nnopt_lab.techniques.deployment.engines`; what is new here is the program that
-`torch.export` and AOTInductor write ahead of time, and the check.
-Source: article, section 5, hardware and software together.
+`deploy` builds one engine and compares it with its model; `build_engines` builds several by name. Each other module of this
+folder holds one runtime's engines, or one tool.
 """
 
-import importlib
-import tempfile
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
+from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable
+from nnopt_lab.techniques.deployment.registry import ENGINES, build_engines
+from nnopt_lab.techniques.deployment.targets import TARGETS, TOLERANCE, OutputsDiffer, deploy, deploy_all
 
-import torch
-from torch import Tensor, nn
-
-from nnopt_lab.techniques.deployment import engines
-from nnopt_lab.techniques.deployment.engines import Engine, EngineUnavailable
-from nnopt_lab.workbench import measure
-from nnopt_lab.workbench.progress_bar import progress_bar
-
-# How far the outputs may be from the model's, as a share of their size (Euclidean norms over the example's outputs).
-TOLERANCE = {"float32": 1e-4, "bf16": 0.03, "int8": 0.15}
-
-
-class OutputsDiffer(EngineUnavailable):
-    """A target runs, but computes something else than the model; the message says how far off it is."""
-
-
-def exported(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
-    """`torch.export`, then AOTInductor: a library in C++ for this processor, which no longer needs Python to run."""
-    return _exported("exported float32", model, calibration, torch.float32)
-
-
-def exported_bfloat16(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
-    """`exported` with weights and activations in bfloat16."""
-    return _exported("exported bf16", model, calibration, torch.bfloat16)
-
-
-TARGETS: dict[str, dict[str, Callable[[nn.Module, Sequence[Tensor]], Engine]]] = {
-    "eager": {"float32": engines.eager},
-    "channels-last": {"float32": engines.channels_last, "bf16": engines.bfloat16},
-    "compiled": {"float32": engines.compiled, "bf16": engines.compiled_bfloat16, "int8": engines.pt2e_int8},
-    "exported": {"float32": exported, "bf16": exported_bfloat16},
-    "ONNX Runtime": {"float32": engines.onnx_float32, "int8": engines.onnx_int8},
-    "OpenVINO": {
-        "float32": engines.openvino_float32,
-        "bf16": engines.openvino_bfloat16,
-        "int8": engines.openvino_int8,
-    },
-}
-
-
-def deploy(
-    model: nn.Module,
-    example: Tensor,
-    target: str = "eager",
-    *,
-    precision: str = "float32",
-    calibration: Sequence[Tensor] | None = None,
-    tolerance: float | None = None,
-) -> Engine:
-    """What computes `model` by a target: called like it, with float32 [N, ...] for any N ≥ 1 → the outputs, float32.
-
-    Before it is handed out, its outputs for the example are held against the model's own.
-
-    Args:
-        model: any network on the CPU; it is not changed.
-        example: float32 [N, ...], N at least 1; real pictures, on which the outputs are compared.
-        target: a key of `TARGETS`.
-        precision: "float32", "bf16" or "int8".
-        calibration: for int8, batches float32 [N, ...] of real pictures, not of the test split.
-        tolerance: the largest allowed ‖outputs − model's‖ / ‖model's‖, above 0; where it is None that of `TOLERANCE`.
-
-    Raises:
-        EngineUnavailable: the target cannot run here, or has no such precision; one sentence says why.
-        OutputsDiffer: it runs, but is further from the model than `tolerance`.
-        ValueError: an argument is not as said here.
-    """
-    _check(example, target, precision, calibration, tolerance)
-    if precision not in TARGETS[target]:
-        raise EngineUnavailable(f"{target!r} has no {precision} convolutions here, only {', '.join(TARGETS[target])}.")
-    started = time.perf_counter()
-    engine = TARGETS[target][precision](model, list(calibration or [example]))
-    seconds = time.perf_counter() - started
-    with measure.inference(model):
-        wanted = model(example)
-    off, allowed = ((engine(example) - wanted).norm() / wanted.norm()).item(), tolerance or TOLERANCE[precision]
-    if not off <= allowed:  # NaN is not
-        raise OutputsDiffer(f"{target} in {precision} is {off:.2g} of the outputs' size off; {allowed:g} is allowed.")
-    return replace(engine, name=f"{target} {precision}", seconds=seconds)
-
-
-def deploy_all(
-    model: nn.Module, example: Tensor, choices: Sequence[tuple[str, str]], calibration: Sequence[Tensor]
-) -> tuple[dict[str, Engine], dict[str, str]]:
-    """`deploy` for each (target, precision), with a progress bar: those that run here by "target precision", and for
-    the others the sentence that says why not."""
-    ready, missing = {}, {}
-    for target, precision in progress_bar(choices, desc="deploying", unit="target"):
-        name = f"{target} {precision}"
-        try:
-            ready[name] = deploy(model, example, target, precision=precision, calibration=calibration)
-        except EngineUnavailable as reason:
-            missing[name] = str(reason)
-    return ready, missing
-
-
-def _exported(name: str, model: nn.Module, calibration: Sequence[Tensor], dtype: torch.dtype) -> Engine:
-    size = 0
-
-    def build(graph: nn.Module, low: Sequence[Tensor]) -> Callable:
-        nonlocal size
-        engines.needs_compiler()
-        inductor = importlib.import_module("torch._inductor")
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, engines.without_chatter("torch"):
-            path = Path(folder, "model.pt2")
-            try:
-                with torch.no_grad():
-                    inductor.aoti_compile_and_package(engines.export(graph, low), package_path=str(path))
-                run = inductor.aoti_load_package(str(path))
-            except RuntimeError as error:
-                first = str(error).strip().splitlines()[0]
-                raise EngineUnavailable(f"AOTInductor fails here: {first}") from error
-            size = path.stat().st_size
-        return run
-
-    return replace(engines.in_torch(name, model, calibration, dtype, build), bytes=size)
-
-
-def _check(example: Tensor, target: str, precision: str, calibration, tolerance: float | None) -> None:
-    if target not in TARGETS:
-        raise ValueError(f"target={target!r} is none of {', '.join(TARGETS)}.")
-    if precision not in TOLERANCE:
-        raise ValueError(f"precision={precision!r} must be one of {', '.join(TOLERANCE)}.")
-    if precision == "int8" and not calibration:
-        raise ValueError("calibration must hold at least one batch of real pictures: int8 chooses its grids on them.")
-    for name, batch in (("example", example), *(("calibration", batch) for batch in calibration or ())):
-        if batch.dtype != torch.float32 or batch.dim() < 2 or len(batch) == 0:
-            raise ValueError(f"{name} holds {batch.dtype} {list(batch.shape)}; it must be float32 [N, ...], N ≥ 1.")
-    if tolerance is not None and not tolerance > 0:
-        raise ValueError(f"tolerance={tolerance} must be above 0.")
+__all__ = [
+    "ENGINES",
+    "TARGETS",
+    "TOLERANCE",
+    "Engine",
+    "EngineUnavailable",
+    "OutputsDiffer",
+    "build_engines",
+    "deploy",
+    "deploy_all",
+]

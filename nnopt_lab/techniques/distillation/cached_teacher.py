@@ -28,7 +28,7 @@ def views(split: data.Split, augment: Callable[[Tensor], Tensor], count: int) ->
 def cached_teacher_loader(
     teacher: nn.Module,
     split: data.Split,
-    pictures: data.Pictures,
+    pictures: data.ImageSet,
     folder: Path,
     *,
     batch_size: int = 64,
@@ -49,7 +49,7 @@ def cached_teacher_loader(
     return torch.utils.data.DataLoader(_WithLogits(split, pictures, logits), sampler=batches, batch_size=None)
 
 
-def cached_logits(teacher: nn.Module, split: data.Split, pictures: data.Pictures, folder: Path) -> Tensor:
+def cached_logits(teacher: nn.Module, split: data.Split, pictures: data.ImageSet, folder: Path) -> Tensor:
     """The teacher's logits of a split in order, float32 [N, classes], memory-mapped from a file in `folder`."""
     path = Path(folder, f"logits-{_fingerprint(teacher, split, pictures)}.npy")
     if not path.is_file():
@@ -69,7 +69,7 @@ def cached_logits(teacher: nn.Module, split: data.Split, pictures: data.Pictures
 class _WithLogits(torch.utils.data.Dataset):
     """A split with the teacher's logits beside its labels, read batch by batch."""
 
-    def __init__(self, split: data.Split, pictures: data.Pictures, logits: Tensor):
+    def __init__(self, split: data.Split, pictures: data.ImageSet, logits: Tensor):
         self.batches, self.logits = data.Batches(split, pictures), logits
 
     def __len__(self) -> int:
@@ -80,9 +80,9 @@ class _WithLogits(torch.utils.data.Dataset):
         return inputs, (labels, self.logits[positions])
 
 
-def _fingerprint(teacher: nn.Module, split: data.Split, pictures: data.Pictures) -> str:
-    seen = hashlib.sha256(repr((type(teacher).__name__, pictures.name, pictures.mean, pictures.std)).encode())
-    for name, value in [*teacher.state_dict().items(), ("images", split.images)]:
+def _fingerprint(teacher: nn.Module, split: data.Split, pictures: data.ImageSet) -> str:
+    seen, first = hashlib.sha256(type(teacher).__name__.encode()), pictures.to_input(split.images[:1])
+    for name, value in [*teacher.state_dict().items(), ("images", split.images), ("first input", first)]:
         seen.update(f"{name} {value.dtype} {list(value.shape)}".encode())
         seen.update(value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes() if value.numel() else b"")
     return seen.hexdigest()[:16]

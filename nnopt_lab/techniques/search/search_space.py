@@ -1,7 +1,7 @@
-"""What a search for a small or fast network may choose from, and with what it begins.
+"""The space of a search for a small or fast network, and the configurations with which it begins.
 
 A point of the space is a dict of *knobs* that a sampler turns, such as one width for all layers and a factor for each.
-`Space.config` makes of it what `candidates` reads.
+`Space.config` turns it into what `candidates` reads.
 """
 
 import importlib
@@ -13,12 +13,11 @@ from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.convolutions import low_rank
 from nnopt_lab.techniques.pruning import dependency_graph
 from nnopt_lab.techniques.search import candidates
-from nnopt_lab.techniques.search.candidates import Task
-from nnopt_lab.techniques.search.tradeoffs import Goal
+from nnopt_lab.techniques.search.points import EAGER, Goal
+from nnopt_lab.techniques.search.tasks import Task
 from nnopt_lab.workbench import training
 from nnopt_lab.workbench.progress_bar import progress_bar
 
-EAGER = "eager float32"
 SENSITIVITY_PICTURES = 500
 
 
@@ -27,15 +26,15 @@ class Space:
 
     Args:
         task, goal: what is searched for.
-        alone: seconds a batch of the original by each engine that may be chosen.
+        baseline_latency: seconds per batch of the original by each engine that may be chosen.
 
     Attributes:
         groups: names of the groups of channels that can be removed.
         notes: what can't be tried, in sentences.
     """
 
-    def __init__(self, task: Task, goal: Goal, alone: dict[str, float]):
-        self.task, self.goal, self.alone, self.groups, self.notes = task, goal, alone, [], []
+    def __init__(self, task: Task, goal: Goal, baseline_latency: dict[str, float]):
+        self.task, self.goal, self.baseline_latency, self.groups, self.notes = task, goal, baseline_latency, [], []
         try:
             groups = dependency_graph.channel_groups(task.model, task.inputs(1))
         except ValueError as reason:
@@ -57,8 +56,8 @@ class Space:
         if self.goal.counts_bytes:
             space |= {"sparsity": d.FloatDistribution(0.0, 0.95, step=0.05), "bits": d.IntDistribution(2, 6)}
             space |= {f"bits of {name}": d.IntDistribution(-1, 1) for name in pruning.prunable(self.task.model)}
-        if len(self.alone) > 1:
-            space["engine"] = d.CategoricalDistribution(list(self.alone))
+        if len(self.baseline_latency) > 1:
+            space["engine"] = d.CategoricalDistribution(list(self.baseline_latency))
         return space
 
     def config(self, params: dict) -> dict:
@@ -75,16 +74,15 @@ class Space:
         return {key: value for key, value in config.items() if value or key == "teacher"}
 
     def starts(self, sensitive: dict[str, tuple[float, float]]) -> list[dict]:
-        """What a careful person would try first: the fastest engine alone; on it widths by sensitivity; uniform ones,
+        """What manual tuning would try first: the fastest engine by itself; on it widths by sensitivity; uniform ones,
         in int8 too; the other engines; one factorisation. For a small file, sparsity with few bits.
 
         Args:
             sensitive: as `sensitivity` finds it.
         """
         neutral = {name: 0 if name.startswith("bits of") else 1.0 for name in self.distributions()} | {"teacher": 0.9}
-        in_order = (
-            [{"engine": name} for name in sorted(self.alone, key=self.alone.get)] if len(self.alone) > 1 else [{}]
-        )
+        by_latency = sorted(self.baseline_latency, key=self.baseline_latency.get)
+        in_order = [{"engine": name} for name in by_latency] if len(by_latency) > 1 else [{}]
         int8 = [engine for engine in in_order if engine.get("engine", "").endswith("int8")][:1]
         small, tries = [{}], in_order[:1]
         if self.goal.counts_bytes:
@@ -108,7 +106,7 @@ class Space:
 
 
 def sensitivity(task: Task, groups: list[str], size: Callable[[nn.Module], float]) -> dict[str, tuple[float, float]]:
-    """Which channels are fragile, and which are expensive: for each group, half of it is removed, without training.
+    """Find which channels are fragile, and which are expensive: half of each group is removed, without training.
 
     Args:
         groups: of channels.

@@ -1,0 +1,47 @@
+"""Programs written ahead of time: `torch.export`, then AOTInductor, whose library needs no Python to run."""
+
+import importlib
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from nnopt_lab.techniques.deployment import compiler
+from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable
+from nnopt_lab.techniques.deployment.logs import quiet
+from nnopt_lab.techniques.deployment.torch_engines import channels_last_in, exported_program
+
+
+def exported(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
+    """A library in C++ for this processor, in float32."""
+    return _exported("exported float32", model, calibration, torch.float32)
+
+
+def exported_bfloat16(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
+    """`exported` with weights and activations in bfloat16."""
+    return _exported("exported bf16", model, calibration, torch.bfloat16)
+
+
+def _exported(name: str, model: nn.Module, calibration: Sequence[Tensor], dtype: torch.dtype) -> Engine:
+    size = 0
+
+    def build(graph: nn.Module, low: Sequence[Tensor]) -> Callable:
+        nonlocal size
+        compiler.require_compiler()
+        inductor = importlib.import_module("torch._inductor")
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, quiet("torch"):
+            path = Path(folder, "model.pt2")
+            try:
+                with torch.no_grad():
+                    inductor.aoti_compile_and_package(exported_program(graph, low), package_path=str(path))
+                run = inductor.aoti_load_package(str(path))
+            except RuntimeError as error:
+                first = str(error).strip().splitlines()[0]
+                raise EngineUnavailable(f"AOTInductor fails here: {first}") from error
+            size = path.stat().st_size
+        return run
+
+    return replace(channels_last_in(name, model, calibration, dtype, build), bytes=size)

@@ -1,0 +1,74 @@
+"""ONNX files: a network written as one, and its int8 form beside it.
+
+Source: ONNX Runtime's "Quantize ONNX models".
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from nnopt_lab.techniques.deployment import processor
+from nnopt_lab.techniques.deployment.engine import evaluation_copy, require, two_pictures
+from nnopt_lab.techniques.deployment.logs import quiet
+
+
+def export_onnx(model: nn.Module, calibration: Sequence[Tensor], path: Path) -> Path:
+    """Write the model as an ONNX file for any batch size, input "x", output "logits".
+
+    Returns:
+        `path`.
+
+    Raises:
+        EngineUnavailable: a package is missing.
+    """
+    for package in ("onnx", "onnxscript"):
+        require(package, package)
+    with quiet("torch.onnx", "onnxscript"):
+        torch.onnx.export(
+            evaluation_copy(model),
+            (two_pictures(calibration),),
+            path,
+            dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+            input_names=["x"],
+            output_names=["logits"],
+            external_data=False,
+            verbose=False,
+        )
+    return path
+
+
+def quantize_onnx(path: Path, calibration: Sequence[Tensor]) -> Path:
+    """Write beside an ONNX file its int8 form: QDQ, weights per channel.
+
+    Returns:
+        The new path, "….int8.onnx".
+
+    Raises:
+        EngineUnavailable: a package is missing.
+    """
+    quantization = require("onnxruntime.quantization", "onnxruntime")
+    shapes = require("onnxruntime.quantization.shape_inference", "onnxruntime")
+
+    class Reader(quantization.CalibrationDataReader):
+        batches = iter(calibration)
+
+        def get_next(self):
+            batch = next(self.batches, None)
+            return None if batch is None else {"x": batch.numpy()}
+
+    prepared, target = path.with_suffix(".prepared.onnx"), path.with_suffix(".int8.onnx")
+    with quiet("root"):
+        shapes.quant_pre_process(path, prepared, skip_symbolic_shape=True)
+        quantization.quantize_static(
+            prepared,
+            target,
+            Reader(),
+            quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True,
+            reduce_range=processor.sums_saturate(),
+        )
+    prepared.unlink()
+    return target

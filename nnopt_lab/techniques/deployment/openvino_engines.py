@@ -1,0 +1,78 @@
+"""Engines by OpenVINO, an extra of this package: `pip install 'nnopt-lab[openvino]'`.
+
+Source: "Basic quantization flow" of OpenVINO and NNCF.
+"""
+
+import contextlib
+import io
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from unittest import mock
+
+import rich.live
+import torch
+from torch import Tensor, nn
+
+from nnopt_lab.techniques.deployment.engine import (
+    Engine,
+    EngineUnavailable,
+    evaluation_copy,
+    new_engine,
+    require,
+    two_pictures,
+)
+from nnopt_lab.techniques.deployment.logs import quiet
+
+
+def openvino_float32(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
+    """float32 by OpenVINO."""
+    return _engine("OpenVINO float32", _converted(model, calibration), calibration)
+
+
+def openvino_bfloat16(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
+    """bfloat16 arithmetic by OpenVINO, on a processor that has it; the file stays float32."""
+    return _engine("OpenVINO bf16", _converted(model, calibration), calibration, "bf16")
+
+
+def openvino_int8(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
+    """int8 by OpenVINO, on grids that NNCF chooses; it also corrects the biases for what rounding shifts."""
+    floating = _converted(model, calibration)
+    without_bars = mock.patch.object(rich.live.Live, "start")  # NNCF draws progress bars of its own
+    with quiet("nncf"), without_bars, contextlib.redirect_stdout(io.StringIO()):
+        nncf = require("nncf", "nncf", extra="openvino")
+        batches = nncf.Dataset([batch.numpy() for batch in calibration])
+        quantized = nncf.quantize(floating, batches, subset_size=len(calibration))
+    return _engine("OpenVINO int8", quantized, calibration)
+
+
+def _converted(model: nn.Module, calibration: Sequence[Tensor]):
+    sys.modules.setdefault("openvino_telemetry", None)  # what a learner runs is reported to nobody
+    openvino = require("openvino", "openvino", extra="openvino")
+    with quiet("root"):
+        return openvino.convert_model(
+            evaluation_copy(model), example_input=two_pictures(calibration), input=[-1, *calibration[0].shape[1:]]
+        )
+
+
+def _engine(name: str, network, calibration: Sequence[Tensor], precision: str = "f32") -> Engine:
+    import openvino
+
+    core = openvino.Core()
+    if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise EngineUnavailable("OpenVINO computes in bf16 only where the processor has instructions for it.")
+    with tempfile.TemporaryDirectory() as folder:
+        openvino.save_model(network, Path(folder, "model.xml"), compress_to_fp16=False)
+        size = sum(file.stat().st_size for file in Path(folder).iterdir())
+    settings = {
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": precision,  # left open, float32 would be bf16 where the processor has it
+    }
+    request = core.compile_model(network, "CPU", settings).create_infer_request()
+
+    def run(x: Tensor) -> Tensor:
+        return torch.from_numpy(request.infer({0: x.contiguous().numpy()}, share_inputs=True)[0].copy())
+
+    return new_engine(name, run, calibration, size)

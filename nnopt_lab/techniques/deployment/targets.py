@@ -1,0 +1,111 @@
+"""Deployment targets: an engine is compared with its model before it is handed out.
+
+A *target* is a runtime (eager torch, `torch.compile`, AOTInductor, ONNX Runtime, OpenVINO), a *precision* the format in
+which it computes.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from nnopt_lab.techniques.deployment.ahead_of_time import exported, exported_bfloat16
+from nnopt_lab.techniques.deployment.compiler import compiled, compiled_bfloat16
+from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable
+from nnopt_lab.techniques.deployment.onnx_engines import onnx_float32, onnx_int8
+from nnopt_lab.techniques.deployment.openvino_engines import openvino_bfloat16, openvino_float32, openvino_int8
+from nnopt_lab.techniques.deployment.pt2e import pt2e_int8
+from nnopt_lab.techniques.deployment.torch_engines import bfloat16, channels_last, eager
+from nnopt_lab.workbench import measure
+from nnopt_lab.workbench.progress_bar import progress_bar
+
+# How far the outputs may be from the model's, as a share of their size (Euclidean norms over the example's outputs).
+TOLERANCE = {"float32": 1e-4, "bf16": 0.03, "int8": 0.15}
+
+
+class OutputsDiffer(EngineUnavailable):
+    """A target runs, but computes something other than the model; the message says how far off it is."""
+
+
+TARGETS: dict[str, dict[str, Callable[[nn.Module, Sequence[Tensor]], Engine]]] = {
+    "eager": {"float32": eager},
+    "channels-last": {"float32": channels_last, "bf16": bfloat16},
+    "compiled": {"float32": compiled, "bf16": compiled_bfloat16, "int8": pt2e_int8},
+    "exported": {"float32": exported, "bf16": exported_bfloat16},
+    "ONNX Runtime": {"float32": onnx_float32, "int8": onnx_int8},
+    "OpenVINO": {
+        "float32": openvino_float32,
+        "bf16": openvino_bfloat16,
+        "int8": openvino_int8,
+    },
+}
+
+
+def deploy(
+    model: nn.Module,
+    example: Tensor,
+    target: str = "eager",
+    *,
+    precision: str = "float32",
+    calibration: Sequence[Tensor] | None = None,
+    tolerance: float | None = None,
+) -> Engine:
+    """Build an engine that computes `model` by a target: called with float32 [N, ...], N ≥ 1, it returns the outputs,
+    float32. Its outputs for the example are compared with the model's own.
+
+    Args:
+        model: any network on the CPU; it is not changed.
+        example: float32 [N, ...], N at least 1; real pictures, on which the outputs are compared.
+        target: a key of `TARGETS`.
+        precision: "float32", "bf16" or "int8".
+        calibration: for int8, batches float32 [N, ...] of real pictures, not of the test split.
+        tolerance: the largest allowed ‖outputs − model's‖ / ‖model's‖, above 0; where it is None that of `TOLERANCE`.
+
+    Raises:
+        EngineUnavailable: the target cannot run here, or has no such precision; one sentence says why.
+        OutputsDiffer: it runs, but is further from the model than `tolerance`.
+        ValueError: an argument is not as said here.
+    """
+    _check(example, target, precision, calibration, tolerance)
+    if precision not in TARGETS[target]:
+        raise EngineUnavailable(f"{target!r} has no {precision} convolutions here, only {', '.join(TARGETS[target])}.")
+    started = time.perf_counter()
+    engine = TARGETS[target][precision](model, list(calibration or [example]))
+    seconds = time.perf_counter() - started
+    with measure.inference(model):
+        wanted = model(example)
+    off, allowed = ((engine(example) - wanted).norm() / wanted.norm()).item(), tolerance or TOLERANCE[precision]
+    if not off <= allowed:  # NaN is not
+        raise OutputsDiffer(f"{target} in {precision} is {off:.2g} of the outputs' size off; {allowed:g} is allowed.")
+    return replace(engine, name=f"{target} {precision}", seconds=seconds)
+
+
+def deploy_all(
+    model: nn.Module, example: Tensor, choices: Sequence[tuple[str, str]], calibration: Sequence[Tensor]
+) -> tuple[dict[str, Engine], dict[str, str]]:
+    """`deploy` for each (target, precision), with a progress bar: those that run here by "target precision", and for
+    the others the sentence that says why not."""
+    ready, missing = {}, {}
+    for target, precision in progress_bar(choices, desc="deploying", unit="target"):
+        name = f"{target} {precision}"
+        try:
+            ready[name] = deploy(model, example, target, precision=precision, calibration=calibration)
+        except EngineUnavailable as reason:
+            missing[name] = str(reason)
+    return ready, missing
+
+
+def _check(example: Tensor, target: str, precision: str, calibration, tolerance: float | None) -> None:
+    if target not in TARGETS:
+        raise ValueError(f"target={target!r} is none of {', '.join(TARGETS)}.")
+    if precision not in TOLERANCE:
+        raise ValueError(f"precision={precision!r} must be one of {', '.join(TOLERANCE)}.")
+    if precision == "int8" and not calibration:
+        raise ValueError("calibration must hold at least one batch of real pictures: int8 chooses its grids on them.")
+    for name, batch in (("example", example), *(("calibration", batch) for batch in calibration or ())):
+        if batch.dtype != torch.float32 or batch.dim() < 2 or len(batch) == 0:
+            raise ValueError(f"{name} holds {batch.dtype} {list(batch.shape)}; it must be float32 [N, ...], N ≥ 1.")
+    if tolerance is not None and not tolerance > 0:
+        raise ValueError(f"tolerance={tolerance} must be above 0.")

@@ -1,0 +1,42 @@
+"""Measuring candidates: accuracy by the candidate's own engine, bytes of a real file, time in turns with the original."""
+
+import time
+
+import torch
+from torch import Tensor, nn
+
+from nnopt_lab.techniques.deployment import ENGINES, Engine
+from nnopt_lab.techniques.search.files import file_bytes
+from nnopt_lab.techniques.search.points import EAGER, Point
+from nnopt_lab.techniques.search.tasks import Task
+from nnopt_lab.workbench import measure, training
+
+
+def measured_point(
+    task: Task, number: int, config: dict, model: nn.Module, baseline: Engine, latency: float, batch: Tensor
+) -> Point:
+    """The point of a trained candidate; its curve is empty.
+
+    Args:
+        number: of its trial.
+        config, model: of the candidate.
+        baseline: the original in eager torch, with which it takes turns.
+        latency: seconds of `baseline` for `batch`, as measured once for all candidates.
+        batch: input.
+    """
+    engine = ENGINES[config.get("engine", EAGER)](model, task.calibration)
+    seen = training.evaluate(engine, task.pictures.validation, task.pictures, device="cpu")
+    seconds = fastest_seconds({"original": baseline, "new": engine}, batch)
+    size = file_bytes(model, config) or engine.bytes
+    return Point(number, config, seen.accuracy, size, latency * seconds["new"] / seconds["original"])
+
+
+def fastest_seconds(models: dict, batch: Tensor, budget_seconds: float = 1.5) -> dict[str, float]:
+    """Seconds per call of each model in its fastest round: other work only ever adds to it.
+
+    On one thread it is the processor's time, not the clock's, which other programs slow down: a search takes hours, in
+    which there will be some.
+    """
+    clock = time.process_time if torch.get_num_threads() == 1 else None
+    timings = measure.latency(models, batch, rounds=15, budget_seconds=budget_seconds, clock=clock)
+    return {name: min(timing.samples) for name, timing in timings.items()}

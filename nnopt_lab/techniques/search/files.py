@@ -1,0 +1,79 @@
+"""A candidate's files: written for whoever deploys it, and read back."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from nnopt_lab.techniques.deployment.onnx_files import export_onnx, quantize_onnx
+from nnopt_lab.techniques.quantization import deep_compression
+from nnopt_lab.techniques.search import candidates
+from nnopt_lab.techniques.search.tasks import Task
+
+
+def file_bytes(model: nn.Module, config: dict) -> int | None:
+    """Size of the compressed file of a network whose weights share values; None where they do not."""
+    if not config.get("bits"):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        return sum(deep_compression.save(model, Path(folder, "size.nndc")).values())
+
+
+def save(folder: Path, task: Task, config: dict, model: nn.Module, sizes: dict, record: dict) -> list[Path]:
+    """Write a candidate: weights.safetensors, config.json, ONNX, and its compressed file where it has one.
+
+    Args:
+        folder: made if it isn't there.
+        model, sizes: what `candidates.make` returned for `config`.
+        record: goes into config.json beside the configuration and the sizes.
+
+    Returns:
+        The files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / "weights.safetensors", folder / "config.json"]
+    save_file(_weights(model), files[0])
+    files[1].write_text(json.dumps({"config": config, "sizes": sizes} | record, indent=1) + "\n", encoding="utf-8")
+    if config.get("bits"):
+        files.append(folder / "weights.nndc")
+        deep_compression.save(model, files[-1])
+    files.append(export_onnx(model, task.calibration, folder / "model.onnx"))
+    if config.get("engine", "").endswith("int8"):
+        files.append(quantize_onnx(files[-1], task.calibration))
+    return files
+
+
+def load(folder: Path, model: nn.Module, example: Tensor) -> nn.Module:
+    """Read what `save` wrote.
+
+    Args:
+        folder: with weights.safetensors and config.json.
+        model: a network built as the original was; its weights do not matter, and it is left as it was.
+        example: an input [N, ...].
+    """
+    sizes = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))["sizes"]
+    model = candidates.reshape(model, example, sizes)
+    model.load_state_dict(load_file(Path(folder, "weights.safetensors")))
+    return model.eval()
+
+
+def save_weights(path: Path, model: nn.Module, record: dict) -> None:
+    """Write a network's weights and a record that JSON can hold to one file, which is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    save_file(_weights(model), unfinished, metadata={"record": json.dumps(record)})
+    unfinished.replace(path)
+
+
+def load_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
+    """Read what `save_weights` wrote: (state, record)."""
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["record"])  # noqa: SIM118
+
+
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().contiguous().clone() for name, value in model.state_dict().items()}

@@ -1,0 +1,60 @@
+"""Trained networks that a search keeps, so that none has to be trained again to be handed out.
+
+Only the networks of the front and the best one are kept; what a later trial beats is dropped.
+"""
+
+import copy
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from torch import nn
+
+from nnopt_lab.techniques.search import candidates, files
+from nnopt_lab.techniques.search.points import Point
+from nnopt_lab.techniques.search.tasks import Task
+
+
+class KeptNetworks:
+    """Trained networks by the number of their trial.
+
+    Args:
+        task: what they were made from.
+        search: identifies the search, see `study.fingerprint`.
+        folder: where they are kept, for later calls and other processes too; None for memory.
+    """
+
+    def __init__(self, task: Task, search: str, folder: Path | None = None):
+        self.task, self.search, self.folder = task, search, folder
+        self._in_memory: dict[int, tuple[nn.Module, dict]] = {}
+
+    def add(self, point: Point, model: nn.Module, sizes: dict) -> None:
+        """Keep a network; `sizes` as `candidates.make` returns them."""
+        if self.folder is None:
+            self._in_memory[point.number] = model, sizes
+        else:
+            record = {"search": self.search, "config": point.config, "sizes": sizes}
+            files.save_weights(self._file(point.number), model, record)
+
+    def get(self, point: Point) -> tuple[nn.Module, dict] | None:
+        """(a copy of a point's network, its sizes); None where it was not kept, or its file is another search's."""
+        if self.folder is None:
+            return copy.deepcopy(self._in_memory.get(point.number))
+        if not self._file(point.number).is_file():
+            return None
+        state, record = files.load_weights(self._file(point.number))
+        if (record["search"], record["config"]) != (self.search, point.config):
+            return None
+        model = candidates.reshape(self.task.model, self.task.inputs(1), record["sizes"])
+        model.load_state_dict(state)
+        return model.eval(), record["sizes"]
+
+    def keep_only(self, wanted: Collection[Point], known: Sequence[Point]) -> None:
+        """Drop the networks of the `known` points that are not `wanted`; other processes' newer ones stay."""
+        for number in {point.number for point in known} - {point.number for point in wanted}:
+            if self.folder is None:
+                self._in_memory.pop(number, None)
+            else:
+                self._file(number).unlink(missing_ok=True)
+
+    def _file(self, number: int) -> Path:
+        return self.folder / f"{number}.safetensors"

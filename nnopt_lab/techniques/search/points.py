@@ -1,0 +1,71 @@
+"""The words of a search: its goal, and a point, which is a trained candidate with three figures."""
+
+from dataclasses import dataclass, field
+
+EAGER = "eager float32"  # the engine of a configuration that names none
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is to become small, and what it may cost.
+
+    Attributes:
+        target: "latency" or "bytes".
+        max_drop: validation accuracy that may be lost, in percentage points, at least 0.
+        max_bytes: of the file; None for any.
+        max_latency: seconds per batch; None for any.
+        batch: pictures per batch where latency is measured.
+    """
+
+    target: str = "latency"
+    max_drop: float = 1.0
+    max_bytes: int | None = None
+    max_latency: float | None = None
+    batch: int = 1
+
+    def __post_init__(self):
+        if self.target not in ("latency", "bytes"):
+            raise ValueError(f"target={self.target!r} must be 'latency' or 'bytes'.")
+        if not self.max_drop >= 0 or self.batch < 1:
+            raise ValueError(f"max_drop={self.max_drop} must be at least 0 and batch={self.batch} at least 1.")
+        if any(limit is not None and not limit > 0 for limit in (self.max_bytes, self.max_latency)):
+            raise ValueError(f"max_bytes={self.max_bytes} and max_latency={self.max_latency} must be above 0, or None.")
+
+    @property
+    def counts_bytes(self) -> bool:
+        """Whether the file's size matters: then it is compressed."""
+        return self.target == "bytes" or self.max_bytes is not None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A trained and measured candidate.
+
+    Attributes:
+        number: of its trial.
+        config: see `candidates`.
+        accuracy: on the validation pictures, percent, computed by its engine.
+        bytes: of its file: compressed where weights share values, else the engine's own.
+        latency: seconds per batch: its share of the original's time in rounds by turns, times the original's.
+        curve: validation accuracy after each epoch of its training, in float32.
+    """
+
+    number: int
+    config: dict
+    accuracy: float
+    bytes: int
+    latency: float
+    curve: list[float] = field(default_factory=list)
+
+
+def describe(config: dict) -> list[str]:
+    """Put a configuration into words, one line per technique."""
+    lines = [f"computed by {config.get('engine', EAGER)}"]
+    if config.get("channels"):
+        lines.append("channels kept: " + ", ".join(f"{name} {100 * s:.0f} %" for name, s in config["channels"].items()))
+    lines += [f"{kind} layers: rank for {100 * e:.0f} % of the energy" for kind, e in config.get("energy", {}).items()]
+    if config.get("sparsity"):
+        lines.append(f"{100 * config['sparsity']:.0f} % of the weights pruned")
+    if config.get("bits"):
+        lines.append("bits per weight: " + ", ".join(f"{name} {bits}" for name, bits in config["bits"].items()))
+    return lines + ([f"taught by the original, share {config['teacher']}"] if config.get("teacher") else [])

@@ -1,0 +1,59 @@
+"""A search in words, as a table and as a plot. The argument `search` is a `result.Search`."""
+
+from collections.abc import Sequence
+
+from nnopt_lab.techniques.search.points import Point, describe
+from nnopt_lab.workbench import measure
+from nnopt_lab.workbench.measure.tables import text_table
+
+
+def markdown(search, point: Point, difference: str) -> str:
+    """What was done and what it cost; `difference` is the accuracy gained or lost, with its interval."""
+    count = len(search.points) + search.stopped + len(search.failed)
+    lines = [
+        "# What was done",
+        *(f"- {line}" for line in describe(point.config)),
+        "\n# What it cost and gained",
+        f"\n```\n{text_table(rows(search, [search.original, point]))}\n```\n",
+        f"Accuracy minus the original's on the {len(search.task.pictures.validation)} validation pictures, both in "
+        f"float32: {difference} percentage points. These pictures chose among {len(search.points)} networks, so that "
+        "the winner looks better on them than it is: measure it on pictures that had no part in this.",
+        f"\n{count} trials, of which {search.stopped} were stopped early and {len(search.failed)} failed; "
+        f"{search.seconds:.0f} s in the last call.",
+        *search.notes,
+        "\n# The front",
+        f"\n```\n{search!r}\n```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def rows(search, points: Sequence[Point]) -> list[list[str]]:
+    """A table of points, its header first."""
+    header = ["trial", "accuracy", "file", f"time, batch {search.goal.batch}", "times as fast", "what was done"]
+    table = [header]
+    for p in points:
+        name = "original" if p is search.original else f"{p.number}{' (best)' if p == search.best else ''}"
+        speed = f"{search.original.latency / p.latency:.2f}×"
+        table.append([name, f"{p.accuracy:.2f} %", measure.format_bytes(p.bytes), f"{1e3 * p.latency:.3g} ms", speed])
+        table[-1].append("nothing" if p is search.original else "\n".join(describe(p.config)))
+    return table
+
+
+def figure(search):
+    """Accuracy against cost: all finished trials, the front, the original and the limit. A matplotlib Figure."""
+    from nnopt_lab.workbench import plots  # matplotlib takes longer to import than all of this
+
+    fig, ax = plots.figure()
+    scale, unit = (1e3, "ms per batch") if search.goal.target == "latency" else (1 / 1024, "KiB")
+    every, front = ([(search.cost(p) * scale, p.accuracy) for p in ps] for ps in (search.points, search.front))
+    with plots.style():
+        for group, look, label in ((every, {"color": plots.SKY}, "trial"), (front, {"color": plots.BLUE}, "front")):
+            ax.plot(*zip(*group, strict=True), "o" if label == "trial" else "o-", **look, label=label)
+        known = search.cost(search.original) * scale, search.original.accuracy
+        ax.plot(*known, "s", color=plots.REFERENCE, label="original")
+        ax.axhline(known[1] - search.goal.max_drop, color=plots.REFERENCE, linestyle="--", label="limit")
+        low = known[1] - max(3 * search.goal.max_drop, 3)
+        ax.set(xscale="log", xlabel=f"{search.goal.target}, {unit}", ylabel="validation accuracy, %")
+        ax.set_ylim(low, max(a for _, a in [*every, known]) + 0.1 * (known[1] - low))
+        ax.legend()
+    return plots.finish(fig)

@@ -1,0 +1,215 @@
+"""One process's part in a search: ask the sampler for a configuration, train it, measure it, tell the result."""
+
+import importlib
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from torch import nn
+
+from nnopt_lab.techniques.deployment import build_engines
+from nnopt_lab.techniques.search import candidates
+from nnopt_lab.techniques.search.estimates import CostEstimates, corrected, should_stop
+from nnopt_lab.techniques.search.evaluation import fastest_seconds, measured_point
+from nnopt_lab.techniques.search.kept import KeptNetworks
+from nnopt_lab.techniques.search.points import EAGER, Goal, Point
+from nnopt_lab.techniques.search.result import Search
+from nnopt_lab.techniques.search.search_space import Space, sensitivity
+from nnopt_lab.techniques.search.study import fingerprint, networks_folder, open_study
+from nnopt_lab.techniques.search.tasks import Task
+from nnopt_lab.workbench import training
+from nnopt_lab.workbench.progress_bar import progress_bar
+
+MIN_FINISHED = 4  # finished trials before estimates are trusted to stop others
+# Points below the limit at which the sampler's accuracy is clipped, so that failures don't mask small differences.
+ACCURACY_CLIP = 5.0
+
+
+class Searcher:
+    """One process's part in a search.
+
+    Args:
+        task, goal: what is searched for.
+        names: of the engines to choose from, where latency is the target.
+        storage, sampler: as in `study.open_study`.
+        stop_early: whether trials that cannot win are stopped.
+
+    Attributes:
+        found: the result so far, of all processes.
+        space: the knobs.
+
+    Raises:
+        ValueError: the storage holds another search.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        goal: Goal,
+        names: Sequence[str],
+        storage: Path | str | None,
+        sampler: str,
+        stop_early: bool = True,
+    ):
+        self.task, self.goal, self.stop_early = task, goal, stop_early
+        self.study = open_study(storage, sampler, task.seed)
+        mine = fingerprint(task, goal)
+        if self._agree("task", mine) != mine:
+            raise ValueError(
+                f"storage={str(storage)!r} holds a search for another network, other data or another goal."
+            )
+        self.batch = task.inputs(goal.batch)
+        baseline_latency, missing = self._time_engines(names if goal.target == "latency" else [])
+        self.space = Space(task, goal, baseline_latency)
+        self.estimates = CostEstimates(task.model, goal, self.batch, baseline_latency)
+        seen = training.evaluate(task.model, task.pictures.validation, task.pictures)
+        original = Point(-1, {}, seen.accuracy, self.baseline.bytes, baseline_latency[EAGER])
+        kept = KeptNetworks(task, mine, networks_folder(storage))
+        self.found = Search(task, goal, original, kept, notes=missing + self.space.notes)
+
+    def begin_with_starts(self, most: int) -> None:
+        """Have at most `most` of the space's starts tried first, once in all calls."""
+        if "sensitivity" not in self.study.user_attrs:
+            lost_and_saved = sensitivity(self.task, self.space.groups, self.estimates.size)
+            self.study.set_user_attr("sensitivity", lost_and_saved)
+            for params in self.space.starts(lost_and_saved)[:most]:
+                self.study.enqueue_trial(params)
+        self.found.sensitivity = {name: tuple(pair) for name, pair in self.study.user_attrs["sensitivity"].items()}
+
+    def run(self, trials: int, seconds: float | None) -> Search:
+        """Try configurations until `trials` have been tried by all processes together, or `seconds` are over.
+
+        Raises:
+            ValueError: no trial succeeded.
+        """
+        started, found = time.perf_counter(), self.found
+        with progress_bar(total=trials, desc="searching", unit="trial") as progress:
+            try:
+                while self._collect() < trials and time.perf_counter() - started < (seconds or float("inf")):
+                    self._try(self.study.ask(self.space.distributions()))
+                    progress.n = self._collect()
+                    best = "nothing within the limits yet" if found.best is None else self._praise(found.best)
+                    progress.set_postfix_str(f"{len(found.front)} on the front, best: {best}")
+            except KeyboardInterrupt:
+                found.interrupted = True
+        self._collect()
+        found.seconds = time.perf_counter() - started
+        if found.failed and not found.points and not found.interrupted:
+            raise ValueError(f"No trial succeeded; the last one said: {found.failed[-1]}")
+        return found
+
+    def _try(self, trial) -> None:
+        optuna, config = importlib.import_module("optuna"), self.space.config(trial.params)
+        trial.set_user_attr("config", config)
+        try:
+            point = self._point(trial, config)
+        except _Stopped as stopped:
+            trial.set_user_attr("stopped", True)
+            self._tell(trial, stopped.point)
+        except KeyboardInterrupt:
+            self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            self.study.enqueue_trial(trial.params)
+            raise
+        except (ValueError, RuntimeError) as error:
+            trial.set_user_attr("reason", str(error).strip().splitlines()[0])
+            self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            self._tell(trial, point)
+
+    def _tell(self, trial, point: Point) -> None:
+        """Tell the sampler what counts: accuracy, clipped to what is of interest, and the logarithm of the cost."""
+        highest = self.found.original.accuracy
+        lowest = highest - self.goal.max_drop - ACCURACY_CLIP
+        point = replace(point, accuracy=min(max(point.accuracy, lowest), highest))
+        for name, excess in self.found.excess(point).items():
+            trial.set_constraint(name, excess)
+        self.study.tell(trial, (point.accuracy, math.log(self.found.cost(point))))
+
+    def _point(self, trial, config: dict) -> Point:
+        predicted, curve = {}, []
+
+        def watch(model: nn.Module, accuracies: list[float], left: int) -> None:
+            if not accuracies:
+                predicted.update(self.estimates.predict(model, config))
+            curve[:] = accuracies
+            if self.stop_early and self._should_stop(accuracies, left, predicted):
+                likely = {"latency": self.found.original.latency}
+                likely |= corrected(predicted, self._finished(), statistics.median)
+                raise _Stopped(Point(trial.number, config, max(accuracies, default=0.0), **likely, curve=curve))
+
+        model, sizes = candidates.make(self.task, config, watch)
+        point = measured_point(
+            self.task, trial.number, config, model, self.baseline, self.found.original.latency, self.batch
+        )
+        self._keep(replace(point, curve=curve), model, sizes)
+        figures = {"accuracy": point.accuracy, "bytes": point.bytes, "latency": point.latency}
+        for name, value in (("curve", curve), ("predicted", predicted), ("figures", figures)):
+            trial.set_user_attr(name, value)  # the figures last: who reads them reads the others too
+        return point
+
+    def _keep(self, point: Point, model: nn.Module, sizes: dict) -> None:
+        """Keep a network if its point is on the front or the best, before other processes are told of the point."""
+        with_it = replace(self.found, points=[*self.found.points, point])
+        if point in with_it.front or point == with_it.best:
+            self.found.kept.add(point, model, sizes)
+
+    def _should_stop(self, accuracies: list[float], left: int, predicted: dict[str, float]) -> bool:
+        finished = self._finished()
+        if len(finished) < MIN_FINISHED:
+            return False
+        least = corrected(predicted, finished, min)
+        limits = {"bytes": self.goal.max_bytes, "latency": self.goal.max_latency}
+        if any(limit is not None and least[name] > limit for name, limit in limits.items()):
+            return True
+        curves = [a for a in finished if len(a["curve"]) > left]
+        if not accuracies or left == 0 or len(curves) < MIN_FINISHED:
+            return False
+        gains = [a["figures"]["accuracy"] - a["curve"][-1 - left] for a in curves]
+        allowed = [(p.accuracy, self.found.cost(p)) for p in self.found.points if self.found.allowed(p)]
+        floor = self.found.original.accuracy - self.goal.max_drop
+        return should_stop(accuracies[-1], least[self.goal.target], gains, allowed, floor)
+
+    def _finished(self) -> list[dict]:
+        return [t.user_attrs for t in self.study.get_trials(deepcopy=False) if "figures" in t.user_attrs]
+
+    def _collect(self) -> int:
+        """Read what all processes have found; returns how many trials are over."""
+        trials, found = self.study.get_trials(deepcopy=False), self.found
+        known = [(t.number, t.user_attrs) for t in trials if "figures" in t.user_attrs]
+        found.points = [Point(n, a["config"], **a["figures"], curve=a["curve"]) for n, a in known]
+        found.stopped = sum("stopped" in t.user_attrs for t in trials)
+        found.failed = [t.user_attrs["reason"] for t in trials if "reason" in t.user_attrs]
+        found.kept.keep_only([*found.front, *([found.best] if found.best else [])], found.points)
+        return len(known) + found.stopped + len(found.failed)
+
+    def _time_engines(self, names: Sequence[str]) -> tuple[dict[str, float], list[str]]:
+        """Seconds per batch of the original by each engine, the eager one first, and why others cannot be tried.
+
+        A search that goes on takes the figures with which it was begun.
+        """
+        ready, missing = build_engines(self.task.model, self.task.calibration, list(dict.fromkeys([EAGER, *names])))
+        self.baseline = ready[EAGER]
+        notes = [f"{name} was not tried: {reason}" for name, reason in missing.items()]
+        return self._agree("engines", fastest_seconds(ready, self.batch, 3.0)), notes
+
+    def _agree(self, name: str, value):
+        """The first process's value of something; this one's, if it is the first."""
+        if name not in self.study.user_attrs:
+            self.study.set_user_attr(name, value)
+        return self.study.user_attrs[name]
+
+    def _praise(self, point: Point) -> str:
+        times = self.found.cost(self.found.original) / self.found.cost(point)
+        what = "as fast" if self.goal.target == "latency" else "as small"
+        return f"{times:.2f} times {what}, {point.accuracy:.1f} %"
+
+
+class _Stopped(Exception):
+    """A trial is not worth going on with; `point` is what it would likely have been."""
+
+    def __init__(self, point: Point):
+        super().__init__()
+        self.point = point
