@@ -386,7 +386,8 @@ print(machine.processor)
 print("multiplies bf16 with:", ", ".join(bf16_units) or "nothing that the system tells of: no fast path")
 print("multiplies fp16 with:", ", ".join(fp16_units) or "nothing that the system tells of: no fast path")
 print(
-    "multiplies int8 with:", ", ".join(processor.int8_instructions()) or "nothing that the system tells of: no fast path"
+    "multiplies int8 with:",
+    ", ".join(processor.int8_instructions()) or "nothing that the system tells of: no fast path",
 )
 
 # %% [markdown]

@@ -8,14 +8,13 @@
 # - measure which layers are fragile, and let that decide what to cut;
 # - find out why the gains of two techniques don't multiply, and what their order changes;
 # - give up on hopeless attempts early, and count what that saves;
-# - let a search do all of this, and hold it against lots and against a careful hand.
+# - let a search do all of this, and compare it with random search and manual tuning.
 #
 # It takes about an hour and stands alone; the techniques are those of lessons 01 to 07, and what you need of each is
 # said where it comes up. Some words: a **configuration** says how much of each technique; a **trial** is one
 # configuration, trained briefly and measured; **to lose points** is to fall in accuracy, in percentage points.
 
 # %%
-import tempfile
 import time
 
 import torch
@@ -28,8 +27,9 @@ from nnopt_lab.lessons.choosing.playground import front_playground
 from nnopt_lab.techniques.deployment import build_engines
 from nnopt_lab.techniques.pruning import dependency_graph
 from nnopt_lab.techniques.search import candidates, search_space
-from nnopt_lab.techniques.search.autotune import Goal, optimize
-from nnopt_lab.techniques.search.tradeoffs import Point, describe
+from nnopt_lab.techniques.search.autotune import optimize
+from nnopt_lab.techniques.search.points import Goal, Point, describe
+from nnopt_lab.techniques.search.tasks import Task
 from nnopt_lab.workbench import data, measure, models, plots, training
 
 lesson("11_choosing")
@@ -38,14 +38,16 @@ LIVE = False  # True makes the recorded experiments again on your machine: 5 to 
 # %%
 pictures, net = data.load("fashion"), models.trained("mynet")
 contest = recorded("autotune_search", live=LIVE)["result"]
-hand = {name: Point(**point) for name, point in contest["by hand"].items()}
+manual = {name: Point(**point) for name, point in contest["manual"].items()}
 original = Point(**contest["original"])
-print(f"{len(hand)} networks made by hand, the original right on {original.accuracy:.2f} % of the validation pictures")
+print(
+    f"{len(manual)} networks tuned manually, the original right on {original.accuracy:.2f} % of the validation pictures"
+)
 
 # %% [markdown]
 # ## 1. What is worth keeping
 #
-# A careful person has made these networks out of the course's `MyNet`: other engines, narrower layers (a *width* of 0.5
+# These networks were made from the course's `MyNet` by manual tuning: other engines, narrower layers (a *width* of 0.5
 # keeps half of the channels of every layer), factorised layers, and narrower layers in int8. Each was trained on for
 # two epochs on 3,000 pictures and timed at batch 64 (`nnopt record autotune_search`). Two things are wanted: to lose
 # little accuracy, and to cost little time.
@@ -54,7 +56,7 @@ print(f"{len(hand)} networks made by hand, the original right on {original.accur
 # How many of the twelve are on it, do you think?
 
 # %%
-predict("networks by hand on the front", unit="networks")
+predict("manual networks on the front", unit="networks")
 
 # %% [markdown]
 # **Exercise (3 points).** Find the front.
@@ -87,8 +89,8 @@ def coordinates(points, of):
     return [of.accuracy - p.accuracy for p in points], [p.latency / of.latency for p in points]
 
 
-names, by_hand = list(hand), list(hand.values())
-lost, cost = coordinates(by_hand, original)
+names, tuned = list(manual), list(manual.values())
+lost, cost = coordinates(tuned, original)
 front = pareto_front(lost, cost)
 
 fig, ax = plots.figure()
@@ -107,7 +109,7 @@ plots.finish(fig)
 
 # %%
 reveal(
-    "networks by hand on the front",
+    "manual networks on the front",
     len(front),
     because="Being the fastest for what it loses is a high bar: most of what one tries is beaten by something else that one "
     "tried.",
@@ -153,8 +155,8 @@ def reached(points, of, limit=1.0):
     return hypervolume([max(x, 0.0) for x in lost], cost, limit, 1.0) / limit
 
 
-print(f"by hand: {reached(by_hand, original):.3f} of the rectangle")
-claim("what was made by hand reaches more than half of it", reached(by_hand, original) > 0.5)
+print(f"manual: {reached(tuned, original):.3f} of the rectangle")
+claim("what was tuned manually reaches more than half of it", reached(tuned, original) > 0.5)
 
 # %% [markdown]
 # ## 3. Which layers are fragile
@@ -168,8 +170,7 @@ claim("what was made by hand reaches more than half of it", reached(by_hand, ori
 predict("lost without half of the first filters, no training", unit="points")
 
 # %%
-inputs = candidates.Inputs("fashion", pictures.train, pictures.validation, None, (), (), (), pictures.to_input)
-task = candidates.Task(net, inputs, 1, 1e-3, 128, 0, tempfile.TemporaryDirectory())
+task = Task(net, pictures)
 example = task.inputs(1)
 groups = [g.name for g in dependency_graph.channel_groups(net, example) if g.removable]
 fragile = search_space.sensitivity(task, groups, lambda model: measure.macs(model, example))
@@ -253,7 +254,7 @@ claim(
 )
 claim("that is within a point of cutting all layers to three quarters, which leaves about as much",
       abs(sensible[0] - uniform[0]) < 1 and abs(sensible[1] - uniform[1]) < 5)  # fmt: skip
-claim("all three halved lose more than twice the sum of each alone", together > 2 * alone)
+claim("all three halved lose more than twice the sum of each by itself", together > 2 * alone)
 
 # %% [markdown]
 # Two lessons in four lines. *Where* you cut matters: for the same work, the fragile layer loses more than twice as
@@ -490,7 +491,7 @@ def epochs_trained(curve, cost, curves, costs, floor):
 check("choosing.epochs_trained", epochs_trained)
 
 # %% [markdown]
-# Try it on networks that were drawn by lot and all trained to the end (three times 20, two epochs each; `nnopt record
+# Try it on networks that were drawn at random and all trained to the end (three times 20, two epochs each; `nnopt record
 # autotune_search`). Your rule sees them one by one, and each only beside those before it; it begins when four are
 # finished. How much of the training would it have saved?
 
@@ -537,7 +538,7 @@ reveal(
 # %% [markdown]
 # ## 6. How a search decides
 #
-# The simplest search draws by lot.
+# The simplest search is **random search**: it draws every configuration at random.
 
 # %% question="choosing.random_trials"
 answer = None
@@ -555,15 +556,15 @@ question("choosing.random_trials", answer)
 #
 # - **the knobs** (`search_space`): one width for all layers and a factor for each, ranks, the teacher's share, the
 #   engine; for a small file also sparsity, bits, and one bit more or less for each layer;
-# - **the start**: what a careful person would try first, and widths by sensitivity, as in section 3;
+# - **the start**: what manual tuning would try first, and widths by sensitivity, as in section 3;
 # - **first estimates**: predicted cost (lesson 02's cost model, or bits times weights), your rule from section 5;
 # - **the measurement**: accuracy as the engine computes it, time in turns with the original, bytes of a real file;
 # - **the memory**: an SQLite file, if you want one. A search that was stopped goes on, and other processes and machines
 #   may join it.
 #
 # Let one run, a very short one: four trials, 500 pictures to learn from and 1,000 to be judged by, to make `MyNet`'s
-# file small: pruned, and the rest coded with few bits (lesson 05). Two trials are starts, and two are lots: the
-# Gaussian process has its say from the ninth trial on. (Lots may lose so much that they lie below the figure.)
+# file small: pruned, and the rest coded with few bits (lesson 05). Two trials are starts, and two are random: the
+# Gaussian process proposes from the ninth trial on. (Random ones may lose so much that they lie below the figure.)
 
 # %%
 found = optimize(
@@ -589,20 +590,20 @@ claim("four trials find a file that is at least 20 times smaller", best.bytes * 
 claim("and keep the limit", best.accuracy >= found.original.accuracy - 2.0)
 
 # %% [markdown]
-# Each row can be made again from its configuration (`found.rebuild(point)`, bit for bit on the same machine), and
+# The search keeps the trained networks of the front: `found.network(point)` is one of them, and
 # `found.export("folder")` writes the best one: weights, ONNX, the compressed file, and a report.
 #
-# ## 7. Against lots, and against a careful hand
+# ## 7. Against random search, and against manual tuning
 #
-# Is a search worth it? The networks of section 1 were made by hand. With the same training, the search had 20 trials
-# for the same task, and so had lots; both three times, as one run of either could be luck. One point may be lost; the
+# Is a search worth it? The networks of section 1 were tuned manually. With the same training, the search had 20
+# trials for the same task, and so had random search; both three times, as one run of either could be luck. One point may be lost; the
 # fastest wins. How many times as fast as the original is the winner of the first search?
 
 # %%
 predict("the search's winner against eager MyNet", unit="×")
 
 # %%
-final, runs = contest["final"], {"search": contest["search"], "lots": contest["random"]}
+final, runs = contest["final"], {"search": contest["search"], "random": contest["random"]}
 
 
 def areas(run):
@@ -612,18 +613,18 @@ def areas(run):
 
 
 fig, (left, right) = plots.figure(ncols=2, figsize=(8, 3.4), width_ratios=(1, 1.2))
-for name, color in (("search", plots.BLUE), ("lots", plots.ORANGE)):
+for name, color in (("search", plots.BLUE), ("random", plots.ORANGE)):
     for place, run in enumerate(runs[name]):
         area = areas(run)
         left.plot(range(1, len(area) + 1), area, color=color, label=name if place == 0 else None)
-left.axhline(reached(by_hand, original), color=plots.REFERENCE, linestyle="--", label="by hand")
+left.axhline(reached(tuned, original), color=plots.REFERENCE, linestyle="--", label="manual")
 left.set(xlabel="trials", ylabel="share of the goals reached", ylim=(0, 1), xticks=range(0, 21, 5))
 left.legend(fontsize=8)
 rows = {name: row for name, row in final.items() if name != "original"}
 for place, (name, row) in enumerate(rows.items()):
     middle, low, high = row["faster"]
     kind = name.split(" ")[0].rstrip(",")
-    right.barh(place, middle, color={"search": plots.BLUE, "lots": plots.ORANGE}.get(kind, "0.7"))
+    right.barh(place, middle, color={"search": plots.BLUE, "random": plots.ORANGE}.get(kind, "0.7"))
     right.errorbar(middle, place, xerr=[[middle - low], [high - middle]], color="black", capsize=3)
 right.set_yticks(range(len(rows)), rows, fontsize=8)
 right.invert_yaxis()
@@ -637,7 +638,7 @@ for name, row in final.items():
 reveal(
     "the search's winner against eager MyNet",
     *(round(value, 2) for value in final["search 1"]["faster"]),
-    because="ONNX Runtime in float32 gives 3.3 of it, narrower layers the rest. By hand these two were never tried together: the "
+    because="ONNX Runtime in float32 gives 3.3 of it, narrower layers the rest. Manually these two were never tried together: the "
     "narrow networks were run in int8, as one believes that to be the fastest.",
 )
 
@@ -645,14 +646,14 @@ reveal(
 # First what the search is for: each of its three winners is at least 4.1 times as fast as eager `MyNet`, where uniform
 # widths in int8 reach 2.8 and the best single technique, another engine, 3.3. It times the engines before it begins, so
 # that its second trial already has the right one, with widths by sensitivity: 3.9 to 4.1 times as fast. And it is
-# steady: each run is ahead of the careful hand from that trial on, and reaches 0.77 to 0.79 of the goals in the end.
+# steady: each run is ahead of manual tuning from that trial on, and reaches 0.77 to 0.79 of the goals in the end.
 #
-# Now what nobody advertises: *lots are a serious opponent*. They need nine trials or more to get ahead of the hand, one
-# run never does, and they reach 0.62, 0.72 and 0.78. That is less on average, though three runs each are too few to be
+# Now what nobody advertises: *random search is a serious opponent*. It needs nine trials or more to get ahead of manual
+# tuning, one run never does, and its runs reach 0.62, 0.72 and 0.78. That is less on average, though three runs each are too few to be
 # sure of it, and their winners are as fast as the search's; one of them is the very network that the first search
 # found. With few trials, a good start counts most, and chance may find what a model finds (Bergstra & Bengio 2012; Li &
-# Talwalkar 2019 saw the same for whole architectures). Never believe in a search that was not held against lots at the
-# same number of trials, more than once.
+# Talwalkar 2019 saw the same for whole architectures). Never believe in a search that was not compared with random
+# search at the same number of trials, more than once.
 #
 # And look at what the first search did: it *halved the first layer*, the most fragile one of section 3. Fragile it was
 # without training. It is also where most is to be saved, and the teaching repaired the loss. Prices from before the
@@ -663,34 +664,37 @@ reveal(
 
 # %%
 fast = {name: row["faster"] for name, row in final.items()}
-hands, searches, lots = ([n for n in fast if n.startswith(kind)] for kind in ("by hand", "search", "lots"))
+manuals, searches, at_random = ([n for n in fast if n.startswith(kind)] for kind in ("manual", "search", "random"))
 claim(
-    "each search's winner is faster than the best by hand: the intervals don't touch",
-    min(fast[n][1] for n in searches) > max(fast[n][2] for n in hands),
+    "each search's winner is faster than the best manual one: the intervals don't touch",
+    min(fast[n][1] for n in searches) > max(fast[n][2] for n in manuals),
 )
 winners = {f"{kind} {n}": run for kind, of in runs.items() for n, run in enumerate(of, 1)}
 claim("on the validation pictures no winner lost more than a point",
       all(run["original"]["accuracy"] - p["accuracy"] <= 1 for name, run in winners.items() for p in run["points"]
           if describe(p["config"]) == final[name]["what"]))  # fmt: skip
-claim("at least 4.1 times as fast, by hand 2.8 and 3.3",
-      min(fast[n][0] for n in searches) > 4.1 and [round(fast[n][0], 1) for n in hands] == [2.8, 3.3])  # fmt: skip
+claim("at least 4.1 times as fast, manually 2.8 and 3.3",
+      min(fast[n][0] for n in searches) > 4.1 and [round(fast[n][0], 1) for n in manuals] == [2.8, 3.3])  # fmt: skip
 area = {name: sorted(round(run["hypervolume"], 2) for run in of) for name, of in runs.items()}
-claim("the search reaches 0.77 to 0.79 of the goals, lots 0.62, 0.72 and 0.78",
-      area == {"search": [0.77, 0.77, 0.79], "lots": [0.62, 0.72, 0.78]})  # fmt: skip
-careful, after = reached(by_hand, original), {name: [areas(run) for run in of] for name, of in runs.items()}
-claim("after two trials each search is ahead of the careful hand", all(area[1] > careful for area in after["search"]))
-claim("lots are behind it for eight, and one run to its end",
-      max(area[7] for area in after["lots"]) < careful and min(area[-1] for area in after["lots"]) < careful)  # fmt: skip
-claim("the winners of lots are as fast as the search's",
-      all(a >= b for a, b in zip(*(sorted(fast[n][0] for n in of) for of in (lots, searches)), strict=True)))  # fmt: skip
+claim("the search reaches 0.77 to 0.79 of the goals, random search 0.62, 0.72 and 0.78",
+      area == {"search": [0.77, 0.77, 0.79], "random": [0.62, 0.72, 0.78]})  # fmt: skip
+manual_area, after = reached(tuned, original), {name: [areas(run) for run in of] for name, of in runs.items()}
+claim("after two trials each search is ahead of manual tuning", all(area[1] > manual_area for area in after["search"]))
+claim("random search is behind it for eight trials, and one run to its end",
+      max(area[7] for area in after["random"]) < manual_area and min(area[-1] for area in after["random"]) < manual_area)  # fmt: skip
+claim("the winners of random search are as fast as the search's",
+      all(a >= b for a, b in zip(*(sorted(fast[n][0] for n in of) for of in (at_random, searches)), strict=True)))  # fmt: skip
 second = [p for run in runs["search"] for p in (Point(**p) for p in run["points"]) if p.number == 1]
 early = sorted(run["original"]["latency"] / p.latency for run, p in zip(runs["search"], second, strict=True))
 claim(
     "the search's second trials are 3.9 to 4.1 times as fast", (round(early[0], 1), round(early[-1], 1)) == (3.9, 4.1)
 )
-claim("lots found the first search's winner, too", final["search 1"]["what"] in [final[n]["what"] for n in lots])
+claim(
+    "random search found the first search's winner, too",
+    final["search 1"]["what"] in [final[n]["what"] for n in at_random],
+)
 claim("it keeps half of the first layer", any("features.0 50 %" in line for line in final["search 1"]["what"]))
-worst = min((final[n]["lost"] for n in (*searches, *lots)), key=lambda lost: lost[0])
+worst = min((final[n]["lost"] for n in (*searches, *at_random)), key=lambda lost: lost[0])
 claim("on the test pictures one winner lost 1.4 points, 0.9 to 1.8", [round(x, 1) for x in worst] == [-1.4, -1.8, -0.9])
 
 # %% question="choosing.winner"
@@ -713,8 +717,8 @@ predict("the search's winner against eager resnet18", unit="×")
 
 # %%
 resnet = recorded("autotune_resnet", live=LIVE)["result"]
-runs_of_it = {"search": (resnet["search"][0], plots.BLUE), "lots": (resnet["random"][0], plots.ORANGE),
-              "by hand": ({"points": resnet["by hand"].values(), "original": resnet["original"]}, plots.GREEN)}  # fmt: skip
+runs_of_it = {"search": (resnet["search"][0], plots.BLUE), "random": (resnet["random"][0], plots.ORANGE),
+              "manual": ({"points": resnet["manual"].values(), "original": resnet["original"]}, plots.GREEN)}  # fmt: skip
 fig, ax = plots.figure()
 for name, (run, color) in runs_of_it.items():
     of, points = Point(**run["original"]), [Point(**p) for p in run["points"]]
@@ -744,19 +748,19 @@ reveal(
 # %% [markdown]
 # The winner is 3.5 times as fast; uniform widths in int8 reach 2.4, the best single technique 2.0. (On the processor of
 # the recording int8 is slower than float32 in this engine.) But look where the winner comes from: it is one of the
-# search's six starts. A careful person who tried narrow layers in *float32* would have found it without any search. Of
+# search's six starts. Manual tuning that tried narrow layers in *float32* would have found it without any search. Of
 # the six trials after the starts, five were given up early, and the sixth is beaten by a start: twelve trials are few
 # for so many knobs.
 #
-# Lots do worse: not one of twelve keeps the limit. Of those for `MyNet`, 12 of 60 did; at that rate none of twelve
+# Random search does worse: not one of its twelve networks keeps the limit. Of those for `MyNet`, 12 of 60 did; at that rate none of twelve
 # happens with a probability of 7 %, so that bad luck may have a part in it. Either way: the fewer the trials, the more
 # a good start is worth.
 
 # %%
 of_resnet = {name: round(row["faster"][0], 1) for name, row in resnet["final"].items()}
-claim("3.5 times as fast, by hand 2.4 and 2.0",
-      [of_resnet[n] for n in ("search 1", "by hand, uniform + int8", "by hand, single")] == [3.5, 2.4, 2.0])  # fmt: skip
-before, singly = resnet["original"]["latency"], {name: p["latency"] for name, p in resnet["by hand"].items()}
+claim("3.5 times as fast, manually 2.4 and 2.0",
+      [of_resnet[n] for n in ("search 1", "manual, uniform + int8", "manual, single")] == [3.5, 2.4, 2.0])  # fmt: skip
+before, singly = resnet["original"]["latency"], {name: p["latency"] for name, p in resnet["manual"].items()}
 claim("three quarters of the channels alone: 1.6", round(before / singly["single: width 0.75"], 1) == 1.6)
 claim("int8 is slower than float32 there", singly["single: ONNX Runtime int8"] > singly["single: ONNX Runtime float32"])
 tried = {p["number"]: p for p in resnet["search"][0]["points"]}
@@ -772,7 +776,7 @@ def within(run):
     return sum(p["accuracy"] >= run["original"]["accuracy"] - 1 for p in run["points"])
 
 
-claim("none of twelve lots keeps the limit, for MyNet 12 of 60",
+claim("none of twelve random networks keeps the limit, for MyNet 12 of 60",
       [within(resnet["random"][0]), sum(map(within, contest["random"]))] == [0, 12])  # fmt: skip
 claim("at that rate, none of twelve has a probability of 7 %", round((1 - 12 / 60) ** 12, 2) == 0.07)
 
@@ -797,7 +801,7 @@ front_playground([Point(**point) for point in first["points"]], Point(**first["o
 # The contests of section 7 in one table:
 
 # %%
-made = {"by hand": [{"points": contest["by hand"].values(), "original": contest["original"], "stopped": 0}], **runs}
+made = {"manual": [{"points": contest["manual"].values(), "original": contest["original"], "stopped": 0}], **runs}
 for name, of in made.items():
     for run in of:
         points, base = [Point(**p) for p in run["points"]], Point(**run["original"])
@@ -811,7 +815,8 @@ for name, of in made.items():
 # - **Gains need not multiply**: what one leaves decides what the other gains. And the order matters: cut before the
 #   teaching.
 # - **Give up early**, but by a rule that knows about both objectives.
-# - **A search** begins with what a careful person would try, and goes on where that person gets tired. Hold it against lots.
+# - **A search** begins with what manual tuning would try, and goes on where a person gets tired. Compare it with random
+#   search.
 # - **The winner looks better than it is**: judge it on pictures that had no part in choosing it.
 #
 # **What practice uses today.** Such searches run in toolchains for phones and microcontrollers (He et al. 2018, *AMC*;

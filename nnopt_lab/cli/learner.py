@@ -102,13 +102,14 @@ def optimize(
     out: Annotated[Path, typer.Option(help="Folder for the chosen network and its report.")] = Path("optimized"),
 ) -> None:
     """Search for a smaller or faster version of a classifier; Ctrl-C keeps what was found. Runs the scripts named."""
-    from nnopt_lab.techniques.deployment import engines
-    from nnopt_lab.techniques.search import autotune
+    from nnopt_lab.techniques.deployment.registry import check_names
+    from nnopt_lab.techniques.search.autotune import DEFAULT_ENGINES, Goal
+    from nnopt_lab.techniques.search.autotune import optimize as search
 
-    goal = autotune.Goal(target, max_drop, max_bytes, max_latency, batch)
-    engines.check_names(engine or autotune.QUICK)  # before the scripts run, which may take long
+    goal = Goal(target, max_drop, max_bytes, max_latency, batch)
+    check_names(engine or DEFAULT_ENGINES)  # before the scripts run, which may take long
     train, validation, options = _data_for(data)
-    found = autotune.optimize(
+    found = search(
         _from_script(model)(),
         train,
         validation,
@@ -116,14 +117,14 @@ def optimize(
         trials=trials,
         seconds=None if minutes is None else 60 * minutes,
         storage=storage,
-        engine_names=engine or autotune.QUICK,
+        engine_names=engine or DEFAULT_ENGINES,
         epochs=epochs,
         rate=rate,
         **options,
     )
-    print(found, *found.notes, sep="\n")
+    print(found)
     files = found.export(out)
-    print(f"In {out}: {', '.join(file.name for file in files)}")
+    print(*found.notes, f"In {out}: {', '.join(file.name for file in files)}", sep="\n")
 
 
 def _from_script(text: str, other: str = ""):

@@ -8,7 +8,7 @@ import torch
 from nnopt_lab.course.draws import randint, subset
 from nnopt_lab.course.exercises import Property, exercise, question
 from nnopt_lab.course.wrong_answers import called_with, changed, scaled, swapped
-from nnopt_lab.techniques.search import tradeoffs
+from nnopt_lab.techniques.search import fronts
 
 
 def _networks(g: torch.Generator):
@@ -112,7 +112,7 @@ def pareto_front(lost, cost):
     Sorting makes it n·log n; comparing every pair would be n². With three objectives the sort no longer does it, and
     with ten hardly any point is beaten: nearly everything is on the front.
     """
-    return tradeoffs.pareto_front(list(zip(cost, lost, strict=True)))
+    return fronts.pareto_front(list(zip(cost, lost, strict=True)))
 
 
 def _rectangle(g: torch.Generator):
@@ -134,7 +134,7 @@ def _inside(lost, cost, lost_limit, cost_limit):
 def _on_front(*inputs):
     """Those of them that are not beaten, by rising loss."""
     points = _inside(*inputs)
-    return sorted(points[i] for i in tradeoffs.pareto_front(points))
+    return sorted(points[i] for i in fronts.pareto_front(points))
 
 
 def _rectangles(points, combine=sum):
@@ -235,7 +235,7 @@ def hypervolume(lost, cost, lost_limit, cost_limit):
     One number for a whole front, and it grows with every point that is not beaten, within the limits (Zitzler & Thiele
     1998). It depends on the corner: say which one you took.
     """
-    return tradeoffs.hypervolume(list(zip(lost, cost, strict=True)), (lost_limit, cost_limit))
+    return fronts.hypervolume(list(zip(lost, cost, strict=True)), (lost_limit, cost_limit))
 
 
 def _layers(g: torch.Generator):

@@ -1,4 +1,4 @@
-"""Lesson 11's experiments: a search against lots and a careful hand; techniques in every order; where the time goes."""
+"""Lesson 11's experiments: search, random search and manual tuning; techniques in every order; where time goes."""
 
 import itertools
 import json
@@ -12,13 +12,15 @@ from torch import nn
 
 from nnopt_lab.course.recordings import experiment
 from nnopt_lab.techniques import distillation, quantization
-from nnopt_lab.techniques.deployment import ENGINES, Engine
+from nnopt_lab.techniques.deployment import ENGINES
 from nnopt_lab.techniques.deployment.onnx_files import export_onnx, quantize_onnx
 from nnopt_lab.techniques.pruning import channel_pruning, dependency_graph
 from nnopt_lab.techniques.quantization import qat
 from nnopt_lab.techniques.search import candidates
-from nnopt_lab.techniques.search.autotune import Goal, least_seconds, optimize
-from nnopt_lab.techniques.search.tradeoffs import Point, Search, describe
+from nnopt_lab.techniques.search.autotune import optimize
+from nnopt_lab.techniques.search.evaluation import measured_point
+from nnopt_lab.techniques.search.points import Goal, Point, describe
+from nnopt_lab.techniques.search.result import Search
 from nnopt_lab.workbench import data, measure, models, recipes, training
 from nnopt_lab.workbench.progress_bar import progress_bar
 
@@ -32,9 +34,9 @@ ORDERS = tuple(itertools.permutations(("channels", "distil", "3 bits")))
 
 @experiment
 def autotune_search() -> dict:
-    """`MyNet` on Fashion-MNIST at batch 64, one thread: three searches, three times lots, and what is done by hand.
+    """`MyNet` on Fashion-MNIST at batch 64, one thread: three searches, three random searches, and manual tuning.
 
-    3,000 training pictures, two epochs a candidate; at most one point of validation accuracy may be lost.
+    3,000 training pictures, two epochs per candidate; at most one point of validation accuracy may be lost.
 
     Returns:
         As `_contest`.
@@ -47,7 +49,7 @@ def autotune_search() -> dict:
 def autotune_resnet() -> dict:
     """torchvision's resnet18, trained on 4,000 pictures of clothes of 32×32: as `autotune_search`, but once.
 
-    The same 4,000 pictures, two epochs a candidate; fewer trials, and two widths by hand.
+    The same 4,000 pictures, two epochs per candidate; fewer trials, and two manual widths.
 
     Returns:
         As `_contest`.
@@ -186,11 +188,11 @@ def _in_order(order: tuple[str, ...], original: nn.Module, pictures: data.Pictur
 
 
 def _contest(model: nn.Module, pictures: data.Pictures, train: data.Split, trials: int, widths, seeds) -> dict:
-    """The search, the same number of lots, and uniform widths, in int8 or alone, with the same training.
+    """The search, equally many random trials, and uniform widths, in int8 or by themselves, with the same training.
 
     Returns:
         {"goal", "original": point, "search" and "random" (where nothing is stopped early): for each seed {"original",
-        "points", "stopped", "failed", "hypervolume", "seconds"}, "sensitivity", "by hand": {name: point}, "final":
+        "points", "stopped", "failed", "hypervolume", "seconds"}, "sensitivity", "manual": {name: point}, "final":
         {name: {"test", "lost" and "faster" [estimate, low, high], "bytes", "what"}} for the winner of each.
 
         A point is {number, config, accuracy, bytes, latency, curve}.
@@ -198,28 +200,28 @@ def _contest(model: nn.Module, pictures: data.Pictures, train: data.Split, trial
     torch.set_num_threads(1)  # the engines' pools of threads would take the cores from each other
     goal, split = Goal(max_drop=1.0, batch=64), (train, pictures.validation)
     options = {"goal": goal, "to_input": pictures.to_input, "trials": trials, "engine_names": CHOICES}
-    lots = options | {"sampler": "random", "by_hand": False, "stop_early": False}
+    at_random = options | {"sampler": "random", "manual_starts": False, "stop_early": False}
     searches = [optimize(model, *split, seed=seed, **options) for seed in seeds]
-    drawn = [optimize(model, *split, seed=seed, **lots) for seed in seeds]
+    random = [optimize(model, *split, seed=seed, **at_random) for seed in seeds]
     best = {f"search {n}": (found, found.best) for n, found in enumerate(searches, 1)}
-    best |= {f"lots {n}": (found, found.best) for n, found in enumerate(drawn, 1)}
+    best |= {f"random {n}": (found, found.best) for n, found in enumerate(random, 1)}
     searched = searches[0]
-    by_hand = _by_hand(searched, widths)
+    manual = _manual(searched, widths)
     for kind in ("uniform + int8", "single"):
-        allowed = [p for name, p in by_hand.items() if name.startswith(kind) and searched.allowed(p)]
-        best[f"by hand, {kind}"] = searched, min(allowed, key=searched.cost, default=None)
+        allowed = [p for name, p in manual.items() if name.startswith(kind) and searched.allowed(p)]
+        best[f"manual, {kind}"] = searched, min(allowed, key=searched.cost, default=None)
     return {
         "goal": {name: value for name, value in vars(goal).items() if value is not None},
         "original": vars(searched.original),
         "search": [_listed(found) for found in searches],
-        "random": [_listed(found) for found in drawn],
+        "random": [_listed(found) for found in random],
         "sensitivity": searched.sensitivity,
-        "by hand": {name: vars(point) for name, point in by_hand.items()},
+        "manual": {name: vars(point) for name, point in manual.items()},
         "final": _final(searched, {name: pair for name, pair in best.items() if pair[1]}, pictures),
     }
 
 
-def _by_hand(search: Search, widths) -> dict[str, Point]:
+def _manual(search: Search, widths) -> dict[str, Point]:
     groups = _removable(search.task.model, search.task.inputs(1))
     uniform = {width: dict.fromkeys(groups, width) for width in widths}
     configs = {f"single: {engine}": {"engine": engine} for engine in (FLOAT, INT8)}
@@ -230,23 +232,22 @@ def _by_hand(search: Search, widths) -> dict[str, Point]:
     }
     configs |= {f"uniform + int8: width {w}": {"engine": INT8, "channels": uniform[w], "teacher": 0.9} for w in widths}
     return {
-        name: _measured(search, config)
-        for name, config in progress_bar(configs.items(), desc="by hand", unit="network")
+        name: _measured(search, config) for name, config in progress_bar(configs.items(), desc="manual", unit="network")
     }
 
 
 def _measured(search: Search, config: dict) -> Point:
-    task, engine = search.task, _engine(search, config)
-    original = ENGINES[EAGER](task.model, task.calibration)
-    accuracy = training.evaluate(engine, task.pictures.validation, task.pictures, device="cpu").accuracy
-    seconds = least_seconds({"old": original, "new": engine}, task.inputs(search.goal.batch))
-    return Point(-1, config, accuracy, engine.bytes, search.original.latency * seconds["new"] / seconds["old"])
+    task, original = search.task, ENGINES[EAGER](search.task.model, search.task.calibration)
+    network, _ = candidates.make(task, config)
+    batch = task.inputs(search.goal.batch)
+    return measured_point(task, -1, config, network, original, search.original.latency, batch)
 
 
 def _final(search: Search, winners: dict[str, tuple[Search, Point]], pictures: data.Pictures) -> dict:
-    """The winners made again, on the test pictures, and timed in turns with the original, in the processor's time."""
-    ready = {"original": ENGINES[EAGER](search.task.model, search.task.calibration)}
-    ready |= {name: _engine(its, point.config) for name, (its, point) in winners.items()}
+    """The winners on the test pictures, and timed in turns with the original, in the processor's time."""
+    calibration = search.task.calibration
+    ready = {"original": ENGINES[EAGER](search.task.model, calibration)}
+    ready |= {name: ENGINES[p.config["engine"]](its.network(p), calibration) for name, (its, p) in winners.items()}
     batch, clock = search.task.inputs(search.goal.batch), time.process_time
     timings = measure.latency(ready, batch, rounds=60, budget_seconds=60, clock=clock)
     seen = {name: training.evaluate(engine, pictures.test, pictures, device="cpu") for name, engine in ready.items()}
@@ -262,10 +263,6 @@ def _final(search: Search, winners: dict[str, tuple[Search, Point]], pictures: d
             "what": describe(point.config),
         }
     return final
-
-
-def _engine(search: Search, config: dict) -> Engine:
-    return ENGINES[config["engine"]](candidates.make(search.task, config), search.task.calibration)
 
 
 def _listed(search: Search) -> dict:

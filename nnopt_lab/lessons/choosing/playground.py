@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import ipywidgets as widgets
 
 from nnopt_lab.course.playground import Playground, choice
-from nnopt_lab.techniques.search.tradeoffs import Point, describe, hypervolume, pareto_front
+from nnopt_lab.techniques.search.fronts import hypervolume, pareto_front
+from nnopt_lab.techniques.search.points import Point, describe
 from nnopt_lab.workbench import measure, plots
 
 DROPS = [0, 0.25, 0.5, 1, 2, 3, 5]

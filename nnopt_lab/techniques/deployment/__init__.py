@@ -1,7 +1,7 @@
 """Deployment: from a trained network to what runs it fastest here. Source: article, section 5, hardware and software.
 
-`deploy` builds one engine and compares it with its model; `build_engines` builds several by name. Each other module of this
-folder holds one runtime's engines, or one tool.
+`deploy` builds one engine and compares it with its model; `build_engines` builds several by name. Each other module of
+this folder holds one runtime's engines, or one tool.
 """
 
 from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable

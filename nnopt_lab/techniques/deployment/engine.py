@@ -20,7 +20,7 @@ from nnopt_lab.workbench import measure
 
 
 class EngineUnavailable(RuntimeError):
-    """An engine cannot run here: a package, a C++ compiler or the right processor is missing; one sentence says which."""
+    """An engine cannot run here; the message says in one sentence which package, compiler or processor is missing."""
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,8 +1,8 @@
 """A search for the best way to make a given classifier smaller or faster: which techniques, how much of each, where.
 
 The article's section 5.1. A sampler (optuna's Gaussian processes) proposes configurations (`candidates`), each is
-trained briefly and measured (`searcher`), and a `result.Search` holds what was found. The search begins with what manual
-tuning would try, and cheap `estimates` spare trials that cannot end on the front.
+trained briefly and measured (`searcher`), and a `result.Search` holds what was found. The search begins with what
+manual tuning would try, and cheap `estimates` spare trials that cannot end on the front.
 
 Sources: Daulton et al. 2020, "Differentiable Expected Hypervolume Improvement"; Ozaki et al. 2022, "Multiobjective
 Tree-Structured Parzen Estimator"; Akiba et al. 2019, "Optuna"; He et al. 2018, "AMC: AutoML for Model Compression and

@@ -1,4 +1,4 @@
-"""Measuring candidates: accuracy by the candidate's own engine, bytes of a real file, time in turns with the original."""
+"""Measuring candidates: accuracy by their own engine, bytes of a real file, time in turns with the original."""
 
 import time
 
