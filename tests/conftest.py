@@ -8,6 +8,9 @@ from hypothesis import settings
 
 import nnopt_lab  # noqa: F401 - sets the threads' waiting policy, which kernels inherit, before torch is imported
 
+# isort: split
+from tests import own_process
+
 matplotlib.use("agg")
 os.environ["TQDM_DISABLE"] = "1"
 # No test is timed, and a red one is the fault of the change at hand. To look for more: --hypothesis-profile=explore
@@ -42,6 +45,7 @@ def pytest_configure(config):
     if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
         os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // int(workers)))
     config.pluginmanager.register(NotebooksToo())
+    own_process.register(config)
 
 
 @pytest.fixture(autouse=True)
