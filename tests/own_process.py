@@ -1,7 +1,7 @@
 """A pytest plugin for tests that need a process of their own.
 
-Compilers and runtimes change the process that they are loaded into for good: what started processes later in it, such as
-the graders' sandbox, was killed by a signal that could not be delivered. A file of such tests says
+Compilers and runtimes change the process that they are loaded into for good: what started processes later in it, as
+the graders' sandbox does, was killed by a signal that could not be delivered. A file of such tests says
 
     pytestmark = pytest.mark.own_process
 
@@ -60,7 +60,7 @@ class OwnProcess:
 
     def _start(self, session):
         files = dict.fromkeys(str(item.path) for item in session.items if _is_marked(item))
-        self.errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+        self.errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - _end closes it
         self.child = subprocess.Popen(
             [sys.executable, __file__, str(session.config.rootpath), *files],
             stdin=subprocess.PIPE,

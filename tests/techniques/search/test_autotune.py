@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from nnopt_lab.techniques.search.tradeoffs import Point, hypervolume, pareto_front
 from torch import nn
 
 import nnopt_lab
@@ -18,7 +19,6 @@ from nnopt_lab.techniques.convolutions import cost_model
 from nnopt_lab.techniques.pruning import dependency_graph
 from nnopt_lab.techniques.search import autotune, candidates, search_space, tradeoffs
 from nnopt_lab.techniques.search.autotune import Goal, hopeless, optimize
-from nnopt_lab.techniques.search.tradeoffs import Point, hypervolume, pareto_front
 from nnopt_lab.workbench import data
 
 whole = st.tuples(st.integers(0, 8), st.integers(0, 8))
