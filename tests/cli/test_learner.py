@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -147,3 +148,47 @@ def test_capstone_shows_the_board_and_writes_the_figure(nnopt, tmp_path, monkeyp
     names = {text.get_text() for axes in figures[0].axes for text in axes.texts}
     assert names == {entry.name for entry in BOARD.entries}
     assert (tmp_path / "b.png").stat().st_size > 10_000
+
+
+NETWORK_AND_DATA = """
+    import torch
+    from torch import nn
+
+
+    def build():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 3))
+
+
+    def load():
+        g = torch.Generator().manual_seed(0)
+        x, y = torch.randn(80, 3, 8, 8, generator=g), torch.randint(0, 3, (80,), generator=g)
+        return (x[:60], y[:60]), (x[60:], y[60:])
+"""
+
+
+class TestOptimize:
+    OPTIONS = ("--data", "mine.py:load", "--target", "bytes", "--max-drop", "100", "--trials", "1")
+
+    @pytest.fixture(autouse=True)
+    def script(self, nnopt):
+        Path("mine.py").write_text(dedent(NETWORK_AND_DATA))
+
+    def test_it_writes_the_best_network_and_its_report(self, nnopt):
+        status, out, _ = nnopt("optimize", "mine.py:build", *self.OPTIONS, "--storage", "search.db", "--out", "small")
+        assert status == 0 and "(best)" in out and "weights.nndc" in out
+        assert Path("small", "report.md").is_file() and Path("search.db").is_file()
+
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            (("mine.py:nothing", *OPTIONS), "mine.py has no function 'nothing'."),
+            (("other.py:build", *OPTIONS), "must be script.py:function"),
+            (("mine.py:build", "--data", "fashon"), "or one of fashion"),
+            (("mine.py:load", "--data", "mine.py:build"), "it must return a tuple (train, validation)"),
+            (("mine.py:nothing", *OPTIONS, "--engine", "abacus"), "names holds 'abacus'"),
+        ],
+    )
+    def test_a_slip_is_named_in_a_sentence(self, nnopt, arguments, sentence):
+        status, _, err = nnopt("optimize", *arguments)
+        assert status == 2 and a_sentence(err) and sentence in err

@@ -11,9 +11,8 @@ from pathlib import Path
 from torch import nn
 
 from nnopt_lab.techniques.deployment import build_engines
-from nnopt_lab.techniques.search import candidates
+from nnopt_lab.techniques.search import candidates, evaluation
 from nnopt_lab.techniques.search.estimates import CostEstimates, corrected, should_stop
-from nnopt_lab.techniques.search.evaluation import fastest_seconds, measured_point
 from nnopt_lab.techniques.search.kept import KeptNetworks
 from nnopt_lab.techniques.search.points import EAGER, Goal, Point
 from nnopt_lab.techniques.search.result import Search
@@ -141,7 +140,7 @@ class Searcher:
                 raise _Stopped(Point(trial.number, config, max(accuracies, default=0.0), **likely, curve=curve))
 
         model, sizes = candidates.make(self.task, config, watch)
-        point = measured_point(
+        point = evaluation.measured_point(
             self.task, trial.number, config, model, self.baseline, self.found.original.latency, self.batch
         )
         self._keep(replace(point, curve=curve), model, sizes)
@@ -193,7 +192,7 @@ class Searcher:
         ready, missing = build_engines(self.task.model, self.task.calibration, list(dict.fromkeys([EAGER, *names])))
         self.baseline = ready[EAGER]
         notes = [f"{name} was not tried: {reason}" for name, reason in missing.items()]
-        return self._agree("engines", fastest_seconds(ready, self.batch, 3.0)), notes
+        return self._agree("engines", evaluation.fastest_seconds(ready, self.batch, 3.0)), notes
 
     def _agree(self, name: str, value):
         """The first process's value of something; this one's, if it is the first."""
