@@ -11,7 +11,7 @@ from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.choosing import experiments
 from nnopt_lab.lessons.choosing.playground import front_playground
-from nnopt_lab.techniques.search.tradeoffs import Point
+from nnopt_lab.techniques.search.points import Point
 from tests.lessons.playgrounds import line, shown
 
 

@@ -31,8 +31,11 @@ def compile_graph(graph: nn.Module, calibration: Sequence[Tensor]) -> Callable:
         EngineUnavailable: there is no compiler, or it fails.
     """
     require_compiler()
-    inductor, errors = importlib.import_module("torch._inductor.config"), importlib.import_module("torch._dynamo.exc")
-    program, seen = torch.compile(graph, dynamic=True), set()
+    with quiet():
+        inductor = importlib.import_module("torch._inductor.config")
+        errors = importlib.import_module("torch._dynamo.exc")
+        program = torch.compile(graph, dynamic=True)
+    seen = set()
 
     def run(x: Tensor) -> Tensor:
         key = len(x), x.stride(), x.is_inference(), torch.get_num_threads()
@@ -53,7 +56,8 @@ def compile_graph(graph: nn.Module, calibration: Sequence[Tensor]) -> Callable:
 
 def require_compiler() -> None:
     """Raise `EngineUnavailable` where no C++ compiler is found."""
-    builder = importlib.import_module("torch._inductor.cpp_builder")
+    with quiet():
+        builder = importlib.import_module("torch._inductor.cpp_builder")
     try:
         builder.get_cpp_compiler()
     except RuntimeError as error:
