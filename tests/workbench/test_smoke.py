@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nnopt_lab.techniques import distillation
-from nnopt_lab.techniques.deployment import engines
+from nnopt_lab.techniques.deployment import compiler
 from nnopt_lab.techniques.parallelism import launching
 from nnopt_lab.techniques.training import linear_svm
 from nnopt_lab.workbench import data, measure, models, smoke, training
@@ -79,7 +79,7 @@ def test_results_keep_their_lengths(smoky, pictures, tmp_path):
 
 
 def test_nothing_is_compiled_and_no_process_is_started(smoky):
-    with pytest.raises(engines.EngineUnavailable, match="Smoke mode compiles nothing"):
-        engines.needs_compiler()
+    with pytest.raises(compiler.EngineUnavailable, match="Smoke mode compiles nothing"):
+        compiler.require_compiler()
     with pytest.raises(RuntimeError, match="smoke mode starts no processes"):
         launching.launch("pictures.pt", "equal")

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable
 from nnopt_lab.techniques.deployment.logs import quiet
 from nnopt_lab.techniques.deployment.torch_engines import channels_last_in, exported_program, on_channels_last
+from nnopt_lab.workbench import smoke
 
 
 def compiled(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
@@ -55,7 +56,9 @@ def compile_graph(graph: nn.Module, calibration: Sequence[Tensor]) -> Callable:
 
 
 def require_compiler() -> None:
-    """Raise `EngineUnavailable` where no C++ compiler is found."""
+    """Raise `EngineUnavailable` where no C++ compiler is found, and in smoke mode."""
+    if smoke.on():
+        raise EngineUnavailable("Smoke mode compiles nothing.")
     with quiet():
         builder = importlib.import_module("torch._inductor.cpp_builder")
     try:
