@@ -16,7 +16,7 @@ from nnopt_lab.workbench.paths import root
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 ANNOUNCED = re.compile(r"\*\*Exercise \(([^)]*)\)")
 KEPT_METADATA = ("exercise", "question", "tags")
-_METADATA = {
+METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
@@ -46,7 +46,7 @@ def to_notebook(source: Path, solved: bool) -> NotebookNode:
             text = with_answers(text, source.name) if solved else without_answers(text, source.name)
         cells.append(make(text, id=place, metadata=metadata))
     _check_points(cells, source.name)
-    return nbformat.v4.new_notebook(cells=cells, metadata=_METADATA)
+    return nbformat.v4.new_notebook(cells=cells, metadata=METADATA)
 
 
 def with_answers(source: str, where: str = "cell") -> str:
@@ -139,7 +139,7 @@ def _essence(notebook: NotebookNode) -> list[tuple]:
 def _tidy(notebook: NotebookNode) -> NotebookNode:
     """Leave out what changes from machine to machine and says nothing: Python's patch version, execution times."""
     widgets = notebook.metadata.get("widgets")
-    notebook.metadata = nbformat.from_dict(_METADATA | ({"widgets": widgets} if widgets else {}))
+    notebook.metadata = nbformat.from_dict(METADATA | ({"widgets": widgets} if widgets else {}))
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
     return notebook

@@ -30,7 +30,7 @@ _SECTIONS = {  # the file is trusted only if each entry is as its section says
     ),
     "claims": lambda entry: isinstance(entry, dict) and all(isinstance(holds, bool) for holds in entry.values()),
 }
-_unwritten: dict[Path, dict] = {}
+unwritten: dict[Path, dict] = {}  # the contents of files that could not be written, until they can
 
 
 def read(folder: Path) -> dict:
@@ -49,8 +49,8 @@ def read(folder: Path) -> dict:
         found = None
     if not _trusted(found):
         found = _archive(path)
-    unwritten = copy.deepcopy(_unwritten.get(path, {}))
-    return {key: found.get(key, {}) | unwritten.get(key, {}) for key in _SECTIONS}
+    in_memory = copy.deepcopy(unwritten.get(path, {}))
+    return {key: found.get(key, {}) | in_memory.get(key, {}) for key in _SECTIONS}
 
 
 @contextmanager
@@ -67,11 +67,11 @@ def change(folder: Path | None = None) -> Iterator[dict]:
         yield contents
         try:
             write_atomically(path, json.dumps(contents, indent=1))
-            _unwritten.pop(path, None)
+            unwritten.pop(path, None)
         except OSError as error:
-            if path not in _unwritten:
+            if path not in unwritten:
                 print(f"{path} cannot be written ({error.strerror}); your progress is kept until this kernel ends.")
-            _unwritten[path] = copy.deepcopy(contents)
+            unwritten[path] = copy.deepcopy(contents)
 
 
 def note_attempt(section: str, id: str, passed: bool, points: int, answered: bool = True) -> None:

@@ -218,7 +218,7 @@ def test_a_lesson_is_built_run_and_seen_to_be_out_of_step(tiny, own_workspace):
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in blank.cells)
     for notebook in (solved, blank):
         nbformat.validate(notebook)
-        assert notebook.metadata == nbformat.from_dict(builder._METADATA)
+        assert notebook.metadata == nbformat.from_dict(builder.METADATA)
         assert not any("execution" in cell.metadata for cell in notebook.cells)
     assert paths("98_tiny")[True].read_text(encoding="utf-8").endswith("}\n")
 

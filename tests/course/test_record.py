@@ -25,7 +25,7 @@ GUESS = {"lesson": "00_start_here", "unit": "×", "guess": 2.0, "measured": None
 
 @pytest.fixture(autouse=True)
 def nothing_unwritten(monkeypatch):
-    monkeypatch.setattr(record, "_unwritten", {})
+    monkeypatch.setattr(record, "unwritten", {})
 
 
 @pytest.fixture
@@ -252,7 +252,7 @@ def test_what_was_kept_in_memory_is_written_as_soon_as_it_can_be_and_overwrites_
     with change() as contents:
         contents["hints"][ID] = 1
     assert json.loads(file.read_text())["exercises"].keys() == {"mine", "mine too", "another notebook's"}
-    assert record._unwritten == {}
+    assert record.unwritten == {}
 
 
 def test_a_lock_that_nobody_gives_back_does_not_stop_the_lesson(own_workspace, file, monkeypatch):

@@ -1,6 +1,8 @@
 """`nnopt new`: what it writes builds and passes the tests of all lessons at once, and it overwrites nothing."""
 
 import inspect
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -16,6 +18,7 @@ from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.record import read
 from nnopt_lab.course.runner import run_notebook
 from nnopt_lab.course.skeleton import new_lesson
+from nnopt_lab.workbench.paths import PACKAGE
 from tests.lessons import test_exercises
 
 
@@ -49,6 +52,10 @@ def test_the_files_stand_where_those_of_a_lesson_do(clone):
         text = path.read_text(encoding="utf-8")
         compile(text, path, "exec")
         assert "$" not in text and max(map(len, text.splitlines())) <= 120
+    configuration = f"--config={PACKAGE.parent / 'pyproject.toml'}"
+    for check in (["check"], ["format", "--check"]):
+        ruff = [sys.executable, "-m", "ruff", *check, configuration, *map(str, files)]
+        assert subprocess.run(ruff, capture_output=True).returncode == 0
 
 
 def test_a_draft_is_a_lesson_that_is_not_on_the_course_map(demo, own_workspace):

@@ -10,7 +10,7 @@ import torch
 
 from nnopt_lab.course import builder, checking
 from nnopt_lab.course.checking import CASES, examine
-from nnopt_lab.course.exercises import Exercise, Question, WrongAnswer, declare, exercises, lesson_points, questions
+from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.grading.course_cells import lesson_imports
 from nnopt_lab.workbench.paths import root
@@ -122,26 +122,3 @@ def test_a_finished_lesson_has_at_least_four_exercises_and_two_questions(lesson)
     assert len(exercises(lesson)) >= 4
     assert len(questions(lesson)) >= 2
     assert lesson_points(lesson) > 0
-
-
-def _question(**changes):
-    fields = {"id": "x.q", "lesson": "00_start_here", "points": 1, "text": "?", "answer": 1.0, "explanation": "!"}
-    return Question(**(fields | changes))
-
-
-@pytest.mark.parametrize(
-    ("item", "sentence"),
-    [
-        (_question(id="pruning.levels"), "declared twice"),
-        (_question(lesson="99_nowhere"), "not a lesson"),
-        (_question(points=6), "must be 1 to 5"),
-        (_question(choices={"a": "A"}, answer="b"), "one of its choices"),
-        (
-            Exercise("x.e", "00_start_here", "t", 1, abs, None, ("1", "2"), (WrongAnswer(abs, "no"),) * 3, "d"),
-            "three hints",
-        ),
-    ],
-)
-def test_a_bad_declaration_is_refused(item, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        declare(item)
