@@ -10,7 +10,7 @@
 #
 # It takes about an hour. It needs nothing from the lessons before but lesson 00's network and pictures.
 
-# %%
+# %% tags=["side-by-side"]
 import copy
 import math
 from itertools import pairwise

@@ -13,7 +13,7 @@
 # when you come back, choose *Run All Above Selected Cell* in the menu. Everything here is arithmetic
 # that you can follow with a pencil; lesson 06 hands the same ideas to engines that are fast.
 
-# %%
+# %% tags=["side-by-side"]
 import base64
 import copy
 import heapq

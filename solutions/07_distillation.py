@@ -15,7 +15,7 @@
 # (05) are; networks are trained with AdamW under a one-cycle rate (03), `recipes.one_cycle`. In the course's other
 # lessons the pictures are clothes; here they are mostly *shapes*, for a reason that section 5 explains.
 
-# %%
+# %% tags=["side-by-side"]
 import copy
 import tempfile
 from pathlib import Path

@@ -1,10 +1,12 @@
 """What every test needs: a workspace of its own, for each notebook too, and no progress bars."""
 
 import os
+from pathlib import Path
 
 import matplotlib
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 import nnopt_lab  # noqa: F401 - sets the threads' waiting policy, which kernels inherit, before torch is imported
 
@@ -17,6 +19,7 @@ os.environ["TQDM_DISABLE"] = "1"
 settings.register_profile("course", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=500)
 settings.load_profile("course")
+BY_PARAMETER = ("test_blank_notebooks.py", "test_exercises.py")
 
 
 class NotebooksToo:
@@ -31,8 +34,29 @@ class NotebooksToo:
             os.environ["NNOPT_WORKSPACE"] = str(factory.mktemp("workspace"))
 
     def pytest_itemcollected(self, item):
-        if item.path.suffix == ".ipynb":
+        """Nothing runs beside a notebook unless a cell has the tag `side-by-side`.
+
+        It says that the lesson's claims hold on a machine that is busy with other work, too.
+        """
+        if item.path.suffix == ".ipynb" and not any(
+            "side-by-side" in cell.metadata.get("tags", ()) for cell in item.parent.nb.cells
+        ):
             item.add_marker(pytest.mark.serial)
+
+
+class Units(LoadScopeScheduling):
+    """Side by side, a worker gets a file at a time: a notebook's cells build on each other, a file's tests share
+    fixtures. Of the files in BY_PARAMETER it gets the tests of one parameter, which share nothing with the others.
+    """
+
+    def _split_scope(self, nodeid):
+        file, _, test = nodeid.partition("::")
+        return file + test.partition("[")[2] if Path(file).name in BY_PARAMETER else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return Units(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -81,8 +81,8 @@ def test(context: typer.Context) -> None:
     elif rest:
         calls = [rest]
     else:
-        # Most tests share the processor; some, and the notebooks, which measure times, run one after the other.
-        calls = [["tests", "-m", "not serial", "-n", "auto", "--dist", "worksteal"], ["-m", "serial"]]
+        # Most tests share the processor; some, and the notebooks that measure times, run one after the other.
+        calls = [["-m", "not serial", "-n", "auto"], ["-m", "serial"]]
     statuses = [subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=root()) for arguments in calls]
     sys.exit(max(statuses))
 
