@@ -5,13 +5,13 @@ the graders' sandbox does, was killed by a signal that could not be delivered. A
 
     pytestmark = pytest.mark.own_process
 
-and its tests run, one by one, in a second pytest process, which collects all files so marked and keeps their fixtures
-while such tests follow each other. Each test has its own result; `-n`, `-k` and `FILE::name` work as ever. A test that
+and its tests run first, one by one, in a second pytest process, which collects all files so marked and keeps their
+fixtures until the last of them. Each test has its own result; `-n`, `-k` and `FILE::name` work as ever. A test that
 ends its process fails, and the next one starts another.
 """
 
-import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -26,6 +26,11 @@ class OwnProcess:
 
     def __init__(self):
         self.child = self.errors = None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items):
+        """Marked tests come first: together, so that one process serves them all, and where nobody steals them."""
+        items.sort(key=lambda item: not _is_marked(item))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item, nextitem):
@@ -46,10 +51,9 @@ class OwnProcess:
     def _run(self, item, following):
         if self.child is None:
             self._start(item.session)
-        self.child.stdin.write(json.dumps([item.nodeid, following]) + "\n")
+        pickle.dump((item.nodeid, following), self.child.stdin)
         self.child.stdin.flush()
-        for line in self.child.stdout:
-            data = json.loads(line)
+        for data in _received(self.child.stdout):
             if data is None:
                 return
             yield item.config.hook.pytest_report_from_serializable(config=item.config, data=data)
@@ -66,8 +70,6 @@ class OwnProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
-            text=True,
-            encoding="utf-8",
             cwd=session.config.rootpath,
             env=os.environ | {CHILD: "1"},
         )
@@ -93,8 +95,7 @@ class Child:
 
     def pytest_runtestloop(self, session):
         items = {item.nodeid: item for item in session.items}
-        for line in self.asked:
-            name, following = json.loads(line)
+        for name, following in _received(self.asked):
             session.config.hook.pytest_runtest_protocol(item=items[name], nextitem=items.get(following))
             self._answer(None)
         return True
@@ -107,7 +108,7 @@ class Child:
         self.config = config
 
     def _answer(self, data):
-        self.answers.write(json.dumps(data) + "\n")
+        pickle.dump(data, self.answers)  # JSON would make lists of tuples, which pytest tells apart
         self.answers.flush()
 
 
@@ -122,13 +123,32 @@ def _is_marked(item):
     return item.get_closest_marker("own_process") is not None
 
 
+def _received(stream):
+    """What the other side sends, until it closes the stream or ends."""
+    while True:
+        try:
+            yield pickle.load(stream)
+        except EOFError:
+            return
+
+
 def _serve():
     root, *files = sys.argv[1:]
-    asked = os.fdopen(os.dup(0), encoding="utf-8")
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    asked, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)  # whatever a library prints must not come between the answers
-    options = ["-o", "addopts=--import-mode=importlib", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", root]
+    options = [
+        "-o",
+        "addopts=--import-mode=importlib",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "-q",
+        "--no-header",
+        "--rootdir",
+        root,
+    ]
     sys.exit(pytest.main([*options, *files], plugins=[Child(asked, answers)]))
 
 
