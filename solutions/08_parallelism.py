@@ -275,12 +275,12 @@ question("parallel.two_requests", choice)
 # %% [markdown]
 # ## 3. Who reads the pictures?
 #
-# Before a network can compute, somebody must make its input. Four ways, from cheap to dear; the pictures are the same:
+# Before a network can compute, somebody must make its input. Four ways, from cheap to expensive; the pictures are the same:
 #
 # 1. **moved once**: all of them transformed before the training, kept as one float tensor (on a GPU: in its memory);
 # 2. **a batch at a time**: kept as bytes, padded and normalised 64 at once, as all lessons of this course do;
 # 3. **a picture at a time**: the same for each picture, then 64 are stacked, as a `DataLoader` does by default;
-# 4. **from JPEG files**: each is decoded and shrunk first, here from 224 × 224 pixels, as with a folder of photographs.
+# 4. **from JPEG files**: each is decoded and shrunk first, here from 448 × 448 pixels, as with a folder of photographs.
 #
 # How many times as long does the last one take, for 64 pictures, as the training step for which it is done (forward,
 # backward, SGD, on one thread)?
@@ -334,12 +334,12 @@ ax.margins(x=0.12)
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
-dear = measure.ratio(reading["from JPEG files"], reading["training step"])
+expense = measure.ratio(reading["from JPEG files"], reading["training step"])
 reveal(
     "reading 64 JPEG files against training on them",
-    dear.median,
-    dear.low,
-    dear.high,
+    expense.median,
+    expense.low,
+    expense.high,
     because="The network is small, and a photograph large: most of its numbers are decoded to be thrown away. With large "
     "networks it is the other way round.",
 )
@@ -349,7 +349,7 @@ claim(
     "a picture at a time takes more than three times as long as a batch at a time",
     reading["a picture at a time"].median > 3 * reading["a batch at a time"].median,
 )
-claim("JPEG files take longer than the training step", dear.median > 1)
+claim("JPEG files take longer than the training step", expense.median > 1)
 claim(
     "a batch at a time takes less than half of the step",
     2 * reading["a batch at a time"].median < reading["training step"].median,
