@@ -41,6 +41,8 @@ class OwnProcess:
         for report in self._run(item, following):
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        # The test before left standing what it shares with this one, and only this knows what comes after.
+        item.session._setupstate.teardown_exact(nextitem)
         if following is None:
             self._end()
         return True

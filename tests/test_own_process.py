@@ -57,12 +57,19 @@ ELSEWHERE = """
 """
 CONFTEST = """
     import os
+    import pytest
     from tests import own_process
 
     os.environ.setdefault("PARENT", str(os.getpid()))
 
     def pytest_configure(config):
         own_process.register(config)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection_modifyitems(items):
+        yield
+        if "LAST_FIRST" in os.environ:  # as where a worker of xdist is given other files first
+            items.insert(0, items.pop())
 """
 
 
@@ -109,6 +116,16 @@ def test_each_test_has_its_own_result(results, workers):
     assert "thing ==" in found["test_fails"][1]
     crash = found["test_ends_its_process"][1]
     assert "own process ended with status" in crash and "Segmentation fault" in crash and "test_marked.py" in crash
+
+
+def test_what_runs_before_may_share_its_folder_and_what_runs_after_not(results, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAST_FIRST", "1")
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"test_in_{folder}.py").write_text(f"def test_in_{folder}():\n    pass\n")
+    (tmp_path / "test_marked.py").rename(tmp_path / "b" / "test_marked.py")
+    found = results("a", "b/test_in_b.py", "b/test_marked.py::test_passes")
+    assert found == {"test_in_a": "passed", "test_in_b": "passed", "test_passes": "passed"}
 
 
 def test_one_test_by_its_name(results):
