@@ -1,0 +1,81 @@
+"""Trace a model with torch.fx: its graph for one input, in evaluation mode, or one sentence that says why not."""
+
+import inspect
+
+from torch import fx, nn
+
+from nnopt_lab.techniques.network_checks import evaluating, first_sentence, module_names
+
+# Each layer whose parameters these modules of torch hand to a fused function.
+_READ_BY_TORCH = {
+    "out_proj": nn.MultiheadAttention,
+    "linear1": nn.TransformerEncoderLayer,
+    "linear2": nn.TransformerEncoderLayer,
+}
+
+
+def trace(model: nn.Module) -> fx.GraphModule:
+    """The model's graph for its first input, in evaluation mode; all other arguments have their defaults.
+
+    The graph's module holds the model's own layers, not copies. `forward(self, x, mask=None)` gives the graph of
+    `forward(x)`, without a mask.
+
+    Raises:
+        ValueError: the model needs a second argument, or torch.fx cannot trace it.
+    """
+    _require_one_argument(model)
+    tracer = _OneInput()
+    try:
+        with evaluating(model):
+            graph = tracer.trace(model)
+        return fx.GraphModule(tracer.root, graph)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {first_sentence(error)}"
+        raise ValueError(f"model cannot be traced by torch.fx ({reason}).") from error
+
+
+def modules_read_by_parents(model: nn.Module) -> dict[str, str]:
+    """Modules whose parameters another module's forward reads, by name, each with that module's type.
+
+    Known are `nn.MultiheadAttention` and `nn.TransformerEncoderLayer`, which hand the weights of their layers to fused
+    functions, and what torch.fx shows of a model that it can trace.
+    """
+    read = {}
+    names = module_names(model)
+    for parent, places in names.items():
+        for child, kind in _READ_BY_TORCH.items():
+            if isinstance(parent, kind):
+                read |= {f"{place}.{child}".lstrip("."): type(parent).__name__ for place in places}
+    for name in read_in_graph(model):
+        for place in names[model.get_submodule(name)]:
+            read.setdefault(place, type(model.get_submodule(name.rpartition(".")[0])).__name__)
+    return read
+
+
+def read_in_graph(model: nn.Module | fx.GraphModule) -> set[str]:
+    """Names of the modules whose parameters or buffers a traced model's graph reads; none where it cannot be traced."""
+    try:
+        graph = (model if isinstance(model, fx.GraphModule) else trace(model)).graph
+    except ValueError:
+        return set()
+    return {node.target.rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"} - {""}
+
+
+class _OneInput(fx.Tracer):
+    """Traces `forward` with a placeholder for its first argument; Python fills in the others' defaults."""
+
+    def create_args_for_root(self, root_fn, is_module, concrete_args=None):
+        name = next(iter(inspect.signature(self.root.forward).parameters), "x")
+        return self.root.forward, [self.create_proxy("placeholder", name, (), {})]
+
+
+def _require_one_argument(model: nn.Module) -> None:
+    parameters = list(inspect.signature(model.forward).parameters.values())
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind not in variable]
+    keyword_only = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name in needed]
+    positional = [p for p in parameters if p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]
+    if not positional:
+        raise ValueError(f"model's forward ({type(model).__name__}) takes no input.")
+    if further := [name for name in needed if name in keyword_only or name != positional[0].name]:
+        raise ValueError(f"model's forward ({type(model).__name__}) needs {further[0]!r} beside its first argument.")
