@@ -164,11 +164,19 @@ def current_value(layer: nn.Module, name: str = "weight") -> Tensor | None:
         return None if value is None else value.detach()
 
 
-def require_plain(model: nn.Module, names: Iterable[str] | None = None) -> None:
+def require_plain(
+    model: nn.Module,
+    names: Iterable[str] | None = None,
+    *,
+    parameters: Iterable[str] | None = None,
+    masks: bool = False,
+) -> None:
     """Refuse layers whose weight or bias is computed from other tensors, or not there yet.
 
     Args:
         names: of the modules to look at; all where it is None.
+        parameters: names such as "weight"; all where it is None.
+        masks: whether pruning masks are allowed.
 
     Raises:
         ValueError: there is one; the sentence names it and the call that makes it plain.
@@ -177,7 +185,8 @@ def require_plain(model: nn.Module, names: Iterable[str] | None = None) -> None:
         if names is not None and module_name not in names:
             continue
         for name, kind in computed_parameters(layer).items():
-            raise ValueError(f"model's layer {module_name!r} has {kind} on its {name}: {_cure(layer, name, kind)}")
+            if (parameters is None or name in parameters) and not (masks and kind == _MASK):
+                raise ValueError(f"model's layer {module_name!r} has {kind} on its {name}: {_cure(layer, name, kind)}")
         if any(nn.parameter.is_lazy(parameter) for parameter in layer._parameters.values()):
             raise ValueError(f"model's layer {module_name!r} has no weights yet: call the model on an input first.")
 
@@ -185,7 +194,8 @@ def require_plain(model: nn.Module, names: Iterable[str] | None = None) -> None:
 def make_plain(layer: nn.Module) -> None:
     """Replace masks, weight norms and parametrisations by ordinary parameters with their current values, in place.
 
-    Frozen parameters stay frozen. The layer's modes and its other hooks stay.
+    Frozen parameters stay frozen, and what other layers share with this one keeps its numbers. The layer's mode and
+    its other hooks stay.
 
     Raises:
         ValueError: code of its own computes one.
@@ -193,7 +203,8 @@ def make_plain(layer: nn.Module) -> None:
     for name, kind in computed_parameters(layer).items():
         if kind == _UNKNOWN:
             raise ValueError(f"layer {type(layer).__name__} computes its {name} by code of its own.")
-        value, trainable = current_value(layer, name).clone(), not frozen(layer, name)
+        plain = parameter_like(current_value(layer, name), layer, name)
+        _untie(layer, name)  # torch writes the masked numbers into the parameter that is behind them
         with evaluating(layer):  # a spectral norm takes a step of its power iteration in training mode
             if kind == _MASK:
                 prune.remove(layer, name)
@@ -205,7 +216,7 @@ def make_plain(layer: nn.Module) -> None:
             else:
                 parametrize.remove_parametrizations(layer, name, leave_parametrized=True)
         delattr(layer, name)
-        layer.register_parameter(name, nn.Parameter(value, requires_grad=trainable))
+        layer.register_parameter(name, plain)
 
 
 def hooked(layer: nn.Module) -> bool:
@@ -257,11 +268,27 @@ def _memory(parameter: Tensor) -> object:
     return parameter.device, parameter.data_ptr()
 
 
-def _behind(layer: nn.Module, name: str) -> list[nn.Parameter]:
+def _holder_and_names(layer: nn.Module, name: str) -> tuple[nn.Module, list[str]]:
+    """The module that holds the parameters behind `name`, and their names there."""
     if name in getattr(layer, "parametrizations", {}):
-        return list(layer.parametrizations[name].parameters())
-    names = (name, f"{name}_orig", f"{name}_g", f"{name}_v")
-    return [layer._parameters[n] for n in names if layer._parameters.get(n) is not None]
+        return layer.parametrizations[name], list(layer.parametrizations[name]._parameters)
+    names = [part for part in (name, f"{name}_orig", f"{name}_g", f"{name}_v") if part in layer._parameters]
+    return layer, names
+
+
+def _behind(layer: nn.Module, name: str) -> list[nn.Parameter]:
+    holder, _ = _holder_and_names(layer, name)
+    if holder is not layer:
+        return list(holder.parameters())  # those of the parametrisation itself as well
+    found = [layer._parameters[part] for part in _holder_and_names(layer, name)[1]]
+    return [parameter for parameter in found if parameter is not None]
+
+
+def _untie(layer: nn.Module, name: str) -> None:
+    holder, names = _holder_and_names(layer, name)
+    for part in names:
+        original = holder._parameters[part]
+        holder._parameters[part] = nn.Parameter(original.detach().clone(), requires_grad=original.requires_grad)
 
 
 def _cure(layer: nn.Module, name: str, kind: str) -> str:

@@ -28,7 +28,7 @@ COMPUTED = {
     "mask on the bias": (
         lambda layer: masked(layer, "bias"),
         "bias",
-        r"a pruning mask on its bias: call .*prune.remove\(l",
+        r"mask on its bias: call .*prune.remove\(l",
     ),
     "two masks": (lambda layer: masked(masked(layer)), "weight", "a pruning mask"),
     "weight norm": (weight_norm, "weight", "weight_norm on its weight: call torch.nn.utils.remove_weight_norm"),

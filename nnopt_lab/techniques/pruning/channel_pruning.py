@@ -4,13 +4,14 @@ A mask leaves a dense kernel as slow as before; a removed filter saves work in i
 reads its output. `dependency_graph` finds the channels that must be removed together.
 """
 
-import copy
-
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree
 
+from nnopt_lab.techniques.network_checks import copied, first_sentence, parameter_like
 from nnopt_lab.techniques.pruning.dependency_graph import Group, channel_groups
 from nnopt_lab.techniques.pruning.scores import importance
+from nnopt_lab.workbench.measure import inference
 
 
 def group_importance(model: nn.Module, group: Group, norm: int = 1) -> Tensor:
@@ -34,13 +35,16 @@ def keep_most_important(
         For each removable group's name the positions to keep: int64, ascending, at least one.
 
     Raises:
-        ValueError: a share is outside (0, 1], or names a group that is not there.
+        ValueError: a share is outside (0, 1] or names a group that is not there or not removable, `multiple_of` is
+            below 1, or as in `channel_groups`.
     """
-    groups = {g.name: g for g in channel_groups(model, example) if g.removable}
+    if multiple_of < 1:
+        raise ValueError(f"multiple_of={multiple_of} must be at least 1.")
+    found = channel_groups(model, example)
+    groups = {g.name: g for g in found if g.removable}
     shares = share if isinstance(share, dict) else dict.fromkeys(groups, share)
     for name, value in shares.items():
-        if name not in groups:
-            raise ValueError(f"share names {name!r}, which is not a removable group: choose from {', '.join(groups)}.")
+        _require_removable("share", name, found)
         if not 0 < value <= 1:
             raise ValueError(f"share={value} must be above 0 and at most 1.")
     keep = {}
@@ -56,10 +60,74 @@ def zero_channels(model: nn.Module, example: Tensor, keep: dict[str, Tensor]) ->
     """A copy in which every channel that is not kept is zero: filter, bias, and batch norm's scale and shift.
 
     It computes what `remove_channels` computes, at the full price: the reference that removal is checked against.
+
+    Args and errors as in `remove_channels`.
     """
-    model = copy.deepcopy(model)
+    return _zeroed(model, _chosen(model, example, keep))
+
+
+def remove_channels(model: nn.Module, example: Tensor, keep: dict[str, Tensor]) -> nn.Module:
+    """A smaller copy of `model` that has only the kept channels.
+
+    It gives the same output as `zero_channels` with the same `keep`, to rounding: nothing is approximated. Frozen
+    parameters stay frozen, and each module is in the mode that it was in.
+
+    Args:
+        model: left as it was; must not carry masks (make them permanent first) or parametrisations.
+        example: an input, [N, C, H, W].
+        keep: for each group's name the positions to keep, from `keep_most_important` or your own choice.
+
+    Raises:
+        ValueError: a group is not there or not removable, a position is out of range, the model does something with
+            its channels that its graph does not show, or as in `channel_groups`.
+    """
+    chosen = _chosen(model, example, keep)
+    small = copied(model)
+    modules = dict(small.named_modules())
+    for group, kept in chosen:
+        for name in group.producers:
+            _shrink_outputs(modules[name], kept)
+        for name in group.norms:
+            _shrink_norm(modules[name], kept)
+        for name, inputs in group.consumers:
+            _shrink_inputs(modules[name], expand_to_inputs(kept, inputs))
+    _require_same_outputs(_zeroed(model, chosen), copied(small), example)
+    return small
+
+
+def expand_to_inputs(kept: Tensor, inputs_per_channel: int) -> Tensor:
+    """Positions that the kept channels take after a flatten: channel c becomes c·k … c·k + k − 1. int64."""
+    return (kept[:, None] * inputs_per_channel + torch.arange(inputs_per_channel)).flatten()
+
+
+def _chosen(model: nn.Module, example: Tensor, keep: dict[str, Tensor]) -> list[tuple[Group, Tensor]]:
+    found = channel_groups(model, example)
+    groups = {g.name: g for g in found}
+    keep = {name: torch.as_tensor(kept) for name, kept in keep.items()}
+    for name, kept in keep.items():
+        _require_removable("keep", name, found)
+        size = groups[name].size
+        if kept.dtype != torch.int64:
+            raise ValueError(f"keep[{name!r}] is {kept.dtype}; it must be int64, the positions that stay.")
+        if len(kept) < 1 or kept.min() < 0 or kept.max() >= size or len(kept.unique()) != len(kept):
+            raise ValueError(f"keep[{name!r}] must be different positions between 0 and {size - 1}, at least one.")
+    return [(groups[name], kept) for name, kept in keep.items()]
+
+
+def _require_removable(argument: str, name: str, groups: list[Group]) -> None:
+    for group in groups:
+        if group.name == name and group.reason:
+            raise ValueError(f"{argument} names {name!r}, whose channels must stay: {group.reason}.")
+    removable = [group.name for group in groups if group.removable]
+    if name not in removable:
+        choice = ", ".join(removable) or "none is there"
+        raise ValueError(f"{argument} names {name!r}, which is not a removable group: choose from {choice}.")
+
+
+def _zeroed(model: nn.Module, chosen: list[tuple[Group, Tensor]]) -> nn.Module:
+    model = copied(model)
     modules = dict(model.named_modules())
-    for group, kept in _chosen(model, example, keep):
+    for group, kept in chosen:
         gone = torch.ones(group.size, dtype=torch.bool)
         gone[kept] = False
         with torch.no_grad():
@@ -70,54 +138,34 @@ def zero_channels(model: nn.Module, example: Tensor, keep: dict[str, Tensor]) ->
     return model
 
 
-def remove_channels(model: nn.Module, example: Tensor, keep: dict[str, Tensor]) -> nn.Module:
-    """A smaller copy of `model` that has only the kept channels.
-
-    It gives the same output as `zero_channels` with the same `keep`, to rounding: nothing is approximated.
-
-    Args:
-        model: left as it was; must not carry masks (make them permanent first).
-        example: an input, [N, C, H, W].
-        keep: for each group's name the positions to keep, from `keep_most_important` or your own choice.
-
-    Raises:
-        ValueError: a group is not there or not removable, or a position is out of range.
-    """
-    model = copy.deepcopy(model)
-    modules = dict(model.named_modules())
-    for group, kept in _chosen(model, example, keep):
-        for name in group.producers:
-            _shrink_outputs(modules[name], kept)
-        for name in group.norms:
-            _shrink_norm(modules[name], kept)
-        for name, inputs in group.consumers:
-            _shrink_inputs(modules[name], expand_to_inputs(kept, inputs))
-    return model
+def _require_same_outputs(zeroed: nn.Module, small: nn.Module, example: Tensor) -> None:
+    """Refuse what the graph does not show: hooks, and attributes that hold a number of channels."""
+    try:
+        with inference(zeroed, small):
+            wanted, got = _pytree.tree_leaves(zeroed(example)), _pytree.tree_leaves(small(example))
+            again = _pytree.tree_leaves(zeroed(example))
+    except Exception as error:
+        reason = f"{type(error).__name__}: {first_sentence(error)}"
+        raise ValueError(f"model does not run with fewer channels ({reason}): something else counts them.") from error
+    # What differs from itself is random, and nothing can be compared.
+    if _same(wanted, again) and not _same(wanted, got):
+        raise ValueError("model computes something else with fewer channels: a hook or an attribute depends on them.")
 
 
-def expand_to_inputs(kept: Tensor, inputs_per_channel: int) -> Tensor:
-    """Positions that the kept channels take after a flatten: channel c becomes c·k … c·k + k − 1. int64."""
-    return (kept[:, None] * inputs_per_channel + torch.arange(inputs_per_channel)).flatten()
+def _same(wanted: list, got: list) -> bool:
+    def agree(a, b) -> bool:
+        if not isinstance(a, Tensor):
+            return a == b
+        if a.shape != b.shape or not a.is_floating_point():
+            return a.shape == b.shape  # what is chosen by an argmax may tip over
+        tolerance = max(1e-4, 20 * torch.finfo(a.dtype).eps) * max(1.0, a.abs().nan_to_num(0, 0, 0).max().item())
+        return torch.allclose(a, b, rtol=0, atol=tolerance, equal_nan=True)
 
-
-def _chosen(model: nn.Module, example: Tensor, keep: dict[str, Tensor]) -> list[tuple[Group, Tensor]]:
-    groups = {g.name: g for g in channel_groups(model, example) if g.removable}
-    keep = {name: torch.as_tensor(kept) for name, kept in keep.items()}
-    for name, kept in keep.items():
-        if name not in groups:
-            raise ValueError(f"keep names {name!r}, which is not a removable group: choose from {', '.join(groups)}.")
-        size = groups[name].size
-        if kept.dtype != torch.int64:
-            raise ValueError(f"keep[{name!r}] is {kept.dtype}; it must be int64, the positions that stay.")
-        if len(kept) < 1 or kept.min() < 0 or kept.max() >= size or len(kept.unique()) != len(kept):
-            raise ValueError(f"keep[{name!r}] must be different positions between 0 and {size - 1}, at least one.")
-    return [(groups[name], kept) for name, kept in keep.items()]
+    return len(wanted) == len(got) and all(agree(a, b) for a, b in zip(wanted, got, strict=True))
 
 
 def _shrink_outputs(layer: nn.Module, kept: Tensor) -> None:
-    layer.weight = nn.Parameter(layer.weight.detach()[kept])
-    if layer.bias is not None:
-        layer.bias = nn.Parameter(layer.bias.detach()[kept])
+    _shrink_parameters(layer, kept)
     if isinstance(layer, nn.Linear):
         layer.out_features = len(kept)
         return
@@ -128,14 +176,18 @@ def _shrink_outputs(layer: nn.Module, kept: Tensor) -> None:
 
 def _shrink_norm(layer: nn.Module, kept: Tensor) -> None:
     layer.num_features = len(kept)
-    for name in ("weight", "bias"):
-        if getattr(layer, name) is not None:
-            setattr(layer, name, nn.Parameter(getattr(layer, name).detach()[kept]))
+    _shrink_parameters(layer, kept)
     for name in ("running_mean", "running_var"):
         if getattr(layer, name) is not None:
             setattr(layer, name, getattr(layer, name)[kept].clone())
 
 
+def _shrink_parameters(layer: nn.Module, kept: Tensor) -> None:
+    for name in ("weight", "bias"):
+        if getattr(layer, name) is not None:
+            setattr(layer, name, parameter_like(getattr(layer, name)[kept], layer, name))
+
+
 def _shrink_inputs(layer: nn.Module, kept: Tensor) -> None:
-    layer.weight = nn.Parameter(layer.weight.detach()[:, kept])
+    layer.weight = parameter_like(layer.weight[:, kept], layer)
     setattr(layer, "in_features" if isinstance(layer, nn.Linear) else "in_channels", len(kept))

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
+from nnopt_lab.techniques.network_checks import first_sentence, require_plain, ties_of
+from nnopt_lab.techniques.tracing import read_in_graph, trace
 from nnopt_lab.workbench.measure import inference
 
 # Functions that act on each channel by itself and map zero to zero, so that a removed channel leaves no trace.
@@ -28,6 +30,7 @@ _CHANNELWISE_FUNCTIONS = (
 # squeeze-and-excitation (Hu, Shen & Sun 2018).
 _GATES = (nn.Sigmoid, nn.Hardsigmoid, F.sigmoid, F.hardsigmoid, torch.sigmoid, "sigmoid")
 _SUMS = (operator.add, operator.iadd, torch.add, "add", "add_")
+_MEANS = (torch.mean, "mean")
 _PRODUCTS = (operator.mul, operator.imul, torch.mul, "mul", "mul_")
 
 
@@ -41,7 +44,8 @@ class Group:
         norms: batch norms over them.
         consumers: (layer, inputs per channel) that read them; behind a flatten of h×w pictures a linear layer reads
             h·w inputs per channel.
-        removable: False for the network's own inputs and outputs.
+        removable: False for the network's own inputs and outputs, and where `reason` says why.
+        reason: a clause about a layer of the group, or empty.
     """
 
     size: int
@@ -49,10 +53,20 @@ class Group:
     norms: list[str] = field(default_factory=list)
     consumers: list[tuple[str, int]] = field(default_factory=list)
     removable: bool = True
+    reason: str = ""
 
     @property
     def name(self) -> str:
         return self.producers[0] if self.producers else "input"
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of all layers that removal would change."""
+        return [*self.producers, *self.norms, *(name for name, _ in self.consumers)]
+
+    def fix(self, reason: str = "") -> None:
+        """Note that these channels must stay."""
+        self.removable, self.reason = False, self.reason or reason
 
 
 def channel_groups(model: nn.Module, example: Tensor) -> list[Group]:
@@ -60,14 +74,16 @@ def channel_groups(model: nn.Module, example: Tensor) -> list[Group]:
 
     Args:
         model: traceable by torch.fx, made of convolutions, linear layers, batch norms, channelwise functions, sums,
-            products with a gate, global means and flattens.
-        example: an input, [N, C, H, W].
+            products with a gate, means over pixels and flattens; without masks and parametrisations.
+        example: an input, [N, C, H, W]. Further arguments of the model keep their defaults.
 
     Returns:
-        The groups in the order in which the network computes them, input and output included (not removable).
+        The groups in the order in which the network computes them, input and output included (not removable). Where
+        another layer shares a parameter with a layer of the group, or another module reads it, the channels stay, too.
 
     Raises:
-        ValueError: the model holds something that this module does not know; the sentence names it.
+        ValueError: the model holds something that this module does not know, or does not run on the example; the
+            sentence names it.
     """
     return _Tracer(model).trace(example)
 
@@ -76,30 +92,30 @@ class _Tracer(fx.Interpreter):
     """Runs the model's graph once and notes, for every intermediate tensor, which group its channels belong to."""
 
     def __init__(self, model: nn.Module):
-        if any(hasattr(module, "weight_orig") for module in model.modules()):
-            raise ValueError("model carries pruning masks: call pruning.make_permanent(model) first.")
-        try:
-            traced = fx.symbolic_trace(model)
-        except Exception as error:
-            raise ValueError(f"model cannot be traced by torch.fx ({type(error).__name__}: {error}).") from error
-        super().__init__(traced)
-        self.modules_by_name = dict(traced.named_modules())
+        require_plain(model)
+        super().__init__(trace(model))
+        self.extra_traceback = False  # torch.fx would append paragraphs to the sentences below
+        self.model = model
+        self.modules_by_name = dict(self.module.named_modules())
         self.groups: list[Group] = []
         self.of: dict[fx.Node, tuple[Group, int]] = {}  # node → its group, and inputs per channel
         self.gates: set[fx.Node] = set()
 
     def trace(self, example: Tensor) -> list[Group]:
+        if not isinstance(example, Tensor) or example.ndim < 2:
+            raise ValueError("example must be a tensor [N, C, …], an input of the model.")
         with inference(self.module):
             self.run(example)
+        self._fix_shared()
         return self.groups
 
     def run_node(self, node: fx.Node):
-        result = super().run_node(node)
+        result = self._computed(node)
         if node.op == "placeholder":
             self.of[node] = self._new(result.shape[1], removable=False), 1
         elif node.op == "output":
-            for source in node.all_input_nodes:
-                self.of[source][0].removable = False
+            for group in self._behind(node):
+                group.fix()
         elif isinstance(result, Tensor) and node.op in ("call_module", "call_function", "call_method"):
             gated = [s for s in node.all_input_nodes if s in self.gates]
             if gated and (node.target not in _PRODUCTS or len(gated) > 1):
@@ -115,13 +131,47 @@ class _Tracer(fx.Interpreter):
                 )
         return result
 
+    def _computed(self, node: fx.Node):
+        try:
+            return super().run_node(node)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {first_sentence(error)}"
+            raise ValueError(f"model does not run on the example at {node.name!r} ({reason}).") from error
+
+    def _behind(self, node: fx.Node) -> list[Group]:
+        """The groups that a node reads, through sizes, lists and the like."""
+        found = [self.of[source][0] for source in node.all_input_nodes if source in self.of]
+        others = [source for source in node.all_input_nodes if source not in self.of]
+        return found + [group for source in others for group in self._behind(source)]
+
+    def _fix_shared(self) -> None:
+        read = read_in_graph(self.module)
+        for group in self.groups:
+            for name in group.layers:
+                if name in read:
+                    group.fix(f"another module reads the weights of {name!r}")
+                for other in ties_of(self.model, name):
+                    group.fix(f"{name!r} is tied with {other!r}")
+
     def _new(self, size: int, removable: bool = True) -> Group:
         self.groups.append(Group(size, removable=removable))
         return self.groups[-1]
 
+    def _source(self, node: fx.Node) -> fx.Node:
+        """The one tensor that a layer or a function of one tensor works on, given by place or by keyword."""
+        sources = [source for source in node.all_input_nodes if source in self.of]
+        first = node.args[0] if node.args else next(iter(node.kwargs.values()), None)
+        if first in sources:
+            return first
+        raise ValueError(
+            f"model calls {_target(node)!r} on something that is not made of its input, which channel pruning can't "
+            "follow."
+        )
+
     def _through_module(self, node: fx.Node, result: Tensor) -> tuple[Group, int]:
         name, layer = node.target, self.modules_by_name[node.target]
-        group, inputs = self.of[node.args[0]]
+        source = self._source(node)
+        group, inputs = self.of[source]
         if isinstance(layer, _CHANNELWISE_MODULES):
             return group, inputs
         if type(layer) in _GATES:
@@ -131,11 +181,12 @@ class _Tracer(fx.Interpreter):
             return self._flatten(node, result)
         if any(name in g.producers + g.norms for g in self.groups):
             raise ValueError(f"model calls the layer {name!r} twice, which channel pruning can't follow.")
-        if isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels == layer.out_channels > 1:
+        batched = result.ndim == 4  # of a single picture the channels would be at axis 0
+        if isinstance(layer, nn.Conv2d) and batched and layer.groups == layer.in_channels == layer.out_channels > 1:
             group.producers.append(name)
             return group, inputs
         flat = isinstance(layer, nn.Linear) and result.ndim == 2
-        if flat or (isinstance(layer, nn.Conv2d) and layer.groups == 1):
+        if flat or (isinstance(layer, nn.Conv2d) and batched and layer.groups == 1):
             group.consumers.append((name, inputs))
             mine = self._new(layer.weight.shape[0])
             mine.producers.append(name)
@@ -143,7 +194,7 @@ class _Tracer(fx.Interpreter):
         if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)) and inputs == 1:
             group.norms.append(name)
             if layer.weight is None:
-                group.removable = False  # nothing to zero: a removed channel would have left its mean behind
+                group.fix(f"{name!r} has no scale")  # nothing to zero: a removed channel would leave its mean behind
             return group, inputs
         raise ValueError(
             f"model has the layer {name!r} of type {type(layer).__name__}, which channel pruning can't follow."
@@ -155,20 +206,29 @@ class _Tracer(fx.Interpreter):
             return self._merge(node, *sources)
         if node.target in _GATES:
             self.gates.add(node)
-            return self.of[sources[0]]
-        # A size that is written out would not shrink with the channels.
-        if node.target in (torch.flatten, "flatten") or (node.target in ("view", "reshape") and node.args[-1] == -1):
+            return self.of[self._source(node)]
+        if node.target in (torch.flatten, "flatten") or _keeps_the_batch(node):
             return self._flatten(node, result)
-        if node.target in (torch.mean, "mean") and result.ndim == 2:
-            return self.of[sources[0]]
         if node.target in _CHANNELWISE_FUNCTIONS:
-            return self.of[sources[0]]
-        name = getattr(node.target, "__name__", node.target)
-        raise ValueError(f"model calls {name!r}, which channel pruning can't follow.")
+            return self.of[self._source(node)]
+        if node.target in _MEANS:
+            if self._is_over_pixels(node):
+                return self.of[self._source(node)]
+            raise ValueError(
+                f"model makes {list(result.shape)} at {node.name!r}, a mean over other axes than a picture's height "
+                "and width, which channel pruning can't follow."
+            )
+        raise ValueError(f"model calls {_target(node)!r}, which channel pruning can't follow.")
+
+    def _is_over_pixels(self, node: fx.Node) -> bool:
+        dims = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", node.kwargs.get("axis", ()))
+        rank = self.env[self._source(node)].ndim
+        dims = [dims] if isinstance(dims, int) else list(dims or ())
+        return bool(dims) and all(dim % rank >= 2 for dim in dims)
 
     def _flatten(self, node: fx.Node, result: Tensor) -> tuple[Group, int]:
-        group, inputs = self.of[node.args[0]]
-        before = self.env[node.args[0]]
+        source = self._source(node)
+        (group, inputs), before = self.of[source], self.env[source]
         if result.ndim != 2 or result.shape[0] != before.shape[0]:
             raise ValueError(
                 f"model reshapes {list(before.shape)} to {list(result.shape)}; only [N, C·H·W] can follow."
@@ -184,7 +244,22 @@ class _Tracer(fx.Interpreter):
             first.producers += second.producers
             first.norms += second.norms
             first.consumers += second.consumers
-            first.removable &= second.removable
+            if not second.removable:
+                first.fix(second.reason)
             self.groups.remove(second)
             self.of = {node: (first, n) if group is second else (group, n) for node, (group, n) in self.of.items()}
         return first, inputs
+
+
+def _target(node: fx.Node) -> str:
+    return node.target if isinstance(node.target, str) else node.target.__name__
+
+
+def _keeps_the_batch(node: fx.Node) -> bool:
+    """Whether a node is `x.view(x.size(0), -1)` or the like; a size that is written out would not shrink."""
+    if node.target not in ("view", "reshape") or len(node.args) != 3 or node.args[2] != -1:
+        return False
+    batch = node.args[1]
+    if not isinstance(batch, fx.Node):
+        return True
+    return batch.args[1:] == (0,) and batch.target in ("size", operator.getitem)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
+from nnopt_lab.techniques.network_checks import current_value, require_plain
 from nnopt_lab.techniques.pruning.masks import check_keep, magnitude_mask
 from nnopt_lab.techniques.pruning.scores import importance
 
