@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from nnopt_lab.techniques.network_checks import require_plain
 from nnopt_lab.techniques.pruning.masks import magnitude_mask
 from nnopt_lab.techniques.pruning.unstructured import prunable
 
@@ -21,16 +22,22 @@ def sensitivity(
 
     Returns:
         For each layer's name one figure per sparsity.
+
+    Raises:
+        ValueError: a layer's weight is computed (a mask, weight_norm, a parametrisation).
     """
+    require_plain(model, prunable(model), parameters=["weight"])
     results = {}
     for name, layer in prunable(model).items():
         dense = layer.weight.detach().clone()
         results[name] = []
-        for sparsity in sparsities:
-            mask = magnitude_mask(dense.abs(), round((1 - sparsity) * dense.numel()))
+        try:
+            for sparsity in sparsities:
+                mask = magnitude_mask(dense.abs(), round((1 - sparsity) * dense.numel()))
+                with torch.no_grad():
+                    layer.weight.copy_(dense * mask)
+                results[name].append(evaluate(model))
+        finally:
             with torch.no_grad():
-                layer.weight.copy_(dense * mask)
-            results[name].append(evaluate(model))
-        with torch.no_grad():
-            layer.weight.copy_(dense)
+                layer.weight.copy_(dense)
     return results

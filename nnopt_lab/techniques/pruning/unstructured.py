@@ -1,18 +1,20 @@
 """Mask single weights of a model, by magnitude, at random, or by scores of your own.
 
 A pruned weight is a weight under a mask: masks are kept with `torch.nn.utils.prune`, so everything here works together
-with torch's own functions (`prune.is_pruned`, `prune.remove`, further pruning).
+with torch's own functions (`prune.is_pruned`, `prune.remove`, further pruning). Layers that share one weight carry the
+same mask, and the weight counts once.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
-from nnopt_lab.techniques.network_checks import current_value, require_plain
+from nnopt_lab.techniques.network_checks import current_value, require_plain, tied_parameters
 from nnopt_lab.techniques.pruning.masks import check_keep, magnitude_mask
 from nnopt_lab.techniques.pruning.scores import importance
 
 PRUNABLE = (nn.Conv1d, nn.Conv2d, nn.Linear)
+_MASKABLE = (*PRUNABLE, nn.Embedding, nn.EmbeddingBag)  # what may share a weight with them
 
 
 def prunable(model: nn.Module) -> dict[str, nn.Module]:
@@ -21,10 +23,16 @@ def prunable(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def count_weights(model: nn.Module) -> tuple[int, int]:
-    """(weights that the masks leave, weights in all) over the prunable layers; biases are not counted."""
-    layers = prunable(model).values()
-    left = sum(layer.weight_mask.sum().item() if _masked(layer) else layer.weight.numel() for layer in layers)
-    return int(left), sum(layer.weight.numel() for layer in layers)
+    """(weights that the masks leave, weights in all) over the prunable layers; biases are not counted.
+
+    A weight that several layers share counts once, and is left where one of them uses it.
+    """
+    left = total = 0
+    for places in _places(model).values():
+        masks = [_mask(model.get_submodule(place)) for place in places]
+        left += int(torch.stack(masks).amax(0).sum())
+        total += masks[0].numel()
+    return left, total
 
 
 def magnitude_prune(model: nn.Module, keep: int, *, scope: str = "global", norm: int = 1) -> nn.Module:
@@ -41,19 +49,26 @@ def magnitude_prune(model: nn.Module, keep: int, *, scope: str = "global", norm:
         The same model.
 
     Raises:
-        ValueError: `keep` is more than what is left, or `scope` or `norm` is none of these.
+        ValueError: `keep` is more than what is left, `scope` or `norm` is none of these, or as in `prune_by_scores`.
     """
-    scores = {name: importance(_weight(layer), norm) for name, layer in prunable(model).items()}
+    _require_maskable(model)
+    scores = {name: importance(current_value(layer), norm) for name, layer in prunable(model).items()}
     return prune_by_scores(model, scores, keep, scope=scope)
 
 
 def random_prune(model: nn.Module, keep: int, *, scope: str = "global", seed: int = 0) -> nn.Module:
-    """Mask all but `keep` weights of `model`, in place, at random: the baseline that every criterion must beat."""
+    """Mask all but `keep` weights of `model`, in place, at random: the baseline that every criterion must beat.
+
+    Errors as in `prune_by_scores`.
+    """
+    _require_maskable(model)
     generator = torch.Generator().manual_seed(seed)
     scores = {
         name: torch.rand(layer.weight.shape, generator=generator).to(layer.weight.device)
         for name, layer in prunable(model).items()
     }
+    for name, places in _places(model).items():
+        scores |= {place: scores[name] for place in places if place in scores}
     return prune_by_scores(model, scores, keep, scope=scope)
 
 
@@ -61,35 +76,88 @@ def prune_by_scores(model: nn.Module, scores: dict[str, Tensor], keep: int, *, s
     """Mask all but the `keep` highest-scored weights, in place; weights masked earlier never come back.
 
     Args:
-        scores: for each prunable layer's name a tensor in the shape of its weight.
-        keep: weights left over all these layers together.
+        scores: for each prunable layer's name a tensor in the shape of its weight. Where layers share one weight, each
+            number of it has the highest of their scores.
+        keep: weights left over all these layers together; a shared one counts once.
         scope: "global" or "layer".
 
     Raises:
-        ValueError: `keep` is more than what is left, `scope` is none of these, or `scores` does not fit the layers.
+        ValueError: `keep` is more than what is left, `scope` is none of these, `scores` does not fit the layers, a
+            layer's weight is computed by something else than a mask (weight_norm, a parametrisation), or is shared
+            with something that cannot carry the same mask.
     """
-    layers = prunable(model)
+    _require_maskable(model)
+    layers, places = prunable(model), _places(model)
     left, _ = count_weights(model)
     check_keep(keep, left)
     _check_scores(scores, layers)
-    scores = {
-        name: scores[name].masked_fill(layer.weight_mask == 0, -torch.inf) if _masked(layer) else scores[name]
-        for name, layer in layers.items()
-    }
-    for name, mask in _masks(scores, keep, left, scope).items():
-        if _masked(layers[name]):
-            prune.remove(layers[name], "weight")
-        prune.custom_from_mask(layers[name], "weight", mask.to(layers[name].weight))
-        layers[name].weight = layers[name].weight.detach()  # with its graph it could not be copied; forward remakes it
+    shared = {}
+    for name, together in places.items():
+        highest = torch.stack([scores[place] for place in together if place in layers]).amax(0)
+        shared[name] = highest.masked_fill(_mask(layers[name]) == 0, -torch.inf)
+    for name, mask in _masks(shared, keep, left, scope).items():
+        for place in places[name]:
+            _set_mask(model.get_submodule(place), mask)
     return model
 
 
 def make_permanent(model: nn.Module) -> nn.Module:
-    """Write the masks into the weights and drop them, in place: an ordinary model with zeros in it."""
-    for layer in prunable(model).values():
-        if _masked(layer):
-            prune.remove(layer, "weight")
+    """Write the masks into the weights and drop them, in place: an ordinary model with zeros in it.
+
+    Raises:
+        ValueError: layers share one weight under different masks.
+    """
+    places = _places(model)
+    _require_same_masks(model, places)
+    for together in places.values():
+        for place in together:
+            if _masked(layer := model.get_submodule(place)):
+                _remove_mask(layer)
     return model
+
+
+def _places(model: nn.Module) -> dict[str, list[str]]:
+    """For each distinct weight the first prunable layer's name, and the names of all modules that hold the weight."""
+    tied, places, seen = tied_parameters(model), {}, set()
+    for name, layer in prunable(model).items():
+        own = f"{name}.{'weight_orig' if _masked(layer) else 'weight'}".lstrip(".")
+        if name not in seen:
+            places[name] = [parameter.rpartition(".")[0] for parameter in (own, *tied.get(own, ()))]
+            seen.update(places[name])
+    return places
+
+
+def _require_maskable(model: nn.Module) -> None:
+    require_plain(model, prunable(model), parameters=["weight"], masks=True)
+    places = _places(model)
+    for name, together in places.items():
+        shape = model.get_submodule(name).weight.shape
+        for place in together:
+            layer = model.get_submodule(place)
+            if not isinstance(layer, _MASKABLE) or layer.weight.shape != shape:
+                raise ValueError(f"model's layer {name!r} shares its weight with {place!r}: untie them first.")
+    _require_same_masks(model, places)
+
+
+def _require_same_masks(model: nn.Module, places: dict[str, list[str]]) -> None:
+    for name, together in places.items():
+        layers = [model.get_submodule(place) for place in together]
+        if not any(_masked(layer) for layer in layers):
+            continue
+        for place, layer in zip(together, layers, strict=True):
+            if not _masked(layer) or not torch.equal(_mask(layer), _mask(layers[0])):
+                raise ValueError(f"model's layers {name!r} and {place!r} share one weight, but not its mask.")
+
+
+def _mask(layer: nn.Module) -> Tensor:
+    return layer.weight_mask if _masked(layer) else torch.ones_like(layer.weight)
+
+
+def _set_mask(layer: nn.Module, mask: Tensor) -> None:
+    if _masked(layer):
+        _remove_mask(layer)
+    prune.custom_from_mask(layer, "weight", mask.to(layer.weight))
+    layer.weight = layer.weight.detach()  # with its graph it could not be copied; forward remakes it
 
 
 def _masks(scores: dict[str, Tensor], keep: int, left: int, scope: str) -> dict[str, Tensor]:
@@ -118,9 +186,11 @@ def _masked(layer: nn.Module) -> bool:
     return hasattr(layer, "weight_mask")  # prune.is_pruned is also true where torch pruned the bias alone
 
 
-def _weight(layer: nn.Module) -> Tensor:
-    # Under a mask `layer.weight` is only what the last forward pass left, on the device where that ran.
-    return layer.weight_orig * layer.weight_mask if _masked(layer) else layer.weight
+def _remove_mask(layer: nn.Module) -> None:
+    memory = layer.weight_orig.data
+    prune.remove(layer, "weight")  # gives the weight new memory, and another layer may share the old one
+    memory.copy_(layer.weight.data)
+    layer.weight.data = memory
 
 
 def _check_scores(scores: dict[str, Tensor], layers: dict[str, nn.Module]) -> None:

@@ -6,7 +6,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn.utils import prune
+from torch import nn
+from torch.nn.utils import (
+    parametrizations,
+    parametrize,
+    prune,
+    remove_spectral_norm,
+    remove_weight_norm,
+    spectral_norm,
+    weight_norm,
+)
 
 from nnopt_lab.techniques import pruning
 from tests.techniques.pruning.networks import TOTAL, layers_of, net, same_weights
@@ -138,3 +147,118 @@ def test_making_permanent_keeps_the_function():
     before = model(X)
     assert torch.equal(pruning.make_permanent(model)(X), before)
     assert pruning.count_weights(model) == (TOTAL, TOTAL) and set(model.state_dict()) == set(net().state_dict())
+
+
+def tied(together="weight"):
+    """Two layers of 24×24 that share their weight, and one of their own."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(24, 24), nn.ReLU(), nn.Linear(24, 24), nn.ReLU(), nn.Linear(24, 4))
+    if together == "memory":
+        model[2].weight.data = model[0].weight.data
+    else:
+        model[2].weight = model[0].weight
+    return model
+
+
+def with_embedding():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.hidden, self.head = nn.Embedding(9, 6), nn.Linear(6, 6), nn.Linear(6, 9, bias=False)
+            self.head.weight = self.embedding.weight
+
+        def forward(self, x):
+            return self.head(self.hidden(self.embedding(x)).relu())
+
+    return Net()
+
+
+METHODS = {"magnitude": pruning.magnitude_prune, "random": pruning.random_prune}
+
+
+@pytest.mark.parametrize("scope", ["global", "layer"])
+@pytest.mark.parametrize("method", METHODS)
+class TestSharedWeights:
+    @pytest.mark.parametrize("together", ["parameter", "memory"])
+    def test_carry_one_mask_and_count_once(self, method, scope, together):
+        model, x = tied(together), torch.randn(5, 24)
+        assert pruning.count_weights(model) == (576 + 96, 576 + 96)
+        for keep in (512, 200):
+            METHODS[method](model, keep, scope=scope)
+            assert pruning.count_weights(model) == (keep, 672)
+            assert torch.equal(model[0].weight_mask, model[2].weight_mask)
+        wanted = model(x)
+        pruning.make_permanent(model)
+        assert torch.equal(model(x), wanted)
+        assert (model[0].weight != 0).sum() + (model[4].weight != 0).sum() == 200
+        assert (model[0].weight is model[2].weight) == (together == "parameter")
+
+    def test_with_an_embedding(self, method, scope):
+        model, x = METHODS[method](with_embedding(), 40, scope=scope), torch.arange(9)
+        wanted = model(x)
+        pruning.make_permanent(model)
+        assert torch.equal(model(x), wanted) and model.head.weight is model.embedding.weight
+        assert sum(int((p != 0).sum()) for p in (model.head.weight, model.hidden.weight)) == 40
+
+    def test_a_layer_used_twice_counts_once(self, method, scope):
+        layer, x = nn.Linear(24, 24), torch.randn(5, 24)
+        model = METHODS[method](nn.Sequential(layer, nn.ReLU(), layer), 100, scope=scope)
+        wanted = model(x)
+        assert torch.equal(pruning.make_permanent(model)(x), wanted) and (layer.weight != 0).sum() == 100
+
+    def test_what_cannot_carry_the_mask_is_refused(self, method, scope):
+        transposed = nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 6))
+        transposed[1].weight = nn.Parameter(transposed[0].weight.t())
+        owned = nn.Sequential(nn.Linear(6, 4))
+        owned.kept = owned[0].weight
+        for model, other in ((transposed, "1"), (owned, "")):
+            with pytest.raises(ValueError, match=f"layer '0' shares its weight with '{other}': untie them first"):
+                METHODS[method](model, 10, scope=scope)
+            assert not prune.is_pruned(model)
+
+
+def test_of_a_shared_weights_scores_the_highest_counts():
+    model = tied()
+    scores = {name: torch.zeros_like(layer.weight) for name, layer in pruning.prunable(model).items()}
+    scores["0"][0], scores["2"][1] = 1, 2
+    pruning.prune_by_scores(model, scores, 48)
+    assert model[0].weight_mask[:2].all() and model[2].weight_mask.sum() == 48
+
+
+@pytest.mark.parametrize("both", [True, False], ids=["different masks", "one mask"])
+def test_masks_of_torch_that_differ_on_a_shared_weight_are_refused(both):
+    model = tied()
+    prune.random_unstructured(model[0], "weight", 100)
+    if both:
+        prune.random_unstructured(model[2], "weight", 300)
+    for change in (pruning.make_permanent, lambda m: pruning.magnitude_prune(m, 10)):
+        with pytest.raises(ValueError, match="layers '0' and '2' share one weight, but not its mask"):
+            change(model)
+
+
+NORMS = {
+    "weight_norm": weight_norm,
+    "spectral_norm": spectral_norm,
+    "parametrisation": parametrizations.weight_norm,
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm")
+@pytest.mark.parametrize("name", NORMS)
+def test_weights_that_are_computed_are_refused_with_a_cure_that_helps(name):
+    model = net()
+    NORMS[name](model[3])
+    for change in (*METHODS.values(), lambda m, keep: pruning.sensitivity(m, lambda _: keep)):
+        with pytest.raises(ValueError, match=f"layer '3' has .*{name}.* on its weight: call .*remove"):
+            change(model, 10)
+    assert not prune.is_pruned(model)
+    cure = {"weight_norm": remove_weight_norm, "spectral_norm": remove_spectral_norm}.get(name)
+    cure(model[3]) if cure else parametrize.remove_parametrizations(model[3], "weight")
+    assert pruning.count_weights(pruning.magnitude_prune(model, 10))[0] == 10
+
+
+def test_frozen_weights_stay_frozen():
+    model = net().requires_grad_(False)
+    pruning.magnitude_prune(model, 50)
+    assert not any(p.requires_grad for p in model.parameters())
+    assert not any(p.requires_grad for p in pruning.make_permanent(model).parameters())
