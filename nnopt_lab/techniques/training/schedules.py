@@ -9,7 +9,7 @@ bounded 1/t rate).
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
@@ -39,15 +39,63 @@ class Pegasos(LRScheduler):
         return [1 / (self.regularization * (self.last_epoch + 1)) for _ in self.base_lrs]
 
 
+class _WarmUp(LRScheduler):
+    """The rise of `with_warm_up`, and after it the schedule.
+
+    torch's SequentialLR makes all its schedules first and each reads the rate that the one before has left. Here the
+    schedule is made while the optimizer still has its own rate, so it may read that, and it only ever steps forward.
+    """
+
+    def __init__(self, optimizer: Optimizer, schedule: Schedule, steps: int, start: float):
+        self.optimizer, self.steps, self.start, self.last_epoch = optimizer, steps, start, -1
+        self.after = schedule(optimizer)
+        if isinstance(self.after, ReduceLROnPlateau):
+            raise ValueError(
+                "schedule makes a ReduceLROnPlateau, which steps by the loss of an epoch: no warm-up can go before it."
+            )
+        self.base_lrs = _peaks(optimizer)  # the schedule's first values
+        self.step()
+
+    def step(self) -> None:
+        """Set the next rates."""
+        self.last_epoch += 1
+        if self.last_epoch > self.steps:
+            self.after.step()
+        else:
+            for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+                if isinstance(group["lr"], Tensor):
+                    group["lr"].fill_(rate)
+                else:
+                    group["lr"] = rate
+        self._last_lr = _peaks(self.optimizer)
+
+    def get_lr(self) -> list[float]:
+        """The rate of each parameter group at the present step."""
+        if self.last_epoch > self.steps:
+            return _peaks(self.optimizer)
+        share = self.last_epoch / self.steps
+        return [rate * (self.start * (1 - share) + share) for rate in self.base_lrs]
+
+    def state_dict(self) -> dict:
+        """As in torch's schedulers; the state of the schedule after the rise is among it."""
+        return {k: v for k, v in vars(self).items() if k != "optimizer"} | {"after": self.after.state_dict()}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Go on where another one stopped."""
+        self.after.load_state_dict(state_dict["after"])
+        vars(self).update({k: v for k, v in state_dict.items() if k != "after"})
+
+
 def with_warm_up(schedule: Schedule, steps: int, start: float = 0.01) -> Schedule:
-    """Raise the rate in a straight line from `start` times its first value, for `steps` ≥ 1 steps; then `schedule`."""
+    """Raise the rate in a straight line from `start` times its first value, for `steps` ≥ 1 steps; then `schedule`.
+
+    The schedule runs as it would without the warm-up, any scheduler of torch or of your own, but `steps` steps later.
+
+    Raises:
+        ValueError: `steps` is not above 0, or the schedule, when it is made, is a ReduceLROnPlateau.
+    """
     _check_above_0("steps", steps)
-
-    def make(optimizer: Optimizer) -> LRScheduler:
-        rise = lr_scheduler.LinearLR(optimizer, start_factor=start, total_iters=steps)
-        return lr_scheduler.SequentialLR(optimizer, [rise, schedule(optimizer)], milestones=[steps])
-
-    return make
+    return lambda optimizer: _WarmUp(optimizer, schedule, steps, start)
 
 
 def _cyclical(mode: str) -> Callable[[int], Schedule]:

@@ -115,6 +115,69 @@ class TestWarmUp:
         expected = schedules.rates(lambda o: schedules.Pegasos(o, 0.5, bounded=True), 10, peak=0.4)
         assert schedules.rates(schedule, 15, peak=0.4)[5:] == pytest.approx(expected)
 
+    @pytest.mark.parametrize("name", [n for n in schedules.SCHEDULES if n != "plateau"])
+    @given(st.integers(1, 20), floats)
+    @settings(max_examples=10)
+    def test_leaves_every_schedule_of_the_table_as_it_is_and_only_delays_it(self, name, rise, peak):
+        alone = schedules.rates(schedules.SCHEDULES[name](50), 50, peak)
+        delayed = schedules.rates(schedules.with_warm_up(schedules.SCHEDULES[name](50), rise), rise + 50, peak)
+        assert delayed[rise:] == alone
+        assert delayed[:rise] == pytest.approx([alone[0] * (0.01 + 0.99 * t / rise) for t in range(rise)])
+
+    def test_reaches_the_peak_of_a_schedule_that_reads_the_optimizers_rate(self):
+        assert max(schedules.rates(schedules.with_warm_up(schedules.SCHEDULES["one-cycle"](100), 10), 110)) == 1.0
+
+    def test_delays_your_own_schedule_that_reads_the_rate_when_it_is_made_or_counts_for_itself(self):
+        class Counted(lr_scheduler.LRScheduler):
+            def __init__(self, optimizer):
+                self.top, self.calls = optimizer.param_groups[0]["lr"], 0
+                super().__init__(optimizer)
+
+            def get_lr(self):
+                self.calls += 1
+                return [self.top / self.calls]
+
+        def sawtooth(optimizer):
+            top = optimizer.param_groups[0]["lr"]
+            return lr_scheduler.LambdaLR(optimizer, lambda t: (1 + t % 5) / 5 / top)
+
+        for own in (Counted, sawtooth):
+            assert schedules.rates(schedules.with_warm_up(own, 4), 24, 0.3)[4:] == schedules.rates(own, 20, 0.3)
+
+    def test_may_stand_behind_a_warm_up_and_inside_torchs_own_sequence(self):
+        cosine = schedules.SCHEDULES["cosine"](20)
+        twice = schedules.with_warm_up(schedules.with_warm_up(cosine, 5), 5)
+        assert schedules.rates(twice, 30)[10:] == schedules.rates(cosine, 20)
+        warm = schedules.with_warm_up(lambda o: lr_scheduler.StepLR(o, 4), 5)
+        sequence = lambda o: lr_scheduler.SequentialLR(o, [warm(o), lr_scheduler.ConstantLR(o, 0.5)], [12])  # noqa: E731
+        assert schedules.rates(sequence, 12) == schedules.rates(warm, 12)
+
+    def test_raises_each_groups_own_rate_numbers_and_tensors(self):
+        schedule, optimizer = schedules.with_warm_up(schedules.SCHEDULES["one-cycle"](20), 4), optimizer_with(0.3, 0.7)
+        seen = run(optimizer, schedule(optimizer), 24)
+        assert [max(rates) for rates in zip(*seen, strict=True)] == pytest.approx([0.3, 0.7])
+        adam = torch.optim.Adam([nn.Parameter(torch.zeros(1))], lr=torch.tensor(0.5))
+        scheduler = schedules.with_warm_up(lambda o: lr_scheduler.ConstantLR(o, 1.0), 2)(adam)
+        assert [round(float(rates[0]), 4) for rates in run(adam, scheduler, 4)][2:] == [0.5, 0.5]
+
+    @given(st.integers(0, 12), st.sampled_from(["one-cycle", "cosine", "Pegasos"]))
+    @settings(max_examples=20)
+    def test_goes_on_exactly_where_it_stopped(self, before, name):
+        schedule, whole = schedules.with_warm_up(schedules.SCHEDULES[name](20), 6), optimizer_with(0.3, 0.7)
+        expected = run(whole, schedule(whole), 24)[before:]
+        stopped, resumed = optimizer_with(0.3, 0.7), optimizer_with(0.3, 0.7)
+        scheduler = schedule(stopped)
+        run(stopped, scheduler, before)
+        saved = copy.deepcopy((stopped.state_dict(), scheduler.state_dict()))
+        scheduler = schedule(resumed)
+        resumed.load_state_dict(saved[0])
+        scheduler.load_state_dict(saved[1])
+        assert run(resumed, scheduler, 24 - before) == expected
+
+    def test_refuses_a_schedule_that_waits_for_losses(self):
+        with pytest.raises(ValueError, match="schedule makes a ReduceLROnPlateau"):
+            schedules.with_warm_up(schedules.SCHEDULES["plateau"](10), 3)(optimizer_with(0.1))
+
     def test_refuses_no_steps(self):
         with pytest.raises(ValueError, match="steps=0 must be above 0"):
             schedules.with_warm_up(lambda o: lr_scheduler.ConstantLR(o), 0)
