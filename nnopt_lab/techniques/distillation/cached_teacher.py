@@ -4,7 +4,6 @@ Source: Beyer et al. 2022, "Knowledge Distillation: A Good Teacher Is Patient an
 see the same view).
 """
 
-import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nnopt_lab.workbench import data, smoke, training
+from nnopt_lab.workbench.fingerprints import fingerprint
 from nnopt_lab.workbench.measure.modes import inference
 from nnopt_lab.workbench.progress_bar import progress_bar
 
@@ -37,7 +37,8 @@ def cached_teacher_loader(
     """Batches (input, (labels, teacher's logits)) in random order; the teacher runs only once.
 
     Its logits are kept in a file in `folder`, which is read by memory mapping: float32 [N, classes], named after a hash
-    of the teacher's weights and the pictures. If either changes, the name does, and the teacher runs again.
+    of all that they depend on: the teacher's weights, buffers, attributes and code, the pictures and `to_input`. If any
+    of these changes, the name does, and the teacher runs again.
 
     Args:
         folder: created if it isn't there.
@@ -81,8 +82,10 @@ class _WithLogits(torch.utils.data.Dataset):
 
 
 def _fingerprint(teacher: nn.Module, split: data.Split, pictures: data.ImageSet) -> str:
-    seen, first = hashlib.sha256(type(teacher).__name__.encode()), pictures.to_input(split.images[:1])
-    for name, value in [*teacher.state_dict().items(), ("images", split.images), ("first input", first)]:
-        seen.update(f"{name} {value.dtype} {list(value.shape)}".encode())
-        seen.update(value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes() if value.numel() else b"")
-    return seen.hexdigest()[:16]
+    # Of a data set its splits change no answer; of `to_input` the code, what it reads, and what it makes of a picture.
+    fields = getattr(pictures, "__dict__", {})
+    fields = {name: value for name, value in fields.items() if not isinstance(value, data.Split)}
+    to_input, first = pictures.to_input, pictures.to_input(split.images[:1])
+    if getattr(to_input, "__self__", None) is pictures:
+        to_input = to_input.__func__
+    return fingerprint(teacher, split.images, to_input, fields, first, smoke.on())

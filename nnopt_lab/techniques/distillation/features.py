@@ -4,9 +4,11 @@ Sources: Romero et al. 2015, "FitNets" (hints); Zagoruyko & Komodakis 2017, "Pay
 """
 
 from collections.abc import Iterable
+from functools import partial
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils._pytree import tree_map_only
 
 from nnopt_lab.techniques.distillation.losses import Loss
 
@@ -22,24 +24,40 @@ def attention_map(features: Tensor) -> Tensor:
 class Watch:
     """The last output of some layers of a model, for losses that look inside it.
 
+    Outputs are kept as copies with their gradients, so that what the model does in place later doesn't change them. A
+    deep copy of the model leaves the original's watch alone; copied together with its model, a watch follows the copy.
+
     Args:
         model: a module.
         layers: names as in `model.named_modules()`.
 
     Raises:
-        ValueError: there is no such layer.
+        ValueError: there is no such layer; from `watch[name]`: the layer isn't watched, or has not run yet.
     """
 
     def __init__(self, model: nn.Module, layers: Iterable[str]):
         modules = dict(model.named_modules())
-        self.outputs: dict[str, Tensor] = {}
-        for name in layers:
+        self.layers, self.outputs = tuple(layers), {}
+        for name in self.layers:
             if name not in modules:
                 raise ValueError(f"layers has {name!r}; the model has {', '.join(filter(None, modules))}.")
-            modules[name].register_forward_hook(lambda module, _, out, name=name: self.outputs.__setitem__(name, out))
+        for name in self.layers:
+            modules[name].register_forward_hook(partial(self._keep, name))
 
     def __getitem__(self, name: str) -> Tensor:
+        if name not in self.outputs:
+            why = "has not run since it is watched" if name in self.layers else f"is not watched: {self.layers}"
+            raise ValueError(f"The layer {name!r} {why}.")
         return self.outputs[name]
+
+    def __deepcopy__(self, memo: dict) -> "Watch":
+        # Reached through the model's hooks too: torch cannot copy outputs that have a graph, and nobody misses them.
+        copied = memo[id(self)] = object.__new__(type(self))
+        copied.layers, copied.outputs = self.layers, {}
+        return copied
+
+    def _keep(self, name: str, module: nn.Module, inputs: tuple, output: Tensor) -> None:
+        self.outputs[name] = tree_map_only(Tensor, Tensor.clone, output)
 
 
 def attention_transfer(student: Watch, layer: str, base: Loss, weight: float = 100.0) -> Loss:

@@ -6,8 +6,10 @@ Source: Krishnamoorthi 2018, "Quantizing deep convolutional networks" (calibrati
 from collections.abc import Callable, Iterable
 
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from nnopt_lab.techniques.quantization.grids import Grid
+from nnopt_lab.techniques.quantization.layers import QUANTIZABLE
 from nnopt_lab.techniques.quantization.observers import MinMax, Observer
 from nnopt_lab.workbench.measure import inference
 from nnopt_lab.workbench.progress_bar import progress_bar
@@ -31,23 +33,49 @@ def calibrate(
         Grids by the layers' names in `model.named_modules()`; that of the input is called "input".
 
     Raises:
-        ValueError: there is no batch, or a layer gives values that are not finite.
+        ValueError: there is no batch, or the input or a layer's output, which is named, is no tensor of finite floats,
+            or a layer is named "input".
     """
-    leaves = {name: layer for name, layer in model.named_modules() if not any(layer.children())}
-    watched = {name: layer for name, layer in leaves.items() if isinstance(layer, layers)}
+    watched = {name: layer for name, layer in _leaves(model).items() if isinstance(layer, layers)}
+    if "input" in watched:
+        raise ValueError("model has a layer named 'input', which is the name of the input's grid: rename the layer.")
     watching = {name: observer() for name in ("input", *watched)}
+
+    def see(name: str, x: object) -> None:
+        if not isinstance(x, Tensor):
+            raise ValueError(f"{_described(name, watched)} is a {type(x).__name__}; an observer sees tensors only.")
+        try:
+            watching[name].update(x)
+        except ValueError as error:
+            raise ValueError(f"{_described(name, watched)} has no range: {error}") from error
+
     hooks = [
-        layer.register_forward_hook(lambda layer, inputs, output, name=name: watching[name].update(output))
+        layer.register_forward_hook(lambda layer, inputs, output, name=name: see(name, output))
         for name, layer in watched.items()
     ]
     try:
         with inference(model):
             for batch in progress_bar(batches, desc="calibrating", unit="batch", delay=2):
-                watching["input"].update(batch)
-                model(batch)
+                see("input", batch)
+                model(batch.clone())  # the model may change its input in place
     finally:
         for hook in hooks:
             hook.remove()
     if watching["input"].low is None:
         raise ValueError("batches is empty: an observer must see one batch at the least.")
     return {name: seen.grid() for name, seen in watching.items() if seen.low is not None}
+
+
+def _leaves(model: nn.Module) -> dict[str, nn.Module]:
+    """The layers without children, by name; quantisers and parametrisations inside a layer don't count as children."""
+    found: dict[str, nn.Module] = {}
+    for name, layer in model.named_modules():
+        parents = {name[:at] for at, letter in enumerate(name) if letter == "."} | ({""} if name else set())
+        whole = isinstance(layer, QUANTIZABLE) or parametrize.is_parametrized(layer) or not any(layer.children())
+        if whole and not parents & found.keys():
+            found[name] = layer
+    return found
+
+
+def _described(name: str, watched: dict[str, nn.Module]) -> str:
+    return "The input" if name == "input" else f"The output of {name or 'the model'!r} ({type(watched[name]).__name__})"

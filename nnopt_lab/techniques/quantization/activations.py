@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor, nn
 
 from nnopt_lab.techniques.quantization.layers import QUANTIZABLE
@@ -13,6 +14,9 @@ def record_activations(
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """Record what convolutions and linear layers read and write while `batch` runs through the model, in running order.
 
+    The tensors are copies: what the model does in place later, or does to its own input, changes neither them nor
+    `batch`.
+
     Args:
         model: in any mode; it runs in evaluation mode.
         batch: inputs [N, …].
@@ -21,19 +25,32 @@ def record_activations(
     Returns:
         (input, output) of each layer's first run, by its name.
     """
-    seen, hooks = {}, []
+    return {name: runs[0] for name, runs in record_runs(model, batch, names).items()}
+
+
+def record_runs(
+    model: nn.Module, batch: Tensor, names: Iterable[str] | None = None
+) -> dict[str, list[tuple[Tensor, Tensor]]]:
+    """Record every run of each layer, as `record_activations` its first: a layer that runs twice has two pairs."""
+    runs, hooks = {}, []
+    names = None if names is None else set(names)
     for name, layer in model.named_modules():
         if isinstance(layer, QUANTIZABLE) and (names is None or name in names):
 
-            def record(layer, inputs, output, name=name):
-                seen.setdefault(name, (inputs[0], output))
+            def record(layer, args, kwargs, output, name=name):
+                runs.setdefault(name, []).append((_copy((*args, *kwargs.values())[0]), _copy(output)))
 
-            hooks.append(layer.register_forward_hook(record))
+            hooks.append(layer.register_forward_hook(record, with_kwargs=True))
     try:
         with inference(model):
-            model(batch)
+            model(batch.clone())
     finally:
         for hook in hooks:
             hook.remove()
-    # Made again outside inference mode, so that autograd may meet them.
-    return {name: (read.clone(), written.clone()) for name, (read, written) in seen.items()}
+    return runs
+
+
+def _copy(x: Tensor) -> Tensor:
+    # Made outside inference mode, so that autograd may meet it.
+    with torch.inference_mode(False):
+        return x.detach().clone()

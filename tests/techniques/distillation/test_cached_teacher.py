@@ -1,7 +1,11 @@
 """A teacher that runs once: its logits are kept, and made again where something changes."""
 
+import dataclasses
+
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
 
 from nnopt_lab.techniques import distillation
 from nnopt_lab.workbench import data, models, training
@@ -28,6 +32,39 @@ class TestCachedTeacher:
         distillation.cached_logits(teacher, few.train, few, tmp_path)
         distillation.cached_logits(teacher, few.train[:100], few, tmp_path)
         assert len(asked) == 3 and len(list(tmp_path.iterdir())) == 3
+
+    def test_another_activation_buffer_or_transform_is_another_teacher(self, few, tmp_path, monkeypatch):
+        class Teacher(nn.Module):
+            def __init__(self, activation, scale=1.0):
+                super().__init__()
+                torch.manual_seed(0)
+                self.layer, self.activation = nn.Linear(3 * 32 * 32, 10), activation
+                self.register_buffer("scale", torch.tensor(scale), persistent=False)
+
+            def forward(self, x):
+                return self.activation(self.layer(x.flatten(1))) * self.scale
+
+        @dataclasses.dataclass(frozen=True)
+        class Brighter(data.Pictures):
+            factor: float
+
+            def to_input(self, images):
+                return self.factor * super().to_input(images)
+
+        of = [
+            (Teacher(F.relu), few),
+            (Teacher(torch.tanh), few),
+            (Teacher(nn.ReLU()), few),
+            (Teacher(F.relu, 2.0), few),
+        ]
+        of += [(Teacher(F.relu), Brighter(**vars(few), factor=factor)) for factor in (2.0, 3.0)]
+        for teacher, pictures in of:
+            said = distillation.cached_logits(teacher, few.train, pictures, tmp_path)
+            with torch.no_grad():
+                torch.testing.assert_close(said, teacher(pictures.to_input(few.train.images)), rtol=1e-4, atol=1e-4)
+        monkeypatch.setenv("NNOPT_SMOKE", "1")  # its answers are those for a few pictures, repeated
+        distillation.cached_logits(of[0][0], few.train, few, tmp_path)
+        assert len(list(tmp_path.iterdir())) == len(of) + 1
 
     def test_an_interrupted_file_is_never_read(self, few, tmp_path):
         teacher = models.trained()

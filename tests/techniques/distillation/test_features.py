@@ -35,6 +35,41 @@ class TestInTheLoop:
         assert all(torch.equal(before[key], value) for key, value in teacher.state_dict().items())
         assert teacher.training
 
+    @pytest.mark.parametrize("in_place", [True, False])
+    def test_what_the_network_does_in_place_later_changes_no_feature_and_no_gradient(self, in_place):
+        torch.manual_seed(0)
+        teacher = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(in_place), nn.Flatten(), nn.Linear(36, 2))
+        student, x = copy.deepcopy(teacher), torch.randn(6, 3, 5, 5)
+        watch = distillation.Watch(student, ["0"])
+        student(x)
+        features = student[0](x)
+        torch.testing.assert_close(watch["0"], features)
+        wanted = torch.autograd.grad(features.square().sum(), student[0].weight)[0]
+        student(x)
+        torch.testing.assert_close(torch.autograd.grad(watch["0"].square().sum(), student[0].weight)[0], wanted)
+        asked = distillation.WithTeacher([(x, torch.zeros(6, dtype=torch.int64))], teacher, ["0"])
+        ((_, (_, logits, seen)),) = asked
+        torch.testing.assert_close(seen, teacher[0](x))
+        torch.testing.assert_close(logits, teacher(x))
+
+    def test_a_copys_forward_leaves_the_originals_watch_alone(self):
+        model = nn.Sequential(nn.Linear(3, 3), nn.ReLU())
+        watch = distillation.Watch(model, ["0"])
+        model(torch.ones(1, 3))
+        before = watch["0"].clone()
+        copied, (second, its_watch) = copy.deepcopy(model), copy.deepcopy((model, watch))
+        for other in (copied, second):
+            other(torch.zeros(1, 3))
+        assert torch.equal(watch["0"], before)
+        assert torch.equal(its_watch["0"], second[0](torch.zeros(1, 3)))
+
+    def test_a_layer_that_is_not_watched_or_has_not_run(self):
+        watch = distillation.Watch(nn.Sequential(nn.Linear(3, 3), nn.ReLU()), ["0"])
+        with pytest.raises(ValueError, match="'0' has not run since it is watched"):
+            watch["0"]
+        with pytest.raises(ValueError, match="'1' is not watched"):
+            watch["1"]
+
     def test_a_layer_that_is_not_there(self):
         with pytest.raises(ValueError, match=r"features\.9"):
             distillation.Watch(models.MyNet(), ["features.9"])

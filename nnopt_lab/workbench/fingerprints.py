@@ -1,0 +1,172 @@
+"""A short name for whatever a computation depends on: numbers, tensors, networks, functions with their code.
+
+A cached result is only right while everything that went into it is the same. Weights and pictures are not all: a
+network may have another activation, a forward pass or a transform other code, a buffer that no state dict holds.
+"""
+
+import contextlib
+import dis
+import hashlib
+import inspect
+import re
+import types
+from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+_SIMPLE = (type(None), bool, int, float, complex, str, bytes)
+_NAMED = (types.BuiltinFunctionType, types.ModuleType, torch.dtype, torch.device, np.dtype)
+_PLAIN_NUMBERS = (bool, int, float, str, tuple, Tensor, np.ndarray)
+_CALLABLE = (types.FunctionType, types.BuiltinFunctionType, partial)
+# A module's attributes that say nothing about what it computes in evaluation mode.
+_BOOKKEEPING = re.compile(
+    r"training|call_super_init|_is_full_backward_hook|_non_persistent_buffers_set|.*_hooks(_\w+)?"
+)
+_CHANGES = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "clear"}
+
+
+def fingerprint(*values) -> str:
+    """16 hexadecimal digits, the same for the same values, in every process with the same Python and torch.
+
+    A network counts with its class's code, its attributes, parameters, all its buffers, its children and the code of
+    its forward hooks, but not with its mode. A function counts with its code, its defaults, what its closure holds,
+    and the functions and numbers that it reads from its own module; an object with its class's code and attributes.
+    """
+    seen = hashlib.sha256()
+    for part in _parts(values, {}):
+        seen.update(part if isinstance(part, bytes) else part.encode())
+        seen.update(b"\0")
+    return seen.hexdigest()[:16]
+
+
+def _parts(value, met: dict[int, object]) -> Iterator[str | bytes]:
+    """What makes up a value. `met` holds the objects so far: one that is met again is named by its number."""
+    if isinstance(value, _SIMPLE):
+        yield f"{type(value).__name__} {value!r}"
+    elif isinstance(value, (Tensor, np.ndarray)):
+        yield from _numbers(torch.as_tensor(value))
+    elif id(value) in met:
+        yield f"again {met[id(value)][0]}"
+    elif isinstance(value, _NAMED):
+        yield f"{type(value).__name__} {getattr(value, '__name__', value)}"
+    else:
+        met[id(value)] = len(met), value  # kept, so that no other object gets its number
+        yield from _structure(value, met)
+
+
+def _structure(value, met: dict) -> Iterator[str | bytes]:
+    yield type(value).__qualname__
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _parts(item, met)
+    elif isinstance(value, (set, frozenset)):
+        yield from sorted(fingerprint(item) for item in value)
+    elif isinstance(value, (dict, types.MappingProxyType)):
+        for key, item in value.items():
+            yield from _parts(key, met)
+            yield from _parts(item, met)
+    elif isinstance(value, types.FunctionType):
+        yield from _function(value, met)
+    elif isinstance(value, types.CodeType):
+        yield from _code(value, met)
+    elif isinstance(value, types.MethodType):
+        yield from _parts((value.__func__, value.__self__), met)
+    elif isinstance(value, partial):
+        yield from _parts((value.func, value.args, value.keywords), met)
+    elif isinstance(value, type):
+        yield from _class(value, met)
+    elif isinstance(value, nn.Module):
+        yield from _module(value, met)
+    elif hasattr(value, "__dict__"):
+        yield from _parts((type(value), vars(value)), met)
+    else:
+        slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
+        yield from _parts([(name, getattr(value, name, None)) for name in slots], met)
+
+
+def _numbers(x: Tensor) -> Iterator[str | bytes]:
+    yield f"{x.dtype} {list(x.shape)}"
+    x = x.detach().cpu()
+    if x.layout == torch.strided and not x.is_quantized and x.numel():
+        yield x.resolve_conj().resolve_neg().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+    elif x.numel():
+        yield repr(x)
+
+
+def _module(module: nn.Module, met: dict) -> Iterator[str | bytes]:
+    if isinstance(module, torch.jit.ScriptModule):
+        yield module.code
+    yield from _parts(type(module), met)
+    held = vars(module)
+    forwards = [module.forward, *(vars(kind).get("forward") for kind in type(module).__mro__)]
+    written = set().union(*(_changed(getattr(forward, "__code__", None)) for forward in forwards))
+    for name, value in sorted(held.items()):
+        # What a mask or a weight norm computed last is no state of its own.
+        computed = f"{name}_orig" in held["_parameters"] or f"{name}_g" in held["_parameters"]
+        if not (_BOOKKEEPING.fullmatch(name) or name in written or (computed and isinstance(value, Tensor))):
+            yield name
+            yield from _parts(value, met)
+    for hook in [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]:
+        yield from _hook(hook, met)
+
+
+def _hook(hook, met: dict) -> Iterator[str | bytes]:
+    # The code alone: a hook may as well only watch, and what it notes changes with every call.
+    while isinstance(hook, partial):
+        hook = hook.func
+    function = getattr(hook, "__func__", hook)
+    yield from _code(function.__code__, met) if isinstance(function, types.FunctionType) else _parts(type(hook), met)
+
+
+def _class(kind: type, met: dict) -> Iterator[str | bytes]:
+    yield kind.__qualname__
+    for parent in kind.__mro__:
+        if parent in (object, nn.Module) or parent.__module__ == "builtins":
+            break
+        for name, value in vars(parent).items():
+            value = getattr(value, "__func__", value)  # of static and class methods
+            value = value.fget if isinstance(value, property) else value
+            if (name == "__call__" or not name.startswith("__")) and isinstance(value, (*_CALLABLE, *_PLAIN_NUMBERS)):
+                yield name
+                yield from _parts(value, met)
+
+
+def _function(function: types.FunctionType, met: dict) -> Iterator[str | bytes]:
+    function = inspect.unwrap(function)
+    code, changed = function.__code__, _changed(function.__code__)
+    yield from _code(code, met)
+    yield from _parts((function.__defaults__, function.__kwdefaults__), met)
+    if (function.__module__ or "").partition(".")[0] in ("torch", "torchvision", "numpy"):
+        return
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # an empty cell
+            if name not in changed:
+                yield from _parts(cell.cell_contents, met)
+    for name in sorted(_names(code) & function.__globals__.keys() - changed):
+        value = function.__globals__[name]
+        if isinstance(value, (*_CALLABLE, *_PLAIN_NUMBERS, list, dict, type, nn.Module)):
+            yield name
+            yield from _parts(value, met)
+
+
+def _changed(code: types.CodeType | None) -> set[str]:
+    """Names of attributes and variables that a function stores, or appends to and the like."""
+    steps = [(step.opname, step.argval) for step in dis.get_instructions(code)] if code else []
+    stored = {name for operation, name in steps if operation in ("STORE_ATTR", "STORE_GLOBAL", "STORE_DEREF")}
+    return stored | {name for (_, name), (_, called) in pairwise(steps) if called in _CHANGES and isinstance(name, str)}
+
+
+def _code(code: types.CodeType, met: dict) -> Iterator[str | bytes]:
+    yield code.co_code
+    yield " ".join(code.co_names + code.co_varnames + code.co_freevars)
+    for constant in code.co_consts:
+        yield from _parts(constant, met)
+
+
+def _names(code: types.CodeType) -> set[str]:
+    inner = (_names(constant) for constant in code.co_consts if isinstance(constant, types.CodeType))
+    return set(code.co_names).union(*inner)

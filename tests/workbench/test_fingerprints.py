@@ -1,0 +1,135 @@
+"""Fingerprints: the same for what computes the same in the same way, another one for every change that matters."""
+
+import copy
+import subprocess
+import sys
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrizations, prune
+
+from nnopt_lab.workbench import models
+from nnopt_lab.workbench.fingerprints import fingerprint
+
+FACTOR = 2.0
+X = torch.ones(1, 3)
+
+
+def doubled(x):
+    return FACTOR * x
+
+
+class Net(nn.Module):
+    def __init__(self, activation=F.relu, scale=1.0, shift=0.0):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.activation, self.scale, self.calls, self.seen = nn.Linear(3, 3), activation, scale, 0, []
+        self.register_buffer("shift", torch.tensor(shift), persistent=False)
+
+    def forward(self, x):
+        self.calls += 1
+        self.seen.append(len(x))
+        return self.activation(self.layer(x)) * self.scale + self.shift
+
+
+class Squared(Net):
+    def forward(self, x):
+        return super().forward(x) ** 2
+
+
+def changed(change):
+    net = Net()
+    change(net)
+    return net
+
+
+DIFFERENT = {
+    "plain": Net(),
+    "python function": Net(F.gelu),
+    "built-in": Net(torch.tanh),
+    "module": Net(nn.ReLU()),
+    "its option": Net(nn.LeakyReLU(0.1)),
+    "its other option": Net(nn.LeakyReLU(0.2)),
+    "lambda": Net(lambda x: x + 1),
+    "another lambda": Net(lambda x: x + 2),
+    "partial": Net(partial(F.leaky_relu, negative_slope=0.1)),
+    "another partial": Net(partial(F.leaky_relu, negative_slope=0.2)),
+    "global": Net(doubled),
+    "attribute": Net(scale=2.0),
+    "buffer that is in no file": Net(shift=1.0),
+    "forward": Squared(),
+    "forward of the instance": changed(lambda net: setattr(net, "forward", lambda x: net.layer(x))),
+    "weight": changed(lambda net: net.layer.weight.data.add_(1e-3)),
+    "hook": changed(lambda net: net.layer.register_forward_hook(lambda *a: a[2] * 2)),
+    "mask": changed(lambda net: prune.l1_unstructured(net.layer, "weight", 2)),
+    "parametrisation": changed(lambda net: parametrizations.weight_norm(net.layer)),
+    "class": nn.Sequential(Net()),
+}
+
+
+class TestNetworks:
+    def test_differ_where_their_answers_may(self):
+        prints = {name: fingerprint(net) for name, net in DIFFERENT.items()}
+        assert len(set(prints.values())) == len(prints)
+
+    @pytest.mark.parametrize("name", DIFFERENT)
+    def test_stay_the_same_when_copied_run_or_put_in_another_mode(self, name):
+        net = DIFFERENT[name]
+        before = fingerprint(net)
+        with torch.no_grad():
+            net(X)
+        assert fingerprint(net) == before
+        assert fingerprint(net.train()) == fingerprint(net.eval()) == before
+        if "instance" not in name:
+            assert fingerprint(copy.deepcopy(net)) == before
+
+    def test_see_the_value_of_a_global_that_a_function_reads(self, monkeypatch):
+        before = fingerprint(Net(doubled))
+        monkeypatch.setattr(sys.modules[__name__], "FACTOR", 3.0)
+        assert fingerprint(Net(doubled)) != before
+
+    def test_do_not_count_what_a_forward_notes_in_its_closure(self):
+        asked = []
+
+        def noting(x):
+            asked.append(x)
+            return x.relu()
+
+        before = fingerprint(Net(noting))
+        asked.append(1)
+        assert fingerprint(Net(noting)) == before
+
+
+def test_numbers_containers_and_objects():
+    class Range:
+        def __init__(self, low):
+            self.low = low
+
+    def above(low):
+        return lambda x: x > low
+
+    values = [
+        1, 1.0, "1", True, None, (1, 2), [1, 2], {1, 2}, {1: 2}, torch.ones(2), torch.ones(2, 1), torch.ones(2).half(),
+        torch.ones(2, dtype=torch.bfloat16), np.ones(2, dtype=np.int32), Range(1), Range(2), above(1), above(2),
+        above([1]), above([2]), Range(1).__init__, torch.float16, torch.relu, F.relu, torch.ones(0), torch.tensor(1j),
+        torch.eye(2).to_sparse(),
+    ]  # fmt: skip
+    prints = [fingerprint(value) for value in values]
+    assert len(set(prints)) == len(values)
+    assert fingerprint(Range(1)) == prints[14] and fingerprint(above([1])) == prints[18]
+    circle = []
+    circle.append(circle)
+    assert len(fingerprint(circle)) == 16
+
+
+def test_it_is_the_same_in_every_process():
+    code = "from nnopt_lab.workbench import fingerprints, models; print(fingerprints.fingerprint(models.trained()))"
+    said = {
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+        for _ in range(2)
+    }
+    assert said == {fingerprint(models.trained())}
