@@ -6,7 +6,7 @@ colours: `to_input` is the one place where pictures are padded, repeated to thre
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, SequentialSampler
 
 from nnopt_lab.workbench.paths import data_dir
 from nnopt_lab.workbench.shapes import SHAPES, draw_shapes
@@ -131,6 +131,24 @@ class Batches(torch.utils.data.Dataset):
         return self.pictures.to_input(images), self.split.labels[positions]
 
 
+class _WholeBatches(BatchSampler):
+    """Batches of positions, all of one size; a last batch of one position joins the one before it."""
+
+    def __init__(self, order: Sampler, batch_size: int):
+        super().__init__(order, batch_size, drop_last=False)
+        self.joins = batch_size > 1 and len(order) > batch_size and len(order) % batch_size == 1
+
+    def __len__(self) -> int:
+        return super().__len__() - self.joins
+
+    def __iter__(self) -> Iterator[list[int]]:
+        batches = super().__iter__()
+        for _ in range(len(self) - self.joins):
+            yield next(batches)
+        if self.joins:
+            yield [*next(batches), *next(batches)]
+
+
 def loader(
     split: Split,
     pictures: ImageSet,
@@ -146,7 +164,8 @@ def loader(
     Whole batches are transformed at once, in this process: for pictures this small that beats worker processes.
 
     Args:
-        batch_size: pictures per batch, at least 1; the last batch of a pass may be smaller.
+        batch_size: pictures per batch, at least 1. The last batch of a pass may be smaller; one of a single picture,
+            of which batch norm could take no variance, joins the batch before it.
         shuffle: a new order in every pass, all of them fixed by `seed`.
         batches: any batch sampler (it yields lists of positions); then `batch_size` and `shuffle` are not used.
         augment: function uint8 [B, C, H, W] → uint8 [B, C, H, W], applied before the transform.
@@ -158,7 +177,7 @@ def loader(
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size} must be at least 1.")
         order = RandomSampler(split, generator=torch.Generator().manual_seed(seed)) if shuffle else None
-        batches = BatchSampler(order or SequentialSampler(split), batch_size, drop_last=False)
+        batches = _WholeBatches(order or SequentialSampler(split), batch_size)
     return DataLoader(Batches(split, pictures, augment), sampler=batches, batch_size=None)
 
 

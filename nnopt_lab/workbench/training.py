@@ -6,14 +6,16 @@ loop itself. Two runs with the same seed on the same machine give the same weigh
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.utils._pytree import tree_map
 
 from nnopt_lab.workbench import data, smoke
 from nnopt_lab.workbench.measure.modes import inference
@@ -89,7 +91,8 @@ def fit(
         batches: a batch sampler, iterated once per epoch: yields lists of positions.
         augment: function uint8 images → uint8 images.
         train: another training split than the set's own (a part of it, say).
-        loader: (input, target) batches to use instead of all of these, iterated once per epoch.
+        loader: (input, target) batches to use instead of all of these, iterated once per epoch. Where the model has
+            batch norm, a batch of a single sample joins the one before it.
         seed: of the order of the pictures, dropout and whatever else is random in the loop. Seed the model's
             initial weights yourself, before you make it.
         device: the accelerator if there is one, else the CPU.
@@ -100,7 +103,7 @@ def fit(
 
     Raises:
         ValueError: an argument is out of its range, the optimizer holds other tensors instead of the model's
-            parameters, or the loss became NaN or infinite.
+            parameters, a batch is too small for a batch norm, or the loss became NaN or infinite.
     """
     if epochs < 0 or int(epochs) != epochs:
         raise ValueError(f"epochs={epochs} must be an integer, at least 0.")
@@ -200,10 +203,10 @@ def _epoch(model, loader, optimizer, schedule, loss, device, history: History, b
     model.train()
     started, total, right, count = time.perf_counter(), 0.0, 0, 0
     history.learning_rate.append(optimizer.param_groups[0]["lr"])
-    for inputs, targets in smoke.few_batches(loader):
+    for inputs, targets in _without_single_sample(loader, model):
         inputs, targets = inputs.to(device, non_blocking=True), _to(targets, device)
         optimizer.zero_grad(set_to_none=True)
-        logits = model(inputs)
+        logits = _logits(model, inputs)
         value = loss(logits, targets)
         value.backward()
         optimizer.step()
@@ -227,6 +230,36 @@ def _epoch(model, loader, optimizer, schedule, loss, device, history: History, b
     history.train_accuracy.append(100 * right / count)
     history.seconds.append(seconds)
     history.images_per_second.append(count / seconds)
+
+
+def _without_single_sample(loader: Iterable, model: nn.Module) -> Iterator[tuple[Tensor, object]]:
+    """The loader's batches; where the model has batch norm, a batch of one sample joins its larger neighbour."""
+    batches = smoke.few_batches(loader)
+    before = None
+    if any(isinstance(layer, _BatchNorm) and layer.training for layer in model.modules()):
+        before = next(batches, None)
+    for batch in batches:
+        if before is None:
+            yield batch
+        elif (len(before[0]) == 1) != (len(batch[0]) == 1) and before[0].shape[1:] == batch[0].shape[1:]:
+            before = tree_map(lambda *parts: torch.cat(parts), tuple(before), tuple(batch))
+        else:
+            yield before
+            before = batch
+    if before is not None:
+        yield before
+
+
+def _logits(model: nn.Module, inputs: Tensor) -> Tensor:
+    try:
+        return model(inputs)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ValueError(
+            f"A batch of {len(inputs)} leaves a batch norm one value per channel, which has no variance: "
+            "batches must hold 2 samples or more."
+        ) from error
 
 
 def _count_right(logits: Tensor, targets) -> int:

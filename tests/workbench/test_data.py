@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -189,6 +190,18 @@ class TestLoader:
         split = split_of(10)
         sizes = [len(inputs) for inputs, _ in data.loader(split, pictures_of(split), 4)]
         assert sizes == [4, 4, 2]
+
+    @pytest.mark.parametrize("shuffle", [True, False])
+    @given(n=st.integers(1, 40), batch_size=st.integers(1, 17))
+    @settings(max_examples=30)
+    def test_a_last_batch_of_one_picture_joins_the_one_before_it(self, shuffle, n, batch_size):
+        split = data.Split(split_of(n).images, torch.arange(n))
+        loader = data.loader(split, pictures_of(split), batch_size, shuffle=shuffle)
+        for _ in range(2):
+            batches = [labels.tolist() for _, labels in loader]
+            assert sorted(chain.from_iterable(batches)) == list(range(n)) and len(batches) == len(loader)
+            assert {len(b) for b in batches[:-1]} <= {batch_size}
+            assert len(batches[-1]) <= batch_size + 1 and (len(batches[-1]) > 1 or n == 1 or batch_size == 1)
 
     def test_a_batch_sampler_decides(self):
         split = split_of(10)

@@ -223,3 +223,36 @@ def test_the_best_device_is_the_accelerator_if_there_is_one(monkeypatch):
     )
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
     assert training.best_device() == torch.device("cpu")
+
+
+class TestBatchNorm:
+    def seen(self, model, **options):
+        """The sizes of the batches that a model with batch norm is trained on in two epochs."""
+        sizes = []
+        model.register_forward_hook(lambda layer, inputs, output: sizes.append(len(output)) if layer.training else None)
+        fit(model, **options)
+        return sizes
+
+    def net(self):
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Flatten(), nn.Linear(3072, 8), nn.BatchNorm1d(8), nn.Linear(8, 10))
+
+    @pytest.mark.parametrize(("count", "batch_size", "sizes"), [(17, 16, [17]), (33, 16, [16, 17]), (3, 2, [3])])
+    def test_a_last_batch_of_one_picture_joins_the_one_before_it(self, count, batch_size, sizes):
+        assert self.seen(self.net(), train=PICTURES.train[:count], batch_size=batch_size) == 2 * sizes
+
+    def test_so_does_one_of_a_sampler_or_a_loader_of_your_own(self):
+        assert self.seen(self.net(), batches=[[0, 1, 2], [3, 4], [5]]) == 2 * [3, 3]
+        assert self.seen(self.net(), batches=[[0], [1, 2]]) == 2 * [3]
+        x, y = PICTURES.to_input(PICTURES.train.images), PICTURES.train.labels
+        loader = [(x[a:b], (y[a:b], y[a:b])) for a, b in ((0, 16), (16, 17))]
+        loss = lambda logits, targets: nn.functional.cross_entropy(logits, targets[0])  # noqa: E731
+        assert self.seen(self.net(), loader=loader, loss=loss) == 2 * [17]
+
+    def test_without_batch_norm_every_batch_stays_as_it_came(self):
+        assert self.seen(net(), batches=[[0, 1, 2], [3]]) == 2 * [3, 1]
+
+    def test_where_nothing_can_be_joined_the_error_says_so(self):
+        for options in ({"train": PICTURES.train[:1]}, {"batch_size": 1}):
+            with pytest.raises(ValueError, match=r"A batch of 1 leaves a batch norm one value per channel"):
+                fit(self.net(), **options)

@@ -27,7 +27,8 @@ def sweep(
     `step` is called with `example` [N, …], repeated and cut to each size. A CPU's system may end a process that takes
     too much where it should refuse. So no size is tried that might need more than `limit_bytes`, by twice the need of
     the one before: half of `available_memory()` where it is None (on an accelerator, which refuses, no limit).
-    Returns the points, and what ended it: "flat" (three sizes not 5 % above the best before), "memory" or "largest".
+    Size 1 is left out where batch norm refuses a single sample. Returns the points, and what ended it: "flat" (three
+    sizes not 5 % above the best before), "memory" or "largest".
     """
     if limit_bytes is None:
         limit_bytes = available_memory() / 2 if example.device.type == "cpu" else float("inf")
@@ -40,6 +41,9 @@ def sweep(
             if isinstance(error, RuntimeError) and "memory" not in str(error):
                 raise
             return points, "memory"
+        except ValueError as error:
+            if size > 1 or "more than 1 value per channel" not in str(error):  # batch norm needs two samples
+                raise
         speeds = [point.per_second for point in points]
         if len(points) > 3 and max(speeds[-3:]) < 1.05 * max(speeds[:-3]):
             return points, "flat"

@@ -3,7 +3,6 @@
 Source: Smith 2017, "Cyclical Learning Rates", section 3.3.
 """
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from nnopt_lab.techniques.network_checks import copied
 from nnopt_lab.workbench import data, training
 from nnopt_lab.workbench.progress_bar import progress_bar
 
@@ -82,6 +82,7 @@ def range_test(
 
     Args:
         model, optimizer, batch_size, train, loss, seed: as in `training.fit`; the optimizer's own rate is not used.
+            The loss may not look inside the model: it is a copy that is trained, and a `Watch` stays with the original.
         low, high: 0 < low < high.
         steps: at least 2.
 
@@ -91,7 +92,7 @@ def range_test(
     if not 0 < low < high or steps < 2:
         raise ValueError(f"low={low} must be above 0 and below high={high}, and steps={steps} at least 2.")
     # In one call, so that the copied optimizer holds the copied parameters.
-    model, optimizer = copy.deepcopy((model, optimizer))
+    model, optimizer = copied((model, optimizer))
     if not isinstance(optimizer, Optimizer):
         optimizer = (optimizer or _article_sgd)(model.parameters())
     device, sweep = next(model.parameters()).device, [low * (high / low) ** (i / (steps - 1)) for i in range(steps)]

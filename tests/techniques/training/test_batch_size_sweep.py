@@ -38,6 +38,13 @@ class TestSweep:
         points, why = batch_size_sweep.sweep(step, torch.ones(1, 8), seconds=1e-4, largest=64)
         assert why == "memory" and [p.batch_size for p in points] == [1, 2, 4]
 
+    def test_leaves_out_the_single_sample_that_batch_norm_refuses(self):
+        model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+        points, why = batch_size_sweep.sweep(model, torch.ones(1, 2), largest=4, seconds=1e-4)
+        assert [p.batch_size for p in points] == [2, 4] and why == "largest"
+        with pytest.raises(ValueError, match="another"):
+            batch_size_sweep.sweep(lambda x: (_ for _ in ()).throw(ValueError("another")), torch.ones(1, 8))
+
     def test_another_error_is_not_swallowed(self):
         with pytest.raises(RuntimeError, match="shapes"):
             batch_size_sweep.sweep(lambda x: (_ for _ in ()).throw(RuntimeError("shapes do not fit")), torch.ones(1, 8))

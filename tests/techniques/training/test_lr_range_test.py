@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.training import lr_range_test
 from nnopt_lab.workbench import data, training
 
@@ -163,6 +164,15 @@ class TestRangeTest:
         pictures, model, _ = trained
         with pytest.raises(ValueError, match="must be above 0 and below high"):
             lr_range_test.range_test(model, pictures, **arguments)
+
+    def test_takes_a_masked_model_whose_last_forward_had_gradients(self, tiny):
+        pictures, model = tiny
+        model = pruning.magnitude_prune(model(), 1000)
+        model(pictures.to_input(pictures.train.images))
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        before = state_of(model, optimizer)
+        assert lr_range_test.range_test(model, pictures, optimizer=optimizer, steps=5).losses
+        assert same(state_of(model, optimizer), before)
 
     def test_says_that_the_lowest_rate_is_too_high(self, trained):
         pictures, model, _ = trained
