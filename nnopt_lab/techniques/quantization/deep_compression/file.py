@@ -11,14 +11,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from nnopt_lab.techniques import pruning
+from nnopt_lab.techniques.network_checks import require_plain
 from nnopt_lab.techniques.quantization.deep_compression import huffman
 from nnopt_lab.techniques.quantization.deep_compression.gaps import gap_symbols, kept_positions
+from nnopt_lab.techniques.quantization.deep_compression.weight_sharing import SharedWeight
 
 MAGIC = b"NNDC1"
 PARTS = ("header", "biases", "code books", "Huffman tables", "positions", "values")
+# One byte each. numpy's own letters were written once; its "l" has 4 bytes on Windows and 8 elsewhere.
+CODES = {
+    "e": "<f2", "f": "<f4", "d": "<f8", "b": "<i1", "B": "<u1", "h": "<i2", "H": "<u2", "i": "<i4", "I": "<u4",
+    "q": "<i8", "Q": "<u8", "?": "|b1", "F": "<c8", "D": "<c16",
+}  # fmt: skip
 WEIGHT_HEADER = "BHIIII"  # bits of a gap, code book, gaps and weights coded, bytes of both
 
 
@@ -34,7 +42,8 @@ def save(model: nn.Module, path: Path | str) -> dict[str, int]:
         books", "Huffman tables", "positions", "values".
 
     Raises:
-        ValueError: a weight has too many values, is not finite, not float32, or still under a mask or shared.
+        ValueError: a weight has too many values, is not finite, not float32, or still computed from others (masked,
+            shared, under a weight norm).
     """
     _check_plain(model)
     coded, chunks = _coded(model), [("header", MAGIC)]
@@ -66,7 +75,7 @@ def load(path: Path | str, model: nn.Module) -> nn.Module:
             is_coded, dimensions = _take(file, "?B")
             if (is_coded, _take(file, f"{dimensions}I")) != (name in coded, tuple(tensor.shape)):
                 raise ValueError(f"{name} is not as in this model")
-            values = (_read_weight if is_coded else _read_array)(file, tensor.numel())
+            values = _read_weight(file, tensor.numel()) if is_coded else _read_array(file, tensor.numel(), tensor.dtype)
             state[name] = torch.from_numpy(values).reshape(tensor.shape).to(tensor.dtype)
         if file.read(1):
             raise ValueError("it has more tensors than this model")
@@ -115,18 +124,25 @@ def _coded_symbols(symbols: np.ndarray, alphabet: int) -> tuple[bytes, bytes, in
 
 
 def _array_bytes(values: np.ndarray) -> bytes:
-    """numpy's letter of the dtype, then the numbers: float32 as float16 where that changes nothing."""
+    """The code of the dtype, then the numbers: float32 as float16 where that changes nothing."""
     if values.dtype == np.float32:
         with np.errstate(over="ignore"):
             half = values.astype(np.float16)
         values = half if np.array_equal(half.astype(np.float32), values) else values
-    return values.dtype.char.encode() + values.tobytes()
+    code = next(code for code, dtype in CODES.items() if np.dtype(dtype) == values.dtype)
+    return code.encode() + values.astype(CODES[code]).tobytes()
 
 
-def _read_array(file: io.BytesIO, size: int) -> np.ndarray:
-    dtype = np.dtype(file.read(1).decode())
+def _read_array(file: io.BytesIO, size: int, wanted: torch.dtype = torch.float32) -> np.ndarray:
+    code = file.read(1).decode()
+    if code in ("l", "L"):  # of older files: 8 bytes, but 4 if they were written on Windows
+        signed, narrow = code == "l", wanted in (torch.int32, torch.uint32)
+        code = ("i" if narrow else "q") if signed else ("I" if narrow else "Q")
+    if code not in CODES:
+        raise ValueError(f"{code!r} is no type of numbers")
+    dtype = np.dtype(CODES[code])
     values = np.frombuffer(file.read(size * dtype.itemsize), dtype=dtype)
-    return values.astype(np.float32 if dtype == np.float16 else dtype)
+    return values.astype(np.float32 if dtype == np.float16 else dtype.newbyteorder("="))
 
 
 def _take(file: io.BytesIO, form: str) -> tuple:
@@ -138,9 +154,20 @@ def _coded(model: nn.Module) -> set[str]:
 
 
 def _check_plain(model: nn.Module) -> None:
-    hidden = _coded(model) - model.state_dict().keys()
+    hidden = [f"{name}.weight" for name, layer in pruning.prunable(model).items() if _masked_or_shared(layer)]
     if hidden:
         raise ValueError(f"model has weights under masks or shared: {', '.join(sorted(hidden))}. Call make_permanent.")
+    require_plain(model)
+    known = {np.dtype(code) for code in CODES.values()}
     for name, tensor in sorted(model.state_dict().items()):
+        if not isinstance(tensor, Tensor):
+            raise ValueError(f"model has {name}, a {type(tensor).__name__}; only tensors can be written.")
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
             raise ValueError(f"model has {name} in {tensor.dtype}; it must be float32.")
+        if torch.empty(0, dtype=tensor.dtype).numpy().dtype not in known:
+            raise ValueError(f"model has {name} in {tensor.dtype}, for which the file has no code.")
+
+
+def _masked_or_shared(layer: nn.Module) -> bool:
+    shared = parametrize.is_parametrized(layer, "weight") and isinstance(layer.parametrizations.weight[0], SharedWeight)
+    return shared or hasattr(layer, "weight_mask")

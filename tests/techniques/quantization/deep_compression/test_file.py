@@ -1,13 +1,16 @@
 """A file that reads back, and is refused where it is damaged."""
 
+import base64
+import io
 import zlib
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
-from torch.nn.utils import parametrize
+from torch.nn.utils import parametrize, prune, spectral_norm, weight_norm
 
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.quantization.deep_compression import (
@@ -16,6 +19,7 @@ from nnopt_lab.techniques.quantization.deep_compression import (
     save,
     share_weights,
 )
+from nnopt_lab.techniques.quantization.deep_compression.file import CODES, _array_bytes, _read_array
 from tests.techniques.quantization.deep_compression.networks import TOTAL, compressed, net, same
 
 seeds = st.integers(0, 10_000)
@@ -46,6 +50,72 @@ class TestFile:
         assert torch.equal(back[0].weight, model[0].weight)
         assert back[0].bias[0].isnan() and back[0].bias[1] == -torch.inf
         assert back[1].num_batches_tracked.dtype == torch.int64
+
+    def test_a_file_of_an_earlier_version_is_read_wherever_it_was_written(self, tmp_path):
+        def made():
+            model = nn.ModuleDict({"layer": nn.Linear(2, 2), "norm": nn.BatchNorm1d(2)})
+            model.register_buffer("codes", torch.zeros(2, dtype=torch.int32))
+            return model
+
+        # Written on Linux; on Windows numpy's letters were q for the count of batches and l for the codes.
+        linux = base64.b64decode(
+            "Tk5EQzEAAQIAAABp/f///3ARAQAAAQIAAABmq6qqPgAAgD8BAgIAAAACAAAAAQIABAAAAAMAAAABAAAAAQAAAGUAtAA4AQEBAUCgAAECAAAA"
+            "ZQAAAAAAAGwAAAAAAAEAAAABAgAAAGUAAAAAAAECAAAAZQA8ADwAAQIAAABlADwAPMe67oY="
+        )
+        body = linux[:-4].replace(b"i\xfd", b"l\xfd").replace(b"\x00\x00l\x00\x00", b"\x00\x00q\x00\x00")
+        windows = body + zlib.crc32(body).to_bytes(4, "little")
+        assert windows != linux
+        for raw in (linux, windows):
+            (tmp_path / "old.bin").write_bytes(raw)
+            model = load(tmp_path / "old.bin", made())
+            assert model["layer"].weight.tolist() == [[0.5, 0], [-0.25, 0.5]]
+            assert model.codes.tolist() == [-3, 70_000] and model["norm"].num_batches_tracked == 2**40
+            save(model, tmp_path / "new.bin")
+            again = load(tmp_path / "new.bin", made())
+            assert same(again, model) and again.codes.tolist() == model.codes.tolist()
+
+    @pytest.mark.parametrize("code", CODES)
+    def test_numbers_have_the_same_width_on_every_system(self, code):
+        values = np.array([0, 1, 1, 0], dtype=CODES[code])
+        raw = _array_bytes(values)
+        assert len(raw) == 1 + (8 if code == "f" else values.nbytes)  # float32 as float16
+        back = _read_array(io.BytesIO(raw), 4)
+        assert np.array_equal(back, values) and back.dtype == (values.dtype if code != "e" else np.float32)
+
+    def test_buffers_of_every_type_of_integers_come_back(self, tmp_path):
+        dtypes = (
+            torch.bool,
+            torch.uint8,
+            torch.int8,
+            torch.int16,
+            torch.int32,
+            torch.int64,
+            torch.uint16,
+            torch.complex64,
+        )
+
+        def made(value):
+            model = nn.Linear(2, 2)
+            nn.init.ones_(model.weight)
+            for dtype in dtypes:
+                model.register_buffer(str(dtype).partition(".")[2] + "s", torch.full((3,), value, dtype=dtype))
+            return model
+
+        save(made(1), tmp_path / "net.bin")
+        back = load(tmp_path / "net.bin", made(0))
+        for before, after in zip(made(1).buffers(), back.buffers(), strict=True):
+            assert before.dtype == after.dtype and torch.equal(before, after)
+
+    def test_weights_that_are_computed_are_refused_with_the_cure(self, tmp_path):
+        for compute, cure in ((weight_norm, "remove_weight_norm"), (spectral_norm, "remove_spectral_norm")):
+            model = compressed()
+            compute(model[3])
+            with pytest.raises(ValueError, match=rf"layer '3' has {compute.__name__} on its weight: call .*{cure}"):
+                save(model, tmp_path / "net.bin")
+        model = compressed()
+        prune.l1_unstructured(model[3], "bias", 1)
+        with pytest.raises(ValueError, match="layer '3' has a pruning mask on its bias"):
+            save(model, tmp_path / "net.bin")
 
     def test_empty_pruned_and_constant_layers(self, tmp_path):
         def make():
