@@ -214,9 +214,16 @@ def make_plain(layer: nn.Module) -> None:
                 remove_spectral_norm(layer, name)
                 _forget_spectral_norm_in_files(layer, name)
             else:
-                parametrize.remove_parametrizations(layer, name, leave_parametrized=True)
+                remove_parametrizations(layer, name)
         delattr(layer, name)
         layer.register_parameter(name, plain)
+
+
+def remove_parametrizations(layer: nn.Module, name: str = "weight") -> None:
+    """As torch's function, keeping the computed value, but without harm to copies of the layer."""
+    # torch changes the class that it made for the layer, and copies of the layer share it.
+    layer.__class__ = type(type(layer).__name__, type(layer).__bases__, dict(vars(type(layer))))
+    parametrize.remove_parametrizations(layer, name, leave_parametrized=True)
 
 
 def hooked(layer: nn.Module) -> bool:

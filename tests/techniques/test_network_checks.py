@@ -80,6 +80,15 @@ class TestComputedParameters:
         network_checks.require_plain(model)
         network_checks.copied(model).load_state_dict(net().state_dict())
 
+    @pytest.mark.parametrize("name", COMPUTED)
+    def test_making_a_copy_plain_leaves_the_original_alone(self, name):
+        model = net()
+        COMPUTED[name][0](model[2])
+        wanted, copied = model(X).detach(), network_checks.copied(model)
+        network_checks.make_plain(copied[2])
+        torch.testing.assert_close(model(X), wanted)
+        torch.testing.assert_close(copied(X), wanted)
+
     def test_a_layer_without_weights_yet_is_refused(self):
         with pytest.raises(ValueError, match="layer '1' has no weights yet"):
             network_checks.require_plain(nn.Sequential(nn.ReLU(), nn.LazyLinear(3)))

@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.network_checks import require_plain
 from nnopt_lab.techniques.quantization.deep_compression import huffman
 from nnopt_lab.techniques.quantization.deep_compression.gaps import gap_symbols, kept_positions
-from nnopt_lab.techniques.quantization.deep_compression.weight_sharing import SharedWeight
+from nnopt_lab.techniques.quantization.deep_compression.weight_sharing import is_shared
 
 MAGIC = b"NNDC1"
 PARTS = ("header", "biases", "code books", "Huffman tables", "positions", "values")
@@ -154,7 +153,8 @@ def _coded(model: nn.Module) -> set[str]:
 
 
 def _check_plain(model: nn.Module) -> None:
-    hidden = [f"{name}.weight" for name, layer in pruning.prunable(model).items() if _masked_or_shared(layer)]
+    layers = pruning.prunable(model).items()
+    hidden = [f"{name}.weight" for name, layer in layers if hasattr(layer, "weight_mask") or is_shared(layer)]
     if hidden:
         raise ValueError(f"model has weights under masks or shared: {', '.join(sorted(hidden))}. Call make_permanent.")
     require_plain(model)
@@ -166,8 +166,3 @@ def _check_plain(model: nn.Module) -> None:
             raise ValueError(f"model has {name} in {tensor.dtype}; it must be float32.")
         if torch.empty(0, dtype=tensor.dtype).numpy().dtype not in known:
             raise ValueError(f"model has {name} in {tensor.dtype}, for which the file has no code.")
-
-
-def _masked_or_shared(layer: nn.Module) -> bool:
-    shared = parametrize.is_parametrized(layer, "weight") and isinstance(layer.parametrizations.weight[0], SharedWeight)
-    return shared or hasattr(layer, "weight_mask")

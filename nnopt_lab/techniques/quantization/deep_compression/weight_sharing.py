@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from nnopt_lab.techniques import pruning
+from nnopt_lab.techniques.network_checks import current_value, remove_parametrizations, require_plain, require_untied
 from nnopt_lab.techniques.quantization.deep_compression.clustering import kmeans
 
 
@@ -57,20 +58,28 @@ def share_weights(model: nn.Module, bits: int | dict[str, int], *, init: str = "
         init, seed: as in `kmeans`.
 
     Raises:
-        ValueError: `bits` is out of its range or does not name the layers, a weight is NaN or infinite, or shared.
+        ValueError: `bits` is out of its range or does not name the layers; a weight is NaN or infinite, shared already,
+            tied with another layer's, or computed from others in another way than by a mask. The model is as it was.
     """
     layers = pruning.prunable(model)
     bits = bits if isinstance(bits, dict) else dict.fromkeys(layers, bits)
     if bits.keys() != layers.keys() or not all(b in range(1, 9) for b in bits.values()):
         raise ValueError(f"bits={bits} must be 1 to 8, for all of the layers {', '.join(layers)}.")
     for name, layer in layers.items():
-        if parametrize.is_parametrized(layer, "weight"):
+        if is_shared(layer):
             raise ValueError(f"model shares the weights of {name} already; call make_permanent first.")
+    require_plain(model, layers, parameters=["weight"], masks=True)
+    require_untied(model, layers)
+    lookups = {n: SharedWeight(current_value(layer), 2 ** bits[n], init=init, seed=seed) for n, layer in layers.items()}
     pruning.make_permanent(model)
-    lookups = {n: SharedWeight(layer.weight, 2 ** bits[n], init=init, seed=seed) for n, layer in layers.items()}
     for name, lookup in lookups.items():
         parametrize.register_parametrization(layers[name], "weight", lookup)
     return model
+
+
+def is_shared(layer: nn.Module) -> bool:
+    """Whether the weights of a layer share values now: after `share_weights`, before `make_permanent`."""
+    return parametrize.is_parametrized(layer, "weight") and isinstance(layer.parametrizations.weight[0], SharedWeight)
 
 
 @torch.no_grad()
@@ -81,9 +90,7 @@ def make_permanent(model: nn.Module) -> nn.Module:
     """
     for layer in pruning.prunable(pruning.make_permanent(model)).values():
         if parametrize.is_parametrized(layer, "weight"):
-            # torch changes the class that it made for the layer, and copies of the layer share it.
-            layer.__class__ = type(type(layer).__name__, type(layer).__bases__, dict(vars(type(layer))))
-            parametrize.remove_parametrizations(layer, "weight")
+            remove_parametrizations(layer, "weight")
     for parameter in model.parameters():
         rounded = parameter.half().to(parameter.dtype)
         parameter.copy_(torch.where(rounded.isinf(), parameter, rounded))

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations, weight_norm
 
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.quantization.deep_compression import (
@@ -88,3 +89,57 @@ class TestSharing:
             model[3].weight[0, 0] = torch.nan
         with pytest.raises(ValueError, match="NaN or infinite"):
             share_weights(model, 3)
+
+    def test_what_cannot_be_shared_is_refused_before_anything_changes(self):
+        def tied(model):
+            model[2].weight = model[0].weight
+
+        def tied_with_an_embedding(model):
+            model.embedding = nn.Embedding(6, 6)
+            model[2].weight = model.embedding.weight
+
+        def nan(model):
+            nn.init.constant_(model[2].weight, torch.nan)
+
+        for spoil, sentence in (
+            (tied, r"layer '0' is tied with '2.weight"),
+            (tied_with_an_embedding, "layer '2' is tied with 'embedding.weight"),
+            (nan, "NaN or infinite"),
+            (lambda model: weight_norm(model[2]), "layer '2' has weight_norm on its weight: call .*remove_weight_norm"),
+            (lambda model: parametrizations.spectral_norm(model[2]), "layer '2' has the parametrisation SpectralNorm"),
+        ):
+            torch.manual_seed(0)
+            model = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 6)).eval()
+            spoil(model)
+            if spoil is nan:
+                pruning.magnitude_prune(model[:1], 9)
+            before = copy.deepcopy(model.state_dict())
+            with pytest.raises(ValueError, match=sentence):
+                share_weights(model, 2)
+            after = model.state_dict()
+            assert before.keys() == after.keys()
+            assert all(torch.equal(before[key].nan_to_num(7), after[key].nan_to_num(7)) for key in before)
+
+    def test_a_layer_that_runs_twice_a_frozen_one_and_a_mask_of_the_last_forward(self):
+        torch.manual_seed(0)
+        layer = nn.Linear(6, 6).requires_grad_(False)
+        model = pruning.magnitude_prune(nn.Sequential(layer, nn.ReLU(), layer, nn.Linear(6, 2)), 24)
+        model(torch.ones(1, 6)).sum().backward()
+        share_weights(model, 2)
+        assert [p.requires_grad for p in model[0].parameters()] == [False, False]
+        wanted = model(torch.ones(1, 6)).detach()
+        copied = copy.deepcopy(model)
+        make_permanent(model)
+        torch.testing.assert_close(model(torch.ones(1, 6)), wanted, rtol=1e-2, atol=1e-2)
+        torch.testing.assert_close(copied(torch.ones(1, 6)), wanted)
+        assert [p.requires_grad for p in model.parameters()] == [False, False, True, True]
+        assert len(model[0].weight.unique()) <= 5
+
+    def test_attention_shares_the_weights_that_it_reads_itself(self):
+        torch.manual_seed(0)
+        model = nn.TransformerEncoderLayer(8, 2, 8, batch_first=True).eval()
+        share_weights(model, 3)
+        x = torch.randn(2, 3, 8)
+        wanted = model(x).detach()
+        torch.testing.assert_close(make_permanent(model)(x), wanted, rtol=1e-2, atol=1e-2)
+        assert all(len(layer.weight.unique()) <= 8 for layer in pruning.prunable(model).values())
