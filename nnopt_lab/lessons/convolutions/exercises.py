@@ -294,7 +294,9 @@ def _product_difference(result, wanted, weight, rank):
     gap, best = (
         torch.linalg.matrix_norm(weight - second.detach() @ first.detach()) for first, second in (result, wanted)
     )
-    if gap > best + 1e-4:
+    if gap.isnan():
+        return "The product holds NaN: probably a division by zero, or infinity times zero."
+    if not gap <= best + 1e-4:
         return f"The product is {gap:.3f} away from the weight; with rank {rank} it can come as near as {best:.3f}."
     return None
 

@@ -66,7 +66,7 @@ def _intensity(per_mac=2, read=1, weights=1, bias=1, write=1, window=2, left_out
     properties=(
         Property(
             "The more bytes a number takes, the lower the intensity.",
-            lambda result, *inputs: result < conv_intensity(*inputs[:-1], 1) or inputs[-1] == 1,
+            lambda result, *inputs: 0 < result < conv_intensity(*inputs[:-1], 1) or (result > 0 and inputs[-1] == 1),
         ),
     ),
 )
@@ -406,7 +406,9 @@ def _distinct_weights(g: torch.Generator):
     properties=(
         Property(
             "Each four neighbours of a row keep two numbers.",
-            lambda result, weight: bool(((result.reshape(-1, 4) != 0).sum(1) == 2).all()),
+            lambda result, weight: bool(
+                ((result.reshape(-1, 4).abs() > 0).sum(1) == 2).all() and result.isfinite().all()
+            ),
         ),
     ),
 )

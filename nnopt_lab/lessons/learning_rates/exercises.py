@@ -219,7 +219,7 @@ def _smoothed_with(corrected=lambda state, beta, t: state / (1 - beta**t), from_
     properties=(
         Property(
             "A mean of losses lies between the smallest and the largest of them.",
-            lambda means, losses, beta: min(losses) - 1e-9 <= min(means) and max(means) <= max(losses) + 1e-9,
+            lambda means, losses, beta: all(min(losses) - 1e-9 <= mean <= max(losses) + 1e-9 for mean in means),
         ),
     ),
 )

@@ -114,7 +114,7 @@ def _in_order_of_magnitude(mask, weight, keep):
 def _keeps_the_largest(mask, wanted, weight, keep):
     if int(mask.sum()) != keep:
         return f"The mask keeps {int(mask.sum())} weights, {keep} are wanted."
-    if weight.abs()[mask].min() < weight.abs()[~mask].max():
+    if not weight.abs()[mask].min() >= weight.abs()[~mask].max():
         return "The mask drops a weight that is larger than one it keeps."
     return None
 
@@ -196,7 +196,7 @@ def _two_of_four(mask, wanted, weight):
     groups, kept = weight.abs().reshape(-1, 4), mask.reshape(-1, 4)
     weakest_kept = groups.masked_fill(~kept, torch.inf).amin(1)
     strongest_gone = groups.masked_fill(kept, -torch.inf).amax(1)
-    wrong = (weakest_kept < strongest_gone).nonzero()
+    wrong = (~(weakest_kept >= strongest_gone)).nonzero()
     return f"Group {int(wrong[0])} drops a weight that is larger than one it keeps." if len(wrong) else None
 
 
