@@ -5,6 +5,7 @@ right one for inputs drawn a moment ago, it has to compute it.
 """
 
 import hashlib
+import json
 import re
 import traceback
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ def grade(submission: Submission, sandbox: Sandbox, seed: int) -> Graded:
     """Grade every answer of a submission, each in a worker of its own.
 
     Args:
-        seed: of the batch; the inputs follow from it, the learner, and the exercise.
+        seed: of the batch; the inputs follow from it, the file, the learner, and the exercise.
     """
     if submission.malformed:
         return Graded(submission.lesson, "malformed", submission.malformed)
@@ -98,7 +99,9 @@ class _Judge:
         return None
 
     def _draw(self, id: str, number: int) -> int:
-        text = f"{self.seed}|{self.submission.source.learner}|{id}|{number}"
+        # The digest: else a file could hold a table for the inputs that an earlier one printed.
+        submission = self.submission
+        text = json.dumps([self.seed, submission.sha256, submission.source.learner, id, number])
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
 
     def _run(self, item, cell: Cell, job: dict, cases: list) -> tuple[dict, list, Result | None]:

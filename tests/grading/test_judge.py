@@ -1,8 +1,11 @@
 """The judge: what an answer earns, and what its author reads."""
 
+import ast
+import json
+
 import pytest
 
-from nnopt_lab.course.exercises import lesson_points
+from nnopt_lab.course.exercises import exercises, lesson_points
 from nnopt_lab.grading.judge import grade
 from nnopt_lab.grading.results import JUDGED, Graded
 from nnopt_lab.grading.sources import find
@@ -154,3 +157,40 @@ def test_the_same_seed_gives_the_same_grade_and_another_one_other_inputs(graded)
     wrong = notebook({ATTACKED: WRONG})
     assert graded(wrong, 5) == graded(wrong, 5)
     assert graded(wrong, 5) != graded(wrong, 6)
+
+
+PRINTS_ITS_INPUTS = "def cubic_sparsity(step, steps, final):\n    print((step, steps, final))\n    return 0.0"
+LOOKS_THEM_UP = """
+TABLE = {table}
+
+def cubic_sparsity(*inputs):
+    return TABLE.get(inputs, 0.0)
+"""
+
+
+def inputs_of(graded, content) -> list[str]:
+    """The inputs of an exercise, as an answer prints them."""
+    return next(r.printed for r in graded(content).results if r.id == QUIET).splitlines()
+
+
+def test_a_table_of_the_inputs_that_an_earlier_file_printed_earns_nothing(graded):
+    printed = [ast.literal_eval(line) for line in inputs_of(graded, notebook({QUIET: PRINTS_ITS_INPUTS}))]
+    table = {inputs: exercises()[QUIET].reference(*inputs) for inputs in printed}
+    assert len(printed) == 16
+    found = graded(notebook({QUIET: LOOKS_THEM_UP.format(table=table)}))
+    assert next(r.points for r in found.results if r.id == QUIET) == 0
+
+
+@pytest.mark.parametrize("change", ["another answer", "a comment", "an output", "a space at the end"])
+def test_any_change_of_a_file_changes_its_inputs_and_the_same_file_with_the_same_seed_has_the_same(graded, change):
+    before, after = notebook({QUIET: PRINTS_ITS_INPUTS}), notebook({QUIET: PRINTS_ITS_INPUTS})
+    if change == "another answer":
+        after = notebook({QUIET: PRINTS_ITS_INPUTS, ATTACKED: RIGHT})
+    elif change == "a comment":
+        after["cells"][0]["source"] = "# one more\n" + "".join(after["cells"][0]["source"])
+    elif change == "an output":
+        after["cells"][0]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "hello"}]
+    else:
+        after = json.dumps(after).encode() + b" "
+    first = inputs_of(graded, before)
+    assert first == inputs_of(graded, before) and first != inputs_of(graded, after)
