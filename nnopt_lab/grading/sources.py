@@ -36,22 +36,27 @@ class Source:
 def find(paths: Iterable[Path]) -> list[Source]:
     """The submitted files in files and folders, in the order of their names; a file given twice counts once.
 
+    A file in a folder of the given one is that folder's learner's, whatever the file is called: learners choose the
+    names of files. The same holds where several folders are given (`handed-in/*`), unless all that lies in them bears
+    the names of a system's download.
+
     Raises:
         FileNotFoundError: a path does not exist, or no notebook is in any of them.
     """
-    found: dict[str, Source] = {}
-    for path in map(Path, paths):
+    found: dict[str, tuple[Path, Path, Path]] = {}
+    # The outermost first: a file that lies in several of them is read as part of that one.
+    for path in sorted(map(Path, paths), key=lambda path: len(Path(os.path.abspath(path)).parts)):
         if not os.path.lexists(path):
             raise FileNotFoundError(f"{path} does not exist.")
         if path.is_dir():
             for file in sorted(_notebooks_in(path)):
-                found.setdefault(os.path.abspath(file), _source(file, file.relative_to(path), path))
+                found.setdefault(os.path.abspath(file), (file, file.relative_to(path), path))
         else:
-            parent = Path(os.path.abspath(path)).parent
-            found.setdefault(os.path.abspath(path), _source(path, Path(path.name), parent))
+            found.setdefault(os.path.abspath(path), (path, Path(path.name), path.parent))
     if not found:
         raise FileNotFoundError(f"There is no .ipynb file in {', '.join(map(str, paths))}.")
-    return list(found.values())
+    own = _is_folder_per_learner(found.values())
+    return [_source(file, below, Path(os.path.abspath(given)).name, own) for file, below, given in found.values()]
 
 
 def lesson_in(stem: str) -> str:
@@ -66,16 +71,30 @@ def _notebooks_in(folder: Path) -> Iterable[Path]:
         yield from (Path(place, name) for name in (*files, *folders) if name.endswith(".ipynb") and name[0] != ".")
 
 
-def _source(path: Path, below: Path, given: Path) -> Source:
-    for part in below.parts:
-        stem = part.removesuffix(".ipynb")
-        for system, pattern in (("moodle", _MOODLE), ("canvas", _CANVAS)):
-            if named := pattern.fullmatch(stem):
-                late = bool(named.groupdict().get("late"))
-                return Source(path, str(below), named["name"], system, named["id"], late)
-    if len(below.parts) > 1:
-        return Source(path, str(below), below.parts[0])
-    return Source(path, str(below), _learner_in(path.stem) or Path(os.path.abspath(given)).name)
+def _is_folder_per_learner(found: Iterable[tuple[Path, Path, Path]]) -> bool:
+    """Whether the given folders are the learners' own, so that the names of files in them say nothing."""
+    given = {os.path.abspath(folder) for _, _, folder in found}
+    return len(given) > 1 and not all(_named_by_system(below.parts[0]) for _, below, _ in found)
+
+
+def _named_by_system(name: str) -> tuple[str, str, str, bool] | None:
+    """(learner, system, number, late) in a name that a learning platform gave a file or folder."""
+    stem = name.removesuffix(".ipynb")
+    # A Canvas name may hold what looks like a Moodle name, since it ends with the name that the learner chose.
+    for system, pattern in (("canvas", _CANVAS), ("moodle", _MOODLE)):
+        if named := pattern.fullmatch(stem):
+            return named["name"], system, named["id"], bool(named.groupdict().get("late"))
+    return None
+
+
+def _source(path: Path, below: Path, given: str, folder_is_learner: bool) -> Source:
+    alone = len(below.parts) == 1
+    if alone and folder_is_learner:
+        named = _named_by_system(given) or (given, "", "", False)
+    else:
+        top = below.parts[0]
+        named = _named_by_system(top) or ((_learner_in(path.stem) or given) if alone else top, "", "", False)
+    return Source(path, str(below), *named)
 
 
 def _learner_in(stem: str) -> str:
