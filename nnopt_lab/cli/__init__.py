@@ -5,6 +5,7 @@ import sys
 import typer
 
 from nnopt_lab.cli import learner, maintainer, teacher
+from nnopt_lab.workbench.text import printable
 
 COMMANDS = {
     "Learn": {
@@ -43,5 +44,5 @@ def main() -> None:
     try:
         app()
     except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(*(printable(line, 2_000) for line in str(error).splitlines()), sep="\n", file=sys.stderr)
         sys.exit(2)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nnopt_lab.cli.screen import console, grades_table, submissions_progress
-from nnopt_lab.workbench.text import printable
+from nnopt_lab.workbench.text import printable, storable
 
 
 def release(
@@ -75,12 +75,14 @@ def mark(
     """Set points or a comment manually; they survive regrading. You may also edit marks.csv in that folder."""
     from nnopt_lab.grading import gradebook, marks
 
+    learner, comment = storable(learner), storable(comment)
     if not (out / gradebook.FILE).is_file():
         raise FileNotFoundError(f"There is no gradebook in {out}: name its folder with --out.")
     with gradebook.locked(out), closing(gradebook.Gradebook(out)) as book:
         learners = {entry.learner for entry in book.entries()}
         if learner not in learners:
-            raise ValueError(f"learner={learner!r} handed nothing in; there are {', '.join(sorted(learners)[:20])}.")
+            others = ", ".join(printable(name, 80) for name in sorted(learners)[:20])
+            raise ValueError(f"learner={learner!r} handed nothing in; there are {others}.")
         marks.write(out, learner, item, marks.Mark(points, comment))
         _report(book, out)
 
@@ -106,4 +108,5 @@ def _report(book, out: Path) -> None:
         print(printable(f"  {g.learner}, {g.entry.name}: {g.entry.graded.state}. {g.entry.graded.reason}"))
     if len(troubled) > 10:
         print(f"  … and {len(troubled) - 10} more, in grades.csv.")
-    print(f"In {out}: {', '.join(str(f.relative_to(out)) for f in files[:6])}, and a page per learner in feedback.")
+    written = ", ".join(str(file.relative_to(out)) for file in files[:6])
+    print(printable(f"In {out}: {written}, and a page per learner in feedback.", 2_000))

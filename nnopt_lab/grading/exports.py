@@ -4,15 +4,21 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
 from nnopt_lab.course.exercises import lesson_points
 from nnopt_lab.course.workspace import write_atomically
+from nnopt_lab.grading.formulas import defuse, without_controls
 from nnopt_lab.grading.grades import Grade
 
 FORMATS = ("canvas", "moodle", "gradescope", "json")
+_DIGITS, _KEPT_BYTES = 12, 57
+_PLAIN = re.compile(r"[a-z0-9_][a-z0-9_-]{0,56}")
+_DIGEST_AT_END = re.compile(rf"-[0-9a-f]{{{_DIGITS}}}$")
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(10))}  # Windows's
 
 
 def write(grades: list[Grade], folder: Path, formats: Iterable[str]) -> list[Path]:
@@ -41,9 +47,16 @@ def check(formats: Iterable[str]) -> None:
 
 
 def safe_name(learner: str) -> str:
-    """A learner's name as a file name: no path, nothing that a URL would change, and unique to the learner."""
-    kept = "".join(c if c.isalnum() or c in "-_" else "-" for c in learner)[:60]
-    return kept if kept == learner else f"{kept}-{hashlib.sha256(learner.encode('utf-8', 'replace')).hexdigest()[:8]}"
+    """A learner's name as a file name of at most 70 bytes, unique to the learner, and the same in a URL.
+
+    A plain name stays as it is. Any other one ends with a digest of it: one with capitals too, since some file systems
+    don't tell them apart, and one that looks as if it had a digest.
+    """
+    if _PLAIN.fullmatch(learner) and not _DIGEST_AT_END.search(learner) and learner not in _DEVICES:
+        return learner
+    kept = "".join(c if c.isalnum() or c in "-_" else "-" for c in learner).encode("utf-8", "replace")[:_KEPT_BYTES]
+    digest = hashlib.sha256(learner.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
+    return f"{kept.decode('utf-8', 'ignore')}-{digest}"
 
 
 def _plain_rows(grades: list[Grade]):
@@ -131,12 +144,6 @@ def _table(path: Path, rows) -> Path:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\r\n")
     for row in rows:
-        table.writerow([_cell(value) for value in row])
+        table.writerow([defuse(without_controls(str(value))) for value in row])
     write_atomically(path, text.getvalue())
     return path
-
-
-def _cell(value) -> str:
-    """Defuse a text that a spreadsheet would take for a formula: learners choose the names of files."""
-    text = str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "@", "\t", "\r") or (text[:1] == "-" and len(text) > 1) else text

@@ -58,17 +58,23 @@ class Grade:
 
 
 def final(entries: Iterable[Entry], marks: dict[tuple[str, str], Mark], late: Policy) -> list[Grade]:
-    """Grades by learner and lesson, in the order of their names; points never fall below 0."""
+    """Grades by learner and lesson, in the order of their names; points never fall below 0.
+
+    Args:
+        marks: by (learner, item); where no learner has exactly that name, spaces around it don't count.
+    """
     by_key: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
         by_key.setdefault((entry.learner, entry.graded.lesson), []).append(entry)
+    learners = {learner for learner, _ in by_key}
+    trimmed = {(name.strip(), item): mark for (name, item), mark in marks.items() if name not in learners}
+    marks = trimmed | {key: mark for key, mark in marks.items() if key[0] in learners}
     order = {id: place for place, id in enumerate((*exercises(), *questions()))}
     return [_grade(by_key[key], marks, late, order) for key in sorted(by_key)]
 
 
 def _grade(entries: list[Entry], marks: dict[tuple[str, str], Mark], late: Policy, order: dict[str, int]) -> Grade:
-    # A submission that can be read counts before one that can't, then a later one before an earlier one.
-    last = max(entries, key=lambda e: (e.graded.state != "malformed", e.submitted_at))
+    last = max(entries, key=_rank)
     results = sorted(last.graded.results, key=lambda result: order.get(result.id, len(order)))
     answers = tuple(_answer(result, marks.get((last.learner, result.id), Mark())) for result in results)
     whole = marks.get((last.learner, last.graded.lesson), Mark())
@@ -86,6 +92,15 @@ def _grade(entries: list[Entry], marks: dict[tuple[str, str], Mark], late: Polic
         lost,
         len(entries) - 1,
     )
+
+
+def _rank(entry: Entry) -> tuple:
+    """One that can be read counts before one that can't, then a later one before an earlier one.
+
+    Files of one time are ordered by their names, so that it never matters which was graded first.
+    """
+    earned = sum(result.points for result in entry.graded.results)
+    return entry.graded.state != "malformed", entry.submitted_at, entry.name.removesuffix(".ipynb"), earned
 
 
 def _answer(result: Result, mark: Mark) -> Answer:

@@ -8,6 +8,7 @@ from pathlib import Path
 from nnopt_lab.course.exercises import exercises, questions
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.workspace import write_atomically
+from nnopt_lab.grading.formulas import defuse, restore
 
 FILE = "marks.csv"
 COLUMNS = ("learner", "item", "points", "comment")
@@ -30,23 +31,20 @@ def read(folder: Path) -> dict[tuple[str, str], Mark]:
     """Marks by (learner, id of the exercise, question or lesson); of several for the same, the last one counts.
 
     Raises:
-        ValueError: a line can't be parsed.
+        ValueError: the file is no such table, or a line can't be parsed.
     """
     path = folder / FILE
     if not path.exists():
         return {}
-    text = path.read_text(encoding="utf-8-sig")  # spreadsheets write a byte-order mark, and some write semicolons
-    first = text.partition("\n")[0]
-    rows = csv.DictReader(io.StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",")
-    if set(COLUMNS) - set(rows.fieldnames or ()):
-        raise ValueError(f"{FILE} must begin with the columns {','.join(COLUMNS)}.")
-    found = {}
-    for row in rows:
-        values = {name: (row[name] or "").strip() for name in COLUMNS}
-        if any(values.values()):
-            key, mark = _parse(values, f"{FILE}, line {rows.line_num}")
-            found[key] = mark
-    return found
+    try:
+        text = path.read_bytes().decode("utf-8-sig")  # spreadsheets write a byte-order mark, and some write semicolons
+        first = text.partition("\n")[0]
+        delimiter = ";" if first.count(";") > first.count(",") else ","
+        return _marks_in(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except UnicodeDecodeError:
+        raise ValueError(f"{FILE} is not UTF-8 text: save it as “CSV UTF-8”.") from None
+    except csv.Error as error:
+        raise ValueError(f"{FILE} can't be read as a table: {error}.") from None
 
 
 def write(folder: Path, learner: str, item: str, mark: Mark) -> None:
@@ -59,15 +57,30 @@ def write(folder: Path, learner: str, item: str, mark: Mark) -> None:
     _parse({"learner": learner, "item": item, "points": points, "comment": mark.comment}, "The mark")
     folder.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
+    table = csv.writer(text, lineterminator="\r\n")  # with which a name that holds either is quoted
     table.writerow(COLUMNS)
     for (whose, what), kept in (read(folder) | {(learner, item): mark}).items():
-        table.writerow((whose, what, "" if kept.points is None else f"{kept.points:g}", kept.comment))
+        points = "" if kept.points is None else f"{kept.points:g}"
+        table.writerow((defuse(whose), what, points, defuse(kept.comment)))
     write_atomically(folder / FILE, text.getvalue())
 
 
+def _marks_in(rows: csv.DictReader) -> dict[tuple[str, str], Mark]:
+    if set(COLUMNS) - set(rows.fieldnames or ()):
+        raise ValueError(f"{FILE} must begin with the columns {','.join(COLUMNS)}.")
+    found = {}
+    for row in rows:
+        values = {name: restore(row[name] or "") for name in COLUMNS}
+        # Only here: two learners' names may differ in nothing but a space at the end.
+        values |= {name: values[name].strip() for name in COLUMNS if name != "learner"}
+        if any(map(str.strip, values.values())):
+            key, mark = _parse(values, f"{FILE}, line {rows.line_num}")
+            found[key] = mark
+    return found
+
+
 def _parse(values: dict[str, str], where: str) -> tuple[tuple[str, str], Mark]:
-    if not values["learner"]:
+    if not values["learner"].strip():
         raise ValueError(f"{where}: the learner is missing.")
     items = {**exercises(), **questions(), **lessons()}
     if values["item"] not in items:

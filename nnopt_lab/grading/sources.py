@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnopt_lab.course.lesson import lessons
+from nnopt_lab.workbench.text import storable
 
 _CANVAS = re.compile(r"(?P<name>[^_]+)_(?P<late>LATE_)?(?P<id>\d+)_\d+_.+")
 _MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)(?:_.*)?")
@@ -18,7 +19,7 @@ class Source:
 
     Attributes:
         path: of the file.
-        name: the path relative to the given folder, as it is shown.
+        name: the path relative to the given folder, as it is shown; like `learner`, text that UTF-8 can hold.
         learner: from the folder's or the file's name.
         system: "canvas", "moodle" or "": the system that names its downloads like this.
         number: the learner's number in that system, or "".
@@ -94,7 +95,8 @@ def _source(path: Path, below: Path, given: str, folder_is_learner: bool) -> Sou
     else:
         top = below.parts[0]
         named = _named_by_system(top) or ((_learner_in(path.stem) or given) if alone else top, "", "", False)
-    return Source(path, str(below), *named)
+    learner, *rest = named
+    return Source(path, storable(str(below)), storable(learner), *rest)
 
 
 def _learner_in(stem: str) -> str:

@@ -1,9 +1,12 @@
 """`nnopt grade`, `mark` and `release` as a teacher types them."""
 
 import csv
+import json
+import os
 
 import pytest
 
+from nnopt_lab.grading.exports import safe_name
 from tests.grading.classroom import ATTACKED, LESSON, QUIET, RIGHT_QUIET, hand_in, honest, linux, notebook
 
 pytestmark = linux
@@ -49,6 +52,42 @@ def test_a_class_is_graded_marked_and_graded_again(nnopt, room, tmp_path):
     assert points(out) == first | {"zoe": 1.5, "mallory": 3}
     assert len(list(out.glob("gradebook.20*.sqlite"))) == 1
     assert "nearly" in (out / "feedback" / "zoe.html").read_text()
+
+
+def _odd_names() -> list[bytes]:
+    """Names of learners' folders that something took for something else, or could not take at all."""
+    taken = safe_name("bob smith")
+    odd = [
+        "alice",
+        "alice ",
+        "bob smith",
+        taken,
+        "𝕏" * 60,
+        "é" * 120,
+        "a;=1+1",
+        "＝1+1",
+        "=1",
+        "\x1b]0;x\a",
+        "a\nb",
+        "Alice",
+    ]
+    return [*(name.encode() for name in odd), b"al\xe9", b"al\xe8", b"\xff" * 80, b"\xed\xa0\x80"]
+
+
+def test_every_name_has_its_grade_its_page_and_its_mark(nnopt, tmp_path):
+    names, folder, out = _odd_names(), tmp_path / "in", tmp_path / "out"
+    for name in names:
+        (folder / os.fsdecode(name)).mkdir(parents=True)
+        (folder / os.fsdecode(name) / f"{LESSON}.ipynb").write_bytes(json.dumps(notebook({})).encode())
+    code, said, error = nnopt("grade", folder, "--out", out, "--seed", 1)
+    assert (code, error) == (0, "") and f"{len(names)}/{len(names)}" in said and "\x1b]" not in said
+    assert len(list((out / "feedback").glob("*.html"))) == len(names)
+    for name in names:  # as the shell's completion gives it
+        code, _, error = nnopt("mark", os.fsdecode(name), LESSON, "--points", 1, "--out", out)
+        assert (code, error) == (0, "")
+    assert set(points(out).values()) == {1} and len(points(out)) == len(names)
+    code, _, error = nnopt("mark", "nobody", LESSON, "--points", 1, "--out", out)
+    assert code == 2 and not any(c != "\n" and not c.isprintable() for c in error)
 
 
 @pytest.mark.parametrize(

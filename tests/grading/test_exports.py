@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from nnopt_lab.course.exercises import lesson_points
 from nnopt_lab.grading import exports
+from nnopt_lab.grading.formulas import defuse, restore
 from nnopt_lab.grading.grades import final
 from nnopt_lab.grading.lateness import policy
 from nnopt_lab.grading.marks import Mark
@@ -40,6 +41,22 @@ def test_the_plain_table(tmp_path, grades):
     assert rows["doejane"]["points"] == "2" and rows["doejane"]["lost"] == "2" and "late" in rows["doejane"]["late"]
     assert rows["lost"]["state"] == "malformed" and rows["lost"]["points"] == "0"
     assert "'=HYPERLINK(1)" in rows and "=HYPERLINK(1)" not in rows
+
+
+@pytest.mark.parametrize("evil", ["a;=1+1", "＝1+1", " =1", "x\n=1", '";=1'])
+def test_no_column_of_any_table_begins_a_formula(tmp_path, evil):
+    graded = final([entry(evil, system="canvas", number=evil)], {(evil, LESSON): Mark(1, evil)}, policy("none"))
+    for path in exports.write(graded, tmp_path, ["canvas", "moodle"]):
+        with open(path, encoding="utf-8", newline="") as file:
+            cells = [cell for row in csv.reader(file) for cell in row]
+        assert evil not in cells and defuse(evil) in cells
+        assert all(cell == defuse(restore(cell)) for cell in cells)
+
+
+def test_a_table_shown_on_a_terminal_gives_it_no_orders(tmp_path):
+    exports.write(final([entry("\x1b[2Jesc")], {}, policy("none")), tmp_path, ["canvas", "moodle"])
+    for path in tmp_path.glob("*.csv"):
+        assert "\x1b" not in path.read_text() and "[2Jesc" in path.read_text()
 
 
 def test_canvas(tmp_path, grades):
@@ -87,8 +104,24 @@ def test_an_unknown_format_is_refused(tmp_path):
         exports.write([], tmp_path, ["excel"])
 
 
-@given(st.text(max_size=80), st.text(max_size=80))
+NAMES = st.text(max_size=80) | st.text(alphabet="ab -", max_size=6) | st.sampled_from(["𝕏" * 60, "é" * 250, "a" * 250])
+
+
+@given(NAMES, NAMES)
 def test_a_learner_s_name_becomes_a_safe_file_name_of_its_own(first, second):
     one, other = exports.safe_name(first), exports.safe_name(second)
-    assert not set(one) & set('/\\:*?"<>|. \0\n') and len(one) <= 70
-    assert (one == other) == (first == second)
+    assert not set(one) & set('/\\:*?"<>|. \0\n') and 0 < len(one.encode()) <= 70
+    assert (one.lower() == other.lower()) == (first == second)
+
+
+@given(NAMES)
+def test_no_name_is_the_file_name_of_another_one(name):
+    file = exports.safe_name(name)
+    assert file == name or exports.safe_name(file) != file
+
+
+@pytest.mark.parametrize(
+    "name", ["Bob", "con", "nul", "lpt1", "bob-smith-0123456789ab", "-x", "é", "\ud800", "\ud801", ""]
+)
+def test_a_name_that_some_file_system_takes_for_another_one_has_a_digest(name):
+    assert exports.safe_name(name) != name and len(exports.safe_name(name)) >= 13

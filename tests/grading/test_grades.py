@@ -1,5 +1,7 @@
 """Final grades: the last submission, with marks and the late penalty."""
 
+import pytest
+
 from nnopt_lab.course.exercises import exercises, lesson_points
 from nnopt_lab.grading.grades import final
 from nnopt_lab.grading.lateness import Policy, policy
@@ -27,3 +29,32 @@ def test_marks_take_the_place_of_points_and_lateness_comes_before_what_is_added(
 def test_points_do_not_fall_below_nothing():
     (grade,) = final([entry()], {("alice", LESSON): Mark(-50)}, Policy())
     assert grade.points == 0
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ({}, {"submitted_at": LATE}),
+        ({"name": "alice/01_pruning.ipynb"}, {"name": "alice/a second one.ipynb"}),
+        ({"name": "alice/01_pruning.ipynb"}, {"name": "alice/01_pruning-2.ipynb"}),
+        ({"name": "z.ipynb"}, {"name": "a.ipynb", "submitted_at": LATE}),
+    ],
+)
+def test_by_time_and_then_by_name_whichever_was_graded_first(earlier, later, turned):
+    entries = [entry(points=3, **earlier), entry(points=1, **later)]
+    (grade,) = final(entries[::-1] if turned else entries, {}, Policy())
+    assert grade.entry.graded.results[0].points == 1 and grade.earlier == 1
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_files_of_one_time_and_name_the_better_one_counts(turned):
+    entries = [entry(points=3), entry(points=1)]
+    assert final(entries[::-1] if turned else entries, {}, Policy())[0].points == 5
+
+
+def test_spaces_around_a_name_count_only_where_a_learner_is_called_so():
+    marked = {("alice ", LESSON): Mark(1), ("bob ", LESSON): Mark(2), (" alice", LESSON): Mark(4)}
+    found = final([entry("alice"), entry("alice "), entry("bob")], marked, Policy())
+    assert {g.learner: g.added for g in found} == {"alice": 4, "alice ": 1, "bob": 2}
+    assert {g.learner: g.added for g in final([entry("alice")], marked, Policy())} == {"alice": 4}

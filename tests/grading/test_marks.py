@@ -1,8 +1,11 @@
 """A teacher's marks: written, edited in a spreadsheet, and read."""
 
+import csv
+
 import pytest
 
 from nnopt_lab.grading import marks
+from nnopt_lab.grading.formulas import defuse, restore
 from nnopt_lab.grading.marks import Mark
 from tests.grading.classroom import LESSON
 
@@ -22,6 +25,31 @@ def test_a_table_edited_in_a_spreadsheet_is_understood(tmp_path):
         "\ufefflearner;item;points;comment\r\nbob;pruning.levels;1,5;good\r\n;;;\r\n".encode()
     )
     assert marks.read(tmp_path) == {("bob", "pruning.levels"): Mark(1.5, "good")}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "a;=1+1", "＝1", "'=1", "alice ", " alice", "a\nb", "a\rb", 'say "=1"', "-5", "@x", "\t=1", "O'Neil"],
+)
+def test_names_and_comments_come_back_letter_for_letter_and_are_no_formulas(tmp_path, text):
+    marks.write(tmp_path, text, "pruning.levels", Mark(1, "first"))
+    marks.write(tmp_path, "bob", "pruning.levels", Mark(1, f"{text}!"))
+    marks.write(tmp_path, text, "pruning.levels", Mark(2, "second"))
+    assert marks.read(tmp_path) == {
+        (text, "pruning.levels"): Mark(2, "second"),
+        ("bob", "pruning.levels"): Mark(1, f"{text}!".strip()),
+    }
+    with open(tmp_path / marks.FILE, encoding="utf-8", newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert all(cell == defuse(restore(cell)) for cell in cells)
+
+
+def test_what_is_no_table_of_text_is_answered_with_a_sentence(tmp_path):
+    head = b"learner,item,points,comment\n"
+    for raw in (head + b"al\xe9,pruning.levels,1,", head + b"x" * 200_000 + b",pruning.levels,1,"):
+        (tmp_path / marks.FILE).write_bytes(raw)
+        with pytest.raises(ValueError, match=r"is not UTF-8 text|can't be read as a table"):
+            marks.read(tmp_path)
 
 
 @pytest.mark.parametrize(

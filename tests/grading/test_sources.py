@@ -1,5 +1,7 @@
 """Whose a submitted file is, by its name and its folder's."""
 
+import os
+
 import pytest
 
 from nnopt_lab.grading.sources import Source, find
@@ -51,6 +53,19 @@ def test_whose_a_file_is(tmp_path, path, learner, system, number, late):
 def test_a_single_file_belongs_to_its_folder(tmp_path):
     hand_in(tmp_path, "alice", honest())
     assert find([tmp_path / "alice" / f"{LESSON}.ipynb"])[0].learner == "alice"
+
+
+@pytest.mark.parametrize(
+    ("name", "learner"),
+    [(b"al\xe9", r"al\xe9"), (b"al\xe8", r"al\xe8"), (b"\xff\xfe", r"\xff\xfe"), ("é".encode(), "é")],
+)
+def test_a_name_that_is_not_utf_8_is_one_that_can_be_kept(tmp_path, name, learner):
+    folder = tmp_path / os.fsdecode(name)
+    folder.mkdir()
+    (folder / "01_pruning.ipynb").write_text("{}")
+    (found,) = find([tmp_path])
+    assert (found.learner, found.name) == (learner, f"{learner}/01_pruning.ipynb")
+    assert found.path.is_file() and found.name.encode()
 
 
 def learners(paths) -> dict[str, str]:
