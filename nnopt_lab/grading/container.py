@@ -154,6 +154,8 @@ def run_command(name: str, tag: str, limits: Limits) -> list[str]:
         *("--cap-drop", "ALL", "--cap-add", "SETUID", "--cap-add", "SETGID", "--cap-add", "KILL"),
         *("--security-opt", "no-new-privileges"),
         *("--env", "OMP_NUM_THREADS=1", "--env", "MKL_NUM_THREADS=1", "--env", "HOME=/"),
+        # torch's optimizers import its compiler, which wants a folder for its cache even if it never writes to it.
+        *("--env", "TORCHINDUCTOR_CACHE_DIR=/"),
         *("--volume", f"{os.path.abspath(SANDBOXED)}:/sandboxed:ro"),
         *(tag, "python", "-I", "/sandboxed/relay.py", json.dumps(settings)),
     ]

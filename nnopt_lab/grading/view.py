@@ -17,6 +17,7 @@ SANDBOXED = Path(__file__).with_name("sandboxed")
 PACKAGES = ("torch", "numpy", "safetensors", "onnx", "onnxruntime")  # the last two for the capstone's judge
 _LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/lib", "/lib64", "/lib32")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/urandom", "/dev/random")
+_PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu")
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class View:
     Attributes:
         binds: (source, target) of every visible file or folder, in order; later ones cover earlier ones.
         empty: targets among them that are shown empty.
+        passing: folders that hide their contents before the first worker starts. Until then they show what the
+            processor can do: without that, torch takes its slowest kernels and has no float16 and no quantised engine.
         links: (to, path) of symbolic links.
         paths: where Python finds the packages.
         scratch: the folder in which a worker may write: /tmp, unless something in there is visible.
@@ -33,6 +36,7 @@ class View:
 
     binds: tuple[tuple[str, str], ...]
     empty: tuple[str, ...]
+    passing: tuple[str, ...]
     links: tuple[tuple[str, str], ...]
     paths: tuple[str, ...]
 
@@ -61,10 +65,12 @@ def view() -> View:
     packages = _package_paths()
     shown = [path for path in packages if not _inside(path, folders) or _inside(path, hidden)]
     files = [path for path in (python(), "/etc/ld.so.cache", *_DEVICES) if os.path.exists(path)]
-    visible = [*folders, *(path for path in files if not _inside(path, folders))]
+    processor = [path for path in _PROCESSOR if os.path.exists(path)]
+    visible = [*folders, *(path for path in (*files, *processor) if not _inside(path, folders))]
     binds = [(path, path) for path in (*visible, *hidden, *shown)]
     paths = tuple(dict.fromkeys(os.path.dirname(path) for path in packages))
-    return View((*binds, (str(SANDBOXED), "/sandboxed")), tuple(hidden), links, paths)
+    passing = tuple(dict.fromkeys(f"/{Path(path).parts[1]}" for path in processor))
+    return View((*binds, (str(SANDBOXED), "/sandboxed")), tuple(hidden), passing, links, paths)
 
 
 def _hidden_in(folder: str) -> Iterator[str]:

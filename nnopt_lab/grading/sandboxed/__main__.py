@@ -37,6 +37,8 @@ def main(settings: dict) -> None:
     import answer
 
     _warm_up(answer)
+    if settings.get("passing"):
+        linux_sandbox.hide(settings["passing"])
     linux = sys.platform == "linux"
     settings["space"] = linux_sandbox.address_space() if linux else 0
     settings["pidfd"] = os.pidfd_open(os.getpid()) if linux else -1
@@ -65,6 +67,7 @@ def _warm_up(answer) -> None:
 
     torch.set_num_threads(1)
     x = torch.rand(4, 4, generator=torch.Generator().manual_seed(0))
+    x.half()  # torch then looks up what the processor can do, and a worker no longer sees that
     (x @ x).abs().sum(0).topk(2).values.argsort(stable=True).long().bincount()
     job = {"seed": 0, "preamble": "", "before": [], "source": "def f(x): return x + 1", "name": "f", "arguments": ["x"]}
     keep = sys.stdout, sys.stderr

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Sequence
 
 NEW_MOUNTS, NEW_PIDS = 0x00020000, 0x20000000
-_NOSUID, _NODEV, _NOEXEC, _BIND, _RECURSIVE, _PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
+_RDONLY, _NOSUID, _NODEV, _NOEXEC, _BIND, _RECURSIVE, _PRIVATE = 1, 2, 4, 8, 4096, 16384, 1 << 18
 _DETACH = 2
 _ANY = -100  # AT_FDCWD
 # Calls that no answer needs and an attack may want: (x86_64, aarch64), None where there is no such call.
@@ -100,6 +100,14 @@ def mount_scratch(path: str, megabytes: int) -> None:
     _must(libc.mount(b"tmpfs", path.encode(), b"tmpfs", _NOSUID | _NODEV | _NOEXEC, options), f"tmpfs on {path}")
 
 
+def hide(paths: Sequence[str]) -> None:
+    """Cover folders with empty ones, in which nothing can be written."""
+    private_mounts()
+    for path in paths:
+        flags = _RDONLY | _NOSUID | _NODEV | _NOEXEC
+        _must(libc.mount(b"tmpfs", path.encode(), b"tmpfs", flags, b"size=4k,mode=555"), f"tmpfs on {path}")
+
+
 def unmount(path: str) -> None:
     """Unmount `path` for this process."""
     _must(libc.umount2(path.encode(), _DETACH), f"umount {path}")
@@ -112,13 +120,17 @@ def show_only(binds: Sequence, empty: Sequence[str], links: Sequence, scratch: s
     show parts of it again.
     """
     private_mounts()
-    root = "/sys"  # any folder that is always there and that no bind comes from
+    # Opened before the new root covers one of them; /proc/self/fd then names what is beneath.
+    handles = {source: os.open(source, os.O_PATH | os.O_CLOEXEC) for source, _ in binds}
+    root = "/sys"  # any folder that is always there
     mount_scratch(root, 1)
     for to, path in links:
         os.makedirs(os.path.dirname(root + path), exist_ok=True)
         os.symlink(to, root + path)
     for source, target in binds:
-        _place(source, root + target, target in empty)
+        _place(f"/proc/self/fd/{handles[source]}", root + target, target in empty)
+    for handle in handles.values():
+        os.close(handle)
     for folder in (scratch, "/old"):
         os.makedirs(root + folder, exist_ok=True)
     _read_only(root)
