@@ -30,5 +30,5 @@ def restore(text: str) -> str:
 
 
 def without_controls(text: str) -> str:
-    """The text with a sign in the place of characters that a terminal obeys, when the table is shown on one."""
+    """The text with a sign instead of each character that a terminal obeys, for tables shown on one."""
     return "".join("�" if unicodedata.category(c) == "Cc" and c not in "\n\t" else c for c in text)
