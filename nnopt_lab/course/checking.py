@@ -3,13 +3,14 @@
 `examine` is the whole of it and shows nothing; `check` (in `nnopt_lab.course.calls`) puts its verdict on a card.
 """
 
+import contextlib
 import inspect
 import linecache
 import os
 import secrets
 import sysconfig
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nnopt_lab.course.differences import agree, comparable, difference
+from nnopt_lab.course.differences import agree, as_wanted, comparable, difference, is_plain
 from nnopt_lab.course.display import show
 from nnopt_lab.course.exercises import Exercise, Property, Question
 
@@ -111,7 +112,7 @@ def judge_answer(question: Question, answer) -> bool | None:
             given = question.letter(answer)
             return given == question.answer if given in question.choices else None
         return abs(float(answer) - question.answer) <= question.tolerance
-    except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: a tensor of several numbers
+    except Exception:  # whatever the methods of an odd answer raise: torch alone has half a dozen kinds of errors
         return None
 
 
@@ -147,17 +148,25 @@ def _unusable(exercise: Exercise, answer) -> str:
             f"it was given {type(answer).__name__}."
         )
     try:
-        inspect.signature(answer).bind(*exercise.arguments)
+        signature = inspect.signature(answer)
+        accepts = str(signature)[:200]
+    except Exception:
+        return ""  # a builtin without a signature, or an object with a broken one: calling it will tell
+    try:
+        signature.bind(*exercise.arguments)
     except TypeError:
-        return wrong_arguments(exercise, str(inspect.signature(answer)))
-    except ValueError:
-        pass  # a builtin without a signature: calling it will tell
+        return wrong_arguments(exercise, accepts)
     return ""
 
 
 def _disagreement(exercise: Exercise, inputs: tuple, outcome: Outcome, wanted) -> str | None:
-    if exercise.compare and comparable(outcome.value, wanted):
-        return exercise.compare(outcome.value, wanted, *inputs)
+    if exercise.compare:
+        for value in _readings(outcome.value, wanted):
+            with contextlib.suppress(
+                Exception
+            ):  # it is written for results of the right kind, and this one may be of any
+                if comparable(value, wanted):
+                    return exercise.compare(value, wanted, *inputs)
     return difference(outcome.value, wanted, exercise.tolerance)
 
 
@@ -165,14 +174,22 @@ def _credit(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome], wan
     every = list(zip(cases, outcomes, wanted, strict=True))
     if not any(_disagreement(exercise, *one) for one in every) and any(outcome.changed for outcome in outcomes):
         return 0.5
-    return sum(p.credit for p in exercise.properties if p.credit and all(_holds(p, o, c) for c, o, _ in every))
+    return sum(p.credit for p in exercise.properties if p.credit and all(_holds(p, o, w, c) for c, o, w in every))
 
 
-def _holds(must: Property, outcome: Outcome, inputs: tuple) -> bool:
-    try:
-        return bool(must.holds(outcome.value, *inputs))
-    except Exception:  # written for results of the right kind, and this one may be of any
-        return False
+def _holds(must: Property, outcome: Outcome, wanted, inputs: tuple) -> bool:
+    for value in _readings(outcome.value, wanted):
+        with contextlib.suppress(Exception):  # written for results of the right kind, and this one may be of any
+            return bool(must.holds(value, *inputs))
+    return False
+
+
+def _readings(value, wanted) -> Iterator:
+    """The result as it is and, for code that can't use it so, in the wanted types; nothing where it can't be read."""
+    with contextlib.suppress(Exception):
+        if is_plain(value):
+            yield value
+            yield as_wanted(value, wanted)
 
 
 def _fault(exercise: Exercise, inputs: tuple, outcome: Outcome, wanted) -> str | None:
@@ -185,7 +202,7 @@ def _fault(exercise: Exercise, inputs: tuple, outcome: Outcome, wanted) -> str |
             "whoever called it still needs it. Work on a copy."
         )
     for must in exercise.properties:
-        if not must.holds(outcome.value, *inputs):
+        if not _holds(must, outcome, wanted, inputs):
             return must.sentence
     return None
 
@@ -211,7 +228,12 @@ def _own_line(error: BaseException) -> str:
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith(_FOREIGN) and "-packages" not in frame.filename
     ]
-    message = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+    try:
+        text = str(error)
+    except Exception:  # of the learner's own class
+        text = ""
+    said = next(iter(text.encode("utf-8", "replace").decode().splitlines()), "") or "no message"
+    message = f"{type(error).__name__}: {said}"
     if not own:
         return f"Your function raised {message}"
     line = own[-1].line or linecache.getline(own[-1].filename, own[-1].lineno).strip()

@@ -7,18 +7,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnopt_lab.course.display import kind, show
+from nnopt_lab.course.display import is_stored, kind, show
 
 FACTORS = (2, 3, 4, 8, 10, 100, 1000)  # for single numbers, where any factor would fit
 LONGEST = 32  # values of a sequence that are compared each with each
 
 
 def difference(got, wanted, tolerance: float) -> str | None:
-    """None where two values agree, else a sentence that says how `got` differs from `wanted`.
+    """None where two values agree, else a sentence that says how `got` differs from `wanted`. It never raises.
 
     Args:
+        got: anything.
         tolerance: largest allowed |difference|, for floats relative to the expected value where that is above 1.
     """
+    try:
+        return _difference(got, wanted, tolerance)
+    except Exception as error:  # a dtype without arithmetic, say, or an object whose methods raise
+        return f"Expected {kind(wanted)}, but got {kind(got)} that can't be compared with it ({type(error).__name__})."
+
+
+def _difference(got, wanted, tolerance: float) -> str | None:
     if isinstance(wanted, Tensor):
         return _tensor_difference(got, wanted, tolerance)
     if isinstance(wanted, (tuple, list)):
@@ -31,7 +39,14 @@ def difference(got, wanted, tolerance: float) -> str | None:
 
 def agree(got, wanted, tolerance: float) -> bool:
     """Whether two values agree; `difference` without its sentence."""
-    if type(got) is type(wanted) and isinstance(got, (int, float, str)) and got == wanted:
+    try:
+        return _agree(got, wanted, tolerance)
+    except Exception:  # a list whose own methods raise
+        return False
+
+
+def _agree(got, wanted, tolerance: float) -> bool:
+    if type(got) is type(wanted) and type(got) in (int, float, bool, str) and got == wanted:
         return True  # most calls compare a number with its own copy, and the rest takes twenty times as long
     if isinstance(wanted, (tuple, list)):
         return (
@@ -48,7 +63,39 @@ def comparable(got, wanted) -> bool:
         return isinstance(got, (tuple, list))
     if not isinstance(wanted, Tensor):
         return type(got) is type(wanted)
-    return isinstance(got, Tensor) and got.shape == wanted.shape and _family(got) == _family(wanted)
+    return (
+        isinstance(got, Tensor) and not _special(got) and got.shape == wanted.shape and _family(got) == _family(wanted)
+    )
+
+
+def as_wanted(got, wanted):
+    """`got` with the types of `wanted` where it holds the same kind of value, so that code for these types can use it.
+
+    A tensor of float64 becomes one of float32, a NumPy number or a tensor of one element a plain number, 2.0 an index,
+    and so on; whatever is of another kind, or can't be converted without changing its value, stays as it is.
+    """
+    if isinstance(wanted, (tuple, list)):
+        if not isinstance(got, (tuple, list)):
+            return got
+        # Values beyond the wanted ones stay; a missing one is for the comparison to say.
+        fitting = [as_wanted(g, w) for g, w in zip(got, wanted, strict=False)]
+        return type(wanted)([*fitting, *got[len(fitting) :]])
+    if isinstance(wanted, Tensor):
+        return _as_tensor(got, wanted)
+    got = _plain(got)
+    if isinstance(got, bool) or type(wanted) not in (int, float) or not isinstance(got, (int, float)):
+        return got
+    with contextlib.suppress(OverflowError, ValueError):  # an integer beyond every float; the integer of an infinity
+        return type(wanted)(got) if type(wanted)(got) == got else got
+    return got
+
+
+def _as_tensor(got, wanted: Tensor):
+    if not isinstance(got, Tensor) or _special(got) or _family(got) != _family(wanted):
+        return got
+    plain = got.detach().as_subclass(Tensor).cpu().to(wanted.dtype)
+    exact = _family(wanted) == "int"  # an integer too large for the wanted dtype would become another one
+    return plain if not exact or torch.equal(plain.double(), got.detach().cpu().double()) else got
 
 
 def _pair(got, wanted) -> str:
@@ -92,7 +139,12 @@ def _close(got: float, wanted: float, tolerance: float) -> bool:
 def _plain(value):
     """A tensor or numpy array of one element as Python's own number, anything else as it is."""
     single = isinstance(value, Tensor) and not _special(value) and value.numel() == 1
-    return value.item() if single or (isinstance(value, np.generic | np.ndarray) and value.ndim == 0) else value
+    if single or (isinstance(value, np.generic | np.ndarray) and value.ndim == 0):
+        return value.item()
+    for own in (int, float):
+        if isinstance(value, own) and type(value) not in (own, bool):
+            return own.__add__(value, own(0))  # of a class derived from it, whose own methods may do anything
+    return value
 
 
 def _number_sentence(got: float, wanted: float) -> str:
@@ -190,11 +242,20 @@ def _tensor_difference(got, wanted: Tensor, tolerance: float) -> str | None:
     return _describe_wrong(got, wanted, wrong)
 
 
+def is_plain(value) -> bool:
+    """Whether the numbers of all tensors in a value can be read."""
+    if isinstance(value, (tuple, list)):
+        return all(is_plain(v) for v in value)
+    return not isinstance(value, Tensor) or not _special(value)
+
+
 def _special(tensor: Tensor) -> str:
     """Why a tensor's numbers cannot be read one by one, or ""."""
     if tensor.is_meta or tensor.is_quantized or tensor.is_nested:
         return "meta" if tensor.is_meta else "quantized" if tensor.is_quantized else "nested"
-    return "" if tensor.layout == torch.strided else "sparse"
+    if tensor.layout != torch.strided:
+        return "MKL-DNN" if tensor.is_mkldnn else "sparse"
+    return "" if is_stored(tensor) else "freed"
 
 
 def _family(tensor: Tensor) -> str:

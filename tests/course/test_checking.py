@@ -206,6 +206,74 @@ def test_whatever_an_answer_returns_the_verdict_comes(value):
     assert verdict.state == "failed" and verdict.got
 
 
+class BadError(Exception):
+    def __str__(self):
+        raise RuntimeError("no")
+
+
+class BadSignature:
+    __signature__ = 5
+
+    def __call__(self, x):
+        return 2 * x
+
+
+def raises(error):
+    def answer(x):
+        raise error
+
+    return answer
+
+
+def with_a_default(default):
+    def answer(x, y, z=default):
+        return x
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        (raises(BadError()), "raised"),
+        (raises(ValueError("\n")), "raised"),
+        (raises(ValueError("half a character: \ud800")), "raised"),
+        (raises(SystemExit()), "raised"),
+        (BadSignature(), "passed"),
+        (with_a_default(Unprintable()), "raised"),
+        (type("", (), {}), "unusable"),
+    ],
+)
+def test_whatever_an_answer_is_and_raises_the_verdict_comes(answer, state):
+    verdict = examine(DOUBLE, answer)
+    assert verdict.state == state and bool(verdict.mistake) == (state != "passed")
+    verdict.mistake.encode()
+
+
+def test_a_property_that_can_t_look_at_a_result_costs_that_answer_only():
+    def needs_floats(result, x):
+        return bool((result @ torch.ones(3) < 100).all())
+
+    strict = exercise(double, properties=(Property("They must be small.", needs_floats, credit=0.5),))
+    assert examine(strict, double).passed
+    assert examine(strict, lambda x: 2 * x.double()).passed
+    verdict = examine(strict, lambda x: x.int())
+    assert (verdict.state, verdict.credit) == ("failed", 0)
+    faulty = exercise(double, properties=(Property("It must be fine.", lambda result, x: 1 / 0),))
+    assert examine(faulty, double).mistake == "It must be fine."
+    several = exercise(double, properties=(Property("It must be fine.", lambda result, x: result > 0),))
+    assert examine(several, double).mistake == "It must be fine."
+
+
+def test_a_comparison_that_can_t_look_at_a_result_leaves_it_to_the_reference():
+    def faulty(got, wanted, x):
+        raise ZeroDivisionError
+
+    unlucky = exercise(double, compare=faulty)
+    assert examine(unlucky, double).passed
+    assert "times the expected one" in examine(unlucky, lambda x: 3 * x).mistake
+
+
 def test_where_several_pairs_are_right_a_list_is_as_good_as_a_tuple():
     halves = exercise(
         lambda x: (x / 2, x / 2), compare=lambda got, wanted, x: None if torch.allclose(sum(got), x) else "Not x."

@@ -20,3 +20,10 @@ def test_kinds_have_their_article():
     assert [kind(v) for v in (1, 1.0, "a", None, True, T([1]), [])] == [
         *("an integer", "a number", "a string", "nothing (None)", "a bool", "a tensor of int64", "a list")
     ]
+
+
+def test_a_list_that_holds_itself_is_shown_at_once():
+    value = [torch.ones(2)]
+    value += [value, value, value]
+    assert len(show(value)) <= 602 and "tensor" in show(value)
+    assert show([torch.zeros(1)] * 10**6).startswith("tensor([0.])")

@@ -86,7 +86,17 @@ def _special(tensor: Tensor) -> str:
         return "meta" if tensor.is_meta else "quantized" if tensor.is_quantized else "nested"
     if tensor.layout != torch.strided:
         return "sparse"
-    return "" if tensor.dtype in _DTYPES else str(tensor.dtype).removeprefix("torch.")
+    if tensor.dtype not in _DTYPES:
+        return str(tensor.dtype).removeprefix("torch.")
+    return "" if _is_stored(tensor) else "freed"
+
+
+def _is_stored(tensor: Tensor) -> bool:
+    """Whether all of its numbers are in memory; reading one that is not ends the process."""
+    if not tensor.numel():
+        return True
+    last = tensor.storage_offset() + sum((n - 1) * step for n, step in zip(tensor.shape, tensor.stride(), strict=True))
+    return (last + 1) * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def _article(name: str) -> str:
