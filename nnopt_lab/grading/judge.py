@@ -40,8 +40,8 @@ def grade(submission: Submission, sandbox: Sandbox, seed: int) -> Graded:
         return Graded(submission.lesson, "malformed", submission.malformed)
     judge = _Judge(submission, sandbox, seed)
     lesson = submission.lesson
-    results = [judge.exercise(item) for item in exercises(lesson).values()]
-    results += [judge.question(item) for item in questions(lesson).values()]
+    items = (*exercises(lesson).values(), *questions(lesson).values())
+    results = [judge.result(item) for item in items]
     return Graded(lesson, *_state(results), tuple(results))
 
 
@@ -52,9 +52,12 @@ def grade_safely(submission: Submission, sandbox: Sandbox, seed: int) -> Graded:
     except SandboxError:
         raise
     except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        reason = f"The grader itself failed: {type(error).__name__}: {error} ({place.name}, line {place.lineno})."
-        return Graded(submission.lesson, "crashed", reason)
+        return Graded(submission.lesson, "crashed", _own_fault(error))
+
+
+def _own_fault(error: Exception) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"The grader itself failed: {type(error).__name__}: {error} ({place.name}, line {place.lineno})."
 
 
 def _state(results: list[Result]) -> tuple[str, str]:
@@ -75,7 +78,17 @@ class _Judge:
     sandbox: Sandbox
     seed: int
 
-    def exercise(self, exercise: Exercise) -> Result:
+    def result(self, item: Exercise | Question) -> Result:
+        """The result of an answer; a fault of the grader itself costs at most this one."""
+        try:
+            return self._exercise(item) if isinstance(item, Exercise) else self._question(item)
+        except SandboxError:
+            raise
+        except Exception as error:
+            source = self.submission.cells[item.id].source
+            return Result(item.id, "crashed", 0, item.points, _own_fault(error), source=source)
+
+    def _exercise(self, exercise: Exercise) -> Result:
         cell = self.submission.cells[exercise.id]
         if not_run := self._not_run(exercise, cell, "exercise"):
             return not_run
@@ -84,7 +97,7 @@ class _Judge:
         header, values, broken = self._run(exercise, cell, job, cases)
         return broken or _exercise_result(exercise, cell, cases, header, values)
 
-    def question(self, question: Question) -> Result:
+    def _question(self, question: Question) -> Result:
         cell = self.submission.cells[question.id]
         if not_run := self._not_run(question, cell, "question"):
             return not_run
@@ -108,18 +121,26 @@ class _Judge:
         """A worker's reply to a job (header and values); the third is the result where there is nothing to judge."""
         job |= {
             "preamble": lesson_imports(self.submission.lesson),
-            "before": self._called_by(item.id, cell.source),
+            "others": self._mentioned_in(item.id, cell.source),
             "source": cell.source,
             "seed": self._draw(item.id, -1),
         }
+        ended, header, values = self._reply(job, cases)
+        out_of_memory = (_first_error(header) or {}).get("memory") is True
+        if (ended.state in BROKEN or out_of_memory) and _goes_on_after(cell.source, job.get("name")):
+            again = self._reply(job | {"brief": True}, cases)
+            if again[0].state == "replied" and not _first_error(again[1]):
+                ended, header, values = again
+        return header, values, self._unjudged(item, cell, ended, header)
+
+    def _reply(self, job: dict, cases: list) -> tuple[JobResult, dict, list]:
         ended = self.sandbox.run(codec.pack(job, cases))
-        header, values = {}, []
         if ended.state == "replied":
             try:
-                header, values = codec.unpack(ended.reply)
+                return ended, *codec.unpack(ended.reply)
             except ValueError as error:
                 ended = JobResult("crashed", reason=f"its reply can't be read: {error}")
-        return header, values, self._unjudged(item, cell, ended, header)
+        return ended, {}, []
 
     def _unjudged(self, item, cell: Cell, ended: JobResult, header: dict) -> Result | None:
         def result(state: str, mistake: str = "") -> Result:
@@ -136,17 +157,27 @@ class _Judge:
             return result("out of memory", f"Your answer was stopped: it wanted more than {most} MiB.")
         return result("blank") if _is_blank(error) else result("raised", _raised(error, cell.source))
 
-    def _called_by(self, id: str, source: str) -> list[str]:
-        """The learner's other answers that this one names, so that an answer may build on another."""
-        needed, sources = {id: source}, [source]
+    def _mentioned_in(self, id: str, source: str) -> dict[str, str]:
+        """The learner's other answers whose functions this one mentions, directly or not, by their names.
+
+        A word in a comment is a mention, too: the worker runs only what is really needed.
+        """
+        needed, sources = {}, [source]
         while sources:
-            words = set(re.findall(r"[A-Za-z_]\w*", sources.pop()))
+            words = set(re.findall(r"[^\W\d]\w*", sources.pop()))
             for other in exercises(self.submission.lesson).values():
                 cell = self.submission.cells[other.id]
-                if other.name in words and other.id not in needed and not cell.trouble:
-                    needed[other.id] = cell.source
+                if other.name in words and other.id != id and other.name not in needed and not cell.trouble:
+                    needed[other.name] = cell.source
                     sources.append(cell.source)
-        return [text for other, text in reversed(needed.items()) if other != id]
+        return needed
+
+
+def _goes_on_after(source: str, name: str | None) -> bool:
+    """Whether something follows a function that defines nothing, such as a trial call."""
+    lines = source.splitlines()
+    last = max((n for n, line in enumerate(lines) if re.match(rf"def {name}\b", line)), default=len(lines))
+    return any(re.match(r"(?!def |class |import |from |@)[^\W\d]", line) for line in lines[last + 1 :])
 
 
 def _exercise_result(exercise: Exercise, cell: Cell, cases: list[tuple], header: dict, values) -> Result:
@@ -238,10 +269,15 @@ def _raised(error: dict, source: str) -> str:
     if kind == "SyntaxError" and line[:1] in ("%", "!", "?"):
         return f"IPython's own commands are not run when an answer is graded: take out line {number}, `{line}`."
     said = f"raised {kind}: {message or 'no message'}"
-    if kind in ("NameError", "ModuleNotFoundError"):
+    if kind in ("NameError", "ModuleNotFoundError") and "its own cell" not in message:
         said += (
             ". When it is graded, an answer sees its own cell, the lesson's imports of torch and of Python's library, "
             "and your other answers: neither your other cells nor the course's library"
+        )
+    if kind in ("InductorError", "BackendCompilerFailed", "PermissionError") or "not permitted" in message:
+        said += (
+            ". When it is graded, an answer can't start other processes, which torch.compile and loaders with workers "
+            "do, and has neither a network nor files"
         )
     return f"Your line {number}, `{line}`, {said}." if line else f"Your answer {said}."
 

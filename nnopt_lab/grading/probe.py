@@ -67,7 +67,7 @@ def check(sandbox: Sandbox) -> None:
         SandboxError: a worker can do something that it must not; the text says what.
     """
     case = (_secrets(sandbox.kind), ["/", "/usr/lib", "/sandboxed"], [os.getpid()], sandbox.limits.megabytes)
-    job = {"preamble": "", "before": [], "source": _SOURCE, "name": "probe", "seed": 0}
+    job = {"preamble": "", "source": _SOURCE, "name": "probe", "seed": 0}
     job["arguments"] = ["hidden", "folders", "foreign_processes", "megabytes"]
     ended = sandbox.run(codec.pack(job, [case]))
     trouble = ended.reason

@@ -6,6 +6,8 @@ import json
 import pytest
 
 from nnopt_lab.course.exercises import exercises, lesson_points
+from nnopt_lab.course.lesson_files import paths
+from nnopt_lab.grading import judge
 from nnopt_lab.grading.judge import grade
 from nnopt_lab.grading.results import JUDGED, Graded
 from nnopt_lab.grading.sources import find
@@ -194,3 +196,137 @@ def test_any_change_of_a_file_changes_its_inputs_and_the_same_file_with_the_same
         after = json.dumps(after).encode() + b" "
     first = inputs_of(graded, before)
     assert first == inputs_of(graded, before) and first != inputs_of(graded, after)
+
+
+BROKEN_CELLS = {
+    "a syntax error": "def levels(scores, count)\n    return 1",
+    "an endless loop": "while True: pass",
+    "an error": "raise ValueError('no')",
+    "an exit": "import sys; sys.exit(1)",
+    "a blank": "def levels(scores, count):\n    raise NotImplementedError",
+}
+MENTIONS = {
+    "a comment": "def l1_importance(weight):\n    # the levels come from these\n    return weight.abs().sum((1, 2, 3))",
+    "a docstring": 'def l1_importance(weight):\n    """For levels."""\n    return weight.abs().sum((1, 2, 3))',
+    "a text": "def l1_importance(weight):\n    print('levels')\n    return weight.abs().sum((1, 2, 3))",
+    "its own name": "def l1_importance(weight):\n    levels = weight.abs()\n    return levels.sum((1, 2, 3))",
+    "an argument": "def l1_importance(weight, levels=0):\n    return weight.abs().sum((1, 2, 3))",
+    "an attribute": "class A: levels = 1\ndef l1_importance(weight):\n    A.levels; return weight.abs().sum((1, 2, 3))",
+    "what never runs": "def l1_importance(weight):\n    if 0: levels(weight)\n    return weight.abs().sum((1, 2, 3))",
+}
+
+
+@pytest.mark.parametrize(
+    ("mention", "cell"), [*((mention, "a syntax error") for mention in MENTIONS), ("a comment", "an endless loop")]
+)
+def test_another_answer_that_is_only_mentioned_does_not_run(result, mention, cell):
+    assert result(MENTIONS[mention], **{"pruning.levels": BROKEN_CELLS[cell]}).state == "passed"
+
+
+@pytest.mark.parametrize("cell", BROKEN_CELLS)
+def test_an_answer_that_needs_a_broken_one_says_which(result, cell):
+    found = result("def l1_importance(weight):\n    return levels(weight, 2)", **{"pruning.levels": BROKEN_CELLS[cell]})
+    assert found.points == 0 and found.state != "passed"
+    if cell in ("a syntax error", "an error", "an exit"):
+        assert "name 'levels' can't be used: its own cell raised" in found.mistake
+    if cell == "a blank":
+        assert (found.state, "NotImplementedError" in found.mistake) == ("raised", True)
+
+
+def test_an_answer_may_build_on_one_that_builds_on_another_and_each_has_its_own_helpers(result):
+    levels = "def helper(x): return x.abs()\ndef levels(scores, count): return helper(cubic_sparsity(scores, 1, 1))"
+    source = (
+        "def helper(x):\n    return x.sum((1, 2, 3))\ndef l1_importance(weight):\n    return helper(levels(weight, 1))"
+    )
+    same = "def cubic_sparsity(step, steps, final):\n    return step"
+    assert result(source, **{"pruning.levels": levels, QUIET: same}).state == "passed"
+
+
+def test_answers_that_need_each_other_come_to_an_end(result):
+    source = "def l1_importance(weight):\n    return levels(weight, 1)"
+    levels = "cubic_sparsity\ndef levels(scores, count):\n    return scores.abs().sum((1, 2, 3))"
+    assert result(source, **{"pruning.levels": levels, QUIET: "levels\nl1_importance"}).state == "passed"
+
+
+STRAY = {
+    "a trial call": "print(l1_importance(model[0].weight))",
+    "a display": "display(l1_importance(torch.ones(1, 1, 1, 1)))",
+    "the own check": f'check("{ATTACKED}", l1_importance)',
+    "a wrong call": "l1_importance()",
+    "an assertion": "assert l1_importance(torch.ones(2, 1, 1, 1)).sum() == 5",
+    "an exit": "import sys\nsys.exit()",
+    "an error": "1 / 0",
+    "an endless loop": "while True: pass",
+    "a crash": "import os\nos._exit(1)",
+    "a lot of memory": "x = []\nwhile True: x.append(bytearray(1 << 24))",
+    "a magic": "%timeit l1_importance(torch.ones(2, 1, 1, 1))",
+    "a shell": "!ls",
+    "help": "l1_importance?",
+    "a plot": "import matplotlib.pyplot as plt\nplt.plot([1])",
+    "a later helper": "print(model)\ndef helper(x):\n    return x",
+}
+
+
+@pytest.mark.parametrize("line", STRAY)
+def test_what_follows_a_right_function_costs_nothing(result, line):
+    body = "helper(weight)" if line == "a later helper" else "weight"
+    found = result(f"def l1_importance(weight):\n    return {body}.abs().sum(dim=(1, 2, 3))\n\n{STRAY[line]}")
+    assert (found.state, found.points) == ("passed", 2), found.mistake
+
+
+@pytest.mark.parametrize("line", ["print(model)", "display(weight)", "weight = model[0].weight", "check('x', y)"])
+def test_what_uses_the_notebooks_own_names_before_a_right_function_costs_nothing(result, line):
+    assert result(f"{line}\n{RIGHT}").state == "passed"
+
+
+def test_a_question_is_answered_whatever_follows_it(result):
+    found = result('question("pruning.l1_or_l2", "b")\nprint(model)\n1 / 0', "pruning.l1_or_l2")
+    assert found.state == "passed"
+
+
+def test_a_name_that_is_missing_in_the_function_itself_is_told(result):
+    found = result("scale = model.scale\ndef l1_importance(weight):\n    return weight * scale")
+    assert found.state == "raised" and "name 'scale' is not defined" in found.mistake
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def l1_importance(weight):\n    return torch.compile(lambda w: w.abs().sum(dim=(1, 2, 3)))(weight)",
+        "def l1_importance(weight):\n    import subprocess\n    subprocess.run(['ls'])",
+    ],
+)
+def test_what_starts_processes_is_told_that_it_can_t(result, source):
+    found = result(source)
+    assert found.state in ("raised", "timed out") and found.mistake
+    if found.state == "raised":
+        assert "can't start other processes" in found.mistake
+
+
+def test_a_right_answer_in_another_precision_earns_everything(sandbox, tmp_path):
+    content = json.loads(paths("02_convolutions")[True].read_text(encoding="utf-8"))
+    for cell in content["cells"]:
+        if cell.get("id") == "exercise-convolutions-fold_batch_norm":
+            source = "".join(cell["source"]).replace("def fold_batch_norm(", "def single(")
+            cell["source"] = source + (
+                "\n\ndef fold_batch_norm(weight, bias, gamma, beta, mean, var, eps):\n"
+                "    return single(*(t.double() for t in (weight, bias, gamma, beta, mean, var)), eps)\n"
+            )
+    hand_in(tmp_path, "alice", content)
+    found = grade(read(find([tmp_path])[0]), sandbox, 1)
+    assert (found.state, sum(r.points for r in found.results)) == ("graded", lesson_points("02_convolutions"))
+
+
+def test_a_fault_of_the_grader_costs_at_most_one_answer(graded, monkeypatch):
+    whole = judge.compare
+
+    def faulty(exercise, *arguments):
+        if exercise.id == ATTACKED:
+            raise ZeroDivisionError("of ours")
+        return whole(exercise, *arguments)
+
+    monkeypatch.setattr(judge, "compare", faulty)
+    found = graded(notebook({ATTACKED: RIGHT, QUIET: RIGHT_QUIET}))
+    states = {r.id: (r.state, r.points) for r in found.results if r.state != "blank"}
+    assert states == {ATTACKED: ("crashed", 0), QUIET: ("passed", 2)}
+    assert found.state == "partly graded" and "The grader itself failed: ZeroDivisionError" in found.reason

@@ -35,7 +35,7 @@ def _plain(value):
 def _inside(sandbox) -> list:
     found = []
     for start in range(0, len(operators.JOBS), AT_ONCE):
-        header = {"preamble": "", "before": [], "source": SOURCE, "name": "results", "seed": 0}
+        header = {"preamble": "", "source": SOURCE, "name": "results", "seed": 0}
         ended = sandbox.run(codec.pack(header | {"arguments": ["start", "stop"]}, [(start, start + AT_ONCE)]))
         assert ended.state == "replied", ended
         header, values = codec.unpack(ended.reply)

@@ -107,7 +107,7 @@ def _judge_file(name: str, path: Path, baseline: bytes, pictures: data.Pictures,
     size = path.stat().st_size
     if len(raw) > MAX_BYTES:
         return Entry(name, size, f"It is larger than {MAX_BYTES:,} bytes, four times the baseline.")
-    job = {"preamble": "", "before": [], "source": "from classifier import measure", "name": "measure", "seed": 0}
+    job = {"preamble": "", "source": "from classifier import measure", "name": "measure", "seed": 0}
     job["arguments"] = ["model", "baseline", "images", "mean", "std", "rounds", "seconds"]
     # In an order that no file can know: a file that knew which pictures are timed could be fast for those only.
     order = torch.randperm(len(pictures.test), generator=torch.Generator().manual_seed(secrets.randbits(60)))

@@ -69,7 +69,7 @@ def _warm_up(answer) -> None:
     x = torch.rand(4, 4, generator=torch.Generator().manual_seed(0))
     x.half()  # torch then looks up what the processor can do, and a worker no longer sees that
     (x @ x).abs().sum(0).topk(2).values.argsort(stable=True).long().bincount()
-    job = {"seed": 0, "preamble": "", "before": [], "source": "def f(x): return x + 1", "name": "f", "arguments": ["x"]}
+    job = {"seed": 0, "preamble": "", "source": "def f(x): return x + 1", "name": "f", "arguments": ["x"]}
     keep = sys.stdout, sys.stderr
     answer.codec.unpack(answer.reply_to(answer.codec.pack(job, [(x, 1)])))
     sys.stdout, sys.stderr = keep

@@ -4,12 +4,18 @@ From the first line of the answer on, nothing in this process can be believed. T
 values out of the reply, and compares them itself.
 """
 
+import __future__
+
+import ast
 import inspect
 import io
 import linecache
 import random
+import re
 import sys
 import traceback
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import codec
 import numpy as np
@@ -17,6 +23,10 @@ import torch
 
 FILE = "<answer>"
 MAX_PRINTED = 2_000
+_DEFINING = (
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom),
+    *(ast.Assign, ast.AnnAssign, ast.AugAssign),
+)
 
 
 class Printed(io.TextIOBase):
@@ -31,33 +41,126 @@ class Printed(io.TextIOBase):
         return len(text)
 
 
+class Namespace(dict):
+    """The names of a cell. One that is not among them is looked for in the learner's other answers.
+
+    The cell of such an answer runs when its function is first needed, in names of its own: a cell that is only
+    mentioned never runs.
+    """
+
+    def __init__(self, names: dict, others: dict[str, str], asking: "Namespace | None" = None):
+        super().__init__(names)
+        self._names, self._others, self._asking = names, dict(others), asking
+        self._failed: dict[str, str] = {}
+
+    def __missing__(self, name):
+        if name in self._others:
+            source = self._others.pop(name)  # so that two answers that name each other come to an end
+            cell = Namespace(self._names, self._others, self)
+            error = execute(source, f"<the cell of {name}>", cell, lambda: name in cell, True)
+            if name not in cell:
+                self._failed[name] = _not_there(name, error)
+            for key, value in cell.items():
+                self.setdefault(key, value)
+            if name in self:
+                return self[name]
+        if name in self._failed:
+            raise NameError(self._failed[name])
+        if self._asking is not None:
+            return self._asking[name]
+        raise KeyError(name)
+
+
 def reply_to(job: bytes) -> bytes:
     """The reply to a job.
 
-    The job's header holds `preamble` (the lesson's own imports), `before` (answers that this one calls), `source`, and
-    either `name`, a function to be called on each case, or `question`, an id whose given answer is wanted. The reply's
-    header holds `printed` and `error` (one that came before any call) or `outcomes`, one per case: {} or {"error": …}.
+    The job's header holds `preamble` (the lesson's own imports), `others` (the learner's other answers that this one
+    may call, by the names of their functions), `source`, and either `name`, a function to be called on each case, or
+    `question`, an id whose given answer is wanted; `brief` leaves out what follows the function and defines nothing.
+    The reply's header holds `printed` and `error` (one that came before any call) or `outcomes`, one per case: {} or
+    {"error": …}.
     """
     header, cases = codec.unpack(job)
     _seed(header["seed"])
     printed = sys.stdout = sys.stderr = Printed()
-    namespace = {"__name__": "answer"}
-    asked: list = []
-    namespace["question"] = lambda id, answer=None: asked.append(answer) if id == header.get("question") else None
-    reply, values = {"outcomes": []}, []
+    names, asked = {"__name__": "answer"}, []
+    names["question"] = lambda id, answer=None: asked.append(answer) if id == header.get("question") else None
+    source = header["source"]
     # As IPython does, so that what looks at the source of a function (TorchScript does) finds it.
-    linecache.cache[FILE] = len(header["source"]), None, header["source"].splitlines(keepends=True), FILE
+    linecache.cache[FILE] = len(source), None, source.splitlines(keepends=True), FILE
+    reply, values = {"outcomes": []}, []
     try:
-        for source in (header["preamble"], *header["before"]):
-            exec(compile(source, "<before>", "exec"), namespace)
-        exec(compile(header["source"], FILE, "exec"), namespace)
-        if "question" in header:
-            reply, values = {"asked": len(asked)}, asked[-1:]
-        else:
-            reply, values = _call(namespace, header, cases)
+        exec(compile(header["preamble"], "<imports>", "exec"), names)
+        if others := header.get("others"):
+            names = Namespace(names, others)
+        asks, name = "question" in header, header.get("name")
+        imported = names.get(name)
+        there = (lambda: bool(asked)) if asks else (lambda: names.get(name, imported) is not imported)
+        error = execute(source, FILE, names, there, header.get("brief", False))
+        if error is not None and not there():
+            raise error
+        reply, values = ({"asked": len(asked)}, asked[-1:]) if asks else _call(names, header, cases)
     except BaseException as error:  # SystemExit too
         reply = {"error": described(error)}
     return codec.pack(reply | {"printed": printed.text}, values)
+
+
+def execute(source: str, file: str, names: dict, there: Callable[[], bool], brief: bool) -> BaseException | None:
+    """Run a cell statement by statement; the first error, or None.
+
+    A statement that uses what only the notebook has (`model`, `display`, `check`) costs nothing. Any other error ends
+    the cell, unless what is wanted of it is `there` already: trial calls follow a function.
+
+    Args:
+        brief: once that is there, run only what defines something.
+    """
+    try:
+        statements = list(_statements(source, file))
+    except BaseException as error:  # besides SyntaxError: what can't be encoded, or is nested too deeply
+        return error
+    first = None
+    for node, code in statements:
+        if brief and there() and not isinstance(node, _DEFINING):
+            continue
+        try:
+            exec(code(), names)
+        except BaseException as error:
+            first = error if first is None else first
+            if not there() and not isinstance(error, NameError):
+                break
+    return first
+
+
+def _statements(source: str, file: str) -> Iterator[tuple[ast.stmt, Callable]]:
+    try:
+        tree = ast.parse(source, file)
+    except SyntaxError as error:
+        without = _without_commands(source)
+        if without == source:
+            raise
+        try:
+            tree = ast.parse(without, file)
+        except SyntaxError:
+            raise error from None
+    future = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+    names = {alias.name for node in future for alias in node.names} & set(__future__.all_feature_names)
+    flags = sum(getattr(__future__, name).compiler_flag for name in names)
+    for node in tree.body:
+        yield node, partial(compile, ast.Module([node], []), file, "exec", flags, dont_inherit=True)
+
+
+def _without_commands(source: str) -> str:
+    """The source without IPython's own commands in the lines after its first function: `%timeit f(x)`, `!ls`, `f?`."""
+    lines = source.split("\n")
+    first = next((n for n, line in enumerate(lines) if re.match(r"(async )?def ", line)), len(lines))
+    command = re.compile(r"[%!?](?!%)|[\w.]+\?{1,2}\s*$")
+    return "\n".join("pass" if n > first and command.match(line) else line for n, line in enumerate(lines))
+
+
+def _not_there(name: str, error: BaseException | None) -> str:
+    if error is None:
+        return f"name {name!r} is not defined in its own cell"
+    return f"name {name!r} can't be used: its own cell raised {type(error).__name__}: {_first_line(error)}"
 
 
 def _seed(seed: int) -> None:
@@ -70,12 +173,8 @@ def _call(namespace: dict, header: dict, cases: list) -> tuple[dict, list]:
     function = namespace.get(header["name"])
     if not callable(function):
         return {"missing": "" if header["name"] not in namespace else type(function).__name__}, []
-    try:  # as `course.checking` does, of which the worker can import nothing
-        inspect.signature(function).bind(*header["arguments"])
-    except TypeError:
-        return {"accepts": str(inspect.signature(function))[:200]}, []
-    except ValueError:
-        pass  # a builtin without a signature: calling it will tell
+    if accepts := _accepts_others(function, header["arguments"]):
+        return {"accepts": accepts}, []
     outcomes, values = [], []
     for inputs in cases:
         try:
@@ -88,16 +187,39 @@ def _call(namespace: dict, header: dict, cases: list) -> tuple[dict, list]:
     return {"outcomes": outcomes}, values
 
 
+def _accepts_others(function, arguments: list[str]) -> str:
+    """What a function accepts, if it can't be called with these arguments; as in `course.checking`."""
+    try:
+        signature = inspect.signature(function)
+        accepts = str(signature)[:200]
+    except Exception:
+        return ""  # a builtin without a signature, or an object with a broken one: calling it will tell
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return accepts
+    return ""
+
+
 def described(error: BaseException) -> dict:
     """An error as plain data: its type, its first line, and the line of the answer that led to it."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == FILE]
-    text = str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == FILE]
+    text = _first_line(error)
     if isinstance(error, SyntaxError):
         lines, text = [error.lineno or 0] if error.filename == FILE else [], str(error.msg)
     return {
         "type": type(error).__name__[:60],
-        "message": next(iter(text.splitlines()), "")[:300],
+        "message": text[:300],
         "line": lines[-1] if lines else 0,
-        "bare": not error.args,
+        # An untouched stub's; that of another answer, or of torch, is not.
+        "bare": not error.args and bool(frames) and frames[-1].filename == FILE,
         "memory": isinstance(error, MemoryError) or "allocate memory" in text,
     }
+
+
+def _first_line(error: BaseException) -> str:
+    try:
+        return next(iter(str(error).splitlines()), "")
+    except Exception:  # of the learner's own class
+        return ""
