@@ -17,16 +17,22 @@ def code_cells(path: Path) -> dict[str, str]:
 
 
 @cache
+def notebook_cells(lesson: str) -> dict[str, str]:
+    """The code cells of a lesson as it is handed out, by their ids."""
+    return code_cells(_notebook(lesson))
+
+
+@cache
 def stubs(lesson: str) -> dict[str, str]:
     """The untouched answer cells of a lesson, by their ids."""
-    cells = code_cells(_notebook(lesson))
+    cells = notebook_cells(lesson)
     return {id: source for id, source in cells.items() if id.startswith(("exercise-", "question-"))}
 
 
 @cache
 def lesson_imports(lesson: str) -> str:
     """A lesson's imports of torch, numpy and the standard library: an answer may rely on them."""
-    cells = code_cells(_notebook(lesson))
+    cells = notebook_cells(lesson)
     return "\n".join(dict.fromkeys(line for source in cells.values() for line in _imports(source)))
 
 

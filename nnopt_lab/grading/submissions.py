@@ -7,14 +7,17 @@ course gave them, and everything else in the file is ignored.
 import hashlib
 import json
 import os
-import stat
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nnopt_lab.course.exercises import cell_id, exercises, questions
+from nnopt_lab.course.exercises import Exercise, Question, cell_id, exercises, questions
 from nnopt_lab.course.lesson import lessons
-from nnopt_lab.grading.sources import Source, lesson_in
+from nnopt_lab.grading import archives
+from nnopt_lab.grading.course_cells import notebook_cells, stubs
+from nnopt_lab.grading.learners import lesson_in, stem
+from nnopt_lab.grading.sources import Source
 
 MAX_BYTES = 32 << 20
 MAX_BRACKETS = 2_000_000
@@ -23,7 +26,7 @@ MAX_SOURCE = 100_000
 
 @dataclass(frozen=True)
 class Cell:
-    """An answer cell; `trouble` says why it can't be graded: "missing", "doubled", "mistyped" or "too long"."""
+    """An answer; `trouble` says why it can't be graded: "missing", "doubled", "mistyped" or "too long"."""
 
     source: str = ""
     trouble: str = ""
@@ -36,7 +39,7 @@ class Submission:
     Attributes:
         source: its file and learner.
         sha256: of the file; empty if it can't be read.
-        submitted_at: when the file was last changed, UTC.
+        submitted_at: when the file was last changed, UTC; "" where that is not known.
         lesson: whose answers it holds; for a malformed one the lesson in the file's name, or "".
         cells: answer cells by the id of their exercise or question, with an entry for each of the lesson.
         malformed: why it is no notebook of the course, in words; empty if it is one.
@@ -56,34 +59,41 @@ def read(source: Source, lesson: str | None = None) -> Submission:
     Args:
         lesson: the one it must be of; None: the one whose cells it holds.
     """
+    named = lesson_in(stem(Path(source.name).name))
     try:
-        data, changed = _bytes(source.path)
+        data, changed = _bytes(source)
     except (OSError, ValueError) as error:
-        return Submission(source, lesson=lesson or lesson_in(source.path.stem), malformed=_in_words(error))
+        return Submission(source, lesson=lesson or named, malformed=_in_words(error))
     sha256 = hashlib.sha256(data).hexdigest()
     try:
         cells = _cells(data)
         found = _lesson_of(cells, lesson)
     except ValueError as error:
-        return Submission(source, sha256, changed, lesson or lesson_in(source.path.stem), malformed=str(error))
-    wanted = {id: "exercise" for id in exercises(found)} | {id: "question" for id in questions(found)}
-    return Submission(source, sha256, changed, found, {id: _answer(cells, kind, id) for id, kind in wanted.items()})
+        return Submission(source, sha256, changed, lesson or named, malformed=str(error))
+    answers = {id: _answer(cells, "exercise", item) for id, item in exercises(found).items()}
+    answers |= {id: _answer(cells, "question", item) for id, item in questions(found).items()}
+    return Submission(source, sha256, changed, found, answers)
 
 
-def _bytes(path: Path) -> tuple[bytes, str]:
-    # Not blocking, so that a pipe with that name holds nothing up. Windows has neither O_NOFOLLOW nor O_NONBLOCK.
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    if os.path.islink(path):
-        raise ValueError("It is a link, not a file.")
-    handle = os.open(path, flags)
-    with open(handle, "rb") as file:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("It is not a regular file.")
-        data = file.read(MAX_BYTES + 1)
+def _bytes(source: Source) -> tuple[bytes, str]:
+    if source.place:
+        data, changed = archives.read(source.path, source.place, MAX_BYTES + 1)
+    else:
+        with archives.open_file(source.path) as file:
+            data, changed = file.read(MAX_BYTES + 1), os.fstat(file.fileno()).st_mtime
+    if archives.is_archive(source.name):
+        raise ValueError("It is an archive in which there is no notebook that can be read.")
     if len(data) > MAX_BYTES:
         raise ValueError(f"It is larger than {MAX_BYTES >> 20} MiB; clear the outputs and hand it in again.")
-    return data, datetime.fromtimestamp(status.st_mtime, UTC).isoformat(timespec="seconds")
+    return data, in_utc(changed)
+
+
+def in_utc(seconds: float) -> str:
+    """A file's time in ISO format; "" where it can't be one, such as in the year 10,000."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return ""
 
 
 def _in_words(error: Exception) -> str:
@@ -128,17 +138,42 @@ def _marks(cell: dict) -> list[tuple[str, str]]:
     return [(kind, id) for kind, id in found if isinstance(id, str)]
 
 
-def _answer(cells: list[dict], kind: str, id: str) -> Cell:
-    found = [cell for cell in cells if cell.get("id") == cell_id(kind, id)]
-    found = found or [cell for cell in cells if (kind, id) in _marks(cell)]
-    if not found:
-        return Cell(trouble="missing")
-    texts = [_text(cell) for cell in found]
-    if any(text != texts[0] for text in texts):
-        return Cell(trouble="doubled")
-    if found[0].get("cell_type") != "code" or texts[0] is None:
+def _answer(cells: list[dict], kind: str, item: Exercise | Question) -> Cell:
+    """The answer in its cell, or in a copy of that, which keeps its mark or at least defines its function."""
+    own = [cell for cell in cells if cell.get("id") == cell_id(kind, item.id) or (kind, item.id) in _marks(cell)]
+    code = [cell for cell in own if cell.get("cell_type") == "code" and _text(cell) is not None]
+    if own and not code:
         return Cell(trouble="mistyped")
+    stub = stubs(item.lesson).get(cell_id(kind, item.id), "")
+    texts = [text for cell in code if not _is_untouched(text := _text(cell), stub)]
+    texts = [text for text in texts if _answers(text, item)] or texts
+    if code and not texts and isinstance(item, Exercise):
+        texts = _defined_elsewhere(cells, item)
+    if not texts:
+        return Cell(_text(code[0])) if code else Cell(trouble="missing")
+    if len({text.strip() for text in texts}) > 1:
+        return Cell(trouble="doubled")
     return Cell(trouble="too long") if len(texts[0]) > MAX_SOURCE else Cell(texts[0])
+
+
+def _is_untouched(text: str, stub: str) -> bool:
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return text.strip() == stub.strip() or not "".join(lines).strip()
+
+
+def _answers(text: str, item: Exercise | Question) -> bool:
+    """Whether a cell defines the function that is wanted, or asks the question; a trial call does neither."""
+    if isinstance(item, Question):
+        return f'"{item.id}"' in text or f"'{item.id}'" in text
+    return re.search(rf"^(?:(?:async )?def {item.name}\b|{item.name}\s*=)", text, re.MULTILINE) is not None
+
+
+def _defined_elsewhere(cells: list[dict], exercise: Exercise) -> list[str]:
+    """Sources of the learner's own code cells that define the function: copies whose marks some tool has dropped."""
+    courses = set(notebook_cells(exercise.lesson).values())
+    own = [cell for cell in cells if cell.get("cell_type") == "code" and not _marks(cell)]
+    texts = [text for cell in own if (text := _text(cell)) is not None and text not in courses]
+    return [text for text in texts if re.search(rf"^def {exercise.name}\b", text, re.MULTILINE)]
 
 
 def _text(cell: dict) -> str | None:

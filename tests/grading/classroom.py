@@ -2,11 +2,13 @@
 
 import copy
 import ctypes
+import io
 import json
 import os
 import pickle
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -59,6 +61,19 @@ def solved() -> dict:
     return json.loads(paths(LESSON)[True].read_text(encoding="utf-8"))
 
 
+def archive(files: dict[str, bytes], **changes) -> bytes:
+    """An archive of these files; `changes` are of each entry."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in files.items():
+            info = zipfile.ZipInfo(name, (2026, 11, 26, 12, 30, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            for key, value in changes.items():
+                setattr(info, key, value)
+            file.writestr(info, content)
+    return made.getvalue()
+
+
 def hand_in(folder, learner: str, content) -> None:
     """Write a learner's notebook: a dict, or the bytes of the file."""
     place = folder / learner
@@ -88,7 +103,7 @@ def entries(folder: Path) -> list[Entry]:
 
 def job(source: str, *cases) -> bytes:
     """A job for a worker: `source` defines f(x), which is called on each case."""
-    header = {"preamble": "import torch", "before": [], "source": source, "name": "f", "arguments": ["x"], "seed": 1}
+    header = {"preamble": "import torch", "source": source, "name": "f", "arguments": ["x"], "seed": 1}
     return codec.pack(header, [(case,) for case in cases])
 
 

@@ -1,11 +1,12 @@
 """Whose a submitted file is, by its name and its folder's."""
 
 import os
+import unicodedata
 
 import pytest
 
-from nnopt_lab.grading.sources import Source, find
-from tests.grading.classroom import LESSON, hand_in, honest
+from nnopt_lab.grading.sources import Source, find, shared_numbers
+from tests.grading.classroom import LESSON, archive, hand_in, honest
 
 
 @pytest.mark.parametrize(
@@ -110,3 +111,109 @@ def test_where_there_is_nothing_a_sentence_says_so(tmp_path):
         find([tmp_path / "nowhere"])
     with pytest.raises(FileNotFoundError, match=r"no \.ipynb file"):
         find([tmp_path])
+
+
+def placed(folder, *paths: str) -> None:
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("{}")
+
+
+def test_names_that_only_look_like_canvass_stay_names(tmp_path):
+    placed(tmp_path, "lab_1_2_carol_01_pruning.ipynb", "lab_1_3_dave_01_pruning.ipynb", "01_pruning (1).ipynb")
+    found = {source.learner: source.system for source in find([tmp_path])}
+    assert found == {"lab_1_2_carol": "", "lab_1_3_dave": "", tmp_path.name: ""}
+
+
+@pytest.mark.parametrize("name", ["Zoë", "Åsa", "Nguyễn"])
+def test_a_letter_is_the_same_however_a_system_writes_it(tmp_path, name):
+    placed(tmp_path / "week 1", f"{unicodedata.normalize('NFC', name)}/01_pruning.ipynb")
+    placed(tmp_path / "week 2", f"{unicodedata.normalize('NFD', name)}/01_pruning.ipynb")
+    found = find([tmp_path / "week 1"]) + find([tmp_path / "week 2"])
+    assert {source.learner for source in found} == {unicodedata.normalize("NFC", name)}
+    assert all(source.path.is_file() for source in found)
+
+
+@pytest.mark.parametrize(
+    "name", ["01_pruning.IPYNB", "01_pruning.Ipynb", "01_pruning.ipynb.txt", "01_pruning.ipynb.json"]
+)
+def test_a_notebook_is_found_however_its_ending_is_written(tmp_path, name):
+    placed(tmp_path, f"alice/{name}")
+    assert [source.learner for source in find([tmp_path])] == ["alice"]
+
+
+def test_namesakes_are_told_apart_by_their_numbers(tmp_path):
+    for number in (111, 222):
+        placed(tmp_path, f"Jane Doe_{number}_assignsubmission_file_/01_pruning.ipynb")
+        placed(tmp_path / "canvas", f"doejane_{number}_99{number}_01_pruning.ipynb")
+    placed(tmp_path, "Jane Roe_333_assignsubmission_file_/01_pruning.ipynb")
+    assert {s.learner for s in find([tmp_path])} >= {"Jane Doe (111)", "Jane Doe (222)", "Jane Roe"}
+    assert {s.learner for s in find([tmp_path / "canvas"])} == {"doejane (111)", "doejane (222)"}
+
+
+def test_a_learner_whose_number_changes_from_download_to_download_is_one(tmp_path):
+    placed(tmp_path / "week 1", "Jane Doe_111_assignsubmission_file_/01_pruning.ipynb")
+    placed(tmp_path / "week 2", "Jane Doe_222_assignsubmission_file_/02_convolutions.ipynb")
+    assert {s.learner for s in find([tmp_path / "week 1", tmp_path / "week 2"])} == {"Jane Doe"}
+
+
+def test_two_learners_behind_one_number_are_reported(tmp_path):
+    placed(tmp_path, "carol_12345_67890_x.ipynb", "dave_12345_67891_x.ipynb", "erin_12346_67892_x.ipynb")
+    found = find([tmp_path])
+    assert {s.learner for s in found} == {"carol", "dave", "erin"}
+    assert shared_numbers(found) == ["carol and dave have the same Canvas number, 12345: look whose it is."]
+
+
+def learners_of(sources) -> dict[str, str]:
+    return {source.name: source.learner for source in sources}
+
+
+def test_an_archive_of_a_platform_is_read_like_the_folder_it_was(tmp_path):
+    content = {"doejane_12345_67890_01_pruning.ipynb": b"A", "roe_LATE_12346_67891_01_pruning.ipynb": b"B"}
+    (tmp_path / "submissions.zip").write_bytes(archive(content))
+    found = find([tmp_path / "submissions.zip"])
+    assert [(s.learner, s.system, s.number, s.late) for s in found] == [
+        ("doejane", "canvas", "12345", False),
+        ("roe", "canvas", "12346", True),
+    ]
+    assert find([tmp_path]) == found  # the only thing in its folder
+
+
+def test_an_archive_of_moodle_has_a_folder_per_learner_and_archives_in_them(tmp_path):
+    inner = archive({"alice_11_22_01_pruning.ipynb": b"A", "02_convolutions.ipynb": b"B"})
+    content = {
+        "Jane Doe_5_assignsubmission_file_/work.zip": inner,
+        "Zoë_6_assignsubmission_file_/01_pruning.ipynb": b"C",
+    }
+    (tmp_path / "class.zip").write_bytes(archive(content))
+    assert learners_of(find([tmp_path / "class.zip"])) == {
+        "Jane Doe_5_assignsubmission_file_/work.zip/alice_11_22_01_pruning.ipynb": "Jane Doe",
+        "Jane Doe_5_assignsubmission_file_/work.zip/02_convolutions.ipynb": "Jane Doe",
+        "Zoë_6_assignsubmission_file_/01_pruning.ipynb": "Zoë",
+    }
+
+
+def test_the_folder_around_everything_in_an_archive_is_no_learner(tmp_path):
+    (tmp_path / "class.zip").write_bytes(archive({"class/alice/01_pruning.ipynb": b"A", "class/bob/x.ipynb": b"B"}))
+    assert learners_of(find([tmp_path / "class.zip"])) == {"alice/01_pruning.ipynb": "alice", "bob/x.ipynb": "bob"}
+    (tmp_path / "alice.zip").write_bytes(archive({"alice/01_pruning.ipynb": b"A"}))
+    assert learners_of(find([tmp_path / "alice.zip"])) == {"01_pruning.ipynb": "alice"}
+
+
+def test_in_an_archive_that_a_learner_made_no_name_says_whose_it_is(tmp_path):
+    forged = archive({"alice_11_22_01_pruning.ipynb": b"A", "bob/01_pruning.ipynb": b"B"})
+    (tmp_path / "mallory").mkdir()
+    (tmp_path / "mallory" / "bob.zip").write_bytes(forged)
+    (tmp_path / "mallet_01_pruning.zip").write_bytes(forged)
+    (tmp_path / "mullet_77_88_x.zip").write_bytes(forged)
+    assert set(learners_of(find([tmp_path])).values()) == {"mallory", "mallet", "mullet"}
+    given = [tmp_path / "mallet_01_pruning.zip", tmp_path / "mallory"]  # as `handed-in/*` is
+    assert set(learners_of(find(given)).values()) == {"mallet", "mallory"}
+
+
+def test_an_archive_that_can_t_be_read_or_holds_nothing_is_its_learners_trouble(tmp_path):
+    placed(tmp_path, "alice/01_pruning.zip", "bob/01_pruning.ipynb")
+    (tmp_path / "bob" / "data.zip").write_bytes(archive({"data.csv": b"1"}))
+    assert learners_of(find([tmp_path])) == {"alice/01_pruning.zip": "alice", "bob/01_pruning.ipynb": "bob"}
+    with pytest.raises(ValueError, match=r"01_pruning\.zip: It is no zip archive"):
+        find([tmp_path / "alice" / "01_pruning.zip"])

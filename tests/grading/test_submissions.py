@@ -1,6 +1,8 @@
 """Submissions are read as data: which cells answer, and whatever else the bytes may be."""
 
 import json
+import os
+import stat
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from nnopt_lab.grading import submissions
 from nnopt_lab.grading.sources import find
 from nnopt_lab.grading.submissions import read
-from tests.grading.classroom import ATTACKED, LESSON, RIGHT, hand_in, honest, notebook
+from tests.grading.classroom import ATTACKED, LESSON, RIGHT, archive, hand_in, honest, notebook
 
 
 @pytest.fixture
@@ -86,3 +88,101 @@ def test_the_caps_are_above_what_a_lesson_with_its_outputs_needs():
     sizes = [path.stat().st_size for path in paths(LESSON).values()]
     brackets = [path.read_bytes().count(b"[") + path.read_bytes().count(b"{") for path in paths(LESSON).values()]
     assert max(sizes) * 10 < submissions.MAX_BYTES and max(brackets) * 10 < submissions.MAX_BRACKETS
+
+
+OTHER = "def l1_importance(weight):\n    return weight.sum((1, 2, 3))"
+
+
+def code(source: str, id: str, **metadata) -> dict:
+    return {"cell_type": "code", "id": id, "metadata": metadata, "source": source, "outputs": [], "execution_count": 1}
+
+
+def with_cells(original: str | None, *more: dict) -> dict:
+    """A notebook whose answer cell holds `original` (None: it is as it was handed out), and more cells."""
+    content = notebook({} if original is None else {ATTACKED: original})
+    content["cells"] += more
+    return content
+
+
+@pytest.mark.parametrize(
+    ("content", "source", "trouble"),
+    [
+        # A copy, as JupyterLab makes it: another id, the same mark.
+        (with_cells(None, code(RIGHT, "copy", exercise=ATTACKED)), RIGHT, ""),
+        (with_cells("", code(RIGHT, "copy", exercise=ATTACKED)), RIGHT, ""),
+        (with_cells("# below\n", code(RIGHT, "copy", exercise=ATTACKED)), RIGHT, ""),
+        (with_cells(RIGHT, code("", "copy", exercise=ATTACKED)), RIGHT, ""),
+        (with_cells(RIGHT, code(RIGHT + "\n", "copy", exercise=ATTACKED)), RIGHT, ""),
+        (with_cells(RIGHT, code(OTHER, "copy", exercise=ATTACKED)), "", "doubled"),
+        (with_cells(None, *(code(s, s[-9:], exercise=ATTACKED) for s in (RIGHT, OTHER))), "", "doubled"),
+        # The two halves of a cell that was split.
+        (with_cells(RIGHT, code("l1_importance(w)", "half", exercise=ATTACKED)), RIGHT, ""),
+        # A copy without a mark, as some other tools make it.
+        (with_cells(None, code(RIGHT, "elsewhere")), RIGHT, ""),
+        (with_cells(RIGHT, code(OTHER, "an experiment")), RIGHT, ""),
+        (with_cells(None, code(RIGHT, "one"), code(OTHER, "two")), "", "doubled"),
+        (with_cells(None, code("x = l1_importance(w)", "use")), None, ""),
+        (with_cells(None, code('l1_importance = yours_or_ours("x")', "course")), None, ""),
+        # A note under the same id.
+        (with_cells(RIGHT, code("why", "exercise-pruning-l1_importance") | {"cell_type": "markdown"}), RIGHT, ""),
+        (with_cells(RIGHT, code("why", "exercise-pruning-l1_importance") | {"cell_type": "raw"}), RIGHT, ""),
+    ],
+)
+def test_the_answer_is_found_in_the_cell_or_in_a_copy_of_it(reading, content, source, trouble):
+    stub = reading(notebook({})).cells[ATTACKED].source
+    cell = reading(content).cells[ATTACKED]
+    assert cell.trouble == trouble
+    assert trouble or cell.source.strip() == (stub if source is None else source).strip()
+
+
+def test_a_note_before_the_answer_under_its_id_does_not_hide_it(reading):
+    content = notebook({ATTACKED: RIGHT})
+    note = code("# Why", "exercise-pruning-l1_importance", exercise=ATTACKED) | {"cell_type": "markdown"}
+    content["cells"].insert(0, note)
+    assert reading(content).cells[ATTACKED].source == RIGHT
+    content["cells"] = [cell for cell in content["cells"] if cell is note or cell["id"] != note["id"]]
+    assert reading(content).cells[ATTACKED].trouble == "mistyped"
+
+
+def test_a_question_that_is_answered_in_a_copy_counts(reading):
+    answered = 'choice = "b"\nquestion("pruning.l1_or_l2", choice)'
+    content = with_cells(None, code(answered, "copy", question="pruning.l1_or_l2"))
+    assert reading(content).cells["pruning.l1_or_l2"].source == answered
+
+
+@pytest.mark.parametrize("seconds", [1e12, -1e12, 253402300800.0, -62135596801.0])
+def test_a_time_that_no_calendar_has_is_unknown(tmp_path, seconds):
+    hand_in(tmp_path, "alice", honest())
+    (source,) = find([tmp_path])
+    assert submissions.in_utc(seconds) == ""
+    try:
+        os.utime(source.path, (seconds, seconds))
+    except OSError:
+        return
+    found = read(source)
+    assert (found.malformed, found.cells[ATTACKED].source) == ("", RIGHT)
+
+
+def test_a_submission_in_an_archive_is_read_like_any_other(tmp_path):
+    path = tmp_path / "class.zip"
+    path.write_bytes(archive({"alice/01_pruning.ipynb": json.dumps(honest()).encode(), "bob/01_pruning.ipynb": b"PK"}))
+    alice, bob = map(read, find([path]))
+    assert (alice.cells[ATTACKED].source, alice.submitted_at[:4]) == (RIGHT, "2026")
+    assert "not JSON" in bob.malformed and bob.lesson == LESSON
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (archive({"01_pruning.ipynb": b"x"}, external_attr=(stat.S_IFLNK | 0o777) << 16, create_system=3), "a link"),
+        (archive({"../01_pruning.ipynb": b"x"}), "leads out"),
+        (archive({"01_pruning.ipynb": bytes(submissions.MAX_BYTES + 1)}), "larger than"),
+        (b"PK\x03\x04", "archive in which there is no notebook"),
+    ],
+)
+def test_what_can_t_be_read_in_an_archive_is_malformed(tmp_path, content, said):
+    (tmp_path / "alice").mkdir()
+    (tmp_path / "alice" / "01_pruning.zip").write_bytes(content)
+    (source,) = find([tmp_path])
+    found = read(source)
+    assert source.learner == "alice" and said in found.malformed and found.lesson == LESSON

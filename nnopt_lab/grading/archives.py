@@ -1,0 +1,193 @@
+"""Notebooks in zip archives, as learning platforms and learners send them: read in memory, never unpacked.
+
+An archive's names are only looked at, so none of them leads anywhere; links in it are not followed, and what is read is
+limited before it is read.
+"""
+
+import contextlib
+import io
+import os
+import stat
+import struct
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+ENDING = ".zip"
+MAX_BYTES = 64 << 20  # of an archive that a learner made, on the disk or inside another one
+MAX_ENTRIES = 10_000  # in such an archive
+_ENTRY = b"PK\x01\x02"  # with which each entry of an archive's table of contents begins
+_UTF8 = 0x800
+_LEADS_OUT = "Its name in the archive leads out of it."
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file in an archive.
+
+    Attributes:
+        parts: its path, cleaned of whatever would lead out of the archive.
+        place: its position in the archive and, in an archive inside that, its position there; empty for an archive
+            in which there is nothing to read.
+    """
+
+    parts: tuple[str, ...]
+    place: tuple[int, ...]
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file is an archive, by its name."""
+    return name.lower().endswith(ENDING)
+
+
+def find(path: Path, wanted, trusted: bool) -> list[Found]:
+    """The files of an archive, and of the archives in it, whose names are `wanted`.
+
+    Args:
+        wanted: function of a file's name.
+        trusted: whether it comes from the teacher, and may be of any size; archives inside it are the learners'.
+
+    Raises:
+        ValueError: it can't be read, with the reason as a sentence.
+    """
+    with _opened(path, trusted) as archive:
+        found = []
+        for position, info in enumerate(archive.infolist()):
+            parts = _parts(info)
+            if not parts or info.is_dir() or _is_hidden(parts):
+                continue
+            if wanted(parts[-1]):
+                found.append(Found(parts, (position,)))
+            elif is_archive(parts[-1]):
+                found += _find_inside(archive, position, parts, wanted)
+        return found
+
+
+def read(path: Path, place: tuple[int, ...], most: int) -> tuple[bytes, float]:
+    """The first `most` bytes of a file in an archive, and when it was changed, in seconds since 1970.
+
+    Raises:
+        ValueError: it can't be read, with the reason as a sentence.
+    """
+    with _opened(path, trusted=True) as archive:
+        for position in place[:-1]:
+            archive = _inner(archive, position)
+        info = archive.infolist()[place[-1]]
+        return _content(archive, info, most), _changed(info)
+
+
+def _find_inside(archive: zipfile.ZipFile, position: int, parts: tuple[str, ...], wanted) -> list[Found]:
+    try:
+        inner = _inner(archive, position)
+        found = [
+            Found((*parts, *names), (position, place))
+            for place, info in enumerate(inner.infolist())
+            if (names := _parts(info)) and not info.is_dir() and not _is_hidden(names) and wanted(names[-1])
+        ]
+    except ValueError:
+        found = []
+    return found or [Found(parts, (position,))]  # reading it tells its learner what is wrong
+
+
+@contextlib.contextmanager
+def _opened(path: Path, trusted: bool) -> Iterator[zipfile.ZipFile]:
+    with in_words(), open_file(path) as file:
+        if not trusted:
+            data = file.read(MAX_BYTES + 1)
+            file = io.BytesIO(_checked(data))
+        with zipfile.ZipFile(file) as archive:
+            yield archive
+
+
+def _inner(archive: zipfile.ZipFile, position: int) -> zipfile.ZipFile:
+    with in_words():
+        data = _content(archive, archive.infolist()[position], MAX_BYTES + 1)
+        return zipfile.ZipFile(io.BytesIO(_checked(data)))
+
+
+def _checked(data: bytes) -> bytes:
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"It is an archive of more than {MAX_BYTES >> 20} MiB; hand in the notebook itself.")
+    if data.count(_ENTRY) > MAX_ENTRIES:
+        raise ValueError(f"It is an archive of more than {MAX_ENTRIES:,} files; hand in the notebook itself.")
+    return data
+
+
+def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most: int) -> bytes:
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise ValueError("It is a link, not a file.")
+    if info.flag_bits & 1:
+        raise ValueError("It is encrypted in its archive.")
+    if _leads_out(_raw_name(info)):
+        raise ValueError(_LEADS_OUT)
+    with in_words(), archive.open(info) as file:
+        return file.read(most)
+
+
+@contextlib.contextmanager
+def in_words() -> Iterator[None]:
+    """Whatever reading an archive raises, as a ValueError with a sentence."""
+    try:
+        yield
+    except ValueError:
+        raise
+    except OSError as error:
+        raise ValueError(f"It can't be read: {error.strerror or error}.") from None
+    except Exception as error:  # zipfile, zlib, bz2 and lzma have a dozen kinds of errors for damaged archives
+        raise ValueError(f"It is no zip archive that can be read ({type(error).__name__}).") from None
+
+
+def open_file(path: Path) -> io.BufferedReader:
+    """Open a file that someone else made: only a regular one, and no link.
+
+    Raises:
+        ValueError: it is something else.
+        OSError: it can't be opened.
+    """
+    # Not blocking, so that a pipe with that name holds nothing up. Windows has neither O_NOFOLLOW nor O_NONBLOCK.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    if os.path.islink(path):
+        raise ValueError("It is a link, not a file.")
+    file = open(os.open(path, flags), "rb")  # noqa: SIM115 - the caller closes it
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise ValueError("It is not a regular file.")
+
+
+def _raw_name(info: zipfile.ZipInfo) -> str:
+    """The name, in UTF-8 where the archive does not say so and still means it, with / between its parts."""
+    name = info.orig_filename
+    if not info.flag_bits & _UTF8:
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return name.partition("\0")[0].replace("\\", "/")
+
+
+def _parts(info: zipfile.ZipInfo) -> tuple[str, ...]:
+    return tuple(part for part in _raw_name(info).split("/") if part not in ("", ".", ".."))
+
+
+def _leads_out(name: str) -> bool:
+    return name.startswith("/") or ".." in name.split("/") or name[1:2] == ":"
+
+
+def _is_hidden(parts: tuple[str, ...]) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+
+def _changed(info: zipfile.ZipInfo) -> float:
+    """In UTC where the archive says so (Info-ZIP's extra field), otherwise the clock's time where it was made."""
+    extra = info.extra
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<HH", extra)
+        if kind == 0x5455 and length >= 5 and len(extra) >= 9 and extra[4] & 1:
+            return float(struct.unpack_from("<i", extra, 5)[0])
+        extra = extra[4 + length :]
+    try:
+        return time.mktime(datetime(*info.date_time).timetuple())
+    except (ValueError, OverflowError):
+        return float("nan")
