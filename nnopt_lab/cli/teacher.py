@@ -1,6 +1,7 @@
 """Commands of teachers: hand out a kit, grade what comes back, and give marks."""
 
 import os
+import unicodedata
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +25,7 @@ def release(
 
 
 def grade(
-    paths: Annotated[list[Path], typer.Argument(help="Notebooks, or folders of them.")],
+    paths: Annotated[list[Path], typer.Argument(help="Notebooks, or folders or zip archives of them.")],
     out: Annotated[Path, typer.Option(help="Folder of the gradebook, tables and pages.")] = Path("grades"),
     lesson: Annotated[str | None, typer.Option(help="The lesson handed in; otherwise read from each notebook.")] = None,
     jobs: Annotated[int, typer.Option(help="Submissions graded at the same time.", min=1, max=256)] = os.cpu_count()
@@ -51,7 +52,7 @@ def grade(
         workers = stack.enter_context(closing(pool.WorkerPool(settings, jobs))) if cluster is None else None
         # These import torch, so they wait until the workers are starting.
         from nnopt_lab.grading import batch, exports, gradebook
-        from nnopt_lab.grading.sources import find
+        from nnopt_lab.grading.sources import find, shared_numbers
 
         exports.check(format or ())
         sources = find(paths)
@@ -63,6 +64,8 @@ def grade(
             with submissions_progress(len(sources)) as done:
                 batch.grade_all(sources, book, settings, jobs, done, cluster, workers)
             _report(book, out)
+        for sentence in shared_numbers(sources):
+            print(printable(sentence))
 
 
 def mark(
@@ -75,7 +78,7 @@ def mark(
     """Set points or a comment manually; they survive regrading. You may also edit marks.csv in that folder."""
     from nnopt_lab.grading import gradebook, marks
 
-    learner, comment = storable(learner), storable(comment)
+    learner, comment = unicodedata.normalize("NFC", storable(learner)), storable(comment)
     if not (out / gradebook.FILE).is_file():
         raise FileNotFoundError(f"There is no gradebook in {out}: name its folder with --out.")
     with gradebook.locked(out), closing(gradebook.Gradebook(out)) as book:
@@ -99,10 +102,13 @@ def _keep_settings(book, late: str | None, due: str | None, formats: list[str] |
 
 
 def _report(book, out: Path) -> None:
-    from nnopt_lab.grading import report
+    from nnopt_lab.grading import marks, report
+    from nnopt_lab.grading.grades import unapplied
 
     grades, files = report.write(book, out)
     console.print(grades_table(grades, book.seed))
+    for sentence in unapplied(marks.read(out), grades):
+        print(printable(sentence))
     troubled = [g for g in grades if g.entry.graded.state != "graded"]
     for g in troubled[:10]:
         print(printable(f"  {g.learner}, {g.entry.name}: {g.entry.graded.state}. {g.entry.graded.reason}"))

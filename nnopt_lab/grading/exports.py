@@ -76,8 +76,10 @@ def _canvas(grades: list[Grade], folder: Path) -> list[Path]:
         by_learner.setdefault(grade.learner, []).append(grade)
     rows = [("Student", "ID", "SIS User ID", "SIS Login ID", "Section", *lessons)]
     rows.append(("    Points Possible", "", "", "", "", *(lesson_points(lesson) for lesson in lessons)))
+    shared = _shared_numbers(grades, "canvas")
     for learner, theirs in by_learner.items():
         number = next((g.entry.number for g in theirs if g.entry.system == "canvas"), "")
+        number = "" if number in shared else number
         points = {g.lesson: _number(g.points) for g in theirs}
         rows.append((learner, number, "", "" if number else learner, "", *(points.get(name, "") for name in lessons)))
     return [_table(folder / "canvas.csv", rows)]
@@ -89,13 +91,22 @@ def _moodle(grades: list[Grade], folder: Path) -> list[Path]:
     for lesson in sorted({g.lesson for g in grades if g.lesson}):
         head = ("Identifier", "Full name", "Status", "Grade", "Maximum Grade", "Grade can be changed")
         rows = [(*head, "Last modified (submission)", "Last modified (grade)", "Feedback comments")]
+        shared = _shared_numbers([g for g in grades if g.lesson == lesson], "moodle")
         for g in grades:
             if g.lesson == lesson:
-                identifier = f"Participant {g.entry.number}" if g.entry.system == "moodle" else g.learner
+                known = g.entry.system == "moodle" and g.entry.number not in shared
+                identifier = f"Participant {g.entry.number}" if known else g.learner
                 points = (_number(g.points), g.possible)
                 rows.append((identifier, g.learner, "", *points, "Yes", g.entry.submitted_at, "-", comment(g)))
         written.append(_table(folder / f"moodle-{lesson}.csv", rows))
     return written
+
+
+def _shared_numbers(grades: list[Grade], system: str) -> set[str]:
+    """Numbers that several learners' files bear: an import by them would give one learner another's points."""
+    pairs = {(g.entry.number, g.learner) for g in grades if g.entry.system == system}
+    numbers = [number for number, _ in pairs]
+    return {number for number in numbers if numbers.count(number) > 1}
 
 
 def _gradescope(grades: list[Grade], folder: Path) -> list[Path]:

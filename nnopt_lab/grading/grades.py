@@ -1,12 +1,13 @@
 """Final grades: for each learner and lesson the last submission, with the teacher's marks and the late penalty."""
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.grading.gradebook import Entry
 from nnopt_lab.grading.lateness import Policy
-from nnopt_lab.grading.marks import Mark
+from nnopt_lab.grading.marks import FILE, Mark
 from nnopt_lab.grading.results import Result
 
 
@@ -71,6 +72,23 @@ def final(entries: Iterable[Entry], marks: dict[tuple[str, str], Mark], late: Po
     marks = trimmed | {key: mark for key, mark in marks.items() if key[0] in learners}
     order = {id: place for place, id in enumerate((*exercises(), *questions()))}
     return [_grade(by_key[key], marks, late, order) for key in sorted(by_key)]
+
+
+def unapplied(marks: dict[tuple[str, str], Mark], grades: Iterable[Grade]) -> list[str]:
+    """A sentence for each mark that changes nothing, since nobody handed in what it is for."""
+    items = {(g.learner, item) for g in grades for item in (g.lesson, *(answer.result.id for answer in g.answers))}
+    learners = {learner for learner, _ in items}
+    by_trimmed = {learner.strip(): learner for learner in learners} | {learner: learner for learner in learners}
+    said = []
+    for learner, item in marks:
+        known = learner if learner in learners else by_trimmed.get(learner.strip())
+        if known is None:
+            close = difflib.get_close_matches(learner, learners, 1)
+            meant = f" Did you mean {close[0]!r}?" if close else ""
+            said.append(f"{FILE}: {learner!r} has handed in nothing, so the mark for {item} does not count.{meant}")
+        elif (known, item) not in items:
+            said.append(f"{FILE}: {learner!r} has not handed in {item}, so the mark for it does not count.")
+    return said
 
 
 def _grade(entries: list[Entry], marks: dict[tuple[str, str], Mark], late: Policy, order: dict[str, int]) -> Grade:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,56 +28,105 @@ class Mark:
     comment: str = ""
 
 
+@dataclass
+class _Table:
+    """The file as it is, with whatever columns a teacher has added."""
+
+    columns: list[str]
+    rows: list[list[str]]
+    lines: list[int]
+    delimiter: str = ","
+    mark: str = ""  # the byte-order mark with which a spreadsheet begins it
+
+    def values(self, row: list[str]) -> dict[str, str]:
+        """The cells that are ours, as `write` was given them."""
+        cells = {name: restore(row[self.place(name)]) if self.place(name) < len(row) else "" for name in COLUMNS}
+        # Two learners' names may differ in nothing but a space at the end.
+        return cells | {name: cells[name].strip() for name in COLUMNS if name != "learner"}
+
+    def place(self, name: str) -> int:
+        return self.columns.index(name)
+
+    def filled(self, row: list[str], values: dict[str, str]) -> list[str]:
+        """A row with other values in our columns."""
+        row = row + [""] * (len(self.columns) - len(row))
+        for name, value in values.items():
+            row[self.place(name)] = defuse(value) if name in ("learner", "comment") else value
+        return row
+
+
 def read(folder: Path) -> dict[tuple[str, str], Mark]:
     """Marks by (learner, id of the exercise, question or lesson); of several for the same, the last one counts.
 
     Raises:
         ValueError: the file is no such table, or a line can't be parsed.
     """
+    table, found = _load(folder), {}
+    for row, line in zip(table.rows, table.lines, strict=True):
+        values = table.values(row)
+        if any(map(str.strip, values.values())):
+            key, mark = _parse(values, f"{FILE}, line {line}")
+            found[key] = mark
+    return found
+
+
+def write(folder: Path, learner: str, item: str, mark: Mark) -> None:
+    """Write a mark, which replaces an earlier one for the same; everything else in the file stays.
+
+    Raises:
+        ValueError: there is no such item, the points are no number, or the file is no table of marks.
+    """
+    points = "" if mark.points is None else f"{mark.points:g}"
+    values = {"learner": learner, "item": item, "points": points, "comment": mark.comment}
+    key, _ = _parse(values, "The mark")
+    read(folder)
+    table = _load(folder)
+    if table.delimiter == ";":  # of spreadsheets whose decimals have a comma, and to which 1.5 is a day in May
+        values["points"] = points.replace(".", ",")
+    same = [n for n, row in enumerate(table.rows) if _key(table.values(row)) == key]
+    if same:
+        table.rows[same[-1]] = table.filled(table.rows[same[-1]], values)
+    else:
+        table.rows.append(table.filled([], values))
+    folder.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    text.write(table.mark)
+    writer = csv.writer(text, delimiter=table.delimiter, lineterminator="\r\n")  # a name that holds either is quoted
+    writer.writerow(table.columns)
+    for row in table.rows:
+        ours = table.values(row)
+        # A formula in a teacher's own column is the teacher's.
+        writer.writerow(table.filled(row, {name: ours[name] for name in ("learner", "comment")}))
+    write_atomically(folder / FILE, text.getvalue())
+
+
+def _load(folder: Path) -> _Table:
     path = folder / FILE
     if not path.exists():
-        return {}
+        return _Table(list(COLUMNS), [], [])
     try:
-        text = path.read_bytes().decode("utf-8-sig")  # spreadsheets write a byte-order mark, and some write semicolons
+        text = path.read_bytes().decode("utf-8")  # spreadsheets write a byte-order mark, and some write semicolons
+        mark, text = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
         first = text.partition("\n")[0]
         delimiter = ";" if first.count(";") > first.count(",") else ","
-        return _marks_in(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        columns = next(reader, [])
+        table = _Table([name.strip() for name in columns], [], [], delimiter, mark)
+        for row in reader:
+            table.rows.append(row)
+            table.lines.append(reader.line_num)
     except UnicodeDecodeError:
         raise ValueError(f"{FILE} is not UTF-8 text: save it as “CSV UTF-8”.") from None
     except csv.Error as error:
         raise ValueError(f"{FILE} can't be read as a table: {error}.") from None
-
-
-def write(folder: Path, learner: str, item: str, mark: Mark) -> None:
-    """Write a mark, which replaces an earlier one for the same.
-
-    Raises:
-        ValueError: there is no such item, or the points are no number.
-    """
-    points = "" if mark.points is None else f"{mark.points:g}"
-    _parse({"learner": learner, "item": item, "points": points, "comment": mark.comment}, "The mark")
-    folder.mkdir(parents=True, exist_ok=True)
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\r\n")  # with which a name that holds either is quoted
-    table.writerow(COLUMNS)
-    for (whose, what), kept in (read(folder) | {(learner, item): mark}).items():
-        points = "" if kept.points is None else f"{kept.points:g}"
-        table.writerow((defuse(whose), what, points, defuse(kept.comment)))
-    write_atomically(folder / FILE, text.getvalue())
-
-
-def _marks_in(rows: csv.DictReader) -> dict[tuple[str, str], Mark]:
-    if set(COLUMNS) - set(rows.fieldnames or ()):
+    table.columns = [name.lower() if name.lower() in COLUMNS else name for name in table.columns]
+    if set(COLUMNS) - set(table.columns):
         raise ValueError(f"{FILE} must begin with the columns {','.join(COLUMNS)}.")
-    found = {}
-    for row in rows:
-        values = {name: restore(row[name] or "") for name in COLUMNS}
-        # Only here: two learners' names may differ in nothing but a space at the end.
-        values |= {name: values[name].strip() for name in COLUMNS if name != "learner"}
-        if any(map(str.strip, values.values())):
-            key, mark = _parse(values, f"{FILE}, line {rows.line_num}")
-            found[key] = mark
-    return found
+    return table
+
+
+def _key(values: dict[str, str]) -> tuple[str, str]:
+    return unicodedata.normalize("NFC", values["learner"]), values["item"]
 
 
 def _parse(values: dict[str, str], where: str) -> tuple[tuple[str, str], Mark]:
@@ -91,4 +141,4 @@ def _parse(values: dict[str, str], where: str) -> tuple[tuple[str, str], Mark]:
             raise ValueError
     except ValueError:
         raise ValueError(f"{where}: points={values['points']!r} must be a number, or empty.") from None
-    return (values["learner"], values["item"]), Mark(points, values["comment"])
+    return _key(values), Mark(points, values["comment"])

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from nnopt_lab.grading.exports import safe_name
-from tests.grading.classroom import ATTACKED, LESSON, QUIET, RIGHT_QUIET, hand_in, honest, linux, notebook
+from tests.grading.classroom import ATTACKED, LESSON, QUIET, RIGHT_QUIET, archive, hand_in, honest, linux, notebook
 
 pytestmark = linux
 WRONG = "def l1_importance(weight):\n    print('\\x1b[31mred')\n    raise ValueError('\\x1b[2J cleared')"
@@ -123,3 +123,22 @@ def test_a_kit_is_written_into_a_new_folder(nnopt, tmp_path):
     assert (tmp_path / "kit" / "notebooks" / "01_pruning.ipynb").is_file()
     code, _, error = nnopt("release", tmp_path / "kit")
     assert code == 2 and "is not empty" in error
+
+
+def test_marks_and_numbers_that_need_a_look_are_told(nnopt, tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    for name in ("carol_12345_67890_x", "dave_12345_67891_x"):
+        hand_in(folder, name, notebook({}))
+    out.mkdir()
+    (out / "marks.csv").write_text(f"learner,item,points,comment\ncarrol,{LESSON},1,\n")
+    code, said, _ = nnopt("grade", folder, "--out", out, "--jobs", 1)
+    said = " ".join(said.split())
+    assert code == 0 and "'carrol' has handed in nothing" in said and "Did you mean 'carol'?" in said
+    assert "carol and dave have the same Canvas number, 12345" in said
+
+
+def test_a_platforms_archive_is_graded(nnopt, tmp_path):
+    content = {"doejane_12345_67890_x.ipynb": honest(), "roe_LATE_12346_67891_y.IPYNB": notebook({QUIET: RIGHT_QUIET})}
+    (tmp_path / "submissions.zip").write_bytes(archive({name: json.dumps(c).encode() for name, c in content.items()}))
+    assert nnopt("grade", tmp_path / "submissions.zip", "--out", tmp_path / "out", "--jobs", 1)[0] == 0
+    assert points(tmp_path / "out") == {"doejane": 4, "roe": 2}

@@ -125,3 +125,14 @@ def test_no_name_is_the_file_name_of_another_one(name):
 )
 def test_a_name_that_some_file_system_takes_for_another_one_has_a_digest(name):
     assert exports.safe_name(name) != name and len(exports.safe_name(name)) >= 13
+
+
+@pytest.mark.parametrize("system", ["canvas", "moodle"])
+def test_a_number_that_two_learners_bear_is_given_to_neither(tmp_path, system):
+    entries = [
+        entry(name, system=system, number=number) for name, number in zip("abc", ("777", "777", "888"), strict=True)
+    ]
+    exports.write(final(entries, {}, policy("none")), tmp_path, [system])
+    (file,) = (tmp_path / name for name in ("canvas.csv", f"moodle-{LESSON}.csv") if (tmp_path / name).exists())
+    text = file.read_text(encoding="utf-8")
+    assert "888" in text and "777" not in text

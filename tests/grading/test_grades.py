@@ -3,7 +3,7 @@
 import pytest
 
 from nnopt_lab.course.exercises import exercises, lesson_points
-from nnopt_lab.grading.grades import final
+from nnopt_lab.grading.grades import final, unapplied
 from nnopt_lab.grading.lateness import Policy, policy
 from nnopt_lab.grading.marks import Mark
 from tests.grading.classroom import DUE, LATE, LESSON, entry
@@ -58,3 +58,20 @@ def test_spaces_around_a_name_count_only_where_a_learner_is_called_so():
     found = final([entry("alice"), entry("alice "), entry("bob")], marked, Policy())
     assert {g.learner: g.added for g in found} == {"alice": 4, "alice ": 1, "bob": 2}
     assert {g.learner: g.added for g in final([entry("alice")], marked, Policy())} == {"alice": 4}
+
+
+def test_a_mark_that_changes_nothing_is_told():
+    given = {
+        ("alice", "pruning.levels"): Mark(1),
+        (" alice ", LESSON): Mark(1),
+        ("alise", LESSON): Mark(1),
+        ("nobody at all", LESSON): Mark(1),
+        ("alice", "convolutions.thin_factors"): Mark(1),
+        ("alice", "00_start_here"): Mark(1),
+    }
+    assert unapplied(given, final([entry()], given, Policy())) == [
+        "marks.csv: 'alise' has handed in nothing, so the mark for 01_pruning does not count. Did you mean 'alice'?",
+        "marks.csv: 'nobody at all' has handed in nothing, so the mark for 01_pruning does not count.",
+        "marks.csv: 'alice' has not handed in convolutions.thin_factors, so the mark for it does not count.",
+        "marks.csv: 'alice' has not handed in 00_start_here, so the mark for it does not count.",
+    ]

@@ -1,6 +1,7 @@
 """A teacher's marks: written, edited in a spreadsheet, and read."""
 
 import csv
+import unicodedata
 
 import pytest
 
@@ -74,3 +75,42 @@ def test_a_mark_for_nothing_is_not_written(tmp_path):
     (tmp_path / marks.FILE).write_text("a,b\n")
     with pytest.raises(ValueError, match="must begin with the columns"):
         marks.read(tmp_path)
+
+
+OWN = "seen,Learner,item,points,comment,total\r\nyes,bob,pruning.levels,1,good,=A1\r\nno,zoe,pruning.levels,2,,\r\n"
+
+
+def test_a_teachers_own_columns_stay_when_a_mark_is_written(tmp_path):
+    (tmp_path / marks.FILE).write_bytes(OWN.encode())
+    marks.write(tmp_path, "bob", "pruning.levels", Mark(1.5, "better"))
+    marks.write(tmp_path, "eve", LESSON, Mark(3))
+    with open(tmp_path / marks.FILE, encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["seen", "learner", "item", "points", "comment", "total"],
+            ["yes", "bob", "pruning.levels", "1.5", "better", "=A1"],
+            ["no", "zoe", "pruning.levels", "2", "", ""],
+            ["", "eve", LESSON, "3", "", ""],
+        ]
+
+
+def test_a_table_with_semicolons_stays_one(tmp_path):
+    (tmp_path / marks.FILE).write_bytes(
+        "\ufefflearner;item;points;comment;note\r\nbob;pruning.levels;1,5;;x\r\n".encode()
+    )
+    marks.write(tmp_path, "zoë", "pruning.levels", Mark(2.5, "a;b"))
+    assert (tmp_path / marks.FILE).read_bytes().decode() == (
+        '\ufefflearner;item;points;comment;note\r\nbob;pruning.levels;1,5;;x\r\nzoë;pruning.levels;2,5;"a;b";\r\n'
+    )
+    assert marks.read(tmp_path)["zoë", "pruning.levels"] == Mark(2.5, "a;b")
+
+
+def test_of_several_lines_for_one_mark_the_last_is_the_one_that_changes(tmp_path):
+    lines = "bob,pruning.levels,1,\nbob,pruning.levels,2,\n"
+    (tmp_path / marks.FILE).write_text(f"learner,item,points,comment\n{lines}")
+    marks.write(tmp_path, "bob", "pruning.levels", Mark(3))
+    assert marks.read(tmp_path) == {("bob", "pruning.levels"): Mark(3)}
+
+
+def test_a_learners_name_is_the_same_however_its_letters_are_written(tmp_path):
+    marks.write(tmp_path, unicodedata.normalize("NFD", "Zoë"), "pruning.levels", Mark(1))
+    assert marks.read(tmp_path) == {(unicodedata.normalize("NFC", "Zoë"), "pruning.levels"): Mark(1)}
