@@ -103,7 +103,8 @@ def fit(
 
     Raises:
         ValueError: an argument is out of its range, the optimizer holds other tensors instead of the model's
-            parameters, a batch is too small for a batch norm, or the loss became NaN or infinite.
+            parameters, the model returns something else than a tensor, a batch is too small for a batch norm, or the
+            loss became NaN or infinite.
     """
     if epochs < 0 or int(epochs) != epochs:
         raise ValueError(f"epochs={epochs} must be an integer, at least 0.")
@@ -147,7 +148,7 @@ def evaluate(
     seen, total, correct = smoke.few(split), 0.0, []
     with inference(model):
         for inputs, labels in data.loader(seen, pictures, batch_size):
-            logits, labels = model(inputs.to(device)), labels.to(device)
+            logits, labels = logits_of(model, inputs.to(device)), labels.to(device)
             total += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
             correct.append((logits.argmax(1) == labels).cpu())
     correct = torch.cat(correct).clone()  # made outside inference mode, so that autograd may meet it
@@ -206,7 +207,7 @@ def _epoch(model, loader, optimizer, schedule, loss, device, history: History, b
     for inputs, targets in _without_single_sample(loader, model):
         inputs, targets = inputs.to(device, non_blocking=True), _to(targets, device)
         optimizer.zero_grad(set_to_none=True)
-        logits = _logits(model, inputs)
+        logits = logits_of(model, inputs)
         value = loss(logits, targets)
         value.backward()
         optimizer.step()
@@ -250,9 +251,14 @@ def _without_single_sample(loader: Iterable, model: nn.Module) -> Iterator[tuple
         yield before
 
 
-def _logits(model: nn.Module, inputs: Tensor) -> Tensor:
+def logits_of(model: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+    """`model(inputs)`, which must be one tensor.
+
+    Raises:
+        ValueError: it is a tuple, a dict or anything else, or a batch norm in training mode got one value per channel.
+    """
     try:
-        return model(inputs)
+        logits = model(inputs)
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise
@@ -260,6 +266,11 @@ def _logits(model: nn.Module, inputs: Tensor) -> Tensor:
             f"A batch of {len(inputs)} leaves a batch norm one value per channel, which has no variance: "
             "batches must hold 2 samples or more."
         ) from error
+    if not isinstance(logits, Tensor):
+        raise ValueError(
+            f"{type(model).__name__} returns a {type(logits).__name__}; it must return one tensor, the logits."
+        )
+    return logits
 
 
 def _count_right(logits: Tensor, targets) -> int:

@@ -189,6 +189,24 @@ class TestFit:
             fit(net(), **options)
 
 
+class Several(nn.Module):
+    def __init__(self, pack):
+        super().__init__()
+        self.net, self.pack = net(), pack
+
+    def forward(self, x):
+        return self.pack(self.net(x))
+
+
+@pytest.mark.parametrize("pack", [lambda y: (y, y), lambda y: {"logits": y}, lambda y: [y]])
+def test_a_network_that_returns_more_than_a_tensor_is_refused_in_one_sentence(pack):
+    for call in (fit, lambda model: training.evaluate(model, PICTURES.test, PICTURES)):
+        with pytest.raises(
+            ValueError, match=r"^Several returns a (tuple|dict|list); it must return one tensor, the logits"
+        ):
+            call(Several(pack))
+
+
 def test_evaluate_agrees_with_a_plain_loop_and_restores_the_mode():
     model = net(dropout=0.5).train()
     model[2].eval()

@@ -58,7 +58,7 @@ def cached_logits(teacher: nn.Module, split: data.Split, pictures: data.ImageSet
         with inference(teacher), progress_bar(total=len(split), desc="running the teacher", unit="picture") as progress:
             said = []
             for inputs, _ in data.loader(smoke.few(split), pictures, 500):
-                said.append(teacher(inputs.to(training.device_of(teacher))).float().cpu())
+                said.append(training.logits_of(teacher, inputs.to(training.device_of(teacher))).float().cpu())
                 progress.update(len(inputs))
         unfinished = path.with_suffix(f".{os.getpid()}.tmp")
         with unfinished.open("wb") as file:  # under its own name only once it is whole

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from nnopt_lab.techniques.distillation.features import Watch
 from nnopt_lab.workbench.measure.modes import inference
+from nnopt_lab.workbench.training import logits_of
 
 
 class WithTeacher:
@@ -21,6 +22,6 @@ class WithTeacher:
     def __iter__(self) -> Iterator:
         for inputs, labels in self.batches:
             with inference(self.teacher):
-                logits = self.teacher(inputs)
+                logits = logits_of(self.teacher, inputs.clone())  # it may change its input in place
                 said = (logits, *(self.watch[name] for name in self.layers))
             yield inputs, (labels, *(value.clone() for value in said))

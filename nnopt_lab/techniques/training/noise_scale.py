@@ -62,7 +62,8 @@ def gradient_of(
     def gradient(positions: Tensor) -> Tensor:
         part, device = pictures.train[positions], parameters[0].device
         logits = model(pictures.to_input(part.images).to(device))
-        gradients = torch.autograd.grad(loss(logits, part.labels.to(device)), parameters)
+        value = loss(logits, part.labels.to(device))
+        gradients = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
         return torch.cat([g.flatten() for g in gradients])
 
     return gradient

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from nnopt_lab.workbench.measure.modes import inference
 
@@ -49,7 +50,7 @@ def layer_costs(model: nn.Module, example: Tensor) -> list[LayerCost]:
             hooks.append(module.register_forward_hook(hook, with_kwargs=True))
     try:
         with inference(model):
-            model(example)
+            model(tree_map_only(Tensor, Tensor.clone, example))  # it may change its input in place
     finally:
         for hook in hooks:
             hook.remove()

@@ -52,6 +52,15 @@ class TestInTheLoop:
         torch.testing.assert_close(seen, teacher[0](x))
         torch.testing.assert_close(logits, teacher(x))
 
+    def test_a_teacher_that_changes_its_input_leaves_the_students_alone(self):
+        x = torch.randn(4, 3)
+        ((inputs, _),) = distillation.WithTeacher([(x, torch.zeros(4))], nn.Sequential(nn.ReLU(inplace=True)))
+        assert inputs is x and (x < 0).any()
+
+    def test_a_teacher_that_returns_a_tuple_is_refused(self):
+        with pytest.raises(ValueError, match="LSTM returns a tuple"):
+            list(distillation.WithTeacher([(torch.randn(4, 3), torch.zeros(4))], nn.LSTM(3, 2)))
+
     def test_a_copys_forward_leaves_the_originals_watch_alone(self):
         model = nn.Sequential(nn.Linear(3, 3), nn.ReLU())
         watch = distillation.Watch(model, ["0"])
