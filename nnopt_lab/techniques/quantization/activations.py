@@ -50,6 +50,13 @@ def record_runs(
     return runs
 
 
+def channels_first(layer: nn.Module, output: Tensor) -> Tensor:
+    """A layer's output with its channels in axis 0, the rest flat: [C, N · positions]."""
+    # A linear layer's channels are the last axis, also over sequences [N, T, C]. A convolution of one picture has no N.
+    axis = -1 if isinstance(layer, nn.Linear) else -3
+    return output.movedim(axis, 0).flatten(1)
+
+
 def _copy(x: Tensor) -> Tensor:
     # Made outside inference mode, so that autograd may meet it.
     with torch.inference_mode(False):

@@ -3,22 +3,39 @@
 Source: Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction", section 4.1.
 """
 
-from itertools import pairwise
+import operator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+from torch.nn import functional as F
 
-from nnopt_lab.techniques.quantization.layers import QUANTIZABLE
+from nnopt_lab.techniques.network_checks import current_value, hooked, overrides_forward
+from nnopt_lab.techniques.quantization.chains import Link, chain, data_inputs, describe, flattens
+from nnopt_lab.techniques.quantization.layers import set_value
 
-# A channel scaled by s > 0 leaves each of these scaled by s.
-HOMOGENEOUS = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Dropout, nn.Identity)
+# A channel scaled by s > 0 leaves each of these scaled by s: they are positively homogeneous.
+HOMOGENEOUS = (
+    nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Flatten,
+    nn.Dropout, nn.Dropout2d, nn.Identity,
+)  # fmt: skip
+_FUNCTIONS = (
+    F.relu, F.relu_, torch.relu, torch.relu_, F.leaky_relu, F.dropout, F.dropout2d, "relu", "relu_", "contiguous",
+    "clone",
+)  # fmt: skip
+_POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
+_POOL_FUNCTIONS = (
+    F.max_pool2d, torch.max_pool2d, F.avg_pool2d, F.adaptive_avg_pool2d, F.adaptive_max_pool2d
+)  # fmt: skip
+_SCALINGS = (operator.mul, operator.truediv, operator.imul, operator.itruediv, torch.mul, torch.div, "mul", "div")
+_SPATIAL = ((2, 3), (3, 2), (-2, -1), (-1, -2))
+DEAD = 1e-12  # a channel whose weights are all smaller is not scaled: it carries nothing, and its factor would explode
 
 
 def equalizing_factors(first: Tensor, second: Tensor) -> Tensor:
     """Factors to divide the channels between two layers by, so that both use the same range for each: float [C].
 
     s = √(r₁r₂)/r₂ (Nagel et al. 2019, eq. 11), where r₁ and r₂ are the largest magnitudes that the first layer writes
-    the channel with and the second reads it with. 1 where one of them is zero.
+    the channel with and the second reads it with. 1 where one of them is below 1e-12: such a channel is dead.
 
     Args:
         first: weight [C, in, …].
@@ -30,10 +47,10 @@ def equalizing_factors(first: Tensor, second: Tensor) -> Tensor:
     channels, inputs = len(first), second.shape[1]
     if inputs % channels or (second.dim() > 2 and inputs != channels):
         raise ValueError(f"second has {inputs} inputs; it does not read the {channels} channels of first.")
-    r1 = first.detach().abs().flatten(1).amax(1)
-    r2 = second.detach().abs().transpose(0, 1).reshape(channels, -1).amax(1)
-    factors = (r1 * r2).sqrt() / r2
-    return torch.where((r1 > 0) & (r2 > 0), factors, 1.0)
+    r1 = first.detach().double().abs().flatten(1).amax(1)
+    r2 = second.detach().double().abs().transpose(0, 1).reshape(channels, -1).amax(1)
+    factors = (r1 / r2).sqrt()
+    return torch.where((r1 > DEAD) & (r2 > DEAD), factors, 1.0).to(first.dtype)
 
 
 @torch.no_grad()
@@ -44,23 +61,95 @@ def equalize(model: nn.Module, sweeps: int = 20) -> nn.Module:
     layer stands in two pairs, the pairs are gone through `sweeps` times. Returns the model.
 
     Args:
-        model: convolutions (without groups) and linear layers, one behind the other, with ReLU, pooling, flatten and
-            dropout between; the order in which the model holds them is taken for the order in which they run.
+        model: convolutions (without groups) and linear layers, one behind the other as torch.fx traces them, with what
+            scaled channels pass through between them: ReLU, leaky ReLU, pooling, flatten, dropout, as modules or as
+            functions. Before the first and after the last of these layers there may be anything. Pruned weights stay
+            under their masks.
 
     Raises:
-        ValueError: there is another kind of layer in it, or a layer does not read the channels of the one before.
+        ValueError: the function could change, and the model is as it was. There is something else between two layers, a
+            tensor is read in two places (a residual sum), a layer runs twice, is tied to another, has forward hooks or
+            a weight that is computed, does not read the channels of the one before, or the model cannot be traced.
     """
-    leaves = [layer for layer in model.modules() if not list(layer.children())]
-    layers = [layer for layer in leaves if isinstance(layer, QUANTIZABLE)]
-    for layer in leaves:
-        if not isinstance(layer, (*QUANTIZABLE, *HOMOGENEOUS)) or getattr(layer, "groups", 1) != 1:
-            raise ValueError(f"model holds {layer}: a scaled channel does not pass through it. Fold batch norms first.")
+    traced, links = chain(model)
+    layers = {name: model.get_submodule(name) for link in links for name in link[:2]}
+    for name, layer in layers.items():
+        if getattr(layer, "groups", 1) != 1:
+            raise ValueError(f"model holds {layer} at {name!r}: equalisation knows no groups.")
+    last = [_channels_last(traced, link) for link in links]
+    weights = {name: current_value(layer).clone() for name, layer in layers.items()}
+    biases = {name: current_value(layer, "bias") for name, layer in layers.items()}
+    biases = {name: bias.clone() for name, bias in biases.items() if bias is not None}
     for _ in range(sweeps):
-        for first, second in pairwise(layers):
-            s = equalizing_factors(first.weight, second.weight)
-            first.weight.div_(s.view(-1, *[1] * (first.weight.dim() - 1)))
-            if first.bias is not None:
-                first.bias.div_(s)
-            behind = s.repeat_interleave(second.weight.shape[1] // len(s))  # a flattened channel is many inputs
-            second.weight.mul_(behind.view(-1, *[1] * (second.weight.dim() - 2)))
+        for link, channels_last in zip(links, last, strict=True):
+            first, second = weights[link.first], weights[link.second]
+            positions = second.shape[1] // len(first)
+            read = second
+            if channels_last:  # [out, positions · C] → [out, C · positions]
+                read = second.unflatten(1, (positions, -1)).transpose(1, 2).flatten(1)
+            s = equalizing_factors(first, read)
+            first.div_(s.view(-1, *[1] * (first.dim() - 1)))
+            if link.first in biases:
+                biases[link.first].div_(s)
+            behind = s.repeat(positions) if channels_last else s.repeat_interleave(positions)
+            second.mul_(behind.view(-1, *[1] * (second.dim() - 2)))
+    for name, layer in layers.items():
+        set_value(layer, weights[name])
+        if name in biases:
+            set_value(layer, biases[name], "bias")
     return model
+
+
+def _channels_last(traced: fx.GraphModule, link: Link) -> bool:
+    """Whether the second layer's inputs are [positions · C], not [C · positions]; ValueError where a scale can't pass.
+
+    So they are where a flatten stands behind a linear layer, whose channels are the last axis.
+    """
+    first, second = (traced.get_submodule(name) for name in link[:2])
+    picture, flat = isinstance(first, nn.Conv2d), False
+    for node in link.between:
+        layer = traced.get_submodule(node.target) if node.op == "call_module" else None
+        passes = _passes(node, layer, picture and not flat)
+        if not passes or (layer is not None and (hooked(layer) or overrides_forward(layer, _kind(layer)))):
+            raise ValueError(
+                f"model holds {describe(node, layer)} between {link.first!r} and {link.second!r}: "
+                "a scaled channel does not pass through it. Fold batch norms first."
+            )
+        flat |= flattens(node, layer) or (node.target in (torch.mean, "mean") and not _keeps_axes(node))
+    if isinstance(second, nn.Linear) and picture and not flat:
+        raise ValueError(
+            f"model's layer {link.second!r} reads the last axis of pictures, not the channels of {link.first!r}."
+        )
+    written, read = current_value(first), current_value(second)
+    channels, inputs = len(written), read.shape[1]
+    if inputs % channels or (inputs != channels and not flat):
+        raise ValueError(f"second has {inputs} inputs; it does not read the {channels} channels of first.")
+    return not picture and flat
+
+
+def _passes(node: fx.Node, layer: nn.Module | None, picture: bool) -> bool:
+    if len(data_inputs(node)) != 1:
+        return False
+    if flattens(node, layer):
+        return True
+    if layer is not None:
+        homogeneous = isinstance(layer, HOMOGENEOUS) and not isinstance(layer, nn.Flatten)
+        return homogeneous and (picture or not isinstance(layer, _POOLS))
+    if node.target in (torch.mean, "mean"):
+        return picture and _mean_axes(node) in _SPATIAL
+    if node.target in _SCALINGS:
+        return isinstance(node.args[0], fx.Node) and isinstance(node.args[1], (int, float))
+    return node.target in _FUNCTIONS or (picture and node.target in _POOL_FUNCTIONS)
+
+
+def _kind(layer: nn.Module) -> type[nn.Module]:
+    return next(kind for kind in HOMOGENEOUS if isinstance(layer, kind))
+
+
+def _mean_axes(node: fx.Node) -> tuple | None:
+    axes = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
+    return tuple(axes) if isinstance(axes, (tuple, list)) else None
+
+
+def _keeps_axes(node: fx.Node) -> bool:
+    return bool(node.args[2] if len(node.args) > 2 else node.kwargs.get("keepdim"))
