@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from nnopt_lab.techniques.network_checks import current_value
 from nnopt_lab.techniques.quantization.grids import Grid, grid_of_range
 from nnopt_lab.techniques.quantization.requantization import fixed_point, requantize
 from nnopt_lab.techniques.quantization.rounding import quantize
@@ -49,10 +50,10 @@ class IntegerLayer(nn.Module):
             raise ValueError(f"{pools} can't be converted: only kernel_size, stride and padding are known.")
         if any(grid.dtype != torch.uint8 or grid.scale.dim() for grid in (source, target)):
             raise ValueError("source and target must be affine grids of at most 8 bits with one scale each.")
-        weight = layer.weight.detach().flatten(1)
+        weight, bias = current_value(layer).flatten(1), current_value(layer, "bias")
         if weight.shape[1] * 127 * 255 > 2**31 - 1 - LARGEST_BIAS:
             raise ValueError(f"{layer} sums {weight.shape[1]:,} products, which 32 bits may not hold.")
-        bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach()
+        bias = weight.new_zeros(len(weight)) if bias is None else bias
         # A channel of tiny weights gets steps so large that its bias can still be counted in them.
         largest = torch.maximum(weight.abs().amax(1), bias.abs() / source.scale * (127 / LARGEST_BIAS))[:, None]
         grid = grid_of_range(-largest, largest, symmetric=True)
@@ -74,7 +75,14 @@ class IntegerLayer(nn.Module):
         self.high = target.high
 
     def sums(self, q: Tensor) -> Tensor:
-        """The exact sums Σ q_w·(q_x − z) + q_b: uint8 [C, N, H, W] or [inputs, N] → int32 [out, N, …]."""
+        """The exact sums Σ q_w·(q_x − z) + q_b: uint8 [C, N, H, W] or [inputs, N] → int32 [out, N, …].
+
+        Raises:
+            ValueError: a convolution gets rows, or a linear layer gets pictures or sequences.
+        """
+        if q.dim() != (4 if self.window else 2):
+            wanted = "[C, N, H, W]" if self.window else "[inputs, N]"
+            raise ValueError(f"q has the shape {list(q.shape)}; this layer needs {wanted}.")
         # 128 less is one bit turned over: what was 0 to 255 is −128 to 127, which _int_mm multiplies.
         q = (q ^ 128).view(torch.int8)
         shape = (q.shape[-1],)

@@ -2,11 +2,17 @@
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn.functional import relu
+from torch.nn.functional import dropout, relu
 
+from nnopt_lab.techniques.network_checks import hooked, overrides_forward
+from nnopt_lab.techniques.quantization.chains import data_inputs, flattens, is_size
 from nnopt_lab.techniques.quantization.grids import Grid
 from nnopt_lab.techniques.quantization.integer_layers import Flatten, IntegerLayer
 from nnopt_lab.techniques.quantization.rounding import dequantize, quantize
+from nnopt_lab.techniques.tracing import trace
+
+_RELUS = (torch.relu, torch.relu_, relu, "relu", "relu_")
+_LEFT_OUT = (nn.Dropout, nn.Dropout2d, nn.Identity)
 
 
 class IntegerNetwork(nn.Module):
@@ -41,7 +47,8 @@ def convert(model: nn.Module, grids: dict[str, Grid]) -> IntegerNetwork:
             the last layer before each next Conv2d or Linear.
 
     Raises:
-        ValueError: `model` has something else in it or is no chain, or a grid is missing.
+        ValueError: `model` cannot be traced, has something else in it or is no chain, a layer has forward hooks or a
+            forward of its own, or a grid is missing.
     """
     groups = _groups(model)
     missing = {"input", *(group["name"] for group in groups)} - grids.keys()
@@ -58,24 +65,35 @@ def convert(model: nn.Module, grids: dict[str, Grid]) -> IntegerNetwork:
 
 def _groups(model: nn.Module) -> list[dict]:
     """Each Conv2d or Linear with what follows it up to the next one."""
-    traced, groups, before, flat = fx.symbolic_trace(model), [], None, False
+    traced, groups, before, flat, picture = trace(model), [], None, False, True
     for node in traced.graph.nodes:
+        if is_size(node):
+            continue
         layer = traced.get_submodule(node.target) if node.op == "call_module" else None
-        chained = (node.op == "placeholder" and before is None) or node.all_input_nodes == [before]
+        chained = (node.op == "placeholder" and before is None) or data_inputs(node) == [before]
         if isinstance(layer, nn.Conv2d | nn.Linear) and chained:
+            if isinstance(layer, nn.Conv2d) and (flat or not picture):
+                raise ValueError(
+                    f"model can't be converted at {node.target!r}: a convolution needs pictures, not rows."
+                )
+            if isinstance(layer, nn.Linear) and groups and picture and not flat:
+                raise ValueError(f"model can't be converted at {node.target!r}: flatten the pictures before it.")
             groups.append({"layer": layer, "relu": False, "pools": [], "flatten": flat})
-            flat = False
+            flat, picture = False, isinstance(layer, nn.Conv2d)
         elif isinstance(layer, nn.MaxPool2d) and chained and groups and not flat:
             groups[-1]["pools"].append(layer)
-        elif (isinstance(layer, nn.ReLU) or node.target in (torch.relu, relu, "relu")) and chained and groups:
+        elif (isinstance(layer, nn.ReLU) or node.target in _RELUS) and chained and groups:
             groups[-1]["relu"] = True
-        elif _flattens(node, layer) and chained:
+        elif flattens(node, layer) and chained:
             flat = True
-        elif not chained or not (node.op in ("placeholder", "output") or isinstance(layer, nn.Dropout | nn.Identity)):
-            what = layer or node.target
+        elif not chained or not (node.op in ("placeholder", "output") or _does_nothing(node, layer)):
             raise ValueError(
-                f"model can't be converted at {node.name} ({what}): it must be a chain of Conv2d, Linear, ReLU, "
-                "MaxPool2d and Flatten that begins with one of the first two."
+                f"model can't be converted at {node.name} ({layer or node.target}): it must be a chain of Conv2d, "
+                "Linear, ReLU, MaxPool2d and Flatten that begins with one of the first two."
+            )
+        if layer is not None and (hooked(layer) or _overridden(layer)):
+            raise ValueError(
+                f"model can't be converted at {node.target!r}: it has forward hooks or a forward of its own."
             )
         if groups and layer is not None:
             groups[-1]["name"] = node.target
@@ -85,7 +103,13 @@ def _groups(model: nn.Module) -> list[dict]:
     return groups
 
 
-def _flattens(node: fx.Node, layer: nn.Module | None) -> bool:
-    if isinstance(layer, nn.Flatten):
-        return (layer.start_dim, layer.end_dim) == (1, -1)
-    return node.target in (torch.flatten, "flatten") and (*node.args[1:], *node.kwargs.values()) == (1,)
+def _does_nothing(node: fx.Node, layer: nn.Module | None) -> bool:
+    """In evaluation mode."""
+    if node.target is dropout:
+        return node.kwargs.get("training") is False
+    return isinstance(layer, _LEFT_OUT) or node.target in ("contiguous", "clone")
+
+
+def _overridden(layer: nn.Module) -> bool:
+    kinds = (nn.Conv2d, nn.Linear, nn.ReLU, nn.MaxPool2d, nn.Flatten, *_LEFT_OUT)
+    return any(isinstance(layer, kind) and overrides_forward(layer, kind) for kind in kinds)

@@ -33,6 +33,8 @@ class Observer:
         Raises:
             ValueError: `x` is empty, not of a floating-point dtype, or has values that are not finite.
         """
+        if not isinstance(x, Tensor):
+            raise ValueError(f"x is a {type(x).__name__}; an observer sees tensors only.")
         if not x.is_floating_point() or x.numel() == 0:
             raise ValueError(f"x is {x.dtype} {list(x.shape)}; an observer needs floats, one at the least.")
         x = x.detach().float().cpu()

@@ -17,6 +17,7 @@ from nnopt_lab.techniques.quantization import (
 )
 from nnopt_lab.techniques.quantization.integer_network import convert
 from nnopt_lab.workbench import data, measure, models, training
+from tests.techniques.quantization import zoo
 
 seeds = st.integers(0, 10_000)
 
@@ -136,6 +137,44 @@ class TestNetwork:
         assert torch.equal(q[:, 0, 2:-2, 2:-2], pictures.train.images[:200, 0])
 
 
+CONVERTIBLE = (
+    "plain", "view(-1, number)", "reshape to a shape", "flatten", "dropout in training mode", "by keyword",
+    "frozen", "masked", "masked bias", "masked after a step", "masked and loaded",
+    "without bias", "tied", "runs twice", "weight norm", "spectral norm", "parametrised",
+)  # fmt: skip
+
+
+class TestNetworksAsUsersWriteThem:
+    @pytest.mark.parametrize("name", zoo.ALL)
+    def test_are_converted_to_the_same_function_or_refused_in_one_sentence(self, name):
+        model = zoo.make(zoo.ALL[name])
+        x = zoo.inputs_of(model)
+        wanted = zoo.answers(model)
+        try:
+            grids = activation_ranges.calibrate(model, [x])
+        except ValueError as error:
+            assert "recurrent" in name and "LSTM" in str(error)
+            grids = {}
+        try:
+            network = convert(model, grids)
+        except ValueError as error:
+            assert name not in CONVERTIBLE
+            assert "\n" not in str(error) and str(error).endswith(
+                (".", "Flatten that begins with one of the first two.")
+            )
+        else:
+            if name == "sequences":
+                pytest.skip("refused when it meets them, see below")
+            assert (network(x) - wanted).abs().max() < 0.06 * wanted.abs().max() + 0.02
+
+    def test_a_linear_layer_over_sequences_is_refused_when_it_meets_them(self):
+        model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+        x = torch.randn(4, 4, 4)
+        network = converted(model, x)
+        with pytest.raises(ValueError, match=r"q has the shape \[4, 4, 4\]; this layer needs \[inputs, N\]"):
+            network(x)
+
+
 class TestConvertRefuses:
     @pytest.mark.parametrize(
         ("model", "sentence"),
@@ -146,6 +185,7 @@ class TestConvertRefuses:
             (nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten(2)), "Flatten"),
             (nn.Sequential(nn.Conv2d(2, 4, 3), nn.MaxPool2d(2, ceil_mode=True)), "kernel_size, stride and padding"),
             (nn.Sequential(nn.Identity()), "nothing to convert"),
+            (nn.Sequential(nn.Conv2d(2, 4, 3), nn.Linear(6, 6)), "at '1': flatten the pictures before it"),
         ],
     )
     def test_what_it_does_not_know(self, model, sentence):

@@ -5,11 +5,12 @@ import copy
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
+from torch.nn.utils import parametrizations, parametrize
 
 from nnopt_lab.techniques import quantization
 from nnopt_lab.techniques.quantization import qat
 from nnopt_lab.workbench import data, training
+from tests.techniques.quantization import zoo
 
 X = torch.randn(20, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -106,3 +107,73 @@ class TestPrepare:
             qat.prepare(qat.prepare(net(), X), X)
         with pytest.raises(ValueError, match="no convolution or linear layer"):
             qat.prepare(nn.ReLU(), X)
+
+
+REFUSED = ("tied", "weight norm", "spectral norm", "parametrised", "prepared", "prepared activations")
+MASKED = ("masked", "masked after a step", "masked and loaded")
+
+
+class TestNetworksAsUsersWriteThem:
+    @pytest.mark.parametrize("name", [name for name in zoo.ALL if name not in (*REFUSED, *MASKED)])
+    @pytest.mark.parametrize("method", qat.METHODS)
+    def test_16_bits_change_hardly_anything_and_permanent_is_the_same(self, name, method):
+        model = zoo.make(zoo.ALL[name])
+        wanted, frozen = zoo.answers(model), {n for n, p in model.named_parameters() if not p.requires_grad}
+        qat.prepare(model, zoo.inputs_of(model), 16, 16, method=method, ends=None)
+        torch.testing.assert_close(zoo.answers(model), wanted, rtol=0.01, atol=0.02)
+        wanted, copied = zoo.answers(model), copy.deepcopy(model)
+        permanent = qat.make_permanent(model)
+        assert torch.equal(zoo.answers(permanent), wanted)
+        assert torch.equal(zoo.answers(copied), wanted)  # a copy of a layer shares the class that torch made for it
+        assert {n for n, p in permanent.named_parameters() if not p.requires_grad and "quantizer" not in n} == frozen
+
+    @pytest.mark.parametrize("name", [*REFUSED, *MASKED])
+    def test_ties_masks_and_computed_weights_are_refused_and_stay(self, name):
+        model = zoo.make(zoo.ALL[name])
+        wanted = zoo.answers(model)
+        with pytest.raises(ValueError, match=r"layer '[ab]' (is tied|has) .* first\.|it has been prepared\."):
+            qat.prepare(model, zoo.ROWS)
+        assert torch.equal(zoo.answers(model), wanted)
+
+    @pytest.mark.parametrize("method", qat.METHODS)
+    def test_ranges_are_those_that_the_layers_read_whatever_happens_in_place_later(self, method):
+        class Net(nn.Module):
+            def __init__(self, in_place):
+                super().__init__()
+                torch.manual_seed(0)
+                self.a, self.b, self.relu, self.in_place = nn.Linear(8, 8), nn.Linear(8, 8), nn.ReLU(in_place), in_place
+
+            def forward(self, x):
+                y = self.relu(self.a(x))
+                z = self.b(y)
+                if self.in_place:
+                    y -= 5
+                    return z + y
+                return z + (y - 5)
+
+        x = torch.randn(20, 8, generator=torch.Generator().manual_seed(0))
+        one, other = (qat.prepare(Net(in_place), x.clone(), method=method) for in_place in (True, False))
+        assert one.state_dict().keys() == other.state_dict().keys()
+        assert all(torch.equal(value, other.state_dict()[key]) for key, value in one.state_dict().items())
+        grid = one.b.input_quantizer.grid()
+        assert grid.low == 0 and (method == "lsq" or float(one.b.input_quantizer.range[0]) == 0)
+
+    def test_a_layer_that_runs_twice_has_a_grid_for_all_that_it_reads(self):
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layer = nn.Linear(4, 4)
+
+            def forward(self, x):
+                return self.layer(-10 * self.layer(x).square())
+
+        x = torch.rand(20, 4)
+        model = qat.prepare(Net(), x, None, 8, method="min-max", ends=None)
+        assert model.layer.input_quantizer.range[0] < 0
+        assert qat.prepare(Net(), x, None, 8, ends=None).layer.input_quantizer.low < 0
+
+    def test_what_was_not_prepared_is_left_alone(self):
+        model = nn.Sequential(nn.Linear(5, 5), parametrizations.weight_norm(nn.Conv1d(1, 1, 1)))
+        qat.prepare(model[0], zoo.ROWS)
+        qat.make_permanent(model)
+        assert parametrize.is_parametrized(model[1]) and not parametrize.is_parametrized(model[0])

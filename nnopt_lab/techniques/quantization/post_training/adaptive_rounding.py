@@ -6,7 +6,9 @@ Source: Nagel et al. 2020, "Up or Down? Adaptive Rounding for Post-Training Quan
 import torch
 from torch import Tensor, nn
 
-from nnopt_lab.techniques.quantization.activations import record_activations
+from nnopt_lab.techniques.network_checks import current_value, require_plain, require_untied
+from nnopt_lab.techniques.quantization import layers
+from nnopt_lab.techniques.quantization.activations import channels_first, record_runs
 from nnopt_lab.techniques.quantization.grids import Grid, grid_of
 from nnopt_lab.workbench import smoke
 from nnopt_lab.workbench.progress_bar import progress_bar
@@ -25,6 +27,8 @@ def ada_round(
     Layer by layer, the sum over weights of rounded × inputs is fitted to what the float network computes, with the
     inputs that the layers rounded so far deliver (Nagel et al. 2020, eq. 25).
 
+    Pruned weights stay zero; a layer that runs several times is fitted to all its runs.
+
     Args:
         model: not quantised yet.
         batch: inputs that the rounding is learned from, some hundred to a thousand.
@@ -33,34 +37,40 @@ def ada_round(
         seed: of the order of the inputs.
 
     Raises:
-        ValueError: an argument is out of its range.
+        ValueError: an argument is out of its range, or a layer's weight is tied with another layer's, or computed from
+            others in another way than by a mask.
     """
     if steps < 1:
         raise ValueError(f"steps={steps} must be at least 1.")
+    require_plain(model, layers.quantizable(model), parameters=["weight"], masks=True)
     batch, steps = smoke.few(batch), smoke.cap(steps, 2)
-    wanted = {name: output for name, (_, output) in record_activations(model, batch).items()}
+    wanted = {name: [output for _, output in runs] for name, runs in record_runs(model, batch).items()}
+    require_untied(model, wanted)
+    grids = {name: grid_of(current_value(model.get_submodule(name)), bits, per=per) for name in wanted}
     generator = torch.Generator().manual_seed(seed)
     with progress_bar(total=len(wanted) * steps, desc="AdaRound", unit="step") as bar:
         for name in wanted:
-            layer, inputs = model.get_submodule(name), record_activations(model, batch, [name])[name][0]
-            grid = grid_of(layer.weight, bits, per=per)
-            rounded = _learn_rounding(layer, grid, inputs, wanted[name], steps, generator, bar)
-            with torch.no_grad():
-                layer.weight.copy_(rounded)
+            layer, runs = model.get_submodule(name), record_runs(model, batch, [name])[name]
+            pairs = [(inputs, output) for (inputs, _), output in zip(runs, wanted[name], strict=True)]
+            layers.set_value(layer, _learn_rounding(layer, grids[name], pairs, steps, generator, bar))
     return model
 
 
-def _learn_rounding(layer, grid: Grid, inputs: Tensor, wanted: Tensor, steps: int, generator, bar) -> Tensor:
-    scaled = layer.weight.detach() / grid.scale
+def _learn_rounding(
+    layer: nn.Module, grid: Grid, runs: list[tuple[Tensor, Tensor]], steps: int, generator: torch.Generator, bar
+) -> Tensor:
+    scaled, masked = current_value(layer) / grid.scale, hasattr(layer, "weight_mask")
     below = scaled.floor()
     part = (scaled - below).clamp(0.01, 0.99)
     v = ((part + 0.1) / 1.2).logit().requires_grad_()  # h(v) is the fraction itself: the start is the float weight
     optimizer = torch.optim.Adam([v], lr=0.02)
     for step in range(steps):
+        inputs, wanted = runs[step % len(runs)]
         at = torch.randint(len(inputs), (32,), generator=generator)
         up = rectified_sigmoid(v)
-        output = torch.func.functional_call(layer, {"weight": _on_grid(below + up, grid)}, (inputs[at],))
-        loss = (output - wanted[at]).square().transpose(0, 1).flatten(1).mean(1).sum()
+        weight = {"weight_orig" if masked else "weight": _on_grid(below + up, grid)}
+        output = torch.func.functional_call(layer, weight, (inputs[at],))
+        loss = channels_first(layer, (output - wanted[at]).square()).mean(1).sum()
         progress = step / steps
         if progress > 0.2:  # first the outputs alone, then more and more the decision: β falls from 20 to 2
             beta = 2 + 18 * (1 + torch.tensor(torch.pi * (progress - 0.2) / 0.8).cos()) / 2

@@ -6,8 +6,9 @@ Source: Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization a
 import torch
 from torch import Tensor, nn
 
-from nnopt_lab.techniques.quantization.activations import record_activations
-from nnopt_lab.techniques.quantization.layers import QUANTIZABLE
+from nnopt_lab.techniques.network_checks import require_plain, tied_parameters
+from nnopt_lab.techniques.quantization.activations import channels_first, record_runs
+from nnopt_lab.techniques.quantization.layers import quantizable
 
 
 @torch.no_grad()
@@ -32,11 +33,22 @@ def correct_biases(quantized: nn.Module, original: nn.Module, batch: Tensor) -> 
         batch: inputs, some hundred.
 
     Raises:
-        ValueError: the networks do not hold the same layers, or a layer has no bias that could take the correction.
+        ValueError: the networks do not hold the same layers, or a layer has no bias that could take the correction, or
+            one that is tied with another or computed (a mask, a parametrisation).
     """
-    for name, (_, wanted) in record_activations(original, batch).items():
-        layer = dict(quantized.named_modules()).get(name)
-        if not isinstance(layer, QUANTIZABLE) or layer.bias is None:
+    wanted = record_runs(original, batch)
+    layers, tied = quantizable(quantized), tied_parameters(quantized)
+    for name in wanted:
+        if name not in layers or layers[name].bias is None:
             raise ValueError(f"quantized has no layer {name!r} with a bias, which original has.")
-        layer.bias.sub_(output_shift(wanted, record_activations(quantized, batch, [name])[name][1]))
+        for other in tied.get(f"{name}.bias".lstrip("."), ()):
+            raise ValueError(f"quantized's layer {name!r} shares its bias with {other!r}: untie them first.")
+    require_plain(quantized, wanted, parameters=["bias"])
+    for name, runs in wanted.items():
+        pairs = zip(runs, record_runs(quantized, batch, [name])[name], strict=True)
+        shifts = [
+            output_shift(*(channels_first(layers[name], output).T for output in (before, after)))
+            for (_, before), (_, after) in pairs
+        ]
+        layers[name].bias.sub_(torch.stack(shifts).mean(0))
     return quantized

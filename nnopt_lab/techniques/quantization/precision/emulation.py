@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from nnopt_lab.techniques.quantization.layers import QUANTIZABLE
+from nnopt_lab.techniques.network_checks import require_plain
+from nnopt_lab.techniques.quantization.layers import hook_first_input, quantizable
 from nnopt_lab.techniques.quantization.precision.formats import Format, largest_shift, round_to
 
 
@@ -61,11 +62,28 @@ def emulate(model: nn.Module, forward: Format | None, backward: Format | None, s
 
     Their inputs, weights, biases and outputs are rounded to `forward`, and the gradients of all of these to `backward`.
     The parameters themselves stay float32: they are the master weights. Make the optimizer afterwards.
+
+    Raises:
+        ValueError: a layer's weight or bias is masked or under an older weight or spectral norm. (Parametrisations are
+            rounded after they have computed their weight.)
     """
-    rounding = Rounding(forward, backward, scaled)
-    for layer in [module for module in model.modules() if isinstance(module, QUANTIZABLE)]:
-        for name in ("weight",) if layer.bias is None else ("weight", "bias"):
-            parametrize.register_parametrization(layer, name, rounding)
-        layer.register_forward_pre_hook(lambda layer, inputs: (rounding(inputs[0]), *inputs[1:]))
+    rounding, layers = Rounding(forward, backward, scaled), quantizable(model)
+    parameters = {
+        name: [p for p in ("weight", "bias") if getattr(layer, p) is not None] for name, layer in layers.items()
+    }
+    for name, layer in layers.items():
+        plain = [p for p in parameters[name] if not parametrize.is_parametrized(layer, p)]
+        require_plain(model, [name], parameters=plain)
+    for name, layer in layers.items():
+        for parameter in parameters[name]:
+            _parametrize(layer, parameter, rounding)
+        hook_first_input(layer, lambda layer, x: rounding(x))
         layer.register_forward_hook(lambda layer, inputs, output: rounding(output))
     return model
+
+
+def _parametrize(layer: nn.Module, name: str, rounding: Rounding) -> None:
+    if parametrize.is_parametrized(layer):
+        # torch changes the class that it made for the layer, and copies of the layer share it.
+        layer.__class__ = type(type(layer).__name__, type(layer).__bases__, dict(vars(type(layer))))
+    parametrize.register_parametrization(layer, name, rounding)

@@ -8,8 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from nnopt_lab.techniques import quantization
+from nnopt_lab.techniques import network_checks, quantization
 from nnopt_lab.techniques.quantization import post_training
+from nnopt_lab.techniques.quantization.activations import channels_first, record_runs
+from nnopt_lab.techniques.quantization.layers import quantizable
+from tests.techniques.quantization import zoo
 from tests.techniques.quantization.post_training.networks import LAYERS, X, net
 
 seeds = st.integers(0, 10_000)
@@ -45,3 +48,35 @@ class TestBiasCorrection:
         bare[3].bias = None
         with pytest.raises(ValueError, match="no layer '3' with a bias"):
             post_training.correct_biases(bare, net(), X)
+
+    @pytest.mark.parametrize("name", [name for name in zoo.ALL if name not in ("masked bias", "without bias", "hook")])
+    def test_means_come_back_in_networks_as_users_write_them(self, name):
+        model = zoo.make(zoo.ALL[name])
+        x, quantized = zoo.inputs_of(model), network_checks.copied(model)
+        for layer in quantizable(quantized).values():
+            try:
+                network_checks.require_plain(layer)
+                layer.weight.data.mul_(1.1)
+            except ValueError:
+                pass  # its weight stays, and what comes in is shifted
+        before = record_runs(model, x)
+        post_training.correct_biases(quantized, model, x)
+        after = record_runs(quantized, x)
+        for layer, runs in before.items():
+            kind = model.get_submodule(layer)
+            shifts = [
+                (channels_first(kind, b[1]) - channels_first(kind, a[1])).mean(1)
+                for a, b in zip(runs, after[layer], strict=True)
+            ]
+            # The second run of a layer gets another input once the first one is corrected.
+            tolerance = 1e-4 if len(runs) == 1 else 0.2
+            torch.testing.assert_close(torch.stack(shifts).mean(0), torch.zeros(len(shifts[0])), rtol=0, atol=tolerance)
+
+    def test_a_bias_that_would_not_keep_the_correction_is_refused(self):
+        model = zoo.make(zoo.EQUALISABLE["masked bias"])
+        with pytest.raises(ValueError, match="layer 'a' has a pruning mask on its bias"):
+            post_training.correct_biases(model, network_checks.copied(model), zoo.ROWS)
+        model = zoo.make(zoo.plain)
+        model.b.bias = model.a.bias
+        with pytest.raises(ValueError, match=r"quantized's layer 'a' shares its bias with 'b\.bias'"):
+            post_training.correct_biases(model, copy.deepcopy(model), zoo.ROWS)

@@ -8,9 +8,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from nnopt_lab.techniques.network_checks import copied
 from nnopt_lab.techniques.quantization import precision, qat
 from nnopt_lab.techniques.quantization.precision import FORMATS
 from nnopt_lab.workbench import models
+from tests.techniques.quantization import zoo
 
 
 def gradients(model, batch, dtype=None):
@@ -73,3 +75,24 @@ class TestEmulation:
         assert torch.equal(plain(batch[0]), mixed(batch[0]))
         a, b = gradients(plain, batch), gradients(mixed, batch)
         assert 0 < (a - b).norm() < 0.05 * a.norm()
+
+
+REFUSED = ("masked", "masked bias", "masked after a step", "masked and loaded", "weight norm", "spectral norm")
+
+
+class TestNetworksAsUsersWriteThem:
+    @pytest.mark.parametrize("name", [name for name in zoo.ALL if name not in REFUSED])
+    def test_float32_changes_nothing_and_bf16_little(self, name):
+        model = zoo.make(zoo.ALL[name])
+        wanted = zoo.answers(model)
+        assert torch.equal(zoo.answers(precision.emulate(copied(model), FORMATS["float32"], None)), wanted)
+        near = zoo.answers(precision.emulate(model, FORMATS["bf16"], None))
+        assert (near - wanted).abs().max() < 0.05 * wanted.abs().max() + 0.05
+
+    @pytest.mark.parametrize("name", REFUSED)
+    def test_masks_and_older_norms_are_refused_and_stay(self, name):
+        model = zoo.make(zoo.ALL[name])
+        wanted = zoo.answers(model)
+        with pytest.raises(ValueError, match=r"layer '[ab]' has .*: call .* first\."):
+            precision.emulate(model, FORMATS["bf16"], None)
+        assert torch.equal(zoo.answers(model), wanted)
