@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.utils import prune
 from torch.utils.flop_counter import FlopCounterMode
 
+from nnopt_lab.techniques import pruning
 from nnopt_lab.workbench import measure
 from nnopt_lab.workbench.measure import Interval, Ratio, Timing, hardware, timing
 
@@ -66,6 +67,13 @@ class TestParameters:
         del model.weight_again
         prune.random_unstructured(model.first, "weight", amount=10)
         assert measure.parameters(model) == (20, 10)
+
+    def test_counts_a_weight_under_equal_masks_of_several_layers_once(self):
+        model = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
+        model[1].weight = model[0].weight
+        pruning.magnitude_prune(model, 5)
+        assert measure.parameters(model) == (16, 5)
+        assert measure.disk_bytes(model) == measure.disk_bytes(model[:1])
 
     def test_does_not_take_any_name_that_ends_in_orig_for_pruned(self):
         model = nn.Module()

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -52,14 +53,22 @@ def disk_bytes(model: nn.Module, compressed: bool = False) -> int:
 
 
 def _effective_state(model: nn.Module) -> dict[str, Tensor]:
-    """The state dict with pruning masks multiplied in, and a shared tensor under its first name only."""
-    state, effective, seen = model.state_dict(keep_vars=True), {}, set()
+    """The state dict with pruning masks multiplied in, and a shared tensor under its first name only.
+
+    Layers that share a weight have a mask each; it is one tensor where these masks are equal.
+    """
+    state, effective, seen = model.state_dict(keep_vars=True), {}, {}
     for name, value in state.items():
         stem, _, kind = name.rpartition("_")
         if kind == "mask" and f"{stem}_orig" in state:
             continue
         mask = state.get(f"{stem}_mask") if kind == "orig" else None
-        if (id(value), id(mask)) not in seen:
-            seen.add((id(value), id(mask)))
+        masks = seen.setdefault(id(value), [])
+        if not any(_same_mask(mask, other) for other in masks):
+            masks.append(mask)
             effective[name if mask is None else stem] = value if mask is None else value * mask
     return effective
+
+
+def _same_mask(a: Tensor | None, b: Tensor | None) -> bool:
+    return a is b if a is None or b is None else torch.equal(a, b)
