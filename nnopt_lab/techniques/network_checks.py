@@ -19,7 +19,8 @@ from torch.nn.utils.weight_norm import WeightNorm, remove_weight_norm
 
 _COMPUTING_HOOKS = (prune.BasePruningMethod, WeightNorm, SpectralNorm)
 _WEIGHT_AND_BIAS = ("weight", "bias")
-_MASK, _WEIGHT_NORM, _SPECTRAL_NORM, _UNKNOWN = "a pruning mask", "weight_norm", "spectral_norm", "code of its own"
+UNKNOWN = "code of its own"
+_MASK, _WEIGHT_NORM, _SPECTRAL_NORM = "a pruning mask", "weight_norm", "spectral_norm"
 
 
 # Copies and modes
@@ -82,10 +83,21 @@ def module_names(model: nn.Module) -> dict[nn.Module, list[str]]:
     return names
 
 
-def replace_module(model: nn.Module, name: str, new: nn.Module) -> None:
-    """Put `new` where the module `name` stands, in all places where the same module stands."""
-    for other in module_names(model)[model.get_submodule(name)]:
+def replace_module(model: nn.Module, name: str, new: nn.Module) -> nn.Module:
+    """Put `new` where the module `name` stands, in all places where the same module stands; returns the model.
+
+    The name "" is the model's own: then `new` is returned. `new` gets the old module's sizes as attributes, such as
+    `out_channels`, where it has none of that name: some networks read them.
+    """
+    old = model.get_submodule(name)
+    for constant in getattr(old, "__constants__", ()):
+        if not hasattr(new, constant):
+            setattr(new, constant, getattr(old, constant))
+    if name == "":
+        return new
+    for other in module_names(model)[old]:
         model.set_submodule(other, new)
+    return model
 
 
 # Tied parameters
@@ -143,7 +155,7 @@ def computed_parameters(layer: nn.Module) -> dict[str, str]:
             found[name] = f"the parametrisation {type(chain[0]).__name__.lstrip('_')}"
     for name in _WEIGHT_AND_BIAS:
         if isinstance(layer.__dict__.get(name), Tensor):
-            found.setdefault(name, _UNKNOWN)
+            found.setdefault(name, UNKNOWN)
     return found
 
 
@@ -201,7 +213,7 @@ def make_plain(layer: nn.Module) -> None:
         ValueError: code of its own computes one.
     """
     for name, kind in computed_parameters(layer).items():
-        if kind == _UNKNOWN:
+        if kind == UNKNOWN:
             raise ValueError(f"layer {type(layer).__name__} computes its {name} by code of its own.")
         plain = parameter_like(current_value(layer, name), layer, name)
         _untie(layer, name)  # torch writes the masked numbers into the parameter that is behind them
@@ -306,7 +318,7 @@ def _cure(layer: nn.Module, name: str, kind: str) -> str:
         _WEIGHT_NORM: f"torch.nn.utils.remove_weight_norm(layer, {name!r})",
         _SPECTRAL_NORM: f"torch.nn.utils.remove_spectral_norm(layer, {name!r})",
     }
-    if kind == _UNKNOWN:
+    if kind == UNKNOWN:
         return "make it a parameter first."
     call = calls.get(kind, f"torch.nn.utils.parametrize.remove_parametrizations(layer, {name!r})")
     return f"call {call} first."

@@ -1,10 +1,20 @@
 """Trace a model with torch.fx: its graph for one input, in evaluation mode, or one sentence that says why not."""
 
 import inspect
+from collections.abc import Callable
 
 from torch import fx, nn
 
-from nnopt_lab.techniques.network_checks import evaluating, first_sentence, module_names
+from nnopt_lab.techniques.network_checks import (
+    UNKNOWN,
+    computed_parameters,
+    evaluating,
+    first_sentence,
+    hooked,
+    module_names,
+    overrides_forward,
+    ties_of,
+)
 
 # Each layer whose parameters these modules of torch hand to a fused function.
 _READ_BY_TORCH = {
@@ -59,6 +69,34 @@ def read_in_graph(model: nn.Module | fx.GraphModule) -> set[str]:
     except ValueError:
         return set()
     return {node.target.rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"} - {""}
+
+
+def why_not_replaceable(model: nn.Module, kinds: Callable[[nn.Module], bool]) -> dict[str, str]:
+    """Of torch's layers for which `kinds(layer)` is true, why another module cannot stand in their place.
+
+    Returns:
+        A clause for each name of such a layer; "" where it can be replaced, which concerns all its names at once.
+    """
+    read, reasons = modules_read_by_parents(model), {}
+    for layer, names in module_names(model).items():
+        if kinds(layer):
+            parents = [read[name] for name in names if name in read]
+            reasons[names[0]] = f"{parents[0]} reads its weights" if parents else _why_not(model, names[0], layer)
+            reasons |= dict.fromkeys(names[1:], f"it is {names[0]!r} under another name")
+    return reasons
+
+
+def _why_not(model: nn.Module, name: str, layer: nn.Module) -> str:
+    kind = next(kind for kind in type(layer).__mro__ if kind.__module__.startswith("torch.nn.modules"))
+    if any(nn.parameter.is_lazy(parameter) for parameter in layer.parameters()):
+        return "it has no weights yet"
+    if overrides_forward(layer, kind):
+        return "its forward is not torch's"
+    if hooked(layer):
+        return "it has a hook, which would be lost"
+    if UNKNOWN in computed_parameters(layer).values():
+        return "its weight or bias is computed by code of its own"
+    return next((f"it is tied with {other!r}" for other in ties_of(model, name)), "")
 
 
 class _OneInput(fx.Tracer):

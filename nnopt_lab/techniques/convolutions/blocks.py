@@ -3,16 +3,21 @@
 The article's section 3.1.2 has three knobs: fewer kernels, smaller kernels, fewer layers (`models.MyNet` has them as
 arguments). Here are the usual replacements for k×k convolutions. Every function takes a model and returns a new one,
 and leaves the model that it was given as it was. They change what the network can compute: replaced layers begin with
-new weights and must be trained.
+new weights and must be trained, so that these are trainable even where the old ones were frozen. A convolution that
+stands in several places is replaced in all of them by the same block.
 """
 
-import copy
+import functools
 from collections.abc import Callable, Iterable
 
-from torch import fx, nn
+import torch
+from torch import Tensor, fx, nn
 from torch.nn.modules.utils import _pair
+from torch.utils._pytree import tree_leaves
 
 from nnopt_lab.techniques.convolutions.graph import source_of
+from nnopt_lab.techniques.network_checks import copied, overrides_forward, replace_module
+from nnopt_lab.techniques.tracing import trace, why_not_replaceable
 
 _ELEMENTWISE = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Hardswish, nn.Identity, nn.BatchNorm2d)
 _ELEMENTWISE_FUNCTIONS = {"relu", "relu_", "relu6", "leaky_relu", "gelu", "silu", "hardswish"}
@@ -25,10 +30,10 @@ def separable(model: nn.Module, layers: Iterable[str] | None = None) -> nn.Modul
 
     Args:
         model: left as it was.
-        layers: names of the convolutions to replace; every ungrouped k×k convolution with k > 1 where it is None.
+        layers: names of the convolutions to replace; all of `convolutions(model)` where it is None.
 
     Raises:
-        ValueError: a layer that is named is not such a convolution.
+        ValueError: a layer that is named is none of these; the sentence says why.
     """
 
     def build(conv: nn.Conv2d) -> nn.Module:
@@ -101,31 +106,59 @@ def asymmetric(model: nn.Module, layers: Iterable[str] | None = None) -> nn.Modu
     return _rebuilt(model, layers, build)
 
 
-def strided(model: nn.Module) -> nn.Module:
+def strided(model: nn.Module, example: Tensor | None = None) -> nn.Module:
     """Stride instead of pooling: only the pixels that are kept are computed (Springenberg et al. 2015).
 
     Each pooling of s×s with stride s that follows a convolution of stride 1 (an activation and a batch norm may stand
     between) gives its stride to the convolution and goes. Weights are kept, but the network must be trained again.
 
+    A pooling of an odd number of pixels drops the last one, a strided convolution does not. Such a pooling stays where
+    the network would not run without it: on the example, or without one on pictures of the usual sizes (28, 32, 64, 96,
+    128, 224 and 256 pixels) that the model runs on, or, where there is none, of the smallest sizes that it runs on.
+
+    Args:
+        model: left as it was.
+        example: an input, [N, C, H, W]; with it, every pooling stays whose going would change the output's shape.
+
     Raises:
         ValueError: the model cannot be traced by torch.fx.
     """
-    model = copy.deepcopy(model)
+    model = copied(model)
+    traced, original = trace(model), copied(model)
+    fits = functools.cache(lambda: _fitting(original, example))  # costs a second for some models
     for name, pool in list(model.named_modules()):
         if not isinstance(pool, (nn.MaxPool2d, nn.AvgPool2d)):
             continue
-        source = source_of(model, name, through=_is_elementwise)
-        conv = source and model.get_submodule(source)
+        source = source_of(model, name, through=_is_elementwise, traced=traced)
+        conv = model.get_submodule(source) if source else None
         size, stride, padding = (_pair(n) for n in (pool.kernel_size, pool.stride, pool.padding))
-        if isinstance(conv, nn.Conv2d) and conv.stride == (1, 1) and size == stride and padding == (0, 0):
+        if not isinstance(conv, nn.Conv2d) or overrides_forward(conv, nn.Conv2d) or conv.padding == "same":
+            continue
+        if (
+            conv.stride == (1, 1)
+            and size == stride
+            and padding == (0, 0)
+            and _pair(getattr(pool, "dilation", 1)) == (1, 1)
+        ):
             conv.stride = stride
-            model.set_submodule(name, nn.Identity())
+            replace_module(model, name, nn.Identity().train(pool.training))
+            if not fits()(model):
+                conv.stride = (1, 1)
+                replace_module(model, name, pool)
     return model
 
 
 def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:
-    """The ungrouped k×k convolutions with k > 1, by name: those that the functions above replace."""
-    return {name: layer for name, layer in model.named_modules() if _is_plain(layer)}
+    """The ungrouped k×k convolutions with k > 1, by name: those that the functions above replace.
+
+    Left out are those that another module shares a parameter with or reads the weights of, those with hooks, and those
+    whose forward is not torch's.
+    """
+    return {name: model.get_submodule(name) for name, reason in _why_not(model).items() if not reason}
+
+
+def _why_not(model: nn.Module) -> dict[str, str]:
+    return why_not_replaceable(model, _is_plain)
 
 
 def _is_plain(layer: nn.Module) -> bool:
@@ -133,16 +166,20 @@ def _is_plain(layer: nn.Module) -> bool:
 
 
 def _rebuilt(model: nn.Module, layers: Iterable[str] | None, build: Callable[[nn.Conv2d], nn.Module]) -> nn.Module:
-    found = convolutions(model)
+    reasons = _why_not(model)
+    found = {name: model.get_submodule(name) for name, reason in reasons.items() if not reason}
     chosen = list(found) if layers is None else list(layers)
     for name in chosen:
         if name not in found:
+            reason = f" that can be replaced ({reasons[name]})" if name in reasons else ""
+            choice = ", ".join(found) or "none is there"
             raise ValueError(
-                f"layers names {name!r}, which is not an ungrouped k×k convolution: choose from {', '.join(found)}."
+                f"layers names {name!r}, which is not an ungrouped k×k convolution{reason}: choose from {choice}."
             )
-    model = copy.deepcopy(model)
+    model = copied(model)
     for name in chosen:
-        model.set_submodule(name, build(found[name]).to(found[name].weight).train(found[name].training))
+        block = build(found[name]).to(found[name].weight).train(found[name].training)
+        model = replace_module(model, name, block)
     return model
 
 
@@ -168,3 +205,54 @@ def _is_elementwise(model: nn.Module, node: fx.Node) -> bool:
     if node.op == "call_module":
         return isinstance(model.get_submodule(node.target), _ELEMENTWISE)
     return getattr(node.target, "__name__", node.target) in _ELEMENTWISE_FUNCTIONS
+
+
+_USUAL_SIZES = (28, 32, 64, 96, 128, 224, 256)
+_LARGEST_SIZE = 256
+
+
+def _fitting(model: nn.Module, example: Tensor | None) -> Callable[[nn.Module], bool]:
+    """Tells whether a changed model still runs where the model runs; without an example, by shapes alone."""
+    if example is not None:
+        wanted = _output_shapes(copied(model).eval(), example)
+        return lambda changed: _output_shapes(copied(changed).eval(), example) == wanted
+    sizes = _sizes(model)
+    return lambda changed: _runs(changed, sizes) == sizes
+
+
+def _sizes(model: nn.Module) -> list[int]:
+    """Sizes of pictures that the model runs on: the usual ones, or, where there is none, a range of neighbours."""
+    if usual := _runs(model, _USUAL_SIZES):
+        return usual
+    return _runs(model, range(1, _LARGEST_SIZE + 1), until_failure=True)
+
+
+def _runs(model: nn.Module, sizes: Iterable[int], until_failure: bool = False) -> list[int]:
+    """Those of the sizes that the model runs on; `until_failure` looks no further than the first range of them."""
+    network, found = _without_numbers(model), []
+    first = next((layer for layer in model.modules() if isinstance(layer, nn.Conv2d)), None)
+    if network is None or first is None:
+        return found
+    for size in sizes:
+        if _output_shapes(network, torch.zeros(2, first.in_channels, size, size, device="meta")) is not None:
+            found.append(size)
+        elif until_failure and found:
+            break
+    return found
+
+
+def _without_numbers(model: nn.Module) -> nn.Module | None:
+    """A copy on torch's meta device, which knows shapes and computes nothing; None where the model can't go there."""
+    try:
+        return copied(model).eval().to("meta")
+    except (NotImplementedError, RuntimeError):
+        return None
+
+
+def _output_shapes(model: nn.Module, x: Tensor) -> list | None:
+    """Shapes of the outputs, or None where the model does not run on the input."""
+    try:
+        with torch.no_grad():
+            return [getattr(leaf, "shape", None) for leaf in tree_leaves(model(x))]
+    except Exception:
+        return None

@@ -9,15 +9,32 @@ small ones off is the nearest that rank r comes. The matrix that is cut is
   scheme 2; its closed form: Tai et al. 2016).
 """
 
-import copy
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
+from nnopt_lab.techniques.network_checks import (
+    copied,
+    current_value,
+    parameter_like,
+    replace_module,
+)
+from nnopt_lab.techniques.tracing import why_not_replaceable
+
 
 def factorisable(model: nn.Module) -> dict[str, nn.Module]:
-    """The layers that can be factorised, by name: linear ones, and ungrouped, undilated, zero-padded convolutions."""
+    """The layers that can be factorised, by name: linear ones, and ungrouped, undilated, zero-padded convolutions.
+
+    Left out are layers that another module shares a parameter with or reads the weights of (`nn.MultiheadAttention`,
+    `nn.TransformerEncoderLayer`, what torch.fx shows), layers with hooks, and those whose forward is not torch's. A
+    layer that stands in several places has its first name.
+    """
+    return {name: model.get_submodule(name) for name, reason in _why_not(model).items() if not reason}
+
+
+def _why_not(model: nn.Module) -> dict[str, str]:
+    """For each layer that could be factorised by its kind why it cannot, or an empty text."""
 
     def can(layer: nn.Module) -> bool:
         plain = isinstance(layer, nn.Conv2d) and layer.groups == 1 and layer.dilation == (1, 1)
@@ -25,7 +42,7 @@ def factorisable(model: nn.Module) -> dict[str, nn.Module]:
             plain and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
         )
 
-    return {name: layer for name, layer in model.named_modules() if can(layer)}
+    return why_not_replaceable(model, can)
 
 
 def rank_for_energy(singular_values: Tensor, energy: float) -> int:
@@ -64,7 +81,7 @@ def choose_ranks(
 
     Raises:
         ValueError: not exactly one of `energy` and `parameters` is given, one is out of its range, or a layer cannot
-            be factorised.
+            be factorised; the sentence says why.
     """
     if (energy is None) == (parameters is None):
         raise ValueError(f"energy={energy} and parameters={parameters}: give exactly one of them.")
@@ -72,7 +89,7 @@ def choose_ranks(
     spectra = {name: torch.linalg.svdvals(_matrix(layer)) for name, layer in chosen.items()}
 
     def saved(name: str, rank: int) -> int:
-        return chosen[name].weight.numel() - rank * sum(_matrix(chosen[name]).shape)
+        return _parameters(chosen[name]) - rank * sum(_matrix(chosen[name]).shape)
 
     def ranks(energy: float) -> dict[str, int]:
         found = {name: rank_for_energy(values, energy) for name, values in spectra.items()}
@@ -98,6 +115,8 @@ def low_rank(model: nn.Module, ranks: dict[str, int]) -> nn.Module:
     """A copy of `model` with the layers in `ranks` factorised: each becomes an `nn.Sequential` of two.
 
     At full rank it computes the same function, to rounding; below, the nearest of that rank in each layer's weights.
+    The weights are those that the layer uses now, under its mask or weight norm. The factors of a frozen weight are
+    frozen. A layer that stands in several places is replaced in all of them.
 
     Args:
         model: left as it was.
@@ -107,27 +126,38 @@ def low_rank(model: nn.Module, ranks: dict[str, int]) -> nn.Module:
         ValueError: a layer cannot be factorised, or a rank is out of its range.
     """
     chosen = _chosen(model, ranks)
-    model = copy.deepcopy(model)
+    model = copied(model)
     for name, layer in chosen.items():
         full = min(_matrix(layer).shape)
         if not 1 <= ranks[name] <= full:
             raise ValueError(f"ranks[{name!r}]={ranks[name]} must be 1 to {full}.")
         split = _split_linear if isinstance(layer, nn.Linear) else _split_convolution
-        model.set_submodule(name, split(layer, ranks[name]).train(layer.training))
+        model = replace_module(model, name, split(layer, ranks[name]).train(layer.training))
     return model
 
 
 def _chosen(model: nn.Module, layers: Iterable[str] | None) -> dict[str, nn.Module]:
-    found = factorisable(model)
-    for name in layers or ():
+    reasons = _why_not(model)
+    found = {name: model.get_submodule(name) for name, reason in reasons.items() if not reason}
+    chosen = list(found) if layers is None else list(layers)
+    for name in chosen:
         if name not in found:
-            raise ValueError(f"{name!r} is not a layer that can be factorised: choose from {', '.join(found)}.")
-    return found if layers is None else {name: found[name] for name in layers}
+            reason = f" ({reasons[name]})" if name in reasons else ""
+            choice = ", ".join(found) or "none is there"
+            raise ValueError(f"{name!r} is not a layer that can be factorised{reason}: choose from {choice}.")
+    return {name: found[name] for name in chosen}
+
+
+def _parameters(layer: nn.Module) -> int:
+    """Number of the parameters behind a layer's weight, where a weight norm keeps more than one for each."""
+    bias = 0 if layer.bias is None else layer.bias.numel()
+    return sum(parameter.numel() for parameter in layer.parameters()) - bias
 
 
 def _matrix(layer: nn.Module) -> Tensor:
     """The matrix that is cut: [out, in], or for convolutions [in·height, out·width]."""
-    weight = layer.weight.detach()
+    weight = current_value(layer)
+    weight = weight.float() if weight.dtype in (torch.float16, torch.bfloat16) else weight  # torch has no SVD of these
     if weight.ndim == 2:
         return weight
     outputs, inputs, height, width = weight.shape
@@ -160,10 +190,26 @@ def _split_convolution(layer: nn.Conv2d, rank: int) -> nn.Sequential:
 
 
 def _filled(layer: nn.Module, parts: tuple[nn.Module, nn.Module], first: Tensor, second: Tensor) -> nn.Sequential:
-    parts = nn.Sequential(*parts).to(layer.weight)
-    with torch.no_grad():
-        parts[0].weight.copy_(first)
-        parts[1].weight.copy_(second)
-        if layer.bias is not None:
-            parts[1].bias.copy_(layer.bias)
-    return parts
+    value = current_value(layer)
+    for part, weight in zip(parts, (first, second), strict=True):
+        part.weight = parameter_like(weight.to(value).contiguous(), layer)  # else a convolution's output would not be
+    if layer.bias is not None:
+        parts[1].bias = parameter_like(current_value(layer, "bias"), layer, "bias")
+    return Factors(*parts)
+
+
+class Factors(nn.Sequential):
+    """The two factors of a layer, which can be asked for the layer's weight and bias: some networks read them."""
+
+    @property
+    def weight(self) -> Tensor:
+        """The product of the factors, in the shape of the layer's weight."""
+        first, second = self[0].weight, self[1].weight
+        if first.ndim == 2:
+            return second @ first
+        return torch.einsum("rih,orw->oihw", first.squeeze(3), second.squeeze(2))
+
+    @property
+    def bias(self) -> Tensor | None:
+        """The layer's bias."""
+        return self[1].bias

@@ -7,7 +7,6 @@ quantization: one scale per channel for weights, one per tensor for activations)
 are used: a lesson that needs one engine does not wait for the others.
 """
 
-import copy
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from nnopt_lab.techniques.deployment.logs import quiet
+from nnopt_lab.techniques.network_checks import copied
 from nnopt_lab.workbench import measure
 
 
@@ -58,7 +58,7 @@ def new_engine(name: str, run: Callable, calibration: Sequence[Tensor], size: in
 
 def evaluation_copy(model: nn.Module) -> nn.Module:
     """A copy of the model in evaluation mode."""
-    return copy.deepcopy(model).eval()
+    return copied(model).eval()
 
 
 def two_pictures(calibration: Sequence[Tensor]) -> Tensor:

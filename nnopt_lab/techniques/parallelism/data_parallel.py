@@ -10,7 +10,6 @@ Sources: Li et al., "PyTorch Distributed" (VLDB 2020), for DDP; Zhao et al., "Py
 """
 
 import argparse
-import copy
 import json
 import os
 import signal
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel as DDP
 
+from nnopt_lab.techniques.network_checks import copied
 from nnopt_lab.workbench import models
 
 Run = argparse.Namespace  # the options of the command line, the pictures, and this process's job, device and place
@@ -49,7 +49,7 @@ def networks(run: Run) -> tuple[nn.Module, DDP]:
     """A network and, as DDP, one with the same weights."""
     torch.manual_seed(0)
     model = models.MyNet().to(run.device)
-    return model, DDP(copy.deepcopy(model))
+    return model, DDP(copied(model))
 
 
 def share_of_loss(model: nn.Module, run: Run, batch: Tensor, rank: int = 0, processes: int = 1) -> Tensor:

@@ -136,7 +136,8 @@ class _Tracer(fx.Interpreter):
             return super().run_node(node)
         except Exception as error:
             reason = f"{type(error).__name__}: {first_sentence(error)}"
-            raise ValueError(f"model does not run on the example at {node.name!r} ({reason}).") from error
+            place = node.target if node.op == "call_module" else node.name
+            raise ValueError(f"model does not run on the example at {place!r} ({reason}).") from error
 
     def _behind(self, node: fx.Node) -> list[Group]:
         """The groups that a node reads, through sizes, lists and the like."""

@@ -9,7 +9,6 @@ Tree-Structured Parzen Estimator"; Akiba et al. 2019, "Optuna"; He et al. 2018, 
 Acceleration on Mobile Devices" (one share per layer, by search).
 """
 
-import copy
 import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from nnopt_lab.techniques.deployment.logs import quiet
 from nnopt_lab.techniques.deployment.registry import check_names
+from nnopt_lab.techniques.network_checks import copied
 from nnopt_lab.techniques.search.points import EAGER, Goal
 from nnopt_lab.techniques.search.result import Search
 from nnopt_lab.techniques.search.searcher import Searcher
@@ -88,7 +88,7 @@ def optimize(
         raise ValueError(f"trials={trials} and epochs={epochs} must be at least 1, sampler={sampler!r} of {SAMPLERS}.")
     transform = to_input or (lambda images: images)
     pictures = GivenPictures(as_split(train), as_split(validation), transform)
-    task = Task(copy.deepcopy(model).cpu().eval(), pictures, epochs, rate, batch_size, seed)
+    task = Task(copied(model).cpu().eval(), pictures, epochs, rate, batch_size, seed)
     importlib.import_module("optuna")  # it sets the level of its own log when it is imported
     with quiet("optuna"):
         searcher = Searcher(task, goal, engine_names, storage, sampler, stop_early)

@@ -3,12 +3,12 @@
 Only the networks of the front and the best one are kept; what a later trial beats is dropped.
 """
 
-import copy
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from torch import nn
 
+from nnopt_lab.techniques.network_checks import copied
 from nnopt_lab.techniques.search import candidates, files
 from nnopt_lab.techniques.search.points import Point
 from nnopt_lab.techniques.search.tasks import Task
@@ -38,7 +38,7 @@ class KeptNetworks:
     def get(self, point: Point) -> tuple[nn.Module, dict] | None:
         """(a copy of a point's network, its sizes); None where it was not kept, or its file is another search's."""
         if self.folder is None:
-            return copy.deepcopy(self._in_memory.get(point.number))
+            return copied(self._in_memory.get(point.number))
         if not self._file(point.number).is_file():
             return None
         state, record = files.load_weights(self._file(point.number))

@@ -145,6 +145,74 @@ class TestStrided:
 
         assert blocks.strided(Net()).conv.stride == (1, 1)
 
+    @staticmethod
+    def three_poolings(size):
+        layers = [nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        layers += [layer for _ in range(2) for layer in (nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))]
+        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(4 * (size // 8) ** 2, 3))
+
+    @pytest.mark.parametrize(("size", "left"), [(28, [8]), (32, []), (64, []), (96, [])])
+    @pytest.mark.parametrize("given", [True, False], ids=["with an example", "without"])
+    def test_a_pooling_of_an_odd_number_of_pixels_stays_where_the_sizes_would_not_fit(self, size, left, given):
+        model, x = self.three_poolings(size), torch.randn(2, 1, size, size)
+        changed = blocks.strided(model, x) if given else blocks.strided(model)
+        assert [i for i, layer in enumerate(changed) if isinstance(layer, nn.MaxPool2d)] == left
+        assert changed(x).shape == (2, 3)
+
+    @pytest.mark.parametrize("size", [44, 50, 14, 9, 29, 31])
+    def test_with_an_example_of_any_size(self, size):
+        model, x = self.three_poolings(size), torch.randn(2, 1, size, size)
+        assert blocks.strided(model, x)(x).shape == (2, 3)
+
+    @pytest.mark.parametrize("size", [41, 44, 47, 20])
+    def test_at_sizes_that_are_not_usual_it_stays_on_the_safe_side(self, size):
+        model, x = self.three_poolings(size), torch.randn(2, 1, size, size)
+        assert blocks.strided(model)(x).shape == (2, 3)
+
+    def test_where_the_size_does_not_matter_all_poolings_go(self):
+        model = nn.Sequential(*self.three_poolings(28)[:9], nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+        changed = blocks.strided(model)
+        assert not any(isinstance(layer, nn.MaxPool2d) for layer in changed)
+        assert changed(torch.randn(2, 1, 28, 28)).shape == (2, 3)
+
+    def test_an_odd_size_beside_a_residual_sum(self):
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.conv, self.pool = nn.Conv2d(3, 4, 3, padding=1), nn.MaxPool2d(2)
+                self.short, self.other = nn.Conv2d(3, 4, 1), nn.MaxPool2d(2)
+
+            def forward(self, x):
+                return self.pool(self.conv(x)) + self.other(torch.relu(self.short(x).clone()))
+
+        x = torch.randn(2, 3, 7, 7)
+        assert blocks.strided(Net(), x)(x).shape == (2, 4, 3, 3)
+
+    def test_padding_by_name_has_no_stride(self):
+        model = nn.Sequential(nn.Conv2d(3, 4, 3, padding="same"), nn.MaxPool2d(2))
+        assert repr(blocks.strided(model)) == repr(model)
+
+
+class TestSharedLayers:
+    def test_a_convolution_in_two_places_is_replaced_in_both(self):
+        conv = nn.Conv2d(16, 16, 3, padding=1)
+        model = nn.Sequential(conv, nn.ReLU(), conv)
+        changed = blocks.separable(model)
+        assert changed[0] is changed[2]
+        assert measure.parameters(changed).total == 16 * 9 + 16 * 16 + 16
+        with pytest.raises(ValueError, match="'0' under another name"):
+            blocks.separable(model, ["2"])
+
+    def test_tied_convolutions_stay(self):
+        model = nn.Sequential(nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3))
+        model[1].weight = model[0].weight
+        assert list(blocks.convolutions(model)) == ["2"]
+        with pytest.raises(ValueError, match=r"layers names '1', .* \(it is tied with '0\.weight'\): choose from 2\."):
+            blocks.separable(model, ["1"])
+
+    def test_the_model_itself_may_be_the_convolution(self):
+        assert blocks.separable(nn.Conv2d(3, 4, 3))(X).shape == (2, 4, 30, 30)
+
 
 @pytest.mark.parametrize(
     ("call", "sentence"),

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils import prune
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nnopt_lab.techniques.convolutions import folding
@@ -68,3 +69,37 @@ class TestFoldBatchNorm:
 
         model = normed(Net())
         assert torch.equal(folding.fold_batch_norm(model)(X), model(X))
+
+    def test_frozen_parameters_stay_frozen_and_modes_stay(self):
+        for frozen in ([], ["0"], ["1"], ["0", "1"]):
+            for bias in (True, False):
+                model = normed(nn.Sequential(nn.Conv2d(3, 4, 3, bias=bias), nn.BatchNorm2d(4))).train()
+                for name in frozen:
+                    model.get_submodule(name).requires_grad_(False)
+                folded = folding.fold_batch_norm(model)
+                assert folded[0].weight.requires_grad == ("0" not in frozen)
+                assert folded[0].bias.requires_grad == (("0" if bias else "1") not in frozen)
+                assert folded.training and folded[1].training
+
+    def test_a_pair_under_two_names_is_replaced_under_both(self):
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+                self.stack = nn.Sequential(self.conv, self.norm)
+
+            def forward(self, x):
+                return self.stack(x)
+
+        model = normed(Net())
+        folded = folding.fold_batch_norm(model)
+        assert torch.allclose(folded(X), model(X), atol=1e-4)
+        assert isinstance(folded.norm, nn.Identity) and folded.stack[1] is folded.norm
+
+    def test_masked_weights_stay_zero_and_masks_of_others_are_left_alone(self):
+        model = normed(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3)))
+        prune.random_unstructured(model[0], "weight", 60)
+        prune.random_unstructured(model[2], "weight", 60)
+        folded = folding.fold_batch_norm(model)
+        assert (folded[0].weight == 0).sum() == 60 and not hasattr(folded[0], "weight_mask")
+        assert hasattr(folded[2], "weight_mask") and torch.allclose(folded(X), model(X), atol=1e-4)

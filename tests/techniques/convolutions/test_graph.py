@@ -12,8 +12,8 @@ def net(forward):
             super().__init__()
             self.conv, self.relu, self.pool = nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2)
 
-        def forward(self, x):
-            return forward(self, x)
+        def forward(self, x, mask=None):
+            return forward(self, x) if mask is None else forward(self, x) * mask
 
     return Net()
 
@@ -45,3 +45,8 @@ def test_a_model_that_cannot_be_traced_is_refused_in_words():
     model = net(lambda n, x: n.pool(n.conv(x)) if x.sum() > 0 else x)
     with pytest.raises(ValueError, match=r"model cannot be traced by torch\.fx"):
         source_of(model, "pool")
+
+
+def test_a_layer_called_by_keyword_and_an_argument_left_at_its_default():
+    model = net(lambda n, x: n.pool(input=n.conv(input=x)))
+    assert source_of(model, "pool") == "conv"

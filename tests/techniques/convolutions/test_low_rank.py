@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils import parametrizations, prune
 
 from nnopt_lab.techniques.convolutions import low_rank
 from nnopt_lab.workbench import measure, models
@@ -148,3 +149,111 @@ def test_what_cannot_be_split_is_not_offered():
         nn.ReLU(),
     )
     assert list(low_rank.factorisable(model)) == ["4"]
+
+
+def total(model):
+    return sum(p.numel() for p in model.parameters())
+
+
+class TestSharedLayers:
+    layer = nn.Linear(64, 64)
+    model = nn.Sequential(layer, nn.ReLU(), layer)
+    x = torch.randn(5, 64)
+
+    def test_a_layer_in_two_places_is_replaced_in_both(self):
+        small = low_rank.low_rank(self.model, {"0": 8})
+        assert small[0] is small[2] and total(small) == 8 * 128 + 64
+        same = low_rank.low_rank(self.model, {"0": 64})
+        assert torch.allclose(same(self.x), self.model(self.x), atol=1e-4)
+
+    def test_its_other_name_is_refused(self):
+        with pytest.raises(
+            ValueError, match=r"'2' is not a layer .* \(it is '0' under another name\): choose from 0\."
+        ):
+            low_rank.low_rank(self.model, {"2": 8})
+
+    @pytest.mark.parametrize("together", ["parameter", "memory"])
+    def test_tied_layers_are_left_and_the_number_of_parameters_is_kept_to(self, together):
+        model = nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 64), nn.Linear(64, 64), self.layer, self.layer)
+        if together == "parameter":
+            model[1].weight = model[0].weight
+        else:
+            model[1].weight.data = model[0].weight.data
+        assert list(low_rank.factorisable(model)) == ["2", "3"]
+        with pytest.raises(ValueError, match=r"'1' is not a layer .* \(it is tied with '0.weight'\)"):
+            low_rank.low_rank(model, {"1": 3})
+        small = low_rank.low_rank(model, low_rank.choose_ranks(model, parameters=total(model) - 3000))
+        assert total(small) <= total(model) - 3000 and small(self.x).shape == (5, 64)
+
+
+class TestComputedWeights:
+    def test_the_weight_is_the_one_that_forward_uses(self):
+        model = nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 6))
+        prune.random_unstructured(model[0], "weight", 9)
+        parametrizations.weight_norm(model[1])
+        x = torch.randn(4, 6)
+        model(x)
+        model.load_state_dict({k: v if "mask" in k else torch.randn_like(v) for k, v in model.state_dict().items()})
+        assert torch.allclose(low_rank.low_rank(model, full_ranks(model))(x), model(x), atol=1e-4)
+
+    def test_what_a_weight_norm_stores_is_counted(self):
+        model = nn.Sequential(parametrizations.weight_norm(nn.Linear(16, 16)))
+        ranks = low_rank.choose_ranks(model, parameters=200)
+        assert total(low_rank.low_rank(model, ranks)) <= 200
+
+
+def test_frozen_factors_of_frozen_layers():
+    model = nn.Sequential(nn.Linear(6, 6), nn.Conv2d(3, 4, 3), nn.Linear(6, 6))
+    model[0].requires_grad_(False)
+    model[1].bias.requires_grad_(False)
+    factors = low_rank.low_rank(model, full_ranks(model))
+    assert [[p.requires_grad for p in part.parameters()] for part in factors] == [[False] * 3, [True, True, False],
+                                                                                  [True] * 3]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("build", "left"),
+    [
+        (lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), []),
+        (lambda: nn.Sequential(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), nn.Linear(8, 8)), ["1"]),
+        (lambda: nn.ModuleList([nn.MultiheadAttention(8, 2), nn.Linear(8, 8)]), ["1"]),
+        (lambda: nn.TransformerDecoderLayer(8, 2, 16, batch_first=True), ["linear1", "linear2"]),
+    ],
+)
+def test_layers_whose_weights_a_parent_reads_are_not_offered(build, left):
+    assert list(low_rank.factorisable(build())) == left
+
+
+def test_one_of_them_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"'linear1' is not a layer .* \(TransformerEncoderLayer reads its weights\)"):
+        low_rank.low_rank(nn.TransformerEncoderLayer(8, 2, 16), {"linear1": 2})
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(5, 7), nn.Conv2d(3, 5, 3, 2, 1), nn.Conv2d(4, 3, (1, 3), bias=False)])
+def test_factors_can_be_asked_for_the_layers_weight_and_sizes(layer):
+    factors = low_rank.low_rank(layer, full_ranks(layer))
+    assert torch.allclose(factors.weight, layer.weight, atol=1e-5)
+    assert (factors.bias is None) == (layer.bias is None)
+    assert all(getattr(factors, name) == getattr(layer, name) for name in layer.__constants__)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_other_types_stay(dtype):
+    model = nn.Sequential(nn.Linear(6, 4)).to(dtype)
+    factors = low_rank.low_rank(model, {"0": 4})
+    assert {p.dtype for p in factors.parameters()} == {dtype}
+    tolerance = 1e-6 if dtype == torch.float64 else 0.05
+    assert (factors[0].weight - model[0].weight).abs().max() < tolerance
+
+
+def test_a_convolutions_output_can_be_viewed():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4 * 36, 2)
+
+        def forward(self, x):
+            return self.head(self.conv(x).view(x.size(0), -1))
+
+    model, x = Net(), torch.randn(2, 3, 8, 8)
+    assert torch.allclose(low_rank.low_rank(model, full_ranks(model))(x), model(x), atol=1e-4)

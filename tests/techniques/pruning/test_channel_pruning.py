@@ -173,6 +173,20 @@ class TestKeep:
         wanted = sum(modules[name].weight.detach().abs().sum((1, 2, 3)) for name in group.producers)
         torch.testing.assert_close(channel_pruning.group_importance(teacher, group), wanted)
 
+    @pytest.mark.parametrize("multiple_of", [0, -2])
+    def test_refuses_multiples_of_nothing(self, multiple_of):
+        with pytest.raises(ValueError, match=f"multiple_of={multiple_of} must be at least 1"):
+            channel_pruning.keep_most_important(models.MyNet(), X[:1], 0.5, multiple_of=multiple_of)
+
+    def test_a_group_that_must_stay_is_refused_with_the_reason(self):
+        model = nn.Sequential(conv(), conv(8, 8), conv(8, 8), conv(8, 2))
+        model[2].weight = model[1].weight
+        sentence = r"keep names '0', whose channels must stay: '1' is tied with '2\.weight'\."
+        with pytest.raises(ValueError, match=sentence):
+            channel_pruning.remove_channels(model, X[:1], {"0": torch.tensor([1])})
+        with pytest.raises(ValueError, match="share names '0', whose channels must stay"):
+            channel_pruning.keep_most_important(model, X[:1], {"0": 0.5})
+
     @pytest.mark.parametrize("share", [0, -0.5, 1.1, float("nan")])
     def test_refuses_other_shares(self, share):
         with pytest.raises(ValueError, match=f"share={share} must be above 0 and at most 1"):
@@ -198,3 +212,44 @@ def test_expanding_channels_to_inputs_is_what_a_flatten_does(kept, inputs):
     kept = torch.tensor(sorted(kept))
     flat = torch.arange(10 * inputs).reshape(10, inputs)
     assert torch.equal(channel_pruning.expand_to_inputs(kept, inputs), flat[kept].flatten())
+
+
+def test_frozen_parameters_stay_frozen():
+    model = settled(models.Teacher((4, 6, 8)))
+    for index, parameter in enumerate(model.parameters()):
+        parameter.requires_grad_(index % 3 > 0)
+    small = check_exact(model, 0.5)
+    assert [p.requires_grad for p in small.parameters()] == [p.requires_grad for p in model.parameters()]
+
+
+class TestWhatTheGraphDoesNotShow:
+    def test_a_hook_that_counts_channels_is_refused(self):
+        model = settled(nn.Sequential(conv(), nn.ReLU(), conv(8, 2)))
+        model[0].register_forward_hook(lambda layer, _, output: output / layer.out_channels)
+        with pytest.raises(ValueError, match="computes something else with fewer channels"):
+            channel_pruning.remove_channels(model, X[:1], {"0": torch.arange(4)})
+
+    def test_a_hook_with_a_table_is_refused(self):
+        model, table = settled(nn.Sequential(conv(), nn.ReLU(), conv(8, 2))), torch.rand(8, 1, 1)
+        model[0].register_forward_hook(lambda layer, _, output: output * table)
+        with pytest.raises(ValueError, match="does not run with fewer channels"):
+            channel_pruning.remove_channels(model, X[:1], {"0": torch.arange(4)})
+
+    def test_a_hook_that_looks_on_is_no_obstacle(self):
+        model, seen = settled(nn.Sequential(conv(), nn.ReLU(), conv(8, 2))), []
+        model[0].register_forward_hook(lambda layer, inputs, output: seen.append(output.shape))
+        check_exact(model, 0.5)
+
+    def test_randomness_in_evaluation_is_no_obstacle(self):
+        model = settled(Net(lambda n, x: n.b(F.dropout(n.a(x))), a=conv(), b=conv(8, 2)))
+        small = channel_pruning.remove_channels(model, X[:1], {"a": torch.arange(4)})
+        assert small.a.out_channels == 4
+
+
+def test_a_mask_whose_last_forward_had_gradients_is_refused_by_name_not_by_the_copy():
+    from nnopt_lab.techniques import pruning
+
+    model = pruning.magnitude_prune(models.MyNet(), 1000)
+    model(X)
+    with pytest.raises(ValueError, match=r"call pruning\.make_permanent\(model\) first"):
+        channel_pruning.remove_channels(model, X[:1], {"features.0": torch.arange(4)})

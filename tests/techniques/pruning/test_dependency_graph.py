@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 
 from nnopt_lab.techniques.pruning import dependency_graph
 from nnopt_lab.workbench import models
@@ -62,3 +63,125 @@ def test_masks_must_be_made_permanent_first():
 
     with pytest.raises(ValueError, match=r"call pruning.make_permanent\(model\) first"):
         dependency_graph.channel_groups(pruning.magnitude_prune(models.MyNet(), 100), X[:1])
+
+
+def producers(model):
+    return [(g.producers, g.norms, g.consumers, g.removable) for g in dependency_graph.channel_groups(model, X[:1])]
+
+
+class TestForwardsOfUsers:
+    layers = staticmethod(lambda: {"a": conv(), "b": conv(8, 6), "head": nn.Linear(6, 2)})
+
+    @staticmethod
+    def plain(n, x):
+        return n.head(n.b(n.a(x)).mean((2, 3)))
+
+    @pytest.mark.parametrize(
+        "forward",
+        [
+            lambda n, x, mask=None: TestForwardsOfUsers.plain(n, x if mask is None else x * mask),
+            lambda n, x, *, features=False: n.a(x) if features else TestForwardsOfUsers.plain(n, x),
+            lambda n, x: n.head(input=n.b(input=n.a(input=x)).mean(dim=(2, 3))),
+            lambda n, x: n.head(n.b(n.a(x)).mean([-1, -2])),
+            lambda n, x: n.head(n.b(n.a(x)).mean(-1).mean(axis=2)),
+            lambda n, x: n.head(torch.mean(n.b(n.a(x)), dim=(3, 2), keepdim=True).flatten(1)),
+            lambda n, x: (TestForwardsOfUsers.plain(n, x), x.shape, n.table),
+            lambda n, x: {"logits": TestForwardsOfUsers.plain(n, x)},
+        ],
+    )
+    def test_give_the_groups_of_the_plain_network(self, forward):
+        kind = type("Net", (nn.Module,), {"forward": forward})
+        model = kind()
+        for name, layer in self.layers().items():
+            setattr(model, name, layer)
+        model.register_buffer("table", torch.zeros(3))
+        assert producers(model) == producers(Net(self.plain, **self.layers()))
+
+    def test_a_size_that_is_given_back_fixes_its_channels(self):
+        model = Net(lambda n, x: (self.plain(n, x), n.a(x).size(1)), **self.layers())
+        with pytest.raises(ValueError, match="'a' twice"):
+            dependency_graph.channel_groups(model, X[:1])
+        model = Net(lambda n, x: (n.head(n.b(y := n.a(x)).mean((2, 3))), y.size(1)), **self.layers())
+        assert [g.name for g in dependency_graph.channel_groups(model, X[:1]) if g.removable] == ["b"]
+
+
+REFUSED_IN_ONE_SENTENCE = {
+    "a second argument": (type("Two", (nn.Module,), {"forward": lambda s, x, y: x + y})(), "needs 'y'"),
+    "a layer of a parameter": (
+        Net(lambda n, x: n.b(n.a(x).mean((2, 3))) + n.c(n.a.weight), a=conv(), b=nn.Linear(8, 3), c=nn.Linear(3, 3)),
+        "'c' on something that is not made of its input",
+    ),
+    "a constant alone": (Net(lambda n, x: n.a(torch.zeros(1, 3, 32, 32)), a=conv()), "is not made of its input"),
+    "a mean that coincides": (
+        Net(lambda n, x: n.b(n.a(x)[:, :, :8, :8].mean((1, 2))), a=conv(), b=nn.Linear(8, 2)), "calls 'getitem'",
+    ),
+    "a mean over channels and height": (
+        Net(lambda n, x: n.b(torch.max_pool2d(n.a(x), 4).mean((1, 2))), a=conv(), b=nn.Linear(8, 2)), "max_pool2d",
+    ),
+    "a mean over the batch": (Net(lambda n, x: n.b(n.a(x).mean(0)), a=conv(), b=conv(8)), "a mean over other axes"),
+    "the example does not fit": (nn.Sequential(conv(4)), "does not run on the example at '0' .RuntimeError"),
+    "a batch that is no batch": (
+        Net(lambda n, x: n.b(n.a(x).view(x.size(1), -1)), a=conv(), b=nn.Linear(8192, 2)), "'view'",
+    ),
+    "a lazy layer": (nn.Sequential(conv(), nn.Flatten(), nn.LazyLinear(3)), "no weights yet"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED_IN_ONE_SENTENCE)
+@pytest.mark.filterwarnings("ignore:.*Lazy")
+def test_refused_in_one_sentence(name):
+    model, sentence = REFUSED_IN_ONE_SENTENCE[name]
+    with pytest.raises(ValueError, match=sentence) as caught:
+        dependency_graph.channel_groups(model, X[:1])
+    assert "\n" not in str(caught.value) and "tlparse" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dims", [(1, 2), (1, 3), (1, -1), [1, 2], (-3, -2)])
+def test_a_mean_is_over_pixels_by_its_axes_not_by_its_shape(dims):
+    model = Net(lambda n, x: n.b(n.pool(n.a(x)).mean(dims)), a=conv(), pool=nn.MaxPool2d(4), b=nn.Linear(8, 2))
+    with pytest.raises(ValueError, match=r"makes \[1, 8\] at 'mean', a mean over other axes"):
+        dependency_graph.channel_groups(model, X[:1])
+
+
+def test_an_example_must_be_a_batch():
+    for example in (X[0, 0, 0], [1.0], X[0]):
+        with pytest.raises(ValueError):
+            dependency_graph.channel_groups(nn.Sequential(conv()), example)
+
+
+class TestSharedParameters:
+    @pytest.mark.parametrize("together", ["parameter", "memory"])
+    def test_channels_of_tied_layers_stay(self, together):
+        model = settled(nn.Sequential(conv(), nn.ReLU(), conv(8, 8), nn.ReLU(), conv(8, 8), conv(8, 6), conv(6, 2)))
+        if together == "parameter":
+            model[4].weight = model[2].weight
+        else:
+            model[4].weight.data = model[2].weight.data
+        groups = dependency_graph.channel_groups(model, X[:1])
+        assert [g.name for g in groups if g.removable] == ["5"]
+        assert next(g for g in groups if g.name == "0").reason == "'2' is tied with '4.weight'"
+        check_exact(model, 0.5)
+
+    def test_channels_whose_weights_another_module_reads_stay(self):
+        model = settled(Net(lambda n, x: (n.b(n.a(x)), n.a.weight), a=conv(), b=conv(8, 2)))
+        assert not [g for g in dependency_graph.channel_groups(model, X[:1]) if g.removable]
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm")
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (spectral_norm, r"layer '2' has spectral_norm on its weight: call torch.nn.utils.remove_spectral_norm"),
+        (weight_norm, r"layer '2' has weight_norm on its weight: call torch.nn.utils.remove_weight_norm"),
+        (parametrizations.orthogonal, "parametrisation Orthogonal on its weight: .*remove_parametrizations"),
+        (lambda m: prune.l1_unstructured(m, "bias", 2), r"a pruning mask on its bias: call .*prune.remove"),
+    ],
+)
+def test_computed_weights_are_refused_with_a_cure_that_helps(change, sentence):
+    model = nn.Sequential(conv(), nn.ReLU(), conv(8, 4), conv(4, 2))
+    change(model[2])
+    with pytest.raises(ValueError, match=sentence) as caught:
+        dependency_graph.channel_groups(model, X[:1])
+    cure = str(caught.value).split("call ")[1].split(" first")[0]
+    eval(cure, {"torch": torch, "layer": model[2]})  # the sentence is code that a reader would copy
+    assert len([g for g in dependency_graph.channel_groups(model, X[:1]) if g.removable]) == 2
