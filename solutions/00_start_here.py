@@ -320,7 +320,7 @@ except ValueError as error:
 # **Faults 10 to 13: what is missing or only pretended.** There are no data, no training loop and no evaluation, so
 # nothing was ever measured (10). The input `x` is never moved to the device, so the program fails on the first GPU (11).
 # "Parallel" is a device move: one GPU computes, every other one sleeps, and the CPU's cores are not mentioned (12;
-# lesson 08). And `cuda:0` is written into the program, so Apple, Intel or AMD accelerators, and the second GPU, are
+# lesson 10). And `cuda:0` is written into the program, so Apple, Intel or AMD accelerators, and the second GPU, are
 # never used (13); `torch.accelerator` finds whichever there is.
 #
 # Here is the program again, in plain torch, short enough to read in one go. It leaves two things to later lessons: its
@@ -418,7 +418,7 @@ claim("it knows its training pictures better", history.train_accuracy[-1] > hist
 #
 # ## 6. Measuring so that you can believe it
 #
-# The stronger network of the course, the *teacher* of lesson 07, is residual with batch norm. It has only 15 % more
+# The stronger network of the course, the *teacher* of lesson 09, is residual with batch norm. It has only 15 % more
 # parameters than `MyNet`. How much longer does it take?
 
 # %%

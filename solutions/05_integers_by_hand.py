@@ -11,7 +11,7 @@
 #
 # It takes about two and a half hours; good places for a break are after sections 4 and 6;
 # when you come back, choose *Run All Above Selected Cell* in the menu. Everything here is arithmetic
-# that you can follow with a pencil; lesson 06 hands the same ideas to engines that are fast.
+# that you can follow with a pencil; lesson 08 hands the same ideas to engines that are fast.
 
 # %% tags=["side-by-side"]
 import base64
@@ -234,7 +234,7 @@ claim("and with 2 bits with one grid a layer it is left with less than half", ac
 
 # %% [markdown]
 # `MyNet` hardly notices the granularity at 4 bits. It has no batch norms. Take the *teacher*, the larger residual
-# network that lesson 07 will learn from, and fold its batch norms into the convolutions: each one multiplies every
+# network that lesson 09 will learn from, and fold its batch norms into the convolutions: each one multiplies every
 # filter by a factor of its own, and the filter's weights can as well be multiplied beforehand (lesson 02; exact). Ask
 # again: how much of its accuracy is lost with 4-bit weights, one grid a layer?
 
@@ -778,7 +778,7 @@ print(f"the whole takes {around.median:.1f} times as long as its products alone"
 # `torch._int_mm` multiplies int8 matrices into int32, with the processor's own instructions where it has them. Where
 # it has them the products are the smaller part of the time. The rest is bookkeeping: collecting the patches, adding
 # the bias, the 64-bit product, shift and clamp, each a walk through memory of its own, in Python's order. An engine
-# makes them part of the product's inner loop, where the sums are still in registers. That is what lesson 06 is about;
+# makes them part of the product's inner loop, where the sums are still in registers. That is what lesson 08 is about;
 # the arithmetic is this one.
 #
 # On a microcontroller without a floating-point unit the question does not arise: there, this is the only network that
@@ -2042,7 +2042,7 @@ claim("eight bits are 3.9 to 4 times smaller than float32", 3.9 < float_bytes / 
 # | Deep Compression | prune, share, code: the smallest file |
 #
 # Nothing in this lesson was faster than float32 by itself, except where real integer kernels did the products. That is
-# the subject of lesson 06.
+# the subject of lesson 08.
 #
 # **What practice uses today.** 8 bits for weights and activations, a scale per channel, static calibration: the default
 # of ONNX Runtime, OpenVINO, TensorRT and TensorFlow Lite. 4-bit weights in groups of 32 to 128 for large language
@@ -2055,7 +2055,7 @@ claim("eight bits are 3.9 to 4 times smaller than float32", 3.9 < float_bytes / 
 # (ICLR 2020) · Han, Mao & Dally, *Deep Compression* (ICLR 2016) · Gupta et al., *Deep Learning with Limited Numerical
 # Precision* (ICML 2015).
 #
-# **Next:** `06_integers_for_real.ipynb`. Engines with integer kernels, and what they really gain.
+# **Next:** `08_integers_for_real.ipynb`. Engines with integer kernels, and what they really gain.
 
 # %%
 ledger()

@@ -6,15 +6,15 @@ from nnopt_lab.course.lesson_files import find_lesson, lesson_names
 
 
 def test_a_lesson_is_found_by_any_of_its_names(course):
-    for name in ("00_start_here", "01_pruning", "10_hardware"):
+    for name in ("00_start_here", "01_pruning", "12_hardware"):
         course(name, "# %%\n1\n")
     course("notes", "# %%\n1\n")
-    assert lesson_names() == ["00_start_here", "01_pruning", "10_hardware"]
+    assert lesson_names() == ["00_start_here", "01_pruning", "12_hardware"]
     for text in ("01_pruning", "01", "1", "pruning", "01_pruning.ipynb", "notebooks/01_pruning.ipynb"):
         assert find_lesson(text) == "01_pruning"
     assert find_lesson("0") == "00_start_here"
     for text in ("", "2", "prun", "notes", "²", "-1", "../x", "01_pruning_"):
-        with pytest.raises(ValueError, match="is not a lesson; there are 00_start_here, 01_pruning, 10_hardware"):
+        with pytest.raises(ValueError, match="is not a lesson; there are 00_start_here, 01_pruning, 12_hardware"):
             find_lesson(text)
 
 

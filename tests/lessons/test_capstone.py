@@ -1,4 +1,4 @@
-"""Lesson 12: its exercises against onnx and numpy, the course's own entries, and how they are written as files."""
+"""Lesson 15: its exercises against onnx and numpy, the course's own entries, and how they are written as files."""
 
 import json
 

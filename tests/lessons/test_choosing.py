@@ -1,4 +1,4 @@
-"""Lesson 11: its exercises against optuna and numpy, its playground, its recordings."""
+"""Lesson 14: its exercises against optuna and numpy, its playground, its recordings."""
 
 import numpy as np
 import optuna

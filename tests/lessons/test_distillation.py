@@ -1,4 +1,4 @@
-"""Lesson 07: its exercises against scipy and torch's own, its playground, its recordings."""
+"""Lesson 09: its exercises against scipy and torch's own, its playground, its recordings."""
 
 import numpy as np
 import pytest

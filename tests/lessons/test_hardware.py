@@ -1,4 +1,4 @@
-"""Lesson 10: its exercises against torch's and numpy's own, its playground, its recording."""
+"""Lesson 12: its exercises against torch's and numpy's own, its playground, its recording."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Lesson 06: its exercises against numpy, exact fractions and the product of shifted matrices."""
+"""Lesson 08: its exercises against numpy, exact fractions and the product of shifted matrices."""
 
 import statistics
 from itertools import groupby

@@ -1,4 +1,4 @@
-"""Lesson 09: its exercises against torch's casts, scaler and integer kernels, its playground, its recordings."""
+"""Lesson 11: its exercises against torch's casts, scaler and integer kernels, its playground, its recordings."""
 
 import math
 

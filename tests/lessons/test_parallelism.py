@@ -1,4 +1,4 @@
-"""Lesson 08: its exercises against torch's own and a simulation, its playground, its recordings, its pictures."""
+"""Lesson 10: its exercises against torch's own and a simulation, its playground, its recordings, its pictures."""
 
 import sys
 

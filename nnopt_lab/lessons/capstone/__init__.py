@@ -1,5 +1,5 @@
-"""Lesson 12: capstone."""
+"""Lesson 15: capstone."""
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(12, "Capstone", minutes=90)
+LESSON = Lesson(15, "Capstone", minutes=90)

@@ -1,4 +1,4 @@
-"""Exercises and questions of lesson 12: what a file's bytes are, and how an entry is judged."""
+"""Exercises and questions of lesson 15: what a file's bytes are, and how an entry is judged."""
 
 from math import inf, log, prod, sqrt
 from operator import sub

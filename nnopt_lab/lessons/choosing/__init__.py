@@ -1,5 +1,5 @@
-"""Lesson 11: choosing automatically."""
+"""Lesson 14: choosing automatically."""
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(11, "Choosing automatically", minutes=60)
+LESSON = Lesson(14, "Choosing automatically", minutes=60)

@@ -1,4 +1,4 @@
-"""Exercises and questions of lesson 11: what is worth keeping, what to cut first, and when to give up."""
+"""Exercises and questions of lesson 14: what is worth keeping, what to cut first, and when to give up."""
 
 import operator
 from itertools import pairwise

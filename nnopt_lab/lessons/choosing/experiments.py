@@ -1,4 +1,4 @@
-"""Lesson 11's experiments: search, random search and manual tuning; techniques in every order; where time goes."""
+"""Lesson 14's experiments: search, random search and manual tuning; techniques in every order; where time goes."""
 
 import itertools
 import json

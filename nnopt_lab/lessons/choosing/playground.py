@@ -1,4 +1,4 @@
-"""Lesson 11: a search's front, trial by trial, and the network that a limit of accuracy picks from it."""
+"""Lesson 14: a search's front, trial by trial, and the network that a limit of accuracy picks from it."""
 
 import html
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ DROPS = [0, 0.25, 0.5, 1, 2, 3, 5]
 
 
 def front_playground(points: Sequence[Point], original: Point, target: str = "latency") -> Playground:
-    """Lesson 11: what the first trials of a search found, and what the cheapest of them within a limit is made of.
+    """Lesson 14: what the first trials of a search found, and what the cheapest of them within a limit is made of.
 
     Args:
         points: of a search, such as `search.points`, at least one.

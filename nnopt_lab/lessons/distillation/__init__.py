@@ -1,5 +1,5 @@
-"""Lesson 07: distillation."""
+"""Lesson 09: distillation."""
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(7, "Distillation", minutes=60)
+LESSON = Lesson(9, "Distillation", minutes=60)

@@ -1,4 +1,4 @@
-"""Exercises and questions of lesson 07: soft targets, what their loss weighs, and whether it helped."""
+"""Exercises and questions of lesson 09: soft targets, what their loss weighs, and whether it helped."""
 
 import statistics
 

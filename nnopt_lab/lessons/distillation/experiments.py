@@ -1,4 +1,4 @@
-"""Lesson 07's experiments: what a student gains from a teacher, by which loss, on which pictures, over three seeds."""
+"""Lesson 09's experiments: what a student gains from a teacher, by which loss, on which pictures, over three seeds."""
 
 import copy
 import tempfile

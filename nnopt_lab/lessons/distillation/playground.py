@@ -1,4 +1,4 @@
-"""Lesson 07: a teacher's answer for one picture, softened by a temperature and mixed with the label."""
+"""Lesson 09: a teacher's answer for one picture, softened by a temperature and mixed with the label."""
 
 import ipywidgets as widgets
 import numpy as np
@@ -11,7 +11,7 @@ from nnopt_lab.workbench import data, measure, plots
 
 
 def distillation_playground(teacher: nn.Module, student: nn.Module, pictures: data.Pictures) -> Playground:
-    """Lesson 07: the target that a student gets for a validation picture, and the student's own answer.
+    """Lesson 09: the target that a student gets for a validation picture, and the student's own answer.
 
     The target of the mixture is (1 − share) · label + share · soft targets at temperature T.
     """

@@ -1,5 +1,5 @@
-"""Lesson 10: hardware."""
+"""Lesson 12: hardware."""
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(10, "Hardware", minutes=60)
+LESSON = Lesson(12, "Hardware", minutes=60)

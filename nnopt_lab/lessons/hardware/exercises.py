@@ -1,4 +1,4 @@
-"""Exercises and questions of lesson 10: what a machine can do with a network, and what software makes of it."""
+"""Exercises and questions of lesson 12: what a machine can do with a network, and what software makes of it."""
 
 from functools import partial
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Lesson 10's experiment: how long training takes to match the article's loop, one change after another."""
+"""Lesson 12's experiment: how long training takes to match the article's loop, one change after another."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Lesson 10: one convolution below this machine's roofline."""
+"""Lesson 12: one convolution below this machine's roofline."""
 
 import ipywidgets as widgets
 import torch

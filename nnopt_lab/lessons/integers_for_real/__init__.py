@@ -1,5 +1,5 @@
-"""Lesson 06: integers for real."""
+"""Lesson 08: integers for real."""
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(6, "Integers for real", minutes=45)
+LESSON = Lesson(8, "Integers for real", minutes=45)

@@ -1,4 +1,4 @@
-"""Exercises and questions of lesson 06: engines with integer kernels, and what they gain."""
+"""Exercises and questions of lesson 08: engines with integer kernels, and what they gain."""
 
 import math
 import operator

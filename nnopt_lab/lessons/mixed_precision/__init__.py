@@ -1,5 +1,5 @@
-"""Lesson 09: mixed precision."""
+"""Lesson 11: mixed precision."""
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(9, "Mixed precision", minutes=45)
+LESSON = Lesson(11, "Mixed precision", minutes=45)

@@ -1,4 +1,4 @@
-"""Exercises and questions of lesson 09: number formats, loss scaling, master weights, integers forward."""
+"""Exercises and questions of lesson 11: number formats, loss scaling, master weights, integers forward."""
 
 import math
 from functools import partial

@@ -1,4 +1,4 @@
-"""Lesson 09's experiments: training in each format, with gradients that underflow, and with weights stored in bf16.
+"""Lesson 11's experiments: training in each format, with gradients that underflow, and with weights stored in bf16.
 
 Formats are emulated (`precision.emulate`), so a processor needs no instructions for them.
 """

@@ -1,4 +1,4 @@
-"""Lesson 09: the bits of a number in every format, and its neighbours in one of them."""
+"""Lesson 11: the bits of a number in every format, and its neighbours in one of them."""
 
 import math
 

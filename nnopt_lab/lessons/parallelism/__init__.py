@@ -1,5 +1,5 @@
-"""Lesson 08: parallelism."""
+"""Lesson 10: parallelism."""
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(8, "Parallelism", minutes=60)
+LESSON = Lesson(10, "Parallelism", minutes=60)

@@ -1,4 +1,4 @@
-"""Exercises and questions of lesson 08: what threads, workers and processes gain, and what each of them holds."""
+"""Exercises and questions of lesson 10: what threads, workers and processes gain, and what each of them holds."""
 
 import torch
 

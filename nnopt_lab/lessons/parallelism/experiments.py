@@ -1,4 +1,4 @@
-"""Lesson 08's experiments: several processes that train together, and an accelerator compared with the CPU."""
+"""Lesson 10's experiments: several processes that train together, and an accelerator compared with the CPU."""
 
 import tempfile
 from pathlib import Path

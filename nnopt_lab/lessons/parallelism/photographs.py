@@ -1,4 +1,4 @@
-"""Pictures as a camera stores them: lesson 08 reads them one by one, also in other processes."""
+"""Pictures as a camera stores them: lesson 10 reads them one by one, also in other processes."""
 
 import io
 

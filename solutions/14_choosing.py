@@ -10,7 +10,7 @@
 # - give up on hopeless attempts early, and count what that saves;
 # - let a search do all of this, and compare it with random search and manual tuning.
 #
-# It takes about an hour and stands alone; the techniques are those of lessons 01 to 07, and what you need of each is
+# It takes about an hour and stands alone; the techniques are those of lessons 01 to 09, and what you need of each is
 # said where it comes up. Some words: a **configuration** says how much of each technique; a **trial** is one
 # configuration, trained briefly and measured; **to lose points** is to fall in accuracy, in percentage points.
 
@@ -32,7 +32,7 @@ from nnopt_lab.techniques.search.points import Goal, Point, describe
 from nnopt_lab.techniques.search.tasks import Task
 from nnopt_lab.workbench import data, measure, models, plots, training
 
-lesson("11_choosing")
+lesson("14_choosing")
 LIVE = False  # True makes the recorded experiments again on your machine: 5 to 20 minutes each
 
 # %%

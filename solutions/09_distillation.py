@@ -32,7 +32,7 @@ from nnopt_lab.techniques import distillation
 from nnopt_lab.workbench import data, measure, models, plots, recipes, training
 from nnopt_lab.workbench.shapes import draw_shapes
 
-lesson("07_distillation")
+lesson("09_distillation")
 
 # %%
 pictures = data.load("shapes")

@@ -42,7 +42,7 @@ from nnopt_lab.lessons.parallelism.playground import scaling_playground
 from nnopt_lab.techniques.parallelism import amdahl, launching
 from nnopt_lab.workbench import data, measure, models, plots, training
 
-lesson("08_parallelism")
+lesson("10_parallelism")
 
 # %%
 cores = measure.machine().cores

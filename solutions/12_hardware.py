@@ -39,7 +39,7 @@ from nnopt_lab.techniques.deployment.logs import quiet
 from nnopt_lab.techniques.pruning import channel_pruning
 from nnopt_lab.workbench import data, measure, models, plots, recipes, training
 
-lesson("10_hardware")
+lesson("12_hardware")
 
 # %%
 LIVE = False  # True measures the training ladder on this machine (some minutes) in the place of the recorded one
@@ -300,7 +300,7 @@ claim(
 # %% [markdown]
 # Who fuses? `torch.compile` writes the chain's loops anew in C++ and compiles them. `torch.export` with **AOTInductor**
 # does so ahead of time, into a library that needs no Python. **ONNX Runtime** and **OpenVINO** come with kernels that
-# were fused by hand, for float32 and for 8-bit integers (lesson 06 explains how).
+# were fused by hand, for float32 and for 8-bit integers (lesson 08 explains how).
 #
 # One function makes all of them: `deploy(model, example, target, precision=…, calibration=…)` gives something that is
 # called like the model; `calibration` are pictures on which int8 chooses its grids. Before that it compares the outputs

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Mixed precision: fewer bits while learning
 #
-# Lessons 05 and 06 put a *trained* network on few bits. This one trains with them. You will
+# Lessons 05 and 08 put a *trained* network on few bits. This one trains with them. You will
 #
 # - take numbers apart into bits, in six formats, and find the two ways in which each of them fails;
 # - watch a sum that stops growing, and gradients that become zero, and cure both;
@@ -40,7 +40,7 @@ from nnopt_lab.techniques.quantization import precision, qat
 from nnopt_lab.techniques.quantization.precision import FORMATS
 from nnopt_lab.workbench import data, measure, models, plots, training
 
-lesson("09_mixed_precision")
+lesson("11_mixed_precision")
 
 # %%
 LIVE = False  # True runs the recorded trainings on this machine: about half an hour on one core

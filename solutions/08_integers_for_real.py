@@ -33,7 +33,7 @@ from nnopt_lab.techniques.deployment import build_engines, processor
 from nnopt_lab.techniques.deployment.onnx_files import export_onnx, quantize_onnx
 from nnopt_lab.workbench import data, measure, models, plots, training
 
-lesson("06_integers_for_real")
+lesson("08_integers_for_real")
 
 # %% [markdown]
 # Everything in this lesson runs on **one thread**. The engines below have thread pools of their own, which wait for

@@ -36,7 +36,7 @@ from nnopt_lab.techniques.quantization import qat, quantize
 from nnopt_lab.workbench import data, measure, models, plots, recipes
 from nnopt_lab.workbench.paths import data_dir
 
-lesson("12_capstone")
+lesson("15_capstone")
 
 # %%
 pictures = data.load("fashion")
@@ -479,14 +479,14 @@ claim(
 # | accuracy back | a teacher and many views, `models.trained("teacher")` (07); a long one-cycle (03) |
 # | a shorter time | early strides, one channel of three, few large tensors (02); int8 in activations, too (06) |
 # | to know where time goes | cost models (02), fusion and the engines (06, 10) |
-# | the machine to search for you | lesson 11 |
+# | the machine to search for you | lesson 14 |
 #
 # Ours were made by `nnopt train capstone_small`, `capstone_accurate`, `capstone_fast` and `capstone_fastest`; the
 # recipes are in `course/entries.py`. They can be beaten. Some things that we have not tried: 2 bits, grouped 1×1
 # convolutions, a scale for each channel, teaching by several teachers, or Huffman's code, decoded by the operators of
 # the file itself.
 #
-# `write_onnx` knows only a few layers; `export_onnx` (lesson 06) writes any network. Whichever you take, the
+# `write_onnx` knows only a few layers; `export_onnx` (lesson 08) writes any network. Whichever you take, the
 # command
 #
 #     nnopt capstone my_entry.onnx
