@@ -107,7 +107,10 @@ conv_macs = yours_or_ours("start.conv_macs")
 
 by_hand = {
     "conv 3→16": (conv_parameters(3, 16, 3, True), conv_macs(3, 16, 3, 32, 32, 1, 1)),
-    "conv 16→32": (conv_parameters(16, 32, 3, True), conv_macs(16, 32, 3, 16, 16, 1, 1)),
+    "conv 16→32": (
+        conv_parameters(16, 32, 3, True),
+        conv_macs(16, 32, 3, 16, 16, 1, 1),
+    ),
     "linear 2048→128": (2048 * 128 + 128, 2048 * 128),
     "linear 128→10": (128 * 10 + 10, 128 * 10),
 }
@@ -118,11 +121,17 @@ for name, (parameters, macs) in by_hand.items():
 example = torch.zeros(1, 3, 32, 32)
 all_parameters = sum(parameters for parameters, _ in by_hand.values())
 all_macs = sum(macs for _, macs in by_hand.values())
-claim("by hand and library agree on the parameters", measure.parameters(net).total == all_parameters)
+claim(
+    "by hand and library agree on the parameters",
+    measure.parameters(net).total == all_parameters,
+)
 claim("by hand and library agree on the MACs", measure.macs(net, example) == all_macs)
 claim("MyNet has 268,650 parameters", all_parameters == 268_650)
 claim("one picture costs 1,885,440 MACs", all_macs == 1_885_440)
-claim("97.6 % of the parameters sit in the first linear layer", round(100 * 262_272 / all_parameters, 1) == 97.6)
+claim(
+    "97.6 % of the parameters sit in the first linear layer",
+    round(100 * 262_272 / all_parameters, 1) == 97.6,
+)
 
 # %% question="start.where_the_work_is"
 answer = None
@@ -159,7 +168,13 @@ with torch.inference_mode():
             cost = measure.layer_costs(layer, x)[0]
             seconds = measure.latency({"layer": layer}, x, rounds=15)["layer"].median
             shape = f"{layer.weight.shape[1]}→{layer.weight.shape[0]}"
-            points.append((f"{type(layer).__name__} {shape}", cost.intensity, 2 * cost.macs / seconds / 1e9))
+            points.append(
+                (
+                    f"{type(layer).__name__} {shape}",
+                    cost.intensity,
+                    2 * cost.macs / seconds / 1e9,
+                )
+            )
         x = layer(x)
 peak = machine.peak_gflops()
 plots.roofline(points, peak, machine.peak_bandwidth())
@@ -174,16 +189,28 @@ plots.roofline(points, peak, machine.peak_bandwidth())
 
 # %%
 reached = [gflops for *_, gflops in points]
-peak = max(peak, machine.peak_gflops())  # twice, so that one slow second of the machine does not decide
+peak = max(
+    peak, machine.peak_gflops()
+)  # twice, so that one slow second of the machine does not decide
 claim("no layer reaches the machine's arithmetic peak", max(reached) < peak)
-claim("the last layer, the smallest, reaches less than half as much as the best one", reached[-1] < max(reached) / 2)
 claim(
-    "the first convolution reaches less than three quarters of what the second one does", reached[0] < 0.75 * reached[1]
+    "the last layer, the smallest, reaches less than half as much as the best one",
+    reached[-1] < max(reached) / 2,
+)
+claim(
+    "the first convolution reaches less than three quarters of what the second one does",
+    reached[0] < 0.75 * reached[1],
 )
 
 last, x = net.classifier[-1], torch.randn(256, 128)
-few, many = (measure.latency({"layer": last}, x[:n], rounds=15)["layer"].median for n in (16, 256))
-claim("16 times the pictures take the last layer less than 8 times as long", many < 8 * few)
+few, many = (
+    measure.latency({"layer": last}, x[:n], rounds=15)["layer"].median
+    for n in (16, 256)
+)
+claim(
+    "16 times the pictures take the last layer less than 8 times as long",
+    many < 8 * few,
+)
 
 # %% [markdown]
 # ## 4. A bug hunt
@@ -253,7 +280,10 @@ weights.byte()
 attempt("2 ** (weights.byte() // 256)", weights=weights)
 
 # %%
-claim("with 256 kept, every weight becomes 1", bool((2 ** (weights.byte().int() // 256) == 1).all()))
+claim(
+    "with 256 kept, every weight becomes 1",
+    bool((2 ** (weights.byte().int() // 256) == 1).all()),
+)
 
 # %% [markdown]
 # **Fault 5, line 12: integers have no gradient.** A parameter is something that an optimizer moves by small steps;
@@ -288,7 +318,10 @@ q, scale = to_int8(weights)
 print("weights  ", weights)
 print("integers ", q)
 print("way back ", q * scale)
-claim("the way back is off by at most half a step", (q * scale - weights).abs().max() <= scale / 2 + 1e-7)
+claim(
+    "the way back is off by at most half a step",
+    (q * scale - weights).abs().max() <= scale / 2 + 1e-7,
+)
 
 # %% [markdown]
 # **Fault 8: activations and biases are forgotten.** Lines 9 to 12 touch weights alone. What flows between the layers stays
@@ -332,21 +365,31 @@ torch.manual_seed(0)
 repaired = models.MyNet().to(device)
 optimizer = torch.optim.SGD(repaired.parameters(), lr=0.01, momentum=0.9)
 losses = []
-for inputs, labels in data.loader(pictures.train[:6_000], pictures, batch_size=64, shuffle=True):
+for inputs, labels in data.loader(
+    pictures.train[:6_000], pictures, batch_size=64, shuffle=True
+):
     loss = nn.functional.cross_entropy(repaired(inputs.to(device)), labels.to(device))
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
     losses.append(loss.item())
-with torch.no_grad():  # and now, after training, the weights of every layer go to int8 and back
+with (
+    torch.no_grad()
+):  # and now, after training, the weights of every layer go to int8 and back
     for layer in repaired.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             q, scale = to_int8(layer.weight)
             layer.weight.copy_(q * scale)
 
 # %%
-claim("the loss starts near log 10 = 2.30, which is guessing among ten classes", abs(losses[0] - 2.30) < 0.1)
-claim("one pass over a third of the pictures brings it below 1", sum(losses[-10:]) / 10 < 1)
+claim(
+    "the loss starts near log 10 = 2.30, which is guessing among ten classes",
+    abs(losses[0] - 2.30) < 0.1,
+)
+claim(
+    "one pass over a third of the pictures brings it below 1",
+    sum(losses[-10:]) / 10 < 1,
+)
 
 # %% [markdown]
 # It trains. Is it any good? That takes a number.
@@ -369,8 +412,14 @@ check("start.accuracy", accuracy)
 accuracy = yours_or_ours("start.accuracy")
 with torch.inference_mode():
     inputs = pictures.to_input(pictures.test.images).to(device)
-    after_a_third = accuracy(torch.cat([repaired(part) for part in inputs.split(1000)]).cpu(), pictures.test.labels)
-claim("more than 70 % right, with 8-bit weights, where guessing gives 10 %", after_a_third > 70)
+    after_a_third = accuracy(
+        torch.cat([repaired(part) for part in inputs.split(1000)]).cpu(),
+        pictures.test.labels,
+    )
+claim(
+    "more than 70 % right, with 8-bit weights, where guessing gives 10 %",
+    after_a_third > 70,
+)
 
 # %% [markdown]
 # ## 5. The baseline
@@ -404,13 +453,22 @@ reveal(
 # %%
 shipped = models.record("mynet")["test_accuracy"]
 alike = torch.isin(pictures.test.labels, torch.tensor([0, 2, 4, 6]))
-claim("the baseline is right on 87 to 91 % of the test pictures", 87 < result.accuracy < 91)
-claim("it agrees with the weights that ship with the course to 1.5 points", abs(result.accuracy - shipped) < 1.5)
+claim(
+    "the baseline is right on 87 to 91 % of the test pictures",
+    87 < result.accuracy < 91,
+)
+claim(
+    "it agrees with the weights that ship with the course to 1.5 points",
+    abs(result.accuracy - shipped) < 1.5,
+)
 claim(
     "two thirds of its mistakes are on tops: T-shirt, pullover, coat, shirt",
     (~result.correct)[alike].sum() > 2 / 3 * (~result.correct).sum(),
 )
-claim("it knows its training pictures better", history.train_accuracy[-1] > history.validation_accuracy[-1])
+claim(
+    "it knows its training pictures better",
+    history.train_accuracy[-1] > history.validation_accuracy[-1],
+)
 
 # %% [markdown]
 # The same seed gives the same weights, bit for bit, on the same machine; another processor rounds differently and ends
@@ -436,7 +494,9 @@ comparison = measure.compare(
 comparison
 
 # %% tags=["nbval-ignore-output"]
-timings = measure.latency({"teacher": teacher, "MyNet": baseline_shipped}, batch, rounds=12, budget_seconds=4)
+timings = measure.latency(
+    {"teacher": teacher, "MyNet": baseline_shipped}, batch, rounds=12, budget_seconds=4
+)
 ratio = measure.ratio(timings["teacher"], timings["MyNet"])
 reveal(
     "latency of the teacher at batch 256, against MyNet",
@@ -448,8 +508,14 @@ reveal(
 )
 
 # %%
-mynet_size, teacher_size = measure.parameters(baseline_shipped).total, measure.parameters(teacher).total
-claim("the teacher has 15 % more parameters", round(100 * (teacher_size / mynet_size - 1)) == 15)
+mynet_size, teacher_size = (
+    measure.parameters(baseline_shipped).total,
+    measure.parameters(teacher).total,
+)
+claim(
+    "the teacher has 15 % more parameters",
+    round(100 * (teacher_size / mynet_size - 1)) == 15,
+)
 macs_ratio = measure.macs(teacher, example) / measure.macs(baseline_shipped, example)
 claim("but 6.9 times as many multiply-accumulates", round(macs_ratio, 1) == 6.9)
 claim("and takes more than 1.5 times as long", ratio.low > 1.5)
@@ -485,9 +551,14 @@ check("start.speedup", speedup)
 # %% tags=["nbval-ignore-output"]
 speedup = yours_or_ours("start.speedup")
 twin = copy.deepcopy(baseline_shipped)
-same = measure.latency({"A": baseline_shipped, "the same again": twin}, batch, rounds=15, budget_seconds=2)
+same = measure.latency(
+    {"A": baseline_shipped, "the same again": twin}, batch, rounds=15, budget_seconds=2
+)
 print("two copies of one network:", measure.ratio(same["A"], same["the same again"]))
-print("your median of the ratios:", round(speedup(same["A"].samples, same["the same again"].samples), 3))
+print(
+    "your median of the ratios:",
+    round(speedup(same["A"].samples, same["the same again"].samples), 3),
+)
 
 # %% question="start.three_percent"
 choice = None

@@ -33,10 +33,16 @@ lesson("01_pruning")
 pictures = data.load("fashion")
 dense = models.trained("mynet")
 total = pruning.count_weights(dense)[1]
-all_parameters, all_macs = measure.parameters(dense).total, measure.macs(dense, torch.zeros(1, 3, 32, 32))
+all_parameters, all_macs = (
+    measure.parameters(dense).total,
+    measure.macs(dense, torch.zeros(1, 3, 32, 32)),
+)
 tested = training.evaluate(dense, pictures.test, pictures)
 claim("the network has 268,464 weights (biases are not pruned)", total == 268_464)
-claim("before pruning it is right on 87 to 91 % of the test pictures", 87 < tested.accuracy < 91)
+claim(
+    "before pruning it is right on 87 to 91 % of the test pictures",
+    87 < tested.accuracy < 91,
+)
 
 # %% [markdown]
 # ## 1. The idea in one picture
@@ -52,14 +58,19 @@ rows = torch.zeros_like(corner, dtype=torch.bool)
 rows[pruning.importance(corner, 1, "filter").topk(8).indices] = True
 masks = {
     "magnitudes": corner.abs(),
-    "any half of the weights": pruning.magnitude_mask(corner.abs(), corner.numel() // 2),
+    "any half of the weights": pruning.magnitude_mask(
+        corner.abs(), corner.numel() // 2
+    ),
     "2 of every 4 in a row": pruning.n_m_mask(corner),
     "8 of 16 rows": rows,
 }
 fig, axes = plots.figure(ncols=2, nrows=2)
 for ax, (name, values) in zip(axes.flat, masks.items(), strict=True):
     ax.imshow(
-        values.float(), cmap="Greys" if name == "magnitudes" else "Greys_r", aspect="auto", interpolation="nearest"
+        values.float(),
+        cmap="Greys" if name == "magnitudes" else "Greys_r",
+        aspect="auto",
+        interpolation="nearest",
     )
     ax.set(title=name, xticks=[], yticks=[])
     ax.grid(False)
@@ -95,12 +106,19 @@ check("pruning.l1_importance", l1_importance)
 l1_importance = yours_or_ours("pruning.l1_importance")
 filters = dense.features[3].weight.detach()
 by_l1, by_l2 = l1_importance(filters), pruning.importance(filters, norm=2, per="filter")
-claim("the library's L1 norm is the same", torch.allclose(by_l1, pruning.importance(filters, norm=1, per="filter")))
+claim(
+    "the library's L1 norm is the same",
+    torch.allclose(by_l1, pruning.importance(filters, norm=1, per="filter")),
+)
 
 fig, (left, right) = plots.figure(ncols=2)
 order = by_l1.argsort()
 left.bar(range(32), by_l1[order], color=plots.BLUE)
-left.set(title="32 filters of the second convolution", xlabel="filter, sorted", ylabel="L1 norm")
+left.set(
+    title="32 filters of the second convolution",
+    xlabel="filter, sorted",
+    ylabel="L1 norm",
+)
 right.plot(by_l1, by_l2, "o", color=plots.BLUE)
 right.set(title="one point a filter", xlabel="L1 norm", ylabel="L2 norm")
 plots.finish(fig)
@@ -111,8 +129,14 @@ plots.finish(fig)
 
 # %%
 better = [set(scores.topk(16).indices.tolist()) for scores in (by_l1, by_l2)]
-claim("L1 and L2 share at least 13 of the better 16 filters", len(better[0] & better[1]) >= 13)
-few_large, many_middling = torch.tensor([[0.9, 0.1, 0.1]]), torch.tensor([[0.45, 0.45, 0.45]])
+claim(
+    "L1 and L2 share at least 13 of the better 16 filters",
+    len(better[0] & better[1]) >= 13,
+)
+few_large, many_middling = (
+    torch.tensor([[0.9, 0.1, 0.1]]),
+    torch.tensor([[0.45, 0.45, 0.45]]),
+)
 claim("L1 prefers many middling weights", few_large.norm(1) < many_middling.norm(1))
 claim("L2 prefers a few large ones", few_large.norm(2) > many_middling.norm(2))
 
@@ -149,14 +173,27 @@ check("pruning.levels", levels)
 levels = yours_or_ours("pruning.levels")
 weights = dense.classifier[0].weight.detach().flatten()
 level = levels(weights.abs(), 10)
-claim("ten levels hold the same number of weights, to within one", level.bincount().max() - level.bincount().min() <= 1)
+claim(
+    "ten levels hold the same number of weights, to within one",
+    level.bincount().max() - level.bincount().min() <= 1,
+)
 
 fig, ax = plots.figure()
 bins = torch.linspace(-0.12, 0.12, 121).tolist()
 shades = [str(0.85 - 0.07 * n) for n in range(10)]
-ax.hist([weights[level == n].tolist() for n in range(10)], bins, stacked=True, color=shades, label=range(10))
+ax.hist(
+    [weights[level == n].tolist() for n in range(10)],
+    bins,
+    stacked=True,
+    color=shades,
+    label=range(10),
+)
 ax.legend(title="level", fontsize=7, ncols=2)
-ax.set(title="the first linear layer: level 0, the lightest, goes first", xlabel="weight", ylabel="how many")
+ax.set(
+    title="the first linear layer: level 0, the lightest, goes first",
+    xlabel="weight",
+    ylabel="how many",
+)
 plots.finish(fig)
 
 # %% [markdown]
@@ -189,7 +226,9 @@ torchs = copy.deepcopy(dense)
 layers = [(layer, "weight") for layer in pruning.prunable(torchs).values()]
 prune.global_unstructured(layers, prune.L1Unstructured, amount=total - total // 10)
 ours = pruning.magnitude_prune(copy.deepcopy(dense), keep=total // 10)
-pairs = zip(pruning.prunable(torchs).values(), pruning.prunable(ours).values(), strict=True)
+pairs = zip(
+    pruning.prunable(torchs).values(), pruning.prunable(ours).values(), strict=True
+)
 same = [torch.equal(a.weight, b.weight) for a, b in pairs]
 claim("the library agrees with torch.nn.utils.prune on every weight", all(same))
 claim("torch sees the library's masks", prune.is_pruned(ours))
@@ -197,7 +236,8 @@ one_layer = dense.classifier[2].weight.detach()
 keeps = magnitude_mask(one_layer, 128)
 claim("a mask of 128 weights keeps 128 weights", keeps.sum() == 128)
 claim(
-    "what it keeps is nowhere smaller than what it drops", one_layer.abs()[keeps].min() >= one_layer.abs()[~keeps].max()
+    "what it keeps is nowhere smaller than what it drops",
+    one_layer.abs()[keeps].min() >= one_layer.abs()[~keeps].max(),
 )
 
 # %% [markdown]
@@ -207,13 +247,20 @@ claim(
 # accuracy are lost? And if the nine tenths are chosen by lot?
 
 # %%
-predict("accuracy lost by zeroing the smallest 90 % of the weights, no fine-tuning", unit="points")
+predict(
+    "accuracy lost by zeroing the smallest 90 % of the weights, no fine-tuning",
+    unit="points",
+)
 
 # %%
 sparsities = [0.5, 0.7, 0.8, 0.9, 0.95, 0.98]
 ways = {
-    "smallest, whole network": lambda keep: pruning.magnitude_prune(copy.deepcopy(dense), keep),
-    "smallest, layer by layer": lambda keep: pruning.magnitude_prune(copy.deepcopy(dense), keep, scope="layer"),
+    "smallest, whole network": lambda keep: pruning.magnitude_prune(
+        copy.deepcopy(dense), keep
+    ),
+    "smallest, layer by layer": lambda keep: pruning.magnitude_prune(
+        copy.deepcopy(dense), keep, scope="layer"
+    ),
     "by lot": lambda keep: pruning.random_prune(copy.deepcopy(dense), keep),
 }
 
@@ -222,13 +269,20 @@ def validated(model):
     return training.evaluate(model, pictures.validation, pictures).accuracy
 
 
-curves = {name: [validated(cut(round(total * (1 - s)))) for s in sparsities] for name, cut in ways.items()}
+curves = {
+    name: [validated(cut(round(total * (1 - s)))) for s in sparsities]
+    for name, cut in ways.items()
+}
 
 fig, ax = plots.figure()
 for (name, curve), color in zip(curves.items(), plots.PALETTE, strict=False):
     ax.plot(sparsities, curve, "o-", label=name, color=color)
 ax.axhline(validated(dense), color="0.6", linestyle="--", label="dense")
-ax.set(xlabel="share of weights removed", ylabel="validation accuracy, %", title="one cut, no fine-tuning")
+ax.set(
+    xlabel="share of weights removed",
+    ylabel="validation accuracy, %",
+    title="one cut, no fine-tuning",
+)
 ax.legend()
 plots.finish(fig)
 
@@ -252,11 +306,17 @@ claim(
     "more than three quarters of that layer lie in the range of the random start",
     (weights.abs() < reach).float().mean() > 0.75,
 )
-claim("training moved half of its weights by less than a quarter of that range", moved.median() < reach / 4)
+claim(
+    "training moved half of its weights by less than a quarter of that range",
+    moved.median() < reach / 4,
+)
 
 at_90 = {name: curve[sparsities.index(0.9)] for name, curve in curves.items()}
 claim("one global cut of 90 % loses less than 4 points", lost.high < 4)
-claim("cut layer by layer, the same 90 % lose more than 10", validated(dense) - at_90["smallest, layer by layer"] > 10)
+claim(
+    "cut layer by layer, the same 90 % lose more than 10",
+    validated(dense) - at_90["smallest, layer by layer"] > 10,
+)
 claim("cut by lot, the network is left guessing: below 40 %", at_90["by lot"] < 40)
 
 # %% [markdown]
@@ -276,12 +336,19 @@ for (name, accuracies), color in zip(fragile.items(), plots.PALETTE, strict=Fals
         color=color,
         label=f"{name} ({dict(dense.named_modules())[name].weight.numel():,} weights)",
     )
-ax.set(xlabel="share of this layer's weights removed", ylabel="validation accuracy, %", title="each layer pruned alone")
+ax.set(
+    xlabel="share of this layer's weights removed",
+    ylabel="validation accuracy, %",
+    title="each layer pruned alone",
+)
 ax.legend()
 plots.finish(fig)
 
 # %%
-kept = {name: layer.weight_mask.mean().item() for name, layer in pruning.prunable(ours).items()}
+kept = {
+    name: layer.weight_mask.mean().item()
+    for name, layer in pruning.prunable(ours).items()
+}
 claim(
     "the first convolution, 432 weights, is the most fragile at 95 %",
     min(fragile, key=lambda name: fragile[name][-1]) == "features.0",
@@ -310,7 +377,9 @@ claim("and less than a tenth of the first linear layer", kept["classifier.0"] < 
 # would get the credit for what the extra training does.
 
 # %%
-predict("accuracy lost at 90 % sparsity, level by level with fine-tuning", unit="points")
+predict(
+    "accuracy lost at 90 % sparsity, level by level with fine-tuning", unit="points"
+)
 
 # %%
 third = pictures.train[:6_000]
@@ -332,7 +401,9 @@ def finetune(model, epochs=1, train=third):
 by_levels = copy.deepcopy(dense)
 steps = [
     (left, validated(by_levels))
-    for left in pruning.prune_in_levels(by_levels, keep=total // 10, count=2, finetune=finetune)
+    for left in pruning.prune_in_levels(
+        by_levels, keep=total // 10, count=2, finetune=finetune
+    )
 ]
 by_lot = pruning.random_prune(copy.deepcopy(dense), keep=total // 10)
 finetune(by_lot, epochs=4)
@@ -343,9 +414,17 @@ finetune(dense_too, epochs=4)
 # %% tags=["nbval-ignore-output"]
 results = {
     name: training.evaluate(model, pictures.test, pictures)
-    for name, model in {"dense": dense, "dense, trained on": dense_too, "levels": by_levels, "lot": by_lot}.items()
+    for name, model in {
+        "dense": dense,
+        "dense, trained on": dense_too,
+        "levels": by_levels,
+        "lot": by_lot,
+    }.items()
 }
-lost = {name: measure.proportion_difference(result.correct, tested.correct) for name, result in results.items()}
+lost = {
+    name: measure.proportion_difference(result.correct, tested.correct)
+    for name, result in results.items()
+}
 for name, result in results.items():
     against = "" if name == "dense" else f"   lost against dense: {lost[name]} points"
     print(f"{name:18} {result.accuracy:.2f} %{against}")
@@ -361,8 +440,14 @@ reveal(
 # %%
 left, _ = pruning.count_weights(by_levels)
 claim("at least 90 % of the weights are gone", left <= total / 10)
-claim("at most 1 point of accuracy is lost, its interval included", lost["levels"].high < 1)
-claim("by lot, at the same size and with the same training, more than 5 points are lost", lost["lot"].low > 5)
+claim(
+    "at most 1 point of accuracy is lost, its interval included",
+    lost["levels"].high < 1,
+)
+claim(
+    "by lot, at the same size and with the same training, more than 5 points are lost",
+    lost["lot"].low > 5,
+)
 
 # %% [markdown]
 # **Does it need the levels, or would one cut and the same training do?** That is a question about small differences,
@@ -374,10 +459,24 @@ LIVE = False
 sweep = recorded("pruning_sweep", live=LIVE)["result"]
 
 fig, ax = plots.figure()
-for name, color in zip(("one shot, no fine-tuning", "random", "one shot", "in levels"), plots.PALETTE, strict=False):
-    plots.band(ax, sweep["sparsities"], sweep[name], "by lot" if name == "random" else name, color)
+for name, color in zip(
+    ("one shot, no fine-tuning", "random", "one shot", "in levels"),
+    plots.PALETTE,
+    strict=False,
+):
+    plots.band(
+        ax,
+        sweep["sparsities"],
+        sweep[name],
+        "by lot" if name == "random" else name,
+        color,
+    )
 plots.band(
-    ax, sweep["sparsities"], [[d] * len(sweep["sparsities"]) for d in sweep["dense"]], "dense, trained on", "0.5"
+    ax,
+    sweep["sparsities"],
+    [[d] * len(sweep["sparsities"]) for d in sweep["dense"]],
+    "dense, trained on",
+    "0.5",
 )
 ax.set(
     xlabel="share of weights removed",
@@ -406,7 +505,8 @@ dense_mean = sum(sweep["dense"]) / len(sweep["dense"])
 at = {sparsity: place for place, sparsity in enumerate(sweep["sparsities"])}
 claim(
     "by lot, 90 % cost more than 5 points, 98 % more than 20",
-    dense_mean - means["random"][at[0.9]] > 5 and dense_mean - means["random"][at[0.98]] > 20,
+    dense_mean - means["random"][at[0.9]] > 5
+    and dense_mean - means["random"][at[0.98]] > 20,
 )
 claim(
     "without training, 95 % cost 2 to 3 points",
@@ -422,9 +522,13 @@ claim(
 )
 claim(
     "one shot and in levels differ by less than half a point throughout",
-    max(abs(x - y) for x, y in zip(means["one shot"], means["in levels"], strict=True)) < 0.5,
+    max(abs(x - y) for x, y in zip(means["one shot"], means["in levels"], strict=True))
+    < 0.5,
 )
-claim("the training itself is worth a point: the dense network gains it too", 0.5 < dense_mean - sweep["before"] < 2)
+claim(
+    "the training itself is worth a point: the dense network gains it too",
+    0.5 < dense_mean - sweep["before"] < 2,
+)
 
 # %% [markdown]
 # How fast to prune is a choice of its own. Zhu & Gupta (2017) remove much at first and little near the end: with
@@ -457,7 +561,9 @@ predict("speed-up from 90 % of the weights masked to zero", unit="×")
 # %% tags=["nbval-ignore-output"]
 zeros = pruning.make_permanent(copy.deepcopy(by_levels))
 batch = pictures.to_input(pictures.test.images[:256])
-timings = measure.latency({"dense": dense, "90 % zeros": zeros}, batch, rounds=20, budget_seconds=3)
+timings = measure.latency(
+    {"dense": dense, "90 % zeros": zeros}, batch, rounds=20, budget_seconds=3
+)
 ratio = measure.ratio(timings["dense"], timings["90 % zeros"])
 print(ratio)
 reveal(
@@ -470,11 +576,22 @@ reveal(
 
 # %%
 bytes_dense, bytes_zeros = (measure.disk_bytes(model) for model in (dense, zeros))
-packed_dense, packed_zeros = (measure.disk_bytes(model, compressed=True) for model in (dense, zeros))
+packed_dense, packed_zeros = (
+    measure.disk_bytes(model, compressed=True) for model in (dense, zeros)
+)
 claim("zeros do not make a dense kernel 1.3 times faster", ratio.median < 1.3)
-claim("the file is as large as before: a zero takes four bytes like any float", bytes_zeros == bytes_dense)
-claim("compressed, the pruned file is more than 4 times smaller", packed_dense / packed_zeros > 4)
-claim("compressed, the dense file shrinks by less than a tenth", packed_dense > 0.9 * bytes_dense)
+claim(
+    "the file is as large as before: a zero takes four bytes like any float",
+    bytes_zeros == bytes_dense,
+)
+claim(
+    "compressed, the pruned file is more than 4 times smaller",
+    packed_dense / packed_zeros > 4,
+)
+claim(
+    "compressed, the dense file shrinks by less than a tenth",
+    packed_dense > 0.9 * bytes_dense,
+)
 
 # %% question="pruning.masks_and_time"
 choice = None
@@ -492,14 +609,21 @@ warnings.filterwarnings("ignore", "Sparse CSR tensor support")  # torch calls it
 weight = dense.classifier[0].weight.detach()
 features = torch.randn(2048, 32)
 for sparsity in (0.9, 0.98):
-    pruned = weight * pruning.magnitude_mask(weight.abs(), round((1 - sparsity) * weight.numel()))
+    pruned = weight * pruning.magnitude_mask(
+        weight.abs(), round((1 - sparsity) * weight.numel())
+    )
     csr = pruned.to_sparse_csr()
     runs = {"dense": lambda x, w=pruned: w @ x, "CSR": lambda x, w=csr: w @ x}
     timed = measure.latency(runs, features, rounds=30, budget_seconds=1)
-    print(f"{sparsity:.0%} zeros, 32 pictures: CSR is {measure.ratio(timed['dense'], timed['CSR'])}")
+    print(
+        f"{sparsity:.0%} zeros, 32 pictures: CSR is {measure.ratio(timed['dense'], timed['CSR'])}"
+    )
 
 # %%
-claim("CSR computes the same product", torch.allclose(csr @ features, pruned @ features, atol=1e-4))
+claim(
+    "CSR computes the same product",
+    torch.allclose(csr @ features, pruned @ features, atol=1e-4),
+)
 
 # %% [markdown]
 # Between the free mask and whole filters stands the pattern **2:4**: two of every four consecutive inputs stay.
@@ -526,10 +650,15 @@ check("pruning.n_m_mask", n_m_mask)
 n_m_mask = yours_or_ours("pruning.n_m_mask")
 two_of_four = copy.deepcopy(dense)
 with torch.no_grad():
-    for layer in (two_of_four.features[3], two_of_four.classifier[0], two_of_four.classifier[2]):
+    for layer in (
+        two_of_four.features[3],
+        two_of_four.classifier[0],
+        two_of_four.classifier[2],
+    ):
         layer.weight.mul_(n_m_mask(layer.weight.flatten(1)).reshape(layer.weight.shape))
 claim(
-    "2:4 in three layers loses less than 3 points before any fine-tuning", validated(dense) - validated(two_of_four) < 3
+    "2:4 in three layers loses less than 3 points before any fine-tuning",
+    validated(dense) - validated(two_of_four) < 3,
 )
 
 # %% question="pruning.bits_of_2_4"
@@ -580,14 +709,29 @@ check("pruning.flatten_columns", flatten_columns)
 # With these two pieces, the network by hand: half of the filters of each convolution, and half of the neurons.
 
 # %%
-remove_filters, flatten_columns = yours_or_ours("pruning.remove_filters"), yours_or_ours("pruning.flatten_columns")
+remove_filters, flatten_columns = (
+    yours_or_ours("pruning.remove_filters"),
+    yours_or_ours("pruning.flatten_columns"),
+)
 keep = channel_pruning.keep_most_important(dense, batch[:1], share=0.5)
-conv1, conv2, linear1, linear2 = dense.features[0], dense.features[3], dense.classifier[0], dense.classifier[2]
+conv1, conv2, linear1, linear2 = (
+    dense.features[0],
+    dense.features[3],
+    dense.classifier[0],
+    dense.classifier[2],
+)
 
 by_hand = models.MyNet(channels=(8, 16), hidden=64).eval()
-small1, small2, small3, small4 = by_hand.features[0], by_hand.features[3], by_hand.classifier[0], by_hand.classifier[2]
+small1, small2, small3, small4 = (
+    by_hand.features[0],
+    by_hand.features[3],
+    by_hand.classifier[0],
+    by_hand.classifier[2],
+)
 with torch.no_grad():
-    w1, b1, w2 = remove_filters(conv1.weight, conv1.bias, conv2.weight, keep["features.0"])
+    w1, b1, w2 = remove_filters(
+        conv1.weight, conv1.bias, conv2.weight, keep["features.0"]
+    )
     columns = flatten_columns(keep["features.3"], 8, 8)
     for parameter, value in {
         small1.weight: w1,
@@ -603,7 +747,10 @@ with torch.no_grad():
 
 by_library = channel_pruning.remove_channels(dense, batch[:1], keep)
 with torch.inference_mode():
-    claim("by hand and library agree", torch.allclose(by_hand(batch), by_library(batch), atol=1e-5))
+    claim(
+        "by hand and library agree",
+        torch.allclose(by_hand(batch), by_library(batch), atol=1e-5),
+    )
 
 # %% [markdown]
 # The library reads the ties from the network's graph, so it also handles what would be tedious by hand: batch norms,
@@ -625,7 +772,10 @@ for name, model in {"MyNet": dense, "the residual teacher": teacher}.items():
     with torch.inference_mode():
         zeroed = channel_pruning.zero_channels(model, batch[:1], half_of_it)(batch)
         removed = channel_pruning.remove_channels(model, batch[:1], half_of_it)(batch)
-    claim(f"{name}: zeroed and removed agree to 1e-5", (zeroed - removed).abs().max() < 1e-5)
+    claim(
+        f"{name}: zeroed and removed agree to 1e-5",
+        (zeroed - removed).abs().max() < 1e-5,
+    )
 
 # %% [markdown]
 # Now the gain. With half of the channels gone, the network does 3.2 times fewer multiply-accumulates. How much faster
@@ -639,22 +789,36 @@ keep_three_eighths = channel_pruning.keep_most_important(dense, batch[:1], share
 small = channel_pruning.remove_channels(dense, batch[:1], keep_three_eighths)
 before_finetuning = validated(small)
 timings = measure.latency(
-    {"dense": dense, "half": by_library, "three eighths": small}, batch, rounds=25, budget_seconds=4
+    {"dense": dense, "half": by_library, "three eighths": small},
+    batch,
+    rounds=25,
+    budget_seconds=4,
 )
-half_ratio, small_ratio = (measure.ratio(timings["dense"], timings[name]) for name in ("half", "three eighths"))
+half_ratio, small_ratio = (
+    measure.ratio(timings["dense"], timings[name]) for name in ("half", "three eighths")
+)
 claim(
     "half of the channels are a quarter of the parameters",
     round(all_parameters / measure.parameters(by_library).total) == 4,
 )
-claim("and 3.2 times fewer multiply-accumulates", round(all_macs / measure.macs(by_library, batch[:1]), 1) == 3.2)
+claim(
+    "and 3.2 times fewer multiply-accumulates",
+    round(all_macs / measure.macs(by_library, batch[:1]), 1) == 3.2,
+)
 claim("but the speed-up is smaller than that", half_ratio.high < 3.2)
 
 with torch.inference_mode():
     after_conv1 = conv1(batch)
-parts = {"network": lambda x: dense(batch), "first ReLU and pooling": lambda x: dense.features[1:3](x)}
+parts = {
+    "network": lambda x: dense(batch),
+    "first ReLU and pooling": lambda x: dense.features[1:3](x),
+}
 timings = measure.latency(parts, after_conv1, rounds=12, budget_seconds=1)
 part = 1 / measure.ratio(timings["network"], timings["first ReLU and pooling"]).median
-claim("the first ReLU and max-pooling, not one product, take more than a tenth of the time", part > 0.1)
+claim(
+    "the first ReLU and max-pooling, not one product, take more than a tenth of the time",
+    part > 0.1,
+)
 
 # %% tags=["nbval-ignore-output"]
 reveal(
@@ -681,8 +845,14 @@ print(f"three eighths of them:  {small_ratio}")
 print(f"accuracy lost by three eighths, after fine-tuning: {lost_structured} points")
 
 # %%
-claim("three eighths of the channels: at least twice as fast at batch 256", small_ratio.median >= 2)
-claim("before fine-tuning, more than 5 points are lost", validated(dense) - before_finetuning > 5)
+claim(
+    "three eighths of the channels: at least twice as fast at batch 256",
+    small_ratio.median >= 2,
+)
+claim(
+    "before fine-tuning, more than 5 points are lost",
+    validated(dense) - before_finetuning > 5,
+)
 claim("after it, at most 2, the interval included", lost_structured.high < 2)
 
 # %% [markdown]

@@ -37,7 +37,8 @@ one = batch[:1]
 size, work = measure.parameters(dense).total, measure.macs(dense, one)
 tested = training.evaluate(dense, pictures.test, pictures)
 claim(
-    "MyNet has 268,650 parameters and does 1,885,440 multiply-accumulates a picture", (size, work) == (268650, 1885440)
+    "MyNet has 268,650 parameters and does 1,885,440 multiply-accumulates a picture",
+    (size, work) == (268650, 1885440),
 )
 
 # %% [markdown]
@@ -82,15 +83,24 @@ for k, pixels in seen.items():
     )
 
 # %%
-claim("a feature of MyNet sees 10 by 10 pixels, with 1×1 kernels 4 by 4", (seen[3], seen[1]) == (10, 4))
-claim("two 3×3 layers see as far as one 5×5", receptive_field([(3, 1), (3, 1)]) == receptive_field([(5, 1)]))
+claim(
+    "a feature of MyNet sees 10 by 10 pixels, with 1×1 kernels 4 by 4",
+    (seen[3], seen[1]) == (10, 4),
+)
+claim(
+    "two 3×3 layers see as far as one 5×5",
+    receptive_field([(3, 1), (3, 1)]) == receptive_field([(5, 1)]),
+)
 
 # %% [markdown]
 # Now turn the third knob. `MyNet` has two convolutions, each with a pooling behind it. Leave out the second one with its
 # pooling, and nothing else. How many parameters has the network then?
 
 # %%
-predict("parameters of MyNet without its second convolution, against MyNet", unit="× as many")
+predict(
+    "parameters of MyNet without its second convolution, against MyNet",
+    unit="× as many",
+)
 
 # %%
 shallow = models.MyNet(channels=(16,))
@@ -106,7 +116,10 @@ claim(
     "without its second convolution MyNet has nearly twice the parameters",
     1.9 < measure.parameters(shallow).total / size < 2,
 )
-claim("the second convolution held 4,640", measure.parameters(dense.features[3]).total == 4_640)
+claim(
+    "the second convolution held 4,640",
+    measure.parameters(dense.features[3]).total == 4_640,
+)
 claim("and fewer multiply-accumulates all the same", measure.macs(shallow, one) < work)
 
 # %% [markdown]
@@ -130,8 +143,12 @@ names = {
     for setting, options in settings.items()
 }
 torch.manual_seed(0)
-networks = {"MyNet": models.MyNet()} | {names[k, s]: models.MyNet(**KNOBS[k][s]) for k, s in names}
-accuracies = {name: torch.tensor(knobs[knob][setting]) for (knob, setting), name in names.items()}
+networks = {"MyNet": models.MyNet()} | {
+    names[k, s]: models.MyNet(**KNOBS[k][s]) for k, s in names
+}
+accuracies = {
+    name: torch.tensor(knobs[knob][setting]) for (knob, setting), name in names.items()
+}
 mean = {name: values.mean().item() for name, values in accuracies.items()}
 
 # %% tags=["nbval-ignore-output"]
@@ -148,18 +165,37 @@ prices = {
     "parameters": {name: row["total"] / size for name, row in rows.items()},
     "MACs": {name: row["macs"] / work for name, row in rows.items()},
     "time, batch of 256": {
-        name: row["latency"][256].median / rows["MyNet"]["latency"][256].median for name, row in rows.items()
+        name: row["latency"][256].median / rows["MyNet"]["latency"][256].median
+        for name, row in rows.items()
     },
 }
 fig, axes = plots.figure(ncols=3, sharey=True, figsize=(10, 4))
 for ax, (title, price) in zip(axes, prices.items(), strict=True):
     for (knob, settings), color in zip(KNOBS.items(), plots.PALETTE, strict=False):
-        points = sorted((price[names[knob, s]], s, accuracies[names[knob, s]].tolist()) for s in settings)
-        plots.band(ax, [x for x, *_ in points], list(zip(*(a for *_, a in points), strict=True)), knob, color)
+        points = sorted(
+            (price[names[knob, s]], s, accuracies[names[knob, s]].tolist())
+            for s in settings
+        )
+        plots.band(
+            ax,
+            [x for x, *_ in points],
+            list(zip(*(a for *_, a in points), strict=True)),
+            knob,
+            color,
+        )
         for x, setting, values in points:
             if names[knob, setting] != "MyNet":
-                below = {"xytext": (4, -10), "textcoords": "offset points", "fontsize": 7, "color": color}
-                what = f"{setting} layer{'s' * (setting != '1')}" if knob == "fewer layers" else setting
+                below = {
+                    "xytext": (4, -10),
+                    "textcoords": "offset points",
+                    "fontsize": 7,
+                    "color": color,
+                }
+                what = (
+                    f"{setting} layer{'s' * (setting != '1')}"
+                    if knob == "fewer layers"
+                    else setting
+                )
                 ax.annotate(what, (x, sum(values) / 3), **below)
     ax.axvline(1, color=plots.REFERENCE, linestyle=":", linewidth=1)
     ax.set(xscale="log", xlabel=f"{title}, times MyNet's")
@@ -188,17 +224,33 @@ plots.finish(fig)
 gained = {name: value - mean["MyNet"] for name, value in mean.items()}
 took = prices["time, batch of 256"]
 claim("half of the kernels cost 1 to 2 points", 1 < -gained["fewer kernels: 8, 16"] < 2)
-claim("and halve the parameters", round(prices["parameters"]["fewer kernels: 8, 16"], 1) == 0.5)
-claim("half of the kernels save more than a quarter of the time", took["fewer kernels: 8, 16"] < 0.75)
-claim("1×1 kernels cost more than 3 points", gained["smaller kernels: 1×1"] < -3)
-claim("and take longer than half of the 3×3 kernels", took["smaller kernels: 1×1"] > took["fewer kernels: 8, 16"])
 claim(
-    "5×5 and 7×7 kernels bring less than half a point", max(gained[f"smaller kernels: {k}×{k}"] for k in (5, 7)) < 0.5
+    "and halve the parameters",
+    round(prices["parameters"]["fewer kernels: 8, 16"], 1) == 0.5,
 )
-claim("one convolution in place of two changes less than half a point", abs(gained["fewer layers: 1"]) < 0.5)
+claim(
+    "half of the kernels save more than a quarter of the time",
+    took["fewer kernels: 8, 16"] < 0.75,
+)
+claim("1×1 kernels cost more than 3 points", gained["smaller kernels: 1×1"] < -3)
+claim(
+    "and take longer than half of the 3×3 kernels",
+    took["smaller kernels: 1×1"] > took["fewer kernels: 8, 16"],
+)
+claim(
+    "5×5 and 7×7 kernels bring less than half a point",
+    max(gained[f"smaller kernels: {k}×{k}"] for k in (5, 7)) < 0.5,
+)
+claim(
+    "one convolution in place of two changes less than half a point",
+    abs(gained["fewer layers: 1"]) < 0.5,
+)
 claim("and takes less time", took["fewer layers: 1"] < 0.95)
 claim("four layers lose more than half a point", gained["fewer layers: 4"] < -0.5)
-claim("with little more than a third of the parameters", 1 / 3 < prices["parameters"]["fewer layers: 4"] < 0.4)
+claim(
+    "with little more than a third of the parameters",
+    1 / 3 < prices["parameters"]["fewer layers: 4"] < 0.4,
+)
 
 # %% [markdown]
 # ## 3. Where work and time part
@@ -211,7 +263,10 @@ predict("speed-up from 1×1 kernels in MyNet, batch 256", unit="×")
 
 # %% tags=["nbval-ignore-output"]
 timings = measure.latency(
-    {n: networks[n] for n in ("MyNet", "smaller kernels: 1×1")}, batch, rounds=15, budget_seconds=1
+    {n: networks[n] for n in ("MyNet", "smaller kernels: 1×1")},
+    batch,
+    rounds=15,
+    budget_seconds=1,
 )
 kernel_ratio = measure.ratio(*timings.values())
 reveal(
@@ -231,23 +286,41 @@ reveal(
 def parts_of(model):
     """Seconds of each part of a MyNet, a batch of 256."""
     cuts = {"convolution 1": model.features[:1], "ReLU, pooling 1": model.features[1:3]}
-    cuts |= {"convolution 2": model.features[3:4], "ReLU, pooling 2": model.features[4:6]}
+    cuts |= {
+        "convolution 2": model.features[3:4],
+        "ReLU, pooling 2": model.features[4:6],
+    }
     cuts["linear layers"] = nn.Sequential(nn.Flatten(), model.classifier)
     seconds, x = {}, batch
     for name, part in cuts.items():
-        seconds[name] = measure.latency({name: part}, x, rounds=8, budget_seconds=0.4)[name].median
+        seconds[name] = measure.latency({name: part}, x, rounds=8, budget_seconds=0.4)[
+            name
+        ].median
         with torch.inference_mode():
             x = part(x)
     return seconds
 
 
-seconds = {f"{k}×{k} kernels": parts_of(networks[n]) for k, n in ((3, "MyNet"), (1, "smaller kernels: 1×1"))}
+seconds = {
+    f"{k}×{k} kernels": parts_of(networks[n])
+    for k, n in ((3, "MyNet"), (1, "smaller kernels: 1×1"))
+}
 fig, ax = plots.figure(figsize=(plots.SIZE[0], 2.3))
 left = dict.fromkeys(seconds, 0.0)
 for part, color in zip(seconds["3×3 kernels"], plots.PALETTE, strict=False):
     values = [1000 * s[part] for s in seconds.values()]
-    ax.barh(list(seconds), values, left=list(left.values()), color=color, label=part, height=0.6)
-    left = {name: start + value for (name, start), value in zip(left.items(), values, strict=True)}
+    ax.barh(
+        list(seconds),
+        values,
+        left=list(left.values()),
+        color=color,
+        label=part,
+        height=0.6,
+    )
+    left = {
+        name: start + value
+        for (name, start), value in zip(left.items(), values, strict=True)
+    }
 ax.set(xlabel="ms, a batch of 256")
 ax.invert_yaxis()
 fig.legend(loc="outside upper left", ncols=5, fontsize=8)
@@ -321,15 +394,25 @@ check("convolutions.grouped_as_dense", grouped_as_dense)
 
 # %%
 separable_cost, grouped_as_dense = (
-    yours_or_ours(f"convolutions.{name}") for name in ("separable_cost", "grouped_as_dense")
+    yours_or_ours(f"convolutions.{name}")
+    for name in ("separable_cost", "grouped_as_dense")
 )
 layer, x = nn.Conv2d(8, 8, 3, groups=4, bias=False), torch.randn(2, 8, 6, 6)
 with torch.inference_mode():
     full = nn.functional.conv2d(x, grouped_as_dense(layer.weight, 4))
-    claim("a grouped convolution is a full one with zeros", torch.allclose(layer(x), full, atol=1e-5))
+    claim(
+        "a grouped convolution is a full one with zeros",
+        torch.allclose(layer(x), full, atol=1e-5),
+    )
 stack = blocks.separable(nn.Sequential(nn.Conv2d(64, 128, 3, padding=1, bias=False)))
-priced = (measure.parameters(stack).total, measure.macs(stack, torch.zeros(1, 64, 8, 8)))
-claim("your price of a separable layer is the library's", priced == separable_cost(64, 128, 3, 8, 8))
+priced = (
+    measure.parameters(stack).total,
+    measure.macs(stack, torch.zeros(1, 64, 8, 8)),
+)
+claim(
+    "your price of a separable layer is the library's",
+    priced == separable_cost(64, 128, 3, 8, 8),
+)
 
 # %% [markdown]
 # In `MyNet` there is little to gain from them: the one layer with many channels is small. So here is a wider relative, with
@@ -345,14 +428,20 @@ choice = "b"
 question("convolutions.macs_and_time", choice)
 
 # %%
-predict("speed-up from depthwise-separable layers in the wide network, batch 64", unit="×")
+predict(
+    "speed-up from depthwise-separable layers in the wide network, batch 64", unit="×"
+)
 
 # %%
 block_accuracy = recorded("convolution_blocks", live=LIVE)["result"]["accuracy"]
 torch.manual_seed(0)
 wide = {block: wide_net(block) for block in BLOCKS}
-block_mean = {block: sum(values) / len(values) for block, values in block_accuracy.items()}
-block_table = measure.compare(wide, batch, accuracy=block_mean, batch_sizes=(1, 64), rounds=10, budget_seconds=2)
+block_mean = {
+    block: sum(values) / len(values) for block, values in block_accuracy.items()
+}
+block_table = measure.compare(
+    wide, batch, accuracy=block_mean, batch_sizes=(1, 64), rounds=10, budget_seconds=2
+)
 block_rows = {row["model"]: row for row in block_table.rows}
 
 # %% tags=["nbval-ignore-output"]
@@ -383,23 +472,37 @@ block_table.plot()
 # their parts has a batch norm behind it, and a shortcut leads around the whole.
 
 # %%
-fewer = {block: block_rows["3×3"]["macs"] / row["macs"] for block, row in block_rows.items()}
-faster = {block: row["ratio"][64] for block, row in block_rows.items() if block != "3×3"}
+fewer = {
+    block: block_rows["3×3"]["macs"] / row["macs"] for block, row in block_rows.items()
+}
+faster = {
+    block: row["ratio"][64] for block, row in block_rows.items() if block != "3×3"
+}
 saving = ("depthwise-separable", "4 groups", "bottleneck")
-claim("separable layers do 4.6 times fewer multiply-accumulates", round(fewer["depthwise-separable"], 1) == 4.6)
+claim(
+    "separable layers do 4.6 times fewer multiply-accumulates",
+    round(fewer["depthwise-separable"], 1) == 4.6,
+)
 claim(
     "groups and bottleneck at least 3 times fewer, stride 3.7 times",
     min(fewer[b] for b in saving) > 3 and round(fewer["stride for pooling"], 1) == 3.7,
 )
-claim("none of the first three is as much faster as that", all(faster[block].high < fewer[block] for block in saving))
 claim(
-    "stride is faster than each of them", all(faster["stride for pooling"].low > faster[block].high for block in saving)
+    "none of the first three is as much faster as that",
+    all(faster[block].high < fewer[block] for block in saving),
+)
+claim(
+    "stride is faster than each of them",
+    all(faster["stride for pooling"].low > faster[block].high for block in saving),
 )
 cost = {block: block_mean["3×3"] - value for block, value in block_mean.items()}
 claim("groups cost less than a point", 0 < cost["4 groups"] < 1)
 claim(
     "separable and 3×1 + 1×3 layers and the stride 0.9 to 1.5",
-    all(0.9 < cost[block] < 1.5 for block in ("depthwise-separable", "3×1 + 1×3", "stride for pooling")),
+    all(
+        0.9 < cost[block] < 1.5
+        for block in ("depthwise-separable", "3×1 + 1×3", "stride for pooling")
+    ),
 )
 claim("the bottleneck more than 3", cost["bottleneck"] > 3)
 
@@ -418,29 +521,39 @@ def finetune(model, epochs=1):
         epochs=epochs,
         batch_size=128,
         optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=2e-3),
-        scheduler=lambda optimizer: torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps),
+        scheduler=lambda optimizer: torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, 2e-3, total_steps=steps
+        ),
         seed=1,
         description="fine-tuning",
     )
     return training.evaluate(model, pictures.test, pictures)
 
 
-trained_on = copy.deepcopy(dense)  # the control: the same epoch for a network that nothing was done to
+trained_on = copy.deepcopy(
+    dense
+)  # the control: the same epoch for a network that nothing was done to
 same_training = finetune(trained_on)
 strided = blocks.strided(dense)
 confused = training.evaluate(strided, pictures.test, pictures)
 cured = finetune(strided)
 lost = {
     "at once": measure.proportion_difference(confused.correct, tested.correct),
-    "after an epoch": measure.proportion_difference(cured.correct, same_training.correct),
+    "after an epoch": measure.proportion_difference(
+        cured.correct, same_training.correct
+    ),
 }
-timings = measure.latency({"MyNet": dense, "strided": strided}, batch, rounds=15, budget_seconds=1)
+timings = measure.latency(
+    {"MyNet": dense, "strided": strided}, batch, rounds=15, budget_seconds=1
+)
 strided_ratio = measure.ratio(timings["MyNet"], timings["strided"])
 
 # %% tags=["nbval-ignore-output"]
 print(f"stride in place of pooling: {strided_ratio}")
 print(f"accuracy lost at once: {lost['at once']} points")
-print(f"after an epoch, against MyNet trained on for as long: {lost['after an epoch']} points")
+print(
+    f"after an epoch, against MyNet trained on for as long: {lost['after an epoch']} points"
+)
 
 # %%
 claim(
@@ -449,7 +562,10 @@ claim(
 )
 claim("and makes MyNet at least twice as fast at batch 256", strided_ratio.low > 2)
 claim("at once it loses more than 10 points", lost["at once"].low > 10)
-claim("after an epoch, less than 4, the interval included", lost["after an epoch"].high < 4)
+claim(
+    "after an epoch, less than 4, the interval included",
+    lost["after an epoch"].high < 4,
+)
 
 # %% [markdown]
 # ## 5. Split what is trained already
@@ -496,19 +612,33 @@ check("convolutions.thin_factors", thin_factors)
 # the same layer before training, a random matrix:
 
 # %%
-rank_for_energy, thin_factors = (yours_or_ours(f"convolutions.{name}") for name in ("rank_for_energy", "thin_factors"))
+rank_for_energy, thin_factors = (
+    yours_or_ours(f"convolutions.{name}")
+    for name in ("rank_for_energy", "thin_factors")
+)
 weight = dense.classifier[0].weight.detach()
 torch.manual_seed(0)  # the seed of the shipped weights
 untrained = models.MyNet().classifier[0].weight.detach()
-spectra = {"trained": torch.linalg.svdvals(weight), "before training": torch.linalg.svdvals(untrained)}
+spectra = {
+    "trained": torch.linalg.svdvals(weight),
+    "before training": torch.linalg.svdvals(untrained),
+}
 ranks = {name: rank_for_energy(values, 0.9) for name, values in spectra.items()}
 
 fig, (left, right) = plots.figure(ncols=2)
-for (name, values), color in zip(spectra.items(), (plots.BLUE, plots.REFERENCE), strict=True):
+for (name, values), color in zip(
+    spectra.items(), (plots.BLUE, plots.REFERENCE), strict=True
+):
     left.plot(range(1, 129), values, color=color, label=name)
-    right.plot(range(1, 129), 100 * values.square().cumsum(0) / values.square().sum(), color=color)
+    right.plot(
+        range(1, 129),
+        100 * values.square().cumsum(0) / values.square().sum(),
+        color=color,
+    )
     right.plot(ranks[name], 90, "o", color=color)
-left.set(xlabel="index", ylabel="singular value", title="first linear layer, 128 × 2048")
+left.set(
+    xlabel="index", ylabel="singular value", title="first linear layer, 128 × 2048"
+)
 left.legend()
 right.set(xlabel="rank", ylabel="energy kept, %", title="dots: 90 %")
 plots.finish(fig)
@@ -521,8 +651,14 @@ claim(
     torch.isclose(gap, spectra["trained"][32:].norm(), atol=1e-4),
 )
 trained, random = spectra["trained"], spectra["before training"]
-claim("training made the largest singular value more than twice as large", trained[0] > 2 * random[0])
-claim("the smaller half is within 20 % of what it was before training", ((trained / random)[64:] - 1).abs().max() < 0.2)
+claim(
+    "training made the largest singular value more than twice as large",
+    trained[0] > 2 * random[0],
+)
+claim(
+    "the smaller half is within 20 % of what it was before training",
+    ((trained / random)[64:] - 1).abs().max() < 0.2,
+)
 
 # %% [markdown]
 # Training has lifted twenty or so directions out of a sea of random ones. So there is something to keep; but the sea holds much
@@ -531,7 +667,10 @@ claim("the smaller half is within 20 % of what it was before training", ((traine
 
 # %%
 kept = ranks["trained"] * (128 + 2048) / (128 * 2048)
-claim("90 % of the energy take about three quarters of the 128 singular values", 0.7 < ranks["trained"] / 128 < 0.8)
+claim(
+    "90 % of the energy take about three quarters of the 128 singular values",
+    0.7 < ranks["trained"] / 128 < 0.8,
+)
 claim("and leave about four fifths of the numbers", 0.75 < kept < 0.85)
 
 # %% question="convolutions.break_even_rank"
@@ -548,7 +687,10 @@ question("convolutions.break_even_rank", answer)
 # of parameters it finds the highest share of energy that fits, the same in every layer. Let a quarter of the parameters stay. What does it cost, with one epoch of fine-tuning?
 
 # %%
-predict("accuracy lost by low-rank factors with a quarter of the parameters, fine-tuned", unit="points")
+predict(
+    "accuracy lost by low-rank factors with a quarter of the parameters, fine-tuned",
+    unit="points",
+)
 
 # %%
 targets = (268_650, 200_000, 150_000, 100_000, 67_000, 30_000)
@@ -558,9 +700,16 @@ def validated(model):
     return training.evaluate(model, pictures.validation, pictures).accuracy
 
 
-curve = [validated(low_rank.low_rank(dense, low_rank.choose_ranks(dense, parameters=target))) for target in targets]
+curve = [
+    validated(low_rank.low_rank(dense, low_rank.choose_ranks(dense, parameters=target)))
+    for target in targets
+]
 pruned_curve = [
-    validated(pruning.magnitude_prune(copy.deepcopy(dense), min(target, pruning.count_weights(dense)[1])))
+    validated(
+        pruning.magnitude_prune(
+            copy.deepcopy(dense), min(target, pruning.count_weights(dense)[1])
+        )
+    )
     for target in targets
 ]
 quarter_ranks = low_rank.choose_ranks(dense, parameters=67_000)
@@ -570,8 +719,21 @@ thin_lost = measure.proportion_difference(thin_result.correct, same_training.cor
 
 fig, ax = plots.figure()
 ax.plot(targets, curve, "o-", color=plots.BLUE, label="low rank, no fine-tuning")
-ax.plot(targets, pruned_curve, "o-", color=plots.ORANGE, label="smallest weights zeroed (lesson 01), no fine-tuning")
-ax.plot(67_000, validated(thin), "*", color=plots.BLUE, markersize=13, label="low rank, one epoch of fine-tuning")
+ax.plot(
+    targets,
+    pruned_curve,
+    "o-",
+    color=plots.ORANGE,
+    label="smallest weights zeroed (lesson 01), no fine-tuning",
+)
+ax.plot(
+    67_000,
+    validated(thin),
+    "*",
+    color=plots.BLUE,
+    markersize=13,
+    label="low rank, one epoch of fine-tuning",
+)
 ax.axhline(curve[0], color=plots.REFERENCE, linestyle="--", label="MyNet")
 ax.set(xlabel="parameters left", ylabel="validation accuracy, %", xscale="log")
 ax.set_xticks(targets, [f"{target // 1000}k" for target in targets])
@@ -581,7 +743,10 @@ plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
 timings = {
-    n: measure.latency({"MyNet": dense, "thin": thin}, batch[:n], rounds=20, budget_seconds=1.5) for n in (1, 256)
+    n: measure.latency(
+        {"MyNet": dense, "thin": thin}, batch[:n], rounds=20, budget_seconds=1.5
+    )
+    for n in (1, 256)
 }
 thin_ratio = {n: measure.ratio(t["MyNet"], t["thin"]) for n, t in timings.items()}
 print(quarter_ranks)
@@ -603,10 +768,22 @@ claim(
     "with a quarter of the parameters and no training the factors lose more than 10 points",
     curve[0] - curve[at_quarter] > 10,
 )
-claim("zeroing as many of the smallest weights loses less than 3", pruned_curve[0] - pruned_curve[at_quarter] < 3)
-claim("after an epoch, the factors lose less than 3, the interval included", thin_lost.high < 3)
-claim("the file is four times smaller", 3.7 < measure.disk_bytes(dense) / measure.disk_bytes(thin) < 4.5)
-claim("but at batch 256 the network is less than twice as fast", thin_ratio[256].median < 2)
+claim(
+    "zeroing as many of the smallest weights loses less than 3",
+    pruned_curve[0] - pruned_curve[at_quarter] < 3,
+)
+claim(
+    "after an epoch, the factors lose less than 3, the interval included",
+    thin_lost.high < 3,
+)
+claim(
+    "the file is four times smaller",
+    3.7 < measure.disk_bytes(dense) / measure.disk_bytes(thin) < 4.5,
+)
+claim(
+    "but at batch 256 the network is less than twice as fast",
+    thin_ratio[256].median < 2,
+)
 
 # %% [markdown]
 # Now the teacher, whose parameters sit in 3×3 convolutions. Keep 90 % of each layer's energy:
@@ -614,7 +791,9 @@ claim("but at batch 256 the network is less than twice as fast", thin_ratio[256]
 # %%
 split = low_rank.low_rank(teacher, low_rank.choose_ranks(teacher, energy=0.9))
 fewer = measure.macs(teacher, one) / measure.macs(split, one)
-teacher_timings = measure.latency({"teacher": teacher, "split": split}, batch[:64], rounds=10, budget_seconds=2)
+teacher_timings = measure.latency(
+    {"teacher": teacher, "split": split}, batch[:64], rounds=10, budget_seconds=2
+)
 split_ratio = measure.ratio(teacher_timings["teacher"], teacher_timings["split"])
 
 # %% tags=["nbval-ignore-output"]
@@ -685,7 +864,9 @@ with torch.inference_mode():
 folded = folding.fold_batch_norm(teacher)
 norms = sum(isinstance(m, nn.BatchNorm2d) for m in teacher.modules())
 with torch.inference_mode():
-    difference = (folded(batch) - teacher(batch)).abs().max() / teacher(batch).abs().max()
+    difference = (folded(batch) - teacher(batch)).abs().max() / teacher(
+        batch
+    ).abs().max()
 claim(
     "the teacher has nine batch norms, the folded one has none",
     (norms, sum(isinstance(m, nn.BatchNorm2d) for m in folded.modules())) == (9, 0),
@@ -695,7 +876,9 @@ claim("it computes the same function, to 1e-5 of the largest output", difference
 # %% tags=["nbval-ignore-output"]
 fold_ratio = {}
 for n in (1, 256):
-    timings = measure.latency({"teacher": teacher, "folded": folded}, batch[:n], rounds=40, budget_seconds=2)
+    timings = measure.latency(
+        {"teacher": teacher, "folded": folded}, batch[:n], rounds=40, budget_seconds=2
+    )
     fold_ratio[n] = measure.ratio(timings["teacher"], timings["folded"])
     print(f"batch {n:>3}: {fold_ratio[n]}")
 reveal(
@@ -735,12 +918,16 @@ check("convolutions.predicted_seconds", predicted_seconds)
 # predicted first and measured after. How many does it predict to within a factor of two?
 
 # %%
-predict("layers of 30 that the cost model predicts to within a factor of 2", unit="layers")
+predict(
+    "layers of 30 that the cost model predicts to within a factor of 2", unit="layers"
+)
 
 
 # %%
 def conv_layer(inputs, outputs, kernel, side, groups=1):
-    return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups), torch.randn(32, inputs, side, side)
+    return nn.Conv2d(
+        inputs, outputs, kernel, padding=kernel // 2, groups=groups
+    ), torch.randn(32, inputs, side, side)
 
 
 def linear_layer(inputs, outputs):
@@ -763,30 +950,65 @@ for kind, layers in shapes.items():
     costs = [measure.layer_costs(layer, x)[0] for layer, x in layers]
     moved = [c.weight_bytes + c.input_bytes + c.output_bytes for c in costs]
     guessed[kind] = [
-        predicted_seconds(c.macs, m, machine.gflops, machine.bandwidth, machine.overhead)
+        predicted_seconds(
+            c.macs, m, machine.gflops, machine.bandwidth, machine.overhead
+        )
         for c, m in zip(costs, moved, strict=True)
     ]
-    clocked[kind] = [measure.latency({"": layer}, x, rounds=6, budget_seconds=0.15)[""].median for layer, x in layers]
+    clocked[kind] = [
+        measure.latency({"": layer}, x, rounds=6, budget_seconds=0.15)[""].median
+        for layer, x in layers
+    ]
 same = torch.tensor(guessed["3×3"]).allclose(
-    torch.tensor([machine.seconds(measure.layer_costs(layer, x)[0]) for layer, x in shapes["3×3"]])
+    torch.tensor(
+        [
+            machine.seconds(measure.layer_costs(layer, x)[0])
+            for layer, x in shapes["3×3"]
+        ]
+    )
 )
 claim("your formula is the library's", same)
 
 fig, ax = plots.figure(figsize=(6.5, 4.2))
-for (kind, xs), color, marker in zip(guessed.items(), plots.PALETTE, "os^Dv", strict=False):
-    ax.plot([1e6 * t for t in xs], [1e6 * t for t in clocked[kind]], marker, color=color, label=kind)
+for (kind, xs), color, marker in zip(
+    guessed.items(), plots.PALETTE, "os^Dv", strict=False
+):
+    ax.plot(
+        [1e6 * t for t in xs],
+        [1e6 * t for t in clocked[kind]],
+        marker,
+        color=color,
+        label=kind,
+    )
 every = [1e6 * t for times in (*guessed.values(), *clocked.values()) for t in times]
 ends = torch.tensor([min(every) / 2, max(every) * 2])
 ax.plot(ends, ends, color=plots.REFERENCE)
-ax.fill_between(ends, ends / 2, ends * 2, color=plots.REFERENCE, alpha=0.12, label="within a factor of 2")
-ax.set(xscale="log", yscale="log", xlabel="predicted, µs", ylabel="measured, µs", title="thirty layers, a batch of 32")
+ax.fill_between(
+    ends,
+    ends / 2,
+    ends * 2,
+    color=plots.REFERENCE,
+    alpha=0.12,
+    label="within a factor of 2",
+)
+ax.set(
+    xscale="log",
+    yscale="log",
+    xlabel="predicted, µs",
+    ylabel="measured, µs",
+    title="thirty layers, a batch of 32",
+)
 fig.legend(loc="outside right upper", fontsize=8)
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
-off = {kind: torch.tensor(clocked[kind]) / torch.tensor(xs) for kind, xs in guessed.items()}
+off = {
+    kind: torch.tensor(clocked[kind]) / torch.tensor(xs) for kind, xs in guessed.items()
+}
 within = sum(int(((r > 0.5) & (r < 2)).sum()) for r in off.values())
-print(f"{machine.gflops:.0f} GFLOP/s, {machine.bandwidth:.0f} GB/s, {1e6 * machine.overhead:.1f} µs a call")
+print(
+    f"{machine.gflops:.0f} GFLOP/s, {machine.bandwidth:.0f} GB/s, {1e6 * machine.overhead:.1f} µs a call"
+)
 for kind, ratios in off.items():
     print(
         f"{kind:9} takes {ratios.median():.1f} times as long as predicted (from {ratios.min():.1f} to {ratios.max():.1f})"
@@ -813,11 +1035,20 @@ reveal(
 right = seen_layers = 0
 for ratios in off.values():
     corrected = ratios[1::2] / ratios[::2].median()
-    right, seen_layers = right + int(((corrected > 0.5) & (corrected < 2)).sum()), seen_layers + len(corrected)
+    right, seen_layers = (
+        right + int(((corrected > 0.5) & (corrected < 2)).sum()),
+        seen_layers + len(corrected),
+    )
 
 # %%
-claim("large kernels: on median within a factor of 2 of the prediction", 1 / 2 < off["5×5, 7×7"].median() < 2)
-claim("depthwise layers are further off than large kernels", off["depthwise"].median() > 1.3 * off["5×5, 7×7"].median())
+claim(
+    "large kernels: on median within a factor of 2 of the prediction",
+    1 / 2 < off["5×5, 7×7"].median() < 2,
+)
+claim(
+    "depthwise layers are further off than large kernels",
+    off["depthwise"].median() > 1.3 * off["5×5, 7×7"].median(),
+)
 claim(
     "with one correction for each kind, at least 11 of the 14 other layers are within a factor of 2",
     right >= 11 and seen_layers == 14,

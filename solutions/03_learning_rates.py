@@ -24,7 +24,10 @@ from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.learning_rates import experiments, svm
-from nnopt_lab.lessons.learning_rates.playground import learning_rate_playground, noisy_descent
+from nnopt_lab.lessons.learning_rates.playground import (
+    learning_rate_playground,
+    noisy_descent,
+)
 from nnopt_lab.techniques.training import linear_svm, lr_range_test, schedules
 from nnopt_lab.workbench import data, measure, models, plots, training
 
@@ -33,7 +36,10 @@ lesson("03_learning_rates")
 # %%
 pictures = data.load("fashion")
 baseline = training.evaluate(models.trained("mynet"), pictures.test, pictures)
-claim("the article's recipe, a constant rate of 0.01 for 8 epochs, reached 88 to 90 %", 88 < baseline.accuracy < 90)
+claim(
+    "the article's recipe, a constant rate of 0.01 for 8 epochs, reached 88 to 90 %",
+    88 < baseline.accuracy < 90,
+)
 
 # %% [markdown]
 # ## 1. Why not simply a small rate? Why not simply a large one?
@@ -52,7 +58,13 @@ claim("the article's recipe, a constant rate of 0.01 for 8 epochs, reached 88 to
 fig, ax = plots.figure()
 for rate, color in zip((0.005, 0.02, 0.08, 0.12), plots.PALETTE, strict=False):
     ax.plot(noisy_descent("constant", rate, 300)[1], color=color, label=f"rate {rate}")
-ax.set(xlabel="step", ylabel="mean loss of 200 descents", yscale="log", ylim=(5e-3, 1e4), title="constant rates")
+ax.set(
+    xlabel="step",
+    ylabel="mean loss of 200 descents",
+    yscale="log",
+    ylim=(5e-3, 1e4),
+    title="constant rates",
+)
 ax.legend(ncols=2)
 plots.finish(fig)
 
@@ -63,7 +75,10 @@ def final_loss(schedule, peak, steps=300):
 
 
 floors = {rate: final_loss("constant", rate, 3000) for rate in (0.01, 0.02, 0.04)}
-claim("a rate of 0.12 explodes, as 0.12 · 20 > 2 says", final_loss("constant", 0.12) > 1000)
+claim(
+    "a rate of 0.12 explodes, as 0.12 · 20 > 2 says",
+    final_loss("constant", 0.12) > 1000,
+)
 claim("a rate of 0.08 does not", final_loss("constant", 0.08) < 1)
 claim(
     "0.005 is still on its way after 300 steps, ten times above what it would reach",
@@ -117,7 +132,9 @@ claim("more than five times", times > 5)
 
 # %%
 steps = 100
-losses = [3 - t / steps + (t in (35, 60, 80)) for t in range(steps)]  # for the plateau to look at: it stumbles thrice
+losses = [
+    3 - t / steps + (t in (35, 60, 80)) for t in range(steps)
+]  # for the plateau to look at: it stumbles thrice
 fig, axes = plots.figure(ncols=5, nrows=3, figsize=(10, 5.4), sharex=True, sharey=True)
 for ax, (name, make) in zip(axes.flat, schedules.SCHEDULES.items(), strict=False):
     ax.plot(schedules.rates(make(steps), steps, losses=losses), color=plots.BLUE)
@@ -154,10 +171,15 @@ check("rates.cosine_rate", cosine_rate)
 
 # %%
 cosine_rate = yours_or_ours("rates.cosine_rate")
-torchs = schedules.rates(lambda o: lr_scheduler.CosineAnnealingLR(o, T_max=50), 50, peak=0.1)
+torchs = schedules.rates(
+    lambda o: lr_scheduler.CosineAnnealingLR(o, T_max=50), 50, peak=0.1
+)
 claim(
     "it is torch's CosineAnnealingLR",
-    all(math.isclose(cosine_rate(t, 50, 0.1), rate, abs_tol=1e-9) for t, rate in enumerate(torchs)),
+    all(
+        math.isclose(cosine_rate(t, 50, 0.1), rate, abs_tol=1e-9)
+        for t, rate in enumerate(torchs)
+    ),
 )
 
 # %% question="rates.gamma"
@@ -200,13 +222,22 @@ plateau_rates = yours_or_ours("rates.plateau_rates")
 seen = [2.0, 1.5, 1.3, 1.4, 1.35, 1.31, 1.2, 1.25, 1.22, 1.21, 1.2, 1.19]
 fig, ax = plots.figure()
 ax.plot(seen, "o-", color=plots.REFERENCE, label="validation loss")
-ax.step(range(len(seen)), plateau_rates(seen, 1.0, 2, 0.3), where="mid", color=plots.BLUE, label="rate")
+ax.step(
+    range(len(seen)),
+    plateau_rates(seen, 1.0, 2, 0.3),
+    where="mid",
+    color=plots.BLUE,
+    label="rate",
+)
 ax.set(xlabel="epoch", ylim=(0, 2.1), title="patience 2, factor 0.3")
 ax.legend()
 plots.finish(fig)
 
 # %%
-claim("the third epoch in a row without progress lowers the rate", plateau_rates(seen, 1.0, 2, 0.3)[4:6] == [1.0, 0.3])
+claim(
+    "the third epoch in a row without progress lowers the rate",
+    plateau_rates(seen, 1.0, 2, 0.3)[4:6] == [1.0, 0.3],
+)
 
 # %% [markdown]
 # ## 4. Up and down: cycles
@@ -232,10 +263,16 @@ check("rates.triangular_rate", triangular_rate)
 
 # %%
 triangular_rate = yours_or_ours("rates.triangular_rate")
-torchs = schedules.rates(lambda o: lr_scheduler.CyclicLR(o, 0.1, 0.4, step_size_up=8, cycle_momentum=False), 50)
+torchs = schedules.rates(
+    lambda o: lr_scheduler.CyclicLR(o, 0.1, 0.4, step_size_up=8, cycle_momentum=False),
+    50,
+)
 claim(
     "it is torch's CyclicLR in its mode 'triangular'",
-    all(math.isclose(triangular_rate(t, 8, 0.1, 0.4), rate, abs_tol=1e-9) for t, rate in enumerate(torchs)),
+    all(
+        math.isclose(triangular_rate(t, 8, 0.1, 0.4), rate, abs_tol=1e-9)
+        for t, rate in enumerate(torchs)
+    ),
 )
 
 # %% [markdown]
@@ -264,7 +301,10 @@ plots.finish(fig)
 # %%
 claim("it starts at a 25th of its peak", math.isclose(rates[0], 0.1 / 25))
 claim("and ends more than a thousand times below that", rates[-1] < rates[0] / 1000)
-claim("the momentum is lowest, 0.85, where the rate is highest", momenta[rates.index(max(rates))] < 0.8501)
+claim(
+    "the momentum is lowest, 0.85, where the rate is highest",
+    momenta[rates.index(max(rates))] < 0.8501,
+)
 
 # %% [markdown]
 # ## 5. Pegasos: a rate with a proof
@@ -314,7 +354,10 @@ weight = torch.zeros(x.shape[1])
 for t, chosen in enumerate(batch_of_8, 1):
     weight = pegasos_step(weight, x[chosen], y[chosen], LAMBDA, t)
 library = linear_svm.pegasos_svm(x, y, LAMBDA, 20, batch_size=8)[-1]
-claim("twenty of these steps are twenty of the library's", torch.allclose(weight, library, rtol=1e-3, atol=1e-3))
+claim(
+    "twenty of these steps are twenty of the library's",
+    torch.allclose(weight, library, rtol=1e-3, atol=1e-3),
+)
 claim("the optimum is known to within 0.0001", 0 <= optimum - bound < 1e-4)
 
 # %% [markdown]
@@ -336,15 +379,28 @@ ways = {
 }
 gaps = {}
 for name, way in ways.items():
-    runs = [linear_svm.pegasos_svm(x, y, LAMBDA, 4000, batch_size=8, seed=seed, **way)[9::10] for seed in (0, 1)]
-    gaps[name] = (linear_svm.svm_objective(torch.stack(runs), x, y, LAMBDA) - optimum).mean(0)
+    runs = [
+        linear_svm.pegasos_svm(x, y, LAMBDA, 4000, batch_size=8, seed=seed, **way)[
+            9::10
+        ]
+        for seed in (0, 1)
+    ]
+    gaps[name] = (
+        linear_svm.svm_objective(torch.stack(runs), x, y, LAMBDA) - optimum
+    ).mean(0)
 
 fig, ax = plots.figure()
 edges = [*sorted({round(1.3**k) for k in range(2, 23)}), 400]
 for (name, gap), color in zip(gaps.items(), plots.PALETTE, strict=False):
     means = [gap[low:high].mean() for low, high in pairwise(edges)]
     ax.plot([10 * high for high in edges[1:]], means, color=color, label=name)
-ax.set(xscale="log", yscale="log", xlabel="step", ylabel="objective above the optimum", title="linear SVM, batch 8")
+ax.set(
+    xscale="log",
+    yscale="log",
+    xlabel="step",
+    ylabel="objective above the optimum",
+    title="linear SVM, batch 8",
+)
 ax.legend(ncols=2)
 plots.finish(fig)
 
@@ -359,12 +415,18 @@ reveal(
 )
 
 # %%
-claim("1/(λt) ends below all three constant rates", last["Pegasos, 1/(λt)"] < best_constant)
+claim(
+    "1/(λt) ends below all three constant rates",
+    last["Pegasos, 1/(λt)"] < best_constant,
+)
 claim(
     "with λ ten times too large it is more than twice as far away",
     last["λ ten times too large"] > 2 * last["Pegasos, 1/(λt)"],
 )
-claim("with λ ten times too small, more than five times", last["λ ten times too small"] > 5 * last["Pegasos, 1/(λt)"])
+claim(
+    "with λ ten times too small, more than five times",
+    last["λ ten times too small"] > 5 * last["Pegasos, 1/(λt)"],
+)
 
 # %% [markdown]
 # So the rate has to fit the curvature: with a $\lambda$ that is too large the steps die before they arrive, with one
@@ -389,7 +451,9 @@ def train_a_little(schedule, rate=0.05, weight_decay=5e-4):
         pictures,
         epochs=1,
         train=pictures.train[:6000],
-        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=rate, momentum=0.9, weight_decay=weight_decay),
+        optimizer=lambda parameters: torch.optim.SGD(
+            parameters, lr=rate, momentum=0.9, weight_decay=weight_decay
+        ),
         scheduler=schedule,
     )
 
@@ -399,7 +463,10 @@ try:
     raised = ""
 except ValueError as error:
     raised = str(error)
-claim("1/(λt) makes the network diverge, at a rate of 2000", "at learning rate 2000: lower it" in raised)
+claim(
+    "1/(λt) makes the network diverge, at a rate of 2000",
+    "at learning rate 2000: lower it" in raised,
+)
 
 # %% [markdown]
 # The usual repair keeps the shape and bounds the start: $\eta_t = \eta_0/(1 + \lambda\,\eta_0\,t)$, $t = 0, 1, \dots$
@@ -407,8 +474,13 @@ claim("1/(λt) makes the network diverge, at a rate of 2000", "at learning rate 
 # but a knob for how fast the rate falls, and the proof is gone: a heuristic like the others.
 
 # %%
-bounded = train_a_little(schedules.SCHEDULES["Pegasos"](94))  # made for 94 batches, a third of an epoch
-claim("bounded, the same third of an epoch ends above 65 %", bounded.validation_accuracy[-1] > 65)
+bounded = train_a_little(
+    schedules.SCHEDULES["Pegasos"](94)
+)  # made for 94 batches, a third of an epoch
+claim(
+    "bounded, the same third of an epoch ends above 65 %",
+    bounded.validation_accuracy[-1] > 65,
+)
 
 # %% [markdown]
 # A schedule has a state, and a training that is resumed must go on where it stopped. That is what `state_dict` is for;
@@ -435,7 +507,8 @@ second_part = fresh()
 for part, saved in zip(second_part, first_part, strict=True):
     part.load_state_dict(saved.state_dict())
 claim(
-    "resumed after 12 of 20 steps, it ends at the same rate to the last bit", some_steps(*second_part, 8) == in_one_go
+    "resumed after 12 of 20 steps, it ends at the same rate to the last bit",
+    some_steps(*second_part, 8) == in_one_go,
 )
 
 # %% [markdown]
@@ -474,7 +547,10 @@ check("rates.smoothed", smoothed)
 def steepest_rate(rates, losses):
     """The rate at the lower end of the steepest fall between neighbours. Two lists of floats, rates rising → float."""
     ### BEGIN SOLUTION
-    slopes = [(losses[i + 1] - losses[i]) / math.log(rates[i + 1] / rates[i]) for i in range(len(rates) - 1)]
+    slopes = [
+        (losses[i + 1] - losses[i]) / math.log(rates[i + 1] / rates[i])
+        for i in range(len(rates) - 1)
+    ]
     return rates[slopes.index(min(slopes))]
     ### END SOLUTION
 
@@ -491,7 +567,10 @@ check("rates.steepest_rate", steepest_rate)
 predict("rate at which the loss of MyNet falls fastest", unit="")
 
 # %%
-smoothed, steepest_rate = yours_or_ours("rates.smoothed"), yours_or_ours("rates.steepest_rate")
+smoothed, steepest_rate = (
+    yours_or_ours("rates.smoothed"),
+    yours_or_ours("rates.steepest_rate"),
+)
 torch.manual_seed(1)
 net = models.MyNet()
 before, random_before = copy.deepcopy(net.state_dict()), torch.get_rng_state()
@@ -502,7 +581,9 @@ claim(
     and torch.equal(random_before, torch.get_rng_state()),
 )
 curve = smoothed(test.losses, 0.9)
-lowest = curve.index(min(curve))  # behind it, a loss that has leapt up may fall back faster than it ever fell before
+lowest = curve.index(
+    min(curve)
+)  # behind it, a loss that has leapt up may fall back faster than it ever fell before
 found = steepest_rate(test.rates[: lowest + 1], curve[: lowest + 1])
 claim("by hand and library find the same rate", math.isclose(found, test.steepest))
 
@@ -510,8 +591,19 @@ fig, ax = plots.figure()
 ax.plot(test.rates, test.losses, color="0.75", linewidth=1, label="one batch")
 ax.plot(test.rates, curve, color=plots.BLUE, label="smoothed")
 ax.axvline(test.steepest, color=plots.ORANGE, linestyle="--", label="steepest fall")
-ax.axvline(test.tenth_of_minimum, color=plots.GREEN, linestyle="--", label="a tenth of the lowest loss's rate")
-ax.set(xscale="log", xlabel="rate", ylabel="loss", ylim=(0, 4), title="range test of MyNet, untrained")
+ax.axvline(
+    test.tenth_of_minimum,
+    color=plots.GREEN,
+    linestyle="--",
+    label="a tenth of the lowest loss's rate",
+)
+ax.set(
+    xscale="log",
+    xlabel="rate",
+    ylabel="loss",
+    ylim=(0, 4),
+    title="range test of MyNet, untrained",
+)
 ax.legend()
 plots.finish(fig)
 
@@ -527,7 +619,10 @@ reveal(
 
 # %%
 claim("the steepest fall lies between 0.01 and 0.1", 0.01 < test.steepest < 0.1)
-claim("the two suggestions differ more than threefold", test.steepest > 3 * test.tenth_of_minimum)
+claim(
+    "the two suggestions differ more than threefold",
+    test.steepest > 3 * test.tenth_of_minimum,
+)
 
 # %% [markdown]
 # ## 7. "From the model's complexity and the data's size"
@@ -547,12 +642,18 @@ for setting in measured["settings"]:
     setting["best"] = rates[setting["loss"].index(min(setting["loss"]))]
     groups.setdefault(setting["group"], {})[setting["size"]] = setting
 
-units = {"width": "filters, first layer", "depth": "convolutions", "batch": "pictures a step"}
+units = {
+    "width": "filters, first layer",
+    "depth": "convolutions",
+    "batch": "pictures a step",
+}
 units |= {f"data, same {what}": "pictures" for what in ("steps", "passes")}
 fig, axes = plots.figure(ncols=3, nrows=2, figsize=(10, 6.4), sharey=True)
 for ax, (group, settings) in zip(axes.flat, groups.items(), strict=False):
     for (size, setting), color in zip(settings.items(), plots.PALETTE, strict=False):
-        ax.plot(rates, setting["loss"], "o-", markersize=3.5, color=color, label=f"{size:,}")
+        ax.plot(
+            rates, setting["loss"], "o-", markersize=3.5, color=color, label=f"{size:,}"
+        )
         ax.plot(setting["best"], min(setting["loss"]), "o", color=color, markersize=8)
     ax.set(xscale="log", yscale="log", title=group, ylim=(0.38, 2.6))
     ax.set_yticks([0.5, 1, 2], ["0.5", "1", "2"])
@@ -560,7 +661,9 @@ for ax, (group, settings) in zip(axes.flat, groups.items(), strict=False):
     ax.legend(fontsize=7, title=units[group], title_fontsize=7)
 axes.flat[-1].axis("off")
 fig.supxlabel("rate", fontsize=9)
-fig.supylabel("validation loss after the training (large dot: the best rate)", fontsize=9)
+fig.supylabel(
+    "validation loss after the training (large dot: the best rate)", fontsize=9
+)
 plots.finish(fig)
 
 # %% [markdown]
@@ -580,7 +683,10 @@ plots.finish(fig)
 #   loss and a quarter costs 18 %; four times the best rate costs everything. If in doubt, a factor of 2 lower.
 
 # %%
-best = {group: {size: setting["best"] for size, setting in found.items()} for group, found in groups.items()}
+best = {
+    group: {size: setting["best"] for size, setting in found.items()}
+    for group, found in groups.items()
+}
 common = groups["batch"][64]
 claim(
     "over widths and depths the best rates differ by a factor of two at most",
@@ -588,9 +694,13 @@ claim(
     <= 2 * min([*best["width"].values(), *best["depth"].values()]),
 )
 claim(
-    "with the same steps, 16 times the data have the same best rate", len(set(best["data, same steps"].values())) == 1
+    "with the same steps, 16 times the data have the same best rate",
+    len(set(best["data, same steps"].values())) == 1,
 )
-claim("with the same passes it falls from 0.08 to 0.02", [*best["data, same passes"].values()] == [0.08, 0.04, 0.02])
+claim(
+    "with the same passes it falls from 0.08 to 0.02",
+    [*best["data, same passes"].values()] == [0.08, 0.04, 0.02],
+)
 claim(
     "the best rate is proportional to the batch from 32 to 128",
     all(best["batch"][size] == best["batch"][32] * size / 32 for size in (32, 64, 128)),
@@ -598,10 +708,12 @@ claim(
 distinct = {str(setting["loss"]): setting["loss"] for setting in measured["settings"]}
 claim(
     "at 0.16, nine of the thirteen settings end as bad as guessing",
-    (len(distinct), sum(loss[4] == experiments.GUESSING for loss in distinct.values())) == (13, 9),
+    (len(distinct), sum(loss[4] == experiments.GUESSING for loss in distinct.values()))
+    == (13, 9),
 )
 claim(
-    "at batch 256 every rate ends above a loss of 1.5, twice that of batch 128", min(groups["batch"][256]["loss"]) > 1.5
+    "at batch 256 every rate ends above a loss of 1.5, twice that of batch 128",
+    min(groups["batch"][256]["loss"]) > 1.5,
 )
 claim(
     "over widths and depths the range test is within a factor of three of the best rate",
@@ -611,11 +723,23 @@ claim(
         for setting in groups[group].values()
     ),
 )
-claim("at batch 16 it is more than ten times too high", groups["batch"][16]["steepest"] > 10 * best["batch"][16])
+claim(
+    "at batch 16 it is more than ten times too high",
+    groups["batch"][16]["steepest"] > 10 * best["batch"][16],
+)
 near, far = common["loss"][1] / common["loss"][2], common["loss"][3] / common["loss"][2]
-claim("half or twice the best rate costs 4 to 7 % of the loss", 1.04 < near < 1.07 and 1.04 < far < 1.07)
-claim("four times the best rate is as bad as guessing", common["loss"][4] == experiments.GUESSING)
-claim("a quarter of it costs 18 %", round(common["loss"][0] / common["loss"][2], 2) == 1.18)
+claim(
+    "half or twice the best rate costs 4 to 7 % of the loss",
+    1.04 < near < 1.07 and 1.04 < far < 1.07,
+)
+claim(
+    "four times the best rate is as bad as guessing",
+    common["loss"][4] == experiments.GUESSING,
+)
+claim(
+    "a quarter of it costs 18 %",
+    round(common["loss"][0] / common["loss"][2], 2) == 1.18,
+)
 
 # %% question="rates.how_to_choose"
 choice = None
@@ -641,7 +765,10 @@ peaks = recorded("learning_rate_peaks", live=LIVE)["result"]
 race = recorded("learning_rate_race", live=LIVE)["result"]
 claim(
     "each runs with the best peak of its search",
-    all(min(found, key=found.get) == f"{race['schedules'][name]['peak']:g}" for name, found in peaks.items()),
+    all(
+        min(found, key=found.get) == f"{race['schedules'][name]['peak']:g}"
+        for name, found in peaks.items()
+    ),
 )
 
 panels = [
@@ -652,9 +779,17 @@ panels = [
 ]
 fig, axes = plots.figure(ncols=2, nrows=2, figsize=(10, 7), sharex=True, sharey=True)
 for ax, names in zip(axes.flat, panels, strict=True):
-    plots.band(ax, race["epochs"], race["schedules"]["constant"]["validation"], "constant", plots.REFERENCE)
+    plots.band(
+        ax,
+        race["epochs"],
+        race["schedules"]["constant"]["validation"],
+        "constant",
+        plots.REFERENCE,
+    )
     for name, color in zip(names, plots.PALETTE, strict=False):
-        plots.band(ax, race["epochs"], race["schedules"][name]["validation"], name, color)
+        plots.band(
+            ax, race["epochs"], race["schedules"][name]["validation"], name, color
+        )
     ax.legend(fontsize=8, loc="lower right")
 axes[0][0].set(ylim=(70, 92))
 fig.supxlabel("epoch", fontsize=9)
@@ -670,12 +805,19 @@ plots.finish(fig)
 constant = torch.tensor(race["schedules"]["constant"]["test"])
 final, ahead = {}, {}
 print(f"{'schedule':18} {'peak':>6} {'test':>8}   {'ahead of constant, points'}")
-for name, run in sorted(race["schedules"].items(), key=lambda item: -sum(item[1]["test"])):
+for name, run in sorted(
+    race["schedules"].items(), key=lambda item: -sum(item[1]["test"])
+):
     gained = torch.tensor(run["test"]) - constant
-    final[name], ahead[name] = torch.tensor(run["test"]).mean().item(), gained.mean().item()
+    final[name], ahead[name] = (
+        torch.tensor(run["test"]).mean().item(),
+        gained.mean().item(),
+    )
     reach = 4.303 * gained.std().item() / 3**0.5
     against = (
-        "" if name == "constant" else f"{ahead[name]:+.2f}  ({ahead[name] - reach:+.2f} to {ahead[name] + reach:+.2f})"
+        ""
+        if name == "constant"
+        else f"{ahead[name]:+.2f}  ({ahead[name] - reach:+.2f} to {ahead[name] + reach:+.2f})"
     )
     print(f"{name:18} {run['peak']:>6g} {final[name]:>6.2f} %   {against}")
 article = sum(race["baseline"]) / len(race["baseline"])
@@ -700,33 +842,70 @@ print(f"\n{'article, 8 epochs':18} {0.01:>6g} {article:>6.2f} %")
 # noisier.
 
 # %%
-gain = {name: torch.tensor(run["test"]) - constant for name, run in race["schedules"].items()}
+gain = {
+    name: torch.tensor(run["test"]) - constant
+    for name, run in race["schedules"].items()
+}
 spreads = [max(run["test"]) - min(run["test"]) for run in race["schedules"].values()]
-claim("three seeds of one schedule differ by up to 3 points", round(max(spreads), 1) == 3.0)
+claim(
+    "three seeds of one schedule differ by up to 3 points",
+    round(max(spreads), 1) == 3.0,
+)
 order = sorted(final, key=final.get, reverse=True)
-claim("one-cycle and warm-up with cosine lead", order[:2] == ["one-cycle", "warm-up + cosine"])
-claim("by 0.8 points over the constant rate", all(round(ahead[name], 1) == 0.8 for name in order[:2]))
+claim(
+    "one-cycle and warm-up with cosine lead",
+    order[:2] == ["one-cycle", "warm-up + cosine"],
+)
+claim(
+    "by 0.8 points over the constant rate",
+    all(round(ahead[name], 1) == 0.8 for name in order[:2]),
+)
 sure = {name for name in gain if name != "constant" and gain[name].min() > 0.3}
-claim("only they are ahead by more than 0.3 points on every seed", sure == set(order[:2]))
-claim("one-cycle ends within 0.1 points of the article's eight epochs", abs(final["one-cycle"] - article) < 0.1)
-claim("polynomial, cosine and restarts follow", set(order[2:5]) == {"polynomial", "cosine", "warm restarts"})
+claim(
+    "only they are ahead by more than 0.3 points on every seed", sure == set(order[:2])
+)
+claim(
+    "one-cycle ends within 0.1 points of the article's eight epochs",
+    abs(final["one-cycle"] - article) < 0.1,
+)
+claim(
+    "polynomial, cosine and restarts follow",
+    set(order[2:5]) == {"polynomial", "cosine", "warm restarts"},
+)
 claim("0.2 to 0.5 points ahead", all(0.2 < ahead[name] < 0.5 for name in order[2:5]))
 claim(
     "triangles differ by less than 0.4 points",
     all(abs(ahead[n]) < 0.4 for n in ("triangular", "triangular2", "exp_range")),
 )
-claim("step, exponential and Pegasos are behind", max(ahead[name] for name in ("step", "exponential", "Pegasos")) < 0)
+claim(
+    "step, exponential and Pegasos are behind",
+    max(ahead[name] for name in ("step", "exponential", "Pegasos")) < 0,
+)
 claim(
     "half-way the exponential rate is at a tenth",
-    math.isclose(schedules.rates(schedules.SCHEDULES["exponential"](100), 100)[50], 0.1),
+    math.isclose(
+        schedules.rates(schedules.SCHEDULES["exponential"](100), 100)[50], 0.1
+    ),
 )
 claim("plateau is last", order[-1] == "plateau")
-looks = {name: torch.tensor(race["schedules"][name]["validation"]).mean(0) for name in ("constant", "plateau")}
+looks = {
+    name: torch.tensor(race["schedules"][name]["validation"]).mean(0)
+    for name in ("constant", "plateau")
+}
 late = looks["constant"] - looks["plateau"]
-claim("at its second and third look by more than 5 points, and never ahead", min(late[1:3]) > 5 and min(late) > 0)
+claim(
+    "at its second and third look by more than 5 points, and never ahead",
+    min(late[1:3]) > 5 and min(late) > 0,
+)
 peak = {name: run["peak"] for name, run in race["schedules"].items()}
-claim("it began at twice the winners' peak", all(peak["plateau"] == 2 * peak[name] for name in order[:2]))
-claim("the constant rate's peak is half of the winners'", all(2 * peak["constant"] == peak[name] for name in order[:2]))
+claim(
+    "it began at twice the winners' peak",
+    all(peak["plateau"] == 2 * peak[name] for name in order[:2]),
+)
+claim(
+    "the constant rate's peak is half of the winners'",
+    all(2 * peak["constant"] == peak[name] for name in order[:2]),
+)
 
 # %% [markdown]
 # ## 9. The baseline in a third of its epochs
@@ -736,15 +915,21 @@ claim("the constant rate's peak is half of the winners'", all(2 * peak["constant
 # points *above* the article's recipe. Here it is on your machine. Guess what it reaches:
 
 # %%
-predict("test accuracy after a third of the article's epochs, by our best recipe", unit="%")
+predict(
+    "test accuracy after a third of the article's epochs, by our best recipe", unit="%"
+)
 
 # %%
-winner, history = experiments.fit_in_parts("one-cycle", experiments.best_recipe, pictures, batch_size=32)
+winner, history = experiments.fit_in_parts(
+    "one-cycle", experiments.best_recipe, pictures, batch_size=32
+)
 won = training.evaluate(winner, pictures.test, pictures)
 against = measure.proportion_difference(baseline.correct, won.correct)
 
 # %% tags=["nbval-ignore-output"]
-print(f"article, 8 epochs: {baseline.accuracy:.2f} %   ours, a third of them: {won.accuracy:.2f} %")
+print(
+    f"article, 8 epochs: {baseline.accuracy:.2f} %   ours, a third of them: {won.accuracy:.2f} %"
+)
 print(f"ours ahead by {against} points, on the same pictures")
 spread = [won.accuracy + end - against.estimate for end in (against.low, against.high)]
 reveal(
@@ -757,13 +942,19 @@ reveal(
 )
 
 # %%
-claim("it reaches what the article's recipe reached, to within half a point", won.accuracy > baseline.accuracy - 0.5)
+claim(
+    "it reaches what the article's recipe reached, to within half a point",
+    won.accuracy > baseline.accuracy - 0.5,
+)
 lead = (torch.tensor(race["best"]["test"]) - torch.tensor(race["baseline"])).tolist()
 claim(
     "over three seeds the best recipe is 0.7 points ahead, on each of them",
     round(sum(lead) / 3, 1) == 0.7 and min(lead) > 0,
 )
-claim("in exactly a third of the epochs", race["epochs"][-1] == round(models.ARTICLE_RECIPE["epochs"] / 3, 3))
+claim(
+    "in exactly a third of the epochs",
+    race["epochs"][-1] == round(models.ARTICLE_RECIPE["epochs"] / 3, 3),
+)
 
 # %% [markdown]
 # ## 10. Playground

@@ -23,7 +23,13 @@ from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.batch_sizes.experiments import any_size_net
 from nnopt_lab.lessons.batch_sizes.playground import batch_playground
-from nnopt_lab.techniques.training import accumulation, batch_samplers, batch_size_sweep, cropping, noise_scale
+from nnopt_lab.techniques.training import (
+    accumulation,
+    batch_samplers,
+    batch_size_sweep,
+    cropping,
+    noise_scale,
+)
 from nnopt_lab.workbench import data, measure, models, plots, training
 
 lesson("04_batch_sizes")
@@ -48,7 +54,9 @@ def sgd(model, rate):
 # %%
 generator = torch.Generator().manual_seed(3)
 curvature = torch.tensor([1.0, 4.0])
-centres = 1.5 * torch.randn(4096, 2, generator=generator)  # sample i pulls to its own centre
+centres = 1.5 * torch.randn(
+    4096, 2, generator=generator
+)  # sample i pulls to its own centre
 centres -= centres.mean(0)
 
 
@@ -66,9 +74,18 @@ def walk(batch_size, steps=30, rate=0.12):
 
 walks = {size: walk(size) for size in (1, 8, 64)}
 fig, axes = plots.figure(ncols=3, sharey=True)
-x, y = torch.meshgrid(torch.linspace(-5, 3, 60), torch.linspace(-3, 3.5, 60), indexing="xy")
+x, y = torch.meshgrid(
+    torch.linspace(-5, 3, 60), torch.linspace(-3, 3.5, 60), indexing="xy"
+)
 for ax, (size, path), color in zip(axes, walks.items(), plots.PALETTE, strict=False):
-    ax.contour(x, y, (curvature[0] * x**2 + curvature[1] * y**2) / 2, levels=8, colors="0.8", linewidths=0.8)
+    ax.contour(
+        x,
+        y,
+        (curvature[0] * x**2 + curvature[1] * y**2) / 2,
+        levels=8,
+        colors="0.8",
+        linewidths=0.8,
+    )
     ax.plot(*path.T, "o-", color=color, markersize=2.5, linewidth=1)
     ax.plot(*path[0], "x", color="black")
     ax.plot(0, 0, "+", color="black", markersize=10)
@@ -100,11 +117,23 @@ check("batches.updates", updates)
 # %%
 updates = yours_or_ours("batches.updates")
 rests = {size: path[15:].square().sum(1).mean().sqrt() for size, path in walks.items()}
-claim("a batch of 1 jumps about at least 4 times as far from the middle as one of 64", rests[1] > 4 * rests[64])
-claim("the article's recipe, 8 epochs at batch 64, makes 2,256 updates", updates(count, 64, 8, False) == 2_256)
+claim(
+    "a batch of 1 jumps about at least 4 times as far from the middle as one of 64",
+    rests[1] > 4 * rests[64],
+)
+claim(
+    "the article's recipe, 8 epochs at batch 64, makes 2,256 updates",
+    updates(count, 64, 8, False) == 2_256,
+)
 loader = data.loader(pictures.train, pictures, 64)
-claim("there are 268,650 weights and biases to update each time", measure.parameters(fresh).total == 268_650)
-claim("a loader counts the same: 282 batches an epoch", len(loader) == updates(count, 64, 1, False) == 282)
+claim(
+    "there are 268,650 weights and biases to update each time",
+    measure.parameters(fresh).total == 268_650,
+)
+claim(
+    "a loader counts the same: 282 batches an epoch",
+    len(loader) == updates(count, 64, 1, False) == 282,
+)
 
 # %% [markdown]
 # ## 2. What the machine wants
@@ -128,13 +157,18 @@ def step(x):
     """One training step; it is timed inside inference mode, which has no gradients, so it leaves that mode."""
     with torch.inference_mode(False), torch.enable_grad():
         optimizer.zero_grad()
-        nn.functional.cross_entropy(worker(x), labels.repeat(-(-len(x) // 256))[: len(x)]).backward()
+        nn.functional.cross_entropy(
+            worker(x), labels.repeat(-(-len(x) // 256))[: len(x)]
+        ).backward()
         optimizer.step()
 
 
 some = inputs[:128]
 timings = measure.latency(
-    {"8": lambda x: [step(part) for part in some.split(8)], "128": step}, some, rounds=10, budget_seconds=2
+    {"8": lambda x: [step(part) for part in some.split(8)], "128": step},
+    some,
+    rounds=10,
+    budget_seconds=2,
 )
 speedup = measure.ratio(timings["8"], timings["128"])
 reveal(
@@ -176,16 +210,32 @@ doubling(right.yaxis, (1, 4, 16, 64, 256))
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
-flat = next(size for size, speed in zip(sizes, speeds, strict=True) if speed > 0.9 * max(speeds))
-print(f"The sweep ended at batch {sizes[-1]:,} ({ended}); from batch {flat} on you have nine tenths of the best speed.")
+flat = next(
+    size for size, speed in zip(sizes, speeds, strict=True) if speed > 0.9 * max(speeds)
+)
+print(
+    f"The sweep ended at batch {sizes[-1]:,} ({ended}); from batch {flat} on you have nine tenths of the best speed."
+)
 print(f"Free memory: {measure.format_bytes(batch_size_sweep.available_memory())}")
 
 # %%
-claim("one step of 128 is at least 1.2 times as fast as 16 steps of 8", speedup.median > 1.2)
-claim("a single picture at a time is less than half as fast as the best", max(speeds) > 2 * speeds[0])
+claim(
+    "one step of 128 is at least 1.2 times as fast as 16 steps of 8",
+    speedup.median > 1.2,
+)
+claim(
+    "a single picture at a time is less than half as fast as the best",
+    max(speeds) > 2 * speeds[0],
+)
 tight, why = batch_size_sweep.sweep(step, inputs, limit_bytes=8 * 2**20, seconds=0.01)
-claim("with only 8 MiB allowed, the sweep ends for memory and nothing crashes", why == "memory")
-claim("and no size that it tried needed more than that", max(point.bytes for point in tight) <= 8 * 2**20)
+claim(
+    "with only 8 MiB allowed, the sweep ends for memory and nothing crashes",
+    why == "memory",
+)
+claim(
+    "and no size that it tried needed more than that",
+    max(point.bytes for point in tight) <= 8 * 2**20,
+)
 
 # %% [markdown]
 # Memory is a straight line (on the logarithmic axes above it bends where the fixed part ends to matter): a fixed part,
@@ -210,9 +260,15 @@ check("batches.largest_batch", largest_batch)
 
 # %%
 largest_batch = yours_or_ours("batches.largest_batch")
-memory = {size: measure.peak_memory(step, inputs.repeat(4, 1, 1, 1)[:size]) for size in (128, 256, 1024)}
+memory = {
+    size: measure.peak_memory(step, inputs.repeat(4, 1, 1, 1)[:size])
+    for size in (128, 256, 1024)
+}
 foretold = largest_batch(128, memory[128], 256, memory[256], memory[1024])
-claim("from 128 and 256 pictures the line foretells 1,024 to within 2 %", abs(foretold - 1024) < 20)
+claim(
+    "from 128 and 256 pictures the line foretells 1,024 to within 2 %",
+    abs(foretold - 1024) < 20,
+)
 
 # %% [markdown]
 # So the machine has an answer: the smallest size on the flat part. That size wastes no speed, and beyond it there is
@@ -236,7 +292,10 @@ predict("pictures that batch 1,024 needs to reach 86 %, against batch 64", unit=
 LIVE = False
 race = recorded("batch_size_race", live=LIVE)["result"]
 raced, rates = race["sizes"], dict(zip(race["sizes"], race["rates"], strict=True))
-examples = {size: torch.tensor(row, dtype=torch.float) for size, row in zip(raced, race["examples"], strict=True)}
+examples = {
+    size: torch.tensor(row, dtype=torch.float)
+    for size, row in zip(raced, race["examples"], strict=True)
+}
 mean_examples = {size: of.mean().item() for size, of in examples.items()}
 more = examples[1024] / mean_examples[64]
 reveal(
@@ -264,24 +323,45 @@ reveal(
 batch, needed = torch.tensor(raced), torch.tensor(list(mean_examples.values()))
 fits = []
 for candidate in torch.logspace(4, 11, 300, base=2):
-    logs = needed.log() - (1 + batch / candidate).log()  # log E_min, if the candidate were the critical size
+    logs = (
+        needed.log() - (1 + batch / candidate).log()
+    )  # log E_min, if the candidate were the critical size
     fits.append((logs.var().item(), candidate.item(), logs.mean().exp().item()))
 _, critical, fewest = min(fits)
 
 speed_at = dict(zip(sizes, speeds, strict=True))
-seconds = {size: examples[size] / speed_at.get(size, speeds[-1]) for size in raced}  # beyond the sweep it is flat
+seconds = {
+    size: examples[size] / speed_at.get(size, speeds[-1]) for size in raced
+}  # beyond the sweep it is flat
 fig, (left, right) = plots.figure(ncols=2)
 line = torch.logspace(2.7, 10.3, 50, base=2)
-left.plot(fewest * (1 / line + 1 / critical), fewest * (1 + line / critical), color="0.6", label="hyperbola")
+left.plot(
+    fewest * (1 / line + 1 / critical),
+    fewest * (1 + line / critical),
+    color="0.6",
+    label="hyperbola",
+)
 for size, mean_of in mean_examples.items():
     left.plot(examples[size] / size, examples[size], "o", color=plots.SKY, markersize=4)
     left.plot(mean_of / size, mean_of, "o", color=plots.BLUE, markersize=6)
-    left.annotate(f"{size:,}", (mean_of / size, mean_of), xytext=(8, 5), textcoords="offset points", fontsize=9)
+    left.annotate(
+        f"{size:,}",
+        (mean_of / size, mean_of),
+        xytext=(8, 5),
+        textcoords="offset points",
+        fontsize=9,
+    )
 left.set(xlabel="steps", ylabel="pictures", title="what 86 % takes, by batch size")
 doubling(left.xaxis, (125, 500, 2000))
 doubling(left.yaxis, (20_000, 40_000, 80_000, 160_000))
 left.legend()
-plots.band(right, raced, torch.stack(list(seconds.values())).T, "pictures / your speed", plots.ORANGE)
+plots.band(
+    right,
+    raced,
+    torch.stack(list(seconds.values())).T,
+    "pictures / your speed",
+    plots.ORANGE,
+)
 right.set(xlabel="batch size", title="seconds to 86 % on your machine")
 right.set_ylim(bottom=0)
 doubling(right.xaxis, raced)
@@ -298,18 +378,34 @@ plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
 first = min(seconds, key=lambda size: seconds[size].mean())
-print(f"On your machine batch {first:,} gets there first, in about {seconds[first].mean():.0f} s of training.")
+print(
+    f"On your machine batch {first:,} gets there first, in about {seconds[first].mean():.0f} s of training."
+)
 
 # %%
-claim("from batch 8 to 64 the pictures needed differ by less than a tenth", max(needed[:4]) < 1.1 * min(needed[:4]))
+claim(
+    "from batch 8 to 64 the pictures needed differ by less than a tenth",
+    max(needed[:4]) < 1.1 * min(needed[:4]),
+)
 saved = mean_examples[8] / 8 / (mean_examples[64] / 64)
 claim("and the steps fall by a factor of more than 7", 7 < saved < 8)
-claim("batch 256 needs 1.6 times as many as batch 64", round(mean_examples[256] / mean_examples[64], 1) == 1.6)
-claim("batch 1,024 more than 4 times as many", mean_examples[1024] > 4 * mean_examples[64])
-claim("two of its three runs were given up", sum(race["reached"][-1]) == 1 and all(map(all, race["reached"][:-1])))
+claim(
+    "batch 256 needs 1.6 times as many as batch 64",
+    round(mean_examples[256] / mean_examples[64], 1) == 1.6,
+)
+claim(
+    "batch 1,024 more than 4 times as many", mean_examples[1024] > 4 * mean_examples[64]
+)
+claim(
+    "two of its three runs were given up",
+    sum(race["reached"][-1]) == 1 and all(map(all, race["reached"][:-1])),
+)
 claim("the critical size is about 270", 250 < critical < 290)
 fitted = fewest * (1 + batch / critical)
-claim("the hyperbola is off by at most a tenth", ((fitted / needed).log().abs() < 0.1).all())
+claim(
+    "the hyperbola is off by at most a tenth",
+    ((fitted / needed).log().abs() < 0.1).all(),
+)
 
 # %% [markdown]
 # And the rates? From batch 8 to 64 the best of the rates tried grows with the batch, from 0.005 to 0.04: a less noisy
@@ -319,19 +415,37 @@ claim("the hyperbola is off by at most a tenth", ((fitted / needed).log().abs() 
 # A small part of it on your machine: one pass over the same 6,000 pictures at three batch sizes.
 
 # %%
-claim("from batch 8 to 64 the best rate grows eightfold too", rates[8] == 0.005 and rates[64] == 0.04)
-claim("above, it stays between 0.04 and 0.08", all(0.04 <= rates[size] <= 0.08 for size in raced[3:]))
+claim(
+    "from batch 8 to 64 the best rate grows eightfold too",
+    rates[8] == 0.005 and rates[64] == 0.04,
+)
+claim(
+    "above, it stays between 0.04 and 0.08",
+    all(0.04 <= rates[size] <= 0.08 for size in raced[3:]),
+)
 
 third = pictures.train[:6_000]
 passes = {}
 for size in (32, 64, 1024):
     model = copy.deepcopy(fresh)
     passes[size] = training.fit(
-        model, pictures, epochs=1, batch_size=size, train=third, optimizer=sgd(model, rates[size]), seed=1
+        model,
+        pictures,
+        epochs=1,
+        batch_size=size,
+        train=third,
+        optimizer=sgd(model, rates[size]),
+        seed=1,
     )
 after_one = {size: run.validation_accuracy[-1] for size, run in passes.items()}
-claim("after one pass, batch 64 is more than 5 points ahead of batch 1,024", after_one[64] > after_one[1024] + 5)
-claim("batch 32, with twice the steps of batch 64, is less than 5 points ahead", after_one[32] < after_one[64] + 5)
+claim(
+    "after one pass, batch 64 is more than 5 points ahead of batch 1,024",
+    after_one[64] > after_one[1024] + 5,
+)
+claim(
+    "batch 32, with twice the steps of batch 64, is less than 5 points ahead",
+    after_one[32] < after_one[64] + 5,
+)
 
 # %% question="batches.how_to_choose"
 choice = None
@@ -379,11 +493,16 @@ simple_noise_scale = yours_or_ours("batches.simple_noise_scale")
 w = torch.tensor([-4.0, 2.5])
 signal = bowl_gradient(w, slice(None)).square().sum()
 noise = (curvature * centres).square().sum(1).mean()
-estimate = noise_scale.measured(lambda i: bowl_gradient(w, i), 4096, small=2, parts=8, draws=1000)
+estimate = noise_scale.measured(
+    lambda i: bowl_gradient(w, i), 4096, small=2, parts=8, draws=1000
+)
 claim("|G|² is found to within 5 %", abs(estimate.signal / signal - 1) < 0.05)
 claim("tr Σ is found to within 5 %", abs(estimate.noise / noise - 1) < 0.05)
 a, b = (signal + noise / 2).sqrt().item(), (signal + noise / 16).sqrt().item()
-claim("your formula gives their ratio exactly", abs(simple_noise_scale(2, 16, a, b) - noise / signal) < 1e-3)
+claim(
+    "your formula gives their ratio exactly",
+    abs(simple_noise_scale(2, 16, a, b) - noise / signal) < 1e-3,
+)
 
 # %% [markdown]
 # Now the network. What happens to the noise scale as it learns? Guess the ratio, after training to before.
@@ -396,7 +515,12 @@ predict("noise scale of the trained network, against the untrained one", unit="�
 
 def scales(model):
     gradient = noise_scale.gradient_of(model, pictures)
-    return torch.tensor([noise_scale.measured(gradient, count, draws=4, seed=seed).simple for seed in range(3)])
+    return torch.tensor(
+        [
+            noise_scale.measured(gradient, count, draws=4, seed=seed).simple
+            for seed in range(3)
+        ]
+    )
 
 
 before, after = scales(fresh), scales(trained)
@@ -414,9 +538,18 @@ reveal(
 # %%
 at_target = torch.tensor(race["noise_scale"])
 claim("training makes the noise scale more than twice as large", growth > 2)
-claim("at 86 % its median over the race is between 300 and 400", 300 < at_target.median() < 400)
-claim("at 86 % its median over the race is within a factor of 2 of 270", 270 / 2 < at_target.median() < 270 * 2)
-claim("but single measurements there spread more than tenfold", at_target.max() > 10 * at_target.min())
+claim(
+    "at 86 % its median over the race is between 300 and 400",
+    300 < at_target.median() < 400,
+)
+claim(
+    "at 86 % its median over the race is within a factor of 2 of 270",
+    270 / 2 < at_target.median() < 270 * 2,
+)
+claim(
+    "but single measurements there spread more than tenfold",
+    at_target.max() > 10 * at_target.min(),
+)
 
 # %% [markdown]
 # In the race it was measured too, for each run when it reached 86 %. Its median is near 350 pictures, and the critical
@@ -438,7 +571,9 @@ claim("but single measurements there spread more than tenfold", at_target.max() 
 def accumulate(gradients, sizes):
     """The batch's mean gradient. gradients: list of float [P], means over sizes[i] pictures; sizes: list of int."""
     ### BEGIN SOLUTION
-    return sum(size * gradient for size, gradient in zip(sizes, gradients, strict=True)) / sum(sizes)
+    return sum(
+        size * gradient for size, gradient in zip(sizes, gradients, strict=True)
+    ) / sum(sizes)
     ### END SOLUTION
 
 
@@ -463,7 +598,12 @@ whole = list(batch_samplers.EpochBatches(len(part), lambda epoch: 256, seed=1))
 cut = [piece for batch in whole for piece in (batch[:96], batch[96:128], batch[128:])]
 nets = {name: copy.deepcopy(fresh) for name in ("batch of 256", "micro-batches")}
 in_one = training.fit(
-    nets["batch of 256"], pictures, epochs=1, train=part, batches=whole, optimizer=sgd(nets["batch of 256"], 0.01)
+    nets["batch of 256"],
+    pictures,
+    epochs=1,
+    train=part,
+    batches=whole,
+    optimizer=sgd(nets["batch of 256"], 0.01),
 )
 accumulated = accumulation.Accumulate(sgd(nets["micro-batches"], 0.01), every=3)
 in_pieces = training.fit(
@@ -478,20 +618,31 @@ in_pieces = training.fit(
 
 
 def furthest(one, other):
-    return max((p - q).abs().max().item() for p, q in zip(one.parameters(), other.parameters(), strict=True))
+    return max(
+        (p - q).abs().max().item()
+        for p, q in zip(one.parameters(), other.parameters(), strict=True)
+    )
 
 
 moved, apart = furthest(fresh, nets["batch of 256"]), furthest(*nets.values())
 claim("after 16 steps every weight is the same to 1e-4", apart < 1e-4)
 claim("while training has moved some weight by more than 100 times that", moved > 1e-2)
-claim("the losses agree to 1e-4 too", abs(in_one.train_loss[-1] - in_pieces.train_loss[-1]) < 1e-4)
+claim(
+    "the losses agree to 1e-4 too",
+    abs(in_one.train_loss[-1] - in_pieces.train_loss[-1]) < 1e-4,
+)
 
 gradient = noise_scale.gradient_of(fresh, pictures)
 pieces = [torch.tensor(piece) for piece in cut[:3]]
-by_hand = accumulate([gradient(piece) for piece in pieces], [len(piece) for piece in pieces])
+by_hand = accumulate(
+    [gradient(piece) for piece in pieces], [len(piece) for piece in pieces]
+)
 means = sum(gradient(piece) for piece in pieces) / 3
 exact = gradient(torch.tensor(whole[0]))
-claim("your weights give the gradient of the batch to 1e-5", torch.allclose(by_hand, exact, atol=1e-5))
+claim(
+    "your weights give the gradient of the batch to 1e-5",
+    torch.allclose(by_hand, exact, atol=1e-5),
+)
 off = ((means - exact).norm() / exact.norm()).item()
 claim("the mean of means is off by more than 5 %", off > 0.05)
 claim(
@@ -513,7 +664,10 @@ question("batches.batch_norm", choice)
 # %%
 teacher = models.trained("teacher").train()
 gradient = noise_scale.gradient_of(teacher, pictures)
-exact, pieces = gradient(torch.arange(64)), [gradient(piece) for piece in torch.arange(64).split(16)]
+exact, pieces = (
+    gradient(torch.arange(64)),
+    [gradient(piece) for piece in torch.arange(64).split(16)],
+)
 off = ((accumulate(pieces, [16] * 4) - exact).norm() / exact.norm()).item()
 claim("with batch norms, the accumulated gradient is off by more than 5 %", off > 0.05)
 
@@ -554,23 +708,42 @@ fit_sizes = yours_or_ours("batches.fit_sizes")
 random_sizes = batch_samplers.RandomBatchSizes(count, low=16, high=112, seed=0)
 fig, (left, right) = plots.figure(ncols=2)
 left.plot(random_sizes.sizes(0), ".", color=plots.BLUE, markersize=4)
-left.set(xlabel="batch", ylabel="pictures", title="one epoch of random sizes", ylim=(0, 120))
-right.hist([random_sizes.sizes(epoch) for epoch in range(3)], bins=range(16, 114, 8), color=plots.PALETTE[:3])
+left.set(
+    xlabel="batch", ylabel="pictures", title="one epoch of random sizes", ylim=(0, 120)
+)
+right.hist(
+    [random_sizes.sizes(epoch) for epoch in range(3)],
+    bins=range(16, 114, 8),
+    color=plots.PALETTE[:3],
+)
 right.set(xlabel="size", ylabel="batches", title="sizes of three epochs")
 plots.finish(fig)
 
 # %%
-drawn = torch.randint(16, 113, (281,), generator=torch.Generator().manual_seed(0)).tolist()
+drawn = torch.randint(
+    16, 113, (281,), generator=torch.Generator().manual_seed(0)
+).tolist()
 yours = fit_sizes(count, drawn, 16, 112)
 claim("your sizes add up to all 18,000 pictures", sum(yours) == count)
 kept = sum(a == b for a, b in zip(yours, drawn, strict=True))
 claim("more than nine tenths of them are as drawn", kept > 0.9 * 281)
 
-loader = DataLoader(TensorDataset(torch.arange(count)), batch_sampler=random_sizes, num_workers=2)
+loader = DataLoader(
+    TensorDataset(torch.arange(count)), batch_sampler=random_sizes, num_workers=2
+)
 promised, epoch = len(loader), [batch for (batch,) in loader]
-claim("a DataLoader with two workers gives as many batches as `len` promised: 281", len(epoch) == promised == 281)
-claim("every picture came exactly once", torch.equal(torch.cat(epoch).sort().values, torch.arange(count)))
-claim("every size lies between 16 and 112", all(16 <= len(batch) <= 112 for batch in epoch))
+claim(
+    "a DataLoader with two workers gives as many batches as `len` promised: 281",
+    len(epoch) == promised == 281,
+)
+claim(
+    "every picture came exactly once",
+    torch.equal(torch.cat(epoch).sort().values, torch.arange(count)),
+)
+claim(
+    "every size lies between 16 and 112",
+    all(16 <= len(batch) <= 112 for batch in epoch),
+)
 
 # %% [markdown]
 # Does it help? One reads that random sizes regularise. Six epochs of `MyNet` at rate 0.04, five seeds, once with 64
@@ -605,12 +778,18 @@ reveal(
 
 # %%
 claim("random sizes did worse with every one of the five seeds", (gained < 0).all())
-claim("by about 0.9 points, and the interval excludes 0", round(-gained.mean().item(), 1) == 0.9 and reach < 0.9)
+claim(
+    "by about 0.9 points, and the interval excludes 0",
+    round(-gained.mean().item(), 1) == 0.9 and reach < 0.9,
+)
 of_epoch = torch.tensor(random_sizes.sizes(0), dtype=torch.float)
 claim("their mean size is 64", round(of_epoch.mean().item()) == 64)
 harmonic = 97 / (1 / torch.arange(16, 113)).sum().item()
 claim("the mean of 1/B is that of a fixed batch of about 49", abs(harmonic - 49) < 1)
-claim("and in the epoch drawn here too, within 3", abs(1 / (1 / of_epoch).mean().item() - 49) < 3)
+claim(
+    "and in the epoch drawn here too, within 3",
+    abs(1 / (1 / of_epoch).mean().item() - 49) < 3,
+)
 
 # %% [markdown]
 # ## 7. Sizes that grow
@@ -635,7 +814,9 @@ def train_short(batches, decay):
         train=third,
         batches=batches,
         optimizer=sgd(model, 0.04),
-        scheduler=lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=decay),
+        scheduler=lambda optimizer: torch.optim.lr_scheduler.StepLR(
+            optimizer, 1, gamma=decay
+        ),
         schedule_per="epoch",
         seed=1,
     )
@@ -644,11 +825,20 @@ def train_short(batches, decay):
 
 fixed = batch_samplers.EpochBatches(len(third), lambda epoch: 64, seed=1)
 growing = batch_samplers.EpochBatches(len(third), lambda epoch: 64 * 4**epoch, seed=1)
-made = {name: sum(len(b.sizes(epoch)) for epoch in range(3)) for name, b in (("fixed", fixed), ("growing", growing))}
+made = {
+    name: sum(len(b.sizes(epoch)) for epoch in range(3))
+    for name, b in (("fixed", fixed), ("growing", growing))
+}
 decayed, grown = train_short(fixed, 0.25), train_short(growing, 1.0)
 difference = measure.proportion_difference(decayed.correct, grown.correct)
-claim("the falling rate makes 282 updates, the growing batch 124", (made["fixed"], made["growing"]) == (282, 124))
-claim("and they end within 5 points of each other on the validation pictures", abs(difference.estimate) < 5)
+claim(
+    "the falling rate makes 282 updates, the growing batch 124",
+    (made["fixed"], made["growing"]) == (282, 124),
+)
+claim(
+    "and they end within 5 points of each other on the validation pictures",
+    abs(difference.estimate) < 5,
+)
 
 # %% [markdown]
 # And in full: six epochs from rate 0.04 and batch 64. After three epochs and again after five, the rate is divided by
@@ -660,7 +850,12 @@ names = list(accuracy)
 for place, (name, values) in enumerate(accuracy.items()):
     left.plot(values, [place] * len(values), "o", color=plots.BLUE, alpha=0.6)
     left.plot(values.mean(), place, "|", color="black", markersize=16)
-    right.barh(place, sum(policies["updates"][name]) / len(values), color=plots.ORANGE, height=0.6)
+    right.barh(
+        place,
+        sum(policies["updates"][name]) / len(values),
+        color=plots.ORANGE,
+        height=0.6,
+    )
 left.set_yticks(range(len(names)), names)
 left.invert_yaxis()
 left.set(xlabel="test accuracy, % (one dot a seed, line: mean)")
@@ -686,11 +881,17 @@ apart = mean["decaying rate"] - mean["growing batches"]
 claim("the two end 0.2 points apart", round(apart, 1) == 0.2)
 claim(
     "with 1,692 and 1,006 updates",
-    policies["updates"]["decaying rate"][0] == 1_692 and policies["updates"]["growing batches"][0] == 1_006,
+    policies["updates"]["decaying rate"][0] == 1_692
+    and policies["updates"]["growing batches"][0] == 1_006,
 )
 by_noise = sum(policies["updates"]["noise scale"]) / 3
-claim("the noise scale makes about a third of the updates", 0.25 < by_noise / 1_692 < 0.42)
-claim("and ends less than a point above the constant size", 0 < mean["noise scale"] - mean["constant"] < 1)
+claim(
+    "the noise scale makes about a third of the updates", 0.25 < by_noise / 1_692 < 0.42
+)
+claim(
+    "and ends less than a point above the constant size",
+    0 < mean["noise scale"] - mean["constant"] < 1,
+)
 chosen = torch.tensor(policies["chosen"])
 claim(
     "its first sizes are below 100, its largest above 900",
@@ -712,7 +913,12 @@ def crop_batch(images, top, left, size):
     """The size×size square of each picture. images [B, C, H, W], top and left int64 [B] → [B, C, size, size]."""
     ### BEGIN SOLUTION
     places = zip(images, top, left, strict=True)
-    return torch.stack([image[:, row : row + size, column : column + size] for image, row, column in places])
+    return torch.stack(
+        [
+            image[:, row : row + size, column : column + size]
+            for image, row, column in places
+        ]
+    )
     ### END SOLUTION
 
 
@@ -725,7 +931,10 @@ originals = pictures.train.images[:8]
 corners = torch.tensor([0, 1, 2, 3, 4, 5, 6, 7])
 claim(
     "yours and the library's crops agree",
-    torch.equal(crop_batch(originals, corners, corners, 20), cropping.crop(originals, corners, corners, 20)),
+    torch.equal(
+        crop_batch(originals, corners, corners, 20),
+        cropping.crop(originals, corners, corners, 20),
+    ),
 )
 crops = cropping.RandomCrops(18, 24, seed=1)
 plots.pictures(torch.cat([originals, crops(originals), crops(originals)]))
@@ -760,11 +969,16 @@ def net_step(x):
 
 full = inputs[:64]
 resized = {
-    pixels: nn.functional.interpolate(full, size=(pixels, pixels), mode="bilinear", antialias=True)
+    pixels: nn.functional.interpolate(
+        full, size=(pixels, pixels), mode="bilinear", antialias=True
+    )
     for pixels in (16, 20, 24, 28, 32)
 }
 timings = measure.latency(
-    {pixels: lambda x, smaller=smaller: net_step(smaller) for pixels, smaller in resized.items()},
+    {
+        pixels: lambda x, smaller=smaller: net_step(smaller)
+        for pixels, smaller in resized.items()
+    },
     full,
     rounds=10,
     budget_seconds=2,
@@ -781,7 +995,9 @@ reveal(
 
 # %%
 with torch.inference_mode():
-    shapes = [tuple(net.eval()(inputs[:2, :, :size, :size]).shape) for size in (8, 16, 23, 32)]
+    shapes = [
+        tuple(net.eval()(inputs[:2, :, :size, :size]).shape) for size in (8, 16, 23, 32)
+    ]
 claim("the network takes 8, 16, 23 and 32 pixels", set(shapes) == {(2, 10)})
 claim("a quarter of the pixels trains at least 1.3 times as fast", quicker.median > 1.3)
 claim("but not 6 times", quicker.median < 6)
@@ -793,7 +1009,9 @@ claim("but not 6 times", quicker.median < 6)
 
 # %%
 cropped = recorded("batch_crops", live=LIVE)["result"]["accuracy"]
-share = {pixels: 1 / measure.ratio(timings[32], timings[pixels]).median for pixels in timings}
+share = {
+    pixels: 1 / measure.ratio(timings[32], timings[pixels]).median for pixels in timings
+}
 time_of = {
     "full pictures": 1,
     "crops, padded back": 1,  # besides the cropping itself
@@ -824,7 +1042,10 @@ crop_mean = {way: sum(values) / len(values) for way, values in cropped.items()}
 cost = {way: crop_mean["full pictures"] - value for way, value in crop_mean.items()}
 claim("crops with zeros cost 2.5 to 3 points", 2.5 < cost["crops, padded back"] < 3)
 claim("smaller crops cost 6.5 to 7", 6.5 < cost["smaller crops"] < 7)
-claim("progressive resizing costs 2.75 to 3.25", 2.75 < cost["progressive resizing"] < 3.25)
+claim(
+    "progressive resizing costs 2.75 to 3.25",
+    2.75 < cost["progressive resizing"] < 3.25,
+)
 claim(
     "every seed of them is below every seed with full pictures",
     min(cropped["full pictures"]) > max(max(cropped[way]) for way in cost if cost[way]),
@@ -847,11 +1068,15 @@ batch_playground({"untrained": fresh, "trained": trained}, pictures)
 # ## Summary
 
 # %% tags=["nbval-ignore-output"]
-print(f"{'batch':>6} {'pictures/s here':>16} {'pictures to 86 %':>17} {'updates to 86 %':>16} {'rate':>7}")
+print(
+    f"{'batch':>6} {'pictures/s here':>16} {'pictures to 86 %':>17} {'updates to 86 %':>16} {'rate':>7}"
+)
 for size, speed in zip(sizes, speeds, strict=True):
     if size in mean_examples:
         needed = mean_examples[size]
-        print(f"{size:>6} {speed:>16,.0f} {needed:>17,.0f} {needed / size:>16,.0f} {rates[size]:>7g}")
+        print(
+            f"{size:>6} {speed:>16,.0f} {needed:>17,.0f} {needed / size:>16,.0f} {rates[size]:>7g}"
+        )
 
 # %% [markdown]
 # - **The machine** sets the lower end: below the flat part of the throughput it idles. Memory is a wall, not a goal.

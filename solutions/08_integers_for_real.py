@@ -46,7 +46,10 @@ net = models.trained("mynet")
 tested = training.evaluate(net, pictures.test, pictures)
 torch.set_num_threads(1)
 batch = pictures.to_input(pictures.test.images[:256])
-claim("in float32 it is right on 87 to 91 % of the test pictures", 87 < tested.accuracy < 91)
+claim(
+    "in float32 it is right on 87 to 91 % of the test pictures",
+    87 < tested.accuracy < 91,
+)
 
 # %% [markdown]
 # ## 1. The product alone
@@ -68,18 +71,35 @@ for width in (256, 512, 1024, 2048):
     if width == 256:
         exact = torch.equal(torch._int_mm(a, b).long(), a.long() @ b.long())
     x, w = a.float(), b.float()
-    kinds = {"float32": lambda _, x=x, w=w: x @ w, "int8": lambda _, a=a, b=b: torch._int_mm(a, b)}
+    kinds = {
+        "float32": lambda _, x=x, w=w: x @ w,
+        "int8": lambda _, a=a, b=b: torch._int_mm(a, b),
+    }
     timings = measure.latency(kinds, batch[:1], rounds=9, budget_seconds=0.5)
     products[width] = measure.ratio(timings["float32"], timings["int8"])
-    if timings["int8"].median > 0.05:  # without the instructions it is slow, and the next one takes four times as long
+    if (
+        timings["int8"].median > 0.05
+    ):  # without the instructions it is slow, and the next one takes four times as long
         break
 claim("the sums of int8 products are exact", exact)
 
 fig, ax = plots.figure()
 done = list(products)
 middle = torch.tensor([products[w].median for w in done])
-reach = torch.tensor([[products[w].median - products[w].low, products[w].high - products[w].median] for w in done])
-ax.errorbar(range(len(done)), middle, yerr=reach.T.numpy(), fmt="o-", color=plots.BLUE, capsize=3)
+reach = torch.tensor(
+    [
+        [products[w].median - products[w].low, products[w].high - products[w].median]
+        for w in done
+    ]
+)
+ax.errorbar(
+    range(len(done)),
+    middle,
+    yerr=reach.T.numpy(),
+    fmt="o-",
+    color=plots.BLUE,
+    capsize=3,
+)
 ax.axhline(1, color=plots.REFERENCE, linestyle="--")
 ax.set_xticks(range(len(done)), done)
 ax.set(
@@ -91,7 +111,10 @@ ax.set(
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
-print("instructions for 8-bit products:", ", ".join(processor.int8_instructions()) or "none that the system tells of")
+print(
+    "instructions for 8-bit products:",
+    ", ".join(processor.int8_instructions()) or "none that the system tells of",
+)
 at = products.get(1024, products[done[-1]])
 reveal(
     "int8 product against float32, layer of 1024 by 1024",
@@ -136,7 +159,9 @@ def without_zero_points(product, rows, columns, zero_a, zero_b, length):
     zero_a and zero_b are whole numbers, length is the number of pairs in a sum.
     """
     ### BEGIN SOLUTION
-    return product - zero_b * rows[:, None] - zero_a * columns + length * zero_a * zero_b
+    return (
+        product - zero_b * rows[:, None] - zero_a * columns + length * zero_a * zero_b
+    )
     ### END SOLUTION
 
 
@@ -145,10 +170,16 @@ check("for_real.without_zero_points", without_zero_points)
 
 # %%
 without_zero_points = yours_or_ours("for_real.without_zero_points")
-a, b = torch.randint(0, 128, (64, 300), generator=generator), torch.randint(-127, 128, (300, 10), generator=generator)
+a, b = (
+    torch.randint(0, 128, (64, 300), generator=generator),
+    torch.randint(-127, 128, (300, 10), generator=generator),
+)
 plain = torch._int_mm(a.to(torch.int8), b.to(torch.int8)).long()
 repaired = without_zero_points(plain, a.sum(1), b.sum(0), 57, -3, 300)
-claim("the fast product, repaired, is the product of the differences", torch.equal(repaired, (a - 57) @ (b + 3)))
+claim(
+    "the fast product, repaired, is the product of the differences",
+    torch.equal(repaired, (a - 57) @ (b + 3)),
+)
 
 # %% [markdown]
 # ## 2. What an engine makes of it
@@ -172,7 +203,10 @@ with tempfile.TemporaryDirectory() as folder:
     bytes_float32, bytes_int8 = path.stat().st_size, path_int8.stat().st_size
 
     options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath, options.log_severity_level = str(Path(folder, "runs.onnx")), 3
+    options.optimized_model_filepath, options.log_severity_level = (
+        str(Path(folder, "runs.onnx")),
+        3,
+    )
     onnxruntime.InferenceSession(path_int8, options, providers=["CPUExecutionProvider"])
     chains = {
         "as exported, float32": onnx.load(path).graph,
@@ -186,9 +220,17 @@ reveal(
 )
 
 # %%
-weights = [i for i in chains["as quantised"].initializer if i.name.endswith("weight_quantized")]
-claim("the int8 file is 25 to 28 % of the float32 file", 0.25 < bytes_int8 / bytes_float32 < 0.28)
-claim("it holds 268,464 weights of 8 bits", sum(torch.Size(w.dims).numel() for w in weights) == 268_464)
+weights = [
+    i for i in chains["as quantised"].initializer if i.name.endswith("weight_quantized")
+]
+claim(
+    "the int8 file is 25 to 28 % of the float32 file",
+    0.25 < bytes_int8 / bytes_float32 < 0.28,
+)
+claim(
+    "it holds 268,464 weights of 8 bits",
+    sum(torch.Size(w.dims).numel() for w in weights) == 268_464,
+)
 
 # %% [markdown]
 # Look at what stands in these files. The quantised one says *what* is to be computed, in the notation **QDQ**:
@@ -198,13 +240,23 @@ claim("it holds 268,464 weights of 8 bits", sum(torch.Size(w.dims).numel() for w
 # conversions are orange, integer kernels blue; "layout" only moves numbers. (The DQ of weights and biases are left out.)
 
 # %%
-SHORT = {"QuantizeLinear": "Q", "DequantizeLinear": "DQ", "Transpose": "layout", "Reshape": "flatten", "Gemm": "linear"}
+SHORT = {
+    "QuantizeLinear": "Q",
+    "DequantizeLinear": "DQ",
+    "Transpose": "layout",
+    "Reshape": "flatten",
+    "Gemm": "linear",
+}
 
 
 def chain(graph):
     """Operators from the picture to the logits, without those that only unpack weights and biases."""
     constants = {initializer.name for initializer in graph.initializer}
-    return [SHORT.get(node.op_type, node.op_type) for node in graph.node if node.input[0] not in constants]
+    return [
+        SHORT.get(node.op_type, node.op_type)
+        for node in graph.node
+        if node.input[0] not in constants
+    ]
 
 
 fig, ax = plots.figure(figsize=(10, 2.8))
@@ -213,11 +265,28 @@ for row, (name, boxes) in enumerate(names.items()):
     ax.text(-0.6, -row, name, ha="right", va="center")
     left = 0.0
     for box in boxes:
-        color = plots.ORANGE if box in ("Q", "DQ") else plots.SKY if box.startswith(("Q", "Nhwc")) else "0.85"
+        color = (
+            plots.ORANGE
+            if box in ("Q", "DQ")
+            else plots.SKY
+            if box.startswith(("Q", "Nhwc"))
+            else "0.85"
+        )
         width = 1.3 if box in ("Q", "DQ") else 2.3
-        label = box.replace("QGemm", "int8\nlinear").replace("QLinear", "int8\n").replace("Nhwc", "int8\n")
+        label = (
+            box.replace("QGemm", "int8\nlinear")
+            .replace("QLinear", "int8\n")
+            .replace("Nhwc", "int8\n")
+        )
         ax.barh(-row, width - 0.15, left=left, height=0.6, color=color)
-        ax.text(left + width / 2 - 0.07, -row, label.replace("MaxPool", "pool"), ha="center", va="center", fontsize=8)
+        ax.text(
+            left + width / 2 - 0.07,
+            -row,
+            label.replace("MaxPool", "pool"),
+            ha="center",
+            va="center",
+            fontsize=8,
+        )
         left += width
 ax.set(xlim=(-8, 38), ylim=(-2.5, 0.5))
 ax.axis("off")
@@ -226,9 +295,15 @@ plots.finish(fig)
 # %%
 count = Counter(names["as quantised"])
 left = sum(box in ("Q", "DQ") for box in names["as it runs"])
-claim("between picture and logits the file holds 8 Q and 8 DQ", (count["Q"], count["DQ"]) == (8, 8))
+claim(
+    "between picture and logits the file holds 8 Q and 8 DQ",
+    (count["Q"], count["DQ"]) == (8, 8),
+)
 claim("of which 2 are left when it runs: the picture in, the logits out", left == 2)
-claim("ReLU has gone altogether", "Relu" in names["as exported, float32"] and "Relu" not in names["as quantised"])
+claim(
+    "ReLU has gone altogether",
+    "Relu" in names["as exported, float32"] and "Relu" not in names["as quantised"],
+)
 
 # %% [markdown]
 # Two things to notice. *ReLU has vanished.* Its output is never negative, so its grid starts at zero, and saturating at
@@ -260,7 +335,10 @@ check("for_real.conversions", conversions)
 # %%
 conversions = yours_or_ours("for_real.conversions")
 ours = ["convolution", "pool", "convolution", "pool", "linear", "linear"]
-claim("our network needs 2 where every operator has an integer kernel", conversions(ours, list(set(ours))) == 2)
+claim(
+    "our network needs 2 where every operator has an integer kernel",
+    conversions(ours, list(set(ours))) == 2,
+)
 claim("and 6 where pooling has none", conversions(ours, ["convolution", "linear"]) == 6)
 
 # %% [markdown]
@@ -297,7 +375,9 @@ NAMES = [
 ]
 ready, missing = build_engines(net, calibration, NAMES)
 for name, engine in ready.items():
-    print(f"{name:22} {measure.format_bytes(engine.bytes):>9}   built in {engine.seconds:4.1f} s")
+    print(
+        f"{name:22} {measure.format_bytes(engine.bytes):>9}   built in {engine.seconds:4.1f} s"
+    )
 for name, reason in missing.items():
     print(f"{name:22} {reason}")
 
@@ -315,14 +395,34 @@ with torch.inference_mode():
 for name, engine in ready.items():
     classes[name] = torch.cat([engine(part).argmax(1) for part in inputs.split(250)])
 right = {name: chosen == pictures.test.labels for name, chosen in classes.items()}
-lost = {name: measure.proportion_difference(right[name], right["eager float32"]) for name in ready}
-same = {name: (chosen == classes["eager float32"]).float().mean().item() for name, chosen in classes.items()}
+lost = {
+    name: measure.proportion_difference(right[name], right["eager float32"])
+    for name in ready
+}
+same = {
+    name: (chosen == classes["eager float32"]).float().mean().item()
+    for name, chosen in classes.items()
+}
 int8 = [name for name in ready if name.endswith("int8")]
-claim("all float32 engines choose the same classes, save 1 in 1,000", min(same[n] for n in ready if "32" in n) > 0.999)
-claim("bf16 and every int8 engine choose the same class for 98 of 100 pictures", min(same.values()) > 0.98)
-claim("none of them loses more than 1 point, its interval included", max(lost[name].high for name in ready) < 1)
-of_eager = {name: engine.bytes / ready["eager float32"].bytes for name, engine in ready.items()}
-claim("every int8 file is 24 to 28 % of the float32 file", all(0.24 < of_eager[name] < 0.28 for name in int8))
+claim(
+    "all float32 engines choose the same classes, save 1 in 1,000",
+    min(same[n] for n in ready if "32" in n) > 0.999,
+)
+claim(
+    "bf16 and every int8 engine choose the same class for 98 of 100 pictures",
+    min(same.values()) > 0.98,
+)
+claim(
+    "none of them loses more than 1 point, its interval included",
+    max(lost[name].high for name in ready) < 1,
+)
+of_eager = {
+    name: engine.bytes / ready["eager float32"].bytes for name, engine in ready.items()
+}
+claim(
+    "every int8 file is 24 to 28 % of the float32 file",
+    all(0.24 < of_eager[name] < 0.28 for name in int8),
+)
 claim("and bf16 is half", abs(of_eager["bf16"] - 0.5) < 0.02)
 
 # %% [markdown]
@@ -339,7 +439,10 @@ predict("the same engine, int8 against its own float32, batch 256", unit="×")
 
 # %%
 sizes = (1, 32, 256)
-timings = {size: measure.latency(ready, batch[:size], rounds=12, budget_seconds=2.2) for size in sizes}
+timings = {
+    size: measure.latency(ready, batch[:size], rounds=12, budget_seconds=2.2)
+    for size in sizes
+}
 
 
 def gain(name, over, size):
@@ -356,7 +459,10 @@ for name, engine in ready.items():
     accuracy = f"{100 * right[name].float().mean():.2f} %\n{lost[name].estimate:+.2f} ({lost[name].low:+.2f} to {lost[name].high:+.2f})"
     cells.append([name, measure.format_bytes(engine.bytes), accuracy])
     for size in sizes:
-        both = [figures(gain(name, over, size)) for over in ("eager float32", "channels-last float32")]
+        both = [
+            figures(gain(name, over, size))
+            for over in ("eager float32", "channels-last float32")
+        ]
         cells[-1].append("\n".join([str(timings[size][name]), *both]))
 cells += [[name, reason, "", "", "", ""] for name, reason in missing.items()]
 
@@ -367,11 +473,25 @@ HTML(measure.tables.html_table(cells, header=True))
 fig, axes = plots.figure(ncols=3, sharey=True, figsize=(10, 3.8))
 for ax, size in zip(axes, sizes, strict=True):
     ratios = [gain(name, "eager float32", size) for name in ready]
-    colors = [plots.ORANGE if name in int8 else plots.GOLD if name == "bf16" else plots.BLUE for name in ready]
+    colors = [
+        plots.ORANGE if name in int8 else plots.GOLD if name == "bf16" else plots.BLUE
+        for name in ready
+    ]
     ax.barh(range(len(ready)), [r.median for r in ratios], color=colors, height=0.65)
     ends = [[r.median - r.low for r in ratios], [r.high - r.median for r in ratios]]
-    ax.errorbar([r.median for r in ratios], range(len(ready)), xerr=ends, fmt="none", ecolor="0.25", capsize=2)
-    ax.axvline(gain("channels-last float32", "eager float32", size).median, color="0.3", linestyle=":")
+    ax.errorbar(
+        [r.median for r in ratios],
+        range(len(ready)),
+        xerr=ends,
+        fmt="none",
+        ecolor="0.25",
+        capsize=2,
+    )
+    ax.axvline(
+        gain("channels-last float32", "eager float32", size).median,
+        color="0.3",
+        linestyle=":",
+    )
     ax.axvline(1, color="0.3", linewidth=0.8)
     ax.set(title=f"batch {size}", xlabel="times as fast as eager")
 axes[0].set_yticks(range(len(ready)), list(ready))
@@ -396,10 +516,11 @@ whole, own = gain(best, "eager float32", 256), gain(best, partner[best], 256)
 print("int8 against the float32 of the same engine, batch 256")
 for name in int8:
     print(f"  {name:18} {gain(name, partner[name], 256)}")
-layout, engine = gain("channels-last float32", "eager float32", 256), gain(partner[best], "channels-last float32", 256)
-factors = (
-    f"{layout.median:.1f} from the layout × {engine.median:.1f} from the engine × {own.median:.1f} from the integers"
+layout, engine = (
+    gain("channels-last float32", "eager float32", 256),
+    gain(partner[best], "channels-last float32", 256),
 )
+factors = f"{layout.median:.1f} from the layout × {engine.median:.1f} from the engine × {own.median:.1f} from the integers"
 print(f"{best} against eager: {whole.median:.1f} = {factors}")
 display(
     reveal(
@@ -424,8 +545,14 @@ claim(
     "with VNNI, the fastest int8 engine is more than 1.5 times as fast as eager at batch 256",
     not vnni or whole.median > 1.5,
 )
-claim("its gain over its own float32 is the smaller one", not vnni or own.median < whole.median)
-claim("and smaller than the gain of the product alone", not vnni or own.median < products[done[-1]].high)
+claim(
+    "its gain over its own float32 is the smaller one",
+    not vnni or own.median < whole.median,
+)
+claim(
+    "and smaller than the gain of the product alone",
+    not vnni or own.median < products[done[-1]].high,
+)
 
 # %% [markdown]
 # ## 5. Where the speed comes from
@@ -439,21 +566,36 @@ predict("share of max-pooling in eager's time, NCHW, batch 256", unit="%")
 
 # %%
 spent = {}
-for layout, memory_format in (("NCHW", torch.contiguous_format), ("NHWC", torch.channels_last)):
+for layout, memory_format in (
+    ("NCHW", torch.contiguous_format),
+    ("NHWC", torch.channels_last),
+):
     model = models.trained("mynet").to(memory_format=memory_format)
     x, spent[layout] = batch.to(memory_format=memory_format), {}
-    for place, layer in enumerate((*model.features, torch.nn.Flatten(), *model.classifier)):
-        timed = measure.latency({"layer": layer}, x, rounds=8, budget_seconds=0.2)["layer"]
+    for place, layer in enumerate(
+        (*model.features, torch.nn.Flatten(), *model.classifier)
+    ):
+        timed = measure.latency({"layer": layer}, x, rounds=8, budget_seconds=0.2)[
+            "layer"
+        ]
         spent[layout][f"{place} {type(layer).__name__}"] = 1000 * timed.median
         with torch.inference_mode():
             x = layer(x)
 
 
 def kind_of(layer):
-    return next((k for k in ("Conv2d", "MaxPool2d", "ReLU", "Linear") if k in layer), "flatten")
+    return next(
+        (k for k in ("Conv2d", "MaxPool2d", "ReLU", "Linear") if k in layer), "flatten"
+    )
 
 
-colors = dict(zip(("Conv2d", "MaxPool2d", "ReLU", "Linear", "flatten"), plots.PALETTE, strict=False))
+colors = dict(
+    zip(
+        ("Conv2d", "MaxPool2d", "ReLU", "Linear", "flatten"),
+        plots.PALETTE,
+        strict=False,
+    )
+)
 fig, ax = plots.figure(figsize=(8, 2.6))
 for row, layers in enumerate(spent.values()):
     start = 0.0
@@ -464,7 +606,10 @@ for name, color in colors.items():
     ax.barh(0, 0, color=color, label=name)
 ax.set_yticks([0, 1], list(spent))
 ax.invert_yaxis()
-ax.set(xlabel="milliseconds for 256 pictures, one thread", title="layer after layer, in the order of the network")
+ax.set(
+    xlabel="milliseconds for 256 pictures, one thread",
+    title="layer after layer, in the order of the network",
+)
 ax.grid(axis="y", visible=False)
 fig.legend(loc="outside right center", frameon=False)
 plots.finish(fig)
@@ -474,7 +619,10 @@ by_kind = {layout: Counter() for layout in spent}
 for layout, layers in spent.items():
     for layer, ms in layers.items():
         by_kind[layout][kind_of(layer)] += ms
-share = {layout: 100 * kinds["MaxPool2d"] / kinds.total() for layout, kinds in by_kind.items()}
+share = {
+    layout: 100 * kinds["MaxPool2d"] / kinds.total()
+    for layout, kinds in by_kind.items()
+}
 reveal(
     "share of max-pooling in eager's time, NCHW, batch 256",
     share["NCHW"],
@@ -483,7 +631,10 @@ reveal(
 )
 
 # %%
-claim("on a processor with VNNI pooling takes more than a third of eager's time", not vnni or share["NCHW"] > 33)
+claim(
+    "on a processor with VNNI pooling takes more than a third of eager's time",
+    not vnni or share["NCHW"] > 33,
+)
 claim(
     "and channels last makes pooling at least twice as fast",
     not vnni or by_kind["NCHW"]["MaxPool2d"] > 2 * by_kind["NHWC"]["MaxPool2d"],
@@ -524,12 +675,23 @@ kernel = products[done[-1]].median
 for layout, kinds in by_kind.items():
     part = (kinds["Conv2d"] + kinds["Linear"]) / kinds.total()
     expected = network_gain(part, kernel)
-    print(f"{layout}: products take {part:.0%} of the time; {kernel:.1f}× faster they would gain {expected:.2f}×")
+    print(
+        f"{layout}: products take {part:.0%} of the time; {kernel:.1f}× faster they would gain {expected:.2f}×"
+    )
 
 # %%
-parts = {layout: (kinds["Conv2d"] + kinds["Linear"]) / kinds.total() for layout, kinds in by_kind.items()}
-claim("with channels last the products' share is larger", not vnni or parts["NHWC"] > parts["NCHW"])
-claim("a share of one half and a kernel 4 times as fast make 1.6", abs(network_gain(0.5, 4.0) - 1.6) < 1e-9)
+parts = {
+    layout: (kinds["Conv2d"] + kinds["Linear"]) / kinds.total()
+    for layout, kinds in by_kind.items()
+}
+claim(
+    "with channels last the products' share is larger",
+    not vnni or parts["NHWC"] > parts["NCHW"],
+)
+claim(
+    "a share of one half and a kernel 4 times as fast make 1.6",
+    abs(network_gain(0.5, 4.0) - 1.6) < 1e-9,
+)
 
 # %% [markdown]
 # That bound supposes that everything else stays as it is. An engine does better where pooling and the stores between
@@ -545,7 +707,9 @@ with torch.inference_mode():
 
 
 def three_maxima(q):
-    upper, lower = (torch.maximum(q[:, :, row::2, ::2], q[:, :, row::2, 1::2]) for row in (0, 1))
+    upper, lower = (
+        torch.maximum(q[:, :, row::2, ::2], q[:, :, row::2, 1::2]) for row in (0, 1)
+    )
     return torch.maximum(upper, lower)
 
 
@@ -557,8 +721,13 @@ pools = {
     ),
     "int8, three maxima": lambda _: three_maxima(whole_numbers),
 }
-pooled = [pools[name](None) for name in ("int8, as PT2E calls it", "int8, three maxima")]
-pool_ms = {name: 1000 * t.median for name, t in measure.latency(pools, batch, rounds=10, budget_seconds=1).items()}
+pooled = [
+    pools[name](None) for name in ("int8, as PT2E calls it", "int8, three maxima")
+]
+pool_ms = {
+    name: 1000 * t.median
+    for name, t in measure.latency(pools, batch, rounds=10, budget_seconds=1).items()
+}
 claim("three maxima are the same pooling", torch.equal(*pooled))
 claim(
     "with VNNI, PT2E's pooling is less than twice as fast as float32 in NHWC, for a quarter of the bytes",
@@ -570,7 +739,12 @@ claim(
 )
 
 fig, ax = plots.figure(figsize=(8, 2.2))
-ax.barh(list(pool_ms), list(pool_ms.values()), color=[plots.BLUE, plots.BLUE, plots.ORANGE, plots.GREEN], height=0.6)
+ax.barh(
+    list(pool_ms),
+    list(pool_ms.values()),
+    color=[plots.BLUE, plots.BLUE, plots.ORANGE, plots.GREEN],
+    height=0.6,
+)
 ax.invert_yaxis()
 ax.set(xlabel="milliseconds, first pooling of 256 pictures")
 plots.finish(fig)
@@ -589,20 +763,48 @@ plots.finish(fig)
 
 # %%
 fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.8))
-shown = ["eager float32", "compiled float32", "PT2E int8", "ONNX Runtime float32", "ONNX Runtime int8", "OpenVINO int8"]
+shown = [
+    "eager float32",
+    "compiled float32",
+    "PT2E int8",
+    "ONNX Runtime float32",
+    "ONNX Runtime int8",
+    "OpenVINO int8",
+]
 for name in [n for n in shown if n in ready]:
-    left.plot(sizes, [1e6 * timings[size][name].median / size for size in sizes], "o-", label=name)
+    left.plot(
+        sizes,
+        [1e6 * timings[size][name].median / size for size in sizes],
+        "o-",
+        label=name,
+    )
 left.set(
-    xscale="log", yscale="log", xlabel="pictures a call", ylabel="microseconds per picture", title="time per picture"
+    xscale="log",
+    yscale="log",
+    xlabel="pictures a call",
+    ylabel="microseconds per picture",
+    title="time per picture",
 )
 left.set_xticks(sizes, sizes)
 left.minorticks_off()
 left.set_yticks([20, 50, 100, 200, 500], [20, 50, 100, 200, 500])
 left.legend(fontsize=7)
-per_call = {name: 1 - timings[256][name].median / 256 / timings[1][name].median for name in ready}
-right.barh(list(per_call), [100 * max(0, part) for part in per_call.values()], color=plots.BLUE, height=0.65)
+per_call = {
+    name: 1 - timings[256][name].median / 256 / timings[1][name].median
+    for name in ready
+}
+right.barh(
+    list(per_call),
+    [100 * max(0, part) for part in per_call.values()],
+    color=plots.BLUE,
+    height=0.65,
+)
 right.invert_yaxis()
-right.set(xlabel="% of the time of one picture", xlim=(0, 100), title="time per picture saved at 256 a call")
+right.set(
+    xlabel="% of the time of one picture",
+    xlim=(0, 100),
+    title="time per picture saved at 256 a call",
+)
 plots.finish(fig)
 
 # %%
@@ -610,8 +812,13 @@ claim(
     "where PT2E runs, more than a third of its time for one picture is saved where 256 go together",
     per_call.get("PT2E int8", 1) > 1 / 3,
 )
-advantage = {size: gain("ONNX Runtime int8", "ONNX Runtime float32", size) for size in sizes}
-claim("at batch 1, int8 is less than twice as fast as float32 in ONNX Runtime", advantage[1].median < 2)
+advantage = {
+    size: gain("ONNX Runtime int8", "ONNX Runtime float32", size) for size in sizes
+}
+claim(
+    "at batch 1, int8 is less than twice as fast as float32 in ONNX Runtime",
+    advantage[1].median < 2,
+)
 
 # %% [markdown]
 # Torch's engines pay for getting to the arithmetic. Before a compiled program runs, its *guards* check
@@ -657,8 +864,16 @@ slow = timings[256]["eager float32"].median
 for name, engine in ready.items():
     if name != "eager float32":
         # In microseconds, so that whole numbers are exact enough.
-        batches = break_even(round(1e6 * engine.seconds), round(1e6 * slow), round(1e6 * timings[256][name].median))
-        paid = f"batches of 256 until it has paid for itself: {batches:,}" if batches >= 0 else "never pays for itself"
+        batches = break_even(
+            round(1e6 * engine.seconds),
+            round(1e6 * slow),
+            round(1e6 * timings[256][name].median),
+        )
+        paid = (
+            f"batches of 256 until it has paid for itself: {batches:,}"
+            if batches >= 0
+            else "never pays for itself"
+        )
         print(f"{name:22} built in {engine.seconds:4.1f} s, {paid}")
 
 # %% [markdown]
@@ -677,7 +892,9 @@ def choose_engine(names, ms, kib, lost, kib_limit, lost_limit):
     where it was gained).
     """
     ### BEGIN SOLUTION
-    fit = [i for i in range(len(names)) if kib[i] <= kib_limit and lost[i] <= lost_limit]
+    fit = [
+        i for i in range(len(names)) if kib[i] <= kib_limit and lost[i] <= lost_limit
+    ]
     return names[min(fit, key=lambda i: ms[i])] if fit else "none"
     ### END SOLUTION
 
@@ -690,13 +907,19 @@ choose_engine = yours_or_ours("for_real.choose_engine")
 chosen = {}
 for size in sizes:
     times = [1000 * timings[size][name].median for name in ready]
-    kib, points = [engine.bytes / 1024 for engine in ready.values()], [lost[name].estimate for name in ready]
+    kib, points = (
+        [engine.bytes / 1024 for engine in ready.values()],
+        [lost[name].estimate for name in ready],
+    )
     chosen[size] = choose_engine(list(ready), times, kib, points, 300, 0.5)
     free = choose_engine(list(ready), times, kib, points, 10_000, 0.5)
     print(f"batch {size:3}: {chosen[size]}; with room for any file {free}")
 
 # %%
-claim("with 300 KiB it is an int8 engine at every batch size", all(name in int8 for name in chosen.values()))
+claim(
+    "with 300 KiB it is an int8 engine at every batch size",
+    all(name in int8 for name in chosen.values()),
+)
 
 # %% [markdown]
 # ## Summary
@@ -708,15 +931,30 @@ for size, color in zip((1, 256), (plots.SKY, plots.BLUE), strict=True):
     over = [gain(name, "channels-last float32", size) for name in ready]
     ends = [[o.median - o.low for o in over], [o.high - o.median for o in over]]
     at = [row + (0.15 if size == 256 else -0.15) for row in rows]
-    axes[0].errorbar([o.median for o in over], at, xerr=ends, fmt="o", color=color, capsize=2, label=f"batch {size}")
+    axes[0].errorbar(
+        [o.median for o in over],
+        at,
+        xerr=ends,
+        fmt="o",
+        color=color,
+        capsize=2,
+        label=f"batch {size}",
+    )
 axes[0].axvline(1, color="0.3", linewidth=0.8)
 axes[0].legend(fontsize=8)
 axes[0].set(xlabel="times as fast as channels-last float32", xlim=(0, None))
-axes[1].barh(rows, [engine.bytes / 1024 for engine in ready.values()], color=plots.BLUE, height=0.6)
+axes[1].barh(
+    rows,
+    [engine.bytes / 1024 for engine in ready.values()],
+    color=plots.BLUE,
+    height=0.6,
+)
 axes[1].set(xlabel="file, KiB")
 costs = list(lost.values())
 ends = [[c.estimate - c.low for c in costs], [c.high - c.estimate for c in costs]]
-axes[2].errorbar([c.estimate for c in costs], rows, xerr=ends, fmt="o", color=plots.BLUE, capsize=2)
+axes[2].errorbar(
+    [c.estimate for c in costs], rows, xerr=ends, fmt="o", color=plots.BLUE, capsize=2
+)
 axes[2].axvline(0, color="0.3", linewidth=0.8)
 axes[2].set(xlabel="accuracy lost, points (negative: gained)")
 axes[0].set_yticks(rows, list(ready))

@@ -37,7 +37,9 @@ lesson("09_distillation")
 # %%
 pictures = data.load("shapes")
 teacher, student = models.trained("shapes_teacher"), models.trained("shapes_student")
-plots.pictures(pictures.test.images[:16], [pictures.classes[i] for i in pictures.test.labels[:16]])
+plots.pictures(
+    pictures.test.images[:16], [pictures.classes[i] for i in pictures.test.labels[:16]]
+)
 
 # %% [markdown]
 # ## 1. A teacher worth the name
@@ -54,7 +56,9 @@ predict("student against teacher, batch 256", unit="×")
 
 # %%
 batch = pictures.to_input(pictures.test.images[:256])
-taught, by = (training.evaluate(model, pictures.test, pictures) for model in (student, teacher))
+taught, by = (
+    training.evaluate(model, pictures.test, pictures) for model in (student, teacher)
+)
 table = measure.compare(
     {"teacher": teacher, "student": student},
     batch,
@@ -80,12 +84,29 @@ reveal(
 
 # %%
 lost = measure.proportion_difference(by.correct, taught.correct)
-claim("the teacher is right on 98.5 to 99.6 % of the test pictures", 98.5 < by.accuracy < 99.6)
-claim("the student, of the same shape as MyNet, on 96.8 to 98.4 %", 96.8 < taught.accuracy < 98.4)
-claim("the difference is there: between 0.7 and 2.6 points", lost.high < -0.7 and lost.low > -2.6)
-claim("the teacher has 1.15 times the parameters", round(of_teacher["total"] / of_student["total"], 2) == 1.15)
-claim("and 6.9 times the multiplications", round(of_teacher["macs"] / of_student["macs"], 1) == 6.9)
-claim("the student is at least 1.4 times as fast at batch 256", faster[256].median > 1.4)
+claim(
+    "the teacher is right on 98.5 to 99.6 % of the test pictures",
+    98.5 < by.accuracy < 99.6,
+)
+claim(
+    "the student, of the same shape as MyNet, on 96.8 to 98.4 %",
+    96.8 < taught.accuracy < 98.4,
+)
+claim(
+    "the difference is there: between 0.7 and 2.6 points",
+    lost.high < -0.7 and lost.low > -2.6,
+)
+claim(
+    "the teacher has 1.15 times the parameters",
+    round(of_teacher["total"] / of_student["total"], 2) == 1.15,
+)
+claim(
+    "and 6.9 times the multiplications",
+    round(of_teacher["macs"] / of_student["macs"], 1) == 6.9,
+)
+claim(
+    "the student is at least 1.4 times as fast at batch 256", faster[256].median > 1.4
+)
 claim("and at batch 1", faster[1].median > 1.2)
 
 # %% [markdown]
@@ -124,19 +145,31 @@ places = [9, 15, 17]
 fig, axes = plots.figure(nrows=3, ncols=3, figsize=(9, 7), width_ratios=(1, 2, 2))
 for row, place in zip(axes, places, strict=True):
     row[0].imshow(pictures.test.images[place].permute(1, 2, 0))
-    row[0].set(xticks=[], yticks=[], title=pictures.classes[pictures.test.labels[place]])
+    row[0].set(
+        xticks=[], yticks=[], title=pictures.classes[pictures.test.labels[place]]
+    )
     row[0].grid(False)
     for ax, temperature in zip(row[1:], (1, 4), strict=True):
-        ax.bar(range(10), soft_targets(said[place : place + 1], temperature)[0], color=plots.ORANGE)
+        ax.bar(
+            range(10),
+            soft_targets(said[place : place + 1], temperature)[0],
+            color=plots.ORANGE,
+        )
         ax.set(ylim=(0, 1), title=f"T = {temperature}")
         ax.set_xticks(range(10), pictures.classes, rotation=45, ha="right", fontsize=7)
 plots.finish(fig)
 
 # %%
 sure = [soft_targets(said, t).amax(1) for t in (1.0, 4.0, 1e4)]
-claim("at T = 1 the median picture leaves less than 0.1 % for nine classes", sure[0].median() > 0.999)
+claim(
+    "at T = 1 the median picture leaves less than 0.1 % for nine classes",
+    sure[0].median() > 0.999,
+)
 claim("at T = 4 it leaves at least 5 %", sure[1].median() < 0.95)
-claim("very hot, all ten are equal", torch.allclose(sure[2], torch.full_like(sure[2], 0.1), atol=1e-2))
+claim(
+    "very hot, all ten are equal",
+    torch.allclose(sure[2], torch.full_like(sure[2], 0.1), atol=1e-2),
+)
 
 # %% question="distillation.why_soft"
 choice = None
@@ -157,7 +190,9 @@ fig, ax = plots.figure(figsize=(5.6, 4.6))
 shown = ax.imshow(100 * alike, cmap="Blues")
 ax.set_xticks(range(10), pictures.classes, rotation=45, ha="right", fontsize=8)
 ax.set_yticks(range(10), pictures.classes, fontsize=8)
-ax.set(xlabel="gets", ylabel="true class", title="what is left for the others at T = 4, %")
+ax.set(
+    xlabel="gets", ylabel="true class", title="what is left for the others at T = 4, %"
+)
 ax.grid(False)
 fig.colorbar(shown)
 plots.finish(fig)
@@ -165,8 +200,14 @@ plots.finish(fig)
 # %%
 nearest = [pictures.classes[c] for c in alike.nan_to_num(0).argmax(1)]
 of = dict(zip(pictures.classes, nearest, strict=True))
-claim("a plus is most like a star, and a star like a plus", (of["plus"], of["star"]) == ("star", "plus"))
-claim("a triangle like a square, a heart like a disc", (of["triangle"], of["heart"]) == ("square", "disc"))
+claim(
+    "a plus is most like a star, and a star like a plus",
+    (of["plus"], of["star"]) == ("star", "plus"),
+)
+claim(
+    "a triangle like a square, a heart like a disc",
+    (of["triangle"], of["heart"]) == ("square", "disc"),
+)
 
 # %% [markdown]
 # It does: a plus is to it most like a star and a star like a plus, a triangle like a square, a heart like a disc. No
@@ -214,17 +255,33 @@ temperatures = [1, 2, 4, 8, 16, 32, 64]
 sizes = {"with T²": [], "without": []}
 for temperature in temperatures:
     logits = first.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(soft_loss(logits, said[:500], float(temperature)), logits)
+    (gradient,) = torch.autograd.grad(
+        soft_loss(logits, said[:500], float(temperature)), logits
+    )
     sizes["with T²"].append(gradient.norm().item())
     sizes["without"].append(gradient.norm().item() / temperature**2)
 logits = first.clone().requires_grad_()
-(gradient,) = torch.autograd.grad(nn.functional.cross_entropy(logits, pictures.test.labels[:500]), logits)
+(gradient,) = torch.autograd.grad(
+    nn.functional.cross_entropy(logits, pictures.test.labels[:500]), logits
+)
 
 fig, ax = plots.figure()
-for (name, values), color in zip(sizes.items(), (plots.BLUE, plots.ORANGE), strict=True):
+for (name, values), color in zip(
+    sizes.items(), (plots.BLUE, plots.ORANGE), strict=True
+):
     ax.plot(temperatures, values, "o-", color=color, label=f"soft loss {name}")
-ax.axhline(gradient.norm().item(), color=plots.REFERENCE, linestyle="--", label="cross-entropy with the labels")
-ax.set(xscale="log", yscale="log", xlabel="temperature T", ylabel="norm of the gradient at the logits")
+ax.axhline(
+    gradient.norm().item(),
+    color=plots.REFERENCE,
+    linestyle="--",
+    label="cross-entropy with the labels",
+)
+ax.set(
+    xscale="log",
+    yscale="log",
+    xlabel="temperature T",
+    ylabel="norm of the gradient at the logits",
+)
 ax.set_xticks(temperatures, temperatures)
 ax.minorticks_off()
 ax.legend()
@@ -236,14 +293,20 @@ claim(
     "from T = 4 to 64 the gradient stays within a factor of 2 with T²",
     max(from_four["with T²"]) < 2 * min(from_four["with T²"]),
 )
-claim("without, it shrinks more than 100 times", from_four["without"][0] > 100 * from_four["without"][-1])
+claim(
+    "without, it shrinks more than 100 times",
+    from_four["without"][0] > 100 * from_four["without"][-1],
+)
 claim(
     "torch's own kl_div agrees with yours",
     torch.allclose(
         soft_loss(first, said[:500], 4.0),
         16
         * nn.functional.kl_div(
-            (first / 4).log_softmax(1), (said[:500] / 4).log_softmax(1), reduction="batchmean", log_target=True
+            (first / 4).log_softmax(1),
+            (said[:500] / 4).log_softmax(1),
+            reduction="batchmean",
+            log_target=True,
         ),
         rtol=1e-4,
     ),
@@ -274,10 +337,15 @@ question("distillation.too_strong", answer)
 folder = Path(tempfile.mkdtemp())
 few = pictures.train[:1_000]
 asked = []
-counter = teacher.register_forward_hook(lambda module, inputs, output: asked.append(len(inputs[0])))
+counter = teacher.register_forward_hook(
+    lambda module, inputs, output: asked.append(len(inputs[0]))
+)
 distillation.cached_logits(teacher, few, pictures, folder)
 distillation.cached_logits(teacher, few, pictures, folder)
-claim("asked twice about 1,000 pictures, the teacher computed 1,000 answers", sum(asked) == 1_000)
+claim(
+    "asked twice about 1,000 pictures, the teacher computed 1,000 answers",
+    sum(asked) == 1_000,
+)
 changed = copy.deepcopy(teacher)
 with torch.no_grad():
     changed.head.bias[0] += 1e-3
@@ -286,7 +354,9 @@ claim("after a change to one bias it is asked again", sum(asked) == 2_000)
 distillation.cached_logits(teacher, pictures.train[1:1_001], pictures, folder)
 claim("and about other pictures too", sum(asked) == 3_000)
 counter.remove()
-print(f"files: {len(list(folder.iterdir()))}, each of {next(folder.iterdir()).stat().st_size:,} bytes")
+print(
+    f"files: {len(list(folder.iterdir()))}, each of {next(folder.iterdir()).stat().st_size:,} bytes"
+)
 
 # %% [markdown]
 # Now the case where it helps most (Buciluă, Caruana & Niculescu-Mizil 2006, before it had its name). Somebody trained
@@ -307,13 +377,22 @@ unlabelled = data.Split(*draw_shapes(18_000, seed=1_000))
 ways = {
     "1,000 labels": (few, None),
     "the same 1,000, teacher": (few, distillation.distillation_loss(4.0, 1.0)),
-    "18,000 unlabelled, teacher": (unlabelled, distillation.distillation_loss(4.0, 1.0)),
+    "18,000 unlabelled, teacher": (
+        unlabelled,
+        distillation.distillation_loss(4.0, 1.0),
+    ),
 }
 small, by_heart = {}, None
 for name, (split, loss) in ways.items():
     torch.manual_seed(0)
     model = models.MyNet().to(memory_format=torch.channels_last)
-    loader = distillation.cached_teacher_loader(teacher, split, pictures, folder, batch_size=128) if loss else None
+    loader = (
+        distillation.cached_teacher_loader(
+            teacher, split, pictures, folder, batch_size=128
+        )
+        if loss
+        else None
+    )
     recipes.one_cycle(
         model,
         pictures,
@@ -326,7 +405,9 @@ for name, (split, loss) in ways.items():
         description=name,
     )
     small[name] = training.evaluate(model, pictures.test, pictures)
-    by_heart = by_heart or training.evaluate(model, few, pictures).accuracy  # of the first one
+    by_heart = (
+        by_heart or training.evaluate(model, few, pictures).accuracy
+    )  # of the first one
 gains = {
     name: measure.proportion_difference(small["1,000 labels"].correct, seen.correct)
     for name, seen in list(small.items())[1:]
@@ -350,8 +431,14 @@ claim(
     "the first student is better on its own 1,000 pictures by more than 20 points",
     by_heart > small["1,000 labels"].accuracy + 20,
 )
-claim("teacher and no labels: more than 10 points ahead, the interval included", gain.low > 10)
-claim("on the same 1,000 pictures it is at most 6 points", gains["the same 1,000, teacher"].estimate < 6)
+claim(
+    "teacher and no labels: more than 10 points ahead, the interval included",
+    gain.low > 10,
+)
+claim(
+    "on the same 1,000 pictures it is at most 6 points",
+    gains["the same 1,000, teacher"].estimate < 6,
+)
 
 # %% [markdown]
 # From the first student to the second only the targets change, from the second to the third only the pictures. On the
@@ -385,8 +472,13 @@ def verdicts(alone, methods):
     answers = []
     for accuracies in methods:
         gains = torch.tensor(accuracies) - torch.tensor(alone)
-        mean, reach = gains.mean().item(), 4.303 * gains.std().item() / len(gains) ** 0.5
-        answers.append("gain" if mean - reach > 0 else "loss" if mean + reach < 0 else "not shown")
+        mean, reach = (
+            gains.mean().item(),
+            4.303 * gains.std().item() / len(gains) ** 0.5,
+        )
+        answers.append(
+            "gain" if mean - reach > 0 else "loss" if mean + reach < 0 else "not shown"
+        )
     return answers
     ### END SOLUTION
 
@@ -425,12 +517,18 @@ def ahead(alone, accuracies):
 def against(results, control="labels"):
     """Prints how far each method is ahead of the control, and returns it."""
     alone = results[control]
-    gained = {name: ahead(alone, accuracies) for name, accuracies in results.items() if name != control}
+    gained = {
+        name: ahead(alone, accuracies)
+        for name, accuracies in results.items()
+        if name != control
+    }
     print(f"{'':24} {'mean':>7}   points ahead of {control!r}")
     print(f"{control:24} {sum(alone) / len(alone):>5.2f} %")
     for name, (mean, verdict, low, high) in gained.items():
         accuracy = sum(results[name]) / len(results[name])
-        print(f"{name:24} {accuracy:>5.2f} %   {mean:+.2f} ({low:+.2f} to {high:+.2f})  {verdict}")
+        print(
+            f"{name:24} {accuracy:>5.2f} %   {mean:+.2f} ({low:+.2f} to {high:+.2f})  {verdict}"
+        )
     return gained
 
 
@@ -459,10 +557,16 @@ reveal(
 # %%
 gap = clothes["teacher"] - sum(clothes["accuracy"]["labels"]) / 3
 claim("on clothes the teacher is 1.4 points ahead", round(gap, 1) == 1.4)
-claim("nothing is shown, for any method", all(verdict == "not shown" for _, verdict, *_ in on_clothes.values()))
+claim(
+    "nothing is shown, for any method",
+    all(verdict == "not shown" for _, verdict, *_ in on_clothes.values()),
+)
 claim("Hinton's mean is 0.1 points higher", round(on_clothes["Hinton"][0], 1) == 0.1)
 *_, low, high = on_clothes["Hinton"]
-claim("its interval reaches from −0.4 to +0.6", (round(low, 1), round(high, 1)) == (-0.4, 0.6))
+claim(
+    "its interval reaches from −0.4 to +0.6",
+    (round(low, 1), round(high, 1)) == (-0.4, 0.6),
+)
 claim("and so is the smoothing's", round(on_clothes["label smoothing"][0], 1) == 0.1)
 wardrobe, clothes_teacher = data.load("fashion"), models.trained("teacher")
 some = wardrobe.test[:2_000]
@@ -471,7 +575,10 @@ with measure.inference(clothes_teacher):
     answers = clothes_teacher(wardrobe.to_input(some.images[mistaken])).argmax(1)
 shirt = wardrobe.classes.index("shirt")
 about_shirts = (answers == shirt) | (some.labels[mistaken] == shirt)
-claim("more than half of the teacher's mistakes on clothes are about shirts", about_shirts.float().mean() > 0.5)
+claim(
+    "more than half of the teacher's mistakes on clothes are about shirts",
+    about_shirts.float().mean() > 0.5,
+)
 
 # %% [markdown]
 # ## 6. Other losses
@@ -506,10 +613,17 @@ check("distillation.decoupled", target_and_others)
 target_and_others = yours_or_ours("distillation.decoupled")
 labels = pictures.test.labels[:500]
 warm_student, warm_teacher = first / 4, said[:500] / 4
-(true_q, others_q), (true_p, others_p) = (target_and_others(z, labels) for z in (warm_student, warm_teacher))
+(true_q, others_q), (true_p, others_p) = (
+    target_and_others(z, labels) for z in (warm_student, warm_teacher)
+)
 wrong = others_p > 0
-tckd = true_p * (true_p / true_q).log() + (1 - true_p) * ((1 - true_p) / (1 - true_q)).log()
-nckd = torch.where(wrong, others_p * (others_p.clamp_min(1e-30) / others_q.clamp_min(1e-30)).log(), 0.0).sum(1)
+tckd = (
+    true_p * (true_p / true_q).log()
+    + (1 - true_p) * ((1 - true_p) / (1 - true_q)).log()
+)
+nckd = torch.where(
+    wrong, others_p * (others_p.clamp_min(1e-30) / others_q.clamp_min(1e-30)).log(), 0.0
+).sum(1)
 whole = soft_loss(first, said[:500], 4.0)
 claim(
     "the two parts, the second weighed by the teacher's doubt, are Hinton's loss",
@@ -519,7 +633,10 @@ doubt = 1 - true_p
 claim("the median weight of the second part is below a quarter", doubt.median() < 0.25)
 fig, ax = plots.figure(figsize=(7, 3))
 ax.hist(doubt.numpy(), 40, color=plots.ORANGE)
-ax.set(xlabel="weight of the second part in Hinton's loss at T = 4: 1 − p of the true class", ylabel="pictures")
+ax.set(
+    xlabel="weight of the second part in Hinton's loss at T = 4: 1 − p of the true class",
+    ylabel="pictures",
+)
 plots.finish(fig)
 
 # %% [markdown]
@@ -572,7 +689,10 @@ plots.finish(fig)
 
 # %%
 claim(
-    "each map has length 1", torch.allclose(torch.stack(list(maps.values())).flatten(2).norm(dim=2), torch.ones(2, 4))
+    "each map has length 1",
+    torch.allclose(
+        torch.stack(list(maps.values())).flatten(2).norm(dim=2), torch.ones(2, 4)
+    ),
 )
 
 # %% [markdown]
@@ -592,8 +712,18 @@ of_method = against(methods["accuracy"])
 fig, ax = plots.figure(figsize=(8, 3.6))
 names = list(methods["accuracy"])
 for place, name in enumerate(names):
-    ax.plot(methods["accuracy"][name], [place] * 3, "o", color=plots.REFERENCE if name == "labels" else plots.BLUE)
-ax.axvline(sum(methods["accuracy"]["labels"]) / 3, color=plots.REFERENCE, linestyle="--", label="labels, mean")
+    ax.plot(
+        methods["accuracy"][name],
+        [place] * 3,
+        "o",
+        color=plots.REFERENCE if name == "labels" else plots.BLUE,
+    )
+ax.axvline(
+    sum(methods["accuracy"]["labels"]) / 3,
+    color=plots.REFERENCE,
+    linestyle="--",
+    label="labels, mean",
+)
 ax.axvline(methods["teacher"], color=plots.ORANGE, label="teacher")
 ax.set_yticks(range(len(names)), names)
 ax.invert_yaxis()
@@ -615,24 +745,50 @@ plots.finish(fig)
 
 # %%
 averages = {name: sum(values) / 3 for name, values in methods["accuracy"].items()}
-gained = [round(of_method[name][0], 1) for name in ("Hinton", "label smoothing", "Hinton + hint")]
-claim("Hinton is 1.3 points ahead, smoothing 1.4, Hinton with a hint 2.0", gained == [1.3, 1.4, 2.0])
-claim("the last from 0.8 to 3.2", [round(end, 1) for end in of_method["Hinton + hint"][2:]] == [0.8, 3.2])
+gained = [
+    round(of_method[name][0], 1)
+    for name in ("Hinton", "label smoothing", "Hinton + hint")
+]
+claim(
+    "Hinton is 1.3 points ahead, smoothing 1.4, Hinton with a hint 2.0",
+    gained == [1.3, 1.4, 2.0],
+)
+claim(
+    "the last from 0.8 to 3.2",
+    [round(end, 1) for end in of_method["Hinton + hint"][2:]] == [0.8, 3.2],
+)
 claim("Hinton's gain over labels is not shown", of_method["Hinton"][1] == "not shown")
-claim("smoothing's mean is at least as high", averages["label smoothing"] >= averages["Hinton"])
-shown_gains = [name for name, (_, verdict, *_) in of_method.items() if verdict == "gain"]
-claim("the one gain that is shown is Hinton's with a hint", shown_gains == ["Hinton + hint"])
-smoothing, hinted = methods["accuracy"]["label smoothing"], methods["accuracy"]["Hinton + hint"]
+claim(
+    "smoothing's mean is at least as high",
+    averages["label smoothing"] >= averages["Hinton"],
+)
+shown_gains = [
+    name for name, (_, verdict, *_) in of_method.items() if verdict == "gain"
+]
+claim(
+    "the one gain that is shown is Hinton's with a hint",
+    shown_gains == ["Hinton + hint"],
+)
+smoothing, hinted = (
+    methods["accuracy"]["label smoothing"],
+    methods["accuracy"]["Hinton + hint"],
+)
 claim("against smoothing it is not", verdicts(smoothing, [hinted]) == ["not shown"])
 hinton, again = methods["accuracy"]["Hinton"], methods["accuracy"]["born again"]
-claim("between smoothing and Hinton nothing is shown", verdicts(smoothing, [hinton]) == ["not shown"])
+claim(
+    "between smoothing and Hinton nothing is shown",
+    verdicts(smoothing, [hinton]) == ["not shown"],
+)
 mean, _, low, high = ahead(again, hinton)
 figures = [round(x, 1) for x in (mean, low, high)]
-claim("born again is behind Hinton by 2.0 points (1.1 to 2.9)", figures == [2.0, 1.1, 2.9])
+claim(
+    "born again is behind Hinton by 2.0 points (1.1 to 2.9)", figures == [2.0, 1.1, 2.9]
+)
 claim("of six intervals one misses about once in four", round(1 - 0.95**6, 2) == 0.26)
 claim(
     "decoupled, attention and born again have lower means than Hinton",
-    max(averages[name] for name in ("decoupled", "Hinton + attention", "born again")) < averages["Hinton"],
+    max(averages[name] for name in ("decoupled", "Hinton + attention", "born again"))
+    < averages["Hinton"],
 )
 
 # %% [markdown]
@@ -670,16 +826,41 @@ fig, ax = plots.figure(figsize=(8, 3.6))
 for place, where in enumerate(("own", "views", "drawn")):
     for way, color in (("labels", plots.REFERENCE), ("teacher", plots.BLUE)):
         values = table[f"{where}, {way}"]
-        ax.bar(place + (0.2 if way == "teacher" else -0.2), mean[f"{where}, {way}"], 0.38, color=color, alpha=0.6)
-        ax.plot([place + (0.2 if way == "teacher" else -0.2)] * 3, values, "k.", markersize=5)
+        ax.bar(
+            place + (0.2 if way == "teacher" else -0.2),
+            mean[f"{where}, {way}"],
+            0.38,
+            color=color,
+            alpha=0.6,
+        )
+        ax.plot(
+            [place + (0.2 if way == "teacher" else -0.2)] * 3,
+            values,
+            "k.",
+            markersize=5,
+        )
 ax.axhline(asked_about["teacher"], color=plots.ORANGE)
-ax.set_xticks(range(3), ["the 9,000 as they are", "ten views of each", "90,000 drawn pictures"])
-ax.set(ylim=(80, 100), ylabel="test accuracy, %", title="grey: labels, blue: teacher, line: the teacher itself")
+ax.set_xticks(
+    range(3), ["the 9,000 as they are", "ten views of each", "90,000 drawn pictures"]
+)
+ax.set(
+    ylim=(80, 100),
+    ylabel="test accuracy, %",
+    title="grey: labels, blue: teacher, line: the teacher itself",
+)
 plots.finish(fig)
 
 # %%
-closed = 100 * (mean["drawn, teacher"] - mean["views, labels"]) / (asked_about["teacher"] - mean["views, labels"])
-closed_of_own = 100 * (mean["drawn, teacher"] - mean["own, labels"]) / (asked_about["teacher"] - mean["own, labels"])
+closed = (
+    100
+    * (mean["drawn, teacher"] - mean["views, labels"])
+    / (asked_about["teacher"] - mean["views, labels"])
+)
+closed_of_own = (
+    100
+    * (mean["drawn, teacher"] - mean["own, labels"])
+    / (asked_about["teacher"] - mean["own, labels"])
+)
 reveal(
     "gap closed without labels",
     closed,
@@ -700,18 +881,33 @@ claim(
 )
 
 # %%
-own, drawn = ([table[f"{where}, {way}"] for way in ("labels", "teacher")] for where in ("own", "drawn"))
-claim("on the 9,000 pictures as they are the teacher's gain is shown", verdicts(own[0], [own[1]]) == ["gain"])
+own, drawn = (
+    [table[f"{where}, {way}"] for way in ("labels", "teacher")]
+    for where in ("own", "drawn")
+)
+claim(
+    "on the 9,000 pictures as they are the teacher's gain is shown",
+    verdicts(own[0], [own[1]]) == ["gain"],
+)
 claim("it is 4.3 points", round(mean["own, teacher"] - mean["own, labels"], 1) == 4.3)
-claim("views alone give the labels 7 points", round(mean["views, labels"] - mean["own, labels"]) == 7)
-claim("on drawn pictures nothing is shown between labels and teacher", verdicts(drawn[0], [drawn[1]]) == ["not shown"])
+claim(
+    "views alone give the labels 7 points",
+    round(mean["views, labels"] - mean["own, labels"]) == 7,
+)
+claim(
+    "on drawn pictures nothing is shown between labels and teacher",
+    verdicts(drawn[0], [drawn[1]]) == ["not shown"],
+)
 claim(
     "with them labels and teacher reach 97 to 98 %",
     all(97 < mean[f"drawn, {way}"] < 98 for way in ("labels", "teacher")),
 )
 drawn_means = [round(mean[f"drawn, {way}"], 1) for way in ("teacher", "labels")]
 claim("97.5 and 97.4 %", drawn_means == [97.5, 97.4])
-claim("asked about clothes, the teacher takes its student to 18 %", round(mean["clothes, teacher"]) == 18)
+claim(
+    "asked about clothes, the teacher takes its student to 18 %",
+    round(mean["clothes, teacher"]) == 18,
+)
 claim(
     "MyNet with labels on the pictures as they are is more than ten points behind",
     asked_about["teacher"] - mean["own, labels"] > 10,
@@ -754,13 +950,24 @@ for name, accuracies in sizes["accuracy"].items():
 
 fig, (left, right) = plots.figure(ncols=2)
 of_size = [known["accuracy"] for known in sizes["teachers"].values()]
-for (name, accuracies), color in zip(sizes["accuracy"].items(), plots.PALETTE, strict=False):
-    gained = [[b - a for a, b in zip(accuracies["labels"], accuracies[t], strict=True)] for t in sizes["teachers"]]
+for (name, accuracies), color in zip(
+    sizes["accuracy"].items(), plots.PALETTE, strict=False
+):
+    gained = [
+        [b - a for a, b in zip(accuracies["labels"], accuracies[t], strict=True)]
+        for t in sizes["teachers"]
+    ]
     plots.band(left, of_size, list(zip(*gained, strict=True)), name, color)
 left.axhline(0, color=plots.REFERENCE, linestyle="--")
 left.set(xlabel="accuracy of the teacher, %", ylabel="points ahead of labels")
 left.legend(fontsize=8)
-plots.band(right, heat["temperatures"], list(zip(*heat["accuracy"], strict=True)), "MyNet", plots.BLUE)
+plots.band(
+    right,
+    heat["temperatures"],
+    list(zip(*heat["accuracy"], strict=True)),
+    "MyNet",
+    plots.BLUE,
+)
 right.set(xscale="log", xlabel="temperature T", ylabel="test accuracy, %")
 right.set_xticks(heat["temperatures"], [f"{t:g}" for t in heat["temperatures"]])
 right.minorticks_off()
@@ -779,17 +986,28 @@ plots.finish(fig)
 
 # %%
 of_teacher_size = {
-    name: [sum(ways[size]) / 3 for size in sizes["teachers"]] for name, ways in sizes["accuracy"].items()
+    name: [sum(ways[size]) / 3 for size in sizes["teachers"]]
+    for name, ways in sizes["accuracy"].items()
 }
 with_labels = sizes["accuracy"]["MyNet"]["labels"]
-claim("for both students the mean grows with the teacher", all(v == sorted(v) for v in of_teacher_size.values()))
+claim(
+    "for both students the mean grows with the teacher",
+    all(v == sorted(v) for v in of_teacher_size.values()),
+)
 tiny = sizes["accuracy"]["tiny"]
-claim("the tiny student's means are below its labels'", max(of_teacher_size["tiny"]) < sum(tiny["labels"]) / 3)
+claim(
+    "the tiny student's means are below its labels'",
+    max(of_teacher_size["tiny"]) < sum(tiny["labels"]) / 3,
+)
 claim(
     "but no loss is shown",
-    verdicts(tiny["labels"], [tiny[size] for size in sizes["teachers"]]) == ["not shown"] * 3,
+    verdicts(tiny["labels"], [tiny[size] for size in sizes["teachers"]])
+    == ["not shown"] * 3,
 )
-claim("MyNet loses by the small teacher", verdicts(with_labels, [sizes["accuracy"]["MyNet"]["small"]]) == ["loss"])
+claim(
+    "MyNet loses by the small teacher",
+    verdicts(with_labels, [sizes["accuracy"]["MyNet"]["small"]]) == ["loss"],
+)
 claim("2.3 points", round(sum(with_labels) / 3 - of_teacher_size["MyNet"][0], 1) == 2.3)
 claim("which is right on 93 %", round(sizes["teachers"]["small"]["accuracy"]) == 93)
 claim(
@@ -801,8 +1019,14 @@ claim(
     verdicts(with_labels, [sizes["accuracy"]["MyNet"]["shipped"]]) == ["not shown"],
 )
 of_heat = [sum(values) / 3 for values in heat["accuracy"]]
-claim("the temperatures end within 1.1 points", round(max(of_heat) - min(of_heat), 1) <= 1.1)
-claim("between T = 1 and 16 nothing is shown", verdicts(heat["accuracy"][0], [heat["accuracy"][-1]]) == ["not shown"])
+claim(
+    "the temperatures end within 1.1 points",
+    round(max(of_heat) - min(of_heat), 1) <= 1.1,
+)
+claim(
+    "between T = 1 and 16 nothing is shown",
+    verdicts(heat["accuracy"][0], [heat["accuracy"][-1]]) == ["not shown"],
+)
 
 # %% [markdown]
 # ## 9. Into the pruned and the quantised network
@@ -837,7 +1061,13 @@ for place, kind in enumerate(kinds):
         ("teacher, new pictures", 0.3, plots.ORANGE),
     ):
         values = compressed["accuracy"][kind][way]
-        ax.plot([place + offset] * 3, values, "o", color=color, label=way if place == 0 else None)
+        ax.plot(
+            [place + offset] * 3,
+            values,
+            "o",
+            color=color,
+            label=way if place == 0 else None,
+        )
 ax.axhline(compressed["before"], color=plots.REFERENCE, linestyle="--")
 ax.set_xticks(range(len(kinds)), kinds)
 ax.set(ylabel="test accuracy, %", title="dashed: before the compression")
@@ -862,12 +1092,16 @@ reveal(
 # without a label, is right on 97.3 % of the shapes, where the float `MyNet` with labels on views had about 93.5.
 
 # %%
-means = {kind: {way: sum(v) / 3 for way, v in ways.items()} for kind, ways in compressed["accuracy"].items()}
+means = {
+    kind: {way: sum(v) / 3 for way, v in ways.items()}
+    for kind, ways in compressed["accuracy"].items()
+}
 compressed_kinds = ("pruned", "quantised", "half the channels, 4 bits")
 claim(
     "each way wins back at least nine tenths of what was lost",
     all(
-        mean - compressed["compressed"][kind] > 0.9 * (compressed["before"] - compressed["compressed"][kind])
+        mean - compressed["compressed"][kind]
+        > 0.9 * (compressed["before"] - compressed["compressed"][kind])
         for kind in compressed_kinds
         for mean in means[kind].values()
     ),
@@ -875,11 +1109,24 @@ claim(
 new = "teacher, new pictures"
 claim(
     "on the views no teacher has a gain that is shown",
-    all(recovered[kind][way][1] != "gain" for kind in compressed_kinds for way in ("itself", "teacher")),
+    all(
+        recovered[kind][way][1] != "gain"
+        for kind in compressed_kinds
+        for way in ("itself", "teacher")
+    ),
 )
-claim("into the pruned network the teacher's loss is shown", recovered["pruned"]["teacher"][1] == "loss")
-gained = [(round(recovered[kind][new][0], 1), recovered[kind][new][1]) for kind in compressed_kinds]
-claim("with new pictures: not shown, 1.0 and 0.9 points", gained[1:] == [(1.0, "gain"), (0.9, "gain")])
+claim(
+    "into the pruned network the teacher's loss is shown",
+    recovered["pruned"]["teacher"][1] == "loss",
+)
+gained = [
+    (round(recovered[kind][new][0], 1), recovered[kind][new][1])
+    for kind in compressed_kinds
+]
+claim(
+    "with new pictures: not shown, 1.0 and 0.9 points",
+    gained[1:] == [(1.0, "gain"), (0.9, "gain")],
+)
 claim("not shown into the pruned network", gained[0][1] == "not shown")
 claim("2 bits taught without labels: 97.3 %", round(means["quantised"][new], 1) == 97.3)
 claim("float with labels on views: about 93.5 %", abs(averages["labels"] - 93.5) < 0.1)
@@ -900,7 +1147,10 @@ distillation_playground(teacher, student, pictures)
 # accuracies recorded there (the tiny student's after one pass).
 
 # %% tags=["nbval-ignore-output"]
-others = {"middle teacher": models.Teacher((16, 32, 64)), "small teacher": models.Teacher((8, 16, 32))}
+others = {
+    "middle teacher": models.Teacher((16, 32, 64)),
+    "small teacher": models.Teacher((8, 16, 32)),
+}
 tiny_student = models.MyNet((4, 8), hidden=32)
 measure.compare(
     {"teacher": teacher, **others, "student": student, "tiny student": tiny_student},
@@ -917,8 +1167,14 @@ measure.compare(
 )
 
 # %%
-middle, middle_size = sizes["teachers"]["middle"], measure.parameters(others["middle teacher"]).total
-claim("the middle teacher has 3.4 times fewer parameters than the student", round(268_650 / middle_size, 1) == 3.4)
+middle, middle_size = (
+    sizes["teachers"]["middle"],
+    measure.parameters(others["middle teacher"]).total,
+)
+claim(
+    "the middle teacher has 3.4 times fewer parameters than the student",
+    round(268_650 / middle_size, 1) == 3.4,
+)
 claim("and with labels alone 97 %", round(middle["accuracy"]) == 97)
 
 # %% [markdown]

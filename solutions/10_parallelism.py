@@ -30,7 +30,12 @@ import torch
 from IPython.display import display
 from torch import nn
 from torch.nn.functional import cross_entropy
-from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, SequentialSampler
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    DistributedSampler,
+    SequentialSampler,
+)
 
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.course_map import progress
@@ -76,21 +81,42 @@ def on_threads(model, count):
 counts = sorted({1, 2, cores, 2 * cores})
 sizes = (1, 16, 128)
 swept = {
-    size: measure.latency({n: on_threads(net, n) for n in counts}, batch[:size], rounds=12, budget_seconds=0.5)
+    size: measure.latency(
+        {n: on_threads(net, n) for n in counts},
+        batch[:size],
+        rounds=12,
+        budget_seconds=0.5,
+    )
     for size in sizes
 }
-gains = {size: {n: measure.ratio(timings[1], timings[n]) for n in counts} for size, timings in swept.items()}
+gains = {
+    size: {n: measure.ratio(timings[1], timings[n]) for n in counts}
+    for size, timings in swept.items()
+}
 torch.set_num_threads(cores)
 
 fig, ax = plots.figure()
 for size, color in zip(sizes, plots.PALETTE, strict=False):
-    ends = [[g.median - g.low for g in gains[size].values()], [g.high - g.median for g in gains[size].values()]]
+    ends = [
+        [g.median - g.low for g in gains[size].values()],
+        [g.high - g.median for g in gains[size].values()],
+    ]
     middle = [g.median for g in gains[size].values()]
-    ax.errorbar(counts, middle, yerr=ends, fmt="o-", color=color, capsize=3, label=f"batch {size}")
+    ax.errorbar(
+        counts,
+        middle,
+        yerr=ends,
+        fmt="o-",
+        color=color,
+        capsize=3,
+        label=f"batch {size}",
+    )
 up_to = [n for n in counts if n <= cores]
 ax.plot(up_to, up_to, "--", color=plots.REFERENCE, linewidth=1, label="ideal")
 ax.axvline(cores, color=plots.REFERENCE, linewidth=0.8, linestyle=":")
-ax.annotate(" cores", (cores, 1.02), xycoords=("data", "axes fraction"), color=plots.REFERENCE)
+ax.annotate(
+    " cores", (cores, 1.02), xycoords=("data", "axes fraction"), color=plots.REFERENCE
+)
 ax.set(xlabel="threads", ylabel="times as fast as one thread", ylim=(0, None))
 ax.set_xticks(counts, counts)
 ax.legend()
@@ -165,15 +191,36 @@ check("parallel.serial_share", serial_share)
 # %%
 serial_share = yours_or_ours("parallel.serial_share")
 at = max(2, cores)
-shares = {size: min(1.0, max(0.0, serial_share(swept[size][1].median, swept[size][at].median, at))) for size in sizes}
+shares = {
+    size: min(
+        1.0, max(0.0, serial_share(swept[size][1].median, swept[size][at].median, at))
+    )
+    for size in sizes
+}
 fig, (left, right) = plots.figure(ncols=2)
 many = [2**p for p in range(7)]
 for size, color in zip(sizes, plots.PALETTE, strict=False):
-    left.plot(many, [amdahl.speedup(n, shares[size]) for n in many], color=color, label=f"batch {size}")
+    left.plot(
+        many,
+        [amdahl.speedup(n, shares[size]) for n in many],
+        color=color,
+        label=f"batch {size}",
+    )
     left.plot(up_to, [gains[size][n].median for n in up_to], "o", color=color)
-    right.plot(counts, [100 * gains[size][n].median / min(n, cores) for n in counts], "o-", color=color)
+    right.plot(
+        counts,
+        [100 * gains[size][n].median / min(n, cores) for n in counts],
+        "o-",
+        color=color,
+    )
 left.plot(many, many, "--", color=plots.REFERENCE, linewidth=1, label="ideal")
-left.set(xscale="log", yscale="log", xlabel="cores", title="times as fast: measured (dots) and Amdahl", ylim=(0.5, 64))
+left.set(
+    xscale="log",
+    yscale="log",
+    xlabel="cores",
+    title="times as fast: measured (dots) and Amdahl",
+    ylim=(0.5, 64),
+)
 left.set_xticks(many, many)
 left.set_yticks(many, many)
 left.minorticks_off()
@@ -184,7 +231,11 @@ plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
 for size, share in shares.items():
-    limit = f"at most {1 / max(share, 1e-3):,.1f}× with any number" if share < 1 else "no gain with any number"
+    limit = (
+        f"at most {1 / max(share, 1e-3):,.1f}× with any number"
+        if share < 1
+        else "no gain with any number"
+    )
     print(f"batch {size:3}: serial share {share:.2f}, so {limit}")
 
 # %% [markdown]
@@ -234,18 +285,32 @@ with ThreadPoolExecutor(2) as pool:
     }
     served = measure.latency(ways, batch, rounds=12, budget_seconds=1.2)
 torch.set_num_threads(cores)
-at_once = {name: measure.ratio(served["one at a time, 1 thread"], timing) for name, timing in served.items()}
+at_once = {
+    name: measure.ratio(served["one at a time, 1 thread"], timing)
+    for name, timing in served.items()
+}
 
 fig, ax = plots.figure(figsize=(8, 2.4))
-ends = [[g.median - g.low for g in at_once.values()], [g.high - g.median for g in at_once.values()]]
-ax.barh(list(at_once), [g.median for g in at_once.values()], xerr=ends, color=plots.BLUE, height=0.6)
+ends = [
+    [g.median - g.low for g in at_once.values()],
+    [g.high - g.median for g in at_once.values()],
+]
+ax.barh(
+    list(at_once),
+    [g.median for g in at_once.values()],
+    xerr=ends,
+    color=plots.BLUE,
+    height=0.6,
+)
 ax.axvline(1, color=plots.REFERENCE, linewidth=0.8)
 ax.invert_yaxis()
 ax.set(xlabel="requests a second, times those of one thread")
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
-side_by_side = measure.ratio(served["one at a time, 2 threads"], served["two at a time, 1 thread each"])
+side_by_side = measure.ratio(
+    served["one at a time, 2 threads"], served["two at a time, 1 thread each"]
+)
 reveal(
     "two requests at a time against one after the other",
     side_by_side.median,
@@ -258,11 +323,15 @@ reveal(
 # %%
 claim(
     "where two cores are free, two at a time do at least a tenth more than one thread alone, in the best rounds",
-    not two_free() or best(served["one at a time, 1 thread"], served["two at a time, 1 thread each"]) > 1.1,
+    not two_free()
+    or best(served["one at a time, 1 thread"], served["two at a time, 1 thread each"])
+    > 1.1,
 )
 claim(
     "and are not more than a quarter slower than one at a time on two threads",
-    not two_free() or best(served["one at a time, 2 threads"], served["two at a time, 1 thread each"]) > 0.75,
+    not two_free()
+    or best(served["one at a time, 2 threads"], served["two at a time, 1 thread each"])
+    > 0.75,
 )
 
 # %% question="parallel.two_requests"
@@ -322,11 +391,15 @@ for _ in range(7):  # in turns, and the first one warms up
         started = time.perf_counter()
         call()
         samples[name].append(time.perf_counter() - started)
-reading = {name: measure.Timing(tuple(values[1:]), 64) for name, values in samples.items()}
+reading = {
+    name: measure.Timing(tuple(values[1:]), 64) for name, values in samples.items()
+}
 
 fig, ax = plots.figure(figsize=(8, 2.6))
 colors = [plots.BLUE] * 4 + [plots.ORANGE]
-bars = ax.barh(list(reading), [1000 * t.median for t in reading.values()], color=colors, height=0.6)
+bars = ax.barh(
+    list(reading), [1000 * t.median for t in reading.values()], color=colors, height=0.6
+)
 ax.bar_label(bars, [f"{1000 * t.median:.2f}" for t in reading.values()], padding=3)
 ax.invert_yaxis()
 ax.set(xlabel="milliseconds for 64 pictures, one thread")
@@ -394,7 +467,10 @@ predict("start of the first worker", unit="s")
 # %%
 some = pictures.train[:256]
 sources = {
-    "a batch at a time": (data.Batches(some, pictures), {"sampler": BatchSampler(SequentialSampler(some), 64, False)}),
+    "a batch at a time": (
+        data.Batches(some, pictures),
+        {"sampler": BatchSampler(SequentialSampler(some), 64, False)},
+    ),
     "from JPEG files": (Photographs(some, pictures), {}),
 }
 
@@ -403,9 +479,15 @@ def timed(name, workers):
     """Seconds until the workers' first batch is there, and of the better of two epochs after it."""
     dataset, options = sources[name]
     if workers:
-        options = options | {"num_workers": workers, "multiprocessing_context": launching.worker_context()}
+        options = options | {
+            "num_workers": workers,
+            "multiprocessing_context": launching.worker_context(),
+        }
     loader = DataLoader(
-        dataset, batch_size=None if "sampler" in options else 64, persistent_workers=workers > 0, **options
+        dataset,
+        batch_size=None if "sampler" in options else 64,
+        persistent_workers=workers > 0,
+        **options,
     )
     start, seconds = 0.0, []
     if workers:
@@ -421,7 +503,9 @@ def timed(name, workers):
 
 
 first_start, _ = timed("a batch at a time", 1)
-epochs = {name: {workers: timed(name, workers) for workers in (0, 1, 2)} for name in sources}
+epochs = {
+    name: {workers: timed(name, workers) for workers in (0, 1, 2)} for name in sources
+}
 torch.set_num_threads(cores)
 
 # %% tags=["nbval-ignore-output"]
@@ -438,9 +522,19 @@ compute = reading["training step"].median
 fig, axes = plots.figure(ncols=2, figsize=(8, 3.2))
 for ax, (name, measured) in zip(axes, epochs.items(), strict=True):
     starts = [measured[w][0] for w in (0, 1, 2)]
-    formula = [epoch_seconds(len(some) // 64, reading[name].median, compute, w, starts[w]) for w in (0, 1, 2)]
+    formula = [
+        epoch_seconds(len(some) // 64, reading[name].median, compute, w, starts[w])
+        for w in (0, 1, 2)
+    ]
     ax.bar((0, 1, 2), starts, color=plots.GOLD, width=0.6, label="start")
-    ax.bar((0, 1, 2), [measured[w][1] for w in (0, 1, 2)], bottom=starts, color=plots.BLUE, width=0.6, label="epoch")
+    ax.bar(
+        (0, 1, 2),
+        [measured[w][1] for w in (0, 1, 2)],
+        bottom=starts,
+        color=plots.BLUE,
+        width=0.6,
+        label="epoch",
+    )
     ax.plot((0, 1, 2), formula, "D", color=plots.ORANGE, label="your formula for both")
     ax.set(xlabel="workers", title=f"{name}: seconds", xticks=(0, 1, 2))
 handles, names = axes[0].get_legend_handles_labels()
@@ -448,9 +542,17 @@ fig.legend(handles, names, loc="outside upper center", ncols=3, frameon=False)
 plots.finish(fig)
 
 # %%
-small, jpeg = ({w: seconds for w, (_, seconds) in epochs[name].items()} for name in sources)
-claim("small pictures: the first worker's start takes longer than an epoch without any", first_start > small[0])
-claim("and after it two workers save less than half of the epoch", small[2] > 0.5 * small[0])
+small, jpeg = (
+    {w: seconds for w, (_, seconds) in epochs[name].items()} for name in sources
+)
+claim(
+    "small pictures: the first worker's start takes longer than an epoch without any",
+    first_start > small[0],
+)
+claim(
+    "and after it two workers save less than half of the epoch",
+    small[2] > 0.5 * small[0],
+)
 claim(
     "JPEG files, where two cores are free: after the start, an epoch with workers is shorter",
     not two_free() or jpeg[0] > min(jpeg[1], jpeg[2]),
@@ -492,7 +594,8 @@ check("parallel.sampler_positions", sampler_positions)
 # %%
 sampler_positions = yours_or_ours("parallel.sampler_positions")
 agree = [
-    sampler_positions(n, p, r) == list(DistributedSampler(range(n), num_replicas=p, rank=r, shuffle=False))
+    sampler_positions(n, p, r)
+    == list(DistributedSampler(range(n), num_replicas=p, rank=r, shuffle=False))
     for n in range(4, 40)
     for p in (1, 2, 3, 4)
     for r in range(p)
@@ -502,7 +605,14 @@ fig, ax = plots.figure(figsize=(8, 1.9))
 for rank, color in enumerate((plots.SKY, plots.GREEN, plots.GOLD, plots.PURPLE)):
     for turn, place in enumerate(sampler_positions(10, 4, rank)):
         again = turn * 4 + rank >= 10
-        ax.barh(rank, 0.9, left=turn, color=color, edgecolor=plots.ORANGE if again else "white", linewidth=3)
+        ax.barh(
+            rank,
+            0.9,
+            left=turn,
+            color=color,
+            edgecolor=plots.ORANGE if again else "white",
+            linewidth=3,
+        )
         ax.text(turn + 0.45, rank, str(place), ha="center", va="center")
 ax.set_yticks(range(4), [f"process {rank}" for rank in range(4)])
 ax.invert_yaxis()
@@ -542,13 +652,22 @@ def gradient_of(x, y):
 
 part = [40, 20, 4]
 of_each = [
-    gradient_of(x, y) for x, y in zip(batch[:64].split(part), pictures.test.labels[:64].split(part), strict=True)
+    gradient_of(x, y)
+    for x, y in zip(
+        batch[:64].split(part), pictures.test.labels[:64].split(part), strict=True
+    )
 ]
 whole = gradient_of(batch[:64], pictures.test.labels[:64])
 weighted = sum(w * g for w, g in zip(loss_weights(part), of_each, strict=True)) / 3
 plain = sum(of_each) / 3
-claim("weighted, shares of 40, 20 and 4 have the gradient of the 64: to 1e-6", (weighted - whole).abs().max() < 1e-6)
-claim("unweighted it is off by more than a thousand times as much", (plain - whole).abs().max() > 1e-3)
+claim(
+    "weighted, shares of 40, 20 and 4 have the gradient of the 64: to 1e-6",
+    (weighted - whole).abs().max() < 1e-6,
+)
+claim(
+    "unweighted it is off by more than a thousand times as much",
+    (plain - whole).abs().max() > 1e-3,
+)
 
 # %% [markdown]
 # Now with two real processes. A notebook cannot be torn in two, so they are started from a file,
@@ -594,19 +713,29 @@ def hear(line):
 try:
     together = experiments.two_processes(folder, show=hear)
 except RuntimeError as error:
-    print(f"Two processes cannot be started here ({error}). What follows is a recorded result.")
+    print(
+        f"Two processes cannot be started here ({error}). What follows is a recorded result."
+    )
     together, heard = recorded("processes")["result"], {}
 
 # %%
-for count, difference in zip(together["equal"]["pictures"], together["equal"]["largest"], strict=True):
-    claim(f"batch of {count}: two processes and one have the same gradient, to 1e-6", difference < 1e-6)
+for count, difference in zip(
+    together["equal"]["pictures"], together["equal"]["largest"], strict=True
+):
+    claim(
+        f"batch of {count}: two processes and one have the same gradient, to 1e-6",
+        difference < 1e-6,
+    )
 
 # %% [markdown]
 # A batch of 255 is 128 and 127 pictures, and a batch of one leaves the second process with nothing at all. The gradient
 # is the same each time, but for the last bits: sums in another order are rounded otherwise.
 
 # %%
-seconds = {name: measure.Timing(tuple(samples), 256) for name, samples in together["speed"].items()}
+seconds = {
+    name: measure.Timing(tuple(samples), 256)
+    for name, samples in together["speed"].items()
+}
 labels = {
     "one thread": "1 process, 1 thread",
     "threads": "1 process, 2 threads",
@@ -636,7 +765,10 @@ reveal(
 
 # %%
 by_processes = measure.ratio(seconds["one thread"], seconds["processes"])
-claim("two processes are less than 2.5 times as fast as one thread", by_processes.median < 2.5)
+claim(
+    "two processes are less than 2.5 times as fast as one thread",
+    by_processes.median < 2.5,
+)
 claim(
     "the exchange takes less than half of their step",
     2 * seconds["exchange"].median < seconds["processes"].median,
@@ -671,7 +803,10 @@ reduce_scatter = yours_or_ours("parallel.reduce_scatter")
 weights = loss_weights(part)
 pieces = reduce_scatter([w * g for w, g in zip(weights, of_each, strict=True)])
 gathered = torch.cat(pieces) / 3
-claim("reduce-scatter, then all-gather: the gradient of the whole batch", (gathered - whole).abs().max() < 1e-6)
+claim(
+    "reduce-scatter, then all-gather: the gradient of the whole batch",
+    (gathered - whole).abs().max() < 1e-6,
+)
 claim("a piece is a third of it", len(pieces[0]) == len(whole) / 3)
 
 # %% question="parallel.ring_bytes"
@@ -700,7 +835,10 @@ def bytes_each(parameters, processes, split):
     """
     ### BEGIN SOLUTION
     costs = {"weights": 4, "gradients": 4, "moments": 8}
-    return sum(cost * parameters / (processes if what in split else 1) for what, cost in costs.items())
+    return sum(
+        cost * parameters / (processes if what in split else 1)
+        for what, cost in costs.items()
+    )
     ### END SOLUTION
 
 
@@ -713,8 +851,12 @@ everything = ["weights", "gradients", "moments"]
 held, count = together["sharded"], measure.parameters(net).total
 for name in ("DDP", "FSDP2"):
     print(f"{name:5} {measure.format_bytes(held[name])} in each of the two processes")
-claim("DDP holds what you computed, to the byte", held["DDP"] == bytes_each(count, 2, []))
-claim("FSDP2 holds half, to the byte", held["FSDP2"] == bytes_each(count, 2, everything))
+claim(
+    "DDP holds what you computed, to the byte", held["DDP"] == bytes_each(count, 2, [])
+)
+claim(
+    "FSDP2 holds half, to the byte", held["FSDP2"] == bytes_each(count, 2, everything)
+)
 claim("and their gradients are the same, to 1e-6", held["largest"] < 1e-6)
 
 # %% [markdown]
@@ -730,15 +872,29 @@ claim("and their gradients are the same, to 1e-6", held["largest"] < 1e-6)
 
 # %%
 fig, ax = plots.figure(figsize=(8, 1.9))
-said = {line.split("killed: ")[1]: (when, line[8]) for line, when in heard.items() if "killed: " in line}
+said = {
+    line.split("killed: ")[1]: (when, line[8])
+    for line, when in heard.items()
+    if "killed: " in line
+}
 for place, (what, (when, attempt)) in enumerate(said.items()):
     after, dies = when - next(iter(said.values()))[0], "dies" in what
     color = plots.ORANGE if dies else (plots.BLUE, plots.GREEN)[int(attempt)]
     ax.plot(after, 0, "X" if dies else "o", color=color)
     ax.annotate(
-        what, (after, 0), xytext=(0, 10 + 16 * (place % 2)), textcoords="offset points", fontsize=8, color=color
+        what,
+        (after, 0),
+        xytext=(0, 10 + 16 * (place % 2)),
+        textcoords="offset points",
+        fontsize=8,
+        color=color,
     )
-ax.set(yticks=[], xlabel="seconds", ylim=(-0.5, 2), title="blue: first attempt, green: second")
+ax.set(
+    yticks=[],
+    xlabel="seconds",
+    ylim=(-0.5, 2),
+    title="blue: first attempt, green: second",
+)
 ax.set_xlim(-0.3, 1.2 * max(ax.get_xlim()[1], 1))
 ax.grid(False)
 plots.finish(fig)
@@ -759,8 +915,14 @@ reveal(
 )
 
 # %%
-claim("the first attempt died, the second went on with epoch 1", together["killed"] == {"attempt": 1, "first epoch": 1})
-claim("not a bit of the weights differs from the undisturbed run", together["difference"] == 0)
+claim(
+    "the first attempt died, the second went on with epoch 1",
+    together["killed"] == {"attempt": 1, "first epoch": 1},
+)
+claim(
+    "not a bit of the weights differs from the undisturbed run",
+    together["difference"] == 0,
+)
 
 # %% question="parallel.checkpoint"
 choice = None
@@ -786,13 +948,18 @@ fig, ax = plots.figure()
 for name, split in splits.items():
     ax.plot(scale, [bytes_each(n, 8, split) / 1e9 for n in scale], label=name)
 ax.axhline(80, color=plots.REFERENCE, linestyle="--", label="80 GB")
-ax.set(xscale="log", yscale="log", xlabel="parameters", ylabel="GB in each of 8 processes")
+ax.set(
+    xscale="log", yscale="log", xlabel="parameters", ylabel="GB in each of 8 processes"
+)
 ax.legend()
 plots.finish(fig)
 
 # %%
 largest = {name: 80e9 / bytes_each(1, 8, split) for name, split in splits.items()}
-claim("with DDP 5 billion parameters fill a device", round(largest["DDP: nothing split"] / 1e9, 2) == 5)
+claim(
+    "with DDP 5 billion parameters fill a device",
+    round(largest["DDP: nothing split"] / 1e9, 2) == 5,
+)
 claim("split in eight, 40 billion do", round(largest["FSDP: all"] / 1e9, 2) == 40)
 
 # %% [markdown]
@@ -811,10 +978,18 @@ with torch.inference_mode():
     first, second = net.classifier[0], net.classifier[2]
     partial = [
         nn.functional.linear(features, w, b).relu() @ v.T
-        for w, b, v in zip(first.weight.chunk(2), first.bias.chunk(2), second.weight.chunk(2, 1), strict=True)
+        for w, b, v in zip(
+            first.weight.chunk(2),
+            first.bias.chunk(2),
+            second.weight.chunk(2, 1),
+            strict=True,
+        )
     ]
     logits = sum(partial) + second.bias
-    claim("two halves of a classifier, summed: the same logits", torch.allclose(logits, net(batch), atol=1e-4))
+    claim(
+        "two halves of a classifier, summed: the same logits",
+        torch.allclose(logits, net(batch), atol=1e-4),
+    )
     claim("what is exchanged are 128 × 10 numbers a batch", partial[0].numel() == 1_280)
 
 # %% [markdown]
@@ -831,10 +1006,16 @@ fig, ax = plots.figure(figsize=(8, 2.2))
 for stage in range(stages):
     for one in range(parts):
         ax.barh(stage, 0.92, left=stage + one, color=plots.SKY)
-        ax.text(stage + one + 0.46, stage, str(one), ha="center", va="center", fontsize=8)
+        ax.text(
+            stage + one + 0.46, stage, str(one), ha="center", va="center", fontsize=8
+        )
 ax.set_yticks(range(stages), [f"stage {stage}" for stage in range(stages)])
 ax.invert_yaxis()
-ax.set(xlabel="time, steps", title="4 stages, 8 parts of a batch, forward", xlim=(0, stages + parts - 1))
+ax.set(
+    xlabel="time, steps",
+    title="4 stages, 8 parts of a batch, forward",
+    xlim=(0, stages + parts - 1),
+)
 ax.grid(False)
 plots.finish(fig)
 
@@ -878,11 +1059,15 @@ else:
 if on_device:
     print(f"Measured on: {on_device['device']}")
     fig, (left, right) = plots.figure(ncols=2)
-    left.barh(list(on_device["copy"]), list(on_device["copy"].values()), color=plots.BLUE)
+    left.barh(
+        list(on_device["copy"]), list(on_device["copy"].values()), color=plots.BLUE
+    )
     left.set(title="copy to the device, GB/s")
     for name in ("accelerator", "cpu"):
         right.plot(on_device["sizes"], on_device[name], "o-", label=name)
-    right.set(xscale="log", yscale="log", xlabel="batch size", title="pictures a second")
+    right.set(
+        xscale="log", yscale="log", xlabel="batch size", title="pictures a second"
+    )
     right.legend()
     display(plots.finish(fig))
 
@@ -908,14 +1093,32 @@ summary = {
     "2 processes (DDP)": by_processes,
 }
 fig, ax = plots.figure(figsize=(8, 2.8))
-ends = [[g.median - g.low for g in summary.values()], [g.high - g.median for g in summary.values()]]
-ax.errorbar([g.median for g in summary.values()], list(summary), xerr=ends, fmt="o", color=plots.BLUE, capsize=3)
+ends = [
+    [g.median - g.low for g in summary.values()],
+    [g.high - g.median for g in summary.values()],
+]
+ax.errorbar(
+    [g.median for g in summary.values()],
+    list(summary),
+    xerr=ends,
+    fmt="o",
+    color=plots.BLUE,
+    capsize=3,
+)
 names = [f"{w} worker{'s' * (w > 1)}, {name}" for name in sources for w in (1, 2)]
-ax.plot([epochs[name][0][1] / epochs[name][w][1] for name in sources for w in (1, 2)], names, "D", color=plots.GOLD)
+ax.plot(
+    [epochs[name][0][1] / epochs[name][w][1] for name in sources for w in (1, 2)],
+    names,
+    "D",
+    color=plots.GOLD,
+)
 ax.axvline(1, color=plots.REFERENCE, linewidth=0.8)
 ax.axvline(2, color=plots.REFERENCE, linewidth=0.8, linestyle="--")
 ax.invert_yaxis()
-ax.set(xlabel="times as fast as one (workers: as none, better of two epochs, start not counted)", xlim=(0, None))
+ax.set(
+    xlabel="times as fast as one (workers: as none, better of two epochs, start not counted)",
+    xlim=(0, None),
+)
 plots.finish(fig)
 
 # %% [markdown]

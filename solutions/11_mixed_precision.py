@@ -48,7 +48,18 @@ torch.set_num_threads(1)  # what is compared below then has the same core
 pictures = data.load("fashion")
 net = models.trained("mynet")
 COLORS = dict(
-    zip(FORMATS, (plots.REFERENCE, plots.PURPLE, plots.BLUE, plots.ORANGE, plots.SKY, plots.GREEN), strict=True)
+    zip(
+        FORMATS,
+        (
+            plots.REFERENCE,
+            plots.PURPLE,
+            plots.BLUE,
+            plots.ORANGE,
+            plots.SKY,
+            plots.GREEN,
+        ),
+        strict=True,
+    )
 )
 
 # %% [markdown]
@@ -61,15 +72,30 @@ COLORS = dict(
 fig, ax = plots.figure(figsize=(8, 2.6))
 for row, format in enumerate(FORMATS.values()):
     left = 0
-    for part, color in zip(precision.bits_of(0.1, format), (plots.REFERENCE, plots.ORANGE, plots.BLUE), strict=True):
+    for part, color in zip(
+        precision.bits_of(0.1, format),
+        (plots.REFERENCE, plots.ORANGE, plots.BLUE),
+        strict=True,
+    ):
         ax.barh(row, len(part) - 0.15, left=left, height=0.75, color=color, alpha=0.25)
-        ax.text(left + len(part) / 2 - 0.07, row, part, ha="center", va="center", family="monospace", fontsize=8)
+        ax.text(
+            left + len(part) / 2 - 0.07,
+            row,
+            part,
+            ha="center",
+            va="center",
+            family="monospace",
+            fontsize=8,
+        )
         left += len(part)
     held = precision.round_to(torch.tensor(0.1), format).item()
     ax.text(33, row, f"{held:.9f}", va="center", fontsize=9)
 ax.set_yticks(range(len(FORMATS)), list(FORMATS))
 ax.set(
-    xlim=(0, 39), xticks=[], ylim=(5.6, -0.6), title="0.1: sign, exponent (orange), mantissa (blue), and what is held"
+    xlim=(0, 39),
+    xticks=[],
+    ylim=(5.6, -0.6),
+    title="0.1: sign, exponent (orange), mantissa (blue), and what is held",
 )
 ax.grid(False)
 plots.finish(fig)
@@ -79,10 +105,19 @@ for name, format in FORMATS.items():
     print(
         f"{name:9} {format.bits:2} bits, from {format.smallest:8.2g} to {format.largest:8.3g}, next after 1: {1 + 2.0**-format.mantissa_bits:.8g}"
     )
-claim("bf16 reaches as far as float32: both have 8 bits of exponent", FORMATS["bf16"].largest > 3.3e38)
+claim(
+    "bf16 reaches as far as float32: both have 8 bits of exponent",
+    FORMATS["bf16"].largest > 3.3e38,
+)
 claim("fp16 ends at 65,504", FORMATS["fp16"].largest == 65504)
-first_half, whole = "".join(precision.bits_of(1.5, FORMATS["float32"]))[:16], precision.bits_of(1.5, FORMATS["bf16"])
-claim("and float32's first 16 bits, cut off, are a number in bf16", first_half == "".join(whole))
+first_half, whole = (
+    "".join(precision.bits_of(1.5, FORMATS["float32"]))[:16],
+    precision.bits_of(1.5, FORMATS["bf16"]),
+)
+claim(
+    "and float32's first 16 bits, cut off, are a number in bf16",
+    first_half == "".join(whole),
+)
 
 # %% [markdown]
 # The exponent is stored with an offset, 127 where it has 8 bits: 01111011 is 123 and stands for −4. So float32 holds the
@@ -135,16 +170,31 @@ exponents = [e / 4 for e in range(-4 * 40, 4 * 20)]
 fig, ax = plots.figure(figsize=(9, 4))
 for name, format in FORMATS.items():
     sizes = [2.0**e for e in exponents if format.smallest <= 2.0**e <= format.largest]
-    errors = [50 * spacing(size, format.mantissa_bits, format.smallest_exponent) / size for size in sizes]
+    errors = [
+        50 * spacing(size, format.mantissa_bits, format.smallest_exponent) / size
+        for size in sizes
+    ]
     ax.plot([math.log2(size) for size in sizes], errors, color=COLORS[name], label=name)
 reach = [2.0**e for e in exponents if 2.0**e <= 1 and 2.0**e > 0.5 / 127]
-ax.plot([math.log2(size) for size in reach], [50 / 127 / size for size in reach], "k:", label="int8, grid from −1 to 1")
-ax.set(yscale="log", xlabel="size of the number: 2 to the power of", ylabel="largest error, %", ylim=(1e-6, 200))
+ax.plot(
+    [math.log2(size) for size in reach],
+    [50 / 127 / size for size in reach],
+    "k:",
+    label="int8, grid from −1 to 1",
+)
+ax.set(
+    yscale="log",
+    xlabel="size of the number: 2 to the power of",
+    ylabel="largest error, %",
+    ylim=(1e-6, 200),
+)
 fig.legend(loc="outside right center", frameon=False)
 plots.finish(fig)
 
 # %%
-worst = 50 * spacing(1.0, FORMATS["bf16"].mantissa_bits, FORMATS["bf16"].smallest_exponent)
+worst = 50 * spacing(
+    1.0, FORMATS["bf16"].mantissa_bits, FORMATS["bf16"].smallest_exponent
+)
 reveal(
     "largest error of rounding to bf16",
     worst,
@@ -191,7 +241,9 @@ claim(
 )
 claim(
     "the library's version, with the ends of the range, agrees too",
-    torch.equal(precision.round_to(weights, FORMATS["bf16"]), weights.bfloat16().float()),
+    torch.equal(
+        precision.round_to(weights, FORMATS["bf16"]), weights.bfloat16().float()
+    ),
 )
 
 # %% [markdown]
@@ -209,7 +261,11 @@ predict("accuracy lost with fp8 e5m2", unit="points")
 # %%
 some, outputs = pictures.test[:2_000], []
 watched = [
-    layer.register_forward_hook(lambda layer, x, y: outputs.append(max(x[0].abs().max().item(), y.abs().max().item())))
+    layer.register_forward_hook(
+        lambda layer, x, y: outputs.append(
+            max(x[0].abs().max().item(), y.abs().max().item())
+        )
+    )
     for layer in net.modules()
     if isinstance(layer, quantization.QUANTIZABLE)
 ]
@@ -220,14 +276,24 @@ for hook in watched:
 for name in ("bf16", "fp16", "fp8 e4m3", "fp8 e5m2"):
     low = precision.emulate(copy.deepcopy(net), FORMATS[name], None)
     right[name] = training.evaluate(low, some, pictures).correct
-lost = {name: measure.proportion_difference(r, right["float32"]) for name, r in right.items() if name != "float32"}
+lost = {
+    name: measure.proportion_difference(r, right["float32"])
+    for name, r in right.items()
+    if name != "float32"
+}
 fig, ax = plots.figure(figsize=(7, 2.2))
 middle = [lost[name].estimate for name in lost]
-ends = [[lost[n].estimate - lost[n].low for n in lost], [lost[n].high - lost[n].estimate for n in lost]]
+ends = [
+    [lost[n].estimate - lost[n].low for n in lost],
+    [lost[n].high - lost[n].estimate for n in lost],
+]
 ax.errorbar(middle, range(len(lost)), xerr=ends, fmt="o", capsize=3)
 ax.axvline(0, color=plots.REFERENCE, linestyle="--")
 ax.set_yticks(range(len(lost)), list(lost))
-ax.set(ylim=(3.5, -0.5), xlabel="points lost against float32, 2,000 test pictures (negative: gained)")
+ax.set(
+    ylim=(3.5, -0.5),
+    xlabel="points lost against float32, 2,000 test pictures (negative: gained)",
+)
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
@@ -246,9 +312,15 @@ claim(
     "bf16 and fp16 lose less than half a point, the interval included",
     max(lost[n].high for n in ("bf16", "fp16")) < 0.5,
 )
-claim("fp8 loses less than two points, the interval included", max(interval.high for interval in lost.values()) < 2)
+claim(
+    "fp8 loses less than two points, the interval included",
+    max(interval.high for interval in lost.values()) < 2,
+)
 claim("in float32 about 89 % are right", 0.88 < right["float32"].float().mean() < 0.90)
-claim("no number on the way is beyond fp8 e4m3's 448", largest_inside < FORMATS["fp8 e4m3"].largest)
+claim(
+    "no number on the way is beyond fp8 e4m3's 448",
+    largest_inside < FORMATS["fp8 e4m3"].largest,
+)
 
 # %% [markdown]
 # For *using* a network, then, a few bits are plenty. Training is harder: it adds small numbers to large ones, thousands
@@ -292,7 +364,11 @@ reveal(
 claim("float32 makes 10.0004 of it", f"{sums['float32'][-1]:.4f}" == "10.0004")
 claim("bf16 stops at 0.5", sums["bf16"][-1] == 0.5)
 claim("fp16 at 4", sums["fp16"][-1] == 4)
-steps = {after - before for before, after in zip(sums["fp16"], sums["fp16"][1:], strict=False) if 2 <= before < 4}
+steps = {
+    after - before
+    for before, after in zip(sums["fp16"], sums["fp16"][1:], strict=False)
+    if 2 <= before < 4
+}
 claim("and between 2 and 4 it counts each 0.001 as 1/512", steps == {1 / 512})
 thousandths = torch.full((10_000,), 0.001, dtype=torch.bfloat16)
 claim("torch's own sum of the same bf16 numbers is 10", thousandths.sum().item() == 10)
@@ -343,9 +419,13 @@ with torch.autocast("cpu", torch.bfloat16):
 for name, result in shown.items():
     print(f"{name:30} → {str(result.dtype).removeprefix('torch.')}")
 claim(
-    "linear layers, convolutions and products give bf16", all(shown[n].dtype == torch.bfloat16 for n in list(shown)[:3])
+    "linear layers, convolutions and products give bf16",
+    all(shown[n].dtype == torch.bfloat16 for n in list(shown)[:3]),
 )
-claim("the losses are computed in float32", all(shown[n].dtype == torch.float32 for n in list(shown)[-2:]))
+claim(
+    "the losses are computed in float32",
+    all(shown[n].dtype == torch.float32 for n in list(shown)[-2:]),
+)
 
 # %% [markdown]
 # Three groups: *what multiplies* gets bf16 whatever it is given; *what is delicate* gets float32; and what is neither
@@ -379,15 +459,24 @@ claim(
 # %% tags=["nbval-ignore-output"]
 machine = measure.machine()
 tells = getattr(torch.cpu, "get_capabilities", dict)()
-known = {name for name, there in tells.items() if there is True} | set(machine.instructions)
+known = {name for name, there in tells.items() if there is True} | set(
+    machine.instructions
+)
 bf16_units = sorted(known & {"avx512_bf16", "amx_bf16", "avx10_2", "bf16", "sve_bf16"})
 fp16_units = sorted(known & {"avx512_fp16", "amx_fp16", "avx10_2", "fp16_arith"})
 print(machine.processor)
-print("multiplies bf16 with:", ", ".join(bf16_units) or "nothing that the system tells of: no fast path")
-print("multiplies fp16 with:", ", ".join(fp16_units) or "nothing that the system tells of: no fast path")
+print(
+    "multiplies bf16 with:",
+    ", ".join(bf16_units) or "nothing that the system tells of: no fast path",
+)
+print(
+    "multiplies fp16 with:",
+    ", ".join(fp16_units) or "nothing that the system tells of: no fast path",
+)
 print(
     "multiplies int8 with:",
-    ", ".join(processor.int8_instructions()) or "nothing that the system tells of: no fast path",
+    ", ".join(processor.int8_instructions())
+    or "nothing that the system tells of: no fast path",
 )
 
 # %% [markdown]
@@ -397,7 +486,10 @@ print(
 predict("training step under bf16 autocast against float32", unit="×")
 
 # %%
-inputs, labels = pictures.to_input(pictures.train.images[:16]), pictures.train.labels[:16]
+inputs, labels = (
+    pictures.to_input(pictures.train.images[:16]),
+    pictures.train.labels[:16],
+)
 
 
 def training_step(dtype, device="cpu"):
@@ -408,33 +500,74 @@ def training_step(dtype, device="cpu"):
 
     def one(x):
         with torch.inference_mode(False), torch.enable_grad():
-            precision.step(worker, x, targets.repeat(len(x) // 16), optimizer, dtype=dtype)
+            precision.step(
+                worker, x, targets.repeat(len(x) // 16), optimizer, dtype=dtype
+            )
 
     return one
 
 
 a, b = torch.randn(64, 512), torch.randn(512, 512)
-kinds = {"float32": (a, b), "bf16": (a.bfloat16(), b.bfloat16()), "fp16": (a.half(), b.half())}
+kinds = {
+    "float32": (a, b),
+    "bf16": (a.bfloat16(), b.bfloat16()),
+    "fp16": (a.half(), b.half()),
+}
 products = {name: lambda _, x=x, w=w: x @ w for name, (x, w) in kinds.items()}
 q, r = (torch.randint(-127, 128, m.shape, dtype=torch.int8) for m in (a, b))
 products["int8"] = lambda _: torch._int_mm(q, r)
 of_product = measure.latency(products, inputs, rounds=7, budget_seconds=1)
 of_step = measure.latency(
-    {"float32": training_step(None), "bf16": training_step(torch.bfloat16)}, inputs, rounds=7, budget_seconds=1
+    {"float32": training_step(None), "bf16": training_step(torch.bfloat16)},
+    inputs,
+    rounds=7,
+    budget_seconds=1,
 )
-gain = {f"product, {n}": measure.ratio(of_product["float32"], of_product[n]) for n in ("bf16", "fp16", "int8")}
-gain["training step, bf16 autocast"] = measure.ratio(of_step["float32"], of_step["bf16"])
+gain = {
+    f"product, {n}": measure.ratio(of_product["float32"], of_product[n])
+    for n in ("bf16", "fp16", "int8")
+}
+gain["training step, bf16 autocast"] = measure.ratio(
+    of_step["float32"], of_step["bf16"]
+)
 
 fig, ax = plots.figure(figsize=(8, 2.4))
-ends = [[ratio.median - ratio.low for ratio in gain.values()], [ratio.high - ratio.median for ratio in gain.values()]]
+ends = [
+    [ratio.median - ratio.low for ratio in gain.values()],
+    [ratio.high - ratio.median for ratio in gain.values()],
+]
 for row, (name, ratio) in enumerate(gain.items()):
-    color = plots.GREEN if "int8" in name else plots.ORANGE if "fp16" in name else plots.BLUE
-    ax.barh(row, ratio.median - 1, left=1, xerr=[[e[row]] for e in ends], color=color, height=0.6, capsize=3)
-    ax.text(1.01, row, f"{ratio.median:.2g} ×", va="center", fontsize=9, transform=ax.get_yaxis_transform())
+    color = (
+        plots.GREEN
+        if "int8" in name
+        else plots.ORANGE
+        if "fp16" in name
+        else plots.BLUE
+    )
+    ax.barh(
+        row,
+        ratio.median - 1,
+        left=1,
+        xerr=[[e[row]] for e in ends],
+        color=color,
+        height=0.6,
+        capsize=3,
+    )
+    ax.text(
+        1.01,
+        row,
+        f"{ratio.median:.2g} ×",
+        va="center",
+        fontsize=9,
+        transform=ax.get_yaxis_transform(),
+    )
 ax.axvline(1, color=plots.REFERENCE, linestyle="--")
 ax.set_yticks(range(len(gain)), list(gain))
 ax.invert_yaxis()
-ax.set(xscale="log", xlabel="times as fast as float32, one thread (left of the line: slower)")
+ax.set(
+    xscale="log",
+    xlabel="times as fast as float32, one thread (left of the line: slower)",
+)
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
@@ -450,13 +583,19 @@ reveal(
 
 # %%
 # AVX-NE-CONVERT, on some newer laptops without AVX-512, converts bf16 quickly.
-modern = any(name.lower().startswith(("avx512", "avx10", "amx", "avx_ne_convert")) for name in known)
+modern = any(
+    name.lower().startswith(("avx512", "avx10", "amx", "avx_ne_convert"))
+    for name in known
+)
 old_x86 = platform.machine() in processor.X86 and not modern
 claim(
     "an x86 processor with nothing newer than AVX2 is slower with bf16, in the product and in the step",
     not old_x86 or max(gain["product, bf16"].median, ratio.median) < 0.8,
 )
-claim("one with AMX is faster in the product", "amx_bf16" not in bf16_units or gain["product, bf16"].median > 1.2)
+claim(
+    "one with AMX is faster in the product",
+    "amx_bf16" not in bf16_units or gain["product, bf16"].median > 1.2,
+)
 
 # %% [markdown]
 # On the machine where this lesson was written, which has no such instructions, bf16 autocast is a mistake, and by a
@@ -475,7 +614,8 @@ if device.type == "cpu":
 else:
     many = pictures.to_input(pictures.train.images[:16]).repeat(64, 1, 1, 1).to(device)
     there = {
-        n: training_step(FORMATS[n].dtype if n != "float32" else None, device) for n in ("float32", "bf16", "fp16")
+        n: training_step(FORMATS[n].dtype if n != "float32" else None, device)
+        for n in ("float32", "bf16", "fp16")
     }
     on_device = measure.latency(there, many, rounds=20, budget_seconds=3)
     for name in ("bf16", "fp16"):
@@ -500,8 +640,13 @@ def gradients(model, dtype=None):
 exact, close = gradients(copy.deepcopy(net)), {}
 for name in ("bf16", "fp16"):
     real = gradients(copy.deepcopy(net), FORMATS[name].dtype)
-    emulated = gradients(precision.emulate(copy.deepcopy(net), FORMATS[name], FORMATS[name]))
-    close[name] = ((emulated - real).norm() / exact.norm()).item(), ((real - exact).norm() / exact.norm()).item()
+    emulated = gradients(
+        precision.emulate(copy.deepcopy(net), FORMATS[name], FORMATS[name])
+    )
+    close[name] = (
+        ((emulated - real).norm() / exact.norm()).item(),
+        ((real - exact).norm() / exact.norm()).item(),
+    )
 claim(
     "the emulated gradients are at least five times nearer to the real bf16 ones than float32's",
     5 * close["bf16"][0] < close["bf16"][1],
@@ -534,7 +679,9 @@ def flowing(model, inputs, labels):
     caught = []
     hooks = [
         layer.register_forward_hook(
-            lambda layer, x, y: y.register_hook(lambda g: caught.append(g.detach().flatten())) and None
+            lambda layer, x, y: (
+                y.register_hook(lambda g: caught.append(g.detach().flatten())) and None
+            )
         )
         for layer in model.modules()
         if isinstance(layer, quantization.QUANTIZABLE)
@@ -545,7 +692,10 @@ def flowing(model, inputs, labels):
     return caught
 
 
-inputs, labels = pictures.to_input(pictures.train.images[:128]), pictures.train.labels[:128]
+inputs, labels = (
+    pictures.to_input(pictures.train.images[:128]),
+    pictures.train.labels[:128],
+)
 worker = copy.deepcopy(net)
 flowing_by_layer = flowing(worker, inputs, labels)
 between = torch.cat(flowing_by_layer)
@@ -567,8 +717,12 @@ for values, name, color in (
         linewidth=1.6,
     )
 ax.axvspan(-14, 16, color=plots.ORANGE, alpha=0.18, label="fp16, normal")
-ax.axvspan(-24, -14, color=plots.ORANGE, alpha=0.08, label="fp16, subnormal: few bits left")
-ax.set(xlim=(-60, 20), xlabel="size of the gradient: 2 to the power of", ylabel="% of them")
+ax.axvspan(
+    -24, -14, color=plots.ORANGE, alpha=0.08, label="fp16, subnormal: few bits left"
+)
+ax.set(
+    xlim=(-60, 20), xlabel="size of the gradient: 2 to the power of", ylabel="% of them"
+)
 ax.legend(fontsize=8, loc="upper left")
 plots.finish(fig)
 
@@ -588,12 +742,17 @@ reveal(
 )
 
 # %%
-claim("fp16 makes between a tenth and a half of the flowing gradients zero", 10 < zeroed(between, 0) < 50)
+claim(
+    "fp16 makes between a tenth and a half of the flowing gradients zero",
+    10 < zeroed(between, 0) < 50,
+)
 subnormal = 100 * (between.abs() < 2.0**-14).float().mean().item()
 claim("more than four fifths of them lie below its normal numbers", subnormal > 80)
 largest = max(values.abs().max().item() for values in (between, of_weights))
 claim("no gradient of either kind is larger than 0.1", largest < 0.1)
-claim("in bf16 nearly none becomes zero", (between.bfloat16() == 0).float().mean() < 0.001)
+claim(
+    "in bf16 nearly none becomes zero", (between.bfloat16() == 0).float().mean() < 0.001
+)
 
 # %% [markdown]
 # The cure is a factor. Backpropagation is linear: multiply the loss by $2^k$, and every gradient is $2^k$ times as
@@ -624,7 +783,12 @@ loss_shift = yours_or_ours("precision.loss_shift")
 k = loss_shift(torch.cat([between, of_weights]), FORMATS["fp16"].largest)
 shifts = list(range(0, 33, 2))
 fig, ax = plots.figure(figsize=(8, 3))
-ax.plot(shifts, [zeroed(between, s) for s in shifts], "o-", label="layers' gradients that become zero")
+ax.plot(
+    shifts,
+    [zeroed(between, s) for s in shifts],
+    "o-",
+    label="layers' gradients that become zero",
+)
 ax.plot(
     shifts,
     [100 * (of_weights * 2.0**s).half().isinf().float().mean().item() for s in shifts],
@@ -638,9 +802,18 @@ ax.legend()
 plots.finish(fig)
 
 # %%
-claim("with your k fewer than 1 in 1,000 of the flowing gradients become zero", zeroed(between, k) < 0.1)
-claim("and none is infinite", torch.cat([between, of_weights]).mul(2.0**k).half().isfinite().all())
-claim("with one more, at least one is", torch.cat([between, of_weights]).mul(2.0 ** (k + 1)).half().isinf().any())
+claim(
+    "with your k fewer than 1 in 1,000 of the flowing gradients become zero",
+    zeroed(between, k) < 0.1,
+)
+claim(
+    "and none is infinite",
+    torch.cat([between, of_weights]).mul(2.0**k).half().isfinite().all(),
+)
+claim(
+    "with one more, at least one is",
+    torch.cat([between, of_weights]).mul(2.0 ** (k + 1)).half().isinf().any(),
+)
 
 # %% [markdown]
 # To look at every gradient of every step would cost time, and the next batch may have larger ones.
@@ -681,7 +854,10 @@ check("precision.scaler_step", scaler_step)
 # %%
 scaler_step = yours_or_ours("precision.scaler_step")
 order = torch.randperm(18_000, generator=torch.Generator().manual_seed(0))[: 70 * 32]
-batches = [(pictures.to_input(pictures.train.images[at]), pictures.train.labels[at]) for at in order.split(32)]
+batches = [
+    (pictures.to_input(pictures.train.images[at]), pictures.train.labels[at])
+    for at in order.split(32)
+]
 
 
 def beginner():
@@ -712,8 +888,16 @@ for x, y in batches:
     precision.step(theirs, x, y, optimizer, scaler=scaler)
 
 fig, ax = plots.figure(figsize=(8, 3))
-ax.step(range(len(scales)), [math.log2(s) for s in scales], where="post", color=plots.BLUE)
-ax.plot(left_out, [math.log2(scales[i]) for i in left_out], "x", color=plots.ORANGE, label="an overflow: step left out")
+ax.step(
+    range(len(scales)), [math.log2(s) for s in scales], where="post", color=plots.BLUE
+)
+ax.plot(
+    left_out,
+    [math.log2(scales[i]) for i in left_out],
+    "x",
+    color=plots.ORANGE,
+    label="an overflow: step left out",
+)
 ax.set(xlabel="step", ylabel="loss scale: 2 to the power of")
 ax.legend()
 plots.finish(fig)
@@ -722,9 +906,15 @@ plots.finish(fig)
 claim("your scales are those of torch's GradScaler, step by step", scales == torchs)
 claim(
     "and the weights are the same, bit for bit",
-    all(torch.equal(a, b) for a, b in zip(mine.parameters(), theirs.parameters(), strict=True)),
+    all(
+        torch.equal(a, b)
+        for a, b in zip(mine.parameters(), theirs.parameters(), strict=True)
+    ),
 )
-claim("more than one step was left out, and fewer than a third of them", 1 < len(left_out) < len(batches) / 3)
+claim(
+    "more than one step was left out, and fewer than a third of them",
+    1 < len(left_out) < len(batches) / 3,
+)
 
 # %% [markdown]
 # Is it needed, though? `MyNet` is shallow, and the larger ones of its gradients, which teach most, fit fp16. In a deep
@@ -744,15 +934,30 @@ by = shrunk["shrunk_by"]
 fig, ax = plots.figure(figsize=(8, 3.4))
 for name, color in (("fp16", plots.ORANGE), ("fp16 and scaler", plots.GREEN)):
     plots.band(ax, by, list(zip(*shrunk[name], strict=True)), name, color)
-plots.band(ax, [by[0], by[-1]], list(zip(*shrunk["bf16"], strict=True)), "bf16", plots.BLUE)
-plots.band(ax, [by[0], by[-1]], list(zip(*shrunk["float32"], strict=True)), "float32", plots.REFERENCE)
-ax.set(xlabel="gradients made 2^k times smaller, k =", ylabel="test accuracy, %", ylim=(0, 90))
+plots.band(
+    ax, [by[0], by[-1]], list(zip(*shrunk["bf16"], strict=True)), "bf16", plots.BLUE
+)
+plots.band(
+    ax,
+    [by[0], by[-1]],
+    list(zip(*shrunk["float32"], strict=True)),
+    "float32",
+    plots.REFERENCE,
+)
+ax.set(
+    xlabel="gradients made 2^k times smaller, k =",
+    ylabel="test accuracy, %",
+    ylim=(0, 90),
+)
 ax.set_xticks(by)
 ax.legend(fontsize=8, loc="lower left")
 plots.finish(fig)
 
 # %%
-mean = {name: [sum(row) / len(row) for row in shrunk[name]] for name in ("fp16", "fp16 and scaler", "bf16", "float32")}
+mean = {
+    name: [sum(row) / len(row) for row in shrunk[name]]
+    for name in ("fp16", "fp16 and scaler", "bf16", "float32")
+}
 reveal(
     "fp16 without a scaler, gradients a million times smaller",
     mean["fp16"][-1],
@@ -769,10 +974,19 @@ claim(
     "so does fp16 with a scaler, within 1 point of float32 on average at each k",
     all(abs(m - mean["float32"][0]) < 1 for m in mean["fp16 and scaler"]),
 )
-claim("without one it is within 1 point up to k = 8", all(abs(m - mean["float32"][0]) < 1 for m in mean["fp16"][:3]))
-claim("loses more than 40 points at k = 16", mean["fp16"][by.index(16)] < mean["float32"][0] - 40)
+claim(
+    "without one it is within 1 point up to k = 8",
+    all(abs(m - mean["float32"][0]) < 1 for m in mean["fp16"][:3]),
+)
+claim(
+    "loses more than 40 points at k = 16",
+    mean["fp16"][by.index(16)] < mean["float32"][0] - 40,
+)
 claim("and learns next to nothing at k = 20", mean["fp16"][-1] < 15)
-claim("of the batch above, made 2^20 times smaller, fp16 makes more than 99 % zero", zeroed(between, -20) > 99)
+claim(
+    "of the batch above, made 2^20 times smaller, fp16 makes more than 99 % zero",
+    zeroed(between, -20) > 99,
+)
 claim(
     "at k = 16 the scaler, which starts at 2^16, gives what fp16 alone gives at k = 0",
     shrunk["fp16 and scaler"][by.index(16)] == shrunk["fp16"][0],
@@ -812,13 +1026,22 @@ unmoved = {}
 for name in ("float32", "fp16", "bf16"):
     stored = precision.round_to(before, FORMATS[name])
     unmoved[name] = [
-        100 * (precision.round_to(stored - rate * slope, FORMATS[name]) == stored).float().mean().item()
+        100
+        * (precision.round_to(stored - rate * slope, FORMATS[name]) == stored)
+        .float()
+        .mean()
+        .item()
         for rate in rates
     ]
 fig, ax = plots.figure(figsize=(8, 3.2))
 for name, shares in unmoved.items():
     ax.plot(rates, shares, "o-", color=COLORS[name], label=name)
-ax.set(xscale="log", xlabel="rate of the step", ylabel="% of the weights that don't move", ylim=(0, 102))
+ax.set(
+    xscale="log",
+    xlabel="rate of the step",
+    ylabel="% of the weights that don't move",
+    ylim=(0, 102),
+)
 ax.legend()
 plots.finish(fig)
 
@@ -833,7 +1056,10 @@ reveal(
 
 # %%
 claim("at rate 0.01 more than nine tenths of the weights don't move in bf16", at > 90)
-claim("in fp16 it is fewer, in float32 fewer still", unmoved["float32"][4] < unmoved["fp16"][4] < at)
+claim(
+    "in fp16 it is fewer, in float32 fewer still",
+    unmoved["float32"][4] < unmoved["fp16"][4] < at,
+)
 
 # %% [markdown]
 # An optimizer's own numbers fare no better. Adam keeps a mean of *squared* gradients, and divides by its root plus a
@@ -844,8 +1070,14 @@ weight = nn.Parameter(torch.full((3,), 0.5, dtype=torch.float16))
 optimizer = torch.optim.Adam([weight], lr=1e-3)
 weight.grad = torch.tensor([1e-1, 1e-4, 1e-5], dtype=torch.float16)
 optimizer.step()
-print("three fp16 weights of 0.5 after one step of Adam, gradients 0.1, 0.0001, 0.00001:", weight.tolist())
-claim("where the squared gradient underflows, the weight is gone", not weight[1:].isfinite().any())
+print(
+    "three fp16 weights of 0.5 after one step of Adam, gradients 0.1, 0.0001, 0.00001:",
+    weight.tolist(),
+)
+claim(
+    "where the squared gradient underflows, the weight is gone",
+    not weight[1:].isfinite().any(),
+)
 
 # %% [markdown]
 # The cure is the oldest one (Micikevicius et al. 2018): a **master copy**. The layers compute with weights of few bits;
@@ -880,7 +1112,10 @@ for _ in range(50):
     master, with_master = master_step(master, gradient, 2.0**k, 0.001)
     alone = (alone.float() - 0.001 * slope).half()
 target = before - 50 * 0.001 * slope
-errors = [((w.float() - target).norm() / (before - target).norm()).item() for w in (with_master, alone)]
+errors = [
+    ((w.float() - target).norm() / (before - target).norm()).item()
+    for w in (with_master, alone)
+]
 claim(
     "after 50 small steps in the same direction, the copy of your master is nearer to where float32 arrives",
     errors[0] < errors[1],
@@ -900,10 +1135,21 @@ predict("weights stored in bf16 against float32, rate 0.001", unit="points lost"
 # %%
 stored = recorded("precision_weights", live=LIVE)["result"]
 fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.6))
-palette = dict(zip(stored["accuracy"], (plots.REFERENCE, plots.ORANGE, plots.GREEN, plots.BLUE), strict=True))
+palette = dict(
+    zip(
+        stored["accuracy"],
+        (plots.REFERENCE, plots.ORANGE, plots.GREEN, plots.BLUE),
+        strict=True,
+    )
+)
 for way, rows in stored["accuracy"].items():
     plots.band(left, stored["rates"], list(zip(*rows, strict=True)), way, palette[way])
-    right.plot(stored["rates"], [100 * share for share in stored["unmoved"][way]], "o-", color=palette[way])
+    right.plot(
+        stored["rates"],
+        [100 * share for share in stored["unmoved"][way]],
+        "o-",
+        color=palette[way],
+    )
 for ax in (left, right):
     ax.set(xscale="log", xlabel="rate")
     ax.set_xticks(stored["rates"], [f"{rate:g}" for rate in stored["rates"]])
@@ -914,7 +1160,10 @@ left.legend(fontsize=7)
 plots.finish(fig)
 
 # %%
-T_FACTOR = {3: 4.303, 5: 2.776}  # Student's t, 95 %, two-sided, for the mean of so many pairs
+T_FACTOR = {
+    3: 4.303,
+    5: 2.776,
+}  # Student's t, 95 %, two-sided, for the mean of so many pairs
 
 
 def ahead(control, other):
@@ -947,12 +1196,30 @@ at_rate = {
 }
 claim("at 0.001 the loss of bf16 is shown", at_rate["bf16"][at][2] < 0)
 claim("at 0.0003 it is 19 points on average", round(-at_rate["bf16"][0][0]) == 19)
-claim("but the seeds differ so much that three cannot show it", at_rate["bf16"][0][2] > 0)
-claim("at 0.01 bf16 is within half a point of float32 on average", abs(at_rate["bf16"][-1][0]) < 0.5)
-others = [mean for way in ("bf16, rounded at random", "bf16 copy of float32") for mean, _, _ in at_rate[way]]
-claim("both cures are within 1 point of float32 on average at every rate", max(map(abs, others)) < 1)
-claim("bf16 at 0.001: more than nine tenths of the weights stand still", stored["unmoved"]["bf16"][at] > 0.9)
-claim("rounded at random, four fifths do, and it learns", stored["unmoved"]["bf16, rounded at random"][at] > 0.8)
+claim(
+    "but the seeds differ so much that three cannot show it", at_rate["bf16"][0][2] > 0
+)
+claim(
+    "at 0.01 bf16 is within half a point of float32 on average",
+    abs(at_rate["bf16"][-1][0]) < 0.5,
+)
+others = [
+    mean
+    for way in ("bf16, rounded at random", "bf16 copy of float32")
+    for mean, _, _ in at_rate[way]
+]
+claim(
+    "both cures are within 1 point of float32 on average at every rate",
+    max(map(abs, others)) < 1,
+)
+claim(
+    "bf16 at 0.001: more than nine tenths of the weights stand still",
+    stored["unmoved"]["bf16"][at] > 0.9,
+)
+claim(
+    "rounded at random, four fifths do, and it learns",
+    stored["unmoved"]["bf16, rounded at random"][at] > 0.8,
+)
 
 # %% [markdown]
 # Both cures work: on the left their lines lie on float32's. On the right they could not differ more. With random
@@ -984,27 +1251,47 @@ def kept_for_backward(model, inputs, labels, dtype=None):
     def note(tensor):
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
-            seen[storage.data_ptr()] = (tensor, storage.nbytes())  # the tensor too, so that its place isn't used again
+            seen[storage.data_ptr()] = (
+                tensor,
+                storage.nbytes(),
+            )  # the tensor too, so that its place isn't used again
         return tensor
 
     watched = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
-    with watched, torch.autocast("cpu", dtype or torch.bfloat16, enabled=dtype is not None):
+    with (
+        watched,
+        torch.autocast("cpu", dtype or torch.bfloat16, enabled=dtype is not None),
+    ):
         F.cross_entropy(model(inputs), labels)
     kinds = {}
     for tensor, size in seen.values():
-        kinds[str(tensor.dtype).removeprefix("torch.")] = kinds.get(str(tensor.dtype).removeprefix("torch."), 0) + size
+        kinds[str(tensor.dtype).removeprefix("torch.")] = (
+            kinds.get(str(tensor.dtype).removeprefix("torch."), 0) + size
+        )
     return kinds
 
 
 some = pictures.to_input(pictures.train.images[:64]), pictures.train.labels[:64]
 kept = {
-    name: kept_for_backward(net, *some, FORMATS[name].dtype if name == "bf16" else None) for name in ("float32", "bf16")
+    name: kept_for_backward(net, *some, FORMATS[name].dtype if name == "bf16" else None)
+    for name in ("float32", "bf16")
 }
 fig, ax = plots.figure(figsize=(8, 1.8))
 left = torch.zeros(len(kept))
-for kind, color in (("float32", plots.REFERENCE), ("bfloat16", plots.BLUE), ("int64", plots.GOLD)):
+for kind, color in (
+    ("float32", plots.REFERENCE),
+    ("bfloat16", plots.BLUE),
+    ("int64", plots.GOLD),
+):
     sizes = torch.tensor([row.get(kind, 0) / 2**20 for row in kept.values()])
-    ax.barh(["float32", "bf16 autocast"], sizes, left=left, color=color, label=kind, height=0.6)
+    ax.barh(
+        ["float32", "bf16 autocast"],
+        sizes,
+        left=left,
+        color=color,
+        label=kind,
+        height=0.6,
+    )
     left += sizes
 ax.invert_yaxis()
 ax.set(xlabel="MiB kept for the backward pass, 64 pictures")
@@ -1014,7 +1301,10 @@ plots.finish(fig)
 # %%
 floats = kept["bf16"]["bfloat16"] / kept["float32"]["float32"]
 whole = sum(kept["bf16"].values()) / sum(kept["float32"].values())
-claim("of the floats little more than half is left (with the bf16 copies of the weights)", 0.5 < floats < 0.6)
+claim(
+    "of the floats little more than half is left (with the bf16 copies of the weights)",
+    0.5 < floats < 0.6,
+)
 claim("of all bytes 60 to 75 %", 0.6 < whole < 0.75)
 claim(
     "what does not shrink are whole numbers: where each maximum of a pooling was",
@@ -1030,7 +1320,9 @@ claim(
 # the signal is above the noise of rounding: 20 dB more are an error ten times smaller.
 
 # %%
-flat = torch.flatten(net.features(pictures.to_input(pictures.train.images[:32])), 1).detach()
+flat = torch.flatten(
+    net.features(pictures.to_input(pictures.train.images[:32])), 1
+).detach()
 weight = net.classifier[0].weight.detach()
 
 
@@ -1042,10 +1334,23 @@ def decibels(tensor, per):
 
 
 of_layers = [g[g != 0] for g in flowing_by_layer]
-zeros = torch.cat([quantization.quantize(g, quantization.grid_of(g)) == 0 for g in of_layers]).float().mean().item()
-claim("int8, a scale for each layer, would make more than two thirds of the flowing gradients zero", zeros > 2 / 3)
+zeros = (
+    torch.cat(
+        [quantization.quantize(g, quantization.grid_of(g)) == 0 for g in of_layers]
+    )
+    .float()
+    .mean()
+    .item()
+)
+claim(
+    "int8, a scale for each layer, would make more than two thirds of the flowing gradients zero",
+    zeros > 2 / 3,
+)
 spread = between.abs().log2().quantile(torch.tensor([0.001, 0.999])).diff().item()
-claim("all but 2 in 1,000 of them are spread over more than thirty powers of two", spread > 30)
+claim(
+    "all but 2 in 1,000 of them are spread over more than thirty powers of two",
+    spread > 30,
+)
 of_layer = [decibels(weight, "channel"), decibels(flat, "tensor")]
 claim(
     "forward it is ahead of fp8 by more than 2 decibels, for weights and for activations",
@@ -1088,7 +1393,10 @@ int8_product = yours_or_ours("precision.int8_product")
 class Int8Forward(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight):
-        grid_x, grid_w = quantization.grid_of(x), quantization.grid_of(weight, per="channel")
+        grid_x, grid_w = (
+            quantization.grid_of(x),
+            quantization.grid_of(weight, per="channel"),
+        )
         q, r = quantization.quantize(x, grid_x), quantization.quantize(weight, grid_w)
         ctx.save_for_backward(q, r, grid_x.scale, grid_w.scale)
         return torch._int_mm(q, r.T.contiguous()) * grid_x.scale * grid_w.scale.T
@@ -1105,20 +1413,36 @@ torch.manual_seed(0)
 with torch.no_grad():
     x = torch.flatten(net.features(some[0][:32]), 1)
 layers = {}
-for name, product in (("float32", lambda x, w: x @ w.T), ("int8 forward, bf16 backward", Int8Forward.apply)):
-    entering, w = x.clone().requires_grad_(), net.classifier[0].weight.detach().clone().requires_grad_()
+for name, product in (
+    ("float32", lambda x, w: x @ w.T),
+    ("int8 forward, bf16 backward", Int8Forward.apply),
+):
+    entering, w = (
+        x.clone().requires_grad_(),
+        net.classifier[0].weight.detach().clone().requires_grad_(),
+    )
     result = product(entering, w)
-    result.backward(torch.randn(result.shape, generator=torch.Generator().manual_seed(1)))
+    result.backward(
+        torch.randn(result.shape, generator=torch.Generator().manual_seed(1))
+    )
     layers[name] = result.detach(), entering.grad, w.grad
-noise = [quantization.signal_to_noise(a, b) for a, b in zip(*layers.values(), strict=True)]
-by_torch, by_you = layers["int8 forward, bf16 backward"][0], int8_product(x, net.classifier[0].weight.detach())
+noise = [
+    quantization.signal_to_noise(a, b) for a, b in zip(*layers.values(), strict=True)
+]
+by_torch, by_you = (
+    layers["int8 forward, bf16 backward"][0],
+    int8_product(x, net.classifier[0].weight.detach()),
+)
 # Some x86 processors without VNNI add pairs of 8-bit products in 16 bits, and not every library avoids what overflows.
 exact_sums = torch.equal(torch._int_mm(q, r).double(), q.double() @ r.double())
 claim(
     "your product differs from what torch's integers give by less than a thousandth (60 dB)",
     not exact_sums or quantization.signal_to_noise(by_torch, by_you) > 60,
 )
-claim("output and both gradients are within 3 % of float32's (30.5 dB)", not exact_sums or min(noise) > 30.5)
+claim(
+    "output and both gradients are within 3 % of float32's (30.5 dB)",
+    not exact_sums or min(noise) > 30.5,
+)
 
 # %% [markdown]
 # The whole network with such layers, beside all the other mixtures: `MyNet` from new weights, 200 steps of SGD under
@@ -1131,13 +1455,26 @@ predict("int8 forward, bf16 backward, against float32", unit="points lost")
 
 # %%
 trained = recorded("precision_training", live=LIVE)["result"]["accuracy"]
-behind = {name: ahead(trained["float32"], values) for name, values in trained.items() if name != "float32"}
+behind = {
+    name: ahead(trained["float32"], values)
+    for name, values in trained.items()
+    if name != "float32"
+}
 print(f"{'float32':28} {sum(trained['float32']) / 5:.2f} %")
 for name, (mean, low, high) in behind.items():
-    print(f"{name:28} {sum(trained[name]) / 5:.2f} %   {mean:+.2f} ({low:+.2f} to {high:+.2f})")
+    print(
+        f"{name:28} {sum(trained[name]) / 5:.2f} %   {mean:+.2f} ({low:+.2f} to {high:+.2f})"
+    )
 fig, ax = plots.figure(figsize=(8, 3))
 for place, (mean, low, high) in enumerate(behind.values()):
-    ax.errorbar(mean, place, xerr=[[mean - low], [high - mean]], fmt="o", color=plots.BLUE, capsize=3)
+    ax.errorbar(
+        mean,
+        place,
+        xerr=[[mean - low], [high - mean]],
+        fmt="o",
+        color=plots.BLUE,
+        capsize=3,
+    )
 ax.axvline(0, color=plots.REFERENCE, linestyle="--")
 ax.set_yticks(range(len(behind)), list(behind))
 ax.invert_yaxis()
@@ -1160,18 +1497,30 @@ claim(
     "no mixture's difference is shown: every interval holds 0",
     all(low <= 0 <= high for _, low, high in behind.values()),
 )
-claim("and no interval reaches further than 0.6 points", all(max(-low, high) < 0.6 for _, low, high in behind.values()))
-claim("on average all are within 0.2 points of float32", all(abs(mean) < 0.2 for mean, _, _ in behind.values()))
+claim(
+    "and no interval reaches further than 0.6 points",
+    all(max(-low, high) < 0.6 for _, low, high in behind.values()),
+)
+claim(
+    "on average all are within 0.2 points of float32",
+    all(abs(mean) < 0.2 for mean, _, _ in behind.values()),
+)
 
 
 def of_parameters(model, inputs, labels):
     """The gradients of all parameters, in the order of their names."""
     F.cross_entropy(model(inputs), labels).backward()
-    named = {name.replace("parametrizations.", "").replace(".original", ""): p for name, p in model.named_parameters()}
+    named = {
+        name.replace("parametrizations.", "").replace(".original", ""): p
+        for name, p in model.named_parameters()
+    }
     return torch.cat([named[name].grad.flatten() for name in sorted(named)])
 
 
-batches = [(pictures.to_input(b.images), b.labels) for b in (pictures.train[:64], pictures.train[64:128])]
+batches = [
+    (pictures.to_input(b.images), b.labels)
+    for b in (pictures.train[:64], pictures.train[64:128])
+]
 integers = qat.prepare(copy.deepcopy(net), batches[0][0], 8, 8, method="min-max").eval()
 integers = precision.emulate(integers, None, FORMATS["bf16"])
 one, other = (of_parameters(copy.deepcopy(net), *batch) for batch in batches)
@@ -1211,7 +1560,11 @@ cells = [
 for name, (need, kind) in needs.items():
     speed = gain[f"product, {kind}"] if kind else None
     mean, low, high = behind[name]
-    of_speed = f"{speed.median:.2f} ({speed.low:.2f}–{speed.high:.2f})" if speed else "not tried"
+    of_speed = (
+        f"{speed.median:.2f} ({speed.low:.2f}–{speed.high:.2f})"
+        if speed
+        else "not tried"
+    )
     cells.append([name, need, of_speed, f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"])
 HTML(measure.tables.html_table(cells, header=True))
 

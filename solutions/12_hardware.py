@@ -34,7 +34,12 @@ from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.hardware.playground import roofline_playground
-from nnopt_lab.techniques.deployment import EngineUnavailable, deploy, deploy_all, processor
+from nnopt_lab.techniques.deployment import (
+    EngineUnavailable,
+    deploy,
+    deploy_all,
+    processor,
+)
 from nnopt_lab.techniques.deployment.logs import quiet
 from nnopt_lab.techniques.pruning import channel_pruning
 from nnopt_lab.workbench import data, measure, models, plots, recipes, training
@@ -76,7 +81,11 @@ def conv_intensity(in_channels, filters, kernel, side, pictures, bytes_each):
     ### BEGIN SOLUTION
     places = pictures * side**2
     operations = 2 * places * filters * in_channels * kernel**2
-    numbers = places * in_channels + filters * (in_channels * kernel**2 + 1) + places * filters
+    numbers = (
+        places * in_channels
+        + filters * (in_channels * kernel**2 + 1)
+        + places * filters
+    )
     return operations / (bytes_each * numbers)
     ### END SOLUTION
 
@@ -105,10 +114,15 @@ def run_of(model, x):
     rows = []
     for place, layer in enumerate((*model.features, *model.classifier)):
         x = x.flatten(1) if isinstance(layer, nn.Linear) else x
-        seconds = measure.latency({"": layer}, x, rounds=4, budget_seconds=0.1)[""].median
+        seconds = measure.latency({"": layer}, x, rounds=4, budget_seconds=0.1)[
+            ""
+        ].median
         with torch.inference_mode():
             y = layer(x)
-        operations, moved = {nn.ReLU: 1, nn.MaxPool2d: 3}.get(type(layer), 0) * y.numel(), x.nbytes + y.nbytes
+        operations, moved = (
+            {nn.ReLU: 1, nn.MaxPool2d: 3}.get(type(layer), 0) * y.numel(),
+            x.nbytes + y.nbytes,
+        )
         if isinstance(layer, nn.Conv2d | nn.Linear):
             cost = measure.layer_costs(layer, x)[0]
             operations, moved = 2 * cost.macs, moved + cost.weight_bytes
@@ -119,14 +133,23 @@ def run_of(model, x):
 
 spent = {"NCHW": run_of(net, batch)}
 by_formula = [
-    conv_intensity(*shape, 256, 4) for shape in ((3, 16, 3, 32), (16, 32, 3, 16), (2048, 128, 1, 1), (128, 10, 1, 1))
+    conv_intensity(*shape, 256, 4)
+    for shape in ((3, 16, 3, 32), (16, 32, 3, 16), (2048, 128, 1, 1), (128, 10, 1, 1))
 ]
-counted = [operations / moved for name, operations, moved, _ in spent["NCHW"] if "Conv" in name or "Linear" in name]
+counted = [
+    operations / moved
+    for name, operations, moved, _ in spent["NCHW"]
+    if "Conv" in name or "Linear" in name
+]
 claim(
     "your formula and the library count alike",
     all(abs(a / b - 1) < 1e-6 for a, b in zip(by_formula, counted, strict=True)),
 )
-plots.roofline([(name, ops / moved, ops / s / 1e9) for name, ops, moved, s in spent["NCHW"]], peak, bandwidth)
+plots.roofline(
+    [(name, ops / moved, ops / s / 1e9) for name, ops, moved, s in spent["NCHW"]],
+    peak,
+    bandwidth,
+)
 
 # %% [markdown]
 # Where operators lie on top of each other the later ones are drawn smaller. One above the line found its numbers still
@@ -134,10 +157,16 @@ plots.roofline([(name, ops / moved, ops / s / 1e9) for name, ops, moved, s in sp
 
 # %% tags=["nbval-ignore-output"]
 print(f"{machine.processor}: {', '.join(machine.instructions)}")
-eager_seconds = measure.latency({"eager": net}, batch, rounds=4, budget_seconds=0.8)["eager"].median
+eager_seconds = measure.latency({"eager": net}, batch, rounds=4, budget_seconds=0.8)[
+    "eager"
+].median
 all_operations = 2 * measure.macs(net, batch)
-roof_seconds = sum(max(ops / peak, moved / bandwidth) / 1e9 for _, ops, moved, _ in spent["NCHW"])
-print(f"all operators at their roofs: {1000 * roof_seconds:.1f} ms; eager torch takes {1000 * eager_seconds:.1f} ms")
+roof_seconds = sum(
+    max(ops / peak, moved / bandwidth) / 1e9 for _, ops, moved, _ in spent["NCHW"]
+)
+print(
+    f"all operators at their roofs: {1000 * roof_seconds:.1f} ms; eager torch takes {1000 * eager_seconds:.1f} ms"
+)
 reveal(
     "share of the arithmetic peak that eager torch reaches, batch 256",
     100 * all_operations / eager_seconds / 1e9 / peak,
@@ -146,7 +175,10 @@ reveal(
 )
 
 # %%
-claim("eager torch stays below three quarters of the peak", all_operations / eager_seconds / 1e9 < 0.75 * peak)
+claim(
+    "eager torch stays below three quarters of the peak",
+    all_operations / eager_seconds / 1e9 < 0.75 * peak,
+)
 claim(
     "every operator on its own roof would take less than three quarters of its time",
     roof_seconds < 0.75 * eager_seconds,
@@ -205,12 +237,17 @@ predict("channels last against the usual order, batch 256", unit="×")
 # %%
 strides = yours_or_ours("hardware.strides")
 last = batch.to(memory_format=torch.channels_last)
-claim("these are torch's own strides, NCHW", strides(list(batch.shape), [0, 1, 2, 3]) == list(batch.stride()))
+claim(
+    "these are torch's own strides, NCHW",
+    strides(list(batch.shape), [0, 1, 2, 3]) == list(batch.stride()),
+)
 claim("and NHWC", strides(list(batch.shape), [0, 2, 3, 1]) == list(last.stride()))
 
 nhwc = copy.deepcopy(net).to(memory_format=torch.channels_last)
 spent["NHWC"] = run_of(nhwc, last)
-timings = measure.latency({"NCHW": net, "NHWC": lambda x: nhwc(last)}, batch, rounds=6, budget_seconds=0.8)
+timings = measure.latency(
+    {"NCHW": net, "NHWC": lambda x: nhwc(last)}, batch, rounds=6, budget_seconds=0.8
+)
 layout = measure.ratio(timings["NCHW"], timings["NHWC"])
 
 fig, ax = plots.figure(figsize=(8, 3))
@@ -218,8 +255,14 @@ for shift, (name, rows) in zip((-0.2, 0.2), spent.items(), strict=True):
     over = [s * 1e9 / max(ops / peak, moved / bandwidth) for _, ops, moved, s in rows]
     ax.bar([i + shift for i in range(len(rows))], over, 0.4, label=name)
 ax.axhline(1, color=plots.REFERENCE, linestyle="--", linewidth=1)
-ax.set_xticks(range(len(rows)), [name.replace(" ", "\n") for name, *_ in rows], fontsize=8)
-ax.set(yscale="log", ylabel="times as long as at its roof", title="every operator, batch 256, one thread")
+ax.set_xticks(
+    range(len(rows)), [name.replace(" ", "\n") for name, *_ in rows], fontsize=8
+)
+ax.set(
+    yscale="log",
+    ylabel="times as long as at its roof",
+    title="every operator, batch 256, one thread",
+)
 ax.legend()
 plots.finish(fig)
 
@@ -270,7 +313,18 @@ check("hardware.moved_bytes", moved_bytes)
 
 # %%
 moved_bytes = yours_or_ours("hardware.moved_bytes")
-chain = [3 * 32**2, 16 * 32**2, 16 * 32**2, 16 * 16**2, 32 * 16**2, 32 * 16**2, 32 * 8**2, 128, 128, 10]
+chain = [
+    3 * 32**2,
+    16 * 32**2,
+    16 * 32**2,
+    16 * 16**2,
+    32 * 16**2,
+    32 * 16**2,
+    32 * 8**2,
+    128,
+    128,
+    10,
+]
 plans = {
     "one by one": [1] * 9,
     "ReLU fused": [2, 1, 2, 1, 2, 1],
@@ -282,7 +336,12 @@ moves = {
     for name, kernels in plans.items()
 }
 fig, ax = plots.figure(figsize=(8, 2.4))
-ax.barh(list(moves), [b / 1024 for b in moves.values()], color=[plots.BLUE] * 3 + [plots.ORANGE] * 3, height=0.65)
+ax.barh(
+    list(moves),
+    [b / 1024 for b in moves.values()],
+    color=[plots.BLUE] * 3 + [plots.ORANGE] * 3,
+    height=0.65,
+)
 ax.invert_yaxis()
 ax.set(xlabel="KiB moved between operators, one picture")
 plots.finish(fig)
@@ -294,7 +353,9 @@ claim(
 )
 claim(
     "with pooling about a seventh is left",
-    1 / 8 < moves["ReLU and pooling fused, float32"] / moves["one by one, float32"] < 1 / 6,
+    1 / 8
+    < moves["ReLU and pooling fused, float32"] / moves["one by one, float32"]
+    < 1 / 6,
 )
 
 # %% [markdown]
@@ -316,7 +377,9 @@ claim(
 
 # %% tags=["nbval-ignore-output"]
 calibration = list(pictures.to_input(pictures.train.images[:256]).split(128))
-low = "bf16" if bf16_here else "float32"  # without such instructions bf16 is slower than float32
+low = (
+    "bf16" if bf16_here else "float32"
+)  # without such instructions bf16 is slower than float32
 CHOICES = [
     ("eager", "float32"),
     ("channels-last", "float32"),
@@ -332,7 +395,9 @@ try:
 except EngineUnavailable as reason:
     missing["ONNX Runtime bf16"] = str(reason)
 for name, engine in ready.items():
-    print(f"{name:22} {measure.format_bytes(engine.bytes):>9}   built in {engine.seconds:5.2f} s")
+    print(
+        f"{name:22} {measure.format_bytes(engine.bytes):>9}   built in {engine.seconds:5.2f} s"
+    )
 for name, reason in missing.items():
     print(f"{name:22} {reason}")
 
@@ -350,7 +415,9 @@ predict("fastest program against eager torch, one picture, one thread", unit="×
 # %%
 def time_all(programs):
     """For one picture and for 256, the timings of all programs that take part."""
-    for_one = {name: program for name, program in programs.items() if "compiled" not in name}
+    for_one = {
+        name: program for name, program in programs.items() if "compiled" not in name
+    }
     return {
         size: measure.latency(p, batch[:size], rounds=7, budget_seconds=1.0)
         for size, p in ((1, for_one), (256, programs))
@@ -365,15 +432,29 @@ def gain(name, size, over="eager float32", among=None):
     return measure.ratio(found[over], found[name])
 
 
-best = {size: max(found, key=lambda name: gain(name, size).median) for size, found in timed.items()}
+best = {
+    size: max(found, key=lambda name: gain(name, size).median)
+    for size, found in timed.items()
+}
 
 fig, axes = plots.figure(ncols=2, sharey=True, figsize=(10, 3))
 for ax, (size, found) in zip(axes, timed.items(), strict=True):
     rows = [row for row, name in enumerate(ready) if name in found]
     ratios = [gain(name, size) for name in found]
-    ax.barh(rows, [r.median for r in ratios], color=[plots.ORANGE if "int8" in n else plots.BLUE for n in found])
+    ax.barh(
+        rows,
+        [r.median for r in ratios],
+        color=[plots.ORANGE if "int8" in n else plots.BLUE for n in found],
+    )
     ends = [[r.median - r.low for r in ratios], [r.high - r.median for r in ratios]]
-    ax.errorbar([r.median for r in ratios], rows, xerr=ends, fmt="none", ecolor="0.25", capsize=2)
+    ax.errorbar(
+        [r.median for r in ratios],
+        rows,
+        xerr=ends,
+        fmt="none",
+        ecolor="0.25",
+        capsize=2,
+    )
     ax.axvline(1, color=plots.REFERENCE, linewidth=0.8)
     ax.set(title=f"batch {size}", xlabel="times as fast as eager")
 axes[0].set_yticks(range(len(ready)), list(ready))
@@ -404,7 +485,9 @@ claim(
     "on x86 the fastest is more than 1.5 times as fast as eager for 256 pictures",
     not x86 or gain(best[256], 256).median > 1.5,
 )
-claim("for one picture it is more than 1.2 times as fast", gain(best[1], 1).median > 1.2)
+claim(
+    "for one picture it is more than 1.2 times as fast", gain(best[1], 1).median > 1.2
+)
 
 # %% [markdown]
 # ### What building costs
@@ -419,7 +502,9 @@ def cheapest(names, build_s, batch_ms, batches):
     names: list of str. build_s: list of seconds. batch_ms: list of milliseconds a batch. batches: int.
     """
     ### BEGIN SOLUTION
-    totals = [build + batches * ms / 1000 for build, ms in zip(build_s, batch_ms, strict=True)]
+    totals = [
+        build + batches * ms / 1000 for build, ms in zip(build_s, batch_ms, strict=True)
+    ]
     return names[totals.index(min(totals))]
     ### END SOLUTION
 
@@ -430,12 +515,26 @@ check("hardware.cheapest", cheapest)
 # %%
 cheapest = yours_or_ours("hardware.cheapest")
 counts = [10**k for k in range(7)]
-builds, each = [e.seconds for e in ready.values()], [1000 * timed[256][name].median for name in ready]
+builds, each = (
+    [e.seconds for e in ready.values()],
+    [1000 * timed[256][name].median for name in ready],
+)
 winners = [cheapest(list(ready), builds, each, count) for count in counts]
 fig, ax = plots.figure()
 for name, build, ms, marker in zip(ready, builds, each, "os^Dv<>", strict=False):
-    ax.plot(counts, [build + n * ms / 1000 for n in counts], marker=marker, markersize=4, label=name)
-ax.set(xscale="log", yscale="log", xlabel="batches of 256", ylabel="seconds, building included")
+    ax.plot(
+        counts,
+        [build + n * ms / 1000 for n in counts],
+        marker=marker,
+        markersize=4,
+        label=name,
+    )
+ax.set(
+    xscale="log",
+    yscale="log",
+    xlabel="batches of 256",
+    ylabel="seconds, building included",
+)
 fig.legend(loc="outside right center", fontsize=8)
 plots.finish(fig)
 
@@ -444,14 +543,24 @@ for count, name in zip(counts, winners, strict=True):
     print(f"{count:>9,} batches: {name}")
 if compiled := next((name for name in ready if name.startswith("compiled")), None):
     saved = timed[256]["channels-last float32"].median - timed[256][compiled].median
-    after = f"after {ready[compiled].seconds / saved:,.0f} batches" if saved > 0 else "never"
-    print(f"{compiled} against channels-last float32: {ready[compiled].seconds:.1f} s to build, paid for {after}")
+    after = (
+        f"after {ready[compiled].seconds / saved:,.0f} batches"
+        if saved > 0
+        else "never"
+    )
+    print(
+        f"{compiled} against channels-last float32: {ready[compiled].seconds:.1f} s to build, paid for {after}"
+    )
 
 # %%
-claim("for one batch nothing that must be compiled is the cheapest", not winners[0].startswith("compiled"))
+claim(
+    "for one batch nothing that must be compiled is the cheapest",
+    not winners[0].startswith("compiled"),
+)
 claim(
     "for a million the cheapest is as fast as the fastest",
-    timed[256][winners[-1]].median < 1.01 * min(timing.median for timing in timed[256].values()),
+    timed[256][winners[-1]].median
+    < 1.01 * min(timing.median for timing in timed[256].values()),
 )
 
 # %% [markdown]
@@ -467,7 +576,9 @@ claim(
 predict("two threads against one, batch 256", unit="×")
 
 # %%
-cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+cores = (
+    len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+)
 
 
 def with_threads(count, x):
@@ -481,15 +592,23 @@ def with_threads(count, x):
 threaded = {}
 for size in (1, 256):
     x = last[:size]
-    kinds = {words: with_threads(count, x) for words, count in (("1 thread", 1), ("2 threads", 2), ("4 threads", 4))}
+    kinds = {
+        words: with_threads(count, x)
+        for words, count in (("1 thread", 1), ("2 threads", 2), ("4 threads", 4))
+    }
     threaded[size] = measure.latency(kinds, batch[:size], rounds=7, budget_seconds=0.4)
-two = {size: measure.ratio(found["1 thread"], found["2 threads"]) for size, found in threaded.items()}
+two = {
+    size: measure.ratio(found["1 thread"], found["2 threads"])
+    for size, found in threaded.items()
+}
 
 
 def allow(cores_allowed):
     """Let every thread of this process run on these cores only."""
     for task in os.listdir("/proc/self/task"):
-        with contextlib.suppress(ProcessLookupError):  # a thread that has ended meanwhile
+        with contextlib.suppress(
+            ProcessLookupError
+        ):  # a thread that has ended meanwhile
             os.sched_setaffinity(int(task), cores_allowed)
 
 
@@ -506,7 +625,9 @@ def on_one_core(call):
 
 
 kinds = {"1 thread": with_threads(1, last), "2 threads": with_threads(2, last)}
-crowded = on_one_core(lambda: measure.latency(kinds, batch, rounds=6, budget_seconds=0.5))
+crowded = on_one_core(
+    lambda: measure.latency(kinds, batch, rounds=6, budget_seconds=0.5)
+)
 torch.set_num_threads(1)
 
 fig, ax = plots.figure(figsize=(8, 2.6))
@@ -516,12 +637,17 @@ rows = {
     for kind in ("2 threads", "4 threads")
 }
 if crowded:
-    rows["2 threads on one core, batch 256"] = measure.ratio(crowded["1 thread"], crowded["2 threads"])
+    rows["2 threads on one core, batch 256"] = measure.ratio(
+        crowded["1 thread"], crowded["2 threads"]
+    )
 middle = [r.median for r in rows.values()]
 ax.errorbar(
     middle,
     range(len(rows)),
-    xerr=[[r.median - r.low for r in rows.values()], [r.high - r.median for r in rows.values()]],
+    xerr=[
+        [r.median - r.low for r in rows.values()],
+        [r.high - r.median for r in rows.values()],
+    ],
     fmt="o",
     capsize=3,
 )
@@ -546,7 +672,8 @@ reveal(
 claim("one picture gains less than 1.8 times from a second thread", two[1].median < 1.8)
 claim(
     "two threads on one core are less than 1.5 times as fast as one",
-    crowded is None or measure.ratio(crowded["1 thread"], crowded["2 threads"]).median < 1.5,
+    crowded is None
+    or measure.ratio(crowded["1 thread"], crowded["2 threads"]).median < 1.5,
 )
 
 # %% question="hardware.too_many_threads"
@@ -574,12 +701,24 @@ def without_onednn(x):
 
 onednn = torch.backends.mkldnn.is_available()
 with quiet():
-    timings = measure.latency({"with": net, "without": without_onednn}, batch[:64], rounds=6, budget_seconds=0.3)
+    timings = measure.latency(
+        {"with": net, "without": without_onednn},
+        batch[:64],
+        rounds=6,
+        budget_seconds=0.3,
+    )
 worth = measure.ratio(timings["without"], timings["with"])
-claim("on x86 the network is not faster without oneDNN", not (onednn and x86) or worth.median > 0.8)
+claim(
+    "on x86 the network is not faster without oneDNN",
+    not (onednn and x86) or worth.median > 0.8,
+)
 
 # %% tags=["nbval-ignore-output"]
-print(f"eager with oneDNN against eager without: {worth}" if onednn else "this build of torch has no oneDNN")
+print(
+    f"eager with oneDNN against eager without: {worth}"
+    if onednn
+    else "this build of torch has no oneDNN"
+)
 
 # %% [markdown]
 # ## 5. One picture or many
@@ -615,16 +754,31 @@ check("hardware.batch_for", batch_for)
 # %%
 batch_for = yours_or_ours("hardware.batch_for")
 sizes = (1, 8, 64, 256)
-server = max(timed[1], key=lambda name: gain(name, 256).median)  # of those that were also built for one picture
+server = max(
+    timed[1], key=lambda name: gain(name, 256).median
+)  # of those that were also built for one picture
 served = {name: ready[name] for name in ("eager float32", best[1], server)}
-between = {size: measure.latency(served, batch[:size], rounds=6, budget_seconds=0.3) for size in (8, 64)}
+between = {
+    size: measure.latency(served, batch[:size], rounds=6, budget_seconds=0.3)
+    for size in (8, 64)
+}
 by_size = {1: timed[1], **between, 256: timed[256]}
 fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.2))
 for name in served:
     ms = [1000 * by_size[size][name].median for size in sizes]
-    left.plot(ms, [1000 * size / t for size, t in zip(sizes, ms, strict=True)], "o-", label=name)
+    left.plot(
+        ms,
+        [1000 * size / t for size, t in zip(sizes, ms, strict=True)],
+        "o-",
+        label=name,
+    )
     right.plot(sizes, [t / size for size, t in zip(sizes, ms, strict=True)], "o-")
-left.set(xscale="log", yscale="log", xlabel="ms a call (latency)", ylabel="pictures a second (throughput)")
+left.set(
+    xscale="log",
+    yscale="log",
+    xlabel="ms a call (latency)",
+    ylabel="pictures a second (throughput)",
+)
 right.set(xscale="log", yscale="log", xlabel="pictures a call", ylabel="ms a picture")
 right.set_xticks(sizes, sizes)
 right.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
@@ -635,8 +789,13 @@ plots.finish(fig)
 ms = [1000 * by_size[size][server].median for size in sizes]
 for load in (0.1, 0.5, 0.9):
     interval = ms[-1] / sizes[-1] / load
-    found = [f"{batch_for(list(sizes), ms, interval, limit) or 'none'} within {limit} ms" for limit in (5, 20, 100)]
-    print(f"{server} at {load:.0%} of its capacity, a picture every {interval:.3f} ms: batches of {', '.join(found)}")
+    found = [
+        f"{batch_for(list(sizes), ms, interval, limit) or 'none'} within {limit} ms"
+        for limit in (5, 20, 100)
+    ]
+    print(
+        f"{server} at {load:.0%} of its capacity, a picture every {interval:.3f} ms: batches of {', '.join(found)}"
+    )
 
 # %%
 claim(
@@ -662,7 +821,11 @@ def two_of_four(weight):
     ### BEGIN SOLUTION
     groups = weight.reshape(-1, 4)
     kept = groups.abs().topk(2, dim=1).indices
-    return torch.zeros_like(groups).scatter(1, kept, groups.gather(1, kept)).reshape(weight.shape)
+    return (
+        torch.zeros_like(groups)
+        .scatter(1, kept, groups.gather(1, kept))
+        .reshape(weight.shape)
+    )
     ### END SOLUTION
 
 
@@ -689,10 +852,14 @@ except (RuntimeError, NotImplementedError) as error:
 # %%
 some = pictures.test[:3_000]
 before, after = (
-    training.evaluate(model.to(memory_format=torch.channels_last), some, pictures) for model in (nhwc, halved)
+    training.evaluate(model.to(memory_format=torch.channels_last), some, pictures)
+    for model in (nhwc, halved)
 )
 lost_2_4 = measure.proportion_difference(before.correct, after.correct)
-claim("half of the first linear layer's weights gone, untrained, and less than 2 points lost", lost_2_4.low > -2)
+claim(
+    "half of the first linear layer's weights gone, untrained, and less than 2 points lost",
+    lost_2_4.low > -2,
+)
 
 # %% [markdown]
 # So the network could bear it, and this processor has no use for it. What torch has for x86 processors, from Intel's
@@ -701,7 +868,9 @@ claim("half of the first linear layer's weights gone, untrained, and less than 2
 # zero?
 
 # %%
-predict("block-sparse product against dense, 90 % of the blocks zero, 1024×1024", unit="×")
+predict(
+    "block-sparse product against dense, 90 % of the blocks zero, 1024×1024", unit="×"
+)
 
 # %%
 generator = torch.Generator().manual_seed(0)
@@ -709,8 +878,15 @@ x_columns = torch.randn(1024, 256, generator=generator)
 blocks, exact = {}, True
 for zero in (0.5, 0.75, 0.9, 0.95):
     w = torch.randn(1024, 1024, generator=generator)
-    order = torch.rand(32 * 32, generator=generator).argsort().reshape(32, 32)  # exactly this share of the blocks goes
-    w *= (order >= zero * 32 * 32).float().repeat_interleave(32, 0).repeat_interleave(32, 1)
+    order = (
+        torch.rand(32 * 32, generator=generator).argsort().reshape(32, 32)
+    )  # exactly this share of the blocks goes
+    w *= (
+        (order >= zero * 32 * 32)
+        .float()
+        .repeat_interleave(32, 0)
+        .repeat_interleave(32, 1)
+    )
     try:
         with quiet():
             sparse = w.to_sparse_bsr((32, 32))
@@ -718,16 +894,33 @@ for zero in (0.5, 0.75, 0.9, 0.95):
     except RuntimeError as error:  # torch without MKL
         no_blocks = str(error).splitlines()[0]
         break
-    kinds = {"dense": lambda _, w=w: w @ x_columns, "blocks": lambda _, s=sparse: s @ x_columns}
+    kinds = {
+        "dense": lambda _, w=w: w @ x_columns,
+        "blocks": lambda _, s=sparse: s @ x_columns,
+    }
     timings = measure.latency(kinds, x_columns, rounds=6, budget_seconds=0.25)
     blocks[zero] = measure.ratio(timings["dense"], timings["blocks"])
 claim("both products agree", exact)
 fig, ax = plots.figure(figsize=(8, 2.6))
 middle = [r.median for r in blocks.values()]
-ends = [[r.median - r.low for r in blocks.values()], [r.high - r.median for r in blocks.values()]]
-ax.errorbar([100 * zero for zero in blocks], middle, yerr=ends, fmt="o-", capsize=3, color=plots.BLUE)
+ends = [
+    [r.median - r.low for r in blocks.values()],
+    [r.high - r.median for r in blocks.values()],
+]
+ax.errorbar(
+    [100 * zero for zero in blocks],
+    middle,
+    yerr=ends,
+    fmt="o-",
+    capsize=3,
+    color=plots.BLUE,
+)
 ax.axhline(1, color=plots.REFERENCE, linestyle="--", linewidth=1)
-ax.set(xlabel="% of the 32×32 blocks that are zero", ylabel="times as fast as dense", ylim=(0, None))
+ax.set(
+    xlabel="% of the 32×32 blocks that are zero",
+    ylabel="times as fast as dense",
+    ylim=(0, None),
+)
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
@@ -745,8 +938,14 @@ else:
     print("no product with blocks here:", no_blocks)
 
 # %%
-claim("with half of the blocks gone nothing is gained", not blocks or blocks[0.5].median < 1.2)
-claim("with 95 % gone it is faster than with half", not blocks or blocks[0.95].median > blocks[0.5].median)
+claim(
+    "with half of the blocks gone nothing is gained",
+    not blocks or blocks[0.5].median < 1.2,
+)
+claim(
+    "with 95 % gone it is faster than with half",
+    not blocks or blocks[0.95].median > blocks[0.5].median,
+)
 
 # %% [markdown]
 # What always works is to remove whole channels: the tensors become smaller, and every kernel is glad of it. Lesson 01
@@ -755,10 +954,17 @@ claim("with 95 % gone it is faster than with half", not blocks or blocks[0.95].m
 # %%
 torch.set_num_threads(usual_threads)
 keep = channel_pruning.keep_most_important(net, batch[:1], share=0.5)
-half = channel_pruning.remove_channels(net, batch[:1], keep).to(memory_format=torch.channels_last)
-half = recipes.one_cycle(half, pictures, epochs=1, peak=4e-3).to(memory_format=torch.contiguous_format)
+half = channel_pruning.remove_channels(net, batch[:1], keep).to(
+    memory_format=torch.channels_last
+)
+half = recipes.one_cycle(half, pictures, epochs=1, peak=4e-3).to(
+    memory_format=torch.contiguous_format
+)
 torch.set_num_threads(1)
-claim("it has a quarter of the parameters", round(measure.parameters(net).total / measure.parameters(half).total) == 4)
+claim(
+    "it has a quarter of the parameters",
+    round(measure.parameters(net).total / measure.parameters(half).total) == 4,
+)
 
 # %% [markdown]
 # ## 7. The ladder
@@ -773,7 +979,9 @@ predict("top of the ladder against the article's program, batch 256", unit="×")
 # %%
 small_choices = [("ONNX Runtime", "float32"), ("OpenVINO", "int8")]
 small_ready, _ = deploy_all(half, batch, small_choices, calibration)
-everything = ready | {f"{name}, half the channels": engine for name, engine in small_ready.items()}
+everything = ready | {
+    f"{name}, half the channels": engine for name, engine in small_ready.items()
+}
 
 
 STAGES = {
@@ -782,26 +990,46 @@ STAGES = {
     "best at all": lambda name: "half" not in name,
     "or with half the channels": lambda name: True,
 }
-KINDS = [(size, extra) for size in (256, 1) for extra in (True, False)]  # OpenVINO is an extra of the package
+KINDS = [
+    (size, extra) for size in (256, 1) for extra in (True, False)
+]  # OpenVINO is an extra of the package
 
 
 def climb(size, extra, among):
     """The name of the fastest program at each stage, eager torch first; without `extra` none of OpenVINO."""
     allowed = [name for name in among[size] if extra or "OpenVINO" not in name]
-    best_first = sorted(allowed, key=lambda name: gain(name, size, among=among).median, reverse=True)
-    return ["eager float32", *(next(filter(belongs, best_first)) for belongs in STAGES.values())]
+    best_first = sorted(
+        allowed, key=lambda name: gain(name, size, among=among).median, reverse=True
+    )
+    return [
+        "eager float32",
+        *(next(filter(belongs, best_first)) for belongs in STAGES.values()),
+    ]
 
 
-promising = {name for kind in KINDS for name in climb(*kind, timed)}  # no other program is timed again
-laddered = time_all({name: e for name, e in everything.items() if name in promising or name not in ready})
+promising = {
+    name for kind in KINDS for name in climb(*kind, timed)
+}  # no other program is timed again
+laddered = time_all(
+    {
+        name: e
+        for name, e in everything.items()
+        if name in promising or name not in ready
+    }
+)
 climbs = {kind: climb(*kind, laddered) for kind in KINDS}
 ladders = {kind: list(dict.fromkeys(names)) for kind, names in climbs.items()}
 used = {name for names in ladders.values() for name in names}
 inputs = pictures.to_input(some.images)
 right = {
-    name: torch.cat([everything[name](part).argmax(1) for part in inputs.split(250)]) == some.labels for name in used
+    name: torch.cat([everything[name](part).argmax(1) for part in inputs.split(250)])
+    == some.labels
+    for name in used
 }
-lost = {name: measure.proportion_difference(right["eager float32"], right[name]) for name in used}
+lost = {
+    name: measure.proportion_difference(right["eager float32"], right[name])
+    for name in used
+}
 
 fig, axes = plots.figure(ncols=2, figsize=(11, 3.2))
 for ax, size in zip(axes, (256, 1), strict=True):
@@ -809,8 +1037,17 @@ for ax, size in zip(axes, (256, 1), strict=True):
     ratios = [gain(name, size, among=laddered) for name in names]
     ends = [[r.median - r.low for r in ratios], [r.high - r.median for r in ratios]]
     ax.barh(range(len(names)), [r.median for r in ratios], color=plots.BLUE, height=0.6)
-    ax.errorbar([r.median for r in ratios], range(len(names)), xerr=ends, fmt="none", ecolor="0.25", capsize=2)
-    ax.set_yticks(range(len(names)), [n.replace(", half", ",\nhalf") for n in names], fontsize=8)
+    ax.errorbar(
+        [r.median for r in ratios],
+        range(len(names)),
+        xerr=ends,
+        fmt="none",
+        ecolor="0.25",
+        capsize=2,
+    )
+    ax.set_yticks(
+        range(len(names)), [n.replace(", half", ",\nhalf") for n in names], fontsize=8
+    )
     ax.invert_yaxis()
     ax.set(title=f"batch {size}", xlabel="times as fast as the article's program")
 plots.finish(fig)
@@ -818,9 +1055,15 @@ plots.finish(fig)
 # %% tags=["nbval-ignore-output"]
 cells = [["rung", "against the rung before", "against the first", "accuracy, points"]]
 for (size, extra), names in ladders.items():
-    cells.append([f"batch {size}" + ("" if extra else ", without OpenVINO"), "", "", ""])
+    cells.append(
+        [f"batch {size}" + ("" if extra else ", without OpenVINO"), "", "", ""]
+    )
     for before, name in zip([names[0], *names], names, strict=False):
-        step, whole, change = gain(name, size, before, laddered), gain(name, size, among=laddered), lost[name]
+        step, whole, change = (
+            gain(name, size, before, laddered),
+            gain(name, size, among=laddered),
+            lost[name],
+        )
         cells.append(
             [
                 name,
@@ -831,7 +1074,9 @@ for (size, extra), names in ladders.items():
         )
 top = {key: gain(names[-1], key[0], among=laddered) for key, names in ladders.items()}
 for (size, extra), names in ladders.items():
-    print(f"batch {size}{'' if extra else ', without OpenVINO'}: {names[-1]} is {top[size, extra]}")
+    print(
+        f"batch {size}{'' if extra else ', without OpenVINO'}: {names[-1]} is {top[size, extra]}"
+    )
 display(
     HTML(measure.tables.html_table(cells, header=True)),
     reveal(
@@ -851,7 +1096,10 @@ claim(
 )
 claim("without OpenVINO more than 2 times", not x86 or top[256, False].median > 2)
 claim("for one picture more than 1.5 times", top[1, True].median > 1.5)
-claim("no rung loses more than 1.5 points, its interval included", min(change.low for change in lost.values()) > -1.5)
+claim(
+    "no rung loses more than 1.5 points, its interval included",
+    min(change.low for change in lost.values()) > -1.5,
+)
 
 # %% [markdown]
 # ## 8. Playground
@@ -889,16 +1137,33 @@ every = ladder["rungs"]
 fig, axes = plots.figure(ncols=3, sharey=True, figsize=(11, 3.4))
 colors = [plots.BLUE if rung["kept"] else "0.75" for rung in every]
 for ax, key in zip(axes, ("seconds", "images_per_second"), strict=False):
-    ax.barh(range(len(every)), [middle_of(rung[key]) for rung in every], color=colors, height=0.6)
+    ax.barh(
+        range(len(every)),
+        [middle_of(rung[key]) for rung in every],
+        color=colors,
+        height=0.6,
+    )
 for row, (rung, color) in enumerate(zip(every, colors, strict=True)):
     for ax, key in zip(axes, ("seconds", "images_per_second", "test"), strict=True):
-        dots = {"color": color, "markersize": 6} if key == "test" else {"color": "black", "markersize": 3}
+        dots = (
+            {"color": color, "markersize": 6}
+            if key == "test"
+            else {"color": "black", "markersize": 3}
+        )
         ax.plot(rung[key], [row] * len(rung[key]), "o", **dots)
 axes[0].set(xlabel="seconds of training", title="time to the target")
 axes[1].set(xlabel="pictures a second", title="speed (grey: tried, not kept)")
-axes[2].axvline(sum(first["test"]) / len(first["test"]), color=plots.REFERENCE, linestyle="--", linewidth=1)
+axes[2].axvline(
+    sum(first["test"]) / len(first["test"]),
+    color=plots.REFERENCE,
+    linestyle="--",
+    linewidth=1,
+)
 axes[2].set(xlabel="% of the test pictures right", title="accuracy")
-axes[0].set_yticks(range(len(every)), [f"{r['name']} ({r['epochs']})" if r["seconds"] else r["name"] for r in every])
+axes[0].set_yticks(
+    range(len(every)),
+    [f"{r['name']} ({r['epochs']})" if r["seconds"] else r["name"] for r in every],
+)
 axes[0].invert_yaxis()
 plots.finish(fig)
 
@@ -919,7 +1184,10 @@ reveal(
 mean_test = {rung["name"]: sum(rung["test"]) / len(rung["test"]) for rung in kept}
 short = mean_test[first["name"]] - mean_test[kept[-1]["name"]]
 schedule = [a / b for a, b in zip(first["seconds"], kept[1]["seconds"], strict=True)]
-claim("all rungs that were kept reach the target on the validation pictures", all(rung["reached"] for rung in kept))
+claim(
+    "all rungs that were kept reach the target on the validation pictures",
+    all(rung["reached"] for rung in kept),
+)
 speed = {rung["name"]: middle_of(rung["images_per_second"]) for rung in every}
 claim(
     "on that processor bf16 autocast computes less than a fifth of the pictures a second",
@@ -931,7 +1199,8 @@ claim(
     min(schedule) > max(less) / min(schedule),
 )
 claim(
-    "but on the test pictures the last is about 0.9 points less accurate than the loop", LIVE or abs(short - 0.9) < 0.05
+    "but on the test pictures the last is about 0.9 points less accurate than the loop",
+    LIVE or abs(short - 0.9) < 0.05,
 )
 
 # %% [markdown]
@@ -973,7 +1242,13 @@ fig, ax = plots.figure(figsize=(8, 3.2))
 for (size, extra), marker in zip(KINDS, "o^sv", strict=True):
     gains = [gain(name, size, among=laddered).median for name in climbs[size, extra]]
     words = f"batch {size}" + ("" if extra else ", no OpenVINO")
-    ax.plot(range(len(gains)), gains, ("-" if extra else "--") + marker, markersize=9 if extra else 5, label=words)
+    ax.plot(
+        range(len(gains)),
+        gains,
+        ("-" if extra else "--") + marker,
+        markersize=9 if extra else 5,
+        label=words,
+    )
 ax.set(yscale="log", ylabel="times as fast as the article's program")
 ax.set_xticks(range(len(STAGES) + 1), ["eager torch", *STAGES])
 ax.set_yticks([1, 2, 5, 10, 20], [1, 2, 5, 10, 20])

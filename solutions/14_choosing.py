@@ -86,7 +86,9 @@ pareto_front = yours_or_ours("choosing.pareto_front")
 
 def coordinates(points, of):
     """(points lost, cost as a share of the original's)."""
-    return [of.accuracy - p.accuracy for p in points], [p.latency / of.latency for p in points]
+    return [of.accuracy - p.accuracy for p in points], [
+        p.latency / of.latency for p in points
+    ]
 
 
 names, tuned = list(manual), list(manual.values())
@@ -98,10 +100,24 @@ for kind, color in (("single: width", plots.BLUE), ("single: rank", plots.GREEN)
                     ("uniform + int8", plots.ORANGE)):  # fmt: skip
     places = [i for i, name in enumerate(names) if name.startswith(kind)]
     label = kind.removeprefix("single: ").replace("ONNX", "engine")
-    ax.plot([cost[i] for i in places], [-lost[i] for i in places], "o", color=color, label=label)
-ax.step([cost[i] for i in front], [-lost[i] for i in front], color=plots.REFERENCE, where="post", label="front")
+    ax.plot(
+        [cost[i] for i in places],
+        [-lost[i] for i in places],
+        "o",
+        color=color,
+        label=label,
+    )
+ax.step(
+    [cost[i] for i in front],
+    [-lost[i] for i in front],
+    color=plots.REFERENCE,
+    where="post",
+    label="front",
+)
 ax.plot([1], [0], "s", color=plots.REFERENCE, label="original")
-ax.set(xscale="log", xlabel="time, share of the original's", ylabel="points gained or lost")
+ax.set(
+    xscale="log", xlabel="time, share of the original's", ylabel="points gained or lost"
+)
 ax.set_xticks((0.3, 0.5, 1), ("0.3", "0.5", "1"))
 ax.minorticks_off()
 ax.legend(fontsize=8)
@@ -156,7 +172,10 @@ def reached(points, of, limit=1.0):
 
 
 print(f"manual: {reached(tuned, original):.3f} of the rectangle")
-claim("what was tuned manually reaches more than half of it", reached(tuned, original) > 0.5)
+claim(
+    "what was tuned manually reaches more than half of it",
+    reached(tuned, original) > 0.5,
+)
 
 # %% [markdown]
 # ## 3. Which layers are fragile
@@ -173,10 +192,15 @@ predict("lost without half of the first filters, no training", unit="points")
 task = Task(net, pictures)
 example = task.inputs(1)
 groups = [g.name for g in dependency_graph.channel_groups(net, example) if g.removable]
-fragile = search_space.sensitivity(task, groups, lambda model: measure.macs(model, example))
+fragile = search_space.sensitivity(
+    task, groups, lambda model: measure.macs(model, example)
+)
 
 fig, (left, right) = plots.figure(ncols=2, figsize=(8, 2.6))
-for ax, place, scale, title in ((left, 0, 1, "points lost"), (right, 1, 100, "multiply-accumulates saved, %")):
+for ax, place, scale, title in (
+    (left, 0, 1, "points lost"),
+    (right, 1, 100, "multiply-accumulates saved, %"),
+):
     ax.barh(groups, [scale * fragile[g][place] for g in groups], color=plots.BLUE)
     ax.set(title=title)
     ax.invert_yaxis()
@@ -191,10 +215,19 @@ reveal(
 )
 
 # %%
-claim("the first convolution is the most fragile", max(fragile, key=lambda g: fragile[g][0]) == "features.0")
-claim("half of the linear layer's outputs cost less than a point", fragile["classifier.0"][0] < 1)
+claim(
+    "the first convolution is the most fragile",
+    max(fragile, key=lambda g: fragile[g][0]) == "features.0",
+)
+claim(
+    "half of the linear layer's outputs cost less than a point",
+    fragile["classifier.0"][0] < 1,
+)
 claim("but save less than a tenth of the work", fragile["classifier.0"][1] < 0.1)
-claim("the first convolution saves most", max(fragile, key=lambda g: fragile[g][1]) == "features.0")
+claim(
+    "the first convolution saves most",
+    max(fragile, key=lambda g: fragile[g][1]) == "features.0",
+)
 
 # %% [markdown]
 # Now each layer has a price and a yield, like goods on a market.
@@ -233,7 +266,9 @@ def cut(shares):
     """Points lost and MACs left, in percent, for these shares of channels, without training."""
     small, _ = candidates.shape(net, example, {"channels": shares})
     left = measure.macs(small, example) / measure.macs(net, example)
-    return whole - training.evaluate(small, pictures.validation, pictures).accuracy, 100 * left
+    return whole - training.evaluate(
+        small, pictures.validation, pictures
+    ).accuracy, 100 * left
 
 
 sensible, uniform = cut(dict.fromkeys(chosen, 0.5)), cut(dict.fromkeys(groups, 0.75))
@@ -245,7 +280,9 @@ print(
 )
 print(f"features.0 to a half: {fragile_one[1]:.0f} %, {fragile_one[0]:.1f} points")
 print(f"every layer to three quarters: {uniform[1]:.0f} %, {uniform[0]:.1f} points")
-print(f"every layer to a half: {together:.1f} points; the three losses alone add up to {alone:.1f}")
+print(
+    f"every layer to a half: {together:.1f} points; the three losses alone add up to {alone:.1f}"
+)
 
 # %%
 claim(
@@ -254,7 +291,10 @@ claim(
 )
 claim("that is within a point of cutting all layers to three quarters, which leaves about as much",
       abs(sensible[0] - uniform[0]) < 1 and abs(sensible[1] - uniform[1]) < 5)  # fmt: skip
-claim("all three halved lose more than twice the sum of each by itself", together > 2 * alone)
+claim(
+    "all three halved lose more than twice the sum of each by itself",
+    together > 2 * alone,
+)
 
 # %% [markdown]
 # Two lessons in four lines. *Where* you cut matters: for the same work, the fragile layer loses more than twice as
@@ -277,9 +317,18 @@ EAGER, FLOAT, INT8 = "eager float32", "ONNX Runtime float32", "ONNX Runtime int8
 half, _ = candidates.shape(net, example, {"channels": dict.fromkeys(groups, 0.5)})
 built = {"whole": build_engines(net, task.calibration, (EAGER, INT8))[0],
          "half": build_engines(half, task.calibration, (EAGER, INT8))[0]}  # fmt: skip
-ready = {f"{width} {name}": engine for width, found in built.items() for name, engine in found.items()}
-timings = measure.latency(ready, task.inputs(64), rounds=20, budget_seconds=2.5, clock=time.process_time)
-gain = {name: measure.ratio(timings[f"whole {EAGER}"], timing) for name, timing in timings.items()}
+ready = {
+    f"{width} {name}": engine
+    for width, found in built.items()
+    for name, engine in found.items()
+}
+timings = measure.latency(
+    ready, task.inputs(64), rounds=20, budget_seconds=2.5, clock=time.process_time
+)
+gain = {
+    name: measure.ratio(timings[f"whole {EAGER}"], timing)
+    for name, timing in timings.items()
+}
 width_alone = gain[f"half {EAGER}"].median
 
 # %%
@@ -289,7 +338,12 @@ if f"half {INT8}" in gain:
              "both, measured": (gain[f"half {INT8}"], plots.ORANGE)}  # fmt: skip
 fig, ax = plots.figure()
 for name, (times, color) in bars.items():
-    ax.bar(name, times.median if times else width_alone * gain[f"whole {INT8}"].median, 0.6, color=color)
+    ax.bar(
+        name,
+        times.median if times else width_alone * gain[f"whole {INT8}"].median,
+        0.6,
+        color=color,
+    )
     if times:
         ax.errorbar(name, times.median, yerr=[[times.median - times.low], [times.high - times.median]], color="black",
                     capsize=3)  # fmt: skip
@@ -298,8 +352,12 @@ plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
 if f"half {INT8}" in gain:
-    share_reached = 100 * gain[f"half {INT8}"].median / (width_alone * gain[f"whole {INT8}"].median)
-    print(f"half the channels: {gain[f'half {EAGER}']}; int8: {gain[f'whole {INT8}']}; both: {gain[f'half {INT8}']}")
+    share_reached = (
+        100 * gain[f"half {INT8}"].median / (width_alone * gain[f"whole {INT8}"].median)
+    )
+    print(
+        f"half the channels: {gain[f'half {EAGER}']}; int8: {gain[f'whole {INT8}']}; both: {gain[f'half {INT8}']}"
+    )
     reveal(
         "int8 and half the channels: share of the product",
         round(share_reached),
@@ -320,9 +378,16 @@ spent = recorded("time_by_part", live=LIVE)["result"]
 fig, ax = plots.figure()
 ends = [f"{engine}, {width}" for engine in spent for width in spent[engine]]
 left = [0.0] * len(ends)
-colors = {"first convolution": plots.BLUE, "second convolution": plots.SKY, "pooling": plots.ORANGE, "the rest": "0.7"}
+colors = {
+    "first convolution": plots.BLUE,
+    "second convolution": plots.SKY,
+    "pooling": plots.ORANGE,
+    "the rest": "0.7",
+}
 for part, color in colors.items():
-    lengths = [1e3 * spent[engine][width][part] for engine in spent for width in spent[engine]]
+    lengths = [
+        1e3 * spent[engine][width][part] for engine in spent for width in spent[engine]
+    ]
     ax.barh(ends, lengths, left=left, color=color, label=part)
     left = [x + more for x, more in zip(left, lengths, strict=True)]
 ax.invert_yaxis()
@@ -334,7 +399,9 @@ plots.finish(fig)
 # %%
 def share(engine, *parts, width="all"):
     """Share of an engine's time that these parts take."""
-    return sum(spent[engine][width][part] for part in parts) / sum(spent[engine][width].values())
+    return sum(spent[engine][width][part] for part in parts) / sum(
+        spent[engine][width].values()
+    )
 
 
 def shortened(engine, part):
@@ -381,12 +448,18 @@ predict("best order against worst order", unit="points")
 
 # %%
 orders = recorded("technique_orders", live=LIVE)["result"]
-means = {order: sum(values) / len(values) for order, values in orders["accuracy"].items()}
+means = {
+    order: sum(values) / len(values) for order, values in orders["accuracy"].items()
+}
 fig, ax = plots.figure(figsize=(8, 3))
 for place, order in enumerate(sorted(means, key=means.get)):
-    ax.plot(orders["accuracy"][order], [place] * len(orders["seeds"]), "o", color=plots.BLUE)
+    ax.plot(
+        orders["accuracy"][order], [place] * len(orders["seeds"]), "o", color=plots.BLUE
+    )
     ax.text(0.0, place + 0.25, order, fontsize=8)
-ax.axvline(orders["before"], color=plots.REFERENCE, linestyle="--", label="the original")
+ax.axvline(
+    orders["before"], color=plots.REFERENCE, linestyle="--", label="the original"
+)
 ax.set(xlabel="test accuracy, %", yticks=[], xlim=(0, 100), ylim=(-0.5, len(means)))
 ax.legend(fontsize=8)
 plots.finish(fig)
@@ -407,8 +480,14 @@ reveal(
 # %%
 cut_first = [means[o] for o in means if o.index("channels") < o.index("distil")]
 cut_last = [means[o] for o in means if o.index("channels") > o.index("distil")]
-claim("cut before the teaching: 85.2 to 85.6 %", (round(min(cut_first), 1), round(max(cut_first), 1)) == (85.2, 85.6))
-claim("the best of the others is 8 points below", round(min(cut_first) - max(cut_last)) == 8)
+claim(
+    "cut before the teaching: 85.2 to 85.6 %",
+    (round(min(cut_first), 1), round(max(cut_first), 1)) == (85.2, 85.6),
+)
+claim(
+    "the best of the others is 8 points below",
+    round(min(cut_first) - max(cut_last)) == 8,
+)
 claim("the worst is 21 points below", round(min(cut_first) - min(cut_last)) == 21)
 
 # %% [markdown]
@@ -446,10 +525,18 @@ check("choosing.halving_epochs", halving_epochs)
 # %%
 halving_epochs = yours_or_ours("choosing.halving_epochs")
 counts = [4, 8, 16, 32, 64, 128]
-to_the_end = [n * (2 * n - 1) for n in counts]  # a winner of n = 2ᵏ trains 1 + 2 + … + n epochs
+to_the_end = [
+    n * (2 * n - 1) for n in counts
+]  # a winner of n = 2ᵏ trains 1 + 2 + … + n epochs
 fig, ax = plots.figure()
 ax.plot(counts, to_the_end, "o-", color=plots.REFERENCE, label="all to the end")
-ax.plot(counts, [halving_epochs(n) for n in counts], "o-", color=plots.BLUE, label="successive halving")
+ax.plot(
+    counts,
+    [halving_epochs(n) for n in counts],
+    "o-",
+    color=plots.BLUE,
+    label="successive halving",
+)
 ax.set(xscale="log", yscale="log", xlabel="configurations", ylabel="epochs in all")
 ax.set_xticks(counts, counts)
 ax.minorticks_off()
@@ -457,7 +544,10 @@ ax.legend()
 plots.finish(fig)
 
 # %%
-claim("64 configurations cost 18 times less than all to the end", round(to_the_end[4] / halving_epochs(64)) == 18)
+claim(
+    "64 configurations cost 18 times less than all to the end",
+    round(to_the_end[4] / halving_epochs(64)) == 18,
+)
 
 # %% [markdown]
 # With *two* objectives, halving by accuracy would throw out the fast ones, which are rarely the most accurate. The
@@ -481,7 +571,10 @@ def epochs_trained(curve, cost, curves, costs, floor):
     ### BEGIN SOLUTION
     for k in range(len(curve) - 1):
         hope = curve[k] + max(other[-1] - other[k] for other in curves)
-        if hope < floor or any(c <= cost and other[-1] >= hope for other, c in zip(curves, costs, strict=True)):
+        if hope < floor or any(
+            c <= cost and other[-1] >= hope
+            for other, c in zip(curves, costs, strict=True)
+        ):
             return k + 1
     return len(curve)
     ### END SOLUTION
@@ -513,7 +606,9 @@ def judged(run):
             curves = [[p.curve[0], p.accuracy] for p in finished]
             epochs = epochs_trained([point.curve[0], point.accuracy], point.latency, curves,
                                     [p.latency for p in finished], floor)  # fmt: skip
-        (given_up if epochs < len(point.curve) else finished if epochs else []).append(point)
+        (given_up if epochs < len(point.curve) else finished if epochs else []).append(
+            point
+        )
         trained, whole = trained + epochs, whole + len(point.curve)
     return given_up, trained, whole
 
@@ -522,7 +617,9 @@ lost_ones = []
 given_up, trained, whole = zip(*(judged(run) for run in contest["random"]), strict=True)
 for run, hopeless in zip(contest["random"], given_up, strict=True):
     of, points = Point(**run["original"]), [Point(**p) for p in run["points"]]
-    within = [p for p in points if of.accuracy - p.accuracy <= contest["goal"]["max_drop"]]
+    within = [
+        p for p in points if of.accuracy - p.accuracy <= contest["goal"]["max_drop"]
+    ]
     best = [within[i] for i in pareto_front(*coordinates(within, of))]
     lost_ones.append(sum(p in hopeless for p in best))
     print(f"{len(hopeless)} of {len(points)} given up, among them {lost_ones[-1]} of the {len(best)} on the front within "
@@ -586,7 +683,10 @@ found.plot()
 
 # %%
 best = found.best
-claim("four trials find a file that is at least 20 times smaller", best.bytes * 20 < found.original.bytes)
+claim(
+    "four trials find a file that is at least 20 times smaller",
+    best.bytes * 20 < found.original.bytes,
+)
 claim("and keep the limit", best.accuracy >= found.original.accuracy - 2.0)
 
 # %% [markdown]
@@ -603,29 +703,56 @@ claim("and keep the limit", best.accuracy >= found.original.accuracy - 2.0)
 predict("the search's winner against eager MyNet", unit="×")
 
 # %%
-final, runs = contest["final"], {"search": contest["search"], "random": contest["random"]}
+final, runs = (
+    contest["final"],
+    {"search": contest["search"], "random": contest["random"]},
+)
 
 
 def areas(run):
     """Share of the goals that are reached after each trial; what was given up reaches none."""
-    points, count = [Point(**p) for p in run["points"]], len(run["points"]) + run["stopped"] + len(run["failed"])
-    return [reached([p for p in points if p.number < n], Point(**run["original"])) for n in range(1, count + 1)]
+    points, count = (
+        [Point(**p) for p in run["points"]],
+        len(run["points"]) + run["stopped"] + len(run["failed"]),
+    )
+    return [
+        reached([p for p in points if p.number < n], Point(**run["original"]))
+        for n in range(1, count + 1)
+    ]
 
 
 fig, (left, right) = plots.figure(ncols=2, figsize=(8, 3.4), width_ratios=(1, 1.2))
 for name, color in (("search", plots.BLUE), ("random", plots.ORANGE)):
     for place, run in enumerate(runs[name]):
         area = areas(run)
-        left.plot(range(1, len(area) + 1), area, color=color, label=name if place == 0 else None)
-left.axhline(reached(tuned, original), color=plots.REFERENCE, linestyle="--", label="manual")
-left.set(xlabel="trials", ylabel="share of the goals reached", ylim=(0, 1), xticks=range(0, 21, 5))
+        left.plot(
+            range(1, len(area) + 1),
+            area,
+            color=color,
+            label=name if place == 0 else None,
+        )
+left.axhline(
+    reached(tuned, original), color=plots.REFERENCE, linestyle="--", label="manual"
+)
+left.set(
+    xlabel="trials",
+    ylabel="share of the goals reached",
+    ylim=(0, 1),
+    xticks=range(0, 21, 5),
+)
 left.legend(fontsize=8)
 rows = {name: row for name, row in final.items() if name != "original"}
 for place, (name, row) in enumerate(rows.items()):
     middle, low, high = row["faster"]
     kind = name.split(" ")[0].rstrip(",")
-    right.barh(place, middle, color={"search": plots.BLUE, "random": plots.ORANGE}.get(kind, "0.7"))
-    right.errorbar(middle, place, xerr=[[middle - low], [high - middle]], color="black", capsize=3)
+    right.barh(
+        place,
+        middle,
+        color={"search": plots.BLUE, "random": plots.ORANGE}.get(kind, "0.7"),
+    )
+    right.errorbar(
+        middle, place, xerr=[[middle - low], [high - middle]], color="black", capsize=3
+    )
 right.set_yticks(range(len(rows)), rows, fontsize=8)
 right.invert_yaxis()
 right.set(xlabel="times as fast as eager MyNet, batch 64")
@@ -633,7 +760,9 @@ plots.finish(fig)
 
 # %%
 for name, row in final.items():
-    print(f"{name}: {row['faster'][0]:.2f} times as fast, test {row['test']} %, {measure.format_bytes(row['bytes'])}")
+    print(
+        f"{name}: {row['faster'][0]:.2f} times as fast, test {row['test']} %, {measure.format_bytes(row['bytes'])}"
+    )
     print("    " + "; ".join(row["what"]))
 reveal(
     "the search's winner against eager MyNet",
@@ -664,38 +793,68 @@ reveal(
 
 # %%
 fast = {name: row["faster"] for name, row in final.items()}
-manuals, searches, at_random = ([n for n in fast if n.startswith(kind)] for kind in ("manual", "search", "random"))
+manuals, searches, at_random = (
+    [n for n in fast if n.startswith(kind)] for kind in ("manual", "search", "random")
+)
 claim(
     "each search's winner is faster than the best manual one: the intervals don't touch",
     min(fast[n][1] for n in searches) > max(fast[n][2] for n in manuals),
 )
-winners = {f"{kind} {n}": run for kind, of in runs.items() for n, run in enumerate(of, 1)}
+winners = {
+    f"{kind} {n}": run for kind, of in runs.items() for n, run in enumerate(of, 1)
+}
 claim("on the validation pictures no winner lost more than a point",
       all(run["original"]["accuracy"] - p["accuracy"] <= 1 for name, run in winners.items() for p in run["points"]
           if describe(p["config"]) == final[name]["what"]))  # fmt: skip
 claim("at least 4.1 times as fast, manually 2.8 and 3.3",
       min(fast[n][0] for n in searches) > 4.1 and [round(fast[n][0], 1) for n in manuals] == [2.8, 3.3])  # fmt: skip
-area = {name: sorted(round(run["hypervolume"], 2) for run in of) for name, of in runs.items()}
+area = {
+    name: sorted(round(run["hypervolume"], 2) for run in of)
+    for name, of in runs.items()
+}
 claim("the search reaches 0.77 to 0.79 of the goals, random search 0.62, 0.72 and 0.78",
       area == {"search": [0.77, 0.77, 0.79], "random": [0.62, 0.72, 0.78]})  # fmt: skip
-manual_area, after = reached(tuned, original), {name: [areas(run) for run in of] for name, of in runs.items()}
-claim("after two trials each search is ahead of manual tuning", all(area[1] > manual_area for area in after["search"]))
+manual_area, after = (
+    reached(tuned, original),
+    {name: [areas(run) for run in of] for name, of in runs.items()},
+)
+claim(
+    "after two trials each search is ahead of manual tuning",
+    all(area[1] > manual_area for area in after["search"]),
+)
 claim("random search is behind it for eight trials, and one run to its end",
       max(area[7] for area in after["random"]) < manual_area and min(area[-1] for area in after["random"]) < manual_area)  # fmt: skip
 claim("the winners of random search are as fast as the search's",
       all(a >= b for a, b in zip(*(sorted(fast[n][0] for n in of) for of in (at_random, searches)), strict=True)))  # fmt: skip
-second = [p for run in runs["search"] for p in (Point(**p) for p in run["points"]) if p.number == 1]
-early = sorted(run["original"]["latency"] / p.latency for run, p in zip(runs["search"], second, strict=True))
+second = [
+    p
+    for run in runs["search"]
+    for p in (Point(**p) for p in run["points"])
+    if p.number == 1
+]
+early = sorted(
+    run["original"]["latency"] / p.latency
+    for run, p in zip(runs["search"], second, strict=True)
+)
 claim(
-    "the search's second trials are 3.9 to 4.1 times as fast", (round(early[0], 1), round(early[-1], 1)) == (3.9, 4.1)
+    "the search's second trials are 3.9 to 4.1 times as fast",
+    (round(early[0], 1), round(early[-1], 1)) == (3.9, 4.1),
 )
 claim(
     "random search found the first search's winner, too",
     final["search 1"]["what"] in [final[n]["what"] for n in at_random],
 )
-claim("it keeps half of the first layer", any("features.0 50 %" in line for line in final["search 1"]["what"]))
-worst = min((final[n]["lost"] for n in (*searches, *at_random)), key=lambda lost: lost[0])
-claim("on the test pictures one winner lost 1.4 points, 0.9 to 1.8", [round(x, 1) for x in worst] == [-1.4, -1.8, -0.9])
+claim(
+    "it keeps half of the first layer",
+    any("features.0 50 %" in line for line in final["search 1"]["what"]),
+)
+worst = min(
+    (final[n]["lost"] for n in (*searches, *at_random)), key=lambda lost: lost[0]
+)
+claim(
+    "on the test pictures one winner lost 1.4 points, 0.9 to 1.8",
+    [round(x, 1) for x in worst] == [-1.4, -1.8, -0.9],
+)
 
 # %% question="choosing.winner"
 choice = None
@@ -722,12 +881,26 @@ runs_of_it = {"search": (resnet["search"][0], plots.BLUE), "random": (resnet["ra
 fig, ax = plots.figure()
 for name, (run, color) in runs_of_it.items():
     of, points = Point(**run["original"]), [Point(**p) for p in run["points"]]
-    times, gained = [of.latency / p.latency for p in points], [p.accuracy - of.accuracy for p in points]
+    times, gained = (
+        [of.latency / p.latency for p in points],
+        [p.accuracy - of.accuracy for p in points],
+    )
     below = sum(points < -10 for points in gained)
-    ax.plot(times, gained, "o", color=color, label=f"{name} ({below} more below)" if below else name)
-ax.axhline(-resnet["goal"]["max_drop"], color=plots.REFERENCE, linestyle="--", label="limit")
+    ax.plot(
+        times,
+        gained,
+        "o",
+        color=color,
+        label=f"{name} ({below} more below)" if below else name,
+    )
+ax.axhline(
+    -resnet["goal"]["max_drop"], color=plots.REFERENCE, linestyle="--", label="limit"
+)
 ax.set(
-    xscale="log", xlabel="times as fast as eager resnet18, batch 64", ylabel="points gained or lost", ylim=(-10, 1.5)
+    xscale="log",
+    xlabel="times as fast as eager resnet18, batch 64",
+    ylabel="points gained or lost",
+    ylim=(-10, 1.5),
 )
 ax.set_xticks((1, 2, 5, 10), ("1", "2", "5", "10"))
 ax.minorticks_off()
@@ -737,7 +910,9 @@ plots.finish(fig)
 # %%
 for name, row in resnet["final"].items():
     middle, low, high = row["faster"]
-    print(f"{name}: {middle:.2f} times as fast ({low:.2f} to {high:.2f}), test {row['test']} %")
+    print(
+        f"{name}: {middle:.2f} times as fast ({low:.2f} to {high:.2f}), test {row['test']} %"
+    )
 reveal(
     "the search's winner against eager resnet18",
     *(round(value, 2) for value in resnet["final"]["search 1"]["faster"]),
@@ -760,12 +935,26 @@ reveal(
 of_resnet = {name: round(row["faster"][0], 1) for name, row in resnet["final"].items()}
 claim("3.5 times as fast, manually 2.4 and 2.0",
       [of_resnet[n] for n in ("search 1", "manual, uniform + int8", "manual, single")] == [3.5, 2.4, 2.0])  # fmt: skip
-before, singly = resnet["original"]["latency"], {name: p["latency"] for name, p in resnet["manual"].items()}
-claim("three quarters of the channels alone: 1.6", round(before / singly["single: width 0.75"], 1) == 1.6)
-claim("int8 is slower than float32 there", singly["single: ONNX Runtime int8"] > singly["single: ONNX Runtime float32"])
+before, singly = (
+    resnet["original"]["latency"],
+    {name: p["latency"] for name, p in resnet["manual"].items()},
+)
+claim(
+    "three quarters of the channels alone: 1.6",
+    round(before / singly["single: width 0.75"], 1) == 1.6,
+)
+claim(
+    "int8 is slower than float32 there",
+    singly["single: ONNX Runtime int8"] > singly["single: ONNX Runtime float32"],
+)
 tried = {p["number"]: p for p in resnet["search"][0]["points"]}
-kept = [p for p in tried.values() if p["accuracy"] >= resnet["original"]["accuracy"] - 1]
-claim("the winner is one of the six starts", min(kept, key=lambda p: p["latency"])["number"] < 6)
+kept = [
+    p for p in tried.values() if p["accuracy"] >= resnet["original"]["accuracy"] - 1
+]
+claim(
+    "the winner is one of the six starts",
+    min(kept, key=lambda p: p["latency"])["number"] < 6,
+)
 later = [p for number, p in tried.items() if number >= 6]
 claim("one later trial was finished, which a start beats in both", len(later) == 1 and resnet["search"][0]["stopped"] == 5
       and any(p["accuracy"] > later[0]["accuracy"] and p["latency"] < later[0]["latency"] for p in kept))  # fmt: skip
@@ -778,7 +967,10 @@ def within(run):
 
 claim("none of twelve random networks keeps the limit, for MyNet 12 of 60",
       [within(resnet["random"][0]), sum(map(within, contest["random"]))] == [0, 12])  # fmt: skip
-claim("at that rate, none of twelve has a probability of 7 %", round((1 - 12 / 60) ** 12, 2) == 0.07)
+claim(
+    "at that rate, none of twelve has a probability of 7 %",
+    round((1 - 12 / 60) ** 12, 2) == 0.07,
+)
 
 # %% [markdown]
 # ## 9. Playground
@@ -788,7 +980,9 @@ claim("at that rate, none of twelve has a probability of 7 %", round((1 - 12 / 6
 
 # %%
 first = contest["search"][0]
-front_playground([Point(**point) for point in first["points"]], Point(**first["original"]))
+front_playground(
+    [Point(**point) for point in first["points"]], Point(**first["original"])
+)
 
 # %% [markdown]
 # ## Summary
@@ -801,11 +995,24 @@ front_playground([Point(**point) for point in first["points"]], Point(**first["o
 # The contests of section 7 in one table:
 
 # %%
-made = {"manual": [{"points": contest["manual"].values(), "original": contest["original"], "stopped": 0}], **runs}
+made = {
+    "manual": [
+        {
+            "points": contest["manual"].values(),
+            "original": contest["original"],
+            "stopped": 0,
+        }
+    ],
+    **runs,
+}
 for name, of in made.items():
     for run in of:
         points, base = [Point(**p) for p in run["points"]], Point(**run["original"])
-        fastest = max(base.latency / p.latency for p in points if base.accuracy - p.accuracy <= 1.0)
+        fastest = max(
+            base.latency / p.latency
+            for p in points
+            if base.accuracy - p.accuracy <= 1.0
+        )
         print(f"{name:8} {len(points) + run['stopped']:3} trials, {run['stopped']} stopped early, "
               f"{reached(points, base):.2f} of the goals, fastest within the limit {fastest:.2f} times as fast")  # fmt: skip
 

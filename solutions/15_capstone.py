@@ -87,7 +87,9 @@ board
 board.plot()
 
 # %%
-small, accurate, fast, fastest = (board[name] for name in ("small", "accurate", "fast", "fastest"))
+small, accurate, fast, fastest = (
+    board[name] for name in ("small", "accurate", "fast", "fastest")
+)
 reveal(
     "our small file against the baseline's",
     board.baseline.bytes / small.bytes,
@@ -118,16 +120,28 @@ reveal(
 )
 
 # %%
-claim("the baseline is right on 88.87 %, give or take 0.05", abs(board.baseline.accuracy - 88.87) < 0.05)
-claim("our small file is more than 100 times smaller than the baseline's", board.baseline.bytes > 100 * small.bytes)
-claim("our fast file is at least 2.5 times as fast with 256 pictures", fast.faster[256].median > 2.5)
+claim(
+    "the baseline is right on 88.87 %, give or take 0.05",
+    abs(board.baseline.accuracy - 88.87) < 0.05,
+)
+claim(
+    "our small file is more than 100 times smaller than the baseline's",
+    board.baseline.bytes > 100 * small.bytes,
+)
+claim(
+    "our fast file is at least 2.5 times as fast with 256 pictures",
+    fast.faster[256].median > 2.5,
+)
 claim("and at least 1.5 times with one", fast.faster[1].median > 1.5)
 claim(
     "the fastest one at least 4 times with 256 and 2 times with one",
     of_fastest.median > 4 and fastest.faster[1].median > 2,
 )
 claim("our accurate file has at most 10,000 bytes", accurate.bytes <= capstone.BYTES)
-claim("and is right more often than the baseline", accurate.accuracy > board.baseline.accuracy)
+claim(
+    "and is right more often than the baseline",
+    accurate.accuracy > board.baseline.accuracy,
+)
 
 # %% [markdown]
 # ## 2. What a file is made of
@@ -142,7 +156,10 @@ claim("and is right more often than the baseline", accurate.accuracy > board.bas
 def file_bytes(shapes, bits):
     """Bytes of tensors. shapes: list of lists of int, bits: list of int, one for each tensor → int."""
     ### BEGIN SOLUTION
-    return sum(-(-math.prod(shape) * width // 8) for shape, width in zip(shapes, bits, strict=True))
+    return sum(
+        -(-math.prod(shape) * width // 8)
+        for shape, width in zip(shapes, bits, strict=True)
+    )
     ### END SOLUTION
 
 
@@ -154,7 +171,12 @@ check("capstone.file_bytes", file_bytes)
 
 # %%
 file_bytes = yours_or_ours("capstone.file_bytes")
-BITS = {TensorProto.FLOAT: 32, TensorProto.INT8: 8, TensorProto.INT4: 4, TensorProto.INT64: 64}
+BITS = {
+    TensorProto.FLOAT: 32,
+    TensorProto.INT8: 8,
+    TensorProto.INT4: 4,
+    TensorProto.INT64: 64,
+}
 
 
 def taken_apart(path):
@@ -172,17 +194,27 @@ def taken_apart(path):
 
 baseline_file = write_onnx(models.trained("mynet"), folder / "baseline.onnx")
 files = {"baseline": baseline_file} | {
-    name: data_dir() / "capstone" / f"{name}.onnx" for name in ("fastest", "fast", "accurate", "small")
+    name: data_dir() / "capstone" / f"{name}.onnx"
+    for name in ("fastest", "fast", "accurate", "small")
 }
 parts = {name: taken_apart(path) for name, path in files.items()}
 fig, axes = plots.figure(ncols=2)
 for ax, whole in zip(
-    axes, ({name: 1000 for name in parts}, {name: sum(part) / 100 for name, part in parts.items()}), strict=True
+    axes,
+    (
+        {name: 1000 for name in parts},
+        {name: sum(part) / 100 for name, part in parts.items()},
+    ),
+    strict=True,
 ):
-    for place, label in enumerate(("float32", "int8 and int4", "operators, names, shapes")):
+    for place, label in enumerate(
+        ("float32", "int8 and int4", "operators, names, shapes")
+    ):
         widths = [part[place] / whole[name] for name, part in parts.items()]
         begins = [sum(part[:place]) / whole[name] for name, part in parts.items()]
-        ax.barh(list(parts), widths, left=begins, label=label, color=plots.PALETTE[place])
+        ax.barh(
+            list(parts), widths, left=begins, label=label, color=plots.PALETTE[place]
+        )
 axes[0].set(xlabel="kB")
 axes[1].set(xlabel="% of the file")
 axes[0].legend(fontsize=8)
@@ -241,8 +273,13 @@ first = write_onnx(four_bits, folder / "four bits.onnx")
 
 layer = four_bits.features[0]
 packed = in_pairs(quantize(layer.weight.detach(), layer.weight_grid).long().flatten())
-stored = next(t for t in onnx.load(first).graph.initializer if t.data_type == TensorProto.INT4)
-claim("the first layer's bytes in the file are the ones that you pack", bytes(packed.tolist()) == stored.raw_data)
+stored = next(
+    t for t in onnx.load(first).graph.initializer if t.data_type == TensorProto.INT4
+)
+claim(
+    "the first layer's bytes in the file are the ones that you pack",
+    bytes(packed.tolist()) == stored.raw_data,
+)
 
 # %%
 board = capstone.judge([first], board=board, **QUICK)
@@ -255,7 +292,10 @@ reveal(
 )
 
 # %%
-claim("the file is more than 7 times smaller", board.baseline.bytes > 7 * board["four bits"].bytes)
+claim(
+    "the file is more than 7 times smaller",
+    board.baseline.bytes > 7 * board["four bits"].bytes,
+)
 claim("and less than a point is lost", -0.3 < lost_by_rounding < 1)
 
 # %% [markdown]
@@ -290,17 +330,23 @@ least = {}
 for row, name in enumerate(names):
     before, after = board.baseline.correct, board[name].correct
     gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
-    least[name], most = least_change(gained, lost, len(after)), -least_change(lost, gained, len(after))
+    least[name], most = (
+        least_change(gained, lost, len(after)),
+        -least_change(lost, gained, len(after)),
+    )
     ax.plot([least[name], most], [row, row], color=plots.BLUE)
     ax.plot(100 * (gained - lost) / len(after), row, "o", color=plots.BLUE)
 ax.axvline(-0.5, color=plots.REFERENCE, linestyle="--")
 ax.set_yticks(range(len(names)), names)
-ax.set(xlabel="accuracy against the baseline's, points (95 % interval); dashed: half a point lost")
+ax.set(
+    xlabel="accuracy against the baseline's, points (95 % interval); dashed: half a point lost"
+)
 plots.finish(fig)
 
 # %%
 claim(
-    "for fast and accurate a loss of half a point is excluded", all(least[name] > -0.5 for name in ("fast", "accurate"))
+    "for fast and accurate a loss of half a point is excluded",
+    all(least[name] > -0.5 for name in ("fast", "accurate")),
 )
 claim("for the fastest it is not", least["fastest"] < -0.5)
 
@@ -334,7 +380,11 @@ sizes = torch.logspace(math.log10(best) - 0.3, math.log10(naive) + 0.3, 100).tol
 fig, ax = plots.figure()
 ax.plot(sizes, points(sizes, naive, best), color=plots.REFERENCE)
 earned = dict(
-    zip(("baseline", *names), points([board[n].bytes for n in ("baseline", *names)], naive, best), strict=True)
+    zip(
+        ("baseline", *names),
+        points([board[n].bytes for n in ("baseline", *names)], naive, best),
+        strict=True,
+    )
 )
 for name, got in earned.items():
     ax.plot(board[name].bytes, got, "o", label=name)
@@ -344,7 +394,9 @@ plots.finish(fig)
 
 # %%
 taking_part = [entry.name for entry in board.ranking("smallest")]
-same = [abs(board.points(name, "smallest") - earned[name]) < 1e-3 for name in taking_part]
+same = [
+    abs(board.points(name, "smallest") - earned[name]) < 1e-3 for name in taking_part
+]
 claim("the judge gives those who reach the floor the same points", all(same))
 claim("the first entry earns 4 points for its size", round(earned["four bits"]) == 4)
 
@@ -362,7 +414,9 @@ def with_floats(path, target):
     numbers = {t.name: t for t in model.graph.initializer}
     for node in [n for n in model.graph.node if n.op_type == "DequantizeLinear"]:
         whole, scale = (numpy_helper.to_array(numbers[name]) for name in node.input)
-        floats = numpy_helper.from_array(whole.astype("float32") * scale, node.output[0])
+        floats = numpy_helper.from_array(
+            whole.astype("float32") * scale, node.output[0]
+        )
         for name in node.input:
             model.graph.initializer.remove(numbers[name])
         model.graph.initializer.append(floats)
@@ -374,7 +428,9 @@ def with_floats(path, target):
 predict("our small network in float32 against the same in int4, batch 256", unit="×")
 
 # %%
-board = capstone.judge([with_floats(files["small"], folder / "small, float32.onnx")], board=board, **QUICK)
+board = capstone.judge(
+    [with_floats(files["small"], folder / "small, float32.onnx")], board=board, **QUICK
+)
 in_float = board["small, float32"]
 gain = in_float.faster[256].median / small.faster[256].median
 
@@ -399,15 +455,27 @@ def operators(path):
     options.optimized_model_filepath = str(folder / "rewritten.onnx")
     options.log_severity_level = 4
     onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return [f"{node.domain} {node.op_type}".strip() for node in onnx.load(options.optimized_model_filepath).graph.node]
+    return [
+        f"{node.domain} {node.op_type}".strip()
+        for node in onnx.load(options.optimized_model_filepath).graph.node
+    ]
 
 
-run = {"int4": operators(files["small"]), "float32": operators(folder / "small, float32.onnx")}
+run = {
+    "int4": operators(files["small"]),
+    "float32": operators(folder / "small, float32.onnx"),
+}
 kinds = sorted({kind for names in run.values() for kind in names})
 fig, ax = plots.figure(figsize=(7, 0.35 * len(kinds) + 1))
 for place, (name, kinds_run) in enumerate(run.items()):
     rows = [row + 0.4 * place - 0.2 for row in range(len(kinds))]
-    ax.barh(rows, [kinds_run.count(kind) for kind in kinds], 0.4, label=name, color=plots.PALETTE[place])
+    ax.barh(
+        rows,
+        [kinds_run.count(kind) for kind in kinds],
+        0.4,
+        label=name,
+        color=plots.PALETTE[place],
+    )
 ax.set_yticks(range(len(kinds)), kinds)
 ax.set(xlabel="nodes in the rewritten graph of the small network")
 ax.legend()
@@ -419,11 +487,23 @@ picture, same = (
     entries.separable_network((14, 28, 36, 56, 64), (2, 1, 2, 1)),
 )
 fewer = measure.macs(models.trained("mynet"), picture) / measure.macs(same, picture)
-claim("the small network multiplies less than a seventh as often as the baseline", fewer > 7)
-claim("both say the same of nearly every picture", (in_float.correct == small.correct).float().mean() > 0.998)
-claim("the int4 file's weights are made float in every call", run["int4"].count("DequantizeLinear") >= 10)
+claim(
+    "the small network multiplies less than a seventh as often as the baseline",
+    fewer > 7,
+)
+claim(
+    "both say the same of nearly every picture",
+    (in_float.correct == small.correct).float().mean() > 0.998,
+)
+claim(
+    "the int4 file's weights are made float in every call",
+    run["int4"].count("DequantizeLinear") >= 10,
+)
 blocked = any("nchwc" in kind for kind in run["float32"])
-claim("where the engine has blocked convolutions, float32 is at least 1.3 times as fast", gain > 1.3 or not blocked)
+claim(
+    "where the engine has blocked convolutions, float32 is at least 1.3 times as fast",
+    gain > 1.3 or not blocked,
+)
 claim("and its file at least twice as large", in_float.bytes > 2 * small.bytes)
 
 # %% question="capstone.slow_int4"
