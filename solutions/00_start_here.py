@@ -17,12 +17,13 @@
 import copy
 
 import torch
+from torch import nn
+
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import predict, reveal
 from nnopt_lab.lessons.start_here.playground import layer_playground
 from nnopt_lab.workbench import data, measure, models, plots, training
-from torch import nn
 
 lesson("00_start_here")
 

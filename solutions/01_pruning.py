@@ -15,6 +15,9 @@ import copy
 import warnings
 
 import torch
+from torch import nn
+from torch.nn.utils import prune
+
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
@@ -23,8 +26,6 @@ from nnopt_lab.lessons.pruning.playground import pruning_playground
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.pruning import channel_pruning, dependency_graph
 from nnopt_lab.workbench import data, measure, models, plots, training
-from torch import nn
-from torch.nn.utils import prune
 
 lesson("01_pruning")
 

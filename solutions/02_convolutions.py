@@ -15,6 +15,8 @@
 import copy
 
 import torch
+from torch import nn
+
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
@@ -24,7 +26,6 @@ from nnopt_lab.lessons.convolutions.playground import convolution_playground
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.convolutions import blocks, cost_model, folding, low_rank
 from nnopt_lab.workbench import data, measure, models, plots, training
-from torch import nn
 
 lesson("02_convolutions")
 

@@ -16,6 +16,9 @@ import math
 from itertools import pairwise
 
 import torch
+from torch import nn
+from torch.optim import lr_scheduler
+
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
@@ -27,8 +30,6 @@ from nnopt_lab.lessons.learning_rates.playground import (
 )
 from nnopt_lab.techniques.training import linear_svm, lr_range_test, schedules
 from nnopt_lab.workbench import data, measure, models, plots, training
-from torch import nn
-from torch.optim import lr_scheduler
 
 lesson("03_learning_rates")
 

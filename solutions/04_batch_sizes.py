@@ -14,6 +14,9 @@
 import copy
 
 import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
@@ -28,8 +31,6 @@ from nnopt_lab.techniques.training import (
     noise_scale,
 )
 from nnopt_lab.workbench import data, measure, models, plots, training
-from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
 
 lesson("04_batch_sizes")
 

@@ -25,6 +25,7 @@ import onnx
 import onnxruntime
 import torch
 from IPython.display import HTML, display
+
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal

@@ -21,6 +21,8 @@ import tempfile
 from pathlib import Path
 
 import torch
+from torch import nn
+
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
@@ -29,7 +31,6 @@ from nnopt_lab.lessons.distillation.playground import distillation_playground
 from nnopt_lab.techniques import distillation
 from nnopt_lab.workbench import data, measure, models, plots, recipes, training
 from nnopt_lab.workbench.shapes import draw_shapes
-from torch import nn
 
 lesson("09_distillation")
 

@@ -28,6 +28,15 @@ from pathlib import Path
 
 import torch
 from IPython.display import display
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    DistributedSampler,
+    SequentialSampler,
+)
+
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
@@ -37,14 +46,6 @@ from nnopt_lab.lessons.parallelism.photographs import Photographs
 from nnopt_lab.lessons.parallelism.playground import scaling_playground
 from nnopt_lab.techniques.parallelism import amdahl, launching
 from nnopt_lab.workbench import data, measure, models, plots, training
-from torch import nn
-from torch.nn.functional import cross_entropy
-from torch.utils.data import (
-    BatchSampler,
-    DataLoader,
-    DistributedSampler,
-    SequentialSampler,
-)
 
 lesson("10_parallelism")
 

@@ -26,6 +26,9 @@ import platform
 
 import torch
 from IPython.display import HTML
+from torch import nn
+from torch.nn import functional as F
+
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
@@ -36,8 +39,6 @@ from nnopt_lab.techniques.deployment import processor
 from nnopt_lab.techniques.quantization import precision, qat
 from nnopt_lab.techniques.quantization.precision import FORMATS
 from nnopt_lab.workbench import data, measure, models, plots, training
-from torch import nn
-from torch.nn import functional as F
 
 lesson("11_mixed_precision")
 

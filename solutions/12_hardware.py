@@ -27,6 +27,8 @@ import platform
 
 import torch
 from IPython.display import HTML, display
+from torch import nn
+
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
@@ -41,7 +43,6 @@ from nnopt_lab.techniques.deployment import (
 from nnopt_lab.techniques.deployment.logs import quiet
 from nnopt_lab.techniques.pruning import channel_pruning
 from nnopt_lab.workbench import data, measure, models, plots, recipes, training
-from torch import nn
 
 lesson("12_hardware")
 

@@ -23,6 +23,8 @@ from pathlib import Path
 import onnx
 import onnxruntime
 import torch
+from onnx import TensorProto, helper, numpy_helper
+
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
@@ -33,7 +35,6 @@ from nnopt_lab.techniques.convolutions import folding
 from nnopt_lab.techniques.quantization import qat, quantize
 from nnopt_lab.workbench import data, measure, models, plots, recipes
 from nnopt_lab.workbench.paths import data_dir
-from onnx import TensorProto, helper, numpy_helper
 
 lesson("15_capstone")
 
