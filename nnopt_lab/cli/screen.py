@@ -47,13 +47,19 @@ def submissions_progress(count: int) -> Iterator[Callable[[object], None]]:
 
 
 def results_table(results) -> Table:
-    """A row per `builder.Result`."""
-    table = Table("lesson", "time", "exercises passed", "points", "claims held")
+    """A row per `runner.Result`; claims that do not apply to this machine are counted apart."""
+    table = Table("lesson", "time", "exercises passed", "points", "claims held", "do not apply here")
     for r in results:
-        held = sum(r.claims.values())
-        state = "[red]failed[/red]" if r.failure else f"{held} of {len(r.claims)}"
+        states = list(r.claims.values())
+        elsewhere = states.count(None)
+        held = f"{states.count(True)} of {len(states) - elsewhere}"
         table.add_row(
-            r.lesson, f"{r.seconds:.0f} s", str(r.exercises_passed), f"{r.points} of {r.points_possible}", state
+            r.lesson,
+            f"{r.seconds:.0f} s",
+            str(r.exercises_passed),
+            f"{r.points} of {r.points_possible}",
+            "[red]failed[/red]" if r.failure else held,
+            str(elsewhere),
         )
     return table
 

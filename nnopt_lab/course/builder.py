@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from nnopt_lab.course.cell_roles import depends_on_the_machine, is_folded
 from nnopt_lab.course.exercises import cell_id, exercises
 from nnopt_lab.course.lesson_files import paths
 from nnopt_lab.course.runner import run_notebook
@@ -16,6 +17,8 @@ from nnopt_lab.workbench.paths import root
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 ANNOUNCED = re.compile(r"\*\*Exercise \(([^)]*)\)")
 KEPT_METADATA = ("exercise", "question", "tags")
+COMPARED_METADATA = (*KEPT_METADATA, "jupyter")
+VARIES = "nbval-ignore-output"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -26,8 +29,8 @@ def to_notebook(source: Path, solved: bool) -> NotebookNode:
     """Convert a lesson's source (jupytext percent format) into its solved or its learner's notebook, not executed.
 
     Raises:
-        ValueError: solution markers do not match, an exercise stands twice in the lesson, or the prose above one does
-            not announce the points that it is declared with, as `**Exercise (2 points).**`.
+        ValueError: solution markers do not match, an exercise stands twice in the lesson or is folded, or the prose
+            above one does not announce the points that it is declared with, as `**Exercise (2 points).**`.
     """
     import jupytext
 
@@ -43,6 +46,7 @@ def to_notebook(source: Path, solved: bool) -> NotebookNode:
         make = nbformat.v4.new_markdown_cell if cell.cell_type == "markdown" else nbformat.v4.new_code_cell
         text = cell.source
         if cell.cell_type == "code":
+            metadata |= _derived(text, metadata, source.name)
             text = with_answers(text, source.name) if solved else without_answers(text, source.name)
         cells.append(make(text, id=place, metadata=metadata))
     _check_points(cells, source.name)
@@ -86,10 +90,10 @@ def build(lesson: str, on_cell: Callable[[int, int], None] | None = None) -> Non
         result = run_notebook(lesson, notebook, on_cell)
         wanted = result.points_possible if solved else 0
         if not result.ok or result.points != wanted:
-            false = [text for text, holds in result.claims.items() if not holds]
+            false, failed = result.false_claims or "none", f" Its {result.failure}" if result.failure else ""
             raise ValueError(
                 f"{lesson}, {'solved' if solved else 'blank'}, was not written: {result.points} points, {wanted} are "
-                f"wanted; claims that do not hold: {false or 'none'}.{' Its ' * bool(result.failure)}{result.failure}"
+                f"wanted; claims that do not hold: {false}.{failed}"
             )
         made[paths(lesson)[solved]] = _tidy(notebook) if solved else to_notebook(source, solved)
     for path, notebook in made.items():
@@ -113,6 +117,18 @@ def out_of_step(lesson: str) -> dict[Path, str]:
     return found
 
 
+def _derived(text: str, metadata: dict, where: str) -> dict:
+    """The metadata that follows from a code cell: whether it is folded, and that its output varies."""
+    try:
+        derived = {"jupyter": {"source_hidden": True}} if is_folded(text, metadata) else {}
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    tags = metadata.get("tags", [])
+    if depends_on_the_machine(text) and VARIES not in tags:
+        derived["tags"] = [*tags, VARIES]
+    return derived
+
+
 def _check_markers(source: str, where: str) -> None:
     marks = [line.strip() for line in source.split("\n") if line.strip() in (BEGIN, END)]
     if marks != [BEGIN, END] * (len(marks) // 2):
@@ -133,7 +149,11 @@ def _check_points(cells: list[NotebookNode], where: str) -> None:
 
 
 def _essence(notebook: NotebookNode) -> list[tuple]:
-    return [(c.cell_type, c.get("id"), c.source, {k: c.metadata.get(k) for k in KEPT_METADATA}) for c in notebook.cells]
+    return [(c.cell_type, c.get("id"), c.source, _compared(c)) for c in notebook.cells]
+
+
+def _compared(cell: NotebookNode) -> dict:
+    return {key: cell.metadata.get(key) for key in COMPARED_METADATA}
 
 
 def _tidy(notebook: NotebookNode) -> NotebookNode:

@@ -1,6 +1,6 @@
 """The functions that a lesson calls: check, hint, question and claim, and the learner's function or the library's own.
 
-They answer with a card and never raise for a learner's mistake.
+Check, hint and question answer with a card and never raise for a learner's mistake.
 """
 
 import difflib
@@ -8,9 +8,13 @@ import difflib
 from nnopt_lab.course import record, session
 from nnopt_lab.course.cards import Card
 from nnopt_lab.course.checking import Verdict, examine, judge_answer
+from nnopt_lab.course.claims import claim
 from nnopt_lab.course.display import show
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.course.lesson import lessons
+from nnopt_lab.course.premises import needs
+
+__all__ = ["check", "claim", "hint", "lesson", "needs", "question", "yours_or_ours"]
 
 _accepted: dict[str, object] = {}
 
@@ -90,14 +94,6 @@ def question(id: str, answer=None) -> Card:
     if right:
         return Card(f"Right: {answer} ({_points(asked.points)})", "good", (*text, asked.explanation))
     return Card(f"Not so: {answer}", "bad", (*text, asked.comment_on(answer)))
-
-
-def claim(text: str, condition) -> None:
-    """Print ✔ or ✘ with the text, and note it: a claim that does not hold fails the lesson's build."""
-    holds = bool(condition)
-    print(f"{'✔' if holds else '✘'} {text}")
-    with record.change() as contents:
-        contents["claims"].setdefault(session.current_lesson(), {})[text] = holds
 
 
 def _verdict_card(exercise, verdict: Verdict) -> Card:

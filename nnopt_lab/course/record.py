@@ -28,7 +28,7 @@ _SECTIONS = {  # the file is trusted only if each entry is as its section says
     "predictions": lambda entry: (
         _has(entry, _PREDICTION) and len({entry[key] is None for key in ("measured", "low", "high")}) == 1
     ),
-    "claims": lambda entry: isinstance(entry, dict) and all(isinstance(holds, bool) for holds in entry.values()),
+    "claims": lambda entry: isinstance(entry, dict) and all(isinstance(holds, bool | None) for holds in entry.values()),
 }
 unwritten: dict[Path, dict] = {}  # the contents of files that could not be written, until they can
 
@@ -38,7 +38,7 @@ def read(folder: Path) -> dict:
 
     Returns:
         {"exercises": {id: {"passed", "points", "attempts"}}, "questions": likewise, "hints": {id: number shown},
-        "predictions": {name: …}, "claims": {lesson: {text: bool}}}.
+        "predictions": {name: …}, "claims": {lesson: {text: bool, or None where it does not apply}}}.
     """
     path = Path(folder) / FILE
     try:

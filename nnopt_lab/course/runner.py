@@ -19,19 +19,27 @@ CELL_SECONDS = 600
 
 @dataclass
 class Result:
-    """One lesson's run; `failure` says in words which cell failed and how, and is empty where none did."""
+    """One lesson's run; `failure` says in words which cell failed and how, and is empty where none did.
+
+    A claim is True, False, or None where it does not apply to this machine.
+    """
 
     lesson: str
     seconds: float
     exercises_passed: int
     points: int
     points_possible: int
-    claims: dict[str, bool]
+    claims: dict[str, bool | None]
     failure: str = ""
 
     @property
     def ok(self) -> bool:
-        return not self.failure and all(self.claims.values())
+        return not self.failure and not self.false_claims
+
+    @property
+    def false_claims(self) -> list[str]:
+        """The claims that apply here and do not hold."""
+        return [text for text, holds in self.claims.items() if holds is False]
 
 
 def run(lesson: str, solved: bool = False, on_cell: Callable[[int, int], None] | None = None) -> Result:

@@ -24,6 +24,15 @@ def test_run_tells_what_failed_and_what_did_not_hold_with_status_1_and_0_if_all_
     assert "99_failing: cell 0 failed with ValueError: [red]no[/red]\n" in out
 
 
+def test_claims_that_do_not_apply_are_counted_apart_and_are_no_failure(nnopt, course, monkeypatch):
+    course("98_tiny", "# %%\n1\n")
+    claims = {"a": True, "b": True, "c": None}
+    monkeypatch.setattr(runner, "run", lambda *a: Result("98_tiny", 1.0, 0, 0, 0, claims))
+    status, out, _ = nnopt("run")
+    row = [line for line in out.splitlines() if "98_tiny" in line][-1]
+    assert status == 0 and [cell.strip() for cell in row.strip("│").split("│")][-2:] == ["2 of 2", "1"]
+
+
 @pytest.mark.parametrize("result", ["false claim", "failing cell"])
 def test_each_of_the_two_alone_is_a_failure(nnopt, course, monkeypatch, result):
     course("98_tiny", "# %%\n1\n")

@@ -57,6 +57,51 @@ def test_the_solved_notebook_has_the_answers_without_the_markers(course):
     assert not any(mark in cell.source for cell in solved for mark in (BEGIN, END))
 
 
+FOLDED = """
+    # %%
+    x = 1
+    claim("one", x == 1)
+
+    # %%
+    claim("one", x == 1)
+
+    # %% tags=["fold"]
+    ax.plot([x])
+
+    # %%
+    claim("here", x == 1, where=needs("AMX"))
+"""
+
+
+@pytest.mark.parametrize("solved", [True, False])
+def test_code_that_only_claims_or_is_tagged_is_folded_and_outputs_of_one_machine_are_not_compared(course, solved):
+    source = course("98_tiny", FOLDED)
+    notebook = to_notebook(source, solved)
+    nbformat.validate(notebook)
+    hidden = {"jupyter": {"source_hidden": True}}
+    assert [dict(cell.metadata) for cell in notebook.cells] == [
+        {},
+        hidden,
+        hidden | {"tags": ["fold"]},
+        hidden | {"tags": ["nbval-ignore-output"]},
+    ]
+    source.write_text(source.read_text().replace('# %% tags=["fold"]', '# %% question="a.b" tags=["fold"]'))
+    with pytest.raises(ValueError, match=r"98_tiny.py: The cell of a.b has the tag `fold`"):
+        to_notebook(source, solved)
+
+
+def test_a_notebook_that_is_folded_otherwise_is_out_of_step(course):
+    source, stored = course("98_tiny", FOLDED), paths("98_tiny")
+    for solved, path in stored.items():
+        path.parent.mkdir(exist_ok=True)
+        nbformat.write(to_notebook(source, solved), path)
+    assert out_of_step("98_tiny") == {}
+    notebook = to_notebook(source, solved=True)
+    del notebook.cells[1].metadata["jupyter"]
+    nbformat.write(notebook, stored[True])
+    assert out_of_step("98_tiny") == {stored[True]: "differs from its source"}
+
+
 @pytest.mark.parametrize("solved", [True, False])
 def test_cells_keep_their_kind_their_place_and_what_the_course_needs_of_their_metadata(course, solved):
     source = course("98_tiny", TWO_KINDS)

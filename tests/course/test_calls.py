@@ -194,20 +194,6 @@ def test_nothing_a_learner_can_pass_raises(value):
         assert repr(card) and card._repr_html_()
 
 
-def test_claims_are_printed_and_noted_under_the_lesson_that_is_open(capsys, own_workspace):
-    claim("two and two", 2 + 2 == 4)
-    lesson("01_pruning")
-    claim("three and three", 3 + 3 == 7)
-    claim("a tensor's truth", torch.tensor(True))
-    assert capsys.readouterr().out.splitlines() == ["✔ two and two", "✘ three and three", "✔ a tensor's truth"]
-    assert read(own_workspace)["claims"] == {
-        "00_start_here": {"two and two": True},
-        "01_pruning": {"three and three": False, "a tensor's truth": True},
-    }
-    claim("three and three", 3 + 3 == 6)
-    assert read(own_workspace)["claims"]["01_pruning"]["three and three"] is True
-
-
 def test_a_lesson_that_there_is_not_leaves_the_open_one_open(own_workspace):
     lesson("01_pruning")
     lesson("99_nowhere")

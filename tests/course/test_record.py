@@ -53,8 +53,8 @@ def test_there_is_nothing_before_the_first_change_and_reading_writes_nothing(own
 
 def test_a_change_is_there_for_the_next_reader_in_any_language(own_workspace, file):
     with change() as contents:
-        contents["claims"]["01_pruning"] = {"größer als λ × 3, \ud800": True}
-    assert read(own_workspace)["claims"]["01_pruning"] == {"größer als λ × 3, \ud800": True}
+        contents["claims"]["01_pruning"] = {"größer als λ × 3, \ud800": True, "with AMX": None}
+    assert read(own_workspace)["claims"]["01_pruning"] == {"größer als λ × 3, \ud800": True, "with AMX": None}
     assert json.loads(file.read_text(encoding="utf-8"))
 
 

@@ -1,0 +1,51 @@
+"""What a cell of a lesson is for, as its code tells: cells that only claim are folded, cells that teach stay open."""
+
+import ast
+
+FOLD = "fold"  # the tag of a cell whose code is folded though it does more than claim: one that draws, say
+
+
+def is_folded(source: str, metadata: dict) -> bool:
+    """Whether JupyterLab shows a code cell's output without its code.
+
+    A cell is folded if it has the tag `fold`, or does nothing but import and claim.
+
+    Raises:
+        ValueError: the tag is on a cell of an exercise or a question, whose code the learner writes.
+    """
+    answered = next((metadata[kind] for kind in ("exercise", "question") if kind in metadata), None)
+    if FOLD in metadata.get("tags", ()):
+        if answered:
+            raise ValueError(f"The cell of {answered} has the tag `{FOLD}`, which hides what the learner writes.")
+        return True
+    return answered is None and _only_claims(_statements(source))
+
+
+def claims_in(source: str) -> list[ast.Call]:
+    """The calls of `claim` that stand in a cell; one in a loop counts once."""
+    calls = [node for top in _statements(source) for node in ast.walk(top) if isinstance(node, ast.Call)]
+    return [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "claim"]
+
+
+def depends_on_the_machine(source: str) -> bool:
+    """Whether a claim of the cell says where it applies, so that its output differs from machine to machine."""
+    return any(keyword.arg == "where" for call in claims_in(source) for keyword in call.keywords)
+
+
+def _statements(source: str) -> list[ast.stmt]:
+    try:
+        return ast.parse(source).body
+    except SyntaxError:  # a cell with a magic command
+        return []
+
+
+def _only_claims(statements: list[ast.stmt]) -> bool:
+    others = [s for s in statements if not isinstance(s, ast.Import | ast.ImportFrom)]
+    return bool(others) and all(_claims(s) for s in others)
+
+
+def _claims(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.For | ast.With):
+        return all(map(_claims, statement.body))
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "claim"

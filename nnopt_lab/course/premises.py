@@ -1,0 +1,95 @@
+"""Premises of claims: what a machine must have for a lesson's sentence to be about it."""
+
+import importlib.util
+import os
+import platform
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import torch
+
+from nnopt_lab.techniques.deployment import processor
+from nnopt_lab.workbench import measure
+
+BUSY_CORES = 1.6  # two threads that get fewer cores than this, measured, share them with other programs
+
+
+def needs(*names: str) -> tuple[bool, str]:
+    """Whether this machine has all that is named, and else what it lacks: the `where` of a claim.
+
+    Args:
+        names: of "x86", "AVX-512", "VNNI", "AMX", "bf16 instructions", "two free cores" (measured in a tenth of a
+            second, as other programs come and go), "accelerator", "OpenVINO".
+
+    Returns:
+        (True, "") or (False, "no AMX").
+
+    Raises:
+        ValueError: a name is none of these.
+    """
+    for name in names:
+        if name not in _PREMISES:
+            raise ValueError(f"{name!r} is no premise; there are: {', '.join(_PREMISES)}.")
+        met, otherwise = _PREMISES[name]
+        if not met():
+            return False, otherwise
+    return True, ""
+
+
+@cache
+def instructions() -> frozenset[str]:
+    """The names of the processor's instruction sets, as torch and the operating system tell them."""
+    tells = getattr(torch.cpu, "get_capabilities", dict)()
+    return frozenset({name for name, there in tells.items() if there is True} | set(measure.machine().instructions))
+
+
+def free_cores(wanted: int = 2) -> float:
+    """How many whole cores this process gets when it asks for some: other programs, and a container, may take them.
+
+    Returns:
+        Processor seconds per second of `wanted` threads that multiply matrices, each on a thread of its own.
+    """
+    x, threads = torch.rand(256, 256), torch.get_num_threads()
+    torch.set_num_threads(1)  # else each product would ask for all cores
+
+    def work(_) -> None:
+        torch.set_num_threads(1)
+        for _ in range(100):
+            x.mm(x)
+
+    try:
+        with ThreadPoolExecutor(wanted) as pool:
+            list(pool.map(work, range(wanted)))  # the threads start, and the processor wakes up
+            started, used = time.perf_counter(), time.process_time()
+            list(pool.map(work, range(wanted)))
+            return (time.process_time() - used) / (time.perf_counter() - started)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _has(*any_of: str) -> Callable[[], bool]:
+    return lambda: any(name in instructions() for name in any_of)
+
+
+def _x86() -> bool:
+    return platform.machine() in processor.X86
+
+
+_PREMISES: dict[str, tuple[Callable[[], bool], str]] = {
+    "x86": (_x86, "no x86 processor"),
+    "AVX-512": (_has("avx512_f", "AVX512"), "no AVX-512"),
+    "VNNI": (_has("avx512_vnni", "avx_vnni"), "no VNNI"),
+    "AMX": (_has("amx_bf16", "amx_int8", "amx_tile"), "no AMX"),
+    "bf16 instructions": (
+        _has("avx512_bf16", "amx_bf16", "avx10_2", "bf16", "sve_bf16"),
+        "no instructions for bf16",
+    ),
+    "two free cores": (
+        lambda: (os.cpu_count() or 1) >= 2 and free_cores() > BUSY_CORES,
+        "fewer than two free cores",
+    ),
+    "accelerator": (lambda: torch.accelerator.is_available(), "no accelerator"),
+    "OpenVINO": (lambda: importlib.util.find_spec("openvino") is not None, "OpenVINO is not installed"),
+}

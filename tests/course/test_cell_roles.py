@@ -1,0 +1,55 @@
+"""Which cells are folded, by what they do."""
+
+import pytest
+
+from nnopt_lab.course.cell_roles import claims_in, depends_on_the_machine, is_folded
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'claim("a", True)',
+        'import math\nfrom torch import nn\n\nclaim("a", math.pi > 3)\nclaim("b", 1 < 2)',
+        'for name in ("a", "b"):\n    claim(f"{name} holds", True)',
+        'with torch.no_grad():\n    for x in xs:\n        claim("a", x)\n        claim("b", x)',
+    ],
+)
+def test_a_cell_that_only_claims_is_folded(source):
+    assert is_folded(source, {})
+    assert not is_folded(source, {"question": "a.b"}) and not is_folded(source, {"exercise": "a.b"})
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "",
+        "import math",
+        "# a comment",
+        'x = 1\nclaim("a", x)',
+        'claim("a", True)\nprint(1)',
+        "for x in xs:\n    print(x)",
+        'claims("a", True)',
+        '%time claim("a", True)',
+        'check("a.b", f)',
+        'if x:\n    claim("a", x)',
+    ],
+)
+def test_any_other_cell_is_folded_only_with_the_tag(source):
+    assert not is_folded(source, {}) and not is_folded(source, {"tags": ["nbval-ignore-output"]})
+    assert is_folded(source, {"tags": ["nbval-ignore-output", "fold"]})
+
+
+@pytest.mark.parametrize("kind", ["exercise", "question"])
+def test_what_a_learner_writes_is_never_folded(kind):
+    with pytest.raises(ValueError, match=r"The cell of prune\.it has the tag `fold`"):
+        is_folded("def f(): ...", {kind: "prune.it", "tags": ["fold"]})
+
+
+def test_claims_are_found_wherever_they_stand():
+    source = (
+        'x = 1\nclaim("a", x)\nfor i in y:\n    if i:\n        claim("b", i, where=needs("AMX"))\nother.claim("c", 1)'
+    )
+    assert [call.args[0].value for call in claims_in(source)] == ["a", "b"]
+    assert depends_on_the_machine(source)
+    assert not depends_on_the_machine('claim("a", x, timing=True)\nf(where=1)')
+    assert claims_in("%%time\nclaim('a', 1)") == []

@@ -1,0 +1,127 @@
+"""Claims on a terminal and in a notebook: three marks, and what is folded."""
+
+import pytest
+import torch
+from IPython.core.interactiveshell import InteractiveShell
+
+from nnopt_lab.course import claims, session
+from nnopt_lab.course.calls import claim, lesson
+from nnopt_lab.course.claims import Further
+from nnopt_lab.course.record import read
+
+
+@pytest.fixture(autouse=True)
+def a_new_kernel(monkeypatch):
+    monkeypatch.setattr(session, "_lesson", "00_start_here")
+
+
+def test_claims_are_printed_and_noted_under_the_lesson_that_is_open(capsys, own_workspace):
+    claim("two and two", 2 + 2 == 4)
+    lesson("01_pruning")
+    claim("three and three", 3 + 3 == 7)
+    claim("a tensor's truth", torch.tensor(True))
+    claim("only with AMX", False, where=(False, "no AMX"))
+    assert capsys.readouterr().out.splitlines() == [
+        "✔ two and two",
+        "✘ three and three",
+        "✔ a tensor's truth",
+        "○ only with AMX (does not apply here: no AMX)",
+    ]
+    assert read(own_workspace)["claims"] == {
+        "00_start_here": {"two and two": True},
+        "01_pruning": {"three and three": False, "a tensor's truth": True, "only with AMX": None},
+    }
+    claim("three and three", 3 + 3 == 6)
+    claim("only with AMX", True, where=(True, "no AMX"))
+    assert read(own_workspace)["claims"]["01_pruning"]["three and three"] is True
+    assert read(own_workspace)["claims"]["01_pruning"]["only with AMX"] is True
+
+
+def test_a_condition_that_is_a_function_is_called_only_where_the_claim_applies(capsys):
+    claim("of an engine that is not there", lambda: 1 / 0, where=(None, "no engine"))
+    claim("of one that is", lambda: 1 > 2, where=([1], "no engine"))
+    assert [line[0] for line in capsys.readouterr().out.splitlines()] == ["○", "✘"]
+
+
+def test_a_false_claim_on_times_says_what_may_have_disturbed_it(capsys):
+    claim("faster", True, timing=True)
+    claim("slower", True, where=(False, "one core"), timing=True)
+    assert "measured times" not in capsys.readouterr().out
+    claim("faster", False, timing=True)
+    said = capsys.readouterr().out
+    assert said.startswith("✘ faster\n") and "another program" in said and "run" in said
+    claim("exact", False)
+    assert capsys.readouterr().out == "✘ exact\n"
+
+
+@pytest.mark.parametrize("where", [True, "AMX", ("no AMX", False), (True,), [True, "no AMX"], (True, "a", "b")])
+def test_where_that_is_no_pair_is_refused(where, own_workspace):
+    with pytest.raises(ValueError, match="where="):
+        claim("text", True, where=where)
+    assert not read(own_workspace)["claims"]
+
+
+@pytest.mark.parametrize("text", ["", " ", None, 3])
+def test_a_claim_without_text_is_refused(text):
+    with pytest.raises(ValueError, match="text="):
+        claim(text, True)
+
+
+@pytest.mark.parametrize(
+    ("states", "summary"),
+    [
+        ([True], "✔ 1 of 1 further claim holds"),
+        ([True] * 8, "✔ 8 of 8 further claims hold"),
+        ([True, True, False], "✘ 2 of 3 further claims hold"),
+        ([True, True, None], "✔ 2 of 2 further claims hold; 1 does not apply here"),
+        ([True, None, None], "✔ 1 of 1 further claim holds; 2 do not apply here"),
+        ([None], "○ 1 further claim does not apply here"),
+        ([None, None], "○ 2 further claims do not apply here"),
+    ],
+)
+def test_the_summary_counts_what_holds_and_apart_from_it_what_does_not_apply(states, summary):
+    further = Further(tuple((f"{i} < 9", state) for i, state in enumerate(states)))
+    assert further.summary == summary
+    assert repr(further).splitlines()[0] == summary and len(repr(further).splitlines()) == 1 + len(states)
+    page = further._repr_html_()
+    assert f"{summary}</summary>" in page and "0 &lt; 9" in page
+
+
+@pytest.fixture
+def cell(monkeypatch, capsys):
+    """Runs a notebook's cell; gives its printed lines and what it displayed."""
+    shell, displayed = InteractiveShell(), []
+    monkeypatch.setattr(claims, "_shell", lambda: shell)
+    monkeypatch.setattr("IPython.display.display", displayed.append)
+    shell.push({"claim": claim})
+    capsys.readouterr()
+
+    def run(source):
+        displayed.clear()
+        shell.run_cell(source)
+        return capsys.readouterr().out.splitlines(), list(displayed)
+
+    return run
+
+
+def test_a_cell_shows_three_claims_and_folds_the_others(cell, own_workspace):
+    source = "for i in range({0}): claim(f'claim {{i}}', True)"
+    for count in range(4):
+        assert cell(source.format(count)) == ([f"✔ claim {i}" for i in range(count)], [])
+    for count in (4, 11, 11):  # a cell that is run again shows the same
+        printed, (further,) = cell(source.format(count))
+        assert printed == ["✔ claim 0", "✔ claim 1", "✔ claim 2"]
+        assert further.claims == tuple((f"✔ claim {i}", True) for i in range(3, count))
+    assert len(read(own_workspace)["claims"]["00_start_here"]) == 11
+
+
+def test_a_claim_that_does_not_hold_is_shown_wherever_it_stands(cell):
+    printed, (further,) = cell("for i in range(8): claim(f'claim {i}', i != 6, timing=True)")
+    assert printed[:4] == ["✔ claim 0", "✔ claim 1", "✔ claim 2", "✘ claim 6"] and "measured times" in printed[4]
+    assert "4 of 5 further claims hold" in further.summary
+
+
+def test_a_cell_that_fails_half_way_leaves_nothing_for_the_next(cell):
+    printed, (further,) = cell("for i in range(5): claim(f'claim {i}', True)\n1 / 0")
+    assert "2 of 2" in further.summary and printed[:3] == ["✔ claim 0", "✔ claim 1", "✔ claim 2"]
+    assert cell("claim('next', True)") == (["✔ next"], [])
