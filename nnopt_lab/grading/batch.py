@@ -10,7 +10,7 @@ from nnopt_lab.grading.gradebook import Gradebook
 from nnopt_lab.grading.judge import grade_safely
 from nnopt_lab.grading.pool import Settings, WorkerPool
 from nnopt_lab.grading.results import Graded
-from nnopt_lab.grading.sandbox import Sandbox
+from nnopt_lab.grading.sandbox import Sandbox, SandboxError
 from nnopt_lab.grading.sources import Source
 from nnopt_lab.grading.submissions import Submission, read
 
@@ -33,7 +33,8 @@ def grade_all(
         on_done: called after each submission, including those that were graded before.
 
     Raises:
-        SandboxError: a sandbox does not start or has a hole; nothing is graded outside of one.
+        SandboxError: a sandbox does not start or has a hole, or all were lost in this batch and don't start again;
+            nothing is graded outside of one.
     """
     todo = _not_graded(sources, book, settings, on_done)
     first = next(todo, None)
@@ -72,9 +73,14 @@ def _grade_here(
     waiting: queue.Queue = queue.Queue(maxsize=2 * len(sandboxes))
     done: queue.Queue = queue.Queue()
 
+    left = set(sandboxes)
+
     def serve(sandbox: Sandbox) -> None:
         while (submission := waiting.get()) is not None:
             try:
+                if not _is_ready(sandbox, left):
+                    waiting.put(submission)  # another sandbox grades it
+                    return
                 done.put((submission, grade_safely(submission, sandbox, seed)))
             except BaseException as error:
                 done.put((submission, error))
@@ -97,6 +103,22 @@ def _grade_here(
     finally:
         for _ in threads:
             _put_if_free(waiting)
+
+
+def _is_ready(sandbox: Sandbox, left: set[Sandbox]) -> bool:
+    """Whether a sandbox can run answers; if not, it is taken out of those that are `left`.
+
+    Raises:
+        SandboxError: it was the last one.
+    """
+    try:
+        sandbox.repair()  # an earlier submission may have taken it down
+    except SandboxError:
+        left.discard(sandbox)
+        if not left:
+            raise
+        return False
+    return True
 
 
 def _put_if_free(waiting: queue.Queue) -> None:

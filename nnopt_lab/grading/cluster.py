@@ -84,9 +84,9 @@ def _grade(submission: Submission, seed: int, settings: Settings) -> str:
     try:
         return grade_safely(submission, sandbox, seed).to_json()
     except SandboxError:
-        sandbox = None
+        sandbox.is_lost = True
         raise
     finally:
-        if sandbox is not None:
+        if not sandbox.is_lost:  # the next submission starts another one
             with _lock:
                 _idle[settings].append(sandbox)

@@ -80,18 +80,14 @@ class ContainerSandbox(Sandbox):
             SandboxError: it did not start.
         """
         if self._receive(START_SECONDS) is None:
-            said = self._last_words()
-            self.close()
-            raise SandboxError(f"The container did not start: {said}.")
+            raise SandboxError(f"The container did not start: {self._give_up()}.")
 
-    def run(self, job: bytes) -> JobResult:
-        """Run a job in a new worker, for at most `limits.seconds`."""
+    def _exchange(self, job: bytes) -> JobResult | None:
         with contextlib.suppress(OSError):  # if it is gone, no answer comes
             self._process.stdin.write(struct.pack(">I", len(job)) + job)
         answer = self._receive(self.limits.seconds + END_SECONDS)
         if answer is None:
-            self._restart()
-            return JobResult("crashed", reason="its container did not answer and was taken down")
+            return None
         head, reply = answer
         return JobResult(head["state"], reply, head["reason"])
 

@@ -48,22 +48,15 @@ class NamespaceSandbox(Sandbox):
             SandboxError: it did not start.
         """
         if exchange.listen(self._control, START_SECONDS) is None:
-            said = self._last_words()
-            self.close()
+            said = self._give_up()
             raise SandboxError(
                 f"The sandbox ({self.kind}) does not start here: {said}. Use --isolation container (Docker or Podman); "
                 "or, if you trust every learner, --isolation none."
             )
 
-    def run(self, job: bytes) -> JobResult:
-        """Run a job in a new worker, for at most `limits.seconds`."""
+    def _exchange(self, job: bytes) -> JobResult | None:
         ended = exchange.run(self._control, job, self.limits.seconds)
-        if ended is None:
-            self._restart()
-            return JobResult(
-                "crashed", reason="its worker could not be ended in time, and was taken down with its sandbox"
-            )
-        return JobResult(*ended)
+        return None if ended is None else JobResult(*ended)
 
     def _end(self) -> None:
         self._control.close()

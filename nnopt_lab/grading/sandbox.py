@@ -12,8 +12,10 @@ import os
 import shutil
 import sys
 import threading
+import time
 from dataclasses import dataclass
 
+PAUSES = (2, 10)  # seconds before a sandbox that did not start is tried again
 KINDS = ("bubblewrap", "unshare", "container", "none")
 UNPROTECTED = (
     "Isolation is off: the learners' code runs with your rights. It can read your files and the solutions, use the "
@@ -77,28 +79,90 @@ def available(wanted: str = "auto") -> str:
 class Sandbox:
     """A fork server in its sandbox: started when made, started again when lost, and closed for good.
 
-    Use it as a context manager, or close it. A kind of sandbox defines `_start`, `wait`, `run` and `_end`. A sandbox is
-    ready after a second or two; `wait` waits for that. It runs one job at a time.
+    Use it as a context manager, or close it. A kind of sandbox defines `_start`, `wait`, `_exchange` and `_end`. A
+    sandbox is ready after a second or two; `wait` waits for that. It runs one job at a time.
+
+    Attributes:
+        is_lost: whether a job took it down and it did not start again; `repair` may bring it back.
     """
 
     def __init__(self, kind: str, limits: Limits):
-        self.kind, self.limits = kind, limits
+        self.kind, self.limits, self.is_lost = kind, limits, False
         self._ending, self._closed = threading.Lock(), False
         self._start()
 
+    def run(self, job: bytes) -> JobResult:
+        """Run a job in a new worker, for at most `limits.seconds`.
+
+        A job that takes the sandbox down has crashed, and the next one runs in a new sandbox. If none can be started,
+        all further jobs have crashed too, until `repair` succeeds.
+
+        Raises:
+            SandboxError: the sandbox was closed.
+        """
+        if self.is_lost:
+            return JobResult("crashed", reason="its sandbox was lost before, and does not start again")
+        ended = self._exchange(job)
+        if ended is not None:
+            return ended
+        reason = "its worker could not be ended in time, and was taken down with its sandbox"
+        try:
+            self._restart()
+        except SandboxError:
+            if self._closed:
+                raise
+            self.is_lost = True
+            reason += ", which does not start again"
+        return JobResult("crashed", reason=reason)
+
+    def repair(self) -> None:
+        """Start the sandbox again if it is lost.
+
+        Raises:
+            SandboxError: it does not start, not even after a pause.
+        """
+        if self.is_lost:
+            self._restart()
+            self.is_lost = False
+
     def _last_words(self) -> str:
         """The last line of its error output, a file."""
-        self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        try:
+            self._errors.seek(0)
+            lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        except ValueError:  # another thread closed it
+            lines = []
         return lines[-1] if lines else "it ended without a word"
 
     def _restart(self) -> None:
+        """End it and start another one; where that fails, again after a pause, in which what crowds the machine ends.
+
+        Raises:
+            SandboxError: it does not start, or was closed meanwhile.
+        """
+        for pause in (*PAUSES, None):
+            try:
+                self._start_anew()
+                return
+            except OSError as error:
+                if pause is None or self._closed:
+                    raise error if isinstance(error, SandboxError) else SandboxError(str(error)) from None
+            time.sleep(pause)
+
+    def _start_anew(self) -> None:
         with self._ending:
             if self._closed:  # another thread closed it during a job: nothing may start after that
                 raise SandboxError("The grader is being stopped.")
             self._end()
             self._start()
         self.wait()
+
+    def _give_up(self) -> str:
+        """End what did not start, and return its last words."""
+        said = self._last_words()
+        with self._ending:
+            self._end()
+        return said
 
     def close(self) -> None:
         """End it for good, with every process inside."""

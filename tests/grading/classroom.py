@@ -107,6 +107,37 @@ def job(source: str, *cases) -> bytes:
     return codec.pack(header, [(case,) for case in cases])
 
 
+CROWD = """
+import ctypes, threading
+ctypes.CDLL(None).mallopt(-8, 1)  # all threads share one heap, so that memory does not limit their number
+threading.stack_size(1 << 15)
+
+def f(most):
+    stop, count = threading.Event(), 0
+    try:
+        while count < most:
+            threading.Thread(target=stop.wait, daemon=True).start()
+            count += 1
+    except RuntimeError:
+        pass
+    return count
+"""
+POOLS = """
+from concurrent.futures import ThreadPoolExecutor
+
+def f(x):
+    torch.set_num_threads(3)
+    large = torch.ones(1 << 18).exp().sum() + (torch.ones(200, 200) @ torch.ones(200, 200)).sum()
+    weight = torch.ones(3, requires_grad=True)
+    (weight * large).sum().backward()
+    done = []
+    for _ in range(8):
+        with ThreadPoolExecutor(4) as pool:
+            done += pool.map(lambda n: n + x, range(4))
+    return sum(done)
+"""
+
+
 def adopt_orphans() -> None:
     """Make this process the parent of every descendant whose parent ends, so that `descendants` finds it."""
     assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER

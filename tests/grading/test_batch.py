@@ -9,12 +9,14 @@ import time
 
 import pytest
 
-from nnopt_lab.grading import batch, gradebook, judge, sandbox, sources
+from nnopt_lab.grading import batch, gradebook, judge, pool, sandbox, sources
 from nnopt_lab.grading.pool import Settings, WorkerPool
 from tests.grading.classroom import (
     ATTACKED,
+    HONEST_POINTS,
     LESSON,
     QUIET,
+    RIGHT,
     RIGHT_QUIET,
     WRONG,
     adopt_orphans,
@@ -111,6 +113,60 @@ def test_no_process_stays_when_a_batch_breaks(tmp_path, room, settings, grade_in
     with pytest.raises(KeyboardInterrupt):
         grade_into(tmp_path / "out", room, workers=workers)
     assert not left_since(before)
+
+
+@pytest.fixture
+def fragile(settings, monkeypatch):
+    """Sandboxes that mallory's answer takes down for good: they don't start again."""
+
+    def exchange(sandbox, job):
+        if b"# from mallory" in job:
+            sandbox.taken_down = True
+            return None
+        return whole_exchange(sandbox, job)
+
+    def start(sandbox):
+        if getattr(sandbox, "taken_down", False):
+            raise OSError("no room")
+        whole_start(sandbox)
+
+    kind = pool.start(settings)
+    kind.close()
+    whole_exchange, whole_start = type(kind)._exchange, type(kind)._start
+    monkeypatch.setattr(type(kind), "_exchange", exchange)
+    monkeypatch.setattr(type(kind), "_start", start)
+    monkeypatch.setattr(sandbox, "PAUSES", (0, 0))
+    return lambda count: WorkerPool(settings, count)
+
+
+@pytest.fixture
+def hostile_room(tmp_path):
+    hand_in(tmp_path / "in", "alice", honest())
+    hand_in(tmp_path / "in", "mallory", notebook({ATTACKED: f"# from mallory\n{RIGHT}", QUIET: RIGHT_QUIET}))
+    for n in range(4):
+        hand_in(tmp_path / "in", f"zoe{n}", honest())
+    return tmp_path / "in"
+
+
+def points(graded) -> dict[str, float]:
+    return {g.learner: sum(r.points for r in g.graded.results) for g in graded}
+
+
+def test_a_sandbox_that_is_lost_for_good_is_the_state_of_one_submission(tmp_path, hostile_room, grade_into, fragile):
+    found = grade_into(tmp_path / "out", hostile_room, workers=fragile(2))
+    states = {g.learner: g.graded for g in found}
+    assert states["mallory"].state == "partly graded" and "does not start again" in states["mallory"].reason
+    others = {name: earned for name, earned in points(found).items() if name != "mallory"}
+    assert len(others) == 5 and set(others.values()) == {HONEST_POINTS}
+
+
+def test_where_the_last_sandbox_is_lost_the_batch_resumes_behind_who_took_it_down(
+    tmp_path, hostile_room, grade_into, fragile
+):
+    with pytest.raises(sandbox.SandboxError, match="no room"):
+        grade_into(tmp_path / "out", hostile_room, workers=fragile(1))
+    found = grade_into(tmp_path / "out", hostile_room, workers=fragile(1))
+    assert points(found) == {"alice": HONEST_POINTS, "mallory": 0, **{f"zoe{n}": HONEST_POINTS for n in range(4)}}
 
 
 def count(folder) -> int:

@@ -9,7 +9,9 @@ import pytest
 from nnopt_lab.grading import batch, container, gradebook, sources
 from nnopt_lab.grading.pool import Settings
 from nnopt_lab.grading.sandbox import Limits, SandboxError
-from tests.grading.classroom import HONEST_POINTS, hand_in, honest, job, notebook
+from nnopt_lab.grading.sandboxed import codec
+from nnopt_lab.grading.sandboxed.__main__ import STARTS
+from tests.grading.classroom import CROWD, HONEST_POINTS, POOLS, hand_in, honest, job, notebook
 from tests.grading.engine import as_root
 
 
@@ -59,6 +61,15 @@ def test_a_container_keeps_the_clock_and_survives_a_crash(docker):
         assert sandbox.run(job("while True: pass", 1)).state == "timed out"
         assert sandbox.run(job("import os\nos._exit(3)", 1)).state == "crashed"
         assert sandbox.run(job("def f(x): return x", 1)).state == "replied"
+
+
+@as_root
+def test_a_crowd_of_threads_is_refused_and_pools_of_honest_answers_are_not(docker):
+    with container.ContainerSandbox(Limits(20, 512)) as sandbox:
+        sandbox.wait()
+        for source, given, wanted in [(CROWD, 5_000, STARTS), (POOLS, 1, 80)]:
+            ended = sandbox.run(job(source, given))
+            assert codec.unpack(ended.reply)[1] == [[wanted, [given]]], ended
 
 
 def test_without_an_engine_a_sentence_says_so(monkeypatch):

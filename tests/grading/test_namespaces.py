@@ -10,7 +10,8 @@ from nnopt_lab.grading.namespaces import NamespaceSandbox
 from nnopt_lab.grading.probe import check
 from nnopt_lab.grading.sandbox import Limits, SandboxError
 from nnopt_lab.grading.sandboxed import codec
-from tests.grading.classroom import job, linux
+from nnopt_lab.grading.sandboxed.__main__ import STARTS
+from tests.grading.classroom import CROWD, POOLS, job, linux
 
 TOOLS = {"bubblewrap": "bwrap", "unshare": "unshare"}
 
@@ -28,6 +29,38 @@ def test_each_kind_starts_has_no_hole_and_works(kind):
         header, values = codec.unpack(ended.reply)
         assert header["outcomes"] == [{}]
         assert torch.equal(values[0][0][0], x + 1) and values[0][0][1:] == [2, "three", None, True]
+
+
+LOADER = """
+from torch.utils.data import DataLoader, TensorDataset
+
+def f(x):
+    return sum(len(batch) for (batch,) in DataLoader(TensorDataset(torch.zeros(x)), 4, num_workers=2))
+"""
+
+
+@linux
+@pytest.mark.parametrize("kind", [*TOOLS, "none"])
+def test_a_crowd_of_threads_is_refused_and_pools_of_honest_answers_are_not(kind):
+    if kind in TOOLS and not shutil.which(TOOLS[kind]):
+        pytest.skip(f"{TOOLS[kind]} is not installed")
+    with NamespaceSandbox(kind, Limits(20, 512)) as sandbox:
+        sandbox.wait()
+        for source, given, wanted in [(CROWD, 5_000, STARTS), (POOLS, 1, 80), (CROWD, 200, 200)]:
+            ended = sandbox.run(job(source, given))
+            assert codec.unpack(ended.reply)[1] == [[wanted, [given]]], ended
+        if kind == "none":  # there, answers may start processes as well
+            assert codec.unpack(sandbox.run(job(LOADER, 10)).reply)[1] == [[10, [10]]]
+
+
+@linux
+def test_where_starts_can_t_be_counted_answers_still_run(sandbox):
+    watched = (
+        "import linux_sandbox\ndef f(x):\n"
+        "    try: return linux_sandbox.watch_starts()\n"
+        "    except OSError: return 'refused'"
+    )
+    assert codec.unpack(sandbox.run(job(watched, 1)).reply)[1][0][0] == "refused"
 
 
 @linux

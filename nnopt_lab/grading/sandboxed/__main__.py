@@ -10,6 +10,7 @@ lines of JSON: one when it is ready, one for each worker that ended.
 """
 
 import contextlib
+import fcntl
 import gc
 import json
 import os
@@ -23,6 +24,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SCRATCH_MEGABYTES = 16
 FILE_BYTES = SCRATCH_MEGABYTES << 20
 OPEN_FILES = 64
+STARTS = 1_000  # threads (without isolation, processes too) that a worker may start in all
 
 
 def main(settings: dict) -> None:
@@ -52,9 +54,12 @@ def main(settings: dict) -> None:
             return
         if order == b"F":
             count += 1
-            pid = _fork(linux_sandbox, answer, control, sockets[0], settings, count)
-            os.close(sockets[0])
-            fact = _ended(control, pid)
+            starts, theirs = socket.socketpair()
+            with starts:
+                with theirs:
+                    pid = _fork(linux_sandbox, answer, control, (sockets[0], theirs.fileno()), settings, count)
+                os.close(sockets[0])
+                fact = _ended(linux_sandbox, control, starts, pid)
             if settings["mode"] == "none":
                 _sweep(pid)
             _say(control, fact)
@@ -75,7 +80,7 @@ def _warm_up(answer) -> None:
     sys.stdout, sys.stderr = keep
 
 
-def _fork(linux_sandbox, answer, control: socket.socket, handle: int, settings: dict, count: int) -> int:
+def _fork(linux_sandbox, answer, control: socket.socket, handles: tuple, settings: dict, count: int) -> int:
     namespaces = settings["mode"] == "namespaces"
     if namespaces:
         linux_sandbox.unshare(linux_sandbox.NEW_PIDS)
@@ -83,7 +88,7 @@ def _fork(linux_sandbox, answer, control: socket.socket, handle: int, settings: 
     if pid == 0:
         try:
             control.close()
-            _work(linux_sandbox, answer, handle, settings, count)
+            _work(linux_sandbox, answer, handles, settings, count)
         finally:
             os._exit(70)
     if namespaces:
@@ -91,18 +96,25 @@ def _fork(linux_sandbox, answer, control: socket.socket, handle: int, settings: 
     return pid
 
 
-def _work(linux_sandbox, answer, handle: int, settings: dict, count: int) -> None:
+def _work(linux_sandbox, answer, handles: tuple[int, int], settings: dict, count: int) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
+    handles = [fcntl.fcntl(handle, fcntl.F_DUPFD, 10) for handle in handles]  # out of the way of what comes now
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
-    os.dup2(handle, 3)
-    os.closerange(4, 4096)
-    channel = socket.socket(fileno=3)
+    os.dup2(handles[0], 3)
+    os.dup2(handles[1], 4)
+    os.closerange(5, 4096)
+    channel, starts = socket.socket(fileno=3), socket.socket(fileno=4)
     os.chdir(settings["scratch"])
     if settings["mode"] == "none":
         os.setsid()
     else:
         _lock_in(linux_sandbox, settings, count)
+    with starts:
+        if sys.platform == "linux":
+            _have_starts_counted(linux_sandbox, starts)
+    if settings["mode"] != "none":
+        linux_sandbox.deny_calls()
     if sys.platform == "linux":
         linux_sandbox.limit(settings["space"] + settings["memory"], settings["seconds"] + 1, FILE_BYTES, OPEN_FILES)
     job = b"".join(iter(lambda: channel.recv(1 << 16), b""))
@@ -125,16 +137,21 @@ def _lock_in(linux_sandbox, settings: dict, count: int) -> None:
     if linux_sandbox.landlock_version():
         writable = [settings["scratch"]] if settings["mode"] == "namespaces" else []
         linux_sandbox.landlock(settings["readable"], writable)
-    linux_sandbox.deny_calls()
 
 
-def _ended(control: socket.socket, pid: int) -> dict:
+def _have_starts_counted(linux_sandbox, starts: socket.socket) -> None:
+    """Let the fork server count what this worker starts; where it can't, only the system's own limit holds."""
+    with contextlib.suppress(OSError):
+        linux_sandbox.give_up_new_privileges()
+        handle = linux_sandbox.watch_starts()
+        socket.send_fds(starts, [b"S"], [handle])
+        os.close(handle)
+
+
+def _ended(linux_sandbox, control: socket.socket, starts: socket.socket, pid: int) -> dict:
     """Wait for a worker; kill it on the judge's order, or when the judge is gone."""
     if hasattr(os, "pidfd_open"):
-        watched = os.pidfd_open(pid)
-        ready, _, _ = select.select([control, watched], [], [])
-        os.close(watched)
-        over = watched in ready
+        over = _watch(linux_sandbox, control, starts, pid)
     else:  # macOS: look now and then
         while not (ready := select.select([control], [], [], 0.005)[0]) and _running(pid):
             pass
@@ -143,6 +160,27 @@ def _ended(control: socket.socket, pid: int) -> dict:
         os.kill(pid, signal.SIGKILL)
     _, status, used = os.wait4(pid, 0)
     return {"code": os.waitstatus_to_exitcode(status), "cpu": used.ru_utime + used.ru_stime}
+
+
+def _watch(linux_sandbox, control: socket.socket, starts: socket.socket, pid: int) -> bool:
+    """Answer what a worker wants to start until it ends or the judge speaks; whether it ended.
+
+    `starts` brings the handle at which starts wait, or just ends where there is none.
+    """
+    watched, handles, count = os.pidfd_open(pid), None, 0
+    try:
+        while True:
+            ready, _, _ = select.select([control, watched, *([starts] if handles is None else handles)], [], [])
+            if control in ready or watched in ready:
+                return watched in ready
+            if handles is None:
+                _, handles, _, _ = socket.recv_fds(starts, 1, 1)
+            else:
+                linux_sandbox.answer_start(handles[0], count < STARTS)
+                count += 1
+    finally:
+        for handle in (watched, *(handles or ())):
+            os.close(handle)
 
 
 def _sweep(pid: int) -> None:

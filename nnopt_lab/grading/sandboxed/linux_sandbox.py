@@ -3,7 +3,10 @@
 See namespaces(7), seccomp(2), landlock(7) and capabilities(7) for the numbers. It imports nothing of the package.
 """
 
+import contextlib
 import ctypes
+import errno
+import fcntl
 import os
 import platform
 import resource
@@ -66,6 +69,7 @@ _DENIED = {
     "sched_setaffinity": (203, 122),
 }
 _CLONE, _CLONE3 = (56, 220), (435, 435)
+_SECCOMP = (317, 277)
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -161,9 +165,14 @@ def drop_capabilities() -> None:
     """Give up every privilege for good: no program that starts later can get one back."""
     for capability in range(64):
         libc.prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP; unknown ones fail, and need not be dropped
-    _must(libc.prctl(38, 1, 0, 0, 0), "no_new_privs")
+    give_up_new_privileges()
     header = struct.pack("Ii", 0x20080522, 0)
     _must(libc.capset(header, bytes(24)), "capset")
+
+
+def give_up_new_privileges() -> None:
+    """Give no program that starts from here on more rights than this process has."""
+    _must(libc.prctl(38, 1, 0, 0, 0), "no_new_privs")
 
 
 def landlock_version() -> int:
@@ -213,9 +222,51 @@ def deny_calls() -> None:
     for number in denied:
         program += [(0x15, 0, 1, number), (0x06, 0, 0, 0x00050001)]  # EPERM
     program.append((0x06, 0, 0, 0x7FFF0000))
-    filters = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
-    described = struct.pack("HxxxxxxQ", len(program), ctypes.addressof(filters))
+    described, _steps = _described(program)
     _must(libc.prctl(22, 2, described, 0, 0), "seccomp")
+
+
+def watch_starts() -> int:
+    """Make every start of a thread or process from here on wait for `answer_start`; return the handle that it needs.
+
+    Needs no_new_privs. Whoever holds the handle decides, so pass it on and close it here.
+
+    Raises:
+        OSError: the kernel can't do this (before 5.5), or another process watches this one already.
+    """
+    machine = platform.machine()
+    if machine not in _MACHINES:
+        raise OSError(errno.ENOSYS, f"unknown machine {machine}")
+    column, architecture = _MACHINES[machine]
+    program = [
+        (0x20, 0, 0, 4),  # the architecture of the call
+        (0x15, 1, 0, architecture),
+        (0x06, 0, 0, 0x7FFF0000),  # another one's numbers mean other calls; `deny_calls` ends those
+        (0x20, 0, 0, 0),  # the call's number
+    ]
+    for numbers in (_CLONE, _CLONE3, _DENIED["fork"], _DENIED["vfork"]):
+        if numbers[column] is not None:
+            program += [(0x15, 0, 1, numbers[column]), (0x06, 0, 0, 0x7FC00000)]  # SECCOMP_RET_USER_NOTIF
+    program.append((0x06, 0, 0, 0x7FFF0000))
+    described, _steps = _described(program)
+    # SECCOMP_SET_MODE_FILTER with SECCOMP_FILTER_FLAG_NEW_LISTENER
+    return _must(libc.syscall(_SECCOMP[column], 1, 8, described), "seccomp")
+
+
+def answer_start(handle: int, allowed: bool) -> None:
+    """Let the start that waits at a handle of `watch_starts` happen, or fail as if the system had no room for it."""
+    waiting = bytearray(80)  # struct seccomp_notif
+    with contextlib.suppress(OSError):  # whoever waited has ended
+        fcntl.ioctl(handle, 0xC0502100, waiting)
+        (id,) = struct.unpack_from("=Q", waiting)
+        error, flags = (0, 1) if allowed else (-errno.EAGAIN, 0)  # 1: go on with the call
+        fcntl.ioctl(handle, 0xC0182101, struct.pack("=QqiI", id, 0, error, flags))
+
+
+def _described(program: Sequence[tuple]) -> tuple[bytes, ctypes.Array]:
+    """A seccomp filter as the kernel takes it, and its steps, which must live as long."""
+    steps = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
+    return struct.pack("HxxxxxxQ", len(program), ctypes.addressof(steps)), steps
 
 
 def address_space() -> int:
