@@ -30,6 +30,8 @@ def test_no_sandbox_at_all_is_a_hole(monkeypatch):
 def test_one_folder_too_many_is_a_hole(monkeypatch):
     if not shutil.which("bwrap"):
         pytest.skip("bwrap is not installed")
+    if str(PACKAGE).startswith("/tmp/"):
+        pytest.skip("what is bound below a worker's own /tmp is hidden by it")
     whole = namespaces._bubblewrap
     monkeypatch.setattr(
         namespaces,
