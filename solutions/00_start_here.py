@@ -1,17 +1,18 @@
 # %% [markdown]
 # # Start here
 #
-# In about twenty minutes, half of them at the exercises, you will
+# In about twenty minutes, half of them spent on exercises, you will
 #
-# - know what your machine can do, and where the network of this course stands on it;
-# - find and repair thirteen faults in a short program that claims to "optimise" a network;
+# - find out what your machine can do, and how much of that the course's network uses;
+# - find and fix thirteen bugs in a short program that claims to "optimise" a network;
 # - train the network that every later lesson makes smaller and faster;
-# - take the measurements that every later lesson compares with, in a way you can trust.
+# - measure it in a way you can trust, as the baseline for every later lesson.
 #
-# **How a lesson works.** Run the cells from top to bottom (Shift+Enter). A cell with `raise NotImplementedError` is
-# yours to fill; the cell below it checks your answer, and `hint("…")` helps. You may leave any of them blank: the
-# lesson then goes on with the library's version. `claim(…)` prints ✔ when a statement of the text holds on *your*
-# machine. And before we measure, you guess: that is how one learns what really makes a network fast.
+# **How a lesson works.** Run the cells from top to bottom (Shift+Enter). Fill in the cells with
+# `raise NotImplementedError`. The cell below each of them checks your answer, and `hint("…")` gives you a hint. Hints
+# and further tries cost no points. You can leave any exercise blank: the lesson then continues with the library's
+# version. `claim(…)` prints ✔ if a statement of the text holds on *your* machine. Before each measurement you make a
+# guess. Comparing it with the result is how you learn what really makes a network fast.
 
 # %%
 import copy
@@ -30,18 +31,19 @@ lesson("00_start_here")
 # %% [markdown]
 # ## 1. The network and the pictures
 #
-# The course optimises one network, the one in *the article*, a Chinese tutorial on optimising networks in PyTorch that
-# the course grew out of: two convolutions and two linear layers. It looks at 32×32 colour pictures (smaller grey ones
-# are padded, and repeated in the three channels) and names one of ten classes.
+# This course grew out of *the article*, a Chinese tutorial on optimising networks in PyTorch. Its network, `MyNet`, is
+# the one you will optimise: two convolutions and two linear layers. It sorts 32×32 colour pictures into ten classes.
+# (Smaller grey pictures are padded and copied into all three channels.)
 
 # %%
 net = models.MyNet()
 net
 
 # %% [markdown]
-# The pictures are Fashion-MNIST, real photographs of clothes: 20,000 for training, of which we keep 2,000 aside for
-# *validation*, and 10,000 for the *test*. We choose with the validation pictures and report with the test pictures;
-# a figure chosen on the test set would flatter itself.
+# The pictures come from Fashion-MNIST, photographs of clothes. The course uses 20,000 of its training pictures and
+# sets 2,000 of them aside for *validation*; another 10,000 are for *testing*. You choose between networks on the
+# validation pictures and report accuracy on the test pictures. If you chose on the test pictures too, the reported
+# accuracy would be too good.
 
 # %%
 pictures = data.load("fashion")
@@ -49,29 +51,29 @@ first = pictures.train[:16]
 plots.pictures(first.images, [pictures.classes[label] for label in first.labels])
 
 # %%
-claim("18,000 pictures to train with", len(pictures.train) == 18_000)
-claim("2,000 to choose with", len(pictures.validation) == 2_000)
-claim("10,000 to report with", len(pictures.test) == 10_000)
+claim("There are 18,000 pictures to train on.", len(pictures.train) == 18_000)
+claim("There are 2,000 pictures to choose on.", len(pictures.validation) == 2_000)
+claim("There are 10,000 pictures to report on.", len(pictures.test) == 10_000)
 
 # %% [markdown]
-# ## 2. What a layer costs
+# ## 2. The cost of a layer
 #
-# Two numbers describe a layer: how many **parameters** it stores and how many **multiply-accumulates** (MACs) it
-# computes for one picture. For a convolution with $C_\text{in}$ input channels, $C_\text{out}$ filters, a $k×k$ kernel
+# Two numbers describe the cost of a layer: the **parameters** it stores, and the **multiply-accumulates** (MACs) it
+# computes per picture. One multiply-accumulate is a multiplication and an addition. For a convolution with $C_\text{in}$ input channels, $C_\text{out}$ filters, a $k×k$ kernel
 # and an output of $H_\text{out}×W_\text{out}$ pixels,
 #
 # $$\text{parameters} = C_\text{out}\,C_\text{in}\,k^2 + C_\text{out}, \qquad
 # \text{MACs} = C_\text{out}\,C_\text{in}\,k^2 \cdot H_\text{out} W_\text{out}.$$
 #
-# The second term on the left is the bias, one for each filter. Kernels are *stored* once but *used* at every output
-# pixel: that is why size and work are two different things (the formulas: Dumoulin & Visin 2016, section 2).
+# The last term of the first formula is the bias, one per filter. A kernel is *stored* once but *used* at every output
+# pixel, so size and work are two different things.
 #
-# **Exercise (1 point).** Count the parameters.
+# **Exercise (1 point).** Count the parameters of a convolution.
 
 
 # %% exercise="start.conv_parameters"
 def conv_parameters(in_channels, out_channels, kernel_size, bias):
-    """How many parameters has a convolution with square kernels? All arguments are whole numbers, bias is a bool."""
+    """Number of parameters of a convolution with square kernels. bias is a bool, all other arguments are integers."""
     ### BEGIN SOLUTION
     return out_channels * in_channels * kernel_size**2 + (out_channels if bias else 0)
     ### END SOLUTION
@@ -81,13 +83,14 @@ def conv_parameters(in_channels, out_channels, kernel_size, bias):
 check("start.conv_parameters", conv_parameters)
 
 # %% [markdown]
-# **Exercise (2 points).** Count the multiply-accumulates for one picture. The output is
-# $\lfloor (H + 2p - k)/s \rfloor + 1$ pixels high for padding $p$ and stride $s$, and likewise wide.
+# **Exercise (2 points).** Count the multiply-accumulates per picture. For a picture of height $H$, padding $p$ and
+# stride $s$, the output is $\lfloor (H + 2p - k)/s \rfloor + 1$ pixels high; the width follows in the same way
+# ([Dumoulin & Visin 2016](https://arxiv.org/abs/1603.07285), section 2).
 
 
 # %% exercise="start.conv_macs"
 def conv_macs(in_channels, out_channels, kernel_size, height, width, stride, padding):
-    """How many multiply-accumulates does a convolution do for one picture of height × width pixels?"""
+    """Multiply-accumulates of a convolution for one picture of height × width pixels."""
     ### BEGIN SOLUTION
     out_height = (height + 2 * padding - kernel_size) // stride + 1
     out_width = (width + 2 * padding - kernel_size) // stride + 1
@@ -99,7 +102,7 @@ def conv_macs(in_channels, out_channels, kernel_size, height, width, stride, pad
 check("start.conv_macs", conv_macs)
 
 # %% [markdown]
-# Now by hand for the whole network, and beside it what the library counts:
+# Now count the whole network with your functions. The claims below compare your totals with the library's.
 
 # %%
 conv_parameters = yours_or_ours("start.conv_parameters")
@@ -122,14 +125,15 @@ example = torch.zeros(1, 3, 32, 32)
 all_parameters = sum(parameters for parameters, _ in by_hand.values())
 all_macs = sum(macs for _, macs in by_hand.values())
 claim(
-    "by hand and library agree on the parameters",
-    measure.parameters(net).total == all_parameters,
+    "MyNet has 268,650 parameters, by your count and by the library's.",
+    measure.parameters(net).total == all_parameters == 268_650,
 )
-claim("by hand and library agree on the MACs", measure.macs(net, example) == all_macs)
-claim("MyNet has 268,650 parameters", all_parameters == 268_650)
-claim("one picture costs 1,885,440 MACs", all_macs == 1_885_440)
 claim(
-    "97.6 % of the parameters sit in the first linear layer",
+    "One picture costs 1,885,440 MACs, by your count and by the library's.",
+    measure.macs(net, example) == all_macs == 1_885_440,
+)
+claim(
+    "The first linear layer holds 97.6 % of the parameters.",
     round(100 * 262_272 / all_parameters, 1) == 97.6,
 )
 
@@ -143,21 +147,21 @@ question("start.where_the_work_is", answer)
 # %% [markdown]
 # ## 3. Your machine
 #
-# A layer is fast when two things are: the arithmetic (floating-point operations a second) and the memory that feeds
-# it (bytes a second). We measure both.
+# The speed of a layer has two limits: how fast the processor computes (floating-point operations per second) and how
+# fast memory delivers the data (bytes per second). Measure both:
 
 # %% tags=["nbval-ignore-output"]
 machine = measure.machine()
 machine
 
 # %% [markdown]
-# The *roofline* (Williams, Waterman & Patterson 2009) draws the two limits in one picture. A layer that does
-# $I$ operations for each byte it moves can reach at most
+# The *roofline* ([Williams, Waterman & Patterson 2009](https://doi.org/10.1145/1498765.1498785)) shows both limits in
+# one plot. A layer that does $I$ operations per byte it moves can reach at most
 #
-# $$\min(\text{peak},\; I \cdot \text{bandwidth}) \quad\text{operations a second.}$$
+# $$\min(\text{peak},\; I \cdot \text{bandwidth}) \quad\text{operations per second.}$$
 #
-# Left of the ridge memory is the limit, right of it arithmetic. Each point below is one layer of the network, really
-# run on a batch of 256 pictures.
+# Memory is the limit on the sloping part, arithmetic on the flat part. Each point in the plot is one layer of the
+# network, measured on a batch of 256 pictures.
 
 # %%
 batch = pictures.to_input(pictures.train.images[:256])
@@ -180,25 +184,27 @@ peak = machine.peak_gflops()
 plots.roofline(points, peak, machine.peak_bandwidth())
 
 # %% [markdown]
-# Even the layer that does best stays below the machine's arithmetic peak, others stay far below it. The last layer does
-# so little that getting started is most of its time. The first layer computes each of its numbers from 27 products, the
-# second convolution from 144; what is done once for every number (writing it, and rearranging it for the next layer)
-# weighs five times as much there. (A point may lie *above* the sloping part: its data fit into the cache, and the slope
-# is the speed of the memory behind it.) So fewer operations are not automatically less time, and in this course we
-# never argue with operations alone: we measure.
+# What to see: even the best layer stays below the arithmetic peak, and others stay far below it.
+#
+# The last layer does so little work that the start of the call takes most of its time. The first convolution computes
+# each output from 27 products, the second from 144. The work done once per output (writing it, and rearranging it for
+# the next layer) therefore weighs five times as much in the first. A point may lie *above* the slope if its data fit
+# into the cache, since the slope is the speed of main memory.
+#
+# Fewer operations do not automatically mean less time. So this course never argues from operation counts alone: it
+# measures.
 
 # %%
 reached = [gflops for *_, gflops in points]
-peak = max(
-    peak, machine.peak_gflops()
-)  # twice, so that one slow second of the machine does not decide
-claim("no layer reaches the machine's arithmetic peak", max(reached) < peak)
+# Measured twice, so that one slow second of the machine does not decide.
+peak = max(peak, machine.peak_gflops())
+claim("No layer reaches the machine's arithmetic peak.", max(reached) < peak)
 claim(
-    "the last layer, the smallest, reaches less than half as much as the best one",
+    "The last layer, the smallest, reaches less than half the speed of the fastest.",
     reached[-1] < max(reached) / 2,
 )
 claim(
-    "the first convolution reaches less than three quarters of what the second one does",
+    "The first convolution reaches less than three quarters of the second's speed.",
     reached[0] < 0.75 * reached[1],
 )
 
@@ -208,15 +214,15 @@ few, many = (
     for n in (16, 256)
 )
 claim(
-    "16 times the pictures take the last layer less than 8 times as long",
+    "The last layer takes less than 8 times as long for 16 times the pictures.",
     many < 8 * few,
 )
 
 # %% [markdown]
 # ## 4. A bug hunt
 #
-# Here is a program that promises to train and quantise the network, "in parallel". It is ours, but every fault in it
-# is one that a published tutorial really had. Read it first: how many do you see?
+# Here is a program that promises to train and quantise the network "in parallel". We wrote it, but every bug in it
+# comes from a published tutorial. Read it first. How many bugs do you see?
 #
 # ```python
 #  1  class Net(nn.Module):
@@ -242,7 +248,7 @@ claim(
 # 21  optimizer.step()
 # ```
 #
-# One by one. This helper runs a line and prints what goes wrong, nothing more:
+# Take the bugs one by one. This helper runs one line and prints the error:
 
 
 # %%
@@ -255,8 +261,8 @@ def attempt(code, **names):
 
 
 # %% [markdown]
-# **Faults 1 and 2, lines 7 and 4: it does not even start.** A function name has a space in it, and `F` was never
-# imported. Cure: `def quantise_model`, and `from torch.nn import functional as F`. Lesson: nobody had run it.
+# **Bugs 1 and 2, lines 7 and 4: the program does not even start.** A function name contains a space, and `F` is never
+# imported. Fix: `def quantise_model` and `from torch.nn import functional as F`. Nobody had ever run this program.
 
 # %%
 attempt("def quantise model(model, num_bits): ...")
@@ -265,44 +271,44 @@ attempt("def quantise model(model, num_bits): ...")
 attempt("F.relu(torch.ones(2))")
 
 # %% [markdown]
-# **Fault 3, line 10: a cast is not a quantisation.** `.byte()` cuts the fraction off and wraps negative numbers round.
-# Trained weights mostly lie between −0.5 and 0.5, so nearly all become 0, and the rest become nonsense:
+# **Bug 3, line 10: a cast is not quantisation.** `.byte()` drops the fraction, and its result for a negative number is
+# undefined. Most trained weights lie between −0.5 and 0.5, so nearly all of them become 0:
 
 # %%
 weights = torch.tensor([-2.2, -0.7, 0.3, 0.9, 1.8])
 weights.byte()
 
 # %% [markdown]
-# **Fault 4, line 11: arithmetic that leaves its type.** 256 does not fit into a byte; it wraps to 0, and the program
-# divides by zero. (Had 256 been kept, `w // 256` would be 0 for every byte and every weight would become $2^0 = 1$.)
+# **Bug 4, line 11: a constant too large for its type.** 256 does not fit into a byte. It wraps to 0, and the program
+# divides by zero. (In a wider type, `w // 256` would be 0 for every byte, and every weight would become $2^0 = 1$.)
 
 # %%
 attempt("2 ** (weights.byte() // 256)", weights=weights)
 
 # %%
 claim(
-    "with 256 kept, every weight becomes 1",
+    "In a wider type, every weight becomes 1.",
     bool((2 ** (weights.byte().int() // 256) == 1).all()),
 )
 
 # %% [markdown]
-# **Fault 5, line 12: integers have no gradient.** A parameter is something that an optimizer moves by small steps;
-# whole numbers have none.
+# **Bug 5, line 12: integers have no gradient.** An optimizer moves a parameter by small steps, and there are no small
+# steps between integers. So PyTorch refuses:
 
 # %%
 attempt("nn.Parameter(torch.tensor([254, 0, 1], dtype=torch.uint8))")
 
 # %% [markdown]
-# **Faults 6 and 7: `num_bits` is never used, and there is no way back.** The program is called with 8 bits but would do
-# the same with 2. And because no *scale* is stored, nobody can tell which float an integer stood for.
+# **Bugs 6 and 7: `num_bits` is never used, and the floats cannot be recovered.** The program asks for 8 bits but would
+# do the same for 2. And since it stores no *scale*, nobody can tell which float an integer stands for.
 #
-# **Exercise (3 points).** Repair lines 10 and 11. Symmetric quantisation stores $q = \operatorname{round}(w/s)$ with
-# the scale $s = \max|w|/127$, so that the largest magnitude becomes ±127 and $s\,q \approx w$ leads back.
+# **Exercise (3 points).** Fix lines 10 and 11. Symmetric quantisation stores $q = \operatorname{round}(w/s)$ with the
+# scale $s = \max|w|/127$. The largest magnitude becomes ±127, and $s\,q \approx w$ recovers the float.
 
 
 # %% exercise="start.to_int8"
 def to_int8(weights):
-    """Quantise a float tensor (not all zero): return (integers of dtype torch.int8, the scale as a Python float)."""
+    """Quantise a float tensor (not all zero): return (integers of dtype torch.int8, scale as a Python float)."""
     ### BEGIN SOLUTION
     scale = weights.abs().max().item() / 127
     return (weights / scale).round().to(torch.int8), scale
@@ -315,21 +321,20 @@ check("start.to_int8", to_int8)
 # %%
 to_int8 = yours_or_ours("start.to_int8")
 q, scale = to_int8(weights)
-print("weights  ", weights)
-print("integers ", q)
-print("way back ", q * scale)
+print("weights   ", weights)
+print("integers  ", q)
+print("recovered ", q * scale)
 claim(
-    "the way back is off by at most half a step",
+    "The recovered weights are off by at most half a step.",
     (q * scale - weights).abs().max() <= scale / 2 + 1e-7,
 )
 
 # %% [markdown]
-# **Fault 8: activations and biases are forgotten.** Lines 9 to 12 touch weights alone. What flows between the layers stays
-# float, so every product is still a float product: smaller on disk at best, not faster. Lesson 05 builds the whole
-# integer network.
+# **Bug 8: activations and biases are forgotten.** Lines 9 to 12 only change weights. The activations between the layers
+# stay floats, so every product is still a float product. At best the network becomes smaller on disk, but not faster.
 #
-# **Fault 9, line 15: the optimizer is made too early.** It holds the *old* parameters. Line 12 replaces them; from then
-# on `step()` moves tensors that nobody reads:
+# **Bug 9, line 15: the optimizer is created too early.** It holds the *old* parameters. After line 16 has replaced them,
+# `step()` updates tensors that the network no longer uses:
 
 # %%
 layer = nn.Linear(2, 1)
@@ -340,8 +345,8 @@ optimizer.step()
 layer.weight, layer.weight.grad
 
 # %% [markdown]
-# The weight has a gradient and did not move. No error, no warning: such bugs cost days. `fit`, the course's training
-# loop, refuses an optimizer that holds other tensors in place of the model's parameters.
+# The weight has a gradient but did not move. There was no error and no warning, and such bugs cost days. `fit`, the
+# course's training loop, refuses an optimizer that does not hold the model's own parameters:
 
 # %%
 try:
@@ -350,14 +355,16 @@ except ValueError as error:
     print(error)
 
 # %% [markdown]
-# **Faults 10 to 13: what is missing or only pretended.** There are no data, no training loop and no evaluation, so
-# nothing was ever measured (10). The input `x` is never moved to the device, so the program fails on the first GPU (11).
-# "Parallel" is a device move: one GPU computes, every other one sleeps, and the CPU's cores are not mentioned (12;
-# lesson 10). And `cuda:0` is written into the program, so Apple, Intel or AMD accelerators, and the second GPU, are
-# never used (13); `torch.accelerator` finds whichever there is.
+# **Bugs 10 to 13: what is missing, and what only looks right.**
 #
-# Here is the program again, in plain torch, short enough to read in one go. It leaves two things to later lessons: its
-# products are still float products (05), and one device computes (08).
+# - Bug 10: there is no data, no training loop and no evaluation, so nothing is ever measured.
+# - Bug 11: the input `x` is never moved to the device, so the program fails on any machine with a GPU.
+# - Bug 12: "parallel" only means a move to one device. Other GPUs stay idle, and CPU cores are not considered.
+# - Bug 13: `cuda:0` is hard-coded, so Apple and Intel accelerators and a second GPU are never used.
+#   `torch.accelerator` finds whichever accelerator there is.
+#
+# Here is the fixed program in plain torch, short enough to read at one go. It leaves two bugs for later lessons: its
+# products are still float products (lesson 05), and only one device computes (lesson 10).
 
 # %%
 device = training.best_device()
@@ -373,9 +380,7 @@ for inputs, labels in data.loader(
     loss.backward()
     optimizer.step()
     losses.append(loss.item())
-with (
-    torch.no_grad()
-):  # and now, after training, the weights of every layer go to int8 and back
+with torch.no_grad():  # after training: every layer's weights to int8 and back
     for layer in repaired.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             q, scale = to_int8(layer.weight)
@@ -383,23 +388,23 @@ with (
 
 # %%
 claim(
-    "the loss starts near log 10 = 2.30, which is guessing among ten classes",
+    "The loss starts near log 10 = 2.30, that of guessing among ten classes.",
     abs(losses[0] - 2.30) < 0.1,
 )
 claim(
-    "one pass over a third of the pictures brings it below 1",
+    "One pass over a third of the pictures brings it below 1.",
     sum(losses[-10:]) / 10 < 1,
 )
 
 # %% [markdown]
-# It trains. Is it any good? That takes a number.
+# The network trains. To see how good it is, you need a number.
 #
-# **Exercise (1 point).** Accuracy in percent.
+# **Exercise (1 point).** Compute the accuracy in percent.
 
 
 # %% exercise="start.accuracy"
 def accuracy(logits, labels):
-    """Share of right pictures in percent, a float. logits: float [N, C], labels: int64 [N]."""
+    """Share of correctly classified pictures, in percent: a float. logits: float [N, C], labels: int64 [N]."""
     ### BEGIN SOLUTION
     return 100 * (logits.argmax(dim=1) == labels).float().mean().item()
     ### END SOLUTION
@@ -417,15 +422,16 @@ with torch.inference_mode():
         pictures.test.labels,
     )
 claim(
-    "more than 70 % right, with 8-bit weights, where guessing gives 10 %",
+    "With 8-bit weights, accuracy is above 70 %; guessing would give 10 %.",
     after_a_third > 70,
 )
 
 # %% [markdown]
 # ## 5. The baseline
 #
-# Every later lesson compares with this: the article's recipe (SGD with learning rate 0.01 and momentum 0.9), eight
-# passes over the pictures in batches of 64. It takes up to half a minute on two cores. Guess first.
+# Every later lesson compares with this baseline: the article's recipe (SGD with a learning rate of 0.01 and a momentum
+# of 0.9) for eight epochs, that is, passes over the training pictures, in batches of 64. Training takes up to half a
+# minute on two cores. Make a guess first.
 
 # %%
 predict("test accuracy of the baseline after 8 epochs", unit="%")
@@ -446,41 +452,44 @@ reveal(
     result.accuracy,
     result.accuracy - 1.96 * standard_error,
     result.accuracy + 1.96 * standard_error,
-    because="Shirts, pullovers, coats and T-shirts look alike at 28×28 pixels; two thirds of the mistakes are on these "
-    "four. The training accuracy is higher: the network has begun to learn its pictures by heart.",
+    because="Shirts, pullovers, coats and T-shirts look alike at 28×28 pixels: two "
+    "thirds of the mistakes are on these four classes. Training accuracy is higher, "
+    "since the network has begun to memorise its training pictures.",
 )
 
 # %%
 shipped = models.record("mynet")["test_accuracy"]
 alike = torch.isin(pictures.test.labels, torch.tensor([0, 2, 4, 6]))
 claim(
-    "the baseline is right on 87 to 91 % of the test pictures",
+    "The baseline classifies 87 to 91 % of the test pictures correctly.",
     87 < result.accuracy < 91,
 )
 claim(
-    "it agrees with the weights that ship with the course to 1.5 points",
+    "Its accuracy is within 1.5 points of the weights that ship with the course.",
     abs(result.accuracy - shipped) < 1.5,
 )
 claim(
-    "two thirds of its mistakes are on tops: T-shirt, pullover, coat, shirt",
+    "Two thirds of its mistakes are on T-shirts, pullovers, coats and shirts.",
     (~result.correct)[alike].sum() > 2 / 3 * (~result.correct).sum(),
 )
 claim(
-    "it knows its training pictures better",
+    "Its accuracy is higher on its training pictures.",
     history.train_accuracy[-1] > history.validation_accuracy[-1],
 )
 
 # %% [markdown]
-# The same seed gives the same weights, bit for bit, on the same machine; another processor rounds differently and ends
-# a few tenths of a point away. That is why claims in this course have margins.
+# What to see: the loss falls in every epoch, and training accuracy pulls ahead of validation accuracy.
 #
-# ## 6. Measuring so that you can believe it
+# On one machine, the same seed gives the same weights bit for bit. Another processor rounds differently, and its result
+# differs by a few tenths of a point. That is why the claims in this course have margins.
 #
-# The stronger network of the course, the *teacher* of lesson 09, is residual with batch norm. It has only 15 % more
-# parameters than `MyNet`. How much longer does it take?
+# ## 6. Measurements you can trust
+#
+# The course also ships a stronger network, the *teacher*: a residual network with batch norm. It has only 15 % more
+# parameters than `MyNet`. How much longer does it take per batch?
 
 # %%
-predict("latency of the teacher at batch 256, against MyNet", unit="× as long")
+predict("latency of the teacher at batch 256, compared with MyNet", unit="× as long")
 
 # %% tags=["nbval-ignore-output"]
 baseline_shipped, teacher = models.trained("mynet"), models.trained("teacher")
@@ -499,12 +508,13 @@ timings = measure.latency(
 )
 ratio = measure.ratio(timings["teacher"], timings["MyNet"])
 reveal(
-    "latency of the teacher at batch 256, against MyNet",
+    "latency of the teacher at batch 256, compared with MyNet",
     ratio.median,
     ratio.low,
     ratio.high,
-    because="Parameters say little about time. The teacher's weights are small kernels that are used at every pixel: "
-    "6.9 times as many multiply-accumulates, and more intermediate pictures to write and read.",
+    because="Parameters say little about time. The teacher's weights are small kernels "
+    "that are used at every pixel: it computes 6.9 times as many MACs, and it writes "
+    "and reads more activations.",
 )
 
 # %%
@@ -513,31 +523,35 @@ mynet_size, teacher_size = (
     measure.parameters(teacher).total,
 )
 claim(
-    "the teacher has 15 % more parameters",
+    "The teacher has 15 % more parameters.",
     round(100 * (teacher_size / mynet_size - 1)) == 15,
 )
 macs_ratio = measure.macs(teacher, example) / measure.macs(baseline_shipped, example)
-claim("but 6.9 times as many multiply-accumulates", round(macs_ratio, 1) == 6.9)
-claim("and takes more than 1.5 times as long", ratio.low > 1.5)
+claim("It computes 6.9 times as many MACs.", round(macs_ratio, 1) == 6.9)
+claim("It takes more than 1.5 times as long.", ratio.low > 1.5)
 
 # %% [markdown]
-# How can such a ratio be trusted on a machine that does other things too? Not by timing the one and then the other:
-# clocks, caches and neighbours drift. The two run *in turns*, A/B/A/B, and each pair gives one ratio; what slows the
-# machine for a while slows both halves of a pair. The median of the ratios is the result, and their order statistics
-# give an interval that holds whatever the distribution (Conover 1999, section 3.2). It covers what varies from round to
-# round; another run of the program, with its data elsewhere in memory, can differ by some per cent more. So a ratio
-# nearer to 1 than 0.01 counts as "no difference measured" here, however narrow its interval.
+# How can you trust such a ratio on a machine that also does other things? Not by timing one network and then the other:
+# clock speed, caches and other programs drift. Instead, the two networks run *in turns*, A/B/A/B, and each pair of runs
+# gives one ratio. Whatever slows the machine for a while slows both halves of a pair. The result is the median of the
+# ratios. Their order statistics give a confidence interval that assumes nothing about their distribution (Conover 1999,
+# section 3.2).
 #
-# Two habits of the system remain that would drown the network's own time, and `import nnopt_lab` ends both: threads that
-# spin while they wait for each other, and, on Linux, memory that is given back after every layer and comes again page
-# by page (`nnopt_lab/workbench/allocator.py`; a server that runs networks does the same with another allocator).
+# The interval covers the variation from round to round. Another run of the program, with its data elsewhere in memory,
+# can differ by a few per cent more. So a ratio closer to 1 than 0.01 counts as "no difference measured" here, however
+# narrow its interval.
 #
-# **Exercise (2 points).** The ratio from interleaved timings.
+# Two habits of the operating system would still drown out the network's own time: threads that spin while they wait for
+# each other and, on Linux, memory that is returned after every layer and fetched again page by page.
+# `import nnopt_lab` switches both off (see `nnopt_lab/workbench/allocator.py`; inference servers use another allocator
+# to the same effect).
+#
+# **Exercise (2 points).** Compute the speed-up from interleaved timings.
 
 
 # %% exercise="start.speedup"
 def speedup(before, after):
-    """How many times faster is `after`? Two lists of seconds; before[i] and after[i] ran one right after the other."""
+    """How many times as fast is `after`? Two lists of seconds; before[i] and after[i] ran in immediate succession."""
     ### BEGIN SOLUTION
     from statistics import median
 
@@ -550,15 +564,13 @@ check("start.speedup", speedup)
 
 # %% tags=["nbval-ignore-output"]
 speedup = yours_or_ours("start.speedup")
-twin = copy.deepcopy(baseline_shipped)
+copied = copy.deepcopy(baseline_shipped)
 same = measure.latency(
-    {"A": baseline_shipped, "the same again": twin}, batch, rounds=15, budget_seconds=2
+    {"A": baseline_shipped, "A again": copied}, batch, rounds=15, budget_seconds=2
 )
-print("two copies of one network:", measure.ratio(same["A"], same["the same again"]))
-print(
-    "your median of the ratios:",
-    round(speedup(same["A"].samples, same["the same again"].samples), 3),
-)
+print("two copies of one network:", measure.ratio(same["A"], same["A again"]))
+yours = speedup(same["A"].samples, same["A again"].samples)
+print("your median of the ratios:", round(yours, 3))
 
 # %% question="start.three_percent"
 choice = None
@@ -570,7 +582,8 @@ question("start.three_percent", choice)
 # %% [markdown]
 # ## 7. Playground
 #
-# Turn the knobs of one convolution and watch its price. Find a layer with fewer MACs than another that takes *longer*.
+# Change one convolution and watch its cost. Can you find a layer that does fewer MACs than another but takes *longer*?
+# Each point is a layer you have tried; the orange one is the last.
 
 # %%
 layer_playground()
@@ -581,20 +594,25 @@ layer_playground()
 # | | |
 # |---|---|
 # | parameters | what a layer stores: its size on disk |
-# | MACs | what it computes for a picture; 2 operations each |
-# | roofline | min(peak, intensity · bandwidth): which limit a layer meets |
-# | accuracy | chosen on validation pictures, reported on test pictures, with an interval |
-# | speed | the median of paired ratios from interleaved runs; "no difference measured" is a result |
+# | MACs | the work per picture; 1 MAC is 2 operations |
+# | roofline | min(peak, intensity · bandwidth): the limit a layer runs into |
+# | accuracy | choose on validation pictures, report on test pictures, with an interval |
+# | speed | median of paired ratios from interleaved runs; "no difference measured" is a result too |
 #
-# **What practice uses today.** `torch.utils.benchmark` for timings inside one process, `torch.utils.flop_counter` for
-# operations, `torch.profiler` to see where time goes, and safetensors files for weights. This course's `measure` is a
-# thin layer over the same ideas; read it, it is short.
+# You can now count what a layer costs, tell whether arithmetic or memory limits it, and compare the speed of two
+# networks with an interval.
 #
-# **Further reading.** Dumoulin & Visin, *A guide to convolution arithmetic for deep learning* (2016) · Williams,
-# Waterman & Patterson, *Roofline* (CACM 2009) · Xiao, Rasul & Vollgraf, *Fashion-MNIST* (2017) · Mytkowicz et al.,
-# *Producing wrong data without doing anything obviously wrong!* (ASPLOS 2009).
+# **In practice.** Use `torch.utils.benchmark` for timings within one process, `torch.utils.flop_counter` to count
+# operations, `torch.profiler` to see where time goes, and safetensors files for weights. The course's own `measure`
+# package builds on the same ideas and is short enough to read.
 #
-# **Next:** `01_pruning.ipynb`. Take nine tenths of the weights away, and lose nothing.
+# **Further reading.**
+# [Dumoulin & Visin, *A guide to convolution arithmetic for deep learning* (2016)](https://arxiv.org/abs/1603.07285) ·
+# [Williams, Waterman & Patterson, *Roofline* (CACM 2009)](https://doi.org/10.1145/1498765.1498785) ·
+# [Xiao, Rasul & Vollgraf, *Fashion-MNIST* (2017)](https://arxiv.org/abs/1708.07747) ·
+# [Mytkowicz et al., *Producing wrong data without doing anything obviously wrong!* (ASPLOS 2009)](https://doi.org/10.1145/1508244.1508275).
+#
+# **Next:** [01 Pruning](01_pruning.ipynb) removes nine tenths of the weights and loses no accuracy.
 
 # %% tags=["nbval-ignore-output"]
 progress()

@@ -1,4 +1,4 @@
-"""Exercises and questions of lesson 00: counting a layer's price, measuring, and the article's cast to integers."""
+"""Exercises and questions of lesson 00: a layer's cost, measuring, and the article's cast to integers."""
 
 from statistics import mean, median
 
@@ -14,21 +14,21 @@ from nnopt_lab.course.wrong_answers import called_with, changed, scaled
     points=1,
     inputs=lambda g: (*randints(g, (1, 9), (10, 20), (2, 5)), bool(randint(g, 0, 1))),
     hints=(
-        "One filter looks at all input channels at once. How many numbers does it hold?",
-        "A filter is a block of in_channels × kernel_size × kernel_size weights, and there are out_channels of them.",
-        "With bias=True every filter has one number more: in all "
-        "out_channels * in_channels * kernel_size**2 + out_channels.",
+        "Each filter spans all input channels. How many weights does one filter hold?",
+        "A filter holds in_channels × kernel_size × kernel_size weights, and there are out_channels filters.",
+        "With bias=True each filter has one more parameter: "
+        "out_channels * in_channels * kernel_size**2 + out_channels in all.",
     ),
     wrong={
-        "The bias is missing: with bias=True each filter adds one more number.": lambda i, o, k, b: o * i * k**2,
-        "The kernel is a square: kernel_size² weights for each input channel, not kernel_size.": lambda i, o, k, b: (
+        "You left out the bias: with bias=True each filter has one more parameter.": lambda i, o, k, b: o * i * k**2,
+        "You counted kernel_size weights per input channel. The kernel is square: count kernel_size² of them.": lambda i, o, k, b: (
             o * i * k + o * b
         ),
-        "There is one bias for each output channel (each filter), not for each input channel.": lambda i, o, k, b: (
+        "You counted one bias per input channel. There is one bias per filter, so count out_channels of them.": lambda i, o, k, b: (
             o * i * k**2 + i * b
         ),
-        "With bias=False there is no bias to count.": lambda i, o, k, b: o * i * k**2 + o,
-        "Each filter spans all input channels; yours spans one, which is a depthwise convolution.": lambda i, o, k, b: (
+        "You always counted the bias. With bias=False there is none.": lambda i, o, k, b: o * i * k**2 + o,
+        "Your filters span one input channel each, as in a depthwise convolution. Here each spans all in_channels.": lambda i, o, k, b: (
             o * k**2 + o * b
         ),
     },
@@ -36,14 +36,14 @@ from nnopt_lab.course.wrong_answers import called_with, changed, scaled
 def conv_parameters(in_channels, out_channels, kernel_size, bias):
     """Parameters of a convolution.
 
-    In torch: `sum(p.numel() for p in layer.parameters())`. You will use this formula backwards in lesson 02, to see
-    what fewer and smaller kernels are worth.
+    In torch: `sum(p.numel() for p in layer.parameters())`. The formula shows what fewer and smaller kernels save:
+    halving both numbers of channels divides the weights by four.
     """
     return out_channels * in_channels * kernel_size**2 + (out_channels if bias else 0)
 
 
 def _macs_with(per_output=lambda i, o, k: o * i * k**2, size=lambda n, k, s, p: (n + 2 * p - k) // s + 1):
-    """`conv_macs` with one thing wrong: the price of an output pixel, or how many of them fit along a side."""
+    """`conv_macs` with one mistake: in the MACs per output pixel, or in the number of output pixels along a side."""
     return lambda i, o, k, h, w, s, p: per_output(i, o, k) * size(h, k, s, p) * size(w, k, s, p)
 
 
@@ -52,29 +52,36 @@ def _macs_with(per_output=lambda i, o, k: o * i * k**2, size=lambda n, k, s, p: 
     points=2,
     inputs=lambda g: randints(g, (2, 8), (9, 16), (3, 5), (8, 16), (17, 24), (1, 3), (0, 2)),
     hints=(
-        "Every number of the output costs one pass of one filter over the input. How many outputs are there?",
-        "The output is ⌊(height + 2·padding − kernel_size) / stride⌋ + 1 high, and likewise wide.",
-        "Each of the out_channels · out_height · out_width outputs costs in_channels · kernel_size² "
-        "multiply-accumulates.",
+        "One filter at one position gives one output value. How many output values are there?",
+        "The output is ⌊(height + 2·padding − kernel_size) / stride⌋ + 1 pixels high; its width follows in the same way.",
+        "Each of the out_channels · out_height · out_width output values costs in_channels · kernel_size² MACs.",
     ),
     wrong={
-        "You counted a filter position for every *input* pixel. Positions are output pixels: stride and a "
-        "missing border make them fewer.": _macs_with(size=lambda n, k, s, p: n),
-        "That is the number of floating-point operations. One multiply-accumulate is one multiplication and "
-        "one addition together, so it counts once.": scaled(2),
-        "Each output sums over all input channels; in_channels is missing.": _macs_with(lambda i, o, k: o * k**2),
-        "The padding is added on both sides: height + 2·padding.": _macs_with(
+        "You counted one filter position per *input* pixel. Count output pixels: a stride, or a kernel without "
+        "enough padding, leaves fewer of them.": _macs_with(size=lambda n, k, s, p: n),
+        "You counted floating-point operations. A multiplication and an addition together are one "
+        "multiply-accumulate: divide by 2.": scaled(2),
+        "You left out in_channels: each output value sums over all input channels.": _macs_with(
+            lambda i, o, k: o * k**2
+        ),
+        "You added the padding on one side only. It is added on both: height + 2·padding.": _macs_with(
             size=lambda n, k, s, p: (n + p - k) // s + 1
         ),
-        "One position too few each way: a kernel as large as the picture still fits once, so add 1 after "
-        "dividing by the stride.": _macs_with(size=lambda n, k, s, p: (n + 2 * p - k) // s),
+        "You have one position too few along each side. A kernel as large as the picture fits once, so add 1 "
+        "after dividing by the stride.": _macs_with(size=lambda n, k, s, p: (n + 2 * p - k) // s),
+        "You divided with `/`, which gives fractions of a pixel. Round down with `//`.": _macs_with(
+            size=lambda n, k, s, p: (n + 2 * p - k) / s + 1
+        ),
+        "You counted the bias. It is an addition without a multiplication, so it is no MAC.": _macs_with(
+            lambda i, o, k: o * (i * k**2 + 1)
+        ),
     },
 )
 def conv_macs(in_channels, out_channels, kernel_size, height, width, stride, padding):
     """Multiply-accumulates of a convolution.
 
-    `torch.utils.flop_counter.FlopCounterMode` counts the same and gives twice this number, because it counts the
-    addition apart from the multiplication. Ask which of the two a paper means.
+    `torch.utils.flop_counter.FlopCounterMode` gives twice this number, because it counts multiplications and additions
+    separately. Papers use both conventions, so check which one they mean.
     """
     return _macs_with()(in_channels, out_channels, kernel_size, height, width, stride, padding)
 
@@ -94,29 +101,29 @@ def _scores(g: torch.Generator):
     points=1,
     inputs=_scores,
     hints=(
-        "Row n of logits holds the scores of picture n. Which class does the network choose?",
-        "`logits.argmax(dim=1)` is the chosen class of each picture; compare it with labels.",
+        "Row n of logits holds the scores of picture n. Which class does the network predict?",
+        "`logits.argmax(dim=1)` is the predicted class of each picture. Compare it with labels.",
         "`100 * (logits.argmax(dim=1) == labels).float().mean().item()`",
     ),
     wrong={
-        "That is the share of right pictures, between 0 and 1; percent are wanted.": scaled(1 / 100),
-        "That is the number of right pictures; divide it by how many there are, in percent.": lambda logits, labels: (
+        "You returned a fraction between 0 and 1. Multiply it by 100 for percent.": scaled(1 / 100),
+        "You returned the number of correct pictures. Divide it by the number of pictures, in percent.": lambda logits, labels: (
             (logits.argmax(1) == labels).sum().item()
         ),
-        "You compared the highest *score* with the label; what counts is *where* it stands: "
+        "You compared the highest *score* with the label. Compare its *position*, the predicted class: "
         "argmax.": lambda logits, labels: 100 * (logits.amax(1) == labels).float().mean().item(),
-        "The network chooses the class with the highest score, not the lowest.": called_with(
+        "You took the class with the lowest score. The network predicts the one with the highest.": called_with(
             lambda logits, labels: (-logits, labels)
         ),
-        "That is the error rate, 100 % minus the accuracy.": changed(lambda percent: 100 - percent),
+        "You returned the error rate. The accuracy is 100 % minus that.": changed(lambda percent: 100 - percent),
     },
     tolerance=1e-4,
 )
 def accuracy(logits, labels):
     """Accuracy in percent.
 
-    The softmax is not needed: it keeps the order of the scores. `training.evaluate` does the same over batches, and
-    also keeps which pictures were right, so that two networks can be compared picture by picture.
+    You need no softmax, since it does not change the order of the scores. `training.evaluate` does the same in batches
+    and also records which pictures were correct, so that two networks can be compared picture by picture.
     """
     return 100 * (logits.argmax(dim=1) == labels).float().mean().item()
 
@@ -129,7 +136,7 @@ def _weights(g: torch.Generator):
 
 
 def _int8_with(largest=lambda w: w.abs().max(), levels=127, convert=lambda q: q.round().to(torch.int8)):
-    """`to_int8` with one thing wrong."""
+    """`to_int8` with one mistake."""
 
     def quantized(weights):
         scale = largest(weights).item() / levels
@@ -143,43 +150,47 @@ def _int8_with(largest=lambda w: w.abs().max(), levels=127, convert=lambda q: q.
     points=3,
     inputs=_weights,
     hints=(
-        "The largest magnitude must land on 127 (or −127), zero on 0. Which number do you divide by?",
-        "scale = max|w| / 127. Dividing by it gives numbers in [−127, 127]: round them, then convert to torch.int8.",
+        "The largest magnitude must become 127 (or −127), and zero must stay 0. Which number do you divide by?",
+        "scale = max|w| / 127. Dividing by it gives values in [−127, 127]. Round them, then convert to torch.int8.",
         "`scale = weights.abs().max().item() / 127`, then `return (weights / scale).round().to(torch.int8), scale`.",
     ),
     wrong={
-        "Converting to int8 cuts the fraction off towards zero, so every weight shrinks a little: round "
-        "first.": _int8_with(convert=lambda q: q.to(torch.int8)),
-        "The scale must come from the largest *magnitude*: here a negative weight is larger than every positive "
-        "one and does not fit.": _int8_with(torch.max, convert=lambda q: q.round().clamp(-128, 127).to(torch.int8)),
-        "255 is the range of an unsigned byte. A signed one ends at 127, and what lies beyond wraps round: large "
-        "weights come back with the wrong sign.": _int8_with(levels=255),
-        "Without a scale all weights between −0.5 and 0.5 become 0. That is the article's mistake: spread the "
-        "weights over the whole range first.": lambda w: (w.round().to(torch.int8), 1.0),
-        "The numbers are right, but still stored as floats, four bytes each: convert them to torch.int8.": _int8_with(
+        "You converted without rounding. The conversion drops the fraction, so every weight shrinks a little: "
+        "round first.": _int8_with(convert=lambda q: q.to(torch.int8)),
+        "You took the scale from the largest weight, but a negative weight has a larger *magnitude* here and does "
+        "not fit. Take the maximum of abs().": _int8_with(
+            torch.max, convert=lambda q: q.round().clamp(-128, 127).to(torch.int8)
+        ),
+        "You divided by 255, the range of an unsigned byte. int8 ends at 127, and larger values wrap round, so "
+        "large weights come back with the wrong sign.": _int8_with(levels=255),
+        "You divided by 128, but int8 ends at 127: a largest weight that is positive would not fit. Divide by "
+        "127.": _int8_with(levels=128, convert=lambda q: q.round().clamp(-128, 127).to(torch.int8)),
+        "You used no scale, so all weights between −0.5 and 0.5 become 0. That is the article's mistake: divide by "
+        "the scale first.": lambda w: (w.round().to(torch.int8), 1.0),
+        "Your values are right but still stored as floats, at four bytes each. Convert them to torch.int8.": _int8_with(
             convert=torch.round
         ),
     },
     tolerance=1e-6,
     properties=(
         Property(
-            "The scale is the largest magnitude, divided by 127.",
+            "The scale is the largest magnitude divided by 127.",
             lambda result, weights: abs(result[1] - to_int8(weights)[1]) <= 1e-6,
             credit=1 / 3,
         ),
     ),
 )
 def to_int8(weights):
-    """Weights to 8-bit integers, and a way back.
+    """Weights as 8-bit integers with a scale.
 
-    q · scale gives the weights back with an error of at most scale/2. That is symmetric per-tensor quantisation; lesson
-    05 goes on from here (zero points, scales per channel, activations).
+    q · scale recovers each weight to within scale/2. This is symmetric per-tensor quantisation. Lesson 05 continues
+    with zero points, one scale per channel, and activations.
     """
     return _int8_with()(weights)
 
 
 def _timings(g: torch.Generator):
-    count = 2 * randint(g, 2, 4) + 1
+    count = randint(g, 4, 9)
     drift = 1 + torch.rand(count, generator=g)
     drift[randint(g, 0, count - 1)] *= 6
     after = drift * (1 + 0.1 * torch.rand(count, generator=g))
@@ -187,36 +198,44 @@ def _timings(g: torch.Generator):
     return [round(v, 3) for v in before.tolist()], [round(v, 3) for v in after.tolist()]
 
 
+def _sorted_ratio(position):
+    """The ratio at a position of the sorted ratios: a median only where their number is odd."""
+    return lambda before, after: sorted(b / a for b, a in zip(before, after, strict=True))[position(len(before))]
+
+
 @exercise(
     "start.speedup",
     points=2,
     inputs=_timings,
     hints=(
-        "before[i] and after[i] were taken one right after the other: they share whatever slowed the machine then. "
-        "Which single number compares these two?",
-        "Take the ratio before[i] / after[i] of every pair, then their median.",
+        "before[i] and after[i] ran in immediate succession, so whatever slowed the machine slowed both. "
+        "Which single number compares the two?",
+        "Take the ratio before[i] / after[i] of each pair, then the median of the ratios.",
         "`statistics.median(b / a for b, a in zip(before, after))`",
     ),
     wrong={
-        "The ratio of means: one slow moment of the machine decides it. Compare pair by pair, then take the "
-        "median.": lambda before, after: mean(before) / mean(after),
-        "The two medians may come from different moments. Divide within each pair first, then take the "
-        "median.": lambda before, after: median(before) / median(after),
-        "The mean of the ratios: a single disturbed pair pulls it away. Take the median.": lambda before, after: mean(
-            b / a for b, a in zip(before, after, strict=True)
+        "You took the ratio of the means, and one slow moment of the machine decides those. Divide pair by pair, "
+        "then take the median.": lambda before, after: mean(before) / mean(after),
+        "You took the ratio of the medians, which may come from different moments. Divide within each pair first, "
+        "then take the median.": lambda before, after: median(before) / median(after),
+        "You took the mean of the ratios, and a single disturbed pair shifts it. Take the median.": lambda before, after: (
+            mean(b / a for b, a in zip(before, after, strict=True))
         ),
-        "Turned round: a speed-up of 2 means that `after` takes half as long, so divide before by after.": called_with(
-            lambda before, after: (after, before)
-        ),
-        "The two fastest runs alone: they may be lucky ones, and they throw all other pairs "
-        "away.": lambda before, after: min(before) / min(after),
+        "You divided after by before. A speed-up of 2 means that `after` takes half as long: divide before by "
+        "after.": called_with(lambda before, after: (after, before)),
+        "You compared the fastest runs. They may be lucky, and they ignore all other pairs: divide pair by pair, "
+        "then take the median.": lambda before, after: min(before) / min(after),
+        "You took the upper of the two middle ratios. For an even number of ratios, the median is the mean of both: "
+        "statistics.median does that.": _sorted_ratio(lambda n: n // 2),
+        "You took the lower of the two middle ratios, as torch.median does. For an even number of ratios, the median is "
+        "the mean of both: use statistics.median.": _sorted_ratio(lambda n: (n - 1) // 2),
     },
 )
 def speedup(before, after):
     """Speed-up from interleaved timings.
 
-    This is what `measure.ratio` reports, with an interval from the order statistics of the same ratios. If the interval
-    holds 1, it says that no difference was measured.
+    `measure.ratio` reports the same median, with an interval from the order statistics of the ratios. If the interval
+    contains 1, it reports that no difference was measured.
     """
     return median(b / a for b, a in zip(before, after, strict=True))
 
@@ -224,13 +243,13 @@ def speedup(before, after):
 question(
     "start.where_the_work_is",
     points=1,
-    text="The first linear layer (2048→128) holds 97.6 % of MyNet's parameters. What percentage of its "
-    "multiply-accumulates does it do? (to half a percent)",
+    text="The first linear layer (2048→128) holds 97.6 % of MyNet's parameters. What percentage of MyNet's MACs does "
+    "it compute? (to half a percentage point)",
     answer=13.9,
     tolerance=0.5,
-    explanation="262,144 of 1,885,440, or 13.9 %. Each of its weights is used once a picture; each weight of the "
-    "second convolution is used at 16·16 places. Size and work sit in different layers, so a technique that cuts "
-    "the one need not cut the other.",
+    explanation="262,144 of 1,885,440, or 13.9 %. Each of its weights is used once per picture, but each weight of the "
+    "second convolution is used at 16·16 positions. Size and work are in different layers, so a technique that "
+    "reduces one need not reduce the other.",
 )
 question(
     "start.three_percent",
@@ -239,14 +258,14 @@ question(
     choices={
         "a": "B is 3 % faster.",
         "b": "B is faster, but by how much is uncertain.",
-        "c": "Not yet that B is faster at all.",
+        "c": "Not even that B is faster.",
     },
     answer="c",
     comments={
-        "a": "The processor's clock, other programs and the caches drift by more than 3 % within seconds; all of B's "
-        "runs came after all of A's.",
-        "b": "Even that is not known: the machine may simply have been quieter while B ran.",
+        "a": "Clock speed, other programs and caches can change timings by more than 3 % within seconds, and all of "
+        "B's runs came after all of A's.",
+        "b": "You don't know that either: the machine may simply have been quieter while B ran.",
     },
-    explanation="A and B never ran under the same conditions: drift and difference can't be told apart. Interleave "
-    "A/B/A/B, compare pair by pair, and look whether the interval of the ratio holds 1.",
+    explanation="A and B never ran under the same conditions, so you can't distinguish drift from a difference. "
+    "Interleave them as A/B/A/B, compare pair by pair, and check whether the interval of the ratio contains 1.",
 )

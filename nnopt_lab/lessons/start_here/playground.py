@@ -1,4 +1,4 @@
-"""Lesson 00: what one convolution costs."""
+"""Lesson 00's playground: the cost of one convolution."""
 
 import torch
 from torch import nn
@@ -8,7 +8,7 @@ from nnopt_lab.workbench import measure, plots
 
 
 def layer_playground() -> Playground:
-    """Lesson 00: one convolution's parameters, MACs, bytes, and its measured time on this machine."""
+    """Plot each convolution you try by MACs and by measured time per picture, and give its parameters and GFLOP/s."""
     seen = []
 
     def draw(in_channels: int, filters: int, kernel_size: int, picture: int):
