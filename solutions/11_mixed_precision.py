@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Mixed precision: fewer bits while learning
 #
-# Lessons 05 and 08 put a *trained* network on few bits. This one trains with them. You will
+# Lessons 05 to 08 put a *trained* network on few bits. This one trains with them. You will
 #
 # - take numbers apart into bits, in six formats, and find the two ways in which each of them fails;
 # - watch a sum that stops growing, and gradients that become zero, and cure both;
@@ -1123,7 +1123,7 @@ claim(
 
 # %% [markdown]
 # There is a cheaper cure, which needs no second copy: *round at random*, up or down, with a probability that makes the
-# mean right (stochastic rounding, lesson 05). An update of a tenth of the gap then moves the weight in one step of ten.
+# mean right (stochastic rounding, lesson 06). An update of a tenth of the gap then moves the weight in one step of ten.
 #
 # Does it matter in a training? Only the stored weights are bf16 here, all else is float32: `MyNet` from new weights,
 # 120 steps of SGD at a constant rate, three seeds (`nnopt record precision_weights`). At a rate of 0.001, how many
@@ -1384,7 +1384,7 @@ check("precision.int8_product", int8_product)
 # %% [markdown]
 # Now for real: a layer whose forward pass multiplies int8 with `torch._int_mm`, keeps int8 for the backward pass, and
 # computes gradients in bf16. The whole numbers up to 127 are exact in bf16. The rounding itself is looked through, as
-# always (straight-through gradient, lesson 05).
+# always (straight-through gradient, lesson 06).
 
 # %%
 int8_product = yours_or_ours("precision.int8_product")

@@ -440,7 +440,7 @@ claim("in int8 the first convolution takes more than half; half the filters shor
 #
 # It holds for accuracy too. Three steps: remove half of the channels, put the weights on grids of 3 bits, let the
 # original teach what is left (three epochs on 6,000 pictures). Where training comes after the grids, it trains with
-# them in place (lesson 05). All three are always done; only the order changes. Guess how many points lie between the
+# them in place (lesson 06). All three are always done; only the order changes. Guess how many points lie between the
 # best order and the worst.
 
 # %%
@@ -660,7 +660,7 @@ question("choosing.random_trials", answer)
 #   may join it.
 #
 # Let one run, a very short one: four trials, 500 pictures to learn from and 1,000 to be judged by, to make `MyNet`'s
-# file small: pruned, and the rest coded with few bits (lesson 05). Two trials are starts, and two are random: the
+# file small: pruned, and the rest coded with few bits (lesson 07). Two trials are starts, and two are random: the
 # Gaussian process proposes from the ninth trial on. (Random ones may lose so much that they lie below the figure.)
 
 # %%

@@ -288,7 +288,7 @@ reveal(
     "accuracy lost with 4-bit weights, no training",
     round(lost_by_rounding, 1),
     because="Nearly all weights are in one wide linear layer, where thousands of roundings average out. A network with few "
-    "weights has no such reserves: ours was trained with its grid (lesson 05).",
+    "weights has no such reserves: ours was trained with its grid (lesson 06).",
 )
 
 # %%

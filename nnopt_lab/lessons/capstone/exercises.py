@@ -320,7 +320,7 @@ question(
     },
     answer="c",
     explanation="A tensor in the file holds all of its numbers, and a zero takes four bytes like any other. Zeros pay "
-    "where a coder packs them (lesson 05), or where whole channels go (lesson 01).",
+    "where a coder packs them (lesson 07), or where whole channels go (lesson 01).",
     comments={
         "a": "A tensor of float32 stores a zero in four bytes like any other number. Only what is *removed* needs no place.",
         "b": "That would be a sparse format. ONNX has one for initializers, but engines hardly read it; what the exporter "

@@ -1,105 +1,27 @@
-"""Lesson 05's experiments: bits after training and in training, and the smallest file."""
+"""Lesson 06's experiments: few bits after training and in training."""
 
-import base64
 import copy
-import tempfile
 from functools import partial
-from pathlib import Path
 from statistics import mean
 
 import torch
 from torch import nn
 
 from nnopt_lab.course.recordings import experiment, over_seeds
-from nnopt_lab.techniques import pruning, quantization
+from nnopt_lab.techniques import quantization
 from nnopt_lab.techniques.quantization import post_training, qat
-from nnopt_lab.techniques.quantization.deep_compression import make_permanent, save, share_weights
 from nnopt_lab.techniques.quantization.integer_training import ROUNDINGS, IntegerMLP, accuracy, train
-from nnopt_lab.workbench import data, measure, models, recipes, training
+from nnopt_lab.workbench import data, models, training
 from nnopt_lab.workbench.progress_bar import progress_bar
 from nnopt_lab.workbench.recipes import test_accuracy
 
-COMPRESSION_SEEDS = (0, 1, 2)
-COMPRESSION_SPARSITIES = (0.9, 0.95, 0.98, 0.99)
-COMPRESSION_BITS = (4, 3)
-COMPRESSION_EPOCHS = 3
-COMPRESSION_LIMIT = 0.5  # points that may be lost on the validation pictures, upper end of the interval
-TRAINING_SEEDS = (0, 1, 2)
+SEEDS = (0, 1, 2)
 TRAINING_BITS = (8, 4, 3, 2)
 TRAINING_CODES = ("ternary", "binary")
 STORED_BITS = (8, 9, 10, 11, 12, 13, 14, 16)
 STORED_EPOCHS = 4
 POST_BITS = (8, 4, 3, 2)
 POST_WAYS = ("nearest", "per channel", "biases corrected", "equalised", "both", "AdaRound", "equalised, AdaRound")
-
-
-@experiment
-def deep_compression() -> dict:
-    """Bytes against accuracy of `MyNet`, pruned, shared, fine-tuned and coded, over three seeds.
-
-    Each run starts from the shipped network and goes through the sparsities in order, with 3 epochs of training (AdamW,
-    one cycle up to 0.002) after each cut. At each sparsity the weights are then shared at 4 and at 3 bits, the
-    centroids and biases are trained for an epoch (one cycle up to 0.001), and the network is coded into a file. The
-    dense network is trained in the same way, as the control.
-
-    Returns:
-        {"seeds": [K], "sparsities": [S], "bits": [B], "before": accuracy of the network as it ships, "dense": [K][S],
-        "cut", "pruned": [K][S], before and after the training, "shared", "trained", "bytes": [K][S][B], "smallest":
-        the smallest of the files that lose at most half a point on the *validation* pictures, interval included:
-        its "seed", "sparsity", "bits", "lost" (upper end, points), bytes by "parts", and the "file" itself, in
-        base64}. Accuracies are on the test pictures, in percent.
-    """
-    pictures = data.load("fashion")
-    start = models.trained("mynet").to(memory_format=torch.channels_last)  # the same numbers, and a faster pooling
-    total = pruning.count_weights(start)[1]
-    results = {
-        "seeds": list(COMPRESSION_SEEDS),
-        "sparsities": list(COMPRESSION_SPARSITIES),
-        "bits": list(COMPRESSION_BITS),
-        "before": test_accuracy(start, pictures),
-    }
-    results |= {stage: [] for stage in ("dense", "cut", "pruned", "shared", "trained", "bytes")}
-    files = []
-    with progress_bar(total=len(COMPRESSION_SEEDS) * len(COMPRESSION_SPARSITIES), desc="deep compression") as bar:
-        for seed in COMPRESSION_SEEDS:
-            dense, pruned, rows = copy.deepcopy(start), copy.deepcopy(start), []
-            for step, sparsity in enumerate(COMPRESSION_SPARSITIES):
-                row = {"dense": test_accuracy(_one_cycle(dense, pictures, 100 * step + seed), pictures)}
-                row["cut"] = test_accuracy(pruning.magnitude_prune(pruned, round(total * (1 - sparsity))), pictures)
-                row["pruned"] = test_accuracy(_one_cycle(pruned, pictures, 100 * step + seed), pictures)
-                coded = [_share_and_code(copy.deepcopy(pruned), pictures, bits, seed) for bits in COMPRESSION_BITS]
-                rows.append(row | {stage: [c[stage] for c in coded] for stage in ("shared", "trained", "bytes")})
-                files += [{"seed": seed, "sparsity": sparsity} | c for c in coded]
-                bar.update()
-            for stage in rows[0]:
-                results[stage].append([row[stage] for row in rows])
-    return results | {"smallest": min((f for f in files if f["lost"] <= COMPRESSION_LIMIT), key=lambda f: f["bytes"])}
-
-
-def _share_and_code(model: nn.Module, pictures: data.Pictures, bits: int, seed: int) -> dict:
-    share_weights(model, bits)
-    shared = test_accuracy(model, pictures)
-    make_permanent(_one_cycle(model, pictures, seed, epochs=1, peak=1e-3))
-    before = training.evaluate(models.trained("mynet"), pictures.validation, pictures).correct
-    lost = measure.proportion_difference(training.evaluate(model, pictures.validation, pictures).correct, before)
-    with tempfile.TemporaryDirectory() as folder:
-        parts = save(model, Path(folder, "network.bin"))
-        raw = Path(folder, "network.bin").read_bytes()
-    return {
-        "bits": bits,
-        "shared": shared,
-        "trained": test_accuracy(model, pictures),
-        "bytes": len(raw),
-        "lost": round(lost.high, 2),
-        "parts": parts,
-        "file": base64.b64encode(raw).decode(),
-    }
-
-
-def _one_cycle(
-    model: nn.Module, pictures: data.Pictures, seed: int, epochs: int = COMPRESSION_EPOCHS, peak: float = 2e-3
-) -> nn.Module:
-    return recipes.one_cycle(model, pictures, epochs=epochs, peak=peak, seed=seed, description="fine-tuning")
 
 
 @experiment
@@ -132,10 +54,10 @@ def integer_training() -> dict:
     runs |= {(m, bits): partial(trained, bits, bits, m) for m in qat.METHODS for bits in TRAINING_BITS}
     runs |= {code: partial(trained, code, 8, "lsq") for code in TRAINING_CODES}
     runs |= {(r, bits): partial(_in_integers, pictures, bits, r) for r in ROUNDINGS for bits in STORED_BITS}
-    found = over_seeds(runs, TRAINING_SEEDS, "integer training")
+    found = over_seeds(runs, SEEDS, "integer training")
     stored = {rounding: [found[rounding, bits] for bits in STORED_BITS] for rounding in ROUNDINGS}
     return {
-        "seeds": list(TRAINING_SEEDS),
+        "seeds": list(SEEDS),
         "bits": list(TRAINING_BITS),
         "before": test_accuracy(start, pictures),
         "float": found["float"],
@@ -184,16 +106,16 @@ def post_training_bits() -> dict:
     pictures = data.load("fashion")
     start = models.trained("mynet").to(memory_format=torch.channels_last)
     equal = post_training.equalize(copy.deepcopy(start))
-    results = {"seeds": list(TRAINING_SEEDS), "bits": list(POST_BITS), "before": test_accuracy(start, pictures)}
+    results = {"seeds": list(SEEDS), "bits": list(POST_BITS), "before": test_accuracy(start, pictures)}
     results |= {way: [] for way in POST_WAYS}
 
     def rounded(model, bits, per="tensor"):
         return quantization.quantize_weights(copy.deepcopy(model), bits, per=per)
 
-    with progress_bar(total=len(POST_BITS) * len(TRAINING_SEEDS), desc="post-training", unit="seed") as bar:
+    with progress_bar(total=len(POST_BITS) * len(SEEDS), desc="post-training", unit="seed") as bar:
         for bits in POST_BITS:
             rows = []
-            for seed in TRAINING_SEEDS:
+            for seed in SEEDS:
                 at = torch.randperm(len(pictures.train), generator=torch.Generator().manual_seed(seed))[:1000]
                 batch = pictures.to_input(pictures.train.images[at]).contiguous(memory_format=torch.channels_last)
                 networks = (

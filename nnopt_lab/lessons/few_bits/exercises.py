@@ -1,0 +1,304 @@
+"""Exercises and questions of lesson 06: few bits after training, training with integers."""
+
+import math
+
+import torch
+
+from nnopt_lab.course.draws import decimals, randint, signs
+from nnopt_lab.course.exercises import exercise, question
+from nnopt_lab.course.wrong_answers import changed
+
+
+def _outputs(g: torch.Generator):
+    """Outputs of two layers on as many pictures as there are channels, and the bias of the second."""
+    n = randint(g, 2, 3)
+    original = decimals(g, n, n, 2, 2)
+    shift = torch.randn(1, n, 1, 1, generator=g) + torch.randn(n, n, 2, 2, generator=g) / 4
+    return original, (original + shift).round(decimals=1), decimals(g, n)
+
+
+@exercise(
+    "by_hand.bias_correction",
+    points=2,
+    inputs=_outputs,
+    hints=(
+        "For each channel there is one bias, which is added at every position of every picture.",
+        "The shift of a channel is the mean of quantized − original over pictures, rows and columns: all axes but 1. "
+        "What came out too large on average must become smaller.",
+        "`bias - (quantized - original).mean((0, 2, 3))`",
+    ),
+    wrong={
+        "You added the shift, so it is there twice now. Subtract it.": lambda o, q, b: b + (q - o).mean((0, 2, 3)),
+        "That is the correction alone; the layer still needs its old bias beside it.": lambda o, q, b: (
+            -(q - o).mean((0, 2, 3))
+        ),
+        "You averaged over the channels and kept the pictures: axis 0 are pictures, axis 1 "
+        "are channels.": lambda o, q, b: b - (q - o).mean((1, 2, 3)),
+        "That is one mean for all channels. Each has its own shift, and its own bias to take it.": lambda o, q, b: (
+            b - (q - o).mean()
+        ),
+        "You summed the shift over pictures and positions; the bias acts on each of them, so it must "
+        "take the mean.": lambda o, q, b: b - (q - o).sum((0, 2, 3)),
+        "You summed over rows and columns and averaged over the pictures alone. The bias acts at every position, so it "
+        "must take the mean over those too.": lambda o, q, b: b - (q - o).sum((2, 3)).mean(0),
+        "You averaged magnitudes. Errors of both signs that cancel are none that a bias could mend: "
+        "keep the signs.": lambda o, q, b: b - (q - o).abs().mean((0, 2, 3)),
+    },
+)
+def bias_correction(original, quantized, bias):
+    """Correct a bias.
+
+    `post_training.correct_biases` does this from the first layer to the last, so that each is corrected for what still
+    comes in shifted. It is free at inference: the bias is there anyway.
+    """
+    return bias - (quantized - original).mean((0, 2, 3))
+
+
+def _gradient(
+    inside=lambda ratio: ratio.round() - ratio, beyond=lambda ratio, end: end, compared=lambda x, step: x / step
+):
+    """`step_gradient`, by cases; `compared` is what is compared with the ends."""
+
+    def gradient(x, step, low, high):
+        ratio, place = x / step, compared(x, step)
+        above = torch.where(place >= high, beyond(ratio, high), inside(ratio))
+        return torch.where(place <= low, beyond(ratio, low), above)
+
+    return gradient
+
+
+def _around_a_grid(g: torch.Generator):
+    """Values inside and beyond both ends of a grid, none near the middle of two numbers or near an end.
+
+    Above, x itself is larger than `high` too; below, it lies above `low`: only x/step is beyond.
+    """
+    high, step = randint(g, 1, 3), randint(g, 2, 7) / 10
+    ratio = torch.tensor(
+        [randint(g, -high, high - 1) + randint(g, 1, 4) / 10 + 0.5 * randint(g, 0, 1) for _ in range(4)]
+    )
+    beyond = torch.tensor([math.ceil(high / step) + randint(g, 2, 4) / 10, -high - 1 - randint(g, 2, 4) / 10])
+    ratio = torch.cat([ratio, beyond])[torch.randperm(6, generator=g)]
+    return ratio * step, step, -high - 1, high
+
+
+@exercise(
+    "by_hand.step_gradient",
+    points=3,
+    inputs=_around_a_grid,
+    hints=(
+        "Write x̂ = step · round(clip(x/step, low, high)) and differentiate by step, in two cases: inside of the range "
+        "and beyond its ends.",
+        "Beyond the ends x̂ is low·step or high·step. Inside it is a product: round(x/step) from the first factor, "
+        "and step · d(x/step)/d(step) from the second, where rounding counts as the identity.",
+        "`ratio = x / step`, then `torch.where(ratio <= low, low, torch.where(ratio >= high, high, ratio.round() - "
+        "ratio))`",
+    ),
+    wrong={
+        "You held the whole numbers fixed and only stretched the grid. But when the step grows, x/step shrinks: "
+        "straight through the rounding that gives − x/step inside of the range.": _gradient(inside=torch.round),
+        "Inside it is right. Beyond the ends you gave 0, which is the gradient of *x*: there x̂ = high·step still "
+        "depends on the step.": _gradient(beyond=lambda ratio, end: 0.0),
+        "Inside it is right. Beyond the ends x̂ = high·step or low·step, and x does not occur in "
+        "it any more.": _gradient(beyond=lambda ratio, end: end - ratio),
+        "You left out the range: beyond its ends x̂ stays at low·step or high·step.": lambda x, step, low, high: (
+            (x / step).round() - x / step
+        ),
+        "The sign is turned round: d(step · q)/d(step) is q, and the other term is − x/step.": changed(torch.neg),
+        "Beyond the ends it is right. Inside, the sign is turned round: round(x/step) comes first, x/step is "
+        "subtracted.": _gradient(inside=lambda ratio: ratio - ratio.round()),
+        "You compared x with `low` and `high`. These count steps: x/step is what lies inside or beyond.": _gradient(
+            compared=lambda x, step: x
+        ),
+        "That is the gradient times the step, inside of the range the rounding error x̂ − x. Divide by the step: "
+        "round(x/step) − x/step.": lambda x, step, low, high: step_gradient(x, step, low, high) * step,
+    },
+)
+def step_gradient(x, step, low, high):
+    """The gradient of a learned step.
+
+    Inside, the step feels which way most values are rounded; beyond the ends, each clipped value pulls it up with its
+    whole height. LSQ scales the sum by 1/√(N·high), or the step would move far faster than the weights (Esser et al.
+    2020, section 2.2).
+    """
+    return _gradient()(x, step, low, high)
+
+
+def _up_with_its_fraction(result, wanted, x, noise):
+    other = x.floor() + (noise < x - x.floor())  # the same probability, from the other end of the noise
+    if torch.equal(result, wanted) or torch.equal(result, other.to(result.dtype)):
+        return None
+    if ((result != x.floor()) & (result != x.ceil())).any():
+        return "A value went to a number that is not one of its two neighbours, ⌊x⌋ and ⌈x⌉."
+    return "The neighbours are right, but a value must go up for a share of all noise that equals its fraction."
+
+
+def _values_and_noise(g: torch.Generator):
+    x = (torch.randint(-290, 290, (8,), generator=g) * 3 + 1) / 100  # no whole numbers, and no halves
+    x = torch.where((x - x.floor() - 0.5).abs() < 0.02, x + 0.07, x)
+    return x, torch.randint(0, 1000, (8,), generator=g) / 1000 + 0.0005
+
+
+@exercise(
+    "by_hand.stochastic_round",
+    points=2,
+    inputs=_values_and_noise,
+    hints=(
+        "2.3 shall become 3 with probability 0.3 and 2 with probability 0.7: on average it is 2.3.",
+        "The noise is uniform in [0, 1). For which share of it is 2.3 + noise at least 3?",
+        "`(x + noise).floor()`",
+    ),
+    wrong={
+        "That is rounding to nearest: 2.3 becomes 2 every time, and on average too. Let the "
+        "noise decide.": lambda x, noise: x.round(),
+        "Rounding to nearest after the noise gives x + ½ on average: the noise itself adds ½. Round "
+        "down instead.": lambda x, noise: (x + noise).round(),
+        "Truncating goes towards zero, so negative numbers come out too large. `floor` goes down "
+        "for every sign.": lambda x, noise: (x + noise).trunc(),
+        "Rounding up after the noise gives x + 1 on average: each value is one too large.": lambda x, noise: (
+            x + noise
+        ).ceil(),
+        "2.3 goes up with probability 0.7 here: the neighbour that is *farther* away is the more likely one. Turn the "
+        "comparison round.": lambda x, noise: x.floor() + (noise > x - x.floor()),
+        "You toss a fair coin: every value becomes ⌊x⌋ + ½ on average. The fraction of x must be the "
+        "probability.": lambda x, noise: x.floor() + (noise < 0.5),
+        "The noise is there, the rounding is not: whole numbers are wanted.": lambda x, noise: x + noise,
+        "Negative numbers always go down: `frac` keeps the sign, and for −2.3 it is −0.3, which no noise is below. The "
+        "fraction that counts is x − ⌊x⌋, here 0.7.": lambda x, noise: x.floor() + (noise < x.frac()),
+        "Negative numbers always go up: `trunc` takes −2.3 to −2, and its `frac`, −0.3, is below no noise. Count from "
+        "⌊x⌋, with the fraction x − ⌊x⌋.": lambda x, noise: x.trunc() + (noise < x.frac()),
+    },
+    compare=_up_with_its_fraction,
+)
+def stochastic_round(x, noise):
+    """Stochastic rounding.
+
+    In integers it is even shorter: add random bits below the place that is kept, and shift them out
+    (`integer_training.shift_right`). Recent accelerators have it in hardware, for training in few bits.
+    """
+    return (x + noise).floor()
+
+
+question(
+    "by_hand.equalised",
+    points=1,
+    text="Equalisation does not change the network's function in float. Why can it change the one that is left with 4 "
+    "bits and one grid for each tensor?",
+    choices={
+        "a": "The largest channel sets the grid of all: a small channel gets more of its values when the channels become "
+        "alike.",
+        "b": "It makes all weights smaller: the steps of the grid become finer with them, and each weight has less to "
+        "lose.",
+        "c": "It moves the weights onto the values of the grid: its factors are chosen so that most of them fall near "
+        "one.",
+    },
+    answer="a",
+    comments={
+        "b": "It cannot: what is divided in one layer is multiplied in the next. And a grid grows and shrinks with the "
+        "weights.",
+        "c": "The factors are the same whatever the grid is; equalisation does not know about it.",
+    },
+    explanation="A channel that reaches a tenth of the largest weight has a tenth of the grid's values. Equalisation "
+    "gives and takes between two layers until each channel uses the same range in both. With one grid a channel "
+    "there is nothing to gain in the layer that writes it.",
+)
+question(
+    "by_hand.vanishing_updates",
+    points=1,
+    text="A weight is stored in steps of 1/64. Its gradient is 0.05 for a thousand updates at learning rate 0.01. How "
+    "far does it move, with updates rounded to nearest, and with stochastic rounding?",
+    choices={
+        "a": "By 0.5 in both cases: small updates add up in the end.",
+        "b": "Not at all to nearest; by about 0.5 with stochastic rounding.",
+        "c": "Not at all in both cases: ups and downs of the noise cancel.",
+    },
+    answer="b",
+    comments={
+        "a": "They would add up if they were kept. To nearest, 0.0005 is 0 steps of 1/64, each time anew.",
+        "c": "The update is rounded to 0 or to one whole step in its own direction, never against it: with probability "
+        "0.032, so about 32 times in a thousand.",
+    },
+    explanation="An update of 0.0005 is 0.032 of a step. To nearest that is 0, a thousand times. Stochastically it is a "
+    "whole step of 1/64 with probability 0.032: about 32 steps, 0.5, in all.",
+)
+
+
+def _equalized(
+    reach=lambda weight, axis: weight.abs().amax(axis),
+    factors=lambda r1, r2: (r1 / r2).sqrt(),
+    scale=lambda first, second, s: (first / s[:, None], second * s),
+):
+    """`equalize`; `reach` measures a channel in one layer, `scale` applies the factors."""
+
+    def equalize(first, second):
+        return scale(first, second, factors(reach(first, 1), reach(second, 0)))
+
+    return equalize
+
+
+def _two_layers(g: torch.Generator):
+    """Square weights, so that a wrong axis fits too; each channel's largest weight in both layers is negative."""
+    n = randint(g, 2, 3)
+    every = torch.arange(n)
+    while True:
+        first, second = (torch.randint(1, 7, (n, n), generator=g) * signs(g, n, n) / 10 for _ in range(2))
+        first[every, torch.randint(0, n, (n,), generator=g)] = -torch.randint(8, 30, (n,), generator=g) / 10
+        second[torch.randint(0, n, (n,), generator=g), every] = -torch.randint(8, 30, (n,), generator=g) / 10
+        ratio = first.abs().amax(1) / second.abs().amax(0)
+        has_positive = (first.amax(1) > 0).all() and (second.amax(0) > 0).all()
+        if has_positive and ((ratio - 1).abs() > 0.2).all() and ratio.max() > 1.3 * ratio.min():
+            return first, second
+
+
+@exercise(
+    "few_bits.equalize",
+    points=3,
+    inputs=_two_layers,
+    hints=(
+        "Channel i is row i of the first weight, which writes it, and column i of the second, which reads it. What you "
+        "divide the row by, multiply the column with.",
+        "The range of a channel is its largest magnitude: r₁ over axis 1 of the first weight, r₂ over axis 0 of the "
+        "second. Divided by s = √(r₁/r₂), the row reaches √(r₁·r₂); so does the column times s.",
+        "`s = (first.abs().amax(1) / second.abs().amax(0)).sqrt()`, then `return first / s[:, None], second * s`",
+    ),
+    wrong={
+        "You multiplied the rows and divided the columns: the ranges move apart instead of together.": _equalized(
+            scale=lambda first, second, s: (first * s[:, None], second / s)
+        ),
+        "You divided both layers by s, so the network computes another function. What one layer loses the other must "
+        "gain.": _equalized(scale=lambda first, second, s: (first / s[:, None], second / s)),
+        "The first layer is right, but the second is unchanged, so the network computes another function.": _equalized(
+            scale=lambda first, second, s: (first / s[:, None], second)
+        ),
+        "The second layer is right, but the first is unchanged, so the network computes another function.": _equalized(
+            scale=lambda first, second, s: (first, second * s)
+        ),
+        "You left out the square root: the two layers have only exchanged their ranges.": _equalized(
+            factors=lambda r1, r2: r1 / r2
+        ),
+        "Your factors are √(r₁·r₂), the range that both layers should end with. Divide by what leads there: "
+        "√(r₁/r₂).": _equalized(factors=lambda r1, r2: (r1 * r2).sqrt()),
+        "You took the largest signed weight as the range. A large negative weight needs the grid as well: take "
+        "magnitudes first.": _equalized(reach=lambda weight, axis: weight.amax(axis)),
+        "You took the mean magnitude of a channel as its range. The grid must reach the largest one.": _equalized(
+            reach=lambda weight, axis: weight.abs().mean(axis)
+        ),
+        "You took one range for each whole layer, so all channels got the same factor. Each channel has its "
+        "own.": _equalized(reach=lambda weight, axis: weight.abs().amax().expand(len(weight))),
+        "You measured the rows of the second weight. A channel is a column there: take the maximum over axis "
+        "0.": _equalized(reach=lambda weight, axis: weight.abs().amax(1)),
+        "You measured the columns of the first weight. A channel is a row there: take the maximum over axis "
+        "1.": _equalized(reach=lambda weight, axis: weight.abs().amax(0)),
+        "You scaled the columns of the first weight. A channel is a row there: divide by `s[:, None]`.": _equalized(
+            scale=lambda first, second, s: (first / s, second * s)
+        ),
+        "You scaled the rows of the second weight. A channel is a column there: multiply by `s` without a new "
+        "axis.": _equalized(scale=lambda first, second, s: (first / s[:, None], second * s[:, None])),
+    },
+)
+def equalize(first, second):
+    """Equalise two layers.
+
+    Both layers now use the same range for each channel, and the product of the two weights is what it was. With a ReLU
+    between them that holds too, because a positive factor passes through it (Nagel et al. 2019, section 4.1).
+    """
+    return _equalized()(first, second)

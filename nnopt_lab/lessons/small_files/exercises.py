@@ -1,0 +1,342 @@
+"""Exercises and questions of lesson 07: shared values, gaps, Huffman codes."""
+
+import math
+
+import torch
+
+from nnopt_lab.course.draws import randint
+from nnopt_lab.course.exercises import exercise, question
+from nnopt_lab.course.wrong_answers import called_with, changed
+from nnopt_lab.techniques.quantization.deep_compression import gaps, huffman
+
+
+def _moved(labels=lambda distances: distances.abs().argmin(1), move=torch.mean, empty=lambda centroid: centroid):
+    """`kmeans_step`, value by value; `move` makes a centroid of its values."""
+
+    def kmeans_step(values, centroids):
+        nearest = labels(values[:, None] - centroids)
+        return torch.stack(
+            [
+                move(values[nearest == place]) if (nearest == place).any() else empty(centroid)
+                for place, centroid in enumerate(centroids)
+            ]
+        )
+
+    return kmeans_step
+
+
+def _values_and_centroids(g: torch.Generator):
+    """One centroid is far from all values; the others have two to four each, on both sides, and move."""
+    centroids = torch.tensor([-2.0, 0.0, 2.0]) + torch.randint(-3, 4, (3,), generator=g) / 10
+    values = [
+        centroid + torch.tensor([-0.5, -0.2, 0.4, 0.7])[torch.randperm(4, generator=g)[: randint(g, 3, 4)]]
+        for centroid in centroids
+    ]
+    values = torch.cat(values).round(decimals=1)
+    centroids = torch.cat([centroids, torch.tensor([5.0 + randint(g, 0, 9) / 10])]).round(decimals=1)
+    return values[torch.randperm(len(values), generator=g)], centroids[torch.randperm(4, generator=g)]
+
+
+@exercise(
+    "small_files.kmeans_step",
+    points=3,
+    inputs=_values_and_centroids,
+    hints=(
+        "Two steps: which centroid is nearest to each value, and what is the mean of the values that belong to it?",
+        "`(values[:, None] - centroids).abs()` holds all distances, [N, k]; `argmin(1)` gives each value's cluster. A "
+        "cluster without values has no mean: its centroid stays where it is.",
+        "`labels = (values[:, None] - centroids).abs().argmin(1)`, then for each k `values[labels == k].mean()` if "
+        "`(labels == k).any()`, else `centroids[k]`; `torch.stack` makes one tensor of the list.",
+    ),
+    wrong={
+        "You added up the values of each cluster. A centroid moves to their mean.": _moved(move=torch.sum),
+        "You took the median of each cluster. k-means moves a centroid to the mean, which has the least squared "
+        "error.": _moved(move=torch.median),
+        "A cluster without values became NaN: 0 divided by 0. Its centroid stays where it is.": _moved(
+            empty=lambda centroid: torch.full_like(centroid, math.nan)
+        ),
+        "The centroid of a cluster without values became 0. It stays where it is.": _moved(empty=torch.zeros_like),
+        "You took the smallest signed difference, so all values belong to the largest centroid. Distances are "
+        "magnitudes: `.abs()`.": _moved(labels=lambda distances: distances.argmin(1)),
+        "You gave each value to the centroid that is farthest away.": _moved(
+            labels=lambda distances: distances.abs().argmax(1)
+        ),
+        "You returned each value's cluster. The centroids are asked for, moved to the means of their "
+        "values.": lambda values, centroids: (values[:, None] - centroids).abs().argmin(1),
+        "You returned each value's centroid. The centroids themselves are asked for, moved to the means of their "
+        "values.": lambda values, centroids: centroids[(values[:, None] - centroids).abs().argmin(1)],
+        "You sorted the centroids. Keep their order: the labels of all weights refer to it.": changed(
+            lambda result: result.sort().values
+        ),
+        "You left out the cluster without values. Its centroid stays where it is, so that there are still k of "
+        "them.": lambda values, centroids: torch.stack(
+            [c for c, old in zip(kmeans_step(values, centroids), centroids, strict=True) if old < 4]
+        ),
+    },
+)
+def kmeans_step(values, centroids):
+    """One step of k-means.
+
+    Each step makes the sum of squared distances smaller or leaves it, so that the steps come to an end, in *a* minimum
+    (Lloyd 1957). `deep_compression.kmeans` starts with evenly spaced centroids and drops clusters that stay empty.
+    """
+    return _moved()(values, centroids)
+
+
+def _gradient_and_labels(g: torch.Generator):
+    """The last cluster has no weights, the others have two at least; some weights are pruned; tenths, none of them zero."""
+    clusters = randint(g, 3, 5)
+    used = clusters - 1
+    labels = torch.cat([torch.arange(used).repeat(2), torch.randint(-1, used, (10 - 2 * used,), generator=g)])
+    labels = torch.cat([labels, torch.full((2,), -1)])[torch.randperm(12, generator=g)]
+    tenths = torch.randint(1, 30, (3, 4), generator=g) / 10
+    return torch.where(torch.rand(3, 4, generator=g) < 0.5, -tenths, tenths), labels.reshape(3, 4), clusters
+
+
+def _last_one_wins(gradient, labels, clusters):
+    sums, kept = torch.zeros(clusters), labels >= 0
+    for label, value in zip(labels[kept].tolist(), gradient[kept], strict=True):
+        sums[label] = value
+    return sums
+
+
+@exercise(
+    "by_hand.centroid_gradient",
+    points=3,
+    inputs=_gradient_and_labels,
+    hints=(
+        "If a centroid moves by δ, every weight that shares it moves by δ, and the loss changes by the sum of all "
+        "their gradients times δ.",
+        "First drop the pruned weights: `kept = labels >= 0`. Then add up by label; `index_add` does it, or a loop "
+        "over the clusters.",
+        "`torch.zeros(clusters).index_add(0, labels[kept], gradient[kept])`",
+    ),
+    wrong={
+        "Each centroid got the gradient of its *last* weight only: `sums[labels] += gradient` does not add up where a "
+        "label appears twice. Use `index_add`.": _last_one_wins,
+        "That is the mean. A centroid moves all of its weights at once, so their gradients add up; the mean is how "
+        "k-means moves centroids, which knows "
+        "no loss.": lambda g, labels, k: centroid_gradient(g, labels, k) / labels[labels >= 0].bincount(minlength=k),
+        "The pruned weights went into the last cluster: in Python −1 is the last place. They have no centroid; drop "
+        "them.": called_with(lambda g, labels, k: (g, labels % k, k)),
+        "The pruned weights went into cluster 0. They have no centroid; drop them.": called_with(
+            lambda g, labels, k: (g, labels.clamp(min=0), k)
+        ),
+        "You added magnitudes. Weights of a cluster may pull in opposite directions, and then the "
+        "centroid stays.": called_with(lambda g, labels, k: (g.abs(), labels, k)),
+        "You gave every weight the sum of its cluster. One number for each centroid is wanted, "
+        "[clusters].": lambda g, labels, k: torch.where(labels >= 0, centroid_gradient(g, labels, k)[labels], 0.0),
+        "A cluster without weights is missing: `unique`, or `bincount` without `minlength`, knows only labels that "
+        "occur. Its gradient is 0; begin with `torch.zeros(clusters)`.": (
+            lambda g, labels, k: torch.stack([g[labels == i].sum() for i in labels.unique() if i >= 0])
+        ),
+    },
+)
+def centroid_gradient(gradient, labels, clusters):
+    """The gradient of a shared value.
+
+    Equation 3 of Han et al. 2016. Autograd finds it by itself: the weight is `centroids[labels]`, and the backward of a
+    lookup adds up what comes from every place that was looked up.
+    """
+    kept = labels >= 0
+    return torch.zeros(clusters).index_add(0, labels[kept], gradient[kept])
+
+
+def _joined(groups, choose):
+    """The sum of all joins, where `choose` says which two places of the sorted list are joined."""
+    groups, total = sorted(groups), 0
+    while len(groups) > 1:
+        first, second = choose(groups)
+        joined = groups[first] + groups[second]
+        total += joined
+        groups = sorted([g for place, g in enumerate(groups) if place not in (first, second)] + [joined])
+    return total
+
+
+def _one_behind_the_other(counts):
+    counts = sorted(n for n in counts if n)
+    return sum(sum(counts[: place + 1]) for place in range(1, len(counts)))
+
+
+def _in_a_queue(counts):
+    groups, total = sorted(n for n in counts if n), 0
+    while len(groups) > 1:
+        total += groups[0] + groups[1]
+        groups = [*groups[2:], groups[0] + groups[1]]
+    return total
+
+
+def _counts(g: torch.Generator):
+    """Five or six symbols that occur and one or two that don't; where a joined group goes makes a difference."""
+    while True:
+        occur = [randint(g, 1, 12) for _ in range(randint(g, 5, 6))]
+        if huffman_bits(occur) not in (_one_behind_the_other(occur), _in_a_queue(occur)):
+            break
+    counts = occur + [0] * randint(g, 1, 2)
+    return ([counts[place] for place in torch.randperm(len(counts), generator=g).tolist()],)
+
+
+@exercise(
+    "by_hand.huffman_bits",
+    points=4,
+    inputs=_counts,
+    hints=(
+        "Join the two rarest groups, again and again, until one is left. A symbol that doesn't occur takes no part.",
+        "Each join puts one more bit before the code of every symbol in it, as many times as they occur. So the bits "
+        "in all are the sum of the sizes of all joined groups.",
+        "groups = [n for n in counts if n]; heapq.heapify(groups); while len(groups) > 1: joined = "
+        "heapq.heappop(groups) + heapq.heappop(groups); total += joined; heapq.heappush(groups, joined)",
+    ),
+    wrong={
+        "That is a code of equal lengths: every symbol takes as many bits as the rarest.": lambda counts: (
+            sum(counts) * math.ceil(math.log2(len([n for n in counts if n])))
+        ),
+        "That is the entropy: a lower bound, which lengths in whole bits rarely reach. "
+        "Build the code.": lambda counts: math.ceil(sum(n * math.log2(sum(counts) / n) for n in counts if n)),
+        "You rounded each symbol's −log₂ p up to whole bits. That is a prefix code (Shannon's), but not the shortest: "
+        "join groups.": lambda counts: sum(n * math.ceil(math.log2(sum(counts) / n)) for n in counts if n),
+        "Symbols that don't occur got codes of their own, which makes the others longer. "
+        "Leave them out.": lambda counts: _joined(counts, lambda groups: (0, 1)),
+        "You joined the group that you had just made with the next symbol every time. It goes back among the others: "
+        "the two *rarest* are joined, whichever they are.": _one_behind_the_other,
+        "You joined the two most frequent groups. Every join makes codes longer, so it must hit the "
+        "rarest.": lambda counts: _joined([n for n in counts if n], lambda groups: (-2 % len(groups), len(groups) - 1)),
+        "The last join is missing: the two groups that are left at the end differ in their first bit, which all "
+        "symbols have.": lambda counts: huffman_bits(counts) - sum(counts),
+        "That is the mean, bits a symbol. The bits in all are wanted.": lambda counts: (
+            huffman_bits(counts) / sum(counts)
+        ),
+        "You put each joined group at the end of the list, as into a queue. It belongs where its size says: sort "
+        "again, or use a heap, before the two rarest are taken.": _in_a_queue,
+        "The last group, which holds all symbols, was counted once more. Only joins put a bit before the codes, and "
+        "that group is joined with none.": lambda counts: huffman_bits(counts) + sum(counts),
+        "Those are the lengths of the codes. The bits in all are wanted: each length as many times as its symbol "
+        "occurs.": lambda counts: huffman.code_lengths(counts).tolist(),
+    },
+)
+def huffman_bits(counts):
+    """Bits of a Huffman code.
+
+    `huffman.code_lengths` joins in the same way and counts a bit more for each member. No code of whole bits a symbol
+    is shorter (Huffman 1952); arithmetic coding comes closer to the entropy by coding symbols together.
+    """
+    return int(sum(n * bits for n, bits in zip(counts, huffman.code_lengths(counts).tolist(), strict=True)))
+
+
+question(
+    "by_hand.why_huffman_last",
+    points=1,
+    text="Huffman coding the float32 weights themselves, before pruning and sharing, would save next to nothing. Why?",
+    choices={
+        "a": "Floats have a sign and an exponent beside their digits, while the symbols of a Huffman code must be whole "
+        "numbers.",
+        "b": "It would take too long: the code of as many as 268,464 weights cannot be computed, only that of a few "
+        "hundred.",
+        "c": "Nearly every weight is a number of its own: no symbol is frequent, and their table would be as large as "
+        "the weights.",
+    },
+    answer="c",
+    comments={
+        "a": "A symbol is only a name: any 32 bits can be one. What is missing is repetition.",
+        "b": "Sorting and joining a quarter of a million counts takes about a second.",
+    },
+    explanation="A Huffman code gains from symbols that occur unequally often. Sharing makes a few symbols out of many "
+    "numbers, pruning makes one of them, zero, very frequent: only then is there something to code.",
+)
+
+
+def _gaps(before=-1, cut=lambda gap, longest: divmod(gap, longest)):
+    """`gap_symbols`; `before` is the position ahead of the first one, `cut` splits a gap into (pieces, rest)."""
+
+    def symbols(positions, longest):
+        found = []
+        for previous, position in zip([before, *positions], positions, strict=False):
+            pieces, rest = cut(position - previous - 1, longest)
+            found += [longest] * pieces + [rest]
+        return found
+
+    return symbols
+
+
+def _positions(g: torch.Generator):
+    """A gap of one, two or three pieces, one of exactly the longest gap, one of 0, and two short ones, in any order."""
+    longest = randint(g, 3, 7)
+    skips = [longest * randint(g, 1, 3) + randint(g, 1, longest - 1), longest, 0, randint(g, 1, longest - 1)]
+    skips = [skips[place] for place in torch.randperm(4, generator=g).tolist()]
+    skips = [randint(g, 1, longest - 1), *skips]
+    positions, last = [], -1
+    for skip in skips:
+        last += skip + 1
+        positions.append(last)
+    return positions, longest
+
+
+@exercise(
+    "small_files.gap_symbols",
+    points=3,
+    inputs=_positions,
+    hints=(
+        "Between two positions that follow each other nothing is skipped: the gap from p to q is q − p − 1. Before the "
+        "first position, as many are skipped as its number says.",
+        "While a gap is at least `longest`, write the symbol `longest` and take that much off; then write what is left, "
+        "from 0 to longest − 1, and go on to the next position.",
+        "symbols, last = [], -1; for p in positions: gap = p - last - 1; symbols += [longest] * (gap // longest) + [gap "
+        "% longest]; last = p; return symbols",
+    ),
+    wrong={
+        "Your gaps are one too large: you took the difference of two positions, but the weight itself is not skipped. "
+        "Subtract 1.": lambda positions, longest: [
+            symbol
+            for previous, position in zip([-1, *positions], positions, strict=False)
+            for symbol in [longest] * ((position - previous) // longest) + [(position - previous) % longest]
+        ],
+        "Your first gap is one too small: before position p there are p others, as positions begin at 0. Start with "
+        "−1 as the last position.": _gaps(before=0),
+        "You did not cut long gaps in pieces: a gap above `longest` has no symbol.": _gaps(
+            cut=lambda gap, longest: (0, gap)
+        ),
+        "You cut long gaps off at `longest`, so all positions behind them move.": lambda positions, longest: [
+            min(position - previous - 1, longest)
+            for previous, position in zip([-1, *positions], positions, strict=False)
+        ],
+        "A gap of exactly `longest` came out as that symbol alone. It means that no weight follows yet, so a 0 must come "
+        "after it.": _gaps(cut=lambda gap, longest: ((gap - 1) // longest, (gap - 1) % longest + 1) if gap else (0, 0)),
+        "After the pieces of a long gap, what is left of it is missing: the symbol `longest` says that no weight follows "
+        "yet.": lambda positions, longest: [
+            symbol
+            for previous, position in zip([-1, *positions], positions, strict=False)
+            for gap in [position - previous - 1]
+            for symbol in ([longest] * (gap // longest) or [gap])
+        ],
+        "You cut each long gap only once. The rest may still be `longest` or more: go on until it is below.": _gaps(
+            cut=lambda gap, longest: (1, gap - longest) if gap >= longest else (0, gap)
+        ),
+        "The rest comes before the pieces of its gap. Behind the rest stands a weight, so the pieces come "
+        "first.": lambda positions, longest: [
+            symbol
+            for previous, position in zip([-1, *positions], positions, strict=False)
+            for gap in [position - previous - 1]
+            for symbol in [gap % longest] + [longest] * (gap // longest)
+        ],
+        "You returned the positions. The gaps between them are asked for.": lambda positions, longest: positions,
+    },
+)
+def gap_symbols(positions, longest):
+    """Positions as gaps.
+
+    Most gaps are short, so their symbols are few and unequally frequent, which Huffman's code likes. The paper gives a
+    weight of zero to the symbol for a long gap; this form saves coding that zero (Han et al. 2016, section 2).
+    """
+    return gaps.gap_symbols(positions, longest).tolist()
+
+
+question(
+    "small_files.ratio",
+    points=1,
+    text="A layer keeps one weight in ten. Each weight that is left costs 3 bits for its value and 5 bits for its gap; "
+    "before, every weight had 32 bits. How many times smaller does the layer become, without its code book?",
+    answer=40,
+    tolerance=1.0,
+    explanation="A tenth of the weights, and 8 bits instead of 32 for each: 10 · 32/8 = 40. The factors multiply, and the "
+    "positions cost more than the values.",
+)

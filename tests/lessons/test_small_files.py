@@ -1,0 +1,95 @@
+"""Lesson 07: its exercises against autograd, a heap, scipy and the course's library, and its recording."""
+
+import base64
+import heapq
+from itertools import pairwise
+
+import pytest
+import torch
+from scipy.cluster.vq import vq
+from scipy.ndimage import mean
+
+from nnopt_lab.course.checking import examine
+from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.recordings import recorded
+from nnopt_lab.lessons.small_files import experiments
+from nnopt_lab.techniques.quantization import deep_compression
+from nnopt_lab.workbench import models
+
+
+def by_autograd(gradient, labels, clusters):
+    centroids = torch.zeros(clusters, requires_grad=True)
+    weight = torch.where(labels >= 0, centroids[labels], 0.0)
+    return torch.autograd.grad(weight, centroids, gradient)[0]
+
+
+def joined_in_a_heap(counts):
+    groups, bits = [n for n in counts if n], 0
+    heapq.heapify(groups)
+    while len(groups) > 1:
+        joined = heapq.heappop(groups) + heapq.heappop(groups)
+        heapq.heappush(groups, joined)
+        bits += joined
+    return bits
+
+
+def moved_by_scipy(values, centroids):
+    labels, _ = vq(values[:, None].numpy(), centroids[:, None].numpy())
+    used = sorted(set(labels.tolist()))
+    moved = centroids.clone()
+    moved[used] = torch.tensor(mean(values.numpy(), labels, used), dtype=torch.float32)
+    return moved
+
+
+def zero_by_zero(positions, longest):
+    """Walk over all places, and count the zeros."""
+    symbols, zeros = [], 0
+    for place in range(positions[-1] + 1):
+        if place in positions:
+            symbols, zeros = [*symbols, zeros], 0
+        else:
+            zeros += 1
+        if zeros == longest:
+            symbols, zeros = [*symbols, longest], 0
+    return symbols
+
+
+COUNTERPARTS = {
+    "by_hand.centroid_gradient": by_autograd,
+    "by_hand.huffman_bits": joined_in_a_heap,
+    "small_files.kmeans_step": moved_by_scipy,
+    "small_files.gap_symbols": zero_by_zero,
+}
+
+
+@pytest.mark.parametrize("id", COUNTERPARTS)
+def test_an_answer_by_other_libraries_passes(id):
+    verdict = examine(exercises()[id], COUNTERPARTS[id], seeds=range(300))
+    assert verdict.passed, verdict
+
+
+def test_steps_of_k_means_never_increase_the_error_and_end_where_the_library_ends():
+    step = exercises()["small_files.kmeans_step"].reference
+    values = torch.randn(400, generator=torch.Generator().manual_seed(0))
+    centroids, errors = torch.linspace(float(values.min()), float(values.max()), 6), []
+    for _ in range(200):
+        errors.append(float((values[:, None] - centroids).square().amin(1).sum()))
+        centroids = step(values, centroids)
+    assert all(later <= earlier + 1e-4 for earlier, later in pairwise(errors))
+    torch.testing.assert_close(centroids, deep_compression.kmeans(values, 6)[0], atol=1e-4, rtol=0)
+
+
+def test_the_shipped_compression_has_the_shape_that_it_promises_and_its_file_is_a_network(tmp_path):
+    result = recorded("deep_compression")["result"]
+    sparsities, bits = list(experiments.SPARSITIES), list(experiments.BITS)
+    assert (result["sparsities"], result["bits"]) == (sparsities, bits)
+    for stage in ("dense", "cut", "pruned", "shared", "trained", "bytes"):
+        assert [len(row) for row in result[stage]] == [len(sparsities)] * len(experiments.SEEDS)
+    assert all(len(files) == len(bits) for row in result["bytes"] for files in row)
+    smallest = result["smallest"]
+    raw = base64.b64decode(smallest["file"])
+    (tmp_path / "network.bin").write_bytes(raw)
+    model = deep_compression.load(tmp_path / "network.bin", models.MyNet())
+    assert len(raw) == smallest["bytes"] == sum(smallest["parts"].values()) <= 25_000
+    assert deep_compression.save(model, tmp_path / "again.bin") == smallest["parts"]
+    assert (tmp_path / "again.bin").read_bytes() == raw
