@@ -231,11 +231,13 @@ claim(
 claim(
     "half of the kernels save more than a quarter of the time",
     took["fewer kernels: 8, 16"] < 0.75,
+    timing=True,
 )
 claim("1×1 kernels cost more than 3 points", gained["smaller kernels: 1×1"] < -3)
 claim(
     "and take longer than half of the 3×3 kernels",
     took["smaller kernels: 1×1"] > took["fewer kernels: 8, 16"],
+    timing=True,
 )
 claim(
     "5×5 and 7×7 kernels bring less than half a point",
@@ -245,7 +247,7 @@ claim(
     "one convolution in place of two changes less than half a point",
     abs(gained["fewer layers: 1"]) < 0.5,
 )
-claim("and takes less time", took["fewer layers: 1"] < 0.95)
+claim("and takes less time", took["fewer layers: 1"] < 0.95, timing=True)
 claim("four layers lose more than half a point", gained["fewer layers: 4"] < -0.5)
 claim(
     "with little more than a third of the parameters",
@@ -332,10 +334,11 @@ claim(
     "with 1×1 kernels the network does 4.2 times fewer multiply-accumulates",
     round(work / rows["smaller kernels: 1×1"]["macs"], 1) == 4.2,
 )
-claim("and is less than 3 times as fast", kernel_ratio.high < 3)
+claim("and is less than 3 times as fast", kernel_ratio.high < 3, timing=True)
 claim(
     "of its time more than a third goes into ReLU and pooling, which have no multiply-accumulates",
     without_macs > sum(seconds["1×1 kernels"].values()) / 3,
+    timing=True,
 )
 
 # %% [markdown]
@@ -490,10 +493,12 @@ claim(
 claim(
     "none of the first three is as much faster as that",
     all(faster[block].high < fewer[block] for block in saving),
+    timing=True,
 )
 claim(
     "stride is faster than each of them",
     all(faster["stride for pooling"].low > faster[block].high for block in saving),
+    timing=True,
 )
 cost = {block: block_mean["3×3"] - value for block, value in block_mean.items()}
 claim("groups cost less than a point", 0 < cost["4 groups"] < 1)
@@ -560,7 +565,11 @@ claim(
     "stride in place of pooling does 2.8 times fewer multiply-accumulates",
     round(work / measure.macs(strided, one), 1) == 2.8,
 )
-claim("and makes MyNet at least twice as fast at batch 256", strided_ratio.low > 2)
+claim(
+    "and makes MyNet at least twice as fast at batch 256",
+    strided_ratio.low > 2,
+    timing=True,
+)
 claim("at once it loses more than 10 points", lost["at once"].low > 10)
 claim(
     "after an epoch, less than 4, the interval included",
@@ -783,6 +792,7 @@ claim(
 claim(
     "but at batch 256 the network is less than twice as fast",
     thin_ratio[256].median < 2,
+    timing=True,
 )
 
 # %% [markdown]
@@ -804,7 +814,7 @@ print(f"{fewer:.2f} times fewer multiply-accumulates: {split_ratio}")
 
 # %%
 claim("the factors do a fifth fewer multiply-accumulates at least", fewer > 1.25)
-claim("and are not as much faster as that", split_ratio.high < fewer)
+claim("and are not as much faster as that", split_ratio.high < fewer, timing=True)
 
 # %% [markdown]
 # Fewer products, and on the machine where this was written the factors were *slower* than the teacher. A 3×3 convolution of 32 or 64
@@ -891,7 +901,11 @@ reveal(
 )
 
 # %%
-claim("a single picture takes less time, for nothing", fold_ratio[1].median > 1)
+claim(
+    "a single picture takes less time, for nothing",
+    fold_ratio[1].median > 1,
+    timing=True,
+)
 
 # %% [markdown]
 # ## 7. A cost model, and where it breaks
@@ -1044,14 +1058,17 @@ for ratios in off.values():
 claim(
     "large kernels: on median within a factor of 2 of the prediction",
     1 / 2 < off["5×5, 7×7"].median() < 2,
+    timing=True,
 )
 claim(
     "depthwise layers are further off than large kernels",
     off["depthwise"].median() > 1.3 * off["5×5, 7×7"].median(),
+    timing=True,
 )
 claim(
-    "with one correction for each kind, at least 11 of the 14 other layers are within a factor of 2",
-    right >= 11 and seen_layers == 14,
+    "with one correction for each kind, more than half of the 14 other layers are within a factor of 2",
+    right > 7 and seen_layers == 14,
+    timing=True,
 )
 
 # %% [markdown]

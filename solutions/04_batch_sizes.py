@@ -222,10 +222,12 @@ print(f"Free memory: {measure.format_bytes(batch_size_sweep.available_memory())}
 claim(
     "one step of 128 is at least 1.2 times as fast as 16 steps of 8",
     speedup.median > 1.2,
+    timing=True,
 )
 claim(
     "a single picture at a time is less than half as fast as the best",
     max(speeds) > 2 * speeds[0],
+    timing=True,
 )
 tight, why = batch_size_sweep.sweep(step, inputs, limit_bytes=8 * 2**20, seconds=0.01)
 claim(
@@ -999,8 +1001,12 @@ with torch.inference_mode():
         tuple(net.eval()(inputs[:2, :, :size, :size]).shape) for size in (8, 16, 23, 32)
     ]
 claim("the network takes 8, 16, 23 and 32 pixels", set(shapes) == {(2, 10)})
-claim("a quarter of the pixels trains at least 1.3 times as fast", quicker.median > 1.3)
-claim("but not 6 times", quicker.median < 6)
+claim(
+    "a quarter of the pixels trains at least 1.3 times as fast",
+    quicker.median > 1.3,
+    timing=True,
+)
+claim("but not 6 times", quicker.median < 6, timing=True)
 
 # %% [markdown]
 # What does it do to accuracy? Four ways of training that network for four epochs, three seeds, always tested on full
@@ -1053,6 +1059,7 @@ claim(
 claim(
     "both kinds of smaller pictures save more than a tenth of the time here",
     max(time_of["smaller crops"], time_of["progressive resizing"]) < 0.9,
+    timing=True,
 )
 
 # %% [markdown]

@@ -29,7 +29,15 @@ from IPython.display import HTML
 from torch import nn
 from torch.nn import functional as F
 
-from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
+from nnopt_lab.course.calls import (
+    check,
+    claim,
+    hint,
+    lesson,
+    needs,
+    question,
+    yours_or_ours,
+)
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
@@ -589,12 +597,16 @@ modern = any(
 )
 old_x86 = platform.machine() in processor.X86 and not modern
 claim(
-    "an x86 processor with nothing newer than AVX2 is slower with bf16, in the product and in the step",
-    not old_x86 or max(gain["product, bf16"].median, ratio.median) < 0.8,
+    "bf16 is slower in the product and in the step: this x86 processor has nothing newer than AVX2",
+    max(gain["product, bf16"].median, ratio.median) < 0.8,
+    where=(old_x86, "this is no x86 processor, or a newer one"),
+    timing=True,
 )
 claim(
-    "one with AMX is faster in the product",
-    "amx_bf16" not in bf16_units or gain["product, bf16"].median > 1.2,
+    "with AMX, bf16 is faster in the product",
+    gain["product, bf16"].median > 1.2,
+    where=needs("AMX"),
+    timing=True,
 )
 
 # %% [markdown]
@@ -652,8 +664,9 @@ claim(
     5 * close["bf16"][0] < close["bf16"][1],
 )
 claim(
-    "and on an x86 processor to the real fp16 ones (others may add products in fp16)",
-    platform.machine() not in processor.X86 or 5 * close["fp16"][0] < close["fp16"][1],
+    "and to the real fp16 ones (processors other than x86 may add products in fp16)",
+    5 * close["fp16"][0] < close["fp16"][1],
+    where=needs("x86"),
 )
 claim(
     "bf16 rounds more coarsely than fp16: its gradients are at least three times as far from float32's",
@@ -1434,14 +1447,19 @@ by_torch, by_you = (
     int8_product(x, net.classifier[0].weight.detach()),
 )
 # Some x86 processors without VNNI add pairs of 8-bit products in 16 bits, and not every library avoids what overflows.
-exact_sums = torch.equal(torch._int_mm(q, r).double(), q.double() @ r.double())
+exact_sums = (
+    torch.equal(torch._int_mm(q, r).double(), q.double() @ r.double()),
+    "sums of 8-bit products overflow on this processor",
+)
 claim(
     "your product differs from what torch's integers give by less than a thousandth (60 dB)",
-    not exact_sums or quantization.signal_to_noise(by_torch, by_you) > 60,
+    quantization.signal_to_noise(by_torch, by_you) > 60,
+    where=exact_sums,
 )
 claim(
     "output and both gradients are within 3 % of float32's (30.5 dB)",
-    not exact_sums or min(noise) > 30.5,
+    min(noise) > 30.5,
+    where=exact_sums,
 )
 
 # %% [markdown]

@@ -366,7 +366,7 @@ if f"half {INT8}" in gain:
     )
 
 # %%
-claim("half the channels alone gain at least 1.3 times", width_alone > 1.3)
+claim("half the channels alone gain at least 1.3 times", width_alone > 1.3, timing=True)
 
 # %% [markdown]
 # Where does each engine spend its time, before and after the channels are halved? (Recorded with the profilers of both,

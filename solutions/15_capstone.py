@@ -131,11 +131,13 @@ claim(
 claim(
     "our fast file is at least 2.5 times as fast with 256 pictures",
     fast.faster[256].median > 2.5,
+    timing=True,
 )
-claim("and at least 1.5 times with one", fast.faster[1].median > 1.5)
+claim("and at least 1.5 times with one", fast.faster[1].median > 1.5, timing=True)
 claim(
     "the fastest one at least 4 times with 256 and 2 times with one",
     of_fastest.median > 4 and fastest.faster[1].median > 2,
+    timing=True,
 )
 claim("our accurate file has at most 10,000 bytes", accurate.bytes <= capstone.BYTES)
 claim(
@@ -501,8 +503,10 @@ claim(
 )
 blocked = any("nchwc" in kind for kind in run["float32"])
 claim(
-    "where the engine has blocked convolutions, float32 is at least 1.3 times as fast",
-    gain > 1.3 or not blocked,
+    "float32 is at least 1.3 times as fast",
+    gain > 1.3,
+    where=(blocked, "this engine has no blocked convolutions"),
+    timing=True,
 )
 claim("and its file at least twice as large", in_float.bytes > 2 * small.bytes)
 
