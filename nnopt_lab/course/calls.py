@@ -4,6 +4,8 @@ Check, hint and question answer with a card and never raise for a learner's mist
 """
 
 import difflib
+import math
+from pathlib import Path
 
 from nnopt_lab.course import record, session
 from nnopt_lab.course.cards import Card
@@ -13,10 +15,13 @@ from nnopt_lab.course.display import show
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.premises import needs
+from nnopt_lab.course.workspace import workspace
 
 __all__ = ["check", "claim", "hint", "lesson", "needs", "question", "yours_or_ours"]
 
+_UNANSWERED = ("blank", "library")
 _accepted: dict[str, object] = {}
+_wrong_numbers: dict[tuple[Path, str], list[float]] = {}  # those that are really different, by workspace and question
 
 
 def lesson(name: str) -> Card:
@@ -48,15 +53,16 @@ def check(id: str, answer) -> Card:
         return Card(f"There is no exercise {id!r}.", "bad", (_did_you_mean(id, exercises()),))
     exercise = exercises()[id]
     try:
-        verdict = examine(exercise, answer)
+        verdict = examine(exercise, answer, own=True)
     except KeyboardInterrupt:
         return Card(
             f"{exercise.title}: interrupted", "quiet", ("Your function was still running when you stopped it.",)
         )
-    _accepted.pop(id, None)
+    if verdict.state != "library":  # a cell further down gave its name to the library's, and nothing was answered
+        _accepted.pop(id, None)
     if verdict.passed:
         _accepted[id] = answer
-    record.note_attempt("exercises", id, verdict.passed, exercise.points, answered=verdict.state != "blank")
+    record.note_attempt("exercises", id, verdict.passed, exercise.points, answered=verdict.state not in _UNANSWERED)
     return _verdict_card(exercise, verdict)
 
 
@@ -93,7 +99,18 @@ def question(id: str, answer=None) -> Card:
     record.note_attempt("questions", id, right, asked.points)
     if right:
         return Card(f"Right: {answer} ({_points(asked.points)})", "good", (*text, asked.explanation))
-    return Card(f"Not so: {answer}", "bad", (*text, asked.comment_on(answer)))
+    return Card(f"Not so: {answer}", "bad", (*text, asked.comment_on(answer), *_after_a_wrong_answer(asked, answer)))
+
+
+def _after_a_wrong_answer(asked, answer) -> tuple[str, ...]:
+    if asked.choices:
+        return ()
+    tries, given = _wrong_numbers.setdefault((workspace(), asked.id), []), float(answer)
+    if math.isfinite(given) and all(abs(given - other) > max(asked.tolerance, 1e-6 * abs(other)) for other in tries):
+        tries.append(given)
+    if len(tries) < 2:
+        return ("Try again: it costs no points. A second, different wrong number shows the explanation.",)
+    return (asked.explanation,)
 
 
 def _verdict_card(exercise, verdict: Verdict) -> Card:
@@ -102,6 +119,22 @@ def _verdict_card(exercise, verdict: Verdict) -> Card:
             f"{exercise.title}: not answered yet ({_points(exercise.points)})",
             "quiet",
             (f'Write `{exercise.name}` above and run both cells again. `hint("{exercise.id}")` helps.',),
+        )
+    if verdict.state == "library":
+        again = f"Run the cell with your own `{exercise.name}` again, then this one."
+        return Card(
+            f"{exercise.title}: not answered yet ({_points(exercise.points)})",
+            "quiet",
+            (f"{verdict.mistake} {again}", f'`hint("{exercise.id}")` helps.'),
+        )
+    if verdict.state == "borrowed":
+        return Card(
+            f"{exercise.title}: right, but not your own yet",
+            "quiet",
+            (
+                f"{verdict.mistake} Write that part yourself; if it is an exercise, solve that one first and run its "
+                "cells again.",
+            ),
         )
     if verdict.passed:
         return Card(f"{exercise.title}: passed ({_points(exercise.points)})", "good", (exercise.debrief,))

@@ -18,9 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnopt_lab.course.authorship import library_function, watched
 from nnopt_lab.course.differences import agree, as_wanted, comparable, difference, is_plain
 from nnopt_lab.course.display import show
 from nnopt_lab.course.exercises import Exercise, Property, Question
+from nnopt_lab.course.printouts import Printouts
 
 CASES = 16
 # Where no learner's code lives, besides site-packages: this package and Python's own library.
@@ -36,13 +38,15 @@ class Verdict:
     """What `examine` found.
 
     Attributes:
-        state: "passed", "failed", "blank", "raised" or "unusable" (not a function, or with the wrong arguments).
+        state: "passed", "failed", "blank", "raised", "unusable" (not a function, or with the wrong arguments),
+            "library" (the library's own function) or "borrowed" (right, but only by calling the library's).
         mistake: what is wrong, in words; empty after a pass and for a blank answer.
         wrong_answer: index of the exercise's wrong answer that this one behaves like, or None.
         inputs: the first inputs that failed, by argument.
         got, wanted: the result for them and the expected one, as text.
         credit: share of the points, 0 to 1, that a grader gives: all for a pass, what the declared properties are
             worth otherwise, half where the results are right and only an input was changed.
+        case: number of the case that the card shows.
     """
 
     state: str
@@ -52,6 +56,7 @@ class Verdict:
     got: str = ""
     wanted: str = ""
     credit: float = 0.0
+    case: int = 0
 
     @property
     def passed(self) -> bool:
@@ -67,19 +72,38 @@ class Outcome:
     changed: tuple[str, ...] = ()
 
 
-def examine(exercise: Exercise, answer, seeds: Iterable[int] | None = None) -> Verdict:
-    """Run an answer on inputs drawn from `seeds` (fresh ones where None) and compare it with the reference."""
+def examine(exercise: Exercise, answer, seeds: Iterable[int] | None = None, *, own: bool = False) -> Verdict:
+    """Run an answer on inputs drawn from `seeds` (fresh ones where None) and compare it with the reference.
+
+    What the answer prints is shown once: for the inputs that the verdict shows.
+
+    Args:
+        own: refuse the library's functions, as the answer itself and inside it.
+    """
     unusable = _unusable(exercise, answer)
     if unusable:
         return Verdict("unusable", unusable)
+    if own and (name := library_function(answer)):
+        return Verdict("library", f"`{name}` is the library's own function, which earns no points.")
+    called, shown = [], Printouts()
+    with shown:
+        verdict = _verdict(exercise, watched(answer, called) if own else answer, seeds, shown)
+        shown.chosen = verdict.case
+    if verdict.passed and called:
+        return Verdict("borrowed", f"Your function calls the library's `{called[0]}`, and only your own code counts.")
+    return verdict
+
+
+def _verdict(exercise: Exercise, answer, seeds: Iterable[int] | None, printouts: Printouts) -> Verdict:
     cases, outcomes = [], []
-    for seed in seeds if seeds is not None else [secrets.randbits(48) for _ in range(CASES)]:
+    for number, seed in enumerate(seeds if seeds is not None else [secrets.randbits(48) for _ in range(CASES)]):
         inputs = exercise.generate(torch.Generator().manual_seed(seed))
-        outcome = call(exercise, answer, inputs)
+        with printouts.of(number):
+            outcome = call(exercise, answer, inputs)
         if isinstance(outcome.error, NotImplementedError) and not outcome.error.args:  # torch's own have a message
-            return Verdict("blank")
+            return Verdict("blank", case=number)
         if outcome.error is not None:
-            return Verdict("raised", _own_line(outcome.error), inputs=_shown(exercise, inputs))
+            return Verdict("raised", _own_line(outcome.error), inputs=_shown(exercise, inputs), case=number)
         cases.append(inputs)
         outcomes.append(outcome)
     return compare(exercise, cases, outcomes)
@@ -102,6 +126,7 @@ def compare(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome]) -> 
         show(outcomes[failing].value),
         show(wanted[failing]),
         _credit(exercise, cases, outcomes, wanted),
+        failing,
     )
 
 

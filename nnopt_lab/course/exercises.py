@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nnopt_lab.course.lesson import lesson_of, lessons, modules
+from nnopt_lab.course.number_comments import number_comment
 from nnopt_lab.course.wrong_answers import OfReference
 
 
@@ -86,9 +87,9 @@ class Question:
         id, lesson, points: as in `Exercise`.
         text: the question.
         answer: the letter of the right choice, or a number.
-        explanation: shown after a right answer, and after a wrong one that has no comment of its own.
+        explanation: shown after a right answer, and after the second wrong number.
         choices: letter → text; empty where a number is asked for.
-        comments: wrong letter → what is wrong about it.
+        comments: wrong letter or number → what is wrong about it.
         tolerance: largest allowed |difference| of a number.
     """
 
@@ -99,7 +100,7 @@ class Question:
     answer: str | float
     explanation: str
     choices: dict[str, str] = field(default_factory=dict)
-    comments: dict[str, str] = field(default_factory=dict)
+    comments: dict[str | float, str] = field(default_factory=dict)
     tolerance: float = 0.0
 
     @property
@@ -112,8 +113,12 @@ class Question:
         return str(answer).strip().lower().rstrip(").")
 
     def comment_on(self, answer) -> str:
-        """The comment on a wrong answer."""
-        return self.comments.get(self.letter(answer), self.explanation)
+        """The comment on a wrong answer of the kind that is asked for; it does not tell the right one."""
+        if self.choices:
+            return self.comments.get(self.letter(answer), "Read the other choices again.")
+        given = float(answer)
+        own = (text for number, text in self.comments.items() if abs(given - number) <= self.tolerance)
+        return next(own, None) or number_comment(given, self.answer, self.tolerance)
 
 
 def exercise(

@@ -1,5 +1,8 @@
 """What a lesson calls: a card for every mistake, and the library's version until an answer has passed."""
 
+import functools
+import math
+
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -11,9 +14,12 @@ from nnopt_lab.course.cards import Card
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.record import read
+from nnopt_lab.techniques.pruning.scores import importance
+from tests.course.answers import own
 
 ID = "start.conv_parameters"
 EXERCISE = exercises()[ID]
+RIGHT = own(EXERCISE.reference)
 NUMBER, LETTER = questions()["start.where_the_work_is"], questions()["start.three_percent"]
 
 
@@ -47,17 +53,17 @@ def test_a_lesson_opens_with_what_awaits_the_learner():
         assert f"{lesson_points(name)} points" in card.lines[0]
 
 
-@pytest.mark.parametrize("answer", [EXERCISE.reference, stub, wrong, interrupted, None, 3, lambda: 1, exit, print])
+@pytest.mark.parametrize("answer", [RIGHT, stub, wrong, interrupted, None, 3, lambda: 1, exit, print])
 def test_check_answers_every_answer_with_a_card(answer):
     card = check(ID, answer)
     assert isinstance(card, Card)
     assert EXERCISE.title in card.title
     assert "<script>" not in card._repr_html_()
-    assert (card.mood == "good") == (answer is EXERCISE.reference)
+    assert (card.mood == "good") == (answer is RIGHT)
 
 
 def test_a_pass_is_told_with_its_points_and_the_debrief(noted):
-    card = check(ID, EXERCISE.reference)
+    card = check(ID, RIGHT)
     assert card.title == f"{EXERCISE.title}: passed (1 point)" and card.lines == (EXERCISE.debrief,)
     assert noted("exercises", ID) == {"passed": True, "points": 1, "attempts": 1}
 
@@ -65,7 +71,7 @@ def test_a_pass_is_told_with_its_points_and_the_debrief(noted):
 def test_points_are_noted_once_and_a_pass_is_kept_after_a_failure(noted):
     check(ID, wrong)
     assert noted("exercises", ID) == {"passed": False, "points": 0, "attempts": 1}
-    for answer in (EXERCISE.reference, EXERCISE.reference, wrong, None):
+    for answer in (RIGHT, RIGHT, wrong, None):
         check(ID, answer)
     assert noted("exercises", ID) == {"passed": True, "points": EXERCISE.points, "attempts": 5}
 
@@ -95,21 +101,67 @@ def test_what_an_answer_holds_is_text_in_the_card():
         assert not any(tag in html for tag in ("<script", "<b ", "<i>"))
 
 
-def test_yours_counts_only_while_its_last_check_passed():
-    def mine(*arguments):
-        return EXERCISE.reference(*arguments)
+BORROWED = [
+    lambda *arguments: EXERCISE.reference(*arguments),
+    functools.wraps(EXERCISE.reference)(lambda *arguments: EXERCISE.reference(*arguments)),
+    lambda i, o, k, b: yours_or_ours(ID)(i, o, k, b),
+]
 
+
+@pytest.mark.parametrize("answer", [EXERCISE.reference, functools.partial(EXERCISE.reference), *BORROWED])
+def test_the_librarys_function_earns_nothing_whatever_leads_to_it(answer, noted):
+    card = check(ID, answer)
+    assert card.mood == "quiet" and "passed" not in card.title and "library's" in card.lines[0]
+    assert EXERCISE.debrief not in card.lines
+    assert noted("exercises", ID) == {"passed": False, "points": 0, "attempts": int(answer in BORROWED)}
+    assert yours_or_ours(ID) is EXERCISE.reference
+    check(ID, RIGHT)
+    check(ID, answer)
+    assert noted("exercises", ID)["passed"]
+
+
+def test_a_blank_exercise_stays_blank_when_the_check_runs_again_after_its_name_was_given_away(noted):
+    levels = stub
+    for _ in range(3):
+        assert "not answered yet" in check(ID, levels).title
+        levels = yours_or_ours(ID)
+    assert noted("exercises", ID) == {"passed": False, "points": 0, "attempts": 0}
+    check(ID, RIGHT)
+    levels = yours_or_ours(ID)
+    assert check(ID, levels).mood == "good" and yours_or_ours(ID) is RIGHT
+
+
+def test_another_function_of_the_library_is_the_librarys_too():
+    card = check("pruning.l1_importance", importance)
+    assert card.mood == "quiet" and "`importance` is the library's own function" in card.lines[0]
+    card = check("pruning.l1_importance", lambda weight: importance(weight, norm=1, per="filter"))
+    assert card.mood == "quiet" and "calls the library's `importance`" in card.lines[0]
+
+
+def test_a_wrong_function_that_calls_the_librarys_is_told_what_is_wrong():
+    assert "one too large" in check(ID, lambda *arguments: EXERCISE.reference(*arguments) + 1).lines[0]
+
+
+def test_what_an_answer_prints_is_shown_once_and_for_the_inputs_of_the_card(capsys):
+    def talking(in_channels, out_channels, kernel_size, bias):
+        print("bias", bias)
+        return RIGHT(in_channels, out_channels, kernel_size, True)
+
+    shown = dict(line for line in check(ID, talking).lines if isinstance(line, tuple))
+    assert capsys.readouterr().out == f"bias {shown['input bias']}\n" == "bias False\n"
+
+
+def test_yours_counts_only_while_its_last_check_passed():
     assert yours_or_ours(ID) is EXERCISE.reference
     check(ID, stub)
     assert yours_or_ours(ID) is EXERCISE.reference
     check(ID, EXERCISE.wrong_answers[0].function)
     assert yours_or_ours(ID) is EXERCISE.reference
 
-    answer = lambda i, o, k, b: mine(i, o, k, b)  # noqa: E731
-    check(ID, answer)
-    assert yours_or_ours(ID) is answer
+    check(ID, RIGHT)
+    assert yours_or_ours(ID) is RIGHT
     check(ID, interrupted)
-    assert yours_or_ours(ID) is answer
+    assert yours_or_ours(ID) is RIGHT
     check(ID, wrong)
     assert yours_or_ours(ID) is EXERCISE.reference
 
@@ -164,12 +216,20 @@ def test_the_right_letter_is_right_in_either_case(answer):
     assert question(LETTER.id, answer).mood == "good"
 
 
-def test_a_wrong_answer_is_told_why(noted):
+def test_a_wrong_letter_is_told_why():
     assert question(LETTER.id, "a").lines[-1] == LETTER.comments["a"]
-    for answer in (12, -13.9, float("nan"), float("inf")):
+
+
+def test_a_wrong_number_gets_a_comment_and_a_second_different_one_the_explanation(noted):
+    for answer in (1390, 1390.0, "1390", math.nan, math.inf, 1390.2):
+        card = question(NUMBER.id, answer)
+        assert card.title.startswith("Not so: ") and NUMBER.explanation not in card.lines
+        assert not any(str(NUMBER.answer) in line for line in card.lines)
+    assert "100 times too large" in question(NUMBER.id, 1390).lines[1]
+    for answer in (-13.9, 1390):
         card = question(NUMBER.id, answer)
         assert card.title.startswith("Not so: ") and card.lines[-1] == NUMBER.explanation
-    assert noted("questions", NUMBER.id) == {"passed": False, "points": 0, "attempts": 4}
+    assert noted("questions", NUMBER.id) == {"passed": False, "points": 0, "attempts": 9}
     question(NUMBER.id, 13.9)
     question(NUMBER.id, 1)
     assert noted("questions", NUMBER.id)["passed"]

@@ -16,6 +16,7 @@ from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.record import FILE, change, note_attempt, read
+from tests.course.answers import own
 
 ID = next(iter(exercises()))
 EMPTY = {"exercises": {}, "questions": {}, "hints": {}, "predictions": {}, "claims": {}}
@@ -35,7 +36,7 @@ def file(own_workspace):
 
 def use_everything():
     """Every call of a lesson that reads or writes progress."""
-    calls.check(ID, exercises()[ID].reference)
+    calls.check(ID, own(exercises()[ID].reference))
     calls.hint(ID)
     calls.question(next(iter(questions())), "a")
     calls.claim("it holds", True)
@@ -228,7 +229,7 @@ def unwritable(request, tmp_path, monkeypatch):
 
 def test_where_nothing_can_be_written_it_is_said_once_and_everything_goes_on_in_memory(unwritable, capsys):
     shown = use_everything()
-    calls.check(ID, exercises()[ID].reference)
+    calls.check(ID, own(exercises()[ID].reference))
     out = capsys.readouterr().out
     assert out.count("cannot be written") == 1 and "kept until this kernel ends" in out
     assert f"{exercises()[ID].points} of {lesson_points(exercises()[ID].lesson)} points" in shown

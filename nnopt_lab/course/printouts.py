@@ -1,0 +1,64 @@
+"""What an answer prints and displays, shown once although a check calls it many times."""
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout
+
+LONGEST = 20_000  # characters that are kept: an endless loop may print
+
+
+class Printouts:
+    """Keeps what each case prints and displays; on leaving, that of the `chosen` case is shown.
+
+    Attributes:
+        chosen: number of the case; by default the last one, such as the one that Ctrl-C stopped.
+    """
+
+    def __init__(self):
+        self.chosen: int | None = None
+        self._texts: dict[int, _Text] = {}
+        self._displays: dict[int, object] = {}
+
+    @contextmanager
+    def of(self, case: int) -> Iterator[None]:
+        """Keep what is printed and displayed in this block."""
+        self._texts[case] = _Text()
+        with ExitStack() as stack:
+            stack.enter_context(redirect_stdout(self._texts[case]))
+            if captured := _capture_of_displays():
+                self._displays[case] = stack.enter_context(captured)
+            yield
+
+    def __enter__(self) -> "Printouts":
+        return self
+
+    def __exit__(self, *error) -> None:
+        case = next(reversed(self._texts), None) if self.chosen is None else self.chosen
+        if case in self._texts:
+            sys.stdout.write(self._texts[case].text.encode("utf-8", "replace").decode())
+        if case in self._displays:
+            for output in self._displays[case].outputs:
+                output.display()
+
+
+class _Text(io.TextIOBase):
+    """Takes any amount of text and keeps its beginning."""
+
+    def __init__(self):
+        self.text = ""
+
+    def write(self, text: str) -> int:
+        if len(self.text) < LONGEST:
+            self.text += text[: LONGEST - len(self.text)]
+        return len(text)
+
+
+def _capture_of_displays():
+    """IPython's context manager that captures what is displayed, or None outside a notebook."""
+    if "IPython" not in sys.modules:
+        return None
+    from IPython import get_ipython
+    from IPython.utils.capture import capture_output
+
+    return capture_output(stdout=False, stderr=False) if get_ipython() else None
