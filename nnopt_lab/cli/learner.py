@@ -1,11 +1,14 @@
 """Commands of learners: their lessons and progress, the capstone, and a search for their own network."""
 
+import contextlib
 import importlib.util
 import os
 import signal
 import socket
 import subprocess
 import sys
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -110,7 +113,7 @@ def optimize(
     check_names(engine or DEFAULT_ENGINES)  # before the scripts run, which may take long
     train, validation, options = _data_for(data)
     found = search(
-        _from_script(model)(),
+        _called(model),
         train,
         validation,
         goal=goal,
@@ -127,18 +130,38 @@ def optimize(
     print(*found.notes, f"In {out}: {', '.join(file.name for file in files)}", sep="\n")
 
 
-def _from_script(text: str, other: str = ""):
-    """The function that "script.py:function" names; the script is run."""
+def _called(text: str, other: str = ""):
+    """What the function returns that "script.py:function" names; the script is run."""
     path, _, name = text.rpartition(":")
     if not Path(path).is_file():
         raise ValueError(f"{text!r} must be script.py:function{other}, and the script must be there.")
+    if not path.endswith(".py"):
+        raise ValueError(f"{text!r} must be script.py:function{other}, and {path!r} is no script of Python's.")
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
     script = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(script.__name__, script)  # where dataclasses and pickle look for it
     sys.path.insert(0, str(Path(path).parent.resolve()))  # as if it were run: its neighbours can be imported
-    spec.loader.exec_module(script)
+    with _failing_in_a_sentence(path):
+        spec.loader.exec_module(script)
     if not callable(getattr(script, name, None)):
         raise ValueError(f"{path} has no function {name!r}.")
-    return getattr(script, name)
+    with _failing_in_a_sentence(path):
+        return getattr(script, name)()
+
+
+@contextlib.contextmanager
+def _failing_in_a_sentence(path: str) -> Iterator[None]:
+    """Say in a sentence what failed in a user's script, and in which of its lines."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        steps, mine = traceback.walk_tb(error.__traceback__), str(Path(path).absolute())
+        lines = [line for frame, line in steps if os.path.abspath(frame.f_code.co_filename) == mine]
+        at = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+        said = next(iter(str(error).strip().splitlines()), "").rstrip(".")
+        raise ValueError(
+            f"{path} failed{f' in line {at}' if at else ''} ({type(error).__name__}{said and f': {said}'})."
+        ) from error
 
 
 def _data_for(text: str) -> tuple:
@@ -148,7 +171,7 @@ def _data_for(text: str) -> tuple:
     if text in data.NAMES:
         pictures = data.load(text)
         return pictures.train, pictures.validation, {"to_input": pictures.to_input}
-    pair = _from_script(text, f", or one of {', '.join(data.NAMES)}")()
+    pair = _called(text, f", or one of {', '.join(data.NAMES)}")
     if not isinstance(pair, tuple) or len(pair) != 2:
         raise ValueError(f"{text!r} returned {type(pair).__name__}; it must return a tuple (train, validation).")
     return *pair, {}

@@ -180,6 +180,45 @@ class TestOptimize:
         assert Path("small", "report.md").is_file() and Path("search.db").is_file()
 
     @pytest.mark.parametrize(
+        ("source", "sentence"),
+        [
+            ("def build(:\n", "faulty.py failed in line 1 (SyntaxError: "),
+            ("import nothing_of_this_name\n", "faulty.py failed in line 1 (ModuleNotFoundError: No module named "),
+            ("def build():\n    return net\n", "faulty.py failed in line 2 (NameError: name 'net' is not defined)."),
+            ("def build(wide):\n    return wide\n", "faulty.py failed (TypeError: build() missing 1 required"),
+            ("def build():\n    raise SystemExit\n", "faulty.py failed in line 2 (SystemExit)."),
+            ("assert 1 > 2\n", "faulty.py failed in line 1 (AssertionError)."),
+            ("build = 3\n", "faulty.py has no function 'build'."),
+            ("def build():\n    pass\n", "model is NoneType; it must be a classifier"),
+            ("import mine\ndef build():\n    return mine.build().double()\n", "model cannot be called on a batch of 2"),
+            ("import mine\ndef build():\n    return mine.build().requires_grad_(False)\n", "call model.requires_grad_"),
+            (
+                "import mine\ndef build():\n    model = mine.build()\n    inner = model.forward\n"
+                "    model.forward = lambda x: {'logits': inner(x)}\n    return model\n",
+                "Sequential returns a dict; it must return one tensor",
+            ),
+        ],
+    )
+    def test_a_faulty_script_or_network_is_told_in_a_sentence(self, nnopt, source, sentence):
+        Path("faulty.py").write_text(source)
+        status, _, err = nnopt("optimize", "faulty.py:build", *self.OPTIONS)
+        assert status == 2 and a_sentence(err) and sentence in err
+
+    def test_faulty_data_are_told_in_a_sentence(self, nnopt):
+        Path("faulty.py").write_text("def load():\n    return 1 / 0\n")
+        status, _, err = nnopt("optimize", "mine.py:build", "--data", "faulty.py:load")
+        assert status == 2 and err == "faulty.py failed in line 2 (ZeroDivisionError: division by zero).\n"
+        Path("notes.txt").write_text("3")
+        status, _, err = nnopt("optimize", "notes.txt:build", "--data", "faulty.py:load")
+        assert status == 2 and a_sentence(err)
+
+    @pytest.mark.parametrize("storage", ["none/search.db", "damaged.db", "postgres://", "."])
+    def test_a_storage_that_cannot_be_used_is_told_in_a_sentence(self, nnopt, storage):
+        Path("damaged.db").write_text("damaged" * 1000)
+        status, _, err = nnopt("optimize", "mine.py:build", *self.OPTIONS, "--storage", storage)
+        assert status == 2 and a_sentence(err) and f"storage='{storage}'" in err
+
+    @pytest.mark.parametrize(
         ("arguments", "sentence"),
         [
             (("mine.py:nothing", *OPTIONS), "mine.py has no function 'nothing'."),

@@ -4,9 +4,9 @@
 this folder holds one runtime's engines, or one tool.
 """
 
-from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable
+from nnopt_lab.techniques.deployment.engine import TOLERANCE, Engine, EngineUnavailable, OutputsDiffer
 from nnopt_lab.techniques.deployment.registry import ENGINES, build_engines
-from nnopt_lab.techniques.deployment.targets import TARGETS, TOLERANCE, OutputsDiffer, deploy, deploy_all
+from nnopt_lab.techniques.deployment.targets import TARGETS, deploy, deploy_all
 
 __all__ = [
     "ENGINES",

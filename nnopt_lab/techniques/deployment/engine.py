@@ -7,20 +7,31 @@ quantization: one scale per channel for weights, one per tensor for activations)
 are used: a lesson that needs one engine does not wait for the others.
 """
 
+import contextlib
 import importlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from nnopt_lab.techniques.deployment.logs import quiet
-from nnopt_lab.techniques.network_checks import copied
-from nnopt_lab.workbench import measure
+from nnopt_lab.techniques.network_checks import copied, first_sentence
+from nnopt_lab.workbench import measure, training
+
+# How far the outputs may be from the model's, as a share of their size (Euclidean norms over the example's outputs).
+TOLERANCE = {"float32": 1e-4, "bf16": 0.03, "int8": 0.15}
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class EngineUnavailable(RuntimeError):
-    """An engine cannot run here; the message says in one sentence which package, compiler or processor is missing."""
+    """An engine cannot run here, or not this model; the message says in one sentence what is missing or what fails."""
+
+
+class OutputsDiffer(EngineUnavailable):
+    """An engine runs, but computes something other than the model; the message says how far off it is."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,6 +60,98 @@ class Engine:
 
     def __repr__(self) -> str:
         return f"{self.name}: {measure.format_bytes(self.bytes)}, built in {self.seconds:.1f} s"
+
+
+def build(
+    make: Callable[[nn.Module, Sequence[Tensor]], Engine],
+    model: nn.Module,
+    calibration: Sequence[Tensor],
+    example: Tensor,
+    wanted: Tensor,
+    tolerance: float = float("inf"),
+    name: str = "It",
+) -> Engine:
+    """Make an engine, call it once, and compare its outputs with the model's.
+
+    Args:
+        make: (model, calibration) → engine, such as the values of `registry.ENGINES`.
+        example: float32 [N, ...], left as it is.
+        wanted: the model's own outputs for it, see `model_outputs`.
+        tolerance: the largest allowed ‖outputs − wanted‖ / ‖wanted‖.
+        name: of the engine in messages, which stand behind its name where it is "It".
+
+    Raises:
+        EngineUnavailable: anything fails, while the engine is made or called.
+        OutputsDiffer: the outputs have another shape, or are further from the model's than `tolerance`.
+        ValueError: the model cannot be copied.
+    """
+    model, given = evaluation_copy(model), example.clone()
+    with failing_as_unavailable(f"{name} does not run this model"):
+        started = time.perf_counter()
+        engine = make(model, calibration)
+        engine = replace(engine, seconds=time.perf_counter() - started)
+        outputs = engine(given)
+    if not isinstance(outputs, Tensor) or outputs.shape != wanted.shape:
+        got = list(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        raise OutputsDiffer(f"{name} gives {got} for {list(example.shape)}, the model {list(wanted.shape)}.")
+    off = _distance(outputs, wanted)
+    if not off <= tolerance and tolerance < float("inf"):  # NaN is not
+        if not wanted.any():
+            raise OutputsDiffer(f"{name} gives other outputs than the model, whose own are all zero.")
+        raise OutputsDiffer(f"{name} is {off:.2g} of the outputs' size off; {tolerance:g} is allowed.")
+    if not torch.equal(given, example):  # the model writes into its input, which is the caller's
+        engine = replace(engine, run=_on_a_copy(engine.run))
+    return engine
+
+
+@contextlib.contextmanager
+def failing_as_unavailable(what: str) -> Iterator[None]:
+    """Raise `EngineUnavailable`, "`what` (…).", for any other exception."""
+    try:
+        yield
+    except EngineUnavailable:
+        raise
+    except Exception as error:
+        raise EngineUnavailable(f"{what} ({reason(error)}).") from error
+
+
+def model_outputs(model: nn.Module, example: Tensor, name: str = "example") -> Tensor:
+    """The model's own outputs for an example, in evaluation mode and without gradients; both are left as they are.
+
+    Raises:
+        ValueError: the model fails on it, or returns something other than one tensor float32; the sentence calls the
+            example by `name`.
+    """
+    given = f"{name}, {example.dtype} {list(example.shape)}".replace("torch.", "")
+    try:
+        with measure.inference(model):
+            outputs = training.logits_of(model, example.clone())
+    except Exception as error:
+        if isinstance(error, ValueError) and "it must return one tensor" in str(error):
+            raise
+        raise ValueError(f"model cannot be called on {given} ({reason(error)}).") from error
+    if outputs.dtype != torch.float32 or outputs.dim() == 0:
+        kind = f"{outputs.dtype} {list(outputs.shape)}".removeprefix("torch.")
+        raise ValueError(f"model returns {kind} for {given}; it must return float32 [N, ...].")
+    return outputs
+
+
+def reason(error: BaseException) -> str:
+    """An exception's type and the first sentence of its message, without colours for a terminal."""
+    if type(error).__module__.startswith("torch.onnx") and error.__cause__:  # whose own message is about reports
+        error = error.__cause__
+    return _COLOURS.sub("", f"{type(error).__name__}: {first_sentence(error)}")
+
+
+def _distance(outputs: Tensor, wanted: Tensor) -> float:
+    """‖outputs − wanted‖ / ‖wanted‖; 0 where they are the same, those that are zero or infinite included."""
+    missed = torch.where(outputs == wanted, 0.0, outputs - wanted).norm()
+    size = wanted[wanted.isfinite()].norm()
+    return (missed / size).item() if missed != 0 else 0.0
+
+
+def _on_a_copy(run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda x: run(x.clone())
 
 
 def new_engine(name: str, run: Callable, calibration: Sequence[Tensor], size: int) -> Engine:

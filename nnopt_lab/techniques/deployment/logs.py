@@ -1,6 +1,7 @@
 """Quiet libraries: what compilers and runtimes warn of about themselves does not reach a notebook."""
 
 import contextlib
+import io
 import logging
 import warnings
 
@@ -19,3 +20,13 @@ def quiet(*loggers: str):
     finally:
         for logger, level in zip(chosen, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def quiet_export():
+    """`quiet` for exports of graphs: one that fails also prints the graph so far."""
+    with (
+        quiet("torch", "torch.fx.experimental.symbolic_shapes", "torch.onnx", "onnxscript"),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        yield

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from nnopt_lab.techniques.deployment import processor
-from nnopt_lab.techniques.deployment.engine import evaluation_copy, require, two_pictures
-from nnopt_lab.techniques.deployment.logs import quiet
+from nnopt_lab.techniques.deployment.engine import evaluation_copy, failing_as_unavailable, require, two_pictures
+from nnopt_lab.techniques.deployment.logs import quiet, quiet_export
 
 
 def export_onnx(model: nn.Module, calibration: Sequence[Tensor], path: Path) -> Path:
@@ -21,11 +21,11 @@ def export_onnx(model: nn.Module, calibration: Sequence[Tensor], path: Path) -> 
         `path`.
 
     Raises:
-        EngineUnavailable: a package is missing.
+        EngineUnavailable: a package is missing, or this model cannot be exported.
     """
     for package in ("onnx", "onnxscript"):
         require(package, package)
-    with quiet("torch.onnx", "onnxscript"):
+    with failing_as_unavailable("It cannot be exported to ONNX"), quiet_export():
         torch.onnx.export(
             evaluation_copy(model),
             (two_pictures(calibration),),
@@ -47,7 +47,7 @@ def quantize_onnx(path: Path, calibration: Sequence[Tensor]) -> Path:
         The new path, "….int8.onnx".
 
     Raises:
-        EngineUnavailable: a package is missing.
+        EngineUnavailable: a package is missing, or this network cannot be quantized.
     """
     quantization = require("onnxruntime.quantization", "onnxruntime")
     shapes = require("onnxruntime.quantization.shape_inference", "onnxruntime")
@@ -60,7 +60,7 @@ def quantize_onnx(path: Path, calibration: Sequence[Tensor]) -> Path:
             return None if batch is None else {"x": batch.numpy()}
 
     prepared, target = path.with_suffix(".prepared.onnx"), path.with_suffix(".int8.onnx")
-    with quiet("root"):
+    with failing_as_unavailable("Its ONNX file cannot be quantized"), quiet("root"):
         shapes.quant_pre_process(path, prepared, skip_symbolic_shape=True)
         quantization.quantize_static(
             prepared,

@@ -1,14 +1,12 @@
 """All engines by name, and how to build several of them."""
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from nnopt_lab.techniques.deployment.compiler import compiled, compiled_bfloat16
-from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable
+from nnopt_lab.techniques.deployment.engine import TOLERANCE, Engine, EngineUnavailable, build, model_outputs
 from nnopt_lab.techniques.deployment.onnx_engines import onnx_float32, onnx_int8
 from nnopt_lab.techniques.deployment.openvino_engines import openvino_bfloat16, openvino_float32, openvino_int8
 from nnopt_lab.techniques.deployment.pt2e import pt2e_int8
@@ -42,24 +40,46 @@ def build_engines(
 ) -> tuple[dict[str, Engine], dict[str, str]]:
     """Build engines, with a progress bar: those that run here, and for the others the sentence that says why not.
 
+    Each is called once, on the first batch: one that fails, returns another shape than the model, or in float32 other
+    outputs, does not run here.
+
     Args:
         model: any network on the CPU; it is not changed.
         calibration: batches float32 [N, ...] of real pictures, not of the test split; a few hundred pictures do.
         names: keys of `ENGINES`.
 
     Raises:
-        ValueError: a name is not that of an engine, or there are no calibration pictures.
+        ValueError: a name is not that of an engine, there are no calibration pictures, or the model fails on them, or
+            returns something other than one tensor float32.
     """
+    _check(calibration, names)
+    built, missing = {}, {}
+    wanted = model_outputs(model, calibration[0], "calibration")
+    for name in progress_bar(names, desc="building engines", unit="engine"):
+        try:
+            built[name] = build(ENGINES[name], model, calibration, calibration[0], wanted, _tolerance(name))
+        except EngineUnavailable as unavailable:
+            missing[name] = str(unavailable)
+    return built, missing
+
+
+def build_engine(model: nn.Module, calibration: Sequence[Tensor], name: str) -> Engine:
+    """One of `build_engines`.
+
+    Raises:
+        EngineUnavailable: it does not run here, or not this model.
+        ValueError: as in `build_engines`.
+    """
+    _check(calibration, [name])
+    wanted = model_outputs(model, calibration[0], "calibration")
+    return build(ENGINES[name], model, calibration, calibration[0], wanted, _tolerance(name), name)
+
+
+def _check(calibration: Sequence[Tensor], names: Sequence[str]) -> None:
     if not calibration or any(x.dtype != torch.float32 or x.dim() < 2 or len(x) == 0 for x in calibration):
         raise ValueError("calibration must be at least one batch float32 [N, ...] with N at least 1.")
     check_names(names)
-    built, missing = {}, {}
-    for name in progress_bar(names, desc="building engines", unit="engine"):
-        started = time.perf_counter()
-        try:
-            engine = ENGINES[name](model, calibration)
-        except EngineUnavailable as reason:
-            missing[name] = str(reason)
-        else:
-            built[name] = replace(engine, seconds=time.perf_counter() - started)
-    return built, missing
+
+
+def _tolerance(name: str) -> float:
+    return TOLERANCE["float32"] if name.endswith("float32") else float("inf")

@@ -4,7 +4,6 @@ A *target* is a runtime (eager torch, `torch.compile`, AOTInductor, ONNX Runtime
 which it computes.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -13,21 +12,12 @@ from torch import Tensor, nn
 
 from nnopt_lab.techniques.deployment.ahead_of_time import exported, exported_bfloat16
 from nnopt_lab.techniques.deployment.compiler import compiled, compiled_bfloat16
-from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable
+from nnopt_lab.techniques.deployment.engine import TOLERANCE, Engine, EngineUnavailable, build, model_outputs
 from nnopt_lab.techniques.deployment.onnx_engines import onnx_float32, onnx_int8
 from nnopt_lab.techniques.deployment.openvino_engines import openvino_bfloat16, openvino_float32, openvino_int8
 from nnopt_lab.techniques.deployment.pt2e import pt2e_int8
 from nnopt_lab.techniques.deployment.torch_engines import bfloat16, channels_last, eager
-from nnopt_lab.workbench import measure
 from nnopt_lab.workbench.progress_bar import progress_bar
-
-# How far the outputs may be from the model's, as a share of their size (Euclidean norms over the example's outputs).
-TOLERANCE = {"float32": 1e-4, "bf16": 0.03, "int8": 0.15}
-
-
-class OutputsDiffer(EngineUnavailable):
-    """A target runs, but computes something other than the model; the message says how far off it is."""
-
 
 TARGETS: dict[str, dict[str, Callable[[nn.Module, Sequence[Tensor]], Engine]]] = {
     "eager": {"float32": eager},
@@ -64,22 +54,19 @@ def deploy(
         tolerance: the largest allowed ‖outputs − model's‖ / ‖model's‖, above 0; where it is None that of `TOLERANCE`.
 
     Raises:
-        EngineUnavailable: the target cannot run here, or has no such precision; one sentence says why.
+        EngineUnavailable: the target cannot run here or cannot run this model, or has no such precision; one sentence
+            says why.
         OutputsDiffer: it runs, but is further from the model than `tolerance`.
-        ValueError: an argument is not as said here.
+        ValueError: an argument is not as said here, the model fails on the example, or returns something other than
+            one tensor float32.
     """
     _check(example, target, precision, calibration, tolerance)
     if precision not in TARGETS[target]:
         raise EngineUnavailable(f"{target!r} has no {precision} convolutions here, only {', '.join(TARGETS[target])}.")
-    started = time.perf_counter()
-    engine = TARGETS[target][precision](model, list(calibration or [example]))
-    seconds = time.perf_counter() - started
-    with measure.inference(model):
-        wanted = model(example)
-    off, allowed = ((engine(example) - wanted).norm() / wanted.norm()).item(), tolerance or TOLERANCE[precision]
-    if not off <= allowed:  # NaN is not
-        raise OutputsDiffer(f"{target} in {precision} is {off:.2g} of the outputs' size off; {allowed:g} is allowed.")
-    return replace(engine, name=f"{target} {precision}", seconds=seconds)
+    wanted, allowed = model_outputs(model, example), tolerance or TOLERANCE[precision]
+    make, name, batches = TARGETS[target][precision], f"{target} in {precision}", list(calibration or [example])
+    engine = build(make, model, batches, example, wanted, allowed, name)
+    return replace(engine, name=f"{target} {precision}")
 
 
 def deploy_all(
@@ -105,7 +92,14 @@ def _check(example: Tensor, target: str, precision: str, calibration, tolerance:
     if precision == "int8" and not calibration:
         raise ValueError("calibration must hold at least one batch of real pictures: int8 chooses its grids on them.")
     for name, batch in (("example", example), *(("calibration", batch) for batch in calibration or ())):
+        if not isinstance(batch, Tensor):
+            raise ValueError(f"{name} holds {type(batch).__name__}; it must be float32 [N, ...], N ≥ 1.")
         if batch.dtype != torch.float32 or batch.dim() < 2 or len(batch) == 0:
             raise ValueError(f"{name} holds {batch.dtype} {list(batch.shape)}; it must be float32 [N, ...], N ≥ 1.")
+        if batch.shape[1:] != example.shape[1:]:
+            raise ValueError(
+                f"calibration holds {list(batch.shape)}; its pictures must be like those of the example, "
+                f"{list(example.shape)}."
+            )
     if tolerance is not None and not tolerance > 0:
         raise ValueError(f"tolerance={tolerance} must be above 0.")

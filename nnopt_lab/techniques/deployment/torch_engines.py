@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nnopt_lab.techniques.deployment.engine import Engine, evaluation_copy, new_engine, two_pictures
+from nnopt_lab.techniques.deployment.logs import quiet_export
 from nnopt_lab.workbench import measure
 
 
@@ -50,4 +51,5 @@ def on_channels_last(run: Callable, dtype: torch.dtype = torch.float32) -> Calla
 
 def exported_program(model: nn.Module, calibration: Sequence[Tensor]) -> torch.export.ExportedProgram:
     """The model's graph by `torch.export`, for any number of pictures in the layout of those of `calibration`."""
-    return torch.export.export(model, (two_pictures(calibration),), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+    with quiet_export():
+        return torch.export.export(model, (two_pictures(calibration),), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))

@@ -21,8 +21,8 @@ from nnopt_lab.techniques.network_checks import copied
 from nnopt_lab.techniques.search.points import EAGER, Goal
 from nnopt_lab.techniques.search.result import Search
 from nnopt_lab.techniques.search.searcher import Searcher
-from nnopt_lab.techniques.search.study import SAMPLERS
-from nnopt_lab.techniques.search.tasks import GivenPictures, Task, as_split
+from nnopt_lab.techniques.search.study import SAMPLERS, storage_errors
+from nnopt_lab.techniques.search.tasks import GivenPictures, Task, as_split, require_classifier
 
 DEFAULT_ENGINES = (
     EAGER,
@@ -59,7 +59,8 @@ def optimize(
     machine do not falsify them.
 
     Args:
-        model: any trained classifier [N, ...] → logits [N, classes]; left as it was.
+        model: any trained classifier [N, ...] → logits float32 [N, classes]; left as it was. What is frozen in it
+            stays frozen.
         train, validation: what candidates learn from, and what they are judged by: a `data.Split`, (pictures, labels),
             or a data set of (picture, label). All is held in memory. Keep pictures back for the final judgement.
         goal: a `Goal`, or its target: "latency" or "bytes".
@@ -69,7 +70,7 @@ def optimize(
         storage: a file (SQLite), or a database's URL, in which the search goes on, and which several processes and
             machines may share; networks worth exporting are kept in a folder beside a file. None for memory.
         engine_names: keys of `deployment.ENGINES` to choose from, where latency is the target; each adds its building
-            time to a trial.
+            time to a trial. For those that cannot run this model, a sentence in the result's `notes` says why.
         epochs, rate, batch_size: of each candidate's training, as in `tasks.Task`; from two epochs on, trials
             can be stopped between them.
         sampler: "gp" (Gaussian processes) or "tpe" (tree-structured Parzen estimator), or "random" as a control.
@@ -78,19 +79,23 @@ def optimize(
         seed: of the training; in memory also of the sampler. (With a storage, every call draws anew.)
 
     Raises:
-        ValueError: an argument is not as said here, or the storage holds another search.
+        ValueError: an argument is not as said here, the storage holds another search or cannot be used, or no trial
+            succeeded.
     """
     goal = Goal(goal) if isinstance(goal, str) else goal
     if not isinstance(model, nn.Module):
         raise ValueError(f"model is {type(model).__name__}; it must be a classifier, a torch.nn.Module.")
     check_names(engine_names)
+    if batch_size < 1 or not rate > 0:
+        raise ValueError(f"batch_size={batch_size} must be at least 1, and rate={rate} above 0.")
     if trials < 1 or epochs < 1 or sampler not in SAMPLERS:
         raise ValueError(f"trials={trials} and epochs={epochs} must be at least 1, sampler={sampler!r} of {SAMPLERS}.")
     transform = to_input or (lambda images: images)
-    pictures = GivenPictures(as_split(train), as_split(validation), transform)
+    pictures = GivenPictures(as_split(train, "train"), as_split(validation, "validation"), transform)
     task = Task(copied(model).cpu().eval(), pictures, epochs, rate, batch_size, seed)
+    require_classifier(task, goal.batch)
     importlib.import_module("optuna")  # it sets the level of its own log when it is imported
-    with quiet("optuna"):
+    with quiet("optuna"), storage_errors(storage):
         searcher = Searcher(task, goal, engine_names, storage, sampler, stop_early)
         if manual_starts:
             searcher.begin_with_starts(max(trials // 2, 1))

@@ -5,7 +5,8 @@ import time
 import torch
 from torch import Tensor, nn
 
-from nnopt_lab.techniques.deployment import ENGINES, Engine
+from nnopt_lab.techniques.deployment import Engine
+from nnopt_lab.techniques.deployment.registry import build_engine
 from nnopt_lab.techniques.search.files import file_bytes
 from nnopt_lab.techniques.search.points import EAGER, Point
 from nnopt_lab.techniques.search.tasks import Task
@@ -23,8 +24,11 @@ def measured_point(
         baseline: the original in eager torch, with which it takes turns.
         latency: seconds of `baseline` for `batch`, as measured once for all candidates.
         batch: input.
+
+    Raises:
+        EngineUnavailable: the candidate does not run in its engine.
     """
-    engine = ENGINES[config.get("engine", EAGER)](model, task.calibration)
+    engine = build_engine(model, task.calibration, config.get("engine", EAGER))
     seen = training.evaluate(engine, task.pictures.validation, task.pictures, device="cpu")
     seconds = fastest_seconds({"original": baseline, "new": engine}, batch)
     size = file_bytes(model, config) or engine.bytes

@@ -9,6 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from nnopt_lab.techniques.deployment.engine import EngineUnavailable
 from nnopt_lab.techniques.deployment.onnx_files import export_onnx, quantize_onnx
 from nnopt_lab.techniques.quantization import deep_compression
 from nnopt_lab.techniques.search import candidates
@@ -23,16 +24,22 @@ def file_bytes(model: nn.Module, config: dict) -> int | None:
         return sum(deep_compression.save(model, Path(folder, "size.nndc")).values())
 
 
-def save(folder: Path, task: Task, config: dict, model: nn.Module, sizes: dict, record: dict) -> list[Path]:
+def save(
+    folder: Path, task: Task, config: dict, model: nn.Module, sizes: dict, record: dict, notes: list[str] | None = None
+) -> list[Path]:
     """Write a candidate: weights.safetensors, config.json, ONNX, and its compressed file where it has one.
 
     Args:
         folder: made if it isn't there.
         model, sizes: what `candidates.make` returned for `config`.
         record: goes into config.json beside the configuration and the sizes.
+        notes: gets a sentence where the network cannot be written as ONNX; None to raise it.
 
     Returns:
         The files.
+
+    Raises:
+        EngineUnavailable: the network cannot be written as ONNX, and `notes` is None.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / "weights.safetensors", folder / "config.json"]
@@ -41,9 +48,14 @@ def save(folder: Path, task: Task, config: dict, model: nn.Module, sizes: dict, 
     if config.get("bits"):
         files.append(folder / "weights.nndc")
         deep_compression.save(model, files[-1])
-    files.append(export_onnx(model, task.calibration, folder / "model.onnx"))
-    if config.get("engine", "").endswith("int8"):
-        files.append(quantize_onnx(files[-1], task.calibration))
+    try:
+        files.append(export_onnx(model, task.calibration, folder / "model.onnx"))
+        if config.get("engine", "").endswith("int8"):
+            files.append(quantize_onnx(files[-1], task.calibration))
+    except EngineUnavailable as unavailable:
+        if notes is None:
+            raise
+        notes.append(f"Not all ONNX files were written: {unavailable}")
     return files
 
 

@@ -93,7 +93,7 @@ class Search:
     def export(self, folder: Path | str, point: Point | None = None) -> list[Path]:
         """Write a point (the best) to a folder: weights, configuration, ONNX, its compressed file, and a report.
 
-        `files.load` reads it back.
+        `files.load` reads it back. Where the network cannot be written as ONNX, a sentence in `notes` says so.
 
         Raises:
             ValueError: as in `network`.
@@ -101,7 +101,9 @@ class Search:
         point, folder = self._chosen(point), Path(folder)
         model, sizes = self._network(point)
         record = {"goal": asdict(self.goal), "point": asdict(point), "original": asdict(self.original)}
-        written = files.save(folder, self.task, point.config, model, sizes, record)
+        notes = []
+        written = files.save(folder, self.task, point.config, model, sizes, record, notes)
+        self.notes += [sentence for sentence in notes if sentence not in self.notes]
         before, after = (training.evaluate(m, self.task.pictures.validation, self.task.pictures) for m in
                          (self.task.model, model))  # fmt: skip
         difference = measure.proportion_difference(before.correct, after.correct)

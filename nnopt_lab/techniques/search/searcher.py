@@ -10,7 +10,8 @@ from pathlib import Path
 
 from torch import nn
 
-from nnopt_lab.techniques.deployment import build_engines
+from nnopt_lab.techniques.deployment import EngineUnavailable, build_engines
+from nnopt_lab.techniques.deployment.engine import failing_as_unavailable, reason
 from nnopt_lab.techniques.search import candidates, evaluation
 from nnopt_lab.techniques.search.estimates import CostEstimates, corrected, should_stop
 from nnopt_lab.techniques.search.kept import KeptNetworks
@@ -112,8 +113,8 @@ class Searcher:
             self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
             self.study.enqueue_trial(trial.params)
             raise
-        except (ValueError, RuntimeError) as error:
-            trial.set_user_attr("reason", str(error).strip().splitlines()[0])
+        except Exception as error:  # no candidate's failure ends a search
+            trial.set_user_attr("reason", _sentence(error))
             self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
             self._tell(trial, point)
@@ -190,8 +191,17 @@ class Searcher:
         A search that goes on takes the figures with which it was begun.
         """
         ready, missing = build_engines(self.task.model, self.task.calibration, list(dict.fromkeys([EAGER, *names])))
+        for name, engine in list(ready.items()):
+            try:
+                with failing_as_unavailable(f"It does not run this model with {self.goal.batch} pictures"):
+                    engine(self.batch)
+            except EngineUnavailable as unavailable:
+                missing[name] = str(unavailable)
+                del ready[name]
+        if EAGER in missing:
+            raise ValueError(f"model does not run in {EAGER}: {missing[EAGER]}")
         self.baseline = ready[EAGER]
-        notes = [f"{name} was not tried: {reason}" for name, reason in missing.items()]
+        notes = [f"{name} was not tried: {why}" for name, why in missing.items()]
         return self._agree("engines", evaluation.fastest_seconds(ready, self.batch, 3.0)), notes
 
     def _agree(self, name: str, value):
@@ -204,6 +214,12 @@ class Searcher:
         times = self.found.cost(self.found.original) / self.found.cost(point)
         what = "as fast" if self.goal.target == "latency" else "as small"
         return f"{times:.2f} times {what}, {point.accuracy:.1f} %"
+
+
+def _sentence(error: Exception) -> str:
+    """Why a trial failed: the first line of a message of this library's, else the exception's type too."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines and isinstance(error, (ValueError, EngineUnavailable)) else reason(error)
 
 
 class _Stopped(Exception):

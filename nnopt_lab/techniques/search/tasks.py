@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from nnopt_lab.techniques.deployment.engine import model_outputs, reason
 from nnopt_lab.workbench import data
 
 
@@ -55,18 +56,75 @@ class Task:
         return list(self.pictures.to_input(self.pictures.train.images[:256]).split(64))
 
 
-def as_split(given: data.Split | tuple[Tensor, Tensor] | Sequence) -> data.Split:
+def as_split(given: data.Split | tuple[Tensor, Tensor] | Sequence, name: str = "data") -> data.Split:
     """A split of a split, of (pictures [N, ...], labels int64 [N]), or of a data set of (picture, label).
 
     Raises:
-        ValueError: there is no picture, or not a label for each.
+        ValueError: it is nothing of these, there is no picture, or not a label for each; the sentence begins with
+            `name`.
     """
-    if not isinstance(given, (data.Split, tuple)):
-        pairs = [given[i] for i in range(len(given))]
-        given = torch.stack([x for x, _ in pairs]), torch.tensor([int(y) for _, y in pairs])
-    split = given if isinstance(given, data.Split) else data.Split(*given)
-    if len(split.images) != len(split.labels) or len(split) == 0:
+    if isinstance(given, (data.Split, tuple)):
+        images, labels = (given.images, given.labels) if isinstance(given, data.Split) else _pair(given, name)
+    else:
+        images, labels = _stacked(given, name)
+    integers = isinstance(labels, Tensor) and not (labels.is_floating_point() or labels.is_complex())
+    if not isinstance(images, Tensor) or images.dim() < 2 or not integers or labels.dim() != 1:
+        raise ValueError(f"{name} holds {_what(images)} and {_what(labels)}; it must hold [N, ...] and int64 [N].")
+    if len(images) != len(labels) or len(images) == 0:
         raise ValueError(
-            f"{len(split.images)} pictures and {len(split.labels)} labels: equally many are needed, and at least one."
+            f"{name} holds {len(images)} pictures and {len(labels)} labels: equally many are needed, and at least one."
         )
-    return split
+    return given if isinstance(given, data.Split) and labels.dtype == torch.int64 else data.Split(images, labels.long())
+
+
+def require_classifier(task: Task, batch: int = 1) -> None:
+    """Refuse a task whose network is no classifier of its pictures, in batches of `batch` too, or has nothing to train.
+
+    Raises:
+        ValueError: one sentence says what is wrong with the network, `to_input` or the labels.
+    """
+    try:
+        inputs = task.inputs(2)
+    except Exception as error:
+        given = _what(task.pictures.validation.images[:2])
+        raise ValueError(f"to_input cannot be called on {given} ({reason(error)}).") from error
+    if inputs.dtype != torch.float32 or len(inputs) != 2:
+        raise ValueError(f"to_input gives {_what(inputs)} for 2 pictures; it must give float32 [2, ...].")
+    if not any(parameter.requires_grad for parameter in task.model.parameters()):
+        cure = "call model.requires_grad_(True) first" if any(True for _ in task.model.parameters()) else "it has none"
+        raise ValueError(f"model has no parameter that can be trained, but candidates are trained: {cure}.")
+    for count in (2, batch):
+        outputs = model_outputs(task.model, task.inputs(count), f"a batch of {count}")
+        if outputs.dim() != 2 or len(outputs) != count:
+            raise ValueError(f"model returns {_what(outputs)} for {count} pictures; it must return [{count}, classes].")
+    for name in ("train", "validation"):
+        lowest, highest = (int(x) for x in getattr(task.pictures, name).labels.aminmax())
+        if lowest < 0 or highest >= outputs.shape[1]:
+            raise ValueError(
+                f"{name} has labels from {lowest} to {highest}, but the model has {outputs.shape[1]} classes, which "
+                "are numbered from 0."
+            )
+
+
+def _pair(given: tuple, name: str) -> tuple:
+    if len(given) != 2:
+        raise ValueError(f"{name} is a tuple of {len(given)}; it must be (pictures, labels).")
+    return given
+
+
+def _stacked(given: Sequence, name: str) -> tuple[Tensor, Tensor]:
+    try:
+        pairs = [given[i] for i in range(len(given))]
+        return torch.stack([torch.as_tensor(x) for x, _ in pairs]), torch.tensor([int(y) for _, y in pairs])
+    except Exception as error:
+        kind = type(given).__name__
+        raise ValueError(
+            f"{name} is {kind}, which cannot be read as a data set of (picture, label), with pictures of one size "
+            f"({reason(error)})."
+        ) from error
+
+
+def _what(given) -> str:
+    if not isinstance(given, Tensor):
+        return type(given).__name__
+    return f"{given.dtype} {list(given.shape)}".removeprefix("torch.")

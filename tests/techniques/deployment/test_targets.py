@@ -156,6 +156,103 @@ def test_what_computes_something_else_is_not_handed_out(how, layers, vectors, mo
     assert list(ready) == ["channels-last float32"] and list(missing) == ["eager float32"]
 
 
+class Flattened(nn.Module):
+    """A convolution, what `view` does to it, and a linear layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.last, self.ones = nn.Conv2d(3, 4, 3), nn.Linear(4 * 36, 2), torch.ones(4, 1, 1)
+
+    def forward(self, x):
+        return self.last(self.conv(x).view(x.size(0), -1))
+
+
+class Branching(Flattened):
+    def forward(self, x):
+        y = self.conv(x)
+        return self.last((y if x.sum() > 0 else -y).flatten(1))
+
+
+class WithAConstant(Flattened):
+    def forward(self, x):
+        return self.last((self.conv(x) * self.ones).flatten(1))
+
+
+class ByNumpy(Flattened):
+    def forward(self, x):
+        return self.last(torch.from_numpy(self.conv(x).numpy()).flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "precision", "sentence"),
+    [
+        (Flattened, "channels-last", "float32", r"channels-last in float32 does not run .*RuntimeError: view size"),
+        (Flattened, "channels-last", "bf16", "RuntimeError: view size"),
+        (WithAConstant, "channels-last", "bf16", "channels-last in bf16 does not run .*same dtype"),
+        (ByNumpy, "channels-last", "bf16", "TypeError"),
+        (Branching, "ONNX Runtime", "float32", "cannot be exported to ONNX .*data-dependent"),
+        (Branching, "ONNX Runtime", "int8", "cannot be exported to ONNX .*data-dependent"),
+        (Branching, "compiled", "float32", "data-dependent"),
+        (Branching, "exported", "float32", "data-dependent"),
+        (Flattened, "exported", "float32", "view"),
+    ],
+)
+def test_what_a_target_cannot_run_is_one_sentence(kind, target, precision, sentence, monkeypatch, capfd):
+    monkeypatch.setattr(compiler, "require_compiler", lambda: None)
+    torch.manual_seed(0)
+    model, x = kind(), torch.randn(16, 3, 8, 8)
+    with pytest.raises(EngineUnavailable, match=sentence) as unavailable:
+        deploy(model, x, target, precision=precision, calibration=[x])
+    assert "\n" not in str(unavailable.value) and "\x1b" not in str(unavailable.value)
+    assert capfd.readouterr() == ("", "")
+    assert deploy(model, x)
+
+
+@pytest.mark.parametrize("target", ["eager", "channels-last", "ONNX Runtime"])
+def test_outputs_that_are_all_zero_or_infinite(target, vectors, layers):
+    zero = copy.deepcopy(layers)
+    nn.init.zeros_(zero[3].weight)
+    nn.init.zeros_(zero[3].bias)
+    precision = "int8" if target == "ONNX Runtime" else "float32"
+    assert not deploy(zero, vectors, target, precision=precision, calibration=[vectors])(vectors).any()
+    with torch.no_grad():
+        layers[3].bias[0] = float("-inf")
+    assert deploy(layers, vectors, target)(vectors)[:, 0].isneginf().all()
+
+
+def test_zeros_are_compared_too(layers, vectors, monkeypatch):
+    nn.init.zeros_(layers[3].weight)
+    nn.init.zeros_(layers[3].bias)
+    monkeypatch.setitem(TARGETS["eager"], "float32", lambda *_: Engine("ones", lambda x: torch.ones(16, 3), (12,), 1))
+    with pytest.raises(
+        OutputsDiffer, match="eager in float32 gives other outputs than the model, whose own are all zero"
+    ):
+        deploy(layers, vectors)
+
+
+@pytest.mark.parametrize("target", ["eager", "channels-last"])
+def test_a_model_that_writes_into_its_input_gets_a_copy(target, vectors):
+    class Centred(nn.Linear):
+        def forward(self, x):
+            x -= x.mean()
+            return super().forward(x)
+
+    before = vectors.clone()
+    engine = deploy(Centred(12, 3), vectors, target)
+    assert torch.equal(engine(vectors), engine(vectors)) and torch.equal(vectors, before)
+
+
+@pytest.mark.parametrize("returns", [dict, tuple, list])
+def test_a_network_that_returns_more_than_a_tensor(returns, vectors):
+    class Many(nn.Linear):
+        def forward(self, x):
+            return returns({"logits": super().forward(x)}.items())
+
+    for target in ("eager", "ONNX Runtime"):
+        with pytest.raises(ValueError, match=f"Many returns a {returns.__name__}; it must return one tensor"):
+            deploy(Many(12, 3), vectors, target)
+
+
 def test_a_target_without_a_precision_says_which_it_has(layers, vectors):
     with pytest.raises(EngineUnavailable, match="'ONNX Runtime' has no bf16 convolutions here, only float32, int8"):
         deploy(layers, vectors, "ONNX Runtime", precision="bf16")
@@ -169,6 +266,9 @@ def test_a_target_without_a_precision_says_which_it_has(layers, vectors):
         ({"precision": "int8", "target": "ONNX Runtime"}, "calibration must hold at least one batch"),
         ({"calibration": [torch.zeros(1, 12, dtype=torch.uint8)]}, "calibration holds torch.uint8"),
         ({"example": torch.zeros(0, 12)}, r"example holds torch.float32 \[0, 12\]"),
+        ({"example": [[0.0] * 12]}, "example holds list"),
+        ({"calibration": [torch.zeros(4, 3)]}, r"calibration holds \[4, 3\]; .* like those of the example, \[16, 12\]"),
+        ({"example": torch.zeros(4, 3)}, r"model cannot be called on example, float32 \[4, 3\] \(RuntimeError: mat1"),
         ({"tolerance": 0.0}, "tolerance=0.0 must be above 0"),
         ({"tolerance": float("nan")}, "tolerance=nan must be above 0"),
     ],

@@ -11,7 +11,7 @@ from torch import nn
 import nnopt_lab
 from nnopt_lab.techniques.search.autotune import optimize
 from nnopt_lab.techniques.search.points import Goal
-from tests.techniques.search.small_search import TRAIN, VALIDATION, known_machine, search
+from tests.techniques.search.small_search import TRAIN, VALIDATION, build, known_machine, search
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,78 @@ def test_what_is_no_network_or_no_data():
         optimize(3, TRAIN, VALIDATION)
     with pytest.raises(ValueError, match="200 pictures and 199 labels"):
         optimize(nn.Flatten(), TRAIN, (VALIDATION[0], VALIDATION[1][:-1]))
+
+
+def returning(change):
+    model = build()
+    inner = model.forward
+    model.forward = lambda x: change(inner(x))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        (returning(lambda y: {"logits": y}), "Sequential returns a dict; it must return one tensor"),
+        (returning(lambda y: (y, y)), "Sequential returns a tuple; it must return one tensor"),
+        (returning(lambda y: [y]), "Sequential returns a list; it must return one tensor"),
+        (returning(lambda y: None), "Sequential returns a NoneType; it must return one tensor"),
+        (returning(lambda y: y.double()), r"model returns float64 \[2, 3\]"),
+        (returning(lambda y: y[:1]), r"model returns float32 \[1, 3\] for 2 pictures; it must return \[2, classes\]"),
+        (
+            returning(lambda y: y.squeeze(0)),
+            r"model returns float32 \[3\] for 1 pictures; it must return \[1, classes\]",
+        ),
+        (returning(lambda y: y.flatten()), r"model returns float32 \[6\] for 2 pictures"),
+        (returning(lambda y: y[:, :2]), "train has labels from 0 to 2, but the model has 2 classes"),
+        (returning(lambda y: y.view(7)), r"model cannot be called on a batch of 2, float32 \[2, 3, 8, 8\]"),
+        (build().double(), "model cannot be called on a batch of 2.*RuntimeError"),
+        (build().requires_grad_(False), r"no parameter that can be trained.*model.requires_grad_\(True\) first"),
+        (nn.Flatten(), "no parameter that can be trained.*it has none"),
+    ],
+)
+def test_a_network_that_cannot_be_searched_is_one_sentence(model, sentence):
+    with pytest.raises(ValueError, match=sentence) as error:
+        optimize(model, TRAIN, VALIDATION, trials=1, epochs=1)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("train", "options", "sentence"),
+    [
+        ((TRAIN[0], TRAIN[1].float()), {}, r"train holds float32 \[256, 3, 8, 8\] and float32 \[256\]; it must hold"),
+        ((TRAIN[0], TRAIN[1] - 1), {}, "train has labels from -1 to 1, but the model has 3 classes"),
+        ((*TRAIN, 3), {}, r"train is a tuple of 3; it must be \(pictures, labels\)"),
+        ((TRAIN[0].numpy(), TRAIN[1]), {}, "train holds ndarray"),
+        ([(TRAIN[0][0], 1), (TRAIN[0][0, :1], 1)], {}, "train is list, which cannot be read as a data set"),
+        (None, {}, "train is NoneType, which cannot be read as a data set"),
+        (TRAIN, {"to_input": lambda x: x.nothing}, r"to_input cannot be called on float32 \[2, 3, 8, 8\] \(Attribute"),
+        (TRAIN, {"to_input": lambda x: x.double()}, r"to_input gives float64 \[2, 3, 8, 8\] for 2 pictures"),
+        (TRAIN, {"batch_size": 0}, "batch_size=0"),
+        (TRAIN, {"rate": 0}, "rate=0"),
+    ],
+)
+def test_data_that_cannot_be_learned_from_is_one_sentence(trained, train, options, sentence):
+    with pytest.raises(ValueError, match=sentence) as error:
+        optimize(trained, train, VALIDATION, trials=1, epochs=1, **options)
+    assert "\n" not in str(error.value)
+
+
+def test_a_network_in_training_mode_or_frozen_in_part(trained):
+    model = copy.deepcopy(trained).train()
+    model[0].requires_grad_(False)
+    found = search(model, "bytes", trials=2)
+    assert len(found.points) == 2 and model.training
+    network = found.network(found.points[-1])
+    assert not network[0].weight.requires_grad and network[9].bias.requires_grad
+
+
+def test_a_storage_that_becomes_unusable(trained, tmp_path):
+    storage = tmp_path / "search.db"
+    search(trained, "bytes", trials=1, storage=storage)
+    storage.write_bytes(b"damaged " * 1000)
+    with pytest.raises(ValueError, match=r"storage='.*search.db' cannot be used \(file is not a database\)"):
+        search(trained, "bytes", trials=2, storage=storage)
 
 
 def test_the_original_is_left_as_it_was(trained):

@@ -5,6 +5,7 @@ import shutil
 import onnxruntime
 import pytest
 import torch
+from torch import nn
 
 from nnopt_lab.techniques.search import files
 from nnopt_lab.techniques.search.kept import KeptNetworks
@@ -98,3 +99,22 @@ def test_the_hypervolume_in_numbers(task):
     # Nothing lost at half the cost: half of the rectangle; from 2 of 4 points lost another quarter of its height.
     assert found.hypervolume() == pytest.approx(0.5 + 0.5 * 0.25)
     assert found.front == [points[2], points[0], points[1]] and found.best == points[1]
+
+
+def test_what_onnx_cannot_hold_is_exported_without_it(tmp_path):
+    class Branching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = build()
+
+        def forward(self, x):
+            return self.inner(x if x.sum() > 0 else -x)
+
+    found = search(Branching(), Goal("bytes", max_drop=100.0), trials=1)
+    written = found.export(tmp_path / "out")
+    assert "model.onnx" not in [file.name for file in written] and all(file.is_file() for file in written)
+    sentence = found.notes[-1]
+    assert sentence.startswith("Not all ONNX files were written: It cannot be exported to ONNX (")
+    assert sentence in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    found.export(tmp_path / "out")
+    assert found.notes.count(sentence) == 1

@@ -1,8 +1,12 @@
 """A search goes on where it was, survives failures and Ctrl-C, and stops trials that cannot win."""
 
+from dataclasses import replace
+
 import pytest
+import torch
 from torch import nn
 
+from nnopt_lab.techniques.deployment import ENGINES
 from nnopt_lab.techniques.search import candidates, searcher
 from nnopt_lab.techniques.search.points import Goal
 from tests.techniques.search import small_search
@@ -56,6 +60,66 @@ def test_a_trial_that_fails_does_not_end_the_search(trained, monkeypatch):
     _failing_once(monkeypatch, ValueError("The loss became nan.\nA trace"), at=1)
     found = search(trained, "bytes")
     assert found.failed == ["The loss became nan."] and len(found.points) == 2
+
+
+@pytest.mark.parametrize("error", [KeyError("layer"), AssertionError(), IndexError("out of range"), MemoryError()])
+def test_of_an_unexpected_failure_the_type_is_told(error, trained, monkeypatch):
+    _failing_once(monkeypatch, error, at=1)
+    found = search(trained, "bytes")
+    assert found.failed[0].startswith(type(error).__name__) and len(found.points) == 2
+
+
+class Viewing(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.last, self.ones = nn.Conv2d(3, 4, 3), nn.Linear(4 * 36, 3), torch.ones(4, 1, 1)
+
+    def forward(self, x):
+        return self.last((self.conv(x) * self.ones).view(x.size(0), -1))
+
+
+class Branching(Viewing):
+    def forward(self, x):
+        y = self.conv(x)
+        return self.last((y if x.sum() > 0 else -y).flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(Viewing, "channels-last float32"), (Viewing, "bf16"), (Branching, "ONNX Runtime float32")],
+)
+def test_an_engine_that_fails_is_a_note(kind, name):
+    torch.manual_seed(0)
+    found = search(kind(), engine_names=[name], trials=2)
+    assert any(note.startswith(f"{name} was not tried: It ") for note in found.notes)
+    assert len(found.points) == 2 and not any("engine" in p.config and p.config["engine"] == name for p in found.points)
+
+
+def test_an_engine_that_fails_with_the_goal_s_batch_is_a_note(trained, monkeypatch):
+    eager = ENGINES["eager float32"]
+
+    def fixed(model, calibration):
+        engine = eager(model, calibration)
+        return replace(engine, run=lambda x: engine.run(x) if len(x) == 64 else 1 / 0)
+
+    monkeypatch.setitem(ENGINES, "bf16", fixed)
+    found = search(trained, engine_names=["bf16"], trials=1)
+    assert found.notes == [
+        "bf16 was not tried: It does not run this model with 1 pictures (ZeroDivisionError: division by zero)."
+    ]
+
+
+def test_an_engine_that_fails_for_a_candidate_fails_its_trial(trained, monkeypatch):
+    eager = ENGINES["eager float32"]
+
+    def for_the_original(model, calibration):
+        if model[0].out_channels < 8:
+            raise TypeError("too small")
+        return eager(model, calibration)
+
+    monkeypatch.setitem(ENGINES, "bf16", for_the_original)
+    found = search(trained, engine_names=["bf16"], trials=8)
+    assert "bf16 does not run this model (TypeError: too small)." in found.failed and found.points
 
 
 def test_where_every_trial_fails_the_last_one_is_quoted(trained, monkeypatch):

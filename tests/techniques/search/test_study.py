@@ -1,12 +1,15 @@
 """A study's storage: where networks stand beside it, and what makes two searches different."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 from nnopt_lab.techniques.search.points import Goal
-from nnopt_lab.techniques.search.study import fingerprint, networks_folder
+from nnopt_lab.techniques.search.study import fingerprint, networks_folder, open_study
 from tests.techniques.search.small_search import build
 
 
@@ -29,3 +32,61 @@ def test_a_fingerprint_tells_searches_apart(task):
     others = [replace(task, model=build(seed=3)), replace(task, pictures=fewer), replace(task, epochs=3)]
     digits = [fingerprint(other, Goal()) for other in (task, *others)] + [fingerprint(task, Goal("bytes"))]
     assert len(set(digits)) == len(digits) and fingerprint(task, Goal()) == digits[0]
+
+
+def test_code_counts_as_weights_do(task):
+    def scaled(images):
+        return images * 2
+
+    wider = build()
+    wider[2] = nn.LeakyReLU()
+    strided = build()
+    strided[4].stride = (2, 2)
+    others = [
+        replace(task, pictures=replace(task.pictures, to_input=scaled)),
+        replace(task, pictures=replace(task.pictures, to_input=scaled.__get__(1))),
+        replace(task, model=build()),
+        replace(task, model=wider),
+        replace(task, model=strided),
+        replace(task, model=build().double()),
+    ]
+    digits = [fingerprint(other, Goal()) for other in (task, *others)]
+    assert len(set(digits)) == len(digits)
+    brighter = task.pictures.train.images + 1
+    pictures = replace(task.pictures, train=replace(task.pictures.train, images=brighter))
+    assert fingerprint(replace(task, pictures=pictures), Goal()) != digits[0]
+
+
+@pytest.mark.parametrize("name", ["what?.db", "100%.db", "a%20b.db", "a#b.db", "{a}.db", "a b&c=d.db", "größe.db"])
+def test_a_file_has_the_name_that_was_given(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    open_study(name, "random", 0).set_user_attr("is", "here")
+    assert open_study(tmp_path / name, "random", 0).user_attrs == {"is": "here"}
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("storage", "sentence"),
+    [
+        ("none/search.db", "storage='none/search.db': its folder 'none' is not there; make it first."),
+        (
+            "sqlite:///none/search.db",
+            "storage='sqlite:///none/search.db' cannot be used (unable to open database file).",
+        ),
+        ("damaged.db", "storage='damaged.db' cannot be used (file is not a database)."),
+        ("locked.db", "storage='locked.db' cannot be used (database is locked)."),
+        ("folder", "storage='folder' must be a file, and this is a folder."),
+        ("abacus://host/name", "storage='abacus://host/name' cannot be used ("),
+        ("://", "storage='://' cannot be used ("),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_a_sentence(storage, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("damaged.db").write_bytes(b"damaged " * 1000)
+    with closing(sqlite3.connect("locked.db")) as other:
+        other.execute("create table mine (number)")
+        other.execute("begin exclusive")
+        with pytest.raises(ValueError) as error:
+            open_study(storage, "random", 0)
+    assert str(error.value).startswith(sentence) and "\n" not in str(error.value)
