@@ -64,12 +64,12 @@ def shapes():
 @pytest.mark.parametrize("share", [0, 0.5, 1])
 def test_the_playground_shows_the_mixture_and_the_students_answer(shapes, temperature, share):
     pictures, playground, (teacher, student) = shapes
-    text, (picture, chart) = shown(playground, picture=17, temperature_T=temperature, share_of_the_teacher=share)
+    text, (picture, chart) = shown(playground, picture=17, temperature_T=temperature, **{"share_α": share})
     label, image = pictures.validation.labels[17], pictures.validation.images[17]
     target = share * torch.softmax(teacher / temperature, 0) + (1 - share) * F.one_hot(label, 10)
     for name, shares in (
         ("target", target),
-        ("the student's answer at T", torch.softmax(student / temperature, 0)),
+        ("the student's output at T", torch.softmax(student / temperature, 0)),
     ):
         heights = [bar.get_height() for bar in bars(chart, name)]
         np.testing.assert_allclose(heights, shares, atol=1e-4)  # another batch rounds otherwise

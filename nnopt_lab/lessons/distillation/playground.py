@@ -1,4 +1,4 @@
-"""Lesson 09: a teacher's answer for one picture, softened by a temperature and mixed with the label."""
+"""Lesson 09's playground: a teacher's output for one picture, softened by a temperature and mixed with the label."""
 
 import ipywidgets as widgets
 import numpy as np
@@ -11,9 +11,9 @@ from nnopt_lab.workbench import data, measure, plots
 
 
 def distillation_playground(teacher: nn.Module, student: nn.Module, pictures: data.Pictures) -> Playground:
-    """Lesson 09: the target that a student gets for a validation picture, and the student's own answer.
+    """Plot the target that a student gets for a validation picture, and the student's own output.
 
-    The target of the mixture is (1 − share) · label + share · soft targets at temperature T.
+    The target is (1 − share) · label + share · soft targets at temperature T.
     """
     some = pictures.validation[:200]
     inputs = pictures.to_input(some.images)
@@ -34,8 +34,8 @@ def distillation_playground(teacher: nn.Module, student: nn.Module, pictures: da
             _bars(right, target, answer, pictures.classes)
         entropy = abs((target * target.clamp_min(1e-12).log2()).sum().item())
         text = (
-            f"<b>{entropy:.2f} bits</b> of entropy in the target (a label: 0; ten equal classes: 3.32) · the label's "
-            f"class has <b>{100 * target[label]:.1f} %</b> of the target and {100 * answer[label]:.1f} % of the answer"
+            f"The target has <b>{entropy:.2f} bits</b> of entropy (label: 0; equal classes: 3.32). The label's class "
+            f"gets <b>{100 * target[label]:.1f} %</b> in the target and {100 * answer[label]:.1f} % in the output."
         )
         return plots.finish(fig), text
 
@@ -43,14 +43,14 @@ def distillation_playground(teacher: nn.Module, student: nn.Module, pictures: da
         draw,
         picture=widgets.IntSlider(value=0, min=0, max=len(some) - 1, description="picture", continuous_update=False),
         temperature=choice("temperature T", [0.5, 1, 2, 4, 8, 16, 32], 4),
-        share=choice("share of the teacher", [0, 0.25, 0.5, 0.75, 0.9, 1], 1),
+        share=choice("share α", [0, 0.25, 0.5, 0.75, 0.9, 1], 1),
     )
 
 
 def _bars(ax, target, answer, classes) -> None:
     places = np.arange(len(classes))
     ax.bar(places - 0.2, target.numpy(), 0.4, color=plots.ORANGE, label="target")
-    ax.bar(places + 0.2, answer.numpy(), 0.4, color=plots.BLUE, label="the student's answer at T")
+    ax.bar(places + 0.2, answer.numpy(), 0.4, color=plots.BLUE, label="the student's output at T")
     ax.set_xticks(places.tolist(), classes, rotation=40, ha="right", fontsize=8)
-    ax.set(title="share of each class", ylim=(0, 1))
+    ax.set(title="probability of each class", ylim=(0, 1))
     ax.legend(fontsize=8)
