@@ -10,6 +10,7 @@ fixtures until the last of them. Each test has its own result; `-n`, `-k` and `F
 ends its process fails, and the next one starts another.
 """
 
+import contextlib
 import os
 import pickle
 import subprocess
@@ -53,8 +54,9 @@ class OwnProcess:
     def _run(self, item, following):
         if self.child is None:
             self._start(item.session)
-        pickle.dump((item.nodeid, following), self.child.stdin)
-        self.child.stdin.flush()
+        with contextlib.suppress(OSError):  # it died since the last test: below, its answers just end
+            pickle.dump((item.nodeid, following), self.child.stdin)
+            self.child.stdin.flush()
         for data in _received(self.child.stdout):
             if data is None:
                 return
@@ -82,7 +84,8 @@ class OwnProcess:
 
     def _end(self):
         if self.child is not None:
-            self.child.stdin.close()
+            with contextlib.suppress(OSError):  # what it was sent last never arrived
+                self.child.stdin.close()
             self.child.wait()
             self.child.stdout.close()
             self.errors.close()

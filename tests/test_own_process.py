@@ -4,9 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
+
+from tests import own_process
 
 TESTS = """
     import faulthandler
@@ -130,3 +133,16 @@ def test_what_runs_before_may_share_its_folder_and_what_runs_after_not(results, 
 
 def test_one_test_by_its_name(results):
     assert results("test_marked.py::test_passes") == {"test_passes": "passed"}
+
+
+def test_a_process_that_died_between_two_tests_is_one_failure(tmp_path):
+    plugin = own_process.OwnProcess()
+    for leave in ("os._exit(3)", "os.close(0)\ntime.sleep(0.1)\nos._exit(3)"):
+        command = [sys.executable, "-c", f"import os, time\n{leave}"]
+        plugin.errors = open(tmp_path / "errors", "w+")  # noqa: SIM115 - the plugin closes it
+        plugin.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        plugin.child.wait()
+        item = SimpleNamespace(nodeid="x" * 100_000, location=("x.py", 1, "x"))
+        (report,) = plugin._run(item, None)
+        assert report.outcome == "failed" and "own process ended with status 3" in report.longrepr
+        assert plugin.child is None
