@@ -1,12 +1,14 @@
 """Values as text: as a learner would print them, cut short."""
 
+import math
 import threading
 
 import torch
 from torch import Tensor
 
 _printing = threading.Lock()  # torch's print options belong to the whole process, and a grader has several threads
-_DEEPEST = 4
+_DEEPEST_LINES, _DEEPEST_BRACKETS = 4, 12
+_EDGE, _MOST = 3, 2_000  # numbers that torch prints from each end of a long axis; most numbers that it may print
 _NAMES = {"NoneType": "nothing (None)", "int": "an integer", "float": "a number", "str": "a string"}
 
 
@@ -46,19 +48,47 @@ def _text(value, limit: int, depth: int) -> str:
     if isinstance(value, Tensor):
         if value.layout == torch.strided and not value.is_nested and not is_stored(value):
             return f"a tensor whose memory is freed   shape {list(value.shape)}"
-        with _printing, torch._tensor_str.printoptions(precision=4, linewidth=88, threshold=200):
+        if not (edge := _edge(value)):
+            return f"{kind(value)}   shape {list(value.shape)}"
+        with _printing, torch._tensor_str.printoptions(precision=4, linewidth=88, threshold=200, edgeitems=edge):
             text = f"{value.detach()!r}"
         return text if value.ndim == 0 else f"{text}   shape {list(value.shape)}"
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, (tuple, list)) and any(isinstance(v, Tensor) for v in value):
         return _lines(value, limit, depth + 1)
+    if type(value) in (tuple, list):
+        return _bracketed(value, limit, depth)
     return repr(value)
+
+
+def _edge(tensor: Tensor) -> int:
+    """How many numbers from each end of an axis can be shown; 0 if even one is too many.
+
+    Short axes are never shortened, so the numbers that are printed double with each of them.
+    """
+    return next((n for n in range(_EDGE, 0, -1) if math.prod(min(size, 2 * n) for size in tensor.shape) <= _MOST), 0)
+
+
+def _bracketed(values, limit: int, depth: int) -> str:
+    """A list or tuple as Python prints it, as far as it is shown."""
+    if depth > _DEEPEST_BRACKETS:
+        return "[…]"
+    opening, closing = "[]" if type(values) is list else "()"
+    inner, length = [], 0
+    for value in values:
+        # Unlike a number by itself, one in a list is printed with all its digits.
+        inner.append(repr(value) if type(value) in (float, str) else _shown(value, limit, depth + 1))
+        length += len(inner[-1]) + 2
+        if length > limit:
+            break
+    comma = "," if type(values) is tuple and len(values) == 1 else ""
+    return f"{opening}{', '.join(inner)}{comma}{closing}"
 
 
 def _lines(values, limit: int, depth: int) -> str:
     """A value per line, no more of them than are shown: a list may be long, or hold itself."""
-    if depth > _DEEPEST:
+    if depth > _DEEPEST_LINES:
         return "[…]"
     lines, length = [], 0
     for value in values:

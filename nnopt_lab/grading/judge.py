@@ -8,7 +8,8 @@ import hashlib
 import json
 import re
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
@@ -21,7 +22,10 @@ from nnopt_lab.grading.results import BROKEN, JUDGED, Graded, Result
 from nnopt_lab.grading.sandbox import JobResult, Sandbox, SandboxError
 from nnopt_lab.grading.sandboxed import codec
 from nnopt_lab.grading.submissions import Cell, Submission
+from nnopt_lab.grading.time_limit import TooLong, within
 
+JUDGE_SECONDS = 20  # for one step of the judge's own work on one answer; an honest one takes milliseconds
+MAX_SHOWN = 2_000  # characters of each text of a result
 _TROUBLE = {
     "missing": "The answer's cell is not in the notebook.",
     "doubled": "The answer's cell is there more than once, with different answers: keep one.",
@@ -81,12 +85,14 @@ class _Judge:
     def result(self, item: Exercise | Question) -> Result:
         """The result of an answer; a fault of the grader itself costs at most this one."""
         try:
-            return self._exercise(item) if isinstance(item, Exercise) else self._question(item)
+            return _cut(self._exercise(item) if isinstance(item, Exercise) else self._question(item))
         except SandboxError:
             raise
+        except TooLong:
+            state, why = "timed out", f"Your answer was stopped: judging its result takes more than {JUDGE_SECONDS} s."
         except Exception as error:
-            source = self.submission.cells[item.id].source
-            return Result(item.id, "crashed", 0, item.points, _own_fault(error), source=source)
+            state, why = "crashed", _own_fault(error)
+        return _cut(Result(item.id, state, 0, item.points, why, source=self.submission.cells[item.id].source))
 
     def _exercise(self, exercise: Exercise) -> Result:
         cell = self.submission.cells[exercise.id]
@@ -95,14 +101,15 @@ class _Judge:
         cases = [exercise.generate(torch.Generator().manual_seed(self._draw(exercise.id, n))) for n in range(CASES)]
         job = {"name": exercise.name, "arguments": list(exercise.arguments)}
         header, values, broken = self._run(exercise, cell, job, cases)
-        return broken or _exercise_result(exercise, cell, cases, header, values)
+        judged = partial(_exercise_result, exercise, cell, cases, header, values)
+        return broken or within(JUDGE_SECONDS, judged)
 
     def _question(self, question: Question) -> Result:
         cell = self.submission.cells[question.id]
         if not_run := self._not_run(question, cell, "question"):
             return not_run
         header, values, broken = self._run(question, cell, {"question": question.id}, [])
-        return broken or _question_result(question, cell, header, values)
+        return broken or within(JUDGE_SECONDS, partial(_question_result, question, cell, header, values))
 
     def _not_run(self, item: Exercise | Question, cell: Cell, kind: str) -> Result | None:
         if cell.trouble:
@@ -137,7 +144,7 @@ class _Judge:
         ended = self.sandbox.run(codec.pack(job, cases))
         if ended.state == "replied":
             try:
-                return ended, *codec.unpack(ended.reply)
+                return ended, *within(JUDGE_SECONDS, partial(codec.unpack, ended.reply))
             except ValueError as error:
                 ended = JobResult("crashed", reason=f"its reply can't be read: {error}")
         return ended, {}, []
@@ -171,6 +178,17 @@ class _Judge:
                     needed[other.name] = cell.source
                     sources.append(cell.source)
         return needed
+
+
+def _cut(result: Result) -> Result:
+    """A result with texts of bounded length, whatever a worker's reply held."""
+    shown = {name: _shortened(text) for name, text in result.inputs.items()}
+    texts = {name: _shortened(getattr(result, name)) for name in ("mistake", "got", "wanted", "printed")}
+    return replace(result, inputs=shown, **texts)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 2]} …"
 
 
 def _goes_on_after(source: str, name: str | None) -> bool:

@@ -1,5 +1,6 @@
 """Values as text."""
 
+import pytest
 import torch
 
 from nnopt_lab.course.display import kind, show
@@ -27,3 +28,46 @@ def test_a_list_that_holds_itself_is_shown_at_once():
     value += [value, value, value]
     assert len(show(value)) <= 602 and "tensor" in show(value)
     assert show([torch.zeros(1)] * 10**6).startswith("tensor([0.])")
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.float32, torch.int64])
+@pytest.mark.parametrize("shape", [(2,) * 22, (2,) * 11, (7,) * 7, (3,) * 12, (1,) * 60, (2,) * 20 + (0,), (0, 10**12)])
+@pytest.mark.parametrize("nest", [lambda x: x, lambda x: [x] * 50, lambda x: [[x] * 50] * 50, lambda x: ([1, (x,)],)])
+def test_few_numbers_are_printed_of_a_tensor_of_any_shape(monkeypatch, dtype, shape, nest):
+    monkeypatch.setattr(torch._tensor_str, "_str", counted(torch._tensor_str._str))
+    text = show(nest(torch.zeros(1, dtype=dtype).expand(shape)))
+    assert len(text) <= 602 and ("tensor" in text or "[" in text)
+    assert max(printed, default=0) <= 100_000
+    printed.clear()
+
+
+printed: list[int] = []
+
+
+def counted(whole):
+    """torch's own printing, whose lengths are noted in `printed`."""
+
+    def count(*arguments, **more):
+        text = whole(*arguments, **more)
+        printed.append(len(text))
+        return text
+
+    return count
+
+
+@pytest.mark.parametrize(
+    "value", [[], (), (1,), [1, 2.123456789, "a'b", None, True], [[1, (2, [])], ((),)], [1 << 60, -0.0, float("inf")]]
+)
+def test_lists_are_shown_as_python_prints_them(value):
+    assert show(value) == repr(value)
+
+
+def test_long_and_tangled_lists_are_cut_short():
+    tangled = [1]
+    for _ in range(60):
+        tangled = [tangled, tangled]
+    itself = [1]
+    itself += [itself, (itself, itself)]
+    for value in (tangled, itself, [itself] * 10**6, list(range(10**6)), ["x" * 10_000] * 10_000, [[]] * 10**6):
+        assert len(show(value)) <= 602 and show(value).startswith("[")
+    assert show([10**5000]) == "[an integer that cannot be shown]"

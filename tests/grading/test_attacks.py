@@ -402,6 +402,18 @@ ANSWERS = {
         None,
         None,
     ),
+    "a crowd of threads that stays": (
+        then_right("""
+            import ctypes, threading, time
+            ctypes.CDLL(None).mallopt(-8, 1)
+            threading.stack_size(1 << 15)
+            try:
+                for _ in range(6_000): threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+            except RuntimeError: pass"""),
+        2,
+        "passed",
+    ),
+    "a result of many dimensions": (inside("result = torch.zeros([2] * 22, dtype=torch.bool)"), 0, "failed"),
     "output": (
         then_right("""
             import os, sys
@@ -439,6 +451,23 @@ ANSWERS = {
     "a reply nested without end": (
         'import os, struct\ntext = b\'[{"outcomes": [{}]}, \' + b"[" * 500_000\n'
         'body = struct.pack(">I", len(text)) + text\nos.write(3, struct.pack(">Q", len(body)) + body)\nos._exit(0)',
+        0,
+        "crashed",
+    ),
+    "one tensor many times": (
+        "import os, sys, json, struct, torch\n"
+        "tensors = sys.modules['codec'].save({'0': torch.zeros([7] * 6, dtype=torch.bool)})\n"
+        "tree = json.dumps([{'outcomes': [{}] * 16}, ['l', [['l', [['x', '0'], ['l', []]]]] * 16]]).encode()\n"
+        "body = struct.pack('>I', len(tree)) + tree + tensors\n"
+        "os.write(3, struct.pack('>Q', len(body)) + body)\nos._exit(0)",
+        0,
+        "crashed",
+    ),
+    "a reply of endless texts": (
+        "import os, sys, struct\n"
+        "body = sys.modules['codec'].pack({'outcomes': [{}] * 16, 'printed': 'x' * 14_000_000}, [])\n"
+        "body = memoryview(struct.pack('>Q', len(body)) + body)\n"
+        "while body: body = body[os.write(3, body):]\nos._exit(0)",
         0,
         "crashed",
     ),

@@ -317,6 +317,64 @@ def test_a_right_answer_in_another_precision_earns_everything(sandbox, tmp_path)
     assert (found.state, sum(r.points for r in found.results)) == ("graded", lesson_points("02_convolutions"))
 
 
+def endless(*_):
+    while True:
+        try:
+            while True:
+                pass
+        except BaseException:  # as the course's own code around references does
+            if len(stopped := endless.stopped) == 2:
+                raise
+            stopped.append(1)
+
+
+@pytest.mark.parametrize("place", ["compare", "codec.unpack", "judge_answer"])
+def test_the_judge_has_a_time_limit_of_its_own_for_each_answer(graded, monkeypatch, place):
+    endless.stopped = []
+    monkeypatch.setattr(judge, "JUDGE_SECONDS", 0.2)
+    monkeypatch.setattr(f"nnopt_lab.grading.judge.{place}", endless)
+    question = 'question("pruning.l1_or_l2", "b")'
+    found = graded(notebook({ATTACKED: RIGHT, QUIET: "no", "pruning.l1_or_l2": question}))
+    states = {r.id: r for r in found.results if r.state != "blank"}
+    hit = states["pruning.l1_or_l2" if place == "judge_answer" else ATTACKED]
+    assert (hit.state, hit.points) == ("timed out", 0) and "judging its result takes more than" in hit.mistake
+    assert states[ATTACKED].points == (2 if place == "judge_answer" else 0)
+    assert found.state == "partly graded"
+
+
+FORGE = """
+import os, sys, torch
+codec = sys.modules["codec"]
+def send(header, value, pack=codec.pack):
+    body = pack(header, value)
+    data = memoryview(len(body).to_bytes(8, "big") + body)
+    while data: data = data[os.write(3, data):]
+    os._exit(0)
+"""
+FORGED = {
+    "a long print": "send({'outcomes': [{}] * 16, 'printed': 'p' * 15_000}, [[0, []]] * 16)",
+    "endless prints": "send({'outcomes': [{}] * 16, 'printed': 'p' * 10_000_000}, [[0, []]] * 16)",
+    "a long name": "send({'missing': 'm' * 15_000}, [])",
+    "long arguments": "send({'accepts': 'a' * 15_000}, [])",
+    "a long error": "send({'error': {'type': 't' * 9_000, 'message': 'm' * 9_000, 'line': 1}}, [])",
+    "endless errors": "send({'error': {'type': 't' * 10**6, 'message': 'm' * 10**6, 'line': 10**300}}, [])",
+    "long results": "send({}, [['r' * 5_000, []]] * 16)",
+    "endless results": "send({}, [['r' * 19_000] * 800] * 16)",
+    "many results": "send({}, [[[0] * 19_000, []]] * 16)",
+    "one tensor many times": "t = torch.zeros(1 << 20)\nsend({}, [[[t] * 4, []]] * 1)",
+    "nested results": "x = 'a'\nfor _ in range(11): x = [x, x]\nsend({}, [[x, []]] * 16)",
+    "a tensor of 22 dimensions": "send({}, [[torch.zeros([2] * 22, dtype=torch.bool), []]] * 16)",
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_a_forged_reply_costs_little_time_and_little_room(graded, what):
+    found = graded(notebook({ATTACKED: FORGE + FORGED[what], QUIET: RIGHT_QUIET}))
+    points = {r.id: r.points for r in found.results if r.state != "blank"}
+    assert points == {ATTACKED: 0, QUIET: 2}
+    assert len(found.to_json()) < 30_000
+
+
 def test_a_fault_of_the_grader_costs_at_most_one_answer(graded, monkeypatch):
     whole = judge.compare
 

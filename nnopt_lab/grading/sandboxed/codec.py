@@ -17,13 +17,22 @@ from torch import Tensor
 
 MAX_LEAVES = 20_000
 MAX_DEPTH = 12
+MAX_DIMENSIONS = 8
 MAX_TEXT = 20_000
 MAX_DIGITS = 400
+MAX_ALL_TEXT = 100_000  # characters of all texts of a reply together
+MAX_TREE = 2 << 20  # bytes of a reply without its tensors' numbers, and of their names and shapes
 _DTYPES = {
     *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
     *(torch.uint16, torch.uint32, torch.uint64, torch.float16, torch.bfloat16, torch.float32, torch.float64),
     *(torch.float8_e4m3fn, torch.float8_e5m2, torch.complex64),
 }
+
+
+_DAMAGED = (
+    *(struct.error, RecursionError, TypeError, KeyError, IndexError, SafetensorError, MemoryError),
+    *(OverflowError, RuntimeError),  # of torch, for shapes that no tensor can have
+)
 
 
 @dataclass(frozen=True)
@@ -43,21 +52,37 @@ def pack(header: dict, value) -> bytes:
     return struct.pack(">I", len(tree)) + tree + (save(tensors) if tensors else b"")
 
 
-def unpack(data: bytes) -> tuple[dict, object]:
+def unpack(data: bytes, trusted: bool = False) -> tuple[dict, object]:
     """The header and the value again.
 
+    Args:
+        trusted: whether the bytes come from the judge, whose jobs hold a learner's cells and may be longer.
+
     Raises:
-        ValueError: the bytes are not what `pack` makes, or hold more or deeper values than allowed.
+        ValueError: the bytes are not what `pack` makes, or hold more, deeper or longer values than allowed.
     """
     try:
         (length,) = struct.unpack_from(">I", data)
+        if not trusted and max(length, _length_of_names(data[4 + length :])) > MAX_TREE:
+            raise ValueError("too many values, or too long texts.")
         header, tree = json.loads(data[4 : 4 + length], parse_int=_whole)
         tensors = load(data[4 + length :]) if len(data) > 4 + length else {}
         if not isinstance(header, dict):
             raise ValueError("the header is no object.")
-        return header, _value(tree, tensors, [MAX_LEAVES], 0)
-    except (struct.error, RecursionError, TypeError, KeyError, IndexError, SafetensorError, MemoryError) as error:
+        left = _Left(tensors)
+        if not trusted:
+            left.take_header(header, 0)
+        value = left.value(tree, 0)
+        if tensors:
+            raise ValueError("tensors that belong to no value.")
+        return header, value
+    except _DAMAGED as error:
         raise ValueError(f"the bytes are no packed value ({type(error).__name__}).") from error
+
+
+def _length_of_names(data: bytes) -> int:
+    """The length of what describes the tensors in the bytes of safetensors."""
+    return struct.unpack_from("<Q", data)[0] if data else 0
 
 
 def _tree(value, tensors: dict[str, Tensor], depth: int) -> list:
@@ -86,6 +111,8 @@ def _special(tensor: Tensor) -> str:
         return "meta" if tensor.is_meta else "quantized" if tensor.is_quantized else "nested"
     if tensor.layout != torch.strided:
         return "sparse"
+    if tensor.ndim > MAX_DIMENSIONS:
+        return "high-dimensional"
     if tensor.dtype not in _DTYPES:
         return str(tensor.dtype).removeprefix("torch.")
     return "" if _is_stored(tensor) else "freed"
@@ -103,23 +130,61 @@ def _article(name: str) -> str:
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name[:60]}"
 
 
-def _value(tree, tensors: dict[str, Tensor], left: list[int], depth: int):
-    left[0] -= 1
-    if left[0] < 0 or depth > MAX_DEPTH:
-        raise ValueError("too many or too deeply nested values.")
-    tag, content = tree
-    if tag in ("l", "t") and type(content) is list:
-        values = [_value(v, tensors, left, depth + 1) for v in content]
-        return values if tag == "l" else tuple(values)
-    if tag == "v" and (content is None or type(content) in (bool, int, float, str)):
-        return content
-    if tag == "f" and content in ("inf", "-inf", "nan"):
-        return float(content)
-    if tag == "x" and type(content) is str:
-        return tensors[content]
-    if tag == "?" and type(content) is str:
-        return Foreign(content[:80])
-    raise ValueError("an unknown kind of value.")
+@dataclass
+class _Left:
+    """What a reply may still hold while its values are read: tensors, each of which is one value, values, and text."""
+
+    tensors: dict[str, Tensor]
+    values: int = MAX_LEAVES
+    text: int = MAX_ALL_TEXT
+
+    def value(self, tree, depth: int):
+        """The value that a tree stands for."""
+        self._take(depth)
+        tag, content = tree
+        if tag in ("l", "t") and type(content) is list:
+            values = [self.value(v, depth + 1) for v in content]
+            return values if tag == "l" else tuple(values)
+        if tag == "v" and (content is None or type(content) in (bool, int, float)):
+            return content
+        if tag == "v" and type(content) is str:
+            return self._take_text(content)
+        if tag == "f" and content in ("inf", "-inf", "nan"):
+            return float(content)
+        if tag == "x" and type(content) is str:
+            return _usable(self.tensors.pop(content))
+        if tag == "?" and type(content) is str:
+            return Foreign(content[:80])
+        raise ValueError("an unknown kind of value.")
+
+    def take_header(self, part, depth: int) -> None:
+        """Count what a header holds, as JSON has it."""
+        self._take(depth)
+        if isinstance(part, str):
+            self._take_text(part)
+        if isinstance(part, dict):
+            self.take_header([*part.keys(), *part.values()], depth + 1)
+        if isinstance(part, list):
+            for inner in part:
+                self.take_header(inner, depth + 1)
+
+    def _take(self, depth: int) -> None:
+        self.values -= 1
+        if self.values < 0 or depth > MAX_DEPTH:
+            raise ValueError("too many or too deeply nested values.")
+
+    def _take_text(self, text: str) -> str:
+        self.text -= len(text)
+        if self.text < 0 or len(text) > MAX_TEXT:
+            raise ValueError("too long texts.")
+        return text
+
+
+def _usable(tensor: Tensor) -> Tensor:
+    if tensor.ndim > MAX_DIMENSIONS or tensor.dtype not in _DTYPES:
+        raise ValueError("a tensor of too many dimensions, or of an unknown dtype.")
+    # A boolean's byte may be forged, and torch's functions don't agree on what 2 is.
+    return tensor.view(torch.uint8) != 0 if tensor.dtype == torch.bool else tensor
 
 
 def _whole(digits: str) -> int:

@@ -1,16 +1,19 @@
 """The codec: plain values come back as they were, everything else is refused."""
 
 import contextlib
+import json
 import math
 import pickle
+import struct
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import save
 
-from nnopt_lab.grading.sandboxed.codec import MAX_DEPTH, Foreign, pack, unpack
+from nnopt_lab.grading.sandboxed.codec import MAX_ALL_TEXT, MAX_DEPTH, MAX_DIMENSIONS, MAX_TEXT, Foreign, pack, unpack
 
 DTYPES = (torch.bool, torch.uint8, torch.int8, torch.int64, torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -84,6 +87,8 @@ class Liar(list):
         (torch.zeros(3, device="meta"), "a meta tensor"),
         (torch.zeros(3, dtype=torch.complex128), "a complex128 tensor"),
         (torch.zeros(3).as_subclass(type("Mine", (torch.Tensor,), {})), "a Mine"),
+        (torch.zeros([2] * 22, dtype=torch.bool), "a high-dimensional tensor"),
+        (torch.zeros([1] * (MAX_DIMENSIONS + 1)), "a high-dimensional tensor"),
         (10**500, "an int"),
         ("x" * 50_000, "a str"),
     ],
@@ -99,6 +104,67 @@ def test_depth_and_count_have_an_end():
     assert "Foreign" in str(unpack(pack({}, deep))[1])
     with pytest.raises(ValueError, match="too many"):
         unpack(pack({}, [0] * 30_000))
+
+
+def forged(tree, header=None, tensors=None) -> bytes:
+    """Bytes as a worker may write them that an attack took over; `tensors`: bytes, or tensors by their names."""
+    text = json.dumps([header or {}, tree]).encode()
+    tensors = save(tensors) if isinstance(tensors, dict) else tensors or b""
+    return struct.pack(">I", len(text)) + text + tensors
+
+
+def shaped(shape: list[int], size: int = 0, dtype: str = "BOOL", names: int = 1) -> bytes:
+    """The bytes of tensors 0, 1, … without or with `size` bytes of numbers, of any shape that is claimed."""
+    described = {str(n): {"dtype": dtype, "shape": shape, "data_offsets": [0, size]} for n in range(names)}
+    text = json.dumps(described).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(size)
+
+
+ONE = {"0": torch.zeros(1 << 10)}
+FORGED = {
+    "two references to one tensor": forged(["l", [["x", "0"]] * 2], tensors=ONE),
+    "many references to one tensor": forged(["l", [["x", "0"]] * 19_000], tensors=ONE),
+    "a tensor that nothing refers to": forged(["v", 1], tensors=ONE),
+    "a tensor of 22 dimensions": forged(["x", "0"], tensors=shaped([2] * 22, 1 << 22)),
+    "a tensor of a thousand dimensions": forged(["x", "0"], tensors=shaped([1] * 1000, 1)),
+    "a thousand empty dimensions": forged(["x", "0"], tensors=shaped([0] * 1000)),
+    "an overflowing shape": forged(["x", "0"], tensors=shaped([1 << 62, 1 << 62, 0])),
+    "a shape beyond every number": forged(["x", "0"], tensors=shaped([0, 1 << 80])),
+    "a negative shape": forged(["x", "0"], tensors=shaped([-1])),
+    "too few numbers": forged(["x", "0"], tensors=shaped([1000], 10)),
+    "an unknown dtype": forged(["x", "0"], tensors=shaped([1], 1, "F8_E8M0")),
+    "no such dtype": forged(["x", "0"], tensors=shaped([1], 1, "X")),
+    "many empty tensors": forged(["v", 1], tensors=shaped([0], names=100_000)),
+    "a name beyond measure": forged(["v", 1], tensors=struct.pack("<Q", 1 << 63)),
+    "a long text": forged(["v", "x" * (MAX_TEXT + 1)]),
+    "many texts": forged(["l", [["v", "x" * 1_000]] * (MAX_ALL_TEXT // 1_000 + 1)]),
+    "a long text in the header": forged(["v", 1], {"printed": "x" * (MAX_TEXT + 1)}),
+    "many texts in the header": forged(["v", 1], {str(n): "x" * 10_000 for n in range(20)}),
+    "a long name in the header": forged(["v", 1], {"x" * (MAX_TEXT + 1): 1}),
+    "many values in the header": forged(["v", 1], {"outcomes": [{}] * 30_000}),
+    "a deep header": forged(["v", 1], {"outcomes": json.loads("[" * 50 + "]" * 50)}),
+    "texts in header and value": forged(["l", [["v", "x" * 15_000]] * 4], {str(n): "x" * 15_000 for n in range(4)}),
+    "a long list": forged(["l", [["v", 1]] * 30_000]),
+    "a long tree": forged(["v", 1], {"x": "y" * (3 << 20)}),
+    "a bare infinity in place of a tree": forged(math.inf),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_a_reply_that_holds_too_much_is_refused_before_it_is_used(what):
+    with pytest.raises(ValueError):
+        unpack(FORGED[what])
+
+
+def test_a_job_may_hold_longer_texts():
+    header = {"source": "x" * (3 << 20)}
+    assert unpack(pack(header, [1]), trusted=True) == (header, [1])
+
+
+def test_a_forged_boolean_is_one_of_two():
+    size = json.dumps({"0": {"dtype": "BOOL", "shape": [3], "data_offsets": [0, 3]}}).encode()
+    value = unpack(forged(["x", "0"], tensors=struct.pack("<Q", len(size)) + size + b"\0\1\2"))[1]
+    assert value.dtype == torch.bool and value.view(torch.uint8).tolist() == [0, 1, 1]
 
 
 def test_a_pickle_is_no_packed_value():
