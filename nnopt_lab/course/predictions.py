@@ -1,38 +1,28 @@
 """Predictions: a guess is committed before the measurement, and the ledger shows how good the guesses were.
 
-Once the measurement is known, the guess can no longer be made or changed.
+A guess that is measured can no longer be changed. Where no guess was made, the measurement is only shown: the guess can
+still be made, and counts once it is measured afresh.
 """
 
+import ast
+import json
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
 
 from nnopt_lab.course import record
 from nnopt_lab.course.cards import Card, inline
 from nnopt_lab.course.display import show
+from nnopt_lab.course.ledger import Ledger, Prediction, figure, in_unit
+from nnopt_lab.course.lesson_files import paths
 from nnopt_lab.course.session import current_lesson
 from nnopt_lab.course.workspace import workspace
 
-
-@dataclass
-class Prediction:
-    """One line of the ledger; figures are in `unit`, None where they are not known yet."""
-
-    lesson: str
-    unit: str
-    guess: float | None = None
-    measured: float | None = None
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def factor(self) -> float | None:
-        """How many times too large or too small the guess is; None where one of the two is not positive."""
-        if self.guess > 0 and self.measured > 0:
-            return max(self.guess / self.measured, self.measured / self.guess)
-        return None
+DEFAULT_UNIT = "×"
 
 
-def predict(name: str, guess: float | None = None, unit: str = "×"):
+def predict(name: str, guess: float | None = None, unit: str = DEFAULT_UNIT):
     """Commit a guess before you measure.
 
     Args:
@@ -46,6 +36,9 @@ def predict(name: str, guess: float | None = None, unit: str = "×"):
     entry = _entry(name)
     if entry is None:
         entry = Prediction(current_lesson(), unit)
+        _store(name, entry)
+    elif unit and not entry.unit:
+        entry.unit = unit
         _store(name, entry)
     if guess is None:
         return _box(name, unit) if entry.guess is None else _committed(name, entry)
@@ -61,61 +54,18 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
         low, high: ends of its interval; a guess inside counts as right.
         because: the reason why guesses and measurements usually differ here.
     """
-    entry = _entry(name) or Prediction(current_lesson(), "")
+    entry = _entry(name) or Prediction(current_lesson(), _declared_unit(name))
     measured = float(measured)
     low, high = (measured if end is None else float(end) for end in (low, high))
     entry.measured, entry.low, entry.high = measured, low, high
     _store(name, entry)
-    span = f" (interval {_figure(low)} to {_figure(high)})" if high > low else ""
-    lines = [f"Measured: {_figure(measured)} {entry.unit}{span}."]
-    lines.append(_gap(entry) if entry.guess is not None else "You made no guess; the lesson goes on without one.")
+    span = f" (interval {figure(low)} to {figure(high)})" if high > low else ""
+    lines = [f"Measured: {in_unit(measured, entry.unit)}{span}."]
+    if entry.guess is not None:
+        lines.append(f"You guessed {in_unit(entry.guess, entry.unit)}: {entry.verdict}.")
+    else:
+        lines += ["You made no guess; the lesson goes on without one.", "You can still guess, and run this cell again."]
     return Card(f"Predicted and measured: {name}", "neutral", (*lines, *([because] if because else [])))
-
-
-class Ledger:
-    """All predictions so far; in a notebook a calibration plot, elsewhere a table."""
-
-    def __init__(self, predictions: dict[str, Prediction]):
-        self.made = {n: p for n, p in predictions.items() if p.guess is not None and p.measured is not None}
-
-    def __repr__(self) -> str:
-        if not self.made:
-            return "No prediction has been made and measured yet."
-        lines = [
-            f"{name}: guessed {_figure(p.guess)} {p.unit}, measured {_figure(p.measured)} {p.unit}"
-            for name, p in self.made.items()
-        ]
-        return "\n".join([*lines, self._summary()])
-
-    def plot(self):
-        """Guess against measurement, as factors: on the diagonal the guess was right. A matplotlib Figure or None."""
-        from nnopt_lab.workbench import plots
-
-        usable = {n: p for n, p in self.made.items() if p.factor is not None}
-        if not usable:
-            return None
-        fig, ax = plots.figure()
-        for name, p in usable.items():
-            error = [[max(p.measured - p.low, 0)], [max(p.high - p.measured, 0)]]
-            ax.errorbar(p.guess, p.measured, yerr=error, fmt="o")
-            ax.annotate(name, (p.guess, p.measured), textcoords="offset points", xytext=(6, 4), fontsize=8)
-        ends = [v for p in usable.values() for v in (p.guess, p.measured)]
-        line = [min(ends) / 1.5, max(ends) * 1.5]
-        ax.plot(line, line, color="0.6", linestyle="--", zorder=0)
-        ax.set(xscale="log", yscale="log", xlabel="you guessed", ylabel="your machine measured", title=self._summary())
-        return plots.finish(fig)
-
-    def _repr_png_(self):
-        from nnopt_lab.workbench import plots
-
-        figure = self.plot()
-        return None if figure is None else plots.png(figure)
-
-    def _summary(self) -> str:
-        inside = sum(p.low <= p.guess <= p.high for p in self.made.values())
-        factors = sorted(p.factor for p in self.made.values() if p.factor is not None)
-        typical = f"; typically off by a factor of {factors[len(factors) // 2]:.2f}" if factors else ""
-        return f"{inside} of {len(self.made)} guesses inside the measured interval{typical}"
 
 
 def ledger() -> Ledger:
@@ -131,16 +81,21 @@ def _commit(name: str, guess: float, unit: str) -> Card:
         return Card(f"A guess must be a number; {show(guess)} was given.", "bad")
     if not math.isfinite(guess):
         return Card(f"A guess must be a finite number; {guess!r} was given.", "bad")
-    if entry.measured is not None:
-        earlier = f"your guess was {_figure(entry.guess)}" if entry.guess is not None else "you made no guess before it"
+    if entry.counts:
+        if guess == entry.guess:
+            return Card(f"Your guess: {name}", "neutral", (f"{in_unit(guess, entry.unit)}. It has been measured.",))
+        earlier = f"your guess was {figure(entry.guess)}"
         return Card(f"Already measured: {name}", "quiet", (f"The ledger does not change after that; {earlier}.",))
-    entry.guess = guess
+    was_shown = entry.measured is not None
+    entry.guess, entry.measured, entry.low, entry.high = guess, None, None, None
     _store(name, entry)
-    return _committed(name, entry)
+    card = _committed(name, entry)
+    again = "It was measured before you guessed. Run that cell again, so that your guess counts."
+    return Card(card.title, card.mood, (*card.lines, again)) if was_shown else card
 
 
 def _committed(name: str, entry: Prediction) -> Card:
-    return Card(f"Your guess: {name}", "neutral", (f"{_figure(entry.guess)} {entry.unit}. Now measure.",))
+    return Card(f"Your guess: {name}", "neutral", (f"{in_unit(entry.guess, entry.unit)}. Now measure.",))
 
 
 def _box(name: str, unit: str):
@@ -163,12 +118,24 @@ def _box(name: str, unit: str):
     return Box([label, widgets.HBox([number, widgets.Label(unit), button]), answer])
 
 
-def _gap(entry: Prediction) -> str:
-    guess, measured = entry.guess, entry.measured
-    if entry.low <= guess <= entry.high:
-        return f"You guessed {_figure(guess)} {entry.unit}: inside the interval."
-    off = f"{abs(guess - measured):.3g}" if entry.factor is None else f"{entry.factor:.2f} times"
-    return f"You guessed {_figure(guess)} {entry.unit}: {off} too {'high' if guess > measured else 'low'}."
+def _declared_unit(name: str) -> str:
+    """The unit in the lesson's own `predict` cell, for a learner who skipped that; "" if there is none."""
+    for call in _calls_of_predict():
+        keywords = {keyword.arg: keyword.value for keyword in call.keywords}
+        with suppress(ValueError, IndexError):  # a name or unit that is computed
+            if ast.literal_eval(call.args[0]) == name:
+                return ast.literal_eval(keywords["unit"]) if "unit" in keywords else DEFAULT_UNIT
+    return ""
+
+
+def _calls_of_predict() -> Iterator[ast.Call]:
+    with suppress(OSError, ValueError, KeyError):
+        notebook = json.loads(paths(current_lesson())[False].read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            with suppress(SyntaxError):  # IPython's own commands
+                for node in ast.walk(ast.parse("".join(cell["source"]) if cell["cell_type"] == "code" else "")):
+                    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "predict":
+                        yield node
 
 
 def _entry(name: str) -> Prediction | None:
@@ -179,7 +146,3 @@ def _entry(name: str) -> Prediction | None:
 def _store(name: str, entry: Prediction) -> None:
     with record.change() as contents:
         contents["predictions"][name] = asdict(entry)
-
-
-def _figure(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -1,5 +1,6 @@
 """Predictions: a guess counts if it was committed before the measurement, and the ledger says how good guesses were."""
 
+import json
 import math
 
 import ipywidgets as widgets
@@ -8,7 +9,7 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from nnopt_lab.course import session
+from nnopt_lab.course import predictions, session
 from nnopt_lab.course.cards import Card
 from nnopt_lab.course.predictions import Ledger, Prediction, ledger, predict, reveal
 from nnopt_lab.course.record import FILE, change, read
@@ -65,12 +66,20 @@ def test_a_box_outlives_the_progress_file(own_workspace, noted):
     assert noted()["guess"] == 3 and noted()["unit"] == "ms" and "3 ms" in answer.value
 
 
-def test_a_box_left_alone_while_the_lesson_went_on_commits_nothing(noted):
+def test_a_box_left_alone_while_the_lesson_went_on_still_takes_a_guess_which_is_measured_afresh(noted):
     number, button, answer = parts(predict(NAME))
-    reveal(NAME, 2)
+    for _ in range(2):  # Run All, twice
+        assert "You can still guess, and run this cell again." in reveal(NAME, 2, 1.9, 2.1).lines
+        assert repr(ledger()) == "No prediction has been made and measured yet."
+    number.value = "3"
+    button.click()
+    assert noted()["guess"] == 3 and noted()["measured"] is None
+    assert "Already measured" not in answer.value and "Run that cell again" in answer.value
+    assert repr(ledger()) == "No prediction has been made and measured yet."
+    assert "1.50 times too high" in reveal(NAME, 2, 1.9, 2.1).lines[1]
     number.value = "2"
     button.click()
-    assert noted()["guess"] is None and "you made no guess before it" in answer.value
+    assert noted()["guess"] == 3 and "Already measured" in answer.value and "your guess was 3" in answer.value
 
 
 @pytest.mark.parametrize("guess", ["much", "2,5", "", [1], {}, 1j, abs, torch.ones(2), pow(10, 400)])
@@ -108,10 +117,44 @@ def test_a_guess_can_be_changed_until_it_is_measured_but_not_after(noted):
     assert noted()["guess"] == 3.0
 
 
-def test_a_guess_after_a_measurement_without_one_does_not_count(noted):
+def test_a_measurement_without_a_guess_spends_nothing(noted):
     assert "You made no guess; the lesson goes on without one." in reveal(NAME, 2).lines
-    assert "you made no guess before it" in predict(NAME, 2).lines[0]
-    assert noted()["guess"] is None and repr(ledger()) == "No prediction has been made and measured yet."
+    card = predict(NAME, 2)
+    assert card.title == f"Your guess: {NAME}" and "Run that cell again" in card.lines[1]
+    assert predict(NAME, 5).lines == ("5 ×. Now measure.",)
+    reveal(NAME, 2)
+    assert noted()["guess"] == 5 and noted()["measured"] == 2
+
+
+def test_a_notebook_that_holds_the_guess_can_run_again():
+    for _ in range(2):
+        assert predict(NAME, 3).title == f"Your guess: {NAME}"
+        reveal(NAME, 2)
+    assert "has been measured" in predict(NAME, 3).lines[0]
+
+
+def test_the_unit_is_there_though_the_measurement_came_first(noted):
+    reveal("wait for it", 3)
+    assert noted("wait for it")["unit"] == ""
+    predict("wait for it", unit="ms")
+    assert "Measured: 3 ms." in reveal("wait for it", 3).lines
+    assert predict("wait for it", 4).lines[0] == "4 ms. Now measure."
+
+
+def test_a_skipped_box_leaves_its_unit_to_the_measurement(monkeypatch, tmp_path):
+    cells = [
+        {"cell_type": "markdown", "source": ["predict("]},
+        {"cell_type": "code", "source": ["%matplotlib inline\n"]},
+        {"cell_type": "code", "source": ["predict(\n", '    "wait", unit="ms"\n', ")"]},
+        {"cell_type": "code", "source": 'predict(name, unit=unit)\npredict("gain")\nx = predict()'},
+    ]
+    (tmp_path / "lesson.ipynb").write_text(json.dumps({"cells": cells}))
+    monkeypatch.setattr(predictions, "paths", lambda lesson: {False: tmp_path / "lesson.ipynb"})
+    assert reveal("wait", 3).lines[0] == "Measured: 3 ms."
+    assert reveal("gain", 3, 2, 4).lines[0] == "Measured: 3 × (interval 2 to 4)."
+    assert reveal("nothing", 3).lines[0] == "Measured: 3."
+    (tmp_path / "lesson.ipynb").write_text("{")
+    assert reveal("nothing too", 3).lines[0] == "Measured: 3."
 
 
 def test_running_the_cells_again_shows_the_guess_and_keeps_it(noted):
@@ -139,6 +182,9 @@ def test_running_the_cells_again_shows_the_guess_and_keeps_it(noted):
         (-1.5, 0.5, 0.4, 0.6, "2 too low"),
         (1, -0.5, -0.6, -0.4, "1.5 too high"),
         (2500, 1250, None, None, "You guessed 2,500 ×: 2.00 times too high."),
+        (2, 2, 0.4, 4.1, "You guessed 2 ×: too noisy to judge."),
+        (0.1, 0.1, -0.3, 0.5, "too noisy to judge"),
+        (-5, 0.1, -0.3, 0.5, "5.1 too low"),
     ],
 )
 def test_the_guess_is_laid_beside_the_measurement(guess, measured, low, high, sentence):
@@ -167,9 +213,36 @@ def test_the_ledger_holds_what_was_guessed_and_measured():
     assert lines[0] == "a: guessed 2 ms, measured 2 ms" and len(lines) == 6
     assert lines[-1] == "1 of 5 guesses inside the measured interval; typically off by a factor of 4.00"
     (axes,) = ledger().plot().axes
-    assert [text.get_text() for text in axes.texts] == ["a", "b"]
-    assert axes.get_title() == lines[-1]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [f"{name}  01" for name in "abcde"]
+    told = [text.get_text() for text in axes.texts]
+    assert told == [
+        f"guessed {guess} ms, measured {measured} ms: no ratio" for guess, measured in ((0, 3), (-5, 1), (3, 0))
+    ]
+    assert axes.get_title(loc="right") == lines[-1] and axes.get_xscale() == "log"
     assert ledger()._repr_png_().startswith(b"\x89PNG")
+    table = ledger()._repr_html_()
+    assert table.count("<tr>") == 6 and "4.00 times too high" in table and "inside the interval" in table
+
+
+def test_a_very_wide_interval_praises_nobody():
+    for name, low, high in (("narrow", 1.9, 2.1), ("wide", 0.5, 3.5)):
+        predict(name, 2)
+        reveal(name, 2, low, high)
+    assert "1 of 2 guesses inside the measured interval; 1 too noisy to judge" in repr(ledger())
+    assert "too noisy to judge" in ledger()._repr_html_()
+
+
+@pytest.mark.parametrize("count", [1, 60])
+def test_a_ledger_of_any_length_has_a_row_per_guess_in_the_lessons_order_and_colours(count):
+    lessons = [f"{i % 5:02d}_l" for i in range(count)]
+    full = Ledger({f"<b>{i}</b> " * 20: Prediction(lessons[i], "×", 1.0 + i, 2.0, 1.9, 2.1) for i in range(count)})
+    (axes,) = full.plot().axes
+    labels = axes.get_yticklabels()
+    assert [label.get_text()[-2:] for label in labels] == sorted(lesson[:2] for lesson in lessons)
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert len(dots) == count and len({dot.get_color() for dot in dots}) == len(set(lessons))
+    assert all(len(label.get_text()) < 75 for label in labels)
+    assert "<b>" not in full._repr_html_() and full._repr_html_().count("<tr>") == count + 1
 
 
 def test_a_ledger_of_nothing_but_zeros_and_negative_guesses_has_no_plot():
@@ -192,9 +265,11 @@ def test_inside_is_said_exactly_if_the_guess_is_inside(guess, measured, widths):
     low, high = measured - widths[0], measured + widths[1]
     predict(NAME, guess)
     line = reveal(NAME, measured, low, high).lines[1]
-    assert ("inside the interval" in line) == (low <= guess <= high)
+    noisy = low <= guess <= high and high - low > abs(measured)
+    assert ("inside the interval" in line) == (low <= guess <= high and not noisy)
+    assert ("too noisy to judge" in line) == noisy
     assert ("too low" in line) == (guess < low) and ("too high" in line) == (guess > high)
-    inside = int(low <= guess <= high)
+    inside = int(low <= guess <= high and not noisy)
     assert f"{inside} of 1 guesses inside" in repr(ledger())
 
 

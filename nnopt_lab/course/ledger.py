@@ -1,0 +1,181 @@
+"""The ledger: every guess beside its measurement, as a table and as one plot."""
+
+import html
+import math
+import textwrap
+from dataclasses import dataclass
+
+from nnopt_lab.course.cards import inline
+
+FARTHEST = 1e6  # of guess ÷ measured, on the plot
+LONGEST_NAME = 64
+
+
+@dataclass
+class Prediction:
+    """One line of the ledger; figures are in `unit`, None where they are not known yet."""
+
+    lesson: str
+    unit: str
+    guess: float | None = None
+    measured: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether a guess was made, and measured after it."""
+        return self.guess is not None and self.measured is not None
+
+    @property
+    def factor(self) -> float | None:
+        """How many times too large or too small the guess is; None where one of the two is not positive."""
+        return None if self.ratio is None else max(self.ratio, 1 / self.ratio)
+
+    @property
+    def ratio(self) -> float | None:
+        """Guess ÷ measured; None where one of the two is not positive, or too small to divide by."""
+        if self.guess > 0 and self.measured > 0:
+            ratio = self.guess / self.measured
+            return ratio if 0 < ratio < math.inf and 1 / ratio < math.inf else None
+        return None
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether the guess lies in the interval of the measurement."""
+        return self.low <= self.guess <= self.high
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether the guess lies in an interval that is wider than the measurement is large, which proves nothing."""
+        return self.is_inside and self.high - self.low > abs(self.measured)
+
+    @property
+    def verdict(self) -> str:
+        """How good the guess was, in a few words."""
+        if self.is_noisy:
+            return "too noisy to judge"
+        if self.is_inside:
+            return "inside the interval"
+        off = f"{abs(self.guess - self.measured):.3g}" if self.factor is None else f"{self.factor:.2f} times"
+        return f"{off} too {'high' if self.guess > self.measured else 'low'}"
+
+
+class Ledger:
+    """All predictions so far: a table and a plot in a notebook, lines of text elsewhere."""
+
+    def __init__(self, predictions: dict[str, Prediction]):
+        made = {n: p for n, p in predictions.items() if p.counts}
+        self.made = dict(sorted(made.items(), key=lambda item: item[1].lesson))
+
+    def __repr__(self) -> str:
+        if not self.made:
+            return "No prediction has been made and measured yet."
+        lines = [
+            f"{name}: guessed {in_unit(p.guess, p.unit)}, measured {in_unit(p.measured, p.unit)}"
+            for name, p in self.made.items()
+        ]
+        return "\n".join([*lines, self.summary])
+
+    @property
+    def summary(self) -> str:
+        """How many guesses were right, and how far off the others typically were."""
+        noisy = sum(p.is_noisy for p in self.made.values())
+        inside = sum(p.is_inside for p in self.made.values()) - noisy
+        factors = sorted(p.factor for p in self.made.values() if p.factor is not None and not p.is_noisy)
+        unjudged = f"; {noisy} too noisy to judge" if noisy else ""
+        typical = f"; typically off by a factor of {factors[len(factors) // 2]:.2f}" if factors else ""
+        return f"{inside} of {len(self.made)} guesses inside the measured interval{unjudged}{typical}"
+
+    def plot(self):
+        """Guess ÷ measured on a logarithmic axis, one row per guess. A matplotlib Figure, or None without a ratio."""
+        from nnopt_lab.workbench import plots
+
+        if all(p.ratio is None for p in self.made.values()):
+            return None
+        colors = self._colors()
+        fig, ax = plots.figure(figsize=(9, 1.1 + 0.24 * len(self.made)))
+        with plots.style():
+            ax.axvline(1, color=plots.REFERENCE, linewidth=1)
+            for row, p in enumerate(self.made.values()):
+                if p.ratio is None:
+                    told = f"guessed {in_unit(p.guess, p.unit)}, measured {in_unit(p.measured, p.unit)}: no ratio"
+                    place = {"ha": "center", "va": "center", "fontsize": 8, "color": plots.REFERENCE}
+                    ax.text(1, row, told, **place, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
+                    continue
+                ends = [_plotted(p.guess / end if end > 0 else math.inf) for end in (p.high, p.low)]
+                ax.plot(ends, [row, row], color=colors[p.lesson], linewidth=4, alpha=0.35, solid_capstyle="butt")
+                fill = "white" if p.is_noisy else colors[p.lesson]
+                ax.plot(_plotted(p.ratio), row, "o", color=colors[p.lesson], markerfacecolor=fill, markersize=6)
+            names = [textwrap.shorten(name, LONGEST_NAME, placeholder=" …") for name in self.made]
+            numbered = [f"{name}  {p.lesson[:2]}" for name, p in zip(names, self.made.values(), strict=True)]
+            ax.set_yticks(range(len(numbered)), numbered, fontsize=8)
+            _scale(ax, len(numbered))
+            hollow = "; hollow: too noisy to judge" if any(p.is_noisy for p in self.made.values()) else ""
+            ax.set_xlabel(f"guess ÷ measured\nleft of 1 too low, right of 1 too high{hollow}")
+            ax.set_title(self.summary, loc="right")
+        return plots.finish(fig)
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display({"text/plain": repr(self), "text/html": self._repr_html_()}, raw=True)
+        if (picture := self._repr_png_()) is not None:
+            display({"text/plain": "The ledger's plot.", "image/png": picture}, raw=True)
+
+    def _repr_png_(self):
+        from nnopt_lab.workbench import plots
+
+        figure = self.plot()
+        return None if figure is None else plots.png(figure)
+
+    def _repr_html_(self) -> str:
+        if not self.made:
+            return f"<div>{self!r}</div>"
+        left, colors = 'style="text-align:left"', self._colors()
+        rows = "".join(
+            f'<tr><td {left}><span style="color:{colors[p.lesson]}">●</span> {html.escape(p.lesson[:2])}</td>'
+            f"<td {left}>{inline(name)}</td>"
+            f"<td>{html.escape(in_unit(p.guess, p.unit))}</td><td>{html.escape(in_unit(p.measured, p.unit))}</td>"
+            f"<td>{'–' if p.ratio is None else f'{p.ratio:.2f}'}</td><td {left}>{p.verdict}</td></tr>"
+            for name, p in self.made.items()
+        )
+        heads = "".join(
+            f"<th {left}>{head}</th>" for head in ("lesson", "prediction", "guess", "measured", "guess ÷ measured", "")
+        )
+        return f"<table><tr>{heads}</tr>{rows}</table><div>{html.escape(self.summary)}</div>"
+
+    def _colors(self) -> dict[str, str]:
+        """A colour per lesson; neighbours differ, and the lesson's number tells those apart that share one."""
+        from nnopt_lab.workbench import plots
+
+        lessons = sorted({p.lesson for p in self.made.values()})
+        return {lesson: plots.PALETTE[i % len(plots.PALETTE)] for i, lesson in enumerate(lessons)}
+
+
+def in_unit(value: float, unit: str) -> str:
+    """A figure with its unit, "2.5 ms", or alone where it has none."""
+    return f"{figure(value)} {unit}".rstrip()
+
+
+def figure(value: float) -> str:
+    """A number with three digits, or all of a large one."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _plotted(ratio: float) -> float:
+    return min(max(ratio, 1 / FARTHEST), FARTHEST)
+
+
+def _scale(ax, rows: int) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+    ax.set(xscale="log", ylim=(rows - 0.4, -0.6))
+    low, high = ax.get_xlim()
+    ax.set_xlim(min(low, 0.4), max(high, 2.5))  # else a single good guess would fill the width
+    wide = max(high, 2.5) / min(low, 0.4) > 200
+    ax.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.grid(axis="y", visible=False)
