@@ -1,0 +1,81 @@
+"""One look for every figure of the course, and the kinds of plot that several lessons draw.
+
+`figure()` makes one, a function draws on its axes, `legend()` puts the legend beside it, `finish()` shows it once.
+"""
+
+from nnopt_lab.workbench.plots.bars import (
+    bars,
+    before_after,
+    boxes,
+    comparison,
+    grouped_bars,
+    intervals,
+    seeds,
+    stages,
+)
+from nnopt_lab.workbench.plots.images import matrix, pictures
+from nnopt_lab.workbench.plots.lines import band, curves, history, interval_line, scatter
+from nnopt_lab.workbench.plots.roofline import roofline
+from nnopt_lab.workbench.plots.style import (
+    BLUE,
+    BROWN,
+    COLORS,
+    GOLD,
+    GREEN,
+    ORANGE,
+    PALETTE,
+    PURPLE,
+    REFERENCE,
+    SIZE,
+    SKY,
+    STYLE,
+    color_of,
+    figure,
+    finish,
+    legend,
+    log_axis,
+    png,
+    reference_line,
+    style,
+)
+from nnopt_lab.workbench.plots.values import middle_low_high
+
+__all__ = [
+    "BLUE",
+    "BROWN",
+    "COLORS",
+    "GOLD",
+    "GREEN",
+    "ORANGE",
+    "PALETTE",
+    "PURPLE",
+    "REFERENCE",
+    "SIZE",
+    "SKY",
+    "STYLE",
+    "band",
+    "bars",
+    "before_after",
+    "boxes",
+    "color_of",
+    "comparison",
+    "curves",
+    "figure",
+    "finish",
+    "grouped_bars",
+    "history",
+    "interval_line",
+    "intervals",
+    "legend",
+    "log_axis",
+    "matrix",
+    "middle_low_high",
+    "pictures",
+    "png",
+    "reference_line",
+    "roofline",
+    "scatter",
+    "seeds",
+    "stages",
+    "style",
+]

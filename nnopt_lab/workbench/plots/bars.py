@@ -1,0 +1,229 @@
+"""Bars: with intervals, in groups, and in stages; and points in rows, which need no zero."""
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nnopt_lab.workbench.plots.style import BLUE, PALETTE, REFERENCE, color_of, figure, finish, reference_line, style
+from nnopt_lab.workbench.plots.values import middle_low_high, whiskers
+
+_HEIGHT = 0.65
+
+
+def bars(ax: Axes, values: dict, colors=None, reference: float | None = None, labels: str | None = None) -> None:
+    """A horizontal bar per name, the first on top, with a whisker where the value has an interval.
+
+    Args:
+        ax: the axes to draw on; axes that share y take the same names.
+        values: by name, what `middle_low_high` takes, or None for no bar.
+        colors: one colour, or one by name; by default what each name has in all lessons.
+        reference: where the dashed grey line stands, such as 1 for "as fast as before".
+        labels: the form of the number behind each bar, such as "{:.2f} ms"; None for none.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    rows = _rows(ax, values)
+    for row, name in rows:
+        middle, low, high = middle_low_high(values[name])
+        ax.barh(row, middle, color=_color(colors, name), height=_HEIGHT)
+        if low < high:
+            ax.errorbar(middle, row, xerr=[[middle - low], [high - middle]], fmt="none", ecolor="#222222", capsize=2)
+        if labels:
+            with style():
+                behind = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontsize": "small"}
+                behind["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # no line strikes it out
+                ax.annotate(labels.format(middle), (max(high, 0), row), **behind)
+    if labels:
+        ax.margins(x=0.22)
+    if reference is not None:
+        reference_line(ax, reference)
+
+
+def grouped_bars(ax: Axes, series: dict, colors=None, reference: float | None = None) -> None:
+    """Several bars per name, one of each series, the first on top.
+
+    Args:
+        ax: the axes to draw on.
+        series: by series, values by name, as `bars` takes them; the series' names go into the legend.
+        colors: a colour by series; by default its own in all lessons, or the next one.
+        reference: as for `bars`.
+
+    Raises:
+        ValueError: there is no series, or one has other names than the first.
+    """
+    if not series or any(list(values) != list(next(iter(series.values()))) for values in series.values()):
+        raise ValueError("series needs at least one entry, and the same names in each.")
+    height = 0.8 / len(series)
+    for place, (label, values) in enumerate(series.items()):
+        color = (colors or {}).get(label) or color_of(label, PALETTE[place % len(PALETTE)])
+        for first, (row, name) in enumerate(_rows(ax, values)):
+            middle, low, high = middle_low_high(values[name])
+            at = row - 0.4 + height * (place + 0.5)
+            ax.barh(at, middle, color=color, height=0.9 * height, label=None if first else label)
+            if low < high:
+                ax.errorbar(middle, at, xerr=[[middle - low], [high - middle]], fmt="none", ecolor="#222222")
+    if reference is not None:
+        reference_line(ax, reference)
+
+
+def stages(ax: Axes, rows: dict, colors: dict | None = None) -> None:
+    """A horizontal bar per row made of stages, one behind the other; the same stage has the same colour in all rows.
+
+    Args:
+        ax: the axes to draw on.
+        rows: by row, lengths by stage; rows may have different stages. The stages' names go into the legend.
+        colors: a colour by stage.
+
+    Raises:
+        ValueError: there are no rows, or a length is negative.
+    """
+    names = list(dict.fromkeys(stage for lengths in rows.values() for stage in lengths))
+    colors = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)} | (colors or {})
+    seen = set()
+    for row, name in _rows(ax, rows):
+        start = 0.0
+        for stage, length in rows[name].items():
+            if length < 0:
+                raise ValueError(f"rows[{name!r}][{stage!r}]={length:g} must not be negative.")
+            label = None if stage in seen else stage
+            ax.barh(row, length, left=start, color=colors[stage], edgecolor="white", height=_HEIGHT, label=label)
+            seen.add(stage)
+            start += length
+
+
+def before_after(ax: Axes, pairs: dict, labels: tuple[str, str] = ("before", "after")) -> None:
+    """A row per name: a grey dot before, a blue one after, and a line from one to the other.
+
+    Args:
+        ax: the axes to draw on.
+        pairs: by name, (before, after), each what `middle_low_high` takes.
+        labels: of both dots, for the legend.
+
+    Raises:
+        ValueError: there are no pairs.
+    """
+    for first, (row, name) in enumerate(_rows(ax, pairs)):
+        middles, ends = whiskers(pairs[name])
+        ax.plot(middles, [row, row], color="#BBBBBB", linewidth=2, zorder=1)
+        for i, (label, color) in enumerate(zip(labels, (REFERENCE, BLUE), strict=True)):
+            reach = [[ends[0][i]], [ends[1][i]]]
+            ax.errorbar(middles[i], row, xerr=reach, fmt="o", color=color, capsize=2, label=None if first else label)
+
+
+def intervals(
+    ax: Axes, values: dict, colors=None, reference: float | None = None, label: str | None = None, shift: float = 0
+) -> None:
+    """A dot with its interval per name, the first on top: for values whose distance from 0 means nothing.
+
+    Args:
+        ax: the axes to draw on.
+        values: by name, what `middle_low_high` takes, or None for no dot.
+        colors: as for `bars`.
+        reference: as for `bars`.
+        label: of all dots, for the legend.
+        shift: downwards, in rows, so that two calls may share the rows.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    for first, (row, name) in enumerate(_rows(ax, values)):
+        (middle,), ends = whiskers([values[name]])
+        color = _color(colors, name)
+        ax.errorbar(middle, row + shift, xerr=ends, fmt="o", color=color, capsize=3, label=None if first else label)
+    if reference is not None:
+        reference_line(ax, reference)
+
+
+def seeds(ax: Axes, runs: dict, colors=None, reference: float | None = None) -> None:
+    """A row of dots per name, one dot per seed, and a black mark at their mean.
+
+    Args:
+        ax: the axes to draw on.
+        runs: by name, a number per seed; a row without any stays empty.
+        colors: as for `bars`.
+        reference: as for `bars`.
+
+    Raises:
+        ValueError: there are no rows.
+    """
+    for row, name in _rows(ax, runs):
+        values = [float(value) for value in runs[name]]
+        ax.plot(values, [row] * len(values), "o", color=_color(colors, name), alpha=0.6)
+        if values:
+            ax.plot(sum(values) / len(values), row, "|", color="#222222", markersize=16, markeredgewidth=1.5)
+    if reference is not None:
+        reference_line(ax, reference)
+
+
+def boxes(ax: Axes, rows: dict) -> None:
+    """Rows of coloured boxes with a text in each: the operators of a file, the bits of a number, work over time.
+
+    Args:
+        ax: the axes to draw on; its x axis counts the widths.
+        rows: by name, (text, width, colour) from left to right; colour None leaves a gap.
+
+    Raises:
+        ValueError: there are no rows.
+    """
+    for row, name in _rows(ax, rows):
+        left = 0.0
+        for text, width, color in rows[name]:
+            if color is not None:
+                ax.barh(row, width, left=left, color=color, edgecolor="white", linewidth=1.5, height=_HEIGHT)
+                with style():
+                    ax.text(left + width / 2, row, text, ha="center", va="center", fontsize="small")
+            left += width
+    ax.grid(False)
+    ax.margins(x=0)
+
+
+def _rows(ax: Axes, values: dict) -> list[tuple[int, str]]:
+    """Name the rows of the axes, the first on top; the rows that hold something."""
+    if not values:
+        raise ValueError("There is nothing to draw: at least one name is needed.")
+    ax.set_yticks(range(len(values)), list(values))
+    ax.set_ylim(len(values) - 0.5, -0.5)  # not inverted, which axes that share y would do twice
+    ax.grid(False, axis="y")
+    return [(row, name) for row, name in enumerate(values) if values[name] is not None]
+
+
+def _color(colors, name: str) -> str:
+    if isinstance(colors, dict):
+        return colors.get(name, BLUE)
+    return colors or color_of(name)
+
+
+def comparison(rows: list[dict]) -> Figure:
+    """The rows of `measure.Comparison`: bars relative to the first model, and accuracies where there are any."""
+    first, names = rows[0], [row["model"] for row in rows]
+    panels = {"file": [r["bytes"] / first["bytes"] for r in rows]}
+    panels["gzipped file"] = [r["compressed_bytes"] / first["compressed_bytes"] for r in rows]
+    panels["MACs"] = [r["macs"] / max(first["macs"], 1) for r in rows]
+    for size, timing in first["latency"].items():
+        panels[f"time, batch {size:,}"] = [r["latency"][size].median / timing.median for r in rows]
+    known = [r["accuracy"] is not None for r in rows]
+    count = len(panels) + any(known)
+    fig, axes = figure(count, figsize=(max(8, 1.7 * count), 1.1 + 0.38 * len(rows)), sharey=True, squeeze=False)
+    colors = [REFERENCE] + [BLUE] * (len(rows) - 1)
+    with style():
+        for ax, (title, values) in zip(axes[0], panels.items(), strict=False):
+            _panel(ax, names, values, colors, [f"{v:.2f}×" for v in values], title)
+            ax.axvline(1, color=REFERENCE, linewidth=0.8, linestyle=":", zorder=0)
+        if any(known):
+            values = [r["accuracy"] or 0 for r in rows]
+            labels = [f"{v:.2f} %" if k else "–" for v, k in zip(values, known, strict=True)]
+            _panel(axes[0][-1], names, values, colors, labels, "accuracy")
+        axes[0][0].invert_yaxis()
+        fig.supxlabel(f"times {first['model']}" + (", accuracy in percent" if any(known) else ""), fontsize="small")
+    return finish(fig)
+
+
+def _panel(ax: Axes, names: list[str], values: list[float], colors: list[str], labels: list[str], title: str) -> None:
+    bars = ax.barh(range(len(names)), values, color=colors, height=0.7)
+    for label in ax.bar_label(bars, labels, padding=3, fontsize="small"):
+        label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # the line at 1 must not strike it out
+    ax.set_yticks(range(len(names)), names)
+    ax.set(title=title, xlim=(0, 1.5 * max(*values, 1e-9)), xticks=[])  # the labels need room, and say what ticks would
+    ax.grid(False)
+    ax.spines["bottom"].set_visible(False)
+    ax.tick_params(left=False)

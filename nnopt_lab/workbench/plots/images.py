@@ -1,0 +1,58 @@
+"""Pictures and matrices, shown as they are."""
+
+import math
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from nnopt_lab.workbench.plots.style import figure, finish
+
+
+def matrix(ax: Axes, values, title: str = "", cmap: str = "gray", limits: tuple[float, float] | None = None):
+    """A matrix as coloured squares, without ticks; returns the image, for a colour bar.
+
+    Args:
+        ax: the axes to draw on.
+        values: [H, W], or [H, W, 3] for colours.
+        title: above it.
+        cmap: matplotlib's name of the colours; "RdBu_r" suits numbers of both signs.
+        limits: what the first and the last colour stand for; by default the smallest and the largest value, or the
+            same distance on both sides of 0 where there are negative ones.
+    """
+    values = torch.as_tensor(values).detach()
+    if limits is None and values.dim() == 2 and values.min() < 0:
+        reach = float(values.abs().max())
+        limits = (-reach, reach)
+    low, high = limits or (None, None)
+    image = ax.imshow(values.cpu().numpy(), cmap=cmap, vmin=low, vmax=high, interpolation="nearest", aspect="auto")
+    ax.set(title=title, xticks=[], yticks=[])
+    ax.grid(False)
+    return image
+
+
+def pictures(images: Tensor, titles=None) -> Figure:
+    """A grid of pictures, eight to a row.
+
+    Args:
+        images: uint8 [N, C, H, W], C = 1 (grey) or 3 (red, green, blue), N at least 1.
+        titles: N strings, or None.
+
+    Raises:
+        ValueError: `images` has another dtype or shape, or there are not N titles.
+    """
+    if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
+        raise ValueError(f"images is {images.dtype} {list(images.shape)}; it must be uint8 [N, 1 or 3, H, W], N ≥ 1.")
+    if titles is not None and len(titles) != len(images):
+        raise ValueError(f"titles has {len(titles)} entries; {len(images)} pictures need as many.")
+    ncols = min(8, len(images))
+    nrows = math.ceil(len(images) / ncols)
+    fig, axes = figure(ncols, nrows, figsize=(ncols, nrows * (1.0 if titles is None else 1.3)), squeeze=False)
+    for i, ax in enumerate(axes.flat):
+        ax.axis("off")
+        if i < len(images):
+            shown = images[i].cpu().permute(1, 2, 0)
+            ax.imshow((shown.squeeze(2) if shown.shape[2] == 1 else shown).numpy(), cmap="gray", vmin=0, vmax=255)
+            ax.set_title("" if titles is None else titles[i], fontsize="small")
+    return finish(fig)

@@ -1,0 +1,148 @@
+"""Lines and points: curves, bands over seeds, intervals, and points with their names."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from nnopt_lab.workbench.plots.style import PALETTE, color_of, figure, finish, reference_line, style
+from nnopt_lab.workbench.plots.values import middle_low_high, whiskers
+
+
+def curves(ax: Axes, x, series: dict, reference: tuple[str, float] | None = None) -> None:
+    """A line with dots for each series over the same x, and a dashed grey line for what they are compared with.
+
+    Args:
+        ax: the axes to draw on.
+        x: X numbers.
+        series: by name, X numbers each.
+        reference: (name, value) of the grey line.
+
+    Raises:
+        ValueError: a series is not as long as `x`.
+    """
+    colors = _series_colors(series)
+    for name, values in series.items():
+        if len(values) != len(x):
+            raise ValueError(f"series {name!r} has {len(values)} values; x has {len(x)}.")
+        ax.plot(x, [float(y) for y in values], marker="o", markersize=4, color=colors[name], label=name)
+    if reference:
+        reference_line(ax, reference[1], reference[0], across=True)
+
+
+def interval_line(ax: Axes, x, values, label: str | None = None, color: str | None = None) -> None:
+    """A line with dots and a whisker for each interval.
+
+    Args:
+        ax: the axes to draw on.
+        x: X numbers.
+        values: X of what `middle_low_high` takes.
+        label: for the legend.
+        color: the axes' next colour where it is None.
+
+    Raises:
+        ValueError: there are not X values.
+    """
+    values = list(values)
+    if len(values) != len(x):
+        raise ValueError(f"values has {len(values)} entries; x has {len(x)}.")
+    middles, ends = whiskers(values)
+    ax.errorbar(x, middles, yerr=ends, marker="o", markersize=4, capsize=3, label=label, color=color)
+
+
+def scatter(ax: Axes, points: dict, color: str | None = None, label: str | None = None, names: bool = True) -> None:
+    """Points with their names beside them; whiskers where an x or y has an interval.
+
+    Draw all points and set the axes' scales before: each name is put where it covers no point and no other name.
+
+    Args:
+        ax: the axes to draw on.
+        points: by name, (x, y); either may be what `middle_low_high` takes.
+        color: of all points; by default what each has in all lessons.
+        label: of all points, for the legend.
+        names: whether the names are written.
+    """
+    for place, (name, (x, y)) in enumerate(points.items()):
+        across, widths = whiskers([x])
+        up, heights = whiskers([y])
+        style_of = {"color": color or color_of(name), "label": None if place else label}
+        ax.errorbar(across, up, xerr=widths, yerr=heights, fmt="o", markersize=5, capsize=2, **style_of)
+    if names:
+        _write_names(ax, {name: tuple(middle_low_high(v)[0] for v in point) for name, point in points.items()})
+
+
+def _write_names(ax: Axes, points: dict) -> None:
+    ax.margins(0.15)
+    ax.figure.canvas.draw()  # only then the places on the page are known
+    taken = [text.get_window_extent() for text in ax.texts]
+    dots = [ax.transData.transform(point) for point in points.values()]
+    for name, point in points.items():
+        for dx, dy, ha, va in _PLACES:
+            with style():
+                text = ax.annotate(
+                    name, point, xytext=(dx, dy), textcoords="offset points", ha=ha, va=va, fontsize="x-small"
+                )
+            box = text.get_window_extent().padded(1)
+            free = not any(box.overlaps(other) for other in taken) and not any(box.contains(*dot) for dot in dots)
+            if free and ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1:
+                break
+            text.remove()
+        else:
+            with style():
+                text = ax.annotate(name, point, xytext=(6, 5), textcoords="offset points", fontsize="x-small")
+            box = text.get_window_extent()
+        taken.append(box)
+
+
+_PLACES = [(6, 5, "left", "bottom"), (-6, 5, "right", "bottom"), (6, -5, "left", "top"), (-6, -5, "right", "top")]
+_PLACES += [(0, up, "center", "bottom") for up in (8, 18, 28)] + [(0, -down, "center", "top") for down in (8, 18, 28)]
+
+
+def _series_colors(series: dict) -> dict[str, str]:
+    """Each series' own colour where it has one and no other series has it, else the next that is free."""
+    own = {name: color_of(name, "") for name in series}
+    colors = {name: color for i, (name, color) in enumerate(own.items()) if color not in list(own.values())[:i]}
+    free = [color for color in PALETTE if color not in colors.values()] or list(PALETTE)
+    rest = [name for name in series if not colors.get(name)]
+    return colors | {name: free[i % len(free)] for i, name in enumerate(rest)}
+
+
+def band(ax: Axes, x, runs, label: str, color: str | None = None) -> None:
+    """A line through the mean over seeds, in a band from the lowest seed to the highest.
+
+    Args:
+        ax: the axes to draw on.
+        x: X numbers.
+        runs: [S][X] numbers, one row a seed.
+        label: for the legend; the number of seeds is added.
+        color: the axes' next colour where it is None.
+
+    Raises:
+        ValueError: a run is not as long as `x`, or there is no run.
+    """
+    if len(runs) == 0 or any(len(run) != len(x) for run in runs):
+        raise ValueError(f"runs has lengths {[len(run) for run in runs]}; at least one is needed, each of {len(x)}.")
+    values = np.array([[float(y) for y in run] for run in runs])
+    (line,) = ax.plot(x, values.mean(0), marker="o", markersize=3.5, label=f"{label} ({len(runs)} seeds)", color=color)
+    ax.fill_between(x, values.min(0), values.max(0), color=line.get_color(), alpha=0.18, linewidth=0)
+
+
+def history(histories: dict) -> Figure:
+    """Training loss and validation accuracy by epoch.
+
+    Args:
+        histories: by name, objects with the lists `train_loss` and `validation_accuracy` (percent), such as `History`.
+    """
+    fig, (left, right) = figure(2)
+    with style():
+        for name, run in histories.items():
+            epochs = range(1, len(run.train_loss) + 1)
+            left.plot(epochs, run.train_loss, marker="o", markersize=3.5, label=name)
+            right.plot(epochs, run.validation_accuracy, marker="o", markersize=3.5)
+        left.set(xlabel="epoch", ylabel="training loss")
+        right.set(xlabel="epoch", ylabel="validation accuracy")
+        right.yaxis.set_major_formatter(PercentFormatter(100, symbol=" %"))
+        for axes in (left, right):
+            axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+        fig.legend(loc="outside upper left", ncols=min(len(histories), 4))
+    return finish(fig)

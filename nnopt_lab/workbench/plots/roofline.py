@@ -1,0 +1,51 @@
+"""The roofline plot: what each layer reaches, and which of the machine's two limits is in its way."""
+
+import math
+from itertools import cycle
+
+from matplotlib.figure import Figure
+
+from nnopt_lab.workbench.plots.style import PALETTE, REFERENCE, figure, finish, log_axis, style
+
+
+def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
+    """Roofline plot of what each layer reaches (Williams, Waterman & Patterson, CACM 52(4), 2009).
+
+    Args:
+        points: (name, FLOPs per byte, 10⁹ FLOPs per second) of each layer, all above 0.
+        peak_gflops: the machine's 10⁹ FLOPs per second, `Machine.peak_gflops()`.
+        bandwidth: its 10⁹ bytes per second, `Machine.peak_bandwidth()`.
+
+    Raises:
+        ValueError: a number is not above 0; the axes are logarithmic.
+    """
+    numbers = [n for point in points for n in point[1:]] + [peak_gflops, bandwidth]
+    if not all(n > 0 for n in numbers):
+        raise ValueError(f"points, peak_gflops and bandwidth must all be above 0; the smallest is {min(numbers):g}.")
+    ridge = peak_gflops / bandwidth
+    intensities = [point[1] for point in points] + [ridge]
+    low, high = min(intensities) / 4, max(intensities) * 4
+    fig, ax = figure()
+    with style():
+        label = f"limit: {peak_gflops:,.0f} GFLOP/s, {bandwidth:,.0f} GB/s"
+        ax.plot([low, ridge, high], [low * bandwidth, peak_gflops, peak_gflops], color=REFERENCE, label=label)
+        ax.axvline(ridge, color=REFERENCE, linewidth=0.8, linestyle=":")
+        ax.annotate("memory limits  ", (ridge, 1.02), xycoords=("data", "axes fraction"), ha="right", color=REFERENCE)
+        ax.annotate("  arithmetic limits", (ridge, 1.02), xycoords=("data", "axes fraction"), color=REFERENCE)
+        # Layers often lie on top of each other, where names beside them could not be read: a legend can.
+        # Five markers and six colours make thirty pairs; later points are smaller, so that they hide none.
+        for i, ((name, x, y), marker, color) in enumerate(zip(points, cycle("os^Dv"), cycle(PALETTE), strict=False)):
+            size = 10 - 5 * i / len(points)
+            ax.plot(x, y, marker, color=color, markersize=size, markeredgecolor="white", label=name)
+        ax.set(xscale="log", yscale="log", xlim=(low, high), xlabel="FLOPs per byte", ylabel="GFLOP/s")
+        for axis in (ax.xaxis, ax.yaxis):
+            log_axis(axis, _ticks(*axis.get_view_interval()), base=10)
+        fig.legend(loc="outside right upper", ncols=math.ceil((len(points) + 1) / 14), fontsize="small")
+    return finish(fig)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """1, 3, 10, 30 … or, over more than four decades, every power of ten that lies between low and high."""
+    steps = (1, 3) if high / low < 1e4 else (1,)
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [step * 10.0**e for e in exponents for step in steps if low <= step * 10.0**e <= high]

@@ -1,0 +1,134 @@
+"""One quiet look for every figure of the course: colours, sizes, legends and logarithmic axes."""
+
+import io
+import re
+
+import matplotlib.pyplot as plt
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+
+# Okabe & Ito's palette, which the colour-blind can distinguish (Wong, Nature Methods 8, 2011), without its yellow: that
+# one is too pale on white. Where a figure has a reference (the original network, a limit), it is grey.
+REFERENCE = "#666666"
+BLUE, ORANGE, GREEN, PURPLE, SKY, GOLD = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
+PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, GOLD)
+SIZE = (8.0, 3.6)  # inches, of one row
+BROWN = "#8C510A"
+# The same thing has the same colour in all lessons. A name that holds one of these words gets its colour.
+COLORS = {
+    **dict.fromkeys(("original", "dense", "baseline", "before", "labels", "manual"), REFERENCE),
+    **{"int8": ORANGE, "int4": PURPLE, "bf16": GOLD, "fp16": PURPLE, "tf32": SKY, "float32": BLUE},
+    **{"fp8 e4m3": GREEN, "fp8 e5m2": BROWN},
+    **dict.fromkeys(("random", "at random"), ORANGE),
+}
+STYLE = {
+    "figure.dpi": 110,
+    "figure.facecolor": "white",  # the page may be dark, and the labels are not
+    "savefig.facecolor": "white",
+    "axes.facecolor": "white",
+    "axes.prop_cycle": cycler(color=PALETTE),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#999999",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E6E6E6",
+    "axes.titlesize": "medium",
+    "legend.frameon": False,
+    "text.color": "#222222",
+    "axes.labelcolor": "#222222",
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+    "lines.linewidth": 1.8,
+}
+
+
+def style():
+    """A context manager: what is drawn inside it has the look of the course, whatever the reader's own settings are."""
+    return plt.style.context(["default", STYLE])
+
+
+def figure(ncols: int = 1, nrows: int = 1, **kw):
+    """`plt.subplots` in the course's style and size; returns (figure, axes). `kw` goes to `plt.subplots`.
+
+    Axes come as `plt.subplots` gives them: one Axes, or an array of them. Labels do not overlap (constrained layout).
+    """
+    with style():
+        return plt.subplots(nrows, ncols, **{"figsize": (SIZE[0], SIZE[1] * nrows), "layout": "constrained"} | kw)
+
+
+def png(fig: Figure) -> bytes:
+    """A figure as the content of a PNG file, cut to what is drawn."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def finish(fig: Figure) -> Figure:
+    """Closes a figure and returns it: as the last expression of a cell it is then shown once, and not twice."""
+    for axes in fig.axes:
+        if axes.get_legend():  # made outside `style()`, perhaps
+            axes.get_legend().set_frame_on(False)
+    plt.close(fig)
+    return fig
+
+
+def color_of(name: str, default: str = BLUE) -> str:
+    """The colour that a thing has in all lessons, by a word in its name, such as "int8"; else the default."""
+    return next((color for word, color in COLORS.items() if re.search(rf"\b{re.escape(word)}\b", name)), default)
+
+
+def legend(fig: Figure, side: str = "upper", ncols: int | None = None) -> None:
+    """A legend beside the axes, never over what is drawn; a label that several axes share stands in it once.
+
+    Args:
+        fig: a figure of `figure()`, whose constrained layout makes room.
+        side: "upper" or "right".
+        ncols: how many labels stand in a row; by default 4 above and 1 at the right.
+
+    Raises:
+        ValueError: the side is none of these, or nothing that was drawn has a label.
+    """
+    if side not in ("upper", "right"):
+        raise ValueError(f"side={side!r} must be 'upper' or 'right'.")
+    found = {}
+    for ax in fig.axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    if not found:
+        raise ValueError("fig has nothing with a label: give what you draw a `label`.")
+    columns = ncols or (min(4, len(found)) if side == "upper" else 1)
+    place = "outside upper left" if side == "upper" else "outside right upper"
+    with style():
+        fig.legend(found.values(), found.keys(), loc=place, ncols=columns, fontsize="small")
+
+
+def log_axis(axis: Axis, values, labels=None, base: float = 2) -> None:
+    """Make an axis logarithmic, with ticks at these values and nowhere else: 1, 2, 4, 8 … are equally far apart.
+
+    Args:
+        axis: such as `ax.xaxis`.
+        values: the ticks, all above 0.
+        labels: a text per tick; by default the number itself, such as 1,024.
+        base: of the logarithm; it changes nothing that is seen.
+
+    Raises:
+        ValueError: a value is not above 0, or there is not one label per value.
+    """
+    values = [float(value) for value in values]
+    if not values or min(values) <= 0:
+        raise ValueError(f"values={values} must all be above 0, and at least one.")
+    labels = [f"{value:,g}" if value < 1 else f"{value:,.10g}" for value in values] if labels is None else list(labels)
+    if len(labels) != len(values):
+        raise ValueError(f"labels has {len(labels)} entries; {len(values)} values need as many.")
+    getattr(axis.axes, f"set_{axis.axis_name}scale")("log", base=base)
+    axis.set_ticks(values, labels)
+    axis.minorticks_off()
+
+
+def reference_line(ax: Axes, value: float, label: str | None = None, across: bool = False) -> None:
+    """A dashed grey line at what the rest is compared with: vertical, or horizontal where it goes `across`."""
+    draw = ax.axhline if across else ax.axvline
+    draw(value, color=REFERENCE, linestyle="--", linewidth=1, label=label, zorder=1)

@@ -1,0 +1,109 @@
+"""Lines, bands, intervals and named points."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from nnopt_lab.workbench import plots
+from tests.workbench.plots.drawing import outside_texts, overlapping_texts, readable
+
+
+class TestCurves:
+    def test_a_line_for_each_series_and_one_for_the_reference(self):
+        fig, ax = plots.figure()
+        plots.curves(ax, [1, 2, 4], {"int8": [1, 2, 3], "a": torch.tensor([1, 1, 1]), "b": [0, 0, 0]}, ("dense", 2.5))
+        plots.legend(fig)
+        *lines, reference = ax.lines
+        assert [line.get_label() for line in lines] == ["int8", "a", "b"]
+        assert lines[0].get_color() == plots.ORANGE and len({line.get_color() for line in lines}) == 3
+        assert list(lines[0].get_ydata()) == [1, 2, 3]
+        assert reference.get_color() == plots.REFERENCE and list(reference.get_ydata()) == [2.5, 2.5]
+        assert readable(plots.finish(fig))
+
+    @pytest.mark.parametrize("count", [1, 6, 9])
+    def test_series_have_colours_of_their_own_as_long_as_there_are_any(self, count):
+        fig, ax = plots.figure()
+        plots.curves(ax, [0], {f"way {i}": [i] for i in range(count)} | {"before": [0], "before too": [1]})
+        plots.finish(fig)
+        assert len({line.get_color() for line in ax.lines}) == min(count + 2, 1 + len(plots.PALETTE))
+
+    def test_refuses_another_length(self):
+        fig, ax = plots.figure()
+        plots.finish(fig)
+        with pytest.raises(ValueError, match="series 'a' has 1 values; x has 2"):
+            plots.curves(ax, [1, 2], {"a": [1]})
+
+
+class TestIntervalLine:
+    def test_whiskers_reach_from_low_to_high(self):
+        fig, ax = plots.figure()
+        plots.interval_line(ax, [1, 2], [(2, 1, 5), 3], "way", plots.GREEN)
+        plots.finish(fig)
+        (line, _, (whiskers,)) = ax.containers[0]
+        assert list(line.get_ydata()) == [2, 3] and line.get_color() == plots.GREEN
+        assert [list(s[:, 1]) for s in whiskers.get_segments()] == [[1, 5], [3, 3]]
+
+    def test_refuses_another_length(self):
+        fig, ax = plots.figure()
+        plots.finish(fig)
+        with pytest.raises(ValueError, match="values has 1"):
+            plots.interval_line(ax, [1, 2], [1])
+
+
+class TestScatter:
+    @pytest.mark.parametrize("count", [1, 4, 9])
+    @pytest.mark.parametrize("scale", ["linear", "log"])
+    def test_names_stand_beside_their_points_and_not_on_each_other(self, count, scale):
+        fig, ax = plots.figure()
+        ax.set(xscale=scale)
+        points = {f"network {i}": (1 + (i % 3), (80 + i / 2, 79.8 + i / 2, 80.2 + i / 2)) for i in range(count)}
+        plots.scatter(ax, points, label="networks")
+        plots.legend(fig)
+        assert readable(plots.finish(fig))
+        assert {text.get_text() for text in ax.texts} == set(points)
+
+    def test_points_on_one_place_are_all_named(self):
+        fig, ax = plots.figure()
+        plots.scatter(ax, {f"p{i}": (1, 1) for i in range(20)})
+        plots.finish(fig)
+        assert len(ax.texts) == 20
+
+    def test_without_names(self):
+        fig, ax = plots.figure()
+        plots.scatter(ax, {"a": (1, 2)}, plots.GREEN, names=False)
+        plots.finish(fig)
+        assert not ax.texts and ax.containers[0][0].get_color() == plots.GREEN
+
+
+class TestBand:
+    def test_mean_between_lowest_and_highest(self):
+        fig, ax = plots.figure()
+        plots.band(ax, [0, 1], [[1.0, 2.0], [3.0, 6.0]], "method")
+        (line,), (area,) = ax.lines, ax.collections
+        assert list(line.get_ydata()) == [2, 4] and line.get_label() == "method (2 seeds)"
+        ys = area.get_paths()[0].vertices[:, 1]
+        assert (ys.min(), ys.max()) == (1, 6)
+        plots.finish(fig)
+
+    @pytest.mark.parametrize("runs", [[], [[1.0]], [[1.0, 2.0], [1.0]]])
+    def test_refuses_runs_of_another_length(self, runs):
+        fig, ax = plots.figure()
+        plots.finish(fig)
+        with pytest.raises(ValueError, match="runs has lengths"):
+            plots.band(ax, [0, 1], runs, "method")
+
+
+class TestHistory:
+    def test_draws_an_epoch_a_point(self):
+        runs = {
+            f"run {i}": SimpleNamespace(train_loss=[2.0, 1.0, 0.5], validation_accuracy=[70, 80, 85]) for i in range(5)
+        }
+        fig = plots.history(runs)
+        left, right = fig.axes
+        assert [list(line.get_xdata()) for line in left.lines] == [[1, 2, 3]] * 5
+        assert list(right.lines[0].get_ydata()) == [70, 80, 85]
+        assert not overlapping_texts(fig) and not outside_texts(fig)
+
+    def test_of_one_epoch(self):
+        plots.history({"run": SimpleNamespace(train_loss=[1.0], validation_accuracy=[50.0])})

@@ -1,0 +1,117 @@
+"""The look of every figure: it leaks nowhere, its legends cover nothing, and a thing keeps its colour."""
+
+import matplotlib.pyplot as plt
+import pytest
+from matplotlib.colors import to_rgb
+
+from nnopt_lab.workbench import plots
+from tests.workbench.plots.drawing import readable
+
+
+class TestStyle:
+    def test_does_not_leak(self):
+        before = dict(plt.rcParams)
+        fig, ax = plots.figure()
+        plots.finish(fig)
+        assert dict(plt.rcParams) == before
+        assert not ax.spines["top"].get_visible() and fig.get_facecolor() == (1, 1, 1, 1)
+
+    def test_is_the_same_whatever_the_readers_settings(self):
+        with plt.style.context("dark_background"):
+            fig, ax = plots.figure(2, 2)
+            plots.finish(fig)
+        assert ax.shape == (2, 2) and fig.get_facecolor() == ax[0, 0].get_facecolor() == (1, 1, 1, 1)
+        assert tuple(fig.get_size_inches()) == (8, 7.2)
+
+    def test_finish_shows_a_figure_once(self):
+        fig, ax = plots.figure()
+        ax.plot([1, 2], label="a")
+        ax.legend()
+        assert plots.finish(fig) is fig and not plt.get_fignums()
+        assert not ax.get_legend().get_frame_on()
+
+
+class TestColors:
+    @pytest.mark.parametrize(
+        ("name", "color"),
+        [
+            ("int8", plots.ORANGE),
+            ("ONNX Runtime int8", plots.ORANGE),
+            ("float32, NHWC", plots.BLUE),
+            ("fp8 e5m2", plots.BROWN),
+            ("dense, trained on", plots.REFERENCE),
+            ("random search", plots.ORANGE),
+            ("randomly", plots.GREEN),
+            ("print88", plots.GREEN),
+        ],
+    )
+    def test_a_known_word_in_a_name_decides(self, name, color):
+        assert plots.color_of(name, plots.GREEN) == color
+
+    def test_the_formats_of_numbers_are_told_apart(self):
+        formats = ("float32", "tf32", "bf16", "fp16", "fp8 e4m3", "fp8 e5m2", "int8")
+        assert len({plots.color_of(name) for name in formats}) == len(formats)
+
+    @pytest.mark.parametrize("color", {*plots.PALETTE, *plots.COLORS.values()})
+    def test_every_colour_is_dark_enough_for_white(self, color):
+        red, green, blue = to_rgb(color)
+        assert 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.72
+
+
+class TestLegend:
+    @pytest.mark.parametrize("side", ["upper", "right"])
+    @pytest.mark.parametrize("count", [1, 4, 7])
+    def test_covers_nothing_and_names_each_thing_once(self, side, count):
+        fig, axes = plots.figure(2)
+        for ax in axes:
+            for i in range(count):
+                ax.plot([0, 1], [i, 1], label=f"a method, {i}")
+        plots.legend(fig, side)
+        assert [t.get_text() for t in fig.legends[0].get_texts()] == [f"a method, {i}" for i in range(count)]
+        assert readable(plots.finish(fig))
+
+    def test_refuses_other_sides_and_figures_without_labels(self):
+        fig, _ = plots.figure()
+        plots.finish(fig)
+        with pytest.raises(ValueError, match="side="):
+            plots.legend(fig, "below")
+        with pytest.raises(ValueError, match="label"):
+            plots.legend(fig)
+
+
+class TestLogAxis:
+    def test_doubling_is_the_same_distance_everywhere(self):
+        fig, ax = plots.figure()
+        ax.plot([1, 1024], [1, 2])
+        plots.log_axis(ax.xaxis, [1, 2, 4, 512, 1024])
+        plots.log_axis(ax.yaxis, [0.5, 1, 2], ["half", "one", "two"])
+        fig = plots.finish(fig)
+        assert readable(fig)
+        assert [t.get_text() for t in ax.get_xticklabels()] == ["1", "2", "4", "512", "1,024"]
+        assert [t.get_text() for t in ax.get_yticklabels()] == ["half", "one", "two"]
+        at = [ax.transData.transform((x, 1))[0] for x in (1, 2, 4)]
+        assert at[1] - at[0] == pytest.approx(at[2] - at[1])
+        assert not len(ax.xaxis.get_minorticklocs())
+
+    @pytest.mark.parametrize("values", [[], [0, 1], [-1]])
+    def test_refuses_what_has_no_logarithm(self, values):
+        fig, ax = plots.figure()
+        plots.finish(fig)
+        with pytest.raises(ValueError, match="values="):
+            plots.log_axis(ax.xaxis, values)
+
+    def test_refuses_other_numbers_of_labels(self):
+        fig, ax = plots.figure()
+        plots.finish(fig)
+        with pytest.raises(ValueError, match="labels has 1"):
+            plots.log_axis(ax.xaxis, [1, 2], ["one"])
+
+
+def test_a_reference_line_stands_or_lies_and_is_grey():
+    fig, ax = plots.figure()
+    plots.reference_line(ax, 2, "before")
+    plots.reference_line(ax, 3, across=True)
+    plots.finish(fig)
+    standing, lying = ax.lines
+    assert list(standing.get_xdata()) == [2, 2] and list(lying.get_ydata()) == [3, 3]
+    assert standing.get_color() == lying.get_color() == plots.REFERENCE
