@@ -15,6 +15,7 @@ _INNER = ("_torchdynamo_orig_callable", "_torchdynamo_inline", "__func__", "func
 _DEEPEST = 10
 # Code that runs when Python imports a module or tidies up, whoever's code is running then.
 _PYTHONS_OWN = ("importlib._bootstrap", "weakref")
+_MACHINERY = f"{PACKAGE}.course."  # a print inside an answer ends here, and no exercise's answer stands here
 
 
 def library_function(answer) -> str:
@@ -37,10 +38,10 @@ def library_function(answer) -> str:
 
 
 def watched(function: Callable, called: list[str]) -> Callable:
-    """A function that does the same and, if code of this library runs meanwhile, puts the first name into `called`."""
+    """A function that does the same and puts the name of the library's function that it calls first into `called`."""
 
     def note(frame: FrameType, event: str, argument) -> None:
-        if event == "call" and not called and _is_ours(frame.f_globals.get("__name__")) and _was_called(frame):
+        if event == "call" and not called and _counts(frame):
             called.append(frame.f_code.co_qualname.rpartition(".<locals>.")[2])
 
     def run(*inputs):
@@ -54,7 +55,11 @@ def watched(function: Callable, called: list[str]) -> Callable:
     return run
 
 
-def _was_called(frame: FrameType) -> bool:
+def _counts(frame: FrameType) -> bool:
+    """Whether it runs code of the library, and because the answer called it."""
+    module = frame.f_globals.get("__name__")
+    if not _is_ours(module) or module.startswith(_MACHINERY):
+        return False
     return not any(
         caller.f_code.co_name == "__del__" or caller.f_globals.get("__name__") in _PYTHONS_OWN
         for caller in _stack(frame)

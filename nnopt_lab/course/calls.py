@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nnopt_lab.course import record, session
 from nnopt_lab.course.cards import Card
+from nnopt_lab.course.cell_output import seen
 from nnopt_lab.course.checking import Verdict, examine, judge_answer
 from nnopt_lab.course.claims import claim
 from nnopt_lab.course.display import show
@@ -19,11 +20,13 @@ from nnopt_lab.course.workspace import workspace
 
 __all__ = ["check", "claim", "hint", "lesson", "needs", "question", "yours_or_ours"]
 
+_FREE = "Hints and further tries cost no points."
 _UNANSWERED = ("blank", "library")
 _accepted: dict[str, object] = {}
 _wrong_numbers: dict[tuple[Path, str], list[float]] = {}  # those that are really different, by workspace and question
 
 
+@seen
 def lesson(name: str) -> Card:
     """Open a lesson: its claims are noted under this name from here on."""
     if not _known(name, lessons()):
@@ -42,6 +45,7 @@ def lesson(name: str) -> Card:
     )
 
 
+@seen
 def check(id: str, answer) -> Card:
     """Check an answer on fresh inputs; the card says whether it passed or which mistake it looks like.
 
@@ -73,8 +77,12 @@ def yours_or_ours(id: str):
     return _accepted.get(id, exercises()[id].reference)
 
 
+@seen
 def hint(id: str) -> Card:
     """Show the next of an exercise's three hints; after the third the first comes again."""
+    if _known(id, questions()):
+        asked = f"Answer with {questions()[id].allowed}. A wrong answer gets a comment and costs no points."
+        return Card("Questions have no hints.", "neutral", (asked,))
     if not _known(id, exercises()):
         return Card(f"There is no exercise {id!r}.", "bad", (_did_you_mean(id, exercises()),))
     exercise = exercises()[id]
@@ -82,9 +90,10 @@ def hint(id: str) -> Card:
         shown = contents["hints"].get(id, 0)
         contents["hints"][id] = shown + 1
     place = shown % 3
-    return Card(f"Hint {place + 1} of 3: {exercise.title}", "neutral", (exercise.hints[place],))
+    return Card(f"Hint {place + 1} of 3: {exercise.title}", "neutral", (exercise.hints[place], _FREE))
 
 
+@seen
 def question(id: str, answer=None) -> Card:
     """Answer a question with a letter or a number. With None the card shows the question."""
     if not _known(id, questions()):

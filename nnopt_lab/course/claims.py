@@ -5,10 +5,10 @@ long list of confirmations does not hide the surprising one.
 """
 
 import html
-import sys
 from dataclasses import dataclass
 
 from nnopt_lab.course import record, session
+from nnopt_lab.course.cell_output import shell
 
 SHOWN_IN_A_CELL = 3
 _MARKS = {True: "✔", False: "✘", None: "○"}  # None: does not apply here
@@ -42,7 +42,7 @@ def claim(text: str, condition, where: tuple[bool, str] | None = None, timing: b
     line = _line(text if applies else f"{text} (does not apply here: {reason})", holds)
     if _in_a_notebook():
         if not _in_cell:
-            _shell().events.register("post_run_cell", _end_cell)
+            shell().events.register("post_run_cell", _end_cell)
         _in_cell.append((line, holds))
         if len(_in_cell) > SHOWN_IN_A_CELL and holds is not False:
             return
@@ -93,17 +93,12 @@ def _line(text: str, holds: bool | None) -> str:
 def _end_cell(*_) -> None:
     from IPython.display import display
 
-    _shell().events.unregister("post_run_cell", _end_cell)
+    shell().events.unregister("post_run_cell", _end_cell)
     further = tuple(_in_cell[SHOWN_IN_A_CELL:])
     _in_cell.clear()
     if further:
         display(Further(further))
 
 
-def _shell():
-    ipython = sys.modules.get("IPython")  # where it has not been imported, this is no notebook
-    return ipython and ipython.get_ipython()
-
-
 def _in_a_notebook() -> bool:
-    return _shell() is not None
+    return shell() is not None

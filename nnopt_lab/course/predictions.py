@@ -13,6 +13,7 @@ from dataclasses import asdict
 
 from nnopt_lab.course import record
 from nnopt_lab.course.cards import Card, inline
+from nnopt_lab.course.cell_output import seen
 from nnopt_lab.course.display import show
 from nnopt_lab.course.ledger import Ledger, Prediction, figure, in_unit
 from nnopt_lab.course.lesson_files import paths
@@ -22,6 +23,7 @@ from nnopt_lab.course.workspace import workspace
 DEFAULT_UNIT = "×"
 
 
+@seen
 def predict(name: str, guess: float | None = None, unit: str = DEFAULT_UNIT):
     """Commit a guess before you measure.
 
@@ -45,6 +47,7 @@ def predict(name: str, guess: float | None = None, unit: str = DEFAULT_UNIT):
     return _commit(name, guess, unit)
 
 
+@seen
 def reveal(name: str, measured: float, low: float | None = None, high: float | None = None, because: str = "") -> Card:
     """Compare the measurement with the guess.
 

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 
+from nnopt_lab.course.cell_output import shell
+
 LONGEST = 20_000  # characters that are kept: an endless loop may print
 
 
@@ -56,9 +58,8 @@ class _Text(io.TextIOBase):
 
 def _capture_of_displays():
     """IPython's context manager that captures what is displayed, or None outside a notebook."""
-    if "IPython" not in sys.modules:
+    if shell() is None:
         return None
-    from IPython import get_ipython
     from IPython.utils.capture import capture_output
 
-    return capture_output(stdout=False, stderr=False) if get_ipython() else None
+    return capture_output(stdout=False, stderr=False)

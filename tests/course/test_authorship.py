@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nnopt_lab.course.authorship import library_function, watched
+from nnopt_lab.course.cards import Card
 from nnopt_lab.course.exercises import Exercise, exercises
 from nnopt_lab.workbench.torchvision_repair import _RepairBeforeImport
 from tests.course.answers import own
@@ -40,6 +41,7 @@ def inside_a_loop(*inputs):
 
 
 def mine(i, o, k, b):
+    print(i, Card("a card"))
     return o * i * k**2 + o * b
 
 

@@ -145,8 +145,11 @@ def test_a_wrong_function_that_calls_the_librarys_is_told_what_is_wrong():
 def test_what_an_answer_prints_is_shown_once_and_for_the_inputs_of_the_card(capsys):
     def talking(in_channels, out_channels, kernel_size, bias):
         print("bias", bias)
-        return RIGHT(in_channels, out_channels, kernel_size, True)
+        return RIGHT(in_channels, out_channels, kernel_size, bias or wrong)
 
+    wrong = False
+    assert check(ID, talking).mood == "good" and capsys.readouterr().out.count("bias") == 1
+    wrong = True
     shown = dict(line for line in check(ID, talking).lines if isinstance(line, tuple))
     assert capsys.readouterr().out == f"bias {shown['input bias']}\n" == "bias False\n"
 
@@ -194,6 +197,14 @@ def test_hints_come_in_order_and_begin_again(noted):
     ]
     assert [card.lines[0] for card in cards[:3]] == list(EXERCISE.hints)
     assert noted("hints", ID) == 5
+
+
+def test_a_hint_says_what_it_costs_and_that_questions_have_none(own_workspace):
+    assert "cost no points" in hint(ID).lines[1]
+    for asked, kind in ((NUMBER, "a number"), (LETTER, "a letter")):
+        card = hint(asked.id)
+        assert card.title == "Questions have no hints." and kind in card.lines[0]
+    assert read(own_workspace)["hints"] == {ID: 1}
 
 
 def test_a_question_is_shown_until_it_is_answered(noted):

@@ -91,7 +91,7 @@ def test_the_summary_counts_what_holds_and_apart_from_it_what_does_not_apply(sta
 def cell(monkeypatch, capsys):
     """Runs a notebook's cell; gives its printed lines and what it displayed."""
     shell, displayed = InteractiveShell(), []
-    monkeypatch.setattr(claims, "_shell", lambda: shell)
+    monkeypatch.setattr(claims, "shell", lambda: shell)
     monkeypatch.setattr("IPython.display.display", displayed.append)
     shell.push({"claim": claim})
     capsys.readouterr()
