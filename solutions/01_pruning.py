@@ -64,16 +64,12 @@ masks = {
     "2 of every 4 in a row": pruning.n_m_mask(corner),
     "8 of 16 rows": rows,
 }
+
+# %% tags=["fold"]
 fig, axes = plots.figure(ncols=2, nrows=2)
 for ax, (name, values) in zip(axes.flat, masks.items(), strict=True):
-    ax.imshow(
-        values.float(),
-        cmap="Greys" if name == "magnitudes" else "Greys_r",
-        aspect="auto",
-        interpolation="nearest",
-    )
-    ax.set(title=name, xticks=[], yticks=[])
-    ax.grid(False)
+    cmap = "Greys" if name == "magnitudes" else "Greys_r"
+    plots.matrix(ax, values.float(), name, cmap)
 plots.finish(fig)
 
 # %% [markdown]
@@ -111,6 +107,7 @@ claim(
     torch.allclose(by_l1, pruning.importance(filters, norm=1, per="filter")),
 )
 
+# %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2)
 order = by_l1.argsort()
 left.bar(range(32), by_l1[order], color=plots.BLUE)
@@ -178,6 +175,7 @@ claim(
     level.bincount().max() - level.bincount().min() <= 1,
 )
 
+# %% tags=["fold"]
 fig, ax = plots.figure()
 bins = torch.linspace(-0.12, 0.12, 121).tolist()
 shades = [str(0.85 - 0.07 * n) for n in range(10)]
@@ -188,12 +186,12 @@ ax.hist(
     color=shades,
     label=range(10),
 )
-ax.legend(title="level", fontsize=7, ncols=2)
 ax.set(
     title="the first linear layer: level 0, the lightest, goes first",
     xlabel="weight",
     ylabel="how many",
 )
+plots.legend(fig, "right")
 plots.finish(fig)
 
 # %% [markdown]
@@ -274,16 +272,15 @@ curves = {
     for name, cut in ways.items()
 }
 
+# %% tags=["fold"]
 fig, ax = plots.figure()
-for (name, curve), color in zip(curves.items(), plots.PALETTE, strict=False):
-    ax.plot(sparsities, curve, "o-", label=name, color=color)
-ax.axhline(validated(dense), color="0.6", linestyle="--", label="dense")
+plots.curves(ax, sparsities, curves, reference=("dense", validated(dense)))
 ax.set(
     xlabel="share of weights removed",
     ylabel="validation accuracy, %",
     title="one cut, no fine-tuning",
 )
-ax.legend()
+plots.legend(fig)
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
@@ -298,7 +295,7 @@ reveal(
     "0.022: training moved a few far out. Zeroing what never mattered changes little.",
 )
 
-# %%
+# %% tags=["fold"]
 reach = 2048**-0.5  # torch draws the weights of a linear layer evenly from ±1/√inputs
 torch.manual_seed(0)  # the seed of the shipped weights
 moved = (weights - models.MyNet().classifier[0].weight.detach().flatten()).abs()
@@ -327,24 +324,23 @@ claim("cut by lot, the network is left guessing: below 40 %", at_90["by lot"] < 
 shares = (0.5, 0.8, 0.9, 0.95)
 fragile = pruning.sensitivity(dense, validated, shares)
 
+# %% tags=["fold"]
+sizes = {name: dense.get_submodule(name).weight.numel() for name in fragile}
 fig, ax = plots.figure()
-for (name, accuracies), color in zip(fragile.items(), plots.PALETTE, strict=False):
-    ax.plot(
-        shares,
-        accuracies,
-        "o-",
-        color=color,
-        label=f"{name} ({dict(dense.named_modules())[name].weight.numel():,} weights)",
-    )
+plots.curves(
+    ax,
+    shares,
+    {f"{name} ({sizes[name]:,} weights)": curve for name, curve in fragile.items()},
+)
 ax.set(
     xlabel="share of this layer's weights removed",
     ylabel="validation accuracy, %",
     title="each layer pruned alone",
 )
-ax.legend()
+plots.legend(fig)
 plots.finish(fig)
 
-# %%
+# %% tags=["fold"]
 kept = {
     name: layer.weight_mask.mean().item()
     for name, layer in pruning.prunable(ours).items()
@@ -437,7 +433,7 @@ reveal(
     "compare with the dense network trained on for as long before you credit the pruning with it.",
 )
 
-# %%
+# %% tags=["fold"]
 left, _ = pruning.count_weights(by_levels)
 claim("at least 90 % of the weights are gone", left <= total / 10)
 claim(
@@ -458,6 +454,7 @@ claim(
 LIVE = False
 sweep = recorded("pruning_sweep", live=LIVE)["result"]
 
+# %% tags=["fold"]
 fig, ax = plots.figure()
 for name, color in zip(
     ("one shot, no fine-tuning", "random", "one shot", "in levels"),
@@ -484,7 +481,7 @@ ax.set(
     title="pruned, then 6 epochs of fine-tuning",
     ylim=(50, 92),
 )
-ax.legend()
+plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
@@ -496,7 +493,7 @@ plots.finish(fig)
 # one trains afterwards matter; the order of the cuts hardly does. (Han et al. 2015 saw iterative pruning win clearly on
 # networks a hundred times larger.)
 
-# %%
+# %% tags=["fold"]
 means = {
     name: torch.tensor(sweep[name]).mean(0).tolist()
     for name in ("one shot, no fine-tuning", "random", "one shot", "in levels")
@@ -574,7 +571,7 @@ reveal(
     because="A dense kernel multiplies zeros as patiently as anything else. A mask changes the numbers, not the work.",
 )
 
-# %%
+# %% tags=["fold"]
 bytes_dense, bytes_zeros = (measure.disk_bytes(model) for model in (dense, zeros))
 packed_dense, packed_zeros = (
     measure.disk_bytes(model, compressed=True) for model in (dense, zeros)

@@ -169,6 +169,7 @@ prices = {
         for name, row in rows.items()
     },
 }
+# %% tags=["fold"]
 fig, axes = plots.figure(ncols=3, sharey=True, figsize=(10, 4))
 for ax, (title, price) in zip(axes, prices.items(), strict=True):
     for (knob, settings), color in zip(KNOBS.items(), plots.PALETTE, strict=False):
@@ -197,13 +198,12 @@ for ax, (title, price) in zip(axes, prices.items(), strict=True):
                     else setting
                 )
                 ax.annotate(what, (x, sum(values) / 3), **below)
-    ax.axvline(1, color=plots.REFERENCE, linestyle=":", linewidth=1)
-    ax.set(xscale="log", xlabel=f"{title}, times MyNet's")
-    ax.set_xticks([0.25, 0.5, 1, 2, 4], ["¼", "½", "1", "2", "4"])
-    ax.set_xticks([], minor=True)
+    plots.reference_line(ax, 1)
+    ax.set(xlabel=f"{title}, times MyNet's")
+    plots.log_axis(ax.xaxis, [0.25, 0.5, 1, 2, 4], ["¼", "½", "1", "2", "4"])
     ax.margins(x=0.12)
 axes[0].set(ylabel="test accuracy, %")
-fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
+plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
@@ -220,7 +220,7 @@ plots.finish(fig)
 #
 # So there is no best knob. What is scarce, bytes or time? That decides.
 
-# %%
+# %% tags=["fold"]
 gained = {name: value - mean["MyNet"] for name, value in mean.items()}
 took = prices["time, batch of 256"]
 claim("half of the kernels cost 1 to 2 points", 1 < -gained["fewer kernels: 8, 16"] < 2)
@@ -307,28 +307,19 @@ seconds = {
     f"{k}×{k} kernels": parts_of(networks[n])
     for k, n in ((3, "MyNet"), (1, "smaller kernels: 1×1"))
 }
+
+# %% tags=["fold"]
+milliseconds = {
+    name: {part: 1000 * s for part, s in parts.items()}
+    for name, parts in seconds.items()
+}
 fig, ax = plots.figure(figsize=(plots.SIZE[0], 2.3))
-left = dict.fromkeys(seconds, 0.0)
-for part, color in zip(seconds["3×3 kernels"], plots.PALETTE, strict=False):
-    values = [1000 * s[part] for s in seconds.values()]
-    ax.barh(
-        list(seconds),
-        values,
-        left=list(left.values()),
-        color=color,
-        label=part,
-        height=0.6,
-    )
-    left = {
-        name: start + value
-        for (name, start), value in zip(left.items(), values, strict=True)
-    }
+plots.stages(ax, milliseconds)
 ax.set(xlabel="ms, a batch of 256")
-ax.invert_yaxis()
-fig.legend(loc="outside upper left", ncols=5, fontsize=8)
+plots.legend(fig, ncols=5)
 plots.finish(fig)
 
-# %%
+# %% tags=["fold"]
 without_macs = sum(t for part, t in seconds["1×1 kernels"].items() if "ReLU" in part)
 claim(
     "with 1×1 kernels the network does 4.2 times fewer multiply-accumulates",
@@ -474,7 +465,7 @@ block_table.plot()
 # its middle is narrow, and nothing helps it to train. Where such blocks are at home, in networks of dozens of layers, each of
 # their parts has a batch norm behind it, and a shortcut leads around the whole.
 
-# %%
+# %% tags=["fold"]
 fewer = {
     block: block_rows["3×3"]["macs"] / row["macs"] for block, row in block_rows.items()
 }
@@ -634,6 +625,7 @@ spectra = {
 }
 ranks = {name: rank_for_energy(values, 0.9) for name, values in spectra.items()}
 
+# %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2)
 for (name, values), color in zip(
     spectra.items(), (plots.BLUE, plots.REFERENCE), strict=True
@@ -648,8 +640,8 @@ for (name, values), color in zip(
 left.set(
     xlabel="index", ylabel="singular value", title="first linear layer, 128 × 2048"
 )
-left.legend()
 right.set(xlabel="rank", ylabel="energy kept, %", title="dots: 90 %")
+plots.legend(fig)
 plots.finish(fig)
 
 # %%
@@ -674,7 +666,7 @@ claim(
 # of the energy. For 90 % of it one needs three quarters of the full rank, and then the two factors together have only a fifth
 # fewer numbers than the weight:
 
-# %%
+# %% tags=["fold"]
 kept = ranks["trained"] * (128 + 2048) / (128 * 2048)
 claim(
     "90 % of the energy take about three quarters of the 128 singular values",
@@ -726,15 +718,13 @@ thin = low_rank.low_rank(dense, quarter_ranks)
 thin_result = finetune(thin)
 thin_lost = measure.proportion_difference(thin_result.correct, same_training.correct)
 
+# %% tags=["fold"]
+ways = {
+    "low rank, no fine-tuning": curve,
+    "smallest weights zeroed (lesson 01), no fine-tuning": pruned_curve,
+}
 fig, ax = plots.figure()
-ax.plot(targets, curve, "o-", color=plots.BLUE, label="low rank, no fine-tuning")
-ax.plot(
-    targets,
-    pruned_curve,
-    "o-",
-    color=plots.ORANGE,
-    label="smallest weights zeroed (lesson 01), no fine-tuning",
-)
+plots.curves(ax, targets, ways, reference=("MyNet", curve[0]))
 ax.plot(
     67_000,
     validated(thin),
@@ -743,11 +733,9 @@ ax.plot(
     markersize=13,
     label="low rank, one epoch of fine-tuning",
 )
-ax.axhline(curve[0], color=plots.REFERENCE, linestyle="--", label="MyNet")
-ax.set(xlabel="parameters left", ylabel="validation accuracy, %", xscale="log")
-ax.set_xticks(targets, [f"{target // 1000}k" for target in targets])
-ax.set_xticks([], minor=True)
-ax.legend()
+ax.set(xlabel="parameters left", ylabel="validation accuracy, %")
+plots.log_axis(ax.xaxis, targets, [f"{target // 1000}k" for target in targets])
+plots.legend(fig, ncols=2)
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
@@ -771,7 +759,7 @@ reveal(
     "rest right. (Against MyNet with the same epoch more: it gains by that too.)",
 )
 
-# %%
+# %% tags=["fold"]
 at_quarter = targets.index(67_000)
 claim(
     "with a quarter of the parameters and no training the factors lose more than 10 points",
@@ -983,6 +971,7 @@ same = torch.tensor(guessed["3×3"]).allclose(
 )
 claim("your formula is the library's", same)
 
+# %% tags=["fold"]
 fig, ax = plots.figure(figsize=(6.5, 4.2))
 for (kind, xs), color, marker in zip(
     guessed.items(), plots.PALETTE, "os^Dv", strict=False
@@ -1012,7 +1001,7 @@ ax.set(
     ylabel="measured, µs",
     title="thirty layers, a batch of 32",
 )
-fig.legend(loc="outside right upper", fontsize=8)
+plots.legend(fig, "right")
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]

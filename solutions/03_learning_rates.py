@@ -54,7 +54,7 @@ claim(
 # - the noise is stirred in anew with each step, so the weights never come to rest: they shake about the bottom, and
 #   the loss stays above the best by an amount that grows with $\eta$.
 
-# %%
+# %% tags=["fold"]
 fig, ax = plots.figure()
 for rate, color in zip((0.005, 0.02, 0.08, 0.12), plots.PALETTE, strict=False):
     ax.plot(noisy_descent("constant", rate, 300)[1], color=color, label=f"rate {rate}")
@@ -65,7 +65,7 @@ ax.set(
     ylim=(5e-3, 1e4),
     title="constant rates",
 )
-ax.legend(ncols=2)
+plots.legend(fig)
 plots.finish(fig)
 
 
@@ -135,6 +135,7 @@ steps = 100
 losses = [
     3 - t / steps + (t in (35, 60, 80)) for t in range(steps)
 ]  # for the plateau to look at: it stumbles thrice
+# %% tags=["fold"]
 fig, axes = plots.figure(ncols=5, nrows=3, figsize=(10, 5.4), sharex=True, sharey=True)
 for ax, (name, make) in zip(axes.flat, schedules.SCHEDULES.items(), strict=False):
     ax.plot(schedules.rates(make(steps), steps, losses=losses), color=plots.BLUE)
@@ -220,6 +221,7 @@ check("rates.plateau_rates", plateau_rates)
 # %%
 plateau_rates = yours_or_ours("rates.plateau_rates")
 seen = [2.0, 1.5, 1.3, 1.4, 1.35, 1.31, 1.2, 1.25, 1.22, 1.21, 1.2, 1.19]
+# %% tags=["fold"]
 fig, ax = plots.figure()
 ax.plot(seen, "o-", color=plots.REFERENCE, label="validation loss")
 ax.step(
@@ -230,7 +232,7 @@ ax.step(
     label="rate",
 )
 ax.set(xlabel="epoch", ylim=(0, 2.1), title="patience 2, factor 0.3")
-ax.legend()
+plots.legend(fig)
 plots.finish(fig)
 
 # %%
@@ -291,6 +293,7 @@ for _ in range(steps):
     optimizer.step()
     scheduler.step()
 
+# %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2)
 left.plot(rates, color=plots.BLUE)
 left.set(xlabel="step", ylabel="rate", title="one cycle, peak 0.1")
@@ -389,6 +392,7 @@ for name, way in ways.items():
         linear_svm.svm_objective(torch.stack(runs), x, y, LAMBDA) - optimum
     ).mean(0)
 
+# %% tags=["fold"]
 fig, ax = plots.figure()
 edges = [*sorted({round(1.3**k) for k in range(2, 23)}), 400]
 for (name, gap), color in zip(gaps.items(), plots.PALETTE, strict=False):
@@ -401,7 +405,7 @@ ax.set(
     ylabel="objective above the optimum",
     title="linear SVM, batch 8",
 )
-ax.legend(ncols=2)
+plots.legend(fig)
 plots.finish(fig)
 
 # %%
@@ -587,6 +591,7 @@ lowest = curve.index(
 found = steepest_rate(test.rates[: lowest + 1], curve[: lowest + 1])
 claim("by hand and library find the same rate", math.isclose(found, test.steepest))
 
+# %% tags=["fold"]
 fig, ax = plots.figure()
 ax.plot(test.rates, test.losses, color="0.75", linewidth=1, label="one batch")
 ax.plot(test.rates, curve, color=plots.BLUE, label="smoothed")
@@ -604,7 +609,7 @@ ax.set(
     ylim=(0, 4),
     title="range test of MyNet, untrained",
 )
-ax.legend()
+plots.legend(fig)
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
@@ -642,6 +647,7 @@ for setting in measured["settings"]:
     setting["best"] = rates[setting["loss"].index(min(setting["loss"]))]
     groups.setdefault(setting["group"], {})[setting["size"]] = setting
 
+# %% tags=["fold"]
 units = {
     "width": "filters, first layer",
     "depth": "convolutions",
@@ -655,10 +661,9 @@ for ax, (group, settings) in zip(axes.flat, groups.items(), strict=False):
             rates, setting["loss"], "o-", markersize=3.5, color=color, label=f"{size:,}"
         )
         ax.plot(setting["best"], min(setting["loss"]), "o", color=color, markersize=8)
-    ax.set(xscale="log", yscale="log", title=group, ylim=(0.38, 2.6))
-    ax.set_yticks([0.5, 1, 2], ["0.5", "1", "2"])
-    ax.set_yticks([], minor=True)
-    ax.legend(fontsize=7, title=units[group], title_fontsize=7)
+    ax.set(xscale="log", ylim=(0.38, 2.6))
+    plots.log_axis(ax.yaxis, [0.5, 1, 2])
+    plots.legend(ax, ncols=3, title=f"{group}: {units[group]}")
 axes.flat[-1].axis("off")
 fig.supxlabel("rate", fontsize=9)
 fig.supylabel(
@@ -682,7 +687,7 @@ plots.finish(fig)
 # - **How exact must it be?** In the common setting (batch 64), half or twice the best rate costs a twentieth of the
 #   loss and a quarter costs 18 %; four times the best rate costs everything. If in doubt, a factor of 2 lower.
 
-# %%
+# %% tags=["fold"]
 best = {
     group: {size: setting["best"] for size, setting in found.items()}
     for group, found in groups.items()
@@ -777,6 +782,7 @@ panels = [
     ("triangular", "triangular2", "exp_range"),
     ("plateau", "one-cycle", "Pegasos"),
 ]
+# %% tags=["fold"]
 fig, axes = plots.figure(ncols=2, nrows=2, figsize=(10, 7), sharex=True, sharey=True)
 for ax, names in zip(axes.flat, panels, strict=True):
     plots.band(
@@ -790,7 +796,7 @@ for ax, names in zip(axes.flat, panels, strict=True):
         plots.band(
             ax, race["epochs"], race["schedules"][name]["validation"], name, color
         )
-    ax.legend(fontsize=8, loc="lower right")
+    plots.legend(ax, ncols=2)
 axes[0][0].set(ylim=(70, 92))
 fig.supxlabel("epoch", fontsize=9)
 fig.supylabel("validation accuracy, %", fontsize=9)
@@ -841,7 +847,7 @@ print(f"\n{'article, 8 epochs':18} {0.01:>6g} {article:>6.2f} %")
 # The constant rate's own best peak was half of the winners'. It pays for its noise with slower steps, and still ends
 # noisier.
 
-# %%
+# %% tags=["fold"]
 gain = {
     name: torch.tensor(run["test"]) - constant
     for name, run in race["schedules"].items()
@@ -941,7 +947,7 @@ reveal(
     "smaller batches add was not measured one by one.",
 )
 
-# %%
+# %% tags=["fold"]
 claim(
     "it reaches what the article's recipe reached, to within half a point",
     won.accuracy > baseline.accuracy - 0.5,

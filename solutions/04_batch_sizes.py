@@ -73,6 +73,7 @@ def walk(batch_size, steps=30, rate=0.12):
 
 
 walks = {size: walk(size) for size in (1, 8, 64)}
+# %% tags=["fold"]
 fig, axes = plots.figure(ncols=3, sharey=True)
 x, y = torch.meshgrid(
     torch.linspace(-5, 3, 60), torch.linspace(-3, 3.5, 60), indexing="xy"
@@ -191,22 +192,16 @@ points, ended = batch_size_sweep.sweep(step, inputs, largest=2048, seconds=0.2)
 sizes, speeds, needs = zip(*points, strict=True)
 
 
-def doubling(axis, values):
-    """A logarithmic axis with these values as its ticks."""
-    getattr(axis.axes, f"set_{axis.axis_name}scale")("log", base=2)
-    axis.set_ticks(values, [f"{value:,}" for value in values])
-    axis.minorticks_off()
-
-
+# %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2)
 left.plot(sizes, speeds, "o-", color=plots.BLUE)
 left.set(xlabel="batch size", title="pictures a second in training")
 left.set_ylim(bottom=0)
 right.plot(sizes, [need / 2**20 for need in needs], "o-", color=plots.ORANGE)
 right.set(xlabel="batch size", title="MiB for one step, weights not counted")
-doubling(left.xaxis, sizes[::2])
-doubling(right.xaxis, sizes[::2])
-doubling(right.yaxis, (1, 4, 16, 64, 256))
+plots.log_axis(left.xaxis, sizes[::2])
+plots.log_axis(right.xaxis, sizes[::2])
+plots.log_axis(right.yaxis, (1, 4, 16, 64, 256))
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
@@ -218,7 +213,7 @@ print(
 )
 print(f"Free memory: {measure.format_bytes(batch_size_sweep.available_memory())}")
 
-# %%
+# %% tags=["fold"]
 claim(
     "one step of 128 is at least 1.2 times as fast as 16 steps of 8",
     speedup.median > 1.2,
@@ -335,6 +330,7 @@ speed_at = dict(zip(sizes, speeds, strict=True))
 seconds = {
     size: examples[size] / speed_at.get(size, speeds[-1]) for size in raced
 }  # beyond the sweep it is flat
+# %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2)
 line = torch.logspace(2.7, 10.3, 50, base=2)
 left.plot(
@@ -354,9 +350,8 @@ for size, mean_of in mean_examples.items():
         fontsize=9,
     )
 left.set(xlabel="steps", ylabel="pictures", title="what 86 % takes, by batch size")
-doubling(left.xaxis, (125, 500, 2000))
-doubling(left.yaxis, (20_000, 40_000, 80_000, 160_000))
-left.legend()
+plots.log_axis(left.xaxis, (125, 500, 2000))
+plots.log_axis(left.yaxis, (20_000, 40_000, 80_000, 160_000))
 plots.band(
     right,
     raced,
@@ -366,8 +361,8 @@ plots.band(
 )
 right.set(xlabel="batch size", title="seconds to 86 % on your machine")
 right.set_ylim(bottom=0)
-doubling(right.xaxis, raced)
-right.legend()
+plots.log_axis(right.xaxis, raced)
+plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
@@ -384,7 +379,7 @@ print(
     f"On your machine batch {first:,} gets there first, in about {seconds[first].mean():.0f} s of training."
 )
 
-# %%
+# %% tags=["fold"]
 claim(
     "from batch 8 to 64 the pictures needed differ by less than a tenth",
     max(needed[:4]) < 1.1 * min(needed[:4]),
@@ -537,7 +532,7 @@ reveal(
     "the hard ones pull in different directions: the true gradient has shrunk, and the noise has not.",
 )
 
-# %%
+# %% tags=["fold"]
 at_target = torch.tensor(race["noise_scale"])
 claim("training makes the noise scale more than twice as large", growth > 2)
 claim(
@@ -708,6 +703,7 @@ check("batches.fit_sizes", fit_sizes)
 # %%
 fit_sizes = yours_or_ours("batches.fit_sizes")
 random_sizes = batch_samplers.RandomBatchSizes(count, low=16, high=112, seed=0)
+# %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2)
 left.plot(random_sizes.sizes(0), ".", color=plots.BLUE, markersize=4)
 left.set(
@@ -778,7 +774,7 @@ reveal(
 # free regulariser. They have their uses where samples differ in length and a batch takes as many as fit; then they
 # should keep their bounds and their `len`, which is what this section was about.
 
-# %%
+# %% tags=["fold"]
 claim("random sizes did worse with every one of the five seeds", (gained < 0).all())
 claim(
     "by about 0.9 points, and the interval excludes 0",
@@ -846,21 +842,14 @@ claim(
 # And in full: six epochs from rate 0.04 and batch 64. After three epochs and again after five, the rate is divided by
 # 4, or the batch multiplied by 4; "noise scale" takes the measured scale as the size, between 32 and 1,024.
 
-# %%
+# %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2, sharey=True)
-names = list(accuracy)
-for place, (name, values) in enumerate(accuracy.items()):
-    left.plot(values, [place] * len(values), "o", color=plots.BLUE, alpha=0.6)
-    left.plot(values.mean(), place, "|", color="black", markersize=16)
-    right.barh(
-        place,
-        sum(policies["updates"][name]) / len(values),
-        color=plots.ORANGE,
-        height=0.6,
-    )
-left.set_yticks(range(len(names)), names)
-left.invert_yaxis()
-left.set(xlabel="test accuracy, % (one dot a seed, line: mean)")
+plots.seeds(left, accuracy)
+plots.bars(
+    right,
+    {name: sum(policies["updates"][name]) / len(accuracy[name]) for name in accuracy},
+)
+left.set(xlabel="test accuracy, % (one dot per seed, line: mean)")
 right.set(xlabel="updates in six epochs")
 plots.finish(fig)
 
@@ -873,7 +862,7 @@ plots.finish(fig)
 # scatters. What fewer updates are worth depends on the machine: on many GPUs nearly everything; on two cores no more
 # than what your sweep in section 2 says that a larger batch shortens an epoch.
 
-# %%
+# %% tags=["fold"]
 claim(
     "lowering the rate gains about 2 points over constant settings",
     1.7 < mean["decaying rate"] - mean["constant"] < 2.7,
@@ -1024,14 +1013,12 @@ time_of = {
     "smaller crops": sum(share.values()) / len(share),
     "progressive resizing": (share[16] + share[20] + share[24] + share[32]) / 4,
 }
+
+# %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2, sharey=True)
-for place, (way, values) in enumerate(cropped.items()):
-    left.plot(values, [place] * len(values), "o", color=plots.BLUE, alpha=0.6)
-    left.plot(sum(values) / len(values), place, "|", color="black", markersize=16)
-    right.barh(place, time_of[way], color=plots.ORANGE, height=0.6)
-left.set_yticks(range(len(cropped)), list(cropped))
-left.invert_yaxis()
-left.set(xlabel="test accuracy, % (one dot a seed, line: mean)")
+plots.seeds(left, cropped)
+plots.bars(right, {way: time_of[way] for way in cropped}, reference=1)
+left.set(xlabel="test accuracy, % (one dot per seed, line: mean)")
 right.set(xlabel="time of a training, × full pictures")
 plots.finish(fig)
 
@@ -1043,7 +1030,7 @@ plots.finish(fig)
 # and costs 3 points. It may earn them back with the time that it saves; that was not measured here. The papers that
 # gain by such methods train for many more epochs.
 
-# %%
+# %% tags=["fold"]
 crop_mean = {way: sum(values) / len(values) for way, values in cropped.items()}
 cost = {way: crop_mean["full pictures"] - value for way, value in crop_mean.items()}
 claim("crops with zeros cost 2.5 to 3 points", 2.5 < cost["crops, padded back"] < 3)

@@ -80,13 +80,15 @@ def color_of(name: str, default: str = BLUE) -> str:
     return next((color for word, color in COLORS.items() if re.search(rf"\b{re.escape(word)}\b", name)), default)
 
 
-def legend(fig: Figure, side: str = "upper", ncols: int | None = None) -> None:
+def legend(of: Figure | Axes, side: str = "upper", ncols: int | None = None, title: str | None = None) -> None:
     """A legend beside the axes, never over what is drawn; a label that several axes share stands in it once.
 
     Args:
-        fig: a figure of `figure()`, whose constrained layout makes room.
-        side: "upper" or "right".
+        of: a figure of `figure()`, whose constrained layout makes room; or one of several axes, each of which draws
+            other things: its legend stands above it, in the place of the axes' title.
+        side: of the figure, "upper" or "right".
         ncols: how many labels stand in a row; by default 4 above and 1 at the right.
+        title: above the labels.
 
     Raises:
         ValueError: the side is none of these, or nothing that was drawn has a label.
@@ -94,15 +96,21 @@ def legend(fig: Figure, side: str = "upper", ncols: int | None = None) -> None:
     if side not in ("upper", "right"):
         raise ValueError(f"side={side!r} must be 'upper' or 'right'.")
     found = {}
-    for ax in fig.axes:
+    for ax in [of] if isinstance(of, Axes) else of.axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     if not found:
-        raise ValueError("fig has nothing with a label: give what you draw a `label`.")
-    columns = ncols or (min(4, len(found)) if side == "upper" else 1)
+        raise ValueError("Nothing drawn here has a label: give what you draw a `label`.")
     place = "outside upper left" if side == "upper" else "outside right upper"
+    where = (
+        {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0} if isinstance(of, Axes) else {"loc": place}
+    )
+    columns = ncols or (1 if side == "right" else min(4, len(found)))
     with style():
-        fig.legend(found.values(), found.keys(), loc=place, ncols=columns, fontsize="small")
+        made = of.legend(
+            found.values(), found.keys(), ncols=columns, fontsize="small", title=title, title_fontsize="small", **where
+        )
+    made.set_alignment("left")
 
 
 def log_axis(axis: Axis, values, labels=None, base: float = 2) -> None:

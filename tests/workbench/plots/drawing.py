@@ -30,8 +30,9 @@ def outside_texts(fig: Figure) -> list[str]:
 def legend_over_axes(fig: Figure) -> bool:
     """Whether a legend of the figure lies on what an axes draws."""
     FigureCanvasAgg(fig).draw()
-    boxes = [legend.get_window_extent().padded(-2) for legend in fig.legends]
-    return any(ax.get_legend() for ax in fig.axes) or any(b.overlaps(ax.bbox) for b in boxes for ax in fig.axes)
+    legends = [*fig.legends, *(ax.get_legend() for ax in fig.axes if ax.get_legend())]
+    boxes = [legend.get_window_extent().padded(-2) for legend in legends]
+    return any(box.overlaps(ax.bbox) for box in boxes for ax in fig.axes)
 
 
 def readable(fig: Figure) -> bool:
