@@ -19,18 +19,21 @@ from nnopt_lab.workbench.paths import PACKAGE
 # Settings that disable JupyterLab's prompts and its news check.
 LAB_SETTINGS = PACKAGE / "course" / "jupyterlab"
 
-Workspace = Annotated[Path, typer.Option(help="The learner's folder.")]
+Workspace = Annotated[
+    Path | None,
+    typer.Option(help="Your folder. By default $NNOPT_WORKSPACE, the workspace you are in, or work/ here."),
+]
 
 
 def lab(
-    workspace: Workspace = Path("work"),
+    workspace: Workspace = None,
     browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
     port: Annotated[int, typer.Option(help="Port of the server on this machine.", min=1, max=65535)] = 8888,
 ) -> None:
     """Open the lessons in JupyterLab: copies in your workspace; what you changed there is never overwritten."""
-    from nnopt_lab.course.workspace import fill, originals
+    from nnopt_lab.course.workspace import fill, find_workspace, originals
 
-    workspace = workspace.resolve()
+    workspace = find_workspace(workspace)
     first = next((path.name for path in originals()), "")  # a kit may hold any of the lessons
     _check_free(port)
     for lesson, what in fill(workspace):
@@ -52,21 +55,28 @@ def lab(
     sys.exit(_wait(server))
 
 
-def reset(lesson: str, workspace: Workspace = Path("work")) -> None:
+def reset(lesson: str, workspace: Workspace = None) -> None:
     """Put a fresh copy of a lesson into the workspace and keep the old one under a dated name."""
     from nnopt_lab.course.lesson_files import find_lesson
-    from nnopt_lab.course.workspace import restore
+    from nnopt_lab.course.workspace import find_workspace, is_workspace, restore
 
-    lesson = find_lesson(lesson)
-    kept = restore(lesson, workspace.resolve())
+    lesson, folder = find_lesson(lesson), find_workspace(workspace)
+    is_new = not is_workspace(folder)
+    kept = restore(lesson, folder)
+    if is_new:
+        print(f"There was no workspace in {folder}; a new one was made.", file=sys.stderr)
     print(f"{lesson} is fresh." + (f" Your earlier copy is kept as {kept.name}." if kept else ""))
 
 
-def progress(workspace: Workspace = Path("work")) -> None:
+def progress(workspace: Workspace = None) -> None:
     """Show the course map with the points earned in a workspace."""
     from nnopt_lab.course import course_map
+    from nnopt_lab.course.workspace import find_workspace, is_workspace
 
-    print(course_map.progress(workspace.resolve()))
+    folder = find_workspace(workspace)
+    if not is_workspace(folder):
+        print(f"There is no workspace in {folder}. Name yours with --workspace; nnopt lab makes one.", file=sys.stderr)
+    print(course_map.progress(folder))
 
 
 def capstone(

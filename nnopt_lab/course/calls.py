@@ -30,7 +30,9 @@ _wrong_numbers: dict[tuple[Path, str], list[float]] = {}  # those that are reall
 def lesson(name: str) -> Card:
     """Open a lesson: its claims are noted under this name from here on."""
     if not _known(name, lessons()):
-        return Card(f"There is no lesson {name!r}.", "bad", (_did_you_mean(name, lessons()),))
+        close = difflib.get_close_matches(str(name), lessons(), 1)
+        instead = (f"Did you mean {close[0]!r}?",) if close else ("There are:", ("lessons", "\n".join(lessons())))
+        return Card(f"There is no lesson {name!r}.", "bad", instead)
     session.enter(name)
     opened = lessons()[name]
     exercise_count, question_count = len(exercises(name)), len(questions(name))

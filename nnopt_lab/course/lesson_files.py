@@ -23,7 +23,7 @@ def find_lesson(text: str) -> str:
         n for n in names if wanted in (n[3:], n[:2]) or (wanted.isdecimal() and int(wanted) == int(n[:2]))
     ]
     if len(found) != 1:
-        raise ValueError(f"lesson={text!r} is not a lesson; there are {', '.join(names)}.")
+        raise ValueError("\n  ".join([f"lesson={text!r} is not a lesson; there are:", *names]))
     return found[0]
 
 

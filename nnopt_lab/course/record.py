@@ -14,9 +14,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from nnopt_lab.course.workspace import workspace, write_atomically
+from nnopt_lab.course.workspace import PROGRESS, workspace, write_atomically
 
-FILE = "progress.json"
+FILE = PROGRESS
 LOCK_SECONDS = 10
 _FIGURE = (int, float, type(None))
 _ATTEMPT = {"passed": bool, "points": int, "attempts": int}

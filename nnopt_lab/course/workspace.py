@@ -11,7 +11,9 @@ from pathlib import Path
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.workbench.paths import root
 
+DEFAULT = "work"
 MANIFEST = ".nnopt.json"
+PROGRESS = "progress.json"
 
 
 def workspace() -> Path:
@@ -20,6 +22,32 @@ def workspace() -> Path:
         return Path(named)
     here = Path.cwd()
     return root() / "work" if here in (root() / "notebooks", root() / "solutions") else here
+
+
+def find_workspace(named: Path | None = None) -> Path:
+    """The workspace that a command means, as an absolute path; it need not be there yet.
+
+    Args:
+        named: as the user named it. Where it is None: `$NNOPT_WORKSPACE`, else the current folder or one above it where
+            that is a workspace, else `work` in the current folder.
+    """
+    if named is not None:
+        return named.resolve()
+    here = Path.cwd()
+    if os.environ.get("NNOPT_WORKSPACE") or workspace() != here:
+        return workspace().resolve()
+    found = next((folder for folder in (here, *here.parents) if (folder / MANIFEST).is_file()), None)
+    if found is None and (is_workspace(here) or here.name == DEFAULT):
+        found = here
+    return (found or here / DEFAULT).resolve()
+
+
+def is_workspace(folder: Path) -> bool:
+    """Whether a folder holds a learner's progress or lessons; the originals' folders do not count."""
+    if folder in (root() / "notebooks", root() / "solutions"):
+        return False
+    held = (folder / MANIFEST, folder / PROGRESS, *(folder / f"{lesson}.ipynb" for lesson in lessons()))
+    return any(path.is_file() for path in held)
 
 
 def fill(folder: Path) -> list[tuple[str, str]]:
@@ -57,7 +85,7 @@ def restore(lesson: str, folder: Path) -> Path | None:
     """Put a fresh copy of a lesson, a draft too, into the workspace.
 
     Returns:
-        Where the old copy was kept, or None if there was none.
+        Where the old copy was kept, or None if there was none or the learner had not changed it.
 
     Raises:
         FileNotFoundError: the course has no notebook of that lesson.
@@ -66,12 +94,12 @@ def restore(lesson: str, folder: Path) -> Path | None:
     if not original.is_file():
         raise FileNotFoundError(f"{lesson}.ipynb has not been built: run nnopt build {lesson}.")
     folder.mkdir(parents=True, exist_ok=True)
-    mine, kept = folder / original.name, None
-    if mine.exists():
+    mine, kept, copied = folder / original.name, None, _read_manifest(folder)
+    if mine.exists() and not _is_untouched(mine, original, copied.get(lesson)):
         kept = _free_name(mine)
         os.replace(mine, kept)
     _copy(original, mine)
-    _write_manifest(folder, _read_manifest(folder) | {lesson: _hash(original)})
+    _write_manifest(folder, copied | {lesson: _hash(original)})
     return kept
 
 
@@ -100,6 +128,22 @@ def _copy(original: Path, target: Path) -> None:
     temporary = target.with_name(f".{target.name}.new")
     shutil.copyfile(original, temporary)
     os.replace(temporary, target)
+
+
+def _is_untouched(mine: Path, original: Path, copied: str | None) -> bool:
+    """Whether a copy holds nothing of the learner's; JupyterLab may have saved it in another layout."""
+    if _hash(mine) in (copied, _hash(original)):
+        return True
+    cells = _cells(mine)
+    return cells is not None and cells == _cells(original)
+
+
+def _cells(path: Path) -> list[tuple] | None:
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        return [(c["cell_type"], "".join(c["source"]), c.get("outputs", []), c.get("attachments")) for c in cells]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _free_name(path: Path) -> Path:

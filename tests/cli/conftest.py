@@ -18,6 +18,7 @@ def nnopt(monkeypatch, capsys, tmp_path):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("NNOPT_WORKSPACE")
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["nnopt", *map(str, arguments)])

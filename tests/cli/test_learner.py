@@ -58,6 +58,28 @@ def test_progress_shows_the_map_of_the_workspace_that_is_named(nnopt, tmp_path):
     assert not (tmp_path / "here" / "work").exists()
 
 
+@pytest.mark.parametrize("how", ["by the variable", "by standing in it"])
+def test_reset_and_progress_find_the_workspace(nnopt, course, tmp_path, monkeypatch, how):
+    course("98_tiny", "# %%\n1\n")
+    mine = tmp_path / "mine" / "work"
+    mine.mkdir(parents=True)
+    if how == "by the variable":
+        monkeypatch.setenv("NNOPT_WORKSPACE", str(mine))
+    else:
+        monkeypatch.chdir(mine)
+    _, out, err = nnopt("progress")
+    assert "There is no workspace in" in err and str(mine) in err and "00_start_here" in out
+    _, out, err = nnopt("reset", "tiny")
+    assert out == "98_tiny is fresh.\n" and "There was no workspace" in err
+    assert nnopt("reset", "tiny") == (0, "98_tiny is fresh.\n", "")
+    assert [path.name for path in mine.glob("*tiny*")] == ["98_tiny.ipynb"] and not list(mine.glob("work"))
+    held = {"exercises": {ID: {"passed": True, "points": 1, "attempts": 1}}}
+    (mine / FILE).write_text(json.dumps(held))
+    _, out, err = nnopt("progress")
+    assert f" {exercises()[ID].points} of " in out.splitlines()[0] and err == ""
+    assert not list((tmp_path / "here").iterdir())
+
+
 class Server:
     """Stands in for JupyterLab."""
 
@@ -101,6 +123,14 @@ def test_lab_opens_jupyterlab_in_the_workspace(nnopt, server, tmp_path, monkeypa
     assert env["NNOPT_WORKSPACE"] == str(mine) and env.items() >= {"PATH": os.environ["PATH"]}.items()
     assert (mine / "00_start_here.ipynb").is_file()
     assert "00_start_here: new" in out and str(mine) in out.replace("\n", "")
+
+
+def test_lab_inside_a_workspace_opens_that_one(nnopt, server, tmp_path, monkeypatch):
+    nnopt("lab")
+    mine = tmp_path / "here" / "work"
+    monkeypatch.chdir(mine)
+    nnopt("lab")
+    assert server.started.env["NNOPT_WORKSPACE"] == str(mine) and not (mine / "work").exists()
 
 
 def test_lab_ends_with_ctrl_c_and_with_the_servers_status(nnopt, server):

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from nnopt_lab.course import lesson
 from nnopt_lab.course import workspace as module
 from nnopt_lab.course.lesson import Lesson
-from nnopt_lab.course.workspace import MANIFEST, fill, restore, workspace, write_atomically
+from nnopt_lab.course.workspace import (
+    MANIFEST,
+    fill,
+    find_workspace,
+    is_workspace,
+    restore,
+    workspace,
+    write_atomically,
+)
 
 LESSONS = ("00_start_here", "01_pruning")
 
@@ -221,6 +229,65 @@ def test_the_workspace_is_the_named_folder_else_the_current_one_but_never_the_or
             assert workspace() == course / "work"
         monkeypatch.chdir(mine)
         assert workspace() == mine
+
+
+def test_a_reset_of_a_copy_that_the_learner_has_not_changed_keeps_none(course, mine):
+    for _ in range(3):
+        assert restore("01_pruning", mine) is None
+    publish(course, "01_pruning", "second version")  # the copy is an old one, but nobody's work
+    assert restore("01_pruning", mine) is None and text(mine, "01_pruning") == "01_pruning: second version"
+    (mine / "01_pruning.ipynb").write_text("my answers")
+    (mine / MANIFEST).unlink()
+    assert restore("01_pruning", mine).read_text() == "my answers"
+    for _ in range(3):
+        assert restore("01_pruning", mine) is None
+    assert len(list(mine.glob("01_pruning*"))) == 2
+
+
+def test_a_copy_that_jupyterlab_saved_in_another_layout_is_unchanged_and_one_with_any_work_in_it_is_not(course, mine):
+    cells = [{"cell_type": "code", "source": ["a = 1\n", "a"], "outputs": [], "execution_count": None, "metadata": {}}]
+    (course / "notebooks" / "01_pruning.ipynb").write_text(json.dumps({"cells": cells, "metadata": {}}))
+    fill(mine)
+    (mine / MANIFEST).unlink()
+    same = [cells[0] | {"source": "a = 1\na", "metadata": {"scrolled": True}}]
+    (mine / "01_pruning.ipynb").write_text(json.dumps({"cells": same, "metadata": {"kernelspec": {}}}, indent=1))
+    assert restore("01_pruning", mine) is None
+    for work in (
+        [cells[0] | {"source": "a = 2"}],
+        [cells[0] | {"outputs": [{"output_type": "stream", "text": "1"}]}],
+        [*cells, *cells],
+        [],
+    ):
+        (mine / "01_pruning.ipynb").write_text(json.dumps({"cells": work}))
+        assert restore("01_pruning", mine) is not None
+
+
+def test_a_command_finds_the_workspace_that_it_is_called_in(course, mine, tmp_path, monkeypatch):
+    monkeypatch.delenv("NNOPT_WORKSPACE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert find_workspace() == mine
+    assert find_workspace(Path("other")) == tmp_path / "other" and not is_workspace(mine)
+    mine.mkdir()
+    monkeypatch.chdir(mine)
+    assert find_workspace() == mine and not is_workspace(mine)
+    for number, marks in enumerate((MANIFEST, "progress.json", "01_pruning.ipynb")):
+        folder = tmp_path / f"mine {number}"
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        assert find_workspace() == folder / "work"
+        (folder / marks).write_text("{}")
+        assert find_workspace() == folder and is_workspace(folder)
+    fill(mine)
+    (mine / "deep" / "er").mkdir(parents=True)
+    monkeypatch.chdir(mine / "deep" / "er")
+    assert find_workspace() == mine
+    for folder in ("notebooks", "solutions"):
+        (course / folder).mkdir(exist_ok=True)
+        monkeypatch.chdir(course / folder)
+        assert find_workspace() == course / "work"
+    monkeypatch.setenv("NNOPT_WORKSPACE", str(tmp_path / "named"))
+    monkeypatch.chdir(mine)
+    assert find_workspace() == tmp_path / "named" and find_workspace(mine) == mine
 
 
 @pytest.mark.parametrize("moment", ["fsync", "chmod", "replace"])
