@@ -293,25 +293,17 @@ logits = first.clone().requires_grad_()
 
 # %% tags=["fold"]
 fig, ax = plots.figure()
-for (name, values), color in zip(
-    sizes.items(), (plots.BLUE, plots.ORANGE), strict=True
-):
-    ax.plot(temperatures, values, "o-", color=color, label=f"soft loss {name}")
-ax.axhline(
-    gradient.norm().item(),
-    color=plots.REFERENCE,
-    linestyle="--",
-    label="cross-entropy with the labels",
+plots.curves(
+    ax,
+    temperatures,
+    {f"soft loss {name}": values for name, values in sizes.items()},
+    reference=("cross-entropy with the labels", gradient.norm().item()),
 )
 ax.set(
-    xscale="log",
-    yscale="log",
-    xlabel="temperature T",
-    ylabel="norm of the gradient at the logits",
+    yscale="log", xlabel="temperature T", ylabel="norm of the gradient at the logits"
 )
-ax.set_xticks(temperatures, temperatures)
-ax.minorticks_off()
-ax.legend()
+plots.log_axis(ax.xaxis, temperatures)
+plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
@@ -773,25 +765,15 @@ of_method = against(methods["accuracy"])
 
 # %% tags=["fold"]
 fig, ax = plots.figure(figsize=(8, 3.6))
-names = list(methods["accuracy"])
-for place, name in enumerate(names):
-    ax.plot(
-        methods["accuracy"][name],
-        [place] * 3,
-        "o",
-        color=plots.REFERENCE if name == "labels" else plots.BLUE,
-    )
-ax.axvline(
-    sum(methods["accuracy"]["labels"]) / 3,
-    color=plots.REFERENCE,
-    linestyle="--",
-    label="labels, mean",
+colors = {
+    name: plots.REFERENCE if name == "labels" else plots.BLUE
+    for name in methods["accuracy"]
+}
+plots.seeds(
+    ax, methods["accuracy"], colors, reference=sum(methods["accuracy"]["labels"]) / 3
 )
 ax.axvline(methods["teacher"], color=plots.ORANGE, label="teacher")
-ax.set_yticks(range(len(names)), names)
-ax.invert_yaxis()
-ax.set(xlabel="test accuracy, %")
-ax.legend(fontsize=8)
+ax.set(xlabel="test accuracy, %", title="dashed: mean of labels; orange: the teacher")
 plots.finish(fig)
 
 # %% [markdown]
@@ -897,35 +879,18 @@ mean = {name: sum(values) / len(values) for name, values in table.items()}
 
 # %% tags=["fold"]
 fig, ax = plots.figure(figsize=(8, 3.6))
-for place, where in enumerate(("own", "views", "drawn")):
-    for way, color in (("labels", plots.REFERENCE), ("teacher", plots.BLUE)):
-        values = table[f"{where}, {way}"]
-        ax.bar(
-            place + (0.2 if way == "teacher" else -0.2),
-            mean[f"{where}, {way}"],
-            0.38,
-            color=color,
-            alpha=0.6,
-        )
-        ax.plot(
-            [place + (0.2 if way == "teacher" else -0.2)] * 3,
-            values,
-            "k.",
-            markersize=5,
-        )
-ax.axhline(by_pictures["teacher"], color=plots.ORANGE)
-ax.set_xticks(
-    range(3), ["the 9,000 as they are", "ten views of each", "90,000 drawn pictures"]
-)
-ax.set(
-    ylim=(80, 100),
-    ylabel="test accuracy, %",
-    title="grey: labels; blue: teacher; orange line: the teacher's own accuracy",
-)
+colors = {
+    name: plots.REFERENCE if name.endswith("labels") else plots.BLUE for name in table
+}
+runs = {name: values for name, values in table.items() if "clothes" not in name}
+plots.seeds(ax, runs, colors)
+ax.axvline(by_pictures["teacher"], color=plots.ORANGE)
+ax.set(xlabel="test accuracy, %", title="orange: the teacher's own accuracy")
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: with new pictures, blue and grey are equally high and close to the orange line; dots are single seeds.
+# What to see: each dot is one seed. On the drawn pictures, labels (grey) and teacher (blue) are equally good and closest to
+# the orange line.
 
 # %%
 closed = (
@@ -1035,9 +1000,8 @@ for (name, accuracies), color in zip(
         for t in sizes["teachers"]
     ]
     plots.band(left, of_size, list(zip(*gained, strict=True)), name, color)
-left.axhline(0, color=plots.REFERENCE, linestyle="--")
+plots.reference_line(left, 0, across=True)
 left.set(xlabel="accuracy of the teacher, %", ylabel="points above labels")
-left.legend(fontsize=8)
 plots.band(
     right,
     heat["temperatures"],
@@ -1045,9 +1009,9 @@ plots.band(
     "MyNet",
     plots.BLUE,
 )
-right.set(xscale="log", xlabel="temperature T", ylabel="test accuracy, %")
-right.set_xticks(heat["temperatures"], [f"{t:g}" for t in heat["temperatures"]])
-right.minorticks_off()
+right.set(xlabel="temperature T", ylabel="test accuracy, %")
+plots.log_axis(right.xaxis, heat["temperatures"])
+plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
@@ -1137,27 +1101,16 @@ for kind, accuracies in compressed["accuracy"].items():
     print()
 
 # %% tags=["fold"]
-fig, ax = plots.figure()
-kinds = list(compressed["accuracy"])
-for place, kind in enumerate(kinds):
-    for way, offset, color in (
-        ("labels", -0.3, plots.REFERENCE),
-        ("itself", -0.1, plots.SKY),
-        ("teacher", 0.1, plots.BLUE),
-        ("teacher, new pictures", 0.3, plots.ORANGE),
-    ):
-        values = compressed["accuracy"][kind][way]
-        ax.plot(
-            [place + offset] * 3,
-            values,
-            "o",
-            color=color,
-            label=way if place == 0 else None,
-        )
-ax.axhline(compressed["before"], color=plots.REFERENCE, linestyle="--")
-ax.set_xticks(range(len(kinds)), kinds)
-ax.set(ylabel="test accuracy, %", title="dashed: before compression")
-ax.legend(fontsize=8)
+fig, axes = plots.figure(2, 2, sharex=True, figsize=(9, 4.6))
+colors = {"labels": plots.REFERENCE, "itself": plots.SKY, "teacher": plots.BLUE}
+colors["teacher, new pictures"] = plots.ORANGE
+for ax, (kind, accuracies) in zip(
+    axes.flat, compressed["accuracy"].items(), strict=True
+):
+    plots.seeds(ax, accuracies, colors, reference=compressed["before"])
+    ax.set(title=kind)
+for ax in axes[1]:
+    ax.set(xlabel="test accuracy, % (dashed: before compression)")
 plots.finish(fig)
 
 # %%
@@ -1169,7 +1122,7 @@ reveal(
 )
 
 # %% [markdown]
-# What to see: each dot is one seed, and almost all dots are back near the dashed line.
+# What to see: each dot is one seed. At 2 bits and with half of the channels, orange (the teacher on new pictures) is ahead.
 #
 # All four ways win back nearly all of what compression lost, in one pass. On the views, a teacher is no better than the
 # labels, and for the pruned network the large teacher is worse by half a point. The network's own uncompressed version,

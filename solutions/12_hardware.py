@@ -1,23 +1,22 @@
 # %% [markdown]
-# # Hardware: what software makes of a processor
+# # Hardware: how close can software get to a processor's limits?
 #
-# The same network, the same processor, the same numbers that come out: and yet one program takes many times as long as
-# another. This lesson looks for the fastest one, with what all earlier lessons gave. You will
+# The same network on the same processor, with the same outputs: yet one program takes many times as long as another.
+# This lesson looks for the fastest one. You will
 #
-# - draw the roof that your processor sets, and see how far below it every operator stays;
-# - change the order in memory, fuse operators, compile, and leave torch for other runtimes, all by one function,
-#   `deploy`;
-# - give work to threads, and learn when they hurt; choose a batch size under a limit of time;
-# - try sparsity where a kernel exists, and where none does;
-# - climb a ladder from the article's program to the fastest one found, each rung against the one before, and a second
-#   ladder for training.
+# - draw the limits of your processor, and see how far below them each operator stays;
+# - change the memory layout, fuse operators, compile, and try other runtimes, all with one function, `deploy`;
+# - use threads, and learn when they hurt; choose a batch size for a latency limit;
+# - try sparsity with a kernel that supports it, and without one;
+# - climb a ladder from the article's program to the fastest one found, one step at a time, and then a second ladder for
+#   training.
 #
-# It takes about an hour and needs nothing but torch from the lessons before.
+# The lesson takes about an hour and stands alone. *The article* is the tutorial that this course grew out of, and `MyNet`
+# is its network.
 #
-# Some words: a **kernel** is the routine that computes an operator, not a convolution's window. **Fusing** is computing
-# several operators in one kernel. **Latency** is how long one answer takes, **throughput** how many pictures a second
-# come out. **bf16** is float32 cut to its first 16 bits. **GFLOP/s** are 10⁹ operations with floating-point numbers a
-# second.
+# Five terms: a **kernel** is the routine that computes an operator (not the window of a convolution). **Fusing** means
+# computing several operators in one kernel. **Latency** is the time until one answer is there, and **throughput** the
+# number of pictures per second. **GFLOP/s** means 10⁹ floating-point operations per second.
 
 # %%
 import contextlib
@@ -53,35 +52,43 @@ from nnopt_lab.workbench import data, measure, models, plots, recipes, training
 lesson("12_hardware")
 
 # %%
-LIVE = False  # True measures the training ladder on this machine (some minutes) in the place of the recorded one
-AHEAD = False  # True builds and measures the program of AOTInductor too (ten seconds or more, and a C++ compiler)
+# True measures the training ladder on this machine (minutes), instead of the recording.
+LIVE = False
+# True also builds and measures AOTInductor's program (ten seconds or more; it needs a
+# C++ compiler).
+AHEAD = False
 pictures = data.load("fashion")
 net = models.trained("mynet")
 batch = pictures.to_input(pictures.test.images[:256])
 machine, usual_threads = measure.machine(), torch.get_num_threads()
 bf16_here = any("bf16" in instruction for instruction in machine.instructions)
 torch.set_num_threads(1)
+net
 
 # %% [markdown]
-# Until section 4 everything runs on **one thread**: on one core all programs have the same means, and what differs is
-# what they do with them.
+# Up to section 4, everything runs on **one thread**. On one core all programs have the same resources and differ only in
+# how they use them.
 #
-# ## 1. The roof
+# ## 1. The roofline
 #
-# A processor computes so many operations a second, and its memory moves so many bytes. An operator with $I$ operations
-# for each byte that it must move can reach $\min(\text{peak}, I \cdot \text{bandwidth})$, its *roof* (Williams,
-# Waterman & Patterson 2009). So the first thing to know about a layer is $I$, its **intensity**.
+# A processor computes a limited number of operations per second, and its memory moves a limited number of bytes per
+# second. An operator that does $I$ operations per byte it moves can reach at most
+# $\min(\text{peak}, I \cdot \text{bandwidth})$, its *roof*
+# ([Williams, Waterman & Patterson 2009](https://doi.org/10.1145/1498765.1498785)). So the first thing to know about a layer
+# is $I$, its **intensity**.
 #
-# **Exercise (3 points).** The intensity of a convolution with stride 1 whose padding keeps the picture's size. It must
-# read its input and its weights with their biases once, and write its output once.
+# **Exercise (3 points).** Compute the intensity of a convolution with stride 1 and padding that keeps the picture's size.
+# It must read its input once, read its weights and biases once, and write its output once.
 
 
 # %% exercise="hardware.conv_intensity"
 def conv_intensity(in_channels, filters, kernel, side, pictures, bytes_each):
-    """Operations (two for a product that is added; the bias is free) per byte moved, a float.
+    """Operations per byte moved, a float.
 
-    pictures [pictures, in_channels, side, side] → [pictures, filters, side, side]; a filter has in_channels · kernel²
-    weights and a bias; every number has bytes_each bytes.
+    A multiply-accumulate is two operations; adding the bias is free. The convolution
+    maps [pictures, in_channels, side, side] to [pictures, filters, side, side]. A
+    filter has in_channels · kernel² weights and a bias, and each value has bytes_each
+    bytes.
     """
     ### BEGIN SOLUTION
     places = pictures * side**2
@@ -99,12 +106,12 @@ def conv_intensity(in_channels, filters, kernel, side, pictures, bytes_each):
 check("hardware.conv_intensity", conv_intensity)
 
 # %% [markdown]
-# A linear layer is a convolution with a 1×1 window on a picture of one pixel, so the same function serves all four
-# layers of the network. ReLU does one operation a number, and 2×2 max-pooling three comparisons for four numbers read
-# and one written: hardly any for a byte.
+# A linear layer is a convolution with a 1×1 window on a picture of one pixel, so the same function serves all four layers
+# of the network. ReLU does one operation per value. A 2×2 max-pooling does three comparisons for four values read and one
+# written. That is hardly anything per byte.
 #
-# The network computes for 256 pictures at once. What share of the processor's peak does eager torch (as you know it,
-# one operator after the other) reach?
+# The network computes 256 pictures at once. What share of the processor's peak does eager torch reach? (*Eager* is the
+# usual mode: one operator after the other.)
 
 # %%
 predict("share of the arithmetic peak that eager torch reaches, batch 256", unit="%")
@@ -115,7 +122,7 @@ peak, bandwidth = machine.peak_gflops(), machine.peak_bandwidth()
 
 
 def run_of(model, x):
-    """For each operator of the network: its name, its operations, its bytes and its seconds, layer after layer."""
+    """Name, operations, bytes and seconds of each operator of the network, in order."""
     rows = []
     for place, layer in enumerate((*model.features, *model.classifier)):
         x = x.flatten(1) if isinstance(layer, nn.Linear) else x
@@ -146,10 +153,6 @@ counted = [
     for name, operations, moved, _ in spent["NCHW"]
     if "Conv" in name or "Linear" in name
 ]
-claim(
-    "your formula and the library count alike",
-    all(abs(a / b - 1) < 1e-6 for a, b in zip(by_formula, counted, strict=True)),
-)
 plots.roofline(
     [(name, ops / moved, ops / s / 1e9) for name, ops, moved, s in spent["NCHW"]],
     peak,
@@ -157,10 +160,11 @@ plots.roofline(
 )
 
 # %% [markdown]
-# Where operators lie on top of each other the later ones are drawn smaller. One above the line found its numbers still
-# in the cache, which is faster than the memory that we measured.
+# What to see: convolutions and large linear layers are far to the right, where arithmetic is the limit; ReLU and pooling
+# are on the left, where memory is. All of them stay below the line. (Where points overlap, later ones are drawn smaller. A
+# point above the slope found its data in the cache, which is faster than main memory.)
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold", "nbval-ignore-output"]
 print(f"{machine.processor}: {', '.join(machine.instructions)}")
 eager_seconds = measure.latency({"eager": net}, batch, rounds=4, budget_seconds=0.8)[
     "eager"
@@ -169,30 +173,34 @@ all_operations = 2 * measure.macs(net, batch)
 roof_seconds = sum(
     max(ops / peak, moved / bandwidth) / 1e9 for _, ops, moved, _ in spent["NCHW"]
 )
-print(
-    f"all operators at their roofs: {1000 * roof_seconds:.1f} ms; eager torch takes {1000 * eager_seconds:.1f} ms"
-)
+print(f"all operators at their roofs: {1000 * roof_seconds:.1f} ms")
+print(f"eager torch:                  {1000 * eager_seconds:.1f} ms")
 reveal(
     "share of the arithmetic peak that eager torch reaches, batch 256",
     100 * all_operations / eager_seconds / 1e9 / peak,
-    because="The products are only a part of the time: ReLU and pooling hardly compute, and each operator reads and "
-    "writes everything anew. And small layers never get their processor going.",
+    because="Products are only a part of the time. ReLU and pooling hardly compute, "
+    "yet each reads and writes every value again. And small layers never keep the "
+    "processor busy.",
 )
 
-# %%
+# %% tags=["fold"]
+thin = [name for name, ops, moved, _ in spent["NCHW"] if ops / moved < peak / bandwidth]
 claim(
-    "eager torch stays below three quarters of the peak",
+    "Your formula and the library compute the same intensities.",
+    all(abs(a / b - 1) < 1e-6 for a, b in zip(by_formula, counted, strict=True)),
+)
+claim(
+    "Eager torch stays below three quarters of the peak.",
     all_operations / eager_seconds / 1e9 < 0.75 * peak,
     timing=True,
 )
 claim(
-    "every operator on its own roof would take less than three quarters of its time",
+    "At their roofs, all operators would take less than three quarters of the time.",
     roof_seconds < 0.75 * eager_seconds,
     timing=True,
 )
-thin = [name for name, ops, moved, _ in spent["NCHW"] if ops / moved < peak / bandwidth]
 claim(
-    "ReLU and pooling stand where memory is the limit",
+    "Memory is the limit for ReLU and pooling.",
     all(n in thin for n, *_ in spent["NCHW"] if "ReLU" in n or "Pool" in n),
 )
 
@@ -204,23 +212,24 @@ answer = 2.5
 question("hardware.relu_limit", answer)
 
 # %% [markdown]
-# Two ways lead up: compute the same operators nearer to their roofs (layout, better kernels), or raise the roof by
-# moving less (fusion, fewer bytes a number, fewer channels).
+# There are two ways up: bring the same operators closer to their roofs (layout, better kernels), or raise the roofs by
+# moving less (fusion, fewer bytes per value, fewer channels).
 #
-# ## 2. The order in memory
+# ## 2. Memory layout
 #
-# A tensor is a row of numbers, and its *strides* say how many numbers one step along each dimension skips. torch's
-# usual order is NCHW: pictures outermost, then channels, rows, and columns. **Channels last** (NHWC) puts the channels
-# of a pixel side by side; the shape stays [N, C, H, W].
+# A tensor is stored as a sequence of elements. Its *strides* say how many elements you skip with one step along each
+# dimension. torch's default layout is NCHW: pictures are outermost, then channels, rows and columns. **Channels last**
+# (NHWC) stores the channels of a pixel next to each other, while the shape stays [N, C, H, W].
 #
-# **Exercise (2 points).** The strides of a tensor whose dimensions lie in memory in a given order.
+# **Exercise (2 points).** Compute the strides of a tensor whose dimensions have a given order in memory.
 
 
 # %% exercise="hardware.strides"
 def strides(shape, order):
-    """List of steps in numbers, one for each dimension of `shape`, in the order of `shape`.
+    """Strides in elements, as a list in the order of `shape`.
 
-    shape: list of sizes. order: list of the dimensions, 0 …, from the outermost in memory to the innermost.
+    shape: list of sizes. order: list of the dimensions 0, 1, …, from the outermost in
+    memory to the innermost.
     """
     ### BEGIN SOLUTION
     steps, step = [0] * len(shape), 1
@@ -235,21 +244,15 @@ def strides(shape, order):
 check("hardware.strides", strides)
 
 # %% [markdown]
-# One line gives a network and its input the other order: `.to(memory_format=torch.channels_last)`. How many times as
-# fast is it?
+# One line changes the layout of a network or its input: `.to(memory_format=torch.channels_last)`. How many times as fast is
+# the network then?
 
 # %%
-predict("channels last against the usual order, batch 256", unit="×")
+predict("speed-up by channels last, batch 256", unit="×")
 
 # %%
 strides = yours_or_ours("hardware.strides")
 last = batch.to(memory_format=torch.channels_last)
-claim(
-    "these are torch's own strides, NCHW",
-    strides(list(batch.shape), [0, 1, 2, 3]) == list(batch.stride()),
-)
-claim("and NHWC", strides(list(batch.shape), [0, 2, 3, 1]) == list(last.stride()))
-
 nhwc = copy.deepcopy(net).to(memory_format=torch.channels_last)
 spent["NHWC"] = run_of(nhwc, last)
 timings = measure.latency(
@@ -257,54 +260,69 @@ timings = measure.latency(
 )
 layout = measure.ratio(timings["NCHW"], timings["NHWC"])
 
-fig, ax = plots.figure(figsize=(8, 3))
-for shift, (name, rows) in zip((-0.2, 0.2), spent.items(), strict=True):
-    over = [s * 1e9 / max(ops / peak, moved / bandwidth) for _, ops, moved, s in rows]
-    ax.bar([i + shift for i in range(len(rows))], over, 0.4, label=name)
-ax.axhline(1, color=plots.REFERENCE, linestyle="--", linewidth=1)
-ax.set_xticks(
-    range(len(rows)), [name.replace(" ", "\n") for name, *_ in rows], fontsize=8
-)
-ax.set(
-    yscale="log",
-    ylabel="times as long as at its roof",
-    title="every operator, batch 256, one thread",
-)
-ax.legend()
+# %% tags=["fold"]
+fig, ax = plots.figure(figsize=(8, 5))
+times_roof = {
+    layout_name: {
+        name: s * 1e9 / max(ops / peak, moved / bandwidth)
+        for name, ops, moved, s in rows
+    }
+    for layout_name, rows in spent.items()
+}
+plots.grouped_bars(ax, times_roof, reference=1)
+ax.set(xlabel="time ÷ time at the roof", title="each operator, batch 256, one thread")
+plots.log_axis(ax.xaxis, [1, 3, 10, 30, 100])
+plots.legend(fig)
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
 reveal(
-    "channels last against the usual order, batch 256",
+    "speed-up by channels last, batch 256",
     layout.median,
     layout.low,
     layout.high,
-    because="Max-pooling compares the four numbers of a window. With the channels side by side one instruction compares "
-    "as many channels as a register holds; in NCHW the four numbers lie apart and are compared one by one.",
+    because="Max-pooling compares the four values of a window. With the channels next "
+    "to each other, one instruction compares as many channels as a register holds. In "
+    "NCHW the four values are far apart and are compared one by one.",
 )
 
-# %%
-claim("channels last is faster", layout.median > 1.15, where=needs("x86"), timing=True)
+# %% tags=["fold"]
+claim(
+    "Channels last is at least 1.15 times as fast.",
+    layout.median > 1.15,
+    where=needs("x86"),
+    timing=True,
+)
+claim(
+    "Your strides for NCHW are torch's own.",
+    strides(list(batch.shape), [0, 1, 2, 3]) == list(batch.stride()),
+)
+claim(
+    "Your strides for NHWC are torch's own.",
+    strides(list(batch.shape), [0, 2, 3, 1]) == list(last.stride()),
+)
 
 # %% [markdown]
-# The dashed line is the roof, on a logarithmic scale: what stands at 10 takes ten times as long as the processor would
-# allow, and one below it worked in the cache. The last linear layer has so little to do that the call itself takes a
-# good part of its time.
+# What to see: the dashed line is the roof, on a logarithmic scale. A bar at 10 takes ten times as long as the processor
+# would need, and a bar below the line worked in the cache. The last linear layer has so little to do that the call itself
+# takes much of its time.
 #
 # ## 3. Fusion, compilers, runtimes
 #
-# Each operator reads its input from memory and writes its output there. A kernel that computes several operators in one
-# go writes only the last result.
+# Each operator reads its input from memory and writes its output to it. A kernel that computes several operators at once
+# writes only the last result.
 #
-# **Exercise (3 points).** The bytes that a chain of operators moves, when some neighbours are fused.
+# **Exercise (3 points).** Compute the bytes that a chain of operators moves if some neighbours are fused.
 
 
 # %% exercise="hardware.moved_bytes"
 def moved_bytes(numbers, kernels, bytes_each):
-    """Bytes read and written, an int.
+    """Bytes read and written, an int. Weights don't count.
 
-    numbers: list of how many numbers each tensor of the chain holds: the input, then the output of each operator.
-    kernels: list of how many operators, in order, each kernel computes; [1, 1, 1] is no fusion. Weights don't count.
+    numbers: sizes of the chain's tensors in values: the input, then each operator's
+    output.
+    kernels: number of operators that each kernel computes, in order; [1, 1, 1] means no
+    fusion.
     """
     ### BEGIN SOLUTION
     total, at = 0, 0
@@ -342,51 +360,54 @@ moves = {
     for kind, width in (("float32", 4), ("int8", 1))
     for name, kernels in plans.items()
 }
-fig, ax = plots.figure(figsize=(8, 2.4))
-ax.barh(
-    list(moves),
-    [b / 1024 for b in moves.values()],
-    color=[plots.BLUE] * 3 + [plots.ORANGE] * 3,
-    height=0.65,
-)
-ax.invert_yaxis()
-ax.set(xlabel="KiB moved between operators, one picture")
+
+# %% tags=["fold"]
+fig, ax = plots.figure(figsize=(8, 2.6))
+plots.bars(ax, {name: b / 1024 for name, b in moves.items()}, labels="{:,.0f}")
+ax.set(xlabel="KiB moved between operators, per picture")
 plots.finish(fig)
 
 # %%
 claim(
-    "fusing ReLU leaves less than two thirds of the bytes",
+    "With ReLU fused, less than two thirds of the bytes remain.",
     moves["ReLU fused, float32"] < 2 / 3 * moves["one by one, float32"],
 )
 claim(
-    "with pooling about a seventh is left",
+    "With pooling fused as well, about a seventh remains.",
     1 / 8
     < moves["ReLU and pooling fused, float32"] / moves["one by one, float32"]
     < 1 / 6,
 )
 
 # %% [markdown]
-# Who fuses? `torch.compile` writes the chain's loops anew in C++ and compiles them. `torch.export` with **AOTInductor**
-# does so ahead of time, into a library that needs no Python. **ONNX Runtime** and **OpenVINO** come with kernels that
-# were fused by hand, for float32 and for 8-bit integers (lesson 08 explains how).
+# What to see: fusing ReLU and pooling saves six sevenths of the bytes, and int8 (orange) divides any of them by four.
 #
-# One function makes all of them: `deploy(model, example, target, precision=…, calibration=…)` gives something that is
-# called like the model; `calibration` are pictures on which int8 chooses its grids. Before that it compares the outputs
-# for the example with the model's own, and refuses to hand out what differs. A target that can't run here says why in a
-# sentence.
+# Several tools fuse. `torch.compile` writes new C++ loops for the chain and compiles them. `torch.export` with
+# **AOTInductor** does so ahead of time, into a library that needs no Python. **ONNX Runtime** and **OpenVINO** ship kernels
+# that were fused by hand, for float32 and for 8-bit integers.
 #
-# AOTInductor is left out unless you set `AHEAD = True` in the second cell: then it stands in every figure below as
-# "exported". What `deploy` does for it are three calls, and the file in the middle is all that the server needs:
+# One function builds all of them: `deploy(model, example, target, precision=…, calibration=…)` returns an engine that you
+# call like the model. `calibration` is a list of batches from which int8 chooses its ranges. `deploy` compares the engine's
+# outputs on the example with the model's own and refuses to return an engine that differs. If a target cannot run here, it
+# says why in one sentence.
 #
-# ```python program = torch.export.export(model, (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
-# torch._inductor.aoti_compile_and_package(program, package_path="model.pt2")  # once, where there is a compiler run =
-# torch._inductor.aoti_load_package("model.pt2")  # in every process; C++ has a loader too ```
+# AOTInductor is left out unless you set `AHEAD = True` in the second cell. Then it appears in every plot below as
+# "exported". `deploy` makes three calls for it, and the file in the middle is all that a server needs:
+#
+# ```python
+# program = torch.export.export(
+#     model, (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)
+# )
+# # Once, on a machine with a compiler:
+# torch._inductor.aoti_compile_and_package(program, package_path="model.pt2")
+# # In every process (there is a loader for C++, too):
+# run = torch._inductor.aoti_load_package("model.pt2")
+# ```
 
 # %% tags=["nbval-ignore-output"]
 calibration = list(pictures.to_input(pictures.train.images[:256]).split(128))
-low = (
-    "bf16" if bf16_here else "float32"
-)  # without such instructions bf16 is slower than float32
+# bf16 is float32 cut to its first 16 bits; without instructions for it, it is slower.
+low = "bf16" if bf16_here else "float32"
 CHOICES = [
     ("eager", "float32"),
     ("channels-last", "float32"),
@@ -402,26 +423,25 @@ try:
 except EngineUnavailable as reason:
     missing["ONNX Runtime bf16"] = str(reason)
 for name, engine in ready.items():
-    print(
-        f"{name:22} {measure.format_bytes(engine.bytes):>9}   built in {engine.seconds:5.2f} s"
-    )
+    size = measure.format_bytes(engine.bytes)
+    print(f"{name:22} {size:>9}   built in {engine.seconds:5.2f} s")
 for name, reason in missing.items():
     print(f"{name:22} {reason}")
 
 # %% [markdown]
-# Now 256 pictures a call, and one. How many times as fast as eager torch is the fastest of them? (The compiled program
-# takes part with 256 only: for a single picture torch would write and compile another one.)
+# Now measure them with 256 pictures per call and with one. How many times as fast as eager torch is the fastest? (The
+# compiled program only takes part with 256 pictures; for a single picture torch would compile another one.)
 
 # %%
-predict("fastest program against eager torch, batch 256, one thread", unit="×")
+predict("speed-up of the fastest program, batch 256, one thread", unit="×")
 
 # %%
-predict("fastest program against eager torch, one picture, one thread", unit="×")
+predict("speed-up of the fastest program, one picture, one thread", unit="×")
 
 
 # %%
 def time_all(programs):
-    """For one picture and for 256, the timings of all programs that take part."""
+    """Timings of all programs that take part, for one picture and for 256."""
     for_one = {
         name: program for name, program in programs.items() if "compiled" not in name
     }
@@ -444,73 +464,64 @@ best = {
     for size, found in timed.items()
 }
 
+# %% tags=["fold"]
 fig, axes = plots.figure(ncols=2, sharey=True, figsize=(10, 3))
 for ax, (size, found) in zip(axes, timed.items(), strict=True):
-    rows = [row for row, name in enumerate(ready) if name in found]
-    ratios = [gain(name, size) for name in found]
-    ax.barh(
-        rows,
-        [r.median for r in ratios],
-        color=[plots.ORANGE if "int8" in n else plots.BLUE for n in found],
-    )
-    ends = [[r.median - r.low for r in ratios], [r.high - r.median for r in ratios]]
-    ax.errorbar(
-        [r.median for r in ratios],
-        rows,
-        xerr=ends,
-        fmt="none",
-        ecolor="0.25",
-        capsize=2,
-    )
-    ax.axvline(1, color=plots.REFERENCE, linewidth=0.8)
+    ratios = {name: gain(name, size) if name in found else None for name in ready}
+    plots.bars(ax, ratios, reference=1)
     ax.set(title=f"batch {size}", xlabel="times as fast as eager")
-axes[0].set_yticks(range(len(ready)), list(ready))
-axes[0].invert_yaxis()
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
 display(
     reveal(
-        "fastest program against eager torch, batch 256, one thread",
+        "speed-up of the fastest program, batch 256, one thread",
         gain(best[256], 256).median,
         gain(best[256], 256).low,
         gain(best[256], 256).high,
-        because=f"That is {best[256]}: fused kernels, the better layout, and where it is int8 a quarter of the bytes.",
+        because=f"That is {best[256]}: fused kernels, the better layout and, for int8, "
+        "a quarter of the bytes.",
     ),
     reveal(
-        "fastest program against eager torch, one picture, one thread",
+        "speed-up of the fastest program, one picture, one thread",
         gain(best[1], 1).median,
         gain(best[1], 1).low,
         gain(best[1], 1).high,
-        because=f"That is {best[1]}. For one picture there is little to compute; what counts is how little a program does "
-        "besides: no Python between operators, no search for the right kernel in each call, all memory allocated beforehand.",
+        because=f"That is {best[1]}. For one picture there is little to compute, so "
+        "the overhead decides: no Python between operators, no search for a kernel in "
+        "each call, all memory allocated beforehand.",
     ),
 )
 
 # %%
 claim(
-    "the fastest is more than 1.5 times as fast as eager for 256 pictures",
+    "For 256 pictures, the fastest program is more than 1.5 times as fast as eager.",
     gain(best[256], 256).median > 1.5,
     where=needs("x86"),
     timing=True,
 )
 claim(
-    "for one picture it is more than 1.2 times as fast",
+    "For one picture, it is more than 1.2 times as fast.",
     gain(best[1], 1).median > 1.2,
     timing=True,
 )
 
 # %% [markdown]
-# ### What building costs
+# What to see: a bar right of the thin line is faster than eager torch. Orange bars are int8. The order of the programs
+# differs between 256 pictures and one.
 #
-# **Exercise (2 points).** The engine that has done a number of batches first, when it must be built before.
+# ### The cost of building
+#
+# **Exercise (2 points).** Find the engine that finishes a number of batches first, including the time to build it.
 
 
 # %% exercise="hardware.cheapest"
 def cheapest(names, build_s, batch_ms, batches):
-    """The name of the engine for which building and `batches` batches take the least time together.
+    """Name of the engine with the shortest total time: its build and `batches` batches.
 
-    names: list of str. build_s: list of seconds. batch_ms: list of milliseconds a batch. batches: int.
+    names: list of str. build_s: list of seconds. batch_ms: list of milliseconds per
+    batch.
+    batches: int.
     """
     ### BEGIN SOLUTION
     totals = [
@@ -531,22 +542,24 @@ builds, each = (
     [1000 * timed[256][name].median for name in ready],
 )
 winners = [cheapest(list(ready), builds, each, count) for count in counts]
-fig, ax = plots.figure()
-for name, build, ms, marker in zip(ready, builds, each, "os^Dv<>", strict=False):
-    ax.plot(
-        counts,
-        [build + n * ms / 1000 for n in counts],
-        marker=marker,
-        markersize=4,
-        label=name,
-    )
+
+# %% tags=["fold"]
+fig, ax = plots.figure(figsize=(9, 3.6))
+plots.curves(
+    ax,
+    counts,
+    {
+        name: [build + n * ms / 1000 for n in counts]
+        for name, build, ms in zip(ready, builds, each, strict=True)
+    },
+)
 ax.set(
     xscale="log",
     yscale="log",
     xlabel="batches of 256",
-    ylabel="seconds, building included",
+    ylabel="seconds, including the build",
 )
-fig.legend(loc="outside right center", fontsize=8)
+plots.legend(fig, "right")
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
@@ -559,34 +572,35 @@ if compiled := next((name for name in ready if name.startswith("compiled")), Non
         if saved > 0
         else "never"
     )
-    print(
-        f"{compiled} against channels-last float32: {ready[compiled].seconds:.1f} s to build, paid for {after}"
-    )
+    build = f"{ready[compiled].seconds:.1f} s to build"
+    print(f"{compiled}, compared with channels-last float32: {build}, worth it {after}")
 
 # %%
 claim(
-    "for one batch nothing that must be compiled is the cheapest",
+    "For one batch, no compiled program is the cheapest.",
     not winners[0].startswith("compiled"),
     timing=True,
 )
 claim(
-    "for a million the cheapest is as fast as the fastest",
+    "For a million batches, the cheapest program is as fast as the fastest.",
     timed[256][winners[-1]].median
     < 1.01 * min(timing.median for timing in timed[256].values()),
     timing=True,
 )
 
 # %% [markdown]
-# The compiler's price is paid in every process (less the next time: torch keeps programs on disk). AOTInductor pays it
-# once and ships the result. The runtimes ask for less; what they took above was mostly export and calibration, which
-# are done once too.
+# What to see: each line starts at its build time, and the lowest line is the best choice for that number of batches.
+#
+# Every process pays for the compiler again (less the second time, since torch keeps programs on disk). AOTInductor pays
+# once and ships the result. The runtimes build faster, and most of their time above was export and calibration, which also
+# happen only once.
 #
 # ## 4. Threads and cores
 #
 # How many times as fast are two threads as one, with 256 pictures and with a single one?
 
 # %%
-predict("two threads against one, batch 256", unit="×")
+predict("speed-up by a second thread, batch 256", unit="×")
 
 # %%
 cores = (
@@ -596,7 +610,7 @@ cores = (
 
 def with_threads(count, x):
     def run(_):
-        torch.set_num_threads(count)  # costs next to nothing where the number stays
+        torch.set_num_threads(count)  # costs almost nothing if the number stays
         return nhwc(x)
 
     return run
@@ -617,16 +631,14 @@ two = {
 
 
 def allow(cores_allowed):
-    """Let every thread of this process run on these cores only."""
+    """Restrict every thread of this process to these cores."""
     for task in os.listdir("/proc/self/task"):
-        with contextlib.suppress(
-            ProcessLookupError
-        ):  # a thread that has ended meanwhile
+        with contextlib.suppress(ProcessLookupError):  # this thread has ended
             os.sched_setaffinity(int(task), cores_allowed)
 
 
 def on_one_core(call):
-    """`call()` while this process may use one core only; None where the system can't be asked for it."""
+    """`call()` restricted to one core; None if the system does not support that."""
     if not hasattr(os, "sched_setaffinity"):
         return None
     usual = os.sched_getaffinity(0)
@@ -643,6 +655,7 @@ crowded = on_one_core(
 )
 torch.set_num_threads(1)
 
+# %% tags=["fold"]
 fig, ax = plots.figure(figsize=(8, 2.6))
 rows = {
     f"{kind}, batch {size}": measure.ratio(found["1 thread"], found[kind])
@@ -653,46 +666,37 @@ if crowded:
     rows["2 threads on one core, batch 256"] = measure.ratio(
         crowded["1 thread"], crowded["2 threads"]
     )
-middle = [r.median for r in rows.values()]
-ax.errorbar(
-    middle,
-    range(len(rows)),
-    xerr=[
-        [r.median - r.low for r in rows.values()],
-        [r.high - r.median for r in rows.values()],
-    ],
-    fmt="o",
-    capsize=3,
-)
-ax.axvline(1, color=plots.REFERENCE, linestyle="--", linewidth=1)
-ax.set_yticks(range(len(rows)), list(rows))
-ax.invert_yaxis()
+plots.intervals(ax, rows, reference=1)
 ax.set(xlabel="times as fast as one thread", xlim=(0, None))
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
 print(f"this process may use {cores} cores")
 reveal(
-    "two threads against one, batch 256",
+    "speed-up by a second thread, batch 256",
     two[256].median,
     two[256].low,
     two[256].high,
-    because="An operator is cut into parts and waits for the last of them; the more there is to compute, the less the "
-    "waiting matters. For one picture it matters most.",
+    because="An operator is divided into parts and waits for the last of them. The "
+    "more there is to compute, the less this waiting matters. For one picture it "
+    "matters most.",
 )
 
 # %%
 claim(
-    "one picture gains less than 1.8 times from a second thread",
+    "With one picture, a second thread gains less than a factor of 1.8.",
     two[1].median < 1.8,
     timing=True,
 )
 claim(
-    "two threads on one core are less than 1.5 times as fast as one",
+    "On one core, two threads gain less than a factor of 1.5.",
     lambda: measure.ratio(crowded["1 thread"], crowded["2 threads"]).median < 1.5,
     where=(crowded is not None, "this system cannot keep torch to one core"),
     timing=True,
 )
+
+# %% [markdown]
+# What to see: points right of the dashed line are faster than one thread. More threads than cores do not help, and may hurt.
 
 # %% question="hardware.too_many_threads"
 answer = None
@@ -702,13 +706,13 @@ answer = "a"
 question("hardware.too_many_threads", answer)
 
 # %% [markdown]
-# *Pinning* ties threads to cores, as `on_one_core` does: `taskset`, or `numactl` on servers with several sockets, where
-# memory at another socket is slower. On a machine like this it is good for one thing above all: several engines that
-# run side by side get cores of their own, each with as many threads as it has cores.
+# *Pinning* restricts threads to cores, as `on_one_core` does. The commands are `taskset` and, on servers with several
+# sockets, `numactl`, since memory at another socket is slower. Pinning mainly helps to run several engines side by side:
+# give each its own cores, and as many threads as it has cores.
 #
-# Torch's convolutions come from **oneDNN**, a library that picks a kernel by the processor's instructions. Its switches
-# are environment variables: `ONEDNN_VERBOSE=1` prints each kernel with its time, `ONEDNN_MAX_CPU_ISA=AVX2` forbids
-# newer instructions. And torch can leave it out, which shows what it is worth:
+# Torch's convolutions come from **oneDNN**, a library that picks a kernel for the processor's instructions. Environment
+# variables control it: `ONEDNN_VERBOSE=1` prints each kernel with its time, and `ONEDNN_MAX_CPU_ISA=AVX2` forbids newer
+# instructions. You can also switch it off in torch, which shows what it is worth:
 
 
 # %%
@@ -727,36 +731,39 @@ with quiet():
     )
 worth = measure.ratio(timings["without"], timings["with"])
 claim(
-    "the network is not faster without oneDNN",
+    "Without oneDNN, the network is not faster.",
     worth.median > 0.8,
     where=(onednn and needs("x86")[0], "no x86 processor, or no oneDNN in this torch"),
     timing=True,
 )
 
 # %% tags=["nbval-ignore-output"]
-print(
-    f"eager with oneDNN against eager without: {worth}"
-    if onednn
-    else "this build of torch has no oneDNN"
-)
+if onednn:
+    print(f"speed-up of eager torch by oneDNN: {worth}")
+else:
+    print("this build of torch has no oneDNN")
 
 # %% [markdown]
 # ## 5. One picture or many
 #
-# A service gets pictures one at a time. It may answer each at once, or collect a batch: the computation becomes cheaper
-# a picture, but the first picture of a batch waits for the last one.
+# A service receives pictures one at a time. It can answer each one at once, or collect a batch. In a batch each picture
+# costs less to compute, but the first picture waits for the last.
 #
-# **Exercise (4 points).** The batch size that costs least computing time a picture, within a limit for the slowest
-# picture.
+# **Exercise (4 points).** Find the batch size that costs the least computing time per picture, under a limit on the latency
+# of the slowest picture.
 
 
 # %% exercise="hardware.batch_for"
 def batch_for(sizes, ms, interval_ms, limit_ms):
-    """Of the allowed sizes the one with the least time a picture (the smaller of equal ones); 0 where none is allowed.
+    """The allowed size with the least time per picture, or 0 if there is none.
 
-    sizes: list of batch sizes. ms: what computing a batch of each takes. Every interval_ms a picture arrives; a batch
-    begins with its first picture, and is computed when its last one has come. A size is allowed if that first picture has
-    its answer at most limit_ms after it came, and if a batch takes no longer than the next one needs to come together.
+    If two sizes tie, the smaller one.
+
+    sizes: list of batch sizes. ms: time to compute a batch of each size. A picture
+    arrives every interval_ms. A batch begins with its first picture and is computed
+    when its last one has arrived. A size is allowed if the first picture gets its
+    answer at most limit_ms after its arrival, and if a batch takes no longer to compute
+    than to arrive.
     """
     ### BEGIN SOLUTION
     fit = [
@@ -774,15 +781,16 @@ check("hardware.batch_for", batch_for)
 # %%
 batch_for = yours_or_ours("hardware.batch_for")
 sizes = (1, 8, 64, 256)
-server = max(
-    timed[1], key=lambda name: gain(name, 256).median
-)  # of those that were also built for one picture
+# Only programs that were also built for one picture.
+server = max(timed[1], key=lambda name: gain(name, 256).median)
 served = {name: ready[name] for name in ("eager float32", best[1], server)}
 between = {
     size: measure.latency(served, batch[:size], rounds=6, budget_seconds=0.3)
     for size in (8, 64)
 }
 by_size = {1: timed[1], **between, 256: timed[256]}
+
+# %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.2))
 for name in served:
     ms = [1000 * by_size[size][name].median for size in sizes]
@@ -796,13 +804,12 @@ for name in served:
 left.set(
     xscale="log",
     yscale="log",
-    xlabel="ms a call (latency)",
-    ylabel="pictures a second (throughput)",
+    xlabel="ms per call (latency)",
+    ylabel="pictures per second (throughput)",
 )
-right.set(xscale="log", yscale="log", xlabel="pictures a call", ylabel="ms a picture")
-right.set_xticks(sizes, sizes)
-right.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
-left.legend(fontsize=8)
+right.set(yscale="log", xlabel="pictures per call", ylabel="ms per picture")
+plots.log_axis(right.xaxis, sizes)
+plots.legend(fig)
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
@@ -813,31 +820,34 @@ for load in (0.1, 0.5, 0.9):
         f"{batch_for(list(sizes), ms, interval, limit) or 'none'} within {limit} ms"
         for limit in (5, 20, 100)
     ]
-    print(
-        f"{server} at {load:.0%} of its capacity, a picture every {interval:.3f} ms: batches of {', '.join(found)}"
-    )
+    print(f"{server} at {load:.0%} of its capacity, a picture every {interval:.3f} ms:")
+    print(f"    batches of {', '.join(found)}")
 
 # %%
 claim(
-    "the fastest program at 256 computes a picture of them in less time than a single one",
+    "In a batch of 256, a picture costs less time than a single one.",
     by_size[256][server].median / 256 < by_size[1][server].median,
     timing=True,
 )
 
 # %% [markdown]
-# ## 6. Sparsity, where a kernel exists
+# What to see: on the left, larger batches move up and right, so throughput and latency grow together; on the right, the
+# time per picture falls and then levels off.
 #
-# Lesson 01: a mask of zeros makes nothing faster. A *pattern* of zeros can, if a kernel knows it. In **2:4** sparsity
-# two of every four neighbours in a row are zero, and NVIDIA's tensor cores multiply such matrices at twice the rate.
+# ## 6. Sparsity needs a kernel
 #
-# **Exercise (3 points).** Make a weight 2:4.
+# A mask of zeros makes nothing faster, since the kernel multiplies zeros like any other value. A *pattern* of zeros can,
+# if a kernel makes use of it. In **2:4** sparsity, two of every four neighbours in a row are zero, and NVIDIA's tensor cores
+# multiply such matrices at twice the rate.
+#
+# **Exercise (3 points).** Make a weight 2:4 sparse.
 
 
 # %% exercise="hardware.two_of_four"
 def two_of_four(weight):
-    """A copy in which, of each four neighbours of a row, the two smallest in absolute value are 0.
+    """A copy with zeros for the two smallest magnitudes of each four row neighbours.
 
-    weight: float [rows, columns], columns divisible by 4; no two numbers are equally large.
+    weight: float [rows, columns]; columns is divisible by 4, and all magnitudes differ.
     """
     ### BEGIN SOLUTION
     groups = weight.reshape(-1, 4)
@@ -866,7 +876,7 @@ halved = copy.deepcopy(net)
 halved.classifier[0].weight.data = two_of_four(net.classifier[0].weight.data)
 try:
     torch.sparse.to_sparse_semi_structured(halved.classifier[0].weight.data)
-    print("2:4: there is a kernel here")
+    print("2:4: this machine has a kernel for it")
 except (RuntimeError, NotImplementedError) as error:
     print("2:4 on this processor:", str(error).splitlines()[0])
 
@@ -878,20 +888,19 @@ before, after = (
 )
 lost_2_4 = measure.proportion_difference(before.correct, after.correct)
 claim(
-    "half of the first linear layer's weights gone, untrained, and less than 2 points lost",
+    "Half of the first linear layer's weights cost less than 2 points, without "
+    "training.",
     lost_2_4.low > -2,
 )
 
 # %% [markdown]
-# So the network could bear it, and this processor has no use for it. What torch has for x86 processors, from Intel's
-# library MKL, are products with **block-sparse** matrices (BSR: only the blocks that are not zero are stored, and each
-# is a small dense product). How many times as fast as the dense product is one with nine tenths of its 32×32 blocks
-# zero?
+# So the network could do without them, but this processor has no kernel for the pattern. What torch does have for x86
+# processors, from Intel's library MKL, are products with **block-sparse** matrices (BSR): only blocks that are not zero are
+# stored, and each is a small dense product. How many times as fast as the dense product is one with nine tenths of its
+# 32×32 blocks zero?
 
 # %%
-predict(
-    "block-sparse product against dense, 90 % of the blocks zero, 1024×1024", unit="×"
-)
+predict("speed-up of a block-sparse product, 90 % of the blocks zero", unit="×")
 
 # %%
 generator = torch.Generator().manual_seed(0)
@@ -899,9 +908,8 @@ x_columns = torch.randn(1024, 256, generator=generator)
 blocks, exact = {}, True
 for zero in (0.5, 0.75, 0.9, 0.95):
     w = torch.randn(1024, 1024, generator=generator)
-    order = (
-        torch.rand(32 * 32, generator=generator).argsort().reshape(32, 32)
-    )  # exactly this share of the blocks goes
+    # A random order, so that exactly this share of the blocks becomes zero.
+    order = torch.rand(32 * 32, generator=generator).argsort().reshape(32, 32)
     w *= (
         (order >= zero * 32 * 32)
         .float()
@@ -921,22 +929,11 @@ for zero in (0.5, 0.75, 0.9, 0.95):
     }
     timings = measure.latency(kinds, x_columns, rounds=6, budget_seconds=0.25)
     blocks[zero] = measure.ratio(timings["dense"], timings["blocks"])
-claim("both products agree", exact)
+
+# %% tags=["fold"]
 fig, ax = plots.figure(figsize=(8, 2.6))
-middle = [r.median for r in blocks.values()]
-ends = [
-    [r.median - r.low for r in blocks.values()],
-    [r.high - r.median for r in blocks.values()],
-]
-ax.errorbar(
-    [100 * zero for zero in blocks],
-    middle,
-    yerr=ends,
-    fmt="o-",
-    capsize=3,
-    color=plots.BLUE,
-)
-ax.axhline(1, color=plots.REFERENCE, linestyle="--", linewidth=1)
+plots.interval_line(ax, [100 * zero for zero in blocks], list(blocks.values()))
+plots.reference_line(ax, 1, across=True)
 ax.set(
     xlabel="% of the 32×32 blocks that are zero",
     ylabel="times as fast as dense",
@@ -947,34 +944,38 @@ plots.finish(fig)
 # %% tags=["nbval-ignore-output"]
 if blocks:
     card = reveal(
-        "block-sparse product against dense, 90 % of the blocks zero, 1024×1024",
+        "speed-up of a block-sparse product, 90 % of the blocks zero",
         blocks[0.9].median,
         blocks[0.9].low,
         blocks[0.9].high,
-        because="A tenth of the products is left, but the kernel for blocks is a much worse one than that for dense "
-        "matrices, which has been polished for decades. With half of the blocks gone nothing is gained.",
+        because="Only a tenth of the products remains, but the kernel for blocks is "
+        "far less optimised than the one for dense matrices. With half of the blocks "
+        "zero, nothing is gained.",
     )
     display(card)
 else:
-    print("no product with blocks here:", no_blocks)
+    print("no block-sparse product here:", no_blocks)
 
 # %%
 claim(
-    "with half of the blocks gone nothing is gained",
+    "With half of the blocks zero, the gain is less than a factor of 1.2.",
     lambda: blocks[0.5].median < 1.2,
     where=(bool(blocks), "torch was built without MKL"),
     timing=True,
 )
 claim(
-    "with 95 % gone it is faster than with half",
+    "With 95 % of the blocks zero, it is faster than with half.",
     lambda: blocks[0.95].median > blocks[0.5].median,
     where=(bool(blocks), "torch was built without MKL"),
     timing=True,
 )
+claim("Both products give the same result.", exact)
 
 # %% [markdown]
-# What always works is to remove whole channels: the tensors become smaller, and every kernel is glad of it. Lesson 01
-# does so; here is its function, half of the channels, and one epoch of repair.
+# What to see: the curve only rises above the dashed line when most blocks are zero.
+#
+# What always works is to remove whole channels. The tensors become smaller, and every kernel benefits. Here is the library's
+# function for it, which removes half of the channels, followed by one epoch of fine-tuning.
 
 # %%
 torch.set_num_threads(usual_threads)
@@ -987,19 +988,19 @@ half = recipes.one_cycle(half, pictures, epochs=1, peak=4e-3).to(
 )
 torch.set_num_threads(1)
 claim(
-    "it has a quarter of the parameters",
+    "Half of the channels means a quarter of the parameters.",
     round(measure.parameters(net).total / measure.parameters(half).total) == 4,
 )
 
 # %% [markdown]
 # ## 7. The ladder
 #
-# Now all together, on one thread: eager torch; channels last; the fastest program in float32; the fastest at all; and
-# this one with half of the channels. Each rung is the best of those measured, so the ladder of your machine may name
-# others than that of your neighbour. How many times as fast as the first is the last, at 256 pictures?
+# Now everything together, on one thread. The rungs are eager torch, channels last, the fastest program in float32, the
+# fastest of all, and the same with half of the channels. Each rung is the best of those measured, so your ladder may name
+# other programs than your neighbour's. How many times as fast as the first rung is the last, for 256 pictures?
 
 # %%
-predict("top of the ladder against the article's program, batch 256", unit="×")
+predict("speed-up at the top of the ladder, batch 256", unit="×")
 
 # %%
 small_choices = [("ONNX Runtime", "float32"), ("OpenVINO", "int8")]
@@ -1012,16 +1013,15 @@ everything = ready | {
 STAGES = {
     "channels last": lambda name: name == "channels-last float32",
     "best in float32": lambda name: "float32" in name and "half" not in name,
-    "best at all": lambda name: "half" not in name,
+    "best of all": lambda name: "half" not in name,
     "or with half the channels": lambda name: True,
 }
-KINDS = [
-    (size, extra) for size in (256, 1) for extra in (True, False)
-]  # OpenVINO is an extra of the package
+# OpenVINO is an extra of the package, so there is a ladder without it.
+KINDS = [(size, extra) for size in (256, 1) for extra in (True, False)]
 
 
 def climb(size, extra, among):
-    """The name of the fastest program at each stage, eager torch first; without `extra` none of OpenVINO."""
+    """Fastest program per stage, eager torch first; without OpenVINO unless `extra`."""
     allowed = [name for name in among[size] if extra or "OpenVINO" not in name]
     best_first = sorted(
         allowed, key=lambda name: gain(name, size, among=among).median, reverse=True
@@ -1032,9 +1032,8 @@ def climb(size, extra, among):
     ]
 
 
-promising = {
-    name for kind in KINDS for name in climb(*kind, timed)
-}  # no other program is timed again
+# No other program is timed again.
+promising = {name for kind in KINDS for name in climb(*kind, timed)}
 laddered = time_all(
     {
         name: e
@@ -1056,29 +1055,19 @@ lost = {
     for name in used
 }
 
+# %% tags=["fold"]
 fig, axes = plots.figure(ncols=2, figsize=(11, 3.2))
 for ax, size in zip(axes, (256, 1), strict=True):
-    names = ladders[size, True]
-    ratios = [gain(name, size, among=laddered) for name in names]
-    ends = [[r.median - r.low for r in ratios], [r.high - r.median for r in ratios]]
-    ax.barh(range(len(names)), [r.median for r in ratios], color=plots.BLUE, height=0.6)
-    ax.errorbar(
-        [r.median for r in ratios],
-        range(len(names)),
-        xerr=ends,
-        fmt="none",
-        ecolor="0.25",
-        capsize=2,
-    )
-    ax.set_yticks(
-        range(len(names)), [n.replace(", half", ",\nhalf") for n in names], fontsize=8
-    )
-    ax.invert_yaxis()
+    rungs = {
+        name.replace(", half", ",\nhalf"): gain(name, size, among=laddered)
+        for name in ladders[size, True]
+    }
+    plots.bars(ax, rungs, colors=plots.BLUE, reference=1)
     ax.set(title=f"batch {size}", xlabel="times as fast as the article's program")
 plots.finish(fig)
 
-# %% tags=["nbval-ignore-output"]
-cells = [["rung", "against the rung before", "against the first", "accuracy, points"]]
+# %% tags=["fold", "nbval-ignore-output"]
+cells = [["rung", "speed-up over the last", "over the first", "accuracy, points"]]
 for (size, extra), names in ladders.items():
     cells.append(
         [f"batch {size}" + ("" if extra else ", without OpenVINO"), "", "", ""]
@@ -1099,44 +1088,50 @@ for (size, extra), names in ladders.items():
         )
 top = {key: gain(names[-1], key[0], among=laddered) for key, names in ladders.items()}
 for (size, extra), names in ladders.items():
-    print(
-        f"batch {size}{'' if extra else ', without OpenVINO'}: {names[-1]} is {top[size, extra]}"
-    )
+    kind = f"batch {size}{'' if extra else ', without OpenVINO'}"
+    print(f"{kind}: {names[-1]} is {top[size, extra]}")
 display(
     HTML(measure.tables.html_table(cells, header=True)),
     reveal(
-        "top of the ladder against the article's program, batch 256",
+        "speed-up at the top of the ladder, batch 256",
         top[256, True].median,
         top[256, True].low,
         top[256, True].high,
-        because="The gains multiply, because each takes another part of the time: layout and fusion the moving of numbers, "
-        "smaller numbers the products too, fewer channels both.",
+        because="The gains multiply, because each reduces another part of the time: "
+        "layout and fusion reduce data movement, smaller numbers also reduce the cost "
+        "of the products, and fewer channels reduce both.",
     ),
 )
 
 # %%
 claim(
-    "the top is more than 3 times as fast as the article's program at batch 256",
+    "The top is more than 3 times as fast as the article's program at batch 256.",
     top[256, True].median > 3,
     where=needs("x86", "OpenVINO"),
     timing=True,
 )
 claim(
-    "without OpenVINO more than 2 times",
+    "For one picture, it is more than 1.5 times as fast.",
+    top[1, True].median > 1.5,
+    timing=True,
+)
+claim(
+    "No rung loses more than 1.5 points of accuracy, interval included.",
+    min(change.low for change in lost.values()) > -1.5,
+)
+claim(
+    "Without OpenVINO, the top is more than 2 times as fast at batch 256.",
     top[256, False].median > 2,
     where=needs("x86"),
     timing=True,
 )
-claim("for one picture more than 1.5 times", top[1, True].median > 1.5, timing=True)
-claim(
-    "no rung loses more than 1.5 points, its interval included",
-    min(change.low for change in lost.values()) > -1.5,
-)
 
 # %% [markdown]
+# What to see: each bar adds one change to the bar above it. In the table, the second column shows what that change gains.
+#
 # ## 8. Playground
 #
-# Move one convolution about under your roof. What brings it near to the peak, and which layout does it like?
+# Change one convolution and watch it move below the roofline. What brings it closer to the peak? Which layout is faster?
 
 # %%
 roofline_playground(peak, bandwidth)
@@ -1144,15 +1139,16 @@ roofline_playground(peak, bandwidth)
 # %% [markdown]
 # ## 9. Training
 #
-# The same thinking for training. The article's loop (SGD at a constant rate, float32, NCHW; batches of 32, since it
-# names none) trains `MyNet` for 8 epochs; the question is how many seconds another way needs to be as accurate. That
-# takes many minutes, so it is recorded. (`LIVE = True` in the second cell measures it here.)
+# The same approach works for training. The article's loop (SGD with a constant learning rate, float32, NCHW, and batches of
+# 32, since the article names no size) trains `MyNet` for 8 epochs. How many seconds do other ways need to reach the same
+# accuracy? The experiment takes many minutes, so it is recorded. (`LIVE = True` in the second cell measures it here.)
 #
-# The target is the loop's accuracy on the validation pictures, mean of three seeds. Each change is tried on top of the
-# best so far, for as few epochs as reach the target, and kept if it takes less time.
+# The target is the loop's accuracy on the validation pictures, as a mean of three seeds. Each change is tried on top of the
+# best so far, for as few epochs as reach the target, and kept if it takes less time. The first change replaces SGD by AdamW
+# with a *one-cycle* learning rate, which rises to a peak and falls to almost zero.
 
 # %%
-predict("the best training found: times less time to the loop's accuracy", unit="×")
+predict("speed-up of training to the loop's accuracy", unit="×")
 
 # %%
 ladder = recorded("training_ladder", live=LIVE)["result"]
@@ -1166,100 +1162,90 @@ def middle_of(values):
 
 less = [a / b for a, b in zip(first["seconds"], kept[-1]["seconds"], strict=True)]
 every = ladder["rungs"]
-fig, axes = plots.figure(ncols=3, sharey=True, figsize=(11, 3.4))
-colors = [plots.BLUE if rung["kept"] else "0.75" for rung in every]
-for ax, key in zip(axes, ("seconds", "images_per_second"), strict=False):
-    ax.barh(
-        range(len(every)),
-        [middle_of(rung[key]) for rung in every],
-        color=colors,
-        height=0.6,
-    )
-for row, (rung, color) in enumerate(zip(every, colors, strict=True)):
-    for ax, key in zip(axes, ("seconds", "images_per_second", "test"), strict=True):
-        dots = (
-            {"color": color, "markersize": 6}
-            if key == "test"
-            else {"color": "black", "markersize": 3}
-        )
-        ax.plot(rung[key], [row] * len(rung[key]), "o", **dots)
+
+# %% tags=["fold"]
+fig, axes = plots.figure(ncols=3, sharey=True, figsize=(11, 3.6))
+names = [f"{r['name']} ({r['epochs']})" if r["seconds"] else r["name"] for r in every]
+colors = {
+    name: plots.BLUE if rung["kept"] else plots.REFERENCE
+    for name, rung in zip(names, every, strict=True)
+}
+for ax, key in zip(axes, ("seconds", "images_per_second", "test"), strict=True):
+    runs = {name: rung[key] for name, rung in zip(names, every, strict=True)}
+    plots.seeds(ax, runs, colors)
 axes[0].set(xlabel="seconds of training", title="time to the target")
-axes[1].set(xlabel="pictures a second", title="speed (grey: tried, not kept)")
-axes[2].axvline(
-    sum(first["test"]) / len(first["test"]),
-    color=plots.REFERENCE,
-    linestyle="--",
-    linewidth=1,
-)
-axes[2].set(xlabel="% of the test pictures right", title="accuracy")
-axes[0].set_yticks(
-    range(len(every)),
-    [f"{r['name']} ({r['epochs']})" if r["seconds"] else r["name"] for r in every],
-)
-axes[0].invert_yaxis()
+axes[1].set(xlabel="pictures per second", title="speed (grey: not kept)")
+axes[2].set(xlabel="test accuracy, %", title="accuracy")
+plots.reference_line(axes[2], sum(first["test"]) / len(first["test"]))
 plots.finish(fig)
 
 # %%
-print(
-    f"recorded on: {ladder['machine']}, {ladder['cores']} cores; target {ladder['target']} % of the validation pictures"
-)
+print(f"recorded on: {ladder['machine']}, {ladder['cores']} cores")
+print(f"target: {ladder['target']} % validation accuracy")
 reveal(
-    "the best training found: times less time to the loop's accuracy",
+    "speed-up of training to the loop's accuracy",
     middle_of(less),
     min(less),
     max(less),
-    because="In brackets are the epochs; the interval is the range of three seeds. Most comes from learning in fewer of them, with a better schedule. What was only "
-    "timed, and found slower, has no bar on the left.",
+    because="Epochs are in brackets, and the interval is the range of three seeds. "
+    "Most of the gain comes from a better schedule, which needs fewer epochs. A change "
+    "that was timed and found slower has no dots on the left.",
 )
 
-# %%
+# %% tags=["fold"]
 mean_test = {rung["name"]: sum(rung["test"]) / len(rung["test"]) for rung in kept}
 short = mean_test[first["name"]] - mean_test[kept[-1]["name"]]
 schedule = [a / b for a, b in zip(first["seconds"], kept[1]["seconds"], strict=True)]
-claim(
-    "all rungs that were kept reach the target on the validation pictures",
-    all(rung["reached"] for rung in kept),
-)
 speed = {rung["name"]: middle_of(rung["images_per_second"]) for rung in every}
+claim("The last rung takes less than a third of the loop's time.", min(less) > 3)
 claim(
-    "on that processor bf16 autocast computes less than a fifth of the pictures a second",
-    speed["bf16 autocast"] < speed[kept[-1]["name"]] / 5,
-    where=(not LIVE, "measured on another machine"),
-)
-claim("the last of them takes less than a third of the loop's time", min(less) > 3)
-claim(
-    "the first change, schedule and batch, gives more than all others together",
+    "The first change, schedule and batch, gains more than all others together.",
     min(schedule) > max(less) / min(schedule),
 )
 claim(
-    "but on the test pictures the last is about 0.9 points less accurate than the loop",
+    "On the test pictures, the last rung is about 0.9 points below the loop.",
     abs(short - 0.9) < 0.05,
+    where=(not LIVE, "measured on another machine"),
+)
+claim(
+    "All rungs that were kept reach the target on the validation pictures.",
+    all(rung["reached"] for rung in kept),
+)
+claim(
+    "On that processor, bf16 autocast is less than a fifth as fast.",
+    speed["bf16 autocast"] < speed[kept[-1]["name"]] / 5,
     where=(not LIVE, "measured on another machine"),
 )
 
 # %% [markdown]
-# Look at the panel on the right before you believe the one on the left. The epochs were *chosen* on the validation
-# pictures, as the first number that reaches the target there, and such a choice takes luck for skill: on the test
-# pictures the kept ways stay below the dashed line, the last one most. So a part of this gain was bought with accuracy.
-# Who wants the loop's accuracy on new pictures too must ask for more than the target, and pay some more time.
+# What to see: look at the right panel before you believe the left one. The number of epochs was *chosen* on the validation
+# pictures, as the first that reaches the target there, and such a choice mistakes luck for skill. On the test pictures, the
+# kept rungs stay below the dashed line, the last one most. So part of this gain was bought with accuracy. To match the
+# loop's accuracy on unseen pictures, aim higher than the target and spend a little more time.
 #
-# And a second caution. This was recorded on a machine that had other work to do, one way after the other. The dots are
-# runs of the same way: bars that lie about as near as the dots of one of them have no order that you could trust. That
-# processor has no instructions for bf16, so autocast was many times slower than float32; on one that has them try it
+# A second caution: this was recorded on a machine that was also doing other work, one rung after the other. Dots are
+# repetitions of the same rung. If two rows differ no more than the dots of one of them, you cannot trust their order.
+#
+# That processor has no instructions for bf16, so autocast was many times slower than float32. If yours has them, try it
 # first.
 
 # %% [markdown]
 # ## 10. Other hardware
 #
-# A **GPU** has the same roof, only higher and with a steeper start: an operator that is too small costs as much as its
-# launch, so batches and fusion matter even more. Its tensor cores want 16-bit or 8-bit numbers, channels last, and
-# channels in multiples of 8.
+# A **GPU** has the same kind of roof, only higher. An operator that is too small costs as much as its launch, so batches and
+# fusion matter even more. Its tensor cores prefer 16-bit or 8-bit numbers, channels last, and channels in multiples of 8.
 #
-# A **TPU** (nothing here was run on one) is programmed through the compiler **XLA**, from PyTorch with `torch_xla`.
-# What would change: the whole step becomes one compiled program with *fixed shapes*; bf16 is the natural format, with
-# sums in float32; its matrix unit multiplies 128×128 tiles (256×256 in some generations), so sizes that are no multiple
-# of them are padded and partly wasted; and reading a number back (`loss.item()`) stops the pipeline, so one looks
-# seldom. Where to begin: the PyTorch/XLA documentation, and Jouppi et al. (2017, 2023).
+# A **TPU** (nothing here was run on one) is programmed through the compiler **XLA**, from PyTorch with `torch_xla`. Four
+# things would change:
+#
+# - the whole training step becomes one compiled program with *fixed shapes*;
+# - bf16 is the native format, with sums in float32;
+# - its matrix unit multiplies tiles of 128×128 (256×256 in some generations), so sizes that are not multiples of these are
+#   padded and partly wasted;
+# - reading a value back (`loss.item()`) stalls the pipeline, so read rarely.
+#
+# To start, read the PyTorch/XLA documentation and [Jouppi et al. 2017](https://doi.org/10.1145/3079856.3080246) and
+# [2023](https://doi.org/10.1145/3579371.3589350).
 
 # %% question="hardware.static_shapes"
 answer = None
@@ -1271,44 +1257,51 @@ question("hardware.static_shapes", answer)
 # %% [markdown]
 # ## Summary
 
-# %%
-fig, ax = plots.figure(figsize=(8, 3.2))
-for (size, extra), marker in zip(KINDS, "o^sv", strict=True):
-    gains = [gain(name, size, among=laddered).median for name in climbs[size, extra]]
-    words = f"batch {size}" + ("" if extra else ", no OpenVINO")
-    ax.plot(
-        range(len(gains)),
-        gains,
-        ("-" if extra else "--") + marker,
-        markersize=9 if extra else 5,
-        label=words,
-    )
-ax.set(yscale="log", ylabel="times as fast as the article's program")
+# %% tags=["fold"]
+fig, ax = plots.figure(figsize=(8, 3.4))
+series = {
+    f"batch {size}" + ("" if extra else ", no OpenVINO"): [
+        gain(name, size, among=laddered).median for name in climbs[size, extra]
+    ]
+    for size, extra in KINDS
+}
+plots.curves(ax, range(len(STAGES) + 1), series)
+ax.set(ylabel="times as fast as the article's program")
 ax.set_xticks(range(len(STAGES) + 1), ["eager torch", *STAGES])
-ax.set_yticks([1, 2, 5, 10, 20], [1, 2, 5, 10, 20])
-ax.legend(fontsize=8)
+plots.log_axis(ax.yaxis, [1, 2, 5, 10, 20])
+plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# - **Know the roof** before you optimise: peak, bandwidth, and each operator's intensity. What is far below can gain.
-# - **Layout first**: channels last is one line and changes no class.
-# - **Fusion** moves fewer bytes. A compiler fuses for you and wants seconds; a runtime comes with it done.
-# - **Threads**: as many as the process has cores, for large work. For one picture measure: often one is best.
-# - **A batch** trades latency for throughput: set the limit of latency, then take the best throughput.
-# - **Zeros** pay only where a kernel knows their pattern. Smaller tensors pay everywhere.
-# - **Measure each rung against the one before**, and check the outputs of all of them. The order of programs differs
-#   from machine to machine.
+# What to see: each line is one ladder, from eager torch on the left to its top on the right, on a logarithmic scale.
 #
-# **What practice uses today** (2026). `torch.compile` for training and for servers in Python, AOTInductor where there is
-# no Python; ONNX Runtime where programs must run on many kinds of machines; OpenVINO on Intel's and TensorRT on
-# NVIDIA's processors; ExecuTorch and LiteRT on phones. Servers such as Triton collect batches under a limit of time.
+# You can now find out what limits a network on a processor, build the fastest program for it, and choose threads and batch
+# size.
 #
-# **Further reading.** Williams, Waterman & Patterson, *Roofline* (2009) · Chen et al., *TVM* (2018) · Ansel et al.,
-# *PyTorch 2* (2024) · Mishra et al., *Accelerating sparse deep neural networks* (2021) · Jouppi et al., *In-datacenter
-# performance analysis of a tensor processing unit* (2017) and *TPU v4* (2023) · oneDNN's developer guide, *Verbose
-# mode*.
+# - **Know the roof** before you optimise: peak, bandwidth, and each operator's intensity. Operators far below it can gain.
+# - **Layout first**: channels last is one line and changes no outputs.
+# - **Fusion** moves fewer bytes. A compiler fuses for you and takes seconds; a runtime brings fused kernels along.
+# - **Threads**: use as many as the process has cores, if there is enough work. For one picture, measure: one is often best.
+# - **Batches** trade latency for throughput. Set the latency limit, then take the best throughput.
+# - **Zeros** only pay off if a kernel makes use of their pattern. Smaller tensors always do.
+# - **Measure each step against the one before**, and check the outputs of all. The order of programs differs from machine to
+#   machine.
 #
-# Your guesses of the whole course so far, against what your machine measured:
+# **In practice** (2026): `torch.compile` for training and for servers in Python; AOTInductor without Python; ONNX Runtime
+# for programs that must run on many kinds of machines; OpenVINO on Intel processors and TensorRT on NVIDIA GPUs; ExecuTorch
+# and LiteRT on phones. Servers such as Triton collect batches under a latency limit.
+#
+# **Further reading.**
+# [Williams, Waterman & Patterson, *Roofline* (2009)](https://doi.org/10.1145/1498765.1498785) ·
+# [Chen et al., *TVM* (2018)](https://arxiv.org/abs/1802.04799) ·
+# [Ansel et al., *PyTorch 2* (2024)](https://doi.org/10.1145/3620665.3640366) ·
+# [Mishra et al., *Accelerating sparse deep neural networks* (2021)](https://arxiv.org/abs/2104.08378) ·
+# [Jouppi et al., *In-datacenter performance analysis of a tensor processing unit* (2017)](https://doi.org/10.1145/3079856.3080246)
+# and [*TPU v4* (2023)](https://doi.org/10.1145/3579371.3589350) · oneDNN's developer guide, *Verbose mode*.
+#
+# **Next:** [14 Choosing automatically](14_choosing.ipynb) lets a search combine all these techniques for you.
+#
+# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

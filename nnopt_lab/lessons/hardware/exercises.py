@@ -1,4 +1,4 @@
-"""Exercises and questions of lesson 12: what a machine can do with a network, and what software makes of it."""
+"""Exercises and questions of lesson 12: the limits of a machine, and how close software gets to them."""
 
 from functools import partial
 from itertools import pairwise
@@ -12,7 +12,7 @@ from nnopt_lab.course.wrong_answers import called_with, changed
 
 
 def _intensity(per_mac=2, read=1, weights=1, bias=1, write=1, window=2, left_out=None):
-    """`conv_intensity`; `weights` may be "pictures", one reading each, `left_out` names a factor of the operations."""
+    """`conv_intensity` with a mistake: weights="pictures" reads them once per picture; left_out drops a factor of the operations."""
 
     def intensity(channels, filters, kernel, side, pictures, width):
         sizes = {"channels": channels, "filters": filters, "pictures": pictures}
@@ -29,43 +29,47 @@ def _intensity(per_mac=2, read=1, weights=1, bias=1, write=1, window=2, left_out
     points=3,
     inputs=lambda g: (*randints(g, (2, 8), (3, 9)), choice(g, (3, 5)), *randints(g, (4, 9), (2, 6)), choice(g, (2, 4))),
     hints=(
-        "Count the operations (two a product that is added) and the numbers: what is read, the weights with their "
-        "biases, what is written.",
-        "An output number needs in_channels · kernel² products, and there are pictures · filters · side² of them. The "
-        "weights are read once, however many pictures there are.",
+        "Count the operations (two per multiply-accumulate) and the values moved: the input, the weights with their "
+        "biases, and the output.",
+        "Each output value needs in_channels · kernel² products, and there are pictures · filters · side² output values. "
+        "The weights are read once, however many pictures there are.",
         "places = pictures * side**2; operations = 2 * places * filters * in_channels * kernel**2; numbers = places * "
         "in_channels + filters * (in_channels * kernel**2 + 1) + places * filters; operations / (bytes_each * numbers)",
     ),
     wrong={
-        "A product and the sum that it goes into are two operations.": _intensity(per_mac=1),
-        "The weights are read once for the whole batch, not once a picture: that is what a batch "
-        "is good for.": _intensity(weights="pictures"),
-        "The weights must be read too.": _intensity(weights=0),
-        "Each filter has a bias, one number more.": _intensity(bias=0),
-        "The input must be read too.": _intensity(read=0),
-        "The output must be written too.": _intensity(write=0),
-        "A filter's window has kernel · kernel places.": _intensity(window=1),
-        "That is operations per *number*. A number has bytes_each bytes.": called_with(
+        "You counted one operation per multiply-accumulate. The multiplication and the addition are two.": _intensity(
+            per_mac=1
+        ),
+        "You read the weights once per picture. They are read once for the whole batch, and that is the advantage of "
+        "batches.": _intensity(weights="pictures"),
+        "You left out the weights. They must be read, too.": _intensity(weights=0),
+        "You left out the biases: each filter has one more value.": _intensity(bias=0),
+        "You left out the input. It must be read, too.": _intensity(read=0),
+        "You left out the output. It must be written, too.": _intensity(write=0),
+        "You counted kernel positions in a window. It has kernel · kernel.": _intensity(window=1),
+        "You computed operations per *value*. Each value has bytes_each bytes.": called_with(
             lambda *inputs: (*inputs[:-1], 1)
         ),
-        "Not every number has four bytes: use bytes_each.": called_with(lambda *inputs: (*inputs[:-1], 4)),
-        "That is bytes per operation; turn it over.": changed(lambda intensity: 1 / intensity),
-        "You multiplied by bytes_each; the bytes stand below the line.": lambda *inputs: (
+        "You assumed four bytes per value. Use bytes_each.": called_with(lambda *inputs: (*inputs[:-1], 4)),
+        "You computed bytes per operation. Divide the operations by the bytes.": changed(
+            lambda intensity: 1 / intensity
+        ),
+        "You multiplied by bytes_each. The bytes belong in the denominator.": lambda *inputs: (
             inputs[-1] ** 2 * conv_intensity(*inputs)
         ),
-        "The operations are those of one picture, the bytes those of all: count the whole batch in both.": _intensity(
+        "You counted the operations of one picture but the bytes of all. Count the whole batch in both.": _intensity(
             left_out="pictures"
         ),
-        "The bytes are those of one picture, the operations those of all: count the whole batch in both.": (
+        "You counted the bytes of one picture but the operations of all. Count the whole batch in both.": (
             lambda *inputs: inputs[4] * conv_intensity(*inputs[:4], 1, inputs[5])
         ),
-        "A filter looks at all input channels: in_channels · kernel² products for each number "
-        "that comes out.": _intensity(left_out="channels"),
-        "Those are the operations of one filter; there are `filters` of them.": _intensity(left_out="filters"),
+        "You left out in_channels: each output value needs in_channels · kernel² products, since a filter spans all "
+        "input channels.": _intensity(left_out="channels"),
+        "You counted the operations of one filter. There are `filters` of them.": _intensity(left_out="filters"),
     },
     properties=(
         Property(
-            "The more bytes a number takes, the lower the intensity.",
+            "The more bytes per value, the lower the intensity.",
             lambda result, *inputs: 0 < result < conv_intensity(*inputs[:-1], 1) or (result > 0 and inputs[-1] == 1),
         ),
     ),
@@ -73,14 +77,14 @@ def _intensity(per_mac=2, read=1, weights=1, bias=1, write=1, window=2, left_out
 def conv_intensity(in_channels, filters, kernel, side, pictures, bytes_each):
     """Operations per byte of a convolution.
 
-    Everything that raises the intensity brings a layer nearer to the arithmetic peak: larger batches, more filters,
-    fewer bytes a number, and fusion, which leaves out reads and writes between operators.
+    A higher intensity brings a layer closer to the arithmetic peak. What raises it: larger batches, more filters, fewer
+    bytes per value, and fusion, which saves reads and writes between operators.
     """
     return _intensity()(in_channels, filters, kernel, side, pictures, bytes_each)
 
 
 def _borders(kernels):
-    """Places in the chain where one kernel ends and the next begins, both ends of the chain included."""
+    """Positions in the chain where one kernel ends and the next begins, including both ends of the chain."""
     places = [0]
     for operators in kernels:
         places.append(places[-1] + operators)
@@ -99,49 +103,55 @@ def _chain(g: torch.Generator):
     points=3,
     inputs=_chain,
     hints=(
-        "Walk along the chain kernel by kernel and remember at which tensor you are.",
-        "A kernel of k operators reads the tensor at which it begins and writes the one k places further on; those "
-        "between never reach the memory.",
+        "Go through the chain kernel by kernel, and keep track of your position among the tensors.",
+        "A kernel of k operators reads the tensor at which it begins and writes the one k positions further on. The "
+        "tensors in between never go to memory.",
         "at = 0; for each k of kernels: total += numbers[at] + numbers[at + k]; at += k; return bytes_each * total",
     ),
     wrong={
-        "That is the chain without any fusion: a tensor inside a kernel is neither "
+        "You counted the chain without fusion. A tensor inside a kernel is neither "
         "written nor read.": lambda n, kernels, width: moved_bytes(n, [1] * (len(n) - 1), width),
-        "That would be one kernel for all. Where a kernel ends, its result is written and the next "
+        "You counted one kernel for the whole chain. At the end of each kernel its result is written, and the next "
         "one reads it.": lambda n, kernels, width: width * (n[0] + n[-1]),
-        "A tensor between two kernels moves twice: one writes it, the next reads it.": lambda n, kernels, width: (
+        "You counted tensors between two kernels once. They move twice: one kernel writes them, the next reads them.": lambda n, kernels, width: (
             width * sum(n[i] for i in _borders(kernels))
         ),
-        "You counted what is written. Each kernel also reads its input.": lambda n, kernels, width: (
+        "You counted only what is written. Each kernel also reads its input.": lambda n, kernels, width: (
             width * sum(n[i] for i in _borders(kernels)[1:])
         ),
-        "You counted what is read. Each kernel also writes its output.": lambda n, kernels, width: (
+        "You counted only what is read. Each kernel also writes its output.": lambda n, kernels, width: (
             width * sum(n[i] for i in _borders(kernels)[:-1])
         ),
-        "Those are numbers; each has bytes_each bytes.": called_with(lambda n, kernels, width: (n, kernels, 1)),
-        "Not every tensor moves, and those between two kernels move twice.": lambda n, kernels, width: width * sum(n),
-        "Those are the bytes that fusion saves; wanted are those that still move.": lambda n, kernels, width: (
+        "You counted values. Multiply by bytes_each.": called_with(lambda n, kernels, width: (n, kernels, 1)),
+        "You counted every tensor once. Those inside a kernel do not move, and those between two kernels move twice.": lambda n, kernels, width: (
+            width * sum(n)
+        ),
+        "You computed the bytes that fusion saves. Return those that still move.": lambda n, kernels, width: (
             moved_bytes(n, [1] * (len(n) - 1), width) - moved_bytes(n, kernels, width)
         ),
-        "A kernel of k operators takes k steps along the chain, not one.": lambda n, kernels, width: (
+        "You moved one step per kernel. A kernel of k operators moves k steps along the chain.": lambda n, kernels, width: (
             width * sum(n[i] + n[i + 1] for i in range(len(kernels)))
         ),
-        "Every kernel begins where the one before it ended, not at the chain's input.": lambda n, kernels, width: (
+        "You started every kernel at the chain's input. Each starts where the previous one ended.": lambda n, kernels, width: (
             width * sum(n[0] + n[k] for k in kernels)
         ),
-        "numbers[0] is the input, so the output of k operators that begin at `at` is numbers[at "
-        "+ k].": lambda n, kernels, width: width * sum(n[i] + n[j - 1] for i, j in pairwise(_borders(kernels))),
-        "The chain's input is read too.": lambda n, kernels, width: moved_bytes(n, kernels, width) - width * n[0],
-        "The chain's last result is written too.": lambda n, kernels, width: (
+        "You are off by one: numbers[0] is the input, so k operators that start at `at` write "
+        "numbers[at + k].": lambda n, kernels, width: (
+            width * sum(n[i] + n[j - 1] for i, j in pairwise(_borders(kernels)))
+        ),
+        "You left out the chain's input. It is read, too.": lambda n, kernels, width: (
+            moved_bytes(n, kernels, width) - width * n[0]
+        ),
+        "You left out the chain's last output. It is written, too.": lambda n, kernels, width: (
             moved_bytes(n, kernels, width) - width * n[-1]
         ),
     },
 )
 def moved_bytes(numbers, kernels, bytes_each):
-    """What fused operators move.
+    """Bytes that fused operators move.
 
-    For operators that compute little for each number (ReLU, pooling, batch norm, sums) the bytes are the time. That is
-    why compilers fuse, and why a network with few large kernels runs nearer to the peak.
+    For operators that compute little per value (ReLU, pooling, batch norm, sums), the bytes moved determine the time.
+    That is why compilers fuse, and why networks of a few large kernels run closer to the peak.
     """
     total, at = 0, 0
     for operators in kernels:
@@ -169,44 +179,44 @@ def _shape_and_order(g: torch.Generator):
     points=2,
     inputs=_shape_and_order,
     hints=(
-        "The last dimension of `order` is the innermost: its neighbours lie side by side, a step of 1.",
-        "Going outwards, each dimension's step is the product of the sizes of all dimensions inside of it.",
+        "The last dimension of `order` is the innermost: neighbours along it are adjacent in memory, so its stride is 1.",
+        "Going outwards, each dimension's stride is the product of the sizes of all dimensions inside it.",
         "steps, step = [0] * len(shape), 1; for d in reversed(order): steps[d] = step; step *= shape[d]",
     ),
     wrong={
-        "Those are the steps of torch's usual order; `order` says which dimension lies inside of which.": called_with(
+        "You computed the strides of torch's default order. Use `order`, which lists the dimensions from the outermost to the innermost.": called_with(
             lambda shape, order: (shape, range(len(shape)))
         ),
-        "The steps are right, but listed in the order of memory; list them in the "
+        "Your strides are right, but listed in the order of memory. List them in the "
         "order of `shape`.": lambda shape, order: [strides(shape, order)[d] for d in order],
-        "`order` goes from the outermost to the innermost dimension; you read it the other way round.": called_with(
+        "You read `order` backwards. It goes from the outermost to the innermost dimension.": called_with(
             lambda shape, order: (shape, order[::-1])
         ),
-        "A dimension's own size does not count for its step, only those of the dimensions "
-        "inside of it.": _including_own,
-        "Those are steps in bytes; torch counts in numbers.": changed(lambda steps: [4 * step for step in steps]),
-        "You took order[d] for the place of dimension d; it is the dimension at place d.": called_with(
+        "You included a dimension's own size in its stride. Multiply only the sizes of the dimensions "
+        "inside it.": _including_own,
+        "You computed strides in bytes. torch counts in elements.": changed(lambda steps: [4 * step for step in steps]),
+        "You read order[d] as the position of dimension d. It is the dimension at position d.": called_with(
             lambda shape, order: (shape, [order.index(d) for d in range(len(shape))])
         ),
-        "Those are the steps of `permute(order)`, which moves nothing in memory; here the numbers lie "
+        "You computed the strides of `permute(order)`, which moves nothing in memory. Here the elements are stored "
         "in that order.": lambda shape, order: [strides(shape, range(len(shape)))[d] for d in order],
-        "The steps are right, but the list is turned round; the first one belongs to the first "
+        "Your strides are right, but the list is reversed. The first belongs to the first "
         "dimension of `shape`.": changed(lambda steps: steps[::-1]),
-        "You multiplied the last sizes of `shape`; the dimensions that lie inside are the last "
+        "You multiplied the last sizes of `shape`. The inner dimensions are the last "
         "ones of `order`.": lambda shape, order: [prod(shape[order.index(d) + 1 :]) for d in range(len(shape))],
-        "A step is the product of all sizes further inside, not only that of the next one.": (
+        "You used only the size of the next dimension. A stride is the product of all sizes further inside.": (
             lambda shape, order: [prod(shape[e] for e in order[order.index(d) + 1 :][:1]) for d in range(len(shape))]
         ),
     },
     properties=(
-        Property("The innermost dimension has a step of 1.", lambda result, shape, order: result[order[-1]] == 1),
+        Property("The innermost dimension has a stride of 1.", lambda result, shape, order: result[order[-1]] == 1),
     ),
 )
 def strides(shape, order):
-    """Where a number lies in memory.
+    """Strides of a memory layout.
 
-    Channels last is order [0, 2, 3, 1]. The shape stays [N, C, H, W] and so does your program; only the steps change,
-    and with them which numbers a vector register can load at once.
+    Channels last is order [0, 2, 3, 1]. The shape stays [N, C, H, W], and so does your program. Only the strides change,
+    and with them the elements that a vector register can load at once.
     """
     steps, step = [0] * len(shape), 1
     for dimension in reversed(order):
@@ -225,7 +235,7 @@ def _best_batch(
     keeps_up=lambda size, time, interval: time <= size * interval,
     score=lambda size, time: time / size,
 ):
-    """`batch_for`; of the sizes that are in time and keep up, the one with the lowest score."""
+    """`batch_for`: of the sizes that are in time and keep up, the one with the lowest score."""
     fit = [
         (score(size, time), size)
         for size, time in zip(sizes, ms, strict=True)
@@ -235,8 +245,8 @@ def _best_batch(
 
 
 def _server(g: torch.Generator):
-    # A batch of 1 never keeps up, one of 32 is always late. 8 takes the least time a picture, or 8 and 16 just keep up.
-    # The limit lets 8 just pass, or 16 too, or only what does not keep up.
+    # A batch of 1 never keeps up, and one of 32 is always late. Either 8 takes the least time per picture, or 8 and 16
+    # just keep up. The limit admits 8 just so, or 16 too, or only sizes that do not keep up.
     sizes, interval, kind = [1, 2, 4, 8, 16, 32], randint(g, 4, 6), randint(g, 0, 2)
     ms = [interval + randint(g, 1, 3), 2 * interval - 1, 4 * interval - 1, 8 * interval - randint(g, 20, 24)]
     ms += [16 * interval - randint(g, 6, 9), 32 * interval - randint(g, 108, 112)]
@@ -252,49 +262,49 @@ def _server(g: torch.Generator):
     points=4,
     inputs=_server,
     hints=(
-        "Two conditions throw sizes out. How long does the first picture of a batch wait, all in all? And can the "
-        "server compute a batch before the next one is complete?",
-        "The first picture waits for size − 1 others, then for the computation. A size keeps up where its time is at "
-        "most size · interval_ms. Of those left take the least time a picture.",
+        "Two conditions exclude sizes. How long does the first picture of a batch wait in all? And can the server "
+        "compute a batch before the next one is complete?",
+        "The first picture waits for size − 1 others, then for the computation. A size keeps up if its time is at most "
+        "size · interval_ms. Of the remaining sizes, take the one with the least time per picture.",
         "fit = [(t / b, b) for b, t in zip(sizes, ms) if (b - 1) * interval_ms + t <= limit_ms and t <= b * interval_ms]; "
         "return min(fit)[1] if fit else 0",
     ),
     wrong={
-        "That one is the cheapest a picture, but the first picture of its batch waits longer than the limit.": partial(
+        "You ignored the limit. Your size is the cheapest per picture, but the first picture of its batch waits too long.": partial(
             _best_batch, in_time=lambda size, time, interval, limit: True
         ),
-        "That one does not keep up: a new batch is complete before the last one is computed, and the "
+        "Your size does not keep up: a new batch is complete before the last one is computed, so the "
         "queue grows.": partial(_best_batch, keeps_up=lambda size, time, interval: True),
-        "You counted the computation only. The first picture of a batch also waits until the last "
-        "one has come.": partial(_best_batch, in_time=lambda size, time, interval, limit: time <= limit),
-        "The first picture waits for size − 1 others, not for size: it is there itself.": partial(
+        "You counted only the computation. The first picture of a batch also waits until the last "
+        "one has arrived.": partial(_best_batch, in_time=lambda size, time, interval, limit: time <= limit),
+        "You let the first picture wait for `size` others. It waits for size − 1: it has arrived itself.": partial(
             _best_batch, in_time=lambda size, time, interval, limit: size * interval + time <= limit
         ),
-        "You took the largest size that is allowed. The one with the least time a picture is wanted.": partial(
+        "You took the largest allowed size. Take the one with the least time per picture.": partial(
             _best_batch, score=lambda size, time: -size
         ),
-        "You took the shortest time a batch; divide it by the pictures that it computes.": partial(
+        "You took the least time per batch. Divide it by the size of the batch.": partial(
             _best_batch, score=lambda size, time: time
         ),
-        "A server that takes exactly as long as the next batch needs to come does keep up: compare with ≤.": partial(
+        "A server that computes a batch in exactly the time in which the next one arrives keeps up: compare with ≤.": partial(
             _best_batch, keeps_up=lambda size, time, interval: time < size * interval
         ),
-        "Waiting and computing come one after the other for the first picture: add them.": partial(
+        "You took the longer of waiting and computing. The first picture waits first and is computed then: add the two.": partial(
             _best_batch, in_time=lambda size, time, interval, limit: max((size - 1) * interval, time) <= limit
         ),
-        "A batch of `size` must be done before the next *batch* has come, size · interval_ms, not the "
-        "next picture.": partial(_best_batch, keeps_up=lambda size, time, interval: time <= interval),
-        "Where no size will do the answer is 0, not None.": changed(lambda size: size or None),
-        "You took the most time a picture; the least is wanted.": partial(
+        "You compared with the next *picture*. A batch must be done before the next *batch* has arrived, after "
+        "size · interval_ms.": partial(_best_batch, keeps_up=lambda size, time, interval: time <= interval),
+        "If no size is allowed, return 0, not None.": changed(lambda size: size or None),
+        "You took the most time per picture. Take the least.": partial(
             _best_batch, score=lambda size, time: -time / size
         ),
     },
 )
 def batch_for(sizes, ms, interval_ms, limit_ms):
-    """The batch size of a server with a time limit.
+    """Batch size for a latency limit.
 
-    Latency and throughput are two wishes. A limit of latency, then the best throughput within it: that is how servers
-    with *dynamic batching* choose. Where the arrivals vary, they also stop waiting after a set time.
+    Latency and throughput are conflicting goals. Servers with *dynamic batching* set a limit on latency and maximise
+    throughput within it. If arrivals vary, they also stop waiting after a set time.
     """
     return _best_batch(sizes, ms, interval_ms, limit_ms)
 
@@ -310,8 +320,8 @@ def _lowest(total=lambda build, ms, batches: build + batches * ms / 1000):
 
 
 def _engines_and_batches(g: torch.Generator):
-    # Four engines, each the cheapest for some number of batches: the longer it takes to build, the faster a batch. The
-    # fifth needs no building either and is slower.
+    # Four engines, each the cheapest for some number of batches: the longer the build, the faster a batch. The fifth
+    # needs no build either, and is slower.
     build = [0, randint(g, 4, 6), randint(g, 50, 70), randint(g, 400, 500), 0]
     ms = [randint(g, 80, 90), randint(g, 45, 55), randint(g, 24, 28), randint(g, 9, 12), randint(g, 95, 120)]
     batches = choice(g, (randint(g, 3, 20), randint(g, 300, 900), randint(g, 5_000, 9_000), randint(g, 60_000, 90_000)))
@@ -324,37 +334,41 @@ def _engines_and_batches(g: torch.Generator):
     points=2,
     inputs=_engines_and_batches,
     hints=(
-        "An engine's whole time is that of building it and that of all its batches.",
-        "build_s is in seconds and batch_ms in milliseconds: bring both to one unit before you add.",
+        "An engine's total time is its build time plus the time of all batches.",
+        "build_s is in seconds and batch_ms in milliseconds: convert to one unit before you add.",
         "totals = [b + batches * t / 1000 for b, t in zip(build_s, batch_ms)]; return names[totals.index(min(totals))]",
     ),
     wrong={
-        "That is the fastest once it runs; it must be built first.": _lowest(lambda build, ms, n: ms),
-        "That is the one that is built first; its batches take their time too.": _lowest(lambda build, ms, n: build),
-        "You added milliseconds to seconds: divide the batches' time by 1000.": _lowest(
+        "You took the engine with the fastest batches. Add the time to build it.": _lowest(lambda build, ms, n: ms),
+        "You took the engine with the shortest build. Add the time of its batches.": _lowest(
+            lambda build, ms, n: build
+        ),
+        "You added milliseconds to seconds. Divide the time of the batches by 1000.": _lowest(
             lambda build, ms, n: build + n * ms
         ),
-        "That is the time for one batch. There are `batches` of them.": _lowest(lambda build, ms, n: build + ms / 1000),
-        "That is the one that is done last.": _lowest(lambda build, ms, n: -(build + n * ms / 1000)),
-        "That is the time; wanted is the name of the engine.": lambda names, build, ms, n: min(
+        "You counted one batch. There are `batches` of them.": _lowest(lambda build, ms, n: build + ms / 1000),
+        "You took the engine that finishes last. Take the minimum.": _lowest(
+            lambda build, ms, n: -(build + n * ms / 1000)
+        ),
+        "You returned the total time. Return the name of the engine.": lambda names, build, ms, n: min(
             b + n * t / 1000 for b, t in zip(build, ms, strict=True)
         ),
-        "That is its place in the list; wanted is its name.": lambda names, *times: names.index(
+        "You returned its position in the list. Return its name.": lambda names, *times: names.index(
             cheapest(names, *times)
         ),
     },
 )
 def cheapest(names, build_s, batch_ms, batches):
-    """The engine that is done first.
+    """Build time and time per batch.
 
-    Drawn over the number of batches, each engine is a straight line: it starts at its building time and rises with the
-    time of a batch. The cheapest is the lowest line, so which engine is best depends on how long it will run.
+    Plotted over the number of batches, each engine is a straight line that starts at its build time and rises with its
+    time per batch. The lowest line wins, so the best engine depends on how long it will run.
     """
     return _lowest()(names, build_s, batch_ms, batches)
 
 
 def _kept(weight, *, count=2, of=4, score=torch.abs):
-    """`two_of_four`; of each `of` neighbours, the `count` with the highest score."""
+    """`two_of_four`, but keeping the `count` highest scores of each `of` neighbours."""
     groups = weight.reshape(-1, of)
     kept = score(groups).topk(count, dim=1).indices
     return torch.zeros_like(groups).scatter(1, kept, groups.gather(1, kept)).reshape(weight.shape)
@@ -377,35 +391,39 @@ def _distinct_weights(g: torch.Generator):
     points=3,
     inputs=_distinct_weights,
     hints=(
-        "Reshape to rows of four neighbours; work on each row; reshape back.",
-        "`abs().topk(2, dim=1).indices` says which two of a row stay.",
+        "Reshape to rows of four neighbours, work on each row, and reshape back.",
+        "`abs().topk(2, dim=1).indices` gives the two entries of a row that stay.",
         "groups = weight.reshape(-1, 4); kept = groups.abs().topk(2, dim=1).indices; torch.zeros_like(groups).scatter(1, "
         "kept, groups.gather(1, kept)).reshape(weight.shape)",
     ),
     wrong={
-        "You kept the two smallest of each four; the largest by absolute value stay.": partial(
+        "You kept the two smallest of each four. Keep the two largest in absolute value.": partial(
             _kept, score=lambda w: -w.abs()
         ),
-        "A weight of −3 matters more than one of 0.1: compare absolute values.": partial(_kept, score=lambda w: w),
-        "Half of all weights are zero, but not two of *each* four: a group may have kept three, another one.": _half_of,
-        "The four are neighbours in a row (along the inputs); yours lie in a column.": lambda weight: two_of_four(
-            weight.T.contiguous()
-        ).T.contiguous(),
-        "You kept one of each four; two may stay.": partial(_kept, count=1),
-        "You kept three of each four; only two may stay.": partial(_kept, count=3),
-        "You kept one of each two. 2:4 leaves more choice: two of four, which may lie side by side.": partial(
+        "You compared signed values, but a weight of −3 matters more than one of 0.1. Compare absolute values.": partial(
+            _kept, score=lambda w: w
+        ),
+        "You zeroed half of all weights, but not two of *each* four: some groups keep three, others one.": _half_of,
+        "You grouped neighbours of a column. The four are neighbours in a row, along the inputs.": lambda weight: (
+            two_of_four(weight.T.contiguous()).T.contiguous()
+        ),
+        "You kept one of each four. Keep two.": partial(_kept, count=1),
+        "You kept three of each four. Keep two.": partial(_kept, count=3),
+        "You kept one of each two. 2:4 allows more: any two of four, also adjacent ones.": partial(
             _kept, count=1, of=2
         ),
-        "You dropped the two largest; the two smallest in absolute value go.": partial(_kept, score=lambda w: -w),
-        "Half of each row is zero, but not two of *each* four: they may all lie together.": lambda weight: _kept(
+        "You dropped the two largest signed values. Drop the two smallest in absolute value.": partial(
+            _kept, score=lambda w: -w
+        ),
+        "You zeroed half of each row, but not two of *each* four.": lambda weight: _kept(
             weight, count=weight.shape[1] // 2, of=weight.shape[1]
         ),
-        "That is the mask; wanted are the weights themselves, with zeros.": changed(lambda kept: (kept != 0).float()),
-        "The signs are gone: compare absolute values, but keep the weights as they are.": changed(torch.abs),
+        "You returned the mask. Return the weights, with zeros.": changed(lambda kept: (kept != 0).float()),
+        "You lost the signs. Compare absolute values, but return the weights themselves.": changed(torch.abs),
     },
     properties=(
         Property(
-            "Each four neighbours of a row keep two numbers.",
+            "Each four neighbours of a row keep two values.",
             lambda result, weight: bool(
                 ((result.reshape(-1, 4).abs() > 0).sum(1) == 2).all() and result.isfinite().all()
             ),
@@ -413,10 +431,10 @@ def _distinct_weights(g: torch.Generator):
     ),
 )
 def two_of_four(weight):
-    """Two of every four.
+    """2:4 sparsity.
 
-    `torch.sparse.to_sparse_semi_structured` stores the two and their places, and NVIDIA's tensor cores (since Ampere,
-    2020) read them at twice the rate. A processor without such an instruction gains nothing from the pattern.
+    `torch.sparse.to_sparse_semi_structured` stores the two values and their positions, and the tensor cores of NVIDIA
+    GPUs since Ampere (2020) process them at twice the rate. A processor without such an instruction gains nothing.
     """
     return _kept(weight)
 
@@ -424,56 +442,57 @@ def two_of_four(weight):
 question(
     "hardware.relu_limit",
     points=1,
-    text="A machine computes at most 100·10⁹ operations a second and moves at most 20·10⁹ bytes. ReLU on float32 reads a "
-    "number, compares it (one operation) and writes it. How many 10⁹ operations a second can ReLU reach at most?",
+    text="A machine computes at most 100·10⁹ operations per second and moves at most 20·10⁹ bytes per second. ReLU on "
+    "float32 reads a value, compares it (one operation) and writes it. How many GFLOP/s (10⁹ operations per second) can "
+    "ReLU reach at most?",
     answer=2.5,
     tolerance=0.01,
-    explanation="One operation for 8 bytes: 20 / 8 = 2.5, a fortieth of what the arithmetic could do. A faster processor "
-    "would not help; not reading and writing between two operators does.",
+    explanation="One operation per 8 bytes gives 20 / 8 = 2.5, a fortieth of the arithmetic peak. A faster processor would "
+    "not help. What helps is to save the reads and writes between operators.",
 )
 question(
     "hardware.too_many_threads",
     points=1,
-    text="A container may use one core of a server with 32. The program in it asks how many cores the server has and "
-    "starts 32 threads. What becomes of its latency?",
+    text="A container may use one core of a server with 32 cores. The program inside asks how many cores the server has, "
+    "and starts 32 threads. How does its latency change?",
     choices={
-        "a": "It gets worse: the threads take turns on one core, and at the end of every operator all wait for the last.",
-        "b": "It is as with one thread: the work is the same.",
+        "a": "It gets worse: the threads take turns on one core, and at the end of each operator all wait for the last one.",
+        "b": "It stays that of one thread: the work is the same.",
         "c": "It gets better: while one thread waits for memory, another computes.",
     },
     answer="a",
     comments={
-        "b": "The work is the same, but it is cut into 32 parts, and the operator is done when the last of them is.",
-        "c": "That is what two threads of one core with hyper-threading do. Here the system switches them by turns of "
-        "milliseconds, which is longer than a whole operator takes.",
+        "b": "The work is the same, but it is divided into 32 parts, and the operator is done when the last part is.",
+        "c": "Two hardware threads of one core (SMT) can do that. Here the operating system switches threads every few "
+        "milliseconds, and that is longer than a whole operator takes.",
     },
-    explanation="Give every engine as many threads as the process has cores: `len(os.sched_getaffinity(0))` tells which "
-    "cores it may run on. A limit of time (a container's quota) is not seen there; read it where it was set.",
+    explanation="Give each engine as many threads as its process has cores: `len(os.sched_getaffinity(0))` counts the "
+    "cores it may run on. A limit on processor time (a container's quota) does not show there, so read it where it is set.",
 )
 question(
     "hardware.two_four_bytes",
     points=1,
-    text="Of every four weights of 16 bits, 2:4 sparsity stores the two that stay and, for each of these, its place among "
-    "the four in 2 bits. How many per cent of the dense size is that?",
+    text="Of every four 16-bit weights, 2:4 sparsity stores the two that stay and, in 2 bits each, their positions among "
+    "the four. What percentage of the dense size is that?",
     answer=56.25,
     tolerance=0.1,
-    explanation="2 · 16 + 2 · 2 = 36 bits in the place of 64: 56.25 %. Half of the weights are gone, not half of the bytes.",
+    explanation="2 · 16 + 2 · 2 = 36 bits instead of 64: 56.25 %. Half of the weights are gone, but not half of the bytes.",
 )
 question(
     "hardware.static_shapes",
     points=1,
-    text="On a TPU the compiler XLA makes a program for fixed shapes. 18,000 pictures in batches of 128 leave a last batch "
-    "of 80. What does it cost, and what does one do?",
+    text="On a TPU, the compiler XLA builds a program for fixed shapes. 18,000 pictures in batches of 128 leave a last batch "
+    "of 80. What does that cost, and what do you do about it?",
     choices={
-        "a": "Nothing: a program for 128 pictures computes 80 as well.",
-        "b": "Accuracy: the 80 are computed in bf16, so one trains longer.",
-        "c": "A second compilation: one drops the last batch, or pads it to 128 and leaves the padding out of the loss.",
+        "a": "Nothing: a program for 128 pictures can also compute 80.",
+        "b": "Accuracy: the 80 are computed in bf16, so you train for longer.",
+        "c": "A second compilation: drop the last batch, or pad it to 128 and leave the padding out of the loss.",
     },
     answer="c",
     comments={
-        "a": "A fixed shape is part of the program: that is what lets the compiler lay out everything ahead.",
-        "b": "The format does not depend on the batch's size.",
+        "a": "The shape is part of the program: that is why the compiler can plan everything ahead.",
+        "b": "The number format does not depend on the batch size.",
     },
-    explanation="Every new shape is a new program, and compiling takes from seconds to minutes. So: one batch size, "
-    "pictures of one size, texts padded to a few lengths, no branches that depend on the numbers.",
+    explanation="Every new shape is a new program, and compilation takes seconds to minutes. So use one batch size and "
+    "pictures of one size, pad texts to a few lengths, and avoid branches that depend on values.",
 )

@@ -1,4 +1,4 @@
-"""Lesson 12: one convolution below this machine's roofline."""
+"""Lesson 12's playground: one convolution below this machine's roofline."""
 
 import ipywidgets as widgets
 import torch
@@ -9,7 +9,7 @@ from nnopt_lab.workbench import measure, plots
 
 
 def roofline_playground(peak_gflops: float, bandwidth: float) -> Playground:
-    """How far one float32 convolution stays below the roofline, in both memory layouts.
+    """Plot one float32 convolution below the roofline, in both memory layouts.
 
     Args:
         peak_gflops: 10⁹ operations per second, `Machine.peak_gflops()`.
