@@ -70,12 +70,22 @@ class TestLegend:
         assert [t.get_text() for t in fig.legends[0].get_texts()] == [f"a method, {i}" for i in range(count)]
         assert readable(plots.finish(fig))
 
+    @pytest.mark.parametrize("nrows", [1, 2])
+    def test_of_one_of_several_axes_stands_above_it(self, nrows):
+        fig, axes = plots.figure(2, nrows, squeeze=False)
+        for place, ax in enumerate(axes.flat):
+            for i in range(3):
+                ax.plot([0, 1], [i, 1], label=f"{place}, way {i}")
+            plots.legend(ax, ncols=3, title="ways")
+        assert [t.get_text() for t in axes[0, 1].get_legend().get_texts()] == [f"1, way {i}" for i in range(3)]
+        assert readable(plots.finish(fig))
+
     def test_refuses_other_sides_and_figures_without_labels(self):
         fig, _ = plots.figure()
         plots.finish(fig)
         with pytest.raises(ValueError, match="side="):
             plots.legend(fig, "below")
-        with pytest.raises(ValueError, match="label"):
+        with pytest.raises(ValueError, match="has a label"):
             plots.legend(fig)
 
 
