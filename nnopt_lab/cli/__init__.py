@@ -1,10 +1,13 @@
 """The command `nnopt`: what a learner, a teacher and a maintainer type."""
 
+import contextlib
+import os
 import sys
 
 import typer
 
 from nnopt_lab.cli import learner, maintainer, teacher
+from nnopt_lab.workbench.files import in_words
 from nnopt_lab.workbench.text import printable
 
 COMMANDS = {
@@ -40,9 +43,27 @@ for panel, commands in COMMANDS.items():
 
 
 def main() -> None:
-    """Run a command; a user's mistake is answered with one sentence and status 2."""
+    """Run a command; a user's mistake or a full disk is answered with one sentence and status 2."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            _flush()
+    except BrokenPipeError:  # as in `nnopt progress | head -1`: nobody reads on, which is no mistake
+        sys.exit(1)
     except (ValueError, OSError) as error:
-        print(*(printable(line, 2_000) for line in str(error).splitlines()), sep="\n", file=sys.stderr)
+        print(*(printable(line, 2_000) for line in in_words(error).splitlines()), sep="\n", file=sys.stderr)
         sys.exit(2)
+
+
+def _flush() -> None:
+    """Write what was printed; where that fails, drop it: Python would try again at its end, with a traceback."""
+    try:
+        if sys.stdout is not None:  # it is None where a shell closed it
+            sys.stdout.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise OSError(f"The output can't be written: {error.strerror}.") from error

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from nnopt_lab.workbench.files import check_folder, check_writable, naming
 from nnopt_lab.workbench.paths import PACKAGE
 
 # Settings that disable JupyterLab's prompts and its news check.
@@ -90,10 +91,14 @@ def capstone(
     from nnopt_lab.grading.capstone import judge
     from nnopt_lab.grading.sandbox import Limits
 
+    if plot:  # before the judging, which takes minutes
+        check_writable(plot)
+        _check_format(plot)
     board = judge(files or (), isolation=isolation, limits=Limits(seconds, megabytes))
     print(board)
     if plot:
-        board.plot().savefig(plot)
+        with naming(plot):
+            board.plot().savefig(plot)
 
 
 def optimize(
@@ -119,6 +124,7 @@ def optimize(
     from nnopt_lab.techniques.search.autotune import DEFAULT_ENGINES, Goal
     from nnopt_lab.techniques.search.autotune import optimize as search
 
+    check_folder(out)  # before the search, which may take hours
     goal = Goal(target, max_drop, max_bytes, max_latency, batch)
     check_names(engine or DEFAULT_ENGINES)  # before the scripts run, which may take long
     train, validation, options = _data_for(data)
@@ -138,6 +144,14 @@ def optimize(
     print(found)
     files = found.export(out)
     print(*found.notes, f"In {out}: {', '.join(file.name for file in files)}", sep="\n")
+
+
+def _check_format(plot: Path) -> None:
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    known = FigureCanvasBase.get_supported_filetypes()
+    if plot.suffix[1:].lower() not in known:
+        raise ValueError(f"plot={str(plot)!r} must end with one of {', '.join(f'.{name}' for name in sorted(known))}.")
 
 
 def _called(text: str, other: str = ""):

@@ -42,28 +42,31 @@ def grade(
 ) -> None:
     """Grade notebooks: each answer runs in a sandbox, on fresh inputs; a batch that was stopped resumes."""
     from nnopt_lab.course.lesson_files import find_lesson
-    from nnopt_lab.grading import pool, sandbox
+    from nnopt_lab.grading import exports, gradebook, lateness, pool, sandbox
+    from nnopt_lab.grading.sources import find, shared_numbers
 
+    # All that can be wrong with the options is said before a sandbox starts and before anything is written.
+    exports.check(format or ())
     wanted = find_lesson(lesson) if lesson else None
     settings = pool.Settings(sandbox.available(isolation), sandbox.Limits(seconds, megabytes), wanted)
-    if settings.kind == "none":
-        console.print(sandbox.UNPROTECTED, style="bold", markup=False)
+    sources = find(paths)
     with ExitStack() as stack:
-        workers = stack.enter_context(closing(pool.WorkerPool(settings, jobs))) if cluster is None else None
-        # These import torch, so they wait until the workers are starting.
-        from nnopt_lab.grading import batch, exports, gradebook
-        from nnopt_lab.grading.sources import find, shared_numbers
-
-        exports.check(format or ())
-        sources = find(paths)
         stack.enter_context(gradebook.locked(out))
         if not resume:
+            lateness.policy(late or "none", due)  # before the old gradebook is put away
             gradebook.archive(out)
-        with closing(gradebook.Gradebook(out, seed)) as book:
-            _keep_settings(book, late, due, format)
-            with submissions_progress(len(sources)) as done:
-                batch.grade_all(sources, book, settings, jobs, done, cluster, workers)
-            _report(book, out)
+        book = stack.enter_context(closing(gradebook.Gradebook(out, seed)))
+        _keep_settings(book, late, due, format)
+        if settings.kind == "none":
+            console.print(sandbox.UNPROTECTED, style="bold", markup=False)
+        workers = stack.enter_context(closing(pool.WorkerPool(settings, jobs))) if cluster is None else None
+        # These import torch, so they wait until the workers are starting.
+        from nnopt_lab.grading import batch, marks
+
+        marks.read(out)  # a fault in it should not be told after hours of grading
+        with submissions_progress(len(sources)) as done:
+            batch.grade_all(sources, book, settings, jobs, done, cluster, workers)
+        _report(book, out)
         for sentence in shared_numbers(sources):
             print(printable(sentence))
 
@@ -79,7 +82,7 @@ def mark(
     from nnopt_lab.grading import gradebook, marks
 
     learner, comment = unicodedata.normalize("NFC", storable(learner)), storable(comment)
-    if not (out / gradebook.FILE).is_file():
+    if not (out / gradebook.FILE).exists():
         raise FileNotFoundError(f"There is no gradebook in {out}: name its folder with --out.")
     with gradebook.locked(out), closing(gradebook.Gradebook(out)) as book:
         learners = {entry.learner for entry in book.entries()}

@@ -1,5 +1,6 @@
 """Both notebooks of a lesson, solved and blank, from one source: `solutions/NN_name.py`."""
 
+import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from nbformat import NotebookNode
 
 from nnopt_lab.course.cell_roles import depends_on_the_machine, is_folded
 from nnopt_lab.course.exercises import cell_id, exercises
-from nnopt_lab.course.lesson_files import paths
+from nnopt_lab.course.lesson_files import paths, read_notebook
 from nnopt_lab.course.runner import run_notebook
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.workbench.paths import root
@@ -109,7 +110,7 @@ def out_of_step(lesson: str) -> dict[Path, str]:
     """
     source, found = root() / "solutions" / f"{lesson}.py", {}
     for solved, path in paths(lesson).items():
-        stored = nbformat.read(path, as_version=4) if path.is_file() else None
+        stored = _stored(path)
         if stored is None or _essence(stored) != _essence(to_notebook(source, solved)):
             found[path] = "differs from its source"
         elif not solved and any(cell.get("outputs") or cell.get("execution_count") for cell in stored.cells):
@@ -127,6 +128,12 @@ def _derived(text: str, metadata: dict, where: str) -> dict:
     if depends_on_the_machine(text) and VARIES not in tags:
         derived["tags"] = [*tags, VARIES]
     return derived
+
+
+def _stored(path: Path) -> NotebookNode | None:
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return read_notebook(path)
+    return None
 
 
 def _check_markers(source: str, where: str) -> None:

@@ -27,6 +27,23 @@ def find_lesson(text: str) -> str:
     return found[0]
 
 
+def read_notebook(path: Path):
+    """One of the course's own notebooks, as nbformat has it.
+
+    Raises:
+        OSError: it can't be read.
+        ValueError: it is no notebook.
+    """
+    import nbformat  # its schemas take longer to load than torch
+
+    try:
+        return nbformat.read(path, as_version=4)
+    except OSError:
+        raise
+    except Exception as error:  # what is no notebook raises whatever looking into it raises
+        raise ValueError(f"{path} is damaged: build it again with nnopt build {path.stem}.") from error
+
+
 def paths(lesson: str) -> dict[bool, Path]:
     """Where a lesson's notebooks are: {True: solved, False: learner's}."""
     return {True: root() / "solutions" / f"{lesson}.ipynb", False: root() / "notebooks" / f"{lesson}.ipynb"}

@@ -15,6 +15,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from nnopt_lab.course.workspace import PROGRESS, workspace, write_atomically
+from nnopt_lab.workbench.files import make_folder
 
 FILE = PROGRESS
 LOCK_SECONDS = 10
@@ -61,7 +62,7 @@ def change(folder: Path | None = None) -> Iterator[dict]:
         # Without the lock (a read-only folder, a file system that has none, a stopped kernel that holds it) two
         # notebooks at once might lose one change; stopping here would lose every one.
         with suppress(OSError, NotImplementedError):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             stack.enter_context(FileLock(path.with_name(f".{FILE}.lock"), timeout=LOCK_SECONDS))
         contents = read(path.parent)
         yield contents

@@ -11,7 +11,9 @@ from typing import Any
 import torch
 
 from nnopt_lab.course.lesson import modules
+from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.workbench import provenance
+from nnopt_lab.workbench.files import check_writable, make_folder
 from nnopt_lab.workbench.paths import data_dir
 from nnopt_lab.workbench.progress_bar import progress_bar
 
@@ -58,7 +60,7 @@ def recorded(name: str, *, live: bool = False) -> dict:
         {"result": …, "command": …, "versions": …, "processor": …}.
 
     Raises:
-        ValueError: there is no such experiment.
+        ValueError: there is no such experiment, or its recording is damaged.
         FileNotFoundError: its recording is missing.
     """
     experiment = _experiment(name)
@@ -67,7 +69,10 @@ def recorded(name: str, *, live: bool = False) -> dict:
     path = _file(name)
     if not path.is_file():
         raise FileNotFoundError(f"data/recorded/{path.name} is missing: make it again with `nnopt record {name}`.")
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: make it again with `nnopt record {name}`.") from error
 
 
 def record(name: str) -> dict:
@@ -75,10 +80,13 @@ def record(name: str) -> dict:
 
     Raises:
         ValueError: there is no such experiment.
+        OSError: the recording can't be written; found out before the experiment runs.
     """
-    result = _with_origin(name, _experiment(name)())
-    _file(name).parent.mkdir(parents=True, exist_ok=True)
-    _file(name).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    experiment = _experiment(name)
+    make_folder(_file(name).parent)
+    check_writable(_file(name))  # before the experiment, which may take hours
+    result = _with_origin(name, experiment())
+    write_atomically(_file(name), json.dumps(result, indent=1) + "\n")
     return result
 
 

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
 from nbformat import NotebookNode
 
 from nnopt_lab.course import record
 from nnopt_lab.course.exercises import lesson_points
-from nnopt_lab.course.lesson_files import paths
+from nnopt_lab.course.lesson_files import paths, read_notebook
 
 CELL_SECONDS = 600
 
@@ -52,7 +51,7 @@ def run(lesson: str, solved: bool = False, on_cell: Callable[[int, int], None] |
     path = paths(lesson)[solved]
     if not path.is_file():
         raise FileNotFoundError(f"{path.name} has not been built: run nnopt build {lesson}.")
-    return run_notebook(lesson, nbformat.read(path, as_version=4), on_cell)
+    return run_notebook(lesson, read_notebook(path), on_cell)
 
 
 def run_notebook(lesson: str, notebook: NotebookNode, on_cell: Callable[[int, int], None] | None = None) -> Result:

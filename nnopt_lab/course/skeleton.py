@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from string import Template
 
+from nnopt_lab.course.workspace import write_atomically
+from nnopt_lab.workbench.files import make_folder
 from nnopt_lab.workbench.paths import root
 
 SOURCE = Template('''\
@@ -201,7 +203,13 @@ def new_lesson(
         home / name / "exercises.py": EXERCISES,
         test: TEST,
     }
-    (home / name).mkdir()
-    for path, template in files.items():
-        path.write_text(template.substitute(values), encoding="utf-8")
+    make_folder(home / name)
+    try:
+        for path, template in files.items():
+            write_atomically(path, template.substitute(values))
+    except BaseException:  # else the name would be taken by half a lesson
+        for path in files:
+            path.unlink(missing_ok=True)
+        (home / name).rmdir()
+        raise
     return list(files)

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from nnopt_lab.course.lesson import lessons
+from nnopt_lab.workbench.files import make_folder, naming, replacing
 from nnopt_lab.workbench.paths import root
 
 DEFAULT = "work"
@@ -59,7 +60,7 @@ def fill(folder: Path) -> list[tuple[str, str]]:
     Returns:
         (lesson, what happened) for each lesson with news.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     copied, news = _read_manifest(folder), []
     for original in originals():
         mine, latest = folder / original.name, _hash(original)
@@ -93,7 +94,7 @@ def restore(lesson: str, folder: Path) -> Path | None:
     original = root() / "notebooks" / f"{lesson}.ipynb"
     if not original.is_file():
         raise FileNotFoundError(f"{lesson}.ipynb has not been built: run nnopt build {lesson}.")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     mine, kept, copied = folder / original.name, None, _read_manifest(folder)
     if mine.exists() and not _is_untouched(mine, original, copied.get(lesson)):
         kept = _free_name(mine)
@@ -111,23 +112,23 @@ def originals() -> list[Path]:
 
 def write_atomically(path: Path, text: str) -> None:
     """Write a file under another name, then rename it, so that it is never half written."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:  # a full disk, Ctrl-C
-        os.unlink(name)
-        raise
+    with naming(path):
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:  # a full disk, Ctrl-C
+            os.unlink(name)
+            raise
 
 
 def _copy(original: Path, target: Path) -> None:
-    temporary = target.with_name(f".{target.name}.new")
-    shutil.copyfile(original, temporary)
-    os.replace(temporary, target)
+    with replacing(target) as temporary:
+        shutil.copyfile(original, temporary)
 
 
 def _is_untouched(mine: Path, original: Path, copied: str | None) -> bool:

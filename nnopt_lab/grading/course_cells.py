@@ -12,8 +12,11 @@ from nnopt_lab.workbench.paths import root
 def code_cells(path: Path) -> dict[str, str]:
     """The code cells of one of the course's own notebooks, by their ids."""
     # json instead of nbformat, whose schemas take longer to load than torch; for few submissions start-up is most.
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return {cell["id"]: "".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"}
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        return {cell["id"]: "".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: build it again with nnopt build {path.stem}.") from error
 
 
 @cache

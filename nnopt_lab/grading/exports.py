@@ -13,6 +13,7 @@ from nnopt_lab.course.exercises import lesson_points
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.grading.formulas import defuse, without_controls
 from nnopt_lab.grading.grades import Grade
+from nnopt_lab.workbench.files import make_folder
 
 FORMATS = ("canvas", "moodle", "gradescope", "json")
 _DIGITS, _KEPT_BYTES = 12, 57
@@ -31,7 +32,7 @@ def write(grades: list[Grade], folder: Path, formats: Iterable[str]) -> list[Pat
         ValueError: a format is unknown.
     """
     check(formats)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     written = [_table(folder / "grades.csv", _plain_rows(grades))]
     writers = {"canvas": _canvas, "moodle": _moodle, "gradescope": _gradescope, "json": _json}
     for name in dict.fromkeys(formats):
@@ -126,7 +127,7 @@ def _gradescope(grades: list[Grade], folder: Path) -> list[Path]:
         ]
         content = {"score": g.points, "output": comment(g), "output_format": "text", "visibility": "visible"}
         place = folder / "gradescope" / safe_name(g.learner) / (g.lesson or "malformed")
-        place.mkdir(parents=True, exist_ok=True)
+        make_folder(place)
         write_atomically(place / "results.json", json.dumps(content | {"tests": tests}, indent=1))
     return [folder / "gradescope"]
 

@@ -4,7 +4,7 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,20 +12,24 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from nnopt_lab.grading.results import Graded, Result
+from nnopt_lab.grading.sqlite_faults import Damaged, damaged, told
 from nnopt_lab.grading.submissions import Submission
+from nnopt_lab.workbench.files import make_folder
 
 FILE = "gradebook.sqlite"
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS submission (
+BEGIN;
+CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE submission (
     id INTEGER PRIMARY KEY, learner TEXT NOT NULL, name TEXT NOT NULL, sha256 TEXT NOT NULL, lesson TEXT NOT NULL,
     submitted_at TEXT NOT NULL, system TEXT NOT NULL, number TEXT NOT NULL, late INTEGER NOT NULL,
     state TEXT NOT NULL, reason TEXT NOT NULL, graded_at TEXT NOT NULL, UNIQUE (learner, name, sha256));
-CREATE TABLE IF NOT EXISTS result (
+CREATE TABLE result (
     submission INTEGER NOT NULL REFERENCES submission (id) ON DELETE CASCADE, item TEXT NOT NULL, state TEXT NOT NULL,
     points REAL NOT NULL, possible INTEGER NOT NULL, mistake TEXT NOT NULL, wrong_answer INTEGER, inputs TEXT NOT NULL,
     got TEXT NOT NULL, wanted TEXT NOT NULL, printed TEXT NOT NULL, source TEXT NOT NULL,
     PRIMARY KEY (submission, item)) WITHOUT ROWID;
+COMMIT;
 """
 _RESULT = ("state", "points", "possible", "mistake", "wrong_answer", "inputs", "got", "wanted", "printed", "source")
 
@@ -51,22 +55,34 @@ class Gradebook:
 
     Raises:
         ValueError: the gradebook was begun with another seed, or the file is no gradebook.
+        OSError: it can't be opened, read or written; so do all methods. The text names the file and the cause.
     """
 
     def __init__(self, folder: Path, seed: int | None = None):
-        folder.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(folder / FILE)
+        make_folder(folder)
+        self._path = folder / FILE
+        with told(self._path):
+            self._connection = sqlite3.connect(self._path)
         try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA foreign_keys = ON")
-            with self._connection:
-                self._connection.executescript(_SCHEMA)
-                self._rename_old_column()
-        except sqlite3.DatabaseError as error:
-            raise ValueError(
-                f"{folder / FILE} is no gradebook ({error}); move it away, or use another --out."
-            ) from None
-        self.seed = self._settle(seed)
+            with told(self._path):
+                self._prepare()
+            self.seed = self._settle(seed)
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
+        before = _columns(self._connection)  # looked at before anything is written: it may be another program's file
+        if "known" in before.get("result", ()):  # gradebooks begun before it had its present name keep their grades
+            self._connection.execute("ALTER TABLE result RENAME COLUMN known TO wrong_answer")
+        elif not before:
+            self._connection.executescript(_SCHEMA)
+        with closing(sqlite3.connect(":memory:")) as fresh:
+            fresh.executescript(_SCHEMA)
+            if _columns(self._connection) != _columns(fresh):
+                raise sqlite3.OperationalError("its tables are others")
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA foreign_keys = ON")
 
     def _settle(self, seed: int | None) -> int:
         own = self.setting("seed")
@@ -74,28 +90,23 @@ class Gradebook:
             self.remember(seed=str(secrets.randbits(32) if seed is None else seed))
         elif seed is not None and str(seed) != own:
             raise ValueError(f"seed={seed} differs from {own}, with which this gradebook was begun; use --fresh.")
-        return int(self.setting("seed"))
-
-    def _rename_old_column(self) -> None:
-        """Gradebooks begun before the column had its present name keep their grades."""
-        if "known" in {column[1] for column in self._connection.execute("PRAGMA table_info(result)")}:
-            self._connection.execute("ALTER TABLE result RENAME COLUMN known TO wrong_answer")
+        with self._sound("its seed"):
+            return int(self.setting("seed"))
 
     def setting(self, name: str) -> str | None:
         """A setting's value, or None."""
-        row = self._connection.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
-        return row and row[0]
+        rows = self._rows("SELECT value FROM setting WHERE name = ?", name)
+        return rows[0][0] if rows else None
 
     def remember(self, **settings: str) -> None:
         """Keep settings of the batch until they are changed."""
-        with self._connection:
+        with told(self._path), self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO setting VALUES (?, ?)", settings.items())
 
     def holds(self, submission: Submission) -> bool:
         """Whether exactly this file of this learner has been graded."""
         key = (submission.source.learner, submission.source.name, submission.sha256)
-        found = self._connection.execute("SELECT 1 FROM submission WHERE (learner, name, sha256) = (?, ?, ?)", key)
-        return found.fetchone() is not None
+        return bool(self._rows("SELECT 1 FROM submission WHERE (learner, name, sha256) = (?, ?, ?)", *key))
 
     def add(self, submission: Submission, graded: Graded) -> None:
         """Add a grade, whole or not at all; the same file is never added twice."""
@@ -108,7 +119,7 @@ class Gradebook:
             graded.reason,
             datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        with self._connection:
+        with told(self._path), self._connection:
             added = self._connection.execute(
                 f"INSERT OR IGNORE INTO submission VALUES (NULL{', ?' * len(row)})", tuple(map(_storable, row))
             )
@@ -121,17 +132,33 @@ class Gradebook:
     def entries(self) -> Iterator[Entry]:
         """Every graded submission, in the order of grading."""
         columns = "id, learner, name, submitted_at, system, number, late, lesson, state, reason"
-        for id, *whose, late, lesson, state, reason in self._connection.execute(
-            f"SELECT {columns} FROM submission ORDER BY id"
-        ):
-            yield Entry(*whose, bool(late), Graded(lesson, state, reason, self._results(id)))
+        for id, *whose, late, lesson, state, reason in self._rows(f"SELECT {columns} FROM submission ORDER BY id"):
+            with self._sound(f"the entry of {whose[0]!r}"):
+                entry = Entry(*whose, bool(late), Graded(lesson, state, reason, self._results(id)))
+                datetime.fromisoformat(entry.submitted_at or "2026-11-26")
+            yield entry
 
     def _results(self, submission: int) -> tuple[Result, ...]:
-        rows = self._connection.execute(
-            f"SELECT item, {', '.join(_RESULT)} FROM result WHERE submission = ? ORDER BY item", (submission,)
+        rows = self._rows(
+            f"SELECT item, {', '.join(_RESULT)} FROM result WHERE submission = ? ORDER BY item", submission
         )
         found = (dict(zip(("id", *_RESULT), row, strict=True)) for row in rows)
-        return tuple(Result(**fields | {"inputs": json.loads(fields["inputs"])}) for fields in found)
+        return tuple(
+            Result(**fields | {"inputs": dict(json.loads(fields["inputs"])), "points": float(fields["points"])})
+            for fields in found
+        )
+
+    def _rows(self, query: str, *values) -> list[tuple]:
+        with told(self._path):
+            return self._connection.execute(query, values).fetchall()
+
+    @contextmanager
+    def _sound(self, what: str) -> Iterator[None]:
+        """Values that can't be read mean damage that SQLite does not see."""
+        try:
+            yield
+        except (ValueError, TypeError, AttributeError) as error:
+            raise damaged(self._path, f"{what} can't be read: {error}") from error
 
     def close(self) -> None:
         """Close the file."""
@@ -144,8 +171,9 @@ def locked(folder: Path) -> Iterator[None]:
 
     Raises:
         ValueError: another grader is at work there.
+        OSError: the folder can't be made or written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     try:
         with FileLock(folder / ".lock", timeout=0):
             yield
@@ -155,9 +183,22 @@ def locked(folder: Path) -> Iterator[None]:
 
 def archive(folder: Path) -> None:
     """Rename the gradebook to a dated name, so that the next one begins empty."""
-    if (folder / FILE).exists():
+    path = folder / FILE
+    if not path.exists():
+        return
+    with suppress(Damaged):
         Gradebook(folder).close()  # moves what a killed grader left in the write-ahead log into the file
-        (folder / FILE).rename(folder / f"gradebook.{datetime.now():%Y-%m-%d-%H%M%S-%f}.sqlite")
+    kept = folder / f"gradebook.{datetime.now():%Y-%m-%d-%H%M%S-%f}.sqlite"
+    for end in ("", "-wal", "-shm"):  # of a damaged file, the log may hold what can still be saved
+        if (part := folder / f"{FILE}{end}").exists():
+            part.rename(f"{kept}{end}")
+
+
+def _columns(connection: sqlite3.Connection) -> dict[str, list[str]]:
+    """The columns of every table."""
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')").fetchall()
+    columns = "SELECT name FROM pragma_table_info(?) ORDER BY cid"
+    return {table: [name for (name,) in connection.execute(columns, (table,))] for (table,) in tables}
 
 
 def _result_row(submission: int, result: Result) -> tuple:

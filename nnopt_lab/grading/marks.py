@@ -10,6 +10,7 @@ from nnopt_lab.course.exercises import exercises, questions
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.grading.formulas import defuse, restore
+from nnopt_lab.workbench.files import make_folder
 
 FILE = "marks.csv"
 COLUMNS = ("learner", "item", "points", "comment")
@@ -88,7 +89,7 @@ def write(folder: Path, learner: str, item: str, mark: Mark) -> None:
         table.rows[same[-1]] = table.filled(table.rows[same[-1]], values)
     else:
         table.rows.append(table.filled([], values))
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     text = io.StringIO()
     text.write(table.mark)
     writer = csv.writer(text, delimiter=table.delimiter, lineterminator="\r\n")  # a name that holds either is quoted

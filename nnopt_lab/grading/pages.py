@@ -17,6 +17,7 @@ from nnopt_lab.grading.exports import safe_name
 from nnopt_lab.grading.grades import Answer, Grade
 from nnopt_lab.grading.results import BROKEN
 from nnopt_lab.grading.similarity import similar
+from nnopt_lab.workbench.files import make_folder
 from nnopt_lab.workbench.paths import root
 
 _KINDS = {"passed": "passed", "partly right": "partly", "failed": "failed", "raised": "failed", "unusable": "failed"}
@@ -30,7 +31,7 @@ def write(grades: list[Grade], folder: Path, seed: int) -> Path:
     Returns:
         The path of the class's page.
     """
-    (folder / "feedback").mkdir(parents=True, exist_ok=True)
+    make_folder(folder / "feedback")
     for learner, theirs in groupby(grades, key=lambda g: g.learner):
         page = _template("feedback.html").render(learner=learner, grades=[_shown(g) for g in theirs])
         write_atomically(folder / "feedback" / f"{safe_name(learner)}.html", _encodable(page))

@@ -8,9 +8,10 @@ from pathlib import Path
 import nbformat
 
 from nnopt_lab.course.exercises import Exercise, Question, cell_id, exercises, lesson_points, questions
-from nnopt_lab.course.lesson_files import find_lesson, paths
+from nnopt_lab.course.lesson_files import find_lesson, paths, read_notebook
 from nnopt_lab.course.workspace import originals
 from nnopt_lab.grading.lateness import policy
+from nnopt_lab.workbench.files import make_folder, naming
 from nnopt_lab.workbench.paths import PACKAGE, root
 
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "_files")
@@ -29,18 +30,30 @@ def write_kit(folder: Path, lessons: Iterable[str] | None = None, due: str | Non
 
     Raises:
         ValueError: a lesson is not known, the date can't be read, the folder is not empty, or this is no clone.
+        OSError: the kit can't be written; nothing of it is left then.
     """
     if not (root() / "pyproject.toml").is_file():
         raise ValueError("A kit is made from a clone of the project; this is the installed package.")
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and any(make_folder(folder).iterdir()):
         raise ValueError(f"{folder} is not empty: name a new folder.")
     every = [path.stem for path in originals()]
     names = every if lessons is None else sorted({find_lesson(text) for text in lessons})
     when = policy("none", due).due
-    notebooks = {name: nbformat.read(paths(name)[False], as_version=4) for name in names}
+    notebooks = {name: read_notebook(paths(name)[False]) for name in names}
     for name, notebook in notebooks.items():
         _mark(name, notebook, {"due": when.isoformat() if when else None} if lessons is not None else None)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
+    try:
+        with naming(folder):
+            _write(folder, notebooks)
+    except BaseException:  # else the next try would find a folder that is not empty
+        for path in folder.iterdir():
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+        raise
+    return names
+
+
+def _write(folder: Path, notebooks: dict[str, nbformat.NotebookNode]) -> None:
     shutil.copytree(PACKAGE, folder / "nnopt_lab", ignore=_IGNORED)
     shutil.copytree(root() / "data", folder / "data", ignore=_IGNORED)
     (folder / "README.md").write_text(_for_learners((root() / "README.md").read_text("utf-8")), "utf-8")
@@ -48,7 +61,6 @@ def write_kit(folder: Path, lessons: Iterable[str] | None = None, due: str | Non
     (folder / "notebooks").mkdir()
     for name, notebook in notebooks.items():
         nbformat.write(notebook, folder / "notebooks" / f"{name}.ipynb")
-    return names
 
 
 def _without_solutions(project: str) -> str:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import nn
 from nnopt_lab.lessons.capstone import entries
 from nnopt_lab.lessons.distillation.experiments import distill_on_new_shapes
 from nnopt_lab.workbench import data, models, provenance, recipes, training
+from nnopt_lab.workbench.files import check_writable, replacing
 from nnopt_lab.workbench.paths import data_dir
 
 
@@ -23,6 +25,7 @@ def make_fashion_file(source: Path = Path("/usr/share/datasets/fashion-mnist"), 
 
     Raises:
         FileNotFoundError: `source` does not hold the four files.
+        ValueError: one of them is damaged.
     """
     source, target = Path(source), target or data_dir() / "fashion.npz"
     if not (source / "train-images-idx3-ubyte.gz").is_file():
@@ -34,7 +37,8 @@ def make_fashion_file(source: Path = Path("/usr/share/datasets/fashion-mnist"), 
     for part, prefix, count in (("train", "train", data.FASHION_TRAINING), ("test", "t10k", 10_000)):
         arrays[f"{part}_images"] = _read_idx(source / f"{prefix}-images-idx3-ubyte.gz")[:count]
         arrays[f"{part}_labels"] = _read_idx(source / f"{prefix}-labels-idx1-ubyte.gz")[:count]
-    np.savez_compressed(target, **arrays)
+    with replacing(target) as unfinished:
+        np.savez_compressed(unfinished, **arrays)
     return target
 
 
@@ -48,12 +52,14 @@ def train_shipped(name: str, seed: int = 0, target: Path | None = None) -> dict:
 
     Raises:
         ValueError: there is no such network.
+        OSError: the file can't be written; found out before the training.
     """
     if name in entries.ENTRIES:
         return entries.make(name, seed, target)
     if name not in TRAINERS:
         known = ", ".join((*TRAINERS, *entries.ENTRIES))
         raise ValueError(f"name={name!r} is not a network of this course; choose one of {known}.")
+    target = check_writable(target or data_dir() / f"{name}.safetensors")  # before training, which takes minutes
     model, pictures = TRAINERS[name](seed)
     result = {
         "command": f"nnopt train {name} --seed {seed}",
@@ -63,7 +69,8 @@ def train_shipped(name: str, seed: int = 0, target: Path | None = None) -> dict:
         "test_accuracy": recipes.test_accuracy(model, pictures),
         **provenance.environment(),
     }
-    save_file(model.state_dict(), target or data_dir() / f"{name}.safetensors", {"record": json.dumps(result)})
+    with replacing(target) as unfinished:
+        save_file(model.state_dict(), unfinished, {"record": json.dumps(result)})
     return result
 
 
@@ -96,11 +103,16 @@ def _train_shapes_student(seed: int) -> tuple[nn.Module, data.Pictures]:
 
 
 def _read_idx(path: Path) -> np.ndarray:
-    with gzip.open(path) as file:
-        raw = file.read()
-    dimensions = raw[3]
-    shape = np.frombuffer(raw, ">u4", dimensions, offset=4)
-    return np.frombuffer(raw, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing.")
+    try:
+        with gzip.open(path) as file:
+            raw = file.read()
+        dimensions = raw[3]
+        shape = np.frombuffer(raw, ">u4", dimensions, offset=4)
+        return np.frombuffer(raw, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+    except (gzip.BadGzipFile, EOFError, zlib.error, ValueError, IndexError) as error:
+        raise ValueError(f"{path} is no file of Fashion-MNIST, or damaged ({error}).") from error
 
 
 TRAINERS = {

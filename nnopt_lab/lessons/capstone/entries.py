@@ -16,6 +16,7 @@ from nnopt_lab.techniques import distillation
 from nnopt_lab.techniques.convolutions import folding
 from nnopt_lab.techniques.quantization import qat, quantizers
 from nnopt_lab.workbench import data, models, provenance, recipes, training
+from nnopt_lab.workbench.files import check_writable, replacing
 from nnopt_lab.workbench.paths import data_dir
 
 VIEWS, BATCH_SIZE, TEMPERATURE, SHARE = 10, 128, 4.0, 0.9
@@ -60,6 +61,7 @@ def make(name: str, seed: int = 0, target: Path | None = None) -> dict:
     """
     pictures = data.load("fashion")
     target = target or data_dir() / "capstone" / f"{name.removeprefix('capstone_')}.onnx"
+    check_writable(target)  # before training, which takes minutes
     torch.manual_seed(seed)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # with another number of threads sums are rounded in another order
@@ -68,7 +70,8 @@ def make(name: str, seed: int = 0, target: Path | None = None) -> dict:
             model = ENTRIES[name](pictures, seed, Path(folder))
     finally:
         torch.set_num_threads(threads)
-    write_onnx(model, target)
+    with replacing(target) as unfinished:
+        write_onnx(model, unfinished)
     record = {
         "command": f"nnopt train {name} --seed {seed}",
         "bytes": target.stat().st_size,
@@ -76,7 +79,8 @@ def make(name: str, seed: int = 0, target: Path | None = None) -> dict:
         "test_accuracy": recipes.test_accuracy(model, pictures),
         **provenance.environment(),
     }
-    target.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    with replacing(target.with_suffix(".json")) as unfinished:
+        unfinished.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     return record
 
 

@@ -1,7 +1,6 @@
 """A candidate's files: written for whoever deploys it, and read back."""
 
 import json
-import os
 import tempfile
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from nnopt_lab.techniques.deployment.onnx_files import export_onnx, quantize_onn
 from nnopt_lab.techniques.quantization import deep_compression
 from nnopt_lab.techniques.search import candidates
 from nnopt_lab.techniques.search.tasks import Task
+from nnopt_lab.workbench.files import make_folder, naming, replacing
 
 
 def file_bytes(model: nn.Module, config: dict) -> int | None:
@@ -41,10 +41,12 @@ def save(
     Raises:
         EngineUnavailable: the network cannot be written as ONNX, and `notes` is None.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     files = [folder / "weights.safetensors", folder / "config.json"]
-    save_file(_weights(model), files[0])
-    files[1].write_text(json.dumps({"config": config, "sizes": sizes} | record, indent=1) + "\n", encoding="utf-8")
+    with naming(files[0]):
+        save_file(_weights(model), files[0])
+    with naming(files[1]):
+        files[1].write_text(json.dumps({"config": config, "sizes": sizes} | record, indent=1) + "\n", encoding="utf-8")
     if config.get("bits"):
         files.append(folder / "weights.nndc")
         deep_compression.save(model, files[-1])
@@ -75,10 +77,9 @@ def load(folder: Path, model: nn.Module, example: Tensor) -> nn.Module:
 
 def save_weights(path: Path, model: nn.Module, record: dict) -> None:
     """Write a network's weights and a record that JSON can hold to one file, which is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f".{os.getpid()}")
-    save_file(_weights(model), unfinished, metadata={"record": json.dumps(record)})
-    unfinished.replace(path)
+    make_folder(path.parent)
+    with replacing(path) as unfinished:
+        save_file(_weights(model), unfinished, metadata={"record": json.dumps(record)})
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict]:

@@ -11,6 +11,7 @@ from nnopt_lab.techniques.search.kept import KeptNetworks
 from nnopt_lab.techniques.search.points import Goal, Point
 from nnopt_lab.techniques.search.tasks import Task
 from nnopt_lab.workbench import measure, training
+from nnopt_lab.workbench.files import naming
 from nnopt_lab.workbench.measure.tables import html_table, text_table
 
 
@@ -108,7 +109,8 @@ class Search:
                          (self.task.model, model))  # fmt: skip
         difference = measure.proportion_difference(before.correct, after.correct)
         written.append(folder / "report.md")
-        written[-1].write_text(report.markdown(self, point, str(difference)), encoding="utf-8")
+        with naming(written[-1]):
+            written[-1].write_text(report.markdown(self, point, str(difference)), encoding="utf-8")
         return written
 
     def plot(self):
