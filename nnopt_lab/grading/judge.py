@@ -21,6 +21,7 @@ from nnopt_lab.grading.course_cells import lesson_imports, stubs
 from nnopt_lab.grading.results import BROKEN, JUDGED, Graded, Result
 from nnopt_lab.grading.sandbox import JobResult, Sandbox, SandboxError
 from nnopt_lab.grading.sandboxed import codec
+from nnopt_lab.grading.sandboxed.exchange import WRITE_FAULTS
 from nnopt_lab.grading.submissions import Cell, Submission
 from nnopt_lab.grading.time_limit import TooLong, within
 
@@ -100,16 +101,35 @@ class _Judge:
             return not_run
         cases = [exercise.generate(torch.Generator().manual_seed(self._draw(exercise.id, n))) for n in range(CASES)]
         job = {"name": exercise.name, "arguments": list(exercise.arguments)}
-        header, values, broken = self._run(exercise, cell, job, cases)
-        judged = partial(_exercise_result, exercise, cell, cases, header, values)
-        return broken or within(JUDGE_SECONDS, judged)
+        result, touched = self._called(exercise, cell, job, cases)
+        if result.state == "passed" or (not touched and not any(_holds_list(case) for case in cases)):
+            return result
+        # With inputs that it may change, and whose lists are of no class of their own.
+        again, _ = self._called(exercise, cell, job | {"writable": True}, cases, touched)
+        return again if touched or again.state == "passed" else result
+
+    def _called(
+        self, exercise: Exercise, cell: Cell, job: dict, cases: list[tuple], touched: bool = False
+    ) -> tuple[Result, bool]:
+        """The result of calling an answer, and whether it was stopped at a write to its inputs (see `frozen`).
+
+        Args:
+            touched: whether it was before; then its inputs count as changed, whatever the reply says of them.
+        """
+        ended, header, values = self._run(exercise, cell, job, cases)
+        result = self._unjudged(exercise, cell, ended, header)
+        if result is None:
+            judged = partial(_exercise_result, exercise, cell, cases, header, values, touched)
+            result = within(JUDGE_SECONDS, judged)
+        return result, _stopped_at_an_input(ended, header)
 
     def _question(self, question: Question) -> Result:
         cell = self.submission.cells[question.id]
         if not_run := self._not_run(question, cell, "question"):
             return not_run
-        header, values, broken = self._run(question, cell, {"question": question.id}, [])
-        return broken or within(JUDGE_SECONDS, partial(_question_result, question, cell, header, values))
+        ended, header, values = self._run(question, cell, {"question": question.id}, [])
+        judged = partial(_question_result, question, cell, header, values)
+        return self._unjudged(question, cell, ended, header) or within(JUDGE_SECONDS, judged)
 
     def _not_run(self, item: Exercise | Question, cell: Cell, kind: str) -> Result | None:
         if cell.trouble:
@@ -124,9 +144,9 @@ class _Judge:
         text = json.dumps([self.seed, submission.sha256, submission.source.learner, id, number])
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
 
-    def _run(self, item, cell: Cell, job: dict, cases: list) -> tuple[dict, list, Result | None]:
-        """A worker's reply to a job (header and values); the third is the result where there is nothing to judge."""
-        job |= {
+    def _run(self, item, cell: Cell, job: dict, cases: list) -> tuple[JobResult, dict, list]:
+        """How a job ended, and the worker's reply: header and values."""
+        job = job | {
             "preamble": lesson_imports(self.submission.lesson),
             "others": self._mentioned_in(item.id, cell.source),
             "source": cell.source,
@@ -134,11 +154,12 @@ class _Judge:
         }
         ended, header, values = self._reply(job, cases)
         out_of_memory = (_first_error(header) or {}).get("memory") is True
-        if (ended.state in BROKEN or out_of_memory) and _goes_on_after(cell.source, job.get("name")):
+        broken = ended.state in BROKEN and not _stopped_at_an_input(ended, header)
+        if (broken or out_of_memory) and _goes_on_after(cell.source, job.get("name")):
             again = self._reply(job | {"brief": True}, cases)
             if again[0].state == "replied" and not _first_error(again[1]):
                 ended, header, values = again
-        return header, values, self._unjudged(item, cell, ended, header)
+        return ended, header, values
 
     def _reply(self, job: dict, cases: list) -> tuple[JobResult, dict, list]:
         ended = self.sandbox.run(codec.pack(job, cases))
@@ -198,7 +219,7 @@ def _goes_on_after(source: str, name: str | None) -> bool:
     return any(re.match(r"(?!def |class |import |from |@)[^\W\d]", line) for line in lines[last + 1 :])
 
 
-def _exercise_result(exercise: Exercise, cell: Cell, cases: list[tuple], header: dict, values) -> Result:
+def _exercise_result(exercise: Exercise, cell: Cell, cases: list[tuple], header: dict, values, touched: bool) -> Result:
     def result(state: str, mistake: str, **more) -> Result:
         printed = _text(header.get("printed"))
         return Result(exercise.id, state, 0, exercise.points, mistake, printed=printed, source=cell.source, **more)
@@ -219,7 +240,7 @@ def _exercise_result(exercise: Exercise, cell: Cell, cases: list[tuple], header:
             "of them count.",
         )
     outcomes = [
-        Outcome(value, changed=_changed(exercise, inputs, after))
+        Outcome(value, changed=_changed(exercise, inputs, after) or (_changeable(exercise, inputs) if touched else ()))
         for inputs, (value, after) in zip(cases, pairs, strict=True)
     ]
     verdict = compare(exercise, cases, outcomes)
@@ -260,6 +281,23 @@ def _question_result(question: Question, cell: Cell, header: dict, values) -> Re
 def _changed(exercise: Exercise, before: tuple, after: list) -> tuple[str, ...]:
     pairs = zip(exercise.arguments, before, after, strict=False)
     return tuple(name for name, a, b in pairs if not agree(b, a, 0.0))
+
+
+def _changeable(exercise: Exercise, inputs: tuple) -> tuple[str, ...]:
+    """The first input that can be changed in place, by name."""
+    named = zip(exercise.arguments, inputs, strict=True)
+    return tuple(name for name, value in named if isinstance(value, torch.Tensor) or _holds_list(value))[:1]
+
+
+def _holds_list(value) -> bool:
+    return isinstance(value, list) or (isinstance(value, tuple) and any(map(_holds_list, value)))
+
+
+def _stopped_at_an_input(ended: JobResult, header: dict) -> bool:
+    """Whether a worker ended, or raised, as one does that writes to an input."""
+    if ended.state == "crashed":
+        return any(f"({name})" in ended.reason for name in WRITE_FAULTS)
+    return (_first_error(header) or {}).get("type") == "ChangedInPlace"
 
 
 def _foreign(value) -> str:

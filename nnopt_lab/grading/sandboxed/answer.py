@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import codec
+import frozen
 import numpy as np
 import torch
 
@@ -77,10 +78,14 @@ def reply_to(job: bytes) -> bytes:
     The job's header holds `preamble` (the lesson's own imports), `others` (the learner's other answers that this one
     may call, by the names of their functions), `source`, and either `name`, a function to be called on each case, or
     `question`, an id whose given answer is wanted; `brief` leaves out what follows the function and defines nothing.
-    The reply's header holds `printed` and `error` (one that came before any call) or `outcomes`, one per case: {} or
+    A write to an input ends the process or raises `ChangedInPlace`, unless the header says `writable`. The reply holds
+    a result per case and the inputs after the call; these are left out if the header says `results_only`. Its
+    header holds `printed` and `error` (one that came before any call) or `outcomes`, one per case: {} or
     {"error": …}.
     """
     header, cases = codec.unpack(job, trusted=True)
+    if not header.get("writable"):
+        cases = frozen.frozen(cases)
     _seed(header["seed"])
     printed = sys.stdout = sys.stderr = Printed()
     names, asked = {"__name__": "answer"}, []
@@ -177,12 +182,14 @@ def _call(namespace: dict, header: dict, cases: list) -> tuple[dict, list]:
         return {"accepts": accepts}, []
     outcomes, values = [], []
     for inputs in cases:
+        result, outcome = None, {}
         try:
-            values.append([function(*inputs), list(inputs)])
-            outcomes.append({})
+            result = function(*inputs)
         except BaseException as error:
-            values.append([None, list(inputs)])
-            outcomes.append({"error": described(error)})
+            outcome = {"error": described(error)}
+        values.append(frozen.thawed([result, [] if header.get("results_only") else list(inputs)]))
+        outcomes.append(outcome)
+        if outcome:
             break  # one is enough to tell
     return {"outcomes": outcomes}, values
 

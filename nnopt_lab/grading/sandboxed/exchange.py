@@ -11,6 +11,7 @@ import time
 
 MAX_REPLY = 16 << 20
 END_SECONDS = 20
+WRITE_FAULTS = ("signal 11", "signal 10")  # how a reason names the end at a write to protected memory; macOS: 10
 
 
 def run(control: socket.socket, job: bytes, seconds: int) -> tuple[str, bytes, str] | None:
