@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nnopt_lab.cli.screen import console, lessons_progress, results_table
+from nnopt_lab.cli.screen import console, lessons_progress, results_table, statistics_table
 
 Lessons = Annotated[list[str] | None, typer.Argument(help="Lessons, such as 01_pruning, 01 or pruning; all if none.")]
 
@@ -38,11 +38,18 @@ def build(
     check: Annotated[
         bool, typer.Option("--check", help="Only compare the stored notebooks with their sources.")
     ] = False,
+    stats: Annotated[
+        bool, typer.Option("--stats", help="Only count words, lines of code and claims of each lesson.")
+    ] = False,
 ) -> None:
     """Make and execute both notebooks of each lesson from solutions/NN_name.py; only the solved one keeps outputs."""
     from nnopt_lab.course import builder
+    from nnopt_lab.course.statistics import statistics
 
     names = _chosen(lessons)
+    if stats:
+        console.print(statistics_table(map(statistics, names)))
+        return
     if check:
         stale = {path: reason for name in names for path, reason in builder.out_of_step(name).items()}
         for path, reason in stale.items():

@@ -64,6 +64,18 @@ def results_table(results) -> Table:
     return table
 
 
+def statistics_table(lessons) -> Table:
+    """A row per `statistics.Statistics`, with what is beyond the measure of a lesson in red."""
+    table = Table(
+        "lesson", "minutes", "words", "code shown", "folded", "claims", "shown", "crowded sections", "too wide"
+    )
+    for s in lessons:
+        numbers = (s.minutes, s.words, s.lines_shown, s.lines_folded, s.claims, s.claims_shown)
+        beyond = (f"[red]{n}[/red]" if n else "0" for n in (len(s.crowded), len(s.too_wide)))
+        table.add_row(s.lesson, *map(str, numbers), *beyond)
+    return table
+
+
 def grades_table(grades, seed: int) -> Table:
     """A row per lesson with the number of learners and their mean points."""
     table = Table("lesson", "learners", "graded", "incomplete", "mean points", title=f"seed {seed}")

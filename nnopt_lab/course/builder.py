@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from nnopt_lab.course.cell_roles import depends_on_the_machine, is_folded
+from nnopt_lab.course.cell_roles import depends_on_the_machine, is_folded, shows_progress
 from nnopt_lab.course.exercises import cell_id, exercises
 from nnopt_lab.course.lesson_files import paths, read_notebook
 from nnopt_lab.course.runner import run_notebook
@@ -164,9 +164,14 @@ def _compared(cell: NotebookNode) -> dict:
 
 
 def _tidy(notebook: NotebookNode) -> NotebookNode:
-    """Leave out what changes from machine to machine and says nothing: Python's patch version, execution times."""
+    """Leave out what changes from machine to machine and says nothing: Python's patch version, execution times.
+
+    The course map goes, too: the lessons that it lists may be others by the time somebody reads it.
+    """
     widgets = notebook.metadata.get("widgets")
     notebook.metadata = nbformat.from_dict(METADATA | ({"widgets": widgets} if widgets else {}))
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        if cell.cell_type == "code" and shows_progress(cell.source):
+            cell.outputs = []
     return notebook

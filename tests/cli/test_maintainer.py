@@ -74,6 +74,15 @@ def test_build_check_names_what_is_out_of_step(nnopt, course):
     ]
 
 
+def test_build_stats_counts_and_builds_nothing(nnopt, course):
+    root = course("98_tiny", FINE)
+    before = {path: path.read_bytes() for path in root.rglob("*.ipynb")}
+    status, out, _ = nnopt("build", "--stats")
+    row = next(line for line in out.splitlines() if "98_tiny" in line)
+    assert status == 0 and [cell.strip() for cell in row.strip("│").split("│")][3:7] == ["0", "2", "1", "1"]
+    assert {path: path.read_bytes() for path in root.rglob("*.ipynb")} == before
+
+
 def test_build_check_refuses_a_learners_notebook_with_outputs(nnopt, course):
     path = course("98_tiny", "# %%\n1\n") / "notebooks" / "98_tiny.ipynb"
     notebook = nbformat.read(path, as_version=4)

@@ -208,6 +208,7 @@ TINY = """
     assert Path(os.environ["NNOPT_WORKSPACE"]).samefile(Path.cwd())
     claim("the workspace is the current folder", True)
 """
+MAP = "from nnopt_lab.course.course_map import progress\n    progress()"
 TINY_EXERCISES = """
     from nnopt_lab.course.exercises import exercise
 
@@ -285,6 +286,14 @@ def test_a_lesson_is_built_run_and_seen_to_be_out_of_step(tiny, own_workspace):
     blank.cells[0].execution_count = 1
     nbformat.write(blank, paths("98_tiny")[False])
     assert out_of_step("98_tiny") == {paths("98_tiny")[False]: "has outputs, which give answers away"}
+
+
+def test_the_course_map_is_shown_when_a_lesson_runs_and_not_stored(tiny):
+    tiny(TINY + '\n    # %% tags=["nbval-ignore-output"]\n    progress()\n'.replace("progress()", MAP))
+    build("98_tiny")
+    cell = nbformat.read(paths("98_tiny")[True], as_version=4).cells[-1]
+    assert cell.execution_count and not cell.outputs
+    assert out_of_step("98_tiny") == {}
 
 
 def test_what_does_not_hold_is_said_and_nothing_is_written(tiny):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnopt_lab.course.cell_roles import claims_in, depends_on_the_machine, is_folded
+from nnopt_lab.course.cell_roles import claims_in, depends_on_the_machine, is_folded, shows_progress
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,13 @@ def test_claims_are_found_wherever_they_stand():
     assert depends_on_the_machine(source)
     assert not depends_on_the_machine('claim("a", x, timing=True)\nf(where=1)')
     assert claims_in("%%time\nclaim('a', 1)") == []
+
+
+@pytest.mark.parametrize("source", ["progress()", "x = 1\nprogress()", "progress(folder)"])
+def test_a_cell_that_ends_with_the_course_map_is_known(source):
+    assert shows_progress(source)
+
+
+@pytest.mark.parametrize("source", ["", "progress", "map = progress()", "progress()\nx", "%progress()", "a.progress()"])
+def test_other_cells_show_none(source):
+    assert not shows_progress(source)

@@ -1,0 +1,93 @@
+"""What a lesson asks of its reader, in numbers: minutes, words, lines of code, claims. For those who write lessons."""
+
+import re
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from nnopt_lab.course.builder import to_notebook
+from nnopt_lab.course.cell_roles import claims_in
+from nnopt_lab.course.claims import SHOWN_IN_A_CELL
+from nnopt_lab.course.lesson import lessons
+from nnopt_lab.course.lesson_files import paths
+
+WIDTH = 88  # columns of code that a notebook shows without scrolling
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Numbers of one lesson, of the notebook that learners get.
+
+    Attributes:
+        lesson: its name.
+        minutes: for reading and solving, as its package says.
+        words: of its prose, formulas and code in it left out.
+        lines_shown: of code that is not folded, without empty ones.
+        lines_folded: of code that JupyterLab folds.
+        claims: as they stand in the source: one in a loop counts once.
+        claims_shown: those that are not folded where all hold.
+        crowded: headings of sections that show more claims than a cell does.
+        too_wide: the lines of code that are longer than `WIDTH`.
+    """
+
+    lesson: str
+    minutes: int
+    words: int
+    lines_shown: int
+    lines_folded: int
+    claims: int
+    claims_shown: int
+    crowded: list[str] = field(default_factory=list)
+    too_wide: list[str] = field(default_factory=list)
+
+
+def statistics(lesson: str) -> Statistics:
+    """Count what a lesson asks of its reader, from its source.
+
+    Args:
+        lesson: its name, such as "01_pruning".
+
+    Raises:
+        FileNotFoundError: it has no source.
+        ValueError: the source is malformed.
+    """
+    source = paths(lesson)[True].with_suffix(".py")
+    cells = to_notebook(source, solved=False).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    lines = {hidden: 0 for hidden in (True, False)}
+    for cell in code:
+        lines["jupyter" in cell.metadata] += sum(bool(line.strip()) for line in cell.source.splitlines())
+    shown = [(heading, _shown(cell)) for heading, cell in _with_headings(cells)]
+    by_section = {heading: sum(n for _, n in those) for heading, those in groupby(shown, key=lambda pair: pair[0])}
+    return Statistics(
+        lesson,
+        minutes=lessons()[lesson].minutes if lesson in lessons() else 0,
+        words=sum(_words(cell.source) for cell in cells if cell.cell_type == "markdown"),
+        lines_shown=lines[False],
+        lines_folded=lines[True],
+        claims=sum(len(claims_in(cell.source)) for cell in code),
+        claims_shown=sum(n for _, n in shown),
+        crowded=[heading for heading, count in by_section.items() if count > SHOWN_IN_A_CELL],
+        too_wide=[line for cell in _solved_code(source) for line in cell.splitlines() if len(line) > WIDTH],
+    )
+
+
+def _shown(cell) -> int:
+    return min(len(claims_in(cell.source)), SHOWN_IN_A_CELL) if cell.cell_type == "code" else 0
+
+
+def _with_headings(cells):
+    """Each cell with the last heading above it."""
+    heading = ""
+    for cell in cells:
+        if cell.cell_type == "markdown" and (found := re.findall(r"^#+ (.*)", cell.source, re.MULTILINE)):
+            heading = found[-1]
+        yield heading, cell
+
+
+def _words(prose: str) -> int:
+    without = re.sub(r"```.*?```|\$\$.*?\$\$|\$[^$\n]*\$|\]\([^)]*\)", " ", prose, flags=re.DOTALL)
+    return len(re.findall(r"\b[^\W\d_][\w'’-]*", without))
+
+
+def _solved_code(source) -> list[str]:
+    return [cell.source for cell in to_notebook(source, solved=True).cells if cell.cell_type == "code"]
