@@ -2,7 +2,8 @@
 
 Each answer becomes the set of its runs of tokens (k-grams, as in Schleimer, Wilkerson & Aiken 2003, "Winnowing";
 answers are short, so all are kept). Comments and the learner's own names don't count; neither do runs in the stub, in
-the course's own answer, or in many answers: short right answers are often similar by chance.
+the course's own answer, or in many answers: short right answers are often similar by chance. Of an answer that is
+longer than any honest one, only the beginning counts.
 """
 
 import builtins
@@ -10,13 +11,16 @@ import hashlib
 import io
 import keyword
 import math
+import re
 import tokenize
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import combinations, islice
 
 RUN = 5
-COMMON_SHARE = 0.1
+MAX_CHARACTERS, MAX_WORDS = 20_000, 2_000  # of an answer, comments and empty lines left out
+COMMON_SHARE, MAX_HOLDERS = 0.1, 50
 MIN_SHARED = 8
 MIN_SHARE = 0.6
 _KEPT = {*keyword.kwlist, *dir(builtins), "torch", "math", "statistics", "numpy", "np", "nn", "F"}
@@ -40,16 +44,7 @@ class Pair:
 
 def runs(source: str) -> set[int]:
     """The hashed runs of a source's tokens; broken code counts as far as it can be read."""
-    words, dotted = [], False
-    try:
-        for kind, text, *_ in tokenize.generate_tokens(io.StringIO(source).readline):
-            if kind in _SILENT:
-                continue
-            name = kind == tokenize.NAME and not dotted and text not in _KEPT
-            words.append("name" if name else text)
-            dotted = text == "."
-    except (tokenize.TokenError, SyntaxError, ValueError):
-        pass
+    words = list(islice(_words(source), MAX_WORDS))
     return {_hash(words[i : i + RUN]) for i in range(len(words) - RUN + 1)}
 
 
@@ -66,24 +61,54 @@ def similar(answers: Iterable[tuple[str, str, str]], seen: dict[str, list[str]],
     for learner, item, source in answers:
         theirs[learner] |= {(item, run) for run in runs(source) - excluded.get(item, set())}
     spread = Counter(run for found in theirs.values() for run in found)
-    common = max(2, COMMON_SHARE * len(theirs))
+    common = min(max(2, COMMON_SHARE * len(theirs)), MAX_HOLDERS)
     weight = {run: math.log2((len(theirs) + 1) / n) for run, n in spread.items() if n <= common}
-    total = {learner: sum(weight.get(run, 0) for run in found) for learner, found in theirs.items()}
-    holders = defaultdict(list)
-    for learner, found in theirs.items():
-        for run in found & weight.keys():
-            holders[run].append(learner)
-    shared = defaultdict(list)
-    for run, learners in holders.items():
-        for i, a in enumerate(learners):
-            for b in learners[i + 1 :]:
-                shared[tuple(sorted((a, b)))].append(run)
+    unusual = {learner: found & weight.keys() for learner, found in theirs.items()}
+    total = {learner: sum(weight[run] for run in found) for learner, found in unusual.items()}
     pairs = []
-    for (a, b), same in shared.items():
-        share = sum(weight[run] for run in same) / min(total[a], total[b])
-        if len(same) >= MIN_SHARED and share >= MIN_SHARE:
-            pairs.append(Pair(a, b, share, tuple(sorted({item for item, _ in same}))))
-    return sorted(pairs, key=lambda pair: (-pair.share, pair.first, pair.second))[:most]
+    for (a, b), (count, shared) in _shared(unusual, weight).items():
+        share = round(shared / min(total[a], total[b]), 9)  # rounded, so that the order of the sums does not matter
+        if count >= MIN_SHARED and share >= MIN_SHARE:
+            pairs.append((-share, a, b))
+    return [
+        Pair(a, b, -minus_share, tuple(sorted({item for item, _ in unusual[a] & unusual[b]})))
+        for minus_share, a, b in sorted(pairs)[:most]
+    ]
+
+
+def _shared(runs: dict[str, set], weight: dict) -> dict[tuple[str, str], tuple[int, float]]:
+    """How many runs each pair of learners shares, and their weights' sum."""
+    holders: dict[tuple, list] = defaultdict(list)
+    for learner in sorted(runs):
+        for run in runs[learner]:
+            holders[run].append(learner)
+    groups: dict[tuple, tuple[int, float]] = {}  # a copied answer gives hundreds of runs with the same holders
+    for run, learners in holders.items():
+        count, shared = groups.get(group := tuple(learners), (0, 0.0))
+        groups[group] = count + 1, shared + weight[run]
+    pairs: dict[tuple[str, str], tuple[int, float]] = {}
+    for group, (more, weighing) in groups.items():
+        for pair in combinations(group, 2):
+            count, shared = pairs.get(pair, (0, 0.0))
+            pairs[pair] = count + more, shared + weighing
+    return pairs
+
+
+def _words(source: str) -> Iterator[str]:
+    """A source's tokens with all of the learner's own names alike."""
+    dotted = False
+    code = re.sub(r"(?m)^[ \t]*(#.*)?\n", "", source)[:MAX_CHARACTERS]
+    try:
+        for kind, text, *_ in tokenize.generate_tokens(io.StringIO(code).readline):
+            if kind == tokenize.ERRORTOKEN and text in ("'", '"'):  # Python 3.11 goes on behind each, and slowly
+                return
+            if kind in _SILENT:
+                continue
+            name = kind == tokenize.NAME and not dotted and text not in _KEPT
+            yield "name" if name else text
+            dotted = text == "."
+    except (tokenize.TokenError, SyntaxError, ValueError):
+        return
 
 
 def _hash(words: list[str]) -> int:
