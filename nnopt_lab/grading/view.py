@@ -101,7 +101,10 @@ def _package_paths() -> list[str]:
 
 
 def _top_level(name: str, distribution) -> set[str]:
-    tops = {file.parts[0] for file in distribution.files or ()}
+    # The list itself: `files` makes an object of each of torch's 13,000 lines, and every batch waits for that.
+    record = distribution.read_text("RECORD")
+    lines = record.splitlines() if record else map(str, distribution.files or ())
+    tops = {line.partition(",")[0].partition("/")[0].strip('"') for line in lines}
     tops = {top for top in tops if top not in ("..", "__pycache__") and not top.endswith((".dist-info", ".pth"))}
     if not tops:
         spec = importlib.util.find_spec(name)
