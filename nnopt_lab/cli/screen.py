@@ -66,9 +66,8 @@ def results_table(results) -> Table:
 
 def statistics_table(lessons) -> Table:
     """A row per `statistics.Statistics`, with what is beyond the measure of a lesson in red."""
-    table = Table(
-        "lesson", "minutes", "words", "code shown", "folded", "claims", "shown", "crowded sections", "too wide"
-    )
+    table = Table("lesson", "min", "words", "code", "folded", "claims", "shown", "crowded", "wide")
+    table.columns[0].no_wrap = True
     for s in lessons:
         numbers = (s.minutes, s.words, s.lines_shown, s.lines_folded, s.claims, s.claims_shown)
         beyond = (f"[red]{n}[/red]" if n else "0" for n in (len(s.crowded), len(s.too_wide)))

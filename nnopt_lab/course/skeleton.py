@@ -57,7 +57,7 @@ check("$name.zero_share", zero_share)
 zero_share = yours_or_ours("$name.zero_share")
 weights = torch.cat([p.detach().flatten() for p in models.trained("mynet").parameters()])
 share = zero_share(weights)
-claim("the trained network has no weight that is exactly zero", share == 0)
+claim("No weight of the trained network is exactly zero.", share == 0)
 
 # %%
 reveal(
