@@ -1,17 +1,20 @@
 # %% [markdown]
 # # Few bits
 #
-# Rounding the weights of a network to 8 bits costs nothing. In this lesson you will go down to 4, 3, 2 bits, and
+# Rounding the weights of a network to 8 bits costs next to nothing. What happens at 4, 3, 2 bits, or 1? In this lesson
+# you will
 #
-# - win back what rounding loses, without a label: equalise layers, correct biases, learn which way to round;
-# - train networks whose weights have four values, or two;
-# - train one whose gradients and updates are whole numbers, too.
+# - win back most of what rounding loses, without any labels: equalise layers, correct biases, learn which way to round;
+# - train networks whose weights have only four values, or two;
+# - train a network without floats, gradients and updates included.
 #
-# It takes about an hour and a quarter.
+# It takes about 75 minutes; a good place for a break is after section 3. (When you come back, choose *Run All Above
+# Selected Cell* in the Run menu.) You only need to know Python and the basics of PyTorch.
 
 # %% tags=["side-by-side"]
 import copy
 from itertools import pairwise
+from statistics import mean
 
 import torch
 from torch import nn
@@ -20,6 +23,7 @@ from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_o
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
+from nnopt_lab.lessons.few_bits.playground import twin_playground
 from nnopt_lab.techniques import quantization
 from nnopt_lab.techniques.quantization import (
     integer_training,
@@ -32,44 +36,60 @@ from nnopt_lab.workbench import data, measure, models, plots, training
 lesson("06_few_bits")
 LIVE = False  # True: run the recorded experiments again on this machine
 
+# %% [markdown]
+# The network of this lesson is `MyNet`, already trained: two convolutions and two linear layers that sort pictures of
+# clothes (Fashion-MNIST, 32×32 pixels) into ten classes.
+
 # %%
 pictures = data.load("fashion")
 net = models.trained("mynet")
-tested = training.evaluate(net, pictures.test, pictures)
+start = copy.deepcopy(net).to(memory_format=torch.channels_last)  # pools faster
+layers = ("features.0", "features.3", "classifier.0", "classifier.2")
+calibration = pictures.to_input(pictures.train.images[:500])
+print(net)
+
+# %% [markdown]
+# *Points lost* are percentage points of accuracy compared with this network, with a 95 % confidence interval. Both
+# networks see the same pictures, so the interval only depends on those that one of them gets right and the other wrong.
+# Variants are compared on the *validation* pictures; final results are measured on the *test* pictures.
+
+# %%
+tested = training.evaluate(start, pictures.test, pictures)
+validated = training.evaluate(start, pictures.validation, pictures)
 
 
 def points_lost(model, split=pictures.test, reference=tested):
-    """Accuracy lost against the float network, in points, with its paired interval."""
-    return measure.proportion_difference(
-        training.evaluate(model, split, pictures).correct, reference.correct
-    )
+    """Accuracy lost against the float network: percentage points, with a 95 % interval."""
+    accurate = training.evaluate(model, split, pictures).correct
+    return measure.proportion_difference(accurate, reference.correct)
 
 
-claim(
-    "the float network is right on 87 to 91 % of the test pictures",
-    87 < tested.accuracy < 91,
-)
+def validation_accuracy(model):
+    return training.evaluate(model, pictures.validation, pictures).accuracy
+
 
 # %% [markdown]
 # ## 1. Four bits after training
 #
-# So far the network was rounded and that was all: no label, no training. How far does that carry, and what can be done
-# where it carries no further? This section keeps to the weights, with the cheapest kind of grid, one for each tensor.
+# A *grid* puts a real number $w$ onto an integer $q$ with $w \approx s\,q$. The *scale* $s$ is the width of one step. A
+# *symmetric* grid of $b$ bits runs from $-(2^{b-1}-1)$ to $2^{b-1}-1$, and its scale is chosen so that the largest
+# magnitude just fits: at 4 bits, $q$ is one of 15 integers from −7 to 7. (Lesson 05 builds such grids by hand.)
+#
+# The sections on rounding after training keep to the weights and to the cheapest kind: one grid per tensor.
 
 # %%
-predict(
-    "accuracy lost with all weights rounded to 4 bits, one grid a tensor", unit="points"
-)
+weight = net.classifier[0].weight.detach()
+grid = quantization.grid_of(weight, bits=4)
+q = quantization.quantize(weight, grid)
+print(f"scale {grid.scale:.4f}, integers {q.unique().tolist()}")
+
+# %%
+predict("accuracy lost with all weights at 4 bits, one grid per tensor", unit="points")
 
 
 # %%
-start = copy.deepcopy(net).to(
-    memory_format=torch.channels_last
-)  # the same numbers, and a faster pooling
-validated = training.evaluate(start, pictures.validation, pictures)
-
-
 def to_nearest(model, bits):
+    """A copy of the model with all weights rounded to the nearest value of a grid."""
     return quantization.quantize_weights(copy.deepcopy(model), bits, per="tensor")
 
 
@@ -77,59 +97,51 @@ lost_at_4 = points_lost(to_nearest(start, 4))
 
 # %% tags=["nbval-ignore-output"]
 reveal(
-    "accuracy lost with all weights rounded to 4 bits, one grid a tensor",
+    "accuracy lost with all weights at 4 bits, one grid per tensor",
     lost_at_4.estimate,
     lost_at_4.low,
     lost_at_4.high,
-    because="Fifteen values a tensor are plenty for this network: each output sums 27 to 2,048 products, and rounding "
-    "errors of both signs cancel in the sum.",
+    because="Fifteen values per tensor are plenty for this network. Each output sums 27 "
+    "to 2,048 products, and rounding errors of both signs cancel in the sum.",
 )
 
 # %% [markdown]
-# That was kind of the network, and many are less so. Here is its *twin*. Each channel between two layers is multiplied
-# by a power of two where it is written, and divided by it where it is read. ReLU and pooling let a positive factor
-# pass, and a factor of two rounds nothing: the twin computes **the same function, bit for bit**. Networks come out of
-# training like this, above all those whose batch norms have been folded into the weights (lesson 02).
+# Many networks are less forgiving. Here is a copy that computes **the same function, bit for bit**, and yet rounds
+# badly. Each channel between two layers is multiplied by a power of two in the layer that writes it, and divided by it
+# in the layer that reads it. ReLU and pooling pass a positive factor through, and a factor of two causes no rounding.
+# Trained networks often look like this, above all after batch norms, which multiply each channel by a factor, have been
+# multiplied into the weights (*folded*).
 
 # %%
-layers = ("features.0", "features.3", "classifier.0", "classifier.2")
-twin = copy.deepcopy(start)
+badly_scaled = copy.deepcopy(start)
 draw = torch.Generator().manual_seed(0)
 with torch.no_grad():
-    for first, second in pairwise(twin.get_submodule(name) for name in layers):
+    for first, second in pairwise(badly_scaled.get_submodule(name) for name in layers):
         factor = 2.0 ** torch.randint(-3, 4, (len(first.weight),), generator=draw)
         first.weight.mul_(factor.view(-1, *[1] * (first.weight.dim() - 1)))
         first.bias.mul_(factor)
-        behind = factor.repeat_interleave(
-            second.weight.shape[1] // len(factor)
-        )  # behind the flatten: 64 inputs each
+        # A flattened channel of 8×8 pixels is 64 inputs of the linear layer.
+        behind = factor.repeat_interleave(second.weight.shape[1] // len(factor))
         second.weight.div_(behind.view(-1, *[1] * (second.weight.dim() - 2)))
 
-calibration = pictures.to_input(pictures.train.images[:500])
-with torch.inference_mode():
-    claim(
-        "the twin computes the same function, bit for bit",
-        torch.equal(twin(calibration), start(calibration)),
-    )
-
 # %%
-predict("accuracy of the twin with weights of 6 bits, one grid a tensor", unit="%")
+predict("accuracy of the badly scaled copy at 6 bits, one grid per tensor", unit="%")
 
 # %% [markdown]
-# **Cross-layer equalisation** (Nagel et al. 2019) does the opposite of what was done to the twin. Let channel $i$ reach
-# up to $r_1$ in the layer that writes it and up to $r_2$ in the layer that reads it. Divided and multiplied by
-#
-# $$ s_i = \frac{1}{r_2}\sqrt{r_1 r_2}, $$
-#
-# both reach up to $\sqrt{r_1 r_2}$. No picture is needed, and float notices nothing. As a layer stands in two pairs,
-# one goes through all pairs some twenty times.
+# **Cross-layer equalisation** ([Nagel et al. 2019](https://arxiv.org/abs/1906.04721), section 4.1) undoes such scaling.
+# Let $r_1$ be the largest magnitude of channel $i$'s weights in the layer that writes it, and $r_2$ in the layer that
+# reads it. Divide the former by $s_i = \sqrt{r_1/r_2}$ and multiply the latter by it. Then both reach up to
+# $\sqrt{r_1 r_2}$, and the function is unchanged.
 #
 # **Exercise (3 points).** Equalise two linear layers, one behind the other.
 
 
 # %% exercise="few_bits.equalize"
 def equalize(first, second):
-    """first float [C, in] writes C channels, second float [out, C] reads them → both, equalised."""
+    """Both weights, equalised.
+
+    first: float [C, in], writes C channels. second: float [out, C], reads them.
+    """
     ### BEGIN SOLUTION
     s = (first.abs().amax(1) / second.abs().amax(0)).sqrt()
     return first / s[:, None], second * s
@@ -139,57 +151,49 @@ def equalize(first, second):
 # %%
 check("few_bits.equalize", equalize)
 
+# %% [markdown]
+# Equalisation needs no pictures, and the float function stays the same. Since a layer stands in two pairs, the library
+# goes through all pairs twenty times.
+
 # %%
 equalize = yours_or_ours("few_bits.equalize")
-first, second = equalize(
-    twin.classifier[0].weight.detach(), twin.classifier[2].weight.detach()
-)
-claim(
-    "both layers reach equally far for each channel",
-    torch.allclose(first.abs().amax(1), second.abs().amax(0)),
-)
-equal = post_training.equalize(copy.deepcopy(twin))
-with torch.inference_mode():
-    difference = (equal(calibration) - start(calibration)).abs().max()
-claim("equalised, the function is the same to 1e-5", difference < 1e-5)
-
+equal = post_training.equalize(copy.deepcopy(badly_scaled))
 widths = (8, 6, 4, 3)
+versions = {"as trained": start, "badly scaled": badly_scaled, "equalised": equal}
 curves = {
-    name: [
-        training.evaluate(
-            to_nearest(model, bits), pictures.validation, pictures
-        ).accuracy
-        for bits in widths
-    ]
-    for name, model in {
-        "as trained": start,
-        "its twin": twin,
-        "the twin, equalised": equal,
-    }.items()
+    name: [validation_accuracy(to_nearest(model, bits)) for bits in widths]
+    for name, model in versions.items()
 }
 
+# %% tags=["nbval-ignore-output"]
+copy_at_6 = curves["badly scaled"][widths.index(6)]
+reveal(
+    "accuracy of the badly scaled copy at 6 bits, one grid per tensor",
+    copy_at_6,
+    copy_at_6 - 2,
+    copy_at_6 + 2,
+    because="The grid must reach the largest channel. A channel that is 64 times smaller "
+    "is smaller than half a step of a 6-bit grid, so all its weights become zero. In "
+    "float it contributes as much to the result as any other channel.",
+)
+
+# %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2)
-for name, model, color in (
-    ("twin", twin, plots.ORANGE),
-    ("equalised", equal, plots.GREEN),
-):
-    reach = model.features[3].weight.detach().abs().flatten(1).amax(1)
-    left.plot((reach / reach.max()).sort().values, "o", color=color, label=name)
+colors = (plots.REFERENCE, plots.ORANGE, plots.GREEN)
+for (name, model), color in zip(versions.items(), colors, strict=True):
+    largest = model.features[3].weight.detach().abs().flatten(1).amax(1)
+    left.plot((largest / largest.max()).sort().values, "o", color=color, label=name)
+    style = "o--" if name == "as trained" else "o-"
+    right.plot(widths, curves[name], style, label=name, color=color)
 left.set(
     title="second convolution",
     xlabel="filter, sorted",
-    ylabel="largest weight / end of the grid",
+    ylabel="largest weight ÷ end of the grid",
 )
 left.legend()
-for (name, curve), color in zip(
-    curves.items(), (plots.REFERENCE, plots.ORANGE, plots.GREEN), strict=True
-):
-    right.plot(
-        widths, curve, "o-" if name != "as trained" else "o--", label=name, color=color
-    )
 right.set(
     title="the same function, rounded",
-    xlabel="bits",
+    xlabel="bits per weight",
     ylabel="validation accuracy, %",
     xticks=widths,
 )
@@ -197,32 +201,9 @@ right.invert_xaxis()
 right.legend()
 plots.finish(fig)
 
-# %% tags=["nbval-ignore-output"]
-twin_at_6 = curves["its twin"][widths.index(6)]
-reveal(
-    "accuracy of the twin with weights of 6 bits, one grid a tensor",
-    twin_at_6,
-    twin_at_6 - 2,
-    twin_at_6 + 2,
-    because="The grid must reach the largest channel. One that is 64 times smaller has less than one of the 31 values "
-    "on each side: it is rounded to zero. In float its part in the result is as large as any other's.",
-)
-
-# %%
-at = {bits: place for place, bits in enumerate(widths)}
-claim("4 bits cost the network as trained less than 2 points", lost_at_4.high < 2)
-claim("its twin is ruined by 6 bits: below 60 %", twin_at_6 < 60)
-claim("and guesses with 4: below 20 %", curves["its twin"][at[4]] < 20)
-claim(
-    "equalised, it is within 2 points of the network as trained, from 8 bits down to 3",
-    max(
-        abs(a - b)
-        for a, b in zip(
-            curves["as trained"], curves["the twin, equalised"], strict=True
-        )
-    )
-    < 2,
-)
+# %% [markdown]
+# What to see: in the badly scaled copy most filters use a small part of the grid (left), and at 6 bits it fails
+# (right). Equalised, it does as well as the network as trained.
 
 # %% question="by_hand.equalised"
 choice = None
@@ -231,17 +212,56 @@ choice = "a"
 ### END SOLUTION
 question("by_hand.equalised", choice)
 
+# %% tags=["fold"]
+at = {bits: place for place, bits in enumerate(widths)}
+with torch.inference_mode():
+    in_float = start(calibration)
+    same = torch.equal(badly_scaled(calibration), in_float)
+    difference = (equal(calibration) - in_float).abs().max()
+linear = [badly_scaled.classifier[i].weight.detach() for i in (0, 2)]
+first, second = equalize(*linear)
+claim("At 4 bits, the network as trained loses less than 2 points.", lost_at_4.high < 2)
+claim("At 6 bits, the badly scaled copy falls below 60 %.", copy_at_6 < 60)
+claim(
+    "Equalised, it is within 2 points of the network as trained, from 8 to 3 bits.",
+    max(
+        abs(a - b)
+        for a, b in zip(curves["as trained"], curves["equalised"], strict=True)
+    )
+    < 2,
+)
+claim("The copy computes the same function as the network, bit for bit.", same)
+claim("Equalised, it computes the same function up to 1e-5.", difference < 1e-5)
+claim("At 4 bits, the copy falls below 20 %.", curves["badly scaled"][at[4]] < 20)
+claim(
+    "After your function, both linear layers use the same range for each channel.",
+    torch.allclose(first.abs().amax(1), second.abs().amax(0)),
+)
+
 # %% [markdown]
-# **Bias correction** (same paper) needs a few pictures. Where the rounding errors of a channel's weights have a sign in
-# common, all its outputs are shifted the same way, and the layer's bias can take that back: one subtracts the mean
-# shift, measured on a few hundred pictures.
+# **Playground.** Choose how far the channels are scaled apart, and the number of bits. At which spread does each number
+# of bits fail, and does equalisation always help?
+
+# %%
+twin_playground(net, pictures)
+
+# %% [markdown]
+# ## 2. Biases, and which way to round
+#
+# **Bias correction** ([Nagel et al. 2019](https://arxiv.org/abs/1906.04721), section 4.2) needs a few hundred pictures.
+# If the rounding errors of a channel's weights tend to have the same sign, all outputs of the channel shift in the same
+# direction. The layer's bias can undo that: measure the mean shift, and subtract it.
 #
 # **Exercise (2 points).** Correct a bias.
 
 
 # %% exercise="by_hand.bias_correction"
 def bias_correction(original, quantized, bias):
-    """The bias that undoes the mean shift. Outputs, before and after, float [N, C, H, W], bias [C] → [C]."""
+    """The bias that undoes the mean shift: float [C].
+
+    original, quantized: the layer's outputs before and after quantising, float
+    [N, C, H, W]. bias: float [C].
+    """
     ### BEGIN SOLUTION
     return bias - (quantized - original).mean(dim=(0, 2, 3))
     ### END SOLUTION
@@ -251,10 +271,9 @@ def bias_correction(original, quantized, bias):
 check("by_hand.bias_correction", bias_correction)
 
 # %% [markdown]
-# Rounding to nearest has no favourite direction. Cutting the fraction off does: ⌊w/s⌋ is half a step too low on
-# average. Below, both with 5 bits: left, how far the first layer's channels are shifted; right, the accuracy before and
-# after the correction of all layers, from the first to the last. (Low weights shift the first layer *up*, because most
-# pixels are background, which is negative once normalised.)
+# Rounding to the nearest value has no preferred direction. Rounding down does: on average, $\lfloor w/s \rfloor$ is half
+# a step too low. Compare the two at 5 bits: how far do the channels of the first layer shift, and how much accuracy is
+# lost before and after correcting all layers, from the first to the last?
 
 # %%
 bias_correction = yours_or_ours("by_hand.bias_correction")
@@ -275,27 +294,17 @@ corrected = {
     for way, model in rounded.items()
 }
 with torch.inference_mode():
-    before, after = (
-        start.features[0](calibration),
-        rounded["down"].features[0](calibration),
-    )
-by_hand = bias_correction(before, after, rounded["down"].features[0].bias.detach())
-claim(
-    "the library corrects the first layer as you do",
-    torch.allclose(corrected["down"].features[0].bias, by_hand, atol=1e-5),
-)
+    before = start.features[0](calibration)
+    after = {way: model.features[0](calibration) for way, model in rounded.items()}
+shift = {way: post_training.output_shift(before, out) for way, out in after.items()}
 lost = {
     (way, stage): points_lost(models_of[way], pictures.validation, validated)
     for way in rounded
     for stage, models_of in (("rounded", rounded), ("corrected", corrected))
 }
 
-# %%
+# %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2)
-shift = {
-    way: post_training.output_shift(before, m.features[0](calibration).detach())
-    for way, m in rounded.items()
-}
 for way, color in (("down", plots.ORANGE), ("to nearest", plots.BLUE)):
     left.plot(shift[way], "o", color=color, label=way)
 left.axhline(0, color=plots.REFERENCE, linewidth=0.8)
@@ -308,105 +317,68 @@ left.set(
 left.legend()
 for place, ((way, stage), interval) in enumerate(lost.items()):
     color = plots.ORANGE if way == "down" else plots.BLUE
-    right.bar(
-        place, interval.estimate, color=color, alpha=1 if stage == "rounded" else 0.5
+    alpha = 1 if stage == "rounded" else 0.5
+    low, high = interval.estimate - interval.low, interval.high - interval.estimate
+    right.bar(place, interval.estimate, color=color, alpha=alpha)
+    right.errorbar(
+        place, interval.estimate, [[max(low, 0)], [max(high, 0)]], color="#222222"
     )
-    error = [
-        [max(interval.estimate - interval.low, 0)],
-        [max(interval.high - interval.estimate, 0)],
-    ]
-    right.errorbar(place, interval.estimate, yerr=error, color="#222222")
 right.axhline(0, color=plots.REFERENCE, linewidth=0.8)
 right.set_xticks(range(4), [f"{way},\n{stage}" for way, stage in lost], fontsize=8)
-right.set(title="accuracy lost with 5 bits", ylabel="points")
+right.set(title="accuracy lost at 5 bits", ylabel="points")
 plots.finish(fig)
 
-# %%
-claim(
-    "rounding down shifts the first layer's channels more than five times as far as rounding to nearest",
-    shift["down"].abs().mean() > 5 * shift["to nearest"].abs().mean(),
-)
-claim("rounded down, more than 4 points are lost", lost["down", "rounded"].low > 4)
-claim(
-    "the correction wins more than 2 of them back",
-    lost["down", "rounded"].estimate - lost["down", "corrected"].estimate > 2,
-)
-claim(
-    "to nearest there is hardly anything to win: less than 2 points",
-    lost["to nearest", "rounded"].high < 2,
-)
-
 # %% [markdown]
-# A bias can take back an offset, nothing else. Where rounding *shrinks* a channel, its mean changes too, and the
-# constant that restores the mean moves every picture away from where it was. The paper's gains come from networks with
-# depthwise convolutions, nine weights a channel, where few errors cancel.
+# What to see: rounding down shifts every channel (left, orange), and correcting the biases wins back about half of what it
+# costs (right). After rounding to nearest there is almost nothing to correct. (Lower weights shift the first layer *up*
+# because most pixels are background, which is negative after normalisation.)
 #
-# **AdaRound** (Nagel et al. 2020) asks whether the nearest value is the right one at all. For each weight there are two
-# candidates, up and down, and a layer's output depends on all choices together: an error up here can be made good by
-# one down there. So it gives each weight a number $h(V)$ between 0 (down) and 1 (up), starts at the fraction, and fits
+# A bias can undo an offset, nothing else. Where rounding *shrinks* a channel, its mean changes too, but a constant that
+# restores the mean moves every single picture away from its true output. The paper's large gains come from networks with
+# depthwise convolutions, nine weights per channel, where few errors cancel.
+#
+# **AdaRound** ([Nagel et al. 2020](https://arxiv.org/abs/2004.10568)) asks whether the nearest value is the right one at
+# all. Each weight has two candidates, up and down. A layer's output depends on all choices together: rounding one weight
+# up can compensate for rounding another one down. So AdaRound gives each weight a number $h(V)$ between 0 (down) and 1
+# (up), starts it at the weight's fraction, and minimises
 #
 # $$ \big\lVert Wx - s\,(\lfloor W/s \rfloor + h(V))\,\hat x \big\rVert^2
-# + \lambda \sum \big(1 - |2h(V) - 1|^\beta\big), $$
+# + \lambda \sum \big(1 - |2h(V) - 1|^\beta\big). $$
 #
-# the layer's output on a few hundred pictures $x$, of which $\hat x$ is what the layers rounded before deliver. The
-# second term drives every $h$ to 0 or 1, harder and harder as $\beta$ falls. Let us go where rounding to nearest ends:
-# 2 bits, three values a weight.
+# The first term compares the layer's outputs on a few hundred pictures; $x$ is its input in the float network, and
+# $\hat x$ its input behind the layers that are already rounded. The second term drives every $h$ to 0 or 1, harder and
+# harder as $\beta$ falls. Try it where rounding to nearest fails: at 2 bits, with three values per weight.
 
 # %% tags=["nbval-ignore-output"]
-nearest_2 = training.evaluate(to_nearest(start, 2), pictures.validation, pictures)
-print(
-    f"to nearest, 2 bits are right on {nearest_2.accuracy:.1f} % of the validation pictures"
-)
+nearest_2 = validation_accuracy(to_nearest(start, 2))
+print(f"Rounded to nearest at 2 bits: {nearest_2:.1f} % of the validation pictures.")
 
 # %%
-predict(
-    "accuracy with weights of 2 bits on the same grid, rounded up or down as AdaRound learned",
-    unit="%",
-)
+predict("accuracy at 2 bits on the same grid, rounded as AdaRound learns", unit="%")
 
 # %%
 adaptive = post_training.ada_round(copy.deepcopy(start), calibration, bits=2, steps=150)
-result = training.evaluate(adaptive, pictures.validation, pictures)
+learned_2 = validation_accuracy(adaptive)
 
 # %% tags=["nbval-ignore-output"]
 reveal(
-    "accuracy with weights of 2 bits on the same grid, rounded up or down as AdaRound learned",
-    result.accuracy,
-    result.accuracy - 2,
-    result.accuracy + 2,
-    because="To nearest, almost every weight of the large layer is nearer to 0 than to the one value on its side. A "
-    "thousand small weights that all become 0 are a large error, and it has one direction; AdaRound sends one in a "
-    "hundred of them away from 0.",
-)
-
-# %%
-claim("2 bits to nearest: below 40 %", nearest_2.accuracy < 40)
-claim("the same grid with learned rounding: above 60 %", result.accuracy > 60)
-whole = {name: start.get_submodule(name).weight.detach() for name in layers}
-whole = {name: w / quantization.grid_of(w, 2).scale for name, w in whole.items()}
-chosen = {name: adaptive.get_submodule(name).weight.detach() for name in layers}
-chosen = {
-    name: w / quantization.grid_of(start.get_submodule(name).weight, 2).scale
-    for name, w in chosen.items()
-}
-claim(
-    "every weight went to one of its two neighbours",
-    all((chosen[n] - whole[n]).abs().max() < 1.001 for n in layers),
-)
-elsewhere = (
-    (chosen["classifier.0"].round() != whole["classifier.0"].round()).float().mean()
-)
-claim(
-    "in the large layer fewer than 3 % of the weights are not at their nearest value",
-    elsewhere < 0.03,
+    "accuracy at 2 bits on the same grid, rounded as AdaRound learns",
+    learned_2,
+    learned_2 - 2,
+    learned_2 + 2,
+    because="In the large layer, almost every weight is nearer to 0 than to the next "
+    "value. Rounding a thousand small weights to 0 makes a large error, always in the "
+    "same direction. AdaRound rounds about one in a hundred of them away from 0.",
 )
 
 # %% [markdown]
-# All of it at several widths, with three sets of 1,000 pictures and 300 steps, recorded in
-# `data/recorded/post_training_bits.json` (`nnopt record post_training_bits`, a few minutes):
+# All methods at several widths, with three sets of 1,000 pictures and 300 steps of AdaRound each, are recorded in
+# `data/recorded/post_training_bits.json`. (`nnopt record post_training_bits` runs them again, in a few minutes.)
 
 # %%
 bits_after = recorded("post_training_bits", live=LIVE)["result"]
+
+# %% tags=["fold"]
 shown = {
     "nearest": ("to nearest", plots.BLUE),
     "biases corrected": ("biases corrected", plots.SKY),
@@ -418,112 +390,145 @@ fig, axes = plots.figure(ncols=2)
 for ax in axes:
     for way, (label, color) in shown.items():
         upto = 4 if ax is axes[0] else 3
-        plots.band(
-            ax,
-            range(upto),
-            list(zip(*bits_after[way][:upto], strict=True)),
-            label,
-            color,
-        )
+        runs = list(zip(*bits_after[way][:upto], strict=True))
+        plots.band(ax, range(upto), runs, label, color)
     ax.axhline(bits_after["before"], color=plots.REFERENCE, linestyle="--")
     ax.set_xticks(range(upto), bits_after["bits"][:upto])
-    ax.set(xlabel="bits of the weights", ylabel="test accuracy, %")
+    ax.set(xlabel="bits per weight", ylabel="test accuracy, %")
 axes[0].set(title="from 8 bits to 2")
-axes[1].set(ylim=(86.9, 89.2), title="from 8 bits to 3, nearer")
+axes[1].set(ylim=(86.9, 89.2), title="from 8 bits to 3, enlarged")
 axes[0].legend(fontsize=8, loc="lower left")
 plots.finish(fig)
 
 # %% [markdown]
-# Down to 4 bits there is little to repair here, and nothing to choose between: everything lies within half a point of
-# the float network (dashed). At 3 bits rounding to nearest loses 1.7 points; equalisation or AdaRound win a point of it
-# back. At 2 bits the order of the methods is plain: to nearest the network is lost, equalisation nearly doubles what is
-# left, AdaRound brings it above 80 %, and both together to 85 %. Bias correction stays without effect: nothing is
-# shifted that much. More than that takes labels, and the next section has them.
+# What to see: down to 4 bits every method stays close to the float network (dashed), and at 2 bits they are far apart
+# (left).
+#
+# At 3 bits, rounding to nearest loses 1.7 points, and equalisation or AdaRound each win about one of them back (right).
+# At 2 bits, the network rounded to nearest is lost; equalised it is still at about a third, AdaRound lifts it above 80 %,
+# and both together to 85 %. Correcting biases has no effect here, because nothing is shifted that much. Doing better
+# takes training with labels: that is the next section.
 
-# %%
-at = {bits: place for place, bits in enumerate(bits_after["bits"])}
-mean = {way: [sum(row) / len(row) for row in bits_after[way]] for way in shown}
+# %% tags=["fold"]
+place = {bits: place for place, bits in enumerate(bits_after["bits"])}
+means = {way: [mean(row) for row in bits_after[way]] for way in shown}
+two, three = ({way: means[way][place[bits]] for way in shown} for bits in (2, 3))
+whole, chosen = {}, {}
+for name in layers:
+    original = start.get_submodule(name).weight.detach()
+    scale = quantization.grid_of(original, 2).scale
+    whole[name] = original / scale
+    chosen[name] = adaptive.get_submodule(name).weight.detach() / scale
+moved = chosen["classifier.0"].round() != whole["classifier.0"].round()
+by_hand = bias_correction(
+    before, after["down"], rounded["down"].features[0].bias.detach()
+)
+won = lost["down", "rounded"].estimate - lost["down", "corrected"].estimate
+claim("At 5 bits, correcting biases wins back 2 points after rounding down.", won > 2)
 claim(
-    "with 8 and 4 bits every way stays within half a point of float",
+    "At 2 bits, AdaRound lifts the accuracy from below 40 % to above 60 %.",
+    nearest_2 < 40 and learned_2 > 60,
+)
+claim(
+    "At 4 bits and more, every recorded method is within half a point of float.",
     all(
-        abs(mean[way][at[bits]] - bits_after["before"]) < 0.5
+        abs(means[way][place[bits]] - bits_after["before"]) < 0.5
         for way in shown
         for bits in (8, 4)
     ),
 )
 claim(
-    "3 bits to nearest lose 1.5 to 2 points",
-    1.5 < bits_after["before"] - mean["nearest"][at[3]] < 2,
+    "The library corrects the first layer's biases as you do.",
+    torch.allclose(corrected["down"].features[0].bias, by_hand, atol=1e-5),
 )
 claim(
-    "equalisation and AdaRound each win 0.8 to 1.3 of them back",
+    "Rounding down shifts the first layer 5 times as far as rounding to nearest.",
+    shift["down"].abs().mean() > 5 * shift["to nearest"].abs().mean(),
+)
+claim(
+    "At 5 bits, rounding down loses more than 4 points.",
+    lost["down", "rounded"].low > 4,
+)
+claim(
+    "At 5 bits, rounding to nearest loses less than 2 points.",
+    lost["to nearest", "rounded"].high < 2,
+)
+claim(
+    "AdaRound moves every weight to one of its two neighbours on the grid.",
+    all((chosen[name] - whole[name]).abs().max() < 1.001 for name in layers),
+)
+claim(
+    "In the large layer, fewer than 3 % of its weights are not at the nearest value.",
+    moved.float().mean() < 0.03,
+)
+claim(
+    "At 3 bits, rounding to nearest loses 1.5 to 2 points.",
+    1.5 < bits_after["before"] - three["nearest"] < 2,
+)
+claim(
+    "At 3 bits, equalisation and AdaRound each win back 0.8 to 1.3 points.",
+    all(0.8 < three[w] - three["nearest"] < 1.3 for w in ("equalised", "AdaRound")),
+)
+claim("At 2 bits, rounding to nearest falls below 20 %.", two["nearest"] < 20)
+claim("At 2 bits, equalisation stays above 30 %.", two["equalised"] > 30)
+claim("At 2 bits, AdaRound stays above 80 %.", two["AdaRound"] > 80)
+claim("At 2 bits, both together stay above 84 %.", two["equalised, AdaRound"] > 84)
+claim(
+    "From 8 to 3 bits, correcting biases changes less than 0.2 points.",
     all(
-        0.8 < mean[way][at[3]] - mean["nearest"][at[3]] < 1.3
-        for way in ("equalised", "AdaRound")
-    ),
-)
-claim(
-    "2 bits: below 20 % to nearest, above 30 % equalised, above 80 % with AdaRound, above 84 % with both",
-    mean["nearest"][at[2]] < 20
-    and mean["equalised"][at[2]] > 30
-    and mean["AdaRound"][at[2]] > 80
-    and mean["equalised, AdaRound"][at[2]] > 84,
-)
-claim(
-    "biases change less than 0.2 points at 8, 4 and 3 bits",
-    all(
-        abs(mean["biases corrected"][at[b]] - mean["nearest"][at[b]]) < 0.2
+        abs(means["biases corrected"][place[b]] - means["nearest"][place[b]]) < 0.2
         for b in (8, 4, 3)
     ),
 )
 
 # %% [markdown]
-# ## 2. Training with integers
+# ## 3. Training at few bits
 #
-# The article's third point is to train the integer model itself. What stands in the way is the rounding: it is flat
-# nearly everywhere, so its derivative is 0 and nothing upstream learns. The way out is a white lie. Forward, the
-# network sees rounded numbers; backward, the gradient passes *straight through* as though nothing had been rounded,
-# except for values beyond the end of the grid, which get none (Bengio et al. 2013). Float weights stay behind the
-# rounded ones and collect the small updates.
+# Next, train the network while its weights are on the grid. What stands in the way is the rounding: it is flat almost
+# everywhere, so its derivative is 0, and no layer before it learns anything. The solution is a white lie. In the forward
+# pass the network uses rounded numbers; in the backward pass, the gradient goes *straight through*, as if nothing had
+# been rounded ([Bengio et al. 2013](https://arxiv.org/abs/1308.3432)). Only values beyond the ends of the grid get no
+# gradient. Float weights are kept behind the rounded ones and collect the small updates.
 
 # %%
 x = torch.linspace(-1.5, 1.5, 7, requires_grad=True)
 grid = quantization.grid_of(torch.tensor([-1.0, 1.0]), 3)
 (honest,) = torch.autograd.grad((x / grid.scale).round().sum(), x)
-(ours,) = torch.autograd.grad(quantization.fake_quantize(x, grid).sum(), x)
-torchs = torch.fake_quantize_per_tensor_affine(
-    x, grid.scale, grid.zero_point, grid.low, grid.high
-)
-(theirs,) = torch.autograd.grad(torchs.sum(), x)
-claim("torch differentiates rounding honestly: 0 everywhere", not honest.any())
-claim(
-    "straight through: 1 inside the grid, 0 beyond its ends",
-    ours.tolist() == [0, 1, 1, 1, 1, 1, 0],
-)
-claim("torch's own fake quantisation has the same gradient", torch.equal(ours, theirs))
+(straight,) = torch.autograd.grad(quantization.fake_quantize(x, grid).sum(), x)
+print("x                 ", x.tolist())
+print("honest gradient   ", honest.tolist())
+print("straight through  ", straight.tolist())
 
 # %% [markdown]
-# `qat.prepare` puts such a quantiser on the weights and on the input of every layer, and the training
-# loop stays as it is. But *which* grid? Section 1 took the range of the weights, so one outlier decides how wide a step
-# is for all. **LSQ** (Esser et al. 2020) lets training decide: the step $s$ is a parameter like any other. With $\hat x
-# = s \cdot \mathrm{round}(\mathrm{clip}(x/s, l, h))$, its gradient is the next exercise.
+# `qat.prepare` puts such a rounding on the weights and on the inputs of every layer; the training loop stays the same.
+# (QAT stands for *quantisation-aware training*.) But which grid should it use? So far the largest weight decided how
+# wide a step is, so one outlier can widen it for all. **LSQ**, *learned step size quantisation*
+# ([Esser et al. 2020](https://arxiv.org/abs/1902.08153)), makes the step $s$ a parameter and learns it. With
+# $\hat x = s \cdot \mathrm{round}(\mathrm{clip}(x/s, l, h))$, where $l$ and $h$ are the lowest and the highest integer,
+# its gradient is the next exercise.
 #
-# **Exercise (3 points).** The gradient of $\hat x$ by the step, for each value.
+# **Exercise (3 points).** Compute the gradient of $\hat x$ with respect to the step, for each value.
 
 
 # %% exercise="by_hand.step_gradient"
 def step_gradient(x, step, low, high):
-    """d x̂ / d step for each value: float [N] → float [N]. Rounding counts as the identity; step is a float."""
+    """d x̂ / d step for each value: float [N] → float [N].
+
+    step is a float, low and high are integers. Rounding counts as the identity.
+    """
     ### BEGIN SOLUTION
     ratio = x / step
-    return torch.where(
-        ratio <= low, low, torch.where(ratio >= high, high, ratio.round() - ratio)
-    )
+    inside = ratio.round() - ratio
+    return torch.where(ratio <= low, low, torch.where(ratio >= high, high, inside))
     ### END SOLUTION
 
 
 # %%
 check("by_hand.step_gradient", step_gradient)
+
+# %% [markdown]
+# All values of a layer pull at one number. How fast does a step move, compared with the weights of its layer? (Compared
+# are the sizes of the gradients, each relative to the size of what it moves.)
 
 # %%
 step_gradient = yours_or_ours("by_hand.step_gradient")
@@ -531,93 +536,58 @@ values = torch.linspace(-3.01, 3.02, 601)
 step = torch.tensor(0.7, requires_grad=True)
 quantized = quantizers.learned_step(values, step, -2, 1)
 by_hand = step_gradient(values, 0.7, -2, 1)
-(summed,) = torch.autograd.grad(quantized.sum(), step)
-claim(
-    "the library's step has this gradient, summed over all values",
-    torch.allclose(summed, by_hand.sum(), rtol=1e-3),
-)
 
-examples, labels = (
-    pictures.to_input(pictures.train.images[:500]),
-    pictures.train.labels[:500],
-)
-prepared = qat.prepare(copy.deepcopy(start), examples, 2, 2)
-nn.functional.cross_entropy(prepared(examples), labels).backward()
-pace, scale = {}, {}
-for name, layer in prepared.named_modules():
-    if isinstance(layer, (nn.Conv2d, nn.Linear)):
-        quantizer, weight = (
-            layer.parametrizations.weight[0],
-            layer.parametrizations.weight.original,
-        )
-        scale[name] = quantizer.gradient_scale
-        pace[name] = (quantizer.step.grad.abs() / quantizer.step) / (
-            weight.grad.norm() / weight.norm()
-        )
-        pace[name] = pace[name].item()
+prepared = qat.prepare(copy.deepcopy(start), calibration, 2, 2)
+loss = nn.functional.cross_entropy(prepared(calibration), pictures.train.labels[:500])
+loss.backward()
+pace, unscaled = {}, {}
+for name in layers:
+    weights = prepared.get_submodule(name).parametrizations.weight
+    quantizer, original = weights[0], weights.original
+    of_step = quantizer.step.grad.abs() / quantizer.step
+    of_weights = original.grad.norm() / original.norm()
+    pace[name] = (of_step / of_weights).item()
+    unscaled[name] = pace[name] / quantizer.gradient_scale
 
+# %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2)
 left.plot(values, quantized.detach(), color=plots.BLUE, label="x̂, 2 bits, step 0.7")
 left.plot(values, by_hand, color=plots.ORANGE, label="gradient of the step")
-left.set(xlabel="x", title="what the step feels")
+left.set(xlabel="x", title="how each value pulls at the step")
 left.legend(fontsize=8, loc="lower right")
+at = torch.arange(4)
 right.bar(
-    torch.arange(4) - 0.2,
-    [pace[n] / scale[n] for n in pace],
-    0.4,
-    color=plots.ORANGE,
-    label="unscaled",
+    at - 0.2, list(unscaled.values()), 0.4, color=plots.ORANGE, label="not scaled"
 )
-right.bar(
-    torch.arange(4) + 0.2,
-    list(pace.values()),
-    0.4,
-    color=plots.BLUE,
-    label="times 1/√(N·h)",
-)
+right.bar(at + 0.2, list(pace.values()), 0.4, color=plots.BLUE, label="times 1/√(N·h)")
 right.axhline(1, color=plots.REFERENCE, linestyle="--")
 right.set_xticks(range(4), pace, fontsize=8)
-right.set(yscale="log", title="pace of the step, relative to its weights")
+right.set(yscale="log", title="pace of the step ÷ pace of its weights")
 right.legend(fontsize=8)
 plots.finish(fig)
 
 # %% [markdown]
-# Inside of the grid a value pulls the step by its rounding error; beyond the ends it pulls with the whole height of the
-# grid: where the loss wants a clipped value nearer to what it was, the step grows. All values of a layer pull at one
-# number, and that sum is large: relative to its size the step would move far faster than the weights (right, orange).
-# LSQ scales it by $1/\sqrt{N h}$, with $N$ the number of weights and $h$ the largest whole number. That brings it to
-# the pace of the weights (dashed), give or take a factor of ten or so.
-
-# %%
-unscaled = {name: pace[name] / scale[name] for name in pace}
-claim(
-    "unscaled, every step would move more than 10 times as fast as its weights",
-    min(unscaled.values()) > 10,
-)
-claim(
-    "that of the largest layer more than 1,000 times", unscaled["classifier.0"] > 1000
-)
-claim(
-    "scaled, all of them move at 1/20 to 60 times their weights' pace",
-    0.05 < min(pace.values()) < max(pace.values()) < 60,
-)
-
-# %% [markdown]
-# Now with 2 bits for weights *and* inputs, four values each; as in the paper, the first and the last layer keep 8. From
-# the shipped network, one pass over a quarter of the training pictures, with the grid from the range and with a learned
-# step. Where does it end?
+# What to see: a value inside the grid pulls with its rounding error, a value beyond it with the whole height of the grid
+# (left). Unscaled, the steps would move up to thousands of times faster than the weights (right, orange).
+#
+# So LSQ multiplies the gradient by $1/\sqrt{N h}$, where $N$ is the number of weights and $h$ the highest integer. That
+# brings it to within a factor of about ten of the weights' pace (dashed).
+#
+# Now train at 2 bits for weights *and* inputs, four values each; as in the paper, the first and the last layer keep 8
+# bits. The training starts from the network as trained and passes once over a quarter of the training pictures, with the
+# grid from the range (min-max) and with a learned step. How accurate is the network then?
 
 # %%
 predict(
-    "accuracy after a quarter of an epoch with 2-bit weights and inputs, learned steps",
+    "accuracy after a quarter of an epoch at 2 bits, weights and inputs, learned steps",
     unit="%",
 )
 
 # %%
 quarter = pictures.train[:4_500]
 trained = {}
-for method in qat.METHODS:
-    model = qat.prepare(copy.deepcopy(start), examples, 2, 2, method=method)
+for method in ("min-max", "lsq"):
+    model = qat.prepare(copy.deepcopy(start), calibration, 2, 2, method=method)
     training.fit(
         model,
         pictures,
@@ -631,39 +601,29 @@ results = {
     method: training.evaluate(model, pictures.validation, pictures)
     for method, model in trained.items()
 }
-lost = {
-    method: measure.proportion_difference(result.correct, validated.correct)
-    for method, result in results.items()
-}
 
 # %% tags=["nbval-ignore-output"]
 for method, result in results.items():
-    print(
-        f"{method:8} {result.accuracy:.1f} %, lost against float as it ships: {lost[method]} points"
-    )
+    lost = measure.proportion_difference(result.correct, validated.correct)
+    print(f"{method:8} {result.accuracy:.1f} %; points lost against float: {lost}")
 reveal(
-    "accuracy after a quarter of an epoch with 2-bit weights and inputs, learned steps",
+    "accuracy after a quarter of an epoch at 2 bits, weights and inputs, learned steps",
     results["lsq"].accuracy,
     results["lsq"].accuracy - 1.5,
     results["lsq"].accuracy + 1.5,
-    because="The few values are put where most weights are, not where the largest one is, and the weights move to the "
-    "values that suit them.",
+    because="Learned steps put the few values where most weights are, instead of where "
+    "the largest weight is, and the weights move to values that suit them.",
 )
 
-# %%
+# %% tags=["fold"]
 fig, axes = plots.figure(ncols=2, sharey=True)
 titles = {"min-max": "grid from the range", "lsq": "learned step"}
+float_weights = net.classifier[0].weight.detach().flatten()
 for ax, (method, model) in zip(axes, trained.items(), strict=True):
-    layer = model.classifier[0]
-    taken = layer.weight.detach().unique(return_counts=True)
-    ax.hist(
-        net.classifier[0].weight.detach().flatten(),
-        120,
-        color="#CCCCCC",
-        label="float, before",
-    )
+    levels, counts = model.classifier[0].weight.detach().unique(return_counts=True)
+    ax.hist(float_weights, 120, color="#CCCCCC", label="float, before")
     ax.vlines(
-        taken[0], 1, taken[1], color=plots.ORANGE, linewidth=5, label="2 bits, trained"
+        levels, 1, counts, color=plots.ORANGE, linewidth=5, label="2 bits, trained"
     )
     ax.set(
         yscale="log",
@@ -671,52 +631,40 @@ for ax, (method, model) in zip(axes, trained.items(), strict=True):
         title=titles[method],
         ylim=(1, 1e6),
     )
-axes[0].set(ylabel="how many")
+axes[0].set(ylabel="number of weights")
 axes[0].legend(fontsize=8)
 plots.finish(fig)
 
-# %%
-few = [model.classifier[0].weight.unique().numel() for model in trained.values()]
-claim(
-    "at most three values are left with a symmetric grid, four with LSQ's",
-    few[0] <= 3 and few[1] <= 4,
-)
-claim("learned steps: more than 84 % are right", results["lsq"].accuracy > 84)
-claim(
-    "and at least 5 points more than with the grid from the range",
-    measure.proportion_difference(
-        results["min-max"].correct, results["lsq"].correct
-    ).low
-    > 5,
-)
-
 # %% [markdown]
-# Two further codes have names of their own. **Binary** weights are $\pm\alpha$, with $\alpha = \mathrm{mean}|w|$, which
-# is the nearest such matrix in squares (XNOR-Net, Rastegari et al. 2016). **Ternary** weights are $0$ where $|w| \le
-# 0.7\,\mathrm{mean}|w|$, else $\pm\alpha$, with $\alpha$ the mean of the magnitudes that are left (Li & Liu 2016).
-# Products become additions and subtractions.
+# What to see: the grid from the range puts its outer values where hardly any weight is (left). The learned step puts all
+# four among the weights (right).
 #
-# All widths, one epoch on all pictures, three seeds, and a float network that gets the same epoch:
-# `data/recorded/integer_training.json` (about ten minutes with `nnopt record integer_training`).
+# Two further codes have names of their own. **Binary** weights are $\pm\alpha$ with $\alpha = \mathrm{mean}|w|$, which
+# has the smallest squared error of all such codes (XNOR-Net, [Rastegari et al. 2016](https://arxiv.org/abs/1603.05279)).
+# **Ternary** weights are $0$ where $|w| \le 0.7\,\mathrm{mean}|w|$ and $\pm\alpha$ elsewhere, with $\alpha$ the mean of
+# the remaining magnitudes ([Li & Liu 2016](https://arxiv.org/abs/1605.04711)). With either, a product becomes an addition
+# or a subtraction.
+#
+# All widths, one epoch on all training pictures, three seeds, and a float network that gets the same epoch are recorded
+# in `data/recorded/integer_training.json`. (`nnopt record integer_training` takes about ten minutes.)
 
 # %%
 integer = recorded("integer_training", live=LIVE)["result"]
+
+# %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2, width_ratios=(3, 2))
-lines = {
-    "min-max": ("trained, grid from the range", plots.SKY),
-    "lsq": ("trained, learned step", plots.BLUE),
-}
 left.plot(
     range(4),
     integer["after training"],
     "o-",
     color=plots.ORANGE,
-    label="rounded only, grid from the range",
+    label="not trained, grid from the range",
 )
-for method, (label, color) in lines.items():
-    plots.band(left, range(4), list(zip(*integer[method], strict=True)), label, color)
+for method, color in (("min-max", plots.SKY), ("lsq", plots.BLUE)):
+    runs = list(zip(*integer[method], strict=True))
+    plots.band(left, range(4), runs, f"trained, {titles[method]}", color)
 left.axhline(
-    sum(integer["float"]) / 3,
+    mean(integer["float"]),
     color=plots.REFERENCE,
     linestyle="--",
     label="float, trained as long",
@@ -730,74 +678,108 @@ left.set(
 )
 left.legend(fontsize=8, loc="lower left")
 rows = {
-    "float": integer["float"],
-    "4 bits": integer["lsq"][1],
-    "2 bits": integer["lsq"][3],
+    "float": (integer["float"], plots.REFERENCE),
+    "4 bits": (integer["lsq"][1], plots.BLUE),
+    "2 bits": (integer["lsq"][3], plots.BLUE),
+    "ternary\n(8-bit\ninputs)": (integer["ternary"], plots.GREEN),
+    "binary\n(8-bit\ninputs)": (integer["binary"], plots.GREEN),
 }
-rows |= {code: integer[code] for code in ("ternary", "binary")}
-for place, (name, accuracies) in enumerate(rows.items()):
-    color = (
-        plots.REFERENCE
-        if name == "float"
-        else plots.BLUE
-        if "bits" in name
-        else plots.GREEN
-    )
+for place, (accuracies, color) in enumerate(rows.values()):
     right.plot([place] * 3, accuracies, "o", color=color)
-right.set_xticks(
-    range(5),
-    [n if n == "float" or "bits" in n else f"{n}\n(8-bit\ninputs)" for n in rows],
-    fontsize=8,
-)
-right.set(title="nearer: learned step, and codes", ylim=(88.5, 90.2))
+right.set_xticks(range(5), rows, fontsize=8)
+right.set(title="enlarged: learned steps, and codes", ylim=(88.5, 90.2))
 plots.finish(fig)
 
 # %% [markdown]
-# Compare with the float network that was trained as long, not with the one that ships: the epoch itself is worth a
-# point. With learned steps, 8, 4 and 3 bits then cost nothing that three seeds can show, and 2 bits half to one point.
-# The grid from the range keeps up down to 4 bits and falls behind by several points at 2. Ternary weights lose a third
-# of a point and binary ones a whole one, both with 8-bit inputs. So what is asked of *training* with few bits is mostly
-# a good step.
+# What to see: with learned steps, 8, 4 and 3 bits are as good as float (dashed), and 2 bits are close (left).
+#
+# Always compare with the float network that was trained as long: the epoch itself gains about a point. Then 8, 4 and 3
+# bits with learned steps cost nothing that three seeds can show, and 2 bits half a point to one point. The grid from the
+# range keeps up down to 4 bits, and loses several points at 2. Ternary weights lose a third of a point and binary ones a
+# whole point, both with 8-bit inputs. So what training at few bits needs most is a good step.
 
-# %%
-means = {m: [sum(row) / len(row) for row in integer[m]] for m in ("min-max", "lsq")}
-control = sum(integer["float"]) / 3
-code = {name: control - sum(integer[name]) / 3 for name in ("ternary", "binary")}
+# %% tags=["fold"]
+torchs = torch.fake_quantize_per_tensor_affine(
+    x, grid.scale, grid.zero_point, grid.low, grid.high
+)
+(theirs,) = torch.autograd.grad(torchs.sum(), x)
+(summed,) = torch.autograd.grad(quantized.sum(), step)
+few = [model.classifier[0].weight.unique().numel() for model in trained.values()]
+means = {m: [mean(row) for row in integer[m]] for m in ("min-max", "lsq")}
+control = mean(integer["float"])
+code = {name: control - mean(integer[name]) for name in ("ternary", "binary")}
+gained = measure.proportion_difference(
+    results["min-max"].correct, results["lsq"].correct
+)
 claim(
-    "the epoch is worth 0.5 to 1.5 points in float",
+    "At 2 bits, learned steps beat the grid from the range by at least 5 points.",
+    gained.low > 5,
+)
+claim(
+    "At 8, 4 and 3 bits, learned steps are within 0.3 points of float, recorded.",
+    all(abs(control - a) < 0.3 for a in means["lsq"][:3]),
+)
+claim(
+    "At 2 bits, learned steps lose 0.5 to 1 point after a whole epoch, recorded.",
+    0.5 < control - means["lsq"][3] < 1,
+)
+claim("torch differentiates rounding honestly: 0 everywhere.", not honest.any())
+claim(
+    "Straight through, the gradient is 1 inside the grid and 0 beyond its ends.",
+    straight.tolist() == [0, 1, 1, 1, 1, 1, 0],
+)
+claim("torch's own fake quantisation has that gradient.", torch.equal(straight, theirs))
+claim(
+    "The library's step has your gradient, summed over all values.",
+    torch.allclose(summed, by_hand.sum(), rtol=1e-3),
+)
+claim(
+    "Unscaled, every step would move 10 times as fast as its weights.",
+    min(unscaled.values()) > 10,
+)
+claim(
+    "The largest layer's would move 1,000 times as fast.",
+    unscaled["classifier.0"] > 1000,
+)
+claim(
+    "Scaled, all steps move at 1/20 to 60 times their weights' pace.",
+    0.05 < min(pace.values()) < max(pace.values()) < 60,
+)
+claim(
+    "Three values at most are left with the grid from the range, four with LSQ.",
+    few[0] <= 3 and few[1] <= 4,
+)
+claim(
+    "After a quarter of an epoch, learned steps reach 84 %.",
+    results["lsq"].accuracy > 84,
+)
+claim(
+    "The epoch gains 0.5 to 1.5 points in float.",
     0.5 < control - integer["before"] < 1.5,
 )
 claim(
-    "rounded only, 4 bits lose less than 1.5 points, 2 bits more than 60",
+    "Without training, 4 bits lose less than 1.5 points and 2 bits more than 60.",
     control - integer["after training"][1] < 1.5
     and control - integer["after training"][3] > 60,
 )
 claim(
-    "learned steps with 8, 4 and 3 bits: within 0.3 points of float",
-    all(abs(control - a) < 0.3 for a in means["lsq"][:3]),
-)
-claim(
-    "learned steps with 2 bits: 0.5 to 1 point lost",
-    0.5 < control - means["lsq"][3] < 1,
-)
-claim(
-    "the grid from the range: within 0.3 points with 4 bits, more than 5 lost with 2",
+    "The grid from the range loses less than 0.3 points at 4 bits, over 5 at 2.",
     abs(control - means["min-max"][1]) < 0.3 and control - means["min-max"][3] > 5,
 )
-claim(
-    "ternary weights lose 0.2 to 0.5 points, binary ones 0.8 to 1.2",
-    0.2 < code["ternary"] < 0.5 and 0.8 < code["binary"] < 1.2,
-)
+claim("Ternary weights lose 0.2 to 0.5 points.", 0.2 < code["ternary"] < 0.5)
+claim("Binary weights lose 0.8 to 1.2 points.", 0.8 < code["binary"] < 1.2)
 
 # %% [markdown]
-# **Whole-number gradients.** All that was still done in floats: behind the rounded weights stood float ones, gradients
-# were floats, and so were updates. Can training itself run on integers? Let a number be an integer times a power of two
-# that its whole tensor shares. Then a product is int8 × int8, a sum is int32, and a change of scale is a shift of bits.
-# A two-layer perceptron is enough to see it: forward pass, backward pass and update without one float
-# (`integer_training.IntegerMLP`, after Wu et al. 2018 and Banner et al. 2018). Its loss is the squared distance, whose
-# gradient is a difference; softmax would need exponentials.
+# ## 4. Training without floats
 #
-# One thing does not work by itself. A weight with few bits has wide steps, 1/128 with 8 bits, and most updates are far
+# That training still used floats: float weights behind the rounded ones, float gradients, float updates. Can training
+# itself run on integers? Let a number be an integer times a power of two that its whole tensor shares. Then a product
+# multiplies two int8 numbers, a sum is an int32, and a change of scale is a shift of bits. A perceptron with two layers
+# shows it (`integer_training.IntegerMLP`, after [Wu et al. 2018](https://arxiv.org/abs/1802.04680) and
+# [Banner et al. 2018](https://arxiv.org/abs/1805.11046)): its forward pass, backward pass and updates use no float. Its
+# loss is the squared distance, whose gradient is a difference; softmax would need exponentials.
+#
+# One thing does not work out by itself. A weight of few bits has wide steps, 1/128 at 8 bits, and most updates are far
 # smaller.
 
 # %% question="by_hand.vanishing_updates"
@@ -808,12 +790,16 @@ choice = "b"
 question("by_hand.vanishing_updates", choice)
 
 # %% [markdown]
-# **Exercise (2 points).** Stochastic rounding (Gupta et al. 2015): up with a probability that equals the fraction.
+# **Exercise (2 points).** Implement stochastic rounding ([Gupta et al. 2015](https://arxiv.org/abs/1502.02551)): round up
+# with a probability equal to the fraction.
 
 
 # %% exercise="by_hand.stochastic_round"
 def stochastic_round(x, noise):
-    """x rounded to a whole number below or above, on average x. noise: uniform in [0, 1), the shape of x → float."""
+    """x rounded down or up to an integer, on average x: float, in the shape of x.
+
+    noise: uniform in [0, 1), in the shape of x.
+    """
     ### BEGIN SOLUTION
     return (x + noise).floor()
     ### END SOLUTION
@@ -824,25 +810,18 @@ check("by_hand.stochastic_round", stochastic_round)
 
 # %%
 stochastic_round = yours_or_ours("by_hand.stochastic_round")
-# An update of −0.0005, counted in steps of 1/64.
-draws = stochastic_round(
-    torch.full((100_000,), -0.032),
-    torch.rand(100_000, generator=torch.Generator().manual_seed(0)),
-)
-claim(
-    "−0.032 becomes −1 or 0, and on average −0.032",
-    draws.unique().tolist() == [-1, 0] and abs(draws.mean() + 0.032) < 0.003,
-)
-counts = torch.tensor([77], dtype=torch.int32)
-noise = torch.arange(16, dtype=torch.int32)
-claim(
-    "in integers: 77/16 with each of the 16 noises sums to 77",
-    integer_training.shift_right(counts, 4, noise).sum() == 77,
-)
+generator = torch.Generator().manual_seed(0)
+noise = torch.rand(100_000, generator=generator)
+draws = stochastic_round(torch.full((100_000,), -0.032), noise)
+print(f"−0.032 becomes {draws.unique().tolist()}, and {draws.mean():.4f} on average")
+
+# %% [markdown]
+# Train the perceptron for 4 epochs with weights of 16 bits, and with weights of 8 bits whose updates are rounded to
+# nearest or stochastically.
 
 # %%
 predict(
-    "accuracy with weights of 8 bits whose updates are rounded to nearest, 4 epochs",
+    "accuracy with 8-bit weights whose updates are rounded to nearest, 4 epochs",
     unit="%",
 )
 
@@ -860,59 +839,65 @@ for bits, rounding in ((16, "nearest"), (8, "nearest"), (8, "stochastic")):
     perceptrons[name] = perceptron
 
 # %% [markdown]
-# Beside them the same perceptron in float: the same first weights, loss, rate and batches of 128.
+# For comparison, the same perceptron in float, with the same initial weights, loss, learning rate, and batches of 128:
 
 # %%
 weights = [
-    w.float() / 2**15 for w in integer_training.IntegerMLP(bits=16, seed=0).weights
+    (w.float() / 2**15).requires_grad_()
+    for w in integer_training.IntegerMLP(bits=16, seed=0).weights
 ]
-weights = [w.requires_grad_() for w in weights]
-optimizer, order = torch.optim.SGD(weights, lr=2**-9), torch.Generator().manual_seed(1)
+optimizer = torch.optim.SGD(weights, lr=2**-9)
+order = torch.Generator().manual_seed(1)
 
 
 def in_float(images):
-    return (
-        ((images.flatten(1) >> 1).float() - 36) / 2**7 @ weights[0]
-    ).relu() @ weights[1]
+    pixels = ((images.flatten(1) >> 1).float() - 36) / 2**7
+    return (pixels @ weights[0]).relu() @ weights[1]
 
 
 count = len(pictures.train)
 for _ in range(4):
-    for at in torch.randperm(count, generator=order)[: count // 128 * 128].view(
-        -1, 128
-    ):
-        wanted = nn.functional.one_hot(pictures.train.labels[at], 10)
+    shuffled = torch.randperm(count, generator=order)[: count // 128 * 128]
+    for batch in shuffled.view(-1, 128):
+        wanted = nn.functional.one_hot(pictures.train.labels[batch], 10)
         optimizer.zero_grad()
-        ((in_float(pictures.train.images[at]) - wanted).square().sum() / 2).backward()
+        distance = in_float(pictures.train.images[batch]) - wanted
+        (distance.square().sum() / 2).backward()
         optimizer.step()
-right = in_float(pictures.validation.images).argmax(1) == pictures.validation.labels
-scores["float"] = 100 * right.float().mean().item()
+predicted = in_float(pictures.validation.images).argmax(1)
+correct = predicted == pictures.validation.labels
+scores["float"] = 100 * correct.float().mean().item()
 
-# %%
+# %% tags=["nbval-ignore-output"]
+for name, score in scores.items():
+    print(f"{name:19} {score:.1f} % of the validation pictures")
+reveal(
+    "accuracy with 8-bit weights whose updates are rounded to nearest, 4 epochs",
+    scores["8 bits, nearest"],
+    scores["8 bits, nearest"] - 2,
+    scores["8 bits, nearest"] + 2,
+    because="The large gradients of the first steps still move weights. After that, one "
+    "weight in a thousand or fewer moves per step, and learning stalls although the "
+    "gradients have not vanished.",
+)
+
+# %% tags=["fold"]
 stored = integer["stored"]
 fig, (left, right) = plots.figure(ncols=2)
-for (name, shares), color in zip(
-    changed.items(), (plots.REFERENCE, plots.ORANGE, plots.BLUE), strict=True
-):
-    smooth = torch.tensor(shares).view(-1, 20).mean(1)
-    left.plot(
-        range(20, len(shares) + 1, 20), smooth.clamp(min=1e-5), color=color, label=name
-    )
+colors = (plots.REFERENCE, plots.ORANGE, plots.BLUE)
+for (name, shares), color in zip(changed.items(), colors, strict=True):
+    smooth = torch.tensor(shares).view(-1, 20).mean(1).clamp(min=1e-5)
+    left.plot(range(20, len(shares) + 1, 20), smooth, color=color, label=name)
 left.set(
     yscale="log",
     xlabel="step",
-    ylabel="share of weights that a step changes",
+    ylabel="share of weights that change",
     title="updates that arrive",
 )
 left.legend(fontsize=8)
 for rounding, color in (("nearest", plots.ORANGE), ("stochastic", plots.BLUE)):
-    plots.band(
-        right,
-        stored["bits"],
-        list(zip(*stored[rounding], strict=True)),
-        rounding,
-        color,
-    )
+    runs = list(zip(*stored[rounding], strict=True))
+    plots.band(right, stored["bits"], runs, rounding, color)
 right.set(
     xlabel="bits of the stored weights",
     ylabel="test accuracy, %",
@@ -921,73 +906,77 @@ right.set(
 right.legend()
 plots.finish(fig)
 
-# %% tags=["nbval-ignore-output"]
-for name, score in scores.items():
-    print(f"{name:19} {score:.1f} % of the validation pictures")
-reveal(
-    "accuracy with weights of 8 bits whose updates are rounded to nearest, 4 epochs",
-    scores["8 bits, nearest"],
-    scores["8 bits, nearest"] - 2,
-    scores["8 bits, nearest"] + 2,
-    because="Large gradients, those of the first steps, still move weights; then about one weight in a thousand or fewer "
-    "moves at a step, and learning stands still though the gradient does not vanish.",
-)
+# %% [markdown]
+# What to see: at 8 bits, rounding to nearest lets almost no update arrive (left, orange). Below 12 bits it loses more and
+# more accuracy, while stochastic rounding loses next to nothing (right).
+#
+# From 12 bits on the updates are large enough for the steps, and it makes no difference. With stochastic rounding each
+# single error is larger, up to a whole step, but the errors have no common direction, and hundreds of updates average
+# them out. At few bits, an unbiased error does less harm than a smaller one that always says no.
 
-# %%
-last = {name: sum(shares[-140:]) / 140 for name, shares in changed.items()}
-claim(
-    "every tensor of the perceptron is made of integers",
-    {w.dtype for w in perceptrons["8 bits, stochastic"].weights} == {torch.int16},
+# %% tags=["fold"]
+last = {name: mean(shares[-140:]) for name, shares in changed.items()}
+nearest, stochastic = (
+    [mean(row) for row in stored[rounding]] for rounding in ("nearest", "stochastic")
 )
+counts = torch.tensor([77], dtype=torch.int32)
+sixteen = torch.arange(16, dtype=torch.int32)
 claim(
-    "in the last epoch, to nearest, a step changes fewer than 1 in 500 weights of 8 bits",
-    last["8 bits, nearest"] < 0.002,
-)
-claim(
-    "stochastically more than five times as many",
-    last["8 bits, stochastic"] > 5 * last["8 bits, nearest"],
-)
-claim(
-    "stochastic rounding gains more than 8 points",
+    "At 8 bits, stochastic rounding gains more than 8 points.",
     scores["8 bits, stochastic"] - scores["8 bits, nearest"] > 8,
 )
 claim(
-    "8 bits, stochastic, are within 3 points of the same perceptron in float",
+    "With it, 8-bit weights are within 3 points of the same perceptron in float.",
     abs(scores["8 bits, stochastic"] - scores["float"]) < 3,
 )
-nearest, stochastic = (
-    [sum(row) / len(row) for row in stored[rounding]]
-    for rounding in ("nearest", "stochastic")
+claim(
+    "In the last epoch, rounding to nearest changes fewer than 1 in 500 weights.",
+    last["8 bits, nearest"] < 0.002,
 )
 claim(
-    "recorded: to nearest 8 bits lose more than 10 points against 16",
+    "Stochastic rounding changes more than five times as many.",
+    last["8 bits, stochastic"] > 5 * last["8 bits, nearest"],
+)
+claim(
+    "Stochastic rounding turns −0.032 into −1 or 0, and into −0.032 on average.",
+    draws.unique().tolist() == [-1, 0] and abs(draws.mean() + 0.032) < 0.003,
+)
+claim(
+    "In integers, 77/16 rounded with each of 16 noises sums to 77.",
+    integer_training.shift_right(counts, 4, sixteen).sum() == 77,
+)
+claim(
+    "The perceptron's weights are integers.",
+    {w.dtype for w in perceptrons["8 bits, stochastic"].weights} == {torch.int16},
+)
+claim(
+    "Rounded to nearest, 8 bits lose more than 10 points against 16, recorded.",
     nearest[-1] - nearest[0] > 10,
 )
-claim("stochastically less than 1.5", stochastic[-1] - stochastic[0] < 1.5)
+claim(
+    "Rounded stochastically, they lose less than 1.5, recorded.",
+    stochastic[-1] - stochastic[0] < 1.5,
+)
 
 # %% [markdown]
-# From 12 bits on it makes no difference: the updates are large enough for the steps. Below, rounding to nearest loses
-# the more the fewer bits there are, and stochastic rounding loses next to nothing. Each of its errors is larger, up to
-# a whole step, but they have no common direction, and hundreds of updates average them away. In few bits an unbiased
-# error does less harm than a smaller one that always says no.
-
-# %% [markdown]
-# ## Summary
+# ## What you can do now
+#
+# You can take a network below 8 bits, choose the method by the number of bits, and say what it costs:
 #
 # | | |
 # |---|---|
-# | after training | correct the biases, equalise, learn the rounding: what 3 bits lose, they mostly bring back |
-# | in training | straight through the rounding, with learned steps: 2 bits, even 1 |
-# | integer gradients | without stochastic rounding, small steps vanish |
+# | after training | equalise and learn the rounding: at 3 bits that wins back about a point of 1.7 |
+# | in training | gradients straight through the rounding, and learned steps: 3 bits for free, 2 bits for a point |
+# | integer gradients | without stochastic rounding, small updates vanish |
 #
-# **What practice uses today.** 4-bit weights in groups of 32 to 128 for large language models (GPTQ, AWQ, llama.cpp's
-# formats), where memory is the limit. torchao has `Int4WeightOnlyConfig`, `Int8DynamicActivation…` and
-# quantisation-aware training; `torch.ao.quantization` is deprecated.
+# **In practice**, 4-bit weights in groups of 32 to 128 are common for large language models, where memory is the limit
+# ([GPTQ](https://arxiv.org/abs/2210.17323), [AWQ](https://arxiv.org/abs/2306.00978), the formats of llama.cpp). In
+# PyTorch, torchao offers weight-only and dynamic quantisation as well as quantisation-aware training;
+# `torch.ao.quantization` is deprecated.
 #
-# **Further reading.** Esser et al., *Learned Step Size Quantization* (ICLR 2020) · Gupta et al., *Deep Learning with
-# Limited Numerical Precision* (ICML 2015).
+# **Further reading.** [Nagel et al. 2021](https://arxiv.org/abs/2106.08295), a white paper on all of this.
 #
-# **Next:** `07_small_files.ipynb`. How small a file can the network be made from?
+# **Next:** `07_small_files.ipynb`. How few bytes does the whole network need?
 
 # %%
 ledger()

@@ -1,11 +1,13 @@
 # %% [markdown]
 # # Small files
 #
-# How few bytes does a file need from which a network can be made again? In this lesson you will squeeze the course's
-# network into a file more than a hundred times smaller: remove weights, let the others share a few values, and code
-# what is left.
+# How few bytes does a file need if the network can be rebuilt from it? In this lesson you will
 #
-# It takes about an hour.
+# - remove most weights of a network, and let the remaining ones share a few values;
+# - code values and positions with as few bits as possible;
+# - read a network back from a file 170 times smaller than the original, and find out what that really cost.
+#
+# It takes about an hour. You only need to know Python and the basics of PyTorch.
 
 # %% tags=["side-by-side"]
 import base64
@@ -13,6 +15,7 @@ import copy
 import heapq
 import tempfile
 from pathlib import Path
+from statistics import mean
 
 import numpy as np
 import torch
@@ -23,6 +26,7 @@ from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_o
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
+from nnopt_lab.lessons.small_files.playground import compression_playground
 from nnopt_lab.techniques import pruning, quantization
 from nnopt_lab.techniques.quantization import deep_compression
 from nnopt_lab.techniques.quantization.deep_compression import huffman
@@ -31,115 +35,133 @@ from nnopt_lab.workbench import data, measure, models, plots, training
 lesson("07_small_files")
 LIVE = False  # True: run the recorded experiments again on this machine
 
+# %% [markdown]
+# The network of this lesson is `MyNet`, already trained: two convolutions and two linear layers that sort pictures of
+# clothes (Fashion-MNIST, 32×32 pixels) into ten classes.
+
 # %%
 pictures = data.load("fashion")
 net = models.trained("mynet")
+print(net)
+print(f"{measure.disk_bytes(net):,} bytes as a file of float32 numbers")
+
+# %% [markdown]
+# *Points lost* are percentage points of accuracy compared with this network, with a 95 % confidence interval. Both
+# networks see the same pictures, so the interval only depends on those that one of them gets right and the other wrong.
+# Variants are compared on the *validation* pictures; final results are measured on the *test* pictures.
+
+# %%
 tested = training.evaluate(net, pictures.test, pictures)
+validated = training.evaluate(net, pictures.validation, pictures)
 
 
 def points_lost(model, split=pictures.test, reference=tested):
-    """Accuracy lost against the float network, in points, with its paired interval."""
-    return measure.proportion_difference(
-        training.evaluate(model, split, pictures).correct, reference.correct
-    )
+    """Accuracy lost against the float network: percentage points, with a 95 % interval."""
+    accurate = training.evaluate(model, split, pictures).correct
+    return measure.proportion_difference(accurate, reference.correct)
 
-
-claim(
-    "the float network is right on 87 to 91 % of the test pictures",
-    87 < tested.accuracy < 91,
-)
 
 # %% [markdown]
-# ## 1. The smallest file
+# ## 1. Prune, share, code
 #
-# So far every weight kept its place and its own number of bits. Deep Compression (Han, Mao & Dally 2016) asks for
-# less: how few bytes does a file need from which the network can be made again? It puts three ideas in a row.
+# *Deep Compression* ([Han, Mao & Dally 2016](https://arxiv.org/abs/1510.00149)) combines three ideas.
 #
-# 1. **Prune.** What is zero needs no value. (But the file must say *where* the others are.)
-# 2. **Share.** The weights that are left take one of a few values, 8 say. The file holds these 8 in a *code book*, and
-#    3 bits for each weight.
-# 3. **Code.** Frequent numbers get short bit strings, rare ones long strings.
+# 1. **Prune.** Set the smallest weights to zero. A zero needs no value in the file, but the file must say *where* the
+#    other weights are.
+# 2. **Share.** Let the remaining weights take one of a few values, such as 8. The file holds these 8 values in a *code
+#    book*, and 3 bits for each weight.
+# 3. **Code.** Give short bit strings to frequent symbols and long ones to rare symbols.
 #
-# The authors made LeNet-5 39 times smaller, AlexNet 35 times and VGG-16 49 times, without losing accuracy. How far
-# does `MyNet` go, if it may lose half a point?
+# The authors made LeNet-5 39 times smaller, AlexNet 35 times and VGG-16 49 times, without losing accuracy. How far does
+# `MyNet` go if it may lose half a point?
 
 # %%
-predict(
-    "how many times smaller the file of MyNet becomes at half a point lost", unit="×"
-)
+predict("how many times smaller MyNet's file becomes at half a point lost", unit="×")
+
+# %% question="small_files.ratio"
+answer = None
+### BEGIN SOLUTION
+answer = 40
+### END SOLUTION
+question("small_files.ratio", answer)
 
 # %% [markdown]
 # ## 2. Shared values
 #
-# Here is the first linear layer after one cut that leaves a tenth of all weights (lesson 01). Pruning by magnitude has
-# torn a hole around zero. A grid follows the range and not the weights: of its seven values with 3 bits one lies in the
-# hole, and four lie where hardly a weight is. Better: let the values go where the weights are. That is *k-means*: each
-# weight belongs to the nearest centroid, each centroid moves to the mean of its weights, until nothing moves any more.
-# The paper tries three starts: centroids evenly spaced over the range (linear), each with as many weights (density),
-# or at weights drawn by lot (random).
+# Prune the network in one cut, so that the tenth of all weights with the largest magnitudes remains, and look at its
+# largest layer.
+
+# %%
+keep = pruning.count_weights(net)[1] // 10
+cut = pruning.make_permanent(pruning.magnitude_prune(copy.deepcopy(net), keep))
+left = cut.classifier[0].weight.detach()
+left = left[left != 0]
+print(f"{left.numel():,} weights of the first linear layer are left")
+
+# %% [markdown]
+# Which 8 values suit these weights? Evenly spaced ones follow the range, not the weights. *k-means* puts the values where
+# the weights are: each weight belongs to its nearest value, the *centroid*, and each centroid moves to the mean of its
+# weights, again and again until nothing changes.
 #
-# **Exercise (3 points).** One step of k-means.
+# **Exercise (3 points).** Implement one step of k-means.
 
 
 # %% exercise="small_files.kmeans_step"
 def kmeans_step(values, centroids):
-    """values float [N], centroids float [k] → the centroids moved, float [k]; one without values stays."""
+    """The centroids after one step: float [k]. A centroid without values stays.
+
+    values: float [N]. centroids: float [k], in any order.
+    """
     ### BEGIN SOLUTION
     labels = (values[:, None] - centroids).abs().argmin(1)
-    clusters = [values[labels == k] for k in range(len(centroids))]
-    return torch.stack(
-        [
-            c.mean() if len(c) else old
-            for c, old in zip(clusters, centroids, strict=True)
-        ]
-    )
+    moved = centroids.clone()
+    for k in labels.unique():
+        moved[k] = values[labels == k].mean()
+    return moved
     ### END SOLUTION
 
 
 # %%
 check("small_files.kmeans_step", kmeans_step)
 
+# %% [markdown]
+# The paper compares three starts: centroids spaced evenly over the range (*linear*), centroids that each have equally
+# many weights (*density*), and centroids at randomly chosen weights (*random*).
+
 # %%
 kmeans_step = yours_or_ours("small_files.kmeans_step")
-cut = pruning.make_permanent(
-    pruning.magnitude_prune(copy.deepcopy(net), pruning.count_weights(net)[1] // 10)
-)
-left = cut.classifier[0].weight.detach()
-left = left[left != 0]
+moved = torch.linspace(left.min().item(), left.max().item(), 8)
+for _ in range(100):
+    moved = kmeans_step(left, moved)
 
 
-def error(values):
+def rms_error(values):
     return float((left - values).square().mean().sqrt())
 
 
-on_grid = quantization.fake_quantize(left, quantization.grid_of(left, bits=3))
-moved = centroids = torch.linspace(left.min().item(), left.max().item(), 8)
-for _ in range(100):
-    moved = kmeans_step(left, moved)
-claim(
-    "your steps end where the library's k-means ends",
-    torch.allclose(moved, deep_compression.kmeans(left, 8)[0], atol=1e-3),
-)
-found = {
-    init: deep_compression.kmeans(left, 8, init=init)
-    for init in ("linear", "density", "random")
-}
-rows = {"grid": on_grid.unique()} | {
-    f"k-means, {init}": centroids for init, (centroids, _) in found.items()
-}
-errors = [error(on_grid)] + [
-    error(centroids[labels]) for centroids, labels in found.values()
-]
+def found_by(init, clusters):
+    centroids, labels = deep_compression.kmeans(left, clusters, init=init)
+    return centroids, rms_error(centroids[labels])
 
+
+on_grid = quantization.fake_quantize(left, quantization.grid_of(left, bits=3))
+rows = {"evenly spaced": (on_grid.unique(), rms_error(on_grid))}
+for init in ("linear", "density", "random"):
+    rows[f"k-means, {init}"] = found_by(init, 8)
+
+# %% tags=["fold"]
 fig, (top, ax) = plots.figure(
-    nrows=2, figsize=plots.SIZE, sharex=True, gridspec_kw={"height_ratios": [3, 2]}
+    nrows=2,
+    figsize=plots.SIZE,
+    sharex=True,
+    gridspec_kw={"height_ratios": [3, 2]},
 )
 top.hist(left.tolist(), bins=120, color="0.75")
 top.set(
     title="what is left of the first linear layer, and 8 values for it",
-    ylabel="how many",
+    ylabel="weights",
 )
-for place, ((name, values), color) in enumerate(
+for place, ((name, (values, error)), color) in enumerate(
     zip(rows.items(), plots.PALETTE, strict=False)
 ):
     ax.plot(
@@ -150,65 +172,68 @@ for place, ((name, values), color) in enumerate(
         markersize=11,
         markeredgewidth=2.5,
     )
-    ax.text(
-        0.19,
-        place,
-        f"{name}: error {errors[place]:.4f}",
-        color=color,
-        va="center",
-        fontsize=9,
-    )
+    label = f"{name}: error {error:.4f}"
+    ax.text(0.19, place, label, color=color, va="center", fontsize=9)
 ax.set(xlabel="weight", xlim=(-0.19, 0.33), ylim=(3.6, -0.6), yticks=[])
 plots.finish(fig)
 
-# %%
-claim("no weight of the layer lies within 0.025 of zero", left.abs().min() > 0.025)
-claim(
-    "fewer than 3 in 100 lie beyond 0.1, where the grid has four of its seven values",
-    (left.abs() > 0.1).float().mean() < 0.03,
-)
-claim(
-    "k-means errs less than half as much as a grid of 3 bits",
-    2 * max(errors[1:]) < errors[0],
-)
-claim(
-    "the three starts end within 2 % of each other",
-    max(errors[1:]) < 1.02 * min(errors[1:]),
-)
-
 # %% [markdown]
-# The paper found the linear start best, because it puts centroids at the few large weights, which matter most. Here it
-# makes no difference: k-means runs until it stands still, and from all three starts it stands still at nearly the same
-# place. (It need not: with 4 centroids the random start ends in a worse place than the others. k-means finds *a*
-# minimum.)
+# What to see: pruning has left a hole around zero. Of the evenly spaced values (blue), one lies in the hole and four lie
+# where hardly any weight is; k-means puts its values among the weights, from every start.
+#
+# (The even grid has 7 values, because a symmetric grid of 3 bits goes from −3 to 3.) The paper found the linear start
+# best, because it puts centroids at the few large weights, which matter most. Here the starts make no difference, because
+# k-means runs until nothing changes. But it only finds *a* minimum: with 4 centroids, the random start ends in a worse
+# place than the others.
 
-# %%
-four = {
-    init: deep_compression.kmeans(left, 4, init=init)
-    for init in ("linear", "density", "random")
-}
-four = {init: error(centroids[labels]) for init, (centroids, labels) in four.items()}
+# %% tags=["fold"]
+by_grid, *by_kmeans = (error for _, error in rows.values())
+four = {init: found_by(init, 4)[1] for init in ("linear", "density", "random")}
 claim(
-    "with 4 centroids, the random start errs at least a tenth more",
+    "The error of k-means is less than half that of the even grid.",
+    2 * max(by_kmeans) < by_grid,
+)
+claim(
+    "With 8 centroids, the three starts end within 2 % of each other.",
+    max(by_kmeans) < 1.02 * min(by_kmeans),
+)
+claim(
+    "With 4 centroids, the random start ends at least a tenth worse.",
     four["random"] > 1.1 * four["linear"],
 )
-claim("and the other two agree", abs(four["density"] / four["linear"] - 1) < 0.01)
+claim(
+    "The two other starts agree with 4 centroids.",
+    abs(four["density"] / four["linear"] - 1) < 0.01,
+)
+claim("No weight of the layer lies within 0.025 of zero.", left.abs().min() > 0.025)
+claim(
+    "Fewer than 3 in 100 lie beyond 0.1, where the even grid has four values.",
+    (left.abs() > 0.1).float().mean() < 0.03
+    and (rows["evenly spaced"][0].abs() > 0.1).sum() == 4,
+)
+claim(
+    "Your steps end where the library's k-means ends.",
+    torch.allclose(moved, rows["k-means, linear"][0], atol=1e-3),
+)
 
 # %% [markdown]
 # ## 3. Training what is shared
 #
-# k-means knows weights, not the loss. So the centroids are trained, with the network around them. The weight is a
-# lookup, $w_i = c_{\ell_i}$, and by the chain rule a centroid's gradient is the *sum* over all weights that share it
-# (equation 3 of the paper):
+# k-means knows the weights, but not the loss. So the centroids are trained next, together with the biases. A weight is a
+# lookup, $w_i = c_{\ell_i}$: its *label* $\ell_i$ says which centroid it uses. By the chain rule, a centroid's gradient is
+# the *sum* over all weights that share it (equation 3 of the paper):
 #
 # $$\frac{\partial L}{\partial c_k} = \sum_{i:\,\ell_i = k} \frac{\partial L}{\partial w_i}.$$
 #
-# **Exercise (3 points).** The gradient of each centroid; the label of a pruned weight is −1.
+# **Exercise (3 points).** Compute the gradient of each centroid. The label of a pruned weight is −1.
 
 
 # %% exercise="by_hand.centroid_gradient"
 def centroid_gradient(gradient, labels, clusters):
-    """gradient float [out, in], labels int64 [out, in], −1 where pruned → float [clusters]."""
+    """The gradient of each centroid: float [clusters].
+
+    gradient: float [out, in], of the weights. labels: int64 [out, in], −1 where pruned.
+    """
     ### BEGIN SOLUTION
     kept = labels >= 0
     return torch.zeros(clusters).index_add(0, labels[kept], gradient[kept])
@@ -219,39 +244,32 @@ def centroid_gradient(gradient, labels, clusters):
 check("by_hand.centroid_gradient", centroid_gradient)
 
 # %% [markdown]
-# torch has no such layer, but a place for it: `torch.nn.utils.parametrize` computes a weight from other parameters,
+# PyTorch has no such layer, but a place for it: `torch.nn.utils.parametrize` computes a weight from other parameters,
 # here from the centroids. Autograd then finds the sum by itself:
 
 # %%
 centroid_gradient = yours_or_ours("by_hand.centroid_gradient")
 shared = deep_compression.share_weights(copy.deepcopy(cut), bits=3)
 layer = shared.classifier[0]
-lookup, centroids = (
-    layer.parametrizations.weight[0],
-    layer.parametrizations.weight.original,
-)
+lookup = layer.parametrizations.weight[0]
+centroids = layer.parametrizations.weight.original
 with parametrize.cached():  # inside, layer.weight is computed once
     layer.weight.retain_grad()
     logits = shared(pictures.to_input(pictures.train.images[:64]))
     nn.functional.cross_entropy(logits, pictures.train.labels[:64]).backward()
     by_hand = centroid_gradient(layer.weight.grad, lookup.labels, len(centroids))
-claim(
-    "autograd's gradient of the centroids is the sum by hand",
-    torch.allclose(by_hand, centroids.grad, atol=1e-5),
-)
-trained_numbers = sum(parameter.numel() for parameter in shared.parameters())
-claim(
-    "eight values in each of four layers and 186 biases are all that is trained",
-    trained_numbers == 4 * 8 + 186,
-)
+by_autograd = centroids.grad.clone()
+print("by hand    ", [f"{value:.3f}" for value in by_hand])
+print("by autograd", [f"{value:.3f}" for value in by_autograd])
 
 # %% [markdown]
-# 218 numbers instead of 268,650, and yet a little training helps:
+# Eight centroids in each of four layers and 186 biases are left to train: 218 numbers instead of 268,650. A third of an
+# epoch already helps.
 
 # %%
-validated = training.evaluate(net, pictures.validation, pictures)
 lost = {"one cut": points_lost(cut, pictures.validation, validated)}
 lost["shared"] = points_lost(shared, pictures.validation, validated)
+trained_numbers = sum(parameter.numel() for parameter in shared.parameters())
 training.fit(
     shared,
     pictures,
@@ -266,36 +284,43 @@ lost["trained"] = points_lost(shared, pictures.validation, validated)
 for name, points in lost.items():
     print(f"{name}: {points} points lost on the validation pictures")
 
-# %%
+# %% tags=["fold"]
 claim(
-    "8 values a layer cost less than 3 points more than the cut",
+    "Sharing 8 values per layer costs less than 3 points more than the cut.",
     lost["shared"].estimate - lost["one cut"].estimate < 3,
 )
-won = lost["shared"].estimate - lost["trained"].estimate
 claim(
-    "a third of an epoch of training these 218 numbers wins at least half a point",
-    won >= 0.5,
+    "A third of an epoch of training these 218 numbers wins back half a point.",
+    lost["shared"].estimate - lost["trained"].estimate >= 0.5,
 )
+claim(
+    "Autograd's gradient of the centroids is your sum.",
+    torch.allclose(by_hand, by_autograd, atol=1e-5),
+)
+claim("218 numbers are trained.", trained_numbers == 4 * 8 + 186)
 
 # %% [markdown]
 # ## 4. Huffman's code
 #
-# Eight values need 3 bits each, if all are equally frequent. They are not: after one cut there are many weights near
-# the hole and few far out. With shares $p_k$, no code that gives each symbol its own bits needs fewer bits a symbol on
-# average than the *entropy*,
+# With eight values, each weight needs 3 bits if all values are equally frequent. They are not: after one cut, many weights
+# are near the hole and few far out. If the values have shares $p_k$, no code that gives each symbol its own bit string
+# needs fewer bits per symbol on average than the *entropy*,
 #
 # $$H = \sum_k p_k \log_2 \frac{1}{p_k},$$
 #
-# and Huffman's stays within one bit of it. It joins the two rarest symbols into a group, whose codes then differ in
-# one bit, puts the group back among the others, and goes on until one group is left. Every join makes the codes of all
-# its members one bit longer.
+# and [Huffman's code](https://doi.org/10.1109/JRPROC.1952.273898) stays within one bit of it. It joins the two rarest
+# symbols into a group, whose codes then differ in one bit. The group goes back among the others, and the next two rarest
+# are joined, until a single group is left. Each join makes the codes of all members one bit longer.
 #
 # **Exercise (4 points).** How many bits does the whole message take?
 
 
 # %% exercise="by_hand.huffman_bits"
 def huffman_bits(counts):
-    """Bits in all. counts: list of int, how often each symbol occurs, 0 for one that does not → int."""
+    """The number of bits of the whole message: an int.
+
+    counts: list of int, how often each symbol occurs. A symbol with count 0 does not.
+    """
     ### BEGIN SOLUTION
     groups, total = [count for count in counts if count], 0
     heapq.heapify(groups)
@@ -311,19 +336,20 @@ def huffman_bits(counts):
 check("by_hand.huffman_bits", huffman_bits)
 
 # %% [markdown]
-# The same code serves for the positions. A list of positions is a list of *gaps*: how many zeros to skip before the
-# next weight. Small gaps are frequent, and a long gap is cut in pieces by a symbol that means "so many zeros, and go
-# on". Only the lengths of the codes go into the file: sort the symbols by length, let each code be the one before plus
-# one, with a 0 appended for every bit that it is longer (a *canonical* code), and the reader can make the same code
-# again. In the figure on the right the lone last bar is the symbol for "go on".
+# The same code works for the positions. Positions can be stored as *gaps*: how many zeros to skip before the next weight.
+# Short gaps are frequent. Long gaps are cut into pieces by a special symbol, the number `longest`, which means: skip that
+# many zeros, and no weight follows yet.
 #
-# **Exercise (3 points).** Positions become gaps. Positions begin at 0, and the symbol `longest` stands for that many
-# zeros with no weight behind them.
+# **Exercise (3 points).** Turn positions, which begin at 0, into gaps.
 
 
 # %% exercise="small_files.gap_symbols"
 def gap_symbols(positions, longest):
-    """positions: ascending list of int → list of int, 0 to longest: zeros before each, long gaps in pieces."""
+    """The gaps before the weights: list of int, each 0 to longest.
+
+    positions: list of int, ascending, where the weights are. A gap of `longest` zeros or
+    more is written as `longest` once or several times, then the rest: 0 to longest − 1.
+    """
     ### BEGIN SOLUTION
     symbols, last = [], -1
     for position in positions:
@@ -337,37 +363,32 @@ def gap_symbols(positions, longest):
 # %%
 check("small_files.gap_symbols", gap_symbols)
 
-# %% question="small_files.ratio"
-answer = None
-### BEGIN SOLUTION
-answer = 40
-### END SOLUTION
-question("small_files.ratio", answer)
+# %% [markdown]
+# Of the code itself, only the lengths go into the file. Sort the symbols by the lengths of their codes, and let each code
+# be the one before plus 1, with a 0 appended for every bit by which it is longer. The reader of the file can rebuild this
+# *canonical* code from the lengths alone.
 
 # %%
 huffman_bits = yours_or_ours("by_hand.huffman_bits")
-places = (lookup.labels.flatten() >= 0).nonzero().flatten().numpy()
-gaps = deep_compression.gap_symbols(places, longest=63)
-claim(
-    "your gaps are the library's",
-    yours_or_ours("small_files.gap_symbols")(places.tolist(), 63) == gaps.tolist(),
-)
+gap_symbols = yours_or_ours("small_files.gap_symbols")
+places = (lookup.labels.flatten() >= 0).nonzero().flatten().tolist()
+gaps = gap_symbols(places, 63)
 counted = {
-    "values": lookup.labels[lookup.labels >= 0].bincount(minlength=8).numpy(),
-    "gaps": np.bincount(gaps, minlength=64),
+    "values": lookup.labels[lookup.labels >= 0].bincount(minlength=8).tolist(),
+    "gaps": np.bincount(gaps, minlength=64).tolist(),
 }
-bits_each = {
-    name: np.dot(counts, huffman.code_lengths(counts)) / counts.sum()
-    for name, counts in counted.items()
-}
+bits_each = {name: huffman_bits(c) / sum(c) for name, c in counted.items()}
+for name, bits in bits_each.items():
+    entropy = huffman.entropy(counted[name])
+    print(f"{name}: entropy {entropy:.3f}, Huffman {bits:.3f} bits per symbol")
 
+# %% tags=["fold"]
 fig, axes = plots.figure(ncols=2)
+labels = {"values": "number of the centroid", "gaps": "zeros to skip"}
 for ax, (name, counts), fixed in zip(axes, counted.items(), (3, 6), strict=True):
-    ax.bar(range(len(counts)), counts / counts.sum(), color="0.8")
-    ax.set(
-        xlabel={"values": "number of the centroid", "gaps": "zeros to skip"}[name],
-        ylabel="share (grey)",
-    )
+    shares = [count / sum(counts) for count in counts]
+    ax.bar(range(len(counts)), shares, color="0.8")
+    ax.set(xlabel=labels[name], ylabel="share (grey)")
     with plots.style():
         bits = ax.twinx()
     bits.plot(huffman.code_lengths(counts), "o", color=plots.BLUE, markersize=4)
@@ -375,25 +396,13 @@ for ax, (name, counts), fixed in zip(axes, counted.items(), (3, 6), strict=True)
     bits.set_ylabel("bits: Huffman (dots), fixed (line)")
     bits.set(ylim=(0, None))
     bits.grid(False)
-    ax.set_title(
-        f"{name}: {fixed} bits each, Huffman {bits_each[name]:.2f}", fontsize="medium"
-    )
+    title = f"{name}: {fixed} bits each, Huffman {bits_each[name]:.2f}"
+    ax.set_title(title, fontsize="medium")
 plots.finish(fig)
 
-# %%
-for name, counts in counted.items():
-    claim(
-        f"{name}: the mean length is the entropy or up to one bit more",
-        huffman.entropy(counts) <= bits_each[name] <= huffman.entropy(counts) + 1,
-    )
-    claim(
-        f"{name}: your bits are the library's",
-        huffman_bits(counts.tolist()) == round(bits_each[name] * counts.sum()),
-    )
-claim(
-    "the gaps come back as the same positions",
-    np.array_equal(deep_compression.kept_positions(gaps, 63), places),
-)
+# %% [markdown]
+# What to see: the more frequent a symbol (grey), the shorter its code (dots). The last bar on the right is the symbol for
+# "no weight yet".
 
 # %% question="by_hand.why_huffman_last"
 choice = None
@@ -402,55 +411,70 @@ choice = "c"
 ### END SOLUTION
 question("by_hand.why_huffman_last", choice)
 
+# %% tags=["fold"]
+restored = deep_compression.kept_positions(np.array(gaps), 63)
+claim(
+    "Huffman's code takes the entropy or up to one bit more per symbol.",
+    all(
+        huffman.entropy(c) <= bits_each[name] <= huffman.entropy(c) + 1
+        for name, c in counted.items()
+    ),
+)
+claim(
+    "Your numbers of bits are the library's.",
+    all(
+        huffman_bits(c) == np.dot(c, huffman.code_lengths(c)) for c in counted.values()
+    ),
+)
+claim("Your gaps lead back to the same positions.", restored.tolist() == places)
+
+# %% [markdown]
+# **Playground.** Choose how much to prune and how many values to share, without any training. How does the file shrink,
+# and where does the accuracy break?
+
+# %%
+compression_playground(net, pictures)
+
 # %% [markdown]
 # ## 5. The file
 #
-# Now all of it, with patience: prune to 90 %, 95 %, 98 %, 99 %, three epochs of training after each cut; share in 4 or
-# 3 bits; train the centroids for an epoch; code. That takes about ten minutes on one core, so it is recorded; with
-# `LIVE = True` at the top it runs here, and `nnopt record deep_compression` remakes the file. Of all networks that lose
-# at most half a point *on the validation pictures*, interval included, the smallest is part of the recording. Read it
-# back:
+# Now do all of it with patience. Prune to 90 %, 95 %, 98 % and 99 % zeros, with three epochs of training after each cut.
+# Share 16 or 8 values per layer (4 or 3 bits), train the centroids for one epoch, and code. Each training uses a
+# *one-cycle* schedule: its learning rate rises to a peak and then falls to nearly zero. All of this takes about ten
+# minutes on one core, so it is recorded. (With `LIVE = True` at the top it runs here; `nnopt record deep_compression`
+# records it again.)
+#
+# Of all networks that lose at most half a point *on the validation pictures*, interval included, the recording contains
+# the smallest as a file. Read it back:
 
 # %%
 sweep = recorded("deep_compression", live=LIVE)["result"]
 smallest = sweep["smallest"]
+original_file = base64.b64decode(smallest["file"])
 with tempfile.TemporaryDirectory() as folder:
-    file = Path(folder, "mynet.bin")
-    file.write_bytes(base64.b64decode(smallest["file"]))
+    file, again = Path(folder, "mynet.bin"), Path(folder, "again.bin")
+    file.write_bytes(original_file)
     tiny = deep_compression.load(file, models.MyNet())
-    parts = deep_compression.save(tiny, Path(folder, "again.bin"))
-    claim(
-        "saved again, it is the same file, byte for byte",
-        Path(folder, "again.bin").read_bytes() == file.read_bytes(),
-    )
-    coded_bytes = file.stat().st_size
-float_bytes = measure.disk_bytes(net)
-factor = float_bytes / coded_bytes
+    parts = deep_compression.save(tiny, again)
+    same_file = again.read_bytes() == original_file
+coded_bytes, float_bytes = len(original_file), measure.disk_bytes(net)
 lost_tiny = points_lost(tiny)
-claim("all parts together are the file", sum(parts.values()) == coded_bytes)
 
 # %% tags=["nbval-ignore-output"]
-print(
-    f"float32 {float_bytes:,} bytes, coded {coded_bytes:,} bytes: {lost_tiny} points lost"
-)
+print(f"float32 {float_bytes:,} bytes, coded {coded_bytes:,} bytes")
+print(f"points lost on the test pictures: {lost_tiny}")
 reveal(
-    "how many times smaller the file of MyNet becomes at half a point lost",
-    factor,
-    because="The factors multiply: 50 times fewer weights, and instead of 32 bits less than 3 for the value of each "
-    "and 5 to 6 for its position. So much can go because nearly all weights of MyNet are in one layer, far larger than "
-    "this task needs.",
-)
-
-# %%
-claim("the file is at least 49 times smaller than the float32 file", factor >= 49)
-claim(
-    "the loss on the test pictures is at most half a point, its interval included",
-    lost_tiny.high <= 0.5,
+    "how many times smaller MyNet's file becomes at half a point lost",
+    float_bytes / coded_bytes,
+    because="The factors multiply: 50 times fewer weights, and instead of 32 bits fewer "
+    "than 3 for each value and 5 to 6 for its position. So much can go because nearly "
+    "all weights of MyNet are in one layer, which is far too large for this task.",
 )
 
 # %% [markdown]
-# Where have the bytes gone? The same network in three stages: pruned, with four bytes for each weight that is left and
-# one byte for each gap; shared, with 3 or 4 bits for each weight; and Huffman coded, gaps and all.
+# Which part of the file takes the bytes? Compare the same network at three stages: *pruned*, with four bytes for each
+# remaining weight and one byte for each gap; *shared*, with 3 or 4 bits for each weight; and *Huffman coded*, both values
+# and gaps.
 
 # %%
 weights = {
@@ -464,140 +488,130 @@ gap_bytes = sum(
 )
 rest = parts["header"] + parts["biases"]
 stages = {
-    "pruned": {
-        "values": 4 * kept,
-        "positions": gap_bytes,
-        "code books and tables": 0,
-        "biases and shapes": rest,
-    },
-    "shared": {
-        "values": smallest["bits"] * kept / 8,
-        "positions": gap_bytes,
-        "code books and tables": parts["code books"],
-        "biases and shapes": rest,
-    },
-    "Huffman coded": {
-        "values": parts["values"],
-        "positions": parts["positions"],
-        "code books and tables": parts["code books"] + parts["Huffman tables"],
-        "biases and shapes": rest,
-    },
+    "pruned": (4 * kept, gap_bytes, 0, rest),
+    "shared": (smallest["bits"] * kept / 8, gap_bytes, parts["code books"], rest),
+    "Huffman coded": (
+        parts["values"],
+        parts["positions"],
+        parts["code books"] + parts["Huffman tables"],
+        rest,
+    ),
 }
 gzipped = measure.disk_bytes(tiny, compressed=True)
 
+# %% tags=["fold"]
+kinds = ("values", "positions", "code books and tables", "biases and shapes")
 names = [*stages, "gzip of the float32 file"]
 fig, ax = plots.figure()
-for color, part in zip(plots.PALETTE, stages["pruned"], strict=False):
-    before = [
-        sum(list(stage.values())[: list(stage).index(part)])
-        for stage in stages.values()
-    ]
-    ax.barh(
-        names[:3],
-        [stage[part] for stage in stages.values()],
-        left=before,
-        color=color,
-        label=part,
-    )
-ax.barh(names[3], gzipped, color="0.75")
-for place, size in enumerate(
-    [*(sum(stage.values()) for stage in stages.values()), gzipped]
+before = [0, 0, 0]
+for color, kind, sizes in zip(
+    plots.PALETTE, kinds, zip(*stages.values(), strict=True), strict=False
 ):
+    ax.barh(names[:3], sizes, left=before, color=color, label=kind)
+    before = [start + size for start, size in zip(before, sizes, strict=True)]
+ax.barh(names[3], gzipped, color="0.75")
+for place, size in enumerate([*before, gzipped]):
     ax.text(size, place, f"  {size:,.0f} bytes, {float_bytes / size:.0f}×", va="center")
 ax.invert_yaxis()
 ax.legend(loc="lower right")
 ax.set(
     xlabel="bytes",
-    title=f"the smallest file, against {float_bytes:,} bytes",
-    xlim=(0, 1.3 * sum(stages["pruned"].values())),
+    title=f"the smallest file, compared with {float_bytes:,} bytes",
+    xlim=(0, 1.3 * sum(stages["pruned"])),
 )
 plots.finish(fig)
 
 # %% [markdown]
-# The positions take more than the values, before the coding and after it: to say *which* fiftieth of the weights is
-# left takes about 7 bits a weight (the entropy of the choice, divided by the share that is left), to say which of eight
-# values each has, less than 3. That is the price of choosing weights freely, wherever they stand. Huffman's code saves
-# more than a quarter of the positions and little of the values: unlike after the one cut above, the trained centroids
-# are used nearly equally often. gzip, which knows nothing of networks, finds the repeated zeros and values by itself,
-# and needs about twice the bytes.
+# What to see: after sharing, the positions (orange) take more bytes than the values (blue), before coding and after it.
+#
+# To say *which* fiftieth of the weights is left takes about 7 bits per weight: that is the entropy of the choice, divided
+# by the share that is left. To say which of eight values a weight has takes fewer than 3. That is the price of keeping
+# weights wherever they are. Huffman's code saves more than a quarter of the bytes for positions, but few of those for
+# values: trained centroids are used almost equally often. gzip knows nothing about networks. It finds the repeated zeros
+# and values by itself, and needs about twice the bytes.
+#
+# Why do the positions take fewer bits than a random choice would? Because the remaining weights are not spread evenly.
+# More than a third of the inputs of the first linear layer have lost all their weights, most of them at the edge of the
+# picture, and Huffman's code for the gaps benefits from that.
 
-# %%
-share = kept / pruning.count_weights(net)[1]
-choice_bits = huffman.entropy([kept, pruning.count_weights(net)[1] - kept]) / share
-claim("more bytes go to positions than to values", parts["positions"] > parts["values"])
-claim(
-    "the positions take fewer bits a weight than a random choice would need",
-    8 * parts["positions"] / kept < choice_bits,
-)
-claim(
-    "coding saves more than a quarter of the bytes for the positions",
-    parts["positions"] < 0.75 * gap_bytes,
-)
-claim(
-    "and less than a sixth of those for the values",
-    parts["values"] > 5 / 6 * stages["shared"]["values"],
-)
-claim("gzip needs at least 1.5 times as many bytes", gzipped > 1.5 * coded_bytes)
-
-# %% [markdown]
-# (Why fewer than a random choice? The weights that are left are not spread evenly. More than a third of the inputs of
-# the first linear layer, most of them at the edge of the picture, have lost all of their weights, and Huffman's code
-# for the gaps finds that.)
-
-# %%
+# %% tags=["fold"]
+total = pruning.count_weights(net)[1]
+choice_bits = huffman.entropy([kept, total - kept]) / (kept / total)
 by_input = (weights["classifier.0"] != 0).reshape(128, 32, 8, 8).sum(0)
 at_edge = 1 - by_input[:, 1:-1, 1:-1].sum() / by_input.sum()
 claim(
-    "more than a third of the 2,048 inputs have no weight left",
+    "The file is at least 49 times smaller than the float32 file.",
+    float_bytes / coded_bytes >= 49,
+)
+claim(
+    "On the test pictures it loses at most half a point, its interval included.",
+    lost_tiny.high <= 0.5,
+)
+claim(
+    "More bytes go to positions than to values.", parts["positions"] > parts["values"]
+)
+claim("Saved again, the network gives the same file, byte for byte.", same_file)
+claim("All parts together are the file.", sum(parts.values()) == coded_bytes)
+claim(
+    "The positions take fewer bits per weight than a random choice would.",
+    8 * parts["positions"] / kept < choice_bits,
+)
+claim(
+    "Coding saves more than a quarter of the bytes for positions.",
+    parts["positions"] < 0.75 * gap_bytes,
+)
+claim(
+    "Coding saves less than a sixth of the bytes for values.",
+    parts["values"] > 5 / 6 * stages["shared"][0],
+)
+claim("gzip needs at least 1.5 times as many bytes.", gzipped > 1.5 * coded_bytes)
+claim(
+    "More than a third of the 2,048 inputs have no weight left.",
     (by_input == 0).float().mean() > 1 / 3,
 )
 claim(
-    "by chance it would be less than three in ten",
+    "By chance, less than three in ten would have none.",
     (1 - 1 / 2048) ** int(by_input.sum()) < 0.3,
 )
 claim(
-    "28 of 64 places are at the edge, and hold less than a third of the weights",
+    "The 28 of 64 places at the edge hold less than a third of the weights.",
     at_edge < 1 / 3,
 )
 
 # %% [markdown]
-# And accuracy? On the left each file of the sweep, on the right what each stage costs with 3 bits; points are means of
-# three seeds, bars go from the worst to the best. The grey band is the dense network, trained on for as long; the
-# dashed line is the network that ships.
+# ## 6. What it cost
+#
+# And the accuracy? Compare all files of the recording (left), and what each stage costs at 3 bits (right). Points are
+# means of three seeds, and bars reach from the worst to the best. The grey band is the dense network after the same
+# training, without pruning or sharing. The dashed line is the network you started from.
 
 # %%
-sweep_numbers = {
-    stage: np.array(sweep[stage])
-    for stage in ("dense", "cut", "pruned", "shared", "trained", "bytes")
-}
-dense, coded_sizes = sweep_numbers["dense"], sweep_numbers["bytes"].mean(0)
+results = ("dense", "cut", "pruned", "shared", "trained", "bytes")
+runs = {stage: np.array(sweep[stage]) for stage in results}  # [seed][sparsity][bits]
+means = {stage: values.mean(0) for stage, values in runs.items()}
+three_bits = sweep["bits"].index(3)
+
+# %% tags=["fold"]
+sparsities = [f"{sparsity:.0%}" for sparsity in sweep["sparsities"]]
 
 
 def with_bars(ax, x, runs, **look):
     middle = runs.mean(0)
-    ax.errorbar(
-        x,
-        middle,
-        [middle - runs.min(0), runs.max(0) - middle],
-        fmt="o-",
-        markersize=4,
-        capsize=2,
-        **look,
-    )
+    reach = [middle - runs.min(0), runs.max(0) - middle]
+    ax.errorbar(x, middle, reach, fmt="o-", markersize=4, capsize=2, **look)
 
 
 fig, (left_ax, right_ax) = plots.figure(ncols=2)
 for place, bits in enumerate(sweep["bits"]):
-    color = plots.PALETTE[place]
     with_bars(
         left_ax,
-        coded_sizes[:, place],
-        sweep_numbers["trained"][:, :, place],
-        color=color,
+        means["bytes"][:, place],
+        runs["trained"][:, :, place],
+        color=plots.PALETTE[place],
         label=f"{bits} bits",
     )
-for sparsity, size in zip(sweep["sparsities"], coded_sizes[:, 0], strict=True):
-    left_ax.annotate(f"{sparsity:.0%}", (size, 91.1), ha="center", fontsize=8)
+for name, size in zip(sparsities, means["bytes"][:, 0], strict=True):
+    left_ax.annotate(name, (size, 91.1), ha="center", fontsize=8)
 left_ax.axvline(float_bytes / 49, color=plots.GREEN, linestyle=":")
 left_ax.annotate(
     "49 times\nsmaller",
@@ -611,181 +625,168 @@ left_ax.set(
     xscale="log",
     xlabel="bytes of the file",
     ylabel="test accuracy, %",
-    title="size against accuracy",
+    title="size and accuracy",
 )
 ticks = [5_000, 10_000, 20_000, 30_000]
 left_ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
 left_ax.minorticks_off()
-places = range(len(sweep["sparsities"]))
 stages_shown = {
-    "cut": sweep_numbers["cut"],
-    "trained": sweep_numbers["pruned"],
-    "shared": sweep_numbers["shared"][:, :, 1],
-    "trained again": sweep_numbers["trained"][:, :, 1],
+    "cut": runs["cut"],
+    "trained": runs["pruned"],
+    "shared": runs["shared"][:, :, three_bits],
+    "trained again": runs["trained"][:, :, three_bits],
 }
-for offset, ((name, runs), color) in enumerate(
-    zip(stages_shown.items(), plots.PALETTE[::-1], strict=False)
-):
-    with_bars(
-        right_ax,
-        [place + 0.1 * offset for place in places],
-        runs,
-        color=color,
-        label=name,
-    )
-right_ax.set_xticks(places, [f"{sparsity:.0%}" for sparsity in sweep["sparsities"]])
+places = np.arange(len(sparsities))
+for number, (name, values) in enumerate(stages_shown.items()):
+    color = plots.PALETTE[::-1][number]
+    with_bars(right_ax, places + 0.1 * number, values, color=color, label=name)
+right_ax.set_xticks(places, sparsities)
 right_ax.set(xlabel="share of weights removed", title="stage by stage")
 right_ax.set_xlim(-1.6, 3.5)
 for ax in (left_ax, right_ax):
-    ax.axhspan(dense.min(), dense.max(), color="0.85", zorder=0)
+    ax.axhspan(runs["dense"].min(), runs["dense"].max(), color="0.85", zorder=0)
     ax.axhline(sweep["before"], color=plots.REFERENCE, linestyle="--", linewidth=1)
     ax.set(ylim=(84, 91.5))
     ax.legend(fontsize=8, loc="lower left" if ax is right_ax else "lower center")
 plots.finish(fig)
 
 # %% [markdown]
-# So there are two answers. Against the network that ships, the smallest file loses nothing: what pruning and sharing
-# cost, the training gave back. But the training alone makes the dense network better, by about a point and a half.
-# Against *that* one, 95 % and 3 bits, 80 times smaller, cost about half a point; the smallest file, 170 times smaller,
-# costs more than one, and 99 % nearly three. Always ask what a compressed network is compared with.
+# What to see: even 98 % zeros stay near the dashed line, but no file reaches the grey band (left). Each cut costs
+# accuracy, and the training after it brings it back (right).
 #
-# Sharing is nearly free: from the pruned network to 8 values a layer, trained, it is less than a third of a point. And
-# the paper's 35 to 49 times are for other networks and other tasks: MyNet, with nearly all of its weights in one
-# layer, was an easy victim. No factor says anything without the network that it was measured on.
+# So there are two answers. Compared with the network you started from, the smallest file loses nothing: the training gave
+# back what pruning and sharing cost. But the same training also improves the dense network, by about a point and a half.
+# Compared with *that* one, 95 % zeros at 3 bits (80 times smaller) cost about half a point, the smallest file (170 times
+# smaller) more than one, and 99 % nearly three. Always ask what a compressed network is compared with.
+#
+# Sharing is nearly free: from the pruned network to 8 values per layer, trained, the loss is less than a third of a
+# point. And the paper's factors of 35 to 49 belong to other networks and other tasks. `MyNet`, with nearly all its
+# weights in one oversized layer, was easy prey. No factor means anything without the network it was measured on.
 
-# %%
-means = {stage: runs.mean(0) for stage, runs in sweep_numbers.items()}
+# %% tags=["fold"]
 trained_on = means["dense"].mean()
 at = {sparsity: place for place, sparsity in enumerate(sweep["sparsities"])}
-eight = means["trained"][:, sweep["bits"].index(3)]
+eight = means["trained"][:, three_bits]
 claim(
-    "one layer has more than 97 % of the weights",
-    net.classifier[0].weight.numel() / pruning.count_weights(net)[1] > 0.97,
-)
-claim(
-    "training alone makes the dense network 1 to 2 points better",
+    "Training alone makes the dense network 1 to 2 points better.",
     1 < trained_on - sweep["before"] < 2,
 )
 claim(
-    "95 % and 3 bits cost less than 0.8 points against it",
-    trained_on - eight[at[0.95]] < 0.8,
+    "95 % zeros at 3 bits cost less than 0.8 points against it, 80 times smaller.",
+    trained_on - eight[at[0.95]] < 0.8
+    and round(float_bytes / means["bytes"][at[0.95], three_bits], -1) == 80,
 )
-claim("at 80 times smaller", round(float_bytes / means["bytes"][at[0.95], 1], -1) == 80)
+claim("98 % zeros cost 1 to 2 points against it.", 1 < trained_on - eight[at[0.98]] < 2)
+claim("99 % zeros cost more than 2 points.", trained_on - eight[at[0.99]] > 2)
 claim(
-    "98 % cost 1 to 2 points against it, 99 % more than 2",
-    1 < trained_on - eight[at[0.98]] < 2 < trained_on - eight[at[0.99]],
-)
-claim(
-    "sharing 8 values costs less than a third of a point, once trained",
+    "Sharing 8 values costs less than a third of a point, once trained.",
     (means["pruned"] - eight).max() < 1 / 3,
+)
+claim(
+    "One layer has more than 97 % of the weights.",
+    net.classifier[0].weight.numel() / total > 0.97,
 )
 
 # %% [markdown]
-# ## 6. Everything on one picture
+# ## 7. Compared with few bits
 #
-# What did each way cost and bring? Bytes are counted as a file would need them: the weights at their bits, a float for
-# each scale and bias; for Deep Compression they are the bytes on disk. All networks are `MyNet`. Compare each with the
-# float network that was trained as long: as shipped for those that were not trained, an epoch more for LSQ and binary,
-# the dense one of section 5 for Deep Compression. (LSQ has activations with as few bits as weights, binary 8 bits, the
-# others floats.)
+# Instead of pruning, you can store every weight with fewer bits. Three ways of doing so are recorded for the same network
+# (lesson 06 teaches them). *Rounded to nearest*: each weight goes to the nearest of $2^b - 1$ evenly spaced values, without
+# training. *AdaRound*: the same values, but which way to round is learned from unlabelled pictures. *LSQ*: the network is
+# trained while its weights are rounded, and the spacing of the values is learned too; *binary* is the same with two
+# values, $\pm\alpha$.
+#
+# What did each way cost, and what did it save? Bytes are counted as a file would need them: the weights at their bits,
+# plus 4 bytes for each scale and bias. Compare each network with the float network that was trained as long: the original
+# for those without training, one epoch more for LSQ and binary, the dense network of section 6 for Deep Compression.
 
 # %%
-layers = [
-    layer for layer in net.modules() if isinstance(layer, quantization.QUANTIZABLE)
-]
-inner = sum(layer.weight.numel() for layer in layers[1:-1])
-ends = layers[0].weight.numel() + layers[-1].weight.numel()
+layers = [m for m in net.modules() if isinstance(m, quantization.QUANTIZABLE)]
+sizes = [layer.weight.numel() for layer in layers]
 others = 4 * (sum(layer.bias.numel() for layer in layers) + 2 * len(layers))
 
 
 def bytes_at(bits, end_bits=None):
-    """Of all weights at `bits`, the first and the last layer at `end_bits`, with biases and a scale a tensor."""
-    return (inner * bits + ends * (end_bits or bits)) / 8 + others
+    """Bytes with all weights at `bits`, the first and the last layer at `end_bits`."""
+    ends = sizes[0] + sizes[-1]
+    return (sum(sizes[1:-1]) * bits + ends * (end_bits or bits)) / 8 + others
 
 
 post = recorded("post_training_bits", live=LIVE)["result"]
 trained = recorded("integer_training", live=LIVE)["result"]
-
-
-def mean(values):
-    return sum(values) / len(values)
-
-
+accuracy = {
+    way: dict(zip(of["bits"], map(mean, of[way]), strict=True))
+    for of, way in ((post, "nearest"), (post, "AdaRound"), (trained, "lsq"))
+}
 ways = {
-    "rounded to nearest": [
-        (bytes_at(b), mean(a))
-        for b, a in zip(post["bits"], post["nearest"], strict=True)
-    ],
-    "AdaRound": [
-        (bytes_at(b), mean(a))
-        for b, a in zip(post["bits"], post["AdaRound"], strict=True)
-    ],
-    "trained, LSQ": [
-        (bytes_at(b, 8), mean(a))
-        for b, a in zip(trained["bits"], trained["lsq"], strict=True)
-    ],
+    "rounded to nearest": [(bytes_at(b), a) for b, a in accuracy["nearest"].items()],
+    "AdaRound": [(bytes_at(b), a) for b, a in accuracy["AdaRound"].items()],
+    "trained, LSQ": [(bytes_at(b, 8), a) for b, a in accuracy["lsq"].items()],
     "binary": [(bytes_at(1, 8), mean(trained["binary"]))],
     "Deep Compression, 3 bits": [
-        (size, accuracy)
-        for size, accuracy in zip(
-            means["bytes"][:, 1], means["trained"][:, 1], strict=True
-        )
+        *zip(means["bytes"][:, three_bits], eight, strict=True)
     ],
 }
+
+# %% tags=["fold"]
 fig, ax = plots.figure()
 for (name, points), color in zip(ways.items(), plots.PALETTE, strict=False):
     ax.plot(*zip(*points, strict=True), "o-", color=color, label=name)
-ax.plot(
-    float_bytes, tested.accuracy, "s", color=plots.REFERENCE, label="float, shipped"
-)
-ax.plot(
-    float_bytes,
-    mean(trained["float"]),
-    "^",
-    color=plots.REFERENCE,
-    label="float, an epoch more",
-)
-ax.plot(
-    float_bytes,
-    trained_on,
-    "D",
-    color=plots.REFERENCE,
-    label="float, as long as Deep Compression",
-)
+floats = {
+    "float, original": (tested.accuracy, "s"),
+    "float, one epoch more": (mean(trained["float"]), "^"),
+    "float, trained as Deep Compression": (trained_on, "D"),
+}
+for name, (height, marker) in floats.items():
+    ax.plot(float_bytes, height, marker, color=plots.REFERENCE, label=name)
 ax.set(xscale="log", xlabel="bytes", ylabel="test accuracy, %", ylim=(80, 91))
 ax.legend(fontsize=8, loc="lower right")
 plots.finish(fig)
 
-# %%
-lsq = dict(zip(trained["bits"], trained["lsq"], strict=True))
-nearest = dict(zip(post["bits"], post["nearest"], strict=True))
+# %% [markdown]
+# What to see: at the same accuracy, Deep Compression needs the fewest bytes; trained with learned steps, few bits come
+# next.
+
+# %% tags=["fold"]
+float_trained = mean(trained["float"])
 claim(
-    "on 8 and 4 bits the trained integers are within half a point of the trained floats",
-    all(abs(mean(lsq[b]) - mean(trained["float"])) < 0.5 for b in (8, 4)),
+    "At 8 and 4 bits, LSQ is within half a point of float, trained as long.",
+    all(abs(accuracy["lsq"][bits] - float_trained) < 0.5 for bits in (8, 4)),
 )
 claim(
-    "with 2 bits they lose less than a point and a half",
-    mean(trained["float"]) - mean(lsq[2]) < 1.5,
-)
-claim("rounded to nearest, 2 bits leave less than a third", mean(nearest[2]) < 33)
-claim(
-    "one bit a weight, trained, loses less than two points",
-    mean(trained["float"]) - mean(trained["binary"]) < 2,
+    "At 2 bits, LSQ loses less than 1.5 points.",
+    float_trained - accuracy["lsq"][2] < 1.5,
 )
 claim(
-    "eight bits are 3.9 to 4 times smaller than float32",
+    "One bit per weight, trained, loses less than 2 points.",
+    float_trained - mean(trained["binary"]) < 2,
+)
+claim(
+    "Rounded to nearest, 2 bits leave less than a third.", accuracy["nearest"][2] < 33
+)
+claim(
+    "Eight bits are 3.9 to 4 times smaller than float32.",
     3.9 < float_bytes / bytes_at(8) < 4,
 )
 
 # %% [markdown]
-# ## Summary
+# ## What you can do now
 #
-# Prune, share, code: each step finds what the one before has left, and the factors multiply. The positions of the
-# weights cost more than their values. Nothing in this lesson made a network faster.
+# You can write a network as a small file, and say which part of it takes the bytes:
 #
-# **Further reading.** Han, Mao & Dally, *Deep Compression* (ICLR 2016).
+# | | |
+# |---|---|
+# | prune | few weights are needed, but the file must say where they are |
+# | share | 8 values per layer are enough, once they are trained |
+# | code | frequent symbols get short codes; the factors of all three steps multiply |
+# | compare | with a network that was trained as long |
 #
-# **Next:** `08_integers_for_real.ipynb`. Engines with integer kernels, and what they really gain.
+# A small file is not a fast network: once it is loaded, it computes as before. How to get speed from few bits is the
+# subject of the next lesson.
+#
+# **Further reading.** [Han, Mao & Dally 2016](https://arxiv.org/abs/1510.00149), Deep Compression.
+#
+# **Next:** `08_integers_for_real.ipynb`. Engines that compute with integers, and what they really gain.
 
 # %%
 ledger()

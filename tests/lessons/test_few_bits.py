@@ -1,5 +1,7 @@
 """Lesson 06: its exercises against torch, autograd and the course's library, and its recordings."""
 
+import copy
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -8,7 +10,10 @@ from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.few_bits import experiments
+from nnopt_lab.lessons.few_bits.playground import scaled_apart, twin_playground
 from nnopt_lab.techniques.quantization.post_training.equalization import equalizing_factors
+from nnopt_lab.workbench import data, models
+from tests.lessons.playgrounds import shown
 
 
 def straight_through(x, step, low, high):
@@ -35,6 +40,61 @@ COUNTERPARTS = {
 def test_an_answer_by_other_libraries_passes(id):
     verdict = examine(exercises()[id], COUNTERPARTS[id], seeds=range(300))
     assert verdict.passed, verdict
+
+
+def step_gradient_with(x, step, low, high, *, below=True, above=True, compared=None):
+    ratio = x / step
+    place = ratio if compared is None else x
+    result = ratio.round() - ratio
+    if below:
+        result[place < low] = low
+    if above:
+        result[place > high] = high
+    return result
+
+
+def with_own_noise(x, noise):
+    return (x + torch.rand_like(x)).floor()
+
+
+MISTAKES = [
+    ("by_hand.step_gradient", lambda *a: step_gradient_with(*a, below=False), "left out the low end"),
+    ("by_hand.step_gradient", lambda *a: step_gradient_with(*a, above=False), "left out the high end"),
+    ("by_hand.step_gradient", lambda *a: step_gradient_with(*a, compared="x"), "compared x"),
+    ("by_hand.step_gradient", lambda *a: step_gradient_with(*a, below=False, above=False), "left out the range"),
+    ("by_hand.stochastic_round", with_own_noise, "no random numbers of your own"),
+    ("by_hand.bias_correction", lambda o, q, b: (q - o).mean((0, 2, 3)), "the shift itself"),
+    ("few_bits.equalize", lambda a, b: (equalized(a, b)[0], b), "second is unchanged"),
+]
+
+
+@pytest.mark.parametrize(("id", "answer", "said"), MISTAKES)
+def test_a_likely_mistake_is_named(id, answer, said):
+    for start in range(0, 160, 16):
+        verdict = examine(exercises()[id], answer, seeds=range(start, start + 16))
+        assert not verdict.passed and said in verdict.mistake, verdict.mistake
+
+
+def test_a_network_that_is_scaled_apart_computes_the_same_function():
+    model, pictures = models.trained("mynet"), data.load("fashion")
+    x = pictures.to_input(pictures.test.images[:50])
+    before = copy.deepcopy(model.state_dict())
+    with torch.inference_mode():
+        assert torch.equal(scaled_apart(model, 4)(x), model(x))
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    assert all(torch.equal(before[key], value) for key, value in scaled_apart(model, 0).state_dict().items())
+
+
+def test_the_playground_shows_three_networks_and_what_rounding_leaves_of_them():
+    playground = twin_playground(models.trained("mynet"), data.load("fashion"))
+    text, (ranges, accuracies) = shown(playground, spread=3, bits=6)
+    trained, apart, equalised = (bar.get_height() for bar in accuracies.patches[:3])
+    assert apart < 60 < min(trained, equalised)
+    assert all(f"<b>{value:.1f} %</b>" in text for value in (trained, apart, equalised))
+    lines = [line.get_ydata() for line in ranges.lines]
+    assert min(lines[1]) < min(lines[0]) / 4 and max(lines[1]) == 1
+    _, (_, accuracies) = shown(playground, spread=0)
+    assert len({bar.get_height() for bar in accuracies.patches[:2]}) == 1  # nothing is scaled apart
 
 
 def test_stochastic_rounding_is_right_on_average():

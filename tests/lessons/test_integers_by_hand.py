@@ -66,6 +66,69 @@ def test_an_answer_by_other_libraries_passes(id):
     assert verdict.passed, verdict
 
 
+def quantize_with(x, scale, zero_point, bits, rounded=torch.round, last=None):
+    integers = rounded(x / scale) + zero_point
+    return integers.clamp(0, 2**bits - 1 if last is None else last).long()
+
+
+def below_zero_alone(smallest, largest, bits):
+    largest = max(largest, 0.0)
+    scale = (largest - smallest) / (2**bits - 1)
+    return scale, round(-smallest / scale)
+
+
+def above_zero_alone(smallest, largest, bits):
+    smallest = min(smallest, 0.0)
+    scale = (largest - smallest) / (2**bits - 1)
+    return scale, round(-smallest / scale)
+
+
+def through_bytes(x, scale, zero_point, bits):
+    integers = ((x / scale).round() + zero_point).long() % 256  # what a uint8 makes of them
+    return integers.clamp(0, 2**bits - 1)
+
+
+def in_doubles(sums, multiplier, shift, zero_point):
+    scaled = torch.floor(sums.double() * multiplier / 2**shift + 0.5)
+    return (scaled + zero_point).clamp(0, 255).to(torch.uint8)
+
+
+def in_python_floats(sums, multiplier, shift, zero_point):
+    scaled = (math.floor(n * (multiplier / 2**shift) + 0.5) for n in sums.tolist())
+    return torch.tensor([min(max(n + zero_point, 0), 255) for n in scaled], dtype=torch.uint8)
+
+
+MISTAKES = [
+    ("by_hand.scale_and_zero_point", below_zero_alone, "upwards only"),
+    ("by_hand.scale_and_zero_point", above_zero_alone, "downwards only"),
+    ("by_hand.quantize", lambda x, s, z, b: quantize_with(x, s, 0, b), "left out the zero point"),
+    ("by_hand.quantize", lambda x, s, z, b: quantize_with(x, s, z, b, last=2**b), "clamped to 2^bits"),
+    ("by_hand.quantize", through_bytes, "uint8 before clamping"),
+    ("by_hand.quantize", lambda x, s, z, b: quantize_with(x, s, z, b, torch.floor), "rounded down"),
+    ("by_hand.requantize", in_doubles, "float64"),
+    ("by_hand.requantize", in_python_floats, "float64"),
+    ("by_hand.moving_average", lambda lo, hi, c: moving_observer(lo[::-1], hi[::-1], c), "from the last"),
+    ("by_hand.powers_of_two", lambda w, low, high: nearest_neighbour(w, low, high).abs(), "signs"),
+]
+
+
+def test_every_draw_of_requantize_tells_integers_from_floats():
+    exercise = exercises()["by_hand.requantize"]
+    drawn = [exercise.generate(torch.Generator().manual_seed(seed)) for seed in range(200)]
+    long = [inputs for inputs in drawn if inputs[1] % 2**28]
+    assert 50 < len(long) < 150
+    for inputs in long:
+        assert torch.equal(exercise.reference(*inputs), exact_fractions(*inputs))
+        assert not torch.equal(in_doubles(*inputs), exact_fractions(*inputs))
+
+
+@pytest.mark.parametrize(("id", "answer", "said"), MISTAKES)
+def test_a_likely_mistake_is_named(id, answer, said):
+    for start in range(0, 160, 16):
+        verdict = examine(exercises()[id], answer, seeds=range(start, start + 16))
+        assert not verdict.passed and said in verdict.mistake, verdict.mistake
+
+
 @pytest.fixture(scope="module")
 def network():
     return models.trained("mynet")

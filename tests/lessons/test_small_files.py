@@ -2,6 +2,7 @@
 
 import base64
 import heapq
+import math
 from itertools import pairwise
 
 import pytest
@@ -13,8 +14,10 @@ from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.small_files import experiments
+from nnopt_lab.lessons.small_files.playground import compression_playground
 from nnopt_lab.techniques.quantization import deep_compression
-from nnopt_lab.workbench import models
+from nnopt_lab.workbench import data, models
+from tests.lessons.playgrounds import shown
 
 
 def by_autograd(gradient, labels, clusters):
@@ -66,6 +69,55 @@ COUNTERPARTS = {
 def test_an_answer_by_other_libraries_passes(id):
     verdict = examine(exercises()[id], COUNTERPARTS[id], seeds=range(300))
     assert verdict.passed, verdict
+
+
+def entropy(counts):
+    return sum(-n * math.log2(n / sum(counts)) for n in counts if n)
+
+
+def added_in_place(gradient, labels, clusters):
+    sums, kept = torch.zeros(clusters), labels >= 0
+    sums[labels[kept]] += gradient[kept]
+    return sums
+
+
+def without_care_for_empty_clusters(values, centroids):
+    labels = (values[:, None] - centroids).abs().argmin(1)
+    return torch.stack([values[labels == k].mean() for k in range(len(centroids))])
+
+
+MISTAKES = [
+    ("by_hand.huffman_bits", lambda counts: round(entropy(counts)), "entropy"),
+    ("by_hand.huffman_bits", lambda counts: math.ceil(entropy(counts)), "entropy"),
+    ("by_hand.huffman_bits", lambda counts: int(entropy(counts)), "entropy"),
+    ("by_hand.huffman_bits", entropy, "entropy"),
+    (
+        "by_hand.huffman_bits",
+        lambda counts: sum(n * round(-math.log2(n / sum(counts))) for n in counts if n),
+        "−log₂ p",
+    ),
+    ("by_hand.centroid_gradient", added_in_place, "does not add up"),
+    ("small_files.kmeans_step", without_care_for_empty_clusters, "NaN"),
+    ("small_files.kmeans_step", lambda v, c: moved_by_scipy(v, c.sort().values), "sorted"),
+    ("small_files.gap_symbols", lambda p, longest: [b - a - 1 for a, b in pairwise([-1, *p])], "pieces"),
+]
+
+
+@pytest.mark.parametrize(("id", "answer", "said"), MISTAKES)
+def test_a_likely_mistake_is_named(id, answer, said):
+    for start in range(0, 160, 16):
+        verdict = examine(exercises()[id], answer, seeds=range(start, start + 16))
+        assert not verdict.passed and said in verdict.mistake, verdict.mistake
+
+
+def test_the_playground_shows_the_bytes_of_the_file_by_part():
+    playground = compression_playground(models.trained("mynet"), data.load("fashion"))
+    text, (ax,) = shown(playground)
+    total = int(text.split("<b>")[1].split(" bytes")[0].replace(",", ""))
+    assert sum(bar.get_width() for bar in ax.patches) == total
+    smaller, (ax,) = shown(playground, bits=1)
+    assert sum(bar.get_width() for bar in ax.patches) < total
+    assert int(smaller.split("<b>")[1].split(" bytes")[0].replace(",", "")) < total
 
 
 def test_steps_of_k_means_never_increase_the_error_and_end_where_the_library_ends():

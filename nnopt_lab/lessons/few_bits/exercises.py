@@ -1,4 +1,4 @@
-"""Exercises and questions of lesson 06: few bits after training, training with integers."""
+"""Exercises and questions of lesson 06: few bits after training, in training, and training in integers."""
 
 import math
 
@@ -10,7 +10,7 @@ from nnopt_lab.course.wrong_answers import changed
 
 
 def _outputs(g: torch.Generator):
-    """Outputs of two layers on as many pictures as there are channels, and the bias of the second."""
+    """Outputs of a layer before and after quantising, on as many pictures as there are channels, and its bias."""
     n = randint(g, 2, 3)
     original = decimals(g, n, n, 2, 2)
     shift = torch.randn(1, n, 1, 1, generator=g) + torch.randn(n, n, 2, 2, generator=g) / 4
@@ -22,63 +22,67 @@ def _outputs(g: torch.Generator):
     points=2,
     inputs=_outputs,
     hints=(
-        "For each channel there is one bias, which is added at every position of every picture.",
-        "The shift of a channel is the mean of quantized − original over pictures, rows and columns: all axes but 1. "
-        "What came out too large on average must become smaller.",
+        "Each channel has one bias, which is added at every position of every picture.",
+        "The shift of a channel is the mean of quantized − original over pictures, rows and columns: all axes but 1. A "
+        "channel that comes out too large on average needs a smaller bias.",
         "`bias - (quantized - original).mean((0, 2, 3))`",
     ),
     wrong={
-        "You added the shift, so it is there twice now. Subtract it.": lambda o, q, b: b + (q - o).mean((0, 2, 3)),
-        "That is the correction alone; the layer still needs its old bias beside it.": lambda o, q, b: (
+        "You added the shift, so now it is there twice. Subtract it.": lambda o, q, b: b + (q - o).mean((0, 2, 3)),
+        "You returned the correction alone. Add it to the old bias, which the layer still needs.": lambda o, q, b: (
             -(q - o).mean((0, 2, 3))
         ),
-        "You averaged over the channels and kept the pictures: axis 0 are pictures, axis 1 "
-        "are channels.": lambda o, q, b: b - (q - o).mean((1, 2, 3)),
-        "That is one mean for all channels. Each has its own shift, and its own bias to take it.": lambda o, q, b: (
-            b - (q - o).mean()
+        "You returned the shift itself. Subtract it from the bias.": lambda o, q, b: (q - o).mean((0, 2, 3)),
+        "You averaged over the channels and kept the pictures. Axis 0 holds the pictures and axis 1 the channels: average "
+        "over all axes but 1.": lambda o, q, b: b - (q - o).mean((1, 2, 3)),
+        "You computed one mean for all channels. Each channel has its own shift, and its own bias to undo "
+        "it.": lambda o, q, b: b - (q - o).mean(),
+        "You summed the shift over pictures and positions. The bias acts on each of them, so take the "
+        "mean.": lambda o, q, b: b - (q - o).sum((0, 2, 3)),
+        "You summed over rows and columns, and averaged only over the pictures. The bias acts at every position, so take "
+        "the mean over rows and columns as well.": lambda o, q, b: b - (q - o).sum((2, 3)).mean(0),
+        "You averaged magnitudes. Errors of both signs cancel in the mean, and a bias can only undo what is left: keep "
+        "the signs.": lambda o, q, b: b - (q - o).abs().mean((0, 2, 3)),
+        "You corrected by the first picture alone. Average over all of them.": lambda o, q, b: (
+            b - (q - o)[0].mean((1, 2))
         ),
-        "You summed the shift over pictures and positions; the bias acts on each of them, so it must "
-        "take the mean.": lambda o, q, b: b - (q - o).sum((0, 2, 3)),
-        "You summed over rows and columns and averaged over the pictures alone. The bias acts at every position, so it "
-        "must take the mean over those too.": lambda o, q, b: b - (q - o).sum((2, 3)).mean(0),
-        "You averaged magnitudes. Errors of both signs that cancel are none that a bias could mend: "
-        "keep the signs.": lambda o, q, b: b - (q - o).abs().mean((0, 2, 3)),
     },
 )
 def bias_correction(original, quantized, bias):
     """Correct a bias.
 
-    `post_training.correct_biases` does this from the first layer to the last, so that each is corrected for what still
-    comes in shifted. It is free at inference: the bias is there anyway.
+    `post_training.correct_biases` does this from the first layer to the last, so that each layer also undoes the shift
+    that still reaches it from the layers before. It costs nothing at inference, where the bias is added anyway.
     """
     return bias - (quantized - original).mean((0, 2, 3))
 
 
 def _gradient(
-    inside=lambda ratio: ratio.round() - ratio, beyond=lambda ratio, end: end, compared=lambda x, step: x / step
+    inside=lambda ratio: ratio.round() - ratio,
+    beyond=lambda ratio, end: end,
+    compared=lambda x, step: x / step,
+    ends=(True, True),
 ):
-    """`step_gradient`, by cases; `compared` is what is compared with the ends."""
+    """`step_gradient`, by cases; `compared` is what is compared with the ends in `ends`."""
 
     def gradient(x, step, low, high):
         ratio, place = x / step, compared(x, step)
-        above = torch.where(place >= high, beyond(ratio, high), inside(ratio))
-        return torch.where(place <= low, beyond(ratio, low), above)
+        above = torch.where((place >= high) & ends[1], beyond(ratio, high), inside(ratio))
+        return torch.where((place <= low) & ends[0], beyond(ratio, low), above)
 
     return gradient
 
 
 def _around_a_grid(g: torch.Generator):
-    """Values inside and beyond both ends of a grid, none near the middle of two numbers or near an end.
+    """Values inside and beyond both ends of a grid, none near the middle of two integers or near an end.
 
-    Above, x itself is larger than `high` too; below, it lies above `low`: only x/step is beyond.
+    Of the two above the grid, one is above `high` as x too, the other only as x/step. Below, x itself lies above `low`.
     """
     high, step = randint(g, 1, 3), randint(g, 2, 7) / 10
-    ratio = torch.tensor(
-        [randint(g, -high, high - 1) + randint(g, 1, 4) / 10 + 0.5 * randint(g, 0, 1) for _ in range(4)]
-    )
-    beyond = torch.tensor([math.ceil(high / step) + randint(g, 2, 4) / 10, -high - 1 - randint(g, 2, 4) / 10])
-    ratio = torch.cat([ratio, beyond])[torch.randperm(6, generator=g)]
-    return ratio * step, step, -high - 1, high
+    inside = [randint(g, -high, high - 1) + randint(g, 1, 4) / 10 + 0.5 * randint(g, 0, 1) for _ in range(4)]
+    beyond = [math.ceil(high / step) + randint(g, 2, 4) / 10, high + randint(g, 2, 4) / 10]
+    ratio = torch.tensor([*inside, *beyond, -high - 1 - randint(g, 2, 4) / 10])
+    return ratio[torch.randperm(7, generator=g)] * step, step, -high - 1, high
 
 
 @exercise(
@@ -86,39 +90,42 @@ def _around_a_grid(g: torch.Generator):
     points=3,
     inputs=_around_a_grid,
     hints=(
-        "Write x̂ = step · round(clip(x/step, low, high)) and differentiate by step, in two cases: inside of the range "
-        "and beyond its ends.",
-        "Beyond the ends x̂ is low·step or high·step. Inside it is a product: round(x/step) from the first factor, "
-        "and step · d(x/step)/d(step) from the second, where rounding counts as the identity.",
+        "Write x̂ = step · round(clip(x/step, low, high)) and differentiate with respect to the step, in two cases: inside "
+        "the range and beyond its ends.",
+        "Beyond the ends, x̂ is low·step or high·step. Inside, it is a product: the first factor gives round(x/step), and "
+        "the second gives step · d(x/step)/d(step), where rounding counts as the identity.",
         "`ratio = x / step`, then `torch.where(ratio <= low, low, torch.where(ratio >= high, high, ratio.round() - "
-        "ratio))`",
+        "ratio))`.",
     ),
     wrong={
-        "You held the whole numbers fixed and only stretched the grid. But when the step grows, x/step shrinks: "
-        "straight through the rounding that gives − x/step inside of the range.": _gradient(inside=torch.round),
-        "Inside it is right. Beyond the ends you gave 0, which is the gradient of *x*: there x̂ = high·step still "
-        "depends on the step.": _gradient(beyond=lambda ratio, end: 0.0),
-        "Inside it is right. Beyond the ends x̂ = high·step or low·step, and x does not occur in "
-        "it any more.": _gradient(beyond=lambda ratio, end: end - ratio),
-        "You left out the range: beyond its ends x̂ stays at low·step or high·step.": lambda x, step, low, high: (
-            (x / step).round() - x / step
+        "You kept the integers fixed and only stretched the grid. But when the step grows, x/step shrinks: straight "
+        "through the rounding, that adds − x/step inside the range.": _gradient(inside=torch.round),
+        "Inside the range you are right. Beyond its ends you gave 0, which is the gradient with respect to *x*. There, x̂ = "
+        "high·step still depends on the step.": _gradient(beyond=lambda ratio, end: 0.0),
+        "Inside the range you are right. Beyond its ends, x̂ = high·step or low·step, and x no longer occurs in "
+        "it.": _gradient(beyond=lambda ratio, end: end - ratio),
+        "Inside the range you are right. Beyond its ends, x̂ = high·step, and its gradient is high, not "
+        "high·step.": lambda x, step, low, high: _gradient(beyond=lambda ratio, end: end * step)(x, step, low, high),
+        "You left out the range: beyond its ends, x̂ stays at low·step or high·step.": _gradient(ends=(False, False)),
+        "You left out the low end of the range: below it, x̂ stays at low·step.": _gradient(ends=(False, True)),
+        "You left out the high end of the range: above it, x̂ stays at high·step.": _gradient(ends=(True, False)),
+        "The sign is wrong: d(step · q)/d(step) is q, and the other term is − x/step.": changed(torch.neg),
+        "Beyond the ends you are right. Inside, the sign is wrong: round(x/step) − x/step.": _gradient(
+            inside=lambda ratio: ratio - ratio.round()
         ),
-        "The sign is turned round: d(step · q)/d(step) is q, and the other term is − x/step.": changed(torch.neg),
-        "Beyond the ends it is right. Inside, the sign is turned round: round(x/step) comes first, x/step is "
-        "subtracted.": _gradient(inside=lambda ratio: ratio - ratio.round()),
-        "You compared x with `low` and `high`. These count steps: x/step is what lies inside or beyond.": _gradient(
+        "You compared x with `low` and `high`. They count steps, so compare x/step with them.": _gradient(
             compared=lambda x, step: x
         ),
-        "That is the gradient times the step, inside of the range the rounding error x̂ − x. Divide by the step: "
+        "You computed the gradient times the step, inside the range the rounding error x̂ − x. Divide by the step: "
         "round(x/step) − x/step.": lambda x, step, low, high: step_gradient(x, step, low, high) * step,
     },
 )
 def step_gradient(x, step, low, high):
     """The gradient of a learned step.
 
-    Inside, the step feels which way most values are rounded; beyond the ends, each clipped value pulls it up with its
-    whole height. LSQ scales the sum by 1/√(N·high), or the step would move far faster than the weights (Esser et al.
-    2020, section 2.2).
+    Inside the grid, the step follows the direction in which most values are rounded. Beyond its ends, each clipped value
+    pulls with the grid's whole height. LSQ scales the sum by 1/√(N·high); otherwise the step would move far faster than
+    the weights (Esser et al. 2020, section 2.2).
     """
     return _gradient()(x, step, low, high)
 
@@ -129,7 +136,10 @@ def _up_with_its_fraction(result, wanted, x, noise):
         return None
     if ((result != x.floor()) & (result != x.ceil())).any():
         return "A value went to a number that is not one of its two neighbours, ⌊x⌋ and ⌈x⌉."
-    return "The neighbours are right, but a value must go up for a share of all noise that equals its fraction."
+    return (
+        "Each value went to one of its two neighbours, but not as the given `noise` decides. A value with fraction f must "
+        "go up for a share f of all noise. Use the argument, and no random numbers of your own."
+    )
 
 
 def _values_and_noise(g: torch.Generator):
@@ -143,37 +153,36 @@ def _values_and_noise(g: torch.Generator):
     points=2,
     inputs=_values_and_noise,
     hints=(
-        "2.3 shall become 3 with probability 0.3 and 2 with probability 0.7: on average it is 2.3.",
+        "2.3 must become 3 with probability 0.3 and 2 with probability 0.7: on average, that is 2.3.",
         "The noise is uniform in [0, 1). For which share of it is 2.3 + noise at least 3?",
         "`(x + noise).floor()`",
     ),
     wrong={
-        "That is rounding to nearest: 2.3 becomes 2 every time, and on average too. Let the "
-        "noise decide.": lambda x, noise: x.round(),
-        "Rounding to nearest after the noise gives x + ½ on average: the noise itself adds ½. Round "
+        "You rounded to nearest: 2.3 always becomes 2, and so it does on average. Let the noise "
+        "decide.": lambda x, noise: x.round(),
+        "You rounded to nearest after adding the noise. That gives x + ½ on average, since the noise itself adds ½. Round "
         "down instead.": lambda x, noise: (x + noise).round(),
-        "Truncating goes towards zero, so negative numbers come out too large. `floor` goes down "
-        "for every sign.": lambda x, noise: (x + noise).trunc(),
-        "Rounding up after the noise gives x + 1 on average: each value is one too large.": lambda x, noise: (
-            x + noise
-        ).ceil(),
-        "2.3 goes up with probability 0.7 here: the neighbour that is *farther* away is the more likely one. Turn the "
-        "comparison round.": lambda x, noise: x.floor() + (noise > x - x.floor()),
-        "You toss a fair coin: every value becomes ⌊x⌋ + ½ on average. The fraction of x must be the "
-        "probability.": lambda x, noise: x.floor() + (noise < 0.5),
-        "The noise is there, the rounding is not: whole numbers are wanted.": lambda x, noise: x + noise,
-        "Negative numbers always go down: `frac` keeps the sign, and for −2.3 it is −0.3, which no noise is below. The "
-        "fraction that counts is x − ⌊x⌋, here 0.7.": lambda x, noise: x.floor() + (noise < x.frac()),
-        "Negative numbers always go up: `trunc` takes −2.3 to −2, and its `frac`, −0.3, is below no noise. Count from "
-        "⌊x⌋, with the fraction x − ⌊x⌋.": lambda x, noise: x.trunc() + (noise < x.frac()),
+        "You truncated, which rounds towards zero, so negative numbers come out too large. `floor` rounds down for both "
+        "signs.": lambda x, noise: (x + noise).trunc(),
+        "You rounded up after adding the noise. That gives x + 1 on average: every value is one too "
+        "large.": lambda x, noise: (x + noise).ceil(),
+        "You turned the comparison around: 2.3 goes up with probability 0.7, so the neighbour that is *farther* away is "
+        "the more likely one.": lambda x, noise: x.floor() + (noise > x - x.floor()),
+        "You tossed a fair coin: every value becomes ⌊x⌋ + ½ on average. The probability must be the fraction of "
+        "x.": lambda x, noise: x.floor() + (noise < 0.5),
+        "You added the noise but did not round. The result must be whole numbers.": lambda x, noise: x + noise,
+        "Negative numbers always go down: `frac` keeps the sign, so for −2.3 it is −0.3, and no noise is below that. Use "
+        "the fraction x − ⌊x⌋, here 0.7.": lambda x, noise: x.floor() + (noise < x.frac()),
+        "Negative numbers always go up: `trunc` takes −2.3 to −2, and no noise is below its `frac`, −0.3. Start from ⌊x⌋, "
+        "with the fraction x − ⌊x⌋.": lambda x, noise: x.trunc() + (noise < x.frac()),
     },
     compare=_up_with_its_fraction,
 )
 def stochastic_round(x, noise):
     """Stochastic rounding.
 
-    In integers it is even shorter: add random bits below the place that is kept, and shift them out
-    (`integer_training.shift_right`). Recent accelerators have it in hardware, for training in few bits.
+    In integers it is even simpler: add random bits below the last place that is kept, then shift them out
+    (`integer_training.shift_right`). Some accelerators do it in hardware, for training at few bits.
     """
     return (x + noise).floor()
 
@@ -181,44 +190,45 @@ def stochastic_round(x, noise):
 question(
     "by_hand.equalised",
     points=1,
-    text="Equalisation does not change the network's function in float. Why can it change the one that is left with 4 "
-    "bits and one grid for each tensor?",
+    text="Equalisation does not change the network's function in float. Why can it change the function that is left at 4 "
+    "bits, with one grid per tensor?",
     choices={
-        "a": "The largest channel sets the grid of all: a small channel gets more of its values when the channels become "
-        "alike.",
-        "b": "It makes all weights smaller: the steps of the grid become finer with them, and each weight has less to "
-        "lose.",
-        "c": "It moves the weights onto the values of the grid: its factors are chosen so that most of them fall near "
-        "one.",
+        "a": "The largest channel sets the grid for all. When the channels become alike, a small channel gets more of its "
+        "values.",
+        "b": "It makes all weights smaller. The steps of the grid become finer with them, so each weight loses less when "
+        "it is rounded.",
+        "c": "It moves the weights onto the values of the grid. Its factors are chosen such that most weights end near a "
+        "value.",
     },
     answer="a",
     comments={
-        "b": "It cannot: what is divided in one layer is multiplied in the next. And a grid grows and shrinks with the "
+        "b": "It cannot: what is divided in one layer is multiplied in the next. And a grid grows and shrinks with its "
         "weights.",
-        "c": "The factors are the same whatever the grid is; equalisation does not know about it.",
+        "c": "The factors are the same for every grid. Equalisation does not look at it.",
     },
-    explanation="A channel that reaches a tenth of the largest weight has a tenth of the grid's values. Equalisation "
-    "gives and takes between two layers until each channel uses the same range in both. With one grid a channel "
-    "there is nothing to gain in the layer that writes it.",
+    explanation="A channel that reaches a tenth of the largest weight gets a tenth of the grid's values. Equalisation "
+    "trades between two layers until each channel uses the same range in both. With one grid per channel, there would be "
+    "nothing to gain in the layer that writes the channel.",
 )
 question(
     "by_hand.vanishing_updates",
     points=1,
-    text="A weight is stored in steps of 1/64. Its gradient is 0.05 for a thousand updates at learning rate 0.01. How "
-    "far does it move, with updates rounded to nearest, and with stochastic rounding?",
+    text="A weight is stored in steps of 1/64. Its gradient is −0.05 in each of a thousand updates, and the learning rate "
+    "is 0.01. How far does it move if updates are rounded to nearest, and how far with stochastic rounding?",
     choices={
         "a": "By 0.5 in both cases: small updates add up in the end.",
-        "b": "Not at all to nearest; by about 0.5 with stochastic rounding.",
-        "c": "Not at all in both cases: ups and downs of the noise cancel.",
+        "b": "Not at all when rounded to nearest, and by about 0.5 with stochastic rounding.",
+        "c": "Not at all in both cases: the ups and downs of the noise cancel.",
     },
     answer="b",
     comments={
-        "a": "They would add up if they were kept. To nearest, 0.0005 is 0 steps of 1/64, each time anew.",
-        "c": "The update is rounded to 0 or to one whole step in its own direction, never against it: with probability "
-        "0.032, so about 32 times in a thousand.",
+        "a": "They would add up if they were kept. Rounded to nearest, an update of 0.0005 is 0 steps of 1/64, every "
+        "time.",
+        "c": "The update becomes 0 or one whole step in its own direction, never against it: with probability 0.032, so "
+        "about 32 times in a thousand.",
     },
-    explanation="An update of 0.0005 is 0.032 of a step. To nearest that is 0, a thousand times. Stochastically it is a "
-    "whole step of 1/64 with probability 0.032: about 32 steps, 0.5, in all.",
+    explanation="An update of 0.0005 is 0.032 of a step. Rounded to nearest, that is 0, a thousand times. Rounded "
+    "stochastically, it is a whole step of 1/64 with probability 0.032: about 32 steps, or 0.5, in all.",
 )
 
 
@@ -236,7 +246,7 @@ def _equalized(
 
 
 def _two_layers(g: torch.Generator):
-    """Square weights, so that a wrong axis fits too; each channel's largest weight in both layers is negative."""
+    """Square weights, so that a wrong axis fits as well; each channel's largest weight is negative in both layers."""
     n = randint(g, 2, 3)
     every = torch.arange(n)
     while True:

@@ -10,12 +10,15 @@ from nnopt_lab.course.exercises import Property, exercise, question
 from nnopt_lab.course.wrong_answers import called_with, changed
 
 
-def _grid(widen=True, gaps=lambda bits: 2**bits - 1, zero=lambda exact, bits: round(exact)):
-    """`scale_and_zero_point`; `zero` makes the zero point of the steps from the smallest value up to 0."""
+def _grid(widen=(True, True), gaps=lambda bits: 2**bits - 1, zero=lambda exact, bits: round(exact)):
+    """`scale_and_zero_point`; `zero` makes the zero point of the steps from the smallest value up to 0.
+
+    `widen` says whether the smallest and the largest value are moved to 0 where zero lies outside.
+    """
 
     def scale_and_zero(smallest, largest, bits):
-        if widen:
-            smallest, largest = min(smallest, 0.0), max(largest, 0.0)
+        smallest = min(smallest, 0.0) if widen[0] else smallest
+        largest = max(largest, 0.0) if widen[1] else largest
         scale = (largest - smallest) / gaps(bits)
         return scale, zero(-smallest / scale, bits)
 
@@ -23,16 +26,16 @@ def _grid(widen=True, gaps=lambda bits: 2**bits - 1, zero=lambda exact, bits: ro
 
 
 def _a_range(g: torch.Generator):
-    """A range beside zero, so that zero must be taken in, or around it.
+    """A range below zero, above zero, or around it; the first two must be widened to include zero.
 
-    Around zero, what is cut off of the zero point is more than a half, and the zero point isn't the middle of the numbers.
+    Around zero, the zero point's fraction is more than a half, and the zero point is not the middle integer.
     """
-    beside = randint(g, 0, 1)
+    side = randint(g, 0, 3)
     while True:
         bits, near, far = randint(g, 3, 6), randint(g, 2, 9) / 10, randint(g, 15, 60) / 10
-        if beside:
+        if side < 2:
             if near / (far - near) * (2**bits - 1) > 0.6:  # not widened, the zero point falls outside
-                return -far, -near, bits
+                return (-far, -near, bits) if side == 0 else (near, far, bits)
         else:
             exact = far / (far + near) * (2**bits - 1)
             if 0.55 < exact % 1 < 0.95 and math.ceil(exact) != 2 ** (bits - 1):
@@ -44,42 +47,52 @@ def _a_range(g: torch.Generator):
     points=3,
     inputs=_a_range,
     hints=(
-        "Whole numbers of b bits go from 0 to 2^b − 1: that many steps must span the range. Zero must lie in it.",
-        "First make the range hold zero: min(smallest, 0) and max(largest, 0). The zero point is the whole number "
-        "that stands for 0: count the steps from `smallest` up to it.",
-        "`scale = (largest - smallest) / (2**bits - 1)`, `zero_point = round(-smallest / scale)`, after the range was "
-        "widened.",
+        "The integers go from 0 to 2^b − 1. How many steps lie between the first and the last? They must span the range, "
+        "and zero must be inside it.",
+        "First widen the range to include zero: min(smallest, 0) and max(largest, 0). The zero point is the integer that "
+        "stands for 0: count the steps from `smallest` up to 0, and round.",
+        "After widening the range: `scale = (largest - smallest) / (2**bits - 1)` and "
+        "`zero_point = round(-smallest / scale)`.",
     ),
     wrong={
-        "Where the range lies on one side of zero, your grid has no number for 0: the zero point falls outside of 0 to "
-        "2^bits − 1. Padding and ReLU make exact zeros, so widen the range to hold 0 first.": _grid(widen=False),
-        "2^bits numbers have 2^bits − 1 steps between them, as five fingers have four gaps: your largest value gets no "
-        "number.": _grid(gaps=lambda bits: 2**bits),
-        "The sign of the zero point is wrong: smallest is negative, and the number that stands for 0 lies "
-        "−smallest/scale steps *above* number 0.": _grid(zero=lambda exact, bits: -round(exact)),
-        "Your zero point is always 0. That is a grid that begins at 0; this one begins at `smallest`.": _grid(
+        "Where the range lies on one side of zero, your grid has no integer for 0: the zero point falls outside 0 to "
+        "2^bits − 1. Padding and ReLU produce exact zeros, so widen the range to include 0 first.": _grid(
+            widen=(False, False)
+        ),
+        "You widened the range upwards only. Where all values are positive, it must be widened down to 0: "
+        "min(smallest, 0).": _grid(widen=(False, True)),
+        "You widened the range downwards only. Where all values are negative, it must be widened up to 0: "
+        "max(largest, 0).": _grid(widen=(True, False)),
+        "You divided by 2^bits. There are 2^bits integers, but only 2^bits − 1 steps between them, so your largest value "
+        "has no integer.": _grid(gaps=lambda bits: 2**bits),
+        "The sign of the zero point is wrong: smallest is negative, and 0 lies −smallest/scale steps *above* integer "
+        "0.": _grid(zero=lambda exact, bits: -round(exact)),
+        "Your zero point is always 0, so your grid begins at 0. It must begin at `smallest`.": _grid(
             zero=lambda exact, bits: 0
         ),
-        "Your zero point is not a whole number, so 0 falls between two of the grid's values. Round it.": _grid(
+        "Your zero point is not an integer, so 0 falls between two values of the grid. Round it.": _grid(
             zero=lambda exact, bits: exact
         ),
-        "Your scale is upside down: it is the width of a step, real numbers per whole number.": changed(
+        "You inverted the scale. It is the width of a step: real numbers per integer.": changed(
             lambda grid: (1 / grid[0], grid[1])
         ),
-        "Your zero point is cut off, not rounded: `int` drops what lies behind the point, and the grid moves by up to "
-        "a whole step. Use `round`.": _grid(zero=lambda exact, bits: int(exact)),
-        "That is the symmetric grid, as far below zero as above it. The range is not symmetric: half of the numbers "
-        "would go unused. Span `smallest` "
-        "to `largest`.": lambda low, high, bits: (max(abs(low), abs(high)) / (2 ** (bits - 1) - 1), 0),
-        "Your zero point belongs to signed numbers, −2^(bits−1) to 2^(bits−1) − 1. Here they go from 0 to 2^bits − 1: "
-        "`smallest` is number 0.": _grid(zero=lambda exact, bits: round(exact) - 2 ** (bits - 1)),
-        "You clamped the zero point into 0 to 2^bits − 1, but where the range lies on one side of zero, that number "
-        "does not stand for 0 then, and the whole grid is shifted. Widen the range to "
-        "hold 0 first.": _grid(widen=False, zero=lambda exact, bits: min(max(round(exact), 0), 2**bits - 1)),
+        "You truncated the zero point: `int` drops the fraction, and the grid moves by up to a whole step. Use "
+        "`round`.": _grid(zero=lambda exact, bits: int(exact)),
+        "You computed the symmetric grid, which reaches equally far to both sides of zero. This range is not symmetric, "
+        "so half of the integers would go unused. Span `smallest` to `largest`.": lambda low, high, bits: (
+            max(abs(low), abs(high)) / (2 ** (bits - 1) - 1),
+            0,
+        ),
+        "Your zero point is for signed integers, −2^(bits−1) to 2^(bits−1) − 1. Here they go from 0 to 2^bits − 1, and "
+        "`smallest` is integer 0.": _grid(zero=lambda exact, bits: round(exact) - 2 ** (bits - 1)),
+        "You clamped the zero point to 0 … 2^bits − 1. Where the range lies on one side of zero, that integer does not "
+        "stand for 0, and the whole grid is shifted. Widen the range to include 0 first.": _grid(
+            widen=(False, False), zero=lambda exact, bits: min(max(round(exact), 0), 2**bits - 1)
+        ),
     },
     properties=(
         Property(
-            "The numbers are right, but your zero point is a float or a tensor; return int(…): it counts steps.",
+            "The numbers are right, but your zero point is a float or a tensor. It counts steps: return int(…).",
             lambda result, *_: type(result[1]) is int,
         ),
     ),
@@ -87,19 +100,19 @@ def _a_range(g: torch.Generator):
 def scale_and_zero_point(smallest, largest, bits):
     """Scale and zero point.
 
-    Rounding the zero point moves the grid by up to half a step; the end that it moves away from saturates a little
-    earlier. That is the price of an exact zero.
+    Rounding the zero point moves the grid by up to half a step, so that one end of the range saturates slightly early.
+    That is the price of an exact zero.
     """
     return _grid()(smallest, largest, bits)
 
 
 def _quantized(rounding=torch.round, keep=lambda q, bits: q.clamp(0, 2**bits - 1)):
-    """`quantize`; `keep` brings its numbers into the range."""
+    """`quantize`; `keep` brings its integers into the range."""
     return lambda x, scale, zero, bits: keep(rounding(x / scale) + zero, bits).to(torch.int64)
 
 
 def _values(g: torch.Generator):
-    """Multiples of a quarter step, so that there are ties and everything is exact; some lie outside of the grid.
+    """Multiples of a quarter step, so that there are ties and everything is exact; some lie outside the grid.
 
     The zero point is odd: added before rounding, it turns every tie the other way.
     """
@@ -115,41 +128,60 @@ def _values(g: torch.Generator):
     points=2,
     inputs=_values,
     hints=(
-        "Three steps: real number → steps (divide by the scale), → nearest whole number, → the grid's own numbers "
-        "(add the zero point). And nothing may leave 0 to 2^bits − 1.",
-        "`torch.round` rounds half to even, as the grid wants it. Clamp last, after the zero point was added.",
+        "Three steps: divide by the scale, round to the nearest integer, add the zero point. The result must stay within "
+        "0 to 2^bits − 1.",
+        "`torch.round` rounds halves to even, as required. Clamp last, after adding the zero point.",
         "`((x / scale).round() + zero_point).clamp(0, 2**bits - 1).to(torch.int64)`",
     ),
     wrong={
-        "You truncated: `.to(int)` cuts towards zero, so −0.75 becomes 0, as the article's `.byte()` does. "
-        "Round first.": _quantized(rounding=torch.trunc),
-        "You rounded halves upwards: 0.5 became 1. Rounding half to even (`torch.round`) has no such drift, and it is "
-        "what torch's kernels do.": _quantized(rounding=lambda steps: (steps + 0.5).floor()),
-        "Values outside of the range leave the grid: nothing keeps your numbers within 0 to "
-        "2^bits − 1. Clamp.": _quantized(keep=lambda q, bits: q),
-        "Your numbers wrap round at the ends, as integer types do: the largest values become the smallest. They must "
-        "saturate; clamp.": _quantized(keep=lambda q, bits: q % 2**bits),
-        "You clamped before adding the zero point: that cuts off everything below 0.0, and the sum may still leave the "
+        "You truncated: `.to(int)` cuts towards zero, so −0.75 becomes 0. Round first.": _quantized(
+            rounding=torch.trunc
+        ),
+        "You rounded down with floor. Round to the nearest integer with `torch.round`.": _quantized(
+            rounding=torch.floor
+        ),
+        "You rounded halves upwards: 0.5 became 1. Rounding halves to even (`torch.round`) avoids that drift, and torch's "
+        "kernels do it too.": _quantized(rounding=lambda steps: (steps + 0.5).floor()),
+        "You left out the zero point: 0.0 must become `zero_point`. Add it after rounding.": called_with(
+            lambda x, scale, zero, bits: (x, scale, 0, bits)
+        ),
+        "Values outside the range leave the grid: nothing keeps your integers within 0 to 2^bits − 1. "
+        "Clamp.": _quantized(keep=lambda q, bits: q),
+        "You clamped to 2^bits. The last integer of `bits` bits is 2^bits − 1.": _quantized(
+            keep=lambda q, bits: q.clamp(0, 2**bits)
+        ),
+        "You converted to uint8 before clamping. A negative number has no uint8 and came out as a large one, which "
+        "was clamped to the wrong end. Clamp first, convert last.": _quantized(
+            keep=lambda q, bits: q.remainder(256).clamp(0, 2**bits - 1)
+        ),
+        "Your integers wrap around at the ends: the largest values become the smallest. They must saturate, so "
+        "clamp.": _quantized(keep=lambda q, bits: q % 2**bits),
+        "You clamped before adding the zero point. That removes everything below 0.0, and the sum can still leave the "
         "grid. Clamp last.": lambda x, scale, zero, bits: quantize(x, scale, 0, bits) + zero,
-        "You added the zero point to the real number. It is a whole number of the grid: add it after dividing by the "
+        "You added the zero point to the real number. It counts steps: add it after dividing by the "
         "scale.": called_with(lambda x, scale, zero, bits: (x + zero, scale, 0, bits)),
-        "The sign of the zero point: 0.0 must become `zero_point` itself.": called_with(
+        "The sign of the zero point is wrong: 0.0 must become `zero_point` itself.": called_with(
             lambda x, scale, zero, bits: (x, scale, -zero, bits)
         ),
-        "You rounded after adding the zero point. An odd zero point turns every half the other way: 0.5 goes down to "
-        "0, but 3.5 goes up to 4. Round "
-        "x/scale, then add.": called_with(lambda x, scale, zero, bits: (x / scale + zero, 1, 0, bits)),
-        "You clamped to 255, which is the end of 8 bits. The last number follows from `bits`: 2^bits − 1.": _quantized(
+        "You multiplied by the scale. Divide: x/scale is the number of steps.": called_with(
+            lambda x, scale, zero, bits: (x * scale, 1, zero, bits)
+        ),
+        "You rounded after adding the zero point. An odd zero point turns every half the other way: with zero point 3, "
+        "0.5 becomes 4 instead of 3. Round x/scale, then add.": called_with(
+            lambda x, scale, zero, bits: (x / scale + zero, 1, 0, bits)
+        ),
+        "You clamped to 255, the last integer of 8 bits. It depends on `bits`: 2^bits − 1.": _quantized(
             keep=lambda q, bits: q.clamp(0, 255)
         ),
-        "You clamped to signed numbers, −2^(bits−1) to 2^(bits−1) − 1. This grid's go from 0 to 2^bits − 1; the zero "
-        "point does what a "
-        "sign would do.": _quantized(keep=lambda q, bits: q.clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)),
+        "You clamped to signed integers, −2^(bits−1) to 2^(bits−1) − 1. This grid's go from 0 to 2^bits − 1, and the zero "
+        "point takes the place of a sign.": _quantized(
+            keep=lambda q, bits: q.clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        ),
     },
     properties=(
         Property(
             "The numbers are right, but return them as int64, `.to(torch.int64)`: in uint8 the next subtraction would "
-            "wrap round.",
+            "wrap around.",
             lambda result, *_: result.dtype == torch.int64,
         ),
     ),
@@ -157,8 +189,7 @@ def _values(g: torch.Generator):
 def quantize(x, scale, zero_point, bits):
     """Onto the grid.
 
-    The way back is scale · (q − zero_point). What is lost between is at most half a step inside of the range, and
-    without bound outside of it.
+    The way back is scale · (q − zero_point). Inside the range the error is at most half a step; outside it has no bound.
     """
     return _quantized()(x, scale, zero_point, bits)
 
@@ -200,40 +231,42 @@ def _weights(g: torch.Generator):
     points=3,
     inputs=_weights,
     hints=(
-        "The allowed values are few: 0, and ±2^e for e from `lowest` to `highest`. Each weight takes the nearest one.",
-        "Make a tensor of the allowed values; the distances are `(weight[:, None] - values).abs()`, [N, how many].",
+        "There are only a few allowed values: 0, and ±2^e for e from `lowest` to `highest`. Each weight takes the nearest.",
+        "Make a tensor of the allowed values. The distances are `(weight[:, None] - values).abs()`, in shape [N, number "
+        "of values].",
         "`powers = 2.0 ** torch.arange(lowest, highest + 1)`, `values = torch.cat([-powers, torch.zeros(1), powers])`, "
-        "`values[distances.argmin(1)]`",
+        "then `values[distances.argmin(1)]`.",
     ),
     wrong={
-        "You rounded the logarithm. Half way between 2^e and 2^(e+1) is 1.5·2^e, but rounding log₂ changes over at "
-        "√2·2^e ≈ 1.41·2^e: weights between the two went up though the lower power is nearer.": _log_rounded(),
-        "You always took the power below (floor). Half of the weights have a nearer one above.": _log_rounded(
+        "You rounded the logarithm. Half way between 2^e and 2^(e+1) is 1.5·2^e, but a rounded log₂ changes over at "
+        "√2·2^e ≈ 1.41·2^e: weights between the two went up although the lower power is nearer.": _log_rounded(),
+        "You always took the power below (floor). Many weights are nearer to the power above.": _log_rounded(
             torch.floor
         ),
-        "The signs are lost: the logarithm knows only |w|. Put the sign back.": changed(torch.abs),
-        "Some results are larger than 2^highest: there is no code for them. They must saturate there.": _log_rounded(
+        "You always took the power above (ceil). Many weights are nearer to the power below.": _log_rounded(torch.ceil),
+        "The signs are lost: the logarithm only sees |w|. Multiply by the sign.": changed(torch.abs),
+        "Some results are larger than 2^highest, which has no code. They must saturate at ±2^highest.": _log_rounded(
             _to_nearest, clamp=False
         ),
         "Weights nearer to 0 than to ±2^lowest must become 0; yours became ±2^lowest.": _log_rounded(
             _to_nearest, zero=False
         ),
-        "You returned exponents. The weights themselves are wanted: 2 to that power.": lambda w, low, high: (
+        "You returned exponents. Return the weights themselves: 2 to that power, with the sign.": lambda w, low, high: (
             w.sign() * w.abs().clamp(min=1e-9).log2().round().clamp(low, high)
         ),
-        "2^highest is missing among your values: `torch.arange` leaves out its end. Use `torch.arange(lowest, highest "
+        "2^highest is missing from your values: `torch.arange` leaves out its end. Use `torch.arange(lowest, highest "
         "+ 1)`.": called_with(lambda w, low, high: (w, low, high - 1)),
-        "0 is missing among your values: even a weight of exactly 0 became ±2^lowest. Put a zero between −powers and "
+        "0 is missing from your values: even a weight of exactly 0 became ±2^lowest. Put a zero between −powers and "
         "powers.": partial(_nearest_power, zeros=0),
-        "Two things: you rounded the logarithm, which changes over at 1.41·2^e and not half way, and nothing keeps "
-        "your exponents at `highest` or below. The nearest of a list of values mends both.": _log_rounded(clamp=False),
+        "You rounded the logarithm, which changes over at 1.41·2^e and not half way, and nothing keeps your exponents "
+        "at `highest` or below. Choosing the nearest from a list of values fixes both.": _log_rounded(clamp=False),
     },
 )
 def powers_of_two(weight, lowest, highest):
-    """Powers of two.
+    """Nearest powers of two.
 
-    A product with 2^e moves bits by e places, so such a layer needs no multiplier. On a processor that has fast
-    multipliers anyway, nothing is gained but bytes.
+    A product with 2^e shifts bits by e places, so such a layer needs no multiplier. On a processor that has fast
+    multipliers anyway, only bytes are saved.
     """
     return _nearest_power(weight, lowest, highest)
 
@@ -243,29 +276,29 @@ question(
     points=1,
     text="Why must 0.0 lie exactly on the grid, even if that moves the grid by half a step?",
     choices={
-        "a": "Because zeros are by far the most frequent values (padding, ReLU, pruned weights) and all have the same "
-        "error: it adds up in a sum.",
-        "b": "Because the scale is computed from the zero point: if that is not exact, then every other step has the wrong "
-        "width as well.",
-        "c": "Because integer types have their zero in the middle of the range, and the grid must agree with the type that "
-        "stores it.",
+        "a": "Zeros are by far the most frequent values (padding, ReLU, pruned weights), and they all have the same "
+        "error, which adds up in a sum.",
+        "b": "The scale is computed from the zero point: if that is not exact, the width of every other step is wrong "
+        "as well.",
+        "c": "Integer types have their zero in the middle of the range, and the grid must match the type in which it "
+        "is stored.",
     },
     answer="a",
     comments={
-        "b": "The scale is the width of a step; where zero lies has no influence on that.",
-        "c": "uint8 goes from 0 to 255 and does well: its zero point is wherever 0.0 falls.",
+        "b": "The scale is the width of a step, and does not depend on where zero lies.",
+        "c": "uint8 goes from 0 to 255 and works well: its zero point is wherever 0.0 falls.",
     },
-    explanation="Rounding errors of different sign cancel in a sum of many products. An error that every zero has does "
-    "not: a layer of 2,048 inputs would add it up to 2,048 times.",
+    explanation="In a sum of many products, rounding errors of different signs cancel. An error shared by all zeros does "
+    "not cancel: a layer with 2,048 inputs would add it up to 2,048 times.",
 )
 question(
     "by_hand.decibels",
     points=1,
-    text="On 8 bits a layer's weights have a signal-to-noise ratio of 33 dB. How many decibels do you expect on 5 bits?",
+    text="At 8 bits, a layer's weights have a signal-to-noise ratio of 33 dB. How many decibels do you expect at 5 bits?",
     answer=15,
     tolerance=1.0,
-    explanation="A bit less makes the step twice as wide, the error twice as large and its square four times: "
-    "10·log₁₀ 4 ≈ 6 dB a bit. 33 − 3 · 6 = 15.",
+    explanation="With one bit less the step and the error are twice as large, and the squared error four times: "
+    "10·log₁₀ 4 ≈ 6 dB per bit. 33 − 3 · 6 = 15.",
 )
 
 
@@ -277,7 +310,7 @@ def _multiplier_and_shift(real, bits, rounded=round):
 
 
 def _real_below_a_half(g: torch.Generator):
-    """Never so that rounding reaches 2^bits; what is cut off is always more than a half."""
+    """Never such that rounding reaches 2^bits; the fraction is always more than a half."""
     bits = randint(g, 4, 10)
     numerator = randint(g, 2 ** (bits - 1), 2**bits - 3) + randint(g, 55, 95) / 100
     return numerator / 2 ** (bits + randint(g, 1, 6)), bits
@@ -288,46 +321,49 @@ def _real_below_a_half(g: torch.Generator):
     points=3,
     inputs=_real_below_a_half,
     hints=(
-        "real ≈ multiplier / 2^shift. Doubling the real number and counting one more shift changes nothing.",
-        "Double until the number has `bits` binary digits before the point, that is, lies in [2^(bits−1), 2^bits). "
-        "Then round, once, to the nearest whole number. (Just below a power of two that would give 2^bits, a bit too "
-        "many; your inputs leave this case out.)",
-        "shift = 0; while 0 < real < 2 ** (bits - 1): real, shift = 2 * real, shift + 1; return round(real), shift",
+        "real ≈ multiplier / 2^shift. If you double the real number and add 1 to the shift, nothing changes.",
+        "Double until the number has `bits` binary digits before the point: until it lies in [2^(bits−1), 2^bits). Then "
+        "round once, to the nearest integer. (Just below a power of two, rounding would give 2^bits, which takes one bit "
+        "too many. The inputs here avoid that case.)",
+        "`shift = 0`, then `while real < 2 ** (bits - 1): real, shift = 2 * real, shift + 1`, then `return round(real), "
+        "shift`.",
     ),
     wrong={
-        "Your shift is always `bits`: a small number gets a multiplier with leading zeros, and its last digits are "
-        "lost. Shift further, until the multiplier uses all "
-        "of its bits.": lambda real, bits: (round(real * 2**bits), bits),
-        "Your multiplier is cut off, not rounded: the error is up to a whole unit of its last place, and always to one "
-        "side.": partial(_multiplier_and_shift, rounded=int),
-        "Your shift counts the doublings up to [½, 1) and forgets those that then make a whole number: "
-        "`bits` more.": lambda real, bits: (fixed_point(real, bits)[0], fixed_point(real, bits)[1] - bits),
-        "One doubling too many: your multiplier lies in [2^bits, 2^(bits+1)) and needs one bit more "
-        "than there are.": called_with(lambda real, bits: (real, bits + 1)),
-        "One doubling too few: your multiplier leaves its highest bit unused.": called_with(
+        "Your shift is always `bits`, so a small number gets a multiplier with leading zeros, and its last digits are "
+        "lost. Shift further, until the multiplier uses all of its bits.": lambda real, bits: (
+            round(real * 2**bits),
+            bits,
+        ),
+        "You truncated the multiplier. The error is up to a whole unit of its last place, and always to the same side. "
+        "Round it.": partial(_multiplier_and_shift, rounded=int),
+        "Your shift counts the doublings up to [½, 1) and leaves out the `bits` more that make an integer of "
+        "it.": lambda real, bits: (fixed_point(real, bits)[0], fixed_point(real, bits)[1] - bits),
+        "You doubled once too often: your multiplier lies in [2^bits, 2^(bits+1)) and needs one bit more than there "
+        "are.": called_with(lambda real, bits: (real, bits + 1)),
+        "You stopped one doubling too early: your multiplier leaves its highest bit unused.": called_with(
             lambda real, bits: (real, bits - 1)
         ),
-        "The multiplier is still a real number. Round it to a whole one.": partial(
+        "Your multiplier is still a real number. Round it to an integer.": partial(
             _multiplier_and_shift, rounded=float
         ),
-        "The sign of the shift: it is how far to the *right* the product is shifted.": changed(
+        "The sign of the shift is wrong: it says how far the product is shifted to the *right*.": changed(
             lambda result: (result[0], -result[1])
         ),
     },
     tolerance=0.0,
     properties=(
         Property(
-            "The numbers are right, but multiplier and shift must be of type int: with a float or a tensor, what follows is not "
-            "integer arithmetic on plain numbers. Return int(…).",
+            "The numbers are right, but multiplier and shift must be plain ints: with a float or a tensor, the next step "
+            "is no longer integer arithmetic. Return int(…).",
             lambda result, *_: all(type(value) is int for value in result),
         ),
     ),
 )
 def fixed_point(real, bits):
-    """A real number as a whole number and a shift.
+    """A real number as an integer and a shift.
 
-    The library takes 31 bits (`requantization.fixed_point`), with an error of at most one part in 2^31, and minds the
-    one case that your inputs left out: a number just below a power of two rounds up to 2^bits.
+    The library uses 31 bits (`requantization.fixed_point`), with an error of at most one part in 2^31. It also handles
+    the case that your inputs avoided: a number just below a power of two rounds up to 2^bits.
     """
     return _multiplier_and_shift(real, bits)
 
@@ -341,6 +377,24 @@ def _requantized(
 
 
 def _sums(g: torch.Generator):
+    return _long_product(g) if randint(g, 0, 1) else _short_product(g)
+
+
+def _long_product(g: torch.Generator):
+    """A multiplier that uses all of its bits. One sum ends just below a half, and float64 takes it for the half.
+
+    (2k + 1)·(2^a − t) times 2^30 + 2^(30−a)·t is (2k + 1)·2^(a+30), which is k + ½ after the shift, less at most 56.
+    Between 2^59 and 2^60 the numbers of float64 are 128 apart.
+    """
+    k, t = choice(g, ((1, 1), (1, 2), (2, 1), (3, 1)))
+    a = 30 - (2 * k).bit_length()
+    below = (2 * k + 1) * (2**a - t)
+    sums = [below, -below, *(randint(g, -(2**30), 2**30) for _ in range(4))]
+    order = torch.randperm(6, generator=g)
+    return torch.tensor(sums, dtype=torch.int32)[order], 2**30 + 2 ** (30 - a) * t, a + 31, randint(g, 60, 120)
+
+
+def _short_product(g: torch.Generator):
     """A multiplier of few binary digits, so that some sums end on a half; one too large, one too small.
 
     One sum, far above 2^24, ends just below a half, and float32 takes it for the half.
@@ -367,50 +421,61 @@ def _just_below_a_half(g: torch.Generator, odd: int, unit: int) -> int:
     points=3,
     inputs=_sums,
     hints=(
-        "sums · multiplier / 2^shift, to the nearest whole number; then the zero point; then nothing may leave 0 to "
-        "255. Mind how many bits each step needs.",
-        "A shift to the right rounds down. Half of 2^shift, which is `1 << (shift - 1)`, added before it makes that "
-        "rounding to nearest. The product has up to 62 bits: `sums.long()` first.",
+        "Compute sums · multiplier / 2^shift, rounded to the nearest integer, and add the zero point. The result must "
+        "stay within 0 to 255. How many bits does each step need?",
+        "A shift to the right rounds down. If you first add half of 2^shift, which is `1 << (shift - 1)`, it rounds to "
+        "the nearest. The product has up to 62 bits: start with `sums.long()`.",
         "`((sums.long() * multiplier + (1 << (shift - 1))) >> shift) + zero_point`, then `.clamp(0, 255)` and "
-        "`.to(torch.uint8)`",
+        "`.to(torch.uint8)`.",
     ),
     wrong={
-        "The product overflowed: 32 bits times 31 bits take up to 62, and an int32 tensor wraps round without a word. "
-        "Go to int64 before "
-        "multiplying.": _requantized(lambda n, m, shift: ((n * m).long() + (1 << (shift - 1))) >> shift),
-        "The product overflowed: all of it was computed in int32, where sums · multiplier wraps round without a word, "
-        "and a shift by more than 31 leaves only the sign. "
-        "`sums.long()` first.": _requantized(lambda n, m, shift: (n * m + (1 << (shift - 1))) >> shift),
-        "You computed in floats: above 2^24 they skip whole numbers, so a sum just below a half is taken for the half "
-        "and goes up. `sums.long()` keeps all of the "
-        "product's digits.": _requantized(lambda n, m, shift: (n.float() * m / 2**shift + 0.5).floor().long()),
-        "You computed in floats, twice to your harm: above 2^24 they skip whole numbers, and `round` sends halves to "
-        "the even neighbour. Use `sums.long()`, and half of 2^shift added "
-        "before the shift.": _requantized(lambda n, m, shift: (n.float() * m / 2**shift).round().long()),
-        "A shift alone rounds down, so everything comes out half a step too small on average. Add half of 2^shift "
-        "first.": _requantized(lambda n, m, shift: (n.long() * m) >> shift),
-        "You cut off what lies behind the point: that rounds towards zero. To the nearest is wanted.": _requantized(
+        "The product overflowed. 32 bits times 31 bits take up to 62, and an int32 tensor wraps around silently. Convert "
+        "to int64 before multiplying.": _requantized(
+            lambda n, m, shift: ((n * m).long() + (1 << (shift - 1))) >> shift
+        ),
+        "The product overflowed. You computed everything in int32, where sums · multiplier wraps around silently, and a "
+        "shift by more than 31 leaves only the sign. Start with `sums.long()`.": _requantized(
+            lambda n, m, shift: (n * m + (1 << (shift - 1))) >> shift
+        ),
+        "You computed in float32. Above 2^24 it skips integers, so a sum just below a half counts as a half and goes "
+        "up. `sums.long()` keeps all digits of the product.": _requantized(
+            lambda n, m, shift: (n.float() * m / 2**shift + 0.5).floor().long()
+        ),
+        "You computed in float32, which skips integers above 2^24, and `round` sends halves to the even neighbour. Use "
+        "`sums.long()`, and add half of 2^shift before the shift.": _requantized(
+            lambda n, m, shift: (n.float() * m / 2**shift).round().long()
+        ),
+        "You computed in float64. The product has up to 62 bits and float64 only 53, so a result just below a half "
+        "counts as a half and goes up. Use `sums.long()` and shift: no floats.": _requantized(
+            lambda n, m, shift: (n.double() * m / 2**shift + 0.5).floor().long()
+        ),
+        "You rounded down: a shift alone does, so everything comes out half a step too small on average. Add half of "
+        "2^shift first.": _requantized(lambda n, m, shift: (n.long() * m) >> shift),
+        "You truncated, which rounds towards zero. Round to the nearest integer.": _requantized(
             lambda n, m, shift: (n.double() * m / 2**shift).trunc().long()
         ),
-        "Halves went to the even neighbour, as floats round. Half of 2^shift added before the shift sends them up, and "
-        "needs no float.": _requantized(lambda n, m, shift: (n.double() * m / 2**shift).round().long()),
+        "You computed in float64, and `round` sends halves to the even neighbour. Add half of 2^shift before the shift: "
+        "that sends halves up, and needs no float.": _requantized(
+            lambda n, m, shift: (n.double() * m / 2**shift).round().long()
+        ),
         "Halves of negative sums went down: you rounded the magnitude. Add half of 2^shift to the signed product; the "
-        "shift rounds down for either "
-        "sign.": _requantized(lambda n, m, shift: n.sign() * ((n.long().abs() * m + (1 << (shift - 1))) >> shift)),
-        "The zero point is missing: a sum of 0 must become `zero_point`.": called_with(
+        "shift rounds down for both signs.": _requantized(
+            lambda n, m, shift: n.sign() * ((n.long().abs() * m + (1 << (shift - 1))) >> shift)
+        ),
+        "You left out the zero point: a sum of 0 must become `zero_point`.": called_with(
             lambda n, m, shift, zero: (n, m, shift, 0)
         ),
-        "You added the zero point to the sums, before scaling. It counts in steps of the *result*: add it after the "
+        "You added the zero point to the sums, before scaling. It counts steps of the *result*: add it after the "
         "shift.": called_with(lambda n, m, shift, zero: (n + zero, m, shift, 0)),
-        "Values outside of 0 to 255 wrapped round: 260 became 4. Clamp before you go to uint8.": _requantized(
+        "Values outside 0 to 255 wrapped around: 260 became 4. Clamp before you convert to uint8.": _requantized(
             finish=lambda scaled, zero: scaled + zero
         ),
-        "You clamped before adding the zero point: every negative value became the zero point, and large ones may "
-        "still leave 0 to 255.": _requantized(finish=lambda scaled, zero: scaled.clamp(0, 255) + zero),
+        "You clamped before adding the zero point: every negative value became the zero point, and large ones can still "
+        "leave 0 to 255. Clamp last.": _requantized(finish=lambda scaled, zero: scaled.clamp(0, 255) + zero),
     },
     properties=(
         Property(
-            "The numbers are right, but return them as uint8, `.to(torch.uint8)`: the next layer reads one byte a value.",
+            "The numbers are right, but return them as uint8, `.to(torch.uint8)`: the next layer reads one byte per value.",
             lambda result, *_: result.dtype == torch.uint8,
         ),
     ),
@@ -418,8 +483,8 @@ def _just_below_a_half(g: torch.Generator, odd: int, unit: int) -> int:
 def requantize(sums, multiplier, shift, zero_point):
     """From 32 bits back to 8.
 
-    That is Jacob et al.'s step from one layer to the next. gemmlowp does it in two roundings, which can be one off;
-    newer kernels round once, as you did.
+    This is Jacob et al.'s step from one layer to the next. Google's gemmlowp rounds twice, which can be off by one; the
+    function you wrote rounds once.
     """
     return _requantized()(sums, multiplier, shift, zero_point)
 
@@ -436,34 +501,39 @@ def _ranges_of_batches(g: torch.Generator):
     points=2,
     inputs=_ranges_of_batches,
     hints=(
-        "The first batch sets the range. From then on each batch pulls it towards its own, by a share of the distance.",
-        "For each later batch: low ← low + constant · (new low − low), and likewise for high. The order counts: start "
-        "with the first batch and go on to the last.",
-        "low, high = lows[0], highs[0]; for a, b in zip(lows[1:], highs[1:]): low += constant * (a - low); high += "
-        "constant * (b - high); return low, high",
+        "The first batch sets the range. Each later batch then pulls both ends towards its own, by a share of the "
+        "distance.",
+        "For each later batch, `low` moves by constant · (the batch's low − low), and `high` likewise. The order "
+        "matters: go from the first batch to the last.",
+        "`low, high = lows[0], highs[0]`, then `for a, b in zip(lows[1:], highs[1:]): low += constant * (a - low); high "
+        "+= constant * (b - high)`, then `return low, high`.",
     ),
     wrong={
-        "Your constant is the share of the past: the range nearly jumps to each new batch. It is the share of the new "
-        "one, low + constant · (new − low).": called_with(lambda lows, highs, c: (lows, highs, 1 - c)),
-        "Your range starts at 0 and needs many batches to get away from there; until then it is too small. The first "
-        "batch sets it.": called_with(lambda lows, highs, c: ([0.0, *lows], [0.0, *highs], c)),
-        "That is the plain mean of all batches. Here each new batch has the weight `constant`, however many came "
-        "before it.": lambda lows, highs, c: (sum(lows) / len(lows), sum(highs) / len(highs)),
-        "That is the min-max range of all batches: a single odd one sets it for good. Move by a "
-        "share instead.": lambda lows, highs, c: (min(lows), max(highs)),
-        "That is the last batch's range alone: the batches before it have left no trace.": lambda lows, highs, c: (
+        "You took the constant for the share of the past, so the range nearly jumps to each new batch. It is the share "
+        "of the new batch: low + constant · (new low − low).": called_with(lambda lows, highs, c: (lows, highs, 1 - c)),
+        "Your range starts at 0 and needs many batches to grow; until then it is too small. Start with the range of the "
+        "first batch.": called_with(lambda lows, highs, c: ([0.0, *lows], [0.0, *highs], c)),
+        "You took the plain mean of all batches. Here each new batch counts `constant`, however many came before "
+        "it.": lambda lows, highs, c: (sum(lows) / len(lows), sum(highs) / len(highs)),
+        "You took the min-max range of all batches, so one odd batch sets it for good. Move it by a share "
+        "instead.": lambda lows, highs, c: (min(lows), max(highs)),
+        "You returned the range of the last batch; the earlier batches have left no trace.": lambda lows, highs, c: (
             lows[-1],
             highs[-1],
         ),
-        "Each batch moves the range of the *first* one, and so only the last counts. Move the range that the batches "
-        "before have left: `low` "
-        "on both sides.": lambda lows, highs, c: tuple(ends[0] + c * (ends[-1] - ends[0]) for ends in (lows, highs)),
+        "Each of your batches moves the range of the *first* one, so only the last one counts. Move the range that the "
+        "batches before have left: `low` on both sides.": lambda lows, highs, c: tuple(
+            ends[0] + c * (ends[-1] - ends[0]) for ends in (lows, highs)
+        ),
+        "You went through the batches from the last to the first. Start with the first.": called_with(
+            lambda lows, highs, c: (lows[::-1], highs[::-1], c)
+        ),
     },
 )
 def moving_average(lows, highs, constant):
-    """A range that follows the batches.
+    """A moving average of the range.
 
-    torch's `MovingAverageMinMaxObserver` does the same, with a constant of 0.01: one odd batch moves the range by a
+    torch's `MovingAverageMinMaxObserver` does the same with a constant of 0.01: one odd batch moves the range by a
     hundredth of the distance, where min-max would keep all of it.
     """
     low, high = lows[0], highs[0]
@@ -475,31 +545,31 @@ def moving_average(lows, highs, constant):
 question(
     "by_hand.outlier",
     points=1,
-    text="A layer's activations lie between 0 and 6. Into the calibration slips one value of 96. On 8 bits with the "
-    "min-max range: about how many of the 256 values are left between 0 and 6?",
+    text="A layer's activations lie between 0 and 6. During calibration, one value of 96 slips in. At 8 bits with the "
+    "min-max range, about how many of the 256 values are left between 0 and 6?",
     answer=16,
     tolerance=1.0,
-    explanation="The step becomes 96/255 ≈ 0.38 in place of 0.024, and 6/0.38 ≈ 16 steps lie between 0 and 6: 4 of the 8 "
-    "bits are gone, about 24 dB. A percentile of 99.9 gives up one value in a thousand and does not even see it.",
+    explanation="The step becomes 96/255 ≈ 0.38 instead of 0.024, so about 6/0.38 ≈ 16 steps are left between 0 and 6: 4 "
+    "of the 8 bits are gone, about 24 dB. A percentile of 99.9 ignores one value in a thousand, and so this one.",
 )
 question(
     "by_hand.largest_sum",
     points=1,
-    text="The last layer's weights have one scale a channel. You leave out its requantising, since the largest of ten "
-    "sums can be found in int32 as well. What happens?",
+    text="The last layer's weights have one scale per channel. You leave out its requantising, since the largest of ten "
+    "sums can be found in int32 just as well. What happens?",
     choices={
-        "a": "The same classes come out, a little more exactly: nothing was rounded to 8 bits.",
-        "b": "All classes come out wrong: without the output's zero point the sums mean nothing.",
-        "c": "Some classes come out wrong: the ten sums count in units of ten different sizes.",
+        "a": "The same classes come out, slightly more exactly, since nothing is rounded to 8 bits.",
+        "b": "All classes come out wrong, since the sums mean nothing without the output's zero point.",
+        "c": "Some classes come out wrong, since the ten sums count in units of ten different sizes.",
     },
     answer="c",
     comments={
-        "a": "It would be so with one scale for all weights. Here class c's sum counts in s_x·s_w[c], and a sum of 900 "
-        "small units may be less than one of 500 large ones.",
-        "b": "The zero point of the input is taken care of inside of the sums, and the output's is the same for all ten "
-        "classes. Something else differs between them.",
+        "a": "This would be so if all weights shared one scale. Here the sum of class c counts in units of s_x·s_w[c], "
+        "and 900 small units may be less than 500 large ones.",
+        "b": "The input's zero point is handled inside the sums, and the output's is the same for all ten classes. "
+        "Something else differs between them.",
     },
-    explanation="Sum c stands for s_x·s_w[c] times itself, and the bias is stored in the same unit for that reason. "
-    "Requantising is what brings the ten to one scale. The same holds for any two numbers that are compared or added: "
-    "a residual sum, too, needs one scale for both branches.",
+    explanation="Sum c counts in units of s_x·s_w[c], and its bias is stored in the same unit. Requantising brings the ten "
+    "sums to one scale. This applies whenever two integers are compared or added: the two branches of a residual sum need "
+    "one scale, too.",
 )

@@ -84,7 +84,7 @@ def kmeans_step(values, centroids):
 
 
 def _gradient_and_labels(g: torch.Generator):
-    """The last cluster has no weights, the others have two at least; some weights are pruned; tenths, none of them zero."""
+    """The last cluster has no weights, the others have at least two; some weights are pruned; tenths, none of them 0."""
     clusters = randint(g, 3, 5)
     used = clusters - 1
     labels = torch.cat([torch.arange(used).repeat(2), torch.randint(-1, used, (10 - 2 * used,), generator=g)])
@@ -105,29 +105,38 @@ def _last_one_wins(gradient, labels, clusters):
     points=3,
     inputs=_gradient_and_labels,
     hints=(
-        "If a centroid moves by δ, every weight that shares it moves by δ, and the loss changes by the sum of all "
-        "their gradients times δ.",
-        "First drop the pruned weights: `kept = labels >= 0`. Then add up by label; `index_add` does it, or a loop "
-        "over the clusters.",
+        "If a centroid moves by δ, every weight that shares it moves by δ, and the loss changes by δ times the sum of all "
+        "their gradients.",
+        "First drop the pruned weights: `kept = labels >= 0`. Then add up by label, with `index_add` or with a loop over "
+        "the clusters.",
         "`torch.zeros(clusters).index_add(0, labels[kept], gradient[kept])`",
     ),
     wrong={
-        "Each centroid got the gradient of its *last* weight only: `sums[labels] += gradient` does not add up where a "
-        "label appears twice. Use `index_add`.": _last_one_wins,
-        "That is the mean. A centroid moves all of its weights at once, so their gradients add up; the mean is how "
-        "k-means moves centroids, which knows "
-        "no loss.": lambda g, labels, k: centroid_gradient(g, labels, k) / labels[labels >= 0].bincount(minlength=k),
-        "The pruned weights went into the last cluster: in Python −1 is the last place. They have no centroid; drop "
-        "them.": called_with(lambda g, labels, k: (g, labels % k, k)),
-        "The pruned weights went into cluster 0. They have no centroid; drop them.": called_with(
+        "Each centroid got the gradient of its *last* weight only. `sums[labels] += gradient` does not add up where a "
+        "label occurs twice: use `index_add`.": _last_one_wins,
+        "You took the mean. A centroid moves all its weights at once, so their gradients add up. (k-means moves centroids "
+        "by the mean, but it knows no loss.)": lambda g, labels, k: (
+            centroid_gradient(g, labels, k) / labels[labels >= 0].bincount(minlength=k)
+        ),
+        "You took the mean. A centroid moves all its weights at once, so their gradients add "
+        "up.": lambda g, labels, k: (
+            centroid_gradient(g, labels, k) / labels[labels >= 0].bincount(minlength=k).clamp(1)
+        ),
+        "The pruned weights went into the last cluster, because index −1 is the last place in Python. They have no "
+        "centroid: drop them.": called_with(lambda g, labels, k: (g, labels % k, k)),
+        "The pruned weights went into cluster 0. They have no centroid: drop them.": called_with(
             lambda g, labels, k: (g, labels.clamp(min=0), k)
         ),
-        "You added magnitudes. Weights of a cluster may pull in opposite directions, and then the "
-        "centroid stays.": called_with(lambda g, labels, k: (g.abs(), labels, k)),
-        "You gave every weight the sum of its cluster. One number for each centroid is wanted, "
-        "[clusters].": lambda g, labels, k: torch.where(labels >= 0, centroid_gradient(g, labels, k)[labels], 0.0),
-        "A cluster without weights is missing: `unique`, or `bincount` without `minlength`, knows only labels that "
-        "occur. Its gradient is 0; begin with `torch.zeros(clusters)`.": (
+        "You added magnitudes. The weights of a cluster can pull in opposite directions, and then the centroid stays. "
+        "Keep the signs.": called_with(lambda g, labels, k: (g.abs(), labels, k)),
+        "You gave every weight the sum of its cluster. Return one number per centroid, [clusters].": lambda g, labels, k: (
+            torch.where(labels >= 0, centroid_gradient(g, labels, k)[labels], 0.0)
+        ),
+        "You counted the weights of each cluster. Add up their gradients.": lambda g, labels, k: (
+            labels[labels >= 0].bincount(minlength=k).float()
+        ),
+        "A cluster without weights is missing: `unique`, or `bincount` without `minlength`, only knows labels that occur. "
+        "Its gradient is 0: start with `torch.zeros(clusters)`.": (
             lambda g, labels, k: torch.stack([g[labels == i].sum() for i in labels.unique() if i >= 0])
         ),
     },
@@ -135,8 +144,8 @@ def _last_one_wins(gradient, labels, clusters):
 def centroid_gradient(gradient, labels, clusters):
     """The gradient of a shared value.
 
-    Equation 3 of Han et al. 2016. Autograd finds it by itself: the weight is `centroids[labels]`, and the backward of a
-    lookup adds up what comes from every place that was looked up.
+    This is equation 3 of Han et al. 2016. Autograd finds it by itself: the weight is `centroids[labels]`, and the
+    backward pass of a lookup adds up the gradients of all places that looked up the same centroid.
     """
     kept = labels >= 0
     return torch.zeros(clusters).index_add(0, labels[kept], gradient[kept])
@@ -166,11 +175,16 @@ def _in_a_queue(counts):
     return total
 
 
+def _entropy(counts) -> float:
+    """The entropy of the whole message, in bits."""
+    return sum(n * math.log2(sum(counts) / n) for n in counts if n)
+
+
 def _counts(g: torch.Generator):
-    """Five or six symbols that occur and one or two that don't; where a joined group goes makes a difference."""
+    """Five or six symbols that occur and one or two that do not; where a joined group goes makes a difference."""
     while True:
         occur = [randint(g, 1, 12) for _ in range(randint(g, 5, 6))]
-        if huffman_bits(occur) not in (_one_behind_the_other(occur), _in_a_queue(occur)):
+        if huffman_bits(occur) not in (_one_behind_the_other(occur), _in_a_queue(occur), round(_entropy(occur))):
             break
     counts = occur + [0] * randint(g, 1, 2)
     return ([counts[place] for place in torch.randperm(len(counts), generator=g).tolist()],)
@@ -181,44 +195,56 @@ def _counts(g: torch.Generator):
     points=4,
     inputs=_counts,
     hints=(
-        "Join the two rarest groups, again and again, until one is left. A symbol that doesn't occur takes no part.",
-        "Each join puts one more bit before the code of every symbol in it, as many times as they occur. So the bits "
-        "in all are the sum of the sizes of all joined groups.",
-        "groups = [n for n in counts if n]; heapq.heapify(groups); while len(groups) > 1: joined = "
-        "heapq.heappop(groups) + heapq.heappop(groups); total += joined; heapq.heappush(groups, joined)",
+        "Join the two rarest groups, again and again, until one is left. A symbol that does not occur takes no part.",
+        "Each join puts one more bit before the codes of all symbols in it, once per occurrence. So the number of bits is "
+        "the sum of the sizes of all joined groups.",
+        "`groups = [n for n in counts if n]`, `heapq.heapify(groups)`, then `while len(groups) > 1: joined = "
+        "heapq.heappop(groups) + heapq.heappop(groups); total += joined; heapq.heappush(groups, joined)`.",
     ),
     wrong={
-        "That is a code of equal lengths: every symbol takes as many bits as the rarest.": lambda counts: (
+        "You used a code of equal lengths: every symbol takes as many bits as the rarest.": lambda counts: (
             sum(counts) * math.ceil(math.log2(len([n for n in counts if n])))
         ),
-        "That is the entropy: a lower bound, which lengths in whole bits rarely reach. "
-        "Build the code.": lambda counts: math.ceil(sum(n * math.log2(sum(counts) / n) for n in counts if n)),
-        "You rounded each symbol's −log₂ p up to whole bits. That is a prefix code (Shannon's), but not the shortest: "
+        "You returned the entropy, rounded up. It is a lower bound, which codes of whole bits rarely reach. Build the "
+        "code.": lambda counts: math.ceil(_entropy(counts)),
+        "You returned the entropy, rounded. It is a lower bound, which codes of whole bits rarely reach. Build the "
+        "code.": lambda counts: round(_entropy(counts)),
+        "You returned the entropy, rounded down. It is a lower bound, which codes of whole bits rarely reach. Build the "
+        "code.": lambda counts: math.floor(_entropy(counts)),
+        "You returned the entropy. It is a lower bound, which codes of whole bits rarely reach. Build the "
+        "code.": _entropy,
+        "You rounded each symbol's −log₂ p up to whole bits. That gives a prefix code (Shannon's), but not the shortest: "
         "join groups.": lambda counts: sum(n * math.ceil(math.log2(sum(counts) / n)) for n in counts if n),
-        "Symbols that don't occur got codes of their own, which makes the others longer. "
-        "Leave them out.": lambda counts: _joined(counts, lambda groups: (0, 1)),
-        "You joined the group that you had just made with the next symbol every time. It goes back among the others: "
-        "the two *rarest* are joined, whichever they are.": _one_behind_the_other,
-        "You joined the two most frequent groups. Every join makes codes longer, so it must hit the "
-        "rarest.": lambda counts: _joined([n for n in counts if n], lambda groups: (-2 % len(groups), len(groups) - 1)),
-        "The last join is missing: the two groups that are left at the end differ in their first bit, which all "
-        "symbols have.": lambda counts: huffman_bits(counts) - sum(counts),
-        "That is the mean, bits a symbol. The bits in all are wanted.": lambda counts: (
+        "You rounded each symbol's −log₂ p to whole bits. In general there is no code of those lengths: join "
+        "groups.": lambda counts: sum(n * round(math.log2(sum(counts) / n)) for n in counts if n),
+        "Symbols that do not occur got codes of their own, which makes other codes longer. Leave them "
+        "out.": lambda counts: _joined(counts, lambda groups: (0, 1)),
+        "You always joined the group you had just made with the next symbol. It goes back among the others: join the two "
+        "*rarest*, whichever they are.": _one_behind_the_other,
+        "You joined the two most frequent groups. Each join makes codes longer, so join the two rarest.": lambda counts: (
+            _joined([n for n in counts if n], lambda groups: (-2 % len(groups), len(groups) - 1))
+        ),
+        "The last join is missing: the two groups left at the end differ in their first bit, which every symbol "
+        "has.": lambda counts: huffman_bits(counts) - sum(counts),
+        "You returned the mean, in bits per symbol. Return the number of bits of the whole message.": lambda counts: (
             huffman_bits(counts) / sum(counts)
         ),
-        "You put each joined group at the end of the list, as into a queue. It belongs where its size says: sort "
-        "again, or use a heap, before the two rarest are taken.": _in_a_queue,
-        "The last group, which holds all symbols, was counted once more. Only joins put a bit before the codes, and "
-        "that group is joined with none.": lambda counts: huffman_bits(counts) + sum(counts),
-        "Those are the lengths of the codes. The bits in all are wanted: each length as many times as its symbol "
-        "occurs.": lambda counts: huffman.code_lengths(counts).tolist(),
+        "You put each joined group at the end of the list, as in a queue. Its place depends on its size: sort again, or "
+        "use a heap, before you take the two rarest.": _in_a_queue,
+        "You counted the last group, which holds all symbols, once more. Only joins add bits, and that group is not "
+        "joined.": lambda counts: huffman_bits(counts) + sum(counts),
+        "You returned the lengths of the codes. Return the number of bits of the whole message: each length, times how "
+        "often its symbol occurs.": lambda counts: huffman.code_lengths(counts).tolist(),
+        "You added up the lengths of the codes. Multiply each by how often its symbol occurs.": lambda counts: int(
+            huffman.code_lengths(counts).sum()
+        ),
     },
 )
 def huffman_bits(counts):
     """Bits of a Huffman code.
 
-    `huffman.code_lengths` joins in the same way and counts a bit more for each member. No code of whole bits a symbol
-    is shorter (Huffman 1952); arithmetic coding comes closer to the entropy by coding symbols together.
+    `huffman.code_lengths` joins in the same way and adds one bit for each member. No code with whole bits per symbol is
+    shorter (Huffman 1952). Arithmetic coding comes closer to the entropy, because it codes symbols together.
     """
     return int(sum(n * bits for n, bits in zip(counts, huffman.code_lengths(counts).tolist(), strict=True)))
 
@@ -226,22 +252,22 @@ def huffman_bits(counts):
 question(
     "by_hand.why_huffman_last",
     points=1,
-    text="Huffman coding the float32 weights themselves, before pruning and sharing, would save next to nothing. Why?",
+    text="Huffman's code for the float32 weights themselves, before pruning and sharing, would save next to nothing. Why?",
     choices={
         "a": "Floats have a sign and an exponent beside their digits, while the symbols of a Huffman code must be whole "
         "numbers.",
         "b": "It would take too long: the code of as many as 268,464 weights cannot be computed, only that of a few "
         "hundred.",
-        "c": "Nearly every weight is a number of its own: no symbol is frequent, and their table would be as large as "
-        "the weights.",
+        "c": "Nearly every weight is a number of its own: no symbol is frequent, and the table of codes would be as large "
+        "as the weights.",
     },
     answer="c",
     comments={
-        "a": "A symbol is only a name: any 32 bits can be one. What is missing is repetition.",
+        "a": "A symbol is only a name, and any 32 bits can be one. What is missing is repetition.",
         "b": "Sorting and joining a quarter of a million counts takes about a second.",
     },
-    explanation="A Huffman code gains from symbols that occur unequally often. Sharing makes a few symbols out of many "
-    "numbers, pruning makes one of them, zero, very frequent: only then is there something to code.",
+    explanation="A Huffman code gains from symbols that occur unequally often. Sharing turns many numbers into a few "
+    "symbols, and pruning makes one of them, zero, very frequent. Only then is there something to code.",
 )
 
 

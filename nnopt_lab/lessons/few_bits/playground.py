@@ -1,0 +1,78 @@
+"""Lesson 06: a network whose channels are scaled apart, rounded with and without equalisation."""
+
+import copy
+from itertools import pairwise
+
+import ipywidgets as widgets
+import torch
+from torch import nn
+
+from nnopt_lab.course.playground import Playground, choice
+from nnopt_lab.techniques import quantization
+from nnopt_lab.techniques.quantization.post_training import equalize
+from nnopt_lab.workbench import data, plots, training
+
+COLORS = (plots.REFERENCE, plots.ORANGE, plots.GREEN)
+
+
+@torch.no_grad()
+def scaled_apart(model: nn.Module, spread: int, seed: int = 0) -> nn.Module:
+    """A copy that computes the same function, with channels of very different ranges.
+
+    Each channel between two layers is multiplied by 2^k where it is written and divided by it where it is read.
+
+    Args:
+        model: convolutions and linear layers, one behind the other, with only ReLU, pooling and flatten between them.
+        spread: k is drawn from −spread to spread.
+        seed: of that draw.
+    """
+    model, draw = copy.deepcopy(model), torch.Generator().manual_seed(seed)
+    layers = [layer for layer in model.modules() if isinstance(layer, quantization.QUANTIZABLE)]
+    for first, second in pairwise(layers):
+        factor = 2.0 ** torch.randint(-spread, spread + 1, (len(first.weight),), generator=draw)
+        first.weight.mul_(factor.view(-1, *[1] * (first.weight.dim() - 1)))
+        first.bias.mul_(factor)
+        behind = factor.repeat_interleave(second.weight.shape[1] // len(factor))
+        second.weight.div_(behind.view(-1, *[1] * (second.weight.dim() - 2)))
+    return model
+
+
+def twin_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
+    """`MyNet`, a copy that is scaled apart, and the equalised copy: their ranges, and their accuracy when rounded."""
+    some = pictures.validation[:500]
+    layers = {name: m for name, m in model.named_modules() if isinstance(m, quantization.QUANTIZABLE)}
+    before = training.evaluate(model, some, pictures).accuracy
+
+    def draw(layer: str, spread: int, bits: int, per: str):
+        apart = scaled_apart(model, spread)
+        versions = {"as trained": model, "scaled apart": apart, "equalised": equalize(copy.deepcopy(apart))}
+        accuracies = []
+        fig, (left, right) = plots.figure(ncols=2, figsize=(plots.SIZE[0], 3.2))
+        with plots.style():
+            for (name, version), color in zip(versions.items(), COLORS, strict=True):
+                largest = version.get_submodule(layer).weight.detach().abs().flatten(1).amax(1)
+                left.plot((largest / largest.max()).sort().values, "o", color=color, markersize=4, label=name)
+                rounded = quantization.quantize_weights(copy.deepcopy(version), bits, per=per)
+                accuracies.append(training.evaluate(rounded, some, pictures).accuracy)
+            left.set(title=f"range of each filter of {layer}", xlabel="filter, sorted", yscale="log")
+            left.set_ylabel("largest weight ÷ largest of the layer")
+            left.legend(fontsize=8)
+            bars = right.bar(list(versions), accuracies, color=COLORS)
+            right.bar_label(bars, fmt="%.0f", fontsize=8)
+            right.axhline(before, color=plots.REFERENCE, linestyle="--", linewidth=1)
+            right.set(title=f"{bits} bits (dashed: float)", ylabel="accuracy, %", ylim=(0, 100))
+        text = (
+            f"accuracy at {bits} bits: <b>{accuracies[0]:.1f} %</b> as trained, <b>{accuracies[1]:.1f} %</b> scaled "
+            f"apart, <b>{accuracies[2]:.1f} %</b> equalised (float: {before:.1f} %)"
+        )
+        return plots.finish(fig), text
+
+    return Playground(
+        draw,
+        layer=widgets.Dropdown(options=list(layers), value=list(layers)[1], description="layer"),
+        spread=choice("spread", [0, 1, 2, 3, 4, 5, 6], 3),
+        bits=choice("bits", [2, 3, 4, 5, 6, 7, 8], 6),
+        per=widgets.Dropdown(
+            options={"one grid per layer": "tensor", "one grid per filter": "channel"}, description="scales"
+        ),
+    )

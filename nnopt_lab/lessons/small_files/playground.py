@@ -1,0 +1,53 @@
+"""Lesson 07: a network pruned, shared and coded without any training, and the bytes of its file."""
+
+import copy
+import tempfile
+from pathlib import Path
+
+from torch import nn
+
+from nnopt_lab.course.playground import Playground, choice
+from nnopt_lab.techniques import pruning
+from nnopt_lab.techniques.quantization import deep_compression
+from nnopt_lab.workbench import data, measure, plots, training
+
+PARTS = {
+    "values": ("values",),
+    "positions": ("positions",),
+    "code books and tables": ("code books", "Huffman tables"),
+    "biases and shapes": ("biases", "header"),
+}
+
+
+def compression_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
+    """The shares of `model`'s file by part, its size, and the accuracy that is left without training."""
+    some = pictures.validation[:500]
+    total = pruning.count_weights(model)[1]
+    before, float_bytes = training.evaluate(model, some, pictures).accuracy, measure.disk_bytes(model)
+
+    def draw(zeros: int, bits: int):
+        small = pruning.magnitude_prune(copy.deepcopy(model), total - total * zeros // 100)
+        small = deep_compression.make_permanent(deep_compression.share_weights(small, bits))
+        with tempfile.TemporaryDirectory() as folder:
+            parts = deep_compression.save(small, Path(folder, "network.bin"))
+        coded, start = sum(parts.values()), 0
+        fig, ax = plots.figure(figsize=(plots.SIZE[0], 1.6))
+        with plots.style():
+            for (name, kinds), color in zip(PARTS.items(), plots.PALETTE, strict=False):
+                size = sum(parts[kind] for kind in kinds)
+                ax.barh([""], [size], left=start, color=color, label=name)
+                start += size
+            ax.set(xlabel="bytes", xlim=(0, coded))
+            fig.legend(loc="outside upper center", ncols=4, fontsize=8)
+        after = training.evaluate(small, some, pictures).accuracy
+        text = (
+            f"<b>{coded:,} bytes</b>, <b>{float_bytes / coded:.0f} times</b> smaller · accuracy <b>{after:.1f} %</b> "
+            f"without training (before: {before:.1f} %)"
+        )
+        return plots.finish(fig), text
+
+    return Playground(
+        draw,
+        zeros=choice("zeros, %", [0, 50, 80, 90, 95, 98, 99], 90),
+        bits=choice("bits", [1, 2, 3, 4, 5, 6, 7, 8], 3),
+    )
