@@ -11,6 +11,13 @@ _ENDING = re.compile(r"\.ipynb(\.txt|\.json)?$|\.zip$", re.IGNORECASE)  # some b
 _LESSON = "\0"  # stands for a lesson's name, whose number is no platform's
 _CANVAS = re.compile(r"(?P<name>[^_]+)_(?P<late>LATE_)?(?P<number>\d+)_(?P<file>\d+)_(?P<rest>.+)")
 _MOODLE = re.compile(r"(?P<name>.+?)_(?P<number>\d+)_assignsubmission_(?:file|onlinetext)(?:_.*)?")
+# Numbered things that are no people: "team_12_34_alice" is one of a team's files, not one of a learner called team.
+_THINGS = re.compile(
+    r"(team|group|gruppe|groupe|grupo|lab|section|class|course|kurs|week|woche|day|hw|homework|assignment|project|projekt|"
+    r"exercise|ex|aufgabe|task|version|ver|v|backup|draft|final|submission|abgabe|unit|part|chapter|sheet|blatt|pair|room|"
+    r"table|seat|test|quiz|exam|try|attempt|run|set|student|learner|participant|user|nr|no|id)s?[ .-]?",
+    re.IGNORECASE,
+)
 _COPY = re.compile(
     r"([\s_.-]*(\(\d{1,3}\)|(copy|kopie|copie|copia)[\s_.-]*(\d{1,3}|\(\d{1,3}\))?))+|[\s_-]\d{1,2}", re.IGNORECASE
 )
@@ -64,7 +71,7 @@ def by_system(names: Iterable[str]) -> dict[str, Named]:
         lesson = lesson_in(text)
         # A Canvas name may hold what looks like a Moodle name, since it ends with the name that the learner chose.
         found = _CANVAS.fullmatch(text.replace(lesson, _LESSON, 1) if lesson else text)
-        if found and _are_database_numbers(found["number"], found["file"], found["rest"]):
+        if found and _are_database_numbers(found["number"], found["file"], found["rest"]) and not _is_thing(found):
             canvas[name] = (found, lesson)
         elif moodle := _MOODLE.fullmatch(text):
             named[name] = Named(moodle["name"], "moodle", moodle["number"])
@@ -80,6 +87,18 @@ def _are_database_numbers(user: str, file: str, rest: str) -> bool:
     if min(len(user), len(file)) < 2 or user[0] == "0" or file[0] == "0":
         return False
     return not _is_date(user, file, rest)
+
+
+def _is_thing(found: re.Match) -> bool:
+    """Whether small numbers count things: those of a person's account and file are rarely that small."""
+    if not _are_small(found):
+        return False
+    foreign = [word for word in _words(found["rest"]) if word not in found["name"].lower()]
+    return _THINGS.fullmatch(found["name"]) is not None or (_LESSON in found["rest"] and bool(foreign))
+
+
+def _are_small(found: re.Match) -> bool:
+    return len(found["number"]) < 4 and len(found["file"]) < 4
 
 
 def _is_date(first: str, second: str, rest: str) -> bool:
@@ -103,7 +122,7 @@ def _refuted(canvas: dict[str, tuple[re.Match, str]]) -> set[str]:
     for theirs in by_learner.values():
         for name, lesson, words in theirs:
             others = [said for other, same, said in theirs if other != name and same == lesson and said]
-            if lesson and words and any(words.isdisjoint(said) for said in others):
+            if (lesson or _are_small(canvas[name][0])) and words and any(words.isdisjoint(said) for said in others):
                 refuted.add(name)
     return refuted
 

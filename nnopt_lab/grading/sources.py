@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nnopt_lab.grading import archives
-from nnopt_lab.grading.learners import Named, by_system, is_notebook, learner_in, stem
+from nnopt_lab.grading.learners import Named, by_system, is_notebook, learner_in, lesson_in, stem
 from nnopt_lab.workbench.text import storable
 
 
@@ -59,9 +59,10 @@ def find(paths: Iterable[Path]) -> list[Source]:
     """The submitted files in files, folders and archives, in the order of their names; one given twice counts once.
 
     A file in a folder of the given one is that folder's learner's, whatever the file is called: learners choose the
-    names of files. The same holds for an archive in a folder, and where several folders are given (`handed-in/*`),
-    unless all that lies in them bears the names of a system's download. An archive that is given itself is read like a
-    folder. Where learners of one system have the same name, their numbers are added to it.
+    names of files. The same holds for an archive in a folder. Where several folders are given (`handed-in/*`), each is
+    a learner's own, unless all that lies in them bears the names of a system's download, or most of them hold a folder
+    per learner. An archive that is given itself is read like a folder. Where learners of one system have the same
+    name, their numbers are added to it.
 
     Raises:
         FileNotFoundError: a path does not exist, or no notebook is in any of them.
@@ -145,9 +146,8 @@ def _is_download(files: list[_File]) -> bool:
 
 
 def _sources(files: list[_File]) -> list[Source]:
-    given = {file.given for file in files}
-    own = len(given) > 1 and not _is_download(files)  # what was given is the learners' own
-    naming = [_naming(file, own) for file in files]
+    own = _owners(files) if len({file.given for file in files}) > 1 and not _is_download(files) else {}
+    naming = [_naming(file, own.get(file.given)) for file in files]
     named = by_system(top for top, _ in naming)
     return [
         _source(file, named.get(top) or Named(learner, "", ""))
@@ -155,14 +155,45 @@ def _sources(files: list[_File]) -> list[Source]:
     ]
 
 
-def _naming(file: _File, own: bool) -> tuple[str, str]:
+def _owners(files: list[_File]) -> dict[Path, str]:
+    """Of several folders or archives that were given, the names of those that are a learner's own."""
+    given = sorted({file.given for file in files})
+    if _hold_learners(files, len(given)):
+        return {}
+    folders = {path: path for path in given}
+    while True:  # `handed-in/*/week3` names learners by the folders above
+        distinct = set(folders.values())
+        above = {path: folder.parent for path, folder in folders.items()}
+        if 2 * len({folder.name for folder in distinct}) > len(distinct) or len(set(above.values())) == 1:
+            return {path: folder.name for path, folder in folders.items()}
+        folders = above
+
+
+def _hold_learners(files: list[_File], given: int) -> bool:
+    """Whether what was given are groups, with a folder per learner in each, and not the learners' own folders.
+
+    A learner may hand in one lesson from several inner folders, called "v1" and "v2", and must not be able to pass for
+    others: so that must be true of most of what was given, and these names must not be the same in all of them.
+    """
+    inner: dict[Path, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    where: dict[tuple[str, str], set[Path]] = defaultdict(set)
+    flat = {file.given for file in files if len(file.naming) == 1}
+    for file in files:
+        if len(file.naming) > 1:
+            lesson = lesson_in(file.parts[-1])
+            inner[file.given][lesson].add(file.naming[0])
+            where[file.naming[0], lesson].add(file.given)
+    groups = [path for path, by_lesson in inner.items() if path not in flat and max(map(len, by_lesson.values())) > 1]
+    repeated = sum(len(places) > 1 for places in where.values())
+    return 2 * len(groups) > given and 2 * repeated < len(where)
+
+
+def _naming(file: _File, owner: str | None) -> tuple[str, str]:
     """The name that a platform may have given, and whose the file is if none did."""
-    alone = len(file.naming) == 1
-    if own and (alone or archives.is_archive(file.given.name)):
-        name = file.given.name
-        return name, learner_in(stem(name)) or stem(name) if archives.is_archive(name) else name
+    if owner is not None:
+        return owner, learner_in(stem(owner)) or stem(owner) if archives.is_archive(owner) else owner
     top = file.naming[0]
-    return top, learner_in(stem(top)) or file.given_name if alone else top
+    return top, learner_in(stem(top)) or file.given_name if len(file.naming) == 1 else top
 
 
 def _source(file: _File, found: Named) -> Source:

@@ -11,7 +11,7 @@ from nnopt_lab.grading.learners import Named, by_system, is_notebook, learner_in
         # Canvas's: every number is one of a database.
         (["doejane_12345_67890_01_pruning.ipynb"], {"doejane"}),
         (["doejane_LATE_12345_67890_x.ipynb", "roe_12346_67891_x.ipynb"], {"doejane", "roe"}),
-        (["doejane_104_2210_10_hardware.ipynb"], {"doejane"}),
+        (["doejane_104_2210_01_pruning.ipynb"], {"doejane"}),
         (["doejane_12345_67890_01_pruning.ipynb", "doejane_12345_67899_01_pruning-1.ipynb"], {"doejane"}),
         (["doejane_12345_67890_a b.zip"], {"doejane"}),
         # In form, but not in substance.
@@ -25,9 +25,21 @@ from nnopt_lab.grading.learners import Named, by_system, is_notebook, learner_in
         (["backup_26_11_2026_01_pruning.ipynb"], set()),
         (["backup_2026_1126_x.ipynb"], set()),
         (["alice_2_01_pruning.ipynb"], set()),
-        (["alice_20_10_hardware.ipynb"], set()),
+        (["alice_20_01_pruning.ipynb"], set()),
         (["alice_007_12345_x.ipynb"], set()),
         (["v_1_2_3.ipynb"], set()),
+        (["team_12_34_alice.ipynb"], set()),
+        (["Team_12_34_x.ipynb"], set()),
+        (["teams_12_34_01_pruning.ipynb"], set()),
+        (["group_101_202_bob_01_pruning.ipynb"], set()),
+        (["hw_11_12.13_x.ipynb", "homework_11_12_x.ipynb"], set()),
+        (["red_12_34_alice_01_pruning.ipynb"], set()),
+        (["red_12_34_alice.ipynb", "red_12_35_bob.ipynb"], set()),
+        (["student_12_34_56.ipynb"], set()),
+        # A learner's own name in the file, as Canvas hands it on.
+        (["doejane_12_34_jane_01_pruning.ipynb"], {"doejane"}),
+        (["doejane_12345_67890_final_01_pruning.ipynb"], {"doejane"}),
+        (["teamann_12_34_x.ipynb"], {"teamann"}),
     ],
 )
 def test_canvas_names_are_told_from_those_that_only_look_like_them(names, learners):

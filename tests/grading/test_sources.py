@@ -83,6 +83,46 @@ def test_several_folders_given_at_once_are_a_folder_per_learner(tmp_path, files)
     assert learners(given)["alice/01_pruning.ipynb"] == "alice"
 
 
+@pytest.mark.parametrize(
+    ("pattern", "paths", "wanted"),
+    [
+        # Folders of learners, however deep their work lies in them and whatever is called how.
+        ("*", ["alice/week3/01_pruning.ipynb", "bob/work/01_pruning.ipynb"], {"alice", "bob"}),
+        ("*", ["alice/week3/01_pruning.ipynb", "bob/week3/01_pruning.ipynb"], {"alice", "bob"}),
+        ("*", ["alice/01_pruning.ipynb", "mallory/alice/01_pruning.ipynb"], {"alice", "mallory"}),
+        (
+            "*",
+            ["alice/x.ipynb", "mallory/alice/01_pruning.ipynb", "mallory/bob/01_pruning.ipynb"],
+            {"alice", "mallory"},
+        ),
+        ("*", ["alice/v1/01_pruning.ipynb", "alice/v2/01_pruning.ipynb", "bob/v1/01_pruning.ipynb"], {"alice", "bob"}),
+        ("*", [f"{who}/try {n}/01_pruning.ipynb" for who in ("alice", "bob") for n in range(3)], {"alice", "bob"}),
+        ("*", [f"{who}/{n}/{n}_x.ipynb" for who in ("alice", "bob") for n in range(3)], {"alice", "bob"}),
+        ("*", ["alice/01/01_pruning.ipynb", "alice/02/02_convolutions.ipynb", "bob/a/x.ipynb"], {"alice", "bob"}),
+        ("*/*", ["alice/week3/01_pruning.ipynb", "bob/week3/01_pruning.ipynb"], {"alice", "bob"}),
+        ("*/*/*", ["alice/a/b/01_pruning.ipynb", "bob/a/b/01_pruning.ipynb"], {"alice", "bob"}),
+        ("*/*/*", ["alice/week3/01_pruning.ipynb", "bob/week3/01_pruning.ipynb"], {"alice", "bob"}),
+        ("*/*", [f"{who}/week {n}/0{n}_x.ipynb" for who in ("alice", "bob") for n in (1, 2)], {"alice", "bob"}),
+        (
+            "*",
+            ["team_12_34_alice/x/01_pruning.ipynb", "team_12_35_bob/01_pruning.ipynb"],
+            {"team_12_34_alice", "team_12_35_bob"},
+        ),
+        # Groups of learners.
+        ("*", [f"{s}/{who}/01_pruning.ipynb" for s, them in (("A", "ab"), ("B", "cd")) for who in them], set("abcd")),
+        ("*/*", [f"{s}/{who}/01_pruning.ipynb" for s, them in (("A", "ab"), ("B", "cd")) for who in them], set("abcd")),
+        (
+            "*",
+            [f"week{n}/{who}/{name}.ipynb" for n, name in ((1, "01_pruning"), (2, "02_convolutions")) for who in "abc"],
+            set("abc"),
+        ),
+    ],
+)
+def test_whose_the_files_are_in_what_a_shell_expands(tmp_path, pattern, paths, wanted):
+    placed(tmp_path / "handed-in", *paths)
+    assert {source.learner for source in find(sorted((tmp_path / "handed-in").glob(pattern)))} == wanted
+
+
 def test_several_downloads_given_at_once_are_read_by_their_names(tmp_path):
     for path in ("week 1/alice_11_22_x.ipynb", "week 2/bob_33_44_x.ipynb", "week 2/alice_11_45_y.ipynb"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
