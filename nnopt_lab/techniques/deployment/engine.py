@@ -140,7 +140,7 @@ def reason(error: BaseException) -> str:
     """An exception's type and the first sentence of its message, without colours for a terminal."""
     if type(error).__module__.startswith("torch.onnx") and error.__cause__:  # whose own message is about reports
         error = error.__cause__
-    return _COLOURS.sub("", f"{type(error).__name__}: {first_sentence(error)}")
+    return _COLOURS.sub("", f"{type(error).__name__}: {first_sentence(error)}").rstrip(": ")
 
 
 def _distance(outputs: Tensor, wanted: Tensor) -> float:

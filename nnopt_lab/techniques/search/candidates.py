@@ -101,8 +101,8 @@ def make(
 def compress(model: nn.Module, config: dict) -> nn.Module:
     """Mask the smallest weights and let the others share values, in place, as the configuration says."""
     if config.get("sparsity"):
-        _, count = pruning.count_weights(model)
-        pruning.magnitude_prune(model, round((1 - config["sparsity"]) * count))
+        left, count = pruning.count_weights(model)
+        pruning.magnitude_prune(model, min(round((1 - config["sparsity"]) * count), left))
     if config.get("bits"):
         # A factorised layer has its parts' names behind its own.
         of = {

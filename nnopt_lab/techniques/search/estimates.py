@@ -29,7 +29,8 @@ class CostEstimates:
         """Bytes, and where latency counts the cost model's share of the original's time on the same engine."""
         predicted = {"bytes": predicted_bytes(model, config)}
         if self.goal.target == "latency" or self.goal.max_latency:
-            share = self._seconds(model) / self._seconds(self.original)
+            seconds = self._seconds(self.original)  # 0 for a network of functions, without layers
+            share = self._seconds(model) / seconds if seconds else 1.0
             predicted["latency"] = share * self.baseline_latency[config.get("engine", EAGER)]
         return predicted
 

@@ -19,8 +19,8 @@ def markdown(search, point: Point, difference: str) -> str:
         f"float32: {difference} percentage points. These pictures chose among {len(search.points)} networks, so that "
         "the winner looks better on them than it is: measure it on pictures that had no part in this.",
         f"\n{count} trials, of which {search.stopped} were stopped early and {len(search.failed)} failed; "
-        f"{search.seconds:.0f} s in the last call.",
-        *search.notes,
+        f"{search.seconds:.0f} s in the last call.\n",
+        *(f"- {note}" for note in search.notes),
         "\n# The front",
         f"\n```\n{search!r}\n```",
     ]

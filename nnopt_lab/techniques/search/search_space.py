@@ -11,10 +11,13 @@ from torch import nn
 
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.convolutions import low_rank
+from nnopt_lab.techniques.network_checks import copied
 from nnopt_lab.techniques.pruning import dependency_graph
+from nnopt_lab.techniques.quantization import deep_compression
 from nnopt_lab.techniques.search import candidates
+from nnopt_lab.techniques.search.files import file_bytes
 from nnopt_lab.techniques.search.points import EAGER, Goal
-from nnopt_lab.techniques.search.tasks import Task
+from nnopt_lab.techniques.search.tasks import Task, sentence
 from nnopt_lab.workbench import training
 from nnopt_lab.workbench.progress_bar import progress_bar
 
@@ -30,17 +33,38 @@ class Space:
 
     Attributes:
         groups: names of the groups of channels that can be removed.
+        shared: names of the layers whose weights can be pruned and share values; empty where bytes do not count.
         notes: what can't be tried, in sentences.
     """
 
     def __init__(self, task: Task, goal: Goal, baseline_latency: dict[str, float]):
-        self.task, self.goal, self.baseline_latency, self.groups, self.notes = task, goal, baseline_latency, [], []
+        self.task, self.goal, self.baseline_latency, self.notes = task, goal, baseline_latency, []
+        self.groups = self._unless_refused("Channels were not removed", self._removable, [])
+        self.shared = self._unless_refused("Weights were not pruned and shared", self._shareable, [])
+
+    def _unless_refused(self, what: str, find: Callable, otherwise):
         try:
-            groups = dependency_graph.channel_groups(task.model, task.inputs(1))
-        except ValueError as reason:
-            self.notes.append(f"Channels were not removed: {str(reason).splitlines()[0]}")
-        else:
-            self.groups = [group.name for group in groups if group.removable]
+            return find()
+        except Exception as error:
+            self.notes.append(f"{what}: {sentence(error)}")
+            return otherwise
+
+    def _removable(self) -> list[str]:
+        """The groups of channels that can be removed; half of all are, once, for networks that count them."""
+        example = self.task.inputs(1)
+        groups = [g.name for g in dependency_graph.channel_groups(self.task.model, example) if g.removable]
+        candidates.shape(self.task.model, example, {"channels": dict.fromkeys(groups, 0.5)})
+        return groups
+
+    def _shareable(self) -> list[str]:
+        """The layers whose weights can be pruned and shared, where bytes count; once, they are."""
+        if not self.goal.counts_bytes:
+            return []
+        layers = list(pruning.prunable(self.task.model))
+        config = {"sparsity": 0.5, "bits": dict.fromkeys(layers, 2)}
+        model = candidates.compress(copied(self.task.model), config)
+        file_bytes(deep_compression.make_permanent(model), config)
+        return layers
 
     def distributions(self) -> dict:
         """Name of each knob → what optuna may draw for it."""
@@ -53,9 +77,9 @@ class Space:
         for kind, cls in candidates.KINDS.items():
             if any(isinstance(layer, cls) for layer in layers):
                 space[f"energy, {kind}"] = d.FloatDistribution(0.5, 1.0, step=0.05)
-        if self.goal.counts_bytes:
+        if self.shared:
             space |= {"sparsity": d.FloatDistribution(0.0, 0.95, step=0.05), "bits": d.IntDistribution(2, 6)}
-            space |= {f"bits of {name}": d.IntDistribution(-1, 1) for name in pruning.prunable(self.task.model)}
+            space |= {f"bits of {name}": d.IntDistribution(-1, 1) for name in self.shared}
         if len(self.baseline_latency) > 1:
             space["engine"] = d.CategoricalDistribution(list(self.baseline_latency))
         return space
@@ -67,9 +91,8 @@ class Space:
         config["channels"] = {g: share for g, share in shares.items() if share < 1}
         energy = {kind: params.get(f"energy, {kind}", 1.0) for kind in candidates.KINDS}
         config["energy"] = {kind: round(share, 2) for kind, share in energy.items() if share < 0.999}
-        if self.goal.counts_bytes:
-            layers = pruning.prunable(self.task.model)
-            config["bits"] = {n: min(max(params["bits"] + params[f"bits of {n}"], 2), 8) for n in layers}
+        if self.shared:
+            config["bits"] = {n: min(max(params["bits"] + params[f"bits of {n}"], 2), 8) for n in self.shared}
             config["sparsity"] = round(params["sparsity"], 2)
         return {key: value for key, value in config.items() if value or key == "teacher"}
 
@@ -85,7 +108,7 @@ class Space:
         in_order = [{"engine": name} for name in by_latency] if len(by_latency) > 1 else [{}]
         int8 = [engine for engine in in_order if engine.get("engine", "").endswith("int8")][:1]
         small, tries = [{}], in_order[:1]
-        if self.goal.counts_bytes:
+        if self.shared:
             small = [{"sparsity": 0.8, "bits": 5}, {"sparsity": 0.9, "bits": 4}, {"sparsity": 0.5, "bits": 5}]
             neutral |= {"sparsity": 0.0, "bits": 6}
             tries = small
@@ -96,7 +119,7 @@ class Space:
         tries = tries + in_order[1:] + ([{"energy, linear": 0.8}] if "energy, linear" in neutral else [])
         unique = {tuple(sorted((neutral | in_order[0] | changes).items())): None for changes in tries}
         nothing = tuple(sorted((neutral | ({"engine": EAGER} if in_order[0] else {})).items()))
-        return [dict(items) for items in unique if items != nothing or self.goal.counts_bytes]
+        return [dict(items) for items in unique if items != nothing or self.shared]
 
     def _factors(self, sensitive: dict[str, tuple[float, float]]) -> dict[str, float]:
         """Narrow the groups of channels most that lose least accuracy for what they save: factors from ½ to 1½."""

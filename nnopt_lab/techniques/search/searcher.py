@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import nn
 
 from nnopt_lab.techniques.deployment import EngineUnavailable, build_engines
-from nnopt_lab.techniques.deployment.engine import failing_as_unavailable, reason
+from nnopt_lab.techniques.deployment.engine import failing_as_unavailable
 from nnopt_lab.techniques.search import candidates, evaluation
 from nnopt_lab.techniques.search.estimates import CostEstimates, corrected, should_stop
 from nnopt_lab.techniques.search.kept import KeptNetworks
@@ -19,7 +19,7 @@ from nnopt_lab.techniques.search.points import EAGER, Goal, Point
 from nnopt_lab.techniques.search.result import Search
 from nnopt_lab.techniques.search.search_space import Space, sensitivity
 from nnopt_lab.techniques.search.study import fingerprint, networks_folder, open_study
-from nnopt_lab.techniques.search.tasks import Task
+from nnopt_lab.techniques.search.tasks import Task, sentence
 from nnopt_lab.workbench import training
 from nnopt_lab.workbench.progress_bar import progress_bar
 
@@ -114,7 +114,7 @@ class Searcher:
             self.study.enqueue_trial(trial.params)
             raise
         except Exception as error:  # no candidate's failure ends a search
-            trial.set_user_attr("reason", _sentence(error))
+            trial.set_user_attr("reason", sentence(error))
             self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
             self._tell(trial, point)
@@ -214,12 +214,6 @@ class Searcher:
         times = self.found.cost(self.found.original) / self.found.cost(point)
         what = "as fast" if self.goal.target == "latency" else "as small"
         return f"{times:.2f} times {what}, {point.accuracy:.1f} %"
-
-
-def _sentence(error: Exception) -> str:
-    """Why a trial failed: the first line of a message of this library's, else the exception's type too."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines and isinstance(error, (ValueError, EngineUnavailable)) else reason(error)
 
 
 class _Stopped(Exception):

@@ -8,8 +8,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from nnopt_lab.techniques.deployment.engine import model_outputs, reason
-from nnopt_lab.workbench import data
+from nnopt_lab.techniques.deployment.engine import EngineUnavailable, model_outputs, reason
+from nnopt_lab.techniques.network_checks import copied
+from nnopt_lab.workbench import data, training
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,28 @@ def require_classifier(task: Task, batch: int = 1) -> None:
                 f"{name} has labels from {lowest} to {highest}, but the model has {outputs.shape[1]} classes, which "
                 "are numbered from 0."
             )
+    _require_training(task.model, inputs)
+
+
+def sentence(error: Exception) -> str:
+    """What failed, in a line: the message where it was written for users, else the exception's type too."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines and isinstance(error, (ValueError, EngineUnavailable)) else f"{reason(error)}."
+
+
+def _require_training(model: nn.Module, inputs: Tensor) -> None:
+    model = copied(model).train()
+    try:
+        outputs = training.logits_of(model, inputs.clone())
+    except Exception as error:
+        raise ValueError(f"model cannot be trained: {sentence(error)}") from error
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    grads = torch.autograd.grad(outputs.sum(), trained, allow_unused=True) if outputs.requires_grad else ()
+    if all(grad is None for grad in grads):
+        raise ValueError(
+            "model cannot be trained: its outputs do not depend on its own parameters that are not frozen (a detached "
+            "tensor, or a forward that was set from outside and holds another network)."
+        )
 
 
 def _pair(given: tuple, name: str) -> tuple:

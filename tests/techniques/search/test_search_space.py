@@ -2,10 +2,15 @@
 
 import pytest
 import torch
+from torch import nn
 
 from nnopt_lab.techniques.search import candidates
+from nnopt_lab.techniques.search.autotune import optimize
 from nnopt_lab.techniques.search.points import Goal
 from nnopt_lab.techniques.search.search_space import Space, sensitivity
+from tests.techniques import habits
+from tests.techniques.habits import X
+from tests.techniques.search.small_search import known_machine
 
 TWO = {"eager float32": 2.0, "ONNX Runtime int8": 1.0}
 
@@ -46,3 +51,66 @@ def test_half_of_a_group_is_removed(task):
     with torch.no_grad():
         right = [(model(images).argmax(1) == labels).float().mean().item() for model in (task.model, half)]
     assert found["7"][0] == pytest.approx(max(100 * (right[0] - right[1]), 0), abs=1e-4)
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*weight_norm")
+HOOKED, TIED = "Channels were not removed: model computes something else", "Weights were not pruned and shared: model's"
+
+
+@pytest.mark.parametrize(
+    ("habit", "goal", "note"),
+    [
+        ("plain", "bytes", ""),
+        ("counts_channels_in_a_hook", "latency", HOOKED),
+        ("counts_channels_in_a_hook", "bytes", HOOKED),
+        ("layer_with_a_forward_of_the_instance", "bytes", "Channels were not removed: model does not run with fewer"),
+        ("tied_linears", "bytes", f"{TIED} layer 'hidden' is tied"),
+        ("tied_and_masked", "bytes", f"{TIED} layers 'b' and 'c' share one weight"),
+        ("masked_by_the_library", "bytes", ""),
+        ("masked_norms", "bytes", f"{TIED} layer 'norm_a' has a pruning mask"),
+        ("old_weight_norm", "bytes", f"{TIED} layer 'b' has weight_norm"),
+        ("prepared_for_quantisation", "bytes", f"{TIED} layer '0' has the parametrisation"),
+        ("weight_that_a_hook_makes", "bytes", f"{TIED} layer 'b' has code of its own"),
+        ("attention", "latency", ""),
+    ],
+)
+def test_what_a_network_does_not_allow_is_a_note_and_the_rest_is_searched(habit, goal, note):
+    data = X.repeat(8, 1, 1, 1), torch.arange(24) % 5
+    with known_machine():
+        found = optimize(
+            habits.build(habit), data, data, goal=Goal(goal, max_drop=100.0), trials=4, epochs=1, engine_names=()
+        )
+    assert not found.failed and len(found.points) == 4
+    assert any(said.startswith(note) for said in ["", *found.notes])
+
+
+@pytest.mark.parametrize(
+    ("habit", "sentence"),
+    [
+        ("other_in_training", "model cannot be trained: Net returns a tuple; it must return one tensor, the logits."),
+        ("forward_of_the_instance", "model cannot be trained: its outputs do not depend on its own parameters"),
+        ("a_lock", "model cannot be copied"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_sentence(habit, sentence):
+    data = X, torch.arange(3)
+    with pytest.raises(ValueError, match=sentence):
+        optimize(habits.build(habit), data, data, trials=1)
+
+
+def test_a_network_of_functions_has_no_layers_to_estimate():
+    class Functions(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(192, 5))
+
+        def forward(self, x):
+            return x.flatten(1) @ self.weight
+
+    data = X.repeat(8, 1, 1, 1), torch.arange(24) % 5
+    for goal in ("latency", "bytes"):
+        with known_machine():
+            found = optimize(
+                Functions(), data, data, goal=Goal(goal, max_drop=100.0), trials=2, epochs=1, engine_names=("bf16",)
+            )
+        assert not found.failed and len(found.points) == 2
