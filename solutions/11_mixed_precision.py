@@ -1,23 +1,22 @@
 # %% [markdown]
-# # Mixed precision: fewer bits while learning
+# # Mixed precision: train with fewer bits
 #
-# Lessons 05 to 08 put a *trained* network on few bits. This one trains with them. You will
+# Earlier lessons quantised a *trained* network. In this one you train with few bits. You will
 #
-# - take numbers apart into bits, in six formats, and find the two ways in which each of them fails;
-# - watch a sum that stops growing, and gradients that become zero, and cure both;
+# - take numbers apart into bits, in six formats, and see the two ways in which a format fails;
+# - watch a sum that stops growing and gradients that become zero, and fix both;
 # - let `torch.autocast` choose the formats, and measure what that gains on your processor;
-# - write the loss scaling that fp16 needs, and find out why bf16 doesn't;
-# - store weights in bf16, see that they no longer learn, and bring them back in two ways;
-# - train with whole numbers forward and floats backward, which is what the article that this course grew out of hoped
-#   for in its last section.
+# - implement the loss scaling that fp16 needs, and find out why bf16 does not need it;
+# - store weights in bf16, see that they stop learning, and fix that in two ways;
+# - train with integers in the forward pass and floats in the backward pass, as the article that this course grew out of
+#   suggests in its last section.
 #
-# It takes about three quarters of an hour and needs nothing from the lessons before.
+# The lesson takes about three quarters of an hour and stands alone.
 #
-# Some words. A floating-point number is ±1.*something* · 2^*exponent*; the bits of the something are its **mantissa**.
-# What is too large for a format **overflows** to infinity, what is too small **underflows** to zero. The format **bf16**
-# is bfloat16, **fp16** is float16 ("half"), **tf32** a format inside NVIDIA's GPUs, **fp8** either of two with eight
-# bits. The **loss scale** is a factor on the loss, **master weights** are weights kept in float32 beside their copies
-# with fewer bits.
+# A floating-point number is ±1.*something* · 2^*exponent*, and the bits of the *something* are its **mantissa**. A number
+# that is too large for a format **overflows** to infinity, and one that is too small **underflows** to zero. The formats:
+# **bf16** is bfloat16, **fp16** is float16 ("half"), **tf32** exists inside NVIDIA GPUs, and **fp8** is either of two formats
+# with eight bits.
 
 # %%
 import copy
@@ -51,103 +50,74 @@ from nnopt_lab.workbench import data, measure, models, plots, training
 lesson("11_mixed_precision")
 
 # %%
-LIVE = False  # True runs the recorded trainings on this machine: about half an hour on one core
-torch.set_num_threads(1)  # what is compared below then has the same core
+# True runs the recorded trainings on this machine: about half an hour on one core.
+LIVE = False
+torch.set_num_threads(1)  # all that is compared below runs on one core
 pictures = data.load("fashion")
 net = models.trained("mynet")
-COLORS = dict(
-    zip(
-        FORMATS,
-        (
-            plots.REFERENCE,
-            plots.PURPLE,
-            plots.BLUE,
-            plots.ORANGE,
-            plots.SKY,
-            plots.GREEN,
-        ),
-        strict=True,
-    )
-)
+net
 
 # %% [markdown]
 # ## 1. Six formats
 #
-# Every format spends one bit on the sign. The others it divides between *exponent* (how far it reaches) and *mantissa*
-# (how finely it divides). Here is 0.1 in all of them.
+# Every format uses one bit for the sign. It divides the others between *exponent*, which determines the range, and
+# *mantissa*, which determines the precision. Here is 0.1 in all six formats:
 
-# %%
-fig, ax = plots.figure(figsize=(8, 2.6))
-for row, format in enumerate(FORMATS.values()):
-    left = 0
-    for part, color in zip(
-        precision.bits_of(0.1, format),
-        (plots.REFERENCE, plots.ORANGE, plots.BLUE),
-        strict=True,
-    ):
-        ax.barh(row, len(part) - 0.15, left=left, height=0.75, color=color, alpha=0.25)
-        ax.text(
-            left + len(part) / 2 - 0.07,
-            row,
-            part,
-            ha="center",
-            va="center",
-            family="monospace",
-            fontsize=8,
-        )
-        left += len(part)
-    held = precision.round_to(torch.tensor(0.1), format).item()
-    ax.text(33, row, f"{held:.9f}", va="center", fontsize=9)
-ax.set_yticks(range(len(FORMATS)), list(FORMATS))
-ax.set(
-    xlim=(0, 39),
-    xticks=[],
-    ylim=(5.6, -0.6),
-    title="0.1: sign, exponent (orange), mantissa (blue), and what is held",
-)
-ax.grid(False)
+# %% tags=["fold"]
+fig, ax = plots.figure(figsize=(8, 2.8))
+rows = {}
+for name, format in FORMATS.items():
+    parts = precision.bits_of(0.1, format)
+    colors = (plots.REFERENCE, plots.ORANGE, plots.BLUE)
+    stored = precision.round_to(torch.tensor(0.1), format).item()
+    rows[f"{name}: {stored:.9f}"] = [
+        (part, len(part), color) for part, color in zip(parts, colors, strict=True)
+    ]
+plots.boxes(ax, rows)
+ax.set(xticks=[], title="0.1: sign (grey), exponent (orange), mantissa (blue)")
 plots.finish(fig)
 
 # %%
 for name, format in FORMATS.items():
-    print(
-        f"{name:9} {format.bits:2} bits, from {format.smallest:8.2g} to {format.largest:8.3g}, next after 1: {1 + 2.0**-format.mantissa_bits:.8g}"
-    )
+    reach = f"from {format.smallest:8.2g} to {format.largest:8.3g}"
+    after = f"next after 1: {1 + 2.0**-format.mantissa_bits:.8g}"
+    print(f"{name:9} {format.bits:2} bits, {reach}, {after}")
+
+# %% tags=["fold"]
+first_half = "".join(precision.bits_of(1.5, FORMATS["float32"]))[:16]
 claim(
-    "bf16 reaches as far as float32: both have 8 bits of exponent",
+    "bf16 has the range of float32: both have 8 exponent bits.",
     FORMATS["bf16"].largest > 3.3e38,
 )
-claim("fp16 ends at 65,504", FORMATS["fp16"].largest == 65504)
-first_half, whole = (
-    "".join(precision.bits_of(1.5, FORMATS["float32"]))[:16],
-    precision.bits_of(1.5, FORMATS["bf16"]),
-)
+claim("The largest number in fp16 is 65,504.", FORMATS["fp16"].largest == 65504)
 claim(
-    "and float32's first 16 bits, cut off, are a number in bf16",
-    first_half == "".join(whole),
+    "The first 16 bits of a float32, cut off, are a bf16.",
+    first_half == "".join(precision.bits_of(1.5, FORMATS["bf16"])),
 )
 
 # %% [markdown]
-# The exponent is stored with an offset, 127 where it has 8 bits: 01111011 is 123 and stands for −4. So float32 holds the
-# number as 1.6 · $2^{-4}$, and of the 1.6 the mantissa stores only what follows the point.
+# What to see: each row is one format with the value it stores. bf16 has as many orange bits as float32, and fp16 fewer.
 #
-# tf32 takes 19 of float32's 32 bits: the reach of float32 and bf16, the fineness of fp16. It only exists inside a GPU's
-# units that multiply; in memory it is a float32. fp8 comes in two kinds because eight bits don't suffice for reach and
-# fineness both. Their names count the bits: e4m3, with 4 of exponent and 3 of mantissa, is meant for what flows
-# forward, e5m2, which reaches further, for gradients.
+# The exponent is stored with an offset, which is 127 for 8 bits: 01111011 is 123 and stands for −4. So float32 stores
+# 1.6 · $2^{-4}$, and its mantissa holds only what follows the point of 1.6.
 #
-# Between two powers of two the numbers of a format lie equally spaced, and at each power of two the gap doubles. That
-# ends at the lower end: a number whose exponent would be below the smallest is **subnormal**. It loses its leading 1,
-# and the gap no longer shrinks.
+# tf32 uses 19 of float32's 32 bits, with the range of float32 and the precision of fp16. It only exists inside the GPU's
+# multiplication units; in memory it is a float32. fp8 comes in two kinds, since eight bits are not enough for both range
+# and precision. Their names count the bits. e4m3, with 4 exponent and 3 mantissa bits, is meant for the forward pass, and
+# e5m2, with the larger range, for gradients.
 #
-# **Exercise (2 points).** How far apart are a format's numbers at x?
+# Between two powers of two, a format's numbers are equally spaced. At each power of two the gap doubles. This stops at the
+# lower end: a number below the smallest exponent is **subnormal**. It loses its leading 1, and the gap no longer shrinks.
+#
+# **Exercise (2 points).** How far apart are a format's numbers near x?
 
 
 # %% exercise="precision.spacing"
 def spacing(x, mantissa_bits, smallest_exponent):
-    """The gap between neighbouring numbers of a format at x, or just above |x| where that is one of them.
+    """The gap between the format's two numbers around |x|, or just above |x|.
 
-    x: a float, not 0. mantissa_bits: of the format. smallest_exponent: below 2^smallest_exponent it is subnormal.
+    x: a float, not 0. mantissa_bits: of the format. smallest_exponent: numbers below
+    2^smallest_exponent are subnormal.
     """
     ### BEGIN SOLUTION
     exponent = max(math.floor(math.log2(abs(x))), smallest_exponent)
@@ -166,13 +136,13 @@ answer = 258
 question("precision.after_256", answer)
 
 # %% [markdown]
-# Divide the gap by x, and you have the picture to remember. Numbers are rounded to the nearest, so half of the gap is
-# the largest error. As a share of x, how large can it get in bf16?
+# Divide the gap by x, and you get the picture to remember. Numbers are rounded to the nearest, so the largest error is half
+# of the gap. Relative to x, how large can it become in bf16?
 
 # %%
 predict("largest error of rounding to bf16", unit="% of the number")
 
-# %%
+# %% tags=["fold"]
 spacing = yours_or_ours("precision.spacing")
 exponents = [e / 4 for e in range(-4 * 40, 4 * 20)]
 fig, ax = plots.figure(figsize=(9, 4))
@@ -182,7 +152,8 @@ for name, format in FORMATS.items():
         50 * spacing(size, format.mantissa_bits, format.smallest_exponent) / size
         for size in sizes
     ]
-    ax.plot([math.log2(size) for size in sizes], errors, color=COLORS[name], label=name)
+    color = plots.color_of(name)
+    ax.plot([math.log2(size) for size in sizes], errors, color=color, label=name)
 reach = [2.0**e for e in exponents if 2.0**e <= 1 and 2.0**e > 0.5 / 127]
 ax.plot(
     [math.log2(size) for size in reach],
@@ -192,11 +163,11 @@ ax.plot(
 )
 ax.set(
     yscale="log",
-    xlabel="size of the number: 2 to the power of",
-    ylabel="largest error, %",
+    xlabel="magnitude: 2 to the power of",
+    ylabel="largest relative error, %",
     ylim=(1e-6, 200),
 )
-fig.legend(loc="outside right center", frameon=False)
+plots.legend(fig, "right")
 plots.finish(fig)
 
 # %%
@@ -206,17 +177,18 @@ worst = 50 * spacing(
 reveal(
     "largest error of rounding to bf16",
     worst,
-    because="Seven mantissa bits: the gap after 1 is 1/128, half of it 1/256. That is between two and three decimal digits, and "
-    "neural networks are fine with it nearly everywhere. This lesson is about where they aren't.",
+    because="bf16 has seven mantissa bits. The gap after 1 is 1/128, and half of it is "
+    "1/256. That is between two and three decimal digits, which is enough for neural "
+    "networks almost everywhere. This lesson is about the exceptions.",
 )
 
 # %% [markdown]
-# A floating-point format is a flat line: the same *relative* error over its whole reach. fp16 is flat from $2^{16}$
-# down to $2^{-14}$; below, the subnormal numbers run out of bits, its line rises, and at $2^{-24}$ it ends. (The saw
-# teeth are the gap that doubles.) int8 has no flat part: its gap is the same everywhere, so its relative error doubles
-# whenever the number halves. That is why integers need a scale that fits (lesson 05), and floats mostly don't.
+# What to see: a floating-point format is a flat line, with the same *relative* error over its whole range. fp16 is flat from
+# $2^{16}$ down to $2^{-14}$. Below, subnormal numbers have fewer and fewer bits, so its line rises, and it ends at $2^{-24}$.
+# (The saw teeth come from the gap that doubles.) int8 has no flat part. Its gap is the same everywhere, so its relative error
+# doubles whenever the number halves. That is why integers need a suitable scale, and floats usually don't.
 #
-# Play with it: try 0.1, 257, 65520, 1e-8, 448.
+# Try it: type 0.1, 257, 65520, 1e-8 or 448.
 
 # %%
 precision_playground()
@@ -224,13 +196,16 @@ precision_playground()
 # %% [markdown]
 # ## 2. Rounding
 #
-# **Exercise (3 points).** Round numbers to a few mantissa bits. Leave the ends of the range aside, and where two numbers
-# are equally near take the even one, as `torch.round` does.
+# **Exercise (3 points).** Round numbers to a few mantissa bits. Ignore the ends of the range. Round ties to even, as
+# `torch.round` does.
 
 
 # %% exercise="precision.round_mantissa"
 def round_mantissa(x, mantissa_bits):
-    """Each of x, rounded to the nearest number with so many mantissa bits. x: float32 [N], no zeros → float32 [N]."""
+    """x rounded to the nearest numbers with this many mantissa bits.
+
+    x: float32 [N], no zeros. mantissa_bits: int → float32 [N].
+    """
     ### BEGIN SOLUTION
     step = 2.0 ** (x.abs().log2().floor() - mantissa_bits)
     return (x / step).round() * step
@@ -244,24 +219,24 @@ check("precision.round_mantissa", round_mantissa)
 round_mantissa = yours_or_ours("precision.round_mantissa")
 weights = net.classifier[0].weight.detach().flatten()
 claim(
-    "on all 262,144 weights of a layer yours is torch's own cast to bf16",
+    "On all 262,144 weights of a layer, your rounding equals torch's cast to bf16.",
     torch.equal(round_mantissa(weights, 7), weights.bfloat16().float()),
 )
 claim(
-    "the library's version, with the ends of the range, agrees too",
+    "So does the library's version, which also handles the ends of the range.",
     torch.equal(
         precision.round_to(weights, FORMATS["bf16"]), weights.bfloat16().float()
     ),
 )
 
 # %% [markdown]
-# Now the network. A unit that multiplies bf16, fp16 or fp8 numbers usually adds their products in float32 and rounds
-# the sum. So any of these formats can be *emulated*: round what goes into each layer and what comes out, and let
-# float32 do the rest. `precision.emulate` does that, and the format runs on any processor, as fast as float32 does.
-# (Section 4 checks it against the real thing.)
+# Now the network. Hardware that multiplies bf16, fp16 or fp8 numbers usually adds the products in float32 and rounds the sum.
+# So you can *emulate* any of these formats: round the inputs and outputs of each layer, and let float32 do the rest.
+# `precision.emulate` does that, and so every format runs on any processor, at the speed of float32. (Section 4 compares it
+# with the real thing.)
 #
-# How many points does the trained network lose, of about 89 %, when all it computes with is fp8 e5m2: two bits of
-# mantissa?
+# The trained network has an accuracy of about 89 %. How many points does it lose if everything is computed in fp8 e5m2,
+# with two mantissa bits?
 
 # %%
 predict("accuracy lost with fp8 e5m2", unit="points")
@@ -289,19 +264,11 @@ lost = {
     for name, r in right.items()
     if name != "float32"
 }
+
+# %% tags=["fold"]
 fig, ax = plots.figure(figsize=(7, 2.2))
-middle = [lost[name].estimate for name in lost]
-ends = [
-    [lost[n].estimate - lost[n].low for n in lost],
-    [lost[n].high - lost[n].estimate for n in lost],
-]
-ax.errorbar(middle, range(len(lost)), xerr=ends, fmt="o", capsize=3)
-ax.axvline(0, color=plots.REFERENCE, linestyle="--")
-ax.set_yticks(range(len(lost)), list(lost))
-ax.set(
-    ylim=(3.5, -0.5),
-    xlabel="points lost against float32, 2,000 test pictures (negative: gained)",
-)
+plots.intervals(ax, lost, reference=0)
+ax.set(xlabel="points lost compared with float32, on 2,000 test pictures")
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
@@ -311,36 +278,42 @@ reveal(
     worst.estimate,
     worst.low,
     worst.high,
-    because="An error of up to an eighth in every number, and it hardly matters: errors of many numbers partly cancel in each "
-    "sum, and a class changes only where two of them were nearly equal.",
+    because="An error of up to an eighth in every number hardly matters. Errors of "
+    "many numbers partly cancel in each sum, and the predicted class only changes if "
+    "two classes were nearly equal.",
 )
 
 # %%
 claim(
-    "bf16 and fp16 lose less than half a point, the interval included",
+    "bf16 and fp16 lose less than half a point, interval included.",
     max(lost[n].high for n in ("bf16", "fp16")) < 0.5,
 )
 claim(
-    "fp8 loses less than two points, the interval included",
+    "fp8 loses less than two points, interval included.",
     max(interval.high for interval in lost.values()) < 2,
 )
-claim("in float32 about 89 % are right", 0.88 < right["float32"].float().mean() < 0.90)
 claim(
-    "no number on the way is beyond fp8 e4m3's 448",
+    "No value in the network exceeds 448, the largest number of fp8 e4m3.",
     largest_inside < FORMATS["fp8 e4m3"].largest,
+)
+claim(
+    "In float32, the accuracy is about 89 %.",
+    0.88 < right["float32"].float().mean() < 0.90,
 )
 
 # %% [markdown]
-# For *using* a network, then, a few bits are plenty. Training is harder: it adds small numbers to large ones, thousands
-# of times, and it works with numbers of very different sizes. The first problem comes next, the second in section 5.
+# What to see: points right of the dashed line lose accuracy, and most intervals contain 0.
+#
+# For *inference*, then, a few bits are plenty. Training is harder. It adds small numbers to large ones thousands of times,
+# and it computes with numbers of very different magnitudes. The first problem comes next, the second in section 5.
 #
 # ## 3. Sums
 #
-# Add 0.001 ten thousand times. In float32 that makes 10.0004. What does it make in bf16, if every partial sum is
-# rounded to bf16?
+# Add 0.001 ten thousand times. In float32 the result is 10.0004. What is it in bf16, if every partial sum is rounded to
+# bf16?
 
 # %%
-predict("0.001 added ten thousand times in bf16", unit="of 10")
+predict("0.001 added ten thousand times in bf16", unit="(exact: 10)")
 
 # %%
 sums = {}
@@ -353,60 +326,67 @@ for name in ("float32", "fp16", "bf16"):
     for _ in range(10_000):
         total = total + small
         sums[name].append(total.item())
+
+# %% tags=["fold"]
 fig, ax = plots.figure(figsize=(7, 3.2))
 for name, values in sums.items():
-    ax.plot(values, color=COLORS[name], label=name)
+    ax.plot(values, color=plots.color_of(name), label=name)
 ax.set(xlabel="numbers added", ylabel="sum")
-ax.legend()
+plots.legend(fig)
 plots.finish(fig)
 
 # %%
 reveal(
     "0.001 added ten thousand times in bf16",
     sums["bf16"][-1],
-    because="From 0.5 on the gap is 1/256. Half of it is more than 0.001, so every further number is rounded away. The sum is "
-    "not merely inexact; it has stopped.",
+    because="From 0.5 on, the gap is 1/256. Half of it is more than 0.001, so every "
+    "further addition is rounded away. The sum is not just inexact: it has stopped.",
 )
 
-# %%
-claim("float32 makes 10.0004 of it", f"{sums['float32'][-1]:.4f}" == "10.0004")
-claim("bf16 stops at 0.5", sums["bf16"][-1] == 0.5)
-claim("fp16 at 4", sums["fp16"][-1] == 4)
+# %% tags=["fold"]
 steps = {
     after - before
     for before, after in zip(sums["fp16"], sums["fp16"][1:], strict=False)
     if 2 <= before < 4
 }
-claim("and between 2 and 4 it counts each 0.001 as 1/512", steps == {1 / 512})
 thousandths = torch.full((10_000,), 0.001, dtype=torch.bfloat16)
-claim("torch's own sum of the same bf16 numbers is 10", thousandths.sum().item() == 10)
 ones = torch.ones(1, 4096, dtype=torch.bfloat16)
+claim("In bf16, the sum stops at 0.5.", sums["bf16"][-1] == 0.5)
+claim("In fp16, it stops at 4.", sums["fp16"][-1] == 4)
 claim(
-    "and its product of 4,096 ones with 4,096 ones is 4,096, not the 256 at which a bf16 sum stops",
+    "torch's own sum of the same bf16 numbers is 10.",
+    thousandths.sum().item() == 10,
+)
+claim("In float32, the sum is 10.0004.", f"{sums['float32'][-1]:.4f}" == "10.0004")
+claim("Between 2 and 4, fp16 adds 1/512 for each 0.001.", steps == {1 / 512})
+claim(
+    "torch's product of 4,096 bf16 ones with 4,096 ones is 4,096; a bf16 sum stops at "
+    "256.",
     (ones @ ones.T).item() == 4096,
 )
 
 # %% [markdown]
-# Before the sums stop they run *ahead*: between 2 and 4 fp16's gap is 1/512, and 0.001, a little more than half of it,
-# is rounded up to the whole gap. Then the gap doubles, and 0.001 is less than half.
+# What to see: the sums in fp16 and bf16 become horizontal lines. Before they stop, they run *ahead* of float32. Between 2 and
+# 4, the gap of fp16 is 1/512, and 0.001 is a little more than half of it, so it is rounded up to the whole gap. Then the gap
+# doubles, and 0.001 is less than half of it.
 #
-# One calls the standstill *swamping*. Torch's kernels avoid it: they read bf16, add in float32 and round once at the
-# end, and so do the processors' units for bf16 and fp16 products. Whoever writes `total = total + x` in bf16 does not.
+# This effect is called *swamping*. torch's kernels avoid it: they read bf16, add in float32 and round once at the end. So do
+# processors' units for bf16 and fp16 products. But if you write `total = total + x` in bf16, you get it.
 #
-# You can't leave that to the kernels everywhere, though. *Learning itself* is such a sum: a weight, plus small updates,
-# one after the other. Section 6 comes back to it.
+# The kernels cannot solve this everywhere. *Learning itself* is such a sum: a weight plus small updates, one after the other.
+# Section 6 comes back to it.
 #
 # ## 4. Autocast
 #
-# So: products in few bits, sums in float32, and weights in float32 as well. That is what `torch.autocast` arranges. The
-# model and its parameters stay float32; inside the block every operator is given inputs in a format chosen for it.
+# So use few bits for products, and float32 for sums and for weights. `torch.autocast` arranges this. The model and its
+# parameters stay float32; inside the block, every operator gets its inputs in a format chosen for it.
 #
 #     with torch.autocast("cpu", torch.bfloat16):       # "cuda" on a GPU
 #         loss = F.cross_entropy(model(inputs), labels)
-#     loss.backward()                                   # outside of the block: the layers remember their formats
+#     loss.backward()                                   # outside the block: layers remember their formats
 #     optimizer.step()                                  # float32 weights, float32 gradients
 #
-# Which format comes out of which operator? Ask.
+# Which operators give which format?
 
 # %%
 low, labels = torch.randn(8, 8).bfloat16(), torch.zeros(8, dtype=torch.int64)
@@ -426,43 +406,47 @@ with torch.autocast("cpu", torch.bfloat16):
     }
 for name, result in shown.items():
     print(f"{name:30} → {str(result.dtype).removeprefix('torch.')}")
+
+# %%
 claim(
-    "linear layers, convolutions and products give bf16",
+    "Linear layers, convolutions and matrix products give bf16.",
     all(shown[n].dtype == torch.bfloat16 for n in list(shown)[:3]),
 )
 claim(
-    "the losses are computed in float32",
+    "Losses are computed in float32.",
     all(shown[n].dtype == torch.float32 for n in list(shown)[-2:]),
 )
 
 # %% [markdown]
-# Three groups: *what multiplies* gets bf16 whatever it is given; *what is delicate* gets float32; and what is neither
-# takes its inputs as they come. What counts as delicate depends on the device. On CUDA it is also softmax, norms,
-# exponentials, powers and sums; the CPU's list is shorter, and its kernels for these mostly calculate in float32 inside
-# and round at the end.
+# There are three groups. Operators that *multiply* always get bf16. *Sensitive* operators get float32. All others take their
+# inputs as they are. Which operators are sensitive depends on the device. On CUDA they include softmax, norms, exponentials,
+# powers and sums. The list for CPUs is shorter, since most of their kernels for these compute in float32 internally and round
+# at the end.
 #
-# Why delicate? Because of what lies *between* the numbers that go in and those that come out. An activation of 300 is
-# nothing special, its square is beyond fp16. Float32 in the right place helps; it does not bring back what the layer
-# before has rounded away:
+# What makes an operator sensitive is what happens *between* its inputs and outputs. An activation of 300 is nothing special,
+# but its square overflows in fp16. Float32 in the right place helps. It does not recover what an earlier layer has rounded
+# away:
 
 # %%
 activations = torch.full((64,), 300.0)
 half = activations.half()
 by_hand = half.pow(2).mean().sqrt()
-print(
-    f"root of the mean square of numbers that are all 300: {by_hand.item()} step by step in fp16, {half.float().pow(2).mean().sqrt().item()} in float32"
-)
-claim("fp16 overflows on the way", by_hand.isinf())
+print("root mean square of values that are all 300:")
+print("  step by step in fp16:", by_hand.item())
+print("  in float32:          ", half.float().pow(2).mean().sqrt().item())
 scores = torch.tensor([[12.0, 12.03]])
+
+# %%
+claim("In fp16, the mean square overflows.", by_hand.isinf())
 claim(
-    "scores of 12 and 12.03 are the same in bf16, so that not even a loss in float32 can tell them apart",
+    "Scores of 12 and 12.03 are equal in bf16: no loss can distinguish them.",
     scores.bfloat16().float()[0, 0] == scores.bfloat16().float()[0, 1],
 )
 
 # %% [markdown]
-# And the speed? A processor gains from bf16 only if it has instructions that multiply it (x86: AVX-512-BF16, AMX; ARM:
-# BF16), and from fp16 likewise. Without them a library must convert every number to float32 and back, or torch falls
-# back to plain loops. Yours:
+# And the speed? A processor only gains from bf16 if it has instructions that multiply it (x86: AVX512-BF16 and AMX; ARM:
+# BF16). The same holds for fp16. Without them, a library has to convert every number to float32 and back, or torch uses plain
+# loops. Yours has:
 
 # %% tags=["nbval-ignore-output"]
 machine = measure.machine()
@@ -473,25 +457,16 @@ known = {name for name, there in tells.items() if there is True} | set(
 bf16_units = sorted(known & {"avx512_bf16", "amx_bf16", "avx10_2", "bf16", "sve_bf16"})
 fp16_units = sorted(known & {"avx512_fp16", "amx_fp16", "avx10_2", "fp16_arith"})
 print(machine.processor)
-print(
-    "multiplies bf16 with:",
-    ", ".join(bf16_units) or "nothing that the system tells of: no fast path",
-)
-print(
-    "multiplies fp16 with:",
-    ", ".join(fp16_units) or "nothing that the system tells of: no fast path",
-)
-print(
-    "multiplies int8 with:",
-    ", ".join(processor.int8_instructions())
-    or "nothing that the system tells of: no fast path",
-)
+nothing = "no instructions that the system reports: no fast path"
+print("multiplies bf16 with:", ", ".join(bf16_units) or nothing)
+print("multiplies fp16 with:", ", ".join(fp16_units) or nothing)
+print("multiplies int8 with:", ", ".join(processor.int8_instructions()) or nothing)
 
 # %% [markdown]
-# How many times as fast as float32 is a training step under bf16 autocast on it? (Below 1: slower.)
+# How many times as fast as in float32 is a training step under bf16 autocast on this processor? (Below 1 means slower.)
 
 # %%
-predict("training step under bf16 autocast against float32", unit="×")
+predict("speed-up of a training step by bf16 autocast", unit="×")
 
 # %%
 inputs, labels = (
@@ -501,12 +476,13 @@ inputs, labels = (
 
 
 def training_step(dtype, device="cpu"):
-    """A function that does one training step of a copy of the network; timed in inference mode, which it leaves."""
+    """One training step of a copy of the network, as a function of its inputs."""
     worker = copy.deepcopy(net).to(device).train()
     optimizer = torch.optim.SGD(worker.parameters(), 1e-6)
     targets = labels.to(device)
 
     def one(x):
+        # Timings run in inference mode.
         with torch.inference_mode(False), torch.enable_grad():
             precision.step(
                 worker, x, targets.repeat(len(x) // 16), optimizer, dtype=dtype
@@ -539,39 +515,9 @@ gain["training step, bf16 autocast"] = measure.ratio(
     of_step["float32"], of_step["bf16"]
 )
 
+# %% tags=["fold"]
 fig, ax = plots.figure(figsize=(8, 2.4))
-ends = [
-    [ratio.median - ratio.low for ratio in gain.values()],
-    [ratio.high - ratio.median for ratio in gain.values()],
-]
-for row, (name, ratio) in enumerate(gain.items()):
-    color = (
-        plots.GREEN
-        if "int8" in name
-        else plots.ORANGE
-        if "fp16" in name
-        else plots.BLUE
-    )
-    ax.barh(
-        row,
-        ratio.median - 1,
-        left=1,
-        xerr=[[e[row]] for e in ends],
-        color=color,
-        height=0.6,
-        capsize=3,
-    )
-    ax.text(
-        1.01,
-        row,
-        f"{ratio.median:.2g} ×",
-        va="center",
-        fontsize=9,
-        transform=ax.get_yaxis_transform(),
-    )
-ax.axvline(1, color=plots.REFERENCE, linestyle="--")
-ax.set_yticks(range(len(gain)), list(gain))
-ax.invert_yaxis()
+plots.intervals(ax, gain, reference=1)
 ax.set(
     xscale="log",
     xlabel="times as fast as float32, one thread (left of the line: slower)",
@@ -581,48 +527,47 @@ plots.finish(fig)
 # %% tags=["nbval-ignore-output"]
 ratio = gain["training step, bf16 autocast"]
 reveal(
-    "training step under bf16 autocast against float32",
+    "speed-up of a training step by bf16 autocast",
     ratio.median,
     ratio.low,
     ratio.high,
-    because="With units for bf16 the products get several times as fast, and everything else moves half of the bytes. Without them "
-    "they only get slower, and autocast's conversions come on top.",
+    because="With bf16 instructions, products become faster, and everything else moves "
+    "half as many bytes. Without them, products become slower, and autocast's "
+    "conversions come on top.",
 )
 
 # %%
-# AVX-NE-CONVERT, on some newer laptops without AVX-512, converts bf16 quickly.
+# AVX-NE-CONVERT, on some newer laptops without AVX-512, also converts bf16 fast.
 modern = any(
     name.lower().startswith(("avx512", "avx10", "amx", "avx_ne_convert"))
     for name in known
 )
 old_x86 = platform.machine() in processor.X86 and not modern
 claim(
-    "bf16 is slower in the product and in the step: this x86 processor has nothing newer than AVX2",
+    "With nothing newer than AVX2, bf16 is slower, in the product and in the step.",
     max(gain["product, bf16"].median, ratio.median) < 0.8,
-    where=(old_x86, "this is no x86 processor, or a newer one"),
+    where=(old_x86, "not an x86 processor, or a newer one"),
     timing=True,
 )
 claim(
-    "with AMX, bf16 is faster in the product",
+    "With AMX, the bf16 product is faster.",
     gain["product, bf16"].median > 1.2,
     where=needs("AMX"),
     timing=True,
 )
 
 # %% [markdown]
-# On the machine where this lesson was written, which has no such instructions, bf16 autocast is a mistake, and by a
-# large factor. On a server's processor with AMX and on every GPU of the last years it is the first thing to switch on.
-# The format is the same everywhere; what it gains is a property of the processor. So measure, before you copy
-# somebody's recipe.
+# What to see: a point left of the dashed line is slower than float32. Without suitable instructions bf16 autocast is a
+# mistake, by a large factor. AVX512-BF16 can gain up to a factor of 2, and AMX more. On server processors with AMX and on
+# NVIDIA GPUs since Ampere (2020), bf16 is the first thing to switch on. The format is the same everywhere, but its speed
+# depends on the processor. So measure before you copy a recipe.
 #
-# Here is the same step on your accelerator, if there is one.
+# Here is the same step on your accelerator, if you have one:
 
 # %% tags=["nbval-ignore-output"]
 device = training.best_device()
 if device.type == "cpu":
-    print(
-        "This machine has no accelerator that torch finds; the cell would measure float32, bf16 and fp16 steps on it."
-    )
+    print("torch finds no accelerator here; this cell would measure steps on it.")
 else:
     many = pictures.to_input(pictures.train.images[:16]).repeat(64, 1, 1, 1).to(device)
     there = {
@@ -631,13 +576,12 @@ else:
     }
     on_device = measure.latency(there, many, rounds=20, budget_seconds=3)
     for name in ("bf16", "fp16"):
-        print(
-            f"{machine.accelerator}, {name} autocast, 1,024 pictures: {measure.ratio(on_device['float32'], on_device[name])}"
-        )
+        ratio_there = measure.ratio(on_device["float32"], on_device[name])
+        print(f"{machine.accelerator}, {name} autocast, 1,024 pictures: {ratio_there}")
 
 # %% [markdown]
-# Whether it is fast or slow, are the numbers those of the emulation? One batch, its gradients under real bf16 and fp16
-# autocast, emulated, and in float32:
+# Fast or slow, does autocast compute the same numbers as the emulation? The next cell compares the gradients of one batch
+# under real autocast, emulated, and in float32.
 
 
 # %%
@@ -659,36 +603,41 @@ for name in ("bf16", "fp16"):
         ((emulated - real).norm() / exact.norm()).item(),
         ((real - exact).norm() / exact.norm()).item(),
     )
+
+# %%
 claim(
-    "the emulated gradients are at least five times nearer to the real bf16 ones than float32's",
+    "In bf16, emulated gradients are at least 5 times closer to real ones than "
+    "float32's.",
     5 * close["bf16"][0] < close["bf16"][1],
 )
 claim(
-    "and to the real fp16 ones (processors other than x86 may add products in fp16)",
+    "In fp16, too.",
     5 * close["fp16"][0] < close["fp16"][1],
     where=needs("x86"),
 )
 claim(
-    "bf16 rounds more coarsely than fp16: its gradients are at least three times as far from float32's",
+    "Gradients in bf16 are at least 3 times as far from float32's as those in fp16.",
     close["bf16"][1] > 3 * close["fp16"][1],
 )
 
 # %% [markdown]
+# (Processors other than x86 may add products in fp16, so the second claim only applies to x86.)
+#
 # ## 5. Gradients that become zero
 #
-# fp16 rounds eight times more finely than bf16. Yet bf16 has replaced it nearly everywhere. Look at what flows
-# *backward*: the gradients of the layers' outputs and of the weights, by their size. The band shows what fp16 can hold;
-# left of it a number becomes zero.
+# fp16 rounds eight times more finely than bf16. Yet bf16 has replaced it almost everywhere. To see why, look at what flows
+# *backward*: the gradients of the layers' outputs and of the weights, by magnitude. In the plot below, a band marks the range
+# of fp16; left of it, a number becomes zero.
 #
-# Of the gradients that flow from layer to layer and aren't zero, what share would fp16 make zero?
+# Of the gradients that flow between layers and are not zero, what share would become zero in fp16?
 
 # %%
-predict("flowing gradients that fp16 makes zero", unit="%")
+predict("gradients between layers that become zero in fp16", unit="%")
 
 
 # %%
 def flowing(model, inputs, labels):
-    """The gradients of each layer's outputs, a row each."""
+    """Gradients of each layer's outputs, one row per layer."""
     caught = []
     hooks = [
         layer.register_forward_hook(
@@ -715,6 +664,7 @@ between = torch.cat(flowing_by_layer)
 of_weights = torch.cat([p.grad.flatten() for p in worker.parameters()])
 between, of_weights = between[between != 0], of_weights[of_weights != 0]
 
+# %% tags=["fold"]
 fig, ax = plots.figure(figsize=(9, 3.6))
 for values, name, color in (
     (between, "of the layers' outputs", plots.BLUE),
@@ -730,58 +680,63 @@ for values, name, color in (
         linewidth=1.6,
     )
 ax.axvspan(-14, 16, color=plots.ORANGE, alpha=0.18, label="fp16, normal")
-ax.axvspan(
-    -24, -14, color=plots.ORANGE, alpha=0.08, label="fp16, subnormal: few bits left"
-)
+ax.axvspan(-24, -14, color=plots.ORANGE, alpha=0.08, label="fp16, subnormal")
 ax.set(
-    xlim=(-60, 20), xlabel="size of the gradient: 2 to the power of", ylabel="% of them"
+    xlim=(-60, 20),
+    xlabel="magnitude of the gradient: 2 to the power of",
+    ylabel="% of the gradients",
 )
-ax.legend(fontsize=8, loc="upper left")
+plots.legend(fig)
 plots.finish(fig)
 
 
 # %%
 def zeroed(values, k):
-    """Percent of the values that fp16 makes zero at a loss scale of 2^k."""
+    """Percentage of values that become zero in fp16 at a loss scale of 2^k."""
     return 100 * ((values * 2.0**k).half() == 0).float().mean().item()
 
 
 # %% tags=["nbval-ignore-output"]
 reveal(
-    "flowing gradients that fp16 makes zero",
+    "gradients between layers that become zero in fp16",
     zeroed(between, 0),
-    because="The loss is a mean over 128 pictures, most of which the network knows already, so little flows back. The large numbers "
-    "that fp16 could hold, the whole right half of the band, are not used at all.",
+    because="The loss is a mean over 128 pictures, and the network already knows most "
+    "of them, so only small gradients flow back. The large numbers of fp16, the whole "
+    "right half of the band, are never used.",
 )
 
-# %%
+# %% tags=["fold"]
+subnormal = 100 * (between.abs() < 2.0**-14).float().mean().item()
+largest = max(values.abs().max().item() for values in (between, of_weights))
 claim(
-    "fp16 makes between a tenth and a half of the flowing gradients zero",
+    "Between a tenth and a half of these gradients become zero in fp16.",
     10 < zeroed(between, 0) < 50,
 )
-subnormal = 100 * (between.abs() < 2.0**-14).float().mean().item()
-claim("more than four fifths of them lie below its normal numbers", subnormal > 80)
-largest = max(values.abs().max().item() for values in (between, of_weights))
-claim("no gradient of either kind is larger than 0.1", largest < 0.1)
+claim("More than four fifths are below fp16's normal numbers.", subnormal > 80)
 claim(
-    "in bf16 nearly none becomes zero", (between.bfloat16() == 0).float().mean() < 0.001
+    "In bf16, fewer than 1 in 1,000 become zero.",
+    (between.bfloat16() == 0).float().mean() < 0.001,
 )
+claim("No gradient of either kind is larger than 0.1.", largest < 0.1)
 
 # %% [markdown]
-# The cure is a factor. Backpropagation is linear: multiply the loss by $2^k$, and every gradient is $2^k$ times as
-# large, so the whole histogram moves k places to the right. Divide the weights' gradients by $2^k$ before the step, in
-# float32, and nothing else has changed. A power of two changes exponents only, so it does not even round.
+# What to see: much of the blue curve lies left of the band, while the right half of the band is empty.
 #
-# How far? Until the largest gradient reaches the right end.
+# The fix is a factor, the **loss scale**. Backpropagation is linear: multiply the loss by $2^k$, and every gradient becomes
+# $2^k$ times as large, so the whole histogram moves to the right by k. Divide the weights' gradients by $2^k$ before the
+# update, in float32, and nothing else has changed. A power of two only changes exponents, so it causes no rounding at all.
 #
-# **Exercise (3 points).** Find that k.
+# How far can you move it? Until the largest gradient reaches the right end of the range.
+#
+# **Exercise (3 points).** Find this k.
 
 
 # %% exercise="precision.loss_shift"
 def loss_shift(gradients, largest):
-    """The largest whole k for which no |gradient| · 2^k exceeds `largest`, an int.
+    """The largest integer k for which no |gradient| · 2^k exceeds `largest`.
 
-    gradients: float32 [N], not all zero. largest: the largest number of the format, 65504 for fp16.
+    gradients: float32 [N], not all zero. largest: largest number of the format; 65504
+    for fp16.
     """
     ### BEGIN SOLUTION
     return math.floor(math.log2(largest / gradients.abs().max().item()))
@@ -795,53 +750,53 @@ check("precision.loss_shift", loss_shift)
 loss_shift = yours_or_ours("precision.loss_shift")
 k = loss_shift(torch.cat([between, of_weights]), FORMATS["fp16"].largest)
 shifts = list(range(0, 33, 2))
+lost_at = {
+    "gradients between layers that become zero": [zeroed(between, s) for s in shifts],
+    "weights' gradients that become infinite": [
+        100 * (of_weights * 2.0**s).half().isinf().float().mean().item() for s in shifts
+    ],
+}
+
+# %% tags=["fold"]
 fig, ax = plots.figure(figsize=(8, 3))
-ax.plot(
-    shifts,
-    [zeroed(between, s) for s in shifts],
-    "o-",
-    label="layers' gradients that become zero",
-)
-ax.plot(
-    shifts,
-    [100 * (of_weights * 2.0**s).half().isinf().float().mean().item() for s in shifts],
-    "o-",
-    color=plots.ORANGE,
-    label="weights' gradients that become infinite",
-)
-ax.axvline(k, color=plots.REFERENCE, linestyle="--", label="your k")
+plots.curves(ax, shifts, lost_at)
+plots.reference_line(ax, k, "your k")
 ax.set(xlabel="loss scale: 2 to the power of", ylabel="% of the gradients")
-ax.legend()
+plots.legend(fig)
 plots.finish(fig)
 
 # %%
 claim(
-    "with your k fewer than 1 in 1,000 of the flowing gradients become zero",
+    "With your k, fewer than 1 in 1,000 of the gradients between layers become zero.",
     zeroed(between, k) < 0.1,
 )
 claim(
-    "and none is infinite",
+    "With your k, no gradient becomes infinite.",
     torch.cat([between, of_weights]).mul(2.0**k).half().isfinite().all(),
 )
 claim(
-    "with one more, at least one is",
+    "With k + 1, at least one does.",
     torch.cat([between, of_weights]).mul(2.0 ** (k + 1)).half().isinf().any(),
 )
 
 # %% [markdown]
-# To look at every gradient of every step would cost time, and the next batch may have larger ones.
-# `torch.amp.GradScaler` does without looking: it starts with a large scale and tries. If any gradient is infinite or
-# NaN, the step is left out and the scale halved; after a number of good steps in a row, it is doubled.
+# What to see: at your k, the blue curve has reached zero, and the orange one has not yet risen.
 #
-# **Exercise (4 points).** One such step.
+# To look at every gradient of every step would cost time, and the next batch may have larger ones. `torch.amp.GradScaler`
+# works without looking: it starts with a large scale and tries it. If any gradient is infinite or NaN, it skips the step and
+# halves the scale. After a number of good steps in a row, it doubles the scale.
+#
+# **Exercise (4 points).** Implement one such step.
 
 
 # %% exercise="precision.scaler_step"
 def scaler_step(scale, good, overflow, interval):
-    """(new scale, new count of good steps, whether this step may be applied): float, int, bool.
+    """(new scale, new count of good steps, whether to apply this step): float, int,
+    bool.
 
-    scale: float. good: how many steps in a row were good before this one. overflow: whether one of this step's gradients
-    isn't finite. interval: so many good steps in a row double the scale, and the count starts again.
+    scale: float. good: number of good steps in a row before this one. overflow: whether
+    any of this step's gradients is not finite. interval: number of good steps in a row
+    that doubles the scale and resets the count.
     """
     ### BEGIN SOLUTION
     if overflow:
@@ -856,13 +811,13 @@ def scaler_step(scale, good, overflow, interval):
 check("precision.scaler_step", scaler_step)
 
 # %% [markdown]
-# Train with it: fp16, emulated, from a scale that is much too large, with an interval of 10 in place of GradScaler's
-# 2,000 so that something is to be seen. Beside it torch's own, through `precision.step`, which is the loop of section 4
-# with a scaler in it:
+# Train with your function: emulated fp16, a scale that starts far too large, and an interval of 10 instead of GradScaler's
+# 2,000, so that something happens. For comparison, torch's own scaler runs in `precision.step`, the loop of section 4 with
+# three more lines:
 #
-#     scaler.scale(loss).backward()      # the loss times the scale
-#     scaler.step(optimizer)             # divides the gradients; leaves the step out if one isn't finite
-#     scaler.update()                    # halves or doubles
+#     scaler.scale(loss).backward()      # multiplies the loss by the scale
+#     scaler.step(optimizer)             # divides the gradients; skips the step if one is not finite
+#     scaler.update()                    # halves or doubles the scale
 
 # %%
 scaler_step = yours_or_ours("precision.scaler_step")
@@ -900,6 +855,7 @@ for x, y in batches:
     torchs.append(scaler.get_scale())
     precision.step(theirs, x, y, optimizer, scaler=scaler)
 
+# %% tags=["fold"]
 fig, ax = plots.figure(figsize=(8, 3))
 ax.step(
     range(len(scales)), [math.log2(s) for s in scales], where="post", color=plots.BLUE
@@ -909,41 +865,45 @@ ax.plot(
     [math.log2(scales[i]) for i in left_out],
     "x",
     color=plots.ORANGE,
-    label="an overflow: step left out",
+    label="overflow: step skipped",
 )
 ax.set(xlabel="step", ylabel="loss scale: 2 to the power of")
-ax.legend()
+plots.legend(fig)
 plots.finish(fig)
 
 # %%
-claim("your scales are those of torch's GradScaler, step by step", scales == torchs)
+claim("Your scales equal GradScaler's in every step.", scales == torchs)
 claim(
-    "and the weights are the same, bit for bit",
+    "The weights are equal, too, bit for bit.",
     all(
         torch.equal(a, b)
         for a, b in zip(mine.parameters(), theirs.parameters(), strict=True)
     ),
 )
 claim(
-    "more than one step was left out, and fewer than a third of them",
+    "More than one step was skipped, but fewer than a third of them.",
     1 < len(left_out) < len(batches) / 3,
 )
 
 # %% [markdown]
-# Is it needed, though? `MyNet` is shallow, and the larger ones of its gradients, which teach most, fit fp16. In a deep
-# network they are often far smaller. So here is an experiment that makes them smaller without changing anything else:
-# the loss times $2^{-k}$, the rate times $2^k$. With exact numbers that is the same training, and float32 is exact
-# enough. `MyNet` from new weights, 100 steps of SGD under one cycle (lesson 03), three seeds, recorded (`nnopt record
-# precision_shrunk`).
+# What to see: the scale falls until the gradients fit. From then on it tries a larger scale after every ten good steps.
 #
-# With gradients a million times smaller ($k = 20$), where does fp16 without a scaler end? (Guessing gets 10 %.)
+# But is loss scaling necessary? `MyNet` is shallow, and its larger gradients, which teach it most, fit into fp16. In deep
+# networks gradients are often far smaller. This experiment makes them smaller and changes nothing else: the loss times
+# $2^{-k}$, the learning rate times $2^k$. With exact numbers that is the same training, and float32 is exact enough. `MyNet`
+# is trained from scratch for 100 steps of SGD with a one-cycle learning rate (which rises to a peak and falls to almost
+# zero), with three seeds. The result is recorded (`nnopt record precision_shrunk`).
+#
+# With gradients a million times smaller ($k = 20$), what accuracy does fp16 reach without a scaler? (Guessing gives 10 %.)
 
 # %%
-predict("fp16 without a scaler, gradients a million times smaller", unit="% right")
+predict("fp16 without a scaler, gradients a million times smaller", unit="%")
 
 # %%
 shrunk = recorded("precision_shrunk", live=LIVE)["result"]
 by = shrunk["shrunk_by"]
+
+# %% tags=["fold"]
 fig, ax = plots.figure(figsize=(8, 3.4))
 for name, color in (("fp16", plots.ORANGE), ("fp16 and scaler", plots.GREEN)):
     plots.band(ax, by, list(zip(*shrunk[name], strict=True)), name, color)
@@ -963,7 +923,7 @@ ax.set(
     ylim=(0, 90),
 )
 ax.set_xticks(by)
-ax.legend(fontsize=8, loc="lower left")
+plots.legend(fig)
 plots.finish(fig)
 
 # %%
@@ -974,41 +934,41 @@ mean = {
 reveal(
     "fp16 without a scaler, gradients a million times smaller",
     mean["fp16"][-1],
-    because="Nearly all gradients that flow back are zero, and without gradients nothing is learned. No error is raised: a loss that "
-    "doesn't fall is all that one sees.",
+    because="Nearly all gradients that flow back are zero, and without gradients "
+    "nothing is learned. There is no error: all you see is a loss that does not fall.",
 )
 
 # %%
 claim(
-    "float32 and bf16 end with the same accuracies for k = 0 and k = 20",
+    "float32 and bf16 reach the same accuracies at k = 0 and k = 20.",
     all(shrunk[n][0] == shrunk[n][1] for n in ("float32", "bf16")),
 )
 claim(
-    "so does fp16 with a scaler, within 1 point of float32 on average at each k",
+    "With a scaler, fp16 is within 1 point of float32 on average at every k.",
     all(abs(m - mean["float32"][0]) < 1 for m in mean["fp16 and scaler"]),
 )
+claim("Without a scaler, fp16 learns almost nothing at k = 20.", mean["fp16"][-1] < 15)
 claim(
-    "without one it is within 1 point up to k = 8",
+    "Without a scaler, fp16 is within 1 point up to k = 8.",
     all(abs(m - mean["float32"][0]) < 1 for m in mean["fp16"][:3]),
 )
 claim(
-    "loses more than 40 points at k = 16",
+    "Without a scaler, fp16 loses more than 40 points at k = 16.",
     mean["fp16"][by.index(16)] < mean["float32"][0] - 40,
 )
-claim("and learns next to nothing at k = 20", mean["fp16"][-1] < 15)
 claim(
-    "of the batch above, made 2^20 times smaller, fp16 makes more than 99 % zero",
+    "Of the gradients above, made 2^20 times smaller, fp16 zeroes more than 99 %.",
     zeroed(between, -20) > 99,
 )
 claim(
-    "at k = 16 the scaler, which starts at 2^16, gives what fp16 alone gives at k = 0",
+    "At k = 16, the scaler starts at 2^16 and gives what fp16 alone gives at k = 0.",
     shrunk["fp16 and scaler"][by.index(16)] == shrunk["fp16"][0],
 )
 
 # %% [markdown]
-# bf16 does not notice, and neither does fp16 with a scaler, which finds a scale that fits by itself. fp16 alone loses
-# nothing as long as the gradients are large, as `MyNet`'s are, then everything. So a network that trains well in fp16
-# without a scaler is no proof that the next one will.
+# What to see: only one curve falls, fp16 without a scaler. bf16 does not notice the smaller gradients, and the scaler finds a
+# suitable scale by itself. fp16 alone loses nothing while the gradients are large, and then everything. So a network that
+# trains well in fp16 without a scaler does not prove that the next one will.
 
 # %% question="precision.no_scaler"
 choice = None
@@ -1020,15 +980,15 @@ question("precision.no_scaler", choice)
 # %% [markdown]
 # ## 6. Weights that do not move
 #
-# With autocast the weights stay float32. They take much of a large network's memory, so why not store them in bf16,
-# with `model.to(torch.bfloat16)`? Because of section 3. A weight in bf16 has a relative gap of 1/256 to 1/128. An
-# update smaller than half of that is rounded away, and most are smaller.
+# With autocast the weights stay float32, and they take much of a large network's memory. So why not store them in bf16, with
+# `model.to(torch.bfloat16)`? Because of section 3. A weight in bf16 has a relative gap between 1/256 and 1/128. An update
+# smaller than half of that is rounded away, and most updates are smaller.
 #
-# One SGD step of the trained network, at several rates: how many weights does it leave as they were? Count those with a
-# gradient. At a rate of 0.01, what share doesn't move in bf16?
+# Take one SGD step of the trained network at several learning rates, and count the weights that have a gradient but do not
+# change. At a rate of 0.01, what share of them does not change in bf16?
 
 # %%
-predict("weights that a step at rate 0.01 leaves as they were in bf16", unit="%")
+predict("weights that a step at rate 0.01 does not change in bf16", unit="%")
 
 # %%
 with_gradient = torch.cat([p.grad.flatten() for p in worker.parameters()]) != 0
@@ -1046,66 +1006,70 @@ for name in ("float32", "fp16", "bf16"):
         .item()
         for rate in rates
     ]
+
+# %% tags=["fold"]
 fig, ax = plots.figure(figsize=(8, 3.2))
-for name, shares in unmoved.items():
-    ax.plot(rates, shares, "o-", color=COLORS[name], label=name)
+plots.curves(ax, rates, unmoved)
 ax.set(
     xscale="log",
-    xlabel="rate of the step",
-    ylabel="% of the weights that don't move",
-    ylim=(0, 102),
+    xlabel="learning rate of the step",
+    ylabel="% of weights unchanged",
+    ylim=(-2, 102),
 )
-ax.legend()
+plots.legend(fig)
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
 at = dict(zip(rates, unmoved["bf16"], strict=True))[0.01]
 reveal(
-    "weights that a step at rate 0.01 leaves as they were in bf16",
+    "weights that a step at rate 0.01 does not change in bf16",
     at,
-    because="An update counts only if it is at least 1/512 to 1/256 of the weight. Rates that fall towards zero, as most "
-    "schedules want it, make it worse.",
+    because="An update only counts if it is at least 1/512 to 1/256 of the weight. "
+    "Learning rates that fall towards zero, as in most schedules, make it worse.",
 )
 
 # %%
-claim("at rate 0.01 more than nine tenths of the weights don't move in bf16", at > 90)
+claim("At rate 0.01, more than nine tenths do not change in bf16.", at > 90)
 claim(
-    "in fp16 it is fewer, in float32 fewer still",
+    "In fp16 it is fewer, and in float32 fewer still.",
     unmoved["float32"][4] < unmoved["fp16"][4] < at,
 )
 
 # %% [markdown]
-# An optimizer's own numbers fare no better. Adam keeps a mean of *squared* gradients, and divides by its root plus a
-# small ε of $10^{-8}$. In fp16 both are zero:
+# What to see: in bf16 the curve only falls at learning rates far above the usual ones.
+#
+# An optimizer's own state has the same problem. Adam keeps a mean of *squared* gradients and divides by its root plus a small
+# ε of $10^{-8}$. In fp16 both are zero:
 
 # %%
 weight = nn.Parameter(torch.full((3,), 0.5, dtype=torch.float16))
 optimizer = torch.optim.Adam([weight], lr=1e-3)
 weight.grad = torch.tensor([1e-1, 1e-4, 1e-5], dtype=torch.float16)
 optimizer.step()
-print(
-    "three fp16 weights of 0.5 after one step of Adam, gradients 0.1, 0.0001, 0.00001:",
-    weight.tolist(),
-)
+print("three fp16 weights of 0.5, gradients 0.1, 0.0001 and 0.00001,")
+print("after one step of Adam:", weight.tolist())
+
+# %%
 claim(
-    "where the squared gradient underflows, the weight is gone",
+    "If the squared gradient underflows, the weight is lost.",
     not weight[1:].isfinite().any(),
 )
 
 # %% [markdown]
-# The cure is the oldest one (Micikevicius et al. 2018): a **master copy**. The layers compute with weights of few bits;
-# updates go to a float32 copy, which remembers what is too small to be seen yet. After each step the copy of few bits
-# is made anew.
+# The oldest fix is a **master copy** ([Micikevicius et al. 2018](https://arxiv.org/abs/1710.03740)). The layers compute with
+# weights of few bits, but updates go to a float32 copy. It remembers what is still too small to show. After each step, the
+# copy of few bits is made again.
 #
-# **Exercise (4 points).** One step of it, with everything from sections 5 and 6: the fp16 gradient comes multiplied by a
-# loss scale.
+# **Exercise (4 points).** Implement one step of it with everything from sections 5 and 6: the fp16 gradient comes multiplied
+# by a loss scale.
 
 
 # %% exercise="precision.master_step"
 def master_step(master, gradient, scale, rate):
     """(new master, its fp16 copy) after a step of SGD: float32 [N], float16 [N].
 
-    master: float32 [N]. gradient: float16 [N], `scale` times as large as it should be. scale, rate: floats.
+    master: float32 [N]. gradient: float16 [N], multiplied by `scale`. scale, rate:
+    floats.
     """
     ### BEGIN SOLUTION
     updated = master - rate * (gradient.float() / scale)
@@ -1130,23 +1094,25 @@ errors = [
     for w in (with_master, alone)
 ]
 claim(
-    "after 50 small steps in the same direction, the copy of your master is nearer to where float32 arrives",
+    "After 50 small steps, the copy of your master is closer to float32's result.",
     errors[0] < errors[1],
 )
 
 # %% [markdown]
-# There is a cheaper cure, which needs no second copy: *round at random*, up or down, with a probability that makes the
-# mean right (stochastic rounding, lesson 06). An update of a tenth of the gap then moves the weight in one step of ten.
+# There is a cheaper fix, which needs no second copy: *stochastic rounding*. It rounds up or down at random, with
+# probabilities that make the mean right. An update of a tenth of the gap then moves the weight in one step out of ten.
 #
-# Does it matter in a training? Only the stored weights are bf16 here, all else is float32: `MyNet` from new weights,
-# 120 steps of SGD at a constant rate, three seeds (`nnopt record precision_weights`). At a rate of 0.001, how many
-# points does bf16 cost?
+# Does this matter in training? In this experiment only the stored weights are bf16, and all else is float32. `MyNet` is
+# trained from scratch for 120 steps of SGD at a constant learning rate, with three seeds (`nnopt record precision_weights`).
+# At a rate of 0.001, how many points does bf16 cost?
 
 # %%
-predict("weights stored in bf16 against float32, rate 0.001", unit="points lost")
+predict("cost of weights stored in bf16, rate 0.001", unit="points lost")
 
 # %%
 stored = recorded("precision_weights", live=LIVE)["result"]
+
+# %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.6))
 palette = dict(
     zip(
@@ -1164,23 +1130,20 @@ for way, rows in stored["accuracy"].items():
         color=palette[way],
     )
 for ax in (left, right):
-    ax.set(xscale="log", xlabel="rate")
-    ax.set_xticks(stored["rates"], [f"{rate:g}" for rate in stored["rates"]])
-    ax.minorticks_off()
+    ax.set(xlabel="learning rate")
+    plots.log_axis(ax.xaxis, stored["rates"])
 left.set(ylabel="test accuracy, %", ylim=(0, 90))
-right.set(ylabel="% of the stored weights\nthat a step leaves", ylim=(0, 102))
-left.legend(fontsize=7)
+right.set(ylabel="% of stored weights\nthat a step does not change", ylim=(0, 102))
+plots.legend(fig)
 plots.finish(fig)
 
 # %%
-T_FACTOR = {
-    3: 4.303,
-    5: 2.776,
-}  # Student's t, 95 %, two-sided, for the mean of so many pairs
+# Student's t for a two-sided 95 % interval, by the number of pairs.
+T_FACTOR = {3: 4.303, 5: 2.776}
 
 
 def ahead(control, other):
-    """Mean difference over paired seeds and the ends of its 95 % interval."""
+    """Mean difference over pairs of seeds, and the ends of its 95 % interval."""
     gains = torch.tensor(other) - torch.tensor(control)
     reach = T_FACTOR[len(gains)] * gains.std().item() / len(gains) ** 0.5
     return gains.mean().item(), gains.mean().item() - reach, gains.mean().item() + reach
@@ -1193,57 +1156,60 @@ against = {
     if way != "float32"
 }
 for way, (mean, low, high) in against.items():
-    print(f"{way:24} {mean:+6.2f} points against float32 ({low:+.2f} to {high:+.2f})")
+    print(f"{way:24} {mean:+6.2f} points ({low:+.2f} to {high:+.2f})")
 reveal(
-    "weights stored in bf16 against float32, rate 0.001",
+    "cost of weights stored in bf16, rate 0.001",
     -against["bf16"][0],
     -against["bf16"][2],
     -against["bf16"][1],
-    because="More than nine tenths of the weights stand still in a step. The gradients are there; there is nowhere to put them.",
+    because="More than nine tenths of the weights do not change in a step. The "
+    "gradients are there, but the updates are rounded away.",
 )
 
-# %%
+# %% tags=["fold"]
 at_rate = {
     way: [ahead(a, b) for a, b in zip(stored["accuracy"]["float32"], rows, strict=True)]
     for way, rows in stored["accuracy"].items()
 }
-claim("at 0.001 the loss of bf16 is shown", at_rate["bf16"][at][2] < 0)
-claim("at 0.0003 it is 19 points on average", round(-at_rate["bf16"][0][0]) == 19)
-claim(
-    "but the seeds differ so much that three cannot show it", at_rate["bf16"][0][2] > 0
-)
-claim(
-    "at 0.01 bf16 is within half a point of float32 on average",
-    abs(at_rate["bf16"][-1][0]) < 0.5,
-)
 others = [
     mean
     for way in ("bf16, rounded at random", "bf16 copy of float32")
     for mean, _, _ in at_rate[way]
 ]
+claim("At a rate of 0.001, the loss by bf16 is shown.", at_rate["bf16"][at][2] < 0)
 claim(
-    "both cures are within 1 point of float32 on average at every rate",
+    "At 0.01, bf16 is within half a point of float32 on average.",
+    abs(at_rate["bf16"][-1][0]) < 0.5,
+)
+claim(
+    "Both fixes are within 1 point of float32 on average at every rate.",
     max(map(abs, others)) < 1,
 )
 claim(
-    "bf16 at 0.001: more than nine tenths of the weights stand still",
+    "At 0.0003, bf16 loses 19 points on average.", round(-at_rate["bf16"][0][0]) == 19
+)
+claim(
+    "But the seeds differ so much that three cannot show it.", at_rate["bf16"][0][2] > 0
+)
+claim(
+    "In bf16 at 0.001, more than nine tenths of the weights do not change in a step.",
     stored["unmoved"]["bf16"][at] > 0.9,
 )
 claim(
-    "rounded at random, four fifths do, and it learns",
+    "With stochastic rounding, four fifths do not change either, and yet it learns.",
     stored["unmoved"]["bf16, rounded at random"][at] > 0.8,
 )
 
 # %% [markdown]
-# Both cures work: on the left their lines lie on float32's. On the right they could not differ more. With random
-# rounding nearly as many weights stand still in a step as without it, but those that move are the right number of them:
-# the mean is right, and the mean is what learns. Of the master copy the figure counts the masters: nearly all of them
-# move, out of the layers' sight.
+# What to see: on the left, the curves of both fixes lie on that of float32. On the right, they could not differ more. With
+# stochastic rounding, nearly as many weights stay the same in a step as without it. But the right number of them moves, so
+# the mean is right, and the mean is what learns. For the master copy, the right plot counts the masters, and nearly all of
+# them change, invisible to the layers.
 #
-# So a master copy is no matter of taste, and neither is it always needed: with large steps the rounding is noise like
-# any other. It is the small ones that get lost, late in a training, or when a network is fine-tuned at a small rate.
+# So a master copy is not a matter of taste, but neither is it always necessary. With large steps, rounding is noise like any
+# other. Small steps get lost: late in training, or in fine-tuning at a small learning rate.
 #
-# What does it save, then, if the float32 weights stay?
+# If the float32 weights stay, how much memory does mixed precision save?
 
 # %% question="precision.adam_bytes"
 answer = None
@@ -1253,21 +1219,19 @@ answer = 16
 question("precision.adam_bytes", answer)
 
 # %% [markdown]
-# Count what autograd keeps for the backward pass, for 64 pictures: all tensors that it saves, without the parameters.
+# Now count what autograd keeps for the backward pass with 64 pictures: all tensors it saves, except the parameters.
 
 
 # %%
 def kept_for_backward(model, inputs, labels, dtype=None):
-    """Bytes that autograd keeps between forward and backward pass, by dtype, parameters left out."""
+    """Bytes that autograd keeps for the backward pass, by dtype, without parameters."""
     own, seen = {p.untyped_storage().data_ptr() for p in model.parameters()}, {}
 
     def note(tensor):
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
-            seen[storage.data_ptr()] = (
-                tensor,
-                storage.nbytes(),
-            )  # the tensor too, so that its place isn't used again
+            # The tensor is kept, too, so that its memory is not used again.
+            seen[storage.data_ptr()] = tensor, storage.nbytes()
         return tensor
 
     watched = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
@@ -1289,48 +1253,45 @@ kept = {
     name: kept_for_backward(net, *some, FORMATS[name].dtype if name == "bf16" else None)
     for name in ("float32", "bf16")
 }
-fig, ax = plots.figure(figsize=(8, 1.8))
-left = torch.zeros(len(kept))
-for kind, color in (
-    ("float32", plots.REFERENCE),
-    ("bfloat16", plots.BLUE),
-    ("int64", plots.GOLD),
-):
-    sizes = torch.tensor([row.get(kind, 0) / 2**20 for row in kept.values()])
-    ax.barh(
-        ["float32", "bf16 autocast"],
-        sizes,
-        left=left,
-        color=color,
-        label=kind,
-        height=0.6,
-    )
-    left += sizes
-ax.invert_yaxis()
+
+# %% tags=["fold"]
+fig, ax = plots.figure(figsize=(8, 2))
+rows = {"float32": kept["float32"], "bf16 autocast": kept["bf16"]}
+kinds = ("float32", "bfloat16", "int64")
+plots.stages(
+    ax,
+    {
+        name: {kind: sizes.get(kind, 0) / 2**20 for kind in kinds}
+        for name, sizes in rows.items()
+    },
+)
 ax.set(xlabel="MiB kept for the backward pass, 64 pictures")
-fig.legend(loc="outside right center", frameon=False)
+plots.legend(fig)
 plots.finish(fig)
 
-# %%
+# %% tags=["fold"]
 floats = kept["bf16"]["bfloat16"] / kept["float32"]["float32"]
 whole = sum(kept["bf16"].values()) / sum(kept["float32"].values())
 claim(
-    "of the floats little more than half is left (with the bf16 copies of the weights)",
+    "A little more than half of the floats' bytes remain (with bf16 copies of "
+    "weights).",
     0.5 < floats < 0.6,
 )
-claim("of all bytes 60 to 75 %", 0.6 < whole < 0.75)
+claim("Of all bytes, 60 to 75 % remain.", 0.6 < whole < 0.75)
 claim(
-    "what does not shrink are whole numbers: where each maximum of a pooling was",
+    "Integers do not shrink: they store the position of each maximum in pooling.",
     kept["bf16"]["int64"] == kept["float32"]["int64"],
 )
 
 # %% [markdown]
+# What to see: bf16 halves the floats, and the integers stay as they are.
+#
 # ## 7. Integers forward, floats backward
 #
-# fp8 has the reach of a float, so it stands the backward pass too, with a scale for each tensor (`loss_shift` again).
-# int8 does not: its gap is the same everywhere, and gradients are spread over more than thirty powers of two. But
-# *forward*, on activations and weights, it rounds more finely than fp8. Both in numbers; *decibels* (dB) tell how far
-# the signal is above the noise of rounding: 20 dB more are an error ten times smaller.
+# fp8 has the range of a float, so it can also be used in the backward pass, with a scale per tensor (`loss_shift` again).
+# int8 cannot: its gap is the same everywhere, and gradients spread over more than thirty powers of two. In the *forward* pass,
+# however, int8 rounds activations and weights more finely than fp8. The next cell shows both. *Decibels* (dB) say how far the
+# signal is above the rounding noise; 20 dB more mean an error ten times smaller.
 
 # %%
 flat = torch.flatten(
@@ -1340,7 +1301,7 @@ weight = net.classifier[0].weight.detach()
 
 
 def decibels(tensor, per):
-    """Signal to noise of int8 and of fp8 e4m3, each with scales."""
+    """Signal-to-noise ratios of int8 and of fp8 e4m3, each with scales, in dB."""
     on_grid = quantization.fake_quantize(tensor, quantization.grid_of(tensor, per=per))
     in_fp8 = precision.Rounding(FORMATS["fp8 e4m3"], None, scaled=True)(tensor)
     return [quantization.signal_to_noise(tensor, low) for low in (on_grid, in_fp8)]
@@ -1355,33 +1316,38 @@ zeros = (
     .mean()
     .item()
 )
+spread = between.abs().log2().quantile(torch.tensor([0.001, 0.999])).diff().item()
+of_layer = [decibels(weight, "channel"), decibels(flat, "tensor")]
+for name, (of_int8, of_fp8) in zip(("weights", "activations"), of_layer, strict=True):
+    print(f"{name:12} int8 {of_int8:.1f} dB, fp8 e4m3 {of_fp8:.1f} dB")
+
+# %%
 claim(
-    "int8, a scale for each layer, would make more than two thirds of the flowing gradients zero",
+    "In int8, more than two thirds of the gradients between layers would become zero.",
     zeros > 2 / 3,
 )
-spread = between.abs().log2().quantile(torch.tensor([0.001, 0.999])).diff().item()
 claim(
-    "all but 2 in 1,000 of them are spread over more than thirty powers of two",
+    "All but 2 in 1,000 of them spread over more than thirty powers of two.",
     spread > 30,
 )
-of_layer = [decibels(weight, "channel"), decibels(flat, "tensor")]
 claim(
-    "forward it is ahead of fp8 by more than 2 decibels, for weights and for activations",
+    "Forward, int8 is more than 2 dB better than fp8, for weights and activations.",
     all(i > f + 2 for i, f in of_layer),
 )
 
 # %% [markdown]
-# So mix: whole numbers forward, bf16 backward. That is what one can make of the article's "floats and integers mixed in
-# training".
+# So mix them: integers forward, bf16 backward. This is what the article's idea, "floats and integers mixed in training", can
+# look like.
 #
-# **Exercise (4 points).** The forward pass of a linear layer in int8. Each number is divided by a scale and rounded, and
-# the scale makes 127 of the largest magnitude: one scale for all of x, one for each row of the weight.
+# **Exercise (4 points).** Implement the forward pass of a linear layer in int8. Divide each value by a scale and round it. The
+# scale maps the largest magnitude to 127. Use one scale for all of x, and one per row of the weight.
 
 
 # %% exercise="precision.int8_product"
 def int8_product(x, weight):
-    """x @ weight.T by whole numbers from −127 to 127, summed exactly and scaled back. x: float [N, K], weight: float [M, K]
-    → float [N, M]. No row of the weight is all zero, and neither is x.
+    """x @ weight.T, computed with integers from −127 to 127, then scaled back.
+
+    x: float [N, K], not all zero. weight: float [M, K], no row all zero → float [N, M].
     """
     ### BEGIN SOLUTION
     scale = x.abs().max() / 127
@@ -1395,9 +1361,9 @@ def int8_product(x, weight):
 check("precision.int8_product", int8_product)
 
 # %% [markdown]
-# Now for real: a layer whose forward pass multiplies int8 with `torch._int_mm`, keeps int8 for the backward pass, and
-# computes gradients in bf16. The whole numbers up to 127 are exact in bf16. The rounding itself is looked through, as
-# always (straight-through gradient, lesson 06).
+# Now for real: a layer that multiplies int8 with `torch._int_mm` in the forward pass, keeps int8 for the backward pass, and
+# computes gradients in bf16. Integers up to 127 are exact in bf16. The backward pass ignores the rounding and passes the
+# gradient through unchanged: the *straight-through* gradient.
 
 # %%
 int8_product = yours_or_ours("precision.int8_product")
@@ -1446,30 +1412,33 @@ by_torch, by_you = (
     layers["int8 forward, bf16 backward"][0],
     int8_product(x, net.classifier[0].weight.detach()),
 )
-# Some x86 processors without VNNI add pairs of 8-bit products in 16 bits, and not every library avoids what overflows.
+# Some x86 processors without VNNI add pairs of 8-bit products in 16 bits, and not every
+# library avoids the overflow.
 exact_sums = (
     torch.equal(torch._int_mm(q, r).double(), q.double() @ r.double()),
     "sums of 8-bit products overflow on this processor",
 )
+
+# %%
 claim(
-    "your product differs from what torch's integers give by less than a thousandth (60 dB)",
+    "Your product differs from torch's integers by less than a thousandth (60 dB).",
     quantization.signal_to_noise(by_torch, by_you) > 60,
     where=exact_sums,
 )
 claim(
-    "output and both gradients are within 3 % of float32's (30.5 dB)",
+    "Output and both gradients are within 3 % of float32's (30.5 dB).",
     min(noise) > 30.5,
     where=exact_sums,
 )
 
 # %% [markdown]
-# The whole network with such layers, beside all the other mixtures: `MyNet` from new weights, 200 steps of SGD under
-# one cycle up to 0.05, five seeds in pairs, emulated so that no processor is at a disadvantage (`nnopt record
-# precision_training`; the integers by `qat.prepare`, the bf16 by `precision.emulate`). How many
-# points is the network with integers behind float32?
+# Now train the whole network with such layers, and with all the other mixtures. `MyNet` is trained from scratch for 200 steps
+# of SGD with a one-cycle learning rate up to 0.05, with five seeds in pairs. All formats are emulated, so that no processor
+# is at a disadvantage (`nnopt record precision_training`; integers by `qat.prepare`, bf16 by `precision.emulate`). How many
+# points does the network with integers lose?
 
 # %%
-predict("int8 forward, bf16 backward, against float32", unit="points lost")
+predict("cost of int8 forward, bf16 backward", unit="points lost")
 
 # %%
 trained = recorded("precision_training", live=LIVE)["result"]["accuracy"]
@@ -1480,53 +1449,30 @@ behind = {
 }
 print(f"{'float32':28} {sum(trained['float32']) / 5:.2f} %")
 for name, (mean, low, high) in behind.items():
-    print(
-        f"{name:28} {sum(trained[name]) / 5:.2f} %   {mean:+.2f} ({low:+.2f} to {high:+.2f})"
-    )
+    difference = f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"
+    print(f"{name:28} {sum(trained[name]) / 5:.2f} %   {difference}")
+
+# %% tags=["fold"]
 fig, ax = plots.figure(figsize=(8, 3))
-for place, (mean, low, high) in enumerate(behind.values()):
-    ax.errorbar(
-        mean,
-        place,
-        xerr=[[mean - low], [high - mean]],
-        fmt="o",
-        color=plots.BLUE,
-        capsize=3,
-    )
-ax.axvline(0, color=plots.REFERENCE, linestyle="--")
-ax.set_yticks(range(len(behind)), list(behind))
-ax.invert_yaxis()
-ax.set(xlabel="points ahead of float32, mean of five pairs, 95 % interval")
+plots.intervals(ax, behind, reference=0)
+ax.set(xlabel="points above float32, mean of five pairs with 95 % interval")
 plots.finish(fig)
 
 # %%
 mean, low, high = behind["int8 forward, bf16 backward"]
 reveal(
-    "int8 forward, bf16 backward, against float32",
+    "cost of int8 forward, bf16 backward",
     -mean,
     -high,
     -low,
-    because="Nothing is shown: the interval holds 0. A batch of 64 pictures says so much that is true of it alone that the "
-    "rounding hardly counts beside it.",
-)
-
-# %%
-claim(
-    "no mixture's difference is shown: every interval holds 0",
-    all(low <= 0 <= high for _, low, high in behind.values()),
-)
-claim(
-    "and no interval reaches further than 0.6 points",
-    all(max(-low, high) < 0.6 for _, low, high in behind.values()),
-)
-claim(
-    "on average all are within 0.2 points of float32",
-    all(abs(mean) < 0.2 for mean, _, _ in behind.values()),
+    because="No loss is shown: the interval contains 0. A batch of 64 pictures is such "
+    "a small sample that its own noise is far larger than that of rounding.",
 )
 
 
+# %% tags=["fold"]
 def of_parameters(model, inputs, labels):
-    """The gradients of all parameters, in the order of their names."""
+    """Gradients of all parameters, in the order of their names."""
     F.cross_entropy(model(inputs), labels).backward()
     named = {
         name.replace("parametrizations.", "").replace(".original", ""): p
@@ -1544,71 +1490,91 @@ integers = precision.emulate(integers, None, FORMATS["bf16"])
 one, other = (of_parameters(copy.deepcopy(net), *batch) for batch in batches)
 rounded = of_parameters(integers, *batches[0])
 claim(
-    "the gradients of two batches differ more than five times as much as integers and floats on the same one",
+    "No mixture shows a difference: every interval contains 0.",
+    all(low <= 0 <= high for _, low, high in behind.values()),
+)
+claim(
+    "No interval goes beyond 0.6 points.",
+    all(max(-low, high) < 0.6 for _, low, high in behind.values()),
+)
+claim(
+    "Gradients differ over 5 times more between two batches than by rounding.",
     (one - other).norm() > 5 * (one - rounded).norm(),
+)
+claim(
+    "On average, all mixtures are within 0.2 points of float32.",
+    all(abs(mean) < 0.2 for mean, _, _ in behind.values()),
 )
 
 # %% [markdown]
-# Two things to read here. The means differ by less than 0.2 points, and five pairs show no difference for any mixture:
-# if there is one, it is smaller than about 0.6 points. And even the weights that are *stored* in bf16 do well, since
-# most of this training runs at large rates; section 6 showed where they don't. Formats are chosen for speed and memory,
-# once nothing underflows and nothing stands still.
+# What to see: every interval contains the dashed line. The means differ by less than 0.2 points, and five pairs show no
+# difference for any mixture. If there is one, it is smaller than about 0.6 points. Even weights *stored* in bf16 do well here,
+# since most of this training uses large learning rates; section 6 showed when they fail. Once nothing underflows and no
+# update gets lost, choose formats for speed and memory.
 
 # %% [markdown]
 # ## Summary
 #
-# What this machine measured, and what the recorded trainings say:
+# This table combines what your machine measured with the recorded trainings:
 
 # %% tags=["nbval-ignore-output"]
-needs = {
+requirements = {
     "bf16": ("nothing", "bf16"),
     "fp16 and scaler": ("a loss scale", "fp16"),
-    "fp8 and scales": ("a scale a tensor", None),
+    "fp8 and scales": ("a scale per tensor", None),
     "int8 forward, bf16 backward": ("scales, straight-through gradients", "int8"),
-    "bf16, stored too": ("a master copy, or random rounding", "bf16"),
+    "bf16, stored too": ("a master copy, or stochastic rounding", "bf16"),
 }
 cells = [
     [
         "mixture",
-        "what it needs",
-        "product of matrices here,\n× float32 on one thread",
-        "points ahead of float32\nafter training (95 %)",
+        "requires",
+        "speed-up of a product here,\none thread",
+        "points above float32\nafter training (95 %)",
     ]
 ]
-for name, (need, kind) in needs.items():
+for name, (need, kind) in requirements.items():
     speed = gain[f"product, {kind}"] if kind else None
     mean, low, high = behind[name]
     of_speed = (
         f"{speed.median:.2f} ({speed.low:.2f}–{speed.high:.2f})"
         if speed
-        else "not tried"
+        else "not measured"
     )
     cells.append([name, need, of_speed, f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"])
 HTML(measure.tables.html_table(cells, header=True))
 
 # %% [markdown]
-# - **Exponent is reach, mantissa is fineness.** fp16 has too little of the first, bf16 of the second.
-# - **Sums want float32.** Small numbers added to a large one of few bits are lost altogether, whether the sum is a product of
-#   matrices or a weight that learns.
-# - **Autocast** gives few bits to what multiplies, float32 to what is delicate, and leaves the weights as they are.
-# - **fp16 needs a loss scale**, since its gradients underflow, silently. bf16 has float32's reach and needs none.
-# - **Weights stored in few bits** need a master copy or random rounding, at small rates above all.
-# - **It saves** activations and traffic, not weights; and it saves time only where the processor multiplies that format.
-# - **Floats and integers do mix**: whole numbers forward, bf16 backward.
+# You can now choose number formats for training, recognise underflow and lost updates, and fix both.
 #
-# **What practice uses today** (2026). bf16 autocast, without a second thought, on GPUs and on server processors with AMX;
-# fp16 with a scaler only on older GPUs; tf32 for what stays float32 (`torch.set_float32_matmul_precision("high")`).
-# Large language models are trained in fp8, e4m3 forward and often backward too, with a scale for each tensor or block
-# of numbers (NVIDIA's Transformer Engine, `torchao.float8`), or in block formats such as MXFP8 and NVFP4. Optimizer
-# states are kept in float32, or in 8 bits with scales (Dettmers et al. 2022).
+# - **The exponent gives range, the mantissa precision.** fp16 lacks range, and bf16 lacks precision.
+# - **Sums need float32.** Small numbers added to a large one of few bits get lost, in a matrix product as in a weight that
+#   learns.
+# - **Autocast** uses few bits for products and float32 for sensitive operators, and leaves the weights in float32.
+# - **fp16 needs a loss scale**, since its gradients underflow silently. bf16 has the range of float32 and needs none.
+# - **Weights stored in few bits** need a master copy or stochastic rounding, above all at small learning rates.
+# - **Mixed precision saves** memory for activations, and data movement, but not weights. It only saves time if the processor
+#   multiplies the format.
+# - **Floats and integers can be mixed**: integers forward, bf16 backward.
 #
-# **Further reading.** Goldberg, *What every computer scientist should know about floating-point arithmetic* (1991) · Gupta et
-# al., *Deep learning with limited numerical precision* (2015) · Micikevicius et al., *Mixed precision training* (2018)
-# · Kalamkar et al., *A study of BFLOAT16 for deep learning training* (2019) · Micikevicius et al., *FP8 formats for
-# deep learning* (2022) · Dettmers et al., *8-bit optimizers via block-wise quantization* (2022) · PyTorch's
+# **In practice** (2026): bf16 autocast is the default on GPUs and on server processors with AMX, and fp16 with a scaler is
+# only used on older GPUs. tf32 is used for what stays float32 (`torch.set_float32_matmul_precision("high")`). Some large
+# language models are trained in fp8 (e4m3 forward, and often backward, too) with a scale per tensor or per block, by NVIDIA's
+# Transformer Engine or `torchao.float8`, or in block formats such as MXFP8 and NVFP4. Optimizer states are kept in float32, or
+# in 8 bits with scales ([Dettmers et al. 2022](https://arxiv.org/abs/2110.02861)).
+#
+# **Further reading.**
+# [Goldberg, *What every computer scientist should know about floating-point arithmetic* (1991)](https://doi.org/10.1145/103162.103163) ·
+# [Gupta et al., *Deep learning with limited numerical precision* (2015)](https://arxiv.org/abs/1502.02551) ·
+# [Micikevicius et al., *Mixed precision training* (2018)](https://arxiv.org/abs/1710.03740) ·
+# [Kalamkar et al., *A study of BFLOAT16 for deep learning training* (2019)](https://arxiv.org/abs/1905.12322) ·
+# [Micikevicius et al., *FP8 formats for deep learning* (2022)](https://arxiv.org/abs/2209.05433) ·
+# [Dettmers et al., *8-bit optimizers via block-wise quantization* (2022)](https://arxiv.org/abs/2110.02861) · PyTorch's
 # documentation of `torch.amp`.
 #
-# Your guesses of the whole course so far, against what your machine measured:
+# **Next:** [12 Hardware](12_hardware.ipynb) looks for the fastest program your processor can run.
+#
+# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

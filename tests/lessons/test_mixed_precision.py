@@ -119,16 +119,16 @@ def test_the_playground_draws_a_number_between_its_neighbours(playground, name):
     assert marks[0] < min(0.3, held) <= max(0.3, held) < marks[2]
     assert abs(held - 0.3) == pytest.approx(min(abs(marks - 0.3)))
     assert [tick.get_text() for tick in ax.get_xticklabels()] == [f"{mark:.6g}" for mark in marks]
-    assert text.startswith(f"{name} holds <b>{held:.9g}</b>") and ax.get_title() == f"{name}: neighbours"
+    assert text.startswith(f"{name} stores <b>{held:.9g}</b>") and ax.get_title() == f"{name}: neighbours"
 
 
 def test_the_playground_names_the_neighbours_and_refuses_what_is_no_number(playground):
     text, _ = shown(playground, number="257", format="bf16")
-    assert text == "bf16 holds <b>256</b> · error -1, <b>0.389 %</b> · neighbours 255 and 258"
+    assert text == "bf16 stores <b>256</b> · error -1, <b>0.389 %</b> · neighbours 255 and 258"
     for bad in ("many", "nan", "1e39", ""):
         assert "must be a finite number" in shown(playground, number=bad)[0]
     text, (_, ax) = shown(playground, number="70000", format="fp16")
-    assert "holds <b>inf</b>: its largest number is 65504" in text
+    assert "stores <b>inf</b>: its largest number is 65504" in text
     assert [note.get_text() for note in ax.texts] == ["beyond the largest number, 65504"] and not ax.lines
 
 

@@ -23,7 +23,7 @@ def _number_and_format(g: torch.Generator):
     mantissa_bits, smallest_exponent = randint(g, 2, 4), randint(g, -4, -2)
     kind = randint(g, 0, 2)  # subnormal, below 1, above
     exponent = randint(g, *((smallest_exponent - 3, smallest_exponent - 1), (smallest_exponent, -1), (0, 5))[kind])
-    # Below 1 nearer to the power of two below, else to that above: so that the ways to round a logarithm differ.
+    # Below 1 closer to the lower power of two, otherwise to the upper one, so that all ways to round a logarithm differ.
     fraction = 1 + (randint(g, 0, 12) if kind == 1 else randint(g, 14, 31)) / 32
     return (-1) ** randint(g, 0, 1) * fraction * 2.0**exponent, mantissa_bits, smallest_exponent
 
@@ -33,58 +33,61 @@ def _number_and_format(g: torch.Generator):
     points=2,
     inputs=_number_and_format,
     hints=(
-        "Between 2^e and 2^(e + 1) there are 2^mantissa_bits numbers, equally spaced. Which e is it for |x|?",
-        "e = ⌊log₂|x|⌋, but at least smallest_exponent: the subnormal numbers are as far apart as the smallest normal "
+        "Between 2^e and 2^(e + 1) there are 2^mantissa_bits numbers, equally spaced. Which e applies to |x|?",
+        "e = ⌊log₂|x|⌋, but at least smallest_exponent, since subnormal numbers are as far apart as the smallest normal "
         "ones. The gap is 2^(e − mantissa_bits).",
         "`2.0 ** (max(math.floor(math.log2(abs(x))), smallest_exponent) - mantissa_bits)`",
     ),
     wrong={
-        "Below 2^smallest_exponent the gap no longer shrinks: there the numbers are subnormal, as far apart as the "
+        "You let the gap shrink below 2^smallest_exponent. There the numbers are subnormal, as far apart as the "
         "smallest normal ones.": called_with(lambda x, bits, smallest: (x, bits, -1000)),
-        "You made the gap proportional to x. It is the same between two powers of two, and doubles at the next one: "
+        "You made the gap proportional to x. It is constant between two powers of two and doubles at the next one: "
         "use ⌊log₂|x|⌋.": lambda x, bits, smallest: abs(x) * 2.0**-bits,
         "You rounded log₂|x| up. A number between 2^e and 2^(e + 1) has the exponent e: round down.": partial(
             _gap, whole=math.ceil
         ),
         "You rounded log₂|x| to the nearest. A number between 2^e and 2^(e + 1) has the exponent "
         "e: round down.": partial(_gap, whole=round),
-        "That is half of the gap: the largest error of rounding, not the distance of two neighbours.": scaled(1 / 2),
-        "Twice too much. The 1 before the point is no mantissa bit: the gap is 2^(e − mantissa_bits).": scaled(2),
-        "That is the gap at 1. It grows with the exponent of x.": lambda x, bits, smallest: 2.0**-bits,
-        "That is how wide the stretch between two powers of two is; 2^mantissa_bits numbers share it.": called_with(
+        "You returned half of the gap, the largest rounding error. Return the distance between neighbours.": scaled(
+            1 / 2
+        ),
+        "Your gap is twice too large. The 1 before the point is not a mantissa bit: the gap is 2^(e − mantissa_bits).": scaled(
+            2
+        ),
+        "You returned the gap at 1. The gap grows with the exponent of x.": lambda x, bits, smallest: 2.0**-bits,
+        "You returned the distance between two powers of two. Divide it by the 2^mantissa_bits numbers in it.": called_with(
             lambda x, bits, smallest: (x, 0, smallest)
         ),
-        "That is the gap next to zero. It grows with the exponent of x.": called_with(
+        "You returned the gap next to zero. The gap grows with the exponent of x.": called_with(
             lambda x, bits, smallest: (0.0, bits, smallest)
         ),
-        "`int` rounds towards zero, and log₂|x| is negative below 1: there yours is twice too large. Round down, with "
-        "`math.floor`.": partial(_gap, whole=int),
-        "The exponent is a whole number: the gap is the same between two powers of two, so use ⌊log₂|x|⌋.": partial(
+        "You used `int`, which rounds towards zero. Below 1, log₂|x| is negative, and your gap is twice too large. "
+        "Use `math.floor`.": partial(_gap, whole=int),
+        "You did not round the exponent. The gap is constant between two powers of two: use ⌊log₂|x|⌋.": partial(
             _gap, whole=float
         ),
-        "You took the larger of the gap's own exponent and smallest_exponent. It is the exponent of x that is at least "
-        "smallest_exponent; mantissa_bits come "
-        "off after that.": lambda x, bits, smallest: 2.0 ** max(_exponent(x) - bits, smallest),
-        "You added mantissa_bits: each bit more halves the gap. Subtract them.": called_with(
+        "You limited the exponent of the gap. Limit the exponent of x to at least smallest_exponent first, and "
+        "subtract mantissa_bits after that.": lambda x, bits, smallest: 2.0 ** max(_exponent(x) - bits, smallest),
+        "You added mantissa_bits. Each further bit halves the gap: subtract them.": called_with(
             lambda x, bits, smallest: (x, -bits, smallest)
         ),
-        "That is the gap as a share of x; the gap itself is wanted.": lambda x, bits, smallest: (
+        "You returned the gap relative to x. Return the gap itself.": lambda x, bits, smallest: (
             spacing(x, bits, smallest) / abs(x)
         ),
     },
     tolerance=1e-9,
 )
 def spacing(x, mantissa_bits, smallest_exponent):
-    """How far apart the numbers are.
+    """Spacing of floating-point numbers.
 
-    A floating-point number is a ruler whose marks get twice as far apart at each power of two. Divided by |x| the gap
-    stays between 2^−(mantissa_bits + 1) and 2^−mantissa_bits: a *relative* precision, as long as the number is normal.
+    A floating-point format is like a ruler whose marks become twice as far apart at each power of two. Divided by |x|, the
+    gap stays between 2^−(mantissa_bits + 1) and 2^−mantissa_bits: a *relative* precision, for all normal numbers.
     """
     return _gap(x, mantissa_bits, smallest_exponent)
 
 
 def _rounded(rule=torch.round, exponent=lambda x: x.abs().log2().floor()):
-    """`round_mantissa`; `exponent` is that of each number's gap, but for the bits."""
+    """`round_mantissa` with another rounding rule, or other exponents (of the gaps, before mantissa_bits is subtracted)."""
 
     def rounded(x, mantissa_bits):
         step = 2.0 ** (exponent(x) - mantissa_bits)
@@ -95,10 +98,10 @@ def _rounded(rule=torch.round, exponent=lambda x: x.abs().log2().floor()):
 
 def _numbers_with_two_bits_more(g: torch.Generator):
     mantissa_bits = randint(g, 2, 4)
-    # From 2^m to 2^(m+1), in quarters: two bits more than are kept, so that a quarter of them lies in the middle.
+    # From 2^m to 2^(m+1) in quarters: two bits more than are kept, so that a quarter of the numbers are ties.
     quarters = torch.randint(4 * 2**mantissa_bits, 8 * 2**mantissa_bits - 2, (8,), generator=g).float()
-    quarters[0] = 4 * 2**mantissa_bits + 2  # the middle, and the even neighbour is the lower one
-    quarters[1] = 4 * 2**mantissa_bits + 6  # the middle, and it is the upper one
+    quarters[0] = 4 * 2**mantissa_bits + 2  # a tie, and the even neighbour is the lower one
+    quarters[1] = 4 * 2**mantissa_bits + 6  # a tie, and the even neighbour is the upper one
     sign = signs(g, 8)
     exponents = torch.randint(-3, 3, (8,), generator=g).float()
     return sign * quarters / 4 / 2**mantissa_bits * 2.0**exponents, mantissa_bits
@@ -109,58 +112,59 @@ def _numbers_with_two_bits_more(g: torch.Generator):
     points=3,
     inputs=_numbers_with_two_bits_more,
     hints=(
-        "The numbers that can be held are the multiples of the gap at x. How do you round to a multiple?",
-        "The gap of each number is 2^(⌊log₂|x|⌋ − mantissa_bits), a tensor; divide by it, round, multiply by it. "
-        "`torch.round` takes the even one of two that are equally near.",
+        "The format's numbers near x are multiples of the gap at x. How do you round to a multiple?",
+        "The gap of each number is 2^(⌊log₂|x|⌋ − mantissa_bits), a tensor. Divide by it, round, and multiply by it again. "
+        "`torch.round` rounds ties to even.",
         "step = 2.0 ** (x.abs().log2().floor() - mantissa_bits); return (x / step).round() * step",
     ),
     wrong={
-        "You cut the bits off. That is always towards zero, on average half a gap; round to the nearest.": _rounded(
+        "You cut the bits off, which rounds towards zero: half a gap too small on average. Round to the nearest.": _rounded(
             torch.trunc
         ),
-        "You always rounded down; take the nearest.": _rounded(torch.floor),
-        "In the middle between two you always took the larger one. Take the even one, as `torch.round` does: else sums "
-        "of many rounded numbers drift.": _rounded(lambda q: (q.abs() + 0.5).floor() * q.sign()),
-        "In the middle between two you always took the upper one. Take the even one, as `torch.round` does.": _rounded(
-            lambda q: (q + 0.5).floor()
-        ),
-        "One bit too few: the 1 before the point is not stored and not counted.": called_with(
+        "You always rounded down. Round to the nearest.": _rounded(torch.floor),
+        "You rounded ties away from zero. Round them to even, as `torch.round` does, or sums of many rounded numbers "
+        "drift.": _rounded(lambda q: (q.abs() + 0.5).floor() * q.sign()),
+        "You rounded ties up. Round them to even, as `torch.round` does.": _rounded(lambda q: (q + 0.5).floor()),
+        "You kept one bit too few. The 1 before the point is not stored and not counted.": called_with(
             lambda x, bits: (x, bits - 1)
         ),
-        "One bit too many: the gap is 2^(e − mantissa_bits).": called_with(lambda x, bits: (x, bits + 1)),
-        "You rounded all numbers to multiples of the same gap. That is fixed point; here each number has the gap of "
-        "its own exponent.": lambda x, bits: (x * 2**bits).round() / 2**bits,
-        "You took the gap of the largest number for all. That is one exponent for a whole block; here each number has "
-        "its own.": _rounded(exponent=lambda x: x.abs().max().log2().floor()),
-        "You rounded to decimal places. Binary digits are wanted, counted from the highest one of "
+        "You kept one bit too many. The gap is 2^(e − mantissa_bits).": called_with(lambda x, bits: (x, bits + 1)),
+        "You rounded all numbers to multiples of the same gap, which is fixed point. Each number has the gap of its "
+        "own exponent.": lambda x, bits: (x * 2**bits).round() / 2**bits,
+        "You used the gap of the largest number for all, as block formats do. Each number has the gap of its own "
+        "exponent.": _rounded(exponent=lambda x: x.abs().max().log2().floor()),
+        "You rounded to decimal places. Round to binary digits, counted from the highest one of "
         "each number.": lambda x, bits: (x * 10**bits).round() / 10**bits,
-        "You left log₂|x| as it is, so your gap is proportional to x and each number lies on its own marks. Round the "
-        "logarithm down.": lambda x, bits: (x / (x.abs() * 2.0**-bits)).round() * (x.abs() * 2.0**-bits),
-        "You always rounded up; take the nearest.": _rounded(torch.ceil),
+        "You returned the numbers unchanged. Either you kept more bits (as a cast to bf16 does), or you did not round "
+        "log₂|x| down, so that every number is a multiple of its gap.": lambda x, bits: x,
+        "You took the logarithm of negative numbers, which is NaN. Compute the exponent from x.abs().": _rounded(
+            exponent=lambda x: x.log2().floor()
+        ),
+        "You always rounded up. Round to the nearest.": _rounded(torch.ceil),
         "You rounded log₂|x| to the nearest. A number between 2^e and 2^(e + 1) has the exponent "
         "e: round down.": _rounded(exponent=lambda x: x.abs().log2().round()),
-        "You cut the fraction of log₂|x| off, which is towards zero, and it is negative below 1: round down, with "
-        "`floor`.": _rounded(exponent=lambda x: x.abs().log2().trunc()),
-        "The sign is lost: take the magnitude for the gap only, not for what is rounded.": changed(torch.abs),
-        "Those are whole numbers of gaps; multiply by the gap again.": lambda x, bits: (
+        "You cut off the fraction of log₂|x|, which rounds towards zero, but below 1 the logarithm is negative. Round "
+        "down, with `floor`.": _rounded(exponent=lambda x: x.abs().log2().trunc()),
+        "You lost the sign. Use the magnitude only for the gap.": changed(torch.abs),
+        "You returned multiples of the gap as integers. Multiply by the gap again.": lambda x, bits: (
             round_mantissa(x, bits) / 2.0 ** (x.abs().log2().floor() - bits)
         ),
-        "That is the gap at each number, not the number rounded to it.": lambda x, bits: (
+        "You returned the gap of each number. Return the number rounded to a multiple of it.": lambda x, bits: (
             2.0 ** (x.abs().log2().floor() - bits)
         ),
     },
     properties=(
         Property(
-            "Rounded twice is rounded once.",
+            "Rounding a second time changes nothing.",
             lambda result, x, mantissa_bits: torch.equal(round_mantissa(result, mantissa_bits), result),
         ),
     ),
 )
 def round_mantissa(x, mantissa_bits):
-    """Round to a few bits.
+    """Round to a few mantissa bits.
 
-    With 7 bits that is bf16 and with 10 tf32, but for the ends of their range. Half a gap is the largest error, so the
-    relative one is at most 2^−(mantissa_bits + 1).
+    With 7 bits this is bf16, and with 10 bits tf32, apart from the ends of their ranges. The largest error is half a gap,
+    so the relative error is at most 2^−(mantissa_bits + 1).
     """
     return _rounded()(x, mantissa_bits)
 
@@ -172,16 +176,16 @@ def _gradients(g: torch.Generator):
     fraction = 1.42 + 0.28 * torch.rand((), generator=g).item()
     beyond = fraction * 2.0 ** (top + randint(g, 1, 3))
     extreme = (
-        largest * 2.0 ** -math.floor(math.log2(largest / (1.1 * reach))),  # meets the limit exactly
-        1.9995 * 2.0 ** (_exponent(reach) + 1),  # more than the limit is above its power of two
-        beyond,  # the limit: k is negative
+        largest * 2.0 ** -math.floor(math.log2(largest / (1.1 * reach))),  # reaches the limit exactly
+        1.9995 * 2.0 ** (_exponent(reach) + 1),  # further above its power of two than the limit is
+        beyond,  # beyond the limit: k is negative
     )[randint(g, 0, 2)]
     values[randint(g, 0, 5)] = extreme if randint(g, 0, 2) == 0 else -extreme
     return values, largest
 
 
 def _shift(measure=lambda g: g.abs().max(), whole=math.floor, log=math.log2):
-    """`loss_shift`; `measure` of the gradients is brought to the limit, None is no shift."""
+    """`loss_shift`, but for another `measure` of the gradients; a measure of None means no shift."""
 
     def shift(gradients, largest):
         size = measure(gradients)
@@ -195,37 +199,37 @@ def _shift(measure=lambda g: g.abs().max(), whole=math.floor, log=math.log2):
     points=3,
     inputs=_gradients,
     hints=(
-        "One number decides: the one that reaches the limit first.",
-        "max|g| · 2^k ≤ largest, so k ≤ log₂(largest / max|g|), and k is whole.",
+        "One gradient decides: the one that reaches the limit first.",
+        "max|g| · 2^k ≤ largest, so k ≤ log₂(largest / max|g|), and k is an integer.",
         "`math.floor(math.log2(largest / gradients.abs().max().item()))`",
     ),
     wrong={
-        "You looked at the largest gradient, but the most negative one can be further from zero: take "
-        "the magnitude.": _shift(lambda g: g.max() if g.max() > 0 else None),
-        "You scaled the smallest gradient up to the limit: all others overflow. The largest magnitude decides.": _shift(
+        "You used the largest signed gradient, but the most negative one can be further from zero. Use "
+        "magnitudes.": _shift(lambda g: g.max() if g.max() > 0 else None),
+        "You scaled the smallest gradient up to the limit, so all others overflow. Use the largest magnitude.": _shift(
             lambda g: g.abs().min()
         ),
-        "With the mean as the measure, whatever is above it may overflow. The largest magnitude decides.": _shift(
+        "You used the mean, so gradients above it can overflow. Use the largest magnitude.": _shift(
             lambda g: g.abs().mean()
         ),
-        "Rounded up, the largest gradient overflows: round down.": _shift(whole=math.ceil),
-        "Rounded to the nearest, or each logarithm by itself, the largest gradient overflows at times: divide, then "
-        "round down.": _shift(whole=round),
-        "The limit may be reached, only not exceeded. Where largest / max|g| is a power of two, yours is "
-        "one too small.": _shift(whole=lambda k: math.ceil(k) - 1),
-        "That is the scale itself; its exponent k is wanted.": changed(lambda k: 2.0**k),
-        "k must be whole: a power of two only changes exponents, any other scale rounds every "
-        "gradient. Round down.": _shift(whole=float),
-        "So the largest gradient comes to lie near 1. There is room up to `largest`: use it.": called_with(
+        "You rounded k up, so the largest gradient overflows. Round down.": _shift(whole=math.ceil),
+        "You rounded k to the nearest, or each logarithm by itself, so the largest gradient overflows at times. Divide, "
+        "take the logarithm, and round down.": _shift(whole=round),
+        "Your k is one too small if largest / max|g| is a power of two. The limit may be reached, but not "
+        "exceeded.": _shift(whole=lambda k: math.ceil(k) - 1),
+        "You returned the scale. Return its exponent k.": changed(lambda k: 2.0**k),
+        "Your k is not an integer. A power of two only changes exponents, while any other scale rounds "
+        "every gradient. Round down.": _shift(whole=float),
+        "You scaled the largest gradient to about 1. Use the whole range, up to `largest`.": called_with(
             lambda g, largest: (g, 1.0)
         ),
-        "That is the natural logarithm; powers of two want log₂.": _shift(log=math.log),
-        "`int` rounds towards zero. Where a gradient is beyond the limit already, k is negative, and must be rounded "
-        "down: `math.floor`.": _shift(whole=int),
-        "With the sum as the measure you leave room unused: no gradient is as large as the sum. The largest magnitude "
-        "decides.": _shift(lambda g: g.abs().sum()),
-        "One too large: at that k the largest gradient is beyond the limit.": off_by(1),
-        "You took the end of fp16; the format's own limit is given as `largest`.": called_with(
+        "You used the natural logarithm. Use log₂.": _shift(log=math.log),
+        "You used `int`, which rounds towards zero. If a gradient is already beyond the limit, k is negative. Use "
+        "`math.floor`.": _shift(whole=int),
+        "You used the sum, which leaves part of the range unused: no gradient is as large as the sum. Use the largest "
+        "magnitude.": _shift(lambda g: g.abs().sum()),
+        "Your k is one too large: at that k the largest gradient is beyond the limit.": off_by(1),
+        "You used the largest number of fp16. Use `largest`, the limit of the given format.": called_with(
             lambda g, largest: (g, 65504.0)
         ),
     },
@@ -233,8 +237,8 @@ def _shift(measure=lambda g: g.abs().max(), whole=math.floor, log=math.log2):
 def loss_shift(gradients, largest):
     """The largest loss scale that fits.
 
-    The whole range of the format now lies below the largest gradient. In practice one leaves room, since the next batch
-    may have larger ones: or one finds the scale by trying, as the next exercise does.
+    The format's whole range is now below the largest gradient. In practice, leave some room, since the next batch may have
+    larger gradients. Or find the scale by trial, as the next exercise does.
     """
     return _shift()(gradients, largest)
 
@@ -245,7 +249,7 @@ def _step(
     counted=lambda scale, good: (scale, good + 1, True),
     enough=lambda good, interval: good + 1 == interval,
 ):
-    """`scaler_step`, by cases: an overflow, a step that completes the interval, one that is counted."""
+    """`scaler_step` by cases: an overflow, a step that completes the interval, a step that is only counted."""
 
     def step(scale, good, overflow, interval):
         if overflow:
@@ -258,7 +262,7 @@ def _step(
 def _scaler_state(g: torch.Generator):
     interval = randint(g, 3, 6)
     kind = randint(g, 0, 2)  # an overflow, a step that completes the interval, one that does not
-    # Nearly all by one step, so that doubling a step too early shows.
+    # Usually short by one step, so that doubling one step too early shows.
     short = interval - 2 if randint(g, 0, 9) else randint(g, 0, interval - 2)
     good = (randint(g, 1, interval - 1), interval - 1, short)[kind]
     return 2.0 ** randint(g, 3, 12), good, kind == 0, interval
@@ -269,55 +273,60 @@ def _scaler_state(g: torch.Generator):
     points=4,
     inputs=_scaler_state,
     hints=(
-        "Three cases: an overflow; a good step that completes the interval; a good step that does not.",
-        "Overflow: half the scale, count 0, do not apply. Otherwise count + 1; where that is the interval: twice the scale, "
-        "count 0. Apply in both.",
+        "There are three cases: an overflow, a good step that completes the interval, and a good step that does not.",
+        "After an overflow: half the scale, count 0, do not apply. Otherwise add 1 to the count; if it reaches the "
+        "interval, double the scale and set the count to 0. Apply the step in both cases.",
         "if overflow: return scale / 2, 0, False; if good + 1 == interval: return scale * 2, 0, True; "
         "return scale, good + 1, True",
     ),
     wrong={
-        "You apply the step after an overflow too: the gradients hold inf or NaN, and the weights would "
-        "from then on.": changed(lambda result: (*result[:2], True)),
-        "After an overflow the count of good steps must start again at 0: `interval` steps *in a "
-        "row* are wanted.": _step(overflowed=lambda scale, good: (scale / 2, good, False)),
-        "After doubling the count must start again at 0; yours would double at every step from then on.": _step(
+        "You apply the step after an overflow. The gradients contain inf or NaN, and then the weights would, "
+        "too.": changed(lambda result: (*result[:2], True)),
+        "You keep the count after an overflow. Set it to 0: `interval` good steps *in a row* double the scale.": _step(
+            overflowed=lambda scale, good: (scale / 2, good, False)
+        ),
+        "You keep counting after doubling, so you would double at every further step. Set the count to 0.": _step(
             completed=lambda scale, good: (scale * 2, good + 1, True)
         ),
-        "Yours does not double where this step completes the interval: count the step first, then compare.": _step(
+        "You do not double if this step completes the interval. Count the step first, then compare.": _step(
             enough=lambda good, interval: good >= interval
         ),
-        "You double after every good step; only `interval` of them in a row allow it.": _step(
+        "You double after every good step. Only `interval` good steps in a row double the scale.": _step(
             enough=lambda good, interval: True, completed=lambda scale, good: (scale * 2, good + 1, True)
         ),
-        "After an overflow the scale must be halved, or the next step overflows too.": _step(
+        "You keep the scale after an overflow, so the next step overflows, too. Halve it.": _step(
             overflowed=lambda scale, good: (scale, 0, False)
         ),
-        "An overflow says that the scale is too large: halve it.": _step(
+        "You swapped halving and doubling. Halve the scale after an overflow, and double it after `interval` good "
+        "steps.": _step(
+            overflowed=lambda scale, good: (scale * 2, 0, False), completed=lambda scale, good: (scale / 2, 0, True)
+        ),
+        "You double the scale after an overflow. It is already too large: halve it.": _step(
             overflowed=lambda scale, good: (scale * 2, 0, False)
         ),
-        "After doubling the count starts at 0: this step belongs to the interval that it has completed.": _step(
+        "Your count starts at 1 after doubling. Set it to 0: this step belongs to the interval it has completed.": _step(
             completed=lambda scale, good: (scale * 2, 1, True)
         ),
-        "After enough good steps the scale may grow: double it.": _step(
+        "You halve the scale after enough good steps. Double it.": _step(
             completed=lambda scale, good: (scale / 2, 0, True)
         ),
-        "You double one step too early: with this step there are good + 1 good ones in a row.": _step(
+        "You double one step too early. With this step, there are good + 1 good steps in a row.": _step(
             enough=lambda good, interval: good + 2 >= interval
         ),
-        "Where the scale is doubled the step is good too: apply it.": _step(
+        "You do not apply the step that doubles the scale. It is a good step: apply it.": _step(
             completed=lambda scale, good: (scale * 2, 0, False)
         ),
-        "A good step must be counted: good + 1.": _step(counted=lambda scale, good: (scale, good, True)),
-        "After an overflow no good step has been made: the count is 0, not 1.": _step(
+        "You do not count the good step: return good + 1.": _step(counted=lambda scale, good: (scale, good, True)),
+        "Your count is 1 after an overflow. It is 0: there has been no good step since.": _step(
             overflowed=lambda scale, good: (scale / 2, 1, False)
         ),
-        "An overflow is no good step: the count starts again at 0.": _step(
+        "You count an overflow as a good step. Set the count to 0.": _step(
             overflowed=lambda scale, good: (scale / 2, good + 1, False)
         ),
     },
     properties=(
         Property(
-            "The step is applied exactly where nothing overflowed.",
+            "The step is applied exactly when nothing overflowed.",
             lambda result, scale, good, overflow, interval: result[2] is (not overflow),
         ),
     ),
@@ -325,14 +334,14 @@ def _scaler_state(g: torch.Generator):
 def scaler_step(scale, good, overflow, interval):
     """A loss scale that adjusts itself.
 
-    This is `torch.amp.GradScaler`, whose interval is 2,000 and whose first scale is 65,536. It needs no look at the
-    gradients' sizes, only whether one is not finite, and it costs a lost step now and then.
+    This is `torch.amp.GradScaler`, with an interval of 2,000 and an initial scale of 65,536. It does not look at the size
+    of the gradients, only at whether all are finite, and it costs a skipped step now and then.
     """
     return _step()(scale, good, overflow, interval)
 
 
 def _step_to(updated=lambda master, g, scale, rate: master - rate * (g.float() / scale)):
-    """`master_step`; the copy is the updated master, rounded."""
+    """`master_step` with another update; the copy is the updated master, rounded."""
     return lambda *inputs: (updated(*inputs), updated(*inputs).half())
 
 
@@ -342,10 +351,10 @@ def _copy_steps_by_itself(master, gradient, scale, rate):
 
 def _scaled_gradients(g: torch.Generator):
     k = randint(g, 28, 33)
-    # Unscaled they are below what fp16 can hold; with the rate, updates are some hundredths.
+    # Unscaled, they underflow in fp16; times the rate, updates are some hundredths.
     gradient = (signs(g, 5) * torch.randint(300, 1500, (5,), generator=g)).half()
     master = torch.randn(5, generator=g) + torch.randint(0, 2, (5,), generator=g) * 2 - 1
-    # No power of two as the rate: so that an update rounded to fp16 shows.
+    # The rate is not a power of two, so that an update rounded to fp16 shows.
     return master, gradient, 2.0**k, (1 + randint(g, 1, 6) / 10) * 2.0 ** (k - 15)
 
 
@@ -354,49 +363,47 @@ def _scaled_gradients(g: torch.Generator):
     points=4,
     inputs=_scaled_gradients,
     hints=(
-        "What must be float32 before you divide by the scale? And what is rounded to fp16 last?",
-        "Gradient to float32, divide by the scale, times the rate, subtract from the master. The copy is the new master, "
-        "rounded.",
+        "What must be float32 before you divide by the scale? And what is rounded to fp16 at the end?",
+        "Convert the gradient to float32, divide it by the scale, multiply by the rate, and subtract it from the master. "
+        "The copy is the new master, rounded.",
         "updated = master - rate * (gradient.float() / scale); return updated, updated.half()",
     ),
     wrong={
-        "You divided by the scale while the gradient was fp16, so it underflows after all. To float32 first, then "
+        "You divided by the scale in fp16, so the gradient underflows after all. Convert to float32 first, then "
         "divide.": _step_to(lambda master, g, scale, rate: master - rate * (g / scale).float()),
-        "You started from the rounded weights: what the master holds beyond them is lost at every step.": _step_to(
+        "You started from the rounded weights, so what the master remembers is lost at every step. Update the master.": _step_to(
             lambda master, g, scale, rate: master.half().float() - rate * g.float() / scale
         ),
-        "Your master is rounded to fp16, so it remembers no more than the copy. Only the copy is rounded.": changed(
+        "You rounded the master to fp16, so it remembers no more than the copy. Round only the copy.": changed(
             lambda result: (result[1].float(), result[1])
         ),
-        "The gradient is still multiplied by the scale: divide.": _step_to(
+        "You did not divide the gradient by the scale.": _step_to(
             lambda master, g, scale, rate: master - rate * g.float()
         ),
-        "The gradient carries the scale already; divide by it, don't multiply once more.": _step_to(
+        "You multiplied by the scale. The gradient already contains it: divide.": _step_to(
             lambda master, g, scale, rate: master - rate * g.float() * scale
         ),
-        "The copy is that of the old master; the next forward pass needs the new one.": lambda master, *step: (
+        "You rounded the old master. The next forward pass needs a copy of the new one.": lambda master, *step: (
             master_step(master, *step)[0],
             master.half(),
         ),
-        "The copy is not rounded: what the layers compute with is fp16, `updated.half()`.": changed(
+        "You did not round the copy. The layers compute with fp16: `updated.half()`.": changed(
             lambda result: (result[0], result[0])
         ),
-        "You went up: the step is *minus* rate times gradient.": _step_to(
+        "You added the step. Subtract rate times gradient.": _step_to(
             lambda master, g, scale, rate: master + rate * g.float() / scale
         ),
-        "The rate is missing.": _step_to(lambda master, g, scale, rate: master - g.float() / scale),
-        "The master comes first, then its copy.": swapped(),
-        "Your update is made in fp16 and rounded there; a smaller one would underflow. The gradient to float32 before "
-        "anything else.": _step_to(lambda master, g, scale, rate: master - rate / scale * g),
-        "Multiplied by the rate while it is fp16, the gradient overflows. To float32 first.": _step_to(
+        "You left out the rate.": _step_to(lambda master, g, scale, rate: master - g.float() / scale),
+        "You swapped the results. Return the master first, then its copy.": swapped(),
+        "You computed the update in fp16, which rounds it, and a smaller one would underflow. Convert the gradient to "
+        "float32 first.": _step_to(lambda master, g, scale, rate: master - rate / scale * g),
+        "You multiplied by the rate in fp16, so the gradient overflows. Convert to float32 first.": _step_to(
             lambda master, g, scale, rate: master - (rate * g).float() / scale
         ),
-        "You made a step of its own with the copy, so it drifts away from the master. It is the new "
+        "You updated the copy separately, so it drifts away from the master. The copy is the new "
         "master, rounded.": _copy_steps_by_itself,
-        "The copy is bf16; fp16 is asked for, `updated.half()`.": changed(
-            lambda result: (result[0], result[0].bfloat16())
-        ),
-        "The copy has the right values, but is stored in float32: leave it fp16, `updated.half()`.": changed(
+        "Your copy is bf16. Return fp16: `updated.half()`.": changed(lambda result: (result[0], result[0].bfloat16())),
+        "Your copy has the right values but is stored in float32. Return fp16: `updated.half()`.": changed(
             lambda result: (result[0], result[1].float())
         ),
     },
@@ -411,7 +418,7 @@ def _scaled_gradients(g: torch.Generator):
 def master_step(master, gradient, scale, rate):
     """A step with master weights.
 
-    With autocast there is no stored copy: the parameters are the masters, each layer rounds them when it computes, and
+    With autocast there is no stored copy. The parameters are the masters, each layer rounds them when it computes, and
     `scaler.step` divides by the scale in float32.
     """
     return _step_to()(master, gradient, scale, rate)
@@ -426,7 +433,7 @@ def _in_int8(
     held=lambda sums: sums,
     unit=lambda s, t: s * t.T,
 ):
-    """`int8_product`; `held` is what the sums are held in, `unit` what one of them stands for."""
+    """`int8_product` with a mistake: `held` changes the sums, and `unit` is what one step of a sum stands for."""
 
     def product(x, weight):
         s, t = reach_x(x) / steps_x, reach_w(weight) / steps_w
@@ -451,51 +458,52 @@ def _layer(g: torch.Generator):
     points=4,
     inputs=_layer,
     hints=(
-        "First the scales: one for all of x, one for each row of the weight, each the largest magnitude / 127.",
-        "q = round(x / s), r = round(weight / t) with t of shape [M, 1]. The sums of q·r are whole numbers; times s and "
-        "times the t of their row they are the result.",
+        "Compute the scales first: one for all of x, and one per row of the weight, each the largest magnitude / 127.",
+        "q = round(x / s), and r = round(weight / t) with t of shape [M, 1]. The sums of q·r are integers. Multiply them by "
+        "s and by the t of their row.",
         "s = x.abs().max() / 127; t = weight.abs().amax(1, keepdim=True) / 127; "
         "return ((x / s).round() @ (weight / t).round().T) * s * t.T",
     ),
     wrong={
-        "That is the product of the floats: nothing has been rounded to whole numbers.": lambda x, weight: x @ weight.T,
-        "One scale for the whole weight: the row with small weights keeps only a few steps. One "
-        "for each row.": _in_int8(reach_w=lambda w: w.abs().max().expand(1, 1)),
-        "With 128 steps the largest value would become 128, which int8 does not hold: divide by 127.": _in_int8(
+        "You multiplied the floats. Round both to integers first.": lambda x, weight: x @ weight.T,
+        "You used one scale for the whole weight, so a row with small weights only gets a few steps. Use "
+        "one per row.": _in_int8(reach_w=lambda w: w.abs().max().expand(1, 1)),
+        "You divided by 128, so the largest value becomes 128, which int8 cannot hold. Divide by 127.": _in_int8(
             steps_x=128, steps_w=128
         ),
-        "Those are the whole numbers' sums; times both scales they are the layer's output.": _in_int8(
-            unit=lambda s, t: 1
-        ),
-        "Only the scale of x is there; the sums of each row of the weight have that row's scale too.": _in_int8(
+        "You returned the sums of integers. Multiply them by both scales.": _in_int8(unit=lambda s, t: 1),
+        "You left out the weight's scales. Multiply each column of the result by the scale of that row of the weight.": _in_int8(
             unit=lambda s, t: s
         ),
-        "Only the weight's scales are there; multiply by that of x too.": _in_int8(unit=lambda s, t: t.T),
-        "You cut the fractions off, as a cast to int8 does: all values move towards zero. Round first.": _in_int8(
+        "You left out the scale of x. Multiply by it, too.": _in_int8(unit=lambda s, t: t.T),
+        "You cut off the fractions, as a cast to int8 does, so all values move towards zero. Round first.": _in_int8(
             torch.trunc
         ),
-        "The sums were kept in int8, where they overflow and wrap. Products of int8 need int32 "
-        "for their sum.": _in_int8(held=lambda sums: (sums + 128) % 256 - 128),
-        "The axes are turned round: pictures in the rows, outputs in the columns.": changed(torch.t),
-        "The scale of x comes from its largest value; the most negative one may be further from zero, "
-        "and saturates.": called_with(lambda x, w: (x.clamp(min=-x.max()), w)),
-        "One scale for each row of x. One for all of x is asked for: for a network in use it is "
+        "You kept the sums in int8, where they overflow and wrap. Sums of int8 products need int32.": _in_int8(
+            held=lambda sums: (sums + 128) % 256 - 128
+        ),
+        "You transposed the result. Rows are pictures, and columns are outputs.": changed(torch.t),
+        "You took the scale of x from its largest signed value. The most negative one may be further from "
+        "zero and saturates: use magnitudes.": called_with(lambda x, w: (x.clamp(min=-x.max()), w)),
+        "You used one scale per row of x. Use one for all of x: in a deployed network, it is "
         "fixed beforehand.": _in_int8(reach_x=lambda x: x.abs().amax(1, keepdim=True)),
-        "Only the weight was rounded; round x to whole numbers too.": lambda x, w: (
+        "You rounded only the weight. Round x to integers, too.": lambda x, w: (
             x @ _on_grid(w, w.abs().amax(1, keepdim=True)).T
         ),
-        "Only x was rounded; round the weight to whole numbers too.": lambda x, w: _on_grid(x, x.abs().max()) @ w.T,
-        "You always rounded down; round to the nearest.": _in_int8(torch.floor),
-        "255 steps on each side of zero need nine bits: from −127 to 127 is what int8 holds.": _in_int8(steps_x=255),
-        "The scale of a row comes from its largest value; the most negative one may be further from zero: take "
+        "You rounded only x. Round the weight to integers, too.": lambda x, w: _on_grid(x, x.abs().max()) @ w.T,
+        "You always rounded down. Round to the nearest integer.": _in_int8(torch.floor),
+        "You used 255 steps on each side of zero, which need nine bits. int8 holds −127 to 127.": _in_int8(steps_x=255),
+        "You used one scale per column of the weight. Each term of a sum would have its own scale, so you could not take "
+        "it out of the sum: use one per row.": lambda x, w: _on_grid(x, x.abs().max()) @ _on_grid(w, w.abs().amax(0)).T,
+        "You took the scale of a row from its largest signed value. The most negative one may be further from zero: use "
         "magnitudes.": _in_int8(reach_w=lambda w: w.amax(1, keepdim=True)),
     },
 )
 def int8_product(x, weight):
-    """A layer's forward pass in int8.
+    """A linear layer's forward pass in int8.
 
-    A scale a row of the weight can be taken out of the sum, since the whole row shares it. A scale a column could not:
-    there each term of a sum would have another.
+    With one scale per row of the weight, all terms of a sum share the scale, so it can be taken out of the sum. With one
+    per column, each term would have its own.
     """
     return _in_int8()(x, weight)
 
@@ -503,37 +511,37 @@ def int8_product(x, weight):
 question(
     "precision.after_256",
     points=1,
-    text="bf16 has 7 mantissa bits. Which is the next number after 256 that it can hold?",
+    text="bf16 has 7 mantissa bits. What is the next number after 256 that it can represent?",
     answer=258,
     tolerance=0.001,
-    explanation="256 = 2^8, so the gap is 2^(8 − 7) = 2, and the next number is 258. 257 lies in the middle between two "
-    "numbers and is rounded to the even one: 256 + 1 = 256.",
+    explanation="256 = 2^8, so the gap is 2^(8 − 7) = 2, and the next number is 258. 257 is halfway between two numbers and "
+    "rounds to the even one: in bf16, 256 + 1 = 256.",
 )
 question(
     "precision.no_scaler",
     points=1,
-    text="Why does nobody scale the loss for bf16?",
+    text="Why does bf16 need no loss scaling?",
     choices={
         "a": "It rounds more finely than fp16, so less is lost.",
         "b": "Autocast leaves the gradients in float32.",
-        "c": "Its exponent has 8 bits, as float32's: what float32 holds without underflow, it holds too.",
+        "c": "Its exponent has 8 bits, like that of float32, so it has the same range.",
     },
     answer="c",
     comments={
-        "a": "It rounds eight times more coarsely: 7 mantissa bits against 10. What saves it is reach, not precision.",
-        "b": "Those of the parameters, yes; those that flow back through the layers are bf16. (With fp16 it is the same, "
-        "and there they underflow.)",
+        "a": "It rounds eight times more coarsely, with 7 mantissa bits instead of 10. Its range is what helps.",
+        "b": "That is true of the parameters' gradients. Those that flow back through the layers are bf16. (In fp16 these "
+        "are the ones that underflow.)",
     },
-    explanation="Loss scaling moves numbers into a narrow range. bf16 has the range of float32, so there is nothing to move; "
-    "what it lacks is precision, and no scale helps against that.",
+    explanation="Loss scaling moves gradients into a narrow range. bf16 has the range of float32, so there is nothing to move. "
+    "What it lacks is precision, and no scale can help with that.",
 )
 question(
     "precision.adam_bytes",
     points=2,
-    text="A classic recipe: fp16 weights and fp16 gradients, a float32 master of each weight, and Adam's two moments, in "
-    "float32. How many bytes does it hold for each parameter?",
+    text="A classic recipe stores fp16 weights, fp16 gradients, a float32 master copy of each weight, and Adam's two moments "
+    "in float32. How many bytes does it need per parameter?",
     answer=16,
     tolerance=0.001,
-    explanation="2 + 2 + 4 + 4 + 4 = 16, exactly as many as float32 throughout: 4 + 4 + 4 + 4. What mixed precision halves are "
-    "the activations that are kept for the backward pass, and what moves between memory and processor.",
+    explanation="2 + 2 + 4 + 4 + 4 = 16, exactly as many as float32 throughout: 4 + 4 + 4 + 4. Mixed precision halves the "
+    "activations kept for the backward pass, and the data moved between memory and processor.",
 )

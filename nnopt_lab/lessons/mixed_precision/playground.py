@@ -1,4 +1,4 @@
-"""Lesson 11: the bits of a number in every format, and its neighbours in one of them."""
+"""Lesson 11's playground: the bits of a number in each format, and its neighbours in one of them."""
 
 import math
 
@@ -15,7 +15,7 @@ REACH = 1.0  # of the int8 grid
 
 
 def precision_playground() -> Playground:
-    """Type a number to see its bits in each format, and in the chosen one the value held and its neighbours.
+    """Type a number to see its bits in each format and, in the chosen one, the stored value and its neighbours.
 
     int8 is the symmetric grid from −1 to 1.
     """
@@ -85,7 +85,7 @@ def _neighbours(ax, x: float, held: float, name: str) -> None:
         return
     marks = neighbours(held, name)
     ax.plot(marks, [0] * 3, "|", color=plots.REFERENCE, markersize=22)
-    ax.plot([held], [0], "o", color=plots.BLUE, label="held")
+    ax.plot([held], [0], "o", color=plots.BLUE, label="stored value")
     ax.plot([x], [0], "x", color=plots.ORANGE, markersize=9, markeredgewidth=2, label="the number itself")
     ax.set(yticks=[], title=f"{name}: neighbours")
     finite = [mark for mark in marks if math.isfinite(mark)]
@@ -96,8 +96,8 @@ def _neighbours(ax, x: float, held: float, name: str) -> None:
 
 def _description(x: float, held: float, name: str) -> str:
     if not math.isfinite(held):
-        return f"{name} holds <b>{held:g}</b>: its largest number is {FORMATS[name].largest:g}"
+        return f"{name} stores <b>{held:g}</b>: its largest number is {FORMATS[name].largest:g}"
     error = held - x
     relative = f", <b>{100 * abs(error / x):.3g} %</b>" if x else ""
     low, _, high = neighbours(held, name)
-    return f"{name} holds <b>{held:.9g}</b> · error {error:.3g}{relative} · neighbours {low:.9g} and {high:.9g}"
+    return f"{name} stores <b>{held:.9g}</b> · error {error:.3g}{relative} · neighbours {low:.9g} and {high:.9g}"
