@@ -73,7 +73,10 @@ claim("There are 10,000 pictures to report on.", len(pictures.test) == 10_000)
 
 # %% exercise="start.conv_parameters"
 def conv_parameters(in_channels, out_channels, kernel_size, bias):
-    """Number of parameters of a convolution with square kernels. bias is a bool, all other arguments are integers."""
+    """Number of parameters of a convolution with square kernels.
+
+    bias is a bool, all other arguments are integers.
+    """
     ### BEGIN SOLUTION
     return out_channels * in_channels * kernel_size**2 + (out_channels if bias else 0)
     ### END SOLUTION
@@ -90,7 +93,7 @@ check("start.conv_parameters", conv_parameters)
 
 # %% exercise="start.conv_macs"
 def conv_macs(in_channels, out_channels, kernel_size, height, width, stride, padding):
-    """Multiply-accumulates of a convolution for one picture of height × width pixels."""
+    """Multiply-accumulates of a convolution per picture of height × width pixels."""
     ### BEGIN SOLUTION
     out_height = (height + 2 * padding - kernel_size) // stride + 1
     out_width = (width + 2 * padding - kernel_size) // stride + 1
@@ -120,7 +123,7 @@ by_hand = {
 for name, (parameters, macs) in by_hand.items():
     print(f"{name:16} {parameters:>9,} parameters {macs:>11,} MACs")
 
-# %%
+# %% tags=["fold"]
 example = torch.zeros(1, 3, 32, 32)
 all_parameters = sum(parameters for parameters, _ in by_hand.values())
 all_macs = sum(macs for _, macs in by_hand.values())
@@ -194,7 +197,7 @@ plots.roofline(points, peak, machine.peak_bandwidth())
 # Fewer operations do not automatically mean less time. So this course never argues from operation counts alone: it
 # measures.
 
-# %%
+# %% tags=["fold"]
 reached = [gflops for *_, gflops in points]
 # Measured twice, so that one slow second of the machine does not decide.
 peak = max(peak, machine.peak_gflops())
@@ -313,7 +316,10 @@ attempt("nn.Parameter(torch.tensor([254, 0, 1], dtype=torch.uint8))")
 
 # %% exercise="start.to_int8"
 def to_int8(weights):
-    """Quantise a float tensor (not all zero): return (integers of dtype torch.int8, scale as a Python float)."""
+    """Symmetric 8-bit quantisation: (integers of dtype torch.int8, scale as a float).
+
+    weights: a float tensor, not all zero.
+    """
     ### BEGIN SOLUTION
     scale = weights.abs().max().item() / 127
     return (weights / scale).round().to(torch.int8), scale
@@ -409,7 +415,10 @@ claim(
 
 # %% exercise="start.accuracy"
 def accuracy(logits, labels):
-    """Share of correctly classified pictures, in percent: a float. logits: float [N, C], labels: int64 [N]."""
+    """Share of correctly classified pictures in percent, a float.
+
+    logits: float [N, C], labels: int64 [N].
+    """
     ### BEGIN SOLUTION
     return 100 * (logits.argmax(dim=1) == labels).float().mean().item()
     ### END SOLUTION
@@ -462,7 +471,7 @@ reveal(
     "since the network has begun to memorise its training pictures.",
 )
 
-# %%
+# %% tags=["fold"]
 shipped = models.record("mynet")["test_accuracy"]
 alike = torch.isin(pictures.test.labels, torch.tensor([0, 2, 4, 6]))
 claim(
@@ -522,7 +531,7 @@ reveal(
     "and reads more activations.",
 )
 
-# %%
+# %% tags=["fold"]
 mynet_size, teacher_size = (
     measure.parameters(baseline_shipped).total,
     measure.parameters(teacher).total,
@@ -556,7 +565,10 @@ claim("It takes more than 1.5 times as long.", ratio.low > 1.5, timing=True)
 
 # %% exercise="start.speedup"
 def speedup(before, after):
-    """How many times as fast is `after`? Two lists of seconds; before[i] and after[i] ran in immediate succession."""
+    """How many times as fast is `after`?
+
+    before, after: lists of seconds; before[i] and after[i] ran in immediate succession.
+    """
     ### BEGIN SOLUTION
     from statistics import median
 

@@ -1,14 +1,16 @@
-"""What a cell of a lesson is for, as its code tells: cells that only claim are folded, cells that teach stay open."""
+"""What a cell of a lesson is for, as its code tells: cells that only claim or reveal are folded, others stay open."""
 
 import ast
 
 FOLD = "fold"  # the tag of a cell whose code is folded though it does more than claim: one that draws, say
+BESIDE_REVEAL = 2  # so many simple statements may stand beside a `reveal` in a cell that is folded
 
 
 def is_folded(source: str, metadata: dict) -> bool:
     """Whether JupyterLab shows a code cell's output without its code.
 
-    A cell is folded if it has the tag `fold`, or does nothing but import and claim.
+    A cell is folded if it has the tag `fold`, if it does nothing but import and claim, or if it does little but reveal:
+    the explanation that it passes on would answer the question before the learner has guessed.
 
     Raises:
         ValueError: the tag is on a cell of an exercise or a question, whose code the learner writes.
@@ -18,7 +20,8 @@ def is_folded(source: str, metadata: dict) -> bool:
         if answered:
             raise ValueError(f"The cell of {answered} has the tag `{FOLD}`, which hides what the learner writes.")
         return True
-    return answered is None and _only_claims(_statements(source))
+    statements = _statements(source)
+    return answered is None and (_only_claims(statements) or _only_reveals(statements))
 
 
 def claims_in(source: str) -> list[ast.Call]:
@@ -50,8 +53,21 @@ def _only_claims(statements: list[ast.stmt]) -> bool:
     return bool(others) and all(_claims(s) for s in others)
 
 
+def _only_reveals(statements: list[ast.stmt]) -> bool:
+    others = [s for s in statements if not _calls(s, "reveal")]
+    simple = all(isinstance(s, ast.Assign) or _calls(s, "print") or _claims(s) for s in others)
+    return len(others) < len(statements) and simple and sum(not _claims(s) for s in others) <= BESIDE_REVEAL
+
+
+def _calls(statement: ast.stmt, name: str) -> bool:
+    """Whether a statement is `name(…)`, or `display` of such calls only."""
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+        return False
+    return call.func.id == name or (call.func.id == "display" and all(_calls(ast.Expr(a), name) for a in call.args))
+
+
 def _claims(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.For | ast.With):
         return all(map(_claims, statement.body))
-    call = statement.value if isinstance(statement, ast.Expr) else None
-    return isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "claim"
+    return _calls(statement, "claim")

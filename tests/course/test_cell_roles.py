@@ -22,8 +22,23 @@ def test_a_cell_that_only_claims_is_folded(source):
 @pytest.mark.parametrize(
     "source",
     [
+        'reveal("a", x, because="b")',
+        'worst = max(x)\nprint(worst)\nreveal("a", worst, because="b")',
+        'display(reveal("a", x), reveal("b", y))\nclaim("c", True)',
+    ],
+)
+def test_a_cell_that_little_but_reveals_is_folded_so_that_it_gives_no_guess_away(source):
+    assert is_folded(source, {})
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
         "",
         "import math",
+        'a = 1\nb = 2\nc = 3\nreveal("a", a + b + c)',
+        'for x in xs:\n    train(x)\nreveal("a", 1)',
+        'display(figure, reveal("a", 1))',
         "# a comment",
         'x = 1\nclaim("a", x)',
         'claim("a", True)\nprint(1)',

@@ -114,7 +114,7 @@ def test_the_playground_writes_the_bits_of_a_number_in_every_format(playground, 
 def test_the_playground_draws_a_number_between_its_neighbours(playground, name):
     text, (_, ax) = shown(playground, number="0.3", format=name)
     marks = ax.lines[0].get_xdata()
-    held = line(ax, "held").get_xdata()[0]
+    held = line(ax, "stored value").get_xdata()[0]
     assert line(ax, "the number itself").get_xdata()[0] == 0.3 and marks[1] == held
     assert marks[0] < min(0.3, held) <= max(0.3, held) < marks[2]
     assert abs(held - 0.3) == pytest.approx(min(abs(marks - 0.3)))

@@ -1,6 +1,7 @@
 """Bars: with intervals, in groups, and in stages; and points in rows, which need no zero."""
 
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from nnopt_lab.workbench.plots.style import BLUE, PALETTE, REFERENCE, color_of, figure, finish, reference_line, style
@@ -171,7 +172,8 @@ def boxes(ax: Axes, rows: dict) -> None:
             if color is not None:
                 ax.barh(row, width, left=left, color=color, edgecolor="white", linewidth=1.5, height=_HEIGHT)
                 with style():
-                    ax.text(left + width / 2, row, text, ha="center", va="center", fontsize="small")
+                    readable = "white" if sum(to_rgb(color)) < 1.5 else "black"
+                    ax.text(left + width / 2, row, text, ha="center", va="center", fontsize="small", color=readable)
             left += width
     ax.grid(False)
     ax.margins(x=0)
