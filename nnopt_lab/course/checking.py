@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from nnopt_lab.course.authorship import library_function, watched
-from nnopt_lab.course.differences import agree, as_wanted, comparable, difference, is_plain
+from nnopt_lab.course.differences import agree, as_wanted, comparable, difference, gap, is_plain
 from nnopt_lab.course.display import show
 from nnopt_lab.course.exercises import Exercise, Property, Question
 from nnopt_lab.course.printouts import Printouts
@@ -136,7 +136,9 @@ def judge_answer(question: Question, answer) -> bool | None:
         if question.choices:
             given = question.letter(answer)
             return given == question.answer if given in question.choices else None
-        return abs(float(answer) - question.answer) <= question.tolerance
+        rounded = float(answer)
+        number = answer if type(answer) is int else rounded
+        return gap(number, question.answer) <= question.tolerance
     except Exception:  # whatever the methods of an odd answer raise: torch alone has half a dozen kinds of errors
         return None
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from nnopt_lab.course.display import is_stored, kind, show
 
 FACTORS = (2, 3, 4, 8, 10, 100, 1000)  # for single numbers, where any factor would fit
 LONGEST = 32  # values of a sequence that are compared each with each
+EXACT = 2**53  # up to here a double holds every integer
 
 
 def difference(got, wanted, tolerance: float) -> str | None:
@@ -19,6 +21,7 @@ def difference(got, wanted, tolerance: float) -> str | None:
     Args:
         got: anything.
         tolerance: largest allowed |difference|, for floats relative to the expected value where that is above 1.
+            Integers of any size are compared exactly.
     """
     try:
         return _difference(got, wanted, tolerance)
@@ -93,9 +96,10 @@ def as_wanted(got, wanted):
 def _as_tensor(got, wanted: Tensor):
     if not isinstance(got, Tensor) or _special(got) or _family(got) != _family(wanted):
         return got
-    plain = got.detach().as_subclass(Tensor).cpu().to(wanted.dtype)
+    own = got.detach().as_subclass(Tensor).cpu()
+    plain = own.to(wanted.dtype)
     exact = _family(wanted) == "int"  # an integer too large for the wanted dtype would become another one
-    return plain if not exact or torch.equal(plain.double(), got.detach().cpu().double()) else got
+    return got if exact and _wrong_integers(own, plain, 0.0).any() else plain
 
 
 def _pair(got, wanted) -> str:
@@ -133,7 +137,14 @@ def _close(got: float, wanted: float, tolerance: float) -> bool:
         return True
     # A count is right or wrong however large it is, so for integers the tolerance does not grow with them.
     size = 1.0 if isinstance(wanted, int) else max(1.0, abs(wanted))
-    return math.isfinite(wanted) and abs(got - wanted) <= tolerance * size
+    return math.isfinite(wanted) and gap(got, wanted) <= tolerance * size
+
+
+def gap(a: float, b: float) -> float:
+    """|a − b|; where one of the two is an integer, without the rounding that its conversion to a float would bring."""
+    if isinstance(a, int) != isinstance(b, int) and math.isfinite(a) and math.isfinite(b):
+        return abs(Fraction(a) - Fraction(b))
+    return abs(a - b)
 
 
 def _plain(value):
@@ -205,6 +216,8 @@ def _list_pattern(got, wanted) -> str | None:
     """The sentence for a list of numbers that are all wrong in the same way, or None."""
     if len(wanted) < 2 or not all(type(v) in (int, float) for v in (*map(_plain, got), *wanted)):
         return None
+    if any(abs(_plain(v)) > EXACT for v in (*got, *wanted) if isinstance(_plain(v), int)):
+        return None  # as doubles they would look alike
     with contextlib.suppress(OverflowError):
         got, wanted = (torch.tensor([float(_plain(v)) for v in values], dtype=torch.double) for values in (got, wanted))
         pattern = _pattern(got, wanted)
@@ -229,17 +242,34 @@ def _tensor_difference(got, wanted: Tensor, tolerance: float) -> str | None:
         return None
     if wanted.dtype == torch.bool:
         return _mask_difference(got, wanted)
-    is_float = wanted.dtype.is_floating_point
-    exact_got, exact_wanted = got, wanted
-    got, wanted = got.double(), wanted.double()
-    if (got.isnan() & ~wanted.isnan()).any():
-        return "The result holds NaN: probably a division by zero or a logarithm of zero."
-    wrong = ~torch.isclose(got, wanted, rtol=tolerance if is_float else 0.0, atol=tolerance, equal_nan=True)
+    if wanted.dtype.is_complex:  # a last axis of two: the real and the imaginary parts
+        got, wanted = (torch.view_as_real(t.to(torch.complex128).resolve_conj().resolve_neg()) for t in (got, wanted))
+    if wanted.dtype.is_floating_point:
+        got, wanted = got.double(), wanted.double()
+        if (got.isnan() & ~wanted.isnan()).any():
+            return "The result holds NaN: probably a division by zero or a logarithm of zero."
+        wrong = ~torch.isclose(got, wanted, rtol=tolerance, atol=tolerance, equal_nan=True)
+    else:
+        wrong = _wrong_integers(got, wanted, tolerance)
     if not wrong.any():
         return None
     if wanted.ndim == 0:
-        return _number_sentence(exact_got.item(), exact_wanted.item())
+        return _number_sentence(got.item(), wanted.item())
     return _describe_wrong(got, wanted, wrong)
+
+
+def _wrong_integers(got: Tensor, wanted: Tensor, tolerance: float) -> Tensor:
+    """Where integers of one shape, and of any dtypes, differ by more than the tolerance.
+
+    A double would round them beyond 2^53, and int64 has no room for the upper half of uint64: these are told apart by
+    a flag, since they wrap to negative numbers.
+    """
+    upper = torch.uint64
+    (a, a_wraps), (b, b_wraps) = ((t.long(), (t.long() < 0) & (t.dtype == upper)) for t in (got, wanted))
+    apart = a - b
+    overflows = ((a < 0) != (b < 0)) & ((apart < 0) != (a < 0))
+    most = int(min(tolerance, EXACT))
+    return (a_wraps != b_wraps) | overflows | (apart > most) | (apart < -most)
 
 
 def is_plain(value) -> bool:
@@ -287,8 +317,13 @@ def _mask_difference(got: Tensor, wanted: Tensor) -> str:
 def _describe_wrong(got: Tensor, wanted: Tensor, wrong: Tensor) -> str:
     at = wrong.nonzero()[0].tolist()
     first = f"the first at {at}: {_pair(got[tuple(at)].item(), wanted[tuple(at)].item())}."
-    pattern = _pattern(got, wanted) if wanted.numel() > 1 else None
+    pattern = _pattern(got.double(), wanted.double()) if wanted.numel() > 1 and _fit_doubles(got, wanted) else None
     return f"{pattern or f'{int(wrong.sum())} of {wanted.numel()} values differ'}; {first}"
+
+
+def _fit_doubles(*tensors: Tensor) -> bool:
+    """Whether all numbers keep their values as doubles."""
+    return all(t.is_floating_point() or not _wrong_integers(t, t.double().long(), 0.0).any() for t in tensors)
 
 
 def _pattern(got: Tensor, wanted: Tensor) -> str | None:

@@ -288,3 +288,9 @@ def test_a_letter_counts_however_it_is_written():
         *[True] * 4, False, *[None] * 3,
     ]  # fmt: skip
     assert asked.comment_on("A)") == "No."
+
+
+def test_a_number_is_compared_exactly_however_large_it_is():
+    asked = Question("x.q", "00_start_here", 1, "?", 2**53 + 1, "!")
+    given = (2**53 + 1, 2**53, 2.0**53, str(2**53), torch.tensor(2**53 + 2), math.nan, math.inf, 10**400, "a", [])
+    assert [judge_answer(asked, g) for g in given] == [True, *[False] * 6, *[None] * 3]
