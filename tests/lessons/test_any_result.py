@@ -231,7 +231,7 @@ def test_whatever_is_returned_the_verdict_comes(id):
         assert verdict.passed or (verdict.mistake and 0 <= verdict.credit < 1), name
         pairs = [[value, list(inputs)] for value, inputs in zip(values, cases, strict=True)]
         header, received = codec.unpack(codec.pack({"outcomes": [{}] * len(cases)}, pairs))
-        result = _exercise_result(exercise, Cell("x"), cases, header, received)
+        result = _exercise_result(exercise, Cell("x"), cases, header, received, touched=False)
         assert result.state in ("passed", "partly right", "failed") and result.points <= exercise.points, name
     assert made > 40
 
