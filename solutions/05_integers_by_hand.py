@@ -159,8 +159,8 @@ choice = "a"
 question("by_hand.exact_zero", choice)
 
 # %% [markdown]
-# **Exercise (2 points).** Put numbers on the grid: round $x/s$ (halves to even), *then* add the zero point. Values
-# outside the grid saturate: they become its first or last integer.
+# **Exercise (2 points).** Put numbers on the grid: round $x/s$, *then* add the zero point. Round halves to even, as torch
+# does (0.5 to 0, 1.5 to 2). Values outside the grid saturate: they become its first or last integer.
 
 
 # %% exercise="by_hand.quantize"
@@ -264,10 +264,8 @@ before = accuracy(net)
 
 # %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2)
-for (name, curve), color in zip(decibels.items(), plots.PALETTE, strict=False):
-    left.plot(widths, curve, "o-", color=color, label=name)
-    right.plot(widths, accuracies[name], "o-", color=color, label=name)
-right.axhline(before, color=plots.REFERENCE, linestyle="--", label="float")
+plots.curves(left, widths, decibels)
+plots.curves(right, widths, accuracies, reference=("float", before))
 left.set(
     xlabel="bits per weight",
     ylabel="signal to noise, dB",
@@ -278,15 +276,15 @@ right.set(
     ylabel="validation accuracy, %",
     title="all weights of MyNet on grids",
 )
-right.legend(fontsize=8)
+plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
 # What to see: each bit, and each finer kind of grid, adds about 6 dB (left). Yet at 4 bits and more, `MyNet` loses
 # almost no accuracy with any of them (right).
 #
-# Other networks depend on the granularity more. An example is the *teacher*, a larger residual network that comes with
-# the course. It has batch norms, which multiply each channel by a factor of its own. Usually they are *folded*: each
+# Other networks depend on the granularity more. An example is the *teacher*, a larger network that comes with the
+# course. It has batch norms, which multiply each channel by a factor of its own. Usually they are *folded*: each
 # filter's weights are multiplied by its factor in advance, the batch norm disappears, and the function stays the same.
 # How much accuracy does the folded teacher lose with 4-bit weights and one grid per layer?
 
@@ -340,32 +338,22 @@ def rounded_away(weight, per):
 
 # %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2)
-look = {"marker": "o", "markersize": 4}
-left.plot(reach(unfolded), color=plots.REFERENCE, label="as trained", **look)
-left.plot(reach(folded), color=plots.PURPLE, label="folded", **look)
-left.set(
-    ylabel="largest weight ÷ largest of the layer",
-    ylim=(0, 1.05),
-    title="range of each filter",
+filters = range(32)
+left.plot(reach(unfolded), "o", color=plots.REFERENCE, markersize=4, label="as trained")
+left.plot(reach(folded), "o", color=plots.PURPLE, markersize=4, label="folded")
+left.set(ylabel="largest weight ÷ largest of the layer", ylim=(0, 1.05))
+plots.curves(
+    right,
+    filters,
+    {
+        "one grid per layer": rounded_away(folded, "tensor"),
+        "one per filter": rounded_away(folded, "channel"),
+    },
 )
-right.plot(
-    rounded_away(folded, "tensor"),
-    color=plots.BLUE,
-    label="folded, one grid per layer",
-    **look,
-)
-right.plot(
-    rounded_away(folded, "channel"),
-    color=plots.ORANGE,
-    label="folded, one grid per filter",
-    **look,
-)
-right.set(
-    ylabel="share of its weights that become 0", ylim=(0, 1.05), title="at 4 bits"
-)
+right.set(ylabel="share of weights that 4 bits round to 0", ylim=(0, 1.05))
 for ax in (left, right):
     ax.set_xlabel("the 32 filters of the first layer, sorted")
-    ax.legend(fontsize=8)
+    plots.legend(ax)
 plots.finish(fig)
 
 # %% [markdown]
@@ -471,7 +459,7 @@ quantization_playground(net, pictures)
 # | min-max | the smallest and the largest value seen |
 # | moving average | a running average of each batch's smallest and largest value; a new batch counts 1 % |
 # | percentile | everything but the outermost values, here 0.1 % at each end |
-# | MSE | the range with the smallest squared rounding error |
+# | MSE (mean squared error) | the range with the smallest squared rounding error |
 # | entropy | the range whose rounded histogram stays closest to the original (smallest Kullback-Leibler divergence) |
 #
 # **Exercise (2 points).** Implement the moving average, which needs to remember only two numbers.
@@ -543,22 +531,17 @@ for (name, end), color, style in zip(ends.items(), plots.PALETTE, styles, strict
     left.axvline(end, label=name, color=color, linestyle=style)
 left.set(
     yscale="log",
-    xlabel="value (zeros are left out)",
+    xlabel="value (zeros are left out); lines: ends at 4 bits",
     ylabel="share of values",
-    title="first ReLU, ends at 4 bits",
 )
-left.set_xlim(0, 2 * ends["min-max"])
-left.legend(fontsize="small", loc="upper right")
 for (bits, error), color in zip(errors.items(), plots.PALETTE, strict=False):
     right.plot(candidates, error, color=color, label=f"{bits} bits")
     right.plot(candidates[error.argmin()], error.min(), "o", color=color)
 right.set(
-    yscale="log",
-    xlabel="end of the range",
-    ylabel="mean squared error",
-    title="dot: the best end",
+    yscale="log", xlabel="end of the range (dot: the best)", ylabel="mean squared error"
 )
-right.legend(fontsize="small")
+plots.legend(left, ncols=3)
+plots.legend(right, ncols=4)
 plots.finish(fig)
 
 # %% [markdown]
@@ -623,24 +606,14 @@ reveal(
 # %% tags=["fold"]
 percent = {key: result.accuracy for key, result in results.items()}
 fig, axes = plots.figure(ncols=2, sharey=True)
-colors = {"clean": plots.BLUE, "one bad picture": plots.ORANGE}
 for ax, bits in zip(axes, (8, 4), strict=True):
-    for place, (seen, color) in enumerate(colors.items()):
-        values = [percent[seen, bits, name] for name in OBSERVERS]
-        rows = [i + 0.4 * place - 0.2 for i in range(5)]
-        bars = ax.barh(rows, values, 0.36, color=color, label=seen)
-        ax.bar_label(bars, fmt="%.0f", padding=-20, fontsize="small", color="white")
-    ax.axvline(before, color=plots.REFERENCE, linestyle=":", label="float")
-    ax.set(title=f"{bits} bits", xlabel="validation accuracy, %", xlim=(0, 100))
-    ax.set_yticks(range(5), list(OBSERVERS))
-axes[0].invert_yaxis()
-fig.legend(
-    *axes[0].get_legend_handles_labels(),
-    loc="outside upper center",
-    ncols=3,
-    fontsize="small",
-    frameon=False,
-)
+    series = {
+        seen: {name: percent[seen, bits, name] for name in OBSERVERS}
+        for seen in ("clean", "one bad picture")
+    }
+    plots.grouped_bars(ax, series, reference=before)
+    ax.set(title=f"{bits} bits", xlabel="validation accuracy, % (dashed: float)")
+plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
@@ -759,7 +732,8 @@ def fixed_point(real, bits):
 check("by_hand.fixed_point", fixed_point)
 
 # %% [markdown]
-# **Exercise (3 points).** Now use them: turn 32-bit sums into the 8-bit integers of the next layer, without floats.
+# **Exercise (3 points).** Now *requantise* with them: turn 32-bit sums into the 8-bit integers of the next layer, without
+# floats.
 
 
 # %% exercise="by_hand.requantize"
@@ -792,7 +766,7 @@ network = integer_network.convert(net, grids)
 
 images = pictures.test.images[:256]
 batch = pictures.to_input(images)  # pads 28×28 pixels to 32×32
-q = quantization.quantize(batch, network.source)
+q = quantization.quantize(batch, network.source)  # onto the grid of the input
 
 # %% [markdown]
 # Follow one picture through the first convolution: bytes in, exact 32-bit sums, bytes again, and finally the largest of
@@ -801,7 +775,8 @@ q = quantization.quantize(batch, network.source)
 # %%
 first = network.layers[0]
 with torch.inference_mode():
-    sums_of_one = first.sums(q[:1].transpose(0, 1))
+    one_picture = q[:1].transpose(0, 1)  # these layers take [channels, pictures, …]
+    sums_of_one = first.sums(one_picture)
 multiplier, shift = first.multiplier[..., None, None], first.shift[..., None, None]
 after = requantization.requantize(
     sums_of_one, multiplier, shift, int(first.zero_points[1])
@@ -818,15 +793,9 @@ steps = {
 }
 fig, axes = plots.figure(ncols=4, figsize=(10, 2.9))
 for ax, (title, values) in zip(axes, steps.items(), strict=True):
-    signed = bool(values.min() < 0)
-    shown = ax.imshow(
-        values, cmap="RdBu_r" if signed else "gray", interpolation="nearest"
-    )
-    if signed:
-        shown.set_clim(-int(values.abs().max()), int(values.abs().max()))
+    cmap = "RdBu_r" if values.min() < 0 else "gray"
+    shown = plots.matrix(ax, values, cmap=cmap)
     ax.set_title(title, fontsize="small")
-    ax.set(xticks=[], yticks=[])
-    ax.grid(False)
     fig.colorbar(shown, ax=ax, orientation="horizontal", shrink=0.9, pad=0.03)
 plots.finish(fig)
 
@@ -928,9 +897,9 @@ print(f"the integer network takes {around.median:.1f} times its products' time")
 
 # %% [markdown]
 # `torch._int_mm` multiplies int8 matrices into int32, with the processor's integer instructions if it has them. If it
-# does, the products take the smaller part of the time. The rest is bookkeeping: collecting the patches, adding the bias,
-# the 64-bit product, the shift and the clamp, each in a separate pass through memory. An engine does all of that inside
-# the product's inner loop, while the sums are still in registers. Lesson 08 is about such engines; their arithmetic is
+# does, the products take the smaller part of the time. The rest is bookkeeping: collecting the inputs of each filter
+# position, adding the bias, the 64-bit product, the shift and the clamp, each in a separate pass through memory. An engine
+# does all of that in the product's inner loop, while the sums are still inside the processor. Lesson 08 is about such engines; their arithmetic is
 # the one you have just written. On a microcontroller without floating-point hardware, this is the only kind of network
 # that runs at all.
 
@@ -1101,22 +1070,12 @@ reveal(
 
 # %% tags=["fold"]
 noise = noise_in("classifier.0")
+colors = {"powers of two": plots.PURPLE, "one grid per layer": plots.BLUE}
 fig, (left, right) = plots.figure(ncols=2)
-for name, color in zip(kinds, (plots.PURPLE, plots.BLUE), strict=True):
-    left.plot(power_widths, noise[name], "o-", color=color, label=name)
-    middle = [x.estimate for x in lost[name]]
-    low = [x.estimate - x.low for x in lost[name]]
-    high = [x.high - x.estimate for x in lost[name]]
-    right.errorbar(
-        power_widths,
-        middle,
-        [low, high],
-        fmt="o-",
-        capsize=3,
-        color=color,
-        label=name,
-    )
-right.axhline(0, color=plots.REFERENCE, linestyle="--")
+for name, color in colors.items():
+    left.plot(power_widths, noise[name], "o-", markersize=4, color=color)
+    plots.interval_line(right, power_widths, lost[name], name, color)
+plots.reference_line(right, 0, across=True)
 left.set(
     xlabel="bits per weight",
     ylabel="signal to noise, dB",
@@ -1125,7 +1084,7 @@ left.set(
 right.set(
     xlabel="bits per weight", ylabel="points lost", title="MyNet, 5,000 test pictures"
 )
-right.legend(fontsize=8)
+plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]

@@ -23,7 +23,7 @@ from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_o
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
-from nnopt_lab.lessons.few_bits.playground import twin_playground
+from nnopt_lab.lessons.few_bits.playground import equalization_playground
 from nnopt_lab.techniques import quantization
 from nnopt_lab.techniques.quantization import (
     integer_training,
@@ -182,7 +182,7 @@ fig, (left, right) = plots.figure(ncols=2)
 colors = (plots.REFERENCE, plots.ORANGE, plots.GREEN)
 for (name, model), color in zip(versions.items(), colors, strict=True):
     largest = model.features[3].weight.detach().abs().flatten(1).amax(1)
-    left.plot((largest / largest.max()).sort().values, "o", color=color, label=name)
+    left.plot((largest / largest.max()).sort().values, "o", color=color, markersize=4)
     style = "o--" if name == "as trained" else "o-"
     right.plot(widths, curves[name], style, label=name, color=color)
 left.set(
@@ -190,7 +190,6 @@ left.set(
     xlabel="filter, sorted",
     ylabel="largest weight ÷ end of the grid",
 )
-left.legend()
 right.set(
     title="the same function, rounded",
     xlabel="bits per weight",
@@ -198,7 +197,7 @@ right.set(
     xticks=widths,
 )
 right.invert_xaxis()
-right.legend()
+plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
@@ -243,7 +242,7 @@ claim(
 # of bits fail, and does equalisation always help?
 
 # %%
-twin_playground(net, pictures)
+equalization_playground(net, pictures)
 
 # %% [markdown]
 # ## 2. Biases, and which way to round
@@ -304,28 +303,20 @@ lost = {
 }
 
 # %% tags=["fold"]
+colors = {"down": plots.ORANGE, "to nearest": plots.BLUE}
 fig, (left, right) = plots.figure(ncols=2)
-for way, color in (("down", plots.ORANGE), ("to nearest", plots.BLUE)):
-    left.plot(shift[way], "o", color=color, label=way)
-left.axhline(0, color=plots.REFERENCE, linewidth=0.8)
+for way, color in colors.items():
+    left.plot(shift[way], "o", color=color, label=f"rounded {way}")
+plots.reference_line(left, 0, across=True)
 left.set(
-    title="first layer: mean shift of each channel",
-    xlabel="channel",
-    ylabel="shift",
-    xticks=range(0, 16, 3),
+    xlabel="channel of the first layer", ylabel="mean shift", xticks=range(0, 16, 3)
 )
-left.legend()
-for place, ((way, stage), interval) in enumerate(lost.items()):
-    color = plots.ORANGE if way == "down" else plots.BLUE
-    alpha = 1 if stage == "rounded" else 0.5
-    low, high = interval.estimate - interval.low, interval.high - interval.estimate
-    right.bar(place, interval.estimate, color=color, alpha=alpha)
-    right.errorbar(
-        place, interval.estimate, [[max(low, 0)], [max(high, 0)]], color="#222222"
-    )
-right.axhline(0, color=plots.REFERENCE, linewidth=0.8)
-right.set_xticks(range(4), [f"{way},\n{stage}" for way, stage in lost], fontsize=8)
-right.set(title="accuracy lost at 5 bits", ylabel="points")
+named = {f"{way}, {stage}": interval for (way, stage), interval in lost.items()}
+plots.intervals(
+    right, named, {name: colors[name.split(",")[0]] for name in named}, reference=0
+)
+right.set(xlabel="points lost at 5 bits")
+plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
@@ -386,18 +377,17 @@ shown = {
     "AdaRound": ("AdaRound", plots.ORANGE),
     "equalised, AdaRound": ("equalised, AdaRound", plots.PURPLE),
 }
-fig, axes = plots.figure(ncols=2)
-for ax in axes:
+fig, axes = plots.figure(ncols=2, figsize=(8, 4))
+for ax, upto in zip(axes, (4, 3), strict=True):
     for way, (label, color) in shown.items():
-        upto = 4 if ax is axes[0] else 3
         runs = list(zip(*bits_after[way][:upto], strict=True))
         plots.band(ax, range(upto), runs, label, color)
-    ax.axhline(bits_after["before"], color=plots.REFERENCE, linestyle="--")
+    plots.reference_line(ax, bits_after["before"], "float", across=True)
     ax.set_xticks(range(upto), bits_after["bits"][:upto])
     ax.set(xlabel="bits per weight", ylabel="test accuracy, %")
 axes[0].set(title="from 8 bits to 2")
 axes[1].set(ylim=(86.9, 89.2), title="from 8 bits to 3, enlarged")
-axes[0].legend(fontsize=8, loc="lower left")
+plots.legend(fig, ncols=3)
 plots.finish(fig)
 
 # %% [markdown]
@@ -541,7 +531,7 @@ prepared = qat.prepare(copy.deepcopy(start), calibration, 2, 2)
 loss = nn.functional.cross_entropy(prepared(calibration), pictures.train.labels[:500])
 loss.backward()
 pace, unscaled = {}, {}
-for name in layers:
+for name in layers:  # each weight is now computed from an original and a step
     weights = prepared.get_submodule(name).parametrizations.weight
     quantizer, original = weights[0], weights.original
     of_step = quantizer.step.grad.abs() / quantizer.step
@@ -553,17 +543,14 @@ for name in layers:
 fig, (left, right) = plots.figure(ncols=2)
 left.plot(values, quantized.detach(), color=plots.BLUE, label="x̂, 2 bits, step 0.7")
 left.plot(values, by_hand, color=plots.ORANGE, label="gradient of the step")
-left.set(xlabel="x", title="how each value pulls at the step")
-left.legend(fontsize=8, loc="lower right")
-at = torch.arange(4)
-right.bar(
-    at - 0.2, list(unscaled.values()), 0.4, color=plots.ORANGE, label="not scaled"
-)
-right.bar(at + 0.2, list(pace.values()), 0.4, color=plots.BLUE, label="times 1/√(N·h)")
-right.axhline(1, color=plots.REFERENCE, linestyle="--")
-right.set_xticks(range(4), pace, fontsize=8)
-right.set(yscale="log", title="pace of the step ÷ pace of its weights")
-right.legend(fontsize=8)
+left.set(xlabel="x")
+pulls = {"not scaled": unscaled, "times 1/√(N·h)": pace}
+colors = dict(zip(pulls, (plots.ORANGE, plots.BLUE), strict=True))
+plots.grouped_bars(right, pulls, colors, reference=1)
+plots.log_axis(right.xaxis, [0.1, 1, 10, 100, 1_000, 10_000])
+right.set(xlabel="pace of the step ÷ pace of its weights")
+plots.legend(left)
+plots.legend(right)
 plots.finish(fig)
 
 # %% [markdown]
@@ -632,7 +619,7 @@ for ax, (method, model) in zip(axes, trained.items(), strict=True):
         ylim=(1, 1e6),
     )
 axes[0].set(ylabel="number of weights")
-axes[0].legend(fontsize=8)
+plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
@@ -652,42 +639,36 @@ plots.finish(fig)
 integer = recorded("integer_training", live=LIVE)["result"]
 
 # %% tags=["fold"]
-fig, (left, right) = plots.figure(ncols=2, width_ratios=(3, 2))
+fig, (left, right) = plots.figure(ncols=2, width_ratios=(3, 2), figsize=(8, 4.2))
 left.plot(
     range(4),
     integer["after training"],
     "o-",
+    markersize=4,
     color=plots.ORANGE,
     label="not trained, grid from the range",
 )
 for method, color in (("min-max", plots.SKY), ("lsq", plots.BLUE)):
     runs = list(zip(*integer[method], strict=True))
     plots.band(left, range(4), runs, f"trained, {titles[method]}", color)
-left.axhline(
-    mean(integer["float"]),
-    color=plots.REFERENCE,
-    linestyle="--",
-    label="float, trained as long",
+plots.reference_line(
+    left, mean(integer["float"]), "float, trained as long", across=True
 )
 left.set_xticks(range(4), integer["bits"])
 left.set(
-    xlabel="bits of weights and inputs",
-    ylabel="test accuracy, %",
-    ylim=(75, 91.5),
-    title="trained for one epoch",
+    xlabel="bits of weights and inputs", ylabel="test accuracy, %", ylim=(75, 91.5)
 )
-left.legend(fontsize=8, loc="lower left")
 rows = {
-    "float": (integer["float"], plots.REFERENCE),
-    "4 bits": (integer["lsq"][1], plots.BLUE),
-    "2 bits": (integer["lsq"][3], plots.BLUE),
-    "ternary\n(8-bit\ninputs)": (integer["ternary"], plots.GREEN),
-    "binary\n(8-bit\ninputs)": (integer["binary"], plots.GREEN),
+    "float": integer["float"],
+    "4 bits": integer["lsq"][1],
+    "2 bits": integer["lsq"][3],
+    "ternary": integer["ternary"],
+    "binary": integer["binary"],
 }
-for place, (accuracies, color) in enumerate(rows.values()):
-    right.plot([place] * 3, accuracies, "o", color=color)
-right.set_xticks(range(5), rows, fontsize=8)
-right.set(title="enlarged: learned steps, and codes", ylim=(88.5, 90.2))
+codes = {"float": plots.REFERENCE, "ternary": plots.GREEN, "binary": plots.GREEN}
+plots.seeds(right, rows, dict.fromkeys(rows, plots.BLUE) | codes)
+right.set(xlabel="test accuracy, %", title="enlarged: learned steps, and codes")
+plots.legend(fig, ncols=2)
 plots.finish(fig)
 
 # %% [markdown]
@@ -888,22 +869,16 @@ colors = (plots.REFERENCE, plots.ORANGE, plots.BLUE)
 for (name, shares), color in zip(changed.items(), colors, strict=True):
     smooth = torch.tensor(shares).view(-1, 20).mean(1).clamp(min=1e-5)
     left.plot(range(20, len(shares) + 1, 20), smooth, color=color, label=name)
-left.set(
-    yscale="log",
-    xlabel="step",
-    ylabel="share of weights that change",
-    title="updates that arrive",
-)
-left.legend(fontsize=8)
+left.set(yscale="log", xlabel="step", ylabel="share of weights that change")
 for rounding, color in (("nearest", plots.ORANGE), ("stochastic", plots.BLUE)):
     runs = list(zip(*stored[rounding], strict=True))
     plots.band(right, stored["bits"], runs, rounding, color)
 right.set(
-    xlabel="bits of the stored weights",
-    ylabel="test accuracy, %",
-    title="after 4 epochs in integers (recorded)",
+    xlabel="bits of the stored weights (recorded)",
+    ylabel="test accuracy after 4 epochs, %",
 )
-right.legend()
+plots.legend(left, ncols=2)
+plots.legend(right)
 plots.finish(fig)
 
 # %% [markdown]

@@ -500,25 +500,19 @@ stages = {
 gzipped = measure.disk_bytes(tiny, compressed=True)
 
 # %% tags=["fold"]
+fig, ax = plots.figure(figsize=(8, 3))
 kinds = ("values", "positions", "code books and tables", "biases and shapes")
-names = [*stages, "gzip of the float32 file"]
-fig, ax = plots.figure()
-before = [0, 0, 0]
-for color, kind, sizes in zip(
-    plots.PALETTE, kinds, zip(*stages.values(), strict=True), strict=False
-):
-    ax.barh(names[:3], sizes, left=before, color=color, label=kind)
-    before = [start + size for start, size in zip(before, sizes, strict=True)]
-ax.barh(names[3], gzipped, color="0.75")
-for place, size in enumerate([*before, gzipped]):
-    ax.text(size, place, f"  {size:,.0f} bytes, {float_bytes / size:.0f}×", va="center")
-ax.invert_yaxis()
-ax.legend(loc="lower right")
+rows = {name: dict(zip(kinds, sizes, strict=True)) for name, sizes in stages.items()}
+rows["gzip of the float32 file"] = {"gzip": gzipped}
+plots.stages(ax, rows, {"gzip": "0.75"})
+for place, row in enumerate(rows.values()):
+    size = sum(row.values())
+    text = f"  {size:,.0f} bytes, {float_bytes / size:.0f}×"
+    ax.text(size, place, text, va="center", fontsize="small")
 ax.set(
-    xlabel="bytes",
-    title=f"the smallest file, compared with {float_bytes:,} bytes",
-    xlim=(0, 1.3 * sum(stages["pruned"])),
+    xlabel=f"bytes (float32: {float_bytes:,})", xlim=(0, 1.3 * sum(stages["pruned"]))
 )
+plots.legend(fig, ncols=5)
 plots.finish(fig)
 
 # %% [markdown]
@@ -595,41 +589,21 @@ three_bits = sweep["bits"].index(3)
 sparsities = [f"{sparsity:.0%}" for sparsity in sweep["sparsities"]]
 
 
-def with_bars(ax, x, runs, **look):
-    middle = runs.mean(0)
-    reach = [middle - runs.min(0), runs.max(0) - middle]
-    ax.errorbar(x, middle, reach, fmt="o-", markersize=4, capsize=2, **look)
+def spans(runs):
+    """Mean, lowest and highest over the seeds, one triple per column."""
+    low, high = runs.min(0), runs.max(0)
+    return list(zip(runs.mean(0).clip(low, high), low, high, strict=True))
 
 
 fig, (left_ax, right_ax) = plots.figure(ncols=2)
 for place, bits in enumerate(sweep["bits"]):
-    with_bars(
-        left_ax,
-        means["bytes"][:, place],
-        runs["trained"][:, :, place],
-        color=plots.PALETTE[place],
-        label=f"{bits} bits",
-    )
+    sizes, values = means["bytes"][:, place], spans(runs["trained"][:, :, place])
+    color = plots.PALETTE[place]
+    plots.interval_line(left_ax, sizes, values, f"{bits} bits", color)
 for name, size in zip(sparsities, means["bytes"][:, 0], strict=True):
     left_ax.annotate(name, (size, 91.1), ha="center", fontsize=8)
-left_ax.axvline(float_bytes / 49, color=plots.GREEN, linestyle=":")
-left_ax.annotate(
-    "49 times\nsmaller",
-    (float_bytes / 49, 84.3),
-    xytext=(-5, 0),
-    textcoords="offset points",
-    ha="right",
-    fontsize=8,
-)
-left_ax.set(
-    xscale="log",
-    xlabel="bytes of the file",
-    ylabel="test accuracy, %",
-    title="size and accuracy",
-)
-ticks = [5_000, 10_000, 20_000, 30_000]
-left_ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
-left_ax.minorticks_off()
+plots.log_axis(left_ax.xaxis, [5_000, 10_000, 20_000])
+left_ax.set(xlabel="bytes of the file", ylabel="test accuracy, %", ylim=(84, 91.5))
 stages_shown = {
     "cut": runs["cut"],
     "trained": runs["pruned"],
@@ -639,15 +613,13 @@ stages_shown = {
 places = np.arange(len(sparsities))
 for number, (name, values) in enumerate(stages_shown.items()):
     color = plots.PALETTE[::-1][number]
-    with_bars(right_ax, places + 0.1 * number, values, color=color, label=name)
+    plots.interval_line(right_ax, places + 0.1 * number, spans(values), name, color)
 right_ax.set_xticks(places, sparsities)
-right_ax.set(xlabel="share of weights removed", title="stage by stage")
-right_ax.set_xlim(-1.6, 3.5)
+right_ax.set(xlabel="share of weights removed", ylim=(84, 91.5))
 for ax in (left_ax, right_ax):
     ax.axhspan(runs["dense"].min(), runs["dense"].max(), color="0.85", zorder=0)
-    ax.axhline(sweep["before"], color=plots.REFERENCE, linestyle="--", linewidth=1)
-    ax.set(ylim=(84, 91.5))
-    ax.legend(fontsize=8, loc="lower left" if ax is right_ax else "lower center")
+    plots.reference_line(ax, sweep["before"], across=True)
+    plots.legend(ax, ncols=4)
 plots.finish(fig)
 
 # %% [markdown]
@@ -731,7 +703,7 @@ ways = {
 # %% tags=["fold"]
 fig, ax = plots.figure()
 for (name, points), color in zip(ways.items(), plots.PALETTE, strict=False):
-    ax.plot(*zip(*points, strict=True), "o-", color=color, label=name)
+    ax.plot(*zip(*points, strict=True), "o-", markersize=4, color=color, label=name)
 floats = {
     "float, original": (tested.accuracy, "s"),
     "float, one epoch more": (mean(trained["float"]), "^"),
@@ -739,8 +711,9 @@ floats = {
 }
 for name, (height, marker) in floats.items():
     ax.plot(float_bytes, height, marker, color=plots.REFERENCE, label=name)
-ax.set(xscale="log", xlabel="bytes", ylabel="test accuracy, %", ylim=(80, 91))
-ax.legend(fontsize=8, loc="lower right")
+plots.log_axis(ax.xaxis, [10_000, 100_000, 1_000_000], base=10)
+ax.set(xlabel="bytes", ylabel="test accuracy, %", ylim=(80, 91))
+plots.legend(fig, "right")
 plots.finish(fig)
 
 # %% [markdown]

@@ -10,7 +10,7 @@ from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.few_bits import experiments
-from nnopt_lab.lessons.few_bits.playground import scaled_apart, twin_playground
+from nnopt_lab.lessons.few_bits.playground import badly_scaled, equalization_playground
 from nnopt_lab.techniques.quantization.post_training.equalization import equalizing_factors
 from nnopt_lab.workbench import data, models
 from tests.lessons.playgrounds import shown
@@ -75,26 +75,26 @@ def test_a_likely_mistake_is_named(id, answer, said):
         assert not verdict.passed and said in verdict.mistake, verdict.mistake
 
 
-def test_a_network_that_is_scaled_apart_computes_the_same_function():
+def test_a_network_that_is_badly_scaled_computes_the_same_function():
     model, pictures = models.trained("mynet"), data.load("fashion")
     x = pictures.to_input(pictures.test.images[:50])
     before = copy.deepcopy(model.state_dict())
     with torch.inference_mode():
-        assert torch.equal(scaled_apart(model, 4)(x), model(x))
+        assert torch.equal(badly_scaled(model, 4)(x), model(x))
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
-    assert all(torch.equal(before[key], value) for key, value in scaled_apart(model, 0).state_dict().items())
+    assert all(torch.equal(before[key], value) for key, value in badly_scaled(model, 0).state_dict().items())
 
 
 def test_the_playground_shows_three_networks_and_what_rounding_leaves_of_them():
-    playground = twin_playground(models.trained("mynet"), data.load("fashion"))
+    playground = equalization_playground(models.trained("mynet"), data.load("fashion"))
     text, (ranges, accuracies) = shown(playground, spread=3, bits=6)
-    trained, apart, equalised = (bar.get_height() for bar in accuracies.patches[:3])
+    trained, apart, equalised = (bar.get_width() for bar in accuracies.patches[:3])
     assert apart < 60 < min(trained, equalised)
     assert all(f"<b>{value:.1f} %</b>" in text for value in (trained, apart, equalised))
     lines = [line.get_ydata() for line in ranges.lines]
     assert min(lines[1]) < min(lines[0]) / 4 and max(lines[1]) == 1
     _, (_, accuracies) = shown(playground, spread=0)
-    assert len({bar.get_height() for bar in accuracies.patches[:2]}) == 1  # nothing is scaled apart
+    assert len({bar.get_width() for bar in accuracies.patches[:2]}) == 1  # nothing is scaled
 
 
 def test_stochastic_rounding_is_right_on_average():

@@ -153,7 +153,7 @@ def test_the_playground_shows_the_weights_before_and_after_and_the_errors(playgr
     scales = groups.abs().amax(1) / 7
     quantized = torch.fake_quantize_per_channel_affine(groups, scales, torch.zeros(shape[0]), 0, -7, 7)
     noise = (quantized - groups).square().mean()
-    assert f"{shape[0]} scales" in text
+    assert f" {shape[0]} scale{'s' if shape[0] > 1 else ''} " in text
     assert decibels(text) == pytest.approx(float(10 * (groups.square().mean() / noise).log10()), abs=0.06)
     before, after = weights.containers[0], weights.patches[-1]
     assert sum(bar.get_height() for bar in before) == weight.numel()

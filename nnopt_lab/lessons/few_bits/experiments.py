@@ -1,4 +1,4 @@
-"""Lesson 06's experiments: few bits after training and in training."""
+"""Lesson 06's experiments: few bits after training, in training, and training in integers."""
 
 import copy
 from functools import partial
@@ -26,12 +26,12 @@ POST_WAYS = ("nearest", "per channel", "biases corrected", "equalised", "both", 
 
 @experiment
 def integer_training() -> dict:
-    """Test accuracy of `MyNet` at few bits, after training and in training, and of a perceptron trained in integers.
+    """Test accuracy of `MyNet` at few bits, with and without training, and of a perceptron trained in integers.
 
-    Each network starts from the shipped weights and is trained for one epoch (SGD, momentum 0.9, rate 0.01 falling to 0
-    as a cosine), and so is the float control. Bits are those of weights and layer inputs; the first and the last layer
-    keep 8. Binary and ternary weights are paired with 8-bit inputs. "after training" is the min-max grid without the
-    epoch.
+    Each network starts from the shipped weights and is trained for one epoch (SGD with momentum 0.9, learning rate 0.01
+    with a cosine decay to 0), and so is the float control. Bits are those of weights and layer inputs; the first and
+    the last layer keep 8. Binary and ternary weights have 8-bit inputs. "after training" is the min-max grid without
+    that epoch.
 
     The perceptron, 784-64-10, is trained for 4 epochs with weights stored in 8 to 16 bits.
 
@@ -95,9 +95,9 @@ def _in_integers(pictures: data.Pictures, bits: int, rounding: str, seed: int) -
 
 @experiment
 def post_training_bits() -> dict:
-    """Test accuracy of `MyNet` with weights of few bits, one grid per tensor, quantized after training in seven ways.
+    """Test accuracy of `MyNet` with weights of few bits, one grid per tensor, quantised after training in seven ways.
 
-    A seed chooses the 1,000 training pictures that biases and roundings are fitted to, and the order in which AdaRound
+    A seed chooses the 1,000 training pictures to which biases and roundings are fitted, and the order in which AdaRound
     sees them.
 
     Returns:

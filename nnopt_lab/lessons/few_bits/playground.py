@@ -1,4 +1,4 @@
-"""Lesson 06: a network whose channels are scaled apart, rounded with and without equalisation."""
+"""Lesson 06: a network whose channels are badly scaled, rounded with and without equalisation."""
 
 import copy
 from itertools import pairwise
@@ -16,7 +16,7 @@ COLORS = (plots.REFERENCE, plots.ORANGE, plots.GREEN)
 
 
 @torch.no_grad()
-def scaled_apart(model: nn.Module, spread: int, seed: int = 0) -> nn.Module:
+def badly_scaled(model: nn.Module, spread: int, seed: int = 0) -> nn.Module:
     """A copy that computes the same function, with channels of very different ranges.
 
     Each channel between two layers is multiplied by 2^k where it is written and divided by it where it is read.
@@ -37,15 +37,15 @@ def scaled_apart(model: nn.Module, spread: int, seed: int = 0) -> nn.Module:
     return model
 
 
-def twin_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
-    """`MyNet`, a copy that is scaled apart, and the equalised copy: their ranges, and their accuracy when rounded."""
+def equalization_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
+    """`MyNet`, a badly scaled copy, and the equalised copy: their ranges, and their accuracy when rounded."""
     some = pictures.validation[:500]
     layers = {name: m for name, m in model.named_modules() if isinstance(m, quantization.QUANTIZABLE)}
     before = training.evaluate(model, some, pictures).accuracy
 
     def draw(layer: str, spread: int, bits: int, per: str):
-        apart = scaled_apart(model, spread)
-        versions = {"as trained": model, "scaled apart": apart, "equalised": equalize(copy.deepcopy(apart))}
+        apart = badly_scaled(model, spread)
+        versions = {"as trained": model, "badly scaled": apart, "equalised": equalize(copy.deepcopy(apart))}
         accuracies = []
         fig, (left, right) = plots.figure(ncols=2, figsize=(plots.SIZE[0], 3.2))
         with plots.style():
@@ -54,16 +54,20 @@ def twin_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
                 left.plot((largest / largest.max()).sort().values, "o", color=color, markersize=4, label=name)
                 rounded = quantization.quantize_weights(copy.deepcopy(version), bits, per=per)
                 accuracies.append(training.evaluate(rounded, some, pictures).accuracy)
-            left.set(title=f"range of each filter of {layer}", xlabel="filter, sorted", yscale="log")
+            left.set(title=f"filters of {layer}", xlabel="filter, sorted", yscale="log")
             left.set_ylabel("largest weight ÷ largest of the layer")
-            left.legend(fontsize=8)
-            bars = right.bar(list(versions), accuracies, color=COLORS)
-            right.bar_label(bars, fmt="%.0f", fontsize=8)
-            right.axhline(before, color=plots.REFERENCE, linestyle="--", linewidth=1)
-            right.set(title=f"{bits} bits (dashed: float)", ylabel="accuracy, %", ylim=(0, 100))
+            plots.bars(
+                right,
+                dict(zip(versions, accuracies, strict=True)),
+                dict(zip(versions, COLORS, strict=True)),
+                reference=before,
+                labels="{:.0f}",
+            )
+            right.set(title=f"rounded to {bits} bits", xlabel="accuracy, % (dashed: float)", xlim=(0, 110))
+            plots.legend(fig)
         text = (
-            f"accuracy at {bits} bits: <b>{accuracies[0]:.1f} %</b> as trained, <b>{accuracies[1]:.1f} %</b> scaled "
-            f"apart, <b>{accuracies[2]:.1f} %</b> equalised (float: {before:.1f} %)"
+            f"accuracy at {bits} bits: <b>{accuracies[0]:.1f} %</b> as trained, <b>{accuracies[1]:.1f} %</b> badly "
+            f"scaled, <b>{accuracies[2]:.1f} %</b> equalised (float: {before:.1f} %)"
         )
         return plots.finish(fig), text
 

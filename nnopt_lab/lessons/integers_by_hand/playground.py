@@ -1,4 +1,4 @@
-"""Lesson 05: a layer's weights on a grid of chosen width and granularity."""
+"""Lesson 05: a layer's weights on a grid, with a choice of bits and granularity."""
 
 import copy
 
@@ -18,7 +18,7 @@ GRANULARITIES = {
 
 
 def quantization_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
-    """The weights of one layer of `model` on a grid, the errors that this makes, and the accuracy that is left."""
+    """The weights of one layer of `model` on a grid, their rounding errors, and the accuracy that is left."""
     some = pictures.validation[:500]
     layers = {name: m for name, m in model.named_modules() if isinstance(m, quantization.QUANTIZABLE)}
     before = training.evaluate(model, some, pictures).accuracy
@@ -37,10 +37,11 @@ def quantization_playground(model: nn.Module, pictures: data.Pictures) -> Playgr
         with plots.style():
             _histogram(left, weight, on_grid)
             _errors(right, weight, on_grid, float(grid.scale.max()))
+        scales = grid.scale.numel()
         text = (
             f"<b>{quantization.signal_to_noise(weight, on_grid):.1f} dB</b> signal to noise, "
-            f"{grid.scale.numel():,} scales · accuracy <b>{accuracies[0]:.1f} %</b> with this layer quantized, "
-            f"<b>{accuracies[1]:.1f} %</b> with all layers quantized (before: {before:.1f} %)"
+            f"{scales:,} scale{'s' if scales > 1 else ''} · accuracy <b>{accuracies[0]:.1f} %</b> with this layer "
+            f"quantised, <b>{accuracies[1]:.1f} %</b> with all layers quantised (before: {before:.1f} %)"
         )
         return plots.finish(fig), text
 
@@ -57,9 +58,9 @@ def _histogram(ax, weight, on_grid) -> None:
     reach = float(weight.abs().max())
     bins = torch.linspace(-reach, reach, 121).tolist()
     ax.hist(weight.flatten().numpy(), bins, color=plots.REFERENCE, alpha=0.6, label="float")
-    ax.hist(on_grid.flatten().clamp(-reach, reach).numpy(), bins, color=plots.BLUE, histtype="step", label="quantized")
-    ax.set(title="weights", xlabel="value", yscale="log", ylim=(0.5, None))
-    ax.legend(fontsize=8)
+    ax.hist(on_grid.flatten().clamp(-reach, reach).numpy(), bins, color=plots.BLUE, histtype="step", label="quantised")
+    ax.set(xlabel="weight", ylabel="number of weights", yscale="log", ylim=(0.5, None))
+    plots.legend(ax)
 
 
 def _errors(ax, weight, on_grid, largest_step: float) -> None:
@@ -68,4 +69,4 @@ def _errors(ax, weight, on_grid, largest_step: float) -> None:
     ax.hist(error.numpy(), torch.linspace(-1.05 * reach, 1.05 * reach, 61).tolist(), color=plots.ORANGE)
     for end in (-largest_step / 2, largest_step / 2):
         ax.axvline(end, color=plots.REFERENCE, linestyle="--", linewidth=1)
-    ax.set(title="errors; dashed: half of the largest step", xlabel="quantized − float")
+    ax.set(title="errors (dashed: half of the largest step)", xlabel="quantised − float")

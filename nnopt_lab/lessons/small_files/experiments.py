@@ -24,12 +24,12 @@ LIMIT = 0.5  # points that may be lost on the validation pictures, upper end of 
 
 @experiment
 def deep_compression() -> dict:
-    """Bytes against accuracy of `MyNet`, pruned, shared, fine-tuned and coded, over three seeds.
+    """File size and accuracy of `MyNet`, pruned, shared, fine-tuned and coded, over three seeds.
 
-    Each run starts from the shipped network and goes through the sparsities in order, with 3 epochs of training (AdamW,
-    one cycle up to 0.002) after each cut. At each sparsity the weights are then shared at 4 and at 3 bits, the
-    centroids and biases are trained for an epoch (one cycle up to 0.001), and the network is coded into a file. The
-    dense network is trained in the same way, as the control.
+    Each run starts from the shipped network and goes through the sparsities in order, with 3 epochs of training after
+    each cut (AdamW, one cycle with a peak of 0.002). At each sparsity the weights are then shared at 4 and at 3 bits,
+    the centroids and biases are trained for one epoch (one cycle with a peak of 0.001), and the network is coded into a
+    file. The dense network is trained in the same way, as the control.
 
     Returns:
         {"seeds": [K], "sparsities": [S], "bits": [B], "before": accuracy of the network as it ships, "dense": [K][S],

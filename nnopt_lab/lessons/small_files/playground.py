@@ -30,15 +30,13 @@ def compression_playground(model: nn.Module, pictures: data.Pictures) -> Playgro
         small = deep_compression.make_permanent(deep_compression.share_weights(small, bits))
         with tempfile.TemporaryDirectory() as folder:
             parts = deep_compression.save(small, Path(folder, "network.bin"))
-        coded, start = sum(parts.values()), 0
+        coded = sum(parts.values())
         fig, ax = plots.figure(figsize=(plots.SIZE[0], 1.6))
+        sizes = {name: sum(parts[kind] for kind in kinds) for name, kinds in PARTS.items()}
         with plots.style():
-            for (name, kinds), color in zip(PARTS.items(), plots.PALETTE, strict=False):
-                size = sum(parts[kind] for kind in kinds)
-                ax.barh([""], [size], left=start, color=color, label=name)
-                start += size
+            plots.stages(ax, {"file": sizes})
             ax.set(xlabel="bytes", xlim=(0, coded))
-            fig.legend(loc="outside upper center", ncols=4, fontsize=8)
+            plots.legend(fig)
         after = training.evaluate(small, some, pictures).accuracy
         text = (
             f"<b>{coded:,} bytes</b>, <b>{float_bytes / coded:.0f} times</b> smaller · accuracy <b>{after:.1f} %</b> "
