@@ -59,20 +59,20 @@ def test_the_playground_picks_the_cheapest_within_the_limit_of_the_trials_so_far
     assert "Trial 3: <b>4.00×</b> as fast, -1.00 points, 500 B" in text and "50 % of the weights pruned" in text
     assert line(ax, "trial").get_xydata().tolist() == [[0.75, 0.5], [0.125, -10], [0.25, -1]]  # by their numbers
     assert sorted(line(ax, "front").get_xydata().tolist()) == [[0.125, -10], [0.25, -1], [0.75, 0.5]]
-    assert line(ax, "chosen").get_xydata().tolist() == [[0.25, -1]]
+    assert line(ax, "best within the limit").get_xydata().tolist() == [[0.25, -1]]
     assert line(ax, "original").get_xydata().tolist() == [[1, 0]] and list(line(ax, "limit").get_ydata()) == [-1, -1]
-    assert ax.get_xscale() == "log" and ax.get_xlabel() == "latency, share of the original's"
+    assert ax.get_xscale() == "log" and ax.get_xlabel() == "latency ÷ the original's"
     text, (ax,) = shown(playground, trials=2)  # 0 and 1
-    assert "Trial 0: <b>1.33×</b>" in text and line(ax, "chosen").get_xydata().tolist() == [[0.75, 0.5]]
+    assert "Trial 0: <b>1.33×</b>" in text and line(ax, "best within the limit").get_xydata().tolist() == [[0.75, 0.5]]
     assert len(line(ax, "trial").get_xdata()) == 2
-    text, (ax,) = shown(playground, points_that_may_be_lost=0)
+    text, (ax,) = shown(playground, **{"max._points_lost": 0})
     assert "Trial 0" in text and list(line(ax, "limit").get_ydata()) == [0, 0]
 
 
 def test_the_playground_says_when_nothing_is_within_the_limit_and_needs_a_point():
     original, bad = Point(-1, {}, 90.0, 1000, 8.0), Point(1, {}, 80.0, 100, 1.0)
     text, (ax,) = shown(front_playground([bad], original, "bytes"))
-    assert "Nothing within" in text and "chosen" not in [line.get_label() for line in ax.lines]
+    assert "No network is within" in text and "best within the limit" not in [line.get_label() for line in ax.lines]
     assert line(ax, "trial").get_xydata().tolist() == [[0.1, -10]]
     with pytest.raises(ValueError, match="0 entries"):
         front_playground([], original)

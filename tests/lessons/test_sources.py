@@ -16,7 +16,6 @@ ALLOWED = {
     "07_small_files": 9,
     "08_integers_for_real": 21,
     "10_parallelism": 21,
-    "14_choosing": 57,
     "15_capstone": 13,
 }
 

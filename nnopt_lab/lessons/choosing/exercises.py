@@ -1,4 +1,4 @@
-"""Exercises and questions of lesson 14: what is worth keeping, what to cut first, and when to give up."""
+"""Exercises and questions of lesson 14: fronts, sensitivity, and when to stop a trial."""
 
 import operator
 from itertools import pairwise
@@ -12,7 +12,7 @@ from nnopt_lab.techniques.search import fronts
 
 
 def _networks(g: torch.Generator):
-    # A staircase of four, then one that only ties with a step in each coordinate, one beaten twice, and an equal one.
+    # A staircase of four; then two that tie with a step in one coordinate, one that is beaten twice, and a duplicate.
     costs = sorted(torch.randperm(20, generator=g)[:4].tolist())
     losts = sorted(torch.randperm(20, generator=g)[:4].tolist(), reverse=True)
     rows = [(x / 2 - 2, float(c + 1)) for x, c in zip(losts, costs, strict=True)]
@@ -23,7 +23,7 @@ def _networks(g: torch.Generator):
 
 
 def _kept(key=lambda lost, cost, i: (cost, lost, i), better=operator.lt, last=True):
-    """The front in one pass, or with one thing wrong: the order, the comparison, or what is compared with."""
+    """The front in one pass, or with a mistake in the order, the comparison, or what is compared with."""
 
     def front(lost, cost):
         kept, before = [], None
@@ -38,7 +38,7 @@ def _kept(key=lambda lost, cost, i: (cost, lost, i), better=operator.lt, last=Tr
 
 
 def _front(beaten=lambda dx, dy: dx >= 0 and dy >= 0 and dx + dy > 0, keep_equal=False, itself=True):
-    """The front by comparing all pairs, or with one thing wrong; another beats by `dx` in loss and `dy` in cost."""
+    """The front by comparing all pairs, or with a mistake; another is better by `dx` in loss and `dy` in cost."""
 
     def front(lost, cost):
         n = range(len(lost))
@@ -58,50 +58,52 @@ def _front(beaten=lambda dx, dy: dx >= 0 and dy >= 0 and dx + dy > 0, keep_equal
     points=3,
     inputs=_networks,
     hints=(
-        "Go through the networks from the cheapest to the dearest. When is a dearer one still worth having?",
+        "Go through the networks from the cheapest to the most expensive. When is a more expensive one worth keeping?",
         "Sort the positions by (cost, lost, position). Keep a network only if it loses *less* than the last one kept.",
         "front = []; for i in sorted(range(len(lost)), key=lambda i: (cost[i], lost[i], i)): "
         "if not front or lost[i] < lost[front[-1]]: front.append(i)",
     ),
     wrong={
-        "You keep networks that are as good in one coordinate and worse in the other: those are beaten too. One "
-        "beats another if it is nowhere worse and somewhere better.": _front(lambda dx, dy: dx > 0 and dy > 0),
-        "Of two equal networks only the first is to be kept.": _front(keep_equal=True),
-        "Of two that cost the same you looked at the one that comes first, not at the better one. Sort by (cost, "
-        "lost): among equal costs the smallest loss comes first.": _kept(lambda lost, cost, i: cost),
-        "You keep a dearer network that loses as much as a cheaper one: keep it only if it loses *less*.": (
+        "You kept networks that are equal in one coordinate and worse in the other. Those are dominated, too: one "
+        "network dominates another if it is worse in nothing and better in something.": _front(
+            lambda dx, dy: dx > 0 and dy > 0
+        ),
+        "You kept both of two equal networks. Keep only the first.": _front(keep_equal=True),
+        "Of two networks with equal cost, you took the first instead of the better one. Sort by (cost, lost), so that "
+        "the smaller loss comes first.": _kept(lambda lost, cost, i: cost),
+        "You kept a more expensive network that loses as much as a cheaper one. Keep it only if it loses *less*.": (
             _kept(better=operator.le)
         ),
         "You compared each network with its neighbour in the order of cost. Compare it with the last one that you "
-        "*kept*: the neighbour may have been beaten itself.": _kept(last=False),
-        "Of two equal networks the *first* is to be kept; you kept the last.": (
-            _kept(lambda lost, cost, i: (cost, lost, -i))
-        ),
-        "You threw out both of two equal networks: neither is somewhere better than the other. The first is kept.": (
+        "*kept*, since the neighbour may be dominated itself.": _kept(last=False),
+        "You kept the last of two equal networks. Keep the first.": (_kept(lambda lost, cost, i: (cost, lost, -i))),
+        "You dropped both of two equal networks. Neither is better than the other: keep the first.": (
             _front(lambda dx, dy: dx >= 0 and dy >= 0, itself=False)
         ),
-        "The right networks in the wrong order: from the cheapest to the dearest.": changed(sorted),
-        "The right networks in the opposite order: the cheapest comes first.": swapped(),
-        "You took more lost points for better. `lost` is what accuracy fell by: less is better.": (
+        "Your networks are right, but in the wrong order. Return them from the cheapest to the most expensive.": changed(
+            sorted
+        ),
+        "Your networks are right, but in reverse order. The cheapest comes first.": swapped(),
+        "You took a larger loss for better. `lost` is the drop in accuracy: less is better.": (
             called_with(lambda lost, cost: ([-x for x in lost], cost))
         ),
-        "You began with the dearest network and let the cost grow cheap as if that were worse: less cost is better.": (
+        "You took a higher cost for better. Less cost is better.": (
             called_with(lambda lost, cost: (lost, [-c for c in cost]))
         ),
-        "That is the most accurate one alone. A cheaper network that loses a little more is on the front too.": (
+        "You returned only the most accurate network. A cheaper one that loses a little more is on the front, too.": (
             changed(lambda front: front[-1:])
         ),
-        "That is the cheapest one alone. A dearer network that loses less is on the front too.": (
+        "You returned only the cheapest network. A more expensive one that loses less is on the front, too.": (
             changed(lambda front: front[:1])
         ),
-        "You sorted all of them, and threw none away.": _kept(better=lambda new, kept: True),
-        "The networks' positions are wanted, not their figures.": (
+        "You sorted all networks but dropped none.": _kept(better=lambda new, kept: True),
+        "You returned the networks' values. Return their positions.": (
             lambda lost, cost: [(lost[i], cost[i]) for i in pareto_front(lost, cost)]
         ),
     },
     properties=(
         Property(
-            "Along the front the cost rises and the loss falls.",
+            "Along the front, the cost rises and the loss falls.",
             lambda result, lost, cost: all(cost[a] < cost[b] and lost[a] > lost[b] for a, b in pairwise(result)),
         ),
     ),
@@ -109,14 +111,14 @@ def _front(beaten=lambda dx, dy: dx >= 0 and dy >= 0 and dx + dy > 0, keep_equal
 def pareto_front(lost, cost):
     """The Pareto front.
 
-    Sorting makes it n·log n; comparing every pair would be n². With three objectives the sort no longer does it, and
-    with ten hardly any point is beaten: nearly everything is on the front.
+    With sorting it takes n·log n steps; comparing all pairs takes n². For three objectives sorting is not enough, and with
+    ten hardly any point is dominated, so nearly all points are on the front.
     """
     return fronts.pareto_front(list(zip(cost, lost, strict=True)))
 
 
 def _rectangle(g: torch.Generator):
-    # Three steps, of which the first may be a gain, one point that is beaten, one beyond each limit.
+    # Three steps, of which the first may be a gain, one point that is dominated, and one beyond each limit.
     lost_limit, cost_limit = float(randint(g, 9, 12)), float(randint(g, 15, 20))
     losts = sorted((torch.randperm(9, generator=g)[:3] - randint(g, 1, 3)).tolist())  # some of them gains
     costs = sorted((torch.randperm(13, generator=g)[:3] + 1).tolist(), reverse=True)
@@ -132,18 +134,18 @@ def _inside(lost, cost, lost_limit, cost_limit):
 
 
 def _on_front(*inputs):
-    """Those of them that are not beaten, by rising loss."""
+    """Those of them that are not dominated, by rising loss."""
     points = _inside(*inputs)
     return sorted(points[i] for i in fronts.pareto_front(points))
 
 
 def _rectangles(points, combine=sum):
-    """The areas from each point to the limits, combined: they overlap."""
+    """Areas from each point to the limits, combined; they overlap."""
     return lambda lost, cost, a, b: combine((a - x) * (b - y) for x, y in points(lost, cost, a, b))
 
 
 def _strips(height=lambda y, after, b: b - y, last=True):
-    """The area as one strip per step, or with one thing wrong; `after` is the next step's cost."""
+    """The area as one strip per step, or with a mistake; `after` is the next step's cost."""
 
     def area(lost, cost, a, b):
         front = _on_front(lost, cost, a, b)
@@ -155,7 +157,7 @@ def _strips(height=lambda y, after, b: b - y, last=True):
 
 
 def _swept(key=lambda x, y: x, beyond=False):
-    """The area in one pass, or with one thing wrong: the order, or points beyond `lost_limit` count."""
+    """The area in one pass, or with a mistake: another order, or counting points beyond `lost_limit`."""
 
     def area(lost, cost, a, b):
         total, lowest = 0.0, b
@@ -173,56 +175,55 @@ def _swept(key=lambda x, y: x, beyond=False):
     points=4,
     inputs=_rectangle,
     hints=(
-        "Throw out what is beyond a limit and what is beaten. What is left is a staircase: cut its area into upright "
-        "strips, one for each step.",
-        "Sort the front by rising loss. The strip of point i reaches from its loss to that of the next point (the last "
-        "one's to lost_limit), and from its cost up to cost_limit.",
-        "Go through the points by rising loss with `lowest = cost_limit`; for each one inside the limits whose cost is "
-        "below `lowest`, add (lost_limit − loss) · (lowest − cost), and set lowest to its cost.",
+        "Drop the points that are beyond a limit or dominated. The rest form a staircase: divide its area into vertical "
+        "strips, one per step.",
+        "Sort the front by rising loss. The strip of a point extends from its loss to that of the next point (for the last "
+        "one, to lost_limit), and from its cost up to cost_limit.",
+        "Go through the points by rising loss, starting with `lowest = cost_limit`. For each point inside the limits with a "
+        "cost below `lowest`, add (lost_limit − loss) · (lowest − cost) and set lowest to its cost.",
     ),
     wrong={
-        "You added the whole rectangles of the front's points, which lie upon each other. Each part of the area "
-        "counts once.": _rectangles(_on_front),
-        "You added the rectangles of all points, beaten ones too, which lie upon each other. Each part of the area "
-        "counts once.": _rectangles(_inside),
-        "You added the rectangles of all points, and those beyond a limit got a negative side. They add nothing, and "
-        "the others lie upon each other.": _rectangles(lambda lost, cost, a, b: zip(lost, cost, strict=True)),
-        "That is the best single point's rectangle. The others beat a part of the area that it does not.": (
+        "You added the whole rectangles of the front's points, and these overlap. Count each part of the area once.": _rectangles(
+            _on_front
+        ),
+        "You added the rectangles of all points, including dominated ones, and these overlap. Count each part of the "
+        "area once.": _rectangles(_inside),
+        "You added the rectangles of all points. Those beyond a limit got a negative side but should add nothing, and "
+        "the others overlap.": _rectangles(lambda lost, cost, a, b: zip(lost, cost, strict=True)),
+        "You returned the largest rectangle of one point. The other points add parts that it does not cover.": (
             _rectangles(_on_front, max)
         ),
-        "That is the area *below* the staircase, which nobody reaches. Wanted is the part above it, up to "
+        "You measured the area *below* the staircase, which no point reaches. Measure the part above it, up to "
         "cost_limit.": _strips(lambda y, after, b: y),
-        "The last strip is missing: it reaches from the front's largest loss to lost_limit.": _strips(last=False),
-        "You took a gain (a loss below 0) for nothing lost. A rectangle reaches from the loss itself, below 0 too.": (
+        "You left out the last strip, from the front's largest loss to lost_limit.": _strips(last=False),
+        "You replaced gains (losses below 0) by 0. A rectangle starts at the loss itself, even below 0.": (
             called_with(lambda lost, cost, a, b: ([max(x, 0.0) for x in lost], cost, a, b))
         ),
-        "A point beyond lost_limit has a negative side, and took a part of the area away: it adds nothing.": (
+        "You counted a point beyond lost_limit, whose negative side reduced the area. It adds nothing.": (
             _swept(beyond=True)
         ),
-        "You went through the points in the order in which they came. Sort them by rising loss first.": (
-            _swept(lambda x, y: 0)
-        ),
-        "You sorted by cost: after the cheapest point nothing lies below `lowest` any more. Sort by rising loss.": (
+        "You went through the points in the given order. Sort them by rising loss first.": (_swept(lambda x, y: 0)),
+        "You sorted by cost, so after the cheapest point none is below `lowest`. Sort by rising loss.": (
             _swept(lambda x, y: y)
         ),
-        "You joined the points with slanting lines. Between two points nothing better than the left one is known: "
-        "the front is a staircase.": _strips(lambda y, after, b: b - (y + after) / 2),
-        "You took the area away from the rectangle of the limits: it is what the points beat that is wanted.": (
+        "You joined the points with straight lines. Between two points, only the left one is reached: the front is a "
+        "staircase.": _strips(lambda y, after, b: b - (y + after) / 2),
+        "You subtracted the area from the rectangle of the limits. Return the area itself.": (
             lambda lost, cost, a, b: a * b - hypervolume(lost, cost, a, b)
         ),
-        "You divided by the rectangle of the limits. That is a fine figure, but the area itself is wanted here.": (
+        "You divided by the rectangle of the limits. Return the area itself.": (
             lambda lost, cost, a, b: hypervolume(lost, cost, a, b) / (a * b)
         ),
-        "You measured up to the dearest point. The reference is (lost_limit, cost_limit), whatever the points are.": (
+        "You measured up to the most expensive point. Measure up to the corner (lost_limit, cost_limit).": (
             called_with(lambda lost, cost, a, b: (lost, cost, a, max(cost)))
         ),
-        "You measured up to the largest loss among the points. The reference is (lost_limit, cost_limit).": (
+        "You measured up to the largest loss among the points. Measure up to the corner (lost_limit, cost_limit).": (
             called_with(lambda lost, cost, a, b: (*zip(*_inside(lost, cost, a, b), strict=True), max(lost), b))
         ),
     },
     properties=(
         Property(
-            "The area is at least the largest rectangle of one point, and at most what the limits enclose.",
+            "The area is at least the largest rectangle of one point, and at most the area within the limits.",
             lambda result, lost, cost, a, b: (
                 _rectangles(_inside, max)(lost, cost, a, b) - 1e-6 <= result <= (a - min(lost)) * (b - min(cost)) + 1e-6
             ),
@@ -230,16 +231,16 @@ def _swept(key=lambda x, y: x, beyond=False):
     ),
 )
 def hypervolume(lost, cost, lost_limit, cost_limit):
-    """The area that a front beats.
+    """Hypervolume.
 
-    One number for a whole front, and it grows with every point that is not beaten, within the limits (Zitzler & Thiele
-    1998). It depends on the corner: say which one you took.
+    It is one number for a whole front, and it grows with each new point within the limits that is not dominated (Zitzler &
+    Thiele 1998). It depends on the corner, so always report which one you used.
     """
     return fronts.hypervolume(list(zip(lost, cost, strict=True)), (lost_limit, cost_limit))
 
 
 def _layers(g: torch.Generator):
-    # Whole numbers of tenths, all quotients different; one layer in the middle of the order is too fragile to fit.
+    # All quotients differ, and a layer in the middle of the order is too fragile to fit.
     ratios = subset(g, 6, 5).tolist()
     saved = (torch.randperm(4, generator=g) + 2).tolist()
     saved.insert(2, 12)
@@ -252,7 +253,7 @@ def _layers(g: torch.Generator):
 def _greedy(
     key=lambda lost, saved: lost / saved, fits=lambda total, more, allowed: total + more <= allowed, stop=False
 ):
-    """The reference, or with one thing wrong: the order, when a layer fits, or a stop at the first that does not."""
+    """The reference, or with a mistake: another order, another test whether a layer fits, or a stop at the first misfit."""
 
     def chosen(lost, saved, allowed):
         found, total = [], 0.0
@@ -272,42 +273,46 @@ def _greedy(
     points=3,
     inputs=_layers,
     hints=(
-        "A layer that loses 1 point and saves 10 % is a better bargain than one that loses 0.5 and saves 1 %.",
-        "Go through the layers by rising lost/saved, and take each whose loss still fits into what is left of `allowed`.",
+        "Cutting a layer that loses 1 point and saves 10 % pays more than one that loses 0.5 points and saves 1 %.",
+        "Go through the layers by rising lost/saved. Take each layer whose loss still fits into the rest of `allowed`.",
         "for i in sorted(range(len(lost)), key=lambda i: lost[i] / saved[i]): if total + lost[i] <= allowed: append i, "
         "total += lost[i]",
     ),
     wrong={
-        "You took the least fragile layers first, whatever they save. What a point of accuracy buys is what counts: "
-        "lost/saved.": _greedy(lambda lost, saved: lost),
-        "You took what saves most first, whatever it loses. Order by lost/saved.": _greedy(lambda lost, saved: -saved),
-        "You began with the worst bargains: the smallest lost/saved comes first.": (
+        "You took the layers with the smallest loss first, whatever they save. Order by lost/saved, the loss per "
+        "saving.": _greedy(lambda lost, saved: lost),
+        "You took the layers with the largest saving first, whatever they lose. Order by lost/saved.": _greedy(
+            lambda lost, saved: -saved
+        ),
+        "You started with the largest lost/saved. Start with the smallest.": (
             _greedy(lambda lost, saved: saved / lost)
         ),
-        "You stopped at the first layer that did not fit. A later one may still fit: go on.": _greedy(stop=True),
-        "The right order, but you took all of them: together they lose more than is allowed.": (
+        "You stopped at the first layer that does not fit. A later one may still fit: go on.": _greedy(stop=True),
+        "Your order is right, but you took all layers. Together they lose more than `allowed`.": (
             _greedy(fits=lambda total, more, allowed: True)
         ),
-        "The right layers, but not in the order in which they are taken: the best bargain first.": changed(sorted),
-        "Each of these fits alone, but their losses add up: keep count of what is spent already.": (
+        "Your layers are right, but in the wrong order. Return them in the order in which they are taken.": changed(
+            sorted
+        ),
+        "You tested each loss by itself. The losses add up: compare their sum with `allowed`.": (
             _greedy(fits=lambda total, more, allowed: more <= allowed)
         ),
-        "You looked whether something is left *before* you took a layer. Its own loss has to fit in, too.": (
+        "You only checked whether something was left *before* taking a layer. Its own loss must fit, too.": (
             _greedy(fits=lambda total, more, allowed: total < allowed)
         ),
-        "You ordered by the difference of loss and saving, which are in different units. Order by lost/saved.": (
+        "You ordered by the difference of loss and saving, which have different units. Order by lost/saved.": (
             _greedy(lambda lost, saved: lost - saved)
         ),
-        "You ordered by the product: what saves much comes last then. Order by lost/saved.": (
+        "You ordered by the product, which puts large savings last. Order by lost/saved.": (
             _greedy(lambda lost, saved: lost * saved)
         ),
-        "What is allowed may be used up exactly: compare with ≤.": (
+        "You left out a layer that uses up `allowed` exactly. Compare with ≤.": (
             _greedy(fits=lambda total, more, allowed: total + more < allowed)
         ),
     },
     properties=(
         Property(
-            "Together the chosen layers lose at most what is allowed.",
+            "Together, the chosen layers lose at most `allowed`.",
             lambda result, lost, saved, allowed: sum(lost[i] for i in result) <= allowed,
         ),
     ),
@@ -315,15 +320,15 @@ def _greedy(
 def cut_by_sensitivity(lost, saved, allowed):
     """What to cut first.
 
-    A greedy choice, and a rough one: it takes losses for things that add up, and the lesson measures that they don't.
-    As a *start* for a search it is hard to beat.
+    This choice is greedy and rough: it assumes that losses add up, and the lesson measures that they don't. But it is an
+    excellent *start* for a search.
     """
     return _greedy()(lost, saved, allowed)
 
 
 def _curves(g: torch.Generator):
-    # Of three finished trials the more expensive ends better; the second was better still before its end. The fourth has
-    # hope at first and from its second, third or fourth epoch on none: only because of the floor, or because of the
+    # Of three finished trials, more expensive ones end better; the second was even better before its end. The fourth has
+    # hope at first, and none from its second, third or fourth epoch on: because of the floor only, or because of the
     # second trial, which costs as much.
     epochs, by_floor, late = 5, randint(g, 0, 4) < 2, randint(g, 1, 3)
     late = late if randint(g, 0, 3) else epochs  # never
@@ -340,10 +345,10 @@ def _curves(g: torch.Generator):
     cost, target = (float(randint(g, 5, 9)), floor) if by_floor else (costs[1], others[1][-1])
     most = [max(other[-1] - other[k] for other in others) for k in range(epochs)]
     curve = [target + randint(g, 3, 10) - gain for gain in most]
-    if by_floor:  # a hope that just reaches the floor counts
+    if by_floor:  # a hope that just reaches the floor is still one
         curve[min(late, epochs - 1) - 1] = target - most[min(late, epochs - 1) - 1]
-    gap = 1.0 if by_floor else float(randint(g, 0, 1))  # as much as another has is not enough
-    for k in range(late, epochs):  # and an epoch later not even for as much as the first, which costs less
+    gap = 1.0 if by_floor else float(randint(g, 0, 1))  # reaching as much as another is not enough
+    for k in range(late, epochs):  # one epoch later, not even the first trial, which costs less, can be reached
         curve[k] = target - gap - 4.0 * (k > late) - most[k]
     return curve, cost, others, costs, floor
 
@@ -357,7 +362,7 @@ def _stopped(
     below=operator.lt,
     added=1,
 ):
-    """The reference, or with one thing wrong: the hope, what it is compared with, or which epoch is the answer."""
+    """The reference, or with a mistake in the hope, in what it is compared with, or in which epoch is returned."""
 
     def epochs(curve, cost, curves, costs, floor):
         for k in range(len(curve) - 1):
@@ -375,69 +380,69 @@ def _stopped(
     points=4,
     inputs=_curves,
     hints=(
-        "After each epoch but the last: what is the most that this trial can hope to end with?",
-        "hope = accuracy now + the largest gain that a finished trial made from this epoch to its end. Give up if hope is "
-        "below the floor, or if a finished trial that costs no more ended at least as high.",
+        "After each epoch but the last, what is the highest final accuracy that this trial can hope for?",
+        "hope = current accuracy + the largest gain of a finished trial from this epoch to its end. Stop if hope is below "
+        "the floor, or if a finished trial that costs no more ended at least as high.",
         "for k in range(len(curve) - 1): hope = curve[k] + max(o[-1] - o[k] for o in curves); if hope < floor or "
         "any(c <= cost and o[-1] >= hope for o, c in zip(curves, costs)): return k + 1; at the end return len(curve)",
     ),
     wrong={
-        "You let it hope for the *smallest* gain that another made: that gives up on slow starters. The largest.": (
+        "You used the *smallest* gain of another trial, which stops slow starters. Use the largest.": (
             _stopped(largest=min)
         ),
-        "You compared what it has now. It still has epochs to come: add the largest gain that another made in all of "
-        "them.": _stopped(largest=lambda gains: 0.0),
-        "You took the highest value of a curve for its end. A curve may fall again: its end is its last value.": (
+        "You compared the current accuracy. The trial still has epochs left: add the largest gain of another trial in "
+        "those epochs.": _stopped(largest=lambda gains: 0.0),
+        "You used the highest value of a curve as its end. A curve can fall again: use its last value.": (
             _stopped(gain=lambda other, k: max(other) - other[k])
         ),
-        "You compared the hope with the highest value of a finished trial. What counts is how it ended.": (
+        "You compared the hope with the highest value of a finished trial. Use its last value.": (
             _stopped(end=lambda other, k: max(other))
         ),
-        "You forgot the floor: a network below it is not wanted, however cheap it is.": (
+        "You left out the floor. A trial that cannot reach it is hopeless, however cheap.": (
             _stopped(below=lambda hope, floor: False)
         ),
-        "A hope that just reaches the floor is still a hope: compare with <.": _stopped(below=operator.le),
-        "You looked at the floor only. A trial is hopeless too if a finished one, any of them, is as cheap and as good.": (
+        "You stopped a trial whose hope just reaches the floor. Compare with <.": _stopped(below=operator.le),
+        "You only used the floor. A trial is also hopeless if any finished one is as cheap and as good.": (
             _stopped(as_good=lambda end, hope: False)
         ),
-        "You forgot the cost: a finished trial that is better but costs more does not beat this one.": (
+        "You left out the cost. A finished trial that is better but costs more does not make this one hopeless.": (
             _stopped(as_cheap=lambda theirs, cost: True)
         ),
-        "A finished trial that costs *as much* and is as good beats this one too: compare with ≤.": (
-            _stopped(as_cheap=operator.lt)
-        ),
-        "A finished trial that reached *just as much* as this one hopes for beats it too: compare with ≥.": (
+        "You ignored finished trials of *equal* cost. Compare costs with ≤.": (_stopped(as_cheap=operator.lt)),
+        "You ignored finished trials that reached *exactly* this hope. Compare accuracies with ≥.": (
             _stopped(as_good=operator.gt)
         ),
-        "You compared the hope with what the others had after as many epochs. What counts is how they ended.": (
+        "You compared the hope with the others after the same epoch. Use their last values.": (
             _stopped(end=lambda other, k: other[k])
         ),
-        "You never gave up. Only the gain in the epochs that are still to come is hoped for, and either of the two "
+        "You never stopped a trial. Only the gain in the remaining epochs counts as hope, and either of the two "
         "conditions is enough.": lambda curve, *others: len(curve),
-        "One too many: the trial is given up right after the epoch in which it became hopeless.": _stopped(added=2),
-        "One too few: the number of epochs that *were* trained is wanted, not the position of the last one.": (
+        "Your result is one too large. The trial is stopped right after the epoch in which it becomes hopeless.": _stopped(
+            added=2
+        ),
+        "Your result is one too small. Return the number of epochs trained, not the position of the last one.": (
             _stopped(added=0)
         ),
     },
     properties=(
         Property(
-            "At least one epoch is trained, and at most all.",
+            "At least one epoch is trained, and at most all of them.",
             lambda result, curve, cost, curves, costs, floor: 1 <= result <= len(curve),
         ),
     ),
 )
 def epochs_trained(curve, cost, curves, costs, floor):
-    """When to give up.
+    """When to stop a trial.
 
-    A cautious rule: it gives up only on what would have to improve more than any trial before it. The *median rule*
-    (Golovin et al. 2017) is bolder: stop what is below the median of the others at the same epoch. With two objectives
-    the median of accuracy alone would throw away every cheap network.
+    This rule is cautious: it only stops a trial that would have to improve more than any trial before. The *median rule*
+    (Golovin et al. 2017) is bolder and stops every trial below the median of the others at the same epoch. With two
+    objectives, the median of accuracy alone would stop every cheap network.
     """
     return _stopped()(curve, cost, curves, costs, floor)
 
 
 def _halved(keep=lambda n: -(-n // 2), longer=lambda epochs: 2 * epochs, last=True, first=True, total=False):
-    """The reference, or with one thing wrong: how many go on, how long a round is, or which rounds count."""
+    """The reference, or with a mistake: how many go on, how long a round is, or which rounds count."""
 
     def epochs(configurations):
         trained, length, had = 0, 1, 0
@@ -456,43 +461,44 @@ def _halved(keep=lambda n: -(-n // 2), longer=lambda epochs: 2 * epochs, last=Tr
     points=2,
     inputs=lambda g: (randint(g, 5, 60),),
     hints=(
-        "Write the rounds for 5 configurations on paper: 5 train 1 epoch, 3 train 2 more, 2 train 4 more, 1 trains 8 more.",
-        "A loop: add configurations · epochs, halve the one (rounded up), double the other; the last one trains too.",
+        "Write down the rounds for 5 configurations: 5 train for 1 epoch, 3 for 2 more, 2 for 4 more, and 1 for 8 more.",
+        "In a loop, add configurations · epochs, halve the configurations (rounded up) and double the epochs. The last "
+        "configuration trains for a round, too.",
         "while configurations > 1: total += configurations * epochs; configurations, epochs = -(-configurations // 2), "
         "2 * epochs; then return total + epochs",
     ),
     wrong={
-        "You rounded down: of 5 the better *three* go on.": _halved(lambda n: n // 2),
-        "You let every round last one epoch. Each round is twice as long as the one before.": (
+        "You rounded down. Of 5 configurations, the better *three* go on.": _halved(lambda n: n // 2),
+        "You made every round one epoch long. Each round is twice as long as the one before.": (
             _halved(longer=lambda epochs: epochs)
         ),
-        "The last one is missing: when one is left, it is trained for a round too.": _halved(last=False),
-        "The first round is *one* epoch.": scaled(2),
-        "Each round is twice as long as the one before, not three times.": _halved(longer=lambda epochs: 3 * epochs),
+        "You left out the last round: the last configuration trains for a round, too.": _halved(last=False),
+        "You made the first round two epochs long. It is *one* epoch.": scaled(2),
+        "You tripled the length of each round. Double it.": _halved(longer=lambda epochs: 3 * epochs),
         "You made each round one epoch longer. It is twice as long as the one before.": (
             _halved(longer=lambda epochs: epochs + 1)
         ),
-        "You took a round's length for the epochs that a configuration has had in all. A round of four epochs is "
-        "four *more*.": _halved(longer=lambda epochs: 2 * epochs if epochs > 1 else 2, total=True),
-        "You halved before you counted: the first round is trained by all.": _halved(first=False),
-        "You threw one out in each round; the worse half goes.": _halved(lambda n: n - 1),
-        "That is what it costs to train all of them to the end. Only the better half of each round goes on.": (
+        "You took a round's length for all epochs of a configuration so far. A round of four epochs means four "
+        "*more*.": _halved(longer=lambda epochs: 2 * epochs if epochs > 1 else 2, total=True),
+        "You halved before counting. All configurations train in the first round.": _halved(first=False),
+        "You dropped one configuration per round. Drop the worse half.": _halved(lambda n: n - 1),
+        "You trained all configurations to the end. Only the better half goes on after each round.": (
             lambda n: n * (2 ** (n - 1).bit_length() * 2 - 1)
         ),
-        "These are the epochs of the winner alone. The others were trained too, until they were thrown out.": (
+        "You counted only the winner's epochs. The others also train, until they are dropped.": (
             lambda n: 2 ** (n - 1).bit_length() * 2 - 1
         ),
-        "That is the length of the last round. Wanted is the sum over all rounds and configurations.": (
+        "You returned the length of the last round. Sum over all rounds and configurations.": (
             lambda n: 2 ** (n - 1).bit_length()
         ),
     },
-    properties=(Property("Each configuration is trained for at least an epoch.", lambda result, n: result >= n),),
+    properties=(Property("Each configuration trains for at least one epoch.", lambda result, n: result >= n),),
 )
 def halving_epochs(configurations):
-    """The price of successive halving.
+    """The cost of successive halving.
 
-    Each round costs about the same, so the whole costs about n·log₂n epochs and not n². The bet is that whoever is
-    ahead early is ahead late. Hyperband (Li et al. 2017) hedges it with several starting lengths.
+    Each round costs about the same, so the total is about n·log₂n epochs instead of n². The method bets that whatever is
+    ahead early stays ahead. Hyperband (Li et al. 2017) hedges this bet with several initial lengths.
     """
     return _halved()(configurations)
 
@@ -500,30 +506,30 @@ def halving_epochs(configurations):
 question(
     "choosing.random_trials",
     points=1,
-    text="You draw configurations by lot and want, with a probability of at least 95 %, at least one that is among the best "
-    "5 % of the whole space. How many must you draw?",
+    text="You draw configurations at random. With a probability of at least 95 %, at least one should be among the best 5 % "
+    "of the whole space. How many must you draw?",
     answer=59,
     tolerance=0.5,
     explanation="All n miss the best 5 % with probability 0.95ⁿ. That is below 0.05 from n = ln 0.05 / ln 0.95 = 58.4 on, so "
-    "59, whatever the number of knobs (Bergstra & Bengio 2012). It is a good reason to draw by lot, and none to stop "
-    "there: among the best 5 % is not the best.",
+    "59, whatever the number of parameters (Bergstra & Bengio 2012). That is a good reason to try random search, but not "
+    "to stop there: among the best 5 % is not the best.",
 )
 question(
     "choosing.winner",
     points=1,
-    text="A search trains 100 networks and takes the one with the highest accuracy on 2,000 validation pictures: it lost "
-    "nothing. On the test pictures it has lost half a point. What is the likeliest reason?",
+    text="A search trains 100 networks and picks the one with the highest accuracy on 2,000 validation pictures. There it "
+    "loses nothing, but on the test pictures it loses half a point. What is the most likely reason?",
     choices={
-        "a": "It was trained too long.",
-        "b": "The test pictures are harder: the original loses half a point on them too.",
-        "c": "Of 100 networks with about the same true accuracy, the luckiest on these pictures was taken.",
+        "a": "It was trained for too long.",
+        "b": "The test pictures are harder: the original loses half a point on them, too.",
+        "c": "Of 100 networks with about the same true accuracy, the search picked the luckiest on these pictures.",
     },
     answer="c",
     comments={
-        "a": "All hundred were trained in the same way, and the loss was not seen on the validation pictures either, from "
-        "which nothing was learned. What singles this one out is that it was chosen.",
-        "b": "What it lost is measured against the original on the same pictures, so that their difficulty cancels.",
+        "a": "All hundred were trained in the same way, and none was trained on the validation pictures, where no loss "
+        "shows. What distinguishes this network is that it was chosen.",
+        "b": "The loss is measured against the original on the same pictures, so their difficulty cancels.",
     },
-    explanation="On 2,000 pictures an accuracy near 90 % has a standard error of 0.7 points, and the largest of many such "
-    "errors is well above 0. Choose with one set of pictures, and say what you got with another.",
+    explanation="On 2,000 pictures, an accuracy near 90 % has a standard error of 0.7 points, and the largest of many such "
+    "errors is well above 0. Choose on one set of pictures, and report on another.",
 )

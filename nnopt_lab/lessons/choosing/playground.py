@@ -1,4 +1,4 @@
-"""Lesson 14: a search's front, trial by trial, and the network that a limit of accuracy picks from it."""
+"""Lesson 14's playground: a search's front, trial by trial, and the network that a limit on accuracy picks."""
 
 import html
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ DROPS = [0, 0.25, 0.5, 1, 2, 3, 5]
 
 
 def front_playground(points: Sequence[Point], original: Point, target: str = "latency") -> Playground:
-    """Lesson 14: what the first trials of a search found, and what the cheapest of them within a limit is made of.
+    """Plot what the first trials of a search found, and describe the cheapest network within a limit.
 
     Args:
         points: of a search, such as `search.points`, at least one.
-        original: the network as it was.
-        target: "latency" or "bytes", what is drawn as the cost.
+        original: the network before the search.
+        target: "latency" or "bytes", the cost to plot.
 
     Raises:
         ValueError: there is no point, or no such target.
@@ -41,10 +41,17 @@ def front_playground(points: Sequence[Point], original: Point, target: str = "la
             ax.plot([1], [0], "s", color=plots.REFERENCE, label="original")
             ax.axhline(-drop, color=plots.REFERENCE, linestyle="--", label="limit")
             if best is not None:
-                ax.plot([seen[best][1]], [-seen[best][0]], "o", color=plots.ORANGE, markersize=10, label="chosen")
-            ax.set(xscale="log", xlabel=f"{target}, share of the original's", ylabel="points gained or lost")
+                ax.plot(
+                    [seen[best][1]],
+                    [-seen[best][0]],
+                    "o",
+                    color=plots.ORANGE,
+                    markersize=10,
+                    label="best within the limit",
+                )
+            ax.set(xscale="log", xlabel=f"{target} ÷ the original's", ylabel="points gained or lost")
             ax.set_ylim(-2 * max(drop, 2), 2)
-            ax.legend(loc="lower right")
+            plots.legend(fig)
         area = hypervolume([(max(x, 0.0), c) for x, c in seen], (drop, 1.0)) / drop if drop else 0.0
         return plots.finish(fig), _text(None if best is None else tried[best], original, target, area)
 
@@ -52,13 +59,13 @@ def front_playground(points: Sequence[Point], original: Point, target: str = "la
     return Playground(
         draw,
         trials=widgets.IntSlider(value=len(points), min=1, max=len(points), **slider),
-        drop=choice("points that may be lost", DROPS, 1),
+        drop=choice("max. points lost", DROPS, 1),
     )
 
 
 def _text(point: Point | None, original: Point, target: str, area: float) -> str:
     if point is None:
-        return "Nothing within the limit yet."
+        return "No network is within the limit yet."
     times = getattr(original, target) / getattr(point, target)
     what = "as fast" if target == "latency" else "as small"
     size, done = measure.format_bytes(point.bytes), html.escape("; ".join(describe(point.config)))
