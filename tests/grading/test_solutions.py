@@ -35,8 +35,8 @@ FULL = {lesson: ("", lesson_points(lesson)) for lesson in lessons()}
 
 
 @linux
-@pytest.mark.parametrize(("isolation", "tool"), [("unshare", "unshare"), ("bubblewrap", "bwrap")])
-def test_every_solved_notebook_earns_every_point_in_a_sandbox_of_namespaces(points, isolation, tool):
+@pytest.mark.parametrize(("isolation", "tool"), [("unshare", "unshare"), ("bubblewrap", "bwrap"), ("none", "sh")])
+def test_every_solved_notebook_earns_every_point_with_and_without_a_sandbox(points, isolation, tool):
     if not shutil.which(tool):
         pytest.skip(f"{tool} is not installed")
     assert points(isolation) == FULL

@@ -114,7 +114,7 @@ def _work(linux_sandbox, answer, handles: tuple[int, int], settings: dict, count
         _lock_in(linux_sandbox, settings, count)
     with starts:
         if sys.platform == "linux":
-            _have_starts_counted(linux_sandbox, starts)
+            _have_starts_counted(linux_sandbox, starts, settings["mode"])
     if settings["mode"] != "none":
         linux_sandbox.deny_calls()
     if sys.platform == "linux":
@@ -141,13 +141,16 @@ def _lock_in(linux_sandbox, settings: dict, count: int) -> None:
         linux_sandbox.landlock(settings["readable"], writable)
 
 
-def _have_starts_counted(linux_sandbox, starts: socket.socket) -> None:
-    """Let the fork server count what this worker starts; where it can't, only the system's own limit holds."""
-    with contextlib.suppress(OSError):
+def _have_starts_counted(linux_sandbox, starts: socket.socket, mode: str) -> None:
+    """Let the fork server count what this worker starts, or the kernel what its user runs in the sandbox."""
+    try:
         linux_sandbox.give_up_new_privileges()
         handle = linux_sandbox.watch_starts()
         socket.send_fds(starts, [b"S"], [handle])
         os.close(handle)
+    except OSError:
+        if mode != "none":
+            linux_sandbox.limit_tasks(STARTS)
 
 
 def _ended(linux_sandbox, control: socket.socket, starts: socket.socket, pid: int) -> dict:
@@ -169,19 +172,27 @@ def _watch(linux_sandbox, control: socket.socket, starts: socket.socket, pid: in
 
     `starts` brings the handle at which starts wait, or just ends where there is none.
     """
-    watched, handles, count = os.pidfd_open(pid), None, 0
+    watched, handles, count = os.pidfd_open(pid), [], 0
+    poll = select.poll()
+    for source in (control, watched, starts):
+        poll.register(source, select.POLLIN)
     try:
         while True:
-            ready, _, _ = select.select([control, watched, *([starts] if handles is None else handles)], [], [])
-            if control in ready or watched in ready:
-                return watched in ready
-            if handles is None:
+            found = dict(poll.poll())
+            if control.fileno() in found or watched in found:
+                return watched in found
+            if starts.fileno() in found:
+                poll.unregister(starts)
                 _, handles, _, _ = socket.recv_fds(starts, 1, 1)
-            else:
+                for handle in handles:
+                    poll.register(handle, select.POLLIN)
+            elif found[handles[0]] & select.POLLIN:
                 linux_sandbox.answer_start(handles[0], count < STARTS)
                 count += 1
+            else:  # the worker is ending: whoever asked for a start now would wait for ever
+                poll.unregister(handles[0])
     finally:
-        for handle in (watched, *(handles or ())):
+        for handle in (watched, *handles):
             os.close(handle)
 
 

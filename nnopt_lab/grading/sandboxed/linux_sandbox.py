@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import platform
+import re
 import resource
 import struct
 from collections.abc import Sequence
@@ -289,6 +290,16 @@ def address_space() -> int:
     return high
 
 
+def limit_tasks(most: int) -> None:
+    """Limit the threads and processes of this process's user, where the kernel counts them for this sandbox only.
+
+    Before Linux 5.14 it counts everything that the user runs on this machine; then nothing is limited. Root never is.
+    """
+    version = tuple(int(number) for number in re.findall(r"\d+", platform.release())[:2])
+    if version >= (5, 14):
+        _lower(resource.RLIMIT_NPROC, most)
+
+
 def limit(memory: int, seconds: int, file_bytes: int, open_files: int) -> None:
     """Set hard limits of address space [bytes], processor time [s], file size [bytes] and open files."""
     for what, most in (
@@ -298,6 +309,10 @@ def limit(memory: int, seconds: int, file_bytes: int, open_files: int) -> None:
         (resource.RLIMIT_NOFILE, open_files),
         (resource.RLIMIT_CORE, 0),
     ):
-        hard = resource.getrlimit(what)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(what, (most, most))
+        _lower(what, most)
+
+
+def _lower(what: int, most: int) -> None:
+    hard = resource.getrlimit(what)[1]
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(what, (most, most))
