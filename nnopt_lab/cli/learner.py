@@ -84,7 +84,7 @@ def capstone(
     files: Annotated[list[Path] | None, typer.Argument(help="ONNX files; the course's own if omitted.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Also write the figure to this file, such as board.png.")] = None,
     isolation: Annotated[str, typer.Option(help="auto, bubblewrap, unshare, container or none.")] = "auto",
-    seconds: Annotated[int, typer.Option(help="Time limit per file.", min=10, max=3600)] = 90,
+    seconds: Annotated[int, typer.Option(help="Time limit per file.", min=10, max=3600)] = 300,
     megabytes: Annotated[int, typer.Option(help="Memory limit per file.", min=64)] = 1024,
 ) -> None:
     """Judge files for the capstone in the sandbox, and show the leaderboard."""

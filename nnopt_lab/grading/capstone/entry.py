@@ -1,6 +1,7 @@
 """An entry of the capstone, and the two numbers that decide which divisions it enters."""
 
 import math
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ class Entry:
         timings: by batch size (the baseline's, its own).
         ours: whether it came with the course.
         path: the file's.
+        changed: per cent of the test pictures of which it gets most versions right that are changed a little, see
+            `variants`.
     """
 
     name: str
@@ -35,11 +38,24 @@ class Entry:
     timings: dict[int, tuple[measure.Timing, measure.Timing]] | None = None
     ours: bool = False
     path: Path | None = None
+    changed: float = 100.0
 
     @property
     def accuracy(self) -> float:
         """Per cent of the test pictures."""
         return 100 * self.correct.double().mean().item()
+
+    @property
+    def counted(self) -> float:
+        """The accuracy that counts, in per cent: on the test pictures as they are or changed, the lower one."""
+        return min(self.accuracy, self.changed)
+
+    @property
+    def label(self) -> str:
+        """The name as it is shown. A handed-in one has no brackets: else "small (ours)" could pose as the course's."""
+        if self.ours:
+            return self.name
+        return "".join("-" if unicodedata.category(c) in ("Ps", "Pe") else c for c in self.name)
 
     @property
     def faster(self) -> dict[int, measure.Ratio]:

@@ -24,7 +24,7 @@ def draw(baseline: Entry, entries: list[Entry]):
     axes[0].set(ylabel="test accuracy, %")
     fig.draw_without_rendering()  # now the axes have their places
     for ax, value in zip(axes, values, strict=True):
-        _write_names(ax, {entry.name: (value(entry), entry.accuracy) for entry in entries})
+        _write_names(ax, {entry.label: (value(entry), entry.accuracy) for entry in entries})
     return plots.finish(fig)
 
 

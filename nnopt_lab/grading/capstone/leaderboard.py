@@ -33,21 +33,21 @@ class Division:
 DIVISIONS = {
     "smallest": Division(
         f"smallest file, at least {FLOOR} %",
-        lambda entry: entry.accuracy >= FLOOR,
+        lambda entry: entry.counted >= FLOOR,
         lambda entry: -math.log(entry.bytes),
         lambda entry: f"{entry.bytes:,} B",
     ),
     "fastest": Division(
         f"fastest, at least {FLOOR} %",
-        lambda entry: entry.accuracy >= FLOOR,
+        lambda entry: entry.counted >= FLOOR,
         lambda entry: math.log(entry.speedup),
         lambda entry: f"{entry.speedup:.1f}× faster",
     ),
     "most accurate": Division(
         f"most accurate, at most {BYTES:,} bytes",
         lambda entry: entry.bytes <= BYTES,
-        lambda entry: entry.accuracy,
-        lambda entry: f"{entry.accuracy:.2f} %",
+        lambda entry: entry.counted,
+        lambda entry: f"{entry.counted:.2f} %",
     ),
 }
 
@@ -99,20 +99,22 @@ class Leaderboard:
         return [entry for entry in self.entries if not entry.refused]
 
     def _cells(self) -> list[list[str]]:
-        head = ["entry", "bytes", "accuracy\nminus the baseline's", *(f"latency, batch {size}" for size in BATCHES)]
+        accuracy = "accuracy (changed a little)\nminus the baseline's"
+        head = ["entry", "bytes", accuracy, *(f"latency, batch {size}" for size in BATCHES)]
         cells = [[*head, *(f"{name}\npoints" for name in DIVISIONS)]]
         return cells + [self._row(entry) for entry in sorted(self.measured, key=lambda entry: -entry.bytes)]
 
     def _refusals(self) -> list[str]:
-        return [f"{entry.name} ({entry.bytes:,} bytes): {entry.refused}" for entry in self.entries if entry.refused]
+        return [f"{entry.label} ({entry.bytes:,} bytes): {entry.refused}" for entry in self.entries if entry.refused]
 
     def _row(self, entry: Entry) -> list[str]:
-        name = entry.name + (" (ours)" if entry.ours and entry is not self.baseline else "")
+        name = entry.label + (" (ours)" if entry.ours and entry is not self.baseline else "")
         lost = self.against_baseline(entry.name)
-        accuracy = f"{entry.accuracy:.2f} %\n{lost.estimate:+.2f} ({lost.low:+.2f} to {lost.high:+.2f})"
-        smaller = f"{entry.bytes:,}\n{self.baseline.bytes / entry.bytes:.1f}× smaller"
-        if entry is self.baseline:
-            accuracy, smaller = f"{entry.accuracy:.2f} %", f"{entry.bytes:,}"
+        accuracy = f"{entry.accuracy:.2f} % ({entry.changed:.2f})"
+        smaller = f"{entry.bytes:,}"
+        if entry is not self.baseline:
+            accuracy += f"\n{lost.estimate:+.2f} ({lost.low:+.2f} to {lost.high:+.2f})"
+            smaller += f"\n{self.baseline.bytes / entry.bytes:.1f}× smaller"
         times = [
             f"{own}" + ("" if entry is self.baseline else f"\n{_in_short(measure.ratio(base, own))}")
             for base, own in (entry.timings[size] for size in BATCHES)

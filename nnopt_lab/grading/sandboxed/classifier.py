@@ -14,6 +14,7 @@ from torch import Tensor
 SHAPE, CLASSES, BATCH, SINGLES = [3, 32, 32], 10, 256, 64
 STANDARD = ("", "ai.onnx", "ai.onnx.ml")
 RANDOM = ("Random", "Bernoulli", "Multinomial")
+PART = 10 * BATCH
 BURSTS, BURST_SECONDS = 3, 0.0005
 MIN_ROUNDS = 6
 
@@ -22,26 +23,43 @@ class Refused(Exception):
     """The file does not qualify; the message is one sentence that says why."""
 
 
-def measure(model: Tensor, baseline: Tensor, images: Tensor, mean: float, std: float, rounds: int, seconds: float):
-    """A file's logits for pictures, and its latency beside the baseline's.
+def classify(model: Tensor, images: Tensor, mean: float, std: float):
+    """Check a file, and give its answers for pictures.
 
     Args:
-        model, baseline: the files' bytes, uint8 [n]; only the baseline is trusted to be a classifier.
+        model: the file's bytes, uint8 [n].
         images: uint8 [N, 1, 28, 28], which become float32 [N, 3, 32, 32] as everywhere in the course.
         mean, std: with which they are normalised.
+
+    Returns:
+        ("refused", sentence), or ("done", classes uint8 [N]).
+    """
+    try:
+        session = open_session(model.numpy().tobytes())
+        check_answers(session, to_input(images[:BATCH], mean, std))
+        # In parts: as floats all of them take more than a gigabyte.
+        return "done", torch.cat([answers(session, to_input(part, mean, std)) for part in images.split(PART)])
+    except Refused as reason:
+        return "refused", str(reason)
+
+
+def measure(model: Tensor, baseline: Tensor, images: Tensor, mean: float, std: float, rounds: int, seconds: float):
+    """A file's latency beside the baseline's.
+
+    Args:
+        model, images, mean, std: as for `classify`, with 256 pictures.
+        baseline: the baseline's bytes.
         rounds: of timing, at least 6; each file runs once in a round, and the one that starts changes.
         seconds: after which no further round starts, for each of the two batch sizes, once 6 are done.
 
     Returns:
-        ("refused", sentence), or ("measured", logits float32 [N, 10], [seconds of each round and file for batches of
-        1], [the same for 256]), where a round's are (baseline's, file's).
+        ("refused", sentence), or ("done", [seconds of each round and file for batches of 1], [the same for 256]), where
+        a round's are (baseline's, file's).
     """
     try:
-        session = open_session(model.numpy().tobytes())
+        both = open_session(baseline.numpy().tobytes()), open_session(model.numpy().tobytes())
         x = to_input(images, mean, std)
-        logits = answers(session, x)
-        both = open_session(baseline.numpy().tobytes()), session
-        return ("measured", logits, *(in_turns(both, x[:size], rounds, seconds) for size in (1, BATCH)))
+        return ("done", *(in_turns(both, x[:size], rounds, seconds) for size in (1, BATCH)))
     except Refused as reason:
         return "refused", str(reason)
 
@@ -79,7 +97,7 @@ def open_session(raw: bytes):
 
 
 def check_contents(model) -> None:
-    """Only ONNX's own operators, none that draws random numbers, and all numbers in the file itself.
+    """Only ONNX's own operators, none that draws random numbers or is in training, and all numbers in the file itself.
 
     Raises:
         Refused: otherwise.
@@ -88,7 +106,10 @@ def check_contents(model) -> None:
         raise Refused("It is not an ONNX file: there is no operator in it.")
     if model.functions:
         raise Refused(f"It defines a function of its own, {model.functions[0].name!r}: write its operators out.")
-    for message in messages(model):
+    everything = list(messages(model))
+    numbers = {m.name: m for m in everything if type(m).__name__ == "TensorProto" and m.name}
+    numbers |= {m.output[0]: m.attribute[0].t for m in everything if _is_constant(m)}
+    for message in everything:
         kind = type(message).__name__
         if kind == "NodeProto" and message.domain not in STANDARD:
             raise Refused(
@@ -97,11 +118,31 @@ def check_contents(model) -> None:
             )
         if kind == "NodeProto" and message.op_type.startswith(RANDOM):
             raise Refused(f"It uses the operator {message.op_type}: a picture must get the same answer on each call.")
+        if kind == "NodeProto" and _trains(message, numbers):
+            raise Refused(
+                f"It uses {message.op_type} in training mode: a picture must get the same answer on each call, and in "
+                "any batch. Call eval() before you export."
+            )
         if kind == "TensorProto" and (message.data_location == 1 or message.external_data):
             raise Refused(
                 f"Its tensor {message.name!r} is in another file: all numbers must be in the one file that counts "
                 "(external_data=False)."
             )
+
+
+def _is_constant(message) -> bool:
+    node = type(message).__name__ == "NodeProto" and message.op_type == "Constant" and len(message.output) == 1
+    return node and len(message.attribute) == 1 and message.attribute[0].HasField("t")
+
+
+def _trains(node, numbers: dict) -> bool:
+    """Whether a node may be in training mode."""
+    if node.op_type == "BatchNormalization":
+        return any(attribute.name == "training_mode" and attribute.i for attribute in node.attribute)
+    if node.op_type != "Dropout" or len(node.input) < 3 or not node.input[2]:
+        return False
+    fixed = numbers.get(node.input[2])
+    return fixed is None or any(fixed.raw_data) or any(fixed.int32_data)
 
 
 def messages(message) -> Iterator:
@@ -132,26 +173,34 @@ def check_ends(session) -> None:
         raise Refused(f"It takes batches of {shape[0]} and no others: export it with dynamic_shapes.")
 
 
-def answers(session, x: Tensor) -> Tensor:
-    """The logits for all pictures, float32 [N, 10].
+def check_answers(session, x: Tensor) -> None:
+    """Check with a batch that a picture's answer depends on the picture alone.
 
     Raises:
-        Refused: they have another shape, are not finite, or differ between a picture by itself and in a batch.
+        Refused: it differs between two calls, or between a picture by itself and in a batch.
     """
-    logits = torch.cat([run(session, x[start : start + BATCH]) for start in range(0, len(x), BATCH)])
-    if not logits.isfinite().all():
-        raise Refused("Its output holds NaN or infinite values.")
+    first, second = run(session, x), run(session, x)
+    if not torch.allclose(first, second, rtol=1e-3, atol=1e-4 * first.abs().max().item()):
+        raise Refused("It gives another answer on each call: a picture must always get the same one.")
     single = torch.cat([run(session, picture[None]) for picture in x[:SINGLES]])
-    if (single.argmax(1) == logits[:SINGLES].argmax(1)).sum() < 0.95 * len(single):
+    if (single.argmax(1) == first[:SINGLES].argmax(1)).sum() < 0.95 * len(single):
         raise Refused("It classifies a picture by itself differently than in a batch.")
-    return logits
+
+
+def answers(session, x: Tensor) -> Tensor:
+    """The classes that pictures are given, uint8 [N].
+
+    Raises:
+        Refused: as `run`.
+    """
+    return torch.cat([run(session, batch).argmax(1).to(torch.uint8) for batch in x.split(BATCH)])
 
 
 def run(session, x: Tensor) -> Tensor:
-    """The logits for one batch.
+    """The logits for one batch, float32 [N, 10].
 
     Raises:
-        Refused: it fails, or its output has another shape than [N, 10].
+        Refused: it fails, or its output has another shape or is not finite.
     """
     try:
         (out,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
@@ -159,7 +208,10 @@ def run(session, x: Tensor) -> Tensor:
         raise Refused(f"ONNX Runtime can't run it with a batch of {len(x)}: {in_short(error)}.") from None
     if list(out.shape) != [len(x), CLASSES]:
         raise Refused(f"For {len(x)} pictures its output has the shape {list(out.shape)}; it must be [N, 10].")
-    return torch.from_numpy(out)
+    logits = torch.from_numpy(out)
+    if not logits.isfinite().all():
+        raise Refused("Its output holds NaN or infinite values.")
+    return logits
 
 
 def in_turns(sessions, x: Tensor, rounds: int, seconds: float) -> list[list[float]]:

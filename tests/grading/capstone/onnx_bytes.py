@@ -13,6 +13,9 @@ def tensor(name, values):
     return numpy_helper.from_array(np.asarray(values), name)
 
 
+MATRIX = [tensor("w", np.ones((3072, 10), np.float32))]
+
+
 def network(nodes, tensors=(), x=PICTURE, y=("N", 10), x_type=1, y_type=1, domains=(), **more):
     """The bytes of an ONNX file with input x and output y."""
     ends = helper.make_tensor_value_info("x", x_type, x), helper.make_tensor_value_info("y", y_type, y)
@@ -98,6 +101,24 @@ def zeros_for_one():
     return network(nodes, [tensor("w", matrix), tensor("one", np.array([1], np.int64))])
 
 
+def in_training(mode):
+    """Dropout; `mode` is a tensor "t", or None where the file computes it."""
+    nodes = [node("Flatten", "x", "f"), node("MatMul", "f w", "m"), node("Dropout", "m ratio t", "y")]
+    tensors = [*MATRIX, tensor("ratio", np.float32(0.01))]
+    if mode is None:
+        return network([node("Not", "no", "t"), *nodes], [*tensors, tensor("no", False)])
+    return network(nodes, [*tensors, mode])
+
+
+def batch_norm():
+    nodes = [
+        helper.make_node("BatchNormalization", list("xgbmv"), ["n", "m2", "v2"], training_mode=1),
+        node("Flatten", "n", "f"),
+        node("MatMul", "f w", "y"),
+    ]
+    return network(nodes, [*MATRIX, *(tensor(name, np.ones(3, np.float32)) for name in "gbmv")])
+
+
 def with_function():
     function = helper.make_function(
         "own", "F", ["a"], ["b"], [node("Relu", "a", "b")], [helper.make_opsetid("", 17)], []
@@ -105,7 +126,6 @@ def with_function():
     return linear(functions=[function], domains=["own"])
 
 
-MATRIX = [tensor("w", np.ones((3072, 10), np.float32))]
 TO_TEN = [node("Flatten", "x", "f"), node("MatMul", "f w", "y")]
 SUM = [node("Add", "m r", "y")]
 HOSTILE = {
@@ -167,6 +187,9 @@ HOSTILE = {
         ),
         "operator RandomNormalLike: a picture must get the same answer on each call",
     ),
+    "dropout in training": (in_training(tensor("t", True)), "Dropout in training mode"),
+    "dropout that may train": (in_training(None), "Dropout in training mode"),
+    "batch norm in training": (batch_norm(), "BatchNormalization in training mode"),
     "zeros for one": (zeros_for_one(), "by itself differently than in a batch"),
     "greedy": (greedy([1 << 18, 1 << 14]), "more memory than it may have"),
     "greedy later": (greedy_later(), "more memory than it may have"),

@@ -1,7 +1,9 @@
 """The capstone's judge: honest files are measured, all others get a sentence."""
 
+import os
 import re
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -108,41 +110,112 @@ def test_no_file_can_know_which_pictures_are_timed(few, tmp_path, monkeypatch):
     orders, pack = [], codec.pack
 
     def noting(job, cases):
-        if job["name"] == "measure":  # the other job is the probe's
+        if job["name"] == "measure":
             orders.append(cases[0][2])
         return pack(job, cases)
 
     monkeypatch.setattr(codec, "pack", noting)
     found = judged([tmp_path / "honest.onnx"])
-    assert not torch.equal(orders[0], orders[1]) and not torch.equal(orders[0], few.test.images)
+    assert not torch.equal(orders[0], orders[1]) and not torch.equal(orders[0], few.test.images[:256])
     x = classifier.to_input(few.test.images, few.mean[0], few.std[0])
-    said = classifier.answers(classifier.open_session(linear()), x).argmax(1)
+    said = classifier.answers(classifier.open_session(linear()), x)
     assert torch.equal(found["honest"].correct, said == few.test.labels)
 
 
-def test_the_reply_of_a_worker_under_attack_is_not_believed(few):
-    logits = torch.zeros(600, 10)
-    for told in (
-        ("measured", logits[:5], [[1.0, 1.0]] * 6, [[1.0, 1.0]] * 6),
-        ("measured", logits.long(), [[1.0, 1.0]] * 6, [[1.0, 1.0]] * 6),
-        ("measured", logits, [[1.0, -1.0]] * 6, [[1.0, 1.0]] * 6),
-        ("measured", logits, [[1.0, float("nan")]] * 6, [[1.0, 1.0]] * 6),
-        ("measured", logits, [[1.0, 1.0]] * 5, [[1.0, 1.0]] * 6),
-        ("measured", logits, [["a", 1.0]] * 6, [[1.0, 1.0]] * 6),
-        ("measured", logits),
+GOOD = [[1.0, 1.0]] * 6
+
+
+class Replying:
+    """A worker under attack: it replies the same to every job."""
+
+    def __init__(self, told):
+        self.told = told
+
+    def run(self, job) -> JobResult:
+        return JobResult("replied", codec.pack({"outcomes": [{}]}, [[self.told, []]]))
+
+
+def bench(told, pictures):
+    return judging._Bench(torch.zeros(1), torch.zeros(1), pictures, Replying(told))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        ("done", torch.zeros(5, dtype=torch.uint8)),
+        ("done", torch.zeros(600)),
+        ("done", torch.zeros(600, 10)),
+        ("done", [0] * 600),
+        ("done",),
+        ("done", torch.zeros(600, dtype=torch.uint8), 1),
+        ("refused", 5),
         (),
         5,
         None,
-    ):
-        reply = codec.pack({"outcomes": [{}]}, [[told, []]])
-        with pytest.raises((ValueError, TypeError, IndexError)):
-            judging._read(JobResult("replied", reply), 600)
-    reply = codec.pack({"outcomes": [{}]}, [[("refused", "\x1b[31mred\n"), []]])
-    assert judging._read(JobResult("replied", reply), 600)[0] == "�[31mred�"
+    ],
+)
+def test_the_classes_of_a_worker_under_attack_are_not_believed(few, told):
+    with pytest.raises(judging._Refused, match="makes no sense"):
+        bench(told, few).classes(few.test.images)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        ("done", [[1.0, -1.0]] * 6, GOOD),
+        ("done", [[1.0, float("nan")]] * 6, GOOD),
+        ("done", [[1.0, 1.0]] * 5, GOOD),
+        ("done", [["a", 1.0]] * 6, GOOD),
+        ("done", [1.0] * 6, GOOD),
+        ("done", None, GOOD),
+        ("done", GOOD),
+        ("done",),
+        5,
+    ],
+)
+def test_the_timings_of_a_worker_under_attack_are_not_believed(few, told):
+    with pytest.raises(judging._Refused, match="makes no sense"):
+        bench(told, few).timings(6, 0.1)
+
+
+def test_what_a_worker_says_cannot_command_a_terminal(few):
+    with pytest.raises(judging._Refused, match=r"^�\[31mred�$"):
+        bench(("refused", "\x1b[31mred\n"), few).timings(6, 0.1)
+
+
+def test_each_odd_file_gets_one_sentence(few, tmp_path, board):
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "link.onnx").symlink_to("link.onnx")
+    (tmp_path / "lost.onnx").symlink_to("nowhere")
+    (tmp_path / "device.onnx").symlink_to("/dev/zero")
+    (tmp_path / "whole.onnx").write_bytes(linear())
+    (tmp_path / "good.onnx").symlink_to("whole.onnx")
+    with (tmp_path / "huge.onnx").open("wb") as file:
+        file.truncate(1 << 40)
+    names = ["folder", "link", "lost", "device", "huge", "good"]
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.onnx")
+        names.append("pipe")
+    found = judged([tmp_path / f"{name}.onnx" for name in names], board=Leaderboard(board.entries[:1]))
+    said = {entry.name: entry.refused for entry in found.entries}
+    assert said.pop("good") == said.pop("baseline") == ""
+    assert "larger than 4,194,304 bytes" in said.pop("huge")
+    for sentence in said.values():
+        assert sentence.startswith("It can't be read: ") and sentence.endswith(".") and "\n" not in sentence
+
+
+def test_a_name_is_never_taken_for_a_row_of_the_courses(few, tmp_path, board):
+    for name in ("small (ours)", "small （ours）", "small", "baseline"):
+        (tmp_path / f"{name}.onnx").write_bytes(b"")
+    found = judged(sorted(tmp_path.glob("*.onnx")), board=Leaderboard(board.entries[:1]))
+    ours = [line for line in repr(found).splitlines() if re.search(r"[(（]ours|^baseline", line)]
+    assert len(ours) == 1 and ours[0].startswith("baseline ")
 
 
 def test_paths_and_rounds_are_checked():
     with pytest.raises(ValueError, match=r"nowhere\.onnx is not a file"):
         judge(["nowhere.onnx"])
+    with pytest.raises(ValueError, match=r"is not a file"):
+        judge([Path(__file__) / "below.onnx"])
     with pytest.raises(ValueError, match="rounds=5 must be at least 6"):
         judge(rounds=5)
