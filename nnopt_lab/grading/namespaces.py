@@ -34,9 +34,11 @@ class NamespaceSandbox(Sandbox):
 
     def _start(self) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _end()
+        # What workers leave behind without a sandbox, such as torch's compiled code, goes with it.
+        self._scratch = tempfile.TemporaryDirectory(prefix="nnopt-", ignore_cleanup_errors=True)
         self._control, theirs = socket.socketpair()
         with theirs:
-            command, scratch = _command(self.kind, theirs.fileno(), self.limits)
+            command, scratch = _command(self.kind, theirs.fileno(), self.limits, self._scratch.name)
             self._process = subprocess.Popen(
                 command,
                 pass_fds=[theirs.fileno()],
@@ -71,9 +73,11 @@ class NamespaceSandbox(Sandbox):
             self._process.kill()
             self._process.wait()
         self._errors.close()
+        self._scratch.cleanup()
 
 
-def _command(kind: str, control: int, limits: Limits) -> tuple[list[str], str]:
+def _command(kind: str, control: int, limits: Limits, scratch: str) -> tuple[list[str], str]:
+    """The command that starts a fork server, and its folder for temporary files: `scratch`, where there is no view."""
     settings = {
         "control": control,
         "mode": "none" if kind == "none" else "namespaces",
@@ -86,7 +90,7 @@ def _command(kind: str, control: int, limits: Limits) -> tuple[list[str], str]:
     settings["passing"] = () if kind == "none" else seen.passing
     run = [python(), *_PYTHON]
     if kind == "none":
-        settings["scratch"] = tempfile.gettempdir()
+        settings["scratch"] = scratch
         command = [*run, str(SANDBOXED)]
     elif kind == "bubblewrap":
         command = [*_bubblewrap(seen), *run, "/sandboxed"]

@@ -1,8 +1,10 @@
 """Runs jobs without a sandbox: for your own files, and for machines that have none."""
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 
 from nnopt_lab.grading.sandbox import JobResult, Limits
@@ -23,7 +25,10 @@ class UnsandboxedProcess:
         command = [sys.executable, "-I", str(SANDBOXED / "unsandboxed.py"), settings]
         late = JobResult("timed out", reason=f"it did not end within {self.limits.seconds} s")
         try:
-            ended = subprocess.run(command, input=job, capture_output=True, timeout=self.limits.seconds + START_SECONDS)
+            with tempfile.TemporaryDirectory(prefix="nnopt-", ignore_cleanup_errors=True) as scratch:
+                environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), scratch)
+                seconds = self.limits.seconds + START_SECONDS
+                ended = subprocess.run(command, input=job, capture_output=True, timeout=seconds, env=environment)
         except subprocess.TimeoutExpired:
             return late
         if ended.returncode == 0:
