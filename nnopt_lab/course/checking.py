@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 
 from nnopt_lab.course.authorship import library_function, watched
-from nnopt_lab.course.differences import agree, as_wanted, comparable, difference, gap, is_plain
+from nnopt_lab.course.differences import agree, as_wanted, clue, comparable, difference, gap, is_plain
 from nnopt_lab.course.display import show
 from nnopt_lab.course.exercises import Exercise, Property, Question
 from nnopt_lab.course.printouts import Printouts
+from nnopt_lab.course.slips import slip, swapped_arguments
 
 CASES = 16
 # Where no learner's code lives, besides site-packages: this package and Python's own library.
@@ -120,7 +121,7 @@ def compare(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome]) -> 
         "failed",
         exercise.wrong_answers[found].sentence
         if found is not None
-        else _fault(exercise, cases[failing], outcomes[failing], wanted[failing]),
+        else _mistake(exercise, cases, outcomes, wanted, failing),
         found,
         _shown(exercise, cases[failing]),
         show(outcomes[failing].value),
@@ -128,6 +129,29 @@ def compare(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome]) -> 
         _credit(exercise, cases, outcomes, wanted),
         failing,
     )
+
+
+def _mistake(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome], wanted: list, failing: int) -> str:
+    """What is wrong with results that are like no wrong answer that the exercise declares."""
+    fault = _fault(exercise, cases[failing], outcomes[failing], wanted[failing])
+    if fault != difference(outcomes[failing].value, wanted[failing], exercise.tolerance, named=False):
+        return fault  # of the exercise's own comparison or properties
+    values = [outcome.value for outcome in outcomes]
+
+    def accepts(n: int, value) -> bool:
+        return _fault(exercise, cases[n], Outcome(value), wanted[n]) is None
+
+    def matches(n: int, inputs: tuple) -> bool:
+        theirs = call(exercise, exercise.reference, inputs)
+        return theirs.error is None and agree(values[n], theirs.value, exercise.tolerance)
+
+    named = swapped_arguments(cases, exercise.arguments, matches) or slip(values, wanted, failing, accepts)
+    if named:
+        return f"{named} {fault}"
+    each = [difference(value, w, exercise.tolerance) for value, w in zip(values, wanted, strict=True)]
+    # A mistake that results look like is named only where all of them do.
+    alike = None not in each and len({clue(sentence) for sentence in each}) == 1
+    return each[failing] if alike else fault
 
 
 def judge_answer(question: Question, answer) -> bool | None:
@@ -194,7 +218,7 @@ def _disagreement(exercise: Exercise, inputs: tuple, outcome: Outcome, wanted) -
             ):  # it is written for results of the right kind, and this one may be of any
                 if comparable(value, wanted):
                     return exercise.compare(value, wanted, *inputs)
-    return difference(outcome.value, wanted, exercise.tolerance)
+    return difference(outcome.value, wanted, exercise.tolerance, named=False)
 
 
 def _credit(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome], wanted: list) -> float:

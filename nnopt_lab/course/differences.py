@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -11,33 +12,42 @@ from torch import Tensor
 from nnopt_lab.course.display import is_stored, kind, show
 
 FACTORS = (2, 3, 4, 8, 10, 100, 1000)  # for single numbers, where any factor would fit
+_NAN = "such as from 0/0, ∞ − ∞, or the logarithm or root of a negative number."
 LONGEST = 32  # values of a sequence that are compared each with each
 EXACT = 2**53  # up to here a double holds every integer
 
 
-def difference(got, wanted, tolerance: float) -> str | None:
+def difference(got, wanted, tolerance: float, *, named: bool = True) -> str | None:
     """None where two values agree, else a sentence that says how `got` differs from `wanted`. It never raises.
 
     Args:
         got: anything.
         tolerance: largest allowed |difference|, for floats relative to the expected value where that is above 1.
             Integers of any size are compared exactly.
+        named: say which common mistake it looks like, too. A single pair may look like one by chance.
     """
     try:
-        return _difference(got, wanted, tolerance)
+        return _difference(got, wanted, tolerance, named)
     except Exception as error:  # a dtype without arithmetic, say, or an object whose methods raise
         return f"Expected {kind(wanted)}, but got {kind(got)} that can't be compared with it ({type(error).__name__})."
 
 
-def _difference(got, wanted, tolerance: float) -> str | None:
+def clue(sentence: str) -> str:
+    """The part of a `difference` that names a mistake, without the values."""
+    if sentence.startswith("Expected shape"):
+        return sentence.partition("]: ")[2]
+    return re.split("; the first at|; value [0-9]|: expected", sentence)[0]
+
+
+def _difference(got, wanted, tolerance: float, named: bool) -> str | None:
     if isinstance(wanted, Tensor):
-        return _tensor_difference(got, wanted, tolerance)
+        return _tensor_difference(got, wanted, tolerance, named)
     if isinstance(wanted, (tuple, list)):
-        return _sequence_difference(got, wanted, tolerance)
+        return _sequence_difference(got, wanted, tolerance, named)
     if isinstance(wanted, (str, bool)) or wanted is None:
         got = _plain(got)
         return None if type(got) is type(wanted) and got == wanted else _kind_difference(got, wanted)
-    return _number_difference(got, wanted, tolerance)
+    return _number_difference(got, wanted, tolerance, named)
 
 
 def agree(got, wanted, tolerance: float) -> bool:
@@ -121,14 +131,14 @@ def _kind_difference(got, wanted) -> str:
 # Numbers
 
 
-def _number_difference(got, wanted, tolerance: float) -> str | None:
+def _number_difference(got, wanted, tolerance: float, named: bool) -> str | None:
     got = _plain(got)
     if isinstance(got, bool) or not isinstance(got, (int, float)):
         return _kind_difference(got, wanted)
     if got != got and wanted == wanted:
-        return "The result is NaN: probably a division by zero or a logarithm of zero."
+        return f"The result is NaN: {_NAN}"
     with contextlib.suppress(OverflowError):  # an integer beyond every float
-        return None if _close(got, wanted, tolerance) else _number_sentence(got, wanted)
+        return None if _close(got, wanted, tolerance) else _number_sentence(got, wanted, named)
     return _sentence(_pair(got, wanted))
 
 
@@ -158,8 +168,8 @@ def _plain(value):
     return value
 
 
-def _number_sentence(got: float, wanted: float) -> str:
-    pattern = _number_pattern(got, wanted)
+def _number_sentence(got: float, wanted: float, named: bool) -> str:
+    pattern = _number_pattern(got, wanted) if named else None
     return f"{pattern}: {_pair(got, wanted)}." if pattern else _sentence(_pair(got, wanted))
 
 
@@ -180,17 +190,17 @@ def _number_pattern(got: float, wanted: float) -> str | None:
 # Sequences
 
 
-def _sequence_difference(got, wanted, tolerance: float) -> str | None:
+def _sequence_difference(got, wanted, tolerance: float, named: bool) -> str | None:
     if not isinstance(got, (tuple, list)):
         return _kind_difference(got, wanted)
     if len(got) != len(wanted):
         return f"Expected {len(wanted)} values, but got {len(got)}."
     if agree(got, wanted, tolerance):
         return None
-    if found := _order_difference(got, wanted, tolerance) or _list_pattern(got, wanted):
+    if named and (found := _order_difference(got, wanted, tolerance) or _list_pattern(got, wanted)):
         return found
     at = next(i for i, (g, w) in enumerate(zip(got, wanted, strict=True)) if not agree(g, w, tolerance))
-    return f"In value {at}: {difference(got[at], wanted[at], tolerance)}"
+    return f"In value {at}: {difference(got[at], wanted[at], tolerance, named=named)}"
 
 
 def _order_difference(got, wanted, tolerance: float) -> str | None:
@@ -228,34 +238,34 @@ def _list_pattern(got, wanted) -> str | None:
 # Tensors
 
 
-def _tensor_difference(got, wanted: Tensor, tolerance: float) -> str | None:
+def _tensor_difference(got, wanted: Tensor, tolerance: float, named: bool) -> str | None:
     if not isinstance(got, Tensor):
         return _kind_difference(got, wanted)
     if _special(got):
         return f"Expected a plain tensor, but got a {_special(got)} one."
     if got.shape != wanted.shape:
-        return _shape_difference(got, wanted)
+        return _shape_difference(got, wanted, named)
     if _family(got) != _family(wanted):
         return f"Expected {kind(wanted)}, but got {kind(got)}."
     got, wanted = got.detach().cpu(), wanted.detach()
     if got.dtype == wanted.dtype and torch.equal(got, wanted):
         return None
     if wanted.dtype == torch.bool:
-        return _mask_difference(got, wanted)
+        return _mask_difference(got, wanted, named)
     if wanted.dtype.is_complex:  # a last axis of two: the real and the imaginary parts
         got, wanted = (torch.view_as_real(t.to(torch.complex128).resolve_conj().resolve_neg()) for t in (got, wanted))
     if wanted.dtype.is_floating_point:
         got, wanted = got.double(), wanted.double()
         if (got.isnan() & ~wanted.isnan()).any():
-            return "The result holds NaN: probably a division by zero or a logarithm of zero."
+            return f"The result holds NaN: {_NAN}"
         wrong = ~torch.isclose(got, wanted, rtol=tolerance, atol=tolerance, equal_nan=True)
     else:
         wrong = _wrong_integers(got, wanted, tolerance)
     if not wrong.any():
         return None
     if wanted.ndim == 0:
-        return _number_sentence(got.item(), wanted.item())
-    return _describe_wrong(got, wanted, wrong)
+        return _number_sentence(got.item(), wanted.item(), named)
+    return _describe_wrong(got, wanted, wrong, named)
 
 
 def _wrong_integers(got: Tensor, wanted: Tensor, tolerance: float) -> Tensor:
@@ -294,8 +304,10 @@ def _family(tensor: Tensor) -> str:
     return "float" if tensor.dtype.is_floating_point else "int"
 
 
-def _shape_difference(got: Tensor, wanted: Tensor) -> str:
+def _shape_difference(got: Tensor, wanted: Tensor, named: bool) -> str:
     sentence = f"Expected shape {list(wanted.shape)}, got {list(got.shape)}"
+    if not named:
+        return f"{sentence}."
     if list(got.shape) == list(wanted.shape)[::-1]:
         return f"{sentence}: the axes are reversed."
     if got.numel() == wanted.numel():
@@ -305,8 +317,8 @@ def _shape_difference(got: Tensor, wanted: Tensor) -> str:
     return f"{sentence}: check which axis you worked along."
 
 
-def _mask_difference(got: Tensor, wanted: Tensor) -> str:
-    if torch.equal(got, ~wanted):
+def _mask_difference(got: Tensor, wanted: Tensor, named: bool) -> str:
+    if named and torch.equal(got, ~wanted):
         return "The mask is inverted: True must mark what is kept, and yours marks what is removed."
     kept, should = int(got.sum()), int(wanted.sum())
     if kept != should:
@@ -314,10 +326,12 @@ def _mask_difference(got: Tensor, wanted: Tensor) -> str:
     return f"The mask keeps the right number ({kept}), but not the right ones: check the order, and ties."
 
 
-def _describe_wrong(got: Tensor, wanted: Tensor, wrong: Tensor) -> str:
+def _describe_wrong(got: Tensor, wanted: Tensor, wrong: Tensor, named: bool) -> str:
     at = wrong.nonzero()[0].tolist()
     first = f"the first at {at}: {_pair(got[tuple(at)].item(), wanted[tuple(at)].item())}."
-    pattern = _pattern(got.double(), wanted.double()) if wanted.numel() > 1 and _fit_doubles(got, wanted) else None
+    pattern = (
+        _pattern(got.double(), wanted.double()) if named and wanted.numel() > 1 and _fit_doubles(got, wanted) else None
+    )
     return f"{pattern or f'{int(wrong.sum())} of {wanted.numel()} values differ'}; {first}"
 
 

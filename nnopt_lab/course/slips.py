@@ -1,0 +1,247 @@
+"""Common slips in an answer that no exercise declares: results or arguments swapped, a factor, a shift, a transpose.
+
+A slip is named only if it fits every input that was drawn: with the slip undone, the exercise accepts all results.
+"""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations, permutations
+
+from torch import Tensor
+
+from nnopt_lab.course.differences import agree, is_plain
+from nnopt_lab.course.display import show
+
+MOST_RESULTS, MOST_AXES = 4, 5
+_MASK = "The mask is inverted: True must mark what is kept, and yours marks what is removed."
+_UNITS = "Check the units."
+_BASE = "Check the base of the logarithm."
+_HINTS = {  # what a factor usually means
+    100: "Are fractions and percent mixed up?",
+    8: "Are bits and bytes mixed up?",
+    **{10**k: _UNITS for k in (1, *range(3, 13))},
+    **{1024**k: _UNITS for k in (1, 2, 3)},
+    **{1.024**k: "Are 1000 and 1024 mixed up?" for k in (1, 2, 3)},
+    **dict.fromkeys((1 / math.log(2), math.log(10), math.log2(10)), _BASE),
+}
+Slip = tuple[str, Callable]  # what is wrong, and the function that undoes it
+
+
+def slip(values: Sequence, wanted: Sequence, first: int, accepts: Callable[[int, object], bool]) -> str | None:
+    """The sentence for results that are all wrong in the same way, or None.
+
+    Args:
+        values: the results, one per case.
+        wanted: the reference's.
+        first: number of a case whose result is wrong.
+        accepts: function (number of a case, result) → whether the exercise accepts it.
+    """
+    numbers = (first, *(n for n in range(len(values)) if n != first))
+    with contextlib.suppress(Exception):  # results of any kind come here, such as lists whose methods raise
+        if not all(is_plain(value) for value in values):
+            return None
+        for sentence, undo in _slips(values, wanted, first):
+            with contextlib.suppress(Exception):
+                if all(accepts(n, undo(values[n])) for n in numbers):
+                    return sentence
+        return _missing(values, wanted)
+    return None
+
+
+def swapped_arguments(
+    inputs: Sequence[tuple], names: Sequence[str], matches: Callable[[int, tuple], bool]
+) -> str | None:
+    """The sentence for results that are right for two exchanged arguments, or None.
+
+    Args:
+        inputs: the arguments of each case.
+        names: of the arguments.
+        matches: function (number of a case, arguments) → whether the reference's result for them is the learner's.
+    """
+    for i, j in combinations(range(len(names)), 2):
+        if not all(_exchangeable(case[i], case[j]) for case in inputs):
+            continue
+        exchanged = [(*case[:i], case[j], *case[i + 1 : j], case[i], *case[j + 1 :]) for case in inputs]
+        if all(matches(n, case) for n, case in enumerate(exchanged)):
+            return f"Your result is right for `{names[i]}` and `{names[j]}` exchanged. Check where you use which."
+    return None
+
+
+def _exchangeable(a, b) -> bool:
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a.dtype == b.dtype and a.shape == b.shape
+    return type(a) is type(b) and not isinstance(a, (str, bool))
+
+
+def _slips(values: Sequence, wanted: Sequence, first: int) -> Iterator[Slip]:
+    count = _count(values, wanted)
+    for order in permutations(range(count)) if count else ():
+        if order != tuple(range(count)):
+            what = "two results are right, but swapped" if count == 2 else "results are right, but in another order"
+            yield (
+                f"Your {what}. Check the order in which you return them.",
+                lambda v, order=order: [v[i] for i in order],
+            )
+    yield from _of_one(values[first], wanted[first])
+    for i in range(count):
+        for sentence, undo in _of_one(values[first][i], wanted[first][i]):
+            yield f"In value {i}: {sentence}", lambda v, i=i, undo=undo: [*v[:i], undo(v[i]), *v[i + 1 :]]
+
+
+def _count(values: Sequence, wanted: Sequence) -> int:
+    """How many results each case has, where all have as many as they should; else 0."""
+    counts = {len(v) if isinstance(v, (list, tuple)) else 0 for v in (*values, *wanted)}
+    count = counts.pop() if len(counts) == 1 else 0
+    return count if 2 <= count <= MOST_RESULTS else 0
+
+
+def _of_one(got, wanted) -> Iterator[Slip]:
+    yield _MASK, lambda value: _each(lambda mask: ~mask, value, masks=True)
+    yield from _factor(got, wanted)
+    yield from _shift(got, wanted)
+    for sentence, undo in (
+        ("the inverse of the expected one. Divide the other way round.", lambda x: 1 / x),
+        ("1 minus the expected one.", lambda x: 1 - x),
+        ("100 minus the expected one.", lambda x: 100 - x),
+    ):
+        yield f"{_subject(got)} is {sentence}", lambda value, undo=undo: _each(undo, value)
+    yield from _moved(got)
+
+
+def _factor(got, wanted) -> Iterator[Slip]:
+    g, w = _first_pair(got, wanted, lambda g, w: g and w and g != w)
+    if not g:
+        return
+    factor = g / w
+    size = max(abs(factor), 1 / abs(factor))
+    name = next((known for known in _HINTS if math.isclose(size, known, rel_tol=1e-5)), None)
+    hint = f" {_HINTS[name]}" if name else ""
+    if math.isclose(factor, -1, rel_tol=1e-5):
+        sentence = "The sign is flipped." if _is_number(got) else "All signs are flipped."
+    elif factor > 0 and math.isclose(size, round(size), rel_tol=1e-5):
+        sentence = f"{_subject(got)} is {round(size):,} times too {'large' if factor > 1 else 'small'}.{hint}"
+    else:
+        sentence = f"{_subject(got)} is {show(factor)} times the expected one.{hint}"
+    exact = math.copysign(name if abs(factor) > 1 else 1 / name, factor) if name else factor
+    yield sentence, lambda value: _each(lambda x: x / exact, value)
+    yield sentence, lambda value: _each(lambda x: x / round(factor), value)
+
+
+def _shift(got, wanted) -> Iterator[Slip]:
+    g, w = _first_pair(got, wanted, lambda g, w: g != w)
+    if g == w:
+        return
+    shift = g - w
+    if math.isclose(abs(shift), 1, rel_tol=1e-5):
+        hint = " Check where the count begins and ends." if _is_whole(wanted) else ""
+        sentence = f"{_subject(got)} is one too {'large' if shift > 0 else 'small'}.{hint}"
+        shift = round(shift)
+    else:
+        sentence = f"{_subject(got)} is off by {show(shift)}."
+    yield sentence, lambda value: _each(lambda x: x - shift, value)
+
+
+def _moved(got) -> Iterator[Slip]:
+    """Values that are right and stand in the wrong place."""
+    yield "The values are in reverse order.", lambda value: value[::-1] if isinstance(value, (list, tuple)) else None
+    for step in (1, -1):
+        yield "Every value is shifted by one place.", lambda value, step=step: [*value[step:], *value[:step]]
+    axes = range(min(got.ndim, MOST_AXES)) if isinstance(got, Tensor) else ()
+    for a, b in combinations(axes, 2):
+        plain = "The axes are reversed: your result is the transpose of the expected one."
+        yield (plain if got.ndim == 2 else f"Axes {a} and {b} are swapped."), lambda v, a=a, b=b: v.transpose(a, b)
+    for axis in axes:
+        along = f" along axis {axis}" if got.ndim > 1 else ""
+        yield f"The values are in reverse order{along}.", lambda value, axis=axis: value.flip(axis)
+        for step in (1, -1):
+            moved = f"Every value is shifted by one place{along}."
+            yield moved, lambda value, axis=axis, step=step: value.roll(step, axis)
+        yield (
+            f"There is one value too many at the end{along}.",
+            lambda v, axis=axis: v.narrow(axis, 0, v.shape[axis] - 1),
+        )
+        yield (
+            f"There is one value too many at the beginning{along}.",
+            lambda v, axis=axis: v.narrow(axis, 1, v.shape[axis] - 1),
+        )
+    if isinstance(got, (list, tuple)):
+        yield "There is one value too many at the end.", lambda value: value[:-1]
+        yield "There is one value too many at the beginning.", lambda value: value[1:]
+
+
+def _missing(values: Sequence, wanted: Sequence) -> str | None:
+    """What is lost can't be undone, so the expected results are cut instead."""
+    axes = min((w.ndim if isinstance(w, Tensor) else 1 for w in wanted if _is_sequence(w)), default=0)
+    for axis in range(min(axes, MOST_AXES)):
+        for end, start in (("last", 0), ("first", 1)):
+            if all(agree(v, _cut(w, axis, start), 1e-5) for v, w in zip(values, wanted, strict=True)):
+                along = f" along axis {axis}" if axes > 1 else ""
+                return f"The {end} value is missing{along}. Check where the count begins and ends."
+    return None
+
+
+def _cut(value, axis: int, start: int):
+    if isinstance(value, Tensor):
+        return value.narrow(axis, start, value.shape[axis] - 1)
+    return value[start : len(value) - 1 + start]
+
+
+def _subject(got) -> str:
+    return "The result" if _is_number(got) else "Every value"
+
+
+def _is_number(value) -> bool:
+    return not _is_sequence(value)
+
+
+def _is_whole(value) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_whole, value))
+    return not value.is_floating_point() if isinstance(value, Tensor) else isinstance(value, int)
+
+
+def _is_sequence(value) -> bool:
+    return isinstance(value, (list, tuple)) or (isinstance(value, Tensor) and value.ndim > 0)
+
+
+def _first_pair(got, wanted, useful: Callable) -> tuple[float, float]:
+    """The first two numbers that belong together and are useful, (0, 0) where there are none."""
+    with contextlib.suppress(Exception):  # results of another structure have no pairs
+        return next((pair for pair in _pairs(got, wanted) if useful(*pair)), (0.0, 0.0))
+    return 0.0, 0.0
+
+
+def _pairs(got, wanted) -> Iterator[tuple[float, float]]:
+    """The numbers of two values that belong together."""
+    if isinstance(wanted, (list, tuple)):
+        for g, w in zip(got, wanted, strict=True):
+            yield from _pairs(g, w)
+    elif isinstance(wanted, Tensor):
+        if not wanted.is_complex() and got.shape == wanted.shape:
+            yield from zip(got.double().flatten().tolist(), wanted.double().flatten().tolist(), strict=True)
+    elif not isinstance(wanted, (bool, str)):
+        yield float(got), float(wanted)
+
+
+def _each(change: Callable, value, masks: bool = False):
+    """A value with each number in it changed, or with `masks` each boolean tensor; whole numbers must stay whole."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(_each(change, v, masks) for v in value)
+    if isinstance(value, Tensor):
+        if (str(value.dtype) == "torch.bool") is not masks:
+            return value
+        return change(value) if masks else _whole(change(value.double()), not value.is_floating_point()).to(value.dtype)
+    if masks or isinstance(value, (bool, str)) or value is None:
+        return value
+    changed = _whole(change(float(value)), isinstance(value, int))
+    return int(changed) if isinstance(value, int) else changed
+
+
+def _whole(value, must_be: bool):
+    if not must_be:
+        return value
+    nearest = value.round() if isinstance(value, Tensor) else round(value)
+    if not agree(value, nearest * 1.0, 1e-6):
+        raise ValueError("no whole number")
+    return nearest
