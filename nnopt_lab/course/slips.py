@@ -14,6 +14,7 @@ from nnopt_lab.course.differences import agree, is_plain
 from nnopt_lab.course.display import show
 
 MOST_RESULTS, MOST_AXES = 4, 5
+SPARE = 64  # numbers that a result may have besides twice the expected ones: a huge one would take long, and is no slip
 _MASK = "The mask is inverted: True must mark what is kept, and yours marks what is removed."
 _UNITS = "Check the units."
 _BASE = "Check the base of the logarithm."
@@ -39,7 +40,8 @@ def slip(values: Sequence, wanted: Sequence, first: int, accepts: Callable[[int,
     """
     numbers = (first, *(n for n in range(len(values)) if n != first))
     with contextlib.suppress(Exception):  # results of any kind come here, such as lists whose methods raise
-        if not all(is_plain(value) for value in values):
+        pairs = zip(values, wanted, strict=True)
+        if not all(is_plain(value) and _size(value) <= 2 * _size(its) + SPARE for value, its in pairs):
             return None
         for sentence, undo in _slips(values, wanted, first):
             with contextlib.suppress(Exception):
@@ -185,6 +187,12 @@ def _cut(value, axis: int, start: int):
     if isinstance(value, Tensor):
         return value.narrow(axis, start, value.shape[axis] - 1)
     return value[start : len(value) - 1 + start]
+
+
+def _size(value) -> int:
+    if isinstance(value, (list, tuple)):
+        return sum(map(_size, value))
+    return value.numel() if isinstance(value, Tensor) else 1
 
 
 def _subject(got) -> str:

@@ -8,6 +8,7 @@ import torch
 from nnopt_lab.course.checking import CASES, Outcome, compare, examine
 from nnopt_lab.course.draws import randint, uniform
 from nnopt_lab.course.exercises import WrongAnswer, exercises
+from nnopt_lab.course.slips import slip
 from tests.course.test_checking import exercise
 
 SEEDS = range(CASES)
@@ -129,3 +130,9 @@ def test_no_exercise_takes_long_over_a_wrong_answer_or_lets_it_pass(id):
             continue
         verdict = compare(asked, cases, outcomes)
         assert verdict.state == "failed" and verdict.mistake
+
+
+def test_a_huge_result_costs_no_time():
+    tried = []
+    huge = torch.zeros(1).expand(10**12)
+    assert slip([huge], [torch.ones(3)], 0, lambda n, value: tried.append(n)) is None and not tried
