@@ -83,12 +83,12 @@ def _slips(values: Sequence, wanted: Sequence, first: int) -> Iterator[Slip]:
             what = "two results are right, but swapped" if count == 2 else "results are right, but in another order"
             yield (
                 f"Your {what}. Check the order in which you return them.",
-                lambda v, order=order: [v[i] for i in order],
+                lambda v, order=order: [_list(v)[i] for i in order],
             )
     yield from _of_one(values[first], wanted[first])
     for i in range(count):
         for sentence, undo in _of_one(values[first][i], wanted[first][i]):
-            yield f"In value {i}: {sentence}", lambda v, i=i, undo=undo: [*v[:i], undo(v[i]), *v[i + 1 :]]
+            yield f"In value {i}: {sentence}", lambda v, i=i, undo=undo: [*_list(v)[:i], undo(v[i]), *v[i + 1 :]]
 
 
 def _count(values: Sequence, wanted: Sequence) -> int:
@@ -146,9 +146,6 @@ def _shift(got, wanted) -> Iterator[Slip]:
 
 def _moved(got) -> Iterator[Slip]:
     """Values that are right and stand in the wrong place."""
-    yield "The values are in reverse order.", lambda value: value[::-1] if isinstance(value, (list, tuple)) else None
-    for step in (1, -1):
-        yield "Every value is shifted by one place.", lambda value, step=step: [*value[step:], *value[:step]]
     axes = range(min(got.ndim, MOST_AXES)) if isinstance(got, Tensor) else ()
     for a, b in combinations(axes, 2):
         plain = "The axes are reversed: your result is the transpose of the expected one."
@@ -168,8 +165,18 @@ def _moved(got) -> Iterator[Slip]:
             lambda v, axis=axis: v.narrow(axis, 1, v.shape[axis] - 1),
         )
     if isinstance(got, (list, tuple)):
-        yield "There is one value too many at the end.", lambda value: value[:-1]
-        yield "There is one value too many at the beginning.", lambda value: value[1:]
+        yield "The values are in reverse order.", lambda value: _list(value)[::-1]
+        for step in (1, -1):
+            moved = "Every value is shifted by one place."
+            yield moved, lambda value, step=step: _list(value)[step:] + _list(value)[:step]
+        yield "There is one value too many at the end.", lambda value: _list(value)[:-1]
+        yield "There is one value too many at the beginning.", lambda value: _list(value)[1:]
+
+
+def _list(value) -> list:
+    if not isinstance(value, (list, tuple)):  # a range, say, may be endless
+        raise ValueError("no list")
+    return list(value)
 
 
 def _missing(values: Sequence, wanted: Sequence) -> str | None:

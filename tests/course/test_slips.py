@@ -136,3 +136,9 @@ def test_a_huge_result_costs_no_time():
     tried = []
     huge = torch.zeros(1).expand(10**12)
     assert slip([huge], [torch.ones(3)], 0, lambda n, value: tried.append(n)) is None and not tried
+
+
+@pytest.mark.parametrize("value", [range(10**12), "long" * 10, {1: 2}, None, iter([1])])
+def test_what_is_no_result_is_no_slip(value):
+    for wanted in (torch.ones(3), [1, 2], 3):
+        assert slip([value], [wanted], 0, lambda n, value: isinstance(value, (list, torch.Tensor))) is None
