@@ -158,7 +158,7 @@ def judge_answer(question: Question, answer) -> bool | None:
     """Whether a question was answered correctly; None where the answer is not of the kind that it asks for."""
     try:
         if question.choices:
-            given = question.letter(answer)
+            given = question.letter(answer) if isinstance(answer, str) else ""
             return given == question.answer if given in question.choices else None
         rounded = float(answer)
         number = answer if type(answer) is int else rounded

@@ -25,7 +25,7 @@ from nnopt_lab.grading.sandboxed.exchange import WRITE_FAULTS
 from nnopt_lab.grading.submissions import Cell, Submission
 from nnopt_lab.grading.time_limit import TooLong, within
 
-JUDGE_SECONDS = 20  # for one step of the judge's own work on one answer; an honest one takes milliseconds
+JUDGE_SECONDS = 10  # for one step of the judge's own work on one answer; an honest one takes milliseconds
 MAX_SHOWN = 2_000  # characters of each text of a result
 _TROUBLE = {
     "missing": "The answer's cell is not in the notebook.",

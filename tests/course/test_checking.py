@@ -290,6 +290,13 @@ def test_a_letter_counts_however_it_is_written():
     assert asked.comment_on("A)") == "No."
 
 
+def test_only_texts_are_read_as_letters_since_a_large_tensor_takes_minutes_to_print(monkeypatch):
+    asked, printed = Question("x.q", "00_start_here", 1, "?", "b", "!", {"a": "A", "b": "B"}), []
+    monkeypatch.setattr(torch.Tensor, "__repr__", lambda tensor, **_: printed.append(tensor) or "b")
+    given = (torch.zeros(6, 6, 6), torch.zeros(()), ["b"], 1, None)
+    assert [judge_answer(asked, answer) for answer in given] == [None] * 5 and not printed
+
+
 def test_a_number_is_compared_exactly_however_large_it_is():
     asked = Question("x.q", "00_start_here", 1, "?", 2**53 + 1, "!")
     given = (2**53 + 1, 2**53, 2.0**53, str(2**53), torch.tensor(2**53 + 2), math.nan, math.inf, 10**400, "a", [])
