@@ -1,23 +1,23 @@
 # %% [markdown]
 # # Parallelism: threads, workers, processes
 #
-# A computer has several cores, and a training may have several computers. This lesson puts them to work, and measures
-# each time what that gains and what it costs. You will
+# A computer has several cores, and a training run can use several computers. In this lesson you put them to work, and measure
+# each time what they gain and what they cost. You will
 #
-# - sweep the number of threads, find the share of a network that cannot be divided, and see what more threads than cores do;
+# - vary the number of threads, find the share of a network that cannot be divided, and see what too many threads do;
 # - serve several requests at once, and let other processes read pictures while the network computes;
-# - train one network in two processes, get the gradient of one, and find out whether it is faster;
-# - kill one of the two in the middle of its work, and lose nothing;
-# - split what a process holds in half, and see when networks need to be cut in which way.
+# - train one network in two processes, get the gradient of one process, and find out whether it is faster;
+# - kill one of the two processes during training, and lose nothing;
+# - halve what a process holds in memory, and learn when to split a network, and how.
 #
-# It takes about an hour. Nothing is needed from the lessons before. For the article, "parallel" is the line that moves
-# the model to the first GPU; that line is in section 8.
+# The lesson takes about an hour and stands alone. In the article that this course grew out of, "parallel" is the line that
+# moves the model to the first GPU; section 9 comes to that line.
 #
-# Some words: a **thread** shares the memory of its process; a **process** shares nothing with others but what is sent.
-# A **core** runs one thread at a time. **torchrun** is PyTorch's program that starts the processes of a training; in it
-# each has a **rank**, its number from 0. **DDP** (DistributedDataParallel) and **FSDP** (fully sharded data parallel)
-# are PyTorch's two ways of training one network in several processes. **gloo** and **NCCL** carry what they send,
-# between processors and between NVIDIA's GPUs.
+# A **thread** shares the memory of its process, while a **process** only shares what it sends. A **core** runs one thread at a
+# time, or two if it has SMT (hyper-threading). **torchrun** is PyTorch's program that starts the processes of a training run;
+# each has a **rank**, its number from 0. **DDP** (DistributedDataParallel) and **FSDP** (fully sharded data parallel) are
+# PyTorch's two ways to train one network in several processes. **gloo** and **NCCL** are the libraries that carry their
+# messages, gloo between CPUs and NCCL between NVIDIA GPUs.
 
 # %%
 import copy
@@ -62,17 +62,19 @@ cores = measure.machine().cores
 pictures = data.load("fashion")
 net = models.trained("mynet")
 batch = pictures.to_input(pictures.test.images[:128])
+net
 
 # %% [markdown]
 # ## 1. Threads inside an operator
 #
-# torch cuts a large operator (a convolution, a product) into pieces and gives each of its threads one. That is
-# *intra-op* parallelism; it is on by default, with as many threads as there are cores. `torch.set_num_threads` changes it.
+# torch divides a large operator (a convolution, a matrix product) among its threads. This is *intra-op* parallelism. It is on
+# by default, with one thread per core, and `torch.set_num_threads` changes the number.
 #
-# How many times as fast is `MyNet` with two threads as with one, for 128 pictures?
+# `MyNet` is the network from the article that this course optimises. How many times as fast is it with two threads as with
+# one, for 128 pictures?
 
 # %%
-predict("two threads against one, batch 128", unit="×")
+predict("speed-up by a second thread, batch 128", unit="×")
 
 
 # %%
@@ -103,84 +105,76 @@ gains = {
 }
 torch.set_num_threads(cores)
 
+# %% tags=["fold"]
 fig, ax = plots.figure()
 for size, color in zip(sizes, plots.PALETTE, strict=False):
-    ends = [
-        [g.median - g.low for g in gains[size].values()],
-        [g.high - g.median for g in gains[size].values()],
-    ]
-    middle = [g.median for g in gains[size].values()]
-    ax.errorbar(
-        counts,
-        middle,
-        yerr=ends,
-        fmt="o-",
-        color=color,
-        capsize=3,
-        label=f"batch {size}",
-    )
+    values = list(gains[size].values())
+    plots.interval_line(ax, counts, values, f"batch {size}", color)
 up_to = [n for n in counts if n <= cores]
 ax.plot(up_to, up_to, "--", color=plots.REFERENCE, linewidth=1, label="ideal")
-ax.axvline(cores, color=plots.REFERENCE, linewidth=0.8, linestyle=":")
-ax.annotate(
-    " cores", (cores, 1.02), xycoords=("data", "axes fraction"), color=plots.REFERENCE
-)
+plots.reference_line(ax, cores, "number of cores")
 ax.set(xlabel="threads", ylabel="times as fast as one thread", ylim=(0, None))
 ax.set_xticks(counts, counts)
-ax.legend()
+plots.legend(fig)
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
 two = gains[128][2]
 reveal(
-    "two threads against one, batch 128",
+    "speed-up by a second thread, batch 128",
     two.median,
     two.low,
     two.high,
-    because="Not all of a network is divided: each operator starts on one thread, waits for its slowest piece, and the two "
-    "share caches and memory.",
+    because="Not all of a network can be divided. Each operator starts on one thread "
+    "and waits for its slowest part, and the two threads share caches and memory.",
 )
 
 
-# %%
+# %% tags=["fold"]
 def best(slow, fast):
-    """How many times as fast in the best of the rounds: what the machine can do when nothing else runs on it."""
+    """Speed-up in the best rounds: what the machine can do when nothing else runs."""
     return min(slow.samples) / min(fast.samples)
 
 
 two_free = needs("two free cores")
 claim(
-    "two threads gain at least a tenth at batch 128, in the best rounds",
+    "At batch 128, two threads gain at least a tenth in the best rounds.",
     best(swept[128][1], swept[128][2]) > 1.1,
     where=two_free,
     timing=True,
 )
 claim(
-    "they gain less than 2.5 times",
+    "They gain less than a factor of 2.5.",
     best(swept[128][1], swept[128][2]) < 2.5,
     timing=True,
 )
 claim(
-    "and twice as many threads as cores gain less than a third more than one a core",
+    "Two threads per core are less than a third faster than one per core.",
     best(swept[128][cores], swept[128][2 * cores]) < 1.33,
     where=two_free,
     timing=True,
 )
 
 # %% [markdown]
-# Let $s$ be the share of the time on one thread that is *serial*: that no second thread can take over. Then $n$ threads
-# take, as a share of the time of one,
+# What to see: the more pictures, the closer the curve comes to the dashed line. Beyond the number of cores, nothing is gained.
+#
+# Let $s$ be the *serial* share: the share of the time on one thread that no second thread can take over. Then the time with $n$
+# threads, relative to one, is
 #
 # $$\frac{t_n}{t_1} = s + \frac{1 - s}{n}.$$
 #
-# That is Amdahl's law (1967). It says that $n$ threads can never gain more than $1/s$. One can also read it backwards:
+# This is Amdahl's law ([1967](https://doi.org/10.1145/1465482.1465560)). It says that no number of threads can gain more than
+# $1/s$. You can also use it backwards:
 #
-# **Exercise (3 points).** From two measured times, the serial share.
+# **Exercise (3 points).** Compute the serial share from two measured times.
 
 
 # %% exercise="parallel.serial_share"
 def serial_share(one, many, threads):
-    """The share s of Amdahl's law, a float. one, many: time with 1 thread and with `threads` (at least 2)."""
+    """The share s of Amdahl's law, a float.
+
+    one, many: time with 1 thread and with `threads` threads (at least 2).
+    """
     ### BEGIN SOLUTION
     return (many / one - 1 / threads) / (1 - 1 / threads)
     ### END SOLUTION
@@ -190,10 +184,10 @@ def serial_share(one, many, threads):
 check("parallel.serial_share", serial_share)
 
 # %% [markdown]
-# From one measurement follows what a machine with more cores would do. Here is that law, drawn through the two times
-# measured above, and next to it what your machine really does.
+# From one measurement you can predict what a machine with more cores would do. The next plot shows this law through the two
+# times measured above, with the speed-ups of your machine.
 
-# %%
+# %% tags=["fold"]
 serial_share = yours_or_ours("parallel.serial_share")
 at = max(2, cores)
 shares = {
@@ -203,6 +197,7 @@ shares = {
     for size in sizes
 }
 fig, (left, right) = plots.figure(ncols=2)
+up_to = [n for n in counts if n <= cores]
 many = [2**p for p in range(7)]
 for size, color in zip(sizes, plots.PALETTE, strict=False):
     left.plot(
@@ -219,59 +214,54 @@ for size, color in zip(sizes, plots.PALETTE, strict=False):
         color=color,
     )
 left.plot(many, many, "--", color=plots.REFERENCE, linewidth=1, label="ideal")
-left.set(
-    xscale="log",
-    yscale="log",
-    xlabel="cores",
-    title="times as fast: measured (dots) and Amdahl",
-    ylim=(0.5, 64),
-)
-left.set_xticks(many, many)
-left.set_yticks(many, many)
-left.minorticks_off()
-left.legend()
-right.set(xlabel="threads", title="gain for each core in use, %", ylim=(0, None))
+left.set(xlabel="cores", title="speed-up: measured (dots), Amdahl (lines)")
+plots.log_axis(left.xaxis, many)
+plots.log_axis(left.yaxis, many)
+right.set(xlabel="threads", title="speed-up per core in use, %", ylim=(0, None))
 right.set_xticks(counts, counts)
+plots.legend(fig)
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
 for size, share in shares.items():
     limit = (
-        f"at most {1 / max(share, 1e-3):,.1f}× with any number"
+        f"at most {1 / max(share, 1e-3):,.1f}× with any number of threads"
         if share < 1
-        else "no gain with any number"
+        else "no gain with any number of threads"
     )
     print(f"batch {size:3}: serial share {share:.2f}, so {limit}")
 
 # %% [markdown]
-# Two things make the share large. *Little work in an operator*: below 32,768 numbers torch doesn't divide an
-# element-wise operator at all, for waking another thread takes about as long as the work. *Work that waits for the
-# memory*, of which a second core brings no more. And where there are more threads than cores, they take turns; an
-# operator ends when the last one has had its turn.
+# What to see: the larger the batch, the smaller the serial share and the higher the line.
 #
-# (The law is a model. Where the second thread made it slower the formula gives a share above 1; above it is taken as 1.
-# The share that it finds is not the same for each number of threads, since each thread also has a price of its own. The
-# playground in section 9 has one.)
+# Two things make this share large. One is *little work per operator*: below 32,768 elements torch does not divide element-wise
+# operators at all, because waking another thread takes about as long as the work. The other is *waiting for memory*, of which a
+# second core brings no more. And if there are more threads than cores, they take turns, and an operator only ends when the
+# last thread has had its turn.
+#
+# (The law is a model. If the second thread makes it slower, the formula gives a share above 1, and the plot uses 1. Its share
+# also changes with the number of threads, since each thread has an overhead of its own. The playground in section 10
+# includes that.)
 #
 # ## 2. Several requests at once
 #
-# Threads inside an operator make one answer come earlier. When many requests wait, their *number a second* counts, and
-# for that there is another way of using cores: several requests side by side, one thread each. torch lets go of
-# Python's global lock while it computes, so plain Python threads do. (torch also has an *inter-op* pool for branches of
-# a compiled graph, `torch.set_num_interop_threads`; ordinary models don't use it.)
+# Threads within an operator make one answer come earlier. If many requests wait, the number of *requests per second* matters,
+# and there is another way to use the cores: several requests side by side, with one thread each. Plain Python threads are
+# enough, since torch releases Python's global lock while it computes. (The *inter-op* pool that you can set by
+# `torch.set_num_interop_threads` belongs to the JIT interpreter; ordinary models do not use it.)
 #
-# Eight requests wait, of 16 pictures each. How many times as fast are they done two at a time with one thread each, as
-# one after the other with two threads?
+# Eight requests of 16 pictures each are waiting. How many times as fast are they done two at a time with one thread each,
+# compared with one after the other with two threads?
 
 # %%
-predict("two requests at a time against one after the other", unit="×")
+predict("speed-up by two requests at a time", unit="×")
 
 # %%
 requests = batch.split(16)
 
 
 def answer(threads):
-    """A function that answers one request with `threads` threads, in whatever Python thread it runs."""
+    """A function that answers one request with this many torch threads."""
 
     def one(request):
         torch.set_num_threads(threads)
@@ -295,21 +285,10 @@ at_once = {
     for name, timing in served.items()
 }
 
+# %% tags=["fold"]
 fig, ax = plots.figure(figsize=(8, 2.4))
-ends = [
-    [g.median - g.low for g in at_once.values()],
-    [g.high - g.median for g in at_once.values()],
-]
-ax.barh(
-    list(at_once),
-    [g.median for g in at_once.values()],
-    xerr=ends,
-    color=plots.BLUE,
-    height=0.6,
-)
-ax.axvline(1, color=plots.REFERENCE, linewidth=0.8)
-ax.invert_yaxis()
-ax.set(xlabel="requests a second, times those of one thread")
+plots.bars(ax, at_once, colors=plots.BLUE, reference=1)
+ax.set(xlabel="requests per second, compared with one at a time on one thread")
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
@@ -317,30 +296,33 @@ side_by_side = measure.ratio(
     served["one at a time, 2 threads"], served["two at a time, 1 thread each"]
 )
 reveal(
-    "two requests at a time against one after the other",
+    "speed-up by two requests at a time",
     side_by_side.median,
     side_by_side.low,
     side_by_side.high,
-    because="Requests need nothing of each other: no operator is cut, no thread waits for another. What is left in common is "
-    "Python's lock, between the operators, and the memory.",
+    because="Requests are independent: no operator is divided, and no thread waits for "
+    "another. All they share is memory and, between operators, Python's lock.",
 )
 
-# %%
+# %% tags=["fold"]
 two_free = needs("two free cores")
 claim(
-    "two at a time do at least a tenth more than one thread alone, in the best rounds",
+    "Two at a time do at least a tenth more than one thread, in the best rounds.",
     best(served["one at a time, 1 thread"], served["two at a time, 1 thread each"])
     > 1.1,
     where=two_free,
     timing=True,
 )
 claim(
-    "and are not more than a quarter slower than one at a time on two threads",
+    "They are at most a quarter slower than one at a time on two threads.",
     best(served["one at a time, 2 threads"], served["two at a time, 1 thread each"])
     > 0.75,
     where=two_free,
     timing=True,
 )
+
+# %% [markdown]
+# What to see: compare the second bar with the third. Both use two cores.
 
 # %% question="parallel.two_requests"
 choice = None
@@ -352,18 +334,18 @@ question("parallel.two_requests", choice)
 # %% [markdown]
 # ## 3. Who reads the pictures?
 #
-# Before a network can compute, somebody must make its input. Four ways, from cheap to expensive; the pictures are the same:
+# Before a network can compute, its input must be prepared. Here are four ways, from cheap to expensive, for the same pictures:
 #
-# 1. **moved once**: all of them transformed before the training, kept as one float tensor (on a GPU: in its memory);
-# 2. **a batch at a time**: kept as bytes, padded and normalised 64 at once, as all lessons of this course do;
+# 1. **moved once**: all pictures are transformed before training and kept as one float tensor (on a GPU: in its memory);
+# 2. **a batch at a time**: pictures are kept as bytes, and 64 are padded and normalised at once, as in all lessons here;
 # 3. **a picture at a time**: the same for each picture, then 64 are stacked, as a `DataLoader` does by default;
-# 4. **from JPEG files**: each is decoded and shrunk first, here from 448 × 448 pixels, as with a folder of photographs.
+# 4. **from JPEG files**: each picture is decoded and shrunk first, from 448×448 pixels, as with a folder of photographs.
 #
-# How many times as long does the last one take, for 64 pictures, as the training step for which it is done (forward,
-# backward, SGD, on one thread)?
+# Compare the last one with the training step that it is done for (forward, backward and SGD, on one thread). How many times as
+# long does it take, for 64 pictures?
 
 # %%
-predict("reading 64 JPEG files against training on them", unit="×")
+predict("reading 64 JPEG files, compared with training on them", unit="×")
 
 # %%
 torch.set_num_threads(1)
@@ -381,7 +363,7 @@ def step(x, y):
 
 
 def each_batch(loader):
-    """A function that reads all batches of a loader, and nothing more."""
+    """A function that only reads all batches of a loader."""
     return lambda: [None for _ in loader]
 
 
@@ -394,7 +376,7 @@ todo = {
     "training step": lambda: step(inputs, few.labels),
 }
 samples = {name: [] for name in todo}
-for _ in range(7):  # in turns, and the first one warms up
+for _ in range(7):  # in turns; the first round is a warm-up
     for name, call in todo.items():
         started = time.perf_counter()
         call()
@@ -403,55 +385,57 @@ reading = {
     name: measure.Timing(tuple(values[1:]), 64) for name, values in samples.items()
 }
 
+# %% tags=["fold"]
 fig, ax = plots.figure(figsize=(8, 2.6))
-colors = [plots.BLUE] * 4 + [plots.ORANGE]
-bars = ax.barh(
-    list(reading), [1000 * t.median for t in reading.values()], color=colors, height=0.6
-)
-ax.bar_label(bars, [f"{1000 * t.median:.2f}" for t in reading.values()], padding=3)
-ax.invert_yaxis()
+colors = {name: plots.BLUE for name in reading} | {"training step": plots.ORANGE}
+milliseconds = {name: 1000 * t.median for name, t in reading.items()}
+plots.bars(ax, milliseconds, colors, labels="{:.2f}")
 ax.set(xlabel="milliseconds for 64 pictures, one thread")
-ax.margins(x=0.12)
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
 expense = measure.ratio(reading["from JPEG files"], reading["training step"])
 reveal(
-    "reading 64 JPEG files against training on them",
+    "reading 64 JPEG files, compared with training on them",
     expense.median,
     expense.low,
     expense.high,
-    because="The network is small, and a photograph large: most of its numbers are decoded to be thrown away. With large "
-    "networks it is the other way round.",
+    because="The network is small and the photographs are large: most of their pixels "
+    "are decoded only to be thrown away. With large networks it is the other way "
+    "round.",
 )
 
 # %%
 claim(
-    "a picture at a time takes more than three times as long as a batch at a time",
+    "One by one, pictures take more than three times as long as in batches.",
     reading["a picture at a time"].median > 3 * reading["a batch at a time"].median,
     timing=True,
 )
-claim("JPEG files take longer than the training step", expense.median > 1, timing=True)
+claim("JPEG files take longer than the training step.", expense.median > 1, timing=True)
 claim(
-    "a batch at a time takes less than half of the step",
+    "A batch at a time takes less than half of the training step.",
     2 * reading["a batch at a time"].median < reading["training step"].median,
     timing=True,
 )
 
 # %% [markdown]
-# So the first remedy needs no second core: don't do in every epoch what can be done once, and don't do picture by
-# picture what can be done for 64. Where neither goes (the files are too many, each is cropped at random), a
-# `DataLoader` with `num_workers=2` gives the reading to two other processes.
+# What to see: compare each blue bar with the orange one, the training step.
 #
-# **Exercise (4 points).** How long will an epoch take? Suppose that every process has a core of its own.
+# So the first remedy needs no second core. Don't repeat in every epoch what you can do once, and don't do picture by picture
+# what you can do for 64. If neither is possible (there are too many files, or each picture is cropped at random), a
+# `DataLoader` with `num_workers=2` moves the reading to two other processes.
+#
+# **Exercise (4 points).** How long does an epoch take? Assume that each process has a core of its own.
 
 
 # %% exercise="parallel.epoch_seconds"
 def epoch_seconds(batches, read, compute, workers, start):
-    """Seconds of an epoch, a float.
+    """Seconds per epoch, a float.
 
-    batches: how many. read, compute: seconds a batch in one process. workers: 0 (this process reads too) or more, which
-    read at the same time as this one computes. start: seconds until the workers are there, paid if there are any.
+    batches: number of batches. read, compute: seconds per batch in one process.
+    workers: 0 if this process also reads, otherwise the number of processes that read
+    while this one computes. start: seconds until the workers have started, if there are
+    any.
     """
     ### BEGIN SOLUTION
     if workers == 0:
@@ -464,12 +448,12 @@ def epoch_seconds(batches, read, compute, workers, start):
 check("parallel.epoch_seconds", epoch_seconds)
 
 # %% [markdown]
-# Now really. How a worker starts matters: a *fork* copies this kernel as it is, with locks that other threads hold just
-# then and that nobody in the copy will ever release. So the workers come from a clean server process (`forkserver`; on
-# Windows each is a new Python). It imports torch once, the first time. (Run the cell below again, and the server is
-# there already.)
+# Now measure it. How a worker starts matters. A *fork* copies this kernel as it is, including locks that other threads hold at
+# that moment and that nobody in the copy will ever release. So the workers come from a clean server process (`forkserver`; on
+# Windows each worker is a new Python process). The server imports torch once, the first time. (If you run the cell below again,
+# the server is already there.)
 #
-# How long until the first batch of the first worker?
+# How long does it take until the first worker delivers its first batch?
 
 # %%
 predict("start of the first worker", unit="s")
@@ -486,7 +470,7 @@ sources = {
 
 
 def timed(name, workers):
-    """Seconds until the workers' first batch is there, and of the better of two epochs after it."""
+    """Seconds until the workers' first batch, and of the better of two later epochs."""
     dataset, options = sources[name]
     if workers:
         options = options | {
@@ -522,33 +506,33 @@ torch.set_num_threads(cores)
 reveal(
     "start of the first worker",
     first_start,
-    because="A new Python imports torch before it reads anything. Later workers are copies of the server, "
-    "which has done so.",
+    because="A new Python process imports torch before it reads anything. Later "
+    "workers are copies of the server, which has already done so.",
 )
 
 # %%
 epoch_seconds = yours_or_ours("parallel.epoch_seconds")
 compute = reading["training step"].median
-fig, axes = plots.figure(ncols=2, figsize=(8, 3.2))
-for ax, (name, measured) in zip(axes, epochs.items(), strict=True):
-    starts = [measured[w][0] for w in (0, 1, 2)]
-    formula = [
-        epoch_seconds(len(some) // 64, reading[name].median, compute, w, starts[w])
-        for w in (0, 1, 2)
-    ]
-    ax.bar((0, 1, 2), starts, color=plots.GOLD, width=0.6, label="start")
-    ax.bar(
-        (0, 1, 2),
-        [measured[w][1] for w in (0, 1, 2)],
-        bottom=starts,
-        color=plots.BLUE,
-        width=0.6,
-        label="epoch",
-    )
-    ax.plot((0, 1, 2), formula, "D", color=plots.ORANGE, label="your formula for both")
-    ax.set(xlabel="workers", title=f"{name}: seconds", xticks=(0, 1, 2))
-handles, names = axes[0].get_legend_handles_labels()
-fig.legend(handles, names, loc="outside upper center", ncols=3, frameon=False)
+rows, formula = {}, {}
+for name, measured in epochs.items():
+    for workers, (start, seconds) in measured.items():
+        row = f"{name}, {workers} workers"
+        batches, read = len(some) // 64, reading[name].median
+        rows[row] = {"start": start, "epoch": seconds}
+        formula[row] = epoch_seconds(batches, read, compute, workers, start)
+
+# %% tags=["fold"]
+fig, ax = plots.figure(figsize=(8, 3.4))
+plots.stages(ax, rows, {"start": plots.GOLD, "epoch": plots.BLUE})
+ax.plot(
+    list(formula.values()),
+    range(len(rows)),
+    "D",
+    color=plots.ORANGE,
+    label="your formula for both",
+)
+ax.set(xlabel="seconds")
+plots.legend(fig)
 plots.finish(fig)
 
 # %%
@@ -556,46 +540,51 @@ small, jpeg = (
     {w: seconds for w, (_, seconds) in epochs[name].items()} for name in sources
 )
 claim(
-    "small pictures: the first worker's start takes longer than an epoch without any",
+    "For small pictures, the first worker's start takes longer than an epoch without "
+    "it.",
     first_start > small[0],
     timing=True,
 )
 claim(
-    "and after it two workers save less than half of the epoch",
+    "For small pictures, two workers save less than half of an epoch after the start.",
     small[2] > 0.5 * small[0],
     timing=True,
 )
 claim(
-    "JPEG files: after the start, an epoch with workers is shorter",
+    "For JPEG files, an epoch with workers is shorter after the start.",
     jpeg[0] > min(jpeg[1], jpeg[2]),
     where=needs("two free cores"),
     timing=True,
 )
 
 # %% [markdown]
-# Workers pay where reading is the larger part and cores are free. Where two cores have to decode *and* to compute, two
-# workers fall short of your formula: it gave each process a core. Nor does it know that each epoch begins with waiting
-# for its first batch. Where reading is cheap workers cost their start and, for every batch, a trip through shared
-# memory. `persistent_workers=True` keeps them from epoch to epoch; here they were kept, and the blue bars are the better
-# of two epochs after the start.
+# What to see: gold is the start of the workers, blue the epoch after it, and the diamond is what your formula predicts for both.
+#
+# Workers pay off if reading is the larger part and cores are free. With two cores that both decode *and* compute, two workers
+# take longer than your formula predicts, since it gives each process a core of its own. Nor does the formula know that each
+# epoch begins by waiting for the first batch. If reading is cheap, workers only cost their start and, for each batch, a trip
+# through shared memory. `persistent_workers=True` keeps workers from epoch to epoch, as here; the blue bars are the better of two
+# epochs after the start.
 #
 # ## 4. One network in two processes
 #
-# Threads end at the border of a machine, and Python's lock stands between them. Processes know neither limit. In *data
-# parallelism* each of P processes has a copy of the network and a P-th of each batch; after the backward pass the
-# copies take the mean of their gradients, and so all make the same step. DDP does this while the backward pass is still
-# under way.
+# Threads cannot leave a machine, and they share Python's lock. Processes have neither limit. In *data parallelism*, each of P
+# processes has a copy of the network and processes a P-th of each batch. After the backward pass all copies average their
+# gradients, so all of them make the same step. DDP does this while the backward pass is still running.
 #
-# First: who reads what? `DistributedSampler` gives every process equally many pictures, since one with fewer would make
-# fewer steps, and the others would wait for it for ever.
+# First, which process reads which pictures? `DistributedSampler` gives each process equally many. A process with fewer would
+# take fewer steps, and the others would wait for it forever.
 #
-# **Exercise (3 points).** Which positions does process `rank` read (without shuffling)? Dealt like cards; where they
-# don't come out even, begin again at 0.
+# **Exercise (3 points).** Which positions does process `rank` read, without shuffling? Positions are dealt like cards. If they
+# don't divide evenly, dealing starts again at 0.
 
 
 # %% exercise="parallel.sampler_positions"
 def sampler_positions(length, processes, rank):
-    """Positions that process `rank` (0 … processes − 1) reads of `length` pictures, a list of ints, none left out."""
+    """Positions, out of `length` pictures, that process `rank` reads: a list of ints.
+
+    rank is between 0 and processes − 1. Every position is read by some process.
+    """
     ### BEGIN SOLUTION
     each = -(-length // processes)
     return [place % length for place in range(rank, each * processes, processes)]
@@ -614,37 +603,38 @@ agree = [
     for p in (1, 2, 3, 4)
     for r in range(p)
 ]
-claim("torch's DistributedSampler deals the same", all(agree))
-fig, ax = plots.figure(figsize=(8, 1.9))
-for rank, color in enumerate((plots.SKY, plots.GREEN, plots.GOLD, plots.PURPLE)):
-    for turn, place in enumerate(sampler_positions(10, 4, rank)):
-        again = turn * 4 + rank >= 10
-        ax.barh(
-            rank,
-            0.9,
-            left=turn,
-            color=color,
-            edgecolor=plots.ORANGE if again else "white",
-            linewidth=3,
-        )
-        ax.text(turn + 0.45, rank, str(place), ha="center", va="center")
-ax.set_yticks(range(4), [f"process {rank}" for rank in range(4)])
-ax.invert_yaxis()
-ax.set(xticks=[], title="10 pictures for 4 processes; framed: read a second time")
-ax.grid(False)
+
+# %% tags=["fold"]
+claim("Your positions are those of torch's DistributedSampler.", all(agree))
+fig, ax = plots.figure(figsize=(8, 2.2))
+colors = (plots.SKY, plots.GREEN, plots.GOLD, plots.PURPLE)
+rows = {
+    f"process {rank}": [
+        (str(place), 1, plots.ORANGE if turn * 4 + rank >= 10 else color)
+        for turn, place in enumerate(sampler_positions(10, 4, rank))
+    ]
+    for rank, color in enumerate(colors)
+}
+plots.boxes(ax, rows)
+ax.set(xticks=[], title="10 pictures for 4 processes; orange: read a second time")
 plots.finish(fig)
 
 # %% [markdown]
-# Second: the mean of the processes' mean gradients is the gradient of the whole batch only if all have equally many
-# pictures. If not, each must weigh its loss.
+# What to see: all rows are equally long, and two pictures are read twice.
 #
-# **Exercise (4 points).** The weights, so that the *mean over the processes* of weight × (mean gradient of the process)
-# is the gradient of the mean loss over all pictures.
+# Second, the mean of the processes' mean gradients is the gradient of the whole batch only if all processes have equally many
+# pictures. Otherwise, each process must weight its loss.
+#
+# **Exercise (4 points).** Compute the weights. The *mean over the processes* of weight × (mean gradient of the process) must be
+# the gradient of the mean loss over all pictures.
 
 
 # %% exercise="parallel.loss_weights"
 def loss_weights(counts):
-    """One weight a process, a list of floats. counts: how many pictures each has, all at least 1."""
+    """One weight per process, a list of floats.
+
+    counts: number of pictures of each process, all at least 1.
+    """
     ### BEGIN SOLUTION
     return [len(counts) * count / sum(counts) for count in counts]
     ### END SOLUTION
@@ -658,7 +648,7 @@ loss_weights = yours_or_ours("parallel.loss_weights")
 
 
 def gradient_of(x, y):
-    """The gradient of the mean loss, all of it in one vector."""
+    """The gradient of the mean loss, as one vector."""
     model = copy.deepcopy(net)
     cross_entropy(model(x), y).backward()
     return torch.cat([p.grad.flatten() for p in model.parameters()])
@@ -675,43 +665,46 @@ whole = gradient_of(batch[:64], pictures.test.labels[:64])
 weighted = sum(w * g for w, g in zip(loss_weights(part), of_each, strict=True)) / 3
 plain = sum(of_each) / 3
 claim(
-    "weighted, shares of 40, 20 and 4 have the gradient of the 64: to 1e-6",
+    "Weighted, shares of 40, 20 and 4 give the gradient of all 64, to 1e-6.",
     (weighted - whole).abs().max() < 1e-6,
 )
 claim(
-    "unweighted it is off by more than a thousand times as much",
+    "Unweighted, the error is more than a thousand times as large.",
     (plain - whole).abs().max() > 1e-3,
 )
 
 # %% [markdown]
-# Now with two real processes. A notebook cannot be torn in two, so they are started from a file,
-# `nnopt_lab/techniques/parallelism/data_parallel.py`, by torchrun, and say here what they do:
+# Now with two real processes. A notebook cannot be divided, so torchrun starts them from the file
+# `nnopt_lab/techniques/parallelism/data_parallel.py`, and they report here:
 #
-#     torchrun --nproc-per-node=2 -m nnopt_lab.techniques.parallelism.data_parallel pictures.pt equal speed sharded train killed
+#     torchrun --nproc-per-node=2 -m nnopt_lab.techniques.parallelism.data_parallel \
+#         pictures.pt equal speed sharded train killed
 #
-# That is what `launching.launch` runs. The file doesn't know where it runs: with a GPU for each process it takes those
-# and NCCL, else processors and gloo; with `--nnodes` and an address it is the same on many machines. Its core is this:
+# `launching.launch` runs this command. The file does not depend on where it runs. With one GPU per process it uses these and
+# NCCL, otherwise CPUs and gloo. With `--nnodes` and an address, it runs on many machines. Its core is this:
 #
 #     model = DDP(models.MyNet())                         # the same weights everywhere; hooks on the gradients
-#     share_of_loss(model, batch, rank, P).backward()     # Σ loss · P/N of batch[rank::P]; then the mean of all
+#     share_of_loss(model, batch, rank, P).backward()     # Σ loss · P/N of batch[rank::P]; then the mean over all
 #     optimizer.step()                                    # the same step everywhere
 #
-# It does five things: it compares the gradient with that of one process; measures the speed; measures the memory
-# (section 5); trains for three short epochs; and trains once more, but then a process dies (section 6).
+# It does five things. It compares the gradient with that of one process, measures the speed, measures the memory (section 5),
+# trains for three short epochs, and trains once more while a process is killed (section 6).
 #
-# Two processes of one thread each share a batch of 256. How many times as fast are they as *one* process with two
-# threads and the whole batch? And for section 6: in the last training one of the two is killed in the middle of the
-# second epoch. How many seconds will it take until that epoch has been done after all, and how far will the weights be
-# from those of the undisturbed training in the end (largest difference)?
+# Two processes of one thread each share a batch of 256. How many times as fast are they as *one* process with two threads and
+# the whole batch?
+#
+# And for section 6: in the last training run, one of the two processes is killed in the middle of the second epoch. How many
+# seconds does it take until that epoch is finished after all? And how far are the final weights from those of the undisturbed
+# run (largest difference)?
 
 # %%
-predict("two processes against two threads", unit="×")
+predict("speed-up of two processes over two threads", unit="×")
 
 # %%
-predict("from the death to the end of the repeated epoch", unit="s")
+predict("time from the kill to the end of the repeated epoch", unit="s")
 
 # %%
-predict("weights after a death and a restart: difference", unit="(largest)")
+predict("difference of the weights after a kill and a restart", unit="(largest)")
 
 # %%
 folder, heard = Path(tempfile.mkdtemp()), {}
@@ -719,7 +712,7 @@ experiments.save_pictures(folder / "pictures.pt", pictures)
 
 
 def hear(line):
-    """Show what a process says, and note when it said so."""
+    """Print what a process reports, and note when."""
     heard[line] = time.perf_counter()
     print(line)
 
@@ -727,9 +720,8 @@ def hear(line):
 try:
     together = experiments.two_processes(folder, show=hear)
 except RuntimeError as error:
-    print(
-        f"Two processes cannot be started here ({error}). What follows is a recorded result."
-    )
+    print(f"Two processes cannot be started here ({error}).")
+    print("What follows is a recorded result.")
     together, heard = recorded("processes")["result"], {}
 
 # %%
@@ -737,13 +729,13 @@ for count, difference in zip(
     together["equal"]["pictures"], together["equal"]["largest"], strict=True
 ):
     claim(
-        f"batch of {count}: two processes and one have the same gradient, to 1e-6",
+        f"For a batch of {count}, two processes have the gradient of one, to 1e-6.",
         difference < 1e-6,
     )
 
 # %% [markdown]
-# A batch of 255 is 128 and 127 pictures, and a batch of one leaves the second process with nothing at all. The gradient
-# is the same each time, but for the last bits: sums in another order are rounded otherwise.
+# A batch of 255 means 128 and 127 pictures, and a batch of one leaves nothing for the second process. The gradient is the same
+# each time, except for the last bits, since sums in another order are rounded differently.
 
 # %%
 seconds = {
@@ -754,58 +746,65 @@ labels = {
     "one thread": "1 process, 1 thread",
     "threads": "1 process, 2 threads",
     "processes": "2 processes, 1 thread each",
-    "exchange": "of that, at most: the exchange",
+    "exchange": "of that, the exchange (at most)",
 }
+
+# %% tags=["fold"]
 fig, ax = plots.figure(figsize=(8, 2.4))
-low = [1000 * (seconds[name].median - seconds[name].quartiles[0]) for name in labels]
-high = [1000 * (seconds[name].quartiles[1] - seconds[name].median) for name in labels]
-colors = [plots.REFERENCE, plots.BLUE, plots.GREEN, plots.GOLD]
-middle = [1000 * seconds[name].median for name in labels]
-ax.barh(list(labels.values()), middle, xerr=[low, high], color=colors, height=0.6)
-ax.invert_yaxis()
-ax.set(xlabel="milliseconds, forward and backward, 256 pictures (quartiles)")
+colors = (plots.REFERENCE, plots.BLUE, plots.GREEN, plots.GOLD)
+rows = {
+    text: tuple(1000 * s for s in (seconds[name].median, *seconds[name].quartiles))
+    for name, text in labels.items()
+}
+plots.bars(ax, rows, dict(zip(rows, colors, strict=True)))
+ax.set(xlabel="ms, forward and backward, 256 pictures (whiskers: quartiles)")
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
 against_threads = measure.ratio(seconds["threads"], seconds["processes"])
 reveal(
-    "two processes against two threads",
+    "speed-up of two processes over two threads",
     against_threads.median,
     against_threads.low,
     against_threads.high,
-    because="Both have two cores. Threads divide each operator; processes divide the batch once, so they wait less, but must "
-    "exchange a megabyte of gradients in each step.",
+    because="Both use two cores. Threads divide each operator. Processes divide the "
+    "batch once, so they wait less, but they exchange a megabyte of gradients per "
+    "step.",
 )
 
 # %%
 by_processes = measure.ratio(seconds["one thread"], seconds["processes"])
 claim(
-    "two processes are less than 2.5 times as fast as one thread",
+    "Two processes are less than 2.5 times as fast as one thread.",
     by_processes.median < 2.5,
     timing=True,
 )
 claim(
-    "the exchange takes less than half of their step",
+    "The exchange takes less than half of their step.",
     2 * seconds["exchange"].median < seconds["processes"].median,
     timing=True,
 )
 
 # %% [markdown]
-# On one machine processes are no miracle: they compete with threads for the same cores. They are the way to *other*
-# machines, and to several GPUs, each of which wants a process of its own. There the exchange goes over a wire, and its
-# length decides.
+# What to see: compare two threads (blue) with two processes (green). The gold bar is part of the green one.
 #
-# ## 5. All-reduce, and its two halves
+# On one machine, processes are no miracle: they use the same cores as threads. You need them for *other* machines, and for
+# several GPUs, each of which needs a process of its own. There the exchange goes over a cable, whose speed matters.
 #
-# The exchange is an *all-reduce*: all have a vector, all get the sum. It is made of two halves. *Reduce-scatter*:
-# process $r$ gets the $r$-th piece of the sum. *All-gather*: everybody collects all pieces.
+# ## 5. All-reduce and its two halves
 #
-# **Exercise (3 points).** The first half, with the vectors of all processes in a list.
+# The exchange is an *all-reduce*: each process has a vector, and all get the sum. It consists of two halves. In
+# *reduce-scatter*, process $r$ gets the $r$-th piece of the sum. In *all-gather*, every process collects all pieces.
+#
+# **Exercise (3 points).** Implement the first half, with the vectors of all processes in a list.
 
 
 # %% exercise="parallel.reduce_scatter"
 def reduce_scatter(vectors):
-    """P vectors, float [P · K], one a process → list of P tensors [K]: the piece of the sum that each process gets."""
+    """The piece of the sum that each process gets: a list of P tensors [K].
+
+    vectors: list of P vectors, float [P · K], one per process.
+    """
     ### BEGIN SOLUTION
     return list(sum(vectors).chunk(len(vectors)))
     ### END SOLUTION
@@ -820,10 +819,12 @@ weights = loss_weights(part)
 pieces = reduce_scatter([w * g for w, g in zip(weights, of_each, strict=True)])
 gathered = torch.cat(pieces) / 3
 claim(
-    "reduce-scatter, then all-gather: the gradient of the whole batch",
+    "Reduce-scatter and then all-gather give the gradient of the whole batch.",
     (gathered - whole).abs().max() < 1e-6,
 )
-claim("a piece is a third of it", len(pieces[0]) == len(whole) / 3)
+claim(
+    "With three processes, a piece is a third of it.", len(pieces[0]) == len(whole) / 3
+)
 
 # %% question="parallel.ring_bytes"
 megabytes = None
@@ -833,21 +834,28 @@ megabytes = 150
 question("parallel.ring_bytes", megabytes)
 
 # %% [markdown]
-# Between the halves each process holds the piece of the gradient for which it alone is responsible. So it can also keep
-# the optimizer's state for that piece alone, and the weights. That is FSDP: weights lie in pieces, are gathered just
-# before a layer needs them and dropped after it; gradients are reduce-scattered. In code it is one line in place of
-# DDP: `fully_shard(model)`, which is called **FSDP2** to tell it from an older class.
+# Between the two halves, each process holds only its own piece of the gradient. So it can also keep the optimizer's state for
+# only that piece, and only that piece of the weights. This is FSDP: weights are stored in pieces, gathered just before a layer
+# needs them and dropped afterwards, and gradients are reduce-scattered. Its current form in PyTorch, `fully_shard`, is called
+# **FSDP2** to distinguish it from an older class. You call it on each block and then on the whole model:
 #
-# **Exercise (3 points).** How many bytes does a process hold? Weights and gradients are float32; Adam keeps two moments
-# for each weight. (Not counted: activations, which depend on the batch, and buffers for what is sent.)
+#     for block in model.blocks:
+#         fully_shard(block)      # one group of weights per block, gathered when its turn comes
+#     fully_shard(model)          # the rest
+#
+# With only the last call, all weights would form one group and be gathered at once. In `data_parallel.py` the blocks are the two
+# halves of `MyNet`, its convolutions and its classifier.
+#
+# **Exercise (3 points).** How many bytes does a process hold? Weights and gradients are float32, and Adam keeps two moments per
+# weight. (Activations, which depend on the batch, and buffers for messages are not counted.)
 
 
 # %% exercise="parallel.bytes_each"
 def bytes_each(parameters, processes, split):
     """Bytes that one process holds, a float.
 
-    split: list of those of "weights", "gradients", "moments" (Adam's two) that are held in equal pieces, one a process;
-    the others are held whole.
+    split: list of those of "weights", "gradients" and "moments" (Adam's two) that are
+    held in equal pieces, one per process. Each process holds the others as a whole.
     """
     ### BEGIN SOLUTION
     costs = {"weights": 4, "gradients": 4, "moments": 8}
@@ -867,26 +875,29 @@ everything = ["weights", "gradients", "moments"]
 held, count = together["sharded"], measure.parameters(net).total
 for name in ("DDP", "FSDP2"):
     print(f"{name:5} {measure.format_bytes(held[name])} in each of the two processes")
+
+# %%
 claim(
-    "DDP holds what you computed, to the byte", held["DDP"] == bytes_each(count, 2, [])
+    "DDP holds what you computed, to the byte.", held["DDP"] == bytes_each(count, 2, [])
 )
 claim(
-    "FSDP2 holds half, to the byte", held["FSDP2"] == bytes_each(count, 2, everything)
+    "FSDP2 holds half of that, to the byte.",
+    held["FSDP2"] == bytes_each(count, 2, everything),
 )
-claim("and their gradients are the same, to 1e-6", held["largest"] < 1e-6)
+claim("Both have the same gradients, to 1e-6.", held["largest"] < 1e-6)
 
 # %% [markdown]
 # ## 6. When a process dies
 #
-# The more machines, the more often one fails. DDP cannot go on without one: its neighbours wait for a gradient that
-# never comes, or notice that the line is dead, and fail too. torchrun notices, ends the others and starts all of them
-# again (`--max-restarts`). What they have learned until then is in the last *checkpoint*. Process 0 writes one after
-# each epoch: first under another name, then renamed, so that there is never half a file.
+# The more machines you use, the more often one fails. DDP cannot continue with one process missing. The others wait for a
+# gradient that never comes, or notice that the connection is dead, and fail, too. torchrun notices this, ends the others, and
+# starts all of them again (`--max-restarts`). What they have learned so far is in the last *checkpoint*. Process 0 writes one
+# after each epoch, first under another name that it then changes, so that there is never half a file.
 #
-# The last training above was the one before once more. In the middle of its second epoch, number 1, the second process
-# was killed with SIGKILL, which no program can catch. Here is when the processes said what they said:
+# The last run above repeated the one before. In the middle of its second epoch (number 1), the second process was killed with
+# SIGKILL, which no program can catch. Here is what the processes reported, and when:
 
-# %%
+# %% tags=["fold"]
 fig, ax = plots.figure(figsize=(8, 1.9))
 said = {
     line.split("killed: ")[1]: (when, line[8])
@@ -917,26 +928,28 @@ plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
 reveal(
-    "from the death to the end of the repeated epoch",
+    "time from the kill to the end of the repeated epoch",
     said["epoch 1 done"][0] - said["process 1 dies in epoch 1"][0],
-    because="The epoch takes a fraction of a second. Nearly all of it is new processes that import torch.",
-) if said else "No process was killed here, so there is no time to tell."
+    because="The epoch takes a fraction of a second. Nearly all of the time goes into "
+    "new processes that import torch.",
+) if said else "No process was killed here, so there is no time to report."
 
 # %%
 reveal(
-    "weights after a death and a restart: difference",
+    "difference of the weights after a kill and a restart",
     together["difference"],
-    because="Everything that a step depends on is in the checkpoint (weights, momentum, epoch) or follows from the number of "
-    "the epoch (the order of the pictures). So the repeated epoch is the same one, bit for bit.",
+    because="Everything that a step depends on is in the checkpoint (weights, "
+    "momentum, epoch) or follows from the number of the epoch (the order of the "
+    "pictures). So the repeated epoch is the same one, bit for bit.",
 )
 
 # %%
 claim(
-    "the first attempt died, the second went on with epoch 1",
+    "The first attempt was killed, and the second continued with epoch 1.",
     together["killed"] == {"attempt": 1, "first epoch": 1},
 )
 claim(
-    "not a bit of the weights differs from the undisturbed run",
+    "The weights equal those of the undisturbed run, bit for bit.",
     together["difference"] == 0,
 )
 
@@ -948,9 +961,9 @@ choice = "a"
 question("parallel.checkpoint", choice)
 
 # %% [markdown]
-# ## 7. When a network is too large for one
+# ## 7. When a network is too large for one device
 #
-# Your formula says when which way is needed. Say that a device has 80 GB, and that there are eight.
+# Your formula tells you what to split, and when. Assume eight devices with 80 GB each.
 
 # %%
 scale = torch.logspace(8, 12, 50).tolist()
@@ -960,33 +973,43 @@ splits = {
     "and gradients": everything[1:],
     "FSDP: all": everything,
 }
+
+# %% tags=["fold"]
 fig, ax = plots.figure()
 for name, split in splits.items():
     ax.plot(scale, [bytes_each(n, 8, split) / 1e9 for n in scale], label=name)
-ax.axhline(80, color=plots.REFERENCE, linestyle="--", label="80 GB")
+plots.reference_line(ax, 80, "80 GB", across=True)
 ax.set(
     xscale="log", yscale="log", xlabel="parameters", ylabel="GB in each of 8 processes"
 )
-ax.legend()
+plots.legend(fig)
 plots.finish(fig)
 
-# %%
+# %% tags=["fold"]
 largest = {name: 80e9 / bytes_each(1, 8, split) for name, split in splits.items()}
 claim(
-    "with DDP 5 billion parameters fill a device",
+    "With DDP, 5 billion parameters fill a device.",
     round(largest["DDP: nothing split"] / 1e9, 2) == 5,
 )
-claim("split in eight, 40 billion do", round(largest["FSDP: all"] / 1e9, 2) == 40)
+claim(
+    "With everything split in eight, 40 billion do.",
+    round(largest["FSDP: all"] / 1e9, 2) == 40,
+)
 
 # %% [markdown]
-# FSDP moves all weights twice in every step (for the forward and the backward pass) and the gradients once, half as
-# much again as DDP. It can hide that behind the computing as long as each process has enough to compute, so a batch
-# that is large enough. When the batch cannot be divided further, or one layer alone is too large, the network itself is
-# cut:
+# What to see: a line crosses the dashed one at the largest network that fits.
 #
-# **Tensor parallelism** cuts each matrix. The first linear layer is cut by outputs, so each process computes its own
-# hidden units, ReLU included; the second is cut by inputs, and the processes' results are summed: one all-reduce of
-# *activations* for two layers (Shoeybi et al. 2019). Here it is, for our classifier:
+# FSDP moves all weights twice per step (for the forward and the backward pass) and the gradients once. That is half as much
+# again as DDP. It can hide this behind the computation if each process has enough to compute, that is, a large enough batch.
+#
+# ## 8. Cutting the network itself
+#
+# If the batch cannot be divided further, or one layer alone is too large, the network itself is cut. There are two ways.
+#
+# **Tensor parallelism** cuts each matrix. The first linear layer is cut by outputs, so each process computes its own hidden
+# units, including ReLU. The second is cut by inputs, and the results of the processes are summed. So two layers need one
+# all-reduce of *activations* ([Shoeybi et al. 2019](https://arxiv.org/abs/1909.08053)). Here it is for the classifier of
+# `MyNet`:
 
 # %%
 with torch.inference_mode():
@@ -1002,38 +1025,43 @@ with torch.inference_mode():
         )
     ]
     logits = sum(partial) + second.bias
-    claim(
-        "two halves of a classifier, summed: the same logits",
-        torch.allclose(logits, net(batch), atol=1e-4),
-    )
-    claim("what is exchanged are 128 × 10 numbers a batch", partial[0].numel() == 1_280)
-
-# %% [markdown]
-# The exchange is in the middle of the computing and cannot hide. So it stays inside a machine, whose GPUs have fast
-# lines.
-#
-# **Pipeline parallelism** cuts between layers: each device has some of them and sends only the activations at its
-# border to the next. The price is the *bubble*. A batch is cut into parts that follow each other; at the beginning the
-# last device waits, at the end the first one.
+    expected = net(batch)
 
 # %%
+claim(
+    "Two halves of the classifier, summed, give the same logits.",
+    torch.allclose(logits, expected, atol=1e-4),
+)
+claim("The exchange is 128 × 10 values per batch.", partial[0].numel() == 1_280)
+
+# %% [markdown]
+# This exchange happens in the middle of the computation and cannot be hidden. So tensor parallelism stays within one machine,
+# whose GPUs have fast connections. Try it: how would you cut the network into four instead of two?
+#
+# **Pipeline parallelism** cuts between layers. Each device has some of the layers, and sends only the activations at its end to
+# the next device. The price is the *bubble*. A batch is cut into parts that follow each other; at the start the last device
+# waits, and at the end the first one.
+
+# %% tags=["fold"]
 stages, parts = 4, 8
 fig, ax = plots.figure(figsize=(8, 2.2))
-for stage in range(stages):
-    for one in range(parts):
-        ax.barh(stage, 0.92, left=stage + one, color=plots.SKY)
-        ax.text(
-            stage + one + 0.46, stage, str(one), ha="center", va="center", fontsize=8
-        )
-ax.set_yticks(range(stages), [f"stage {stage}" for stage in range(stages)])
-ax.invert_yaxis()
+rows = {
+    f"stage {stage}": [
+        *([("", stage, None)] if stage else []),
+        *((str(part), 1, plots.SKY) for part in range(parts)),
+    ]
+    for stage in range(stages)
+}
+plots.boxes(ax, rows)
 ax.set(
     xlabel="time, steps",
     title="4 stages, 8 parts of a batch, forward",
     xlim=(0, stages + parts - 1),
 )
-ax.grid(False)
 plots.finish(fig)
+
+# %% [markdown]
+# What to see: the empty corners are the bubble.
 
 # %% question="parallel.bubble"
 percent = None
@@ -1043,22 +1071,22 @@ percent = 27.3
 question("parallel.bubble", percent)
 
 # %% [markdown]
-# As a rule: DDP while a whole network with its moments fits; FSDP when it doesn't; tensor parallelism inside a machine
-# when a layer or the batch for each device becomes too small or too large for that; pipelines between machines with
-# slow lines. The largest trainings use all of them together.
+# As a rule, use DDP while a whole network with its moments fits, and FSDP when it doesn't. Use tensor parallelism within a
+# machine when a layer is too large or the batch per device too small, and pipelines between machines with slow connections. The
+# largest trainings combine all of them.
 #
-# ## 8. An accelerator
+# ## 9. An accelerator
 #
-# `torch.accelerator` finds what there is: CUDA, ROCm, MPS on a Mac, XPU. `training.best_device()` asks it, and all
-# lessons train there. A GPU is thousands of small cores, and so parallelism inside an operator once more: it needs
-# large batches. Its memory is its own, so pictures must be copied, and how matters: from **pinned** memory, which the
-# operating system may not move, the GPU fetches them by itself, and with `non_blocking=True` nobody waits for it:
+# `torch.accelerator` finds what is there: CUDA, ROCm, MPS on a Mac, or XPU. `training.best_device()` asks it, and all lessons
+# train on that device. A GPU has thousands of small cores, so it is again parallelism within an operator, and it needs large
+# batches. It has its own memory, so pictures must be copied, and how you copy matters. From **pinned** memory, which the operating
+# system may not move, the GPU fetches them by itself, and with `non_blocking=True` the program does not wait:
 #
 #     loader = DataLoader(…, pin_memory=True)
 #     for x, y in loader:
-#         x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)   # overlaps with what is computing
+#         x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)   # overlaps with computing
 #
-# Where there is one, this cell measures it; it takes some seconds.
+# If you have an accelerator, this cell measures it, which takes a few seconds.
 
 # %% tags=["nbval-ignore-output"]
 on_device = None
@@ -1070,28 +1098,25 @@ else:
         on_device = recorded("accelerator")["result"]
     except FileNotFoundError:
         print(
-            "No recorded result comes with the course yet: `nnopt record accelerator` on a machine that has one makes it."
+            "On a machine that has one, `nnopt record accelerator` makes a recording."
         )
 if on_device:
     print(f"Measured on: {on_device['device']}")
     fig, (left, right) = plots.figure(ncols=2)
-    left.barh(
-        list(on_device["copy"]), list(on_device["copy"].values()), color=plots.BLUE
-    )
+    plots.bars(left, on_device["copy"], colors=plots.BLUE)
     left.set(title="copy to the device, GB/s")
-    for name in ("accelerator", "cpu"):
-        right.plot(on_device["sizes"], on_device[name], "o-", label=name)
-    right.set(
-        xscale="log", yscale="log", xlabel="batch size", title="pictures a second"
-    )
-    right.legend()
+    speeds = {name: on_device[name] for name in ("accelerator", "cpu")}
+    plots.curves(right, on_device["sizes"], speeds)
+    right.set(xlabel="batch size", title="pictures per second", yscale="log")
+    plots.log_axis(right.xaxis, on_device["sizes"])
+    plots.legend(fig)
     display(plots.finish(fig))
 
 # %% [markdown]
-# ## 9. Playground
+# ## 10. Playground
 #
-# Amdahl's law, with an overhead for each further core: the exchange, the waking, the bookkeeping. Where does one more
-# core make it slower? What helps more at 64 cores, half the serial share or half the overhead?
+# Amdahl's law with an overhead for each further core: exchange, waking threads, bookkeeping. When does one more core make it
+# slower? What helps more at 64 cores: half of the serial share, or half of the overhead?
 
 # %%
 scaling_playground()
@@ -1099,7 +1124,7 @@ scaling_playground()
 # %% [markdown]
 # ## Summary
 #
-# What the second core (or process, or worker) gained on your machine. 2 would be ideal.
+# What a second core, process or worker gained on your machine; 2 would be ideal.
 
 # %%
 summary = {
@@ -1108,57 +1133,55 @@ summary = {
     "2 requests at a time": at_once["two at a time, 1 thread each"],
     "2 processes (DDP)": by_processes,
 }
-fig, ax = plots.figure(figsize=(8, 2.8))
-ends = [
-    [g.median - g.low for g in summary.values()],
-    [g.high - g.median for g in summary.values()],
-]
-ax.errorbar(
-    [g.median for g in summary.values()],
-    list(summary),
-    xerr=ends,
-    fmt="o",
-    color=plots.BLUE,
-    capsize=3,
-)
-names = [f"{w} worker{'s' * (w > 1)}, {name}" for name in sources for w in (1, 2)]
-ax.plot(
-    [epochs[name][0][1] / epochs[name][w][1] for name in sources for w in (1, 2)],
-    names,
-    "D",
-    color=plots.GOLD,
-)
-ax.axvline(1, color=plots.REFERENCE, linewidth=0.8)
-ax.axvline(2, color=plots.REFERENCE, linewidth=0.8, linestyle="--")
-ax.invert_yaxis()
+summary |= {
+    f"{w} worker{'s' * (w > 1)}, {name}": epochs[name][0][1] / epochs[name][w][1]
+    for name in sources
+    for w in (1, 2)
+}
+
+# %% tags=["fold"]
+fig, ax = plots.figure(figsize=(8, 3.2))
+colors = {name: plots.GOLD if "worker" in name else plots.BLUE for name in summary}
+plots.intervals(ax, summary, colors, reference=1)
+ax.axvline(2, color=plots.REFERENCE, linewidth=0.8, linestyle=":")
 ax.set(
-    xlabel="times as fast as one (workers: as none, better of two epochs, start not counted)",
+    xlabel="times as fast as one (gold: as no worker, without the start)",
     xlim=(0, None),
 )
 plots.finish(fig)
 
 # %% [markdown]
-# - **First do less**: move pictures to tensors once, transform whole batches. The batch at a time took less than a third of
-#   the time of its pictures one by one, on one core.
-# - **Threads** are on already. They gain in large operators; set fewer where several processes share the machine: more threads
-#   than cores take turns.
-# - **Many requests**: side by side, one thread each.
-# - **Workers** pay where reading is slower than computing and cores are free. Their start costs seconds.
-# - **Processes** have the gradient of one, exactly, if unequal shares are weighted. They are for several GPUs or machines.
-# - **Checkpoints** hold all that a step depends on. Then a death costs time, and nothing else.
-# - **Memory** decides the rest: 16 bytes a parameter with Adam, divided by what is split.
+# What to see: dots right of the dashed line are faster than without a second one, and the dotted line is the ideal.
 #
-# **What practice uses today.** torchrun with DDP for what fits, FSDP2 (`fully_shard`) or DeepSpeed's ZeRO for what doesn't,
-# together with tensor and pipeline parallelism (`torch.distributed.tensor`, `torch.distributed.pipelining`,
-# Megatron-LM) for the largest; `torch.distributed.checkpoint` for checkpoints in pieces; Accelerate and Lightning as
-# wrappers of all of these.
+# You can now choose threads, requests and workers for a machine, train one network in several processes, and decide when and how
+# to split it.
 #
-# **Further reading.** Amdahl, *Validity of the single processor approach* (1967) · Karp & Flatt, *Measuring parallel
-# processor performance* (1990) · Li et al., *PyTorch Distributed: experiences on accelerating data parallel training*
-# (2020) · Rajbhandari et al., *ZeRO* (2020) · Zhao et al., *PyTorch FSDP* (2023) · Shoeybi et al., *Megatron-LM* (2019)
-# · Huang et al., *GPipe* (2019) · PyTorch's performance tuning guide.
+# - **Do less first**: turn pictures into tensors once, and transform whole batches. In batches, pictures took less than a third of
+#   the time they took one by one, on one core.
+# - **Threads** are on by default. They help with large operators. If several processes share a machine, set fewer, since more
+#   threads than cores take turns.
+# - **For many requests**, run them side by side with one thread each.
+# - **Workers** pay off if reading is slower than computing and cores are free. Their start costs seconds.
+# - **Processes** have the gradient of one, exactly, if unequal shares are weighted. Use them for several GPUs or machines.
+# - **Checkpoints** must contain all that a step depends on. Then a crash costs time, and nothing else.
+# - **Memory** decides the rest: 16 bytes per parameter with Adam, divided by the number of processes for what is split.
 #
-# Your guesses of the whole course so far, against what your machine measured:
+# **In practice.** torchrun with DDP for networks that fit; FSDP2 (`fully_shard`) or DeepSpeed's ZeRO for those that don't; tensor
+# and pipeline parallelism (`torch.distributed.tensor`, `torch.distributed.pipelining`, Megatron-LM) for the largest;
+# `torch.distributed.checkpoint` for checkpoints in pieces. Accelerate and Lightning wrap all of these.
+#
+# **Further reading.**
+# [Amdahl, *Validity of the single processor approach* (1967)](https://doi.org/10.1145/1465482.1465560) ·
+# [Karp & Flatt, *Measuring parallel processor performance* (1990)](https://doi.org/10.1145/78607.78614) ·
+# [Li et al., *PyTorch Distributed* (2020)](https://arxiv.org/abs/2006.15704) ·
+# [Rajbhandari et al., *ZeRO* (2020)](https://arxiv.org/abs/1910.02054) ·
+# [Zhao et al., *PyTorch FSDP* (2023)](https://arxiv.org/abs/2304.11277) ·
+# [Shoeybi et al., *Megatron-LM* (2019)](https://arxiv.org/abs/1909.08053) ·
+# [Huang et al., *GPipe* (2019)](https://arxiv.org/abs/1811.06965) · PyTorch's performance tuning guide.
+#
+# **Next:** [11 Mixed precision](11_mixed_precision.ipynb) trains with fewer bits.
+#
+# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

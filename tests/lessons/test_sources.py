@@ -15,7 +15,6 @@ ALLOWED = {
     "06_few_bits": 18,
     "07_small_files": 9,
     "08_integers_for_real": 21,
-    "10_parallelism": 21,
     "15_capstone": 13,
 }
 

@@ -1,4 +1,4 @@
-"""Lesson 10: the speedup from more cores where part of the work is serial and each core adds overhead."""
+"""Lesson 10's playground: the speed-up by more cores if part of the work is serial and each core adds overhead."""
 
 import ipywidgets as widgets
 
@@ -12,7 +12,7 @@ OVERHEADS = [0, 0.0001, 0.001, 0.003, 0.01, 0.03, 0.1]
 
 
 def scaling_playground() -> Playground:
-    """Lesson 10: Amdahl's law with an overhead for each further core, from 1 to 64 cores."""
+    """Plot Amdahl's law with an overhead for each further core, from 1 to 64 cores."""
 
     def draw(cores: int, serial: float, overhead: float):
         every = range(1, MOST + 1)

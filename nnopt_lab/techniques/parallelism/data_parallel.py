@@ -119,7 +119,9 @@ def sharded(run: Run) -> dict:
     from torch.distributed.fsdp import fully_shard
 
     (split, together), held = networks(run), {}
-    fully_shard(split, mesh=dist.init_device_mesh(run.device.type, (run.place[1],)))
+    mesh = dist.init_device_mesh(run.device.type, (run.place[1],))
+    for block in (*split.children(), split):  # the root alone would gather all weights at once
+        fully_shard(block, mesh=mesh)
     for name, model in {"DDP": together, "FSDP2": split}.items():
         optimizer = torch.optim.Adam(model.parameters())
         share_of_loss(model, run, torch.arange(run.batch_size), *run.place).backward()
