@@ -4,11 +4,12 @@
 # A trained network has far more weights than it needs. In this lesson you will
 #
 # - score weights, filters and layers by importance, sort them into levels, and remove the lowest level step by step;
-# - take away nine tenths of the weights without losing accuracy, and see a network pruned by lot fail at the same size;
-# - find out why the pruned network is *not* faster, and what makes it so;
-# - take whole filters out, exactly, and measure at least twice the speed.
+# - remove nine tenths of the weights without losing accuracy, and see random pruning fail at the same size;
+# - find out why the pruned network is *not* faster, and what would make it faster;
+# - remove whole filters exactly, and measure at least twice the speed.
 #
-# It takes about an hour. It needs nothing from lesson 00 but its network, which ships with the course.
+# The lesson takes about an hour and stands alone: you only need Python and the basics of PyTorch. *The article* is the
+# tutorial that this course grew out of, and `MyNet` is its network. A trained `MyNet` ships with the course.
 
 # %%
 import copy
@@ -32,25 +33,28 @@ lesson("01_pruning")
 # %%
 pictures = data.load("fashion")
 dense = models.trained("mynet")
+dense
+
+# %% [markdown]
+# `MyNet` sorts 32×32 pictures of clothes into ten classes. It is *dense*: no weight is zero. The first number of a
+# `Conv2d` is its input channels, the second its output channels. Each output channel is made by one **filter**, which
+# has a weight for every input channel at every position of the 3×3 kernel. Biases are few, so they are not pruned.
+
+# %%
 total = pruning.count_weights(dense)[1]
-all_parameters, all_macs = (
-    measure.parameters(dense).total,
-    measure.macs(dense, torch.zeros(1, 3, 32, 32)),
-)
 tested = training.evaluate(dense, pictures.test, pictures)
-claim("the network has 268,464 weights (biases are not pruned)", total == 268_464)
+claim("The network has 268,464 weights, not counting biases.", total == 268_464)
 claim(
-    "before pruning it is right on 87 to 91 % of the test pictures",
+    "The dense network's test accuracy is between 87 and 91 %.",
     87 < tested.accuracy < 91,
 )
 
 # %% [markdown]
 # ## 1. The idea in one picture
 #
-# Below is a corner of the first linear layer, 16 of its 128 rows. Dark is a large magnitude. Pruning decides which
-# weights may stay (white in the masks). It can choose single weights anywhere, two in every group of four, or whole
-# rows, that is, whole neurons or filters. The freer the choice, the less is lost; the stricter, the easier it is to
-# turn into speed.
+# Pruning sets weights to zero, or removes them. You can choose single weights anywhere, two in every group of four, or
+# whole rows of a matrix, which are whole neurons or filters. The code keeps half of the weights of the first linear
+# layer in each of these three ways.
 
 # %%
 corner = dense.classifier[0].weight.detach()[:16, :64]
@@ -73,16 +77,20 @@ for ax, (name, values) in zip(axes.flat, masks.items(), strict=True):
 plots.finish(fig)
 
 # %% [markdown]
+# What to see: the first picture shows the magnitudes in a corner of the layer, 16 of its 128 rows; dark is large. In the
+# other three, white weights stay. The freer the choice, the less accuracy you lose. The stricter the pattern, the easier
+# it is to turn it into speed.
+#
 # ## 2. Importance
 #
-# What may go? The article's answer, and still the one to beat: what is small. The importance of a part $P$ of a weight
-# tensor is its norm,
+# Which weights can go? The article's answer is still the one to beat: the small ones. The importance of a part $P$ of a
+# weight tensor is its norm,
 #
 # $$\lVert P\rVert_1 = \sum_{w\in P} |w| \qquad\text{or}\qquad \lVert P\rVert_2 = \sqrt{\sum_{w\in P} w^2},$$
 #
-# where $P$ is a single weight, a filter (all weights that make one output channel), or a whole layer (Han et al. 2015
-# for weights, Li et al. 2017 for filters). The reason: when $w$ is set to zero, the output of a linear map
-# changes by $|w|$ times the input.
+# where $P$ is a single weight ([Han et al. 2015](https://arxiv.org/abs/1506.02626)), a filter
+# ([Li et al. 2017](https://arxiv.org/abs/1608.08710)), or a whole layer. The reason is simple: if you set $w$ to zero,
+# the output of a linear map changes by $|w|$ times the input.
 #
 # **Exercise (2 points).** Score the filters of a convolution.
 
@@ -101,11 +109,8 @@ check("pruning.l1_importance", l1_importance)
 # %%
 l1_importance = yours_or_ours("pruning.l1_importance")
 filters = dense.features[3].weight.detach()
-by_l1, by_l2 = l1_importance(filters), pruning.importance(filters, norm=2, per="filter")
-claim(
-    "the library's L1 norm is the same",
-    torch.allclose(by_l1, pruning.importance(filters, norm=1, per="filter")),
-)
+by_l1 = l1_importance(filters).float()
+by_l2 = pruning.importance(filters, norm=2, per="filter")
 
 # %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2)
@@ -117,25 +122,35 @@ left.set(
     ylabel="L1 norm",
 )
 right.plot(by_l1, by_l2, "o", color=plots.BLUE)
-right.set(title="one point a filter", xlabel="L1 norm", ylabel="L2 norm")
+right.set(title="one point per filter", xlabel="L1 norm", ylabel="L2 norm")
 plots.finish(fig)
 
 # %% [markdown]
-# The two norms nearly agree on filters: in this layer their rankings share all but a few of the better half. They part
-# where one filter has a few large weights and another many middling ones; L2 prefers the first.
+# What to see: on the right, the points lie close to a line, so the two norms nearly agree. They differ when one filter
+# has a few large weights and another many moderate ones: L2 ranks the first higher, L1 the second.
 
 # %%
 better = [set(scores.topk(16).indices.tolist()) for scores in (by_l1, by_l2)]
+few_large = torch.tensor([0.9, 0.1, 0.1])
+many_moderate = torch.tensor([0.45, 0.45, 0.45])
+
+# %%
 claim(
-    "L1 and L2 share at least 13 of the better 16 filters",
+    "L1 and L2 share at least 13 of the 16 most important filters.",
     len(better[0] & better[1]) >= 13,
 )
-few_large, many_middling = (
-    torch.tensor([[0.9, 0.1, 0.1]]),
-    torch.tensor([[0.45, 0.45, 0.45]]),
+claim(
+    "L1 ranks three moderate weights above one large and two small ones.",
+    few_large.norm(1) < many_moderate.norm(1),
 )
-claim("L1 prefers many middling weights", few_large.norm(1) < many_middling.norm(1))
-claim("L2 prefers a few large ones", few_large.norm(2) > many_middling.norm(2))
+claim(
+    "L2 ranks the same weights the other way round.",
+    few_large.norm(2) > many_moderate.norm(2),
+)
+claim(
+    "Your L1 norm and the library's are the same.",
+    torch.allclose(by_l1, pruning.importance(filters, norm=1, per="filter")),
+)
 
 # %% question="pruning.l1_or_l2"
 choice = None
@@ -145,18 +160,22 @@ choice = "b"
 question("pruning.l1_or_l2", choice)
 
 # %% [markdown]
-# ## 3. Levels
+# ## 3. Levels and masks
 #
-# The article sorts the parameters into *levels* by score and drops the lowest. A level is a set of neighbouring ranks,
-# not a range of values, so each holds equally many weights, however the values are spread. Equal scores are ordered by
-# position: the earlier one counts as less important.
+# The article sorts the weights into *levels* by score and drops the lowest level. A level is a range of ranks, not a
+# range of values, so all levels hold the same number of weights, however the values are distributed. Equal scores are
+# ordered by position: the earlier one counts as less important.
 #
-# **Exercise (3 points).** Sort scores into levels.
+# **Exercise (3 points).** Sort scores into levels. If the scores cannot be shared equally, the sizes of the levels
+# differ by at most one.
 
 
 # %% exercise="pruning.levels"
 def levels(scores, count):
-    """Level of each score: int64, shape of scores [N]; level 0 holds the smallest, count − 1 the largest."""
+    """Level of each score. scores: float [N], count: int → int64 [N].
+
+    Level 0 holds the smallest scores, level count − 1 the largest.
+    """
     ### BEGIN SOLUTION
     ranks = scores.argsort(stable=True).argsort(stable=True)
     return ranks * count // len(scores)
@@ -170,10 +189,6 @@ check("pruning.levels", levels)
 levels = yours_or_ours("pruning.levels")
 weights = dense.classifier[0].weight.detach().flatten()
 level = levels(weights.abs(), 10)
-claim(
-    "ten levels hold the same number of weights, to within one",
-    level.bincount().max() - level.bincount().min() <= 1,
-)
 
 # %% tags=["fold"]
 fig, ax = plots.figure()
@@ -187,23 +202,27 @@ ax.hist(
     label=range(10),
 )
 ax.set(
-    title="the first linear layer: level 0, the lightest, goes first",
+    title="weights of the first linear layer, in ten levels",
     xlabel="weight",
-    ylabel="how many",
+    ylabel="number of weights",
 )
-plots.legend(fig, "right")
+plots.legend(fig, "right", title="level")
 plots.finish(fig)
 
 # %% [markdown]
-# Dropping the lower levels is the same as keeping the $k$ largest. The result is a *mask*: True where a weight stays.
+# What to see: every shade covers the same area, but the highest level (black) spreads over most of the axis. Level 0,
+# in the middle, goes first.
 #
-# **Exercise (3 points).** Exactly `keep` weights stay, also where magnitudes are equal; which of the equal ones does
-# not matter.
+# Dropping the lower levels is the same as keeping the $k$ largest weights. The result is a **mask**: a boolean tensor
+# that is True where a weight stays.
+#
+# **Exercise (3 points).** Compute the mask. Exactly `keep` weights stay, even where magnitudes are equal; you may keep
+# any of the equal ones.
 
 
 # %% exercise="pruning.magnitude_mask"
 def magnitude_mask(weight, keep):
-    """Mask of the `keep` weights of largest magnitude: bool, the shape of weight."""
+    """Mask of the `keep` weights with the largest magnitudes: bool, shape of weight."""
     ### BEGIN SOLUTION
     mask = torch.zeros(weight.numel(), dtype=torch.bool)
     mask[weight.abs().flatten().topk(keep).indices] = True
@@ -215,40 +234,54 @@ def magnitude_mask(weight, keep):
 check("pruning.magnitude_mask", magnitude_mask)
 
 # %% [markdown]
-# torch has this as `prune.l1_unstructured`, and over several layers as `prune.global_unstructured`. The library's
-# version stores its masks the same way, so the two can be mixed:
+# PyTorch offers this as `prune.l1_unstructured` for one layer, and as `prune.global_unstructured` for several layers
+# with a common budget. The library stores its masks the same way, so you can mix the two:
 
 # %%
 magnitude_mask = yours_or_ours("pruning.magnitude_mask")
-torchs = copy.deepcopy(dense)
-layers = [(layer, "weight") for layer in pruning.prunable(torchs).values()]
-prune.global_unstructured(layers, prune.L1Unstructured, amount=total - total // 10)
 ours = pruning.magnitude_prune(copy.deepcopy(dense), keep=total // 10)
+theirs = copy.deepcopy(dense)
+layers = [(layer, "weight") for layer in pruning.prunable(theirs).values()]
+prune.global_unstructured(layers, prune.L1Unstructured, amount=total - total // 10)
+
+# %% tags=["fold"]
 pairs = zip(
-    pruning.prunable(torchs).values(), pruning.prunable(ours).values(), strict=True
+    pruning.prunable(theirs).values(), pruning.prunable(ours).values(), strict=True
 )
 same = [torch.equal(a.weight, b.weight) for a, b in pairs]
-claim("the library agrees with torch.nn.utils.prune on every weight", all(same))
-claim("torch sees the library's masks", prune.is_pruned(ours))
 one_layer = dense.classifier[2].weight.detach()
 keeps = magnitude_mask(one_layer, 128)
-claim("a mask of 128 weights keeps 128 weights", keeps.sum() == 128)
+
+# %%
+claim("The library agrees with torch.nn.utils.prune on every weight.", all(same))
 claim(
-    "what it keeps is nowhere smaller than what it drops",
+    "Ten levels hold the same number of weights, to within one.",
+    level.bincount().max() - level.bincount().min() <= 1,
+)
+claim("A mask of 128 weights keeps 128 weights.", keeps.sum() == 128)
+claim(
+    "No weight that the mask keeps is smaller than one that it drops.",
     one_layer.abs()[keeps].min() >= one_layer.abs()[~keeps].max(),
 )
+claim("PyTorch recognises the library's masks.", prune.is_pruned(ours))
 
 # %% [markdown]
-# ## 4. One cut
+# ## 4. A single cut
 #
-# Set nine tenths of the weights of the trained network to zero, the smallest, and do nothing else. How many points of
-# accuracy are lost? And if the nine tenths are chosen by lot?
+# Set the smallest nine tenths of the weights to zero, and do nothing else: no *fine-tuning*, as further training is
+# called. How many percentage points of accuracy does the network lose? (The measured loss comes with an interval, which
+# contains the true value in 95 % of cases.)
 
 # %%
 predict(
     "accuracy lost by zeroing the smallest 90 % of the weights, no fine-tuning",
     unit="points",
 )
+
+# %% [markdown]
+# The code below tries three ways at several *sparsities* (shares of weights removed): the smallest weights of the whole
+# network, the smallest of each layer, and weights chosen at random. They are compared on validation pictures, which are
+# not used for training and not for the final test.
 
 # %%
 sparsities = [0.5, 0.7, 0.8, 0.9, 0.95, 0.98]
@@ -259,7 +292,7 @@ ways = {
     "smallest, layer by layer": lambda keep: pruning.magnitude_prune(
         copy.deepcopy(dense), keep, scope="layer"
     ),
-    "by lot": lambda keep: pruning.random_prune(copy.deepcopy(dense), keep),
+    "at random": lambda keep: pruning.random_prune(copy.deepcopy(dense), keep),
 }
 
 
@@ -278,12 +311,16 @@ plots.curves(ax, sparsities, curves, reference=("dense", validated(dense)))
 ax.set(
     xlabel="share of weights removed",
     ylabel="validation accuracy, %",
-    title="one cut, no fine-tuning",
+    title="a single cut, no fine-tuning",
 )
 plots.legend(fig)
 plots.finish(fig)
 
-# %% tags=["nbval-ignore-output"]
+# %% [markdown]
+# What to see: with one budget for the whole network, accuracy stays near the dense network's up to 90 %. Layer by layer
+# it falls much earlier, and at random it falls at once.
+
+# %% tags=["nbval-ignore-output", "fold"]
 cut = training.evaluate(ours, pictures.test, pictures)
 lost = measure.proportion_difference(cut.correct, tested.correct)
 reveal(
@@ -291,34 +328,14 @@ reveal(
     lost.estimate,
     lost.low,
     lost.high,
-    because="Most weights of the first linear layer still lie where random initialisation put them, between −0.022 and "
-    "0.022: training moved a few far out. Zeroing what never mattered changes little.",
+    because="Most weights of the first linear layer are still in the range of their "
+    "random start, −0.022 to 0.022; training moved only a few of them far out. If you "
+    "zero weights that never mattered, little changes.",
 )
-
-# %% tags=["fold"]
-reach = 2048**-0.5  # torch draws the weights of a linear layer evenly from ±1/√inputs
-torch.manual_seed(0)  # the seed of the shipped weights
-moved = (weights - models.MyNet().classifier[0].weight.detach().flatten()).abs()
-claim(
-    "more than three quarters of that layer lie in the range of the random start",
-    (weights.abs() < reach).float().mean() > 0.75,
-)
-claim(
-    "training moved half of its weights by less than a quarter of that range",
-    moved.median() < reach / 4,
-)
-
-at_90 = {name: curve[sparsities.index(0.9)] for name, curve in curves.items()}
-claim("one global cut of 90 % loses less than 4 points", lost.high < 4)
-claim(
-    "cut layer by layer, the same 90 % lose more than 10",
-    validated(dense) - at_90["smallest, layer by layer"] > 10,
-)
-claim("cut by lot, the network is left guessing: below 40 %", at_90["by lot"] < 40)
 
 # %% [markdown]
-# Why is one budget for the whole network so much better than the same share from every layer? Prune each layer alone
-# and look:
+# Why is one budget for the whole network so much better than the same share of every layer? Prune one layer at a time
+# and leave the others dense:
 
 # %%
 shares = (0.5, 0.8, 0.9, 0.95)
@@ -335,42 +352,71 @@ plots.curves(
 ax.set(
     xlabel="share of this layer's weights removed",
     ylabel="validation accuracy, %",
-    title="each layer pruned alone",
+    title="one layer pruned, the others dense",
 )
 plots.legend(fig)
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: the first linear layer, by far the largest, hardly reacts, while the convolutions lose more than 10 points
+# at 95 %. A global cut finds this out by itself. It takes nearly everything from the large layer and spares the small
+# ones. (This works if the weights of all layers are of comparable size. If they are not, normalise the scores of each
+# layer first.)
+
 # %% tags=["fold"]
+reach = 2048**-0.5  # torch draws the weights of a linear layer evenly from ±1/√inputs
+torch.manual_seed(0)  # the seed of the shipped weights
+moved = (weights - models.MyNet().classifier[0].weight.detach().flatten()).abs()
+at_90 = {name: curve[sparsities.index(0.9)] for name, curve in curves.items()}
 kept = {
     name: layer.weight_mask.mean().item()
     for name, layer in pruning.prunable(ours).items()
 }
+
+# %%
+claim("A single global cut of 90 % loses less than 4 points.", lost.high < 4)
 claim(
-    "the first convolution, 432 weights, is the most fragile at 95 %",
+    "Cut layer by layer, the same 90 % cost more than 10 points.",
+    validated(dense) - at_90["smallest, layer by layer"] > 10,
+)
+claim(
+    "The global cut keeps less than a tenth of the first linear layer and more than "
+    "half of every other layer.",
+    kept["classifier.0"] < 0.1
+    and min(share for name, share in kept.items() if name != "classifier.0") > 0.5,
+)
+claim("Cut at random, the network reaches less than 40 %.", at_90["at random"] < 40)
+claim(
+    "At 95 %, the first convolution with its 432 weights is the most fragile layer.",
     min(fragile, key=lambda name: fragile[name][-1]) == "features.0",
 )
 claim(
-    "the first linear layer, 262,144 weights, is the most robust",
+    "At 95 %, each convolution alone costs more than 10 points.",
+    max(fragile["features.0"][-1], fragile["features.3"][-1]) < validated(dense) - 10,
+)
+claim(
+    "The first linear layer with its 262,144 weights is the most robust one.",
     max(fragile, key=lambda name: fragile[name][-1]) == "classifier.0",
 )
 claim(
-    "the global cut keeps more than half of every other layer",
-    min(share for name, share in kept.items() if name != "classifier.0") > 0.5,
+    "More than three quarters of that layer are in the range of the random start.",
+    (weights.abs() < reach).float().mean() > 0.75,
 )
-claim("and less than a tenth of the first linear layer", kept["classifier.0"] < 0.1)
+claim(
+    "Training moved half of its weights by less than 0.006.",
+    moved.median() < 0.006,
+)
 
 # %% [markdown]
-# A global cut finds this by itself: it takes nearly everything from the large, lazy layer and spares the small, busy
-# ones. (That works when the layers' weights are of comparable size. If they aren't, normalise the scores of each layer
-# first.)
-#
 # ## 5. The article's procedure: level by level
 #
-# Score → sort into levels → drop the lowest level → *train a little* → again, until the preset number of weights is
-# left. Training between the steps lets the weights that stay take over the work of those that went. Sorting into two
-# levels halves the network at each step: 50 %, 25 %, 12.5 %, then the target of 10 %. After each of the four steps we
-# train for a third of an epoch, the same for the control by lot, and for the dense network too: otherwise pruning
-# would get the credit for what the extra training does.
+# Score the weights, sort them into levels, drop the lowest level, fine-tune, and repeat until the chosen number of
+# weights is left. Training between the steps lets the remaining weights take over the work of those
+# that are gone. With two levels, each step halves the network: 50 %, 25 %, 12.5 %, then the target of 10 %.
+#
+# After each of the four steps you train for a third of an epoch (one epoch is one pass over all training pictures). Two
+# controls get the same training: a network pruned at random, and the dense network. Without the second, pruning would
+# get the credit for what the extra training does.
 
 # %%
 predict(
@@ -395,26 +441,26 @@ def finetune(model, epochs=1, train=third):
 
 
 by_levels = copy.deepcopy(dense)
-steps = [
-    (left, validated(by_levels))
-    for left in pruning.prune_in_levels(
-        by_levels, keep=total // 10, count=2, finetune=finetune
-    )
-]
-by_lot = pruning.random_prune(copy.deepcopy(dense), keep=total // 10)
-finetune(by_lot, epochs=4)
+steps = list(
+    pruning.prune_in_levels(by_levels, keep=total // 10, count=2, finetune=finetune)
+)
+at_random = pruning.random_prune(copy.deepcopy(dense), keep=total // 10)
+finetune(at_random, epochs=4)
 dense_too = copy.deepcopy(dense)
 finetune(dense_too, epochs=4)
-[left for left, _ in steps]
+steps
+
+# %% [markdown]
+# These are the numbers of weights that are left after each step. How accurate are the networks?
 
 # %% tags=["nbval-ignore-output"]
 results = {
     name: training.evaluate(model, pictures.test, pictures)
     for name, model in {
         "dense": dense,
-        "dense, trained on": dense_too,
-        "levels": by_levels,
-        "lot": by_lot,
+        "dense, trained further": dense_too,
+        "in levels": by_levels,
+        "at random": at_random,
     }.items()
 }
 lost = {
@@ -422,33 +468,37 @@ lost = {
     for name, result in results.items()
 }
 for name, result in results.items():
-    against = "" if name == "dense" else f"   lost against dense: {lost[name]} points"
-    print(f"{name:18} {result.accuracy:.2f} %{against}")
+    points = "" if name == "dense" else f"   lost: {lost[name]} points"
+    print(f"{name:23} {result.accuracy:.2f} %{points}")
 reveal(
     "accuracy lost at 90 % sparsity, level by level with fine-tuning",
-    lost["levels"].estimate,
-    lost["levels"].low,
-    lost["levels"].high,
-    because="What went was hardly used, and the training between the cuts repairs the rest. A negative loss is a gain; "
-    "compare with the dense network trained on for as long before you credit the pruning with it.",
+    lost["in levels"].estimate,
+    lost["in levels"].low,
+    lost["in levels"].high,
+    because="The removed weights were hardly used, and the training between the cuts "
+    "repairs the rest. A negative loss is a gain. Before you credit pruning with it, "
+    "look at the dense network that was trained further.",
 )
 
-# %% tags=["fold"]
+# %%
 left, _ = pruning.count_weights(by_levels)
-claim("at least 90 % of the weights are gone", left <= total / 10)
+claim("At least 90 % of the weights are gone.", left <= total / 10)
 claim(
-    "at most 1 point of accuracy is lost, its interval included",
-    lost["levels"].high < 1,
+    "In levels, the network loses less than 1 point, including its interval.",
+    lost["in levels"].high < 1,
 )
 claim(
-    "by lot, at the same size and with the same training, more than 5 points are lost",
-    lost["lot"].low > 5,
+    "Pruned at random and trained just as long, it loses more than 5 points.",
+    lost["at random"].low > 5,
 )
 
 # %% [markdown]
-# **Does it need the levels, or would one cut and the same training do?** That is a question about small differences,
-# so it takes several seeds and minutes of training. The result is recorded in `data/recorded/pruning_sweep.json`; set
-# `LIVE = True` to run it on your machine (about a quarter of an hour), or remake the file with `nnopt record pruning_sweep`.
+# ## 6. Levels or a single cut?
+#
+# Would a single cut with the same training do as well? The difference is small, so the answer takes several random seeds
+# and minutes of training. The result is recorded in `data/recorded/pruning_sweep.json`. Set
+# `LIVE = True` to run it on your machine (about a quarter of an hour), or make the file again with
+# `nnopt record pruning_sweep`.
 
 # %%
 LIVE = False
@@ -456,42 +506,44 @@ sweep = recorded("pruning_sweep", live=LIVE)["result"]
 
 # %% tags=["fold"]
 fig, ax = plots.figure()
-for name, color in zip(
-    ("one shot, no fine-tuning", "random", "one shot", "in levels"),
-    plots.PALETTE,
-    strict=False,
-):
-    plots.band(
-        ax,
-        sweep["sparsities"],
-        sweep[name],
-        "by lot" if name == "random" else name,
-        color,
-    )
+lines = {
+    "one cut, no fine-tuning": ("one shot, no fine-tuning", plots.BLUE),
+    "at random": ("random", plots.color_of("at random")),
+    "one cut": ("one shot", plots.GREEN),
+    "in levels": ("in levels", plots.PURPLE),
+}
+for label, (name, color) in lines.items():
+    plots.band(ax, sweep["sparsities"], sweep[name], label, color)
 plots.band(
     ax,
     sweep["sparsities"],
     [[d] * len(sweep["sparsities"]) for d in sweep["dense"]],
-    "dense, trained on",
-    "0.5",
+    "dense, trained further",
+    plots.REFERENCE,
 )
 ax.set(
     xlabel="share of weights removed",
     ylabel="test accuracy, %",
     title="pruned, then 6 epochs of fine-tuning",
     ylim=(50, 92),
+    xticks=sweep["sparsities"],
 )
 plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# Read it from the bottom. *By lot*, even six epochs of training don't bring back what is lost. *Without training*, the
-# smallest weights can go up to about 90 %; at 95 % that costs 2 to 3 points, and at 98 % the network collapses. *With
-# training*, 90 % cost nothing that three seeds can show: both ways stay with the dense network that was trained on for
-# as long. And between the two ways there is no clear winner: in levels is ahead by a few tenths of a point at 90 and 95
-# %, behind at 98 %, where the many steps leave no epochs for the end. On a network this small, *what* goes and *that*
-# one trains afterwards matter; the order of the cuts hardly does. (Han et al. 2015 saw iterative pruning win clearly on
-# networks a hundred times larger.)
+# What to see: the lines are means over three seeds, and the bands reach from the lowest to the highest seed.
+#
+# - **At random**, even six epochs of training don't bring back what is lost.
+# - **Without training**, you can remove the smallest weights up to about 90 %. At 95 % this costs 2 to 3 points, and at
+#   98 % the network collapses.
+# - **With training**, removing 90 % costs nothing that three seeds can show, compared with the dense network that was
+#   trained further.
+# - **Levels or one cut:** there is no clear winner. Levels are a few tenths of a point ahead at 90 and 95 %, and behind
+#   at 98 %, where the many steps leave no epochs for the end.
+#
+# On a network this small, it matters *which* weights go and *that* you train afterwards; the order of the cuts hardly
+# matters. (Han et al. 2015 saw iterative pruning win clearly on networks hundreds of times larger.)
 
 # %% tags=["fold"]
 means = {
@@ -500,45 +552,50 @@ means = {
 }
 dense_mean = sum(sweep["dense"]) / len(sweep["dense"])
 at = {sparsity: place for place, sparsity in enumerate(sweep["sparsities"])}
+
+# %%
 claim(
-    "by lot, 90 % cost more than 5 points, 98 % more than 20",
-    dense_mean - means["random"][at[0.9]] > 5
-    and dense_mean - means["random"][at[0.98]] > 20,
-)
-claim(
-    "without training, 95 % cost 2 to 3 points",
-    2 < sweep["before"] - means["one shot, no fine-tuning"][at[0.95]] < 3,
-)
-claim(
-    "without training, 98 % cost more than 10 points",
-    sweep["before"] - means["one shot, no fine-tuning"][at[0.98]] > 10,
-)
-claim(
-    "with training, 90 % cost less than half a point, one shot or in levels",
+    "With training, 90 % cost less than half a point, in one cut or in levels.",
     all(dense_mean - means[way][at[0.9]] < 0.5 for way in ("one shot", "in levels")),
 )
 claim(
-    "one shot and in levels differ by less than half a point throughout",
+    "One cut and levels differ by less than half a point at every sparsity.",
     max(abs(x - y) for x, y in zip(means["one shot"], means["in levels"], strict=True))
     < 0.5,
 )
 claim(
-    "the training itself is worth a point: the dense network gains it too",
+    "The extra training alone gains the dense network between half a point and 2.",
     0.5 < dense_mean - sweep["before"] < 2,
+)
+claim(
+    "At random, 90 % cost more than 5 points and 98 % more than 20.",
+    dense_mean - means["random"][at[0.9]] > 5
+    and dense_mean - means["random"][at[0.98]] > 20,
+)
+claim(
+    "Without training, 95 % cost 2 to 3 points.",
+    2 < sweep["before"] - means["one shot, no fine-tuning"][at[0.95]] < 3,
+)
+claim(
+    "Without training, 98 % cost more than 10 points.",
+    sweep["before"] - means["one shot, no fine-tuning"][at[0.98]] > 10,
 )
 
 # %% [markdown]
-# How fast to prune is a choice of its own. Zhu & Gupta (2017) remove much at first and little near the end: with
-# $t$ of $n$ steps done, the sparsity is
+# You can also choose how fast to prune. [Zhu & Gupta (2017)](https://arxiv.org/abs/1710.01878) remove many weights at
+# first and few near the end. After $t$ of $n$ steps, the sparsity is
 #
 # $$s_t = s_f\left(1 - \left(1 - \tfrac{t}{n}\right)^3\right),\qquad s_f \text{ the final sparsity.}$$
 #
-# **Exercise (2 points).** The cubic schedule.
+# **Exercise (2 points).** Implement this cubic schedule.
 
 
 # %% exercise="pruning.cubic_sparsity"
 def cubic_sparsity(step, steps, final):
-    """Share of weights removed after `step` of `steps` steps, a float between 0 and `final`."""
+    """Share of weights removed after `step` of `steps` steps.
+
+    step, steps: int; final: float → float between 0 and `final`.
+    """
     ### BEGIN SOLUTION
     return final * (1 - (1 - step / steps) ** 3)
     ### END SOLUTION
@@ -548,9 +605,9 @@ def cubic_sparsity(step, steps, final):
 check("pruning.cubic_sparsity", cubic_sparsity)
 
 # %% [markdown]
-# ## 6. Smaller, yes. Faster?
+# ## 7. Smaller, yes. Faster?
 #
-# Nine tenths of the weights are zero. Guess how much faster the network is now at batch 256.
+# Nine tenths of the weights are zero. Guess how many times as fast the network is now, for a batch of 256 pictures.
 
 # %%
 predict("speed-up from 90 % of the weights masked to zero", unit="×")
@@ -568,28 +625,14 @@ reveal(
     ratio.median,
     ratio.low,
     ratio.high,
-    because="A dense kernel multiplies zeros as patiently as anything else. A mask changes the numbers, not the work.",
+    because="A dense kernel (the routine that computes a layer) multiplies by zero "
+    "like by any other number. A mask changes the numbers, not the amount of work.",
 )
 
 # %% tags=["fold"]
 bytes_dense, bytes_zeros = (measure.disk_bytes(model) for model in (dense, zeros))
 packed_dense, packed_zeros = (
     measure.disk_bytes(model, compressed=True) for model in (dense, zeros)
-)
-claim(
-    "zeros do not make a dense kernel 1.3 times faster", ratio.median < 1.3, timing=True
-)
-claim(
-    "the file is as large as before: a zero takes four bytes like any float",
-    bytes_zeros == bytes_dense,
-)
-claim(
-    "compressed, the pruned file is more than 4 times smaller",
-    packed_dense / packed_zeros > 4,
-)
-claim(
-    "compressed, the dense file shrinks by less than a tenth",
-    packed_dense > 0.9 * bytes_dense,
 )
 
 # %% question="pruning.masks_and_time"
@@ -600,40 +643,37 @@ choice = "b"
 question("pruning.masks_and_time", choice)
 
 # %% [markdown]
-# Zeros can pay off in time, with a kernel made for them. Compressed sparse rows (CSR) store each nonzero with its
-# column; the kernel skips the zeros but pays for every index. Here is the first linear layer alone, at two sparsities:
+# Zeros do save time with a kernel that is made for them. The format *compressed sparse rows* (CSR) stores each nonzero
+# weight with the number of its column. Its kernel skips the zeros, but it has to look up every index. Here is the first
+# linear layer alone, at two sparsities:
 
 # %% tags=["nbval-ignore-output"]
 warnings.filterwarnings("ignore", "Sparse CSR tensor support")  # torch calls it beta
 weight = dense.classifier[0].weight.detach()
 features = torch.randn(2048, 32)
 for sparsity in (0.9, 0.98):
-    pruned = weight * pruning.magnitude_mask(
-        weight.abs(), round((1 - sparsity) * weight.numel())
-    )
+    keep = round((1 - sparsity) * weight.numel())
+    pruned = weight * pruning.magnitude_mask(weight.abs(), keep)
     csr = pruned.to_sparse_csr()
     runs = {"dense": lambda x, w=pruned: w @ x, "CSR": lambda x, w=csr: w @ x}
     timed = measure.latency(runs, features, rounds=30, budget_seconds=1)
-    print(
-        f"{sparsity:.0%} zeros, 32 pictures: CSR is {measure.ratio(timed['dense'], timed['CSR'])}"
-    )
-
-# %%
-claim(
-    "CSR computes the same product",
-    torch.allclose(csr @ features, pruned @ features, atol=1e-4),
-)
+    faster = measure.ratio(timed["dense"], timed["CSR"])
+    print(f"{sparsity:.0%} zeros, 32 pictures, CSR instead of dense: {faster}")
 
 # %% [markdown]
-# Between the free mask and whole filters stands the pattern **2:4**: two of every four consecutive inputs stay.
-# Recent GPUs have arithmetic units for it (Mishra et al. 2021); on a CPU it saves storage alone.
+# Between a free choice and whole filters there is the **2:4** pattern: two of every four consecutive inputs of an
+# output stay. NVIDIA GPUs since Ampere (2020) have arithmetic units for it
+# ([Mishra et al. 2021](https://arxiv.org/abs/2104.08378)). On a CPU it only saves storage.
 #
-# **Exercise (3 points).** The 2:4 mask.
+# **Exercise (3 points).** Compute the 2:4 mask.
 
 
 # %% exercise="pruning.n_m_mask"
 def n_m_mask(weight):
-    """Two largest magnitudes of every four in a row. weight: float [rows, 4·n] → bool, the same shape."""
+    """Mask of the two largest magnitudes of every four in a row.
+
+    weight: float [rows, 4·n] → bool, shape of weight.
+    """
     ### BEGIN SOLUTION
     groups = weight.abs().reshape(-1, 4)
     mask = torch.zeros_like(groups, dtype=torch.bool)
@@ -655,9 +695,33 @@ with torch.no_grad():
         two_of_four.classifier[2],
     ):
         layer.weight.mul_(n_m_mask(layer.weight.flatten(1)).reshape(layer.weight.shape))
+
+# %%
 claim(
-    "2:4 in three layers loses less than 3 points before any fine-tuning",
+    "90 % zeros do not make a dense kernel 1.3 times as fast.",
+    ratio.median < 1.3,
+    timing=True,
+)
+claim(
+    "The file keeps its size, since a zero takes four bytes like any other float.",
+    bytes_zeros == bytes_dense,
+)
+claim(
+    "2:4 in three layers loses less than 3 points, without any fine-tuning.",
     validated(dense) - validated(two_of_four) < 3,
+)
+claim(
+    "Compressed, the file with 90 % zeros is more than 4 times smaller than the dense "
+    "one.",
+    packed_dense / packed_zeros > 4,
+)
+claim(
+    "Compression shrinks the dense file by less than a tenth.",
+    packed_dense > 0.9 * bytes_dense,
+)
+claim(
+    "CSR and dense kernels compute the same product.",
+    torch.allclose(csr @ features, pruned @ features, atol=1e-4),
 )
 
 # %% question="pruning.bits_of_2_4"
@@ -668,17 +732,22 @@ answer = 56.25
 question("pruning.bits_of_2_4", answer)
 
 # %% [markdown]
-# ## 7. What makes it faster: take whole filters out
+# ## 8. Remove whole filters
 #
-# If a whole filter goes, the tensor really shrinks, and so does every tensor that reads its channel. That is the
-# difficulty: filters are tied to the layers behind them.
+# If you remove a whole filter, the tensor really shrinks. But the next layer reads the channel that the filter made, so
+# its tensor has to shrink, too.
 #
-# **Exercise (4 points).** Two convolutions, one behind the other; only the filters `kept` of the first one stay.
+# **Exercise (4 points).** Of two consecutive convolutions, keep only the filters `kept` of the first one. Return the
+# first weight, its bias, and the second weight.
 
 
 # %% exercise="pruning.remove_filters"
 def remove_filters(weight1, bias1, weight2, kept):
-    """weight1 [out1, in1, k, k], bias1 [out1], weight2 [out2, out1, k, k], kept int64 [n] → the three, smaller."""
+    """The smaller weight1, bias1 and weight2, as a tuple.
+
+    weight1: [out1, in1, k, k], bias1: [out1], weight2: [out2, out1, k, k].
+    kept: int64 [n], the numbers of the filters that stay.
+    """
     ### BEGIN SOLUTION
     return weight1[kept], bias1[kept], weight2[:, kept]
     ### END SOLUTION
@@ -688,14 +757,17 @@ def remove_filters(weight1, bias1, weight2, kept):
 check("pruning.remove_filters", remove_filters)
 
 # %% [markdown]
-# Behind a flatten it is trickier: there a channel has become height × width inputs of a linear layer.
+# If a flatten comes between two layers, it is harder: each channel becomes height × width inputs of the linear layer.
 #
-# **Exercise (3 points).** Which of these inputs belong to the channels that stay?
+# **Exercise (3 points).** Compute the numbers of the inputs that belong to the channels that stay.
 
 
 # %% exercise="pruning.flatten_columns"
 def flatten_columns(kept, height, width):
-    """Inputs of the linear layer that belong to the kept channels. kept: int64 [n] → int64 [n · height · width]."""
+    """Inputs of the linear layer that belong to the kept channels.
+
+    kept: int64 [n] → int64 [n · height · width].
+    """
     ### BEGIN SOLUTION
     return (kept[:, None] * height * width + torch.arange(height * width)).flatten()
     ### END SOLUTION
@@ -705,7 +777,8 @@ def flatten_columns(kept, height, width):
 check("pruning.flatten_columns", flatten_columns)
 
 # %% [markdown]
-# With these two pieces, the network by hand: half of the filters of each convolution, and half of the neurons.
+# With these two functions you can shrink the whole network by hand: keep half of the filters of each convolution, and
+# half of the neurons of the first linear layer. `keep_most_important` chooses them by their L1 norms.
 
 # %%
 remove_filters, flatten_columns = (
@@ -713,47 +786,30 @@ remove_filters, flatten_columns = (
     yours_or_ours("pruning.flatten_columns"),
 )
 keep = channel_pruning.keep_most_important(dense, batch[:1], share=0.5)
-conv1, conv2, linear1, linear2 = (
-    dense.features[0],
-    dense.features[3],
-    dense.classifier[0],
-    dense.classifier[2],
-)
-
-by_hand = models.MyNet(channels=(8, 16), hidden=64).eval()
-small1, small2, small3, small4 = (
-    by_hand.features[0],
-    by_hand.features[3],
-    by_hand.classifier[0],
-    by_hand.classifier[2],
-)
+conv1, conv2 = dense.features[0], dense.features[3]
+linear1, linear2 = dense.classifier[0], dense.classifier[2]
 with torch.no_grad():
     w1, b1, w2 = remove_filters(
         conv1.weight, conv1.bias, conv2.weight, keep["features.0"]
     )
+    w2, b2 = w2[keep["features.3"]], conv2.bias[keep["features.3"]]
     columns = flatten_columns(keep["features.3"], 8, 8)
-    for parameter, value in {
-        small1.weight: w1,
-        small1.bias: b1,
-        small2.weight: w2[keep["features.3"]],
-        small2.bias: conv2.bias[keep["features.3"]],
-        small3.weight: linear1.weight[keep["classifier.0"]][:, columns],
-        small3.bias: linear1.bias[keep["classifier.0"]],
-        small4.weight: linear2.weight[:, keep["classifier.0"]],
-        small4.bias: linear2.bias,
-    }.items():
+    w3 = linear1.weight[keep["classifier.0"]][:, columns]
+    b3 = linear1.bias[keep["classifier.0"]]
+    w4, b4 = linear2.weight[:, keep["classifier.0"]], linear2.bias
+
+    by_hand = models.MyNet(channels=(8, 16), hidden=64).eval()
+    for parameter, value in zip(
+        by_hand.parameters(), (w1, b1, w2, b2, w3, b3, w4, b4), strict=True
+    ):
         parameter.copy_(value)
 
 by_library = channel_pruning.remove_channels(dense, batch[:1], keep)
-with torch.inference_mode():
-    claim(
-        "by hand and library agree",
-        torch.allclose(by_hand(batch), by_library(batch), atol=1e-5),
-    )
 
 # %% [markdown]
-# The library reads the ties from the network's graph, so it also handles what would be tedious by hand: batch norms,
-# and residual sums, where two branches must lose the *same* channels. These are the groups in the course's teacher:
+# The library does the same for any network. It reads from the network's graph which tensors belong together, so it also
+# handles batch norms and residual sums, where two branches are added and must lose the *same* channels. These are the
+# groups of channels in the course's teacher, a residual network that later lessons use, too:
 
 # %%
 teacher = models.trained("teacher")
@@ -762,23 +818,22 @@ for group in dependency_graph.channel_groups(teacher, batch[:1]):
         print(f"{group.size:>4} channels made by {' + '.join(group.producers)}")
 
 # %% [markdown]
-# Removal is **exact**. First set the filters to zero, with their biases and batch norms, and keep the large network;
-# then remove them. Both compute the same function:
+# Removal is **exact**. To see that, zero the filters with their biases and batch norms in one copy of the network, and
+# remove them in another. Both copies compute the same function:
 
 # %%
-for name, model in {"MyNet": dense, "the residual teacher": teacher}.items():
-    half_of_it = channel_pruning.keep_most_important(model, batch[:1], share=0.5)
+gaps = {}
+for name, model in {"MyNet": dense, "teacher": teacher}.items():
+    half = channel_pruning.keep_most_important(model, batch[:1], share=0.5)
     with torch.inference_mode():
-        zeroed = channel_pruning.zero_channels(model, batch[:1], half_of_it)(batch)
-        removed = channel_pruning.remove_channels(model, batch[:1], half_of_it)(batch)
-    claim(
-        f"{name}: zeroed and removed agree to 1e-5",
-        (zeroed - removed).abs().max() < 1e-5,
-    )
+        zeroed = channel_pruning.zero_channels(model, batch[:1], half)(batch)
+        removed = channel_pruning.remove_channels(model, batch[:1], half)(batch)
+    gaps[name] = (zeroed - removed).abs().max()
 
 # %% [markdown]
-# Now the gain. With half of the channels gone, the network does 3.2 times fewer multiply-accumulates. How much faster
-# is it at batch 256?
+# Now measure what you gain. A multiply-accumulate (MAC), one product added to a sum, is the unit in which the work of a
+# layer is counted. With half of the channels gone, the network does 3.2 times fewer of them. How many times as fast is
+# it at batch 256?
 
 # %%
 predict("speed-up from half of the channels removed, batch 256", unit="×")
@@ -796,16 +851,19 @@ timings = measure.latency(
 half_ratio, small_ratio = (
     measure.ratio(timings["dense"], timings[name]) for name in ("half", "three eighths")
 )
-claim(
-    "half of the channels are a quarter of the parameters",
-    round(all_parameters / measure.parameters(by_library).total) == 4,
-)
-claim(
-    "and 3.2 times fewer multiply-accumulates",
-    round(all_macs / measure.macs(by_library, batch[:1]), 1) == 3.2,
-)
-claim("but the speed-up is smaller than that", half_ratio.high < 3.2, timing=True)
 
+# %% tags=["nbval-ignore-output", "fold"]
+reveal(
+    "speed-up from half of the channels removed, batch 256",
+    half_ratio.median,
+    half_ratio.low,
+    half_ratio.high,
+    because="The network does 3.2 times fewer products, but ReLU and pooling read and "
+    "write only 2 times fewer numbers, and the input picture is as large as before. "
+    "ReLU and pooling have no MACs at all, and still take time.",
+)
+
+# %% tags=["fold", "nbval-ignore-output"]
 with torch.inference_mode():
     after_conv1 = conv1(batch)
 parts = {
@@ -814,24 +872,10 @@ parts = {
 }
 timings = measure.latency(parts, after_conv1, rounds=12, budget_seconds=1)
 part = 1 / measure.ratio(timings["network"], timings["first ReLU and pooling"]).median
-claim(
-    "the first ReLU and max-pooling, not one product, take more than a tenth of the time",
-    part > 0.1,
-    timing=True,
-)
-
-# %% tags=["nbval-ignore-output"]
-reveal(
-    "speed-up from half of the channels removed, batch 256",
-    half_ratio.median,
-    half_ratio.low,
-    half_ratio.high,
-    because="Products fell 3.2 times, but the numbers that ReLU and pooling read and write only 2 times, and the picture "
-    "that comes in is as large as before. ReLU and pooling count as no MAC at all, and still take their time.",
-)
+print(f"The first ReLU and pooling take {part:.0%} of the network's time.")
 
 # %% [markdown]
-# To halve the time, more must go: three of every eight channels stay. That hurts at first, and one epoch of
+# To halve the time, you have to remove more. Keep three of every eight channels: at first this hurts, and one epoch of
 # fine-tuning repairs most of it.
 
 # %%
@@ -840,26 +884,61 @@ after = training.evaluate(small, pictures.test, pictures)
 lost_structured = measure.proportion_difference(after.correct, tested.correct)
 
 # %% tags=["nbval-ignore-output"]
-print(f"half of the channels:   {half_ratio}")
-print(f"three eighths of them:  {small_ratio}")
-print(f"accuracy lost by three eighths, after fine-tuning: {lost_structured} points")
+print(f"half of the channels:          {half_ratio}")
+print(f"three eighths of the channels: {small_ratio}")
+print(f"three eighths, fine-tuned: {lost_structured} points of accuracy lost")
+
+# %% tags=["fold"]
+with torch.inference_mode():
+    by_hand_agrees = torch.allclose(by_hand(batch), by_library(batch), atol=1e-5)
+all_macs, all_parameters = (
+    measure.macs(dense, batch[:1]),
+    measure.parameters(dense).total,
+)
 
 # %%
 claim(
-    "three eighths of the channels: at least twice as fast at batch 256",
+    "With three eighths of the channels, the network is at least twice as fast at "
+    "batch 256.",
     small_ratio.median >= 2,
     timing=True,
 )
 claim(
-    "before fine-tuning, more than 5 points are lost",
+    "After fine-tuning it loses less than 2 points, including the interval.",
+    lost_structured.high < 2,
+)
+claim("The network shrunk by hand computes the same as the library's.", by_hand_agrees)
+claim(
+    "Before fine-tuning it loses more than 5 points.",
     validated(dense) - before_finetuning > 5,
 )
-claim("after it, at most 2, the interval included", lost_structured.high < 2)
+claim(
+    "Zeroed and removed filters give the same outputs, in MyNet and in the teacher.",
+    max(gaps.values()) < 1e-5,
+)
+claim(
+    "Half of the channels have a quarter of the parameters.",
+    round(all_parameters / measure.parameters(by_library).total) == 4,
+)
+claim(
+    "Half of the channels do 3.2 times fewer multiply-accumulates.",
+    round(all_macs / measure.macs(by_library, batch[:1]), 1) == 3.2,
+)
+claim(
+    "Half of the channels are less than 3.2 times as fast.",
+    half_ratio.high < 3.2,
+    timing=True,
+)
+claim(
+    "The first ReLU and max-pooling take more than a tenth of the network's time.",
+    part > 0.1,
+    timing=True,
+)
 
 # %% [markdown]
-# ## 8. Playground
+# ## 9. Playground
 #
-# Choose a method and a share. Look for the point where accuracy breaks, and at what the speed does meanwhile.
+# Choose a method and a share. Find the share at which accuracy breaks down, and watch what the speed does meanwhile.
 
 # %%
 pruning_playground(dense, pictures)
@@ -873,7 +952,7 @@ measure.compare(
     batch,
     accuracy={
         "dense": tested.accuracy,
-        "90 % zeros": results["levels"].accuracy,
+        "90 % zeros": results["in levels"].accuracy,
         "3/8 of the channels": after.accuracy,
     },
     rounds=15,
@@ -881,22 +960,31 @@ measure.compare(
 )
 
 # %% [markdown]
-# - **Importance**: L1 or L2 norm. For single weights they sort alike; for filters nearly so.
+# You can now remove most of a network's weights, say what that costs, and choose the kind of pruning that your goal
+# needs: masks for a small file, whole filters for speed.
+#
+# - **Importance** is the L1 or L2 norm. For single weights both give the same order, for filters nearly the same.
 # - **One budget for the whole network** beats equal shares: it takes from the layers that can spare it.
-# - **Train between or after the cuts.** Judge by an equally trained dense network and by pruning by lot.
+# - **Train between or after the cuts.** Compare with a dense network that gets the same training, and with random pruning.
 # - **A mask saves nothing** until the file is compressed or a kernel knows the pattern.
-# - **Removing channels** saves size *and* time, exactly what the smaller network saves; it costs accuracy sooner.
+# - **Removing channels** saves size *and* time, since the result is an ordinary smaller network. It costs accuracy sooner.
 #
-# **What practice uses today.** `torch.nn.utils.prune` for masks; Torch-Pruning (Fang et al. 2023) for channels in any
-# architecture; `torchao.sparsity` and `torch.sparse.to_sparse_semi_structured` for 2:4 on NVIDIA GPUs; for large
-# language models one-shot methods that weigh each weight by its inputs: Wanda (Sun et al. 2024), SparseGPT (Frantar &
-# Alistarh 2023).
+# **In practice.** Use `torch.nn.utils.prune` for masks, and
+# [Torch-Pruning (Fang et al. 2023)](https://arxiv.org/abs/2301.12900) to remove channels from many architectures. For 2:4
+# on NVIDIA GPUs there are `torchao.sparsity` and `torch.sparse.to_sparse_semi_structured`. Large language models are
+# pruned in one shot by methods that weigh each weight by its inputs: [Wanda (Sun et al.
+# 2024)](https://arxiv.org/abs/2306.11695) and [SparseGPT (Frantar & Alistarh 2023)](https://arxiv.org/abs/2301.00774).
 #
-# **Further reading.** Han et al., *Learning both weights and connections* (2015) · Li et al., *Pruning filters for
-# efficient ConvNets* (2017) · Zhu & Gupta, *To prune, or not to prune* (2017) · Frankle & Carbin, *The lottery ticket
-# hypothesis* (2019) · Blalock et al., *What is the state of neural network pruning?* (2020).
+# **Further reading.**
+# [Han et al., *Learning both weights and connections* (2015)](https://arxiv.org/abs/1506.02626) ·
+# [Li et al., *Pruning filters for efficient ConvNets* (2017)](https://arxiv.org/abs/1608.08710) ·
+# [Zhu & Gupta, *To prune, or not to prune* (2017)](https://arxiv.org/abs/1710.01878) ·
+# [Frankle & Carbin, *The lottery ticket hypothesis* (2019)](https://arxiv.org/abs/1803.03635) ·
+# [Blalock et al., *What is the state of neural network pruning?* (2020)](https://arxiv.org/abs/2003.03033).
 #
-# Your guesses of the whole course so far, against what your machine measured:
+# **Next:** [02 Convolutions](02_convolutions.ipynb) makes networks cheaper before they are trained.
+#
+# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

@@ -82,21 +82,21 @@ def test_the_playground_shows_the_weights_that_a_method_leaves(playground, metho
     picture = data.load("fashion").validation.images[:1]
     pruned = pruning.make_permanent(METHODS[method](copy.deepcopy(dense), 0.9, data.load("fashion").to_input(picture)))
     assert f"{measure.parameters(pruned).nonzero:,} nonzero parameters" in text
-    for model, label in ((dense, "dense"), (pruned, "left after pruning")):
+    for model, label in ((dense, "dense"), (pruned, "after pruning")):
         values = torch.cat([layer.weight.detach().flatten() for layer in pruning.prunable(model).values()])
         within = int(((values.abs() <= 0.3) & (values != 0 if model is pruned else True)).sum())
         assert sum(bar.get_height() for bar in bars(weights, label)) == within
     corner = pruned.classifier[0].weight[:64, :256] != 0
     assert torch.equal(torch.as_tensor(mask.images[0].get_array()), corner)
     assert (weights.get_xlabel(), weights.get_yscale()) == ("value", "log")
-    assert mask.get_title() == "upper left corner of classifier.0: white is left"
+    assert mask.get_title() == "upper left corner of classifier.0: white weights stay"
 
 
 def test_at_sparsity_0_the_playground_shows_the_dense_network(playground):
     text, (weights, mask) = shown(playground, pruned=0.0)
     accuracy = text.split("<b>")[1].split(" %")[0]
     assert f"(dense {accuracy} %)" in text and "268,650 nonzero parameters" in text and "batch of 256: " in text
-    dense, left = ([bar.get_height() for bar in bars(weights, label)] for label in ("dense", "left after pruning"))
+    dense, left = ([bar.get_height() for bar in bars(weights, label)] for label in ("dense", "after pruning"))
     assert dense == left and mask.images[0].get_array().all()
 
 
@@ -123,3 +123,35 @@ def test_the_shipped_sweep_has_the_shape_that_it_promises():
     for method in ("one shot, no fine-tuning", "one shot", "in levels", "random"):
         assert [len(row) for row in result[method]] == [len(SPARSITIES)] * len(SEEDS)
         assert all(0 <= accuracy <= 100 for row in result[method] for accuracy in row)
+
+
+def with_ranks_from_one(scores, count):
+    return torch.tensor([int(rank) * count // len(scores) for rank in rankdata(scores.numpy(), "ordinal")])
+
+
+def mask_by_topk(weight, keep):
+    """Row by row for a matrix of groups, like the hint's solution."""
+    scores = weight.abs() if weight.shape[1] == 4 else weight.abs().flatten()
+    return torch.zeros_like(scores, dtype=torch.bool).scatter(-1, scores.topk(keep).indices, True)
+
+
+MISTAKES = [
+    ("pruning.l1_importance", lambda w: torch.linalg.vector_norm(w.flatten(1), dim=1), "L2 norm"),
+    ("pruning.l1_importance", lambda w: w.flatten(1).sum(1).abs(), "magnitude of the sum"),
+    ("pruning.l1_importance", lambda w: torch.linalg.vector_norm(w, 1), "one number for the whole layer"),
+    ("pruning.levels", with_ranks_from_one, "level `count`"),
+    ("pruning.levels", lambda s, c: torch.tensor(rankdata(s.numpy(), "ordinal")) - 1, "returned ranks"),
+    ("pruning.magnitude_mask", lambda w, k: mask_by_topk(w, k).flatten(), "but flat"),
+    ("pruning.magnitude_mask", lambda w, k: w * mask_by_topk(w, k).reshape(w.shape), "pruned weights"),
+    ("pruning.cubic_sparsity", lambda step, steps, final: final * (1 - (1 - step // steps) ** 3), "without a fraction"),
+    ("pruning.n_m_mask", lambda w: mask_by_topk(w.reshape(-1, 4), 2), "groups of four"),
+    ("pruning.flatten_columns", lambda k, h, w: columns_by_flatten(k, h, w).reshape(len(k), -1), "still in a matrix"),
+    ("pruning.remove_filters", lambda a, b, c, k: (a[k], b[k], c[k][:, k]), "as well as its inputs"),
+]
+
+
+@pytest.mark.parametrize(("id", "answer", "said"), MISTAKES)
+def test_a_likely_mistake_is_named(id, answer, said):
+    for start in range(0, 160, 16):
+        verdict = examine(exercises()[id], answer, seeds=range(start, start + 16))
+        assert not verdict.passed and said in verdict.mistake, verdict.mistake

@@ -1,4 +1,4 @@
-"""Lesson 01: how pruned networks recover, over three seeds."""
+"""Lesson 01's experiment: how well pruned networks recover, over three seeds."""
 
 import copy
 from collections.abc import Callable
@@ -20,12 +20,12 @@ EPOCHS = 6
 def pruning_sweep() -> dict:
     """Test accuracy of `MyNet` after pruning by four methods, and of the dense network, all with the same fine-tuning.
 
-    Every method gets 6 epochs in all: at once after the cut, or one after each level that is dropped and the rest at
-    the end. Seeds change the order of the pictures (and what random pruning draws), not the trained weights that
-    all start from.
+    Each method but the first gets 6 epochs in all: all of them after the cut, or one after each dropped level and the
+    rest at the end. Seeds change the order of the pictures and the choices of random pruning. All runs start from the
+    same trained weights.
 
     Returns:
-        {"sparsities": [S], "seeds": [K], "before": accuracy of the dense network as it ships, "dense": [K],
+        {"sparsities": [S], "seeds": [K], "before": accuracy of the shipped dense network, "dense": [K],
         method: [K][S]} with methods "one shot, no fine-tuning", "one shot", "in levels", "random"; percent.
     """
     pictures = data.load("fashion")

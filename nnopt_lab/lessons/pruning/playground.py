@@ -1,4 +1,4 @@
-"""Lesson 01: what each method of pruning leaves at each sparsity."""
+"""Lesson 01: weights, accuracy, size and speed after pruning, for each method and sparsity."""
 
 import copy
 
@@ -13,7 +13,7 @@ from nnopt_lab.workbench import data, measure, plots, training
 
 
 def pruning_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
-    """Weights, a mask, accuracy, size and latency of `model` after a method of pruning, at a sparsity."""
+    """Show the weights, a mask, the accuracy, the size and the latency of `model` after pruning."""
     some = pictures.validation[:1000]
     batch = pictures.to_input(some.images[:256])
     dense_accuracy = training.evaluate(model, some, pictures).accuracy
@@ -50,7 +50,7 @@ def _keep(model: nn.Module, sparsity: float) -> int:
 
 METHODS = {
     "smallest weights, whole network": lambda m, s, x: pruning.magnitude_prune(m, _keep(m, s)),
-    "smallest weights, each layer": lambda m, s, x: pruning.magnitude_prune(m, _keep(m, s), scope="layer"),
+    "smallest weights, layer by layer": lambda m, s, x: pruning.magnitude_prune(m, _keep(m, s), scope="layer"),
     "random": lambda m, s, x: pruning.random_prune(m, _keep(m, s)),
     "whole filters, L1": lambda m, s, x: channel_pruning.remove_channels(
         m, x, channel_pruning.keep_most_important(m, x, 1 - s)
@@ -68,9 +68,9 @@ def _histogram(ax, dense: nn.Module, pruned: nn.Module) -> None:
     bins = torch.linspace(-0.3, 0.3, 81).tolist()
     left = weights(pruned)
     ax.hist(weights(dense).numpy(), bins, color=plots.REFERENCE, alpha=0.5, label="dense")
-    ax.hist(left[left != 0].numpy(), bins, color=plots.BLUE, label="left after pruning")
+    ax.hist(left[left != 0].numpy(), bins, color=plots.BLUE, label="after pruning")
     ax.set(title="weights", xlabel="value", yscale="log")
-    ax.legend(fontsize=8)
+    plots.legend(ax)
 
 
 def _mask(ax, pruned: nn.Module) -> None:
@@ -79,7 +79,7 @@ def _mask(ax, pruned: nn.Module) -> None:
     weight = layers[name].weight.detach()
     ax.imshow(weight[:64, :256].ne(0).numpy(), cmap="Greys_r", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     ax.set(
-        title=f"upper left corner of {name}: white is left",
+        title=f"upper left corner of {name}: white weights stay",
         xticks=[],
         yticks=[],
     )
