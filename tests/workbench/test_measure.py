@@ -495,3 +495,11 @@ def test_format_bytes(count, text):
 )  # fmt: skip
 def test_format_count(count, text):
     assert measure.format_count(count) == text
+
+
+def test_what_a_lazy_network_makes_while_it_is_measured_can_be_trained():
+    model = nn.Sequential(nn.Flatten(), nn.LazyLinear(3))
+    with measure.inference(model):
+        assert not model(torch.randn(2, 4)).requires_grad
+    model(torch.randn(2, 4)).sum().backward()
+    assert model[1].weight.grad is not None

@@ -87,8 +87,9 @@ def _groups(model: nn.Module) -> list[dict]:
         elif flattens(node, layer) and chained:
             flat = True
         elif not chained or not (node.op in ("placeholder", "output") or _does_nothing(node, layer)):
+            what = type(layer).__name__ if layer else getattr(node.target, "__name__", node.target)
             raise ValueError(
-                f"model can't be converted at {node.name} ({layer or node.target}): it must be a chain of Conv2d, "
+                f"model can't be converted at {node.name} ({what}): it must be a chain of Conv2d, "
                 "Linear, ReLU, MaxPool2d and Flatten that begins with one of the first two."
             )
         if layer is not None and (hooked(layer) or _overridden(layer)):

@@ -5,17 +5,23 @@ from collections.abc import Iterator
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 
 @contextlib.contextmanager
 def inference(*models) -> Iterator[None]:
-    """Evaluation mode without autograd; afterwards each submodule is back in the mode it had."""
+    """Evaluation mode without autograd; afterwards each submodule is back in the mode it had.
+
+    Weights that a lazy layer makes inside can be trained.
+    """
     models = [model for model in models if isinstance(model, nn.Module)]
     modes = {module: module.training for model in models for module in model.modules()}
     try:
         for model in models:
             model.eval()
-        with torch.inference_mode():
+        # A lazy layer makes its weights in its first call, and those made in inference mode could never be trained.
+        lazy = any(is_lazy(parameter) for model in models for parameter in model.parameters())
+        with torch.no_grad() if lazy else torch.inference_mode():
             yield
     finally:
         for module, training in modes.items():

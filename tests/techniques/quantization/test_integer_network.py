@@ -216,3 +216,18 @@ class TestConvertRefuses:
         del grids["3"], grids["input"]
         with pytest.raises(ValueError, match=r"no entry for 3, input: make them with calibrate"):
             convert(model, grids)
+
+
+@pytest.mark.parametrize("function", [torch.tanh, nn.functional.hardswish, lambda x: nn.functional.max_pool2d(x, 2)])
+def test_messages_name_functions_without_their_addresses(function):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(1, 2, 3)
+
+        def forward(self, x):
+            return function(self.conv(x))
+
+    with pytest.raises(ValueError, match="can't be converted at") as error:
+        convert(Net(), {})
+    assert " at 0x" not in str(error.value) and "\n" not in str(error.value)

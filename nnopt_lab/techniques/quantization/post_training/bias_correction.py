@@ -39,8 +39,12 @@ def correct_biases(quantized: nn.Module, original: nn.Module, batch: Tensor) -> 
     wanted = record_runs(original, batch)
     layers, tied = quantizable(quantized), tied_parameters(quantized)
     for name in wanted:
-        if name not in layers or layers[name].bias is None:
-            raise ValueError(f"quantized has no layer {name!r} with a bias, which original has.")
+        if name not in layers:
+            raise ValueError(f"quantized has no layer {name!r}, which original has.")
+        if layers[name].bias is None:
+            raise ValueError(
+                f"quantized's layer {name!r} has no bias that could take the correction: give it one first."
+            )
         for other in tied.get(f"{name}.bias".lstrip("."), ()):
             raise ValueError(f"quantized's layer {name!r} shares its bias with {other!r}: untie them first.")
     require_plain(quantized, wanted, parameters=["bias"])
