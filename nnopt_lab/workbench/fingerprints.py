@@ -32,9 +32,10 @@ _CHANGES = {"append", "extend", "insert", "add", "update", "setdefault", "pop", 
 def fingerprint(*values) -> str:
     """16 hexadecimal digits, the same for the same values, in every process with the same Python and torch.
 
-    A network counts with its class's code, its attributes, parameters, all its buffers, its children and the code of
-    its forward hooks, but not with its mode. A function counts with its code, its defaults, what its closure holds,
-    and the functions and numbers that it reads from its own module; an object with its class's code and attributes.
+    A network counts with its class's code, its attributes, parameters, all its buffers, its children and its forward
+    hooks (their code, and the numbers that they read and do not change), but not with its mode. A function counts with
+    its code, its defaults, what its closure holds, and the functions and numbers that it reads from its own module; an
+    object with its class's code and attributes.
     """
     seen = hashlib.sha256()
     for part in _parts(values, {}):
@@ -115,11 +116,38 @@ def _module(module: nn.Module, met: dict) -> Iterator[str | bytes]:
 
 
 def _hook(hook, met: dict) -> Iterator[str | bytes]:
-    # The code alone: a hook may as well only watch, and what it notes changes with every call.
+    # The code, and the numbers that it reads: a hook may as well only watch, and what it notes changes with every call.
+    held = []
     while isinstance(hook, partial):
+        held += [*hook.args, *(pair for pair in hook.keywords.items() if isinstance(pair[1], _PLAIN_NUMBERS))]
         hook = hook.func
-    function = getattr(hook, "__func__", hook)
-    yield from _code(function.__code__, met) if isinstance(function, types.FunctionType) else _parts(type(hook), met)
+    function, owner = getattr(hook, "__func__", hook), getattr(hook, "__self__", hook)
+    if isinstance(function, types.FunctionType):
+        yield from _code(function.__code__, met)
+        held += [function.__defaults__, function.__kwdefaults__, *_read_numbers(function)]
+    else:
+        yield from _parts(type(hook), met)
+    if not isinstance(owner, (types.FunctionType, types.ModuleType)):
+        methods = [pair for kind in type(owner).__mro__ for pair in vars(kind).items() if pair[0] != "__init__"]
+        written = set().union(*(_changed(getattr(method, "__code__", None)) for _, method in methods))
+        held += [
+            (name, value)
+            for name, value in sorted(getattr(owner, "__dict__", {}).items())
+            if isinstance(value, _PLAIN_NUMBERS) and not (_BOOKKEEPING.fullmatch(name) or name in written)
+        ]
+    yield from _parts([value for value in held if isinstance(value, (dict, *_PLAIN_NUMBERS))], met)
+
+
+def _read_numbers(function: types.FunctionType) -> Iterator[tuple[str, object]]:
+    """Numbers, names and tensors of a function's closure and module that it reads and does not change."""
+    code, changed = function.__code__, _changed(function.__code__)
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # an empty cell
+            if name not in changed and isinstance(cell.cell_contents, _PLAIN_NUMBERS):
+                yield name, cell.cell_contents
+    for name in sorted(_names(code) & function.__globals__.keys() - changed):
+        if isinstance(function.__globals__[name], _PLAIN_NUMBERS):
+            yield name, function.__globals__[name]
 
 
 def _class(kind: type, met: dict) -> Iterator[str | bytes]:

@@ -41,6 +41,33 @@ class Squared(Net):
         return super().forward(x) ** 2
 
 
+class Times:
+    """A hook that multiplies, and counts its calls."""
+
+    def __init__(self, factor):
+        self.factor, self.calls, self.seen = factor, 0, []
+
+    def __call__(self, layer, inputs, output):
+        self.calls += 1
+        self.seen.append(len(output))
+        return output * self.factor
+
+    def method(self, layer, inputs, output):
+        return self(layer, inputs, output)
+
+
+def times(factor):
+    return lambda layer, inputs, output: output * factor
+
+
+def multiply(layer, inputs, output, by=1):
+    return output * by
+
+
+def hooked(hook):
+    return changed(lambda net: net.layer.register_forward_hook(hook))
+
+
 def changed(change):
     net = Net()
     change(net)
@@ -65,6 +92,13 @@ DIFFERENT = {
     "forward of the instance": changed(lambda net: setattr(net, "forward", lambda x: net.layer(x))),
     "weight": changed(lambda net: net.layer.weight.data.add_(1e-3)),
     "hook": changed(lambda net: net.layer.register_forward_hook(lambda *a: a[2] * 2)),
+    **{f"hook's closure, {n}": hooked(times(n)) for n in (3, 4)},
+    **{f"hook's partial, {n}": hooked(partial(multiply, by=n)) for n in (3, 4)},
+    **{f"hook's object, {n}": hooked(Times(n)) for n in (3, 4)},
+    **{f"hook's method, {n}": hooked(Times(n).method) for n in (3, 4)},
+    "hook's tensor": hooked(times(torch.tensor([1.0, 2.0, 3.0]))),
+    "hook's other tensor": hooked(times(torch.tensor([1.0, 2.0, 4.0]))),
+    "hook before": changed(lambda net: net.layer.register_forward_pre_hook(lambda layer, x: (x[0] * 2,))),
     "mask": changed(lambda net: prune.l1_unstructured(net.layer, "weight", 2)),
     "parametrisation": changed(lambda net: parametrizations.weight_norm(net.layer)),
     "class": nn.Sequential(Net()),

@@ -19,7 +19,7 @@ class SharedWeight(nn.Module):
     what differentiating the lookup gives. A weight that is zero stays zero.
 
     Args:
-        weight: float32, zeros where it is pruned.
+        weight: float, zeros where it is pruned.
         clusters, init, seed: as in `kmeans`, over the weights that are not zero.
 
     Attributes:
@@ -35,7 +35,7 @@ class SharedWeight(nn.Module):
         self.labels[weight != 0] = labels
 
     def forward(self, centroids: Tensor) -> Tensor:
-        """float32 [k] → the weight."""
+        """float [k] → the weight."""
         table = torch.cat([centroids.new_zeros(1), centroids])
         # Where algorithms must be deterministic, as in the loop, table[…] is many times slower backwards.
         return table.index_select(0, self.labels.flatten() + 1).reshape(self.labels.shape)
@@ -44,7 +44,7 @@ class SharedWeight(nn.Module):
         """A weight → the mean of each cluster's weights [k]."""
         labels, places = self.labels.flatten() + 1, self.clusters + 1
         sums = labels.bincount(weight.flatten().double(), minlength=places)
-        return (sums / labels.bincount(minlength=places))[1:].float()
+        return (sums / labels.bincount(minlength=places))[1:].to(weight.dtype)
 
 
 def share_weights(model: nn.Module, bits: int | dict[str, int], *, init: str = "linear", seed: int = 0) -> nn.Module:

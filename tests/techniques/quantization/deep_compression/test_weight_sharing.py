@@ -143,3 +143,15 @@ class TestSharing:
         wanted = model(x).detach()
         torch.testing.assert_close(make_permanent(model)(x), wanted, rtol=1e-2, atol=1e-2)
         assert all(len(layer.weight.unique()) <= 8 for layer in pruning.prunable(model).values())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_weights_of_other_types_keep_their_type(dtype):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3)).to(dtype)
+    share_weights(model, 2)
+    x = torch.randn(4, 6).to(dtype)
+    assert model(x).dtype == dtype and model[0].weight.unique().numel() <= 4
+    wanted = model(x)
+    make_permanent(model)
+    assert model[0].weight.dtype == dtype and torch.allclose(model(x), wanted, atol=0.05)
