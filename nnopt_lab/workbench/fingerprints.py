@@ -5,9 +5,12 @@ network may have another activation, a forward pass or a transform other code, a
 """
 
 import contextlib
+import copyreg
 import dis
 import hashlib
 import inspect
+import io
+import logging
 import re
 import types
 from collections.abc import Iterator
@@ -17,10 +20,11 @@ from itertools import pairwise
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 _SIMPLE = (type(None), bool, int, float, complex, str, bytes)
 _NAMED = (types.BuiltinFunctionType, types.ModuleType, torch.dtype, torch.device, np.dtype)
-_PLAIN_NUMBERS = (bool, int, float, str, tuple, Tensor, np.ndarray)
+_PLAIN_NUMBERS = (bool, int, float, str, tuple, Tensor, np.ndarray, np.generic)
 _CALLABLE = (types.FunctionType, types.BuiltinFunctionType, partial)
 # A module's attributes that say nothing about what it computes in evaluation mode.
 _BOOKKEEPING = re.compile(
@@ -46,12 +50,16 @@ def fingerprint(*values) -> str:
 
 def _parts(value, met: dict[int, object]) -> Iterator[str | bytes]:
     """What makes up a value. `met` holds the objects so far: one that is met again is named by its number."""
-    if isinstance(value, _SIMPLE):
+    if isinstance(value, _SIMPLE) and not isinstance(value, np.generic):
         yield f"{type(value).__name__} {value!r}"
-    elif isinstance(value, (Tensor, np.ndarray)):
-        yield from _numbers(torch.as_tensor(value))
+    elif isinstance(value, Tensor):
+        yield from _numbers(value)
+    elif isinstance(value, (np.ndarray, np.generic)):
+        yield from _array(np.asarray(value), met)
     elif id(value) in met:
         yield f"again {met[id(value)][0]}"
+    elif isinstance(value, (logging.Logger, io.IOBase)):  # what they know of other parts of the process changes nothing
+        yield f"{type(value).__name__} {getattr(value, 'name', '')}"
     elif isinstance(value, _NAMED):
         yield f"{type(value).__name__} {getattr(value, '__name__', value)}"
     else:
@@ -86,11 +94,35 @@ def _structure(value, met: dict) -> Iterator[str | bytes]:
         yield from _parts((type(value), vars(value)), met)
     else:
         slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
-        yield from _parts([(name, getattr(value, name, None)) for name in slots], met)
+        yield from _parts([(name, getattr(value, name, None)) for name in slots] or _as_pickled(value), met)
+
+
+def _as_pickled(value) -> list:
+    """What an object of a class in C (a date, a pattern, a range) would be made of again; empty where it can't be."""
+    if type(value).__module__.startswith("torch."):
+        return []
+    try:
+        reduced = copyreg.dispatch_table.get(type(value), lambda thing: thing.__reduce_ex__(4))(value)
+    except Exception:  # locks, generators and whatever else is not for files
+        return []
+    return [list(part) if isinstance(part, Iterator) else part for part in reduced[1:] if part is not None]
+
+
+def _array(array: np.ndarray, met: dict) -> Iterator[str | bytes]:
+    yield f"{array.dtype.str} {array.dtype.names} {array.shape}"
+    if array.dtype.hasobject:
+        yield from _parts(array.tolist(), met)
+    else:
+        yield np.ascontiguousarray(array).tobytes()
 
 
 def _numbers(x: Tensor) -> Iterator[str | bytes]:
+    if is_lazy(x):
+        yield f"{x.dtype}, not there yet"
+        return
     yield f"{x.dtype} {list(x.shape)}"
+    if x.is_meta:
+        return
     x = x.detach().cpu()
     if x.layout == torch.strided and not x.is_quantized and x.numel():
         yield x.resolve_conj().resolve_neg().contiguous().flatten().view(torch.uint8).numpy().tobytes()

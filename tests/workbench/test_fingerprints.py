@@ -1,9 +1,16 @@
 """Fingerprints: the same for what computes the same in the same way, another one for every change that matters."""
 
+import collections
 import copy
+import datetime
+import decimal
+import logging
+import re
 import subprocess
 import sys
+import threading
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,3 +174,47 @@ def test_it_is_the_same_in_every_process():
         for _ in range(2)
     }
     assert said == {fingerprint(models.trained())}
+
+
+OPAQUE = {
+    "names of classes": (np.array(["cat", "dog"]), np.array(["cat", "cow"])),
+    "objects": (np.array([1, "a", None], dtype=object), np.array([2, "a", None], dtype=object)),
+    "dates": (np.array(["2020-01-01"], dtype="datetime64[D]"), np.array(["2020-01-02"], dtype="datetime64[D]")),
+    "records": (np.zeros(2, dtype=[("a", "i4")]), np.ones(2, dtype=[("a", "i4")])),
+    "backwards": (np.arange(3)[::-1], np.arange(3)),
+    "number of numpy": (np.float32(1.5), np.float32(2.5)),
+    "number of numpy, double": (np.float64(1.5), np.float64(2.5)),
+    "deque": (collections.deque([1]), collections.deque([2])),
+    "pattern": (re.compile("a"), re.compile("b")),
+    "date": (datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)),
+    "decimal": (decimal.Decimal("1.1"), decimal.Decimal("1.2")),
+    "range": (range(3), range(4)),
+    "slice": (slice(1, 2), slice(1, 3)),
+    "bytes": (bytearray(b"a"), bytearray(b"b")),
+    "path": (Path("a"), Path("b")),
+    "meta": (torch.empty(2, device="meta"), torch.empty(3, device="meta")),
+    "sparse": (torch.eye(2).to_sparse(), 2 * torch.eye(2).to_sparse()),
+    "layer": (nn.LazyLinear(2), nn.LazyLinear(3)),
+}
+
+
+@pytest.mark.parametrize("name", OPAQUE)
+def test_whatever_a_network_holds_counts(name):
+    def net(held):
+        model = Net()
+        model.held = held
+        return fingerprint(model)
+
+    one, other = OPAQUE[name]
+    assert net(one) != net(other) and net(one) == net(copy.deepcopy(one))
+
+
+@pytest.mark.parametrize("held", [threading.Lock(), iter([1]), (x for x in "a"), torch.Generator(), sys.stdout])
+def test_what_cannot_be_looked_into_is_no_obstacle(held):
+    assert fingerprint([held]) == fingerprint([held])
+
+
+def test_a_logger_counts_by_its_name_in_every_process():
+    code = "import logging; from nnopt_lab.workbench.fingerprints import *; print(fingerprint(logging.getLogger('a')))"
+    elsewhere = subprocess.check_output([sys.executable, "-c", code], text=True).strip()
+    assert elsewhere == fingerprint(logging.getLogger("a"))

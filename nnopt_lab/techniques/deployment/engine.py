@@ -85,7 +85,7 @@ def build(
         OutputsDiffer: the outputs have another shape, or are further from the model's than `tolerance`.
         ValueError: the model cannot be copied.
     """
-    model, given = evaluation_copy(model), example.clone()
+    model, given, calibration = evaluation_copy(model), example.clone(), [batch.detach() for batch in calibration]
     with failing_as_unavailable(f"{name} does not run this model"):
         started = time.perf_counter()
         engine = make(model, calibration)
@@ -125,7 +125,7 @@ def model_outputs(model: nn.Module, example: Tensor, name: str = "example") -> T
     given = f"{name}, {example.dtype} {list(example.shape)}".replace("torch.", "")
     try:
         with measure.inference(model):
-            outputs = training.logits_of(model, example.clone())
+            outputs = training.logits_of(model, example.detach().clone())
     except Exception as error:
         if isinstance(error, ValueError) and "it must return one tensor" in str(error):
             raise

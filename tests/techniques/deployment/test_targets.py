@@ -242,6 +242,13 @@ def test_a_model_that_writes_into_its_input_gets_a_copy(target, vectors):
     assert torch.equal(engine(vectors), engine(vectors)) and torch.equal(vectors, before)
 
 
+@pytest.mark.parametrize(("target", "precision"), [("eager", "float32"), ("ONNX Runtime", "int8")])
+def test_pictures_may_have_gradients(target, precision, layers, vectors):
+    x = vectors.clone().requires_grad_()
+    engine = deploy(layers, x, target, precision=precision, calibration=[x * 1.0])
+    assert not engine(x).requires_grad and x.grad is None
+
+
 @pytest.mark.parametrize("returns", [dict, tuple, list])
 def test_a_network_that_returns_more_than_a_tensor(returns, vectors):
     class Many(nn.Linear):
