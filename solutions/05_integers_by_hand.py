@@ -5,7 +5,7 @@
 # this lesson you will
 #
 # - put weights and activations on grids of integers, at any number of bits, and see how few values are enough;
-# - run a network from the first tensor to the last without a single float, and lose almost no accuracy;
+# - run a network from the first tensor to the last without a single float, and measure what that costs;
 # - repair the quantisation function that this course grew out of, whose weights are powers of two.
 #
 # It takes about 100 minutes; a good place for a break is after section 3. (When you come back, choose *Run All Above
@@ -159,8 +159,8 @@ choice = "a"
 question("by_hand.exact_zero", choice)
 
 # %% [markdown]
-# **Exercise (2 points).** Put numbers on the grid: round $x/s$, *then* add the zero point. Round halves to even, as torch
-# does (0.5 to 0, 1.5 to 2). Values outside the grid saturate: they become its first or last integer.
+# **Exercise (2 points).** Put numbers on the grid: round $x/s$, *then* add the zero point. Round halves to even, as
+# torch does (0.5 to 0, 1.5 to 2). Values outside the grid saturate: they become its first or last integer.
 
 
 # %% exercise="by_hand.quantize"
@@ -694,7 +694,8 @@ claim(
 # ## 4. A network without floats
 #
 # So far, integers were only *stored*: the arithmetic still used floats. Now nothing but integers is left. Put the
-# weights and the inputs of a layer on grids, $w = s_w q_w$ and $x = s_x (q_x - z_x)$, and multiply out:
+# weights of a layer on a symmetric grid, $w = s_w q_w$, and its inputs on an affine one, $x = s_x (q_x - z_x)$. Then
+# multiply out:
 #
 # $$\sum w\,x + b = s_w s_x \Big(\sum q_w\,(q_x - z_x) + q_b\Big), \quad q_b = \mathrm{round}\big(b / (s_w s_x)\big).$$
 #
@@ -732,8 +733,8 @@ def fixed_point(real, bits):
 check("by_hand.fixed_point", fixed_point)
 
 # %% [markdown]
-# **Exercise (3 points).** Now *requantise* with them: turn 32-bit sums into the 8-bit integers of the next layer, without
-# floats.
+# **Exercise (3 points).** Now *requantise* with them: turn 32-bit sums into the 8-bit integers of the next layer,
+# without floats.
 
 
 # %% exercise="by_hand.requantize"
@@ -754,9 +755,9 @@ def requantize(sums, multiplier, shift, zero_point):
 check("by_hand.requantize", requantize)
 
 # %% [markdown]
-# An integer network needs nothing else. ReLU clamps at the zero point, and where a grid begins at 0, its own end already
-# does that. Max-pooling takes the largest of four numbers, which works for integers as well. The library converts the
-# whole network, with the grids found by calibration:
+# An integer network needs nothing else. ReLU clamps at the zero point, and where a grid begins at 0, its own end
+# already does that. Max-pooling takes the largest of four numbers, which works for integers as well. The library
+# converts the whole network, with the grids found by calibration:
 
 # %%
 fixed_point = yours_or_ours("by_hand.fixed_point")
@@ -800,8 +801,8 @@ for ax, (title, values) in zip(axes, steps.items(), strict=True):
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the integers show the same picture at every stage. The frame in the second one is the padding, a mean grey
-# around a black background.
+# What to see: the integers show the same picture at every stage. The frame in the second one is the padding, a mean
+# grey around a black background.
 #
 # The library pools the *sums* and requantises afterwards. A step that never decreases anything can come before or after
 # a maximum, and after the pooling only a quarter of the numbers have to be requantised. With floats the two orders
@@ -898,10 +899,10 @@ print(f"the integer network takes {around.median:.1f} times its products' time")
 # %% [markdown]
 # `torch._int_mm` multiplies int8 matrices into int32, with the processor's integer instructions if it has them. If it
 # does, the products take the smaller part of the time. The rest is bookkeeping: collecting the inputs of each filter
-# position, adding the bias, the 64-bit product, the shift and the clamp, each in a separate pass through memory. An engine
-# does all of that in the product's inner loop, while the sums are still inside the processor. Lesson 08 is about such engines; their arithmetic is
-# the one you have just written. On a microcontroller without floating-point hardware, this is the only kind of network
-# that runs at all.
+# position, adding the bias, the 64-bit product, the shift and the clamp, each in a separate pass through memory. An
+# engine does all of that in the product's inner loop, while the sums are still inside the processor. Lesson 08 is about
+# such engines; their arithmetic is the one you have just written. On a microcontroller without floating-point hardware,
+# where every float operation takes a whole subroutine, integers win in any case.
 
 # %% tags=["fold"]
 inside = q[:, 0, 2:-2, 2:-2]
@@ -985,10 +986,10 @@ claim(
 # ```
 #
 # It cannot work. `.byte()` drops all fractions, and its result for a negative number is undefined. 256 does not fit
-# into a byte. The number of bits is never used, and no scale is stored. But the last step, `2 ** (…)`, shows what it was
-# meant to do: make the weights *powers of two*. That is an old and good idea
-# ([Zhou et al. 2017](https://arxiv.org/abs/1702.03044)). A product with $2^e$ is a shift by $e$ bits, and a weight is
-# stored as a sign and an exponent.
+# into a byte. The number of bits is never used, and no scale is stored. But the last step, `2 ** (…)`, shows what it
+# was meant to do: make the weights *powers of two*. That is an old and good idea ([Zhou et al.
+# 2017](https://arxiv.org/abs/1702.03044)). A product with $2^e$ is a shift by $e$ bits, and a weight is stored as a
+# sign and an exponent.
 #
 # **Exercise (3 points).** Repair it: replace each weight by the nearest of the values $0$ and $\pm 2^e$.
 
@@ -1149,8 +1150,8 @@ claim(
 # | integers only | int8 products, int32 sums, a multiplier and a shift; no measurable loss |
 # | powers of two | the article's function, repaired: as good as an even grid at 3 bits, worse at more |
 #
-# **In practice**, 8-bit weights and activations with one scale per channel are what ONNX Runtime, OpenVINO, TensorRT and
-# LiteRT (formerly TensorFlow Lite) use for convolutional networks.
+# **In practice**, 8-bit weights and activations with one scale per channel are what ONNX Runtime, OpenVINO, TensorRT
+# and LiteRT (formerly TensorFlow Lite) use for convolutional networks.
 #
 # **Further reading.** [Jacob et al. 2018](https://arxiv.org/abs/1712.05877), integer-only inference ·
 # [Krishnamoorthi 2018](https://arxiv.org/abs/1806.08342), a guide to quantising convolutional networks ·

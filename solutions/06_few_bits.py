@@ -6,7 +6,7 @@
 #
 # - win back most of what rounding loses, without any labels: equalise layers, correct biases, learn which way to round;
 # - train networks whose weights have only four values, or two;
-# - train a network without floats, gradients and updates included.
+# - train a network with integers alone, including its gradients and updates.
 #
 # It takes about 75 minutes; a good place for a break is after section 3. (When you come back, choose *Run All Above
 # Selected Cell* in the Run menu.) You only need to know Python and the basics of PyTorch.
@@ -75,7 +75,7 @@ def validation_accuracy(model):
 # *symmetric* grid of $b$ bits runs from $-(2^{b-1}-1)$ to $2^{b-1}-1$, and its scale is chosen so that the largest
 # magnitude just fits: at 4 bits, $q$ is one of 15 integers from −7 to 7. (Lesson 05 builds such grids by hand.)
 #
-# The sections on rounding after training keep to the weights and to the cheapest kind: one grid per tensor.
+# Sections 1 and 2 round only the weights, with the cheapest kind of grid: one per tensor.
 
 # %%
 weight = net.classifier[0].weight.detach()
@@ -270,9 +270,9 @@ def bias_correction(original, quantized, bias):
 check("by_hand.bias_correction", bias_correction)
 
 # %% [markdown]
-# Rounding to the nearest value has no preferred direction. Rounding down does: on average, $\lfloor w/s \rfloor$ is half
-# a step too low. Compare the two at 5 bits: how far do the channels of the first layer shift, and how much accuracy is
-# lost before and after correcting all layers, from the first to the last?
+# Rounding to the nearest value has no preferred direction. Rounding down does: on average, $\lfloor w/s \rfloor$ is
+# half a step too low. Compare the two at 5 bits: how far do the channels of the first layer shift, and how much
+# accuracy is lost before and after correcting all layers, from the first to the last?
 
 # %%
 bias_correction = yours_or_ours("by_hand.bias_correction")
@@ -320,18 +320,18 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: rounding down shifts every channel (left, orange), and correcting the biases wins back about half of what it
-# costs (right). After rounding to nearest there is almost nothing to correct. (Lower weights shift the first layer *up*
-# because most pixels are background, which is negative after normalisation.)
+# What to see: rounding down shifts every channel (left, orange), and correcting the biases wins back about half of what
+# it costs (right). After rounding to nearest there is almost nothing to correct. (Lower weights shift the first layer
+# *up* because most pixels are background, which is negative after normalisation.)
 #
 # A bias can undo an offset, nothing else. Where rounding *shrinks* a channel, its mean changes too, but a constant that
-# restores the mean moves every single picture away from its true output. The paper's large gains come from networks with
-# depthwise convolutions, nine weights per channel, where few errors cancel.
+# restores the mean moves every single picture away from its true output. The paper's large gains come from networks
+# with depthwise convolutions, nine weights per channel, where few errors cancel.
 #
-# **AdaRound** ([Nagel et al. 2020](https://arxiv.org/abs/2004.10568)) asks whether the nearest value is the right one at
-# all. Each weight has two candidates, up and down. A layer's output depends on all choices together: rounding one weight
-# up can compensate for rounding another one down. So AdaRound gives each weight a number $h(V)$ between 0 (down) and 1
-# (up), starts it at the weight's fraction, and minimises
+# **AdaRound** ([Nagel et al. 2020](https://arxiv.org/abs/2004.10568)) asks whether the nearest value is the right one
+# at all. Each weight has two candidates, up and down. A layer's output depends on all choices together: rounding one
+# weight up can compensate for rounding another one down. So AdaRound learns a number $h(V)$ for each weight, between 0
+# (down) and 1 (up). It starts at the weight's fraction and minimises
 #
 # $$ \big\lVert Wx - s\,(\lfloor W/s \rfloor + h(V))\,\hat x \big\rVert^2
 # + \lambda \sum \big(1 - |2h(V) - 1|^\beta\big). $$
@@ -395,8 +395,8 @@ plots.finish(fig)
 # (left).
 #
 # At 3 bits, rounding to nearest loses 1.7 points, and equalisation or AdaRound each win about one of them back (right).
-# At 2 bits, the network rounded to nearest is lost; equalised it is still at about a third, AdaRound lifts it above 80 %,
-# and both together to 85 %. Correcting biases has no effect here, because nothing is shifted that much. Doing better
+# At 2 bits, the network rounded to nearest is lost; equalised it is still at about a third, AdaRound lifts it above 80
+# %, and both together to 85 %. Correcting biases has no effect here, because nothing is shifted that much. Doing better
 # takes training with labels: that is the next section.
 
 # %% tags=["fold"]
@@ -475,10 +475,10 @@ claim(
 # ## 3. Training at few bits
 #
 # Next, train the network while its weights are on the grid. What stands in the way is the rounding: it is flat almost
-# everywhere, so its derivative is 0, and no layer before it learns anything. The solution is a white lie. In the forward
-# pass the network uses rounded numbers; in the backward pass, the gradient goes *straight through*, as if nothing had
-# been rounded ([Bengio et al. 2013](https://arxiv.org/abs/1308.3432)). Only values beyond the ends of the grid get no
-# gradient. Float weights are kept behind the rounded ones and collect the small updates.
+# everywhere, so its derivative is 0, and the layers before it learn nothing. The solution is a white lie. In the
+# forward pass the network uses rounded numbers; in the backward pass, the gradient goes *straight through*, as if
+# nothing had been rounded ([Bengio et al. 2013](https://arxiv.org/abs/1308.3432)). Only values beyond the ends of the
+# grid get no gradient. Float weights are kept behind the rounded ones and collect the small updates.
 
 # %%
 x = torch.linspace(-1.5, 1.5, 7, requires_grad=True)
@@ -517,8 +517,8 @@ def step_gradient(x, step, low, high):
 check("by_hand.step_gradient", step_gradient)
 
 # %% [markdown]
-# All values of a layer pull at one number. How fast does a step move, compared with the weights of its layer? (Compared
-# are the sizes of the gradients, each relative to the size of what it moves.)
+# All values of a layer pull at one number. How fast does a step move, compared with the weights of its layer? To find
+# out, compare the sizes of the two gradients, each relative to the size of the parameters it moves.
 
 # %%
 step_gradient = yours_or_ours("by_hand.step_gradient")
@@ -554,15 +554,15 @@ plots.legend(right)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: a value inside the grid pulls with its rounding error, a value beyond it with the whole height of the grid
-# (left). Unscaled, the steps would move up to thousands of times faster than the weights (right, orange).
+# What to see: a value inside the grid pulls with its rounding error, a value beyond it with the whole height of the
+# grid (left). Unscaled, the steps would move up to thousands of times faster than the weights (right, orange).
 #
 # So LSQ multiplies the gradient by $1/\sqrt{N h}$, where $N$ is the number of weights and $h$ the highest integer. That
 # brings it to within a factor of about ten of the weights' pace (dashed).
 #
 # Now train at 2 bits for weights *and* inputs, four values each; as in the paper, the first and the last layer keep 8
-# bits. The training starts from the network as trained and passes once over a quarter of the training pictures, with the
-# grid from the range (min-max) and with a learned step. How accurate is the network then?
+# bits. The training starts from the network as trained and passes once over a quarter of the training pictures, with
+# the grid from the range (min-max) and with a learned step. How accurate is the network then?
 
 # %%
 predict(
@@ -623,14 +623,14 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the grid from the range puts its outer values where hardly any weight is (left). The learned step puts all
-# four among the weights (right).
+# What to see: the grid from the range puts its outer values where hardly any weight is (left). The learned step puts
+# all four among the weights (right).
 #
 # Two further codes have names of their own. **Binary** weights are $\pm\alpha$ with $\alpha = \mathrm{mean}|w|$, which
-# has the smallest squared error of all such codes (XNOR-Net, [Rastegari et al. 2016](https://arxiv.org/abs/1603.05279)).
-# **Ternary** weights are $0$ where $|w| \le 0.7\,\mathrm{mean}|w|$ and $\pm\alpha$ elsewhere, with $\alpha$ the mean of
-# the remaining magnitudes ([Li & Liu 2016](https://arxiv.org/abs/1605.04711)). With either, a product becomes an addition
-# or a subtraction.
+# has the smallest squared error of all such codes (XNOR-Net, [Rastegari et al.
+# 2016](https://arxiv.org/abs/1603.05279)). **Ternary** weights are $0$ where $|w| \le 0.7\,\mathrm{mean}|w|$ and
+# $\pm\alpha$ elsewhere, with $\alpha$ the mean of the remaining magnitudes ([Li & Liu
+# 2016](https://arxiv.org/abs/1605.04711)). With either, a product becomes an addition or a subtraction.
 #
 # All widths, one epoch on all training pictures, three seeds, and a float network that gets the same epoch are recorded
 # in `data/recorded/integer_training.json`. (`nnopt record integer_training` takes about ten minutes.)
@@ -675,9 +675,9 @@ plots.finish(fig)
 # What to see: with learned steps, 8, 4 and 3 bits are as good as float (dashed), and 2 bits are close (left).
 #
 # Always compare with the float network that was trained as long: the epoch itself gains about a point. Then 8, 4 and 3
-# bits with learned steps cost nothing that three seeds can show, and 2 bits half a point to one point. The grid from the
-# range keeps up down to 4 bits, and loses several points at 2. Ternary weights lose a third of a point and binary ones a
-# whole point, both with 8-bit inputs. So what training at few bits needs most is a good step.
+# bits with learned steps cost nothing that three seeds can show, and 2 bits half a point to one point. The grid from
+# the range keeps up down to 4 bits, and loses several points at 2. Ternary weights lose a third of a point and binary
+# ones a whole point, both with 8-bit inputs. So what training at few bits needs most is a good step.
 
 # %% tags=["fold"]
 torchs = torch.fake_quantize_per_tensor_affine(
@@ -771,8 +771,8 @@ choice = "b"
 question("by_hand.vanishing_updates", choice)
 
 # %% [markdown]
-# **Exercise (2 points).** Implement stochastic rounding ([Gupta et al. 2015](https://arxiv.org/abs/1502.02551)): round up
-# with a probability equal to the fraction.
+# **Exercise (2 points).** Implement stochastic rounding ([Gupta et al. 2015](https://arxiv.org/abs/1502.02551)): round
+# up with a probability equal to the fraction.
 
 
 # %% exercise="by_hand.stochastic_round"
@@ -882,8 +882,8 @@ plots.legend(right)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: at 8 bits, rounding to nearest lets almost no update arrive (left, orange). Below 12 bits it loses more and
-# more accuracy, while stochastic rounding loses next to nothing (right).
+# What to see: at 8 bits, rounding to nearest lets almost no update arrive (left, orange). Below 12 bits it loses more
+# and more accuracy, while stochastic rounding loses next to nothing (right).
 #
 # From 12 bits on the updates are large enough for the steps, and it makes no difference. With stochastic rounding each
 # single error is larger, up to a whole step, but the errors have no common direction, and hundreds of updates average

@@ -5,7 +5,7 @@
 #
 # - remove most weights of a network, and let the remaining ones share a few values;
 # - code values and positions with as few bits as possible;
-# - read a network back from a file 170 times smaller than the original, and find out what that really cost.
+# - read the network back from its smallest file, and find out what that size really cost.
 #
 # It takes about an hour. You only need to know Python and the basics of PyTorch.
 
@@ -99,9 +99,9 @@ left = left[left != 0]
 print(f"{left.numel():,} weights of the first linear layer are left")
 
 # %% [markdown]
-# Which 8 values suit these weights? Evenly spaced ones follow the range, not the weights. *k-means* puts the values where
-# the weights are: each weight belongs to its nearest value, the *centroid*, and each centroid moves to the mean of its
-# weights, again and again until nothing changes.
+# Which 8 values suit these weights? Evenly spaced ones follow the range, not the weights. *k-means* puts the values
+# where the weights are: each weight belongs to its nearest value, the *centroid*, and each centroid moves to the mean
+# of its weights, again and again until nothing changes.
 #
 # **Exercise (3 points).** Implement one step of k-means.
 
@@ -178,19 +178,19 @@ ax.set(xlabel="weight", xlim=(-0.19, 0.33), ylim=(3.6, -0.6), yticks=[])
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: pruning has left a hole around zero. Of the evenly spaced values (blue), one lies in the hole and four lie
-# where hardly any weight is; k-means puts its values among the weights, from every start.
+# What to see: pruning has left a hole around zero. Of the evenly spaced values (blue), one lies in the hole and four
+# lie where hardly any weight is; k-means puts its values among the weights, from every start.
 #
-# (The even grid has 7 values, because a symmetric grid of 3 bits goes from −3 to 3.) The paper found the linear start
-# best, because it puts centroids at the few large weights, which matter most. Here the starts make no difference, because
-# k-means runs until nothing changes. But it only finds *a* minimum: with 4 centroids, the random start ends in a worse
-# place than the others.
+# (There are only 7 evenly spaced values, because 3 bits are used symmetrically, for −3 to 3 steps.) The paper found the
+# linear start best, because it puts centroids at the few large weights, which matter most. Here the starts make no
+# difference, because k-means runs until nothing changes. But it only finds *a* minimum: with 4 centroids, the random
+# start ends in a worse place than the others.
 
 # %% tags=["fold"]
 by_grid, *by_kmeans = (error for _, error in rows.values())
 four = {init: found_by(init, 4)[1] for init in ("linear", "density", "random")}
 claim(
-    "The error of k-means is less than half that of the even grid.",
+    "The error of k-means is less than half that of evenly spaced values.",
     2 * max(by_kmeans) < by_grid,
 )
 claim(
@@ -207,7 +207,7 @@ claim(
 )
 claim("No weight of the layer lies within 0.025 of zero.", left.abs().min() > 0.025)
 claim(
-    "Fewer than 3 in 100 lie beyond 0.1, where the even grid has four values.",
+    "Fewer than 3 in 100 lie beyond 0.1, where four of the even values lie.",
     (left.abs() > 0.1).float().mean() < 0.03
     and (rows["evenly spaced"][0].abs() > 0.1).sum() == 4,
 )
@@ -219,9 +219,9 @@ claim(
 # %% [markdown]
 # ## 3. Training what is shared
 #
-# k-means knows the weights, but not the loss. So the centroids are trained next, together with the biases. A weight is a
-# lookup, $w_i = c_{\ell_i}$: its *label* $\ell_i$ says which centroid it uses. By the chain rule, a centroid's gradient is
-# the *sum* over all weights that share it (equation 3 of the paper):
+# k-means knows the weights, but not the loss. So the centroids are trained next, together with the biases. A weight is
+# a lookup, $w_i = c_{\ell_i}$: its *label* $\ell_i$ says which centroid it uses. By the chain rule, a centroid's
+# gradient is the *sum* over all weights that share it (equation 3 of the paper):
 #
 # $$\frac{\partial L}{\partial c_k} = \sum_{i:\,\ell_i = k} \frac{\partial L}{\partial w_i}.$$
 #
@@ -302,15 +302,15 @@ claim("218 numbers are trained.", trained_numbers == 4 * 8 + 186)
 # %% [markdown]
 # ## 4. Huffman's code
 #
-# With eight values, each weight needs 3 bits if all values are equally frequent. They are not: after one cut, many weights
-# are near the hole and few far out. If the values have shares $p_k$, no code that gives each symbol its own bit string
-# needs fewer bits per symbol on average than the *entropy*,
+# With eight values, each weight needs 3 bits if all values are equally frequent. They are not: after one cut, many
+# weights are near the hole and few far out. If the values have shares $p_k$, no code that gives each symbol its own bit
+# string needs fewer bits per symbol on average than the *entropy*,
 #
 # $$H = \sum_k p_k \log_2 \frac{1}{p_k},$$
 #
 # and [Huffman's code](https://doi.org/10.1109/JRPROC.1952.273898) stays within one bit of it. It joins the two rarest
-# symbols into a group, whose codes then differ in one bit. The group goes back among the others, and the next two rarest
-# are joined, until a single group is left. Each join makes the codes of all members one bit longer.
+# symbols into a group, whose codes then differ in one bit. The group goes back among the others, and the next two
+# rarest are joined, until a single group is left. Each join makes the codes of all members one bit longer.
 #
 # **Exercise (4 points).** How many bits does the whole message take?
 
@@ -336,9 +336,9 @@ def huffman_bits(counts):
 check("by_hand.huffman_bits", huffman_bits)
 
 # %% [markdown]
-# The same code works for the positions. Positions can be stored as *gaps*: how many zeros to skip before the next weight.
-# Short gaps are frequent. Long gaps are cut into pieces by a special symbol, the number `longest`, which means: skip that
-# many zeros, and no weight follows yet.
+# The same code works for the positions. Positions can be stored as *gaps*: how many zeros to skip before the next
+# weight. Short gaps are frequent. Long gaps are cut into pieces by a special symbol, the number `longest`, which means:
+# skip that many zeros, and no weight follows yet.
 #
 # **Exercise (3 points).** Turn positions, which begin at 0, into gaps.
 
@@ -364,9 +364,9 @@ def gap_symbols(positions, longest):
 check("small_files.gap_symbols", gap_symbols)
 
 # %% [markdown]
-# Of the code itself, only the lengths go into the file. Sort the symbols by the lengths of their codes, and let each code
-# be the one before plus 1, with a 0 appended for every bit by which it is longer. The reader of the file can rebuild this
-# *canonical* code from the lengths alone.
+# Of the code itself, only the lengths go into the file. Sort the symbols by the lengths of their codes, and let each
+# code be the one before plus 1, with a 0 appended for every bit by which it is longer. The reader of the file can
+# rebuild this *canonical* code from the lengths alone.
 
 # %%
 huffman_bits = yours_or_ours("by_hand.huffman_bits")
@@ -401,8 +401,8 @@ for ax, (name, counts), fixed in zip(axes, counted.items(), (3, 6), strict=True)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the more frequent a symbol (grey), the shorter its code (dots). The last bar on the right is the symbol for
-# "no weight yet".
+# What to see: the more frequent a symbol (grey), the shorter its code (dots). The last bar on the right is the symbol
+# for "no weight yet".
 
 # %% question="by_hand.why_huffman_last"
 choice = None
@@ -438,8 +438,8 @@ compression_playground(net, pictures)
 # %% [markdown]
 # ## 5. The file
 #
-# Now do all of it with patience. Prune to 90 %, 95 %, 98 % and 99 % zeros, with three epochs of training after each cut.
-# Share 16 or 8 values per layer (4 or 3 bits), train the centroids for one epoch, and code. Each training uses a
+# Now do all of it with patience. Prune to 90 %, 95 %, 98 % and 99 % zeros, with three epochs of training after each
+# cut. Share 16 or 8 values per layer (4 or 3 bits), train the centroids for one epoch, and code. Each training uses a
 # *one-cycle* schedule: its learning rate rises to a peak and then falls to nearly zero. All of this takes about ten
 # minutes on one core, so it is recorded. (With `LIVE = True` at the top it runs here; `nnopt record deep_compression`
 # records it again.)
@@ -473,8 +473,8 @@ reveal(
 
 # %% [markdown]
 # Which part of the file takes the bytes? Compare the same network at three stages: *pruned*, with four bytes for each
-# remaining weight and one byte for each gap; *shared*, with 3 or 4 bits for each weight; and *Huffman coded*, both values
-# and gaps.
+# remaining weight and one byte for each gap; *shared*, with 3 or 4 bits for each weight; and *Huffman coded*, both
+# values and gaps.
 
 # %%
 weights = {
@@ -518,11 +518,11 @@ plots.finish(fig)
 # %% [markdown]
 # What to see: after sharing, the positions (orange) take more bytes than the values (blue), before coding and after it.
 #
-# To say *which* fiftieth of the weights is left takes about 7 bits per weight: that is the entropy of the choice, divided
-# by the share that is left. To say which of eight values a weight has takes fewer than 3. That is the price of keeping
-# weights wherever they are. Huffman's code saves more than a quarter of the bytes for positions, but few of those for
-# values: trained centroids are used almost equally often. gzip knows nothing about networks. It finds the repeated zeros
-# and values by itself, and needs about twice the bytes.
+# To say *which* fiftieth of the weights is left takes about 7 bits per weight: that is the entropy of the choice,
+# divided by the share that is left. To say which of eight values a weight has takes fewer than 3. That is the price of
+# keeping weights wherever they are. Huffman's code saves more than a quarter of the bytes for positions, but few of
+# those for values: trained centroids are used almost equally often. gzip knows nothing about networks. It finds the
+# repeated zeros and values by itself, and needs about twice the bytes.
 #
 # Why do the positions take fewer bits than a random choice would? Because the remaining weights are not spread evenly.
 # More than a third of the inputs of the first linear layer have lost all their weights, most of them at the edge of the
@@ -626,10 +626,10 @@ plots.finish(fig)
 # What to see: even 98 % zeros stay near the dashed line, but no file reaches the grey band (left). Each cut costs
 # accuracy, and the training after it brings it back (right).
 #
-# So there are two answers. Compared with the network you started from, the smallest file loses nothing: the training gave
-# back what pruning and sharing cost. But the same training also improves the dense network, by about a point and a half.
-# Compared with *that* one, 95 % zeros at 3 bits (80 times smaller) cost about half a point, the smallest file (170 times
-# smaller) more than one, and 99 % nearly three. Always ask what a compressed network is compared with.
+# So there are two answers. Compared with the network you started from, the smallest file loses nothing: the training
+# gave back what pruning and sharing cost. But the same training also improves the dense network, by about a point and a
+# half. Compared with *that* one, 95 % zeros at 3 bits (80 times smaller) cost about half a point, the smallest file
+# (170 times smaller) more than one, and 99 % nearly three. Always ask what a compressed network is compared with.
 #
 # Sharing is nearly free: from the pruned network to 8 values per layer, trained, the loss is less than a third of a
 # point. And the paper's factors of 35 to 49 belong to other networks and other tasks. `MyNet`, with nearly all its
@@ -662,15 +662,16 @@ claim(
 # %% [markdown]
 # ## 7. Compared with few bits
 #
-# Instead of pruning, you can store every weight with fewer bits. Three ways of doing so are recorded for the same network
-# (lesson 06 teaches them). *Rounded to nearest*: each weight goes to the nearest of $2^b - 1$ evenly spaced values, without
-# training. *AdaRound*: the same values, but which way to round is learned from unlabelled pictures. *LSQ*: the network is
-# trained while its weights are rounded, and the spacing of the values is learned too; *binary* is the same with two
-# values, $\pm\alpha$.
+# Instead of pruning, you can store every weight with fewer bits. Three ways of doing so are recorded for the same
+# network (lesson 06 teaches them). *Rounded to nearest*: each weight goes to the nearest of $2^b - 1$ evenly spaced
+# values, without training. *AdaRound*: the same values, but which way to round is learned from unlabelled pictures.
+# *LSQ*: the network is trained while its weights are rounded, and the spacing of the values is learned too; *binary* is
+# the same with two values, $\pm\alpha$.
 #
 # What did each way cost, and what did it save? Bytes are counted as a file would need them: the weights at their bits,
-# plus 4 bytes for each scale and bias. Compare each network with the float network that was trained as long: the original
-# for those without training, one epoch more for LSQ and binary, the dense network of section 6 for Deep Compression.
+# plus 4 bytes for each scale and bias. Compare each network with the float network that was trained as long: the
+# original for those without training, one epoch more for LSQ and binary, the dense network of section 6 for Deep
+# Compression.
 
 # %%
 layers = [m for m in net.modules() if isinstance(m, quantization.QUANTIZABLE)]

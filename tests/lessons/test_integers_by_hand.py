@@ -2,6 +2,7 @@
 
 import copy
 import math
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -10,8 +11,8 @@ import torch
 from scipy.spatial import KDTree
 from torch.ao.quantization import MinMaxObserver, MovingAverageMinMaxObserver
 
-from nnopt_lab.course.checking import examine
-from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.checking import examine, judge_answer
+from nnopt_lab.course.exercises import exercises, questions
 from nnopt_lab.lessons.integers_by_hand.playground import quantization_playground
 from nnopt_lab.workbench import data, models
 from tests.lessons.playgrounds import shown
@@ -50,6 +51,7 @@ def moving_observer(lows, highs, constant):
     return observer.min_val.item(), observer.max_val.item()
 
 
+LESSON = "05_integers_by_hand"
 COUNTERPARTS = {
     "by_hand.scale_and_zero_point": observed,
     "by_hand.quantize": fake_quantized,
@@ -174,3 +176,13 @@ def test_a_finer_grid_loses_less_and_the_network_stays_as_it_is(playground, netw
     affine, (_, narrower) = shown(playground, symmetric=False)
     assert decibels(affine) > decibels(sixteen) and narrower.get_xlim()[1] < errors.get_xlim()[1]
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("id", [id for id, q in questions(LESSON).items() if not q.choices])
+def test_a_wrong_number_gets_a_comment_of_its_own_and_none_gives_the_answer_away(id):
+    asked = questions()[id]
+    comments = {asked.comment_on(number) for number in asked.comments}
+    assert comments == set(asked.comments.values()) and len(comments) >= 4
+    for number, comment in asked.comments.items():
+        assert not judge_answer(asked, number)
+        assert not re.search(rf"\b{asked.answer}\b", comment)

@@ -3,6 +3,7 @@
 import base64
 import heapq
 import math
+import re
 from itertools import pairwise
 
 import pytest
@@ -10,8 +11,8 @@ import torch
 from scipy.cluster.vq import vq
 from scipy.ndimage import mean
 
-from nnopt_lab.course.checking import examine
-from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.checking import examine, judge_answer
+from nnopt_lab.course.exercises import exercises, questions
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.small_files import experiments
 from nnopt_lab.lessons.small_files.playground import compression_playground
@@ -57,6 +58,7 @@ def zero_by_zero(positions, longest):
     return symbols
 
 
+LESSON = "07_small_files"
 COUNTERPARTS = {
     "by_hand.centroid_gradient": by_autograd,
     "by_hand.huffman_bits": joined_in_a_heap,
@@ -145,3 +147,13 @@ def test_the_shipped_compression_has_the_shape_that_it_promises_and_its_file_is_
     assert len(raw) == smallest["bytes"] == sum(smallest["parts"].values()) <= 25_000
     assert deep_compression.save(model, tmp_path / "again.bin") == smallest["parts"]
     assert (tmp_path / "again.bin").read_bytes() == raw
+
+
+@pytest.mark.parametrize("id", [id for id, q in questions(LESSON).items() if not q.choices])
+def test_a_wrong_number_gets_a_comment_of_its_own_and_none_gives_the_answer_away(id):
+    asked = questions()[id]
+    comments = {asked.comment_on(number) for number in asked.comments}
+    assert comments == set(asked.comments.values()) and len(comments) >= 4
+    for number, comment in asked.comments.items():
+        assert not judge_answer(asked, number)
+        assert not re.search(rf"\b{asked.answer}\b", comment)

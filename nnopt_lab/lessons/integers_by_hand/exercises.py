@@ -297,6 +297,14 @@ question(
     text="At 8 bits, a layer's weights have a signal-to-noise ratio of 33 dB. How many decibels do you expect at 5 bits?",
     answer=15,
     tolerance=1.0,
+    comments={
+        30: "You took off 1 dB per bit. How does the squared error change when the step doubles, and how many decibels is "
+        "that?",
+        27: "You took off one bit's worth of decibels. From 8 to 5 bits there are three.",
+        24: "You took off 3 dB per bit, which is 10·log₁₀ 2. The error doubles, but the ratio is made of squares.",
+        21: "You scaled the decibels like the bits, by 5/8. Decibels are a logarithm: each bit takes off the same number.",
+        51: "You added decibels. With fewer bits there is more noise, so the ratio falls.",
+    },
     explanation="With one bit less the step and the error are twice as large, and the squared error four times: "
     "10·log₁₀ 4 ≈ 6 dB per bit. 33 − 3 · 6 = 15.",
 )
@@ -549,6 +557,12 @@ question(
     "min-max range, about how many of the 256 values are left between 0 and 6?",
     answer=16,
     tolerance=1.0,
+    comments={
+        8: "You spread the steps over both signs. Here all values are positive, and all 256 integers lie between 0 and 96.",
+        240: "That many are left above 6. How many are left between 0 and 6?",
+        256: "The min-max range now ends at 96, so the 256 integers are spread over all of it.",
+        6: "You counted one value per unit. How wide is a step when 256 integers span 0 to 96?",
+    },
     explanation="The step becomes 96/255 ≈ 0.38 instead of 0.024, so about 6/0.38 ≈ 16 steps are left between 0 and 6: 4 "
     "of the 8 bits are gone, about 24 dB. A percentile of 99.9 ignores one value in a thousand, and so this one.",
 )

@@ -363,6 +363,13 @@ question(
     "before, every weight had 32 bits. How many times smaller does the layer become, without its code book?",
     answer=40,
     tolerance=1.0,
+    comments={
+        4: "That is the saving in bits for each weight that is left. How many weights are left?",
+        10: "That is the saving from pruning. The weights that are left also take fewer bits.",
+        14: "You added the two savings. They multiply: fewer weights, and fewer bits for each.",
+        107: "You left out the gaps: a weight that is left costs 5 bits more, for its position.",
+        64: "You left out the values: a weight that is left costs 3 bits more, for its value.",
+    },
     explanation="A tenth of the weights, and 8 bits instead of 32 for each: 10 · 32/8 = 40. The factors multiply, and the "
     "positions cost more than the values.",
 )
