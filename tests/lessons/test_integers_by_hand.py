@@ -100,7 +100,29 @@ def in_python_floats(sums, multiplier, shift, zero_point):
     return torch.tensor([min(max(n + zero_point, 0), 255) for n in scaled], dtype=torch.uint8)
 
 
+def with_zero_point(change):
+    """`scale_and_zero_point` whose zero point is `change(steps from the smallest value to 0)`."""
+
+    def answer(smallest, largest, bits):
+        scale = observed(smallest, largest, bits)[0]
+        return scale, change(-min(smallest, 0.0) / scale)
+
+    return answer
+
+
+def fixed_point_with(real, bits, rounded):
+    shift = bits - 1 - math.floor(math.log2(real))
+    return rounded(real * 2**shift), shift
+
+
 MISTAKES = [
+    ("by_hand.scale_and_zero_point", with_zero_point(math.ceil), "rounded the zero point up"),
+    ("by_hand.scale_and_zero_point", with_zero_point(math.floor), "truncated the zero point"),
+    ("by_hand.scale_and_zero_point", with_zero_point(float), "not an integer"),
+    ("by_hand.fixed_point", lambda real, bits: fixed_point_with(real, bits, math.ceil), "rounded the multiplier up"),
+    ("by_hand.fixed_point", lambda real, bits: fixed_point_with(real, bits, math.floor), "truncated the multiplier"),
+    ("by_hand.quantize", lambda x, s, z, b: ((x / s).round() + z).clamp(min=0).long(), "Values above the range"),
+    ("by_hand.quantize", lambda x, s, z, b: ((x / s).round() + z).clamp(0, 2 ^ b - 1).long(), "exclusive or"),
     ("by_hand.scale_and_zero_point", below_zero_alone, "upwards only"),
     ("by_hand.scale_and_zero_point", above_zero_alone, "downwards only"),
     ("by_hand.quantize", lambda x, s, z, b: quantize_with(x, s, 0, b), "left out the zero point"),

@@ -99,6 +99,7 @@ MISTAKES = [
         "−log₂ p",
     ),
     ("by_hand.centroid_gradient", added_in_place, "does not add up"),
+    ("by_hand.huffman_bits", lambda counts: entropy(counts) / sum(counts), "per symbol"),
     ("small_files.kmeans_step", without_care_for_empty_clusters, "NaN"),
     ("small_files.kmeans_step", lambda v, c: moved_by_scipy(v, c.sort().values), "sorted"),
     ("small_files.gap_symbols", lambda p, longest: [b - a - 1 for a, b in pairwise([-1, *p])], "pieces"),

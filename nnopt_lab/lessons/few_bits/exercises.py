@@ -41,6 +41,9 @@ def _outputs(g: torch.Generator):
         "mean.": lambda o, q, b: b - (q - o).sum((0, 2, 3)),
         "You summed over rows and columns, and averaged only over the pictures. The bias acts at every position, so take "
         "the mean over rows and columns as well.": lambda o, q, b: b - (q - o).sum((2, 3)).mean(0),
+        "You subtracted the mean output. Subtract the mean *shift*, quantized − original.": lambda o, q, b: (
+            b - q.mean((0, 2, 3))
+        ),
         "You averaged magnitudes. Errors of both signs cancel in the mean, and a bias can only undo what is left: keep "
         "the signs.": lambda o, q, b: b - (q - o).abs().mean((0, 2, 3)),
         "You corrected by the first picture alone. Average over all of them.": lambda o, q, b: (
@@ -109,6 +112,12 @@ def _around_a_grid(g: torch.Generator):
         "You left out the range: beyond its ends, x̂ stays at low·step or high·step.": _gradient(ends=(False, False)),
         "You left out the low end of the range: below it, x̂ stays at low·step.": _gradient(ends=(False, True)),
         "You left out the high end of the range: above it, x̂ stays at high·step.": _gradient(ends=(True, False)),
+        "You swapped the ends: below the range x̂ = low·step, above it high·step.": lambda x, step, low, high: (
+            torch.where(x / step >= high, low, torch.where(x / step <= low, high, (x / step).round() - x / step))
+        ),
+        "You rounded down inside the range. x̂ rounds to the nearest: round(x/step) − x/step.": _gradient(
+            inside=lambda ratio: ratio.floor() - ratio
+        ),
         "The sign is wrong: d(step · q)/d(step) is q, and the other term is − x/step.": changed(torch.neg),
         "Beyond the ends you are right. Inside, the sign is wrong: round(x/step) − x/step.": _gradient(
             inside=lambda ratio: ratio - ratio.round()
@@ -298,6 +307,8 @@ def _two_layers(g: torch.Generator):
         "0.": _equalized(reach=lambda weight, axis: weight.abs().amax(1)),
         "You measured the columns of the first weight. A channel is a row there: take the maximum over axis "
         "1.": _equalized(reach=lambda weight, axis: weight.abs().amax(0)),
+        "You measured the columns of the first weight and the rows of the second. It is the other way round: rows of the "
+        "first, columns of the second.": _equalized(reach=lambda weight, axis: weight.abs().amax(1 - axis)),
         "You scaled the columns of the first weight. A channel is a row there: divide by `s[:, None]`.": _equalized(
             scale=lambda first, second, s: (first / s, second * s)
         ),

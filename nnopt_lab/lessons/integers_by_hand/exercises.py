@@ -28,9 +28,10 @@ def _grid(widen=(True, True), gaps=lambda bits: 2**bits - 1, zero=lambda exact, 
 def _a_range(g: torch.Generator):
     """A range below zero, above zero, or around it; the first two must be widened to include zero.
 
-    Around zero, the zero point's fraction is more than a half, and the zero point is not the middle integer.
+    Around zero, the zero point's fraction is above or below a half, and the zero point is not the middle integer.
     """
     side = randint(g, 0, 3)
+    fraction = (0.55, 0.95) if side == 2 else (0.05, 0.45)
     while True:
         bits, near, far = randint(g, 3, 6), randint(g, 2, 9) / 10, randint(g, 15, 60) / 10
         if side < 2:
@@ -38,7 +39,7 @@ def _a_range(g: torch.Generator):
                 return (-far, -near, bits) if side == 0 else (near, far, bits)
         else:
             exact = far / (far + near) * (2**bits - 1)
-            if 0.55 < exact % 1 < 0.95 and math.ceil(exact) != 2 ** (bits - 1):
+            if fraction[0] < exact % 1 < fraction[1] and round(exact) != 2 ** (bits - 1):
                 return -far, near, bits
 
 
@@ -78,6 +79,15 @@ def _a_range(g: torch.Generator):
         ),
         "You truncated the zero point: `int` drops the fraction, and the grid moves by up to a whole step. Use "
         "`round`.": _grid(zero=lambda exact, bits: int(exact)),
+        "You rounded the zero point up. Round it to the nearest integer.": _grid(
+            zero=lambda exact, bits: math.ceil(exact)
+        ),
+        "Your zero point is −smallest, a real number. It counts steps: divide by the scale and round.": (
+            lambda low, high, bits: (_grid()(low, high, bits)[0], -min(low, 0.0))
+        ),
+        "You counted the steps from 0 up to `largest`. The zero point counts those from `smallest` up to 0.": (
+            lambda low, high, bits: (_grid()(low, high, bits)[0], 2**bits - 1 - _grid()(low, high, bits)[1])
+        ),
         "You computed the symmetric grid, which reaches equally far to both sides of zero. This range is not symmetric, "
         "so half of the integers would go unused. Span `smallest` to `largest`.": lambda low, high, bits: (
             max(abs(low), abs(high)) / (2 ** (bits - 1) - 1),
@@ -145,8 +155,15 @@ def _values(g: torch.Generator):
         "You left out the zero point: 0.0 must become `zero_point`. Add it after rounding.": called_with(
             lambda x, scale, zero, bits: (x, scale, 0, bits)
         ),
+        "You left out the zero point and the clamp: 0.0 must become `zero_point`, and nothing may leave 0 to 2^bits − "
+        "1.": lambda x, scale, zero, bits: _quantized(keep=lambda q, bits: q)(x, scale, 0, bits),
         "Values outside the range leave the grid: nothing keeps your integers within 0 to 2^bits − 1. "
         "Clamp.": _quantized(keep=lambda q, bits: q),
+        "Values below the range leave the grid: nothing keeps your integers at 0 or above. Clamp at both "
+        "ends.": _quantized(keep=lambda q, bits: q.clamp(max=2**bits - 1)),
+        "You clamped to `2^bits - 1`. In Python, ^ is a bitwise exclusive or: write `2**bits - 1`.": _quantized(
+            keep=lambda q, bits: q.clamp(0, 2 ^ (bits - 1))
+        ),
         "You clamped to 2^bits. The last integer of `bits` bits is 2^bits − 1.": _quantized(
             keep=lambda q, bits: q.clamp(0, 2**bits)
         ),
@@ -170,9 +187,8 @@ def _values(g: torch.Generator):
         "0.5 becomes 4 instead of 3. Round x/scale, then add.": called_with(
             lambda x, scale, zero, bits: (x / scale + zero, 1, 0, bits)
         ),
-        "You clamped to 255, the last integer of 8 bits. It depends on `bits`: 2^bits − 1.": _quantized(
-            keep=lambda q, bits: q.clamp(0, 255)
-        ),
+        "Values above the range leave the grid: nothing keeps your integers at 2^bits − 1 or below. (A clamp to 255 is "
+        "only right at 8 bits.)": _quantized(keep=lambda q, bits: q.clamp(0, 255)),
         "You clamped to signed integers, −2^(bits−1) to 2^(bits−1) − 1. This grid's go from 0 to 2^bits − 1, and the zero "
         "point takes the place of a sign.": _quantized(
             keep=lambda q, bits: q.clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
@@ -245,6 +261,11 @@ def _weights(g: torch.Generator):
         ),
         "You always took the power above (ceil). Many weights are nearer to the power below.": _log_rounded(torch.ceil),
         "The signs are lost: the logarithm only sees |w|. Multiply by the sign.": changed(torch.abs),
+        "Your values lack the negative powers: a negative weight became 0.": lambda w, low, high: _nearest_power(
+            w.clamp(min=0), low, high
+        ),
+        "You took the smallest signed difference, so every weight got the largest value. Distances are magnitudes: "
+        "`.abs()`.": lambda w, low, high: torch.full_like(w, 2.0**high),
         "Some results are larger than 2^highest, which has no code. They must saturate at ±2^highest.": _log_rounded(
             _to_nearest, clamp=False
         ),
@@ -318,9 +339,9 @@ def _multiplier_and_shift(real, bits, rounded=round):
 
 
 def _real_below_a_half(g: torch.Generator):
-    """Never such that rounding reaches 2^bits; the fraction is always more than a half."""
+    """Never such that rounding reaches 2^bits; the fraction is clearly above or below a half."""
     bits = randint(g, 4, 10)
-    numerator = randint(g, 2 ** (bits - 1), 2**bits - 3) + randint(g, 55, 95) / 100
+    numerator = randint(g, 2 ** (bits - 1), 2**bits - 3) + (randint(g, 5, 45) + 50 * randint(g, 0, 1)) / 100
     return numerator / 2 ** (bits + randint(g, 1, 6)), bits
 
 
@@ -344,6 +365,9 @@ def _real_below_a_half(g: torch.Generator):
         ),
         "You truncated the multiplier. The error is up to a whole unit of its last place, and always to the same side. "
         "Round it.": partial(_multiplier_and_shift, rounded=int),
+        "You rounded the multiplier up. Round it to the nearest integer.": partial(
+            _multiplier_and_shift, rounded=math.ceil
+        ),
         "Your shift counts the doublings up to [½, 1) and leaves out the `bits` more that make an integer of "
         "it.": lambda real, bits: (fixed_point(real, bits)[0], fixed_point(real, bits)[1] - bits),
         "You doubled once too often: your multiplier lies in [2^bits, 2^(bits+1)) and needs one bit more than there "
@@ -459,6 +483,9 @@ def _just_below_a_half(g: torch.Generator, odd: int, unit: int) -> int:
         ),
         "You rounded down: a shift alone does, so everything comes out half a step too small on average. Add half of "
         "2^shift first.": _requantized(lambda n, m, shift: (n.long() * m) >> shift),
+        "You added 2^shift, a whole step of the result. Add half of it, `1 << (shift - 1)`.": _requantized(
+            lambda n, m, shift: (n.long() * m + (1 << shift)) >> shift
+        ),
         "You truncated, which rounds towards zero. Round to the nearest integer.": _requantized(
             lambda n, m, shift: (n.double() * m / 2**shift).trunc().long()
         ),

@@ -114,6 +114,10 @@ def _last_one_wins(gradient, labels, clusters):
     wrong={
         "Each centroid got the gradient of its *last* weight only. `sums[labels] += gradient` does not add up where a "
         "label occurs twice: use `index_add`.": _last_one_wins,
+        "Each centroid got the gradient of its *last* weight only, and the pruned weights went into the last cluster. Drop "
+        "them, and use `index_add` instead of `sums[labels] += gradient`.": lambda g, labels, k: _last_one_wins(
+            g, labels % k, k
+        ),
         "You took the mean. A centroid moves all its weights at once, so their gradients add up. (k-means moves centroids "
         "by the mean, but it knows no loss.)": lambda g, labels, k: (
             centroid_gradient(g, labels, k) / labels[labels >= 0].bincount(minlength=k)
@@ -213,6 +217,8 @@ def _counts(g: torch.Generator):
         "code.": lambda counts: math.floor(_entropy(counts)),
         "You returned the entropy. It is a lower bound, which codes of whole bits rarely reach. Build the "
         "code.": _entropy,
+        "You returned the entropy per symbol. Return the bits of the whole message, and build the code: the entropy is "
+        "only a lower bound.": lambda counts: _entropy(counts) / sum(counts),
         "You rounded each symbol's −log₂ p up to whole bits. That gives a prefix code (Shannon's), but not the shortest: "
         "join groups.": lambda counts: sum(n * math.ceil(math.log2(sum(counts) / n)) for n in counts if n),
         "You rounded each symbol's −log₂ p to whole bits. In general there is no code of those lengths: join "
@@ -318,6 +324,10 @@ def _positions(g: torch.Generator):
         ],
         "Your first gap is one too small: before position p there are p others, as positions begin at 0. Start with "
         "−1 as the last position.": _gaps(before=0),
+        "You returned the differences of the positions. The weights themselves are not skipped, so subtract 1; and cut "
+        "long gaps in pieces.": lambda positions, longest: [
+            position - previous for previous, position in zip([0, *positions], positions, strict=False)
+        ],
         "You did not cut long gaps in pieces: a gap above `longest` has no symbol.": _gaps(
             cut=lambda gap, longest: (0, gap)
         ),
