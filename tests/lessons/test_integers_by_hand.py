@@ -104,8 +104,9 @@ def with_zero_point(change):
     """`scale_and_zero_point` whose zero point is `change(steps from the smallest value to 0)`."""
 
     def answer(smallest, largest, bits):
-        scale = observed(smallest, largest, bits)[0]
-        return scale, change(-min(smallest, 0.0) / scale)
+        low, high = min(smallest, 0.0), max(largest, 0.0)
+        scale = (high - low) / (2**bits - 1)
+        return scale, change(-low / scale)
 
     return answer
 
