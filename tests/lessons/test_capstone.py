@@ -64,7 +64,7 @@ def right():
     x = classifier.to_input(pictures.test.images, pictures.mean[0], pictures.std[0])
 
     def answers(file):
-        return classifier.answers(classifier.open_session(file.read_bytes()), x).argmax(1) == pictures.test.labels
+        return classifier.answers(classifier.open_session(file.read_bytes()), x) == pictures.test.labels
 
     found = {path.stem: answers(path) for path in (data_dir() / "capstone").glob("*.onnx")}
     with torch.inference_mode():
