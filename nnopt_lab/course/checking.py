@@ -3,8 +3,8 @@
 `examine` is the whole of it and shows nothing; `check` (in `nnopt_lab.course.calls`) puts its verdict on a card.
 """
 
-import contextlib
 import inspect
+import itertools
 import linecache
 import os
 import secrets
@@ -20,12 +20,13 @@ from torch import Tensor
 
 from nnopt_lab.course.authorship import library_function, watched
 from nnopt_lab.course.differences import agree, as_wanted, clue, comparable, difference, gap, is_plain
-from nnopt_lab.course.display import show
+from nnopt_lab.course.display import ignoring_faults, let_interrupts_through, show
 from nnopt_lab.course.exercises import Exercise, Property, Question
 from nnopt_lab.course.printouts import Printouts
 from nnopt_lab.course.slips import slip, swapped_arguments
 
 CASES = 16
+MOST = 20_000  # values in a result; what is larger is wrong, and an exercise's own comparison could take hours
 # Where no learner's code lives, besides site-packages: this package and Python's own library.
 _FOREIGN = (
     str(Path(__file__).resolve().parent.parent) + os.sep,
@@ -163,7 +164,8 @@ def judge_answer(question: Question, answer) -> bool | None:
         rounded = float(answer)
         number = answer if type(answer) is int else rounded
         return gap(number, question.answer) <= question.tolerance
-    except Exception:  # whatever the methods of an odd answer raise: torch alone has half a dozen kinds of errors
+    except BaseException as error:  # whatever the methods of an odd answer raise
+        let_interrupts_through(error)
         return None
 
 
@@ -201,7 +203,8 @@ def _unusable(exercise: Exercise, answer) -> str:
     try:
         signature = inspect.signature(answer)
         accepts = str(signature)[:200]
-    except Exception:
+    except BaseException as error:
+        let_interrupts_through(error)
         return ""  # a builtin without a signature, or an object with a broken one: calling it will tell
     try:
         signature.bind(*exercise.arguments)
@@ -213,9 +216,7 @@ def _unusable(exercise: Exercise, answer) -> str:
 def _disagreement(exercise: Exercise, inputs: tuple, outcome: Outcome, wanted) -> str | None:
     if exercise.compare:
         for value in _readings(outcome.value, wanted):
-            with contextlib.suppress(
-                Exception
-            ):  # it is written for results of the right kind, and this one may be of any
+            with ignoring_faults():  # it is written for results of the right kind, and this one may be of any
                 if comparable(value, wanted):
                     return exercise.compare(value, wanted, *inputs)
     return difference(outcome.value, wanted, exercise.tolerance, named=False)
@@ -230,17 +231,34 @@ def _credit(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome], wan
 
 def _holds(must: Property, outcome: Outcome, wanted, inputs: tuple) -> bool:
     for value in _readings(outcome.value, wanted):
-        with contextlib.suppress(Exception):  # written for results of the right kind, and this one may be of any
+        with ignoring_faults():  # written for results of the right kind, and this one may be of any
             return bool(must.holds(value, *inputs))
     return False
 
 
 def _readings(value, wanted) -> Iterator:
     """The result as it is and, for code that can't use it so, in the wanted types; nothing where it can't be read."""
-    with contextlib.suppress(Exception):
-        if is_plain(value):
+    with ignoring_faults():
+        if _size(value, MOST) <= MOST:
             yield value
             yield as_wanted(value, wanted)
+
+
+def _size(value, most: int) -> int:
+    """How many values there are in a result, counted to beyond `most` only: a view may claim any shape.
+
+    Raises:
+        ValueError: a tensor in it can't be read.
+    """
+    count, waiting = 0, [value]
+    while waiting and count <= most:
+        one = waiting.pop()
+        count += one.numel() if isinstance(one, Tensor) else 1
+        if isinstance(one, (list, tuple)):
+            waiting += list(itertools.islice(one, most))
+        elif not is_plain(one):
+            raise ValueError("It can't be read.")
+    return count
 
 
 def _fault(exercise: Exercise, inputs: tuple, outcome: Outcome, wanted) -> str | None:
@@ -281,7 +299,8 @@ def _own_line(error: BaseException) -> str:
     ]
     try:
         text = str(error)
-    except Exception:  # of the learner's own class
+    except BaseException as raised:  # of the learner's own class
+        let_interrupts_through(raised)
         text = ""
     said = next(iter(text.encode("utf-8", "replace").decode().splitlines()), "") or "no message"
     message = f"{type(error).__name__}: {said}"

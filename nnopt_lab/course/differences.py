@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnopt_lab.course.display import is_stored, kind, show
+from nnopt_lab.course.display import is_stored, kind, let_interrupts_through, show
 
 FACTORS = (2, 3, 4, 8, 10, 100, 1000)  # for single numbers, where any factor would fit
 _NAN = "such as from 0/0, ∞ − ∞, or the logarithm or root of a negative number."
@@ -28,7 +28,8 @@ def difference(got, wanted, tolerance: float, *, named: bool = True) -> str | No
     """
     try:
         return _difference(got, wanted, tolerance, named)
-    except Exception as error:  # a dtype without arithmetic, say, or an object whose methods raise
+    except BaseException as error:  # a dtype without arithmetic, say, or an object whose methods raise
+        let_interrupts_through(error)
         return f"Expected {kind(wanted)}, but got {kind(got)} that can't be compared with it ({type(error).__name__})."
 
 
@@ -54,7 +55,8 @@ def agree(got, wanted, tolerance: float) -> bool:
     """Whether two values agree; `difference` without its sentence."""
     try:
         return _agree(got, wanted, tolerance)
-    except Exception:  # a list whose own methods raise
+    except BaseException as error:  # a list whose own methods raise
+        let_interrupts_through(error)
         return False
 
 

@@ -2,6 +2,8 @@
 
 import math
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -12,6 +14,21 @@ _EDGE, _MOST = 3, 2_000  # numbers that torch prints from each end of a long axi
 _NAMES = {"NoneType": "nothing (None)", "int": "an integer", "float": "a number", "str": "a string"}
 
 
+def let_interrupts_through(error: BaseException) -> None:
+    """Raise Ctrl-C again. What the methods of a learner's value raise is no fault, were it SystemExit."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+
+
+@contextmanager
+def ignoring_faults() -> Iterator[None]:
+    """Ignore whatever code raises that meets a learner's value, besides Ctrl-C."""
+    try:
+        yield
+    except BaseException as error:
+        let_interrupts_through(error)
+
+
 def show(value, limit: int = 600) -> str:
     """A value as a learner would print it, cut to `limit` characters."""
     return _shown(value, limit, 0)
@@ -20,7 +37,8 @@ def show(value, limit: int = 600) -> str:
 def _shown(value, limit: int, depth: int) -> str:
     try:
         text = _text(value, limit, depth)
-    except Exception:  # a learner's value may have a broken __repr__, or be an integer too long to print
+    except BaseException as error:  # a learner's value may have a broken __repr__, or be an integer too long to print
+        let_interrupts_through(error)
         text = f"{kind(value)} that cannot be shown"
     return text if len(text) <= limit else f"{text[:limit]} …"
 
@@ -32,7 +50,8 @@ def kind(value) -> str:
             return f"a tensor of {str(value.dtype).removeprefix('torch.')}"
         name = type(value).__name__
         return _NAMES.get(name, f"{'an' if name[0] in 'aeiou' else 'a'} {name}")
-    except Exception:  # a class may have any name, or none
+    except BaseException as error:  # a class may have any name, or none
+        let_interrupts_through(error)
         return "an object"
 
 

@@ -3,7 +3,6 @@
 A slip is named only if it fits every input that was drawn: with the slip undone, the exercise accepts all results.
 """
 
-import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, permutations
@@ -11,7 +10,7 @@ from itertools import combinations, permutations
 from torch import Tensor
 
 from nnopt_lab.course.differences import agree, is_plain
-from nnopt_lab.course.display import show
+from nnopt_lab.course.display import ignoring_faults, show
 
 MOST_RESULTS, MOST_AXES = 4, 5
 SPARE = 64  # numbers that a result may have besides twice the expected ones: a huge one would take long, and is no slip
@@ -39,12 +38,12 @@ def slip(values: Sequence, wanted: Sequence, first: int, accepts: Callable[[int,
         accepts: function (number of a case, result) → whether the exercise accepts it.
     """
     numbers = (first, *(n for n in range(len(values)) if n != first))
-    with contextlib.suppress(Exception):  # results of any kind come here, such as lists whose methods raise
+    with ignoring_faults():  # results of any kind come here, such as lists whose methods raise
         pairs = zip(values, wanted, strict=True)
         if not all(is_plain(value) and _size(value) <= 2 * _size(its) + SPARE for value, its in pairs):
             return None
         for sentence, undo in _slips(values, wanted, first):
-            with contextlib.suppress(Exception):
+            with ignoring_faults():
                 if all(accepts(n, undo(values[n])) for n in numbers):
                     return sentence
         return _missing(values, wanted)
@@ -222,7 +221,7 @@ def _is_sequence(value) -> bool:
 
 def _first_pair(got, wanted, useful: Callable) -> tuple[float, float]:
     """The first two numbers that belong together and are useful, (0, 0) where there are none."""
-    with contextlib.suppress(Exception):  # results of another structure have no pairs
+    with ignoring_faults():  # results of another structure have no pairs
         return next((pair for pair in _pairs(got, wanted) if useful(*pair)), (0.0, 0.0))
     return 0.0, 0.0
 

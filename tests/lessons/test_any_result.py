@@ -14,9 +14,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from nnopt_lab.course.checking import Outcome, compare, examine
-from nnopt_lab.course.exercises import exercises
-from nnopt_lab.grading.judge import _exercise_result
+from nnopt_lab.course.checking import Outcome, compare, examine, judge_answer
+from nnopt_lab.course.exercises import exercises, questions
+from nnopt_lab.grading.judge import _exercise_result, _question_result
 from nnopt_lab.grading.sandboxed import codec
 from nnopt_lab.grading.submissions import Cell
 
@@ -28,6 +28,7 @@ ASKS_FOR_A_TYPE = {
 }
 # Without its wrong answers, which take most of the time and are compared in the same way as the reference.
 EXERCISES = {id: replace(exercise, wrong_answers=()) for id, exercise in exercises().items()}
+QUESTIONS = [next(q for q in questions().values() if bool(q.choices) is choices) for choices in (True, False)]
 FLOATS = [torch.float16, torch.bfloat16, torch.float64, torch.complex64, torch.complex128]
 FLOATS += [getattr(torch, name) for name in dir(torch) if name.startswith(("float8", "float4"))]
 INTEGERS = [torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64]
@@ -130,6 +131,72 @@ class BrokenTensor(Tensor):
         raise RuntimeError("no")
 
 
+class Exits:
+    """Whatever is asked of it ends the process, if nobody looks out; even its class is not to be had."""
+
+    def __getattribute__(self, name):
+        raise SystemExit(name)
+
+    def _exit(self, *arguments):
+        raise SystemExit
+
+    __eq__ = __len__ = __iter__ = __bool__ = __float__ = __repr__ = __str__ = _exit
+    __hash__ = None
+
+
+class ExitsWhenShown:
+    def __repr__(self):
+        raise GeneratorExit
+
+
+class ExitingList(list):
+    __len__ = __iter__ = __getitem__ = Exits._exit
+
+
+class ExitingTensor(Tensor):
+    __torch_function__ = classmethod(Exits._exit)
+
+
+class Liar:
+    """Says that it is a tensor."""
+
+    @property
+    def __class__(self):
+        return Tensor
+
+
+class AlwaysEqual:
+    __hash__ = None
+
+    def __eq__(self, other):
+        return True
+
+
+class LyingTuple(tuple):
+    def __len__(self):
+        return 10**9
+
+
+def escaped(tensor: Tensor) -> Tensor:
+    """A tensor of a transform that is over."""
+    kept = []
+    torch.func.grad(lambda x: kept.append(x) or x.sum())(tensor.double())
+    return kept[0]
+
+
+def shared(value):
+    """Lists in lists that are few, with more numbers in them than anyone can count."""
+    for _ in range(20):
+        value = [value, value]
+    return value
+
+
+def deep(value):
+    for _ in range(2_000):
+        value = [value]
+    return value
+
+
 ANY = {
     "sparse": partial(tensors, lambda t: t.to_sparse() if t.ndim else t),
     "sparse rows": partial(tensors, lambda t: t.to_sparse_csr() if t.ndim == 2 else t),
@@ -179,6 +246,32 @@ ANY = {
     "bytes": lambda value: b"\xff",
     "half a character": lambda value: "\ud800",
     "an array of objects": lambda value: np.array([Broken(), None], dtype=object),
+    "exits inside": partial(leaves, lambda leaf: Exits()),
+    "exits": lambda value: Exits(),
+    "exits when shown": lambda value: ExitsWhenShown(),
+    "exits when shown, inside": partial(leaves, lambda leaf: ExitsWhenShown()),
+    "a list that exits": lambda value: ExitingList([1]),
+    "lists that exit inside": partial(leaves, lambda leaf: ExitingList([1])),
+    "tensors that exit": partial(tensors, lambda t: t.as_subclass(ExitingTensor)),
+    "liars": partial(leaves, lambda leaf: Liar()),
+    "always equal": partial(leaves, lambda leaf: AlwaysEqual()),
+    "a tuple that lies": lambda value: LyingTuple(value if isinstance(value, (list, tuple)) else (value,)),
+    "of a transform that is over": partial(tensors, escaped),
+    "a view beyond every memory": partial(tensors, lambda t: t.new_zeros(1).expand(2**40)),
+    "a view of many axes beyond every memory": partial(tensors, lambda t: t.new_zeros(1).expand(*[2] * 40)),
+    "sparse blocks": partial(tensors, lambda t: t.to_sparse_bsr((1, 1)) if t.ndim == 2 else t),
+    "quantized by channel": partial(
+        tensors,
+        lambda t: torch.quantize_per_channel(t.float(), torch.ones(len(t)), torch.zeros(len(t)), 0, torch.qint8),
+    ),
+    "not initialised": partial(tensors, lambda t: torch.nn.parameter.UninitializedParameter()),
+    "deep lists": deep,
+    "deep lists inside": partial(leaves, deep),
+    "shared lists": shared,
+    "a list that holds itself inside": lambda value: [value, _endless()],
+    "an error": lambda value: ValueError("x"),
+    "more digits than are printed": partial(numbers, lambda n: 10**5000),
+    "the largest of uint64": partial(tensors, lambda t: torch.full(t.shape, 2**64 - 1, dtype=torch.uint64)),
     "a date": lambda value: np.array("2026-01-01", dtype="datetime64[D]"),
 }
 for number in (float("nan"), float("inf"), float("-inf"), -0.0, 1e-320, 3.5e38):
@@ -245,3 +338,15 @@ def test_one_exercise_is_examined_with_its_wrong_answers_too(change):
         return ANY[change](exercise.reference(*inputs))
 
     assert examine(exercise, answer, seeds=range(CASES)).state in ("passed", "failed", "raised")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("change", ANY)
+def test_whatever_answers_a_question_the_verdict_comes(change):
+    values = [value for base in (1.0, [1.0], torch.ones(2)) for value in changed(ANY[change], [base]) or ()]
+    for value in values:
+        header, received = codec.unpack(codec.pack({"asked": 1}, [value]))
+        for question in QUESTIONS:
+            assert judge_answer(question, value) in (True, False, None)
+            result = _question_result(question, Cell("x"), header, received)
+            assert result.state in ("passed", "failed", "unusable", "blank")

@@ -86,10 +86,17 @@ def _length_of_names(data: bytes) -> int:
 
 
 def _tree(value, tensors: dict[str, Tensor], depth: int) -> list:
+    try:
+        return _known_tree(value, tensors, depth)
+    except BaseException:  # an object whose methods raise, a tensor of a transform that is over, a huge view
+        return ["?", "a tensor that can't be read" if issubclass(type(value), Tensor) else "an object"]
+
+
+def _known_tree(value, tensors: dict[str, Tensor], depth: int) -> list:
     kind = type(value)
     if kind in (list, tuple) and depth < MAX_DEPTH:
         return ["l" if kind is list else "t", [_tree(v, tensors, depth + 1) for v in value]]
-    if isinstance(value, np.generic) or (kind is np.ndarray and value.ndim == 0):
+    if issubclass(kind, np.generic) or (kind is np.ndarray and value.ndim == 0):
         value = value.item()
         kind = type(value)
     if kind in (bool, type(None)) or (kind is str and len(value) <= MAX_TEXT):

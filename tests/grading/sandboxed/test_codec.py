@@ -170,3 +170,21 @@ def test_a_forged_boolean_is_one_of_two():
 def test_a_pickle_is_no_packed_value():
     with pytest.raises(ValueError):
         unpack(pickle.dumps([1, 2, 3]))
+
+
+class Hostile:
+    def __getattribute__(self, name):
+        raise SystemExit(name)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (Hostile, "a Hostile"),
+        (type("int", (), {"__class__": property(lambda self: 1 / 0)}), "an int"),
+        (lambda: torch.zeros(1).expand(2**50), "a tensor that can't be read"),
+    ],
+)
+def test_what_can_t_be_looked_at_is_foreign_and_costs_no_more_than_itself(make, kind):
+    _, received = unpack(pack({}, [1, [make()], torch.ones(1)]))
+    assert received[0] == 1 and received[1] == [Foreign(kind)] and torch.equal(received[2], torch.ones(1))
