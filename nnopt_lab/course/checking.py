@@ -4,7 +4,6 @@
 """
 
 import inspect
-import itertools
 import linecache
 import os
 import secrets
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor
 
 from nnopt_lab.course.authorship import library_function, watched
-from nnopt_lab.course.differences import agree, as_wanted, clue, comparable, difference, gap, is_plain
+from nnopt_lab.course.differences import agree, as_wanted, clue, comparable, count_values, difference, gap
 from nnopt_lab.course.display import ignoring_faults, let_interrupts_through, show
 from nnopt_lab.course.exercises import Exercise, Property, Question
 from nnopt_lab.course.printouts import Printouts
@@ -239,26 +238,9 @@ def _holds(must: Property, outcome: Outcome, wanted, inputs: tuple) -> bool:
 def _readings(value, wanted) -> Iterator:
     """The result as it is and, for code that can't use it so, in the wanted types; nothing where it can't be read."""
     with ignoring_faults():
-        if _size(value, MOST) <= MOST:
+        if count_values(value, MOST) <= MOST:
             yield value
             yield as_wanted(value, wanted)
-
-
-def _size(value, most: int) -> int:
-    """How many values there are in a result, counted to beyond `most` only: a view may claim any shape.
-
-    Raises:
-        ValueError: a tensor in it can't be read.
-    """
-    count, waiting = 0, [value]
-    while waiting and count <= most:
-        one = waiting.pop()
-        count += one.numel() if isinstance(one, Tensor) else 1
-        if isinstance(one, (list, tuple)):
-            waiting += list(itertools.islice(one, most))
-        elif not is_plain(one):
-            raise ValueError("It can't be read.")
-    return count
 
 
 def _fault(exercise: Exercise, inputs: tuple, outcome: Outcome, wanted) -> str | None:

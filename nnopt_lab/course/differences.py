@@ -1,6 +1,7 @@
 """Sentences that say how a result differs from the expected one, and which common mistake that looks like."""
 
 import contextlib
+import itertools
 import math
 import re
 from fractions import Fraction
@@ -289,6 +290,23 @@ def is_plain(value) -> bool:
     if isinstance(value, (tuple, list)):
         return all(is_plain(v) for v in value)
     return not isinstance(value, Tensor) or not _special(value)
+
+
+def count_values(value, most: int) -> int:
+    """How many values there are in a result, counted to beyond `most` only: a view may claim any shape.
+
+    Raises:
+        ValueError: a tensor in it can't be read.
+    """
+    count, waiting = 0, [value]
+    while waiting and count <= most:
+        one = waiting.pop()
+        count += one.numel() if isinstance(one, Tensor) else 1
+        if isinstance(one, (list, tuple)):
+            waiting += list(itertools.islice(one, most))
+        elif not is_plain(one):
+            raise ValueError("It can't be read.")
+    return count
 
 
 def _special(tensor: Tensor) -> str:

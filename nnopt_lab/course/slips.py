@@ -9,7 +9,7 @@ from itertools import combinations, permutations
 
 from torch import Tensor
 
-from nnopt_lab.course.differences import agree, is_plain
+from nnopt_lab.course.differences import agree, count_values
 from nnopt_lab.course.display import ignoring_faults, show
 
 MOST_RESULTS, MOST_AXES = 4, 5
@@ -40,7 +40,8 @@ def slip(values: Sequence, wanted: Sequence, first: int, accepts: Callable[[int,
     numbers = (first, *(n for n in range(len(values)) if n != first))
     with ignoring_faults():  # results of any kind come here, such as lists whose methods raise
         pairs = zip(values, wanted, strict=True)
-        if not all(is_plain(value) and _size(value) <= 2 * _size(its) + SPARE for value, its in pairs):
+        limits = ((value, 2 * _size(its) + SPARE) for value, its in pairs)
+        if not all(count_values(value, limit) <= limit for value, limit in limits):
             return None
         for sentence, undo in _slips(values, wanted, first):
             with ignoring_faults():
