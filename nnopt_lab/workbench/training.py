@@ -103,8 +103,8 @@ def fit(
 
     Raises:
         ValueError: an argument is out of its range, the optimizer holds other tensors instead of the model's
-            parameters, the model returns something else than a tensor, a batch is too small for a batch norm, or the
-            loss became NaN or infinite.
+            parameters, or only frozen ones, the model returns something else than a tensor, a batch is too small for a
+            batch norm, or the loss became NaN or infinite.
     """
     if epochs < 0 or int(epochs) != epochs:
         raise ValueError(f"epochs={epochs} must be an integer, at least 0.")
@@ -114,6 +114,8 @@ def fit(
     home = device_of(model)
     model.to(device)
     optimizer = _optimizer_of(model, optimizer)
+    if epochs:
+        require_trainable(optimizer)
     schedule = scheduler(optimizer) if scheduler else None
     if loader is None:
         loader = data.loader(
@@ -181,6 +183,12 @@ def reproducible(seed: int):
             yield
         finally:
             torch.use_deterministic_algorithms(before, warn_only=warn_only)
+
+
+def require_trainable(optimizer: Optimizer) -> None:
+    """Raise a ValueError where all parameters of an optimizer are frozen: there would be nothing to train."""
+    if not any(p.requires_grad for group in optimizer.param_groups for p in group["params"]):
+        raise ValueError("All parameters that are to be trained are frozen: call model.requires_grad_(True) first.")
 
 
 def _optimizer_of(model: nn.Module, optimizer) -> Optimizer:

@@ -87,7 +87,8 @@ def range_test(
         steps: at least 2.
 
     Raises:
-        ValueError: `low`, `high` or `steps` is out of its range, or the first losses are no numbers.
+        ValueError: `low`, `high` or `steps` is out of its range, the first losses are no numbers, all parameters are
+            frozen, or the model returns something else than a tensor.
     """
     if not 0 < low < high or steps < 2:
         raise ValueError(f"low={low} must be above 0 and below high={high}, and steps={steps} at least 2.")
@@ -95,7 +96,8 @@ def range_test(
     model, optimizer = copied((model, optimizer))
     if not isinstance(optimizer, Optimizer):
         optimizer = (optimizer or _article_sgd)(model.parameters())
-    device, sweep = next(model.parameters()).device, [low * (high / low) ** (i / (steps - 1)) for i in range(steps)]
+    training.require_trainable(optimizer)
+    device, sweep = training.device_of(model), [low * (high / low) ** (i / (steps - 1)) for i in range(steps)]
     losses, smoothed, diverged = [], [], False
     model.train()
     with training.reproducible(seed), progress_bar(total=steps, desc="range test", unit="step") as bar:
@@ -104,7 +106,7 @@ def range_test(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad()
-            value = loss(model(inputs.to(device)), labels.to(device))
+            value = loss(training.logits_of(model, inputs.to(device)), labels.to(device))
             if math.isfinite(value.item()):
                 losses.append(value.item())
                 smoothed = smooth(losses)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nnopt_lab.workbench import data, smoke
+from nnopt_lab.workbench import data, smoke, training
 
 
 class NoiseScale(NamedTuple):
@@ -56,12 +56,18 @@ def measured(
 def gradient_of(
     model: nn.Module, pictures: data.Pictures, loss: Callable = F.cross_entropy
 ) -> Callable[[Tensor], Tensor]:
-    """For `measured`: a function positions in the training split → gradient of the loss there, flat; `.grad` stays."""
+    """For `measured`: a function positions in the training split → gradient of the loss there, flat; `.grad` stays.
+
+    Raises:
+        ValueError: all parameters are frozen; and by the function, the model returns something else than a tensor.
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
+    if not parameters:
+        raise ValueError("model has no parameter that is not frozen: there is no gradient.")
 
     def gradient(positions: Tensor) -> Tensor:
         part, device = pictures.train[positions], parameters[0].device
-        logits = model(pictures.to_input(part.images).to(device))
+        logits = training.logits_of(model, pictures.to_input(part.images).to(device))
         value = loss(logits, part.labels.to(device))
         gradients = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
         return torch.cat([g.flatten() for g in gradients])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nnopt_lab.techniques import pruning
+from nnopt_lab.techniques.search.tasks import GivenPictures
 from nnopt_lab.techniques.training import lr_range_test
 from nnopt_lab.workbench import data, training
 
@@ -178,3 +179,22 @@ class TestRangeTest:
         pictures, model, _ = trained
         with pytest.raises(ValueError, match=r"low=1e\+30 is too high already"):
             lr_range_test.range_test(model, pictures, low=1e30, high=1e31)
+
+
+def test_a_frozen_network_and_one_that_returns_a_dict_are_one_sentence():
+    class Many(nn.Linear):
+        def forward(self, x):
+            return {"logits": super().forward(x.flatten(1))}
+
+    split = data.Split(torch.zeros(8, 1, 2, 2), torch.arange(8) % 2)
+    pictures = GivenPictures(split, split, lambda images: images)
+    with pytest.raises(ValueError, match="Many returns a dict; it must return one tensor"):
+        lr_range_test.range_test(Many(4, 2), pictures)
+    frozen = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).requires_grad_(False)
+    with pytest.raises(ValueError, match="All parameters that are to be trained are frozen: call"):
+        lr_range_test.range_test(frozen, pictures)
+    with pytest.raises(ValueError, match="are frozen"):
+        training.fit(frozen, pictures, epochs=1)
+    assert training.fit(frozen, pictures, epochs=0).train_loss == []
+    frozen[1].bias.requires_grad_(True)
+    assert len(training.fit(frozen, pictures, epochs=1).train_loss) == 1

@@ -55,3 +55,11 @@ class TestNoiseScale:
         part = pictures.train[positions]
         nn.functional.cross_entropy(model(pictures.to_input(part.images)), part.labels).backward()
         assert found.equal(torch.cat([p.grad.flatten() for p in model.parameters()]))
+
+
+def test_what_has_no_gradient_is_one_sentence():
+    frozen = net().requires_grad_(False)
+    with pytest.raises(ValueError, match="no parameter that is not frozen"):
+        noise_scale.gradient_of(frozen, tiny())
+    with pytest.raises(ValueError, match="no parameter that is not frozen"):
+        noise_scale.gradient_of(nn.Flatten(), tiny())
