@@ -1,20 +1,20 @@
 # %% [markdown]
-# # Integers for real: engines and what they gain
+# # Integers for real: int8 engines, and what they gain
 #
-# Lesson 05 computes with integers to understand them. This one wants them to be fast. You will
+# Earlier lessons computed with integers to understand them. This one makes them fast. You will
 #
-# - measure how much faster a product of integers is on your processor, and find the reason in its registers;
-# - see what an engine makes of a quantised network: a file full of conversions, of which nearly all vanish;
-# - lay float32, bf16 and int8 by three engines side by side: time, bytes, accuracy;
-# - take the speed-up apart, and find how much of it the integers deserve.
+# - measure how much faster an integer product is on your processor, and find the reason in its registers;
+# - see how an engine runs a quantised network: the file is full of conversions, and nearly all of them vanish;
+# - compare float32, bf16 and int8 in three engines: time, bytes, accuracy;
+# - divide the speed-up into its causes, and find out how much of it is due to integers.
 #
-# It takes about three quarters of an hour and needs nothing from lesson 05 but the idea of a grid: a whole number $q$
-# stands for the real number $s\,(q - z)$, with a scale $s$ and a zero point $z$.
+# The lesson takes about three quarters of an hour. The one idea it needs is quantisation: an integer $q$ stands for the real
+# number $s\,(q - z)$, with a scale $s$ and a zero point $z$.
 #
-# Some words: **bf16** is float32 cut to its first 16 bits. **Eager** is torch as you know it, one operator after the
-# other. A **kernel** is the routine that computes an operator, not a convolution's window. **VNNI** and **AMX** are
-# instructions of newer x86 processors for sums of 8-bit products, of vectors and of small matrices. **Channels last**
-# is an order in memory: the channels of a pixel lie side by side.
+# Some terms: **bf16** is float32 cut to its first 16 bits. **Eager** is the usual mode of torch, one operator after the
+# other. A **kernel** is the routine that computes an operator (not the window of a convolution). **VNNI** and **AMX** are
+# instructions of newer x86 processors for sums of 8-bit products: VNNI for vectors, AMX for small matrices. **Channels last**
+# is a memory layout in which the channels of a pixel are next to each other.
 
 # %%
 import tempfile
@@ -44,9 +44,8 @@ from nnopt_lab.workbench import data, measure, models, plots, training
 lesson("08_integers_for_real")
 
 # %% [markdown]
-# Everything in this lesson runs on **one thread**. The engines below have thread pools of their own, which wait for
-# work in different ways and take the cores from each other; on one thread all of them have the same core, and what
-# differs is what they do with it.
+# Everything in this lesson runs on **one thread**. The engines below have thread pools of their own, which would compete for
+# the cores. On one thread all of them have the same resources.
 
 # %%
 pictures = data.load("fashion")
@@ -54,21 +53,25 @@ net = models.trained("mynet")
 tested = training.evaluate(net, pictures.test, pictures)
 torch.set_num_threads(1)
 batch = pictures.to_input(pictures.test.images[:256])
+net
+
+# %%
 claim(
-    "in float32 it is right on 87 to 91 % of the test pictures",
+    "In float32, the test accuracy is 87 to 91 %.",
     87 < tested.accuracy < 91,
 )
 
 # %% [markdown]
 # ## 1. The product alone
 #
-# Nearly all arithmetic of a network is products of matrices. torch multiplies matrices of int8 and sums in int32 with
-# `torch._int_mm` (the underscore says that its name may change). Sums in int32 are exact: no rounding anywhere.
+# `MyNet` is the network from the article that this course grew out of. Nearly all its arithmetic, as in most networks, is
+# matrix products. `torch._int_mm` multiplies int8 matrices and sums in int32 (the underscore means that its name may change).
+# Sums in int32 are exact, so nothing is rounded.
 #
-# How many times as fast as float32 is it, for 256 pictures and a layer of 1024 inputs and 1024 outputs?
+# How many times as fast as float32 is this product, for 256 pictures and a layer with 1024 inputs and 1024 outputs?
 
 # %%
-predict("int8 product against float32, layer of 1024 by 1024", unit="×")
+predict("speed-up of an int8 product, layer of 1024 by 1024", unit="×")
 
 # %%
 generator = torch.Generator().manual_seed(0)
@@ -85,31 +88,16 @@ for width in (256, 512, 1024, 2048):
     }
     timings = measure.latency(kinds, batch[:1], rounds=9, budget_seconds=0.5)
     products[width] = measure.ratio(timings["float32"], timings["int8"])
-    if (
-        timings["int8"].median > 0.05
-    ):  # without the instructions it is slow, and the next one takes four times as long
+    # Without the instructions it is slow, and the next width takes 4 times as long.
+    if timings["int8"].median > 0.05:
         break
-claim("the sums of int8 products are exact", exact)
-
-fig, ax = plots.figure()
 done = list(products)
-middle = torch.tensor([products[w].median for w in done])
-reach = torch.tensor(
-    [
-        [products[w].median - products[w].low, products[w].high - products[w].median]
-        for w in done
-    ]
-)
-ax.errorbar(
-    range(len(done)),
-    middle,
-    yerr=reach.T.numpy(),
-    fmt="o-",
-    color=plots.BLUE,
-    capsize=3,
-)
-ax.axhline(1, color=plots.REFERENCE, linestyle="--")
-ax.set_xticks(range(len(done)), done)
+
+# %% tags=["fold"]
+fig, ax = plots.figure()
+plots.interval_line(ax, done, list(products.values()), color=plots.color_of("int8"))
+plots.reference_line(ax, 1, across=True)
+plots.log_axis(ax.xaxis, done)
 ax.set(
     xlabel="inputs and outputs of the layer",
     ylabel="times as fast as float32",
@@ -119,24 +107,24 @@ ax.set(
 plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
-print(
-    "instructions for 8-bit products:",
-    ", ".join(processor.int8_instructions()) or "none that the system tells of",
-)
+found = ", ".join(processor.int8_instructions()) or "none that the system reports"
+print("instructions for 8-bit products:", found)
 at = products.get(1024, products[done[-1]])
 reveal(
-    "int8 product against float32, layer of 1024 by 1024",
+    "speed-up of an int8 product, layer of 1024 by 1024",
     at.median,
     at.low,
     at.high,
-    because="A register holds four times as many 8-bit as 32-bit numbers, and instructions such as VNNI multiply and "
-    "add all of them at once. With AMX it is more, without any such instruction it is often slower than float32.",
+    because="A register holds four times as many 8-bit as 32-bit numbers, and "
+    "instructions such as VNNI multiply and add all of them at once. AMX gains more. "
+    "Without any such instruction, int8 is often slower than float32.",
 )
 
 # %%
 vnni = needs("AVX-512", "VNNI")
+claim("Sums of int8 products are exact.", exact)
 claim(
-    "int8 is at least twice as fast at the largest width",
+    "At the largest width, int8 is at least twice as fast.",
     products[done[-1]].median > 2,
     where=vnni,
     timing=True,
@@ -150,23 +138,24 @@ answer = 4
 question("for_real.lanes", answer)
 
 # %% [markdown]
-# On the machine where this lesson was written, which has VNNI and no AMX, the factor is 4 to 5: the four numbers a lane
-# and a little more. Keep that number; the rest of the lesson asks where it goes. (An x86 processor without VNNI adds two
-# products in 16 bits, where they can overflow. There the engines below use 7 bits for the weights.)
+# What to see: points above the dashed line are faster than float32. With VNNI and without AMX, the factor is usually 4 to 5: the
+# four numbers per lane, and a little more. Remember this number, since the rest of the lesson shows what becomes of it. (An
+# x86 processor without VNNI adds two products in 16 bits, which can overflow. There, the engines below use 7 bits for weights.)
 #
-# A product of plain integers isn't yet a product of *quantised* numbers. Those are offset by zero points, and one wants
-# $\sum_k (a_{ik} - z_a)(b_{kj} - z_b)$. Subtracting first would need nine bits for the differences. Engines multiply
-# the 8-bit numbers as they are and repair the result.
+# A product of integers is not yet a product of *quantised* numbers. These are offset by zero points, and you need
+# $\sum_k (a_{ik} - z_a)(b_{kj} - z_b)$. If you subtract first, the differences need nine bits. So engines multiply the 8-bit
+# numbers as they are, and correct the result.
 #
-# **Exercise (4 points).** Repair it. You get the plain product, the sums of the rows of $A$, those of the columns of
+# **Exercise (4 points).** Correct the product. You get the plain product, the sums of the rows of $A$ and of the columns of
 # $B$, and the number of pairs in each sum.
 
 
 # %% exercise="for_real.without_zero_points"
 def without_zero_points(product, rows, columns, zero_a, zero_b, length):
-    """product int64 [M, N] = A @ B, rows [M] = A.sum(1), columns [N] = B.sum(0) → Σ (a − zero_a)(b − zero_b), [M, N].
+    """Σ (a − zero_a)(b − zero_b), int64 [M, N].
 
-    zero_a and zero_b are whole numbers, length is the number of pairs in a sum.
+    product: A @ B, int64 [M, N]. rows: A.sum(1), [M]. columns: B.sum(0), [N]. zero_a,
+    zero_b: ints. length: number of pairs in a sum.
     """
     ### BEGIN SOLUTION
     return (
@@ -186,21 +175,22 @@ a, b = (
 )
 plain = torch._int_mm(a.to(torch.int8), b.to(torch.int8)).long()
 repaired = without_zero_points(plain, a.sum(1), b.sum(0), 57, -3, 300)
+
+# %%
 claim(
-    "the fast product, repaired, is the product of the differences",
+    "The fast product, corrected, equals the product of the differences.",
     torch.equal(repaired, (a - 57) @ (b + 3)),
 )
 
 # %% [markdown]
-# ## 2. What an engine makes of it
+# ## 2. How an engine runs a quantised network
 #
-# For a whole network somebody must quantise every tensor, choose integer kernels, and pass integers from one to the
-# next. That is what an *engine* does. The first one here is ONNX Runtime. The way there has three steps: torch writes
-# the network as an ONNX file; the grids of the activations are chosen on calibration pictures (never on the test
-# split); and a second file is written, in int8.
+# For a whole network, something must quantise every tensor, choose integer kernels, and pass integers from one to the next. An
+# *engine* does that. The first one here is ONNX Runtime. It takes three steps: torch writes the network as an ONNX file; scales
+# and zero points of the activations are chosen on calibration pictures (never on the test split); and a second file is written,
+# in int8.
 #
-# How large is the int8 file, in percent of the float32 file? There are 268,464 weights, and scales for every filter and
-# every row.
+# There are 268,464 weights, and a scale per filter and per row. How large is the int8 file, in percent of the float32 file?
 
 # %%
 predict("size of the int8 file", unit="% of the float32 file")
@@ -213,10 +203,8 @@ with tempfile.TemporaryDirectory() as folder:
     bytes_float32, bytes_int8 = path.stat().st_size, path_int8.stat().st_size
 
     options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath, options.log_severity_level = (
-        str(Path(folder, "runs.onnx")),
-        3,
-    )
+    options.optimized_model_filepath = str(Path(folder, "runs.onnx"))
+    options.log_severity_level = 3
     onnxruntime.InferenceSession(path_int8, options, providers=["CPUExecutionProvider"])
     chains = {
         "as exported, float32": onnx.load(path).graph,
@@ -226,7 +214,8 @@ with tempfile.TemporaryDirectory() as folder:
 reveal(
     "size of the int8 file",
     round(100 * bytes_int8 / bytes_float32, 1),
-    because="A quarter for the weights. The rest are scales, zero points, the biases in int32, and the graph itself.",
+    because="A quarter is the weights. The rest is scales, zero points, biases in "
+    "int32, and the graph itself.",
 )
 
 # %%
@@ -234,22 +223,23 @@ weights = [
     i for i in chains["as quantised"].initializer if i.name.endswith("weight_quantized")
 ]
 claim(
-    "the int8 file is 25 to 28 % of the float32 file",
+    "The int8 file has 25 to 28 % of the float32 file's size.",
     0.25 < bytes_int8 / bytes_float32 < 0.28,
 )
 claim(
-    "it holds 268,464 weights of 8 bits",
+    "It contains 268,464 weights of 8 bits.",
     sum(torch.Size(w.dims).numel() for w in weights) == 268_464,
 )
 
 # %% [markdown]
-# Look at what stands in these files. The quantised one says *what* is to be computed, in the notation **QDQ**:
-# quantise (Q) a tensor and dequantise it (DQ) at once, so that every operator still takes floats. Read
-# literally it would be much slower than float32. The engine reads it as a hint: an operator between DQ and Q can be
-# replaced by one that takes and gives integers. Below, one box is one operator, in the order in which they compute;
-# conversions are orange, integer kernels blue; "layout" only moves numbers. (The DQ of weights and biases are left out.)
+# Now look into these files. The quantised one says *what* to compute, in a notation called **QDQ**: it quantises (Q) a tensor
+# and dequantises it (DQ) at once, so that each operator still takes floats. Taken literally, this would be much slower than
+# float32. The engine takes it as a hint: it can replace an operator between DQ and Q by one that takes and returns integers.
+#
+# In the next plot, each box is one operator, in the order of computation. Conversions are orange and integer kernels are blue;
+# "layout" only moves numbers. (The DQ of weights and biases are left out.)
 
-# %%
+# %% tags=["fold"]
 SHORT = {
     "QuantizeLinear": "Q",
     "DequantizeLinear": "DQ",
@@ -260,7 +250,7 @@ SHORT = {
 
 
 def chain(graph):
-    """Operators from the picture to the logits, without those that only unpack weights and biases."""
+    """Operators from picture to logits, without the DQ of weights and biases."""
     constants = {initializer.name for initializer in graph.initializer}
     return [
         SHORT.get(node.op_type, node.op_type)
@@ -269,69 +259,56 @@ def chain(graph):
     ]
 
 
-fig, ax = plots.figure(figsize=(10, 2.8))
 names = {name: chain(graph) for name, graph in chains.items()}
-for row, (name, boxes) in enumerate(names.items()):
-    ax.text(-0.6, -row, name, ha="right", va="center")
-    left = 0.0
-    for box in boxes:
-        color = (
-            plots.ORANGE
-            if box in ("Q", "DQ")
-            else plots.SKY
-            if box.startswith(("Q", "Nhwc"))
-            else "0.85"
-        )
-        width = 1.3 if box in ("Q", "DQ") else 2.3
-        label = (
-            box.replace("QGemm", "int8\nlinear")
-            .replace("QLinear", "int8\n")
-            .replace("Nhwc", "int8\n")
-        )
-        ax.barh(-row, width - 0.15, left=left, height=0.6, color=color)
-        ax.text(
-            left + width / 2 - 0.07,
-            -row,
-            label.replace("MaxPool", "pool"),
-            ha="center",
-            va="center",
-            fontsize=8,
-        )
-        left += width
-ax.set(xlim=(-8, 38), ylim=(-2.5, 0.5))
-ax.axis("off")
+
+
+def box(operator):
+    """The text, width and colour of an operator's box."""
+    text = operator.replace("QGemm", "int8\nlinear").replace("QLinear", "int8\n")
+    text = text.replace("Nhwc", "int8\n").replace("MaxPool", "pool")
+    if operator in ("Q", "DQ"):
+        return text, 1.3, plots.ORANGE
+    integer = operator.startswith(("Q", "Nhwc"))
+    return text, 2.3, plots.SKY if integer else "0.85"
+
+
+fig, ax = plots.figure(figsize=(11, 2.8))
+plots.boxes(ax, {name: list(map(box, operators)) for name, operators in names.items()})
+ax.set(xticks=[])
 plots.finish(fig)
 
-# %%
+# %% tags=["fold"]
 count = Counter(names["as quantised"])
 left = sum(box in ("Q", "DQ") for box in names["as it runs"])
 claim(
-    "between picture and logits the file holds 8 Q and 8 DQ",
+    "Between picture and logits, the file has 8 Q and 8 DQ.",
     (count["Q"], count["DQ"]) == (8, 8),
 )
-claim("of which 2 are left when it runs: the picture in, the logits out", left == 2)
+claim("When it runs, 2 are left: one at the picture, one at the logits.", left == 2)
 claim(
-    "ReLU has gone altogether",
+    "ReLU has vanished.",
     "Relu" in names["as exported, float32"] and "Relu" not in names["as quantised"],
 )
 
 # %% [markdown]
-# Two things to notice. *ReLU has vanished.* Its output is never negative, so its grid starts at zero, and saturating at
-# the end of the grid already is the ReLU. And *max-pooling is done in integers* without any change of scale: the
-# largest number stays the largest. The first works because the grid ends at zero, the second because it preserves
-# order.
+# What to see: almost all orange boxes of the middle row are gone in the bottom row, which is the program that runs.
 #
-# If an operator in the middle has no integer kernel, the chain breaks there, and two conversions appear; at an end, or
-# beside another such operator, none.
+# *ReLU has vanished*: its output is never negative, so the integer range starts at zero, and saturation at its end already is the
+# ReLU. And *max-pooling works on integers* without any change of scale, since it preserves order: the largest integer stands
+# for the largest number.
+#
+# If an operator in the middle has no integer kernel, the chain breaks there and needs two conversions. At an end, or next to
+# another such operator, it needs none.
 #
 # **Exercise (3 points).** Count the conversions of a chain in which only some kinds of operators have integer kernels.
 
 
 # %% exercise="for_real.conversions"
 def conversions(operators, integer):
-    """How many Q and DQ a chain needs, an int: the picture comes as float, the logits leave as float.
+    """Number of Q and DQ in a chain, an int. Picture and logits are floats.
 
-    operators: list of names, in order. integer: list of the names that have an integer kernel; all others take floats.
+    operators: list of names, in order. integer: list of the names that have an integer
+    kernel; all others take floats.
     """
     ### BEGIN SOLUTION
     kinds = [False, *(name in integer for name in operators), False]
@@ -346,30 +323,33 @@ check("for_real.conversions", conversions)
 conversions = yours_or_ours("for_real.conversions")
 ours = ["convolution", "pool", "convolution", "pool", "linear", "linear"]
 claim(
-    "our network needs 2 where every operator has an integer kernel",
+    "If every operator has an integer kernel, MyNet needs 2 conversions.",
     conversions(ours, list(set(ours))) == 2,
 )
-claim("and 6 where pooling has none", conversions(ours, ["convolution", "linear"]) == 6)
+claim(
+    "If pooling has none, it needs 6.",
+    conversions(ours, ["convolution", "linear"]) == 6,
+)
 
 # %% [markdown]
 # ## 3. Engines that compile
 #
-# PyTorch's own way is called **PT2E** (PyTorch 2 export) and lives in torchao; the older `torch.ao.quantization` is
-# deprecated. It is the same idea with other names:
+# PyTorch's own way is called **PT2E** (PyTorch 2 export) and is part of torchao; the older `torch.ao.quantization` is deprecated.
+# The idea is the same:
 #
 #     exported  = torch.export.export(net, ...).module()       # the graph, without Python
-#     observed  = prepare_pt2e(exported, X86InductorQuantizer().set_global(...))    # observers in
-#     for batch in calibration: observed(batch)                # they see ranges
+#     observed  = prepare_pt2e(exported, X86InductorQuantizer().set_global(...))    # adds observers
+#     for batch in calibration: observed(batch)                # they record ranges
 #     converted = convert_pt2e(observed)                       # observers become Q and DQ
-#     fast      = torch.compile(converted)                     # with freezing on: weights become constants
+#     fast      = torch.compile(converted)                     # with freezing: weights become constants
 #
-# The last line writes C++ and compiles it, so it needs a compiler, and seconds. The library has it as
-# `pt2e_int8`, and the other engines behind the same signature: model and calibration pictures in, a function of
-# pictures out. **OpenVINO**, with NNCF for the grids, is the third; it is large, so it is an extra
-# (`pip install 'nnopt-lab[openvino]'`, then restart the kernel). What can't run here says why, and the lesson goes on.
+# The last line writes C++ and compiles it, so it needs a compiler and a few seconds. The library offers it as `pt2e_int8`, and
+# the other engines with the same signature: they take a model and calibration pictures and return a function of pictures.
+# **OpenVINO**, with NNCF for quantisation, is the third engine. It is large, so it is an extra (run
+# `pip install 'nnopt-lab[openvino]'`, then restart the kernel). An engine that cannot run here says why, and the lesson goes on.
 #
-# PT2E needs a fair partner in float32 too: `torch.compile` without the integers. (`"compiled bf16"` is a further engine,
-# which you may add to the list; it takes some five seconds more.)
+# For a fair comparison, PT2E needs a counterpart in float32: `torch.compile` without integers. (You can also add
+# `"compiled bf16"` to the list, which takes about five more seconds.)
 
 # %% tags=["nbval-ignore-output"]
 NAMES = [
@@ -385,18 +365,16 @@ NAMES = [
 ]
 ready, missing = build_engines(net, calibration, NAMES)
 for name, engine in ready.items():
-    print(
-        f"{name:22} {measure.format_bytes(engine.bytes):>9}   built in {engine.seconds:4.1f} s"
-    )
+    size = measure.format_bytes(engine.bytes)
+    print(f"{name:22} {size:>9}   built in {engine.seconds:4.1f} s")
 for name, reason in missing.items():
     print(f"{name:22} {reason}")
 
 # %% [markdown]
-# (The next time the two that compile are faster: torch keeps its programs in a cache on disk. On one core the first
-# of them also pays for trying out the compiler.)
+# (The two engines that compile will be faster next time, since torch caches its programs on disk.)
 #
-# They all must compute the same network. How many test pictures change class, and what does that cost? The loss is
-# paired: only pictures on which an engine and float32 disagree say anything about it.
+# All engines must compute the same network. How many test pictures change class, and how much accuracy does that cost? The loss
+# is paired: only pictures on which an engine and float32 disagree count.
 
 # %%
 classes = {}
@@ -414,38 +392,40 @@ same = {
     for name, chosen in classes.items()
 }
 int8 = [name for name in ready if name.endswith("int8")]
-claim(
-    "all float32 engines choose the same classes, save 1 in 1,000",
-    min(same[n] for n in ready if "32" in n) > 0.999,
-)
-claim(
-    "bf16 and every int8 engine choose the same class for 98 of 100 pictures",
-    min(same.values()) > 0.98,
-)
-claim(
-    "none of them loses more than 1 point, its interval included",
-    max(lost[name].high for name in ready) < 1,
-)
 of_eager = {
     name: engine.bytes / ready["eager float32"].bytes for name, engine in ready.items()
 }
+
+# %%
 claim(
-    "the int8 files, PT2E's apart, are 24 to 28 % of the float32 file",
+    "No engine loses more than 1 point of accuracy, interval included.",
+    max(lost[name].high for name in ready) < 1,
+)
+claim(
+    "bf16 and every int8 engine predict the same class for 98 of 100 pictures.",
+    min(same.values()) > 0.98,
+)
+claim(
+    "The int8 files, except PT2E's, have 24 to 28 % of the float32 file's size.",
     all(0.24 < of_eager[name] < 0.28 for name in int8 if name != "PT2E int8"),
 )
-claim("and bf16 is half", abs(of_eager["bf16"] - 0.5) < 0.02)
+claim(
+    "All float32 engines predict the same classes, except for at most 1 in 1,000.",
+    min(same[n] for n in ready if "32" in n) > 0.999,
+)
+claim("The bf16 file is half as large.", abs(of_eager["bf16"] - 0.5) < 0.02)
 
 # %% [markdown]
 # ## 4. The table
 #
-# The product alone is 4 times as fast with VNNI, more with AMX. Now the whole network, 256 pictures a call: how many
+# The product alone is 4 times as fast with VNNI, and more with AMX. Now the whole network, with 256 pictures per call: how many
 # times as fast as eager float32 is the fastest int8 engine? And how many times as fast as the *same engine* in float32?
 
 # %%
-predict("fastest int8 engine against eager float32, batch 256", unit="×")
+predict("speed-up of the fastest int8 engine over eager, batch 256", unit="×")
 
 # %%
-predict("the same engine, int8 against its own float32, batch 256", unit="×")
+predict("its speed-up over its own float32, batch 256", unit="×")
 
 # %%
 sizes = (1, 32, 256)
@@ -463,10 +443,13 @@ def figures(ratio):
     return f"{ratio.median:.2f}× ({ratio.low:.2f}–{ratio.high:.2f})"
 
 
+# %% tags=["fold"]
 cells = [["engine", "file", "accuracy\nlost, points"]]
 cells[0] += [f"batch {size}\n× eager\n× channels last" for size in sizes]
 for name, engine in ready.items():
-    accuracy = f"{100 * right[name].float().mean():.2f} %\n{lost[name].estimate:+.2f} ({lost[name].low:+.2f} to {lost[name].high:+.2f})"
+    loss = lost[name]
+    accuracy = f"{100 * right[name].float().mean():.2f} %"
+    accuracy += f"\n{loss.estimate:+.2f} ({loss.low:+.2f} to {loss.high:+.2f})"
     cells.append([name, measure.format_bytes(engine.bytes), accuracy])
     for size in sizes:
         both = [
@@ -479,41 +462,20 @@ cells += [[name, reason, "", "", "", ""] for name, reason in missing.items()]
 # %% tags=["nbval-ignore-output"]
 HTML(measure.tables.html_table(cells, header=True))
 
-# %%
+# %% tags=["fold"]
 fig, axes = plots.figure(ncols=3, sharey=True, figsize=(10, 3.8))
 for ax, size in zip(axes, sizes, strict=True):
-    ratios = [gain(name, "eager float32", size) for name in ready]
-    colors = [
-        plots.ORANGE if name in int8 else plots.GOLD if name == "bf16" else plots.BLUE
-        for name in ready
-    ]
-    ax.barh(range(len(ready)), [r.median for r in ratios], color=colors, height=0.65)
-    ends = [[r.median - r.low for r in ratios], [r.high - r.median for r in ratios]]
-    ax.errorbar(
-        [r.median for r in ratios],
-        range(len(ready)),
-        xerr=ends,
-        fmt="none",
-        ecolor="0.25",
-        capsize=2,
-    )
-    ax.axvline(
-        gain("channels-last float32", "eager float32", size).median,
-        color="0.3",
-        linestyle=":",
-    )
+    plots.bars(ax, {name: gain(name, "eager float32", size) for name in ready})
     ax.axvline(1, color="0.3", linewidth=0.8)
+    channels_last = gain("channels-last float32", "eager float32", size).median
+    ax.axvline(channels_last, color="0.3", linestyle=":")
     ax.set(title=f"batch {size}", xlabel="times as fast as eager")
-axes[0].set_yticks(range(len(ready)), list(ready))
-axes[0].invert_yaxis()
 plots.finish(fig)
 
 # %% [markdown]
-# (In the table, each interval of a loss adds half a picture to either case, so even a copy gets ±0.02; and of nine
-# intervals at 95 % one may miss by chance.)
-#
-# Blue is float32, yellow bf16, orange int8. The thin line is eager float32, the dotted one channels-last float32: the
-# same operators, the same numbers, only the order in memory is another.
+# What to see: blue is float32, gold bf16, and orange int8. The thin line is eager float32, and the dotted one channels-last
+# float32: the same operators and the same numbers in another memory layout. (In the table, each interval of a loss adds half a
+# picture to either case, so even a copy gets ±0.02. And of nine intervals at 95 %, one may miss by chance.)
 
 # %% tags=["nbval-ignore-output"]
 best = max(int8, key=lambda name: gain(name, "eager float32", 256).median)
@@ -523,48 +485,52 @@ partner = {
     "OpenVINO int8": "OpenVINO float32",
 }
 whole, own = gain(best, "eager float32", 256), gain(best, partner[best], 256)
-print("int8 against the float32 of the same engine, batch 256")
+print("speed-up of int8 over float32 in the same engine, batch 256")
 for name in int8:
     print(f"  {name:18} {gain(name, partner[name], 256)}")
 layout, engine = (
     gain("channels-last float32", "eager float32", 256),
     gain(partner[best], "channels-last float32", 256),
 )
-factors = f"{layout.median:.1f} from the layout × {engine.median:.1f} from the engine × {own.median:.1f} from the integers"
-print(f"{best} against eager: {whole.median:.1f} = {factors}")
+print(f"{best} is {whole.median:.1f} times as fast as eager:")
+print(f"    × {layout.median:.1f} from the layout")
+print(f"    × {engine.median:.1f} from the engine")
+print(f"    × {own.median:.1f} from integers")
 display(
     reveal(
-        "fastest int8 engine against eager float32, batch 256",
+        "speed-up of the fastest int8 engine over eager, batch 256",
         whole.median,
         whole.low,
         whole.high,
-        because=f"That is {best}. Before you credit the integers with it, compare it with its own float32.",
+        because=f"That is {best}. Before you credit integers with this, compare it "
+        "with its own float32.",
     ),
     reveal(
-        "the same engine, int8 against its own float32, batch 256",
+        "its speed-up over its own float32, batch 256",
         own.median,
         own.low,
         own.high,
-        because="The rest is layout, fused loops and better pooling, which float32 gets from the same engine. And of the "
-        "network's time only a part is products.",
+        because="The rest is layout, fused loops and better pooling, which float32 "
+        "also gets from this engine. And products are only a part of the network's "
+        "time.",
     ),
 )
 
 # %%
 claim(
-    "the fastest int8 engine is more than 1.5 times as fast as eager at batch 256",
+    "The fastest int8 engine is more than 1.5 times as fast as eager at batch 256.",
     whole.median > 1.5,
     where=vnni,
     timing=True,
 )
 claim(
-    "its gain over its own float32 is the smaller one",
+    "Its speed-up over its own float32 is smaller.",
     own.median < whole.median,
     where=vnni,
     timing=True,
 )
 claim(
-    "and smaller than the gain of the product alone",
+    "That speed-up is also smaller than the one of the product alone.",
     own.median < products[done[-1]].high,
     where=vnni,
     timing=True,
@@ -573,12 +539,12 @@ claim(
 # %% [markdown]
 # ## 5. Where the speed comes from
 #
-# Take eager apart, layer by layer, with 256 pictures: once in torch's usual order, where a whole channel lies together
-# (NCHW), and once channels last (NHWC), where the channels of a pixel do. How much of the time goes to max-pooling,
-# which multiplies nothing?
+# Divide the time of eager among its layers, with 256 pictures: once in torch's default layout, in which a whole channel is
+# stored together (NCHW), and once channels last (NHWC). What percentage of the time does max-pooling take, which multiplies
+# nothing?
 
 # %%
-predict("share of max-pooling in eager's time, NCHW, batch 256", unit="%")
+predict("share of max-pooling in the time of eager, NCHW, batch 256", unit="%")
 
 # %%
 spent = {}
@@ -605,83 +571,69 @@ def kind_of(layer):
     )
 
 
-colors = dict(
-    zip(
-        ("Conv2d", "MaxPool2d", "ReLU", "Linear", "flatten"),
-        plots.PALETTE,
-        strict=False,
-    )
-)
-fig, ax = plots.figure(figsize=(8, 2.6))
-for row, layers in enumerate(spent.values()):
-    start = 0.0
-    for layer, ms in layers.items():
-        ax.barh(row, ms, left=start, color=colors[kind_of(layer)], edgecolor="white")
-        start += ms
-for name, color in colors.items():
-    ax.barh(0, 0, color=color, label=name)
-ax.set_yticks([0, 1], list(spent))
-ax.invert_yaxis()
-ax.set(
-    xlabel="milliseconds for 256 pictures, one thread",
-    title="layer after layer, in the order of the network",
-)
-ax.grid(axis="y", visible=False)
-fig.legend(loc="outside right center", frameon=False)
-plots.finish(fig)
-
-# %% tags=["nbval-ignore-output"]
 by_kind = {layout: Counter() for layout in spent}
 for layout, layers in spent.items():
     for layer, ms in layers.items():
         by_kind[layout][kind_of(layer)] += ms
+
+# %% tags=["fold"]
+fig, ax = plots.figure(figsize=(8, 2.2))
+plots.stages(ax, {layout: dict(kinds) for layout, kinds in by_kind.items()})
+ax.set(xlabel="milliseconds for 256 pictures, one thread")
+plots.legend(fig)
+plots.finish(fig)
+
+# %% tags=["nbval-ignore-output"]
 share = {
     layout: 100 * kinds["MaxPool2d"] / kinds.total()
     for layout, kinds in by_kind.items()
 }
 reveal(
-    "share of max-pooling in eager's time, NCHW, batch 256",
+    "share of max-pooling in the time of eager, NCHW, batch 256",
     share["NCHW"],
-    because="Pooling multiplies nothing. In NCHW its four numbers lie in two rows of one channel, so torch compares them "
-    "one window at a time. In NHWC the channels of four pixels lie side by side, and a vector register takes 16 at once.",
+    because="Pooling multiplies nothing. In NCHW its four values are in two rows of "
+    "one channel, so torch compares them one window at a time. In NHWC the channels of "
+    "a pixel are next to each other, and a vector register compares 16 at once.",
 )
 
 # %%
 claim(
-    "pooling takes more than a third of eager's time",
+    "Pooling takes more than a third of eager's time.",
     share["NCHW"] > 33,
     where=vnni,
     timing=True,
 )
 claim(
-    "and channels last makes pooling at least twice as fast",
+    "Channels last makes pooling at least twice as fast.",
     by_kind["NCHW"]["MaxPool2d"] > 2 * by_kind["NHWC"]["MaxPool2d"],
     where=vnni,
     timing=True,
 )
 claim(
-    "the convolutions change by less than a factor of two",
+    "The convolutions change by less than a factor of two.",
     0.5 < by_kind["NCHW"]["Conv2d"] / by_kind["NHWC"]["Conv2d"] < 2,
     where=vnni,
     timing=True,
 )
 
 # %% [markdown]
-# So eager float32 is a poor thing to compare with. One line of Python, `.to(memory_format=torch.channels_last)` for the
-# network and the same for its input, removes most of the pooling's time and changes no class. Whoever measures int8
-# against plain eager counts this as the integers' merit: of the three factors printed in section 4, layout, engine and
-# integers, only the last is theirs.
+# What to see: pooling shrinks from the upper bar to the lower one, and the rest hardly changes.
 #
-# What is left for the integers? Only the products become faster, and they were never the whole.
+# So eager float32 is a poor baseline. One line of Python, `.to(memory_format=torch.channels_last)` for the network and its input,
+# removes most of the pooling time and changes no class. If you compare int8 with plain eager, you credit integers with this, too.
+# Of the three factors printed in section 4 (layout, engine, integers), only the last is due to integers.
 #
-# **Exercise (2 points).** From the gain of a kernel and its share of the time to the gain of the network.
+# What is left for the integers? They only make products faster, and products were never all of the time.
+#
+# **Exercise (2 points).** Compute the speed-up of the network from that of a kernel and from its share of the time.
 
 
 # %% exercise="for_real.network_gain"
 def network_gain(share, gain):
-    """How many times as fast the network becomes, a float.
+    """Speed-up of the network, a float.
 
-    share: 0 to 1, of the time before, that the kernel takes. gain: how many times as fast the kernel becomes.
+    share: share of the old time that the kernel takes, 0 to 1. gain: speed-up of the
+    kernel.
     """
     ### BEGIN SOLUTION
     return 1 / (1 - share + share / gain)
@@ -697,31 +649,30 @@ kernel = products[done[-1]].median
 for layout, kinds in by_kind.items():
     part = (kinds["Conv2d"] + kinds["Linear"]) / kinds.total()
     expected = network_gain(part, kernel)
-    print(
-        f"{layout}: products take {part:.0%} of the time; {kernel:.1f}× faster they would gain {expected:.2f}×"
-    )
+    print(f"{layout}: products take {part:.0%} of the time;")
+    print(f"    with products {kernel:.1f}× as fast, the network gains {expected:.2f}×")
 
-# %%
+# %% tags=["fold"]
 parts = {
     layout: (kinds["Conv2d"] + kinds["Linear"]) / kinds.total()
     for layout, kinds in by_kind.items()
 }
 claim(
-    "with channels last the products' share is larger",
+    "With channels last, products take a larger share of the time.",
     parts["NHWC"] > parts["NCHW"],
     where=vnni,
     timing=True,
 )
 claim(
-    "a share of one half and a kernel 4 times as fast make 1.6",
+    "A share of one half and a kernel 4 times as fast give a speed-up of 1.6.",
     abs(network_gain(0.5, 4.0) - 1.6) < 1e-9,
 )
 
 # %% [markdown]
-# That bound supposes that everything else stays as it is. An engine does better where pooling and the stores between
-# layers move a quarter of the bytes, and worse where one piece of the chain is slow in int8. Here is such a piece.
-# PT2E's program pools integers with torch's operator `quantized::max_pool2d`. Next to it stand the float versions, and
-# the same maximum written as three comparisons of whole tensors:
+# This assumes that everything else stays the same. An engine does better if pooling and the stores between layers move a quarter
+# of the bytes, and worse if one part of the chain is slow in int8. Here is such a part. PT2E's program pools integers with torch's
+# operator `quantized::max_pool2d`. Compare it with the float versions, and with the same maximum written as three comparisons of
+# whole tensors:
 
 # %%
 with torch.inference_mode():
@@ -752,44 +703,42 @@ pool_ms = {
     name: 1000 * t.median
     for name, t in measure.latency(pools, batch, rounds=10, budget_seconds=1).items()
 }
-claim("three maxima are the same pooling", torch.equal(*pooled))
+
+# %% tags=["fold"]
+fig, ax = plots.figure(figsize=(8, 2.2))
+colors = (plots.BLUE, plots.BLUE, plots.ORANGE, plots.GREEN)
+plots.bars(ax, pool_ms, dict(zip(pool_ms, colors, strict=True)), labels="{:.2f}")
+ax.set(xlabel="milliseconds, first pooling of 256 pictures")
+plots.finish(fig)
+
+# %%
+claim("Three maxima give the same result as pooling.", torch.equal(*pooled))
 claim(
-    "PT2E's pooling is less than twice as fast as float32 in NHWC, for a quarter of the bytes",
+    "PT2E's pooling is less than twice as fast as float32 in NHWC, with 1/4 of the "
+    "bytes.",
     pool_ms["int8, as PT2E calls it"] > pool_ms["float32, NHWC"] / 2,
     where=vnni,
     timing=True,
 )
 claim(
-    "three maxima are more than twice as fast as that",
+    "Three maxima are more than twice as fast as PT2E's pooling.",
     2 * pool_ms["int8, three maxima"] < pool_ms["int8, as PT2E calls it"],
     where=vnni,
     timing=True,
 )
 
-fig, ax = plots.figure(figsize=(8, 2.2))
-ax.barh(
-    list(pool_ms),
-    list(pool_ms.values()),
-    color=[plots.BLUE, plots.BLUE, plots.ORANGE, plots.GREEN],
-    height=0.6,
-)
-ax.invert_yaxis()
-ax.set(xlabel="milliseconds, first pooling of 256 pictures")
-plots.finish(fig)
-
 # %% [markdown]
-# The green bar is what the processor can do; the orange one is what an engine makes of it. So int8 isn't a speed. It is
-# a possibility that processor, engine and network must all take up, and each can waste it. At batch 256, on the machine
-# where this lesson was written, OpenVINO takes it up best; PT2E gains less over its own float32, and ONNX Runtime hardly
-# anything. Elsewhere the order is another. Measure.
+# What to see: the green bar is what the processor can do, and the orange one what an engine makes of it. So int8 is not a speed,
+# but a possibility that processor, engine and network must all use, and each of them can waste it. Which engine uses it best at
+# batch 256 differs from machine to machine. Measure.
 #
 # ## 6. One picture at a time
 #
-# Now look at the table's column for batch 1, and at the time *per picture* as the batch grows. Whatever is paid once a
-# call, however many pictures there are, is spread over more of them. On the right is how much of one picture's time is
-# saved in this way.
+# Now look at the table's column for batch 1, and at the time *per picture* as the batch grows. The overhead of a call is the same
+# for any number of pictures, so a larger batch spreads it over more of them. The right plot shows how much of one picture's time
+# this saves.
 
-# %%
+# %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.8))
 shown = [
     "eager float32",
@@ -799,45 +748,36 @@ shown = [
     "ONNX Runtime int8",
     "OpenVINO int8",
 ]
-for name in [n for n in shown if n in ready]:
-    left.plot(
-        sizes,
-        [1e6 * timings[size][name].median / size for size in sizes],
-        "o-",
-        label=name,
-    )
+series = {
+    name: [1e6 * timings[size][name].median / size for size in sizes]
+    for name in shown
+    if name in ready
+}
+plots.curves(left, sizes, series)
 left.set(
-    xscale="log",
-    yscale="log",
-    xlabel="pictures a call",
+    xlabel="pictures per call",
     ylabel="microseconds per picture",
     title="time per picture",
 )
-left.set_xticks(sizes, sizes)
-left.minorticks_off()
-left.set_yticks([20, 50, 100, 200, 500], [20, 50, 100, 200, 500])
-left.legend(fontsize=7)
+plots.log_axis(left.xaxis, sizes)
+plots.log_axis(left.yaxis, [20, 50, 100, 200, 500])
 per_call = {
     name: 1 - timings[256][name].median / 256 / timings[1][name].median
     for name in ready
 }
-right.barh(
-    list(per_call),
-    [100 * max(0, part) for part in per_call.values()],
-    color=plots.BLUE,
-    height=0.65,
-)
-right.invert_yaxis()
+saved = {name: 100 * max(0, part) for name, part in per_call.items()}
+plots.bars(right, saved)
 right.set(
-    xlabel="% of the time of one picture",
+    xlabel="% of the time for one picture",
     xlim=(0, 100),
-    title="time per picture saved at 256 a call",
+    title="saved per picture with 256 per call",
 )
+plots.legend(fig)
 plots.finish(fig)
 
 # %%
 claim(
-    "more than a third of PT2E's time for one picture is saved where 256 go together",
+    "With 256 per call, PT2E saves more than a third of the time per picture.",
     lambda: per_call["PT2E int8"] > 1 / 3,
     where=("PT2E int8" in per_call, "PT2E does not run"),
     timing=True,
@@ -846,18 +786,19 @@ advantage = {
     size: gain("ONNX Runtime int8", "ONNX Runtime float32", size) for size in sizes
 }
 claim(
-    "at batch 1, int8 is less than twice as fast as float32 in ONNX Runtime",
+    "At batch 1, int8 is less than twice as fast as float32 in ONNX Runtime.",
     advantage[1].median < 2,
     timing=True,
 )
 
 # %% [markdown]
-# Torch's engines pay for getting to the arithmetic. Before a compiled program runs, its *guards* check
-# that shapes, layouts and modes are still those that it was compiled for; eager sends each of its ten operators through
-# the dispatcher, and every one allocates its result. A runtime that has settled all this when the network was loaded
-# needs a fraction of it. Hardly any of that gets shorter with fewer bits; what does is the arithmetic
-# and the reading of the weights, here the smaller part. So for small networks and single pictures: choose
-# the runtime first, batch if you may wait, and think of int8 afterwards, for the bytes.
+# What to see: on the left, steep curves have a large overhead per call; on the right, so do long bars.
+#
+# torch's engines have to do a lot before they compute. Before a compiled program runs, its *guards* check that shapes, layouts and
+# modes are still those it was compiled for. Eager sends each of its ten operators through the dispatcher, and each allocates its
+# result. A runtime that has settled all this when it loaded the network needs a fraction of that time. Fewer bits shorten hardly any
+# of it. They shorten the arithmetic and the reading of weights, here the smaller part. So for small networks and single pictures,
+# choose the runtime first, use batches if you can wait, and think of int8 afterwards, for the bytes.
 
 # %% question="for_real.one_picture"
 choice = None
@@ -867,17 +808,18 @@ choice = "b"
 question("for_real.one_picture", choice)
 
 # %% [markdown]
-# Compiling has its own price, in seconds, before the first picture.
+# Compilation has a price of its own: seconds before the first picture.
 #
-# **Exercise (2 points).** After how many batches has it paid for itself?
+# **Exercise (2 points).** After how many batches does it pay off?
 
 
 # %% exercise="for_real.break_even"
 def break_even(build_ms, slow_ms, fast_ms):
-    """The smallest number of batches after which building and running fast takes no longer than running slow, an int.
+    """Smallest number of batches after which the fast engine, build included, is no
+    slower.
 
-    All three are whole numbers of milliseconds, the last two for a batch; −1 where it never happens, also where both
-    take equally long.
+    build_ms: ms to build the fast engine. slow_ms, fast_ms: ms per batch. All are ints.
+    Returns −1 if that never happens, also if both are equally fast.
     """
     ### BEGIN SOLUTION
     if fast_ms >= slow_ms:
@@ -894,33 +836,31 @@ break_even = yours_or_ours("for_real.break_even")
 slow = timings[256]["eager float32"].median
 for name, engine in ready.items():
     if name != "eager float32":
-        # In microseconds, so that whole numbers are exact enough.
+        # In microseconds, so that integers are exact enough.
         batches = break_even(
             round(1e6 * engine.seconds),
             round(1e6 * slow),
             round(1e6 * timings[256][name].median),
         )
         paid = (
-            f"batches of 256 until it has paid for itself: {batches:,}"
-            if batches >= 0
-            else "never pays for itself"
+            f"pays off after {batches:,} batches" if batches >= 0 else "never pays off"
         )
         print(f"{name:22} built in {engine.seconds:4.1f} s, {paid}")
 
 # %% [markdown]
-# ## 7. Choose
+# ## 7. Choosing an engine
 #
-# A device has room for 300 KiB, and may lose half a point of accuracy. Limits first, then speed.
+# A device has room for 300 KiB, and the network may lose half a point of accuracy. Apply the limits first, then compare speed.
 #
-# **Exercise (3 points).** The fastest engine that keeps both limits.
+# **Exercise (3 points).** Find the fastest engine that keeps both limits.
 
 
 # %% exercise="for_real.choose_engine"
 def choose_engine(names, ms, kib, lost, kib_limit, lost_limit):
-    """The name of the fastest engine that exceeds neither limit; the text "none" where no engine keeps both.
+    """Name of the fastest engine within both limits, or "none" if there is none.
 
-    names: list of str. ms, kib, lost: lists of numbers, one an engine: time, size, accuracy lost in points (negative
-    where it was gained).
+    names: list of str. ms, kib, lost: lists of numbers, one per engine: time, size, and
+    points of accuracy lost (negative if gained).
     """
     ### BEGIN SOLUTION
     fit = [
@@ -944,11 +884,11 @@ for size in sizes:
     )
     chosen[size] = choose_engine(list(ready), times, kib, points, 300, 0.5)
     free = choose_engine(list(ready), times, kib, points, 10_000, 0.5)
-    print(f"batch {size:3}: {chosen[size]}; with room for any file {free}")
+    print(f"batch {size:3}: {chosen[size]}; without a limit on size: {free}")
 
 # %%
 claim(
-    "with 300 KiB it is an int8 engine at every batch size",
+    "Within 300 KiB, it is an int8 engine at every batch size.",
     all(name in int8 for name in chosen.values()),
     timing=True,
 )
@@ -956,66 +896,50 @@ claim(
 # %% [markdown]
 # ## Summary
 
-# %%
-fig, axes = plots.figure(ncols=3, sharey=True, figsize=(10, 3.6))
-rows = range(len(ready))
-for size, color in zip((1, 256), (plots.SKY, plots.BLUE), strict=True):
-    over = [gain(name, "channels-last float32", size) for name in ready]
-    ends = [[o.median - o.low for o in over], [o.high - o.median for o in over]]
-    at = [row + (0.15 if size == 256 else -0.15) for row in rows]
-    axes[0].errorbar(
-        [o.median for o in over],
-        at,
-        xerr=ends,
-        fmt="o",
-        color=color,
-        capsize=2,
-        label=f"batch {size}",
-    )
-axes[0].axvline(1, color="0.3", linewidth=0.8)
-axes[0].legend(fontsize=8)
+# %% tags=["fold"]
+fig, axes = plots.figure(ncols=3, sharey=True, figsize=(11, 3.8))
+for size, color, shift in ((1, plots.SKY, -0.15), (256, plots.BLUE, 0.15)):
+    over = {name: gain(name, "channels-last float32", size) for name in ready}
+    plots.intervals(axes[0], over, color, label=f"batch {size}", shift=shift)
+plots.reference_line(axes[0], 1)
 axes[0].set(xlabel="times as fast as channels-last float32", xlim=(0, None))
-axes[1].barh(
-    rows,
-    [engine.bytes / 1024 for engine in ready.values()],
-    color=plots.BLUE,
-    height=0.6,
-)
+plots.bars(axes[1], {name: engine.bytes / 1024 for name, engine in ready.items()})
 axes[1].set(xlabel="file, KiB")
-costs = list(lost.values())
-ends = [[c.estimate - c.low for c in costs], [c.high - c.estimate for c in costs]]
-axes[2].errorbar(
-    [c.estimate for c in costs], rows, xerr=ends, fmt="o", color=plots.BLUE, capsize=2
-)
-axes[2].axvline(0, color="0.3", linewidth=0.8)
-axes[2].set(xlabel="accuracy lost, points (negative: gained)")
-axes[0].set_yticks(rows, list(ready))
-axes[0].invert_yaxis()
+plots.intervals(axes[2], lost, reference=0)
+axes[2].set(xlabel="points of accuracy lost")
+plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# - **The product** of int8 is about 4 times as fast with VNNI, more with AMX, slower without such instructions.
-# - **An engine** turns Q and DQ into integer kernels; good ones leave two conversions. One operator in the middle
-#   without an integer kernel costs two more.
-# - **Compare with a fair float32.** Channels last costs one line; much of what is called the speed-up of int8 is that.
-# - **What int8 always gives** is a file of a quarter the size, for a few tenths of a point at most.
-# - **What it gives in time** depends on processor, engine and network, from less than nothing to a factor of several.
-# - **One picture** at a time is first a question of overhead; in a network this small, fewer bits help little. (In a large
-#   language model the reading of the weights is nearly everything: there they help most.)
+# What to see: the left panel compares speed with a fair baseline, the middle one sizes, and the right one accuracy.
 #
-# **What practice uses today** (2026). For x86 servers OpenVINO with NNCF, ONNX Runtime with QDQ files, and
-# torchao's PT2E with `X86InductorQuantizer` where one wants to stay in PyTorch; for phones ExecuTorch with XNNPACK, again
-# on PT2E; on NVIDIA GPUs TensorRT. `torch.ao.quantization`, with its eager and FX modes, is deprecated in favour of
-# torchao, and many older tutorials still teach it. Large language models are quantised in their weights alone
-# (`torchao.quantization.quantize_`, GPTQ, AWQ), because at batch 1 they wait for the memory and not for the
-# arithmetic.
+# You can now quantise a network for an engine, check how much of the speed-up is due to integers, and choose an engine within limits.
 #
-# **Further reading.** Jacob et al., *Quantization and training of neural networks for efficient integer-arithmetic-only
-# inference* (2018) · Krishnamoorthi, *Quantizing deep convolutional networks for efficient inference* (2018) · Wu et
-# al., *Integer quantization for deep learning inference* (2020) · Gholami et al., *A survey of quantization methods*
-# (2021) · the documentation of torchao (PT2E), ONNX Runtime (*Quantize ONNX models*) and NNCF.
+# - **An int8 product** is about 4 times as fast with VNNI, faster with AMX, and slower without such instructions.
+# - **An engine** turns Q and DQ into integer kernels, and a good one leaves two conversions. One operator in the middle without an
+#   integer kernel costs two more.
+# - **Compare with a fair float32.** Channels last costs one line, and is much of what is called the speed-up of int8.
+# - **int8 always gives** a file of a quarter the size, for a few tenths of a point at most.
+# - **Its speed** depends on processor, engine and network: from slower than float32 to several times as fast.
+# - **For one picture**, overhead decides, and in a small network fewer bits help little. (In a large language model, nearly all of
+#   the time goes into reading weights, and there they help most.)
 #
-# Your guesses of the whole course so far, against what your machine measured:
+# **In practice** (2026): on x86 servers, OpenVINO with NNCF, ONNX Runtime with QDQ files, and torchao's PT2E with
+# `X86InductorQuantizer` if you want to stay in PyTorch; on phones, ExecuTorch with XNNPACK, again through PT2E; on NVIDIA GPUs,
+# TensorRT. `torch.ao.quantization`, with its eager and FX modes, is deprecated in favour of torchao, but many older tutorials
+# still teach it. In large language models usually only the weights are quantised (`torchao.quantization.quantize_`, GPTQ, AWQ),
+# since at batch 1 memory is the limit, not arithmetic.
+#
+# **Further reading.**
+# [Jacob et al., *Quantization and training of neural networks for efficient integer-arithmetic-only inference* (2018)](https://arxiv.org/abs/1712.05877) ·
+# [Krishnamoorthi, *Quantizing deep convolutional networks for efficient inference* (2018)](https://arxiv.org/abs/1806.08342) ·
+# [Wu et al., *Integer quantization for deep learning inference* (2020)](https://arxiv.org/abs/2004.09602) ·
+# [Gholami et al., *A survey of quantization methods* (2021)](https://arxiv.org/abs/2103.13630) · the documentation of torchao
+# (PT2E), ONNX Runtime (*Quantize ONNX models*) and NNCF.
+#
+# **Next:** [09 Distillation](09_distillation.ipynb) trains a small network on a large one's outputs.
+#
+# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

@@ -13,7 +13,6 @@ ALLOWED = {
     "05_integers_by_hand": 15,
     "06_few_bits": 18,
     "07_small_files": 9,
-    "08_integers_for_real": 21,
     "15_capstone": 13,
 }
 

@@ -13,7 +13,7 @@ from nnopt_lab.course.wrong_answers import called_with, changed, off_by
 
 
 def _without(rows=1, columns=1, last=1):
-    """`without_zero_points`, its three terms as many times."""
+    """`without_zero_points` with other factors for its three terms."""
     return lambda product, of_a, of_b, za, zb, length: (
         product - rows * zb * of_a[:, None] - columns * za * of_b + last * length * za * zb
     )
@@ -30,35 +30,36 @@ def _integer_product(g: torch.Generator):
     points=4,
     inputs=_integer_product,
     hints=(
-        "Multiply out (a − zero_a)·(b − zero_b) for one pair, then sum over the `length` pairs of a row and a column.",
-        "Σ(a − za)(b − zb) = Σab − zb·Σa − za·Σb + length·za·zb: Σa is the sum of a row of A, Σb that of a column "
-        "of B.",
+        "Expand (a − zero_a)·(b − zero_b) for one pair, then sum over the `length` pairs of a row and a column.",
+        "Σ(a − za)(b − zb) = Σab − zb·Σa − za·Σb + length·za·zb. Here Σa is the sum of a row of A, and Σb that of a "
+        "column of B.",
         "`product - zero_b * rows[:, None] - zero_a * columns + length * zero_a * zero_b`",
     ),
     wrong={
-        "The last term is missing: za·zb was subtracted twice, once for each of the `length` pairs; "
-        "add it back.": _without(last=0),
-        "The last term has the wrong sign: minus times minus is plus.": _without(last=-1),
-        "The zero points are swapped: A's own zero point meets the sums of B's columns, and B's those of A's "
+        "You left out the last term. Add length·zero_a·zero_b, since the other two terms subtract it twice.": _without(
+            last=0
+        ),
+        "Your last term has the wrong sign: minus times minus is plus.": _without(last=-1),
+        "You swapped the zero points. Multiply zero_a by the sums of B's columns, and zero_b by the sums of A's "
         "rows.": called_with(lambda product, rows, columns, za, zb, length: (product, rows, columns, zb, za, length)),
-        "The last term counts once for *each* of the `length` pairs of numbers, not once.": called_with(
+        "You added zero_a·zero_b once. Add it once per pair: `length` times.": called_with(
             lambda *inputs: (*inputs[:-1], 1)
         ),
-        "Only the product of the zero points is gone. Each of them also multiplies what the other side holds: two more "
-        "terms.": _without(rows=0, columns=0, last=-1),
-        "The two middle terms have the wrong sign.": _without(rows=-1, columns=-1),
-        "One of the two middle terms is missing: that of B's columns.": _without(columns=0),
-        "One of the two middle terms is missing: that of A's rows.": _without(rows=0),
-        "`length` is the number of pairs in a sum, not a side of the result.": called_with(
+        "You only removed the product of the zero points. Each zero point also multiplies the values of the other matrix: "
+        "subtract two more terms.": _without(rows=0, columns=0, last=-1),
+        "Your two middle terms have the wrong sign. Subtract them.": _without(rows=-1, columns=-1),
+        "You left out the term with the sums of B's columns.": _without(columns=0),
+        "You left out the term with the sums of A's rows.": _without(rows=0),
+        "You used a side of the result as the length. `length` is the number of pairs in a sum.": called_with(
             lambda product, *rest: (product, *rest[:-1], product.shape[1])
         ),
     },
 )
 def without_zero_points(product, rows, columns, zero_a, zero_b, length):
-    """Take the zero points out of an integer product.
+    """Remove the zero points from an integer product.
 
-    With A the activations and B the weights, two of the three terms are known before a picture arrives. With symmetric
-    weights, zero_b = 0, the third, zero_b times the sums of A's rows, vanishes.
+    If A holds activations and B weights, two of the three terms are known before any picture arrives. With symmetric
+    weights (zero_b = 0), the third, zero_b times the sums of A's rows, vanishes.
     """
     return _without()(product, rows, columns, zero_a, zero_b, length)
 
@@ -67,7 +68,7 @@ OPERATORS = ("convolution", "relu", "pool", "linear", "softmax", "normalise")
 
 
 def _changes(operators, integer, before=(False,), after=(False,)):
-    """`conversions`; how often the kind of tensor changes along the chain and what lies before and after it."""
+    """How often the kind of tensor changes along the chain, given what is before and after it."""
     return sum(a != b for a, b in pairwise([*before, *(name in integer for name in operators), *after]))
 
 
@@ -81,47 +82,52 @@ def _chain(g: torch.Generator):
     points=3,
     inputs=_chain,
     hints=(
-        "Walk along the chain and remember what the present tensor is, float or integer. At the start it is float.",
-        "A conversion stands wherever the next operator wants the other kind, and one more at the end if the last "
-        "tensor is integer.",
-        "kinds = [False, *(name in integer for name in operators), False]; count the places where neighbours differ",
+        "Go through the chain and keep track of whether the current tensor is float or integer. It starts as float.",
+        "You need a conversion wherever the next operator takes the other kind, and one more at the end if the last tensor "
+        "is integer.",
+        "kinds = [False, *(name in integer for name in operators), False]; count the positions where neighbours differ",
     ),
     wrong={
-        "You wrapped every integer operator for itself. Between two of them the tensor can stay integer: that is what "
-        "an engine's fusion is for.": lambda operators, integer: 2 * sum(name in integer for name in operators),
-        "The ends are missing: the picture arrives as float, and the logits leave as float.": partial(
+        "You converted around every integer operator. Between two of them the tensor can stay integer, and engines make "
+        "use of that.": lambda operators, integer: 2 * sum(name in integer for name in operators),
+        "You left out the ends: the picture arrives as float, and the logits leave as float.": partial(
             _changes, before=[], after=[]
         ),
-        "You counted only one direction. What was quantised must be dequantised somewhere: both cost time.": changed(
+        "You counted only one direction. What is quantised must be dequantised again: count both.": changed(
             lambda count: count // 2
         ),
-        "`integer` names the operators that *have* an integer kernel; you counted as if they were "
-        "the others.": called_with(lambda operators, integer: (operators, [o for o in OPERATORS if o not in integer])),
-        "Operators side by side without integer kernels share one pair of conversions.": lambda operators, integer: (
+        "You took `integer` for the operators without an integer kernel. It lists those that *have* one.": called_with(
+            lambda operators, integer: (operators, [o for o in OPERATORS if o not in integer])
+        ),
+        "You counted a pair per operator without integer kernel. Adjacent ones share one pair of conversions.": lambda operators, integer: (
             2 + 2 * sum(name not in integer for name in operators)
         ),
-        "At an end of the chain a float operator costs nothing extra: the picture is float already, and so are the "
+        "You added conversions for float operators at the ends. The picture is already float, and so are the "
         "logits.": lambda operators, integer: 2 + _changes(operators, integer, before=[True], after=[True]),
-        "A conversion at an end is needed only where the operator there takes integers.": lambda operators, integer: (
+        "You always counted a conversion at both ends. It is only needed if the operator there takes integers.": lambda operators, integer: (
             2 + _changes(operators, integer, before=[], after=[])
         ),
-        "The logits leave as float: the last integers must be dequantised.": partial(_changes, after=[]),
-        "The picture arrives as float: the first operator may need a Q.": partial(_changes, before=[]),
-        "You counted around the float operators; a pair stands around each run of "
-        "integer ones.": lambda operators, integer: 2 * sum(name not in integer for name in operators),
+        "You left out the last conversion. The logits leave as float, so the last integers must be dequantised.": partial(
+            _changes, after=[]
+        ),
+        "You left out the first conversion. The picture arrives as float, so the first operator may need a Q.": partial(
+            _changes, before=[]
+        ),
+        "You counted a pair around each float operator. There is one pair around each run of "
+        "integer operators.": lambda operators, integer: 2 * sum(name not in integer for name in operators),
     },
     properties=(
         Property(
-            "The number is even: as often as a tensor becomes integer, it becomes float again.",
+            "The number is even: a tensor becomes float as often as it becomes integer.",
             lambda count, operators, integer: count % 2 == 0,
         ),
     ),
 )
 def conversions(operators, integer):
-    """Count the conversions of a mixed network.
+    """Conversions in a mixed network.
 
-    Each conversion reads and writes a whole tensor and computes nothing. One operator without an integer kernel in the
-    middle costs two of them, which is why engines want their QDQ pairs in the right places.
+    Each conversion reads and writes a whole tensor but computes nothing. One operator without an integer kernel in the
+    middle costs two conversions, so engines need QDQ pairs in the right places.
     """
     return _changes(operators, integer)
 
@@ -131,47 +137,50 @@ def conversions(operators, integer):
     points=2,
     inputs=lambda g: (randint(g, 5, 45) / 100 + 0.5 * randint(g, 0, 1), float(randint(g, 2, 9))),
     hints=(
-        "Take 1 second as the whole time before. How many seconds are left of the part that becomes faster?",
-        "Afterwards it takes (1 − share) + share/gain seconds.",
+        "Assume that the network took 1 second before. How many seconds does the faster part take now?",
+        "Now the network takes (1 − share) + share/gain seconds.",
         "`1 / (1 - share + share / gain)`",
     ),
     wrong={
-        "You averaged the speed-ups. Times add up, speeds don't: work with the time "
-        "that is left.": lambda share, gain: 1 - share + share * gain,
-        "That is the time that is left, as a share of the old one. The gain is its reciprocal.": changed(
+        "You averaged the speed-ups. Times add up, but speed-ups don't: compute the remaining time, "
+        "then its reciprocal.": lambda share, gain: 1 - share + share * gain,
+        "You returned the remaining time as a share of the old one. The speed-up is its reciprocal.": changed(
             lambda gain: 1 / gain
         ),
-        "You made the *other* part faster: `share` is the share of the time that the fast "
-        "kernel takes over.": called_with(lambda share, gain: (1 - share, gain)),
-        "The gain cannot exceed that of the kernel; the rest of the network only dilutes it.": lambda share, gain: (
-            gain / share
+        "You made the *other* part faster. `share` is the share of the time that becomes faster.": called_with(
+            lambda share, gain: (1 - share, gain)
         ),
-        "The part that does not become faster still takes its time: 1 − share of it.": lambda share, gain: share * gain,
-        "That is the limit for an infinitely fast kernel; the part still takes share/gain.": lambda share, gain: (
-            1 / (1 - share)
+        "You divided gain by share. The network cannot gain more than the kernel.": lambda share, gain: gain / share,
+        "You left out the part that does not become faster. It still takes 1 − share of the time.": lambda share, gain: (
+            share * gain
         ),
-        "You added the time saved to 1. Divide the old time by the new.": lambda share, gain: 1 + share - share / gain,
-        "That is the time saved, not how many times as fast.": lambda share, gain: share - share / gain,
-        "Times as fast, not how much faster: 1 means no gain.": off_by(-1),
+        "You assumed an infinitely fast kernel. It still takes share/gain.": lambda share, gain: 1 / (1 - share),
+        "You added the time saved to 1. Divide the old time by the new one.": lambda share, gain: (
+            1 + share - share / gain
+        ),
+        "You returned the share of the time saved. Divide the old time by the new one.": lambda share, gain: (
+            share - share / gain
+        ),
+        "You subtracted 1. Return how many times as fast: 1 means no gain.": off_by(-1),
     },
     properties=(
         Property(
-            "A network gains at least 1 and at most as much as its fastest part.",
+            "The network's speed-up is between 1 and that of the kernel.",
             lambda result, share, gain: 1 <= result <= gain,
         ),
     ),
 )
 def network_gain(share, gain):
-    """From the kernel's gain to the network's.
+    """From the kernel's speed-up to the network's.
 
-    Amdahl's law (1967). It works in both directions: from a measured gain of the kernel and of the network follows the
-    share of the time that the kernel really had.
+    This is Amdahl's law (1967). It works in both directions: from measured speed-ups of kernel and network, you can
+    compute the kernel's share of the time.
     """
     return 1 / (1 - share + share / gain)
 
 
 def _batches(earned=lambda slow, fast: slow - fast, rounded=math.ceil, never=lambda build, saved: -1):
-    """`break_even`; `earned` by each batch, and `never` the answer where nothing is saved."""
+    """`break_even` with a mistake: `earned` is the gain per batch, and `never` the result if nothing is gained."""
     return lambda build, slow, fast: rounded(build / earned(slow, fast)) if fast < slow else never(build, slow - fast)
 
 
@@ -188,44 +197,41 @@ def _build_and_run(g: torch.Generator):
     points=2,
     inputs=_build_and_run,
     hints=(
-        "What does one batch save? How many such savings make up for the time of building?",
-        "The number of batches is build_ms / (slow_ms − fast_ms), rounded up; where nothing is saved it is −1.",
+        "How much time does one batch save? How many batches make up for the build time?",
+        "The number of batches is build_ms / (slow_ms − fast_ms), rounded up. If nothing is saved, it is −1.",
         "`-1 if fast_ms >= slow_ms else -(-build_ms // (slow_ms - fast_ms))` (or `math.ceil` of the quotient)",
     ),
     wrong={
-        "Rounded down: after that many batches a rest of the building time is still to be earned. Round up.": _batches(
+        "You rounded down. After that many batches, part of the build time is not yet made up for. Round up.": _batches(
             rounded=math.floor
         ),
-        "An engine that is not faster never pays for itself: then the answer is −1, not a negative quotient.": _batches(
+        "You returned a negative quotient. An engine that is not faster never pays off: return −1.": _batches(
             never=lambda build, saved: math.ceil(build / saved) if saved else -1
         ),
-        "A batch does not earn its whole time, only what it saves: slow_ms − fast_ms.": _batches(
-            earned=lambda slow, fast: fast
-        ),
-        "You asked how many slow batches fit into the building time. Each fast one saves slow_ms − "
-        "fast_ms only.": _batches(earned=lambda slow, fast: slow),
-        "One too many where the quotient is whole: round up, don't add one.": _batches(
+        "You divided by fast_ms. A batch only saves slow_ms − fast_ms.": _batches(earned=lambda slow, fast: fast),
+        "You divided by slow_ms. A batch only saves slow_ms − fast_ms.": _batches(earned=lambda slow, fast: slow),
+        "Your result is one too large if the quotient is an integer. Round up instead of adding one.": _batches(
             rounded=lambda batches: math.floor(batches) + 1
         ),
-        "Batches are whole: round up.": _batches(rounded=float),
-        "You took slow for fast.": called_with(lambda build, slow, fast: (build, fast, slow)),
-        "Where it never pays the answer is −1, not 0.": _batches(never=lambda build, saved: 0),
-        "Where it never pays the answer is −1, not None.": _batches(never=lambda build, saved: None),
+        "You did not round. Return a whole number of batches, rounded up.": _batches(rounded=float),
+        "You swapped slow_ms and fast_ms.": called_with(lambda build, slow, fast: (build, fast, slow)),
+        "You returned 0 if it never pays off. Return −1.": _batches(never=lambda build, saved: 0),
+        "You returned None if it never pays off. Return −1.": _batches(never=lambda build, saved: None),
     },
 )
 def break_even(build_ms, slow_ms, fast_ms):
-    """When compiling has paid for itself.
+    """When compilation pays off.
 
-    A server runs for weeks and does not care about half a minute. A test that starts afresh for every run, a notebook,
-    a function in the cloud that sleeps: they may never reach that number.
+    A server runs for weeks, so half a minute does not matter. A test, a notebook, or a cloud function that starts afresh
+    each time may never reach this number.
     """
     return _batches()(build_ms, slow_ms, fast_ms)
 
 
 def _engine_table(g: torch.Generator):
-    # Eight engines in any order, most of them for one way of going wrong: the fastest breaks both limits, the next two
-    # one each, either first. Of those that fit, one is the smallest, one the slowest, one meets both limits exactly and
-    # one gains in accuracy; one of these last two is the right one, unless nothing fits.
+    # Eight engines in any order, most of them for one mistake each: the fastest exceeds both limits, and the next two one
+    # limit each, in either order. Of those that fit, one is the smallest, one the slowest, one meets both limits exactly
+    # and one gains accuracy. One of the last two is the right one, unless nothing fits.
     kib_limit, lost_limit = randint(g, 250, 400), randint(g, 3, 9) / 10
     right, swap = randint(g, 0, 2), randint(g, 0, 2) // 2
     rows = [
@@ -246,7 +252,7 @@ def _engine_table(g: torch.Generator):
 
 
 def _fastest(fits=lambda small, exact: small and exact, score=lambda ms, kib, lost: ms, keeps=operator.le):
-    """`choose_engine`; `keeps(value, limit)` tells whether an engine is small and exact enough."""
+    """`choose_engine` with a mistake; `keeps(value, limit)` says whether an engine keeps a limit."""
 
     def fastest(names, ms, kib, lost, kib_limit, lost_limit):
         fit = [i for i in range(len(names)) if fits(keeps(kib[i], kib_limit), keeps(lost[i], lost_limit))]
@@ -265,41 +271,40 @@ def _only_the_fastest(names, ms, *table):
     points=3,
     inputs=_engine_table,
     hints=(
-        "First throw out what breaks a limit, then look at the times of what is left.",
-        "A row that meets a limit exactly is allowed. If no row is left the answer is the string 'none'.",
+        "Drop the engines that exceed a limit, then compare the times of the rest.",
+        "An engine that meets a limit exactly is allowed. If none is left, return the string 'none'.",
         "fit = [i for i in range(len(names)) if kib[i] <= kib_limit and lost[i] <= lost_limit]; "
         'return names[min(fit, key=lambda i: ms[i])] if fit else "none"',
     ),
     wrong={
-        "That is the fastest of all, whatever it costs: the limits come first.": _fastest(
-            fits=lambda small, exact: True
-        ),
-        "It keeps the limit of size but loses too much accuracy.": _fastest(fits=lambda small, exact: small),
-        "It keeps the limit of accuracy but its file is too large.": _fastest(fits=lambda small, exact: exact),
-        "You took the smallest of those that fit. Within the limits size is free; the fastest is wanted.": _fastest(
-            score=lambda ms, kib, lost: kib
-        ),
-        "A limit may be reached, it may only not be exceeded: compare with ≤.": _fastest(keeps=operator.lt),
-        "You took the slowest of those that fit: the fewest milliseconds are wanted.": _fastest(
+        "You returned the fastest of all engines. Apply the limits first.": _fastest(fits=lambda small, exact: True),
+        "You ignored the limit on accuracy: this engine loses too much.": _fastest(fits=lambda small, exact: small),
+        "You ignored the limit on size: this engine's file is too large.": _fastest(fits=lambda small, exact: exact),
+        "You took the smallest engine within the limits. Take the fastest.": _fastest(score=lambda ms, kib, lost: kib),
+        "You excluded engines that meet a limit exactly. Compare with ≤.": _fastest(keeps=operator.lt),
+        "You took the slowest engine within the limits. Take the fewest milliseconds.": _fastest(
             score=lambda ms, kib, lost: -ms
         ),
-        "You took the most accurate of those that fit. Within the limits accuracy is free; the "
-        "fastest is wanted.": _fastest(score=lambda ms, kib, lost: lost),
-        "A negative loss is a gain in accuracy: it breaks no limit.": called_with(
+        "You took the most accurate engine within the limits. Take the fastest.": _fastest(
+            score=lambda ms, kib, lost: lost
+        ),
+        "You took absolute values of the losses. A negative loss is a gain and keeps every limit.": called_with(
             lambda names, ms, kib, lost, *limits: (names, ms, kib, [abs(x) for x in lost], *limits)
         ),
-        "One limit kept is not enough: both.": _fastest(fits=lambda small, exact: small or exact),
-        "You looked only at the fastest of all. Throw out first, then take the fastest of the rest.": _only_the_fastest,
-        'Where nothing fits the answer is the text "none", not None.': changed(
+        "You accepted engines that keep one limit. Both must be kept.": _fastest(
+            fits=lambda small, exact: small or exact
+        ),
+        "You only tested the fastest of all. Drop what exceeds a limit first, then take the fastest of the rest.": _only_the_fastest,
+        'You returned None if nothing fits. Return the string "none".': changed(
             lambda name: None if name == "none" else name
         ),
     },
 )
 def choose_engine(names, ms, kib, lost, kib_limit, lost_limit):
-    """Choose an engine under limits.
+    """Choosing an engine within limits.
 
-    With limits first and speed second the choice is well defined. The other way round, with one score made of weights
-    for speed, size and accuracy, it depends on weights that nobody can defend.
+    With limits first and speed second, the choice is well defined. A single score with weights for speed, size and
+    accuracy depends on weights that nobody can justify.
     """
     return _fastest()(names, ms, kib, lost, kib_limit, lost_limit)
 
@@ -307,30 +312,30 @@ def choose_engine(names, ms, kib, lost, kib_limit, lost_limit):
 question(
     "for_real.lanes",
     points=1,
-    text="A vector register has 512 bits. One float32 instruction multiplies and adds one pair in each 32-bit lane; a "
-    "VNNI instruction multiplies four pairs of 8-bit numbers in each lane and adds their sum. Both take as long. By "
-    "what factor can int8 be faster?",
+    text="A vector register has 512 bits. A float32 instruction multiplies and adds one pair in each 32-bit lane. A VNNI "
+    "instruction multiplies four pairs of 8-bit numbers in each lane and adds their sum, in the same time. By what factor "
+    "can int8 be faster?",
     answer=4,
     tolerance=0.01,
-    explanation="16 lanes of one pair against 16 lanes of four: a factor of 4, if the arithmetic is what takes the "
-    "time. AMX multiplies small matrices in one instruction and goes further; a processor without either has to "
-    "widen the numbers to 16 bits first, and most of the factor is gone.",
+    explanation="Both have 16 lanes, one with one pair each and one with four: a factor of 4, if arithmetic is the limit. "
+    "AMX multiplies small matrices in one instruction and gains more. A processor with neither has to widen the numbers to "
+    "16 bits first, and loses most of the factor.",
 )
 question(
     "for_real.one_picture",
     points=1,
-    text="On the machine where this lesson was written, one picture takes PT2E's int8 program 1.6 times as long as "
+    text="On the machine where this lesson was written, PT2E's int8 program takes 1.6 times as long for one picture as "
     "eager float32, and ONNX Runtime in float32 a third as long. What would make PT2E's program faster?",
     choices={
-        "a": "Fewer bits: int4 in place of int8.",
-        "b": "Fewer steps between Python and the first kernel: a runtime without Python, or more pictures a call.",
+        "a": "Fewer bits: int4 instead of int8.",
+        "b": "Less overhead before the first kernel: a runtime without Python, or more pictures per call.",
         "c": "More threads.",
     },
     answer="b",
     comments={
-        "a": "The arithmetic of one picture takes a small part of the time; halving that part changes little.",
-        "c": "Work of some ten microseconds is done before other threads are awake; they add overhead.",
+        "a": "The arithmetic for one picture is a small part of the time, so halving it changes little.",
+        "c": "Work of some ten microseconds is done before other threads wake up. They only add overhead.",
     },
-    explanation="For one picture of this size most of the time goes to getting to the arithmetic: guards, dispatch, "
-    "allocation. What helps is a runtime that does less of it, or sharing it among many pictures.",
+    explanation="For one picture of this size, most of the time goes into overhead: guards, dispatch, allocation. A runtime "
+    "with less of it helps, and so does sharing it among many pictures.",
 )
