@@ -293,6 +293,8 @@ claim(
     where=needs("x86"),
     timing=True,
 )
+
+# %%
 claim(
     "Your strides for NCHW are torch's own.",
     strides(list(batch.shape), [0, 1, 2, 3]) == list(batch.stride()),
@@ -969,6 +971,8 @@ claim(
     where=(bool(blocks), "torch was built without MKL"),
     timing=True,
 )
+
+# %%
 claim("Both products give the same result.", exact)
 
 # %% [markdown]
