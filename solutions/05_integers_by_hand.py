@@ -58,14 +58,12 @@ tested = training.evaluate(net, pictures.test, pictures)
 
 
 def points_lost(model, split=pictures.test, reference=tested):
-    """Accuracy lost against the float network: percentage points, with a 95 % interval."""
+    """Accuracy lost against the float network, in points, with a 95 % interval."""
     accurate = training.evaluate(model, split, pictures).correct
     return measure.proportion_difference(accurate, reference.correct)
 
 
-print(
-    f"The float network classifies {tested.accuracy:.1f} % of the test pictures correctly."
-)
+print(f"The float network: {tested.accuracy:.1f} % of the test pictures are correct.")
 
 # %% [markdown]
 # ## 1. A grid
@@ -229,7 +227,6 @@ question("by_hand.decibels", answer)
 # apply each filter's scale to its output at the end.
 
 # %%
-widths = (2, 3, 4, 5, 6, 7, 8)
 granularities = {
     "one grid per layer": {"per": "tensor"},
     "one per filter": {"per": "channel"},
@@ -242,24 +239,21 @@ def rounded(x, bits, how):
     return quantization.fake_quantize(x, quantization.grid_of(x, bits, **how))
 
 
-def with_bits(bits, how):
-    return quantization.quantize_weights(copy.deepcopy(net), bits, **how)
-
-
 def accuracy(model):
     return training.evaluate(model, chosen_with, pictures).accuracy
 
 
-decibels = {
-    name: [
-        quantization.signal_to_noise(weight, rounded(weight, b, how)) for b in widths
+# %%
+widths = (2, 3, 4, 5, 6, 7, 8)
+decibels, accuracies = {}, {}
+for name, how in granularities.items():
+    versions = [rounded(weight, bits, how) for bits in widths]
+    decibels[name] = [quantization.signal_to_noise(weight, x) for x in versions]
+    networks = [
+        quantization.quantize_weights(copy.deepcopy(net), bits, **how)
+        for bits in widths
     ]
-    for name, how in granularities.items()
-}
-accuracies = {
-    name: [accuracy(with_bits(b, how)) for b in widths]
-    for name, how in granularities.items()
-}
+    accuracies[name] = [accuracy(network) for network in networks]
 before = accuracy(net)
 
 # %% tags=["fold"]
@@ -866,7 +860,7 @@ question("by_hand.largest_sum", choice)
 # suits it best (each pixel's channels next to each other, *channels last*), and with its own four integer products
 # alone:
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold"]
 channels_last = copy.deepcopy(net).to(memory_format=torch.channels_last)
 operands = []
 with torch.inference_mode():
@@ -877,6 +871,8 @@ with torch.inference_mode():
             columns = torch.randint(-128, 128, shape, dtype=torch.int8)
             operands.append((layer.weight, columns))
         flowing = layer(flowing)
+
+# %% tags=["nbval-ignore-output"]
 timings = measure.latency(
     {
         "float32": net,
@@ -1022,7 +1018,7 @@ powers_of_two = yours_or_ours("by_hand.powers_of_two")
 
 
 def article(bits):
-    """The network with every weight a power of two: the article's function, repaired."""
+    """The network with each weight a power of two: the article's function, repaired."""
     model = copy.deepcopy(net)
     with torch.no_grad():
         for layer in model.modules():
@@ -1045,7 +1041,19 @@ lost = {
     for name, models_made in made.items()
 }
 
+# %% tags=["nbval-ignore-output"]
+reveal(
+    "accuracy lost with powers of two at 8 bits",
+    lost["powers of two"][-1].estimate,
+    lost["powers of two"][-1].low,
+    lost["powers of two"][-1].high,
+    because="Powers of two are close together near zero, where no precision is needed, "
+    "and far apart where the large weights are: those are off by up to a third, at "
+    "any number of bits. The extra codes go to ever smaller powers.",
+)
 
+
+# %% tags=["fold"]
 def noise_in(layer):
     """Signal to noise of a layer's weights, by kind: one number per width."""
     original = net.get_submodule(layer).weight
@@ -1058,18 +1066,6 @@ def noise_in(layer):
     }
 
 
-# %% tags=["nbval-ignore-output"]
-reveal(
-    "accuracy lost with powers of two at 8 bits",
-    lost["powers of two"][-1].estimate,
-    lost["powers of two"][-1].low,
-    lost["powers of two"][-1].high,
-    because="Powers of two are close together near zero, where no precision is needed, "
-    "and far apart where the large weights are: those are off by up to a third, at "
-    "any number of bits. The extra codes go to ever smaller powers.",
-)
-
-# %% tags=["fold"]
 noise = noise_in("classifier.0")
 colors = {"powers of two": plots.PURPLE, "one grid per layer": plots.BLUE}
 fig, (left, right) = plots.figure(ncols=2)

@@ -59,7 +59,7 @@ validated = training.evaluate(start, pictures.validation, pictures)
 
 
 def points_lost(model, split=pictures.test, reference=tested):
-    """Accuracy lost against the float network: percentage points, with a 95 % interval."""
+    """Accuracy lost against the float network, in points, with a 95 % interval."""
     accurate = training.evaluate(model, split, pictures).correct
     return measure.proportion_difference(accurate, reference.correct)
 
@@ -101,8 +101,8 @@ reveal(
     lost_at_4.estimate,
     lost_at_4.low,
     lost_at_4.high,
-    because="Fifteen values per tensor are plenty for this network. Each output sums 27 "
-    "to 2,048 products, and rounding errors of both signs cancel in the sum.",
+    because="Fifteen values per tensor are plenty for this network. Each output sums "
+    "27 to 2,048 products, and rounding errors of both signs cancel in the sum.",
 )
 
 # %% [markdown]
@@ -172,9 +172,9 @@ reveal(
     copy_at_6,
     copy_at_6 - 2,
     copy_at_6 + 2,
-    because="The grid must reach the largest channel. A channel that is 64 times smaller "
-    "is smaller than half a step of a 6-bit grid, so all its weights become zero. In "
-    "float it contributes as much to the result as any other channel.",
+    because="The grid must reach the largest channel. A channel that is 64 times "
+    "smaller is smaller than half a step of a 6-bit grid, so all its weights become "
+    "zero. In float it contributes as much to the result as any other channel.",
 )
 
 # %% tags=["fold"]
@@ -857,9 +857,9 @@ reveal(
     scores["8 bits, nearest"],
     scores["8 bits, nearest"] - 2,
     scores["8 bits, nearest"] + 2,
-    because="The large gradients of the first steps still move weights. After that, one "
-    "weight in a thousand or fewer moves per step, and learning stalls although the "
-    "gradients have not vanished.",
+    because="The large gradients of the first steps still move weights. After that, "
+    "one weight in a thousand or fewer moves per step, and learning stalls although "
+    "the gradients have not vanished.",
 )
 
 # %% tags=["fold"]

@@ -56,7 +56,7 @@ validated = training.evaluate(net, pictures.validation, pictures)
 
 
 def points_lost(model, split=pictures.test, reference=tested):
-    """Accuracy lost against the float network: percentage points, with a 95 % interval."""
+    """Accuracy lost against the float network, in points, with a 95 % interval."""
     accurate = training.evaluate(model, split, pictures).correct
     return measure.proportion_difference(accurate, reference.correct)
 
@@ -347,8 +347,9 @@ check("by_hand.huffman_bits", huffman_bits)
 def gap_symbols(positions, longest):
     """The gaps before the weights: list of int, each 0 to longest.
 
-    positions: list of int, ascending, where the weights are. A gap of `longest` zeros or
-    more is written as `longest` once or several times, then the rest: 0 to longest − 1.
+    positions: list of int, ascending, where the weights are. A gap of `longest` zeros
+    or more is written as `longest`, once or several times, and then the rest, from 0
+    to longest − 1.
     """
     ### BEGIN SOLUTION
     symbols, last = [], -1
@@ -466,9 +467,10 @@ print(f"points lost on the test pictures: {lost_tiny}")
 reveal(
     "how many times smaller MyNet's file becomes at half a point lost",
     float_bytes / coded_bytes,
-    because="The factors multiply: 50 times fewer weights, and instead of 32 bits fewer "
-    "than 3 for each value and 5 to 6 for its position. So much can go because nearly "
-    "all weights of MyNet are in one layer, which is far too large for this task.",
+    because="The factors multiply: 50 times fewer weights, and instead of 32 bits "
+    "fewer than 3 for each value and 5 to 6 for its position. So much can go because "
+    "nearly all weights of MyNet are in one layer, which is far too large for this "
+    "task.",
 )
 
 # %% [markdown]
