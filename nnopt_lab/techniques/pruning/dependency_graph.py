@@ -32,6 +32,7 @@ _GATES = (nn.Sigmoid, nn.Hardsigmoid, F.sigmoid, F.hardsigmoid, torch.sigmoid, "
 _SUMS = (operator.add, operator.iadd, torch.add, "add", "add_")
 _MEANS = (torch.mean, "mean")
 _PRODUCTS = (operator.mul, operator.imul, torch.mul, "mul", "mul_")
+_QUOTIENTS = (operator.truediv, operator.itruediv, torch.div, "div", "div_")
 
 
 @dataclass
@@ -210,6 +211,10 @@ class _Tracer(fx.Interpreter):
             return self.of[self._source(node)]
         if node.target in (torch.flatten, "flatten") or _keeps_the_batch(node):
             return self._flatten(node, result)
+        if len(sources) == 1 and _is_scaled_by_a_number(node):
+            if sources[0] in self.gates:
+                self.gates.add(node)
+            return self.of[sources[0]]
         if node.target in _CHANNELWISE_FUNCTIONS:
             return self.of[self._source(node)]
         if node.target in _MEANS:
@@ -254,6 +259,13 @@ class _Tracer(fx.Interpreter):
 
 def _target(node: fx.Node) -> str:
     return node.target if isinstance(node.target, str) else node.target.__name__
+
+
+def _is_scaled_by_a_number(node: fx.Node) -> bool:
+    """Whether a node is `x * 2`, `2 * x`, `x / 2` or the like, with a number of Python's, not one of the network's."""
+    numbers = [value for value in node.args if isinstance(value, (int, float))]
+    first = node.target in _PRODUCTS or (node.args and isinstance(node.args[0], fx.Node))
+    return bool(first) and node.target in _PRODUCTS + _QUOTIENTS and (len(node.args), len(numbers)) == (2, 1)
 
 
 def _keeps_the_batch(node: fx.Node) -> bool:

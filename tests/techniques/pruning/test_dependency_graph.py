@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 
-from nnopt_lab.techniques.pruning import dependency_graph
+from nnopt_lab.techniques.pruning import channel_pruning, dependency_graph
 from nnopt_lab.workbench import models
 from tests.techniques.pruning.channel_networks import Net, X, check_exact, conv, settled
 
@@ -185,3 +185,38 @@ def test_computed_weights_are_refused_with_a_cure_that_helps(change, sentence):
     cure = str(caught.value).split("call ")[1].split(" first")[0]
     eval(cure, {"torch": torch, "layer": model[2]})  # the sentence is code that a reader would copy
     assert len([g for g in dependency_graph.channel_groups(model, X[:1]) if g.removable]) == 2
+
+
+@pytest.mark.parametrize(
+    "scale",
+    [lambda x, n: x * n, lambda x, n: n * x, lambda x, n: x / n, lambda x, n: x.mul(n), lambda x, n: torch.div(x, n)],
+)
+def test_a_number_that_scales_leaves_the_channels_as_they_are(scale):
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.last = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 6, 3), nn.Linear(6, 2)
+
+        def forward(self, x, factor=0.5):
+            x = scale(self.b(scale(self.a(x), factor).relu()).relu(), 3)
+            return scale(self.last(x.mean((2, 3))), factor)
+
+    torch.manual_seed(0)
+    model, x = Scaled().eval(), torch.randn(2, 3, 8, 8)
+    assert [g.name for g in dependency_graph.channel_groups(model, x) if g.removable] == ["a", "b"]
+    keep = channel_pruning.keep_most_important(model, x, 0.5)
+    small, zeroed = (f(model, x, keep) for f in (channel_pruning.remove_channels, channel_pruning.zero_channels))
+    assert torch.allclose(small(x), zeroed(x), atol=1e-6) and small.a.out_channels == 2
+
+
+def test_a_number_by_which_a_gate_is_scaled_is_no_gate():
+    class Doubled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.last = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.last((2 * self.a(x).sigmoid()).mean((2, 3)))
+
+    with pytest.raises(ValueError, match="a sigmoid at 'mean' not as a factor"):
+        dependency_graph.channel_groups(Doubled(), torch.randn(1, 3, 8, 8))
