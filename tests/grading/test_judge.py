@@ -98,7 +98,9 @@ def test_an_answer_may_build_on_another_one(result):
 
 
 def test_the_first_failing_case_is_shown_and_what_was_printed(result):
-    found = result("def l1_importance(weight):\n    print('x' * 10_000)\n    return weight.abs().amax(dim=(1, 2, 3))")
+    found = result(
+        "def l1_importance(weight):\n    print('x' * 10_000)\n    return weight.abs().sum(dim=(1, 2, 3)) ** 3 + 0.37"
+    )
     assert list(found.inputs) == ["weight"] and "tensor" in found.got and "tensor" in found.wanted
     assert found.printed == "x" * 2_000
     assert found.wrong_answer is None
@@ -274,8 +276,15 @@ def test_what_follows_a_right_function_costs_nothing(result, line):
     assert (found.state, found.points) == ("passed", 2), found.mistake
 
 
-@pytest.mark.parametrize("line", ["print(model)", "display(weight)", "weight = model[0].weight", "check('x', y)"])
-def test_what_uses_the_notebooks_own_names_before_a_right_function_costs_nothing(result, line):
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("print(model)", "display(weight)", "weight = model[0].weight", "check('x', y)"),
+        *("import pandas as pd", "from nnopt_lab.techniques import pruning", "open('data.csv')", "torch.nope", "1 / 0"),
+        *("assert not torch.ones(1).sum()", "with open('log') as file:\n    pass", "torch.ones(2) @ torch.ones(3)"),
+    ],
+)
+def test_what_works_in_the_notebook_only_costs_nothing_before_a_right_function(result, line):
     assert result(f"{line}\n{RIGHT}").state == "passed"
 
 

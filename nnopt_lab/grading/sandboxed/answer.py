@@ -113,8 +113,9 @@ def reply_to(job: bytes) -> bytes:
 def execute(source: str, file: str, names: dict, there: Callable[[], bool], brief: bool) -> BaseException | None:
     """Run a cell statement by statement; the first error, or None.
 
-    A statement that uses what only the notebook has (`model`, `display`, `check`) costs nothing. Any other error ends
-    the cell, unless what is wanted of it is `there` already: trial calls follow a function.
+    A statement that uses what only the notebook has (`model`, `display`, a file, another package) or that fails in a
+    trial costs nothing, before a function as after it. What asks for an end, such as `exit()`, ends the cell, unless
+    what is wanted of it is `there` already.
 
     Args:
         brief: once that is there, run only what defines something.
@@ -131,7 +132,7 @@ def execute(source: str, file: str, names: dict, there: Callable[[], bool], brie
             exec(code(), names)
         except BaseException as error:
             first = error if first is None else first
-            if not there() and not isinstance(error, NameError):
+            if not there() and not isinstance(error, Exception):
                 break
     return first
 
