@@ -607,7 +607,9 @@ check("pruning.cubic_sparsity", cubic_sparsity)
 # %% [markdown]
 # ## 7. Smaller, yes. Faster?
 #
-# Nine tenths of the weights are zero. Guess how many times as fast the network is now, for a batch of 256 pictures.
+# Nine tenths of the weights are zero. The routine that computes a layer is the same as before. (It is called a *kernel*,
+# like the window of a convolution, but the two have nothing to do with each other.) Guess how many times as fast the
+# network is now, for a batch of 256 pictures.
 
 # %%
 predict("speed-up from 90 % of the weights masked to zero", unit="×")
@@ -625,8 +627,8 @@ reveal(
     ratio.median,
     ratio.low,
     ratio.high,
-    because="A dense kernel (the routine that computes a layer) multiplies by zero "
-    "like by any other number. A mask changes the numbers, not the amount of work.",
+    because="A dense kernel multiplies by zero like by any other number. A mask "
+    "changes the numbers, not the amount of work.",
 )
 
 # %% tags=["fold"]

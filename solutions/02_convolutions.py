@@ -1,15 +1,21 @@
 # %% [markdown]
-# # Convolutions: which knob is worth what
+# # Convolutions: what does each knob save?
 #
-# Fewer kernels, smaller kernels, fewer layers: three ways to a cheaper network, says the article. In this lesson you will
+# Fewer kernels, smaller kernels, fewer layers: these are the article's three ways to a cheaper network. In this lesson
+# you will
 #
-# - turn each knob alone and measure what it costs and what it brings, in five different currencies;
+# - turn each of these knobs alone, and measure what it saves and what accuracy it costs;
 # - meet a knob that makes the network *larger* when you turn it down;
-# - put in place of a convolution what practice puts there: separable, grouped, bottleneck, asymmetric and strided ones;
-# - split trained layers into thin ones by their singular values, and see when that pays (less often than papers suggest);
-# - fold batch norms away at no cost at all, and build a cost model, honest enough to be wrong where you can see it.
+# - try the usual replacements for a convolution: separable, grouped, bottleneck, asymmetric and strided ones;
+# - split trained layers into thin ones by their singular values, and see when that pays;
+# - fold batch norms into convolutions at no cost, and build a model that predicts a layer's time.
 #
-# It takes about an hour. It needs nothing from the lessons before but their networks, which ship with the course.
+# The lesson takes about an hour and stands alone: you only need Python and the basics of PyTorch. *The article* is the
+# tutorial that this course grew out of, and `MyNet` is its network. Trained networks ship with the course.
+#
+# Three terms: a **multiply-accumulate** (MAC) is one product added to a sum. A **kernel** is the window of a convolution
+# (3×3, for example); a **filter** has one kernel per input channel and makes one output channel. (The article says
+# "fewer kernels" where it means fewer filters, and so do the plots.)
 
 # %%
 import copy
@@ -36,32 +42,35 @@ batch = pictures.to_input(pictures.test.images[:256])
 one = batch[:1]
 size, work = measure.parameters(dense).total, measure.macs(dense, one)
 tested = training.evaluate(dense, pictures.test, pictures)
-claim(
-    "MyNet has 268,650 parameters and does 1,885,440 multiply-accumulates a picture",
-    (size, work) == (268650, 1885440),
-)
+dense
 
 # %% [markdown]
+# `MyNet` sorts 32×32 pictures of clothes into ten classes. It has 268,650 parameters and does 1,885,440 MACs per
+# picture.
+#
 # ## 1. Three knobs
 #
-# A convolution from $C_\text{in}$ to $C_\text{out}$ channels with $k×k$ kernels does $C_\text{out} C_\text{in} k^2$
-# multiply-accumulates (MACs) at each output pixel. The article's three knobs turn
+# A convolution from $C_\text{in}$ to $C_\text{out}$ channels with $k×k$ kernels does $C_\text{out} C_\text{in} k^2$ MACs
+# per output pixel. You can turn three knobs:
 #
-# - **fewer kernels**: $C_\text{out}$, and with it the next layer's $C_\text{in}$. Half the kernels everywhere are a quarter
-#   of the work between two layers;
-# - **smaller kernels**: $k^2$. From 3×3 to 1×1 it is a ninth;
+# - **fewer kernels**: a smaller $C_\text{out}$, and with it a smaller $C_\text{in}$ of the next layer. Half of the
+#   filters everywhere leave a quarter of the work between two layers;
+# - **smaller kernels**: a smaller $k^2$. From 3×3 to 1×1 it falls to a ninth;
 # - **fewer layers**: the whole term goes.
 #
-# What a smaller kernel or a missing layer takes away besides work is *sight*: one number of the last feature map is computed
-# from a square of input pixels, its **receptive field**. A layer with kernel $k$ widens it by $k - 1$ steps, and a step is as
-# many input pixels as the strides before it multiply to.
+# Smaller kernels and fewer layers also limit what the network can see. A value of the last feature map depends on a
+# square of input pixels, its **receptive field**. A layer with kernel size $k$ widens the field by $k - 1$ steps. One
+# step is the product of all strides before this layer, in input pixels.
 #
-# **Exercise (2 points).** How wide is it?
+# **Exercise (2 points).** Compute the width of the receptive field.
 
 
 # %% exercise="convolutions.receptive_field"
 def receptive_field(layers):
-    """Width in input pixels. layers: a list of (kernel_size, stride), first layer first → a whole number."""
+    """Width of the receptive field in input pixels, an int.
+
+    layers: list of (kernel_size, stride), first layer first.
+    """
     ### BEGIN SOLUTION
     field, step = 1, 1
     for kernel_size, stride in layers:
@@ -74,27 +83,19 @@ def receptive_field(layers):
 # %%
 check("convolutions.receptive_field", receptive_field)
 
+# %% [markdown]
+# A pooling counts like a convolution with its window and stride. So how much of the 32 × 32 pixels does a feature see
+# before the linear layers, with different kernels?
+
 # %%
 receptive_field = yours_or_ours("convolutions.receptive_field")
 seen = {k: receptive_field([(k, 1), (2, 2), (k, 1), (2, 2)]) for k in (1, 3, 5, 7)}
 for k, pixels in seen.items():
-    print(
-        f"{k}×{k} kernels: a feature in front of the linear layers sees {pixels:>2} × {pixels:<2} of the 32 × 32 pixels"
-    )
-
-# %%
-claim(
-    "a feature of MyNet sees 10 by 10 pixels, with 1×1 kernels 4 by 4",
-    (seen[3], seen[1]) == (10, 4),
-)
-claim(
-    "two 3×3 layers see as far as one 5×5",
-    receptive_field([(3, 1), (3, 1)]) == receptive_field([(5, 1)]),
-)
+    print(f"{k}×{k} kernels: a feature sees {pixels:>2} × {pixels:<2} pixels")
 
 # %% [markdown]
-# Now turn the third knob. `MyNet` has two convolutions, each with a pooling behind it. Leave out the second one with its
-# pooling, and nothing else. How many parameters has the network then?
+# Now turn the third knob. `MyNet` has two convolutions, each followed by ReLU and pooling. Remove the second one with its
+# ReLU and pooling, and nothing else. How many times as many parameters does the network have then?
 
 # %%
 predict(
@@ -107,34 +108,55 @@ shallow = models.MyNet(channels=(16,))
 reveal(
     "parameters of MyNet without its second convolution, against MyNet",
     measure.parameters(shallow).total / size,
-    because="The second convolution held 4,640 parameters. But its pooling also halved the picture on both sides, and the "
-    "linear layer behind it has a weight for every number that comes in: 16·16·16 = 4,096 of them now, not 32·8·8 = 2,048.",
+    because="The second convolution had 4,640 parameters. But its pooling also halved "
+    "the picture's height and width, and the next linear layer has a weight for every "
+    "value it reads: these are now 16·16·16 = 4,096 instead of 32·8·8 = 2,048.",
 )
 
 # %%
 claim(
-    "without its second convolution MyNet has nearly twice the parameters",
+    "Without its second convolution, MyNet has nearly twice the parameters.",
     1.9 < measure.parameters(shallow).total / size < 2,
 )
 claim(
-    "the second convolution held 4,640",
+    "Without it, MyNet still does fewer multiply-accumulates.",
+    measure.macs(shallow, one) < work,
+)
+claim(
+    "A feature of MyNet sees 10 by 10 pixels, with 1×1 kernels only 4 by 4.",
+    (seen[3], seen[1]) == (10, 4),
+)
+claim(
+    "Two 3×3 layers see as far as one 5×5.",
+    receptive_field([(3, 1), (3, 1)]) == receptive_field([(5, 1)]),
+)
+claim(
+    "MyNet has 268,650 parameters and does 1,885,440 multiply-accumulates per picture.",
+    (size, work) == (268650, 1885440),
+)
+claim(
+    "The second convolution has 4,640 parameters.",
     measure.parameters(dense.features[3]).total == 4_640,
 )
-claim("and fewer multiply-accumulates all the same", measure.macs(shallow, one) < work)
 
 # %% [markdown]
-# "Fewer layers, fewer parameters" is true of the convolutions and false of the network. Size and work are two things, and a
-# layer's price is paid in the layers behind it.
+# "Fewer layers, fewer parameters" is true of the convolutions and false of the network. Size and work are two different
+# things, and removing one layer can make the next one larger.
 #
-# ## 2. What each knob is worth
+# ## 2. What each knob saves
 #
-# Below, each knob is turned alone and the network trained from new weights, all with the same recipe: four epochs, three
-# seeds, AdamW with a one-cycle rate (lesson 03). Training thirty networks takes minutes, so their accuracies are recorded in
-# `data/recorded/convolution_knobs.json` (`nnopt record convolution_knobs` makes it again). What they cost is measured here, in
-# parameters, multiply-accumulates, bytes and time, on untrained networks; pooling on a CPU looks at the values, so a trained one can differ by some per cent.
+# Below, you turn each knob alone. Every network was trained from new weights with the same recipe: four epochs (passes
+# over the training pictures), three seeds, AdamW with a *one-cycle* learning rate, which rises to a peak and then falls
+# to almost zero. Training thirty networks takes minutes, so their accuracies are recorded in
+# `data/recorded/convolution_knobs.json` (`nnopt record convolution_knobs` makes the file again).
+#
+# The costs are measured here, in five currencies: parameters, MACs, bytes of the file, time for one picture, and time
+# for a batch of 256. The measured networks are untrained. (A trained one may take a few percent more or less time, since
+# pooling on a CPU depends on the values.)
 
 # %%
-LIVE = False  # True trains everything on your machine: about ten minutes for each of the lesson's two experiments
+# True trains all networks on your machine: about ten minutes per experiment.
+LIVE = False
 knobs = recorded("convolution_knobs", live=LIVE)["result"]["accuracy"]
 usual = {"channels": (16, 32), "kernel_size": 3}
 names = {
@@ -156,10 +178,9 @@ table = measure.compare(networks, batch, accuracy=mean, rounds=6, budget_seconds
 table
 
 # %% [markdown]
-# The same as one picture. Each line is a knob, each point a setting, and MyNet is where the lines meet; the bands reach from
-# the lowest seed to the highest. Left is cheap, up is good.
+# A plot shows more than the table. Here are three of the currencies:
 
-# %%
+# %% tags=["fold"]
 rows = {row["model"]: row for row in table.rows}
 prices = {
     "parameters": {name: row["total"] / size for name, row in rows.items()},
@@ -169,96 +190,89 @@ prices = {
         for name, row in rows.items()
     },
 }
-# %% tags=["fold"]
 fig, axes = plots.figure(ncols=3, sharey=True, figsize=(10, 4))
 for ax, (title, price) in zip(axes, prices.items(), strict=True):
+    named = {}
     for (knob, settings), color in zip(KNOBS.items(), plots.PALETTE, strict=False):
-        points = sorted(
-            (price[names[knob, s]], s, accuracies[names[knob, s]].tolist())
-            for s in settings
-        )
-        plots.band(
-            ax,
-            [x for x, *_ in points],
-            list(zip(*(a for *_, a in points), strict=True)),
-            knob,
-            color,
-        )
-        for x, setting, values in points:
-            if names[knob, setting] != "MyNet":
-                below = {
-                    "xytext": (4, -10),
-                    "textcoords": "offset points",
-                    "fontsize": 7,
-                    "color": color,
-                }
-                what = (
-                    f"{setting} layer{'s' * (setting != '1')}"
-                    if knob == "fewer layers"
-                    else setting
-                )
-                ax.annotate(what, (x, sum(values) / 3), **below)
+        found = {s: names[knob, s] for s in settings}
+        found = dict(sorted(found.items(), key=lambda item: price[item[1]]))
+        runs = [accuracies[name].tolist() for name in found.values()]
+        across = [price[name] for name in found.values()]
+        plots.band(ax, across, list(zip(*runs, strict=True)), knob, color)
+        for setting, name in found.items():
+            if name != "MyNet":
+                layers = f"{setting} layer{'s' * (setting != '1')}"
+                short = layers if knob == "fewer layers" else setting
+                named[short] = (price[name], mean[name])
     plots.reference_line(ax, 1)
     ax.set(xlabel=f"{title}, times MyNet's")
     plots.log_axis(ax.xaxis, [0.25, 0.5, 1, 2, 4], ["¼", "½", "1", "2", "4"])
-    ax.margins(x=0.12)
+    plots.scatter(ax, named, color="none")
 axes[0].set(ylabel="test accuracy, %")
 plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# Three knobs, three different bills.
+# What to see: each line is a knob and each point a setting; the lines cross at `MyNet`. Bands reach from the lowest to
+# the highest seed. Left is cheap, and up is good.
 #
-# - **Fewer kernels** save in every currency. Half of them halve the parameters and save more than a
-#   quarter of the time; it costs 1 to 2 points.
-# - **Smaller kernels** save products and nothing else: parameters hardly move, because nearly all of them sit in the linear layer,
-#   and the time falls less than with half of the kernels. Yet 1×1 kernels cost more than 3 points. Their features see 4×4 pixels:
-#   likely too few to tell a sleeve from a strap. Larger kernels than 3×3 bring nothing that three seeds can show.
-# - **Fewer layers**: a single convolution is as accurate as two on these pictures, to half a point, and faster, but its file is
-#   twice as large. *More* layers than two make the file smaller and, after four epochs, the network worse. Depth pays on pictures
-#   with more to see, and with a training that is made for it.
+# - **Fewer kernels** save in every currency. With half of them, half of the parameters and more than a quarter of the
+#   time are saved; this costs 1 to 2 points of accuracy.
+# - **Smaller kernels** save MACs. The number of parameters hardly changes, because almost all of them are in the linear
+#   layer, and the time falls less than with half of the kernels. Yet 1×1 kernels cost more than 3 points: their features
+#   see 4×4 pixels, probably too few to distinguish a sleeve from a strap. Kernels larger than 3×3 gain nothing that three
+#   seeds can show.
+# - **Fewer layers**: a single convolution is as accurate as two on these pictures, to within half a point, and faster,
+#   but its file is twice as large. *More* than two layers make the file smaller and, after four epochs, the network
+#   worse. Depth pays on more varied pictures and with a training recipe made for it.
 #
-# So there is no best knob. What is scarce, bytes or time? That decides.
+# So there is no best knob. Choose by what is scarce: bytes or time.
 
 # %% tags=["fold"]
 gained = {name: value - mean["MyNet"] for name, value in mean.items()}
 took = prices["time, batch of 256"]
-claim("half of the kernels cost 1 to 2 points", 1 < -gained["fewer kernels: 8, 16"] < 2)
+
+# %%
 claim(
-    "and halve the parameters",
-    round(prices["parameters"]["fewer kernels: 8, 16"], 1) == 0.5,
+    "Half of the kernels cost 1 to 2 points and half of the parameters.",
+    1 < -gained["fewer kernels: 8, 16"] < 2
+    and round(prices["parameters"]["fewer kernels: 8, 16"], 1) == 0.5,
+)
+claim("1×1 kernels cost more than 3 points.", gained["smaller kernels: 1×1"] < -3)
+claim(
+    "A single convolution instead of two changes accuracy by less than half a point.",
+    abs(gained["fewer layers: 1"]) < 0.5,
 )
 claim(
-    "half of the kernels save more than a quarter of the time",
+    "Half of the kernels save more than a quarter of the time.",
     took["fewer kernels: 8, 16"] < 0.75,
     timing=True,
 )
-claim("1×1 kernels cost more than 3 points", gained["smaller kernels: 1×1"] < -3)
 claim(
-    "and take longer than half of the 3×3 kernels",
+    "1×1 kernels take longer than half as many 3×3 kernels.",
     took["smaller kernels: 1×1"] > took["fewer kernels: 8, 16"],
     timing=True,
 )
 claim(
-    "5×5 and 7×7 kernels bring less than half a point",
+    "5×5 and 7×7 kernels gain less than half a point.",
     max(gained[f"smaller kernels: {k}×{k}"] for k in (5, 7)) < 0.5,
 )
 claim(
-    "one convolution in place of two changes less than half a point",
-    abs(gained["fewer layers: 1"]) < 0.5,
+    "A single convolution takes less time than two.",
+    took["fewer layers: 1"] < 0.95,
+    timing=True,
 )
-claim("and takes less time", took["fewer layers: 1"] < 0.95, timing=True)
-claim("four layers lose more than half a point", gained["fewer layers: 4"] < -0.5)
+claim("Four layers lose more than half a point.", gained["fewer layers: 4"] < -0.5)
 claim(
-    "with little more than a third of the parameters",
+    "Four layers have little more than a third of the parameters.",
     1 / 3 < prices["parameters"]["fewer layers: 4"] < 0.4,
 )
 
 # %% [markdown]
-# ## 3. Where work and time part
+# ## 3. Fewer MACs, less time?
 #
-# MACs are what everybody counts, because they can be counted. With 1×1 kernels `MyNet` does 4.2 times fewer of them. How much
-# faster is it at batch 256?
+# Everybody counts MACs, because they are easy to count. With 1×1 kernels, `MyNet` does 4.2 times fewer of them. How many
+# times as fast is it at batch 256?
 
 # %%
 predict("speed-up from 1×1 kernels in MyNet, batch 256", unit="×")
@@ -276,36 +290,37 @@ reveal(
     kernel_ratio.median,
     kernel_ratio.low,
     kernel_ratio.high,
-    because="Only the products became fewer. ReLU and pooling read and write the same pictures as before, and they count as no "
-    "multiply-accumulate at all.",
+    because="Only the number of products fell. ReLU and pooling read and write the "
+    "same pictures as before, and they have no MACs at all.",
 )
 
 # %% [markdown]
-# Take the network apart and time each part on the input that it really gets:
+# Here and below, an interval contains the true value in 95 % of cases. Now take the network apart, and time each part on
+# the input that it gets in the network:
 
 
 # %%
 def parts_of(model):
-    """Seconds of each part of a MyNet, a batch of 256."""
-    cuts = {"convolution 1": model.features[:1], "ReLU, pooling 1": model.features[1:3]}
-    cuts |= {
+    """Seconds of each part of a MyNet, for a batch of 256."""
+    cuts = {
+        "convolution 1": model.features[:1],
+        "ReLU, pooling 1": model.features[1:3],
         "convolution 2": model.features[3:4],
         "ReLU, pooling 2": model.features[4:6],
+        "linear layers": nn.Sequential(nn.Flatten(), model.classifier),
     }
-    cuts["linear layers"] = nn.Sequential(nn.Flatten(), model.classifier)
     seconds, x = {}, batch
     for name, part in cuts.items():
-        seconds[name] = measure.latency({name: part}, x, rounds=8, budget_seconds=0.4)[
-            name
-        ].median
+        timing = measure.latency({name: part}, x, rounds=8, budget_seconds=0.4)
+        seconds[name] = timing[name].median
         with torch.inference_mode():
             x = part(x)
     return seconds
 
 
 seconds = {
-    f"{k}×{k} kernels": parts_of(networks[n])
-    for k, n in ((3, "MyNet"), (1, "smaller kernels: 1×1"))
+    "3×3 kernels": parts_of(networks["MyNet"]),
+    "1×1 kernels": parts_of(networks["smaller kernels: 1×1"]),
 }
 
 # %% tags=["fold"]
@@ -315,46 +330,60 @@ milliseconds = {
 }
 fig, ax = plots.figure(figsize=(plots.SIZE[0], 2.3))
 plots.stages(ax, milliseconds)
-ax.set(xlabel="ms, a batch of 256")
+ax.set(xlabel="ms, batch of 256")
 plots.legend(fig, ncols=5)
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: 1×1 kernels can only make the convolutions faster. ReLU and pooling have as much work as before, and take a
+# large part of the time.
+
 # %% tags=["fold"]
 without_macs = sum(t for part, t in seconds["1×1 kernels"].items() if "ReLU" in part)
+
+# %%
 claim(
-    "with 1×1 kernels the network does 4.2 times fewer multiply-accumulates",
+    "With 1×1 kernels, MyNet does 4.2 times fewer multiply-accumulates.",
     round(work / rows["smaller kernels: 1×1"]["macs"], 1) == 4.2,
 )
-claim("and is less than 3 times as fast", kernel_ratio.high < 3, timing=True)
 claim(
-    "of its time more than a third goes into ReLU and pooling, which have no multiply-accumulates",
+    "With 1×1 kernels, MyNet is less than 3 times as fast.",
+    kernel_ratio.high < 3,
+    timing=True,
+)
+claim(
+    "With 1×1 kernels, ReLU and pooling take more than a third of the time.",
     without_macs > sum(seconds["1×1 kernels"].values()) / 3,
     timing=True,
 )
 
 # %% [markdown]
-# So there are two ways to a faster network: fewer products, and fewer *numbers that move*. Which of the two a change brings is
-# the whole difference between a network that is cheaper on paper and one that is faster.
+# So there are two ways to a faster network: fewer products, and fewer *values that move* between memory and processor. A
+# change that saves only products often gives a network that is cheap on paper and not much faster.
 #
-# ## 4. What practice puts in the place of a convolution
+# ## 4. The usual replacements for a convolution
 #
-# A full convolution looks at space and at all channels in one step. Each of these splits that up:
+# An ordinary convolution combines neighbouring pixels and all channels in one step. Each of these replacements splits
+# that up:
 #
-# | in place of k×k from $C$ to $C$ channels | products a pixel | idea |
+# | replacement for $k×k$, $C$ to $C$ channels | MACs per pixel | idea |
 # |---|---|---|
-# | full | $k^2 C^2$ | |
-# | **depthwise-separable** | $k^2 C + C^2$ | space in each channel alone, then channels at each pixel alone (Howard et al. 2017) |
-# | **grouped**, $g$ groups | $k^2 C^2 / g$ | each part of the filters reads one part of the channels (Krizhevsky et al. 2012) |
-# | **bottleneck** to $C/4$ | $C^2/4 + k^2 C^2/16 + C^2/4$ | fewer channels for the dear part, 1×1 before and behind (He et al. 2016) |
-# | **k×1 + 1×k** | $2 k C^2$ | one direction after the other (Szegedy et al. 2016) |
-# | **stride** in place of pooling | $k^2 C^2$, at a quarter of the pixels | compute only what pooling would keep (Springenberg et al. 2015) |
+# | none | $k^2 C^2$ | |
+# | **depthwise-separable** | $k^2 C + C^2$ | first each channel by itself (*depthwise*), then all channels at each pixel ([Howard et al. 2017](https://arxiv.org/abs/1704.04861)) |
+# | **grouped**, $g$ groups | $k^2 C^2 / g$ | each group of filters reads one group of channels ([Krizhevsky et al. 2012](https://doi.org/10.1145/3065386)) |
+# | **bottleneck** to $C/4$ | $C^2/4 + k^2 C^2/16 + C^2/4$ | fewer channels for the expensive part, with 1×1 layers before and after ([He et al. 2016](https://arxiv.org/abs/1512.03385)) |
+# | **k×1 + 1×k** | $2 k C^2$ | one direction after the other ([Szegedy et al. 2016](https://arxiv.org/abs/1512.00567)) |
+# | **stride** instead of pooling | $k^2 C^2$, at a quarter of the pixels | compute only what pooling would keep ([Springenberg et al. 2015](https://arxiv.org/abs/1412.6806)) |
 #
-# **Exercise (2 points).** Price the first of them.
+# **Exercise (2 points).** Count the cost of a depthwise-separable convolution.
 
 
 # %% exercise="convolutions.separable_cost"
 def separable_cost(in_channels, out_channels, kernel_size, height, width):
-    """(parameters, MACs a picture) of a depthwise-separable convolution without biases; output height × width."""
+    """(parameters, MACs per picture) of a depthwise-separable convolution, as ints.
+
+    Neither layer has a bias, and the output is height × width.
+    """
     ### BEGIN SOLUTION
     parameters = in_channels * kernel_size**2 + in_channels * out_channels
     return parameters, parameters * height * width
@@ -365,14 +394,18 @@ def separable_cost(in_channels, out_channels, kernel_size, height, width):
 check("convolutions.separable_cost", separable_cost)
 
 # %% [markdown]
-# Separable is grouping taken to its end: as many groups as channels. And grouping is a pruning pattern chosen in advance.
+# A depthwise layer is a grouped convolution with as many groups as channels. And a grouped convolution is an ordinary one
+# in which most weights are zero.
 #
-# **Exercise (3 points).** Write a grouped convolution's weight as the full one's that it stands for, zeros included.
+# **Exercise (3 points).** Expand a grouped convolution's weight to the equivalent ordinary (dense) one, zeros included.
 
 
 # %% exercise="convolutions.grouped_as_dense"
 def grouped_as_dense(weight, groups):
-    """weight: float [out, in / groups, k, k] → float [out, in, k, k]."""
+    """The equivalent dense weight, with the same dtype.
+
+    weight: float [out, in / groups, k, k], groups: int → float [out, in, k, k].
+    """
     ### BEGIN SOLUTION
     out, per_group = weight.shape[:2]
     dense = weight.new_zeros(out, per_group * groups, *weight.shape[2:])
@@ -388,31 +421,23 @@ check("convolutions.grouped_as_dense", grouped_as_dense)
 
 # %%
 separable_cost, grouped_as_dense = (
-    yours_or_ours(f"convolutions.{name}")
-    for name in ("separable_cost", "grouped_as_dense")
+    yours_or_ours("convolutions.separable_cost"),
+    yours_or_ours("convolutions.grouped_as_dense"),
 )
 layer, x = nn.Conv2d(8, 8, 3, groups=4, bias=False), torch.randn(2, 8, 6, 6)
 with torch.inference_mode():
-    full = nn.functional.conv2d(x, grouped_as_dense(layer.weight, 4))
-    claim(
-        "a grouped convolution is a full one with zeros",
-        torch.allclose(layer(x), full, atol=1e-5),
-    )
-stack = blocks.separable(nn.Sequential(nn.Conv2d(64, 128, 3, padding=1, bias=False)))
-priced = (
-    measure.parameters(stack).total,
-    measure.macs(stack, torch.zeros(1, 64, 8, 8)),
-)
-claim(
-    "your price of a separable layer is the library's",
-    priced == separable_cost(64, 128, 3, 8, 8),
-)
+    expanded = nn.functional.conv2d(x, grouped_as_dense(layer.weight, 4))
+    grouped_is_dense = torch.allclose(layer(x), expanded, atol=1e-5)
 
 # %% [markdown]
-# In `MyNet` there is little to gain from them: the one layer with many channels is small. So here is a wider relative, with
-# 32, 64 and 128 kernels, and each block in the place of its second and third convolution. (`nnopt_lab.techniques.convolutions.blocks`
-# has each as a function model → model.) Depthwise-separable layers leave this network less than a quarter of its
-# multiply-accumulates. How much faster do they make it?
+# In `MyNet` these replacements gain little, because its only layer with many channels is small. So here is a wider
+# network with 32, 64 and 128 filters. Each replacement takes the place of its second and third convolution.
+# (`nnopt_lab.techniques.convolutions.blocks` has each of them as a function from model to model.)
+
+# %%
+torch.manual_seed(0)
+wide = {block: wide_net(block) for block in BLOCKS}
+wide["depthwise-separable"].features
 
 # %% question="convolutions.macs_and_time"
 choice = None
@@ -421,6 +446,9 @@ choice = "b"
 ### END SOLUTION
 question("convolutions.macs_and_time", choice)
 
+# %% [markdown]
+# With depthwise-separable layers, this network does less than a quarter of its MACs. How many times as fast is it?
+
 # %%
 predict(
     "speed-up from depthwise-separable layers in the wide network, batch 64", unit="×"
@@ -428,8 +456,6 @@ predict(
 
 # %%
 block_accuracy = recorded("convolution_blocks", live=LIVE)["result"]["accuracy"]
-torch.manual_seed(0)
-wide = {block: wide_net(block) for block in BLOCKS}
 block_mean = {
     block: sum(values) / len(values) for block, values in block_accuracy.items()
 }
@@ -438,16 +464,16 @@ block_table = measure.compare(
 )
 block_rows = {row["model"]: row for row in block_table.rows}
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output", "fold"]
 separable_ratio = block_rows["depthwise-separable"]["ratio"][64]
 reveal(
     "speed-up from depthwise-separable layers in the wide network, batch 64",
     separable_ratio.median,
     separable_ratio.low,
     separable_ratio.high,
-    because="Each number that a depthwise layer reads is used for nine products, in a full layer for nine times as many as there "
-    "are filters. And the two layers in the place of one write and read one more set of pictures between them, while ReLU and "
-    "pooling are left as they were.",
+    because="A depthwise layer uses each value it reads for nine products; an ordinary "
+    "one uses it for nine products per filter. And two layers instead of one write and "
+    "read one more set of pictures, while ReLU and pooling stay as they were.",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -457,13 +483,13 @@ block_table
 block_table.plot()
 
 # %% [markdown]
-# Compare two columns: MACs and time at batch 64. Separable and grouped layers and bottlenecks leave a fifth to a third of the
-# multiply-accumulates and far more than that of the time. Stride in place of pooling leaves just as many as they do, and it alone
-# makes the network several times as fast: it takes the numbers away that ReLU and pooling would have to read.
+# What to see: compare MACs with time at batch 64. Separable layers, groups and bottlenecks leave a fifth to a third of
+# the MACs, but a much larger share of the time. Stride instead of pooling leaves about as many MACs, but it makes the
+# network several times as fast: ReLU and pooling have far fewer values left to read.
 #
-# And accuracy? Groups cost half a point, separable and 3×1 + 1×3 layers and the stride about one, the bottleneck more than three:
-# its middle is narrow, and nothing helps it to train. Where such blocks are at home, in networks of dozens of layers, each of
-# their parts has a batch norm behind it, and a shortcut leads around the whole.
+# And accuracy? Groups cost half a point; separable layers, 3×1 + 1×3 and stride cost about one. The bottleneck costs more
+# than three: its middle is narrow, and nothing helps it to train. Networks that use such replacements have dozens of
+# layers, a batch norm after each part, and a shortcut around the whole.
 
 # %% tags=["fold"]
 fewer = {
@@ -473,39 +499,54 @@ faster = {
     block: row["ratio"][64] for block, row in block_rows.items() if block != "3×3"
 }
 saving = ("depthwise-separable", "4 groups", "bottleneck")
+cost = {block: block_mean["3×3"] - value for block, value in block_mean.items()}
+stack = blocks.separable(nn.Sequential(nn.Conv2d(64, 128, 3, padding=1, bias=False)))
+library_cost = (
+    measure.parameters(stack).total,
+    measure.macs(stack, torch.zeros(1, 64, 8, 8)),
+)
+
+# %%
 claim(
-    "separable layers do 4.6 times fewer multiply-accumulates",
+    "Separable layers do 4.6 times fewer multiply-accumulates.",
     round(fewer["depthwise-separable"], 1) == 4.6,
 )
 claim(
-    "groups and bottleneck at least 3 times fewer, stride 3.7 times",
-    min(fewer[b] for b in saving) > 3 and round(fewer["stride for pooling"], 1) == 3.7,
-)
-claim(
-    "none of the first three is as much faster as that",
+    "The speed-up from separable layers, groups and bottlenecks is smaller than the "
+    "saving in MACs.",
     all(faster[block].high < fewer[block] for block in saving),
     timing=True,
 )
 claim(
-    "stride is faster than each of them",
-    all(faster["stride for pooling"].low > faster[block].high for block in saving),
+    "Stride is faster than each of these three.",
+    all(faster["stride for pooling"].low > faster[block].median for block in saving),
     timing=True,
 )
-cost = {block: block_mean["3×3"] - value for block, value in block_mean.items()}
-claim("groups cost less than a point", 0 < cost["4 groups"] < 1)
 claim(
-    "separable and 3×1 + 1×3 layers and the stride 0.9 to 1.5",
+    "Groups and bottlenecks do at least 3 times fewer MACs, stride 3.7 times.",
+    min(fewer[b] for b in saving) > 3 and round(fewer["stride for pooling"], 1) == 3.7,
+)
+claim("Groups cost less than a point.", 0 < cost["4 groups"] < 1)
+claim(
+    "Separable layers, 3×1 + 1×3 and stride each cost 0.9 to 1.5 points.",
     all(
         0.9 < cost[block] < 1.5
         for block in ("depthwise-separable", "3×1 + 1×3", "stride for pooling")
     ),
 )
-claim("the bottleneck more than 3", cost["bottleneck"] > 3)
+claim("The bottleneck costs more than 3 points.", cost["bottleneck"] > 3)
+claim("A grouped convolution is a dense one with zeros.", grouped_is_dense)
+claim(
+    "Your count for a separable layer is the library's.",
+    library_cost == separable_cost(64, 128, 3, 8, 8),
+)
 
 # %% [markdown]
-# Stride in place of pooling is the one change here that saves products *and* moved numbers. It also works on a network that is
-# trained already: the weights stay, the network is confused at first (it was trained to see maxima), and an epoch of
-# training brings most of it back.
+# ## 5. Stride instead of pooling, in a trained network
+#
+# Only stride saves products *and* moved values. You can also apply it to a network that is already trained. The weights
+# stay, but accuracy falls at first, since the network was trained on the maxima that pooling takes. An epoch of training
+# brings most of it back.
 
 
 # %%
@@ -526,62 +567,68 @@ def finetune(model, epochs=1):
     return training.evaluate(model, pictures.test, pictures)
 
 
-trained_on = copy.deepcopy(
-    dense
-)  # the control: the same epoch for a network that nothing was done to
-same_training = finetune(trained_on)
+# The control: the unchanged network gets the same epoch.
+trained_further = copy.deepcopy(dense)
+same_training = finetune(trained_further)
+
 strided = blocks.strided(dense)
-confused = training.evaluate(strided, pictures.test, pictures)
-cured = finetune(strided)
-lost = {
-    "at once": measure.proportion_difference(confused.correct, tested.correct),
-    "after an epoch": measure.proportion_difference(
-        cured.correct, same_training.correct
-    ),
-}
+untrained_stride = training.evaluate(strided, pictures.test, pictures)
+trained_stride = finetune(strided)
 timings = measure.latency(
     {"MyNet": dense, "strided": strided}, batch, rounds=15, budget_seconds=1
 )
 strided_ratio = measure.ratio(timings["MyNet"], timings["strided"])
 
 # %% tags=["nbval-ignore-output"]
-print(f"stride in place of pooling: {strided_ratio}")
+lost = {
+    "at once": measure.proportion_difference(untrained_stride.correct, tested.correct),
+    "after an epoch": measure.proportion_difference(
+        trained_stride.correct, same_training.correct
+    ),
+}
+print(f"stride instead of pooling: {strided_ratio}")
 print(f"accuracy lost at once: {lost['at once']} points")
 print(
-    f"after an epoch, against MyNet trained on for as long: {lost['after an epoch']} points"
+    f"lost after an epoch, compared with the control: {lost['after an epoch']} points"
 )
 
 # %%
 claim(
-    "stride in place of pooling does 2.8 times fewer multiply-accumulates",
-    round(work / measure.macs(strided, one), 1) == 2.8,
-)
-claim(
-    "and makes MyNet at least twice as fast at batch 256",
+    "Stride instead of pooling makes MyNet at least twice as fast at batch 256.",
     strided_ratio.low > 2,
     timing=True,
 )
-claim("at once it loses more than 10 points", lost["at once"].low > 10)
 claim(
-    "after an epoch, less than 4, the interval included",
-    lost["after an epoch"].high < 4,
+    "It loses more than 10 points at once, and after an epoch less than 4, including "
+    "the interval.",
+    lost["at once"].low > 10 and lost["after an epoch"].high < 4,
+)
+claim(
+    "MyNet with stride does 2.8 times fewer multiply-accumulates.",
+    round(work / measure.macs(strided, one), 1) == 2.8,
 )
 
 # %% [markdown]
-# ## 5. Split what is trained already
+# ## 6. Low rank: split a trained layer
 #
-# A matrix $W$ of rank $r$ is a product of two thin ones, $r(m + n)$ numbers in place of $mn$. No trained weight *is* of low
-# rank, but it may be near to one: its singular values $\sigma_1 \ge \sigma_2 \ge \dots$ tell. Keep $r$ of them and no matrix
-# of rank $r$ is nearer, in the sum of squared differences (Eckart & Young 1936); the share of the **energy** that is kept is
+# A matrix of rank $r$ is the product of two thin ones, with $r(m + n)$ numbers instead of $mn$. A trained weight almost
+# never has a low rank, but it may be close to a matrix that has. The **singular value decomposition** tells: it writes
+# any matrix as $W = U\,\mathrm{diag}(\sigma)\,V^\top$, a sum of *directions* $\sigma_i\,u_i v_i^\top$ with singular values
+# $\sigma_1 \ge \sigma_2 \ge \dots \ge 0$; the columns of $U$ and of $V$ have length 1 and are orthogonal. If you keep the
+# first $r$ terms, no other matrix of rank $r$ is closer to $W$ in the sum of squared differences
+# ([Eckart & Young 1936](https://doi.org/10.1007/BF02288367)). The share of **energy** that you keep is
 #
 # $$\frac{\sigma_1^2 + \dots + \sigma_r^2}{\sigma_1^2 + \sigma_2^2 + \dots}.$$
 #
-# **Exercise (2 points).** The rank that keeps a share.
+# **Exercise (2 points).** Find the smallest rank that keeps a given share of the energy.
 
 
 # %% exercise="convolutions.rank_for_energy"
 def rank_for_energy(singular_values, energy):
-    """Smallest rank that keeps the share. singular_values: float [n], descending; energy: 0 to 1 → a whole number."""
+    """Smallest rank that keeps at least the share `energy`, an int.
+
+    singular_values: float [n], in descending order. energy: float between 0 and 1.
+    """
     ### BEGIN SOLUTION
     held = singular_values.square().cumsum(0) / singular_values.square().sum()
     return int((held < energy).sum()) + 1
@@ -592,12 +639,16 @@ def rank_for_energy(singular_values, energy):
 check("convolutions.rank_for_energy", rank_for_energy)
 
 # %% [markdown]
-# **Exercise (3 points).** A linear layer as two: the first maps the input to `rank` numbers, the second these to the output.
+# **Exercise (3 points).** Split a linear layer into two. The first maps the input to `rank` values, and the second maps
+# these to the output.
 
 
 # %% exercise="convolutions.thin_factors"
 def thin_factors(weight, rank):
-    """weight: float [out, in] → (first [rank, in], second [out, rank]); second @ first is as near to weight as can be."""
+    """(first, second), with second @ first as close to weight as possible.
+
+    weight: float [out, in], rank: int → float [rank, in], float [out, rank].
+    """
     ### BEGIN SOLUTION
     u, s, vh = torch.linalg.svd(weight, full_matrices=False)
     return s[:rank, None] * vh[:rank], u[:, :rank]
@@ -608,13 +659,13 @@ def thin_factors(weight, rank):
 check("convolutions.thin_factors", thin_factors)
 
 # %% [markdown]
-# Is the first linear layer of `MyNet`, 97.6 % of all parameters, near to a low rank? Beside its singular values stand those of
-# the same layer before training, a random matrix:
+# The first linear layer of `MyNet` has 97.6 % of all parameters. Is it close to a matrix of low rank? Compare its
+# singular values with those of the same layer before training, which was random:
 
 # %%
 rank_for_energy, thin_factors = (
-    yours_or_ours(f"convolutions.{name}")
-    for name in ("rank_for_energy", "thin_factors")
+    yours_or_ours("convolutions.rank_for_energy"),
+    yours_or_ours("convolutions.thin_factors"),
 )
 weight = dense.classifier[0].weight.detach()
 torch.manual_seed(0)  # the seed of the shipped weights
@@ -644,35 +695,39 @@ right.set(xlabel="rank", ylabel="energy kept, %", title="dots: 90 %")
 plots.legend(fig)
 plots.finish(fig)
 
-# %%
+# %% [markdown]
+# What to see: training has raised about twenty singular values, and the rest are almost as before. So some directions
+# are worth keeping, but the many random ones hold much of the energy. To keep 90 % of it you need three quarters of the
+# full rank, and then the two factors together have only a fifth fewer numbers than the weight.
+
+# %% tags=["fold"]
 first, second = thin_factors(weight, 32)
-gap = torch.linalg.matrix_norm(weight - second @ first)
-claim(
-    "two thin factors miss the weight by exactly the root of the energy cut off",
-    torch.isclose(gap, spectra["trained"][32:].norm(), atol=1e-4),
-)
+gap = torch.linalg.matrix_norm(weight - second @ first).float()
 trained, random = spectra["trained"], spectra["before training"]
+kept = ranks["trained"] * (128 + 2048) / (128 * 2048)
+
+# %%
 claim(
-    "training made the largest singular value more than twice as large",
+    "Training made the largest singular value more than twice as large.",
     trained[0] > 2 * random[0],
 )
 claim(
-    "the smaller half is within 20 % of what it was before training",
-    ((trained / random)[64:] - 1).abs().max() < 0.2,
-)
-
-# %% [markdown]
-# Training has lifted twenty or so directions out of a sea of random ones. So there is something to keep; but the sea holds much
-# of the energy. For 90 % of it one needs three quarters of the full rank, and then the two factors together have only a fifth
-# fewer numbers than the weight:
-
-# %% tags=["fold"]
-kept = ranks["trained"] * (128 + 2048) / (128 * 2048)
-claim(
-    "90 % of the energy take about three quarters of the 128 singular values",
+    "90 % of the energy take 70 to 80 % of the 128 singular values.",
     0.7 < ranks["trained"] / 128 < 0.8,
 )
-claim("and leave about four fifths of the numbers", 0.75 < kept < 0.85)
+claim(
+    "At that rank, the two factors have 75 to 85 % of the weight's numbers.",
+    0.75 < kept < 0.85,
+)
+claim(
+    "The smaller half of the singular values is within 20 % of its values before "
+    "training.",
+    ((trained / random)[64:] - 1).abs().max() < 0.2,
+)
+claim(
+    "Two thin factors differ from the weight by exactly the root of the lost energy.",
+    torch.isclose(gap, spectra["trained"][32:].norm(), atol=1e-4),
+)
 
 # %% question="convolutions.break_even_rank"
 answer = None
@@ -682,10 +737,15 @@ answer = 120
 question("convolutions.break_even_rank", answer)
 
 # %% [markdown]
-# For a k×k convolution one must choose which matrix to cut. **Spatial SVD** (Jaderberg et al. 2014) writes the kernel as a
-# [in·k, k·out] matrix, and its factors are a k×1 and a 1×k convolution. **Tucker-2** (Kim et al. 2016) cuts the channels on both
-# sides: 1×1, k×k, 1×1, a bottleneck without ReLU. The library does the first. For a set number
-# of parameters it finds the highest share of energy that fits, the same in every layer. Let a quarter of the parameters stay. What does it cost, with one epoch of fine-tuning?
+# ## 7. Low rank in a whole network
+#
+# The weight of a k×k convolution is no matrix, so you have to choose how to read it as one. **Spatial SVD**
+# ([Jaderberg et al. 2014](https://arxiv.org/abs/1405.3866)) reads it as an [in·k, k·out] matrix; the factors are a k×1 and
+# a 1×k convolution. **Tucker-2** ([Kim et al. 2016](https://arxiv.org/abs/1511.06530)) reduces the channels on both sides:
+# 1×1, k×k, 1×1, a bottleneck without ReLU.
+#
+# The library does the first. Given a number of parameters, it finds the largest share of energy that fits, the same in
+# every layer. Keep a quarter of the parameters, and train for one epoch. How many points of accuracy does that cost?
 
 # %%
 predict(
@@ -695,26 +755,24 @@ predict(
 
 # %%
 targets = (268_650, 200_000, 150_000, 100_000, 67_000, 30_000)
+prunable = pruning.count_weights(dense)[1]
 
 
 def validated(model):
     return training.evaluate(model, pictures.validation, pictures).accuracy
 
 
-curve = [
-    validated(low_rank.low_rank(dense, low_rank.choose_ranks(dense, parameters=target)))
-    for target in targets
-]
-pruned_curve = [
-    validated(
-        pruning.magnitude_prune(
-            copy.deepcopy(dense), min(target, pruning.count_weights(dense)[1])
-        )
-    )
-    for target in targets
-]
-quarter_ranks = low_rank.choose_ranks(dense, parameters=67_000)
-thin = low_rank.low_rank(dense, quarter_ranks)
+def with_low_rank(parameters):
+    return low_rank.low_rank(dense, low_rank.choose_ranks(dense, parameters=parameters))
+
+
+def with_zeros(weights):
+    return pruning.magnitude_prune(copy.deepcopy(dense), min(weights, prunable))
+
+
+curve = [validated(with_low_rank(target)) for target in targets]
+pruned_curve = [validated(with_zeros(target)) for target in targets]
+thin = with_low_rank(67_000)
 thin_result = finetune(thin)
 thin_lost = measure.proportion_difference(thin_result.correct, same_training.correct)
 
@@ -738,6 +796,10 @@ plots.log_axis(ax.xaxis, targets, [f"{target // 1000}k" for target in targets])
 plots.legend(fig, ncols=2)
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: without training, low rank loses accuracy much earlier than pruning by magnitude (zeroing the smallest
+# weights). One epoch (the star) brings most of it back.
+
 # %% tags=["nbval-ignore-output"]
 timings = {
     n: measure.latency(
@@ -746,8 +808,6 @@ timings = {
     for n in (1, 256)
 }
 thin_ratio = {n: measure.ratio(t["MyNet"], t["thin"]) for n, t in timings.items()}
-print(quarter_ranks)
-print(f"points lost against MyNet trained on for as long: {thin_lost}")
 for n, found in thin_ratio.items():
     print(f"batch {n:>3}: {found}")
 reveal(
@@ -755,76 +815,90 @@ reveal(
     thin_lost.estimate,
     thin_lost.low,
     thin_lost.high,
-    because="The directions that training had lifted out of the random sea are kept, and an epoch of training puts most of the "
-    "rest right. (Against MyNet with the same epoch more: it gains by that too.)",
-)
-
-# %% tags=["fold"]
-at_quarter = targets.index(67_000)
-claim(
-    "with a quarter of the parameters and no training the factors lose more than 10 points",
-    curve[0] - curve[at_quarter] > 10,
-)
-claim(
-    "zeroing as many of the smallest weights loses less than 3",
-    pruned_curve[0] - pruned_curve[at_quarter] < 3,
-)
-claim(
-    "after an epoch, the factors lose less than 3, the interval included",
-    thin_lost.high < 3,
-)
-claim(
-    "the file is four times smaller",
-    3.7 < measure.disk_bytes(dense) / measure.disk_bytes(thin) < 4.5,
-)
-claim(
-    "but at batch 256 the network is less than twice as fast",
-    thin_ratio[256].median < 2,
-    timing=True,
+    because="The factors keep the directions that training had raised, and an epoch of "
+    "training repairs most of the rest. (The comparison is with MyNet after one more "
+    "epoch, which helps it, too.)",
 )
 
 # %% [markdown]
-# Now the teacher, whose parameters sit in 3×3 convolutions. Keep 90 % of each layer's energy:
+# Now try the teacher, a residual network whose parameters are in 3×3 convolutions. Keep 90 % of each layer's energy:
 
 # %%
 split = low_rank.low_rank(teacher, low_rank.choose_ranks(teacher, energy=0.9))
-fewer = measure.macs(teacher, one) / measure.macs(split, one)
+saved_macs = measure.macs(teacher, one) / measure.macs(split, one)
 teacher_timings = measure.latency(
     {"teacher": teacher, "split": split}, batch[:64], rounds=10, budget_seconds=2
 )
 split_ratio = measure.ratio(teacher_timings["teacher"], teacher_timings["split"])
 
 # %% tags=["nbval-ignore-output"]
-print(
-    f"the teacher is right on {validated(teacher):.1f} % of the validation pictures, its factors on {validated(split):.1f} %"
-)
-print(f"{fewer:.2f} times fewer multiply-accumulates: {split_ratio}")
+print(f"validation accuracy of the teacher: {validated(teacher):.1f} %")
+print(f"validation accuracy of its factors: {validated(split):.1f} %")
+print(f"{saved_macs:.2f} times fewer multiply-accumulates: {split_ratio}")
+
+# %% tags=["fold"]
+at_quarter = targets.index(67_000)
 
 # %%
-claim("the factors do a fifth fewer multiply-accumulates at least", fewer > 1.25)
-claim("and are not as much faster as that", split_ratio.high < fewer, timing=True)
+claim(
+    "After an epoch, MyNet's factors lose less than 3 points, including the interval.",
+    thin_lost.high < 3,
+)
+claim(
+    "Their file is about four times smaller.",
+    3.7 < measure.disk_bytes(dense) / measure.disk_bytes(thin) < 4.5,
+)
+claim(
+    "At batch 256 they are less than twice as fast as MyNet.",
+    thin_ratio[256].median < 2,
+    timing=True,
+)
+claim(
+    "With a quarter of the parameters and no training, the factors lose more than 10 "
+    "points.",
+    curve[0] - curve[at_quarter] > 10,
+)
+claim(
+    "If you zero as many of the smallest weights instead, you lose less than 3 points.",
+    pruned_curve[0] - pruned_curve[at_quarter] < 3,
+)
+claim(
+    "The teacher's factors do at least 1.25 times fewer multiply-accumulates.",
+    saved_macs > 1.25,
+)
+claim(
+    "The teacher's speed-up is smaller than its saving in MACs.",
+    split_ratio.high < saved_macs,
+    timing=True,
+)
 
 # %% [markdown]
-# Fewer products, and on the machine where this was written the factors were *slower* than the teacher. A 3×3 convolution of 32 or 64
-# channels is one call that keeps the arithmetic units busy; its factors are two calls, each with a full set of pictures
-# to write and to read, and neither has many products for each number that it moves. Factorisation was tried first on much larger
-# networks, where products are nearly all of the time. On small ones it saves bytes.
+# On the machine where this lesson was written, the factors of the teacher were even *slower* than the teacher itself. A
+# 3×3 convolution with 32 or 64 channels is one call that keeps the arithmetic units busy. Its factors are two calls, each
+# of which reads and writes a full set of pictures and computes few products per value. Low rank was first tried on much
+# larger networks, where products take almost all of the time. In small networks it saves bytes.
 #
-# ## 6. Fold the batch norm
+# ## 8. Fold the batch norm
 #
-# In evaluation mode a batch norm multiplies each channel by one stored number and adds another:
+# In evaluation mode, a batch norm multiplies each channel by one stored number and adds another. With the stored mean
+# $\mu$ and variance $\sigma^2$, the learned $\gamma$ and $\beta$, and a small constant $\epsilon$, it computes
 #
 # $$\gamma\,\frac{y - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta .$$
 #
-# The convolution before it multiplies and adds too, so the two are one convolution with other weights (Jacob et al. 2018,
-# section 3.2).
+# The convolution before it multiplies and adds, too. So both together are a single convolution with other weights
+# ([Jacob et al. 2018](https://arxiv.org/abs/1712.05877), section 3.2).
 #
-# **Exercise (4 points).** Which ones?
+# **Exercise (4 points).** Compute the weight and bias of that convolution.
 
 
 # %% exercise="convolutions.fold_batch_norm"
 def fold_batch_norm(weight, bias, gamma, beta, mean, var, eps):
-    """weight: float [out, in, k, k]; bias, gamma, beta, mean, var: float [out]; eps: a number → (weight, bias)."""
+    """(weight, bias) of the convolution that includes the batch norm, in weight's
+    dtype.
+
+    weight: float [out, in, k, k]. bias, gamma, beta, mean, var: float [out].
+    eps: float.
+    """
     ### BEGIN SOLUTION
     scale = gamma / (var + eps).sqrt()
     return weight * scale[:, None, None, None], (bias - mean) * scale + beta
@@ -842,7 +916,7 @@ choice = "b"
 question("convolutions.fold_when", choice)
 
 # %% [markdown]
-# The teacher has nine batch norms, one behind each convolution. Fold them all: how much faster is it at batch 256?
+# The teacher has nine batch norms, one after each convolution. Fold them all. How many times as fast is it at batch 256?
 
 # %%
 predict("speed-up from folding the teacher's batch norms, batch 256", unit="×")
@@ -854,22 +928,9 @@ statistics = (norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.
 with torch.inference_mode():
     w, b = fold_batch_norm(conv.weight, torch.zeros(32), *statistics)
     by_hand = nn.functional.conv2d(batch, w, b, padding=1)
-    claim(
-        "by hand, the teacher's first layer and its batch norm are one convolution",
-        torch.allclose(by_hand, norm(conv(batch)), atol=1e-5),
-    )
+    first_layer_agrees = torch.allclose(by_hand, norm(conv(batch)), atol=1e-5)
 
 folded = folding.fold_batch_norm(teacher)
-norms = sum(isinstance(m, nn.BatchNorm2d) for m in teacher.modules())
-with torch.inference_mode():
-    difference = (folded(batch) - teacher(batch)).abs().max() / teacher(
-        batch
-    ).abs().max()
-claim(
-    "the teacher has nine batch norms, the folded one has none",
-    (norms, sum(isinstance(m, nn.BatchNorm2d) for m in folded.modules())) == (9, 0),
-)
-claim("it computes the same function, to 1e-5 of the largest output", difference < 1e-5)
 
 # %% tags=["nbval-ignore-output"]
 fold_ratio = {}
@@ -884,29 +945,55 @@ reveal(
     fold_ratio[256].median,
     fold_ratio[256].low,
     fold_ratio[256].high,
-    because="A batch norm does two operations a number, and still reads and writes the whole picture. At batch 256 the "
-    "convolutions outweigh that; for a single picture it is nine calls less, and calls are what a single picture waits for.",
+    because="A batch norm does only two operations per value, but it reads and writes "
+    "the whole picture. At batch 256 the convolutions outweigh that. For a single "
+    "picture, the time of nine calls is saved, and calls are a large part of its time.",
 )
+
+# %% tags=["fold"]
+with torch.inference_mode():
+    outputs = teacher(batch)
+    difference = (folded(batch) - outputs).abs().max() / outputs.abs().max()
+norms = [
+    sum(isinstance(m, nn.BatchNorm2d) for m in model.modules())
+    for model in (teacher, folded)
+]
 
 # %%
 claim(
-    "a single picture takes less time, for nothing",
+    "The folded teacher computes the same function, to within 1e-5 of its largest "
+    "output.",
+    difference < 1e-5,
+)
+claim(
+    "For a single picture, the folded teacher is faster.",
     fold_ratio[1].median > 1,
     timing=True,
 )
+claim(
+    "Your function turns the teacher's first layer and its batch norm into a single "
+    "convolution.",
+    first_layer_agrees,
+)
+claim("The teacher has nine batch norms, and the folded one none.", norms == [9, 0])
 
 # %% [markdown]
-# ## 7. A cost model, and where it breaks
+# ## 9. A cost model, and where it fails
 #
-# Can one know a layer's time without running it? The simplest honest model is the roofline plus the price of a call: calling
-# costs something, whatever is done. Then arithmetic and memory traffic run at the same time, so the longer one counts.
+# Can you know how long a layer takes without running it? Start with the *roofline*: a processor does a limited number of
+# operations per second, and its memory moves a limited number of bytes per second. Arithmetic and memory work at the same
+# time, so the slower of the two decides. The model adds one thing: a call itself takes time, however small the layer is.
 #
-# **Exercise (2 points).** Write it down.
+# **Exercise (2 points).** Write this model down. A MAC is two operations.
 
 
 # %% exercise="convolutions.predicted_seconds"
 def predicted_seconds(macs, moved_bytes, gflops, bandwidth, overhead):
-    """gflops: 10⁹ operations a second; bandwidth: 10⁹ bytes a second; overhead: seconds a call → seconds."""
+    """Predicted seconds of one call, a float.
+
+    gflops: 10⁹ operations per second. bandwidth: 10⁹ bytes per second.
+    overhead: seconds per call.
+    """
     ### BEGIN SOLUTION
     return overhead + max(2 * macs / (gflops * 1e9), moved_bytes / (bandwidth * 1e9))
     ### END SOLUTION
@@ -916,8 +1003,9 @@ def predicted_seconds(macs, moved_bytes, gflops, bandwidth, overhead):
 check("convolutions.predicted_seconds", predicted_seconds)
 
 # %% [markdown]
-# Its three numbers are measured once for a machine; then it predicts any layer. Thirty layers of all kinds, a batch of 32 each,
-# predicted first and measured after. How many does it predict to within a factor of two?
+# The model's last three numbers are measured once per machine, and then it predicts any layer. Below are thirty layers of
+# five kinds, with a batch of 32 pictures. For how many of them is the prediction within a factor of two of the measured
+# time?
 
 # %%
 predict(
@@ -927,49 +1015,48 @@ predict(
 
 # %%
 def conv_layer(inputs, outputs, kernel, side, groups=1):
-    return nn.Conv2d(
-        inputs, outputs, kernel, padding=kernel // 2, groups=groups
-    ), torch.randn(32, inputs, side, side)
+    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups)
+    return layer, torch.randn(32, inputs, side, side)
 
 
 def linear_layer(inputs, outputs):
     return nn.Linear(inputs, outputs), torch.randn(32, inputs)
 
 
+# Input channels, output channels and the picture's side.
+threes = [
+    *((3, 16, 32), (3, 64, 32), (16, 16, 32), (16, 32, 16), (32, 32, 16)),
+    *((32, 64, 8), (64, 64, 16), (64, 64, 4), (128, 128, 8), (128, 128, 4)),
+]
+ones = [
+    *((16, 16, 32), (16, 64, 16), (64, 64, 16), (64, 16, 8), (128, 128, 8)),
+    (256, 256, 4),
+]
+# The same with the kernel size; and for depthwise layers channels, kernel size, side.
+large = [(3, 16, 7, 32), (16, 32, 5, 16), (32, 32, 5, 16), (64, 64, 5, 8)]
+depthwise = [(16, 3, 32), (64, 3, 16), (128, 3, 8), (256, 3, 4), (64, 5, 16)]
+matrices = [(128, 10), (256, 256), (2048, 128), (1024, 1024), (4096, 128)]
 shapes = {
-    "3×3": [conv_layer(i, o, 3, s) for i, o, s in (
-        (3, 16, 32), (3, 64, 32), (16, 16, 32), (16, 32, 16), (32, 32, 16), (32, 64, 8), (64, 64, 16), (64, 64, 4), (128, 128, 8), (128, 128, 4),
-    )],
-    "1×1": [conv_layer(i, o, 1, s) for i, o, s in ((16, 16, 32), (16, 64, 16), (64, 64, 16), (64, 16, 8), (128, 128, 8), (256, 256, 4))],
-    "5×5, 7×7": [conv_layer(i, o, k, s) for i, o, k, s in ((3, 16, 7, 32), (16, 32, 5, 16), (32, 32, 5, 16), (64, 64, 5, 8))],
-    "depthwise": [conv_layer(c, c, k, s, groups=c) for c, k, s in ((16, 3, 32), (64, 3, 16), (128, 3, 8), (256, 3, 4), (64, 5, 16))],
-    "linear": [linear_layer(i, o) for i, o in ((128, 10), (256, 256), (2048, 128), (1024, 1024), (4096, 128))],
-}  # fmt: skip
+    "3×3": [conv_layer(i, o, 3, s) for i, o, s in threes],
+    "1×1": [conv_layer(i, o, 1, s) for i, o, s in ones],
+    "5×5, 7×7": [conv_layer(i, o, k, s) for i, o, k, s in large],
+    "depthwise": [conv_layer(c, c, k, s, groups=c) for c, k, s in depthwise],
+    "linear": [linear_layer(i, o) for i, o in matrices],
+}
+
+# %%
 predicted_seconds = yours_or_ours("convolutions.predicted_seconds")
 machine = cost_model.calibrate()
+limits = machine.gflops, machine.bandwidth, machine.overhead
 guessed, clocked = {}, {}
 for kind, layers in shapes.items():
-    costs = [measure.layer_costs(layer, x)[0] for layer, x in layers]
-    moved = [c.weight_bytes + c.input_bytes + c.output_bytes for c in costs]
-    guessed[kind] = [
-        predicted_seconds(
-            c.macs, m, machine.gflops, machine.bandwidth, machine.overhead
-        )
-        for c, m in zip(costs, moved, strict=True)
-    ]
-    clocked[kind] = [
-        measure.latency({"": layer}, x, rounds=6, budget_seconds=0.15)[""].median
-        for layer, x in layers
-    ]
-same = torch.tensor(guessed["3×3"]).allclose(
-    torch.tensor(
-        [
-            machine.seconds(measure.layer_costs(layer, x)[0])
-            for layer, x in shapes["3×3"]
-        ]
-    )
-)
-claim("your formula is the library's", same)
+    guessed[kind], clocked[kind] = [], []
+    for layer, x in layers:
+        cost = measure.layer_costs(layer, x)[0]
+        moved = cost.weight_bytes + cost.input_bytes + cost.output_bytes
+        guessed[kind].append(predicted_seconds(cost.macs, moved, *limits))
+        timing = measure.latency({"": layer}, x, rounds=6, budget_seconds=0.15)
+        clocked[kind].append(timing[""].median)
 
 # %% tags=["fold"]
 fig, ax = plots.figure(figsize=(6.5, 4.2))
@@ -1009,62 +1096,72 @@ off = {
     kind: torch.tensor(clocked[kind]) / torch.tensor(xs) for kind, xs in guessed.items()
 }
 within = sum(int(((r > 0.5) & (r < 2)).sum()) for r in off.values())
-print(
-    f"{machine.gflops:.0f} GFLOP/s, {machine.bandwidth:.0f} GB/s, {1e6 * machine.overhead:.1f} µs a call"
-)
-for kind, ratios in off.items():
-    print(
-        f"{kind:9} takes {ratios.median():.1f} times as long as predicted (from {ratios.min():.1f} to {ratios.max():.1f})"
-    )
+print(f"{machine.gflops:.0f} GFLOP/s (10⁹ operations per second)")
+print(f"{machine.bandwidth:.0f} GB/s, {1e6 * machine.overhead:.1f} µs per call")
+print("measured time ÷ predicted time: median (lowest to highest)")
+for kind, r in off.items():
+    print(f"{kind:9} {r.median():.1f} ({r.min():.1f} to {r.max():.1f})")
 reveal(
     "layers of 30 that the cost model predicts to within a factor of 2",
     within,
-    because="Where arithmetic is the limit, the model is good. It misses where a layer never comes near either limit.",
+    because="If arithmetic is the limit, the model is good. It fails for layers that "
+    "come close to neither limit.",
 )
 
 # %% [markdown]
-# Large kernels and many channels lie on the line: there the arithmetic units are busy, and their speed is what was measured.
-# Above the line lie three kinds, each for a reason that the model does not know:
+# What to see: layers with large kernels and many channels are closest to the line. They keep the arithmetic units busy,
+# and the speed of these is what was measured. Three kinds are mostly above the line, for reasons that the model does not
+# know:
 #
-# - **depthwise** layers use each number k² times. The model thinks that memory then runs at full speed; but the kernel must
-#   rearrange the pictures for the vector units first, and back afterwards;
-# - **1×1** layers with few channels, and the first layer with its three, the same;
-# - **linear** layers with only 32 pictures: each weight is fetched for 32 uses, too few to keep a matrix product at its best.
+# - **depthwise** layers use each value k² times. The model assumes that memory then runs at full speed, but the routine
+#   first has to rearrange the pictures for the vector instructions (which compute several values at once), and then to
+#   rearrange the result;
+# - **1×1** layers with few channels, and the first layer of a network with its three, have the same problem;
+# - **linear** layers with only 32 pictures use each weight 32 times, too few to run at full speed.
 #
-# What to do with a model that is wrong in a known way? Measure one correction for each kind on half of the layers, and try it on
-# the other half. Tables of this sort stand behind networks that are designed by search for one device (Cai et al. 2019).
+# What can you do with a model that is wrong in a known way? Measure one correction factor per kind on half of the layers,
+# and test it on the other half. Tables of measured times per layer guide the search for networks that are fast on one
+# kind of device ([Cai et al. 2019](https://arxiv.org/abs/1812.00332)).
 
 # %%
-right = seen_layers = 0
+right = tried = 0
 for ratios in off.values():
     corrected = ratios[1::2] / ratios[::2].median()
-    right, seen_layers = (
-        right + int(((corrected > 0.5) & (corrected < 2)).sum()),
-        seen_layers + len(corrected),
-    )
+    right += int(((corrected > 0.5) & (corrected < 2)).sum())
+    tried += len(corrected)
+
+# %% tags=["fold"]
+library_seconds = [
+    machine.seconds(measure.layer_costs(layer, x)[0]) for layer, x in shapes["3×3"]
+]
 
 # %%
 claim(
-    "large kernels: on median within a factor of 2 of the prediction",
+    "For large kernels, the median layer is within a factor of 2 of its prediction.",
     1 / 2 < off["5×5, 7×7"].median() < 2,
     timing=True,
 )
 claim(
-    "depthwise layers are further off than large kernels",
+    "Depthwise layers are further off than large kernels.",
     off["depthwise"].median() > 1.3 * off["5×5, 7×7"].median(),
     timing=True,
 )
 claim(
-    "with one correction for each kind, more than half of the 14 other layers are within a factor of 2",
-    right > 7 and seen_layers == 14,
+    "With one correction per kind, more than half of the 14 other layers are within a "
+    "factor of 2.",
+    right > 7 and tried == 14,
     timing=True,
+)
+claim(
+    "Your formula and the library make the same predictions.",
+    torch.tensor(guessed["3×3"]).allclose(torch.tensor(library_seconds)),
 )
 
 # %% [markdown]
-# ## 8. Playground
+# ## 10. Playground
 #
-# Choose what stands in the place of a 3×3 convolution, and how many channels and pixels it meets. Find a block with a third of
-# the MACs that is *slower* than the full convolution.
+# Choose a replacement for a 3×3 convolution, and its number of channels and pixels. Find one with a third of the MACs
+# that is *slower* than the original.
 
 # %%
 convolution_playground(machine)
@@ -1074,11 +1171,15 @@ convolution_playground(machine)
 
 # %% tags=["nbval-ignore-output"]
 measure.compare(
-    {"MyNet, trained on": trained_on, "strided": strided, "quarter, low rank": thin},
+    {
+        "MyNet, trained further": trained_further,
+        "strided": strided,
+        "quarter, low rank": thin,
+    },
     batch,
     accuracy={
-        "MyNet, trained on": same_training.accuracy,
-        "strided": cured.accuracy,
+        "MyNet, trained further": same_training.accuracy,
+        "strided": trained_stride.accuracy,
         "quarter, low rank": thin_result.accuracy,
     },
     rounds=15,
@@ -1086,27 +1187,37 @@ measure.compare(
 )
 
 # %% [markdown]
-# - **Fewer kernels** save in every currency at once, and accuracy pays slowly.
+# You can now choose a cheaper architecture by what it saves, predict when a saving in MACs becomes a saving in time, and
+# shrink a network that is already trained.
+#
+# - **Fewer kernels** save in every currency at once, and accuracy falls slowly.
 # - **Smaller kernels** save products only, and the network sees less of the picture.
 # - **Fewer layers** can make a network larger. Count before you cut.
-# - **Multiply-accumulates are not time.** What moves numbers without multiplying them (pooling, activations, thin layers) has its
-#   own price, and in a small network it is most of the bill. So stride in place of pooling saved most time.
-# - **Low rank** shrinks large linear layers well, after training; small convolutions it does not make faster.
-# - **Batch norms** are folded before inference, always.
+# - **MACs are not time.** Pooling, activations and thin layers move values and hardly multiply. In a small network they
+#   take most of the time, so stride instead of pooling saved most of it.
+# - **Low rank** shrinks large linear layers well, after training. It does not make small convolutions faster.
+# - **Batch norms** can always be folded before inference.
 #
-# **What practice uses today.** MobileNetV3 and EfficientNet are built of separable bottlenecks with strides and chosen by search
-# on a device; ConvNeXt of large depthwise kernels in front of 1×1 layers. Inference engines fold batch
-# norms and fuse activations by themselves. Low rank lives on in LoRA, for the fine-tuning of large models.
+# **In practice.** [MobileNetV3](https://arxiv.org/abs/1905.02244) and [EfficientNet](https://arxiv.org/abs/1905.11946) are
+# built of separable bottlenecks with strides, and were found by automatic search. [ConvNeXt](https://arxiv.org/abs/2201.03545)
+# puts large depthwise kernels before 1×1 layers. Inference engines fold batch norms by themselves, and compute activations
+# together with the layer before. Low rank lives on in [LoRA](https://arxiv.org/abs/2106.09685), which fine-tunes large models.
 #
-# **Further reading.** Howard et al., *MobileNets* (2017) · Szegedy et al., *Rethinking the Inception architecture* (2016) · He et
-# al., *Deep residual learning* (2016) · Springenberg et al., *Striving for simplicity* (2015) · Jaderberg, Vedaldi & Zisserman,
-# *Speeding up convolutional neural networks with low rank expansions* (2014) · Kim et al., *Compression of deep convolutional
-# neural networks for fast and low power mobile applications* (2016) · Tai et al.,
-# *Convolutional neural networks with low-rank regularization* (2016) · Krizhevsky, Sutskever & Hinton, *ImageNet classification
-# with deep convolutional neural networks* (2012) · Jacob et al., *Quantization and training of neural networks for efficient
-# integer-arithmetic-only inference* (2018) · Cai, Zhu & Han, *ProxylessNAS* (2019).
+# **Further reading.**
+# [Krizhevsky, Sutskever & Hinton, *ImageNet classification with deep convolutional neural networks* (2012)](https://doi.org/10.1145/3065386) ·
+# [Jaderberg, Vedaldi & Zisserman, *Speeding up convolutional neural networks with low rank expansions* (2014)](https://arxiv.org/abs/1405.3866) ·
+# [Springenberg et al., *Striving for simplicity* (2015)](https://arxiv.org/abs/1412.6806) ·
+# [He et al., *Deep residual learning* (2016)](https://arxiv.org/abs/1512.03385) ·
+# [Szegedy et al., *Rethinking the Inception architecture* (2016)](https://arxiv.org/abs/1512.00567) ·
+# [Kim et al., *Compression of deep convolutional neural networks for fast and low power mobile applications* (2016)](https://arxiv.org/abs/1511.06530) ·
+# [Tai et al., *Convolutional neural networks with low-rank regularization* (2016)](https://arxiv.org/abs/1511.06067) ·
+# [Howard et al., *MobileNets* (2017)](https://arxiv.org/abs/1704.04861) ·
+# [Jacob et al., *Quantization and training of neural networks for efficient integer-arithmetic-only inference* (2018)](https://arxiv.org/abs/1712.05877) ·
+# [Cai, Zhu & Han, *ProxylessNAS* (2019)](https://arxiv.org/abs/1812.00332).
 #
-# Your guesses of the whole course so far, against what your machine measured:
+# **Next:** [03 Learning rates](03_learning_rates.ipynb) makes training itself faster.
+#
+# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

@@ -83,15 +83,16 @@ def test_the_playground_shows_the_share_of_parameters_macs_and_time(playground, 
     text, (ax,) = shown(playground, channels=8, picture=4, replacement=replacement)
     full = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1))
     other, x, machine = REPLACEMENTS[replacement](full), torch.zeros(32, 8, 4, 4), CostModel(100.0, 10.0, 1e-5)
-    parameters, macs, predicted, measured = (bar.get_width() for bar in ax.containers[0])
+    widths = [bar.get_width() for bars in ax.containers for bar in bars]
+    parameters, macs, predicted, measured = widths
     assert parameters == sum(p.numel() for p in other.parameters()) / (8 * 8 * 9 + 8)
     assert macs == measure.macs(other, x) / (32 * 8 * 8 * 9 * 16)
     assert predicted == machine.model_seconds(other, x) / machine.model_seconds(full, x)
     labels = [label.get_text() for label in ax.get_yticklabels()]
     assert labels == ["parameters", "MACs", "time, predicted", "time, measured"]
-    assert [label.get_text() for label in ax.texts] == [f"{bar.get_width():.2f}×" for bar in ax.containers[0]]
-    assert ax.lines[0].get_xdata() == [1, 1] and ax.get_xlabel() == "relative to the full 3×3 convolution"
-    assert text.startswith("full: 9,216 MACs per picture, ") and f"per batch of 32 · <b>{replacement}</b>: " in text
+    assert [label.get_text() for label in ax.texts] == [f"{width:.2f}×" for width in widths]
+    assert ax.lines[0].get_xdata() == [1, 1] and ax.get_xlabel() == "times the 3×3 convolution's"
+    assert text.startswith("3×3: 9,216 MACs per picture, ") and f"per batch of 32 · <b>{replacement}</b>: " in text
     assert measured > 0
 
 
@@ -106,3 +107,56 @@ def test_the_shipped_experiments_have_the_shape_that_they_promise():
         *blocks["accuracy"].values(),
     ):
         assert len(accuracies) == len(experiments.SEEDS) and all(10 < accuracy < 100 for accuracy in accuracies)
+
+
+def folded(weight, bias, gamma, beta, mean, var, eps, *, root=None, shape=(-1, 1, 1, 1), shift=None):
+    scale = gamma / (root(var, eps) if root else torch.sqrt(var + eps))
+    return weight * scale.reshape(shape), (bias - mean if shift is None else shift(bias, mean)) * scale + beta
+
+
+def factors(weight, rank, *, kept=None, vh_as_v=False, share=0.5):
+    """The thin factors with s to the power of `share` on the first one, and the rest of it on the second."""
+    u, s, vh = torch.linalg.svd(weight)
+    kept = slice(rank) if kept is None else kept
+    rows = (vh.T if vh_as_v else vh)[: len(s)][kept]
+    return s[kept, None] ** share * rows, u[:, kept] * s[kept] ** (1 - share)
+
+
+def seconds(macs, moved, gflops, bandwidth, overhead, giga=1e9):
+    return overhead + max(2 * macs / (gflops * giga), moved / (bandwidth * giga))
+
+
+def parameters_and_macs(i, o, k, h, w, biases=0):
+    return i * k * k + i * o + biases * (i + o), (i * k * k + i * o) * h * w
+
+
+FOLD, THIN = "convolutions.fold_batch_norm", "convolutions.thin_factors"
+MISTAKES = [
+    (FOLD, lambda *a: folded(*a, root=lambda var, eps: var.sqrt() + eps), "outside the root"),
+    (FOLD, lambda *a: folded(*a, shift=lambda bias, mean: bias + mean), "added the mean"),
+    (FOLD, lambda *a: folded(*a, shape=(1, -1, 1, 1)), "You scaled axis 1"),
+    (FOLD, lambda *a: folded(*a, shape=(-1, 1, 1)), "You scaled axis 1"),
+    (FOLD, lambda *a: tuple(part.double() for part in folded(*a)), "dtype"),
+    ("convolutions.grouped_as_dense", lambda weight, groups: dense_by_unit_inputs(weight, groups).double(), "dtype"),
+    *((THIN, lambda w, r, s=s: factors(w, r, vh_as_v=True, share=s), "as if it were V") for s in (0, 0.5, 1)),
+    *((THIN, lambda w, r, s=s: factors(w, r, kept=slice(-r, None), share=s), "*smallest*") for s in (0, 0.5, 1)),
+    *((THIN, lambda w, r, s=s: factors(w, r, share=s)[::-1], "wrong order") for s in (0, 0.5, 1)),
+    (THIN, lambda w, r: factors(w, r + 1), "instead of rank"),
+    ("convolutions.predicted_seconds", lambda m, b, g, w, o: seconds(m, b, g, w, 1e-6 * o), "scaled the overhead"),
+    ("convolutions.predicted_seconds", lambda m, b, g, w, o: seconds(m, b, g, w, 0), "left out the overhead"),
+    ("convolutions.predicted_seconds", lambda *a: seconds(*a, giga=1), "left out 10⁹"),
+    ("convolutions.separable_cost", lambda *a: parameters_and_macs(*a, biases=1), "biases as parameters"),
+    ("convolutions.receptive_field", lambda layers: field_by_gradient(layers[::-1]), "from the last layer"),
+]
+
+
+@pytest.mark.parametrize(("id", "answer", "said"), MISTAKES)
+def test_a_likely_mistake_is_named(id, answer, said):
+    for start in range(0, 160, 16):
+        verdict = examine(exercises()[id], answer, seeds=range(start, start + 16))
+        assert not verdict.passed and said in verdict.mistake, verdict.mistake
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.5, 1])
+def test_the_singular_values_may_be_on_either_side(share):
+    assert examine(exercises()[THIN], lambda w, r: factors(w, r, share=share), seeds=range(50)).passed

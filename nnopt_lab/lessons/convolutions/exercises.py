@@ -1,4 +1,4 @@
-"""Exercises and questions of lesson 02: the price of a kernel, and cheaper ways to the same picture."""
+"""Exercises and questions of lesson 02: what convolutions cost, cheaper replacements, and a cost model."""
 
 from math import prod
 
@@ -7,14 +7,27 @@ from torch import Tensor
 
 from nnopt_lab.course.draws import choice, decimals, randint, randints, uniform
 from nnopt_lab.course.exercises import Property, exercise, question
-from nnopt_lab.course.wrong_answers import called_with, off_by, swapped
+from nnopt_lab.course.wrong_answers import called_with, changed, off_by, swapped
 from nnopt_lab.techniques.convolutions import low_rank
 
 
 def _stack(g: torch.Generator):
-    """A few layers; at least one stride of 2 with a kernel behind it, so that the strides matter."""
+    """A few layers, with at least one kernel after a stride of 2, so that the strides matter."""
     layers = [(2 * randint(g, 0, 2) + 1, randint(g, 1, 2)) for _ in range(randint(g, 1, 3))]
     return ([(3, 1), (2, 2), *layers, (3, 1)],)
+
+
+def _field_with(after=lambda step, stride: step * stride):
+    """`receptive_field`, or the same with a mistake: the step after a stride."""
+
+    def field(layers):
+        width, step = 1, 1
+        for kernel_size, stride in layers:
+            width += (kernel_size - 1) * step
+            step = after(step, stride)
+        return width
+
+    return field
 
 
 @exercise(
@@ -22,44 +35,47 @@ def _stack(g: torch.Generator):
     points=2,
     inputs=_stack,
     hints=(
-        "One output pixel of the last layer sees how many input pixels in a row? Go from the first layer to the last.",
-        "Keep two numbers: the field, which begins as 1, and how many input pixels lie between two neighbours at this "
-        "depth, which begins as 1 and is multiplied by each stride that has been passed.",
+        "How many input pixels in a row does one output pixel of the last layer see? Go from the first layer to the last.",
+        "Keep two numbers: the field, and the step, the distance in input pixels of two neighbours at this depth. Both "
+        "start at 1, and each stride you pass multiplies the step.",
         "for kernel_size, stride in layers: field += (kernel_size - 1) * step; step *= stride",
     ),
     wrong={
-        "You left out the strides: behind a stride of 2, neighbouring pixels stand two input pixels apart, so a "
-        "kernel reaches twice as far.": called_with(lambda layers: ([(k, 1) for k, _ in layers],)),
+        "You left out the strides: after a stride of 2, neighbouring pixels are two input pixels apart, so a kernel "
+        "reaches twice as far.": called_with(lambda layers: ([(k, 1) for k, _ in layers],)),
         "You multiplied the kernel sizes. Two 3×3 layers see 5 pixels in a row, not 9: each layer adds k − "
         "1.": lambda layers: prod(k for k, _ in layers),
-        "One too small: a single pixel, before any layer, already sees itself.": off_by(-1),
-        "Each layer adds k − 1 steps, not k: the pixel in the middle of a kernel was seen already.": called_with(
+        "Your field starts at 0. Start at 1: without any layer, a pixel already sees itself.": off_by(-1),
+        "Each layer adds k − 1 steps, not k: the pixel in the middle of a kernel is already in the field.": called_with(
             lambda layers: ([(k + 1, stride) for k, stride in layers],)
         ),
-        "You applied a layer's own stride to its own kernel. A stride spreads what comes *behind* it.": called_with(
+        "You applied a layer's own stride to its own kernel. A stride affects only the layers *after* it.": called_with(
             lambda layers: ([part for k, stride in layers for part in ((1, stride), (k, 1))],)
         ),
-        "You added up the kernel sizes. Neighbouring windows overlap: each layer adds k − 1, times the strides before "
+        "You added the kernel sizes. Neighbouring windows overlap: each layer adds k − 1, times the strides before "
         "it.": lambda layers: sum(k for k, _ in layers),
+        "You used only the stride of the layer before. Strides multiply: `step *= stride`.": (
+            _field_with(lambda step, stride: stride)
+        ),
+        "You added the strides. They multiply: `step *= stride`.": _field_with(lambda step, stride: step + stride),
+        "You went from the last layer to the first. A stride affects the layers after it, so start with the first.": (
+            called_with(lambda layers: (layers[::-1],))
+        ),
     },
 )
 def receptive_field(layers):
     """The receptive field of a stack of layers.
 
-    Two 3×3 layers see as far as one 5×5 with 18 in the place of 25 products, and three as far as a 7×7 with 27 in the
-    place of 49: the argument of VGG (Simonyan & Zisserman 2015). What a trained network really uses is a smaller,
-    bell-shaped part of it (Luo et al. 2016).
+    Two 3×3 layers see as far as one 5×5, with 18 products instead of 25; three see as far as one 7×7, with 27 instead
+    of 49. This is the argument for VGG (Simonyan & Zisserman 2015). A trained network mostly uses a smaller, bell-shaped
+    part of the field (Luo et al. 2016).
     """
-    field, step = 1, 1
-    for kernel_size, stride in layers:
-        field += (kernel_size - 1) * step
-        step *= stride
-    return field
+    return _field_with()(layers)
 
 
-def _cost_with(parameters=lambda i, o, k: i * k**2 + i * o):
-    """`separable_cost` with one thing wrong: the number of parameters."""
-    return lambda i, o, k, h, w: (parameters(i, o, k), parameters(i, o, k) * h * w)
+def _cost_with(parameters=lambda i, o, k: i * k**2 + i * o, macs=lambda parameters, h, w: parameters * h * w):
+    """`separable_cost`, or the same with a mistake in one of its two numbers."""
+    return lambda i, o, k, h, w: (parameters(i, o, k), macs(parameters(i, o, k), h, w))
 
 
 @exercise(
@@ -67,36 +83,50 @@ def _cost_with(parameters=lambda i, o, k: i * k**2 + i * o):
     points=2,
     inputs=lambda g: (*randints(g, (4, 32), (33, 64)), 2 * randint(g, 1, 3) + 1, *randints(g, (5, 9), (10, 16))),
     hints=(
-        "Two layers run one after the other: depthwise (one k×k kernel for each input channel), then 1×1.",
+        "There are two layers: first depthwise (one k×k kernel per input channel), then 1×1.",
         "The depthwise layer has in_channels·k² weights, the 1×1 layer in_channels·out_channels. Each weight is used "
-        "once for every output pixel.",
+        "once per output pixel.",
         "parameters = in_channels * kernel_size**2 + in_channels * out_channels; "
         "return parameters, parameters * height * width",
     ),
     wrong={
-        "That is the ordinary convolution: a k×k kernel for every pair of channels. Separable has one for each input "
-        "channel, and then a 1×1 layer.": _cost_with(lambda i, o, k: i * k**2 * o),
-        "That is the depthwise part alone. Without the 1×1 layer behind it no channel would ever meet another "
-        "one.": _cost_with(lambda i, o, k: i * k**2),
-        "You gave the depthwise layer one kernel for each *output* channel; it stands first, so it has one for each "
-        "input channel.": _cost_with(lambda i, o, k: o * k**2 + i * o),
-        "The two are in the wrong order: parameters first, then MACs.": swapped(),
-        "The parameters are right, but each of them is used once at every output pixel: multiply by "
-        "height·width.": called_with(lambda i, o, k, h, w: (i, o, k, 1, 1)),
+        "That is an ordinary convolution, with a k×k kernel for every pair of channels. A separable one has one kernel "
+        "per input channel, and then a 1×1 layer.": _cost_with(lambda i, o, k: i * k**2 * o),
+        "That is the depthwise layer alone. Add the 1×1 layer, without which channels would never be combined.": (
+            _cost_with(lambda i, o, k: i * k**2)
+        ),
+        "That is the 1×1 layer alone. Add the depthwise layer before it.": _cost_with(lambda i, o, k: i * o),
+        "You gave the depthwise layer one kernel per *output* channel. It comes first, so it has one per input "
+        "channel.": _cost_with(lambda i, o, k: o * k**2 + i * o),
+        "A k×k kernel has k² weights, not k.": _cost_with(lambda i, o, k: i * k + i * o),
+        "You gave the second layer k×k kernels. It is a 1×1 layer, with one weight per pair of channels.": (
+            _cost_with(lambda i, o, k: i * k**2 + i * o * k**2)
+        ),
+        "You counted biases, but neither layer has any.": _cost_with(lambda i, o, k: i * k**2 + i * o + i + o),
+        "You counted biases as parameters, but neither layer has any. The MACs are right.": (
+            lambda i, o, k, h, w: (i * k**2 + i * o + i + o, (i * k**2 + i * o) * h * w)
+        ),
+        "The two numbers are in the wrong order: parameters first, then MACs.": swapped(),
+        "The parameters are right, but each is used once per output pixel. Multiply by height·width.": called_with(
+            lambda i, o, k, h, w: (i, o, k, 1, 1)
+        ),
+        "The parameters are right, but you counted operations. A MAC is both of them, a product and a sum.": (
+            _cost_with(macs=lambda parameters, h, w: 2 * parameters * h * w)
+        ),
     },
     properties=(
         Property(
-            "The parameters are those of both layers.",
+            "The parameters must be those of both layers.",
             lambda result, *inputs: len(result) == 2 and result[0] == separable_cost(*inputs)[0],
             credit=0.5,
         ),
     ),
 )
 def separable_cost(in_channels, out_channels, kernel_size, height, width):
-    """The price of a depthwise-separable convolution.
+    """The cost of a depthwise-separable convolution.
 
-    Against k²·C_in·C_out the price falls to 1/C_out + 1/k² of it: with many channels and k = 3, nearly nine times. In
-    torch it is a Conv2d with groups=in_channels and a 1×1 Conv2d; `blocks.separable` puts them into a model.
+    It is 1/C_out + 1/k² of the ordinary cost k²·C_in·C_out: with many channels and k = 3, almost nine times less. In
+    PyTorch it is a Conv2d with groups=in_channels and a 1×1 Conv2d; `blocks.separable` puts them into a model.
     """
     return _cost_with()(in_channels, out_channels, kernel_size, height, width)
 
@@ -114,7 +144,7 @@ def _dense_with(
     rows=lambda n, groups, filters, inputs: _block(n, filters),
     columns=lambda n, groups, filters, inputs: _block(n, inputs),
 ):
-    """`grouped_as_dense` with one thing wrong: which filters make group n, or which inputs they read."""
+    """`grouped_as_dense`, or the same with a mistake: which filters make group n, or which inputs they read."""
 
     def dense(weight, groups):
         filters, inputs = len(weight) // groups, weight.shape[1]
@@ -132,9 +162,9 @@ def _dense_with(
     points=3,
     inputs=_grouped_weight,
     hints=(
-        "The full weight is [out, in, k, k] with in = groups · weight.shape[1]. Most of it is zero.",
-        "Filters and input channels are both cut into `groups` blocks of neighbours; block n of the filters reads block n "
-        "of the channels and nothing else.",
+        "The dense weight is [out, in, k, k] with in = groups · weight.shape[1]. Most of it is zero.",
+        "Filters and input channels are both divided into `groups` blocks of neighbours. Block n of the filters reads "
+        "block n of the channels and nothing else.",
         "dense = weight.new_zeros(out, per_group * groups, *weight.shape[2:]); for n in range(groups): "
         "rows = slice(n * out // groups, (n + 1) * out // groups); "
         "dense[rows, n * per_group:(n + 1) * per_group] = weight[rows]",
@@ -142,23 +172,34 @@ def _dense_with(
     wrong={
         "You copied the weights to every block, so every filter reads every channel. A grouped filter reads its own "
         "block; the rest is zero.": lambda weight, groups: weight.repeat(1, groups, 1, 1),
-        "That is the grouped weight as it came, with the inputs of one group. The full one has all inputs: "
+        "That is the grouped weight itself, with the inputs of one group. The dense one has all inputs: "
         "groups · weight.shape[1].": lambda weight, groups: weight,
-        "Your blocks are square: you took as many filters for a group as it has input channels. A group has "
-        "out / groups filters.": _dense_with(rows=lambda n, groups, filters, inputs: _block(n, inputs)),
+        "Your blocks are square: you took as many filters per group as it has input channels. A group has out / groups "
+        "filters.": _dense_with(rows=lambda n, groups, filters, inputs: _block(n, inputs)),
         "All of your filters read the first block of channels. Block n of the filters reads block n of the "
         "channels.": _dense_with(columns=lambda n, groups, filters, inputs: slice(inputs)),
-        "You dealt the channels out like cards (0, groups, 2·groups, …). A group reads *neighbouring* "
+        "Your groups read every `groups`-th channel (0, groups, 2·groups, …). A group reads *neighbouring* "
         "channels.": _dense_with(columns=lambda n, groups, filters, inputs: slice(n, None, groups)),
-        "The channels are right, but you dealt the filters out like cards. The first out/groups filters are group 0, "
+        "The channels are right, but your groups take every `groups`-th filter. The first out/groups filters are group 0, "
         "the next ones group 1.": _dense_with(rows=lambda n, groups, filters, inputs: slice(n, None, groups)),
+        "Your blocks run from the upper right to the lower left: the first filters read the last channels. Block n of "
+        "the filters reads block n of the channels.": _dense_with(
+            columns=lambda n, groups, filters, inputs: _block(groups - 1 - n, inputs)
+        ),
     },
+    properties=(
+        Property(
+            "The dense weight must have the dtype of `weight`, or a convolution cannot use it with the same pictures: "
+            "`weight.new_zeros(…)`, or `dtype=weight.dtype`.",
+            lambda result, weight, groups: result.dtype == weight.dtype,
+        ),
+    ),
 )
 def grouped_as_dense(weight, groups):
-    """A grouped convolution as a full one with zeros.
+    """A grouped convolution as a dense one with zeros.
 
-    So grouping is a pruning pattern fixed in advance: block-diagonal, and the kernel skips the zeros. No filter ever
-    sees the other groups, which is why ShuffleNet (Zhang et al. 2018) deals the channels out anew between two such
+    So grouping is a pruning pattern chosen in advance: only a diagonal of blocks is not zero, and the zeros are never
+    computed. No filter sees the other groups, so ShuffleNet (Zhang et al. 2018) mixes the channels between two such
     layers.
     """
     return _dense_with()(weight, groups)
@@ -177,7 +218,7 @@ def _folded_with(
     weight=lambda w, scale: w * scale[:, None, None, None],
     bias=lambda b, scale, beta, mean: (b - mean) * scale + beta,
 ):
-    """`fold_batch_norm` with one thing wrong."""
+    """`fold_batch_norm`, or the same with one mistake."""
 
     def folded(w, b, gamma, beta, mean, var, eps):
         by = scale(gamma, var, eps)
@@ -199,38 +240,72 @@ def _folded_part(place):
     points=4,
     inputs=_conv_and_norm,
     hints=(
-        "Write the batch norm of one channel as scale · (y − mean) + beta with scale = gamma/√(var + eps), and put "
-        "y = w∗x + bias in.",
-        "The new weight is w·scale, filter by filter; what does not depend on x is the new bias: (bias − mean)·scale + beta.",
+        "Write the batch norm of one channel as scale · (y − mean) + beta, with scale = gamma/√(var + eps), and replace y "
+        "by w∗x + bias.",
+        "The new weight is w·scale, filter by filter. The part without x is the new bias: (bias − mean)·scale + beta.",
         "scale = gamma / (var + eps).sqrt(); return weight * scale[:, None, None, None], (bias - mean) * scale + beta",
     ),
     wrong={
-        "You divided by the variance; batch norm divides by the standard deviation, √(var + eps).": _folded_with(
+        "You divided by the variance. Batch norm divides by the standard deviation, √(var + eps).": _folded_with(
             scale=lambda gamma, var, eps: gamma / (var + eps)
         ),
-        "The convolution's own bias got lost: it goes through the batch norm like everything else, (bias − "
+        "You multiplied by √(var + eps). Batch norm divides by it.": _folded_with(
+            scale=lambda gamma, var, eps: gamma * (var + eps).sqrt()
+        ),
+        "Your eps is outside the root. Add it to the variance: √(var + eps).": _folded_with(
+            scale=lambda gamma, var, eps: gamma / (var.sqrt() + eps)
+        ),
+        "You left out eps. It is small in practice, but the result is far off for a channel with an even smaller "
+        "variance.": called_with(lambda *given: (*given[:-1], 0.0)),
+        "You left out gamma: the scale is gamma/√(var + eps).": _folded_with(
+            scale=lambda gamma, var, eps: 1 / (var + eps).sqrt()
+        ),
+        "You added the mean. Batch norm subtracts it: (bias − mean)·scale + beta.": _folded_with(
+            bias=lambda b, scale, beta, mean: (b + mean) * scale + beta
+        ),
+        "You left out the mean. Batch norm subtracts it before the scaling: (bias − mean)·scale + beta.": _folded_with(
+            bias=lambda b, scale, beta, mean: b * scale + beta
+        ),
+        "You subtracted the mean after the scaling. Batch norm subtracts it before: (bias − mean)·scale + "
+        "beta.": _folded_with(bias=lambda b, scale, beta, mean: b * scale - mean + beta),
+        "You left out the convolution's own bias. It goes through the batch norm like everything else: (bias − "
         "mean)·scale.": _folded_with(bias=lambda b, scale, beta, mean: beta - mean * scale),
-        "The weights are scaled but the old bias is not: the batch norm scales the whole output, bias "
-        "included.": _folded_with(bias=lambda b, scale, beta, mean: b - mean * scale + beta),
-        "You scaled along the input channels: without the last None, scale meets axis 1. Each *filter*, axis 0, has its "
-        "own scale.": _folded_with(weight=lambda w, scale: w * scale[:, None, None]),
-        "You scaled beta too; it is added after the scaling.": _folded_with(
+        "You returned the old bias. Batch norm changes it to (bias − mean)·scale + beta.": _folded_with(
+            bias=lambda b, scale, beta, mean: b
+        ),
+        "You left out beta: batch norm adds it at the end.": _folded_with(
+            bias=lambda b, scale, beta, mean: (b - mean) * scale
+        ),
+        "The weights are scaled but the old bias is not. Batch norm scales the whole output, bias included.": (
+            _folded_with(bias=lambda b, scale, beta, mean: b - mean * scale + beta)
+        ),
+        "You returned the old weights. Multiply each filter by its scale.": _folded_with(weight=lambda w, scale: w),
+        "You scaled axis 1, the input channels. Each *filter*, axis 0, has its own scale: "
+        "`scale[:, None, None, None]`.": _folded_with(weight=lambda w, scale: w * scale[:, None, None]),
+        "You scaled beta, too. Batch norm adds it after the scaling.": _folded_with(
             bias=lambda b, scale, beta, mean: (b - mean + beta) * scale
         ),
-        "The two are in the wrong order: the weight first, then the bias.": swapped(),
-        "You left eps out. It is small in practice, but where a variance is smaller still the result is far "
-        "off.": called_with(lambda *given: (*given[:-1], 0.0)),
+        "The two results are in the wrong order: weight first, then bias.": swapped(),
     },
     properties=(
-        Property("Each filter is scaled by its own gamma/√(var + eps).", _folded_part(0), credit=0.4),
-        Property("The bias is what the batch norm makes of a zero picture.", _folded_part(1), credit=0.4),
+        Property("Each filter must be scaled by its own gamma/√(var + eps).", _folded_part(0), credit=0.4),
+        Property(
+            "The bias must be what the batch norm makes of the old bias: (bias − mean)·scale + beta.",
+            _folded_part(1),
+            credit=0.4,
+        ),
+        Property(
+            "Weight and bias must have the dtype of `weight`, or a convolution cannot use them with the same pictures.",
+            lambda result, weight, *others: {part.dtype for part in result} == {weight.dtype},
+        ),
     ),
 )
 def fold_batch_norm(weight, bias, gamma, beta, mean, var, eps):
     """Fold a batch norm into the convolution before it.
 
-    `torch.nn.utils.fusion.fuse_conv_bn_eval` does this for one pair, `folding.fold_batch_norm` for a model; every
-    inference engine does it first. Only in evaluation mode: while training, mean and variance are those of the batch.
+    `torch.nn.utils.fusion.fuse_conv_bn_eval` does this for one pair, `folding.fold_batch_norm` for a whole model, and
+    inference engines do it by themselves. It only works in evaluation mode: during training, mean and variance are those
+    of the batch.
     """
     return _folded_with()(weight, bias, gamma, beta, mean, var, eps)
 
@@ -246,63 +321,89 @@ def _spectrum(g: torch.Generator):
     inputs=_spectrum,
     hints=(
         "The energy of a matrix is the sum of its squared singular values. How many of the largest hold the share?",
-        "Square, `cumsum(0)`, divide by the total: the first place where this reaches `energy` is the rank minus one.",
+        "Square, `cumsum(0)`, and divide by the total. The first position where this reaches `energy` is the rank minus "
+        "one.",
         "held = singular_values.square().cumsum(0) / singular_values.square().sum(); "
         "return int((held < energy).sum()) + 1",
     ),
     wrong={
-        "You added up the singular values themselves. The energy, Σw² of the matrix, is the sum of their "
+        "You added the singular values themselves. The energy, Σw² of the matrix, is the sum of their "
         "*squares*.": called_with(lambda s, energy: (s.sqrt(), energy)),
-        "One too small: that many values hold a little less than the share. Positions count from 0, ranks from 1.": off_by(
+        "You took the root of the share. Compare the share of the energy itself.": called_with(
+            lambda s, energy: (s, energy**2)
+        ),
+        "Your rank is one too small, so it holds less than the share. Positions count from 0, ranks from 1.": off_by(
             -1
         ),
-        "You kept the share that may be lost; `energy` is the share that must stay.": called_with(
+        "Your rank is one too large: the rank below it already holds the share.": off_by(1),
+        "You kept the share that may be lost. `energy` is the share that must stay.": called_with(
             lambda s, energy: (s, 1 - energy)
         ),
-        "You began with the smallest singular values. The largest hold the most, so the fewest of them "
-        "suffice.": called_with(lambda s, energy: (s.flip(0), energy)),
-        "That is a share of the *number* of values; the energy sits in the few large ones.": lambda s, energy: max(
-            1, round(energy * len(s))
+        "You started with the smallest singular values. The largest hold the most energy, so start with them.": (
+            called_with(lambda s, energy: (s.flip(0), energy))
+        ),
+        "You took that share of the *number* of values. Most of the energy is in the few largest ones.": (
+            lambda s, energy: max(1, round(energy * len(s)))
         ),
     },
 )
 def rank_for_energy(singular_values, energy):
     """The rank that keeps a share of the energy.
 
-    By Eckart & Young (1936) no matrix of this rank is nearer to the original. But "near" means near in the weights, and
-    a network may care about other directions: judge by the accuracy, as with pruning.
+    By Eckart & Young (1936), no matrix of this rank is closer to the original. But that is the distance of the weights,
+    and other directions may be more important for the network's outputs. Judge by the accuracy, as with pruning.
     """
     return low_rank.rank_for_energy(singular_values, energy)
 
 
 def _weight_and_rank(g: torch.Generator):
     rows, columns = randint(g, 3, 4), randint(g, 5, 6)
-    # Singular values that lie well apart: the nearest matrix of each rank is then a single one.
+    # Singular values far from each other, so that there is only one closest matrix of each rank.
     u = torch.linalg.qr(torch.randn(rows, rows, generator=g)).Q
     v = torch.linalg.qr(torch.randn(columns, columns, generator=g)).Q
     spectrum = torch.tensor([5.0, 3.0, 2.0, 1.3])[:rows]
     return (u * spectrum) @ v[:rows], 2
 
 
+_LOST = "You left out the singular values. Multiply one side by s (or both by √s)."
+_TWICE = "You multiplied both sides by s, so it counts twice. Multiply one side by s, or both by √s."
+_SMALLEST = "You kept the *smallest* singular values. torch sorts the largest first, so keep the first `rank`."
+_SWAPPED = "The two are in the wrong order: the first layer reads the input, so it is [rank, in]."
+_VH_AS_V = (
+    "You took columns of vh, as if it were V. torch returns vh, the transpose of V: its *rows* are the directions, so "
+    "use `vh[:rank]`."
+)
+
+
 def _product_difference(result, wanted, weight, rank):
+    """Compares only shapes and the product, since s can be on either side; a mistake is named by its product, too."""
     if len(result) != 2 or not all(isinstance(part, Tensor) and part.ndim == 2 for part in result):
-        return "Two matrices are wanted, as torch tensors: first [rank, in], second [out, rank]."
+        return "Return two matrices as torch tensors: first [rank, in], then [out, rank]."
     shapes = [list(part.shape) for part in result]
     right = [[rank, weight.shape[1]], [weight.shape[0], rank]]
+    if shapes == right[::-1]:
+        return _SWAPPED
+    if shapes[0][0] == shapes[1][1] != rank:
+        return f"You kept {shapes[0][0]} singular values instead of rank = {rank}."
     if shapes != right:
-        return f"The shapes {right[0]} and {right[1]} are wanted, {shapes[0]} and {shapes[1]} came back."
-    gap, best = (
-        torch.linalg.matrix_norm(weight - second.detach() @ first.detach()) for first, second in (result, wanted)
-    )
-    if gap.isnan():
+        return f"Return the shapes {right[0]} and {right[1]}; yours are {shapes[0]} and {shapes[1]}."
+    products = [second.detach() @ first.detach() for first, second in (result, wanted)]
+    if products[0].isnan().any():
         return "The product holds NaN: probably a division by zero, or infinity times zero."
-    if not gap <= best + 1e-4:
-        return f"The product is {gap:.3f} away from the weight; with rank {rank} it can come as near as {best:.3f}."
-    return None
+    gap, best = (torch.linalg.matrix_norm(weight - product) for product in products)
+    if gap <= best + 1e-4:
+        return None
+    for sentence, mistake in _BY_PRODUCT.items():
+        first, second = mistake(weight, rank)
+        if torch.allclose(products[0], (second @ first).to(products[0].dtype), atol=1e-4):
+            return sentence
+    return (
+        f"The product differs from the weight by {gap:.3f} (L2 norm); at rank {rank} it can be as little as {best:.3f}."
+    )
 
 
 def _factors_with(part=slice, right=lambda s, vh: s[:, None] * vh, left=lambda u, s: u):
-    """`thin_factors` with one thing wrong: which singular values are kept, or what they multiply."""
+    """`thin_factors`, or the same with a mistake: which singular values are kept, or what they multiply."""
 
     def factors(weight, rank):
         u, s, vh = torch.linalg.svd(weight, full_matrices=False)
@@ -312,47 +413,64 @@ def _factors_with(part=slice, right=lambda s, vh: s[:, None] * vh, left=lambda u
     return factors
 
 
+def _vh_as_v(weight, rank):
+    u, s, vh = torch.linalg.svd(weight)  # full matrices, torch's default: with thin ones the shapes do not fit
+    return s[:rank, None] * vh[:, :rank].T, u[:, :rank]
+
+
+def _thin_vh_as_v(weight, rank):
+    u, s, vh = torch.linalg.svd(weight, full_matrices=False)
+    return s[:rank, None] * vh[:, :rank].T, u[:, :rank]
+
+
+_BY_PRODUCT = {
+    _LOST: _factors_with(right=lambda s, vh: vh),
+    _TWICE: _factors_with(left=lambda u, s: u * s),
+    _SMALLEST: _factors_with(lambda rank: slice(-rank, None)),
+    _VH_AS_V: _vh_as_v,
+}
+
+
 @exercise(
     "convolutions.thin_factors",
     points=3,
     inputs=_weight_and_rank,
     hints=(
-        "`u, s, vh = torch.linalg.svd(weight, full_matrices=False)` gives weight = u · diag(s) · vh, largest first.",
-        "Keep `rank` columns of u, values of s and rows of vh. The first layer is the one that meets the input: it is made "
-        "of vh; s may go to either side.",
+        "`u, s, vh = torch.linalg.svd(weight, full_matrices=False)` gives weight = u · diag(s) · vh, largest value first.",
+        "Keep `rank` columns of u, values of s and rows of vh. The first layer reads the input, so it is made of vh. You "
+        "can multiply either side by s.",
         "return s[:rank, None] * vh[:rank], u[:, :rank]",
     ),
     wrong={
-        "The singular values got lost: u·vh turns, but no longer stretches. Multiply one side by s (or both by "
-        "√s).": _factors_with(right=lambda s, vh: vh),
-        "You multiplied both sides by s, so it counts twice. Give it to one side, or √s to both.": _factors_with(
-            left=lambda u, s: u * s
+        **_BY_PRODUCT,
+        _SWAPPED: swapped(),
+        "You took columns of the thin vh, as if it were V, so the shapes do not fit. Its *rows* are the directions: use "
+        "`vh[:rank]`.": _thin_vh_as_v,
+        "The first factor is transposed: it is [rank, in], so take rows of vh as they are.": changed(
+            lambda pair: (pair[0].T, pair[1])
         ),
-        "You kept the *smallest* singular values: that is the part to throw away. torch sorts the largest "
-        "first.": _factors_with(lambda rank: slice(-rank, None)),
-        "The two are in the wrong order: the first layer meets the input, so it is [rank, in].": swapped(),
     },
     compare=_product_difference,
 )
 def thin_factors(weight, rank):
     """Split a linear layer into two thin ones.
 
-    `low_rank.low_rank` gives √s to each side, so that both layers start with weights of the same size, which suits
-    fine-tuning. The same idea on the *change* of the weights, in the place of the weights, is LoRA (Hu et al. 2022).
+    `low_rank.low_rank` multiplies each side by √s, so that both layers start with weights of the same size, which helps
+    fine-tuning. LoRA (Hu et al. 2022) uses the same idea for the *change* of the weights.
     """
     return _factors_with()(weight, rank)
 
 
 def _layer_and_machine(g: torch.Generator):
     arithmetic, memory = (randint(g, 1, 9) * 10**7 for _ in range(2))
-    overhead = choice(g, (0.001, 0.03))  # small, or more than anything else
+    overhead = choice(g, (0.001, 0.03))  # small, or larger than the rest
     return arithmetic, memory, 20.0, float(randint(g, 8, 12)), overhead
 
 
-def _seconds_with(work=max, per_mac=2, total=lambda overhead, work: overhead + work):
-    """`predicted_seconds` with one thing wrong."""
+def _seconds_with(work=max, per_mac=2, total=lambda overhead, work: overhead + work, per_gflop=1e9, per_gigabyte=1e9):
+    """`predicted_seconds`, or the same with one mistake."""
     return lambda macs, moved_bytes, gflops, bandwidth, overhead: total(
-        overhead, work(per_mac * macs / (gflops * 1e9), moved_bytes / (bandwidth * 1e9))
+        overhead, work(per_mac * macs / (gflops * per_gflop), moved_bytes / (bandwidth * per_gigabyte))
     )
 
 
@@ -361,29 +479,44 @@ def _seconds_with(work=max, per_mac=2, total=lambda overhead, work: overhead + w
     points=2,
     inputs=_layer_and_machine,
     hints=(
-        "Two things take time at once, arithmetic and memory; the slower one decides. The call itself comes on top.",
-        "Arithmetic: 2 operations a MAC, at gflops·10⁹ a second. Memory: moved_bytes at bandwidth·10⁹ a second.",
+        "Arithmetic and memory take time simultaneously, and the slower one decides. The call itself comes on top.",
+        "Arithmetic: 2 operations per MAC, at gflops·10⁹ per second. Memory: moved_bytes at bandwidth·10⁹ per second.",
         "return overhead + max(2 * macs / (gflops * 1e9), moved_bytes / (bandwidth * 1e9))",
     ),
     wrong={
-        "You added arithmetic and memory. The processor fetches the next numbers while it multiplies: the longer one "
+        "You added arithmetic and memory. The processor fetches the next values while it multiplies, so the longer time "
         "counts.": _seconds_with(lambda arithmetic, memory: arithmetic + memory),
         "A multiply-accumulate is two operations, a product and a sum, and gflops counts operations.": _seconds_with(
             per_mac=1
         ),
-        "You left the overhead out: however small the layer is, calling it takes its time.": _seconds_with(
+        "You left out 10⁹: gflops is in 10⁹ operations per second, and bandwidth in 10⁹ bytes per second.": (
+            _seconds_with(per_gflop=1, per_gigabyte=1)
+        ),
+        "You left out 10⁹ in the arithmetic: gflops is in 10⁹ operations per second.": _seconds_with(per_gflop=1),
+        "You left out 10⁹ in the memory traffic: bandwidth is in 10⁹ bytes per second.": _seconds_with(per_gigabyte=1),
+        "You left out the overhead. Every call takes that time, however small the layer is.": _seconds_with(
             total=lambda overhead, work: work
         ),
-        "You let the overhead compete with the work. It is no third limit: the call is prepared first, and the work "
-        "comes on top.": _seconds_with(total=max),
-        "You took the shorter of the two. A layer has to wait for both, so the longer one counts.": _seconds_with(min),
+        "You scaled the overhead by 10⁻⁶. It is in seconds already.": _seconds_with(
+            total=lambda overhead, work: 1e-6 * overhead + work
+        ),
+        "You took the overhead as a third limit. The call comes before the work, so add it.": _seconds_with(total=max),
+        "You took the shorter of the two times. A layer has to wait for both, so the longer one counts.": (
+            _seconds_with(min)
+        ),
+        "You left out the memory traffic. Take the longer of the two times.": _seconds_with(
+            lambda arithmetic, memory: arithmetic
+        ),
+        "You left out the arithmetic. Take the longer of the two times.": _seconds_with(
+            lambda arithmetic, memory: memory
+        ),
     },
-    tolerance=1e-7,
+    tolerance=1e-8,  # below a millionth of the larger overhead, so that it counts
 )
 def predicted_seconds(macs, moved_bytes, gflops, bandwidth, overhead):
     """A layer's predicted time.
 
-    This is the roofline of lesson 00 as a time, plus the price of the call. `cost_model.calibrate()` measures its three
+    This is the roofline of lesson 00 as a time, plus the time of the call. `cost_model.calibrate()` measures its three
     numbers on your machine.
     """
     return _seconds_with()(macs, moved_bytes, gflops, bandwidth, overhead)
@@ -392,29 +525,34 @@ def predicted_seconds(macs, moved_bytes, gflops, bandwidth, overhead):
 question(
     "convolutions.break_even_rank",
     points=2,
-    text="The first linear layer of `MyNet` has a weight of 128×2048. Up to which rank do its two factors have fewer numbers "
-    "than the weight itself?",
+    text="The weight of `MyNet`'s first linear layer is 128×2048. What is the highest rank at which its two factors have "
+    "fewer numbers than the weight itself?",
     answer=120,
-    explanation="r(128 + 2048) < 128·2048 means r < 120.47. The full rank is 128: a factorisation that drops fewer than eight "
-    "singular values makes this layer *larger*. The squarer a matrix, the lower the rank must be: for n×n below n/2.",
+    comments={
+        121: "Count again at this rank: the two factors have a few numbers more than the weight.",
+        128: "That is the full rank, where the factors are larger than the weight.",
+    },
+    explanation="r(128 + 2048) < 128·2048 means r < 120.47. The full rank is 128, so a factorisation that drops fewer than "
+    "eight singular values makes this layer *larger*. The closer a matrix is to a square, the lower the rank must be: for "
+    "n×n, below n/2.",
 )
 question(
     "convolutions.macs_and_time",
     points=1,
-    text="A depthwise 3×3 convolution does a small part of a full one's multiply-accumulates, but takes a larger part of its "
-    "time. Why?",
+    text="A depthwise 3×3 convolution does only a small part of an ordinary one's multiply-accumulates, but it takes a larger "
+    "part of its time. Why?",
     choices={
         "a": "It has more parameters to read.",
-        "b": "Each number that it reads is used for few products, so memory and bookkeeping decide.",
-        "c": "torch computes a full convolution and throws most of it away.",
+        "b": "It uses each value that it reads for few products, so memory and overhead decide.",
+        "c": "PyTorch computes an ordinary convolution and throws most of it away.",
     },
     answer="b",
     comments={
-        "a": "It has far fewer: one kernel for each channel in the place of one for each pair.",
-        "c": "It does not; a depthwise kernel of its own runs. But that kernel has little to do for each number it fetches.",
+        "a": "It has far fewer: one kernel per channel instead of one per pair of channels.",
+        "c": "It has a routine of its own, but this routine has little to compute for each value it fetches.",
     },
-    explanation="Every input value is used for k² products in the place of k²·C_out. On the roofline such a layer stands far to "
-    "the left, where memory is the limit and the arithmetic units wait.",
+    explanation="Every input value is used for k² products instead of k²·C_out. So memory is the limit, and the arithmetic "
+    "units wait.",
 )
 question(
     "convolutions.fold_when",
@@ -422,15 +560,15 @@ question(
     text="You fold the batch norms of a trained network into its convolutions. What happens to its accuracy?",
     choices={
         "a": "It falls a little; fine-tuning brings it back.",
-        "b": "Nothing: it computes the same function, but for rounding.",
+        "b": "Nothing: the network computes the same function, except for rounding.",
         "c": "It rises: fewer layers mean less noise.",
     },
     answer="b",
     comments={
-        "a": "Nothing is approximated: in evaluation mode a batch norm is one factor and one constant for each channel, and so "
-        "is part of the convolution.",
+        "a": "Nothing is approximated: in evaluation mode a batch norm is one factor and one constant per channel, and the "
+        "convolution can include both.",
         "c": "There is no noise in evaluation mode: mean and variance are stored numbers.",
     },
-    explanation="In evaluation mode the batch norm is linear, with stored mean and variance, and a linear map after a linear map "
-    "is one linear map. It is the one optimisation of this lesson that costs nothing at all.",
+    explanation="In evaluation mode, mean and variance are stored, so a batch norm is a factor and a constant per channel. "
+    "After a convolution, both together are again a convolution. No other optimisation of this lesson is free.",
 )

@@ -1,4 +1,4 @@
-"""Lesson 02's experiments: fewer and smaller kernels, fewer layers, and the usual blocks, over three seeds."""
+"""Lesson 02's experiments: fewer and smaller kernels, fewer layers, and the usual replacements, over three seeds."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +19,7 @@ KNOBS = {
     "smaller kernels": {f"{k}×{k}": {"kernel_size": k} for k in (1, 3, 5, 7)},
     "fewer layers": {str(n): {"channels": (16, 32, 64, 64)[:n]} for n in (1, 2, 3, 4)},
 }
-# Wide enough that convolutions are most of the time. The first layer, of three channels, stays as it is.
+# Wide enough that convolutions take most of the time. The first layer, with three channels, stays as it is.
 WIDE, REPLACED = (32, 64, 128), ("features.3", "features.6")
 BLOCKS: dict[str, Callable[[nn.Module], nn.Module]] = {
     "3×3": lambda model: model,
@@ -32,12 +32,12 @@ BLOCKS: dict[str, Callable[[nn.Module], nn.Module]] = {
 
 
 def wide_net(block: str = "3×3") -> nn.Module:
-    """`MyNet` with three wider convolutions, and one of `BLOCKS` instead of the second and third; new weights."""
+    """Build `MyNet` with three wider convolutions and one of `BLOCKS` instead of the second and third; new weights."""
     return BLOCKS[block](models.MyNet(WIDE))
 
 
 def train_fast(model: nn.Module, pictures: data.Pictures, seed: int, epochs: int = EPOCHS) -> float:
-    """Train in place with AdamW and a one-cycle rate (lesson 03), the same for every network: test accuracy, %."""
+    """Train in place with AdamW and a one-cycle rate, the same for every network; return the test accuracy in %."""
     recipes.one_cycle(model, pictures, epochs=epochs, batch_size=BATCH_SIZE, peak=PEAK_RATE, seed=seed)
     return training.evaluate(model, pictures.test, pictures).accuracy
 

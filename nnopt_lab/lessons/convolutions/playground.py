@@ -1,4 +1,4 @@
-"""Lesson 02: the usual replacements for a 3×3 convolution: counted, predicted and measured."""
+"""Lesson 02: the usual replacements for a 3×3 convolution, counted, predicted and measured."""
 
 import ipywidgets as widgets
 import torch
@@ -14,15 +14,15 @@ REPLACEMENTS = {
     "4 groups": lambda layer: blocks.grouped(layer, 4),
     "bottleneck to a quarter": blocks.bottleneck,
     "3×1 + 1×3": blocks.asymmetric,
-    "3×1 + 1×3 by SVD, rank in/2": lambda layer: low_rank.low_rank(layer, {"0": layer[0].in_channels // 2}),
+    "3×1 + 1×3 by SVD, rank channels/2": lambda layer: low_rank.low_rank(layer, {"0": layer[0].in_channels // 2}),
 }
 
 
 def convolution_playground(machine: CostModel) -> Playground:
-    """Parameters, MACs and time of a replacement, relative to a 3×3 convolution.
+    """Show the parameters, MACs and time of a replacement, relative to a 3×3 convolution.
 
     Args:
-        machine: from `cost_model.calibrate()`; it predicts the time.
+        machine: predicts the time; made by `cost_model.calibrate()`.
     """
 
     def draw(replacement: str, channels: int, picture: int, batch: int):
@@ -37,16 +37,11 @@ def convolution_playground(machine: CostModel) -> Playground:
             "time, measured": 1 / measure.ratio(timings["full"], timings["other"]).median,
         }
         fig, ax = plots.figure(figsize=(plots.SIZE[0], 2.4))
-        with plots.style():
-            colors = [plots.BLUE, plots.BLUE, plots.SKY, plots.ORANGE]
-            bars = ax.barh(list(share), list(share.values()), color=colors, height=0.65)
-            ax.bar_label(bars, [f"{value:.2f}×" for value in share.values()], padding=4)
-            ax.axvline(1, color=plots.REFERENCE, linestyle="--", linewidth=1)
-            ax.set(xlim=(0, max(1.25, 1.15 * max(share.values()))), xlabel="relative to the full 3×3 convolution")
-            ax.invert_yaxis()
-            ax.grid(False)
+        colors = {"time, predicted": plots.SKY, "time, measured": plots.ORANGE}
+        plots.bars(ax, share, colors, reference=1, labels="{:.2f}×")
+        ax.set(xlabel="times the 3×3 convolution's")
         text = (
-            f"full: {measure.format_count(measure.macs(full, x[:1]))} MACs per picture, {timings['full']} per batch of "
+            f"3×3: {measure.format_count(measure.macs(full, x[:1]))} MACs per picture, {timings['full']} per batch of "
             f"{batch} · <b>{replacement}</b>: {measure.ratio(timings['full'], timings['other'])}"
         )
         return plots.finish(fig), text
