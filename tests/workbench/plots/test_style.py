@@ -52,7 +52,7 @@ class TestColors:
         formats = ("float32", "tf32", "bf16", "fp16", "fp8 e4m3", "fp8 e5m2", "int8")
         assert len({plots.color_of(name) for name in formats}) == len(formats)
 
-    @pytest.mark.parametrize("color", {*plots.PALETTE, *plots.COLORS.values()})
+    @pytest.mark.parametrize("color", sorted({*plots.PALETTE, *plots.COLORS.values()}))
     def test_every_colour_is_dark_enough_for_white(self, color):
         red, green, blue = to_rgb(color)
         assert 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.72
