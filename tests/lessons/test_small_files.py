@@ -123,6 +123,14 @@ def test_the_playground_shows_the_bytes_of_the_file_by_part():
     assert int(smaller.split("<b>")[1].split(" bytes")[0].replace(",", "")) < total
 
 
+def test_no_value_lies_half_way_between_two_centroids():
+    generate = exercises()["small_files.kmeans_step"].generate
+    for seed in range(500):
+        values, centroids = generate(torch.Generator().manual_seed(seed))
+        nearest = (values[:, None] - centroids).abs().sort(1).values
+        assert (nearest[:, 1] - nearest[:, 0]).min() > 0.15
+
+
 def test_steps_of_k_means_never_increase_the_error_and_end_where_the_library_ends():
     step = exercises()["small_files.kmeans_step"].reference
     values = torch.randn(400, generator=torch.Generator().manual_seed(0))

@@ -26,8 +26,8 @@ def _moved(labels=lambda distances: distances.abs().argmin(1), move=torch.mean, 
 
 
 def _values_and_centroids(g: torch.Generator):
-    """One centroid is far from all values; the others have two to four each, on both sides, and move."""
-    centroids = torch.tensor([-2.0, 0.0, 2.0]) + torch.randint(-3, 4, (3,), generator=g) / 10
+    """One centroid is far from all values; the others have three or four each, on both sides. No value is half way."""
+    centroids = torch.tensor([-2.0, 0.0, 2.0]) + torch.randint(-2, 3, (3,), generator=g) / 10
     values = [
         centroid + torch.tensor([-0.5, -0.2, 0.4, 0.7])[torch.randperm(4, generator=g)[: randint(g, 3, 4)]]
         for centroid in centroids
