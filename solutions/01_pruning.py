@@ -484,7 +484,7 @@ reveal(
 left, _ = pruning.count_weights(by_levels)
 claim("At least 90 % of the weights are gone.", left <= total / 10)
 claim(
-    "In levels, the network loses less than 1 point, including its interval.",
+    "Pruned in levels, the network loses less than 1 point, including the interval.",
     lost["in levels"].high < 1,
 )
 claim(
@@ -555,7 +555,7 @@ at = {sparsity: place for place, sparsity in enumerate(sweep["sparsities"])}
 
 # %%
 claim(
-    "With training, 90 % cost less than half a point, in one cut or in levels.",
+    "With training, removing 90 % costs less than half a point, in one cut or levels.",
     all(dense_mean - means[way][at[0.9]] < 0.5 for way in ("one shot", "in levels")),
 )
 claim(
@@ -564,20 +564,20 @@ claim(
     < 0.5,
 )
 claim(
-    "The extra training alone gains the dense network between half a point and 2.",
+    "The extra training alone gains the dense network 0.5 to 2 points.",
     0.5 < dense_mean - sweep["before"] < 2,
 )
 claim(
-    "At random, 90 % cost more than 5 points and 98 % more than 20.",
+    "At random, removing 90 % costs more than 5 points, and 98 % more than 20.",
     dense_mean - means["random"][at[0.9]] > 5
     and dense_mean - means["random"][at[0.98]] > 20,
 )
 claim(
-    "Without training, 95 % cost 2 to 3 points.",
+    "Without training, removing 95 % costs 2 to 3 points.",
     2 < sweep["before"] - means["one shot, no fine-tuning"][at[0.95]] < 3,
 )
 claim(
-    "Without training, 98 % cost more than 10 points.",
+    "Without training, removing 98 % costs more than 10 points.",
     sweep["before"] - means["one shot, no fine-tuning"][at[0.98]] > 10,
 )
 
@@ -919,15 +919,15 @@ claim(
     max(gaps.values()) < 1e-5,
 )
 claim(
-    "Half of the channels have a quarter of the parameters.",
+    "With half of the channels, the network has a quarter of the parameters.",
     round(all_parameters / measure.parameters(by_library).total) == 4,
 )
 claim(
-    "Half of the channels do 3.2 times fewer multiply-accumulates.",
+    "With half of the channels, it does 3.2 times fewer multiply-accumulates.",
     round(all_macs / measure.macs(by_library, batch[:1]), 1) == 3.2,
 )
 claim(
-    "Half of the channels are less than 3.2 times as fast.",
+    "With half of the channels, it is less than 3.2 times as fast.",
     half_ratio.high < 3.2,
     timing=True,
 )

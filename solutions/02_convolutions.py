@@ -59,8 +59,8 @@ dense
 # - **fewer layers**: the whole term goes.
 #
 # Smaller kernels and fewer layers also limit what the network can see. A value of the last feature map depends on a
-# square of input pixels, its **receptive field**. A layer with kernel size $k$ widens the field by $k - 1$ steps. One
-# step is the product of all strides before this layer, in input pixels.
+# square of input pixels, its **receptive field**. A layer with kernel size $k$ widens the field by $k - 1$ steps. The
+# length of a step, in input pixels, is the product of all strides before this layer.
 #
 # **Exercise (2 points).** Compute the width of the receptive field.
 
@@ -178,7 +178,7 @@ table = measure.compare(networks, batch, accuracy=mean, rounds=6, budget_seconds
 table
 
 # %% [markdown]
-# A plot shows more than the table. Here are three of the currencies:
+# An interval in the table contains the true value in 95 % of cases. Here are three of the currencies as a plot:
 
 # %% tags=["fold"]
 rows = {row["model"]: row for row in table.rows}
@@ -216,8 +216,8 @@ plots.finish(fig)
 # What to see: each line is a knob and each point a setting; the lines cross at `MyNet`. Bands reach from the lowest to
 # the highest seed. Left is cheap, and up is good.
 #
-# - **Fewer kernels** save in every currency. With half of them, half of the parameters and more than a quarter of the
-#   time are saved; this costs 1 to 2 points of accuracy.
+# - **Fewer kernels** save in every currency. Half of them save half of the parameters and more than a quarter of the
+#   time, and cost 1 to 2 points of accuracy.
 # - **Smaller kernels** save MACs. The number of parameters hardly changes, because almost all of them are in the linear
 #   layer, and the time falls less than with half of the kernels. Yet 1×1 kernels cost more than 3 points: their features
 #   see 4×4 pixels, probably too few to distinguish a sleeve from a strap. Kernels larger than 3×3 gain nothing that three
@@ -295,8 +295,7 @@ reveal(
 )
 
 # %% [markdown]
-# Here and below, an interval contains the true value in 95 % of cases. Now take the network apart, and time each part on
-# the input that it gets in the network:
+# Take the network apart, and time each part on the input that it gets in the network:
 
 
 # %%
@@ -489,7 +488,7 @@ block_table.plot()
 #
 # And accuracy? Groups cost half a point; separable layers, 3×1 + 1×3 and stride cost about one. The bottleneck costs more
 # than three: its middle is narrow, and nothing helps it to train. Networks that use such replacements have dozens of
-# layers, a batch norm after each part, and a shortcut around the whole.
+# layers, a batch norm after each part, and a shortcut that adds the input of the whole to its output.
 
 # %% tags=["fold"]
 fewer = {
@@ -612,11 +611,11 @@ claim(
 # ## 6. Low rank: split a trained layer
 #
 # A matrix of rank $r$ is the product of two thin ones, with $r(m + n)$ numbers instead of $mn$. A trained weight almost
-# never has a low rank, but it may be close to a matrix that has. The **singular value decomposition** tells: it writes
-# any matrix as $W = U\,\mathrm{diag}(\sigma)\,V^\top$, a sum of *directions* $\sigma_i\,u_i v_i^\top$ with singular values
-# $\sigma_1 \ge \sigma_2 \ge \dots \ge 0$; the columns of $U$ and of $V$ have length 1 and are orthogonal. If you keep the
-# first $r$ terms, no other matrix of rank $r$ is closer to $W$ in the sum of squared differences
-# ([Eckart & Young 1936](https://doi.org/10.1007/BF02288367)). The share of **energy** that you keep is
+# never has a low rank, but it may be close to a matrix that has. The **singular value decomposition** (SVD) shows how
+# close. It writes any matrix as $W = U\,\mathrm{diag}(\sigma)\,V^\top$, a sum of *directions* $\sigma_i\,u_i v_i^\top$
+# with singular values $\sigma_1 \ge \sigma_2 \ge \dots \ge 0$; the columns of $U$ and of $V$ have length 1 and are
+# orthogonal. If you keep the first $r$ terms, no other matrix of rank $r$ is closer to $W$ in the sum of squared
+# differences ([Eckart & Young 1936](https://doi.org/10.1007/BF02288367)). The share of **energy** that you keep is
 #
 # $$\frac{\sigma_1^2 + \dots + \sigma_r^2}{\sigma_1^2 + \sigma_2^2 + \dots}.$$
 #
@@ -739,9 +738,9 @@ question("convolutions.break_even_rank", answer)
 # %% [markdown]
 # ## 7. Low rank in a whole network
 #
-# The weight of a k×k convolution is no matrix, so you have to choose how to read it as one. **Spatial SVD**
-# ([Jaderberg et al. 2014](https://arxiv.org/abs/1405.3866)) reads it as an [in·k, k·out] matrix; the factors are a k×1 and
-# a 1×k convolution. **Tucker-2** ([Kim et al. 2016](https://arxiv.org/abs/1511.06530)) reduces the channels on both sides:
+# The weight of a k×k convolution is no matrix, so you have to choose how to read it as one. **Spatial SVD** ([Jaderberg
+# et al. 2014](https://arxiv.org/abs/1405.3866)) reads it as an [in·k, k·out] matrix; the factors are a k×1 and a 1×k
+# convolution. **Tucker-2** ([Kim et al. 2016](https://arxiv.org/abs/1511.06530)) reduces the channels on both sides:
 # 1×1, k×k, 1×1, a bottleneck without ReLU.
 #
 # The library does the first. Given a number of parameters, it finds the largest share of energy that fits, the same in
@@ -1003,7 +1002,7 @@ def predicted_seconds(macs, moved_bytes, gflops, bandwidth, overhead):
 check("convolutions.predicted_seconds", predicted_seconds)
 
 # %% [markdown]
-# The model's last three numbers are measured once per machine, and then it predicts any layer. Below are thirty layers of
+# The last three arguments are measured once per machine. Then the model predicts any layer. Below are thirty layers of
 # five kinds, with a batch of 32 pictures. For how many of them is the prediction within a factor of two of the measured
 # time?
 
@@ -1110,13 +1109,13 @@ reveal(
 
 # %% [markdown]
 # What to see: layers with large kernels and many channels are closest to the line. They keep the arithmetic units busy,
-# and the speed of these is what was measured. Three kinds are mostly above the line, for reasons that the model does not
+# and `calibrate` measured how fast these are. Three kinds are mostly above the line, for reasons that the model does not
 # know:
 #
 # - **depthwise** layers use each value k² times. The model assumes that memory then runs at full speed, but the routine
 #   first has to rearrange the pictures for the vector instructions (which compute several values at once), and then to
 #   rearrange the result;
-# - **1×1** layers with few channels, and the first layer of a network with its three, have the same problem;
+# - **1×1** layers with few channels, and a first layer with its three input channels, have the same problem;
 # - **linear** layers with only 32 pictures use each weight 32 times, too few to run at full speed.
 #
 # What can you do with a model that is wrong in a known way? Measure one correction factor per kind on half of the layers,
@@ -1194,9 +1193,9 @@ measure.compare(
 # - **Smaller kernels** save products only, and the network sees less of the picture.
 # - **Fewer layers** can make a network larger. Count before you cut.
 # - **MACs are not time.** Pooling, activations and thin layers move values and hardly multiply. In a small network they
-#   take most of the time, so stride instead of pooling saved most of it.
+#   take most of the time, which is why stride instead of pooling saved the most.
 # - **Low rank** shrinks large linear layers well, after training. It does not make small convolutions faster.
-# - **Batch norms** can always be folded before inference.
+# - **A batch norm** after a convolution can always be folded before inference.
 #
 # **In practice.** [MobileNetV3](https://arxiv.org/abs/1905.02244) and [EfficientNet](https://arxiv.org/abs/1905.11946) are
 # built of separable bottlenecks with strides, and were found by automatic search. [ConvNeXt](https://arxiv.org/abs/2201.03545)

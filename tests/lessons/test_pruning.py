@@ -143,7 +143,7 @@ MISTAKES = [
     ("pruning.levels", lambda s, c: torch.tensor(rankdata(s.numpy(), "ordinal")) - 1, "returned ranks"),
     ("pruning.magnitude_mask", lambda w, k: mask_by_topk(w, k).flatten(), "but flat"),
     ("pruning.magnitude_mask", lambda w, k: w * mask_by_topk(w, k).reshape(w.shape), "pruned weights"),
-    ("pruning.cubic_sparsity", lambda step, steps, final: final * (1 - (1 - step // steps) ** 3), "without a fraction"),
+    ("pruning.cubic_sparsity", lambda step, steps, final: final * (1 - (1 - step // steps) ** 3), "drops the fraction"),
     ("pruning.n_m_mask", lambda w: mask_by_topk(w.reshape(-1, 4), 2), "groups of four"),
     ("pruning.flatten_columns", lambda k, h, w: columns_by_flatten(k, h, w).reshape(len(k), -1), "still in a matrix"),
     ("pruning.remove_filters", lambda a, b, c, k: (a[k], b[k], c[k][:, k]), "as well as its inputs"),

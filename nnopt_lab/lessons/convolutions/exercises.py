@@ -494,12 +494,15 @@ def _seconds_with(work=max, per_mac=2, total=lambda overhead, work: overhead + w
         ),
         "You left out 10⁹ in the arithmetic: gflops is in 10⁹ operations per second.": _seconds_with(per_gflop=1),
         "You left out 10⁹ in the memory traffic: bandwidth is in 10⁹ bytes per second.": _seconds_with(per_gigabyte=1),
-        "You left out the overhead. Every call takes that time, however small the layer is.": _seconds_with(
+        "The overhead is missing, or far too small to count. It is in seconds already: add it as it is.": _seconds_with(
             total=lambda overhead, work: work
         ),
-        "You scaled the overhead by 10⁻⁶. It is in seconds already.": _seconds_with(
-            total=lambda overhead, work: 1e-6 * overhead + work
-        ),
+        **{
+            f"You multiplied the overhead by {factor}. It is in seconds already: add it as it is.": _seconds_with(
+                total=lambda overhead, work, by=float(f"1e{power}"): by * overhead + work
+            )
+            for factor, power in (("10⁻⁶", -6), ("10⁻³", -3), ("10³", 3), ("10⁶", 6), ("10⁹", 9))
+        },
         "You took the overhead as a third limit. The call comes before the work, so add it.": _seconds_with(total=max),
         "You took the shorter of the two times. A layer has to wait for both, so the longer one counts.": (
             _seconds_with(min)

@@ -92,7 +92,7 @@ def _in_order(result, scores, count):
         "the result.": lambda s, c: s.argsort(stable=True) * c // len(s),
         "You divided the *values* into equal ranges, so a single outlier leaves levels empty. Levels hold equal "
         "numbers of scores, so use ranks.": _equal_width,
-        "Your levels are reversed: level 0 holds the least important scores, which go first.": (
+        "Your levels are reversed. Level 0 must hold the least important scores, which go first.": (
             lambda s, c: c - 1 - levels(s, c)
         ),
         "You sorted in descending order, so level 0 holds the most important scores. It must hold the smallest.": (
@@ -223,7 +223,7 @@ def _step(g: torch.Generator):
         "You are one step behind: `step` counts the steps that are done, so the schedule ends at step = steps.": (
             called_with(lambda step, steps, final: (step - 1, steps, final))
         ),
-        "`//` divides without a fraction, so step // steps is 0 until the last step. Use `/`.": (
+        "Your result is always 0. If you wrote `step // steps`, use `/`, since `//` drops the fraction.": (
             called_with(lambda step, steps, final: (step // steps, 1, final))
         ),
     },
@@ -289,9 +289,7 @@ def _by_threshold(weight):
             lambda w: _best_of_four(w, 2)
         ),
         "You kept one weight of each group of four. Keep two.": lambda w: _best_of_four(w.abs(), 1),
-        "You kept two of every eight weights. The groups have four.": lambda w: _best_of_four(
-            w.abs(), 2, size=8 if w.numel() % 8 == 0 else 4
-        ),
+        "You kept two of every eight weights. The groups have four.": lambda w: _best_of_four(w.abs(), 2, size=8),
         "You keep too many weights if there are ties: a threshold keeps every weight that equals it. Choose positions "
         "instead of a value.": _by_threshold,
         "The mask is right, but still in groups of four. Give it the shape of `weight`.": (
