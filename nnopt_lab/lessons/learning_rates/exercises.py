@@ -486,12 +486,12 @@ question(
         "a": "Over widths and depths the best rate changed by a factor of two at most, and the number of pictures "
         "mattered only through the number of steps.",
         "b": "A high rate that is kept to the end leaves the weights shaking around the minimum. In section 1, lowering "
-        "the same rate along a cosine left less than a fifth of the loss, and section 8 shows it for a network.",
+        "the same rate along a cosine left less than a fifth of the loss, and section 9 shows it for a network.",
         "d": "Too low a rate wastes the budget: at a quarter of the best rate, short trainings ended with a loss that was "
         "18 % higher.",
     },
     explanation="The best rate depends on the network, the data, the batch size, the optimizer, the schedule and the "
-    "budget. A minute of training tells you about all of them at once, so you need no formula.",
+    "budget. A few minutes of training tell you about all of them at once, so you need no formula.",
 )
 question(
     "rates.raw_pegasos",

@@ -1,4 +1,4 @@
-"""Lesson 03: the best first rates over networks, data and batches; every schedule's peak; the race between them."""
+"""Lesson 03: the best first rates for networks, data and batch sizes; the best peak of each schedule; their race."""
 
 import math
 import multiprocessing
@@ -14,10 +14,10 @@ from nnopt_lab.workbench import data, models, recipes, training
 from nnopt_lab.workbench.progress_bar import progress_bar
 
 SEEDS = (0, 1, 2)
-PARTS = 3  # of an epoch; 8 of them are a third of the 8 epochs of the article's recipe
+PARTS = 3  # per epoch; 8 of them are a third of the 8 epochs of the article's recipe
 BUDGET = 8  # parts
 BATCH = 64
-# What `nnopt record learning_rate_peaks` found best for each schedule.
+# The best peak of each schedule, as `nnopt record learning_rate_peaks` found it.
 PEAKS = {
     "constant": 0.025,
     "exponential": 0.1,
@@ -34,17 +34,17 @@ PEAKS = {
     "Pegasos": 0.1,
 }
 FIRST_RATES = tuple(0.01 * 2**k for k in range(6))
-GUESSING = round(math.log(10), 4)  # the loss of a network that knows nothing about ten classes
+GUESSING = round(math.log(10), 4)  # the loss of guessing among ten classes
 
 
 class Parts:
-    """A batch sampler whose every pass is a part of an epoch, so that validation, and a plateau, come more often.
+    """A batch sampler that yields a part of an epoch per pass, so that validation and plateaus come more often.
 
     Args:
         count: pictures.
         batch_size: pictures per batch; the last batch of a part may be smaller.
-        parts: in an epoch, at least 1.
-        seed: of the order, which is new in every epoch.
+        parts: per epoch, at least 1.
+        seed: for the order, which differs from epoch to epoch.
     """
 
     def __init__(self, count: int, batch_size: int, *, parts: int = PARTS, seed: int = 0):
@@ -63,16 +63,16 @@ class Parts:
 def fit_in_parts(
     schedule: str, optimizer, pictures: data.Pictures, *, parts: int = PARTS, batch_size: int = BATCH, seed: int = 0
 ):
-    """Train a new `MyNet` with a schedule for 8 parts of an epoch: with thirds, for a third of the article's 8 epochs.
+    """Train a new `MyNet` for 8 parts of an epoch; with thirds, that is a third of the article's 8 epochs.
 
     Args:
         schedule: a name of `schedules.SCHEDULES`.
         optimizer: function parameters → optimizer; its rate is the schedule's peak.
-        parts: in an epoch.
-        seed: of the weights and of the order.
+        parts: per epoch.
+        seed: for the weights and the order.
 
     Returns:
-        (model, history); the history has an entry for each part.
+        (model, history); the history has an entry per part.
     """
     torch.manual_seed(seed)
     model, batches = models.MyNet(), Parts(len(pictures.train), batch_size, parts=parts, seed=seed)
@@ -95,13 +95,13 @@ def sgd(rate: float):
 
 
 def best_recipe(parameters) -> torch.optim.Optimizer:
-    """The optimizer of the fastest recipe that we found, for one-cycle at batch 32."""
+    """The optimizer of the best short recipe that we found, for one-cycle at batch 32."""
     return torch.optim.AdamW(parameters, lr=4e-3, weight_decay=0.02)
 
 
 @experiment
 def learning_rate_peaks() -> dict:
-    """The best peak rate of every schedule: from 0.05 up and down by factors of 2 as long as the validation loss falls.
+    """Search each schedule's peak: from 0.05 up and down by factors of 2, for as long as the validation loss falls.
 
     SGD with momentum 0.9, batch 64, one epoch (the race is longer), one seed that the race does not use.
 
@@ -133,9 +133,9 @@ def learning_rate_peaks() -> dict:
 
 @experiment
 def learning_rate_race() -> dict:
-    """All schedules on a third of the article's epochs, each at its own best peak; the article's recipe; and our best.
+    """Race all schedules in a third of the article's epochs at their best peaks; and the article's recipe and ours.
 
-    As many runs at a time as there are processors, each on one thread: for a network this small that is faster.
+    It makes one run per processor at a time, each on one thread, which is faster for a network this small.
 
     Returns:
         {"seeds": [K], "epochs": [8] at which each run is validated, "baseline": test accuracies of the article's
@@ -164,7 +164,7 @@ def learning_rate_race() -> dict:
 
 def _be_quiet() -> None:
     torch.set_num_threads(1)
-    os.environ["TQDM_DISABLE"] = "1"  # the bars of several processes would write over each other
+    os.environ["TQDM_DISABLE"] = "1"  # the bars of several processes would overwrite each other
 
 
 def _race(task: tuple[str, int]) -> tuple[list[float], float]:
@@ -185,10 +185,9 @@ def _race(task: tuple[str, int]) -> tuple[list[float], float]:
 
 @experiment
 def first_rates() -> dict:
-    """Validation loss after a short training at a constant rate, over widths, depths, amounts of data and batch sizes.
+    """Measure the loss after a short training at constant rates, over widths, depths, amounts of data and batch sizes.
 
-    SGD with momentum 0.9. Where nothing else is said: channels (16, 32), 3,000 pictures, 2 passes, batch 64; that is
-    94 steps.
+    SGD with momentum 0.9. By default: channels (16, 32), 3,000 pictures, 2 passes and batch 64, which is 94 steps.
 
     Returns:
         {"rates": [R], "settings": {name: {"group": "width", "depth", "data, same steps", "data, same passes" or
@@ -253,7 +252,7 @@ def _short_run(pictures, some, channels, steps: int, batch_size: int, rate: floa
 
 
 class _Steps:
-    """A batch sampler of a fixed number of batches: a part of a pass, or several passes."""
+    """A batch sampler of a fixed number of batches, whether less than a pass or several passes."""
 
     def __init__(self, count: int, batch_size: int, steps: int, seed: int):
         self.passes, self.steps = Parts(count, batch_size, parts=1, seed=seed), steps

@@ -15,7 +15,7 @@ DIVERGED = 1e4
 
 
 def learning_rate_playground() -> Playground:
-    """The rates of a schedule, and the mean loss of 200 descents into a narrow, noisy valley with them."""
+    """Show the rates of a schedule, and the mean loss of 200 descents into a narrow, noisy valley."""
 
     def draw(schedule: str, peak: float, steps: int, momentum: float):
         rates, losses = noisy_descent(schedule, peak, steps, momentum)
@@ -26,11 +26,11 @@ def learning_rate_playground() -> Playground:
             above.plot(rates, color=plots.BLUE)
             above.axhline(limit, color=plots.REFERENCE, linestyle="--", label="beyond this a constant rate diverges")
             above.set(ylabel="rate", ylim=(0, 1.15 * max(limit, peak)))
-            above.legend(fontsize=8, loc="upper right")
             below.plot(constant, color=plots.REFERENCE, linewidth=1, label="constant rate, same peak")
             below.plot(losses, color=plots.BLUE, label=schedule)
             below.set(xlabel="step", ylabel="mean loss", yscale="log", ylim=(1e-3, DIVERGED))
-            below.legend(fontsize=8, loc="upper right")
+            plots.legend(above)
+            plots.legend(below)
         text = f"loss at the end: <b>{_end(losses)}</b> (constant rate at the same peak: {_end(constant)})"
         return plots.finish(fig), text
 
@@ -51,12 +51,15 @@ def _end(losses: Tensor) -> str:
 def noisy_descent(
     schedule: str, peak: float, steps: int, momentum: float = 0.0, noise: float = 1.0, seed: int = 0
 ) -> tuple[list[float], Tensor]:
-    """200 descents into the valley ½(x² + 20·y²) from (5, 5), with noise on every gradient.
+    """Descend 200 times into the valley ½(x² + 20·y²) from (5, 5), with noise on every gradient.
 
     Args:
-        schedule: a name of `schedules.SCHEDULES`; a plateau is looked for twenty times.
-        peak: the optimizer's rate.
-        noise: standard deviation of each component of the gradient's error.
+        schedule: a name in `schedules.SCHEDULES`; a plateau schedule looks at the loss twenty times.
+        peak: the optimizer's rate, above 0.
+        steps: at least 1.
+        momentum: 0 to below 1.
+        noise: standard deviation of the error in each component of the gradient.
+        seed: for the noise.
 
     Returns:
         (the rates [steps], the mean loss before each step, float [steps], at most 1e4).

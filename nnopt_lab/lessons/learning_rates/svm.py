@@ -1,4 +1,4 @@
-"""Lesson 03: a linear SVM on pictures of two classes, and its optimum, which Pegasos is compared with."""
+"""Lesson 03: pictures of two classes for a linear SVM, and its optimum, to compare Pegasos with."""
 
 import math
 
@@ -9,7 +9,7 @@ from nnopt_lab.workbench import data
 
 
 def two_classes(split: data.Split, first: int, second: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The first `count` pictures of two classes for a linear SVM.
+    """Prepare the first `count` pictures of two classes for a linear SVM.
 
     Returns:
         (float [N, H·W + 1], pixels of length 1 and a constant 0.1, and float [N] of 1 for `first`, −1 for `second`).
@@ -23,10 +23,10 @@ def two_classes(split: data.Split, first: int, second: int, count: int) -> tuple
 def optimum(
     x: torch.Tensor, y: torch.Tensor, regularization: float, steps: int = 1500
 ) -> tuple[torch.Tensor, float, float]:
-    """A linear SVM solved through its dual, by accelerated projected ascent (Beck & Teboulle 2009, with restarts).
+    """Solve a linear SVM through its dual, by accelerated projected ascent (Beck & Teboulle 2009, with restarts).
 
-    The dual, mean(α) − λ/2·‖w‖² with w = Σ α·y·x/(λN) and 0 ≤ α ≤ 1, is nowhere above the objective: where the two meet
-    is the optimum, whatever found it.
+    The dual, mean(α) − λ/2·‖w‖² with w = Σ α·y·x/(λN) and 0 ≤ α ≤ 1, is nowhere above the objective. Where the two meet
+    is the optimum, no matter how it was found.
 
     Returns:
         (weights float [D], the objective there, the dual's value: a lower bound of the optimum).
