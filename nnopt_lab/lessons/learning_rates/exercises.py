@@ -1,6 +1,6 @@
 """Exercises and questions of lesson 03: schedules, and how to find a first rate."""
 
-from math import cos, inf, log, pi
+from math import cos, inf, log, pi, sin, sqrt
 
 import torch
 
@@ -53,6 +53,15 @@ def _along(curve):
         ),
         "You divided by `steps − 1`, so the rate reaches 0 a step too early. Step 0 is the start and step `steps` the "
         "end: divide by `steps`.": called_with(lambda step, steps, peak: (step, steps - 1, peak)),
+        "You return `peak` at every step. If you divided with `//`, use `/`: `//` drops the fraction.": _along(
+            lambda t: 1
+        ),
+        "You left out the parentheses: peak / 2 must multiply the whole sum (1 + cos).": (
+            lambda step, steps, peak: peak / 2 + cos(pi * step / steps)
+        ),
+        "You used the sine. It starts at 0, so the rate would start at half of its peak: use the cosine.": _along(
+            lambda t: (1 + sin(pi * t)) / 2
+        ),
         "You counted one step too many. Step 0 has the rate `peak`: use `step`, not `step + 1`.": called_with(
             lambda step, steps, peak: (step + 1, steps, peak)
         ),
@@ -102,6 +111,8 @@ def _triangle_with(share=lambda within, half: min(within, 2 * half - within) / h
         "length.": lambda step, half, low, high: low + (high - low) * (step % half) / half,
         "You made the cycles twice as fast. `half_cycle` is only the way up; a whole cycle takes 2·half_cycle "
         "steps.": called_with(lambda step, half, low, high: (step, half / 2, low, high)),
+        "You made the cycles twice as long. `half_cycle` is the way up alone; a whole cycle takes 2·half_cycle "
+        "steps.": called_with(lambda step, half, low, high: (step, 2 * half, low, high)),
         "You turned the triangle upside down: yours starts at `high`. Start at `low`.": called_with(
             lambda step, half, low, high: (step, half, high, low)
         ),
@@ -144,8 +155,9 @@ def triangular_rate(step, half_cycle, low, high):
 def _plateau_with(
     previous=False,
     ties=False,
+    first=lambda losses: inf,
+    allowed=lambda patience: patience,
     total=False,
-    early=0,
     cut=lambda rate, factor, start: rate * factor,
     keep=False,
     forget=False,
@@ -153,12 +165,12 @@ def _plateau_with(
     """`plateau_rates` with one thing wrong."""
 
     def rates(losses, rate, patience, factor):
-        best, bad, start, found = inf, 0, rate, []
+        best, bad, start, found = first(losses), 0, rate, []
         for loss in losses:
             better = loss <= best if ties else loss < best
             bad = (bad if total else 0) if better else bad + 1
             best = loss if previous or better else best
-            if bad > patience - early:
+            if bad > allowed(patience):
                 rate, bad = cut(rate, factor, start), (bad if keep else 0)
                 best = inf if forget else best
             found.append(rate)
@@ -170,7 +182,7 @@ def _plateau_with(
 def _plateau_inputs(g: torch.Generator):
     patience, level, losses = randint(g, 1, 2), 2.0, []
     # Falls, then swings above a plateau, down to its level, for three patiences and more; falls again; another plateau.
-    for falls, flat in ((2, 3 * patience + 4), (1, patience + 2)):
+    for falls, flat in ((randint(g, 1, 2), 3 * patience + 4), (1, patience + 2)):
         for _ in range(falls):
             level = round(level - choice(g, (0.1, 0.2, 0.3)), 2)
             losses.append(level)
@@ -191,17 +203,27 @@ def _plateau_inputs(g: torch.Generator):
     ),
     wrong={
         "You lower the rate one epoch too early. `patience` epochs without progress are tolerated; the next one lowers "
-        "the rate.": _plateau_with(early=1),
+        "the rate.": _plateau_with(allowed=lambda patience: patience - 1),
         "You lower the rate one epoch too late. `patience` epochs without progress are tolerated; the next one lowers "
-        "the rate: count > patience.": _plateau_with(early=-1),
-        "You compared with the previous loss. Losses swing, so on a plateau about half of them are below the previous "
-        "one. Compare with the best so far.": _plateau_with(previous=True),
+        "the rate: count > patience.": _plateau_with(allowed=lambda patience: patience + 1),
+        "You never lower the rate. If you compare each loss with the previous one, swings hide the plateau: compare it "
+        "with the best so far.": _plateau_with(previous=True),
+        "You ignored `patience`, so every epoch without progress lowers the rate. Count them, and cut when the count "
+        "exceeds `patience`.": _plateau_with(allowed=lambda patience: 0),
+        "You started with the first loss as the best, and then counted it as an epoch without progress. Start with "
+        "math.inf.": _plateau_with(first=lambda losses: losses[0]),
+        "You started with a best loss of 0, so no loss is ever better. Start with math.inf.": _plateau_with(
+            first=lambda losses: 0
+        ),
         "You went on counting after the first cut, so every further epoch cuts again. Set the count to 0 after a "
         "cut.": _plateau_with(keep=True),
         "You forgot the best loss at each cut, so the next epoch counts as progress whatever its loss. Keep the best "
         "loss.": _plateau_with(forget=True),
         "You subtracted `factor`, so the rate becomes negative. Multiply by it.": _plateau_with(
             cut=lambda rate, factor, start: rate - factor
+        ),
+        "You multiplied by 1 − factor. Multiply by `factor` itself: it is what remains, not what is taken off.": (
+            _plateau_with(cut=lambda rate, factor, start: rate * (1 - factor))
         ),
         "You divided by `factor`, which is below 1, so the rate grows. Multiply by it.": _plateau_with(
             cut=lambda rate, factor, start: rate / factor
@@ -297,10 +319,12 @@ def smoothed(losses, beta):
 def _sweep(g: torch.Generator):
     """A coarse range test on which each of the wrong answers picks a rate of its own."""
     steep = randint(g, 2, 4)
-    large = choice(g, [i for i in range(1, 6) if i not in (steep, steep + 1)])
+    middling = choice(g, [i for i in range(2, 6) if i not in (steep, steep + 1)])
+    large = choice(g, [i for i in range(1, 6) if i not in (steep, steep + 1, middling)])
     factors = [4.0] * 8
     drops = [0.3, *(0.05 + 0.05 * torch.rand(5, generator=g)).tolist(), -0.1, -2.5]  # the rise is steeper than any fall
-    factors[steep], drops[steep], drops[large] = 1.25, 0.25, 0.5
+    factors[steep], factors[middling] = 1.05, 2.0
+    drops[steep], drops[middling], drops[large] = 0.06, 0.35, 0.5
     rates, losses = [choice(g, (0.001, 0.002, 0.005))], [2.3]
     for factor, drop in zip(factors, drops, strict=True):
         rates.append(rates[-1] * factor)
@@ -334,6 +358,11 @@ def _steepest_with(distance=lambda a, b: log(b / a), best=min, picked=lambda rat
         "from 2. Divide by the difference of their logarithms.": _steepest_with(lambda a, b: b - a),
         "You returned the rate of the lowest loss. That is the edge, where the training is about to diverge. The "
         "steepest fall comes before it.": lambda rates, losses: rates[losses.index(min(losses))],
+        "You divided by the ratio of the rates. Divide by its logarithm, which is the distance on a logarithmic axis.": (
+            _steepest_with(lambda a, b: b / a)
+        ),
+        "You returned a tenth of the rate of the lowest loss, which is the other suggestion. Look for the steepest "
+        "fall.": lambda rates, losses: rates[losses.index(min(losses))] / 10,
         "You took the largest fall between neighbours, but they are not equally far apart. Divide by the distance, "
         "the difference of the logarithms.": _steepest_with(lambda a, b: 1),
         "You returned the steepest *rise*, where the training diverges. A fall has a negative slope: take the smallest "
@@ -383,12 +412,15 @@ def _pegasos_with(
     signs=lambda y: y,
     kept=lambda rate, regularization: 1 - rate * regularization,
     rate=lambda regularization, t: 1 / (regularization * t),
+    late=False,
 ):
     """`pegasos_step` with one thing wrong."""
 
     def step(weight, x, y, regularization, t):
-        counted, eta = counts(x @ weight, y).float(), rate(regularization, t)
-        return kept(eta, regularization) * weight + eta * ((counted * signs(y)) @ x) / size(counted)
+        eta = rate(regularization, t)
+        shrunk = kept(eta, regularization) * weight
+        counted = counts(x @ (shrunk if late else weight), y).float()
+        return shrunk + eta * ((counted * signs(y)) @ x) / size(counted)
 
     return step
 
@@ -422,6 +454,27 @@ def _pegasos_with(
             kept=lambda rate, regularization: 1 - rate * regularization / 2
         ),
         "You used the rate 1/t. Divide by λ, too: 1/(λt).": _pegasos_with(rate=lambda regularization, t: 1 / t),
+        "You multiplied by t instead of dividing: `1 / λ * t` is t/λ. Write 1 / (λ * t).": _pegasos_with(
+            rate=lambda regularization, t: t / regularization
+        ),
+        "You forgot the reciprocal: your rate is λt, which grows. It is 1/(λt).": _pegasos_with(
+            rate=lambda regularization, t: regularization * t
+        ),
+        "You used the square root of t. The rate falls like 1/t: 1/(λt).": _pegasos_with(
+            rate=lambda regularization, t: 1 / (regularization * sqrt(t))
+        ),
+        "You computed the margins after the penalty had shrunk the weights. Use the weights from before the step.": (
+            _pegasos_with(late=True)
+        ),
+        "You left out the examples: yours only shrinks the weights. Add rate times the mean of y·x.": _pegasos_with(
+            signs=torch.zeros_like
+        ),
+        "You returned the change of the weights. Return the weights after the step.": (
+            lambda weight, *rest: pegasos_step(weight, *rest) - weight
+        ),
+        "You counted the examples beyond the margin. Count those with a margin *below* 1.": _pegasos_with(
+            lambda scores, y: y * scores > 1
+        ),
         "You left t out of the rate. It falls with the steps: 1/(λt).": _pegasos_with(
             rate=lambda regularization, t: 1 / regularization
         ),
@@ -501,7 +554,6 @@ question(
     tolerance=0.5,
     comments={
         1000: "You put in t = 2. The first step is t = 1.",
-        0.0005: "You gave λ itself. The rate is its reciprocal.",
     },
     explanation="1/(0.0005 · 1) = 2000. A linear SVM survives that: however large its weights are, no example pushes by "
     "more than its own length, so the mean of all pushes stays bounded. In a network, the gradient of a layer grows with "
