@@ -926,7 +926,7 @@ conv, norm = teacher.stem[0], teacher.stem[1]
 statistics = (norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.eps)
 with torch.inference_mode():
     w, b = fold_batch_norm(conv.weight, torch.zeros(32), *statistics)
-    by_hand = nn.functional.conv2d(batch, w, b, padding=1)
+    by_hand = nn.functional.conv2d(batch, w.float(), b.float(), padding=1)
     first_layer_agrees = torch.allclose(by_hand, norm(conv(batch)), atol=1e-5)
 
 folded = folding.fold_batch_norm(teacher)

@@ -189,7 +189,12 @@ ANSWERS = {
         0,
         None,
     ),
-    "importing the course": ("from nnopt_lab.techniques.pruning import importance\n" + RIGHT, 0, "raised"),
+    "importing the course": (
+        "from nnopt_lab.techniques.pruning import importance\n"
+        + inside("result = importance(weight, norm=1, per='filter')"),
+        0,
+        "raised",
+    ),
     "importing the declarations": (
         inside("""
             import importlib

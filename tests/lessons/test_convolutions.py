@@ -136,7 +136,6 @@ MISTAKES = [
     (FOLD, lambda *a: folded(*a, shift=lambda bias, mean: bias + mean), "added the mean"),
     (FOLD, lambda *a: folded(*a, shape=(1, -1, 1, 1)), "You scaled axis 1"),
     (FOLD, lambda *a: folded(*a, shape=(-1, 1, 1)), "You scaled axis 1"),
-    (FOLD, lambda *a: tuple(part.double() for part in folded(*a)), "dtype"),
     ("convolutions.grouped_as_dense", lambda weight, groups: dense_by_unit_inputs(weight, groups).double(), "dtype"),
     *((THIN, lambda w, r, s=s: factors(w, r, vh_as_v=True, share=s), "as if it were V") for s in (0, 0.5, 1)),
     *((THIN, lambda w, r, s=s: factors(w, r, kept=slice(-r, None), share=s), "*smallest*") for s in (0, 0.5, 1)),

@@ -294,10 +294,6 @@ def _folded_part(place):
             _folded_part(1),
             credit=0.4,
         ),
-        Property(
-            "Weight and bias must have the dtype of `weight`, or a convolution cannot use them with the same pictures.",
-            lambda result, weight, *others: {part.dtype for part in result} == {weight.dtype},
-        ),
     ),
 )
 def fold_batch_norm(weight, bias, gamma, beta, mean, var, eps):
