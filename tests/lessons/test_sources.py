@@ -11,7 +11,6 @@ ALLOWED = {
     "05_integers_by_hand": 15,
     "06_few_bits": 18,
     "07_small_files": 9,
-    "15_capstone": 13,
 }
 
 
