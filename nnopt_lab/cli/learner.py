@@ -88,7 +88,8 @@ def capstone(
     megabytes: Annotated[int, typer.Option(help="Memory limit per file.", min=64)] = 1024,
 ) -> None:
     """Judge files for the capstone in the sandbox, and show the leaderboard."""
-    from nnopt_lab.grading.capstone import judge
+    from nnopt_lab.course.workspace import find_workspace, is_workspace
+    from nnopt_lab.grading.capstone import judge, note
     from nnopt_lab.grading.sandbox import Limits
 
     if plot:  # before the judging, which takes minutes
@@ -96,6 +97,8 @@ def capstone(
         _check_format(plot)
     board = judge(files or (), isolation=isolation, limits=Limits(seconds, megabytes))
     print(board)
+    if files and is_workspace(folder := find_workspace(None)):
+        note(board, files, folder)
     if plot:
         with naming(plot):
             board.plot().savefig(plot)

@@ -29,6 +29,7 @@ _SECTIONS = {  # the file is trusted only if each entry is as its section says
     "predictions": lambda entry: (
         _has(entry, _PREDICTION) and len({entry[key] is None for key in ("measured", "low", "high")}) == 1
     ),
+    "entries": lambda entry: _is_number(entry) and 0 <= entry <= 10,
     "claims": lambda entry: isinstance(entry, dict) and all(isinstance(holds, bool | None) for holds in entry.values()),
 }
 unwritten: dict[Path, dict] = {}  # the contents of files that could not be written, until they can
@@ -39,7 +40,8 @@ def read(folder: Path) -> dict:
 
     Returns:
         {"exercises": {id: {"passed", "points", "attempts"}}, "questions": likewise, "hints": {id: number shown},
-        "predictions": {name: …}, "claims": {lesson: {text: bool, or None where it does not apply}}}.
+        "predictions": {name: …}, "entries": {the capstone's division: most points},
+        "claims": {lesson: {text: bool, or None where it does not apply}}}.
     """
     path = Path(folder) / FILE
     try:
@@ -82,6 +84,16 @@ def note_attempt(section: str, id: str, passed: bool, points: int, answered: boo
         entry["attempts"] += answered
         if passed:
             entry |= {"passed": True, "points": points}
+
+
+def note_entry(division: str, points: float, folder: Path | None = None) -> None:
+    """Note the points, 0 to 10, of an entry in a division of the capstone; the most points are kept."""
+    with change(folder) as contents:
+        contents["entries"][division] = max(points, contents["entries"].get(division, 0))
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _trusted(contents) -> bool:

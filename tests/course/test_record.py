@@ -19,7 +19,7 @@ from nnopt_lab.course.record import FILE, change, note_attempt, read
 from tests.course.answers import own
 
 ID = next(iter(exercises()))
-EMPTY = {"exercises": {}, "questions": {}, "hints": {}, "predictions": {}, "claims": {}}
+EMPTY = {"exercises": {}, "questions": {}, "hints": {}, "predictions": {}, "entries": {}, "claims": {}}
 PASSED = {"passed": True, "points": 1, "attempts": 2}
 GUESS = {"lesson": "00_start_here", "unit": "×", "guess": 2.0, "measured": None, "low": None, "high": None}
 

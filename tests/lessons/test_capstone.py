@@ -15,6 +15,7 @@ from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.grading.capstone import FLOOR
 from nnopt_lab.grading.sandboxed import classifier
+from nnopt_lab.lessons.capstone import way
 from nnopt_lab.lessons.capstone.entries import ENTRIES
 from nnopt_lab.lessons.capstone.onnx_files import Grey, write_onnx
 from nnopt_lab.workbench import data, measure, models
@@ -128,3 +129,21 @@ class TestFiles:
         with torch.no_grad():
             torch.testing.assert_close(classifier.run(session, x), model.eval()(x), rtol=1e-4, atol=1e-4)
         return path
+
+
+class TestWay:
+    """The steps that the lesson leaves blank."""
+
+    def test_ours_stand_in_for_blanks_alone(self, capsys):
+        def fold(model):
+            return model
+
+        assert way.filled(fold, None, None) == (fold, *list(way.OURS.values())[1:])
+        assert "blank: method, settle." in capsys.readouterr().out
+        assert way.filled(fold, "min-max", fold) == (fold, "min-max", fold)
+        assert not capsys.readouterr().out
+
+    @pytest.mark.parametrize(("name", "value"), [("fold", "lsq"), ("settle", 3), ("method", "LSQ"), ("method", 4)])
+    def test_a_step_of_the_wrong_kind_is_named(self, name, value):
+        with pytest.raises(ValueError, match=f"{name}={value!r} must be "):
+            way.filled(**{"fold": None, "method": None, "settle": None} | {name: value})

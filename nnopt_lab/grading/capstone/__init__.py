@@ -4,8 +4,9 @@ Three divisions: the smallest file and the fastest one that still reach `FLOOR`,
 `BYTES`. `judge` makes a `Leaderboard` of `Entry`s.
 """
 
+from nnopt_lab.grading.capstone.earned import note
 from nnopt_lab.grading.capstone.entry import BATCHES, BYTES, FLOOR, Entry
 from nnopt_lab.grading.capstone.judging import LIMITS, judge
 from nnopt_lab.grading.capstone.leaderboard import DIVISIONS, Division, Leaderboard
 
-__all__ = ["BATCHES", "BYTES", "DIVISIONS", "FLOOR", "LIMITS", "Division", "Entry", "Leaderboard", "judge"]
+__all__ = ["BATCHES", "BYTES", "DIVISIONS", "FLOOR", "LIMITS", "Division", "Entry", "Leaderboard", "judge", "note"]

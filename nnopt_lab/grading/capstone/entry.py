@@ -29,6 +29,8 @@ class Entry:
         path: the file's.
         changed: per cent of the test pictures of which it gets most versions right that are changed a little, see
             `variants`.
+        validation: per cent of the validation pictures that it gets right when they are changed a little; None where
+            the judge did not measure it.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Entry:
     ours: bool = False
     path: Path | None = None
     changed: float = 100.0
+    validation: float | None = None
 
     @property
     def accuracy(self) -> float:

@@ -124,7 +124,8 @@ def _judge_file(
         if known := by_heart.reason(right):
             return Entry(name, size, known)
         changed = bench.changed(right).mean().item()
-        return Entry(name, size, "", right.as_is.bool(), bench.timings(*timing), changed=100 * changed)
+        timings, validation = bench.timings(*timing), 100 * right.validation.mean().item()
+        return Entry(name, size, "", right.as_is.bool(), timings, changed=100 * changed, validation=validation)
     except _Refused as reason:
         return Entry(name, size, str(reason))
 

@@ -89,6 +89,19 @@ class Leaderboard:
         share = (rules.score(entry) - naive) / max(max(ours) - naive, 1e-9)
         return POINTS * min(max(share, 0.0), 1.0)
 
+    def place(self, name: str, division: str) -> tuple[int, int] | None:
+        """An entry's place in a division and the number of entries there, such as (2, 8); None if it is not in it.
+
+        Entries that are equally good share a place.
+
+        Raises:
+            ValueError: there is no such division.
+        """
+        ranking, rules, entry = self.ranking(division), _division(division), self[name]
+        if entry not in ranking:
+            return None
+        return 1 + sum(rules.score(other) > rules.score(entry) for other in ranking), len(ranking)
+
     def against_baseline(self, name: str) -> measure.Interval:
         """The entry's accuracy minus the baseline's in points, on the same pictures, with its 95 % interval."""
         return measure.proportion_difference(self.baseline.correct, self[name].correct)
@@ -98,11 +111,34 @@ class Leaderboard:
         """The entries that were not refused."""
         return [entry for entry in self.entries if not entry.refused]
 
-    def _cells(self) -> list[list[str]]:
+    def _groups(self) -> list[tuple[str, list[list[str]]]]:
+        """A title and a table's cells for each division, and for the entries that are in none."""
         accuracy = "accuracy (changed a little)\nminus the baseline's"
-        head = ["entry", "bytes", accuracy, *(f"latency, batch {size}" for size in BATCHES)]
-        cells = [[*head, *(f"{name}\npoints" for name in DIVISIONS)]]
-        return cells + [self._row(entry) for entry in sorted(self.measured, key=lambda entry: -entry.bytes)]
+        head = ["entry", "bytes", accuracy, "validation\nchanged a little"]
+        head += [f"latency, batch {size}" for size in BATCHES]
+        groups = []
+        for name, rules in DIVISIONS.items():
+            rows = [
+                [*self._row(entry), f"{self.place(entry.name, name)[0]}", f"{self.points(entry.name, name):.1f}"]
+                for entry in self.ranking(name)
+            ]
+            groups.append((f"{name}: {rules.title}", [[*head, "place", "points"], *rows]))
+        outside = [entry for entry in self.measured if not self._divisions(entry)]
+        groups.append(("in no division", [head, *map(self._row, outside)]))
+        return [(title, cells) for title, cells in groups if len(cells) > 1]
+
+    def _divisions(self, entry: Entry) -> list[str]:
+        return [name for name in DIVISIONS if entry in self.ranking(name)]
+
+    def _places(self) -> list[str]:
+        """A sentence for each entry that is not the course's: its place in each division."""
+        lines = []
+        for entry in self.measured:
+            if not entry.ours:
+                places = {name: self.place(entry.name, name) for name in self._divisions(entry)}
+                texts = [f"place {place} of {count} in {name}" for name, (place, count) in places.items()]
+                lines.append(f"{entry.label}: {', '.join(texts) or 'in no division'}.")
+        return lines
 
     def _refusals(self) -> list[str]:
         return [f"{entry.label} ({entry.bytes:,} bytes): {entry.refused}" for entry in self.entries if entry.refused]
@@ -119,14 +155,16 @@ class Leaderboard:
             f"{own}" + ("" if entry is self.baseline else f"\n{_in_short(measure.ratio(base, own))}")
             for base, own in (entry.timings[size] for size in BATCHES)
         ]
-        points = [f"{self.points(entry.name, d):.1f}" if entry in self.ranking(d) else "–" for d in DIVISIONS]
-        return [name, smaller, accuracy, *times, *points]
+        validation = "–" if entry.validation is None else f"{entry.validation:.2f} %"
+        return [name, smaller, accuracy, validation, *times]
 
     def __repr__(self) -> str:
-        return "\n".join([text_table(self._cells()), *self._refusals()])
+        tables = [f"{title}\n\n{text_table(cells)}\n" for title, cells in self._groups()]
+        return "\n".join([*tables, *self._places(), *self._refusals()])
 
     def _repr_html_(self) -> str:
-        return html_table(self._cells(), header=True) + "".join(f"<p>{escape(line)}</p>" for line in self._refusals())
+        tables = [f"<h4>{escape(title)}</h4>{html_table(cells, header=True)}" for title, cells in self._groups()]
+        return "".join([*tables, *(f"<p>{escape(line)}</p>" for line in [*self._places(), *self._refusals()])])
 
     def plot(self):
         """A matplotlib Figure: accuracy over size and over speed, with those that no other entry beats in both."""

@@ -1,9 +1,12 @@
 """The leaderboard: divisions, order and points, and how it is shown."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from nnopt_lab.grading.capstone import BYTES, FLOOR
+from nnopt_lab.course.course_map import progress
+from nnopt_lab.grading.capstone import BYTES, DIVISIONS, FLOOR, Leaderboard, note
 from tests.grading.capstone.boards import BOARD
 
 
@@ -32,3 +35,35 @@ def test_a_board_is_shown_as_table_and_figure():
     assert len(fig.axes) == 2 and fig.axes[0].get_xscale() == "log"
     front = next(line for line in fig.axes[1].lines if line.get_label() == "not beaten in both").get_xdata()
     assert list(front) == sorted(front, reverse=True) and 0.1 not in front
+
+
+def test_a_board_is_grouped_by_division_and_tells_learners_their_places():
+    shown = repr(BOARD)
+    titles = [line.split(":")[0] for line in shown.splitlines() if line.split(":")[0] in DIVISIONS]
+    assert titles == list(DIVISIONS)
+    assert "halfway: place 4 of 6 in smallest, place 2 of 6 in fastest." in shown
+    assert "wrong: place 3 of 3 in most accurate." in shown and "our small one: place" not in shown
+    assert "halfway: place 4 of 6 in smallest" in BOARD._repr_html_()
+
+
+def test_entries_that_are_equally_good_share_a_place():
+    twin = replace(BOARD["halfway"], name="twin")
+    board = Leaderboard((*BOARD.entries, twin))
+    assert board.place("twin", "fastest") == board.place("halfway", "fastest") == (2, 7)
+    assert board.place("halfway", "most accurate") is None
+
+
+def test_the_validation_accuracy_is_shown_where_it_was_measured():
+    assert "81.25 %" in repr(Leaderboard((*BOARD.entries, replace(BOARD["halfway"], name="x", validation=81.25))))
+
+
+def test_progress_gives_the_most_points_that_entries_earned(own_workspace, tmp_path):
+    good, bad = tmp_path / "smaller.onnx", tmp_path / "wrong.onnx"
+    paths = {"smaller": good, "wrong": bad}
+    board = Leaderboard(tuple(replace(entry, path=paths.get(entry.name)) for entry in BOARD.entries))
+    blank = repr(progress())
+    note(board, [tmp_path / "another.onnx", bad])
+    assert repr(progress()) == blank
+    note(board, [good])
+    note(board, [bad])
+    assert progress().rows[-1][2:] == (10, 30) and "10 of 30 points" in repr(progress())

@@ -1,0 +1,23 @@
+"""A learner's points for entries, kept in the progress file."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from nnopt_lab.course import record
+from nnopt_lab.grading.capstone.leaderboard import DIVISIONS, Leaderboard
+
+
+def note(board: Leaderboard, paths: Iterable[Path], folder: Path | None = None) -> None:
+    """Note the points of the files at these paths; of each division, the most points ever earned are kept.
+
+    Args:
+        board: on which the files were judged; refused files and the course's own earn nothing.
+        paths: of the learner's files, as given to `judge`.
+        folder: the workspace; by default the notebook's.
+    """
+    yours = {Path(path).absolute() for path in paths}
+    entries = [entry for entry in board.measured if entry.path in yours and not entry.ours]
+    for division in DIVISIONS:
+        points = max((board.points(entry.name, division) for entry in entries), default=0.0)
+        if points > 0:
+            record.note_entry(division, points, folder)
