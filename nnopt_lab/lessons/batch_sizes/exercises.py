@@ -1,4 +1,4 @@
-"""Exercises and questions of lesson 04: how many pictures a step, and when to change it."""
+"""Exercises and questions of lesson 04: how many pictures per step, and when to change that."""
 
 import torch
 
@@ -21,35 +21,35 @@ def _training_run(g: torch.Generator):
     points=2,
     inputs=_training_run,
     hints=(
-        "Count the batches of one epoch first. Each is one update.",
-        "Whole batches: count // batch_size. If a rest is left over, it makes one more, unless drop_last.",
+        "Count the batches of one epoch first. Each batch is one update.",
+        "There are count // batch_size whole batches. A remainder makes one more, unless drop_last is True.",
         "`epochs * (count // batch_size if drop_last else -(-count // batch_size))`: −(−a // b) rounds up.",
     ),
     wrong={
-        "You always round down, as if drop_last were True. Where it is False, the rest is a smaller batch of its "
-        "own, and an update too.": called_with(lambda count, size, epochs, drop_last: (count, size, epochs, True)),
-        "You always round up. With drop_last=True the smaller batch at the end of each epoch is left out.": called_with(
+        "You always rounded down, as if drop_last were True. If it is False, the remainder is a smaller batch and "
+        "another update.": called_with(lambda count, size, epochs, drop_last: (count, size, epochs, True)),
+        "You always rounded up. With drop_last=True, the smaller batch at the end of each epoch is left out.": called_with(
             lambda count, size, epochs, drop_last: (count, size, epochs, False)
         ),
-        "You let one epoch run on into the next. Each epoch ends with its own rest; round per epoch, then "
+        "You let each epoch run on into the next. Each has a remainder of its own: round per epoch, then "
         "multiply.": called_with(lambda count, size, epochs, drop_last: (epochs * count, size, 1, drop_last)),
-        "That is one epoch; multiply by how many there are.": called_with(
+        "You counted one epoch. Multiply by the number of epochs.": called_with(
             lambda count, size, epochs, drop_last: (count, size, 1, drop_last)
         ),
-        "There are no fractions of an update: the rest of an epoch is a batch of its own, or it is "
+        "You returned a fraction of an update. The remainder of an epoch is one more batch, or it is "
         "dropped.": lambda count, size, epochs, drop_last: epochs * count / size,
-        "You always add a batch unless drop_last. Where count is a multiple of batch_size there is no rest, and nothing "
-        "to add.": lambda count, size, epochs, drop_last: epochs * (count // size + (not drop_last)),
-        "drop_last is turned round: where it is True the smaller batch is left out, and you round down.": called_with(
+        "You added a batch even if there is no remainder. If count is a multiple of batch_size, there is nothing to "
+        "add.": lambda count, size, epochs, drop_last: epochs * (count // size + (not drop_last)),
+        "You inverted drop_last. If it is True, the smaller batch is left out: round down.": called_with(
             lambda count, size, epochs, drop_last: (count, size, epochs, not drop_last)
         ),
     },
 )
 def updates(count, batch_size, epochs, drop_last):
-    """How many updates.
+    """Number of updates.
 
-    In torch it is `len(loader)` times the epochs, and a schedule such as OneCycleLR must be told it as `total_steps`:
-    an error by one raises at the last step of the training.
+    In torch it is `len(loader)` times the number of epochs. Schedules such as OneCycleLR need it as `total_steps`, and
+    if it is one too small, they raise an error at the last step of the training.
     """
     return epochs * (count // batch_size if drop_last else -(-count // batch_size))
 
@@ -63,7 +63,7 @@ def _two_measurements(g: torch.Generator):
 
 
 def _largest_with(fit=lambda limit, fixed, each: (limit - fixed) // each):
-    """`largest_batch` with one thing wrong behind the straight line."""
+    """`largest_batch` with a mistake after the straight line."""
 
     def largest(size1, bytes1, size2, bytes2, limit):
         each = (bytes2 - bytes1) // (size2 - size1)
@@ -77,33 +77,33 @@ def _largest_with(fit=lambda limit, fixed, each: (limit - fixed) // each):
     points=2,
     inputs=_two_measurements,
     hints=(
-        "Two points lie on one line: bytes = fixed + each · size. Gradients and weights are fixed, activations are "
-        "for each picture.",
+        "Two points determine a line: bytes = fixed + each · size. Gradients and weights are fixed; activations are "
+        "needed per picture.",
         "each = (bytes2 − bytes1) / (size2 − size1); fixed = bytes1 − each · size1.",
         "each = (bytes2 - bytes1) // (size2 - size1); return (limit - (bytes1 - each * size1)) // each",
     ),
     wrong={
-        "You took all memory to grow with the batch. A part of it does not: what gradients take is there once. "
-        "Find the straight line through both measurements.": lambda s1, b1, s2, b2, limit: limit * s2 // b2,
-        "The memory for each picture is right, but the fixed part is forgotten: subtract it from the limit "
-        "first. Your batch does not fit.": _largest_with(lambda limit, fixed, each: limit // each),
-        "Rounded up, the batch needs more than the limit by a fraction of a picture. Round down.": _largest_with(
+        "You assumed that all memory grows with the batch. Part of it is fixed, such as the gradients. Find the "
+        "straight line through both measurements.": lambda s1, b1, s2, b2, limit: limit * s2 // b2,
+        "You left out the fixed part, so your batch does not fit. Subtract it from the limit first; your memory per "
+        "picture is right.": _largest_with(lambda limit, fixed, each: limit // each),
+        "You rounded up, so the batch exceeds the limit by a fraction of a picture. Round down.": _largest_with(
             lambda limit, fixed, each: -(-(limit - fixed) // each)
         ),
-        "That is how many pictures fit *besides* the first size1: you subtracted the whole first measurement in "
-        "place of its fixed part.": lambda s1, b1, s2, b2, limit: (limit - b1) * (s2 - s1) // (b2 - b1),
-        "The line is right, but a batch has no fractions of a picture: round down.": _largest_with(
+        "You counted the pictures that fit *besides* the first size1. Subtract only the fixed part, not the whole first "
+        "measurement.": lambda s1, b1, s2, b2, limit: (limit - b1) * (s2 - s1) // (b2 - b1),
+        "You returned a fraction of a picture. Your line is right, but round down.": _largest_with(
             lambda limit, fixed, each: (limit - fixed) / each
         ),
-        "You divided the limit by what a picture took in the first measurement, its fixed part included. That part does "
-        "not grow: find the straight line through both measurements.": lambda s1, b1, s2, b2, limit: limit * s1 // b1,
+        "You divided the limit by the bytes per picture of the first measurement, which include the fixed part. Find the "
+        "straight line through both measurements.": lambda s1, b1, s2, b2, limit: limit * s1 // b1,
     },
 )
 def largest_batch(size1, bytes1, size2, bytes2, limit):
     """The largest batch that fits.
 
-    Two small measurements foretell what a large batch needs. `batch_size_sweep.sweep` does not try a size that might not fit:
-    on a CPU the system may end a program where it should refuse it memory.
+    Two small measurements predict what a large batch needs. `batch_size_sweep.sweep` never tries a size that might not
+    fit, since on a CPU the system may end the program instead of refusing memory.
     """
     return _largest_with()(size1, bytes1, size2, bytes2, limit)
 
@@ -124,28 +124,30 @@ def _noise(small, big, small_norm, big_norm):
     points=3,
     inputs=_norms,
     hints=(
-        "Two equations, |G_small|² = |G|² + trΣ/small and |G_big|² = |G|² + trΣ/big, and two unknowns.",
+        "You have two equations, |G_small|² = |G|² + trΣ/small and |G_big|² = |G|² + trΣ/big, with two unknowns.",
         "Subtract them: trΣ = (|G_small|² − |G_big|²) / (1/small − 1/big). Then |G|² = |G_big|² − trΣ/big.",
         "noise = (small_norm**2 - big_norm**2) / (1 / small - 1 / big); return noise / (big_norm**2 - noise / big)",
     ),
     wrong={
-        "You forgot the squares: what adds up is |G|² and the variance, not the norms.": called_with(
+        "You left out the squares. |G|² and the variance add up, but the norms do not: square both.": called_with(
             lambda small, big, a, b: (small, big, a**0.5, b**0.5)
         ),
-        "trΣ is right, but you divided it by |G_big|², which still holds noise: |G_big|² = |G|² + trΣ/big. "
-        "Take that off.": lambda small, big, a, b: _noise(small, big, a, b) / b**2,
-        "The batch sizes of |G|² are exchanged: each squared norm goes with its own size.": lambda small, big, a, b: (
+        "You divided by |G_big|², which still contains noise. Subtract trΣ/big from it; your trΣ is "
+        "right.": lambda small, big, a, b: _noise(small, big, a, b) / b**2,
+        "You swapped the batch sizes in |G|². Multiply each squared norm by its own size.": lambda small, big, a, b: (
             _noise(small, big, a, b) * (big - small) / (big * a**2 - small * b**2)
         ),
-        "That is trΣ, the noise of one picture's gradient. The noise scale is its ratio to |G|².": _noise,
-        "Upside down: the noise scale is noise over signal, a number of pictures.": changed(lambda scale: 1 / scale),
+        "You returned trΣ, the noise of one picture's gradient. Divide it by |G|².": _noise,
+        "You divided signal by noise. The noise scale is noise over signal, a number of pictures.": changed(
+            lambda scale: 1 / scale
+        ),
     },
 )
 def simple_noise_scale(small, big, small_norm, big_norm):
     """The noise scale from two norms.
 
-    Average the squared norms over several draws *before* you divide: both parts are unbiased, their ratio is not. With
-    several GPUs both norms come for free: before and after the gradients are averaged.
+    Average the squared norms over several draws *before* you divide, since both parts are unbiased, but their ratio is
+    not. With several GPUs, both norms come for free: before and after the gradients are averaged.
     """
     return noise_scale.from_norms(small, big, small_norm**2, big_norm**2).simple
 
@@ -161,18 +163,18 @@ def _micro_batches(g: torch.Generator):
     points=2,
     inputs=_micro_batches,
     hints=(
-        "gradients[i] is already a mean over sizes[i] pictures. You want the mean over all pictures.",
-        "Undo the means: size · gradient is a sum over pictures. Add the sums, and divide once by all pictures.",
+        "gradients[i] is a mean over sizes[i] pictures. You want the mean over all pictures.",
+        "Undo the means: size · gradient is a sum over pictures. Add the sums, and divide by the number of all pictures.",
         "`sum(s * g for g, s in zip(gradients, sizes)) / sum(sizes)`",
     ),
     wrong={
-        "A mean of means: a picture in a small micro-batch counts more than one in a large one. Weight each "
-        "gradient by its size.": lambda gradients, sizes: sum(gradients) / len(gradients),
-        "A plain sum of means is what `backward()` leaves behind: as many times too long as there are "
-        "micro-batches. Weight by size, and divide by all pictures.": lambda gradients, sizes: sum(gradients),
-        "That is the gradient of the *sum* of the losses; it grows with the batch. Divide by the number of "
+        "You took the mean of the means, so a picture in a small micro-batch counts more than one in a large one. "
+        "Weight each gradient by its size.": lambda gradients, sizes: sum(gradients) / len(gradients),
+        "You added the means, as repeated `backward()` does. Weight each by its size, and divide by the number of "
+        "all pictures.": lambda gradients, sizes: sum(gradients),
+        "You returned the gradient of the *sum* of the losses, which grows with the batch. Divide by the number of "
         "pictures.": lambda gradients, sizes: accumulate(gradients, sizes) * sum(sizes),
-        "The weights are right, but you divided by the number of micro-batches: divide by the number of pictures.": lambda gradients, sizes: (
+        "You divided by the number of micro-batches. Divide by the number of pictures.": lambda gradients, sizes: (
             accumulate(gradients, sizes) * sum(sizes) / len(sizes)
         ),
     },
@@ -180,8 +182,8 @@ def _micro_batches(g: torch.Generator):
 def accumulate(gradients, sizes):
     """One gradient from unequal micro-batches.
 
-    The mean of means stood in large libraries for years: in 2024 Hugging Face's trainer was mended (transformers, pull
-    request 34191). With equal sizes it is right, so tests with equal sizes never see it.
+    The mean of means was in large libraries for years: Hugging Face's trainer was fixed in 2024 (transformers, pull request
+    34191). With equal sizes it is right, so tests with equal sizes never find the bug.
     """
     return sum(size * gradient for gradient, size in zip(gradients, sizes, strict=True)) / sum(sizes)
 
@@ -194,7 +196,7 @@ def _drawn_sizes(g: torch.Generator):
 
 
 def _fitted_with(fit=lambda size, least, most, left: min(max(size, least), most), itself=False):
-    """`fit_sizes` with one thing wrong: what a drawn size becomes, or whether a batch counts among those to come."""
+    """`fit_sizes` with a mistake: what a drawn size becomes, or whether a batch counts among those to come."""
 
     def fitted(count, drawn, low, high):
         sizes, left = [], count
@@ -216,34 +218,32 @@ def _equal_shares(count, drawn, low, high):
     points=3,
     inputs=_drawn_sizes,
     hints=(
-        "Before each batch ask: what is left, and how many batches come after this one?",
-        "The batches after this one hold between after · low and after · high pictures. So this one must take at "
-        "least left − after · high and at most left − after · low.",
+        "Before each batch, compute how many pictures are left, and how many batches come after this one.",
+        "The batches after this one hold between after · low and after · high pictures. So this one must take at least "
+        "left − after · high and at most left − after · low.",
         "for each size: size = min(max(size, left - after * high), left - after * low); append it; left -= size. "
         "`after` counts down to 0.",
     ),
     wrong={
-        "The sizes as drawn do not add up to the number of pictures: some are lost, or come twice.": _fitted_with(
+        "You kept the sizes as drawn. They do not add up to count, so pictures are lost or come twice.": _fitted_with(
             lambda size, least, most, left: size
         ),
-        "The last batch takes whatever is left, and leaves the bounds: it may even be negative. Look ahead at "
-        "every batch, not at the last one only.": lambda count, drawn, *bounds: [*drawn[:-1], count - sum(drawn[:-1])],
-        "Your batches never take too much, but where the draws are small, pictures are left over at the end: a "
-        "batch must also take at least left − after · high.": _fitted_with(
-            lambda size, least, most, left: min(size, most)
-        ),
-        "Your batches take enough, but where the draws are large, nothing is left for the last ones: a batch may "
-        "take at most left − after · low.": _fitted_with(lambda size, least, most, left: max(size, least)),
-        "You take the draws until the pictures run out: the last batches are too small or empty, or pictures "
-        "are left over.": _fitted_with(lambda size, least, most, left: min(size, left)),
-        "Equal shares add up, but they are not random any more: keep each drawn size wherever the rest allows "
+        "You let the last batch take whatever is left, even beyond the bounds or below zero. Look ahead at every "
+        "batch, not only at the last.": lambda count, drawn, *bounds: [*drawn[:-1], count - sum(drawn[:-1])],
+        "You left out the lower bound, so pictures remain at the end if the draws are small. A batch must also take at "
+        "least left − after · high.": _fitted_with(lambda size, least, most, left: min(size, most)),
+        "You left out the upper bound, so nothing remains for the last batches if the draws are large. A batch may take "
+        "at most left − after · low.": _fitted_with(lambda size, least, most, left: max(size, least)),
+        "You took the draws until the pictures ran out. The last batches are too small or empty, or pictures are left "
+        "over: look ahead.": _fitted_with(lambda size, least, most, left: min(size, left)),
+        "You returned equal shares. They add up but are not random: keep each drawn size if the rest allows "
         "it.": _equal_shares,
-        "Your count of the batches to come includes the present one. `after` is 0 for the last batch, which takes all "
-        "that is left.": _fitted_with(itself=True),
+        "You counted the current batch among those to come. `after` is 0 for the last batch, which takes all that is "
+        "left.": _fitted_with(itself=True),
     },
     properties=(
         Property(
-            "The sizes must add up to count, each between low and high, as many as were drawn.",
+            "As many sizes as were drawn, each between low and high, add up to count.",
             lambda sizes, count, drawn, low, high: (
                 len(sizes) == len(drawn) and sum(sizes) == count and all(low <= size <= high for size in sizes)
             ),
@@ -254,8 +254,8 @@ def _equal_shares(count, drawn, low, high):
 def fit_sizes(count, drawn, low, high):
     """Random sizes that lose no picture.
 
-    The library's `RandomBatchSizes` draws exactly so, and then mixes the sizes, since the last ones are the least
-    random. As the number of batches is fixed, `len` is right and a schedule can be planned.
+    The library's `RandomBatchSizes` does the same and then shuffles the sizes, since the last ones are the least random.
+    The number of batches is fixed, so `len` is right and schedules can be planned.
     """
     return _fitted_with()(count, drawn, low, high)
 
@@ -281,32 +281,32 @@ def _masked_outside(images, top, left, size):
     points=3,
     inputs=_images_and_places,
     hints=(
-        "Each picture has its own corner, so one slice does not do for all. Crop them one by one, then stack.",
+        "Each picture has its own corner, so one slice does not suit all. Crop them one by one, then stack them.",
         "Picture i: rows top[i] to top[i] + size, columns left[i] to left[i] + size, all channels.",
         "`torch.stack([image[:, t : t + size, l : l + size] for image, t, l in zip(images, top, left)])`",
     ),
     wrong={
-        "Rows and columns are exchanged: `top` counts rows, the second axis from the end.": called_with(
+        "You swapped rows and columns. `top` counts rows, the second axis from the end.": called_with(
             lambda images, top, left, size: (images, left, top, size)
         ),
-        "Every picture is cropped at the first one's place. Each has its own top[i] and left[i].": called_with(
+        "You cropped every picture at the first one's position. Each has its own top[i] and left[i].": called_with(
             lambda images, top, left, size: (images, top[:1], left[:1], size)
         ),
-        "You blackened what lies outside the square: the pictures are as large, and as slow, as before. Cut it "
+        "You set everything outside the square to 0, so the pictures are as large and as slow as before. Cut the square "
         "out.": _masked_outside,
-        "You always cut the upper left corner; start at top[i] and left[i].": called_with(
+        "You always cropped the upper left corner. Start at top[i] and left[i].": called_with(
             lambda images, top, left, size: (images, 0 * top, 0 * left, size)
         ),
-        "One row and one column are missing: a slice ends *before* its end, so write top[i] + size.": called_with(
+        "You lost one row and one column. A slice stops *before* its end: write top[i] + size.": called_with(
             lambda images, top, left, size: (images, top, left, size - 1)
         ),
     },
 )
 def crop_batch(images, top, left, size):
-    """Crop every picture at its own place.
+    """Crop each picture at its own position.
 
-    `cropping.crop` does it without a loop, by indexing with rows [B, 1, size, 1] and columns [B, 1, 1, size].
-    torchvision's `v2.RandomCrop` takes one place for the whole batch that it is given.
+    `cropping.crop` does this without a loop, by indexing with rows [B, 1, size, 1] and columns [B, 1, 1, size].
+    torchvision's `v2.RandomCrop` uses one position for the whole batch.
     """
     return cropping.crop(images, top, left, size)
 
@@ -314,48 +314,48 @@ def crop_batch(images, top, left, size):
 question(
     "batches.how_to_choose",
     points=1,
-    text="The article asks how to choose a batch size. You train a network of your own on your own machine. Which "
-    "size do you try first?",
+    text="You train a network of your own on your own machine. Which batch size do you try first?",
     choices={
-        "a": "The largest that fits into the memory: it uses the machine fully.",
-        "b": "The smallest size at which the throughput is flat, if it lies below the critical batch size; then the "
+        "a": "The largest that fits into memory: it uses the machine fully.",
+        "b": "The smallest size at which the throughput is flat, if it is below the critical batch size; then a "
         "learning rate that suits it.",
-        "c": "The one with the lowest loss after one epoch at a fixed learning rate.",
+        "c": "The size with the lowest loss after one epoch at a fixed learning rate.",
     },
     answer="b",
     comments={
-        "a": "Memory says what is possible. Beyond the flat part a larger batch does not raise the throughput, and "
-        "beyond the critical size it only needs more pictures.",
-        "c": "At one fixed rate that always favours small batches, which make more steps. Each size needs its own rate.",
+        "a": "Memory only limits what is possible. On the flat part a larger batch does not increase the throughput, and "
+        "above the critical size it only needs more pictures.",
+        "c": "A fixed rate always favours small batches, which make more steps. Each size needs its own rate.",
     },
-    explanation="Hardware sets the lower end (below it the machine idles), the critical size the upper end (above it "
-    "pictures are wasted; section 4 estimates it without a race), memory a wall. In between the time is nearly flat, so tune the rate and not the size.",
+    explanation="Hardware sets the lower limit (below it, the machine idles). The critical size sets the upper one (above it, "
+    "pictures are wasted; section 4 estimates it without a race), and memory is a wall. In between, the time is nearly "
+    "constant, so tune the learning rate instead of the size.",
 )
 question(
     "batches.mean_of_means",
     points=1,
-    text="A batch of 80 pictures is cut into micro-batches of 64 and 16, and the two mean gradients are averaged. How "
-    "many times as much does a picture of the second one count as a picture of the first?",
+    text="A batch of 80 pictures is divided into micro-batches of 64 and 16, and the two mean gradients are averaged. How "
+    "many times as much does a picture of the second count as one of the first?",
     answer=4,
     tolerance=0.01,
-    explanation="A picture of the first counts ½ · 1/64, one of the second ½ · 1/16: 4 times as much. Weighted by size "
-    "each counts 1/80.",
+    explanation="A picture of the first counts ½ · 1/64, and one of the second ½ · 1/16: 4 times as much. Weighted by "
+    "size, each counts 1/80.",
 )
 question(
     "batches.batch_norm",
     points=1,
-    text="You train a network with batch norms (the course's teacher, say) with 4 micro-batches of 16 in place of one "
-    "batch of 64, each weighted by its size. Do you get the same step?",
+    text="You train a network with batch norms on 4 micro-batches of 16 instead of one batch of 64, each weighted by its "
+    "size. Do you get the same step?",
     choices={
-        "a": "Yes, but for rounding.",
-        "b": "No: each micro-batch is normalised by its own mean and deviation.",
-        "c": "No: the gradients of batch norms are not added up.",
+        "a": "Yes, apart from rounding.",
+        "b": "No: each micro-batch is normalised by its own mean and standard deviation.",
+        "c": "No: the gradients of batch norms are not accumulated.",
     },
     answer="b",
     comments={
-        "a": "For a network whose outputs depend on one picture each, yes. A batch norm mixes the pictures of a batch.",
-        "c": "Their gradients add up like all others; it is the forward pass that differs.",
+        "a": "That holds if each output depends on one picture only. A batch norm mixes the pictures of a batch.",
+        "c": "Their gradients accumulate like all others. It is the forward pass that differs.",
     },
-    explanation="In training mode a batch norm takes mean and deviation from the pictures it is given, and 16 pictures "
-    "have others than 64. Layer norm and group norm look at one picture at a time and have no such trouble.",
+    explanation="In training mode, a batch norm computes mean and standard deviation over the batch, and those of 16 pictures "
+    "differ from those of 64. Layer norm and group norm only look at one picture at a time, so they are not affected.",
 )
