@@ -427,7 +427,7 @@ ANSWERS = {
         2,
         "passed",
     ),
-    "a result too large": (inside("result = torch.zeros(1 << 23)"), 0, "crashed"),
+    "a result too large": (inside("result = torch.zeros(1 << 23)"), 0, None),  # whichever limit it meets first
     # sockets
     "the network": (
         inside("""

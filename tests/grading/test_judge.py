@@ -108,9 +108,7 @@ def test_the_first_failing_case_is_shown_and_what_was_printed(result):
 
 PARTIAL = {
     "pruning.levels": (
-        "def levels(scores, count):\n    ranks = scores.argsort().argsort().flip(0).argsort().argsort().flip(0)\n"
-        "    import statistics\n    edges = scores.sort().values[[len(scores) * n // count for n in range(1, count)]]\n"
-        "    return torch.bucketize(scores, edges, right=True)",
+        "def levels(scores, count):\n    return scores.argsort(stable=True).argsort(stable=True).clamp(max=count - 1)",
         1,
     ),
     "pruning.magnitude_mask": (
