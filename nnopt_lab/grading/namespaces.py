@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 
 from nnopt_lab.grading.sandbox import JobResult, Limits, Sandbox, SandboxError
 from nnopt_lab.grading.sandboxed import exchange
@@ -29,24 +30,80 @@ _ENVIRONMENT = {
 _PYTHON = ("-s", "-P", "-S")  # isolated, except that it reads those variables
 
 
-class NamespaceSandbox(Sandbox):
-    """A sandbox of Linux namespaces; of kind "none", the same processes with the grader's rights."""
+class Template:
+    """A process, in a sandbox of its own, that has imported torch and forks the fork servers of several sandboxes.
+
+    It starts when made, and again when a server is wanted and it is gone.
+    """
+
+    def __init__(self, kind: str, limits: Limits):
+        self._kind, self._limits = kind, limits
+        self._lock, self._closed = threading.Lock(), False
+        self._start()
+
+    def new_server(self) -> tuple[socket.socket, socket.socket]:
+        """A new fork server, as `exchange.new_server` gives it.
+
+        Raises:
+            SandboxError: the template was closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise SandboxError("The grader is being stopped.")
+            if self.process.poll() is not None:
+                self._end()
+                self._start()
+            return exchange.new_server(self._orders)
+
+    def close(self) -> None:
+        """End it and all its servers, with every process inside."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._end()
 
     def _start(self) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _end()
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _end()
         # What workers leave behind without a sandbox, such as torch's compiled code, goes with it.
         self._scratch = tempfile.TemporaryDirectory(prefix="nnopt-", ignore_cleanup_errors=True)
-        self._control, theirs = socket.socketpair()
+        self._orders, theirs = socket.socketpair()
         with theirs:
-            command, scratch = _command(self.kind, theirs.fileno(), self.limits, self._scratch.name)
-            self._process = subprocess.Popen(
+            command, scratch = _command(self._kind, theirs.fileno(), self._limits, self._scratch.name)
+            self.process = subprocess.Popen(
                 command,
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                stdout=self._errors,
-                stderr=self._errors,
+                stdout=self.errors,
+                stderr=self.errors,
                 env=_ENVIRONMENT | {"HOME": scratch, "TMPDIR": scratch},
             )
+
+    def _end(self) -> None:
+        self._orders.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.errors.close()
+        self._scratch.cleanup()
+
+
+class NamespaceSandbox(Sandbox):
+    """A sandbox of Linux namespaces; of kind "none", the same processes with the grader's rights.
+
+    Args:
+        template: that of several sandboxes, which whoever made it closes after them; None: one of its own.
+    """
+
+    def __init__(self, kind: str, limits: Limits, template: Template | None = None):
+        self._own = Template(kind, limits) if template is None else None
+        self._template = template or self._own
+        super().__init__(kind, limits)
+
+    def _start(self) -> None:
+        self._control, self._life = self._template.new_server()
+        self._errors = self._template.errors
 
     def wait(self) -> None:
         """Wait until it is ready.
@@ -67,13 +124,13 @@ class NamespaceSandbox(Sandbox):
 
     def _end(self) -> None:
         self._control.close()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._errors.close()
-        self._scratch.cleanup()
+        self._life.close()
+
+    def close(self) -> None:
+        """End it for good, with every process inside."""
+        super().close()
+        if self._own is not None:
+            self._own.close()
 
 
 def _command(kind: str, control: int, limits: Limits, scratch: str) -> tuple[list[str], str]:

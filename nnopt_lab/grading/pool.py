@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from nnopt_lab.grading.container import ContainerSandbox
-from nnopt_lab.grading.namespaces import NamespaceSandbox
+from nnopt_lab.grading.namespaces import NamespaceSandbox, Template
 from nnopt_lab.grading.sandbox import Limits, Sandbox
 
 
@@ -32,7 +32,10 @@ class WorkerPool:
     """
 
     def __init__(self, settings: Settings, count: int):
-        self._sandboxes = [start(settings) for _ in range(count)]
+        contained = settings.kind == "container"
+        # One process imports torch for them all.
+        self._template = None if contained else Template(settings.kind, settings.limits)
+        self._sandboxes = [start(settings, self._template) for _ in range(count)]
 
     def __enter__(self) -> list[Sandbox]:
         try:
@@ -50,13 +53,15 @@ class WorkerPool:
         """End them all."""
         for sandbox in self._sandboxes:
             sandbox.close()
+        if self._template is not None:
+            self._template.close()
 
 
-def start(settings: Settings) -> Sandbox:
-    """Begin to start a sandbox."""
+def start(settings: Settings, template: Template | None = None) -> Sandbox:
+    """Begin to start a sandbox; `template` may be that of several."""
     if settings.kind == "container":
         return ContainerSandbox(settings.limits)
-    return NamespaceSandbox(settings.kind, settings.limits)
+    return NamespaceSandbox(settings.kind, settings.limits, template)
 
 
 def ready(sandbox: Sandbox) -> Sandbox:

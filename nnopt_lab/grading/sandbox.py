@@ -3,7 +3,8 @@
     judge ──job──▶ fork server ──fork──▶ worker (no network, no files, no processes, limits)
           ◀──────────────── values ─────────┘
 
-A sandbox holds a fork server: a process that has imported torch and forks a worker for each job. It is made by
+A sandbox holds a fork server: a process that has imported torch and forks a worker for each job. The servers of a batch
+are forked from one template, which imports torch for them all. It is made by
 `bubblewrap` where that is installed, otherwise by `unshare` of util-linux (see `namespaces`); `container` stands for
 Docker or Podman (see `container`); `none` has to be asked for by the teacher.
 """

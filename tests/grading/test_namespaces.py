@@ -1,6 +1,9 @@
 """The sandbox of namespaces: it starts, its workers share nothing, and a lost one is started again."""
 
 import shutil
+import threading
+import time
+from contextlib import closing
 
 import pytest
 import torch
@@ -8,10 +11,10 @@ import torch
 from nnopt_lab.grading import namespaces
 from nnopt_lab.grading.namespaces import NamespaceSandbox
 from nnopt_lab.grading.probe import check
-from nnopt_lab.grading.sandbox import Limits, SandboxError
+from nnopt_lab.grading.sandbox import Limits, SandboxError, available
 from nnopt_lab.grading.sandboxed import codec
 from nnopt_lab.grading.sandboxed.__main__ import STARTS
-from tests.grading.classroom import CROWD, POOLS, job, linux
+from tests.grading.classroom import CROWD, POOLS, adopt_orphans, descendants, job, linux
 
 TOOLS = {"bubblewrap": "bwrap", "unshare": "unshare"}
 
@@ -74,8 +77,8 @@ def test_a_worker_inherits_nothing_from_the_one_before(sandbox):
 
 @linux
 def test_a_fork_server_that_dies_is_started_again(sandbox):
-    sandbox._process.kill()
-    sandbox._process.wait()
+    sandbox._template.process.kill()
+    sandbox._template.process.wait()
     assert sandbox.run(job("f = len", "a")).state == "crashed"
     assert sandbox.run(job("f = len", "a")).state == "replied"
 
@@ -90,3 +93,32 @@ def test_a_sandbox_that_does_not_start_says_why(monkeypatch, tmp_path):
         pytest.raises(SandboxError, match="no permission to make a namespace"),
     ):
         sandbox.wait()
+
+
+@linux
+def test_a_server_that_is_lost_takes_its_worker_along_and_no_neighbour():
+    adopt_orphans()
+    template = namespaces.Template(available(), Limits(20, 512))
+    with (
+        closing(template),
+        NamespaceSandbox(available(), Limits(20, 512), template) as lost,
+        NamespaceSandbox(available(), Limits(20, 512), template) as other,
+    ):
+        lost.wait()
+        other.wait()
+        before, found = descendants(), []
+        neighbour = threading.Thread(
+            target=lambda: found.append(other.run(job("import time\ndef f(x): time.sleep(3)", 1)))
+        )
+        endless = threading.Thread(target=lambda: lost.run(job("def f(x):\n    while True: pass", 1)))
+        endless.start()
+        while not (worker := descendants() - before):
+            time.sleep(0.01)
+        neighbour.start()
+        lost._life.close()  # as when its server is stuck
+        while worker & descendants():
+            time.sleep(0.01)
+        endless.join(30)
+        neighbour.join(30)
+        assert not endless.is_alive() and found[0].state == "replied"
+        assert lost.run(job("f = len", "a")).state == "replied"

@@ -1,12 +1,15 @@
-"""The fork server: it has imported torch and nothing of the course, and forks a worker for each answer.
+"""The template of fork servers, and the fork server: it forks a worker for each answer.
 
-It never sees an answer itself: it is handed a socket, passes it to the fork, and reports how the fork ended. So the
-memory that a worker inherits holds nothing of earlier learners.
+The template has imported torch and nothing of the course. It does nothing but fork servers, so that whatever befalls a
+server befalls its answer alone, and another server is there at once. Neither ever sees an answer itself: a server is
+handed a socket, passes it to the fork, and reports how the fork ended. So the memory that a worker inherits holds
+nothing of earlier learners.
 
-    python -I . '{"control": 3, "mode": "namespaces", …}'
+    python -s -P . '{"control": 3, "mode": "namespaces", …}'
 
-Orders on the control socket are single bytes: F (with a socket: fork a worker for it) and K (kill it). The answers are
-lines of JSON: one when it is ready, one for each worker that ended.
+Orders are single bytes: to the template S (with two sockets: fork a server that the first controls, and end it when the
+second closes), to a server F (with a socket: fork a worker for it) and K (kill it). A server answers in lines of JSON:
+one when it is ready, one for each worker that ended.
 """
 
 import contextlib
@@ -19,6 +22,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SCRATCH_MEGABYTES = 16
@@ -28,8 +32,7 @@ STARTS = 1_000  # threads (without isolation, processes too) that a worker may s
 
 
 def main(settings: dict) -> None:
-    """Serve orders until the judge closes the control socket."""
-    gc.disable()  # a tenth of the time that importing torch takes, for nothing
+    """Fork servers until the judge closes the control socket."""
     control = socket.socket(fileno=settings["control"])
     sys.path[:0] = [HERE, *settings["paths"]]
     import linux_sandbox
@@ -37,6 +40,8 @@ def main(settings: dict) -> None:
     if "view" in settings:
         linux_sandbox.show_only(**settings["view"])
         sys.path[0] = "/sandboxed"
+    # Without garbage collection this would be a tenth faster, and leave holes all over the memory: workers would write
+    # into them and so split huge pages, which costs more with each answer.
     import answer
 
     _warm_up(answer)
@@ -45,9 +50,60 @@ def main(settings: dict) -> None:
     linux = sys.platform == "linux"
     settings["space"] = linux_sandbox.address_space() if linux else 0
     settings["pidfd"] = os.pidfd_open(os.getpid()) if linux else -1
+    if linux:
+        linux_sandbox.no_more_huge_pages()  # an answer that wants memory could wait seconds for the first one
     gc.collect()
     gc.freeze()  # what a collection in a worker would otherwise touch, and so copy
-    gc.enable()
+    servers: dict[socket.socket, int] = {}  # by the sockets whose closing ends them
+    while True:
+        ready, _, _ = select.select([control, *servers], [], [])
+        for life in set(ready) & servers.keys():
+            _end_server(servers.pop(life), settings["mode"])
+            life.close()
+        if control in ready:
+            order, handles, _, _ = socket.recv_fds(control, 1, 2)
+            if not order:
+                return
+            life = socket.socket(fileno=handles[1])
+            with socket.socket(fileno=handles[0]) as theirs:
+                try:
+                    servers[life] = _fork_server(linux_sandbox, answer, control, theirs, settings)
+                except OSError:  # no room for one now: the judge sees its socket close
+                    life.close()
+
+
+def _end_server(pid: int, mode: str) -> None:
+    """End a server that is no longer wanted; it may be stuck."""
+    if mode == "none":  # its worker would outlive it, so it is given time to end that
+        patience = time.monotonic() + 2
+        while _running(pid) and time.monotonic() < patience:
+            time.sleep(0.002)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def _fork_server(linux_sandbox, answer, templates: socket.socket, control: socket.socket, settings: dict) -> int:
+    namespaces = settings["mode"] == "namespaces"
+    if namespaces:  # a server that ends takes its worker with it
+        linux_sandbox.unshare(linux_sandbox.NEW_PIDS)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                templates.close()
+                if sys.platform == "linux":
+                    settings["pidfd"] = os.pidfd_open(os.getpid())
+                _serve(linux_sandbox, answer, control, settings)
+            finally:
+                os._exit(0)
+    finally:
+        if namespaces:
+            linux_sandbox.rejoin_own_pids(settings["pidfd"])
+    return pid
+
+
+def _serve(linux_sandbox, answer, control: socket.socket, settings: dict) -> None:
+    """Fork workers until the judge closes the control socket."""
     _say(control, {"ready": True})
     count = 0
     while True:

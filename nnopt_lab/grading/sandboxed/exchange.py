@@ -3,6 +3,7 @@
 The judge uses it directly; in a container the relay does.
 """
 
+import contextlib
 import json
 import select
 import socket
@@ -12,6 +13,17 @@ import time
 MAX_REPLY = 16 << 20
 END_SECONDS = 20
 WRITE_FAULTS = ("signal 11", "signal 10")  # how a reason names the end at a write to protected memory; macOS: 10
+
+
+def new_server(template: socket.socket) -> tuple[socket.socket, socket.socket]:
+    """A new fork server: its control socket, on which it says when it is ready, and one whose closing ends it.
+
+    Where the template is gone, the control socket is closed at its other end.
+    """
+    (control, theirs), (life, held) = socket.socketpair(), socket.socketpair()
+    with theirs, held, contextlib.suppress(OSError):
+        socket.send_fds(template, [b"S"], [theirs.fileno(), held.fileno()])
+    return control, life
 
 
 def run(control: socket.socket, job: bytes, seconds: int) -> tuple[str, bytes, str] | None:

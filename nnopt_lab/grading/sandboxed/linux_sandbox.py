@@ -270,6 +270,11 @@ def _described(program: Sequence[tuple]) -> tuple[bytes, ctypes.Array]:
     return struct.pack("HxxxxxxQ", len(program), ctypes.addressof(steps)), steps
 
 
+def no_more_huge_pages() -> None:
+    """Give this process and those that it forks small pages only, besides the huge ones that they have."""
+    libc.prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE; where it is unknown, there is nothing to switch off
+
+
 def address_space() -> int:
     """Bytes of address space in use: the lowest limit under which one more page fits, found by bisection."""
     import mmap

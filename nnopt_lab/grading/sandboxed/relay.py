@@ -17,12 +17,13 @@ import exchange
 
 def main(settings: dict) -> None:
     """Serve frames until standard input ends."""
-    control, theirs = socket.socketpair()
+    template, theirs = socket.socketpair()
     settings["control"] = theirs.fileno()
     here = os.path.dirname(os.path.abspath(__file__))
     command = [sys.executable, "-I", here, json.dumps(settings)]
     with subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=sys.stderr) as server:
         theirs.close()
+        control, _life = exchange.new_server(template)
         if exchange.listen(control, 170) is None:
             server.kill()
             sys.exit("the fork server did not start")
@@ -36,6 +37,7 @@ def main(settings: dict) -> None:
             state, reply, reason = ended
             _say({"state": state, "reason": reason}, reply)
         control.close()
+        template.close()
 
 
 def _say(head: dict, reply: bytes) -> None:
