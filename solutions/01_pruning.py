@@ -3,13 +3,15 @@
 #
 # A trained network has far more weights than it needs. In this lesson you will
 #
-# - score weights, filters and layers by importance, sort them into levels, and remove the lowest level step by step;
-# - remove nine tenths of the weights without losing accuracy, and see random pruning fail at the same size;
+# - score weights and filters by importance, and remove the least important weights step by step;
+# - remove nine tenths of the weights at a cost of less than one percentage point of accuracy, and see random pruning
+#   fail at the same size;
 # - find out why the pruned network is *not* faster, and what would make it faster;
 # - remove whole filters exactly, and measure at least twice the speed.
 #
 # The lesson takes about an hour and stands alone: you only need Python and the basics of PyTorch. *The article* is the
-# tutorial that this course grew out of, and `MyNet` is its network. A trained `MyNet` ships with the course.
+# tutorial that this course grew out of, and `MyNet` is its network. A trained `MyNet` ships with the course. *The
+# library* is `nnopt_lab`, the Python package that comes with the course.
 
 # %%
 import copy
@@ -53,8 +55,8 @@ claim(
 # ## 1. The idea in one picture
 #
 # Pruning sets weights to zero, or removes them. You can choose single weights anywhere, two in every group of four, or
-# whole rows of a matrix, which are whole neurons or filters. The code keeps half of the weights of the first linear
-# layer in each of these three ways.
+# whole rows of a matrix, which are whole neurons or filters. The code takes a corner of the first linear layer's weight
+# and keeps half of its weights in each of these three ways.
 
 # %%
 corner = dense.classifier[0].weight.detach()[:16, :64]
@@ -77,9 +79,9 @@ for ax, (name, values) in zip(axes.flat, masks.items(), strict=True):
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the first picture shows the magnitudes in a corner of the layer, 16 of its 128 rows; dark is large. In the
-# other three, white weights stay. The freer the choice, the less accuracy you lose. The stricter the pattern, the easier
-# it is to turn it into speed.
+# What to see: the first picture shows the magnitudes in the corner, 16 of 128 rows and 64 of 2,048 columns; dark is
+# large. In the other three, white weights stay. In general, the freer the choice, the less accuracy you lose, and the
+# stricter the pattern, the easier it is to turn it into speed.
 #
 # ## 2. Importance
 #
@@ -90,7 +92,7 @@ plots.finish(fig)
 #
 # where $P$ is a single weight ([Han et al. 2015](https://arxiv.org/abs/1506.02626)), a filter
 # ([Li et al. 2017](https://arxiv.org/abs/1608.08710)), or a whole layer. The reason is simple: if you set $w$ to zero,
-# the output of a linear map changes by $|w|$ times the input.
+# the output of a linear map changes by $w$ times the input, which is little if $|w|$ is small.
 #
 # **Exercise (2 points).** Score the filters of a convolution.
 
@@ -126,8 +128,9 @@ right.set(title="one point per filter", xlabel="L1 norm", ylabel="L2 norm")
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the right, the points lie close to a line, so the two norms nearly agree. They differ when one filter
-# has a few large weights and another many moderate ones: L2 ranks the first higher, L1 the second.
+# What to see: on the left, the filters are sorted by L1 norm. On the right, the points lie close to a line, so the two
+# norms nearly agree. They can differ when one filter has a few large weights and another many moderate ones: L2 may then
+# rank the first higher, and L1 the second.
 
 # %%
 better = [set(scores.topk(16).indices.tolist()) for scores in (by_l1, by_l2)]
@@ -210,8 +213,8 @@ plots.legend(fig, "right", title="level")
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: every shade covers the same area, but the highest level (black) spreads over most of the axis. Level 0,
-# in the middle, goes first.
+# What to see: every level holds the same number of weights, but the highest one (darkest) spreads over most of the axis.
+# Level 0 (lightest), in the middle, goes first.
 #
 # Dropping the lower levels is the same as keeping the $k$ largest weights. The result is a **mask**: a boolean tensor
 # that is True where a weight stays.
@@ -411,8 +414,8 @@ claim(
 # ## 5. The article's procedure: level by level
 #
 # Score the weights, sort them into levels, drop the lowest level, fine-tune, and repeat until the chosen number of
-# weights is left. Training between the steps lets the remaining weights take over the work of those
-# that are gone. With two levels, each step halves the network: 50 %, 25 %, 12.5 %, then the target of 10 %.
+# weights is left. Training between the steps lets the remaining weights take over the work of those that are gone. With
+# two levels, each step halves the number of weights: 50 %, 25 %, 12.5 %, then the target of 10 %.
 #
 # After each of the four steps you train for a third of an epoch (one epoch is one pass over all training pictures). Two
 # controls get the same training: a network pruned at random, and the dense network. Without the second, pruning would
@@ -524,8 +527,8 @@ plots.band(
 ax.set(
     xlabel="share of weights removed",
     ylabel="test accuracy, %",
-    title="pruned, then 6 epochs of fine-tuning",
-    ylim=(50, 92),
+    title="6 epochs of fine-tuning, except where noted",
+    ylim=(45, 92),
     xticks=sweep["sparsities"],
 )
 plots.legend(fig)
@@ -540,7 +543,7 @@ plots.finish(fig)
 # - **With training**, removing 90 % costs nothing that three seeds can show, compared with the dense network that was
 #   trained further.
 # - **Levels or one cut:** there is no clear winner. Levels are a few tenths of a point ahead at 90 and 95 %, and behind
-#   at 98 %, where the many steps leave no epochs for the end.
+#   at 98 %, where the six steps take one epoch each and leave none for the end.
 #
 # On a network this small, it matters *which* weights go and *that* you train afterwards; the order of the cuts hardly
 # matters. (Han et al. 2015 saw iterative pruning win clearly on networks hundreds of times larger.)
@@ -607,9 +610,9 @@ check("pruning.cubic_sparsity", cubic_sparsity)
 # %% [markdown]
 # ## 7. Smaller, yes. Faster?
 #
-# Nine tenths of the weights are zero. The routine that computes a layer is the same as before. (It is called a *kernel*,
-# like the window of a convolution, but the two have nothing to do with each other.) Guess how many times as fast the
-# network is now, for a batch of 256 pictures.
+# Nine tenths of the weights are zero. The routine that computes a layer, its *kernel*, is the same as before. (It shares
+# only its name with the kernel of a convolution.) Guess how many times as fast the network is now, for a batch of 256
+# pictures.
 
 # %%
 predict("speed-up from 90 % of the weights masked to zero", unit="×")
@@ -627,8 +630,8 @@ reveal(
     ratio.median,
     ratio.low,
     ratio.high,
-    because="A dense kernel multiplies by zero like by any other number. A mask "
-    "changes the numbers, not the amount of work.",
+    because="The kernel is made for dense tensors: it multiplies by zero as it does by "
+    "any other number. A mask changes the numbers, not the amount of work.",
 )
 
 # %% tags=["fold"]
@@ -663,8 +666,8 @@ for sparsity in (0.9, 0.98):
     print(f"{sparsity:.0%} zeros, 32 pictures, CSR instead of dense: {faster}")
 
 # %% [markdown]
-# Between a free choice and whole filters there is the **2:4** pattern: two of every four consecutive inputs of an
-# output stay. NVIDIA GPUs since Ampere (2020) have arithmetic units for it
+# Between a free choice and whole filters there is the **2:4** pattern: of every four consecutive weights in a row of the
+# matrix, two stay. NVIDIA GPUs since Ampere (2020) have arithmetic units for it
 # ([Mishra et al. 2021](https://arxiv.org/abs/2104.08378)). On a CPU it only saves storage.
 #
 # **Exercise (3 points).** Compute the 2:4 mask.
@@ -748,7 +751,7 @@ def remove_filters(weight1, bias1, weight2, kept):
     """The smaller weight1, bias1 and weight2, as a tuple.
 
     weight1: [out1, in1, k, k], bias1: [out1], weight2: [out2, out1, k, k].
-    kept: int64 [n], the numbers of the filters that stay.
+    kept: int64 [n], the indices of the filters that stay.
     """
     ### BEGIN SOLUTION
     return weight1[kept], bias1[kept], weight2[:, kept]
@@ -759,14 +762,15 @@ def remove_filters(weight1, bias1, weight2, kept):
 check("pruning.remove_filters", remove_filters)
 
 # %% [markdown]
-# If a flatten comes between two layers, it is harder: each channel becomes height × width inputs of the linear layer.
+# If a flatten comes between a convolution and a linear layer, this is harder: each channel becomes height × width inputs
+# of the linear layer.
 #
-# **Exercise (3 points).** Compute the numbers of the inputs that belong to the channels that stay.
+# **Exercise (3 points).** Compute the indices of the inputs that belong to the channels that stay.
 
 
 # %% exercise="pruning.flatten_columns"
 def flatten_columns(kept, height, width):
-    """Inputs of the linear layer that belong to the kept channels.
+    """Indices of the linear layer's inputs that belong to the kept channels.
 
     kept: int64 [n] → int64 [n · height · width].
     """
@@ -860,8 +864,8 @@ reveal(
     half_ratio.median,
     half_ratio.low,
     half_ratio.high,
-    because="The network does 3.2 times fewer products, but ReLU and pooling read and "
-    "write only 2 times fewer numbers, and the input picture is as large as before. "
+    because="The network does 3.2 times fewer products, but ReLU and pooling still read "
+    "and write half as many numbers, and the input picture is as large as before. "
     "ReLU and pooling have no MACs at all, and still take time.",
 )
 
@@ -974,7 +978,7 @@ measure.compare(
 # **In practice.** Use `torch.nn.utils.prune` for masks, and
 # [Torch-Pruning (Fang et al. 2023)](https://arxiv.org/abs/2301.12900) to remove channels from many architectures. For 2:4
 # on NVIDIA GPUs there are `torchao.sparsity` and `torch.sparse.to_sparse_semi_structured`. Large language models are
-# pruned in one shot by methods that weigh each weight by its inputs: [Wanda (Sun et al.
+# pruned in one shot by methods that score weights by the layer's inputs, too: [Wanda (Sun et al.
 # 2024)](https://arxiv.org/abs/2306.11695) and [SparseGPT (Frantar & Alistarh 2023)](https://arxiv.org/abs/2301.00774).
 #
 # **Further reading.**

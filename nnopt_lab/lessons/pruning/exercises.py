@@ -31,13 +31,13 @@ def _with_ties(g: torch.Generator, *shape: int) -> torch.Tensor:
         "magnitudes first, then sum.": lambda w: w.sum((1, 2, 3)).abs(),
         "You summed over axis 0, the filters themselves, so you scored the *input* channels. Keep axis 0 and sum the "
         "others.": lambda w: w.abs().sum((0, 2, 3)),
-        "That is the L2 norm: squares, then a root. The L1 norm is the plain sum of magnitudes.": lambda w: (
+        "You took the L2 norm: squares, then a root. The L1 norm is the plain sum of magnitudes.": lambda w: (
             pruning.importance(w, norm=2, per="filter")
         ),
         "You summed squares. The L1 norm is the sum of magnitudes.": lambda w: w.square().sum((1, 2, 3)),
-        "That is the mean. Within a layer it gives the same order, but not between layers whose filters have different "
+        "You took the mean. Within a layer it gives the same order, but not between layers whose filters have different "
         "sizes. The L1 norm is the sum.": lambda w: w.abs().mean((1, 2, 3)),
-        "That is the largest magnitude of each filter. The L1 norm is the sum of all of them.": (
+        "You took the largest magnitude of each filter. The L1 norm is the sum of all of them.": (
             lambda w: w.abs().amax((1, 2, 3))
         ),
         "You summed over the input channels only. Sum over the kernel, too, so that one number per filter is left.": (
@@ -46,9 +46,9 @@ def _with_ties(g: torch.Generator, *shape: int) -> torch.Tensor:
         "You summed over the kernel only. Sum over the input channels, too, so that one number per filter is left.": (
             lambda w: w.abs().sum((2, 3))
         ),
-        "The scores are right, but `abs_()` changed the weights themselves: the network has lost all its signs. Use "
+        "You have the right scores, but `abs_()` changed the weights themselves: the network has lost all its signs. Use "
         "`abs()`.": lambda w: w.abs_().sum((1, 2, 3)),
-        "That is one number for the whole layer. Return one per filter: keep axis 0.": changed(torch.sum),
+        "You summed the whole layer to one number. Return one per filter: keep axis 0.": changed(torch.sum),
     },
 )
 def l1_importance(weight):
@@ -88,23 +88,23 @@ def _in_order(result, scores, count):
         "`ranks = scores.argsort(stable=True).argsort(stable=True)`, and the levels are `ranks * count // len(scores)`.",
     ),
     wrong={
-        "`argsort` lists *which* score is at each place, and you need the place of each score. Apply argsort again to "
-        "the result.": lambda s, c: s.argsort(stable=True) * c // len(s),
+        "You used `argsort` once. It lists *which* score is at each place, and you need the place of each score: apply it "
+        "again to the result.": lambda s, c: s.argsort(stable=True) * c // len(s),
         "You divided the *values* into equal ranges, so a single outlier leaves levels empty. Levels hold equal "
         "numbers of scores, so use ranks.": _equal_width,
-        "Your levels are reversed. Level 0 must hold the least important scores, which go first.": (
+        "You reversed the levels. Level 0 must hold the smallest scores, which go first.": (
             lambda s, c: c - 1 - levels(s, c)
         ),
         "You sorted in descending order, so level 0 holds the most important scores. It must hold the smallest.": (
             lambda s, c: s.argsort(stable=True, descending=True).argsort() * c // len(s)
         ),
-        "Your levels start at 1. Count them from 0 to count − 1.": off_by(1),
-        "Your highest score lands in level `count`, which does not exist. Count ranks from 0, and multiply by `count` "
+        "You counted levels from 1. Count them from 0 to count − 1.": off_by(1),
+        "You put the highest score into level `count`, which does not exist. Count ranks from 0, and multiply by `count` "
         "before you divide by the number of scores.": lambda s, c: pruning.ranks(s) // (len(s) // c),
         "You returned ranks. Scale them to levels: multiply by `count`, then divide by the number of scores.": (
             lambda s, c: pruning.ranks(s)
         ),
-        "Equal scores got the same rank, so your levels differ in size. Order equal scores by position: "
+        "You gave equal scores the same rank, so your levels differ in size. Order equal scores by position: "
         "`argsort(stable=True)`.": lambda s, c: torch.searchsorted(s.sort().values, s) * c // len(s),
     },
     properties=(
@@ -159,7 +159,7 @@ def _keeps_the_largest(mask, wanted, weight, keep):
         "mask[weight.abs().flatten().topk(keep).indices] = True; return mask.reshape(weight.shape)",
     ),
     wrong={
-        "The mask is inverted: True marks a weight that stays.": changed(torch.logical_not),
+        "You inverted the mask. Set True where a weight stays.": changed(torch.logical_not),
         "You kept the `keep` smallest weights. Keep the largest.": lambda w, k: _by_topk(w, k, largest=False),
         "You sorted the signed weights, so large negative ones went first. Importance is the magnitude.": (
             lambda w, k: pruning.magnitude_mask(w, k)
@@ -171,7 +171,7 @@ def _keeps_the_largest(mask, wanted, weight, keep):
         "You removed `keep` weights, but `keep` is the number that stays.": called_with(
             lambda w, k: (w, w.numel() - k)
         ),
-        "The mask is right, but flat. Give it the shape of `weight`.": lambda w, k: _by_topk(w, k).flatten(),
+        "You returned the right mask, but flat. Give it the shape of `weight`.": lambda w, k: _by_topk(w, k).flatten(),
         "You returned the pruned weights. Return the mask: True where a weight stays.": (
             lambda w, k: w * _by_topk(w, k)
         ),
@@ -205,25 +205,27 @@ def _step(g: torch.Generator):
         "`final * (1 - (1 - step / steps) ** 3)`",
     ),
     wrong={
-        "That is a straight line. The cubic schedule prunes fast at first, when many weights are superfluous.": (
+        "You drew a straight line. The cubic schedule prunes fast at first, when many weights are superfluous: cube the "
+        "time that is left, 1 − step/steps.": (
             lambda step, steps, final: final * step / steps
         ),
-        "Your schedule starts slowly and ends fast. Cube the time that is *left*, 1 − step/steps.": (
+        "You cubed the time that has passed, so your schedule starts slowly and ends fast. Cube the time that is *left*, "
+        "1 − step/steps.": (
             lambda step, steps, final: final * (step / steps) ** 3
         ),
-        "That is the share of weights that stay. The sparsity is the share that is gone.": changed(lambda s: 1 - s),
-        "That is the share that is still *to be* pruned: it falls to 0 at the end. Subtract it from `final`.": (
+        "You returned the share of weights that stay. Return the share that is gone.": changed(lambda s: 1 - s),
+        "You returned the share that is still *to be* pruned: it falls to 0 at the end. Subtract it from `final`.": (
             lambda step, steps, final: final * (1 - step / steps) ** 3
         ),
         "You used a square. The exponent is 3.": lambda step, steps, final: final * (1 - (1 - step / steps) ** 2),
-        "You left out `final`: your schedule ends at 1.": lambda step, steps, final: 1 - (1 - step / steps) ** 3,
+        "You left out `final`. Multiply by it.": lambda step, steps, final: 1 - (1 - step / steps) ** 3,
         "You are one step ahead: `step` counts the steps that are done, so step 0 is before the first cut.": (
             called_with(lambda step, steps, final: (step + 1, steps, final))
         ),
         "You are one step behind: `step` counts the steps that are done, so the schedule ends at step = steps.": (
             called_with(lambda step, steps, final: (step - 1, steps, final))
         ),
-        "Your result is always 0. If you wrote `step // steps`, use `/`, since `//` drops the fraction.": (
+        "You return 0 at every step. If you wrote `step // steps`, use `/`, since `//` drops the fraction.": (
             called_with(lambda step, steps, final: (step // steps, 1, final))
         ),
     },
@@ -278,10 +280,10 @@ def _by_threshold(weight):
         "You kept half of all weights, but not two in *every* group of four. The hardware relies on the groups.": (
             lambda w: pruning.magnitude_mask(w.abs(), w.numel() // 2)
         ),
-        "Your groups run down the columns. They run along a row: four consecutive inputs of one output.": lambda w: (
+        "You grouped down the columns. Group along a row: four consecutive inputs of one output.": lambda w: (
             n_m_mask(w.T).T
         ),
-        "The mask is inverted: True marks the two weights that stay.": changed(torch.logical_not),
+        "You inverted the mask. Set True for the two weights of each group that stay.": changed(torch.logical_not),
         "You kept the two smallest weights of each group. Keep the two largest.": (
             lambda w: _best_of_four(w.abs(), 2, largest=False)
         ),
@@ -292,7 +294,7 @@ def _by_threshold(weight):
         "You kept two of every eight weights. The groups have four.": lambda w: _best_of_four(w.abs(), 2, size=8),
         "You keep too many weights if there are ties: a threshold keeps every weight that equals it. Choose positions "
         "instead of a value.": _by_threshold,
-        "The mask is right, but still in groups of four. Give it the shape of `weight`.": (
+        "You returned the right mask, but still in groups of four. Give it the shape of `weight`.": (
             lambda w: _best_of_four(w.abs(), 2).reshape(-1, 4)
         ),
     },
@@ -331,7 +333,7 @@ def _kept_channels(g: torch.Generator):
         ),
         "You interleaved the channels (pixel by pixel). Flattening [C, H, W] puts whole channels one after the "
         "other.": lambda kept, h, w: (torch.arange(h * w)[:, None] * len(kept) + kept).flatten(),
-        "Your inputs are right, but pixel by pixel. Return them channel by channel: `kept` runs along axis 0.": (
+        "You return the right inputs, but pixel by pixel. Return them channel by channel: `kept` runs along axis 0.": (
             lambda kept, h, w: (torch.arange(h * w)[:, None] + kept * h * w).flatten()
         ),
         "You return only height pixels per channel. All height·width of them belong to it.": lambda kept, h, w: (
@@ -343,10 +345,10 @@ def _kept_channels(g: torch.Generator):
         "You kept the first len(kept) channels. `kept` says *which* ones stay.": called_with(
             lambda kept, h, w: (torch.arange(len(kept)), h, w)
         ),
-        "Your numbers are right, but still in a matrix [channels, pixels]. Flatten it.": lambda kept, h, w: (
+        "You return the right indices, but still in a matrix [channels, pixels]. Flatten it.": lambda kept, h, w: (
             kept[:, None] * h * w + torch.arange(h * w)
         ),
-        "You count positions from 1. The first input is number 0.": off_by(1),
+        "You counted positions from 1. The first input has index 0.": off_by(1),
     },
 )
 def flatten_columns(kept, height, width):
@@ -393,7 +395,7 @@ def _part_is_right(place):
         "You removed filters of the second layer as well as its inputs. It keeps all filters; index only axis 1.": (
             lambda w1, b1, w2, kept: (w1[kept], b1[kept], w2[kept][:, kept])
         ),
-        "The bias still has an entry for every old filter. Remove the entries of the filters that are gone.": (
+        "You kept the whole bias, with an entry for every old filter. Remove the entries of the filters that are gone.": (
             lambda w1, b1, w2, kept: (w1[kept], b1, w2[:, kept])
         ),
         "You set the filters to zero, which is a mask: the tensors are as large and as slow as before. Index them with "
@@ -401,7 +403,8 @@ def _part_is_right(place):
         "You removed the filters that should stay: `kept` names those.": called_with(
             lambda w1, b1, w2, kept: (w1, b1, w2, _others(kept, len(w1)))
         ),
-        "The second layer still expects every old channel. Remove the inputs that no longer exist: axis 1.": (
+        "You left the second layer as it was: it still expects every old channel. Remove the inputs that no longer exist: "
+        "axis 1.": (
             lambda w1, b1, w2, kept: (w1[kept], b1[kept], w2)
         ),
         "You kept the first len(kept) filters. `kept` says *which* ones stay.": called_with(
@@ -434,7 +437,7 @@ question(
     },
     answer="b",
     comments={
-        "a": "A dense kernel multiplies by zero like by any other number.",
+        "a": "A dense kernel multiplies by zero as it does by any other number.",
         "c": "Vector instructions compute 8 or 16 numbers at once, and no dense kernel checks whether one is zero.",
     },
     explanation="A dense kernel does the same multiplications whatever the numbers are. Zeros save something if the file "
@@ -454,7 +457,7 @@ question(
         62.5: "You counted positions for all four weights. Only those that stay need one.",
     },
     explanation="A group of four takes 2·16 + 2·2 = 36 bits instead of 64: 56.25 %. The positions cost an eighth of what "
-    "the weights cost; if the weights had 4 bits, the positions would cost half as much as they do.",
+    "the weights cost; with 4-bit weights, they would cost half as much as the weights.",
 )
 question(
     "pruning.l1_or_l2",
