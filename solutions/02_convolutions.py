@@ -11,7 +11,8 @@
 # - fold batch norms into convolutions at no cost, and build a model that predicts a layer's time.
 #
 # The lesson takes about an hour and stands alone: you only need Python and the basics of PyTorch. *The article* is the
-# tutorial that this course grew out of, and `MyNet` is its network. Trained networks ship with the course.
+# tutorial that this course grew out of, and `MyNet` is its network. Trained networks ship with the course. *The library*
+# is `nnopt_lab`, the Python package that comes with the course.
 #
 # Three terms: a **multiply-accumulate** (MAC) is one product added to a sum. A **kernel** is the window of a convolution
 # (3×3, for example); a **filter** has one kernel per input channel and makes one output channel. (The article says
@@ -53,10 +54,10 @@ dense
 # A convolution from $C_\text{in}$ to $C_\text{out}$ channels with $k×k$ kernels does $C_\text{out} C_\text{in} k^2$ MACs
 # per output pixel. You can turn three knobs:
 #
-# - **fewer kernels**: a smaller $C_\text{out}$, and with it a smaller $C_\text{in}$ of the next layer. Half of the
-#   filters everywhere leave a quarter of the work between two layers;
+# - **fewer kernels**: a smaller $C_\text{out}$, and with it a smaller $C_\text{in}$ of the next layer. A layer with half
+#   of its input channels and half of its filters does a quarter of the MACs;
 # - **smaller kernels**: a smaller $k^2$. From 3×3 to 1×1 it falls to a ninth;
-# - **fewer layers**: the whole term goes.
+# - **fewer layers**: all MACs of a removed layer are saved.
 #
 # Smaller kernels and fewer layers also limit what the network can see. A value of the last feature map depends on a
 # square of input pixels, its **receptive field**. A layer with kernel size $k$ widens the field by $k - 1$ steps. The
@@ -84,8 +85,8 @@ def receptive_field(layers):
 check("convolutions.receptive_field", receptive_field)
 
 # %% [markdown]
-# A pooling counts like a convolution with its window and stride. So how much of the 32 × 32 pixels does a feature see
-# before the linear layers, with different kernels?
+# A pooling layer counts like a convolution with its window and stride. So how many of the 32 × 32 pixels does a *feature*
+# see, that is, a value of the last feature map? It depends on the kernels:
 
 # %%
 receptive_field = yours_or_ours("convolutions.receptive_field")
@@ -145,7 +146,7 @@ claim(
 #
 # ## 2. What each knob saves
 #
-# Below, you turn each knob alone. Every network was trained from new weights with the same recipe: four epochs (passes
+# Below, you turn each knob alone. Every network was trained from scratch with the same recipe: four epochs (passes
 # over the training pictures), three seeds, AdamW with a *one-cycle* learning rate, which rises to a peak and then falls
 # to almost zero. Training thirty networks takes minutes, so their accuracies are recorded in
 # `data/recorded/convolution_knobs.json` (`nnopt record convolution_knobs` makes the file again).
@@ -178,7 +179,8 @@ table = measure.compare(networks, batch, accuracy=mean, rounds=6, budget_seconds
 table
 
 # %% [markdown]
-# An interval in the table contains the true value in 95 % of cases. Here are three of the currencies as a plot:
+# Half of the measured times lie between the quartiles in the table. A 95 % interval contains the true ratio in 95 % of
+# cases. Here are three of the currencies as a plot:
 
 # %% tags=["fold"]
 rows = {row["model"]: row for row in table.rows}
@@ -223,7 +225,7 @@ plots.finish(fig)
 #   see 4×4 pixels, probably too few to distinguish a sleeve from a strap. Kernels larger than 3×3 gain nothing that three
 #   seeds can show.
 # - **Fewer layers**: a single convolution is as accurate as two on these pictures, to within half a point, and faster,
-#   but its file is twice as large. *More* than two layers make the file smaller and, after four epochs, the network
+#   but its file is nearly twice as large. *More* than two layers make the file smaller and, after four epochs, the network
 #   worse. Depth pays on more varied pictures and with a training recipe made for it.
 #
 # So there is no best knob. Choose by what is scarce: bytes or time.
@@ -429,8 +431,9 @@ with torch.inference_mode():
     grouped_is_dense = torch.allclose(layer(x), expanded, atol=1e-5)
 
 # %% [markdown]
-# In `MyNet` these replacements gain little, because its only layer with many channels is small. So here is a wider
-# network with 32, 64 and 128 filters. Each replacement takes the place of its second and third convolution.
+# In `MyNet` most of these replacements gain little: its first convolution has only three input channels, and its second
+# is small. So here is a wider network, whose three convolutions have 32, 64 and 128 filters. Each replacement takes the
+# place of the second and third, except stride, which replaces every pooling.
 # (`nnopt_lab.techniques.convolutions.blocks` has each of them as a function from model to model.)
 
 # %%
@@ -446,7 +449,8 @@ choice = "b"
 question("convolutions.macs_and_time", choice)
 
 # %% [markdown]
-# With depthwise-separable layers, this network does less than a quarter of its MACs. How many times as fast is it?
+# With depthwise-separable layers, this network does less than a quarter of the MACs that it does with 3×3 convolutions.
+# How many times as fast is it?
 
 # %%
 predict(
@@ -488,7 +492,7 @@ block_table.plot()
 #
 # And accuracy? Groups cost half a point; separable layers, 3×1 + 1×3 and stride cost about one. The bottleneck costs more
 # than three: its middle is narrow, and nothing helps it to train. Networks that use such replacements have dozens of
-# layers, a batch norm after each part, and a shortcut that adds the input of the whole to its output.
+# layers, a batch norm after each part, and *shortcuts*, each of which adds a block's input to its output.
 
 # %% tags=["fold"]
 fewer = {
@@ -543,9 +547,9 @@ claim(
 # %% [markdown]
 # ## 5. Stride instead of pooling, in a trained network
 #
-# Only stride saves products *and* moved values. You can also apply it to a network that is already trained. The weights
-# stay, but accuracy falls at first, since the network was trained on the maxima that pooling takes. An epoch of training
-# brings most of it back.
+# Of these replacements, stride saves the most moved values, and products as well. You can also apply it to a network that
+# is already trained. The weights stay, but accuracy falls at first, since the network was trained on the maxima that
+# pooling takes. An epoch of training brings most of it back.
 
 
 # %%
@@ -611,11 +615,12 @@ claim(
 # ## 6. Low rank: split a trained layer
 #
 # A matrix of rank $r$ is the product of two thin ones, with $r(m + n)$ numbers instead of $mn$. A trained weight almost
-# never has a low rank, but it may be close to a matrix that has. The **singular value decomposition** (SVD) shows how
+# never has a low rank, but it may be close to a matrix that does. The **singular value decomposition** (SVD) shows how
 # close. It writes any matrix as $W = U\,\mathrm{diag}(\sigma)\,V^\top$, a sum of *directions* $\sigma_i\,u_i v_i^\top$
 # with singular values $\sigma_1 \ge \sigma_2 \ge \dots \ge 0$; the columns of $U$ and of $V$ have length 1 and are
 # orthogonal. If you keep the first $r$ terms, no other matrix of rank $r$ is closer to $W$ in the sum of squared
-# differences ([Eckart & Young 1936](https://doi.org/10.1007/BF02288367)). The share of **energy** that you keep is
+# differences ([Eckart & Young 1936](https://doi.org/10.1007/BF02288367)). The sum of all squared singular values is the
+# **energy** of the matrix, and the share of it that you keep is
 #
 # $$\frac{\sigma_1^2 + \dots + \sigma_r^2}{\sigma_1^2 + \sigma_2^2 + \dots}.$$
 #
@@ -695,9 +700,10 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: training has raised about twenty singular values, and the rest are almost as before. So some directions
-# are worth keeping, but the many random ones hold much of the energy. To keep 90 % of it you need three quarters of the
-# full rank, and then the two factors together have only a fifth fewer numbers than the weight.
+# What to see: on the left, training has raised about twenty singular values, and the rest are almost as before. So some
+# directions are worth keeping, but the many random ones hold much of the energy. On the right, to keep 90 % of it you
+# need about three quarters of the full rank, and then the two factors together have only about a fifth fewer numbers than
+# the weight.
 
 # %% tags=["fold"]
 first, second = thin_factors(weight, 32)
@@ -738,7 +744,7 @@ question("convolutions.break_even_rank", answer)
 # %% [markdown]
 # ## 7. Low rank in a whole network
 #
-# The weight of a k×k convolution is no matrix, so you have to choose how to read it as one. **Spatial SVD** ([Jaderberg
+# The weight of a k×k convolution is not a matrix, so you have to choose how to read it as one. **Spatial SVD** ([Jaderberg
 # et al. 2014](https://arxiv.org/abs/1405.3866)) reads it as an [in·k, k·out] matrix; the factors are a k×1 and a 1×k
 # convolution. **Tucker-2** ([Kim et al. 2016](https://arxiv.org/abs/1511.06530)) reduces the channels on both sides:
 # 1×1, k×k, 1×1, a bottleneck without ReLU.
@@ -820,7 +826,8 @@ reveal(
 )
 
 # %% [markdown]
-# Now try the teacher, a residual network whose parameters are in 3×3 convolutions. Keep 90 % of each layer's energy:
+# Now try the *teacher*, another trained network of the course. It is a residual network (one with shortcuts), and most of
+# its parameters are in 3×3 convolutions. Keep 90 % of each layer's energy:
 
 # %%
 split = low_rank.low_rank(teacher, low_rank.choose_ranks(teacher, energy=0.9))
@@ -879,8 +886,8 @@ claim(
 #
 # ## 8. Fold the batch norm
 #
-# In evaluation mode, a batch norm multiplies each channel by one stored number and adds another. With the stored mean
-# $\mu$ and variance $\sigma^2$, the learned $\gamma$ and $\beta$, and a small constant $\epsilon$, it computes
+# In evaluation mode, a batch norm multiplies each channel by one fixed number and adds another. With the input $y$, the
+# stored mean $\mu$ and variance $\sigma^2$, the learned $\gamma$ and $\beta$, and a small constant $\epsilon$, it computes
 #
 # $$\gamma\,\frac{y - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta .$$
 #
@@ -990,8 +997,8 @@ claim("The teacher has nine batch norms, and the folded one none.", norms == [9,
 def predicted_seconds(macs, moved_bytes, gflops, bandwidth, overhead):
     """Predicted seconds of one call, a float.
 
-    gflops: 10⁹ operations per second. bandwidth: 10⁹ bytes per second.
-    overhead: seconds per call.
+    moved_bytes: bytes read and written. gflops: 10⁹ operations per second.
+    bandwidth: 10⁹ bytes per second. overhead: seconds per call.
     """
     ### BEGIN SOLUTION
     return overhead + max(2 * macs / (gflops * 1e9), moved_bytes / (bandwidth * 1e9))
@@ -1112,9 +1119,9 @@ reveal(
 # and `calibrate` measured how fast these are. Three kinds are mostly above the line, for reasons that the model does not
 # know:
 #
-# - **depthwise** layers use each value k² times. The model assumes that memory then runs at full speed, but the routine
-#   first has to rearrange the pictures for the vector instructions (which compute several values at once), and then to
-#   rearrange the result;
+# - **depthwise** layers use each value only k² times. The model assumes that memory runs at full speed meanwhile, but the
+#   routine has to rearrange the pictures for the vector instructions (which compute several values at once), and the
+#   result afterwards;
 # - **1×1** layers with few channels, and a first layer with its three input channels, have the same problem;
 # - **linear** layers with only 32 pictures use each weight 32 times, too few to run at full speed.
 #
@@ -1193,7 +1200,7 @@ measure.compare(
 # - **Smaller kernels** save products only, and the network sees less of the picture.
 # - **Fewer layers** can make a network larger. Count before you cut.
 # - **MACs are not time.** Pooling, activations and thin layers move values and hardly multiply. In a small network they
-#   take most of the time, which is why stride instead of pooling saved the most.
+#   take a large part of the time, which is why stride instead of pooling saved the most.
 # - **Low rank** shrinks large linear layers well, after training. It does not make small convolutions faster.
 # - **A batch norm** after a convolution can always be folded before inference.
 #

@@ -42,11 +42,11 @@ def _field_with(after=lambda step, stride: step * stride):
     ),
     wrong={
         "You left out the strides: after a stride of 2, neighbouring pixels are two input pixels apart, so a kernel "
-        "reaches twice as far.": called_with(lambda layers: ([(k, 1) for k, _ in layers],)),
+        "reaches twice as far. Multiply by them.": called_with(lambda layers: ([(k, 1) for k, _ in layers],)),
         "You multiplied the kernel sizes. Two 3×3 layers see 5 pixels in a row, not 9: each layer adds k − "
         "1.": lambda layers: prod(k for k, _ in layers),
-        "Your field starts at 0. Start at 1: without any layer, a pixel already sees itself.": off_by(-1),
-        "Each layer adds k − 1 steps, not k: the pixel in the middle of a kernel is already in the field.": called_with(
+        "You started the field at 0. Start at 1: without any layer, a pixel already sees itself.": off_by(-1),
+        "You added k steps per layer. Add k − 1: the middle of a kernel is already in the field.": called_with(
             lambda layers: ([(k + 1, stride) for k, stride in layers],)
         ),
         "You applied a layer's own stride to its own kernel. A stride affects only the layers *after* it.": called_with(
@@ -90,27 +90,27 @@ def _cost_with(parameters=lambda i, o, k: i * k**2 + i * o, macs=lambda paramete
         "return parameters, parameters * height * width",
     ),
     wrong={
-        "That is an ordinary convolution, with a k×k kernel for every pair of channels. A separable one has one kernel "
+        "You counted an ordinary convolution, with a k×k kernel for every pair of channels. A separable one has one kernel "
         "per input channel, and then a 1×1 layer.": _cost_with(lambda i, o, k: i * k**2 * o),
-        "That is the depthwise layer alone. Add the 1×1 layer, without which channels would never be combined.": (
+        "You counted the depthwise layer alone. Add the 1×1 layer, without which channels would never be combined.": (
             _cost_with(lambda i, o, k: i * k**2)
         ),
-        "That is the 1×1 layer alone. Add the depthwise layer before it.": _cost_with(lambda i, o, k: i * o),
+        "You counted the 1×1 layer alone. Add the depthwise layer before it.": _cost_with(lambda i, o, k: i * o),
         "You gave the depthwise layer one kernel per *output* channel. It comes first, so it has one per input "
         "channel.": _cost_with(lambda i, o, k: o * k**2 + i * o),
-        "A k×k kernel has k² weights, not k.": _cost_with(lambda i, o, k: i * k + i * o),
+        "You counted k weights per kernel. A k×k kernel has k².": _cost_with(lambda i, o, k: i * k + i * o),
         "You gave the second layer k×k kernels. It is a 1×1 layer, with one weight per pair of channels.": (
             _cost_with(lambda i, o, k: i * k**2 + i * o * k**2)
         ),
-        "You counted biases, but neither layer has any.": _cost_with(lambda i, o, k: i * k**2 + i * o + i + o),
-        "You counted biases as parameters, but neither layer has any. The MACs are right.": (
+        "You counted biases. Leave them out: there are none.": _cost_with(lambda i, o, k: i * k**2 + i * o + i + o),
+        "You counted biases as parameters. Leave them out: neither layer has any. The MACs are right.": (
             lambda i, o, k, h, w: (i * k**2 + i * o + i + o, (i * k**2 + i * o) * h * w)
         ),
-        "The two numbers are in the wrong order: parameters first, then MACs.": swapped(),
-        "The parameters are right, but each is used once per output pixel. Multiply by height·width.": called_with(
+        "You returned the two numbers in the wrong order. Return the parameters first, then the MACs.": swapped(),
+        "You returned the parameters twice. Each is used once per output pixel: multiply by height·width.": called_with(
             lambda i, o, k, h, w: (i, o, k, 1, 1)
         ),
-        "The parameters are right, but you counted operations. A MAC is both of them, a product and a sum.": (
+        "You counted operations instead of MACs. A MAC is both of them, a product and a sum: leave out the factor 2.": (
             _cost_with(macs=lambda parameters, h, w: 2 * parameters * h * w)
         ),
     },
@@ -172,18 +172,18 @@ def _dense_with(
     wrong={
         "You copied the weights to every block, so every filter reads every channel. A grouped filter reads its own "
         "block; the rest is zero.": lambda weight, groups: weight.repeat(1, groups, 1, 1),
-        "That is the grouped weight itself, with the inputs of one group. The dense one has all inputs: "
+        "You returned the grouped weight itself, with the inputs of one group. The dense one has all inputs: "
         "groups · weight.shape[1].": lambda weight, groups: weight,
-        "Your blocks are square: you took as many filters per group as it has input channels. A group has out / groups "
+        "You made the blocks square, with as many filters per group as it has input channels. A group has out / groups "
         "filters.": _dense_with(rows=lambda n, groups, filters, inputs: _block(n, inputs)),
-        "All of your filters read the first block of channels. Block n of the filters reads block n of the "
+        "You let all filters read the first block of channels. Block n of the filters reads block n of the "
         "channels.": _dense_with(columns=lambda n, groups, filters, inputs: slice(inputs)),
-        "Your groups read every `groups`-th channel (0, groups, 2·groups, …). A group reads *neighbouring* "
+        "You let each group read every `groups`-th channel (0, groups, 2·groups, …). A group reads *neighbouring* "
         "channels.": _dense_with(columns=lambda n, groups, filters, inputs: slice(n, None, groups)),
-        "The channels are right, but your groups take every `groups`-th filter. The first out/groups filters are group 0, "
-        "the next ones group 1.": _dense_with(rows=lambda n, groups, filters, inputs: slice(n, None, groups)),
-        "Your blocks run from the upper right to the lower left: the first filters read the last channels. Block n of "
-        "the filters reads block n of the channels.": _dense_with(
+        "You chose the right channels, but every `groups`-th filter. The first out / groups filters are group 0, the next "
+        "ones group 1.": _dense_with(rows=lambda n, groups, filters, inputs: slice(n, None, groups)),
+        "You placed the blocks from the upper right to the lower left: the first filters read the last channels. Block n "
+        "of the filters reads block n of the channels.": _dense_with(
             columns=lambda n, groups, filters, inputs: _block(groups - 1 - n, inputs)
         ),
     },
@@ -252,11 +252,11 @@ def _folded_part(place):
         "You multiplied by √(var + eps). Batch norm divides by it.": _folded_with(
             scale=lambda gamma, var, eps: gamma * (var + eps).sqrt()
         ),
-        "Your eps is outside the root. Add it to the variance: √(var + eps).": _folded_with(
+        "You added eps outside the root. Add it to the variance: √(var + eps).": _folded_with(
             scale=lambda gamma, var, eps: gamma / (var.sqrt() + eps)
         ),
         "You left out eps. It is small in practice, but the result is far off for a channel with an even smaller "
-        "variance.": called_with(lambda *given: (*given[:-1], 0.0)),
+        "variance. Add it to the variance: √(var + eps).": called_with(lambda *given: (*given[:-1], 0.0)),
         "You left out gamma: the scale is gamma/√(var + eps).": _folded_with(
             scale=lambda gamma, var, eps: 1 / (var + eps).sqrt()
         ),
@@ -276,7 +276,7 @@ def _folded_part(place):
         "You left out beta: batch norm adds it at the end.": _folded_with(
             bias=lambda b, scale, beta, mean: (b - mean) * scale
         ),
-        "The weights are scaled but the old bias is not. Batch norm scales the whole output, bias included.": (
+        "You scaled the weights, but not the old bias. Batch norm scales the whole output, bias included.": (
             _folded_with(bias=lambda b, scale, beta, mean: b - mean * scale + beta)
         ),
         "You returned the old weights. Multiply each filter by its scale.": _folded_with(weight=lambda w, scale: w),
@@ -285,7 +285,7 @@ def _folded_part(place):
         "You scaled beta, too. Batch norm adds it after the scaling.": _folded_with(
             bias=lambda b, scale, beta, mean: (b - mean + beta) * scale
         ),
-        "The two results are in the wrong order: weight first, then bias.": swapped(),
+        "You returned the two results in the wrong order. Return the weight first, then the bias.": swapped(),
     },
     properties=(
         Property("Each filter must be scaled by its own gamma/√(var + eps).", _folded_part(0), credit=0.4),
@@ -325,20 +325,18 @@ def _spectrum(g: torch.Generator):
     wrong={
         "You added the singular values themselves. The energy, Σw² of the matrix, is the sum of their "
         "*squares*.": called_with(lambda s, energy: (s.sqrt(), energy)),
-        "You took the root of the share. Compare the share of the energy itself.": called_with(
+        "You took the root of the share. Compare the share itself with `energy`.": called_with(
             lambda s, energy: (s, energy**2)
         ),
-        "Your rank is one too small, so it holds less than the share. Positions count from 0, ranks from 1.": off_by(
-            -1
-        ),
-        "Your rank is one too large: the rank below it already holds the share.": off_by(1),
+        "You are one rank too low. Positions count from 0, ranks from 1: add 1.": off_by(-1),
+        "You are one rank too high: the rank below already keeps the share. Subtract 1.": off_by(1),
         "You kept the share that may be lost. `energy` is the share that must stay.": called_with(
             lambda s, energy: (s, 1 - energy)
         ),
         "You started with the smallest singular values. The largest hold the most energy, so start with them.": (
             called_with(lambda s, energy: (s.flip(0), energy))
         ),
-        "You took that share of the *number* of values. Most of the energy is in the few largest ones.": (
+        "You took that share of the *number* of values. Take it of the sum of their squares.": (
             lambda s, energy: max(1, round(energy * len(s)))
         ),
     },
@@ -364,7 +362,7 @@ def _weight_and_rank(g: torch.Generator):
 _LOST = "You left out the singular values. Multiply one side by s (or both by √s)."
 _TWICE = "You multiplied both sides by s, so it counts twice. Multiply one side by s, or both by √s."
 _SMALLEST = "You kept the *smallest* singular values. torch sorts the largest first, so keep the first `rank`."
-_SWAPPED = "The two are in the wrong order: the first layer reads the input, so it is [rank, in]."
+_SWAPPED = "You returned the two in the wrong order. The first layer reads the input, so return [rank, in] first."
 _VH_AS_V = (
     "You took columns of vh, as if it were V. torch returns vh, the transpose of V: its *rows* are the directions, so "
     "use `vh[:rank]`."
@@ -442,7 +440,7 @@ _BY_PRODUCT = {
         _SWAPPED: swapped(),
         "You took columns of the thin vh, as if it were V, so the shapes do not fit. Its *rows* are the directions: use "
         "`vh[:rank]`.": _thin_vh_as_v,
-        "The first factor is transposed: it is [rank, in], so take rows of vh as they are.": changed(
+        "You transposed the first factor. It is [rank, in], so take rows of vh as they are.": changed(
             lambda pair: (pair[0].T, pair[1])
         ),
     },
@@ -482,15 +480,13 @@ def _seconds_with(work=max, per_mac=2, total=lambda overhead, work: overhead + w
     wrong={
         "You added arithmetic and memory. The processor fetches the next values while it multiplies, so the longer time "
         "counts.": _seconds_with(lambda arithmetic, memory: arithmetic + memory),
-        "A multiply-accumulate is two operations, a product and a sum, and gflops counts operations.": _seconds_with(
-            per_mac=1
-        ),
-        "You left out 10⁹: gflops is in 10⁹ operations per second, and bandwidth in 10⁹ bytes per second.": (
+        "You counted a MAC as one operation. It is two, a product and a sum.": _seconds_with(per_mac=1),
+        "You left out 10⁹. Multiply by it: gflops is in 10⁹ operations per second, bandwidth in 10⁹ bytes per second.": (
             _seconds_with(per_gflop=1, per_gigabyte=1)
         ),
         "You left out 10⁹ in the arithmetic: gflops is in 10⁹ operations per second.": _seconds_with(per_gflop=1),
         "You left out 10⁹ in the memory traffic: bandwidth is in 10⁹ bytes per second.": _seconds_with(per_gigabyte=1),
-        "The overhead is missing, or far too small to count. It is in seconds already: add it as it is.": _seconds_with(
+        "You left out the overhead, or made it too small to count. It is in seconds: add it as it is.": _seconds_with(
             total=lambda overhead, work: work
         ),
         **{
@@ -528,8 +524,8 @@ question(
     "fewer numbers than the weight itself?",
     answer=120,
     comments={
-        121: "Count again at this rank: the two factors have a few numbers more than the weight.",
-        128: "That is the full rank, where the factors are larger than the weight.",
+        121: "You are one rank too high: at 121, the two factors have more numbers than the weight.",
+        128: "You gave the full rank, at which the factors are larger than the weight. Solve r(128 + 2048) < 128·2048.",
     },
     explanation="r(128 + 2048) < 128·2048 means r < 120.47. The full rank is 128, so a factorisation that drops fewer than "
     "eight singular values makes this layer *larger*. The closer a matrix is to a square, the lower the rank must be: for "
