@@ -864,8 +864,8 @@ reveal(
     half_ratio.median,
     half_ratio.low,
     half_ratio.high,
-    because="The network does 3.2 times fewer products, but ReLU and pooling still read "
-    "and write half as many numbers, and the input picture is as large as before. "
+    because="The network does 3.2 times fewer products, but ReLU and pooling still "
+    "read and write half as many numbers, and the input picture is as large as before. "
     "ReLU and pooling have no MACs at all, and still take time.",
 )
 

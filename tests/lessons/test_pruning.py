@@ -138,7 +138,7 @@ def mask_by_topk(weight, keep):
 MISTAKES = [
     ("pruning.l1_importance", lambda w: torch.linalg.vector_norm(w.flatten(1), dim=1), "L2 norm"),
     ("pruning.l1_importance", lambda w: w.flatten(1).sum(1).abs(), "magnitude of the sum"),
-    ("pruning.l1_importance", lambda w: torch.linalg.vector_norm(w, 1), "one number for the whole layer"),
+    ("pruning.l1_importance", lambda w: torch.linalg.vector_norm(w, 1), "summed the whole layer"),
     ("pruning.levels", with_ranks_from_one, "level `count`"),
     ("pruning.levels", lambda s, c: torch.tensor(rankdata(s.numpy(), "ordinal")) - 1, "returned ranks"),
     ("pruning.magnitude_mask", lambda w, k: mask_by_topk(w, k).flatten(), "but flat"),

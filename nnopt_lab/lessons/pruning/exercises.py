@@ -206,13 +206,9 @@ def _step(g: torch.Generator):
     ),
     wrong={
         "You drew a straight line. The cubic schedule prunes fast at first, when many weights are superfluous: cube the "
-        "time that is left, 1 − step/steps.": (
-            lambda step, steps, final: final * step / steps
-        ),
+        "time that is left, 1 − step/steps.": (lambda step, steps, final: final * step / steps),
         "You cubed the time that has passed, so your schedule starts slowly and ends fast. Cube the time that is *left*, "
-        "1 − step/steps.": (
-            lambda step, steps, final: final * (step / steps) ** 3
-        ),
+        "1 − step/steps.": (lambda step, steps, final: final * (step / steps) ** 3),
         "You returned the share of weights that stay. Return the share that is gone.": changed(lambda s: 1 - s),
         "You returned the share that is still *to be* pruned: it falls to 0 at the end. Subtract it from `final`.": (
             lambda step, steps, final: final * (1 - step / steps) ** 3
@@ -404,9 +400,7 @@ def _part_is_right(place):
             lambda w1, b1, w2, kept: (w1, b1, w2, _others(kept, len(w1)))
         ),
         "You left the second layer as it was: it still expects every old channel. Remove the inputs that no longer exist: "
-        "axis 1.": (
-            lambda w1, b1, w2, kept: (w1[kept], b1[kept], w2)
-        ),
+        "axis 1.": (lambda w1, b1, w2, kept: (w1[kept], b1[kept], w2)),
         "You kept the first len(kept) filters. `kept` says *which* ones stay.": called_with(
             lambda w1, b1, w2, kept: (w1, b1, w2, torch.arange(len(kept)))
         ),
