@@ -478,8 +478,6 @@ reveal(
     "one uses it for nine products per filter. And two layers instead of one write and "
     "read one more set of pictures, while ReLU and pooling stay as they were.",
 )
-
-# %% tags=["nbval-ignore-output"]
 block_table
 
 # %%

@@ -123,6 +123,8 @@ reveal(
 # %%
 vnni = needs("AVX-512", "VNNI")
 claim("Sums of int8 products are exact.", exact)
+
+# %%
 claim(
     "At the largest width, int8 is at least twice as fast.",
     products[done[-1]].median > 2,
@@ -593,7 +595,7 @@ reveal(
     share["NCHW"],
     because="Pooling multiplies nothing. In NCHW its four values are in two rows of "
     "one channel, so torch compares them one window at a time. In NHWC the channels of "
-    "a pixel are next to each other, and a vector register compares 16 at once.",
+    "a pixel are next to each other, and a vector register compares up to 16 at once.",
 )
 
 # %%
@@ -658,14 +660,16 @@ parts = {
     for layout, kinds in by_kind.items()
 }
 claim(
+    "A share of one half and a kernel 4 times as fast give a speed-up of 1.6.",
+    abs(network_gain(0.5, 4.0) - 1.6) < 1e-9,
+)
+
+# %%
+claim(
     "With channels last, products take a larger share of the time.",
     parts["NHWC"] > parts["NCHW"],
     where=vnni,
     timing=True,
-)
-claim(
-    "A share of one half and a kernel 4 times as fast give a speed-up of 1.6.",
-    abs(network_gain(0.5, 4.0) - 1.6) < 1e-9,
 )
 
 # %% [markdown]
@@ -713,6 +717,8 @@ plots.finish(fig)
 
 # %%
 claim("Three maxima give the same result as pooling.", torch.equal(*pooled))
+
+# %%
 claim(
     "PT2E's pooling is less than twice as fast as float32 in NHWC, with 1/4 of the "
     "bytes.",
@@ -728,9 +734,9 @@ claim(
 )
 
 # %% [markdown]
-# What to see: the green bar is what the processor can do, and the orange one what an engine makes of it. So int8 is not a speed,
-# but a possibility that processor, engine and network must all use, and each of them can waste it. Which engine uses it best at
-# batch 256 differs from machine to machine. Measure.
+# What to see: the green bar is what the processor can do at least, and the orange one what an engine makes of it. So int8 alone does not make
+# a network fast: processor, engine and network must all make use of it. Which engine uses it best at
+# batch 256 differs from machine to machine, so measure.
 #
 # ## 6. One picture at a time
 #
@@ -919,7 +925,7 @@ plots.finish(fig)
 # - **An engine** turns Q and DQ into integer kernels, and a good one leaves two conversions. One operator in the middle without an
 #   integer kernel costs two more.
 # - **Compare with a fair float32.** Channels last costs one line, and is much of what is called the speed-up of int8.
-# - **int8 always gives** a file of a quarter the size, for a few tenths of a point at most.
+# - **int8 always gives** a file of about a quarter of the size, for a few tenths of a point at most.
 # - **Its speed** depends on processor, engine and network: from slower than float32 to several times as fast.
 # - **For one picture**, overhead decides, and in a small network fewer bits help little. (In a large language model, nearly all of
 #   the time goes into reading weights, and there they help most.)
