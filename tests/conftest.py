@@ -66,10 +66,19 @@ def pytest_xdist_auto_num_workers():
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "serial: nothing may run beside it (`nnopt test` sees to that).")
+    config.addinivalue_line("markers", "accelerator: skipped where torch finds no accelerator.")
     if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
         os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // int(workers)))
     config.pluginmanager.register(NotebooksToo())
     own_process.register(config)
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("accelerator"):
+        import torch
+
+        if not torch.accelerator.is_available():
+            pytest.skip("needs an accelerator")
 
 
 @pytest.fixture(autouse=True)

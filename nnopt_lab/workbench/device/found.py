@@ -1,0 +1,75 @@
+"""Which devices there are, and which of them a name, a tensor or a network means."""
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from nnopt_lab.workbench.device.stand_in import DEVICE, active
+
+CPU = torch.device("cpu")
+
+
+class DeviceMissing(ValueError):
+    """A device is not there; the message says so in one sentence."""
+
+
+def accelerator() -> torch.device | None:
+    """The accelerator that torch can use (CUDA, XPU, MPS, …), with its index; None where there is none."""
+    if active():
+        return DEVICE
+    if not torch.accelerator.is_available():
+        return None
+    return torch.device(torch.accelerator.current_accelerator().type, torch.accelerator.current_device_index())
+
+
+def find(device: torch.device | str) -> torch.device:
+    """The device that an argument `device` means.
+
+    Args:
+        device: "cpu", "accelerator" for whichever there is, or a device of torch such as "cuda", "cuda:1" or "mps".
+
+    Raises:
+        DeviceMissing: it is not there.
+        ValueError: it is not the name of a device on which networks run.
+    """
+    here = accelerator()
+    if device == "accelerator" or (here is not None and device == here):
+        if here is None:
+            raise DeviceMissing("device='accelerator': this machine has no accelerator that torch can use.")
+        return here
+    try:
+        wanted = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"device={device!r} must be 'cpu', 'accelerator' or a device of torch such as 'cuda'."
+        ) from error
+    if wanted.type == "cpu":
+        return CPU
+    if wanted.type == "meta":
+        raise ValueError("device='meta' computes nothing; it must be 'cpu', 'accelerator' or such as 'cuda'.")
+    there = [] if here in (None, DEVICE) else [f"{here.type}:{i}" for i in range(torch.accelerator.device_count())]
+    index = wanted.index if wanted.index is not None else here.index if here is not None else 0
+    if f"{wanted.type}:{index}" not in there:
+        raise DeviceMissing(f"device={str(device)!r} is not there; this machine has {', '.join(['cpu', *there])}.")
+    return torch.device(wanted.type, index)
+
+
+def is_accelerator(device: torch.device) -> bool:
+    """Whether calls on a device only launch work; False for the CPU."""
+    return device.type != "cpu" or (active() is not None and device == DEVICE)
+
+
+def of(*things) -> torch.device:
+    """The device of tensors, networks, and tuples or dicts of them: the first accelerator among them, else the CPU.
+
+    A stand-in's tensors are the CPU's: while one is in use, they count as its own.
+    """
+    tensors = []
+    for thing in tree_leaves(things):
+        if isinstance(thing, nn.Module):
+            tensors += [*thing.parameters(), *thing.buffers()]
+        elif isinstance(thing, Tensor):
+            tensors.append(thing)
+    if active() and tensors:
+        return DEVICE
+    return next((tensor.device for tensor in tensors if tensor.device.type not in ("cpu", "meta")), CPU)
