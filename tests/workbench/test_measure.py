@@ -3,6 +3,8 @@ import gzip
 import itertools
 import math
 import random
+import sys
+import types
 
 import pytest
 import torch
@@ -14,8 +16,8 @@ from torch.nn.utils import prune
 from torch.utils.flop_counter import FlopCounterMode
 
 from nnopt_lab.techniques import pruning
-from nnopt_lab.workbench import measure
-from nnopt_lab.workbench.measure import Interval, Ratio, Timing, hardware, timing
+from nnopt_lab.workbench import device, measure
+from nnopt_lab.workbench.measure import Interval, Ratio, Timing, hardware, memory, timing
 
 
 class Tied(nn.Module):
@@ -317,6 +319,7 @@ class TestLatency:
         calls = []
         models = {name: (lambda x, name=name: calls.append(name)) for name in "abc"}
         measure.latency(models, EXAMPLE, rounds=6)
+        calls = calls[3:]  # the first call of each shows where it computes
         timed = calls[1::2]  # each sample comes after one call that is not timed
         assert calls[::2] == timed
         rounds = [timed[i : i + 3] for i in range(0, 18, 3)]
@@ -369,6 +372,56 @@ class TestLatency:
             measure.latency(**({"models": {"a": torch.sin}, "example": EXAMPLE} | bad))
 
 
+class TestLatencyOnADevice:
+    """On a stand-in, whose launches return at once and whose work only counts for who waits for it."""
+
+    def test_asynchronous_launches_are_not_taken_for_work(self):
+        with device.stand_in(launch_seconds=1e-6) as fake:
+            models = {"long": lambda x: (fake.launch(0.004), x)[1], "short": lambda x: (fake.launch(0.001), x)[1]}
+            found = measure.latency(models, EXAMPLE, rounds=6)
+            by_clock = measure.latency(models, EXAMPLE, rounds=6, clock=fake.clock)
+            started = fake.clock()
+            models["long"](EXAMPLE)
+            assert fake.clock() - started == pytest.approx(1e-6)  # what a clock sees that does not wait
+        for timings in (found, by_clock):
+            assert timings["long"].samples == pytest.approx([0.004] * 6, rel=0.01)
+            assert timings["short"].samples == pytest.approx([0.001] * 6, rel=0.01)
+        assert measure.ratio(found["long"], found["short"]).median == pytest.approx(4, rel=0.01)
+
+    def test_where_launches_take_longer_than_their_work_they_are_the_time(self):
+        with device.stand_in(launch_seconds=1e-4) as fake:
+            found = measure.latency({"ten": lambda x: [fake.launch(1e-6) for _ in range(10)] and x}, EXAMPLE, rounds=6)
+        assert found["ten"].median == pytest.approx(1e-3, rel=0.01)
+
+    def test_the_output_shows_where_the_work_is_done(self, monkeypatch):
+        places = []
+        monkeypatch.setattr(device, "of", lambda *things: places.append(things) or torch.device("cpu"))
+        measure.latency({"elsewhere": lambda x: x + 1}, EXAMPLE, rounds=1)
+        assert any(torch.equal(thing, EXAMPLE + 1) for thing in places[0] if isinstance(thing, torch.Tensor))
+
+    def test_it_is_warm_when_its_time_no_longer_changes(self):
+        with device.stand_in(launch_seconds=0) as fake:
+            calls = itertools.count()
+            clocks_up = lambda x: (fake.launch(max(1, 10 - next(calls) / 10) * 1e-3), x)[1]  # noqa: E731
+            found = measure.latency({"waking": clocks_up}, EXAMPLE, rounds=6)
+        assert found["waking"].samples[1:] == pytest.approx([1e-3] * 5)
+
+    def test_one_that_never_settles_is_measured_all_the_same(self, monkeypatch):
+        monkeypatch.setattr(timing, "SETTLE_SECONDS", 0.01)
+        with device.stand_in(launch_seconds=0) as fake:
+            noise = random.Random(0)
+            found = measure.latency({"noisy": lambda x: fake.launch(noise.uniform(1e-3, 1e-2))}, EXAMPLE, rounds=6)
+        assert len(found["noisy"].samples) == 6
+
+    @pytest.mark.accelerator
+    def test_on_an_accelerator_a_product_takes_its_time(self):
+        here = device.accelerator()
+        a = torch.rand(2048, 2048, device=here)
+        found = measure.latency({"small": lambda x: x[:64] @ x[:, :64], "large": lambda x: x @ x @ x}, a, rounds=6)
+        assert found["large"].median > 2 * 2 * 2048**3 / 4e15  # no accelerator computes as much in float32
+        assert measure.ratio(found["large"], found["small"]).low > 1
+
+
 class TestPeakMemory:
     x = torch.ones(1000)  # 4,000 bytes
 
@@ -402,8 +455,146 @@ class TestPeakMemory:
         model, x = small(), torch.rand(4, 3, 4, 4)
         assert len({measure.peak_memory(model, x) for _ in range(5)}) == 1
 
+    def test_an_accelerator_s_allocator_is_asked_for_networks_and_tensors_there(self, monkeypatch):
+        here, now, resets = torch.device("cuda", 1), [500], []
+        monkeypatch.setattr(memory.device, "of", lambda *_: here)
+        monkeypatch.setattr(torch.accelerator, "synchronize", lambda *_: None)
+        monkeypatch.setattr(torch.accelerator, "reset_peak_memory_stats", resets.append)
+        monkeypatch.setattr(torch.accelerator, "memory_allocated", lambda where: now[0])
+        monkeypatch.setattr(torch.accelerator, "max_memory_allocated", lambda where: now[0] + 300)
+        assert measure.peak_memory(lambda x: now.__setitem__(0, 700), self.x) == 500 and resets == [here]
+
+        def refuses(*_):
+            raise RuntimeError("Allocator for mps is not a DeviceAllocator.")
+
+        monkeypatch.setattr(torch.accelerator, "reset_peak_memory_stats", refuses)
+        here = torch.device("mps", 0)
+        with pytest.raises(ValueError, match="torch does not keep the peak memory of Apple GPU"):
+            measure.peak_memory(torch.sin, self.x)
+
+    @pytest.mark.accelerator
+    def test_on_an_accelerator(self):
+        x = torch.ones(1 << 20, device=device.accelerator())
+        assert measure.peak_memory(lambda x: (x + 1) * 2, x) >= 2 * x.nbytes
+
+
+class TestThroughput:
+    pictures = torch.rand(10, 3, 4, 4)  # 192 bytes each
+
+    def passes(self, copies, work=0.5, batch_size=2, bytes_per_second=192 * 4):
+        """Seconds of a pass over five batches: a copy takes half a second, the work `work`."""
+        with device.stand_in(launch_seconds=0, bytes_per_second=bytes_per_second) as fake:
+            seen = []
+            found = measure.throughput(
+                lambda x: (fake.launch(work), seen.append(x.clone()), x)[2],
+                self.pictures,
+                batch_size,
+                copies=copies,
+                rounds=2,
+            )
+        assert torch.equal(torch.cat(seen[: len(seen) // 3]), self.pictures)
+        return found
+
+    def test_copies_beside_the_work_hide_behind_it(self, monkeypatch):
+        monkeypatch.setattr(device, "of", lambda *_: device.accelerator())
+        assert self.passes("none").samples == pytest.approx([2.5] * 2)
+        assert self.passes("plain").samples == self.passes("pinned").samples == pytest.approx([5.0] * 2)
+        overlapped = self.passes("overlapped")
+        assert overlapped.samples == pytest.approx([0.5 + 2.5] * 2)  # only the first copy is waited for
+        assert overlapped.batch_size == 10 and overlapped.throughput == pytest.approx(10 / 3)
+        assert self.passes("overlapped", work=0.1).median == pytest.approx(5 * 0.5 + 0.1)  # bound by the copies
+        assert self.passes("overlapped", batch_size=4).median == pytest.approx(1.0 + 1.0 + 0.5 + 0.5)
+        assert self.passes("overlapped", batch_size=99).median == pytest.approx(2.5 + 0.5)
+
+    @pytest.mark.parametrize("copies", measure.COPIES)
+    def test_on_the_cpu_they_are_all_the_same(self, copies):
+        model = small().train()
+        found = measure.throughput(model, self.pictures, 3, copies=copies, rounds=2)
+        assert len(found.samples) == 2 and min(found.samples) > 0 and found.batch_size == 10 and model.training
+
+    def test_a_device_with_one_stream_says_so(self, monkeypatch):
+        monkeypatch.setattr(device, "of", lambda *_: device.accelerator())
+        monkeypatch.setattr(device, "side_stream", lambda _: None)
+        with device.stand_in(), pytest.raises(ValueError, match="copies='overlapped' needs a second stream"):
+            measure.throughput(small(), self.pictures)
+
+    @pytest.mark.parametrize(
+        "bad",
+        [{"copies": "fast"}, {"pictures": torch.tensor(1.0)}, {"pictures": torch.zeros(0, 3)}, {"batch_size": 0},
+         {"rounds": 0}, {"budget_seconds": 0.0}],
+        ids=str,
+    )  # fmt: skip
+    def test_refuses(self, bad):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            measure.throughput(**({"model": small(), "pictures": self.pictures} | bad))
+
+    @pytest.mark.accelerator
+    @pytest.mark.parametrize("copies", measure.COPIES)
+    def test_on_an_accelerator(self, copies):
+        here = device.accelerator()
+        if copies == "overlapped" and device.side_stream(here) is None:
+            pytest.skip("one stream only")
+        model, seen = small().to(here), []
+        model.register_forward_hook(lambda net, given, out: seen.append(given[0].clone()))
+        measure.throughput(model, self.pictures, 3, copies=copies, rounds=1)
+        device.synchronize(here)
+        assert torch.equal(torch.cat(seen[:4]).cpu(), self.pictures)
+
+
+class TestEnergy:
+    @pytest.fixture
+    def nvml(self, monkeypatch):
+        """A driver for a GPU of 200 watts; the test sets `fake`, whose clock it counts by."""
+        nvml = types.ModuleType("pynvml")
+        nvml.NVMLError = type("NVMLError", (Exception,), {})
+        nvml.open, nvml.fake = 0, None
+        nvml.nvmlInit = lambda: setattr(nvml, "open", nvml.open + 1)
+        nvml.nvmlShutdown = lambda: setattr(nvml, "open", nvml.open - 1)
+        nvml.nvmlDeviceGetHandleByUUID = lambda uuid: uuid
+        nvml.nvmlDeviceGetTotalEnergyConsumption = lambda handle: 1e3 * 200 * nvml.fake.clock()
+        monkeypatch.setitem(sys.modules, "pynvml", nvml)
+        return nvml
+
+    def test_is_what_the_counter_says_per_call(self, nvml):
+        with device.stand_in(launch_seconds=0) as nvml.fake:
+            found = measure.energy(lambda x: (nvml.fake.launch(0.01), x)[1], EXAMPLE, seconds=2)
+        assert found.joules == pytest.approx(2.0) and found.watts == pytest.approx(200) and found.reason == ""
+        assert found.calls in (200, 201) and found.seconds == pytest.approx(0.01) and nvml.open == 0
+        assert str(found) == "2 J per call (200 W)"
+
+    def test_what_the_driver_refuses_is_said(self, nvml):
+        def refuses(handle):
+            raise nvml.NVMLError("Not Supported")
+
+        nvml.nvmlDeviceGetTotalEnergyConsumption = refuses
+        with device.stand_in("T4", (7, 5)) as nvml.fake:
+            found = measure.energy(lambda x: (nvml.fake.launch(0.01), x)[1], EXAMPLE)
+        assert found.joules is None and found.watts is None and nvml.open == 0
+        assert found.reason == "NVML does not tell it for T4 (Not Supported)."
+        assert str(found).startswith("energy unknown: NVML") and found.seconds == pytest.approx(0.01, rel=0.1)
+
+    def test_a_missing_package_is_named(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "pynvml", None)
+        with device.stand_in():
+            assert "pip install nvidia-ml-py" in measure.energy(torch.sin, EXAMPLE).reason
+
+    def test_the_cpu_does_not_tell_it(self):
+        found = measure.energy(small(), EXAMPLE, seconds=0.01)
+        assert found.joules is None and found.reason == "only NVIDIA's GPUs tell it, and this is CPU."
+        with pytest.raises(ValueError, match="seconds=0 must be above 0"):
+            measure.energy(small(), EXAMPLE, seconds=0)
+
+    @pytest.mark.accelerator
+    def test_on_an_accelerator(self):
+        found = measure.energy(lambda x: x @ x, torch.rand(2048, 2048, device=device.accelerator()), seconds=1)
+        assert found.reason or 10 < found.watts < 2000
+
 
 class TestMachine:
+    def test_the_accelerator_is_named(self):
+        with device.stand_in("NVIDIA H100"):
+            assert measure.machine().accelerator == "NVIDIA H100"
+
     def test_shows_itself(self):
         machine = measure.machine()
         assert machine.cores >= 1 and machine.threads == torch.get_num_threads() and machine.torch == torch.__version__

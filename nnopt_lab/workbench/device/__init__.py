@@ -14,7 +14,7 @@ from nnopt_lab.workbench.device.found import (
     of,
 )
 from nnopt_lab.workbench.device.graphs import Capture, capture
-from nnopt_lab.workbench.device.offers import Description, describe, unavailable
+from nnopt_lab.workbench.device.offers import Description, describe, unavailable, uuid
 from nnopt_lab.workbench.device.stand_in import StandIn, stand_in
 from nnopt_lab.workbench.device.streams import beside, current_stream, pin, side_stream, upload
 
@@ -39,4 +39,5 @@ __all__ = [
     "synchronize",
     "unavailable",
     "upload",
+    "uuid",
 ]

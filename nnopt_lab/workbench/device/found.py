@@ -1,7 +1,7 @@
 """Which devices there are, and which of them a name, a tensor or a network means."""
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from nnopt_lab.workbench.device.stand_in import DEVICE, active
@@ -60,16 +60,14 @@ def is_accelerator(device: torch.device) -> bool:
 
 
 def of(*things) -> torch.device:
-    """The device of tensors, networks, and tuples or dicts of them: the first accelerator among them, else the CPU.
+    """The device of tensors, networks, engines, and tuples or dicts of them: the first accelerator, else the CPU.
 
     A stand-in's tensors are the CPU's: while one is in use, they count as its own.
     """
-    tensors = []
+    there = []
     for thing in tree_leaves(things):
-        if isinstance(thing, nn.Module):
-            tensors += [*thing.parameters(), *thing.buffers()]
-        elif isinstance(thing, Tensor):
-            tensors.append(thing)
-    if active() and tensors:
+        tensors = [*thing.parameters(), *thing.buffers()] if isinstance(thing, nn.Module) else [thing]
+        there += [tensor.device for tensor in tensors if isinstance(getattr(tensor, "device", None), torch.device)]
+    if active() and there:
         return DEVICE
-    return next((tensor.device for tensor in tensors if tensor.device.type not in ("cpu", "meta")), CPU)
+    return next((found for found in there if found.type not in ("cpu", "meta")), CPU)

@@ -49,6 +49,11 @@ def describe(device: torch.device) -> Description:
     return Description(device.type, {"cpu": "CPU", "mps": "Apple GPU"}.get(device.type, device.type))
 
 
+def uuid(device: torch.device) -> str:
+    """The name by which NVIDIA's tools know a GPU, "GPU-…": it stays where the numbers of devices change."""
+    return "GPU-stand-in" if stands_in(device) else f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+
+
 def unavailable(device: torch.device, feature: str) -> str | None:
     """Why a device lacks a feature, in one sentence; None where it has it.
 

@@ -10,12 +10,21 @@ from nnopt_lab.workbench.device.found import is_accelerator
 from nnopt_lab.workbench.device.stand_in import stands_in
 
 
-def upload(x: Tensor, device: torch.device) -> Tensor:
-    """Copy a tensor to a device, as a launch where it lies in pinned memory, else the host waits for the copy."""
+def upload(x: Tensor, device: torch.device, out: Tensor | None = None, wait: bool = False) -> Tensor:
+    """Copy a tensor to a device.
+
+    Args:
+        out: where it goes, on the device, of its shape and dtype; a new tensor where it is None.
+        wait: let the host wait for the copy. Else it is a launch, if the tensor lies in pinned memory (`pin`): keep
+            both tensors as they are until the device has done it.
+    """
     if fake := stands_in(device):
         fake.launch(x.nbytes / fake.bytes_per_second)
-        return x
-    return x.to(device, non_blocking=True)
+        if wait:
+            fake.wait(fake.stream.end)
+    if out is not None:
+        return out.copy_(x, non_blocking=not wait)
+    return x.to(device, non_blocking=not wait)
 
 
 def pin(x: Tensor, device: torch.device) -> Tensor:

@@ -4,18 +4,22 @@ Sizes are counted exactly, times are samples: one module for each idea, `compare
 """
 
 from nnopt_lab.workbench.measure.comparison import Comparison, compare
+from nnopt_lab.workbench.measure.energy import Energy, energy
 from nnopt_lab.workbench.measure.hardware import Machine, machine
 from nnopt_lab.workbench.measure.intervals import Interval, Ratio, median_interval, proportion_difference
 from nnopt_lab.workbench.measure.memory import peak_memory
 from nnopt_lab.workbench.measure.modes import inference
 from nnopt_lab.workbench.measure.size import Parameters, disk_bytes, parameters
 from nnopt_lab.workbench.measure.tables import format_bytes, format_count
+from nnopt_lab.workbench.measure.throughput import COPIES, throughput
 from nnopt_lab.workbench.measure.timing import Timing, latency, ratio
 from nnopt_lab.workbench.measure.work import COUNTED, LayerCost, layer_costs, macs
 
 __all__ = [
+    "COPIES",
     "COUNTED",
     "Comparison",
+    "Energy",
     "Interval",
     "LayerCost",
     "Machine",
@@ -24,6 +28,7 @@ __all__ = [
     "Timing",
     "compare",
     "disk_bytes",
+    "energy",
     "format_bytes",
     "format_count",
     "inference",
@@ -36,4 +41,5 @@ __all__ = [
     "peak_memory",
     "proportion_difference",
     "ratio",
+    "throughput",
 ]

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from nnopt_lab.workbench import smoke
+from nnopt_lab.workbench import device, smoke
 from nnopt_lab.workbench.measure.tables import format_bytes, html_table, text_table
 
 
@@ -79,7 +79,7 @@ def machine() -> Machine:
     flags = cpu.get("flags", cpu.get("Features", "")).split()
     useful = ("amx", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "asimddp", "i8mm", "bf16", "sve")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    accelerator = device.accelerator()
     return Machine(
         processor=cpu.get("model name") or platform.processor() or platform.machine(),
         cores=cores,
@@ -87,7 +87,7 @@ def machine() -> Machine:
         caches=_caches(),
         memory=_memory(),
         instructions=(torch.backends.cpu.get_cpu_capability(), *(f for f in flags if f.startswith(useful))),
-        accelerator=torch.cuda.get_device_name() if torch.cuda.is_available() else accelerator and accelerator.type,
+        accelerator=accelerator and device.describe(accelerator).name,
         system=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         torch=torch.__version__,
     )

@@ -8,23 +8,34 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from nnopt_lab.workbench import device
+
 
 def peak_memory(fn: Callable, *args) -> int:
     """The most bytes of tensors that were alive at one time during `fn(*args)`, beyond those alive before it.
 
     What `fn` returns counts. On the CPU every storage that a torch operation makes is followed until it is freed: this
     is exact and the same in every run, but scratch memory inside an operation (an unfolded picture in a convolution,
-    say) is not seen. With a CUDA tensor among `args`, CUDA's allocator tells, and sees that too.
+    say) is not seen. Where `fn` is a network on an accelerator, or a tensor among `args` is there, the accelerator's
+    allocator tells, and sees that too.
+
+    Raises:
+        ValueError: the accelerator's allocator does not keep the peak.
     """
-    if any(isinstance(a, Tensor) and a.is_cuda for a in tree_leaves(args)):
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        fn(*args)
-        return torch.cuda.max_memory_allocated() - before
-    with _StorageTracker() as tracker:
-        fn(*args)
-    return tracker.peak
+    here = device.of(fn, args)
+    if here.type == "cpu":
+        with _StorageTracker() as tracker:
+            fn(*args)
+        return tracker.peak
+    device.synchronize(here)
+    try:
+        torch.accelerator.reset_peak_memory_stats(here)
+        before = torch.accelerator.memory_allocated(here)
+    except (RuntimeError, NotImplementedError) as error:
+        raise ValueError(f"torch does not keep the peak memory of {device.describe(here)} ({here.type}).") from error
+    fn(*args)
+    device.synchronize(here)
+    return torch.accelerator.max_memory_allocated(here) - before
 
 
 class _StorageTracker(TorchDispatchMode):

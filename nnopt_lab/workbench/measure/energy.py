@@ -1,0 +1,103 @@
+"""Energy per call, where the device tells it: NVIDIA's GPUs do, through NVML (`pip install nvidia-ml-py`)."""
+
+import contextlib
+import importlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nnopt_lab.workbench import device, smoke
+from nnopt_lab.workbench.measure.modes import inference
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Energy that a device took per call.
+
+    Attributes:
+        joules: per call, of the whole device, idle power included; None where it is not told.
+        seconds: per call.
+        calls: how many were measured.
+        reason: why `joules` is None; empty otherwise.
+    """
+
+    joules: float | None
+    seconds: float
+    calls: int
+    reason: str = ""
+
+    @property
+    def watts(self) -> float | None:
+        """Mean power."""
+        return None if self.joules is None else self.joules / self.seconds
+
+    def __str__(self) -> str:
+        if self.joules is None:
+            return f"energy unknown: {self.reason}"
+        return f"{self.joules:.3g} J per call ({self.watts:.0f} W)"
+
+
+class _Untold(Exception):
+    """Nobody tells the energy of a device; the message says why."""
+
+
+def energy(model: Callable[[Tensor], object], example: Tensor, seconds: float = 2.0) -> Energy:
+    """Measure the energy of `model(example)` by the counter of the device that computes it.
+
+    The counter moves every few hundredths of a second and counts the whole device, other programs included: measure for
+    two seconds or longer, on a device of your own. What the host needs is not in it.
+
+    Args:
+        model: a network or any function; in evaluation mode without autograd, its mode is restored.
+        example: [N, ...].
+        seconds: to measure for, above 0.
+
+    Raises:
+        ValueError: `seconds` is not above 0.
+    """
+    if not seconds > 0:
+        raise ValueError(f"seconds={seconds} must be above 0.")
+    with inference(model):
+        here = device.of(example, model, model(example))
+        one = _seconds(model, example, here, 10) / 10
+        calls = max(1, math.ceil(smoke.cap(seconds, 0.01) / max(one, 1e-6)))
+        try:
+            with _counter(here) as joules:
+                before = joules()
+                took = _seconds(model, example, here, calls)
+                return Energy((joules() - before) / calls, took / calls, calls)
+        except _Untold as untold:
+            return Energy(None, one, 10, str(untold))
+
+
+def _seconds(model: Callable, example: Tensor, here: torch.device, calls: int) -> float:
+    device.synchronize(here)
+    started = device.host_clock(here)
+    for _ in range(calls):
+        model(example)
+    device.synchronize(here)
+    return device.host_clock(here) - started
+
+
+@contextlib.contextmanager
+def _counter(here: torch.device) -> Iterator[Callable[[], float]]:
+    """A function that reads the joules that a device has taken since its driver was loaded."""
+    seen = device.describe(here)
+    if seen.kind != "cuda" or seen.capability is None:
+        raise _Untold(f"only NVIDIA's GPUs tell it, and this is {seen.name}.")
+    try:
+        nvml = importlib.import_module("pynvml")
+    except ImportError as error:
+        raise _Untold("NVML is not installed: `pip install nvidia-ml-py`.") from error
+    try:
+        nvml.nvmlInit()
+        try:
+            handle = nvml.nvmlDeviceGetHandleByUUID(device.uuid(here))
+            yield lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3
+        finally:
+            nvml.nvmlShutdown()
+    except nvml.NVMLError as error:
+        raise _Untold(f"NVML does not tell it for {seen.name} ({error}).") from error
