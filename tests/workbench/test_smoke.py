@@ -8,7 +8,7 @@ import torch
 from nnopt_lab.techniques import distillation
 from nnopt_lab.techniques.deployment import compiler
 from nnopt_lab.techniques.parallelism import launching
-from nnopt_lab.techniques.training import linear_svm
+from nnopt_lab.techniques.training import linear_svm, noise_scale
 from nnopt_lab.workbench import data, measure, models, smoke, training
 from nnopt_lab.workbench.shapes import draw_shapes
 
@@ -83,3 +83,27 @@ def test_nothing_is_compiled_and_no_process_is_started(smoky):
         compiler.require_compiler()
     with pytest.raises(RuntimeError, match="smoke mode starts no processes"):
         launching.launch("pictures.pt", "equal")
+
+
+def test_only_the_noise_scale_of_many_parameters_is_measured_with_less(smoky):
+    asked = []
+
+    def gradient(positions):
+        asked.append(len(positions))
+        return torch.zeros(parameters)
+
+    for parameters, most in ((2, 4_000), (100_000, 40)):
+        asked.clear()
+        noise_scale.measured(gradient, 100, small=16, parts=10, draws=20)
+        assert (len(asked) > 200) == (parameters == 2) and sum(asked) <= most
+
+
+def test_a_teacher_answers_for_a_thousand_pictures_at_most(smoky, tmp_path):
+    images, labels = torch.zeros(1_500, 3, 32, 32, dtype=torch.uint8), torch.zeros(1_500, dtype=torch.int64)
+    answered = []
+    teacher = models.MyNet()
+    teacher.register_forward_hook(lambda _, inputs, output: answered.append(len(output)))
+    few = data.Split(images, labels)
+    pictures = data.load("fashion")
+    assert distillation.cached_logits(teacher, few, pictures, tmp_path).shape == (1_500, 10)
+    assert sum(answered) == 1_000

@@ -2,18 +2,18 @@
 
 import torch
 
-from nnopt_lab.course.draws import decimals, randint, uniform
+from nnopt_lab.course.draws import choice, decimals, randint, randints, uniform
 from nnopt_lab.course.exercises import Property, exercise, question
 from nnopt_lab.course.wrong_answers import called_with, changed
 from nnopt_lab.techniques.training import cropping, noise_scale
 
 
 def _training_run(g: torch.Generator):
-    batch_size = randint(g, 3, 8)
-    whole, rest = batch_size * randint(g, 3, 9), randint(g, 1, batch_size - 1)
-    # A third each: no rest, a rest that is kept, a rest that is dropped.
-    kind, epochs = randint(g, 0, 2), randint(g, 2, 5)
-    return whole + (rest if kind else 0), batch_size, epochs, kind == 2
+    # A quarter each: with a remainder or without one, kept or dropped.
+    keep, has_rest = (torch.rand(2, generator=g) < 0.5).tolist()
+    batch_size, whole, epochs = randints(g, (4, 8), (3, 9), (2, 5))
+    rest = choice(g, (1, batch_size - 1)) if has_rest else 0
+    return batch_size * whole + rest, batch_size, epochs, not keep
 
 
 @exercise(
@@ -43,6 +43,19 @@ def _training_run(g: torch.Generator):
         "You inverted drop_last. If it is True, the smaller batch is left out: round down.": called_with(
             lambda count, size, epochs, drop_last: (count, size, epochs, not drop_last)
         ),
+        "With drop_last=True, you removed a batch even if there is no remainder. If count is a multiple of batch_size, "
+        "the last batch is whole and stays.": lambda count, size, epochs, drop_last: (
+            epochs * (-(-count // size) - drop_last)
+        ),
+        "You left out the smaller batch of only one epoch. With drop_last=True, every epoch leaves out its own: round "
+        "down per epoch, then multiply.": lambda count, size, epochs, drop_last: (
+            epochs * -(-count // size) - (drop_last and count % size > 0)
+        ),
+        "You always added one batch. Add one only for a remainder, and only if drop_last is False: round up or "
+        "down.": lambda count, size, epochs, drop_last: epochs * (count // size + 1),
+        "You returned the number of pictures. Each update takes batch_size of them.": lambda count, size, epochs, drop_last: (
+            epochs * (count - drop_last * (count % size))
+        ),
     },
 )
 def updates(count, batch_size, epochs, drop_last):
@@ -57,8 +70,9 @@ def updates(count, batch_size, epochs, drop_last):
 def _two_measurements(g: torch.Generator):
     each, fixed = randint(g, 40, 90), randint(g, 500, 900)
     size1 = randint(g, 2, 6)
-    size2 = 2 * size1
-    limit = fixed + each * randint(g, 30, 90) + each * randint(g, 2, 7) // 10
+    size2 = size1 + randint(g, 1, 9)
+    # Tenths of a further picture that fit: often none, so that the batch needs the limit exactly.
+    limit = fixed + each * randint(g, 30, 90) + each * choice(g, (0, 0, 3, 3, 7, 7)) // 10
     return size1, fixed + each * size1, size2, fixed + each * size2, limit
 
 
@@ -97,6 +111,25 @@ def _largest_with(fit=lambda limit, fixed, each: (limit - fixed) // each):
         ),
         "You divided the limit by the bytes per picture of the first measurement, which include the fixed part. Find the "
         "straight line through both measurements.": lambda s1, b1, s2, b2, limit: limit * s1 // b1,
+        "Your batch stays below the limit. It may need exactly `limit` bytes: round (limit − fixed) / each down, without "
+        "subtracting 1.": _largest_with(lambda limit, fixed, each: (limit - 1 - fixed) // each),
+        "You rounded to the nearest integer, so some batches exceed the limit. Round down.": _largest_with(
+            lambda limit, fixed, each: (2 * (limit - fixed) + each) // (2 * each)
+        ),
+        "You added the fixed part to the limit. Subtract it: the pictures share what it leaves.": _largest_with(
+            lambda limit, fixed, each: (limit + fixed) // each
+        ),
+        "You returned the bytes that are left for pictures. Divide them by the bytes per picture.": _largest_with(
+            lambda limit, fixed, each: limit - fixed
+        ),
+        "Your fixed part is bytes2 − each · size1, from two different measurements. Take bytes and size of the same "
+        "one.": lambda s1, b1, s2, b2, limit: (limit - b2) * (s2 - s1) // (b2 - b1) + s1,
+        "Your fixed part is bytes1 − each · size2, from two different measurements. Take bytes and size of the same "
+        "one.": lambda s1, b1, s2, b2, limit: (limit - b1) * (s2 - s1) // (b2 - b1) + s2,
+        "You counted the pictures that fit *besides* the first size2. Subtract only the fixed part, not the whole second "
+        "measurement.": lambda s1, b1, s2, b2, limit: (limit - b2) * (s2 - s1) // (b2 - b1),
+        "You took bytes2 − bytes1 as the bytes per picture. It belongs to size2 − size1 pictures: divide by their "
+        "number.": lambda s1, b1, s2, b2, limit: (limit - (b1 - (b2 - b1) * s1)) // (b2 - b1),
     },
 )
 def largest_batch(size1, bytes1, size2, bytes2, limit):
@@ -117,6 +150,11 @@ def _norms(g: torch.Generator):
 
 def _noise(small, big, small_norm, big_norm):
     return noise_scale.from_norms(small, big, small_norm**2, big_norm**2).noise
+
+
+def _with_noise(size, big_norm, noise):
+    """The noise scale where `noise` is taken for trΣ, and `size` for the size of the large batch."""
+    return noise / (big_norm**2 - noise / size)
 
 
 @exercise(
@@ -140,6 +178,26 @@ def _noise(small, big, small_norm, big_norm):
         "You returned trΣ, the noise of one picture's gradient. Divide it by |G|².": _noise,
         "You divided signal by noise. The noise scale is noise over signal, a number of pictures.": changed(
             lambda scale: 1 / scale
+        ),
+        "You divided by |G_small|², which still contains noise. Subtract trΣ/small from it; your trΣ is "
+        "right.": lambda small, big, a, b: _noise(small, big, a, b) / a**2,
+        "Your trΣ has the wrong sign. The small batch has the larger norm and the larger 1/B, so subtract in the same order "
+        "above and below the line: (|G_small|² − |G_big|²) / (1/small − 1/big).": lambda small, big, a, b: (
+            -_noise(small, big, a, b) / (b**2 + _noise(small, big, a, b) / big)
+        ),
+        "Your |G|² is right, but your trΣ has the wrong sign, so the result is negative. Subtract in the same order above "
+        "and below the line.": changed(lambda scale: -scale),
+        "You divided by big − small to find trΣ. The noise is divided by the batch size, so divide by "
+        "1/small − 1/big.": lambda small, big, a, b: _with_noise(big, b, (a**2 - b**2) / (big - small)),
+        "You subtracted the whole trΣ from |G_big|². A batch of `big` pictures contains only "
+        "trΣ/big.": lambda small, big, a, b: _with_noise(1, b, _noise(small, big, a, b)),
+        "You subtracted trΣ/small from |G_big|². Subtract the noise of the same batch, "
+        "trΣ/big.": lambda small, big, a, b: _with_noise(small, b, _noise(small, big, a, b)),
+        "You divided by |G|, the root of |G|². Leave the signal squared; your trΣ is right.": lambda small, big, a, b: (
+            _noise(small, big, a, b) / noise_scale.from_norms(small, big, a**2, b**2).signal ** 0.5
+        ),
+        "You returned |G|², the signal. Divide trΣ by it.": lambda small, big, a, b: (
+            noise_scale.from_norms(small, big, a**2, b**2).signal
         ),
     },
 )
@@ -177,6 +235,16 @@ def _micro_batches(g: torch.Generator):
         "You divided by the number of micro-batches. Divide by the number of pictures.": lambda gradients, sizes: (
             accumulate(gradients, sizes) * sum(sizes) / len(sizes)
         ),
+        "You divided by the number of pictures but did not weight the gradients. Each is a mean: multiply it by its size "
+        "first.": lambda gradients, sizes: sum(gradients) / sum(sizes),
+        "You divided each gradient by its size. It is a mean already: multiply by the size to get the sum over its "
+        "pictures.": lambda gradients, sizes: sum(g / size for g, size in zip(gradients, sizes, strict=True)),
+        "You weighted each gradient by the *inverse* of its size, so small micro-batches count more. Weight it by its "
+        "size.": lambda gradients, sizes: (
+            sum(g / size for g, size in zip(gradients, sizes, strict=True)) / sum(1 / size for size in sizes)
+        ),
+        "You kept only the last micro-batch's gradient, as `zero_grad` before every `backward` does. Add all "
+        "gradients.": lambda gradients, sizes: gradients[-1],
     },
 )
 def accumulate(gradients, sizes):
@@ -213,6 +281,25 @@ def _equal_shares(count, drawn, low, high):
     return [count * (i + 1) // len(drawn) - count * i // len(drawn) for i in range(len(drawn))]
 
 
+def _forgetful(count, drawn, low, high):
+    afters = range(len(drawn) - 1, -1, -1)
+    return [
+        min(max(size, count - after * high), count - after * low) for size, after in zip(drawn, afters, strict=True)
+    ]
+
+
+def _subtracts_drawn(count, drawn, low, high):
+    sizes, left = [], count
+    for after, size in zip(range(len(drawn) - 1, -1, -1), drawn, strict=True):
+        sizes.append(min(max(size, left - after * high), left - after * low))
+        left -= size
+    return sizes
+
+
+def _scaled_sizes(count, drawn, low, high):
+    return [round(size * count / sum(drawn)) for size in drawn]
+
+
 @exercise(
     "batches.fit_sizes",
     points=3,
@@ -225,9 +312,9 @@ def _equal_shares(count, drawn, low, high):
         "`after` counts down to 0.",
     ),
     wrong={
-        "You kept the sizes as drawn. They do not add up to count, so pictures are lost or come twice.": _fitted_with(
-            lambda size, least, most, left: size
-        ),
+        "Your sizes are the drawn ones. All of these lie between low and high, so limiting them to low and high changes "
+        "nothing, and they do not add up to count. Limit each to what the batches after it can still "
+        "take.": _fitted_with(lambda size, least, most, left: size),
         "You let the last batch take whatever is left, even beyond the bounds or below zero. Look ahead at every "
         "batch, not only at the last.": lambda count, drawn, *bounds: [*drawn[:-1], count - sum(drawn[:-1])],
         "You left out the lower bound, so pictures remain at the end if the draws are small. A batch must also take at "
@@ -240,6 +327,15 @@ def _equal_shares(count, drawn, low, high):
         "it.": _equal_shares,
         "You counted the current batch among those to come. `after` is 0 for the last batch, which takes all that is "
         "left.": _fitted_with(itself=True),
+        "You swapped the bounds: the least that a batch must take is left − after · high, and the most is left − after · "
+        "low.": _fitted_with(lambda size, least, most, left: min(max(size, most), least)),
+        "You did not reduce `left`, so every batch sees all pictures. Subtract each size that you return.": _forgetful,
+        "You subtracted the drawn size from `left`. Subtract the size that the batch really takes.": _subtracts_drawn,
+        "You changed the first sizes although the rest allowed the drawn ones, as if you went from right to left. Begin with "
+        "the first, and move a size only if the batches after it could not take what is left.": lambda count, drawn, *bounds: (
+            _fitted_with()(count, drawn[::-1], *bounds)[::-1]
+        ),
+        "You scaled all sizes by the same factor. Keep each drawn size if the rest allows it.": _scaled_sizes,
     },
     properties=(
         Property(
@@ -261,10 +357,12 @@ def fit_sizes(count, drawn, low, high):
 
 
 def _images_and_places(g: torch.Generator):
-    height, size = randint(g, 5, 6), randint(g, 2, 3)
-    images = torch.randint(0, 100, (2, 1, height, height), generator=g)
-    top = torch.randperm(height - size + 1, generator=g)[:2]
-    left = (top + 1 + torch.randint(0, height - size, (2,), generator=g)) % (height - size + 1)
+    channels, height, width, size = randints(g, (1, 2), (5, 6), (5, 6), (2, 3))
+    images = torch.randint(0, 100, (2, channels, height, width), generator=g)
+    # One row and column stay free at the end, so that a square that is one too large lies inside the picture, too.
+    corners = min(height, width) - size
+    top = torch.randperm(corners, generator=g)[:2]
+    left = (top + 1 + torch.randint(0, corners - 1, (2,), generator=g)) % corners
     return images, top, left, size
 
 
@@ -299,6 +397,18 @@ def _masked_outside(images, top, left, size):
         ),
         "You lost one row and one column. A slice stops *before* its end: write top[i] + size.": called_with(
             lambda images, top, left, size: (images, top, left, size - 1)
+        ),
+        "Your squares have one row and one column too many. A slice ends *before* its second number, so top[i] + size is "
+        "right: do not add 1.": called_with(lambda images, top, left, size: (images, top, left, size + 1)),
+        "You joined the crops with `torch.cat`, which merges pictures and channels. `torch.stack` makes an axis for the "
+        "pictures.": changed(lambda crops: crops.flatten(0, 1)),
+        "You dropped the axis of the channels by taking only the first one. Slice rows and columns, and keep all "
+        "channels.": changed(lambda crops: crops[:, 0]),
+        "You kept only the first channel. Slice rows and columns, and keep all channels.": changed(
+            lambda crops: crops[:, :1]
+        ),
+        "You returned the first picture's square only. Return one square per picture.": changed(
+            lambda crops: crops[:1]
         ),
     },
 )
@@ -338,6 +448,11 @@ question(
     "many times as much does a picture of the second count as one of the first?",
     answer=4,
     tolerance=0.01,
+    comments={
+        1: "That would hold if each mean were weighted by its size. Here both means count one half.",
+        2: "Both *means* count one half. How many pictures share each half?",
+        5: "You compared the second micro-batch with the whole batch of 80. Compare it with the first.",
+    },
     explanation="A picture of the first counts ½ · 1/64, and one of the second ½ · 1/16: 4 times as much. Weighted by "
     "size, each counts 1/80.",
 )

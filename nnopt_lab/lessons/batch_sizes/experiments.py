@@ -1,4 +1,4 @@
-"""Lesson 04: which batch size gets there first, sizes that change while training runs, and smaller pictures."""
+"""Lesson 04: a race between batch sizes, sizes that change during training, and smaller pictures."""
 
 from functools import partial
 from itertools import chain, repeat
@@ -12,10 +12,10 @@ from nnopt_lab.workbench import data, measure, models, recipes, training
 from nnopt_lab.workbench.progress_bar import progress_bar
 
 RACE_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
-RACE_FACTORS = (1, 0.5, 2)  # of the first guess at a rate: 0.04 · B/64, at most 0.08
+RACE_FACTORS = (1, 0.5, 2)  # times the first learning rate tried, 0.04 · B/64 or at most 0.08
 RACE_SEEDS = (1, 2, 3)
 RACE_TARGET = 86.0  # percent of the validation pictures
-RACE_LIMIT = 150_000  # examples after which a run is given up
+RACE_LIMIT = 150_000  # pictures after which a run is stopped
 POLICY_SEEDS = {"constant": 5, "random sizes": 5, "decaying rate": 3, "growing batches": 3, "noise scale": 3}
 POLICY_EPOCHS = 6
 CROP_WAYS = ("full pictures", "crops, padded back", "smaller crops", "progressive resizing")
@@ -25,15 +25,17 @@ CROP_EPOCHS = 4
 
 @experiment
 def batch_size_race() -> dict:
-    """Steps and examples that `MyNet` needs to be right on 86 % of the validation pictures, by batch size.
+    """Count the steps and pictures that `MyNet` needs to reach 86 % validation accuracy, for each batch size.
 
-    Each size has its own learning rate: of three, a factor of 2 apart, the one that needs fewest examples with seed 0,
-    which is not used again. Accuracy is taken every 2,000 examples, and the target is met when two in a row reach it on
-    average. No time is taken: how fast a size runs is another question, and the lesson asks it of the reader's machine.
+    Each size has its own learning rate: the one of three, a factor of 2 apart, that needs the fewest pictures with seed
+    0, which is not used again. Accuracy is measured every 2,000 pictures. A run has reached the target when the mean of
+    two consecutive measurements has. Time is not measured, since the lesson measures each size's speed on the reader's
+    machine.
 
     Returns:
-        {"sizes": [S], "seeds": [K], "rates": [S], "tuning": [S] of {rate: examples with seed 0, or when it was
-        given up}, "reached": [S][K] bool, "steps", "examples", "noise_scale" (at the target): [S][K]}.
+        {"sizes": [S], "seeds": [K], "rates": [S], "tuning": [S] of {rate: pictures with seed 0, until it reached the
+        target or was stopped}, "reached": [S][K] bool, "steps", "examples" (pictures), "noise_scale" (at the end of the
+        run): [S][K]}.
     """
     pictures = data.load("fashion")
     kinds = ("reached", "steps", "examples", "noise_scale")
@@ -45,7 +47,7 @@ def batch_size_race() -> dict:
             needed = {}
             for factor in RACE_FACTORS:
                 rate = factor * min(0.04 * size / 64, 0.08)
-                limit = min([RACE_LIMIT, *needed.values()])  # a rate is given up where another one has been faster
+                limit = min([RACE_LIMIT, *needed.values()])  # stopped as soon as another rate is known to be faster
                 needed[rate] = _race(pictures, size, rate, 0, limit)["examples"]
                 bar.update()
             result["tuning"].append({f"{rate:g}": needed[rate] for rate in sorted(needed)})
@@ -86,15 +88,15 @@ def _race(pictures: data.Pictures, batch_size: int, rate: float, seed: int, limi
 
 @experiment
 def batch_policies() -> dict:
-    """Test accuracy and updates of `MyNet` after 6 epochs under five policies, all starting at batch 64, rate 0.04.
+    """Train `MyNet` for 6 epochs under five policies, starting at batch 64 and rate 0.04; test accuracy and updates.
 
-    "decaying rate" divides the rate by 4 after 3 and after 5 epochs, "growing batches" multiplies the batch size by 4
-    instead; "random sizes" draws sizes between 16 and 112, "noise scale" takes the measured scale, 32 to 1,024, at the
-    start of each epoch.
+    "constant" changes nothing. "random sizes" draws sizes from 16 to 112. "decaying rate" divides the rate by 4 after 3
+    and after 5 epochs, and "growing batches" multiplies the batch size by 4 instead. "noise scale" measures the noise
+    scale at the start of each epoch and uses it as the size, limited to 32 to 1,024.
 
     Returns:
         {"accuracy": {policy: [K] percent}, "updates": {policy: [K]}, "chosen": [K][6] sizes by noise scale,
-        "difference": [5][3] random sizes minus constant for each seed: estimate, low, high in points}.
+        "difference": [5][3] random sizes minus constant, per seed: estimate, low and high end in points}.
     """
     pictures = data.load("fashion")
     result = {kind: {name: [] for name in POLICY_SEEDS} for kind in ("accuracy", "updates")}
@@ -148,7 +150,7 @@ def _policy(name: str, pictures: data.Pictures, seed: int):
 
 @experiment
 def batch_crops() -> dict:
-    """Test accuracy of a network that takes any picture size, trained with full and with smaller pictures.
+    """Train a network that accepts any picture size, on full and on smaller pictures; test accuracy.
 
     Returns:
         {"seeds": [K], "accuracy": {way: [K] percent}}.
@@ -159,7 +161,7 @@ def batch_crops() -> dict:
 
 
 def any_size_net() -> nn.Sequential:
-    """A small network for pictures of any size from 4×4 on: three convolutions, global mean, one linear layer."""
+    """A small network for pictures of 4×4 pixels or more: three convolutions, a global mean, one linear layer."""
     layers = []
     for width_in, width_out in ((3, 16), (16, 32), (32, 64)):
         layers += [nn.Conv2d(width_in, width_out, 3, padding=1, bias=False), nn.BatchNorm2d(width_out), nn.ReLU()]
@@ -168,7 +170,7 @@ def any_size_net() -> nn.Sequential:
 
 
 def _with_crops(way: str, pictures: data.Pictures, seed: int) -> float:
-    from torchvision.transforms import v2  # takes a second, and the lessons need it nowhere else here
+    from torchvision.transforms import v2  # takes a second to import, and only this needs it
 
     torch.manual_seed(seed)
     model = any_size_net()

@@ -15,11 +15,11 @@ SIZES = [2, 4, 8, 16, 32, 64, 128, 256, 512]
 
 
 def batch_playground(networks: dict[str, nn.Module], pictures: data.Pictures) -> Playground:
-    """Speed, memory and updates of a batch size, and the angle between its gradient and the true one.
+    """Show the speed, memory and updates of a batch size, and the angle between its gradient and the true one.
 
     Args:
         networks: by name, for example one before and one after training.
-        pictures: the gradient of 4,096 of their training pictures stands for the true one.
+        pictures: the mean gradient of their first 4,096 training pictures is taken as the true one.
     """
     seen: dict[str, dict[int, tuple]] = {name: {} for name in networks}
     truth: dict[str, tuple] = {}
@@ -43,11 +43,12 @@ def batch_playground(networks: dict[str, nn.Module], pictures: data.Pictures) ->
         with plots.style():
             _angles(left, seen[network], scale, batch_size)
             _speeds(right, seen, batch_size)
+        plots.legend(fig)
         text = (
             f"<b>{seen[network][batch_size][1]:,.0f} pictures/s</b> · "
             f"{-(-len(pictures.train) // batch_size):,} updates per epoch · "
-            f"{measure.format_bytes(needed)} for one step · the gradients point "
-            f"<b>{median(cosines):.2f}</b> (cosine) towards the true one · noise scale about {scale:,.0f}"
+            f"{measure.format_bytes(needed)} for one step · median cosine with the "
+            f"true gradient <b>{median(cosines):.2f}</b> · noise scale about {scale:,.0f}"
         )
         return plots.finish(fig), text
 
@@ -66,7 +67,6 @@ def _angles(ax, seen: dict[int, tuple], scale: float, batch_size: int) -> None:
         ax.plot([size] * len(cosines), cosines, "o", color=color, markersize=4, alpha=0.5)
     ax.set(ylim=(-0.35, 1.05), xlabel="batch size", title="cosine with the true gradient, one dot per batch")
     _by_size(ax)
-    ax.legend(loc="lower right")
 
 
 def _speeds(ax, seen: dict[str, dict[int, tuple]], batch_size: int) -> None:
@@ -78,7 +78,6 @@ def _speeds(ax, seen: dict[str, dict[int, tuple]], batch_size: int) -> None:
     ax.set(xlabel="batch size", title="pictures per second, forward and backward")
     _by_size(ax)
     ax.set_ylim(bottom=0)
-    ax.legend(loc="lower right")
 
 
 def _by_size(ax) -> None:

@@ -57,7 +57,7 @@ def cached_logits(teacher: nn.Module, split: data.Split, pictures: data.ImageSet
         path.parent.mkdir(parents=True, exist_ok=True)
         with inference(teacher), progress_bar(total=len(split), desc="running the teacher", unit="picture") as progress:
             said = []
-            for inputs, _ in data.loader(smoke.few(split), pictures, 500):
+            for inputs, _ in data.loader(smoke.few(split, 1_000), pictures, 500):
                 said.append(training.logits_of(teacher, inputs.to(training.device_of(teacher))).float().cpu())
                 progress.update(len(inputs))
         unfinished = path.with_suffix(f".{os.getpid()}.tmp")

@@ -1,4 +1,4 @@
-"""The gradient noise scale: from which batch size on more pictures hardly better the gradient.
+"""The gradient noise scale: the batch size above which more pictures hardly improve the gradient.
 
 Source: McCandlish et al. 2018, "An Empirical Model of Large-Batch Training" (B_simple = tr Σ / |G|² in section 2.2, its
 measurement from two batch sizes in appendix A.1).
@@ -13,6 +13,8 @@ from torch.nn import functional as F
 
 from nnopt_lab.workbench import data, smoke, training
 
+FEW_PARAMETERS = 1_000  # gradients of so few cost nothing, so smoke mode leaves them all
+
 
 class NoiseScale(NamedTuple):
     """|G|² of the true gradient and tr Σ of single samples' gradients; unbiased estimates, which may be below 0."""
@@ -22,7 +24,7 @@ class NoiseScale(NamedTuple):
 
     @property
     def simple(self) -> float:
-        """B_simple = tr Σ / |G|², in samples; infinite where no gradient was seen above the noise."""
+        """B_simple = tr Σ / |G|², in samples; infinite if no gradient was found above the noise."""
         return max(self.noise, 0.0) / self.signal if self.signal > 0 else float("inf")
 
 
@@ -42,9 +44,12 @@ def measured(
 ) -> NoiseScale:
     """Estimate from `draws` large batches, each the mean of `parts` ≥ 2 small ones; norms are averaged first.
 
-    `gradient` gives for positions, int64 [small], drawn from 0 … count − 1 with replacement, their mean gradient [P].
+    Args:
+        gradient: function of positions, int64 [small] → their mean gradient [P].
+        count: positions are drawn from 0 to count − 1, with replacement.
     """
-    small, parts, draws = smoke.cap(small, 8), smoke.cap(parts, 2), smoke.cap(draws, 1)
+    if smoke.on() and gradient(torch.arange(small) % count).numel() > FEW_PARAMETERS:
+        small, parts, draws = smoke.cap(small, 8), smoke.cap(parts, 2), smoke.cap(draws, 1)
     generator, small_norm2, big_norm2 = torch.Generator().manual_seed(seed), 0.0, 0.0
     for _ in range(draws):
         gradients = [gradient(torch.randint(count, (small,), generator=generator)) for _ in range(parts)]

@@ -47,7 +47,7 @@ def disk_bytes(model: nn.Module, compressed: bool = False) -> int:
         save_file({name: value.detach().cpu().contiguous().clone() for name, value in state.items()}, path)
         if compressed:
             packed = path.with_suffix(".safetensors.gz")
-            packed.write_bytes(gzip.compress(path.read_bytes(), compresslevel=smoke.cap(9, 1), mtime=0))
+            packed.write_bytes(gzip.compress(path.read_bytes(), compresslevel=smoke.cap(9, 6), mtime=0))
             path = packed
         return path.stat().st_size
 
