@@ -1,12 +1,12 @@
 """NNOpt Lab: make PyTorch networks smaller and faster, and know why it worked.
 
-Floors, from the ground up; each imports only from those below it: `workbench` (data, models, training, measuring,
-plots), `techniques` (what the lessons teach), `course` (what makes lessons run), `lessons` (a package per lesson, with
-its exercises), `grading`, `cli`.
+The package has six floors, and each imports only from those below it: `workbench` (data, models, training, measuring,
+plots), `techniques` (the methods that the lessons teach), `course` (the machinery of lessons), `lessons` (one package
+per lesson, with its exercises), `grading` and `cli`.
 
-Importing the package runs nothing but this file. It sets three things for the whole process: how torch's threads wait,
-what happens to freed memory (`nnopt_lab.workbench.allocator`), and that a later `import torchvision` works where its
-C++ part cannot load beside a CPU build of torch (`nnopt_lab.workbench.torchvision_repair`).
+Importing the package runs only this file. It sets three things for the whole process: how torch's threads wait, what
+happens to freed memory (`nnopt_lab.workbench.allocator`), and that a later `import torchvision` works even if its C++
+part can't load beside a CPU build of torch (`nnopt_lab.workbench.torchvision_repair`).
 """
 
 import os
@@ -15,10 +15,10 @@ from nnopt_lab.workbench import allocator, torchvision_repair
 
 __version__ = "0.1.0"
 
-# torch's threads spin while they wait for each other, which makes them ten times slower and more on a machine whose
-# cores have other work. Threads that sleep at once make small layers wait for them to wake up. So they spin for about
-# ten microseconds and then sleep, see tests/benchmarks/bench_threads.py. The variable is read when torch is first
-# imported; set it yourself to override this.
+# torch's threads spin while they wait for each other, which makes them more than ten times slower on a machine whose
+# cores have other work. If they sleep at once, small layers wait for them to wake up. So they spin for about ten
+# microseconds and then sleep, see tests/benchmarks/bench_threads.py. The variable is read when torch is first imported;
+# set it yourself to override this.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
@@ -28,7 +28,7 @@ torchvision_repair.install()
 
 
 def __getattr__(name: str):
-    """Import `nnopt_lab.optimize` when it is first used."""
+    """Import `nnopt_lab.optimize` on first use."""
     if name == "optimize":
         from nnopt_lab.techniques.search.autotune import optimize
 

@@ -1,9 +1,9 @@
-"""Keeps freed memory in the process, so that the clock sees a network and not the operating system.
+"""Keeps freed memory in the process, so that timings show the network and not the operating system.
 
-glibc gives a large block back to the system as soon as it is freed. The next call of a network asks for it anew and
-gets it page by page, each cleared by the system when it is first touched: at batch 256 that is most of the time of a
-small network, see `tests/benchmarks/bench_memory.py`. Allocators made for such programs keep freed blocks, as PyTorch's
-own for GPUs does and as its performance tuning guide advises for the CPU (jemalloc, TCMalloc).
+glibc returns a large block to the system as soon as it is freed. The next forward pass requests it again and gets it
+page by page, each cleared by the system when it is first touched. At batch 256 this takes most of a small network's
+time, see `tests/benchmarks/bench_memory.py`. Allocators for such programs keep freed blocks: PyTorch's own does so on
+GPUs, and its performance tuning guide recommends one for the CPU (jemalloc, TCMalloc).
 """
 
 import ctypes
@@ -19,8 +19,8 @@ def keep_freed_memory() -> bool:
     """Let glibc's malloc keep up to 1 GiB of freed memory for the next call.
 
     Returns:
-        False, and nothing is changed, where malloc is not glibc's (macOS, Windows, musl) and where the environment
-        tunes it already (`MALLOC_…_` variables, `GLIBC_TUNABLES`; see mallopt(3)).
+        True if both limits were set. False, with nothing changed, if malloc is not glibc's (macOS, Windows, musl) or
+        the environment already tunes it (`MALLOC_…_` variables, `GLIBC_TUNABLES`; see mallopt(3)).
     """
     tuned = "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"
     if sys.platform != "linux" or any(name in os.environ for name in tuned):

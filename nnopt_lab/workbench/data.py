@@ -1,7 +1,7 @@
-"""Pictures to learn from: fixed splits as uint8 tensors, and the transform that turns them into the network's input.
+"""The course's data sets: fixed splits as uint8 tensors, and the transform that turns them into the network's input.
 
-Every data set reaches the network as float32 of shape [N, 3, 32, 32], as in the article, whatever its own size and
-colours: `to_input` is the one place where pictures are padded, repeated to three channels, scaled and normalised.
+Every data set reaches the network as float32 of shape [N, 3, 32, 32], as in the article, whatever its original size
+and colours. Only `to_input` pads pictures, repeats grey ones to three channels, scales and normalises.
 """
 
 import hashlib
@@ -39,28 +39,28 @@ class Split:
         return len(self.labels)
 
     def __getitem__(self, index) -> "Split":
-        """The pictures at `index` (a slice, a list or a tensor of positions) as a split of their own."""
+        """A new split with the pictures at `index`: a slice, or a list or tensor of positions."""
         return Split(self.images[index], self.labels[index])
 
 
 class ImageSet(Protocol):
-    """The parts of a data set that training and evaluation need: two splits, and the transform of their pictures."""
+    """The parts of a data set that training and evaluation use: two splits and the transform of their pictures."""
 
     @property
     def train(self) -> Split:
-        """To learn from."""
+        """The pictures to train on."""
 
     @property
     def validation(self) -> Split:
-        """To choose by."""
+        """The pictures to compare and choose networks with."""
 
     def to_input(self, images: Tensor) -> Tensor:
-        """Pictures [N, ...] → the network's input, float32 [N, ...]."""
+        """Turn pictures [N, ...] into the network's input, float32 [N, ...]."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """One data set: three disjoint splits, the names of its classes, and mean and deviation per channel in [0, 1]."""
+    """One data set: three disjoint splits, class names, and mean and standard deviation per channel in [0, 1]."""
 
     name: str
     train: Split
@@ -71,14 +71,18 @@ class Pictures:
     std: tuple[float, ...]
 
     def to_input(self, images: Tensor) -> Tensor:
-        """uint8 […, C, H, W] with C = 1 or 3 and H = W ≤ 32 → float32 […, 3, 32, 32], normalised per channel.
+        """Pad, scale and normalise pictures: uint8 […, C, H, W] → float32 […, 3, 32, 32].
 
-        Bit for bit what torchvision's `Pad`, `RGB`, `ToDtype` and `Normalize` give (their import takes a second).
+        C must be 1 or 3, and H = W even and at most 32. The result is bit for bit that of torchvision's `Pad`, `RGB`,
+        `ToDtype` and `Normalize`, whose import takes a second.
+
+        Raises:
+            ValueError: the size is odd or above 32.
         """
         size, copies = images.shape[-1], 3 // images.shape[-3]
         if size > SIZE or (SIZE - size) % 2:
             raise ValueError(
-                f"images of {size}×{size} pixels cannot be padded to {SIZE}×{SIZE}; the size must be even, ≤ 32."
+                f"images has {size}×{size} pixels and can't be padded to {SIZE}×{SIZE}: the size must be even and ≤ 32."
             )
         padded = torch.cat([torch.nn.functional.pad(images, ((SIZE - size) // 2,) * 4)] * copies, -3)
         mean, std = (
@@ -89,21 +93,22 @@ class Pictures:
 
 
 def load(name: str = "fashion", *, root: Path | None = None, seed: int = 0, difficulty: float = 1.0) -> Pictures:
-    """Train, validation and test splits of a data set; the same call always gives the same splits.
+    """Load the training, validation and test splits of a data set; the same arguments always give the same splits.
 
-    The validation split is cut from the end of the training pictures. Choose with it, never with the test split.
+    The validation split is cut from the end of the training pictures. Make choices with it, never with the test split.
 
     Args:
         name: "fashion" (18,000 + 2,000 of Fashion-MNIST's training pictures and its whole test set, shipped with the
-            course), "shapes" (12,000 drawn from `seed`), "fashion-full" or "cifar10" (torchvision's files, found in
-            `root` or downloaded to it).
-        root: folder of torchvision's files; `$NNOPT_DATA`, else the user's cache folder, where it is None.
-        seed: of "shapes".
-        difficulty: of "shapes", from 0 (plain shapes) to 1 (clutter, distractors, occluders, noise) and beyond.
+            course), "shapes" (12,000 pictures drawn from `seed`), "fashion-full" or "cifar10" (torchvision's files,
+            found in `root` or downloaded to it).
+        root: folder of torchvision's files; default `$NNOPT_DATA`, or else the user's cache folder.
+        seed: used by "shapes" only.
+        difficulty: used by "shapes" only, from 0 (plain shapes) to 1 (clutter, distractors, occluders, noise) and
+            beyond.
 
     Raises:
         ValueError: `name` is none of these, or the shipped file is damaged.
-        FileNotFoundError: the files are neither there nor to be downloaded.
+        FileNotFoundError: the files are missing and can't be downloaded.
     """
     if name == "fashion":
         return _load_fashion(data_dir() / "fashion.npz")
@@ -115,7 +120,7 @@ def load(name: str = "fashion", *, root: Path | None = None, seed: int = 0, diff
 
 
 class Batches(torch.utils.data.Dataset):
-    """A split that is read batch by batch: indexed with a list of positions it gives (input, labels)."""
+    """A split that is read batch by batch: a list of positions selects (inputs, labels)."""
 
     def __init__(self, split: Split, pictures: ImageSet, augment=None):
         self.split, self.pictures, self.augment = split, pictures, augment
@@ -132,7 +137,7 @@ class Batches(torch.utils.data.Dataset):
 
 
 class _WholeBatches(BatchSampler):
-    """Batches of positions, all of one size; a last batch of one position joins the one before it."""
+    """Batches of positions, all of one size; a last batch of a single position joins the previous batch."""
 
     def __init__(self, order: Sampler, batch_size: int):
         super().__init__(order, batch_size, drop_last=False)
@@ -159,16 +164,19 @@ def loader(
     batches: Iterable[list[int]] | None = None,
     augment=None,
 ) -> DataLoader:
-    """A DataLoader over (float32 [B, 3, 32, 32], int64 [B]).
+    """Make a DataLoader that yields (float32 [B, 3, 32, 32], int64 [B]).
 
-    Whole batches are transformed at once, in this process: for pictures this small that beats worker processes.
+    It transforms whole batches in this process, which is faster than worker processes for pictures this small.
 
     Args:
-        batch_size: pictures per batch, at least 1. The last batch of a pass may be smaller; one of a single picture,
-            of which batch norm could take no variance, joins the batch before it.
-        shuffle: a new order in every pass, all of them fixed by `seed`.
-        batches: any batch sampler (it yields lists of positions); then `batch_size` and `shuffle` are not used.
-        augment: function uint8 [B, C, H, W] → uint8 [B, C, H, W], applied before the transform.
+        split: the pictures and labels to load.
+        pictures: the data set whose `to_input` transforms them.
+        batch_size: pictures per batch, at least 1. The last batch of a pass may be smaller, but a single picture joins
+            the previous batch, because batch norm can't compute a variance from it.
+        shuffle: whether every pass has a new order, determined by `seed`.
+        seed: of the order, if `shuffle` is True.
+        batches: a batch sampler that yields lists of positions and replaces `batch_size` and `shuffle`.
+        augment: a function uint8 [B, C, H, W] → uint8 [B, C, H, W], applied before the transform.
 
     Raises:
         ValueError: `batch_size` is below 1.
@@ -182,7 +190,11 @@ def loader(
 
 
 def random_flips_and_shifts(seed: int = 0, shift: int = 2):
-    """An augmentation: each picture is mirrored with probability ½ and moved by up to `shift` pixels each way."""
+    """Make an augmentation that mirrors each picture with probability ½ and shifts it by up to `shift` pixels.
+
+    Returns:
+        A function uint8 [N, C, H, W] → uint8 [N, C, H, W]; pixels that are shifted in are 0.
+    """
     generator = torch.Generator().manual_seed(seed)
 
     def augment(images: Tensor) -> Tensor:
@@ -202,13 +214,13 @@ def _load_fashion(path: Path) -> Pictures:
     if not path.is_file():
         raise FileNotFoundError(
             f"data/{path.name} is missing: restore it with `git checkout -- data/{path.name}`, "
-            "or make it again with `nnopt make-data`."
+            "or recreate it with `nnopt make-data`."
         )
     raw = path.read_bytes()
     if hashlib.sha256(raw).hexdigest() != FASHION_SHA256:
         raise ValueError(
             f"data/{path.name} is damaged (its checksum differs): restore it with `git checkout -- data/{path.name}`, "
-            "or make it again with `nnopt make-data`."
+            "or recreate it with `nnopt make-data`."
         )
     with np.load(path) as file:
         train, test = (
@@ -234,8 +246,8 @@ def _load_torchvision(name: str, root: Path) -> Pictures:
         train, test = (_as_split(kind(root, train=part, download=True)) for part in (True, False))
     except (OSError, RuntimeError) as error:
         raise FileNotFoundError(
-            f"The files of {name!r} are not in {root} and could not be downloaded; put torchvision's files there, name "
-            "their folder with root=…, or work with 'fashion', which needs no network."
+            f"name={name!r}: its files are not in {root} and could not be downloaded. Put torchvision's files there, "
+            "pass their folder as root=…, or use 'fashion', which needs no download."
         ) from error
     if name == "cifar10":
         return Pictures(name, *_cut(train), test, CIFAR_CLASSES, (0.491, 0.482, 0.447), (0.247, 0.243, 0.262))

@@ -1,4 +1,4 @@
-"""Files and folders that are written: what goes wrong is said with the file's name."""
+"""Write files and folders so that every error names the file."""
 
 import contextlib
 import os
@@ -11,31 +11,31 @@ from pathlib import Path
 
 
 def make_folder(folder: Path | str) -> Path:
-    """Make a folder that may be there already, with the folders around it.
+    """Make a folder and its parents, unless they exist.
 
     Raises:
-        OSError: it can't be made; the text says what is in the way.
+        OSError: it can't be made; the message names the file in the way.
     """
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         file = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
-        raise OSError(f"{file} is no folder, and one is needed there.") from None
+        raise OSError(f"{file} must be a folder, but it is a file.") from None
     return folder
 
 
 def check_writable(path: Path | str) -> Path:
-    """Check that a file can be written, before the work that it is to hold; it stays as it is.
+    """Check that a file can be written, before the work whose result goes there; the file is left as it is.
 
     Raises:
-        OSError: it can't be written; the text says why.
+        OSError: it can't be written; the message says why.
     """
     path = Path(path)
     if path.is_dir():
-        raise OSError(f"{path} is a folder, and a file is to be written there.")
+        raise OSError(f"{path} can't be written: it is a folder.")
     if not path.parent.is_dir():
-        raise OSError(f"{path} can't be written: there is no folder {path.parent}.")
+        raise OSError(f"{path} can't be written: the folder {path.parent} does not exist.")
     new = not os.path.lexists(path)
     with naming(path), path.open("ab"):
         pass
@@ -45,7 +45,11 @@ def check_writable(path: Path | str) -> Path:
 
 
 def check_folder(folder: Path | str) -> Path:
-    """Make a folder if need be, and check that files can be written in it; OSError, with the reason, if they can't."""
+    """Make a folder if it does not exist, and check that files can be written in it.
+
+    Raises:
+        OSError: they can't; the message says why.
+    """
     folder = make_folder(folder)
     with naming(folder), tempfile.TemporaryFile(dir=folder) as probe:
         probe.write(b"x")
@@ -55,13 +59,13 @@ def check_folder(folder: Path | str) -> Path:
 
 @contextmanager
 def naming(path: Path | str) -> Iterator[None]:
-    """Make errors of writing a file OSErrors that name it.
+    """Turn errors from writing a file into OSErrors that name it.
 
-    Python's own don't where the disk gets full in the middle of a file, and libraries have errors of their own.
+    Python's own error names no file if the disk fills up in the middle of one, and libraries raise other types.
     """
     try:
         yield
-    except shutil.Error as error:  # a list of all that could not be copied
+    except shutil.Error as error:  # its argument lists every file that could not be copied
         cause = re.sub(r"\[Errno -?\d+\] |: '.*", "", str(error.args[0][0][2]))
         raise OSError(f"{path} can't be written: {cause[:1].lower()}{cause[1:]}.") from error
     except OSError as error:
@@ -76,7 +80,7 @@ def naming(path: Path | str) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """Yield another name beside `path`, and rename what was written there when all went well: never half a file."""
+    """Yield a temporary path beside `path` and rename it to `path` on success, so that no partial file remains."""
     path = Path(path)
     unfinished = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
@@ -89,9 +93,9 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
 
 def in_words(error: OSError | ValueError) -> str:
-    """An error as a sentence that names the file and the cause."""
+    """Describe an error in a sentence that names the file and the cause."""
     if not isinstance(error, OSError) or error.errno is None:
         return str(error)
-    file = error.filename if error.filename2 is None else error.filename2  # what was written, where something is copied
+    file = error.filename if error.filename2 is None else error.filename2  # a copy's target, if there is one
     cause = error.strerror or type(error).__name__
-    return f"{file or 'The output, or a file,'} can't be used: {cause[:1].lower()}{cause[1:]}."
+    return f"{file or 'The output or a file'} can't be used: {cause[:1].lower()}{cause[1:]}."

@@ -1,7 +1,7 @@
-"""A short name for whatever a computation depends on: numbers, tensors, networks, functions with their code.
+"""Fingerprints of everything a computation depends on: numbers, tensors, networks, functions with their code.
 
-A cached result is only right while everything that went into it is the same. Weights and pictures are not all: a
-network may have another activation, a forward pass or a transform other code, a buffer that no state dict holds.
+A cached result is valid only while all its inputs are unchanged. Weights and pictures are not enough: an activation,
+the code of a forward pass or a transform, or a buffer outside the state dict may differ too.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ _SIMPLE = (type(None), bool, int, float, complex, str, bytes)
 _NAMED = (types.BuiltinFunctionType, types.ModuleType, torch.dtype, torch.device, np.dtype)
 _PLAIN_NUMBERS = (bool, int, float, str, tuple, Tensor, np.ndarray, np.generic)
 _CALLABLE = (types.FunctionType, types.BuiltinFunctionType, partial)
-# A module's attributes that say nothing about what it computes in evaluation mode.
+# A module's attributes that don't affect its output in evaluation mode.
 _BOOKKEEPING = re.compile(
     r"training|call_super_init|_is_full_backward_hook|_non_persistent_buffers_set|.*_hooks(_\w+)?"
 )
@@ -34,12 +34,12 @@ _CHANGES = {"append", "extend", "insert", "add", "update", "setdefault", "pop", 
 
 
 def fingerprint(*values) -> str:
-    """16 hexadecimal digits, the same for the same values, in every process with the same Python and torch.
+    """Return 16 hexadecimal digits that are equal for equal values, in every process with the same Python and torch.
 
-    A network counts with its class's code, its attributes, parameters, all its buffers, its children and its forward
-    hooks (their code, and the numbers that they read and do not change), but not with its mode. A function counts with
-    its code, its defaults, what its closure holds, and the functions and numbers that it reads from its own module; an
-    object with its class's code and attributes.
+    For a network, they depend on its class's code, its attributes, parameters, buffers, children and forward hooks
+    (their code, and the numbers that they read and never change), but not on its mode. For a function, they depend on
+    its code, its defaults, its closure, and the functions and numbers that it reads from its module; for any other
+    object, on its class's code and its attributes.
     """
     seen = hashlib.sha256()
     for part in _parts(values, {}):
@@ -49,7 +49,7 @@ def fingerprint(*values) -> str:
 
 
 def _parts(value, met: dict[int, object]) -> Iterator[str | bytes]:
-    """What makes up a value. `met` holds the objects so far: one that is met again is named by its number."""
+    """Yield the parts of a value. `met` contains the objects so far: a repeated one is named by its number."""
     if isinstance(value, _SIMPLE) and not isinstance(value, np.generic):
         yield f"{type(value).__name__} {value!r}"
     elif isinstance(value, Tensor):
@@ -58,12 +58,12 @@ def _parts(value, met: dict[int, object]) -> Iterator[str | bytes]:
         yield from _array(np.asarray(value), met)
     elif id(value) in met:
         yield f"again {met[id(value)][0]}"
-    elif isinstance(value, (logging.Logger, io.IOBase)):  # what they know of other parts of the process changes nothing
+    elif isinstance(value, (logging.Logger, io.IOBase)):  # they refer to the whole process, which changes no result
         yield f"{type(value).__name__} {getattr(value, 'name', '')}"
     elif isinstance(value, _NAMED):
         yield f"{type(value).__name__} {getattr(value, '__name__', value)}"
     else:
-        met[id(value)] = len(met), value  # kept, so that no other object gets its number
+        met[id(value)] = len(met), value  # kept alive, so that no other object gets its id
         yield from _structure(value, met)
 
 
@@ -98,12 +98,12 @@ def _structure(value, met: dict) -> Iterator[str | bytes]:
 
 
 def _as_pickled(value) -> list:
-    """What an object of a class in C (a date, a pattern, a range) would be made of again; empty where it can't be."""
+    """Parts from which pickle would rebuild an object of a C class (a date, a pattern, a range); empty if it can't."""
     if type(value).__module__.startswith("torch."):
         return []
     try:
         reduced = copyreg.dispatch_table.get(type(value), lambda thing: thing.__reduce_ex__(4))(value)
-    except Exception:  # locks, generators and whatever else is not for files
+    except Exception:  # locks, generators and other objects that can't be pickled
         return []
     return [list(part) if isinstance(part, Iterator) else part for part in reduced[1:] if part is not None]
 
@@ -118,7 +118,7 @@ def _array(array: np.ndarray, met: dict) -> Iterator[str | bytes]:
 
 def _numbers(x: Tensor) -> Iterator[str | bytes]:
     if is_lazy(x):
-        yield f"{x.dtype}, not there yet"
+        yield f"{x.dtype}, not initialised"
         return
     yield f"{x.dtype} {list(x.shape)}"
     if x.is_meta:
@@ -138,7 +138,7 @@ def _module(module: nn.Module, met: dict) -> Iterator[str | bytes]:
     forwards = [module.forward, *(vars(kind).get("forward") for kind in type(module).__mro__)]
     written = set().union(*(_changed(getattr(forward, "__code__", None)) for forward in forwards))
     for name, value in sorted(held.items()):
-        # What a mask or a weight norm computed last is no state of its own.
+        # A weight that a mask or a weight norm computes is not state.
         computed = f"{name}_orig" in held["_parameters"] or f"{name}_g" in held["_parameters"]
         if not (_BOOKKEEPING.fullmatch(name) or name in written or (computed and isinstance(value, Tensor))):
             yield name
@@ -148,7 +148,7 @@ def _module(module: nn.Module, met: dict) -> Iterator[str | bytes]:
 
 
 def _hook(hook, met: dict) -> Iterator[str | bytes]:
-    # The code, and the numbers that it reads: a hook may as well only watch, and what it notes changes with every call.
+    # Only the code and the numbers that it reads: a hook may just record, and its records change with every call.
     held = []
     while isinstance(hook, partial):
         held += [*hook.args, *(pair for pair in hook.keywords.items() if isinstance(pair[1], _PLAIN_NUMBERS))]
@@ -171,7 +171,7 @@ def _hook(hook, met: dict) -> Iterator[str | bytes]:
 
 
 def _read_numbers(function: types.FunctionType) -> Iterator[tuple[str, object]]:
-    """Numbers, names and tensors of a function's closure and module that it reads and does not change."""
+    """Numbers, strings and tensors that a function reads from its closure and module and never changes."""
     code, changed = function.__code__, _changed(function.__code__)
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         with contextlib.suppress(ValueError):  # an empty cell
@@ -188,7 +188,7 @@ def _class(kind: type, met: dict) -> Iterator[str | bytes]:
         if parent in (object, nn.Module) or parent.__module__ == "builtins":
             break
         for name, value in vars(parent).items():
-            value = getattr(value, "__func__", value)  # of static and class methods
+            value = getattr(value, "__func__", value)  # unwraps static and class methods
             value = value.fget if isinstance(value, property) else value
             if (name == "__call__" or not name.startswith("__")) and isinstance(value, (*_CALLABLE, *_PLAIN_NUMBERS)):
                 yield name
@@ -214,7 +214,7 @@ def _function(function: types.FunctionType, met: dict) -> Iterator[str | bytes]:
 
 
 def _changed(code: types.CodeType | None) -> set[str]:
-    """Names of attributes and variables that a function stores, or appends to and the like."""
+    """Names of attributes and variables that a function assigns or changes in place (by `append`, for example)."""
     steps = [(step.opname, step.argval) for step in dis.get_instructions(code)] if code else []
     stored = {name for operation, name in steps if operation in ("STORE_ATTR", "STORE_GLOBAL", "STORE_DEREF")}
     return stored | {name for (_, name), (_, called) in pairwise(steps) if called in _CHANGES and isinstance(name, str)}

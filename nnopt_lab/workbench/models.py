@@ -1,4 +1,4 @@
-"""The networks of the course: the article's `MyNet`, repaired and with its sizes as knobs, and a stronger teacher."""
+"""The networks of the course: the article's `MyNet`, corrected and with adjustable sizes, and a stronger teacher."""
 
 import json
 from collections.abc import Iterator
@@ -16,17 +16,17 @@ from nnopt_lab.workbench.paths import data_dir
 class MyNet(nn.Module):
     """The article's network: convolutions with ReLU and pooling, then two linear layers.
 
-    With its defaults it is the article's own: conv 3→16, conv 16→32 (3×3, padding 1), each followed by ReLU and 2×2
+    The defaults give the article's network: conv 3→16, conv 16→32 (3×3, padding 1), each followed by ReLU and 2×2
     max-pooling, then linear 2048→128, ReLU, linear 128→10; 268,650 parameters.
 
     Args:
-        channels: filters of each convolution; its length is the depth, 1 to 5.
-        kernel_size: odd, so that padding can keep the picture's size.
-        hidden: width of the first linear layer.
-        classes: number of classes.
+        channels: filters of each convolution, at least 1; one entry per convolution, 1 to 5 of them.
+        kernel_size: odd and positive, so that padding can keep the picture's size.
+        hidden: output features of the first linear layer, at least 1.
+        classes: number of classes, at least 1.
 
     Raises:
-        ValueError: a size is out of its range.
+        ValueError: an argument is out of its range.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class MyNet(nn.Module):
     ):
         super().__init__()
         if not 1 <= len(channels) <= 5 or min(channels) < 1:
-            raise ValueError(f"channels={channels} must be 1 to 5 positive numbers of filters.")
+            raise ValueError(f"channels={channels} must be 1 to 5 numbers of filters, each at least 1.")
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f"kernel_size={kernel_size} must be odd and positive.")
         if hidden < 1 or classes < 1:
@@ -48,12 +48,15 @@ class MyNet(nn.Module):
         self.classifier = nn.Sequential(nn.Linear(width * side**2, hidden), nn.ReLU(), nn.Linear(hidden, classes))
 
     def forward(self, x: Tensor) -> Tensor:
-        """float [N, 3, 32, 32] → class scores (logits) float [N, classes]."""
+        """Compute logits: float [N, 3, 32, 32] → float [N, classes]."""
         return self.classifier(torch.flatten(self.features(x), 1))
 
 
 class Block(nn.Module):
-    """Two 3×3 convolutions with batch norm, and a shortcut around them (He et al. 2016)."""
+    """A residual block: two 3×3 convolutions with batch norm, and a shortcut around them.
+
+    He et al. 2016, "Deep Residual Learning for Image Recognition", https://arxiv.org/abs/1512.03385
+    """
 
     def __init__(self, width_in: int, width_out: int, stride: int):
         super().__init__()
@@ -73,11 +76,11 @@ class Block(nn.Module):
 
 
 class Teacher(nn.Module):
-    """A small residual network: a stem, three stages of blocks, global mean, one linear layer.
+    """A small residual network: a stem, three stages of blocks, global average pooling, one linear layer.
 
     Args:
         widths: channels of the three stages.
-        blocks: residual blocks in each stage.
+        blocks: residual blocks per stage.
         classes: number of classes.
     """
 
@@ -95,11 +98,11 @@ class Teacher(nn.Module):
         self.head = nn.Linear(width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """float [N, 3, 32, 32] → class scores (logits) float [N, classes]."""
+        """Compute logits: float [N, 3, 32, 32] → float [N, classes]."""
         return self.head(self.stages(self.stem(x)).mean((2, 3)))
 
 
-# Section 4 of the article: SGD with learning rate 0.01 and momentum 0.9; it names no batch size and no epochs.
+# Section 4 of the article: SGD with learning rate 0.01 and momentum 0.9. It gives neither batch size nor epochs.
 ARTICLE_RECIPE = {
     "epochs": 8,
     "batch_size": 64,
@@ -109,13 +112,14 @@ SHIPPED = {"mynet": MyNet, "teacher": Teacher, "shapes_teacher": Teacher, "shape
 
 
 def trained(name: str = "mynet") -> nn.Module:
-    """A network with the weights that ship with the course, in evaluation mode.
+    """Load a network with the weights shipped with the course, in evaluation mode.
 
     Args:
-        name: "mynet" or "teacher", trained on "fashion", "shapes_teacher", or "shapes_student", distilled from it.
+        name: "mynet" or "teacher", both trained on "fashion"; "shapes_teacher", trained on "shapes", or
+            "shapes_student", distilled from it.
 
     Raises:
-        ValueError: there is no such network, or its file is damaged.
+        ValueError: `name` is none of these, or the file is damaged.
         FileNotFoundError: its file is missing.
     """
     model = _shipped(name)()
@@ -125,7 +129,12 @@ def trained(name: str = "mynet") -> nn.Module:
 
 
 def record(name: str = "mynet") -> dict:
-    """Record of how shipped weights were made: command, seed, accuracies in percent, versions, processor."""
+    """Read how shipped weights were made: command, seed, accuracies in percent, versions, processor.
+
+    Raises:
+        ValueError: `name` is not a network of `trained`, or the file is damaged.
+        FileNotFoundError: its file is missing.
+    """
     _shipped(name)
     with _weights_file(name) as file:
         return json.loads(file.metadata()["record"])
@@ -140,7 +149,7 @@ def _shipped(name: str) -> type[nn.Module]:
 @contextmanager
 def _weights_file(name: str) -> Iterator:
     path = data_dir() / f"{name}.safetensors"
-    cure = f"restore it with `git checkout -- data/{path.name}`, or train it again with `nnopt train {name}`."
+    cure = f"restore it with `git checkout -- data/{path.name}`, or retrain it with `nnopt train {name}`."
     if not path.is_file():
         raise FileNotFoundError(f"data/{path.name} is missing: {cure}")
     try:

@@ -1,4 +1,4 @@
-"""Folders of the course's own files: in a clone beside the package, in an installed wheel inside it."""
+"""Folders of the course's files: beside the package in a clone, inside it in an installed wheel."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def root() -> Path:
-    """The folder that holds `data/`, `notebooks/` and `solutions/`."""
+    """The folder that contains `data/`, `notebooks/` and `solutions/`."""
     clone = PACKAGE.parent
     return clone if (clone / "pyproject.toml").is_file() else PACKAGE / "_files"
 

@@ -1,4 +1,4 @@
-"""Where a result comes from: versions and processor, for the records beside shipped weights and results."""
+"""The origin of a result: versions and processor, for the records beside shipped weights and results."""
 
 import platform
 

@@ -1,4 +1,4 @@
-"""Training recipes for lessons whose subject is something else: AdamW under a one-cycle rate, lesson 03's winner."""
+"""Training recipes for lessons about other subjects: AdamW with a one-cycle schedule, the winner of lesson 03."""
 
 import torch
 from torch import nn
@@ -18,12 +18,19 @@ def one_cycle(
     extra: nn.Module | None = None,
     **options,
 ) -> nn.Module:
-    """Train `model` in place and return it.
+    """Train `model` in place with AdamW and a one-cycle schedule, and return it.
+
+    Smith & Topin 2019, "Super-Convergence", https://arxiv.org/abs/1708.07120
 
     Args:
+        model: the network; see `training.fit` for its input and output.
+        pictures: the data set.
+        epochs: passes over the training pictures, at least 1.
         peak: the highest learning rate, above 0.
-        steps_per_epoch: where another split or loader than the set's own is trained on.
-        extra: a module that learns along with it, such as the adapter of a hint.
+        batch_size: pictures per step.
+        weight_decay: of AdamW.
+        steps_per_epoch: needed if `options` replaces the training split or the loader.
+        extra: another module to train along with the model, such as the adapter of a hint loss.
         options: further arguments of `training.fit`.
     """
     steps = epochs * (steps_per_epoch or -(-len(pictures.train) // batch_size))
@@ -46,8 +53,14 @@ def train_teacher(
     """Train a teacher in place, on flipped and shifted pictures, and return it.
 
     Args:
-        smoothing: of the labels. Where students are to learn from it, 0: smoothing wipes out how alike the wrong
-            classes are (Müller, Kornblith & Hinton 2019, "When Does Label Smoothing Help?").
+        model: the teacher.
+        pictures: the data set.
+        epochs: passes over the training pictures, at least 1.
+        batch_size: pictures per step.
+        seed: of the augmentation and the training.
+        smoothing: label smoothing, 0 to 1. Use 0 if students will learn from this teacher: smoothing erases how
+            similar the wrong classes are (Müller, Kornblith & Hinton 2019, "When Does Label Smoothing Help?",
+            https://arxiv.org/abs/1906.02629).
     """
     return one_cycle(
         model,
@@ -63,5 +76,5 @@ def train_teacher(
 
 
 def test_accuracy(model: nn.Module, pictures: data.Pictures) -> float:
-    """Accuracy on the test pictures as recordings hold it: percent, two decimals."""
+    """Accuracy on the test pictures in percent, rounded to two decimals as in the recordings."""
     return round(training.evaluate(model, pictures.test, pictures).accuracy, 2)

@@ -1,8 +1,8 @@
-"""A data set that nobody has to download: ten coloured shapes over clutter, drawn from a seed.
+"""A data set without a download: ten coloured shapes over clutter, drawn from a seed.
 
-A shape is an implicit field: a function of the coordinates (u, v) that is negative inside. Drawing is one vectorised
-evaluation of that field per class; everything that makes the task hard (clutter, distractors, an occluder, noise) is
-scaled by one difficulty dial.
+A shape is an implicit field: a function of the coordinates (u, v) that is negative inside. Drawing evaluates that
+field once per class, vectorised. One number, the difficulty, scales everything that makes the task hard: clutter,
+distractors, an occluder and noise.
 """
 
 import math
@@ -22,11 +22,11 @@ def draw_shapes(count: int, *, seed: int = 0, difficulty: float = 1.0) -> tuple[
 
     Args:
         count: number of pictures, at least 1.
-        seed: fixes every picture: the same seed gives the same pictures on every machine with the same torch.
-        difficulty: at least 0; scales clutter, noise, and how often distractors and occluders appear.
+        seed: determines every picture: the same seed gives the same pictures on every machine with the same torch.
+        difficulty: at least 0; scales clutter and noise, and how often distractors and occluders appear.
 
     Returns:
-        uint8 [count, 3, 32, 32] and int64 [count] with values 0 to 9, positions in `SHAPES`.
+        Pictures uint8 [count, 3, 32, 32], and labels int64 [count] from 0 to 9, which index `SHAPES`.
 
     Raises:
         ValueError: `count` is below 1 or `difficulty` below 0.
@@ -73,7 +73,7 @@ def _grid() -> tuple[Tensor, Tensor]:
 
 
 def _coverage(field: Tensor) -> Tensor:
-    """Part of each pixel that lies inside, from a field in pixels: a soft edge one pixel wide."""
+    """Fraction of each pixel that lies inside, from a field in pixels: a soft edge one pixel wide."""
     return (0.5 - field).clamp(0, 1)
 
 
@@ -87,7 +87,7 @@ def _smooth_noise(n: int, generator: torch.Generator) -> Tensor:
 
 
 def _far_from(background: Tensor, uniform) -> Tensor:
-    """A colour at least 0.26 away from the background in the mean over channels, the best of eight draws."""
+    """A colour that differs from the background by at least 0.26 on average over channels, or the best of eight."""
     candidates = torch.stack([uniform(0.0, 1.0, 3) for _ in range(8)])
     distance = (candidates - background).abs().mean(2)
     first_far_enough = (distance >= 0.26).float().argmax(0)

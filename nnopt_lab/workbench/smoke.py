@@ -1,7 +1,7 @@
-"""Smoke mode, `NNOPT_SMOKE=1`: the library cuts its long work short, so that any lesson runs in seconds.
+"""Smoke mode, `NNOPT_SMOKE=1`: the library shortens long work, so that any lesson runs in seconds.
 
-It shows that a notebook's cells go through, nothing else. Results keep their types and shapes; their numbers mean
-nothing. Code that takes long asks here how much to do, and outside smoke mode gets back what it passed in.
+It only shows that a notebook's cells run without an error. Results keep their types and shapes, but their numbers are
+meaningless. Slow code passes its amount of work through these functions, which change nothing outside smoke mode.
 """
 
 import os
@@ -14,12 +14,12 @@ FEW = 32  # pictures
 
 
 def on() -> bool:
-    """Whether the environment asks for smoke mode."""
+    """Whether smoke mode is on: `NNOPT_SMOKE=1` in the environment."""
     return os.environ.get("NNOPT_SMOKE") == "1"
 
 
 def cap(number, limit):
-    """`number`, but in smoke mode `limit` at most."""
+    """`number`, but in smoke mode at most `limit`."""
     return min(number, limit) if on() else number
 
 
@@ -36,7 +36,7 @@ def few_batches(loader: Iterable[tuple[Tensor, object]]) -> Iterator[tuple[Tenso
 
 
 def repeat_rows(rows: Tensor, count: int) -> Tensor:
-    """Rows [N, …] again and again until there are `count`: gives what was computed for a few its full length."""
+    """Repeat rows [N, …] until there are `count`: a result for a few pictures gets its full length."""
     return rows if len(rows) == count else rows.repeat(-(-count // len(rows)), *[1] * (rows.dim() - 1))[:count]
 
 

@@ -1,9 +1,9 @@
-"""Lets `import torchvision` succeed where its compiled part does not fit the installed torch.
+"""Makes `import torchvision` succeed although its compiled part does not match the installed torch.
 
 A CUDA build of torchvision beside a CPU build of torch fails with "operator torchvision::nms does not exist"
-(pytorch/vision#9085): its compiled part cannot be loaded, and the Python part then describes operators that nobody
-defined. The lessons use only torchvision's data sets and transforms, which need none of these operators, so defining
-their two schemas is enough.
+(https://github.com/pytorch/vision/issues/9085): the compiled part can't be loaded, and the Python part then refers to
+operators that were never defined. The lessons use only torchvision's data sets and transforms, which need none of
+these operators, so defining their two schemas is enough.
 """
 
 import importlib.abc
@@ -20,7 +20,7 @@ _kept_alive = []  # the operators vanish with the Library object that defined th
 
 
 class _RepairBeforeImport(importlib.abc.MetaPathFinder):
-    """Runs `repair` at the first import of torchvision, and finds nothing itself."""
+    """Runs `repair` just before the first import of torchvision; finds no module itself."""
 
     def find_spec(self, fullname, path=None, target=None):
         if fullname == "torchvision":
@@ -30,9 +30,9 @@ class _RepairBeforeImport(importlib.abc.MetaPathFinder):
 
 
 def install() -> None:
-    """Arrange for `repair` to run just before torchvision is first imported; does nothing if it already was.
+    """Make `repair` run just before torchvision is first imported; does nothing if it already was.
 
-    Nothing is imported here: a program that never needs torchvision never pays for it.
+    Nothing is imported here, so a program that never uses torchvision pays nothing.
     """
     if "torchvision" not in sys.modules and not any(isinstance(f, _RepairBeforeImport) for f in sys.meta_path):
         sys.meta_path.insert(0, _RepairBeforeImport())
@@ -42,7 +42,7 @@ def repair() -> bool:
     """Define the `torchvision::nms` and `torchvision::qnms` schemas if torchvision's own cannot be loaded.
 
     Returns:
-        True if schemas had to be defined; False if torch or torchvision is absent, or torchvision is whole.
+        True if schemas had to be defined; False if torch or torchvision is missing, or torchvision is intact.
     """
     spec = importlib.util.find_spec("torchvision")
     if spec is None or importlib.util.find_spec("torch") is None:

@@ -1,7 +1,7 @@
 """One training loop for every lesson.
 
-A technique changes what goes into the loop (the model, the loss, the optimizer, the schedule, the batches), never the
-loop itself. Two runs with the same seed on the same machine give the same weights, bit for bit.
+A technique changes the loop's inputs (the model, the loss, the optimizer, the schedule, the batches), never the loop.
+Two runs with the same seed on the same machine give the same weights, bit for bit.
 """
 
 import math
@@ -26,7 +26,7 @@ from nnopt_lab.workbench.progress_bar import progress_bar
 class History:
     """Record of a training run; lists have one entry per epoch, accuracies are in percent.
 
-    `interrupted` is True where Ctrl-C (in a notebook: the stop button) ended the run early.
+    `interrupted` is True if Ctrl-C (in a notebook, the stop button) ended the run early.
     """
 
     train_loss: list[float] = field(default_factory=list)
@@ -40,7 +40,7 @@ class History:
 
     def __repr__(self) -> str:
         if not self.train_loss:
-            return "History(no epoch was finished)"
+            return "History(no epoch finished)"
         return (
             f"History({len(self.train_loss)} epochs in {sum(self.seconds):.1f} s, training loss "
             f"{self.train_loss[-1]:.3f}, validation accuracy {self.validation_accuracy[-1]:.1f} %)"
@@ -49,7 +49,7 @@ class History:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Result on one split: mean loss, accuracy in percent, and which pictures were right (bool [N])."""
+    """Result on one split: mean loss, accuracy in percent, and which pictures were classified correctly (bool [N])."""
 
     loss: float
     accuracy: float
@@ -74,37 +74,40 @@ def fit(
     device: torch.device | str | None = None,
     description: str = "training",
 ) -> History:
-    """Train `model` in place on the training split and watch the validation split; the test split is not touched.
+    """Train `model` in place on the training split and evaluate it on the validation split after each epoch.
+
+    The test split is never used.
 
     Args:
-        model: gets float32 [B, 3, 32, 32] and gives logits [B, classes]; left in evaluation mode, on the device where
-            it was before: networks that are then compared stand side by side.
+        model: maps float32 [B, 3, 32, 32] to logits float [B, classes]. It ends in evaluation mode on the device where
+            it started, ready to be compared with other networks there.
         pictures: from `data.load`, or another `data.ImageSet`.
-        epochs: passes over the training pictures, at least 0 (then nothing is trained).
-        batch_size: pictures per step; not used where `batches` or `loader` is given.
-        optimizer: an optimizer over the model's parameters, or a function parameters → optimizer.
-            SGD with learning rate 0.01 and momentum 0.9 (the article's) where it is None.
-        scheduler: a function optimizer → scheduler.
-        schedule_per: "batch" or "epoch": when the scheduler steps. ReduceLROnPlateau always steps once per epoch, with
+        epochs: passes over the training pictures, an integer of at least 0; 0 trains nothing.
+        batch_size: pictures per step; unused if `batches` or `loader` is given.
+        optimizer: an optimizer over the model's parameters, or a function parameters → optimizer; default SGD with
+            learning rate 0.01 and momentum 0.9, as in the article.
+        scheduler: a function optimizer → scheduler; default none.
+        schedule_per: when the scheduler steps, "batch" or "epoch". ReduceLROnPlateau always steps once per epoch, with
             the validation loss.
-        loss: function (logits, labels) → scalar; cross-entropy where it is None.
-        batches: a batch sampler, iterated once per epoch: yields lists of positions.
-        augment: function uint8 images → uint8 images.
-        train: another training split than the set's own (a part of it, say).
-        loader: (input, target) batches to use instead of all of these, iterated once per epoch. Where the model has
-            batch norm, a batch of a single sample joins the one before it.
-        seed: of the order of the pictures, dropout and whatever else is random in the loop. Seed the model's
-            initial weights yourself, before you make it.
-        device: the accelerator if there is one, else the CPU.
+        loss: a function (logits, labels) → scalar; default cross-entropy.
+        batches: a batch sampler that yields lists of positions, iterated once per epoch.
+        augment: a function uint8 [B, C, H, W] → uint8 [B, C, H, W].
+        train: a training split to use instead of the data set's own, such as a part of it.
+        loader: (inputs, targets) batches to use instead of all of these, iterated once per epoch. If the model has
+            batch norm, a batch of a single sample joins the previous batch.
+        seed: of the order of the pictures, dropout and everything else that is random in the loop. Initial weights
+            are not included: call `torch.manual_seed` before you make the model.
+        device: default the accelerator if there is one, else the CPU.
+        description: the progress bar's title.
 
     Returns:
-        The history. Ctrl-C ends the run after the current step, keeps the weights and the history so far, and does
-        not raise.
+        The history. Ctrl-C ends the run after the current step without raising, and keeps the weights and the history
+        so far.
 
     Raises:
-        ValueError: an argument is out of its range, the optimizer holds other tensors instead of the model's
-            parameters, or only frozen ones, the model returns something else than a tensor, a batch is too small for a
-            batch norm, or the loss became NaN or infinite.
+        ValueError: an argument is out of its range; the optimizer has other tensors than the model's parameters, or
+            only frozen ones; the model doesn't return a tensor; a batch is too small for batch norm; or the loss became
+            NaN or infinite.
     """
     if epochs < 0 or int(epochs) != epochs:
         raise ValueError(f"epochs={epochs} must be an integer, at least 0.")
@@ -145,7 +148,20 @@ def fit(
 def evaluate(
     model: nn.Module, split: data.Split, pictures: data.ImageSet, *, batch_size: int = 500, device=None
 ) -> Evaluation:
-    """Loss and accuracy of `model` on a split, in evaluation mode, without gradients; the model's mode is restored."""
+    """Compute the loss and accuracy of `model` on a split, in evaluation mode without gradients.
+
+    The model's mode is restored afterwards.
+
+    Args:
+        model: maps float32 [B, 3, 32, 32] to logits float [B, classes].
+        split: the pictures and labels to evaluate on.
+        pictures: the data set whose `to_input` transforms them.
+        batch_size: pictures per forward pass.
+        device: default the model's device.
+
+    Raises:
+        ValueError: the model doesn't return a tensor.
+    """
     device = torch.device(device) if device is not None else device_of(model)
     seen, total, correct = smoke.few(split), 0.0, []
     with inference(model):
@@ -153,7 +169,7 @@ def evaluate(
             logits, labels = logits_of(model, inputs.to(device)), labels.to(device)
             total += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
             correct.append((logits.argmax(1) == labels).cpu())
-    correct = torch.cat(correct).clone()  # made outside inference mode, so that autograd may meet it
+    correct = torch.cat(correct).clone()  # outside inference mode, so that autograd can use it
     accuracy = 100 * correct.float().mean().item()
     return Evaluation(total / len(seen), accuracy, smoke.repeat_rows(correct, len(split)))
 
@@ -164,13 +180,13 @@ def best_device() -> torch.device:
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Device of a model's parameters; the CPU where it has none."""
+    """Device of a model's parameters; the CPU if it has none."""
     return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
 @contextmanager
 def reproducible(seed: int):
-    """Seeds torch and asks for deterministic algorithms inside the block; both are as they were after it."""
+    """Seed torch and use deterministic algorithms inside the block; restore both settings after it."""
     before, warn_only = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
@@ -186,9 +202,9 @@ def reproducible(seed: int):
 
 
 def require_trainable(optimizer: Optimizer) -> None:
-    """Raise a ValueError where all parameters of an optimizer are frozen: there would be nothing to train."""
+    """Raise a ValueError if all parameters of an optimizer are frozen, which leaves nothing to train."""
     if not any(p.requires_grad for group in optimizer.param_groups for p in group["params"]):
-        raise ValueError("All parameters that are to be trained are frozen: call model.requires_grad_(True) first.")
+        raise ValueError("All of the optimizer's parameters are frozen: call model.requires_grad_(True) first.")
 
 
 def _optimizer_of(model: nn.Module, optimizer) -> Optimizer:
@@ -199,11 +215,11 @@ def _optimizer_of(model: nn.Module, optimizer) -> Optimizer:
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     mine = {id(p) for p in model.parameters()}
     left_out = {id(p) for p in model.parameters() if p.requires_grad} - held
-    # A part of the model may be trained, and more than the model; other tensors in its stead are a mistake.
+    # Training a part of the model, or more than the model, is allowed; other tensors instead of its own are a mistake.
     if not held & mine or (held - mine and left_out):
         raise ValueError(
-            f"optimizer holds {len(held - mine)} tensors that are not the model's parameters, and not {len(left_out)} "
-            "that are: make it after the last change to the model (made earlier, it keeps stepping the old ones)."
+            f"optimizer contains {len(held - mine)} tensors that are not parameters of the model and lacks "
+            f"{len(left_out)} that are: create it after the last change to the model, or it updates the old ones."
         )
     return optimizer
 
@@ -226,13 +242,13 @@ def _epoch(model, loader, optimizer, schedule, loss, device, history: History, b
         right += _count_right(logits, targets)
         bar.set_postfix_str(
             f"loss {total / count:.3f}, accuracy {100 * right / count:.1f} %, "
-            f"{count / (time.perf_counter() - started):,.0f} images/s",
+            f"{count / (time.perf_counter() - started):,.0f} pictures/s",
             refresh=False,
         )
         bar.update(0)
         if not math.isfinite(total):
             raise ValueError(
-                f"The loss became {value.item()} at learning rate {history.learning_rate[-1]:g}: lower it."
+                f"The loss became {value.item()} at learning rate {history.learning_rate[-1]:g}: lower the rate."
             )
     seconds = time.perf_counter() - started
     history.train_loss.append(total / count)
@@ -242,7 +258,7 @@ def _epoch(model, loader, optimizer, schedule, loss, device, history: History, b
 
 
 def _without_single_sample(loader: Iterable, model: nn.Module) -> Iterator[tuple[Tensor, object]]:
-    """The loader's batches; where the model has batch norm, a batch of one sample joins its larger neighbour."""
+    """Yield the loader's batches; if the model has batch norm, a batch of one sample joins its larger neighbour."""
     batches = smoke.few_batches(loader)
     before = None
     if any(isinstance(layer, _BatchNorm) and layer.training for layer in model.modules()):
@@ -260,10 +276,11 @@ def _without_single_sample(loader: Iterable, model: nn.Module) -> Iterator[tuple
 
 
 def logits_of(model: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
-    """`model(inputs)`, which must be one tensor.
+    """Run the model and check that its output is one tensor.
 
     Raises:
-        ValueError: it is a tuple, a dict or anything else, or a batch norm in training mode got one value per channel.
+        ValueError: the output is a tuple, a dict or anything else, or a batch norm in training mode got one value per
+            channel.
     """
     try:
         logits = model(inputs)
@@ -271,8 +288,8 @@ def logits_of(model: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
         if "more than 1 value per channel" not in str(error):
             raise
         raise ValueError(
-            f"A batch of {len(inputs)} leaves a batch norm one value per channel, which has no variance: "
-            "batches must hold 2 samples or more."
+            f"A batch of {len(inputs)} leaves batch norm a single value per channel, which has no variance: "
+            "each batch must contain at least 2 samples."
         ) from error
     if not isinstance(logits, Tensor):
         raise ValueError(

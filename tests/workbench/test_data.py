@@ -134,7 +134,9 @@ class TestOtherSets:
 
         for kind in ("FashionMNIST", "CIFAR10"):
             monkeypatch.setattr(datasets, kind, unreachable)
-        with pytest.raises(FileNotFoundError, match=rf"'{name}' are not in .*root=.*'fashion', which needs no network"):
+        with pytest.raises(
+            FileNotFoundError, match=rf"'{name}': its files are not in .*root=.*'fashion', which needs no download"
+        ):
             data.load(name, root=tmp_path)
 
 
@@ -162,7 +164,7 @@ class TestInput:
     @pytest.mark.parametrize("side", [27, 34])
     def test_pictures_that_cannot_be_centred_in_32_pixels_are_refused(self, side):
         split = split_of(2, side)
-        with pytest.raises(ValueError, match=rf"{side}×{side} pixels cannot be padded to 32×32"):
+        with pytest.raises(ValueError, match=rf"{side}×{side} pixels and can't be padded to 32×32"):
             pictures_of(split).to_input(split.images)
 
 

@@ -30,7 +30,7 @@ def test_what_stands_in_a_folders_way_is_named(tmp_path, make, below):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(OSError) as error:
         make(tmp_path / "file" / below)
-    assert said(error).startswith(f"{tmp_path / 'file'} is no folder")
+    assert said(error).startswith(f"{tmp_path / 'file'} must be a folder")
     assert (tmp_path / "file").read_text() == "mine"
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone" / "folder")
     with pytest.raises(OSError, match="nowhere"):
@@ -100,6 +100,6 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
 
 
 def test_an_error_without_a_file_is_the_outputs():
-    assert in_words(FULL) == "The output, or a file, can't be used: no space left on device."
+    assert in_words(FULL) == "The output or a file can't be used: no space left on device."
     assert in_words(OSError(errno.EXDEV, "Invalid link", "a", None, "b")) == "b can't be used: invalid link."
     assert in_words(ValueError("x must be 1.")) == "x must be 1."

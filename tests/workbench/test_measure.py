@@ -301,7 +301,7 @@ class TestProportionDifference:
             measure.proportion_difference(right, torch.rand(3))
         with pytest.raises(ValueError, match=r"correct_a is torch.bool \[1, 3\]"):
             measure.proportion_difference(right[None], right)
-        with pytest.raises(ValueError, match="pairs"):
+        with pytest.raises(ValueError, match="must match"):
             measure.proportion_difference(right, right[:2])
 
     def test_prints(self):
@@ -659,7 +659,7 @@ class TestCompare:
             ({"models": {"f": torch.sin}}, "nn.Module"),
             ({"example": torch.rand(0, 3, 4, 4)}, r"example has shape \[0, 3, 4, 4\]"),
             ({"accuracy": {"b": 50}}, "accuracy.*'b'"),
-            ({"accuracy": {"a": 101}}, "101 must be percent"),
+            ({"accuracy": {"a": 101}}, "101 must be 0 to 100 percent"),
             ({"batch_sizes": ()}, "batch_sizes"),
             ({"batch_sizes": (0,)}, "batch_sizes"),
             ({"rounds": 5}, "rounds=5 must be at least 6"),

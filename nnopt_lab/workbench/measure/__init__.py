@@ -1,6 +1,6 @@
 """Measure how large, how fast and how accurate a network is, and whether a difference between two of them is real.
 
-Sizes are counted exactly, times are samples: one module for each idea, `compare` puts them together.
+Sizes are exact counts, times are samples. Each module measures one quantity, and `compare` combines them in a table.
 """
 
 from nnopt_lab.workbench.measure.comparison import Comparison, compare

@@ -1,4 +1,4 @@
-"""Networks against the first of them: everything in one table."""
+"""Compare networks with the first of them in one table."""
 
 from dataclasses import dataclass
 
@@ -12,17 +12,18 @@ from nnopt_lab.workbench.measure.work import macs
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """The table of `compare`. `rows` has a dict for each model:
+    """The table that `compare` returns.
 
-    model, total, nonzero, macs (a picture's), bytes, compressed_bytes, accuracy (percent or None), and by batch size
-    latency (`Timing`) and ratio (`Ratio` against the first model; None in its own row).
+    `rows` has one dict per model with the keys model, total, nonzero, macs (per picture), bytes, compressed_bytes,
+    accuracy (percent or None), and the dicts latency (batch size → `Timing`) and ratio (batch size → `Ratio` to the
+    first model; None in the first row).
     """
 
     rows: list[dict]
 
     def _cells(self) -> list[list[str]]:
         batches = list(self.rows[0]["latency"])
-        header = ["model", "parameters", "MACs\na picture", "file\ngzipped", "accuracy"]
+        header = ["model", "parameters", "MACs\nper picture", "file\ngzipped", "accuracy"]
         cells = [header + [f"batch {b:,}\nmedian (quartiles)" for b in batches]]
         for row in self.rows:
             accuracy = "–" if row["accuracy"] is None else f"{row['accuracy']:.2f} %"
@@ -44,7 +45,7 @@ class Comparison:
         return html_table(self._cells(), header=True)
 
     def plot(self):
-        """A matplotlib Figure: size, MACs and latencies relative to the first model, and accuracy where given."""
+        """Draw size, MACs and latencies relative to the first model, and accuracy if given, as a matplotlib Figure."""
         from nnopt_lab.workbench import plots
 
         return plots.comparison(self.rows)
@@ -58,17 +59,17 @@ def compare(
     rounds: int = 60,
     budget_seconds: float = 10.0,
 ) -> Comparison:
-    """Measure networks against the first of them: parameters, MACs, file, latency, and accuracy where you have it.
+    """Measure networks relative to the first of them: parameters, MACs, file size, latency, and accuracy if given.
 
     Args:
-        models: any number of networks by name, all on the example's device.
-        example: pictures [N, ...], N at least 1; repeated and cut to each batch size. Real ones: see `latency`.
-        accuracy: in percent, by the same names; some may be missing.
-        batch_sizes: pictures a call, each at least 1; all networks are timed for each.
-        rounds, budget_seconds: as in `latency`, for each batch size; at least 6 rounds.
+        models: networks by name, at least one, all on the example's device.
+        example: pictures [N, ...], N at least 1; repeated or cut to each batch size. Use real ones, see `latency`.
+        accuracy: percent by name; some names may be missing.
+        batch_sizes: pictures per forward pass, each at least 1; every network is timed at each.
+        rounds, budget_seconds: as in `latency`, per batch size; at least 6 rounds.
 
     Raises:
-        ValueError: an argument is not as said here; nothing has been measured then.
+        ValueError: an argument is out of its range; nothing is measured then.
     """
     _check_comparison(models, example, accuracy or {}, batch_sizes, rounds)
     rows = [
@@ -98,13 +99,13 @@ def _sizes(name: str, model: nn.Module, example: Tensor) -> dict:
 def _check_comparison(models, example: Tensor, accuracy: dict, batch_sizes, rounds: int) -> None:
     if not models or not all(isinstance(model, nn.Module) for model in models.values()):
         kinds = {name: type(model).__name__ for name, model in models.items()}
-        raise ValueError(f"models={kinds} must name at least one model, and each must be an nn.Module.")
+        raise ValueError(f"models={kinds} must contain at least one model, and each must be an nn.Module.")
     if example.dim() < 1 or len(example) < 1:
-        raise ValueError(f"example has shape {list(example.shape)}; it must be at least one picture, [N, ...].")
+        raise ValueError(f"example has shape {list(example.shape)}; it must be [N, ...] with N at least 1.")
     for name, percent in accuracy.items():
         if name not in models or not 0 <= percent <= 100:
-            raise ValueError(f"accuracy[{name!r}]={percent} must be percent, 0 to 100, of one of {list(models)}.")
+            raise ValueError(f"accuracy[{name!r}]={percent} must be 0 to 100 percent, for a name in {list(models)}.")
     if not batch_sizes or min(batch_sizes) < 1:
-        raise ValueError(f"batch_sizes={batch_sizes} must be at least one number, each at least 1.")
+        raise ValueError(f"batch_sizes={batch_sizes} must contain at least one number, each at least 1.")
     if rounds < MIN_ROUNDS:
-        raise ValueError(f"rounds={rounds} must be at least {MIN_ROUNDS}: a 95 % interval needs as many.")
+        raise ValueError(f"rounds={rounds} must be at least {MIN_ROUNDS}: a 95 % interval needs that many.")

@@ -1,4 +1,4 @@
-"""Describe the machine that measurements run on, and measure its two limits: arithmetic and memory."""
+"""Describe the machine that measurements run on, and measure its two limits: arithmetic and memory bandwidth."""
 
 import contextlib
 import math
@@ -18,25 +18,25 @@ from nnopt_lab.workbench.measure.tables import format_bytes, html_table, text_ta
 
 @dataclass(frozen=True)
 class Machine:
-    """The machine that measurements run on; None or empty where unknown. `print` it, or show it in a cell."""
+    """The machine that measurements run on; unknown entries are None or empty. Print it, or show it in a cell."""
 
     processor: str
-    cores: int  # that this process may use
-    threads: int  # that torch uses
-    caches: dict[str, int]  # "L1", "L2", …: bytes of one of that level; on a virtual machine others may share it
+    cores: int  # available to this process
+    threads: int  # used by torch
+    caches: dict[str, int]  # "L1", "L2", …: bytes of one cache of that level; virtual machines may share it
     memory: int | None  # bytes
-    instructions: tuple[str, ...]  # what torch's kernels were chosen for, then flags that matter to small numbers
+    instructions: tuple[str, ...]  # torch's choice of kernels, then processor flags for low precision
     accelerator: str | None
     system: str
     torch: str
 
     def peak_gflops(self) -> float:
-        """Billions of float32 operations per second at best on the CPU: matrix products and convolutions are tried.
+        """Measure the CPU's peak float32 speed in 10⁹ operations per second; a MAC is two operations.
 
-        This is what torch's own libraries reach with its present number of threads, which a layer can hope for; the
-        processor's data sheet promises more. The two kinds come from different libraries: on an AMD processor MKL's
-        product of matrices stays at half of what oneDNN's convolution reaches. A MAC is two operations. Takes about a
-        second.
+        This is the faster of a matrix product and a convolution in torch's own libraries at the current number of
+        threads: as much as a layer can reach, and less than the processor's data sheet promises. The two come from
+        different libraries: on an AMD processor, MKL's matrix product reaches only half the speed of oneDNN's
+        convolution. Takes about a second.
         """
         n, channels, side = 1024, 128, 32
         a, b, out = torch.rand(n, n), torch.rand(n, n), torch.empty(n, n)
@@ -48,12 +48,13 @@ class Machine:
         return max(product, convolution) / 1e9
 
     def peak_bandwidth(self) -> float:
-        """Billions of bytes per second in the best of several copies of a large tensor on the CPU, read plus written.
+        """Measure the CPU's memory bandwidth in 10⁹ bytes per second, read plus written.
 
-        As in STREAM (McCalpin 1995), without what the cache reads before it overwrites a line. Source and target
-        each have twice the size of the largest cache, but 64 to 256 MiB, and at most 1/16 of the memory. Where the
-        cache is larger than that (a virtual machine often reports one that it shares with others), the number lies
-        between the speed of the memory and that of the cache. Takes about a second.
+        This is the fastest of several copies of a large tensor, counted as in STREAM (McCalpin 1995,
+        https://www.cs.virginia.edu/stream/ref.html): without the lines that the cache reads before it overwrites them.
+        Source and target each have twice the size of the largest cache, but 64 to 256 MiB, and at most 1/16 of the
+        memory. If the cache is larger than that (a virtual machine often reports one that it shares with others), the
+        result lies between the speed of the memory and that of the cache. Takes about a second.
         """
         size = min(max(2 * max(self.caches.values(), default=0), 2**26), 2**28, (self.memory or 2**32) // 16)
         source, target = torch.ones(size, dtype=torch.uint8), torch.ones(size, dtype=torch.uint8)
@@ -74,7 +75,7 @@ class Machine:
 
 
 def machine() -> Machine:
-    """Look at the machine, without measuring anything."""
+    """Describe this machine without measuring anything."""
     cpu = _first_processor()
     flags = cpu.get("flags", cpu.get("Features", "")).split()
     useful = ("amx", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "asimddp", "i8mm", "bf16", "sve")

@@ -1,4 +1,4 @@
-"""Confidence intervals: what a sample of measurements says about the true value."""
+"""Confidence intervals for medians and for differences between accuracies."""
 
 import math
 from dataclasses import dataclass
@@ -7,8 +7,9 @@ from statistics import NormalDist
 import torch
 from torch import Tensor
 
-# The same code can be a few per cent slower for where the linker or malloc placed it (Mytkowicz et al., "Producing
-# Wrong Data Without Doing Anything Obviously Wrong!", ASPLOS 2009): one process cannot tell such networks apart.
+# The same code can be a few percent slower just because of where the linker or malloc placed it (Mytkowicz et al.,
+# "Producing Wrong Data Without Doing Anything Obviously Wrong!", ASPLOS 2009, https://doi.org/10.1145/1508244.1508275):
+# one process can't distinguish networks that close.
 INDISTINGUISHABLE = 0.01
 
 
@@ -29,7 +30,7 @@ class Interval:
 
 
 class Ratio(Interval):
-    """Ratio of two networks' times; `str` says what it means."""
+    """Ratio of two networks' times; `str` says which is faster, or that no difference was measured."""
 
     @property
     def median(self) -> float:
@@ -37,7 +38,7 @@ class Ratio(Interval):
 
     @property
     def differs(self) -> bool:
-        """Whether the interval lies outside 1 ± 0.01: nearer to 1, one process cannot tell two networks apart."""
+        """Whether the interval lies outside 1 ± 0.01; one process can't distinguish networks closer than that."""
         return self.low > 1 + INDISTINGUISHABLE or self.high < 1 - INDISTINGUISHABLE
 
     def __str__(self) -> str:
@@ -49,10 +50,10 @@ class Ratio(Interval):
 
 
 def median_interval(values, confidence: float = 0.95) -> Interval:
-    """The median of independent samples with an interval that holds whatever their distribution.
+    """Compute the median of independent samples with an interval that is valid for any distribution.
 
-    The k-th smallest and the k-th largest of n values fail to enclose the median only if fewer than k of them fall on
-    one side of it, and how many do is binomial(n, ½). Of all k that keep the confidence the largest is taken
+    The k-th smallest and the k-th largest of n values fail to enclose the median only if fewer than k values fall on
+    one side of it, and that number is binomial(n, ½). The interval uses the largest k that keeps the confidence
     (Conover, Practical Nonparametric Statistics, 3rd ed. 1999, section 3.2).
 
     Args:
@@ -75,14 +76,14 @@ def median_interval(values, confidence: float = 0.95) -> Interval:
 
 
 def proportion_difference(correct_a: Tensor, correct_b: Tensor, confidence: float = 0.95) -> Interval:
-    """Accuracy of b minus accuracy of a on the same pictures, in percentage points.
+    """Compute the accuracy of b minus the accuracy of a on the same pictures, in percentage points.
 
-    Only pictures on which the two disagree say anything about the difference. The interval is Wald's for matched
-    pairs after half a picture is added to each of the four cases (Agresti & Min, Statistics in Medicine 24, 2005),
-    which keeps its confidence where the disagreements are few.
+    Only the pictures on which the two disagree carry information about the difference. The interval is Wald's for
+    matched pairs after half a picture is added to each of the four cases (Agresti & Min, Statistics in Medicine 24,
+    2005, https://doi.org/10.1002/sim.1781), which keeps its confidence even with few disagreements.
 
     Args:
-        correct_a, correct_b: bool [N], which pictures each network got right, in the same order.
+        correct_a, correct_b: bool [N], which pictures each network classified correctly, in the same order.
         confidence: above 0, below 1.
 
     Raises:
@@ -94,7 +95,7 @@ def proportion_difference(correct_a: Tensor, correct_b: Tensor, confidence: floa
         if value.dtype != torch.bool or value.dim() != 1 or len(value) == 0:
             raise ValueError(f"{name} is {value.dtype} {list(value.shape)}; it must be bool [N] with N at least 1.")
     if len(correct_a) != len(correct_b):
-        raise ValueError(f"correct_a has {len(correct_a)} pictures and correct_b {len(correct_b)}; pairs are needed.")
+        raise ValueError(f"correct_a has {len(correct_a)} pictures and correct_b {len(correct_b)}; they must match.")
     n, gained, lost = len(correct_a), int((correct_b & ~correct_a).sum()), int((correct_a & ~correct_b).sum())
     centre = (gained - lost) / (n + 2)
     error = math.sqrt(gained + lost + 1 - (gained - lost) ** 2 / (n + 2)) / (n + 2)

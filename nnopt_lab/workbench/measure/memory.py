@@ -12,15 +12,15 @@ from nnopt_lab.workbench import device
 
 
 def peak_memory(fn: Callable, *args) -> int:
-    """The most bytes of tensors that were alive at one time during `fn(*args)`, beyond those alive before it.
+    """Measure the peak of tensor memory during `fn(*args)`, in bytes beyond the tensors that existed before.
 
-    What `fn` returns counts. On the CPU every storage that a torch operation makes is followed until it is freed: this
-    is exact and the same in every run, but scratch memory inside an operation (an unfolded picture in a convolution,
-    say) is not seen. Where `fn` is a network on an accelerator, or a tensor among `args` is there, the accelerator's
-    allocator tells, and sees that too.
+    The return value of `fn` counts. On the CPU, every storage that a torch operation creates is tracked until it is
+    freed. This is exact and the same in every run, but misses scratch memory inside an operation, such as the unfolded
+    picture in a convolution. If `fn` is a network on an accelerator, or a tensor among `args` is there, the number
+    comes from the accelerator's allocator, which includes scratch memory.
 
     Raises:
-        ValueError: the accelerator's allocator does not keep the peak.
+        ValueError: the accelerator's allocator does not record its peak.
     """
     here = device.of(fn, args)
     if here.type == "cpu":

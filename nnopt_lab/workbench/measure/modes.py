@@ -10,16 +10,16 @@ from torch.nn.parameter import is_lazy
 
 @contextlib.contextmanager
 def inference(*models) -> Iterator[None]:
-    """Evaluation mode without autograd; afterwards each submodule is back in the mode it had.
+    """Put models in evaluation mode without autograd; afterwards, each submodule returns to its previous mode.
 
-    Weights that a lazy layer makes inside can be trained.
+    Weights that a lazy layer initialises inside the block stay trainable.
     """
     models = [model for model in models if isinstance(model, nn.Module)]
     modes = {module: module.training for model in models for module in model.modules()}
     try:
         for model in models:
             model.eval()
-        # A lazy layer makes its weights in its first call, and those made in inference mode could never be trained.
+        # A lazy layer makes its weights in its first call, and weights made in inference mode can never be trained.
         lazy = any(is_lazy(parameter) for model in models for parameter in model.parameters())
         with torch.no_grad() if lazy else torch.inference_mode():
             yield

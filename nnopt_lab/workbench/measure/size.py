@@ -18,9 +18,9 @@ class Parameters(NamedTuple):
 
 
 def parameters(model: nn.Module) -> Parameters:
-    """Number of parameters, and of those that are not zero; a shared parameter counts once, a buffer does not count.
+    """Count all parameters and the nonzero ones; a shared parameter counts once, a buffer does not count.
 
-    Where `torch.nn.utils.prune` masks a weight, its zeros are those of `weight_orig * weight_mask`.
+    If `torch.nn.utils.prune` masks a weight, its zeros are those of `weight_orig * weight_mask`.
     """
     others = {name for name, _ in model.named_buffers(remove_duplicate=False)}
     state = _effective_state(model).items()
@@ -29,11 +29,11 @@ def parameters(model: nn.Module) -> Parameters:
 
 
 def disk_bytes(model: nn.Module, compressed: bool = False) -> int:
-    """Size of the model's file: its state dict is really written, as safetensors, and the file measured.
+    """Measure the size of the model's file in bytes by writing its state dict to a temporary safetensors file.
 
-    A shared tensor is written once, a pruned weight as `weight_orig * weight_mask` without its mask. A zero takes as
-    many bytes as any other number, unless the file is `compressed` with gzip, level 9 (Huffman coding after replacing
-    repetitions, RFC 1951).
+    A shared tensor is written once, and a pruned weight as `weight_orig * weight_mask` without its mask. A zero takes
+    as many bytes as any other number, unless the file is `compressed` with gzip at level 9, which replaces repetitions
+    and then applies Huffman coding (RFC 1951, https://www.rfc-editor.org/rfc/rfc1951).
 
     Raises:
         ValueError: an entry of the state dict is not a tensor, which safetensors cannot store.
@@ -41,7 +41,7 @@ def disk_bytes(model: nn.Module, compressed: bool = False) -> int:
     state = _effective_state(model)
     for name, value in state.items():
         if not isinstance(value, Tensor):
-            raise ValueError(f"model holds {name}, a {type(value).__name__}; only tensors can be written.")
+            raise ValueError(f"model contains {name}, a {type(value).__name__}; only tensors can be written.")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.safetensors")
         save_file({name: value.detach().cpu().contiguous().clone() for name, value in state.items()}, path)
@@ -55,7 +55,7 @@ def disk_bytes(model: nn.Module, compressed: bool = False) -> int:
 def _effective_state(model: nn.Module) -> dict[str, Tensor]:
     """The state dict with pruning masks multiplied in, and a shared tensor under its first name only.
 
-    Layers that share a weight have a mask each; it is one tensor where these masks are equal.
+    Layers that share a weight have one mask each; the weight counts once if these masks are equal.
     """
     state, effective, seen = model.state_dict(keep_vars=True), {}, {}
     for name, value in state.items():

@@ -1,29 +1,29 @@
-"""Numbers and tables for people."""
+"""Numbers and tables in readable form."""
 
 import html
 import math
 
 
 def format_bytes(count: float) -> str:
-    """Three digits and a unit: 512 B, 1.05 MiB (1 MiB = 1024² bytes)."""
+    """Format bytes with three digits and a unit: 512 B, 1.05 MiB (1 MiB = 1024² bytes)."""
     power = min((int(count).bit_length() - 1) // 10, 4) if count >= 1024 else 0
     return f"{count:.0f} B" if power == 0 else f"{three_digits(count / 1024**power)} {'KMGT'[power - 1]}iB"
 
 
 def format_count(count: float) -> str:
-    """Below a million every digit, 268,650; from there three and a thousand-power: 1.88 M, 40.6 G, 3.10 T."""
+    """Format a count: every digit below a million (268,650), above it three digits and a prefix (1.88 M, 40.6 G)."""
     power = min(int(math.log10(max(count, 1)) / 3), 4)
     return f"{count:,.0f}" if power < 2 else f"{three_digits(count / 1000**power)} {'MGT'[power - 2]}"
 
 
 def three_digits(value: float) -> str:
-    """Three significant digits, but at most three after the point and every one before it: 0.042, 1.05, 1,234."""
+    """Format three significant digits, but at most three after the point and all before it: 0.042, 1.05, 1,234."""
     decimals = 2 - math.floor(math.log10(value)) if value > 0 else 2
     return f"{value:,.{min(max(decimals, 0), 3)}f}"
 
 
 def text_table(cells: list[list[str]]) -> str:
-    """Aligned columns; a cell may have several lines."""
+    """Format rows of cells as aligned columns; a cell may have several lines."""
     split = [[cell.split("\n") for cell in row] for row in cells]
     widths = [max(len(line) for cell in column for line in cell) for column in zip(*split, strict=True)]
     lines = []
@@ -35,7 +35,7 @@ def text_table(cells: list[list[str]]) -> str:
 
 
 def html_table(cells: list[list[str]], header: bool = False) -> str:
-    """The same, in the colours of the reader's JupyterLab theme; elsewhere in those of the page."""
+    """Format rows of cells as an HTML table in the colours of the JupyterLab theme, or else of the page."""
     line = "border-bottom:1px solid var(--jp-border-color2, #bbb)"
     style = f"padding:4px 12px 4px 0; text-align:left; vertical-align:top; white-space:nowrap; {line}"
     rows = []

@@ -1,8 +1,8 @@
 """Time networks in turns.
 
-Networks that are compared run round by round, so that whatever slows the machine for a while slows all of them, and the
-ratio of two of them comes with an interval. On an accelerator, where a call returns before its work is done, events in
-the device's own queue tell the time.
+Compared networks take turns in every round, so that a slow phase of the machine affects all of them, and the ratio of
+two of them has an interval. On an accelerator, a call returns before its work is done, so events in the device's queue
+measure the time.
 """
 
 import statistics
@@ -20,15 +20,15 @@ from nnopt_lab.workbench.measure.modes import inference
 from nnopt_lab.workbench.measure.tables import three_digits
 from nnopt_lab.workbench.progress_bar import progress_bar
 
-SAMPLE_SECONDS = 0.002  # the clock and the Python loop cost about a microsecond, so they stay below a thousandth of it
-SETTLE_SECONDS = 0.5  # an idle accelerator runs at a low clock, and is at its full one after some tenths of a second,
-WINDOW_SECONDS, SETTLED = 0.05, 0.01  # and is there when two windows in a row differ by at most 1 %
-MIN_ROUNDS = 6  # with 5 samples not even smallest to largest covers the median in 95 % of cases: 1 - 2/2⁵ = 0.94
+SAMPLE_SECONDS = 0.002  # the clock and the Python loop take about a microsecond, less than a thousandth of this
+SETTLE_SECONDS = 0.5  # an idle accelerator has a low clock rate, and reaches its full one after some tenths of a second
+WINDOW_SECONDS, SETTLED = 0.05, 0.01  # it has reached it if two windows in a row differ by at most 1 %
+MIN_ROUNDS = 6  # of 5 samples, even smallest to largest covers the median in only 1 - 2/2⁵ = 94 % of cases
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds per call of one model, one sample per round, for `batch_size` pictures per call."""
+    """Seconds per call of one model, one sample per round, at `batch_size` pictures per call."""
 
     samples: tuple[float, ...]
     batch_size: int
@@ -62,27 +62,30 @@ def latency(
     budget_seconds: float = 10.0,
     clock: Callable[[], float] | None = None,
 ) -> dict[str, Timing]:
-    """Time models against each other: in every round each runs once, and the one that starts changes.
+    """Time models in turns: every round takes one sample per model, and a different model starts each round.
 
-    One sample is the mean of as many calls as last 2 ms, after one call that is not timed: it brings back to the caches
-    what the model before it pushed out. Models run in evaluation mode without autograd; their mode is restored.
+    One sample is the mean of enough calls to last 2 ms, after one untimed call that refills the caches which the
+    previous model emptied. Models run in evaluation mode without autograd; their mode is restored.
 
-    On an accelerator the calls of a sample are launched one after the other, and its time is the device's, from the
+    On an accelerator the calls of a sample are launched one after the other, and the device measures the time from the
     first launch to the end of the work: per call the work or the launches, whichever take longer. Before the first
     round each model runs until its time is stable, at most half a second.
 
     Args:
-        models: what is called, by name; modules or any other function of the example.
-        example: [N, ...], given to each. On the accelerator if copies are not to count; a network there cannot read
-            an example on the CPU, a deployed engine can, and then copies to and from the device count. Give real
-            pictures and trained networks: max-pooling on the CPU branches on the values, and two seeds of MyNet differ
-            by up to 9 %.
-        rounds: samples of each model, at least 1; 6 or more for an interval.
-        budget_seconds: after this long, warm-up not included, no further round starts, but 6 are always done if
-            `rounds` asks for them.
-        clock: seconds, `time.perf_counter` where it is None, on an accelerator its events. `time.process_time` leaves
-            out what other programs take of the processor, and adds up what all threads of this one do. A clock that is
-            given is read after waiting for the accelerator.
+        models: modules or other functions of the example, by name.
+        example: [N, ...], passed to each model. Put it on the accelerator to exclude copies: a network there can't
+            read an example on the CPU, but a deployed engine can, and then copies to and from the device count. Use
+            real pictures and trained networks: max-pooling on the CPU branches on the values, and two seeds of MyNet
+            differ by up to 9 %.
+        rounds: samples per model, at least 1; an interval needs 6 or more.
+        budget_seconds: no further round starts after this time, above 0, without the warm-up; but 6 rounds (or
+            `rounds`, if fewer) are always done.
+        clock: a function that returns seconds; default `time.perf_counter`, or events on an accelerator.
+            `time.process_time` excludes other programs and sums over all threads of this one. A clock that you pass is
+            read after waiting for the accelerator.
+
+    Returns:
+        A `Timing` per model, by name.
 
     Raises:
         ValueError: there is no model, `example` has no batch dimension, or a number is out of its range.
@@ -90,7 +93,7 @@ def latency(
     if not models or rounds < 1 or budget_seconds <= 0 or example.dim() < 1:
         raise ValueError(
             f"models={list(models)}, example {list(example.shape)}, rounds={rounds}, budget_seconds={budget_seconds}: "
-            "one model, one dimension, one round and a budget above 0 are needed at the least."
+            "at least one model, one dimension, one round and a budget above 0 are needed."
         )
     order, samples = deque(models), {name: [] for name in models}
     with inference(*models.values()):
@@ -111,25 +114,29 @@ def latency(
 
 
 def ratio(slow: Timing, fast: Timing, confidence: float = 0.95) -> Ratio:
-    """Ratio of two timings, `slow` over `fast`: the median over rounds of the ratio within a round.
+    """Compute the ratio of two timings, `slow` over `fast`: the median over rounds of the ratio within a round.
 
-    The interval (`median_interval`) covers what varies from round to round in this process. Another process or another
+    The interval (`median_interval`) covers the variation between rounds in this process. Another process or another
     machine can differ by more.
 
+    Args:
+        slow, fast: timings from one call of `latency`.
+        confidence: of the interval, above 0, below 1.
+
     Raises:
-        ValueError: the timings are not of the same rounds and batch size, or have too few rounds.
+        ValueError: the timings differ in rounds or batch size, or have fewer rounds than the interval needs.
     """
     if (len(slow.samples), slow.batch_size) != (len(fast.samples), fast.batch_size):
         raise ValueError(
             f"slow has {len(slow.samples)} rounds of batch {slow.batch_size}, fast {len(fast.samples)} of batch "
-            f"{fast.batch_size}; only timings from one call of latency() are pairs."
+            f"{fast.batch_size}; both must come from one call of latency()."
         )
     pairs = median_interval((s / f for s, f in zip(slow.samples, fast.samples, strict=True)), confidence)
     return Ratio(pairs.estimate, pairs.low, pairs.high, confidence)
 
 
 class _Run:
-    """Calls of one model, timed on the device where their work is done: the example's, the model's or the output's."""
+    """Calls of one model, timed on the device that does their work: the example's, the model's or the output's."""
 
     def __init__(self, model: Callable, example: Tensor, clock: Callable[[], float] | None):
         self.model, self.example, self.clock = model, example, clock
@@ -154,7 +161,7 @@ class _Run:
 
 
 def _warm_up(run: _Run) -> int:
-    """Number of calls that make up a sample; finding it is the warm-up too."""
+    """Find the number of calls per sample, which warms up the model too."""
     for _ in range(2):
         run.seconds(1)
     repeats = 1

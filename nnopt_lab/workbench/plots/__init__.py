@@ -1,6 +1,7 @@
-"""One look for every figure of the course, and the kinds of plot that several lessons draw.
+"""The common style of the course's figures, and the plots that several lessons draw.
 
-`figure()` makes one, a function draws on its axes, `legend()` puts the legend beside it, `finish()` shows it once.
+`figure()` makes a figure, other functions draw on its axes, `legend()` puts a legend beside them, and `finish()` shows
+it once.
 """
 
 from nnopt_lab.workbench.plots.bars import (

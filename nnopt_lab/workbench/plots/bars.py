@@ -1,4 +1,4 @@
-"""Bars: with intervals, in groups, and in stages; and points in rows, which need no zero."""
+"""Bars with intervals, in groups and in stages; and dots in rows, for values whose distance from 0 is meaningless."""
 
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -11,14 +11,14 @@ _HEIGHT = 0.65
 
 
 def bars(ax: Axes, values: dict, colors=None, reference: float | None = None, labels: str | None = None) -> None:
-    """A horizontal bar per name, the first on top, with a whisker where the value has an interval.
+    """Draw a horizontal bar per name, the first on top, with a whisker if the value has an interval.
 
     Args:
-        ax: the axes to draw on; axes that share y take the same names.
-        values: by name, what `middle_low_high` takes, or None for no bar.
-        colors: one colour, or one by name; by default what each name has in all lessons.
-        reference: where the dashed grey line stands, such as 1 for "as fast as before".
-        labels: the form of the number behind each bar, such as "{:.2f} ms"; None for none.
+        ax: the axes to draw on; axes that share y must get the same names.
+        values: by name, anything that `middle_low_high` accepts, or None for no bar.
+        colors: one colour for all, or a dict name → colour; default each name's colour in all lessons.
+        reference: position of a dashed grey line, such as 1 for "as fast as before"; default none.
+        labels: format of the number behind each bar, such as "{:.2f} ms"; default none.
 
     Raises:
         ValueError: there are no values.
@@ -41,19 +41,19 @@ def bars(ax: Axes, values: dict, colors=None, reference: float | None = None, la
 
 
 def grouped_bars(ax: Axes, series: dict, colors=None, reference: float | None = None) -> None:
-    """Several bars per name, one of each series, the first on top.
+    """Draw several bars per name, one per series, the first on top.
 
     Args:
         ax: the axes to draw on.
-        series: by series, values by name, as `bars` takes them; the series' names go into the legend.
-        colors: a colour by series; by default its own in all lessons, or the next one.
-        reference: as for `bars`.
+        series: a dict series → values by name, as in `bars`; the series' names go into the legend.
+        colors: a dict series → colour; default the series' colour in all lessons, or else the next free one.
+        reference: as in `bars`.
 
     Raises:
-        ValueError: there is no series, or one has other names than the first.
+        ValueError: there is no series, or its names differ from those of the first.
     """
     if not series or any(list(values) != list(next(iter(series.values()))) for values in series.values()):
-        raise ValueError("series needs at least one entry, and the same names in each.")
+        raise ValueError(f"series={list(series)} must have at least one entry, and all entries the same names.")
     height = 0.8 / len(series)
     for place, (label, values) in enumerate(series.items()):
         color = (colors or {}).get(label) or color_of(label, PALETTE[place % len(PALETTE)])
@@ -68,12 +68,13 @@ def grouped_bars(ax: Axes, series: dict, colors=None, reference: float | None = 
 
 
 def stages(ax: Axes, rows: dict, colors: dict | None = None) -> None:
-    """A horizontal bar per row made of stages, one behind the other; the same stage has the same colour in all rows.
+    """Draw a horizontal bar per row, stacked from stages; a stage has the same colour in all rows.
 
     Args:
         ax: the axes to draw on.
-        rows: by row, lengths by stage; rows may have different stages. The stages' names go into the legend.
-        colors: a colour by stage.
+        rows: a dict row → (stage → length, at least 0); rows may differ in stages. The stages' names go into the
+            legend.
+        colors: a dict stage → colour; default the palette in order.
 
     Raises:
         ValueError: there are no rows, or a length is negative.
@@ -93,12 +94,12 @@ def stages(ax: Axes, rows: dict, colors: dict | None = None) -> None:
 
 
 def before_after(ax: Axes, pairs: dict, labels: tuple[str, str] = ("before", "after")) -> None:
-    """A row per name: a grey dot before, a blue one after, and a line from one to the other.
+    """Draw a row per name: a grey dot before, a blue dot after, and a line between them.
 
     Args:
         ax: the axes to draw on.
-        pairs: by name, (before, after), each what `middle_low_high` takes.
-        labels: of both dots, for the legend.
+        pairs: by name, (before, after), each anything that `middle_low_high` accepts.
+        labels: legend entries of the two dots.
 
     Raises:
         ValueError: there are no pairs.
@@ -114,15 +115,15 @@ def before_after(ax: Axes, pairs: dict, labels: tuple[str, str] = ("before", "af
 def intervals(
     ax: Axes, values: dict, colors=None, reference: float | None = None, label: str | None = None, shift: float = 0
 ) -> None:
-    """A dot with its interval per name, the first on top: for values whose distance from 0 means nothing.
+    """Draw a dot with its interval per name, the first on top, for values whose distance from 0 is meaningless.
 
     Args:
         ax: the axes to draw on.
-        values: by name, what `middle_low_high` takes, or None for no dot.
-        colors: as for `bars`.
-        reference: as for `bars`.
-        label: of all dots, for the legend.
-        shift: downwards, in rows, so that two calls may share the rows.
+        values: by name, anything that `middle_low_high` accepts, or None for no dot.
+        colors: as in `bars`.
+        reference: as in `bars`.
+        label: legend entry of all dots.
+        shift: rows to move the dots down, so that two calls can share the rows.
 
     Raises:
         ValueError: there are no values.
@@ -136,13 +137,13 @@ def intervals(
 
 
 def seeds(ax: Axes, runs: dict, colors=None, reference: float | None = None) -> None:
-    """A row of dots per name, one dot per seed, and a black mark at their mean.
+    """Draw a row of dots per name, one dot per seed, and a black mark at their mean.
 
     Args:
         ax: the axes to draw on.
-        runs: by name, a number per seed; a row without any stays empty.
-        colors: as for `bars`.
-        reference: as for `bars`.
+        runs: by name, one number per seed; a name without numbers keeps an empty row.
+        colors: as in `bars`.
+        reference: as in `bars`.
 
     Raises:
         ValueError: there are no rows.
@@ -196,7 +197,7 @@ def _color(colors, name: str) -> str:
 
 
 def comparison(rows: list[dict]) -> Figure:
-    """The rows of `measure.Comparison`: bars relative to the first model, and accuracies where there are any."""
+    """Draw the rows of `measure.Comparison`: bars relative to the first model, and accuracies if there are any."""
     first, names = rows[0], [row["model"] for row in rows]
     panels = {"file": [r["bytes"] / first["bytes"] for r in rows]}
     panels["gzipped file"] = [r["compressed_bytes"] / first["compressed_bytes"] for r in rows]
@@ -223,9 +224,9 @@ def comparison(rows: list[dict]) -> Figure:
 def _panel(ax: Axes, names: list[str], values: list[float], colors: list[str], labels: list[str], title: str) -> None:
     bars = ax.barh(range(len(names)), values, color=colors, height=0.7)
     for label in ax.bar_label(bars, labels, padding=3, fontsize="small"):
-        label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # the line at 1 must not strike it out
+        label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # keeps the line at 1 off the text
     ax.set_yticks(range(len(names)), names)
-    ax.set(title=title, xlim=(0, 1.5 * max(*values, 1e-9)), xticks=[])  # the labels need room, and say what ticks would
+    ax.set(title=title, xlim=(0, 1.5 * max(*values, 1e-9)), xticks=[])  # room for the labels, which replace ticks
     ax.grid(False)
     ax.spines["bottom"].set_visible(False)
     ax.tick_params(left=False)

@@ -1,4 +1,4 @@
-"""Pictures and matrices, shown as they are."""
+"""Show pictures and matrices."""
 
 import math
 
@@ -11,15 +11,15 @@ from nnopt_lab.workbench.plots.style import figure, finish
 
 
 def matrix(ax: Axes, values, title: str = "", cmap: str = "gray", limits: tuple[float, float] | None = None):
-    """A matrix as coloured squares, without ticks; returns the image, for a colour bar.
+    """Draw a matrix as coloured squares without ticks; returns the AxesImage, for a colour bar.
 
     Args:
         ax: the axes to draw on.
-        values: [H, W], or [H, W, 3] for colours.
-        title: above it.
-        cmap: matplotlib's name of the colours; "RdBu_r" suits numbers of both signs.
-        limits: what the first and the last colour stand for; by default the smallest and the largest value, or the
-            same distance on both sides of 0 where there are negative ones.
+        values: numbers [H, W], or colours [H, W, 3].
+        title: of the axes.
+        cmap: name of a matplotlib colour map; "RdBu_r" suits numbers of both signs.
+        limits: values of the first and the last colour; default the smallest and the largest value, or ± the largest
+            magnitude if any value is negative.
     """
     values = torch.as_tensor(values).detach()
     if limits is None and values.dim() == 2 and values.min() < 0:
@@ -33,19 +33,19 @@ def matrix(ax: Axes, values, title: str = "", cmap: str = "gray", limits: tuple[
 
 
 def pictures(images: Tensor, titles=None) -> Figure:
-    """A grid of pictures, eight to a row.
+    """Draw a grid of pictures, eight per row.
 
     Args:
         images: uint8 [N, C, H, W], C = 1 (grey) or 3 (red, green, blue), N at least 1.
-        titles: N strings, or None.
+        titles: N strings; default none.
 
     Raises:
-        ValueError: `images` has another dtype or shape, or there are not N titles.
+        ValueError: `images` has another dtype or shape, or `titles` another length.
     """
     if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
         raise ValueError(f"images is {images.dtype} {list(images.shape)}; it must be uint8 [N, 1 or 3, H, W], N ≥ 1.")
     if titles is not None and len(titles) != len(images):
-        raise ValueError(f"titles has {len(titles)} entries; {len(images)} pictures need as many.")
+        raise ValueError(f"titles has {len(titles)} entries; it must have one per picture, {len(images)}.")
     ncols = min(8, len(images))
     nrows = math.ceil(len(images) / ncols)
     fig, axes = figure(ncols, nrows, figsize=(ncols, nrows * (1.0 if titles is None else 1.3)), squeeze=False)

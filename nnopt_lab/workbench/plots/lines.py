@@ -1,4 +1,4 @@
-"""Lines and points: curves, bands over seeds, intervals, and points with their names."""
+"""Lines and points: curves, bands over seeds, intervals, and named points."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,16 +10,16 @@ from nnopt_lab.workbench.plots.values import middle_low_high, whiskers
 
 
 def curves(ax: Axes, x, series: dict, reference: tuple[str, float] | None = None) -> None:
-    """A line with dots for each series over the same x, and a dashed grey line for what they are compared with.
+    """Draw a line with dots per series over the same x, and a dashed grey line as a reference.
 
     Args:
         ax: the axes to draw on.
         x: X numbers.
         series: by name, X numbers each.
-        reference: (name, value) of the grey line.
+        reference: (name, value) of the grey line; default none.
 
     Raises:
-        ValueError: a series is not as long as `x`.
+        ValueError: a series and `x` differ in length.
     """
     colors = _series_colors(series)
     for name, values in series.items():
@@ -31,17 +31,17 @@ def curves(ax: Axes, x, series: dict, reference: tuple[str, float] | None = None
 
 
 def interval_line(ax: Axes, x, values, label: str | None = None, color: str | None = None) -> None:
-    """A line with dots and a whisker for each interval.
+    """Draw a line with dots, and a whisker per interval.
 
     Args:
         ax: the axes to draw on.
         x: X numbers.
-        values: X of what `middle_low_high` takes.
-        label: for the legend.
-        color: the axes' next colour where it is None.
+        values: X values, each anything that `middle_low_high` accepts.
+        label: legend entry.
+        color: default the axes' next colour.
 
     Raises:
-        ValueError: there are not X values.
+        ValueError: `values` and `x` differ in length.
     """
     values = list(values)
     if len(values) != len(x):
@@ -51,16 +51,16 @@ def interval_line(ax: Axes, x, values, label: str | None = None, color: str | No
 
 
 def scatter(ax: Axes, points: dict, color: str | None = None, label: str | None = None, names: bool = True) -> None:
-    """Points with their names beside them; whiskers where an x or y has an interval.
+    """Draw points with their names beside them, and whiskers if an x or y has an interval.
 
-    Draw all points and set the axes' scales before: each name is put where it covers no point and no other name.
+    Set the axes' scales first: each name is placed so that it covers no point and no other name.
 
     Args:
         ax: the axes to draw on.
-        points: by name, (x, y); either may be what `middle_low_high` takes.
-        color: of all points; by default what each has in all lessons.
-        label: of all points, for the legend.
-        names: whether the names are written.
+        points: by name, (x, y), each anything that `middle_low_high` accepts.
+        color: of all points; default each name's colour in all lessons.
+        label: legend entry of all points.
+        names: whether to write the names.
     """
     for place, (name, (x, y)) in enumerate(points.items()):
         across, widths = whiskers([x])
@@ -73,7 +73,7 @@ def scatter(ax: Axes, points: dict, color: str | None = None, label: str | None 
 
 def _write_names(ax: Axes, points: dict) -> None:
     ax.margins(0.15)
-    ax.figure.canvas.draw()  # only then the places on the page are known
+    ax.figure.canvas.draw()  # positions on the page are known only after drawing
     taken = [text.get_window_extent() for text in ax.texts]
     dots = [ax.transData.transform(point) for point in points.values()]
     for name, point in points.items():
@@ -99,7 +99,7 @@ _PLACES += [(0, up, "center", "bottom") for up in (8, 18, 28)] + [(0, -down, "ce
 
 
 def _series_colors(series: dict) -> dict[str, str]:
-    """Each series' own colour where it has one and no other series has it, else the next that is free."""
+    """Each series' colour in all lessons if it has one that no earlier series took, else the next free one."""
     own = {name: color_of(name, "") for name in series}
     colors = {name: color for i, (name, color) in enumerate(own.items()) if color not in list(own.values())[:i]}
     free = [color for color in PALETTE if color not in colors.values()] or list(PALETTE)
@@ -108,27 +108,27 @@ def _series_colors(series: dict) -> dict[str, str]:
 
 
 def band(ax: Axes, x, runs, label: str, color: str | None = None) -> None:
-    """A line through the mean over seeds, in a band from the lowest seed to the highest.
+    """Draw the mean over seeds as a line, in a band from the lowest to the highest seed.
 
     Args:
         ax: the axes to draw on.
         x: X numbers.
-        runs: [S][X] numbers, one row a seed.
-        label: for the legend; the number of seeds is added.
-        color: the axes' next colour where it is None.
+        runs: S rows of X numbers, one row per seed; S at least 1.
+        label: legend entry; the number of seeds is added.
+        color: default the axes' next colour.
 
     Raises:
-        ValueError: a run is not as long as `x`, or there is no run.
+        ValueError: there is no run, or a run and `x` differ in length.
     """
     if len(runs) == 0 or any(len(run) != len(x) for run in runs):
-        raise ValueError(f"runs has lengths {[len(run) for run in runs]}; at least one is needed, each of {len(x)}.")
+        raise ValueError(f"runs has lengths {[len(run) for run in runs]}; it must have one or more of length {len(x)}.")
     values = np.array([[float(y) for y in run] for run in runs])
     (line,) = ax.plot(x, values.mean(0), marker="o", markersize=3.5, label=f"{label} ({len(runs)} seeds)", color=color)
     ax.fill_between(x, values.min(0), values.max(0), color=line.get_color(), alpha=0.18, linewidth=0)
 
 
 def history(histories: dict) -> Figure:
-    """Training loss and validation accuracy by epoch.
+    """Draw training loss and validation accuracy by epoch.
 
     Args:
         histories: by name, objects with the lists `train_loss` and `validation_accuracy` (percent), such as `History`.

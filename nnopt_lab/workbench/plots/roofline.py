@@ -1,4 +1,4 @@
-"""The roofline plot: what each layer reaches, and which of the machine's two limits is in its way."""
+"""The roofline plot: the speed of each layer, and which of the machine's two limits holds it back."""
 
 import math
 from itertools import cycle
@@ -9,15 +9,17 @@ from nnopt_lab.workbench.plots.style import PALETTE, REFERENCE, figure, finish, 
 
 
 def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
-    """Roofline plot of what each layer reaches (Williams, Waterman & Patterson, CACM 52(4), 2009).
+    """Draw each layer's speed over its arithmetic intensity, below the machine's two limits.
+
+    Williams, Waterman & Patterson 2009, "Roofline", CACM 52(4), https://doi.org/10.1145/1498765.1498785
 
     Args:
-        points: (name, FLOPs per byte, 10⁹ FLOPs per second) of each layer, all above 0.
-        peak_gflops: the machine's 10⁹ FLOPs per second, `Machine.peak_gflops()`.
-        bandwidth: its 10⁹ bytes per second, `Machine.peak_bandwidth()`.
+        points: (name, FLOPs per byte, 10⁹ FLOPs per second) of each layer, the numbers above 0.
+        peak_gflops: the machine's 10⁹ FLOPs per second, `Machine.peak_gflops()`, above 0.
+        bandwidth: its 10⁹ bytes per second, `Machine.peak_bandwidth()`, above 0.
 
     Raises:
-        ValueError: a number is not above 0; the axes are logarithmic.
+        ValueError: a number is not above 0, as the logarithmic axes need.
     """
     numbers = [n for point in points for n in point[1:]] + [peak_gflops, bandwidth]
     if not all(n > 0 for n in numbers):
@@ -32,7 +34,7 @@ def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
         ax.axvline(ridge, color=REFERENCE, linewidth=0.8, linestyle=":")
         ax.annotate("memory limits  ", (ridge, 1.02), xycoords=("data", "axes fraction"), ha="right", color=REFERENCE)
         ax.annotate("  arithmetic limits", (ridge, 1.02), xycoords=("data", "axes fraction"), color=REFERENCE)
-        # Layers often lie on top of each other, where names beside them could not be read: a legend can.
+        # Layers often overlap, which makes names beside them unreadable, so a legend names them.
         # Five markers and six colours make thirty pairs; later points are smaller, so that they hide none.
         for i, ((name, x, y), marker, color) in enumerate(zip(points, cycle("os^Dv"), cycle(PALETTE), strict=False)):
             size = 10 - 5 * i / len(points)
@@ -45,7 +47,7 @@ def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """1, 3, 10, 30 … or, over more than four decades, every power of ten that lies between low and high."""
+    """1, 3, 10, 30 … between low and high, or only powers of ten over more than four decades."""
     steps = (1, 3) if high / low < 1e4 else (1,)
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     return [step * 10.0**e for e in exponents for step in steps if low <= step * 10.0**e <= high]

@@ -1,4 +1,4 @@
-"""One quiet look for every figure of the course: colours, sizes, legends and logarithmic axes."""
+"""The common style of the course's figures: colours, sizes, legends and logarithmic axes."""
 
 import io
 import re
@@ -9,14 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
-# Okabe & Ito's palette, which the colour-blind can distinguish (Wong, Nature Methods 8, 2011), without its yellow: that
-# one is too pale on white. Where a figure has a reference (the original network, a limit), it is grey.
+# Okabe & Ito's palette, which colour-blind readers can distinguish (Wong, Nature Methods 8, 2011,
+# https://doi.org/10.1038/nmeth.1618), without its yellow, which is too pale on white. A reference (the original
+# network, a limit) is grey.
 REFERENCE = "#666666"
 BLUE, ORANGE, GREEN, PURPLE, SKY, GOLD = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
 PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, GOLD)
 SIZE = (8.0, 3.6)  # inches, of one row
 BROWN = "#8C510A"
-# The same thing has the same colour in all lessons. A name that holds one of these words gets its colour.
+# The same thing has the same colour in all lessons: a name that contains one of these words gets its colour.
 COLORS = {
     **dict.fromkeys(("original", "dense", "baseline", "before", "labels", "manual"), REFERENCE),
     **{"int8": ORANGE, "int4": PURPLE, "bf16": GOLD, "fp16": PURPLE, "tf32": SKY, "float32": BLUE},
@@ -25,7 +26,7 @@ COLORS = {
 }
 STYLE = {
     "figure.dpi": 110,
-    "figure.facecolor": "white",  # the page may be dark, and the labels are not
+    "figure.facecolor": "white",  # on a dark page, the dark labels would be unreadable
     "savefig.facecolor": "white",
     "axes.facecolor": "white",
     "axes.prop_cycle": cycler(color=PALETTE),
@@ -46,52 +47,53 @@ STYLE = {
 
 
 def style():
-    """A context manager: what is drawn inside it has the look of the course, whatever the reader's own settings are."""
+    """A context manager that applies the course's style to everything drawn inside, whatever the user's settings."""
     return plt.style.context(["default", STYLE])
 
 
 def figure(ncols: int = 1, nrows: int = 1, **kw):
-    """`plt.subplots` in the course's style and size; returns (figure, axes). `kw` goes to `plt.subplots`.
+    """Make a figure with `plt.subplots` in the course's style and size; returns (figure, axes).
 
-    Axes come as `plt.subplots` gives them: one Axes, or an array of them. Labels do not overlap (constrained layout).
+    `kw` goes to `plt.subplots`, and the axes are what it returns: one Axes or an array of them. The constrained layout
+    keeps labels from overlapping.
     """
     with style():
         return plt.subplots(nrows, ncols, **{"figsize": (SIZE[0], SIZE[1] * nrows), "layout": "constrained"} | kw)
 
 
 def png(fig: Figure) -> bytes:
-    """A figure as the content of a PNG file, cut to what is drawn."""
+    """Render a figure as the content of a PNG file, cropped to what is drawn."""
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", bbox_inches="tight")
     return buffer.getvalue()
 
 
 def finish(fig: Figure) -> Figure:
-    """Closes a figure and returns it: as the last expression of a cell it is then shown once, and not twice."""
+    """Close a figure and return it, so that it shows once, not twice, as the last expression of a cell."""
     for axes in fig.axes:
-        if axes.get_legend():  # made outside `style()`, perhaps
+        if axes.get_legend():  # perhaps made outside `style()`
             axes.get_legend().set_frame_on(False)
     plt.close(fig)
     return fig
 
 
 def color_of(name: str, default: str = BLUE) -> str:
-    """The colour that a thing has in all lessons, by a word in its name, such as "int8"; else the default."""
+    """The colour of a thing in all lessons, by a word in its name such as "int8"; otherwise the default."""
     return next((color for word, color in COLORS.items() if re.search(rf"\b{re.escape(word)}\b", name)), default)
 
 
 def legend(of: Figure | Axes, side: str = "upper", ncols: int | None = None, title: str | None = None) -> None:
-    """A legend beside the axes, never over what is drawn; a label that several axes share stands in it once.
+    """Put a legend beside the axes, never over the data; a label that several axes share appears once.
 
     Args:
-        of: a figure of `figure()`, whose constrained layout makes room; or one of several axes, each of which draws
-            other things: its legend stands above it, in the place of the axes' title.
+        of: a figure from `figure()`, whose constrained layout makes room; or one of several axes with different
+            contents, which gets its legend above it instead of a title.
         side: of the figure, "upper" or "right".
-        ncols: how many labels stand in a row; by default 4 above and 1 at the right.
+        ncols: labels per row; default up to 4 above, and 1 at the right.
         title: above the labels.
 
     Raises:
-        ValueError: the side is none of these, or nothing that was drawn has a label.
+        ValueError: `side` is neither of these, or nothing drawn has a label.
     """
     if side not in ("upper", "right"):
         raise ValueError(f"side={side!r} must be 'upper' or 'right'.")
@@ -100,7 +102,7 @@ def legend(of: Figure | Axes, side: str = "upper", ncols: int | None = None, tit
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     if not found:
-        raise ValueError("Nothing drawn here has a label: give what you draw a `label`.")
+        raise ValueError("Nothing drawn in `of` has a label: pass `label` when you draw.")
     place = "outside upper left" if side == "upper" else "outside right upper"
     where = (
         {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0} if isinstance(of, Axes) else {"loc": place}
@@ -114,29 +116,29 @@ def legend(of: Figure | Axes, side: str = "upper", ncols: int | None = None, tit
 
 
 def log_axis(axis: Axis, values, labels=None, base: float = 2) -> None:
-    """Make an axis logarithmic, with ticks at these values and nowhere else: 1, 2, 4, 8 … are equally far apart.
+    """Make an axis logarithmic, with ticks at these values only, so that 1, 2, 4, 8 … are equally far apart.
 
     Args:
         axis: such as `ax.xaxis`.
-        values: the ticks, all above 0.
-        labels: a text per tick; by default the number itself, such as 1,024.
-        base: of the logarithm; it changes nothing that is seen.
+        values: the ticks, at least one, all above 0.
+        labels: one text per tick; default the number itself, such as 1,024.
+        base: of the logarithm; it has no visible effect.
 
     Raises:
-        ValueError: a value is not above 0, or there is not one label per value.
+        ValueError: there is no value, a value is not above 0, or there is not one label per value.
     """
     values = [float(value) for value in values]
     if not values or min(values) <= 0:
-        raise ValueError(f"values={values} must all be above 0, and at least one.")
+        raise ValueError(f"values={values} must contain at least one number, all above 0.")
     labels = [f"{value:,g}" if value < 1 else f"{value:,.10g}" for value in values] if labels is None else list(labels)
     if len(labels) != len(values):
-        raise ValueError(f"labels has {len(labels)} entries; {len(values)} values need as many.")
+        raise ValueError(f"labels has {len(labels)} entries; it must have one per value, {len(values)}.")
     getattr(axis.axes, f"set_{axis.axis_name}scale")("log", base=base)
     axis.set_ticks(values, labels)
     axis.minorticks_off()
 
 
 def reference_line(ax: Axes, value: float, label: str | None = None, across: bool = False) -> None:
-    """A dashed grey line at what the rest is compared with: vertical, or horizontal where it goes `across`."""
+    """Draw a dashed grey reference line at `value`: vertical, or horizontal if `across` is True."""
     draw = ax.axhline if across else ax.axvline
     draw(value, color=REFERENCE, linestyle="--", linewidth=1, label=label, zorder=1)
