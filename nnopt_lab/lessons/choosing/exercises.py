@@ -65,7 +65,7 @@ def _front(beaten=lambda dx, dy: dx >= 0 and dy >= 0 and dx + dy > 0, keep_equal
     ),
     wrong={
         "You kept networks that are equal in one coordinate and worse in the other. Those are dominated, too: one "
-        "network dominates another if it is worse in nothing and better in something.": _front(
+        "network dominates another if it is worse in neither and better in at least one.": _front(
             lambda dx, dy: dx > 0 and dy > 0
         ),
         "You kept both of two equal networks. Keep only the first.": _front(keep_equal=True),
@@ -111,8 +111,8 @@ def _front(beaten=lambda dx, dy: dx >= 0 and dy >= 0 and dx + dy > 0, keep_equal
 def pareto_front(lost, cost):
     """The Pareto front.
 
-    With sorting it takes n·log n steps; comparing all pairs takes n². For three objectives sorting is not enough, and with
-    ten hardly any point is dominated, so nearly all points are on the front.
+    With sorting it takes n·log n steps; comparing all pairs takes n². For three objectives, one sort is not enough. With ten,
+    hardly any network is dominated, so nearly all are on the front.
     """
     return fronts.pareto_front(list(zip(cost, lost, strict=True)))
 
@@ -175,55 +175,55 @@ def _swept(key=lambda x, y: x, beyond=False):
     points=4,
     inputs=_rectangle,
     hints=(
-        "Drop the points that are beyond a limit or dominated. The rest form a staircase: divide its area into vertical "
+        "Drop the networks that are beyond a limit or dominated. The rest form a staircase: divide its area into vertical "
         "strips, one per step.",
-        "Sort the front by rising loss. The strip of a point extends from its loss to that of the next point (for the last "
-        "one, to lost_limit), and from its cost up to cost_limit.",
-        "Go through the points by rising loss, starting with `lowest = cost_limit`. For each point inside the limits with a "
+        "Sort the front by rising loss. The strip of a network extends from its loss to that of the next one (for the last, "
+        "to lost_limit), and from its cost up to cost_limit.",
+        "Go through the networks by rising loss, starting with `lowest = cost_limit`. For each one inside the limits with a "
         "cost below `lowest`, add (lost_limit − loss) · (lowest − cost) and set lowest to its cost.",
     ),
     wrong={
-        "You added the whole rectangles of the front's points, and these overlap. Count each part of the area once.": _rectangles(
+        "You added the whole rectangles of the front's networks, and these overlap. Count each part of the area once.": _rectangles(
             _on_front
         ),
-        "You added the rectangles of all points, including dominated ones, and these overlap. Count each part of the "
+        "You added the rectangles of all networks, including dominated ones, and these overlap. Count each part of the "
         "area once.": _rectangles(_inside),
-        "You added the rectangles of all points. Those beyond a limit got a negative side but should add nothing, and "
+        "You added the rectangles of all networks. Those beyond a limit got a negative side but should add nothing, and "
         "the others overlap.": _rectangles(lambda lost, cost, a, b: zip(lost, cost, strict=True)),
-        "You returned the largest rectangle of one point. The other points add parts that it does not cover.": (
+        "You returned the largest rectangle of one network. The others add parts that it does not cover.": (
             _rectangles(_on_front, max)
         ),
-        "You measured the area *below* the staircase, which no point reaches. Measure the part above it, up to "
+        "You measured the area *below* the staircase, which no network reaches. Measure the part above it, up to "
         "cost_limit.": _strips(lambda y, after, b: y),
         "You left out the last strip, from the front's largest loss to lost_limit.": _strips(last=False),
         "You replaced gains (losses below 0) by 0. A rectangle starts at the loss itself, even below 0.": (
             called_with(lambda lost, cost, a, b: ([max(x, 0.0) for x in lost], cost, a, b))
         ),
-        "You counted a point beyond lost_limit, whose negative side reduced the area. It adds nothing.": (
+        "You counted a network beyond lost_limit, whose negative side reduced the area. It adds nothing.": (
             _swept(beyond=True)
         ),
-        "You went through the points in the given order. Sort them by rising loss first.": (_swept(lambda x, y: 0)),
+        "You went through the networks in the given order. Sort them by rising loss first.": (_swept(lambda x, y: 0)),
         "You sorted by cost, so after the cheapest point none is below `lowest`. Sort by rising loss.": (
             _swept(lambda x, y: y)
         ),
-        "You joined the points with straight lines. Between two points, only the left one is reached: the front is a "
-        "staircase.": _strips(lambda y, after, b: b - (y + after) / 2),
+        "You joined the networks with straight lines. Between two of them, only the one with less loss counts: the front "
+        "is a staircase.": _strips(lambda y, after, b: b - (y + after) / 2),
         "You subtracted the area from the rectangle of the limits. Return the area itself.": (
             lambda lost, cost, a, b: a * b - hypervolume(lost, cost, a, b)
         ),
         "You divided by the rectangle of the limits. Return the area itself.": (
             lambda lost, cost, a, b: hypervolume(lost, cost, a, b) / (a * b)
         ),
-        "You measured up to the most expensive point. Measure up to the corner (lost_limit, cost_limit).": (
+        "You measured up to the most expensive network. Measure up to the corner (lost_limit, cost_limit).": (
             called_with(lambda lost, cost, a, b: (lost, cost, a, max(cost)))
         ),
-        "You measured up to the largest loss among the points. Measure up to the corner (lost_limit, cost_limit).": (
+        "You measured up to the largest loss given. Measure up to the corner (lost_limit, cost_limit).": (
             called_with(lambda lost, cost, a, b: (*zip(*_inside(lost, cost, a, b), strict=True), max(lost), b))
         ),
     },
     properties=(
         Property(
-            "The area is at least the largest rectangle of one point, and at most the area within the limits.",
+            "The area is at least the largest rectangle of one network, and at most the area within the limits.",
             lambda result, lost, cost, a, b: (
                 _rectangles(_inside, max)(lost, cost, a, b) - 1e-6 <= result <= (a - min(lost)) * (b - min(cost)) + 1e-6
             ),
@@ -233,7 +233,7 @@ def _swept(key=lambda x, y: x, beyond=False):
 def hypervolume(lost, cost, lost_limit, cost_limit):
     """Hypervolume.
 
-    It is one number for a whole front, and it grows with each new point within the limits that is not dominated (Zitzler &
+    It is one number for a whole front, and it grows with each new network within the limits that is not dominated (Zitzler &
     Thiele 1998). It depends on the corner, so always report which one you used.
     """
     return fronts.hypervolume(list(zip(lost, cost, strict=True)), (lost_limit, cost_limit))
@@ -273,7 +273,7 @@ def _greedy(
     points=3,
     inputs=_layers,
     hints=(
-        "Cutting a layer that loses 1 point and saves 10 % pays more than one that loses 0.5 points and saves 1 %.",
+        "Cutting a layer that loses 1 point and saves 10 % pays more than cutting one that loses 0.5 points and saves 1 %.",
         "Go through the layers by rising lost/saved. Take each layer whose loss still fits into the rest of `allowed`.",
         "for i in sorted(range(len(lost)), key=lambda i: lost[i] / saved[i]): if total + lost[i] <= allowed: append i, "
         "total += lost[i]",
@@ -318,7 +318,7 @@ def _greedy(
     ),
 )
 def cut_by_sensitivity(lost, saved, allowed):
-    """What to cut first.
+    """Cutting by sensitivity.
 
     This choice is greedy and rough: it assumes that losses add up, and the lesson measures that they don't. But it is an
     excellent *start* for a search.
@@ -390,6 +390,9 @@ def _stopped(
         "You used the *smallest* gain of another trial, which stops slow starters. Use the largest.": (
             _stopped(largest=min)
         ),
+        "You used the *average* gain of the other trials, which stops slow starters. Use the largest.": (
+            _stopped(largest=lambda gains: sum(gains) / len(gains))
+        ),
         "You compared the current accuracy. The trial still has epochs left: add the largest gain of another trial in "
         "those epochs.": _stopped(largest=lambda gains: 0.0),
         "You used the highest value of a curve as its end. A curve can fall again: use its last value.": (
@@ -417,7 +420,7 @@ def _stopped(
         ),
         "You never stopped a trial. Only the gain in the remaining epochs counts as hope, and either of the two "
         "conditions is enough.": lambda curve, *others: len(curve),
-        "Your result is one too large. The trial is stopped right after the epoch in which it becomes hopeless.": _stopped(
+        "Your result is one too large. The trial is stopped right after the epoch that makes it hopeless.": _stopped(
             added=2
         ),
         "Your result is one too small. Return the number of epochs trained, not the position of the last one.": (
@@ -469,6 +472,10 @@ def _halved(keep=lambda n: -(-n // 2), longer=lambda epochs: 2 * epochs, last=Tr
     ),
     wrong={
         "You rounded down. Of 5 configurations, the better *three* go on.": _halved(lambda n: n // 2),
+        "You rounded with `round`, which rounds 2.5 to 2. Round up: of 5 configurations, the better *three* go on.": (
+            _halved(lambda n: round(n / 2))
+        ),
+        "You divided by 2 without rounding. Of 5 configurations, the better *three* go on.": (_halved(lambda n: n / 2)),
         "You made every round one epoch long. Each round is twice as long as the one before.": (
             _halved(longer=lambda epochs: epochs)
         ),
@@ -512,7 +519,7 @@ question(
     tolerance=0.5,
     explanation="All n miss the best 5 % with probability 0.95ⁿ. That is below 0.05 from n = ln 0.05 / ln 0.95 = 58.4 on, so "
     "59, whatever the number of parameters (Bergstra & Bengio 2012). That is a good reason to try random search, but not "
-    "to stop there: among the best 5 % is not the best.",
+    "to stop there: a configuration among the best 5 % need not be close to the best.",
 )
 question(
     "choosing.winner",

@@ -68,8 +68,8 @@ def autotune_resnet() -> dict:
 def technique_orders() -> dict:
     """Test accuracy of `MyNet` after the same three steps in each of their six orders.
 
-    Half of the channels are removed; weights go on grids of 3 bits, one a layer; three epochs on 6,000 pictures are
-    taught by the original, with the grids in place (LSQ) where they are there already.
+    The steps: half of the channels are removed; weights are quantised to 3 bits, with one grid per layer; the network
+    trains for three epochs on 6,000 pictures with the original as its teacher, through the grids (LSQ) if it has them.
 
     Returns:
         {"seeds": [K], "before": accuracy, "accuracy": {"a → b → c": [K]}}, percent.
@@ -86,7 +86,7 @@ def technique_orders() -> dict:
 def time_by_part(runs: int = 60) -> dict:
     """Where the time of `MyNet` goes, with all channels and with half of them: batch 64, one thread, by each engine.
 
-    Eager torch is timed module by module, ONNX Runtime by its own profiler; a ReLU counts to what comes before it.
+    Eager torch is timed module by module, ONNX Runtime by its own profiler; a ReLU counts towards the layer before it.
 
     Returns:
         {engine: {"all" or "half": {part: seconds, median of the runs}}}, with the parts of `PARTS`.
@@ -112,7 +112,7 @@ def _removable(model: nn.Module, example: torch.Tensor) -> list[str]:
 
 
 def _by_module(model: nn.Module, batch: torch.Tensor, runs: int) -> dict[str, float]:
-    """Seconds of each part, run one after the other as in the network."""
+    """Seconds of each part; the layers run one after the other, as in the network."""
     layers = [*model.features, nn.Flatten(), *model.classifier]
     samples = [[] for _ in layers]
     with torch.inference_mode():
@@ -126,7 +126,7 @@ def _by_module(model: nn.Module, batch: torch.Tensor, runs: int) -> dict[str, fl
 
 
 def _by_node(path: Path, batch: torch.Tensor, runs: int) -> dict[str, float]:
-    """The same by ONNX Runtime's profiler, which writes down every node of every run."""
+    """The same by ONNX Runtime's profiler, which records every node of every run."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -188,10 +188,10 @@ def _in_order(order: tuple[str, ...], original: nn.Module, pictures: data.Pictur
 
 
 def _contest(model: nn.Module, pictures: data.Pictures, train: data.Split, trials: int, widths, seeds) -> dict:
-    """The search, equally many random trials, and uniform widths, in int8 or by themselves, with the same training.
+    """A search, equally many random trials, and manual tuning, with the same training per network.
 
     Returns:
-        {"goal", "original": point, "search" and "random" (where nothing is stopped early): for each seed {"original",
+        {"goal", "original": point, "search" and "random" (nothing is stopped early): for each seed {"original",
         "points", "stopped", "failed", "hypervolume", "seconds"}, "sensitivity", "manual": {name: point}, "final":
         {name: {"test", "lost" and "faster" [estimate, low, high], "bytes", "what"}} for the winner of each.
 
@@ -244,7 +244,7 @@ def _measured(search: Search, config: dict) -> Point:
 
 
 def _final(search: Search, winners: dict[str, tuple[Search, Point]], pictures: data.Pictures) -> dict:
-    """The winners on the test pictures, and timed in turns with the original, in the processor's time."""
+    """The winners on the test pictures, and their processor time, measured in turns with the original's."""
     calibration = search.task.calibration
     ready = {"original": ENGINES[EAGER](search.task.model, calibration)}
     ready |= {name: ENGINES[p.config["engine"]](its.network(p), calibration) for name, (its, p) in winners.items()}

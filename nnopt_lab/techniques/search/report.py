@@ -44,16 +44,17 @@ def figure(search):
     from nnopt_lab.workbench import plots  # matplotlib takes longer to import than all of this
 
     fig, ax = plots.figure()
-    scale, unit = (1e3, "ms per batch") if search.goal.target == "latency" else (1 / 1024, "KiB")
+    scale, label = (1e3, "time, ms per batch") if search.goal.target == "latency" else (1 / 1024, "file size, KiB")
     every, front = ([(search.cost(p) * scale, p.accuracy) for p in ps] for ps in (search.points, search.front))
     with plots.style():
-        for group, look, label in ((every, {"color": plots.SKY}, "trial"), (front, {"color": plots.BLUE}, "front")):
-            ax.plot(*zip(*group, strict=True), "o" if label == "trial" else "o-", **look, label=label)
+        ax.plot(*zip(*every, strict=True), "o", color=plots.SKY, label="trial")
+        # Most accurate first: at any cost the front offers what its next cheaper point has.
+        ax.plot(*zip(*front, strict=True), "o-", color=plots.BLUE, drawstyle="steps-pre", label="front")
         known = search.cost(search.original) * scale, search.original.accuracy
         ax.plot(*known, "s", color=plots.REFERENCE, label="original")
         ax.axhline(known[1] - search.goal.max_drop, color=plots.REFERENCE, linestyle="--", label="limit")
         low = known[1] - max(3 * search.goal.max_drop, 3)
-        ax.set(xscale="log", xlabel=f"{search.goal.target}, {unit}", ylabel="validation accuracy, %")
+        ax.set(xscale="log", xlabel=label, ylabel="validation accuracy, %")
         ax.set_ylim(low, max(a for _, a in [*every, known]) + 0.1 * (known[1] - low))
-        ax.legend()
+    plots.legend(fig)
     return plots.finish(fig)
