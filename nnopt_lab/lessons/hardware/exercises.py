@@ -11,15 +11,26 @@ from nnopt_lab.course.exercises import Property, exercise, question
 from nnopt_lab.course.wrong_answers import called_with, changed
 
 
-def _intensity(per_mac=2, read=1, weights=1, bias=1, write=1, window=2, left_out=None):
-    """`conv_intensity` with a mistake: weights="pictures" reads them once per picture; left_out drops a factor of the operations."""
+def _intensity(per_mac=2, read=1, weights=1, bias=1, write=1, window=2, dimensions=2, free_bias=True, left_out=None):
+    """`conv_intensity` with a mistake.
+
+    Args:
+        per_mac: operations per multiply-accumulate.
+        read, weights, write: how often the input, the weights and the output are moved; "pictures" or "filters" is once
+            per picture or filter.
+        bias: values per filter beside its weights.
+        window, dimensions: exponents of a window's and a picture's side.
+        free_bias: whether adding the bias costs nothing.
+        left_out: the size that the operations are not multiplied by, or None.
+    """
 
     def intensity(channels, filters, kernel, side, pictures, width):
         sizes = {"channels": channels, "filters": filters, "pictures": pictures}
-        places, products = pictures * side**2, channels * kernel**window
-        operations = per_mac * places * filters * products / sizes.get(left_out, 1)
+        places, products = pictures * side**dimensions, channels * kernel**window
+        operations = places * filters * (per_mac * products + (not free_bias)) / sizes.get(left_out, 1)
         of_weights = sizes.get(weights, weights) * filters * (products + bias)
-        return operations / (width * (read * places * channels + of_weights + write * places * filters))
+        of_input = sizes.get(read, read) * places * channels
+        return operations / (width * (of_input + of_weights + write * places * filters))
 
     return intensity
 
@@ -66,6 +77,12 @@ def _intensity(per_mac=2, read=1, weights=1, bias=1, write=1, window=2, left_out
         "You left out in_channels: each output value needs in_channels · kernel² products, since a filter spans all "
         "input channels.": _intensity(left_out="channels"),
         "You counted the operations of one filter. There are `filters` of them.": _intensity(left_out="filters"),
+        "You used `side` as the number of pixels. A picture has side · side.": _intensity(dimensions=1),
+        "You counted the addition of the bias as an operation. It is free here.": _intensity(free_bias=False),
+        "You read the input once per filter. It is read once for all filters.": _intensity(read="filters"),
+        "You read each input value once per position of the window. It is read once.": (
+            lambda c, f, kernel, *rest: _intensity(read=kernel**2)(c, f, kernel, *rest)
+        ),
     },
     properties=(
         Property(
@@ -294,6 +311,15 @@ def _server(g: torch.Generator):
         ),
         "You compared with the next *picture*. A batch must be done before the next *batch* has arrived, after "
         "size · interval_ms.": partial(_best_batch, keeps_up=lambda size, time, interval: time <= interval),
+        "You returned the time per picture. Return the size of the batch.": lambda sizes, ms, interval_ms, limit_ms: (
+            min(
+                (t / b for b, t in zip(sizes, ms, strict=True) if b == batch_for(sizes, ms, interval_ms, limit_ms)),
+                default=0,
+            )
+        ),
+        "You returned the position in the list. Return the size itself.": lambda sizes, *rest: (
+            sizes.index(found) if (found := batch_for(sizes, *rest)) else 0
+        ),
         "If no size is allowed, return 0, not None.": changed(lambda size: size or None),
         "You took the most time per picture. Take the least.": partial(
             _best_batch, score=lambda size, time: -time / size
@@ -346,10 +372,13 @@ def _engines_and_batches(g: torch.Generator):
         "You added milliseconds to seconds. Divide the time of the batches by 1000.": _lowest(
             lambda build, ms, n: build + n * ms
         ),
-        "You counted one batch. There are `batches` of them.": _lowest(lambda build, ms, n: build + ms / 1000),
+        "You counted one batch, or the build once per batch. An engine is built once and computes `batches` batches.": _lowest(
+            lambda build, ms, n: build + ms / 1000
+        ),
         "You took the engine that finishes last. Take the minimum.": _lowest(
             lambda build, ms, n: -(build + n * ms / 1000)
         ),
+        "You divided by 100. A second has 1000 milliseconds.": _lowest(lambda build, ms, n: build + n * ms / 100),
         "You returned the total time. Return the name of the engine.": lambda names, build, ms, n: min(
             b + n * t / 1000 for b, t in zip(build, ms, strict=True)
         ),
@@ -418,6 +447,8 @@ def _distinct_weights(g: torch.Generator):
         "You zeroed half of each row, but not two of *each* four.": lambda weight: _kept(
             weight, count=weight.shape[1] // 2, of=weight.shape[1]
         ),
+        "You returned only the values that stay. Put them back into the shape of the weight, with zeros between "
+        "them.": lambda weight: two_of_four(weight)[two_of_four(weight) != 0].reshape(len(weight), -1),
         "You returned the mask. Return the weights, with zeros.": changed(lambda kept: (kept != 0).float()),
         "You lost the signs. Compare absolute values, but return the weights themselves.": changed(torch.abs),
     },
