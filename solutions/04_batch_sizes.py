@@ -132,7 +132,7 @@ claim(
     rests[1] > 4 * rests[64],
 )
 claim(
-    "The article's recipe, 8 epochs at batch 64, makes 2,256 updates.",
+    "Eight epochs in batches of 64, as in lesson 00, make 2,256 updates.",
     updates(count, 64, 8, False) == 2_256,
 )
 claim(

@@ -1,6 +1,6 @@
 """Exercises and questions of lesson 00: a layer's cost, measuring, and the article's cast to integers."""
 
-from statistics import mean, median
+from statistics import geometric_mean, mean, median
 
 import torch
 
@@ -30,6 +30,12 @@ from nnopt_lab.course.wrong_answers import called_with, changed, scaled
         "You always counted the bias. With bias=False there is none.": lambda i, o, k, b: o * i * k**2 + o,
         "Your filters span one input channel each, as in a depthwise convolution. Here each spans all in_channels.": lambda i, o, k, b: (
             o * k**2 + o * b
+        ),
+        "You counted one bias for the whole layer. There is one per filter, so count out_channels of them.": lambda i, o, k, b: (
+            o * i * k**2 + b
+        ),
+        "You counted one filter. There are out_channels of them, each with its own weights and bias.": lambda i, o, k, b: (
+            i * k**2 + b
         ),
     },
 )
@@ -71,6 +77,19 @@ def _macs_with(per_output=lambda i, o, k: o * i * k**2, size=lambda n, k, s, p: 
         "after dividing by the stride.": _macs_with(size=lambda n, k, s, p: (n + 2 * p - k) // s),
         "You divided with `/`, which gives fractions of a pixel. Round down with `//`.": _macs_with(
             size=lambda n, k, s, p: (n + 2 * p - k) / s + 1
+        ),
+        "You left out out_channels: each filter computes its own output values.": _macs_with(lambda i, o, k: i * k**2),
+        "You counted kernel_size MACs per input channel. The kernel is square: count kernel_size² of them.": _macs_with(
+            lambda i, o, k: o * i * k
+        ),
+        "You left out the stride, which leaves fewer output pixels: divide by it, round down, and add 1.": _macs_with(
+            size=lambda n, k, s, p: n + 2 * p - k + 1
+        ),
+        "You rounded up. Where the kernel does not fit any more, there is no output: round down with `//`.": _macs_with(
+            size=lambda n, k, s, p: -(-(n + 2 * p - k) // s) + 1
+        ),
+        "You took the height for both sides. The picture is wider than high, and so is the output.": called_with(
+            lambda i, o, k, h, w, s, p: (i, o, k, h, h, s, p)
         ),
         "You counted the bias. It is an addition without a multiplication, so it is no MAC.": _macs_with(
             lambda i, o, k: o * (i * k**2 + 1)
@@ -170,6 +189,16 @@ def _int8_with(largest=lambda w: w.abs().max(), levels=127, convert=lambda q: q.
         "Your values are right but still stored as floats, at four bytes each. Convert them to torch.int8.": _int8_with(
             convert=torch.round
         ),
+        "Your integers are right, but your scale is 127 / max|w|, its inverse. q · scale must give the weights "
+        "back.": changed(lambda result: (result[0], 1 / result[1])),
+        "You rounded down with floor or `//`, so the weights shift by half a step on average. Round to the nearest "
+        "integer.": _int8_with(convert=lambda q: q.floor().to(torch.int8)),
+        "You took the scale from the mean magnitude, so larger weights do not fit. The *largest* magnitude must become "
+        "127.": _int8_with(lambda w: w.abs().mean(), convert=lambda q: q.round().clamp(-128, 127).to(torch.int8)),
+        "You divided the range max − min by 255. That is an asymmetric scale, which needs a zero point, too. Here take "
+        "max|w| / 127.": _int8_with(
+            lambda w: w.max() - w.min(), 255, lambda q: q.round().clamp(-128, 127).to(torch.int8)
+        ),
     },
     tolerance=1e-6,
     properties=(
@@ -225,6 +254,14 @@ def _sorted_ratio(position):
         "after.": called_with(lambda before, after: (after, before)),
         "You compared the fastest runs. They may be lucky, and they ignore all other pairs: divide pair by pair, "
         "then take the median.": lambda before, after: min(before) / min(after),
+        "You returned seconds saved, not a factor. Divide before by after in each pair, then take the "
+        "median.": lambda before, after: median(b - a for b, a in zip(before, after, strict=True)),
+        "You took the geometric mean of the ratios, which a single disturbed pair still shifts. Take the "
+        "median.": lambda before, after: geometric_mean(b / a for b, a in zip(before, after, strict=True)),
+        "You inverted the median of after / before. For an even number of pairs, that is not the median of "
+        "before / after: divide before by after in each pair.": lambda before, after: (
+            1 / median(a / b for b, a in zip(before, after, strict=True))
+        ),
         "You took the upper of the two middle ratios. For an even number of ratios, the median is the mean of both: "
         "statistics.median does that.": _sorted_ratio(lambda n: n // 2),
         "You took the lower of the two middle ratios, as torch.median does. For an even number of ratios, the median is "
@@ -247,6 +284,12 @@ question(
     "it compute? (to half a percentage point)",
     answer=13.9,
     tolerance=0.5,
+    comments={
+        97.6: "That is its share of the parameters. Compare MACs, which depend on how often a weight is used.",
+        62.6: "That is the share of the second convolution.",
+        23.5: "That is the share of the first convolution.",
+        22.2: "You compared it with the second convolution alone. Compare it with the whole network.",
+    },
     explanation="262,144 of 1,885,440, or 13.9 %. Each of its weights is used once per picture, but each weight of the "
     "second convolution is used at 16·16 positions. Size and work are in different layers, so a technique that "
     "reduces one need not reduce the other.",
