@@ -149,8 +149,7 @@ def epoch_seconds(batches, read, compute, workers, start):
     """An epoch with workers.
 
     The formula assumes one core per worker besides the network's own. With fewer cores, one side loses what the other
-    gains. It shows both extremes: if reading is cheap, workers only cost their start; if it is expensive, they are what
-    helps.
+    gains. It shows both extremes: if reading is cheap, workers only cost their start; if it is expensive, they divide it.
     """
     return _epoch()(batches, read, compute, workers, start)
 
@@ -447,11 +446,11 @@ question(
 question(
     "parallel.ring_bytes",
     points=1,
-    text="A ring all-reduce is a reduce-scatter and an all-gather. In each of them, every process sends (P − 1)/P of the "
-    "vector. The gradients have 100 MB, and P = 4. How many MB does each process send?",
+    text="In a ring all-reduce, each process only sends to its neighbour. It is a reduce-scatter and an all-gather, and in "
+    "each of them every process sends (P − 1)/P of the vector. The gradients have 100 MB, and P = 4. How many MB does each process send?",
     answer=150.0,
     tolerance=0.5,
-    explanation="2 · 3/4 · 100 = 150 MB. With any number of processes it stays below 200, and that is why the ring scales. "
+    explanation="2 · 3/4 · 100 = 150 MB. With any number of processes it stays below 200 MB, and that is why the ring scales. "
     "What grows with P is the number of messages, 2 · (P − 1).",
 )
 question(

@@ -24,9 +24,9 @@ def scaling_playground() -> Playground:
             left.plot(every, [amdahl.speedup(n, serial) for n in every], color=plots.SKY, label="Amdahl")
             left.plot(every, gains, color=plots.BLUE, label="Amdahl with overhead")
             left.plot([cores], [gain], "o", color=plots.ORANGE, zorder=3)
-            left.set(xlabel="cores", title="speedup", xlim=(0, MOST), ylim=(0, max(4, 1.4 * max(gains))))
-            left.legend()
+            left.set(xlabel="cores", title="speed-up", xlim=(0, MOST), ylim=(0, max(4, 1.4 * max(gains))))
             _times(right, cores, serial, overhead)
+        plots.legend(fig, ncols=6)
         limit = f"{1 / serial:.3g}×" if serial else "unlimited"
         text = (
             f"{cores} cores: <b>{gain:.2f}×</b> as fast, efficiency {100 * gain / cores:.0f} % · "
@@ -50,5 +50,4 @@ def _times(ax, cores: int, serial: float, overhead: float) -> None:
         start += part
     ax.barh([1], [1], color=plots.REFERENCE, height=0.4)
     ax.set_yticks([0, 1], [f"{cores} cores", "1 core"])
-    ax.set(title="time, one core = 1", xlim=(0, max(1.05, start)), ylim=(-0.6, 2))
-    ax.legend(ncols=3, loc="upper center")
+    ax.set(title="time, one core = 1", xlim=(0, max(1.05, start)), ylim=(-0.6, 1.6))
