@@ -13,24 +13,32 @@ from nnopt_lab.techniques.deployment import compiler
 from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable
 from nnopt_lab.techniques.deployment.logs import quiet
 from nnopt_lab.techniques.deployment.torch_engines import channels_last_in, exported_program
+from nnopt_lab.workbench import device
 
 
 def exported(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
     """A library in C++ for this processor, in float32."""
-    return _exported("exported float32", model, calibration, torch.float32)
+    return exported_in("exported float32", model, calibration, torch.float32)
 
 
 def exported_bfloat16(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
     """`exported` with weights and activations in bfloat16."""
-    return _exported("exported bf16", model, calibration, torch.bfloat16)
+    return exported_in("exported bf16", model, calibration, torch.bfloat16)
 
 
-def _exported(name: str, model: nn.Module, calibration: Sequence[Tensor], dtype: torch.dtype) -> Engine:
-    size = 0
+def exported_in(
+    name: str,
+    model: nn.Module,
+    calibration: Sequence[Tensor],
+    dtype: torch.dtype,
+    layout: torch.memory_format = torch.channels_last,
+) -> Engine:
+    """`exported` in another format and layout, for the device of the calibration."""
+    size, here = 0, device.of(calibration)
 
     def build(graph: nn.Module, low: Sequence[Tensor]) -> Callable:
         nonlocal size
-        compiler.require_compiler()
+        compiler.require_compiler(here)
         inductor = importlib.import_module("torch._inductor")
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, quiet("torch"):
             path = Path(folder, "model.pt2")
@@ -44,4 +52,4 @@ def _exported(name: str, model: nn.Module, calibration: Sequence[Tensor], dtype:
             size = path.stat().st_size
         return run
 
-    return replace(channels_last_in(name, model, calibration, dtype, build), bytes=size)
+    return replace(channels_last_in(name, model, calibration, dtype, build, layout), bytes=size)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable
 from nnopt_lab.techniques.deployment.logs import quiet
 from nnopt_lab.techniques.deployment.torch_engines import channels_last_in, exported_program, on_channels_last
-from nnopt_lab.workbench import smoke
+from nnopt_lab.workbench import device, smoke
 
 
 def compiled(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
@@ -22,26 +22,31 @@ def compiled_bfloat16(model: nn.Module, calibration: Sequence[Tensor]) -> Engine
     return channels_last_in("compiled bf16", model, calibration, torch.bfloat16, _compiled)
 
 
-def compile_graph(graph: nn.Module, calibration: Sequence[Tensor]) -> Callable:
+def compile_graph(graph: nn.Module, calibration: Sequence[Tensor], freezing: bool = True, **options) -> Callable:
     """Compile a graph for any number of pictures, with the weights folded in (freezing).
 
     torch makes one program for a single picture, one for 2 to 15 and one for more. What the calibration batches need is
     made now, and the others when they are needed, always with freezing: else int8 kernels would not be found.
 
+    Args:
+        calibration: batches on the device for which it is compiled.
+        freezing: False for weights that are no plain tensors.
+        options: further ones of `torch.compile`, such as its `mode`.
+
     Raises:
         EngineUnavailable: there is no compiler, or it fails.
     """
-    require_compiler()
+    require_compiler(device.of(calibration))
     with quiet():
         inductor = importlib.import_module("torch._inductor.config")
         errors = importlib.import_module("torch._dynamo.exc")
-        program = torch.compile(graph, dynamic=True)
+        program = torch.compile(graph, dynamic=True, **options)
     seen = set()
 
     def run(x: Tensor) -> Tensor:
         key = len(x), x.stride(), x.is_inference(), torch.get_num_threads()
         if key not in seen:
-            with inductor.patch(freezing=True), quiet("torch"):
+            with inductor.patch(freezing=freezing), quiet("torch"):
                 program(x)
             seen.add(key)
         return program(x)
@@ -55,8 +60,8 @@ def compile_graph(graph: nn.Module, calibration: Sequence[Tensor]) -> Callable:
     return run
 
 
-def require_compiler() -> None:
-    """Raise `EngineUnavailable` where no C++ compiler is found, and in smoke mode."""
+def require_compiler(here: torch.device = device.CPU) -> None:
+    """Raise `EngineUnavailable` in smoke mode, and where a compiler is missing: C++, and for most GPUs Triton."""
     if smoke.on():
         raise EngineUnavailable("Smoke mode compiles nothing.")
     with quiet():
@@ -67,6 +72,8 @@ def require_compiler() -> None:
         raise EngineUnavailable(
             "torch.compile needs a C++ compiler (g++, clang, or on Windows Visual C++), and none was found."
         ) from error
+    if here.type in ("cuda", "xpu") and not importlib.import_module("torch.utils._triton").has_triton():
+        raise EngineUnavailable(f"torch.compile needs Triton on {device.describe(here)}, and it is missing or too old.")
 
 
 def _compiled(model: nn.Module, calibration: Sequence[Tensor]) -> Callable:

@@ -1,10 +1,10 @@
 """An engine: a network that is ready to run, whatever computes it.
 
 Engines are made by functions (model, calibration) → `Engine`, grouped by runtime: `torch_engines`, `compiler`, `pt2e`,
-`ahead_of_time`, `onnx_engines`, `openvino_engines`. All compute on the CPU, with as many threads as torch has when they
-are built, and leave the model as it is. Those in int8 choose their grids on the calibration pictures (static
-quantization: one scale per channel for weights, one per tensor for activations). Heavy packages are imported where they
-are used: a lesson that needs one engine does not wait for the others.
+`ahead_of_time`, `onnx_engines`, `openvino_engines`, and for accelerators `accelerator`. On the CPU they compute with as
+many threads as torch has when they are built. All leave the model as it is. On the CPU those in int8 choose their grids
+on the calibration pictures (static quantization: one scale per channel for weights, one per tensor for activations).
+Heavy packages are imported where they are used: a lesson that needs one engine does not wait for the others.
 """
 
 import contextlib
@@ -19,10 +19,12 @@ from torch import Tensor, nn
 
 from nnopt_lab.techniques.deployment.logs import quiet
 from nnopt_lab.techniques.network_checks import copied, first_sentence
-from nnopt_lab.workbench import measure, training
+from nnopt_lab.workbench import device, measure, training
+from nnopt_lab.workbench.device import CPU
 
 # How far the outputs may be from the model's, as a share of their size (Euclidean norms over the example's outputs).
-TOLERANCE = {"float32": 1e-4, "bf16": 0.03, "int8": 0.15}
+# What is lossy is held to it like the rest: a format rounds, 2:4 sparsity may not prune anything that counts.
+TOLERANCE = {"float32": 1e-4, "tf32": 0.01, "bf16": 0.03, "fp16": 0.01, "int8": 0.15, "fp8": 0.15}
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -38,12 +40,16 @@ class OutputsDiffer(EngineUnavailable):
 class Engine:
     """A network ready to run: called with float32 [N, ...], N at least 1, it returns the model's logits, float32.
 
+    Pictures may be on the engine's device or on the CPU, and the logits come back to where the pictures are. Where that
+    is not the engine's device they are copied there and back, the host waits for it, and a timing counts it.
+
     Attributes:
-        name: as in `registry.ENGINES`.
+        name: as in `registry.ENGINES`, or its target and precision.
         run: what computes, without checks.
         picture: shape of one picture, [3, 32, 32] for the course's networks.
         bytes: on disk, in the engine's own file format, everything included.
         seconds: that it took to build: conversion, calibration, compilation.
+        device: where it computes.
     """
 
     name: str
@@ -51,15 +57,22 @@ class Engine:
     picture: tuple[int, ...]
     bytes: int
     seconds: float = float("nan")
+    device: torch.device = CPU
 
     def __call__(self, x: Tensor) -> Tensor:
         if x.dtype != torch.float32 or x.dim() == 0 or len(x) == 0 or tuple(x.shape[1:]) != self.picture:
             raise ValueError(f"x is {x.dtype} {list(x.shape)}; it must be float32 [N, {str(list(self.picture))[1:]}.")
         with torch.inference_mode():
-            return self.run(x)
+            if x.device == self.device:
+                return self.run(x)
+            outputs = self.run(device.upload(x, self.device, wait=True))
+            return outputs.to(x.device) if isinstance(outputs, Tensor) else outputs
 
     def __repr__(self) -> str:
-        return f"{self.name}: {measure.format_bytes(self.bytes)}, built in {self.seconds:.1f} s"
+        said = f"{self.name}: {measure.format_bytes(self.bytes)}, built in {self.seconds:.1f} s"
+        if not device.is_accelerator(self.device):
+            return said
+        return f"{said}, on {device.describe(self.device)} (pictures on the CPU are copied there, which counts)"
 
 
 def build(
@@ -70,6 +83,7 @@ def build(
     wanted: Tensor,
     tolerance: float = float("inf"),
     name: str = "It",
+    here: torch.device = CPU,
 ) -> Engine:
     """Make an engine, call it once, and compare its outputs with the model's.
 
@@ -79,18 +93,23 @@ def build(
         wanted: the model's own outputs for it, see `model_outputs`.
         tolerance: the largest allowed ‖outputs − wanted‖ / ‖wanted‖.
         name: of the engine in messages, which stand behind its name where it is "It".
+        here: the device on which it computes; `make` gets copies of the model and the calibration there.
 
     Raises:
         EngineUnavailable: anything fails, while the engine is made or called.
         OutputsDiffer: the outputs have another shape, or are further from the model's than `tolerance`.
         ValueError: the model cannot be copied.
     """
-    model, given, calibration = evaluation_copy(model), example.clone(), [batch.detach() for batch in calibration]
+    model = evaluation_copy(model)
     with failing_as_unavailable(f"{name} does not run this model"):
+        model, given = model.to(here), example.detach().clone().to(here)
+        calibration = [batch.detach().to(here) for batch in calibration]
         started = time.perf_counter()
         engine = make(model, calibration)
-        engine = replace(engine, seconds=time.perf_counter() - started)
+        device.synchronize(here)
+        engine = replace(engine, seconds=time.perf_counter() - started, device=here)
         outputs = engine(given)
+        outputs = outputs.cpu() if isinstance(outputs, Tensor) else outputs
     if not isinstance(outputs, Tensor) or outputs.shape != wanted.shape:
         got = list(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
         raise OutputsDiffer(f"{name} gives {got} for {list(example.shape)}, the model {list(wanted.shape)}.")
@@ -99,7 +118,7 @@ def build(
         if not wanted.any():
             raise OutputsDiffer(f"{name} gives other outputs than the model, whose own are all zero.")
         raise OutputsDiffer(f"{name} is {off:.2g} of the outputs' size off; {tolerance:g} is allowed.")
-    if not torch.equal(given, example):  # the model writes into its input, which is the caller's
+    if not torch.equal(given.cpu(), example.cpu()):  # the model writes into its input, which is the caller's
         engine = replace(engine, run=_on_a_copy(engine.run))
     return engine
 
@@ -116,16 +135,20 @@ def failing_as_unavailable(what: str) -> Iterator[None]:
 
 
 def model_outputs(model: nn.Module, example: Tensor, name: str = "example") -> Tensor:
-    """The model's own outputs for an example, in evaluation mode and without gradients; both are left as they are.
+    """The model's own outputs for an example, in evaluation mode, without gradients and on the CPU.
+
+    The model and the example are left as they are.
 
     Raises:
         ValueError: the model fails on it, or returns something other than one tensor float32; the sentence calls the
             example by `name`.
     """
     given = f"{name}, {example.dtype} {list(example.shape)}".replace("torch.", "")
+    if training.device_of(model) != CPU:
+        model = copied(model).cpu()
     try:
         with measure.inference(model):
-            outputs = training.logits_of(model, example.detach().clone())
+            outputs = training.logits_of(model, example.detach().cpu().clone())
     except Exception as error:
         if isinstance(error, ValueError) and "it must return one tensor" in str(error):
             raise

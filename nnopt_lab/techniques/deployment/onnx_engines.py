@@ -1,5 +1,6 @@
 """Engines by ONNX Runtime: no Python and no torch between the first operator and the last."""
 
+import importlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nnopt_lab.techniques.deployment.engine import Engine, new_engine, require
+from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable, new_engine, require
 from nnopt_lab.techniques.deployment.onnx_files import export_onnx, quantize_onnx
+from nnopt_lab.workbench import device
 
 
 def onnx_float32(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
@@ -23,6 +25,47 @@ def onnx_int8(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
     with tempfile.TemporaryDirectory() as folder:
         path = export_onnx(model, calibration, Path(folder, "float32.onnx"))
         return engine_of_file("ONNX Runtime int8", quantize_onnx(path, calibration), calibration)
+
+
+def onnx_cuda(model: nn.Module, calibration: Sequence[Tensor], tf32: bool = False) -> Engine:
+    """float32 by ONNX Runtime's CUDA provider, on the device of the calibration.
+
+    Args:
+        tf32: whether products may be computed in tf32.
+
+    Raises:
+        EngineUnavailable: the device is not CUDA's, or the package has no such provider.
+    """
+    here = device.of(calibration)
+    if device.describe(here).capability is None:
+        raise EngineUnavailable(f"ONNX Runtime's CUDA provider does not run on {device.describe(here)}.")
+    runtime = require("onnxruntime", "onnxruntime-gpu")
+    if "CUDAExecutionProvider" not in runtime.get_available_providers():
+        raise EngineUnavailable("This onnxruntime has no CUDA provider: `pip install onnxruntime-gpu` in its place.")
+    with torch.inference_mode():
+        outputs = model(calibration[0][:1]).shape[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        path = export_onnx(model.cpu(), [batch.cpu() for batch in calibration], Path(folder, "float32.onnx"))
+        return _cuda_engine(runtime, path, calibration, tuple(outputs), here, tf32)
+
+
+def _cuda_engine(runtime, path: Path, calibration, outputs: tuple[int, ...], here: torch.device, tf32: bool) -> Engine:
+    numpy = importlib.import_module("numpy")
+    options = {"device_id": here.index, "use_tf32": int(tf32)}
+    session = runtime.InferenceSession(path.read_bytes(), providers=[("CUDAExecutionProvider", options)])
+    if session.get_providers()[0] != "CUDAExecutionProvider":
+        raise EngineUnavailable("ONNX Runtime's CUDA provider does not load here: a library that it needs is missing.")
+
+    def run(x: Tensor) -> Tensor:
+        x, result = x.contiguous(), torch.empty((len(x), *outputs), device=here)
+        binding = session.io_binding()
+        for bind, name, tensor in ((binding.bind_input, "x", x), (binding.bind_output, "logits", result)):
+            bind(name, here.type, here.index, numpy.float32, tuple(tensor.shape), tensor.data_ptr())
+        device.synchronize(here)  # ONNX Runtime has a stream of its own, which does not wait for torch's
+        session.run_with_iobinding(binding)
+        return result
+
+    return new_engine("ONNX Runtime float32", run, calibration, path.stat().st_size)
 
 
 def engine_of_file(name: str, path: Path, calibration: Sequence[Tensor]) -> Engine:

@@ -1,16 +1,19 @@
-"""All engines by name, and how to build several of them."""
+"""All engines by name, on the CPU and on an accelerator, and how to build several of them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
+from nnopt_lab.techniques.deployment.accelerator import ACCELERATOR_TARGETS
 from nnopt_lab.techniques.deployment.compiler import compiled, compiled_bfloat16
 from nnopt_lab.techniques.deployment.engine import TOLERANCE, Engine, EngineUnavailable, build, model_outputs
 from nnopt_lab.techniques.deployment.onnx_engines import onnx_float32, onnx_int8
 from nnopt_lab.techniques.deployment.openvino_engines import openvino_bfloat16, openvino_float32, openvino_int8
 from nnopt_lab.techniques.deployment.pt2e import pt2e_int8
 from nnopt_lab.techniques.deployment.torch_engines import bfloat16, channels_last, eager
+from nnopt_lab.workbench.device import CPU, find, is_accelerator
 from nnopt_lab.workbench.progress_bar import progress_bar
 
 ENGINES: dict[str, Callable[[nn.Module, Sequence[Tensor]], Engine]] = {
@@ -27,16 +30,28 @@ ENGINES: dict[str, Callable[[nn.Module, Sequence[Tensor]], Engine]] = {
     "OpenVINO int8": openvino_int8,
 }
 
+ACCELERATOR_ENGINES: dict[str, Callable[[nn.Module, Sequence[Tensor]], Engine]] = {
+    f"{target} {precision}": make for target, kinds in ACCELERATOR_TARGETS.items() for precision, make in kinds.items()
+}
 
-def check_names(names: Sequence[str]) -> None:
-    """Raise a ValueError that names the first of `names` that is not a key of `ENGINES`."""
+
+def engines_on(here: torch.device) -> dict[str, Callable[[nn.Module, Sequence[Tensor]], Engine]]:
+    """The engines of a device by name: `ACCELERATOR_ENGINES`, or on the CPU `ENGINES`."""
+    return ACCELERATOR_ENGINES if is_accelerator(here) else ENGINES
+
+
+def check_names(names: Sequence[str], here: torch.device = CPU) -> None:
+    """Raise a ValueError that names the first of `names` that is no engine of the device."""
     for name in names:
-        if name not in ENGINES:
-            raise ValueError(f"names holds {name!r}; choose from {', '.join(ENGINES)}.")
+        if name not in engines_on(here):
+            raise ValueError(f"names holds {name!r}; choose from {', '.join(engines_on(here))}.")
 
 
 def build_engines(
-    model: nn.Module, calibration: Sequence[Tensor], names: Sequence[str] = tuple(ENGINES)
+    model: nn.Module,
+    calibration: Sequence[Tensor],
+    names: Sequence[str] | None = None,
+    device: torch.device | str = "cpu",
 ) -> tuple[dict[str, Engine], dict[str, str]]:
     """Build engines, with a progress bar: those that run here, and for the others the sentence that says why not.
 
@@ -44,41 +59,56 @@ def build_engines(
     outputs, does not run here.
 
     Args:
-        model: any network on the CPU; it is not changed.
+        model: any network; it is not changed.
         calibration: batches float32 [N, ...] of real pictures, not of the test split; a few hundred pictures do.
-        names: keys of `ENGINES`.
+        names: of engines of the device, see `engines_on`; None for all of them.
+        device: "cpu", "accelerator", or such as "cuda:0".
 
     Raises:
-        ValueError: a name is not that of an engine, there are no calibration pictures, or the model fails on them, or
-            returns something other than one tensor float32.
+        ValueError: a name is not that of an engine, the device is not there, there are no calibration pictures, or the
+            model fails on them, or returns something other than one tensor float32.
     """
-    _check(calibration, names)
+    here = find(device)
+    engines = engines_on(here)
+    names = tuple(engines) if names is None else names
+    _check(calibration, names, here)
     built, missing = {}, {}
     wanted = model_outputs(model, calibration[0], "calibration")
     for name in progress_bar(names, desc="building engines", unit="engine"):
         try:
-            built[name] = build(ENGINES[name], model, calibration, calibration[0], wanted, _tolerance(name))
+            built[name] = _built(name, model, calibration, wanted, here)
         except EngineUnavailable as unavailable:
             missing[name] = str(unavailable)
     return built, missing
 
 
-def build_engine(model: nn.Module, calibration: Sequence[Tensor], name: str) -> Engine:
+def build_engine(
+    model: nn.Module, calibration: Sequence[Tensor], name: str, device: torch.device | str = "cpu"
+) -> Engine:
     """One of `build_engines`.
 
     Raises:
         EngineUnavailable: it does not run here, or not this model.
         ValueError: as in `build_engines`.
     """
-    _check(calibration, [name])
+    here = find(device)
+    _check(calibration, [name], here)
     wanted = model_outputs(model, calibration[0], "calibration")
-    return build(ENGINES[name], model, calibration, calibration[0], wanted, _tolerance(name), name)
+    return _built(name, model, calibration, wanted, here, name)
 
 
-def _check(calibration: Sequence[Tensor], names: Sequence[str]) -> None:
+def _built(
+    name: str, model: nn.Module, calibration: Sequence[Tensor], wanted: Tensor, here: torch.device, called: str = "It"
+) -> Engine:
+    make = engines_on(here)[name]
+    engine = build(make, model, calibration, calibration[0], wanted, _tolerance(name), called, here)
+    return replace(engine, name=name)
+
+
+def _check(calibration: Sequence[Tensor], names: Sequence[str], here: torch.device) -> None:
     if not calibration or any(x.dtype != torch.float32 or x.dim() < 2 or len(x) == 0 for x in calibration):
         raise ValueError("calibration must be at least one batch float32 [N, ...] with N at least 1.")
-    check_names(names)
+    check_names(names, here)
 
 
 def _tolerance(name: str) -> float:

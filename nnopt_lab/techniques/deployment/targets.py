@@ -1,7 +1,7 @@
 """Deployment targets: an engine is compared with its model before it is handed out.
 
-A *target* is a runtime (eager torch, `torch.compile`, AOTInductor, ONNX Runtime, OpenVINO), a *precision* the format in
-which it computes.
+A *target* is a runtime (eager torch, `torch.compile`, AOTInductor, ONNX Runtime, OpenVINO, and on an accelerator CUDA
+graphs and 2:4 sparse products), a *precision* the format in which it computes.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,13 +10,22 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from nnopt_lab.techniques.deployment.accelerator import ACCELERATOR_TARGETS, SPARSE
 from nnopt_lab.techniques.deployment.ahead_of_time import exported, exported_bfloat16
 from nnopt_lab.techniques.deployment.compiler import compiled, compiled_bfloat16
-from nnopt_lab.techniques.deployment.engine import TOLERANCE, Engine, EngineUnavailable, build, model_outputs
+from nnopt_lab.techniques.deployment.engine import (
+    TOLERANCE,
+    Engine,
+    EngineUnavailable,
+    OutputsDiffer,
+    build,
+    model_outputs,
+)
 from nnopt_lab.techniques.deployment.onnx_engines import onnx_float32, onnx_int8
 from nnopt_lab.techniques.deployment.openvino_engines import openvino_bfloat16, openvino_float32, openvino_int8
 from nnopt_lab.techniques.deployment.pt2e import pt2e_int8
 from nnopt_lab.techniques.deployment.torch_engines import bfloat16, channels_last, eager
+from nnopt_lab.workbench.device import DeviceMissing, describe, find, is_accelerator
 from nnopt_lab.workbench.progress_bar import progress_bar
 
 TARGETS: dict[str, dict[str, Callable[[nn.Module, Sequence[Tensor]], Engine]]] = {
@@ -31,6 +40,12 @@ TARGETS: dict[str, dict[str, Callable[[nn.Module, Sequence[Tensor]], Engine]]] =
         "int8": openvino_int8,
     },
 }
+PRUNE_FIRST = "Prune it with `prune_two_four` and train it on with that mask, or allow more by `tolerance`."
+
+
+def targets_on(here: torch.device) -> dict[str, dict[str, Callable[[nn.Module, Sequence[Tensor]], Engine]]]:
+    """The targets of a device, each with its precisions: `ACCELERATOR_TARGETS`, or on the CPU `TARGETS`."""
+    return ACCELERATOR_TARGETS if is_accelerator(here) else TARGETS
 
 
 def deploy(
@@ -39,38 +54,52 @@ def deploy(
     target: str = "eager",
     *,
     precision: str = "float32",
+    device: torch.device | str = "cpu",
     calibration: Sequence[Tensor] | None = None,
     tolerance: float | None = None,
 ) -> Engine:
     """Build an engine that computes `model` by a target: called with float32 [N, ...], N ≥ 1, it returns the outputs,
-    float32. Its outputs for the example are compared with the model's own.
+    float32. Its outputs for the example are compared with the model's own, on the CPU in float32.
+
+    An engine on an accelerator takes pictures on it or on the CPU; see `Engine` for what is copied and counted.
 
     Args:
-        model: any network on the CPU; it is not changed.
+        model: any network; it is not changed.
         example: float32 [N, ...], N at least 1; real pictures, on which the outputs are compared.
-        target: a key of `TARGETS`.
-        precision: "float32", "bf16" or "int8".
-        calibration: for int8, batches float32 [N, ...] of real pictures, not of the test split.
+        target: a key of `targets_on(device)`.
+        precision: "float32", "bf16" or "int8"; on an accelerator also "tf32", "fp16" and "fp8".
+        device: "cpu", "accelerator" for whichever there is, or a device of torch such as "cuda:1".
+        calibration: for int8 on the CPU, batches float32 [N, ...] of real pictures, not of the test split.
         tolerance: the largest allowed ‖outputs − model's‖ / ‖model's‖, above 0; where it is None that of `TOLERANCE`.
 
     Raises:
-        EngineUnavailable: the target cannot run here or cannot run this model, or has no such precision; one sentence
-            says why.
+        EngineUnavailable: the device is not there, or the target cannot run there or cannot run this model, or has no
+            such precision; one sentence says why.
         OutputsDiffer: it runs, but is further from the model than `tolerance`.
         ValueError: an argument is not as said here, the model fails on the example, or returns something other than
             one tensor float32.
     """
     _check(example, target, precision, calibration, tolerance)
-    if precision not in TARGETS[target]:
-        raise EngineUnavailable(f"{target!r} has no {precision} convolutions here, only {', '.join(TARGETS[target])}.")
+    make, here = _maker(target, precision, device)
+    if precision == "int8" and not calibration and not is_accelerator(here):
+        raise ValueError("calibration must hold at least one batch of real pictures: int8 chooses its grids on them.")
     wanted, allowed = model_outputs(model, example), tolerance or TOLERANCE[precision]
-    make, name, batches = TARGETS[target][precision], f"{target} in {precision}", list(calibration or [example])
-    engine = build(make, model, batches, example, wanted, allowed, name)
+    batches, name = list(calibration or [example]), f"{target} in {precision}"
+    try:
+        engine = build(make, model, batches, example, wanted, allowed, name, here)
+    except OutputsDiffer as differs:
+        if target != SPARSE:
+            raise
+        raise OutputsDiffer(f"{differs} {PRUNE_FIRST}") from differs
     return replace(engine, name=f"{target} {precision}")
 
 
 def deploy_all(
-    model: nn.Module, example: Tensor, choices: Sequence[tuple[str, str]], calibration: Sequence[Tensor]
+    model: nn.Module,
+    example: Tensor,
+    choices: Sequence[tuple[str, str]],
+    calibration: Sequence[Tensor],
+    device: torch.device | str = "cpu",
 ) -> tuple[dict[str, Engine], dict[str, str]]:
     """`deploy` for each (target, precision), with a progress bar: those that run here by "target precision", and for
     the others the sentence that says why not."""
@@ -78,19 +107,31 @@ def deploy_all(
     for target, precision in progress_bar(choices, desc="deploying", unit="target"):
         name = f"{target} {precision}"
         try:
-            ready[name] = deploy(model, example, target, precision=precision, calibration=calibration)
+            ready[name] = deploy(model, example, target, precision=precision, device=device, calibration=calibration)
         except EngineUnavailable as reason:
             missing[name] = str(reason)
     return ready, missing
 
 
+def _maker(target: str, precision: str, device: torch.device | str) -> tuple[Callable, torch.device]:
+    try:
+        here = find(device)
+    except DeviceMissing as missing:
+        raise EngineUnavailable(str(missing)) from missing
+    targets = targets_on(here)
+    if target not in targets:
+        name = describe(here) if is_accelerator(here) else "the CPU"
+        raise EngineUnavailable(f"{target!r} does not run on {name}, only {', '.join(targets)}.")
+    if precision not in targets[target]:
+        raise EngineUnavailable(f"{target!r} has no {precision} convolutions here, only {', '.join(targets[target])}.")
+    return targets[target][precision], here
+
+
 def _check(example: Tensor, target: str, precision: str, calibration, tolerance: float | None) -> None:
-    if target not in TARGETS:
-        raise ValueError(f"target={target!r} is none of {', '.join(TARGETS)}.")
+    if target not in (known := TARGETS | ACCELERATOR_TARGETS):
+        raise ValueError(f"target={target!r} is none of {', '.join(known)}.")
     if precision not in TOLERANCE:
         raise ValueError(f"precision={precision!r} must be one of {', '.join(TOLERANCE)}.")
-    if precision == "int8" and not calibration:
-        raise ValueError("calibration must hold at least one batch of real pictures: int8 chooses its grids on them.")
     for name, batch in (("example", example), *(("calibration", batch) for batch in calibration or ())):
         if not isinstance(batch, Tensor):
             raise ValueError(f"{name} holds {type(batch).__name__}; it must be float32 [N, ...], N ≥ 1.")

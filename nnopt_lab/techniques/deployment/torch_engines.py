@@ -32,21 +32,26 @@ def channels_last_in(
     calibration: Sequence[Tensor],
     dtype: torch.dtype,
     build: Callable[[nn.Module, Sequence[Tensor]], Callable] | None = None,
+    layout: torch.memory_format = torch.channels_last,
 ) -> Engine:
     """An engine that computes in `dtype`, channels last.
 
     Args:
         build: (network, batches), both in `dtype` and channels last → what computes; None for the network itself.
+        layout: another order in memory than channels last.
     """
-    model = evaluation_copy(model).to(dtype).to(memory_format=torch.channels_last)
-    low = [on_channels_last(lambda x: x, dtype)(batch) for batch in calibration]
-    run = on_channels_last(build(model, low) if build else model, dtype)
-    return new_engine(name, lambda x: run(x).float(), calibration, measure.disk_bytes(model))
+    model = evaluation_copy(model).to(dtype).to(memory_format=layout)
+    low = [on_channels_last(lambda x: x, dtype, layout)(batch) for batch in calibration]
+    size = measure.disk_bytes(model)  # now: what `build` makes of the weights may not be for a file of this kind
+    run = on_channels_last(build(model, low) if build else model, dtype, layout)
+    return new_engine(name, lambda x: run(x).float(), calibration, size)
 
 
-def on_channels_last(run: Callable, dtype: torch.dtype = torch.float32) -> Callable:
-    """Wrap `run` so that it gets its input in `dtype`, and a picture's channels last."""
-    return lambda x: run(x.to(dtype, memory_format=torch.channels_last if x.dim() == 4 else torch.contiguous_format))
+def on_channels_last(
+    run: Callable, dtype: torch.dtype = torch.float32, layout: torch.memory_format = torch.channels_last
+) -> Callable:
+    """Wrap `run` so that it gets its input in `dtype`, and a picture's channels last or in another `layout`."""
+    return lambda x: run(x.to(dtype, memory_format=layout if x.dim() == 4 else torch.contiguous_format))
 
 
 def exported_program(model: nn.Module, calibration: Sequence[Tensor]) -> torch.export.ExportedProgram:

@@ -7,6 +7,7 @@ records many launches as one. On the CPU all of these work too, where every call
 
 from nnopt_lab.workbench.device.clocks import Stopwatch, host_clock, synchronize
 from nnopt_lab.workbench.device.found import (
+    CPU,
     DeviceMissing,
     accelerator,
     find,
@@ -19,6 +20,7 @@ from nnopt_lab.workbench.device.stand_in import StandIn, stand_in
 from nnopt_lab.workbench.device.streams import beside, current_stream, pin, side_stream, upload
 
 __all__ = [
+    "CPU",
     "Capture",
     "Description",
     "DeviceMissing",

@@ -14,7 +14,7 @@ def test_what_it_can_t_do_is_told_in_one_line(layers, vectors, monkeypatch):
     def fails(*arguments, **options):
         raise RuntimeError("no linker\nand a long trace")
 
-    monkeypatch.setattr("nnopt_lab.techniques.deployment.compiler.require_compiler", lambda: None)
+    monkeypatch.setattr("nnopt_lab.techniques.deployment.compiler.require_compiler", lambda *_: None)
     monkeypatch.setattr(inductor, "aoti_compile_and_package", fails)
     with pytest.raises(EngineUnavailable, match=r"^AOTInductor fails here: no linker$"):
         exported(layers, [vectors])

@@ -28,7 +28,7 @@ def test_what_the_compiler_can_t_do_is_told_in_one_line(layers, vectors, monkeyp
     def fails(x):
         raise RuntimeError("no linker\nand a long trace")
 
-    monkeypatch.setattr(compiler, "require_compiler", lambda: None)
+    monkeypatch.setattr(compiler, "require_compiler", lambda *_: None)
     monkeypatch.setattr(torch, "compile", lambda graph, dynamic: fails)
     with pytest.raises(EngineUnavailable, match=r"^torch\.compile fails here: no linker$"):
         compiled(layers, [vectors])

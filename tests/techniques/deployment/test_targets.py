@@ -198,7 +198,7 @@ class ByNumpy(Flattened):
     ],
 )
 def test_what_a_target_cannot_run_is_one_sentence(kind, target, precision, sentence, monkeypatch, capfd):
-    monkeypatch.setattr(compiler, "require_compiler", lambda: None)
+    monkeypatch.setattr(compiler, "require_compiler", lambda *_: None)
     torch.manual_seed(0)
     model, x = kind(), torch.randn(16, 3, 8, 8)
     with pytest.raises(EngineUnavailable, match=sentence) as unavailable:
@@ -269,7 +269,7 @@ def test_a_target_without_a_precision_says_which_it_has(layers, vectors):
     ("bad", "sentence"),
     [
         ({"target": "TensorRT"}, "target='TensorRT' is none of eager, channels-last"),
-        ({"precision": "fp8"}, "precision='fp8' must be one of float32, bf16, int8"),
+        ({"precision": "fp4"}, "precision='fp4' must be one of float32, tf32, bf16, fp16, int8, fp8"),
         ({"precision": "int8", "target": "ONNX Runtime"}, "calibration must hold at least one batch"),
         ({"calibration": [torch.zeros(1, 12, dtype=torch.uint8)]}, "calibration holds torch.uint8"),
         ({"example": torch.zeros(0, 12)}, r"example holds torch.float32 \[0, 12\]"),
