@@ -119,17 +119,21 @@ def optimize(
     epochs: Annotated[int, typer.Option(help="Per training of a candidate.", min=1)] = 2,
     rate: Annotated[float, typer.Option(help="Highest learning rate.", min=0)] = 1e-3,
     engine: Annotated[list[str] | None, typer.Option(help="May be given several times.")] = None,
+    device: Annotated[str, typer.Option(help="Where time is measured: cpu, accelerator, or such as cuda:0.")] = "cpu",
     storage: Annotated[str | None, typer.Option(help="A file, or a database's URL, to resume the search from.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the chosen network and its report.")] = Path("optimized"),
 ) -> None:
     """Search for a smaller or faster version of a classifier; Ctrl-C keeps what was found. Runs the scripts named."""
     from nnopt_lab.techniques.deployment.registry import check_names
-    from nnopt_lab.techniques.search.autotune import DEFAULT_ENGINES, Goal
+    from nnopt_lab.techniques.search.autotune import Goal, default_engines
     from nnopt_lab.techniques.search.autotune import optimize as search
+    from nnopt_lab.workbench.device import find
 
     check_folder(out)  # before the search, which may take hours
     goal = Goal(target, max_drop, max_bytes, max_latency, batch)
-    check_names(engine or DEFAULT_ENGINES)  # before the scripts run, which may take long
+    here = find(device)
+    names = engine or default_engines(here)
+    check_names(names, here)  # before the scripts run, which may take long
     train, validation, options = _data_for(data)
     found = search(
         _called(model),
@@ -139,7 +143,8 @@ def optimize(
         trials=trials,
         seconds=None if minutes is None else 60 * minutes,
         storage=storage,
-        engine_names=engine or DEFAULT_ENGINES,
+        engine_names=names,
+        device=here,
         epochs=epochs,
         rate=rate,
         **options,

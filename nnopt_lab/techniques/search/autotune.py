@@ -13,6 +13,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from nnopt_lab.techniques.deployment.logs import quiet
@@ -23,6 +24,7 @@ from nnopt_lab.techniques.search.result import Search
 from nnopt_lab.techniques.search.searcher import Searcher
 from nnopt_lab.techniques.search.study import SAMPLERS, storage_errors
 from nnopt_lab.techniques.search.tasks import GivenPictures, Task, as_split, require_classifier
+from nnopt_lab.workbench.device import find, is_accelerator
 
 DEFAULT_ENGINES = (
     EAGER,
@@ -32,6 +34,20 @@ DEFAULT_ENGINES = (
     "OpenVINO float32",
     "OpenVINO int8",
 )
+# Without those that compile: they add seconds to every trial.
+ACCELERATOR_DEFAULTS = (
+    EAGER,
+    "channels-last bf16",
+    "CUDA graph float32",
+    "CUDA graph tf32",
+    "CUDA graph bf16",
+    "CUDA graph fp16",
+)
+
+
+def default_engines(here: torch.device) -> tuple[str, ...]:
+    """Names of the engines among which a search on a device chooses where none are named."""
+    return ACCELERATOR_DEFAULTS if is_accelerator(here) else DEFAULT_ENGINES
 
 
 def optimize(
@@ -44,7 +60,8 @@ def optimize(
     trials: int = 40,
     seconds: float | None = None,
     storage: Path | str | None = None,
-    engine_names: Sequence[str] = DEFAULT_ENGINES,
+    engine_names: Sequence[str] | None = None,
+    device: torch.device | str = "cpu",
     epochs: int = 2,
     rate: float = 1e-3,
     batch_size: int = 128,
@@ -69,8 +86,11 @@ def optimize(
         seconds: after this time no further trial starts.
         storage: a file (SQLite), or a database's URL, in which the search goes on, and which several processes and
             machines may share; networks worth exporting are kept in a folder beside a file. None for memory.
-        engine_names: keys of `deployment.ENGINES` to choose from, where latency is the target; each adds its building
-            time to a trial. For those that cannot run this model, a sentence in the result's `notes` says why.
+        engine_names: of engines of the device to choose from, see `deployment.engines_on`, where latency is the target;
+            each adds its building time to a trial. `default_engines` where it is None. For those that cannot run this
+            model, a sentence in the result's `notes` says why.
+        device: on which candidates are timed: "cpu", "accelerator", or such as "cuda:0". There the pictures are on the
+            device already. They are trained on the accelerator wherever there is one.
         epochs, rate, batch_size: of each candidate's training, as in `tasks.Task`; from two epochs on, trials
             can be stopped between them.
         sampler: "gp" (Gaussian processes) or "tpe" (tree-structured Parzen estimator), or "random" as a control.
@@ -79,20 +99,22 @@ def optimize(
         seed: of the training; in memory also of the sampler. (With a storage, every call draws anew.)
 
     Raises:
-        ValueError: an argument is not as said here, the storage holds another search or cannot be used, or no trial
-            succeeded.
+        ValueError: an argument is not as said here, the device is not there, the storage holds another search or cannot
+            be used, or no trial succeeded.
     """
     goal = Goal(goal) if isinstance(goal, str) else goal
     if not isinstance(model, nn.Module):
         raise ValueError(f"model is {type(model).__name__}; it must be a classifier, a torch.nn.Module.")
-    check_names(engine_names)
+    here = find(device)
+    engine_names = default_engines(here) if engine_names is None else engine_names
+    check_names(engine_names, here)
     if batch_size < 1 or not rate > 0:
         raise ValueError(f"batch_size={batch_size} must be at least 1, and rate={rate} above 0.")
     if trials < 1 or epochs < 1 or sampler not in SAMPLERS:
         raise ValueError(f"trials={trials} and epochs={epochs} must be at least 1, sampler={sampler!r} of {SAMPLERS}.")
     transform = to_input or (lambda images: images)
     pictures = GivenPictures(as_split(train, "train"), as_split(validation, "validation"), transform)
-    task = Task(copied(model).cpu().eval(), pictures, epochs, rate, batch_size, seed)
+    task = Task(copied(model).cpu().eval(), pictures, epochs, rate, batch_size, seed, here)
     require_classifier(task, goal.batch)
     importlib.import_module("optuna")  # it sets the level of its own log when it is imported
     with quiet("optuna"), storage_errors(storage):

@@ -4,32 +4,48 @@ still become."""
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
+import torch
 from torch import Tensor, nn
 
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.convolutions import cost_model
+from nnopt_lab.techniques.network_checks import copied
+from nnopt_lab.techniques.search import evaluation
 from nnopt_lab.techniques.search.points import EAGER, Goal
 from nnopt_lab.workbench import measure
+from nnopt_lab.workbench.device import CPU, is_accelerator
 
 
 class CostEstimates:
     """First estimates of candidates' bytes and latency, from their shapes.
 
+    On the CPU a cost model tells a network's seconds. On an accelerator, where launches count as much as arithmetic, it
+    is timed before its training, operator by operator.
+
     Args:
         original: the network before the search.
         goal: of the search.
-        batch: the input for which latency is estimated.
+        batch: the input for which latency is estimated, on `device`.
         baseline_latency: seconds per batch of the original by each engine.
+        device: the one on which latency counts.
     """
 
-    def __init__(self, original: nn.Module, goal: Goal, batch: Tensor, baseline_latency: dict[str, float]):
+    def __init__(
+        self,
+        original: nn.Module,
+        goal: Goal,
+        batch: Tensor,
+        baseline_latency: dict[str, float],
+        device: torch.device = CPU,
+    ):
         self.original, self.goal, self.batch, self.baseline_latency = original, goal, batch, baseline_latency
+        self.device = device
 
     def predict(self, model: nn.Module, config: dict) -> dict[str, float]:
         """Bytes, and where latency counts the cost model's share of the original's time on the same engine."""
         predicted = {"bytes": predicted_bytes(model, config)}
         if self.goal.target == "latency" or self.goal.max_latency:
-            seconds = self._seconds(self.original)  # 0 for a network of functions, without layers
+            seconds = self._original_seconds  # 0 for a network of functions, without layers
             share = self._seconds(model) / seconds if seconds else 1.0
             predicted["latency"] = share * self.baseline_latency[config.get("engine", EAGER)]
         return predicted
@@ -42,7 +58,14 @@ class CostEstimates:
     def _machine(self) -> cost_model.CostModel:
         return cost_model.calibrate()
 
+    @cached_property
+    def _original_seconds(self) -> float:
+        return self._seconds(self.original)
+
     def _seconds(self, model: nn.Module) -> float:
+        if is_accelerator(self.device):
+            there = copied(model).to(self.device).eval()
+            return evaluation.fastest_seconds({"untrained": there}, self.batch, 0.2)["untrained"]
         return self._machine.model_seconds(model, self.batch)
 
 

@@ -10,7 +10,7 @@ from nnopt_lab.techniques.deployment.registry import build_engine
 from nnopt_lab.techniques.search.files import file_bytes
 from nnopt_lab.techniques.search.points import EAGER, Point
 from nnopt_lab.techniques.search.tasks import Task
-from nnopt_lab.workbench import measure, training
+from nnopt_lab.workbench import device, measure, training
 
 
 def measured_point(
@@ -23,12 +23,12 @@ def measured_point(
         config, model: of the candidate.
         baseline: the original in eager torch, with which it takes turns.
         latency: seconds of `baseline` for `batch`, as measured once for all candidates.
-        batch: input.
+        batch: input, on the task's device.
 
     Raises:
         EngineUnavailable: the candidate does not run in its engine.
     """
-    engine = build_engine(model, task.calibration, config.get("engine", EAGER))
+    engine = build_engine(model, task.calibration, config.get("engine", EAGER), task.device)
     seen = training.evaluate(engine, task.pictures.validation, task.pictures, device="cpu")
     seconds = fastest_seconds({"original": baseline, "new": engine}, batch)
     size = file_bytes(model, config) or engine.bytes
@@ -38,9 +38,10 @@ def measured_point(
 def fastest_seconds(models: dict, batch: Tensor, budget_seconds: float = 1.5) -> dict[str, float]:
     """Seconds per call of each model in its fastest round: other work only ever adds to it.
 
-    On one thread it is the processor's time, not the clock's, which other programs slow down: a search takes hours, in
-    which there will be some.
+    On one thread of the CPU it is the processor's time, not the clock's, which other programs slow down: a search takes
+    hours, in which there will be some.
     """
-    clock = time.process_time if torch.get_num_threads() == 1 else None
+    on_cpu = not device.is_accelerator(device.of(batch, *models.values()))
+    clock = time.process_time if on_cpu and torch.get_num_threads() == 1 else None
     timings = measure.latency(models, batch, rounds=15, budget_seconds=budget_seconds, clock=clock)
     return {name: min(timing.samples) for name, timing in timings.items()}

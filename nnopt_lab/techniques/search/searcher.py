@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from nnopt_lab.techniques.deployment import EngineUnavailable, build_engines
@@ -20,7 +21,7 @@ from nnopt_lab.techniques.search.result import Search
 from nnopt_lab.techniques.search.search_space import Space, sensitivity
 from nnopt_lab.techniques.search.study import fingerprint, networks_folder, open_study
 from nnopt_lab.techniques.search.tasks import Task, sentence
-from nnopt_lab.workbench import training
+from nnopt_lab.workbench import device, training
 from nnopt_lab.workbench.progress_bar import progress_bar
 
 MIN_FINISHED = 4  # finished trials before estimates are trusted to stop others
@@ -61,14 +62,14 @@ class Searcher:
             raise ValueError(
                 f"storage={str(storage)!r} holds a search for another network, other data or another goal."
             )
-        self.batch = task.inputs(goal.batch)
+        self.batch = task.inputs(goal.batch).to(task.device)
         baseline_latency, missing = self._time_engines(names if goal.target == "latency" else [])
         self.space = Space(task, goal, baseline_latency)
-        self.estimates = CostEstimates(task.model, goal, self.batch, baseline_latency)
+        self.estimates = CostEstimates(task.model, goal, self.batch, baseline_latency, task.device)
         seen = training.evaluate(task.model, task.pictures.validation, task.pictures)
         original = Point(-1, {}, seen.accuracy, self.baseline.bytes, baseline_latency[EAGER])
         kept = KeptNetworks(task, mine, networks_folder(storage))
-        self.found = Search(task, goal, original, kept, notes=missing + self.space.notes)
+        self.found = Search(task, goal, original, kept, notes=missing + self.space.notes + _about(task.device))
 
     def begin_with_starts(self, most: int) -> None:
         """Have at most `most` of the space's starts tried first, once in all calls."""
@@ -190,7 +191,8 @@ class Searcher:
 
         A search that goes on takes the figures with which it was begun.
         """
-        ready, missing = build_engines(self.task.model, self.task.calibration, list(dict.fromkeys([EAGER, *names])))
+        names = list(dict.fromkeys([EAGER, *names]))
+        ready, missing = build_engines(self.task.model, self.task.calibration, names, self.task.device)
         for name, engine in list(ready.items()):
             try:
                 with failing_as_unavailable(f"It does not run this model with {self.goal.batch} pictures"):
@@ -214,6 +216,13 @@ class Searcher:
         times = self.found.cost(self.found.original) / self.found.cost(point)
         what = "as fast" if self.goal.target == "latency" else "as small"
         return f"{times:.2f} times {what}, {point.accuracy:.1f} %"
+
+
+def _about(here: torch.device) -> list[str]:
+    """What has to be said of times on a device; nothing of the CPU's."""
+    if not device.is_accelerator(here):
+        return []
+    return [f"Times are those of {device.describe(here)}, with the pictures on it already: copies do not count."]
 
 
 class _Stopped(Exception):

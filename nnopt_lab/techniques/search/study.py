@@ -11,6 +11,7 @@ from nnopt_lab.techniques.network_checks import first_sentence
 from nnopt_lab.techniques.search.points import Goal
 from nnopt_lab.techniques.search.tasks import Task
 from nnopt_lab.workbench import fingerprints
+from nnopt_lab.workbench.device import CPU
 
 SAMPLERS = ("gp", "tpe", "random")
 STARTUP_TRIALS = 8  # random ones, the starts among them, before a Gaussian process proposes
@@ -86,11 +87,13 @@ def networks_folder(storage: Path | str | None) -> Path | None:
 
 
 def fingerprint(task: Task, goal: Goal) -> str:
-    """Sixteen hexadecimal digits that differ for another network, other data, another training or another goal.
+    """Sixteen hexadecimal digits that differ for another network, other data, another training, goal or kind of device.
 
     A network is another with other weights, another activation or another forward; data with another `to_input`.
     """
     pictures = task.pictures
     training = task.epochs, task.rate, task.batch_size, task.seed
+    if task.device != CPU:
+        training += (task.device.type,)
     splits = [(split.images, split.labels) for split in (pictures.train, pictures.validation)]
     return fingerprints.fingerprint(task.model, goal, training, splits, pictures.to_input)

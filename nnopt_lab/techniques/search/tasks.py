@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nnopt_lab.techniques.deployment.engine import EngineUnavailable, model_outputs, reason
 from nnopt_lab.techniques.network_checks import copied
 from nnopt_lab.workbench import data, training
+from nnopt_lab.workbench.device import CPU
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Task:
         epochs: of each of the two trainings.
         rate: highest learning rate (AdamW under one cycle).
         batch_size, seed: of the training.
+        device: where candidates are timed.
         folder: where the original's answers are kept, while the task is in use.
     """
 
@@ -41,6 +43,7 @@ class Task:
     rate: float = 1e-3
     batch_size: int = 128
     seed: int = 0
+    device: torch.device = CPU
     folder: tempfile.TemporaryDirectory = field(
         default_factory=partial(tempfile.TemporaryDirectory, ignore_cleanup_errors=True), repr=False
     )

@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 import nnopt_lab
-from nnopt_lab.techniques.search.autotune import optimize
+from nnopt_lab.techniques.deployment import ACCELERATOR_ENGINES
+from nnopt_lab.techniques.search.autotune import DEFAULT_ENGINES, default_engines, optimize
 from nnopt_lab.techniques.search.points import Goal
+from nnopt_lab.workbench import device
 from tests.techniques.search.small_search import TRAIN, VALIDATION, build, known_machine, search
 
 
@@ -27,6 +29,46 @@ from tests.techniques.search.small_search import TRAIN, VALIDATION, build, known
 def test_arguments_out_of_their_range(trained, options, sentence):
     with pytest.raises(ValueError, match=sentence):
         search(trained, **options)
+
+
+class TestOnAnAccelerator:
+    def test_times_are_the_accelerator_s(self, trained):
+        names = ("channels-last bf16", "CUDA graph fp16", "ONNX Runtime float32")
+        with device.stand_in("H100", (7, 5)):
+            found = search(trained, Goal(max_drop=100.0), engine_names=names, device="accelerator", trials=6)
+            assert found.task.device == device.accelerator()
+        assert "Times are those of H100, with the pictures on it already: copies do not count." in found.notes
+        assert any(note.startswith("channels-last bf16 was not tried: bf16 needs compute cap") for note in found.notes)
+        assert any(note.startswith("ONNX Runtime float32 was not tried: ") for note in found.notes)
+        engines = {point.config.get("engine") for point in found.points}
+        assert engines <= {None, "eager float32", "CUDA graph fp16"} and "CUDA graph fp16" in engines
+        assert found.best and next(found.network().parameters()).device.type == "cpu"
+
+    def test_engines_are_the_device_s(self, trained):
+        with device.stand_in():
+            here = device.accelerator()
+            assert set(default_engines(here)) <= set(ACCELERATOR_ENGINES)
+            with pytest.raises(ValueError, match="names holds 'OpenVINO int8'"):
+                search(trained, engine_names=["OpenVINO int8"], device="accelerator")
+        assert default_engines(device.CPU) == DEFAULT_ENGINES
+        with pytest.raises(ValueError, match="names holds 'CUDA graph bf16'"):
+            search(trained, engine_names=["CUDA graph bf16"])
+
+    def test_a_device_that_is_not_there_is_one_sentence(self, trained, monkeypatch):
+        monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+        with pytest.raises(ValueError, match="^device='cuda' is not there; this machine has cpu[.]$"):
+            search(trained, device="cuda")
+        with pytest.raises(ValueError, match="device='accelerator': this machine has no accelerator"):
+            search(trained, device="accelerator")
+
+    @pytest.mark.accelerator
+    def test_on_a_real_one(self, trained):
+        found = optimize(
+            trained, TRAIN, VALIDATION, goal=Goal(max_drop=100.0), trials=3, epochs=1, device="accelerator"
+        )
+        assert (
+            found.points and found.original.latency > 0 and any("copies do not count" in note for note in found.notes)
+        )
 
 
 def test_what_is_no_network_or_no_data():

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from nnopt_lab.techniques.search import candidates, evaluation
 from nnopt_lab.techniques.search.estimates import CostEstimates, corrected, predicted_bytes, should_stop
 from nnopt_lab.techniques.search.points import Goal
+from nnopt_lab.workbench import device
 from tests.techniques.search.small_search import build, known_machine
 
 accuracies = st.floats(0, 100)
@@ -51,3 +53,22 @@ def test_latency_is_a_share_of_the_engine_s_own(task):
         assert estimates.predict(build(), {})["latency"] == pytest.approx(2.0)
         assert estimates.predict(build(), {"engine": "ONNX Runtime int8"})["latency"] == pytest.approx(0.5)
     assert "latency" not in CostEstimates(task.model, Goal("bytes"), task.inputs(1), baseline).predict(build(), {})
+
+
+def test_on_an_accelerator_networks_are_timed_before_their_training(task, monkeypatch):
+    with device.stand_in():
+        here, seen = device.accelerator(), []
+
+        def timed(models, batch, budget):
+            (model,) = models.values()
+            seen.append(model)
+            return {name: model[0].out_channels / 8 for name in models}
+
+        monkeypatch.setattr(evaluation, "fastest_seconds", timed)
+        baseline = {"eager float32": 2.0, "CUDA graph bf16": 0.5}
+        estimates = CostEstimates(task.model, Goal(), task.inputs(1), baseline, here)
+        narrow, _ = candidates.shape(task.model, task.inputs(1), {"channels": {"0": 0.5}})
+        assert estimates.predict(narrow, {"engine": "CUDA graph bf16"})["latency"] == pytest.approx(0.25)
+        assert estimates.predict(narrow, {})["latency"] == pytest.approx(1.0)
+        assert len(seen) == 3  # the original once
+        assert all(model is not task.model and model is not narrow for model in seen)

@@ -7,7 +7,7 @@ import torch
 
 from nnopt_lab.techniques.deployment import ENGINES
 from nnopt_lab.techniques.search import evaluation
-from nnopt_lab.workbench import measure, training
+from nnopt_lab.workbench import device, measure, training
 from tests.techniques.search.small_search import known_machine
 
 
@@ -31,3 +31,6 @@ def test_the_fastest_round_counts_on_one_thread_in_the_processor_s_time(threads,
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     assert evaluation.fastest_seconds({"one": 1.0, "two": 2.0}, torch.zeros(1, 3)) == {"one": 1.0, "two": 2.0}
     assert clocks == [clock]
+    with device.stand_in():  # whose work the processor's time does not show
+        evaluation.fastest_seconds({"one": 1.0}, torch.zeros(1, 3))
+    assert clocks == [clock, None]

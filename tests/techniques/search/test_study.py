@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
 
 from nnopt_lab.techniques.search.points import Goal
@@ -30,8 +31,14 @@ def test_networks_stand_beside_a_file(storage, folder):
 def test_a_fingerprint_tells_searches_apart(task):
     fewer = replace(task.pictures, train=task.pictures.train[:-1])
     others = [replace(task, model=build(seed=3)), replace(task, pictures=fewer), replace(task, epochs=3)]
+    others += [replace(task, device=torch.device(kind, 0)) for kind in ("cuda", "mps")]
     digits = [fingerprint(other, Goal()) for other in (task, *others)] + [fingerprint(task, Goal("bytes"))]
     assert len(set(digits)) == len(digits) and fingerprint(task, Goal()) == digits[0]
+
+
+def test_gpus_of_one_kind_share_a_search(task):
+    first, second = (replace(task, device=torch.device("cuda", index)) for index in (0, 1))
+    assert fingerprint(first, Goal()) == fingerprint(second, Goal())
 
 
 def test_code_counts_as_weights_do(task):
