@@ -59,17 +59,17 @@ claim(
 #
 # A step goes against the gradient $g$, and the rate $\eta$ says how far: $w \leftarrow w - \eta\, g$. Take a simple
 # problem that shows all the difficulties: a valley $\tfrac12(x^2 + 20\,y^2)$, which curves 20 times as much across as
-# along. Its gradient gets random noise, since the gradient of a batch is a noisy estimate, too. In a direction of
-# curvature $c$, a step without noise multiplies the distance to the bottom by $1 - \eta c$. So
+# along. Random noise is added to its gradient, because the gradient of a batch is a noisy estimate, too. In a direction
+# of curvature $c$, a step without noise multiplies the distance to the bottom by $1 - \eta c$. So
 #
 # - if $\eta c$ is small, it takes about $1/(\eta c)$ steps to get anywhere;
-# - if $\eta c > 2$, each step overshoots by more than the distance before it, and the loss explodes: here above a rate
-#   of $2/20 = 0.1$;
+# - if $\eta c > 2$, each step ends further from the bottom than it began, and the loss explodes: here above a rate of
+#   $2/20 = 0.1$;
 # - each step adds new noise, so the weights never come to rest. They shake around the bottom, and the loss stays above
 #   its minimum by an amount that grows with $\eta$.
 #
-# `noisy_descent(schedule, peak, steps)` descends 200 times from the point (5, 5). It returns the rates, and the mean
-# loss before each step.
+# `noisy_descent(schedule, peak, steps)` descends 200 times from the point (5, 5). It returns the rates and, for each
+# step, the mean loss before it.
 
 # %% tags=["fold"]
 fig, ax = plots.figure()
@@ -86,8 +86,9 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: a rate of 0.12 explodes at once. 0.08 arrives quickly but stays on a high floor, 0.02 arrives later on a
-# lower one, and 0.005 is still on its way. Given enough time, twice the rate leaves about twice the loss:
+# What to see: with a rate of 0.12 the loss explodes at once (the plot is cut off at 10⁴). With 0.08 it falls quickly but
+# stays on a high floor, with 0.02 it reaches a lower floor later, and with 0.005 it is still falling. Given enough time,
+# twice the rate leaves about twice the loss:
 
 
 # %%
@@ -115,9 +116,9 @@ times = final_loss("constant", 0.04) / final_loss("cosine", 0.04)
 reveal(
     "final loss of a constant rate ÷ final loss of a cosine",
     times,
-    because="Both have arrived by the middle of the run. From then on, the constant "
-    "rate adds as much noise as it averages out. The falling rate keeps what it has "
-    "averaged.",
+    because="Both are near the bottom by the middle of the run. From then on, each "
+    "step of the constant rate adds as much noise as it removes. The steps of the "
+    "cosine add less and less, so its loss keeps falling.",
 )
 
 # %%
@@ -134,7 +135,8 @@ claim(
     all(1.6 < floors[2 * rate] / floors[rate] < 2.8 for rate in (0.01, 0.02)),
 )
 claim(
-    "After 300 steps, a rate of 0.005 is still ten times above what it reaches later.",
+    "With a rate of 0.005, the loss after 300 steps is more than ten times the loss "
+    "after 3,000.",
     final_loss("constant", 0.005) > 10 * final_loss("constant", 0.005, 3000),
 )
 
@@ -157,8 +159,8 @@ claim(
 # ```
 #
 # The course's library adds Pegasos (section 5), which PyTorch lacks, and keeps all schedules in a table,
-# `schedules.SCHEDULES`. Here is what each does in a hundred steps. The plateau schedule looks at losses, so it gets
-# some:
+# `schedules.SCHEDULES`. Here are the rates of each over a hundred steps. The plateau schedule looks at losses, so it
+# gets some:
 
 # %%
 steps = 100
@@ -177,8 +179,8 @@ fig.supylabel("rate, as a share of the peak", fontsize=9)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: most schedules only go down. Warm restarts and the cyclical schedules come back up; warm-up and one-cycle
-# begin near 0.
+# What to see: most schedules only go down. Warm restarts and the three cyclical schedules (triangular, triangular2,
+# exp_range) come back up; warm-up and one-cycle begin near 0.
 #
 # - **exponential** multiplies the rate by $\gamma$ at every step. **step** multiplies it by 0.1 after each third of the
 #   steps. **polynomial** follows a power of the share of steps left; the first power, used here, is a straight line to
@@ -186,13 +188,13 @@ plots.finish(fig)
 # - **cosine**: $\eta_t = \tfrac{\eta_\text{max}}2\left(1 + \cos\frac{\pi t}{T}\right)$ at step $t$ of $T$. It stays
 #   high for long, then low for long. **warm restarts** start a new cosine each time the last one ends, twice as long as
 #   the one before ([Loshchilov & Hutter 2017](https://arxiv.org/abs/1608.03983)).
-# - **warm-up**: at the start the gradients of a network are large and point anywhere, so the rate first rises to its
-#   peak ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)). You can put a warm-up before any other schedule;
-#   PyTorch does this with `SequentialLR`.
+# - **warm-up**: the first gradients of a network can be large, and their direction changes fast. So the rate first
+#   rises to its peak ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)). You can put a warm-up before any other
+#   schedule; PyTorch does this with `SequentialLR`.
 #
 # The others follow in sections 3 to 5.
 #
-# **Exercise (2 points).** Implement the cosine by the formula above.
+# **Exercise (2 points).** Implement the cosine schedule with the formula above.
 
 
 # %% exercise="rates.cosine_rate"
@@ -217,7 +219,7 @@ theirs = schedules.rates(
 
 # %%
 claim(
-    "It gives the rates of PyTorch's CosineAnnealingLR.",
+    "Your function gives the rates of PyTorch's CosineAnnealingLR.",
     all(
         math.isclose(cosine_rate(t, 50, 0.1), rate, abs_tol=1e-9)
         for t, rate in enumerate(theirs)
@@ -236,10 +238,10 @@ question("rates.gamma", answer)
 #
 # `ReduceLROnPlateau` does not follow the clock. It looks at the validation loss, the loss on pictures that are not
 # trained on. When more than `patience` epochs in a row were not below the best loss so far, it multiplies the rate by
-# `factor` and counts from 0 again. The best loss stays. Such a schedule needs no budget in advance. But it is late by
-# design, because it must see the plateau first.
+# `factor` and counts from 0 again, but it remembers the best loss. You need not know in advance how long you will
+# train. But such a schedule is late by design, because it must see the plateau first.
 #
-# **Exercise (4 points).** Compute the rate after each epoch from the losses of the epochs.
+# **Exercise (4 points).** Compute the rate after each epoch from the validation losses of the epochs.
 
 
 # %% exercise="rates.plateau_rates"
@@ -282,8 +284,8 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: epochs 3, 4 and 5 are not below the best loss, that of epoch 2. With a patience of 2, the third of them
-# lowers the rate. Epochs 7 to 9 do it again.
+# What to see: the losses of epochs 3, 4 and 5 are not below the best one, that of epoch 2. With a patience of 2, the
+# third of these epochs lowers the rate. Epochs 7 to 9 lower it again.
 
 # %%
 claim(
@@ -351,18 +353,20 @@ right.set(xlabel="step", ylabel="momentum", ylim=(0.8, 1))
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the rate rises for 30 of the 100 steps, then falls to almost 0. Momentum mirrors it.
+# What to see: on the left, the rate rises for 30 of the 100 steps, then falls to almost 0. On the right, momentum
+# mirrors it.
 
 # %%
 claim(
-    "The triangle gives the rates of PyTorch's CyclicLR in its mode 'triangular'.",
+    "Your triangle gives the rates of PyTorch's CyclicLR in its mode 'triangular'.",
     all(
         math.isclose(triangular_rate(t, 8, 0.1, 0.4), rate, abs_tol=1e-9)
         for t, rate in enumerate(theirs)
     ),
 )
 claim(
-    "One cycle starts at a 25th of its peak and ends more than 1,000 times lower.",
+    "One cycle starts at a 25th of its peak and ends at less than a thousandth of "
+    "that.",
     math.isclose(rates[0], 0.1 / 25) and rates[-1] < rates[0] / 1000,
 )
 claim(
@@ -381,13 +385,15 @@ claim(
 # $$f(w) = \frac\lambda2\lVert w\rVert^2 + \frac1n\sum_i \max(0,\; 1 - y_i\, w\cdot x_i),$$
 #
 # a penalty for large weights plus the *hinge loss*, which is 0 where the margin is at least 1. Pegasos steps against
-# the gradient of a batch with the rate $\eta_t = 1/(\lambda t)$, $t = 1, 2, \dots$ There is nothing to choose.
+# the gradient of a batch with the rate $\eta_t = 1/(\lambda t)$, $t = 1, 2, \dots$ So once $\lambda$ is given, there
+# is no rate to choose.
 #
 # Why this rate? Because of the penalty, $f$ is *$\lambda$-strongly convex*: it curves by at least $\lambda$ in every
-# direction. And with this rate, the weights after $t$ steps are simply the mean of the $t$ pushes that the batches gave
-# (their mean $y\,x$ over the examples with a margin below 1), divided by $\lambda$. The first push counts as much as
-# the last, so the noise averages out as well as it can. The paper proves that the gap between objective and optimum,
-# averaged over the steps, shrinks like $\log t/t$.
+# direction. In each step, the examples of the batch with a margin below 1 push the weights by $y\,x$. With this rate,
+# the weights after $t$ steps are simply the mean of the $t$ pushes (each a mean over its batch), divided by $\lambda$.
+# The first push counts as much as the last, so the noise averages out. The journal version of the paper
+# ([2011](https://doi.org/10.1007/s10107-010-0420-4)) proves that the gap between objective and optimum, averaged over
+# the steps, shrinks like $\log t/t$.
 #
 # **Exercise (4 points).** Implement one step. (The gradient of $\max(0, 1 - y\,w\cdot x)$ is $-y\,x$ if the margin is
 # below 1, and 0 otherwise.)
@@ -429,8 +435,8 @@ library = linear_svm.pegasos_svm(x, y, LAMBDA, 20, batch_size=8)[-1]
 
 # %% [markdown]
 # The library uses PyTorch's parts: `SGD(…, weight_decay=λ)`, whose weight decay *is* the gradient of the penalty, and
-# `schedules.Pegasos`, an `LRScheduler` like PyTorch's own. So any other schedule can replace it. Try three constant
-# rates, and take the best of them afterwards. How many times as large is its gap as the gap of Pegasos?
+# `schedules.Pegasos`, an `LRScheduler` like PyTorch's own. So you can put any other schedule in its place. The next
+# cell also tries three constant rates. How many times as large as the gap of Pegasos is the gap of the best of them?
 
 # %%
 predict("gap of the best constant rate ÷ gap of Pegasos", unit="×")
@@ -478,33 +484,33 @@ best_constant = min(last[f"constant {rate}"] for rate in (1, 0.3, 0.1))
 reveal(
     "gap of the best constant rate ÷ gap of Pegasos",
     best_constant / last["Pegasos, 1/(λt)"],
-    because="A constant rate ends on a floor of noise, or has not arrived yet; 1/(λt) "
+    because="A constant rate ends on a floor of noise, or has not arrived yet. 1/(λt) "
     "has no floor. The factor is small, because the best of the three rates happens to "
-    "suit this number of steps. But you had to search for it.",
+    "suit this number of steps, but you have to search for that rate.",
 )
 
 # %% [markdown]
 # What to see: at the end, the dark blue line (Pegasos) is the lowest. A $\lambda$ that is ten times too large (orange)
 # flattens out, and one that is ten times too small (green) starts far too high.
 #
-# So the rate has to fit the curvature. With too large a $\lambda$, the steps shrink before they arrive. With too small
-# a $\lambda$, they are far too long for thousands of steps.
+# So the rate has to fit the curvature. With too large a $\lambda$, the steps become short before the weights have
+# arrived. With too small a $\lambda$, they stay far too long for thousands of steps.
 
 # %%
 claim(
-    "1/(λt) ends below all three constant rates.",
+    "Pegasos ends with a smaller gap than all three constant rates.",
     last["Pegasos, 1/(λt)"] < best_constant,
 )
 claim(
-    "With λ ten times too large, the gap is more than twice as large.",
+    "With λ ten times too large, the gap is more than twice that of Pegasos.",
     last["λ ten times too large"] > 2 * last["Pegasos, 1/(λt)"],
 )
 claim(
-    "With λ ten times too small, it is more than five times as large.",
+    "With λ ten times too small, the gap is more than five times that of Pegasos.",
     last["λ ten times too small"] > 5 * last["Pegasos, 1/(λt)"],
 )
 claim(
-    "Twenty of your steps give the weights of twenty of the library's.",
+    "Twenty of your steps give the same weights as twenty of the library's.",
     torch.allclose(by_hand, library, rtol=1e-3, atol=1e-3),
 )
 claim("The optimum is known to within 0.0001.", 0 <= optimum - bound < 1e-4)
@@ -513,7 +519,7 @@ claim("The optimum is known to within 0.0001.", 0 <= optimum - bound < 1e-4)
 # ## 6. Pegasos on a network
 #
 # The loss of a network is not convex, let alone strongly convex, and its weight decay $\lambda$ is no lower bound of
-# its curvature. What happens if we use the formula anyway? First, where does it start?
+# its curvature. What happens if we use the formula anyway? First, at which rate does it start?
 
 # %% question="rates.raw_pegasos"
 answer = None
@@ -559,8 +565,8 @@ bounded = train_a_little(schedules.SCHEDULES["Pegasos"](94))
 print(f"validation accuracy {bounded.validation_accuracy[-1]:.1f} %")
 
 # %% [markdown]
-# A schedule has a state: the number of steps so far. A training that is resumed must go on where it stopped, so save
-# the `state_dict` of the scheduler *and* of the optimizer, which holds the present rate:
+# A schedule has a state: the number of steps so far. If you resume a training, it must go on where it stopped. So save
+# the `state_dict` of the scheduler *and* of the optimizer, which contains the current rate:
 
 
 # %%
@@ -587,15 +593,15 @@ print(f"in one go {in_one_go}, resumed {resumed}")
 
 # %%
 claim(
-    "1/(λt) makes the network diverge, at a rate of 2000.",
-    "at learning rate 2000: lower it" in raised,
+    "With 1/(λt), the network diverges at a rate of 2000.",
+    "at learning rate 2000" in raised,
 )
 claim(
-    "Bounded, the same third of an epoch ends above 65 %.",
+    "With the limited start, the same third of an epoch ends above 65 %.",
     bounded.validation_accuracy[-1] > 65,
 )
 claim(
-    "Resumed after 12 of 20 steps, it ends at the same rate to the last bit.",
+    "Resumed after 12 of 20 steps, the schedule ends at the same rate to the last bit.",
     resumed == in_one_go,
 )
 
@@ -609,7 +615,8 @@ claim(
 #
 # $$s_t = \beta\, s_{t-1} + (1-\beta)\, l_t,\quad s_0 = 0,\qquad \hat s_t = \frac{s_t}{1-\beta^t}.$$
 #
-# **Exercise (3 points).** Implement the smoothing with the correction on the right. Why is the correction needed?
+# **Exercise (3 points).** Compute $\hat s_t$, the smoothed loss with the correction on the right. Why is the correction
+# needed?
 
 
 # %% exercise="rates.smoothed"
@@ -633,7 +640,7 @@ check("rates.smoothed", smoothed)
 
 # %% [markdown]
 # **Exercise (3 points).** Where does the loss fall fastest? Here "fast" means per *factor* in the rate: find the most
-# negative slope on a logarithmic axis, $\Delta l / \Delta\log\eta$ between neighbours.
+# negative slope on a logarithmic axis, $\Delta l / \Delta\log\eta$ between neighbouring rates.
 
 
 # %% exercise="rates.steepest_rate"
@@ -708,7 +715,7 @@ reveal(
 
 # %% [markdown]
 # What to see: up to a rate of about 0.005, nothing happens. Then the loss falls for a moment, and soon after that it
-# explodes. Both suggestions come before the lowest point.
+# explodes. Both suggestions (the dashed lines) come before the lowest point of the smoothed loss.
 
 # %%
 claim("The steepest fall is between 0.01 and 0.1.", 0.01 < test.steepest < 0.1)
@@ -717,7 +724,7 @@ claim(
     test.steepest > 3 * test.tenth_of_minimum,
 )
 claim(
-    "The test leaves the network and PyTorch's random numbers as they were.",
+    "The range test leaves the network and PyTorch's random numbers as they were.",
     all(torch.equal(before[name], value) for name, value in net.state_dict().items())
     and torch.equal(random_before, torch.get_rng_state()),
 )
@@ -778,11 +785,11 @@ plots.finish(fig)
 #   et al. 2017](https://arxiv.org/abs/1706.02677)): one step on $k$ times the batch replaces $k$ small steps. The
 #   *square-root rule*, which keeps the noise of a step the same, would give a factor of 2 there instead of 4. It suits
 #   Adam and similar optimizers better ([Malladi et al. 2022](https://arxiv.org/abs/2205.10287)), which we did not
-#   measure. And the linear rule has an end. For batches of 256 it gives 0.16, where most of these networks diverge, and
+#   measure. And the linear rule has a limit. For batches of 256 it gives 0.16, where most of these networks diverge, and
 #   in the 24 steps of two passes no other rate gets far either.
-# - **The range test** finds the best rate to within a factor of three over widths and depths. But it knows nothing
-#   about batch size and budget. At batch 16 its rate is more than ten times too high, because noise does its harm
-#   later, after the test has ended.
+# - **The range test** finds the best rate to within a factor of three over widths and depths. But it does not see the
+#   budget, and it is too short to see the noise of small batches: noise does its harm later. At batch 16 the suggested
+#   rate is more than ten times too high.
 # - **How exact must the rate be?** In the setting that the groups share (batch 64), half or twice the best rate costs
 #   about 5 % of the loss, and a quarter of it costs 18 %. Four times the best rate is as bad as guessing. If in doubt,
 #   choose a rate that is a factor of 2 lower.
@@ -799,11 +806,11 @@ claim(
     <= 2 * min([*best["width"].values(), *best["depth"].values()]),
 )
 claim(
-    "With the same steps, 16 times the data have the same best rate.",
+    "With the same number of steps, 16 times the data have the same best rate.",
     len(set(best["data, same steps"].values())) == 1,
 )
 claim(
-    "With the same passes, it falls from 0.08 to 0.02.",
+    "With the same number of passes, the best rate falls from 0.08 to 0.02.",
     [*best["data, same passes"].values()] == [0.08, 0.04, 0.02],
 )
 claim(
@@ -821,7 +828,8 @@ claim(
     min(groups["batch"][256]["loss"]) > 1.5,
 )
 claim(
-    "Over widths and depths, the range test is within a factor of three.",
+    "Over widths and depths, the range test is within a factor of three of the best "
+    "rate.",
     all(
         1 / 3 < setting["steepest"] / setting["best"] < 3
         for group in ("width", "depth")
@@ -829,7 +837,7 @@ claim(
     ),
 )
 claim(
-    "At batch 16, it is more than ten times too high.",
+    "At batch 16, the range test suggests a rate that is more than ten times too high.",
     groups["batch"][16]["steepest"] > 10 * best["batch"][16],
 )
 near, far = common["loss"][1] / common["loss"][2], common["loss"][3] / common["loss"][2]
@@ -894,8 +902,9 @@ fig.supylabel("validation accuracy, %", fontsize=9)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: a line is the mean of three seeds, in a band from the lowest to the highest; grey is the constant rate.
-# Polynomial, the cosines and one-cycle end above grey. Plateau stays far below it.
+# What to see: a line is the mean of three seeds, in a band from the lowest to the highest. Grey is the constant rate,
+# the same in all panels. Polynomial (upper left), the cosines (upper right) and one-cycle (lower right) end above grey.
+# Plateau (lower right) stays far below it.
 #
 # The next table shows the accuracy on the test pictures at the end. Next to each mean is its difference from the
 # constant rate with the same seeds (same first weights, same order of the pictures). Its 95 % interval, the range that
@@ -928,8 +937,8 @@ print(f"\n{'article, 8 epochs':18} {0.01:>6g} {article:>6.2f} %")
 # - **One-cycle and warm-up with cosine** lead, by 0.8 points on average. Only these two are ahead by more than 0.3
 #   points with every seed. One-cycle ends within 0.1 points of the article's eight epochs, in a third of them.
 # - **Polynomial, cosine and warm restarts** follow, 0.2 to 0.5 points ahead of the constant rate. They all end near 0.
-# - **Triangles** differ from the constant rate by too little for three seeds to show. They save you the search for a
-#   rate, not time.
+# - **Triangles** differ from the constant rate by too little for three seeds to show. They are meant to save you the
+#   search for a rate, not time.
 # - **Step, exponential and Pegasos** are *behind* the constant rate. A falling rate is not enough: exponential is down
 #   to a tenth of its peak half-way, and has stopped travelling. Their peaks, searched with one epoch, may also be too
 #   high for a longer race.
@@ -950,12 +959,12 @@ claim(
     order[:2] == ["one-cycle", "warm-up + cosine"],
 )
 claim(
-    "They are 0.8 points ahead of the constant rate.",
+    "The two leaders are 0.8 points ahead of the constant rate.",
     all(round(ahead[name], 1) == 0.8 for name in order[:2]),
 )
 sure = {name for name in gain if name != "constant" and gain[name].min() > 0.3}
 claim(
-    "Only they are ahead by more than 0.3 points with every seed.",
+    "Only the two leaders are ahead by more than 0.3 points with every seed.",
     sure == set(order[:2]),
 )
 claim(
@@ -963,19 +972,19 @@ claim(
     abs(final["one-cycle"] - article) < 0.1,
 )
 claim(
-    "Polynomial, cosine and warm restarts follow.",
+    "Polynomial, cosine and warm restarts come next.",
     set(order[2:5]) == {"polynomial", "cosine", "warm restarts"},
 )
 claim(
-    "Those three are 0.2 to 0.5 points ahead.",
+    "Polynomial, cosine and warm restarts are 0.2 to 0.5 points ahead.",
     all(0.2 < ahead[name] < 0.5 for name in order[2:5]),
 )
 claim(
-    "Triangles differ by less than 0.4 points.",
+    "The triangles differ from the constant rate by less than 0.4 points.",
     all(abs(ahead[n]) < 0.4 for n in ("triangular", "triangular2", "exp_range")),
 )
 claim(
-    "Step, exponential and Pegasos are behind.",
+    "Step, exponential and Pegasos are behind the constant rate.",
     max(ahead[name] for name in ("step", "exponential", "Pegasos")) < 0,
 )
 claim(
@@ -989,6 +998,15 @@ claim(
     round(max(spreads), 1) == 3.0,
 )
 claim("Plateau is last.", order[-1] == "plateau")
+ends = {
+    name: torch.tensor(run["validation"]).mean(0)[-1]
+    for name, run in race["schedules"].items()
+}
+claim(
+    "On the validation pictures, polynomial, the cosines and one-cycle end above the "
+    "constant rate.",
+    min(ends[name] for name in order[:5]) > ends["constant"],
+)
 reaches = {name: 4.303 * points.std() / 3**0.5 for name, points in gain.items()}
 claim(
     "Every interval but that of plateau includes 0.",
@@ -1050,19 +1068,21 @@ reveal(
     won.accuracy,
     *spread,
     because="A rate that is high while there is far to travel, and low at the end, "
-    "uses every epoch well. The constant 0.01 spends eight epochs on short steps. The "
-    "race shows what the schedule alone does. What AdamW and the smaller batches add "
-    "was not measured separately.",
+    "uses every epoch well. The constant 0.01 takes short steps for eight epochs. The "
+    "race shows the effect of the schedule alone. The effects of AdamW and of the "
+    "smaller batches were not measured separately.",
 )
 
 # %% tags=["fold"]
 claim(
-    "It reaches what the article's recipe reached, to within half a point.",
+    "In a third of the epochs, the best recipe ends at most half a point below the "
+    "article's.",
     won.accuracy > baseline.accuracy - 0.5,
 )
 lead = (torch.tensor(race["best"]["test"]) - torch.tensor(race["baseline"])).tolist()
 claim(
-    "Over three seeds, the best recipe is 0.7 points ahead, and ahead with each.",
+    "Over three seeds, the best recipe is 0.7 points ahead on average, and ahead with "
+    "each.",
     round(sum(lead) / 3, 1) == 0.7 and min(lead) > 0,
 )
 claim(
@@ -1073,8 +1093,9 @@ claim(
 # %% [markdown]
 # ## 11. Playground
 #
-# This is the valley of section 1. Choose a schedule and its peak: too low, too high, with momentum, with few steps. The
-# upper plot shows the rates, the lower one the loss. From how many steps on does a schedule help?
+# This is the valley of section 1. Choose a schedule and its peak, and try peaks that are too low or too high, momentum,
+# and few steps. The upper plot shows the rates, the lower one the loss. How many steps does it take until a schedule
+# helps?
 
 # %%
 learning_rate_playground()
@@ -1082,11 +1103,11 @@ learning_rate_playground()
 # %% [markdown]
 # ## Summary
 #
-# You can now choose a schedule for your budget, find its peak in a few minutes, and tell a rate that is too high from
-# one that is too low.
+# You can now choose a schedule for the number of epochs that you can afford, find its peak in a few minutes, and tell a
+# rate that is too high from one that is too low.
 #
 # - **Travel first, settle at the end.** A high rate covers distance, and a low one averages out the noise. A schedule
-#   does both.
+#   does both, one after the other.
 # - **For a short training**, use one-cycle or warm-up with cosine. They fall slowly and end near 0. A rate that falls
 #   too early stops travelling.
 # - **"Red decay"** is not a known schedule. It is probably cosine or `ReduceLROnPlateau`, and the latter needs time to
@@ -1096,8 +1117,8 @@ learning_rate_playground()
 # - **The first rate** depends on batch size and budget, and hardly on the size of the network. Find it with a range
 #   test and a short search, and take a factor of 2 less if in doubt.
 #
-# **In practice.** Most large networks are trained with AdamW, a warm-up, and a cosine or a straight line to (nearly) 0.
-# One-cycle is common for short trainings. If the end is not known in advance, keep a constant rate and add a short
+# **In practice.** Large networks are usually trained with AdamW, a warm-up, and a cosine or a straight line to (nearly)
+# 0. One-cycle is common for short trainings. If the end is not known in advance, keep a constant rate and add a short
 # decay whenever you want a result ("warm-up, stable, decay", [Hu et al. 2024](https://arxiv.org/abs/2404.06395)), or
 # replace the schedule by an average of the weights ([Defazio et al. 2024](https://arxiv.org/abs/2405.15682)).
 # `torch.optim.lr_scheduler` has the schedules; fastai and Lightning have range tests.

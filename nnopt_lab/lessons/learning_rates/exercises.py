@@ -291,6 +291,15 @@ def _smoothed_with(
         "You started t at 2. After the *first* loss the weights add up to 1 − beta, so t is 1 there.": _smoothed_with(
             lambda state, beta, t: state / (1 - beta ** (t + 1))
         ),
+        "You multiplied by 1 − beta^t. The state is too small at first, so divide by it.": _smoothed_with(
+            lambda state, beta, t: state * (1 - beta**t)
+        ),
+        "You divided by 1 − beta·t. The weights in the state add up to 1 − beta^t: use a power (`**`).": _smoothed_with(
+            lambda state, beta, t: state / (1 - beta * t)
+        ),
+        "You divided by beta^t. The weights in the state add up to 1 − beta^t.": _smoothed_with(
+            lambda state, beta, t: state / beta**t
+        ),
         "You put the corrected value back into the state, so the correction is applied again and again. Keep the two "
         "apart.": _smoothed_with(fed_back=True),
         "You added each loss with weight 1. The new loss has the weight 1 − beta, so that all weights add up to "
@@ -538,8 +547,8 @@ question(
     comments={
         "a": "Over widths and depths the best rate changed by a factor of two at most, and the number of pictures "
         "mattered only through the number of steps.",
-        "b": "A high rate that is kept to the end leaves the weights shaking around the minimum. In section 1, lowering "
-        "the same rate along a cosine left less than a fifth of the loss, and section 9 shows it for a network.",
+        "b": "A high rate that is kept to the end leaves the weights shaking around the minimum. In section 1, a cosine "
+        "with the same peak ended with less than a fifth of the loss, and section 9 shows it for a network.",
         "d": "Too low a rate wastes the budget: at a quarter of the best rate, short trainings ended with a loss that was "
         "18 % higher.",
     },
@@ -554,8 +563,9 @@ question(
     tolerance=0.5,
     comments={
         1000: "You put in t = 2. The first step is t = 1.",
+        0.0005: "You gave λ itself. The rate is 1/(λt).",
     },
     explanation="1/(0.0005 · 1) = 2000. A linear SVM survives that: however large its weights are, no example pushes by "
     "more than its own length, so the mean of all pushes stays bounded. In a network, the gradient of a layer grows with "
-    "the weights of the others: a huge first step makes the next gradients huge, and no penalty catches up.",
+    "the weights of the others. So a huge first step makes the next gradients huge, and the penalty cannot keep up.",
 )
