@@ -56,7 +56,7 @@ class TestOnAnAccelerator:
 
     def test_a_device_that_is_not_there_is_one_sentence(self, trained, monkeypatch):
         monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
-        with pytest.raises(ValueError, match="^device='cuda' is not there; this machine has cpu[.]$"):
+        with pytest.raises(ValueError, match=r"^device='cuda' is not there; this machine has cpu\.$"):
             search(trained, device="cuda")
         with pytest.raises(ValueError, match="device='accelerator': this machine has no accelerator"):
             search(trained, device="accelerator")
