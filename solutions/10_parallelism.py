@@ -689,7 +689,7 @@ plain = sum(of_each) / 3
 #     share_of_loss(model, batch, rank, P).backward()     # Σ loss · P/N of batch[rank::P]; then the mean over all
 #     optimizer.step()                                    # the same step everywhere
 #
-# It does five things. It compares the gradient with that of one process, measures the speed, measures the memory (section 5),
+# The file does five things. It compares the gradient with that of one process, measures the speed, measures the memory (section 5),
 # trains for three short epochs, and trains once more while a process is killed (section 6).
 #
 # Two processes of one thread each share a batch of 256. How many times as fast are they as *one* process with two threads and

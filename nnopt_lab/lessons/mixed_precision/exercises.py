@@ -237,8 +237,9 @@ def _shift(measure=lambda g: g.abs().max(), whole=math.floor, log=math.log2):
 def loss_shift(gradients, largest):
     """The largest loss scale that fits.
 
-    The format's whole range is now below the largest gradient. In practice, leave some room, since the next batch may have
-    larger gradients. Or find the scale by trial, as the next exercise does.
+    The largest gradient is now near the upper end of the format's range, so the range below it is used as far as possible. In
+    practice, leave some room, since the next batch may have larger gradients. Or find the scale by trial, as the next exercise
+    does.
     """
     return _shift()(gradients, largest)
 

@@ -30,6 +30,8 @@ def precision_playground() -> Playground:
             top.set(ylim=(len(held) - 0.5, -0.7))
             top.axis("off")
             _neighbours(bottom, x, held[name], name)
+        if math.isfinite(held[name]):
+            plots.legend(fig)
         return plots.finish(fig), _description(x, held[name], name)
 
     return Playground(
@@ -91,7 +93,6 @@ def _neighbours(ax, x: float, held: float, name: str) -> None:
     finite = [mark for mark in marks if math.isfinite(mark)]
     ax.set_xticks(finite, [f"{mark:.6g}" for mark in finite], fontsize=8)
     ax.grid(False)
-    ax.legend(fontsize=8, ncols=2, loc="upper right")
 
 
 def _description(x: float, held: float, name: str) -> str:
