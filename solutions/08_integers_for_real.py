@@ -4,7 +4,8 @@
 # Earlier lessons computed with integers to understand them. This one makes them fast. You will
 #
 # - measure how much faster an integer product is on your processor, and find the reason in its registers;
-# - see how an engine runs a quantised network: the file is full of conversions, and nearly all of them vanish;
+# - see how an *engine*, a program that runs trained networks, treats a quantised one: the file is full of conversions, and nearly
+#   all of them vanish;
 # - compare float32, bf16 and int8 in three engines: time, bytes, accuracy;
 # - divide the speed-up into its causes, and find out how much of it is due to integers.
 #
@@ -13,8 +14,9 @@
 #
 # Some terms: **bf16** is float32 cut to its first 16 bits. **Eager** is the usual mode of torch, one operator after the
 # other. A **kernel** is the routine that computes an operator (not the window of a convolution). **VNNI** and **AMX** are
-# instructions of newer x86 processors for sums of 8-bit products: VNNI for vectors, AMX for small matrices. **Channels last**
-# is a memory layout in which the channels of a pixel are next to each other.
+# instructions of newer x86 processors for sums of 8-bit products: VNNI for vectors, AMX for small matrices. A vector register
+# consists of **lanes**, one number of 32 bits each. **Channels last** is a memory layout in which the channels of a pixel are
+# next to each other.
 
 # %%
 import tempfile
@@ -24,7 +26,7 @@ from pathlib import Path
 import onnx
 import onnxruntime
 import torch
-from IPython.display import HTML, display
+from IPython.display import HTML
 
 from nnopt_lab.course.calls import (
     check,
@@ -45,7 +47,8 @@ lesson("08_integers_for_real")
 
 # %% [markdown]
 # Everything in this lesson runs on **one thread**. The engines below have thread pools of their own, which would compete for
-# the cores. On one thread all of them have the same resources.
+# the cores. On one thread all of them have the same resources. The network is `MyNet`, from the *article*, the tutorial that this
+# course grew out of.
 
 # %%
 pictures = data.load("fashion")
@@ -64,9 +67,8 @@ claim(
 # %% [markdown]
 # ## 1. The product alone
 #
-# `MyNet` is the network from the article that this course grew out of. Nearly all its arithmetic, as in most networks, is
-# matrix products. `torch._int_mm` multiplies int8 matrices and sums in int32 (the underscore means that its name may change).
-# Sums in int32 are exact, so nothing is rounded.
+# Nearly all of the arithmetic of `MyNet`, as of most networks, is matrix products. `torch._int_mm` multiplies int8 matrices and sums
+# in int32 (the underscore means that its name may change). Sums in int32 are exact, so nothing is rounded.
 #
 # How many times as fast as float32 is this product, for 256 pictures and a layer with 1024 inputs and 1024 outputs?
 
@@ -120,11 +122,14 @@ reveal(
     "Without any such instruction, int8 is often slower than float32.",
 )
 
-# %%
-vnni = needs("AVX-512", "VNNI")
-claim("Sums of int8 products are exact.", exact)
+# %% [markdown]
+# What to see: points above the dashed line are faster than float32. With VNNI, four numbers per lane explain a factor of about 4.
+# If you see more, the processor also has AMX, or torch's float32 product does not reach the processor's peak. Remember your
+# number, since the rest of the lesson shows what becomes of it. (An x86 processor without VNNI adds two products in 16 bits, which
+# can overflow. There, the engines below use 7 bits for weights.)
 
 # %%
+vnni = needs("AVX-512", "VNNI")
 claim(
     "At the largest width, int8 is at least twice as fast.",
     products[done[-1]].median > 2,
@@ -140,10 +145,6 @@ answer = 4
 question("for_real.lanes", answer)
 
 # %% [markdown]
-# What to see: points above the dashed line are faster than float32. With VNNI and without AMX, the factor is usually 4 to 5: the
-# four numbers per lane, and a little more. Remember this number, since the rest of the lesson shows what becomes of it. (An
-# x86 processor without VNNI adds two products in 16 bits, which can overflow. There, the engines below use 7 bits for weights.)
-#
 # A product of integers is not yet a product of *quantised* numbers. These are offset by zero points, and you need
 # $\sum_k (a_{ik} - z_a)(b_{kj} - z_b)$. If you subtract first, the differences need nine bits. So engines multiply the 8-bit
 # numbers as they are, and correct the result.
@@ -177,8 +178,11 @@ a, b = (
 )
 plain = torch._int_mm(a.to(torch.int8), b.to(torch.int8)).long()
 repaired = without_zero_points(plain, a.sum(1), b.sum(0), 57, -3, 300)
+print("plain:    ", plain[0, :4].tolist(), "…")
+print("corrected:", repaired[0, :4].tolist(), "…")
 
 # %%
+claim("Sums of int8 products are exact.", exact)
 claim(
     "The fast product, corrected, equals the product of the differences.",
     torch.equal(repaired, (a - 57) @ (b + 3)),
@@ -188,11 +192,12 @@ claim(
 # ## 2. How an engine runs a quantised network
 #
 # For a whole network, something must quantise every tensor, choose integer kernels, and pass integers from one to the next. An
-# *engine* does that. The first one here is ONNX Runtime. It takes three steps: torch writes the network as an ONNX file; scales
-# and zero points of the activations are chosen on calibration pictures (never on the test split); and a second file is written,
-# in int8.
+# engine does that. The first one here is ONNX Runtime. It takes three steps. torch writes the network as an ONNX file. Some hundred
+# training pictures, the *calibration* pictures (never the test split), run through it, and their activations determine scales and
+# zero points. Then a second file is written, in int8.
 #
-# There are 268,464 weights, and a scale per filter and per row. How large is the int8 file, in percent of the float32 file?
+# There are 268,464 weights. Each filter of a convolution and each row of a linear layer's weight matrix has its own scale. How large
+# is the int8 file, in percent of the float32 file?
 
 # %%
 predict("size of the int8 file", unit="% of the float32 file")
@@ -218,19 +223,6 @@ reveal(
     round(100 * bytes_int8 / bytes_float32, 1),
     because="A quarter is the weights. The rest is scales, zero points, biases in "
     "int32, and the graph itself.",
-)
-
-# %%
-weights = [
-    i for i in chains["as quantised"].initializer if i.name.endswith("weight_quantized")
-]
-claim(
-    "The int8 file has 25 to 28 % of the float32 file's size.",
-    0.25 < bytes_int8 / bytes_float32 < 0.28,
-)
-claim(
-    "It contains 268,464 weights of 8 bits.",
-    sum(torch.Size(w.dims).numel() for w in weights) == 268_464,
 )
 
 # %% [markdown]
@@ -279,28 +271,15 @@ plots.boxes(ax, {name: list(map(box, operators)) for name, operators in names.it
 ax.set(xticks=[])
 plots.finish(fig)
 
-# %% tags=["fold"]
-count = Counter(names["as quantised"])
-left = sum(box in ("Q", "DQ") for box in names["as it runs"])
-claim(
-    "Between picture and logits, the file has 8 Q and 8 DQ.",
-    (count["Q"], count["DQ"]) == (8, 8),
-)
-claim("When it runs, 2 are left: one at the picture, one at the logits.", left == 2)
-claim(
-    "ReLU has vanished.",
-    "Relu" in names["as exported, float32"] and "Relu" not in names["as quantised"],
-)
-
 # %% [markdown]
 # What to see: almost all orange boxes of the middle row are gone in the bottom row, which is the program that runs.
 #
-# *ReLU has vanished*: its output is never negative, so the integer range starts at zero, and saturation at its end already is the
-# ReLU. And *max-pooling works on integers* without any change of scale, since it preserves order: the largest integer stands
-# for the largest number.
+# *ReLU has vanished*. Its output is never negative, so the integers of that tensor stand for numbers from zero on. Whatever is below
+# becomes the smallest integer, which stands for zero, and this is all that a ReLU does. And *max-pooling works on integers* without any
+# change of scale, since the largest integer stands for the largest number.
 #
-# If an operator in the middle has no integer kernel, the chain breaks there and needs two conversions. At an end, or next to
-# another such operator, it needs none.
+# If an operator in the middle has no integer kernel, the chain breaks there and needs two more conversions. At an end, or next to
+# another such operator, it needs no more.
 #
 # **Exercise (3 points).** Count the conversions of a chain in which only some kinds of operators have integer kernels.
 
@@ -324,13 +303,41 @@ check("for_real.conversions", conversions)
 # %%
 conversions = yours_or_ours("for_real.conversions")
 ours = ["convolution", "pool", "convolution", "pool", "linear", "linear"]
+print("all in integers:     ", conversions(ours, list(set(ours))), "conversions")
+print(
+    "pooling in floats:   ", conversions(ours, ["convolution", "linear"]), "conversions"
+)
+
+# %% tags=["fold"]
+count = Counter(names["as quantised"])
+left = sum(box in ("Q", "DQ") for box in names["as it runs"])
 claim(
-    "If every operator has an integer kernel, MyNet needs 2 conversions.",
+    "Between picture and logits, the int8 file has 8 Q and 8 DQ.",
+    (count["Q"], count["DQ"]) == (8, 8),
+)
+claim("When it runs, 2 of them are left, one at either end.", left == 2)
+claim(
+    "ReLU has vanished.",
+    "Relu" in names["as exported, float32"] and "Relu" not in names["as quantised"],
+)
+claim(
+    "By your count, MyNet needs 2 conversions if all operators have integer kernels.",
     conversions(ours, list(set(ours))) == 2,
 )
 claim(
-    "If pooling has none, it needs 6.",
+    "By your count, it needs 6 if pooling has none.",
     conversions(ours, ["convolution", "linear"]) == 6,
+)
+weights = [
+    i for i in chains["as quantised"].initializer if i.name.endswith("weight_quantized")
+]
+claim(
+    "The int8 file has 25 to 28 % of the float32 file's size.",
+    0.25 < bytes_int8 / bytes_float32 < 0.28,
+)
+claim(
+    "The int8 file contains 268,464 weights of 8 bits.",
+    sum(torch.Size(w.dims).numel() for w in weights) == 268_464,
 )
 
 # %% [markdown]
@@ -347,7 +354,7 @@ claim(
 #
 # The last line writes C++ and compiles it, so it needs a compiler and a few seconds. The library offers it as `pt2e_int8`, and
 # the other engines with the same signature: they take a model and calibration pictures and return a function of pictures.
-# **OpenVINO**, with NNCF for quantisation, is the third engine. It is large, so it is an extra (run
+# **OpenVINO**, with its own library for quantisation, NNCF, is the third engine. It is large, so it is an extra (run
 # `pip install 'nnopt-lab[openvino]'`, then restart the kernel). An engine that cannot run here says why, and the lesson goes on.
 #
 # For a fair comparison, PT2E needs a counterpart in float32: `torch.compile` without integers. (You can also add
@@ -373,10 +380,10 @@ for name, reason in missing.items():
     print(f"{name:22} {reason}")
 
 # %% [markdown]
-# (The two engines that compile will be faster next time, since torch caches its programs on disk.)
+# (The two engines that compile will be built faster next time, since torch caches its programs on disk.)
 #
-# All engines must compute the same network. How many test pictures change class, and how much accuracy does that cost? The loss
-# is paired: only pictures on which an engine and float32 disagree count.
+# All engines run the same network, but they round differently. How many test pictures change class, and how much accuracy does that
+# cost? The loss is *paired*: only pictures on which an engine and eager float32 disagree count.
 
 # %%
 classes = {}
@@ -408,7 +415,7 @@ claim(
     min(same.values()) > 0.98,
 )
 claim(
-    "The int8 files, except PT2E's, have 24 to 28 % of the float32 file's size.",
+    "The int8 files, except PT2E's, have 24 to 28 % of the size of eager float32's.",
     all(0.24 < of_eager[name] < 0.28 for name in int8 if name != "PT2E int8"),
 )
 claim(
@@ -420,8 +427,8 @@ claim("The bf16 file is half as large.", abs(of_eager["bf16"] - 0.5) < 0.02)
 # %% [markdown]
 # ## 4. The table
 #
-# The product alone is 4 times as fast with VNNI, and more with AMX. Now the whole network, with 256 pictures per call: how many
-# times as fast as eager float32 is the fastest int8 engine? And how many times as fast as the *same engine* in float32?
+# In section 1 you measured how much faster an int8 product is. Now the whole network, with 256 pictures per call: how many times as
+# fast as eager float32 is the fastest int8 engine? And how many times as fast is it as the *same engine* in float32?
 
 # %%
 predict("speed-up of the fastest int8 engine over eager, batch 256", unit="×")
@@ -464,6 +471,11 @@ cells += [[name, reason, "", "", "", ""] for name, reason in missing.items()]
 # %% tags=["nbval-ignore-output"]
 HTML(measure.tables.html_table(cells, header=True))
 
+# %% [markdown]
+# What to see: each engine has one row. Below a batch size you find its time (median and quartiles), how many times as fast as eager
+# float32 it is, and how many times as fast as channels-last float32, that is, the same operators and the same numbers in another
+# memory layout. The intervals of the accuracy lost are cautious: even a copy of the network would get ±0.02.
+
 # %% tags=["fold"]
 fig, axes = plots.figure(ncols=3, sharey=True, figsize=(10, 3.8))
 for ax, size in zip(axes, sizes, strict=True):
@@ -475,9 +487,9 @@ for ax, size in zip(axes, sizes, strict=True):
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: blue is float32, gold bf16, and orange int8. The thin line is eager float32, and the dotted one channels-last
-# float32: the same operators and the same numbers in another memory layout. (In the table, each interval of a loss adds half a
-# picture to either case, so even a copy gets ±0.02. And of nine intervals at 95 %, one may miss by chance.)
+# What to see: a longer bar is a faster engine; blue is float32, gold bf16, and orange int8. The thin line is eager float32. The
+# dotted line is channels-last float32, so only the part of a bar beyond it is due to more than the layout. At batch 1, on the left,
+# the engine usually matters more than the number format.
 
 # %% tags=["nbval-ignore-output"]
 best = max(int8, key=lambda name: gain(name, "eager float32", 256).median)
@@ -498,24 +510,22 @@ print(f"{best} is {whole.median:.1f} times as fast as eager:")
 print(f"    × {layout.median:.1f} from the layout")
 print(f"    × {engine.median:.1f} from the engine")
 print(f"    × {own.median:.1f} from integers")
-display(
-    reveal(
-        "speed-up of the fastest int8 engine over eager, batch 256",
-        whole.median,
-        whole.low,
-        whole.high,
-        because=f"That is {best}. Before you credit integers with this, compare it "
-        "with its own float32.",
-    ),
-    reveal(
-        "its speed-up over its own float32, batch 256",
-        own.median,
-        own.low,
-        own.high,
-        because="The rest is layout, fused loops and better pooling, which float32 "
-        "also gets from this engine. And products are only a part of the network's "
-        "time.",
-    ),
+reveal(
+    "speed-up of the fastest int8 engine over eager, batch 256",
+    whole.median,
+    whole.low,
+    whole.high,
+    because=f"That is {best}. Before you credit integers with this, compare it "
+    "with its own float32.",
+)
+reveal(
+    "its speed-up over its own float32, batch 256",
+    own.median,
+    own.low,
+    own.high,
+    because="The rest is layout, fused loops and better pooling, which float32 "
+    "also gets from this engine. And products are only a part of the network's "
+    "time.",
 )
 
 # %%
@@ -541,8 +551,8 @@ claim(
 # %% [markdown]
 # ## 5. Where the speed comes from
 #
-# Divide the time of eager among its layers, with 256 pictures: once in torch's default layout, in which a whole channel is
-# stored together (NCHW), and once channels last (NHWC). What percentage of the time does max-pooling take, which multiplies
+# Now divide the time of eager float32 among its layers, with 256 pictures: once in torch's default layout, in which a whole channel
+# is stored together (NCHW), and once channels last (NHWC). What percentage of the time does max-pooling take, which multiplies
 # nothing?
 
 # %%
@@ -559,10 +569,9 @@ for layout, memory_format in (
     for place, layer in enumerate(
         (*model.features, torch.nn.Flatten(), *model.classifier)
     ):
-        timed = measure.latency({"layer": layer}, x, rounds=8, budget_seconds=0.2)[
-            "layer"
-        ]
-        spent[layout][f"{place} {type(layer).__name__}"] = 1000 * timed.median
+        timed = measure.latency({"layer": layer}, x, rounds=8, budget_seconds=0.2)
+        milliseconds = 1000 * timed["layer"].median
+        spent[layout][f"{place} {type(layer).__name__}"] = milliseconds
         with torch.inference_mode():
             x = layer(x)
 
@@ -585,6 +594,9 @@ ax.set(xlabel="milliseconds for 256 pictures, one thread")
 plots.legend(fig)
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: pooling shrinks from the upper bar (NCHW) to the lower one (NHWC), and the rest hardly changes.
+
 # %% tags=["nbval-ignore-output"]
 share = {
     layout: 100 * kinds["MaxPool2d"] / kinds.total()
@@ -598,29 +610,7 @@ reveal(
     "a pixel are next to each other, and a vector register compares up to 16 at once.",
 )
 
-# %%
-claim(
-    "Pooling takes more than a third of eager's time.",
-    share["NCHW"] > 33,
-    where=vnni,
-    timing=True,
-)
-claim(
-    "Channels last makes pooling at least twice as fast.",
-    by_kind["NCHW"]["MaxPool2d"] > 2 * by_kind["NHWC"]["MaxPool2d"],
-    where=vnni,
-    timing=True,
-)
-claim(
-    "The convolutions change by less than a factor of two.",
-    0.5 < by_kind["NCHW"]["Conv2d"] / by_kind["NHWC"]["Conv2d"] < 2,
-    where=vnni,
-    timing=True,
-)
-
 # %% [markdown]
-# What to see: pooling shrinks from the upper bar to the lower one, and the rest hardly changes.
-#
 # So eager float32 is a poor baseline. One line of Python, `.to(memory_format=torch.channels_last)` for the network and its input,
 # removes most of the pooling time and changes no class. If you compare int8 with plain eager, you credit integers with this, too.
 # Of the three factors printed in section 4 (layout, engine, integers), only the last is due to integers.
@@ -645,32 +635,20 @@ def network_gain(share, gain):
 # %%
 check("for_real.network_gain", network_gain)
 
-# %% tags=["nbval-ignore-output"]
+# %%
 network_gain = yours_or_ours("for_real.network_gain")
+network_gain(0.5, 4.0)
+
+# %% [markdown]
+# A kernel 4 times as fast that takes half of the time makes the network only 1.6 times as fast. Now with the shares measured above:
+
+# %% tags=["nbval-ignore-output"]
 kernel = products[done[-1]].median
 for layout, kinds in by_kind.items():
     part = (kinds["Conv2d"] + kinds["Linear"]) / kinds.total()
     expected = network_gain(part, kernel)
     print(f"{layout}: products take {part:.0%} of the time;")
     print(f"    with products {kernel:.1f}× as fast, the network gains {expected:.2f}×")
-
-# %% tags=["fold"]
-parts = {
-    layout: (kinds["Conv2d"] + kinds["Linear"]) / kinds.total()
-    for layout, kinds in by_kind.items()
-}
-claim(
-    "A share of one half and a kernel 4 times as fast give a speed-up of 1.6.",
-    abs(network_gain(0.5, 4.0) - 1.6) < 1e-9,
-)
-
-# %%
-claim(
-    "With channels last, products take a larger share of the time.",
-    parts["NHWC"] > parts["NCHW"],
-    where=vnni,
-    timing=True,
-)
 
 # %% [markdown]
 # This assumes that everything else stays the same. An engine does better if pooling and the stores between layers move a quarter
@@ -715,13 +693,37 @@ plots.bars(ax, pool_ms, dict(zip(pool_ms, colors, strict=True)), labels="{:.2f}"
 ax.set(xlabel="milliseconds, first pooling of 256 pictures")
 plots.finish(fig)
 
-# %%
-claim("Three maxima give the same result as pooling.", torch.equal(*pooled))
+# %% [markdown]
+# What to see: blue bars are float32. The green bar shows how fast the processor can pool 8-bit integers, and the orange one how fast
+# PT2E's program does. So int8 alone does not make a network fast: processor, engine and network must all make use of it. Which
+# engine uses it best differs from machine to machine, so measure.
 
-# %%
+# %% tags=["fold"]
+parts = {
+    layout: (kinds["Conv2d"] + kinds["Linear"]) / kinds.total()
+    for layout, kinds in by_kind.items()
+}
 claim(
-    "PT2E's pooling is less than twice as fast as float32 in NHWC, with 1/4 of the "
-    "bytes.",
+    "Pooling takes more than a third of eager's time.",
+    share["NCHW"] > 33,
+    where=vnni,
+    timing=True,
+)
+claim(
+    "Channels last makes pooling at least twice as fast.",
+    by_kind["NCHW"]["MaxPool2d"] > 2 * by_kind["NHWC"]["MaxPool2d"],
+    where=vnni,
+    timing=True,
+)
+claim(
+    "The convolutions change by less than a factor of two.",
+    0.5 < by_kind["NCHW"]["Conv2d"] / by_kind["NHWC"]["Conv2d"] < 2,
+    where=vnni,
+    timing=True,
+)
+claim(
+    "PT2E's pooling is less than twice as fast as float32 in NHWC, although it moves a "
+    "quarter of the bytes.",
     pool_ms["int8, as PT2E calls it"] > pool_ms["float32, NHWC"] / 2,
     where=vnni,
     timing=True,
@@ -732,12 +734,19 @@ claim(
     where=vnni,
     timing=True,
 )
+claim(
+    "With channels last, products take a larger share of the time.",
+    parts["NHWC"] > parts["NCHW"],
+    where=vnni,
+    timing=True,
+)
+claim("Three maxima give the same result as pooling.", torch.equal(*pooled))
+claim(
+    "A share of one half and a kernel 4 times as fast give a speed-up of 1.6.",
+    abs(network_gain(0.5, 4.0) - 1.6) < 1e-9,
+)
 
 # %% [markdown]
-# What to see: the green bar is what the processor can do at least, and the orange one what an engine makes of it. So int8 alone does not make
-# a network fast: processor, engine and network must all make use of it. Which engine uses it best at
-# batch 256 differs from machine to machine, so measure.
-#
 # ## 6. One picture at a time
 #
 # Now look at the table's column for batch 1, and at the time *per picture* as the batch grows. The overhead of a call is the same
@@ -781,6 +790,15 @@ right.set(
 plots.legend(fig)
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: the steeper a curve on the left and the longer a bar on the right, the larger the overhead of each call.
+#
+# torch's engines have to do a lot before they compute. Before a compiled program runs, its *guards* check that shapes, layouts and
+# modes are still those it was compiled for. Eager sends each of its ten operators through the dispatcher, and each allocates its
+# result. A runtime that has settled all this when it loaded the network needs a fraction of that time. Fewer bits shorten hardly any
+# of it. They shorten the arithmetic and the reading of weights, here the smaller part. So for small networks and single pictures,
+# choose the runtime first, use batches if you can wait, and think of int8 afterwards, for the bytes.
+
 # %%
 claim(
     "With 256 per call, PT2E saves more than a third of the time per picture.",
@@ -796,15 +814,6 @@ claim(
     advantage[1].median < 2,
     timing=True,
 )
-
-# %% [markdown]
-# What to see: on the left, steep curves have a large overhead per call; on the right, so do long bars.
-#
-# torch's engines have to do a lot before they compute. Before a compiled program runs, its *guards* check that shapes, layouts and
-# modes are still those it was compiled for. Eager sends each of its ten operators through the dispatcher, and each allocates its
-# result. A runtime that has settled all this when it loaded the network needs a fraction of that time. Fewer bits shorten hardly any
-# of it. They shorten the arithmetic and the reading of weights, here the smaller part. So for small networks and single pictures,
-# choose the runtime first, use batches if you can wait, and think of int8 afterwards, for the bytes.
 
 # %% question="for_real.one_picture"
 choice = None
@@ -848,9 +857,7 @@ for name, engine in ready.items():
             round(1e6 * slow),
             round(1e6 * timings[256][name].median),
         )
-        paid = (
-            f"pays off after {batches:,} batches" if batches >= 0 else "never pays off"
-        )
+        paid = f"batches to pay off: {batches:,}" if batches >= 0 else "never pays off"
         print(f"{name:22} built in {engine.seconds:4.1f} s, {paid}")
 
 # %% [markdown]
@@ -917,11 +924,12 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the left panel compares speed with a fair baseline, the middle one sizes, and the right one accuracy.
+# What to see: on the left, engines right of the dashed line are faster than channels-last float32, the fair baseline. In the middle,
+# the int8 files are the short bars. On the right, no engine loses much: all intervals are within a point of zero.
 #
 # You can now quantise a network for an engine, check how much of the speed-up is due to integers, and choose an engine within limits.
 #
-# - **An int8 product** is about 4 times as fast with VNNI, faster with AMX, and slower without such instructions.
+# - **An int8 product** is several times as fast as a float32 product with VNNI or AMX, and often slower without such instructions.
 # - **An engine** turns Q and DQ into integer kernels, and a good one leaves two conversions. One operator in the middle without an
 #   integer kernel costs two more.
 # - **Compare with a fair float32.** Channels last costs one line, and is much of what is called the speed-up of int8.

@@ -498,24 +498,22 @@ plots.finish(fig)
 # than eager torch, and orange bars are int8. The order of the programs may differ between the two.
 
 # %% tags=["nbval-ignore-output"]
-display(
-    reveal(
-        "speed-up of the fastest program, batch 256, one thread",
-        gain(best[256], 256).median,
-        gain(best[256], 256).low,
-        gain(best[256], 256).high,
-        because=f"That is {best[256]}: fused kernels, the better layout and, for int8, "
-        "a quarter of the bytes.",
-    ),
-    reveal(
-        "speed-up of the fastest program, one picture, one thread",
-        gain(best[1], 1).median,
-        gain(best[1], 1).low,
-        gain(best[1], 1).high,
-        because=f"That is {best[1]}. For one picture there is little to compute, so "
-        "the overhead decides: no Python between operators, no search for a kernel in "
-        "each call, all memory allocated beforehand.",
-    ),
+reveal(
+    "speed-up of the fastest program, batch 256, one thread",
+    gain(best[256], 256).median,
+    gain(best[256], 256).low,
+    gain(best[256], 256).high,
+    because=f"That is {best[256]}: fused kernels, the better layout and, for int8, "
+    "a quarter of the bytes.",
+)
+reveal(
+    "speed-up of the fastest program, one picture, one thread",
+    gain(best[1], 1).median,
+    gain(best[1], 1).low,
+    gain(best[1], 1).high,
+    because=f"That is {best[1]}. For one picture there is little to compute, so "
+    "the overhead decides: no Python between operators, no search for a kernel in "
+    "each call, all memory allocated beforehand.",
 )
 
 # %%
@@ -998,7 +996,7 @@ plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
 if blocks:
-    card = reveal(
+    reveal(
         "speed-up of a block-sparse product, 90 % of the blocks zero",
         blocks[0.9].median,
         blocks[0.9].low,
@@ -1007,7 +1005,6 @@ if blocks:
         "far less optimised than the one for dense matrices. With half of the blocks "
         "zero, nothing is gained.",
     )
-    display(card)
 else:
     print("no block-sparse product here:", no_blocks)
 
@@ -1154,17 +1151,15 @@ top = {key: gain(names[-1], key[0], among=laddered) for key, names in ladders.it
 for (size, extra), names in ladders.items():
     kind = f"batch {size}{'' if extra else ', without OpenVINO'}"
     print(f"{kind}: {names[-1]} is {top[size, extra]}")
-display(
-    HTML(measure.tables.html_table(cells, header=True)),
-    reveal(
-        "speed-up at the top of the ladder, batch 256",
-        top[256, True].median,
-        top[256, True].low,
-        top[256, True].high,
-        because="The gains multiply, because each reduces another part of the time: "
-        "layout and fusion reduce data movement, smaller numbers also reduce the cost "
-        "of the products, and fewer channels reduce both.",
-    ),
+display(HTML(measure.tables.html_table(cells, header=True)))
+reveal(
+    "speed-up at the top of the ladder, batch 256",
+    top[256, True].median,
+    top[256, True].low,
+    top[256, True].high,
+    because="The gains multiply, because each reduces another part of the time: "
+    "layout and fusion reduce data movement, smaller numbers also reduce the cost "
+    "of the products, and fewer channels reduce both.",
 )
 
 # %%

@@ -50,6 +50,12 @@ def _integer_product(g: torch.Generator):
         "Your two middle terms have the wrong sign. Subtract them.": _without(rows=-1, columns=-1),
         "You left out the term with the sums of B's columns.": _without(columns=0),
         "You left out the term with the sums of A's rows.": _without(rows=0),
+        "Your result has the sign of every term but the first reversed. Subtract the two middle terms, and add the "
+        "last.": _without(rows=-1, columns=-1, last=-1),
+        "You only subtracted the term with B's columns. The other zero point, and the product of both, count, "
+        "too.": _without(rows=0, last=0),
+        "You only subtracted the term with A's rows. The other zero point, and the product of both, count, "
+        "too.": _without(columns=0, last=0),
         "You used a side of the result as the length. `length` is the number of pairs in a sum.": called_with(
             lambda product, *rest: (product, *rest[:-1], product.shape[1])
         ),
@@ -162,6 +168,12 @@ def conversions(operators, integer):
             share - share / gain
         ),
         "You subtracted 1. Return how many times as fast: 1 means no gain.": off_by(-1),
+        "You added share/gain to 1 without subtracting the old share. The part takes share/gain *instead of* "
+        "share.": lambda share, gain: 1 / (1 + share / gain),
+        "You multiplied the share by the gain. The part becomes faster, so divide its time by the "
+        "gain.": lambda share, gain: 1 / (1 - share + share * gain),
+        "You subtracted share/gain. That is the time that the part still takes: subtract share and add "
+        "share/gain.": lambda share, gain: 1 / (1 - share / gain),
     },
     properties=(
         Property(
@@ -202,9 +214,8 @@ def _build_and_run(g: torch.Generator):
         "`-1 if fast_ms >= slow_ms else -(-build_ms // (slow_ms - fast_ms))` (or `math.ceil` of the quotient)",
     ),
     wrong={
-        "You rounded down. After that many batches, part of the build time is not yet made up for. Round up.": _batches(
-            rounded=math.floor
-        ),
+        "You rounded down, or to the nearest integer. After that many batches, part of the build time is not yet made up "
+        "for. Round up.": _batches(rounded=math.floor),
         "You returned a negative quotient. An engine that is not faster never pays off: return −1.": _batches(
             never=lambda build, saved: math.ceil(build / saved) if saved else -1
         ),
@@ -217,6 +228,10 @@ def _build_and_run(g: torch.Generator):
         "You swapped slow_ms and fast_ms.": called_with(lambda build, slow, fast: (build, fast, slow)),
         "You returned 0 if it never pays off. Return −1.": _batches(never=lambda build, saved: 0),
         "You returned None if it never pays off. Return −1.": _batches(never=lambda build, saved: None),
+        "You returned infinity if it never pays off. Return −1.": _batches(never=lambda build, saved: math.inf),
+        "You returned the milliseconds that a batch saves. Divide the build time by them.": lambda build, slow, fast: (
+            slow - fast if fast < slow else -1
+        ),
     },
 )
 def break_even(build_ms, slow_ms, fast_ms):
@@ -312,11 +327,17 @@ def choose_engine(names, ms, kib, lost, kib_limit, lost_limit):
 question(
     "for_real.lanes",
     points=1,
-    text="A vector register has 512 bits. A float32 instruction multiplies and adds one pair in each 32-bit lane. A VNNI "
+    text="A vector register has 512 bits, sixteen lanes of 32 bits. A float32 instruction multiplies and adds one pair in each 32-bit lane. A VNNI "
     "instruction multiplies four pairs of 8-bit numbers in each lane and adds their sum, in the same time. By what factor "
     "can int8 be faster?",
     answer=4,
     tolerance=0.01,
+    comments={
+        16: "Both instructions have 16 lanes, so the number of lanes cancels out. Compare the pairs per lane.",
+        64: "That is the number of pairs in one VNNI instruction. How many has one float32 instruction?",
+        8: "A multiplication and an addition are counted for both. Compare the pairs per lane.",
+        2: "Compare the pairs per lane: how many does each instruction multiply?",
+    },
     explanation="Both have 16 lanes, one with one pair each and one with four: a factor of 4, if arithmetic is the limit. "
     "AMX multiplies small matrices in one instruction and gains more. A processor with neither has to widen the numbers to "
     "16 bits first, and loses most of the factor.",
