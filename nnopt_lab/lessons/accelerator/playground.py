@@ -1,0 +1,53 @@
+"""Lesson 13's playground: what a million pictures cost on a card and on a CPU, at a given load."""
+
+from nnopt_lab.course.playground import Playground, choice
+from nnopt_lab.lessons.accelerator.exercises import price
+from nnopt_lab.workbench import plots
+
+EUROS_PER_KWH = 0.30
+
+
+def price_playground(card: dict) -> Playground:
+    """Plot the price of a million pictures over the load, for a card and for the CPU beside it.
+
+    A machine is paid by the hour, busy or not, but draws its watts only while it computes. Above its speed, more of the
+    same machines are rented.
+
+    Args:
+        card: the result of the experiment `accelerator`: "sizes" [B], "accelerator" and "cpu" [B] in pictures per second.
+    """
+    loads = [10**e for e in range(1, 8)]  # pictures per second
+
+    def draw(size: int, card_euros: float, cpu_euros: float, card_watts: int, cpu_watts: int):
+        place = card["sizes"].index(size)
+        machines = {
+            "card": (card["accelerator"][place], card_watts, card_euros),
+            "CPU": (card["cpu"][place], cpu_watts, cpu_euros),
+        }
+        costs = {name: [_at_load(load, *machine) for load in loads] for name, machine in machines.items()}
+        fig, ax = plots.figure(figsize=(8, 3.2))
+        plots.curves(ax, loads, costs)
+        ax.set(xlabel="load, pictures per second", ylabel="euros per million pictures", xscale="log", yscale="log")
+        plots.legend(fig)
+        cheaper = next((load for load, a, b in zip(loads, *costs.values(), strict=True) if a < b), None)
+        text = (
+            f"The card is cheaper from about <b>{cheaper:,}</b> pictures per second on."
+            if cheaper
+            else ("The card is never cheaper here.")
+        )
+        return plots.finish(fig), f"{text} Energy costs {EUROS_PER_KWH:.2f} € per kWh."
+
+    return Playground(
+        draw,
+        size=choice("batch size", card["sizes"], 256),
+        card_euros=choice("card, € per hour", [0.5, 1.0, 2.0, 3.0, 6.0], 3.0),
+        cpu_euros=choice("CPU, € per hour", [0.1, 0.3, 0.6, 1.0, 2.0], 0.6),
+        card_watts=choice("card, watts", [70, 150, 350, 700], 700),
+        cpu_watts=choice("CPU, watts", [15, 65, 150, 300], 150),
+    )
+
+
+def _at_load(load: float, speed: float, watts: float, euros_per_hour: float) -> float:
+    """Euros per million pictures, where `load` pictures per second arrive and a machine computes `speed`."""
+    idle_share = max(1.0, speed / load)  # hours that are paid per hour of computing
+    return price(speed, watts, EUROS_PER_KWH, euros_per_hour * idle_share)

@@ -1,0 +1,827 @@
+# %% [markdown]
+# # The accelerator: when is a GPU fast, and when does it wait?
+#
+# A graphics card computes hundreds of times as many operations per second as a laptop. Yet many programs keep it busy
+# for a tenth of the time or less. This lesson shows where the rest goes and how to get it back. You will
+#
+# - see why a clock that doesn't wait for the device measures the wrong thing;
+# - tell from two timings whether a batch is limited by launches or by arithmetic;
+# - remove launches, with larger batches, fused operators and CUDA graphs;
+# - draw a card's roofline from its data sheet, and fill the tiles of its tensor cores;
+# - feed it: pinned, overlapped and smaller copies;
+# - compute the price of a million pictures on a card and on a CPU.
+#
+# The lesson takes about an hour and stands alone. **You need no accelerator.** You compute with timings that were
+# recorded on a named card. If torch finds an accelerator on your machine, the cells measure it instead.
+#
+# Some terms: an **accelerator** is a processor for many equal operations at a time, such as a GPU. It is called the
+# **device**; the CPU that gives it work is the **host**. A **kernel** is a routine that runs on the device, and a
+# **launch** is the host's request to run one. *The article* is the tutorial that this course grew out of, and `MyNet` is
+# its network.
+
+# %%
+import math
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import nn
+
+from nnopt_lab.course.calls import (
+    check,
+    claim,
+    hint,
+    lesson,
+    question,
+    yours_or_ours,
+)
+from nnopt_lab.course.course_map import progress
+from nnopt_lab.course.predictions import ledger, predict, reveal
+from nnopt_lab.course.recordings import recorded
+from nnopt_lab.lessons.accelerator.playground import price_playground
+from nnopt_lab.lessons.parallelism import experiments as transfers
+from nnopt_lab.workbench import measure, models, plots
+from nnopt_lab.workbench.measure.launches import operator_calls
+
+lesson("13_accelerator")
+
+# %%
+HERE = torch.accelerator.is_available()
+card = transfers.accelerator() if HERE else recorded("accelerator")["result"]
+net = models.trained("mynet")
+print(f"timings of this lesson: {card['device']} ({'live' if HERE else 'recorded'})")
+net
+
+# %% [markdown]
+# ## 1. Two clocks
+#
+# A launch doesn't wait. The host puts the kernel into a queue, called a **stream**, and goes on at once. The device takes
+# one kernel after another from the queue. That is **asynchronous** execution, and it has a consequence for your clock.
+#
+# You can build such a device yourself, from a thread that works through a queue. Each of the kernels here multiplies two
+# matrices.
+
+# %%
+device = ThreadPoolExecutor(max_workers=1)
+a, b = torch.rand(400, 400), torch.rand(400, 400)
+
+
+def launch():
+    """Queue one kernel, and return at once."""
+    return device.submit(torch.mm, a, b)
+
+
+launch().result()  # the thread starts
+
+# %% [markdown]
+# Now launch 50 kernels and read the clock twice: when the last launch has returned, and when the last result is there.
+# What does the first clock show, in percent of the second?
+
+# %%
+predict("time after the last launch, as a share of the true time", unit="%")
+
+# %% tags=["nbval-ignore-output"]
+started = time.perf_counter()
+results = [launch() for _ in range(50)]
+launched = time.perf_counter() - started
+results[-1].result()
+finished = time.perf_counter() - started
+print(f"all launched after {1000 * launched:.2f} ms, finished {1000 * finished:.1f} ms")
+reveal(
+    "time after the last launch, as a share of the true time",
+    100 * launched / finished,
+    because="The first clock measures how fast the host can fill a queue. It would show "
+    "the same for matrices a hundred times as large.",
+)
+
+# %% [markdown]
+# This mistake is in many published measurements. On a device, call `torch.accelerator.synchronize()` before you read
+# the clock, or let the device note the times itself: an *event* is an entry in the queue that stores the time at which it
+# is reached.
+#
+# **Exercise (3 points).** Compute what both clocks show. The host launches the kernels one after another, and the device
+# runs them in order.
+
+
+# %% exercise="accelerator.two_clocks"
+def two_clocks(launch_us, kernels_us):
+    """Two times in µs, as a list: when all launches have returned, and when all is done.
+
+    Every launch takes the host launch_us. kernels_us: list of the kernels' durations.
+    A kernel starts when its launch has returned and the kernel before it has ended.
+    """
+    ### BEGIN SOLUTION
+    free = 0
+    for number, kernel in enumerate(kernels_us, 1):
+        free = max(number * launch_us, free) + kernel
+    return [len(kernels_us) * launch_us, free]
+    ### END SOLUTION
+
+
+# %%
+check("accelerator.two_clocks", two_clocks)
+
+# %%
+two_clocks = yours_or_ours("accelerator.two_clocks")
+durations = [1, 3, 10, 30, 100]
+clocks = [two_clocks(10, [duration] * 50) for duration in durations]
+
+# %% tags=["fold"]
+fig, ax = plots.figure(figsize=(8, 3.2))
+series = {
+    "all launched": [c[0] / 1000 for c in clocks],
+    "finished": [c[1] / 1000 for c in clocks],
+}
+plots.curves(ax, durations, series)
+ax.set(xlabel="duration of each of 50 kernels, µs", ylabel="ms", yscale="log")
+plots.log_axis(ax.xaxis, durations)
+plots.log_axis(ax.yaxis, [0.5, 1, 2, 5])
+plots.legend(fig)
+plots.finish(fig)
+
+# %%
+claim(
+    "Kernels of 1 µs and of 3 µs take the same time, to 1 %, if a launch takes 10 µs.",
+    abs(clocks[1][1] / clocks[0][1] - 1) < 0.01,
+)
+claim(
+    "Kernels of 100 µs hide the launches: less than 1 % of the time is not computing.",
+    clocks[-1][1] < 1.01 * 50 * 100,
+)
+
+# %% [markdown]
+# What to see: the flat clock is the wrong one. The true one has two parts. On the left, kernels are shorter than a launch,
+# and the device waits for the host: the program is **launch-bound**. On the right, launches are hidden behind computing.
+#
+# ## 2. Launch-bound or not?
+#
+# `MyNet` runs on one picture, and on 256 at once. How many times as long do 256 pictures take on the card?
+
+# %%
+predict("time for 256 pictures on the card, relative to one", unit="×")
+
+# %%
+sizes = card["sizes"]
+ms = {
+    name: [1000 * n / speed for n, speed in zip(sizes, card[key], strict=True)]
+    for name, key in {"card": "accelerator", "16 cores": "cpu"}.items()
+}
+one, many = ms["card"][0], ms["card"][-1]  # the smallest and the largest batch
+of_256 = ms["card"][sizes.index(256)] / one
+reveal(
+    "time for 256 pictures on the card, relative to one",
+    of_256,
+    because="The card computes 256 pictures in less time than the host needs to launch "
+    "the operators, so both batches take as long as the launches.",
+)
+
+# %% [markdown]
+# Two timings are enough to recognise this.
+#
+# **Exercise (2 points).** From the times of two batch sizes, compute which share of the *smaller* batch's time grows with
+# the number of pictures. Assume that time is a fixed part plus a part per picture.
+
+
+# %% exercise="accelerator.growing_share"
+def growing_share(sizes, ms):
+    """A number from 0 (launches are the limit) to 1 (arithmetic or memory is).
+
+    sizes: list of two batch sizes, the smaller one first. ms: the times of these batches.
+    """
+    ### BEGIN SOLUTION
+    per_picture = (ms[1] - ms[0]) / (sizes[1] - sizes[0])
+    return per_picture * sizes[0] / ms[0]
+    ### END SOLUTION
+
+
+# %%
+check("accelerator.growing_share", growing_share)
+
+# %%
+growing_share = yours_or_ours("accelerator.growing_share")
+pairs = range(len(sizes) - 1)
+growing = [growing_share(sizes[i : i + 2], ms["card"][i : i + 2]) for i in pairs]
+per_picture = many / sizes[-1]
+expected = [max(one, size * per_picture) for size in sizes]
+crossing = one / per_picture
+
+# %% tags=["fold", "nbval-ignore-output"]
+fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.4))
+plots.curves(left, sizes, ms)
+left.plot(
+    sizes, expected, color=plots.REFERENCE, linestyle="--", label="max of both limits"
+)
+left.set(xlabel="batch size", title="ms per batch", yscale="log")
+plots.log_axis(left.xaxis, sizes)
+plots.log_axis(left.yaxis, [0.3, 1, 3, 10, 30, 100])
+plots.curves(right, sizes[:-1], {"card": growing})
+right.set(
+    xlabel="batch size, compared with the next",
+    title="share of the card's time that grows",
+)
+plots.log_axis(right.xaxis, sizes[:-1])
+plots.legend(fig)
+plots.finish(fig)
+
+# %%
+print(f"On the card, arithmetic takes over from {crossing:,.0f} pictures on.")
+not_live = (not HERE, "measured on another device")
+claim(
+    "On the card, hardly anything grows up to 256 pictures: less than a tenth of the time.",
+    max(growing[: sizes.index(64) + 1]) < 0.1,
+    where=not_live,
+)
+claim(
+    "From 1,024 pictures to 4,096, more than four fifths of the time grow.",
+    growing[sizes.index(1024)] > 0.8,
+    where=not_live,
+)
+claim(
+    "The longer of two limits, launches and arithmetic, tells each time to 15 %.",
+    all(abs(m / e - 1) < 0.15 for m, e in zip(ms["card"], expected, strict=True)),
+    where=not_live,
+)
+claim(
+    "On one picture, the card's lead over 16 cores is a fifth or less of that on 4,096.",
+    ms["16 cores"][0] / one < 0.2 * ms["16 cores"][-1] / many,
+    where=not_live,
+)
+
+# %% [markdown]
+# What to see: on the left, the card's line is flat up to 256 pictures and then rises like the batch. The dashed line is the
+# longer of two numbers, the time of one picture (launches) and 4,096 pictures' share (arithmetic), and it predicts every
+# point: launching and computing overlap, so the longer one counts. On the right, the same as a share.
+#
+# So the first optimisation on a card costs nothing: **use larger batches** until the time starts to grow.
+
+# %% question="accelerator.double_the_batch"
+choice = None
+### BEGIN SOLUTION
+choice = "b"
+### END SOLUTION
+question("accelerator.double_the_batch", choice)
+
+# %% [markdown]
+# ## 3. Fewer launches
+#
+# Sometimes the batch can't grow: one request must be answered at once, or a training needs small batches. Then reduce the
+# number of launches. torch can count them without a card, because every operator passes through its *dispatcher*.
+#
+# The article trains with SGD on batches of 32. How many operators does one training step run, forward, backward and
+# update together?
+
+# %%
+predict("operators in one training step of the article's loop", unit="operators")
+
+# %%
+x, y = torch.rand(32, 3, 32, 32), torch.randint(0, 10, (32,))
+student = models.MyNet()
+weights = list(student.parameters())
+
+
+def operators_per_step(optimizer):
+    def step():
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(student(x), y).backward()
+        optimizer.step()
+
+    step()  # in its first step, the optimizer creates its moments
+    return operator_calls(step).total()
+
+
+per_step = {
+    "SGD, each parameter": torch.optim.SGD(weights, 1e-3, foreach=False),
+    "AdamW, each parameter": torch.optim.AdamW(weights, foreach=False),
+    "AdamW, foreach=True": torch.optim.AdamW(weights, foreach=True),
+    "AdamW, fused=True": torch.optim.AdamW(weights, fused=True),
+}
+per_step = {name: operators_per_step(opt) for name, opt in per_step.items()}
+per_step["any of them, as a CUDA graph"] = 1
+per_call = operator_calls(lambda: student(x)).total()
+
+# %% tags=["fold"]
+fig, ax = plots.figure(figsize=(8, 2.6))
+plots.bars(ax, per_step, colors=plots.BLUE, labels="{:.0f}")
+ax.set(xlabel="launches per training step of MyNet")
+plots.finish(fig)
+
+# %%
+print(f"forward pass alone: {per_call} operators")
+reveal(
+    "operators in one training step of the article's loop",
+    per_step["SGD, each parameter"],
+    because="The forward pass runs one operator per layer. The backward pass runs up to "
+    "two, and SGD adds one per parameter tensor: MyNet has eight, the weights and "
+    "biases of four layers.",
+)
+
+# %%
+claim("The forward pass runs nine operators, one per layer.", per_call == 9)
+claim(
+    "AdamW, one parameter at a time, runs more than twice as many as its fused version.",
+    per_step["AdamW, each parameter"] > 2 * per_step["AdamW, fused=True"],
+)
+claim(
+    "For one picture, the card's time is 20 to 50 µs per operator.",
+    20 < 1000 * one / per_call < 50,
+    where=not_live,
+)
+
+# %% [markdown]
+# What to see: an optimizer that updates each parameter by itself launches more than the network does. `foreach=True` (the
+# default on a card) updates all parameters by one operator per kind of operation, and `fused=True` by a single one. Some
+# operators launch several kernels, so these numbers are lower bounds.
+#
+# A launch costs the host Python, torch's dispatcher and the driver: on the recorded card, about 30 µs per operator in
+# all. There are three ways to fewer launches:
+#
+# - **Fuse**: `torch.compile` computes chains of operators in one kernel.
+# - **Record**: a **CUDA graph** is a recording of all launches of a program. One launch replays it.
+# - **Both**: `torch.compile(model, mode="reduce-overhead")`.
+#
+# ```python
+# static_x = x.clone()                          # a graph reads fixed addresses
+# graph = torch.cuda.CUDAGraph()
+# with torch.cuda.graph(graph):                 # records, computes nothing
+#     static_y = model(static_x)
+#
+# static_x.copy_(new_x)                         # for each batch: fill, replay, read
+# graph.replay()
+# answer = static_y.clone()
+# ```
+#
+# **Exercise (3 points).** Compute how many launches a graph saves per call, and after how many calls it has paid for its
+# capture.
+
+
+# %% exercise="accelerator.graph_pays"
+def graph_pays(kernels, launch_us, busy_us, capture_ms):
+    """Launches saved per call, and the number of calls that pay for the capture, as a list.
+
+    kernels: number of kernels that one call launches, each in launch_us on the host.
+    busy_us: the time that the device computes in a call. Launching and computing
+    overlap, so that the longer one counts. A graph needs a single launch; it takes
+    capture_ms once. The number of calls is the smallest integer whose savings are at
+    least the capture, and 0 if a graph saves no time.
+    """
+    ### BEGIN SOLUTION
+    eager, replay = max(kernels * launch_us, busy_us), max(launch_us, busy_us)
+    calls = math.ceil(1000 * capture_ms / (eager - replay)) if eager > replay else 0
+    return [kernels - 1, calls]
+    ### END SOLUTION
+
+
+# %%
+check("accelerator.graph_pays", graph_pays)
+
+# %%
+graph_pays = yours_or_ours("accelerator.graph_pays")
+per_launch = 1000 * one / per_call  # µs, with all that the host does
+busy = {size: 1000 * size * many / sizes[-1] for size in sizes}
+pays = {
+    size: graph_pays(per_call, per_launch, busy[size], capture_ms=20)[1]
+    for size in sizes
+}
+with_graph = {size: max(per_launch, busy[size]) / 1000 for size in sizes}
+
+# %% tags=["fold", "nbval-ignore-output"]
+fig, ax = plots.figure(figsize=(8, 3))
+plots.curves(
+    ax,
+    sizes,
+    {
+        "eager, measured": ms["card"],
+        "graph, computed": list(with_graph.values()),
+    },
+)
+ax.set(xlabel="batch size", ylabel="ms per batch", yscale="log")
+plots.log_axis(ax.xaxis, sizes)
+plots.log_axis(ax.yaxis, [0.03, 0.1, 0.3, 1, 3])
+plots.legend(fig)
+plots.finish(fig)
+
+# %%
+print("calls until a capture of 20 ms has paid:", pays)
+claim(
+    "At 4,096 pictures a graph doesn't pay: the device is busy for longer than all launches take.",
+    pays[4096] == 0,
+    where=not_live,
+)
+claim(
+    "For one picture, a capture of 20 ms has paid after fewer than 100 calls.",
+    0 < pays[1] < 100,
+    where=not_live,
+)
+
+# %% [markdown]
+# What to see: the two lines meet where arithmetic takes over. Left of that point a graph removes up to eight ninths of
+# the time, right of it nothing. The lower line is computed by your formula, so it is a bound, not a measurement.
+#
+# A graph has rules. It replays the same kernels on the same addresses, so shapes are fixed, inputs are copied into place,
+# and the host can't decide anything in between.
+
+# %% question="accelerator.graph_rules"
+choice = None
+### BEGIN SOLUTION
+choice = "b"
+### END SOLUTION
+question("accelerator.graph_rules", choice)
+
+# %% [markdown]
+# ## 4. The card's roofline
+#
+# When launches are no longer the limit, two others remain: arithmetic and memory. Both are in the data sheet. A card has
+# **multiprocessors**, and each completes a number of multiply-adds (FMA, *fused multiply-add*) per clock.
+#
+# **Exercise (3 points).** Compute a card's peak from its data sheet, and the shortest time for a kernel.
+
+
+# %% exercise="accelerator.card_limits"
+def card_limits(
+    multiprocessors, fma_per_clock, ghz, bandwidth_gbs, operations, moved_bytes
+):
+    """The peak in TFLOP/s (10¹² operations per second), and a time in µs, as a list.
+
+    fma_per_clock: multiply-adds per multiprocessor and clock; one is two operations.
+    ghz: 10⁹ clocks per second. bandwidth_gbs: 10⁹ bytes per second. The time is the
+    shortest in which the card can do that many operations and move that many bytes.
+    Both happen at the same time.
+    """
+    ### BEGIN SOLUTION
+    tflops = 2 * multiprocessors * fma_per_clock * ghz / 1000
+    computing, moving = operations / (tflops * 1e6), moved_bytes / (bandwidth_gbs * 1e3)
+    return [tflops, max(computing, moving)]
+    ### END SOLUTION
+
+
+# %%
+check("accelerator.card_limits", card_limits)
+
+# %% [markdown]
+# The numbers below are those of NVIDIA's H100 (SXM): 132 multiprocessors, 3,350 GB/s. Its usual units complete 128
+# multiply-adds per clock. **Tensor cores** are units that multiply small matrices, and complete many more, the more the
+# narrower the numbers are. Four formats matter: **tf32** is float32 with a mantissa of 10 bits, used inside the product
+# only; **bf16** and **fp16** have 16 bits, **fp8** has 8.
+#
+# How many times as fast does `MyNet` become on 4,096 pictures, by this bound, if bf16 on tensor cores replaces float32 on
+# the usual units? (The peak is about 15 times as high.)
+
+# %%
+predict("speed-up of MyNet's bound, from float32 to bf16 with tensor cores", unit="×")
+
+# %%
+card_limits = yours_or_ours("accelerator.card_limits")
+SHEET = {  # multiply-adds per clock, GHz, bytes per value
+    "float32": (128, 1.98, 4),
+    "tf32": (1024, 1.83, 4),
+    "bf16": (2048, 1.83, 2),
+    "fp8 e4m3": (4096, 1.83, 1),
+}
+
+
+def costs_of(model, pictures):
+    """Operations and values moved by each layer, in order, for a batch of pictures."""
+    rows, x = [], torch.empty(pictures, 3, 32, 32, device="meta")
+    for layer in (*model.features, nn.Flatten(), *model.classifier):
+        y = layer.to("meta")(x)
+        counted = measure.layer_costs(layer, x)
+        operations = 2 * counted[0].macs if counted else 0
+        weights = sum(p.numel() for p in layer.parameters())
+        if not isinstance(layer, nn.Flatten):  # which moves nothing
+            rows.append(
+                (type(layer).__name__, operations, x.numel() + weights + y.numel())
+            )
+        x = y
+    return rows
+
+
+layers = costs_of(models.MyNet(), 4096)
+bounds = {
+    name: [card_limits(132, fma, ghz, 3350, ops, n * width)[1] for _, ops, n in layers]
+    for name, (fma, ghz, width) in SHEET.items()
+}
+peaks = {
+    name: card_limits(132, fma, ghz, 3350, 1, 1)[0]
+    for name, (fma, ghz, _) in SHEET.items()
+}
+total_ms = {name: sum(times) / 1000 for name, times in bounds.items()}
+
+# %% tags=["fold"]
+fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.6))
+intensities = [1 / 4 * 2**i for i in range(14)]
+for name, peak in peaks.items():
+    roof = [min(peak, intensity * 3.35) for intensity in intensities]
+    left.plot(intensities, roof, color=plots.color_of(name), label=name)
+left.set(xlabel="operations per byte", title="roofs of an H100, TFLOP/s", yscale="log")
+plots.log_axis(left.xaxis, [1, 4, 16, 64, 256, 1024])
+plots.log_axis(left.yaxis, [1, 10, 100, 1000], base=10)
+stages = {
+    name: {
+        "convolutions, linear": sum(
+            t for t, c in zip(times, layers, strict=True) if c[1]
+        )
+        / 1000,
+        "ReLU, pooling": sum(t for t, c in zip(times, layers, strict=True) if not c[1])
+        / 1000,
+    }
+    for name, times in bounds.items()
+}
+plots.stages(right, stages)
+right.set(xlabel="ms", title="MyNet at its roofs, 4,096 pictures")
+plots.legend(fig)
+plots.finish(fig)
+
+# %%
+print({name: f"{peak:,.0f} TFLOP/s" for name, peak in peaks.items()})
+reveal(
+    "speed-up of MyNet's bound, from float32 to bf16 with tensor cores",
+    total_ms["float32"] / total_ms["bf16"],
+    because="ReLU and pooling compute hardly anything, and even the convolutions have "
+    "too few channels: memory is the limit. Half the bytes take half the time; the "
+    "fifteenfold peak shows only where arithmetic was the limit.",
+)
+
+# %%
+limited = [
+    operations / (peaks["bf16"] * 1e6) > 2 * n / 3350e3 for _, operations, n in layers
+]
+claim(
+    "In bf16 with tensor cores, memory limits every layer of MyNet but at most one.",
+    sum(limited) <= 1,
+)
+claim(
+    "tf32 alone gains less than a third, although its peak is seven times as high.",
+    total_ms["float32"] / total_ms["tf32"] < 4 / 3
+    and peaks["tf32"] > 7 * peaks["float32"],
+)
+claim(
+    "Eager float32 takes more than twice as long as its roofs allow.",
+    many > 2 * total_ms["float32"],
+    where=not_live,
+)
+
+# %% [markdown]
+# What to see: on the left, all roofs share the slope, because memory is the same; a higher peak only helps far to the right.
+# On the right, ReLU and pooling take most of the time at any format, so **fusing** them into the convolutions gains more
+# than tensor cores do.
+#
+# For wide networks it is the other way round. A residual network with hundreds of channels has hundreds of operations per
+# byte, and there tensor cores are the first thing to use:
+#
+# - `torch.set_float32_matmul_precision("high")` allows tf32, without any other change;
+# - `torch.autocast("cuda", torch.bfloat16)` computes products in bf16;
+# - `channels_last` is the layout that tensor cores want for 16-bit convolutions. In float32 on the usual units it gains
+#   nothing on a card, unlike on a CPU.
+#
+# ## 5. Tiles
+#
+# A matrix product of m × k and k × n numbers is cut into **tiles**, and every tile is computed as a whole. If a size is no
+# multiple of the tile, the rest is filled with zeros, which take as long as any number. (A convolution is such a product,
+# too, with n filters, and k = in_channels · kernel².)
+#
+# **Exercise (2 points).** Compute the useful share of the multiplications.
+
+
+# %% exercise="accelerator.useful_share"
+def useful_share(sizes, tile):
+    """A number from 0 to 1.
+
+    sizes: list of the product's three sizes. tile: list of the tile's three sizes. Each
+    size is padded to a multiple of the tile's.
+    """
+    ### BEGIN SOLUTION
+    return math.prod(
+        size / (math.ceil(size / step) * step)
+        for size, step in zip(sizes, tile, strict=True)
+    )
+    ### END SOLUTION
+
+
+# %%
+check("accelerator.useful_share", useful_share)
+
+# %%
+useful_share = yours_or_ours("accelerator.useful_share")
+widths = list(range(8, 161, 8))
+shares = {
+    f"tile of {step} filters": [
+        useful_share([4096, n, 576], [128, step, 32]) for n in widths
+    ]
+    for step in (64, 128)
+}
+products = {  # pictures and places, filters, input channels × window
+    "conv, 3 → 16": [256 * 1024, 16, 27],
+    "conv, 16 → 32": [256 * 256, 32, 144],
+    "linear, 2,048 → 128": [256, 128, 2048],
+    "linear, 128 → 10": [256, 10, 128],
+}
+of_layers = {
+    name: 100 * useful_share(sizes, [128, 64, 32]) for name, sizes in products.items()
+}
+
+# %% tags=["fold"]
+fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3))
+plots.curves(left, widths, {k: [100 * v for v in s] for k, s in shares.items()})
+left.set(xlabel="filters", title="useful share, %", ylim=(0, 105))
+plots.bars(right, of_layers, colors=plots.BLUE, labels="{:.0f}")
+right.set(title="layers of MyNet, tile 128 × 64 × 32, %", xlim=(0, 115))
+plots.legend(fig)
+plots.finish(fig)
+
+# %%
+claim(
+    "With a tile of 64, 64 filters use all of it, and 72 filters little more than half.",
+    shares["tile of 64 filters"][widths.index(64)] == 1
+    and 0.5 < shares["tile of 64 filters"][widths.index(72)] < 0.6,
+)
+claim(
+    "MyNet's first layer fills less than a quarter of its tiles.",
+    of_layers["conv, 3 → 16"] < 25,
+)
+
+# %% [markdown]
+# What to see: on the left, the share jumps down behind every multiple of the tile, so 64 filters take as long as 33. On the
+# right, the narrow layers of `MyNet` waste most of a tile. Libraries choose among several tiles, so a real kernel may use a
+# smaller one at a lower peak.
+#
+# When you prune channels for a card, prune to multiples of 8 at least, better 64: `channel_pruning` takes
+# `multiple_of=`.
+
+# %% question="accelerator.three_channels"
+percent = None
+### BEGIN SOLUTION
+percent = 37.5
+### END SOLUTION
+question("accelerator.three_channels", percent)
+
+# %% [markdown]
+# ## 6. Feed the card
+#
+# A card has its own memory. Before it can compute on pictures, they must be copied there, over a bus that is far slower than
+# the card's memory. The copy of a batch of 4,096 float32 pictures from ordinary memory: how many times as long does it take
+# as computing the batch, in percent?
+
+# %%
+predict("plain copy of 4,096 pictures, relative to computing them", unit="×")
+
+# %%
+batch_bytes = 4096 * 3 * 32 * 32 * 4
+copy_ms = {name: batch_bytes / speed / 1e6 for name, speed in card["copy"].items()}
+reveal(
+    "plain copy of 4,096 pictures, relative to computing them",
+    copy_ms["plain"] / many,
+    because="The driver first copies ordinary memory into a buffer that the operating "
+    "system can't move, piece by piece. Only from there the card fetches it.",
+)
+
+# %% [markdown]
+# Three changes help. **Pinned** memory is memory that the operating system may not move: the card fetches directly from it
+# (`pin_memory=True` in a `DataLoader`). With `non_blocking=True` the host doesn't wait, so the next copy can **overlap**
+# with computing, in a second stream. And a picture is **bytes**: send one byte per pixel, and convert on the device.
+#
+# **Exercise (2 points).** Compute the time of a pipeline in which copying and computing overlap.
+
+
+# %% exercise="accelerator.overlapped_ms"
+def overlapped_ms(batches, copy_ms, compute_ms):
+    """Time in ms until the last of the batches is computed.
+
+    Batches are copied one after another and computed one after another. While one is
+    computed, the next can be copied.
+    """
+    ### BEGIN SOLUTION
+    return copy_ms + (batches - 1) * max(copy_ms, compute_ms) + compute_ms
+    ### END SOLUTION
+
+
+# %%
+check("accelerator.overlapped_ms", overlapped_ms)
+
+# %%
+overlapped_ms = yours_or_ours("accelerator.overlapped_ms")
+plain, pinned = copy_ms["plain"], copy_ms["pinned"]
+BATCHES = 100
+epoch_ms = {
+    "plain, one after the other": BATCHES * (plain + many),
+    "plain, overlapped": overlapped_ms(BATCHES, plain, many),
+    "pinned, one after the other": BATCHES * (pinned + many),
+    "pinned, overlapped": overlapped_ms(BATCHES, pinned, many),
+    "pinned, overlapped, bytes": overlapped_ms(BATCHES, pinned / 4, many),
+    "already on the device": BATCHES * many,
+}
+
+# %% tags=["fold", "nbval-ignore-output"]
+fig, ax = plots.figure(figsize=(8, 2.8))
+speed = {name: BATCHES * 4.096 / t for name, t in epoch_ms.items()}
+plots.bars(ax, speed, colors=plots.BLUE, labels="{:.2f}")
+ax.set(xlabel="million pictures per second, computed")
+plots.finish(fig)
+
+# %%
+claim(
+    "A plain copy takes more than four times as long as computing the pictures.",
+    plain > 4 * many,
+    where=not_live,
+)
+claim(
+    "From pinned memory it takes about half as long as computing.",
+    0.4 < pinned / many < 0.65,
+    where=not_live,
+)
+claim(
+    "Pinned and overlapped, copies cost less than 2 % of the speed.",
+    epoch_ms["pinned, overlapped"] < 1.02 * epoch_ms["already on the device"],
+    where=not_live,
+)
+
+# %% [markdown]
+# What to see: the first bar is what most programs do. Pinned memory alone triples the speed and more, and with overlapping the
+# copies disappear. This network is small; the larger the network, the less copies matter. And a data set that fits into the
+# card's memory, like this course's 100 MB, is copied once and stays there.
+
+# %% question="accelerator.bytes_per_pixel"
+times = None
+### BEGIN SOLUTION
+times = 2.5
+### END SOLUTION
+question("accelerator.bytes_per_pixel", times)
+
+# %% [markdown]
+# ## 7. The price
+#
+# A card is fast and expensive, and it uses hundreds of watts. Which machine computes a million pictures for less?
+#
+# **Exercise (2 points).** Compute the price of a million pictures.
+
+
+# %% exercise="accelerator.price"
+def price(pictures_per_second, watts, euros_per_kwh, euros_per_hour):
+    """Euros per million pictures: the machine's price per hour, and its energy.
+
+    A kilowatt-hour (kWh) is the energy of 1000 watts during an hour.
+    """
+    ### BEGIN SOLUTION
+    hours = 1e6 / pictures_per_second / 3600
+    return hours * (euros_per_hour + watts / 1000 * euros_per_kwh)
+    ### END SOLUTION
+
+
+# %%
+check("accelerator.price", price)
+
+# %% [markdown]
+# Suppose that the card costs 3 euros per hour and draws 700 W (the limit in its data sheet), and 16 cores of a server cost
+# 0.6 euros and draw 150 W; energy costs 0.30 euros per kWh. These prices are assumptions. The speeds are the recorded ones.
+# With batches of 4,096, how many times as much does a million pictures cost on the cores as on the card?
+
+# %%
+predict("price of a million pictures on the cores, relative to the card", unit="×")
+
+# %%
+price = yours_or_ours("accelerator.price")
+euros = {
+    "card": [price(speed, 700, 0.30, 3.0) for speed in card["accelerator"]],
+    "16 cores": [price(speed, 150, 0.30, 0.6) for speed in card["cpu"]],
+}
+reveal(
+    "price of a million pictures on the cores, relative to the card",
+    euros["16 cores"][-1] / euros["card"][-1],
+    because="The card costs five times as much per hour and computes 51 times as many "
+    "pictures, if its batches are large."
+    if not HERE
+    else "The card pays if its advantage in speed is larger than that in price.",
+)
+
+# %% tags=["fold", "nbval-ignore-output"]
+fig, ax = plots.figure(figsize=(8, 3))
+plots.curves(
+    ax, sizes, {name: [1000 * e for e in values] for name, values in euros.items()}
+)
+ax.set(xlabel="batch size", ylabel="€ per 1,000 million pictures", yscale="log")
+plots.log_axis(ax.xaxis, sizes)
+plots.log_axis(ax.yaxis, [0.1, 1, 10, 100], base=10)
+plots.legend(fig)
+plots.finish(fig)
+
+# %%
+claim(
+    "With batches of 4,096, the card computes for less than a fifth of the cores' price.",
+    euros["card"][-1] < euros["16 cores"][-1] / 5,
+    where=not_live,
+)
+claim(
+    "With one picture at a time, the card's advantage is less than a factor of two.",
+    euros["16 cores"][0] < 2 * euros["card"][0],
+    where=not_live,
+)
+
+# %% [markdown]
+# What to see: both machines become cheaper with larger batches, the card much more so. The curves assume that the machine is
+# busy all day. A service that gets ten pictures per second pays for an idle card.
+#
+# ## 8. Playground
+#
+# Choose prices, the load and the batch size. When is the card worth its price?
+
+# %%
+price_playground(card)
