@@ -9,6 +9,7 @@
 # - remove launches, with larger batches, fused operators and CUDA graphs;
 # - draw a card's roofline from its data sheet, and fill the tiles of its tensor cores;
 # - feed it: pinned, overlapped and smaller copies;
+# - compare engines and ways to train on a card, if you have one or the course has a recording;
 # - compute the price of a million pictures on a card and on a CPU.
 #
 # The lesson takes about an hour and stands alone. **You need no accelerator.** You compute with timings that were
@@ -22,9 +23,11 @@
 # %%
 import math
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
+from IPython.display import display
 from torch import nn
 
 from nnopt_lab.course.calls import (
@@ -38,9 +41,10 @@ from nnopt_lab.course.calls import (
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
+from nnopt_lab.lessons.accelerator import experiments
 from nnopt_lab.lessons.accelerator.playground import price_playground
 from nnopt_lab.lessons.parallelism import experiments as transfers
-from nnopt_lab.workbench import measure, models, plots
+from nnopt_lab.workbench import data, measure, models, plots, training
 from nnopt_lab.workbench.measure.launches import operator_calls
 
 lesson("13_accelerator")
@@ -90,12 +94,12 @@ print(f"all launched after {1000 * launched:.2f} ms, finished {1000 * finished:.
 reveal(
     "time after the last launch, as a share of the true time",
     100 * launched / finished,
-    because="The first clock measures how fast the host can fill a queue. It would show "
-    "the same for matrices a hundred times as large.",
+    because="The first clock measures how fast the host can fill a queue. It would "
+    "show the same for matrices a hundred times as large.",
 )
 
 # %% [markdown]
-# This mistake is in many published measurements. On a device, call `torch.accelerator.synchronize()` before you read
+# The same mistake is easily made with a real device, and hard to see. There, call `torch.accelerator.synchronize()` before you read
 # the clock, or let the device note the times itself: an *event* is an entry in the queue that stores the time at which it
 # is reached.
 #
@@ -105,10 +109,11 @@ reveal(
 
 # %% exercise="accelerator.two_clocks"
 def two_clocks(launch_us, kernels_us):
-    """Two times in µs, as a list: when all launches have returned, and when all is done.
+    """Two times in µs, as a list: when all launches have returned, and when all is
+    done.
 
-    Every launch takes the host launch_us. kernels_us: list of the kernels' durations.
-    A kernel starts when its launch has returned and the kernel before it has ended.
+    Every launch takes the host launch_us. kernels_us: list of the kernels' durations. A
+    kernel starts when its launch has returned and the kernel before it has ended.
     """
     ### BEGIN SOLUTION
     free = 0
@@ -186,7 +191,8 @@ reveal(
 def growing_share(sizes, ms):
     """A number from 0 (launches are the limit) to 1 (arithmetic or memory is).
 
-    sizes: list of two batch sizes, the smaller one first. ms: the times of these batches.
+    sizes: list of two batch sizes, the smaller one first. ms: the times of these
+    batches.
     """
     ### BEGIN SOLUTION
     per_picture = (ms[1] - ms[0]) / (sizes[1] - sizes[0])
@@ -227,7 +233,8 @@ plots.finish(fig)
 print(f"On the card, arithmetic takes over from {crossing:,.0f} pictures on.")
 not_live = (not HERE, "measured on another device")
 claim(
-    "On the card, hardly anything grows up to 256 pictures: less than a tenth of the time.",
+    "On the card, hardly anything grows up to 256 pictures: less than a tenth of the "
+    "time.",
     max(growing[: sizes.index(64) + 1]) < 0.1,
     where=not_live,
 )
@@ -242,7 +249,8 @@ claim(
     where=not_live,
 )
 claim(
-    "On one picture, the card's lead over 16 cores is a fifth or less of that on 4,096.",
+    "On one picture, the card's lead over 16 cores is a fifth or less of that on "
+    "4,096.",
     ms["16 cores"][0] / one < 0.2 * ms["16 cores"][-1] / many,
     where=not_live,
 )
@@ -310,15 +318,16 @@ print(f"forward pass alone: {per_call} operators")
 reveal(
     "operators in one training step of the article's loop",
     per_step["SGD, each parameter"],
-    because="The forward pass runs one operator per layer. The backward pass runs up to "
-    "two, and SGD adds one per parameter tensor: MyNet has eight, the weights and "
+    because="The forward pass runs one operator per layer. The backward pass runs up "
+    "to two, and SGD adds one per parameter tensor: MyNet has eight, the weights and "
     "biases of four layers.",
 )
 
 # %%
 claim("The forward pass runs nine operators, one per layer.", per_call == 9)
 claim(
-    "AdamW, one parameter at a time, runs more than twice as many as its fused version.",
+    "AdamW, one parameter at a time, runs more than twice as many as its fused "
+    "version.",
     per_step["AdamW, each parameter"] > 2 * per_step["AdamW, fused=True"],
 )
 claim(
@@ -356,7 +365,8 @@ claim(
 
 # %% exercise="accelerator.graph_pays"
 def graph_pays(kernels, launch_us, busy_us, capture_ms):
-    """Launches saved per call, and the number of calls that pay for the capture, as a list.
+    """Launches saved per call, and the number of calls that pay for the capture, as a
+    list.
 
     kernels: number of kernels that one call launches, each in launch_us on the host.
     busy_us: the time that the device computes in a call. Launching and computing
@@ -403,7 +413,8 @@ plots.finish(fig)
 # %%
 print("calls until a capture of 20 ms has paid:", pays)
 claim(
-    "At 4,096 pictures a graph doesn't pay: the device is busy for longer than all launches take.",
+    "At 4,096 pictures a graph doesn't pay: the device is busy for longer than all "
+    "launches take.",
     pays[4096] == 0,
     where=not_live,
 )
@@ -630,7 +641,8 @@ plots.finish(fig)
 
 # %%
 claim(
-    "With a tile of 64, 64 filters use all of it, and 72 filters little more than half.",
+    "With a tile of 64, 64 filters use all of it, and 72 filters little more than "
+    "half.",
     shares["tile of 64 filters"][widths.index(64)] == 1
     and 0.5 < shares["tile of 64 filters"][widths.index(72)] < 0.6,
 )
@@ -747,7 +759,128 @@ times = 2.5
 question("accelerator.bytes_per_pixel", times)
 
 # %% [markdown]
-# ## 7. The price
+# ## 7. All engines
+#
+# Now the tools. `deploy` from lesson 12 takes `device="accelerator"` and builds the same network in many ways: operator by
+# operator (*eager*), as a CUDA graph, compiled, with int8 or fp8 (8-bit integers and floats), and with **2:4 sparsity**,
+# in which two of every four weights are zero and tensor cores skip them. Each engine's outputs are compared with the
+# original's before you get it, and one that can't run says why in one sentence.
+#
+# Here they are side by side, for `MyNet` and for ResNet-18, a network whose layers have up to 512 channels.
+
+# %% tags=["nbval-ignore-output"]
+engines = experiments.live_or_recorded("accelerator_engines")
+
+# %% tags=["fold", "nbval-ignore-output"]
+if engines:
+    print(f"measured on: {engines['device']}")
+    fig, axes = plots.figure(2, len(engines["networks"]), sharey=True, figsize=(11, 8))
+    for row, (network, found) in zip(axes, engines["networks"].items(), strict=True):
+        for ax, place in zip(row, (0, -1), strict=True):
+            first = found["ms"]["eager float32"][place][1]
+            gains = {name: first / t[place][1] for name, t in found["ms"].items()}
+            plots.bars(ax, gains, reference=1)
+            pictures_text = f"{engines['sizes'][place]:,} pictures"
+            ax.set(title=f"{network}, {pictures_text}", xlabel="times as fast as eager")
+    display(plots.finish(fig))
+    for network, found in engines["networks"].items():
+        for name, reason in found["missing"].items():
+            print(f"{network}, {name}: {reason}")
+
+
+# %%
+def gained(network, engine, place):
+    """How many times as fast as eager float32 an engine is; place 0 is one picture."""
+    times = engines["networks"][network]["ms"]
+    return times["eager float32"][place][1] / times[engine][place][1]
+
+
+on_card = (bool(engines) and not HERE, "no recording on a card")
+claim(
+    "On one picture, a CUDA graph makes MyNet more than twice as fast.",
+    lambda: gained("MyNet", "CUDA graph float32", 0) > 2,
+    where=on_card,
+)
+claim(
+    "On 4,096 pictures, tf32 alone makes ResNet-18 more than 3 times as fast.",
+    lambda: gained("ResNet-18", "eager tf32", -1) > 3,
+    where=on_card,
+)
+claim(
+    "On 4,096 pictures, tf32 alone gains less than a third for MyNet.",
+    lambda: gained("MyNet", "eager tf32", -1) < 4 / 3,
+    where=on_card,
+)
+
+# %% [markdown]
+# What to see, where the measurement is shown: for one picture (left), only engines that remove launches gain: graphs and
+# `reduce-overhead`. For 4,096 pictures (right), it depends on the width. ResNet-18 gains from tensor cores, and `MyNet`
+# from fusing, as the rooflines of section 4 predict.
+#
+# Where do 8 bits and 2:4 pay? Both double the peak, and int8 and fp8 halve the bytes. But each value must first be rounded
+# to a grid, and that is one more operator to launch and to pass through memory. So they pay for large matrix products (many
+# channels, many rows), as language models have, and not for the small convolutions of this course.
+#
+# ## 8. Train there
+#
+# A training step has three times the operators of a forward pass, and the optimizer's on top. So everything above applies
+# once more. `training.fit` takes each remedy as an option:
+#
+# | option | what it removes |
+# |---|---|
+# | `resident=True` | copies: the whole split lies on the device |
+# | `cuda_graph=True` | launches: forward, backward and update are one replay |
+# | `fused=True` | the optimizer's launches |
+# | `compiled=True` | launches and memory traffic, by fusing |
+# | `bf16=True` | arithmetic: tensor cores under autocast; parameters stay float32 |
+# | `accumulate=4` | nothing: it makes one large batch out of four that fit into memory |
+#
+# One more stop is easily overlooked: `loss.item()` after every step waits for the device, and the queue runs empty. `fit`
+# gathers the losses on the device and reads them once per epoch.
+#
+# The options work on a CPU, too, and say which of them has no effect there:
+
+# %% tags=["nbval-ignore-output"]
+pictures = data.load("fashion")
+few = pictures.train[:640]
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    history = training.fit(
+        models.MyNet(),
+        pictures,
+        train=few,
+        epochs=1,
+        resident=True,
+        fused=True,
+        cuda_graph=True,
+    )
+print(*(warning.message for warning in said), sep="\n")
+
+# %% [markdown]
+# And this is the ladder from the article's loop to the best way found, one change on top of the other, three seeds each:
+
+# %% tags=["nbval-ignore-output"]
+trained = experiments.live_or_recorded("accelerator_training")
+
+# %% tags=["fold", "nbval-ignore-output"]
+if trained:
+    fig, (left, right) = plots.figure(ncols=2, sharey=True, figsize=(10, 3.4))
+    rungs = {f"{r['name']} ({r['epochs']})": r for r in trained["rungs"]}
+    plots.seeds(left, {name: rung["seconds"] for name, rung in rungs.items()})
+    plots.seeds(right, {name: rung["test"] for name, rung in rungs.items()})
+    left.set(xlabel="seconds of training", title=trained["device"])
+    right.set(xlabel="test accuracy, %", title="accuracy (epochs in brackets)")
+    display(plots.finish(fig))
+
+# %%
+claim(
+    "The best way trains more than 5 times as fast as the article's loop.",
+    lambda: max(trained["rungs"][-1]["seconds"]) < min(trained["rungs"][0]["seconds"]) / 5,
+    where=(bool(trained), "no recording on a card"),
+)
+
+# %% [markdown]
+# ## 9. The price
 #
 # A card is fast and expensive, and it uses hundreds of watts. Which machine computes a million pictures for less?
 #
@@ -805,7 +938,8 @@ plots.finish(fig)
 
 # %%
 claim(
-    "With batches of 4,096, the card computes for less than a fifth of the cores' price.",
+    "With batches of 4,096, the card computes for less than a fifth of the cores' "
+    "price.",
     euros["card"][-1] < euros["16 cores"][-1] / 5,
     where=not_live,
 )
@@ -819,9 +953,60 @@ claim(
 # What to see: both machines become cheaper with larger batches, the card much more so. The curves assume that the machine is
 # busy all day. A service that gets ten pictures per second pays for an idle card.
 #
-# ## 8. Playground
+# ## 10. Playground
 #
 # Choose prices, the load and the batch size. When is the card worth its price?
 
 # %%
 price_playground(card)
+
+# %% [markdown]
+# ## Summary
+#
+# From the article's program to a card that is kept busy, in pictures per second:
+
+# %% tags=["fold", "nbval-ignore-output"]
+fig, ax = plots.figure(figsize=(8, 3))
+steps = {
+    "16 cores, one picture": card["cpu"][0],
+    "16 cores, 4,096 pictures": card["cpu"][-1],
+    "card, one picture": card["accelerator"][0],
+    "card, 4,096 pictures, plain copies": 4096e3 / (plain + many),
+    "card, 4,096 pictures, pinned, overlapped": 4096e3 * BATCHES / epoch_ms["pinned, overlapped"],
+}
+plots.bars(ax, steps, colors=plots.BLUE, labels="{:,.0f}")
+ax.set(xlabel="pictures per second", xscale="log", xlim=(100, 3e7))
+plots.finish(fig)
+
+# %% [markdown]
+# What to see: the axis is logarithmic, and each step is a factor of 3 to 90. The card is the same in the last three bars. What differs
+# is how it is fed.
+#
+# You can now tell what a card waits for, and remove it.
+#
+# - **Wait before you read the clock.** Launches return at once; only synchronizing or events time the work.
+# - **Double the batch.** If the time stays, you are launch-bound: use larger batches, fuse, or replay a graph.
+# - **Know the roof.** Tensor cores raise the peak, not the bandwidth. They pay for wide layers, in multiples of 8 or 64.
+# - **Feed the card**: data on the device, or pinned, overlapped, and in bytes.
+# - **Read values rarely**: each `.item()` empties the queue.
+# - **Count the money.** A card pays when it is busy.
+#
+# **In practice** (2026): keep data on the device, use `torch.compile(mode="reduce-overhead")` for inference with small
+# batches, bf16 with channels last for convolutions, and TensorRT or AOTInductor for servers.
+#
+# **Further reading.**
+# [NVIDIA, *H100 data sheet*](https://www.nvidia.com/en-us/data-center/h100/) ·
+# [PyTorch, *CUDA semantics*](https://docs.pytorch.org/docs/stable/notes/cuda.html), with the rules of CUDA graphs ·
+# [He, *Making deep learning go brrrr from first principles* (2022)](https://horace.io/brrr_intro.html) ·
+# [Mishra et al., *Accelerating sparse deep neural networks* (2021)](https://arxiv.org/abs/2104.08378) ·
+# [Micikevicius et al., *FP8 formats for deep learning* (2022)](https://arxiv.org/abs/2209.05433)
+#
+# **Next:** [14 Choosing automatically](14_choosing.ipynb) lets a search combine all these techniques for you.
+#
+# Here are all your guesses so far, compared with what your machine measured:
+
+# %%
+ledger()
+
+# %% tags=["nbval-ignore-output"]
+progress()

@@ -14,7 +14,8 @@ def price_playground(card: dict) -> Playground:
     same machines are rented.
 
     Args:
-        card: the result of the experiment `accelerator`: "sizes" [B], "accelerator" and "cpu" [B] in pictures per second.
+        card: the result of the experiment `accelerator`: "sizes" [B], "accelerator" and "cpu" [B], both in pictures per
+            second.
     """
     loads = [10**e for e in range(1, 8)]  # pictures per second
 
