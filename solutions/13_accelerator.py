@@ -44,13 +44,13 @@ from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.accelerator import experiments
 from nnopt_lab.lessons.accelerator.playground import price_playground
 from nnopt_lab.lessons.parallelism import experiments as transfers
-from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.workbench import data, device, measure, models, plots, training
 from nnopt_lab.workbench.measure.launches import operator_calls
 
 lesson("13_accelerator")
 
 # %%
-HERE = torch.accelerator.is_available()
+HERE = device.accelerator() is not None
 card = transfers.accelerator() if HERE else recorded("accelerator")["result"]
 net = models.trained("mynet")
 print(f"timings of this lesson: {card['device']} ({'live' if HERE else 'recorded'})")
@@ -66,13 +66,13 @@ net
 # matrices.
 
 # %%
-device = ThreadPoolExecutor(max_workers=1)
+worker = ThreadPoolExecutor(max_workers=1)
 a, b = torch.rand(400, 400), torch.rand(400, 400)
 
 
 def launch():
     """Queue one kernel, and return at once."""
-    return device.submit(torch.mm, a, b)
+    return worker.submit(torch.mm, a, b)
 
 
 launch().result()  # the thread starts
@@ -102,7 +102,20 @@ reveal(
 # The same mistake is easily made with a real device, and hard to see. There, call `torch.accelerator.synchronize()` before you read
 # the clock, or let the device note the times itself: an *event* is an entry in the queue that stores the time at which it
 # is reached.
-#
+
+# %% tags=["nbval-ignore-output"]
+if HERE:
+    here = device.find("accelerator")
+    large = torch.rand(4000, 4000, device=here)
+    with device.Stopwatch(here) as watch:  # two events around the block
+        for _ in range(50):
+            large @ large
+    print(f"clock after the launches: {1000 * watch.launch_seconds:.2f} ms")
+    print(f"events on the device:     {1000 * watch.seconds:.2f} ms")
+else:
+    print("torch finds no accelerator here; this cell would show both clocks on it.")
+
+# %% [markdown]
 # **Exercise (3 points).** Compute what both clocks show. The host launches the kernels one after another, and the device
 # runs them in order.
 
@@ -656,6 +669,20 @@ claim(
 # right, the narrow layers of `MyNet` waste most of a tile. Libraries choose among several tiles, so a real kernel may use a
 # smaller one at a lower peak.
 #
+# Here is the same on a card: the rate of a product by its width.
+
+# %% tags=["nbval-ignore-output"]
+rates = experiments.live_or_recorded("accelerator_products")
+
+# %% tags=["fold", "nbval-ignore-output"]
+if rates:
+    fig, ax = plots.figure(figsize=(8, 3))
+    plots.curves(ax, rates["widths"], rates["tflops"])
+    ax.set(xlabel="columns of the product", ylabel="TFLOP/s", title=rates["device"])
+    plots.legend(fig)
+    display(plots.finish(fig))
+
+# %% [markdown]
 # When you prune channels for a card, prune to multiples of 8 at least, better 64: `channel_pruning` takes
 # `multiple_of=`.
 
@@ -875,7 +902,9 @@ if trained:
 # %%
 claim(
     "The best way trains more than 5 times as fast as the article's loop.",
-    lambda: max(trained["rungs"][-1]["seconds"]) < min(trained["rungs"][0]["seconds"]) / 5,
+    lambda: (
+        max(trained["rungs"][-1]["seconds"]) < min(trained["rungs"][0]["seconds"]) / 5
+    ),
     where=(bool(trained), "no recording on a card"),
 )
 
@@ -972,7 +1001,9 @@ steps = {
     "16 cores, 4,096 pictures": card["cpu"][-1],
     "card, one picture": card["accelerator"][0],
     "card, 4,096 pictures, plain copies": 4096e3 / (plain + many),
-    "card, 4,096 pictures, pinned, overlapped": 4096e3 * BATCHES / epoch_ms["pinned, overlapped"],
+    "card, 4,096 pictures, pinned, overlapped": 4096e3
+    * BATCHES
+    / epoch_ms["pinned, overlapped"],
 }
 plots.bars(ax, steps, colors=plots.BLUE, labels="{:,.0f}")
 ax.set(xlabel="pictures per second", xscale="log", xlim=(100, 3e7))

@@ -109,7 +109,9 @@ def accelerator_products() -> dict:
     here = device.find("accelerator")
     rates, before = {name: [] for name in FORMATS}, torch.get_float32_matmul_precision()
     try:
-        for (name, dtype), width in progress_bar(list(product(FORMATS.items(), WIDTHS)), desc="products", unit="product"):
+        for (name, dtype), width in progress_bar(
+            list(product(FORMATS.items(), WIDTHS)), desc="products", unit="product"
+        ):
             torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
             x, w = (torch.rand(shape, device=here, dtype=dtype) for shape in ((4096, 1024), (1024, width)))
             seconds = measure.latency({"": lambda x, w=w: x @ w}, x, rounds=10, budget_seconds=0.3)[""].median
@@ -130,7 +132,11 @@ def accelerator_training() -> dict:
         DeviceMissing: this machine has no accelerator.
     """
     here = device.find("accelerator")
-    return {"device": str(device.describe(here)), "seeds": list(SEEDS), "rungs": train_ladder(here, data.load("fashion"))}
+    return {
+        "device": str(device.describe(here)),
+        "seeds": list(SEEDS),
+        "rungs": train_ladder(here, data.load("fashion")),
+    }
 
 
 def train_ladder(here: torch.device, pictures: data.Pictures, seeds=SEEDS) -> list[dict]:
@@ -139,7 +145,9 @@ def train_ladder(here: torch.device, pictures: data.Pictures, seeds=SEEDS) -> li
     for name, changes in progress_bar(TRAINING.items(), desc="training ladder", unit="rung"):
         options |= changes
         runs = [_train(dict(options), here, pictures, seed) for seed in seeds]
-        rungs.append({"name": name, "epochs": options.get("epochs", EPOCHS)} | {k: [r[k] for r in runs] for k in runs[0]})
+        rungs.append(
+            {"name": name, "epochs": options.get("epochs", EPOCHS)} | {k: [r[k] for r in runs] for k in runs[0]}
+        )
     return rungs
 
 
@@ -160,4 +168,3 @@ def _train(options: dict, here: torch.device, pictures: data.Pictures, seed: int
         "validation": training.evaluate(net, pictures.validation, pictures).accuracy,
         "test": recipes.test_accuracy(net, pictures),
     }
-
