@@ -48,8 +48,10 @@ from nnopt_lab.techniques.deployment import (
     deploy_all,
 )
 from nnopt_lab.techniques.deployment.logs import quiet
+from nnopt_lab.techniques.deployment.onnx_engines import engine_of_file
 from nnopt_lab.techniques.pruning import channel_pruning
 from nnopt_lab.workbench import data, measure, models, plots, recipes, training
+from nnopt_lab.workbench.paths import data_dir
 
 lesson("12_hardware")
 
@@ -1051,8 +1053,13 @@ claim(
 #
 # Now everything together, on one thread. The rungs are eager torch, channels last, the fastest program in float32, the
 # fastest program of all, and the fastest if it may also have half the channels. Which program that is depends on your
-# machine, so your ladder may name others than your neighbour's. How many times as fast as the first rung is the last, for
-# 256 pictures?
+# machine, so your ladder may name others than your neighbour's.
+#
+# The last rung leaves `MyNet` behind. It is **another network** for the same task: three narrow convolutions with stride,
+# no pooling, and a single linear layer. A large network taught it (lesson 9), which is why it is as accurate. The file is
+# one of the course's own entries for the capstone (lesson 15), and ONNX Runtime runs it in float32.
+#
+# How many times as fast as the first rung is the last, for 256 pictures?
 
 # %%
 predict("speed-up at the top of the ladder, batch 256", unit="×")
@@ -1063,11 +1070,16 @@ small_ready, _ = deploy_all(half, batch, small_choices, calibration)
 everything = ready | {
     f"{name}, half the channels": engine for name, engine in small_ready.items()
 }
+SMALL_NET = "ONNX Runtime, another network"
+everything[SMALL_NET] = engine_of_file(
+    SMALL_NET, data_dir() / "capstone" / "fastest.onnx", [batch]
+)
 STAGES = {
     "channels last": lambda name: name == "channels-last float32",
     "best in float32": lambda name: "float32" in name and "half" not in name,
-    "best of all": lambda name: "half" not in name,
-    "or with half the channels": lambda name: True,
+    "best of all": lambda name: "half" not in name and name != SMALL_NET,
+    "half of the\nchannels": lambda name: name != SMALL_NET,
+    "another\nnetwork": lambda name: True,
 }
 # OpenVINO is not always installed, so there is a ladder without it, too.
 KINDS = [(size, extra) for size in (256, 1) for extra in (True, False)]
@@ -1148,6 +1160,11 @@ for (size, extra), names in ladders.items():
             ]
         )
 top = {key: gain(names[-1], key[0], among=laddered) for key, names in ladders.items()}
+same_net = max(
+    gain(name, 256, among=laddered).median
+    for name in ladders[256, False]
+    if name != SMALL_NET
+)
 for (size, extra), names in ladders.items():
     kind = f"batch {size}{'' if extra else ', without OpenVINO'}"
     print(f"{kind}: {names[-1]} is {top[size, extra]}")
@@ -1159,24 +1176,25 @@ reveal(
     top[256, True].high,
     because="The gains multiply, because each reduces another part of the time: "
     "layout and fusion reduce data movement, smaller numbers also reduce the cost "
-    "of the products, and fewer channels reduce both.",
+    "of the products, and fewer channels reduce both. The other network needs a small "
+    "part of the operations from the start.",
 )
 
 # %%
 claim(
-    "The top is more than 3 times as fast as the article's program at batch 256.",
-    top[256, True].median > 3,
-    where=needs("x86", "OpenVINO"),
+    "The top is more than 8 times as fast as the article's program at batch 256.",
+    top[256, True].median > 8,
+    where=needs("x86"),
     timing=True,
 )
 claim(
-    "For one picture, the top is more than 1.5 times as fast.",
-    top[1, True].median > 1.5,
+    "For one picture, the top is more than 5 times as fast.",
+    top[1, True].median > 5,
     timing=True,
 )
 claim(
-    "Without OpenVINO, the top is more than 2 times as fast at batch 256.",
-    top[256, False].median > 2,
+    "With MyNet's own layers, 256 pictures gain more than 2 times, even without OpenVINO.",
+    same_net > 2,
     where=needs("x86"),
     timing=True,
 )
@@ -1341,7 +1359,7 @@ series = {
 plots.curves(ax, range(len(STAGES) + 1), series)
 ax.set(ylabel="times as fast as the article's program")
 ax.set_xticks(range(len(STAGES) + 1), ["eager torch", *STAGES])
-plots.log_axis(ax.yaxis, [1, 2, 5, 10, 20])
+plots.log_axis(ax.yaxis, [1, 2, 5, 10, 20, 40])
 plots.legend(fig)
 plots.finish(fig)
 
