@@ -1193,7 +1193,7 @@ claim(
     timing=True,
 )
 claim(
-    "With MyNet's own layers, 256 pictures gain more than 2 times, even without OpenVINO.",
+    "With MyNet itself, 256 pictures gain more than 2 times, also without OpenVINO.",
     same_net > 2,
     where=needs("x86"),
     timing=True,
