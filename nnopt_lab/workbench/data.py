@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -86,8 +87,7 @@ class Pictures:
             )
         padded = torch.cat([torch.nn.functional.pad(images, ((SIZE - size) // 2,) * 4)] * copies, -3)
         mean, std = (
-            torch.tensor(values * (3 // len(values)), device=images.device).view(3, 1, 1)
-            for values in (self.mean, self.std)
+            _per_channel(tuple(values) * (3 // len(values)), images.device) for values in (self.mean, self.std)
         )
         return padded.float().mul_(1 / 255).sub_(mean).div_(std)
 
@@ -189,23 +189,35 @@ def loader(
     return DataLoader(Batches(split, pictures, augment), sampler=batches, batch_size=None)
 
 
+@cache
+def _per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Put values on a device as [C, 1, 1], once: each such copy waits for the device."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1)
+
+
 def random_flips_and_shifts(seed: int = 0, shift: int = 2):
     """Make an augmentation that mirrors each picture with probability ½ and shifts it by up to `shift` pixels.
 
     Returns:
-        A function uint8 [N, C, H, W] → uint8 [N, C, H, W]; pixels that are shifted in are 0.
+        A function uint8 [N, C, H, W] → uint8 [N, C, H, W]; pixels that are shifted in are 0. Its random numbers are
+        drawn on the device of the pictures, and an accelerator draws others than the CPU.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generators = {}
 
     def augment(images: Tensor) -> Tensor:
-        n, _, height, width = images.shape
-        mirrored = torch.rand(n, generator=generator) < 0.5
+        n, device = len(images), images.device
+        if device not in generators:
+            generators[device] = torch.Generator(device).manual_seed(seed)
+        generator = generators[device]
+        mirrored = torch.rand(n, generator=generator, device=device) < 0.5
         images = torch.where(mirrored.view(-1, 1, 1, 1), images.flip(-1), images)
         padded = torch.nn.functional.pad(images, (shift,) * 4)
-        top, left = torch.randint(0, 2 * shift + 1, (2, n), generator=generator)
-        rows = (top[:, None] + torch.arange(height))[:, None, :, None]
-        columns = (left[:, None] + torch.arange(width))[:, None, None, :]
-        return padded[torch.arange(n)[:, None, None, None], torch.arange(images.shape[1])[:, None, None], rows, columns]
+        top, left = torch.randint(0, 2 * shift + 1, (2, n), generator=generator, device=device)
+        each, channels, down, across = (torch.arange(size, device=device) for size in images.shape)
+        rows = (top[:, None] + down)[:, None, :, None]
+        columns = (left[:, None] + across)[:, None, None, :]
+        return padded[each[:, None, None, None], channels[:, None, None], rows, columns]
 
     return augment
 

@@ -7,31 +7,8 @@ import torch
 from torch import nn
 
 from nnopt_lab.workbench import data, training
-
-
-def some_pictures(n=60):
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(n) % 10
-    images = torch.randint(0, 60, (n, 1, 28, 28), dtype=torch.uint8, generator=generator)
-    images[torch.arange(n), 0, labels * 2, labels] = 255  # so that there is something to learn
-    split = data.Split(images, labels)
-    return data.Pictures("some", split, split[:20], split[20:], tuple("abcdefghij"), (0.2,), (0.3,))
-
-
-PICTURES = some_pictures()
-
-
-def net(seed=0, dropout=0.0):
-    torch.manual_seed(seed)
-    return nn.Sequential(nn.Flatten(), nn.Linear(3072, 16), nn.ReLU(), nn.Dropout(dropout), nn.Linear(16, 10))
-
-
-def fit(model, **options):
-    return training.fit(model, PICTURES, **({"device": "cpu", "epochs": 2, "batch_size": 16} | options))
-
-
-def weights(model):
-    return torch.cat([p.detach().flatten() for p in model.parameters()])
+from nnopt_lab.workbench import device as devices
+from tests.workbench.training.common import PICTURES, fit, net, weights
 
 
 class TestFit:
@@ -127,9 +104,13 @@ class TestFit:
 
     def test_brings_the_model_back_to_where_it_was(self, monkeypatch):
         model, moves = net(), []
-        monkeypatch.setattr(model, "to", lambda device: moves.append(torch.device(device)) or model)
-        training.fit(model, PICTURES, epochs=0, device="meta")
-        assert moves == [torch.device("meta"), torch.device("cpu")]
+        monkeypatch.setattr(model, "to", lambda device: moves.append(device) or model)
+        with devices.stand_in():
+            fit(model, epochs=0, device="accelerator")
+            assert moves == [devices.find("accelerator"), torch.device("cpu")]
+            with pytest.raises(ValueError, match="optimizer contains"):
+                fit(model, optimizer=torch.optim.SGD(net().parameters(), lr=1.0), device="accelerator")
+        assert moves[2:] == moves[:2]
 
     def test_ctrl_c_ends_it_cleanly_and_keeps_whole_epochs(self):
         steps = []
@@ -207,72 +188,3 @@ def test_a_network_that_returns_more_than_a_tensor_is_refused_in_one_sentence(pa
             ValueError, match=r"^Several returns a (tuple|dict|list); it must return one tensor, the logits"
         ):
             call(Several(pack))
-
-
-def test_evaluate_agrees_with_a_plain_loop_and_restores_the_mode():
-    model = net(dropout=0.5).train()
-    model[2].eval()
-    result = training.evaluate(model, PICTURES.test, PICTURES, batch_size=7)
-    assert [layer.training for layer in model] == [True, True, False, True, True] and model.training
-    model.eval()
-    with torch.no_grad():
-        logits = model(PICTURES.to_input(PICTURES.test.images))
-    assert result.loss == pytest.approx(nn.functional.cross_entropy(logits, PICTURES.test.labels).item(), rel=1e-5)
-    right = logits.argmax(1) == PICTURES.test.labels
-    assert torch.equal(result.correct, right) and result.accuracy == pytest.approx(100 * right.float().mean().item())
-
-
-def test_reproducible_restores_what_it_changed_also_after_an_error():
-    torch.use_deterministic_algorithms(True, warn_only=False)
-    state = torch.get_rng_state()
-    try:
-        with pytest.raises(RuntimeError), training.reproducible(1):
-            first = torch.rand(2)
-            raise RuntimeError
-        assert torch.equal(torch.get_rng_state(), state) and torch.are_deterministic_algorithms_enabled()
-        assert not torch.is_deterministic_algorithms_warn_only_enabled()
-    finally:
-        torch.use_deterministic_algorithms(False)
-    with training.reproducible(1):
-        assert torch.equal(torch.rand(2), first)
-
-
-def test_the_best_device_is_the_accelerator_if_there_is_one(monkeypatch):
-    assert training.best_device().type == (
-        torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"
-    )
-    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
-    assert training.best_device() == torch.device("cpu")
-
-
-class TestBatchNorm:
-    def seen(self, model, **options):
-        """The sizes of the batches that a model with batch norm is trained on in two epochs."""
-        sizes = []
-        model.register_forward_hook(lambda layer, inputs, output: sizes.append(len(output)) if layer.training else None)
-        fit(model, **options)
-        return sizes
-
-    def net(self):
-        torch.manual_seed(0)
-        return nn.Sequential(nn.Flatten(), nn.Linear(3072, 8), nn.BatchNorm1d(8), nn.Linear(8, 10))
-
-    @pytest.mark.parametrize(("count", "batch_size", "sizes"), [(17, 16, [17]), (33, 16, [16, 17]), (3, 2, [3])])
-    def test_a_last_batch_of_one_picture_joins_the_one_before_it(self, count, batch_size, sizes):
-        assert self.seen(self.net(), train=PICTURES.train[:count], batch_size=batch_size) == 2 * sizes
-
-    def test_so_does_one_of_a_sampler_or_a_loader_of_your_own(self):
-        assert self.seen(self.net(), batches=[[0, 1, 2], [3, 4], [5]]) == 2 * [3, 3]
-        assert self.seen(self.net(), batches=[[0], [1, 2]]) == 2 * [3]
-        x, y = PICTURES.to_input(PICTURES.train.images), PICTURES.train.labels
-        loader = [(x[a:b], (y[a:b], y[a:b])) for a, b in ((0, 16), (16, 17))]
-        loss = lambda logits, targets: nn.functional.cross_entropy(logits, targets[0])  # noqa: E731
-        assert self.seen(self.net(), loader=loader, loss=loss) == 2 * [17]
-
-    def test_without_batch_norm_every_batch_stays_as_it_came(self):
-        assert self.seen(net(), batches=[[0, 1, 2], [3]]) == 2 * [3, 1]
-
-    def test_where_nothing_can_be_joined_the_error_says_so(self):
-        for options in ({"train": PICTURES.train[:1]}, {"batch_size": 1}):
-            with pytest.raises(ValueError, match=r"A batch of 1 leaves batch norm a single value per channel"):
-                fit(self.net(), **options)
