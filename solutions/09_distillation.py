@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Distillation: train a small network on a large one's outputs
 #
-# A label says *heart*. A trained network says: most likely a heart, a little like a T, not at all like a ring. The
-# article uses this in three steps: pre-train a large model (the *teacher*), train a small one (the *student*) on its
-# outputs, and use the small one for inference. In this lesson you will
+# A label says *heart*. A trained network says: most likely a heart, a little like a disc, not at all like a ring.
+# The article's *distillation* uses this in three steps: pre-train a large model (the *teacher*), train a small one (the
+# *student*) on its outputs, and use the small one for inference. In this lesson you will
 #
 # - see what a teacher knows that labels do not say, and soften its outputs with a temperature;
 # - implement Hinton's loss, and find out what its factor T² is for;
@@ -48,8 +48,8 @@ plots.pictures(
 #
 # The pictures show ten shapes in all colours, over clutter, some of them half hidden. There are 9,000 of them to train
 # on. The teacher is a residual network trained on their labels (`nnopt train shapes_teacher`). The student has the
-# architecture of `MyNet`, the network from the article that this course optimises, and was trained on the teacher's
-# outputs (`nnopt train shapes_student`). Section 7 shows how. Both ship with the course.
+# architecture of `MyNet`, the network of the article that this course grew out of, and was trained on the teacher's
+# outputs (`nnopt train shapes_student`; section 7 shows how). Both ship with the course.
 
 # %%
 student
@@ -94,7 +94,7 @@ reveal(
 # %%
 lost = measure.proportion_difference(by.correct, taught.correct)
 claim(
-    "The student loses between 0.7 and 2.6 points to the teacher.",
+    "The student is between 0.7 and 2.6 points less accurate than the teacher.",
     lost.high < -0.7 and lost.low > -2.6,
 )
 claim(
@@ -130,9 +130,9 @@ claim(
 #
 # ## 2. Soft targets
 #
-# The teacher's last layer outputs a score per class, the *logits*, and softmax turns them into probabilities. A good
-# teacher is so confident that it leaves almost nothing for the other classes. To make the rest visible, divide the
-# logits by a **temperature** $T$ first:
+# The teacher's last layer outputs a score $v_i$ per class, the *logits*, and softmax turns them into probabilities. A
+# good teacher is so confident that it leaves almost nothing for the other classes. To make these visible, divide the
+# logits by a **temperature** $T$ before the softmax:
 #
 # $$p_i = \frac{\exp(v_i/T)}{\sum_j \exp(v_j/T)}.$$
 #
@@ -178,15 +178,20 @@ for row, place in zip(axes, places, strict=True):
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: at T = 1 the bars look like a label. At T = 4 they show which other classes the teacher finds likely.
+# What to see: in the middle (T = 1), the bars look like a label. On the right (T = 4), they show which other classes the
+# teacher finds likely.
 
 # %% tags=["fold"]
 sure = [soft_targets(said, t).amax(1) for t in (1.0, 4.0, 1e4)]
 claim(
-    "At T = 1, nine classes share less than 0.1 % for the median picture.",
+    "At T = 1, the other nine classes together get less than 0.1 % for the median "
+    "picture.",
     sure[0].median() > 0.999,
 )
-claim("At T = 4, they share at least 5 %.", sure[1].median() < 0.95)
+claim(
+    "At T = 4, the other nine classes get at least 5 % for the median picture.",
+    sure[1].median() < 0.95,
+)
 claim(
     "At a very high temperature, all ten classes are equal.",
     torch.allclose(sure[2], torch.full_like(sure[2], 0.1), atol=1e-2),
@@ -200,6 +205,8 @@ choice = "b"
 question("distillation.why_soft", choice)
 
 # %% [markdown]
+# ### Which shapes look alike?
+#
 # Does the teacher know which shapes look alike? The next plot shows, for the pictures of each class, the average soft
 # target at T = 4 of every *other* class. With labels instead of soft targets, the plot would be empty.
 
@@ -221,8 +228,8 @@ fig.colorbar(shown)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the darkest field of each row is the class that the teacher finds most similar. For a plus that is a star
-# and for a star a plus, for a triangle a square, and for a heart a disc. No label ever said so.
+# What to see: the darkest square of each row is the class that the teacher finds most similar. For a plus that is a star,
+# for a star a plus, for a triangle a square, and for a heart a disc. No label ever said so.
 
 # %% tags=["fold"]
 nearest = [pictures.classes[c] for c in alike.nan_to_num(0).argmax(1)]
@@ -240,8 +247,8 @@ claim(
 # ## 3. Hinton's loss
 #
 # The student outputs logits $z$, and with them its own probabilities $q$ at the *same* temperature. The loss measures
-# how far $q$ is from $p$ by the Kullback–Leibler divergence, and mixes it with the ordinary cross-entropy (CE) on the
-# labels $y$. In code, the share α is called `soft_share`:
+# how far $q$ is from $p$ by the Kullback–Leibler divergence (KL), and mixes it with the ordinary cross-entropy (CE) on
+# the labels $y$. The share $\alpha$ of the teacher is called `soft_share` in code:
 #
 # $$L = (1-\alpha)\,\mathrm{CE}(z, y) + \alpha\, T^2\, \mathrm{KL}(p \,\Vert\, q), \qquad
 #   \mathrm{KL}(p\,\Vert\,q) = \sum_i p_i\,(\log p_i - \log q_i).$$
@@ -307,8 +314,9 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: with T² the gradient stays about as large as that of the labels; without it, it vanishes as T grows. The
-# curve is not flat at low T, where the teacher is still too confident for the approximation.
+# What to see: with T² (blue), the gradient keeps its size from T = 4 on, a few times that of the labels (dashed). Without
+# T² (orange), it vanishes as T grows. At low T the blue curve is not flat, because the teacher is still too confident for
+# the approximation.
 
 # %% tags=["fold"]
 from_four = {name: values[2:] for name, values in sizes.items()}
@@ -317,8 +325,12 @@ claim(
     max(from_four["with T²"]) < 2 * min(from_four["with T²"]),
 )
 claim(
-    "Without T², it shrinks by more than 100 times.",
+    "Without T², the gradient shrinks by a factor of more than 100.",
     from_four["without"][0] > 100 * from_four["without"][-1],
+)
+claim(
+    "With T², the gradient is 2 to 5 times that of the labels from T = 4 to T = 64.",
+    all(2 < size / gradient.norm() < 5 for size in from_four["with T²"]),
 )
 claim(
     "Your loss agrees with torch's own kl_div.",
@@ -356,8 +368,9 @@ question("distillation.too_strong", answer)
 #     )
 #
 # The teacher never changes, so it only has to compute each picture once. `cached_teacher_loader` runs it once and stores
-# its logits in a file. The file is read by memory mapping, so even the logits of millions of pictures do not fill your
-# memory. The file's name depends on the teacher and on the pictures: if you change either, the teacher runs again.
+# its logits in a file. The file is memory-mapped, so even the logits of millions of pictures do not fill your memory.
+# The file's name depends on the teacher and on the pictures: if you change either, the teacher runs again. Let's count on
+# how many pictures it runs:
 
 # %%
 folder = Path(tempfile.mkdtemp())
@@ -386,13 +399,15 @@ claim(
     computed[0] == 1_000,
 )
 claim("After a change to one bias, the teacher runs again.", computed[1] == 2_000)
-claim("It runs again for other pictures, too.", computed[2] == 3_000)
+claim("The teacher runs again for other pictures, too.", computed[2] == 3_000)
 
 # %% [markdown]
+# ### Few labels, many pictures
+#
 # Now try the case where distillation helps most
 # ([Buciluă, Caruana & Niculescu-Mizil 2006](https://doi.org/10.1145/1150402.1150464), before it had its name). Somebody
 # has trained a good teacher. *You* have many pictures, but labels for only 1,000 of them. Train three students with the
-# same initial weights. Each sees 18,000 pictures in the same number of steps:
+# same initial weights. Each sees 18,000 pictures, in 141 to 144 steps:
 #
 # 1. the 1,000 labelled pictures, 18 times, with their **labels**;
 # 2. the same 1,000 pictures, 18 times, with the **teacher**;
@@ -469,21 +484,21 @@ claim(
     gains["the same 1,000, teacher"].estimate < 6,
 )
 claim(
-    "The first student is more than 20 points better on its own 1,000 pictures.",
+    "On its own 1,000 pictures, the first student is more than 20 points better than "
+    "on the test pictures.",
     on_its_own > small["1,000 labels"].accuracy + 20,
 )
 
 # %% [markdown]
 # From the first student to the second, only the targets change; from the second to the third, only the pictures. On the
 # *same* pictures the teacher helps by a few points at most. On *other* pictures the same teacher helps by more than ten.
-# (This is one seed, so the intervals only cover the choice of test pictures.)
-
-# %% [markdown]
+# (This is one seed, so the intervals cover only the choice of test pictures.)
+#
 # ## 5. Did it help?
 #
-# Train a network twice with different seeds, and you get two accuracies. For these networks they differ by a few tenths
-# of a point to more than one point: as much as many methods claim to gain. So use several seeds and compare in *pairs*,
-# with and without the method from the same initial weights and on the same order of pictures. Then compute an interval
+# Train a network twice with different seeds, and you get two accuracies. In this lesson they differ by a few tenths of a
+# point to more than one point: as much as many methods claim to gain. So use several seeds and compare in *pairs*: train
+# with and without the method, from the same initial weights and on the same order of pictures. Then compute an interval
 # for the mean difference $\bar d$, the *paired t interval*. For three pairs it is
 #
 # $$\bar d \pm 4.303\, s/\sqrt{3}.$$
@@ -525,18 +540,18 @@ check("distillation.verdicts", verdicts)
 # and in three ways:
 #
 # - with labels;
-# - with the teacher for clothes that ships with the course (T = 4, α = 0.9);
+# - with Hinton's loss (T = 4, α = 0.9) and the teacher for clothes that ships with the course;
 # - with *label smoothing* as a control: a tenth of the label's probability is spread over all classes. A smoothed label
-#   is a soft target without any knowledge, so only what a teacher gains beyond it comes from what the teacher knows.
+#   is a soft target without any knowledge. So only a gain beyond label smoothing comes from what the teacher knows.
 #
 # A teacher itself should not be trained with label smoothing, which erases the similarities between wrong classes
-# ([Müller et al. 2019](https://arxiv.org/abs/1906.02629)). The teacher for shapes was not; the one for clothes was, with
-# 0.05.
+# ([Müller et al. 2019](https://arxiv.org/abs/1906.02629)). The teacher for shapes was trained without it; the one for
+# clothes was trained with a smoothing of 0.05.
 #
 # The runs take minutes, so their results are recorded in `data/recorded/`. `nnopt record distillation_fashion` makes this
 # recording again, and `LIVE = True` runs all experiments of this lesson on your machine (about two hours on one core).
 #
-# By how many points will the teacher's student beat the one with labels?
+# By how many points will the student with the teacher beat the one with labels?
 
 # %%
 predict("teacher compared with labels, clothes", unit="points")
@@ -578,8 +593,8 @@ on_clothes = against(clothes["accuracy"])
 reveal(
     "teacher compared with labels, clothes",
     on_clothes["Hinton"][0],
-    because="The teacher is only 1.4 points better than the student. So there is "
-    "little to gain, and three seeds cannot show a part of so little.",
+    because="The teacher is only 1.4 points better than the student with labels. So "
+    "there is little to gain, and three seeds cannot show a part of so little.",
 )
 
 # %% [markdown]
@@ -589,9 +604,9 @@ reveal(
 #
 # Why so little? The teacher is only 1.4 points better. More than half of its mistakes involve shirts, which look like
 # T-shirts, coats and dresses, and no teacher can see in 28×28 grey pixels what is not there. The shapes are different:
-# the teacher classifies 99 % of them correctly, so the pictures contain all the information, while a `MyNet` trained on
-# their labels is more than ten points behind (section 7). A teacher can only pass on what it knows better, and only as
-# much as the student can hold.
+# the teacher classifies 99 % of them correctly, so the pictures contain all the information. Yet a `MyNet` trained on
+# their labels is more than ten points behind (section 7). A teacher can only pass on what it knows better than the
+# student, and only as much as the student can hold.
 
 # %% tags=["fold"]
 gap = clothes["teacher"] - sum(clothes["accuracy"]["labels"]) / 3
@@ -607,32 +622,47 @@ claim(
     "No method shows a gain or a loss on clothes.",
     all(verdict == "not shown" for _, verdict, *_ in on_clothes.values()),
 )
-claim("On clothes, the teacher is 1.4 points above the student.", round(gap, 1) == 1.4)
+claim(
+    "On clothes, the teacher is 1.4 points above the student with labels.",
+    round(gap, 1) == 1.4,
+)
 claim(
     "More than half of the teacher's mistakes on clothes involve shirts.",
     about_shirts.float().mean() > 0.5,
 )
 claim(
-    "The mean of Hinton's loss is 0.1 points higher.",
+    "The mean of Hinton's loss is 0.1 points above that of the labels.",
     round(on_clothes["Hinton"][0], 1) == 0.1,
 )
 claim(
-    "Its interval goes from −0.4 to +0.6.",
+    "The interval of Hinton's loss goes from −0.4 to +0.6.",
     (round(low, 1), round(high, 1)) == (-0.4, 0.6),
 )
 claim(
-    "The mean of label smoothing is 0.1 points higher, too.",
+    "The mean of label smoothing is 0.1 points above that of the labels, too.",
     round(on_clothes["label smoothing"][0], 1) == 0.1,
+)
+spreads = [
+    max(accuracies) - min(accuracies)
+    for name in ("fashion", "methods", "pictures")
+    for accuracies in recorded(f"distillation_{name}")["result"]["accuracy"].values()
+]
+claim(
+    "Three seeds of the same training differ by less than half a point to more than "
+    "one point.",
+    min(spreads) < 0.5 and max(spreads) > 1,
 )
 
 # %% [markdown]
 # ## 6. Other losses
 #
-# **Decoupled targets.** You can split the divergence in two: how much probability the true class gets (TCKD, for target
-# class knowledge distillation), and how the other classes share the rest (NCKD, for non-target classes). Written out,
-# Hinton's loss weights the second part by $1 - p_\text{true}$. So the more confident the teacher is, the less the student
-# learns of what it knows about the other classes. *Decoupled distillation* gives both parts weights of their own
-# ([Zhao et al. 2022](https://arxiv.org/abs/2203.08679)).
+# ### Decoupled targets
+#
+# You can split the divergence into two parts: how much probability the true class gets (TCKD, for target class knowledge
+# distillation), and how the other classes share the rest (NCKD, for non-target classes). Hinton's loss turns out to weight
+# the second part by $1 - p_\text{true}$, where $p_\text{true}$ is the teacher's probability of the true class. So the more
+# confident the teacher is, the less the student learns about the other classes. *Decoupled distillation* gives each part
+# a weight that you choose ([Zhao et al. 2022](https://arxiv.org/abs/2203.08679)).
 #
 # **Exercise (3 points).** Compute the two parts.
 
@@ -689,10 +719,12 @@ plots.finish(fig)
 # %% [markdown]
 # What to see: most pictures are far on the left, where the part about the other classes has little weight.
 #
-# **Inner layers.** The teacher's layers know something, too. With *hints* (FitNets,
+# ### Hints and attention
+#
+# The teacher's inner layers know something, too. With *hints* (FitNets,
 # [Romero et al. 2015](https://arxiv.org/abs/1412.6550)), one of the student's layers learns to reproduce one of the
-# teacher's. The two have different numbers of channels, so an *adapter*, a 1×1 convolution, translates between them; it
-# is trained together with the student and then dropped. *Attention transfer*
+# teacher's. The two may have different numbers of channels, so an *adapter*, a 1×1 convolution, translates between them.
+# It is trained together with the student and then dropped. *Attention transfer*
 # ([Zagoruyko & Komodakis 2017](https://arxiv.org/abs/1612.03928)) asks for less: the student only learns *where* the
 # teacher's layer responds.
 #
@@ -741,6 +773,11 @@ for ax in axes.flat:
     ax.grid(False)
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: below each picture are the map of the teacher's second stage and that of the student's second pooling, both
+# with 8×8 positions. Bright positions are those where the channels respond strongly. The two networks respond to
+# different parts of the pictures.
+
 # %%
 claim(
     "Each map has an L2 norm of 1.",
@@ -750,13 +787,12 @@ claim(
 )
 
 # %% [markdown]
-# What to see: the maps of the teacher's second stage and of the student's second pooling, both with 8×8 positions. Bright
-# positions are those where many channels respond strongly. The two networks respond to different parts of the pictures.
+# ### Does any of these losses help?
 #
-# Does any of these losses help? Back to the shapes, with three seeds. To be fair to the labels, every method now trains
-# on *views*: ten flipped and shifted copies of each of the 9,000 pictures, three times over. The teacher ran once on each
-# of the 90,000 views, so student and teacher always see exactly the same picture. "Born again" is a `MyNet` whose teacher
-# is a `MyNet` ([Furlanello et al. 2018](https://arxiv.org/abs/1805.04770)).
+# Back to the shapes, with three seeds. To be fair to the labels, every method now trains on *views*: ten flipped and
+# shifted copies of each of the 9,000 pictures, three times over. The teacher ran once on each of the 90,000 views, so
+# student and teacher always see exactly the same picture. "Born again" is a `MyNet` whose teacher is a `MyNet`, too
+# ([Furlanello et al. 2018](https://arxiv.org/abs/1805.04770)).
 
 # %%
 methods = recorded("distillation_methods", live=LIVE)["result"]
@@ -777,14 +813,16 @@ ax.set(xlabel="test accuracy, %", title="dashed: mean of labels; orange: the tea
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: each dot is one seed. Compare every method with the control, label smoothing, not only with the labels.
+# What to see: each dot is one seed, and a mark is the mean of three. Compare every method with the control, label
+# smoothing, not only with the labels (grey).
 #
 # The student with Hinton's loss is 1.3 points above the labels on average, and three seeds cannot show that this is more
 # than luck. *Label smoothing*, which knows nothing, is 1.4 points above them. So this table cannot distinguish a teacher
 # from a smoothed label. Probably any target softer than a label keeps the student from memorising 9,000 pictures.
 #
 # One gain is shown: Hinton's loss *with a hint*, 2.0 points (0.8 to 3.2). Compared with label smoothing, even that is not
-# shown. And of six such intervals, at least one misses the true value in about one table out of four.
+# shown. Besides, a table of six such intervals contains at least one that misses the true value in about one case out of
+# four.
 #
 # Decoupled targets (with the weights of their paper) and attention (one layer, a weight of 100) have lower means than
 # plain Hinton; neither was tuned. A born-again `MyNet` shows no gain either. It is 2.0 points (1.1 to 2.9) below Hinton's
@@ -807,7 +845,7 @@ claim(
     shown_gains == ["Hinton + hint"],
 )
 claim(
-    "Compared with label smoothing, its gain is not shown.",
+    "Compared with label smoothing, the gain of the hint is not shown.",
     verdicts(accuracies["label smoothing"], [accuracies["Hinton + hint"]])
     == ["not shown"],
 )
@@ -832,7 +870,8 @@ claim(
     verdicts(accuracies["label smoothing"], [accuracies["Hinton"]]) == ["not shown"],
 )
 claim(
-    "At least one of six intervals misses in about one table out of four.",
+    "At least one of six intervals misses the true value in about one table out of "
+    "four.",
     round(1 - 0.95**6, 2) == 0.26,
 )
 claim(
@@ -847,15 +886,15 @@ claim(
 # As section 4 suggested, it matters more *which pictures* the teacher labels. This experiment compares three sets of
 # pictures, again with three seeds. Each run sees 270,000 pictures:
 #
-# - the 9,000 training pictures as they are, 30 times;
-# - ten views of each (section 6), three times;
-# - 90,000 pictures drawn for this purpose, three times.
+# - "own": the 9,000 training pictures as they are, 30 times;
+# - "views": ten views of each (section 6), three times;
+# - "drawn": 90,000 new pictures of shapes, three times.
 #
-# Each set is used with labels and with the teacher. On the training pictures, α is 0.9; on the drawn ones the teacher is
-# alone (α = 1). The last of these students is the one that ships with the course.
+# Each set is used with labels and with the teacher. On the training pictures and their views, α is 0.9. On the drawn
+# pictures, the teacher is alone (α = 1), and one of these students ships with the course.
 #
-# As a test of how far "no labels" can go, there is a fourth set: 18,000 pictures of clothes, for which the teacher says
-# which shapes they are.
+# To test how far "no labels" can go, there is a fourth set: 18,000 pictures of clothes. The teacher says which shapes
+# they are.
 #
 # Consider the gap between `MyNet` with labels on views and the teacher. How much of it does the student close that never
 # saw a label?
@@ -890,7 +929,7 @@ plots.finish(fig)
 
 # %% [markdown]
 # What to see: each dot is one seed. On the drawn pictures, labels (grey) and teacher (blue) are equally good and closest to
-# the orange line.
+# the orange line. (The fourth set is far to the left of this plot.)
 
 # %%
 closed = (
@@ -924,7 +963,8 @@ own, drawn = (
 )
 drawn_means = [round(mean[f"drawn, {way}"], 1) for way in ("teacher", "labels")]
 claim(
-    "Without a label, at least half of the gap closes, even from smoothed labels.",
+    "Without a label, at least half of the gap closes, even if it is measured from "
+    "smoothed labels.",
     closed_of_smoothed >= 50,
 )
 claim(
@@ -937,7 +977,7 @@ claim(
     verdicts(drawn[0], [drawn[1]]) == ["not shown"],
 )
 claim(
-    "Views alone give the labels 7 points.",
+    "With labels, views instead of the pictures as they are gain 7 points.",
     round(mean["views, labels"] - mean["own, labels"]) == 7,
 )
 claim(
@@ -958,12 +998,12 @@ claim(
 #
 # - **On the 9,000 pictures as they are**, the teacher gains 4.3 points, and the gain is shown. The student memorises
 #   these pictures, and soft targets probably make that harder.
-# - **Views** give the labels 7 points without any teacher. After that, the teacher's 1.3 points are no longer shown.
-#   Compare distillation with a well-trained student, or you measure missing augmentation.
+# - **Views** gain 7 points without any teacher. On them, the teacher's gain of 1.3 points is no longer shown. Compare
+#   distillation with a well-trained student, or you measure only that augmentation was missing.
 # - **On new pictures**, a teacher is worth as much as labels: 97.5 and 97.4 %. But labels cost somebody's time, and the
 #   teacher's outputs cost seconds of processor time. This is where at least half of the gap closes.
-# - **On pictures of clothes**, the student of the shapes' teacher reaches 18 % on shapes, where guessing gives 10 %. The
-#   pictures need no labels, but they must resemble those that the network will see in use.
+# - **On pictures of clothes**, the student learns little: it reaches 18 % on shapes, and guessing gives 10 %. The pictures
+#   need no labels, but they must resemble those that the network will see in use.
 
 # %% question="distillation.try_first"
 choice = None
@@ -1015,11 +1055,11 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, both curves rise with the accuracy of the teacher; on the right, the curve stays within about
-# a point. Bands go from the lowest to the highest seed.
+# What to see: on the left, both curves rise with the accuracy of the teacher. On the right, the mean stays within about a
+# point. Bands go from the lowest to the highest seed.
 #
-# No teacher is shown to be *too strong*: for both students, the mean rises with the teacher. The tiny student's means are
-# below its labels' for all three teachers, but no loss is shown. What is shown is a teacher that is too *weak*. With the
+# No teacher is shown to be *too strong*: for both students, the mean rises with the teacher. With every teacher, the tiny
+# student's mean is below that with labels, but no loss is shown. What is shown is a teacher that is too *weak*. With the
 # small one (20,000 parameters, trained for longer), `MyNet` is 2.3 points worse than with labels. Yet this teacher's
 # accuracy is 93 %, 6 points more than that of `MyNet` after one pass. Probably the student learns its mistakes, too. The
 # gain from the best teacher is not shown after such short training: soft targets probably pay off when a student has
@@ -1051,7 +1091,7 @@ claim(
     verdicts(heat["accuracy"][0], [heat["accuracy"][-1]]) == ["not shown"],
 )
 claim(
-    "The tiny student's means are below its labels'.",
+    "With every teacher, the tiny student's mean is below that with labels.",
     max(of_teacher_size["tiny"]) < sum(tiny["labels"]) / 3,
 )
 claim(
@@ -1061,7 +1101,7 @@ claim(
 )
 claim("The small teacher's accuracy is 93 %.", round(small_teacher) == 93)
 claim(
-    "It is 6 points more accurate than MyNet with labels.",
+    "The small teacher is 6 points more accurate than MyNet with labels.",
     round(small_teacher - sum(with_labels) / 3) == 6,
 )
 claim(
@@ -1076,17 +1116,19 @@ claim(
 # %% [markdown]
 # ## 9. Distil into a pruned or quantised network
 #
-# Compression costs accuracy, and further training wins it back. You can train with labels, or with the network from
-# before the compression as a teacher. This experiment compresses the shipped student in three ways:
+# Compression costs accuracy, and further training wins it back. This experiment compresses the shipped student in three
+# ways:
 #
 # - 95 % of its weights pruned;
 # - weights of 2 bits, but 8 in the first and the last layer;
 # - half of its channels removed, and weights of 4 bits.
 #
-# Each is then trained for one pass over the 90,000 views or, since section 7 showed what matters, over 90,000 new
-# pictures without labels. As a control, the uncompressed network gets the same training.
+# Each is then trained for one pass over the 90,000 views: with "labels", with the network from before the compression as
+# its teacher ("itself"), or with the large "teacher". Since section 7 showed what matters, there is a fourth way: the
+# large teacher and 90,000 new pictures without labels. As a control, the uncompressed network ("neither") gets the same
+# training.
 #
-# For the 2-bit network, how far will the teacher with new pictures be above the labels?
+# For the 2-bit network, by how many points will the teacher on new pictures beat the labels?
 
 # %%
 predict("teacher on new pictures compared with labels, 2 bits", unit="points")
@@ -1113,6 +1155,10 @@ for ax in axes[1]:
     ax.set(xlabel="test accuracy, % (dashed: before compression)")
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: each dot is one seed. In the lower row (2 bits on the left, half of the channels on the right), orange, the
+# teacher on new pictures, is ahead.
+
 # %%
 reveal(
     "teacher on new pictures compared with labels, 2 bits",
@@ -1122,11 +1168,9 @@ reveal(
 )
 
 # %% [markdown]
-# What to see: each dot is one seed. At 2 bits and with half of the channels, orange (the teacher on new pictures) is ahead.
-#
-# All four ways win back nearly all of what compression lost, in one pass. On the views, a teacher is no better than the
-# labels, and for the pruned network the large teacher is worse by half a point. The network's own uncompressed version,
-# the teacher you read about most, shows no gain for any compressed network.
+# Each of the four ways wins back nearly all of what compression lost, in one pass. On the views, no teacher is shown to be
+# better than the labels, and for the pruned network the large teacher is worse by half a point. The network's own
+# uncompressed version, the usual teacher in papers on compression, shows no gain for any compressed network.
 #
 # *On new pictures*, the teacher is 1.0 points above the labels at 2 bits, and 0.9 with half of the channels and 4 bits.
 # For the pruned network its gain is not shown. This is how the three techniques work together: `MyNet` at 2 bits, trained
@@ -1161,7 +1205,8 @@ claim(
     ),
 )
 claim(
-    "On new pictures, gains of 1.0 (2 bits) and 0.9 points (half the channels) show.",
+    "On new pictures, gains of 1.0 points (2 bits) and 0.9 (half the channels) are "
+    "shown.",
     gained[1:] == [(1.0, "gain"), (0.9, "gain")],
 )
 claim(
@@ -1169,23 +1214,24 @@ claim(
     gained[0][1] == "not shown",
 )
 claim(
-    "For the pruned network, the large teacher's loss on views is shown.",
-    recovered["pruned"]["teacher"][1] == "loss",
+    "For the pruned network, the large teacher's loss on views is shown: half a point.",
+    recovered["pruned"]["teacher"][1] == "loss"
+    and round(-2 * recovered["pruned"]["teacher"][0]) == 1,
 )
 claim(
     "At 2 bits, trained without labels, MyNet reaches 97.3 %.",
     round(means["quantised"][new], 1) == 97.3,
 )
 claim(
-    "As floats, with labels on views, it reaches about 93.5 %.",
+    "As floats, with labels on views, MyNet reaches about 93.5 %.",
     abs(averages["labels"] - 93.5) < 0.1,
 )
 
 # %% [markdown]
 # ## 10. Playground
 #
-# Choose a picture, and watch how temperature and share change the target, and where the student disagrees. Pictures with a
-# bar across the shape are the most interesting.
+# Choose a picture. Watch how the temperature and the teacher's share change the target, and where the student disagrees.
+# Pictures with a bar across the shape are the most interesting.
 
 # %%
 distillation_playground(teacher, student, pictures)
@@ -1193,8 +1239,8 @@ distillation_playground(teacher, student, pictures)
 # %% [markdown]
 # ## Summary
 #
-# A last comparison of all networks of this lesson. Accuracies of the smaller teachers and the tiny student are the recorded
-# ones of section 8 (one pass for the tiny student).
+# The last table compares all networks of this lesson. The accuracies of the smaller teachers and of the tiny student are
+# the recorded ones of section 8 (one pass for the tiny student).
 
 # %% tags=["nbval-ignore-output"]
 others = {
@@ -1229,6 +1275,12 @@ claim(
     "The middle teacher reaches 97 % with labels alone.",
     round(middle["accuracy"]) == 97,
 )
+counts = [measure.parameters(m).total for m in (*others.values(), teacher)]
+claim(
+    "The teachers have 20,000, 78,000 and 309,000 parameters, the tiny student 17,154.",
+    sorted(round(count, -3) for count in counts) == [20_000, 78_000, 309_000]
+    and measure.parameters(tiny_student).total == 17_154,
+)
 
 # %% [markdown]
 # You can now distil any classifier into a smaller one, judge whether it helped, and decide which pictures to use for it.
@@ -1236,12 +1288,12 @@ claim(
 # - **First check another architecture.** The middle teacher reaches 97 % with labels alone, and the student has 3.4 times
 #   as many parameters. The table gives the time of both.
 # - **Distillation is a loss and a loader.** The teacher runs once, and its logits are stored with the labels.
-# - **It makes a network better, not faster.** The speed is that of the small network, and the number of multiplications
-#   promises more than you get.
+# - **It makes a network better, not faster.** The speed is that of the small network, and the speed-up is smaller than
+#   the number of multiplications suggests.
 # - **Temperature** shows what the teacher knows about the wrong classes. **T²** keeps the size of the gradient.
 # - **Controls** are label smoothing, the same augmentation, and several seeds in pairs. With these controls, most variants
 #   show no gain here, and on clothes none does.
-# - **More pictures help most.** On new pictures a teacher replaces labels, and more than half of the gap closes.
+# - **More pictures help most.** On new pictures a teacher replaces labels, and at least half of the gap closes.
 #
 # **In practice.** Many small language models are distilled from a large one
 # ([DistilBERT, Sanh et al. 2019](https://arxiv.org/abs/1910.01108), and many since). For pictures, the best results come

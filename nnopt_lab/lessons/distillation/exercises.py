@@ -130,6 +130,14 @@ def _divergence(student, teacher, axis=1):
         "pass log_target=True, and never take the logarithm of logits.": (
             lambda s, t, T: T**2 * F.kl_div((s / T).log_softmax(1), (t / T).log_softmax(1), reduction="batchmean")
         ),
+        "You took squared differences of the probabilities. The divergence sums p · (log p − log q).": (
+            lambda s, t, T: T**2 * ((s / T).softmax(1) - (t / T).softmax(1)).square().sum(1).mean()
+        ),
+        "You took squared differences of the logits. Turn both into probabilities at temperature T, and sum "
+        "p · (log p − log q).": lambda s, t, T: F.mse_loss(s, t),
+        "You left out the teacher's p, the weight of each class: sum p · (log p − log q).": (
+            lambda s, t, T: T**2 * ((t / T).log_softmax(1) - (s / T).log_softmax(1)).sum(1).mean()
+        ),
         "Your softmax runs over the pictures. It must run over the classes, axis 1.": (
             lambda s, t, T: T**2 * _divergence(s / T, t / T, axis=0)
         ),
@@ -273,6 +281,9 @@ def _squares(features):
         "You normalised before flattening, so each column of a map has norm 1. Flatten first, then normalise each row.": (
             lambda f: F.normalize(f.square().sum(1), dim=1).flatten(1)
         ),
+        "You took the largest square of each position. Sum the squares over the channels.": (
+            lambda f: F.normalize(f.square().amax(1).flatten(1), dim=1)
+        ),
         "You divided by the sum of squares. Divide by its root, so that each row has an L2 norm of 1.": (
             lambda f: _squares(f) / _squares(f).square().sum(1, keepdim=True)
         ),
@@ -369,8 +380,9 @@ def _unpaired(alone, methods):
         "You counted signs, but three equal signs occur by chance in one case out of four. Use the interval.": (
             _by_signs
         ),
-        "Your standard deviation divides by 3, as `statistics.pstdev` and `np.std` do. For three differences divide by "
-        "2: `statistics.stdev`, `torch.std`, or `np.std` with ddof=1.": _interval(deviation=statistics.pstdev),
+        "Your interval is too narrow. Either your standard deviation divides by 3, as `statistics.pstdev` and `np.std` do "
+        "(divide by 2: `statistics.stdev`, `torch.std`, or `np.std` with ddof=1), or your factor is not 4.303 (3.182 is "
+        "for four seeds, 2.92 for a one-sided interval).": _interval(deviation=statistics.pstdev),
         "You left out √3: s is the deviation of one difference, and that of the mean of three is s/√3.": (
             _interval(root=1)
         ),
@@ -404,7 +416,7 @@ question(
     text="What does a soft target tell the student that a label does not?",
     choices={
         "a": "A higher probability of the true class.",
-        "b": "How similar this picture is to the other classes: a heart that could be a T, but not a ring.",
+        "b": "How similar this picture is to the other classes: a heart that could be a disc, but not a ring.",
         "c": "The weights of the teacher.",
     },
     answer="b",
@@ -422,8 +434,13 @@ question(
     "T = 1? (Both networks are unsure, with small logits.)",
     answer=0.01,
     tolerance=0.002,
-    explanation="1/T² = 0.01. One factor 1/T comes from the student's softmax; the other, because targets and outputs "
-    "differ by 1/T of the difference of the logits. The factor T² restores the size at every temperature.",
+    comments={
+        0.1: "You counted one factor of 1/T. The gradient also shrinks because targets and outputs differ less.",
+        1: "That is the ratio *with* the factor T². Without it, the gradient shrinks.",
+        0.001: "You counted a factor of 1/T too many.",
+    },
+    explanation="1/T² = 0.01. One factor of 1/T comes from the student's softmax. The other one is there because targets "
+    "and outputs differ by only 1/T of the difference of the logits. The factor T² restores the size at every temperature.",
 )
 question(
     "distillation.try_first",
