@@ -1324,7 +1324,7 @@ claim(
 #
 # A **GPU** has the same kind of roof, only higher. A small operator takes as long as its launch, so batches and fusion
 # matter even more. The tensor cores of NVIDIA GPUs work best with 16-bit or 8-bit numbers, channels last, and channels in
-# multiples of 8.
+# multiples of 8. Lesson 13 is about GPUs.
 #
 # A **TPU**, Google's *tensor processing unit*, is programmed through the compiler **XLA**. PyTorch reaches it with
 # `torch_xla`; in 2026 Google announced a second way, TorchTPU. (Nothing here was run on a TPU.) Four things would change:
@@ -1391,7 +1391,7 @@ plots.finish(fig)
 # [Jouppi et al., *In-datacenter performance analysis of a tensor processing unit* (2017)](https://doi.org/10.1145/3079856.3080246)
 # and [*TPU v4* (2023)](https://doi.org/10.1145/3579371.3589350) · oneDNN's developer guide, *Verbose mode*.
 #
-# **Next:** [14 Choosing automatically](14_choosing.ipynb) lets a search combine all these techniques for you.
+# **Next:** [13 The accelerator](13_accelerator.ipynb) does the same for a GPU, and needs none.
 #
 # Here are all your guesses so far, compared with what your machine measured:
 
