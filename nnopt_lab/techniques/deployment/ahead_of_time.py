@@ -45,7 +45,8 @@ def exported_in(
             try:
                 with torch.no_grad():
                     inductor.aoti_compile_and_package(exported_program(graph, low), package_path=str(path))
-                run = inductor.aoti_load_package(str(path))
+                where = {"device_index": here.index} if here.type != "cpu" else {}
+                run = inductor.aoti_load_package(str(path), **where)
             except RuntimeError as error:
                 first = str(error).strip().splitlines()[0]
                 raise EngineUnavailable(f"AOTInductor fails here: {first}") from error

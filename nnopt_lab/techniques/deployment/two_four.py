@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.deployment.engine import EngineUnavailable
+from nnopt_lab.techniques.deployment.logs import quiet
 from nnopt_lab.techniques.deployment.quantized_linear import fitting, make_linear_plain, require_fitting
 from nnopt_lab.workbench import device
 
@@ -43,8 +44,9 @@ def two_four_sparse(model: nn.Module, batches: Sequence[Tensor]) -> nn.Module:
         raise EngineUnavailable(why)
     require_fitting(model, "2:4 sparsity", ROWS, COLUMNS)
     make_linear_plain(model)
-    for layer in prune_two_four(model).modules():
-        if fitting(layer, ROWS, COLUMNS):
-            sparse = torch.sparse.to_sparse_semi_structured(layer.weight.detach().contiguous())
-            layer.weight = nn.Parameter(sparse, requires_grad=False)
+    with quiet():  # torch calls the format a prototype
+        for layer in prune_two_four(model).modules():
+            if fitting(layer, ROWS, COLUMNS):
+                sparse = torch.sparse.to_sparse_semi_structured(layer.weight.detach().contiguous())
+                layer.weight = nn.Parameter(sparse, requires_grad=False)
     return model

@@ -6,6 +6,7 @@ import torch
 
 from nnopt_lab.workbench.device.found import is_accelerator
 from nnopt_lab.workbench.device.stand_in import StandInEvent, stands_in
+from nnopt_lab.workbench.device.streams import current_stream
 
 
 def synchronize(device: torch.device) -> None:
@@ -38,22 +39,21 @@ class Stopwatch:
     """
 
     def __init__(self, device: torch.device):
-        self.device, self.launch_seconds, self._seconds, self._end = device, None, None, None
+        self.device, self.launch_seconds, self._seconds = device, None, None
 
     def __enter__(self):
-        self._begin = _event(self.device)
+        self._begin, self._end = _event(self.device), _event(self.device)
         if self._begin is None:
             synchronize(self.device)
         else:
-            self._begin.record()
+            _record(self._begin, self.device)
         self._started = host_clock(self.device)
         return self
 
     def __exit__(self, *_):
         self.launch_seconds = host_clock(self.device) - self._started
         if self._begin is not None:
-            self._end = _event(self.device)
-            self._end.record()
+            _record(self._end, self.device)
         else:
             synchronize(self.device)
             self._seconds = host_clock(self.device) - self._started
@@ -67,6 +67,11 @@ class Stopwatch:
             self._end.synchronize()
             self._seconds = self._begin.elapsed_time(self._end) / 1e3
         return self._seconds
+
+
+def _record(event, device: torch.device) -> None:
+    stream = current_stream(device)  # of the device, which need not be the one in use
+    event.record(stream) if stream is not None else event.record()
 
 
 def _event(device: torch.device):

@@ -90,14 +90,14 @@ class StandInStream:
 
 
 class StandInEvent:
-    """A moment on the current stream of a stand-in: the part of `torch.Event` that this package uses."""
+    """A moment on a stream of a stand-in: the part of `torch.Event` that this package uses."""
 
     def __init__(self, owner: StandIn):
         self.owner, self.moment = owner, None
 
-    def record(self) -> None:
-        """Mark the end of what the stream has in its queue."""
-        self.moment = max(self.owner.stream.end, self.owner.clock())
+    def record(self, stream: StandInStream | None = None) -> None:
+        """Mark the end of what the stream (the current one) has in its queue."""
+        self.moment = max((stream or self.owner.stream).end, self.owner.clock())
 
     def synchronize(self) -> None:
         """Wait for it."""
