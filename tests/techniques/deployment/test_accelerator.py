@@ -241,6 +241,7 @@ class TestOnnxCuda:
 
         asked = []
         module = types.ModuleType("onnxruntime")
+        module.__spec__ = onnxruntime.__spec__  # torch.export looks for it
         module.InferenceSession, module.asked = Session, asked
         module.get_available_providers = lambda: ["CUDAExecutionProvider"]
         monkeypatch.setitem(sys.modules, "onnxruntime", module)
