@@ -940,6 +940,10 @@ ax.set_xlim(-0.3, 1.2 * max(ax.get_xlim()[1], 1))
 ax.grid(False)
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: nearly all of the time lies between the orange cross, the kill, and the first green dot, the end of the repeated
+# epoch.
+
 # %% tags=["nbval-ignore-output"]
 reveal(
     "time from the kill to the end of the repeated epoch",
@@ -956,10 +960,6 @@ reveal(
     "momentum, epoch) or follows from the number of the epoch (the order of the "
     "pictures). So the repeated epoch is the same one, bit for bit.",
 )
-
-# %% [markdown]
-# What to see: nearly all of the time lies between the orange cross, the kill, and the first green dot, the end of the repeated
-# epoch.
 
 # %%
 claim(
@@ -1018,8 +1018,8 @@ claim(
 # What to see: each line crosses the dashed one, the memory of a device, at the largest network that fits.
 #
 # FSDP pays with messages. It gathers all weights twice per step (for the forward and the backward pass) and reduce-scatters the
-# gradients once, while DDP's all-reduce is one gather and one reduce-scatter. So FSDP sends half as much again. It can hide this
-# behind the computation if each process has enough to compute, that is, a large enough batch.
+# gradients once, while DDP's all-reduce is one gather and one reduce-scatter. So FSDP sends 1.5 times as much. It can hide this behind
+# the computation if each process has enough to compute, that is, a large enough batch.
 #
 # ## 8. Cutting the network itself
 #

@@ -138,8 +138,7 @@ answer = 258
 question("precision.after_256", answer)
 
 # %% [markdown]
-# Divide the gap by x, and you get the picture to remember. Numbers are rounded to the nearest, so the largest error is half
-# of the gap. Relative to x, how large can it become in bf16?
+# Numbers are rounded to the nearest, so the largest error is half of the gap. Relative to x, how large can it become in bf16?
 
 # %%
 predict("largest error of rounding to bf16", unit="% of the number")
@@ -266,6 +265,9 @@ plots.intervals(ax, lost, reference=0)
 ax.set(xlabel="points lost compared with float32, on 2,000 test pictures")
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: dots to the right of the dashed line lose accuracy, and most intervals contain 0.
+
 # %% tags=["nbval-ignore-output"]
 worst = lost["fp8 e5m2"]
 reveal(
@@ -308,8 +310,6 @@ claim(
 )
 
 # %% [markdown]
-# What to see: dots to the right of the dashed line lose accuracy, and most intervals contain 0.
-#
 # For *inference*, then, a few bits are plenty. Training is harder. It adds small numbers to large ones thousands of times,
 # and it computes with numbers of very different magnitudes. The first problem comes next, the second in section 5.
 #
@@ -472,7 +472,7 @@ def training_step(dtype, device="cpu"):
     targets = labels.to(device)
 
     def one(x):
-        # Timings run in inference mode.
+        # `measure.latency` calls this in inference mode, where there are no gradients.
         with torch.inference_mode(False), torch.enable_grad():
             precision.step(
                 worker, x, targets.repeat(len(x) // 16), optimizer, dtype=dtype
@@ -1444,6 +1444,9 @@ plots.intervals(ax, behind, reference=0)
 ax.set(xlabel="points above float32, mean of five pairs with 95 % interval")
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: every interval contains the dashed line, float32.
+
 # %%
 mean, low, high = behind["int8 forward, bf16 backward"]
 reveal(
@@ -1518,8 +1521,8 @@ claim(
 )
 
 # %% [markdown]
-# What to see: every interval contains the dashed line. The means are less than 0.2 points from float32's, and five pairs show no
-# difference for any mixture. If there is one, it is smaller than about 0.6 points. Even weights *stored* in bf16 do well here,
+# The means are less than 0.2 points from float32's, and five pairs show no difference for any mixture. If there is one, it is smaller
+# than about 0.6 points. Even weights *stored* in bf16 do well here,
 # since most of this training uses large learning rates; section 6 showed when they fail. Once nothing underflows and no
 # update gets lost, choose formats for speed and memory.
 #

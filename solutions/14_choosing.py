@@ -226,8 +226,8 @@ reveal(
     "loss without half of the first filters, no training",
     round(fragile[groups[0]][0], 1),
     because="The first layer has few filters, and everything after it sees the picture "
-    "through them. The wide linear layer has 128 outputs, and many of them say the "
-    "same.",
+    "through them. The wide linear layer has 128 outputs, and many of them are "
+    "redundant.",
 )
 
 # %% [markdown]
@@ -740,6 +740,10 @@ found
 # %%
 found.plot()
 
+# %% [markdown]
+# What to see: each dot is a trial, with smaller files further to the left. The blue staircase is the front, and the dashed line
+# is the limit on accuracy. Random trials may lose so much that they fall below the plot.
+
 # %%
 best = found.best
 claim(
@@ -752,9 +756,6 @@ claim(
 )
 
 # %% [markdown]
-# What to see: each dot is a trial, with smaller files further to the left. The blue staircase is the front, and the dashed line
-# is the limit on accuracy. Random trials may lose so much that they fall below the plot.
-#
 # The search keeps the trained networks of the front. `found.network(point)` returns one of them, and `found.export("folder")`
 # writes the best one: its weights, an ONNX file, the compressed file, and a report.
 #
@@ -953,7 +954,7 @@ question("choosing.winner", choice)
 # %% [markdown]
 # ## 8. Another network
 #
-# Nothing in the search is specific to `MyNet`. The next plot compares the same three on torchvision's resnet18, trained on 4,000
+# Nothing in the search is specific to `MyNet`. The next plot compares the same three ways on torchvision's resnet18, trained on 4,000
 # pictures of clothes to an accuracy of about 86 %, with one run each, of 12 trials (`nnopt record autotune_resnet`). This
 # network has twelve groups of channels that can be narrowed, while `MyNet` has three. If it may lose one point, how many times
 # as fast is the search's winner?
