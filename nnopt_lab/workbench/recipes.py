@@ -31,9 +31,11 @@ def one_cycle(
         weight_decay: of AdamW.
         steps_per_epoch: needed if `options` replaces the training split or the loader.
         extra: another module to train along with the model, such as the adapter of a hint loss.
-        options: further arguments of `training.fit`.
+        options: further arguments of `training.fit`. With `cuda_graph`, the schedule leaves AdamW's betas alone, since
+            a graph records them as constants.
     """
-    steps = epochs * (steps_per_epoch or -(-len(pictures.train) // batch_size))
+    accumulate = options.get("accumulate", 1)
+    steps = epochs * (steps_per_epoch or -(-len(pictures.train) // (batch_size * accumulate)))
     others = list(extra.parameters()) if extra else []
     training.fit(
         model,
@@ -41,7 +43,9 @@ def one_cycle(
         epochs=epochs,
         batch_size=batch_size,
         optimizer=lambda parameters: torch.optim.AdamW([*parameters, *others], lr=peak, weight_decay=weight_decay),
-        scheduler=lambda optimizer: torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=steps),
+        scheduler=lambda optimizer: torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, peak, total_steps=steps, cycle_momentum=not options.get("cuda_graph")
+        ),
         **options,
     )
     return model

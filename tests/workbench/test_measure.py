@@ -194,6 +194,35 @@ class TestDiskBytes:
         assert measure.parameters(WithExtra(2, 2)).total == 6
 
 
+class TestMeanDifference:
+    def test_is_students_interval_of_the_pairs(self):
+        found = measure.mean_difference([88.9, 88.5, 89.0], [88.1, 88.1, 88.8])
+        differences = torch.tensor([-0.8, -0.4, -0.2], dtype=torch.float64)
+        reach = 4.302653 * differences.std().item() / 3**0.5  # from a table: 95 %, 2 degrees of freedom
+        assert found.estimate == pytest.approx(differences.mean().item())
+        assert (found.low, found.high) == pytest.approx((found.estimate - reach, found.estimate + reach), rel=1e-5)
+
+    @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=2, max_size=9))
+    def test_swapping_turns_it_round_and_more_confidence_widens_it(self, pairs):
+        a, b = zip(*pairs, strict=True)
+        there, back, wide = (
+            measure.mean_difference(a, b),
+            measure.mean_difference(b, a),
+            measure.mean_difference(a, b, 0.99),
+        )
+        assert (there.low, there.high) == pytest.approx((-back.high, -back.low), abs=1e-9)
+        assert wide.low <= there.low <= there.estimate <= there.high <= wide.high
+
+    @pytest.mark.parametrize(("a", "b"), [([1.0], [2.0]), ([1.0, 2.0], [1.0]), ([], [])])
+    def test_refuses_what_has_no_pairs(self, a, b):
+        with pytest.raises(ValueError, match=f"values_a has {len(a)} numbers and values_b {len(b)}; they must match"):
+            measure.mean_difference(a, b)
+
+    def test_refuses_a_confidence_that_is_none(self):
+        with pytest.raises(ValueError, match="confidence=1 must lie between 0 and 1"):
+            measure.mean_difference([1, 2], [2, 3], 1)
+
+
 class TestMedianInterval:
     # n, confidence and the ranks of the interval, from tables of the binomial distribution with p = 1/2.
     @pytest.mark.parametrize(

@@ -6,7 +6,13 @@ Sizes are exact counts, times are samples. Each module measures one quantity, an
 from nnopt_lab.workbench.measure.comparison import Comparison, compare
 from nnopt_lab.workbench.measure.energy import Energy, energy
 from nnopt_lab.workbench.measure.hardware import Machine, machine
-from nnopt_lab.workbench.measure.intervals import Interval, Ratio, median_interval, proportion_difference
+from nnopt_lab.workbench.measure.intervals import (
+    Interval,
+    Ratio,
+    mean_difference,
+    median_interval,
+    proportion_difference,
+)
 from nnopt_lab.workbench.measure.memory import peak_memory
 from nnopt_lab.workbench.measure.modes import inference
 from nnopt_lab.workbench.measure.size import Parameters, disk_bytes, parameters
@@ -36,6 +42,7 @@ __all__ = [
     "layer_costs",
     "machine",
     "macs",
+    "mean_difference",
     "median_interval",
     "parameters",
     "peak_memory",

@@ -191,7 +191,7 @@ def test_a_frozen_network_and_one_that_returns_a_dict_are_one_sentence():
     with pytest.raises(ValueError, match="Many returns a dict; it must return one tensor"):
         lr_range_test.range_test(Many(4, 2), pictures)
     frozen = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).requires_grad_(False)
-    with pytest.raises(ValueError, match="All parameters that are to be trained are frozen: call"):
+    with pytest.raises(ValueError, match="All of the optimizer's parameters are frozen: call"):
         lr_range_test.range_test(frozen, pictures)
     with pytest.raises(ValueError, match="are frozen"):
         training.fit(frozen, pictures, epochs=1)
