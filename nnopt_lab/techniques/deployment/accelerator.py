@@ -75,8 +75,10 @@ def _compiled_with_graphs(model: nn.Module, batches: Sequence[Tensor]) -> Callab
     program = compile_graph(exported_program(model, batches).module(), batches, mode="reduce-overhead")
 
     def run(x: Tensor) -> Tensor:
-        torch.compiler.cudagraph_mark_step_begin()
-        return program(x).clone()  # which the next replay overwrites
+        with device.outside_inference_mode():
+            torch.compiler.cudagraph_mark_step_begin()
+            # The clone of the output is because the next replay overwrites it.
+            return program(x.clone() if x.is_inference() else x).clone()
 
     return run
 

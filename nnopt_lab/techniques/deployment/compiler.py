@@ -52,7 +52,8 @@ def compile_graph(graph: nn.Module, calibration: Sequence[Tensor], freezing: boo
         return program(x)
 
     try:
-        with torch.inference_mode():
+        # Graphs are recorded outside of inference mode, see `device.outside_inference_mode`.
+        with torch.no_grad() if "mode" in options else torch.inference_mode():
             for batch in {len(batch): batch for batch in calibration}.values():
                 on_channels_last(run, batch.dtype)(batch)
     except (errors.TorchDynamoException, RuntimeError) as error:

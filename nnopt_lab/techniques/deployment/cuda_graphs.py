@@ -44,8 +44,9 @@ class GraphedNetwork:
         return graph.result.clone()  # which the next replay overwrites
 
     def _recorded(self, x: Tensor) -> tuple[Tensor, device.Capture]:
-        given = x.clone()
-        return given, device.capture(lambda: self.network(given), self.here)
+        with device.outside_inference_mode():
+            given = x.clone()
+            return given, device.capture(lambda: self.network(given), self.here)
 
 
 def graphed(network: nn.Module, batches: Sequence[Tensor]) -> GraphedNetwork:

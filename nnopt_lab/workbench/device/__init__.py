@@ -14,7 +14,7 @@ from nnopt_lab.workbench.device.found import (
     is_accelerator,
     of,
 )
-from nnopt_lab.workbench.device.graphs import Capture, capture
+from nnopt_lab.workbench.device.graphs import Capture, capture, outside_inference_mode
 from nnopt_lab.workbench.device.offers import Description, describe, unavailable, uuid
 from nnopt_lab.workbench.device.stand_in import StandIn, stand_in
 from nnopt_lab.workbench.device.streams import beside, current_stream, pin, side_stream, upload
@@ -35,6 +35,7 @@ __all__ = [
     "host_clock",
     "is_accelerator",
     "of",
+    "outside_inference_mode",
     "pin",
     "side_stream",
     "stand_in",

@@ -5,7 +5,8 @@ were recorded, and results are overwritten by the next replay; shapes are fixed;
 device or decide by a tensor's value. Source: "CUDA semantics" of torch, section "CUDA Graphs".
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -36,7 +37,8 @@ def capture(work: Callable[[], object], device: torch.device, warm_up: int = 3) 
     """Record the launches of `work()`.
 
     Args:
-        work: reads and writes the same tensors in each call.
+        work: reads and writes the same tensors in each call. In inference mode it is called without that mode, so that
+            it cannot write into tensors made there.
         device: from `find`.
         warm_up: calls before the recording, at least 1: they do what happens once only (memory, choice of kernels).
 
@@ -46,8 +48,26 @@ def capture(work: Callable[[], object], device: torch.device, warm_up: int = 3) 
     """
     if why := unavailable(device, "graphs"):
         raise DeviceMissing(why)
-    if fake := stands_in(device):
-        return _rehearsed(work, fake, warm_up)
+    with outside_inference_mode():
+        fake = stands_in(device)
+        return _rehearsed(work, fake, warm_up) if fake else _recorded(work, device, warm_up)
+
+
+@contextlib.contextmanager
+def outside_inference_mode() -> Iterator[None]:
+    """Suspend inference mode for a while, without gradients; any other mode stays.
+
+    The first recording makes the state of the device's random generator, and made in inference mode it could not be
+    used by a recording of training afterwards (pytorch/pytorch#166792).
+    """
+    if not torch.is_inference_mode_enabled():
+        yield
+        return
+    with torch.inference_mode(False), torch.no_grad():
+        yield
+
+
+def _recorded(work: Callable, device: torch.device, warm_up: int) -> Capture:
     module = getattr(torch, device.type)
     graph_class = getattr(module, _CLASSES[device.type], None)
     if graph_class is None:

@@ -32,6 +32,23 @@ def test_a_replay_reads_and_writes_the_recorded_memory():
         assert fake.launches == launches + 1 and watch.seconds == pytest.approx(0.005)
 
 
+def test_a_recording_in_inference_mode_leaves_inference_mode_for_a_while():
+    modes = []
+
+    def work():
+        modes.append((torch.is_inference_mode_enabled(), torch.is_grad_enabled()))
+        return torch.ones(2)
+
+    with device.stand_in():
+        with torch.inference_mode():
+            device.capture(work, device.accelerator())
+            assert torch.is_inference_mode_enabled()
+        assert set(modes) == {(False, False)}
+        modes.clear()
+        device.capture(work, device.accelerator())  # of a step of training
+        assert set(modes) == {(False, True)}
+
+
 def test_where_there_are_no_graphs_a_sentence_says_so():
     with pytest.raises(device.DeviceMissing, match="the device is the CPU"):
         device.capture(lambda: None, CPU)
@@ -48,3 +65,21 @@ def test_on_an_accelerator():
     x.copy_(torch.tensor([1.0, 2.0, 3.0]))
     graph.replay()
     assert graph.result.tolist() == [2, 4, 6]
+
+
+@pytest.mark.accelerator
+def test_on_an_accelerator_training_is_recorded_after_inference():
+    here = device.accelerator()
+    if why := device.unavailable(here, "graphs"):
+        pytest.skip(why)
+    layer, x = torch.nn.Linear(4, 2).to(here), torch.ones(3, 4, device=here)
+    with torch.inference_mode():
+        device.capture(lambda: layer(x), here).replay()
+
+    def step():
+        layer.zero_grad(set_to_none=False)
+        torch.nn.functional.dropout(layer(x)).sum().backward()
+
+    device.capture(step, here).replay()
+    device.synchronize(here)
+    assert layer.weight.grad.isfinite().all()
