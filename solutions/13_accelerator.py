@@ -804,8 +804,8 @@ if engines:
     fig, axes = plots.figure(2, len(engines["networks"]), sharey=True, figsize=(11, 8))
     for row, (network, found) in zip(axes, engines["networks"].items(), strict=True):
         for ax, place in zip(row, (0, -1), strict=True):
-            first = found["ms"]["eager float32"][place][1]
-            gains = {name: first / t[place][1] for name, t in found["ms"].items()}
+            first = found["ms"]["eager float32"][place][0]
+            gains = {name: first / t[place][0] for name, t in found["ms"].items()}
             plots.bars(ax, gains, reference=1)
             pictures_text = f"{engines['sizes'][place]:,} pictures"
             ax.set(title=f"{network}, {pictures_text}", xlabel="times as fast as eager")
@@ -819,7 +819,7 @@ if engines:
 def gained(network, engine, place):
     """How many times as fast as eager float32 an engine is; place 0 is one picture."""
     times = engines["networks"][network]["ms"]
-    return times["eager float32"][place][1] / times[engine][place][1]
+    return times["eager float32"][place][0] / times[engine][place][0]
 
 
 on_card = (bool(engines) and not HERE, "no recording on a card")

@@ -1,14 +1,18 @@
 """Lesson 13: its exercises against the stand-in device and torch, its playground, its recording."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional as F
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.recordings import experiments as all_experiments
 from nnopt_lab.course.recordings import recorded
+from nnopt_lab.lessons.accelerator import experiments
 from nnopt_lab.lessons.accelerator.playground import price_playground
-from nnopt_lab.workbench import device
+from nnopt_lab.workbench import data, device
 from tests.lessons.playgrounds import line, shown
 
 
@@ -99,3 +103,58 @@ def test_the_playground_charges_for_an_idle_machine():
 def test_the_playground_says_that_a_card_never_pays():
     text, _ = shown(price_playground(CARD), batch_size=1, **{"card,_€_per_hour": 6.0, "CPU,_€_per_hour": 0.1})
     assert "never cheaper" in text
+
+
+RECORDED = ("accelerator_engines", "accelerator_products", "accelerator_training")
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_an_experiment_without_an_accelerator_is_one_sentence(name):
+    if device.accelerator() is not None:
+        pytest.skip("there is an accelerator")
+    with pytest.raises(device.DeviceMissing, match="has no accelerator"):
+        all_experiments()[name]()
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_a_missing_recording_is_told_with_its_command(name, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(experiments.device, "accelerator", lambda: None)
+    monkeypatch.setattr(experiments, "recorded", _missing)
+    assert experiments.live_or_recorded(name) is None
+    assert f"`nnopt record {name}`" in capsys.readouterr().out
+
+
+def _missing(name):
+    raise FileNotFoundError(name)
+
+
+def test_a_recording_is_shown_where_there_is_no_accelerator(monkeypatch):
+    monkeypatch.setattr(experiments.device, "accelerator", lambda: None)
+    assert experiments.live_or_recorded("accelerator") == recorded("accelerator")["result"]
+
+
+def test_the_engines_are_measured_on_the_device_by_network_and_batch_size(monkeypatch):
+    monkeypatch.setattr(experiments, "ENGINES", (("eager", "float32"), ("CUDA graph", "float32"), ("compiled", "fp8")))
+    monkeypatch.setattr(experiments, "BATCH_SIZES", (1, 2))
+    monkeypatch.setattr(
+        experiments, "_resnet", lambda: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3072, 10))
+    )
+    with device.stand_in(name="a card", capability=(8, 0)):
+        result = experiments.accelerator_engines()
+    assert result["device"] == "a card" and result["sizes"] == [1, 2]
+    for found in result["networks"].values():
+        assert "8.9" in found["missing"]["compiled fp8"]  # the capability that fp8 needs
+        assert list(found["ms"]) == ["eager float32", "CUDA graph float32"]
+        assert all(low <= middle <= high for times in found["ms"].values() for middle, low, high in times)
+
+
+@pytest.mark.filterwarnings("ignore:.*has no effect")
+def test_the_ladder_of_training_runs_on_the_cpu_too(monkeypatch):
+    pictures = data.load("fashion")
+    few = replace(pictures, train=pictures.train[:64], validation=pictures.validation[:50], test=pictures.test[:50])
+    monkeypatch.setattr(experiments, "EPOCHS", 1)
+    monkeypatch.setattr(experiments, "TRAINING", {k: v | {"epochs": 1} for k, v in experiments.TRAINING.items()})
+    rungs = experiments.train_ladder(torch.device("cpu"), few, seeds=(0,))
+    assert [rung["name"] for rung in rungs] == list(experiments.TRAINING)
+    assert all(len(rung["test"]) == 1 and 0 <= rung["test"][0] <= 100 for rung in rungs)
+    assert rungs[0]["test"] == rungs[1]["test"] == rungs[2]["test"]  # the device changes no number on a CPU

@@ -65,7 +65,7 @@ def accelerator_engines() -> dict:
     """Time per batch of `MyNet` and of ResNet-18 by every engine of `ENGINES`; pictures are already on the device.
 
     Returns:
-        {"device", "sizes": [B], "networks": {network: {"ms": {engine: [B][low, median, high]}, "missing": {engine:
+        {"device", "sizes": [B], "networks": {network: {"ms": {engine: [B][median, both quartiles]}, "missing": {engine:
         sentence}}}}.
 
     Raises:
@@ -92,7 +92,7 @@ def _engines_of(net: nn.Module, largest: Tensor, here: torch.device) -> dict:
     for size in progress_bar(BATCH_SIZES, desc="batch sizes", unit="size"):
         timings = measure.latency(ready, uploaded[:size], rounds=10, budget_seconds=4)
         for name, timing in timings.items():
-            times[name].append([1000 * seconds for seconds in (timing.low, timing.median, timing.high)])
+            times[name].append([1000 * seconds for seconds in (timing.median, *timing.quartiles)])
     return {"ms": times, "missing": missing}
 
 
