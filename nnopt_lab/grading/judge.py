@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import traceback
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -22,7 +23,7 @@ from nnopt_lab.grading.results import BROKEN, JUDGED, Graded, Result
 from nnopt_lab.grading.sandbox import JobResult, Sandbox, SandboxError
 from nnopt_lab.grading.sandboxed import codec
 from nnopt_lab.grading.sandboxed.exchange import WRITE_FAULTS
-from nnopt_lab.grading.submissions import Cell, Submission
+from nnopt_lab.grading.submissions import Submission
 from nnopt_lab.grading.time_limit import TooLong, within
 
 JUDGE_SECONDS = 10  # for one step of the judge's own work on one answer; an honest one takes milliseconds
@@ -36,7 +37,10 @@ _TROUBLE = {
 
 
 def grade(submission: Submission, sandbox: Sandbox, seed: int) -> Graded:
-    """Grade every answer of a submission, each in a worker of its own.
+    """Grade every answer of a submission.
+
+    They run one after the other in a worker, as they do in the notebook. One that does not pass there runs once more,
+    in a worker of its own: what another answer changed must not cost it points.
 
     Args:
         seed: of the batch; the inputs follow from it, the file, the learner, and the exercise.
@@ -46,7 +50,8 @@ def grade(submission: Submission, sandbox: Sandbox, seed: int) -> Graded:
     judge = _Judge(submission, sandbox, seed)
     lesson = submission.lesson
     items = (*exercises(lesson).values(), *questions(lesson).values())
-    results = [judge.result(item) for item in items]
+    by_id = {result.id: result for result in judge.results(items)}
+    results = [by_id[item.id] for item in items]
     return Graded(lesson, *_state(results), tuple(results))
 
 
@@ -76,6 +81,42 @@ def _state(results: list[Result]) -> tuple[str, str]:
 
 
 @dataclass(frozen=True)
+class _Task:
+    """An answer that is to be run: on each of the cases, or once where it answers a question."""
+
+    item: Exercise | Question
+    source: str
+    cases: list[tuple]
+    job: dict
+
+    def packed(self, **more) -> bytes:
+        """The job as a worker takes it; `more` is added to its header."""
+        return codec.pack(self.job | more, self.cases)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How a job ended, and the worker's reply: header and values."""
+
+    job: JobResult
+    header: dict
+    values: object
+
+    @property
+    def touched(self) -> bool:
+        """Whether the worker ended, or raised, as one does that writes to an input (see `frozen`)."""
+        if self.job.state == "crashed":
+            return any(f"({name})" in self.job.reason for name in WRITE_FAULTS)
+        return (_first_error(self.header) or {}).get("type") == "ChangedInPlace"
+
+    @property
+    def failed(self) -> bool:
+        """Whether time, memory or the process itself came to an end."""
+        out_of_memory = (_first_error(self.header) or {}).get("memory") is True
+        return out_of_memory or (self.job.state in BROKEN and not self.touched)
+
+
+@dataclass(frozen=True)
 class _Judge:
     """Judges the answers of one submission."""
 
@@ -83,10 +124,32 @@ class _Judge:
     sandbox: Sandbox
     seed: int
 
-    def result(self, item: Exercise | Question) -> Result:
-        """The result of an answer; a fault of the grader itself costs at most this one."""
+    def results(self, items: Iterable[Exercise | Question]) -> Iterator[Result]:
+        """The results of answers, in no order."""
+        tasks = []
+        for item in items:
+            found = self._not_run(item) or self._guarded(item, partial(self._task, item))
+            if isinstance(found, Result):
+                yield found
+            else:
+                tasks.append(found)
+        while tasks:
+            ended = self.sandbox.run_all([task.packed() for task in tasks])
+            yield from map(self._result, tasks, ended)
+            tasks = tasks[len(ended) :]
+
+    def _result(self, task: _Task, ended: JobResult) -> Result:
+        if ended.follows:
+            result = self._guarded(task.item, lambda: self._verdict(task, _read(ended)))
+            if result.state == "passed":
+                return result
+            ended = self.sandbox.run(task.packed())
+        return self._guarded(task.item, lambda: self._judged(task, ended))
+
+    def _guarded(self, item: Exercise | Question, work: Callable):
+        """What some work on an answer returns; a fault of the grader itself costs at most this one."""
         try:
-            return _cut(self._exercise(item) if isinstance(item, Exercise) else self._question(item))
+            return work()
         except SandboxError:
             raise
         except TooLong:
@@ -95,48 +158,27 @@ class _Judge:
             state, why = "crashed", _own_fault(error)
         return _cut(Result(item.id, state, 0, item.points, why, source=self.submission.cells[item.id].source))
 
-    def _exercise(self, exercise: Exercise) -> Result:
-        cell = self.submission.cells[exercise.id]
-        if not_run := self._not_run(exercise, cell, "exercise"):
-            return not_run
-        cases = [exercise.generate(torch.Generator().manual_seed(self._draw(exercise.id, n))) for n in range(CASES)]
-        job = {"name": exercise.name, "arguments": list(exercise.arguments)}
-        result, touched = self._called(exercise, cell, job, cases)
-        if result.state == "passed" or (not touched and not any(_holds_list(case) for case in cases)):
-            return result
-        # With inputs that it may change, and whose lists are of no class of their own.
-        again, _ = self._called(exercise, cell, job | {"writable": True}, cases, touched)
-        return again if touched or again.state == "passed" else result
-
-    def _called(
-        self, exercise: Exercise, cell: Cell, job: dict, cases: list[tuple], touched: bool = False
-    ) -> tuple[Result, bool]:
-        """The result of calling an answer, and whether it was stopped at a write to its inputs (see `frozen`).
-
-        Args:
-            touched: whether it was before; then its inputs count as changed, whatever the reply says of them.
-        """
-        ended, header, values = self._run(exercise, cell, job, cases)
-        result = self._unjudged(exercise, cell, ended, header)
-        if result is None:
-            judged = partial(_exercise_result, exercise, cell, cases, header, values, touched)
-            result = within(JUDGE_SECONDS, judged)
-        return result, _stopped_at_an_input(ended, header)
-
-    def _question(self, question: Question) -> Result:
-        cell = self.submission.cells[question.id]
-        if not_run := self._not_run(question, cell, "question"):
-            return not_run
-        ended, header, values = self._run(question, cell, {"question": question.id}, [])
-        judged = partial(_question_result, question, cell, header, values)
-        return self._unjudged(question, cell, ended, header) or within(JUDGE_SECONDS, judged)
-
-    def _not_run(self, item: Exercise | Question, cell: Cell, kind: str) -> Result | None:
+    def _not_run(self, item: Exercise | Question) -> Result | None:
+        cell = self.submission.cells[item.id]
         if cell.trouble:
             return Result(item.id, cell.trouble, 0, item.points, _TROUBLE[cell.trouble])
+        kind = "exercise" if isinstance(item, Exercise) else "question"
         if cell.source.strip() == stubs(self.submission.lesson).get(cell_id(kind, item.id), "").strip():
             return Result(item.id, "blank", 0, item.points, source=cell.source)
         return None
+
+    def _task(self, item: Exercise | Question) -> _Task:
+        source = self.submission.cells[item.id].source
+        job = {
+            "preamble": lesson_imports(self.submission.lesson),
+            "others": self._mentioned_in(item.id, source),
+            "source": source,
+            "seed": self._draw(item.id, -1),
+        }
+        if isinstance(item, Question):
+            return _Task(item, source, [], job | {"question": item.id})
+        cases = [item.generate(torch.Generator().manual_seed(self._draw(item.id, n))) for n in range(CASES)]
+        return _Task(item, source, cases, job | {"name": item.name, "arguments": list(item.arguments)})
 
     def _draw(self, id: str, number: int) -> int:
         # The digest: else a file could hold a table for the inputs that an earlier one printed.
@@ -144,46 +186,54 @@ class _Judge:
         text = json.dumps([self.seed, submission.sha256, submission.source.learner, id, number])
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
 
-    def _run(self, item, cell: Cell, job: dict, cases: list) -> tuple[JobResult, dict, list]:
-        """How a job ended, and the worker's reply: header and values."""
-        job = job | {
-            "preamble": lesson_imports(self.submission.lesson),
-            "others": self._mentioned_in(item.id, cell.source),
-            "source": cell.source,
-            "seed": self._draw(item.id, -1),
-        }
-        ended, header, values = self._reply(job, cases)
-        out_of_memory = (_first_error(header) or {}).get("memory") is True
-        broken = ended.state in BROKEN and not _stopped_at_an_input(ended, header)
-        if (broken or out_of_memory) and _goes_on_after(cell.source, job.get("name")):
-            again = self._reply(job | {"brief": True}, cases)
-            if again[0].state == "replied" and not _first_error(again[1]):
-                ended, header, values = again
-        return ended, header, values
+    def _judged(self, task: _Task, job: JobResult) -> Result:
+        """The result of an answer that ran in a worker of its own; it may run once more."""
+        ended = self._completed(task, job)
+        result = self._verdict(task, ended)
+        lists = any(_holds_list(case) for case in task.cases)
+        if result.state == "passed" or isinstance(task.item, Question) or not (ended.touched or lists):
+            return result
+        # With inputs that it may change, and whose lists are of no class of their own.
+        again = self._completed(task, self.sandbox.run(task.packed(writable=True)), writable=True)
+        verdict = self._verdict(task, again, ended.touched)
+        return verdict if ended.touched or verdict.state == "passed" else result
 
-    def _reply(self, job: dict, cases: list) -> tuple[JobResult, dict, list]:
-        ended = self.sandbox.run(codec.pack(job, cases))
-        if ended.state == "replied":
-            try:
-                return ended, *within(JUDGE_SECONDS, partial(codec.unpack, ended.reply))
-            except ValueError as error:
-                ended = JobResult("crashed", reason=f"its reply can't be read: {error}")
-        return ended, {}, []
+    def _completed(self, task: _Task, job: JobResult, **more) -> _Ended:
+        """How a job ended; where it failed, without what follows the answer's function if that helps."""
+        ended = _read(job)
+        if ended.failed and _goes_on_after(task.source, task.job.get("name")):
+            again = _read(self.sandbox.run(task.packed(brief=True, **more)))
+            if again.job.state == "replied" and not _first_error(again.header):
+                return again
+        return ended
 
-    def _unjudged(self, item, cell: Cell, ended: JobResult, header: dict) -> Result | None:
+    def _verdict(self, task: _Task, ended: _Ended, touched: bool = False) -> Result:
+        """The result that a reply stands for.
+
+        Args:
+            touched: whether it wrote to its inputs before; then they count as changed, whatever the reply says of them.
+        """
+        unjudged = self._unjudged(task, ended)
+        if unjudged is not None:
+            return _cut(unjudged)
+        if isinstance(task.item, Question):
+            return _cut(within(JUDGE_SECONDS, partial(_question_result, task, ended)))
+        return _cut(within(JUDGE_SECONDS, partial(_exercise_result, task, ended, touched)))
+
+    def _unjudged(self, task: _Task, ended: _Ended) -> Result | None:
         def result(state: str, mistake: str = "") -> Result:
-            printed = _text(header.get("printed"))
-            return Result(item.id, state, 0, item.points, mistake, printed=printed, source=cell.source)
+            printed = _text(ended.header.get("printed"))
+            return Result(task.item.id, state, 0, task.item.points, mistake, printed=printed, source=task.source)
 
-        if ended.state != "replied":
-            return result(ended.state, f"Your answer was stopped: {ended.reason}.")
-        error = _first_error(header)
+        if ended.job.state != "replied":
+            return result(ended.job.state, f"Your answer was stopped: {ended.job.reason}.")
+        error = _first_error(ended.header)
         if not error:
             return None
         if error.get("memory") is True:
             most = self.sandbox.limits.megabytes
             return result("out of memory", f"Your answer was stopped: it wanted more than {most} MiB.")
-        return result("blank") if _is_blank(error) else result("raised", _raised(error, cell.source))
+        return result("blank") if _is_blank(error) else result("raised", _raised(error, task.source))
 
     def _mentioned_in(self, id: str, source: str) -> dict[str, str]:
         """The learner's other answers whose functions this one mentions, directly or not, by their names.
@@ -199,6 +249,15 @@ class _Judge:
                     needed[other.name] = cell.source
                     sources.append(cell.source)
         return needed
+
+
+def _read(job: JobResult) -> _Ended:
+    if job.state == "replied":
+        try:
+            return _Ended(job, *within(JUDGE_SECONDS, partial(codec.unpack, job.reply)))
+        except ValueError as error:
+            job = JobResult("crashed", reason=f"its reply can't be read: {error}")
+    return _Ended(job, {}, [])
 
 
 def _cut(result: Result) -> Result:
@@ -219,10 +278,12 @@ def _goes_on_after(source: str, name: str | None) -> bool:
     return any(re.match(r"(?!def |class |import |from |@)[^\W\d]", line) for line in lines[last + 1 :])
 
 
-def _exercise_result(exercise: Exercise, cell: Cell, cases: list[tuple], header: dict, values, touched: bool) -> Result:
+def _exercise_result(task: _Task, ended: _Ended, touched: bool) -> Result:
+    exercise, cases, header, values = task.item, task.cases, ended.header, ended.values
+
     def result(state: str, mistake: str, **more) -> Result:
         printed = _text(header.get("printed"))
-        return Result(exercise.id, state, 0, exercise.points, mistake, printed=printed, source=cell.source, **more)
+        return Result(exercise.id, state, 0, exercise.points, mistake, printed=printed, source=task.source, **more)
 
     if "missing" in header:
         what = f"it is of type {_text(header['missing'])}" if header["missing"] else "it is not there"
@@ -256,13 +317,15 @@ def _exercise_result(exercise: Exercise, cell: Cell, cases: list[tuple], header:
         verdict.got,
         verdict.wanted,
         _text(header.get("printed")),
-        cell.source,
+        task.source,
     )
 
 
-def _question_result(question: Question, cell: Cell, header: dict, values) -> Result:
+def _question_result(task: _Task, ended: _Ended) -> Result:
+    question, header, values = task.item, ended.header, ended.values
+
     def result(state: str, mistake: str = "", points: int = 0) -> Result:
-        return Result(question.id, state, points, question.points, mistake, source=cell.source)
+        return Result(question.id, state, points, question.points, mistake, source=task.source)
 
     if not isinstance(values, list) or len(values) != 1 or not header.get("asked"):
         return result("unusable", f'The cell does not call question("{question.id}", …).')
@@ -291,13 +354,6 @@ def _changeable(exercise: Exercise, inputs: tuple) -> tuple[str, ...]:
 
 def _holds_list(value) -> bool:
     return isinstance(value, list) or (isinstance(value, tuple) and any(map(_holds_list, value)))
-
-
-def _stopped_at_an_input(ended: JobResult, header: dict) -> bool:
-    """Whether a worker ended, or raised, as one does that writes to an input."""
-    if ended.state == "crashed":
-        return any(f"({name})" in ended.reason for name in WRITE_FAULTS)
-    return (_first_error(header) or {}).get("type") == "ChangedInPlace"
 
 
 def _foreign(value) -> str:

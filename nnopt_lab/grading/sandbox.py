@@ -39,11 +39,18 @@ class Limits:
 
 @dataclass(frozen=True)
 class JobResult:
-    """How a job ended; `reply` is empty for all states but "replied". The states are those of `exchange.run`."""
+    """How a job ended.
+
+    Attributes:
+        state: one of those of `exchange.run`.
+        reply: empty for all states but "replied".
+        follows: whether other jobs ran in the same worker before, and may have changed what this one met there.
+    """
 
     state: str
     reply: bytes = b""
     reason: str = ""
+    follows: bool = False
 
 
 class SandboxError(OSError):
@@ -81,7 +88,7 @@ class Sandbox:
     """A fork server in its sandbox: started when made, started again when lost, and closed for good.
 
     Use it as a context manager, or close it. A kind of sandbox defines `_start`, `wait`, `_exchange` and `_end`. A
-    sandbox is ready after a second or two; `wait` waits for that. It runs one job at a time.
+    sandbox is ready after a second or two; `wait` waits for that. It runs one job at a time, or several in one worker.
 
     Attributes:
         is_lost: whether a job took it down and it did not start again; `repair` may bring it back.
@@ -101,11 +108,24 @@ class Sandbox:
         Raises:
             SandboxError: the sandbox was closed.
         """
+        return self.run_all([job])[0]
+
+    def run_all(self, jobs: list[bytes]) -> list[JobResult]:
+        """Run jobs of one learner, one after the other in a worker, and end at the first that has no reply.
+
+        A job that takes the sandbox down has crashed, as in `run`.
+
+        Returns:
+            A result for at least the first job. Where a kind of sandbox has a worker for each job, only that.
+
+        Raises:
+            SandboxError: the sandbox was closed.
+        """
         if self.is_lost:
-            return JobResult("crashed", reason="its sandbox was lost before, and does not start again")
-        ended = self._exchange(job)
-        if ended is not None:
-            return ended
+            return [JobResult("crashed", reason="its sandbox was lost before, and does not start again")]
+        *ended, last = self._exchange_all(jobs)
+        if last is not None:
+            return [*ended, last]
         reason = "its worker could not be ended in time, and was taken down with its sandbox"
         try:
             self._restart()
@@ -114,7 +134,11 @@ class Sandbox:
                 raise
             self.is_lost = True
             reason += ", which does not start again"
-        return JobResult("crashed", reason=reason)
+        return [*ended, JobResult("crashed", reason=reason, follows=bool(ended))]
+
+    def _exchange_all(self, jobs: list[bytes]) -> list[JobResult | None]:
+        """The results; None for the job that took the sandbox down."""
+        return [self._exchange(jobs[0])]
 
     def repair(self) -> None:
         """Start the sandbox again if it is lost.

@@ -175,10 +175,19 @@ def _work(linux_sandbox, answer, handles: tuple[int, int], settings: dict, count
         linux_sandbox.deny_calls()
     if sys.platform == "linux":
         linux_sandbox.limit(settings["space"] + settings["memory"], settings["seconds"] + 1, FILE_BYTES, OPEN_FILES)
-    job = b"".join(iter(lambda: channel.recv(1 << 16), b""))
-    reply = answer.reply_to(job)
-    channel.sendall(struct.pack(">Q", len(reply)) + reply)
+    data = b"".join(iter(lambda: channel.recv(1 << 16), b""))
+    for reply in answer.replies_to(_jobs(data)):
+        channel.sendall(struct.pack(">Q", len(reply)) + reply)
     os._exit(0)
+
+
+def _jobs(data: bytes) -> list[bytes]:
+    jobs, start = [], 0
+    while start < len(data):
+        (length,) = struct.unpack_from(">Q", data, start)
+        start += 8 + length
+        jobs.append(data[start - length : start])
+    return jobs
 
 
 def _lock_in(linux_sandbox, settings: dict, count: int) -> None:

@@ -83,9 +83,21 @@ def reply_to(job: bytes) -> bytes:
     header holds `printed` and `error` (one that came before any call) or `outcomes`, one per case: {} or
     {"error": …}.
     """
+    return _reply_to(*_read(job))
+
+
+def replies_to(jobs: list[bytes]) -> Iterator[bytes]:
+    """The replies to several jobs, one after the other in this process; all are read before the first answer runs."""
+    for header, cases in [_read(job) for job in jobs]:
+        yield _reply_to(header, cases)
+
+
+def _read(job: bytes) -> tuple[dict, list]:
     header, cases = codec.unpack(job, trusted=True)
-    if not header.get("writable"):
-        cases = frozen.frozen(cases)
+    return header, cases if header.get("writable") else frozen.frozen(cases)
+
+
+def _reply_to(header: dict, cases: list) -> bytes:
     _seed(header["seed"])
     printed = sys.stdout = sys.stderr = Printed()
     names, asked = {"__name__": "answer"}, []

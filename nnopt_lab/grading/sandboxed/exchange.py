@@ -1,4 +1,4 @@
-"""One job with a fork server over its control socket: hand it a socket, send the job, read the reply, watch the time.
+"""Jobs with a fork server over its control socket: hand it a socket, send them, read the replies, watch the time.
 
 The judge uses it directly; in a container the relay does.
 """
@@ -12,6 +12,7 @@ import time
 
 MAX_REPLY = 16 << 20
 END_SECONDS = 20
+FOLLOWING_SECONDS = 2  # for an answer that follows others in their process; it may have a process of its own later
 WRITE_FAULTS = ("signal 11", "signal 10")  # how a reason names the end at a write to protected memory; macOS: 10
 
 
@@ -26,10 +27,18 @@ def new_server(template: socket.socket) -> tuple[socket.socket, socket.socket]:
     return control, life
 
 
-def run(control: socket.socket, job: bytes, seconds: int) -> tuple[str, bytes, str] | None:
+def run(control: socket.socket, job: bytes, seconds: float) -> tuple[str, bytes, str] | None:
     """(state, reply, reason) of a job: "replied", "timed out", "out of memory" or "crashed".
 
     None where the fork server itself is gone or stuck: it can't be used any more.
+    """
+    return run_all(control, [job], seconds)[0]
+
+
+def run_all(control: socket.socket, jobs: list[bytes], seconds: float) -> list[tuple[str, bytes, str] | None]:
+    """What `run` gives for each of several jobs of one worker, to the first that has no reply, or to the last.
+
+    The first has `seconds`, every other one `FOLLOWING_SECONDS` at most: who needs more gets a worker of its own.
     """
     deadline = time.monotonic() + seconds
     mine, theirs = socket.socketpair()
@@ -38,25 +47,33 @@ def run(control: socket.socket, job: bytes, seconds: int) -> tuple[str, bytes, s
             try:
                 socket.send_fds(control, [b"F"], [theirs.fileno()])
             except OSError:
-                return None
-        state, reply = _exchange(mine, job, deadline)
+                return [None]
+        state, replies = _exchange(mine, jobs, deadline, min(seconds, FOLLOWING_SECONDS))
     if state == "silent" and not select.select([control], [], [], 0.5)[0]:
         state = "closed"  # the process is still there, and has only hung up
-    try:
-        control.sendall(b"K")
-    except OSError:
-        return None
-    end = listen(control, END_SECONDS)
+    end = _end(control)
+    ended = [("replied", reply, "") for reply in replies]
     if end is None:
-        return None
+        return [*ended[: len(jobs) - 1], None]
+    if state == "replied":
+        return ended
     if state == "silent":
-        return _died(end, seconds)
+        return [*ended, _died(end, seconds)]
     reason = {
         "timed out": f"it did not end within {seconds} s",
         "closed": "it closed its connection to the judge",
         "too long": f"its results are longer than {MAX_REPLY >> 20} MiB",
-    }.get(state, "")
-    return ("crashed" if state in ("closed", "too long") else state), reply, reason
+    }[state]
+    return [*ended, ("timed out" if state == "timed out" else "crashed", b"", reason)]
+
+
+def _end(control: socket.socket) -> dict | None:
+    """End the worker; how it ended, or None where the fork server can't tell in time."""
+    try:
+        control.sendall(b"K")
+    except OSError:
+        return None
+    return listen(control, END_SECONDS)
 
 
 def listen(control: socket.socket, seconds: float) -> dict | None:
@@ -74,17 +91,25 @@ def listen(control: socket.socket, seconds: float) -> dict | None:
         return None
 
 
-def _exchange(channel: socket.socket, job: bytes, deadline: float) -> tuple[str, bytes]:
+def _exchange(channel: socket.socket, jobs: list[bytes], deadline: float, each: float) -> tuple[str, list[bytes]]:
+    """How the last of several jobs ended, and the replies; each but the first has `each` seconds."""
+    replies, left = [], MAX_REPLY
     try:
         channel.settimeout(max(0.01, deadline - time.monotonic()))
-        channel.sendall(job)
+        channel.sendall(b"".join(struct.pack(">Q", len(job)) + job for job in jobs))
         channel.shutdown(socket.SHUT_WR)
-        (length,) = struct.unpack(">Q", _receive(channel, 8, deadline))
-        return ("replied", _receive(channel, length, deadline)) if length <= MAX_REPLY else ("too long", b"")
+        while len(replies) < len(jobs):
+            (length,) = struct.unpack(">Q", _receive(channel, 8, deadline))
+            left -= length
+            if left < 0:
+                return "too long", replies
+            replies.append(_receive(channel, length, deadline))
+            deadline = time.monotonic() + each
+        return "replied", replies
     except TimeoutError:
-        return "timed out", b""
+        return "timed out", replies
     except (EOFError, OSError):
-        return "silent", b""
+        return "silent", replies
 
 
 def _receive(channel: socket.socket, length: int, deadline: float) -> bytes:
