@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 
 from nnopt_lab.course.lesson import lesson_of, lessons, modules
 from nnopt_lab.course.number_comments import number_comment
@@ -224,6 +225,7 @@ def lesson_points(lesson: str) -> int:
     return sum(item.points for item in (*exercises(lesson).values(), *questions(lesson).values()))
 
 
+@cache
 def _load_declared() -> None:
     for _ in modules("exercises"):
         pass

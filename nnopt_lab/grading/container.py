@@ -16,7 +16,7 @@ import threading
 from importlib.metadata import version
 
 from nnopt_lab.grading.sandbox import JobResult, Limits, Sandbox, SandboxError
-from nnopt_lab.grading.sandboxed.exchange import END_SECONDS, MAX_REPLY
+from nnopt_lab.grading.sandboxed.exchange import END_SECONDS, FOLLOWING_SECONDS, MAX_REPLY, jobs_in
 from nnopt_lab.grading.view import PACKAGES, SANDBOXED
 
 START_SECONDS = 180
@@ -85,7 +85,8 @@ class ContainerSandbox(Sandbox):
     def _exchange(self, job: bytes) -> JobResult | None:
         with contextlib.suppress(OSError):  # if it is gone, no answer comes
             self._process.stdin.write(struct.pack(">I", len(job)) + job)
-        answer = self._receive(self.limits.seconds + END_SECONDS)
+        following = len(jobs_in(job)) - 1
+        answer = self._receive(self.limits.seconds + following * FOLLOWING_SECONDS + END_SECONDS)
         if answer is None:
             return None
         head, reply = answer

@@ -118,9 +118,9 @@ class NamespaceSandbox(Sandbox):
                 "or, if you trust every learner, --isolation none."
             )
 
-    def _exchange_all(self, jobs: list[bytes]) -> list[JobResult | None]:
-        ended = exchange.run_all(self._control, jobs, self.limits.seconds)
-        return [one and JobResult(*one, follows=number > 0) for number, one in enumerate(ended)]
+    def _exchange(self, job: bytes) -> JobResult | None:
+        ended = exchange.run(self._control, job, self.limits.seconds)
+        return None if ended is None else JobResult(*ended)
 
     def _end(self) -> None:
         self._control.close()

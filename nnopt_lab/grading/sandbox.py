@@ -14,7 +14,9 @@ import shutil
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from nnopt_lab.grading.sandboxed import exchange
 
 PAUSES = (2, 10)  # seconds before a sandbox that did not start is tried again
 KINDS = ("bubblewrap", "unshare", "container", "none")
@@ -43,14 +45,16 @@ class JobResult:
 
     Attributes:
         state: one of those of `exchange.run`.
-        reply: empty for all states but "replied".
-        follows: whether other jobs ran in the same worker before, and may have changed what this one met there.
+        reply: for a bundle, that of the jobs which had one; else empty for all states but "replied".
+        follows: whether other jobs ran before in the same worker, and may have changed what this one met there.
+        took_down: whether the sandbox had to be started again after it, or is lost.
     """
 
     state: str
     reply: bytes = b""
     reason: str = ""
     follows: bool = False
+    took_down: bool = False
 
 
 class SandboxError(OSError):
@@ -88,7 +92,7 @@ class Sandbox:
     """A fork server in its sandbox: started when made, started again when lost, and closed for good.
 
     Use it as a context manager, or close it. A kind of sandbox defines `_start`, `wait`, `_exchange` and `_end`. A
-    sandbox is ready after a second or two; `wait` waits for that. It runs one job at a time, or several in one worker.
+    sandbox is ready after a second or two; `wait` waits for that. It runs one job, or one bundle of jobs, at a time.
 
     Attributes:
         is_lost: whether a job took it down and it did not start again; `repair` may bring it back.
@@ -108,24 +112,11 @@ class Sandbox:
         Raises:
             SandboxError: the sandbox was closed.
         """
-        return self.run_all([job])[0]
-
-    def run_all(self, jobs: list[bytes]) -> list[JobResult]:
-        """Run jobs of one learner, one after the other in a worker, and end at the first that has no reply.
-
-        A job that takes the sandbox down has crashed, as in `run`.
-
-        Returns:
-            A result for at least the first job. Where a kind of sandbox has a worker for each job, only that.
-
-        Raises:
-            SandboxError: the sandbox was closed.
-        """
         if self.is_lost:
-            return [JobResult("crashed", reason="its sandbox was lost before, and does not start again")]
-        *ended, last = self._exchange_all(jobs)
-        if last is not None:
-            return [*ended, last]
+            return JobResult("crashed", reason="its sandbox was lost before, and does not start again")
+        ended = self._exchange(job)
+        if ended is not None:
+            return ended
         reason = "its worker could not be ended in time, and was taken down with its sandbox"
         try:
             self._restart()
@@ -134,11 +125,20 @@ class Sandbox:
                 raise
             self.is_lost = True
             reason += ", which does not start again"
-        return [*ended, JobResult("crashed", reason=reason, follows=bool(ended))]
+        return JobResult("crashed", reason=reason, took_down=True)
 
-    def _exchange_all(self, jobs: list[bytes]) -> list[JobResult | None]:
-        """The results; None for the job that took the sandbox down."""
-        return [self._exchange(jobs[0])]
+    def run_all(self, jobs: list[bytes]) -> list[JobResult]:
+        """Run jobs of one learner, one after the other in one new worker, to the first that has no reply.
+
+        Returns:
+            How the first jobs ended, at least one.
+        """
+        if len(jobs) > 1:
+            ended = self.run(exchange.bundle(jobs))
+            if not ended.took_down:
+                results = [JobResult("replied", r, follows=n > 0) for n, r in enumerate(exchange.parts(ended.reply))]
+                return results + [replace(ended, reply=b"", follows=bool(results))] * (ended.state != "replied")
+        return [self.run(jobs[0])]  # after a bundle that took the sandbox down, by whichever job, too
 
     def repair(self) -> None:
         """Start the sandbox again if it is lost.

@@ -8,8 +8,10 @@ import hashlib
 import json
 import os
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache, cached_property
 from pathlib import Path
 
 from nnopt_lab.course.exercises import Exercise, Question, cell_id, exercises, questions
@@ -66,12 +68,11 @@ def read(source: Source, lesson: str | None = None) -> Submission:
         return Submission(source, lesson=lesson or named, malformed=_in_words(error))
     sha256 = hashlib.sha256(data).hexdigest()
     try:
-        cells = _cells(data)
-        found = _lesson_of(cells, lesson)
+        cells = _Cells(_cells(data))
+        found = _lesson_of(cells.ids, lesson)
     except ValueError as error:
         return Submission(source, sha256, changed, lesson or named, malformed=str(error))
-    answers = {id: _answer(cells, "exercise", item) for id, item in exercises(found).items()}
-    answers |= {id: _answer(cells, "question", item) for id, item in questions(found).items()}
+    answers = {item.id: _answer(cells, id, item) for id, item in _answer_cells(found).items()}
     return Submission(source, sha256, changed, found, answers)
 
 
@@ -117,14 +118,47 @@ def _cells(data: bytes) -> list[dict]:
     return [cell for cell in cells if isinstance(cell, dict)]
 
 
-def _lesson_of(cells: list[dict], wanted: str | None) -> str:
-    ids = {cell.get("id") for cell in cells if isinstance(cell.get("id"), str)}
-    ids |= {cell_id(*mark) for cell in cells for mark in _marks(cell)}
-    counts = {
-        name: len(ids & {cell_id("exercise", id) for id in exercises(name)})
-        + len(ids & {cell_id("question", id) for id in questions(name)})
-        for name in lessons()
-    }
+class _Cells:
+    """The cells of a notebook, and where each of the course's marks is found among them.
+
+    Attributes:
+        ids: the cells' ids, and those that the answer cells with their marks would have.
+    """
+
+    def __init__(self, cells: list[dict]):
+        self._cells = cells
+        self._places: dict[str | tuple[str, str], list[int]] = defaultdict(list)
+        self.ids = set()
+        for place, cell in enumerate(cells):
+            own = cell.get("id")
+            for mark in ([own] if isinstance(own, str) else []) + _marks(cell):
+                self._places[mark].append(place)
+                self.ids.add(mark if isinstance(mark, str) else cell_id(*mark))
+
+    def marked(self, *marks: str | tuple[str, str]) -> list[dict]:
+        """The cells that bear one of some marks: ids, or (kind, id) in their metadata."""
+        places = {place for mark in marks for place in self._places.get(mark, ())}
+        return [self._cells[place] for place in sorted(places)]
+
+    @cached_property
+    def unmarked(self) -> list[str]:
+        """Sources of the code cells whose metadata bear no mark."""
+        own = (cell for cell in self._cells if cell.get("cell_type") == "code" and not _marks(cell))
+        return [text for cell in own if (text := _text(cell)) is not None]
+
+
+@cache
+def _answer_cells(lesson: str) -> dict[str, Exercise | Question]:
+    """A lesson's exercises and questions, by the ids of their cells."""
+    return {cell_id(_kind(item), item.id): item for item in (*exercises(lesson).values(), *questions(lesson).values())}
+
+
+def _kind(item: Exercise | Question) -> str:
+    return "exercise" if isinstance(item, Exercise) else "question"
+
+
+def _lesson_of(ids: set[str], wanted: str | None) -> str:
+    counts = {name: len(ids & _answer_cells(name).keys()) for name in lessons()}
     lesson = wanted or max(counts, key=counts.get)
     if not counts[lesson]:
         raise ValueError(f"It holds no answer cell of {'the course' if wanted is None else wanted}.")
@@ -138,17 +172,17 @@ def _marks(cell: dict) -> list[tuple[str, str]]:
     return [(kind, id) for kind, id in found if isinstance(id, str)]
 
 
-def _answer(cells: list[dict], kind: str, item: Exercise | Question) -> Cell:
+def _answer(cells: _Cells, id: str, item: Exercise | Question) -> Cell:
     """The answer in its cell, or in a copy of that, which keeps its mark or at least defines its function."""
-    own = [cell for cell in cells if cell.get("id") == cell_id(kind, item.id) or (kind, item.id) in _marks(cell)]
+    own = cells.marked(id, (_kind(item), item.id))
     code = [cell for cell in own if cell.get("cell_type") == "code" and _text(cell) is not None]
     if own and not code:
         return Cell(trouble="mistyped")
-    stub = stubs(item.lesson).get(cell_id(kind, item.id), "")
+    stub = stubs(item.lesson).get(id, "")
     texts = [text for cell in code if not _is_untouched(text := _text(cell), stub)]
     texts = [text for text in texts if _answers(text, item)] or texts
     if code and not texts and isinstance(item, Exercise):
-        texts = _defined_elsewhere(cells, item)
+        texts = _defined_elsewhere(cells.unmarked, item)
     if not texts:
         return Cell(_text(code[0])) if code else Cell(trouble="missing")
     if len({text.strip() for text in texts}) > 1:
@@ -168,12 +202,11 @@ def _answers(text: str, item: Exercise | Question) -> bool:
     return re.search(rf"^(?:(?:async )?def {item.name}\b|{item.name}\s*=)", text, re.MULTILINE) is not None
 
 
-def _defined_elsewhere(cells: list[dict], exercise: Exercise) -> list[str]:
-    """Sources of the learner's own code cells that define the function: copies whose marks some tool has dropped."""
-    courses = set(notebook_cells(exercise.lesson).values())
-    own = [cell for cell in cells if cell.get("cell_type") == "code" and not _marks(cell)]
-    texts = [text for cell in own if (text := _text(cell)) is not None and text not in courses]
-    return [text for text in texts if re.search(rf"^def {exercise.name}\b", text, re.MULTILINE)]
+def _defined_elsewhere(texts: list[str], exercise: Exercise) -> list[str]:
+    """Of the sources of unmarked cells those by the learner that define the function: some tool dropped their mark."""
+    courses = notebook_cells(exercise.lesson).values()
+    defined = re.compile(rf"^def {exercise.name}\b", re.MULTILINE)
+    return [text for text in texts if defined.search(text) and text not in courses]
 
 
 def _text(cell: dict) -> str | None:

@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ SANDBOXED = Path(__file__).with_name("sandboxed")
 PACKAGES = ("torch", "numpy", "safetensors", "onnx", "onnxruntime")  # the last two for the capstone's judge
 _LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/lib", "/lib64", "/lib32")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/urandom", "/dev/random")
-_PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu")
+_EXTRA = re.compile(r"(; *|and *\(?)extra *== *['\"][^'\"]+['\"] *\)? *$")  # wanted for an extra only
+# The last tells the C library whether there are huge pages, which it is asked to use (see `namespaces`).
+_PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu", "/sys/kernel/mm/transparent_hugepage")
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class View:
     Attributes:
         binds: (source, target) of every visible file or folder, in order; later ones cover earlier ones.
         empty: targets among them that are shown empty.
-        passing: folders that hide their contents before the first worker starts. Until then they show what the
-            processor can do: without that, torch takes its slowest kernels and has no float16 and no quantised engine.
+        passing: folders that hide their contents before the first worker starts. Until then they show what processor
+            and memory can do: without that, torch takes its slowest kernels and has no float16 and no quantised engine.
         links: (to, path) of symbolic links.
         paths: where Python finds the packages.
         scratch: the folder in which a worker may write: /tmp, unless something in there is visible.
@@ -95,9 +98,16 @@ def _package_paths() -> list[str]:
                 raise ValueError(f"{name} is not installed here, and a worker needs it.") from None
             continue
         found[name] = _top_level(name, distribution)
-        wanted = (Requirement(text) for text in distribution.requires or ())
-        names += [r.name for r in wanted if r.marker is None or r.marker.evaluate({"extra": ""})]
+        names += _required(distribution)
     return sorted({path for paths in found.values() for path in paths})
+
+
+def _required(distribution) -> list[str]:
+    # The lines themselves: parsing everything takes four times as long, and every batch waits for that, too.
+    head = (distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or "").partition("\n\n")[0]
+    texts = re.findall(r"^Requires-Dist: *(.+)", head, re.MULTILINE)
+    wanted = (Requirement(text) for text in texts if not _EXTRA.search(text))
+    return [r.name for r in wanted if r.marker is None or r.marker.evaluate({"extra": ""})]
 
 
 def _top_level(name: str, distribution) -> set[str]:

@@ -6,7 +6,6 @@ operators that were never defined. The lessons use only torchvision's data sets 
 these operators, so defining their two schemas is enough.
 """
 
-import importlib.abc
 import importlib.util
 import sys
 from pathlib import Path
@@ -19,7 +18,7 @@ SCHEMAS = (
 _kept_alive = []  # the operators vanish with the Library object that defined them
 
 
-class _RepairBeforeImport(importlib.abc.MetaPathFinder):
+class _RepairBeforeImport:
     """Runs `repair` just before the first import of torchvision; finds no module itself."""
 
     def find_spec(self, fullname, path=None, target=None):

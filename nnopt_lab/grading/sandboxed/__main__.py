@@ -40,8 +40,9 @@ def main(settings: dict) -> None:
     if "view" in settings:
         linux_sandbox.show_only(**settings["view"])
         sys.path[0] = "/sandboxed"
-    # Without garbage collection this would be a tenth faster, and leave holes all over the memory: workers would write
-    # into them and so split huge pages, which costs more with each answer.
+    # No garbage is collected until the first answer: that would take a third of the time, and leave holes all over the
+    # memory, into which workers would write and so copy pages.
+    gc.disable()
     import answer
 
     _warm_up(answer)
@@ -52,8 +53,8 @@ def main(settings: dict) -> None:
     settings["pidfd"] = os.pidfd_open(os.getpid()) if linux else -1
     if linux:
         linux_sandbox.no_more_huge_pages()  # an answer that wants memory could wait seconds for the first one
-    gc.collect()
     gc.freeze()  # what a collection in a worker would otherwise touch, and so copy
+    gc.enable()
     servers: dict[socket.socket, int] = {}  # by the sockets whose closing ends them
     while True:
         ready, _, _ = select.select([control, *servers], [], [])
@@ -176,18 +177,9 @@ def _work(linux_sandbox, answer, handles: tuple[int, int], settings: dict, count
     if sys.platform == "linux":
         linux_sandbox.limit(settings["space"] + settings["memory"], settings["seconds"] + 1, FILE_BYTES, OPEN_FILES)
     data = b"".join(iter(lambda: channel.recv(1 << 16), b""))
-    for reply in answer.replies_to(_jobs(data)):
+    for reply in answer.replies_to(data):
         channel.sendall(struct.pack(">Q", len(reply)) + reply)
     os._exit(0)
-
-
-def _jobs(data: bytes) -> list[bytes]:
-    jobs, start = [], 0
-    while start < len(data):
-        (length,) = struct.unpack_from(">Q", data, start)
-        start += 8 + length
-        jobs.append(data[start - length : start])
-    return jobs
 
 
 def _lock_in(linux_sandbox, settings: dict, count: int) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import codec
+import exchange
 import frozen
 import numpy as np
 import torch
@@ -86,9 +87,9 @@ def reply_to(job: bytes) -> bytes:
     return _reply_to(*_read(job))
 
 
-def replies_to(jobs: list[bytes]) -> Iterator[bytes]:
-    """The replies to several jobs, one after the other in this process; all are read before the first answer runs."""
-    for header, cases in [_read(job) for job in jobs]:
+def replies_to(data: bytes) -> Iterator[bytes]:
+    """The replies to a job or to a bundle of jobs, which are all read before the first answer runs."""
+    for header, cases in [_read(job) for job in exchange.jobs_in(data)]:
         yield _reply_to(header, cases)
 
 

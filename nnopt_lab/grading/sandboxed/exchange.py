@@ -1,6 +1,7 @@
-"""Jobs with a fork server over its control socket: hand it a socket, send them, read the replies, watch the time.
+"""One job with a fork server over its control socket: hand it a socket, send the job, read the reply, watch the time.
 
-The judge uses it directly; in a container the relay does.
+Several jobs of one learner may be bundled: they run one after the other in one worker. The judge uses all this
+directly; in a container the relay does.
 """
 
 import contextlib
@@ -12,7 +13,8 @@ import time
 
 MAX_REPLY = 16 << 20
 END_SECONDS = 20
-FOLLOWING_SECONDS = 2  # for an answer that follows others in their process; it may have a process of its own later
+FOLLOWING_SECONDS = 2  # for each job of a bundle but the first; who needs more is run once more, alone
+_BUNDLE = b"\xffbundle"  # no packed value begins like this
 WRITE_FAULTS = ("signal 11", "signal 10")  # how a reason names the end at a write to protected memory; macOS: 10
 
 
@@ -27,18 +29,37 @@ def new_server(template: socket.socket) -> tuple[socket.socket, socket.socket]:
     return control, life
 
 
+def bundle(jobs: list[bytes]) -> bytes:
+    """Several jobs as one."""
+    return _BUNDLE + b"".join(map(_framed, jobs))
+
+
+def jobs_in(data: bytes) -> list[bytes]:
+    """The jobs of a bundle, or the one job that is none."""
+    return parts(data[len(_BUNDLE) :]) if data.startswith(_BUNDLE) else [data]
+
+
+def parts(data: bytes) -> list[bytes]:
+    """The replies to the jobs of a bundle, in their order."""
+    found, start = [], 0
+    while start < len(data):
+        (length,) = struct.unpack_from(">Q", data, start)
+        start += 8 + length
+        found.append(data[start - length : start])
+    return found
+
+
+def _framed(data: bytes) -> bytes:
+    return struct.pack(">Q", len(data)) + data
+
+
 def run(control: socket.socket, job: bytes, seconds: float) -> tuple[str, bytes, str] | None:
     """(state, reply, reason) of a job: "replied", "timed out", "out of memory" or "crashed".
 
+    A bundle ends at the first job without a reply, which has that state; the reply to it are the replies until then,
+    see `parts`. Every job but the first has `FOLLOWING_SECONDS` at most.
+
     None where the fork server itself is gone or stuck: it can't be used any more.
-    """
-    return run_all(control, [job], seconds)[0]
-
-
-def run_all(control: socket.socket, jobs: list[bytes], seconds: float) -> list[tuple[str, bytes, str] | None]:
-    """What `run` gives for each of several jobs of one worker, to the first that has no reply, or to the last.
-
-    The first has `seconds`, every other one `FOLLOWING_SECONDS` at most: who needs more gets a worker of its own.
     """
     deadline = time.monotonic() + seconds
     mine, theirs = socket.socketpair()
@@ -47,33 +68,27 @@ def run_all(control: socket.socket, jobs: list[bytes], seconds: float) -> list[t
             try:
                 socket.send_fds(control, [b"F"], [theirs.fileno()])
             except OSError:
-                return [None]
-        state, replies = _exchange(mine, jobs, deadline, min(seconds, FOLLOWING_SECONDS))
+                return None
+        state, replies = _exchange(mine, job, deadline, min(seconds, FOLLOWING_SECONDS))
     if state == "silent" and not select.select([control], [], [], 0.5)[0]:
         state = "closed"  # the process is still there, and has only hung up
-    end = _end(control)
-    ended = [("replied", reply, "") for reply in replies]
-    if end is None:
-        return [*ended[: len(jobs) - 1], None]
-    if state == "replied":
-        return ended
-    if state == "silent":
-        return [*ended, _died(end, seconds)]
-    reason = {
-        "timed out": f"it did not end within {seconds} s",
-        "closed": "it closed its connection to the judge",
-        "too long": f"its results are longer than {MAX_REPLY >> 20} MiB",
-    }[state]
-    return [*ended, ("timed out" if state == "timed out" else "crashed", b"", reason)]
-
-
-def _end(control: socket.socket) -> dict | None:
-    """End the worker; how it ended, or None where the fork server can't tell in time."""
     try:
         control.sendall(b"K")
     except OSError:
         return None
-    return listen(control, END_SECONDS)
+    end = listen(control, END_SECONDS)
+    if end is None:
+        return None
+    reply = b"".join(map(_framed, replies) if job.startswith(_BUNDLE) else replies)
+    if state == "silent":
+        state, reason = _died(end, seconds)
+        return state, reply, reason
+    reason = {
+        "timed out": f"it did not end within {seconds} s",
+        "closed": "it closed its connection to the judge",
+        "too long": f"its results are longer than {MAX_REPLY >> 20} MiB",
+    }.get(state, "")
+    return ("crashed" if state in ("closed", "too long") else state), reply, reason
 
 
 def listen(control: socket.socket, seconds: float) -> dict | None:
@@ -91,16 +106,16 @@ def listen(control: socket.socket, seconds: float) -> dict | None:
         return None
 
 
-def _exchange(channel: socket.socket, jobs: list[bytes], deadline: float, each: float) -> tuple[str, list[bytes]]:
-    """How the last of several jobs ended, and the replies; each but the first has `each` seconds."""
+def _exchange(channel: socket.socket, job: bytes, deadline: float, each: float) -> tuple[str, list[bytes]]:
+    """How a job ended, and its replies; each but the first has `each` seconds."""
     replies, left = [], MAX_REPLY
     try:
         channel.settimeout(max(0.01, deadline - time.monotonic()))
-        channel.sendall(b"".join(struct.pack(">Q", len(job)) + job for job in jobs))
+        channel.sendall(job)
         channel.shutdown(socket.SHUT_WR)
-        while len(replies) < len(jobs):
+        for _ in jobs_in(job):
             (length,) = struct.unpack(">Q", _receive(channel, 8, deadline))
-            left -= length
+            left -= length + 8 * bool(replies)
             if left < 0:
                 return "too long", replies
             replies.append(_receive(channel, length, deadline))
@@ -126,11 +141,11 @@ def _receive(channel: socket.socket, length: int, deadline: float) -> bytes:
     return b"".join(parts)
 
 
-def _died(end: dict, seconds: int) -> tuple[str, bytes, str]:
+def _died(end: dict, seconds: float) -> tuple[str, str]:
     code = end["code"]
     if end["cpu"] >= seconds:
-        return "timed out", b"", f"it used more than {seconds} s of processor time"
+        return "timed out", f"it used more than {seconds} s of processor time"
     if code == -9:
-        return "out of memory", b"", "the system ended it, most likely for its memory"
+        return "out of memory", "the system ended it, most likely for its memory"
     why = f"signal {-code}" if code < 0 else f"exit status {code}"
-    return "crashed", b"", f"its process ended by itself ({why}) before there was a result"
+    return "crashed", f"its process ended by itself ({why}) before there was a result"
