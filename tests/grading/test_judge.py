@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from nnopt_lab.course.exercises import exercises, lesson_points
+from nnopt_lab.course.exercises import cell_id, exercises, lesson_points
 from nnopt_lab.course.lesson_files import paths
 from nnopt_lab.grading import judge
 from nnopt_lab.grading.judge import grade
@@ -395,3 +395,46 @@ def test_a_fault_of_the_grader_costs_at_most_one_answer(graded, monkeypatch):
     states = {r.id: (r.state, r.points) for r in found.results if r.state != "blank"}
     assert states == {ATTACKED: ("crashed", 0), QUIET: ("passed", 2)}
     assert found.state == "partly graded" and "The grader itself failed: ZeroDivisionError" in found.reason
+
+
+BEHIND = {  # what an answer may leave behind in the process that the next ones of its notebook run in, too
+    "another dtype": "import torch\ntorch.set_default_dtype(torch.float16)",
+    "no gradients": "import torch\ntorch.set_grad_enabled(False)",
+    "a patched method": "import torch\ntorch.Tensor.abs = torch.Tensor.sum = lambda *a, **k: torch.zeros(1)",
+    "patched builtins": "import builtins\nbuiltins.len = builtins.range = lambda *a: 1 / 0",
+    "a patched codec": "import sys\nsys.modules['codec'].pack = lambda *a: b'passed'",
+    "no modules": "import sys\nsys.modules.clear()",
+    "a closed channel": "import os, threading\nthreading.Timer(0.05, os.close, [3]).start()",
+    "noise": "import os, threading\nthreading.Timer(0.01, os.write, [3, bytes(999)]).start()",
+    "a late end": "import os, threading\nthreading.Timer(0.02, os._exit, [0]).start()",
+    "a full memory": "kept = []\ntry:\n    while True: kept.append(bytearray(1 << 20))\nexcept MemoryError: pass",
+    "a busy thread": "import threading\ndef loop():\n    while True: pass\nthreading.Thread(target=loop).start()",
+    "an error": "1 / 0",
+    "an end": "import os\nos._exit(0)",
+}
+
+
+@pytest.mark.parametrize("what", BEHIND)
+def test_what_an_answer_leaves_behind_costs_the_others_nothing(graded, what):
+    content, first = solved(), next(iter(exercises(LESSON)))
+    cell = next(cell for cell in content["cells"] if cell.get("id") == cell_id("exercise", first))
+    cell["source"] = f"{BEHIND[what]}\n{''.join(cell['source'])}"
+    found = graded(content)
+    others = [r for r in found.results if r.id != first]
+    assert len(others) > 5
+    assert [(r.id, r.state) for r in others if r.points < r.possible or r.state != "passed"] == []
+
+
+def test_what_does_not_pass_is_told_as_if_it_were_the_only_answer(graded):
+    wrong = {
+        "pruning.levels": "def levels(scores, count):\n    return scores[:count]",
+        QUIET: "def cubic_sparsity(step, steps, final):\n    print('here')\n    return final / 0",
+        "pruning.l1_or_l2": 'question("pruning.l1_or_l2", "a")',
+    }
+    patch = "import torch\ntorch.Tensor.__getitem__ = lambda *a: 1 / 0\nprint = None\n"
+    found = graded(notebook({ATTACKED: patch + RIGHT, **wrong}))
+    for id, source in wrong.items():
+        result = next(r for r in found.results if r.id == id)
+        single = next(r for r in graded(notebook({id: source})).results if r.id == id)
+        assert (result.state, result.points, result.printed) == (single.state, single.points, single.printed)
+        assert result.state not in ("passed", "blank")
