@@ -22,7 +22,13 @@ def compiled_bfloat16(model: nn.Module, calibration: Sequence[Tensor]) -> Engine
     return channels_last_in("compiled bf16", model, calibration, torch.bfloat16, _compiled)
 
 
-def compile_graph(graph: nn.Module, calibration: Sequence[Tensor], freezing: bool = True, **options) -> Callable:
+def compile_graph(
+    graph: nn.Module,
+    calibration: Sequence[Tensor],
+    freezing: bool = True,
+    layout: torch.memory_format = torch.channels_last,
+    **options,
+) -> Callable:
     """Compile a graph for any number of pictures, with the weights folded in (freezing).
 
     torch makes one program for a single picture, one for 2 to 15 and one for more. What the calibration batches need is
@@ -31,6 +37,7 @@ def compile_graph(graph: nn.Module, calibration: Sequence[Tensor], freezing: boo
     Args:
         calibration: batches on the device for which it is compiled.
         freezing: False for weights that are no plain tensors.
+        layout: of the pictures that it is compiled for now.
         options: further ones of `torch.compile`, such as its `mode`.
 
     Raises:
@@ -55,7 +62,7 @@ def compile_graph(graph: nn.Module, calibration: Sequence[Tensor], freezing: boo
         # Graphs are recorded outside of inference mode, see `device.outside_inference_mode`.
         with torch.no_grad() if "mode" in options else torch.inference_mode():
             for batch in {len(batch): batch for batch in calibration}.values():
-                on_channels_last(run, batch.dtype)(batch)
+                on_channels_last(run, batch.dtype, layout)(batch)
     except (errors.TorchDynamoException, RuntimeError) as error:
         raise EngineUnavailable(f"torch.compile fails here: {str(error).strip().splitlines()[0]}") from error
     return run

@@ -5,12 +5,11 @@ Small batches on an accelerator take as long as their launches; a graph removes 
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from nnopt_lab.techniques.deployment.engine import EngineUnavailable
 from nnopt_lab.workbench import device
 
 MOST_GRAPHS = 8  # each keeps the memory of its activations
@@ -47,15 +46,3 @@ class GraphedNetwork:
         with device.outside_inference_mode():
             given = x.clone()
             return given, device.capture(lambda: self.network(given), self.here)
-
-
-def graphed(network: nn.Module, batches: Sequence[Tensor]) -> GraphedNetwork:
-    """`network` as a `GraphedNetwork` on the device of `batches`.
-
-    Raises:
-        EngineUnavailable: the device has no graphs.
-    """
-    here = device.of(batches)
-    if why := device.unavailable(here, "graphs"):
-        raise EngineUnavailable(why)
-    return GraphedNetwork(network, here)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nnopt_lab.techniques.deployment import EngineUnavailable, cuda_graphs, deploy
-from nnopt_lab.techniques.deployment.cuda_graphs import GraphedNetwork, graphed
+from nnopt_lab.techniques.deployment.cuda_graphs import GraphedNetwork
 from nnopt_lab.workbench import device, measure
 
 
@@ -72,9 +72,14 @@ def test_a_network_that_writes_into_its_input(fake, vectors):
     assert torch.allclose(engine(vectors), model(vectors.clone()), atol=1e-5)
 
 
-def test_a_device_without_graphs_says_so(layers, vectors):
-    with pytest.raises(EngineUnavailable, match="graphs on an accelerator was asked for, and the device is the CPU"):
-        graphed(layers, [vectors])
+def test_a_device_without_graphs_says_so(fake, layers, vectors, monkeypatch):
+    def none_here(here, feature):
+        return "torch offers no graphs on Apple GPU (mps)." if feature == "graphs" else None
+
+    monkeypatch.setattr(device, "unavailable", none_here)
+    for target in ("CUDA graph", "compiled reduce-overhead"):
+        with pytest.raises(EngineUnavailable, match=r"^torch offers no graphs on Apple GPU \(mps\)\.$"):
+            deploy(layers, vectors, target, device="accelerator")
 
 
 @pytest.mark.accelerator

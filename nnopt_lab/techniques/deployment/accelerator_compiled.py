@@ -1,0 +1,89 @@
+"""Engines by `torch.compile` on an accelerator, whose programs include the conversion to their precision and back."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nnopt_lab.techniques.deployment import tf32
+from nnopt_lab.techniques.deployment.accelerator_precisions import DTYPES, Maker, layout_of, require_feature
+from nnopt_lab.techniques.deployment.compiler import compile_graph
+from nnopt_lab.techniques.deployment.engine import Engine, evaluation_copy, new_engine
+from nnopt_lab.techniques.deployment.quantized_linear import quantize_linear, stored_bytes, with_enough_rows
+from nnopt_lab.techniques.deployment.torch_engines import exported_program
+from nnopt_lab.workbench import device, measure
+
+
+class Converted(nn.Module):
+    """A network in `dtype` that takes and returns float32."""
+
+    def __init__(self, network: nn.Module, dtype: torch.dtype):
+        super().__init__()
+        self.network, self.dtype = network, dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float32 [N, ...] → float32."""
+        return self.network(x.to(self.dtype)).float()
+
+
+def compiled_in(precision: str) -> Maker:
+    """A maker of engines by `torch.compile` in a floating-point format."""
+    return _maker(precision, lambda program: program)
+
+
+def compiled_with_graphs_in(precision: str) -> Maker:
+    """A maker of engines by `torch.compile(mode="reduce-overhead")`: the program is replayed as CUDA graphs."""
+    return _maker(precision, _replayed, mode="reduce-overhead")
+
+
+def _maker(precision: str, wrap: Callable[[Callable], Callable], **options) -> Maker:
+    def make(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
+        require_feature(device.of(calibration), precision)
+        if options:
+            require_feature(device.of(calibration), "graphs")
+        network = _converted(model, precision)
+        batches = [batch.contiguous() for batch in calibration]
+        size = measure.disk_bytes(network)
+        with tf32.float32_products(precision == "tf32"):
+            graph = exported_program(network, batches).module()
+            run = wrap(compile_graph(graph, batches, layout=torch.contiguous_format, **options))
+        return new_engine(precision, tf32.computing(_contiguous(run), precision == "tf32"), calibration, size)
+
+    return make
+
+
+def quantized_in(precision: str) -> Maker:
+    """A maker of engines whose linear layers are int8 or fp8 and the rest bfloat16.
+
+    They are compiled, because finding an activation's scale and rounding it are many small steps.
+    """
+
+    def make(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
+        require_feature(device.of(calibration), precision)
+        network = _converted(model, "bf16")
+        quantize_linear(network, precision)
+        batches = [batch.contiguous() for batch in calibration]
+        # Frozen, a weight that holds integers and scales would be folded back into floating-point numbers.
+        run = compile_graph(network, batches, layout=torch.contiguous_format, freezing=False, fullgraph=True)
+        return new_engine(precision, with_enough_rows(_contiguous(run)), calibration, stored_bytes(network))
+
+    return make
+
+
+def _converted(model: nn.Module, precision: str) -> Converted:
+    model = evaluation_copy(model).to(DTYPES[precision]).to(memory_format=layout_of(precision))
+    return Converted(model, DTYPES[precision]).eval()
+
+
+def _contiguous(run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda x: run(x.contiguous())
+
+
+def _replayed(program: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    def run(x: Tensor) -> Tensor:
+        with device.outside_inference_mode():
+            torch.compiler.cudagraph_mark_step_begin()
+            outputs = program(x.clone() if x.is_inference() else x)
+            return outputs.clone()  # the next replay overwrites them
+
+    return run

@@ -1,0 +1,24 @@
+"""Precisions on an accelerator: the format of each, its layout, and whether a device computes in it."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable
+from nnopt_lab.workbench import device
+
+DTYPES = {"float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+Maker = Callable[[nn.Module, Sequence[Tensor]], Engine]
+
+
+def require_feature(here: torch.device, feature: str) -> None:
+    """Raise `EngineUnavailable` where an accelerator lacks a precision or another feature of `device.unavailable`."""
+    why = None if feature == "float32" else device.unavailable(here, feature)
+    if why:
+        raise EngineUnavailable(why)
+
+
+def layout_of(precision: str) -> torch.memory_format:
+    """Channels last, which tensor cores want; in float32, which they do not compute, it gains nothing."""
+    return torch.contiguous_format if precision == "float32" else torch.channels_last
