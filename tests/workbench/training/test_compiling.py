@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from nnopt_lab.workbench.training.compiling import MODES, Compiled, mode_of
+from tests.workbench.training.common import fit
 
 
 @pytest.fixture
@@ -74,3 +75,19 @@ def test_modes():
 
 def test_the_modes_are_torchs_own():
     assert {*MODES} <= {*importlib.import_module("torch._inductor").list_mode_options()}
+
+
+def test_the_losses_of_torchs_own_compiler_are_those_without_it():
+    try:
+        importlib.import_module("torch._inductor.cpp_builder").get_cpp_compiler()
+    except RuntimeError:
+        pytest.skip("needs a C++ compiler")
+    torch._dynamo.reset()
+
+    def small():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Flatten(), nn.Linear(3072, 4), nn.ReLU(), nn.Linear(4, 10))
+
+    plain, compiled = fit(small()), fit(small(), compiled=True)
+    assert compiled.train_loss == pytest.approx(plain.train_loss, rel=1e-4)
+    assert compiled.train_accuracy == pytest.approx(plain.train_accuracy, abs=2)

@@ -158,9 +158,9 @@ class TestOnAnAccelerator:
             return training.fit(model, few, epochs=3, batch_size=128, optimizer=KINDS["AdamW"], device=here, **options)
 
         plain = run()
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)
+        with warnings.catch_warnings(record=True) as said:  # torch may warn of its own, about cuBLAS for example
             graph = run(cuda_graph=True, resident=True, fused=True)
+        assert not any("cuda_graph" in str(one.message) for one in said)
         assert graph.train_loss == pytest.approx(plain.train_loss, rel=0.02)
         rounded = run(cuda_graph=True, resident=True, fused=True, bf16=True, accumulate=2)
         assert rounded.train_loss[-1] < rounded.train_loss[0]
