@@ -156,5 +156,5 @@ ENTRIES = {
     "capstone_small": _separable((14, 28, 36, 56, 64), epochs=6),
     "capstone_accurate": _separable((16, 32, 40, 72, 80), epochs=4),
     "capstone_fast": _strided((8, 32, 64), epochs=2),
-    "capstone_fastest": _strided((8, 16, 32), epochs=4),
+    "capstone_fastest": _strided((8, 16, 48), epochs=8),
 }
