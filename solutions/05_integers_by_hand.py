@@ -4,12 +4,13 @@
 # A network's weights take 32 bits each because training produced them that way, not because the network needs them. In
 # this lesson you will
 #
-# - put weights and activations on grids of integers, at any number of bits, and see how few values are enough;
+# - put weights and activations (the values between the layers) on grids of integers, at any number of bits, and see how
+#   few values are enough;
 # - run a network from the first tensor to the last without a single float, and measure what that costs;
-# - repair the quantisation function that this course grew out of, whose weights are powers of two.
+# - repair the quantisation function of the article that this course grew out of. It makes weights powers of two.
 #
-# It takes about 100 minutes; a good place for a break is after section 3. (When you come back, choose *Run All Above
-# Selected Cell* in the Run menu.) All of it is arithmetic that you can follow with a pencil. You only need to know
+# The lesson takes about 100 minutes; a good place for a break is after section 3. (When you come back, choose *Run All
+# Above Selected Cell* in the Run menu.) All of it is arithmetic that you can follow with a pencil. You only need to know
 # Python and the basics of PyTorch.
 
 # %% tags=["side-by-side"]
@@ -124,11 +125,11 @@ axes[-1].set_xlabel("weight (blue: as trained, orange: the grid with its integer
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: each weight moves to the nearest tick. Both grids have a tick exactly at zero (dashed), and the symmetric
-# grid has one tick fewer.
+# What to see: each weight (blue) moves to the nearest tick (orange). Both grids have a tick exactly at zero (dashed), and
+# the symmetric grid, below, has one tick fewer.
 #
-# Zero must be on the grid exactly. To ensure this, widen the range to include zero first, then round the zero point to
-# an integer.
+# Zero must be on the grid exactly. To ensure this, first widen the range to include zero, then round the zero point to an
+# integer.
 #
 # **Exercise (3 points).** Compute the scale and the zero point of an affine grid.
 
@@ -189,7 +190,7 @@ print(f"{weight.numel():,} weights, {integers.unique().numel()} different intege
 theirs = torch.fake_quantize_per_tensor_affine(weight, scale, zero_point, 0, 255)
 grid = quantization.grid_of(weight, 8, symmetric=False)
 claim(
-    "Your scale and your zero point are the library's.",
+    "Your scale and your zero point are those of the library.",
     abs(scale / grid.scale - 1) < 1e-5 and abs(zero_point - grid.zero_point) <= 1,
 )
 claim(
@@ -209,9 +210,9 @@ claim(
 # %% [markdown]
 # ## 2. How many bits, how many grids
 #
-# What does rounding do to the weights? Inside the range, the rounding error is spread evenly over half a step to either
-# side. Its size is measured as a *signal-to-noise ratio*, $10\log_{10}(\sum w^2 / \sum \text{error}^2)$, in decibels
-# (dB).
+# What does rounding do to the weights? Inside the range, the rounding error is at most half a step, and all sizes up to
+# that are about equally frequent. You measure it as a *signal-to-noise ratio*,
+# $10\log_{10}(\sum w^2 / \sum \text{error}^2)$, in decibels (dB).
 
 # %% question="by_hand.decibels"
 answer = None
@@ -223,8 +224,8 @@ question("by_hand.decibels", answer)
 # %% [markdown]
 # A layer may have more than one grid. With a single grid (*per tensor*), one large weight widens the steps for all
 # others. With one grid per filter (*per channel*) or per 16 consecutive inputs of a filter (*per group*), a large
-# weight only harms its neighbours. One grid per channel costs nothing extra in the arithmetic, because a layer can
-# apply each filter's scale to its output at the end.
+# weight harms only the weights that share its grid. One grid per channel costs nothing extra in the arithmetic, because
+# a layer can apply each filter's scale to its output at the end.
 
 # %%
 granularities = {
@@ -275,11 +276,11 @@ plots.finish(fig)
 
 # %% [markdown]
 # What to see: each bit, and each finer kind of grid, adds about 6 dB (left). Yet at 4 bits and more, `MyNet` loses
-# almost no accuracy with any of them (right).
+# almost no accuracy with any of the grids (right).
 #
-# Other networks depend on the granularity more. An example is the *teacher*, a larger network that comes with the
-# course. It has batch norms, which multiply each channel by a factor of its own. Usually they are *folded*: each
-# filter's weights are multiplied by its factor in advance, the batch norm disappears, and the function stays the same.
+# Other networks depend more on this *granularity*. An example is the *teacher*, a larger network that comes with the
+# course. It has batch norms, which multiply each channel by its own factor. Usually they are *folded*: each filter's
+# weights are multiplied by its factor in advance, the batch norm disappears, and the function stays the same.
 # How much accuracy does the folded teacher lose with 4-bit weights and one grid per layer?
 
 # %%
@@ -351,13 +352,13 @@ for ax in (left, right):
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: folding spreads the filters' ranges (left). With one grid per layer, the smallest filter then loses more
-# than 85 % of its weights to zero (right, blue).
+# What to see: on the left, the ranges of the filters differ much more after folding (purple) than before (grey). On the
+# right, with one grid per layer (blue), one filter then loses more than 85 % of its weights to zero.
 #
-# Scales take space too. At 8 bits the weights take a quarter of their 32 bits, and the scales come on top. One float
+# Scales take space, too. At 8 bits the weights take a quarter of their 32 bits, and the scales come on top. One float
 # per filter is negligible, but one for every 16 weights adds 2 bits per weight: groups of 16 at 2 bits really cost 4
-# bits per weight, and at 4 bits a single grid per layer loses nothing here. Groups pay off where even 4 bits are too
-# few, as in large language models.
+# bits per weight, and with 4 bits and a single grid per layer, `MyNet` already loses less than 1.5 points. Groups pay off
+# where even 4 bits are too few, as in large language models.
 
 # %%
 layers = [m.weight for m in net.modules() if isinstance(m, quantization.QUANTIZABLE)]
@@ -397,7 +398,7 @@ claim(
     per_filter_db - per_layer_db > 5.5,
 )
 claim(
-    "One grid per 16 inputs is worth at least 5.5 dB more.",
+    "One grid per 16 inputs is worth at least 5.5 dB more than one per filter.",
     per_group_db - per_filter_db > 5.5,
 )
 claim(
@@ -405,7 +406,7 @@ claim(
     accuracies["one grid per layer"][0] < 50,
 )
 claim(
-    "One grid per filter saves the teacher more than half of its loss.",
+    "One grid per filter avoids more than half of the teacher's loss.",
     per_filter.high < per_layer.estimate / 2,
 )
 claim(
@@ -413,7 +414,7 @@ claim(
     stem_lost.estimate > per_layer.estimate / 2,
 )
 claim(
-    "Folding leaves half of these filters below a third of the largest weight.",
+    "After folding, half of the filters stay below a third of the largest weight.",
     reach(folded).median() < 1 / 3,
 )
 claim(
@@ -436,7 +437,7 @@ claim(
 
 # %% [markdown]
 # **Playground.** Choose a layer, a number of bits and a granularity. For each granularity, find the number of bits at
-# which the whole network breaks. Which single layer breaks it?
+# which the accuracy of the whole network breaks down. Which single layer is to blame?
 
 # %%
 quantization_playground(net, pictures)
@@ -444,9 +445,9 @@ quantization_playground(net, pictures)
 # %% [markdown]
 # ## 3. Activations
 #
-# Weights are fixed, so their range is known. *Activations*, the values that flow between the layers, depend on the
-# picture. So you send a few hundred pictures through the float network, record each layer's output, and choose a range
-# from what you see. This is *calibration*, and an *observer* is what records the range. Five are in common use:
+# Weights are fixed, so their range is known. Activations depend on the picture. So you send a few hundred pictures
+# through the float network, record each layer's output, and choose a range from what you see. This is *calibration*, and
+# the object that records the range is an *observer*. Five kinds are in common use:
 #
 # | observer | range |
 # |---|---|
@@ -483,8 +484,8 @@ check("by_hand.moving_average", moving_average)
 # The last three observers in the table give up some large values on purpose. A value beyond the end of the range is
 # *clipped* to the end, with an error that has no bound. In exchange, every value inside gets a finer step.
 #
-# Watch the outputs of the first ReLU for 200 pictures: where does each observer end the range at 4 bits, and what is
-# the squared error for every end it could have chosen?
+# Watch the outputs of the first ReLU for 200 pictures. Where does each observer end the range at 4 bits, and how large
+# is the squared error for every end that it could have chosen?
 
 # %%
 moving_average = yours_or_ours("by_hand.moving_average")
@@ -539,16 +540,18 @@ plots.legend(right, ncols=4)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the fewer bits there are, the further left the best end lies (dots on the right).
+# What to see: on the left, min-max and moving average end the range at or near the largest value; percentile, MSE and
+# entropy end it earlier, where values are already rare. On the right, the fewer bits there are, the further left the
+# best end lies (the dots).
 #
 # To the left of its dot a curve rises because values are clipped, to the right because the step grows. One bit more
-# divides the error of the steps by four, but leaves the error of clipping as it is. So with few bits, clipping more is
-# worth it.
+# divides the error of the steps by four, but leaves the error of clipping as it is. So with few bits, it is worth
+# clipping more.
 #
 # Now something goes wrong. One of the 200 pictures is 20 times too bright: a broken sensor, a wrong unit, or a file
-# that somebody normalised twice. The network was never trained on it and will never be tested on it; it appears only
-# during calibration. All activations after a ReLU are put on 4-bit grids, with the min-max range. How much accuracy
-# does that one picture cost?
+# that somebody normalised twice. The picture is in neither the training nor the test pictures; it appears only during
+# calibration. All outputs of ReLUs are put on 4-bit grids, with the min-max range. How much accuracy does that one
+# picture cost?
 
 # %%
 predict("accuracy lost to one bad picture among 200, min-max, 4 bits", unit="points")
@@ -592,9 +595,9 @@ reveal(
     lost.estimate,
     lost.low,
     lost.high,
-    because="The range grew about 15 times, and so did the step. Of the 15 steps above "
-    "zero, about one is left for everything that real pictures do. Min-max believes "
-    "the largest value, and a single value is enough.",
+    because="The range and the step became about 15 times as large. Of the 15 steps "
+    "above zero, about one is left for all the values of ordinary pictures. Min-max "
+    "goes by the largest value, and a single bad one is enough.",
 )
 
 # %% tags=["fold"]
@@ -611,15 +614,15 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: **at 8 bits the choice hardly matters**, because 256 values leave room for a range that is far too wide.
-# **At 4 bits it decides.**
+# What to see: at 8 bits (left), the choice hardly matters, because 256 values leave room for a range that is far too wide.
+# At 4 bits (right), it does not matter for clean pictures (blue), but with the bad picture (orange) it decides.
 #
-# Min-max is at the mercy of one value. To the moving average that batch counts 1 %, unless it comes first, since the
+# Min-max is at the mercy of one value. For the moving average that batch counts 1 %, unless it comes first, since the
 # first batch sets the range. Entropy and the percentile look at shares of all values. MSE is in between: an outlier's
 # error counts squared, so the range with the smallest error still stretches towards the outlier.
 #
-# No observer knows what a value is *for*. A rare large activation may be what tells a boot from a sneaker, and a
-# percentile clips it all the same. So try a few observers and compare them by accuracy, on the validation pictures.
+# No observer knows what a value is *for*. A rare large activation may distinguish a boot from a sneaker, and a percentile
+# clips it all the same. So try a few observers and compare their accuracy on the validation pictures.
 
 # %% question="by_hand.outlier"
 answer = None
@@ -639,19 +642,32 @@ claim(
 )
 claim("At 4 bits, the bad picture costs min-max more than 15 points.", lost.low > 15)
 claim(
-    "At 4 bits, it costs moving average, percentile and entropy less than 3 points.",
+    "At 4 bits, the bad picture costs moving average, percentile and entropy less than "
+    "3 points.",
     min(percent["one bad picture", 4, n] - percent["clean", 4, n] for n in robust) > -3,
 )
 claim(
     "At 8 bits, the best end lies above 80 % of the largest value.",
     best[8] > 0.8 * ends["min-max"],
 )
-claim("At 3 bits, the best end lies below 70 % of it.", best[3] < 0.7 * ends["min-max"])
+claim(
+    "At 3 bits, the best end lies below 70 % of the largest value.",
+    best[3] < 0.7 * ends["min-max"],
+)
 claim(
     "At 3 bits, ending at the largest value has more than twice the smallest error.",
     cost[3] > 2,
 )
-claim("At 8 bits, it has less than twice the smallest error.", cost[8] < 2)
+claim(
+    "At 8 bits, ending at the largest value has less than twice the smallest error.",
+    cost[8] < 2,
+)
+claim(
+    "At 4 bits, percentile, MSE and entropy end the range earlier than moving average "
+    "and min-max.",
+    max(ends[n] for n in ("percentile", "MSE", "entropy"))
+    < min(ends[n] for n in ("moving average", "min-max")),
+)
 claim(
     "At 8 bits, no observer loses 2 points, even with the bad picture.",
     min(percent[seen, 8, name] for seen in both for name in OBSERVERS) > before - 2,
@@ -680,20 +696,20 @@ mine = moving_average(
     *([float(end) for end in side] for side in zip(*seen, strict=True)), 0.01
 )
 claim(
-    "Your moving average is the library's.",
+    "Your moving average gives the range of the library's.",
     torch.allclose(torch.tensor(mine), torch.tensor(watching.range())),
 )
 
 # %% [markdown]
 # ## 4. A network without floats
 #
-# So far, integers were only *stored*: the arithmetic still used floats. Now nothing but integers is left. Put the
+# So far, integers were only *stored*: the arithmetic still used floats. Now the arithmetic uses integers, too. Put the
 # weights of a layer on a symmetric grid, $w = s_w q_w$, and its inputs on an affine one, $x = s_x (q_x - z_x)$. Then
 # multiply out:
 #
 # $$\sum w\,x + b = s_w s_x \Big(\sum q_w\,(q_x - z_x) + q_b\Big), \quad q_b = \mathrm{round}\big(b / (s_w s_x)\big).$$
 #
-# The large bracket holds nothing but integers. A product of two 8-bit numbers takes 16 bits. A sum of thousands of
+# The large bracket contains only integers. A product of two 8-bit numbers takes 16 bits. A sum of thousands of
 # products takes more, so it is kept in 32 bits, and it is *exact*: nothing is rounded, whatever the order. The bias is
 # stored in 32 bits as well, at the scale of the sum, because two integers can only be added if they count in the same
 # unit.
@@ -702,11 +718,11 @@ claim(
 #
 # $$q_y = z_y + \mathrm{round}\Big(\tfrac{s_w s_x}{s_y} \cdot \text{sum}\Big).$$
 #
-# One real number remains, $M = s_w s_x / s_y$, usually far below 1. It is known in advance, so it can be written as an
-# integer divided by a power of two, $M \approx m / 2^n$. Multiplying by $M$ then takes one integer product, and a shift
+# One real number remains, $M = s_w s_x / s_y$, usually far below 1. It is known in advance, so you can write it as an
+# integer divided by a power of two, $M \approx m / 2^n$. Multiplying by $M$ then takes one integer product and a shift
 # to the right by $n$ bits ([Jacob et al. 2018](https://arxiv.org/abs/1712.05877), section 2.2).
 #
-# **Exercise (3 points).** Find $m$ and $n$ so that $m$ uses all of its bits.
+# **Exercise (3 points).** Find $m$ and $n$ such that $m$ uses all of its bits.
 
 
 # %% exercise="by_hand.fixed_point"
@@ -749,8 +765,8 @@ def requantize(sums, multiplier, shift, zero_point):
 check("by_hand.requantize", requantize)
 
 # %% [markdown]
-# An integer network needs nothing else. ReLU clamps at the zero point, and where a grid begins at 0, its own end
-# already does that. Max-pooling takes the largest of four numbers, which works for integers as well. The library
+# An integer network needs nothing else. ReLU clamps at the zero point, and on a grid that begins at 0, saturation does
+# that already. Max-pooling takes the largest of four numbers, which works for integers as well. The course's library
 # converts the whole network, with the grids found by calibration:
 
 # %%
@@ -795,14 +811,13 @@ for ax, (title, values) in zip(axes, steps.items(), strict=True):
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the integers show the same picture at every stage. The frame in the second one is the padding, a mean
-# grey around a black background.
+# What to see: from left to right, the integers show the same picture at every stage. The frame in the second panel comes
+# from the padding, a mean grey around a black background.
 #
-# The library pools the *sums* and requantises afterwards. A step that never decreases anything can come before or after
-# a maximum, and after the pooling only a quarter of the numbers have to be requantised. With floats the two orders
-# agree up to rounding; here they agree to the bit.
+# The library pools the *sums* and requantises afterwards. Requantising preserves order, so it can come before or after a
+# maximum with the same result. After the pooling, only a quarter of the numbers have to be requantised.
 #
-# Is there really no float left? PyTorch can report every operation. This collects the types of all tensors that
+# Is there really no float left? PyTorch can report every operation. `Types` collects the dtypes of all tensors that
 # operations read or write between the bytes of the pictures and the bytes of the answer:
 
 
@@ -842,10 +857,10 @@ reveal(
     lost_in_integers.estimate,
     lost_in_integers.low,
     lost_in_integers.high,
-    because="Rounding errors of thousands of products have different signs and cancel. "
-    "What remains moves a logit by less than a hundredth of the logits' range. Only "
-    "pictures that two classes nearly share change sides: some to the wrong class, "
-    "and about as many to the right one.",
+    because="Rounding errors of thousands of products have different signs and largely "
+    "cancel. On average, what remains moves a logit by less than a hundredth of the "
+    "logits' range. Only pictures that two classes nearly share change sides: some to "
+    "the wrong class, and about as many to the right one.",
 )
 
 # %% question="by_hand.largest_sum"
@@ -896,9 +911,10 @@ print(f"the integer network takes {around.median:.1f} times its products' time")
 # `torch._int_mm` multiplies int8 matrices into int32, with the processor's integer instructions if it has them. If it
 # does, the products take the smaller part of the time. The rest is bookkeeping: collecting the inputs of each filter
 # position, adding the bias, the 64-bit product, the shift and the clamp, each in a separate pass through memory. An
-# engine does all of that in the product's inner loop, while the sums are still inside the processor. Lesson 08 is about
-# such engines; their arithmetic is the one you have just written. On a microcontroller without floating-point hardware,
-# where every float operation takes a whole subroutine, integers win in any case.
+# *inference engine*, a program made to run networks fast, does all of that in the product's inner loop, while the sums are
+# still inside the processor. Lesson 08 is about such engines, and their arithmetic is the one you have just written. On a
+# microcontroller without floating-point hardware, where every float operation takes a whole subroutine, integers win in
+# any case.
 
 # %% tags=["fold"]
 inside = q[:, 0, 2:-2, 2:-2]
@@ -924,18 +940,21 @@ claim(
     not any("float" in name for name in types.seen),
 )
 claim(
-    "The integer network loses less than half a point, its interval included.",
+    "The integer network loses less than half a point, interval included.",
     lost_in_integers.high < 0.5,
 )
 claim(
-    "Its file is 3.9 to 4 times smaller, scales and multipliers included.",
+    "The integer network's file is 3.9 to 4 times smaller, scales and multipliers "
+    "included.",
     3.9 < measure.disk_bytes(net) / measure.disk_bytes(network) < 4,
 )
 claim(
     "On the input's grid, a picture consists of its own bytes.",
     torch.equal(inside, images[:, 0]),
 )
-claim("Black pixels are 0 there.", (inside[images[:, 0] == 0] == 0).all())
+claim(
+    "On the input's grid, black pixels are 0.", (inside[images[:, 0] == 0] == 0).all()
+)
 claim(
     "The convolution pads with the mean grey, so its zero point is not 0.",
     first.zero_points[0] > 0,
@@ -961,7 +980,7 @@ claim(
     moved < 0.01,
 )
 claim(
-    "Float and integer network are right on the same pictures, except 1 in 100.",
+    "For more than 99 % of the pictures, both networks are right or both are wrong.",
     (in_integers.correct == tested.correct).float().mean() > 0.99,
 )
 claim(
@@ -972,7 +991,7 @@ claim(
 # %% [markdown]
 # ## 5. Powers of two
 #
-# This course grew out of *the article*, a tutorial whose program quantises its network with this function (shortened),
+# This course grew out of *the article*, a tutorial. Its program quantises its network with this function (shortened),
 # called with 8 bits:
 #
 # ```python
@@ -987,7 +1006,7 @@ claim(
 # 2017](https://arxiv.org/abs/1702.03044)). A product with $2^e$ is a shift by $e$ bits, and a weight is stored as a
 # sign and an exponent.
 #
-# **Exercise (3 points).** Repair it: replace each weight by the nearest of the values $0$ and $\pm 2^e$.
+# **Exercise (3 points).** Repair the function: replace each weight by the nearest of the values $0$ and $\pm 2^e$.
 
 
 # %% exercise="by_hand.powers_of_two"
@@ -1085,13 +1104,14 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: beyond 4 bits, powers of two improve no further, while an even grid gains 6 dB per bit (left).
+# What to see: on the left, powers of two (purple) improve no further beyond 4 bits, while an even grid (blue) gains 6 dB
+# per bit. On the right, powers of two lose more points from 4 bits on.
 #
 # In the large layer most weights are close to zero and a few are far out, which suits powers of two. In the three small
-# layers the weights are spread evenly, the even grid is better there, and those layers decide the accuracy. So the
-# repaired function is as good as an even grid at 3 bits and worse from 4 bits on. On a chip without multipliers the
-# shifts are worth it. On your processor a multiplication costs no more than a shift: you only gain bytes, and an even
-# grid makes better use of them.
+# layers the weights are spread more evenly. There the even grid is better, and those layers probably decide the accuracy.
+# So the repaired function is as good as an even grid at 3 bits and worse from 4 bits on. On a chip without multipliers
+# the shifts are worth it. On your processor a multiplication takes no longer than a shift: you only save bytes, and an
+# even grid makes better use of them.
 
 # %% tags=["fold"]
 pot, even = noise["powers of two"], noise["one grid per layer"]
@@ -1106,7 +1126,10 @@ claim(
     "From 4 to 8 bits, powers of two gain less than 0.2 dB in the large layer.",
     pot[-1] - pot[1] < 0.2,
 )
-claim("An even grid gains more than 20 dB there.", even[-1] - even[1] > 20)
+claim(
+    "From 4 to 8 bits, an even grid gains more than 20 dB in the large layer.",
+    even[-1] - even[1] > 20,
+)
 claim(
     "At 8 bits, powers of two lose 0.2 to 1.6 points.",
     0.2 < lost["powers of two"][-1].estimate < 1.6,
@@ -1120,11 +1143,20 @@ claim(
     pot[0] > even[0] and pot[1] > even[1],
 )
 claim(
-    "In the three other layers, an even grid is closer at 4 bits.",
+    "At 4 bits, an even grid is closer to the weights of the three other layers.",
     all(db["powers of two"][1] < db["one grid per layer"][1] for db in small),
 )
+three, *more = zip(lost["powers of two"], lost["one grid per layer"], strict=True)
 claim(
-    "At 4 bits, your values are the library's.",
+    "At 3 bits, powers of two lose as much as an even grid, to within half a point.",
+    abs(three[0].estimate - three[1].estimate) < 0.5,
+)
+claim(
+    "From 4 bits on, powers of two lose more than an even grid.",
+    all(powers.estimate > grid.estimate for powers, grid in more),
+)
+claim(
+    "At 4 bits, your function gives the library's values.",
     torch.equal(by_yours.reshape(by_ours.shape), by_ours),
 )
 claim(
@@ -1143,7 +1175,7 @@ claim(
 # | grid | $r = s(q - z)$; zero is exact; each bit is worth 6 dB |
 # | granularity | one scale per filter costs nothing in the arithmetic, and rescues networks whose filters differ |
 # | activations | their range is an estimate: calibrate, and beware of outliers |
-# | integers only | int8 products, int32 sums, a multiplier and a shift; no measurable loss |
+# | integers only | int8 products, int32 sums, a multiplier and a shift; less than half a point lost |
 # | powers of two | the article's function, repaired: as good as an even grid at 3 bits, worse at more |
 #
 # **In practice**, 8-bit weights and activations with one scale per channel are what ONNX Runtime, OpenVINO, TensorRT
@@ -1153,7 +1185,9 @@ claim(
 # [Krishnamoorthi 2018](https://arxiv.org/abs/1806.08342), a guide to quantising convolutional networks ·
 # [Nagel et al. 2021](https://arxiv.org/abs/2106.08295), a white paper.
 #
-# **Next:** `06_few_bits.ipynb`. What can you do when rounding to the grid loses too much?
+# **Next:** [06 Few bits](06_few_bits.ipynb) shows what you can do when rounding to the grid loses too much.
+#
+# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

@@ -102,7 +102,7 @@ def _a_range(g: torch.Generator):
     },
     properties=(
         Property(
-            "The numbers are right, but your zero point is a float or a tensor. It counts steps: return int(…).",
+            "The numbers are right, but your zero point is a float or a tensor. It counts steps, so return int(…).",
             lambda result, *_: type(result[1]) is int,
         ),
     ),
@@ -358,8 +358,8 @@ def _real_below_a_half(g: torch.Generator):
         "shift`.",
     ),
     wrong={
-        "Your shift is always `bits`, so a small number gets a multiplier with leading zeros, and its last digits are "
-        "lost. Shift further, until the multiplier uses all of its bits.": lambda real, bits: (
+        "Your shift is always `bits`. So a small number gets a multiplier with leading zeros, and its last digits are "
+        "lost. Go on doubling until the multiplier uses all of its bits.": lambda real, bits: (
             round(real * 2**bits),
             bits,
         ),
@@ -368,8 +368,8 @@ def _real_below_a_half(g: torch.Generator):
         "You rounded the multiplier up. Round it to the nearest integer.": partial(
             _multiplier_and_shift, rounded=math.ceil
         ),
-        "Your shift counts the doublings up to [½, 1) and leaves out the `bits` more that make an integer of "
-        "it.": lambda real, bits: (fixed_point(real, bits)[0], fixed_point(real, bits)[1] - bits),
+        "Your shift counts only the doublings up to [½, 1). Add the `bits` doublings that turn this fraction into the "
+        "multiplier.": lambda real, bits: (fixed_point(real, bits)[0], fixed_point(real, bits)[1] - bits),
         "You doubled once too often: your multiplier lies in [2^bits, 2^(bits+1)) and needs one bit more than there "
         "are.": called_with(lambda real, bits: (real, bits + 1)),
         "You stopped one doubling too early: your multiplier leaves its highest bit unused.": called_with(
@@ -585,7 +585,8 @@ question(
     answer=16,
     tolerance=1.0,
     comments={
-        8: "You spread the steps over both signs. Here all values are positive, and all 256 integers lie between 0 and 96.",
+        8: "You spread the integers over both signs. All values are positive here, so all 256 integers lie between 0 and "
+        "96.",
         240: "That many are left above 6. How many are left between 0 and 6?",
         256: "The min-max range now ends at 96, so the 256 integers are spread over all of it.",
         6: "You counted one value per unit. How wide is a step when 256 integers span 0 to 96?",
