@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Capstone: make it fit
 #
-# Fourteen lessons took networks apart, one technique at a time. Here you put them together. You hand in **one ONNX file**
-# that classifies clothes, made by any means you have learnt, and as small, as fast or as accurate as you can make it. In
+# The lessons so far took networks apart, one technique at a time. Here you put the techniques together. You hand in **one ONNX
+# file** that classifies clothes, made by any means you have learnt, and as small, as fast or as accurate as you can make it. In
 # this notebook you will
 #
-# - see the task, its three divisions, and what our own entries reach;
+# - see the task, its three divisions, and what the course's own entries reach;
 # - find out what takes up bytes in a file, and pack 4-bit weights yourself;
 # - give "nothing was lost" a precise meaning, and count what an entry is worth;
 # - make a first entry in seconds, walk the whole way to a small one, and get a list of what to try next.
@@ -13,7 +13,8 @@
 # Reading and solving takes about an hour and a half; your own entry takes as long as you like. **ONNX** is a file format
 # for networks: a list of operators and the numbers they need. An **engine** is a program that runs such a file; ours is
 # **ONNX Runtime**. The **baseline** is `MyNet`, the network from the article that this course optimises, trained and in
-# float32. The pictures are those of Fashion-MNIST: ten kinds of clothes, 28×28 grey pixels.
+# float32. The pictures are those of Fashion-MNIST: ten kinds of clothes, 28×28 grey pixels. A **point** of accuracy is a
+# percentage point; entries earn points, too, which are always called points *for* something.
 
 # %%
 import math
@@ -41,18 +42,19 @@ lesson("15_capstone")
 # %%
 pictures = data.load("fashion")
 folder = Path(tempfile.mkdtemp())
+models.trained("mynet")
 
 # %% [markdown]
 # ## 1. The task
 #
 # Your file takes float32 `[N, 3, 32, 32]` for any N, the pictures as `pictures.to_input` makes them, and returns float32
 # `[N, 10]`, one score per class. It uses only ONNX's own operators and contains all of its numbers. The judge runs it on
-# the 10,000 test pictures, on one thread, in a process of its own, and times it in turns with the baseline.
+# the 10,000 test pictures, on one thread, in a separate process, and times it in turns with the baseline.
 #
 # | division | condition | what counts |
 # |---|---|---|
 # | smallest | at least 88.4 % of the test pictures right | bytes on disk |
-# | fastest | at least 88.4 % of the test pictures right | the speed-up over the baseline: the geometric mean (the square root of the product) of those for batches of 1 and of 256 |
+# | fastest | at least 88.4 % of the test pictures right | the speed-up over the baseline: the geometric mean of the speed-ups for batches of 1 and of 256 (the square root of their product) |
 # | most accurate | at most 10,000 bytes | the accuracy |
 #
 # The baseline is right on 88.87 %. In each division an entry as good as the baseline earns 0 points, one as good as our
@@ -76,16 +78,16 @@ folder = Path(tempfile.mkdtemp())
 # The judge refuses a file that
 #
 # - loses more than 1 point when the test pictures are changed a little;
-# - loses 0.5 points more on the test pictures than on others when they are moved; or
-# - is right on 0.5 points more of the test pictures than of those for training or validation.
+# - loses 0.5 points more on the test pictures than on other pictures when both are moved; or
+# - is 0.5 points more accurate on the test pictures than on those for training or validation.
 #
-# Each difference must also exceed what chance explains, by 3.5 standard errors. Networks trained on `pictures.train`
+# Each difference must also exceed what chance explains: 3.5 standard errors. Networks trained on `pictures.train`
 # pass, even without augmentation: they lose less on the test pictures than on those they were trained on.
 #
 # Four entries of ours ship with the course, in `data/capstone`. "accurate" and "fast" were made to lose nothing against
 # the baseline; "small" and "fastest" are the smallest and the fastest file we have found that still reach 88.4 %. Before
-# you look, guess: how many times smaller than the baseline is the small file? How many times as fast is the fastest one
-# with a batch of 256? And how fast is the small one, which does less than a seventh of the baseline's multiplications?
+# you look, guess: how many times smaller than the baseline is the small file? How many times as fast as the baseline is the
+# fastest one with a batch of 256? And the small one, which does less than a seventh of the baseline's multiplications?
 
 # %%
 predict("our small file against the baseline's", unit="×")
@@ -97,6 +99,7 @@ predict("our fastest file against the baseline, batch 256", unit="×")
 predict("our small file against the baseline, batch 256", unit="×")
 
 # %%
+# Few rounds of timing; "own files" means: files of your own, which need no sandbox.
 QUICK = {"isolation": "own files", "rounds": 7, "seconds": 0.3}
 board = capstone.judge(**QUICK)
 
@@ -107,8 +110,8 @@ board
 board.plot()
 
 # %% [markdown]
-# The left panel shows size, the right one speed, each against accuracy. No other file beats those on the green line in
-# both. The small file lies far to the left in the first panel and yet gains little or no speed in the second.
+# What to see: the left side shows size, the right one speed, each against accuracy. No other file beats those on the green line
+# in both. The small file lies far to the left in the first plot, and yet gains little or no speed in the second.
 
 # %%
 small, accurate, fast, fastest = (
@@ -151,7 +154,8 @@ claim(
     board.baseline.bytes > 100 * small.bytes,
 )
 claim(
-    "The fastest file is at least 4 times as fast with 256 pictures, and 2 with one.",
+    "With 256 pictures, our fastest file is at least 4 times as fast as the baseline, "
+    "and with one picture twice as fast.",
     of_fastest.median > 4 and fastest.faster[1].median > 2,
     timing=True,
 )
@@ -165,7 +169,8 @@ claim(
     abs(board.baseline.accuracy - 88.87) < 0.05,
 )
 claim(
-    "Our fast file is at least 2.5 times as fast with 256 pictures, and 1.5 with one.",
+    "With 256 pictures, our fast file is at least 2.5 times as fast as the baseline, "
+    "and with one picture 1.5 times.",
     fast.faster[256].median > 2.5 and fast.faster[1].median > 1.5,
     timing=True,
 )
@@ -196,7 +201,6 @@ check("capstone.file_bytes", file_bytes)
 
 # %% [markdown]
 # With this function you can look into any file. What is left after subtracting the numbers is operators, names and shapes.
-# The plot shows all bytes of each file, on the left in kB and on the right as a share of the file.
 
 # %%
 file_bytes = yours_or_ours("capstone.file_bytes")
@@ -243,6 +247,11 @@ axes[0].set(xlabel="kB")
 axes[1].set(xlabel="% of the file")
 plots.legend(fig)
 plots.finish(fig)
+
+# %% [markdown]
+# What to see: on the left, in kB, the baseline dwarfs all of our files. On the right, as a share of each file, the baseline is
+# float32 numbers (blue) and hardly anything else, while in the two smallest files most bytes are integers of few bits (orange),
+# and operators and names (green) begin to count.
 
 # %%
 rest = {name: part[2] / sum(part) for name, part in parts.items()}
@@ -291,6 +300,8 @@ predict("accuracy lost with 4-bit weights, no training", unit="points")
 
 # %%
 in_pairs = yours_or_ours("capstone.in_pairs")
+# Only weights are rounded, to the range from the smallest to the largest ("min-max"),
+# in all layers (`ends=None`: no other bits for the first and the last).
 four_bits = models.trained("mynet")
 batch = pictures.to_input(pictures.train.images[:256])
 qat.prepare(four_bits, batch, weights=4, activations=None, method="min-max", ends=None)
@@ -303,7 +314,7 @@ stored = next(
     t for t in onnx.load(first).graph.initializer if t.data_type == TensorProto.INT4
 )
 claim(
-    "The file stores the first layer's weights in the bytes that you pack.",
+    "The file stores the first layer's weights in the bytes that `in_pairs` returns.",
     bytes(packed.tolist()) == stored.raw_data,
 )
 
@@ -369,7 +380,7 @@ ax.set(xlabel="change in accuracy against the baseline, points (95 % interval)")
 plots.finish(fig)
 
 # %% [markdown]
-# The dashed line marks half a point lost. Where the whole interval lies to its right, a larger loss is excluded.
+# What to see: the dashed line marks half a point lost. If the whole interval lies to its right, a larger loss is excluded.
 
 # %%
 claim(
@@ -416,7 +427,8 @@ ax.set(xscale="log", xlabel="bytes", ylabel="points for the size")
 plots.finish(fig)
 
 # %% [markdown]
-# On the logarithmic axis the points lie on a straight line from the baseline to our smallest file, and are flat beyond.
+# What to see: on the logarithmic axis, the points for the size lie on a straight line from the baseline to our smallest file, and
+# the line is flat beyond.
 
 # %%
 taking_part = [entry.name for entry in board.ranking("smallest")]
@@ -430,8 +442,8 @@ claim("The 4-bit entry earns 4 points for its size.", round(earned["four bits"])
 # ## 6. Small is not fast
 #
 # The small network does less than a seventh of the baseline's multiplications, and yet it gains little or no speed. Is that due to
-# the architecture, or to the file? Here is the same network with its weights written in float32. Guess how much faster it
-# is.
+# the architecture, or to the file? The next cell writes the same network with its weights in float32. How many times as fast is
+# it?
 
 
 # %%
@@ -470,9 +482,10 @@ reveal(
 )
 
 # %% [markdown]
-# An engine rewrites a graph when it loads it, and ONNX Runtime can save the result. The plot shows the operators that it
-# really runs. On x86 processors, those of the domain `com.microsoft.nchwc` are its fastest convolutions: they need channels
-# in blocks, for which the weights are rearranged once, at loading. Other processors may have none of them.
+# An engine rewrites a network's graph of operators when it loads it, and ONNX Runtime can save the result. The plot counts the
+# operators that it really runs. On x86 processors, those of the domain `com.microsoft.nchwc` are its fastest convolutions: they
+# need channels in blocks, for which the weights are rearranged once, at loading. On other processors the engine may have none of
+# them.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -505,12 +518,12 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# Only the int4 file runs DequantizeLinear, and where the engine has blocked convolutions, only the float32 file gets
-# them.
+# What to see: only the int4 file runs DequantizeLinear. If the engine has blocked convolutions (`nchwc`), only the float32 file
+# gets them.
 
 # %%
 picture = pictures.to_input(pictures.test.images[:1])
-fresh = entries.separable_network((14, 28, 36, 56, 64), (2, 1, 2, 1))
+fresh = entries.separable_network((14, 28, 36, 56, 64), (2, 1, 2, 1))  # as in "small"
 fewer = measure.macs(models.trained("mynet"), picture) / measure.macs(fresh, picture)
 blocked = any("nchwc" in kind for kind in run["float32"])
 
@@ -522,7 +535,7 @@ claim(
     timing=True,
 )
 claim(
-    "The int4 file converts its weights to float32 in every call.",
+    "The int4 file converts its weights to float32 every time it runs.",
     run["int4"].count("DequantizeLinear") >= 10,
 )
 claim(
@@ -549,8 +562,8 @@ question("capstone.slow_int4", choice)
 # ## 7. A network of your own
 #
 # Here is the network of our fastest entry, freshly initialised and trained for two epochs on the labels alone, which takes
-# some seconds. Then its batch norms are folded into the convolutions (lesson 02), and the file is written. How far is it
-# from the floor of 88.4 %?
+# some seconds. Then its batch norms are *folded*, that is, merged into the weights of the convolutions before them (lesson 02),
+# and the file is written. What accuracy does it reach? (The floor is 88.4 %.)
 
 # %%
 predict("accuracy of a network trained for seconds", unit="%")
@@ -568,31 +581,16 @@ reveal(
     board["mine"].accuracy,
     because="The architecture decides size and speed, training decides accuracy. Our "
     "entry is the same network after it saw each picture 40 times, flipped and "
-    "shifted, with the outputs of a large teacher.",
-)
-
-# %%
-claim(
-    "Trained for seconds, it is right on 83 to 88.3 %.",
-    83 < board["mine"].accuracy < 88.3,
-)
-more = measure.proportion_difference(board["mine"].correct, fastest.correct)
-claim(
-    "Our entry, the same network, is right more often by more than luck.", more.low > 0
-)
-claim("Both files have the same size.", board["mine"].bytes == fastest.bytes)
-claim(
-    "Your first network enters none of the divisions.",
-    not any(board["mine"] in board.ranking(name) for name in capstone.DIVISIONS),
+    "shifted, with the outputs of a large teacher network.",
 )
 
 # %% [markdown]
-# Size takes more steps. The whole way to a small file is: train, fold, put quantisers on the weights, train again with
-# them, make the rounded weights permanent, and write the file. Training starts over here, so that the cell shows all of
-# it; the second training is shorter and has a lower peak, since the network only has to adapt to its grids. *LSQ* learns
-# the step of each grid along with the weights (lesson 06).
+# Size takes more steps. The whole way to a small file is: train, fold, put quantisers on the weights (they round each weight to
+# a grid of 16 values whenever the network computes), train again with them, make the rounded weights permanent, and write the
+# file. Training starts over here, so that the cell shows all of it. The second training is shorter and has a lower learning rate,
+# since the network only has to adapt to its grids. *LSQ* learns the step of each grid along with the weights (lesson 06).
 #
-# Fill in the three blanks. You have met all three in lessons 02 and 06; if you leave a blank, our own step is used.
+# Fill in the three blanks. You have met all three in lessons 02 and 06. If you leave a blank, our own step is used.
 
 # %%
 fold = None  # the function that merges batch norms into convolutions
@@ -615,17 +613,30 @@ mine_small = write_onnx(network, folder / "mine, small.onnx")
 # %%
 board = capstone.judge([mine_small], board=board, **QUICK)
 in_bits = board["mine, small"]
+more = measure.proportion_difference(board["mine"].correct, fastest.correct)
 claim(
-    "The small file has at most 10,000 bytes, and enters the division of accuracy.",
+    "The file with 4-bit weights has at most 10,000 bytes, and enters the division "
+    '"most accurate".',
     in_bits.bytes <= capstone.BYTES and in_bits in board.ranking("most accurate"),
 )
 claim(
-    "It is more than 4 times smaller than the same network in float32.",
-    board["mine"].bytes > 4 * in_bits.bytes,
+    "The file with 4-bit weights is more than 4 times smaller than the same network in "
+    "float32, and loses less than 1.5 points against it.",
+    board["mine"].bytes > 4 * in_bits.bytes
+    and board["mine"].accuracy - in_bits.accuracy < 1.5,
 )
 claim(
-    "It loses less than 1.5 points against the same network in float32.",
-    board["mine"].accuracy - in_bits.accuracy < 1.5,
+    "Trained for seconds, the network in float32 is right on 83 to 88.3 %.",
+    83 < board["mine"].accuracy < 88.3,
+)
+claim(
+    "Our fastest entry, the same network in a file of the same size, is right more "
+    "often, by more than luck explains.",
+    more.low > 0 and board["mine"].bytes == fastest.bytes,
+)
+claim(
+    "The network in float32 enters none of the divisions.",
+    not any(board["mine"] in board.ranking(name) for name in capstone.DIVISIONS),
 )
 
 # %% [markdown]
@@ -633,6 +644,8 @@ claim(
 #
 # The strongest tool is **training by the large teacher**: all four of our entries were trained on its outputs.
 # `entries.distill(model, pictures, epochs, peak, seed, folder)` does it, and takes minutes instead of seconds.
+#
+# The numbers in brackets are lessons.
 #
 # | you want | look at |
 # |---|---|
@@ -652,9 +665,9 @@ claim(
 #
 #     nnopt capstone my_entry.onnx
 #
-# shows the whole board with your file on it and its place in each division; `nnopt progress` shows the points it earned. It runs files in a sandbox that only Linux has. Your own files need none: on
-# a Mac or on Windows add `--isolation none`. Here in the notebook, write the name of your file and run the cell whenever
-# you have a new version:
+# shows the whole board with your file on it and its place in each division, and `nnopt progress` shows the points it earned. The
+# command runs files in a sandbox that only Linux has. Your own files need none: on a Mac or on Windows add `--isolation none`.
+# Here in the notebook, write the name of your file and run the cell whenever you have a new version:
 
 # %%
 my_entry = Path("my_entry.onnx")
@@ -664,6 +677,9 @@ if my_entry.is_file():
 
 # %% [markdown]
 # ## Summary
+#
+# Here is the board once more, now with the files of this notebook (orange). They show where the next points are: up, by better
+# training, or further to the left or to the right.
 
 # %%
 board.plot()
@@ -675,17 +691,17 @@ board
 # - **Three goals, three networks.** The smallest, the fastest and the most accurate network differ, and what makes one of
 #   them good may not help the others.
 # - **A file is numbers and their description.** Below 10,000 bytes the description counts.
-# - **Stored in four bits is not computed in four bits.** What a file saves and what a call saves are two questions.
+# - **Stored in four bits is not computed in four bits.** How many bytes a file saves and how much time are two questions.
 # - **"Nothing lost" is an interval.** With 10,000 pictures, half a point is about the smallest loss you can exclude.
 # - **The baseline was easy to beat in size:** most of its parameters are in one linear layer that a good architecture does
 #   not need.
 #
 # You can now take a network from training to a file, judge it honestly, and say what it gained and lost. This was the last
-# lesson: lesson 14, [choosing](14_choosing.ipynb), lets a machine search for your next entry.
+# lesson. To let a machine search for your next entry, go back to [14 Choosing automatically](14_choosing.ipynb).
 #
-# **What practice uses today.** Networks for phones and microcontrollers are made like this: an architecture that fits the
-# engine's kernels, a teacher, quantisation during training, and measurements on the device itself. MLPerf Tiny is such a
-# contest, with boards instead of files.
+# **In practice.** Networks for phones and microcontrollers are made like this: an architecture whose operators the engine runs
+# fast, a teacher, quantisation during training, and measurements on the device itself. MLPerf Tiny is such a contest, with
+# microcontroller boards instead of files.
 #
 # **Further reading.** [Banbury et al. 2021, MLPerf Tiny benchmark](https://arxiv.org/abs/2106.07597) ·
 # [Lin et al. 2020, MCUNet](https://arxiv.org/abs/2007.10319) ·
@@ -694,7 +710,7 @@ board
 # the ONNX specification: [operators](https://onnx.ai/onnx/operators/) and
 # [format](https://github.com/onnx/onnx/blob/main/docs/IR.md).
 #
-# Your guesses in the whole course so far, against what your machine measured:
+# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

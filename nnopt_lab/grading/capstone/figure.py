@@ -22,6 +22,7 @@ def draw(baseline: Entry, entries: list[Entry]):
     axes[0].axvline(BYTES / baseline.bytes, color=plots.REFERENCE, linestyle=":")
     axes[0].set_title(f"dashed: {FLOOR} %, dotted: {BYTES:,} bytes")
     axes[0].set(ylabel="test accuracy, %")
+    plots.legend(fig)
     fig.draw_without_rendering()  # now the axes have their places
     for ax, value in zip(axes, values, strict=True):
         _write_names(ax, {entry.label: (value(entry), entry.accuracy) for entry in entries})
@@ -41,7 +42,6 @@ def _panel(ax, entries: list[Entry], value, label: str, smaller: bool = False) -
     ax.set_ylim(bottom=max(ax.get_ylim()[0], FLOOR - 8))  # entries far below would squeeze the others
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter("")
-    ax.legend(fontsize=8, loc="lower left" if smaller else "lower right")
 
 
 def _write_names(ax, points: dict[str, tuple[float, float]]) -> None:

@@ -328,7 +328,7 @@ def points(values, naive, best):
     """Points on a logarithmic scale.
 
     Going from 1× to 2× smaller earns as much as going from 50× to 100×. It is also fairer to the work: the first halving
-    is one line of code, the last takes another network.
+    is one line of code, and the last takes another network.
     """
     return _earned()(values, naive, best)
 
@@ -336,7 +336,7 @@ def points(values, naive, best):
 question(
     "capstone.zeros",
     points=1,
-    text="You prune 95 % of MyNet's weights and write it as an ONNX file in float32. How large is the file?",
+    text="You prune 95 % of MyNet's weights (set them to 0) and write it as an ONNX file in float32. How large is the file?",
     choices={
         "a": "A twentieth of the size: zeros need no space.",
         "b": "A tenth of the size: each remaining weight needs its position, too.",
@@ -345,7 +345,7 @@ question(
     },
     answer="c",
     explanation="A tensor in the file holds all of its numbers, and a zero takes four bytes like any other. Zeros "
-    "pay off if a coder packs them (lesson 07), or if whole channels are removed (lesson 01).",
+    "pay off if a compressor packs them (lesson 07), or if whole channels are removed (lesson 01).",
     comments={
         "a": "You took zeros for free. A float32 tensor stores a zero in four bytes like any other number. Only "
         "what is *removed* saves space.",
@@ -358,26 +358,25 @@ question(
 question(
     "capstone.slow_int4",
     points=1,
-    text="On the processor on which the course was made, which has AVX2, our small network is about as fast as the "
-    "baseline, although it does less than a seventh of the multiplications. With its weights in float32, the same "
-    "network is about twice as fast. Why?",
+    text="On x86 processors, our small network is about as fast as the baseline or slower, although it does less than a "
+    "seventh of the multiplications. With its weights in float32, the same network is two to three times as fast. Why?",
     choices={
-        "a": "Its weights are converted to float32 in every call, and the engine's fastest kernels need weights "
+        "a": "Its weights are converted to float32 every time it runs, and the engine's fastest convolutions need weights "
         "that are constant when the file is loaded.",
         "b": "Integer multiplications are slower than float multiplications.",
         "c": "Reading 4-bit numbers from memory takes longer than reading float32.",
         "d": "It does more multiplications than the baseline after all, once dequantisation is counted.",
     },
     answer="a",
-    explanation="DequantizeLinear stays in the graph, so that an engine with integer kernels can use it. This "
-    "engine has none for int4 weights. It dequantises them in every call, and then runs a general convolution "
+    explanation="DequantizeLinear stays in the graph, for engines that multiply integers of 4 bits. This engine doesn't "
+    "in convolutions. It dequantises the weights every time it runs, and then runs a general convolution "
     "instead of the fast one, whose weights it would have rearranged at loading. On processors without those fast "
     "convolutions, such as some ARM ones, both files are about equally fast.",
     comments={
         "b": "You took storage for computation. Only the weights are stored as integers; the convolutions run in "
         "float32.",
         "c": "You blamed the memory. The weights are a few kilobytes, and stay in the cache from the first call on.",
-        "d": "You overestimated dequantisation. It is one multiplication per weight and call: thousands, beside "
+        "d": "You overestimated dequantisation. It is one multiplication per weight and run: thousands, beside "
         "hundreds of thousands per picture in the convolutions.",
     },
 )
