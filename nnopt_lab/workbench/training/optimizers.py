@@ -57,8 +57,13 @@ def use_capturable(optimizer: Optimizer) -> None:
     """Make it possible to record an optimizer's step in a graph: set its flags `fused` and `capturable`.
 
     Raises:
-        ValueError: the optimizer has neither.
+        ValueError: the optimizer has neither, or a `step` of its own in Python, which would run only once.
     """
+    if not type(optimizer).step.__module__.startswith("torch.optim"):
+        raise ValueError(
+            f"cuda_graph=True: a graph can't record {_name(optimizer)}, which is not one of torch's own optimizers: its "
+            "Python code would run only once."
+        )
     flags = {name: True for name in ("fused", "capturable") if name in optimizer.defaults}
     if not flags or isinstance(optimizer, torch.optim.Adagrad):  # fused on the CPU only
         raise ValueError(

@@ -46,6 +46,20 @@ def test_one_that_no_graph_can_record_is_refused(kind):
         optimizers.use_capturable(kind(linear().parameters(), lr=0.1))
 
 
+def test_one_whose_steps_are_written_in_python_is_refused_and_a_subclass_with_torchs_step_is_not():
+    class Own(torch.optim.SGD):
+        def step(self, closure=None):
+            return super().step(closure)
+
+    with pytest.raises(ValueError, match="a graph can't record Own, which is not one of torch's own optimizers"):
+        optimizers.use_capturable(Own(linear().parameters(), lr=0.1))
+
+    class Named(torch.optim.SGD):
+        pass
+
+    optimizers.use_capturable(Named(linear().parameters(), lr=0.1))
+
+
 def test_capturable_without_fused_is_enough():
     optimizer = torch.optim.RMSprop(linear().parameters(), lr=0.1)
     optimizers.use_capturable(optimizer)
