@@ -14,7 +14,8 @@ class Accumulate(Optimizer):
     each sample counts the same, and the step is that of the large batch but for rounding. Not so with layers that
     look across a batch (batch norm). A group that the end of an epoch cuts goes on in the next one. Schedulers work:
     state and param_groups are the optimizer's. `fit(accumulate=…)` does the same without a wrapper, also on an
-    accelerator and in a graph, and ends a group with the epoch. ValueError where `every` < 1 or no loss went through `weighted`.
+    accelerator and in a graph, and ends a group with the epoch. ValueError where `every` < 1 or no loss went through
+    `weighted`.
     """
 
     def __init__(self, optimizer: Optimizer, every: int):

@@ -61,8 +61,8 @@ def use_capturable(optimizer: Optimizer) -> None:
     """
     if not type(optimizer).step.__module__.startswith("torch.optim"):
         raise ValueError(
-            f"cuda_graph=True: a graph can't record {_name(optimizer)}, which is not one of torch's own optimizers: its "
-            "Python code would run only once."
+            f"cuda_graph=True: a graph can't record {_name(optimizer)}, which is not one of torch's own optimizers: "
+            "its Python code would run only once."
         )
     flags = {name: True for name in ("fused", "capturable") if name in optimizer.defaults}
     if not flags or isinstance(optimizer, torch.optim.Adagrad):  # fused on the CPU only
