@@ -140,8 +140,8 @@ class _Run:
 
     def __init__(self, model: Callable, example: Tensor, clock: Callable[[], float] | None):
         self.model, self.example, self.clock = model, example, clock
-        # The call that shows where the output is also compiles, allocates, and wakes the threads.
-        self.device = device.of(example, model, model(example))
+        # The call that shows where the output is also compiles, allocates, and wakes the threads; smoke mode has one only.
+        self.device = device.of(example, model, None if smoke.on() else model(example))
 
     def seconds(self, repeats: int) -> float:
         if self.clock is None and device.is_accelerator(self.device):
