@@ -1132,7 +1132,7 @@ learning_rate_playground()
 # [Bottou, *Stochastic gradient descent tricks* (2012)](https://doi.org/10.1007/978-3-642-35289-8_25) ·
 # [Shallue et al., *Measuring the effects of data parallelism* (2019)](https://arxiv.org/abs/1811.03600).
 #
-# **Next:** [04 Batch sizes](04_batch_sizes.ipynb) chooses how many pictures each step sees.
+# **Next:** [04 Batch sizes](04_batch_sizes.ipynb), where you choose how many pictures each step sees.
 #
 # Here are all your guesses so far, compared with what your machine measured:
 

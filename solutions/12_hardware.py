@@ -441,6 +441,7 @@ CHOICES = [
     ("OpenVINO", "int8"),
 ]
 ready, missing = deploy_all(net, batch, CHOICES, calibration)
+# ONNX Runtime offers no bf16 on a processor. Here is what `deploy` says then.
 try:
     deploy(net, batch, "ONNX Runtime", precision="bf16")
 except EngineUnavailable as reason:
@@ -740,7 +741,7 @@ question("hardware.too_many_threads", answer)
 
 # %% [markdown]
 # *Pinning* restricts threads to cores, as `on_one_core` does. The commands are `taskset` and, on servers with several
-# sockets, `numactl`, which also places their memory, since memory at another socket is slower. Pinning helps most where
+# sockets, `numactl`, which also places their memory, since memory at another socket is slower. Pinning helps most if
 # several engines run side by side: give each its own cores, and as many threads as it has cores.
 #
 # ### The library behind torch
@@ -1174,10 +1175,10 @@ reveal(
     top[256, True].median,
     top[256, True].low,
     top[256, True].high,
-    because="The gains multiply, because each reduces another part of the time: "
-    "layout and fusion reduce data movement, smaller numbers also reduce the cost "
-    "of the products, and fewer channels reduce both. The other network needs a small "
-    "part of the operations from the start.",
+    because="Each rung reduces another part of the time: layout and fusion reduce data "
+    "movement, smaller numbers also reduce the cost of the products, and fewer "
+    "channels reduce both. The other network needs a small part of the operations from "
+    "the start.",
 )
 
 # %%
@@ -1389,9 +1390,10 @@ plots.finish(fig)
 # [Ansel et al., *PyTorch 2* (2024)](https://doi.org/10.1145/3620665.3640366) ·
 # [Mishra et al., *Accelerating sparse deep neural networks* (2021)](https://arxiv.org/abs/2104.08378) ·
 # [Jouppi et al., *In-datacenter performance analysis of a tensor processing unit* (2017)](https://doi.org/10.1145/3079856.3080246)
-# and [*TPU v4* (2023)](https://doi.org/10.1145/3579371.3589350) · oneDNN's developer guide, *Verbose mode*.
+# and [*TPU v4* (2023)](https://doi.org/10.1145/3579371.3589350) ·
+# [oneDNN's developer guide, *Verbose mode*](https://uxlfoundation.github.io/oneDNN/dev_guide_verbose.html).
 #
-# **Next:** [13 The accelerator](13_accelerator.ipynb) does the same for a GPU, and needs none.
+# **Next:** [13 The accelerator](13_accelerator.ipynb), where you do the same for a GPU. The lesson works without one, too.
 #
 # Here are all your guesses so far, compared with what your machine measured:
 
