@@ -140,7 +140,7 @@ class _Run:
 
     def __init__(self, model: Callable, example: Tensor, clock: Callable[[], float] | None):
         self.model, self.example, self.clock = model, example, clock
-        # The call that shows where the output is also compiles, allocates, and wakes the threads; smoke mode has one only.
+        # This call shows where the output is; it also compiles, allocates and wakes the threads.
         self.device = device.of(example, model, None if smoke.on() else model(example))
 
     def seconds(self, repeats: int) -> float:
