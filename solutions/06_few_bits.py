@@ -8,7 +8,7 @@
 # - train networks whose weights have only four values, or two;
 # - train a network with integers alone, including its gradients and updates.
 #
-# It takes about 75 minutes; a good place for a break is after section 3. (When you come back, choose *Run All Above
+# The lesson takes about 75 minutes; a good place for a break is after section 3. (When you come back, choose *Run All Above
 # Selected Cell* in the Run menu.) You only need to know Python and the basics of PyTorch.
 
 # %% tags=["side-by-side"]
@@ -50,7 +50,7 @@ print(net)
 
 # %% [markdown]
 # *Points lost* are percentage points of accuracy compared with this network, with a 95 % confidence interval. Both
-# networks see the same pictures, so the interval only depends on those that one of them gets right and the other wrong.
+# networks see the same pictures, so the interval depends only on those that one of them gets right and the other wrong.
 # Variants are compared on the *validation* pictures; final results are measured on the *test* pictures.
 
 # %%
@@ -75,7 +75,8 @@ def validation_accuracy(model):
 # *symmetric* grid of $b$ bits runs from $-(2^{b-1}-1)$ to $2^{b-1}-1$, and its scale is chosen so that the largest
 # magnitude just fits: at 4 bits, $q$ is one of 15 integers from −7 to 7. (Lesson 05 builds such grids by hand.)
 #
-# Sections 1 and 2 round only the weights, with the cheapest kind of grid: one per tensor.
+# Sections 1 and 2 round only the weights, with the cheapest kind of grid: a single one for all weights of a layer (*per
+# tensor*).
 
 # %%
 weight = net.classifier[0].weight.detach()
@@ -102,15 +103,15 @@ reveal(
     lost_at_4.low,
     lost_at_4.high,
     because="Fifteen values per tensor are plenty for this network. Each output sums "
-    "27 to 2,048 products, and rounding errors of both signs cancel in the sum.",
+    "27 to 2,048 products, and rounding errors of both signs largely cancel.",
 )
 
 # %% [markdown]
-# Many networks are less forgiving. Here is a copy that computes **the same function, bit for bit**, and yet rounds
-# badly. Each channel between two layers is multiplied by a power of two in the layer that writes it, and divided by it
-# in the layer that reads it. ReLU and pooling pass a positive factor through, and a factor of two causes no rounding.
-# Trained networks often look like this, above all after batch norms, which multiply each channel by a factor, have been
-# multiplied into the weights (*folded*).
+# Many networks are less forgiving. Here is a copy that computes **the same function, bit for bit**, and yet suffers
+# badly from rounding. Each channel between two layers is multiplied by a power of two in the layer that writes it, and
+# divided by the same power in the layer that reads it. ReLU and pooling pass a positive factor through, and a power of
+# two causes no rounding. Trained networks often look like this, above all if they had batch norms, which multiply each
+# channel by a factor, and these factors have been multiplied into the weights (*folded*).
 
 # %%
 badly_scaled = copy.deepcopy(start)
@@ -133,7 +134,7 @@ predict("accuracy of the badly scaled copy at 6 bits, one grid per tensor", unit
 # reads it. Divide the former by $s_i = \sqrt{r_1/r_2}$ and multiply the latter by it. Then both reach up to
 # $\sqrt{r_1 r_2}$, and the function is unchanged.
 #
-# **Exercise (3 points).** Equalise two linear layers, one behind the other.
+# **Exercise (3 points).** Equalise two linear layers, one after the other.
 
 
 # %% exercise="few_bits.equalize"
@@ -152,8 +153,8 @@ def equalize(first, second):
 check("few_bits.equalize", equalize)
 
 # %% [markdown]
-# Equalisation needs no pictures, and the float function stays the same. Since a layer stands in two pairs, the library
-# goes through all pairs twenty times.
+# Equalisation needs no pictures, and the float function stays the same. Since the layers in the middle belong to two pairs
+# each, the course's library goes through all pairs twenty times.
 
 # %%
 equalize = yours_or_ours("few_bits.equalize")
@@ -201,8 +202,8 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: in the badly scaled copy most filters use a small part of the grid (left), and at 6 bits it fails
-# (right). Equalised, it does as well as the network as trained.
+# What to see: in the badly scaled copy (orange), most filters use a small part of the grid (left), and at 6 bits it fails
+# (right). The equalised copy (green) does as well as the network as trained (grey).
 
 # %% question="by_hand.equalised"
 choice = None
@@ -222,24 +223,33 @@ first, second = equalize(*linear)
 claim("At 4 bits, the network as trained loses less than 2 points.", lost_at_4.high < 2)
 claim("At 6 bits, the badly scaled copy falls below 60 %.", copy_at_6 < 60)
 claim(
-    "Equalised, it is within 2 points of the network as trained, from 8 to 3 bits.",
+    "The equalised copy is within 2 points of the network as trained, from 8 to 3 "
+    "bits.",
     max(
         abs(a - b)
         for a, b in zip(curves["as trained"], curves["equalised"], strict=True)
     )
     < 2,
 )
-claim("The copy computes the same function as the network, bit for bit.", same)
-claim("Equalised, it computes the same function up to 1e-5.", difference < 1e-5)
-claim("At 4 bits, the copy falls below 20 %.", curves["badly scaled"][at[4]] < 20)
+claim(
+    "The badly scaled copy computes the same function as the network, bit for bit.",
+    same,
+)
+claim(
+    "The equalised copy computes the same function to within 1e-5.", difference < 1e-5
+)
+claim(
+    "At 4 bits, the badly scaled copy falls below 20 %.",
+    curves["badly scaled"][at[4]] < 20,
+)
 claim(
     "After your function, both linear layers use the same range for each channel.",
     torch.allclose(first.abs().amax(1), second.abs().amax(0)),
 )
 
 # %% [markdown]
-# **Playground.** Choose how far the channels are scaled apart, and the number of bits. At which spread does each number
-# of bits fail, and does equalisation always help?
+# **Playground.** Choose how far the channels are scaled apart, and the number of bits. At which spread does the network
+# fail for each number of bits, and does equalisation always help?
 
 # %%
 equalization_playground(net, pictures)
@@ -272,7 +282,7 @@ check("by_hand.bias_correction", bias_correction)
 # %% [markdown]
 # Rounding to the nearest value has no preferred direction. Rounding down does: on average, $\lfloor w/s \rfloor$ is
 # half a step too low. Compare the two at 5 bits: how far do the channels of the first layer shift, and how much
-# accuracy is lost before and after correcting all layers, from the first to the last?
+# accuracy is lost before and after the biases of all layers are corrected, from the first to the last?
 
 # %%
 bias_correction = yours_or_ours("by_hand.bias_correction")
@@ -320,25 +330,26 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: rounding down shifts every channel (left, orange), and correcting the biases wins back about half of what
-# it costs (right). After rounding to nearest there is almost nothing to correct. (Lower weights shift the first layer
-# *up* because most pixels are background, which is negative after normalisation.)
+# What to see: rounding down (orange) shifts every channel (left), and correcting the biases wins back about half of the
+# points that it costs (right). After rounding to nearest (blue) there is almost nothing to correct. (Lower weights shift
+# the first layer *up* because most pixels are background, which is negative after normalisation.)
 #
-# A bias can undo an offset, nothing else. Where rounding *shrinks* a channel, its mean changes too, but a constant that
-# restores the mean moves every single picture away from its true output. The paper's large gains come from networks
-# with depthwise convolutions, nine weights per channel, where few errors cancel.
+# A bias can undo an offset, nothing else. Where rounding *shrinks* a channel, a constant restores the mean, but not the
+# spread between pictures. The paper's large gains come from networks with depthwise convolutions, in which an output sums
+# only nine products, so few errors cancel.
 #
 # **AdaRound** ([Nagel et al. 2020](https://arxiv.org/abs/2004.10568)) asks whether the nearest value is the right one
 # at all. Each weight has two candidates, up and down. A layer's output depends on all choices together: rounding one
-# weight up can compensate for rounding another one down. So AdaRound learns a number $h(V)$ for each weight, between 0
-# (down) and 1 (up). It starts at the weight's fraction and minimises
+# weight up can compensate for rounding another one down. So AdaRound learns a number $V$ for each weight, which a function
+# $h$ maps to between 0 (down) and 1 (up). $h(V)$ starts at the fraction of $W/s$, and training minimises
 #
 # $$ \big\lVert Wx - s\,(\lfloor W/s \rfloor + h(V))\,\hat x \big\rVert^2
 # + \lambda \sum \big(1 - |2h(V) - 1|^\beta\big). $$
 #
-# The first term compares the layer's outputs on a few hundred pictures; $x$ is its input in the float network, and
-# $\hat x$ its input behind the layers that are already rounded. The second term drives every $h$ to 0 or 1, harder and
-# harder as $\beta$ falls. Try it where rounding to nearest fails: at 2 bits, with three values per weight.
+# The first term compares the layer's outputs on a few hundred pictures; $x$ is the layer's input in the float network,
+# and $\hat x$ its input after the layers that are already rounded. The second term, with the weight $\lambda$, drives
+# every $h(V)$ to 0 or 1, harder and harder as $\beta$ falls. Try it where rounding to nearest fails: at 2 bits, with
+# three values per weight.
 
 # %% tags=["nbval-ignore-output"]
 nearest_2 = validation_accuracy(to_nearest(start, 2))
@@ -358,13 +369,15 @@ reveal(
     learned_2 - 2,
     learned_2 + 2,
     because="In the large layer, almost every weight is nearer to 0 than to the next "
-    "value. Rounding a thousand small weights to 0 makes a large error, always in the "
-    "same direction. AdaRound rounds about one in a hundred of them away from 0.",
+    "value, and an output from which nearly all weights are missing is far off. "
+    "AdaRound rounds fewer than three in a hundred of them the other way, and that is "
+    "enough to repair most of it.",
 )
 
 # %% [markdown]
-# All methods at several widths, with three sets of 1,000 pictures and 300 steps of AdaRound each, are recorded in
-# `data/recorded/post_training_bits.json`. (`nnopt record post_training_bits` runs them again, in a few minutes.)
+# All methods at several numbers of bits are recorded in `data/recorded/post_training_bits.json`, with three sets of 1,000
+# pictures. AdaRound took 300 steps per layer there, twice as many as above, so it reaches more. (`nnopt record
+# post_training_bits` runs them again, in a few minutes.)
 
 # %%
 bits_after = recorded("post_training_bits", live=LIVE)["result"]
@@ -392,12 +405,13 @@ plots.finish(fig)
 
 # %% [markdown]
 # What to see: down to 4 bits every method stays close to the float network (dashed), and at 2 bits they are far apart
-# (left).
+# (left). At 3 bits (right), equalisation and AdaRound are above rounding to nearest.
 #
-# At 3 bits, rounding to nearest loses 1.7 points, and equalisation or AdaRound each win about one of them back (right).
-# At 2 bits, the network rounded to nearest is lost; equalised it is still at about a third, AdaRound lifts it above 80
-# %, and both together to 85 %. Correcting biases has no effect here, because nothing is shifted that much. Doing better
-# takes training with labels: that is the next section.
+# At 3 bits, rounding to nearest loses 1.7 points, and equalisation and AdaRound each win back about one of them. At 2
+# bits, the network rounded to nearest is lost. Equalised, it still classifies about a third of the pictures correctly;
+# AdaRound lifts it above 80 %, and both together to 85 %. Correcting biases has hardly any effect from 8 to 3 bits,
+# because rounding to nearest shifts the channels so little. To do better, you have to train with labels, as in the next
+# section.
 
 # %% tags=["fold"]
 place = {bits: place for place, bits in enumerate(bits_after["bits"])}
@@ -414,7 +428,10 @@ by_hand = bias_correction(
     before, after["down"], rounded["down"].features[0].bias.detach()
 )
 won = lost["down", "rounded"].estimate - lost["down", "corrected"].estimate
-claim("At 5 bits, correcting biases wins back 2 points after rounding down.", won > 2)
+claim(
+    "At 5 bits, correcting biases wins back more than 2 points after rounding down.",
+    won > 2,
+)
 claim(
     "At 2 bits, AdaRound lifts the accuracy from below 40 % to above 60 %.",
     nearest_2 < 40 and learned_2 > 60,
@@ -448,7 +465,8 @@ claim(
     all((chosen[name] - whole[name]).abs().max() < 1.001 for name in layers),
 )
 claim(
-    "In the large layer, fewer than 3 % of its weights are not at the nearest value.",
+    "In the large layer, AdaRound moves fewer than 3 % of the weights away from the "
+    "nearest value.",
     moved.float().mean() < 0.03,
 )
 claim(
@@ -462,7 +480,10 @@ claim(
 claim("At 2 bits, rounding to nearest falls below 20 %.", two["nearest"] < 20)
 claim("At 2 bits, equalisation stays above 30 %.", two["equalised"] > 30)
 claim("At 2 bits, AdaRound stays above 80 %.", two["AdaRound"] > 80)
-claim("At 2 bits, both together stay above 84 %.", two["equalised, AdaRound"] > 84)
+claim(
+    "At 2 bits, equalisation and AdaRound together stay above 84 %.",
+    two["equalised, AdaRound"] > 84,
+)
 claim(
     "From 8 to 3 bits, correcting biases changes less than 0.2 points.",
     all(
@@ -475,10 +496,11 @@ claim(
 # ## 3. Training at few bits
 #
 # Next, train the network while its weights are on the grid. What stands in the way is the rounding: it is flat almost
-# everywhere, so its derivative is 0, and the layers before it learn nothing. The solution is a white lie. In the
-# forward pass the network uses rounded numbers; in the backward pass, the gradient goes *straight through*, as if
-# nothing had been rounded ([Bengio et al. 2013](https://arxiv.org/abs/1308.3432)). Only values beyond the ends of the
-# grid get no gradient. Float weights are kept behind the rounded ones and collect the small updates.
+# everywhere, so its derivative is 0, and no gradient reaches the weights. The solution is a white lie. In the forward
+# pass the network uses rounded numbers (still stored as floats, which is called *fake quantisation*). In the backward
+# pass, the gradient goes *straight through*, as if nothing had been rounded
+# ([Bengio et al. 2013](https://arxiv.org/abs/1308.3432)). Only values beyond the ends of the grid get no gradient. The
+# float weights are kept, too: they collect the small updates, and each forward pass rounds them anew.
 
 # %%
 x = torch.linspace(-1.5, 1.5, 7, requires_grad=True)
@@ -494,8 +516,8 @@ print("straight through  ", straight.tolist())
 # (QAT stands for *quantisation-aware training*.) But which grid should it use? So far the largest weight decided how
 # wide a step is, so one outlier can widen it for all. **LSQ**, *learned step size quantisation*
 # ([Esser et al. 2020](https://arxiv.org/abs/1902.08153)), makes the step $s$ a parameter and learns it. With
-# $\hat x = s \cdot \mathrm{round}(\mathrm{clip}(x/s, l, h))$, where $l$ and $h$ are the lowest and the highest integer,
-# its gradient is the next exercise.
+# $\hat x = s \cdot \mathrm{round}(\mathrm{clip}(x/s, \text{low}, \text{high}))$, where low and high are the lowest and
+# the highest integer of the grid, the gradient of the step is the next exercise.
 #
 # **Exercise (3 points).** Compute the gradient of $\hat x$ with respect to the step, for each value.
 
@@ -517,8 +539,8 @@ def step_gradient(x, step, low, high):
 check("by_hand.step_gradient", step_gradient)
 
 # %% [markdown]
-# All values of a layer pull at one number. How fast does a step move, compared with the weights of its layer? To find
-# out, compare the sizes of the two gradients, each relative to the size of the parameters it moves.
+# All values of a layer pull at the same step. How fast does a step move, compared with the weights of its layer? To find
+# out, divide each gradient by the size of the parameters that it moves, and compare the two.
 
 # %%
 step_gradient = yours_or_ours("by_hand.step_gradient")
@@ -544,7 +566,7 @@ fig, (left, right) = plots.figure(ncols=2)
 left.plot(values, quantized.detach(), color=plots.BLUE, label="x̂, 2 bits, step 0.7")
 left.plot(values, by_hand, color=plots.ORANGE, label="gradient of the step")
 left.set(xlabel="x")
-pulls = {"not scaled": unscaled, "times 1/√(N·h)": pace}
+pulls = {"not scaled": unscaled, "times 1/√(N·high)": pace}
 colors = dict(zip(pulls, (plots.ORANGE, plots.BLUE), strict=True))
 plots.grouped_bars(right, pulls, colors, reference=1)
 plots.log_axis(right.xaxis, [0.1, 1, 10, 100, 1_000, 10_000])
@@ -554,11 +576,12 @@ plots.legend(right)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: a value inside the grid pulls with its rounding error, a value beyond it with the whole height of the
-# grid (left). Unscaled, the steps would move up to thousands of times faster than the weights (right, orange).
+# What to see: on the left, a value inside the grid pulls at the step with its rounding error, a value beyond it with the
+# whole height of the grid (orange). On the right, without scaling (orange), the steps would move up to thousands of times
+# faster than the weights.
 #
-# So LSQ multiplies the gradient by $1/\sqrt{N h}$, where $N$ is the number of weights and $h$ the highest integer. That
-# brings it to within a factor of about ten of the weights' pace (dashed).
+# So LSQ multiplies the gradient by $1/\sqrt{N \cdot \text{high}}$, where $N$ is the number of weights. That brings the
+# steps to between a tenth and 20 times the weights' pace (blue).
 #
 # Now train at 2 bits for weights *and* inputs, four values each; as in the paper, the first and the last layer keep 8
 # bits. The training starts from the network as trained and passes once over a quarter of the training pictures, with
@@ -623,11 +646,12 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the grid from the range puts its outer values where hardly any weight is (left). The learned step puts
-# all four among the weights (right).
+# What to see: the grid from the range puts its outer values (orange) where hardly any weight (grey) is (left). The learned
+# step puts all four values among the weights (right).
 #
-# Two further codes have names of their own. **Binary** weights are $\pm\alpha$ with $\alpha = \mathrm{mean}|w|$, which
-# has the smallest squared error of all such codes (XNOR-Net, [Rastegari et al.
+# A *code* is the set of values that a weight may take. Two codes with very few values have names. **Binary** weights
+# are $\pm\alpha$ with $\alpha = \mathrm{mean}|w|$, which
+# has the smallest squared error of all $\alpha$ (XNOR-Net, [Rastegari et al.
 # 2016](https://arxiv.org/abs/1603.05279)). **Ternary** weights are $0$ where $|w| \le 0.7\,\mathrm{mean}|w|$ and
 # $\pm\alpha$ elsewhere, with $\alpha$ the mean of the remaining magnitudes ([Li & Liu
 # 2016](https://arxiv.org/abs/1605.04711)). With either, a product becomes an addition or a subtraction.
@@ -672,12 +696,13 @@ plots.legend(fig, ncols=2)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: with learned steps, 8, 4 and 3 bits are as good as float (dashed), and 2 bits are close (left).
+# What to see: on the left, 8, 4 and 3 bits with learned steps (dark blue) are as good as float (dashed), and 2 bits are
+# close. On the right, enlarged, ternary weights are between 4 and 2 bits, and binary ones are lowest.
 #
 # Always compare with the float network that was trained as long: the epoch itself gains about a point. Then 8, 4 and 3
-# bits with learned steps cost nothing that three seeds can show, and 2 bits half a point to one point. The grid from
-# the range keeps up down to 4 bits, and loses several points at 2. Ternary weights lose a third of a point and binary
-# ones a whole point, both with 8-bit inputs. So what training at few bits needs most is a good step.
+# bits with learned steps cost nothing that three seeds can show, and 2 bits cost half a point to one point. The grid from
+# the range keeps up down to 4 bits, and loses several points at 2. Ternary weights lose about a third of a point and
+# binary ones about a whole point, both with 8-bit inputs. So what training at few bits needs most is a good step.
 
 # %% tags=["fold"]
 torchs = torch.fake_quantize_per_tensor_affine(
@@ -697,14 +722,16 @@ claim(
     gained.low > 5,
 )
 claim(
-    "At 8, 4 and 3 bits, learned steps are within 0.3 points of float, recorded.",
+    "In the recording, 8, 4 and 3 bits with learned steps are within 0.3 points of "
+    "float.",
     all(abs(control - a) < 0.3 for a in means["lsq"][:3]),
 )
 claim(
-    "At 2 bits, learned steps lose 0.5 to 1 point after a whole epoch, recorded.",
+    "In the recording, 2 bits with learned steps lose 0.5 to 1 point after a whole "
+    "epoch.",
     0.5 < control - means["lsq"][3] < 1,
 )
-claim("torch differentiates rounding honestly: 0 everywhere.", not honest.any())
+claim("The honest gradient of rounding is 0 everywhere.", not honest.any())
 claim(
     "Straight through, the gradient is 1 inside the grid and 0 beyond its ends.",
     straight.tolist() == [0, 1, 1, 1, 1, 1, 0],
@@ -715,19 +742,21 @@ claim(
     torch.allclose(summed, by_hand.sum(), rtol=1e-3),
 )
 claim(
-    "Unscaled, every step would move 10 times as fast as its weights.",
+    "Unscaled, every step would move more than 10 times as fast as its weights.",
     min(unscaled.values()) > 10,
 )
 claim(
-    "The largest layer's would move 1,000 times as fast.",
+    "Unscaled, the largest layer's step would move more than 1,000 times as fast as "
+    "its weights.",
     unscaled["classifier.0"] > 1000,
 )
 claim(
-    "Scaled, all steps move at 1/20 to 60 times their weights' pace.",
-    0.05 < min(pace.values()) < max(pace.values()) < 60,
+    "Scaled, all steps move at 1/10 to 20 times their weights' pace.",
+    0.1 < min(pace.values()) < max(pace.values()) < 20,
 )
 claim(
-    "Three values at most are left with the grid from the range, four with LSQ.",
+    "At most three different weights are left with the grid from the range, and four "
+    "with LSQ.",
     few[0] <= 3 and few[1] <= 4,
 )
 claim(
@@ -744,7 +773,8 @@ claim(
     and control - integer["after training"][3] > 60,
 )
 claim(
-    "The grid from the range loses less than 0.3 points at 4 bits, over 5 at 2.",
+    "The grid from the range loses less than 0.3 points at 4 bits, and more than 5 at "
+    "2.",
     abs(control - means["min-max"][1]) < 0.3 and control - means["min-max"][3] > 5,
 )
 claim("Ternary weights lose 0.2 to 0.5 points.", 0.2 < code["ternary"] < 0.5)
@@ -760,8 +790,7 @@ claim("Binary weights lose 0.8 to 1.2 points.", 0.8 < code["binary"] < 1.2)
 # [Banner et al. 2018](https://arxiv.org/abs/1805.11046)): its forward pass, backward pass and updates use no float. Its
 # loss is the squared distance, whose gradient is a difference; softmax would need exponentials.
 #
-# One thing does not work out by itself. A weight of few bits has wide steps, 1/128 at 8 bits, and most updates are far
-# smaller.
+# One difficulty is left. A weight of few bits has wide steps, 1/128 at 8 bits, and most updates are far smaller.
 
 # %% question="by_hand.vanishing_updates"
 choice = None
@@ -858,8 +887,8 @@ reveal(
     scores["8 bits, nearest"] - 2,
     scores["8 bits, nearest"] + 2,
     because="The large gradients of the first steps still move weights. After that, "
-    "one weight in a thousand or fewer moves per step, and learning stalls although "
-    "the gradients have not vanished.",
+    "fewer than one weight in 500 moves per step, and learning stalls although the "
+    "gradients have not vanished.",
 )
 
 # %% tags=["fold"]
@@ -882,12 +911,12 @@ plots.legend(right)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: at 8 bits, rounding to nearest lets almost no update arrive (left, orange). Below 12 bits it loses more
-# and more accuracy, while stochastic rounding loses next to nothing (right).
+# What to see: on the left, at 8 bits, rounding to nearest (orange) lets almost no update through. On the right, it loses
+# more and more accuracy with fewer bits, while stochastic rounding (blue) loses next to nothing.
 #
-# From 12 bits on the updates are large enough for the steps, and it makes no difference. With stochastic rounding each
-# single error is larger, up to a whole step, but the errors have no common direction, and hundreds of updates average
-# them out. At few bits, an unbiased error does less harm than a smaller one that always says no.
+# With many bits the updates are large enough for the steps, and the kind of rounding makes no difference. With stochastic
+# rounding each single error is larger, up to a whole step. But the errors have no common direction, and hundreds of
+# updates average them out. At few bits, an unbiased error does less harm than a smaller one that suppresses every update.
 
 # %% tags=["fold"]
 last = {name: mean(shares[-140:]) for name, shares in changed.items()}
@@ -901,7 +930,8 @@ claim(
     scores["8 bits, stochastic"] - scores["8 bits, nearest"] > 8,
 )
 claim(
-    "With it, 8-bit weights are within 3 points of the same perceptron in float.",
+    "With stochastic rounding, 8-bit weights are within 3 points of the perceptron in "
+    "float.",
     abs(scores["8 bits, stochastic"] - scores["float"]) < 3,
 )
 claim(
@@ -909,7 +939,7 @@ claim(
     last["8 bits, nearest"] < 0.002,
 )
 claim(
-    "Stochastic rounding changes more than five times as many.",
+    "Stochastic rounding changes more than five times as many weights.",
     last["8 bits, stochastic"] > 5 * last["8 bits, nearest"],
 )
 claim(
@@ -925,11 +955,13 @@ claim(
     {w.dtype for w in perceptrons["8 bits, stochastic"].weights} == {torch.int16},
 )
 claim(
-    "Rounded to nearest, 8 bits lose more than 10 points against 16, recorded.",
+    "In the recording, 8 bits rounded to nearest lose more than 10 points, compared "
+    "with 16.",
     nearest[-1] - nearest[0] > 10,
 )
 claim(
-    "Rounded stochastically, they lose less than 1.5, recorded.",
+    "In the recording, 8 bits rounded stochastically lose less than 1.5 points, "
+    "compared with 16.",
     stochastic[-1] - stochastic[0] < 1.5,
 )
 
@@ -940,8 +972,8 @@ claim(
 #
 # | | |
 # |---|---|
-# | after training | equalise and learn the rounding: at 3 bits that wins back about a point of 1.7 |
-# | in training | gradients straight through the rounding, and learned steps: 3 bits for free, 2 bits for a point |
+# | after training | equalise, or learn the rounding: at 3 bits either wins back about one point of 1.7 |
+# | in training | gradients straight through the rounding, and learned steps: 3 bits for free, 2 bits for up to a point |
 # | integer gradients | without stochastic rounding, small updates vanish |
 #
 # **In practice**, 4-bit weights in groups of 32 to 128 are common for large language models, where memory is the limit
@@ -951,7 +983,9 @@ claim(
 #
 # **Further reading.** [Nagel et al. 2021](https://arxiv.org/abs/2106.08295), a white paper on all of this.
 #
-# **Next:** `07_small_files.ipynb`. How few bytes does the whole network need?
+# **Next:** [07 Small files](07_small_files.ipynb) asks how few bytes the whole network needs.
+#
+# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

@@ -233,8 +233,8 @@ question(
     comments={
         "a": "They would add up if they were kept. Rounded to nearest, an update of 0.0005 is 0 steps of 1/64, every "
         "time.",
-        "c": "The update becomes 0 or one whole step in its own direction, never against it: with probability 0.032, so "
-        "about 32 times in a thousand.",
+        "c": "The update becomes 0 or one whole step in its own direction, never against it. It becomes a step with "
+        "probability 0.032, so about 32 times in a thousand.",
     },
     explanation="An update of 0.0005 is 0.032 of a step. Rounded to nearest, that is 0, a thousand times. Rounded "
     "stochastically, it is a whole step of 1/64 with probability 0.032: about 32 steps, or 0.5, in all.",
@@ -273,8 +273,8 @@ def _two_layers(g: torch.Generator):
     points=3,
     inputs=_two_layers,
     hints=(
-        "Channel i is row i of the first weight, which writes it, and column i of the second, which reads it. What you "
-        "divide the row by, multiply the column with.",
+        "Channel i is row i of the first weight, which writes it, and column i of the second, which reads it. Divide the "
+        "row by a factor, and multiply the column by the same factor.",
         "The range of a channel is its largest magnitude: r₁ over axis 1 of the first weight, r₂ over axis 0 of the "
         "second. Divided by s = √(r₁/r₂), the row reaches √(r₁·r₂); so does the column times s.",
         "`s = (first.abs().amax(1) / second.abs().amax(0)).sqrt()`, then `return first / s[:, None], second * s`",
@@ -283,18 +283,16 @@ def _two_layers(g: torch.Generator):
         "You multiplied the rows and divided the columns: the ranges move apart instead of together.": _equalized(
             scale=lambda first, second, s: (first * s[:, None], second / s)
         ),
-        "You divided both layers by s, so the network computes another function. What one layer loses the other must "
-        "gain.": _equalized(scale=lambda first, second, s: (first / s[:, None], second / s)),
-        "The first layer is right, but the second is unchanged, so the network computes another function.": _equalized(
-            scale=lambda first, second, s: (first / s[:, None], second)
-        ),
-        "The second layer is right, but the first is unchanged, so the network computes another function.": _equalized(
-            scale=lambda first, second, s: (first, second * s)
-        ),
-        "You left out the square root: the two layers have only exchanged their ranges.": _equalized(
+        "You divided both layers by s, so the network computes another function. Divide the first and multiply the "
+        "second.": _equalized(scale=lambda first, second, s: (first / s[:, None], second / s)),
+        "The first layer is right, but the second is unchanged, so the network computes another function. Multiply its "
+        "columns by s.": _equalized(scale=lambda first, second, s: (first / s[:, None], second)),
+        "The second layer is right, but the first is unchanged, so the network computes another function. Divide its "
+        "rows by s.": _equalized(scale=lambda first, second, s: (first, second * s)),
+        "You left out the square root, so the two layers have only exchanged their ranges: s = √(r₁/r₂).": _equalized(
             factors=lambda r1, r2: r1 / r2
         ),
-        "Your factors are √(r₁·r₂), the range that both layers should end with. Divide by what leads there: "
+        "Your factors are √(r₁·r₂), the range that both layers should end with. The factor that leads there is "
         "√(r₁/r₂).": _equalized(factors=lambda r1, r2: (r1 * r2).sqrt()),
         "You took the largest signed weight as the range. A large negative weight needs the grid as well: take "
         "magnitudes first.": _equalized(reach=lambda weight, axis: weight.amax(axis)),
