@@ -58,12 +58,12 @@ def _values_and_centroids(g: torch.Generator):
         "The centroid of a cluster without values became 0. It stays where it is.": _moved(empty=torch.zeros_like),
         "You took the smallest signed difference, so all values belong to the largest centroid. Distances are "
         "magnitudes: `.abs()`.": _moved(labels=lambda distances: distances.argmin(1)),
-        "You gave each value to the centroid that is farthest away.": _moved(
+        "You gave each value to the centroid that is farthest away. Take the nearest: `argmin`.": _moved(
             labels=lambda distances: distances.abs().argmax(1)
         ),
-        "You returned each value's cluster. The centroids are asked for, moved to the means of their "
+        "You returned each value's cluster. Return the k centroids, each moved to the mean of its "
         "values.": lambda values, centroids: (values[:, None] - centroids).abs().argmin(1),
-        "You returned each value's centroid. The centroids themselves are asked for, moved to the means of their "
+        "You returned each value's centroid. Return the k centroids, each moved to the mean of its "
         "values.": lambda values, centroids: centroids[(values[:, None] - centroids).abs().argmin(1)],
         "You sorted the centroids. Keep their order: the labels of all weights refer to it.": changed(
             lambda result: result.sort().values
@@ -206,9 +206,8 @@ def _counts(g: torch.Generator):
         "heapq.heappop(groups) + heapq.heappop(groups); total += joined; heapq.heappush(groups, joined)`.",
     ),
     wrong={
-        "You used a code of equal lengths: every symbol takes as many bits as the rarest.": lambda counts: (
-            sum(counts) * math.ceil(math.log2(len([n for n in counts if n])))
-        ),
+        "You used a code of equal lengths. Give frequent symbols shorter codes: join the two rarest groups again and "
+        "again.": lambda counts: sum(counts) * math.ceil(math.log2(len([n for n in counts if n]))),
         "You returned the entropy, rounded up. It is a lower bound, which codes of whole bits rarely reach. Build the "
         "code.": lambda counts: math.ceil(_entropy(counts)),
         "You returned the entropy, rounded. It is a lower bound, which codes of whole bits rarely reach. Build the "
@@ -223,7 +222,7 @@ def _counts(g: torch.Generator):
         "join groups.": lambda counts: sum(n * math.ceil(math.log2(sum(counts) / n)) for n in counts if n),
         "You rounded each symbol's −log₂ p to whole bits. In general there is no code of those lengths: join "
         "groups.": lambda counts: sum(n * round(math.log2(sum(counts) / n)) for n in counts if n),
-        "Symbols that do not occur got codes of their own, which makes other codes longer. Leave them "
+        "You gave codes to symbols that do not occur, which makes the other codes longer. Leave them "
         "out.": lambda counts: _joined(counts, lambda groups: (0, 1)),
         "You always joined the group you had just made with the next symbol. It goes back among the others: join the two "
         "*rarest*, whichever they are.": _one_behind_the_other,
@@ -262,9 +261,8 @@ question(
     choices={
         "a": "Floats have a sign and an exponent beside their digits, while the symbols of a Huffman code must be whole "
         "numbers.",
-        "b": "It would take too long: the code of as many as 268,464 weights cannot be computed, only that of a few "
-        "hundred.",
-        "c": "Nearly every weight is a number of its own: no symbol is frequent, and the table of codes would be as large "
+        "b": "It would take too long: the code of 268,464 weights cannot be computed, only that of a few hundred.",
+        "c": "Nearly every weight is a different number: no symbol is frequent, and the table of codes would be as large "
         "as the weights.",
     },
     answer="c",
@@ -308,8 +306,8 @@ def _positions(g: torch.Generator):
     points=3,
     inputs=_positions,
     hints=(
-        "Between two positions that follow each other nothing is skipped: the gap from p to q is q − p − 1. Before the "
-        "first position, as many are skipped as its number says.",
+        "Between two neighbouring positions nothing is skipped, so the gap from p to q is q − p − 1. Before the first "
+        "position p, p zeros are skipped.",
         "While a gap is at least `longest`, write the symbol `longest` and take that much off; then write what is left, "
         "from 0 to longest − 1, and go on to the next position.",
         "symbols, last = [], -1; for p in positions: gap = p - last - 1; symbols += [longest] * (gap // longest) + [gap "
@@ -331,7 +329,7 @@ def _positions(g: torch.Generator):
         "You did not cut long gaps in pieces: a gap above `longest` has no symbol.": _gaps(
             cut=lambda gap, longest: (0, gap)
         ),
-        "You cut long gaps off at `longest`, so all positions behind them move.": lambda positions, longest: [
+        "You cut long gaps off at `longest`, so all positions after them move. Write the rest as further symbols.": lambda positions, longest: [
             min(position - previous - 1, longest)
             for previous, position in zip([-1, *positions], positions, strict=False)
         ],
@@ -347,14 +345,14 @@ def _positions(g: torch.Generator):
         "You cut each long gap only once. The rest may still be `longest` or more: go on until it is below.": _gaps(
             cut=lambda gap, longest: (1, gap - longest) if gap >= longest else (0, gap)
         ),
-        "The rest comes before the pieces of its gap. Behind the rest stands a weight, so the pieces come "
+        "You wrote the rest before the pieces of its gap. A weight follows the rest, so the pieces come "
         "first.": lambda positions, longest: [
             symbol
             for previous, position in zip([-1, *positions], positions, strict=False)
             for gap in [position - previous - 1]
             for symbol in [gap % longest] + [longest] * (gap // longest)
         ],
-        "You returned the positions. The gaps between them are asked for.": lambda positions, longest: positions,
+        "You returned the positions. Return the gaps between them, in pieces.": lambda positions, longest: positions,
     },
 )
 def gap_symbols(positions, longest):
