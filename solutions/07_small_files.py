@@ -755,8 +755,8 @@ claim(
     float_trained - accuracy["lsq"][2] < 1.5,
 )
 claim(
-    "Deep Compression with 98 % zeros is at least as accurate as binary, with less than "
-    "a quarter of the bytes.",
+    "Deep Compression with 98 % zeros is at least as accurate as binary, with less "
+    "than a quarter of the bytes.",
     eight[at[0.98]] >= mean(trained["binary"])
     and means["bytes"][at[0.98], three_bits] < bytes_at(1, 8) / 4,
 )
