@@ -650,9 +650,8 @@ plots.finish(fig)
 # step puts all four values among the weights (right).
 #
 # A *code* is the set of values that a weight may take. Two codes with very few values have names. **Binary** weights
-# are $\pm\alpha$ with $\alpha = \mathrm{mean}|w|$, which
-# has the smallest squared error of all $\alpha$ (XNOR-Net, [Rastegari et al.
-# 2016](https://arxiv.org/abs/1603.05279)). **Ternary** weights are $0$ where $|w| \le 0.7\,\mathrm{mean}|w|$ and
+# are $\pm\alpha$ with $\alpha = \mathrm{mean}|w|$, which has the smallest squared error of all $\alpha$ (XNOR-Net,
+# [Rastegari et al. 2016](https://arxiv.org/abs/1603.05279)). **Ternary** weights are $0$ where $|w| \le 0.7\,\mathrm{mean}|w|$ and
 # $\pm\alpha$ elsewhere, with $\alpha$ the mean of the remaining magnitudes ([Li & Liu
 # 2016](https://arxiv.org/abs/1605.04711)). With either, a product becomes an addition or a subtraction.
 #
