@@ -33,7 +33,7 @@ def _floating(precision: str, layout: torch.memory_format | None = None, build: 
         engine = channels_last_in(
             precision, model, calibration, DTYPES[precision], build, layout or layout_of(precision)
         )
-        return replace(engine, run=tf32.computing(engine.run, precision == "tf32"))
+        return replace(engine, run=tf32.computing(engine.run, precision))
 
     return make
 
@@ -55,7 +55,7 @@ def _exported(precision: str) -> Maker:
         require_feature(device.of(calibration), precision)
         with tf32.float32_products(precision == "tf32"):
             engine = exported_in(precision, model, calibration, DTYPES[precision], layout_of(precision))
-        return replace(engine, run=tf32.computing(engine.run, precision == "tf32"))
+        return replace(engine, run=tf32.computing(engine.run, precision))
 
     return make
 

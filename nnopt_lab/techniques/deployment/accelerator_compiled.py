@@ -47,7 +47,7 @@ def _maker(precision: str, wrap: Callable[[Callable], Callable], **options) -> M
         with tf32.float32_products(precision == "tf32"):
             graph = exported_program(network, batches).module()
             run = wrap(compile_graph(graph, batches, layout=torch.contiguous_format, **options))
-        return new_engine(precision, tf32.computing(_contiguous(run), precision == "tf32"), calibration, size)
+        return new_engine(precision, tf32.computing(_contiguous(run), precision), calibration, size)
 
     return make
 

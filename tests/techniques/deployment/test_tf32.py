@@ -47,6 +47,11 @@ def test_switches_of_the_newer_kind_too(wanted):
 
 def test_a_call_is_wrapped():
     seen = []
-    run = tf32.computing(lambda x: (seen.append(switches()), x)[1], True)
-    x = torch.ones(2)
-    assert run(x) is x and seen == [(True,) * 3] and switches() != (True,) * 3
+    before, x = switches(), torch.ones(2)
+
+    def run(x):
+        seen.append(switches())
+        return x
+
+    for precision, wanted in (("tf32", (True,) * 3), ("float32", (False,) * 3), ("bf16", before)):
+        assert tf32.computing(run, precision)(x) is x and seen.pop() == wanted and switches() == before
