@@ -764,9 +764,10 @@ loader = DataLoader(
 promised, epoch = len(loader), [batch for (batch,) in loader]
 
 # %% [markdown]
-# Does it help? Noise can act as a regulariser: it may improve the accuracy on new pictures. In this experiment, `MyNet` trains for six epochs at a learning rate of 0.04 with
-# five seeds, once with 64 pictures in every batch and once with 16 to 112. (It is recorded; together with the next section it takes
-# up to twenty minutes: `nnopt record batch_policies`.) Guess the gain in test accuracy; a loss is negative.
+# Does it help? Noise can act as a regulariser: it may improve the accuracy on new pictures. In this experiment, `MyNet` trains for six
+# epochs at a learning rate of 0.04 with five seeds, once with 64 pictures in every batch and once with 16 to 112. (It is recorded;
+# together with the next section it takes up to twenty minutes: `nnopt record batch_policies`.) Guess the gain in test accuracy; a
+# loss is negative.
 
 # %%
 predict("accuracy gained by random sizes of the same mean", unit="points")

@@ -266,7 +266,9 @@ def _scaler_state(g: torch.Generator):
     # Usually short by one step, so that doubling one step too early shows.
     short = interval - 2 if randint(g, 0, 9) else randint(g, 0, interval - 2)
     good = (randint(g, 1, interval - 1), interval - 1, short)[kind]
-    return 2.0 ** randint(g, 3, 12), good, kind == 0, interval
+    # An overflow also meets scales of 1 and below, whose half is no whole number.
+    power = randint(g, -2, 0) if kind == 0 and randint(g, 0, 1) else randint(g, 3, 12)
+    return 2.0**power, good, kind == 0, interval
 
 
 @exercise(
