@@ -644,12 +644,11 @@ claim(
 #
 # The strongest tool is **training by the large teacher**: all four of our entries were trained on its outputs.
 # `entries.distill(model, pictures, epochs, peak, seed, folder)` does it, and takes minutes instead of seconds.
-#
-# The numbers in brackets are lessons.
+# In this table, numbers in brackets are lessons.
 #
 # | you want | look at |
 # |---|---|
-# | accuracy back | the teacher and many views of each picture: `entries.distill` (09); a long one-cycle (03) |
+# | accuracy back | the teacher's outputs for flipped and shifted pictures: `entries.distill` (09); a long one-cycle schedule (03) |
 # | fewer parameters | depthwise-separable convolutions (02); whole channels removed (01) |
 # | fewer bits per parameter | training with the grid, LSQ (06): `qat.prepare`, then `make_permanent` |
 # | fewer bytes around them | short names, one scale per tensor, batch norms folded: `lessons/capstone/onnx_files.py` |
