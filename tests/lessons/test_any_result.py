@@ -16,9 +16,9 @@ from torch import Tensor
 
 from nnopt_lab.course.checking import Outcome, compare, examine, judge_answer
 from nnopt_lab.course.exercises import exercises, questions
-from nnopt_lab.grading.judge import _exercise_result, _question_result
+from nnopt_lab.grading.judge import _Ended, _exercise_result, _question_result, _Task
+from nnopt_lab.grading.sandbox import JobResult
 from nnopt_lab.grading.sandboxed import codec
-from nnopt_lab.grading.submissions import Cell
 
 CASES = 2
 # These ask for a type, in a property of their own.
@@ -325,7 +325,8 @@ def test_whatever_is_returned_the_verdict_comes(id):
         assert verdict.passed or (verdict.mistake and 0 <= verdict.credit < 1), name
         pairs = [[value, list(inputs)] for value, inputs in zip(values, cases, strict=True)]
         header, received = codec.unpack(codec.pack({"outcomes": [{}] * len(cases)}, pairs))
-        result = _exercise_result(exercise, Cell("x"), cases, header, received, touched=False)
+        ended = _Ended(JobResult("replied"), header, received)
+        result = _exercise_result(_Task(exercise, "x", cases, {}), ended, touched=False)
         assert result.state in ("passed", "partly right", "failed") and result.points <= exercise.points, name
     assert made > 40
 
@@ -346,8 +347,8 @@ def test_one_exercise_is_examined_with_its_wrong_answers_too(change):
 def test_whatever_answers_a_question_the_verdict_comes(change):
     values = [value for base in (1.0, [1.0], torch.ones(2)) for value in changed(ANY[change], [base]) or ()]
     for value in values:
-        header, received = codec.unpack(codec.pack({"asked": 1}, [value]))
+        ended = _Ended(JobResult("replied"), *codec.unpack(codec.pack({"asked": 1}, [value])))
         for question in QUESTIONS:
             assert judge_answer(question, value) in (True, False, None)
-            result = _question_result(question, Cell("x"), header, received)
+            result = _question_result(_Task(question, "x", [], {}), ended)
             assert result.state in ("passed", "failed", "unusable", "blank")
