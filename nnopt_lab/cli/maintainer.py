@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from nnopt_lab.cli.screen import console, lessons_progress, results_table, statistics_table
-
 Lessons = Annotated[list[str] | None, typer.Argument(help="Lessons, such as 01_pruning, 01 or pruning; all if none.")]
 
 
@@ -18,6 +16,7 @@ def run(
     solved: Annotated[bool, typer.Option("--solved", help="The notebooks with the answers.")] = False,
 ) -> None:
     """Run lessons without a screen: every cell, every check, every claim."""
+    from nnopt_lab.cli.screen import console, lessons_progress, results_table
     from nnopt_lab.course import runner
 
     results = []
@@ -43,6 +42,7 @@ def build(
     ] = False,
 ) -> None:
     """Make and execute both notebooks of each lesson from solutions/NN_name.py; only the solved one keeps outputs."""
+    from nnopt_lab.cli.screen import console, lessons_progress, statistics_table
     from nnopt_lab.course import builder
     from nnopt_lab.course.statistics import statistics
 
@@ -96,6 +96,7 @@ def test(context: typer.Context) -> None:
 def train(name: str, seed: int = 0) -> None:
     """Train a network that ships with the course again, and write it to data/: one of mynet, teacher, shapes_teacher,
     shapes_student, capstone_small, capstone_accurate, capstone_fast, capstone_fastest."""
+    from nnopt_lab.cli.screen import console
     from nnopt_lab.lessons import shipped
 
     console.print(shipped.train_shipped(name, seed=seed))
@@ -103,6 +104,7 @@ def train(name: str, seed: int = 0) -> None:
 
 def record(name: str) -> None:
     """Run an experiment of the lessons again, and write its recorded result to data/recorded/."""
+    from nnopt_lab.cli.screen import console
     from nnopt_lab.course import recordings
 
     console.print(recordings.record(name))
@@ -114,6 +116,7 @@ def make_data(
     ),
 ) -> None:
     """Make data/fashion.npz again, from the files of Debian's package dataset-fashion-mnist."""
+    from nnopt_lab.cli.screen import console
     from nnopt_lab.lessons import shipped
 
     console.print(f"Wrote {shipped.make_fashion_file(source).name}.")

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from nnopt_lab.cli.screen import console, grades_table, submissions_progress
 from nnopt_lab.workbench.text import printable, storable
 
 
@@ -59,21 +58,30 @@ def grade(
         book = stack.enter_context(closing(gradebook.Gradebook(out, seed)))
         _keep_settings(book, late, due, format)
         if settings.kind == "none":
-            console.print(sandbox.UNPROTECTED, style="bold", markup=False)
+            _warn(sandbox.UNPROTECTED)
         workers = stack.enter_context(closing(pool.WorkerPool(settings, jobs))) if cluster is None else None
-        # These import torch, so they wait until the workers are starting. What they make stays, and looking through it
-        # for garbage takes a seventh of the time.
+        # These take long to import, so they wait until the workers are starting. What they make stays, and looking
+        # through it for garbage takes a seventh of the time.
         gc.disable()
-        from nnopt_lab.grading import batch, marks
+        try:
+            from nnopt_lab.cli.screen import submissions_progress
+            from nnopt_lab.grading import batch, marks
 
-        gc.freeze()
-        gc.enable()
+            gc.freeze()
+        finally:
+            gc.enable()
         marks.read(out)  # a fault in it should not be told after hours of grading
         with submissions_progress(len(sources)) as done:
             batch.grade_all(sources, book, settings, jobs, done, cluster, workers)
         _report(book, out)
         for sentence in shared_numbers(sources):
             print(printable(sentence))
+
+
+def _warn(sentence: str) -> None:
+    from nnopt_lab.cli.screen import console
+
+    console.print(sentence, style="bold", markup=False)
 
 
 def mark(
@@ -110,6 +118,7 @@ def _keep_settings(book, late: str | None, due: str | None, formats: list[str] |
 
 
 def _report(book, out: Path) -> None:
+    from nnopt_lab.cli.screen import console, grades_table
     from nnopt_lab.grading import marks, report
     from nnopt_lab.grading.grades import unapplied
 

@@ -110,6 +110,10 @@ class _Ended:
         return (_first_error(self.header) or {}).get("type") == "ChangedInPlace"
 
     @property
+    def misses_a_name(self) -> bool:
+        return (_first_error(self.header) or {}).get("type") == "NameError"
+
+    @property
     def failed(self) -> bool:
         """Whether time, memory or the process itself came to an end."""
         out_of_memory = (_first_error(self.header) or {}).get("memory") is True
@@ -199,6 +203,15 @@ class _Judge:
         return verdict if ended.touched or verdict.state == "passed" else result
 
     def _completed(self, task: _Task, job: JobResult, **more) -> _Ended:
+        """How a job ended; where a name was missing, with what the other cells define if that helps."""
+        ended = self._without_trials(task, job, **more)
+        if not ended.misses_a_name or not self.submission.code:
+            return ended
+        more |= {"code": self.submission.code}
+        again = self._without_trials(task, self.sandbox.run(task.packed(**more)), **more)
+        return ended if again.failed else again
+
+    def _without_trials(self, task: _Task, job: JobResult, **more) -> _Ended:
         """How a job ended; where it failed, without what follows the answer's function if that helps."""
         ended = _read(job)
         if ended.failed and _goes_on_after(task.source, task.job.get("name")):
@@ -384,7 +397,8 @@ def _raised(error: dict, source: str) -> str:
     if kind in ("NameError", "ModuleNotFoundError") and "its own cell" not in message:
         said += (
             ". When it is graded, an answer sees its own cell, the lesson's imports of torch and of Python's library, "
-            "and your other answers: neither your other cells nor the course's library"
+            "your other answers, and what it needs of the definitions in your other cells: neither your other cells as "
+            "a whole nor the course's library"
         )
     if kind in ("InductorError", "BackendCompilerFailed", "PermissionError") or "not permitted" in message:
         said += (

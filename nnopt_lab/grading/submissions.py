@@ -24,6 +24,7 @@ from nnopt_lab.grading.sources import Source
 MAX_BYTES = 32 << 20
 MAX_BRACKETS = 2_000_000
 MAX_SOURCE = 100_000
+MAX_CODE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Submission:
         submitted_at: when the file was last changed, UTC; "" where that is not known.
         lesson: whose answers it holds; for a malformed one the lesson in the file's name, or "".
         cells: answer cells by the id of their exercise or question, with an entry for each of the lesson.
+        code: the sources of all code cells, in their order; () where they are longer than any notebook's.
         malformed: why it is no notebook of the course, in words; empty if it is one.
     """
 
@@ -52,6 +54,7 @@ class Submission:
     submitted_at: str = ""
     lesson: str = ""
     cells: dict[str, Cell] = field(default_factory=dict)
+    code: tuple[str, ...] = ()
     malformed: str = ""
 
 
@@ -73,7 +76,7 @@ def read(source: Source, lesson: str | None = None) -> Submission:
     except ValueError as error:
         return Submission(source, sha256, changed, lesson or named, malformed=str(error))
     answers = {item.id: _answer(cells, id, item) for id, item in _answer_cells(found).items()}
-    return Submission(source, sha256, changed, found, answers)
+    return Submission(source, sha256, changed, found, answers, cells.code)
 
 
 def _bytes(source: Source) -> tuple[bytes, str]:
@@ -139,6 +142,13 @@ class _Cells:
         """The cells that bear one of some marks: ids, or (kind, id) in their metadata."""
         places = {place for mark in marks for place in self._places.get(mark, ())}
         return [self._cells[place] for place in sorted(places)]
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """The sources of all code cells, if they are no longer than `MAX_CODE`."""
+        texts = (_text(cell) for cell in self._cells if cell.get("cell_type") == "code")
+        found = tuple(text for text in texts if text is not None)
+        return found if sum(map(len, found)) <= MAX_CODE else ()
 
     @cached_property
     def unmarked(self) -> list[str]:

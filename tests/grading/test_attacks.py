@@ -427,7 +427,8 @@ ANSWERS = {
         2,
         "passed",
     ),
-    "a result too large": (inside("result = torch.zeros(1 << 23)"), 0, None),  # whichever limit it meets first
+    "a result too large": (inside("result = torch.zeros(1 << 23)"), 0, "out of memory"),  # 16 results of 32 MiB
+    "results too long together": (inside("result = torch.zeros(5 << 16)"), 0, "crashed"),  # 16 of 1.25 MiB
     # sockets
     "the network": (
         inside("""

@@ -73,7 +73,7 @@ def test_a_blank_notebook_earns_nothing_and_is_graded(graded):
             "Your line 3, `return x / 0`, raised Zero",
         ),
         ("def l1_importance(weight)\n    return 1", "raised", "Your line 1"),
-        ("%%time\n" + RIGHT, "raised", "IPython's own commands are not run"),
+        ("%%writefile a.py\n" + RIGHT, "raised", "IPython's own commands are not run"),
         ("def l1_importance(weight):\n    return pruning.importance(weight)", "raised", "nor the course's library"),
         ("def l1_importance(weight):\n    return helper(weight)", "raised", "neither your other cells"),
         ("def l1_importance(weight):\n    return weight.abs().sum((1, 2, 3)).numpy()", "failed", "holds a ndarray"),
@@ -438,3 +438,76 @@ def test_what_does_not_pass_is_told_as_if_it_were_the_only_answer(graded):
         single = next(r for r in graded(notebook({id: source})).results if r.id == id)
         assert (result.state, result.points, result.printed) == (single.state, single.points, single.printed)
         assert result.state not in ("passed", "blank")
+
+
+NEEDING = "def l1_importance(weight):\n    return helper(weight)"
+HELPER = "def helper(w): return w.abs().sum(AXES)"
+AXES = "AXES = (1, 2, 3)"
+
+
+def cell(source: str) -> dict:
+    return {"cell_type": "code", "id": "own", "metadata": {}, "outputs": [], "execution_count": None, "source": source}
+
+
+@pytest.fixture
+def with_cells(graded):
+    """The result of an answer in a notebook with other code cells before and after it."""
+
+    def of(source, before=(), after=(), **others):
+        content = notebook({ATTACKED: source, **others})
+        place = next(n for n, c in enumerate(content["cells"]) if c["id"] == cell_id("exercise", ATTACKED))
+        content["cells"][place + 1 : place + 1] = map(cell, after)
+        content["cells"][place:place] = map(cell, before)
+        return next(r for r in graded(content).results if r.id == ATTACKED)
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([AXES, HELPER], []),
+        ([HELPER], [AXES]),
+        ([], [f"{HELPER}\n{AXES}"]),
+        (["def helper(w): 1 / 0", f"%%time\n{AXES}\n{HELPER}\nplot(helper)"], ["def helper(w): return w"]),
+        (["from nnopt_lab.course import *\nimport math as m", "AXES = 1, 2, m.isqrt(9)"], [HELPER]),
+        ([f"\ufeff  {HELPER}\n  {AXES}", "model.fit()"], []),
+        (["while True: pass\nAXES = 0", f"{HELPER}\n{AXES}\nhelper(model)"], []),
+        (["class Scores:\n    def __call__(self, w): return w.abs().sum(AXES)\nhelper = Scores()", AXES], []),
+    ],
+)
+def test_an_answer_may_use_what_other_cells_define(with_cells, before, after):
+    assert with_cells(NEEDING, before, after).state == "passed"
+
+
+@pytest.mark.parametrize("id", [QUIET, "pruning.levels", "pruning.l1_or_l2"])
+def test_an_answer_may_use_a_helper_of_another_answers_cell(with_cells, id):
+    answers = {QUIET: RIGHT_QUIET, "pruning.levels": "", "pruning.l1_or_l2": 'question("pruning.l1_or_l2", "b")'}
+    assert with_cells(NEEDING, [], [], **{id: f"{AXES}\n{HELPER}\n{answers[id]}"}).state == "passed"
+
+
+def test_a_constant_that_the_cell_itself_needs_may_stand_elsewhere(with_cells):
+    assert with_cells(f"axes = AXES[:]\n{RIGHT.replace('(1, 2, 3)', 'axes')}", [AXES]).state == "passed"
+    assert with_cells("l1_importance = helper", [HELPER, AXES]).state == "passed"
+
+
+@pytest.mark.parametrize(
+    "helper", ["def helper(w): return w", "def helper(w): return nowhere(w)", "helper = 1 / 0", "x = 1"]
+)
+def test_a_helper_that_is_wrong_earns_nothing(with_cells, helper):
+    found = with_cells(NEEDING, [helper])
+    assert found.points == 0 and found.state in ("failed", "raised") and found.mistake
+
+
+def test_a_helper_that_changes_the_input_is_seen(with_cells):
+    found = with_cells(NEEDING, ["def helper(w): return w.abs_().sum((1, 2, 3))"])
+    assert (found.state, found.points) == ("partly right", 1)
+
+
+FORMS = {"timed": f"%%time\n{RIGHT}", "captured": f"%%capture\n\n{RIGHT}", "marked": f"\ufeff{RIGHT}"}
+FORMS["indented"] = "\n".join(f"    {line}" for line in RIGHT.split("\n"))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_answers_cell_may_look_as_ipython_takes_it(result, form):
+    assert result(FORMS[form]).state == "passed"

@@ -4,19 +4,16 @@ From the first line of the answer on, nothing in this process can be believed. T
 values out of the reply, and compares them itself.
 """
 
-import __future__
-
 import ast
 import inspect
 import io
 import linecache
 import random
-import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from functools import partial
 
+import cells
 import codec
 import exchange
 import frozen
@@ -44,13 +41,13 @@ class Printed(io.TextIOBase):
 
 
 class Namespace(dict):
-    """The names of a cell. One that is not among them is looked for in the learner's other answers.
+    """The names of a cell. One that is not among them is looked for in the learner's other answers, then in `asking`.
 
     The cell of such an answer runs when its function is first needed, in names of its own: a cell that is only
     mentioned never runs.
     """
 
-    def __init__(self, names: dict, others: dict[str, str], asking: "Namespace | None" = None):
+    def __init__(self, names: dict, others: dict[str, str], asking: dict | None = None):
         super().__init__(names)
         self._names, self._others, self._asking = names, dict(others), asking
         self._failed: dict[str, str] = {}
@@ -77,12 +74,12 @@ def reply_to(job: bytes) -> bytes:
     """The reply to a job.
 
     The job's header holds `preamble` (the lesson's own imports), `others` (the learner's other answers that this one
-    may call, by the names of their functions), `source`, and either `name`, a function to be called on each case, or
-    `question`, an id whose given answer is wanted; `brief` leaves out what follows the function and defines nothing.
-    A write to an input ends the process or raises `ChangedInPlace`, unless the header says `writable`. The reply holds
-    a result per case and the inputs after the call; these are left out if the header says `results_only`. Its
-    header holds `printed` and `error` (one that came before any call) or `outcomes`, one per case: {} or
-    {"error": …}.
+    may call, by the names of their functions), `source`, perhaps `code` (all code cells, see `cells.Helpers`), and
+    either `name`, a function to be called on each case, or `question`, an id whose given answer is wanted; `brief`
+    leaves out what follows the function and defines nothing. A write to an input ends the process or raises
+    `ChangedInPlace`, unless the header says `writable`. The reply holds a result per case and the inputs after the
+    call; these are left out if the header says `results_only`. Its header holds `printed` and `error` (one that came
+    before any call) or `outcomes`, one per case: {} or {"error": …}.
     """
     return _reply_to(*_read(job))
 
@@ -109,8 +106,9 @@ def _reply_to(header: dict, cases: list) -> bytes:
     reply, values = {"outcomes": []}, []
     try:
         exec(compile(header["preamble"], "<imports>", "exec"), names)
-        if others := header.get("others"):
-            names = Namespace(names, others)
+        helpers = cells.Helpers(names, header["code"], source) if "code" in header else None
+        if helpers is not None or header.get("others"):
+            names = Namespace(names, header.get("others", {}), helpers)
         asks, name = "question" in header, header.get("name")
         imported = names.get(name)
         there = (lambda: bool(asked)) if asks else (lambda: names.get(name, imported) is not imported)
@@ -134,11 +132,11 @@ def execute(source: str, file: str, names: dict, there: Callable[[], bool], brie
         brief: once that is there, run only what defines something.
     """
     try:
-        statements = list(_statements(source, file))
+        found = list(cells.statements(source, file))
     except BaseException as error:  # besides SyntaxError: what can't be encoded, or is nested too deeply
         return error
     first = None
-    for node, code in statements:
+    for node, code in found:
         if brief and there() and not isinstance(node, _DEFINING):
             continue
         try:
@@ -148,32 +146,6 @@ def execute(source: str, file: str, names: dict, there: Callable[[], bool], brie
             if not there() and not isinstance(error, Exception):
                 break
     return first
-
-
-def _statements(source: str, file: str) -> Iterator[tuple[ast.stmt, Callable]]:
-    try:
-        tree = ast.parse(source, file)
-    except SyntaxError as error:
-        without = _without_commands(source)
-        if without == source:
-            raise
-        try:
-            tree = ast.parse(without, file)
-        except SyntaxError:
-            raise error from None
-    future = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
-    names = {alias.name for node in future for alias in node.names} & set(__future__.all_feature_names)
-    flags = sum(getattr(__future__, name).compiler_flag for name in names)
-    for node in tree.body:
-        yield node, partial(compile, ast.Module([node], []), file, "exec", flags, dont_inherit=True)
-
-
-def _without_commands(source: str) -> str:
-    """The source without IPython's own commands in the lines after its first function: `%timeit f(x)`, `!ls`, `f?`."""
-    lines = source.split("\n")
-    first = next((n for n, line in enumerate(lines) if re.match(r"(async )?def ", line)), len(lines))
-    command = re.compile(r"[%!?](?!%)|[\w.]+\?{1,2}\s*$")
-    return "\n".join("pass" if n > first and command.match(line) else line for n, line in enumerate(lines))
 
 
 def _not_there(name: str, error: BaseException | None) -> str:
