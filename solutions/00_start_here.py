@@ -51,6 +51,10 @@ pictures = data.load("fashion")
 first = pictures.train[:16]
 plots.pictures(first.images, [pictures.classes[label] for label in first.labels])
 
+# %% [markdown]
+# What to see: the first sixteen training pictures with their classes. At this size, pullovers, T-shirts and
+# dresses look alike.
+
 # %%
 claim("There are 18,000 pictures to train on.", len(pictures.train) == 18_000)
 claim("There are 2,000 pictures to choose on.", len(pictures.validation) == 2_000)

@@ -116,6 +116,10 @@ ax.set_xticks(counts, counts)
 plots.legend(fig)
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: the more pictures, the closer the curve comes to the slanted dashed line, the ideal. To the right of the vertical
+# one, the number of cores, more threads gain little or nothing.
+
 # %% tags=["nbval-ignore-output"]
 two = gains[128][2]
 reveal(
@@ -154,9 +158,6 @@ claim(
 )
 
 # %% [markdown]
-# What to see: the more pictures, the closer the curve comes to the slanted dashed line, the ideal. To the right of the vertical
-# one, the number of cores, more threads gain little or nothing.
-#
 # Let $s$ be the *serial* share: the share of the time on one thread that no second thread can take over. Then the time with $n$
 # threads, relative to one, is
 #
@@ -292,6 +293,10 @@ plots.bars(ax, at_once, colors=plots.BLUE, reference=1)
 ax.set(xlabel="requests per second, compared with one at a time on one thread")
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: the second and the third bar both use two cores. If the third is longer, two requests side by side are the better
+# use of them.
+
 # %% tags=["nbval-ignore-output"]
 side_by_side = measure.ratio(
     served["one at a time, 2 threads"], served["two at a time, 1 thread each"]
@@ -323,10 +328,6 @@ claim(
     where=two_free,
     timing=True,
 )
-
-# %% [markdown]
-# What to see: the second and the third bar both use two cores. If the third is longer, two requests side by side are the better
-# use of them.
 
 # %% question="parallel.two_requests"
 choice = None

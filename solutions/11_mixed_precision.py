@@ -77,6 +77,10 @@ plots.boxes(ax, rows)
 ax.set(xticks=[], title="0.1: sign (grey), exponent (orange), mantissa (blue)")
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: each row is one format with the value it stores. bf16 has as many orange bits as float32, and fp16 fewer. (In the
+# list below, each range begins at the smallest number above 0.)
+
 # %%
 for name, format in FORMATS.items():
     reach = f"from {format.smallest:8.2g} to {format.largest:8.3g}"
@@ -96,9 +100,6 @@ claim(
 )
 
 # %% [markdown]
-# What to see: each row is one format with the value it stores. bf16 has as many orange bits as float32, and fp16 fewer. (In the
-# list, each range begins at the smallest number above 0.)
-#
 # The exponent is stored with an offset, which is 127 for 8 bits: 01111011 is 123 and stands for −4. So float32 stores
 # 1.6 · $2^{-4}$, and its mantissa holds only what follows the point of 1.6.
 #
@@ -339,6 +340,11 @@ ax.set(xlabel="numbers added", ylabel="sum")
 plots.legend(fig)
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: the sums in fp16 and bf16 become horizontal lines. Before they stop, they run *ahead* of float32. Between 2 and
+# 4, the gap of fp16 is 1/512, and 0.001 is a little more than half of it, so it is rounded up to the whole gap. Then the gap
+# doubles, and 0.001 is less than half of it.
+
 # %%
 reveal(
     "0.001 added ten thousand times in bf16",
@@ -372,12 +378,8 @@ claim(
 )
 
 # %% [markdown]
-# What to see: the sums in fp16 and bf16 become horizontal lines. Before they stop, they run *ahead* of float32. Between 2 and
-# 4, the gap of fp16 is 1/512, and 0.001 is a little more than half of it, so it is rounded up to the whole gap. Then the gap
-# doubles, and 0.001 is less than half of it.
-#
-# This effect is called *swamping*. torch's sums and products avoid it: they read bf16, add in float32 and round once at the end.
-# The units of processors that multiply bf16 and fp16 do the same. But if you write `total = total + x` in bf16, you get it.
+# A small number that gets lost in a large sum is *swamped*. torch's sums and products avoid it: they read bf16, add in float32
+# and round once at the end. The units of processors that multiply bf16 and fp16 do the same. But if you write `total = total + x` in bf16, you get it.
 #
 # One sum cannot be made in a single operator: *learning itself*. It is a weight plus small updates, one after the other. Section
 # 6 comes back to it.
@@ -699,6 +701,11 @@ plots.legend(fig)
 plots.finish(fig)
 
 
+# %% [markdown]
+# What to see: much of the blue curve, the gradients between layers, lies to the left of the band, while the right half of the
+# band is empty.
+
+
 # %%
 def zeroed(values, k):
     """Percentage of values that become zero in fp16 at a loss scale of 2^k."""
@@ -715,9 +722,6 @@ reveal(
 )
 
 # %% [markdown]
-# What to see: much of the blue curve, the gradients between layers, lies to the left of the band, while the right half of the
-# band is empty.
-#
 # The fix is a factor, the **loss scale**. Backpropagation is linear: multiply the loss by $2^k$, and every gradient becomes
 # $2^k$ times as large, so the whole histogram moves to the right by k. Divide the weights' gradients by $2^k$ before the
 # update, in float32, and nothing else has changed. A power of two only changes exponents, so it causes no rounding at all.
@@ -888,6 +892,11 @@ ax.set_xticks(by)
 plots.legend(fig)
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: only one curve falls, fp16 without a scaler. bf16 does not notice the smaller gradients, and the scaler finds a
+# suitable scale by itself. fp16 alone loses nothing while the gradients are large enough, and then everything. So one network
+# that trains well in fp16 without a scaler does not prove that the next one will.
+
 # %%
 mean = {
     name: [sum(row) / len(row) for row in shrunk[name]]
@@ -965,11 +974,6 @@ claim(
     "At k = 16, the scaler starts at 2^16 and gives what fp16 alone gives at k = 0.",
     shrunk["fp16 and scaler"][by.index(16)] == shrunk["fp16"][0],
 )
-
-# %% [markdown]
-# What to see: only one curve falls, fp16 without a scaler. bf16 does not notice the smaller gradients, and the scaler finds a
-# suitable scale by itself. fp16 alone loses nothing while the gradients are large enough, and then everything. So one network
-# that trains well in fp16 without a scaler does not prove that the next one will.
 
 # %% question="precision.no_scaler"
 choice = None
@@ -1125,6 +1129,12 @@ right.set(ylabel="% of stored weights\nthat a step does not change", ylim=(0, 10
 plots.legend(fig)
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: on the left, the curves of both fixes lie on that of float32, and bf16 alone (gold) is below them at small learning
+# rates. On the right, the two fixes differ as much as they can. With stochastic rounding (green), nearly as many weights stay the
+# same in a step as without it. But on average each weight moves as far as it should, and that is enough to learn. For the master
+# copy, the right side counts the masters. Nearly all of them change, though most changes are too small for the layers to see.
+
 # %%
 # Student's t for a two-sided 95 % interval, by the number of pairs.
 T_FACTOR = {3: 4.303, 5: 2.776}
@@ -1165,11 +1175,6 @@ others = [
     for mean, _, _ in at_rate[way]
 ]
 # %% [markdown]
-# What to see: on the left, the curves of both fixes lie on that of float32, and bf16 alone (gold) is below them at small learning
-# rates. On the right, the two fixes differ as much as they can. With stochastic rounding (green), nearly as many weights stay the
-# same in a step as without it. But on average each weight moves as far as it should, and that is enough to learn. For the master
-# copy, the right side counts the masters. Nearly all of them change, though most changes are too small for the layers to see.
-#
 # So a master copy is sometimes necessary, and sometimes not. With large steps, rounding is noise like any other. Small steps get
 # lost: late in training, or in fine-tuning at a small learning rate.
 #
