@@ -599,7 +599,7 @@ class TestEnergy:
         with device.stand_in("T4", (7, 5)) as nvml.fake:
             found = measure.energy(lambda x: (nvml.fake.launch(0.01), x)[1], EXAMPLE)
         assert found.joules is None and found.watts is None and nvml.open == 0
-        assert found.reason == "NVML does not tell it for T4 (Not Supported)."
+        assert found.reason == "NVML can't read it on T4 (Not Supported)."
         assert str(found).startswith("energy unknown: NVML") and found.seconds == pytest.approx(0.01, rel=0.1)
 
     def test_a_missing_package_is_named(self, monkeypatch):
@@ -607,9 +607,12 @@ class TestEnergy:
         with device.stand_in():
             assert "pip install nvidia-ml-py" in measure.energy(torch.sin, EXAMPLE).reason
 
-    def test_the_cpu_does_not_tell_it(self):
+    def test_the_cpu_has_no_counter(self):
         found = measure.energy(small(), EXAMPLE, seconds=0.01)
-        assert found.joules is None and found.reason == "only NVIDIA's GPUs tell it, and this is CPU."
+        assert (
+            found.joules is None
+            and found.reason == "only NVIDIA's GPUs have a counter that can be read, and this is CPU."
+        )
         with pytest.raises(ValueError, match="seconds=0 must be above 0"):
             measure.energy(small(), EXAMPLE, seconds=0)
 

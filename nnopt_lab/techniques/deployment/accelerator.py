@@ -1,6 +1,6 @@
-"""Targets on an accelerator: what removes launches, what uses tensor cores, and both.
+"""Targets on an accelerator, which remove launches, use tensor cores, or both.
 
-The makers get the model and the calibration on the device.
+Makers get the model and the calibration batches on the device.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ SPARSE = "2:4 sparse"
 
 
 def _floating(precision: str, layout: torch.memory_format | None = None, build: Callable | None = None) -> Maker:
-    """A maker of engines that compute in a floating-point format, operator by operator or by `build`."""
+    """Make engines that compute in a floating-point format, operator by operator or by `build`."""
 
     def make(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
         require_feature(device.of(calibration), precision)
@@ -39,7 +39,7 @@ def _floating(precision: str, layout: torch.memory_format | None = None, build: 
 
 
 def _graphed(precision: str) -> Maker:
-    """A maker of engines whose operators, conversions included, are replayed as one CUDA graph."""
+    """Make engines that replay all operators, including conversions, as one CUDA graph."""
 
     def make(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
         here = device.of(calibration)

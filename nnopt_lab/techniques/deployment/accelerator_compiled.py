@@ -1,4 +1,4 @@
-"""Engines by `torch.compile` on an accelerator, whose programs include the conversion to their precision and back."""
+"""Engines compiled by `torch.compile` for an accelerator; the program includes the conversions of input and output."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,7 +15,7 @@ from nnopt_lab.workbench import device, measure
 
 
 class Converted(nn.Module):
-    """A network in `dtype` that takes and returns float32."""
+    """A network in `dtype` with float32 input and output."""
 
     def __init__(self, network: nn.Module, dtype: torch.dtype):
         super().__init__()
@@ -27,12 +27,12 @@ class Converted(nn.Module):
 
 
 def compiled_in(precision: str) -> Maker:
-    """A maker of engines by `torch.compile` in a floating-point format."""
+    """Make engines compiled by `torch.compile` in a floating-point format."""
     return _maker(precision, lambda program: program)
 
 
 def compiled_with_graphs_in(precision: str) -> Maker:
-    """A maker of engines by `torch.compile(mode="reduce-overhead")`: the program is replayed as CUDA graphs."""
+    """Make engines compiled by `torch.compile(mode="reduce-overhead")`, which replays its program as CUDA graphs."""
     return _maker(precision, _replayed, mode="reduce-overhead")
 
 
@@ -53,9 +53,9 @@ def _maker(precision: str, wrap: Callable[[Callable], Callable], **options) -> M
 
 
 def quantized_in(precision: str) -> Maker:
-    """A maker of engines whose linear layers are int8 or fp8 and the rest bfloat16.
+    """Make engines with int8 or fp8 linear layers and everything else in bfloat16.
 
-    They are compiled, because finding an activation's scale and rounding it are many small steps.
+    They are compiled, since computing the scales of activations and rounding them takes many small operators.
     """
 
     def make(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
@@ -63,7 +63,7 @@ def quantized_in(precision: str) -> Maker:
         network = _converted(model, "bf16")
         quantize_linear(network, precision)
         batches = [batch.contiguous() for batch in calibration]
-        # Frozen, a weight that holds integers and scales would be folded back into floating-point numbers.
+        # Freezing would fold integers and scales back into floating-point weights.
         run = compile_graph(network, batches, layout=torch.contiguous_format, freezing=False, fullgraph=True)
         return new_engine(precision, with_enough_rows(_contiguous(run)), calibration, stored_bytes(network))
 

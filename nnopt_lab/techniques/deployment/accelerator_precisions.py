@@ -1,4 +1,4 @@
-"""Precisions on an accelerator: the format of each, its layout, and whether a device computes in it."""
+"""Precisions on an accelerator: their number formats, their memory layouts, and the devices that support them."""
 
 from collections.abc import Callable, Sequence
 
@@ -20,5 +20,5 @@ def require_feature(here: torch.device, feature: str) -> None:
 
 
 def layout_of(precision: str) -> torch.memory_format:
-    """Channels last, which tensor cores want; in float32, which they do not compute, it gains nothing."""
+    """Choose channels last, which tensor cores prefer, except for float32, which they don't compute."""
     return torch.contiguous_format if precision == "float32" else torch.channels_last

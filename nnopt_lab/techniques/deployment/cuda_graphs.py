@@ -1,7 +1,7 @@
-"""Engines by CUDA graphs: all launches of a call are recorded once per batch size, and replayed as one.
+"""CUDA graphs for inference: all launches of a call are recorded once per batch size, and replayed as one.
 
-Small batches on an accelerator take as long as their launches; a graph removes nearly all of them. Source: Ng et al.
-2021, "Accelerating PyTorch with CUDA Graphs".
+Small batches on an accelerator take as long as their launches, and a graph removes nearly all of these. Source: Ng et
+al. 2021, "Accelerating PyTorch with CUDA Graphs".
 """
 
 from collections import OrderedDict
@@ -12,18 +12,18 @@ from torch import Tensor
 
 from nnopt_lab.workbench import device
 
-MOST_GRAPHS = 8  # each keeps the memory of its activations
+MAX_GRAPHS = 8  # each keeps the memory of its activations
 
 
 class GraphedNetwork:
-    """A network whose calls are replays: called with [N, …] on the device, it returns its outputs in new memory.
+    """A network that replays a graph: called with [N, …] on the device, it returns outputs in new memory.
 
-    Pictures are copied into the memory that was recorded, then the graph is replayed. The first call with another shape
-    records another graph, which takes as long as some calls; of the graphs, the `MOST_GRAPHS` used last are kept.
+    Each call copies the pictures into the recorded memory and replays the graph. The first call with a new shape takes
+    as long as several calls, since it records a graph. The `MAX_GRAPHS` most recently used graphs are kept.
 
     Args:
-        network: called without gradients; it must not wait for the device, nor decide by a tensor's value.
-        here: the device.
+        network: a function called without gradients; it must not wait for the device or branch on a tensor's value.
+        here: the device, from `device.find`.
     """
 
     def __init__(self, network: Callable[[Tensor], Tensor], here: torch.device):
@@ -34,13 +34,13 @@ class GraphedNetwork:
         key = tuple(x.shape), x.stride()
         if key not in self._graphs:
             self._graphs[key] = self._recorded(x)
-            while len(self._graphs) > MOST_GRAPHS:
+            while len(self._graphs) > MAX_GRAPHS:
                 self._graphs.popitem(last=False)
         self._graphs.move_to_end(key)
         given, graph = self._graphs[key]
         given.copy_(x)
         graph.replay()
-        return graph.result.clone()  # which the next replay overwrites
+        return graph.result.clone()  # the next replay overwrites the result
 
     def _recorded(self, x: Tensor) -> tuple[Tensor, device.Capture]:
         with device.outside_inference_mode():

@@ -23,7 +23,7 @@ from nnopt_lab.workbench import device, measure, training
 from nnopt_lab.workbench.device import CPU
 
 # How far the outputs may be from the model's, as a share of their size (Euclidean norms over the example's outputs).
-# What is lossy is held to it like the rest: a format rounds, 2:4 sparsity may not prune anything that counts.
+# Lossy engines must keep to it too: a format may round, but 2:4 sparsity must not prune weights that matter.
 TOLERANCE = {"float32": 1e-4, "tf32": 0.01, "bf16": 0.03, "fp16": 0.01, "int8": 0.15, "fp8": 0.15}
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -40,8 +40,8 @@ class OutputsDiffer(EngineUnavailable):
 class Engine:
     """A network ready to run: called with float32 [N, ...], N at least 1, it returns the model's logits, float32.
 
-    Pictures may be on the engine's device or on the CPU, and the logits come back to where the pictures are. Where that
-    is not the engine's device they are copied there and back, the host waits for it, and a timing counts it.
+    Pictures may be on the engine's device or on the CPU, and the logits are returned on the pictures' device. If that
+    isn't the engine's, the engine copies both and waits, so timings include the copies.
 
     Attributes:
         name: as in `registry.ENGINES`, or its target and precision.
@@ -72,7 +72,7 @@ class Engine:
         said = f"{self.name}: {measure.format_bytes(self.bytes)}, built in {self.seconds:.1f} s"
         if not device.is_accelerator(self.device):
             return said
-        return f"{said}, on {device.describe(self.device)} (pictures on the CPU are copied there, which counts)"
+        return f"{said}, on {device.describe(self.device)} (timings include copies if the pictures are on the CPU)"
 
 
 def build(
@@ -93,7 +93,7 @@ def build(
         wanted: the model's own outputs for it, see `model_outputs`.
         tolerance: the largest allowed ‖outputs − wanted‖ / ‖wanted‖.
         name: of the engine in messages, which stand behind its name where it is "It".
-        here: the device on which it computes; `make` gets copies of the model and the calibration there.
+        here: the device on which it computes; `make` gets copies of the model and the calibration batches there.
 
     Raises:
         EngineUnavailable: anything fails, while the engine is made or called.

@@ -31,7 +31,7 @@ def onnx_cuda(model: nn.Module, calibration: Sequence[Tensor], tf32: bool = Fals
     """float32 by ONNX Runtime's CUDA provider, on the device of the calibration.
 
     Args:
-        tf32: whether products may be computed in tf32.
+        tf32: whether to compute products in tf32.
 
     Raises:
         EngineUnavailable: the device is not CUDA's, or the package has no such provider.
@@ -61,7 +61,7 @@ def _cuda_engine(runtime, path: Path, calibration, outputs: tuple[int, ...], her
         binding = session.io_binding()
         for bind, name, tensor in ((binding.bind_input, "x", x), (binding.bind_output, "logits", result)):
             bind(name, here.type, here.index, numpy.float32, tuple(tensor.shape), tensor.data_ptr())
-        device.synchronize(here)  # ONNX Runtime has a stream of its own, which does not wait for torch's
+        device.synchronize(here)  # ONNX Runtime's own stream doesn't wait for torch's
         session.run_with_iobinding(binding)
         return result
 

@@ -1,7 +1,7 @@
-"""int8 and fp8 on an accelerator by torchao: weights and activations of linear layers, the rest in bfloat16.
+"""int8 and fp8 on an accelerator, by torchao: weights and activations of linear layers; the rest stays bfloat16.
 
-Scales of weights are per output, those of activations are found anew for each row (dynamic quantization), so that no
-calibration is needed. torch has no int8 or fp8 kernels for convolutions on accelerators.
+Weights have one scale per output. Activations get one scale per row, computed in every call (dynamic quantization), so
+no calibration is needed. torch has no int8 or fp8 convolutions on accelerators.
 """
 
 from collections.abc import Callable
@@ -12,26 +12,26 @@ from nnopt_lab.techniques.deployment.engine import EngineUnavailable, require
 from nnopt_lab.techniques.deployment.logs import quiet
 from nnopt_lab.techniques.network_checks import make_plain
 
-MULTIPLE = 16  # inputs and outputs of a layer must be multiples of it: the tiles of the tensor cores' 8-bit products
-MIN_ROWS = 32  # `torch._int_mm` on CUDA wants more than 16 rows
+MULTIPLE = 16  # of inputs and outputs: the tile of the tensor cores' 8-bit products
+MIN_ROWS = 32  # `torch._int_mm` on CUDA needs more than 16 rows
 CONFIGS = {"int8": "Int8DynamicActivationInt8WeightConfig", "fp8": "Float8DynamicActivationFloat8WeightConfig"}
 
 
 def fitting(layer: nn.Module, rows: int = MULTIPLE, columns: int = MULTIPLE) -> bool:
-    """Whether it is a linear layer of a multiple of `rows` outputs and of `columns` inputs."""
+    """Tell whether a layer is linear, with outputs a multiple of `rows` and inputs a multiple of `columns`."""
     return type(layer) is nn.Linear and layer.out_features % rows == 0 and layer.in_features % columns == 0
 
 
 def require_fitting(model: nn.Module, what: str, rows: int = MULTIPLE, columns: int = MULTIPLE) -> None:
-    """Raise `EngineUnavailable` where no layer is `fitting`; the sentence begins with `what`."""
+    """Raise `EngineUnavailable` if no layer is `fitting`; the sentence begins with `what`."""
     if not any(fitting(layer, rows, columns) for layer in model.modules()):
         raise EngineUnavailable(
-            f"{what} is for linear layers of a multiple of {columns} inputs and {rows} outputs; this model has none."
+            f"{what} needs linear layers with inputs a multiple of {columns} and outputs of {rows}; the model has none."
         )
 
 
 def make_linear_plain(model: nn.Module) -> None:
-    """Replace masks and weight norms of linear layers by ordinary weights, in place: they would compute them anew."""
+    """Replace masks and weight norms of linear layers by ordinary weights, in place; nothing recomputes them then."""
     for layer in model.modules():
         if type(layer) is nn.Linear:
             make_plain(layer)
@@ -44,7 +44,7 @@ def quantize_linear(model: nn.Module, precision: str) -> nn.Module:
         precision: "int8" or "fp8".
 
     Raises:
-        EngineUnavailable: torchao does not load, or there is no layer to quantize.
+        EngineUnavailable: torchao can't be imported, or no layer can be quantized.
     """
     require_fitting(model, precision)
     make_linear_plain(model)
@@ -57,7 +57,7 @@ def quantize_linear(model: nn.Module, precision: str) -> nn.Module:
 
 
 def with_enough_rows(run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Wrap `run` so that a small batch is filled up with repetitions, whose outputs are dropped."""
+    """Wrap `run` to pad small batches with repeated pictures, whose outputs are dropped."""
 
     def filled(x: Tensor) -> Tensor:
         if len(x) >= MIN_ROWS:
@@ -68,7 +68,7 @@ def with_enough_rows(run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tens
 
 
 def stored_bytes(model: nn.Module) -> int:
-    """Bytes of a network's tensors; of a tensor that holds others, such as integers and scales, of those."""
+    """Count the bytes of a network's tensors, including the integers and scales inside quantized ones."""
     return sum(map(_tensor_bytes, model.state_dict().values()))
 
 

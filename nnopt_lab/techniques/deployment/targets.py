@@ -40,7 +40,7 @@ TARGETS: dict[str, dict[str, Callable[[nn.Module, Sequence[Tensor]], Engine]]] =
         "int8": openvino_int8,
     },
 }
-PRUNE_FIRST = "Prune it with `prune_two_four` and train it on with that mask, or allow more by `tolerance`."
+PRUNE_FIRST = "Prune the model with `prune_two_four` and fine-tune it with that mask, or allow more with `tolerance`."
 
 
 def targets_on(here: torch.device) -> dict[str, dict[str, Callable[[nn.Module, Sequence[Tensor]], Engine]]]:
@@ -61,14 +61,14 @@ def deploy(
     """Build an engine that computes `model` by a target: called with float32 [N, ...], N ≥ 1, it returns the outputs,
     float32. Its outputs for the example are compared with the model's own, on the CPU in float32.
 
-    An engine on an accelerator takes pictures on it or on the CPU; see `Engine` for what is copied and counted.
+    An engine on an accelerator accepts pictures there or on the CPU; `Engine` says which copies a timing includes.
 
     Args:
         model: any network; it is not changed.
         example: float32 [N, ...], N at least 1; real pictures, on which the outputs are compared.
         target: a key of `targets_on(device)`.
         precision: "float32", "bf16" or "int8"; on an accelerator also "tf32", "fp16" and "fp8".
-        device: "cpu", "accelerator" for whichever there is, or a device of torch such as "cuda:1".
+        device: "cpu", "accelerator" (whichever the machine has), or a torch device such as "cuda:1".
         calibration: for int8 on the CPU, batches float32 [N, ...] of real pictures, not of the test split.
         tolerance: the largest allowed ‖outputs − model's‖ / ‖model's‖, above 0; where it is None that of `TOLERANCE`.
 

@@ -1,7 +1,7 @@
-"""Whether an NVIDIA GPU may compute float32 products in tf32.
+"""Choose between tf32 and full float32 on NVIDIA GPUs.
 
-tf32 keeps float32's range and rounds the factors to 10 bits after the point, so that tensor cores can multiply them. By
-default torch does so in convolutions and not in products of matrices.
+tf32 keeps float32's range and rounds the factors of a product to 10 fraction bits, so that tensor cores can multiply
+them. By default, torch uses tf32 for convolutions, but not for matrix products.
 """
 
 from collections.abc import Callable
@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 _SWITCHES = (torch.backends.cuda.matmul, torch.backends.cudnn)
-# torch's newer switches, one per kind of operator; the older ones cannot be read where these differ from each other.
+# torch's newer switches, one per kind of operator. The older ones can't be read if these differ from each other.
 _DETAILED = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)
 
 
 class float32_products:
-    """Inside the block float32 products are computed in tf32, or in full float32; afterwards all is as it was.
+    """Compute float32 products in tf32 or in full float32 inside the block; the previous settings are restored.
 
     Args:
-        tf32: which of the two. It makes no difference on the CPU, nor to products of other formats.
+        tf32: True for tf32, False for full float32. Neither affects the CPU or products in other formats.
     """
 
     def __init__(self, tf32: bool):
@@ -47,11 +47,12 @@ class float32_products:
 
 
 def computing(run: Callable[[Tensor], Tensor], precision: str) -> Callable[[Tensor], Tensor]:
-    """Wrap `run` so that its float32 products are computed in tf32, or in full float32; other precisions have none.
+    """Wrap `run` so that it computes float32 products in tf32 or in full float32.
 
     Args:
-        precision: "tf32", "float32", or another one, for which `run` is returned as it is: each switch takes a
-            microsecond, which a small network on an accelerator would feel.
+        run: the function to wrap.
+        precision: "tf32" or "float32"; for any other precision, `run` is returned unchanged. (The switches take
+            several microseconds, which matter to a small network on an accelerator.)
     """
     if precision not in ("tf32", "float32"):
         return run

@@ -1,8 +1,8 @@
-"""2:4 sparsity: of four consecutive weights of a row two are zero, and sparse tensor cores leave them out.
+"""2:4 sparsity: two of every four consecutive weights in a row are zero, and sparse tensor cores skip them.
 
-An exact format for networks that were pruned this way and trained on; from any other network it takes the two smaller
-magnitudes of every four first, which changes what it computes: the comparison with the original then refuses it, unless
-a `tolerance` allows it. Source: Mishra et al. 2021, "Accelerating Sparse Deep Neural Networks".
+The format is exact for networks that were pruned to this pattern and fine-tuned. Any other network is pruned first, by
+magnitude, which changes its outputs; the comparison with the original then refuses the engine, unless its `tolerance`
+allows the difference. Source: Mishra et al. 2021, "Accelerating Sparse Deep Neural Networks".
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,16 @@ from nnopt_lab.techniques.deployment.logs import quiet
 from nnopt_lab.techniques.deployment.quantized_linear import fitting, make_linear_plain, require_fitting
 from nnopt_lab.workbench import device
 
-ROWS, COLUMNS = 32, 64  # smallest tile of torch's sparse kernels (CUTLASS) in 16 bits; cuSPARSELt takes these too
+ROWS, COLUMNS = 32, 64  # the tile of torch's sparse 16-bit kernels (CUTLASS); cuSPARSELt's is smaller
 
 
 def prune_two_four(model: nn.Module) -> nn.Module:
-    """Set the two smaller magnitudes of every four weights of the linear layers that fit to zero, in place.
+    """Zero the two smallest magnitudes of every four weights in a network's linear layers, in place.
 
-    Layers fit whose outputs are a multiple of 32 and inputs one of 64; the others, and convolutions, stay dense.
+    Only layers with outputs a multiple of 32 and inputs a multiple of 64 are pruned. Convolutions stay dense.
+
+    Returns:
+        The model.
     """
     with torch.no_grad():
         for layer in model.modules():
@@ -32,13 +35,17 @@ def prune_two_four(model: nn.Module) -> nn.Module:
 
 
 def two_four_sparse(model: nn.Module, batches: Sequence[Tensor]) -> nn.Module:
-    """`prune_two_four`, and those layers' weights in the format of sparse tensor cores, in place.
+    """Prune a network by `prune_two_four`, and convert those weights to the format of sparse tensor cores, in place.
 
     Args:
-        model: in 16 bits on the device of `batches`.
+        model: in 16 bits, on the device of `batches`.
+        batches: its inputs.
+
+    Returns:
+        The model.
 
     Raises:
-        EngineUnavailable: the device has no such tensor cores, or no layer fits.
+        EngineUnavailable: the device has no sparse tensor cores, or no layer can be converted.
     """
     if why := device.unavailable(device.of(batches), "2:4 sparsity"):
         raise EngineUnavailable(why)

@@ -34,7 +34,7 @@ DEFAULT_ENGINES = (
     "OpenVINO float32",
     "OpenVINO int8",
 )
-# Without those that compile: they add seconds to every trial.
+# Compiled engines are left out, since they add seconds to every trial.
 ACCELERATOR_DEFAULTS = (
     EAGER,
     "channels-last bf16",
@@ -46,7 +46,7 @@ ACCELERATOR_DEFAULTS = (
 
 
 def default_engines(here: torch.device) -> tuple[str, ...]:
-    """Names of the engines among which a search on a device chooses where none are named."""
+    """Return the names of the engines that a search on a device chooses from by default."""
     return ACCELERATOR_DEFAULTS if is_accelerator(here) else DEFAULT_ENGINES
 
 
@@ -89,8 +89,8 @@ def optimize(
         engine_names: of engines of the device to choose from, see `deployment.engines_on`, where latency is the target;
             each adds its building time to a trial. `default_engines` where it is None. For those that cannot run this
             model, a sentence in the result's `notes` says why.
-        device: on which candidates are timed: "cpu", "accelerator", or such as "cuda:0". There the pictures are on the
-            device already. They are trained on the accelerator wherever there is one.
+        device: where candidates are timed: "cpu", "accelerator" (whichever the machine has), or a torch device such as
+            "cuda:0". Times don't include copies. Candidates are always trained on the accelerator if there is one.
         epochs, rate, batch_size: of each candidate's training, as in `tasks.Task`; from two epochs on, trials
             can be stopped between them.
         sampler: "gp" (Gaussian processes) or "tpe" (tree-structured Parzen estimator), or "random" as a control.

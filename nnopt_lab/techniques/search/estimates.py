@@ -19,15 +19,15 @@ from nnopt_lab.workbench.device import CPU, is_accelerator
 class CostEstimates:
     """First estimates of candidates' bytes and latency, from their shapes.
 
-    On the CPU a cost model tells a network's seconds. On an accelerator, where launches count as much as arithmetic, it
-    is timed before its training, operator by operator.
+    On the CPU, a cost model predicts a network's seconds. On an accelerator, where launches cost as much as arithmetic,
+    the untrained network is timed, operator by operator.
 
     Args:
         original: the network before the search.
         goal: of the search.
         batch: the input for which latency is estimated, on `device`.
         baseline_latency: seconds per batch of the original by each engine.
-        device: the one on which latency counts.
+        device: where latency is measured.
     """
 
     def __init__(

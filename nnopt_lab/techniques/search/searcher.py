@@ -219,10 +219,10 @@ class Searcher:
 
 
 def _about(here: torch.device) -> list[str]:
-    """What has to be said of times on a device; nothing of the CPU's."""
+    """Note what times on an accelerator include; empty for the CPU."""
     if not device.is_accelerator(here):
         return []
-    return [f"Times are those of {device.describe(here)}, with the pictures on it already: copies do not count."]
+    return [f"Times were measured on {device.describe(here)} with the pictures there; they don't include copies."]
 
 
 class _Stopped(Exception):

@@ -1,8 +1,9 @@
-"""The device that networks run on: which one there is, what it offers, how to time it, and a stand-in for tests.
+"""The device that networks run on: find it, describe it, time it, and replace it by a stand-in in tests.
 
-A call on an accelerator (CUDA, XPU, MPS) only *launches* work and returns at once; the device does it later, in the
-order of a *stream*. `Stopwatch` times the work, `synchronize` waits for it, `upload` copies beside it, and `capture`
-records many launches as one. On the CPU all of these work too, where every call is finished when it returns.
+A call on an accelerator (CUDA, XPU, MPS) only *launches* work and returns at once. The device executes the work later,
+in the order of its queue, the *stream*. `Stopwatch` times the work, `synchronize` waits for it, `upload` copies data to
+the device, and `capture` records many launches as one. All of them work on the CPU too, where a call returns when its
+work is done.
 """
 
 from nnopt_lab.workbench.device.clocks import Stopwatch, host_clock, synchronize

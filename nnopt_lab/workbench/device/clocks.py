@@ -1,4 +1,4 @@
-"""Time on a device: waiting for it, and a stopwatch that times work instead of launches."""
+"""Wait for a device, and time its work instead of its launches."""
 
 import time
 
@@ -10,7 +10,7 @@ from nnopt_lab.workbench.device.streams import current_stream
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until a device has done all that was launched; on the CPU that is so already."""
+    """Wait until a device has finished everything launched so far; return at once on the CPU."""
     if fake := stands_in(device):
         fake.wait()
     elif is_accelerator(device):
@@ -18,24 +18,24 @@ def synchronize(device: torch.device) -> None:
 
 
 def host_clock(device: torch.device) -> float:
-    """Seconds on the host's clock, which does not wait for a device."""
+    """Read the host's clock in seconds, without waiting for the device."""
     fake = stands_in(device)
     return fake.clock() if fake else time.perf_counter()
 
 
 class Stopwatch:
-    """Times what a block launches on a device.
+    """Time the work that a block launches on a device.
 
         with Stopwatch(device) as watch:
             model(pictures)
         watch.seconds
 
-    Two events in the device's own queue mark begin and end, so that neither other work in the queue nor the launch of
-    the first operator counts. Where a device has no events, the host's clock is read after waiting.
+    Two events in the device's queue mark the beginning and the end, so work that was queued earlier doesn't count. On a
+    device without events, the host's clock is read after waiting for the device.
 
     Attributes:
-        launch_seconds: that the host's clock showed at the end of the block, without waiting: what a program sees that
-            takes launches for work.
+        launch_seconds: seconds on the host's clock until the end of the block, without waiting: the time that a program
+            reports if it mistakes launches for work.
     """
 
     def __init__(self, device: torch.device):
@@ -60,7 +60,7 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
-        """Seconds that the work took; waits for its end."""
+        """Seconds that the work took; reading them waits for its end."""
         if self.launch_seconds is None:
             raise ValueError("The stopwatch has not been stopped: read it after its block.")
         if self._seconds is None:
@@ -70,12 +70,12 @@ class Stopwatch:
 
 
 def _record(event, device: torch.device) -> None:
-    stream = current_stream(device)  # of the device, which need not be the one in use
+    stream = current_stream(device)  # by default an event uses the stream of the current device, which may be another
     event.record(stream) if stream is not None else event.record()
 
 
 def _event(device: torch.device):
-    """An event that keeps the time; None on the CPU and where a device has none."""
+    """An event that records time; None on the CPU and on a device without events."""
     if fake := stands_in(device):
         return StandInEvent(fake)
     if not is_accelerator(device):

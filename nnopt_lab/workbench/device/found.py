@@ -1,4 +1,4 @@
-"""Which devices there are, and which of them a name, a tensor or a network means."""
+"""Find the accelerator, and the device behind a name, a tensor or a network."""
 
 import torch
 from torch import nn
@@ -10,11 +10,11 @@ CPU = torch.device("cpu")
 
 
 class DeviceMissing(ValueError):
-    """A device is not there; the message says so in one sentence."""
+    """A device is missing; the message says so in one sentence."""
 
 
 def accelerator() -> torch.device | None:
-    """The accelerator that torch can use (CUDA, XPU, MPS, …), with its index; None where there is none."""
+    """Return the accelerator that torch can use (CUDA, XPU, MPS, …), with its index; None if there is none."""
     if active():
         return DEVICE
     if not torch.accelerator.is_available():
@@ -23,14 +23,14 @@ def accelerator() -> torch.device | None:
 
 
 def find(device: torch.device | str) -> torch.device:
-    """The device that an argument `device` means.
+    """Resolve an argument `device`.
 
     Args:
-        device: "cpu", "accelerator" for whichever there is, or a device of torch such as "cuda", "cuda:1" or "mps".
+        device: "cpu", "accelerator" (whichever the machine has), or a torch device such as "cuda", "cuda:1" or "mps".
 
     Raises:
-        DeviceMissing: it is not there.
-        ValueError: it is not the name of a device on which networks run.
+        DeviceMissing: the machine doesn't have it.
+        ValueError: it doesn't name a device that can run networks.
     """
     here = accelerator()
     if device == "accelerator" or (here is not None and device == here):
@@ -55,14 +55,14 @@ def find(device: torch.device | str) -> torch.device:
 
 
 def is_accelerator(device: torch.device) -> bool:
-    """Whether calls on a device only launch work; False for the CPU."""
+    """Tell whether calls on a device only launch work; False for the CPU."""
     return device.type != "cpu" or (active() is not None and device == DEVICE)
 
 
 def of(*things) -> torch.device:
-    """The device of tensors, networks, engines, and tuples or dicts of them: the first accelerator, else the CPU.
+    """Return the device of tensors, networks or engines, also nested ones: the first accelerator, else the CPU.
 
-    A stand-in's tensors are the CPU's: while one is in use, they count as its own.
+    Inside `stand_in`, tensors on the CPU count as the stand-in's.
     """
     there = []
     for thing in tree_leaves(things):

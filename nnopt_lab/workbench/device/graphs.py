@@ -1,8 +1,8 @@
-"""Graphs: many launches recorded once and replayed as one (CUDA graphs, and XPU's).
+"""Graphs: record many launches once and replay them as one (CUDA graphs, and XPU's).
 
-Their rules: a replay reads and writes the same memory as the recording, so that inputs are copied into the tensors that
-were recorded, and results are overwritten by the next replay; shapes are fixed; nothing in between may wait for the
-device or decide by a tensor's value. Source: "CUDA semantics" of torch, section "CUDA Graphs".
+Rules: a replay reads and writes the same memory as the recording. So new inputs are copied into the recorded tensors,
+and each replay overwrites the previous results. Shapes are fixed, and the recorded code must not wait for the device or
+branch on a tensor's value. Source: torch's "CUDA semantics", section "CUDA Graphs".
 """
 
 import contextlib
@@ -25,8 +25,8 @@ class Capture:
     """Recorded launches.
 
     Attributes:
-        replay: launches all of them at once.
-        result: what the recorded function returned; each replay writes new numbers into its tensors.
+        replay: function that launches all of them as one.
+        result: return value of the recorded function; each replay overwrites its tensors.
     """
 
     replay: Callable[[], None]
@@ -37,14 +37,14 @@ def capture(work: Callable[[], object], device: torch.device, warm_up: int = 3) 
     """Record the launches of `work()`.
 
     Args:
-        work: reads and writes the same tensors in each call. In inference mode it is called without that mode, so that
-            it cannot write into tensors made there.
+        work: a function that reads and writes the same tensors in each call. Inference mode is suspended during its
+            calls, so it can't write into tensors made in inference mode.
         device: from `find`.
-        warm_up: calls before the recording, at least 1: they do what happens once only (memory, choice of kernels).
+        warm_up: calls before the recording, at least 1; they allocate memory and choose kernels.
 
     Raises:
         DeviceMissing: the device has no graphs.
-        RuntimeError: torch's own, where `work` breaks a rule of graphs.
+        RuntimeError: from torch, if `work` breaks a rule of graphs.
     """
     if why := unavailable(device, "graphs"):
         raise DeviceMissing(why)
@@ -55,10 +55,10 @@ def capture(work: Callable[[], object], device: torch.device, warm_up: int = 3) 
 
 @contextlib.contextmanager
 def outside_inference_mode() -> Iterator[None]:
-    """Suspend inference mode for a while, without gradients; any other mode stays.
+    """Suspend inference mode inside the block, with gradients disabled; outside inference mode, change nothing.
 
-    The first recording makes the state of the device's random generator, and made in inference mode it could not be
-    used by a recording of training afterwards (pytorch/pytorch#166792).
+    The first recording creates the state of the device's random generator. Created in inference mode, that state breaks
+    later recordings of training (pytorch/pytorch#166792).
     """
     if not torch.is_inference_mode_enabled():
         yield
@@ -86,7 +86,7 @@ def _recorded(work: Callable, device: torch.device, warm_up: int) -> Capture:
 
 
 def _rehearsed(work: Callable, fake, warm_up: int) -> Capture:
-    """On a stand-in: a replay computes again, writes into the recorded result, and counts as one launch."""
+    """Capture on a stand-in: a replay computes again, overwrites the recorded result, and counts as one launch."""
     for _ in range(max(warm_up, 1)):
         work()
     result = work()

@@ -1,4 +1,4 @@
-"""What a device offers: its name, its memory, and which formats and patterns it computes in."""
+"""Describe a device: its name, its memory, and the number formats and patterns that it supports."""
 
 from dataclasses import dataclass
 
@@ -7,23 +7,23 @@ import torch
 from nnopt_lab.workbench.device.found import is_accelerator
 from nnopt_lab.workbench.device.stand_in import stands_in
 
-# The NVIDIA generation from which tensor cores compute in a format or pattern: Ampere 8.0, Ada 8.9 (CUDA C++
-# Programming Guide, "Compute Capabilities").
+# The first NVIDIA generation whose tensor cores support a format or pattern: Ampere 8.0, Ada 8.9. Source: CUDA C++
+# Programming Guide, "Compute Capabilities".
 CAPABILITIES = {"tf32": (8, 0), "bf16": (8, 0), "int8": (8, 0), "fp8": (8, 9), "2:4 sparsity": (8, 0)}
 FEATURES = ("fp16", "graphs", *CAPABILITIES)
-# What torch offers on accelerators other than NVIDIA's.
+# What torch supports on accelerators of other vendors.
 _ELSEWHERE = {"xpu": ("bf16", "fp16", "graphs"), "mps": ("bf16", "fp16"), "rocm": ("bf16", "fp16", "graphs")}
 
 
 @dataclass(frozen=True)
 class Description:
-    """A device in words.
+    """Description of a device.
 
     Attributes:
         kind: "cpu", "cuda", "xpu", "mps", …
-        name: the vendor's, or "CPU".
-        capability: (major, minor) of an NVIDIA GPU; None elsewhere.
-        memory: bytes on the device; None where it is not told, or shared with the host.
+        name: the product's name, or "CPU".
+        capability: compute capability (major, minor) of an NVIDIA GPU; None for other devices.
+        memory: bytes on the device; None if unknown or shared with the host.
     """
 
     kind: str
@@ -50,28 +50,29 @@ def describe(device: torch.device) -> Description:
 
 
 def uuid(device: torch.device) -> str:
-    """The name by which NVIDIA's tools know a GPU, "GPU-…": it stays where the numbers of devices change."""
+    """Return the identifier of a GPU in NVIDIA's tools, "GPU-…", which unlike its index never changes."""
     return "GPU-stand-in" if stands_in(device) else f"GPU-{torch.cuda.get_device_properties(device).uuid}"
 
 
 def unavailable(device: torch.device, feature: str) -> str | None:
-    """Why a device lacks a feature, in one sentence; None where it has it.
+    """Say in one sentence why a device lacks a feature; None if it has the feature.
 
     Args:
-        feature: one of `FEATURES`: "tf32", "bf16", "fp16", "int8" and "fp8" (products of matrices in that format),
-            "2:4 sparsity", "graphs" (see `capture`).
+        device: from `find`.
+        feature: one of `FEATURES`: "tf32", "bf16", "fp16", "int8" and "fp8" (matrix products in that format),
+            "2:4 sparsity", or "graphs" (see `capture`).
 
     Raises:
-        ValueError: there is no such feature.
+        ValueError: `feature` is unknown.
     """
     if feature not in FEATURES:
         raise ValueError(f"feature={feature!r} must be one of {', '.join(FEATURES)}.")
     if not is_accelerator(device):
-        return f"{feature} on an accelerator was asked for, and the device is the CPU."
+        return f"{feature} needs an accelerator, and the device is the CPU."
     seen = describe(device)
     if seen.capability is None:
         kind = "rocm" if seen.kind == "cuda" else seen.kind
-        return None if feature in _ELSEWHERE.get(kind, ()) else f"torch offers no {feature} on {seen.name} ({kind})."
+        return None if feature in _ELSEWHERE.get(kind, ()) else f"torch has no {feature} on {seen.name} ({kind})."
     needed = CAPABILITIES.get(feature, (0, 0))
     if seen.capability >= needed:
         return None

@@ -1,4 +1,4 @@
-"""Copies to a device, and streams, whose work runs beside that of other streams."""
+"""Copy tensors to a device, and use several streams, whose work overlaps."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,9 +14,11 @@ def upload(x: Tensor, device: torch.device, out: Tensor | None = None, wait: boo
     """Copy a tensor to a device.
 
     Args:
-        out: where it goes, on the device, of its shape and dtype; a new tensor where it is None.
-        wait: let the host wait for the copy. Else it is a launch, if the tensor lies in pinned memory (`pin`): keep
-            both tensors as they are until the device has done it.
+        x: any tensor.
+        device: from `find`.
+        out: a tensor on the device to copy into, of the same shape and dtype; default a new one.
+        wait: whether the host waits for the copy. Without waiting, a copy from pinned memory (`pin`) is only a launch:
+            leave both tensors unchanged until the device has done it.
     """
     if fake := stands_in(device):
         fake.launch(x.nbytes / fake.bytes_per_second)
@@ -28,12 +30,12 @@ def upload(x: Tensor, device: torch.device, out: Tensor | None = None, wait: boo
 
 
 def pin(x: Tensor, device: torch.device) -> Tensor:
-    """The tensor in pinned memory, which a device reads while the host goes on; unchanged where there is none."""
+    """Copy a tensor to pinned memory, which a CUDA or XPU device reads while the host continues; else leave it."""
     return x.pin_memory() if device.type in ("cuda", "xpu") else x
 
 
 def side_stream(device: torch.device):
-    """A new stream of a device; None on the CPU, and where a device has one stream only (MPS)."""
+    """Make a new stream on a device; None on the CPU and on MPS, which have no second stream."""
     if fake := stands_in(device):
         return fake.new_stream()
     return torch.Stream(device=device) if device.type not in ("cpu", "mps") else None
@@ -41,13 +43,13 @@ def side_stream(device: torch.device):
 
 @contextlib.contextmanager
 def beside(stream) -> Iterator[None]:
-    """Launch what the block launches on a stream of `side_stream`; as ever where it is None."""
+    """Send the block's launches to a stream from `side_stream`; None changes nothing."""
     with stream or contextlib.nullcontext():
         yield
 
 
 def current_stream(device: torch.device):
-    """The stream on which a device's work is launched now; None on the CPU and on MPS."""
+    """Return the stream that receives a device's launches now; None on the CPU and on MPS."""
     if fake := stands_in(device):
         return fake.stream
     if not is_accelerator(device) or device.type == "mps":

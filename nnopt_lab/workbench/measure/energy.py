@@ -1,4 +1,4 @@
-"""Energy per call, where the device tells it: NVIDIA's GPUs do, through NVML (`pip install nvidia-ml-py`)."""
+"""Energy per call on devices with an energy counter: NVIDIA's GPUs, through NVML (`pip install nvidia-ml-py`)."""
 
 import contextlib
 import importlib
@@ -15,12 +15,12 @@ from nnopt_lab.workbench.measure.modes import inference
 
 @dataclass(frozen=True)
 class Energy:
-    """Energy that a device took per call.
+    """Energy that a device used per call.
 
     Attributes:
-        joules: per call, of the whole device, idle power included; None where it is not told.
-        seconds: per call.
-        calls: how many were measured.
+        joules: energy per call of the whole device, including idle power; None if unknown.
+        seconds: time per call.
+        calls: number of calls measured.
         reason: why `joules` is None; empty otherwise.
     """
 
@@ -31,7 +31,7 @@ class Energy:
 
     @property
     def watts(self) -> float | None:
-        """Mean power."""
+        """Mean power; None if unknown."""
         return None if self.joules is None else self.joules / self.seconds
 
     def __str__(self) -> str:
@@ -41,19 +41,22 @@ class Energy:
 
 
 class _Untold(Exception):
-    """Nobody tells the energy of a device; the message says why."""
+    """The energy of a device can't be read; the message says why."""
 
 
 def energy(model: Callable[[Tensor], object], example: Tensor, seconds: float = 2.0) -> Energy:
-    """Measure the energy of `model(example)` by the counter of the device that computes it.
+    """Measure the energy of `model(example)` with the energy counter of its device.
 
-    The counter moves every few hundredths of a second and counts the whole device, other programs included: measure for
-    two seconds or longer, on a device of your own. What the host needs is not in it.
+    The counter updates every few hundredths of a second and includes other programs on the device, so measure for two
+    seconds or longer, on a device of your own. The host's energy isn't included.
 
     Args:
-        model: a network or any function; in evaluation mode without autograd, its mode is restored.
-        example: [N, ...].
-        seconds: to measure for, above 0.
+        model: a network or any function, run in evaluation mode without autograd; its mode is restored.
+        example: [N, ...], passed to the model.
+        seconds: duration of the measurement, above 0.
+
+    Returns:
+        The `Energy` per call, with a reason instead of joules if the device has no counter.
 
     Raises:
         ValueError: `seconds` is not above 0.
@@ -84,10 +87,10 @@ def _seconds(model: Callable, example: Tensor, here: torch.device, calls: int) -
 
 @contextlib.contextmanager
 def _counter(here: torch.device) -> Iterator[Callable[[], float]]:
-    """A function that reads the joules that a device has taken since its driver was loaded."""
+    """A function that reads the joules that a device has used since its driver was loaded."""
     seen = device.describe(here)
     if seen.kind != "cuda" or seen.capability is None:
-        raise _Untold(f"only NVIDIA's GPUs tell it, and this is {seen.name}.")
+        raise _Untold(f"only NVIDIA's GPUs have a counter that can be read, and this is {seen.name}.")
     try:
         nvml = importlib.import_module("pynvml")
     except ImportError as error:
@@ -100,4 +103,4 @@ def _counter(here: torch.device) -> Iterator[Callable[[], float]]:
         finally:
             nvml.nvmlShutdown()
     except nvml.NVMLError as error:
-        raise _Untold(f"NVML does not tell it for {seen.name} ({error}).") from error
+        raise _Untold(f"NVML can't read it on {seen.name} ({error}).") from error

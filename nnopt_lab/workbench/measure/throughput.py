@@ -1,4 +1,4 @@
-"""Throughput with the copies to the device: plain, from pinned memory, or beside the work."""
+"""Throughput including the copies to the device: plain, from pinned memory, or overlapped with the work."""
 
 import time
 from collections.abc import Callable
@@ -22,24 +22,24 @@ def throughput(
     rounds: int = 6,
     budget_seconds: float = 10.0,
 ) -> Timing:
-    """Time a pass over many pictures, batch by batch, with the copies to the model's device.
+    """Time passes over many pictures, batch by batch, including the copies to the model's device.
 
     Args:
-        model: a network, or an engine, on its device; its outputs stay there. Its mode is restored.
+        model: a network or an engine; its outputs stay on its device, and its mode is restored.
         pictures: [N, ...] on the CPU, N at least 1.
-        batch_size: at least 1; the last batch may be smaller.
-        copies: "none" (all pictures are on the device before), "plain" (each batch is copied from ordinary memory, and
-            the host waits), "pinned" (from pinned memory, launched like the work and done before it) or "overlapped"
-            (launched on a stream of its own: the next batch is copied while the device computes this one). On the CPU
-            nothing is copied, and all four are the same.
-        rounds: passes, at least 1; one more warms up.
-        budget_seconds: after this long no further pass starts.
+        batch_size: pictures per batch, at least 1; the last batch may be smaller.
+        copies: "none" (all pictures are on the device from the start), "plain" (the host copies each batch from
+            ordinary memory and waits), "pinned" (each copy starts from pinned memory, without waiting, in the same
+            stream as the work) or "overlapped" (as "pinned", in a second stream: the device copies the next batch while
+            it computes this one). On the CPU nothing is copied, and all four do the same.
+        rounds: timed passes, at least 1; one more pass warms up.
+        budget_seconds: no further pass starts after this time, above 0.
 
     Returns:
-        A `Timing` of whole passes: `throughput` is pictures per second, copies included.
+        A `Timing` of whole passes, whose `throughput` is pictures per second, copies included.
 
     Raises:
-        ValueError: an argument is not as said here, or the device has no second stream to copy on.
+        ValueError: an argument is out of its range, or the device has no second stream.
     """
     if copies not in COPIES:
         raise ValueError(f"copies={copies!r} must be one of {', '.join(COPIES)}.")
@@ -64,7 +64,7 @@ def throughput(
 
 
 def _in_memory(pictures: Tensor, here: torch.device, copies: str) -> Tensor:
-    """The pictures where the copies start: on the device, in pinned memory or where they are."""
+    """Put the pictures where the copies start: on the device, in pinned memory, or leave them."""
     if copies == "none":
         return device.upload(pictures, here, wait=True)
     return pictures if copies == "plain" else device.pin(pictures, here)
@@ -77,14 +77,14 @@ def _in_turn(model: Callable, batches: tuple[Tensor, ...], here: torch.device, c
 
 
 def _overlapped(model: Callable, batches: tuple[Tensor, ...], here: torch.device, copies: str) -> None:
-    """Two buffers: while the device computes from one, the next batch is copied into the other."""
+    """Use two buffers: while the device reads one, the next batch is copied into the other."""
     copier, worker = device.side_stream(here), device.current_stream(here)
     if copier is None:
         raise ValueError(f"copies={copies!r} needs a second stream, which torch does not offer on {here.type}.")
     buffers = [torch.empty_like(batches[0], device=here) for _ in range(2)]
 
     def start(i: int) -> None:
-        # Before it overwrites a buffer, the copy waits for the work that reads it: all that was launched until now.
+        # The work that reads this buffer is among the launches so far: the copy must not overwrite it before.
         copier.wait_stream(worker)
         with device.beside(copier):
             device.upload(batches[i], here, out=buffers[i % 2][: len(batches[i])])

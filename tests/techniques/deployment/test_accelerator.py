@@ -67,7 +67,7 @@ class TestOnAStandIn:
         model = copy.deepcopy(net).train()
         engine = on_accelerator(model, example, target, precision=precision)
         assert model.training and engine.name == f"{target} {precision}" and engine.device == device.accelerator()
-        assert repr(engine).endswith("on H100 (pictures on the CPU are copied there, which counts)")
+        assert repr(engine).endswith("on H100 (timings include copies if the pictures are on the CPU)")
         for x in (example, example[:1], example[:7]):
             assert engine(x).dtype == torch.float32 and off(engine, net, x) < TOLERANCE[precision]
 
@@ -153,7 +153,7 @@ class TestWhatIsMissing:
         ("target", "precision"), [("compiled", "int8"), ("compiled", "fp8"), ("2:4 sparse", "bf16")]
     )
     def test_a_network_without_wide_linear_layers(self, target, precision, fake, layers, vectors):
-        with pytest.raises(EngineUnavailable, match=r"is for linear layers of a multiple of .*; this model has none"):
+        with pytest.raises(EngineUnavailable, match=r"needs linear layers with inputs a multiple of .* has none"):
             on_accelerator(layers, vectors, target, precision=precision)
 
     def test_targets_of_the_other_kind(self, fake, layers, vectors):
@@ -193,7 +193,7 @@ class TestTwoFour:
         monkeypatch.setattr(torch.sparse, "to_sparse_semi_structured", dense)
 
     def test_a_dense_network_is_refused_with_the_cure_unless_the_loss_is_allowed(self, wide, rows):
-        with pytest.raises(OutputsDiffer, match=r"0\.01 is allowed\. Prune it with `prune_two_four` and train"):
+        with pytest.raises(OutputsDiffer, match=r"0\.01 is allowed\. Prune the model with `prune_two_four`"):
             on_accelerator(wide, rows, "2:4 sparse", precision="fp16")
         engine = on_accelerator(wide, rows, "2:4 sparse", precision="fp16", tolerance=2.0)
         assert off(engine, wide, rows) > 0.01 and off(engine, prune_two_four(wide), rows) < 0.01

@@ -52,7 +52,7 @@ def test_new_numbers_and_new_batch_sizes_give_new_outputs(fake, layers, vectors)
 
 
 def test_only_the_graphs_used_last_are_kept(fake, layers, vectors, monkeypatch):
-    monkeypatch.setattr(cuda_graphs, "MOST_GRAPHS", 2)
+    monkeypatch.setattr(cuda_graphs, "MAX_GRAPHS", 2)
     run = GraphedNetwork(layers, device.accelerator())
     with torch.inference_mode():
         for size in (1, 2, 1, 3):
@@ -74,11 +74,11 @@ def test_a_network_that_writes_into_its_input(fake, vectors):
 
 def test_a_device_without_graphs_says_so(fake, layers, vectors, monkeypatch):
     def none_here(here, feature):
-        return "torch offers no graphs on Apple GPU (mps)." if feature == "graphs" else None
+        return "torch has no graphs on Apple GPU (mps)." if feature == "graphs" else None
 
     monkeypatch.setattr(device, "unavailable", none_here)
     for target in ("CUDA graph", "compiled reduce-overhead"):
-        with pytest.raises(EngineUnavailable, match=r"^torch offers no graphs on Apple GPU \(mps\)\.$"):
+        with pytest.raises(EngineUnavailable, match=r"^torch has no graphs on Apple GPU \(mps\)\.$"):
             deploy(layers, vectors, target, device="accelerator")
 
 

@@ -37,7 +37,7 @@ class TestOnAnAccelerator:
         with device.stand_in("H100", (7, 5)):
             found = search(trained, Goal(max_drop=100.0), engine_names=names, device="accelerator", trials=6)
             assert found.task.device == device.accelerator()
-        assert "Times are those of H100, with the pictures on it already: copies do not count." in found.notes
+        assert "Times were measured on H100 with the pictures there; they don't include copies." in found.notes
         assert any(note.startswith("channels-last bf16 was not tried: bf16 needs compute cap") for note in found.notes)
         assert any(note.startswith("ONNX Runtime float32 was not tried: ") for note in found.notes)
         engines = {point.config.get("engine") for point in found.points}
@@ -67,7 +67,7 @@ class TestOnAnAccelerator:
             trained, TRAIN, VALIDATION, goal=Goal(max_drop=100.0), trials=3, epochs=1, device="accelerator"
         )
         assert (
-            found.points and found.original.latency > 0 and any("copies do not count" in note for note in found.notes)
+            found.points and found.original.latency > 0 and any("don't include copies" in note for note in found.notes)
         )
 
 

@@ -52,7 +52,7 @@ def test_a_recording_in_inference_mode_leaves_inference_mode_for_a_while():
 def test_where_there_are_no_graphs_a_sentence_says_so():
     with pytest.raises(device.DeviceMissing, match="the device is the CPU"):
         device.capture(lambda: None, CPU)
-    with pytest.raises(device.DeviceMissing, match="torch offers no graphs on Apple GPU"):
+    with pytest.raises(device.DeviceMissing, match="torch has no graphs on Apple GPU"):
         device.capture(lambda: None, torch.device("mps", 0))
 
 

@@ -45,7 +45,7 @@ def test_amd_s_numbers_are_not_nvidia_s(monkeypatch):
     assert device.describe(here).capability == (9, 4) and device.unavailable(here, "fp8") is None
     monkeypatch.setattr(torch.version, "hip", "6.4")
     assert device.describe(here).capability is None and device.unavailable(here, "bf16") is None
-    assert device.unavailable(here, "fp8") == "torch offers no fp8 on MI300X (rocm)."
+    assert device.unavailable(here, "fp8") == "torch has no fp8 on MI300X (rocm)."
 
 
 def test_the_cpu_is_no_accelerator_and_a_feature_is_checked():
