@@ -15,7 +15,7 @@ from nnopt_lab.workbench.progress_bar import progress_bar
 from nnopt_lab.workbench.training.evaluation import BATCH_SIZE, judge
 from nnopt_lab.workbench.training.feeding import Resident, Uploaded, groups, without_single_sample
 from nnopt_lab.workbench.training.history import History, Tally
-from nnopt_lab.workbench.training.optimizers import optimizer_of, put_rates_on, require_trainable, take_rates_back
+from nnopt_lab.workbench.training.optimizers import optimizer_of, require_trainable
 from nnopt_lab.workbench.training.options import Options
 from nnopt_lab.workbench.training.places import best_device, device_of
 from nnopt_lab.workbench.training.seeds import reproducible
@@ -118,8 +118,6 @@ def fit(
             require_trainable(optimizer)
         options.prepare(optimizer)
         schedule = scheduler(optimizer) if scheduler else None
-        if options.cuda_graph:
-            put_rates_on(optimizer, device)
         if loader is None:
             order = {"shuffle": True, "seed": seed, "batches": batches, "augment": augment}
             feed = _feed(train or pictures.train, pictures, batch_size, device, resident, **order)
@@ -135,7 +133,8 @@ def fit(
             int(accumulate),
             device,
         )
-        with reproducible(seed), progress_bar(total=int(epochs), desc=description, unit="epoch") as bar:
+        bar = progress_bar(total=int(epochs), desc=description, unit="epoch")
+        with reproducible(seed), bar, options.rates(optimizer, device):
             try:
                 for _ in range(int(epochs)):
                     epoch.run(history, bar)
@@ -149,8 +148,6 @@ def fit(
                 history.drop_unfinished_epoch()
     finally:
         model.to(home).eval()
-        if options.cuda_graph and isinstance(optimizer, Optimizer):
-            take_rates_back(optimizer)
     return history
 
 

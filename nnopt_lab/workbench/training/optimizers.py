@@ -5,7 +5,8 @@ count on the device, so that a graph can record the step. The learning rate of a
 number would be recorded as a constant.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -73,17 +74,16 @@ def use_capturable(optimizer: Optimizer) -> None:
     _set_flags(optimizer, **flags)
 
 
-def put_rates_on(optimizer: Optimizer, device: torch.device) -> None:
-    """Turn each group's learning rate into a tensor on a device, which schedulers then write to."""
+@contextmanager
+def rates_on(optimizer: Optimizer, device: torch.device) -> Iterator[None]:
+    """Make each group's learning rate a tensor on a device, which schedulers write to; afterwards a number again."""
     for group in optimizer.param_groups:
-        if not isinstance(group["lr"], Tensor) or group["lr"].device != device:
-            group["lr"] = torch.tensor(float(group["lr"]), device=device)
-
-
-def take_rates_back(optimizer: Optimizer) -> None:
-    """Turn the learning rates back into numbers."""
-    for group in optimizer.param_groups:
-        group["lr"] = float(group["lr"])
+        group["lr"] = torch.tensor(float(group["lr"]), device=device)
+    try:
+        yield
+    finally:
+        for group in optimizer.param_groups:
+            group["lr"] = float(group["lr"])
 
 
 def tensors_of(optimizer: Optimizer) -> list[Tensor]:

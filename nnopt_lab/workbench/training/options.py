@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,7 @@ from torch.optim import Optimizer
 from nnopt_lab.workbench import device as devices
 from nnopt_lab.workbench.training.compiling import WITH_GRAPHS, Compiled, mode_of
 from nnopt_lab.workbench.training.graphs import GraphStep
-from nnopt_lab.workbench.training.optimizers import use_capturable, use_fused
+from nnopt_lab.workbench.training.optimizers import rates_on, use_capturable, use_fused
 from nnopt_lab.workbench.training.steps import Step
 
 
@@ -56,6 +57,10 @@ class Options:
             use_fused(optimizer)
         if self.cuda_graph:
             use_capturable(optimizer)
+
+    def rates(self, optimizer: Optimizer, device: torch.device) -> AbstractContextManager:
+        """Keep the learning rates where the step needs them, inside a block."""
+        return rates_on(optimizer, device) if self.cuda_graph else nullcontext()
 
     def step(self, model: nn.Module, loss: Callable, optimizer: Optimizer, device: torch.device) -> Step | GraphStep:
         """Make the step."""

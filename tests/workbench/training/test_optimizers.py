@@ -70,12 +70,12 @@ def test_rates_become_tensors_that_schedulers_write_into_and_numbers_again():
     a, b = linear(), linear()
     optimizer = torch.optim.SGD([{"params": a.parameters()}, {"params": b.parameters(), "lr": 0.5}], lr=0.1)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.5, total_iters=2)
-    optimizers.put_rates_on(optimizer, CPU)
-    rates = [group["lr"] for group in optimizer.param_groups]
-    optimizer.step()
-    schedule.step()
-    assert all(group["lr"] is rate for group, rate in zip(optimizer.param_groups, rates, strict=True))
-    optimizers.take_rates_back(optimizer)
+    with pytest.raises(KeyError), optimizers.rates_on(optimizer, CPU):
+        rates = [group["lr"] for group in optimizer.param_groups]
+        optimizer.step()
+        schedule.step()
+        assert all(group["lr"] is rate for group, rate in zip(optimizer.param_groups, rates, strict=True))
+        raise KeyError
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.075, 0.375])
     assert all(isinstance(group["lr"], float) for group in optimizer.param_groups)
 
