@@ -124,6 +124,8 @@ def _nibbles(g: torch.Generator):
         "first: q % 16.": (lambda q: _together(_padded(q))),
         "You brought the bytes into 0 to 255, but only after a negative first value had borrowed from the second. "
         "Take q % 16 of each value first.": (lambda q: _together(_padded(q)) % 256),
+        "You brought only the second value of each pair into 0 to 15. A negative first value borrows from it: take q % 16 of "
+        "both.": (lambda q: _padded(q)[0::2] + 16 * (_padded(q)[1::2] % 16)),
         "You returned signed bytes, so everything above 127 came out negative. Return 0 to 255.": (
             changed(lambda packed: packed.to(torch.int8).long())
         ),
@@ -225,6 +227,14 @@ def _lower_end(z=1.96, change=sub, variance=_variance, root=sqrt):
             1.645
         ),
         "You rounded 1.96 to 2. Take 1.96.": _lower_end(2),
+        "You took 2.576, which is for 99 %. For 95 %, take 1.96.": _lower_end(2.576),
+        "You added (gained − lost)²/count to the variance. Subtract it.": (
+            _lower_end(variance=lambda gained, lost, n: gained + lost + (gained - lost) ** 2 / n)
+        ),
+        "You added the variances of gained and lost as if they were independent. A picture is only one of the two: the "
+        "variance is gained + lost − (gained − lost)²/count.": (
+            _lower_end(variance=lambda gained, lost, n: gained * (1 - gained / n) + lost * (1 - lost / n))
+        ),
     },
     tolerance=1e-3,  # 1.96 or a quantile of more digits
     properties=(
@@ -313,6 +323,12 @@ def _places(g: torch.Generator):
         "logarithm, log(best/naive).": _earned(_doublings),
         "You gave 10 points per halving or doubling, without a limit. The whole way from naive to best is worth 10: "
         "divide by log(best/naive), then clip to 0 and 10.": _earned(_doublings, lowest=-inf, highest=inf),
+        "You limited every share to 1 from below and to 0 from above, in the wrong order, so all values got the same. Use "
+        "min(max(share, 0), 1).": lambda values, naive, best: [10.0 for _ in values],
+        "You assumed that smaller is better. `best` may be larger than `naive`: log(value/naive) / log(best/naive) serves "
+        "both.": _earned(lambda v, naive, best: log(naive / v) / abs(log(best / naive))),
+        "You assumed that larger is better. `best` may be smaller than `naive`: log(value/naive) / log(best/naive) serves "
+        "both.": _earned(lambda v, naive, best: log(v / naive) / abs(log(best / naive))),
         "You rounded to whole points. Keep all digits.": changed(
             lambda earned: [float(round(value)) for value in earned]
         ),

@@ -2,6 +2,7 @@
 
 import operator
 from itertools import pairwise
+from math import log2
 
 import torch
 
@@ -97,6 +98,12 @@ def _front(beaten=lambda dx, dy: dx >= 0 and dy >= 0 and dx + dy > 0, keep_equal
             changed(lambda front: front[:1])
         ),
         "You sorted all networks but dropped none.": _kept(better=lambda new, kept: True),
+        "You returned one truth value per network. Return the positions of those on the front.": lambda lost, cost: [
+            i in pareto_front(lost, cost) for i in range(len(lost))
+        ],
+        "You returned the networks that are dominated. Return the others.": lambda lost, cost: [
+            i for i in range(len(lost)) if i not in pareto_front(lost, cost)
+        ],
         "You returned the networks' values. Return their positions.": (
             lambda lost, cost: [(lost[i], cost[i]) for i in pareto_front(lost, cost)]
         ),
@@ -214,6 +221,8 @@ def _swept(key=lambda x, y: x, beyond=False):
         "You divided by the rectangle of the limits. Return the area itself.": (
             lambda lost, cost, a, b: hypervolume(lost, cost, a, b) / (a * b)
         ),
+        "You returned the rectangle from the smallest loss and the lowest cost of all, but no network has both. Count what "
+        "the networks dominate.": lambda lost, cost, a, b: (a - min(lost)) * (b - min(cost)),
         "You measured up to the most expensive network. Measure up to the corner (lost_limit, cost_limit).": (
             called_with(lambda lost, cost, a, b: (lost, cost, a, max(cost)))
         ),
@@ -306,6 +315,12 @@ def _greedy(
         "You ordered by the product, which puts large savings last. Order by lost/saved.": (
             _greedy(lambda lost, saved: lost * saved)
         ),
+        "You returned the layers' losses. Return their positions.": lambda lost, saved, allowed: [
+            lost[i] for i in cut_by_sensitivity(lost, saved, allowed)
+        ],
+        "You returned one truth value per layer. Return the positions of the layers to cut.": lambda lost, saved, allowed: [
+            i in cut_by_sensitivity(lost, saved, allowed) for i in range(len(lost))
+        ],
         "You left out a layer that uses up `allowed` exactly. Compare with ≤.": (
             _greedy(fits=lambda total, more, allowed: total + more < allowed)
         ),
@@ -408,10 +423,13 @@ def _stopped(
         "You only used the floor. A trial is also hopeless if any finished one is as cheap and as good.": (
             _stopped(as_good=lambda end, hope: False)
         ),
-        "You left out the cost. A finished trial that is better but costs more does not make this one hopeless.": (
+        "You let a finished trial that costs more make this one hopeless. Only those with a cost of at most `cost` count.": (
             _stopped(as_cheap=lambda theirs, cost: True)
         ),
         "You ignored finished trials of *equal* cost. Compare costs with ≤.": (_stopped(as_cheap=operator.lt)),
+        "You counted the gain from the next epoch on. It starts at the accuracy after this epoch: other[-1] − other[k].": (
+            _stopped(gain=lambda other, k: other[-1] - other[k + 1])
+        ),
         "You ignored finished trials that reached *exactly* this hope. Compare accuracies with ≥.": (
             _stopped(as_good=operator.gt)
         ),
@@ -491,6 +509,9 @@ def _halved(keep=lambda n: -(-n // 2), longer=lambda epochs: 2 * epochs, last=Tr
         "You dropped one configuration per round. Drop the worse half.": _halved(lambda n: n - 1),
         "You trained all configurations to the end. Only the better half goes on after each round.": (
             lambda n: n * (2 ** (n - 1).bit_length() * 2 - 1)
+        ),
+        "You used the estimate n·log₂n. Add up the rounds: their numbers of configurations are rounded up.": (
+            lambda n: round(n * log2(n))
         ),
         "You counted only the winner's epochs. The others also train, until they are dropped.": (
             lambda n: 2 ** (n - 1).bit_length() * 2 - 1

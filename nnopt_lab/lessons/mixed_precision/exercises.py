@@ -71,6 +71,14 @@ def _number_and_format(g: torch.Generator):
         "You added mantissa_bits. Each further bit halves the gap: subtract them.": called_with(
             lambda x, bits, smallest: (x, -bits, smallest)
         ),
+        "You took the smaller of the two exponents. Below 2^smallest_exponent the gap no longer shrinks: take the larger "
+        "one.": lambda x, bits, smallest: 2.0 ** (min(_exponent(x), smallest) - bits),
+        "You returned the exponent of the gap. The gap is 2 to that power.": lambda x, bits, smallest: float(
+            max(_exponent(x), smallest) - bits
+        ),
+        "You used the natural logarithm. The format counts powers of two: use log₂.": lambda x, bits, smallest: (
+            2.0 ** (max(math.floor(math.log(abs(x))), smallest) - bits)
+        ),
         "You returned the gap relative to x. Return the gap itself.": lambda x, bits, smallest: (
             spacing(x, bits, smallest) / abs(x)
         ),
@@ -125,7 +133,8 @@ def _numbers_with_two_bits_more(g: torch.Generator):
         "You rounded ties away from zero. Round them to even, as `torch.round` does, or sums of many rounded numbers "
         "drift.": _rounded(lambda q: (q.abs() + 0.5).floor() * q.sign()),
         "You rounded ties up. Round them to even, as `torch.round` does.": _rounded(lambda q: (q + 0.5).floor()),
-        "You kept one bit too few. The 1 before the point is not stored and not counted.": called_with(
+        "Your gap is twice too large: you kept one bit too few, or rounded log₂|x| up. The 1 before the point is not "
+        "counted, and a number between 2^e and 2^(e + 1) has the exponent e.": called_with(
             lambda x, bits: (x, bits - 1)
         ),
         "You kept one bit too many. The gap is 2^(e − mantissa_bits).": called_with(lambda x, bits: (x, bits + 1)),
@@ -215,8 +224,8 @@ def _shift(measure=lambda g: g.abs().max(), whole=math.floor, log=math.log2):
         "You rounded k up, so the largest gradient overflows. Round down.": _shift(whole=math.ceil),
         "You rounded k to the nearest, or each logarithm by itself, so the largest gradient overflows at times. Divide, "
         "take the logarithm, and round down.": _shift(whole=round),
-        "Your k is one too small if largest / max|g| is a power of two. The limit may be reached, but not "
-        "exceeded.": _shift(whole=lambda k: math.ceil(k) - 1),
+        "Your k is one too small for some inputs. Only the largest magnitude counts, and it may reach the limit, but not "
+        "exceed it.": _shift(whole=lambda k: math.ceil(k) - 1),
         "You returned the scale. Return its exponent k.": changed(lambda k: 2.0**k),
         "Your k is not an integer. A power of two only changes exponents, while any other scale rounds "
         "every gradient. Round down.": _shift(whole=float),
@@ -224,11 +233,15 @@ def _shift(measure=lambda g: g.abs().max(), whole=math.floor, log=math.log2):
             lambda g, largest: (g, 1.0)
         ),
         "You used the natural logarithm. Use log₂.": _shift(log=math.log),
-        "You used `int`, which rounds towards zero. If a gradient is already beyond the limit, k is negative. Use "
-        "`math.floor`.": _shift(whole=int),
+        "Your k is too large where it is negative: you used `int`, which rounds towards zero, or looked only at k from 0 on. "
+        "Use `math.floor`: if a gradient is already beyond the limit, k is negative.": _shift(whole=int),
         "You used the sum, which leaves part of the range unused: no gradient is as large as the sum. Use the largest "
         "magnitude.": _shift(lambda g: g.abs().sum()),
         "Your k is one too large: at that k the largest gradient is beyond the limit.": off_by(1),
+        "You divided the wrong way round. The factor is largest / max|g|.": _shift(
+            log=lambda ratio: math.log2(1 / ratio)
+        ),
+        "You used the decimal logarithm. Use log₂.": _shift(log=math.log10),
         "You used the largest number of fp16. Use `largest`, the limit of the given format.": called_with(
             lambda g, largest: (g, 65504.0)
         ),
@@ -323,6 +336,9 @@ def _scaler_state(g: torch.Generator):
         "Your count is 1 after an overflow. It is 0: there has been no good step since.": _step(
             overflowed=lambda scale, good: (scale / 2, 1, False)
         ),
+        "You apply the step exactly when it overflows. Apply it when all gradients are finite.": changed(
+            lambda result: (*result[:2], not result[2])
+        ),
         "You count an overflow as a good step. Set the count to 0.": _step(
             overflowed=lambda scale, good: (scale / 2, good + 1, False)
         ),
@@ -402,6 +418,9 @@ def _scaled_gradients(g: torch.Generator):
         "float32 first.": _step_to(lambda master, g, scale, rate: master - rate / scale * g),
         "You multiplied by the rate in fp16, so the gradient overflows. Convert to float32 first.": _step_to(
             lambda master, g, scale, rate: master - (rate * g).float() / scale
+        ),
+        "You divided the updated master by the scale. Only the gradient contains the scale.": _step_to(
+            lambda master, g, scale, rate: (master - rate * g.float()) / scale
         ),
         "You updated the copy separately, so it drifts away from the master. The copy is the new "
         "master, rounded.": _copy_steps_by_itself,
@@ -496,6 +515,18 @@ def _layer(g: torch.Generator):
         "You rounded only x. Round the weight to integers, too.": lambda x, w: _on_grid(x, x.abs().max()) @ w.T,
         "You always rounded down. Round to the nearest integer.": _in_int8(torch.floor),
         "You used 255 steps on each side of zero, which need nine bits. int8 holds −127 to 127.": _in_int8(steps_x=255),
+        "You divided by the largest magnitude, so every integer is −1, 0 or 1. Divide by a 127th of it.": _in_int8(
+            steps_x=1, steps_w=1
+        ),
+        "You divided the sums by the scales. Each integer stands for its scale: multiply.": _in_int8(
+            unit=lambda s, t: 1 / (s * t.T)
+        ),
+        "You took (max − min)/255. Here zero stays zero: the scale maps the largest magnitude to 127.": _in_int8(
+            reach_x=lambda x: x.max() - x.min(),
+            reach_w=lambda w: w.amax(1, keepdim=True) - w.amin(1, keepdim=True),
+            steps_x=255,
+            steps_w=255,
+        ),
         "You used one scale per column of the weight. Each term of a sum would have its own scale, so you could not take "
         "it out of the sum: use one per row.": lambda x, w: _on_grid(x, x.abs().max()) @ _on_grid(w, w.abs().amax(0)).T,
         "You took the scale of a row from its largest signed value. The most negative one may be further from zero: use "

@@ -140,6 +140,27 @@ def _epoch(
         "You added both times and divided by the workers. They only read, and both happen at the same time.": (
             _epoch(lambda read, compute, workers: (read + compute) / workers)
         ),
+        "You gave 0 workers the formula for workers. Without any, this process reads and computes in turn, so the times "
+        "add up.": lambda n, read, compute, workers, start: (
+            start * (workers > 0) + n * max(read / max(workers, 1), compute)
+            if workers
+            else start + n * max(read, compute)
+        ),
+        "You ignored computing. If it is slower than read/workers, the network sets the pace.": (
+            _epoch(lambda read, compute, workers: read / workers)
+        ),
+        "You took the larger of the start and the rest. The rest begins after the start: add them.": (
+            lambda n, read, compute, workers, start: max(
+                start * (workers > 0), _epoch(starts=lambda b, w: 0)(n, read, compute, workers, start)
+            )
+        ),
+        "You also waited for the first batch. The exercise leaves that out: the start, then batches times the slower of the "
+        "two.": lambda n, read, compute, workers, start: (
+            epoch_seconds(n, read, compute, workers, start) + read * (workers > 0)
+        ),
+        "You computed one batch. An epoch has `batches` of them.": (
+            lambda n, read, compute, workers, start: epoch_seconds(1, read, compute, workers, start)
+        ),
         "You counted this process among the readers. With workers it only computes: divide by `workers`.": (
             _epoch(lambda read, compute, workers: max(read / (workers + 1), compute))
         ),
@@ -206,6 +227,12 @@ def _dealt(
         ),
         "You padded with position 0 in every process. All processes together start again at 0: the first that needs a "
         "picture takes 0, the next one 1.": _dealt(lambda at, n, r: at if at < n else 0),
+        "You padded with the process's own last position. Dealing continues and starts again at 0.": lambda n, p, r: [
+            at if at < n else at - p for at in range(r, -(-n // p) * p, p)
+        ],
+        "You started at rank + 1. Ranks count from 0: start at `rank`.": lambda n, p, r: [
+            at % n for at in range(r + 1, -(-n // p) * p + 1, p)
+        ],
         "You padded with the process's own first position. Dealing continues and starts again at 0.": (
             _dealt(lambda at, n, r: at if at < n else r)
         ),
@@ -275,6 +302,9 @@ def _weighed(weight=lambda count, counts: len(counts) * count / sum(counts)):
         ),
         "You returned the share of the *other* processes. Use the process's own share, times P.": (
             _weighed(lambda n, counts: 1 - n / sum(counts))
+        ),
+        "You rounded the weights. Keep them as floats, with / instead of //.": (
+            _weighed(lambda n, counts: float(len(counts) * n // sum(counts)))
         ),
         "You divided by the smallest count. Divide by the mean count, so that the weights sum to the number of processes.": (
             _weighed(lambda n, counts: n / min(counts))
@@ -386,7 +416,7 @@ def _held(pieces=lambda split, processes: processes if split else 1, **costs):
     ),
     wrong={
         "You counted one moment. Adam keeps two per parameter: 8 bytes.": _held(moments=4),
-        "You divided everything. Each process holds what is not in `split` as a whole.": (
+        "You divided everything. Only what `split` names is held in pieces, and each process holds the rest as a whole.": (
             _held(lambda split, processes: processes)
         ),
         "You divided nothing. What is in `split` is held in pieces, one per process.": (
@@ -406,6 +436,9 @@ def _held(pieces=lambda split, processes: processes if split else 1, **costs):
             lambda n, processes, split: sum(cost * n for kind, cost in _COSTS.items() if kind not in split)
         ),
         "You used 8 bytes per value. A float32 takes 4, and Adam's 8 bytes are two values.": scaled(2),
+        "You took 2 bytes for weights and gradients, as in fp16. Here they are float32: 4 bytes.": (
+            _held(weights=2, gradients=2)
+        ),
     },
     properties=(
         Property(
