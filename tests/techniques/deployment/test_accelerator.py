@@ -33,7 +33,7 @@ pytestmark = pytest.mark.own_process
 ALL = [(target, kind) for target, kinds in ACCELERATOR_TARGETS.items() for kind in kinds]
 # The others need a compiler, for seconds each, or a real accelerator.
 QUICK = [(target, kind) for target, kind in ALL if target in ("eager", "channels-last", "CUDA graph")]
-# Programs of one target in other floating-point formats are the same, with other numbers: they would take minutes on a GPU.
+# Other floating-point formats of these give the same programs with other numbers, at seconds each.
 COMPILED = [("compiled", kind) for kind in ("float32", "bf16", "int8", "fp8")]
 COMPILED += [("compiled reduce-overhead", "bf16"), ("exported", "bf16")]
 ON_A_CARD = QUICK + COMPILED + [(target, kind) for target, kind in ALL if target in ("2:4 sparse", "ONNX Runtime")]
