@@ -75,10 +75,10 @@ def _record(event, device: torch.device) -> None:
 
 
 def _event(device: torch.device):
-    """An event that records time; None on the CPU and on a device without events."""
+    """An event that records time; None on the CPU and on a device without reliable events."""
     if fake := stands_in(device):
         return StandInEvent(fake)
-    if not is_accelerator(device):
+    if not is_accelerator(device) or device.type == "mps":  # whose events may never return (pytorch/pytorch#196395)
         return None
     try:
         return torch.Event(device=device, enable_timing=True)

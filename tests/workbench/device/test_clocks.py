@@ -72,6 +72,19 @@ def test_a_device_without_events_is_waited_for(monkeypatch):
         assert watch.seconds == pytest.approx(0.5)
 
 
+def test_on_mps_the_host_s_clock_waits_because_its_events_may_hang(monkeypatch):
+    def hangs(*_, **__):
+        raise AssertionError("an event of MPS was made")
+
+    waits = []
+    monkeypatch.setattr(torch, "Event", hangs)
+    monkeypatch.setattr(torch.accelerator, "synchronize", waits.append)
+    mps = torch.device("mps", 0)
+    with device.Stopwatch(mps) as watch:
+        pass
+    assert waits == [mps, mps] and watch.seconds >= watch.launch_seconds >= 0
+
+
 def test_a_running_stopwatch_is_not_read():
     with pytest.raises(ValueError, match="has not been stopped"), device.Stopwatch(CPU) as watch:
         watch.seconds  # noqa: B018
