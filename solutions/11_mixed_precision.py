@@ -378,8 +378,9 @@ claim(
 )
 
 # %% [markdown]
-# A small number that gets lost in a large sum is *swamped*. torch's sums and products avoid it: they read bf16, add in float32
-# and round once at the end. The units of processors that multiply bf16 and fp16 do the same. But if you write `total = total + x` in bf16, you get it.
+# A small number that gets lost in a large sum is *swamped*. torch's sums and products avoid this: they read bf16, add in
+# float32 and round once at the end. The units of processors that multiply bf16 and fp16 do the same. But if you write
+# `total = total + x` in bf16, small numbers get lost.
 #
 # One sum cannot be made in a single operator: *learning itself*. It is a weight plus small updates, one after the other. Section
 # 6 comes back to it.
@@ -1526,10 +1527,9 @@ claim(
 )
 
 # %% [markdown]
-# The means are less than 0.2 points from float32's, and five pairs show no difference for any mixture. If there is one, it is smaller
-# than about 0.6 points. Even weights *stored* in bf16 do well here,
-# since most of this training uses large learning rates; section 6 showed when they fail. Once nothing underflows and no
-# update gets lost, choose formats for speed and memory.
+# The means are less than 0.2 points from float32's, and five pairs show no difference for any mixture. If there is one, it is
+# smaller than about 0.6 points. Even weights *stored* in bf16 do well here, since most of this training uses large learning
+# rates; section 6 showed when they fail. Once nothing underflows and no update gets lost, choose formats for speed and memory.
 #
 # ## Summary
 #

@@ -14,7 +14,7 @@
 # for networks: a list of operators and the numbers they need. An **engine** is a program that runs such a file; ours is
 # **ONNX Runtime**. The **baseline** is `MyNet`, the network from the article that this course optimises, trained and in
 # float32. The pictures are those of Fashion-MNIST: ten kinds of clothes, 28×28 grey pixels. A **point** of accuracy is a
-# percentage point; entries earn points, too, which are always called points *for* something.
+# percentage point. (Entries earn points, too: 0 to 10 in each division.)
 
 # %%
 import math
