@@ -12,7 +12,13 @@ from torch import Tensor, nn
 
 from nnopt_lab.techniques.deployment import tf32
 from nnopt_lab.techniques.deployment.accelerator_compiled import compiled_in, compiled_with_graphs_in, quantized_in
-from nnopt_lab.techniques.deployment.accelerator_precisions import DTYPES, Maker, layout_of, require_feature
+from nnopt_lab.techniques.deployment.accelerator_precisions import (
+    DTYPES,
+    Maker,
+    layout_of,
+    outside_inference_mode,
+    require_feature,
+)
 from nnopt_lab.techniques.deployment.ahead_of_time import exported_in
 from nnopt_lab.techniques.deployment.cuda_graphs import GraphedNetwork
 from nnopt_lab.techniques.deployment.engine import Engine
@@ -70,7 +76,8 @@ def _sparse(precision: str) -> Maker:
             size = stored_bytes(network)
             return network
 
-        return replace(_floating(precision, build=build)(model, calibration), bytes=size)
+        engine = _floating(precision, build=build)(model, calibration)
+        return replace(engine, run=outside_inference_mode(engine.run), bytes=size)
 
     return make
 

@@ -6,7 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from nnopt_lab.techniques.deployment import tf32
-from nnopt_lab.techniques.deployment.accelerator_precisions import DTYPES, Maker, layout_of, require_feature
+from nnopt_lab.techniques.deployment.accelerator_precisions import (
+    DTYPES,
+    Maker,
+    layout_of,
+    outside_inference_mode,
+    require_feature,
+)
 from nnopt_lab.techniques.deployment.compiler import compile_graph
 from nnopt_lab.techniques.deployment.engine import Engine, evaluation_copy, new_engine
 from nnopt_lab.techniques.deployment.quantized_linear import quantize_linear, stored_bytes, with_enough_rows
@@ -46,7 +52,7 @@ def _maker(precision: str, wrap: Callable[[Callable], Callable], **options) -> M
         size = measure.disk_bytes(network)
         with tf32.float32_products(precision == "tf32"):
             graph = exported_program(network, batches).module()
-            run = wrap(compile_graph(graph, batches, layout=torch.contiguous_format, **options))
+            run = wrap(compile_graph(graph, batches, layout=torch.contiguous_format, inference=not options, **options))
         return new_engine(precision, tf32.computing(_contiguous(run), precision), calibration, size)
 
     return make
@@ -64,7 +70,8 @@ def quantized_in(precision: str) -> Maker:
         quantize_linear(network, precision)
         batches = [batch.contiguous() for batch in calibration]
         # Freezing would fold integers and scales back into floating-point weights.
-        run = compile_graph(network, batches, layout=torch.contiguous_format, freezing=False, fullgraph=True)
+        options = {"freezing": False, "inference": False, "fullgraph": True}
+        run = outside_inference_mode(compile_graph(network, batches, layout=torch.contiguous_format, **options))
         return new_engine(precision, with_enough_rows(_contiguous(run)), calibration, stored_bytes(network))
 
     return make
@@ -81,9 +88,7 @@ def _contiguous(run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 
 def _replayed(program: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     def run(x: Tensor) -> Tensor:
-        with device.outside_inference_mode():
-            torch.compiler.cudagraph_mark_step_begin()
-            outputs = program(x.clone() if x.is_inference() else x)
-            return outputs.clone()  # the next replay overwrites them
+        torch.compiler.cudagraph_mark_step_begin()
+        return program(x).clone()  # the next replay overwrites the outputs
 
-    return run
+    return outside_inference_mode(run)

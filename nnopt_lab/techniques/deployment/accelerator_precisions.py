@@ -19,6 +19,17 @@ def require_feature(here: torch.device, feature: str) -> None:
         raise EngineUnavailable(why)
 
 
+def outside_inference_mode(run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Wrap `run` to suspend inference mode, in which torch can't record graphs that training shares, nor take views of
+    quantized and sparse weights (pytorch/pytorch#170419)."""
+
+    def outside(x: Tensor) -> Tensor:
+        with device.outside_inference_mode():
+            return run(x.clone() if x.is_inference() else x)
+
+    return outside
+
+
 def layout_of(precision: str) -> torch.memory_format:
     """Choose channels last, which tensor cores prefer, except for float32, which they don't compute."""
     return torch.contiguous_format if precision == "float32" else torch.channels_last

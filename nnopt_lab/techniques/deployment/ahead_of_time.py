@@ -47,9 +47,10 @@ def exported_in(
                     inductor.aoti_compile_and_package(exported_program(graph, low), package_path=str(path))
                 where = {"device_index": here.index} if here.type != "cpu" else {}
                 run = inductor.aoti_load_package(str(path), **where)
-            except RuntimeError as error:
+            except (RuntimeError, OSError) as error:
                 first = str(error).strip().splitlines()[0]
-                raise EngineUnavailable(f"AOTInductor fails here: {first}") from error
+                cure = " (it needs the CUDA toolkit; CUDA_HOME says where it is)" if here.type == "cuda" else ""
+                raise EngineUnavailable(f"AOTInductor fails here: {first}{cure}") from error
             size = path.stat().st_size
         return run
 

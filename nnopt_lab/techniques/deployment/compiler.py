@@ -27,6 +27,7 @@ def compile_graph(
     calibration: Sequence[Tensor],
     freezing: bool = True,
     layout: torch.memory_format = torch.channels_last,
+    inference: bool = True,
     **options,
 ) -> Callable:
     """Compile a graph for any number of pictures, with the weights folded in (freezing).
@@ -38,6 +39,7 @@ def compile_graph(
         calibration: batches on the device for which it is compiled.
         freezing: False for weights that are no plain tensors.
         layout: of the pictures that it is compiled for now.
+        inference: whether it will be called in inference mode.
         options: further ones of `torch.compile`, such as its `mode`.
 
     Raises:
@@ -59,8 +61,7 @@ def compile_graph(
         return program(x)
 
     try:
-        # Graphs are recorded outside of inference mode, see `device.outside_inference_mode`.
-        with torch.no_grad() if "mode" in options else torch.inference_mode():
+        with torch.inference_mode() if inference else torch.no_grad():
             for batch in {len(batch): batch for batch in calibration}.values():
                 on_channels_last(run, batch.dtype, layout)(batch)
     except (errors.TorchDynamoException, RuntimeError) as error:

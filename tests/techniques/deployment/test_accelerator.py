@@ -186,6 +186,19 @@ class TestWhatIsMissing:
 
 
 class TestTwoFour:
+    def test_its_weights_are_multiplied_outside_of_inference_mode(self, wide, rows, monkeypatch):
+        modes, linear = [], nn.functional.linear
+
+        def watched(*given):
+            modes.append((torch.is_inference_mode_enabled(), torch.is_grad_enabled()))
+            return linear(*given)
+
+        engine = on_accelerator(prune_two_four(wide), rows, "2:4 sparse", precision="fp16")
+        monkeypatch.setattr(nn.functional, "linear", watched)
+        with torch.inference_mode():
+            outputs = engine(rows.clone())
+        assert set(modes) == {(False, False)} and not outputs.requires_grad
+
     @pytest.fixture(autouse=True)
     def kernels(self, fake, monkeypatch):
         """In the place of the GPU's format: the dense weight, if it has the pattern."""
