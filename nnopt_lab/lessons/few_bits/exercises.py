@@ -167,8 +167,9 @@ def _values_and_noise(g: torch.Generator):
         "`(x + noise).floor()`",
     ),
     wrong={
-        "You rounded to nearest: 2.3 always becomes 2, and so it does on average. Let the noise "
-        "decide.": lambda x, noise: x.round(),
+        "You rounded to nearest: 2.3 always becomes 2, so its average is 2 as well. Let the noise decide.": lambda x, noise: (
+            x.round()
+        ),
         "You rounded to nearest after adding the noise. That gives x + ½ on average, since the noise itself adds ½. Round "
         "down instead.": lambda x, noise: (x + noise).round(),
         "You truncated, which rounds towards zero, so negative numbers come out too large. `floor` rounds down for both "

@@ -180,6 +180,8 @@ def _values(g: torch.Generator):
         "The sign of the zero point is wrong: 0.0 must become `zero_point` itself.": called_with(
             lambda x, scale, zero, bits: (x, scale, -zero, bits)
         ),
+        "You subtracted the zero point from the real number. It counts steps: add it after dividing by the "
+        "scale.": called_with(lambda x, scale, zero, bits: (x - zero, scale, 0, bits)),
         "You multiplied by the scale. Divide: x/scale is the number of steps.": called_with(
             lambda x, scale, zero, bits: (x * scale, 1, zero, bits)
         ),
@@ -381,6 +383,8 @@ def _real_below_a_half(g: torch.Generator):
         "The sign of the shift is wrong: it says how far the product is shifted to the *right*.": changed(
             lambda result: (result[0], -result[1])
         ),
+        "You returned the divisor, 2^shift. Return its exponent, which is how many bits the product is shifted "
+        "by.": changed(lambda result: (result[0], 2 ** result[1])),
     },
     tolerance=0.0,
     properties=(
@@ -505,6 +509,12 @@ def _just_below_a_half(g: torch.Generator, odd: int, unit: int) -> int:
         "Values outside 0 to 255 wrapped around: 260 became 4. Clamp before you convert to uint8.": _requantized(
             finish=lambda scaled, zero: scaled + zero
         ),
+        "The sign of the zero point is wrong: a sum of 0 must become `zero_point` itself. Add it.": _requantized(
+            finish=lambda scaled, zero: (scaled - zero).clamp(0, 255)
+        ),
+        "You clamped to −128 … 127, the range of int8. The result is uint8: clamp to 0 … 255.": _requantized(
+            finish=lambda scaled, zero: (scaled + zero).clamp(-128, 127)
+        ),
         "You clamped before adding the zero point: every negative value became the zero point, and large ones can still "
         "leave 0 to 255. Clamp last.": _requantized(finish=lambda scaled, zero: scaled.clamp(0, 255) + zero),
     },
@@ -560,6 +570,10 @@ def _ranges_of_batches(g: torch.Generator):
         "batches before have left: `low` on both sides.": lambda lows, highs, c: tuple(
             ends[0] + c * (ends[-1] - ends[0]) for ends in (lows, highs)
         ),
+        "You added a share of each new end, but took nothing off the old one, so the range grows without end. Add a "
+        "share of the *distance*: low + constant · (new low − low).": lambda lows, highs, c: tuple(
+            ends[0] + c * sum(ends[1:]) for ends in (lows, highs)
+        ),
         "You went through the batches from the last to the first. Start with the first.": called_with(
             lambda lows, highs, c: (lows[::-1], highs[::-1], c)
         ),
@@ -580,19 +594,20 @@ def moving_average(lows, highs, constant):
 question(
     "by_hand.outlier",
     points=1,
-    text="A layer's activations lie between 0 and 6. During calibration, one value of 96 slips in. At 8 bits with the "
-    "min-max range, about how many of the 256 values are left between 0 and 6?",
+    text="A layer's activations lie between 0 and 6. During calibration, a single wrong value slips in: 96. At 8 bits "
+    "with the min-max range, about how many of the 256 values are left between 0 and 6?",
     answer=16,
     tolerance=1.0,
     comments={
         8: "You spread the integers over both signs. All values are positive here, so all 256 integers lie between 0 and "
         "96.",
-        240: "That many are left above 6. How many are left between 0 and 6?",
+        240: "You counted the values above 6. How many are left between 0 and 6?",
         256: "The min-max range now ends at 96, so the 256 integers are spread over all of it.",
         6: "You counted one value per unit. How wide is a step when 256 integers span 0 to 96?",
     },
     explanation="The step becomes 96/255 ≈ 0.38 instead of 0.024, so about 6/0.38 ≈ 16 steps are left between 0 and 6: 4 "
-    "of the 8 bits are gone, about 24 dB. A percentile of 99.9 ignores one value in a thousand, and so this one.",
+    "of the 8 bits are gone, about 24 dB. The 99.9th percentile leaves out the largest thousandth of all values, and this "
+    "one with them.",
 )
 question(
     "by_hand.largest_sum",

@@ -42,7 +42,7 @@ def _values_and_centroids(g: torch.Generator):
     points=3,
     inputs=_values_and_centroids,
     hints=(
-        "Two steps: which centroid is nearest to each value, and what is the mean of the values that belong to it?",
+        "Two steps: find the nearest centroid of each value, then the mean of the values that belong to each centroid.",
         "`(values[:, None] - centroids).abs()` holds all distances, [N, k]; `argmin(1)` gives each value's cluster. A "
         "cluster without values has no mean: its centroid stays where it is.",
         "`labels = (values[:, None] - centroids).abs().argmin(1)`, then for each k `values[labels == k].mean()` if "
@@ -358,7 +358,7 @@ def _positions(g: torch.Generator):
 def gap_symbols(positions, longest):
     """Positions as gaps.
 
-    Most gaps are short, so their symbols are few and unequally frequent, which Huffman's code likes. The paper gives a
+    Most gaps are short, so their symbols are few and unequally frequent, which suits Huffman's code. The paper gives a
     weight of zero to the symbol for a long gap; this form saves coding that zero (Han et al. 2016, section 2).
     """
     return gaps.gap_symbols(positions, longest).tolist()
