@@ -84,9 +84,9 @@ models.trained("mynet")
 # Each difference must also exceed what chance explains: 3.5 standard errors. Networks trained on `pictures.train`
 # pass, even without augmentation: they lose less on the test pictures than on those they were trained on.
 #
-# Four entries of ours ship with the course, in `data/capstone`. "accurate" and "fast" were made to lose nothing against
-# the baseline; "small" and "fastest" are the smallest and the fastest file we have found that still reach 88.4 %. Before
-# you look, guess: how many times smaller than the baseline is the small file? How many times as fast as the baseline is the
+# Four entries of ours ship with the course, in `data/capstone`. "small" is the smallest file we have found that reaches
+# 88.4 %. "fastest" is the fastest, "fast" a wider network of the same kind, and "accurate" has at most 10,000 bytes. Before you
+# look, guess: how many times smaller than the baseline is the small file? How many times as fast as the baseline is the
 # fastest one with a batch of 256? And the small one, which does less than a seventh of the baseline's multiplications?
 
 # %%
@@ -154,9 +154,9 @@ claim(
     board.baseline.bytes > 100 * small.bytes,
 )
 claim(
-    "With 256 pictures, our fastest file is at least 4 times as fast as the baseline, "
-    "and with one picture twice as fast.",
-    of_fastest.median > 4 and fastest.faster[1].median > 2,
+    "With 256 pictures, our fastest file is at least 6 times as fast as the baseline, "
+    "and with one picture at least 3 times.",
+    of_fastest.median > 6 and fastest.faster[1].median > 3,
     timing=True,
 )
 claim(
@@ -384,10 +384,10 @@ plots.finish(fig)
 
 # %%
 claim(
-    "A loss of half a point is excluded for fast and accurate.",
-    all(least[name] > -0.5 for name in ("fast", "accurate")),
+    "A loss of half a point is excluded for fastest, fast and accurate.",
+    all(least[name] > -0.5 for name in ("fastest", "fast", "accurate")),
 )
-claim("A loss of half a point is not excluded for fastest.", least["fastest"] < -0.5)
+claim("A loss of half a point is not excluded for small.", least["small"] < -0.5)
 
 # %% [markdown]
 # ## 5. What an entry is worth
@@ -570,7 +570,7 @@ predict("accuracy of a network trained for seconds", unit="%")
 
 # %%
 torch.manual_seed(0)
-mine = entries.strided_network((8, 16, 32))
+mine = entries.strided_network((8, 16, 48))
 recipes.one_cycle(mine, pictures, epochs=2, peak=1e-2)
 mine = write_onnx(folding.fold_batch_norm(mine), folder / "mine.onnx")
 board = capstone.judge([mine], board=board, **QUICK)
@@ -580,7 +580,7 @@ reveal(
     "accuracy of a network trained for seconds",
     board["mine"].accuracy,
     because="The architecture decides size and speed, training decides accuracy. Our "
-    "entry is the same network after it saw each picture 40 times, flipped and "
+    "entry is the same network after it saw each picture 80 times, flipped and "
     "shifted, with the outputs of a large teacher network.",
 )
 
@@ -602,7 +602,7 @@ fold, method, settle = folding.fold_batch_norm, "lsq", qat.make_permanent
 fold, method, settle = way.filled(fold, method, settle)
 
 torch.manual_seed(0)
-network = entries.strided_network((8, 16, 32))
+network = entries.strided_network((8, 16, 48))
 recipes.one_cycle(network, pictures, epochs=2, peak=1e-2)
 network = fold(network)
 qat.prepare(network, batch, weights=4, activations=None, method=method)
