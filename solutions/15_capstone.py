@@ -561,7 +561,7 @@ question("capstone.slow_int4", choice)
 # %% [markdown]
 # ## 7. A network of your own
 #
-# Here is the network of our fastest entry, freshly initialised and trained for two epochs on the labels alone, which takes
+# Here is a narrower network of the kind of our fastest entry, freshly initialised and trained for two epochs on the labels alone, which takes
 # some seconds. Then its batch norms are *folded*, that is, merged into the weights of the convolutions before them (lesson 02),
 # and the file is written. What accuracy does it reach? (The floor is 88.4 %.)
 
@@ -570,7 +570,7 @@ predict("accuracy of a network trained for seconds", unit="%")
 
 # %%
 torch.manual_seed(0)
-mine = entries.strided_network((8, 16, 48))
+mine = entries.strided_network((8, 16, 32))
 recipes.one_cycle(mine, pictures, epochs=2, peak=1e-2)
 mine = write_onnx(folding.fold_batch_norm(mine), folder / "mine.onnx")
 board = capstone.judge([mine], board=board, **QUICK)
@@ -580,8 +580,8 @@ reveal(
     "accuracy of a network trained for seconds",
     board["mine"].accuracy,
     because="The architecture decides size and speed, training decides accuracy. Our "
-    "entry is the same network after it saw each picture 80 times, flipped and "
-    "shifted, with the outputs of a large teacher network.",
+    "entry has 48 filters in its last layer instead of 32, and saw each picture 80 "
+    "times, flipped and shifted, with the outputs of a large teacher network.",
 )
 
 # %% [markdown]
@@ -602,7 +602,7 @@ fold, method, settle = folding.fold_batch_norm, "lsq", qat.make_permanent
 fold, method, settle = way.filled(fold, method, settle)
 
 torch.manual_seed(0)
-network = entries.strided_network((8, 16, 48))
+network = entries.strided_network((8, 16, 32))
 recipes.one_cycle(network, pictures, epochs=2, peak=1e-2)
 network = fold(network)
 qat.prepare(network, batch, weights=4, activations=None, method=method)
@@ -630,9 +630,8 @@ claim(
     83 < board["mine"].accuracy < 88.3,
 )
 claim(
-    "Our fastest entry, the same network in a file of the same size, is right more "
-    "often, by more than luck explains.",
-    more.low > 0 and board["mine"].bytes == fastest.bytes,
+    "Our fastest entry is right more often, by more than luck explains.",
+    more.low > 0,
 )
 claim(
     "The network in float32 enters none of the divisions.",

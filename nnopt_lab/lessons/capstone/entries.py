@@ -136,11 +136,11 @@ def _on_a_grid(layer: nn.Module, name: str, bits: int) -> None:
     parametrize.register_parametrization(layer, name, step)
 
 
-def _separable(widths: tuple[int, ...], epochs: int):
+def _separable(widths: tuple[int, ...], epochs: int, finetuning: int = 2):
     def entry(pictures: data.Pictures, seed: int, folder: Path) -> nn.Module:
         student = separable_network(widths, strides=(2, 1, 2, 1)).to(memory_format=torch.channels_last)
         distill(student, pictures, epochs, 4e-3, seed, folder)
-        return quantize_and_finetune(student, pictures, 2, 1e-3, seed, folder)
+        return quantize_and_finetune(student, pictures, finetuning, 1e-3, seed, folder)
 
     return entry
 
@@ -154,7 +154,7 @@ def _strided(filters: tuple[int, int, int], epochs: int):
 
 ENTRIES = {
     "capstone_small": _separable((14, 28, 36, 56, 64), epochs=6),
-    "capstone_accurate": _separable((16, 32, 40, 72, 80), epochs=4),
+    "capstone_accurate": _separable((16, 32, 40, 72, 80), epochs=12, finetuning=4),
     "capstone_fast": _strided((8, 32, 64), epochs=2),
     "capstone_fastest": _strided((8, 16, 48), epochs=8),
 }
