@@ -1,6 +1,7 @@
 """Probes a sandbox: before any learner's code runs, a worker of ours tries what no worker may do."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 from nnopt_lab.grading.sandbox import Sandbox, SandboxError
@@ -66,7 +67,7 @@ def check(sandbox: Sandbox) -> None:
     Raises:
         SandboxError: a worker can do something that it must not; the text says what.
     """
-    case = (_secrets(sandbox.kind), ["/", "/usr/lib", "/sandboxed"], [os.getpid()], sandbox.limits.megabytes)
+    case = (list(secrets(sandbox.kind)), ["/", "/usr/lib", "/sandboxed"], [os.getpid()], sandbox.limits.megabytes)
     job = {"preamble": "", "source": _SOURCE, "name": "probe", "seed": 0}
     job["arguments"] = ["hidden", "folders", "foreign_processes", "megabytes"]
     ended = sandbox.run(codec.pack(job, [case]))
@@ -79,13 +80,17 @@ def check(sandbox: Sandbox) -> None:
         raise SandboxError(f"The sandbox ({sandbox.kind}) has a hole: {trouble}. Nothing was graded.")
 
 
-def _secrets(kind: str) -> list[str]:
-    """Paths that hold the course, the teacher's files, or information about other processes."""
+@cache
+def secrets(kind: str) -> tuple[str, ...]:
+    """Paths that hold the course, the teacher's files, or information about other processes.
+
+    Every sandbox of a batch is probed for the same ones; looking for them before a sandbox is ready saves time.
+    """
     if kind == "container":  # it has its own /proc and /etc, in which nothing of this machine is
-        return [str(PACKAGE), str(root())]
+        return str(PACKAGE), str(root())
     shown = [Path(target) for _, target in view().binds]
     own = [path for folder in (Path.home(), Path.cwd()) for path in sorted(folder.glob("*"))[:50]]
     # A parent of a visible folder is visible too, but holds nothing else.
     own = [path for path in own if not any(s.is_relative_to(path) or path.is_relative_to(s) for s in shown)]
     every = (PACKAGE, root() / "solutions", "/proc", "/sys", "/etc/passwd", *own)
-    return list(dict.fromkeys(map(str, every)))
+    return tuple(dict.fromkeys(map(str, every)))

@@ -1,7 +1,7 @@
-"""The template of fork servers, and the fork server: it forks a worker for each answer.
+"""The template of fork servers, and the fork server: it forks a worker for each job, an answer or several of a learner.
 
 The template has imported torch and nothing of the course. It does nothing but fork servers, so that whatever befalls a
-server befalls its answer alone, and another server is there at once. Neither ever sees an answer itself: a server is
+server befalls its job alone, and another server is there at once. Neither ever sees an answer itself: a server is
 handed a socket, passes it to the fork, and reports how the fork ended. So the memory that a worker inherits holds
 nothing of earlier learners.
 
