@@ -327,8 +327,10 @@ def _scaled_sizes(count, drawn, low, high):
         "it.": _equal_shares,
         "You counted the current batch among those to come. `after` is 0 for the last batch, which takes all that is "
         "left.": _fitted_with(itself=True),
-        "You swapped the bounds: the least that a batch must take is left − after · high, and the most is left − after · "
-        "low.": _fitted_with(lambda size, least, most, left: min(max(size, most), least)),
+        "Each of your sizes is left − after · high, as if the bounds were swapped. That is the least that a batch may take, "
+        "and left − after · low is the most. A drawn size between them stays.": _fitted_with(
+            lambda size, least, most, left: min(max(size, most), least)
+        ),
         "You did not reduce `left`, so every batch sees all pictures. Subtract each size that you return.": _forgetful,
         "You subtracted the drawn size from `left`. Subtract the size that the batch really takes.": _subtracts_drawn,
         "You changed the first sizes although the rest allowed the drawn ones, as if you went from right to left. Begin with "
