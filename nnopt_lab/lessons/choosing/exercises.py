@@ -408,8 +408,9 @@ def _stopped(
         "You used the *average* gain of the other trials, which stops slow starters. Use the largest.": (
             _stopped(largest=lambda gains: sum(gains) / len(gains))
         ),
-        "You compared the current accuracy. The trial still has epochs left: add the largest gain of another trial in "
-        "those epochs.": _stopped(largest=lambda gains: 0.0),
+        "You stop every trial after its first epoch, as if you compared the *current* accuracy. The trial still has epochs "
+        "left: add the largest gain of another trial in those epochs, and stop only if a finished trial is both as cheap "
+        "and as good.": _stopped(largest=lambda gains: 0.0),
         "You used the highest value of a curve as its end. A curve can fall again: use its last value.": (
             _stopped(gain=lambda other, k: max(other) - other[k])
         ),
