@@ -1,7 +1,7 @@
-"""Find what changes a network beside its layers' weights: ties, masks, parametrisations, hooks, frozen parameters.
+"""Find everything in a network beside plain weights: ties, masks, parametrisations, hooks, frozen parameters.
 
-A technique that replaces, reads or writes the parameters of a network asks here first. It either carries a finding over
-(`parameter_like`, `replace_module`, `current_value`, `make_plain`) or refuses with one `ValueError` that names the
+Every technique that replaces, reads or writes a network's parameters uses these checks. It either preserves what they
+find (`parameter_like`, `replace_module`, `current_value`, `make_plain`) or raises one `ValueError` that names the
 module and the reason (`require_plain`, `require_untied`).
 """
 
@@ -19,7 +19,7 @@ from torch.nn.utils.weight_norm import WeightNorm, remove_weight_norm
 
 _COMPUTING_HOOKS = (prune.BasePruningMethod, WeightNorm, SpectralNorm)
 _WEIGHT_AND_BIAS = ("weight", "bias")
-UNKNOWN = "code of its own"
+UNKNOWN = "custom code"
 _MASK, _WEIGHT_NORM, _SPECTRAL_NORM = "a pruning mask", "weight_norm", "spectral_norm"
 
 
@@ -29,12 +29,11 @@ _MASK, _WEIGHT_NORM, _SPECTRAL_NORM = "a pruning mask", "weight_norm", "spectral
 def copied(thing):
     """A deep copy of a model, or of a tuple such as (model, optimizer) whose parts share parameters.
 
-    Tensors that were computed with gradients, such as a masked weight after a forward pass, cannot be deep-copied by
-    torch; their copies hold the same numbers without the graph. Masks and weight norms compute them anew at the next
-    call.
+    torch can't deep-copy tensors that were computed with gradients, such as a masked weight after a forward pass; their
+    copies have the same numbers without the graph. Masks and weight norms recompute them in the next forward pass.
 
     Raises:
-        ValueError: something in it cannot be copied, such as a lock or an open file.
+        ValueError: it contains something that can't be copied, such as a lock or an open file.
     """
     memo = {id(tensor): tensor.detach().clone() for tensor in _computed_tensors(thing)}
     try:
@@ -44,14 +43,14 @@ def copied(thing):
 
 
 def first_sentence(error: BaseException) -> str:
-    """The first sentence of an exception's message, without its full stop and without what torch.fx appends."""
+    """The first sentence of an exception's message, without its full stop and without torch.fx's additions."""
     lines = str(error).strip().splitlines()
     return lines[0].split(". ")[0].rstrip(". ") if lines else "no message"
 
 
 @contextlib.contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode; afterwards each submodule is back in the mode it had."""
+    """Put a model in evaluation mode; afterwards, each submodule returns to its previous mode."""
     modes = {module: module.training for module in model.modules()}
     try:
         model.eval()
@@ -62,12 +61,12 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def parameter_like(tensor: Tensor, layer: nn.Module, name: str = "weight") -> nn.Parameter:
-    """A parameter with a tensor's numbers in memory of its own, frozen if and only if the layer's `name` is."""
+    """A parameter with a copy of a tensor's numbers, frozen if and only if the layer's `name` is."""
     return nn.Parameter(tensor.detach().clone(), requires_grad=not frozen(layer, name))
 
 
 def frozen(layer: nn.Module, name: str = "weight") -> bool:
-    """Whether a layer's parameter is frozen; of a computed one, whether all parameters behind it are."""
+    """Whether a layer's parameter is frozen, or, if it is computed, whether all parameters behind it are."""
     behind = _behind(layer, name)
     return bool(behind) and not any(parameter.requires_grad for parameter in behind)
 
@@ -76,7 +75,7 @@ def frozen(layer: nn.Module, name: str = "weight") -> bool:
 
 
 def module_names(model: nn.Module) -> dict[nn.Module, list[str]]:
-    """All names of each module, in the model's order: more than one where the same module stands in several places."""
+    """All names of each module, in the model's order; several if the same module is used in several places."""
     names: dict[nn.Module, list[str]] = {}
     for name, module in model.named_modules(remove_duplicate=False):
         names.setdefault(module, []).append(name)
@@ -84,10 +83,10 @@ def module_names(model: nn.Module) -> dict[nn.Module, list[str]]:
 
 
 def replace_module(model: nn.Module, name: str, new: nn.Module) -> nn.Module:
-    """Put `new` where the module `name` stands, in all places where the same module stands; returns the model.
+    """Replace the module `name` by `new` wherever the same module is used; returns the model.
 
-    The name "" is the model's own: then `new` is returned. `new` gets the old module's sizes as attributes, such as
-    `out_channels`, where it has none of that name: some networks read them.
+    The name "" means the model itself: then `new` is returned. `new` gets the old module's sizes as attributes, such as
+    `out_channels`, unless it has them already, because some networks read them.
     """
     old = model.get_submodule(name)
     for constant in getattr(old, "__constants__", ()):
@@ -104,9 +103,9 @@ def replace_module(model: nn.Module, name: str, new: nn.Module) -> nn.Module:
 
 
 def tied_parameters(model: nn.Module) -> dict[str, list[str]]:
-    """For each parameter whose memory another module's parameter shares, the names of those others.
+    """For each parameter that shares memory with another module's parameter, the names of the others.
 
-    One module under two names is not meant: see `module_names`.
+    A module with two names does not count: see `module_names`.
     """
     shared: dict[object, list[str]] = {}
     for module_name, module in model.named_modules():
@@ -117,7 +116,7 @@ def tied_parameters(model: nn.Module) -> dict[str, list[str]]:
 
 
 def ties_of(model: nn.Module, name: str) -> list[str]:
-    """Names of the parameters elsewhere that share their memory with one of the module `name`."""
+    """Names of other modules' parameters that share memory with a parameter of the module `name`."""
     tied = tied_parameters(model)
     module = model.get_submodule(name)
     own = [f"{name}.{parameter}".lstrip(".") for parameter, _ in module.named_parameters()]
@@ -125,10 +124,10 @@ def ties_of(model: nn.Module, name: str) -> list[str]:
 
 
 def require_untied(model: nn.Module, names: Iterable[str]) -> None:
-    """Refuse layers that share a parameter with another layer.
+    """Check that no layer shares a parameter with another layer.
 
     Raises:
-        ValueError: one of the modules `names` does; the sentence names both.
+        ValueError: one of the modules `names` does; the message names both.
     """
     for name in names:
         for other in ties_of(model, name):
@@ -139,10 +138,10 @@ def require_untied(model: nn.Module, names: Iterable[str]) -> None:
 
 
 def computed_parameters(layer: nn.Module) -> dict[str, str]:
-    """The layer's tensors that are computed from others before use, by name, each with what computes it.
+    """The layer's tensors that are computed from others before use, by name, each with the mechanism.
 
-    Known are masks of `torch.nn.utils.prune`, parametrisations, and the hooks of the older `weight_norm` and
-    `spectral_norm`. A weight or bias that is a tensor but no parameter, and none of these, is "code of its own".
+    Recognised are masks of `torch.nn.utils.prune`, parametrisations, and the hooks of the older `weight_norm` and
+    `spectral_norm`. Any other weight or bias that is a tensor but not a parameter counts as "custom code".
     """
     found = {}
     for hook in layer._forward_pre_hooks.values():
@@ -160,9 +159,9 @@ def computed_parameters(layer: nn.Module) -> dict[str, str]:
 
 
 def current_value(layer: nn.Module, name: str = "weight") -> Tensor | None:
-    """What the layer's forward would use as weight or bias now, in evaluation mode: detached; None where it has none.
+    """The weight or bias that the layer's forward would use now in evaluation mode, detached; None if it has none.
 
-    Under a mask or a weight norm the attribute `layer.weight` is only what the last forward pass left.
+    Under a mask or a weight norm, the attribute `layer.weight` is only a result of the last forward pass.
     """
     with evaluating(layer), torch.no_grad():
         for hook in layer._forward_pre_hooks.values():
@@ -183,15 +182,16 @@ def require_plain(
     parameters: Iterable[str] | None = None,
     masks: bool = False,
 ) -> None:
-    """Refuse layers whose weight or bias is computed from other tensors, or not there yet.
+    """Check that no layer's weight or bias is computed from other tensors or still uninitialised.
 
     Args:
-        names: of the modules to look at; all where it is None.
-        parameters: names such as "weight"; all where it is None.
+        model: the model to check.
+        names: of the modules to check; default all.
+        parameters: names such as "weight"; default all.
         masks: whether pruning masks are allowed.
 
     Raises:
-        ValueError: there is one; the sentence names it and the call that makes it plain.
+        ValueError: there is one; the message names the layer and the call that makes it plain.
     """
     for module_name, layer in model.named_modules():
         if names is not None and module_name not in names:
@@ -206,17 +206,17 @@ def require_plain(
 def make_plain(layer: nn.Module) -> None:
     """Replace masks, weight norms and parametrisations by ordinary parameters with their current values, in place.
 
-    Frozen parameters stay frozen, and what other layers share with this one keeps its numbers. The layer's mode and
-    its other hooks stay.
+    Frozen parameters stay frozen, and parameters shared with other layers keep their numbers. The layer keeps its mode
+    and its other hooks.
 
     Raises:
-        ValueError: code of its own computes one.
+        ValueError: custom code computes a weight or bias.
     """
     for name, kind in computed_parameters(layer).items():
         if kind == UNKNOWN:
-            raise ValueError(f"layer {type(layer).__name__} computes its {name} by code of its own.")
+            raise ValueError(f"layer {type(layer).__name__} computes its {name} by custom code.")
         plain = parameter_like(current_value(layer, name), layer, name)
-        _untie(layer, name)  # torch writes the masked numbers into the parameter that is behind them
+        _untie(layer, name)  # torch writes the masked numbers into the original parameter
         with evaluating(layer):  # a spectral norm takes a step of its power iteration in training mode
             if kind == _MASK:
                 prune.remove(layer, name)
@@ -232,27 +232,27 @@ def make_plain(layer: nn.Module) -> None:
 
 
 def remove_parametrizations(layer: nn.Module, name: str = "weight") -> None:
-    """As torch's function, keeping the computed value, but without harm to copies of the layer."""
-    # torch changes the class that it made for the layer, and copies of the layer share it.
+    """Like torch's function, keeping the computed value, but without breaking copies of the layer."""
+    # torch changes the class that it made for the layer, and copies of the layer share that class.
     layer.__class__ = type(type(layer).__name__, type(layer).__bases__, dict(vars(type(layer))))
     parametrize.remove_parametrizations(layer, name, leave_parametrized=True)
 
 
 def hooked(layer: nn.Module) -> bool:
-    """Whether forward hooks hang on the layer, those of masks and weight norms left out: they may change its output."""
+    """Whether the layer has forward hooks that may change its output, other than those of masks and weight norms."""
     before = [hook for hook in layer._forward_pre_hooks.values() if not isinstance(hook, _COMPUTING_HOOKS)]
     return bool(before or layer._forward_hooks)
 
 
 def overrides_forward(layer: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether the layer, an instance of torch's class `kind`, computes something else than that class does."""
+    """Whether the layer, an instance of torch's class `kind`, overrides that class's computation."""
     return "forward" in layer.__dict__ or any(
         getattr(type(layer), name, None) is not getattr(kind, name, None) for name in ("forward", "_conv_forward")
     )
 
 
 def _computed_tensors(thing) -> Iterator[Tensor]:
-    """Tensors that are results of autograd, in a thing's containers and attributes."""
+    """Yield tensors that autograd computed, in a thing's containers and attributes."""
     left, seen = [thing], set()
     while left:
         part = left.pop()
@@ -274,7 +274,7 @@ def _computed_tensors(thing) -> Iterator[Tensor]:
 
 
 def _forget_spectral_norm_in_files(layer: nn.Module, name: str) -> None:
-    # torch 2.13 leaves this hook behind, and then no ordinary state can be loaded.
+    # torch 2.13 leaves this hook behind, and then the layer can't load a plain state dict.
     for key, wrapped in list(layer._load_state_dict_pre_hooks.items()):
         hook = getattr(wrapped, "hook", wrapped)
         if isinstance(hook, SpectralNormLoadStateDictPreHook) and hook.fn.name == name:
@@ -288,7 +288,7 @@ def _memory(parameter: Tensor) -> object:
 
 
 def _holder_and_names(layer: nn.Module, name: str) -> tuple[nn.Module, list[str]]:
-    """The module that holds the parameters behind `name`, and their names there."""
+    """The module that has the parameters behind `name`, and their names there."""
     if name in getattr(layer, "parametrizations", {}):
         return layer.parametrizations[name], list(layer.parametrizations[name]._parameters)
     names = [part for part in (name, f"{name}_orig", f"{name}_g", f"{name}_v") if part in layer._parameters]
@@ -298,7 +298,7 @@ def _holder_and_names(layer: nn.Module, name: str) -> tuple[nn.Module, list[str]
 def _behind(layer: nn.Module, name: str) -> list[nn.Parameter]:
     holder, _ = _holder_and_names(layer, name)
     if holder is not layer:
-        return list(holder.parameters())  # those of the parametrisation itself as well
+        return list(holder.parameters())  # including those of the parametrisation itself
     found = [layer._parameters[part] for part in _holder_and_names(layer, name)[1]]
     return [parameter for parameter in found if parameter is not None]
 

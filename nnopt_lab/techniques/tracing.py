@@ -1,4 +1,4 @@
-"""Trace a model with torch.fx: its graph for one input, in evaluation mode, or one sentence that says why not."""
+"""Trace a model with torch.fx: get its graph for one input in evaluation mode, or one sentence that says why not."""
 
 import inspect
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from nnopt_lab.techniques.network_checks import (
     ties_of,
 )
 
-# Each layer whose parameters these modules of torch hand to a fused function.
+# Layers whose parameters these torch modules pass to a fused function.
 _READ_BY_TORCH = {
     "out_proj": nn.MultiheadAttention,
     "linear1": nn.TransformerEncoderLayer,
@@ -25,13 +25,13 @@ _READ_BY_TORCH = {
 
 
 def trace(model: nn.Module) -> fx.GraphModule:
-    """The model's graph for its first input, in evaluation mode; all other arguments have their defaults.
+    """Trace the model's graph for its first argument, in evaluation mode; all other arguments keep their defaults.
 
-    The graph's module holds the model's own layers, not copies. `forward(self, x, mask=None)` gives the graph of
+    The graph's module contains the model's own layers, not copies. `forward(self, x, mask=None)` gives the graph of
     `forward(x)`, without a mask.
 
     Raises:
-        ValueError: the model needs a second argument, or torch.fx cannot trace it.
+        ValueError: the model needs a second argument, or torch.fx can't trace it.
     """
     _require_one_argument(model)
     tracer = _OneInput()
@@ -45,10 +45,10 @@ def trace(model: nn.Module) -> fx.GraphModule:
 
 
 def modules_read_by_parents(model: nn.Module) -> dict[str, str]:
-    """Modules whose parameters another module's forward reads, by name, each with that module's type.
+    """Find modules whose parameters another module's forward reads, by name, each with the other module's type.
 
-    Known are `nn.MultiheadAttention` and `nn.TransformerEncoderLayer`, which hand the weights of their layers to fused
-    functions, and what torch.fx shows of a model that it can trace.
+    These are layers of `nn.MultiheadAttention` and `nn.TransformerEncoderLayer`, which pass their weights to fused
+    functions, and those that torch.fx shows if it can trace the model.
     """
     read = {}
     names = module_names(model)
@@ -63,7 +63,7 @@ def modules_read_by_parents(model: nn.Module) -> dict[str, str]:
 
 
 def read_in_graph(model: nn.Module | fx.GraphModule) -> set[str]:
-    """Names of the modules whose parameters or buffers a traced model's graph reads; none where it cannot be traced."""
+    """Names of the modules whose parameters or buffers the model's graph reads; empty if it can't be traced."""
     try:
         graph = (model if isinstance(model, fx.GraphModule) else trace(model)).graph
     except ValueError:
@@ -72,10 +72,14 @@ def read_in_graph(model: nn.Module | fx.GraphModule) -> set[str]:
 
 
 def why_not_replaceable(model: nn.Module, kinds: Callable[[nn.Module], bool]) -> dict[str, str]:
-    """Of torch's layers for which `kinds(layer)` is true, why another module cannot stand in their place.
+    """Find out why layers of torch can't be replaced by another module.
+
+    Args:
+        model: the model that contains the layers.
+        kinds: a function layer → whether to consider it.
 
     Returns:
-        A clause for each name of such a layer; "" where it can be replaced, which concerns all its names at once.
+        A clause per name of such a layer, "" if it can be replaced; a replacement affects all its names.
     """
     read, reasons = modules_read_by_parents(model), {}
     for layer, names in module_names(model).items():
@@ -95,12 +99,12 @@ def _why_not(model: nn.Module, name: str, layer: nn.Module) -> str:
     if hooked(layer):
         return "it has a hook, which would be lost"
     if UNKNOWN in computed_parameters(layer).values():
-        return "its weight or bias is computed by code of its own"
+        return "its weight or bias is computed by custom code"
     return next((f"it is tied with {other!r}" for other in ties_of(model, name)), "")
 
 
 class _OneInput(fx.Tracer):
-    """Traces `forward` with a placeholder for its first argument; Python fills in the others' defaults."""
+    """Traces `forward` with a placeholder for its first argument; the others keep their defaults."""
 
     def create_args_for_root(self, root_fn, is_module, concrete_args=None):
         name = next(iter(inspect.signature(self.root.forward).parameters), "x")
@@ -116,4 +120,6 @@ def _require_one_argument(model: nn.Module) -> None:
     if not positional:
         raise ValueError(f"model's forward ({type(model).__name__}) takes no input.")
     if further := [name for name in needed if name in keyword_only or name != positional[0].name]:
-        raise ValueError(f"model's forward ({type(model).__name__}) needs {further[0]!r} beside its first argument.")
+        raise ValueError(
+            f"model's forward ({type(model).__name__}) needs {further[0]!r} in addition to its first argument."
+        )

@@ -83,7 +83,7 @@ class Pictures:
         size, copies = images.shape[-1], 3 // images.shape[-3]
         if size > SIZE or (SIZE - size) % 2:
             raise ValueError(
-                f"images has {size}×{size} pixels and can't be padded to {SIZE}×{SIZE}: the size must be even and ≤ 32."
+                f"images has {size}×{size} pixels, which cannot be padded to {SIZE}×{SIZE}: it must be even and ≤ 32."
             )
         padded = torch.cat([torch.nn.functional.pad(images, ((SIZE - size) // 2,) * 4)] * copies, -3)
         mean, std = (

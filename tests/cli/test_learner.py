@@ -255,7 +255,7 @@ class TestOptimize:
             (("other.py:build", *OPTIONS), "must be script.py:function"),
             (("mine.py:build", "--data", "fashon"), "or one of fashion"),
             (("mine.py:load", "--data", "mine.py:build"), "it must return a tuple (train, validation)"),
-            (("mine.py:nothing", *OPTIONS, "--engine", "abacus"), "names holds 'abacus'"),
+            (("mine.py:nothing", *OPTIONS, "--engine", "abacus"), "names contains 'abacus'"),
             (("mine.py:nothing", *OPTIONS, "--device", "cuda:99"), "device='cuda:99' is not there; this machine has"),
             (("mine.py:nothing", *OPTIONS, "--device", "gpu"), "device='gpu' must be 'cpu', 'accelerator' or"),
         ],

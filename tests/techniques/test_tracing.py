@@ -54,7 +54,7 @@ def test_modes_are_left_alone():
 @pytest.mark.parametrize(
     ("forward", "sentence"),
     [
-        (lambda s, x, y: x + y, "needs 'y' beside its first argument"),
+        (lambda s, x, y: x + y, "needs 'y' in addition to its first argument"),
         (lambda s, x, *, y: x + y, "needs 'y'"),
         (lambda s: s.layer.weight, "takes no input"),
         (lambda s, x: x if x.sum() > 0 else -x, "control flow"),

@@ -164,7 +164,7 @@ class TestInput:
     @pytest.mark.parametrize("side", [27, 34])
     def test_pictures_that_cannot_be_centred_in_32_pixels_are_refused(self, side):
         split = split_of(2, side)
-        with pytest.raises(ValueError, match=rf"{side}×{side} pixels and can't be padded to 32×32"):
+        with pytest.raises(ValueError, match=rf"{side}×{side} pixels, which cannot be padded to 32×32"):
             pictures_of(split).to_input(split.images)
 
 

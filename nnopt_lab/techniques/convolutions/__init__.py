@@ -1,5 +1,5 @@
-"""Cheaper convolutions: the article's section 3.1.2.
+"""Cheaper convolutions (article, section 3.1.2).
 
 `blocks` replaces k×k convolutions, `low_rank` factorises trained layers, `folding` folds batch norms into convolutions,
-and `cost_model` predicts how long a layer takes.
+and `cost_model` predicts a layer's time.
 """

@@ -1,10 +1,10 @@
 """Replace k×k convolutions by cheaper blocks.
 
-The article's section 3.1.2 has three knobs: fewer kernels, smaller kernels, fewer layers (`models.MyNet` has them as
-arguments). Here are the usual replacements for k×k convolutions. Every function takes a model and returns a new one,
-and leaves the model that it was given as it was. They change what the network can compute: replaced layers begin with
-new weights and must be trained, so that these are trainable even where the old ones were frozen. A convolution that
-stands in several places is replaced in all of them by the same block.
+The article's section 3.1.2 names fewer kernels, smaller kernels and fewer layers, which are arguments of
+`models.MyNet`. This module has the usual replacements for k×k convolutions. Every function returns a new model and
+leaves the given one unchanged. The new blocks compute different functions: they start with random weights and must be
+trained, so their weights are trainable even if the old ones were frozen. A convolution that is used in several places
+is replaced by the same block in all of them.
 """
 
 import functools
@@ -24,16 +24,17 @@ _ELEMENTWISE_FUNCTIONS = {"relu", "relu_", "relu6", "leaky_relu", "gelu", "silu"
 
 
 def separable(model: nn.Module, layers: Iterable[str] | None = None) -> nn.Module:
-    """Depthwise-separable: one k×k kernel for each channel, then 1×1 across channels (Howard et al. 2017, MobileNets).
+    """Replace convolutions by depthwise-separable ones: one k×k kernel per channel, then 1×1 across channels.
 
-    k² + C_out multiply-accumulates for each input value instead of k²·C_out.
+    k² + C_out multiply-accumulates per input value instead of k²·C_out. Howard et al. 2017, "MobileNets",
+    https://arxiv.org/abs/1704.04861
 
     Args:
-        model: left as it was.
-        layers: names of the convolutions to replace; all of `convolutions(model)` where it is None.
+        model: left unchanged.
+        layers: names of the convolutions to replace; default all of `convolutions(model)`.
 
     Raises:
-        ValueError: a layer that is named is none of these; the sentence says why.
+        ValueError: a name is not one of `convolutions(model)`; the message says why.
     """
 
     def build(conv: nn.Conv2d) -> nn.Module:
@@ -44,14 +45,16 @@ def separable(model: nn.Module, layers: Iterable[str] | None = None) -> nn.Modul
 
 
 def grouped(model: nn.Module, groups: int, layers: Iterable[str] | None = None) -> nn.Module:
-    """Grouped: each of `groups` parts of the filters reads one part of the channels (Krizhevsky et al. 2012).
+    """Replace convolutions by grouped ones: each part of the filters reads only its part of the channels.
+
+    Krizhevsky et al. 2012, "ImageNet Classification with Deep Convolutional Neural Networks".
 
     Args:
-        model, layers: as in `separable`; where `layers` is None, those whose channels `groups` divides.
-        groups: at least 1; 1/groups of the parameters and multiply-accumulates are left.
+        model, layers: as in `separable`, but by default the layers whose channels `groups` divides.
+        groups: at least 1; leaves 1/groups of the weights and multiply-accumulates.
 
     Raises:
-        ValueError: `groups` does not divide the channels of a layer that is named, or as in `separable`.
+        ValueError: `groups` does not divide the channels of a named layer, or as in `separable`.
     """
 
     def divides(conv: nn.Conv2d) -> bool:
@@ -59,7 +62,9 @@ def grouped(model: nn.Module, groups: int, layers: Iterable[str] | None = None) 
 
     def build(conv: nn.Conv2d) -> nn.Module:
         if not divides(conv):
-            raise ValueError(f"groups={groups} must divide {conv.in_channels} inputs and {conv.out_channels} filters.")
+            raise ValueError(
+                f"groups={groups} must divide {conv.in_channels} input channels and {conv.out_channels} filters."
+            )
         return _like(conv, conv.in_channels, conv.out_channels, groups=groups)
 
     if layers is None:
@@ -68,11 +73,13 @@ def grouped(model: nn.Module, groups: int, layers: Iterable[str] | None = None) 
 
 
 def bottleneck(model: nn.Module, reduction: int = 4, layers: Iterable[str] | None = None) -> nn.Module:
-    """A 1×1 convolution to fewer channels, the k×k one among these, and 1×1 back (He et al. 2016, figure 5).
+    """Replace convolutions by bottlenecks: 1×1 to fewer channels, k×k between these, and 1×1 back.
+
+    He et al. 2016, "Deep Residual Learning for Image Recognition", figure 5, https://arxiv.org/abs/1512.03385
 
     Args:
         model, layers: as in `separable`.
-        reduction: the middle has 1/reduction of the filters, at least one; at least 1.
+        reduction: at least 1; the middle convolution has 1/reduction of the filters, but at least one.
 
     Raises:
         ValueError: `reduction` is below 1, or as in `separable`.
@@ -89,12 +96,13 @@ def bottleneck(model: nn.Module, reduction: int = 4, layers: Iterable[str] | Non
 
 
 def asymmetric(model: nn.Module, layers: Iterable[str] | None = None) -> nn.Module:
-    """k×1, then 1×k: 2k instead of k² products (Szegedy et al. 2016, section 3.2; 3×1 + 1×3 for k = 3).
+    """Replace convolutions by k×1 and 1×k ones: 2k products per output instead of k².
 
-    Between the two stand as many channels as on the narrower side: with the wider side's number a convolution that
-    doubles the channels would do 3·C·2C + 3·2C·2C products instead of 9·C·2C, which saves nothing.
+    Between the two are as many channels as on the narrower side. With the wider side's number, a 3×3 convolution that
+    doubles its C channels would take 3·C·2C + 3·2C·2C products instead of 9·C·2C, which saves nothing. Szegedy et al.
+    2016, "Rethinking the Inception Architecture", section 3.2, https://arxiv.org/abs/1512.00567
 
-    Args and errors as in `separable`.
+    Arguments and errors as in `separable`.
     """
 
     def build(conv: nn.Conv2d) -> nn.Module:
@@ -107,21 +115,22 @@ def asymmetric(model: nn.Module, layers: Iterable[str] | None = None) -> nn.Modu
 
 
 def strided(model: nn.Module, example: Tensor | None = None) -> nn.Module:
-    """Stride instead of pooling: only the pixels that are kept are computed (Springenberg et al. 2015).
+    """Replace pooling by stride, so that only the pixels that are kept are computed.
 
-    Each pooling of s×s with stride s that follows a convolution of stride 1 (an activation and a batch norm may stand
-    between) gives its stride to the convolution and goes. Weights are kept, but the network must be trained again.
+    Each s×s pooling with stride s that follows a convolution of stride 1 (with only activations and batch norms
+    between) is removed, and the convolution gets its stride. Weights are kept, but the network must be retrained.
+    Springenberg et al. 2015, "Striving for Simplicity", https://arxiv.org/abs/1412.6806
 
-    A pooling of an odd number of pixels drops the last one, a strided convolution does not. Such a pooling stays where
-    the network would not run without it: on the example, or without one on pictures of the usual sizes (28, 32, 64, 96,
-    128, 224 and 256 pixels) that the model runs on, or, where there is none, of the smallest sizes that it runs on.
+    Pooling drops the last of an odd number of pixels, a strided convolution doesn't. So a pooling stays if the network
+    would not run without it on the example. Without an example, it is tried on pictures of the usual sizes (28, 32, 64,
+    96, 128, 224 and 256 pixels) that the model accepts, or else of the smallest sizes that it accepts.
 
     Args:
-        model: left as it was.
-        example: an input, [N, C, H, W]; with it, every pooling stays whose going would change the output's shape.
+        model: left unchanged.
+        example: an input, [N, C, H, W]; with it, a pooling also stays if its removal would change the output's shape.
 
     Raises:
-        ValueError: the model cannot be traced by torch.fx.
+        ValueError: torch.fx can't trace the model.
     """
     model = copied(model)
     traced, original = trace(model), copied(model)
@@ -149,10 +158,10 @@ def strided(model: nn.Module, example: Tensor | None = None) -> nn.Module:
 
 
 def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:
-    """The ungrouped k×k convolutions with k > 1, by name: those that the functions above replace.
+    """Find the convolutions that the functions above replace, by name: ungrouped k×k ones with k > 1.
 
-    Left out are those that another module shares a parameter with or reads the weights of, those with hooks, and those
-    whose forward is not torch's.
+    Convolutions whose parameters are shared with or read by another module, that have hooks, or whose forward is not
+    torch's are left out.
     """
     return {name: model.get_submodule(name) for name, reason in _why_not(model).items() if not reason}
 
@@ -172,9 +181,9 @@ def _rebuilt(model: nn.Module, layers: Iterable[str] | None, build: Callable[[nn
     for name in chosen:
         if name not in found:
             reason = f" that can be replaced ({reasons[name]})" if name in reasons else ""
-            choice = ", ".join(found) or "none is there"
+            choice = ", ".join(found) or "none"
             raise ValueError(
-                f"layers names {name!r}, which is not an ungrouped k×k convolution{reason}: choose from {choice}."
+                f"layers contains {name!r}, which is not an ungrouped k×k convolution{reason}: choose from {choice}."
             )
     model = copied(model)
     for name in chosen:
@@ -190,7 +199,7 @@ def _like(conv: nn.Conv2d, inputs: int, outputs: int, **changes) -> nn.Conv2d:
 
 
 def _one_way(conv: nn.Conv2d, axis: int, inputs: int, outputs: int, bias: bool) -> nn.Conv2d:
-    """A new convolution that does along one axis (0: vertical) what `conv` does, and nothing along the other."""
+    """A new convolution that acts like `conv` along one axis (0: vertical) and not at all along the other."""
 
     def along(pair, nothing: int):
         return pair if isinstance(pair, str) else tuple(n if i == axis else nothing for i, n in enumerate(pair))
@@ -212,7 +221,7 @@ _LARGEST_SIZE = 256
 
 
 def _fitting(model: nn.Module, example: Tensor | None) -> Callable[[nn.Module], bool]:
-    """Tells whether a changed model still runs where the model runs; without an example, by shapes alone."""
+    """A function that tells whether a changed model still runs on the same inputs; without an example, by shapes."""
     if example is not None:
         wanted = _output_shapes(copied(model).eval(), example)
         return lambda changed: _output_shapes(copied(changed).eval(), example) == wanted
@@ -221,14 +230,14 @@ def _fitting(model: nn.Module, example: Tensor | None) -> Callable[[nn.Module], 
 
 
 def _sizes(model: nn.Module) -> list[int]:
-    """Sizes of pictures that the model runs on: the usual ones, or, where there is none, a range of neighbours."""
+    """Picture sizes that the model accepts: usual ones, or if it accepts none, the first range of other sizes."""
     if usual := _runs(model, _USUAL_SIZES):
         return usual
     return _runs(model, range(1, _LARGEST_SIZE + 1), until_failure=True)
 
 
 def _runs(model: nn.Module, sizes: Iterable[int], until_failure: bool = False) -> list[int]:
-    """Those of the sizes that the model runs on; `until_failure` looks no further than the first range of them."""
+    """The sizes that the model accepts; `until_failure` stops after the first range of them."""
     network, found = _without_numbers(model), []
     first = next((layer for layer in model.modules() if isinstance(layer, nn.Conv2d)), None)
     if network is None or first is None:
@@ -242,7 +251,7 @@ def _runs(model: nn.Module, sizes: Iterable[int], until_failure: bool = False) -
 
 
 def _without_numbers(model: nn.Module) -> nn.Module | None:
-    """A copy on torch's meta device, which knows shapes and computes nothing; None where the model can't go there."""
+    """A copy on torch's meta device, which computes only shapes; None if the model can't be moved there."""
     try:
         return copied(model).eval().to("meta")
     except (NotImplementedError, RuntimeError):
@@ -250,7 +259,7 @@ def _without_numbers(model: nn.Module) -> nn.Module | None:
 
 
 def _output_shapes(model: nn.Module, x: Tensor) -> list | None:
-    """Shapes of the outputs, or None where the model does not run on the input."""
+    """Shapes of the outputs, or None if the model does not run on the input."""
     try:
         with torch.no_grad():
             return [getattr(leaf, "shape", None) for leaf in tree_leaves(model(x))]

@@ -1,7 +1,7 @@
-"""A cost model: predict how long a layer takes from what it computes and moves.
+"""A cost model: predict a layer's time from its arithmetic and memory traffic.
 
-A layer is an amount of arithmetic, an amount of memory traffic, and the cost of a call. The first two run at the same
-time, so the longer one counts: the roofline (Williams, Waterman & Patterson 2009). The call comes on top.
+Arithmetic and memory traffic overlap, so the slower one counts: the roofline model (Williams, Waterman & Patterson
+2009, https://doi.org/10.1145/1498765.1498785). The overhead of a call is added.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from nnopt_lab.workbench.measure import LayerCost
 
 @dataclass(frozen=True)
 class CostModel:
-    """Three numbers that a machine is measured for once, and every layer is predicted from.
+    """Three numbers of a machine, measured once, from which every layer's time is predicted.
 
     Attributes:
-        gflops: 10⁹ floating-point operations per second, at best; a MAC is two.
+        gflops: peak 10⁹ floating-point operations per second; a MAC is two.
         bandwidth: 10⁹ bytes per second, read plus written.
-        overhead: seconds that a call takes however small the layer is.
+        overhead: seconds that even the smallest layer takes per call.
     """
 
     gflops: float
@@ -28,12 +28,12 @@ class CostModel:
     overhead: float
 
     def seconds(self, cost: LayerCost) -> float:
-        """Predicted seconds of one call of a layer."""
+        """Predict the seconds of one call of a layer."""
         moved = cost.weight_bytes + cost.input_bytes + cost.output_bytes
         return self.overhead + max(2 * cost.macs / self.gflops, moved / self.bandwidth) / 1e9
 
     def model_seconds(self, model: nn.Module, example: Tensor) -> float:
-        """Predicted seconds of one call of a model: its convolutions and linear layers, and nothing else."""
+        """Predict the seconds of one call of a model, counting only its convolutions and linear layers."""
         return sum(self.seconds(cost) for cost in measure.layer_costs(model, example))
 
 
@@ -41,6 +41,6 @@ def calibrate() -> CostModel:
     """Measure this machine's three numbers; takes about three seconds."""
     machine = measure.machine()
     tiny = measure.latency({"tiny": nn.Conv2d(1, 1, 1)}, torch.zeros(1, 1, 1, 1), rounds=20, budget_seconds=0.3)
-    # Twice, so that one slow second of the machine does not decide.
+    # Twice, so that a single slow second of the machine has no effect.
     gflops, bandwidth = (max(peak(), peak()) for peak in (machine.peak_gflops, machine.peak_bandwidth))
     return CostModel(gflops, bandwidth, tiny["tiny"].median)

@@ -1,7 +1,7 @@
 """Fold batch norms into the convolutions before them.
 
 Source: Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
-Inference", section 3.2.
+Inference", section 3.2, https://arxiv.org/abs/1712.05877
 """
 
 import torch
@@ -24,18 +24,24 @@ from nnopt_lab.techniques.tracing import read_in_graph, trace
 
 
 def fold_batch_norm(model: nn.Module) -> nn.Module:
-    """Fold each batch norm behind a convolution into its weights: the same function in evaluation mode, less work.
+    """Fold each batch norm into the convolution before it: the same function in evaluation mode with less work.
 
-    With γ, β, μ, σ² of a channel, γ(w∗x + b − μ)/√(σ² + ε) + β is a convolution with the weights wγ/√(σ² + ε) and the
-    bias (b − μ)γ/√(σ² + ε) + β. The result is for inference: it has no statistics left to train with. Agrees with
-    `torch.nn.utils.fusion.fuse_conv_bn_eval`.
+    With a channel's γ, β, μ and σ², γ(w∗x + b − μ)/√(σ² + ε) + β is a convolution with weights wγ/√(σ² + ε) and bias
+    (b − μ)γ/√(σ² + ε) + β. The result is for inference only, because it has no batch statistics left to train with. It
+    agrees with `torch.nn.utils.fusion.fuse_conv_bn_eval`.
 
-    A pair stays as it is where folding would change something else: a layer of it is called twice, has a hook, or has
-    parameters that another module reads or that code of its own computes. Masks, weight norms and parametrisations of
-    a folded convolution are written into its weights. Frozen parameters stay frozen, and modules keep their modes.
+    A pair is left unchanged if folding would have side effects: one of its layers is called twice, has a hook, or has
+    parameters that another module reads or that custom code computes. Masks, weight norms and parametrisations of a
+    folded convolution are written into its weights. Frozen parameters stay frozen, and modules keep their modes.
+
+    Args:
+        model: left unchanged.
+
+    Returns:
+        A copy, with an `nn.Identity` instead of each folded batch norm.
 
     Raises:
-        ValueError: the model cannot be traced by torch.fx.
+        ValueError: torch.fx can't trace the model.
     """
     model = copied(model)
     traced = trace(model)

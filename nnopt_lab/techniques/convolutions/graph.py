@@ -1,4 +1,4 @@
-"""Find what a layer reads in a model's graph."""
+"""Find a layer's source in a model's graph."""
 
 from collections.abc import Callable
 
@@ -10,16 +10,16 @@ from nnopt_lab.techniques.tracing import trace
 def source_of(
     model: nn.Module, name: str, through: Callable | None = None, traced: fx.GraphModule | None = None
 ) -> str | None:
-    """Name of the module whose output only the module `name` reads, or None.
-
-    Nodes for which `through(model, node)` is true may stand between the two.
+    """Find the module whose output is read by the module `name` and nothing else; None if there is none.
 
     Args:
-        name: any name of the module, where it has several.
-        traced: what `tracing.trace` made of the model, where several layers are asked about.
+        model: the model that contains the module.
+        name: a name of the module; any of them if it has several.
+        through: a function (model, node) → whether a node may lie between the two; default none may.
+        traced: the result of `tracing.trace(model)`, to save time over several calls.
 
     Raises:
-        ValueError: the model cannot be traced by torch.fx.
+        ValueError: torch.fx can't trace the model.
     """
     traced = traced or trace(model)
     module = model.get_submodule(name)

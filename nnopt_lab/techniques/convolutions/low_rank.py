@@ -1,12 +1,12 @@
-"""Low-rank factorisation: a trained layer as a product of two thin ones.
+"""Low-rank factorisation: replace a trained layer by two thin ones.
 
-A matrix [m, n] of rank r is a product [m, r]·[r, n], with r(m + n) numbers instead of mn. Trained weights have no
-small rank, but a few large singular values and many small ones, and by the theorem of Eckart & Young (1936) cutting the
-small ones off is the nearest that rank r comes. The matrix that is cut is
+A matrix [m, n] of rank r is a product [m, r]·[r, n] with r(m + n) numbers instead of mn. Trained weights don't have a
+low rank, but they have a few large singular values and many small ones. Dropping the small ones gives the closest
+matrix of rank r (theorem of Eckart & Young, 1936). The factorised matrix is
 
-- of linear layers and 1×1 convolutions the weight itself (Denton et al. 2014);
-- of k×k convolutions [in·k, k·out], whose factors are a k×1 and a 1×k convolution: spatial SVD (Jaderberg et al. 2014,
-  scheme 2; its closed form: Tai et al. 2016).
+- the weight itself, for linear layers and 1×1 convolutions (Denton et al. 2014, https://arxiv.org/abs/1404.0736);
+- [in·k, k·out] for k×k convolutions, whose factors are a k×1 and a 1×k convolution: spatial SVD (Jaderberg et al.
+  2014, scheme 2, https://arxiv.org/abs/1405.3866; its closed form: Tai et al. 2016, https://arxiv.org/abs/1511.06067).
 """
 
 from collections.abc import Iterable
@@ -24,17 +24,17 @@ from nnopt_lab.techniques.tracing import why_not_replaceable
 
 
 def factorisable(model: nn.Module) -> dict[str, nn.Module]:
-    """The layers that can be factorised, by name: linear ones, and ungrouped, undilated, zero-padded convolutions.
+    """Find the layers that can be factorised, by name: linear ones and ungrouped, undilated, zero-padded convolutions.
 
-    Left out are layers that another module shares a parameter with or reads the weights of (`nn.MultiheadAttention`,
-    `nn.TransformerEncoderLayer`, what torch.fx shows), layers with hooks, and those whose forward is not torch's. A
-    layer that stands in several places has its first name.
+    Layers whose parameters are shared with or read by another module (as in `nn.MultiheadAttention`,
+    `nn.TransformerEncoderLayer`, or wherever torch.fx shows it), layers with hooks, and layers whose forward is not
+    torch's are left out. A layer that is used in several places appears under its first name.
     """
     return {name: model.get_submodule(name) for name, reason in _why_not(model).items() if not reason}
 
 
 def _why_not(model: nn.Module) -> dict[str, str]:
-    """For each layer that could be factorised by its kind why it cannot, or an empty text."""
+    """For each layer of a suitable kind, the reason why it can't be factorised, or an empty string."""
 
     def can(layer: nn.Module) -> bool:
         plain = isinstance(layer, nn.Conv2d) and layer.groups == 1 and layer.dilation == (1, 1)
@@ -46,7 +46,7 @@ def _why_not(model: nn.Module) -> dict[str, str]:
 
 
 def rank_for_energy(singular_values: Tensor, energy: float) -> int:
-    """The smallest rank whose largest singular values hold the share `energy` of the sum of their squares.
+    """Find the smallest rank whose singular values have at least the share `energy` of the sum of all squares.
 
     Args:
         singular_values: float [n], descending, n at least 1.
@@ -68,20 +68,21 @@ def choose_ranks(
     parameters: int | None = None,
     layers: Iterable[str] | None = None,
 ) -> dict[str, int]:
-    """A rank for each layer where a factorisation saves parameters: by energy, or for a set number of parameters.
+    """Choose a rank for each layer where factorisation saves parameters, by energy or by a budget of parameters.
 
     Args:
-        energy: share of each layer's energy to keep, above 0, at most 1.
-        parameters: instead of `energy`: the most parameters that the whole model may have. The highest energy that
-            reaches it is taken, the same for all layers.
-        layers: names of the layers; all that can be factorised where it is None.
+        model: left unchanged.
+        energy: share of the sum of squared singular values to keep in each layer, above 0, at most 1.
+        parameters: instead of `energy`, the most parameters that the whole model may have. All layers get the same
+            energy, the highest that stays within this budget.
+        layers: names of the layers; default all of `factorisable(model)`.
 
     Returns:
-        Ranks by layer, without the layers where nothing is saved.
+        Ranks by layer, without the layers where factorisation saves nothing.
 
     Raises:
-        ValueError: not exactly one of `energy` and `parameters` is given, one is out of its range, or a layer cannot
-            be factorised; the sentence says why.
+        ValueError: not exactly one of `energy` and `parameters` is given, one is out of its range, or a layer can't be
+            factorised; the message says why.
     """
     if (energy is None) == (parameters is None):
         raise ValueError(f"energy={energy} and parameters={parameters}: give exactly one of them.")
@@ -102,7 +103,10 @@ def choose_ranks(
         return ranks(energy)
     low, high = 1e-9, 1.0
     if not total(low) <= parameters <= sum(p.numel() for p in model.parameters()):
-        raise ValueError(f"parameters={parameters} must be {total(low)}, rank 1 everywhere, to the model's own number.")
+        raise ValueError(
+            f"parameters={parameters} must be between {total(low)}, the number at rank 1, and the model's number, "
+            f"{sum(p.numel() for p in model.parameters())}."
+        )
     if total(high) <= parameters:
         return ranks(high)
     for _ in range(50):
@@ -112,18 +116,18 @@ def choose_ranks(
 
 
 def low_rank(model: nn.Module, ranks: dict[str, int]) -> nn.Module:
-    """A copy of `model` with the layers in `ranks` factorised: each becomes an `nn.Sequential` of two.
+    """Return a copy of `model` with the layers in `ranks` factorised, each into an `nn.Sequential` of two layers.
 
-    At full rank it computes the same function, to rounding; below, the nearest of that rank in each layer's weights.
-    The weights are those that the layer uses now, under its mask or weight norm. The factors of a frozen weight are
-    frozen. A layer that stands in several places is replaced in all of them.
+    At full rank, the copy computes the same function up to rounding; below, each layer has the closest weights of its
+    rank. The factorised weight is the one in use, under a mask or weight norm. The factors of a frozen weight are
+    frozen. A layer that is used in several places is replaced in all of them.
 
     Args:
-        model: left as it was.
-        ranks: by layer, from `choose_ranks` or your own choice.
+        model: left unchanged.
+        ranks: rank by layer name, from 1 to the layer's full rank, from `choose_ranks` or your own choice.
 
     Raises:
-        ValueError: a layer cannot be factorised, or a rank is out of its range.
+        ValueError: a layer can't be factorised, or a rank is out of its range.
     """
     chosen = _chosen(model, ranks)
     model = copied(model)
@@ -143,19 +147,19 @@ def _chosen(model: nn.Module, layers: Iterable[str] | None) -> dict[str, nn.Modu
     for name in chosen:
         if name not in found:
             reason = f" ({reasons[name]})" if name in reasons else ""
-            choice = ", ".join(found) or "none is there"
+            choice = ", ".join(found) or "none"
             raise ValueError(f"{name!r} is not a layer that can be factorised{reason}: choose from {choice}.")
     return {name: found[name] for name in chosen}
 
 
 def _parameters(layer: nn.Module) -> int:
-    """Number of the parameters behind a layer's weight, where a weight norm keeps more than one for each."""
+    """Number of parameters behind a layer's weight; a weight norm has more than one per weight."""
     bias = 0 if layer.bias is None else layer.bias.numel()
     return sum(parameter.numel() for parameter in layer.parameters()) - bias
 
 
 def _matrix(layer: nn.Module) -> Tensor:
-    """The matrix that is cut: [out, in], or for convolutions [in·height, out·width]."""
+    """The matrix to factorise: [out, in], or for convolutions [in·height, out·width]."""
     weight = current_value(layer)
     weight = weight.float() if weight.dtype in (torch.float16, torch.bfloat16) else weight  # torch has no SVD of these
     if weight.ndim == 2:
@@ -165,7 +169,7 @@ def _matrix(layer: nn.Module) -> Tensor:
 
 
 def _halves(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """[m, r] and [r, n] whose product is the nearest matrix of rank r; each takes the root of the singular values."""
+    """Factors [m, r] and [r, n] of the closest matrix of rank r; each contains the root of the singular values."""
     u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
     root = s[:rank].sqrt()
     return u[:, :rank] * root, root[:, None] * vh[:rank]
@@ -192,14 +196,14 @@ def _split_convolution(layer: nn.Conv2d, rank: int) -> nn.Sequential:
 def _filled(layer: nn.Module, parts: tuple[nn.Module, nn.Module], first: Tensor, second: Tensor) -> nn.Sequential:
     value = current_value(layer)
     for part, weight in zip(parts, (first, second), strict=True):
-        part.weight = parameter_like(weight.to(value).contiguous(), layer)  # else a convolution's output would not be
+        part.weight = parameter_like(weight.to(value).contiguous(), layer)  # else a convolution's output isn't either
     if layer.bias is not None:
         parts[1].bias = parameter_like(current_value(layer, "bias"), layer, "bias")
     return Factors(*parts)
 
 
 class Factors(nn.Sequential):
-    """The two factors of a layer, which can be asked for the layer's weight and bias: some networks read them."""
+    """The two factors of a layer. They also have the layer's weight and bias, because some networks read them."""
 
     @property
     def weight(self) -> Tensor:

@@ -1,7 +1,7 @@
-"""Deployment: from a trained network to what runs it fastest here. Source: article, section 5, hardware and software.
+"""Deployment: turn a trained network into the engine that runs it fastest here (article, section 5).
 
-`deploy` builds one engine, for the CPU or an accelerator, and compares it with its model; `build_engines` builds
-several by name. Each other module of this folder holds one runtime's engines, or one tool.
+`deploy` builds one engine, for the CPU or an accelerator, and compares its outputs with the model's; `build_engines`
+builds several by name. Each other module of this folder contains the engines of one runtime, or one tool.
 """
 
 from nnopt_lab.techniques.deployment.accelerator import ACCELERATOR_TARGETS

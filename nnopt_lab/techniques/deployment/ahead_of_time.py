@@ -1,4 +1,4 @@
-"""Programs written ahead of time: `torch.export`, then AOTInductor, whose library needs no Python to run."""
+"""Engines compiled ahead of time: `torch.export`, then AOTInductor, whose library needs no Python to run."""
 
 import importlib
 import tempfile
@@ -17,7 +17,7 @@ from nnopt_lab.workbench import device
 
 
 def exported(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
-    """A library in C++ for this processor, in float32."""
+    """A compiled library for this processor, in float32."""
     return exported_in("exported float32", model, calibration, torch.float32)
 
 

@@ -1,4 +1,4 @@
-"""Engines by `torch.compile`: operators that read and write the same numbers become one loop, in C++."""
+"""Engines by `torch.compile`, which fuses operators on the same numbers into one loop in C++."""
 
 import importlib
 from collections.abc import Callable, Sequence
@@ -13,12 +13,12 @@ from nnopt_lab.workbench import device, smoke
 
 
 def compiled(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
-    """`channels_last` by `torch.compile`."""
+    """`channels_last`, compiled by `torch.compile`."""
     return channels_last_in("compiled float32", model, calibration, torch.float32, _compiled)
 
 
 def compiled_bfloat16(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
-    """`bfloat16` by `torch.compile`."""
+    """`bfloat16`, compiled by `torch.compile`."""
     return channels_last_in("compiled bf16", model, calibration, torch.bfloat16, _compiled)
 
 
@@ -30,20 +30,21 @@ def compile_graph(
     inference: bool = True,
     **options,
 ) -> Callable:
-    """Compile a graph for any number of pictures, with the weights folded in (freezing).
+    """Compile a graph for any number of pictures, with constant weights (freezing).
 
-    torch makes one program for a single picture, one for 2 to 15 and one for more. What the calibration batches need is
-    made now, and the others when they are needed, always with freezing: else int8 kernels would not be found.
+    torch compiles one program for a single picture, one for 2 to 15 and one for more. Those that the calibration
+    batches need are compiled now, the others on first use, always with freezing, which int8 kernels need.
 
     Args:
-        calibration: batches on the device for which it is compiled.
-        freezing: False for weights that are no plain tensors.
-        layout: of the pictures that it is compiled for now.
-        inference: whether it will be called in inference mode.
-        options: further ones of `torch.compile`, such as its `mode`.
+        graph: the network to compile.
+        calibration: batches on the device to compile for.
+        freezing: False for weights that are not plain tensors.
+        layout: memory layout of the pictures to compile for now.
+        inference: whether the program will be called in inference mode.
+        options: further arguments of `torch.compile`, such as `mode`.
 
     Raises:
-        EngineUnavailable: there is no compiler, or it fails.
+        EngineUnavailable: there is no compiler, or compilation fails.
     """
     require_compiler(device.of(calibration))
     with quiet():
@@ -70,7 +71,7 @@ def compile_graph(
 
 
 def require_compiler(here: torch.device = device.CPU) -> None:
-    """Raise `EngineUnavailable` in smoke mode, and where a compiler is missing: C++, and for most GPUs Triton."""
+    """Raise `EngineUnavailable` in smoke mode, or if a compiler is missing: C++, and for most GPUs Triton."""
     if smoke.on():
         raise EngineUnavailable("Smoke mode compiles nothing.")
     with quiet():

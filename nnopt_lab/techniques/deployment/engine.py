@@ -1,10 +1,10 @@
-"""An engine: a network that is ready to run, whatever computes it.
+"""An engine: a network that is ready to run, on any runtime.
 
-Engines are made by functions (model, calibration) → `Engine`, grouped by runtime: `torch_engines`, `compiler`, `pt2e`,
-`ahead_of_time`, `onnx_engines`, `openvino_engines`, and for accelerators `accelerator`. On the CPU they compute with as
-many threads as torch has when they are built. All leave the model as it is. On the CPU those in int8 choose their grids
-on the calibration pictures (static quantization: one scale per channel for weights, one per tensor for activations).
-Heavy packages are imported where they are used: a lesson that needs one engine does not wait for the others.
+Functions (model, calibration) → `Engine` make engines, grouped by runtime: `torch_engines`, `compiler`, `pt2e`,
+`ahead_of_time`, `onnx_engines`, `openvino_engines`, and `accelerator` for accelerators. On the CPU, they compute with
+the number of threads that torch has when they are built, and int8 engines choose their grids on the calibration
+pictures (static quantization: one scale per channel for weights, one per tensor for activations). All leave the model
+unchanged. Large packages are imported on first use, so a lesson that needs one engine does not wait for the others.
 """
 
 import contextlib
@@ -22,34 +22,34 @@ from nnopt_lab.techniques.network_checks import copied, first_sentence
 from nnopt_lab.workbench import device, measure, training
 from nnopt_lab.workbench.device import CPU
 
-# How far the outputs may be from the model's, as a share of their size (Euclidean norms over the example's outputs).
-# Lossy engines must keep to it too: a format may round, but 2:4 sparsity must not prune weights that matter.
+# Largest relative error of the outputs: ‖outputs − model's‖ / ‖model's‖, Euclidean norms over the example's outputs.
+# Lossy methods have the same limits: formats may only round, and 2:4 sparsity must not prune important weights.
 TOLERANCE = {"float32": 1e-4, "tf32": 0.01, "bf16": 0.03, "fp16": 0.01, "int8": 0.15, "fp8": 0.15}
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class EngineUnavailable(RuntimeError):
-    """An engine cannot run here, or not this model; the message says in one sentence what is missing or what fails."""
+    """An engine can't run here, or can't run this model; the message says why in one sentence."""
 
 
 class OutputsDiffer(EngineUnavailable):
-    """An engine runs, but computes something other than the model; the message says how far off it is."""
+    """An engine runs, but its outputs differ from the model's; the message says by how much."""
 
 
 @dataclass(frozen=True, repr=False)
 class Engine:
-    """A network ready to run: called with float32 [N, ...], N at least 1, it returns the model's logits, float32.
+    """A network that is ready to run: a call with float32 [N, ...], N at least 1, returns the model's logits, float32.
 
-    Pictures may be on the engine's device or on the CPU, and the logits are returned on the pictures' device. If that
-    isn't the engine's, the engine copies both and waits, so timings include the copies.
+    Pictures may be on the engine's device or on the CPU; the logits are returned on the pictures' device. If that is
+    not the engine's device, both are copied, the host waits for the copies, and a timing includes them.
 
     Attributes:
         name: as in `registry.ENGINES`, or its target and precision.
-        run: what computes, without checks.
+        run: the computation without checks.
         picture: shape of one picture, [3, 32, 32] for the course's networks.
-        bytes: on disk, in the engine's own file format, everything included.
-        seconds: that it took to build: conversion, calibration, compilation.
-        device: where it computes.
+        bytes: size on disk in the engine's own file format, everything included.
+        seconds: time to build it: conversion, calibration, compilation.
+        device: the device that computes.
     """
 
     name: str
@@ -85,20 +85,22 @@ def build(
     name: str = "It",
     here: torch.device = CPU,
 ) -> Engine:
-    """Make an engine, call it once, and compare its outputs with the model's.
+    """Build an engine, call it once, and compare its outputs with the model's.
 
     Args:
         make: (model, calibration) → engine, such as the values of `registry.ENGINES`.
-        example: float32 [N, ...], left as it is.
-        wanted: the model's own outputs for it, see `model_outputs`.
-        tolerance: the largest allowed ‖outputs − wanted‖ / ‖wanted‖.
-        name: of the engine in messages, which stand behind its name where it is "It".
-        here: the device on which it computes; `make` gets copies of the model and the calibration batches there.
+        model: left unchanged.
+        calibration: batches float32 [N, ...] of real pictures.
+        example: float32 [N, ...], left unchanged.
+        wanted: the model's own outputs for the example, see `model_outputs`.
+        tolerance: largest allowed ‖outputs − wanted‖ / ‖wanted‖.
+        name: the engine's name in messages; keep "It" if the messages are shown after its name.
+        here: the engine's device; `make` gets copies of the model and the calibration there.
 
     Raises:
-        EngineUnavailable: anything fails, while the engine is made or called.
-        OutputsDiffer: the outputs have another shape, or are further from the model's than `tolerance`.
-        ValueError: the model cannot be copied.
+        EngineUnavailable: building or calling the engine fails.
+        OutputsDiffer: the outputs have another shape, or differ from the model's by more than `tolerance`.
+        ValueError: the model can't be copied.
     """
     model = evaluation_copy(model)
     with failing_as_unavailable(f"{name} does not run this model"):
@@ -112,20 +114,20 @@ def build(
         outputs = outputs.cpu() if isinstance(outputs, Tensor) else outputs
     if not isinstance(outputs, Tensor) or outputs.shape != wanted.shape:
         got = list(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-        raise OutputsDiffer(f"{name} gives {got} for {list(example.shape)}, the model {list(wanted.shape)}.")
+        raise OutputsDiffer(f"{name} returns {got} for {list(example.shape)}, the model {list(wanted.shape)}.")
     off = _distance(outputs, wanted)
     if not off <= tolerance and tolerance < float("inf"):  # NaN is not
         if not wanted.any():
-            raise OutputsDiffer(f"{name} gives other outputs than the model, whose own are all zero.")
-        raise OutputsDiffer(f"{name} is {off:.2g} of the outputs' size off; {tolerance:g} is allowed.")
-    if not torch.equal(given.cpu(), example.cpu()):  # the model writes into its input, which is the caller's
+            raise OutputsDiffer(f"{name} returns other outputs than the model, whose own are all zero.")
+        raise OutputsDiffer(f"{name} has a relative output error of {off:.2g}; at most {tolerance:g} is allowed.")
+    if not torch.equal(given.cpu(), example.cpu()):  # the model writes into its input, which belongs to the caller
         engine = replace(engine, run=_on_a_copy(engine.run))
     return engine
 
 
 @contextlib.contextmanager
 def failing_as_unavailable(what: str) -> Iterator[None]:
-    """Raise `EngineUnavailable`, "`what` (…).", for any other exception."""
+    """Turn any other exception into `EngineUnavailable`, with the message "`what` (…)."."""
     try:
         yield
     except EngineUnavailable:
@@ -135,13 +137,18 @@ def failing_as_unavailable(what: str) -> Iterator[None]:
 
 
 def model_outputs(model: nn.Module, example: Tensor, name: str = "example") -> Tensor:
-    """The model's own outputs for an example, in evaluation mode, without gradients and on the CPU.
+    """Compute the model's own outputs for an example, in evaluation mode, without gradients and on the CPU.
 
-    The model and the example are left as they are.
+    Args:
+        model: any network; left unchanged.
+        example: float32 [N, ...]; left unchanged.
+        name: of the argument that the example comes from, for messages.
+
+    Returns:
+        float32 [N, ...].
 
     Raises:
-        ValueError: the model fails on it, or returns something other than one tensor float32; the sentence calls the
-            example by `name`.
+        ValueError: the model fails on the example, or doesn't return one float32 tensor.
     """
     given = f"{name}, {example.dtype} {list(example.shape)}".replace("torch.", "")
     if training.device_of(model) != CPU:
@@ -160,14 +167,14 @@ def model_outputs(model: nn.Module, example: Tensor, name: str = "example") -> T
 
 
 def reason(error: BaseException) -> str:
-    """An exception's type and the first sentence of its message, without colours for a terminal."""
-    if type(error).__module__.startswith("torch.onnx") and error.__cause__:  # whose own message is about reports
+    """An exception's type and the first sentence of its message, without terminal colours."""
+    if type(error).__module__.startswith("torch.onnx") and error.__cause__:  # its own message is about report files
         error = error.__cause__
     return _COLOURS.sub("", f"{type(error).__name__}: {first_sentence(error)}").rstrip(": ")
 
 
 def _distance(outputs: Tensor, wanted: Tensor) -> float:
-    """‖outputs − wanted‖ / ‖wanted‖; 0 where they are the same, those that are zero or infinite included."""
+    """‖outputs − wanted‖ / ‖wanted‖; 0 if they are equal, even if all are zero or some are infinite."""
     missed = torch.where(outputs == wanted, 0.0, outputs - wanted).norm()
     size = wanted[wanted.isfinite()].norm()
     return (missed / size).item() if missed != 0 else 0.0
@@ -178,7 +185,7 @@ def _on_a_copy(run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 
 
 def new_engine(name: str, run: Callable, calibration: Sequence[Tensor], size: int) -> Engine:
-    """An engine of `size` bytes for pictures like those of `calibration`."""
+    """An engine of `size` bytes for pictures of the shape in `calibration`."""
     return Engine(name, run, tuple(calibration[0].shape[1:]), size)
 
 
@@ -188,7 +195,7 @@ def evaluation_copy(model: nn.Module) -> nn.Module:
 
 
 def two_pictures(calibration: Sequence[Tensor]) -> Tensor:
-    """Two pictures to export a graph with: exported from one, it would be for one only."""
+    """Two pictures to export a graph with; torch would specialise a graph exported with one."""
     return torch.cat([calibration[0], calibration[0]])[:2]
 
 
@@ -196,8 +203,8 @@ def require(module: str, package: str, extra: str | None = None):
     """Import a module quietly.
 
     Raises:
-        EngineUnavailable: it does not load; the message names the command that installs its package, or this package's
-            `extra`.
+        EngineUnavailable: it can't be imported; the message gives the command that installs `package`, or this
+            package's `extra`.
     """
     try:
         with quiet(package):

@@ -1,4 +1,4 @@
-"""Quiet libraries: what compilers and runtimes warn of about themselves does not reach a notebook."""
+"""Keep warnings of compilers and runtimes about themselves out of notebooks."""
 
 import contextlib
 import io
@@ -8,7 +8,7 @@ import warnings
 
 @contextlib.contextmanager
 def quiet(*loggers: str):
-    """Suppress Python warnings, and what these loggers say below the level of an error; "root" is the root logger."""
+    """Suppress Python warnings, and records of these loggers below level ERROR; "root" is the root logger."""
     chosen = [logging.getLogger(None if name == "root" else name) for name in loggers]
     levels = [logger.level for logger in chosen]
     try:
@@ -24,7 +24,7 @@ def quiet(*loggers: str):
 
 @contextlib.contextmanager
 def quiet_export():
-    """`quiet` for exports of graphs: one that fails also prints the graph so far."""
+    """`quiet` for graph exports, which on failure also print the graph so far."""
     with (
         quiet("torch", "torch.fx.experimental.symbolic_shapes", "torch.onnx", "onnxscript"),
         contextlib.redirect_stderr(io.StringIO()),

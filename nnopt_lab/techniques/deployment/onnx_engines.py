@@ -1,4 +1,4 @@
-"""Engines by ONNX Runtime: no Python and no torch between the first operator and the last."""
+"""Engines by ONNX Runtime, which runs the whole graph without Python or torch."""
 
 import importlib
 import tempfile
@@ -69,11 +69,11 @@ def _cuda_engine(runtime, path: Path, calibration, outputs: tuple[int, ...], her
 
 
 def engine_of_file(name: str, path: Path, calibration: Sequence[Tensor]) -> Engine:
-    """An engine that runs an ONNX file, which is read at once."""
+    """Make an engine that runs an ONNX file; the file is read now and not needed later."""
     runtime = require("onnxruntime", "onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    # Threads that spin while they wait for work take the cores from whatever is measured next.
+    # Threads that spin while they wait for work would slow down whatever is measured next.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = runtime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
 

@@ -1,6 +1,7 @@
-"""ONNX files: a network written as one, and its int8 form beside it.
+"""Write a network as an ONNX file, and its int8 version beside it.
 
-Source: ONNX Runtime's "Quantize ONNX models".
+Source: ONNX Runtime, "Quantize ONNX models",
+https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
 """
 
 from collections.abc import Sequence
@@ -15,13 +16,10 @@ from nnopt_lab.techniques.deployment.logs import quiet, quiet_export
 
 
 def export_onnx(model: nn.Module, calibration: Sequence[Tensor], path: Path) -> Path:
-    """Write the model as an ONNX file for any batch size, input "x", output "logits".
-
-    Returns:
-        `path`.
+    """Write the model as an ONNX file for any batch size, with input "x" and output "logits"; returns `path`.
 
     Raises:
-        EngineUnavailable: a package is missing, or this model cannot be exported.
+        EngineUnavailable: a package is missing, or this model can't be exported.
     """
     for package in ("onnx", "onnxscript"):
         require(package, package)
@@ -41,13 +39,17 @@ def export_onnx(model: nn.Module, calibration: Sequence[Tensor], path: Path) -> 
 
 
 def quantize_onnx(path: Path, calibration: Sequence[Tensor]) -> Path:
-    """Write beside an ONNX file its int8 form: QDQ, weights per channel.
+    """Write an int8 version of an ONNX file beside it, in QDQ format with per-channel weights.
+
+    Args:
+        path: of the float32 file.
+        calibration: batches float32 [N, ...] of real pictures, from which the activations' ranges are chosen.
 
     Returns:
         The new path, "….int8.onnx".
 
     Raises:
-        EngineUnavailable: a package is missing, or this network cannot be quantized.
+        EngineUnavailable: a package is missing, or this network can't be quantized.
     """
     quantization = require("onnxruntime.quantization", "onnxruntime")
     shapes = require("onnxruntime.quantization.shape_inference", "onnxruntime")

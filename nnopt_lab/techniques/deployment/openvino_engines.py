@@ -1,6 +1,6 @@
 """Engines by OpenVINO, an extra of this package: `pip install 'nnopt-lab[openvino]'`.
 
-Source: "Basic quantization flow" of OpenVINO and NNCF.
+Source: OpenVINO and NNCF, "Basic Quantization Flow", https://docs.openvino.ai/
 """
 
 import contextlib
@@ -32,14 +32,14 @@ def openvino_float32(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
 
 
 def openvino_bfloat16(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
-    """bfloat16 arithmetic by OpenVINO, on a processor that has it; the file stays float32."""
+    """bfloat16 arithmetic by OpenVINO, on a processor with instructions for it; the file stays float32."""
     return _engine("OpenVINO bf16", _converted(model, calibration), calibration, "bf16")
 
 
 def openvino_int8(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
-    """int8 by OpenVINO, on grids that NNCF chooses; it also corrects the biases for what rounding shifts."""
+    """int8 by OpenVINO, on grids that NNCF chooses; NNCF also corrects the biases for the shift by rounding."""
     floating = _converted(model, calibration)
-    without_bars = mock.patch.object(rich.live.Live, "start")  # NNCF draws progress bars of its own
+    without_bars = mock.patch.object(rich.live.Live, "start")  # NNCF draws its own progress bars
     with quiet("nncf"), without_bars, contextlib.redirect_stdout(io.StringIO()):
         nncf = require("nncf", "nncf", extra="openvino")
         batches = nncf.Dataset([batch.numpy() for batch in calibration])
@@ -48,7 +48,7 @@ def openvino_int8(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
 
 
 def _converted(model: nn.Module, calibration: Sequence[Tensor]):
-    sys.modules.setdefault("openvino_telemetry", None)  # what a learner runs is reported to nobody
+    sys.modules.setdefault("openvino_telemetry", None)  # no telemetry from a learner's machine
     openvino = require("openvino", "openvino", extra="openvino")
     with quiet("root"):
         return openvino.convert_model(
@@ -61,14 +61,14 @@ def _engine(name: str, network, calibration: Sequence[Tensor], precision: str = 
 
     core = openvino.Core()
     if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        raise EngineUnavailable("OpenVINO computes in bf16 only where the processor has instructions for it.")
+        raise EngineUnavailable("OpenVINO computes in bf16 only if the processor has instructions for it.")
     with tempfile.TemporaryDirectory() as folder:
         openvino.save_model(network, Path(folder, "model.xml"), compress_to_fp16=False)
         size = sum(file.stat().st_size for file in Path(folder).iterdir())
     settings = {
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": precision,  # left open, float32 would be bf16 where the processor has it
+        "INFERENCE_PRECISION_HINT": precision,  # by default, float32 would run in bf16 if the processor can
     }
     request = core.compile_model(network, "CPU", settings).create_infer_request()
 

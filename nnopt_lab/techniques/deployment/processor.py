@@ -1,4 +1,4 @@
-"""What the processor offers for sums of 8-bit products, which decides how int8 engines choose their grids."""
+"""Find the processor's instructions for sums of 8-bit products, which decide how int8 engines choose their grids."""
 
 import platform
 
@@ -11,9 +11,10 @@ INT8_INSTRUCTIONS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm", "
 
 
 def int8_instructions() -> tuple[str, ...]:
-    """Which instructions for sums of 8-bit products this processor has; empty where it has none, or does not tell.
+    """List this processor's instructions for sums of 8-bit products; empty if it has none, or does not report them.
 
-    VNNI (x86) and the dot products of ARM multiply and add four pairs a lane at once, AMX and i8mm small matrices.
+    VNNI (x86) and ARM's dot products multiply and add four pairs per 32-bit lane at once; AMX and i8mm multiply small
+    matrices.
     """
     tells = getattr(torch.cpu, "get_capabilities", dict)()
     known = {name for name, there in tells.items() if there is True} | set(measure.machine().instructions)
@@ -21,6 +22,6 @@ def int8_instructions() -> tuple[str, ...]:
 
 
 def sums_saturate() -> bool:
-    """Whether sums of 8-bit products overflow: an x86 processor without VNNI adds two of them in 16 bits, which hold
-    them for 7-bit numbers only."""
+    """Whether sums of 8-bit products saturate: an x86 processor without VNNI adds two products in 16 bits, which is
+    enough for 7-bit numbers only."""
     return platform.machine() in X86 and not int8_instructions()

@@ -1,7 +1,7 @@
-"""int8 by torchao's PT2E flow: export, observers in, calibration, observers to Q and DQ, `torch.compile`.
+"""int8 by torchao's PT2E flow: export, insert observers, calibrate, convert observers to Q and DQ, `torch.compile`.
 
-Source: PyTorch's PT2E documentation, as torchao has it (`torchao.quantization.pt2e`; its predecessor
-`torch.ao.quantization` is deprecated).
+Source: torchao's PT2E documentation, https://docs.pytorch.org/ao/ (`torchao.quantization.pt2e`, the successor of the
+deprecated `torch.ao.quantization`).
 """
 
 import platform
@@ -18,7 +18,7 @@ from nnopt_lab.techniques.deployment.torch_engines import exported_program, on_c
 
 
 def pt2e_int8(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
-    """int8 by `torch.compile`, whose kernels for integers take the places of `pt2e_graph`'s Q and DQ."""
+    """int8 by `torch.compile`, which replaces the Q and DQ operators of `pt2e_graph` by integer kernels."""
     converted, size = pt2e_graph(model, calibration)
     with quiet("torchao", "torch.utils._pytree"):
         run = on_channels_last(compiler.compile_graph(converted, calibration))
@@ -26,7 +26,11 @@ def pt2e_int8(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
 
 
 def pt2e_graph(model: nn.Module, calibration: Sequence[Tensor]) -> tuple[nn.Module, int]:
-    """The model's graph with Q and DQ in it, ready for a compiler, and how many bytes its tensors take in a file."""
+    """Make the model's graph with Q and DQ operators, ready to compile, and count the bytes of its tensors in a file.
+
+    Raises:
+        EngineUnavailable: this is not an x86 processor, or a compiler or a package is missing.
+    """
     if platform.machine() not in processor.X86:
         raise EngineUnavailable(f"X86InductorQuantizer is for x86 processors; this one is {platform.machine()}.")
     compiler.require_compiler()

@@ -1,4 +1,4 @@
-"""All engines by name, on the CPU and on an accelerator, and how to build several of them."""
+"""All engines by name, on the CPU and on an accelerator, and functions that build them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -36,15 +36,15 @@ ACCELERATOR_ENGINES: dict[str, Callable[[nn.Module, Sequence[Tensor]], Engine]] 
 
 
 def engines_on(here: torch.device) -> dict[str, Callable[[nn.Module, Sequence[Tensor]], Engine]]:
-    """The engines of a device by name: `ACCELERATOR_ENGINES`, or on the CPU `ENGINES`."""
+    """The engines of a device by name: `ACCELERATOR_ENGINES`, or `ENGINES` on the CPU."""
     return ACCELERATOR_ENGINES if is_accelerator(here) else ENGINES
 
 
 def check_names(names: Sequence[str], here: torch.device = CPU) -> None:
-    """Raise a ValueError that names the first of `names` that is no engine of the device."""
+    """Raise a ValueError for the first of `names` that is not an engine of the device."""
     for name in names:
         if name not in engines_on(here):
-            raise ValueError(f"names holds {name!r}; choose from {', '.join(engines_on(here))}.")
+            raise ValueError(f"names contains {name!r}; choose from {', '.join(engines_on(here))}.")
 
 
 def build_engines(
@@ -53,20 +53,24 @@ def build_engines(
     names: Sequence[str] | None = None,
     device: torch.device | str = "cpu",
 ) -> tuple[dict[str, Engine], dict[str, str]]:
-    """Build engines, with a progress bar: those that run here, and for the others the sentence that says why not.
+    """Build engines with a progress bar.
 
-    Each is called once, on the first batch: one that fails, returns another shape than the model, or in float32 other
-    outputs, does not run here.
+    Each engine is called once, on the first batch. It counts as not running here if it fails, returns another shape
+    than the model, or returns other outputs in float32.
 
     Args:
-        model: any network; it is not changed.
-        calibration: batches float32 [N, ...] of real pictures, not of the test split; a few hundred pictures do.
-        names: of engines of the device, see `engines_on`; None for all of them.
-        device: "cpu", "accelerator", or such as "cuda:0".
+        model: any network; left unchanged.
+        calibration: batches float32 [N, ...] of real pictures, not from the test split; a few hundred pictures are
+            enough.
+        names: of engines of the device, see `engines_on`; default all of them.
+        device: "cpu", "accelerator", or a device of torch such as "cuda:0".
+
+    Returns:
+        The engines that run here by name, and for each other name a sentence that says why it doesn't.
 
     Raises:
-        ValueError: a name is not that of an engine, the device is not there, there are no calibration pictures, or the
-            model fails on them, or returns something other than one tensor float32.
+        ValueError: a name is not an engine, the device is missing, there are no calibration pictures, or the model
+            fails on them or doesn't return one float32 tensor.
     """
     here = find(device)
     engines = engines_on(here)
@@ -85,10 +89,10 @@ def build_engines(
 def build_engine(
     model: nn.Module, calibration: Sequence[Tensor], name: str, device: torch.device | str = "cpu"
 ) -> Engine:
-    """One of `build_engines`.
+    """Build one engine, as `build_engines` does.
 
     Raises:
-        EngineUnavailable: it does not run here, or not this model.
+        EngineUnavailable: it can't run here, or can't run this model.
         ValueError: as in `build_engines`.
     """
     here = find(device)

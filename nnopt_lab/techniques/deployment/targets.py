@@ -1,4 +1,4 @@
-"""Deployment targets: an engine is compared with its model before it is handed out.
+"""Deployment targets: build an engine, and compare it with its model before returning it.
 
 A *target* is a runtime (eager torch, `torch.compile`, AOTInductor, ONNX Runtime, OpenVINO, and on an accelerator CUDA
 graphs and 2:4 sparse products), a *precision* the format in which it computes.
@@ -44,7 +44,7 @@ PRUNE_FIRST = "Prune the model with `prune_two_four` and fine-tune it with that 
 
 
 def targets_on(here: torch.device) -> dict[str, dict[str, Callable[[nn.Module, Sequence[Tensor]], Engine]]]:
-    """The targets of a device, each with its precisions: `ACCELERATOR_TARGETS`, or on the CPU `TARGETS`."""
+    """The targets of a device, each with its precisions: `ACCELERATOR_TARGETS`, or `TARGETS` on the CPU."""
     return ACCELERATOR_TARGETS if is_accelerator(here) else TARGETS
 
 
@@ -58,31 +58,34 @@ def deploy(
     calibration: Sequence[Tensor] | None = None,
     tolerance: float | None = None,
 ) -> Engine:
-    """Build an engine that computes `model` by a target: called with float32 [N, ...], N ≥ 1, it returns the outputs,
-    float32. Its outputs for the example are compared with the model's own, on the CPU in float32.
+    """Build an engine that runs `model` on a target, and compare its outputs with the model's, on the CPU in float32.
 
-    An engine on an accelerator accepts pictures there or on the CPU; `Engine` says which copies a timing includes.
+    An engine on an accelerator accepts pictures there or on the CPU; `Engine` explains which copies are timed.
 
     Args:
-        model: any network; it is not changed.
+        model: any network; left unchanged.
         example: float32 [N, ...], N at least 1; real pictures, on which the outputs are compared.
         target: a key of `targets_on(device)`.
         precision: "float32", "bf16" or "int8"; on an accelerator also "tf32", "fp16" and "fp8".
-        device: "cpu", "accelerator" (whichever the machine has), or a torch device such as "cuda:1".
-        calibration: for int8 on the CPU, batches float32 [N, ...] of real pictures, not of the test split.
-        tolerance: the largest allowed ‖outputs − model's‖ / ‖model's‖, above 0; where it is None that of `TOLERANCE`.
+        device: "cpu", "accelerator" for any accelerator, or a device of torch such as "cuda:1".
+        calibration: batches float32 [N, ...] of real pictures, not from the test split; needed for int8 on the CPU.
+        tolerance: largest allowed ‖outputs − model's‖ / ‖model's‖, above 0; default the precision's entry in
+            `TOLERANCE`.
+
+    Returns:
+        The engine: a call with float32 [N, ...], N at least 1, returns the outputs, float32.
 
     Raises:
-        EngineUnavailable: the device is not there, or the target cannot run there or cannot run this model, or has no
-            such precision; one sentence says why.
-        OutputsDiffer: it runs, but is further from the model than `tolerance`.
-        ValueError: an argument is not as said here, the model fails on the example, or returns something other than
-            one tensor float32.
+        EngineUnavailable: the device is missing, or the target can't run there, can't run this model, or doesn't
+            support the precision; the message says which.
+        OutputsDiffer: it runs, but its outputs differ from the model's by more than `tolerance`.
+        ValueError: an argument is out of its range, or the model fails on the example or doesn't return one float32
+            tensor.
     """
     _check(example, target, precision, calibration, tolerance)
     make, here = _maker(target, precision, device)
     if precision == "int8" and not calibration and not is_accelerator(here):
-        raise ValueError("calibration must hold at least one batch of real pictures: int8 chooses its grids on them.")
+        raise ValueError("calibration must contain at least one batch of real pictures, which int8 needs.")
     wanted, allowed = model_outputs(model, example), tolerance or TOLERANCE[precision]
     batches, name = list(calibration or [example]), f"{target} in {precision}"
     try:
@@ -101,8 +104,18 @@ def deploy_all(
     calibration: Sequence[Tensor],
     device: torch.device | str = "cpu",
 ) -> tuple[dict[str, Engine], dict[str, str]]:
-    """`deploy` for each (target, precision), with a progress bar: those that run here by "target precision", and for
-    the others the sentence that says why not."""
+    """Call `deploy` for each (target, precision), with a progress bar.
+
+    Args:
+        model, example, calibration, device: as in `deploy`.
+        choices: pairs (target, precision).
+
+    Returns:
+        The engines that run here by "target precision", and for each other pair a sentence that says why it doesn't.
+
+    Raises:
+        ValueError: as in `deploy`.
+    """
     ready, missing = {}, {}
     for target, precision in progress_bar(choices, desc="deploying", unit="target"):
         name = f"{target} {precision}"
@@ -123,23 +136,23 @@ def _maker(target: str, precision: str, device: torch.device | str) -> tuple[Cal
         name = describe(here) if is_accelerator(here) else "the CPU"
         raise EngineUnavailable(f"{target!r} does not run on {name}, only {', '.join(targets)}.")
     if precision not in targets[target]:
-        raise EngineUnavailable(f"{target!r} has no {precision} convolutions here, only {', '.join(targets[target])}.")
+        raise EngineUnavailable(f"{target!r} does not support {precision} here, only {', '.join(targets[target])}.")
     return targets[target][precision], here
 
 
 def _check(example: Tensor, target: str, precision: str, calibration, tolerance: float | None) -> None:
     if target not in (known := TARGETS | ACCELERATOR_TARGETS):
-        raise ValueError(f"target={target!r} is none of {', '.join(known)}.")
+        raise ValueError(f"target={target!r} must be one of {', '.join(known)}.")
     if precision not in TOLERANCE:
         raise ValueError(f"precision={precision!r} must be one of {', '.join(TOLERANCE)}.")
     for name, batch in (("example", example), *(("calibration", batch) for batch in calibration or ())):
         if not isinstance(batch, Tensor):
-            raise ValueError(f"{name} holds {type(batch).__name__}; it must be float32 [N, ...], N ≥ 1.")
+            raise ValueError(f"{name} contains {type(batch).__name__}; it must be float32 [N, ...], N ≥ 1.")
         if batch.dtype != torch.float32 or batch.dim() < 2 or len(batch) == 0:
-            raise ValueError(f"{name} holds {batch.dtype} {list(batch.shape)}; it must be float32 [N, ...], N ≥ 1.")
+            raise ValueError(f"{name} contains {batch.dtype} {list(batch.shape)}; it must be float32 [N, ...], N ≥ 1.")
         if batch.shape[1:] != example.shape[1:]:
             raise ValueError(
-                f"calibration holds {list(batch.shape)}; its pictures must be like those of the example, "
+                f"calibration contains {list(batch.shape)}; its pictures must have the shape of those in example, "
                 f"{list(example.shape)}."
             )
     if tolerance is not None and not tolerance > 0:

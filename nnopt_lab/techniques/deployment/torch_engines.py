@@ -1,4 +1,4 @@
-"""Engines of torch itself, operator by operator: as it is, with channels last, and in bfloat16."""
+"""Engines of torch itself, operator by operator: the plain model, channels last, and bfloat16."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,18 +11,18 @@ from nnopt_lab.workbench import measure
 
 
 def eager(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
-    """The model as it is, float32, operator by operator: what everything else is compared with."""
+    """The plain model, float32, operator by operator: the baseline of all comparisons."""
     model = evaluation_copy(model)
     return new_engine("eager float32", model, calibration, measure.disk_bytes(model))
 
 
 def channels_last(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
-    """float32 with the channels of a pixel side by side in memory (NHWC): the same operators, in faster versions."""
+    """float32 with the channels of a pixel adjacent in memory (NHWC): the same operators, with faster kernels."""
     return channels_last_in("channels-last float32", model, calibration, torch.float32)
 
 
 def bfloat16(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
-    """bfloat16 weights and activations, channels last, operator by operator; the logits come back as float32."""
+    """bfloat16 weights and activations, channels last, operator by operator; the logits are returned as float32."""
     return channels_last_in("bf16", model, calibration, torch.bfloat16)
 
 
@@ -37,12 +37,15 @@ def channels_last_in(
     """An engine that computes in `dtype`, channels last.
 
     Args:
-        build: (network, batches), both in `dtype` and channels last → what computes; None for the network itself.
-        layout: another order in memory than channels last.
+        name: of the engine.
+        model, calibration: as for every engine, see `engine`.
+        dtype: of weights and activations.
+        build: (network, batches), both in `dtype` and channels last → the function to run; default the network itself.
+        layout: memory layout of pictures, if not channels last.
     """
     model = evaluation_copy(model).to(dtype).to(memory_format=layout)
     low = [on_channels_last(lambda x: x, dtype, layout)(batch) for batch in calibration]
-    size = measure.disk_bytes(model)  # now: what `build` makes of the weights may not be for a file of this kind
+    size = measure.disk_bytes(model)  # before `build`, whose result may have weights that such a file can't store
     run = on_channels_last(build(model, low) if build else model, dtype, layout)
     return new_engine(name, lambda x: run(x).float(), calibration, size)
 
@@ -50,11 +53,11 @@ def channels_last_in(
 def on_channels_last(
     run: Callable, dtype: torch.dtype = torch.float32, layout: torch.memory_format = torch.channels_last
 ) -> Callable:
-    """Wrap `run` so that it gets its input in `dtype`, and a picture's channels last or in another `layout`."""
+    """Wrap `run` so that its input is converted to `dtype`, and pictures to `layout`."""
     return lambda x: run(x.to(dtype, memory_format=layout if x.dim() == 4 else torch.contiguous_format))
 
 
 def exported_program(model: nn.Module, calibration: Sequence[Tensor]) -> torch.export.ExportedProgram:
-    """The model's graph by `torch.export`, for any number of pictures in the layout of those of `calibration`."""
+    """Export the model's graph by `torch.export`, for any number of pictures in the memory layout of `calibration`."""
     with quiet_export():
         return torch.export.export(model, (two_pictures(calibration),), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))

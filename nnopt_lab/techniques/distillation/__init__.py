@@ -1,11 +1,11 @@
-"""Knowledge distillation: a small network learns from a large one's outputs, and not from the labels alone.
+"""Knowledge distillation: a small network learns from a large one's outputs, not just from the labels.
 
-The article's section 3.3.2: pre-train a large model, train the small one from it, infer with the small one. The loop is
-`training.fit`, as ever: distillation is a loss and a loader. Available here:
+The article's section 3.3.2: pre-train a large model, train the small one from it, use the small one for inference. The
+loop is `training.fit`; distillation only needs a loss and a loader. Available here:
 
-- `losses`: on the logits, at a temperature;
-- `features`: on what layers inside compute (hints, attention maps);
-- `live_teacher`: batches for which the teacher runs anew;
+- `losses`: compare logits at a temperature;
+- `features`: compare the outputs of hidden layers (hints, attention maps);
+- `live_teacher`: batches for which the teacher runs every time;
 - `cached_teacher`: batches for which the teacher runs once.
 """
 

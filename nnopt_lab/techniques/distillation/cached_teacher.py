@@ -1,7 +1,7 @@
-"""Batches with a teacher's logits, computed once and kept in a file.
+"""Batches with a teacher's logits, computed once and cached in a file.
 
-Source: Beyer et al. 2022, "Knowledge Distillation: A Good Teacher Is Patient and Consistent" (student and teacher must
-see the same view).
+Source: Beyer et al. 2022, "Knowledge Distillation: A Good Teacher Is Patient and Consistent",
+https://arxiv.org/abs/2106.05237 (student and teacher must see the same view).
 """
 
 import os
@@ -19,8 +19,15 @@ from nnopt_lab.workbench.progress_bar import progress_bar
 
 
 def views(split: data.Split, augment: Callable[[Tensor], Tensor], count: int) -> data.Split:
-    """Each picture of a split `count` times, every time augmented anew: a fixed set of views, so that the teacher's
-    logits for them can be cached (Beyer et al. 2022).
+    """Augment each picture of a split `count` times: a fixed set of views, whose logits the teacher can cache.
+
+    Args:
+        split: N pictures and labels.
+        augment: a function uint8 [N, C, H, W] → uint8 [N, C, H, W].
+        count: views per picture, at least 1.
+
+    Returns:
+        A split of count · N views.
     """
     return data.Split(torch.cat([augment(split.images) for _ in range(count)]), split.labels.repeat(count))
 
@@ -34,16 +41,22 @@ def cached_teacher_loader(
     batch_size: int = 64,
     seed: int = 0,
 ) -> torch.utils.data.DataLoader:
-    """Batches (input, (labels, teacher's logits)) in random order; the teacher runs only once.
+    """Make a loader of batches (inputs, (labels, teacher's logits)) in random order; the teacher runs only once.
 
-    Its logits are kept in a file in `folder`, which is read by memory mapping: float32 [N, classes], named after a hash
-    of all that they depend on: the teacher's weights, buffers, attributes and code, the pictures and `to_input`. If any
-    of these changes, the name does, and the teacher runs again.
+    Its logits, float32 [N, classes], are cached in a memory-mapped file in `folder`. The file's name is a hash of
+    everything they depend on: the teacher's weights, buffers, attributes and code, the pictures and `to_input`. If any
+    of these changes, so does the name, and the teacher runs again.
 
     Args:
-        folder: created if it isn't there.
+        teacher: maps float32 [B, 3, 32, 32] to logits [B, classes].
+        split: the pictures and labels to train on.
+        pictures: the data set whose `to_input` transforms them.
+        folder: created if missing.
         batch_size: at least 1.
-        seed: of the order, a new one in each pass.
+        seed: of the order, which changes in every pass.
+
+    Raises:
+        ValueError: `batch_size` is below 1, or the teacher doesn't return a tensor.
     """
     logits = cached_logits(teacher, split, pictures, folder)
     batches = data.loader(split, pictures, batch_size, shuffle=True, seed=seed).sampler
@@ -51,7 +64,7 @@ def cached_teacher_loader(
 
 
 def cached_logits(teacher: nn.Module, split: data.Split, pictures: data.ImageSet, folder: Path) -> Tensor:
-    """The teacher's logits of a split in order, float32 [N, classes], memory-mapped from a file in `folder`."""
+    """Compute or load the teacher's logits of a split in order: float32 [N, classes], memory-mapped from `folder`."""
     path = Path(folder, f"logits-{_fingerprint(teacher, split, pictures)}.npy")
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +74,7 @@ def cached_logits(teacher: nn.Module, split: data.Split, pictures: data.ImageSet
                 said.append(training.logits_of(teacher, inputs.to(training.device_of(teacher))).float().cpu())
                 progress.update(len(inputs))
         unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-        with unfinished.open("wb") as file:  # under its own name only once it is whole
+        with unfinished.open("wb") as file:  # gets its final name only when complete
             np.save(file, smoke.repeat_rows(torch.cat(said), len(split)).numpy())
         unfinished.replace(path)
     return torch.from_numpy(np.load(path, mmap_mode="c"))
@@ -82,7 +95,7 @@ class _WithLogits(torch.utils.data.Dataset):
 
 
 def _fingerprint(teacher: nn.Module, split: data.Split, pictures: data.ImageSet) -> str:
-    # Of a data set its splits change no answer; of `to_input` the code, what it reads, and what it makes of a picture.
+    # The data set's other splits don't affect the logits; `to_input` does: its code, what it reads, and its output.
     fields = getattr(pictures, "__dict__", {})
     fields = {name: value for name, value in fields.items() if not isinstance(value, data.Split)}
     to_input, first = pictures.to_input, pictures.to_input(split.images[:1])

@@ -1,6 +1,7 @@
-"""Losses that compare what a student and its teacher compute inside.
+"""Losses that compare hidden layers of a student and its teacher.
 
-Sources: Romero et al. 2015, "FitNets" (hints); Zagoruyko & Komodakis 2017, "Paying More Attention to Attention".
+Sources: Romero et al. 2015, "FitNets", https://arxiv.org/abs/1412.6550 (hints); Zagoruyko & Komodakis 2017, "Paying
+More Attention to Attention", https://arxiv.org/abs/1612.03928
 """
 
 from collections.abc import Iterable
@@ -14,21 +15,28 @@ from nnopt_lab.techniques.distillation.losses import Loss
 
 
 def attention_map(features: Tensor) -> Tensor:
-    """Attention map of a layer: Σ over channels of its squares, as a unit vector, float [N, C, H, W] → [N, H·W].
+    """Compute a layer's attention map, the sum of squares over channels, as a unit vector.
 
     Zagoruyko & Komodakis 2017, section 3.1, F²sum.
+
+    Args:
+        features: float [N, C, H, W].
+
+    Returns:
+        float [N, H·W].
     """
     return F.normalize(features.square().sum(1).flatten(1), dim=1)
 
 
 class Watch:
-    """The last output of some layers of a model, for losses that look inside it.
+    """The last outputs of some layers of a model, for losses on hidden layers; `watch[name]` is a layer's output.
 
-    Outputs are kept as copies with their gradients, so that what the model does in place later doesn't change them. A
-    deep copy of the model leaves the original's watch alone; copied together with its model, a watch follows the copy.
+    Outputs are stored as copies with their gradients, so that later in-place operations of the model don't change them.
+    A deep copy of the model does not affect the original's watch; a watch copied together with its model follows the
+    copy.
 
     Args:
-        model: a module.
+        model: any module.
         layers: names as in `model.named_modules()`.
 
     Raises:
@@ -40,18 +48,19 @@ class Watch:
         self.layers, self.outputs = tuple(layers), {}
         for name in self.layers:
             if name not in modules:
-                raise ValueError(f"layers has {name!r}; the model has {', '.join(filter(None, modules))}.")
+                raise ValueError(f"layers contains {name!r}; the model has {', '.join(filter(None, modules))}.")
         for name in self.layers:
             modules[name].register_forward_hook(partial(self._keep, name))
 
     def __getitem__(self, name: str) -> Tensor:
         if name not in self.outputs:
-            why = "has not run since it is watched" if name in self.layers else f"is not watched: {self.layers}"
-            raise ValueError(f"The layer {name!r} {why}.")
+            if name in self.layers:
+                raise ValueError(f"The layer {name!r} has not run since the watch began.")
+            raise ValueError(f"The layer {name!r} is not watched, only {', '.join(self.layers) or 'none'}.")
         return self.outputs[name]
 
     def __deepcopy__(self, memo: dict) -> "Watch":
-        # Reached through the model's hooks too: torch cannot copy outputs that have a graph, and nobody misses them.
+        # A copied model's hooks lead here: torch can't copy outputs that have a graph, and the copy doesn't need them.
         copied = memo[id(self)] = object.__new__(type(self))
         copied.layers, copied.outputs = self.layers, {}
         return copied
@@ -61,9 +70,15 @@ class Watch:
 
 
 def attention_transfer(student: Watch, layer: str, base: Loss, weight: float = 100.0) -> Loss:
-    """`base` + weight · mean squared distance of the attention maps; the teacher's features are the last target.
+    """Make the loss `base` + weight · mean squared distance between the attention maps.
 
-    Where the maps differ in size, the larger one is averaged down.
+    If the maps differ in size, the larger one is averaged down.
+
+    Args:
+        student: watches the student's layer.
+        layer: name of the student's layer, whose output is [N, C, H, W].
+        base: a loss (logits, targets) → scalar; the last target must be the teacher's features, [N, C', H', W'].
+        weight: of the distance, at least 0.
     """
 
     def loss(logits: Tensor, targets: tuple) -> Tensor:
@@ -74,10 +89,14 @@ def attention_transfer(student: Watch, layer: str, base: Loss, weight: float = 1
 
 
 def hint(student: Watch, layer: str, adapter: nn.Module, base: Loss, weight: float = 1.0) -> Loss:
-    """`base` + weight · mean squared distance of adapter(student's features) from the teacher's, the last target.
+    """Make the loss `base` + weight · mean squared distance between adapter(student's features) and the teacher's.
 
-    The adapter (a 1×1 convolution to the teacher's width, say) is trained along and thrown away: give the optimizer its
-    parameters too. Romero et al. 2015, equation 3, in one stage.
+    Romero et al. 2015, equation 3, in one stage.
+
+    Args:
+        student, layer, base, weight: as in `attention_transfer`.
+        adapter: maps the student's features to the teacher's number of channels, such as a 1×1 convolution. It is
+            trained along with the student and then discarded, so pass its parameters to the optimizer too.
     """
 
     def loss(logits: Tensor, targets: tuple) -> Tensor:

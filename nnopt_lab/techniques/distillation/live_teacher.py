@@ -1,4 +1,4 @@
-"""Batches with a teacher's logits and features, computed anew for each batch."""
+"""Batches with a teacher's logits and features, computed for each batch."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,7 +10,16 @@ from nnopt_lab.workbench.training import logits_of
 
 
 class WithTeacher:
-    """Batches (input, (labels, teacher's logits, features of `layers` …)), the teacher run anew for each batch."""
+    """Batches (inputs, (labels, teacher's logits, features of `layers` …)); the teacher runs on every batch.
+
+    Args:
+        batches: (inputs, labels), iterated once per pass.
+        teacher: maps the inputs to logits [B, classes]; it runs in evaluation mode without gradients.
+        layers: names of the teacher's layers whose outputs are added to the targets.
+
+    Raises:
+        ValueError: the teacher has no such layer, or doesn't return a tensor.
+    """
 
     def __init__(self, batches: Iterable[tuple[Tensor, Tensor]], teacher: nn.Module, layers: Iterable[str] = ()):
         self.batches, self.teacher, self.layers = batches, teacher, tuple(layers)
@@ -22,6 +31,6 @@ class WithTeacher:
     def __iter__(self) -> Iterator:
         for inputs, labels in self.batches:
             with inference(self.teacher):
-                logits = logits_of(self.teacher, inputs.clone())  # it may change its input in place
+                logits = logits_of(self.teacher, inputs.clone())  # the teacher may change its input in place
                 said = (logits, *(self.watch[name] for name in self.layers))
             yield inputs, (labels, *(value.clone() for value in said))

@@ -1,7 +1,7 @@
 """Losses that compare a student's logits with its teacher's.
 
-Sources: Hinton, Vinyals & Dean 2015, "Distilling the Knowledge in a Neural Network" (temperature); Zhao et al. 2022,
-"Decoupled Knowledge Distillation".
+Sources: Hinton, Vinyals & Dean 2015, "Distilling the Knowledge in a Neural Network", https://arxiv.org/abs/1503.02531
+(temperature); Zhao et al. 2022, "Decoupled Knowledge Distillation", https://arxiv.org/abs/2203.08679
 """
 
 from collections.abc import Callable
@@ -14,7 +14,14 @@ Loss = Callable[[Tensor, tuple], Tensor]
 
 
 def soft_targets(logits: Tensor, temperature: float = 1.0) -> Tensor:
-    """softmax(logits / temperature) over the classes: float [N, C], rows add up to 1.
+    """Compute softmax(logits / temperature) over the classes; each row sums to 1.
+
+    Args:
+        logits: float [N, C].
+        temperature: above 0.
+
+    Returns:
+        float [N, C].
 
     Raises:
         ValueError: `temperature` is not above 0.
@@ -23,13 +30,16 @@ def soft_targets(logits: Tensor, temperature: float = 1.0) -> Tensor:
 
 
 def soft_loss(student: Tensor, teacher: Tensor, temperature: float = 4.0) -> Tensor:
-    """T² · KL(teacher ‖ student) of the soft targets, mean over the pictures (Hinton et al. 2015, section 2).
+    """Compute T² · KL(teacher ‖ student) of the soft targets, averaged over pictures (Hinton et al. 2015, section 2).
 
-    The factor T² keeps the size of the gradients: they shrink as 1/T².
+    The factor T² compensates for the gradients, which shrink as 1/T².
 
     Args:
         student, teacher: logits, float [N, C].
-        temperature: above 0.
+        temperature: T, above 0.
+
+    Raises:
+        ValueError: the shapes differ or are not [N, C], or `temperature` is not above 0.
     """
     _check_shapes(student, teacher)
     log_student = (student / _checked(temperature)).log_softmax(1)
@@ -38,7 +48,9 @@ def soft_loss(student: Tensor, teacher: Tensor, temperature: float = 4.0) -> Ten
 
 
 def distillation_loss(temperature: float = 4.0, soft_share: float = 0.9) -> Loss:
-    """The loss (1 − share) · cross-entropy + share · `soft_loss`; targets are (labels, teacher's logits, …).
+    """Make the loss (1 − soft_share) · cross-entropy + soft_share · `soft_loss`.
+
+    Its targets are (labels int64 [N], teacher's logits float [N, C], …).
 
     Raises:
         ValueError: `temperature` is not above 0, or `soft_share` not in [0, 1].
@@ -58,17 +70,20 @@ def distillation_loss(temperature: float = 4.0, soft_share: float = 0.9) -> Loss
 def decoupled_loss(
     student: Tensor, teacher: Tensor, labels: Tensor, temperature: float = 4.0, target: float = 1.0, others: float = 8.0
 ) -> Tensor:
-    """T² · (target · TCKD + others · NCKD), mean over the pictures (Zhao et al. 2022, equations 6 and 7).
+    """Compute T² · (target · TCKD + others · NCKD), averaged over pictures (Zhao et al. 2022, equations 6 and 7).
 
-    TCKD compares the probabilities of the true class and of all others together, NCKD how the others share theirs.
-    Hinton's loss is target = 1 and others = the teacher's probability of "not the true class", which is next to nothing
-    where the teacher is sure: the student then hardly learns what it knows about the other classes.
+    TCKD compares the probability of the true class with that of all others together; NCKD compares how the probability
+    is distributed among the others. Hinton's loss has target = 1 and others = the teacher's probability of "not the
+    true class". If the teacher is certain, that is almost 0, and the student learns little about the other classes.
 
     Args:
         student, teacher: logits, float [N, C].
         labels: int64 [N].
-        temperature: above 0.
+        temperature: T, above 0.
         target, others: weights of the two parts, α and β in the paper.
+
+    Raises:
+        ValueError: the shapes differ or are not [N, C], or `temperature` is not above 0.
     """
     _check_shapes(student, teacher)
     true = F.one_hot(labels, student.shape[1]).bool()
@@ -86,7 +101,11 @@ def decoupled_loss(
 
 
 def decoupled(temperature: float = 4.0, target: float = 1.0, others: float = 8.0, hard: float = 1.0) -> Loss:
-    """The loss hard · cross-entropy + `decoupled_loss`; targets are (labels, teacher's logits, …)."""
+    """Make the loss hard · cross-entropy + `decoupled_loss`; its targets are as in `distillation_loss`.
+
+    Raises:
+        ValueError: `temperature` is not above 0.
+    """
     _checked(temperature)
 
     def loss(logits: Tensor, targets: tuple) -> Tensor:

@@ -1,12 +1,13 @@
-"""One network, trained by several processes (article, sections 2.4 and 4): the script that torchrun starts in each.
+"""Train one network by several processes (article, sections 2.4 and 4): the script that torchrun starts in each.
 
     torchrun --nproc-per-node=2 -m nnopt_lab.techniques.parallelism.data_parallel PICTURES JOB…   # names in JOBS
 
 PICTURES is a file of `torch.save`: {"inputs": float32 [N, 3, 32, 32], "labels": int64 [N]}. Process 0 prints one line
-of JSON per job. Where there is an accelerator for each process they talk through its own library (NCCL on NVIDIA's),
-else through gloo.
+of JSON per job. With one accelerator per process, the processes communicate through its library (NCCL on NVIDIA), else
+through gloo.
 
-Sources: Li et al., "PyTorch Distributed" (VLDB 2020), for DDP; Zhao et al., "PyTorch FSDP" (VLDB 2023).
+Sources: Li et al. 2020, "PyTorch Distributed", https://arxiv.org/abs/2006.15704 (DDP); Zhao et al. 2023, "PyTorch
+FSDP", https://arxiv.org/abs/2304.11277
 """
 
 import argparse
@@ -25,17 +26,17 @@ from torch.nn.parallel import DistributedDataParallel as DDP
 from nnopt_lab.techniques.network_checks import copied
 from nnopt_lab.workbench import models
 
-Run = argparse.Namespace  # the options of the command line, the pictures, and this process's job, device and place
+Run = argparse.Namespace  # command-line options, pictures, and this process's job, device and (rank, processes)
 
 
 def join() -> torch.device:
-    """Meet the other processes that torchrun has started; returns the device that is this one's own.
+    """Join the other processes that torchrun has started; returns this process's device.
 
-    torchrun's store still holds the addresses of processes that died, so every attempt has keys of its own.
+    torchrun's store still contains the addresses of processes that died, so every attempt uses its own keys.
     """
     accelerator, device = torch.accelerator.current_accelerator(check_available=True), torch.device("cpu")
     enough = torch.accelerator.device_count() >= int(os.environ["LOCAL_WORLD_SIZE"])
-    if accelerator and accelerator.type != "mps" and enough:  # gloo cannot send what lies in the memory of MPS
+    if accelerator and accelerator.type != "mps" and enough:  # gloo can't send from MPS memory
         device = torch.device(accelerator.type, int(os.environ["LOCAL_RANK"]))
         torch.accelerator.set_device_index(device.index)
     store, rank, processes = next(dist.rendezvous("env://"))
@@ -46,7 +47,7 @@ def join() -> torch.device:
 
 
 def networks(run: Run) -> tuple[nn.Module, DDP]:
-    """A network and, as DDP, one with the same weights."""
+    """A network, and a DDP copy with the same weights."""
     torch.manual_seed(0)
     model = models.MyNet().to(run.device)
     return model, DDP(copied(model))
@@ -55,8 +56,8 @@ def networks(run: Run) -> tuple[nn.Module, DDP]:
 def share_of_loss(model: nn.Module, run: Run, batch: Tensor, rank: int = 0, processes: int = 1) -> Tensor:
     """One process's part of the mean loss over `batch` (positions, int64 [B]), times the number of processes.
 
-    DDP and FSDP take the mean of the processes' gradients. So what comes out is the gradient of the mean loss, however
-    unequal the shares are; a process may even have no picture.
+    DDP and FSDP average the processes' gradients, so the result is the gradient of the mean loss even if the shares
+    are unequal; a process may even have no picture.
     """
     mine = batch[rank::processes]
     logits, labels = model(run.inputs[mine].to(run.device)), run.labels[mine].to(run.device)
@@ -64,9 +65,9 @@ def share_of_loss(model: nn.Module, run: Run, batch: Tensor, rank: int = 0, proc
 
 
 def equal(run: Run) -> dict:
-    """Gradient of all processes together minus that of one with the whole batch: the largest |difference|.
+    """The largest |difference| between the gradient of all processes together and of one with the whole batch.
 
-    For three batches: of --batch-size pictures, of one less, and of a single one.
+    For three batches: of --batch-size pictures, of one fewer, and of a single one.
     """
     sizes, largest = [run.batch_size, run.batch_size - 1, 1], []
     for batch in map(torch.arange, sizes):
@@ -80,10 +81,10 @@ def equal(run: Run) -> dict:
 
 
 def speed(run: Run) -> dict:
-    """Seconds of forward and backward with the same batch, in turns, and of the exchange of gradients alone.
+    """Seconds of forward and backward on the same batch, measured in turns, and of the gradient exchange alone.
 
-    Either all processes share the batch, with a thread each, or process 0 has it alone, with one thread or one a
-    process.
+    Either all processes share the batch, with one thread each, or process 0 has all of it, with one thread or as many
+    threads as there are processes.
     """
     alone, together = networks(run)
     batch, numbers = torch.arange(run.batch_size), nn.utils.parameters_to_vector(alone.parameters()).detach()
@@ -112,9 +113,9 @@ def speed(run: Run) -> dict:
 
 
 def sharded(run: Run) -> dict:
-    """Bytes that this process holds after a step of Adam (weights, gradients, two moments), with DDP and with FSDP2.
+    """Bytes in this process after a step of Adam (weights, gradients, two moments), with DDP and with FSDP2.
 
-    "largest": |difference| of their gradients.
+    "largest" is the largest |difference| between their gradients.
     """
     from torch.distributed.fsdp import fully_shard
 
@@ -133,7 +134,7 @@ def sharded(run: Run) -> dict:
 
 
 def train(run: Run, dies_in: int = -1) -> dict:
-    """Train; after every epoch process 0 writes --checkpoint, from which another attempt goes on."""
+    """Train; after every epoch, process 0 writes --checkpoint, from which the next attempt continues."""
     (_, together), (rank, processes), begin = networks(run), run.place, 0
     attempt = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
     optimizer = torch.optim.SGD(together.parameters(), lr=0.01, momentum=0.9)
@@ -143,7 +144,7 @@ def train(run: Run, dies_in: int = -1) -> dict:
         optimizer.load_state_dict(state["optimizer"])
         begin = state["epoch"]
     for epoch in range(begin, run.epochs):
-        # All that is random depends on the epoch alone: an epoch that is repeated is the same.
+        # All randomness depends on the epoch only, so a repeated epoch is identical.
         order = torch.randperm(len(run.labels), generator=torch.Generator().manual_seed(epoch))
         for done, batch in enumerate(batches := order.split(run.batch_size)):
             if (attempt, epoch, rank, done) == (0, dies_in, processes - 1, len(batches) // 2):
@@ -155,22 +156,22 @@ def train(run: Run, dies_in: int = -1) -> dict:
         if rank == 0:
             state = {"model": together.module.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch + 1}
             torch.save(state, f"{run.checkpoint}.new")
-            os.replace(f"{run.checkpoint}.new", run.checkpoint)  # never half a file
+            os.replace(f"{run.checkpoint}.new", run.checkpoint)  # atomic: the file is never partial
             print(f"attempt {attempt}, {run.job}: epoch {epoch} done", flush=True)
     return {"attempt": attempt, "first epoch": begin}
 
 
 def killed(run: Run) -> dict:
-    """`train` once more, with --checkpoint's name and ".killed": in epoch --kill the last process kills itself.
+    """Run `train` with the checkpoint "--checkpoint.killed"; in epoch --kill, the last process kills itself.
 
-    It does so halfway, in the first attempt only, and as abruptly as a machine fails.
+    It does so halfway through the epoch, in the first attempt only, as abruptly as a failing machine.
     """
     run.checkpoint = Path(f"{run.checkpoint}.killed")
     return train(run, run.kill)
 
 
 def _largest_difference(a: nn.Module, b: nn.Module) -> Tensor:
-    split = [getattr(p.grad, "full_tensor", lambda p=p: p.grad)() for p in b.parameters()]  # of FSDP, whole again
+    split = [getattr(p.grad, "full_tensor", lambda p=p: p.grad)() for p in b.parameters()]  # gathers FSDP's shards
     return torch.stack([(p.grad - q).abs().max() for p, q in zip(a.parameters(), split, strict=True)]).max()
 
 
@@ -178,7 +179,7 @@ JOBS = {job.__name__: job for job in (equal, speed, sharded, train, killed)}
 
 
 def main() -> None:
-    """Do the jobs of the command line in their order; after a restart only the last one."""
+    """Run the jobs of the command line in order; after a restart, only the last one."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("pictures", type=Path)
     parser.add_argument("jobs", nargs="+", choices=JOBS)
@@ -189,7 +190,7 @@ def main() -> None:
     run.device = join()
     run.place = dist.get_rank(), dist.get_world_size()
     vars(run).update(torch.load(run.pictures))
-    done = len(run.jobs) - 1 if int(os.environ["TORCHELASTIC_RESTART_COUNT"]) else 0  # it is the last one that dies
+    done = len(run.jobs) - 1 if int(os.environ["TORCHELASTIC_RESTART_COUNT"]) else 0  # only the last job dies
     for job in run.jobs[done:]:
         run.job = job
         result = JOBS[job](run)
@@ -200,4 +201,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-    os._exit(0)  # taking torch's modules apart one by one would last longer than some of the jobs
+    os._exit(0)  # an orderly shutdown of torch would take longer than some of the jobs

@@ -1,7 +1,7 @@
-"""Start workers and processes: those of a DataLoader, and those of torchrun.
+"""Start the workers of a DataLoader and the processes of torchrun.
 
-Both start as new processes, never forked from a notebook's kernel: a fork copies the locks of threads that it does not
-copy. They share nothing with the kernel but what is sent to them.
+Both start as new processes, never as forks of a notebook's kernel: a fork copies locks, but not the threads that hold
+them. The new processes only get what is sent to them.
 """
 
 import json
@@ -15,9 +15,9 @@ from nnopt_lab.workbench import smoke
 
 
 def worker_context() -> multiprocessing.context.BaseContext:
-    """Start method of a DataLoader's workers (`multiprocessing_context`): forkserver, on Windows spawn.
+    """Start method for a DataLoader's workers (`multiprocessing_context`): forkserver, or spawn on Windows.
 
-    The fork server imports once what the workers need.
+    The fork server imports the workers' modules once.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
@@ -27,21 +27,21 @@ def worker_context() -> multiprocessing.context.BaseContext:
 
 
 def launch(*arguments, processes: int = 2, restarts: int = 0, show=print, seconds: float = 300) -> dict:
-    """Run `data_parallel` by torchrun, in processes of its own with one thread each.
+    """Run `data_parallel` by torchrun, in new processes with one thread each.
 
     Args:
-        arguments: of the script, see there.
+        arguments: of the script `data_parallel`.
         processes: at least 1.
-        restarts: how often torchrun may start all of them again when one has failed.
-        show: called with what the script says of its training, line by line, as it comes.
-        seconds: after which torchrun is stopped.
+        restarts: how often torchrun may restart all processes after one has failed, at least 0.
+        show: a function called with each line of the script's training log as it appears.
+        seconds: time limit, after which torchrun is stopped.
 
     Returns:
         The results by job.
 
     Raises:
-        RuntimeError: the processes failed or were stopped; the message ends with the first error that they wrote of.
-            Always in smoke mode.
+        RuntimeError: the processes failed or were stopped; the message ends with the first error in their output.
+            Always raised in smoke mode.
     """
     if smoke.on():
         raise RuntimeError("smoke mode starts no processes")
@@ -50,7 +50,7 @@ def launch(*arguments, processes: int = 2, restarts: int = 0, show=print, second
     command += ["nnopt_lab.techniques.parallelism.data_parallel", *map(str, arguments)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     if sys.platform == "win32":
-        environment["USE_LIBUV"] = "0"  # torch is built without it there, and asks for it all the same
+        environment["USE_LIBUV"] = "0"  # torch's Windows build lacks libuv, but uses it by default
     results, written = {}, []
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
@@ -71,6 +71,6 @@ def launch(*arguments, processes: int = 2, restarts: int = 0, show=print, second
         finally:
             timer.cancel()
     if torchrun.returncode:
-        errors = [line.strip() for line in written if "Error: " in line] or ["it wrote of no error."]
+        errors = [line.strip() for line in written if "Error: " in line] or ["its output contains no error."]
         raise RuntimeError(f"torchrun ended with status {torchrun.returncode}: {errors[0]}")
     return results

@@ -1,4 +1,4 @@
-"""Parameter pruning: score, sort into levels, drop the lowest level until few enough parameters are left.
+"""Parameter pruning: score weights, sort them into levels, and drop the lowest level until few enough are left.
 
 The article's section 3.1.1. Available here:
 
@@ -8,7 +8,7 @@ The article's section 3.1.1. Available here:
 - `gradual`: pruning in steps, the cubic schedule;
 - `layer_sensitivity`: which layers are fragile.
 
-Two modules are imported by their names: `channel_pruning` removes whole filters, along the groups of channels that
+Two more modules are imported by name: `channel_pruning` removes whole filters, along the groups of channels that
 `dependency_graph` finds.
 """
 

@@ -15,7 +15,7 @@ from nnopt_lab.workbench.measure import inference
 
 
 def group_importance(model: nn.Module, group: Group, norm: int = 1) -> Tensor:
-    """Importance of each channel of a group: the norms of its filters, summed over the producers. float [size]."""
+    """Importance of each channel of a group, float [size]: the norms of its filters, summed over the producers."""
     modules = dict(model.named_modules())
     return sum(importance(modules[name].weight, norm, per="filter") for name in group.producers)
 
@@ -23,20 +23,21 @@ def group_importance(model: nn.Module, group: Group, norm: int = 1) -> Tensor:
 def keep_most_important(
     model: nn.Module, example: Tensor, share: float | dict[str, float], *, norm: int = 1, multiple_of: int = 1
 ) -> dict[str, Tensor]:
-    """For each removable group, the channels to keep.
+    """Choose the channels to keep in each removable group, by importance.
 
     Args:
-        share: part of each group's channels to keep, in (0, 1]; or one for each group by name, where a group that is
-            not named is kept whole.
+        model, example: as in `channel_groups`.
+        share: share of each group's channels to keep, in (0, 1]; or a dict group name → share, in which a missing
+            group keeps all its channels.
         norm: 1 or 2.
-        multiple_of: round the number of channels up to a multiple, which vector units like.
+        multiple_of: round the number of channels up to a multiple of this, at least 1, which suits vector units.
 
     Returns:
-        For each removable group's name the positions to keep: int64, ascending, at least one.
+        For each removable group's name, the positions to keep: int64, ascending, at least one.
 
     Raises:
-        ValueError: a share is outside (0, 1] or names a group that is not there or not removable, `multiple_of` is
-            below 1, or as in `channel_groups`.
+        ValueError: a share is outside (0, 1] or for a group that is missing or not removable, `multiple_of` is below
+            1, or as in `channel_groups`.
     """
     if multiple_of < 1:
         raise ValueError(f"multiple_of={multiple_of} must be at least 1.")
@@ -57,29 +58,29 @@ def keep_most_important(
 
 
 def zero_channels(model: nn.Module, example: Tensor, keep: dict[str, Tensor]) -> nn.Module:
-    """A copy in which every channel that is not kept is zero: filter, bias, and batch norm's scale and shift.
+    """Return a copy in which every other channel is zero: filter, bias, and batch norm's scale and shift.
 
-    It computes what `remove_channels` computes, at the full price: the reference that removal is checked against.
+    It computes the same as `remove_channels` at the full cost: the reference for checking removal.
 
-    Args and errors as in `remove_channels`.
+    Arguments and errors as in `remove_channels`.
     """
     return _zeroed(model, _chosen(model, example, keep))
 
 
 def remove_channels(model: nn.Module, example: Tensor, keep: dict[str, Tensor]) -> nn.Module:
-    """A smaller copy of `model` that has only the kept channels.
+    """Return a smaller copy of `model` with only the kept channels.
 
-    It gives the same output as `zero_channels` with the same `keep`, to rounding: nothing is approximated. Frozen
-    parameters stay frozen, and each module is in the mode that it was in.
+    Its output equals that of `zero_channels` with the same `keep`, up to rounding: nothing is approximated. Frozen
+    parameters stay frozen, and each module keeps its mode.
 
     Args:
-        model: left as it was; must not carry masks (make them permanent first) or parametrisations.
+        model: left unchanged; must not have masks (make them permanent first) or parametrisations.
         example: an input, [N, C, H, W].
-        keep: for each group's name the positions to keep, from `keep_most_important` or your own choice.
+        keep: for each group's name, the positions to keep, int64, from `keep_most_important` or your own choice.
 
     Raises:
-        ValueError: a group is not there or not removable, a position is out of range, the model does something with
-            its channels that its graph does not show, or as in `channel_groups`.
+        ValueError: a group is missing or not removable, a position is out of range, the model uses its channels in a
+            way that its graph does not show, or as in `channel_groups`.
     """
     chosen = _chosen(model, example, keep)
     small = copied(model)
@@ -96,7 +97,7 @@ def remove_channels(model: nn.Module, example: Tensor, keep: dict[str, Tensor]) 
 
 
 def expand_to_inputs(kept: Tensor, inputs_per_channel: int) -> Tensor:
-    """Positions that the kept channels take after a flatten: channel c becomes c·k … c·k + k − 1. int64."""
+    """Positions of the kept channels after a flatten, int64: channel c becomes c·k … c·k + k − 1."""
     return (kept[:, None] * inputs_per_channel + torch.arange(inputs_per_channel)).flatten()
 
 
@@ -108,19 +109,19 @@ def _chosen(model: nn.Module, example: Tensor, keep: dict[str, Tensor]) -> list[
         _require_removable("keep", name, found)
         size = groups[name].size
         if kept.dtype != torch.int64:
-            raise ValueError(f"keep[{name!r}] is {kept.dtype}; it must be int64, the positions that stay.")
+            raise ValueError(f"keep[{name!r}] is {kept.dtype}; it must be int64, the positions to keep.")
         if len(kept) < 1 or kept.min() < 0 or kept.max() >= size or len(kept.unique()) != len(kept):
-            raise ValueError(f"keep[{name!r}] must be different positions between 0 and {size - 1}, at least one.")
+            raise ValueError(f"keep[{name!r}] must be at least one position from 0 to {size - 1}, without repetition.")
     return [(groups[name], kept) for name, kept in keep.items()]
 
 
 def _require_removable(argument: str, name: str, groups: list[Group]) -> None:
     for group in groups:
         if group.name == name and group.reason:
-            raise ValueError(f"{argument} names {name!r}, whose channels must stay: {group.reason}.")
+            raise ValueError(f"{argument} names {name!r}, whose channels can't be removed: {group.reason}.")
     removable = [group.name for group in groups if group.removable]
     if name not in removable:
-        choice = ", ".join(removable) or "none is there"
+        choice = ", ".join(removable) or "none"
         raise ValueError(f"{argument} names {name!r}, which is not a removable group: choose from {choice}.")
 
 
@@ -139,17 +140,17 @@ def _zeroed(model: nn.Module, chosen: list[tuple[Group, Tensor]]) -> nn.Module:
 
 
 def _require_same_outputs(zeroed: nn.Module, small: nn.Module, example: Tensor) -> None:
-    """Refuse what the graph does not show: hooks, and attributes that hold a number of channels."""
+    """Check for effects that the graph does not show: hooks, and attributes that store a number of channels."""
     try:
         with inference(zeroed, small):
             wanted, got = _pytree.tree_leaves(zeroed(example)), _pytree.tree_leaves(small(example))
             again = _pytree.tree_leaves(zeroed(example))
     except Exception as error:
         reason = f"{type(error).__name__}: {first_sentence(error)}"
-        raise ValueError(f"model does not run with fewer channels ({reason}): something else counts them.") from error
-    # What differs from itself is random, and nothing can be compared.
+        raise ValueError(f"model does not run with fewer channels ({reason}): other code depends on them.") from error
+    # A model that differs from itself is random, so there is nothing to compare.
     if _same(wanted, again) and not _same(wanted, got):
-        raise ValueError("model computes something else with fewer channels: a hook or an attribute depends on them.")
+        raise ValueError("model changes its output with fewer channels: a hook or an attribute depends on them.")
 
 
 def _same(wanted: list, got: list) -> bool:
@@ -157,7 +158,7 @@ def _same(wanted: list, got: list) -> bool:
         if not isinstance(a, Tensor):
             return a == b
         if a.shape != b.shape or not a.is_floating_point():
-            return a.shape == b.shape  # what is chosen by an argmax may tip over
+            return a.shape == b.shape  # an argmax may flip by rounding
         tolerance = max(1e-4, 20 * torch.finfo(a.dtype).eps) * max(1.0, a.abs().nan_to_num(0, 0, 0).max().item())
         return torch.allclose(a, b, rtol=0, atol=tolerance, equal_nan=True)
 

@@ -1,9 +1,9 @@
 """Find the groups of channels that can only be removed together.
 
 Removing a filter shrinks its layer's output, and with it every layer that reads this output: batch norm, the next
-convolution, the linear layer behind a flatten, and the other branch of a residual sum. Such channels form a *group*;
-the groups are read from the model's graph (torch.fx), as in Fang et al. 2023, "DepGraph: Towards Any Structural
-Pruning".
+convolution, the linear layer after a flatten, and the other branch of a residual sum. Such channels form a *group*. The
+groups are read from the model's graph (torch.fx), as in Fang et al. 2023, "DepGraph: Towards Any Structural Pruning",
+https://arxiv.org/abs/2301.12900
 """
 
 import operator
@@ -17,7 +17,7 @@ from nnopt_lab.techniques.network_checks import first_sentence, require_plain, t
 from nnopt_lab.techniques.tracing import read_in_graph, trace
 from nnopt_lab.workbench.measure import inference
 
-# Functions that act on each channel by itself and map zero to zero, so that a removed channel leaves no trace.
+# Functions that act on each channel separately and map zero to zero, so that a removed channel leaves no trace.
 _CHANNELWISE_MODULES = (
     nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Hardswish, nn.Tanh, nn.Identity, nn.Dropout, nn.Dropout2d,
     nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d,
@@ -26,8 +26,8 @@ _CHANNELWISE_FUNCTIONS = (
     F.relu, torch.relu, F.relu6, F.leaky_relu, F.gelu, F.silu, F.hardswish, torch.tanh, F.dropout, F.max_pool2d,
     F.avg_pool2d, F.adaptive_avg_pool2d, F.adaptive_max_pool2d, "relu", "relu_", "tanh", "contiguous",
 )  # fmt: skip
-# These map zero to ½, so that a removed channel leaves no trace only where they are a factor of something else, as in
-# squeeze-and-excitation (Hu, Shen & Sun 2018).
+# These map zero to ½, so that a removed channel leaves no trace only if they are a factor of something else, as in
+# squeeze-and-excitation (Hu, Shen & Sun 2018, https://arxiv.org/abs/1709.01507).
 _GATES = (nn.Sigmoid, nn.Hardsigmoid, F.sigmoid, F.hardsigmoid, torch.sigmoid, "sigmoid")
 _SUMS = (operator.add, operator.iadd, torch.add, "add", "add_")
 _MEANS = (torch.mean, "mean")
@@ -42,11 +42,11 @@ class Group:
     Attributes:
         size: number of channels.
         producers: layers whose outputs are these channels (convolutions, linear layers).
-        norms: batch norms over them.
-        consumers: (layer, inputs per channel) that read them; behind a flatten of h×w pictures a linear layer reads
-            h·w inputs per channel.
-        removable: False for the network's own inputs and outputs, and where `reason` says why.
-        reason: a clause about a layer of the group, or empty.
+        norms: batch norms over these channels.
+        consumers: (layer, inputs per channel) of the layers that read them; after a flatten of h×w pictures, a linear
+            layer reads h·w inputs per channel.
+        removable: False for the network's inputs and outputs, and for groups with a `reason`.
+        reason: why the channels must stay, a clause about a layer of the group, or empty.
     """
 
     size: int
@@ -62,11 +62,11 @@ class Group:
 
     @property
     def layers(self) -> list[str]:
-        """Names of all layers that removal would change."""
+        """Names of all layers that a removal would change."""
         return [*self.producers, *self.norms, *(name for name, _ in self.consumers)]
 
     def fix(self, reason: str = "") -> None:
-        """Note that these channels must stay."""
+        """Mark these channels as not removable."""
         self.removable, self.reason = False, self.reason or reason
 
 
@@ -74,28 +74,28 @@ def channel_groups(model: nn.Module, example: Tensor) -> list[Group]:
     """Find the groups of channels of a model.
 
     Args:
-        model: traceable by torch.fx, made of convolutions, linear layers, batch norms, channelwise functions, sums,
+        model: traceable by torch.fx; made of convolutions, linear layers, batch norms, channelwise functions, sums,
             products with a gate, means over pixels and flattens; without masks and parametrisations.
-        example: an input, [N, C, H, W]. Further arguments of the model keep their defaults.
+        example: an input, [N, C, H, W]. Other arguments of the model keep their defaults.
 
     Returns:
-        The groups in the order in which the network computes them, input and output included (not removable). Where
-        another layer shares a parameter with a layer of the group, or another module reads it, the channels stay, too.
+        The groups in the order in which the network computes them, including its input and output, which are not
+        removable. Neither are groups with a layer whose parameters another layer shares or another module reads.
 
     Raises:
-        ValueError: the model holds something that this module does not know, or does not run on the example; the
-            sentence names it.
+        ValueError: the model contains an operation that this module can't follow, or does not run on the example; the
+            message names it.
     """
     return _Tracer(model).trace(example)
 
 
 class _Tracer(fx.Interpreter):
-    """Runs the model's graph once and notes, for every intermediate tensor, which group its channels belong to."""
+    """Runs the model's graph once and records the group of channels of every intermediate tensor."""
 
     def __init__(self, model: nn.Module):
         require_plain(model)
         super().__init__(trace(model))
-        self.extra_traceback = False  # torch.fx would append paragraphs to the sentences below
+        self.extra_traceback = False  # torch.fx would append paragraphs to the messages below
         self.model = model
         self.modules_by_name = dict(self.module.named_modules())
         self.groups: list[Group] = []
@@ -121,14 +121,15 @@ class _Tracer(fx.Interpreter):
             gated = [s for s in node.all_input_nodes if s in self.gates]
             if gated and (node.target not in _PRODUCTS or len(gated) > 1):
                 raise ValueError(
-                    f"model uses a sigmoid at {node.name!r} not as a factor: channel pruning can't follow."
+                    f"model uses the sigmoid at {node.name!r} other than as a factor, which channel pruning can't "
+                    "follow."
                 )
             through = self._through_module if node.op == "call_module" else self._through_function
             group, inputs = self.of[node] = through(node, result)
-            # What a rule below did not foresee (another flatten, a mean over channels) shows in the shape.
+            # A case that the rules below don't cover (another flatten, a mean over channels) shows in the shape.
             if result.ndim < 2 or result.shape[1] != group.size * inputs:
                 raise ValueError(
-                    f"model makes {list(result.shape)} at {node.name!r}, which channel pruning can't follow."
+                    f"model returns {list(result.shape)} at {node.name!r}, which channel pruning can't follow."
                 )
         return result
 
@@ -141,7 +142,7 @@ class _Tracer(fx.Interpreter):
             raise ValueError(f"model does not run on the example at {place!r} ({reason}).") from error
 
     def _behind(self, node: fx.Node) -> list[Group]:
-        """The groups that a node reads, through sizes, lists and the like."""
+        """The groups that a node reads, also through sizes and lists."""
         found = [self.of[source][0] for source in node.all_input_nodes if source in self.of]
         others = [source for source in node.all_input_nodes if source not in self.of]
         return found + [group for source in others for group in self._behind(source)]
@@ -160,13 +161,13 @@ class _Tracer(fx.Interpreter):
         return self.groups[-1]
 
     def _source(self, node: fx.Node) -> fx.Node:
-        """The one tensor that a layer or a function of one tensor works on, given by place or by keyword."""
+        """The tensor that a layer or a function of one tensor reads, passed by position or by keyword."""
         sources = [source for source in node.all_input_nodes if source in self.of]
         first = node.args[0] if node.args else next(iter(node.kwargs.values()), None)
         if first in sources:
             return first
         raise ValueError(
-            f"model calls {_target(node)!r} on something that is not made of its input, which channel pruning can't "
+            f"model calls {_target(node)!r} on a tensor that does not depend on its input, which channel pruning can't "
             "follow."
         )
 
@@ -196,7 +197,7 @@ class _Tracer(fx.Interpreter):
         if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)) and inputs == 1:
             group.norms.append(name)
             if layer.weight is None:
-                group.fix(f"{name!r} has no scale")  # nothing to zero: a removed channel would leave its mean behind
+                group.fix(f"{name!r} has no scale")  # nothing to set to zero: a removed channel would leave its mean
             return group, inputs
         raise ValueError(
             f"model has the layer {name!r} of type {type(layer).__name__}, which channel pruning can't follow."
@@ -221,8 +222,8 @@ class _Tracer(fx.Interpreter):
             if self._is_over_pixels(node):
                 return self.of[self._source(node)]
             raise ValueError(
-                f"model makes {list(result.shape)} at {node.name!r}, a mean over other axes than a picture's height "
-                "and width, which channel pruning can't follow."
+                f"model takes a mean at {node.name!r} over other axes than a picture's height and width, which channel "
+                "pruning can't follow."
             )
         raise ValueError(f"model calls {_target(node)!r}, which channel pruning can't follow.")
 
@@ -237,7 +238,8 @@ class _Tracer(fx.Interpreter):
         (group, inputs), before = self.of[source], self.env[source]
         if result.ndim != 2 or result.shape[0] != before.shape[0]:
             raise ValueError(
-                f"model reshapes {list(before.shape)} to {list(result.shape)}; only [N, C·H·W] can follow."
+                f"model reshapes {list(before.shape)} to {list(result.shape)}; channel pruning can only follow a "
+                "reshape to [N, C·H·W]."
             )
         return group, inputs * (before[0, 0].numel() if before.ndim > 2 else 1)
 
@@ -262,14 +264,14 @@ def _target(node: fx.Node) -> str:
 
 
 def _is_scaled_by_a_number(node: fx.Node) -> bool:
-    """Whether a node is `x * 2`, `2 * x`, `x / 2` or the like, with a number of Python's, not one of the network's."""
+    """Whether a node is `x * 2`, `2 * x`, `x / 2` or similar, with a Python number, not one that the model computes."""
     numbers = [value for value in node.args if isinstance(value, (int, float))]
     first = node.target in _PRODUCTS or (node.args and isinstance(node.args[0], fx.Node))
     return bool(first) and node.target in _PRODUCTS + _QUOTIENTS and (len(node.args), len(numbers)) == (2, 1)
 
 
 def _keeps_the_batch(node: fx.Node) -> bool:
-    """Whether a node is `x.view(x.size(0), -1)` or the like; a size that is written out would not shrink."""
+    """Whether a node is `x.view(x.size(0), -1)` or similar; a constant number of features would not shrink."""
     if node.target not in ("view", "reshape") or len(node.args) != 3 or node.args[2] != -1:
         return False
     batch = node.args[1]

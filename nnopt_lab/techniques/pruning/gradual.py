@@ -1,7 +1,7 @@
 """Prune in steps, with training between them.
 
-Sources: Han et al. 2015, "Learning both Weights and Connections" (iterative magnitude pruning); Zhu & Gupta 2017, "To
-prune, or not to prune" (the cubic schedule).
+Sources: Han et al. 2015, "Learning both Weights and Connections", https://arxiv.org/abs/1506.02626 (iterative magnitude
+pruning); Zhu & Gupta 2017, "To prune, or not to prune", https://arxiv.org/abs/1710.01878 (the cubic schedule).
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from nnopt_lab.techniques.pruning.unstructured import count_weights, magnitude_p
 def cubic_sparsity(step: int, steps: int, final: float, initial: float = 0.0) -> float:
     """Sparsity after `step` of `steps` pruning steps: s_f + (s_i − s_f)(1 − step/steps)³ (Zhu & Gupta 2017, eq. 1).
 
-    It prunes fast at first, where there is much to spare, and slowly near the end.
+    It prunes fast at first, while many weights are redundant, and slowly near the end.
 
     Args:
         step: 0 to `steps`; 0 gives `initial`, `steps` gives `final`.
@@ -41,16 +41,16 @@ def prune_in_levels(
     scope: str = "global",
     norm: int = 1,
 ) -> Iterator[int]:
-    """The article's procedure: score, sort into levels, drop the lowest level, fine-tune, again until `keep` are left.
+    """Run the article's procedure: score, sort into levels, drop the lowest, fine-tune, repeat until `keep` are left.
 
-    A generator: each step prunes one level and yields the number of weights left, so that the caller can look at the
-    model in between. Scores are taken anew in every step, because fine-tuning moves the weights.
+    A generator: each step prunes one level and yields the number of weights left, so that the caller can inspect the
+    model in between. Every step recomputes the scores, because fine-tuning changes the weights.
 
     Args:
         model: pruned in place.
-        keep: the preset number of weights, at least 0.
-        count: number of levels that the weights left are sorted into at each step, at least 2. More levels are
-            smaller steps.
+        keep: number of weights to keep, at least 0 and at most as many as are left.
+        count: number of levels into which each step sorts the remaining weights, at least 2. More levels mean smaller
+            steps.
         finetune: called with the model after each step.
         scope, norm: as in `magnitude_prune`.
 

@@ -13,18 +13,18 @@ from nnopt_lab.techniques.pruning.unstructured import prunable
 def sensitivity(
     model: nn.Module, evaluate: Callable[[nn.Module], float], sparsities: tuple[float, ...] = (0.5, 0.8, 0.9, 0.95)
 ) -> dict[str, list[float]]:
-    """Prune each layer alone at each sparsity and evaluate: which layers are fragile?
+    """Prune each layer alone at each sparsity and evaluate the model, to find fragile layers.
 
     Args:
-        model: without masks; left as it was.
-        evaluate: model → a figure such as the accuracy in percent.
-        sparsities: shares of the layer's weights to zero, in [0, 1].
+        model: without masks; left unchanged.
+        evaluate: a function model → number, such as the accuracy in percent.
+        sparsities: shares of the layer's weights to set to zero, in [0, 1].
 
     Returns:
-        For each layer's name one figure per sparsity.
+        For each layer's name, one result of `evaluate` per sparsity.
 
     Raises:
-        ValueError: a layer's weight is computed (a mask, weight_norm, a parametrisation).
+        ValueError: a layer's weight is computed (by a mask, weight_norm or a parametrisation).
     """
     require_plain(model, prunable(model), parameters=["weight"])
     results = {}

@@ -1,6 +1,6 @@
-"""Score the weights of one layer and order the scores: by norm, by rank, in levels.
+"""Score the weights of one layer by norm, and order the scores by rank or in levels.
 
-Source: Li et al. 2017, "Pruning Filters for Efficient ConvNets" (norms of filters).
+Source: Li et al. 2017, "Pruning Filters for Efficient ConvNets", https://arxiv.org/abs/1608.08710 (norms of filters).
 """
 
 import torch
@@ -8,13 +8,13 @@ from torch import Tensor
 
 
 def importance(weight: Tensor, norm: int = 1, per: str = "weight") -> Tensor:
-    """Importance of the parts of one layer's weight, by their L1 or L2 norm.
+    """Compute the importance of the parts of one layer's weight, by their L1 or L2 norm.
 
     Args:
         weight: float [out, in, …].
         norm: 1 for Σ|w|, 2 for √Σw². For single weights both are |w|.
-        per: "weight" → the weight's own shape; "filter" → [out], one norm for all weights that make one output
-            channel; "layer" → [], one norm for the whole layer.
+        per: "weight" → the weight's own shape; "filter" → [out], one norm per filter; "layer" → [], one norm for the
+            whole layer.
 
     Raises:
         ValueError: `norm` or `per` is none of these.
@@ -31,7 +31,7 @@ def importance(weight: Tensor, norm: int = 1, per: str = "weight") -> Tensor:
 
 
 def ranks(scores: Tensor) -> Tensor:
-    """Rank of each score in ascending order, 0 the lowest, ties in order of position: int64, the shape of `scores`."""
+    """Rank each score in ascending order, 0 for the lowest, ties in order of position: int64, the shape of `scores`."""
     order = scores.detach().flatten().argsort(stable=True)
     places = torch.empty_like(order)
     places[order] = torch.arange(order.numel(), device=order.device)

@@ -1,8 +1,7 @@
-"""Mask single weights of a model, by magnitude, at random, or by scores of your own.
+"""Mask single weights of a model, by magnitude, at random, or by custom scores.
 
-A pruned weight is a weight under a mask: masks are kept with `torch.nn.utils.prune`, so everything here works together
-with torch's own functions (`prune.is_pruned`, `prune.remove`, further pruning). Layers that share one weight carry the
-same mask, and the weight counts once.
+The masks are those of `torch.nn.utils.prune`, so everything here works with torch's own functions (`prune.is_pruned`,
+`prune.remove`, further pruning). Layers that share a weight have the same mask, and the weight counts once.
 """
 
 import torch
@@ -14,18 +13,18 @@ from nnopt_lab.techniques.pruning.masks import check_keep, magnitude_mask
 from nnopt_lab.techniques.pruning.scores import importance
 
 PRUNABLE = (nn.Conv1d, nn.Conv2d, nn.Linear)
-_MASKABLE = (*PRUNABLE, nn.Embedding, nn.EmbeddingBag)  # what may share a weight with them
+_MASKABLE = (*PRUNABLE, nn.Embedding, nn.EmbeddingBag)  # an embedding may share a weight with a prunable layer
 
 
 def prunable(model: nn.Module) -> dict[str, nn.Module]:
-    """The layers whose weights are pruned: convolutions and linear layers, by name."""
+    """Find the layers whose weights are pruned, by name: convolutions and linear layers."""
     return {name: module for name, module in model.named_modules() if isinstance(module, PRUNABLE)}
 
 
 def count_weights(model: nn.Module) -> tuple[int, int]:
-    """(weights that the masks leave, weights in all) over the prunable layers; biases are not counted.
+    """Count (weights left by the masks, all weights) over the prunable layers; biases are not counted.
 
-    A weight that several layers share counts once, and is left where one of them uses it.
+    A weight that several layers share counts once, and as left if one of them uses it.
     """
     left = total = 0
     for places in _places(model).values():
@@ -36,20 +35,20 @@ def count_weights(model: nn.Module) -> tuple[int, int]:
 
 
 def magnitude_prune(model: nn.Module, keep: int, *, scope: str = "global", norm: int = 1) -> nn.Module:
-    """Mask all but `keep` weights of `model`, in place, the smallest magnitudes first.
-
-    What an earlier call masked stays masked.
+    """Mask all but the `keep` weights of largest magnitude, in place; weights masked earlier stay masked.
 
     Args:
-        keep: weights left over all prunable layers together, biases not counted.
-        scope: "global" compares weights across layers; "layer" takes the same share from every layer.
-        norm: 1 or 2. For single weights both sort alike, which is a theorem of lesson 01.
+        model: pruned in place.
+        keep: weights to keep in all prunable layers together, at least 0; biases are not counted.
+        scope: "global" compares weights across layers; "layer" removes the same share from every layer.
+        norm: 1 or 2; for single weights, both give the same order, as lesson 01 proves.
 
     Returns:
         The same model.
 
     Raises:
-        ValueError: `keep` is more than what is left, `scope` or `norm` is none of these, or as in `prune_by_scores`.
+        ValueError: `keep` is more than the weights left, `scope` or `norm` is none of these, or as in
+            `prune_by_scores`.
     """
     _require_maskable(model)
     scores = {name: importance(current_value(layer), norm) for name, layer in prunable(model).items()}
@@ -57,9 +56,9 @@ def magnitude_prune(model: nn.Module, keep: int, *, scope: str = "global", norm:
 
 
 def random_prune(model: nn.Module, keep: int, *, scope: str = "global", seed: int = 0) -> nn.Module:
-    """Mask all but `keep` weights of `model`, in place, at random: the baseline that every criterion must beat.
+    """Mask all but `keep` weights at random, in place: the baseline that every criterion must beat.
 
-    Errors as in `prune_by_scores`.
+    Arguments and errors as in `magnitude_prune`; `seed` determines the choice.
     """
     _require_maskable(model)
     generator = torch.Generator().manual_seed(seed)
@@ -73,18 +72,22 @@ def random_prune(model: nn.Module, keep: int, *, scope: str = "global", seed: in
 
 
 def prune_by_scores(model: nn.Module, scores: dict[str, Tensor], keep: int, *, scope: str = "global") -> nn.Module:
-    """Mask all but the `keep` highest-scored weights, in place; weights masked earlier never come back.
+    """Mask all but the `keep` weights of highest score, in place; weights masked earlier stay masked.
 
     Args:
-        scores: for each prunable layer's name a tensor in the shape of its weight. Where layers share one weight, each
-            number of it has the highest of their scores.
-        keep: weights left over all these layers together; a shared one counts once.
-        scope: "global" or "layer".
+        model: pruned in place.
+        scores: for each prunable layer's name, a tensor of its weight's shape. If layers share a weight, each of its
+            numbers gets the highest of their scores.
+        keep: weights to keep in all these layers together; a shared one counts once.
+        scope: as in `magnitude_prune`.
+
+    Returns:
+        The same model.
 
     Raises:
-        ValueError: `keep` is more than what is left, `scope` is none of these, `scores` does not fit the layers, a
-            layer's weight is computed by something else than a mask (weight_norm, a parametrisation), or is shared
-            with something that cannot carry the same mask.
+        ValueError: `keep` is more than the weights left, `scope` is none of these, `scores` does not match the layers,
+            or a layer's weight is computed other than by a mask (weight_norm, a parametrisation) or shared with a
+            module that can't have the same mask.
     """
     _require_maskable(model)
     layers, places = prunable(model), _places(model)
@@ -102,10 +105,10 @@ def prune_by_scores(model: nn.Module, scores: dict[str, Tensor], keep: int, *, s
 
 
 def make_permanent(model: nn.Module) -> nn.Module:
-    """Write the masks into the weights and drop them, in place: an ordinary model with zeros in it.
+    """Write the masks into the weights and remove them, in place, which leaves a plain model with zeros.
 
     Raises:
-        ValueError: layers share one weight under different masks.
+        ValueError: layers share a weight under different masks.
     """
     places = _places(model)
     _require_same_masks(model, places)
@@ -117,7 +120,7 @@ def make_permanent(model: nn.Module) -> nn.Module:
 
 
 def _places(model: nn.Module) -> dict[str, list[str]]:
-    """For each distinct weight the first prunable layer's name, and the names of all modules that hold the weight."""
+    """For each distinct weight, the first prunable layer's name, and the names of all modules with this weight."""
     tied, places, seen = tied_parameters(model), {}, set()
     for name, layer in prunable(model).items():
         own = f"{name}.{'weight_orig' if _masked(layer) else 'weight'}".lstrip(".")
@@ -146,7 +149,7 @@ def _require_same_masks(model: nn.Module, places: dict[str, list[str]]) -> None:
             continue
         for place, layer in zip(together, layers, strict=True):
             if not _masked(layer) or not torch.equal(_mask(layer), _mask(layers[0])):
-                raise ValueError(f"model's layers {name!r} and {place!r} share one weight, but not its mask.")
+                raise ValueError(f"model's layers {name!r} and {place!r} share a weight, but not its mask.")
 
 
 def _mask(layer: nn.Module) -> Tensor:
@@ -157,7 +160,7 @@ def _set_mask(layer: nn.Module, mask: Tensor) -> None:
     if _masked(layer):
         _remove_mask(layer)
     prune.custom_from_mask(layer, "weight", mask.to(layer.weight))
-    layer.weight = layer.weight.detach()  # with its graph it could not be copied; forward remakes it
+    layer.weight = layer.weight.detach()  # can't be copied with its graph; forward recomputes it
 
 
 def _masks(scores: dict[str, Tensor], keep: int, left: int, scope: str) -> dict[str, Tensor]:
@@ -173,7 +176,7 @@ def _masks(scores: dict[str, Tensor], keep: int, left: int, scope: str) -> dict[
 
 
 def _proportional(available: dict[str, int], keep: int, left: int) -> dict[str, int]:
-    """Integers that add up to `keep`, each within one of its layer's fair share."""
+    """Integers that sum to `keep`, each within one of its layer's fair share."""
     shares, taken, seen = {}, 0, 0
     for name, count in available.items():
         seen += count
@@ -183,12 +186,12 @@ def _proportional(available: dict[str, int], keep: int, left: int) -> dict[str, 
 
 
 def _masked(layer: nn.Module) -> bool:
-    return hasattr(layer, "weight_mask")  # prune.is_pruned is also true where torch pruned the bias alone
+    return hasattr(layer, "weight_mask")  # prune.is_pruned is also true if only the bias is pruned
 
 
 def _remove_mask(layer: nn.Module) -> None:
     memory = layer.weight_orig.data
-    prune.remove(layer, "weight")  # gives the weight new memory, and another layer may share the old one
+    prune.remove(layer, "weight")  # gives the weight new memory, but another layer may share the old one
     memory.copy_(layer.weight.data)
     layer.weight.data = memory
 

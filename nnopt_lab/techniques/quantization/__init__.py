@@ -1,16 +1,16 @@
 """Quantisation: integers for weights and activations.
 
-The article's section 3.3.1. A real number is stored as an integer q in [low, high] that stands for
+The article's section 3.3.1. A real number is stored as an integer q in [low, high] that represents
 scale · (q − zero_point). Available here:
 
-- `grids`: the grid of a range or of a tensor;
-- `rounding`: to a grid and back, with a straight-through gradient, and the noise that it adds;
-- `powers_of_two`: weights that are shifts;
-- `layers`: the weights of a whole model.
+- `grids`: the grid for a range or a tensor;
+- `rounding`: rounding to a grid and back, with a straight-through gradient, and the noise it adds;
+- `powers_of_two`: weights whose products are shifts;
+- `layers`: quantising the weights of a whole model.
 
-Imported by name: `observers` and `activation_ranges` (ranges of activations), `activations` (recording them),
-`post_training`, `qat` (quantization-aware training) and its `quantizers`, `deep_compression`, `integer_network` and its
-parts, `integer_training`, and `precision` (floating-point formats).
+Other modules are imported by name: `observers` and `activation_ranges` (ranges of activations), `activations`
+(recording), `post_training`, `qat` (quantization-aware training) and its `quantizers`, `deep_compression`,
+`integer_network` and its parts, `integer_training`, and `precision` (floating-point formats).
 """
 
 from nnopt_lab.techniques.quantization.grids import Grid, grid_of, grid_of_range, integer_range

@@ -1,6 +1,7 @@
 """Run a few batches through a model and choose a grid for each layer's activations.
 
-Source: Krishnamoorthi 2018, "Quantizing deep convolutional networks" (calibration on a few batches).
+Source: Krishnamoorthi 2018, "Quantizing deep convolutional networks", https://arxiv.org/abs/1806.08342 (calibration on
+a few batches).
 """
 
 from collections.abc import Callable, Iterable
@@ -25,15 +26,15 @@ def calibrate(
 
     Args:
         model: in any mode; it runs in evaluation mode.
-        batches: inputs [N, …].
-        observer: makes the observer of each layer: a class of this module, or `lambda: Percentile(99.9, bits=4)`.
-        layers: kinds of layers to watch; all where it is not given.
+        batches: inputs float [N, …].
+        observer: makes the observer of each layer: a class of `observers`, or `lambda: Percentile(99.9, bits=4)`.
+        layers: types of layers to watch; default all.
 
     Returns:
-        Grids by the layers' names in `model.named_modules()`; that of the input is called "input".
+        Grids by the layers' names in `model.named_modules()`; the input's grid is named "input".
 
     Raises:
-        ValueError: there is no batch, or the input or a layer's output, which is named, is no tensor of finite floats,
+        ValueError: there is no batch; the input or a layer's output, which is named, is not a tensor of finite floats;
             or a layer is named "input".
     """
     watched = {name: layer for name, layer in _leaves(model).items() if isinstance(layer, layers)}
@@ -43,7 +44,7 @@ def calibrate(
 
     def see(name: str, x: object) -> None:
         if not isinstance(x, Tensor):
-            raise ValueError(f"{_described(name, watched)} is a {type(x).__name__}; an observer sees tensors only.")
+            raise ValueError(f"{_described(name, watched)} is a {type(x).__name__}; an observer needs tensors.")
         try:
             watching[name].update(x)
         except ValueError as error:
@@ -62,12 +63,12 @@ def calibrate(
         for hook in hooks:
             hook.remove()
     if watching["input"].low is None:
-        raise ValueError("batches is empty: an observer must see one batch at the least.")
+        raise ValueError("batches is empty; at least one batch is needed.")
     return {name: seen.grid() for name, seen in watching.items() if seen.low is not None}
 
 
 def _leaves(model: nn.Module) -> dict[str, nn.Module]:
-    """The layers without children, by name; quantisers and parametrisations inside a layer don't count as children."""
+    """Layers without children, by name; quantisers and parametrisations inside a layer don't count as children."""
     found: dict[str, nn.Module] = {}
     for name, layer in model.named_modules():
         parents = {name[:at] for at, letter in enumerate(name) if letter == "."} | ({""} if name else set())

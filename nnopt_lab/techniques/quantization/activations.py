@@ -12,18 +12,17 @@ from nnopt_lab.workbench.measure import inference
 def record_activations(
     model: nn.Module, batch: Tensor, names: Iterable[str] | None = None
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    """Record what convolutions and linear layers read and write while `batch` runs through the model, in running order.
+    """Record the inputs and outputs of convolutions and linear layers on a batch, in the order in which they run.
 
-    The tensors are copies: what the model does in place later, or does to its own input, changes neither them nor
-    `batch`.
+    The tensors are copies, so that in-place operations of the model change neither them nor `batch`.
 
     Args:
         model: in any mode; it runs in evaluation mode.
         batch: inputs [N, …].
-        names: of the layers, as in `model.named_modules()`; all of them where it is None.
+        names: of the layers, as in `model.named_modules()`; default all.
 
     Returns:
-        (input, output) of each layer's first run, by its name.
+        (input, output) of each layer's first call, by its name.
     """
     return {name: runs[0] for name, runs in record_runs(model, batch, names).items()}
 
@@ -31,7 +30,7 @@ def record_activations(
 def record_runs(
     model: nn.Module, batch: Tensor, names: Iterable[str] | None = None
 ) -> dict[str, list[tuple[Tensor, Tensor]]]:
-    """Record every run of each layer, as `record_activations` its first: a layer that runs twice has two pairs."""
+    """Record every call of each layer, as `record_activations` does for the first; returns lists of pairs."""
     runs, hooks = {}, []
     names = None if names is None else set(names)
     for name, layer in model.named_modules():
@@ -51,13 +50,13 @@ def record_runs(
 
 
 def channels_first(layer: nn.Module, output: Tensor) -> Tensor:
-    """A layer's output with its channels in axis 0, the rest flat: [C, N · positions]."""
-    # A linear layer's channels are the last axis, also over sequences [N, T, C]. A convolution of one picture has no N.
+    """Reshape a layer's output to [C, N · positions], channels first."""
+    # A linear layer's channels are the last axis, also for sequences [N, T, C]. A convolution of one picture has no N.
     axis = -1 if isinstance(layer, nn.Linear) else -3
     return output.movedim(axis, 0).flatten(1)
 
 
 def _copy(x: Tensor) -> Tensor:
-    # Made outside inference mode, so that autograd may meet it.
+    # Outside inference mode, so that autograd can use it.
     with torch.inference_mode(False):
         return x.detach().clone()

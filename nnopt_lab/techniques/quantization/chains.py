@@ -1,7 +1,7 @@
-"""Follow a model's graph from one layer to the next: what is on the way, and how the channels lie there.
+"""Follow a model's graph from one layer to the next: the operations between them, and the layout of channels.
 
-Between two layers the channels of a tensor are its axis 1, [N, C, H, W] or [N, C]; behind a flatten each channel is
-several inputs of the next layer. Sizes that a model reads off its tensors (`x.size(0)`) are not on the way.
+Between two layers, the channels of a tensor are its axis 1, [N, C, H, W] or [N, C]; after a flatten, each channel is
+several inputs of the next layer. Sizes that a model reads from its tensors (`x.size(0)`) don't count as operations.
 """
 
 import operator
@@ -20,7 +20,7 @@ _VIEWS = (torch.reshape, "view", "reshape")
 
 
 class Link(NamedTuple):
-    """Two layers of which the second reads the first's channels, and the nodes between them, in order."""
+    """Two layers, the second of which reads the first one's channels, and the nodes between them in order."""
 
     first: str
     second: str
@@ -28,11 +28,11 @@ class Link(NamedTuple):
 
 
 def chain(model: nn.Module) -> tuple[fx.GraphModule, list[Link]]:
-    """The model's graph, and from each convolution or linear layer the link to the next.
+    """Find the model's graph, and the link from each convolution or linear layer to the next.
 
     Raises:
-        ValueError: the model cannot be traced, or the layers are no chain: one runs twice, is tied, computes its weight
-            by more than a mask, has hooks or a forward of its own, or its output is read in several places.
+        ValueError: the model can't be traced, or its layers don't form a chain: one runs twice, is tied, computes its
+            weight other than by a mask, has hooks or a custom forward, or its output is read in several places.
     """
     traced = trace(model)
     modules = dict(traced.named_modules())
@@ -40,21 +40,21 @@ def chain(model: nn.Module) -> tuple[fx.GraphModule, list[Link]]:
     names = [node.target for node in calls]
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"model calls the layer {name!r} {names.count(name)} times: it stands in no chain.")
+            raise ValueError(f"model calls the layer {name!r} {names.count(name)} times; in a chain, each runs once.")
     require_plain(model, names, masks=True)
     require_untied(model, names)
     for name in names:
         kind = next(kind for kind in QUANTIZABLE if isinstance(modules[name], kind))
         if hooked(modules[name]) or overrides_forward(modules[name], kind):
-            raise ValueError(f"model's layer {name!r} has forward hooks or a forward of its own.")
+            raise ValueError(f"model's layer {name!r} has forward hooks or a custom forward.")
         if name in read_in_graph(traced):
-            raise ValueError(f"model reads the weight of the layer {name!r} beside calling the layer.")
+            raise ValueError(f"model reads the weight of the layer {name!r} in addition to calling the layer.")
     links = [_link(traced, before, node) for before, node in pairwise(calls)]
     return traced, links
 
 
 def data_inputs(node: fx.Node) -> list[fx.Node]:
-    """The nodes that a node reads, without sizes."""
+    """The nodes that a node reads, except sizes."""
     return [source for source in node.all_input_nodes if not is_size(source)]
 
 
@@ -69,7 +69,7 @@ def is_size(node: fx.Node) -> bool:
 
 
 def flattens(node: fx.Node, layer: nn.Module | None) -> bool:
-    """Whether a node turns [N, C, H, W] into [N, C·H·W]: a flatten from axis 1 on, or a view of the batch's size."""
+    """Whether a node turns [N, C, H, W] into [N, C·H·W]: a flatten from axis 1, or a view that keeps the batch size."""
     if isinstance(layer, nn.Flatten):
         return (layer.start_dim, layer.end_dim) == (1, -1)
     rest = [*node.args[1:], *node.kwargs.values()]
@@ -82,7 +82,7 @@ def flattens(node: fx.Node, layer: nn.Module | None) -> bool:
 
 
 def describe(node: fx.Node, layer: nn.Module | None) -> str:
-    """What a node calls, for messages."""
+    """Name the module or function that a node calls, for messages."""
     return str(layer) if layer is not None else f"{getattr(node.target, '__name__', node.target)} (at {node.name!r})"
 
 
@@ -101,18 +101,18 @@ def _link(traced: fx.GraphModule, first: fx.Node, second: fx.Node) -> Link:
         if len(sources) != 1:
             layer = traced.get_submodule(node.target) if node.op == "call_module" else None
             raise ValueError(
-                f"model is no chain at {describe(node, layer)}, before the layer {second.target!r}: "
+                f"model is not a chain at {describe(node, layer)}, before the layer {second.target!r}: "
                 f"it reads {len(sources)} tensors."
             )
         node = sources[0]
         readers = [user for user in node.users if not is_size(user)]
         if node is not first and (node.op == "placeholder" or node.op == "get_attr"):
             raise ValueError(
-                f"model is no chain: the layer {second.target!r} does not read what {first.target!r} writes."
+                f"model is not a chain: the layer {second.target!r} does not read the output of {first.target!r}."
             )
         if len(readers) != 1:
             raise ValueError(
-                f"model is no chain: what the layer {first.target!r} writes is read in {len(readers)} places "
+                f"model is not a chain: the output of the layer {first.target!r} is read in {len(readers)} places "
                 f"({', '.join(reader.name for reader in readers)})."
             )
         if node is first:

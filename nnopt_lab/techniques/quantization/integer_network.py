@@ -1,4 +1,4 @@
-"""Convert a network to one without floats: from the first tensor to the last everything is an integer."""
+"""Convert a network to one without floats: every tensor from input to output is an integer."""
 
 import torch
 from torch import Tensor, fx, nn
@@ -16,10 +16,10 @@ _LEFT_OUT = (nn.Dropout, nn.Dropout2d, nn.Identity)
 
 
 class IntegerNetwork(nn.Module):
-    """A chain of integer layers between two grids; made by `convert`. Its file holds what its layers need, and no more.
+    """A chain of integer layers between two grids; made by `convert`. Its file has only what the layers need.
 
     Args:
-        layers: of this module.
+        layers: `IntegerLayer` and `Flatten` modules, in order.
         source, target: grids of the input and of the output.
     """
 
@@ -29,26 +29,26 @@ class IntegerNetwork(nn.Module):
         self.register_buffer("scales", torch.stack([source.scale, target.scale]))
 
     def integers(self, q: Tensor) -> Tensor:
-        """The network itself: uint8 [N, …] on the grid `source` → uint8 [N, classes] on the grid `target`."""
+        """Run the network itself: uint8 [N, …] on the grid `source` → uint8 [N, classes] on the grid `target`."""
         return self.layers(q.transpose(0, 1)).transpose(0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """For comparison with other networks: float [N, …] → quantised, `integers`, dequantised: float [N, classes]."""
+        """Quantise, run `integers`, dequantise, to compare with float networks: float [N, …] → float [N, classes]."""
         return dequantize(self.integers(quantize(x, self.source)), self.target)
 
 
 def convert(model: nn.Module, grids: dict[str, Grid]) -> IntegerNetwork:
-    """Convert a model to a network of integers that computes the same, as near as its grids allow.
+    """Convert a model to an integer network that computes the same function as closely as its grids allow.
 
     Args:
-        model: a chain of Conv2d, Linear, ReLU, MaxPool2d and Flatten (Dropout and Identity are left out), such as
-            `MyNet`; traced with `torch.fx`.
-        grids: by name, from `activation_ranges.calibrate(model, …)`, 8 bits or fewer; used are those of "input" and of
-            the last layer before each next Conv2d or Linear.
+        model: a chain of Conv2d, Linear, ReLU, MaxPool2d and Flatten (Dropout and Identity are dropped), such as
+            `MyNet`; traced with `torch.fx`, left unchanged.
+        grids: by name, of at most 8 bits, from `activation_ranges.calibrate(model, …)`; needed are "input" and the
+            last layer before each next Conv2d or Linear.
 
     Raises:
-        ValueError: `model` cannot be traced, has something else in it or is no chain, a layer has forward hooks or a
-            forward of its own, or a grid is missing.
+        ValueError: `model` can't be traced, has other layers or is not a chain; a layer has forward hooks or a custom
+            forward; or a grid is missing.
     """
     groups = _groups(model)
     missing = {"input", *(group["name"] for group in groups)} - grids.keys()
@@ -64,7 +64,7 @@ def convert(model: nn.Module, grids: dict[str, Grid]) -> IntegerNetwork:
 
 
 def _groups(model: nn.Module) -> list[dict]:
-    """Each Conv2d or Linear with what follows it up to the next one."""
+    """Each Conv2d or Linear with the layers that follow it up to the next one."""
     traced, groups, before, flat, picture = trace(model), [], None, False, True
     for node in traced.graph.nodes:
         if is_size(node):
@@ -74,7 +74,7 @@ def _groups(model: nn.Module) -> list[dict]:
         if isinstance(layer, nn.Conv2d | nn.Linear) and chained:
             if isinstance(layer, nn.Conv2d) and (flat or not picture):
                 raise ValueError(
-                    f"model can't be converted at {node.target!r}: a convolution needs pictures, not rows."
+                    f"model can't be converted at {node.target!r}: a convolution needs pictures, not flat inputs."
                 )
             if isinstance(layer, nn.Linear) and groups and picture and not flat:
                 raise ValueError(f"model can't be converted at {node.target!r}: flatten the pictures before it.")
@@ -93,19 +93,17 @@ def _groups(model: nn.Module) -> list[dict]:
                 "Linear, ReLU, MaxPool2d and Flatten that begins with one of the first two."
             )
         if layer is not None and (hooked(layer) or _overridden(layer)):
-            raise ValueError(
-                f"model can't be converted at {node.target!r}: it has forward hooks or a forward of its own."
-            )
+            raise ValueError(f"model can't be converted at {node.target!r}: it has forward hooks or a custom forward.")
         if groups and layer is not None:
             groups[-1]["name"] = node.target
         before = node
     if not groups:
-        raise ValueError("model has no Conv2d and no Linear: there is nothing to convert.")
+        raise ValueError("model has no Conv2d or Linear: there is nothing to convert.")
     return groups
 
 
 def _does_nothing(node: fx.Node, layer: nn.Module | None) -> bool:
-    """In evaluation mode."""
+    """Whether a node is the identity in evaluation mode."""
     if node.target is dropout:
         return node.kwargs.get("training") is False
     return isinstance(layer, _LEFT_OUT) or node.target in ("contiguous", "clone")

@@ -1,12 +1,13 @@
-"""Training in integers alone: forward pass, gradients and updates.
+"""Training with integers only: forward pass, gradients and updates.
 
-A number is an integer times a power of two that all numbers of its tensor share, so that every change of scale is a
-shift of bits. Products are int8 × int8, sums int32, weights int16 or narrower.
+A number is an integer times a power of two that its whole tensor shares, so that every change of scale is a bit shift.
+Products are int8 × int8, sums int32, weights at most int16.
 
-Sources: Gupta et al. 2015, "Deep Learning with Limited Numerical Precision" (stochastic rounding); Courbariaux et al.
-2014, "Training Deep Neural Networks with Low Precision Multiplications" (a shared exponent that follows the numbers);
-Wu et al. 2018, "Training and Inference with Integers in Deep Neural Networks"; Banner et al. 2018, "Scalable Methods
-for 8-bit Training of Neural Networks".
+Sources: Gupta et al. 2015, "Deep Learning with Limited Numerical Precision", https://arxiv.org/abs/1502.02551
+(stochastic rounding); Courbariaux et al. 2014, "Training Deep Neural Networks with Low Precision Multiplications",
+https://arxiv.org/abs/1412.7024 (a shared exponent that adapts to the numbers); Wu et al. 2018, "Training and Inference
+with Integers in Deep Neural Networks", https://arxiv.org/abs/1802.04680; Banner et al. 2018, "Scalable Methods for
+8-bit Training of Neural Networks", https://arxiv.org/abs/1805.11046
 """
 
 import torch
@@ -19,7 +20,7 @@ ROUNDINGS = ("nearest", "stochastic")
 
 
 def stochastic_round(x: Tensor, noise: Tensor) -> Tensor:
-    """⌊x + noise⌋: up with a probability equal to x's fraction, so that the mean over the noise is x itself.
+    """Compute ⌊x + noise⌋, which rounds up with a probability equal to x's fraction, so that the mean is x itself.
 
     Args:
         x: float, any shape.
@@ -29,12 +30,12 @@ def stochastic_round(x: Tensor, noise: Tensor) -> Tensor:
 
 
 def shift_right(x: Tensor, bits: int, noise: Tensor | None = None) -> Tensor:
-    """x / 2^bits as an integer, in integer arithmetic; the dtype of `x`.
+    """Compute x / 2^bits in integer arithmetic; returns integers of the dtype of `x`.
 
     Args:
-        x: integers.
-        bits: below 0 shifts to the left, exactly.
-        noise: uniform integers from 0 to 2^bits − 1 → stochastic rounding; None → to nearest, the middle upwards.
+        x: integers, any shape.
+        bits: a negative number shifts to the left, exactly.
+        noise: uniform integers from 0 to 2^bits − 1 for stochastic rounding; default rounding to nearest, half up.
     """
     if bits <= 0:
         return x << -bits
@@ -42,18 +43,18 @@ def shift_right(x: Tensor, bits: int, noise: Tensor | None = None) -> Tensor:
 
 
 class IntegerMLP:
-    """A two-layer perceptron that trains in integers alone: no float from the picture to the updated weight.
+    """A two-layer perceptron that trains with integers only: no float from the picture to the updated weight.
 
-    Its loss is half the squared distance from 1 for the right class and 0 for the others: the gradient is a
-    difference, where softmax would need exponentials.
+    Its loss is half the squared distance from 1 for the right class and 0 for the others, whose gradient is a
+    difference; softmax would need exponentials.
 
     Args:
         inputs, hidden, classes: sizes.
-        bits: of the stored weights, 8 to 16: integers times 2^−(bits − 1), so within ±1. Products read them
-            rounded to their upper 8 bits.
+        bits: of the stored weights, 8 to 16: integers times 2^−(bits − 1), so within ±1. Products use them rounded
+            to their upper 8 bits.
         rounding: of the updates, "nearest" or "stochastic".
         rate: an update is the gradient, summed over the batch, times 2^−rate.
-        seed: of the first weights and of the rounding.
+        seed: of the initial weights and of the rounding.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -80,11 +81,11 @@ class IntegerMLP:
         self.weights = [self._start(inputs, hidden), self._start(hidden, classes)]
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Class scores, int32 [N, classes] in units of 2^−7, of uint8 images [N, …]."""
+        """Compute class scores, int32 [N, classes] in units of 2^−7, from uint8 images [N, …]."""
         return self._forward(images)[-1]
 
     def step(self, images: Tensor, labels: Tensor) -> float:
-        """One update; returns the share of the weights that it changed.
+        """Make one update; returns the share of the weights that it changed, 0 to 1.
 
         Args:
             images: uint8 [N, …].
@@ -123,7 +124,7 @@ class IntegerMLP:
 
 
 def to_int8(x: Tensor, exponent: int) -> tuple[Tensor, int]:
-    """int32 x · 2^exponent as int8 and a new exponent, the smallest at which nothing overflows; rounds to nearest."""
+    """Convert int32 x · 2^exponent to int8, rounded to nearest, and the smallest exponent without overflow."""
     shift = max(int(x.abs().max()).bit_length() - 7, 0)
     return shift_right(x, shift).clamp(-127, 127).to(torch.int8), exponent + shift
 
@@ -131,11 +132,14 @@ def to_int8(x: Tensor, exponent: int) -> tuple[Tensor, int]:
 def train(net: IntegerMLP, images: Tensor, labels: Tensor, epochs: int = 3, batch_size: int = 128) -> list[float]:
     """Train in place; returns the share of weights that each step changed.
 
-    `training.fit` differentiates floats and hands them to an optimizer; here there is neither, hence a loop of its own.
+    This needs its own loop, because `training.fit` differentiates floats and uses an optimizer.
 
     Args:
+        net: the network.
         images: uint8 [N, …].
         labels: int64 [N].
+        epochs: passes over the pictures.
+        batch_size: pictures per step, at most N; the last, incomplete batch is skipped.
     """
     images, labels = smoke.few(images, 640), smoke.few(labels, 640)
     shares, steps = [], len(images) // batch_size
@@ -149,5 +153,5 @@ def train(net: IntegerMLP, images: Tensor, labels: Tensor, epochs: int = 3, batc
 
 
 def accuracy(net: IntegerMLP, images: Tensor, labels: Tensor) -> float:
-    """Share of right answers, in percent."""
+    """Accuracy in percent on uint8 images [N, …] with labels int64 [N]."""
     return 100 * (net(images).argmax(1) == labels).float().mean().item()

@@ -1,4 +1,4 @@
-"""Quantise the weights of a whole model, and know which layers that concerns."""
+"""Quantise the weights of a whole model."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,17 +16,18 @@ QUANTIZABLE = (nn.Conv2d, nn.Linear)
 def quantize_weights(
     model: nn.Module, bits: int = 8, *, symmetric: bool = True, per: str = "channel", group: int | None = None
 ) -> nn.Module:
-    """Put the weights of all convolutions and linear layers on grids, in place; biases stay. Returns the model.
+    """Round the weights of all convolutions and linear layers to grids, in place; biases stay. Returns the model.
 
-    The weights remain float32, so that the model still runs everywhere; what they lose they have lost. Pruned weights
-    stay under their masks and zero: the grids are those of what the masks leave.
+    The weights remain float32, so the model still runs everywhere, but their precision is lost. Pruned weights stay
+    masked and zero, and the grids are those of the masked weights.
 
     Args:
+        model: changed in place.
         bits, symmetric, per, group: as in `grid_of`.
 
     Raises:
         ValueError: an argument is out of its range, or a layer's weight, which is named, is not finite or computed
-            from others in another way than by a mask (weight_norm, a parametrisation). The model is as it was.
+            other than by a mask (weight_norm, a parametrisation). The model is unchanged then.
     """
     layers = quantizable(model)
     require_plain(model, layers, parameters=["weight"], masks=True)
@@ -44,24 +45,24 @@ def quantize_weights(
 
 
 def quantizable(model: nn.Module) -> dict[str, nn.Module]:
-    """The layers whose weights are quantised, convolutions and linear layers, by name."""
+    """Find the layers whose weights are quantised, by name: convolutions and linear layers."""
     return {name: layer for name, layer in model.named_modules() if isinstance(layer, QUANTIZABLE)}
 
 
 @torch.no_grad()
 def set_value(layer: nn.Module, value: Tensor, name: str = "weight") -> None:
-    """Overwrite a layer's weight or bias in place, so that its forward uses `value`, or what a mask leaves of it.
+    """Overwrite a layer's weight or bias in place, so that its forward uses `value`, under its mask if it has one.
 
-    Not for weights that are computed in another way: see `network_checks.require_plain`.
+    Not for weights that are computed otherwise: see `network_checks.require_plain`.
     """
     masked = f"{name}_mask" in layer._buffers
     (layer._parameters[f"{name}_orig"] if masked else getattr(layer, name)).copy_(value)
     if masked:
-        setattr(layer, name, current_value(layer, name).clone())  # forward remakes it, but others read it before
+        setattr(layer, name, current_value(layer, name).clone())  # forward recomputes it, but others may read it first
 
 
 def hook_first_input(layer: nn.Module, change: Callable[[nn.Module, Tensor], Tensor]) -> None:
-    """Before each call of a layer, `change(layer, its first input)` replaces that input, given by place or by name."""
+    """Replace a layer's first input, passed by position or by name, by `change(layer, input)` in every call."""
     layer.register_forward_pre_hook(partial(_change_first, change), with_kwargs=True)
 
 

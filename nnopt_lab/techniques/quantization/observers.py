@@ -1,9 +1,11 @@
-"""Choose the range of a layer's activations: observers watch a few batches and then say where it should end.
+"""Choose the range of a layer's activations: observers see a few batches and then choose its ends.
 
-Weights are fixed, so their range is known; activations depend on the input, so their range is an estimate: from the
-extremes, or from a histogram, where a few large values may be given up for finer steps.
+Weights are fixed, so their range is known; activations depend on the input, so their range is estimated from the
+extremes, or from a histogram, which can clip a few large values in exchange for finer steps.
 
-Sources: Jacob et al. 2018, section 3.1 (moving averages); Migacz 2017, "8-bit inference with TensorRT" (entropy).
+Sources: Jacob et al. 2018, section 3.1, https://arxiv.org/abs/1712.05877 (moving averages); Migacz 2017, "8-bit
+Inference with TensorRT", https://on-demand.gputechconf.com/gtc/2017/presentation/s7310-8-bit-inference-with-tensorrt.pdf
+(entropy).
 """
 
 import torch
@@ -14,43 +16,43 @@ from nnopt_lab.techniques.quantization.grids import Grid, grid_of_range
 from nnopt_lab.techniques.quantization.rounding import fake_quantize
 
 BINS = 8192
-ENTROPY_BINS, MIN_BINS = 2048, 128  # as Migacz
+ENTROPY_BINS, MIN_BINS = 2048, 128  # Migacz's choice
 
 
 class Observer:
-    """Sees tensors one after the other and keeps what it needs to choose a range.
+    """Observes tensors one after the other and records the statistics that it needs to choose a range.
 
     Args:
-        bits: 1 to 16, of the affine grid that the range is for.
+        bits: of the affine grid for the range, 1 to 16.
     """
 
     def __init__(self, bits: int = 8):
         self.bits, self.low, self.high = bits, None, None
 
     def update(self, x: Tensor) -> None:
-        """See one tensor: float, any shape.
+        """Observe one tensor: float, any shape.
 
         Raises:
             ValueError: `x` is empty, not of a floating-point dtype, or has values that are not finite.
         """
         if not isinstance(x, Tensor):
-            raise ValueError(f"x is a {type(x).__name__}; an observer sees tensors only.")
+            raise ValueError(f"x is a {type(x).__name__}; an observer needs tensors.")
         if not x.is_floating_point() or x.numel() == 0:
-            raise ValueError(f"x is {x.dtype} {list(x.shape)}; an observer needs floats, one at the least.")
+            raise ValueError(f"x is {x.dtype} {list(x.shape)}; an observer needs floats, at least one.")
         x = x.detach().float().cpu()
         low, high = map(float, x.aminmax())
         if not -torch.inf < low <= high < torch.inf:  # NaN compares as False
-            raise ValueError("x has values that are NaN or infinite; no range can hold them.")
+            raise ValueError("x has values that are NaN or infinite, which no range covers.")
         self._see(x, low, high)
 
     def _see(self, x: Tensor, low: float, high: float) -> None:
         self.low, self.high = (low, high) if self.low is None else (min(low, self.low), max(high, self.high))
 
     def range(self) -> tuple[float, float]:
-        """The ends chosen for what was seen; the grid of such a range holds zero in any case.
+        """Choose the ends of the range; the range's grid always contains zero.
 
         Raises:
-            ValueError: nothing was seen yet.
+            ValueError: no tensor was observed yet.
         """
         if self.low is None:
             raise ValueError("The observer has seen nothing yet: call update(x) first.")
@@ -60,18 +62,22 @@ class Observer:
         return self.low, self.high
 
     def grid(self) -> Grid:
-        """The affine grid of `bits` bits over the range."""
+        """The affine grid of `bits` bits that covers the range."""
         return grid_of_range(*self.range(), self.bits)
 
 
 class MinMax(Observer):
-    """The smallest and the largest value of all that was seen."""
+    """The range from the smallest to the largest value observed."""
 
 
 class MovingAverage(Observer):
-    """Averages of each tensor's smallest and largest value: a new one counts `constant`, the past 1 − `constant`.
+    """Moving averages of the tensors' smallest and largest values.
 
-    As torch's MovingAverageMinMaxObserver, whose constant is 0.01 too.
+    Like torch's MovingAverageMinMaxObserver, which has the same default.
+
+    Args:
+        bits: as in `Observer`.
+        constant: weight of a new tensor, above 0, at most 1; the past has the weight 1 − `constant`.
     """
 
     def __init__(self, bits: int = 8, constant: float = 0.01):
@@ -88,9 +94,10 @@ class MovingAverage(Observer):
 
 
 class Histogram(Observer):
-    """Counts values in bins from `start` to `stop`. Where one falls outside, bins are merged in pairs.
+    """Counts values in bins from `start` to `stop`; if a value falls outside, bins are merged in pairs.
 
-    So the bins become twice as wide and no count is lost. Zeros are counted apart: every grid holds them exactly.
+    So the bins become twice as wide, and no count is lost. Zeros are counted separately, because every grid contains
+    zero exactly.
     """
 
     def __init__(self, bits: int = 8):
@@ -105,7 +112,7 @@ class Histogram(Observer):
 
     @property
     def centers(self) -> Tensor:
-        """The middles of the bins: float32 [BINS]."""
+        """Midpoints of the bins: float32 [BINS]."""
         return self.edges.unfold(0, 2, 1).mean(1).float()
 
     def _see(self, x: Tensor, low: float, high: float) -> None:
@@ -124,7 +131,12 @@ class Histogram(Observer):
 
 
 class Percentile(Histogram):
-    """From the (100 − `percent`)th to the `percent`th percentile of all values, zeros included; exact to one bin."""
+    """The range from the (100 − `percent`)th to the `percent`th percentile of all values, exact to one bin.
+
+    Args:
+        percent: above 50, at most 100; zeros count as values.
+        bits: as in `Observer`.
+    """
 
     def __init__(self, percent: float = 99.99, bits: int = 8):
         super().__init__(bits)
@@ -135,16 +147,17 @@ class Percentile(Histogram):
     def _choose(self) -> tuple[float, float]:
         edges, below = self.edges, pad(self.counts.cumsum(0), (1, 0))
         total = self.zeros + float(below[-1])
-        outside = total * (1 - self.percent / 100) + 1e-6  # the share is rounded, the counts are not
+        outside = total * (1 - self.percent / 100) + 1e-6  # tolerance for the rounding of the share
         low = edges[below + self.zeros * (edges > 0) <= outside].max()
         high = edges[below + self.zeros * (edges >= 0) >= total - outside].min()
         return max(float(low), self.low), min(float(high), self.high)
 
 
 class MeanSquaredError(Histogram):
-    """The range with the least squared error between the values and the grid's: finer steps against clipping.
+    """The range with the smallest squared quantisation error, a compromise between finer steps and less clipping.
 
-    From the best of 16 × 16 pairs of ends on, the two take turns, each trying 128 places, until nothing gets better.
+    The search starts from the best of 16 × 16 pairs of ends. Then each end in turn tries 128 positions, until the error
+    no longer decreases.
     """
 
     def _choose(self) -> tuple[float, float]:
@@ -163,7 +176,7 @@ class MeanSquaredError(Histogram):
         return tuple(best.tolist())
 
     def errors(self, lows: Tensor, highs: Tensor) -> Tensor:
-        """Sum of squared errors of what was seen, for each of n ranges: float [n], float [n] → float64 [n]."""
+        """Sum of squared errors of the observed values for each of n ranges: float [n], float [n] → float64 [n]."""
         seen = self.counts > 0
         values = self.centers[seen].expand(len(lows), -1)
         if not values.numel():
@@ -173,11 +186,11 @@ class MeanSquaredError(Histogram):
 
 
 class Entropy(Histogram):
-    """Clips at the magnitude for which quantising loses the least information about the values' distribution.
+    """The range whose quantised histogram is closest to the original in KL divergence (Migacz 2017).
 
-    P is the histogram up to that magnitude, all that lies above in its last bin; Q is what remains when these bins,
-    without what lies above, are merged to the grid's levels and spread out again over the bins that held something.
-    The least Kullback-Leibler divergence ΣP·log(P/Q) wins (Migacz 2017).
+    P is the histogram up to a magnitude, with everything above it added to the last bin. Q is the histogram without
+    everything above, merged to the grid's levels and distributed again over the nonempty bins. The magnitude with the
+    smallest Kullback-Leibler divergence ΣP·log(P/Q) is chosen.
     """
 
     def _choose(self) -> tuple[float, float]:
@@ -192,7 +205,7 @@ class Entropy(Histogram):
 
 
 def kl_divergence(counts: Tensor, bins: int, levels: int) -> float:
-    """Σ P·log(P/Q) of a histogram that is clipped to its first `bins` bins and rounded to `levels` levels.
+    """Compute Σ P·log(P/Q) for a histogram that is clipped to its first `bins` bins and rounded to `levels` levels.
 
     Args:
         counts: float64 [B], the histogram of magnitudes.

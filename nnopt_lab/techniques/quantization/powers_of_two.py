@@ -1,6 +1,6 @@
-"""Round weights to powers of two, so that products become shifts of bits.
+"""Round weights to powers of two, so that products become bit shifts.
 
-Source: Zhou et al. 2017, "Incremental Network Quantization".
+Source: Zhou et al. 2017, "Incremental Network Quantization", https://arxiv.org/abs/1702.03044
 """
 
 import torch
@@ -10,17 +10,20 @@ from nnopt_lab.techniques.quantization.grids import check_values, integer_range
 
 
 def power_of_two(weight: Tensor, bits: int = 4) -> Tensor:
-    """Each weight as 0 or ±2^e: float32, the shape of `weight`. What the article's `quantize` meant.
+    """Round each weight to 0 or ±2^e, as the article's `quantize` intends.
 
-    One of the 2^bits codes is zero; the others are ± the 2^(bits−1) − 1 powers from the one nearest to the largest
-    weight downwards. The nearest of these values is taken; a product with such a weight is a shift of bits.
+    One of the 2^bits codes is zero; the others are ± the 2^(bits−1) − 1 powers of two from the one nearest to the
+    largest weight downwards. Each weight becomes the nearest of these values.
 
     Args:
         weight: float, any shape.
         bits: 2 to 8.
 
+    Returns:
+        float32, the shape of `weight`.
+
     Raises:
-        ValueError: `bits` is out of range; `weight` is empty, not of a floating-point dtype, or not finite.
+        ValueError: `bits` is out of range; or `weight` is empty, not floating-point, or not finite.
     """
     check_values(weight)
     if integer_range(bits)[1] < 1 or bits > 8:

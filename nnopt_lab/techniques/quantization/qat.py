@@ -1,10 +1,11 @@
-"""Quantization-aware training (QAT): every forward pass rounds, every backward pass looks through the rounding.
+"""Quantization-aware training (QAT): every forward pass rounds, every backward pass ignores the rounding.
 
-`prepare` puts quantisers on the weights and inputs of a network's layers, `training.fit` trains it as any other, and
-`make_permanent` leaves weights that lie on their grids. The trained parameters are floats; the layers see them rounded.
+`prepare` adds quantisers to the weights and inputs of a network's layers, `training.fit` trains the network like any
+other, and `make_permanent` turns its weights into plain ones on their grids. The trained parameters are floats; the
+layers use them rounded.
 
-Source: Bengio et al. 2013, "Estimating or Propagating Gradients Through Stochastic Neurons" (straight-through
-gradient).
+Source: Bengio et al. 2013, "Estimating or Propagating Gradients Through Stochastic Neurons",
+https://arxiv.org/abs/1308.3432 (straight-through gradient).
 """
 
 import torch
@@ -29,21 +30,22 @@ def prepare(
     method: str = "lsq",
     ends: int | None = 8,
 ) -> nn.Module:
-    """Quantise the weights and the inputs of all convolutions and linear layers while it trains; in place.
+    """Add quantisers to the weights and inputs of all convolutions and linear layers, in place; returns the model.
 
-    One grid for each tensor. Make the optimizer afterwards: LSQ's steps are new parameters. Returns the model.
+    Each tensor has one grid. Create the optimizer afterwards, because the learned steps of LSQ are new parameters.
 
     Args:
-        model: trained in float, preferably.
-        batch: inputs on which the ranges or steps of the layers' inputs start, some hundred.
-        weights: bits, 2 to 16, or "binary" or "ternary"; None leaves floats.
-        activations: bits, 2 to 16, of the layers' inputs, signed where `batch` has negative ones; None leaves floats.
+        model: changed in place; preferably trained in float.
+        batch: inputs float [N, …], a few hundred, from which the initial ranges or steps of the layers' inputs are
+            computed.
+        weights: bits, 2 to 16, or "binary" or "ternary"; None for floats.
+        activations: bits of the layers' inputs, 2 to 16, signed if `batch` gives negative inputs; None for floats.
         method: "min-max" or "lsq".
-        ends: bits of the first and the last layer, weights and inputs; None treats them as the others. What is left in
-            float stays so in all layers.
+        ends: bits of the first and the last layer, for weights and inputs; None treats them like the others. Weights or
+            inputs that are floats elsewhere are floats here too.
 
     Raises:
-        ValueError: an argument is out of its range; the model has no such layer, or is prepared already; a layer's
+        ValueError: an argument is out of its range; the model has no such layer or is already prepared; or a layer's
             weight, which is named, is masked, computed, or tied with another layer's.
     """
     if method not in METHODS:
@@ -55,7 +57,7 @@ def prepare(
     inputs = {name: [read for read, _ in runs] for name, runs in record_runs(model, batch).items()}
     layers = {name: model.get_submodule(name) for name in inputs}
     if not inputs or any(_is_prepared(layer) for layer in layers.values()):
-        raise ValueError("model has no convolution or linear layer that could be prepared, or it has been prepared.")
+        raise ValueError("model has no convolution or linear layer to prepare, or is already prepared.")
     require_plain(model, layers, parameters=["weight"])
     require_untied(model, layers)
     for name, layer in layers.items():
@@ -71,10 +73,10 @@ def prepare(
 
 @torch.no_grad()
 def make_permanent(model: nn.Module) -> nn.Module:
-    """After training: weights become plain parameters on their grids, the inputs' grids are fixed. Returns the model.
+    """Turn weights into plain parameters on their grids after training, and fix the inputs' grids; returns the model.
 
-    Each weight's grid stays as `layer.weight_grid`, each input's as `layer.input_quantizer.grid()`: with them,
-    `quantization.quantize` gives the integers. Layers that `prepare` did not prepare stay as they are.
+    Each weight's grid remains as `layer.weight_grid`, each input's as `layer.input_quantizer.grid()`, from which
+    `quantization.quantize` computes the integers. Layers that `prepare` did not change are left unchanged.
     """
     for layer in model.modules():
         if _has_weight_quantizer(layer):
@@ -102,7 +104,7 @@ def _weight_quantizer(bits: int | str, weight: Tensor, method: str) -> nn.Module
 
 
 def _input_quantizer(bits: int, runs: list[Tensor], method: str) -> nn.Module:
-    """For all the inputs that a layer gets, several where it runs several times."""
+    """A quantiser for all inputs of a layer, one per run."""
     values = runs[0] if len(runs) == 1 else torch.cat([x.flatten() for x in runs])
     if method == "min-max":
         return MinMaxInput(bits, values)

@@ -1,12 +1,13 @@
-"""A search for the best way to make a given classifier smaller or faster: which techniques, how much of each, where.
+"""Search for the best way to make a given classifier smaller or faster: which techniques, how much of each, and where.
 
 The article's section 5.1. A sampler (optuna's Gaussian processes) proposes configurations (`candidates`), each is
-trained briefly and measured (`searcher`), and a `result.Search` holds what was found. The search begins with what
-manual tuning would try, and cheap `estimates` spare trials that cannot end on the front.
+trained briefly and measured (`searcher`), and a `result.Search` contains the results. The search begins with the
+configurations that manual tuning would try, and cheap `estimates` stop trials that cannot reach the Pareto front.
 
-Sources: Daulton et al. 2020, "Differentiable Expected Hypervolume Improvement"; Ozaki et al. 2022, "Multiobjective
-Tree-Structured Parzen Estimator"; Akiba et al. 2019, "Optuna"; He et al. 2018, "AMC: AutoML for Model Compression and
-Acceleration on Mobile Devices" (one share per layer, by search).
+Sources: Daulton et al. 2020, "Differentiable Expected Hypervolume Improvement", https://arxiv.org/abs/2006.05078;
+Ozaki et al. 2022, "Multiobjective Tree-Structured Parzen Estimator", https://doi.org/10.1613/jair.1.13188; Akiba et al.
+2019, "Optuna", https://arxiv.org/abs/1907.10902; He et al. 2018, "AMC: AutoML for Model Compression and Acceleration on
+Mobile Devices", https://arxiv.org/abs/1802.03494 (one share per layer, by search).
 """
 
 import importlib
@@ -46,7 +47,7 @@ ACCELERATOR_DEFAULTS = (
 
 
 def default_engines(here: torch.device) -> tuple[str, ...]:
-    """Return the names of the engines that a search on a device chooses from by default."""
+    """Names of the engines from which a search on a device chooses by default."""
     return ACCELERATOR_DEFAULTS if is_accelerator(here) else DEFAULT_ENGINES
 
 
@@ -70,37 +71,42 @@ def optimize(
     stop_early: bool = True,
     seed: int = 0,
 ) -> Search:
-    """Search for smaller or faster versions of a classifier. Ctrl-C ends the search and keeps what it has found.
+    """Search for smaller or faster versions of a classifier. Ctrl-C ends the search and keeps its results so far.
 
-    Times are those of as many threads as torch has. With one (`torch.set_num_threads(1)`), other programs on the
-    machine do not falsify them.
+    Times are measured with the number of threads that torch uses. With a single one (`torch.set_num_threads(1)`), other
+    programs on the machine do not distort them.
 
     Args:
-        model: any trained classifier [N, ...] → logits float32 [N, classes]; left as it was. What is frozen in it
-            stays frozen.
-        train, validation: what candidates learn from, and what they are judged by: a `data.Split`, (pictures, labels),
-            or a data set of (picture, label). All is held in memory. Keep pictures back for the final judgement.
+        model: any trained classifier [N, ...] → logits float32 [N, classes]; left unchanged. Frozen parameters stay
+            frozen.
+        train, validation: the data to train and to compare candidates on: a `data.Split`, (pictures, labels), or a
+            data set of (picture, label). Both are loaded into memory. Keep other pictures for the final evaluation.
         goal: a `Goal`, or its target: "latency" or "bytes".
-        to_input: pictures → float32 [N, ...], such as `pictures.to_input`; None where they are that already.
-        trials: in all, those of earlier calls with the same storage included.
-        seconds: after this time no further trial starts.
-        storage: a file (SQLite), or a database's URL, in which the search goes on, and which several processes and
-            machines may share; networks worth exporting are kept in a folder beside a file. None for memory.
-        engine_names: of engines of the device to choose from, see `deployment.engines_on`, where latency is the target;
-            each adds its building time to a trial. `default_engines` where it is None. For those that cannot run this
+        to_input: pictures → float32 [N, ...], such as `pictures.to_input`; not needed if they are that already.
+        trials: total number of trials, at least 1, including earlier calls with the same storage.
+        seconds: no further trial starts after this time; default no limit.
+        storage: a file (SQLite) or a database URL that stores the search, so that later calls continue it and several
+            processes and machines can share it. Networks of the front are saved in a folder beside a file. Default
+            memory.
+        engine_names: engines of the device to choose from if latency is the target, see `deployment.engines_on`;
+            default `default_engines(device)`. Each adds its build time to a trial. For those that cannot run this
             model, a sentence in the result's `notes` says why.
-        device: where candidates are timed: "cpu", "accelerator" (whichever the machine has), or a torch device such as
-            "cuda:0". Times don't include copies. Candidates are always trained on the accelerator if there is one.
-        epochs, rate, batch_size: of each candidate's training, as in `tasks.Task`; from two epochs on, trials
-            can be stopped between them.
-        sampler: "gp" (Gaussian processes) or "tpe" (tree-structured Parzen estimator), or "random" as a control.
-        manual_starts: begin with what manual tuning would try, see `search_space.Space.starts`.
-        stop_early: stop trials that cannot end on the front, or will break a limit by the estimates.
-        seed: of the training; in memory also of the sampler. (With a storage, every call draws anew.)
+        device: on which candidates are timed, with pictures already there: "cpu", "accelerator", or a device of torch
+            such as "cuda:0". Training uses the accelerator if there is one.
+        epochs, rate, batch_size: of each candidate's training, as in `tasks.Task`; with two or more epochs, trials can
+            be stopped between them.
+        sampler: "gp" (Gaussian processes), "tpe" (tree-structured Parzen estimator), or "random" as a control.
+        manual_starts: begin with the configurations that manual tuning would try, see `search_space.Space.starts`.
+        stop_early: stop trials that cannot reach the front or, by the estimates, will exceed a limit.
+        seed: of the training, and of the sampler if the search is in memory. (With a storage, every call samples
+            differently.)
+
+    Returns:
+        The trials' results, their Pareto front, and its networks.
 
     Raises:
-        ValueError: an argument is not as said here, the device is not there, the storage holds another search or cannot
-            be used, or no trial succeeded.
+        ValueError: an argument is out of its range, the device is missing, the storage contains another search or
+            cannot be used, or no trial succeeded.
     """
     goal = Goal(goal) if isinstance(goal, str) else goal
     if not isinstance(model, nn.Module):
@@ -111,12 +117,14 @@ def optimize(
     if batch_size < 1 or not rate > 0:
         raise ValueError(f"batch_size={batch_size} must be at least 1, and rate={rate} above 0.")
     if trials < 1 or epochs < 1 or sampler not in SAMPLERS:
-        raise ValueError(f"trials={trials} and epochs={epochs} must be at least 1, sampler={sampler!r} of {SAMPLERS}.")
+        raise ValueError(
+            f"trials={trials} and epochs={epochs} must be at least 1, and sampler={sampler!r} one of {SAMPLERS}."
+        )
     transform = to_input or (lambda images: images)
     pictures = GivenPictures(as_split(train, "train"), as_split(validation, "validation"), transform)
     task = Task(copied(model).cpu().eval(), pictures, epochs, rate, batch_size, seed, here)
     require_classifier(task, goal.batch)
-    importlib.import_module("optuna")  # it sets the level of its own log when it is imported
+    importlib.import_module("optuna")  # its import sets its log level, which `quiet` must change afterwards
     with quiet("optuna"), storage_errors(storage):
         searcher = Searcher(task, goal, engine_names, storage, sampler, stop_early)
         if manual_starts:

@@ -1,16 +1,16 @@
-"""Candidates: from a configuration, a handful of numbers, to the network that it describes, trained and compressed.
+"""Candidates: turn a configuration, a handful of numbers, into a trained and compressed network.
 
-A configuration is a dict that JSON can hold; what it leaves out stays as it was. In this order: channels are removed,
-layers factorised, the network is trained on; then weights are pruned, the others share values, and it is trained again.
+A configuration is a dict that JSON can represent; missing keys change nothing. Channels are removed, layers are
+factorised, and the network is trained; then weights are pruned, the others share values, and it is trained again.
 
-    channels   {group: share of its channels that stay, in (0, 1]}, see `channel_pruning`
+    channels   {group: share of its channels to keep, in (0, 1]}, see `channel_pruning`
     energy     {"convolution" and/or "linear": share of each layer's energy that its rank keeps}, see `low_rank`
     sparsity   share of all weights that are pruned, in [0, 1)
     bits       {layer of the original: 1 to 8}: its weights share 2^bits values, see `deep_compression`
     teacher    share of the original's soft targets in the loss, in [0, 1], see `distillation`
-    engine     a key of `deployment.ENGINES`, "eager float32" where it is left out
+    engine     a key of `deployment.ENGINES`; default "eager float32"
 
-The same configuration, data and seed give the same network, on the same machine bit for bit.
+The same configuration, data and seed give the same network, bit for bit on the same machine.
 """
 
 from collections.abc import Callable
@@ -31,20 +31,22 @@ KEYS = ("channels", "energy", "sparsity", "bits", "teacher", "engine")
 
 
 def shape(model: nn.Module, example: Tensor, config: dict) -> tuple[nn.Module, dict]:
-    """The network of a configuration before any training, and its sizes, from which `reshape` makes it again.
+    """Make a configuration's network before any training.
 
     Args:
-        model: the original; left as it was.
+        model: the original; left unchanged.
         example: an input [N, ...].
+        config: the configuration.
 
     Returns:
-        (network, {"channels": {group: count}, "ranks": {layer: rank}}).
+        The network, and its sizes, from which `reshape` makes it again:
+        {"channels": {group: count}, "ranks": {layer: rank}}.
 
     Raises:
-        ValueError: the configuration has another key, or a share that is out of its range.
+        ValueError: the configuration has an unknown key, or a share out of its range.
     """
     if unknown := set(config) - set(KEYS):
-        raise ValueError(f"config has {', '.join(sorted(unknown))}; it may have {', '.join(KEYS)}.")
+        raise ValueError(f"config has the keys {', '.join(sorted(unknown))}; allowed are {', '.join(KEYS)}.")
     sizes = {"channels": {}, "ranks": {}}
     if config.get("channels"):
         keep = channel_pruning.keep_most_important(model, example, config["channels"])
@@ -57,7 +59,7 @@ def shape(model: nn.Module, example: Tensor, config: dict) -> tuple[nn.Module, d
 
 
 def reshape(model: nn.Module, example: Tensor, sizes: dict) -> nn.Module:
-    """A network of the sizes that `shape` returned; its weights mean nothing until trained ones are loaded into it."""
+    """Make a network of the sizes that `shape` returned; its weights are meaningless until trained ones are loaded."""
     if sizes["channels"]:
         keep = {name: torch.arange(count) for name, count in sizes["channels"].items()}
         model = channel_pruning.remove_channels(model, example, keep)
@@ -67,18 +69,20 @@ def reshape(model: nn.Module, example: Tensor, sizes: dict) -> nn.Module:
 def make(
     task: Task, config: dict, watch: Callable[[nn.Module, list[float], int], object] = lambda *_: None
 ) -> tuple[nn.Module, dict]:
-    """The network of a configuration: shaped, trained, compressed, trained again; plain float weights, on the CPU.
+    """Make a configuration's network: shaped, trained, compressed, trained again; plain float weights on the CPU.
 
     Args:
+        task: the original network, its data and the training settings.
+        config: the configuration.
         watch: called before the training and after each epoch with the network, the validation accuracies so far
-            (percent) and the number of epochs to come; what it raises ends the training.
+            (percent) and the number of epochs left; it may raise an exception to end the training.
 
     Returns:
-        (network, sizes as in `shape`).
+        The network, and its sizes as in `shape`.
 
     Raises:
-        KeyboardInterrupt: as ever; an interrupted training does not count as finished.
-        ValueError: the configuration is not one, or the loss became NaN or infinite.
+        KeyboardInterrupt: the training was interrupted; it does not count as finished.
+        ValueError: the configuration is invalid, or the loss became NaN or infinite.
     """
     model, sizes = shape(task.model, task.inputs(1), config)
     stages = [any(sizes.values()), "sparsity" in config or "bits" in config]
@@ -99,12 +103,12 @@ def make(
 
 
 def compress(model: nn.Module, config: dict) -> nn.Module:
-    """Mask the smallest weights and let the others share values, in place, as the configuration says."""
+    """Mask the smallest weights and let the others share values, in place, as configured."""
     if config.get("sparsity"):
         left, count = pruning.count_weights(model)
         pruning.magnitude_prune(model, min(round((1 - config["sparsity"]) * count), left))
     if config.get("bits"):
-        # A factorised layer has its parts' names behind its own.
+        # The factors of a layer have names that begin with its own.
         of = {
             name: bits
             for name in pruning.prunable(model)

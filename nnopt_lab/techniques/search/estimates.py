@@ -1,5 +1,4 @@
-"""Cheap estimates that stop trials before they are trained to the end: what a candidate will cost, and how good it can
-still become."""
+"""Cheap estimates that stop trials early: a candidate's final cost, and the accuracy that it can still reach."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -17,17 +16,17 @@ from nnopt_lab.workbench.device import CPU, is_accelerator
 
 
 class CostEstimates:
-    """First estimates of candidates' bytes and latency, from their shapes.
+    """Estimates of candidates' bytes and latency, computed from their shapes.
 
-    On the CPU, a cost model predicts a network's seconds. On an accelerator, where launches cost as much as arithmetic,
-    the untrained network is timed, operator by operator.
+    On the CPU, a cost model predicts a network's time. On an accelerator, where launches matter as much as arithmetic,
+    the network is timed in eager mode before its training.
 
     Args:
         original: the network before the search.
         goal: of the search.
         batch: the input for which latency is estimated, on `device`.
-        baseline_latency: seconds per batch of the original by each engine.
-        device: where latency is measured.
+        baseline_latency: the original's seconds per batch on each engine.
+        device: the device for latency.
     """
 
     def __init__(
@@ -42,16 +41,16 @@ class CostEstimates:
         self.device = device
 
     def predict(self, model: nn.Module, config: dict) -> dict[str, float]:
-        """Bytes, and where latency counts the cost model's share of the original's time on the same engine."""
+        """Predict bytes, and latency if it matters: the original's on the same engine, scaled by the cost model."""
         predicted = {"bytes": predicted_bytes(model, config)}
         if self.goal.target == "latency" or self.goal.max_latency:
-            seconds = self._original_seconds  # 0 for a network of functions, without layers
+            seconds = self._original_seconds  # 0 for a network of functions without layers
             share = self._seconds(model) / seconds if seconds else 1.0
             predicted["latency"] = share * self.baseline_latency[config.get("engine", EAGER)]
         return predicted
 
     def size(self, model: nn.Module) -> float:
-        """What is to become small, before any compression: seconds or parameters."""
+        """The quantity to minimise before any compression: seconds or number of parameters."""
         return self._seconds(model) if self.goal.target == "latency" else measure.parameters(model).total
 
     @cached_property
@@ -70,23 +69,23 @@ class CostEstimates:
 
 
 def predicted_bytes(model: nn.Module, config: dict) -> float:
-    """A first estimate of a candidate's file before it is trained: bits of the weights that stay, 4 bytes of others."""
+    """Estimate a candidate's file size before training: the bits of its kept weights, 4 bytes per other parameter."""
     layers = pruning.prunable(model)
     weights = sum(layer.weight.numel() for layer in layers.values())
     bits = sum(config["bits"].values()) / len(config["bits"]) if config.get("bits") else 32
     if config.get("engine", "").endswith("int8"):
         bits = min(bits, 8)
-    kept = 1 - config.get("sparsity", 0) if config.get("bits") else 1  # a dense file holds zeros as any number
+    kept = 1 - config.get("sparsity", 0) if config.get("bits") else 1  # in a dense file, zeros are stored too
     return weights * kept * bits / 8 + 4 * (measure.parameters(model).total - weights)
 
 
 def corrected(predicted: dict[str, float], finished: Sequence[dict], choose: Callable) -> dict[str, float]:
-    """Estimates times the factor by which those of finished trials were off, which is nearly the same for all.
+    """Correct estimates by the error factor of finished trials, which is nearly the same for all.
 
     Args:
-        predicted: by name of a figure.
-        finished: {"figures": …, "predicted": …} of each finished trial, at least one.
-        choose: of the trials' factors: `min` for the most favourable, `statistics.median` for the likely one.
+        predicted: an estimate per figure, by name.
+        finished: {"figures": …, "predicted": …} per finished trial, at least one.
+        choose: combines the trials' factors: `min` for the most favourable, `statistics.median` for the typical one.
     """
     return {
         name: value * choose(a["figures"][name] / a["predicted"][name] for a in finished if name in a["predicted"])
@@ -97,14 +96,14 @@ def corrected(predicted: dict[str, float], finished: Sequence[dict], choose: Cal
 def should_stop(
     accuracy: float, cost: float, gains: Sequence[float], finished: Sequence[tuple[float, float]], floor: float
 ) -> bool:
-    """Whether a trial cannot end on the front any more, so that training it to the end would be a waste.
+    """Whether a trial cannot reach the front any more, so that training it to the end would be a waste.
 
-    The most that it can hope for is the largest gain that any finished trial made from this point on.
+    Its best possible accuracy assumes the largest gain that any finished trial made from this point on.
 
     Args:
-        accuracy: of the trial now, percent.
-        cost: the least that it will have.
-        gains: of finished trials: accuracy at their end minus accuracy after equally many epochs; empty → False.
+        accuracy: the trial's current accuracy in percent.
+        cost: a lower bound of its final cost.
+        gains: final accuracy minus accuracy after equally many epochs, per finished trial; if empty, returns False.
         finished: (accuracy, cost) of the trials that ended within the limits.
         floor: the lowest accuracy allowed.
     """

@@ -1,4 +1,4 @@
-"""Measuring candidates: accuracy by their own engine, bytes of a real file, time in turns with the original."""
+"""Measure candidates: accuracy on their own engine, bytes of a real file, time in turns with the original."""
 
 import time
 
@@ -16,17 +16,18 @@ from nnopt_lab.workbench import device, measure, training
 def measured_point(
     task: Task, number: int, config: dict, model: nn.Module, baseline: Engine, latency: float, batch: Tensor
 ) -> Point:
-    """The point of a trained candidate; its curve is empty.
+    """Measure a trained candidate; the point's curve is empty.
 
     Args:
-        number: of its trial.
+        task: the task of the search.
+        number: of the candidate's trial.
         config, model: of the candidate.
-        baseline: the original in eager torch, with which it takes turns.
-        latency: seconds of `baseline` for `batch`, as measured once for all candidates.
-        batch: input, on the task's device.
+        baseline: the original in eager torch, timed in turns with the candidate.
+        latency: seconds of `baseline` for `batch`, measured once for all candidates.
+        batch: the input to time, float32 [N, ...], on the task's device.
 
     Raises:
-        EngineUnavailable: the candidate does not run in its engine.
+        EngineUnavailable: the candidate does not run on its engine.
     """
     engine = build_engine(model, task.calibration, config.get("engine", EAGER), task.device)
     seen = training.evaluate(engine, task.pictures.validation, task.pictures, device="cpu")
@@ -36,10 +37,10 @@ def measured_point(
 
 
 def fastest_seconds(models: dict, batch: Tensor, budget_seconds: float = 1.5) -> dict[str, float]:
-    """Seconds per call of each model in its fastest round: other work only ever adds to it.
+    """Measure each model's seconds per call in its fastest round, because other programs only ever add time.
 
-    On one thread of the CPU it is the processor's time, not the clock's, which other programs slow down: a search takes
-    hours, in which there will be some.
+    With one thread on the CPU, this is processor time, which other programs don't affect: during a search of hours,
+    there will be some.
     """
     on_cpu = not device.is_accelerator(device.of(batch, *models.values()))
     clock = time.process_time if on_cpu and torch.get_num_threads() == 1 else None

@@ -1,4 +1,4 @@
-"""A candidate's files: written for whoever deploys it, and read back."""
+"""Write a candidate's files for deployment, and read them back."""
 
 import json
 import tempfile
@@ -17,7 +17,7 @@ from nnopt_lab.workbench.files import make_folder, naming, replacing
 
 
 def file_bytes(model: nn.Module, config: dict) -> int | None:
-    """Size of the compressed file of a network whose weights share values; None where they do not."""
+    """Size of the compressed file of a network whose weights share values; None if they do not."""
     if not config.get("bits"):
         return None
     with tempfile.TemporaryDirectory() as folder:
@@ -27,19 +27,22 @@ def file_bytes(model: nn.Module, config: dict) -> int | None:
 def save(
     folder: Path, task: Task, config: dict, model: nn.Module, sizes: dict, record: dict, notes: list[str] | None = None
 ) -> list[Path]:
-    """Write a candidate: weights.safetensors, config.json, ONNX, and its compressed file where it has one.
+    """Write a candidate's files: weights.safetensors, config.json, ONNX, and a compressed file if weights share values.
 
     Args:
-        folder: made if it isn't there.
-        model, sizes: what `candidates.make` returned for `config`.
-        record: goes into config.json beside the configuration and the sizes.
-        notes: gets a sentence where the network cannot be written as ONNX; None to raise it.
+        folder: created if missing.
+        task: the task of the search.
+        config: the candidate's configuration.
+        model, sizes: the result of `candidates.make` for `config`.
+        record: further entries of config.json, beside the configuration and the sizes.
+        notes: a list that gets a sentence if the network cannot be written as ONNX; None to raise the error instead.
 
     Returns:
-        The files.
+        The files' paths.
 
     Raises:
         EngineUnavailable: the network cannot be written as ONNX, and `notes` is None.
+        OSError: a file can't be written.
     """
     make_folder(folder)
     files = [folder / "weights.safetensors", folder / "config.json"]
@@ -62,11 +65,11 @@ def save(
 
 
 def load(folder: Path, model: nn.Module, example: Tensor) -> nn.Module:
-    """Read what `save` wrote.
+    """Load a network that `save` wrote; returns it in evaluation mode.
 
     Args:
-        folder: with weights.safetensors and config.json.
-        model: a network built as the original was; its weights do not matter, and it is left as it was.
+        folder: contains weights.safetensors and config.json.
+        model: a network with the original's architecture and any weights; left unchanged.
         example: an input [N, ...].
     """
     sizes = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))["sizes"]
@@ -76,14 +79,14 @@ def load(folder: Path, model: nn.Module, example: Tensor) -> nn.Module:
 
 
 def save_weights(path: Path, model: nn.Module, record: dict) -> None:
-    """Write a network's weights and a record that JSON can hold to one file, which is there whole or not at all."""
+    """Write a network's weights and a record for JSON to one file, which is never partial."""
     make_folder(path.parent)
     with replacing(path) as unfinished:
         save_file(_weights(model), unfinished, metadata={"record": json.dumps(record)})
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
-    """Read what `save_weights` wrote: (state, record)."""
+    """Read a file of `save_weights`: (state, record)."""
     with safe_open(path, "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["record"])  # noqa: SIM118
 

@@ -1,12 +1,13 @@
-"""Pareto fronts: what remains of a set of points once every beaten one is thrown out, and the area that it beats."""
+"""Pareto fronts: the points that no other point beats, and the area that they dominate."""
 
 from collections.abc import Sequence
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Positions of the points that no other beats, where less is better in both coordinates, ascending in the first.
+    """Find the points that no other beats, where less is better; returns their positions, ascending in the first axis.
 
-    One point beats another that is nowhere better and somewhere worse; of equal points the first is kept.
+    A point beats another if it is at least as good in both coordinates and better in one. Among equal points, the first
+    is kept.
     """
     front, lowest = [], float("inf")
     for i in sorted(range(len(points)), key=lambda i: (*points[i], i)):
@@ -17,10 +18,10 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def hypervolume(points: Sequence[tuple[float, float]], reference: tuple[float, float]) -> float:
-    """Area between the points' front and a reference that is worse than they are: more is better, 0 at the least.
+    """Compute the area between the points' front and a reference, at least 0; more is better.
 
-    Zitzler & Thiele 1998, "Multiobjective Optimization Using Evolutionary Algorithms". Points that are beyond the
-    reference in a coordinate add nothing.
+    Zitzler & Thiele 1998, "Multiobjective Optimization Using Evolutionary Algorithms",
+    https://doi.org/10.1007/BFb0056872. Points that are worse than the reference in a coordinate add nothing.
     """
     inside = [p for p in points if p[0] < reference[0] and p[1] < reference[1]]
     area, right = 0.0, reference[0]

@@ -1,6 +1,6 @@
-"""Trained networks that a search keeps, so that none has to be trained again to be handed out.
+"""The trained networks that a search keeps, so that none has to be trained again for export.
 
-Only the networks of the front and the best one are kept; what a later trial beats is dropped.
+Only the networks of the front and the best one are kept; those that a later trial beats are deleted.
 """
 
 from collections.abc import Collection, Sequence
@@ -15,12 +15,12 @@ from nnopt_lab.techniques.search.tasks import Task
 
 
 class KeptNetworks:
-    """Trained networks by the number of their trial.
+    """Trained networks by trial number.
 
     Args:
-        task: what they were made from.
+        task: the task of the search.
         search: identifies the search, see `study.fingerprint`.
-        folder: where they are kept, for later calls and other processes too; None for memory.
+        folder: stores the networks for later calls and other processes; default memory.
     """
 
     def __init__(self, task: Task, search: str, folder: Path | None = None):
@@ -28,7 +28,7 @@ class KeptNetworks:
         self._in_memory: dict[int, tuple[nn.Module, dict]] = {}
 
     def add(self, point: Point, model: nn.Module, sizes: dict) -> None:
-        """Keep a network; `sizes` as `candidates.make` returns them."""
+        """Store a network; `sizes` are those that `candidates.make` returned."""
         if self.folder is None:
             self._in_memory[point.number] = model, sizes
         else:
@@ -36,7 +36,7 @@ class KeptNetworks:
             files.save_weights(self._file(point.number), model, record)
 
     def get(self, point: Point) -> tuple[nn.Module, dict] | None:
-        """(a copy of a point's network, its sizes); None where it was not kept, or its file is another search's."""
+        """Return a copy of a point's network and its sizes; None if it was not kept or belongs to another search."""
         if self.folder is None:
             return copied(self._in_memory.get(point.number))
         if not self._file(point.number).is_file():
@@ -49,7 +49,7 @@ class KeptNetworks:
         return model.eval(), record["sizes"]
 
     def keep_only(self, wanted: Collection[Point], known: Sequence[Point]) -> None:
-        """Drop the networks of the `known` points that are not `wanted`; other processes' newer ones stay."""
+        """Delete the networks of `known` points that are not `wanted`; newer ones of other processes stay."""
         for number in {point.number for point in known} - {point.number for point in wanted}:
             if self.folder is None:
                 self._in_memory.pop(number, None)

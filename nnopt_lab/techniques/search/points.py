@@ -1,20 +1,23 @@
-"""The words of a search: its goal, and a point, which is a trained candidate with three figures."""
+"""A search's goal, and its points: trained candidates with accuracy, bytes and latency."""
 
 from dataclasses import dataclass, field
 
-EAGER = "eager float32"  # the engine of a configuration that names none
+EAGER = "eager float32"  # the default engine of a configuration
 
 
 @dataclass(frozen=True)
 class Goal:
-    """What is to become small, and what it may cost.
+    """The quantity to minimise, and limits on the others.
 
     Attributes:
         target: "latency" or "bytes".
-        max_drop: validation accuracy that may be lost, in percentage points, at least 0.
-        max_bytes: of the file; None for any.
-        max_latency: seconds per batch; None for any.
-        batch: pictures per batch where latency is measured.
+        max_drop: largest loss of validation accuracy, in percentage points, at least 0.
+        max_bytes: largest file, above 0; None for no limit.
+        max_latency: most seconds per batch, above 0; None for no limit.
+        batch: pictures per batch for measuring latency, at least 1.
+
+    Raises:
+        ValueError: an attribute is out of its range.
     """
 
     target: str = "latency"
@@ -33,7 +36,7 @@ class Goal:
 
     @property
     def counts_bytes(self) -> bool:
-        """Whether the file's size matters: then it is compressed."""
+        """Whether the file's size matters, so that it is compressed."""
         return self.target == "bytes" or self.max_bytes is not None
 
 
@@ -44,10 +47,10 @@ class Point:
     Attributes:
         number: of its trial.
         config: see `candidates`.
-        accuracy: on the validation pictures, percent, computed by its engine.
-        bytes: of its file: compressed where weights share values, else the engine's own.
-        latency: seconds per batch: its share of the original's time in rounds by turns, times the original's.
-        curve: validation accuracy after each epoch of its training, in float32.
+        accuracy: in percent on the validation pictures, computed by its engine.
+        bytes: size of its file: the compressed one if weights share values, else the engine's own.
+        latency: seconds per batch: the ratio to the original, timed in turns, times the original's latency.
+        curve: validation accuracy in percent after each epoch of its training, in float32.
     """
 
     number: int
@@ -59,7 +62,7 @@ class Point:
 
 
 def describe(config: dict) -> list[str]:
-    """Put a configuration into words, one line per technique."""
+    """Describe a configuration, one line per technique."""
     lines = [f"computed by {config.get('engine', EAGER)}"]
     if config.get("channels"):
         lines.append("channels kept: " + ", ".join(f"{name} {100 * s:.0f} %" for name, s in config["channels"].items()))

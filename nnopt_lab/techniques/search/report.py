@@ -1,4 +1,4 @@
-"""A search in words, as a table and as a plot. The argument `search` is a `result.Search`."""
+"""Report on a search as text, as a table and as a plot. The argument `search` is a `result.Search`."""
 
 from collections.abc import Sequence
 
@@ -8,40 +8,40 @@ from nnopt_lab.workbench.measure.tables import text_table
 
 
 def markdown(search, point: Point, difference: str) -> str:
-    """What was done and what it cost; `difference` is the accuracy gained or lost, with its interval."""
+    """Report on a point in Markdown; `difference` is its change in accuracy with its interval."""
     count = len(search.points) + search.stopped + len(search.failed)
     lines = [
-        "# What was done",
+        "# Techniques",
         *(f"- {line}" for line in describe(point.config)),
-        "\n# What it cost and gained",
+        "\n# Results",
         f"\n```\n{text_table(rows(search, [search.original, point]))}\n```\n",
         f"Accuracy minus the original's on the {len(search.task.pictures.validation)} validation pictures, both in "
-        f"float32: {difference} percentage points. These pictures chose among {len(search.points)} networks, so that "
-        "the winner looks better on them than it is: measure it on pictures that had no part in this.",
+        f"float32: {difference} percentage points. The winner of {len(search.points)} networks was chosen on these "
+        "pictures, so it looks better on them than it is: evaluate it on pictures that the search has not used.",
         f"\n{count} trials, of which {search.stopped} were stopped early and {len(search.failed)} failed; "
         f"{search.seconds:.0f} s in the last call.\n",
         *(f"- {note}" for note in search.notes),
-        "\n# The front",
+        "\n# Pareto front",
         f"\n```\n{search!r}\n```",
     ]
     return "\n".join(lines) + "\n"
 
 
 def rows(search, points: Sequence[Point]) -> list[list[str]]:
-    """A table of points, its header first."""
-    header = ["trial", "accuracy", "file", f"time, batch {search.goal.batch}", "times as fast", "what was done"]
+    """A table of points, with the header as its first row."""
+    header = ["trial", "accuracy", "file", f"time, batch {search.goal.batch}", "speedup", "techniques"]
     table = [header]
     for p in points:
         name = "original" if p is search.original else f"{p.number}{' (best)' if p == search.best else ''}"
         speed = f"{search.original.latency / p.latency:.2f}×"
         table.append([name, f"{p.accuracy:.2f} %", measure.format_bytes(p.bytes), f"{1e3 * p.latency:.3g} ms", speed])
-        table[-1].append("nothing" if p is search.original else "\n".join(describe(p.config)))
+        table[-1].append("none" if p is search.original else "\n".join(describe(p.config)))
     return table
 
 
 def figure(search):
-    """Accuracy against cost: all finished trials, the front, the original and the limit. A matplotlib Figure."""
-    from nnopt_lab.workbench import plots  # matplotlib takes longer to import than all of this
+    """Draw accuracy over cost for all finished trials, the front, the original and the limit; a matplotlib Figure."""
+    from nnopt_lab.workbench import plots  # on use, because importing matplotlib takes longer than this module
 
     fig, ax = plots.figure()
     scale, label = (1e3, "time, ms per batch") if search.goal.target == "latency" else (1 / 1024, "file size, KiB")

@@ -1,4 +1,4 @@
-"""The result of a search: points, their front, and the network to take away."""
+"""The result of a search: points, their Pareto front, and the networks."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,21 +17,21 @@ from nnopt_lab.workbench.measure.tables import html_table, text_table
 
 @dataclass(repr=False)
 class Search:
-    """What a search has found so far.
+    """The results of a search so far.
 
-    A point is a network with three figures: accuracy, bytes, seconds. Where none is best in all of them, what remains
-    after throwing out every beaten point is the Pareto front.
+    A point is a network with its accuracy, bytes and latency. The Pareto front is the set of points that no other point
+    beats.
 
     Attributes:
-        task, goal: what was searched for, and with what.
-        original: the network as it was, eager.
+        task, goal: of the search.
+        original: the unchanged network in eager torch.
         kept: the trained networks of the front and of the best point.
         points: finished trials.
-        stopped, failed: how many trials were stopped early; why others failed.
-        sensitivity: for each group of channels the points of accuracy lost where half of it goes, without training, and
-            the share of the predicted cost that this saves; empty where no channel can be removed.
-        notes: what could not be tried, in sentences.
-        seconds: of this call.
+        stopped, failed: the number of trials that were stopped early, and the reasons why others failed.
+        sensitivity: for each group of channels, the loss of accuracy in percentage points if half of it is removed
+            without training, and the share of the predicted cost that this saves; empty if no channel can be removed.
+        notes: a sentence for everything that could not be tried.
+        seconds: duration of this call.
         interrupted: whether Ctrl-C ended it.
     """
 
@@ -48,56 +48,60 @@ class Search:
     interrupted: bool = False
 
     def cost(self, point: Point) -> float:
-        """What is to become small."""
+        """The point's value of the quantity to minimise."""
         return getattr(point, self.goal.target)
 
     def allowed(self, point: Point) -> bool:
-        """Whether a point keeps the goal's limits."""
+        """Whether a point is within the goal's limits."""
         return all(excess <= 0 for excess in self.excess(point).values())
 
     def excess(self, point: Point) -> dict[str, float]:
-        """By how much a point breaks each limit; 0 or below where it keeps it."""
+        """How far a point exceeds each limit; at most 0 if it is within it."""
         limits = {"bytes": self.goal.max_bytes, "latency": self.goal.max_latency}
         over = {name: getattr(point, name) / limit - 1 for name, limit in limits.items() if limit is not None}
         return {"drop": self.original.accuracy - point.accuracy - self.goal.max_drop} | over
 
     @property
     def front(self) -> list[Point]:
-        """The points that no other beats in accuracy and cost, the most accurate first; limits do not count."""
+        """The points that no other beats in accuracy and cost, most accurate first, regardless of limits."""
         return [self.points[i] for i in pareto_front(self._coordinates())]
 
     @property
     def best(self) -> Point | None:
-        """The point of least cost within the limits; None where there is none."""
+        """The point with the lowest cost within the limits; None if there is none."""
         return min((p for p in self.points if self.allowed(p)), key=self.cost, default=None)
 
     def hypervolume(self, drop: float | None = None) -> float:
-        """Share of the rectangle from nothing lost at no cost to `drop` points lost at the original's cost, 0 to 1.
+        """The front's share, 0 to 1, of the rectangle from no loss at no cost to a loss of `drop` at the original cost.
 
-        What gains accuracy counts as nothing lost. `drop` is the goal's limit where it is None.
+        `drop` is in percentage points; default the goal's limit. A gain in accuracy counts as no loss.
         """
         width = (drop or self.goal.max_drop or 1.0), self.cost(self.original)
         clipped = [(max(lost, 0.0), cost) for lost, cost in self._coordinates()]
         return hypervolume(clipped, width) / (width[0] * width[1])
 
     def network(self, point: Point | None = None) -> nn.Module:
-        """The trained network of a point (of the best), with plain float weights.
+        """Return the trained network of a point (default the best), with plain float weights.
 
-        Those of the front and the best were kept; another is trained again from its configuration, which on the same
-        machine gives the same network bit for bit, and a sentence in `notes` says so.
+        Networks of the front and the best one were kept. Any other is trained again from its configuration, which gives
+        the same network bit for bit on the same machine, and a sentence in `notes` says so.
 
         Raises:
-            ValueError: no point is given, and there is no best.
+            ValueError: no point is given, and there is no best one.
         """
         return self._network(self._chosen(point))[0]
 
     def export(self, folder: Path | str, point: Point | None = None) -> list[Path]:
-        """Write a point (the best) to a folder: weights, configuration, ONNX, its compressed file, and a report.
+        """Write a point (default the best) to a folder: weights, configuration, ONNX, compressed file, and a report.
 
-        `files.load` reads it back. Where the network cannot be written as ONNX, a sentence in `notes` says so.
+        `files.load` reads it back. If the network cannot be written as ONNX, a sentence in `notes` says so.
+
+        Returns:
+            The files' paths.
 
         Raises:
             ValueError: as in `network`.
+            OSError: a file can't be written.
         """
         point, folder = self._chosen(point), Path(folder)
         model, sizes = self._network(point)
@@ -114,7 +118,7 @@ class Search:
         return written
 
     def plot(self):
-        """Accuracy against cost: all finished trials, the front, the original and the limit. A matplotlib Figure."""
+        """Draw accuracy over cost for finished trials, the front, the original and the limit; a matplotlib Figure."""
         return report.figure(self)
 
     def __repr__(self) -> str:
@@ -128,7 +132,9 @@ class Search:
 
     def _chosen(self, point: Point | None) -> Point:
         if point is None and self.best is None:
-            raise ValueError("No point keeps the limits yet: search longer, allow more, or name a point of `front`.")
+            raise ValueError(
+                "No point is within the limits yet: search longer, relax them, or pass a point of `front`."
+            )
         return point or self.best
 
     def _network(self, point: Point) -> tuple[nn.Module, dict]:

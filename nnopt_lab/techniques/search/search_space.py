@@ -1,7 +1,7 @@
 """The space of a search for a small or fast network, and the configurations with which it begins.
 
-A point of the space is a dict of *knobs* that a sampler turns, such as one width for all layers and a factor for each.
-`Space.config` turns it into what `candidates` reads.
+A point of the space is a dict of *knobs* that a sampler sets, such as one width for all layers and a factor per layer.
+`Space.config` converts it to a configuration for `candidates`.
 """
 
 import importlib
@@ -25,16 +25,16 @@ SENSITIVITY_PICTURES = 500
 
 
 class Space:
-    """The knobs that there are for a task and a goal.
+    """The knobs for a task and a goal.
 
     Args:
-        task, goal: what is searched for.
-        baseline_latency: seconds per batch of the original by each engine that may be chosen.
+        task, goal: of the search.
+        baseline_latency: the original's seconds per batch on each engine that can be chosen.
 
     Attributes:
         groups: names of the groups of channels that can be removed.
-        shared: names of the layers whose weights can be pruned and share values; empty where bytes do not count.
-        notes: what can't be tried, in sentences.
+        shared: names of the layers whose weights can be pruned and share values; empty if bytes do not matter.
+        notes: a sentence for everything that can't be tried.
     """
 
     def __init__(self, task: Task, goal: Goal, baseline_latency: dict[str, float]):
@@ -50,14 +50,14 @@ class Space:
             return otherwise
 
     def _removable(self) -> list[str]:
-        """The groups of channels that can be removed; half of all are, once, for networks that count them."""
+        """The groups of channels that can be removed; one trial removal finds networks that depend on their number."""
         example = self.task.inputs(1)
         groups = [g.name for g in dependency_graph.channel_groups(self.task.model, example) if g.removable]
         candidates.shape(self.task.model, example, {"channels": dict.fromkeys(groups, 0.5)})
         return groups
 
     def _shareable(self) -> list[str]:
-        """The layers whose weights can be pruned and shared, where bytes count; once, they are."""
+        """The layers whose weights can be pruned and shared, if bytes matter; one trial finds weights that can't."""
         if not self.goal.counts_bytes:
             return []
         layers = list(pruning.prunable(self.task.model))
@@ -67,7 +67,7 @@ class Space:
         return layers
 
     def distributions(self) -> dict:
-        """Name of each knob → what optuna may draw for it."""
+        """The optuna distribution of each knob, by name."""
         d = importlib.import_module("optuna").distributions
         layers = low_rank.factorisable(self.task.model).values()
         space = {"teacher": d.CategoricalDistribution([0.0, 0.5, 0.9])}
@@ -85,7 +85,7 @@ class Space:
         return space
 
     def config(self, params: dict) -> dict:
-        """The configuration of a trial."""
+        """Convert a trial's knobs to its configuration."""
         config = {"engine": params.get("engine", EAGER), "teacher": params["teacher"]}
         shares = {g: min(max(params["width"] * params[f"width of {g}"], 0.125), 1.0) for g in self.groups}
         config["channels"] = {g: share for g, share in shares.items() if share < 1}
@@ -97,11 +97,13 @@ class Space:
         return {key: value for key, value in config.items() if value or key == "teacher"}
 
     def starts(self, sensitive: dict[str, tuple[float, float]]) -> list[dict]:
-        """What manual tuning would try first: the fastest engine by itself; on it widths by sensitivity; uniform ones,
-        in int8 too; the other engines; one factorisation. For a small file, sparsity with few bits.
+        """The knobs that manual tuning would try first.
+
+        For latency: the fastest engine alone; on it widths by sensitivity, then uniform ones, also in int8; the other
+        engines; one factorisation. For a small file: sparsity with few bits.
 
         Args:
-            sensitive: as `sensitivity` finds it.
+            sensitive: the result of `sensitivity`.
         """
         neutral = {name: 0 if name.startswith("bits of") else 1.0 for name in self.distributions()} | {"teacher": 0.9}
         by_latency = sorted(self.baseline_latency, key=self.baseline_latency.get)
@@ -122,21 +124,22 @@ class Space:
         return [dict(items) for items in unique if items != nothing or self.shared]
 
     def _factors(self, sensitive: dict[str, tuple[float, float]]) -> dict[str, float]:
-        """Narrow the groups of channels most that lose least accuracy for what they save: factors from ½ to 1½."""
+        """Width factors from ½ to 1½, smallest for the groups that lose the least accuracy per saving."""
         order = sorted(self.groups, key=lambda g: sensitive[g][0] / max(sensitive[g][1], 1e-6))
         places = {group: place / max(len(order) - 1, 1) for place, group in enumerate(order)}
         return {f"width of {group}": 0.5 + round(4 * place) / 4 for group, place in places.items()}
 
 
 def sensitivity(task: Task, groups: list[str], size: Callable[[nn.Module], float]) -> dict[str, tuple[float, float]]:
-    """Find which channels are fragile, and which are expensive: half of each group is removed, without training.
+    """Find fragile and expensive channels by removing half of each group, without training.
 
     Args:
-        groups: of channels.
-        size: network → what is to become small.
+        task: the task of the search.
+        groups: names of the groups of channels.
+        size: a function network → quantity to minimise.
 
     Returns:
-        For each group (points of validation accuracy lost, at least 0; share of the size saved).
+        For each group, the loss of validation accuracy in percentage points, at least 0, and the share of size saved.
     """
     few, example = task.pictures.validation[:SENSITIVITY_PICTURES], task.inputs(1)
     whole, found = (training.evaluate(task.model, few, task.pictures).accuracy, size(task.model)), {}

@@ -1,4 +1,4 @@
-"""One process's part in a search: ask the sampler for a configuration, train it, measure it, tell the result."""
+"""One process's part in a search: get a configuration from the sampler, train it, measure it, report the result."""
 
 import importlib
 import math
@@ -24,7 +24,7 @@ from nnopt_lab.techniques.search.tasks import Task, sentence
 from nnopt_lab.workbench import device, training
 from nnopt_lab.workbench.progress_bar import progress_bar
 
-MIN_FINISHED = 4  # finished trials before estimates are trusted to stop others
+MIN_FINISHED = 4  # finished trials before estimates may stop others
 # Points below the limit at which the sampler's accuracy is clipped, so that failures don't mask small differences.
 ACCURACY_CLIP = 5.0
 
@@ -33,17 +33,17 @@ class Searcher:
     """One process's part in a search.
 
     Args:
-        task, goal: what is searched for.
-        names: of the engines to choose from, where latency is the target.
+        task, goal: of the search.
+        names: of the engines to choose from if latency is the target.
         storage, sampler: as in `study.open_study`.
-        stop_early: whether trials that cannot win are stopped.
+        stop_early: whether to stop trials that cannot win.
 
     Attributes:
-        found: the result so far, of all processes.
+        found: the results so far, of all processes.
         space: the knobs.
 
     Raises:
-        ValueError: the storage holds another search.
+        ValueError: the storage contains another search.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Searcher:
         mine = fingerprint(task, goal)
         if self._agree("task", mine) != mine:
             raise ValueError(
-                f"storage={str(storage)!r} holds a search for another network, other data or another goal."
+                f"storage={str(storage)!r} contains a search for another network, other data or another goal."
             )
         self.batch = task.inputs(goal.batch).to(task.device)
         baseline_latency, missing = self._time_engines(names if goal.target == "latency" else [])
@@ -72,7 +72,7 @@ class Searcher:
         self.found = Search(task, goal, original, kept, notes=missing + self.space.notes + _about(task.device))
 
     def begin_with_starts(self, most: int) -> None:
-        """Have at most `most` of the space's starts tried first, once in all calls."""
+        """Schedule at most `most` of the space's starts as the first trials, once over all calls."""
         if "sensitivity" not in self.study.user_attrs:
             lost_and_saved = sensitivity(self.task, self.space.groups, self.estimates.size)
             self.study.set_user_attr("sensitivity", lost_and_saved)
@@ -81,7 +81,7 @@ class Searcher:
         self.found.sensitivity = {name: tuple(pair) for name, pair in self.study.user_attrs["sensitivity"].items()}
 
     def run(self, trials: int, seconds: float | None) -> Search:
-        """Try configurations until `trials` have been tried by all processes together, or `seconds` are over.
+        """Try configurations until all processes together have tried `trials`, or `seconds` have passed.
 
         Raises:
             ValueError: no trial succeeded.
@@ -99,7 +99,7 @@ class Searcher:
         self._collect()
         found.seconds = time.perf_counter() - started
         if found.failed and not found.points and not found.interrupted:
-            raise ValueError(f"No trial succeeded; the last one said: {found.failed[-1]}")
+            raise ValueError(f"No trial succeeded; the last one failed: {found.failed[-1]}")
         return found
 
     def _try(self, trial) -> None:
@@ -121,7 +121,7 @@ class Searcher:
             self._tell(trial, point)
 
     def _tell(self, trial, point: Point) -> None:
-        """Tell the sampler what counts: accuracy, clipped to what is of interest, and the logarithm of the cost."""
+        """Report to the sampler: accuracy, clipped to the interesting range, and the logarithm of the cost."""
         highest = self.found.original.accuracy
         lowest = highest - self.goal.max_drop - ACCURACY_CLIP
         point = replace(point, accuracy=min(max(point.accuracy, lowest), highest))
@@ -148,11 +148,11 @@ class Searcher:
         self._keep(replace(point, curve=curve), model, sizes)
         figures = {"accuracy": point.accuracy, "bytes": point.bytes, "latency": point.latency}
         for name, value in (("curve", curve), ("predicted", predicted), ("figures", figures)):
-            trial.set_user_attr(name, value)  # the figures last: who reads them reads the others too
+            trial.set_user_attr(name, value)  # the figures last, because readers of them expect the others
         return point
 
     def _keep(self, point: Point, model: nn.Module, sizes: dict) -> None:
-        """Keep a network if its point is on the front or the best, before other processes are told of the point."""
+        """Keep a network if its point is on the front or the best, before other processes see the point."""
         with_it = replace(self.found, points=[*self.found.points, point])
         if point in with_it.front or point == with_it.best:
             self.found.kept.add(point, model, sizes)
@@ -177,7 +177,7 @@ class Searcher:
         return [t.user_attrs for t in self.study.get_trials(deepcopy=False) if "figures" in t.user_attrs]
 
     def _collect(self) -> int:
-        """Read what all processes have found; returns how many trials are over."""
+        """Read the results of all processes; returns the number of trials that have ended."""
         trials, found = self.study.get_trials(deepcopy=False), self.found
         known = [(t.number, t.user_attrs) for t in trials if "figures" in t.user_attrs]
         found.points = [Point(n, a["config"], **a["figures"], curve=a["curve"]) for n, a in known]
@@ -187,9 +187,9 @@ class Searcher:
         return len(known) + found.stopped + len(found.failed)
 
     def _time_engines(self, names: Sequence[str]) -> tuple[dict[str, float], list[str]]:
-        """Seconds per batch of the original by each engine, the eager one first, and why others cannot be tried.
+        """The original's seconds per batch on each engine, eager first, and reasons why others cannot be tried.
 
-        A search that goes on takes the figures with which it was begun.
+        A continued search uses the times with which it began.
         """
         names = list(dict.fromkeys([EAGER, *names]))
         ready, missing = build_engines(self.task.model, self.task.calibration, names, self.task.device)
@@ -201,13 +201,13 @@ class Searcher:
                 missing[name] = str(unavailable)
                 del ready[name]
         if EAGER in missing:
-            raise ValueError(f"model does not run in {EAGER}: {missing[EAGER]}")
+            raise ValueError(f"model does not run on {EAGER}: {missing[EAGER]}")
         self.baseline = ready[EAGER]
         notes = [f"{name} was not tried: {why}" for name, why in missing.items()]
         return self._agree("engines", evaluation.fastest_seconds(ready, self.batch, 3.0)), notes
 
     def _agree(self, name: str, value):
-        """The first process's value of something; this one's, if it is the first."""
+        """The value that the first process stored under a name; this process's own, if it is the first."""
         if name not in self.study.user_attrs:
             self.study.set_user_attr(name, value)
         return self.study.user_attrs[name]
@@ -226,7 +226,7 @@ def _about(here: torch.device) -> list[str]:
 
 
 class _Stopped(Exception):
-    """A trial is not worth going on with; `point` is what it would likely have been."""
+    """A trial is not worth continuing; `point` is its likely result."""
 
     def __init__(self, point: Point):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Where a search remembers its trials: an optuna study, in memory or in a database that processes can share."""
+"""A search's storage of trials: an optuna study, in memory or in a database that processes can share."""
 
 import contextlib
 import importlib
@@ -14,22 +14,22 @@ from nnopt_lab.workbench import fingerprints
 from nnopt_lab.workbench.device import CPU
 
 SAMPLERS = ("gp", "tpe", "random")
-STARTUP_TRIALS = 8  # random ones, the starts among them, before a Gaussian process proposes
+STARTUP_TRIALS = 8  # starts and random trials before the Gaussian process proposes any
 
 
 def open_study(storage: Path | str | None, sampler: str, seed: int):
-    """An optuna study of two objectives, accuracy and cost.
+    """Open or create an optuna study with two objectives, accuracy and cost.
 
     Args:
-        storage: a file (SQLite), or a database's URL; None for memory.
+        storage: a file (SQLite) or a database URL; None for memory.
         sampler: one of `SAMPLERS`.
-        seed: of the sampler, where the study is in memory.
+        seed: of the sampler, if the study is in memory.
 
     Raises:
-        ValueError: the file's folder is not there, or the storage cannot be used.
+        ValueError: the file's folder is missing, or the storage cannot be used.
     """
     optuna = importlib.import_module("optuna")
-    # A call that goes on, or a second process, must not draw what the first one drew.
+    # A later call or a second process must not repeat the first one's samples.
     seed = seed if storage is None else None
     samplers = {
         "gp": partial(optuna.samplers.GPSampler, n_startup_trials=STARTUP_TRIALS),
@@ -48,9 +48,9 @@ def open_study(storage: Path | str | None, sampler: str, seed: int):
 
 @contextlib.contextmanager
 def storage_errors(storage: Path | str | None) -> Iterator[None]:
-    """Raise a ValueError of one sentence for whatever a storage cannot do: it is locked, damaged, or of no known kind.
+    """Turn errors of a storage (locked, damaged, of unknown kind) into a ValueError of one sentence.
 
-    What the storage holds by then stays there.
+    The storage keeps its contents.
     """
     optuna, sqlalchemy = importlib.import_module("optuna"), importlib.import_module("sqlalchemy")
     kinds = (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, ImportError)
@@ -60,7 +60,7 @@ def storage_errors(storage: Path | str | None) -> Iterator[None]:
         if storage is None:
             raise
         while isinstance(error, optuna.exceptions.StorageInternalError) and error.__cause__:
-            error = error.__cause__  # its own message tells a programmer about optuna
+            error = error.__cause__  # optuna's own message is for its developers
         why = first_sentence(getattr(error, "orig", None) or error)
         raise ValueError(f"storage={str(storage)!r} cannot be used ({why}).") from error
 
@@ -70,16 +70,16 @@ def _url(storage: Path | str | None) -> str | None:
         return storage
     path = Path(storage).absolute()
     if not path.parent.is_dir():
-        raise ValueError(f"storage={str(storage)!r}: its folder {str(path.parent.name)!r} is not there; make it first.")
+        raise ValueError(f"storage={str(storage)!r}: its folder {str(path.parent.name)!r} is missing; make it first.")
     if path.is_dir():
-        raise ValueError(f"storage={str(storage)!r} must be a file, and this is a folder.")
-    # A URL inside the URL: there "?", "%", "#" and braces of a name are quoted, which not every SQLAlchemy does itself.
+        raise ValueError(f"storage={str(storage)!r} must be a file, but is a folder.")
+    # A URI inside the URL quotes "?", "%", "#" and braces in the name, which not every SQLAlchemy does itself.
     url = importlib.import_module("sqlalchemy").URL.create("sqlite", database=path.as_uri(), query={"uri": "true"})
     return url.render_as_string()
 
 
 def networks_folder(storage: Path | str | None) -> Path | None:
-    """The folder beside a storage in which a search keeps networks; None where the storage is no file."""
+    """The folder beside a storage file in which a search keeps networks; None if the storage is not a file."""
     if storage is None:
         return None
     path = str(storage).removeprefix("sqlite:///")
@@ -87,9 +87,9 @@ def networks_folder(storage: Path | str | None) -> Path | None:
 
 
 def fingerprint(task: Task, goal: Goal) -> str:
-    """Sixteen hexadecimal digits that differ for another network, other data, another training, goal or kind of device.
+    """Return 16 hexadecimal digits that depend on the network, the data, the training, the goal and the kind of device.
 
-    A network is another with other weights, another activation or another forward; data with another `to_input`.
+    The network includes its weights, activations and forward, the data its `to_input`.
     """
     pictures = task.pictures
     training = task.epochs, task.rate, task.batch_size, task.seed

@@ -1,4 +1,4 @@
-"""A task: a network, its data, and how candidates are trained."""
+"""A task: a network, its data, and the settings for training candidates."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from nnopt_lab.workbench.device import CPU
 
 @dataclass(frozen=True)
 class GivenPictures:
-    """Pictures of any size and dtype, an `ImageSet`; `to_input` makes float32 [N, ...] of them."""
+    """An `ImageSet` of any size and dtype; `to_input` turns its pictures into float32 [N, ...]."""
 
     train: data.Split
     validation: data.Split
@@ -25,16 +25,16 @@ class GivenPictures:
 
 @dataclass(frozen=True)
 class Task:
-    """What candidates are made of, and how they are trained.
+    """The network, its data, and the settings for training candidates.
 
     Attributes:
-        model: the original, trained, in evaluation mode on the CPU.
+        model: the trained original, in evaluation mode on the CPU.
         pictures: its data.
-        epochs: of each of the two trainings.
-        rate: highest learning rate (AdamW under one cycle).
+        epochs: of each of the two training runs.
+        rate: highest learning rate (AdamW with a one-cycle schedule).
         batch_size, seed: of the training.
-        device: where candidates are timed.
-        folder: where the original's answers are kept, while the task is in use.
+        device: on which candidates are timed.
+        folder: caches the original's logits while the task is in use.
     """
 
     model: nn.Module
@@ -49,7 +49,7 @@ class Task:
     )
 
     def inputs(self, count: int) -> Tensor:
-        """The first `count` validation pictures as the network gets them, repeated where there are fewer."""
+        """The first `count` validation pictures as network input, repeated if there are fewer."""
         images = self.pictures.validation.images[:count]
         some = self.pictures.to_input(images)
         return some.repeat(-(-count // len(some)), *[1] * (some.dim() - 1))[:count]
@@ -61,10 +61,10 @@ class Task:
 
 
 def as_split(given: data.Split | tuple[Tensor, Tensor] | Sequence, name: str = "data") -> data.Split:
-    """A split of a split, of (pictures [N, ...], labels int64 [N]), or of a data set of (picture, label).
+    """Convert data to a split: a split, (pictures [N, ...], labels int64 [N]), or a data set of (picture, label).
 
     Raises:
-        ValueError: it is nothing of these, there is no picture, or not a label for each; the sentence begins with
+        ValueError: it is none of these, there is no picture, or not one label per picture; the message begins with
             `name`.
     """
     if isinstance(given, (data.Split, tuple)):
@@ -73,16 +73,18 @@ def as_split(given: data.Split | tuple[Tensor, Tensor] | Sequence, name: str = "
         images, labels = _stacked(given, name)
     integers = isinstance(labels, Tensor) and not (labels.is_floating_point() or labels.is_complex())
     if not isinstance(images, Tensor) or images.dim() < 2 or not integers or labels.dim() != 1:
-        raise ValueError(f"{name} holds {_what(images)} and {_what(labels)}; it must hold [N, ...] and int64 [N].")
+        raise ValueError(
+            f"{name} contains {_what(images)} and {_what(labels)}; it must contain [N, ...] and int64 [N]."
+        )
     if len(images) != len(labels) or len(images) == 0:
         raise ValueError(
-            f"{name} holds {len(images)} pictures and {len(labels)} labels: equally many are needed, and at least one."
+            f"{name} contains {len(images)} pictures and {len(labels)} labels; it must have equally many, at least 1."
         )
     return given if isinstance(given, data.Split) and labels.dtype == torch.int64 else data.Split(images, labels.long())
 
 
 def require_classifier(task: Task, batch: int = 1) -> None:
-    """Refuse a task whose network is no classifier of its pictures, in batches of `batch` too, or has nothing to train.
+    """Check that a task's network classifies its pictures, also in batches of `batch`, and can be trained.
 
     Raises:
         ValueError: one sentence says what is wrong with the network, `to_input` or the labels.
@@ -93,10 +95,10 @@ def require_classifier(task: Task, batch: int = 1) -> None:
         given = _what(task.pictures.validation.images[:2])
         raise ValueError(f"to_input cannot be called on {given} ({reason(error)}).") from error
     if inputs.dtype != torch.float32 or len(inputs) != 2:
-        raise ValueError(f"to_input gives {_what(inputs)} for 2 pictures; it must give float32 [2, ...].")
+        raise ValueError(f"to_input returns {_what(inputs)} for 2 pictures; it must return float32 [2, ...].")
     if not any(parameter.requires_grad for parameter in task.model.parameters()):
         cure = "call model.requires_grad_(True) first" if any(True for _ in task.model.parameters()) else "it has none"
-        raise ValueError(f"model has no parameter that can be trained, but candidates are trained: {cure}.")
+        raise ValueError(f"model has no trainable parameter, but candidates are trained: {cure}.")
     for count in (2, batch):
         outputs = model_outputs(task.model, task.inputs(count), f"a batch of {count}")
         if outputs.dim() != 2 or len(outputs) != count:
@@ -105,14 +107,14 @@ def require_classifier(task: Task, batch: int = 1) -> None:
         lowest, highest = (int(x) for x in getattr(task.pictures, name).labels.aminmax())
         if lowest < 0 or highest >= outputs.shape[1]:
             raise ValueError(
-                f"{name} has labels from {lowest} to {highest}, but the model has {outputs.shape[1]} classes, which "
-                "are numbered from 0."
+                f"{name} has labels from {lowest} to {highest}, but the model has {outputs.shape[1]} classes, numbered "
+                "from 0."
             )
     _require_training(task.model, inputs)
 
 
 def sentence(error: Exception) -> str:
-    """What failed, in a line: the message where it was written for users, else the exception's type too."""
+    """Describe a failure in a line: the message if it was written for users, else with the exception's type."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines and isinstance(error, (ValueError, EngineUnavailable)) else f"{reason(error)}."
 
@@ -127,8 +129,8 @@ def _require_training(model: nn.Module, inputs: Tensor) -> None:
     grads = torch.autograd.grad(outputs.sum(), trained, allow_unused=True) if outputs.requires_grad else ()
     if all(grad is None for grad in grads):
         raise ValueError(
-            "model cannot be trained: its outputs do not depend on its own parameters that are not frozen (a detached "
-            "tensor, or a forward that was set from outside and holds another network)."
+            "model cannot be trained: its outputs do not depend on its trainable parameters (because of a detached "
+            "tensor, or a forward set from outside that runs another network)."
         )
 
 

@@ -1,4 +1,4 @@
-"""Gradient accumulation: the step of a batch that is larger than the memory allows."""
+"""Gradient accumulation: take the step of a batch that does not fit in memory."""
 
 from collections.abc import Callable
 
@@ -8,14 +8,20 @@ from torch.optim import Optimizer
 
 
 class Accumulate(Optimizer):
-    """Gradient accumulation: one step of `optimizer` for every `every` micro-batches, as from one large batch.
+    """An optimizer that takes one step per `every` micro-batches, as if they were one large batch.
 
-    A batch's gradient is a mean, so micro-batches of unequal size may not simply be averaged: with `weighted(loss)`
-    each sample counts the same, and the step is that of the large batch but for rounding. Not so with layers that
-    look across a batch (batch norm). A group that the end of an epoch cuts goes on in the next one. Schedulers work:
-    state and param_groups are the optimizer's. `fit(accumulate=…)` does the same without a wrapper, also on an
-    accelerator and in a graph, and ends a group with the epoch. ValueError where `every` < 1 or no loss went through
-    `weighted`.
+    A batch's gradient is a mean, so averaging micro-batches of unequal size would be wrong. With `weighted(loss)`, each
+    sample has the same weight, and the step equals that of the large batch up to rounding, except for layers that
+    compute across a batch (batch norm). A group that an epoch's end interrupts continues in the next epoch. Schedulers
+    work, because state and param_groups are the optimizer's own. `fit(accumulate=…)` does the same without a wrapper,
+    also on an accelerator and in a graph, and ends a group with the epoch.
+
+    Args:
+        optimizer: takes the steps.
+        every: micro-batches per step, at least 1.
+
+    Raises:
+        ValueError: `every` is below 1; from `step`: no loss was computed by `weighted`.
     """
 
     def __init__(self, optimizer: Optimizer, every: int):
@@ -24,10 +30,10 @@ class Accumulate(Optimizer):
         super().__init__(optimizer.param_groups, optimizer.defaults)
         self.optimizer, self.every = optimizer, every
         self.state, self.param_groups = optimizer.state, optimizer.param_groups
-        self._batches = self._samples = 0  # of the present group
+        self._batches = self._samples = 0  # of the current group
 
     def weighted(self, loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy) -> Callable:
-        """The same loss, a mean over its samples, but its gradient is that of their sum; `step` divides."""
+        """Wrap a loss, a mean over samples, so that its gradient is that of their sum, which `step` divides."""
 
         def counted(outputs: Tensor, targets) -> Tensor:
             value, size = loss(outputs, targets), len(outputs)
@@ -38,14 +44,14 @@ class Accumulate(Optimizer):
         return counted
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Empties the gradients where a group begins, and keeps them inside one."""
+        """Clear the gradients at the start of a group, and keep them inside one."""
         if self._batches == 0:
             self.optimizer.zero_grad(set_to_none)
 
     def step(self) -> None:
-        """Ends a micro-batch; steps if it is the last of its group."""
+        """End a micro-batch; take a step if it is the last of its group."""
         if self._samples == 0:
-            raise ValueError("optimizer: no loss went through Accumulate; give fit loss=optimizer.weighted(loss).")
+            raise ValueError("optimizer has seen no loss of its own: pass loss=optimizer.weighted(loss) to fit.")
         self._batches += 1
         if self._batches == self.every:
             for gradient in (p.grad for group in self.param_groups for p in group["params"] if p.grad is not None):
@@ -54,6 +60,6 @@ class Accumulate(Optimizer):
             self.optimizer.step()
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """As the optimizer's own."""
+        """Load the optimizer's state."""
         self.optimizer.load_state_dict(state_dict)
         self.state, self.param_groups = self.optimizer.state, self.optimizer.param_groups

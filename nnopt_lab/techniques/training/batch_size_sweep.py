@@ -1,4 +1,4 @@
-"""Find the batch size from which on a larger one is no faster, or needs too much memory."""
+"""Find the batch size beyond which larger ones are no faster, or need too much memory."""
 
 import contextlib
 import re
@@ -16,19 +16,28 @@ from nnopt_lab.workbench import measure, smoke
 class SweepPoint(NamedTuple):
     batch_size: int
     per_second: float  # samples
-    bytes: int  # alive at one time
+    bytes: int  # peak memory
 
 
 def sweep(
     step: Callable, example: Tensor, *, largest: int = 16_384, limit_bytes: float | None = None, seconds: float = 0.3
 ) -> tuple[list[SweepPoint], str]:
-    """Double the batch size until nothing is gained or the memory would not do: caught or foreseen, never a crash.
+    """Double the batch size until it gains no speed or memory would run out, without a crash.
 
-    `step` is called with `example` [N, …], repeated and cut to each size. A CPU's system may end a process that takes
-    too much where it should refuse. So no size is tried that might need more than `limit_bytes`, by twice the need of
-    the one before: half of `available_memory()` where it is None (on an accelerator, which refuses, no limit).
-    Size 1 is left out where batch norm refuses a single sample. Returns the points, and what ended it: "flat" (three
-    sizes not 5 % above the best before), "memory" or "largest".
+    An operating system may kill a process that uses too much memory instead of refusing it. So no size is tried that
+    might need more than `limit_bytes`, predicted as twice the previous size's memory. Size 1 is skipped if batch norm
+    refuses a single sample.
+
+    Args:
+        step: called with the example at each size.
+        example: [N, …], repeated or cut to each size.
+        largest: the largest size to try, at least 1.
+        limit_bytes: memory limit; default half of `available_memory()`, or no limit on an accelerator, which refuses.
+        seconds: minimum measuring time per size.
+
+    Returns:
+        The points, and the reason for the end: "flat" (three sizes in a row less than 5 % faster than the best before),
+        "memory" or "largest".
     """
     if limit_bytes is None:
         limit_bytes = available_memory() / 2 if example.device.type == "cpu" else float("inf")
@@ -52,11 +61,11 @@ def sweep(
 
 
 def available_memory() -> float:
-    """Bytes that the CPU's programs may still take, or a container's limit if that is less; infinite where unknown."""
+    """Bytes of free CPU memory, or a container's limit if that is less; infinite if unknown."""
     found = [measure.machine().memory or float("inf")]
     with contextlib.suppress(OSError, AttributeError):
         found.append(1024 * int(re.search(r"MemAvailable: *(\d+)", Path("/proc/meminfo").read_text())[1]))
-    with contextlib.suppress(OSError, ValueError):  # "max" is no number
+    with contextlib.suppress(OSError, ValueError):  # the file may contain "max"
         found.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
     return min(found)
 

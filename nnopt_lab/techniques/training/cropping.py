@@ -8,26 +8,45 @@ from torch.nn import functional as F
 
 
 def crop(images: Tensor, top: Tensor, left: Tensor, size: int) -> Tensor:
-    """From each picture [B, C, H, W] the square at row `top` and column `left`, int64 [B]; ValueError if outside it."""
+    """Cut a square out of each picture.
+
+    Args:
+        images: any dtype [B, C, H, W].
+        top, left: int64 [B], the row and column of each square's first pixel.
+        size: of the squares in pixels, at least 1.
+
+    Returns:
+        [B, C, size, size].
+
+    Raises:
+        ValueError: a square is not inside its picture.
+    """
     height, width = images.shape[2:]
     if size < 1 or min(top.min(), left.min()) < 0 or top.max() + size > height or left.max() + size > width:
-        raise ValueError(f"size={size}: a square from top and left does not lie inside {height}×{width} pixels.")
+        raise ValueError(f"size={size}: a square at top and left does not lie inside {height}×{width} pixels.")
     rows, columns = (start[:, None] + torch.arange(size) for start in (top, left))
     every, channels = torch.arange(len(images))[:, None, None, None], torch.arange(images.shape[1])[:, None, None]
     return images[every, channels, rows[:, None, :, None], columns[:, None, None, :]]
 
 
 class RandomCrops:
-    """Pictures [B, C, H, W] → crops of one size, drawn for the batch between `low` and `high`, each from its own place.
+    """An augmentation that crops each picture of a batch at a random position, to one random size per batch.
 
-    With `pad` zeros are put around them, so that any network takes them: an augmentation for `training.fit`.
+    Args:
+        low, high: 1 ≤ low ≤ high, the bounds of the size in pixels.
+        pad: whether to pad crops with zeros to the original size, so that any network accepts them.
+        seed: determines sizes and positions.
     """
 
     def __init__(self, low: int, high: int, *, pad: bool = True, seed: int = 0):
         self.low, self.high, self.pad, self._generator = low, high, pad, torch.Generator().manual_seed(seed)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Any dtype; [B, C, size, size], with `pad` [B, C, H, W]. ValueError where a size does not fit the pictures."""
+        """Crop a batch of any dtype: [B, C, H, W] → [B, C, size, size], or with `pad` [B, C, H, W].
+
+        Raises:
+            ValueError: a size is below 1 or larger than the pictures.
+        """
         size = int(torch.randint(self.low, self.high + 1, (), generator=self._generator))
         down, across = (max(total - size, 0) for total in images.shape[2:])
         top, left = (torch.randint(gap + 1, (len(images),), generator=self._generator) for gap in (down, across))
@@ -36,10 +55,13 @@ class RandomCrops:
 
 
 class SmallerPictures:
-    """A `loader` for `training.fit` whose pictures go through `shrink(epoch)`: smaller ones cost less.
+    """A `loader` for `training.fit` that shrinks its pictures, because smaller ones cost less.
 
-    The network must take any size. `shrink` gives for epoch 0, 1, … a function of pictures [B, C, H, W]: `RandomCrops`
-    without `pad`, or for progressive resizing (Tan & Le 2021) a torchvision `Resize` to that epoch's size.
+    Args:
+        loader: yields (pictures [B, C, H, W], targets); the network must accept any H and W.
+        shrink: a function epoch (0, 1, …) → function of pictures, such as `RandomCrops` without `pad`, or a torchvision
+            `Resize` to that epoch's size for progressive resizing (Tan & Le 2021, "EfficientNetV2",
+            https://arxiv.org/abs/2104.00298).
     """
 
     def __init__(self, loader: Iterable, shrink: Callable[[int], Callable[[Tensor], Tensor]]):

@@ -1,6 +1,6 @@
 """Train a linear SVM by stochastic subgradient steps, as Pegasos does.
 
-Source: Shalev-Shwartz, Singer & Srebro 2007, "Pegasos".
+Source: Shalev-Shwartz, Singer & Srebro 2007, "Pegasos", https://doi.org/10.1145/1273496.1273598
 """
 
 import torch
@@ -11,7 +11,17 @@ from nnopt_lab.workbench import smoke
 
 
 def svm_objective(weight: Tensor, x: Tensor, y: Tensor, regularization: float) -> Tensor:
-    """λ/2·‖w‖² + mean of max(0, 1 − y·w·x), a linear SVM's: w float […, D], x float [N, D], y float [N] of ±1 → […]."""
+    """Compute a linear SVM's objective, λ/2·‖w‖² + mean of max(0, 1 − y·w·x).
+
+    Args:
+        weight: w, float […, D].
+        x: float [N, D].
+        y: float [N], −1 or 1.
+        regularization: λ.
+
+    Returns:
+        float […].
+    """
     return regularization / 2 * weight.square().sum(-1) + (1 - y * (weight @ x.T)).clamp(min=0).mean(-1)
 
 
@@ -30,12 +40,15 @@ def pegasos_svm(
     """Train a linear SVM by stochastic subgradient steps from w = 0 (Shalev-Shwartz et al. 2007, figure 1).
 
     Args:
-        x: float [N, D]; for a constant term give it a column of ones.
+        x: float [N, D]; add a column of ones for a constant term.
         y: float [N], −1 or 1.
         regularization: λ, above 0.
-        schedule: an optimizer's schedule instead of `Pegasos` with this λ; `rate` is that optimizer's rate.
+        steps: number of steps, at least 1.
+        schedule: of the learning rate; default `Pegasos` with this λ.
+        rate: the optimizer's learning rate, which another schedule than `Pegasos` uses.
         batch_size: examples per step, drawn with replacement.
-        project: after each step shrink w into the ball of radius 1/√λ, in which the optimum lies.
+        project: whether to shrink w after each step into the ball of radius 1/√λ, which contains the optimum.
+        seed: of the examples' order.
 
     Returns:
         float [steps, D], the weights after each step.

@@ -1,6 +1,6 @@
-"""The learning-rate range test: train with a growing rate, watch the loss, and suggest a first rate.
+"""The learning-rate range test: train with a growing rate, watch the loss, and suggest an initial rate.
 
-Source: Smith 2017, "Cyclical Learning Rates", section 3.3.
+Source: Smith 2017, "Cyclical Learning Rates", section 3.3, https://arxiv.org/abs/1506.01186
 """
 
 import math
@@ -18,9 +18,9 @@ from nnopt_lab.workbench.progress_bar import progress_bar
 
 
 def smooth(losses: Sequence[float], beta: float = 0.9) -> list[float]:
-    """Running mean of noisy losses: s_t = β·s_{t−1} + (1 − β)·l_t from s_0 = 0, divided by 1 − β^t, 0 ≤ β < 1.
+    """Smooth losses by a running mean: s_t = β·s_{t−1} + (1 − β)·l_t from s_0 = 0, divided by 1 − β^t, 0 ≤ β < 1.
 
-    The division corrects the start at 0 (Kingma & Ba 2015, "Adam", section 3).
+    The division corrects for the start at 0 (Kingma & Ba 2015, "Adam", section 3, https://arxiv.org/abs/1412.6980).
     """
     state, means = 0.0, []
     for t, loss in enumerate(losses, 1):
@@ -30,14 +30,14 @@ def smooth(losses: Sequence[float], beta: float = 0.9) -> list[float]:
 
 
 def steepest(rates: Sequence[float], losses: Sequence[float]) -> float:
-    """The rate, of at least two, from which to the next the loss falls most for each factor in the rate."""
+    """The rate, of at least two, after which the loss falls fastest relative to the logarithm of the rate."""
     slopes = torch.tensor(losses).double().diff() / torch.tensor(rates).double().log().diff()
     return rates[int(slopes.argmin())]
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """Result of a range test, one entry per step, and whether the loss diverged before the highest rate was reached."""
+    """Result of a range test: one entry per step, and whether the loss diverged before the highest rate."""
 
     rates: list[float]
     losses: list[float]
@@ -46,14 +46,14 @@ class RangeTest:
 
     @property
     def steepest(self) -> float:
-        """The rate at which the smoothed loss falls fastest before its minimum; like fastai's first suggestion."""
-        # Behind the minimum a loss that has leapt up may fall back faster than it ever fell before.
+        """The rate at which the smoothed loss falls fastest before its minimum, like fastai's first suggestion."""
+        # After the minimum, a loss that has jumped up may fall back faster than it fell before.
         end = max(self._lowest + 1, 2)
         return steepest(self.rates[:end], self.smoothed[:end])
 
     @property
     def tenth_of_minimum(self) -> float:
-        """A tenth of the rate with the lowest smoothed loss; fastai's second suggestion."""
+        """A tenth of the rate with the lowest smoothed loss, fastai's second suggestion."""
         return self.rates[self._lowest] / 10
 
     @property
@@ -74,25 +74,25 @@ def range_test(
     loss: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy,
     seed: int = 0,
 ) -> RangeTest:
-    """Train with a rate that grows from `low` to `high` by the same factor each step, and watch the loss.
+    """Train with a rate that grows from `low` to `high` by the same factor per step, and watch the loss.
 
-    Ends early where the smoothed loss passes four times its lowest value or is no number. It trains copies: model,
-    optimizer and torch's random numbers stay as they are, also after Ctrl-C (Smith 2017, section 3.3, has a linear
-    sweep; the exponential one and the stop are fastai's).
+    The test ends early if the smoothed loss exceeds four times its lowest value or is not finite. It trains copies:
+    model, optimizer and torch's random state are left unchanged, even after Ctrl-C. (Smith 2017, section 3.3, uses a
+    linear sweep; the exponential one and the early end are fastai's.)
 
     Args:
-        model, optimizer, batch_size, train, loss, seed: as in `training.fit`; the optimizer's own rate is not used.
-            The loss may not look inside the model: it is a copy that is trained, and a `Watch` stays with the original.
+        model, pictures, optimizer, batch_size, train, loss, seed: as in `training.fit`; the optimizer's own rate is not
+            used. The loss must not depend on hidden layers: a copy is trained, and a `Watch` stays with the original.
         low, high: 0 < low < high.
         steps: at least 2.
 
     Raises:
-        ValueError: `low`, `high` or `steps` is out of its range, the first losses are no numbers, all parameters are
-            frozen, or the model returns something else than a tensor.
+        ValueError: `low`, `high` or `steps` is out of its range, one of the first two losses is not finite, all
+            parameters are frozen, or the model doesn't return a tensor.
     """
     if not 0 < low < high or steps < 2:
         raise ValueError(f"low={low} must be above 0 and below high={high}, and steps={steps} at least 2.")
-    # In one call, so that the copied optimizer holds the copied parameters.
+    # In one call, so that the copied optimizer refers to the copied parameters.
     model, optimizer = copied((model, optimizer))
     if not isinstance(optimizer, Optimizer):
         optimizer = (optimizer or _article_sgd)(model.parameters())
@@ -117,7 +117,7 @@ def range_test(
             optimizer.step()
             bar.update()
     if len(losses) < 2:
-        raise ValueError(f"low={low} is too high already: the loss was no number at step {len(losses) + 1}.")
+        raise ValueError(f"low={low} is too high already: the loss was not finite at step {len(losses) + 1}.")
     return RangeTest(sweep[: len(losses)], losses, smoothed, diverged)
 
 

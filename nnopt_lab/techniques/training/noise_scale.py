@@ -1,7 +1,7 @@
 """The gradient noise scale: the batch size above which more pictures hardly improve the gradient.
 
-Source: McCandlish et al. 2018, "An Empirical Model of Large-Batch Training" (B_simple = tr Σ / |G|² in section 2.2, its
-measurement from two batch sizes in appendix A.1).
+Source: McCandlish et al. 2018, "An Empirical Model of Large-Batch Training", https://arxiv.org/abs/1812.06162
+(B_simple = tr Σ / |G|² in section 2.2, its measurement from two batch sizes in appendix A.1).
 """
 
 from collections.abc import Callable
@@ -13,25 +13,32 @@ from torch.nn import functional as F
 
 from nnopt_lab.workbench import data, smoke, training
 
-FEW_PARAMETERS = 1_000  # gradients of so few cost nothing, so smoke mode leaves them all
+FEW_PARAMETERS = 1_000  # gradients of networks up to this size cost nothing, so smoke mode doesn't shorten them
 
 
 class NoiseScale(NamedTuple):
-    """|G|² of the true gradient and tr Σ of single samples' gradients; unbiased estimates, which may be below 0."""
+    """Unbiased estimates, possibly negative, of |G|² of the true gradient and tr Σ of single samples' gradients."""
 
     signal: float
     noise: float
 
     @property
     def simple(self) -> float:
-        """B_simple = tr Σ / |G|², in samples; infinite if no gradient was found above the noise."""
+        """B_simple = tr Σ / |G|², in samples; infinite if the gradient does not exceed the noise."""
         return max(self.noise, 0.0) / self.signal if self.signal > 0 else float("inf")
 
 
 def from_norms(small: int, big: int, small_norm2: float, big_norm2: float) -> NoiseScale:
-    """Appendix A.1: a batch of B has E|G_B|² = |G|² + tr Σ / B, and two sizes, 1 ≤ small < big, make two equations.
+    """Compute the noise scale from two batch sizes (appendix A.1).
 
-    The norms are means of *squared* norms of the gradients of such batches. ValueError for sizes in another order.
+    For a batch of B, E|G_B|² = |G|² + tr Σ / B, so two sizes give two equations.
+
+    Args:
+        small, big: batch sizes, 1 ≤ small < big.
+        small_norm2, big_norm2: means of the *squared* gradient norms of batches of these sizes.
+
+    Raises:
+        ValueError: the sizes are out of their range.
     """
     if not 1 <= small < big:
         raise ValueError(f"small={small} and big={big} must be 1 ≤ small < big.")
@@ -42,11 +49,15 @@ def from_norms(small: int, big: int, small_norm2: float, big_norm2: float) -> No
 def measured(
     gradient: Callable[[Tensor], Tensor], count: int, *, small: int = 32, parts: int = 16, draws: int = 8, seed: int = 0
 ) -> NoiseScale:
-    """Estimate from `draws` large batches, each the mean of `parts` ≥ 2 small ones; norms are averaged first.
+    """Estimate the noise scale from large batches, each the mean of several small ones; norms are averaged first.
 
     Args:
-        gradient: function of positions, int64 [small] → their mean gradient [P].
-        count: positions are drawn from 0 to count − 1, with replacement.
+        gradient: a function positions, int64 [small] → mean gradient, float [P].
+        count: number of samples; positions are drawn from 0 to count − 1 with replacement.
+        small: samples per small batch, at least 1.
+        parts: small batches per large one, at least 2.
+        draws: number of large batches, at least 1.
+        seed: of the positions.
     """
     if smoke.on() and gradient(torch.arange(small) % count).numel() > FEW_PARAMETERS:
         small, parts, draws = smoke.cap(small, 8), smoke.cap(parts, 2), smoke.cap(draws, 1)
@@ -61,14 +72,14 @@ def measured(
 def gradient_of(
     model: nn.Module, pictures: data.Pictures, loss: Callable = F.cross_entropy
 ) -> Callable[[Tensor], Tensor]:
-    """For `measured`: a function positions in the training split → gradient of the loss there, flat; `.grad` stays.
+    """Make the function for `measured`: positions in the training split → flat gradient of the loss; `.grad` is kept.
 
     Raises:
-        ValueError: all parameters are frozen; and by the function, the model returns something else than a tensor.
+        ValueError: all parameters are frozen; from the function: the model doesn't return a tensor.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
-        raise ValueError("model has no parameter that is not frozen: there is no gradient.")
+        raise ValueError("model has only frozen parameters, so there is no gradient.")
 
     def gradient(positions: Tensor) -> Tensor:
         part, device = pictures.train[positions], parameters[0].device

@@ -1,9 +1,11 @@
-"""Learning-rate schedules: a table of those that torch has, the one that it lacks (`Pegasos`), and warm-up.
+"""Learning-rate schedules: a table of torch's own, `Pegasos`, which torch lacks, and warm-up.
 
-Sources: Smith 2017, "Cyclical Learning Rates" (triangular schedules); Smith & Topin 2018, "Super-Convergence" (one
-cycle); Loshchilov & Hutter 2017, "SGDR" (cosine, warm restarts); Goyal et al. 2017, "Accurate, Large Minibatch SGD"
-(warm-up); Shalev-Shwartz, Singer & Srebro 2007, "Pegasos"; Bottou 2012, "Stochastic Gradient Descent Tricks" (the
-bounded 1/t rate).
+Sources: Smith 2017, "Cyclical Learning Rates", https://arxiv.org/abs/1506.01186 (triangular schedules); Smith & Topin
+2019, "Super-Convergence", https://arxiv.org/abs/1708.07120 (one cycle); Loshchilov & Hutter 2017, "SGDR",
+https://arxiv.org/abs/1608.03983 (cosine, warm restarts); Goyal et al. 2017, "Accurate, Large Minibatch SGD",
+https://arxiv.org/abs/1706.02677 (warm-up); Shalev-Shwartz, Singer & Srebro 2007, "Pegasos",
+https://doi.org/10.1145/1273496.1273598; Bottou 2012, "Stochastic Gradient Descent Tricks",
+https://doi.org/10.1007/978-3-642-35289-8_25 (the bounded 1/t rate).
 """
 
 from collections.abc import Callable, Sequence
@@ -13,18 +15,24 @@ from torch import Tensor, nn
 from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-Schedule = Callable[[Optimizer], LRScheduler]  # what `training.fit` takes as its scheduler
+Schedule = Callable[[Optimizer], LRScheduler]  # the type of `training.fit`'s scheduler
 
 
 class Pegasos(LRScheduler):
     """The rate 1/(λt) at step t = 1, 2, … (Shalev-Shwartz et al. 2007, figure 1), or its bounded form for networks.
 
-    1/(λt) is made for λ-strongly convex objectives, such as a linear SVM with the penalty λ/2·‖w‖²: it starts at 1/λ,
-    whatever the optimizer says. Bounded, each parameter group starts at its own rate η0: η0/(1 + λ·η0·(t − 1)), which
-    comes near 1/(λt) in the end (Bottou 2012). `last_epoch` is as in torch's schedulers.
+    1/(λt) is intended for λ-strongly convex objectives, such as a linear SVM with the penalty λ/2·‖w‖². It starts at
+    1/λ, whatever the optimizer's rate. The bounded form starts each parameter group at its own rate η0, as
+    η0/(1 + λ·η0·(t − 1)), and approaches 1/(λt) in the end (Bottou 2012).
+
+    Args:
+        optimizer: its rates are set.
+        regularization: λ, above 0.
+        bounded: whether to use the bounded form.
+        last_epoch: as in torch's schedulers.
 
     Raises:
-        ValueError: `regularization`, λ, is not above 0.
+        ValueError: `regularization` is not above 0.
     """
 
     def __init__(self, optimizer: Optimizer, regularization: float, *, bounded: bool = False, last_epoch: int = -1):
@@ -33,17 +41,17 @@ class Pegasos(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        """The rate of each parameter group at the present step."""
+        """The rate of each parameter group at the current step."""
         if self.bounded:
             return [base / (1 + self.regularization * base * self.last_epoch) for base in self.base_lrs]
         return [1 / (self.regularization * (self.last_epoch + 1)) for _ in self.base_lrs]
 
 
 class _WarmUp(LRScheduler):
-    """The rise of `with_warm_up`, and after it the schedule.
+    """The rise of `with_warm_up`, followed by the schedule.
 
-    torch's SequentialLR makes all its schedules first and each reads the rate that the one before has left. Here the
-    schedule is made while the optimizer still has its own rate, so it may read that, and it only ever steps forward.
+    torch's SequentialLR makes all its schedules first, and each reads the rate that the previous one left. Here the
+    schedule is made while the optimizer still has its own rate, so it reads that, and it only ever steps forward.
     """
 
     def __init__(self, optimizer: Optimizer, schedule: Schedule, steps: int, start: float):
@@ -51,7 +59,7 @@ class _WarmUp(LRScheduler):
         self.after = schedule(optimizer)
         if isinstance(self.after, ReduceLROnPlateau):
             raise ValueError(
-                "schedule makes a ReduceLROnPlateau, which steps by the loss of an epoch: no warm-up can go before it."
+                "schedule makes a ReduceLROnPlateau, which steps by an epoch's loss and can't follow a warm-up."
             )
         self.base_lrs = _peaks(optimizer)  # the schedule's first values
         self.step()
@@ -70,29 +78,34 @@ class _WarmUp(LRScheduler):
         self._last_lr = _peaks(self.optimizer)
 
     def get_lr(self) -> list[float]:
-        """The rate of each parameter group at the present step."""
+        """The rate of each parameter group at the current step."""
         if self.last_epoch > self.steps:
             return _peaks(self.optimizer)
         share = self.last_epoch / self.steps
         return [rate * (self.start * (1 - share) + share) for rate in self.base_lrs]
 
     def state_dict(self) -> dict:
-        """As in torch's schedulers; the state of the schedule after the rise is among it."""
+        """The state, including that of the schedule after the rise."""
         return {k: v for k, v in vars(self).items() if k != "optimizer"} | {"after": self.after.state_dict()}
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Go on where another one stopped."""
+        """Continue from the state of another one."""
         self.after.load_state_dict(state_dict["after"])
         vars(self).update({k: v for k, v in state_dict.items() if k != "after"})
 
 
 def with_warm_up(schedule: Schedule, steps: int, start: float = 0.01) -> Schedule:
-    """Raise the rate in a straight line from `start` times its first value, for `steps` ≥ 1 steps; then `schedule`.
+    """Make a schedule that raises the rate linearly to the first rate of `schedule`, and then continues with it.
 
-    The schedule runs as it would without the warm-up, any scheduler of torch or of your own, but `steps` steps later.
+    `schedule` runs as it would without the warm-up, but `steps` steps later.
+
+    Args:
+        schedule: any scheduler of torch or a custom one, as a function of the optimizer.
+        steps: of the warm-up, above 0.
+        start: the first rate as a share of the schedule's first rate.
 
     Raises:
-        ValueError: `steps` is not above 0, or the schedule, when it is made, is a ReduceLROnPlateau.
+        ValueError: `steps` is not above 0; from the returned function: the schedule is a ReduceLROnPlateau.
     """
     _check_above_0("steps", steps)
     return lambda optimizer: _WarmUp(optimizer, schedule, steps, start)
@@ -123,8 +136,8 @@ def _one_cycle(steps: int) -> Schedule:
     return lambda o: lr_scheduler.OneCycleLR(o, _peaks(o), total_steps=steps, cycle_momentum=_has_momentum(o))
 
 
-# Name → function steps → schedule. The optimizer's rate is the highest of a schedule that is made for `steps` steps;
-# all of them step once per batch, only "plateau" after each look at the losses.
+# Name → function steps → schedule. The optimizer's rate is the highest rate of a schedule for `steps` steps. All of
+# them step once per batch, except "plateau", which steps once per loss.
 SCHEDULES: dict[str, Callable[[int], Schedule]] = {
     "constant": lambda steps: lambda o: lr_scheduler.ConstantLR(o, factor=1, total_iters=0),
     "exponential": lambda steps: lambda o: lr_scheduler.ExponentialLR(o, gamma=0.01 ** (1 / steps)),
@@ -143,16 +156,22 @@ SCHEDULES: dict[str, Callable[[int], Schedule]] = {
 
 
 def rates(schedule: Schedule, steps: int, peak: float = 1.0, losses: Sequence[float] | None = None) -> list[float]:
-    """The rates of `steps` steps of an optimizer with the rate `peak`, without training.
+    """Compute the rates of `steps` steps of an optimizer with the rate `peak`, without training.
+
+    Args:
+        schedule: a function optimizer → scheduler.
+        steps: number of steps.
+        peak: the optimizer's rate.
+        losses: `steps` numbers, needed only by ReduceLROnPlateau.
 
     Raises:
-        ValueError: the schedule is a ReduceLROnPlateau and `losses`, which it looks at, has not `steps` entries.
+        ValueError: the schedule is a ReduceLROnPlateau, and `losses` does not have `steps` entries.
     """
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=peak, momentum=0.9)
     scheduler, seen = schedule(optimizer), []
     looks = isinstance(scheduler, ReduceLROnPlateau)
     if looks and (losses is None or len(losses) != steps):
-        raise ValueError(f"losses must be {steps} numbers, one per step: a plateau schedule looks at them.")
+        raise ValueError(f"losses must be {steps} numbers, one per step, which a plateau schedule needs.")
     for step in range(steps):
         seen.append(float(optimizer.param_groups[0]["lr"]))
         optimizer.step()
@@ -170,5 +189,5 @@ def _peaks(optimizer: Optimizer) -> list[float]:
 
 
 def _has_momentum(optimizer: Optimizer) -> bool:
-    # Otherwise one cycle would silently give a momentum to an SGD that has none.
+    # Otherwise the one-cycle schedule would silently add momentum to an SGD without it.
     return bool(optimizer.defaults.get("momentum") or "betas" in optimizer.defaults)

@@ -207,7 +207,9 @@ class TestSharedLayers:
         model = nn.Sequential(nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3))
         model[1].weight = model[0].weight
         assert list(blocks.convolutions(model)) == ["2"]
-        with pytest.raises(ValueError, match=r"layers names '1', .* \(it is tied with '0\.weight'\): choose from 2\."):
+        with pytest.raises(
+            ValueError, match=r"layers contains '1', .* \(it is tied with '0\.weight'\): choose from 2\."
+        ):
             blocks.separable(model, ["1"])
 
     def test_the_model_itself_may_be_the_convolution(self):
@@ -219,10 +221,10 @@ class TestSharedLayers:
     [
         (
             lambda m: blocks.separable(m, ["classifier.0"]),
-            "layers names 'classifier.0', which is not an ungrouped",
+            "layers contains 'classifier.0', which is not an ungrouped",
         ),
         (lambda m: blocks.asymmetric(m, ["nowhere"]), "choose from features.0, features.3"),
-        (lambda m: blocks.grouped(m, 5, ["features.3"]), "groups=5 must divide 16 inputs and 32 filters"),
+        (lambda m: blocks.grouped(m, 5, ["features.3"]), "groups=5 must divide 16 input channels and 32 filters"),
         (lambda m: blocks.grouped(m, 0, ["features.3"]), "groups=0 must divide"),
         (lambda m: blocks.bottleneck(m, 0), "reduction=0 must be at least 1"),
     ],

@@ -115,7 +115,7 @@ class TestChooseRanks:
             ({}, "give exactly one"),
             ({"energy": 0.9, "parameters": 5}, "give exactly one"),
             ({"energy": 1.5}, "energy=1.5"),
-            ({"parameters": 10}, "parameters=10 must be .*, rank 1 everywhere, to the"),
+            ({"parameters": 10}, "parameters=10 must be between .*, the number at rank 1, and the"),
             ({"parameters": 300_000}, "parameters=300000 must be"),
             ({"energy": 0.9, "layers": ["features.1"]}, "'features.1' is not a layer that can be factorised"),
         ],

@@ -117,7 +117,9 @@ class TestOnAStandIn:
             return copy.copy(engine) if engine is None else registry.replace(engine, run=lambda x: 1.1 * engine.run(x))
 
         monkeypatch.setitem(ACCELERATOR_TARGETS["eager"], "fp16", broken)
-        with pytest.raises(OutputsDiffer, match=r"eager in fp16 is 0\.1 of the outputs' size off; 0\.01 is allowed"):
+        with pytest.raises(
+            OutputsDiffer, match=r"eager in fp16 has a relative output error of 0\.1; at most 0\.01 is allowed"
+        ):
             on_accelerator(layers, vectors, precision="fp16")
 
 

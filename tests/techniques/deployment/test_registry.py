@@ -57,7 +57,7 @@ def _one_row(model, calibration):
     [
         (_failing, "It does not run this model (TypeError: a fault)."),
         (_failing_when_called, "It does not run this model (TypeError: a fault)."),
-        (_one_row, "It gives [1, 3] for [16, 12], the model [16, 3]."),
+        (_one_row, "It returns [1, 3] for [16, 12], the model [16, 3]."),
     ],
 )
 def test_whatever_fails_in_one_engine_leaves_the_others(broken, sentence, layers, vectors, monkeypatch):
@@ -75,7 +75,7 @@ def test_in_float32_the_outputs_are_the_model_s(layers, vectors, monkeypatch):
     monkeypatch.setitem(ENGINES, "ONNX Runtime int8", broken[name])
     ready, missing = build_engines(layers, [vectors], [name, "ONNX Runtime int8"])
     assert list(ready) == ["ONNX Runtime int8"], "an int8 engine is for the caller to judge"
-    assert missing[name] == "It is 0.01 of the outputs' size off; 0.0001 is allowed."
+    assert missing[name] == "It has a relative output error of 0.01; at most 0.0001 is allowed."
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,9 @@ def test_what_computes_something_else_is_not_handed_out(how, layers, vectors, mo
         return Engine("broken", lambda x: right(x) * (1.01 if how == "wrong" else float("nan")), right.picture, 1)
 
     monkeypatch.setitem(TARGETS["eager"], "float32", broken)
-    with pytest.raises(OutputsDiffer, match=r"eager in float32 is .* of the outputs' size off; 0.0001 is allowed"):
+    with pytest.raises(
+        OutputsDiffer, match=r"eager in float32 has a relative output error of .*; at most 0.0001 is allowed"
+    ):
         deploy(layers, vectors)
     if how == "wrong":
         assert deploy(layers, vectors, tolerance=0.02)
@@ -225,7 +227,7 @@ def test_zeros_are_compared_too(layers, vectors, monkeypatch):
     nn.init.zeros_(layers[3].bias)
     monkeypatch.setitem(TARGETS["eager"], "float32", lambda *_: Engine("ones", lambda x: torch.ones(16, 3), (12,), 1))
     with pytest.raises(
-        OutputsDiffer, match="eager in float32 gives other outputs than the model, whose own are all zero"
+        OutputsDiffer, match="eager in float32 returns other outputs than the model, whose own are all zero"
     ):
         deploy(layers, vectors)
 
@@ -261,20 +263,23 @@ def test_a_network_that_returns_more_than_a_tensor(returns, vectors):
 
 
 def test_a_target_without_a_precision_says_which_it_has(layers, vectors):
-    with pytest.raises(EngineUnavailable, match="'ONNX Runtime' has no bf16 convolutions here, only float32, int8"):
+    with pytest.raises(EngineUnavailable, match="'ONNX Runtime' does not support bf16 here, only float32, int8"):
         deploy(layers, vectors, "ONNX Runtime", precision="bf16")
 
 
 @pytest.mark.parametrize(
     ("bad", "sentence"),
     [
-        ({"target": "TensorRT"}, "target='TensorRT' is none of eager, channels-last"),
+        ({"target": "TensorRT"}, "target='TensorRT' must be one of eager, channels-last"),
         ({"precision": "fp4"}, "precision='fp4' must be one of float32, tf32, bf16, fp16, int8, fp8"),
-        ({"precision": "int8", "target": "ONNX Runtime"}, "calibration must hold at least one batch"),
-        ({"calibration": [torch.zeros(1, 12, dtype=torch.uint8)]}, "calibration holds torch.uint8"),
-        ({"example": torch.zeros(0, 12)}, r"example holds torch.float32 \[0, 12\]"),
-        ({"example": [[0.0] * 12]}, "example holds list"),
-        ({"calibration": [torch.zeros(4, 3)]}, r"calibration holds \[4, 3\]; .* like those of the example, \[16, 12\]"),
+        ({"precision": "int8", "target": "ONNX Runtime"}, "calibration must contain at least one batch"),
+        ({"calibration": [torch.zeros(1, 12, dtype=torch.uint8)]}, "calibration contains torch.uint8"),
+        ({"example": torch.zeros(0, 12)}, r"example contains torch.float32 \[0, 12\]"),
+        ({"example": [[0.0] * 12]}, "example contains list"),
+        (
+            {"calibration": [torch.zeros(4, 3)]},
+            r"calibration contains \[4, 3\]; .* the shape of those in example, \[16, 12\]",
+        ),
         ({"example": torch.zeros(4, 3)}, r"model cannot be called on example, float32 \[4, 3\] \(RuntimeError: mat1"),
         ({"tolerance": 0.0}, "tolerance=0.0 must be above 0"),
         ({"tolerance": float("nan")}, "tolerance=nan must be above 0"),

@@ -74,7 +74,7 @@ class TestInTheLoop:
 
     def test_a_layer_that_is_not_watched_or_has_not_run(self):
         watch = distillation.Watch(nn.Sequential(nn.Linear(3, 3), nn.ReLU()), ["0"])
-        with pytest.raises(ValueError, match="'0' has not run since it is watched"):
+        with pytest.raises(ValueError, match="'0' has not run since the watch began"):
             watch["0"]
         with pytest.raises(ValueError, match="'1' is not watched"):
             watch["1"]

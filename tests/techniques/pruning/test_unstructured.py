@@ -232,7 +232,7 @@ def test_masks_of_torch_that_differ_on_a_shared_weight_are_refused(both):
     if both:
         prune.random_unstructured(model[2], "weight", 300)
     for change in (pruning.make_permanent, lambda m: pruning.magnitude_prune(m, 10)):
-        with pytest.raises(ValueError, match="layers '0' and '2' share one weight, but not its mask"):
+        with pytest.raises(ValueError, match="layers '0' and '2' share a weight, but not its mask"):
             change(model)
 
 

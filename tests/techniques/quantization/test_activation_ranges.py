@@ -54,7 +54,7 @@ class TestCalibrate:
 
     def test_refuses_outputs_that_are_no_tensors_of_floats_by_name(self):
         recurrent = nn.Sequential(nn.Linear(3, 4), nn.LSTM(4, 2))
-        with pytest.raises(ValueError, match=r"output of '1' \(LSTM\) is a tuple; an observer sees tensors only\."):
+        with pytest.raises(ValueError, match=r"output of '1' \(LSTM\) is a tuple; an observer needs tensors\."):
             activation_ranges.calibrate(recurrent, [torch.randn(5, 3)])
         assert list(activation_ranges.calibrate(recurrent, [torch.randn(5, 3)], layers=(nn.Linear,))) == ["input", "0"]
         with pytest.raises(ValueError, match=r"output of 'the model' \(GRU\) is a tuple"):

@@ -77,7 +77,7 @@ class TestLayer:
             layer = integer_layers.IntegerLayer(linear, source, grid_of_range(-1, 1))
             q = torch.full((33_000, 1), value, dtype=torch.uint8)
             assert torch.equal(layer.sums(q).long(), exact_layer(layer, q))
-        with pytest.raises(ValueError, match="sums 33,200 products, which 32 bits may not hold"):
+        with pytest.raises(ValueError, match="sums 33,200 products, which may overflow 32 bits"):
             integer_layers.IntegerLayer(nn.Linear(33_200, 2), source, source)
 
     def test_a_channel_without_weights_keeps_its_bias(self):
@@ -105,8 +105,8 @@ class TestLayer:
         ("layer", "sentence"),
         [
             (nn.Conv2d(2, 2, 3, groups=2), "needs groups=1"),
-            (nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), "zeros as padding"),
-            (nn.Conv2d(2, 2, 3, padding="same"), "zeros as padding"),
+            (nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), "zero padding"),
+            (nn.Conv2d(2, 2, 3, padding="same"), "zero padding"),
         ],
     )
     def test_refuses_layers(self, layer, sentence):

@@ -173,7 +173,7 @@ class TestBadInput:
         [
             (torch.tensor([1.0, float("nan")]), "NaN or infinite"),
             (torch.tensor([1.0, float("inf")]), "NaN or infinite"),
-            (torch.tensor([]), "one at the least"),
+            (torch.tensor([]), "at least one"),
             (torch.tensor([1, 2]), "needs floats"),
         ],
     )

@@ -103,7 +103,7 @@ class TestPrepare:
             qat.prepare(net(), X, **options)
 
     def test_refuses_what_it_has_prepared_and_what_it_cannot(self):
-        with pytest.raises(ValueError, match="it has been prepared"):
+        with pytest.raises(ValueError, match="is already prepared"):
             qat.prepare(qat.prepare(net(), X), X)
         with pytest.raises(ValueError, match="no convolution or linear layer"):
             qat.prepare(nn.ReLU(), X)
@@ -131,7 +131,7 @@ class TestNetworksAsUsersWriteThem:
     def test_ties_masks_and_computed_weights_are_refused_and_stay(self, name):
         model = zoo.make(zoo.ALL[name])
         wanted = zoo.answers(model)
-        with pytest.raises(ValueError, match=r"layer '[ab]' (is tied|has) .* first\.|it has been prepared\."):
+        with pytest.raises(ValueError, match=r"layer '[ab]' (is tied|has) .* first\.|is already prepared\."):
             qat.prepare(model, zoo.ROWS)
         assert torch.equal(zoo.answers(model), wanted)
 

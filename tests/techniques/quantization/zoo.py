@@ -145,7 +145,10 @@ EQUALISABLE = {
 }
 # Its sentence must name what is in the way of these.
 REFUSED = {
-    "tanh": (of_rows(lambda s, x: s.c(s.b(s.a(x).tanh()))), r"tanh.* between 'a' and 'b': a scaled channel does not"),
+    "tanh": (
+        of_rows(lambda s, x: s.c(s.b(s.a(x).tanh()))),
+        r"tanh.* between 'a' and 'b', which does not preserve a channel's scale",
+    ),
     "GELU": (of_rows(lambda s, x: s.c(F.gelu(s.b(s.a(x))))), "gelu.* between 'b' and 'c'"),
     "sigmoid": (of_rows(lambda s, x: s.c(torch.sigmoid(s.b(s.a(x))))), "sigmoid.* between 'b' and 'c'"),
     "hardswish": (of_rows(lambda s, x: s.c(F.hardswish(s.b(s.a(x))))), "hardswish.* between 'b' and 'c'"),
@@ -154,13 +157,16 @@ REFUSED = {
     "plus one": (of_rows(lambda s, x: s.c(s.b(s.a(x)) + 1)), "add.* between 'b' and 'c'"),
     "layer norm": (of_rows(lambda s, x: s.c(s.n(s.b(s.a(x)))), n=lambda: nn.LayerNorm(4)), "LayerNorm.* 'b' and 'c'"),
     "softmax between": (of_rows(lambda s, x: s.c(s.b(s.a(x)).softmax(1))), "softmax.* between 'b' and 'c'"),
-    "residual": (of_rows(lambda s, x: (lambda y: s.c(y + s.b(y.relu())))(s.a(x))), "'a' writes is read in 2 places"),
-    "residual in place": (of_rows(residual_in_place), "'a' writes is read in 2 places"),
+    "residual": (
+        of_rows(lambda s, x: (lambda y: s.c(y + s.b(y.relu())))(s.a(x))),
+        "the output of the layer 'a' is read in 2 places",
+    ),
+    "residual in place": (of_rows(residual_in_place), "the output of the layer 'a' is read in 2 places"),
     "dense": (
         of_rows(lambda s, x: (lambda y: s.d(torch.cat([y, s.b(y)], 1)))(s.a(x)), d=lambda: nn.Linear(8, 3)),
         "is read in 2 places",
     ),
-    "two branches": (of_rows(lambda s, x: s.c(s.a(x) + s.d(x)), d=lambda: nn.Linear(5, 4)), "no chain"),
+    "two branches": (of_rows(lambda s, x: s.c(s.a(x) + s.d(x)), d=lambda: nn.Linear(5, 4)), "not a chain"),
     "returns more": (of_rows(lambda s, x: (lambda y: s.c(s.b(y)) * y.sum())(s.a(x))), "read in 2 places"),
     "runs twice": (of_rows(twice), "calls the layer 'b' 2 times"),
     "tied": (changed(tied), "layer 'b' is tied with 'c.weight'"),
@@ -186,7 +192,7 @@ REFUSED = {
     ),
     "own forward": (
         of_rows(lambda s, x: s.c(s.w(s.a(x))), w=lambda: Standardised(4, 4)),
-        "no chain at linear",
+        "not a chain at linear",
     ),
     "groups": (
         of_pictures(
@@ -217,7 +223,7 @@ REFUSED = {
     "second argument": (lambda: nn.Bilinear(2, 2, 2), "needs 'input2'"),
     "recurrent": (
         of_rows(lambda s, x: s.c(s.l(s.a(x))[0]), l=lambda: nn.LSTM(4, 4)),
-        "no chain|between 'a' and 'c'",
+        "not a chain|between 'a' and 'c'",
     ),
 }
 

@@ -48,10 +48,10 @@ class TestOnAnAccelerator:
         with device.stand_in():
             here = device.accelerator()
             assert set(default_engines(here)) <= set(ACCELERATOR_ENGINES)
-            with pytest.raises(ValueError, match="names holds 'OpenVINO int8'"):
+            with pytest.raises(ValueError, match="names contains 'OpenVINO int8'"):
                 search(trained, engine_names=["OpenVINO int8"], device="accelerator")
         assert default_engines(device.CPU) == DEFAULT_ENGINES
-        with pytest.raises(ValueError, match="names holds 'CUDA graph bf16'"):
+        with pytest.raises(ValueError, match="names contains 'CUDA graph bf16'"):
             search(trained, engine_names=["CUDA graph bf16"])
 
     def test_a_device_that_is_not_there_is_one_sentence(self, trained, monkeypatch):
@@ -102,8 +102,8 @@ def returning(change):
         (returning(lambda y: y[:, :2]), "train has labels from 0 to 2, but the model has 2 classes"),
         (returning(lambda y: y.view(7)), r"model cannot be called on a batch of 2, float32 \[2, 3, 8, 8\]"),
         (build().double(), "model cannot be called on a batch of 2.*RuntimeError"),
-        (build().requires_grad_(False), r"no parameter that can be trained.*model.requires_grad_\(True\) first"),
-        (nn.Flatten(), "no parameter that can be trained.*it has none"),
+        (build().requires_grad_(False), r"no trainable parameter.*model.requires_grad_\(True\) first"),
+        (nn.Flatten(), "no trainable parameter.*it has none"),
     ],
 )
 def test_a_network_that_cannot_be_searched_is_one_sentence(model, sentence):
@@ -115,14 +115,18 @@ def test_a_network_that_cannot_be_searched_is_one_sentence(model, sentence):
 @pytest.mark.parametrize(
     ("train", "options", "sentence"),
     [
-        ((TRAIN[0], TRAIN[1].float()), {}, r"train holds float32 \[256, 3, 8, 8\] and float32 \[256\]; it must hold"),
+        (
+            (TRAIN[0], TRAIN[1].float()),
+            {},
+            r"train contains float32 \[256, 3, 8, 8\] and float32 \[256\]; it must contain",
+        ),
         ((TRAIN[0], TRAIN[1] - 1), {}, "train has labels from -1 to 1, but the model has 3 classes"),
         ((*TRAIN, 3), {}, r"train is a tuple of 3; it must be \(pictures, labels\)"),
-        ((TRAIN[0].numpy(), TRAIN[1]), {}, "train holds ndarray"),
+        ((TRAIN[0].numpy(), TRAIN[1]), {}, "train contains ndarray"),
         ([(TRAIN[0][0], 1), (TRAIN[0][0, :1], 1)], {}, "train is list, which cannot be read as a data set"),
         (None, {}, "train is NoneType, which cannot be read as a data set"),
         (TRAIN, {"to_input": lambda x: x.nothing}, r"to_input cannot be called on float32 \[2, 3, 8, 8\] \(Attribute"),
-        (TRAIN, {"to_input": lambda x: x.double()}, r"to_input gives float64 \[2, 3, 8, 8\] for 2 pictures"),
+        (TRAIN, {"to_input": lambda x: x.double()}, r"to_input returns float64 \[2, 3, 8, 8\] for 2 pictures"),
         (TRAIN, {"batch_size": 0}, "batch_size=0"),
         (TRAIN, {"rate": 0}, "rate=0"),
     ],

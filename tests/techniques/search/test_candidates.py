@@ -53,5 +53,5 @@ def test_its_sizes_shape_it_again(task, made):
 
 
 def test_unknown_keys(task):
-    with pytest.raises(ValueError, match="config has bit; it may have channels, energy"):
+    with pytest.raises(ValueError, match="config has the keys bit; allowed are channels, energy"):
         candidates.shape(task.model, task.inputs(1), {"bit": 3})

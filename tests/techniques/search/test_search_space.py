@@ -54,7 +54,7 @@ def test_half_of_a_group_is_removed(task):
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*weight_norm")
-HOOKED, TIED = "Channels were not removed: model computes something else", "Weights were not pruned and shared: model's"
+HOOKED, TIED = "Channels were not removed: model changes its output", "Weights were not pruned and shared: model's"
 
 
 @pytest.mark.parametrize(
@@ -65,12 +65,12 @@ HOOKED, TIED = "Channels were not removed: model computes something else", "Weig
         ("counts_channels_in_a_hook", "bytes", HOOKED),
         ("layer_with_a_forward_of_the_instance", "bytes", "Channels were not removed: model does not run with fewer"),
         ("tied_linears", "bytes", f"{TIED} layer 'hidden' is tied"),
-        ("tied_and_masked", "bytes", f"{TIED} layers 'b' and 'c' share one weight"),
+        ("tied_and_masked", "bytes", f"{TIED} layers 'b' and 'c' share a weight"),
         ("masked_by_the_library", "bytes", ""),
         ("masked_norms", "bytes", f"{TIED} layer 'norm_a' has a pruning mask"),
         ("old_weight_norm", "bytes", f"{TIED} layer 'b' has weight_norm"),
         ("prepared_for_quantisation", "bytes", f"{TIED} layer '0' has the parametrisation"),
-        ("weight_that_a_hook_makes", "bytes", f"{TIED} layer 'b' has code of its own"),
+        ("weight_that_a_hook_makes", "bytes", f"{TIED} layer 'b' has custom code"),
         ("attention", "latency", ""),
     ],
 )
@@ -88,7 +88,7 @@ def test_what_a_network_does_not_allow_is_a_note_and_the_rest_is_searched(habit,
     ("habit", "sentence"),
     [
         ("other_in_training", "model cannot be trained: Net returns a tuple; it must return one tensor, the logits."),
-        ("forward_of_the_instance", "model cannot be trained: its outputs do not depend on its own parameters"),
+        ("forward_of_the_instance", "model cannot be trained: its outputs do not depend on its trainable parameters"),
         ("a_lock", "model cannot be copied"),
     ],
 )

@@ -20,7 +20,7 @@ def test_it_goes_on_where_it_was_and_other_processes_join(task, tmp_path):
     again = run(two, 4)
     assert again.points[:2] == first and len(again.points) + again.stopped == 4
     assert run(one, 4).points == again.points, "four were tried already"
-    with pytest.raises(ValueError, match="holds a search for another network, other data or another goal"):
+    with pytest.raises(ValueError, match="contains a search for another network, other data or another goal"):
         small_search.searcher(task, Goal("bytes", max_drop=3), tmp_path / "search.db")
     kept = {int(path.stem) for path in (tmp_path / "search.db.networks").iterdir()}
     assert kept == {p.number for p in again.front} | ({again.best.number} if again.best else set())
@@ -124,7 +124,7 @@ def test_an_engine_that_fails_for_a_candidate_fails_its_trial(trained, monkeypat
 
 def test_where_every_trial_fails_the_last_one_is_quoted(trained, monkeypatch):
     monkeypatch.setattr(candidates, "make", lambda *_: (_ for _ in ()).throw(ValueError("no")))
-    with pytest.raises(ValueError, match="No trial succeeded; the last one said: no"):
+    with pytest.raises(ValueError, match="No trial succeeded; the last one failed: no"):
         search(trained, "bytes")
 
 
@@ -137,7 +137,7 @@ def test_trials_that_cannot_win_are_stopped_before_their_last_epoch(trained, mon
 def test_the_estimate_stops_what_would_break_a_limit(task):
     found = run(small_search.searcher(task, Goal("bytes", max_bytes=10)), 6)
     assert len(found.points) == searcher.MIN_FINISHED and found.stopped == 2 and found.best is None
-    with pytest.raises(ValueError, match="No point keeps the limits yet"):
+    with pytest.raises(ValueError, match="No point is within the limits yet"):
         found.network()
 
 

@@ -75,14 +75,14 @@ def test_a_file_has_the_name_that_was_given(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("storage", "sentence"),
     [
-        ("none/search.db", "storage='none/search.db': its folder 'none' is not there; make it first."),
+        ("none/search.db", "storage='none/search.db': its folder 'none' is missing; make it first."),
         (
             "sqlite:///none/search.db",
             "storage='sqlite:///none/search.db' cannot be used (unable to open database file).",
         ),
         ("damaged.db", "storage='damaged.db' cannot be used (file is not a database)."),
         ("locked.db", "storage='locked.db' cannot be used (database is locked)."),
-        ("folder", "storage='folder' must be a file, and this is a folder."),
+        ("folder", "storage='folder' must be a file, but is a folder."),
         ("abacus://host/name", "storage='abacus://host/name' cannot be used ("),
         ("://", "storage='://' cannot be used ("),
     ],

@@ -16,7 +16,7 @@ def test_data_in_every_form():
 
 @pytest.mark.parametrize("labels", [VALIDATION[1][:-1], VALIDATION[1][:0]])
 def test_a_label_is_missing(labels):
-    with pytest.raises(ValueError, match=f"200 pictures and {len(labels)} labels: equally many are needed, and at"):
+    with pytest.raises(ValueError, match=f"200 pictures and {len(labels)} labels; it must have equally many, at"):
         as_split((VALIDATION[0], labels))
 
 

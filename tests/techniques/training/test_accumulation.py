@@ -92,5 +92,5 @@ class TestAccumulate:
         model = linear()
         with pytest.raises(ValueError, match="every=0 must be at least 1"):
             Accumulate(torch.optim.SGD(model.parameters()), 0)
-        with pytest.raises(ValueError, match=r"no loss went through Accumulate; give fit loss=optimizer\.weighted"):
+        with pytest.raises(ValueError, match=r"has seen no loss of its own: pass loss=optimizer\.weighted"):
             Accumulate(torch.optim.SGD(model.parameters()), 2).step()

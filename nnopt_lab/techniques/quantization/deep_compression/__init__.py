@@ -1,14 +1,15 @@
-"""Deep Compression: prune, let the weights that are left share a few values, code what remains, in a real file.
+"""Deep Compression: prune, let the remaining weights share a few values, and code the result in a real file.
 
 Source: Han, Mao & Dally 2016, "Deep Compression: Compressing Deep Neural Networks with Pruning, Trained Quantization
-and Huffman Coding". Pruning is `nnopt_lab.techniques.pruning`; `training.fit` trains the shared values. Available here:
+and Huffman Coding", https://arxiv.org/abs/1510.00149. `nnopt_lab.techniques.pruning` prunes, and `training.fit` trains
+the shared values. Available here:
 
 - `clustering`: k-means;
 - `weight_sharing`: shared values in a model, and making them permanent;
-- `gaps`: positions as gaps;
+- `gaps`: positions coded as gaps;
 - `file`: saving and loading.
 
-`huffman`, the code of the file, is imported by name.
+`huffman`, the Huffman code, is imported by name.
 """
 
 from nnopt_lab.techniques.quantization.deep_compression.clustering import kmeans

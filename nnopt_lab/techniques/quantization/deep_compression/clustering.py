@@ -1,6 +1,6 @@
-"""Cluster the weights of a layer: k-means on a line.
+"""Cluster the weights of a layer by one-dimensional k-means.
 
-Source: Han, Mao & Dally 2016, "Deep Compression", section 3 (how the centroids start).
+Source: Han, Mao & Dally 2016, "Deep Compression", section 3, https://arxiv.org/abs/1510.00149 (initial centroids).
 """
 
 import torch
@@ -10,17 +10,20 @@ ROUNDS = 1000  # of k-means; it converges long before
 
 
 def kmeans(values: Tensor, clusters: int, *, init: str = "linear", seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Lloyd's k-means on a line: (centroids float32 [k], ascending; number of each value's cluster int64 [N]).
+    """Cluster numbers by Lloyd's k-means.
 
-    Each value belongs to the nearest centroid, each centroid is the mean of its values, and empty clusters are
-    dropped. On a line, clusters meet half way between their centroids, so that bisection finds a value's cluster.
+    Each value belongs to the nearest centroid, each centroid is the mean of its values, and empty clusters are dropped.
+    In one dimension, clusters meet halfway between their centroids, so bisection finds a value's cluster.
 
     Args:
         values: float [N].
         clusters: at least 1.
-        init: where the centroids start (section 3.2 of the paper): "linear" → evenly spaced from the smallest to the
-            largest value; "density" → each with as many values; "random" → values drawn at random.
+        init: initial centroids (section 3.2 of the paper): "linear" → evenly spaced from the smallest to the largest
+            value; "density" → an equal number of values for each; "random" → randomly chosen values.
         seed: of "random".
+
+    Returns:
+        Centroids float32 [k], ascending, and the index of each value's cluster, int64 [N].
 
     Raises:
         ValueError: an argument is out of its range, or a value is NaN or infinite.
@@ -30,7 +33,7 @@ def kmeans(values: Tensor, clusters: int, *, init: str = "linear", seed: int = 0
     if values.dim() != 1 or not values.is_floating_point():
         raise ValueError(f"values is {values.dtype} {list(values.shape)}; it must be float [N].")
     if not values.isfinite().all():
-        raise ValueError("values holds numbers that are NaN or infinite; they have no nearest centroid.")
+        raise ValueError("values contains numbers that are NaN or infinite, which have no nearest centroid.")
     exact, labels = values.detach().double(), None
     centroids = initial_centroids(exact, clusters, init, seed)
     for _ in range(ROUNDS):
@@ -45,7 +48,7 @@ def kmeans(values: Tensor, clusters: int, *, init: str = "linear", seed: int = 0
 
 
 def initial_centroids(values: Tensor, clusters: int, init: str, seed: int) -> Tensor:
-    """Centroids to start k-means from, ascending; arguments as in `kmeans`. Empty where `values` is."""
+    """Initial centroids of k-means, ascending; empty if `values` is. Arguments as in `kmeans`."""
     if init not in ("linear", "density", "random"):
         raise ValueError(f"init={init!r} must be 'linear', 'density' or 'random'.")
     if len(values) == 0:

@@ -1,7 +1,7 @@
 """Write a pruned network with shared weights to a file, and read it back.
 
-Each weight becomes three things: the positions that are left, the number of each one's value, and the few values.
-Positions become gaps; gaps and numbers are Huffman coded, layer by layer.
+Each layer's weight is stored in three parts: the positions of the remaining weights, the index of each one's value, and
+the table of values. Positions become gaps; gaps and indices are Huffman coded layer by layer.
 """
 
 import io
@@ -21,7 +21,7 @@ from nnopt_lab.techniques.quantization.deep_compression.weight_sharing import is
 
 MAGIC = b"NNDC1"
 PARTS = ("header", "biases", "code books", "Huffman tables", "positions", "values")
-# One byte each. numpy's own letters were written once; its "l" has 4 bytes on Windows and 8 elsewhere.
+# One byte each. Older files use numpy's own letters, whose "l" has 4 bytes on Windows and 8 elsewhere.
 CODES = {
     "e": "<f2", "f": "<f4", "d": "<f8", "b": "<i1", "B": "<u1", "h": "<i2", "H": "<u2", "i": "<i4", "I": "<u4",
     "q": "<i8", "Q": "<u8", "?": "|b1", "F": "<c8", "D": "<c16",
@@ -30,14 +30,15 @@ WEIGHT_HEADER = "BHIIII"  # bits of a gap, code book, gaps and weights coded, by
 
 
 def save(model: nn.Module, path: Path | str) -> dict[str, int]:
-    """Write `model` to a file that `load` reads back to the same numbers (a −0 comes back as 0).
+    """Write `model` to a file from which `load` reads the same numbers (except that −0 becomes 0).
 
     Args:
         model: float32, with at most 256 different nonzero values in the weight of each convolution and linear layer.
-            Numbers that float16 holds take two bytes in code books and biases, others four.
+            In code books and biases, numbers that float16 can represent take two bytes, others four.
+        path: of the file; an existing one is overwritten.
 
     Returns:
-        Bytes by part, which add up to the file: "header" (magic, shapes, checksum), "biases" (and buffers), "code
+        Bytes by part, which sum to the file's size: "header" (magic, shapes, checksum), "biases" (and buffers), "code
         books", "Huffman tables", "positions", "values".
 
     Raises:
@@ -57,10 +58,14 @@ def save(model: nn.Module, path: Path | str) -> dict[str, int]:
 
 
 def load(path: Path | str, model: nn.Module) -> nn.Module:
-    """Read what `save` wrote into `model`, in place, a float32 network of the same layers; returns it.
+    """Load a file of `save` into `model`, in place; returns the model.
+
+    Args:
+        path: of the file.
+        model: a float32 network with the same layers.
 
     Raises:
-        ValueError: the file is damaged, not one of `save`'s, or of another network; `model` is as it was then.
+        ValueError: the file is damaged, not written by `save`, or of another network; `model` is unchanged then.
     """
     _check_plain(model)
     raw = Path(path).read_bytes()
@@ -73,13 +78,13 @@ def load(path: Path | str, model: nn.Module) -> nn.Module:
         for name, tensor in sorted(model.state_dict().items()):
             is_coded, dimensions = _take(file, "?B")
             if (is_coded, _take(file, f"{dimensions}I")) != (name in coded, tuple(tensor.shape)):
-                raise ValueError(f"{name} is not as in this model")
+                raise ValueError(f"{name} differs from this model's")
             values = _read_weight(file, tensor.numel()) if is_coded else _read_array(file, tensor.numel(), tensor.dtype)
             state[name] = torch.from_numpy(values).reshape(tensor.shape).to(tensor.dtype)
         if file.read(1):
             raise ValueError("it has more tensors than this model")
     except (ValueError, IndexError, TypeError, struct.error) as error:
-        raise ValueError(f"{path} holds another network ({error}).") from error
+        raise ValueError(f"{path} contains another network ({error}).") from error
     model.load_state_dict(state)
     return model
 
@@ -90,8 +95,10 @@ def _weight_chunks(name: str, values: np.ndarray) -> list[tuple[str, bytes]]:
     if not np.isfinite(book).all():
         raise ValueError(f"model has weights in {name} that are NaN or infinite.")
     if len(book) > 256:
-        raise ValueError(f"model has {len(book)} different weights in {name}; a code book holds 256: share_weights.")
-    # A short longest gap cuts long gaps in pieces, a long one makes the table long: each layer has its own best.
+        raise ValueError(
+            f"model has {len(book)} different weights in {name}; a code book has at most 256: call share_weights first."
+        )
+    # A small limit splits long gaps, a large one makes the table long: the best number of bits depends on the layer.
     coded = {bits: _coded_symbols(gap_symbols(kept, 2**bits - 1), 2**bits) for bits in range(1, 9)}
     bits = min(coded, key=lambda b: len(coded[b][0]) + len(coded[b][1]))
     gap_table, gaps, gap_count = coded[bits]
@@ -117,13 +124,13 @@ def _read_weight(file: io.BytesIO, size: int) -> np.ndarray:
 
 
 def _coded_symbols(symbols: np.ndarray, alphabet: int) -> tuple[bytes, bytes, int]:
-    """The code's lengths, one byte each, the coded symbols, and their number."""
+    """The code lengths, one byte each, the coded symbols, and their number."""
     lengths = huffman.code_lengths(np.bincount(symbols, minlength=alphabet))
     return lengths.astype(np.uint8).tobytes(), huffman.encode(symbols, lengths), len(symbols)
 
 
 def _array_bytes(values: np.ndarray) -> bytes:
-    """The code of the dtype, then the numbers: float32 as float16 where that changes nothing."""
+    """The code of the dtype, then the numbers; float32 becomes float16 if that changes nothing."""
     if values.dtype == np.float32:
         with np.errstate(over="ignore"):
             half = values.astype(np.float16)
@@ -134,11 +141,11 @@ def _array_bytes(values: np.ndarray) -> bytes:
 
 def _read_array(file: io.BytesIO, size: int, wanted: torch.dtype = torch.float32) -> np.ndarray:
     code = file.read(1).decode()
-    if code in ("l", "L"):  # of older files: 8 bytes, but 4 if they were written on Windows
+    if code in ("l", "L"):  # older files: 8 bytes, but 4 if written on Windows
         signed, narrow = code == "l", wanted in (torch.int32, torch.uint32)
         code = ("i" if narrow else "q") if signed else ("I" if narrow else "Q")
     if code not in CODES:
-        raise ValueError(f"{code!r} is no type of numbers")
+        raise ValueError(f"{code!r} is not a number type")
     dtype = np.dtype(CODES[code])
     values = np.frombuffer(file.read(size * dtype.itemsize), dtype=dtype)
     return values.astype(np.float32 if dtype == np.float16 else dtype.newbyteorder("="))
@@ -156,7 +163,7 @@ def _check_plain(model: nn.Module) -> None:
     layers = pruning.prunable(model).items()
     hidden = [f"{name}.weight" for name, layer in layers if hasattr(layer, "weight_mask") or is_shared(layer)]
     if hidden:
-        raise ValueError(f"model has weights under masks or shared: {', '.join(sorted(hidden))}. Call make_permanent.")
+        raise ValueError(f"model has masked or shared weights, {', '.join(sorted(hidden))}: call make_permanent first.")
     require_plain(model)
     known = {np.dtype(code) for code in CODES.values()}
     for name, tensor in sorted(model.state_dict().items()):
@@ -165,4 +172,4 @@ def _check_plain(model: nn.Module) -> None:
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
             raise ValueError(f"model has {name} in {tensor.dtype}; it must be float32.")
         if torch.empty(0, dtype=tensor.dtype).numpy().dtype not in known:
-            raise ValueError(f"model has {name} in {tensor.dtype}, for which the file has no code.")
+            raise ValueError(f"model has {name} in {tensor.dtype}, which the file format doesn't support.")

@@ -1,6 +1,7 @@
 """Let the weights of a layer share a few trained values.
 
-Source: Han, Mao & Dally 2016, "Deep Compression", section 3 (trained quantization and weight sharing).
+Source: Han, Mao & Dally 2016, "Deep Compression", section 3, https://arxiv.org/abs/1510.00149 (trained quantization and
+weight sharing).
 """
 
 import torch
@@ -13,17 +14,17 @@ from nnopt_lab.techniques.quantization.deep_compression.clustering import kmeans
 
 
 class SharedWeight(nn.Module):
-    """A layer's weight as a table lookup, for `torch.nn.utils.parametrize`: what is trained is the [k] centroids.
+    """A layer's weight as a table lookup, for `torch.nn.utils.parametrize`; the k centroids are the trained parameters.
 
-    The gradient of a centroid is the sum of the gradients of all weights that share it (eq. 3 of the paper): that is
-    what differentiating the lookup gives. A weight that is zero stays zero.
+    The gradient of a centroid is the sum of the gradients of all weights that share it (eq. 3 of the paper), which is
+    the derivative of the lookup. A weight that is zero stays zero.
 
     Args:
-        weight: float, zeros where it is pruned.
-        clusters, init, seed: as in `kmeans`, over the weights that are not zero.
+        weight: float, with zeros for pruned weights.
+        clusters, init, seed: as in `kmeans`, over the nonzero weights.
 
     Attributes:
-        labels: int64, the weight's shape: −1 where it is pruned, else the number of its centroid.
+        labels: int64, the weight's shape: the index of each weight's centroid, −1 for a pruned weight.
     """
 
     def __init__(self, weight: Tensor, clusters: int, *, init: str = "linear", seed: int = 0):
@@ -37,7 +38,7 @@ class SharedWeight(nn.Module):
     def forward(self, centroids: Tensor) -> Tensor:
         """float [k] → the weight."""
         table = torch.cat([centroids.new_zeros(1), centroids])
-        # Where algorithms must be deterministic, as in the loop, table[…] is many times slower backwards.
+        # With deterministic algorithms, as in the training loop, the backward pass of table[…] is many times slower.
         return table.index_select(0, self.labels.flatten() + 1).reshape(self.labels.shape)
 
     def right_inverse(self, weight: Tensor) -> Tensor:
@@ -50,24 +51,25 @@ class SharedWeight(nn.Module):
 def share_weights(model: nn.Module, bits: int | dict[str, int], *, init: str = "linear", seed: int = 0) -> nn.Module:
     """Let the weights of each convolution and linear layer share 2^bits values, in place; returns the model.
 
-    Pruning masks are made permanent, and zeros stay zeros. Afterwards the model's parameters are centroids and
-    biases, to be trained as any others. `make_permanent` ends it.
+    Pruning masks are made permanent, and zeros stay zeros. Afterwards, the model's parameters are centroids and biases,
+    which train like any others. `make_permanent` turns them into plain weights again.
 
     Args:
-        bits: 1 to 8, one number, or one for each prunable layer by name.
+        model: changed in place.
+        bits: 1 to 8, one number for all layers, or one per prunable layer by name.
         init, seed: as in `kmeans`.
 
     Raises:
-        ValueError: `bits` is out of its range or does not name the layers; a weight is NaN or infinite, shared already,
-            tied with another layer's, or computed from others in another way than by a mask. The model is as it was.
+        ValueError: `bits` is out of its range or does not name the layers; a weight is NaN or infinite, already shared,
+            tied with another layer's, or computed other than by a mask. The model is unchanged then.
     """
     layers = pruning.prunable(model)
     bits = bits if isinstance(bits, dict) else dict.fromkeys(layers, bits)
     if bits.keys() != layers.keys() or not all(b in range(1, 9) for b in bits.values()):
-        raise ValueError(f"bits={bits} must be 1 to 8, for all of the layers {', '.join(layers)}.")
+        raise ValueError(f"bits={bits} must be 1 to 8, for each of the layers {', '.join(layers)}.")
     for name, layer in layers.items():
         if is_shared(layer):
-            raise ValueError(f"model shares the weights of {name} already; call make_permanent first.")
+            raise ValueError(f"model already shares the weights of {name}; call make_permanent first.")
     require_plain(model, layers, parameters=["weight"], masks=True)
     require_untied(model, layers)
     lookups = {n: SharedWeight(current_value(layer), 2 ** bits[n], init=init, seed=seed) for n, layer in layers.items()}
@@ -78,15 +80,15 @@ def share_weights(model: nn.Module, bits: int | dict[str, int], *, init: str = "
 
 
 def is_shared(layer: nn.Module) -> bool:
-    """Whether the weights of a layer share values now: after `share_weights`, before `make_permanent`."""
+    """Whether a layer's weights share values: after `share_weights` and before `make_permanent`."""
     return parametrize.is_parametrized(layer, "weight") and isinstance(layer.parametrizations.weight[0], SharedWeight)
 
 
 @torch.no_grad()
 def make_permanent(model: nn.Module) -> nn.Module:
-    """Write masks and shared values into ordinary parameters, in place, and round all parameters to float16's numbers.
+    """Write masks and shared values into plain parameters, in place, and round all parameters to float16 precision.
 
-    They stay float32 tensors; a number too large for float16 keeps its value. What comes out is what `save` stores.
+    They stay float32 tensors, and a number too large for float16 keeps its value. `save` stores exactly these numbers.
     """
     for layer in pruning.prunable(pruning.make_permanent(model)).values():
         if parametrize.is_parametrized(layer, "weight"):

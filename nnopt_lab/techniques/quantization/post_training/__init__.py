@@ -1,8 +1,8 @@
-"""Post-training quantisation to few bits: three ways to win back what rounding every weight to its nearest loses.
+"""Post-training quantisation to few bits: three methods that recover accuracy lost by rounding to nearest.
 
-No label is used, and few pictures: cross-layer equalisation needs none, bias correction the means of a batch, AdaRound
-what each layer computes on a batch. The grids are those of `quantization`. One module each: `equalization`,
-`bias_correction`, `adaptive_rounding`.
+They use no labels and few pictures: cross-layer equalisation needs none, bias correction needs channel means on a
+batch, and AdaRound each layer's output on a batch. The grids are those of `quantization`. One module each:
+`equalization`, `bias_correction`, `adaptive_rounding`.
 """
 
 from nnopt_lab.techniques.quantization.post_training.adaptive_rounding import ada_round, rectified_sigmoid

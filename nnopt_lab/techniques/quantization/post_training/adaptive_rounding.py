@@ -1,6 +1,7 @@
 """AdaRound: learn for each weight whether to round it up or down.
 
-Source: Nagel et al. 2020, "Up or Down? Adaptive Rounding for Post-Training Quantization".
+Source: Nagel et al. 2020, "Up or Down? Adaptive Rounding for Post-Training Quantization",
+https://arxiv.org/abs/2004.10568
 """
 
 import torch
@@ -15,30 +16,32 @@ from nnopt_lab.workbench.progress_bar import progress_bar
 
 
 def rectified_sigmoid(v: Tensor) -> Tensor:
-    """h(V) = clip(1.2·σ(V) − 0.1, 0, 1): reaches 0 and 1 at finite V (Nagel et al. 2020, eq. 23)."""
+    """Compute h(V) = clip(1.2·σ(V) − 0.1, 0, 1), which reaches 0 and 1 at finite V (Nagel et al. 2020, eq. 23)."""
     return (1.2 * v.sigmoid() - 0.1).clamp(0, 1)
 
 
 def ada_round(
     model: nn.Module, batch: Tensor, bits: int = 4, *, per: str = "tensor", steps: int = 300, seed: int = 0
 ) -> nn.Module:
-    """AdaRound, in place: for each weight, learns whether up or down serves its layer's output. Returns the model.
+    """Round the weights with AdaRound, in place: up or down, whichever is better for the layer's output.
 
-    Layer by layer, the sum over weights of rounded × inputs is fitted to what the float network computes, with the
-    inputs that the layers rounded so far deliver (Nagel et al. 2020, eq. 25).
-
-    Pruned weights stay zero; a layer that runs several times is fitted to all its runs.
+    Layer by layer, the output with rounded weights is fitted to the float network's output, on the inputs that the
+    layers rounded so far produce (Nagel et al. 2020, eq. 25). Pruned weights stay zero, and a layer that runs several
+    times is fitted to all its runs.
 
     Args:
-        model: not quantised yet.
-        batch: inputs that the rounding is learned from, some hundred to a thousand.
-        bits, per: as in `quantization.grid_of`; symmetric grids.
-        steps: of Adam for each layer.
+        model: not quantised yet; changed in place.
+        batch: inputs float [N, …] to learn the rounding from, a few hundred to a thousand.
+        bits, per: as in `quantization.grid_of`; grids are symmetric.
+        steps: steps of Adam per layer, at least 1.
         seed: of the order of the inputs.
 
+    Returns:
+        The same model.
+
     Raises:
-        ValueError: an argument is out of its range, or a layer's weight is tied with another layer's, or computed from
-            others in another way than by a mask.
+        ValueError: an argument is out of its range, or a layer's weight is tied with another layer's or computed other
+            than by a mask.
     """
     if steps < 1:
         raise ValueError(f"steps={steps} must be at least 1.")
@@ -62,7 +65,7 @@ def _learn_rounding(
     scaled, masked = current_value(layer) / grid.scale, hasattr(layer, "weight_mask")
     below = scaled.floor()
     part = (scaled - below).clamp(0.01, 0.99)
-    v = ((part + 0.1) / 1.2).logit().requires_grad_()  # h(v) is the fraction itself: the start is the float weight
+    v = ((part + 0.1) / 1.2).logit().requires_grad_()  # h(v) is the fraction, so it starts at the float weight
     optimizer = torch.optim.Adam([v], lr=0.02)
     for step in range(steps):
         inputs, wanted = runs[step % len(runs)]
@@ -72,7 +75,7 @@ def _learn_rounding(
         output = torch.func.functional_call(layer, weight, (inputs[at],))
         loss = channels_first(layer, (output - wanted[at]).square()).mean(1).sum()
         progress = step / steps
-        if progress > 0.2:  # first the outputs alone, then more and more the decision: β falls from 20 to 2
+        if progress > 0.2:  # first fit only the outputs, then push h(V) to 0 or 1: β falls from 20 to 2
             beta = 2 + 18 * (1 + torch.tensor(torch.pi * (progress - 0.2) / 0.8).cos()) / 2
             loss = loss + 0.01 * (1 - (2 * up - 1).abs().pow(beta)).sum()
         optimizer.zero_grad()

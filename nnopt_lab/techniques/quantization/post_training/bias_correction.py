@@ -1,6 +1,7 @@
-"""Bias correction: move the mean of each output channel back to where it was before quantisation.
+"""Bias correction: restore the mean of each output channel after quantisation.
 
-Source: Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction", section 4.2.
+Source: Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction", section 4.2,
+https://arxiv.org/abs/1906.04721
 """
 
 import torch
@@ -13,7 +14,7 @@ from nnopt_lab.techniques.quantization.layers import quantizable
 
 @torch.no_grad()
 def output_shift(original: Tensor, quantized: Tensor) -> Tensor:
-    """By how much quantisation moved the mean of each output channel: float [C].
+    """Compute how far quantisation shifted the mean of each output channel: float [C].
 
     Args:
         original, quantized: outputs of one layer, [N, C, …].
@@ -23,18 +24,19 @@ def output_shift(original: Tensor, quantized: Tensor) -> Tensor:
 
 @torch.no_grad()
 def correct_biases(quantized: nn.Module, original: nn.Module, batch: Tensor) -> nn.Module:
-    """Empirical bias correction, in place: the mean of each channel becomes what it was. Returns `quantized`.
+    """Restore the mean of each output channel by correcting the biases, in place; returns `quantized`.
 
-    From the first layer to the last, so that each is corrected for what still comes in shifted (Nagel et al. 2019,
-    section 4.2 and appendix D). It costs nothing at inference.
+    Layers are corrected from first to last, so that each also compensates for shifts left in its input (Nagel et al.
+    2019, section 4.2 and appendix D). Inference takes no longer.
 
     Args:
-        quantized: a copy of `original` whose weights were quantised.
-        batch: inputs, some hundred.
+        quantized: a copy of `original` with quantised weights; changed in place.
+        original: the float network; left unchanged.
+        batch: inputs float [N, …], a few hundred.
 
     Raises:
-        ValueError: the networks do not hold the same layers, or a layer has no bias that could take the correction, or
-            one that is tied with another or computed (a mask, a parametrisation).
+        ValueError: the networks have different layers, or a layer has no bias to correct, or one that is tied with
+            another or computed (by a mask or a parametrisation).
     """
     wanted = record_runs(original, batch)
     layers, tied = quantizable(quantized), tied_parameters(quantized)
@@ -42,9 +44,7 @@ def correct_biases(quantized: nn.Module, original: nn.Module, batch: Tensor) -> 
         if name not in layers:
             raise ValueError(f"quantized has no layer {name!r}, which original has.")
         if layers[name].bias is None:
-            raise ValueError(
-                f"quantized's layer {name!r} has no bias that could take the correction: give it one first."
-            )
+            raise ValueError(f"quantized's layer {name!r} has no bias to correct: give it one first.")
         for other in tied.get(f"{name}.bias".lstrip("."), ()):
             raise ValueError(f"quantized's layer {name!r} shares its bias with {other!r}: untie them first.")
     require_plain(quantized, wanted, parameters=["bias"])

@@ -1,6 +1,7 @@
 """Cross-layer equalisation: scale the channels between two layers so that both use the same range.
 
-Source: Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction", section 4.1.
+Source: Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction", section 4.1,
+https://arxiv.org/abs/1906.04721
 """
 
 import operator
@@ -13,7 +14,7 @@ from nnopt_lab.techniques.network_checks import current_value, hooked, overrides
 from nnopt_lab.techniques.quantization.chains import Link, chain, data_inputs, describe, flattens
 from nnopt_lab.techniques.quantization.layers import set_value
 
-# A channel scaled by s > 0 leaves each of these scaled by s: they are positively homogeneous.
+# If a channel's input is scaled by s > 0, so is its output: these are positively homogeneous.
 HOMOGENEOUS = (
     nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Flatten,
     nn.Dropout, nn.Dropout2d, nn.Identity,
@@ -28,18 +29,18 @@ _POOL_FUNCTIONS = (
 )  # fmt: skip
 _SCALINGS = (operator.mul, operator.truediv, operator.imul, operator.itruediv, torch.mul, torch.div, "mul", "div")
 _SPATIAL = ((2, 3), (3, 2), (-2, -1), (-1, -2))
-DEAD = 1e-12  # a channel whose weights are all smaller is not scaled: it carries nothing, and its factor would explode
+DEAD = 1e-12  # a channel with only smaller weights is not scaled: it has no effect, and its factor would explode
 
 
 def equalizing_factors(first: Tensor, second: Tensor) -> Tensor:
-    """Factors to divide the channels between two layers by, so that both use the same range for each: float [C].
+    """Compute factors by which to divide the channels between two layers, so that both use the same range: float [C].
 
-    s = √(r₁r₂)/r₂ (Nagel et al. 2019, eq. 11), where r₁ and r₂ are the largest magnitudes that the first layer writes
-    the channel with and the second reads it with. 1 where one of them is below 1e-12: such a channel is dead.
+    s = √(r₁r₂)/r₂ (Nagel et al. 2019, eq. 11), where r₁ and r₂ are a channel's largest magnitudes in the first and the
+    second layer's weight. The factor of a dead channel, with r₁ or r₂ at most 1e-12, is 1.
 
     Args:
         first: weight [C, in, …].
-        second: weight [out, C, …], or [out, C · positions] behind a flatten.
+        second: weight [out, C, …], or [out, C · positions] after a flatten.
 
     Raises:
         ValueError: the second layer does not read the first one's channels.
@@ -55,27 +56,30 @@ def equalizing_factors(first: Tensor, second: Tensor) -> Tensor:
 
 @torch.no_grad()
 def equalize(model: nn.Module, sweeps: int = 20) -> nn.Module:
-    """Cross-layer equalisation of a chain of layers, in place: the same function, weights that fit one grid better.
+    """Equalise a chain of layers, in place: the same function with weights that suit a single grid better.
 
-    From each layer to the next, channel i is divided by sᵢ where it is written and multiplied where it is read. As a
-    layer stands in two pairs, the pairs are gone through `sweeps` times. Returns the model.
+    Between each layer and the next, channel i is divided by sᵢ in the first and multiplied by it in the second. An
+    inner layer belongs to two pairs, so all pairs are equalised `sweeps` times.
 
     Args:
-        model: convolutions (without groups) and linear layers, one behind the other as torch.fx traces them, with what
-            scaled channels pass through between them: ReLU, leaky ReLU, pooling, flatten, dropout, as modules or as
-            functions. Before the first and after the last of these layers there may be anything. Pruned weights stay
-            under their masks.
+        model: a chain of ungrouped convolutions and linear layers, as torch.fx traces them. Between them may be ReLU,
+            leaky ReLU, pooling, flatten and dropout, as modules or functions, which preserve the scaling; before the
+            first and after the last of them may be anything. Pruned weights stay masked.
+        sweeps: at least 0.
+
+    Returns:
+        The same model.
 
     Raises:
-        ValueError: the function could change, and the model is as it was. There is something else between two layers, a
-            tensor is read in two places (a residual sum), a layer runs twice, is tied to another, has forward hooks or
-            a weight that is computed, does not read the channels of the one before, or the model cannot be traced.
+        ValueError: the function could change, because something else is between two layers; a tensor is read in two
+            places (a residual sum); a layer runs twice, is tied to another, has forward hooks or a computed weight, or
+            does not read the previous layer's channels; or the model can't be traced. The model is unchanged then.
     """
     traced, links = chain(model)
     layers = {name: model.get_submodule(name) for link in links for name in link[:2]}
     for name, layer in layers.items():
         if getattr(layer, "groups", 1) != 1:
-            raise ValueError(f"model holds {layer} at {name!r}: equalisation knows no groups.")
+            raise ValueError(f"model contains {layer} at {name!r}; equalisation does not support groups.")
     last = [_channels_last(traced, link) for link in links]
     weights = {name: current_value(layer).clone() for name, layer in layers.items()}
     biases = {name: current_value(layer, "bias") for name, layer in layers.items()}
@@ -101,9 +105,12 @@ def equalize(model: nn.Module, sweeps: int = 20) -> nn.Module:
 
 
 def _channels_last(traced: fx.GraphModule, link: Link) -> bool:
-    """Whether the second layer's inputs are [positions · C], not [C · positions]; ValueError where a scale can't pass.
+    """Whether the second layer's inputs are [positions · C], not [C · positions].
 
-    So they are where a flatten stands behind a linear layer, whose channels are the last axis.
+    They are after the flatten of a linear layer's output, whose channels are the last axis.
+
+    Raises:
+        ValueError: something between the layers does not preserve the scaling.
     """
     first, second = (traced.get_submodule(name) for name in link[:2])
     picture, flat = isinstance(first, nn.Conv2d), False
@@ -112,8 +119,8 @@ def _channels_last(traced: fx.GraphModule, link: Link) -> bool:
         passes = _passes(node, layer, picture and not flat)
         if not passes or (layer is not None and (hooked(layer) or overrides_forward(layer, _kind(layer)))):
             raise ValueError(
-                f"model holds {describe(node, layer)} between {link.first!r} and {link.second!r}: "
-                "a scaled channel does not pass through it. Fold batch norms first."
+                f"model contains {describe(node, layer)} between {link.first!r} and {link.second!r}, which does not "
+                "preserve a channel's scale. Fold batch norms first."
             )
         flat |= flattens(node, layer) or (node.target in (torch.mean, "mean") and not _keeps_axes(node))
     if isinstance(second, nn.Linear) and picture and not flat:

@@ -1,9 +1,9 @@
-"""Mixed precision: what each number format can hold, and a training step that uses several of them.
+"""Mixed precision: number formats, and a training step that uses several of them.
 
-The article's section 5 names it as an outlook: floats and integers mixed in training. Available here:
+The article's section 5 gives an outlook on mixing number formats in training. Available here:
 
 - `formats`: the formats, and rounding to them;
-- `emulation`: layers that compute as if in another format;
+- `emulation`: layers that compute as if they used another format;
 - `training_step`: autocast and loss scaling.
 """
 

@@ -1,8 +1,8 @@
-"""Emulate a number format: let layers compute in float32 as if their tensors had another format.
+"""Emulate a number format: layers compute in float32 as if their tensors had another format.
 
-A processor without instructions for a format is slow in it. Emulated, products and sums stay in float32, and each
-layer's inputs, outputs and gradients are rounded. A unit that multiplies fp16, bf16 or fp8 does the same: it adds in
-float32 and rounds the result.
+A processor without instructions for a format is slow in it. The emulation keeps products and sums in float32 and rounds
+each layer's inputs, outputs and gradients. Units for fp16, bf16 or fp8 do the same: they add in float32 and round the
+result.
 """
 
 import torch
@@ -15,21 +15,22 @@ from nnopt_lab.techniques.quantization.precision.formats import Format, largest_
 
 
 class Rounding(nn.Module):
-    """Rounds what passes through it forwards to one format, and the gradient that comes back to another; float32.
+    """Rounds tensors to one format in the forward pass, and their gradients to another in the backward pass; float32.
 
     Args:
-        forward, backward: formats, None for float32 as it is.
-        scaled: multiply each tensor by 2^`largest_shift` before it is rounded, and divide afterwards, as fp8 needs.
+        forward, backward: formats; None for no rounding.
+        scaled: whether to multiply each tensor by 2^`largest_shift` before rounding and divide afterwards, as fp8
+            needs.
 
     Raises:
-        ValueError: a format is something else, its name for example.
+        ValueError: a format is neither a `Format` nor None, for example its name.
     """
 
     def __init__(self, forward: Format | None, backward: Format | None, scaled: bool = False):
         super().__init__()
         for name, format in (("forward", forward), ("backward", backward)):
             if not isinstance(format, Format | None):
-                raise ValueError(f"{name}={format!r} must be one of the FORMATS, as FORMATS['bf16'], or None.")
+                raise ValueError(f"{name}={format!r} must be one of FORMATS, such as FORMATS['bf16'], or None.")
         self.formats, self.scaled = (forward, backward), scaled
 
     def forward(self, x: Tensor) -> Tensor:
@@ -52,20 +53,24 @@ def _cast(x: Tensor, format: Format | None, scaled: bool) -> Tensor:
         return x.clone() if format is None else round_to(x, format)
     scale = 2.0 ** min(largest_shift(x, format), 127) if scaled else 1.0  # 2^128 is no float32
     x = x * scale
-    if not format.infinities:  # what a cast makes of more than it holds has changed from torch to torch
+    if not format.infinities:  # a cast of larger numbers depends on torch's version
         x = x.clamp(-format.largest, format.largest)
     return x.to(format.dtype).float() / scale
 
 
 def emulate(model: nn.Module, forward: Format | None, backward: Format | None, scaled: bool = False) -> nn.Module:
-    """Let all convolutions and linear layers compute as if in the given formats; in place. Returns the model.
+    """Make all convolutions and linear layers compute as if in the given formats, in place; returns the model.
 
     Their inputs, weights, biases and outputs are rounded to `forward`, and the gradients of all of these to `backward`.
-    The parameters themselves stay float32: they are the master weights. Make the optimizer afterwards.
+    The parameters themselves stay float32, as master weights. Create the optimizer afterwards.
+
+    Args:
+        model: changed in place.
+        forward, backward, scaled: as in `Rounding`.
 
     Raises:
-        ValueError: a layer's weight or bias is masked or under an older weight or spectral norm. (Parametrisations are
-            rounded after they have computed their weight.)
+        ValueError: a layer's weight or bias is masked or has an older weight or spectral norm. (The weight of a
+            parametrisation is rounded after it is computed.)
     """
     rounding, layers = Rounding(forward, backward, scaled), quantizable(model)
     parameters = {
@@ -84,6 +89,6 @@ def emulate(model: nn.Module, forward: Format | None, backward: Format | None, s
 
 def _parametrize(layer: nn.Module, name: str, rounding: Rounding) -> None:
     if parametrize.is_parametrized(layer):
-        # torch changes the class that it made for the layer, and copies of the layer share it.
+        # torch changes the class that it made for the layer, and copies of the layer share that class.
         layer.__class__ = type(type(layer).__name__, type(layer).__bases__, dict(vars(type(layer))))
     parametrize.register_parametrization(layer, name, rounding)

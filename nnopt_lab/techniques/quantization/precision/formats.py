@@ -1,7 +1,8 @@
 """Describe binary floating-point formats, and round numbers to them.
 
-Sources: IEEE 754-2019; Kalamkar et al. 2019, "A Study of BFLOAT16 for Deep Learning Training"; Micikevicius et al.
-2022, "FP8 Formats for Deep Learning".
+Sources: IEEE 754-2019; Kalamkar et al. 2019, "A Study of BFLOAT16 for Deep Learning Training",
+https://arxiv.org/abs/1905.12322; Micikevicius et al. 2022, "FP8 Formats for Deep Learning",
+https://arxiv.org/abs/2209.05433
 """
 
 import math
@@ -15,14 +16,14 @@ from torch import Tensor
 class Format:
     """A binary floating-point format: one sign bit, then the exponent, then the mantissa.
 
-    A normal number is ±(1 + mantissa/2^mantissa_bits) · 2^exponent, exponent from `smallest_exponent` upwards. Below
-    that come the subnormal ones, without the 1, as far apart as the smallest normal numbers, down to 0.
+    A normal number is ±(1 + mantissa/2^mantissa_bits) · 2^exponent, with an exponent of at least `smallest_exponent`.
+    Below are the subnormal numbers, without the 1, down to 0, with the spacing of the smallest normal numbers.
 
     Attributes:
         name: as in `FORMATS`.
-        exponent_bits, mantissa_bits: how many of each.
-        dtype: torch's; float32 for tf32, of which it uses the first 19 bits.
-        infinities: False where all exponents stand for numbers, and only the code of ones alone for NaN.
+        exponent_bits, mantissa_bits: numbers of bits.
+        dtype: of torch; float32 for tf32, which uses its first 19 bits.
+        infinities: False if all exponents represent numbers, and only the code of all ones is NaN.
     """
 
     name: str
@@ -37,12 +38,12 @@ class Format:
 
     @property
     def smallest_exponent(self) -> int:
-        """Of a normal number: −126 for float32, −14 for fp16."""
+        """Smallest exponent of a normal number: −126 for float32, −14 for fp16."""
         return 2 - 2 ** (self.exponent_bits - 1)
 
     @property
     def smallest(self) -> float:
-        """The smallest positive number, a subnormal one."""
+        """The smallest positive number, which is subnormal."""
         return 2.0 ** (self.smallest_exponent - self.mantissa_bits)
 
     @property
@@ -66,20 +67,24 @@ FORMATS = {
 
 
 def spacing(x: Tensor, format: Format) -> Tensor:
-    """Distance between neighbouring numbers of the format at `x`: float64, the shape of `x`, a power of two each."""
+    """Distance between neighbouring numbers of the format at `x`: float64, the shape of `x`, each a power of two."""
     exponent = torch.where(x == 0, format.smallest_exponent, torch.frexp(x.double()).exponent - 1)
     exponent = exponent.clamp(min=format.smallest_exponent) - format.mantissa_bits
     return 2.0 ** exponent.double()
 
 
 def round_to(x: Tensor, format: Format) -> Tensor:
-    """The format's number nearest to each of `x`, as float32; of two equally near the one with an even mantissa.
+    """Round to the nearest number of the format, ties to an even mantissa, as float32.
 
-    What rounds to more than `format.largest` becomes infinite, or `format.largest` where there are no infinities. Up to
-    there it is bit for bit what torch's casts from float32 give.
+    Results above `format.largest` become infinite, or `format.largest` in formats without infinities. All other results
+    equal torch's casts from float32 bit for bit.
 
     Args:
         x: float32, any shape.
+        format: one of `FORMATS`.
+
+    Returns:
+        float32, the shape of `x`.
 
     Raises:
         ValueError: `x` has another dtype.
@@ -93,7 +98,7 @@ def round_to(x: Tensor, format: Format) -> Tensor:
 
 
 def bits_of(x: float, format: Format) -> tuple[str, str, str]:
-    """The bits that stand for `x`, rounded to the format: sign, exponent and mantissa, the highest bit first."""
+    """The bits of `x`, rounded to the format: sign, exponent and mantissa, highest bit first."""
     number = round_to(torch.tensor(float(x)), format).to(format.dtype)
     width = 8 * number.element_size()
     whole = number.view({8: torch.uint8, 16: torch.int16, 32: torch.int32}[width]).item() % 2**width
@@ -102,6 +107,6 @@ def bits_of(x: float, format: Format) -> tuple[str, str, str]:
 
 
 def largest_shift(x: Tensor, format: Format) -> int:
-    """The largest whole k at which no |x| · 2^k is beyond the format's largest number; 0 where all of `x` is zero."""
+    """The largest integer k for which no |x| · 2^k exceeds the format's largest number; 0 if `x` is all zero."""
     largest = x.abs().max().item()
     return math.floor(math.log2(format.largest / largest)) if 0 < largest < math.inf else 0

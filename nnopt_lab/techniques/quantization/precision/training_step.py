@@ -1,6 +1,7 @@
 """Take one training step in mixed precision.
 
-Source: Micikevicius et al. 2018, "Mixed Precision Training" (loss scaling, master weights).
+Source: Micikevicius et al. 2018, "Mixed Precision Training", https://arxiv.org/abs/1710.03740 (loss scaling, master
+weights).
 """
 
 from collections.abc import Callable
@@ -20,15 +21,18 @@ def step(
     scaler: torch.amp.GradScaler | None = None,
     loss: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy,
 ) -> float:
-    """One training step in mixed precision; returns the loss. For `torch.float16` give a scaler.
+    """Take one training step in mixed precision; returns the loss.
 
-    `training.fit` hands the loss straight to autograd; here a scaler stands between them, hence a step of its own.
+    This needs its own step, because `training.fit` has no scaler between the loss and autograd.
 
     Args:
-        dtype: of the layers under `torch.autocast`, None for none.
-        scaler: multiplies the loss before the gradients are made, divides them again, and leaves out steps in which
-            one of them is infinite or NaN.
-        loss: function (logits, targets) → scalar.
+        model: maps the inputs to logits; trained in place.
+        inputs, targets: one batch.
+        optimizer: over the model's parameters.
+        dtype: of the layers under `torch.autocast`; default no autocast.
+        scaler: multiplies the loss before the backward pass, divides the gradients afterwards, and skips steps with
+            an infinite or NaN gradient. Needed for `torch.float16`.
+        loss: a function (logits, targets) → scalar.
     """
     optimizer.zero_grad(set_to_none=True)
     with torch.autocast(inputs.device.type, dtype or torch.bfloat16, enabled=dtype is not None):

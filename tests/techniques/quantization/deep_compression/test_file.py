@@ -133,9 +133,9 @@ class TestFile:
     def test_a_weight_that_is_not_ready_is_refused(self, tmp_path):
         masked = pruning.magnitude_prune(net(), 10)
         for model in (masked, share_weights(net(), 2)):
-            with pytest.raises(ValueError, match=r"under masks or shared: 0\.weight, 3\.weight, 4\.weight"):
+            with pytest.raises(ValueError, match=r"masked or shared weights, 0\.weight, 3\.weight, 4\.weight"):
                 save(model, tmp_path / "net.bin")
-        with pytest.raises(ValueError, match=r"512 different weights in 3\.weight; a code book holds 256"):
+        with pytest.raises(ValueError, match=r"512 different weights in 3\.weight; a code book has at most 256"):
             save(net(), tmp_path / "net.bin")
         with pytest.raises(ValueError, match=r"torch\.float64; it must be float32"):
             save(compressed().double(), tmp_path / "net.bin")
@@ -168,7 +168,7 @@ class TestFile:
         try:
             load(path, net(1))
         except ValueError as error:
-            assert "holds another network" in str(error)
+            assert "contains another network" in str(error)
 
     @pytest.mark.parametrize("length", [0, 3, 5, 8, 9, 200, -1])
     def test_a_cut_file_is_named(self, tmp_path, length):
@@ -179,11 +179,11 @@ class TestFile:
 
     def test_another_network_is_named(self, tmp_path):
         save(compressed(), tmp_path / "net.bin")
-        with pytest.raises(ValueError, match=r"holds another network \(0\.bias is not as in this model\)"):
+        with pytest.raises(ValueError, match=r"contains another network \(0\.bias differs from this model's\)"):
             load(tmp_path / "net.bin", nn.Sequential(nn.Conv2d(3, 9, 3)))
         with pytest.raises(ValueError, match="it has more tensors than this model"):
             load(tmp_path / "net.bin", net()[:2])
-        with pytest.raises(ValueError, match="under masks or shared"):
+        with pytest.raises(ValueError, match="masked or shared"):
             load(tmp_path / "net.bin", share_weights(net(), 2))
 
     def test_sharing_leaves_no_trace_after_it_is_permanent(self):

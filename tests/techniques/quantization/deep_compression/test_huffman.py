@@ -84,13 +84,13 @@ class TestHuffman:
         [
             (lambda: huffman.code_lengths([3, -1]), "counts must be at least 0"),
             (lambda: huffman.code_lengths([2**40]), r"below 2\^40"),
-            (lambda: huffman.encode([0, 2], [1, 1]), "symbols holds one that has no code"),
-            (lambda: huffman.encode([0, 1], [1, 0]), "symbols holds one that has no code"),
+            (lambda: huffman.encode([0, 2], [1, 1]), "symbols contains one that has no code"),
+            (lambda: huffman.encode([0, 1], [1, 0]), "symbols contains one that has no code"),
             (lambda: huffman.decode(b"\x00", 9, [1, 1]), "stream ends before its 9 symbols"),
             (lambda: huffman.decode(b"\xff", 3, [1, 3, 3, 3, 3]), "stream ends before its 3 symbols"),
             (lambda: huffman.decode(b"\x00", 1, [0, 0]), "stream ends before its 1 symbols"),
             (lambda: huffman.canonical_codes([1, 1, 1]), "no prefix code"),
-            (lambda: huffman.canonical_codes([99]), "a code has 1 to 58 bits"),
+            (lambda: huffman.canonical_codes([99]), "each must be 1 to 58 bits"),
         ],
     )
     def test_bad_input_is_met_by_a_sentence(self, call, sentence):

@@ -78,11 +78,11 @@ class TestSharing:
 
     @pytest.mark.parametrize("bits", [0, 9, 2.5, {"0": 3}])
     def test_bad_bits_are_refused(self, bits):
-        with pytest.raises(ValueError, match=r"bits=.* must be 1 to 8, for all of the layers 0, 3, 4"):
+        with pytest.raises(ValueError, match=r"bits=.* must be 1 to 8, for each of the layers 0, 3, 4"):
             share_weights(net(), bits)
 
     def test_sharing_twice_and_nan_are_refused(self):
-        with pytest.raises(ValueError, match="shares the weights of 0 already"):
+        with pytest.raises(ValueError, match="already shares the weights of 0"):
             share_weights(share_weights(net(), 3), 3)
         model = net()
         with torch.no_grad():
