@@ -1,1 +1,1 @@
-"""What makes lessons run: exercises and their checks, cards, predictions, progress, and the notebooks' builder."""
+"""The machinery of lessons: exercises and their checks, cards, predictions, progress, and the notebooks' builder."""

@@ -1,7 +1,7 @@
-"""Whose code an answer is: the learner's own, or this library's, which earns no points.
+"""Find out whose code an answer is: the learner's own, or this library's, which earns no points.
 
-A lesson goes on with the library's function where an exercise is blank, under the name of the learner's own. So an
-answer is looked at twice: which function it is, and which functions it calls.
+If an exercise is blank, the lesson continues with the library's function under the name of the learner's. So two things
+are checked: which function an answer is, and which functions it calls.
 """
 
 import inspect
@@ -10,18 +10,18 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 PACKAGE = __name__.partition(".")[0]
-# Where the function that is really called hides: torch.compile, torch.jit.script, methods, and functools' C wrappers.
+# Attributes with the wrapped function, of torch.compile, torch.jit.script, methods, and functools' C wrappers.
 _INNER = ("_torchdynamo_orig_callable", "_torchdynamo_inline", "__func__", "func", "__wrapped__")
 _DEEPEST = 10
-# Code that runs when Python imports a module or tidies up, whoever's code is running then.
+# Code that Python runs on its own when it imports a module or cleans up.
 _PYTHONS_OWN = ("importlib._bootstrap", "weakref")
-_MACHINERY = f"{PACKAGE}.course."  # a print inside an answer ends here, and no exercise's answer stands here
+_MACHINERY = f"{PACKAGE}.course."  # a print inside an answer ends up here, but no reference is defined here
 
 
 def library_function(answer) -> str:
-    """The name of the library's function or class that `answer` is, or "" where it is none.
+    """The name of the library's function or class if `answer` is one, else "".
 
-    An alias is the function itself; partial, cached, compiled and bound functions are looked through.
+    Aliases count, and partial, cached, compiled and bound functions are unwrapped.
     """
     for _ in range(_DEEPEST):
         if inspect.isfunction(answer) and not hasattr(answer, _INNER[0]):
@@ -38,7 +38,7 @@ def library_function(answer) -> str:
 
 
 def watched(function: Callable, called: list[str]) -> Callable:
-    """A function that does the same and puts the name of the library's function that it calls first into `called`."""
+    """Wrap a function so that the name of the first library function that it calls is added to `called`."""
 
     def note(frame: FrameType, event: str, argument) -> None:
         if event == "call" and not called and _counts(frame):
@@ -56,7 +56,7 @@ def watched(function: Callable, called: list[str]) -> Callable:
 
 
 def _counts(frame: FrameType) -> bool:
-    """Whether it runs code of the library, and because the answer called it."""
+    """Whether a frame runs library code that the answer called."""
     module = frame.f_globals.get("__name__")
     if not _is_ours(module) or module.startswith(_MACHINERY):
         return False
@@ -67,7 +67,7 @@ def _counts(frame: FrameType) -> bool:
 
 
 def _stack(frame: FrameType | None) -> Iterator[FrameType]:
-    """The frame and its callers, up to `watched`."""
+    """Yield the frame and its callers, up to `watched`."""
     while frame is not None and frame.f_globals is not globals():
         yield frame
         frame = frame.f_back

@@ -1,4 +1,4 @@
-"""Both notebooks of a lesson, solved and blank, from one source: `solutions/NN_name.py`."""
+"""Build both notebooks of a lesson, solved and blank, from one source, `solutions/NN_name.py`."""
 
 import contextlib
 import re
@@ -27,11 +27,11 @@ METADATA = {
 
 
 def to_notebook(source: Path, solved: bool) -> NotebookNode:
-    """Convert a lesson's source (jupytext percent format) into its solved or its learner's notebook, not executed.
+    """Convert a lesson's source (jupytext percent format) to its solved or its learner's notebook, not executed.
 
     Raises:
-        ValueError: solution markers do not match, an exercise stands twice in the lesson or is folded, or the prose
-            above one does not announce the points that it is declared with, as `**Exercise (2 points).**`.
+        ValueError: solution markers do not match, an exercise appears twice or is folded, or the prose above one does
+            not announce its declared points, as in `**Exercise (2 points).**`.
     """
     import jupytext
 
@@ -42,7 +42,7 @@ def to_notebook(source: Path, solved: bool) -> NotebookNode:
         place = next((cell_id(k, metadata[k]) for k in ("exercise", "question") if k in metadata), None)
         place = place or f"{source.stem}-{number:03d}"
         if place in seen:
-            raise ValueError(f"{source.name}: {metadata} stands twice in the lesson.")
+            raise ValueError(f"{source.name}: {metadata} appears twice in the lesson.")
         seen.add(place)
         make = nbformat.v4.new_markdown_cell if cell.cell_type == "markdown" else nbformat.v4.new_code_cell
         text = cell.source
@@ -55,13 +55,13 @@ def to_notebook(source: Path, solved: bool) -> NotebookNode:
 
 
 def with_answers(source: str, where: str = "cell") -> str:
-    """A cell with its answer: only the marker lines are dropped."""
+    """Remove the marker lines from a cell and keep its answer."""
     _check_markers(source, where)
     return "\n".join(line for line in source.split("\n") if line.strip() not in (BEGIN, END))
 
 
 def without_answers(source: str, where: str = "cell") -> str:
-    """A cell without its answer: a stub in its place inside a function, nothing at the top level."""
+    """Remove the answer from a cell: inside a function, a stub replaces it; at the top level, nothing does."""
     _check_markers(source, where)
     lines, hidden = [], False
     for line in source.split("\n"):
@@ -77,13 +77,17 @@ def without_answers(source: str, where: str = "cell") -> str:
 
 
 def build(lesson: str, on_cell: Callable[[int, int], None] | None = None) -> None:
-    """Make both notebooks of a lesson, execute them, and write the solved one with its outputs.
+    """Make both notebooks of a lesson, execute them, and write them, only the solved one with outputs.
 
-    The learner's one is written without outputs: they would give away what its predictions ask for.
+    Outputs of the learner's notebook would reveal the answers to its predictions.
+
+    Args:
+        lesson: its name, such as "01_pruning".
+        on_cell: called with (cells done, all cells).
 
     Raises:
         ValueError: the source is malformed, a cell failed, a claim is false, the answers do not earn all points, or
-            the blank notebook earns any; nothing was written then.
+            the blank notebook earns any; nothing is written then.
     """
     source, made = root() / "solutions" / f"{lesson}.py", {}
     for solved in (True, False):
@@ -93,8 +97,8 @@ def build(lesson: str, on_cell: Callable[[int, int], None] | None = None) -> Non
         if not result.ok or result.points != wanted:
             false, failed = result.false_claims or "none", f" Its {result.failure}" if result.failure else ""
             raise ValueError(
-                f"{lesson}, {'solved' if solved else 'blank'}, was not written: {result.points} points, {wanted} are "
-                f"wanted; claims that do not hold: {false}.{failed}"
+                f"{lesson}, {'solved' if solved else 'blank'}, was not written: it earned {result.points} points "
+                f"(expected: {wanted}); false claims: {false}.{failed}"
             )
         made[paths(lesson)[solved]] = _tidy(notebook) if solved else to_notebook(source, solved)
     for path, notebook in made.items():
@@ -103,10 +107,10 @@ def build(lesson: str, on_cell: Callable[[int, int], None] | None = None) -> Non
 
 
 def out_of_step(lesson: str) -> dict[Path, str]:
-    """The stored notebooks of a lesson that must be built again, each with the reason in words.
+    """The stored notebooks of a lesson that must be rebuilt, each with the reason as text.
 
-    A notebook's cells must be those of its source; a learner's must also have no outputs and execution counts. The
-    solved one's outputs are not looked at.
+    A notebook's cells must equal those of its source; the learner's notebook must also have no outputs and no execution
+    counts. Outputs of the solved one are not checked.
     """
     source, found = root() / "solutions" / f"{lesson}.py", {}
     for solved, path in paths(lesson).items():
@@ -114,12 +118,12 @@ def out_of_step(lesson: str) -> dict[Path, str]:
         if stored is None or _essence(stored) != _essence(to_notebook(source, solved)):
             found[path] = "differs from its source"
         elif not solved and any(cell.get("outputs") or cell.get("execution_count") for cell in stored.cells):
-            found[path] = "has outputs, which give answers away"
+            found[path] = "has outputs, which reveal answers"
     return found
 
 
 def _derived(text: str, metadata: dict, where: str) -> dict:
-    """The metadata that follows from a code cell: whether it is folded, and that its output varies."""
+    """The metadata derived from a code cell: whether it is folded, and whether its output varies."""
     try:
         derived = {"jupyter": {"source_hidden": True}} if is_folded(text, metadata) else {}
     except ValueError as error:
@@ -164,9 +168,9 @@ def _compared(cell: NotebookNode) -> dict:
 
 
 def _tidy(notebook: NotebookNode) -> NotebookNode:
-    """Leave out what changes from machine to machine and says nothing: Python's patch version, execution times.
+    """Remove irrelevant differences between machines: Python's patch version and execution times.
 
-    The course map goes, too: the lessons that it lists may be others by the time somebody reads it.
+    The course map is removed too, because its list of lessons may be outdated when somebody reads it.
     """
     widgets = notebook.metadata.get("widgets")
     notebook.metadata = nbformat.from_dict(METADATA | ({"widgets": widgets} if widgets else {}))

@@ -1,6 +1,6 @@
-"""The functions that a lesson calls: check, hint, question and claim, and the learner's function or the library's own.
+"""The functions that a lesson calls: check, hint, question, claim, and `yours_or_ours`.
 
-Check, hint and question answer with a card and never raise for a learner's mistake.
+Check, hint and question return a card and never raise an error for a learner's mistake.
 """
 
 import difflib
@@ -23,15 +23,15 @@ __all__ = ["check", "claim", "hint", "lesson", "needs", "question", "yours_or_ou
 _FREE = "Hints and further tries cost no points."
 _UNANSWERED = ("blank", "library")
 _accepted: dict[str, object] = {}
-_wrong_numbers: dict[tuple[Path, str], list[float]] = {}  # those that are really different, by workspace and question
+_wrong_numbers: dict[tuple[Path, str], list[float]] = {}  # different wrong answers, by workspace and question
 
 
 @seen
 def lesson(name: str) -> Card:
-    """Open a lesson: its claims are noted under this name from here on."""
+    """Open a lesson; claims and predictions from here on are recorded under its name."""
     if not _known(name, lessons()):
         close = difflib.get_close_matches(str(name), lessons(), 1)
-        instead = (f"Did you mean {close[0]!r}?",) if close else ("There are:", ("lessons", "\n".join(lessons())))
+        instead = (f"Did you mean {close[0]!r}?",) if close else ("These exist:", ("lessons", "\n".join(lessons())))
         return Card(f"There is no lesson {name!r}.", "bad", instead)
     session.enter(name)
     opened = lessons()[name]
@@ -41,15 +41,15 @@ def lesson(name: str) -> Card:
         "neutral",
         (
             f"About {opened.minutes} minutes, {exercise_count} exercises and {question_count} questions, "
-            f"{lesson_points(name)} points. Run the cells from top to bottom; every cell works with the exercises "
-            "still blank.",
+            f"{lesson_points(name)} points. Run the cells from top to bottom; they all work even if you leave "
+            "exercises blank.",
         ),
     )
 
 
 @seen
 def check(id: str, answer) -> Card:
-    """Check an answer on fresh inputs; the card says whether it passed or which mistake it looks like.
+    """Check an answer on fresh random inputs; the card says whether it passed, or which mistake it looks like.
 
     Args:
         id: of the exercise, such as "pruning.l1_importance".
@@ -64,7 +64,7 @@ def check(id: str, answer) -> Card:
         return Card(
             f"{exercise.title}: interrupted", "quiet", ("Your function was still running when you stopped it.",)
         )
-    if verdict.state != "library":  # a cell further down gave its name to the library's, and nothing was answered
+    if verdict.state != "library":  # a later cell bound the name to the library's function; this is no new answer
         _accepted.pop(id, None)
     if verdict.passed:
         _accepted[id] = answer
@@ -73,7 +73,11 @@ def check(id: str, answer) -> Card:
 
 
 def yours_or_ours(id: str):
-    """Your function if its last check passed, else the library's own, so that a lesson runs with exercises blank."""
+    """Return your function if its last check passed, else the library's, so that lessons run with blank exercises.
+
+    Raises:
+        ValueError: there is no such exercise.
+    """
     if not _known(id, exercises()):
         raise ValueError(f"There is no exercise {id!r}. {_did_you_mean(id, exercises())}")
     return _accepted.get(id, exercises()[id].reference)
@@ -81,7 +85,7 @@ def yours_or_ours(id: str):
 
 @seen
 def hint(id: str) -> Card:
-    """Show the next of an exercise's three hints; after the third the first comes again."""
+    """Show the next of an exercise's three hints; after the third, start again with the first."""
     if _known(id, questions()):
         asked = f"Answer with {questions()[id].allowed}. A wrong answer gets a comment and costs no points."
         return Card("Questions have no hints.", "neutral", (asked,))
@@ -97,20 +101,20 @@ def hint(id: str) -> Card:
 
 @seen
 def question(id: str, answer=None) -> Card:
-    """Answer a question with a letter or a number. With None the card shows the question."""
+    """Answer a question with a letter or a number; without an answer, the card shows the question."""
     if not _known(id, questions()):
         return Card(f"There is no question {id!r}.", "bad", (_did_you_mean(id, questions()),))
     asked = questions()[id]
     text = (asked.text, *(f"{letter})  {choice}" for letter, choice in asked.choices.items()))
     if answer is None:
-        return Card("Question, not answered yet", "quiet", (*text, f"Your answer is {asked.allowed}."))
+        return Card("Question, not answered yet", "quiet", (*text, f"Answer with {asked.allowed}."))
     right = judge_answer(asked, answer)
     if right is None:
         return Card(f"The answer must be {asked.allowed}; {show(answer)} was given.", "bad", text)
     record.note_attempt("questions", id, right, asked.points)
     if right:
         return Card(f"Right: {answer} ({_points(asked.points)})", "good", (*text, asked.explanation))
-    return Card(f"Not so: {answer}", "bad", (*text, asked.comment_on(answer), *_after_a_wrong_answer(asked, answer)))
+    return Card(f"Wrong: {answer}", "bad", (*text, asked.comment_on(answer), *_after_a_wrong_answer(asked, answer)))
 
 
 def _after_a_wrong_answer(asked, answer) -> tuple[str, ...]:
@@ -120,7 +124,7 @@ def _after_a_wrong_answer(asked, answer) -> tuple[str, ...]:
     if math.isfinite(given) and all(abs(given - other) > max(asked.tolerance, 1e-6 * abs(other)) for other in tries):
         tries.append(given)
     if len(tries) < 2:
-        return ("Try again: it costs no points. A second, different wrong number shows the explanation.",)
+        return ("Try again; it costs no points. A second, different wrong number shows the explanation.",)
     return (asked.explanation,)
 
 
@@ -140,7 +144,7 @@ def _verdict_card(exercise, verdict: Verdict) -> Card:
         )
     if verdict.state == "borrowed":
         return Card(
-            f"{exercise.title}: right, but not your own yet",
+            f"{exercise.title}: right, but not all your own code",
             "quiet",
             (
                 f"{verdict.mistake} Write that part yourself; if it is an exercise, solve that one first and run its "
@@ -160,9 +164,9 @@ def _points(count: int) -> str:
 
 
 def _known(name, names) -> bool:
-    return isinstance(name, str) and name in names  # a list, say, could not even be looked up
+    return isinstance(name, str) and name in names  # a list, for example, can't be looked up
 
 
 def _did_you_mean(name, known) -> str:
     close = difflib.get_close_matches(str(name), known, 1)
-    return f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(known)}."
+    return f"Did you mean {close[0]!r}?" if close else f"These exist: {', '.join(known)}."

@@ -1,17 +1,17 @@
-"""Cards, the course's answers to a learner: HTML in a notebook, plain text elsewhere."""
+"""Cards, the course's feedback to a learner: HTML in a notebook, plain text elsewhere."""
 
 import html
 import re
 from dataclasses import dataclass
 
-# One accent per mood; text and background use JupyterLab's variables, so cards suit its light and dark themes.
+# One accent per mood; text and background use JupyterLab's variables, so cards fit its light and dark themes.
 _ACCENTS = {"good": "#009e73", "bad": "#d55e00", "neutral": "#0072b2", "quiet": "#999999"}
 _MARKS = {"good": "✔", "bad": "✘", "neutral": "▸", "quiet": "○"}
 
 
 @dataclass(frozen=True)
 class Card:
-    """A title and lines of text; as the last expression of a notebook cell it shows itself.
+    """A title and lines of text; shown when it is the last expression of a notebook cell.
 
     Attributes:
         title: one short line.
@@ -38,7 +38,7 @@ class Card:
 
 
 def inline(text: str) -> str:
-    """Escape text for HTML, and show `code` and *emphasis* as such."""
+    """Escape text for HTML, and format `code` and *emphasis*."""
     parts = html.escape(text).split("`")
     if len(parts) % 2 == 0:
         return html.escape(text)
@@ -46,7 +46,7 @@ def inline(text: str) -> str:
 
 
 def _emphasised(text: str) -> str:
-    # Only around whole words: a product such as a * b, or 2**n, is not emphasis.
+    # Only around whole words, because a product such as a * b, or 2**n, is not emphasis.
     return re.sub(r"(?<![\w*])\*(\w[\w ]*)(?<! )\*(?![\w*])", r"<em>\1</em>", text)
 
 

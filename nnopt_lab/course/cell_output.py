@@ -1,20 +1,20 @@
-"""Cards and boxes in a notebook's cell: each is shown, not only the one that the cell ends with."""
+"""Show every card and box of a notebook cell, not only the last one."""
 
 import functools
 import sys
 from collections.abc import Callable
 
-_waiting: list = []  # what the present cell has made last, and not shown yet
+_waiting: list = []  # the current cell's last result, not shown yet
 
 
 def shell():
-    """The notebook's IPython shell, or None where this is no notebook."""
-    ipython = sys.modules.get("IPython")  # where it has not been imported, this is none
+    """The notebook's IPython shell, or None outside a notebook."""
+    ipython = sys.modules.get("IPython")  # if it has not been imported, this is not a notebook
     return ipython and ipython.get_ipython()
 
 
 def seen(function: Callable) -> Callable:
-    """Decorator: what the function returns is shown in a notebook wherever in a cell it is called, and once."""
+    """Decorator: a notebook shows the function's result exactly once, wherever in a cell it is called."""
 
     @functools.wraps(function)
     def shown(*arguments, **keywords):
@@ -27,7 +27,7 @@ def seen(function: Callable) -> Callable:
 
 
 def _announce(result) -> None:
-    # Not shown at once: the notebook itself shows a cell's last expression, and nothing can tell it not to.
+    # Not shown at once, because the notebook itself shows a cell's last expression, which can't be prevented.
     if _waiting:
         _display(_waiting.pop())
     else:

@@ -1,19 +1,19 @@
-"""What a cell of a lesson is for, as its code tells: cells that only claim or reveal are folded, others stay open."""
+"""Find the role of a lesson's cell from its code: cells that only claim or reveal are folded, others stay open."""
 
 import ast
 
-FOLD = "fold"  # the tag of a cell whose code is folded though it does more than claim: one that draws, say
-BESIDE_REVEAL = 2  # so many simple statements may stand beside a `reveal` in a cell that is folded
+FOLD = "fold"  # tag of a cell to fold although it does more than claim, such as one that draws
+BESIDE_REVEAL = 2  # most simple statements beside a `reveal` in a folded cell
 
 
 def is_folded(source: str, metadata: dict) -> bool:
     """Whether JupyterLab shows a code cell's output without its code.
 
-    A cell is folded if it has the tag `fold`, if it does nothing but import and claim, or if it does little but reveal:
-    the explanation that it passes on would answer the question before the learner has guessed.
+    A cell is folded if it has the tag `fold`, if it only imports and claims, or if it does little more than reveal,
+    because the explanation in its code would give the answer before the learner has guessed.
 
     Raises:
-        ValueError: the tag is on a cell of an exercise or a question, whose code the learner writes.
+        ValueError: the tag is on the cell of an exercise or a question, whose code the learner writes.
     """
     answered = next((metadata[kind] for kind in ("exercise", "question") if kind in metadata), None)
     if FOLD in metadata.get("tags", ()):
@@ -25,18 +25,18 @@ def is_folded(source: str, metadata: dict) -> bool:
 
 
 def claims_in(source: str) -> list[ast.Call]:
-    """The calls of `claim` that stand in a cell; one in a loop counts once."""
+    """The calls of `claim` in a cell; one in a loop counts once."""
     calls = [node for top in _statements(source) for node in ast.walk(top) if isinstance(node, ast.Call)]
     return [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "claim"]
 
 
 def depends_on_the_machine(source: str) -> bool:
-    """Whether a claim of the cell says where it applies, so that its output differs from machine to machine."""
+    """Whether a claim of the cell is limited to some machines, so that its output differs between machines."""
     return any(keyword.arg == "where" for call in claims_in(source) for keyword in call.keywords)
 
 
 def shows_progress(source: str) -> bool:
-    """Whether a cell ends with the course map, `progress()`: a stored one would show lessons and points of some day."""
+    """Whether a cell ends with the course map, `progress()`, which would be outdated in a stored notebook."""
     last = [s.value for s in _statements(source)[-1:] if isinstance(s, ast.Expr)]
     return any(isinstance(c, ast.Call) and isinstance(c.func, ast.Name) and c.func.id == "progress" for c in last)
 

@@ -1,6 +1,6 @@
-"""The verdict on an answer: it is compared with its reference on fresh inputs, and its mistake is named.
+"""Check an answer: compare it with its reference on fresh inputs, and name its mistake.
 
-`examine` is the whole of it and shows nothing; `check` (in `nnopt_lab.course.calls`) puts its verdict on a card.
+`examine` returns a verdict and shows nothing; `check` in `nnopt_lab.course.calls` shows the verdict on a card.
 """
 
 import inspect
@@ -25,8 +25,8 @@ from nnopt_lab.course.printouts import Printouts
 from nnopt_lab.course.slips import slip, swapped_arguments
 
 CASES = 16
-MOST = 20_000  # values in a result; what is larger is wrong, and an exercise's own comparison could take hours
-# Where no learner's code lives, besides site-packages: this package and Python's own library.
+MOST = 20_000  # values in a result; a larger one is wrong, and an exercise's own comparison could take hours
+# Folders without learners' code, besides site-packages: this package and Python's standard library.
 _FOREIGN = (
     str(Path(__file__).resolve().parent.parent) + os.sep,
     *(sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")),
@@ -36,18 +36,18 @@ _FOREIGN = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """What `examine` found.
+    """The result of `examine`.
 
     Attributes:
         state: "passed", "failed", "blank", "raised", "unusable" (not a function, or with the wrong arguments),
-            "library" (the library's own function) or "borrowed" (right, but only by calling the library's).
-        mistake: what is wrong, in words; empty after a pass and for a blank answer.
+            "library" (the library's own function) or "borrowed" (right, but only by calling the library's function).
+        mistake: a description of the mistake; empty after a pass and for a blank answer.
         wrong_answer: index of the exercise's wrong answer that this one behaves like, or None.
         inputs: the first inputs that failed, by argument.
         got, wanted: the result for them and the expected one, as text.
-        credit: share of the points, 0 to 1, that a grader gives: all for a pass, what the declared properties are
-            worth otherwise, half where the results are right and only an input was changed.
-        case: number of the case that the card shows.
+        credit: share of the points, 0 to 1, that a grader gives: 1 for a pass, ½ if the results are right and only an
+            input was changed, else the sum of the declared properties' credits that it earns.
+        case: index of the case that the card shows.
     """
 
     state: str
@@ -74,12 +74,15 @@ class Outcome:
 
 
 def examine(exercise: Exercise, answer, seeds: Iterable[int] | None = None, *, own: bool = False) -> Verdict:
-    """Run an answer on inputs drawn from `seeds` (fresh ones where None) and compare it with the reference.
+    """Run an answer on random inputs and compare it with the reference.
 
-    What the answer prints is shown once: for the inputs that the verdict shows.
+    Text that the answer prints is shown once, for the inputs that the verdict shows.
 
     Args:
-        own: refuse the library's functions, as the answer itself and inside it.
+        exercise: the exercise.
+        answer: the learner's function.
+        seeds: of the inputs; default `CASES` fresh ones.
+        own: whether to refuse the library's functions, as the answer itself and inside it.
     """
     unusable = _unusable(exercise, answer)
     if unusable:
@@ -91,7 +94,7 @@ def examine(exercise: Exercise, answer, seeds: Iterable[int] | None = None, *, o
         verdict = _verdict(exercise, watched(answer, called) if own else answer, seeds, shown)
         shown.chosen = verdict.case
     if verdict.passed and called:
-        return Verdict("borrowed", f"Your function calls the library's `{called[0]}`, and only your own code counts.")
+        return Verdict("borrowed", f"Your function calls the library's `{called[0]}`, but only your own code counts.")
     return verdict
 
 
@@ -101,7 +104,7 @@ def _verdict(exercise: Exercise, answer, seeds: Iterable[int] | None, printouts:
         inputs = exercise.generate(torch.Generator().manual_seed(seed))
         with printouts.of(number):
             outcome = call(exercise, answer, inputs)
-        if isinstance(outcome.error, NotImplementedError) and not outcome.error.args:  # torch's own have a message
+        if isinstance(outcome.error, NotImplementedError) and not outcome.error.args:  # torch's errors have a message
             return Verdict("blank", case=number)
         if outcome.error is not None:
             return Verdict("raised", _own_line(outcome.error), inputs=_shown(exercise, inputs), case=number)
@@ -111,7 +114,7 @@ def _verdict(exercise: Exercise, answer, seeds: Iterable[int] | None, printouts:
 
 
 def compare(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome]) -> Verdict:
-    """Compare the results of all cases (none of them an error) with those of the reference."""
+    """Compare the results of all cases, none of which is an error, with those of the reference."""
     wanted = [call(exercise, exercise.reference, inputs).value for inputs in cases]
     failing = next((i for i in range(len(cases)) if _fault(exercise, cases[i], outcomes[i], wanted[i])), None)
     if failing is None:
@@ -132,7 +135,7 @@ def compare(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome]) -> 
 
 
 def _mistake(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome], wanted: list, failing: int) -> str:
-    """What is wrong with results that are like no wrong answer that the exercise declares."""
+    """Describe the mistake in results that match none of the exercise's wrong answers."""
     fault = _fault(exercise, cases[failing], outcomes[failing], wanted[failing])
     if fault != difference(outcomes[failing].value, wanted[failing], exercise.tolerance, named=False):
         return fault  # of the exercise's own comparison or properties
@@ -149,13 +152,13 @@ def _mistake(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome], wa
     if named:
         return f"{named} {fault}"
     each = [difference(value, w, exercise.tolerance) for value, w in zip(values, wanted, strict=True)]
-    # A mistake that results look like is named only where all of them do.
+    # A mistake is named only if all results look like it.
     alike = None not in each and len({clue(sentence) for sentence in each}) == 1
     return each[failing] if alike else fault
 
 
 def judge_answer(question: Question, answer) -> bool | None:
-    """Whether a question was answered correctly; None where the answer is not of the kind that it asks for."""
+    """Whether a question was answered correctly; None if the answer is not of the required kind."""
     try:
         if question.choices:
             given = question.letter(answer) if isinstance(answer, str) else ""
@@ -163,13 +166,13 @@ def judge_answer(question: Question, answer) -> bool | None:
         rounded = float(answer)
         number = answer if type(answer) is int else rounded
         return gap(number, question.answer) <= question.tolerance
-    except BaseException as error:  # whatever the methods of an odd answer raise
+    except BaseException as error:  # the methods of an unusual answer may raise anything
         let_interrupts_through(error)
         return None
 
 
 def call(exercise: Exercise, function, inputs: tuple) -> Outcome:
-    """Call an answer with copies of the inputs; of what it raises, only Ctrl-C comes through."""
+    """Call an answer with copies of the inputs; only Ctrl-C is raised, any other error is returned."""
     mine = tuple(_copied(value) for value in inputs)
     try:
         value = function(*mine)
@@ -182,12 +185,12 @@ def call(exercise: Exercise, function, inputs: tuple) -> Outcome:
 
 
 def wrong_arguments(exercise: Exercise, accepts: str) -> str:
-    """The sentence for a function that `accepts` other arguments than the exercise's."""
+    """The message for a function that `accepts` other arguments than the exercise's."""
     return f"{exercise.name} must accept the arguments ({', '.join(exercise.arguments)}); yours accepts {accepts}."
 
 
 def _copied(value):
-    """A copy of an input, which is of the kinds that `Exercise` allows; `copy.deepcopy` takes ten times as long."""
+    """Copy an input of the types that `Exercise` allows; `copy.deepcopy` takes ten times as long."""
     if isinstance(value, (list, tuple)):
         return type(value)(_copied(v) for v in value)
     return value.clone() if isinstance(value, Tensor) else value
@@ -197,14 +200,14 @@ def _unusable(exercise: Exercise, answer) -> str:
     if not callable(answer):
         return (
             f"check needs your function itself, not its result: check({exercise.id!r}, {exercise.name}); "
-            f"it was given {type(answer).__name__}."
+            f"it got {type(answer).__name__}."
         )
     try:
         signature = inspect.signature(answer)
         accepts = str(signature)[:200]
     except BaseException as error:
         let_interrupts_through(error)
-        return ""  # a builtin without a signature, or an object with a broken one: calling it will tell
+        return ""  # a builtin without a signature, or an object with a broken one: the call will show
     try:
         signature.bind(*exercise.arguments)
     except TypeError:
@@ -215,7 +218,7 @@ def _unusable(exercise: Exercise, answer) -> str:
 def _disagreement(exercise: Exercise, inputs: tuple, outcome: Outcome, wanted) -> str | None:
     if exercise.compare:
         for value in _readings(outcome.value, wanted):
-            with ignoring_faults():  # it is written for results of the right kind, and this one may be of any
+            with ignoring_faults():  # it is written for results of the right type, but this one may have any
                 if comparable(value, wanted):
                     return exercise.compare(value, wanted, *inputs)
     return difference(outcome.value, wanted, exercise.tolerance, named=False)
@@ -230,13 +233,13 @@ def _credit(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome], wan
 
 def _holds(must: Property, outcome: Outcome, wanted, inputs: tuple) -> bool:
     for value in _readings(outcome.value, wanted):
-        with ignoring_faults():  # written for results of the right kind, and this one may be of any
+        with ignoring_faults():  # it is written for results of the right type, but this one may have any
             return bool(must.holds(value, *inputs))
     return False
 
 
 def _readings(value, wanted) -> Iterator:
-    """The result as it is and, for code that can't use it so, in the wanted types; nothing where it can't be read."""
+    """Yield the result unchanged and, for code that needs it, in the wanted types; nothing if it can't be read."""
     with ignoring_faults():
         if count_values(value, MOST) <= MOST:
             yield value
@@ -249,8 +252,8 @@ def _fault(exercise: Exercise, inputs: tuple, outcome: Outcome, wanted) -> str |
         return found
     if outcome.changed:
         return (
-            f"The result is right, but your function changed its input `{outcome.changed[0]}` in place; "
-            "whoever called it still needs it. Work on a copy."
+            f"The result is right, but your function changed its input `{outcome.changed[0]}` in place, which "
+            "the caller still needs. Work on a copy."
         )
     for must in exercise.properties:
         if not _holds(must, outcome, wanted, inputs):
@@ -273,7 +276,7 @@ def _alike(exercise: Exercise, mine: Outcome, its: Outcome) -> bool:
 
 
 def _own_line(error: BaseException) -> str:
-    """The error with the last line of the learner's own code that led to it, and no frame of ours or of a library."""
+    """The error with the last line of the learner's own code that led to it, without frames of any library."""
     own = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
@@ -281,7 +284,7 @@ def _own_line(error: BaseException) -> str:
     ]
     try:
         text = str(error)
-    except BaseException as raised:  # of the learner's own class
+    except BaseException as raised:  # a learner's own class may raise
         let_interrupts_through(raised)
         text = ""
     said = next(iter(text.encode("utf-8", "replace").decode().splitlines()), "") or "no message"

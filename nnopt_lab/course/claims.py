@@ -1,7 +1,7 @@
-"""Claims: sentences of a lesson that its own measurements confirm, with a mark for each.
+"""Claims: statements of a lesson, each marked by whether the lesson's own measurements confirm it.
 
-A cell shows its first three claims and every one that does not hold. The others are folded into one line, so that a
-long list of confirmations does not hide the surprising one.
+A cell shows its first three claims and every false one. The others are folded into one line, so that a long list of
+confirmations does not hide a surprising one.
 """
 
 import html
@@ -13,25 +13,25 @@ from nnopt_lab.course.cell_output import shell
 SHOWN_IN_A_CELL = 3
 _MARKS = {True: "✔", False: "✘", None: "○"}  # None: does not apply here
 _BUSY = (
-    "  This compares measured times, and another program may have disturbed them. Close what else is running, then run "
-    "the cell that measures and this cell again."
+    "  This compares measured times, which another program may have disturbed. Close other programs, then run the "
+    "measuring cell and this cell again."
 )
-_in_cell: list[tuple[str, bool | None]] = []  # what the notebook's present cell has claimed so far
+_in_cell: list[tuple[str, bool | None]] = []  # the current notebook cell's claims so far
 
 
 def claim(text: str, condition, where: tuple[bool, str] | None = None, timing: bool = False) -> None:
-    """Show a sentence with ✔, ✘, or ○ where it does not apply, and note it. A ✘ fails the lesson's build.
+    """Show a statement with ✔ (true), ✘ (false) or ○ (does not apply here), and record it. A ✘ fails a build.
 
     Args:
         text: a whole sentence.
-        condition: a truth value, or a function without arguments that returns one and is called only where the claim
+        condition: a truth value, or a function without arguments that returns one and is called only if the claim
             applies.
-        where: on which machines the sentence can be true: `needs("AMX")`, or a pair (does it apply here, the reason
-            why not), such as `(engine is not None, "this engine is not installed")`. None: on all.
-        timing: whether the condition compares measured times. The ✘ then says that the machine may be busy.
+        where: the machines to which the claim applies: `needs("AMX")`, or a pair (whether it applies here, the reason
+            why not), such as `(engine is not None, "this engine is not installed")`. Default all machines.
+        timing: whether the condition compares measured times. A ✘ then adds that the machine may be busy.
 
     Raises:
-        ValueError: the text is empty, or `where` is no such pair.
+        ValueError: the text is empty, or `where` is not such a pair.
     """
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"text={text!r} must be a sentence.")
@@ -51,16 +51,16 @@ def claim(text: str, condition, where: tuple[bool, str] | None = None, timing: b
 
 @dataclass(frozen=True)
 class Further:
-    """The claims of a cell after the third, as one line that can be unfolded."""
+    """The claims of a cell after the third, as one line that expands."""
 
     claims: tuple[tuple[str, bool | None], ...]
 
     @property
     def summary(self) -> str:
-        """How many of them hold, and how many do not apply on this machine."""
+        """How many of them are true, and how many do not apply to this machine."""
         held, elsewhere = (sum(holds is state for _, holds in self.claims) for state in (True, None))
         count = len(self.claims) - elsewhere
-        parts = [f"{held} of {count} further claim{'s hold' if count > 1 else ' holds'}"] if count else []
+        parts = [f"{held} of {count} further claim{'s are' if count > 1 else ' is'} true"] if count else []
         if elsewhere:
             which = "" if count else f" further claim{'s' if elsewhere > 1 else ''}"
             parts.append(f"{elsewhere}{which} {'do' if elsewhere > 1 else 'does'} not apply here")

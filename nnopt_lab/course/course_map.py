@@ -10,7 +10,7 @@ from nnopt_lab.course.workspace import workspace
 
 
 class CourseMap:
-    """The finished lessons with the points earned in each; shown as a table in a notebook."""
+    """The published lessons with the points earned in each; a table in a notebook, lines of text elsewhere."""
 
     def __init__(self, contents: dict):
         self.rows = [
@@ -42,7 +42,7 @@ class CourseMap:
 
 
 def progress(folder: Path | None = None) -> CourseMap:
-    """The course map with the points earned so far."""
+    """Show the course map with the points earned so far, from a workspace (default the learner's own)."""
     return CourseMap(record.read(folder or workspace()))
 
 

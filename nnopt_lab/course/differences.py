@@ -1,4 +1,4 @@
-"""Sentences that say how a result differs from the expected one, and which common mistake that looks like."""
+"""Describe how a result differs from the expected one, and which common mistake that looks like."""
 
 import contextlib
 import itertools
@@ -12,26 +12,27 @@ from torch import Tensor
 
 from nnopt_lab.course.display import is_stored, kind, let_interrupts_through, show
 
-FACTORS = (2, 3, 4, 8, 10, 100, 1000)  # for single numbers, where any factor would fit
+FACTORS = (2, 3, 4, 8, 10, 100, 1000)  # for single numbers, which any factor would fit
 _NAN = "such as from 0/0, ∞ − ∞, or the logarithm or root of a negative number."
-LONGEST = 32  # values of a sequence that are compared each with each
-EXACT = 2**53  # up to here a double holds every integer
+LONGEST = 32  # most values of a sequence that are compared pairwise
+EXACT = 2**53  # up to here, a double represents every integer
 
 
 def difference(got, wanted, tolerance: float, *, named: bool = True) -> str | None:
-    """None where two values agree, else a sentence that says how `got` differs from `wanted`. It never raises.
+    """Describe how `got` differs from `wanted` in a sentence; None if they agree. Never raises an error.
 
     Args:
-        got: anything.
-        tolerance: largest allowed |difference|, for floats relative to the expected value where that is above 1.
+        got: any object.
+        wanted: a tensor, number, boolean, string or None, or a list or tuple of these.
+        tolerance: largest allowed |difference|; for floats, relative to the expected value if that is above 1.
             Integers of any size are compared exactly.
-        named: say which common mistake it looks like, too. A single pair may look like one by chance.
+        named: whether to name a common mistake that the difference looks like; a single pair may do so by chance.
     """
     try:
         return _difference(got, wanted, tolerance, named)
-    except BaseException as error:  # a dtype without arithmetic, say, or an object whose methods raise
+    except BaseException as error:  # a dtype without arithmetic, for example, or an object whose methods raise
         let_interrupts_through(error)
-        return f"Expected {kind(wanted)}, but got {kind(got)} that can't be compared with it ({type(error).__name__})."
+        return f"Expected {kind(wanted)}, but got {kind(got)}, which can't be compared ({type(error).__name__})."
 
 
 def clue(sentence: str) -> str:
@@ -53,7 +54,7 @@ def _difference(got, wanted, tolerance: float, named: bool) -> str | None:
 
 
 def agree(got, wanted, tolerance: float) -> bool:
-    """Whether two values agree; `difference` without its sentence."""
+    """Whether two values agree: `difference` without the sentence."""
     try:
         return _agree(got, wanted, tolerance)
     except BaseException as error:  # a list whose own methods raise
@@ -63,7 +64,7 @@ def agree(got, wanted, tolerance: float) -> bool:
 
 def _agree(got, wanted, tolerance: float) -> bool:
     if type(got) is type(wanted) and type(got) in (int, float, bool, str) and got == wanted:
-        return True  # most calls compare a number with its own copy, and the rest takes twenty times as long
+        return True  # most calls compare a number with its own copy, and the other checks take twenty times as long
     if isinstance(wanted, (tuple, list)):
         return (
             isinstance(got, (tuple, list))
@@ -74,7 +75,7 @@ def _agree(got, wanted, tolerance: float) -> bool:
 
 
 def comparable(got, wanted) -> bool:
-    """Whether `got` is of the kind, shape and family of dtypes of `wanted`, so that their numbers can be compared."""
+    """Whether `got` has the type, shape and dtype family of `wanted`, so that their numbers can be compared."""
     if isinstance(wanted, (tuple, list)):
         return isinstance(got, (tuple, list))
     if not isinstance(wanted, Tensor):
@@ -85,15 +86,15 @@ def comparable(got, wanted) -> bool:
 
 
 def as_wanted(got, wanted):
-    """`got` with the types of `wanted` where it holds the same kind of value, so that code for these types can use it.
+    """Convert `got` to the types of `wanted` if it is the same kind of value, so that code for these types can use it.
 
-    A tensor of float64 becomes one of float32, a NumPy number or a tensor of one element a plain number, 2.0 an index,
-    and so on; whatever is of another kind, or can't be converted without changing its value, stays as it is.
+    A float64 tensor becomes float32, a NumPy number or a tensor of one element a plain number, 2.0 an integer, and so
+    on. A value of another kind, or one that can't be converted without a change, is returned unchanged.
     """
     if isinstance(wanted, (tuple, list)):
         if not isinstance(got, (tuple, list)):
             return got
-        # Values beyond the wanted ones stay; a missing one is for the comparison to say.
+        # Surplus values stay, and the comparison will report missing ones.
         fitting = [as_wanted(g, w) for g, w in zip(got, wanted, strict=False)]
         return type(wanted)([*fitting, *got[len(fitting) :]])
     if isinstance(wanted, Tensor):
@@ -111,7 +112,7 @@ def _as_tensor(got, wanted: Tensor):
         return got
     own = got.detach().as_subclass(Tensor).cpu()
     plain = own.to(wanted.dtype)
-    exact = _family(wanted) == "int"  # an integer too large for the wanted dtype would become another one
+    exact = _family(wanted) == "int"  # an integer too large for the wanted dtype would change
     return got if exact and _wrong_integers(own, plain, 0.0).any() else plain
 
 
@@ -139,7 +140,7 @@ def _number_difference(got, wanted, tolerance: float, named: bool) -> str | None
     if isinstance(got, bool) or not isinstance(got, (int, float)):
         return _kind_difference(got, wanted)
     if got != got and wanted == wanted:
-        return f"The result is NaN: {_NAN}"
+        return f"The result is NaN, {_NAN}"
     with contextlib.suppress(OverflowError):  # an integer beyond every float
         return None if _close(got, wanted, tolerance) else _number_sentence(got, wanted, named)
     return _sentence(_pair(got, wanted))
@@ -148,26 +149,26 @@ def _number_difference(got, wanted, tolerance: float, named: bool) -> str | None
 def _close(got: float, wanted: float, tolerance: float) -> bool:
     if got == wanted or (got != got and wanted != wanted):
         return True
-    # A count is right or wrong however large it is, so for integers the tolerance does not grow with them.
+    # A count is either right or wrong, so for integers the tolerance does not grow with their size.
     size = 1.0 if isinstance(wanted, int) else max(1.0, abs(wanted))
     return math.isfinite(wanted) and gap(got, wanted) <= tolerance * size
 
 
 def gap(a: float, b: float) -> float:
-    """|a − b|; where one of the two is an integer, without the rounding that its conversion to a float would bring."""
+    """|a − b|; if one of the two is an integer, without the rounding of a conversion to float."""
     if isinstance(a, int) != isinstance(b, int) and math.isfinite(a) and math.isfinite(b):
         return abs(Fraction(a) - Fraction(b))
     return abs(a - b)
 
 
 def _plain(value):
-    """A tensor or numpy array of one element as Python's own number, anything else as it is."""
+    """Convert a tensor or numpy array of one element to a Python number; return anything else unchanged."""
     single = isinstance(value, Tensor) and not _special(value) and value.numel() == 1
     if single or (isinstance(value, np.generic | np.ndarray) and value.ndim == 0):
         return value.item()
     for own in (int, float):
         if isinstance(value, own) and type(value) not in (own, bool):
-            return own.__add__(value, own(0))  # of a class derived from it, whose own methods may do anything
+            return own.__add__(value, own(0))  # a subclass's own methods may do anything
     return value
 
 
@@ -207,12 +208,12 @@ def _sequence_difference(got, wanted, tolerance: float, named: bool) -> str | No
 
 
 def _order_difference(got, wanted, tolerance: float) -> str | None:
-    """The sentence for right values in another order, or None."""
+    """A sentence if the right values are in another order, else None."""
     if not 2 <= len(wanted) <= LONGEST:
         return None
     free, places = list(range(len(wanted))), []
     for g in got:
-        # Its own place first: equal values, such as several zeros, then count as where they belong.
+        # Its own place first, so that equal values, such as several zeros, count as being in place.
         candidates = sorted(free, key=lambda j: j != len(places))
         place = next((j for j in candidates if agree(g, wanted[j], tolerance)), None)
         if place is None:
@@ -222,15 +223,15 @@ def _order_difference(got, wanted, tolerance: float) -> str | None:
     at = next((i for i, place in enumerate(places) if i != place), None)
     if at is None:
         return None
-    return f"The results are right, but in another order: value {places[at]} came where value {at} belongs."
+    return f"The results are right, but in another order: value {places[at]} is at position {at}."
 
 
 def _list_pattern(got, wanted) -> str | None:
-    """The sentence for a list of numbers that are all wrong in the same way, or None."""
+    """A sentence if all numbers of a list are wrong in the same way, else None."""
     if len(wanted) < 2 or not all(type(v) in (int, float) for v in (*map(_plain, got), *wanted)):
         return None
     if any(abs(_plain(v)) > EXACT for v in (*got, *wanted) if isinstance(_plain(v), int)):
-        return None  # as doubles they would look alike
+        return None  # as doubles, different integers could become equal
     with contextlib.suppress(OverflowError):
         got, wanted = (torch.tensor([float(_plain(v)) for v in values], dtype=torch.double) for values in (got, wanted))
         pattern = _pattern(got, wanted)
@@ -260,7 +261,7 @@ def _tensor_difference(got, wanted: Tensor, tolerance: float, named: bool) -> st
     if wanted.dtype.is_floating_point:
         got, wanted = got.double(), wanted.double()
         if (got.isnan() & ~wanted.isnan()).any():
-            return f"The result holds NaN: {_NAN}"
+            return f"The result contains NaN, {_NAN}"
         wrong = ~torch.isclose(got, wanted, rtol=tolerance, atol=tolerance, equal_nan=True)
     else:
         wrong = _wrong_integers(got, wanted, tolerance)
@@ -272,10 +273,10 @@ def _tensor_difference(got, wanted: Tensor, tolerance: float, named: bool) -> st
 
 
 def _wrong_integers(got: Tensor, wanted: Tensor, tolerance: float) -> Tensor:
-    """Where integers of one shape, and of any dtypes, differ by more than the tolerance.
+    """Mask of the integers, of one shape and any dtypes, that differ by more than the tolerance.
 
-    A double would round them beyond 2^53, and int64 has no room for the upper half of uint64: these are told apart by
-    a flag, since they wrap to negative numbers.
+    A double would round them beyond 2^53, and the upper half of uint64 wraps to negative numbers in int64, so a flag
+    distinguishes these.
     """
     upper = torch.uint64
     (a, a_wraps), (b, b_wraps) = ((t.long(), (t.long() < 0) & (t.dtype == upper)) for t in (got, wanted))
@@ -293,7 +294,7 @@ def is_plain(value) -> bool:
 
 
 def count_values(value, most: int) -> int:
-    """How many values there are in a result, counted to beyond `most` only: a view may claim any shape.
+    """Count the values in a result, stopping above `most`, because a view may claim any shape.
 
     Raises:
         ValueError: a tensor in it can't be read.
@@ -305,12 +306,12 @@ def count_values(value, most: int) -> int:
         if isinstance(one, (list, tuple)):
             waiting += list(itertools.islice(one, most))
         elif not is_plain(one):
-            raise ValueError("It can't be read.")
+            raise ValueError("The value contains a tensor that can't be read.")
     return count
 
 
 def _special(tensor: Tensor) -> str:
-    """Why a tensor's numbers cannot be read one by one, or ""."""
+    """The reason why a tensor's numbers can't be read one by one, or ""."""
     if tensor.is_meta or tensor.is_quantized or tensor.is_nested:
         return "meta" if tensor.is_meta else "quantized" if tensor.is_quantized else "nested"
     if tensor.layout != torch.strided:
@@ -339,11 +340,11 @@ def _shape_difference(got: Tensor, wanted: Tensor, named: bool) -> str:
 
 def _mask_difference(got: Tensor, wanted: Tensor, named: bool) -> str:
     if named and torch.equal(got, ~wanted):
-        return "The mask is inverted: True must mark what is kept, and yours marks what is removed."
+        return "The mask is inverted: True must mark what to keep, but yours marks what to remove."
     kept, should = int(got.sum()), int(wanted.sum())
     if kept != should:
         return f"The mask keeps {kept} of {wanted.numel()} instead of {should}."
-    return f"The mask keeps the right number ({kept}), but not the right ones: check the order, and ties."
+    return f"The mask keeps the right number ({kept}), but the wrong ones: check the order, and ties."
 
 
 def _describe_wrong(got: Tensor, wanted: Tensor, wrong: Tensor, named: bool) -> str:
@@ -356,12 +357,12 @@ def _describe_wrong(got: Tensor, wanted: Tensor, wrong: Tensor, named: bool) -> 
 
 
 def _fit_doubles(*tensors: Tensor) -> bool:
-    """Whether all numbers keep their values as doubles."""
+    """Whether doubles represent all numbers exactly."""
     return all(t.is_floating_point() or not _wrong_integers(t, t.double().long(), 0.0).any() for t in tensors)
 
 
 def _pattern(got: Tensor, wanted: Tensor) -> str | None:
-    """What all wrong values of two float64 tensors of one shape have in common, or None."""
+    """Describe how all values of two float64 tensors of one shape differ, or return None."""
     if torch.equal(got.flatten().sort().values, wanted.flatten().sort().values):
         return "The right numbers in the wrong order"
     if torch.allclose(got, -wanted, rtol=1e-5, atol=1e-8):

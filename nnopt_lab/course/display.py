@@ -1,4 +1,4 @@
-"""Values as text: as a learner would print them, cut short."""
+"""Show values as text, as a learner would print them, shortened."""
 
 import math
 import threading
@@ -10,19 +10,19 @@ from torch import Tensor
 
 _printing = threading.Lock()  # torch's print options belong to the whole process, and a grader has several threads
 _DEEPEST_LINES, _DEEPEST_BRACKETS = 4, 12
-_EDGE, _MOST = 3, 2_000  # numbers that torch prints from each end of a long axis; most numbers that it may print
+_EDGE, _MOST = 3, 2_000  # numbers printed from each end of a long axis; most numbers printed in total
 _NAMES = {"NoneType": "nothing (None)", "int": "an integer", "float": "a number", "str": "a string"}
 
 
 def let_interrupts_through(error: BaseException) -> None:
-    """Raise Ctrl-C again. What the methods of a learner's value raise is no fault, were it SystemExit."""
+    """Raise Ctrl-C again; any other error of a learner's value, even SystemExit, is ignored."""
     if isinstance(error, KeyboardInterrupt):
         raise error
 
 
 @contextmanager
 def ignoring_faults() -> Iterator[None]:
-    """Ignore whatever code raises that meets a learner's value, besides Ctrl-C."""
+    """Ignore all errors of code that uses a learner's value, except Ctrl-C."""
     try:
         yield
     except BaseException as error:
@@ -30,7 +30,7 @@ def ignoring_faults() -> Iterator[None]:
 
 
 def show(value, limit: int = 600) -> str:
-    """A value as a learner would print it, cut to `limit` characters."""
+    """Show a value as a learner would print it, cut to `limit` characters."""
     return _shown(value, limit, 0)
 
 
@@ -44,7 +44,7 @@ def _shown(value, limit: int, depth: int) -> str:
 
 
 def kind(value) -> str:
-    """The kind of a value with its article: "a tensor of float32", "an integer"."""
+    """Name a value's type with its article: "a tensor of float32", "an integer"."""
     try:
         if isinstance(value, Tensor):
             return f"a tensor of {str(value.dtype).removeprefix('torch.')}"
@@ -56,7 +56,7 @@ def kind(value) -> str:
 
 
 def is_stored(tensor: Tensor) -> bool:
-    """Whether all numbers of a strided tensor are in memory; reading one that is not ends the process."""
+    """Whether all numbers of a strided tensor are in memory; reading a missing one would end the process."""
     if tensor.is_meta or not tensor.numel():
         return True
     last = tensor.storage_offset() + sum((n - 1) * step for n, step in zip(tensor.shape, tensor.stride(), strict=True))
@@ -82,21 +82,21 @@ def _text(value, limit: int, depth: int) -> str:
 
 
 def _edge(tensor: Tensor) -> int:
-    """How many numbers from each end of an axis can be shown; 0 if even one is too many.
+    """The number of values that can be shown from each end of every axis; 0 if even one is too many.
 
-    Short axes are never shortened, so the numbers that are printed double with each of them.
+    Short axes are never shortened, so each one multiplies the amount that is printed.
     """
     return next((n for n in range(_EDGE, 0, -1) if math.prod(min(size, 2 * n) for size in tensor.shape) <= _MOST), 0)
 
 
 def _bracketed(values, limit: int, depth: int) -> str:
-    """A list or tuple as Python prints it, as far as it is shown."""
+    """A list or tuple as Python prints it, up to the limit."""
     if depth > _DEEPEST_BRACKETS:
         return "[…]"
     opening, closing = "[]" if type(values) is list else "()"
     inner, length = [], 0
     for value in values:
-        # Unlike a number by itself, one in a list is printed with all its digits.
+        # Unlike a single number, a number in a list is printed with all its digits.
         inner.append(repr(value) if type(value) in (float, str) else _shown(value, limit, depth + 1))
         length += len(inner[-1]) + 2
         if length > limit:
@@ -106,7 +106,7 @@ def _bracketed(values, limit: int, depth: int) -> str:
 
 
 def _lines(values, limit: int, depth: int) -> str:
-    """A value per line, no more of them than are shown: a list may be long, or hold itself."""
+    """One value per line, up to the limit, because a list may be long or contain itself."""
     if depth > _DEEPEST_LINES:
         return "[…]"
     lines, length = [], 0

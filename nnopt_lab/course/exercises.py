@@ -1,6 +1,6 @@
-"""Exercises and questions: each is declared once, for the checks, the hints and the grader.
+"""Exercises and questions: each is declared once, for checks, hints and the grader.
 
-A lesson declares its own in `nnopt_lab/lessons/NAME/exercises.py`, by `exercise` and `question`.
+A lesson declares them in `nnopt_lab/lessons/NAME/exercises.py` with `exercise` and `question`.
 """
 
 import inspect
@@ -17,7 +17,7 @@ from nnopt_lab.course.wrong_answers import OfReference
 
 @dataclass(frozen=True)
 class WrongAnswer:
-    """A misconception as code, and the sentence for a learner who wrote it."""
+    """A misconception as code, and the comment for a learner who wrote it."""
 
     function: Callable
     sentence: str
@@ -25,10 +25,10 @@ class WrongAnswer:
 
 @dataclass(frozen=True)
 class Property:
-    """A condition on every result: `holds(result, *inputs)`; `sentence` states it.
+    """A condition `holds(result, *inputs)` on every result; `sentence` states it.
 
-    `credit` is the share of the points, 0 to below 1, that it earns a wrong answer for which it always holds. Give
-    credit only for what can't be had without looking at the inputs.
+    `credit` is the share of the points, at least 0 and below 1, for a wrong answer that always satisfies it. Give
+    credit only for conditions that an answer can't satisfy without using the inputs.
     """
 
     sentence: str
@@ -45,16 +45,16 @@ class Exercise:
         lesson: "01_pruning", for example.
         title: the task in a few words.
         points: 1 to 5.
-        reference: the right answer; its name and signature are the learner's. It takes and returns only tensors,
-            numbers, booleans, strings, and lists or tuples of them.
-        generate: function of a torch.Generator → tuple of fresh inputs, small enough to show on a card.
-        tolerance: largest allowed |difference| for floats, relative to the size of the wanted value above 1.
+        reference: the right answer, with the name and signature of the learner's function. It takes and returns only
+            tensors, numbers, booleans, strings, and lists or tuples of them.
+        generate: a function torch.Generator → tuple of fresh inputs, small enough to show on a card.
+        tolerance: largest allowed |difference| for floats, relative to the expected value if that is above 1.
         properties: conditions besides agreement with the reference.
-        compare: where several answers are right (ties, say), function (result, wanted, *inputs) → None or a sentence
-            that says what is wrong; it replaces the comparison with the reference's result.
-        hints: three, each telling more than the one before.
+        compare: if several answers are right (because of ties, for example), a function (result, wanted, *inputs) →
+            None, or a sentence about the mistake; it replaces the comparison with the reference's result.
+        hints: three, each revealing more than the one before.
         wrong_answers: at least three.
-        debrief: what a learner reads after a pass.
+        debrief: text for a learner after a pass.
     """
 
     id: str
@@ -76,20 +76,20 @@ class Exercise:
 
     @property
     def name(self) -> str:
-        """Of the learner's function."""
+        """The name of the learner's function."""
         return self.reference.__name__
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question to answer by thinking.
+    """A question to answer by reasoning.
 
     Attributes:
         id, lesson, points: as in `Exercise`.
         text: the question.
         answer: the letter of the right choice, or a number.
         explanation: shown after a right answer, and after the second wrong number.
-        choices: letter → text; empty where a number is asked for.
+        choices: letter → text; empty if the answer is a number.
         comments: wrong letter or number → what is wrong about it.
         tolerance: largest allowed |difference| of a number.
     """
@@ -106,7 +106,7 @@ class Question:
 
     @property
     def allowed(self) -> str:
-        """The kind of answer that it asks for, in words."""
+        """The allowed kind of answer, as text."""
         return f"a letter: {', '.join(self.choices)}" if self.choices else "a number"
 
     def letter(self, answer) -> str:
@@ -114,7 +114,7 @@ class Question:
         return str(answer).strip().lower().rstrip(").")
 
     def comment_on(self, answer) -> str:
-        """The comment on a wrong answer of the kind that is asked for; it does not tell the right one."""
+        """The comment on a wrong answer of the allowed kind; it does not reveal the right one."""
         if self.choices:
             return self.comments.get(self.letter(answer), "Read the other choices again.")
         given = float(answer)
@@ -133,15 +133,18 @@ def exercise(
     properties: tuple[Property, ...] = (),
     compare: Callable | None = None,
 ) -> Callable[[Callable], Callable]:
-    """Declare the exercise whose reference is the decorated function; see `Exercise` for what the arguments mean.
+    """Declare the exercise whose reference is the decorated function; `Exercise` explains the arguments.
 
-    The function's name and arguments are the learner's, the first line of its docstring is the title and the rest the
-    debrief. The lesson is the one whose package the function stands in.
+    The learner's function has the same name and arguments. The first line of the docstring is the title, the rest the
+    debrief. The exercise belongs to the lesson whose package contains the function.
 
     Args:
         inputs: `Exercise.generate`.
         wrong: `Exercise.wrong_answers`, as sentence → function. It is evaluated before the reference is bound to its
             name: call the reference inside a lambda, or use a family of `nnopt_lab.course.wrong_answers`.
+
+    Raises:
+        ValueError: as in `declare`.
     """
 
     def declared(reference: Callable) -> Callable:
@@ -169,7 +172,7 @@ def exercise(
 
 
 def question(id: str, **fields) -> None:
-    """Declare a question of the lesson whose package the caller stands in; `fields` are `Question`'s."""
+    """Declare a question of the lesson whose package contains the caller; `fields` are those of `Question`."""
     declare(Question(id=id, lesson=lesson_of(sys._getframe(1).f_globals["__name__"]), **fields))
 
 
@@ -181,7 +184,7 @@ def declare(item: Exercise | Question) -> None:
     """Register an exercise or a question under its id.
 
     Raises:
-        ValueError: the id is taken, the lesson unknown, or its points, hints or wrong answers are invalid.
+        ValueError: the id is taken, the lesson unknown, or the points, hints, wrong answers or credits are invalid.
     """
     if item.id in _exercises or item.id in _questions:
         raise ValueError(f"id={item.id!r} is declared twice.")
@@ -199,7 +202,7 @@ def declare(item: Exercise | Question) -> None:
     if len(item.hints) != 3 or len(item.wrong_answers) < 3:
         raise ValueError(f"{item.id} must have three hints and at least three wrong answers.")
     if not 0 <= sum(p.credit for p in item.properties) < 1:
-        raise ValueError(f"The credits of the properties of {item.id} must be 0 to below 1 together.")
+        raise ValueError(f"The properties of {item.id} must have credits whose sum is at least 0 and below 1.")
     _exercises[item.id] = item
 
 
@@ -221,7 +224,7 @@ def cell_id(kind: str, id: str) -> str:
 
 
 def lesson_points(lesson: str) -> int:
-    """The points that a lesson's exercises and questions are worth together."""
+    """The total points of a lesson's exercises and questions."""
     return sum(item.points for item in (*exercises(lesson).values(), *questions(lesson).values()))
 
 

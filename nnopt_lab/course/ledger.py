@@ -1,4 +1,4 @@
-"""The ledger: every guess beside its measurement, as a table and as one plot."""
+"""The ledger: every guess with its measurement, as a table and a plot."""
 
 import html
 import math
@@ -13,7 +13,7 @@ LONGEST_NAME = 64
 
 @dataclass
 class Prediction:
-    """One line of the ledger; figures are in `unit`, None where they are not known yet."""
+    """One line of the ledger; numbers are in `unit`, or None if not known yet."""
 
     lesson: str
     unit: str
@@ -24,17 +24,17 @@ class Prediction:
 
     @property
     def counts(self) -> bool:
-        """Whether a guess was made, and measured after it."""
+        """Whether a guess was made before the measurement."""
         return self.guess is not None and self.measured is not None
 
     @property
     def factor(self) -> float | None:
-        """How many times too large or too small the guess is; None where one of the two is not positive."""
+        """How many times too large or too small the guess is; None if it or the measurement is not positive."""
         return None if self.ratio is None else max(self.ratio, 1 / self.ratio)
 
     @property
     def ratio(self) -> float | None:
-        """Guess ÷ measured; None where one of the two is not positive, or too small to divide by."""
+        """Guess ÷ measured; None if one of the two is not positive, or too small to divide by."""
         if self.guess > 0 and self.measured > 0:
             ratio = self.guess / self.measured
             return ratio if 0 < ratio < math.inf and 1 / ratio < math.inf else None
@@ -42,17 +42,17 @@ class Prediction:
 
     @property
     def is_inside(self) -> bool:
-        """Whether the guess lies in the interval of the measurement."""
+        """Whether the guess is inside the measured interval."""
         return self.low <= self.guess <= self.high
 
     @property
     def is_noisy(self) -> bool:
-        """Whether the guess lies in an interval that is wider than the measurement is large, which proves nothing."""
+        """Whether the guess is inside an interval wider than the measured value itself, which proves nothing."""
         return self.is_inside and self.high - self.low > abs(self.measured)
 
     @property
     def verdict(self) -> str:
-        """How good the guess was, in a few words."""
+        """A few words on how good the guess was."""
         if self.is_noisy:
             return "too noisy to judge"
         if self.is_inside:
@@ -79,7 +79,7 @@ class Ledger:
 
     @property
     def summary(self) -> str:
-        """How many guesses were right, and how far off the others typically were."""
+        """The number of right guesses, and the typical error of all."""
         noisy = sum(p.is_noisy for p in self.made.values())
         inside = sum(p.is_inside for p in self.made.values()) - noisy
         factors = sorted(p.factor for p in self.made.values() if p.factor is not None and not p.is_noisy)
@@ -88,7 +88,7 @@ class Ledger:
         return f"{inside} of {len(self.made)} guesses inside the measured interval{unjudged}{typical}"
 
     def plot(self):
-        """Guess ÷ measured on a logarithmic axis, one row per guess. A matplotlib Figure, or None without a ratio."""
+        """Draw guess ÷ measured on a log axis, one row per guess; a matplotlib Figure, or None without ratios."""
         from nnopt_lab.workbench import plots
 
         if all(p.ratio is None for p in self.made.values()):
@@ -146,7 +146,7 @@ class Ledger:
         return f"<table><tr>{heads}</tr>{rows}</table><div>{html.escape(self.summary)}</div>"
 
     def _colors(self) -> dict[str, str]:
-        """A colour per lesson; neighbours differ, and the lesson's number tells those apart that share one."""
+        """A colour per lesson; neighbours differ, and the lesson's number distinguishes those that share a colour."""
         from nnopt_lab.workbench import plots
 
         lessons = sorted({p.lesson for p in self.made.values()})
@@ -154,12 +154,12 @@ class Ledger:
 
 
 def in_unit(value: float, unit: str) -> str:
-    """A figure with its unit, "2.5 ms", or alone where it has none."""
+    """A number with its unit, such as "2.5 ms", or alone if it has none."""
     return f"{figure(value)} {unit}".rstrip()
 
 
 def figure(value: float) -> str:
-    """A number with three digits, or all of a large one."""
+    """A number with three digits, or all digits of a large one."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
@@ -172,7 +172,7 @@ def _scale(ax, rows: int) -> None:
 
     ax.set(xscale="log", ylim=(rows - 0.4, -0.6))
     low, high = ax.get_xlim()
-    ax.set_xlim(min(low, 0.4), max(high, 2.5))  # else a single good guess would fill the width
+    ax.set_xlim(min(low, 0.4), max(high, 2.5))  # otherwise a single good guess would fill the width
     wide = max(high, 2.5) / min(low, 0.4) > 200
     ax.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -1,4 +1,4 @@
-"""Lessons: each is a package in `nnopt_lab.lessons`, found by looking there; no list names them."""
+"""Lessons: every package in `nnopt_lab.lessons` is one; there is no separate list."""
 
 import importlib
 import pkgutil
@@ -12,13 +12,13 @@ HOME = "nnopt_lab.lessons"
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a lesson's package says about it in its `LESSON`.
+    """The description of a lesson, `LESSON` in its package.
 
     Attributes:
-        number: its place in the course, 0 to 99.
-        title: as the course map shows it.
+        number: its position in the course, 0 to 99.
+        title: shown on the course map.
         minutes: for reading and solving.
-        draft: a draft is built and tested, but not on the course map, in `nnopt lab` or in a kit.
+        draft: whether it is only built and tested, and left out of the course map, `nnopt lab` and kits.
     """
 
     number: int
@@ -29,7 +29,7 @@ class Lesson:
 
 @cache
 def lessons() -> dict[str, Lesson]:
-    """The lessons in their order, by name: "01_pruning" is number 1, in the package `nnopt_lab.lessons.pruning`.
+    """All lessons in order, by name: "01_pruning" is number 1, in the package `nnopt_lab.lessons.pruning`.
 
     Raises:
         ValueError: two lessons have the same number.
@@ -46,7 +46,7 @@ def lessons() -> dict[str, Lesson]:
 
 
 def modules(name: str) -> Iterator[ModuleType]:
-    """The modules `name` ("exercises", "experiments", …) of the lessons that have one, in the order of the lessons."""
+    """The modules `name` ("exercises", "experiments", …) of all lessons that have one, in order."""
     for lesson in lessons():
         try:
             yield importlib.import_module(f"{HOME}.{lesson[3:]}.{name}")
@@ -56,7 +56,7 @@ def modules(name: str) -> Iterator[ModuleType]:
 
 
 def lesson_of(module: str) -> str:
-    """The lesson whose package holds a module, given by its dotted name.
+    """Find the lesson whose package contains a module, given by its dotted name.
 
     Raises:
         ValueError: the module is in no lesson's package.

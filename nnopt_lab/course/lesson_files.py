@@ -1,4 +1,4 @@
-"""Where a lesson's source and notebooks are, and which lesson a name means."""
+"""Find a lesson's source and notebooks, and the lesson that a name means."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ from nnopt_lab.workbench.paths import root
 
 
 def lesson_names() -> list[str]:
-    """The lessons that have a source or, in a learner's kit, a notebook, in their order."""
+    """Names of the lessons that have a source or, in a learner's kit, a notebook, in order."""
     found = (*(root() / "solutions").glob("[0-9][0-9]_*.py"), *(root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     return sorted({path.stem for path in found})
 
 
 def find_lesson(text: str) -> str:
-    """The lesson meant by `01_pruning`, `01`, `1`, `pruning` or a file name of it.
+    """Find the lesson that `01_pruning`, `01`, `1`, `pruning` or its file name means.
 
     Raises:
         ValueError: there is no such lesson, or more than one.
@@ -28,22 +28,22 @@ def find_lesson(text: str) -> str:
 
 
 def read_notebook(path: Path):
-    """One of the course's own notebooks, as nbformat has it.
+    """Read one of the course's notebooks with nbformat.
 
     Raises:
         OSError: it can't be read.
-        ValueError: it is no notebook.
+        ValueError: it is not a notebook.
     """
-    import nbformat  # its schemas take longer to load than torch
+    import nbformat  # on use, because its schemas take longer to load than torch
 
     try:
         return nbformat.read(path, as_version=4)
     except OSError:
         raise
-    except Exception as error:  # what is no notebook raises whatever looking into it raises
-        raise ValueError(f"{path} is damaged: build it again with nnopt build {path.stem}.") from error
+    except Exception as error:  # nbformat raises many types of errors for files that are not notebooks
+        raise ValueError(f"{path} is damaged: rebuild it with nnopt build {path.stem}.") from error
 
 
 def paths(lesson: str) -> dict[bool, Path]:
-    """Where a lesson's notebooks are: {True: solved, False: learner's}."""
+    """Paths of a lesson's notebooks: {True: solved, False: learner's}."""
     return {True: root() / "solutions" / f"{lesson}.ipynb", False: root() / "notebooks" / f"{lesson}.ipynb"}

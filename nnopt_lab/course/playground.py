@@ -1,4 +1,4 @@
-"""Playgrounds: controls above a figure, which is redrawn when a control is released."""
+"""Playgrounds: controls above a figure that is redrawn when a control is released."""
 
 import html
 from collections.abc import Callable
@@ -12,11 +12,11 @@ class Playground(widgets.VBox):
     """Controls above a figure and a line of text.
 
     Args:
-        draw: function of the controls' values → (matplotlib Figure, text).
-        controls: the widgets by the name of draw's argument.
+        draw: a function of the controls' values → (matplotlib Figure, text).
+        controls: widgets by the name of the argument of `draw`.
 
     Attributes:
-        figure: the last one that was drawn, None before the first.
+        figure: the figure drawn last, None before the first.
     """
 
     def __init__(self, draw: Callable, **controls: widgets.Widget):
@@ -44,7 +44,7 @@ class Playground(widgets.VBox):
 
 
 def choice(name: str, options: list[float], value: float) -> widgets.SelectionSlider:
-    """A slider over a few values; it acts when it is released."""
+    """A slider over a few values that takes effect when released."""
     return widgets.SelectionSlider(
         options=options, value=value, description=name, continuous_update=False, style={"description_width": "initial"}
     )

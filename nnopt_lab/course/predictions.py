@@ -1,7 +1,7 @@
-"""Predictions: a guess is committed before the measurement, and the ledger shows how good the guesses were.
+"""Predictions: a learner commits a guess before the measurement, and the ledger shows how good the guesses were.
 
-A guess that is measured can no longer be changed. Where no guess was made, the measurement is only shown: the guess can
-still be made, and counts once it is measured afresh.
+After its measurement, a guess can no longer be changed. Without a guess, the measurement is only shown: the learner can
+still guess, and the guess counts after a new measurement.
 """
 
 import ast
@@ -28,8 +28,8 @@ def predict(name: str, guess: float | None = None, unit: str = DEFAULT_UNIT):
     """Commit a guess before you measure.
 
     Args:
-        name: of the quantity, in words; give the same name to `reveal`.
-        guess: your number; with None a small box to type it into is shown.
+        name: of the quantity, as text; pass the same name to `reveal`.
+        guess: your number; without it, a small input box is shown.
         unit: of the number, for example "×", "%", "points", "ms".
 
     Returns:
@@ -52,10 +52,10 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
     """Compare the measurement with the guess.
 
     Args:
-        name: as given to `predict`.
-        measured: the figure, in the prediction's unit.
-        low, high: ends of its interval; a guess inside counts as right.
-        because: the reason why guesses and measurements usually differ here.
+        name: as passed to `predict`.
+        measured: the measured number, in the prediction's unit.
+        low, high: ends of its interval, default `measured` itself; a guess inside counts as right.
+        because: the reason why guesses usually differ from the measurement here.
     """
     entry = _entry(name) or Prediction(current_lesson(), _declared_unit(name))
     measured = float(measured)
@@ -67,12 +67,15 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
     if entry.guess is not None:
         lines.append(f"You guessed {in_unit(entry.guess, entry.unit)}: {entry.verdict}.")
     else:
-        lines += ["You made no guess; the lesson goes on without one.", "You can still guess, and run this cell again."]
+        lines += [
+            "You made no guess; the lesson continues without one.",
+            "You can still guess and run this cell again.",
+        ]
     return Card(f"Predicted and measured: {name}", "neutral", (*lines, *([because] if because else [])))
 
 
 def ledger() -> Ledger:
-    """The predictions of the whole course so far."""
+    """Show the predictions of the whole course so far."""
     return Ledger({n: Prediction(**p) for n, p in record.read(workspace())["predictions"].items()})
 
 
@@ -88,12 +91,12 @@ def _commit(name: str, guess: float, unit: str) -> Card:
         if guess == entry.guess:
             return Card(f"Your guess: {name}", "neutral", (f"{in_unit(guess, entry.unit)}. It has been measured.",))
         earlier = f"your guess was {figure(entry.guess)}"
-        return Card(f"Already measured: {name}", "quiet", (f"The ledger does not change after that; {earlier}.",))
+        return Card(f"Already measured: {name}", "quiet", (f"The guess can't be changed any more; {earlier}.",))
     was_shown = entry.measured is not None
     entry.guess, entry.measured, entry.low, entry.high = guess, None, None, None
     _store(name, entry)
     card = _committed(name, entry)
-    again = "It was measured before you guessed. Run that cell again, so that your guess counts."
+    again = "It was measured before you guessed. Run the measuring cell again, so that your guess counts."
     return Card(card.title, card.mood, (*card.lines, again)) if was_shown else card
 
 
@@ -105,10 +108,10 @@ def _box(name: str, unit: str):
     import ipywidgets as widgets
 
     class Box(widgets.VBox):
-        def __repr__(self) -> str:  # shown by a notebook whose box no kernel has made
+        def __repr__(self) -> str:  # shown in a notebook without a running kernel
             return f"Predict: {name}? Run this cell to guess."
 
-    # Not a FloatText: it starts at 0, which an early click would commit.
+    # Not a FloatText, which starts at 0, so that an early click would commit 0.
     number = widgets.Text(placeholder="a number", layout=widgets.Layout(width="8em"))
     button = widgets.Button(description="Commit my guess", button_style="primary")
     answer = widgets.HTML()
@@ -122,10 +125,10 @@ def _box(name: str, unit: str):
 
 
 def _declared_unit(name: str) -> str:
-    """The unit in the lesson's own `predict` cell, for a learner who skipped that; "" if there is none."""
+    """The unit in the lesson's own `predict` cell, for a learner who skipped it; "" if there is none."""
     for call in _calls_of_predict():
         keywords = {keyword.arg: keyword.value for keyword in call.keywords}
-        with suppress(ValueError, IndexError):  # a name or unit that is computed
+        with suppress(ValueError, IndexError):  # the name or unit is computed
             if ast.literal_eval(call.args[0]) == name:
                 return ast.literal_eval(keywords["unit"]) if "unit" in keywords else DEFAULT_UNIT
     return ""

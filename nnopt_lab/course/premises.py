@@ -1,4 +1,4 @@
-"""Premises of claims: what a machine must have for a lesson's sentence to be about it."""
+"""Premises of claims: the features that a machine needs for a claim to apply to it."""
 
 import importlib.util
 import os
@@ -17,11 +17,11 @@ BUSY_CORES = 1.6  # two threads that get fewer cores than this, measured, share 
 
 
 def needs(*names: str) -> tuple[bool, str]:
-    """Whether this machine has all that is named, and else what it lacks: the `where` of a claim.
+    """Check whether this machine has all the named features, for the argument `where` of a claim.
 
     Args:
-        names: of "x86", "AVX-512", "VNNI", "AMX", "bf16 instructions", "two free cores" (measured in a tenth of a
-            second, as other programs come and go), "accelerator", "OpenVINO".
+        names: each of "x86", "AVX-512", "VNNI", "AMX", "bf16 instructions", "two free cores" (measured in a tenth of a
+            second, because other programs come and go), "accelerator", "OpenVINO".
 
     Returns:
         (True, "") or (False, "no AMX").
@@ -31,7 +31,7 @@ def needs(*names: str) -> tuple[bool, str]:
     """
     for name in names:
         if name not in _PREMISES:
-            raise ValueError(f"{name!r} is no premise; there are: {', '.join(_PREMISES)}.")
+            raise ValueError(f"names contains {name!r}; choose from {', '.join(_PREMISES)}.")
         met, otherwise = _PREMISES[name]
         if not met():
             return False, otherwise
@@ -40,19 +40,19 @@ def needs(*names: str) -> tuple[bool, str]:
 
 @cache
 def instructions() -> frozenset[str]:
-    """The names of the processor's instruction sets, as torch and the operating system tell them."""
+    """Names of the processor's instruction sets, as reported by torch and the operating system."""
     tells = getattr(torch.cpu, "get_capabilities", dict)()
     return frozenset({name for name, there in tells.items() if there is True} | set(measure.machine().instructions))
 
 
 def free_cores(wanted: int = 2) -> float:
-    """How many whole cores this process gets when it asks for some: other programs, and a container, may take them.
+    """Measure how many cores this process really gets; other programs or a container may reduce them.
 
     Returns:
-        Processor seconds per second of `wanted` threads that multiply matrices, each on a thread of its own.
+        Processor seconds per second of `wanted` threads that multiply matrices.
     """
     x, threads = torch.rand(256, 256), torch.get_num_threads()
-    torch.set_num_threads(1)  # else each product would ask for all cores
+    torch.set_num_threads(1)  # otherwise each product would use all cores
 
     def work(_) -> None:
         torch.set_num_threads(1)
@@ -61,7 +61,7 @@ def free_cores(wanted: int = 2) -> float:
 
     try:
         with ThreadPoolExecutor(wanted) as pool:
-            list(pool.map(work, range(wanted)))  # the threads start, and the processor wakes up
+            list(pool.map(work, range(wanted)))  # starts the threads and wakes up the processor
             started, used = time.perf_counter(), time.process_time()
             list(pool.map(work, range(wanted)))
             return (time.process_time() - used) / (time.perf_counter() - started)

@@ -1,4 +1,4 @@
-"""What an answer prints and displays, shown once although a check calls it many times."""
+"""Show an answer's printed and displayed output once, although a check calls it many times."""
 
 import io
 import sys
@@ -7,14 +7,14 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 
 from nnopt_lab.course.cell_output import shell
 
-LONGEST = 20_000  # characters that are kept: an endless loop may print
+LONGEST = 20_000  # most characters kept, because an endless loop may print
 
 
 class Printouts:
-    """Keeps what each case prints and displays; on leaving, that of the `chosen` case is shown.
+    """Captures the output of each case, and shows that of the `chosen` one at the end.
 
     Attributes:
-        chosen: number of the case; by default the last one, such as the one that Ctrl-C stopped.
+        chosen: index of the case; default the last one, such as the one that Ctrl-C stopped.
     """
 
     def __init__(self):
@@ -24,7 +24,7 @@ class Printouts:
 
     @contextmanager
     def of(self, case: int) -> Iterator[None]:
-        """Keep what is printed and displayed in this block."""
+        """Capture the output of this block."""
         self._texts[case] = _Text()
         with ExitStack() as stack:
             stack.enter_context(redirect_stdout(self._texts[case]))
@@ -45,7 +45,7 @@ class Printouts:
 
 
 class _Text(io.TextIOBase):
-    """Takes any amount of text and keeps its beginning."""
+    """Accepts any amount of text and keeps its beginning."""
 
     def __init__(self):
         self.text = ""
@@ -57,7 +57,7 @@ class _Text(io.TextIOBase):
 
 
 def _capture_of_displays():
-    """IPython's context manager that captures what is displayed, or None outside a notebook."""
+    """IPython's context manager that captures displayed output, or None outside a notebook."""
     if shell() is None:
         return None
     from IPython.utils.capture import capture_output

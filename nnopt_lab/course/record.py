@@ -1,7 +1,7 @@
-"""A learner's record in one small file of the workspace, `progress.json`: passes, hints, predictions and claims.
+"""A learner's record in a small file of the workspace, `progress.json`: passes, hints, predictions and claims.
 
-The file is written under another name and then renamed, so it is never half written. An unreadable one is archived
-under a dated name and a new one begun. Where it cannot be written, the kernel's memory holds the record until it can.
+The file is written under another name and then renamed, so it is never partial. An unreadable file is archived under a
+dated name, and a new one begun. If it can't be written, the record stays in the kernel's memory until it can.
 """
 
 import copy
@@ -22,7 +22,7 @@ LOCK_SECONDS = 10
 _FIGURE = (int, float, type(None))
 _ATTEMPT = {"passed": bool, "points": int, "attempts": int}
 _PREDICTION = {"lesson": str, "unit": str, "guess": _FIGURE, "measured": _FIGURE, "low": _FIGURE, "high": _FIGURE}
-_SECTIONS = {  # the file is trusted only if each entry is as its section says
+_SECTIONS = {  # the file is accepted only if each entry is valid for its section
     "exercises": lambda entry: _has(entry, _ATTEMPT),
     "questions": lambda entry: _has(entry, _ATTEMPT),
     "hints": lambda entry: isinstance(entry, int),
@@ -36,12 +36,12 @@ unwritten: dict[Path, dict] = {}  # the contents of files that could not be writ
 
 
 def read(folder: Path) -> dict:
-    """The contents of a workspace's progress file; empty sections where there is none.
+    """Read a workspace's progress file; if it is missing, all sections are empty.
 
     Returns:
         {"exercises": {id: {"passed", "points", "attempts"}}, "questions": likewise, "hints": {id: number shown},
-        "predictions": {name: …}, "entries": {the capstone's division: most points},
-        "claims": {lesson: {text: bool, or None where it does not apply}}}.
+        "predictions": {name: …}, "entries": {capstone division: most points},
+        "claims": {lesson: {text: bool, or None if it does not apply}}}.
     """
     path = Path(folder) / FILE
     try:
@@ -58,11 +58,11 @@ def read(folder: Path) -> dict:
 
 @contextmanager
 def change(folder: Path | None = None) -> Iterator[dict]:
-    """Yield the contents, to be changed in place and written when the block ends. Two notebooks may do so at once."""
+    """Yield the contents, to change in place; the end of the block writes them. Two notebooks may do so at once."""
     path = Path(folder or workspace()) / FILE
     with ExitStack() as stack:
-        # Without the lock (a read-only folder, a file system that has none, a stopped kernel that holds it) two
-        # notebooks at once might lose one change; stopping here would lose every one.
+        # Without the lock (in a read-only folder, on a file system without locks, or if a stopped kernel holds it),
+        # two notebooks at once might lose one change, but an error here would lose all of them.
         with suppress(OSError, NotImplementedError):
             make_folder(path.parent)
             stack.enter_context(FileLock(path.with_name(f".{FILE}.lock"), timeout=LOCK_SECONDS))
@@ -78,7 +78,7 @@ def change(folder: Path | None = None) -> Iterator[dict]:
 
 
 def note_attempt(section: str, id: str, passed: bool, points: int, answered: bool = True) -> None:
-    """Note an attempt at an exercise or question; a pass, once earned, is kept."""
+    """Record an attempt at an exercise or question; a pass, once earned, is kept."""
     with change() as contents:
         entry = contents[section].setdefault(id, {"passed": False, "points": 0, "attempts": 0})
         entry["attempts"] += answered
@@ -87,7 +87,7 @@ def note_attempt(section: str, id: str, passed: bool, points: int, answered: boo
 
 
 def note_entry(division: str, points: float, folder: Path | None = None) -> None:
-    """Note the points, 0 to 10, of an entry in a division of the capstone; the most points are kept."""
+    """Record the points, 0 to 10, of an entry in a division of the capstone; the highest ones are kept."""
     with change(folder) as contents:
         contents["entries"][division] = max(points, contents["entries"].get(division, 0))
 

@@ -1,6 +1,6 @@
 """Recorded results of experiments that take too long for a lesson: in `data/recorded/`, or live on request.
 
-A lesson's experiments stand in `nnopt_lab/lessons/NAME/experiments.py`, marked with `experiment`.
+A lesson's experiments are in `nnopt_lab/lessons/NAME/experiments.py`, marked with `experiment`.
 """
 
 import json
@@ -21,7 +21,7 @@ _experiments: dict[str, Callable[[], dict]] = {}
 
 
 def experiment(function: Callable[[], dict]) -> Callable[[], dict]:
-    """Decorator: a lesson's experiment, a function without arguments → a dict that JSON can hold, under its name."""
+    """Decorator: register a lesson's experiment, a function without arguments → a dict for JSON, under its name."""
     _experiments[function.__name__] = function
     return function
 
@@ -34,12 +34,12 @@ def experiments() -> dict[str, Callable[[], dict]]:
 
 
 def over_seeds(runs: dict[Hashable, Callable[[int], Any]], seeds: Sequence[int], description: str) -> dict:
-    """Run every experiment's run with every seed.
+    """Run several functions with every seed.
 
     Args:
-        runs: by name, functions of a seed; each seeds what it draws from, so that their order does not matter.
-        seeds: [K].
-        description: in front of the progress bar.
+        runs: functions of a seed, by name; each seeds its own random numbers, so that their order does not matter.
+        seeds: K seeds.
+        description: the progress bar's title.
 
     Returns:
         {name: [K] results, in the order of the seeds}.
@@ -54,7 +54,7 @@ def over_seeds(runs: dict[Hashable, Callable[[int], Any]], seeds: Sequence[int],
 
 
 def recorded(name: str, *, live: bool = False) -> dict:
-    """The recorded result of an experiment, or with `live` a new run of it on this machine (not written).
+    """Load the recorded result of an experiment, or with `live` run it on this machine without recording it.
 
     Returns:
         {"result": …, "command": …, "versions": …, "processor": …}.
@@ -68,11 +68,11 @@ def recorded(name: str, *, live: bool = False) -> dict:
         return _with_origin(name, experiment())
     path = _file(name)
     if not path.is_file():
-        raise FileNotFoundError(f"data/recorded/{path.name} is missing: make it again with `nnopt record {name}`.")
+        raise FileNotFoundError(f"data/recorded/{path.name} is missing: recreate it with `nnopt record {name}`.")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is damaged: make it again with `nnopt record {name}`.") from error
+        raise ValueError(f"{path} is damaged: recreate it with `nnopt record {name}`.") from error
 
 
 def record(name: str) -> dict:
@@ -80,7 +80,7 @@ def record(name: str) -> dict:
 
     Raises:
         ValueError: there is no such experiment.
-        OSError: the recording can't be written; found out before the experiment runs.
+        OSError: the recording can't be written; raised before the experiment runs.
     """
     experiment = _experiment(name)
     make_folder(_file(name).parent)

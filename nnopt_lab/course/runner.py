@@ -1,4 +1,4 @@
-"""Lessons run without a screen: every cell of a notebook, with what it earned and claimed."""
+"""Run lessons without a screen: execute a notebook, and collect its points and claims."""
 
 import os
 import tempfile
@@ -18,9 +18,10 @@ CELL_SECONDS = 600
 
 @dataclass
 class Result:
-    """One lesson's run; `failure` says in words which cell failed and how, and is empty where none did.
+    """The result of a lesson's run.
 
-    A claim is True, False, or None where it does not apply to this machine.
+    `failure` says which cell failed and how; empty if none did. A claim is True, False, or None if it does not apply to
+    this machine.
     """
 
     lesson: str
@@ -37,16 +38,21 @@ class Result:
 
     @property
     def false_claims(self) -> list[str]:
-        """The claims that apply here and do not hold."""
+        """The claims that apply here and are false."""
         return [text for text, holds in self.claims.items() if holds is False]
 
 
 def run(lesson: str, solved: bool = False, on_cell: Callable[[int, int], None] | None = None) -> Result:
-    """Execute a lesson's notebook in a workspace of its own; the file and the learner's progress are not touched.
+    """Execute a lesson's notebook in a temporary workspace; the file and the learner's progress are left unchanged.
 
     Args:
-        solved: the notebook with the answers, or the learner's.
-        on_cell: called with (cells done, cells in all).
+        lesson: its name, such as "01_pruning".
+        solved: whether to run the notebook with the answers instead of the learner's.
+        on_cell: called with (cells done, all cells).
+
+    Raises:
+        FileNotFoundError: the notebook has not been built.
+        ValueError: it is damaged.
     """
     path = paths(lesson)[solved]
     if not path.is_file():
@@ -55,7 +61,7 @@ def run(lesson: str, solved: bool = False, on_cell: Callable[[int, int], None] |
 
 
 def run_notebook(lesson: str, notebook: NotebookNode, on_cell: Callable[[int, int], None] | None = None) -> Result:
-    """Execute a notebook in place, as a lesson's, in an empty workspace; `on_cell` as for `run`."""
+    """Execute a lesson's notebook in place, in an empty workspace; `on_cell` as in `run`."""
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="nnopt-", ignore_cleanup_errors=True) as folder:
         failure = execute(notebook, Path(folder), on_cell)
@@ -73,7 +79,7 @@ def run_notebook(lesson: str, notebook: NotebookNode, on_cell: Callable[[int, in
 
 
 def execute(notebook: NotebookNode, folder: Path, on_cell: Callable[[int, int], None] | None = None) -> str:
-    """Execute in place, with `folder` as workspace and current folder; says in words what failed, "" if nothing did."""
+    """Execute in place, with `folder` as workspace and current folder; returns a description of the failure, or ""."""
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 

@@ -1,10 +1,10 @@
-"""The lesson that this kernel is in: claims and predictions are noted under its name."""
+"""The current lesson of this kernel: claims and predictions are recorded under its name."""
 
 _lesson = "00_start_here"
 
 
 def current_lesson() -> str:
-    """The name of the lesson that was opened last, such as "01_pruning"."""
+    """The name of the lesson opened last, such as "01_pruning"."""
     return _lesson
 
 

@@ -1,4 +1,4 @@
-"""A new lesson's files: a source, a package with one exercise and one question, and a test. They build and pass."""
+"""Write a new lesson's files: a source, a package with an exercise and a question, and a test; they build and pass."""
 
 import json
 import keyword
@@ -74,7 +74,7 @@ choice = "b"
 question("$name.why_zeros", choice)
 
 # %% [markdown]
-# ## What to take with you
+# ## What to remember
 #
 # - Training alone leaves hardly any weight at exactly zero.
 ''')
@@ -84,8 +84,8 @@ PACKAGE = Template('''\
 
 from nnopt_lab.course.lesson import Lesson
 
-# A draft is tested like any lesson, but not on the course map, in `nnopt lab` or in a kit. Delete `draft=True` when the
-# lesson is done.
+# A draft is tested like any lesson, but is left out of the course map, `nnopt lab` and kits. Delete `draft=True` when
+# the lesson is done.
 LESSON = Lesson($plain_number, $quoted_title, minutes=$minutes, draft=True)
 ''')
 
@@ -109,9 +109,9 @@ from nnopt_lab.course.wrong_answers import changed, scaled
         "`float((values == 0).float().mean())`",
     ),
     wrong={
-        "That is the number of zeros. Divide it by the number of values.": lambda values: float((values == 0).sum()),
-        "That is the share of the values that are *not* zero.": changed(lambda share: 1 - share),
-        "That is the share in percent: leave out the factor 100.": scaled(100),
+        "This is the number of zeros. Divide it by the number of values.": lambda values: float((values == 0).sum()),
+        "This is the share of the values that are *not* zero.": changed(lambda share: 1 - share),
+        "This is the share in percent: leave out the factor 100.": scaled(100),
     },
 )
 def zero_share(values):
@@ -127,14 +127,14 @@ question(
     points=1,
     text="Why are so few weights of a trained network exactly zero?",
     choices={
-        "a": "Because zero is no float32 number.",
-        "b": "Because a gradient step seldom ends exactly there.",
-        "c": "Because the loss is smallest where no weight is zero.",
+        "a": "Because zero is not a float32 number.",
+        "b": "Because a gradient step rarely ends exactly there.",
+        "c": "Because the loss is smallest if no weight is zero.",
     },
     answer="b",
     comments={
         "a": "It is one, with all bits zero.",
-        "c": "The loss hardly notices whether a small weight is zero.",
+        "c": "The loss hardly depends on whether a small weight is zero.",
     },
     explanation="Nothing in the training rounds weights to zero, so they come close and miss.",
 )
@@ -164,16 +164,17 @@ def new_lesson(
 
     Args:
         name: of its package, such as "pruning".
-        title: as the course map shows it; by default the name.
+        title: shown on the course map; default the name.
         minutes: for reading and solving.
-        number: its place in the course, 0 to 99; by default the one after the last lesson.
-        clone: the project's folder; by default the one that this package is in.
+        number: its position in the course, 0 to 99; default the one after the last lesson.
+        clone: the project's folder; default the one that contains this package.
 
     Returns:
-        The files that were written.
+        The files written.
 
     Raises:
-        ValueError: the name is no identifier or taken, or the number is taken.
+        ValueError: the name is not an identifier or is taken, the title has several lines, or the number is taken or
+            out of its range.
         FileNotFoundError: there is no clone, only an installed package.
     """
     clone = clone or root()
@@ -191,7 +192,7 @@ def new_lesson(
         raise ValueError(f"name={name!r} is taken.")
     number = max(taken.values(), default=-1) + 1 if number is None else number
     if number in taken.values() or not 0 <= number <= 99:
-        raise ValueError(f"number={number} must be 0 to 99 and not that of another lesson.")
+        raise ValueError(f"number={number} must be 0 to 99 and not taken by another lesson.")
     lesson = f"{number:02d}_{name}"
     values = {
         **{"name": name, "title": title, "lesson": lesson, "minutes": minutes},
@@ -207,7 +208,7 @@ def new_lesson(
     try:
         for path, template in files.items():
             write_atomically(path, template.substitute(values))
-    except BaseException:  # else the name would be taken by half a lesson
+    except BaseException:  # otherwise a partial lesson would take the name
         for path in files:
             path.unlink(missing_ok=True)
         (home / name).rmdir()

@@ -1,6 +1,6 @@
-"""Common slips in an answer that no exercise declares: results or arguments swapped, a factor, a shift, a transpose.
+"""Common slips in any answer: swapped results or arguments, a factor, a shift, a transpose.
 
-A slip is named only if it fits every input that was drawn: with the slip undone, the exercise accepts all results.
+A slip is named only if it explains every case: with the slip undone, the exercise accepts all results.
 """
 
 import math
@@ -13,8 +13,8 @@ from nnopt_lab.course.differences import agree, count_values
 from nnopt_lab.course.display import ignoring_faults, show
 
 MOST_RESULTS, MOST_AXES = 4, 5
-SPARE = 64  # numbers that a result may have besides twice the expected ones: a huge one would take long, and is no slip
-_MASK = "The mask is inverted: True must mark what is kept, and yours marks what is removed."
+SPARE = 64  # numbers allowed beyond twice the expected count: a huge result would take long, and is not a slip
+_MASK = "The mask is inverted: True must mark what to keep, but yours marks what to remove."
 _UNITS = "Check the units."
 _BASE = "Check the base of the logarithm."
 _HINTS = {  # what a factor usually means
@@ -25,20 +25,20 @@ _HINTS = {  # what a factor usually means
     **{1.024**k: "Are 1000 and 1024 mixed up?" for k in (1, 2, 3)},
     **dict.fromkeys((1 / math.log(2), math.log(10), math.log2(10)), _BASE),
 }
-Slip = tuple[str, Callable]  # what is wrong, and the function that undoes it
+Slip = tuple[str, Callable]  # a description of the slip, and the function that undoes it
 
 
 def slip(values: Sequence, wanted: Sequence, first: int, accepts: Callable[[int, object], bool]) -> str | None:
-    """The sentence for results that are all wrong in the same way, or None.
+    """A sentence if all results are wrong in the same way, else None.
 
     Args:
         values: the results, one per case.
-        wanted: the reference's.
-        first: number of a case whose result is wrong.
-        accepts: function (number of a case, result) → whether the exercise accepts it.
+        wanted: the reference's results.
+        first: index of a case with a wrong result.
+        accepts: a function (index of a case, result) → whether the exercise accepts it.
     """
     numbers = (first, *(n for n in range(len(values)) if n != first))
-    with ignoring_faults():  # results of any kind come here, such as lists whose methods raise
+    with ignoring_faults():  # results may be anything, such as lists whose methods raise
         pairs = zip(values, wanted, strict=True)
         limits = ((value, 2 * _size(its) + SPARE) for value, its in pairs)
         if not all(count_values(value, limit) <= limit for value, limit in limits):
@@ -54,12 +54,12 @@ def slip(values: Sequence, wanted: Sequence, first: int, accepts: Callable[[int,
 def swapped_arguments(
     inputs: Sequence[tuple], names: Sequence[str], matches: Callable[[int, tuple], bool]
 ) -> str | None:
-    """The sentence for results that are right for two exchanged arguments, or None.
+    """A sentence if the results are right for two exchanged arguments, else None.
 
     Args:
         inputs: the arguments of each case.
         names: of the arguments.
-        matches: function (number of a case, arguments) → whether the reference's result for them is the learner's.
+        matches: a function (index of a case, arguments) → whether the reference's result for them is the learner's.
     """
     for i, j in combinations(range(len(names)), 2):
         if not all(_exchangeable(case[i], case[j]) for case in inputs):
@@ -92,7 +92,7 @@ def _slips(values: Sequence, wanted: Sequence, first: int) -> Iterator[Slip]:
 
 
 def _count(values: Sequence, wanted: Sequence) -> int:
-    """How many results each case has, where all have as many as they should; else 0."""
+    """The number of results per case, if all cases have as many as they should; else 0."""
     counts = {len(v) if isinstance(v, (list, tuple)) else 0 for v in (*values, *wanted)}
     count = counts.pop() if len(counts) == 1 else 0
     return count if 2 <= count <= MOST_RESULTS else 0
@@ -103,7 +103,7 @@ def _of_one(got, wanted) -> Iterator[Slip]:
     yield from _factor(got, wanted)
     yield from _shift(got, wanted)
     for sentence, undo in (
-        ("the inverse of the expected one. Divide the other way round.", lambda x: 1 / x),
+        ("the reciprocal of the expected one. Divide the other way round.", lambda x: 1 / x),
         ("1 minus the expected one.", lambda x: 1 - x),
         ("100 minus the expected one.", lambda x: 100 - x),
     ):
@@ -145,7 +145,7 @@ def _shift(got, wanted) -> Iterator[Slip]:
 
 
 def _moved(got) -> Iterator[Slip]:
-    """Values that are right and stand in the wrong place."""
+    """Right values in the wrong place."""
     axes = range(min(got.ndim, MOST_AXES)) if isinstance(got, Tensor) else ()
     for a, b in combinations(axes, 2):
         plain = "The axes are reversed: your result is the transpose of the expected one."
@@ -174,13 +174,13 @@ def _moved(got) -> Iterator[Slip]:
 
 
 def _list(value) -> list:
-    if not isinstance(value, (list, tuple)):  # a range, say, may be endless
+    if not isinstance(value, (list, tuple)):  # an iterator, for example, may be endless
         raise ValueError("no list")
     return list(value)
 
 
 def _missing(values: Sequence, wanted: Sequence) -> str | None:
-    """What is lost can't be undone, so the expected results are cut instead."""
+    """A sentence if a value is missing at one end, else None; undoing isn't possible, so expected results are cut."""
     axes = min((w.ndim if isinstance(w, Tensor) else 1 for w in wanted if _is_sequence(w)), default=0)
     for axis in range(min(axes, MOST_AXES)):
         for end, start in (("last", 0), ("first", 1)):
@@ -221,14 +221,14 @@ def _is_sequence(value) -> bool:
 
 
 def _first_pair(got, wanted, useful: Callable) -> tuple[float, float]:
-    """The first two numbers that belong together and are useful, (0, 0) where there are none."""
+    """The first useful pair of corresponding numbers, or (0, 0)."""
     with ignoring_faults():  # results of another structure have no pairs
         return next((pair for pair in _pairs(got, wanted) if useful(*pair)), (0.0, 0.0))
     return 0.0, 0.0
 
 
 def _pairs(got, wanted) -> Iterator[tuple[float, float]]:
-    """The numbers of two values that belong together."""
+    """Yield the corresponding numbers of two values."""
     if isinstance(wanted, (list, tuple)):
         for g, w in zip(got, wanted, strict=True):
             yield from _pairs(g, w)
@@ -240,7 +240,7 @@ def _pairs(got, wanted) -> Iterator[tuple[float, float]]:
 
 
 def _each(change: Callable, value, masks: bool = False):
-    """A value with each number in it changed, or with `masks` each boolean tensor; whole numbers must stay whole."""
+    """Change each number in a value, or with `masks` each boolean tensor; integers must stay integers."""
     if isinstance(value, (list, tuple)):
         return type(value)(_each(change, v, masks) for v in value)
     if isinstance(value, Tensor):

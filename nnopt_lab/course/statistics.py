@@ -1,4 +1,4 @@
-"""What a lesson asks of its reader, in numbers: minutes, words, lines of code, claims. For those who write lessons."""
+"""Statistics of a lesson for its authors: minutes, words, lines of code, claims."""
 
 import re
 from dataclasses import dataclass, field
@@ -15,18 +15,18 @@ WIDTH = 88  # columns of code that a notebook shows without scrolling
 
 @dataclass(frozen=True)
 class Statistics:
-    """Numbers of one lesson, of the notebook that learners get.
+    """Statistics of a lesson's learner notebook.
 
     Attributes:
         lesson: its name.
-        minutes: for reading and solving, as its package says.
-        words: of its prose, formulas and code in it left out.
-        lines_shown: of code that is not folded, without empty ones.
-        lines_folded: of code that JupyterLab folds.
-        claims: as they stand in the source: one in a loop counts once.
-        claims_shown: those that are not folded where all hold.
+        minutes: for reading and solving, as declared in its package.
+        words: of prose, without formulas and code.
+        lines_shown: of code that is not folded, without empty lines.
+        lines_folded: of code that JupyterLab folds, without empty lines.
+        claims: in the source; one in a loop counts once.
+        claims_shown: claims that are not folded if all are true.
         crowded: headings of sections that show more claims than a cell does.
-        too_wide: the lines of code that are longer than `WIDTH`.
+        too_wide: lines of code longer than `WIDTH`.
     """
 
     lesson: str
@@ -41,7 +41,7 @@ class Statistics:
 
 
 def statistics(lesson: str) -> Statistics:
-    """Count what a lesson asks of its reader, from its source.
+    """Compute a lesson's statistics from its source.
 
     Args:
         lesson: its name, such as "01_pruning".
@@ -76,7 +76,7 @@ def _shown(cell) -> int:
 
 
 def _with_headings(cells):
-    """Each cell with the last heading above it."""
+    """Yield each cell with the last heading above it."""
     heading = ""
     for cell in cells:
         if cell.cell_type == "markdown" and (found := re.findall(r"^#+ (.*)", cell.source, re.MULTILINE)):

@@ -1,4 +1,4 @@
-"""The learner's folder: lessons are copied into it, and the learner's own work there is never overwritten."""
+"""The learner's folder: lessons are copied into it, and the learner's work there is never overwritten."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ PROGRESS = "progress.json"
 
 
 def workspace() -> Path:
-    """The learner's folder: `$NNOPT_WORKSPACE`, else the current one; in the originals' folders it is `work/`."""
+    """The learner's folder: `$NNOPT_WORKSPACE`, else the current folder, or `work/` if that contains the originals."""
     if named := os.environ.get("NNOPT_WORKSPACE"):
         return Path(named)
     here = Path.cwd()
@@ -26,11 +26,11 @@ def workspace() -> Path:
 
 
 def find_workspace(named: Path | None = None) -> Path:
-    """The workspace that a command means, as an absolute path; it need not be there yet.
+    """Find a command's workspace; returns an absolute path, which need not exist yet.
 
     Args:
-        named: as the user named it. Where it is None: `$NNOPT_WORKSPACE`, else the current folder or one above it where
-            that is a workspace, else `work` in the current folder.
+        named: the user's choice; default `$NNOPT_WORKSPACE`, else the nearest workspace among the current folder and
+            those above it, else `work` in the current folder.
     """
     if named is not None:
         return named.resolve()
@@ -44,7 +44,7 @@ def find_workspace(named: Path | None = None) -> Path:
 
 
 def is_workspace(folder: Path) -> bool:
-    """Whether a folder holds a learner's progress or lessons; the originals' folders do not count."""
+    """Whether a folder contains a learner's progress or lessons; the originals' folders do not count."""
     if folder in (root() / "notebooks", root() / "solutions"):
         return False
     held = (folder / MANIFEST, folder / PROGRESS, *(folder / f"{lesson}.ipynb" for lesson in lessons()))
@@ -54,11 +54,14 @@ def is_workspace(folder: Path) -> bool:
 def fill(folder: Path) -> list[tuple[str, str]]:
     """Copy the lessons into the workspace.
 
-    A missing lesson is copied, an untouched one is updated, and one that the learner changed is kept (running and
+    A missing lesson is copied, an unchanged one is updated, and one that the learner changed is kept (running and
     saving it is a change).
 
     Returns:
         (lesson, what happened) for each lesson with news.
+
+    Raises:
+        OSError: the folder or a file can't be written.
     """
     make_folder(folder)
     copied, news = _read_manifest(folder), []
@@ -75,7 +78,7 @@ def fill(folder: Path) -> list[tuple[str, str]]:
             if before is not None:
                 news.append((original.stem, "updated"))
         else:
-            news.append((original.stem, f"yours was kept; a new version is out: nnopt reset {original.stem}"))
+            news.append((original.stem, f"your copy was kept; to get the new version: nnopt reset {original.stem}"))
             continue
         copied[original.stem] = latest
         _write_manifest(folder, copied)
@@ -83,13 +86,14 @@ def fill(folder: Path) -> list[tuple[str, str]]:
 
 
 def restore(lesson: str, folder: Path) -> Path | None:
-    """Put a fresh copy of a lesson, a draft too, into the workspace.
+    """Put a fresh copy of a lesson, or of a draft, into the workspace.
 
     Returns:
-        Where the old copy was kept, or None if there was none or the learner had not changed it.
+        The new path of the old copy, or None if there was none or the learner had not changed it.
 
     Raises:
         FileNotFoundError: the course has no notebook of that lesson.
+        OSError: a file can't be written.
     """
     original = root() / "notebooks" / f"{lesson}.ipynb"
     if not original.is_file():
@@ -105,13 +109,13 @@ def restore(lesson: str, folder: Path) -> Path | None:
 
 
 def originals() -> list[Path]:
-    """The learner's notebooks that ship with the course, in their order; drafts are left out."""
+    """The learner's notebooks shipped with the course, in order, without drafts."""
     drafts = {name for name, lesson in lessons().items() if lesson.draft}
     return sorted(path for path in (root() / "notebooks").glob("[0-9][0-9]_*.ipynb") if path.stem not in drafts)
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file under another name, then rename it, so that it is never half written."""
+    """Write a file under another name, then rename it, so that it is never partial."""
     with naming(path):
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
         try:
@@ -132,7 +136,7 @@ def _copy(original: Path, target: Path) -> None:
 
 
 def _is_untouched(mine: Path, original: Path, copied: str | None) -> bool:
-    """Whether a copy holds nothing of the learner's; JupyterLab may have saved it in another layout."""
+    """Whether the learner has not changed a copy; JupyterLab may have saved it in another layout."""
     if _hash(mine) in (copied, _hash(original)):
         return True
     cells = _cells(mine)
@@ -161,7 +165,7 @@ def _hash(path: Path) -> str:
 
 
 def _read_manifest(folder: Path) -> dict[str, str]:
-    """The hashes of the copies by lesson; empty where unknown, so that every file counts as the learner's."""
+    """The hashes of the copies by lesson; empty if unknown, so that every file counts as changed."""
     try:
         found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
-"""Families of wrong answers: the reference with one thing wrong.
+"""Families of wrong answers: the reference with one mistake.
 
-An exercise's `wrong` is evaluated before its reference exists, so what is made here waits for it: the decorator
-`exercise` calls each with the reference and gets the wrong answer.
+An exercise's `wrong` is evaluated before its reference exists, so the wrong answers are made later: the decorator
+`exercise` calls `make` with the reference.
 """
 
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class OfReference:
-    """A wrong answer that is made from the reference: `make(reference)` is the function."""
+    """A wrong answer made from the reference: `make(reference)` is the function."""
 
     make: Callable[[Callable], Callable]
 
 
 def changed(change: Callable) -> OfReference:
-    """The reference's result, changed: `change(result)`."""
+    """`change(result)` of the reference's result."""
     return OfReference(lambda reference: lambda *inputs: change(reference(*inputs)))
 
 
@@ -36,5 +36,5 @@ def swapped() -> OfReference:
 
 
 def called_with(change: Callable) -> OfReference:
-    """The reference, called with other arguments: `change(*inputs)` gives all of them, as a tuple."""
+    """The reference called with other arguments: `change(*inputs)` returns all of them as a tuple."""
     return OfReference(lambda reference: lambda *inputs: reference(*change(*inputs)))

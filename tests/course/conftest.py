@@ -37,10 +37,14 @@ def lesson_packages(monkeypatch):
     def add(home: Path, name: str) -> None:
         added.append(f"nnopt_lab.lessons.{name}")
         monkeypatch.setattr(nnopt_lab.lessons, "__path__", [*nnopt_lab.lessons.__path__, str(home)])
+        forget()
+
+    def forget() -> None:
         lessons.cache_clear()
+        exercises._load_declared.cache_clear()
 
     yield add
-    lessons.cache_clear()
+    forget()
     for module in [module for module in sys.modules if added and module.startswith(tuple(added))]:
         del sys.modules[module]
 

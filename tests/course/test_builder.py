@@ -158,7 +158,7 @@ def test_markers_in_prose_are_prose(course):
 @pytest.mark.parametrize("kind", ["exercise", "question"])
 def test_an_exercise_that_stands_twice_in_a_lesson_is_refused(course, kind):
     source = course("98_tiny", f'# %% {kind}="a.b"\n1\n\n# %% {kind}="a.b"\n2\n')
-    with pytest.raises(ValueError, match=r"98_tiny.py: .*a\.b.* stands twice in the lesson"):
+    with pytest.raises(ValueError, match=r"98_tiny.py: .*a\.b.* appears twice in the lesson"):
         to_notebook(source, solved=True)
 
 
@@ -302,7 +302,7 @@ def test_what_does_not_hold_is_said_and_nothing_is_written(tiny):
         build("98_tiny")
     said = str(caught.value)
     assert said.startswith(
-        "98_tiny, solved, was not written: 2 points, 2 are wanted; claims that do not hold: ['two is three']."
+        "98_tiny, solved, was not written: it earned 2 points (expected: 2); false claims: ['two is three']."
     )
     assert said.endswith("cell 5 failed with ZeroDivisionError: division by zero\n1 / 0")
     assert not any(path.exists() for path in paths("98_tiny").values())
@@ -317,10 +317,10 @@ def test_a_blank_notebook_that_earns_points_is_not_written(tiny, monkeypatch):
 
     monkeypatch.setattr(builder, "run_notebook", pretend)
     tiny(TINY)
-    with pytest.raises(ValueError, match="98_tiny, blank, was not written: 2 points, 0 are wanted"):
+    with pytest.raises(ValueError, match=r"98_tiny, blank, was not written: it earned 2 points .expected: 0."):
         build("98_tiny")
     earned.update({True: 1})
-    with pytest.raises(ValueError, match="98_tiny, solved, was not written: 1 points, 2 are wanted"):
+    with pytest.raises(ValueError, match=r"98_tiny, solved, was not written: it earned 1 points .expected: 2."):
         build("98_tiny")
     assert not any(path.exists() for path in paths("98_tiny").values())
     earned.update({True: 2, False: 0})

@@ -173,7 +173,7 @@ def test_yours_counts_only_while_its_last_check_passed():
 def test_an_unknown_id_gets_a_card_that_helps(id, own_workspace):
     for card in (check(id, EXERCISE.reference), hint(id), question(id, 1), lesson(id)):
         assert card.mood == "bad" and card.title.startswith("There is no ")
-        assert card.lines[0].startswith(("Did you mean", "There are:"))
+        assert card.lines[0].startswith(("Did you mean", "These exist:"))
     assert not any(read(own_workspace).values())
     with pytest.raises(ValueError, match="There is no exercise"):
         yours_or_ours(id)
@@ -234,12 +234,12 @@ def test_a_wrong_letter_is_told_why():
 def test_a_wrong_number_gets_a_comment_and_a_second_different_one_the_explanation(noted):
     for answer in (1390, 1390.0, "1390", math.nan, math.inf, 1390.2):
         card = question(NUMBER.id, answer)
-        assert card.title.startswith("Not so: ") and NUMBER.explanation not in card.lines
+        assert card.title.startswith("Wrong: ") and NUMBER.explanation not in card.lines
         assert not any(str(NUMBER.answer) in line for line in card.lines)
     assert "100 times too large" in question(NUMBER.id, 1390).lines[1]
     for answer in (-13.9, 1390):
         card = question(NUMBER.id, answer)
-        assert card.title.startswith("Not so: ") and card.lines[-1] == NUMBER.explanation
+        assert card.title.startswith("Wrong: ") and card.lines[-1] == NUMBER.explanation
     assert noted("questions", NUMBER.id) == {"passed": False, "points": 0, "attempts": 9}
     question(NUMBER.id, 13.9)
     question(NUMBER.id, 1)

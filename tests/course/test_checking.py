@@ -108,8 +108,8 @@ def test_an_untouched_stub_is_blank_but_an_operation_that_torch_lacks_is_a_mista
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        (torch.ones(2), "needs your function itself, not its result: check('x.answer', double); it was given Tensor."),
-        (None, "it was given NoneType."),
+        (torch.ones(2), "needs your function itself, not its result: check('x.answer', double); it got Tensor."),
+        (None, "it got NoneType."),
         (lambda: 1, "double must accept the arguments (x); yours accepts ()."),
         (lambda x, y: 1, "yours accepts (x, y)."),
     ],

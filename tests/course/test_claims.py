@@ -70,11 +70,11 @@ def test_a_claim_without_text_is_refused(text):
 @pytest.mark.parametrize(
     ("states", "summary"),
     [
-        ([True], "✔ 1 of 1 further claim holds"),
-        ([True] * 8, "✔ 8 of 8 further claims hold"),
-        ([True, True, False], "✘ 2 of 3 further claims hold"),
-        ([True, True, None], "✔ 2 of 2 further claims hold; 1 does not apply here"),
-        ([True, None, None], "✔ 1 of 1 further claim holds; 2 do not apply here"),
+        ([True], "✔ 1 of 1 further claim is true"),
+        ([True] * 8, "✔ 8 of 8 further claims are true"),
+        ([True, True, False], "✘ 2 of 3 further claims are true"),
+        ([True, True, None], "✔ 2 of 2 further claims are true; 1 does not apply here"),
+        ([True, None, None], "✔ 1 of 1 further claim is true; 2 do not apply here"),
         ([None], "○ 1 further claim does not apply here"),
         ([None, None], "○ 2 further claims do not apply here"),
     ],
@@ -118,7 +118,7 @@ def test_a_cell_shows_three_claims_and_folds_the_others(cell, own_workspace):
 def test_a_claim_that_does_not_hold_is_shown_wherever_it_stands(cell):
     printed, (further,) = cell("for i in range(8): claim(f'claim {i}', i != 6, timing=True)")
     assert printed[:4] == ["✔ claim 0", "✔ claim 1", "✔ claim 2", "✘ claim 6"] and "measured times" in printed[4]
-    assert "4 of 5 further claims hold" in further.summary
+    assert "4 of 5 further claims are true" in further.summary
 
 
 def test_a_cell_that_fails_half_way_leaves_nothing_for_the_next(cell):

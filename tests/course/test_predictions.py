@@ -69,12 +69,12 @@ def test_a_box_outlives_the_progress_file(own_workspace, noted):
 def test_a_box_left_alone_while_the_lesson_went_on_still_takes_a_guess_which_is_measured_afresh(noted):
     number, button, answer = parts(predict(NAME))
     for _ in range(2):  # Run All, twice
-        assert "You can still guess, and run this cell again." in reveal(NAME, 2, 1.9, 2.1).lines
+        assert "You can still guess and run this cell again." in reveal(NAME, 2, 1.9, 2.1).lines
         assert repr(ledger()) == "No prediction has been made and measured yet."
     number.value = "3"
     button.click()
     assert noted()["guess"] == 3 and noted()["measured"] is None
-    assert "Already measured" not in answer.value and "Run that cell again" in answer.value
+    assert "Already measured" not in answer.value and "Run the measuring cell again" in answer.value
     assert repr(ledger()) == "No prediction has been made and measured yet."
     assert "1.50 times too high" in reveal(NAME, 2, 1.9, 2.1).lines[1]
     number.value = "2"
@@ -118,9 +118,9 @@ def test_a_guess_can_be_changed_until_it_is_measured_but_not_after(noted):
 
 
 def test_a_measurement_without_a_guess_spends_nothing(noted):
-    assert "You made no guess; the lesson goes on without one." in reveal(NAME, 2).lines
+    assert "You made no guess; the lesson continues without one." in reveal(NAME, 2).lines
     card = predict(NAME, 2)
-    assert card.title == f"Your guess: {NAME}" and "Run that cell again" in card.lines[1]
+    assert card.title == f"Your guess: {NAME}" and "Run the measuring cell again" in card.lines[1]
     assert predict(NAME, 5).lines == ("5 ×. Now measure.",)
     reveal(NAME, 2)
     assert noted()["guess"] == 5 and noted()["measured"] == 2

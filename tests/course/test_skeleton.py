@@ -116,7 +116,7 @@ def test_what_is_there_is_neither_taken_nor_overwritten(clone):
         with pytest.raises(ValueError, match=f"name='{name}' is taken"):
             new_lesson(name, clone=clone)
     for number in (7, 8, -1, 100):
-        with pytest.raises(ValueError, match=f"number={number} must be 0 to 99 and not that of another lesson"):
+        with pytest.raises(ValueError, match=f"number={number} must be 0 to 99 and not taken by another lesson"):
             new_lesson("other", number=number, clone=clone)
     with pytest.raises(ValueError, match="must be one line"):
         new_lesson("other", title="two\nlines", clone=clone)

@@ -47,7 +47,7 @@ MASK = exercise(lambda x: x > 0, the_matrix)
         (RATIO, lambda a, b: a / b * math.log(2), "Check the base of the logarithm."),
         (RATIO, lambda a, b: -a / b, "The sign is flipped."),
         (RATIO, lambda a, b: float(b) / a, "exchanged"),
-        (COUNT, lambda n: 1 / (3 * n), "The result is the inverse of the expected one."),
+        (COUNT, lambda n: 1 / (3 * n), "The result is the reciprocal of the expected one."),
         (RATIO, lambda a, b: 1 - a / b, "The result is 1 minus the expected one."),
         (RATIO, lambda a, b: 100 - a / b, "The result is 100 minus the expected one."),
         (COUNT, lambda n: 3 * n + 1, "The result is one too large. Check where the count begins and ends."),
