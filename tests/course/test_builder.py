@@ -285,7 +285,7 @@ def test_a_lesson_is_built_run_and_seen_to_be_out_of_step(tiny, own_workspace):
     assert out_of_step("98_tiny") == {}
     blank.cells[0].execution_count = 1
     nbformat.write(blank, paths("98_tiny")[False])
-    assert out_of_step("98_tiny") == {paths("98_tiny")[False]: "has outputs, which give answers away"}
+    assert out_of_step("98_tiny") == {paths("98_tiny")[False]: "has outputs, which reveal answers"}
 
 
 def test_the_course_map_is_shown_when_a_lesson_runs_and_not_stored(tiny):
