@@ -195,9 +195,9 @@ plots.roofline(points, peak, machine.peak_bandwidth())
 # %% [markdown]
 # What to see: even the fastest layer stays below the flat line, the arithmetic peak, and others stay far below it.
 #
-# The last layer does so little work that most of its time passes before the computing starts. The first convolution computes
-# each output from 27 products, the second from 144. The work done once per output (writing it, and rearranging it for
-# the next layer) therefore weighs five times as much in the first. A point may lie *above* the slope if its data fit
+# The last layer does so little work that most of its time passes before the computing starts. The first convolution
+# computes each output from 27 products, the second from 144. The work done once per output (writing it, and rearranging
+# it for the next layer) therefore weighs five times as much in the first. A point may lie *above* the slope if its data fit
 # into the cache, since the slope is the speed of main memory.
 #
 # Fewer operations do not automatically mean less time. So this course never argues from operation counts alone: it
@@ -371,8 +371,8 @@ except ValueError as error:
 # - Bug 13: `cuda:0` is hard-coded, so Apple and Intel accelerators and a second GPU are never used.
 #   `torch.accelerator` finds whichever accelerator there is.
 #
-# Here is the fixed program in plain torch. It leaves two bugs for later lessons: its
-# products are still float products (lesson 05), and only one device computes (lesson 10).
+# Here is the fixed program in plain torch. It leaves two bugs for later lessons: its products are still float products
+# (lesson 05), and only one device computes (lesson 10).
 
 # %%
 device = training.best_device()
@@ -525,9 +525,9 @@ comparison = measure.compare(
 comparison
 
 # %% [markdown]
-# What to see: each network has one line per measure. A file compressed with gzip is hardly smaller. The last two columns
-# give the time of one forward pass with 1 and with 256 pictures: the median and, in brackets, the *quartiles*, between
-# which the middle half of all runs lies.
+# What to see: each network has one row. Compressing a file with gzip hardly makes it smaller. The last two columns give
+# the time of one forward pass with 1 and with 256 pictures: the median and, in brackets, the *quartiles*, between which
+# the middle half of all runs lies. Below them you find how the teacher compares with MyNet, with an interval.
 
 # %% tags=["nbval-ignore-output"]
 timings = measure.latency(
@@ -570,8 +570,7 @@ claim("It takes more than 1.5 times as long.", ratio.low > 1.5, timing=True)
 #
 # Two things would still drown out the network's own time: threads that keep a core busy while they wait for each other
 # and, on Linux, memory that is returned after every layer and fetched again page by page. `import nnopt_lab` switches
-# both off (see `nnopt_lab/workbench/allocator.py`; inference servers use another allocator
-# to the same effect).
+# both off (see `nnopt_lab/workbench/allocator.py`; inference servers use another allocator to the same effect).
 #
 # **Exercise (2 points).** Compute the speed-up from interleaved timings.
 
