@@ -9,7 +9,7 @@
 # - change the size during training: at random, step by step, or as the noise demands;
 # - train on smaller pictures instead.
 #
-# The lesson takes about three quarters of an hour and stands alone. *The article* is the tutorial that this course grew out of,
+# The lesson takes about an hour and stands alone. *The article* is the tutorial that this course grew out of,
 # and `MyNet` is its network. The pictures are 18,000 photographs of clothes in ten classes (Fashion-MNIST), and 2,000 more for
 # *validation*, that is, to choose between settings.
 

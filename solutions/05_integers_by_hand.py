@@ -9,7 +9,7 @@
 # - run a network from the first tensor to the last without a single float, and measure what that costs;
 # - repair the quantisation function of the article that this course grew out of. It makes weights powers of two.
 #
-# The lesson takes about an hour; a good place for a break is after section 3. (When you come back, choose *Run All
+# The lesson takes about an hour and a half; a good place for a break is after section 3. (When you come back, choose *Run All
 # Above Selected Cell* in the Run menu.) All of it is arithmetic that you can follow with a pencil. You only need to
 # know Python and the basics of PyTorch.
 

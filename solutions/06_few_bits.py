@@ -8,7 +8,7 @@
 # - train networks whose weights have only four values, or two;
 # - train a network with integers alone, including its gradients and updates.
 #
-# The lesson takes about 45 minutes; a good place for a break is after section 3. (When you come back, choose *Run All
+# The lesson takes a little more than an hour; a good place for a break is after section 3. (When you come back, choose *Run All
 # Above Selected Cell* in the Run menu.) You only need to know Python and the basics of PyTorch.
 
 # %% tags=["side-by-side"]

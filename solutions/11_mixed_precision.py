@@ -11,7 +11,7 @@
 # - train with integers in the forward pass and floats in the backward pass, as the article that this course grew out of
 #   suggests in its last section.
 #
-# The lesson takes about three quarters of an hour and stands alone.
+# The lesson takes about an hour and stands alone.
 #
 # A floating-point number is ±1.*something* · 2^*exponent*, and the bits of the *something* are its **mantissa**. A number
 # that is too large for a format **overflows** to infinity, and one that is too small **underflows** to zero. The formats are

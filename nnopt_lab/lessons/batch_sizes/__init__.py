@@ -2,4 +2,4 @@
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(4, "Batch sizes", minutes=45)
+LESSON = Lesson(4, "Batch sizes", minutes=60)

@@ -2,4 +2,4 @@
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(6, "Few bits", minutes=45)
+LESSON = Lesson(6, "Few bits", minutes=75)

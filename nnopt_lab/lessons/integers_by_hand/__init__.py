@@ -2,4 +2,4 @@
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(5, "Integers by hand", minutes=60)
+LESSON = Lesson(5, "Integers by hand", minutes=100)

@@ -2,4 +2,4 @@
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(11, "Mixed precision", minutes=45)
+LESSON = Lesson(11, "Mixed precision", minutes=60)

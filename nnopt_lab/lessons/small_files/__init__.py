@@ -2,4 +2,4 @@
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(7, "Small files", minutes=45)
+LESSON = Lesson(7, "Small files", minutes=60)
