@@ -63,6 +63,7 @@ def _cuda_engine(runtime, path: Path, calibration, outputs: tuple[int, ...], her
             bind(name, here.type, here.index, numpy.float32, tuple(tensor.shape), tensor.data_ptr())
         device.synchronize(here)  # ONNX Runtime's own stream doesn't wait for torch's
         session.run_with_iobinding(binding)
+        binding.synchronize_outputs()
         return result
 
     return new_engine("ONNX Runtime float32", run, calibration, path.stat().st_size)
