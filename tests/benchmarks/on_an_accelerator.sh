@@ -32,7 +32,7 @@ here = device.find("accelerator")
 print(device.describe(here), "torch", torch.__version__)
 P
 for name in accelerator accelerator_products accelerator_engines accelerator_training; do
-    step "record_$name" timeout 150 "$python" -m nnopt_lab record "$name"
+    step "record_$name" timeout 240 "$python" -m nnopt_lab record "$name"
     cp "data/recorded/$name.json" "$out/" 2>/dev/null
 done
 step tests timeout 240 "$python" -m pytest -q -o addopts=--import-mode=importlib -m "accelerator" tests

@@ -8,6 +8,7 @@ import io
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from unittest import mock
 
@@ -56,10 +57,22 @@ def _converted(model: nn.Module, calibration: Sequence[Tensor]):
         )
 
 
+@cache
+def _core():
+    """The one `openvino.Core` of this process.
+
+    Each installs a stack for signals, and frees it with itself: of two that end in the order in which they were made,
+    the second leaves the process with a stack that no longer exists, and the next signal, Ctrl-C, say, ends it.
+    """
+    import openvino
+
+    return openvino.Core()
+
+
 def _engine(name: str, network, calibration: Sequence[Tensor], precision: str = "f32") -> Engine:
     import openvino
 
-    core = openvino.Core()
+    core = _core()
     if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise EngineUnavailable("OpenVINO computes in bf16 only if the processor has instructions for it.")
     with tempfile.TemporaryDirectory() as folder:
