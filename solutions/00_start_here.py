@@ -195,10 +195,10 @@ plots.roofline(points, peak, machine.peak_bandwidth())
 # %% [markdown]
 # What to see: even the fastest layer stays below the flat line, the arithmetic peak, and others stay far below it.
 #
-# The last layer does so little work that most of its time passes before the computing starts. The first convolution
-# computes each output from 27 products, the second from 144. The work done once per output (writing it, and rearranging
-# it for the next layer) therefore weighs five times as much in the first. A point may lie *above* the slope if its data fit
-# into the cache, since the slope is the speed of main memory.
+# The last layer does so little work that starting it takes a noticeable part of its time. The first convolution
+# computes each output from 27 products, the second from 144. Compared with the products, the work done once per output
+# (writing it, and rearranging it for the next layer) therefore weighs about five times as much in the first. A point
+# may lie *above* the slope if its data fit into the cache, since the slope is the speed of main memory.
 #
 # Fewer operations do not automatically mean less time. So this course never argues from operation counts alone: it
 # measures.
@@ -503,7 +503,8 @@ claim(
 
 # %% [markdown]
 # On one machine, the same seed gives the same weights bit for bit. Another processor rounds differently, and its result
-# differs by a few tenths of a point. That is why the claims in this course have margins.
+# differs by a few tenths of a percentage point (from here on: a *point*). That is why the claims in this course have
+# margins.
 #
 # ## 6. Measurements you can trust
 #

@@ -191,10 +191,10 @@ claim(
 # %% [markdown]
 # ## 2. How an engine runs a quantised network
 #
-# For a whole network, something must quantise every tensor, choose integer kernels, and pass integers from one to the next. An
-# engine does that. The first one here is ONNX Runtime. It takes three steps. torch writes the network as an ONNX file. Some hundred
-# training pictures, the *calibration* pictures (never the test split), run through it, and their activations determine scales and
-# zero points. Then a second file is written, in int8.
+# For a whole network, something must quantise every tensor, choose integer kernels, and pass integers from one to the
+# next. An engine does that. The first one here is ONNX Runtime. It takes three steps. First, torch writes the network
+# as an ONNX file. Then a few hundred training pictures, the *calibration* pictures (never the test split), run through
+# it, and their activations determine scales and zero points. Finally, a second file is written, in int8.
 #
 # There are 268,464 weights. Each filter of a convolution and each row of a linear layer's weight matrix has its own scale. How large
 # is the int8 file, in percent of the float32 file?
@@ -611,9 +611,10 @@ reveal(
 )
 
 # %% [markdown]
-# So eager float32 is a poor baseline. One line of Python, `.to(memory_format=torch.channels_last)` for the network and its input,
-# removes most of the pooling time and changes no class. If you compare int8 with plain eager, you credit integers with this, too.
-# Of the three factors printed in section 4 (layout, engine, integers), only the last is due to integers.
+# So eager float32 is a poor baseline. One line of Python, `.to(memory_format=torch.channels_last)` for the network and
+# its input, removes most of the pooling time and changes the class of at most 1 picture in 1,000. If you compare int8
+# with plain eager, you credit integers with this, too. Of the three factors printed in section 4 (layout, engine,
+# integers), only the last is due to integers.
 #
 # What is left for the integers? They only make products faster, and products were never all of the time.
 #
@@ -933,7 +934,7 @@ plots.finish(fig)
 # - **An engine** turns Q and DQ into integer kernels, and a good one leaves two conversions. One operator in the middle without an
 #   integer kernel costs two more.
 # - **Compare with a fair float32.** Channels last costs one line, and is much of what is called the speed-up of int8.
-# - **int8 always gives** a file of about a quarter of the size, for a few tenths of a point at most.
+# - **int8 gives** a file of about a quarter of the size, and here costs less than a point of accuracy.
 # - **Its speed** depends on processor, engine and network: from slower than float32 to several times as fast.
 # - **For one picture**, overhead decides, and in a small network fewer bits help little. (In a large language model, nearly all of
 #   the time goes into reading weights, and there they help most.)

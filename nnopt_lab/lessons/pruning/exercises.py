@@ -338,6 +338,12 @@ def _kept_channels(g: torch.Generator):
         "You return only width pixels per channel. All height·width of them belong to it.": lambda kept, h, w: (
             kept[:, None] * h * w + torch.arange(w)
         ).flatten(),
+        "Channel c begins at input c·height·width. You multiplied by the height only.": lambda kept, h, w: (
+            kept[:, None] * h + torch.arange(h * w)
+        ).flatten(),
+        "Channel c begins at input c·height·width. You multiplied by the width only.": lambda kept, h, w: (
+            kept[:, None] * w + torch.arange(h * w)
+        ).flatten(),
         "You kept the first len(kept) channels. `kept` says *which* ones stay.": called_with(
             lambda kept, h, w: (torch.arange(len(kept)), h, w)
         ),
