@@ -277,8 +277,8 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: each bit, and each finer kind of grid, adds about 6 dB (left). Yet at 4 bits and more, `MyNet` loses less
-# than 1.5 points with any of the grids (right).
+# What to see: from 4 bits on, each bit adds about 6 dB, and so does each finer kind of grid (left). Yet `MyNet` loses
+# less than 1.5 points there with any of the grids (right).
 #
 # Other networks depend more on this *granularity*. An example is the *teacher*, a larger network that comes with the
 # course. It has batch norms, which multiply each channel by its own factor. Usually they are *folded*: each filter's
@@ -487,7 +487,7 @@ def moving_average(lows, highs, constant):
 check("by_hand.moving_average", moving_average)
 
 # %% [markdown]
-# The last three observers in the table give up some large values on purpose. A value beyond the end of the range is
+# The last three observers in the table may give up some large values on purpose. A value beyond the end of the range is
 # *clipped* to the end, with an error that has no bound. In exchange, every value inside gets a finer step.
 #
 # Watch the outputs of the first ReLU for 200 pictures. Where does each observer end the range at 4 bits, and how large
@@ -551,13 +551,13 @@ plots.finish(fig)
 # best end lies (the dots).
 #
 # To the left of its dot a curve rises because values are clipped, to the right because the step grows. One bit more
-# divides the error of the steps by four, but leaves the error of clipping as it is. So with few bits, it is worth
-# clipping more.
+# divides the squared error of the steps by four, but leaves the error of clipping as it is. So the fewer bits there
+# are, the more it is worth clipping.
 #
 # Now something goes wrong. One of the 200 pictures is 20 times too bright: a broken sensor, a wrong unit, or a file
-# that somebody normalised twice. The picture is in neither the training nor the test pictures; it appears only during
-# calibration. All outputs of ReLUs are put on 4-bit grids, with the min-max range. How much accuracy does that one
-# picture cost?
+# that somebody normalised twice. The network was not trained on so bright a picture and will not be tested on one; it
+# appears only during calibration. All outputs of ReLUs are put on 4-bit grids, with the min-max range. How much
+# accuracy does that one picture cost?
 
 # %%
 predict("accuracy lost to one bad picture among 200, min-max, 4 bits", unit="points")

@@ -122,6 +122,11 @@ def _around_a_grid(g: torch.Generator):
         "Beyond the ends you are right. Inside, the sign is wrong: round(x/step) − x/step.": _gradient(
             inside=lambda ratio: ratio - ratio.round()
         ),
+        "You subtracted x inside the range. The rounding error is counted in steps: round(x/step) − x/step.": (
+            lambda x, step, low, high: torch.where(
+                x / step <= low, low, torch.where(x / step >= high, high, (x / step).round() - x)
+            )
+        ),
         "You compared x with `low` and `high`. They count steps, so compare x/step with them.": _gradient(
             compared=lambda x, step: x
         ),
@@ -299,6 +304,9 @@ def _two_layers(g: torch.Generator):
         "magnitudes first.": _equalized(reach=lambda weight, axis: weight.amax(axis)),
         "You took the mean magnitude of a channel as its range. The grid must reach the largest one.": _equalized(
             reach=lambda weight, axis: weight.abs().mean(axis)
+        ),
+        "You took the norm of a channel as its range. The grid must reach the largest magnitude.": _equalized(
+            reach=lambda weight, axis: weight.norm(dim=axis)
         ),
         "You took one range for each whole layer, so all channels got the same factor. Each channel has its "
         "own.": _equalized(reach=lambda weight, axis: weight.abs().amax().expand(len(weight))),

@@ -342,6 +342,8 @@ def _positions(g: torch.Generator):
             for gap in [position - previous - 1]
             for symbol in ([longest] * (gap // longest) or [gap])
         ],
+        "You let the symbol `longest` skip longest + 1 places, as if a weight of zero followed it. It skips `longest` zeros "
+        "and nothing else.": _gaps(cut=lambda gap, longest: divmod(gap, longest + 1)),
         "You cut each long gap only once. The rest may still be `longest` or more: go on until it is below.": _gaps(
             cut=lambda gap, longest: (1, gap - longest) if gap >= longest else (0, gap)
         ),
