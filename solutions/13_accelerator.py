@@ -1,13 +1,14 @@
 # %% [markdown]
 # # The accelerator: when is a GPU fast, and when does it wait?
 #
-# A graphics card computes hundreds of times as many operations per second as a laptop. Yet many programs keep it busy
-# for a tenth of the time or less. This lesson shows where the rest goes and how to get it back. You will
+# A well-fed data-centre GPU computes about 50 times as many of this course's pictures per second as 16 CPU cores. A
+# program that gives it one picture at a time gets less than a five-hundredth of that speed. This lesson shows where the
+# rest goes and how to get it back. You will
 #
 # - see why a clock that doesn't wait for the device measures the wrong thing;
-# - tell from two timings whether a batch is limited by launches or by arithmetic;
+# - tell from two timings whether a batch is limited by launches or by the device's own work;
 # - remove launches, with larger batches, fused operators and CUDA graphs;
-# - draw a card's roofline from its data sheet, and fill the tiles of its tensor cores;
+# - draw a card's roofline (the limits that arithmetic and memory set), and fill the tiles of its tensor cores;
 # - feed it: pinned, overlapped and smaller copies;
 # - compare engines and ways to train on a card, if you have one or the course has a recording;
 # - compute the price of a million pictures on a card and on a CPU.
@@ -15,10 +16,11 @@
 # The lesson takes about an hour and stands alone. **You need no accelerator.** You compute with timings that were
 # recorded on a named card. If torch finds an accelerator on your machine, the cells measure it instead.
 #
-# Some terms: an **accelerator** is a processor for many equal operations at a time, such as a GPU. It is called the
-# **device**; the CPU that gives it work is the **host**. A **kernel** is a routine that runs on the device, and a
-# **launch** is the host's request to run one. *The article* is the tutorial that this course grew out of, and `MyNet` is
-# its network.
+# Some terms: an **accelerator** is a processor that does the same operation on many numbers at a time, such as a GPU on
+# a graphics card, or *card*. It is called the **device**; the CPU that gives it work is the **host**. A **kernel** is a
+# routine that runs on the device, and a **launch** is the host's request to run one. *The article* is the tutorial that
+# this course grew out of, and `MyNet` is its network, which the next cells print. Its pictures show clothes and come as
+# 3 × 32 × 32 numbers.
 
 # %%
 import math
@@ -53,17 +55,18 @@ lesson("13_accelerator")
 HERE = device.accelerator() is not None
 card = transfers.accelerator() if HERE else recorded("accelerator")["result"]
 net = models.trained("mynet")
+pictures = data.load("fashion")
 print(f"timings of this lesson: {card['device']} ({'live' if HERE else 'recorded'})")
 net
 
 # %% [markdown]
 # ## 1. Two clocks
 #
-# A launch doesn't wait. The host puts the kernel into a queue, called a **stream**, and goes on at once. The device takes
-# one kernel after another from the queue. That is **asynchronous** execution, and it has a consequence for your clock.
+# A launch doesn't wait for the kernel. The host puts the kernel into a queue, called a **stream**, and goes on at once.
+# The device takes one kernel after another from the queue. This is **asynchronous** execution, and it can fool your
+# clock.
 #
-# You can build such a device yourself, from a thread that works through a queue. Each of the kernels here multiplies two
-# matrices.
+# You can build such a device yourself: a thread that works through a queue. Each kernel here multiplies two matrices.
 
 # %%
 worker = ThreadPoolExecutor(max_workers=1)
@@ -75,11 +78,11 @@ def launch():
     return worker.submit(torch.mm, a, b)
 
 
-launch().result()  # the thread starts
+launch().result()  # starts the thread
 
 # %% [markdown]
 # Now launch 50 kernels and read the clock twice: when the last launch has returned, and when the last result is there.
-# What does the first clock show, in percent of the second?
+# What percentage of the second time is the first?
 
 # %%
 predict("time after the last launch, as a share of the true time", unit="%")
@@ -94,20 +97,20 @@ print(f"all launched after {1000 * launched:.2f} ms, finished {1000 * finished:.
 reveal(
     "time after the last launch, as a share of the true time",
     100 * launched / finished,
-    because="The first clock measures how fast the host can fill a queue. It would "
-    "show the same for matrices a hundred times as large.",
+    because="The first reading tells how fast the host fills the queue. It says "
+    "nothing about how long the kernels take.",
 )
 
 # %% [markdown]
-# The same mistake is easily made with a real device, and hard to see. There, call `torch.accelerator.synchronize()` before you read
-# the clock, or let the device note the times itself: an *event* is an entry in the queue that stores the time at which it
-# is reached.
+# On a real device the same mistake is easily made and hard to see. Call `torch.accelerator.synchronize()`, which waits
+# until the device has finished, before you read the clock. Or let the device note the times: an *event* is an entry in
+# the queue that stores the time at which the device reaches it.
 
 # %% tags=["nbval-ignore-output"]
 if HERE:
     here = device.find("accelerator")
     large = torch.rand(4000, 4000, device=here)
-    with device.Stopwatch(here) as watch:  # two events around the block
+    with device.Stopwatch(here) as watch:  # CUDA: two events around it
         for _ in range(50):
             large @ large
     print(f"clock after the launches: {1000 * watch.launch_seconds:.2f} ms")
@@ -116,14 +119,14 @@ else:
     print("torch finds no accelerator here; this cell would show both clocks on it.")
 
 # %% [markdown]
-# **Exercise (3 points).** Compute what both clocks show. The host launches the kernels one after another, and the device
-# runs them in order.
+# **Exercise (3 points).** Compute both readings of the clock. The host launches the kernels one after another, and the
+# device runs them in order.
 
 
 # %% exercise="accelerator.two_clocks"
 def two_clocks(launch_us, kernels_us):
-    """Two times in µs, as a list: when all launches have returned, and when all is
-    done.
+    """Two times in µs, as a list: when all launches have returned, and when the last
+    kernel has ended.
 
     Every launch takes the host launch_us. kernels_us: list of the kernels' durations. A
     kernel starts when its launch has returned and the kernel before it has ended.
@@ -157,24 +160,26 @@ plots.log_axis(ax.yaxis, [0.5, 1, 2, 5])
 plots.legend(fig)
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: both readings for 50 equal kernels, if a launch takes 10 µs. The flat curve is read too early: it is the
+# same for every kernel. The curve of the true time has two parts. On the left, kernels are shorter than a launch, and
+# the device waits for the host: the program is **launch-bound**. On the right, the launches happen while the device
+# computes.
+
 # %%
 claim(
-    "Kernels of 1 µs and of 3 µs take the same time, to 1 %, if a launch takes 10 µs.",
+    "If a launch takes 10 µs, 50 kernels of 1 µs take as long as 50 of 3 µs, to 1 %.",
     abs(clocks[1][1] / clocks[0][1] - 1) < 0.01,
 )
 claim(
-    "Kernels of 100 µs hide the launches: less than 1 % of the time is not computing.",
-    clocks[-1][1] < 1.01 * 50 * 100,
+    "With kernels of 100 µs, the device computes for more than 99 % of the time.",
+    clocks[-1][1] < 50 * 100 / 0.99,
 )
 
 # %% [markdown]
-# What to see: the plot shows both clocks for 50 equal kernels, if a launch takes 10 µs. The flat clock is the wrong one. The
-# true one has two parts. On the left, kernels are shorter than a launch, and the device waits for the host: the program is
-# **launch-bound**. On the right, launches are hidden behind computing.
-#
 # ## 2. Launch-bound or not?
 #
-# `MyNet` runs on one picture, and on 256 at once. How many times as long do 256 pictures take on the card?
+# A card runs `MyNet` on one picture, and then on 256 at once. How many times as long do 256 pictures take?
 
 # %%
 predict("time for 256 pictures on the card, relative to one", unit="×")
@@ -183,7 +188,7 @@ predict("time for 256 pictures on the card, relative to one", unit="×")
 sizes = card["sizes"]
 ms = {
     name: [1000 * n / speed for n, speed in zip(sizes, card[key], strict=True)]
-    for name, key in {"card": "accelerator", "16 cores": "cpu"}.items()
+    for name, key in {"card": "accelerator", "CPU": "cpu"}.items()
 }
 one, many = ms["card"][0], ms["card"][-1]  # the smallest and the largest batch
 of_256 = ms["card"][sizes.index(256)] / one
@@ -191,19 +196,21 @@ reveal(
     "time for 256 pictures on the card, relative to one",
     of_256,
     because="The card computes 256 pictures in less time than the host needs to launch "
-    "the operators, so both batches take as long as the launches.",
+    "the operators, so both batches take about as long as the launches."
+    if of_256 < 1.5
+    else "Here computing 256 pictures takes longer than launching the operators.",
 )
 
 # %% [markdown]
-# Two timings are enough to recognise this.
+# Two timings are enough to recognise a launch-bound program.
 #
-# **Exercise (2 points).** From the times of two batch sizes, compute which share of the *smaller* batch's time grows with
-# the number of pictures. Assume that time is a fixed part plus a part per picture.
+# **Exercise (2 points).** From the times of two batch sizes, compute which share of the *smaller* batch's time grows
+# with the number of pictures. Assume that a batch takes a fixed time, plus the same time for each picture.
 
 
 # %% exercise="accelerator.growing_share"
 def growing_share(sizes, ms):
-    """A number from 0 (launches are the limit) to 1 (arithmetic or memory is).
+    """A number from 0 (launches are the limit) to 1 (the device's work is).
 
     sizes: list of two batch sizes, the smaller one first. ms: the times of these
     batches.
@@ -243,38 +250,46 @@ plots.log_axis(right.xaxis, sizes[:-1])
 plots.legend(fig)
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: on the left, the card's line is flat up to 256 pictures and then rises like the batch. The dashed line is
+# the longer of two times: that of one picture (launching), and the number of pictures times the time per picture in the
+# largest batch (computing). It predicts every point of the card's line, so launching and computing overlap, and only
+# the longer one counts. On the right, the share that your function computes for neighbouring batch sizes: it rises from
+# near 0 to near 1 where computing becomes the longer one. "CPU" stands for 16 cores beside the recorded card.
+
 # %%
-print(f"On the card, arithmetic takes over from {crossing:,.0f} pictures on.")
+print(f"On the card, computing outlasts the launches from {crossing:,.0f} pictures on.")
 not_live = (not HERE, "measured on another device")
 claim(
-    "On the card, hardly anything grows up to 256 pictures: less than a tenth of the "
-    "time.",
+    "On the card, less than a tenth of the time grows with the batch, up to 256 "
+    "pictures.",
     max(growing[: sizes.index(64) + 1]) < 0.1,
     where=not_live,
 )
 claim(
-    "From 1,024 pictures to 4,096, more than four fifths of the time grow.",
+    "From 1,024 pictures to 4,096, more than four fifths of the time grows.",
     growing[sizes.index(1024)] > 0.8,
     where=not_live,
 )
 claim(
-    "The longer of two limits, launches and arithmetic, predicts each time to 15 %.",
+    "The longer of two times, launching and computing, predicts each batch to 15 %.",
     all(abs(m / e - 1) < 0.15 for m, e in zip(ms["card"], expected, strict=True)),
     where=not_live,
 )
 claim(
-    "On one picture, the card's lead over 16 cores is a fifth or less of that on "
-    "4,096.",
-    ms["16 cores"][0] / one < 0.2 * ms["16 cores"][-1] / many,
+    "On 4,096 pictures, the card is 45 to 55 times as fast as 16 cores.",
+    45 < ms["CPU"][-1] / many < 55,
+    where=not_live,
+)
+claim(
+    "On one picture, its lead over 16 cores is less than a fifth of that on 4,096.",
+    ms["CPU"][0] / one < 0.2 * ms["CPU"][-1] / many,
     where=not_live,
 )
 
 # %% [markdown]
-# What to see: on the left, the card's line is flat up to 256 pictures and then rises like the batch. The dashed line is the
-# longer of two numbers, the time of one picture (launches) and 4,096 pictures' share (arithmetic), and it predicts every
-# point: launching and computing overlap, so the longer one counts. On the right, the same as a share.
-#
-# So the first optimisation on a card costs nothing: **use larger batches** until the time starts to grow.
+# So the first optimisation of inference on a card is free: **use larger batches** until the time starts to grow. (In
+# training, a larger batch also changes what the network learns.)
 
 # %% question="accelerator.double_the_batch"
 choice = None
@@ -286,11 +301,12 @@ question("accelerator.double_the_batch", choice)
 # %% [markdown]
 # ## 3. Fewer launches
 #
-# Sometimes the batch can't grow: one request must be answered at once, or a training needs small batches. Then reduce the
-# number of launches. torch can count them without a card, because every operator passes through its *dispatcher*.
+# Sometimes the batch can't grow: a request must be answered at once, or training works best with small batches. Then
+# reduce the number of launches. Each operator that computes launches at least one kernel, and torch can count operators
+# without a card: they all pass through its *dispatcher*, which picks the routine for the device.
 #
-# The article trains with SGD on batches of 32. How many operators does one training step run, forward, backward and
-# update together?
+# The article trains with SGD and a momentum of 0.9; take batches of 32. How many operators does one training step run,
+# forward pass, backward pass and update together?
 
 # %%
 predict("operators in one training step of the article's loop", unit="operators")
@@ -307,12 +323,12 @@ def operators_per_step(optimizer):
         nn.functional.cross_entropy(student(x), y).backward()
         optimizer.step()
 
-    step()  # in its first step, the optimizer creates its moments
+    step()  # in its first step, the optimizer creates its state
     return operator_calls(step).total()
 
 
 per_step = {
-    "SGD, each parameter": torch.optim.SGD(weights, 1e-3, foreach=False),
+    "SGD, each parameter": torch.optim.SGD(weights, 0.01, momentum=0.9, foreach=False),
     "AdamW, each parameter": torch.optim.AdamW(weights, foreach=False),
     "AdamW, foreach=True": torch.optim.AdamW(weights, foreach=True),
     "AdamW, fused=True": torch.optim.AdamW(weights, fused=True),
@@ -324,7 +340,7 @@ per_call = operator_calls(lambda: student(x)).total()
 # %% tags=["fold"]
 fig, ax = plots.figure(figsize=(8, 2.6))
 plots.bars(ax, per_step, colors=plots.BLUE, labels="{:.0f}")
-ax.set(xlabel="launches per training step of MyNet")
+ax.set(xlabel="launches per training step of MyNet, at least")
 plots.finish(fig)
 
 # %%
@@ -332,22 +348,28 @@ print(f"forward pass alone: {per_call} operators")
 reveal(
     "operators in one training step of the article's loop",
     per_step["SGD, each parameter"],
-    because="The forward pass runs one operator per layer. The backward pass runs up "
-    "to two, and SGD adds one per parameter tensor: MyNet has eight, the weights and "
-    "biases of four layers.",
+    because="The forward pass runs nine operators and the loss two. The backward pass "
+    "runs one per layer, but three for a linear layer with a bias. SGD with momentum "
+    "adds three per parameter tensor: MyNet has eight, the weights and biases of four "
+    "layers.",
 )
 
 # %% [markdown]
-# What to see: an optimizer that updates each parameter by itself launches more than the network does. `foreach=True` (the
-# default on a card) updates all parameters by one operator per kind of operation, and `fused=True` by a single one. Some
-# operators launch several kernels, so these numbers are lower bounds.
+# What to see: AdamW that updates one parameter after the other launches more than forward and backward pass together.
+# `foreach=True` (the default on a card) runs each kind of operation once, for all parameters together, and `fused=True`
+# does the whole update in one operator, besides one that counts the steps. Some operators launch several kernels, so
+# these numbers are lower bounds.
 #
-# A launch costs the host Python, torch's dispatcher and the driver: on the recorded card, about 30 µs per operator in
-# all. There are three ways to fewer launches:
+# For each operator, the host runs Python, torch's dispatcher and the driver: about 30 µs in all beside the recorded
+# card. There are three ways to get by with fewer launches:
 #
 # - **Fuse**: `torch.compile` computes chains of operators in one kernel.
-# - **Record**: a **CUDA graph** is a recording of all launches of a program. One launch replays it.
+# - **Record**: a **CUDA graph** is a recording of all launches of a program. A single launch replays them.
 # - **Both**: `torch.compile(model, mode="reduce-overhead")`.
+#
+# This is a graph by hand. Before the recording, called the *capture*, run the model a few times in another stream, so
+# that libraries have set up what they need ([PyTorch's notes](https://docs.pytorch.org/docs/stable/notes/cuda.html)
+# show how):
 #
 # ```python
 # static_x = x.clone()                          # a graph reads fixed addresses
@@ -360,8 +382,8 @@ reveal(
 # answer = static_y.clone()
 # ```
 #
-# **Exercise (3 points).** Compute how many launches a graph saves per call, and after how many calls it has paid for its
-# capture.
+# **Exercise (3 points).** A capture takes time once, and each replay saves some. Compute how many launches a graph
+# saves per call, and after how many calls the capture has paid off.
 
 
 # %% exercise="accelerator.graph_pays"
@@ -371,9 +393,9 @@ def graph_pays(kernels, launch_us, busy_us, capture_ms):
 
     kernels: number of kernels that one call launches, each in launch_us on the host.
     busy_us: the time that the device computes in a call. Launching and computing
-    overlap, so that the longer one counts. A graph needs a single launch; it takes
-    capture_ms once. The number of calls is the smallest integer whose savings are at
-    least the capture, and 0 if a graph saves no time.
+    overlap, so the longer one counts. A replay needs a single launch; the capture takes
+    capture_ms once. Return the smallest number of calls that together save at least the
+    time of the capture, or 0 if a replay saves no time.
     """
     ### BEGIN SOLUTION
     eager, replay = max(kernels * launch_us, busy_us), max(launch_us, busy_us)
@@ -411,37 +433,52 @@ plots.log_axis(ax.yaxis, [0.03, 0.1, 0.3, 1, 3])
 plots.legend(fig)
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: the two lines meet where computing outlasts the launches. On the left a graph removes up to eight ninths
+# of the time (eight of nine launches), on the right nothing. The lower line comes from your formula, with a capture of
+# 20 ms and a replay that costs as much as one launch: it is an estimate, not a measurement.
+
 # %%
 print("calls until a capture of 20 ms has paid:", pays)
 claim(
-    "At 4,096 pictures a graph doesn't pay: the device is busy for longer than all "
+    "On 4,096 pictures a graph never pays off: the device is busy for longer than all "
     "launches take.",
     pays[4096] == 0,
     where=not_live,
 )
 claim(
-    "For one picture, a capture of 20 ms has paid after fewer than 100 calls.",
+    "On one picture, a capture of 20 ms has paid off after fewer than 100 calls.",
     0 < pays[1] < 100,
     where=not_live,
 )
-claim("The forward pass runs nine operators, one per layer.", per_call == 9)
 claim(
-    "AdamW, one parameter at a time, runs more than twice as many as its fused "
-    "version.",
-    per_step["AdamW, each parameter"] > 2 * per_step["AdamW, fused=True"],
+    "The forward pass runs nine operators, one for each layer but the flattening.",
+    per_call == 9,
 )
 claim(
-    "For one picture, the card's time is 20 to 50 µs per operator.",
-    20 < 1000 * one / per_call < 50,
+    "AdamW's loop over the parameters runs more operators than forward and backward "
+    "pass, and a step with it more than three times as many as a fused one.",
+    per_step["AdamW, each parameter"] > 2 * (per_step["AdamW, fused=True"] - 2)
+    and per_step["AdamW, each parameter"] > 3 * per_step["AdamW, fused=True"],
+)
+claim(
+    "Without the update, a training step runs three times the operators of a forward "
+    "pass.",
+    per_step["AdamW, fused=True"] - 2 == 3 * per_call,
+)
+claim(
+    "SGD with momentum adds three operators for each of the eight parameter tensors.",
+    per_step["SGD, each parameter"] - 3 * per_call == 3 * 8 == 3 * len(weights),
+)
+claim(
+    "On one picture, the card's time is 25 to 40 µs per operator.",
+    25 < 1000 * one / per_call < 40,
     where=not_live,
 )
 
 # %% [markdown]
-# What to see: the two lines meet where arithmetic takes over. Left of that point a graph removes up to eight ninths of
-# the time, right of it nothing. The lower line is computed by your formula, so it is a bound, not a measurement.
-#
-# A graph has rules. It replays the same kernels on the same addresses, so shapes are fixed, inputs are copied into place,
-# and the host can't decide anything in between.
+# A graph has rules. It replays the same kernels on the same addresses, so shapes are fixed, inputs are copied into
+# place, and the host can't decide anything in between.
 
 # %% question="accelerator.graph_rules"
 choice = None
@@ -453,12 +490,13 @@ question("accelerator.graph_rules", choice)
 # %% [markdown]
 # ## 4. The card's roofline
 #
-# When launches are no longer the limit, two others remain: arithmetic and memory. Both are in the data sheet. A card has
-# **multiprocessors**, and each completes a number of multiply-adds (FMA, *fused multiply-add*) per clock. A **roofline**
-# combines the two limits: an operator that does $I$ operations per byte reaches at most
-# $\min(\text{peak}, I \cdot \text{bandwidth})$.
+# When launches are no longer the limit, the device's own work is: arithmetic or memory. Both limits follow from the
+# maker's documents. A card has **multiprocessors**, and each completes a number of multiply-adds (FMA, *fused
+# multiply-add*) per clock; together they are the **peak**, in operations per second. The **bandwidth** is the number of
+# bytes that move to or from the card's memory per second. A **roofline** combines the two: an operator that does $I$
+# operations per byte reaches at most $\min(\text{peak}, I \cdot \text{bandwidth})$ operations per second.
 #
-# **Exercise (3 points).** Compute a card's peak from its data sheet, and the shortest time for a kernel.
+# **Exercise (3 points).** Compute a card's peak from such numbers, and the shortest time that a kernel can take.
 
 
 # %% exercise="accelerator.card_limits"
@@ -483,16 +521,17 @@ def card_limits(
 check("accelerator.card_limits", card_limits)
 
 # %% [markdown]
-# The numbers below are those of NVIDIA's H100 (SXM): 132 multiprocessors, 3,350 GB/s. Its usual units complete 128
-# multiply-adds per clock. **Tensor cores** are units that multiply small matrices, and complete many more, the more the
-# narrower the numbers are. Four formats matter: **tf32** is float32 with a mantissa of 10 bits, used inside the product
-# only; **bf16** and **fp16** have 16 bits, **fp8** has 8.
+# The numbers below are those of NVIDIA's H100 (SXM): 132 multiprocessors and 3,350 GB/s. The ordinary arithmetic units
+# of a multiprocessor complete 128 multiply-adds per clock. Its **tensor cores**, units that multiply small matrices,
+# complete many more: the narrower the numbers, the more. Four formats matter. **tf32** rounds the factors of a product
+# to a mantissa (the digits) of 10 bits, where float32 has 23, but is stored as float32. **bf16** and **fp16** have 16
+# bits. **fp8** has 8; in its form e4m3, one is the sign, 4 are the exponent and 3 the mantissa.
 #
-# How many times as fast does `MyNet` become on 4,096 pictures, by this bound, if bf16 on tensor cores replaces float32 on
-# the usual units? (The peak is about 15 times as high.)
+# Add up the shortest times of `MyNet`'s layers on 4,096 pictures. By which factor does this sum fall, if bf16 on tensor
+# cores replaces float32 on the ordinary units? (The peak is about 15 times as high.)
 
 # %%
-predict("speed-up of MyNet's bound, from float32 to bf16 with tensor cores", unit="×")
+predict("MyNet's shortest time in float32, relative to bf16 on tensor cores", unit="×")
 
 # %%
 card_limits = yours_or_ours("accelerator.card_limits")
@@ -559,50 +598,67 @@ plots.finish(fig)
 # %%
 print({name: f"{peak:,.0f} TFLOP/s" for name, peak in peaks.items()})
 reveal(
-    "speed-up of MyNet's bound, from float32 to bf16 with tensor cores",
+    "MyNet's shortest time in float32, relative to bf16 on tensor cores",
     total_ms["float32"] / total_ms["bf16"],
-    because="ReLU and pooling compute hardly anything, and even the convolutions have "
-    "too few channels: memory is the limit. Half the bytes take half the time; the "
-    "fifteenfold peak shows only where arithmetic was the limit.",
+    because="Memory limits seven of the nine layers, and half the bytes take half the "
+    "time. Arithmetic limits only the second convolution and the first linear layer in "
+    "float32, so only these two gain from the higher peak as well.",
 )
 
+# %% [markdown]
+# What to see: on the left, all roofs share the slope, because memory is the same; a higher peak only helps far to the
+# right. On the right, ReLU and pooling take most of the time in every format. If they are **fused** into the
+# convolutions, their inputs needn't pass through memory again, which can gain more than tf32's higher peak.
+
 # %%
-limited = [
-    operations / (peaks["bf16"] * 1e6) > 2 * n / 3350e3 for _, operations, n in layers
-]
+by_arithmetic = {
+    name: [ops / (peaks[name] * 1e6) > n * width / 3350e3 for _, ops, n in layers]
+    for name, (_, _, width) in SHEET.items()
+}
+of_relu_and_pooling = {
+    name: row["ReLU, pooling"] / sum(row.values()) for name, row in stages.items()
+}
 claim(
-    "In bf16 with tensor cores, memory limits every layer of MyNet but at most one.",
-    sum(limited) <= 1,
+    "In float32, arithmetic limits two of MyNet's layers, and in bf16 on tensor cores "
+    "none.",
+    sum(by_arithmetic["float32"]) == 2 and not any(by_arithmetic["bf16"]),
 )
 claim(
-    "tf32 alone gains less than a third, although its peak is seven times as high.",
-    total_ms["float32"] / total_ms["tf32"] < 4 / 3
+    "tf32 shortens MyNet's time at its roofs by less than a fifth, although the peak "
+    "is more than seven times as high.",
+    total_ms["tf32"] > 0.8 * total_ms["float32"]
     and peaks["tf32"] > 7 * peaks["float32"],
 )
 claim(
-    "Eager float32 takes more than twice as long as its roofs allow.",
+    "ReLU and pooling take more than half of the time at the roofs in every format, so "
+    "fusing them completely would at least halve it.",
+    min(of_relu_and_pooling.values()) > 0.5,
+)
+claim(
+    "The peak in bf16 is 14 to 16 times that in float32.",
+    14 < peaks["bf16"] / peaks["float32"] < 16,
+)
+claim(
+    "In PyTorch with its defaults, MyNet takes more than twice as long as its roofs in "
+    "float32 allow.",
     many > 2 * total_ms["float32"],
     where=not_live,
 )
 
 # %% [markdown]
-# What to see: on the left, all roofs share the slope, because memory is the same; a higher peak only helps far to the right.
-# On the right, ReLU and pooling take most of the time at any format, so **fusing** them into the convolutions gains more
-# than tensor cores do.
-#
-# For wide networks it is the other way round. A residual network with hundreds of channels has hundreds of operations per
+# For wide networks it is the other way round. A convolution with hundreds of channels does hundreds of operations per
 # byte, and there tensor cores are the first thing to use:
 #
-# - `torch.set_float32_matmul_precision("high")` allows tf32, without any other change;
-# - `torch.autocast("cuda", torch.bfloat16)` computes products in bf16;
-# - `channels_last` is the layout that tensor cores want for 16-bit convolutions. In float32 on the usual units it gains
-#   nothing on a card, unlike on a CPU.
+# - `torch.set_float32_matmul_precision("high")` allows tf32 in matrix products. Convolutions use it by default.
+# - `torch.autocast("cuda", torch.bfloat16)` computes products and convolutions in bf16.
+# - `channels_last` stores a pixel's channels side by side, as tensor cores read them in 16-bit convolutions.
 #
 # ## 5. Tiles
 #
-# A matrix product of m × k and k × n numbers is cut into **tiles**, and every tile is computed as a whole. If a size is no
-# multiple of the tile, the rest is filled with zeros, which take as long as any number. (A convolution is such a product,
-# too, with n filters, and k = in_channels · kernel².)
+# A matrix product of m × k and k × n numbers is cut into **tiles**, and every tile is computed as a whole. If a size is
+# not a multiple of the tile's, the rest is filled with zeros, which take as long to multiply as any number. (A
+# convolution is such a product, too: m counts pictures times positions, n the filters, and k the input channels times
+# the pixels of the window.)
 #
 # **Exercise (2 points).** Compute the useful share of the multiplications.
 
@@ -634,7 +690,7 @@ shares = {
     ]
     for step in (64, 128)
 }
-products = {  # pictures and places, filters, input channels × window
+products = {  # m, n, k for 256 pictures
     "conv, 3 → 16": [256 * 1024, 16, 27],
     "conv, 16 → 32": [256 * 256, 32, 144],
     "linear, 2,048 → 128": [256, 128, 2048],
@@ -653,12 +709,22 @@ right.set(title="layers of MyNet, tile 128 × 64 × 32, %", xlim=(0, 115))
 plots.legend(fig)
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: on the left, the share falls right behind every multiple of the tile: with a tile of 64, a layer with 72
+# filters takes as long as one with 128. On the right, the narrow layers of `MyNet` waste more than half of their tiles.
+# Libraries choose among several tiles, so a real kernel may use a smaller one at a lower peak.
+
 # %%
 claim(
     "With a tile of 64, 64 filters use all of it, and 72 filters little more than "
-    "half.",
+    "half of two.",
     shares["tile of 64 filters"][widths.index(64)] == 1
     and 0.5 < shares["tile of 64 filters"][widths.index(72)] < 0.6,
+)
+claim(
+    "All layers of MyNet but the first linear one use less than half of their tiles.",
+    sum(share < 50 for share in of_layers.values()) == 3
+    and of_layers["linear, 2,048 → 128"] > 50,
 )
 claim(
     "MyNet's first layer fills less than a quarter of its tiles.",
@@ -666,11 +732,8 @@ claim(
 )
 
 # %% [markdown]
-# What to see: on the left, the share jumps down behind every multiple of the tile, so 64 filters take as long as 33. On the
-# right, the narrow layers of `MyNet` waste most of a tile. Libraries choose among several tiles, so a real kernel may use a
-# smaller one at a lower peak.
-#
-# Here is the same on a card: the rate of a product by its width.
+# On a card you can measure it: the rate of a product of 4,096 × 1,024 numbers and 1,024 × n, by n. If there is a plot,
+# compare 64 columns with 72, and 128 with 136: where a tile has just been exceeded, the rate falls.
 
 # %% tags=["nbval-ignore-output"]
 rates = experiments.live_or_recorded("accelerator_products")
@@ -684,7 +747,7 @@ if rates:
     display(plots.finish(fig))
 
 # %% [markdown]
-# When you prune channels for a card, prune to multiples of 8 at least, better 64: `channel_pruning` takes
+# When you prune channels for a card, keep multiples of 8 at least, better 64: `keep_most_important` takes
 # `multiple_of=`.
 
 # %% question="accelerator.three_channels"
@@ -697,9 +760,8 @@ question("accelerator.three_channels", percent)
 # %% [markdown]
 # ## 6. Feed the card
 #
-# A card has its own memory. Before it can compute on pictures, they must be copied there, over a bus that is far slower than
-# the card's memory. Copying a batch of 4,096 float32 pictures from ordinary memory takes how many times as long as computing
-# it?
+# A card has its own memory. Pictures must be copied there first, over a bus that is far slower than the card's memory.
+# By which factor does it take longer to copy 4,096 float32 pictures from ordinary memory than to compute them?
 
 # %%
 predict("plain copy of 4,096 pictures, relative to computing them", unit="×")
@@ -711,13 +773,14 @@ reveal(
     "plain copy of 4,096 pictures, relative to computing them",
     copy_ms["plain"] / many,
     because="The driver first copies ordinary memory into a buffer that the operating "
-    "system can't move, piece by piece. Only from there the card fetches it.",
+    "system can't move, piece by piece. Only from there can the card fetch it.",
 )
 
 # %% [markdown]
-# Three changes help. **Pinned** memory is memory that the operating system may not move: the card fetches directly from it
-# (`pin_memory=True` in a `DataLoader`). With `non_blocking=True` the host doesn't wait, so the next copy can **overlap**
-# with computing, in a second stream. And a picture is **bytes**: send one byte per pixel, and convert on the device.
+# Three changes help. **Pinned** memory is memory that the operating system may not move: the card fetches directly from
+# it (`pin_memory=True` in a `DataLoader`). From pinned memory, `.to(device, non_blocking=True)` doesn't wait, so a copy
+# in a second stream can **overlap** with computing. And a picture file holds **bytes**: send one byte per value instead
+# of the four of a float32, and convert on the device.
 #
 # **Exercise (2 points).** Compute the time of a pipeline in which copying and computing overlap.
 
@@ -754,17 +817,23 @@ epoch_ms = {
 fig, ax = plots.figure(figsize=(8, 2.8))
 speed = {name: BATCHES * 4.096 / t for name, t in epoch_ms.items()}
 plots.bars(ax, speed, colors=plots.BLUE, labels="{:.2f}")
-ax.set(xlabel="million pictures per second, computed")
+ax.set(xlabel="million pictures per second, by your formula")
 plots.finish(fig)
+
+# %% [markdown]
+# What to see: the first bar is a program that does nothing about its copies. Pinned memory alone makes it four times as
+# fast, and overlapping hides nearly all that copies still cost. This network is small: the longer a network computes on
+# a picture, the less copies matter. And a data set that fits into the card's memory, like the 24 MB of this lesson's,
+# is copied once and stays there.
 
 # %%
 claim(
-    "A plain copy takes more than four times as long as computing the pictures.",
-    plain > 4 * many,
+    "A plain copy takes more than five times as long as computing the pictures.",
+    plain > 5 * many,
     where=not_live,
 )
 claim(
-    "From pinned memory it takes about half as long as computing.",
+    "A copy from pinned memory takes 40 to 65 % of the time of computing.",
     0.4 < pinned / many < 0.65,
     where=not_live,
 )
@@ -780,11 +849,14 @@ claim(
     epoch_ms["pinned, overlapped"] < 1.02 * epoch_ms["already on the device"],
     where=not_live,
 )
-
-# %% [markdown]
-# What to see: the first bar is a program that does nothing about its copies. Pinned memory alone makes it four times as fast,
-# and with overlapping the cost of copies disappears. This network is small; the larger the network, the less copies matter. And a data set that fits into the
-# card's memory, like this course's 100 MB, is copied once and stays there.
+claim(
+    "All pictures of this lesson, as bytes, take less than 25 MB.",
+    sum(
+        part.images.nbytes
+        for part in (pictures.train, pictures.validation, pictures.test)
+    )
+    < 25e6,
+)
 
 # %% question="accelerator.bytes_per_pixel"
 times = None
@@ -796,12 +868,15 @@ question("accelerator.bytes_per_pixel", times)
 # %% [markdown]
 # ## 7. All engines
 #
-# Now the tools. `deploy` from lesson 12 takes `device="accelerator"` and builds the same network in many ways: operator by
-# operator (*eager*), as a CUDA graph, compiled, with int8 or fp8 (8-bit integers and floats), and with **2:4 sparsity**,
-# in which two of every four weights are zero and tensor cores skip them. Each engine's outputs are compared with the
-# original's before you get it, and one that can't run says why in one sentence.
+# An **engine** is one way to run a trained network. The course's function `deploy` builds it: with
+# `device="accelerator"` it runs a network operator by operator (*eager*), as a CUDA graph, compiled, with int8 or fp8
+# (8-bit integers and floats), or with **2:4 sparsity**, in which two of every four weights are zero and tensor cores
+# skip them. `deploy` compares each engine's outputs with the network's before you get it. An engine that can't run says
+# why in one sentence.
 #
-# Here they are side by side, for `MyNet` and for ResNet-18, a network whose layers have up to 512 channels.
+# The next cells compare engines for `MyNet` and for ResNet-18, a network whose layers have up to 512 channels. They
+# need an accelerator, or a recording. Here, float32 means full float32, without the tf32 that torch uses in
+# convolutions by default.
 
 # %% tags=["nbval-ignore-output"]
 engines = experiments.live_or_recorded("accelerator_engines")
@@ -821,6 +896,12 @@ if engines:
     for network, found in engines["networks"].items():
         for name, reason in found["missing"].items():
             print(f"{network}, {name}: {reason}")
+
+
+# %% [markdown]
+# What to see, if there is a plot: the row above is `MyNet`, the row below ResNet-18. On one picture (left), look for
+# the engines that remove launches: graphs and `reduce-overhead`. On 4,096 pictures (right), the rooflines of section 4
+# expect ResNet-18 to gain from tensor cores, and `MyNet` from fusing.
 
 
 # %%
@@ -848,35 +929,31 @@ claim(
 )
 
 # %% [markdown]
-# What to see, where the measurement is shown: for one picture (left), only engines that remove launches gain: graphs and
-# `reduce-overhead`. For 4,096 pictures (right), it depends on the width. ResNet-18 gains from tensor cores, and `MyNet`
-# from fusing, as the rooflines of section 4 predict.
-#
-# Where do 8 bits and 2:4 pay? Both double the peak, and int8 and fp8 halve the bytes. But each value must first be rounded
-# to a grid, and that is one more operator to launch and to pass through memory. So they pay for large matrix products (many
-# channels, many rows), as language models have, and not for the small convolutions of this course.
+# When do 8 bits and 2:4 sparsity pay? Both double the peak of bf16, and int8 and fp8 halve its bytes. But the inputs of
+# every 8-bit product must first be rounded to a grid, which is one more operation to launch, or to fuse. So 8 bits need
+# large matrix products (many channels, many rows), as language models have. The small convolutions of this course are a
+# poor match for both.
 #
 # ## 8. Train there
 #
-# A training step has three times the operators of a forward pass, and the optimizer's on top. So everything above applies
-# once more. `training.fit` takes each remedy as an option:
+# A training step of `MyNet` runs three times the operators of a forward pass, and the optimizer's on top. So launches
+# matter even more. `training.fit` takes each remedy as an option:
 #
 # | option | what it removes |
 # |---|---|
-# | `resident=True` | copies: the whole split lies on the device |
+# | `resident=True` | copies: all training pictures stay on the device |
 # | `cuda_graph=True` | launches: forward, backward and update are one replay |
 # | `fused=True` | the optimizer's launches |
 # | `compiled=True` | launches and memory traffic, by fusing |
-# | `bf16=True` | arithmetic: tensor cores under autocast; parameters stay float32 |
-# | `accumulate=4` | nothing: it makes one large batch out of four that fit into memory |
+# | `bf16=True` | arithmetic and bytes: tensor cores under autocast; parameters stay float32 |
+# | `accumulate=4` | nothing: it adds up the gradients of four batches that fit into memory, as of one large batch |
 #
-# One more stop is easily overlooked: `loss.item()` after every step waits for the device, and the queue runs empty. `fit`
-# gathers the losses on the device and reads them once per epoch.
+# One more wait is easily overlooked: `loss.item()` after every step waits for the device, and the queue runs empty.
+# `fit` gathers the losses on the device and reads them once per epoch.
 #
-# The options work on a CPU, too, and say which of them has no effect there:
+# `fit` takes the same options on a CPU, and says which of them have no effect there:
 
 # %% tags=["nbval-ignore-output"]
-pictures = data.load("fashion")
 few = pictures.train[:640]
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
@@ -892,7 +969,9 @@ with warnings.catch_warnings(record=True) as said:
 print(*(warning.message for warning in said), sep="\n")
 
 # %% [markdown]
-# And this is the ladder from the article's loop to the best way found, one change on top of the other, three seeds each:
+# The next cells climb a ladder from the article's loop (SGD on batches of 32) to the best way found. Each rung adds one
+# change to those before and trains with three seeds. They, too, need an accelerator or a recording. What to see, if
+# there is a plot: the time falls on the left, and the accuracy on the right must not.
 
 # %% tags=["nbval-ignore-output"]
 trained = experiments.live_or_recorded("accelerator_training")
@@ -919,7 +998,7 @@ claim(
 # %% [markdown]
 # ## 9. The price
 #
-# A card is fast and expensive, and it uses hundreds of watts. Which machine computes a million pictures for less?
+# A card is fast and expensive, and it draws hundreds of watts. Which machine computes a million pictures for less?
 #
 # **Exercise (2 points).** Compute the price of a million pictures.
 
@@ -940,9 +1019,9 @@ def price(pictures_per_second, watts, euros_per_kwh, euros_per_hour):
 check("accelerator.price", price)
 
 # %% [markdown]
-# Suppose that the card costs 3 euros per hour and draws 700 W (the limit in its data sheet), and 16 cores of a server cost
-# 0.6 euros and draw 150 W; energy costs 0.30 euros per kWh. These prices are assumptions. The speeds are the recorded ones.
-# With batches of 4,096, how many times as much does a million pictures cost on the cores as on the card?
+# Suppose that the card costs 3 euros per hour and draws 700 W (the limit in its data sheet), that 16 cores of a server
+# cost 0.60 euros per hour and draw 150 W, and that energy costs 0.30 euros per kWh. These numbers are assumptions; the
+# speeds are those of section 2. In batches of 4,096, a million pictures cost more on the cores. How many times as much?
 
 # %%
 predict("price of a million pictures on the cores, relative to the card", unit="×")
@@ -951,15 +1030,13 @@ predict("price of a million pictures on the cores, relative to the card", unit="
 price = yours_or_ours("accelerator.price")
 euros = {
     "card": [price(speed, 700, 0.30, 3.0) for speed in card["accelerator"]],
-    "16 cores": [price(speed, 150, 0.30, 0.6) for speed in card["cpu"]],
+    "CPU": [price(speed, 150, 0.30, 0.6) for speed in card["cpu"]],
 }
 reveal(
     "price of a million pictures on the cores, relative to the card",
-    euros["16 cores"][-1] / euros["card"][-1],
-    because="The card costs five times as much per hour and computes 51 times as many "
-    "pictures, if its batches are large."
-    if not HERE
-    else "The card pays if its advantage in speed is larger than that in price.",
+    euros["CPU"][-1] / euros["card"][-1],
+    because="An hour of the card costs five times as much. In large batches, it "
+    f"computes {card['accelerator'][-1] / card['cpu'][-1]:.0f} times as many pictures.",
 )
 
 # %% tags=["fold"]
@@ -967,29 +1044,29 @@ fig, ax = plots.figure(figsize=(8, 3))
 plots.curves(
     ax, sizes, {name: [1000 * e for e in values] for name, values in euros.items()}
 )
-ax.set(xlabel="batch size", ylabel="€ per 1,000 million pictures", yscale="log")
+ax.set(xlabel="batch size", ylabel="€ per billion pictures", yscale="log")
 plots.log_axis(ax.xaxis, sizes)
 plots.log_axis(ax.yaxis, [0.1, 1, 10, 100], base=10)
 plots.legend(fig)
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: both machines become cheaper with larger batches, the card much more so. The curves assume that the
+# machine is busy all the time. A service that gets ten pictures per second pays for a card that is mostly idle.
+
 # %%
 claim(
-    "With batches of 4,096, the card computes for less than a fifth of the cores' "
-    "price.",
-    euros["card"][-1] < euros["16 cores"][-1] / 5,
+    "In batches of 4,096, a million pictures cost 9 to 11 times as much on the cores.",
+    9 < euros["CPU"][-1] / euros["card"][-1] < 11,
     where=not_live,
 )
 claim(
-    "With one picture at a time, the card's advantage is less than a factor of two.",
-    euros["16 cores"][0] < 2 * euros["card"][0],
+    "With one picture at a time, they cost 1 to 2 times as much on the cores.",
+    1 < euros["CPU"][0] / euros["card"][0] < 2,
     where=not_live,
 )
 
 # %% [markdown]
-# What to see: both machines become cheaper with larger batches, the card much more so. The curves assume that the machine is
-# busy all day. A service that gets ten pictures per second pays for an idle card.
-#
 # ## 10. Playground
 #
 # Choose prices, the load and the batch size. When is the card worth its price?
@@ -1000,13 +1077,13 @@ price_playground(card)
 # %% [markdown]
 # ## Summary
 #
-# From the article's program to a card that is kept busy, in pictures per second:
+# From one picture at a time on a CPU to a card that is kept busy, in pictures per second:
 
 # %% tags=["fold"]
 fig, ax = plots.figure(figsize=(8, 3))
 steps = {
-    "16 cores, one picture": card["cpu"][0],
-    "16 cores, 4,096 pictures": card["cpu"][-1],
+    "CPU, one picture": card["cpu"][0],
+    "CPU, 4,096 pictures": card["cpu"][-1],
     "card, one picture": card["accelerator"][0],
     "card, 4,096 pictures, plain copies": 4096e3 / (plain + many),
     "card, 4,096 pictures, pinned, overlapped": 4096e3
@@ -1017,11 +1094,16 @@ plots.bars(ax, steps, colors=plots.BLUE, labels="{:,.0f}")
 ax.set(xlabel="pictures per second", xscale="log", xlim=(100, 3e7))
 plots.finish(fig)
 
+# %% [markdown]
+# What to see: the axis is logarithmic, and the last three bars are the same card. With one picture at a time, the card
+# is slower than 16 cores that get 4,096. With large batches from pinned memory, it is about 600 times as fast as with
+# one picture at a time.
+
 # %%
 of_card = [speed for name, speed in steps.items() if name.startswith("card")]
 claim(
     "With one picture at a time, the card is slower than 16 cores that get 4,096.",
-    of_card[0] < steps["16 cores, 4,096 pictures"],
+    of_card[0] < steps["CPU, 4,096 pictures"],
     where=not_live,
 )
 claim(
@@ -1031,27 +1113,28 @@ claim(
 )
 
 # %% [markdown]
-# What to see: the axis is logarithmic, and the last three bars are the same card. With one picture at a time, it is slower
-# than 16 cores that get 4,096. With large batches from pinned memory, it is about 600 times as fast as that.
-#
 # You can now tell what a card waits for, and remove it.
 #
-# - **Wait before you read the clock.** Launches return at once; only synchronizing or events time the work.
-# - **Double the batch.** If the time stays, you are launch-bound: use larger batches, fuse, or replay a graph.
-# - **Know the roof.** Tensor cores raise the peak, not the bandwidth. They pay for wide layers, in multiples of 8 or 64.
+# - **Wait before you read the clock.** Launches return at once. To time the work, synchronize or use events.
+# - **Double the batch.** If the time hardly grows, the program is launch-bound: use larger batches, fuse, or replay a
+#   graph.
+# - **Know the roof.** Tensor cores raise the peak, not the bandwidth. They pay in wide layers, with channels in
+#   multiples of 8, better 64.
 # - **Feed the card**: data on the device, or pinned, overlapped, and in bytes.
 # - **Read values rarely**: each `.item()` empties the queue.
 # - **Count the money.** A card pays when it is busy.
 #
-# **In practice** (2026): keep data on the device, use `torch.compile(mode="reduce-overhead")` for inference with small
-# batches, bf16 with channels last for convolutions, and TensorRT or AOTInductor for servers.
+# **In practice** (2026): keep data on the device. Use `torch.compile(mode="reduce-overhead")` for inference in small
+# batches, and bf16 with `channels_last` for convolutions. On servers without Python, TensorRT and AOTInductor run a
+# network that was compiled ahead of time.
 #
-# **Further reading.**
-# [NVIDIA, *H100 data sheet*](https://www.nvidia.com/en-us/data-center/h100/) ·
-# [PyTorch, *CUDA semantics*](https://docs.pytorch.org/docs/stable/notes/cuda.html), with the rules of CUDA graphs ·
-# [He, *Making deep learning go brrrr from first principles* (2022)](https://horace.io/brrr_intro.html) ·
-# [Mishra et al., *Accelerating sparse deep neural networks* (2021)](https://arxiv.org/abs/2104.08378) ·
-# [Micikevicius et al., *FP8 formats for deep learning* (2022)](https://arxiv.org/abs/2209.05433)
+# **Further reading.** [NVIDIA, *H100 data sheet*](https://www.nvidia.com/en-us/data-center/h100/) · [NVIDIA, *Hopper
+# architecture in depth* (2022)](https://developer.nvidia.com/blog/nvidia-hopper-architecture-in-depth/), with the
+# numbers of multiprocessors and units · [PyTorch, *CUDA
+# semantics*](https://docs.pytorch.org/docs/stable/notes/cuda.html), with the rules of CUDA graphs · [He, *Making deep
+# learning go brrrr from first principles* (2022)](https://horace.io/brrr_intro.html) · [Mishra et al., *Accelerating
+# sparse deep neural networks* (2021)](https://arxiv.org/abs/2104.08378) · [Micikevicius et al., *FP8 formats for deep
+# learning* (2022)](https://arxiv.org/abs/2209.05433)
 #
 # **Next:** [14 Choosing automatically](14_choosing.ipynb) lets a search combine all these techniques for you.
 #

@@ -18,6 +18,13 @@ def _finish(launch_us, kernels_us, *, first=1, own=lambda launch, kernel: kernel
     return free
 
 
+def _end_compared(launch_us, kernels_us):
+    free = 0
+    for number, kernel in enumerate(kernels_us, 1):
+        free = max(number * launch_us, free + kernel)
+    return free
+
+
 def _clocks(true):
     """`two_clocks`, where `true` computes the second number."""
     return lambda launch, kernels: [len(kernels) * launch, true(launch, kernels)]
@@ -69,8 +76,14 @@ def _queue(g: torch.Generator):
         "Both clocks show the end of the last kernel. The first is read when all launches have returned.": (
             lambda launch, kernels: [_finish(launch, kernels)] * 2
         ),
-        "The second clock waits for the device, not only for the launches.": (
+        "Both clocks show the end of the last launch. The second is read when the last kernel has ended.": (
             lambda launch, kernels: [len(kernels) * launch] * 2
+        ),
+        "You compared the launch with the end of the kernel. Compare it with the time at which the device becomes free, "
+        "and add the kernel to the later of the two.": _clocks(_end_compared),
+        "You let the host wait for each kernel. A launch returns at once, so the next one begins while the device "
+        "computes.": (
+            lambda launch, kernels: [launch * len(kernels) + sum(kernels[:-1]), launch * len(kernels) + sum(kernels)]
         ),
         "You returned only the true time. Return both, as a list.": _finish,
     },
@@ -130,6 +143,10 @@ def _share(sizes, ms, *, rise=lambda sizes, ms: (ms[1] - ms[0]) / (sizes[1] - si
             (ms[1] - ms[0]) / (sizes[1] - sizes[0]) * sizes[0]
         ),
         "You returned the ratio of the two times. A share lies between 0 and 1.": lambda sizes, ms: ms[1] / ms[0],
+        "You returned the share of the larger batch's time that its further pictures take. Find the time per further "
+        "picture first.": lambda sizes, ms: (ms[1] - ms[0]) / ms[1],
+        "You compared the times per picture. Part of each time is the same for every size: use the difference of the "
+        "two times.": lambda sizes, ms: ms[0] / sizes[0] / (ms[1] / sizes[1]),
         "You returned percent. The share is a number from 0 to 1.": scaled(100),
     },
     properties=(Property("The share lies between 0 and 1.", lambda result, *inputs: -1e-6 <= result <= 1 + 1e-6),),
@@ -173,7 +190,8 @@ def _graph(g: torch.Generator):
     ),
     wrong={
         "You saved all launches. Replaying a graph takes one launch.": changed(lambda both: [both[0] + 1, both[1]]),
-        "You added launches and computing. They overlap: the longer one counts.": partial(
+        "You counted the time of every saved launch as saved. Launching and computing overlap, so the longer one counts in "
+        "each call.": partial(
             _payback, eager=lambda n, launch, busy: n * launch + busy, replayed=lambda launch, busy: launch + busy
         ),
         "You compared the launches alone. When the device is busy for longer than one launch, a replay still takes as "
@@ -190,8 +208,8 @@ def _graph(g: torch.Generator):
 def graph_pays(kernels, launch_us, busy_us, capture_ms):
     """Launches that a CUDA graph saves.
 
-    A graph only removes launches. Where the device is busy all the time, it gains nothing, and where it waits, a graph
-    pays after a few hundred calls. The price is rigidity: fixed shapes, fixed addresses, no decisions on the host.
+    A graph only removes launches. It gains nothing where the device is busy all the time. Where the device waits for the
+    host, the capture soon pays off. The price is rigidity: fixed shapes, fixed addresses, no decisions on the host.
     """
     return _payback(kernels, launch_us, busy_us, capture_ms)
 
@@ -226,7 +244,7 @@ def _tiles(g: torch.Generator):
         "You took the worst of the three shares. They multiply.": lambda sizes, tile: min(
             s / _padded(s, t) for s, t in zip(sizes, tile, strict=True)
         ),
-        "You left out the third size. Sums are computed in tiles, too.": lambda sizes, tile: prod(
+        "You left out the third size. It is cut into tiles, too.": lambda sizes, tile: prod(
             s / _padded(s, t) for s, t in zip(sizes[:2], tile[:2], strict=True)
         ),
         "You added one tile even where the size is a multiple. A size of 128 fills one tile of 128.": (
@@ -239,6 +257,12 @@ def _tiles(g: torch.Generator):
         "You counted the tiles. Return the share of their multiplications that is useful.": lambda sizes, tile: prod(
             ceil(s / t) for s, t in zip(sizes, tile, strict=True)
         ),
+        "You added up the sizes. A product of three sizes counts the multiplications.": lambda sizes, tile: (
+            sum(sizes) / sum(_padded(s, t) for s, t in zip(sizes, tile, strict=True))
+        ),
+        "You took one tile size for all three. Each size has its own.": lambda sizes, tile: prod(
+            s / _padded(s, tile[0]) for s in sizes
+        ),
         "You returned percent. The share is a number from 0 to 1.": scaled(100),
     },
     properties=(Property("The share lies above 0 and at most at 1.", lambda result, *inputs: 0 < result <= 1 + 1e-6),),
@@ -246,8 +270,8 @@ def _tiles(g: torch.Generator):
 def useful_share(sizes, tile):
     """Tiles that are only partly filled.
 
-    Tensor cores multiply whole tiles. So channels in multiples of 8 (better 64) and large batches use them well, and a
-    first layer with three input channels wastes most of them. Libraries pad for you, at the same price.
+    Tensor cores multiply whole tiles. Channels in multiples of 8 (better 64) and large batches use them well. A first
+    layer with three input channels and few filters wastes most of them. Libraries pad for you, at the same price.
     """
     return prod(s / _padded(s, t) for s, t in zip(sizes, tile, strict=True))
 
@@ -295,6 +319,11 @@ def _card(g: torch.Generator):
         "Your time is in milliseconds. Return microseconds.": changed(lambda both: [both[0], both[1] / 1e3]),
         "You swapped the two numbers. The peak comes first.": swapped(),
         "You returned only the time. Return both numbers, as a list.": changed(lambda both: both[1]),
+        "Your time for moving is too long by a factor of 1000. A bandwidth of 1 GB/s is 1000 bytes per microsecond.": (
+            _limits(memory=1000)
+        ),
+        "Your time for computing is too long by a factor of a million. A peak of 1 TFLOP/s is a million operations per "
+        "microsecond.": _limits(compute=1e6),
         "You took one multiprocessor. The card has `multiprocessors` of them.": called_with(
             lambda multiprocessors, *rest: (1, *rest)
         ),
@@ -303,8 +332,8 @@ def _card(g: torch.Generator):
 def card_limits(multiprocessors, fma_per_clock, ghz, bandwidth_gbs, operations, moved_bytes):
     """A card's roofline from its data sheet.
 
-    Peak ÷ bandwidth is the intensity at which the limits meet. Tensor cores raise the peak many times but not the
-    bandwidth, so a network that memory limits gains only from smaller numbers and from fusing.
+    The limits meet at peak ÷ bandwidth operations per byte. Tensor cores raise the peak many times but not the bandwidth,
+    so a network that memory limits gains only from narrower numbers and from fusing.
     """
     return _limits()(multiprocessors, fma_per_clock, ghz, bandwidth_gbs, operations, moved_bytes)
 
@@ -424,7 +453,7 @@ question(
         "saves hardly anything.",
     },
     explanation="Twice the work in the same time means that the device waits for launches. Only fewer or cheaper launches "
-    "help, or a larger batch, which comes for free here.",
+    "help, or a larger batch, which costs nothing here.",
 )
 question(
     "accelerator.graph_rules",
@@ -447,23 +476,24 @@ question(
 question(
     "accelerator.three_channels",
     points=1,
-    text="A convolution's first layer has 3 input channels, and the tensor cores take them in multiples of 8. What "
+    text="A network's first convolution has 3 input channels, and a library pads them to a multiple of 8. What "
     "percentage of its multiplications is useful at most?",
     answer=37.5,
     tolerance=0.1,
-    comments={62.5: "This is the wasted share."},
-    explanation="3 of 8 channels are real: 37.5 %. The others are zeros that are multiplied like any number.",
+    comments={62.5: "This is the wasted share.", 12.5: "This is one channel of eight. Three of them are real."},
+    explanation="3 of 8 channels are real: 37.5 %. The others are zeros, which are multiplied like any number.",
 )
 question(
     "accelerator.bytes_per_pixel",
     points=1,
     text="Copying float32 pictures to a card takes 10 ms per batch, computing 4 ms, and the two overlap. The next version "
-    "sends one byte per pixel and converts it on the device, which is so fast that you can leave it out. How many times as "
-    "many pictures per second does the pipeline then process, in the long run?",
+    "sends one byte per value instead of four and converts on the device, which is so fast that you can leave it out. How "
+    "many times as many pictures per second does the pipeline then process, in the long run?",
     answer=2.5,
     tolerance=0.01,
     comments={
         4: "The copies are four times as fast: 2.5 ms. But then computing sets the pace.",
+        1.6: "This is the new rate of copies relative to that of computing. Compare the paces of both versions.",
         1.0: "Before, the slower of 10 and 4 ms set the pace. After, the slower of 2.5 and 4 ms does.",
     },
     explanation="Before, copies set the pace: 10 ms. A byte instead of four takes 2.5 ms, so now computing does: 4 ms. "
