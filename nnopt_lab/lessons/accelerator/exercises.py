@@ -382,8 +382,8 @@ def _pipeline(g: torch.Generator):
 def overlapped_ms(batches, copy_ms, compute_ms):
     """Copies that overlap with computing.
 
-    It takes pinned memory, `non_blocking=True` and a second stream for the copies. The slower of copying and computing sets
-    the pace. When copies are slower, send fewer bytes: one per value, converted on the device.
+    It takes pinned memory, `non_blocking=True` and a second stream for the copies. The slower of copying and computing
+    sets the pace. When copies are slower, send fewer bytes: one per value, converted on the device.
     """
     return copy_ms + (batches - 1) * max(copy_ms, compute_ms) + compute_ms
 
