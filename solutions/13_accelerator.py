@@ -78,7 +78,7 @@ def launch():
     return worker.submit(torch.mm, a, b)
 
 
-launch().result()  # starts the thread
+warm = launch().result()  # the first launch starts the thread
 
 # %% [markdown]
 # Now launch 50 kernels and read the clock twice: when the last launch has returned, and when the last result is there.
@@ -257,7 +257,7 @@ plots.finish(fig)
 # the longer one counts. On the right, the share that your function computes for neighbouring batch sizes: it rises from
 # near 0 to near 1 where computing becomes the longer one. "CPU" stands for 16 cores beside the recorded card.
 
-# %%
+# %% tags=["fold"]
 print(f"On the card, computing outlasts the launches from {crossing:,.0f} pictures on.")
 not_live = (not HERE, "measured on another device")
 claim(
@@ -438,7 +438,7 @@ plots.finish(fig)
 # of the time (eight of nine launches), on the right nothing. The lower line comes from your formula, with a capture of
 # 20 ms and a replay that costs as much as one launch: it is an estimate, not a measurement.
 
-# %%
+# %% tags=["fold"]
 print("calls until a capture of 20 ms has paid:", pays)
 claim(
     "On 4,096 pictures a graph never pays off: the device is busy for longer than all "
@@ -610,7 +610,7 @@ reveal(
 # right. On the right, ReLU and pooling take most of the time in every format. If they are **fused** into the
 # convolutions, their inputs needn't pass through memory again, which can gain more than tf32's higher peak.
 
-# %%
+# %% tags=["fold"]
 by_arithmetic = {
     name: [ops / (peaks[name] * 1e6) > n * width / 3350e3 for _, ops, n in layers]
     for name, (_, _, width) in SHEET.items()
@@ -904,7 +904,7 @@ if engines:
 # expect ResNet-18 to gain from tensor cores, and `MyNet` from fusing.
 
 
-# %%
+# %% tags=["fold"]
 def gained(network, engine, place):
     """How many times as fast as eager float32 an engine is; place 0 is one picture."""
     times = engines["networks"][network]["ms"]
@@ -1099,7 +1099,7 @@ plots.finish(fig)
 # is slower than 16 cores that get 4,096. With large batches from pinned memory, it is about 600 times as fast as with
 # one picture at a time.
 
-# %%
+# %% tags=["fold"]
 of_card = [speed for name, speed in steps.items() if name.startswith("card")]
 claim(
     "With one picture at a time, the card is slower than 16 cores that get 4,096.",
