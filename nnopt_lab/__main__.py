@@ -1,6 +1,6 @@
-"""`python3 -m nnopt_lab …` on a machine that has nothing but Python: set up once, then run the command.
+"""`python3 -m nnopt_lab …` on a machine with only Python: set up the environment once, then run the command.
 
-Only the standard library is imported until the environment is right.
+Only the standard library is imported until the environment is complete.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ OLDEST = (3, 11)
 
 
 def main() -> None:
-    """Run a command of the course, in an environment that is made first where it is missing."""
+    """Run a command of the course, in an environment that is created first if it is missing."""
     if sys.version_info < OLDEST:
-        stop(f"Python {'.'.join(map(str, OLDEST))} or newer is needed; this is {sys.version.split()[0]}.")
+        stop(f"The course needs Python {'.'.join(map(str, OLDEST))} or newer; this is {sys.version.split()[0]}.")
     pyproject = CLONE / "pyproject.toml"
     extra = "test" if sys.argv[1:2] == ["test"] else ""
     if pyproject.is_file() and missing(pyproject, extra):
@@ -29,7 +29,7 @@ def main() -> None:
         try:
             python = prepare(folder, pyproject, extra, again=inside)
         except KeyboardInterrupt:
-            stop("Interrupted. The same command goes on from here.")
+            stop("Interrupted. The same command continues from here.")
         if not inside:
             run_in(python)
     if not _installed("nnopt-lab"):  # Jupyter's kernels start in other folders, and must find the package there too
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def requirements(pyproject: Path, extra: str = "") -> list[str]:
-    """Names of the distributions that pyproject.toml asks for, with those of an extra."""
+    """Names of the distributions that pyproject.toml requires, including those of an extra."""
     import tomllib
 
     project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
@@ -49,15 +49,15 @@ def requirements(pyproject: Path, extra: str = "") -> list[str]:
 
 
 def missing(pyproject: Path, extra: str = "") -> list[str]:
-    """The required distributions that the running interpreter does not have."""
+    """The required distributions that this interpreter does not have."""
     return [name for name in requirements(pyproject, extra) if not _installed(name)]
 
 
 def prepare(folder: Path, pyproject: Path, extra: str = "", again: bool = False) -> Path:
-    """The interpreter of a virtual environment with the project and its requirements; made or completed if need be.
+    """Create or complete a virtual environment with the project and its requirements; returns its interpreter.
 
-    A stamp in the folder, written last, names what was installed: an interrupted set-up has none and is done again.
-    With `again` the stamp is not believed.
+    A stamp in the folder, written last, records what was installed: an interrupted set-up has none and is repeated.
+    With `again`, the stamp is ignored.
     """
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp = folder / f"nnopt-lab{'-' + extra if extra else ''}.stamp"
@@ -65,24 +65,25 @@ def prepare(folder: Path, pyproject: Path, extra: str = "", again: bool = False)
     if python.exists() and not again and stamp.is_file() and stamp.read_text() == wanted:
         return python
     if not (python.exists() and _has_pip(python)):
-        print(f"Making a virtual environment in {folder.name} …", flush=True)
+        print(f"Creating a virtual environment in {folder.name} …", flush=True)
         try:
-            # One that only lacks pip was interrupted, or waited for python3-venv: it is completed, not cleared. Links,
-            # as `python -m venv` makes them: a copy of some Pythons does not find its own library.
+            # One without pip was interrupted, or lacked python3-venv: it is completed, not cleared. Links as
+            # `python -m venv` makes them, because a copy of some Pythons does not find its own library.
             venv.create(folder, clear=not python.exists(), symlinks=os.name != "nt", with_pip=True)
         except (subprocess.CalledProcessError, ImportError) as error:
             stop(
-                f"The virtual environment {folder} could not be made ({type(error).__name__}): "
+                f"The virtual environment {folder} could not be created ({type(error).__name__}): "
                 "on Debian or Ubuntu install python3-venv first."
             )
         except (OSError, ValueError) as error:
-            stop(f"The virtual environment {folder} could not be made: {error}")
+            stop(f"The virtual environment {folder} could not be created: {error}")
     print("Installing the course and what it needs; the first time this takes a few minutes …", flush=True)
     target = f"{pyproject.parent}[{extra}]" if extra else str(pyproject.parent)
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--editable", target]
     if install(pip):
         stop(
-            "pip could not install the course (its own words are above): is there a network? The same command goes on."
+            "pip could not install the course (see its output above): is there a network? "
+            "The same command continues from here."
         )
     stamp.write_text(wanted)
     print("Ready.", flush=True)

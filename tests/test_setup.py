@@ -161,8 +161,8 @@ def test_a_failing_pip_is_told_in_a_sentence_and_tried_again(pyproject, machine,
     [
         (subprocess.CalledProcessError(1, "ensurepip"), "install python3-venv first"),
         (ImportError("ensurepip"), "install python3-venv first"),
-        (PermissionError(13, "Permission denied"), "could not be made: [Errno 13] Permission denied"),
-        (ValueError("no place for it"), "could not be made: no place for it"),
+        (PermissionError(13, "Permission denied"), "could not be created: [Errno 13] Permission denied"),
+        (ValueError("no place for it"), "could not be created: no place for it"),
     ],
 )
 def test_an_environment_that_can_not_be_made_is_told_in_a_sentence(pyproject, machine, trouble, sentence, capsys):
@@ -260,7 +260,7 @@ def test_an_installed_package_has_nothing_to_set_up(start, machine, pyproject):
 
 def test_ctrl_c_while_it_sets_up_is_one_sentence(start, machine, capsys):
     machine.trouble = KeyboardInterrupt()
-    assert ended(lambda: start("test"), capsys) == "Interrupted. The same command goes on from here.\n"
+    assert ended(lambda: start("test"), capsys) == "Interrupted. The same command continues from here.\n"
 
 
 @pytest.mark.parametrize("installed", [True, False])

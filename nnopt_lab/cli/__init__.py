@@ -1,4 +1,4 @@
-"""The command `nnopt`: what a learner, a teacher and a maintainer type."""
+"""The command `nnopt`, for learners, teachers and maintainers."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ COMMANDS = {
         "make-data": maintainer.make_data,
     },
 }
-PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}  # pytest reads what `nnopt test` does not know
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}  # `nnopt test` passes other options to pytest
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 for panel, commands in COMMANDS.items():
@@ -43,13 +43,13 @@ for panel, commands in COMMANDS.items():
 
 
 def main() -> None:
-    """Run a command; a user's mistake or a full disk is answered with one sentence and status 2."""
+    """Run a command; a user's mistake or a full disk gives one sentence and status 2."""
     try:
         try:
             app()
         finally:
             _flush()
-    except BrokenPipeError:  # as in `nnopt progress | head -1`: nobody reads on, which is no mistake
+    except BrokenPipeError:  # as in `nnopt progress | head -1`, which is not a mistake
         sys.exit(1)
     except (ValueError, OSError) as error:
         print(*(printable(line, 2_000) for line in in_words(error).splitlines()), sep="\n", file=sys.stderr)
@@ -57,9 +57,9 @@ def main() -> None:
 
 
 def _flush() -> None:
-    """Write what was printed; where that fails, drop it: Python would try again at its end, with a traceback."""
+    """Write buffered output; if that fails, drop it, because Python would try again at exit, with a traceback."""
     try:
-        if sys.stdout is not None:  # it is None where a shell closed it
+        if sys.stdout is not None:  # it is None if a shell closed it
             sys.stdout.flush()
     except OSError as error:
         with contextlib.suppress(OSError, ValueError):

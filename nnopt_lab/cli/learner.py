@@ -1,4 +1,4 @@
-"""Commands of learners: their lessons and progress, the capstone, and a search for their own network."""
+"""Commands for learners: lessons and progress, the capstone, and a search for their own network."""
 
 import contextlib
 import importlib.util
@@ -22,7 +22,7 @@ LAB_SETTINGS = PACKAGE / "course" / "jupyterlab"
 
 Workspace = Annotated[
     Path | None,
-    typer.Option(help="Your folder. By default $NNOPT_WORKSPACE, the workspace you are in, or work/ here."),
+    typer.Option(help="Your folder; by default $NNOPT_WORKSPACE, the workspace you are in, or work/ here."),
 ]
 
 
@@ -31,11 +31,11 @@ def lab(
     browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
     port: Annotated[int, typer.Option(help="Port of the server on this machine.", min=1, max=65535)] = 8888,
 ) -> None:
-    """Open the lessons in JupyterLab: copies in your workspace; what you changed there is never overwritten."""
+    """Open the lessons in JupyterLab, as copies in your workspace; your changes there are never overwritten."""
     from nnopt_lab.course.workspace import fill, find_workspace, originals
 
     workspace = find_workspace(workspace)
-    first = next((path.name for path in originals()), "")  # a kit may hold any of the lessons
+    first = next((path.name for path in originals()), "")  # a kit may contain any of the lessons
     _check_free(port)
     for lesson, what in fill(workspace):
         print(f"  {lesson}: {what}")
@@ -44,20 +44,20 @@ def lab(
         *(sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={workspace}"),
         *(f"--port={port}", "--ServerApp.port_retries=0", f"--LabApp.app_settings_dir={LAB_SETTINGS}"),
         f"--LabApp.default_url=/lab/tree/{first}",
-        "--log-level=WARN",  # so that the address is not buried under thirty lines
+        "--log-level=WARN",  # so that thirty lines don't hide the address
     ]
     if not browser:
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     server = subprocess.Popen(command, env=os.environ | {"NNOPT_WORKSPACE": str(workspace)})
-    # Else the server would outlive this process and keep its port.
+    # Otherwise the server would outlive this process and keep its port.
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     sys.exit(_wait(server))
 
 
 def reset(lesson: str, workspace: Workspace = None) -> None:
-    """Put a fresh copy of a lesson into the workspace and keep the old one under a dated name."""
+    """Put a fresh copy of a lesson into the workspace, and keep the old one under a dated name."""
     from nnopt_lab.course.lesson_files import find_lesson
     from nnopt_lab.course.workspace import find_workspace, is_workspace, restore
 
@@ -65,8 +65,8 @@ def reset(lesson: str, workspace: Workspace = None) -> None:
     is_new = not is_workspace(folder)
     kept = restore(lesson, folder)
     if is_new:
-        print(f"There was no workspace in {folder}; a new one was made.", file=sys.stderr)
-    print(f"{lesson} is fresh." + (f" Your earlier copy is kept as {kept.name}." if kept else ""))
+        print(f"There was no workspace in {folder}; a new one was created.", file=sys.stderr)
+    print(f"{lesson} is fresh." + (f" Your earlier copy was kept as {kept.name}." if kept else ""))
 
 
 def progress(workspace: Workspace = None) -> None:
@@ -76,7 +76,9 @@ def progress(workspace: Workspace = None) -> None:
 
     folder = find_workspace(workspace)
     if not is_workspace(folder):
-        print(f"There is no workspace in {folder}. Name yours with --workspace; nnopt lab makes one.", file=sys.stderr)
+        print(
+            f"There is no workspace in {folder}. Name yours with --workspace; nnopt lab creates one.", file=sys.stderr
+        )
     print(course_map.progress(folder))
 
 
@@ -84,8 +86,8 @@ def capstone(
     files: Annotated[list[Path] | None, typer.Argument(help="ONNX files; the course's own if omitted.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Also write the figure to this file, such as board.png.")] = None,
     isolation: Annotated[str, typer.Option(help="auto, bubblewrap, unshare, container or none.")] = "auto",
-    seconds: Annotated[int, typer.Option(help="Time limit per file.", min=10, max=3600)] = 300,
-    megabytes: Annotated[int, typer.Option(help="Memory limit per file.", min=64)] = 1024,
+    seconds: Annotated[int, typer.Option(help="Time limit per file, in seconds.", min=10, max=3600)] = 300,
+    megabytes: Annotated[int, typer.Option(help="Memory limit per file, in MiB.", min=64)] = 1024,
 ) -> None:
     """Judge files for the capstone in the sandbox, and show the leaderboard."""
     from nnopt_lab.course.workspace import find_workspace, is_workspace
@@ -110,20 +112,20 @@ def optimize(
         str, typer.Option(help="script.py:function that returns (train, validation), or one of our data sets.")
     ],
     target: Annotated[str, typer.Option(help="What to minimize: latency or bytes.")] = "latency",
-    max_drop: Annotated[float, typer.Option(help="Points of validation accuracy that may be lost.", min=0)] = 1.0,
+    max_drop: Annotated[float, typer.Option(help="Largest loss of validation accuracy, in points.", min=0)] = 1.0,
     max_bytes: Annotated[int | None, typer.Option(help="Largest file size in bytes.")] = None,
     max_latency: Annotated[float | None, typer.Option(help="Longest time per batch, in seconds.")] = None,
     batch: Annotated[int, typer.Option(help="Pictures per batch when time is measured.", min=1)] = 1,
     trials: Annotated[int, typer.Option(help="Total number, including those of earlier calls.", min=1)] = 40,
-    minutes: Annotated[float | None, typer.Option(help="No trial starts after this long.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="No trial starts after this many minutes.")] = None,
     epochs: Annotated[int, typer.Option(help="Per training of a candidate.", min=1)] = 2,
     rate: Annotated[float, typer.Option(help="Highest learning rate.", min=0)] = 1e-3,
-    engine: Annotated[list[str] | None, typer.Option(help="May be given several times.")] = None,
+    engine: Annotated[list[str] | None, typer.Option(help="An engine to try; may be repeated.")] = None,
     device: Annotated[str, typer.Option(help="Where time is measured: cpu, accelerator, or such as cuda:0.")] = "cpu",
-    storage: Annotated[str | None, typer.Option(help="A file, or a database's URL, to resume the search from.")] = None,
+    storage: Annotated[str | None, typer.Option(help="A file or database URL that stores the search.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the chosen network and its report.")] = Path("optimized"),
 ) -> None:
-    """Search for a smaller or faster version of a classifier; Ctrl-C keeps what was found. Runs the scripts named."""
+    """Search for a smaller or faster version of a classifier; Ctrl-C keeps the results. Runs the scripts named."""
     from nnopt_lab.techniques.deployment.registry import check_names
     from nnopt_lab.techniques.search.autotune import Goal, default_engines
     from nnopt_lab.techniques.search.autotune import optimize as search
@@ -163,16 +165,16 @@ def _check_format(plot: Path) -> None:
 
 
 def _called(text: str, other: str = ""):
-    """What the function returns that "script.py:function" names; the script is run."""
+    """Run a script and call the function that "script.py:function" names; returns its result."""
     path, _, name = text.rpartition(":")
     if not Path(path).is_file():
-        raise ValueError(f"{text!r} must be script.py:function{other}, and the script must be there.")
+        raise ValueError(f"{text!r} must be script.py:function{other}, and the script must exist.")
     if not path.endswith(".py"):
-        raise ValueError(f"{text!r} must be script.py:function{other}, and {path!r} is no script of Python's.")
+        raise ValueError(f"{text!r} must be script.py:function{other}, but {path!r} is not a Python script.")
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
     script = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(script.__name__, script)  # where dataclasses and pickle look for it
-    sys.path.insert(0, str(Path(path).parent.resolve()))  # as if it were run: its neighbours can be imported
+    sys.modules.setdefault(script.__name__, script)  # dataclasses and pickle look for it there
+    sys.path.insert(0, str(Path(path).parent.resolve()))  # so that it can import its neighbours, as if it were run
     with _failing_in_a_sentence(path):
         spec.loader.exec_module(script)
     if not callable(getattr(script, name, None)):
@@ -183,7 +185,7 @@ def _called(text: str, other: str = ""):
 
 @contextlib.contextmanager
 def _failing_in_a_sentence(path: str) -> Iterator[None]:
-    """Say in a sentence what failed in a user's script, and in which of its lines."""
+    """Turn an error of a user's script into one sentence with its line."""
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -197,7 +199,7 @@ def _failing_in_a_sentence(path: str) -> Iterator[None]:
 
 
 def _data_for(text: str) -> tuple:
-    """(train, validation, further arguments of `optimize`) for a name of the course's, or "script.py:function"."""
+    """(train, validation, further arguments of `optimize`) for a data set's name, or "script.py:function"."""
     from nnopt_lab.workbench import data
 
     if text in data.NAMES:
@@ -215,11 +217,13 @@ def _check_free(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise ValueError(f"port={port} cannot be used ({error.strerror}); name another one with --port.") from error
+            raise ValueError(
+                f"port={port} cannot be used ({error.strerror}): choose another one with --port."
+            ) from error
 
 
 def _wait(server: subprocess.Popen) -> int:
-    """Wait for the server; Ctrl-C reaches it too, so give it time to end by itself."""
+    """Wait for the server; Ctrl-C reaches it too, so give it time to shut down."""
     while True:
         try:
             return server.wait()

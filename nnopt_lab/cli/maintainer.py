@@ -1,4 +1,4 @@
-"""Commands of maintainers: run, build and test lessons, and make the shipped files again."""
+"""Commands for maintainers: run, build and test lessons, and recreate the shipped files."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ Lessons = Annotated[list[str] | None, typer.Argument(help="Lessons, such as 01_p
 
 def run(
     lessons: Lessons = None,
-    solved: Annotated[bool, typer.Option("--solved", help="The notebooks with the answers.")] = False,
+    solved: Annotated[bool, typer.Option("--solved", help="Run the notebooks with the answers.")] = False,
 ) -> None:
     """Run lessons without a screen: every cell, every check, every claim."""
     from nnopt_lab.cli.screen import console, lessons_progress, results_table
@@ -41,7 +41,7 @@ def build(
         bool, typer.Option("--stats", help="Only count words, lines of code and claims of each lesson.")
     ] = False,
 ) -> None:
-    """Make and execute both notebooks of each lesson from solutions/NN_name.py; only the solved one keeps outputs."""
+    """Build and execute both notebooks of each lesson from solutions/NN_name.py; only the solved one keeps outputs."""
     from nnopt_lab.cli.screen import console, lessons_progress, statistics_table
     from nnopt_lab.course import builder
     from nnopt_lab.course.statistics import statistics
@@ -61,12 +61,12 @@ def build(
 
 
 def new(
-    name: Annotated[str, typer.Argument(help="Of its package, such as pruning.")],
-    title: Annotated[str | None, typer.Option(help="As the course map shows it; by default the name.")] = None,
-    minutes: Annotated[int, typer.Option(help="For reading and solving.", min=1)] = 45,
-    number: Annotated[int | None, typer.Option(help="By default the one after the last lesson.")] = None,
+    name: Annotated[str, typer.Argument(help="Name of its package, such as pruning.")],
+    title: Annotated[str | None, typer.Option(help="Title on the course map; by default the name.")] = None,
+    minutes: Annotated[int, typer.Option(help="Minutes for reading and solving.", min=1)] = 45,
+    number: Annotated[int | None, typer.Option(help="Position; by default after the last lesson.")] = None,
 ) -> None:
-    """Write the skeleton of a new lesson, which builds and passes its tests: a draft to be filled."""
+    """Write the skeleton of a new lesson: a draft that builds and passes its tests."""
     from nnopt_lab.course.skeleton import new_lesson
     from nnopt_lab.workbench.paths import root
 
@@ -76,26 +76,26 @@ def new(
 
 
 def test(context: typer.Context) -> None:
-    """Run every test; after names of lessons, only their tests and notebooks; other arguments go to pytest."""
+    """Run every test, or with names of lessons only their tests and notebooks; other arguments go to pytest."""
     from nnopt_lab.workbench.paths import root
 
     if not (root() / "tests").is_dir():
-        raise FileNotFoundError("The tests are not part of the installed package: run this in a clone of the project.")
+        raise FileNotFoundError("The installed package has no tests: run this in a clone of the project.")
     lessons, rest = _leading_lessons(context.args)
-    if lessons:  # in one process: with so few tests, starting more costs more than it saves
+    if lessons:  # in one process, because for so few tests, starting more costs more than it saves
         calls = [[*_tests_of(lessons), *rest]]
     elif rest:
         calls = [rest]
     else:
-        # Most tests share the processor; some, and the notebooks that measure times, run one after the other.
+        # Most tests run in parallel; some, and the notebooks that measure times, run one after the other.
         calls = [["-m", "not serial", "-n", "auto"], ["-m", "serial"]]
     statuses = [subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=root()) for arguments in calls]
     sys.exit(max(statuses))
 
 
 def train(name: str, seed: int = 0) -> None:
-    """Train a network that ships with the course again, and write it to data/: one of mynet, teacher, shapes_teacher,
-    shapes_student, capstone_small, capstone_accurate, capstone_fast, capstone_fastest."""
+    """Retrain a shipped network and write it to data/: mynet, teacher, shapes_teacher, shapes_student, capstone_small,
+    capstone_accurate, capstone_fast or capstone_fastest."""
     from nnopt_lab.cli.screen import console
     from nnopt_lab.lessons import shipped
 
@@ -103,7 +103,7 @@ def train(name: str, seed: int = 0) -> None:
 
 
 def record(name: str) -> None:
-    """Run an experiment of the lessons again, and write its recorded result to data/recorded/."""
+    """Rerun an experiment of the lessons, and write its recorded result to data/recorded/."""
     from nnopt_lab.cli.screen import console
     from nnopt_lab.course import recordings
 
@@ -115,7 +115,7 @@ def make_data(
         "/usr/share/datasets/fashion-mnist"
     ),
 ) -> None:
-    """Make data/fashion.npz again, from the files of Debian's package dataset-fashion-mnist."""
+    """Recreate data/fashion.npz from the files of Debian's package dataset-fashion-mnist."""
     from nnopt_lab.cli.screen import console
     from nnopt_lab.lessons import shipped
 
@@ -129,7 +129,7 @@ def _chosen(lessons: list[str] | None) -> list[str]:
 
 
 def _leading_lessons(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """The lessons that the first arguments name, and the other arguments."""
+    """The lessons named by the first arguments, and the remaining arguments."""
     from nnopt_lab.course.lesson_files import find_lesson
 
     lessons = []
@@ -142,7 +142,7 @@ def _leading_lessons(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _tests_of(lessons: list[str]) -> list[str]:
-    """Arguments of pytest: where the tests of lessons are, and the names by which they are chosen there."""
+    """Arguments for pytest: the paths of the lessons' tests, and the names that select them."""
     from nnopt_lab.course.exercises import exercises
 
     names = []

@@ -1,4 +1,4 @@
-"""What the commands show on a terminal: tables and progress bars."""
+"""Tables and progress bars of the commands on a terminal."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ console = Console()
 
 @contextmanager
 def lessons_progress() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
-    """A progress bar per lesson; yields a function of a lesson's name that returns the `on_cell` of its run."""
+    """Show a progress bar per lesson; yields a function lesson name → `on_cell` of its run."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("cell {task.completed} of {task.total}"))
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
 
@@ -33,7 +33,7 @@ def lessons_progress() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
 
 @contextmanager
 def submissions_progress(count: int) -> Iterator[Callable[[object], None]]:
-    """A progress bar of `count` submissions; yields the function to call with each one that is done."""
+    """Show a progress bar for `count` submissions; yields the function to call with each finished one."""
     columns = (TextColumn("grading"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         task = progress.add_task("", total=count, rate="")
@@ -47,8 +47,8 @@ def submissions_progress(count: int) -> Iterator[Callable[[object], None]]:
 
 
 def results_table(results) -> Table:
-    """A row per `runner.Result`; claims that do not apply to this machine are counted apart."""
-    table = Table("lesson", "time", "exercises passed", "points", "claims held", "do not apply here")
+    """A row per `runner.Result`; claims that do not apply to this machine are counted separately."""
+    table = Table("lesson", "time", "exercises passed", "points", "true claims", "do not apply here")
     for r in results:
         states = list(r.claims.values())
         elsewhere = states.count(None)
@@ -65,7 +65,7 @@ def results_table(results) -> Table:
 
 
 def statistics_table(lessons) -> Table:
-    """A row per `statistics.Statistics`, with what is beyond the measure of a lesson in red."""
+    """A row per `statistics.Statistics`, with excesses in red."""
     table = Table("lesson", "min", "words", "code", "folded", "claims", "shown", "crowded", "wide")
     table.columns[0].no_wrap = True
     for s in lessons:

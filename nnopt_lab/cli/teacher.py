@@ -1,4 +1,4 @@
-"""Commands of teachers: hand out a kit, grade what comes back, and give marks."""
+"""Commands for teachers: hand out a kit, grade submissions, and give marks."""
 
 import gc
 import os
@@ -14,38 +14,40 @@ from nnopt_lab.workbench.text import printable, storable
 
 def release(
     folder: Path,
-    assignment: Annotated[list[str] | None, typer.Option(help="A lesson to set; may be given several times.")] = None,
+    assignment: Annotated[
+        list[str] | None, typer.Option(help="A lesson to assign; may be given several times.")
+    ] = None,
     due: Annotated[str | None, typer.Option(help="When it is due, such as 2026-12-01T18:00.")] = None,
 ) -> None:
     """Write the learner's kit into a new folder: notebooks, library and data, without the solutions."""
     from nnopt_lab.grading.release import write_kit
 
     lessons = write_kit(folder, assignment, due)
-    print(f"The kit in {folder} holds {', '.join(lessons)}.")
+    print(f"The kit in {folder} contains {', '.join(lessons)}.")
 
 
 def grade(
     paths: Annotated[list[Path], typer.Argument(help="Notebooks, or folders or zip archives of them.")],
     out: Annotated[Path, typer.Option(help="Folder of the gradebook, tables and pages.")] = Path("grades"),
-    lesson: Annotated[str | None, typer.Option(help="The lesson handed in; otherwise read from each notebook.")] = None,
+    lesson: Annotated[str | None, typer.Option(help="The lesson handed in; by default found in each notebook.")] = None,
     jobs: Annotated[int, typer.Option(help="Submissions graded at the same time.", min=1, max=256)] = os.cpu_count()
     or 1,
     cluster: Annotated[str | None, typer.Option(help="Grade on a Dask cluster: tcp://host:port.")] = None,
     isolation: Annotated[str, typer.Option(help="auto, bubblewrap, unshare, container or none.")] = "auto",
-    seconds: Annotated[int, typer.Option(help="Time limit per answer.", min=1, max=3600)] = 10,
-    megabytes: Annotated[int, typer.Option(help="Memory limit per answer.", min=64)] = 1024,
+    seconds: Annotated[int, typer.Option(help="Time limit per answer, in seconds.", min=1, max=3600)] = 10,
+    megabytes: Annotated[int, typer.Option(help="Memory limit per answer, in MiB.", min=64)] = 1024,
     late: Annotated[str | None, typer.Option(help='none, zero, "10%", "10%/day" or "10%/hour".')] = None,
     due: Annotated[str | None, typer.Option(help="When it was due, such as 2026-12-01T18:00.")] = None,
     format: Annotated[list[str] | None, typer.Option(help="Also write: canvas, moodle, gradescope, json.")] = None,
     seed: Annotated[int | None, typer.Option(help="Repeat a batch with the inputs of this seed.", min=0)] = None,
     resume: Annotated[bool, typer.Option("--resume/--fresh", help="Resume, or begin a new gradebook.")] = True,
 ) -> None:
-    """Grade notebooks: each answer runs in a sandbox, on fresh inputs; a batch that was stopped resumes."""
+    """Grade notebooks: each answer runs in a sandbox, on fresh inputs; a stopped batch resumes."""
     from nnopt_lab.course.lesson_files import find_lesson
     from nnopt_lab.grading import exports, gradebook, lateness, pool, sandbox
     from nnopt_lab.grading.sources import find, shared_numbers
 
-    # All that can be wrong with the options is said before a sandbox starts and before anything is written.
+    # All options are checked before a sandbox starts and before anything is written.
     exports.check(format or ())
     wanted = find_lesson(lesson) if lesson else None
     settings = pool.Settings(sandbox.available(isolation), sandbox.Limits(seconds, megabytes), wanted)
@@ -53,15 +55,15 @@ def grade(
     with ExitStack() as stack:
         stack.enter_context(gradebook.locked(out))
         if not resume:
-            lateness.policy(late or "none", due)  # before the old gradebook is put away
+            lateness.policy(late or "none", due)  # before the old gradebook is archived
             gradebook.archive(out)
         book = stack.enter_context(closing(gradebook.Gradebook(out, seed)))
         _keep_settings(book, late, due, format)
         if settings.kind == "none":
             _warn(sandbox.UNPROTECTED)
         workers = stack.enter_context(closing(pool.WorkerPool(settings, jobs))) if cluster is None else None
-        # These take long to import, so they wait until the workers are starting. What they make stays, and looking
-        # through it for garbage takes a seventh of the time.
+        # These take long to import, so they wait until the workers are starting. Their objects stay, and searching
+        # them for garbage would take a seventh of the time.
         gc.disable()
         try:
             from nnopt_lab.cli.screen import submissions_progress
@@ -70,7 +72,7 @@ def grade(
             gc.freeze()
         finally:
             gc.enable()
-        marks.read(out)  # a fault in it should not be told after hours of grading
+        marks.read(out)  # so that a mistake in it is reported before hours of grading
         with submissions_progress(len(sources)) as done:
             batch.grade_all(sources, book, settings, jobs, done, cluster, workers)
         _report(book, out)
@@ -96,18 +98,18 @@ def mark(
 
     learner, comment = unicodedata.normalize("NFC", storable(learner)), storable(comment)
     if not (out / gradebook.FILE).exists():
-        raise FileNotFoundError(f"There is no gradebook in {out}: name its folder with --out.")
+        raise FileNotFoundError(f"There is no gradebook in {out}: give its folder with --out.")
     with gradebook.locked(out), closing(gradebook.Gradebook(out)) as book:
         learners = {entry.learner for entry in book.entries()}
         if learner not in learners:
             others = ", ".join(printable(name, 80) for name in sorted(learners)[:20])
-            raise ValueError(f"learner={learner!r} handed nothing in; there are {others}.")
+            raise ValueError(f"learner={learner!r} handed in nothing; these learners did: {others}.")
         marks.write(out, learner, item, marks.Mark(points, comment))
         _report(book, out)
 
 
 def _keep_settings(book, late: str | None, due: str | None, formats: list[str] | None) -> None:
-    """Note what was given in the gradebook; what was not given stays as it was in earlier calls."""
+    """Store the given settings in the gradebook; others keep their values from earlier calls."""
     from nnopt_lab.grading import lateness
 
     given = {"late": late, "due": due, "formats": " ".join(formats) if formats else None}

@@ -1,7 +1,7 @@
-"""Notebooks in zip archives, as learning platforms and learners send them: read in memory, never unpacked.
+"""Read notebooks from zip archives of learning platforms and learners, in memory, without unpacking them.
 
-An archive's names are only looked at, so none of them leads anywhere; links in it are not followed, and what is read is
-limited before it is read.
+The names in an archive are only inspected, so they can't lead outside; links in it are not followed, and sizes are
+limited before anything is read.
 """
 
 import contextlib
@@ -17,9 +17,9 @@ from datetime import datetime
 from pathlib import Path
 
 ENDING = ".zip"
-MAX_BYTES = 64 << 20  # of an archive that a learner made, on the disk or inside another one
-MAX_ENTRIES = 10_000  # in such an archive
-_ENTRY = b"PK\x01\x02"  # with which each entry of an archive's table of contents begins
+MAX_BYTES = 64 << 20  # of a learner's archive, on disk or inside another one
+MAX_ENTRIES = 10_000  # in a learner's archive
+_ENTRY = b"PK\x01\x02"  # begins each entry of an archive's table of contents
 _UTF8 = 0x800
 _LEADS_OUT = "Its name in the archive leads out of it."
 
@@ -29,9 +29,9 @@ class Found:
     """A file in an archive.
 
     Attributes:
-        parts: its path, cleaned of whatever would lead out of the archive.
-        place: its position in the archive and, in an archive inside that, its position there; empty for an archive
-            in which there is nothing to read.
+        parts: its path, without parts that would lead out of the archive.
+        place: its position in the archive, followed by its position in an inner archive if it is in one; empty for a
+            file that is in no archive.
     """
 
     parts: tuple[str, ...]
@@ -44,14 +44,15 @@ def is_archive(name: str) -> bool:
 
 
 def find(path: Path, wanted, trusted: bool) -> list[Found]:
-    """The files of an archive, and of the archives in it, whose names are `wanted`.
+    """Find the files in an archive, and in archives inside it, whose names are `wanted`.
 
     Args:
-        wanted: function of a file's name.
-        trusted: whether it comes from the teacher, and may be of any size; archives inside it are the learners'.
+        path: of the archive.
+        wanted: a function file name → bool.
+        trusted: whether the archive comes from the teacher and may have any size; archives inside it are learners'.
 
     Raises:
-        ValueError: it can't be read, with the reason as a sentence.
+        ValueError: it can't be read; the message is a sentence with the reason.
     """
     with _opened(path, trusted) as archive:
         found = []
@@ -67,10 +68,10 @@ def find(path: Path, wanted, trusted: bool) -> list[Found]:
 
 
 def read(path: Path, place: tuple[int, ...], most: int) -> tuple[bytes, float]:
-    """The first `most` bytes of a file in an archive, and when it was changed, in seconds since 1970.
+    """Read the first `most` bytes of a file in an archive, and its modification time in seconds since 1970.
 
     Raises:
-        ValueError: it can't be read, with the reason as a sentence.
+        ValueError: it can't be read; the message is a sentence with the reason.
     """
     with _opened(path, trusted=True) as archive:
         for position in place[:-1]:
@@ -89,7 +90,7 @@ def _find_inside(archive: zipfile.ZipFile, position: int, parts: tuple[str, ...]
         ]
     except ValueError:
         found = []
-    return found or [Found(parts, (position,))]  # reading it tells its learner what is wrong
+    return found or [Found(parts, (position,))]  # reading it will produce a message for its learner
 
 
 @contextlib.contextmanager
@@ -129,25 +130,25 @@ def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most: int) -> byte
 
 @contextlib.contextmanager
 def in_words() -> Iterator[None]:
-    """Whatever reading an archive raises, as a ValueError with a sentence."""
+    """Turn any error from reading an archive into a ValueError with a sentence."""
     try:
         yield
     except ValueError:
         raise
     except OSError as error:
         raise ValueError(f"It can't be read: {error.strerror or error}.") from None
-    except Exception as error:  # zipfile, zlib, bz2 and lzma have a dozen kinds of errors for damaged archives
-        raise ValueError(f"It is no zip archive that can be read ({type(error).__name__}).") from None
+    except Exception as error:  # zipfile, zlib, bz2 and lzma raise a dozen types of errors for damaged archives
+        raise ValueError(f"It is not a readable zip archive ({type(error).__name__}).") from None
 
 
 def open_file(path: Path) -> io.BufferedReader:
-    """Open a file that someone else made: only a regular one, and no link.
+    """Open an untrusted file, which must be a regular file and not a link.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: it is a link or not a regular file.
         OSError: it can't be opened.
     """
-    # Not blocking, so that a pipe with that name holds nothing up. Windows has neither O_NOFOLLOW nor O_NONBLOCK.
+    # Non-blocking, so that a pipe with that name can't stall. Windows has neither O_NOFOLLOW nor O_NONBLOCK.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     if os.path.islink(path):
         raise ValueError("It is a link, not a file.")
@@ -159,7 +160,7 @@ def open_file(path: Path) -> io.BufferedReader:
 
 
 def _raw_name(info: zipfile.ZipInfo) -> str:
-    """The name, in UTF-8 where the archive does not say so and still means it, with / between its parts."""
+    """The name with / between its parts, decoded as UTF-8 if possible, even if the archive does not declare it."""
     name = info.orig_filename
     if not info.flag_bits & _UTF8:
         with contextlib.suppress(UnicodeError):
@@ -180,7 +181,7 @@ def _is_hidden(parts: tuple[str, ...]) -> bool:
 
 
 def _changed(info: zipfile.ZipInfo) -> float:
-    """In UTC where the archive says so (Info-ZIP's extra field), otherwise the clock's time where it was made."""
+    """Modification time: UTC if the archive has it (Info-ZIP's extra field), otherwise taken as local time."""
     extra = info.extra
     while len(extra) >= 4:
         kind, length = struct.unpack_from("<HH", extra)

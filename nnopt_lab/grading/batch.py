@@ -1,4 +1,4 @@
-"""Grades many submissions, several at a time: read, grade, note. No submission ends a batch."""
+"""Grade many submissions, several at a time: read, grade, record. No submission can end a batch."""
 
 import contextlib
 import itertools
@@ -24,17 +24,20 @@ def grade_all(
     cluster: str | None = None,
     workers: WorkerPool | None = None,
 ) -> None:
-    """Grade what the gradebook does not hold yet.
+    """Grade the submissions that the gradebook does not contain yet.
 
     Args:
+        sources: the submitted files.
+        book: gets the grades.
+        settings: of the sandboxes.
         jobs: number of submissions at a time, on this machine.
-        workers: a pool that is starting already; `jobs` is ignored then.
+        on_done: called after each submission, including those graded earlier.
         cluster: address of a Dask scheduler, whose workers grade instead of this machine.
-        on_done: called after each submission, including those that were graded before.
+        workers: a pool that is already starting; `jobs` is ignored then.
 
     Raises:
-        SandboxError: a sandbox does not start or has a hole, or all were lost in this batch and don't start again;
-            nothing is graded outside of one.
+        SandboxError: a sandbox does not start or has a hole, or all were lost during this batch and can't be
+            restarted; nothing is graded outside a sandbox.
     """
     todo = _not_graded(sources, book, settings, on_done)
     first = next(todo, None)
@@ -69,7 +72,7 @@ def _not_graded(sources, book: Gradebook, settings: Settings, on_done) -> Iterat
 def _grade_here(
     submissions: Iterator[Submission], seed: int, sandboxes: list[Sandbox]
 ) -> Iterator[tuple[Submission, Graded]]:
-    """Grades as they come; a few submissions wait in memory, never all of them."""
+    """Yield grades as they arrive; only a few submissions wait in memory."""
     waiting: queue.Queue = queue.Queue(maxsize=2 * len(sandboxes))
     done: queue.Queue = queue.Queue()
 
@@ -106,7 +109,7 @@ def _grade_here(
 
 
 def _is_ready(sandbox: Sandbox, left: set[Sandbox]) -> bool:
-    """Whether a sandbox can run answers; if not, it is taken out of those that are `left`.
+    """Whether a sandbox can run answers; if not, it is removed from those that are `left`.
 
     Raises:
         SandboxError: it was the last one.
@@ -122,7 +125,7 @@ def _is_ready(sandbox: Sandbox, left: set[Sandbox]) -> bool:
 
 
 def _put_if_free(waiting: queue.Queue) -> None:
-    # The queue is full when the batch was stopped midway: the threads are daemons, and their sandboxes close next.
+    # The queue is full if the batch was stopped midway: the threads are daemons, and their sandboxes close next.
     with contextlib.suppress(queue.Full):
         waiting.put_nowait(None)
 

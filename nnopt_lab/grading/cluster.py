@@ -1,7 +1,7 @@
-"""Grades a batch on several machines: a Dask cluster, whose workers have the course installed and their own sandboxes.
+"""Grade a batch on a Dask cluster, whose workers have the course installed and their own sandboxes.
 
-Submissions go there and grades come back; the gradebook stays here. A worker that dies loses nothing: the scheduler
-gives its submissions to another one, and the gradebook notes each of them once.
+Submissions are sent there and grades come back; the gradebook stays here. Nothing is lost if a worker dies: the
+scheduler gives its submissions to another one, and the gradebook records each of them once.
 """
 
 import threading
@@ -24,7 +24,7 @@ _lock = threading.Lock()
 def grade_on_cluster(
     address: str, submissions: Iterator[Submission], seed: int, settings: Settings
 ) -> Iterator[tuple[Submission, Graded]]:
-    """Grades as they come from the cluster; each worker has a few submissions at a time.
+    """Yield grades as they arrive from the cluster; each worker has a few submissions at a time.
 
     Raises:
         ValueError: Dask is not installed, nothing answers at the address, or it has no workers or other versions.
@@ -54,7 +54,7 @@ def grade_on_cluster(
             try:
                 graded = Graded.from_json(future.result())
             except KilledWorker:
-                graded = Graded(submission.lesson, "crashed", "The machines that graded it died, one after the other.")
+                graded = Graded(submission.lesson, "crashed", "Several machines died while grading it.")
             future.release()
             yield submission, graded
             for following in islice(submissions, 1):
@@ -64,10 +64,10 @@ def grade_on_cluster(
 def _threads(client) -> int:
     found = client.run(_version)
     if not found:
-        raise ValueError("The cluster has no workers yet: start some with dask worker ADDRESS.")
+        raise ValueError("The cluster has no workers yet: start them with dask worker ADDRESS.")
     others = sorted({other for other in found.values() if other != _version()})
     if others:
-        raise ValueError(f"The cluster's workers have nnopt-lab {', '.join(others)}, and this machine {_version()}.")
+        raise ValueError(f"The cluster's workers have nnopt-lab {', '.join(others)}, but this machine {_version()}.")
     return sum(client.nthreads().values())
 
 
@@ -76,7 +76,7 @@ def _version() -> str:
 
 
 def _grade(submission: Submission, seed: int, settings: Settings) -> str:
-    """Runs on a worker, which keeps its sandboxes for the next submissions, one per thread."""
+    """Grade on a worker, which keeps its sandboxes for the next submissions, one per thread."""
     settings = Settings(available(settings.kind), settings.limits, settings.lesson)
     with _lock:
         sandbox = _idle[settings].pop() if _idle[settings] else None

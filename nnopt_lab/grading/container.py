@@ -1,6 +1,6 @@
-"""The sandbox as a container of Docker or Podman, for machines without Linux namespaces and for extra caution.
+"""A sandbox in a container of Docker or Podman, for machines without Linux namespaces and for extra caution.
 
-The same fork server runs in it. No socket can be handed into a container, so jobs and replies go through its standard
+The same fork server runs inside. A socket can't be passed into a container, so jobs and replies go through its standard
 input and output, framed by `sandboxed.relay`, which does inside what `NamespaceSandbox` does outside.
 """
 
@@ -24,7 +24,7 @@ BUILD_SECONDS = 1800
 
 
 def engine() -> str:
-    """Docker or Podman, whichever answers.
+    """Find Docker or Podman, whichever responds.
 
     Raises:
         SandboxError: neither does.
@@ -34,11 +34,13 @@ def engine() -> str:
             found = subprocess.run([name, "version"], capture_output=True, text=True)
             if found.returncode == 0:
                 return name
-    raise SandboxError("Neither Docker nor Podman answers here: install and start one of them.")
+    raise SandboxError("Neither Docker nor Podman responds here: install and start one of them.")
 
 
 def image(name: str) -> str:
-    """The image with Python and what workers need, as it is installed here; built once, which needs a network.
+    """Find or build the image with Python and the workers' packages, in the versions installed here.
+
+    It is built once, which needs a network.
 
     Raises:
         SandboxError: it could not be built.
@@ -83,7 +85,7 @@ class ContainerSandbox(Sandbox):
             raise SandboxError(f"The container did not start: {self._give_up()}.")
 
     def _exchange(self, job: bytes) -> JobResult | None:
-        with contextlib.suppress(OSError):  # if it is gone, no answer comes
+        with contextlib.suppress(OSError):  # if it is gone, there will be no reply
             self._process.stdin.write(struct.pack(">I", len(job)) + job)
         following = len(jobs_in(job)) - 1
         answer = self._receive(self.limits.seconds + following * FOLLOWING_SECONDS + END_SECONDS)
@@ -93,7 +95,7 @@ class ContainerSandbox(Sandbox):
         return JobResult(head["state"], reply, head["reason"])
 
     def _receive(self, seconds: float) -> tuple[dict, bytes] | None:
-        """A frame: the length of a JSON head, the length of a body, both; None where none comes in time."""
+        """Receive a frame: the length of a JSON head, the length of a body, both; None if none arrives in time."""
         found: list = []
 
         def read() -> None:
@@ -105,7 +107,7 @@ class ContainerSandbox(Sandbox):
                 if head and body is not None:
                     found.append((json.loads(head), body))
 
-        reader = threading.Thread(target=read, daemon=True)  # pipes have no time-out on Windows
+        reader = threading.Thread(target=read, daemon=True)  # pipes have no timeout on Windows
         reader.start()
         reader.join(seconds)
         return found[0] if found else None
@@ -134,24 +136,24 @@ class ContainerSandbox(Sandbox):
 
 
 def run_command(name: str, tag: str, limits: Limits) -> list[str]:
-    """The command that starts the container: no network, nothing to write to, few rights, few processes."""
+    """The command that starts the container, without network or writable files, with few rights and processes."""
     settings = {
         "mode": "users",
         "memory": limits.megabytes << 20,
         "seconds": limits.seconds,
         "readable": ["/usr", "/lib", "/lib64", "/sandboxed", "/dev/null", "/dev/zero", "/dev/urandom"],
         "paths": [],
-        "scratch": "/",  # workers follow each other in here, so none may leave anything: nothing can be written
+        "scratch": "/",  # not writable, so that no worker can leave anything for the next one
     }
     return [
         *(name, "run", "--rm", "--interactive", "--init"),
         *("--network", "none", "--ipc", "none", "--read-only", "--pids-limit", "64"),
         *("--memory", f"{limits.megabytes + 1024}m", "--memory-swap", f"{limits.megabytes + 1024}m"),
-        # The three rights with which each worker is made another user, who has none.
+        # The three rights needed to make each worker another user, who has no rights.
         *("--cap-drop", "ALL", "--cap-add", "SETUID", "--cap-add", "SETGID", "--cap-add", "KILL"),
         *("--security-opt", "no-new-privileges"),
         *("--env", "OMP_NUM_THREADS=1", "--env", "MKL_NUM_THREADS=1", "--env", "HOME=/"),
-        # torch's optimizers import its compiler, which wants a folder for its cache even if it never writes to it.
+        # torch's optimizers import its compiler, which needs a folder for its cache even if it never writes to it.
         *("--env", "TORCHINDUCTOR_CACHE_DIR=/"),
         *("--volume", f"{os.path.abspath(SANDBOXED)}:/sandboxed:ro"),
         *(tag, "python", "-I", "/sandboxed/relay.py", json.dumps(settings)),

@@ -1,4 +1,4 @@
-"""Code cells of the course's own notebooks: the untouched answer cells, and the imports that an answer may rely on."""
+"""Code cells of the course's own notebooks: unchanged answer cells, and the imports that an answer may rely on."""
 
 import ast
 import json
@@ -10,31 +10,35 @@ from nnopt_lab.workbench.paths import root
 
 
 def code_cells(path: Path) -> dict[str, str]:
-    """The code cells of one of the course's own notebooks, by their ids."""
-    # json instead of nbformat, whose schemas take longer to load than torch; for few submissions start-up is most.
+    """The code cells of one of the course's own notebooks, by id.
+
+    Raises:
+        ValueError: the notebook is damaged.
+    """
+    # json instead of nbformat, whose schemas take longer to load than torch, which matters for few submissions.
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         return {cell["id"]: "".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"}
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged: build it again with nnopt build {path.stem}.") from error
+        raise ValueError(f"{path} is damaged: rebuild it with nnopt build {path.stem}.") from error
 
 
 @cache
 def notebook_cells(lesson: str) -> dict[str, str]:
-    """The code cells of a lesson as it is handed out, by their ids."""
+    """The code cells of a lesson's learner notebook, by id."""
     return code_cells(_notebook(lesson))
 
 
 @cache
 def stubs(lesson: str) -> dict[str, str]:
-    """The untouched answer cells of a lesson, by their ids."""
+    """The unchanged answer cells of a lesson, by id."""
     cells = notebook_cells(lesson)
     return {id: source for id, source in cells.items() if id.startswith(("exercise-", "question-"))}
 
 
 @cache
 def lesson_imports(lesson: str) -> str:
-    """A lesson's imports of torch, numpy and the standard library: an answer may rely on them."""
+    """A lesson's imports of torch, numpy and the standard library, which an answer may rely on."""
     cells = notebook_cells(lesson)
     return "\n".join(dict.fromkeys(line for source in cells.values() for line in _imports(source)))
 

@@ -1,4 +1,4 @@
-"""Grades as files that other systems import: grades.csv, Canvas, Moodle, Gradescope, JSON."""
+"""Write grades as files for other systems: grades.csv, Canvas, Moodle, Gradescope, JSON."""
 
 import csv
 import hashlib
@@ -26,10 +26,11 @@ def write(grades: list[Grade], folder: Path, formats: Iterable[str]) -> list[Pat
     """Write grades.csv and the given formats.
 
     Returns:
-        The files that were written.
+        The files written.
 
     Raises:
         ValueError: a format is unknown.
+        OSError: a file can't be written.
     """
     check(formats)
     make_folder(folder)
@@ -48,10 +49,10 @@ def check(formats: Iterable[str]) -> None:
 
 
 def safe_name(learner: str) -> str:
-    """A learner's name as a file name of at most 70 bytes, unique to the learner, and the same in a URL.
+    """Turn a learner's name into a file name of at most 70 bytes, unique to the learner, and unchanged in a URL.
 
-    A plain name stays as it is. Any other one ends with a digest of it: one with capitals too, since some file systems
-    don't tell them apart, and one that looks as if it had a digest.
+    A plain name is unchanged. Any other gets a digest at its end, including names with capitals, which some file
+    systems don't distinguish, and names that look as if they had a digest.
     """
     if _PLAIN.fullmatch(learner) and not _DIGEST_AT_END.search(learner) and learner not in _DEVICES:
         return learner
@@ -70,7 +71,7 @@ def _plain_rows(grades: list[Grade]):
 
 
 def _canvas(grades: list[Grade], folder: Path) -> list[Path]:
-    """One column per lesson, as in Canvas's own export; students are found by ID, otherwise by SIS login."""
+    """One column per lesson, as in Canvas's own export; it finds students by ID, or else by SIS login."""
     lessons = sorted({g.lesson for g in grades if g.lesson})
     by_learner: dict[str, list[Grade]] = {}
     for grade in grades:
@@ -87,7 +88,7 @@ def _canvas(grades: list[Grade], folder: Path) -> list[Path]:
 
 
 def _moodle(grades: list[Grade], folder: Path) -> list[Path]:
-    """One offline grading worksheet per lesson; its importer looks at Identifier, Grade and Last modified (grade)."""
+    """One offline grading worksheet per lesson; Moodle reads Identifier, Grade and Last modified (grade)."""
     written = []
     for lesson in sorted({g.lesson for g in grades if g.lesson}):
         head = ("Identifier", "Full name", "Status", "Grade", "Maximum Grade", "Grade can be changed")
@@ -104,14 +105,14 @@ def _moodle(grades: list[Grade], folder: Path) -> list[Path]:
 
 
 def _shared_numbers(grades: list[Grade], system: str) -> set[str]:
-    """Numbers that several learners' files bear: an import by them would give one learner another's points."""
+    """Numbers on several learners' files; an import by these would give one learner another's points."""
     pairs = {(g.entry.number, g.learner) for g in grades if g.entry.system == system}
     numbers = [number for number, _ in pairs]
     return {number for number in numbers if numbers.count(number) > 1}
 
 
 def _gradescope(grades: list[Grade], folder: Path) -> list[Path]:
-    """One results.json per submission, as an autograder writes it for Gradescope."""
+    """One results.json per submission, in the format of Gradescope's autograders."""
     for g in grades:
         tests = [
             {
@@ -138,7 +139,7 @@ def _json(grades: list[Grade], folder: Path) -> list[Path]:
 
 
 def comment(grade: Grade) -> str:
-    """A grade in a sentence or two."""
+    """Describe a grade in a sentence or two."""
     graded = grade.entry.graded
     said = [f"{_number(grade.points)} of {grade.possible} points."]
     if graded.state != "graded":

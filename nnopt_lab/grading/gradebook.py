@@ -1,4 +1,4 @@
-"""The gradebook: one SQLite file, one transaction per submission. A grader killed at any moment resumes from it."""
+"""The gradebook: one SQLite file, one transaction per submission. A killed grader can always resume from it."""
 
 import json
 import secrets
@@ -36,7 +36,7 @@ _RESULT = ("state", "points", "possible", "mistake", "wrong_answer", "inputs", "
 
 @dataclass(frozen=True)
 class Entry:
-    """A graded submission as the gradebook holds it; `submitted_at` is UTC in ISO format, "" where unknown."""
+    """A graded submission in the gradebook; `submitted_at` is UTC in ISO format, "" if unknown."""
 
     learner: str
     name: str
@@ -48,14 +48,15 @@ class Entry:
 
 
 class Gradebook:
-    """The gradebook in a folder; created if there is none.
+    """The gradebook in a folder, created if there is none.
 
     Args:
-        seed: of the inputs; None: the one that the gradebook has, or a fresh one.
+        folder: created if missing.
+        seed: of the inputs; default the gradebook's own, or a fresh one.
 
     Raises:
-        ValueError: the gradebook was begun with another seed, or the file is no gradebook.
-        OSError: it can't be opened, read or written; so do all methods. The text names the file and the cause.
+        ValueError: the gradebook was begun with another seed, or the file is not a gradebook.
+        OSError: it can't be opened, read or written; all methods raise this too. The message names file and cause.
     """
 
     def __init__(self, folder: Path, seed: int | None = None):
@@ -72,15 +73,15 @@ class Gradebook:
             raise
 
     def _prepare(self) -> None:
-        before = _columns(self._connection)  # looked at before anything is written: it may be another program's file
-        if "known" in before.get("result", ()):  # gradebooks begun before it had its present name keep their grades
+        before = _columns(self._connection)  # read before anything is written: it may be another program's file
+        if "known" in before.get("result", ()):  # older gradebooks, from before the column was renamed
             self._connection.execute("ALTER TABLE result RENAME COLUMN known TO wrong_answer")
         elif not before:
             self._connection.executescript(_SCHEMA)
         with closing(sqlite3.connect(":memory:")) as fresh:
             fresh.executescript(_SCHEMA)
             if _columns(self._connection) != _columns(fresh):
-                raise sqlite3.OperationalError("its tables are others")
+                raise sqlite3.OperationalError("its tables differ")
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA foreign_keys = ON")
 
@@ -89,7 +90,7 @@ class Gradebook:
         if own is None:
             self.remember(seed=str(secrets.randbits(32) if seed is None else seed))
         elif seed is not None and str(seed) != own:
-            raise ValueError(f"seed={seed} differs from {own}, with which this gradebook was begun; use --fresh.")
+            raise ValueError(f"seed={seed} differs from this gradebook's seed, {own}; use --fresh for a new one.")
         with self._sound("its seed"):
             return int(self.setting("seed"))
 
@@ -99,17 +100,17 @@ class Gradebook:
         return rows[0][0] if rows else None
 
     def remember(self, **settings: str) -> None:
-        """Keep settings of the batch until they are changed."""
+        """Store settings of the batch until they are changed."""
         with told(self._path), self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO setting VALUES (?, ?)", settings.items())
 
     def holds(self, submission: Submission) -> bool:
-        """Whether exactly this file of this learner has been graded."""
+        """Whether exactly this file of this learner was graded."""
         key = (submission.source.learner, submission.source.name, submission.sha256)
         return bool(self._rows("SELECT 1 FROM submission WHERE (learner, name, sha256) = (?, ?, ?)", *key))
 
     def add(self, submission: Submission, graded: Graded) -> None:
-        """Add a grade, whole or not at all; the same file is never added twice."""
+        """Add a grade, completely or not at all; the same file is never added twice."""
         source = submission.source
         row = (source.learner, source.name, submission.sha256, graded.lesson, submission.submitted_at, source.system)
         row += (
@@ -130,7 +131,7 @@ class Gradebook:
                 )
 
     def entries(self) -> Iterator[Entry]:
-        """Every graded submission, in the order of grading."""
+        """Yield every graded submission, in the order of grading."""
         columns = "id, learner, name, submitted_at, system, number, late, lesson, state, reason"
         for id, *whose, late, lesson, state, reason in self._rows(f"SELECT {columns} FROM submission ORDER BY id"):
             with self._sound(f"the entry of {whose[0]!r}"):
@@ -154,7 +155,7 @@ class Gradebook:
 
     @contextmanager
     def _sound(self, what: str) -> Iterator[None]:
-        """Values that can't be read mean damage that SQLite does not see."""
+        """Treat unreadable values as damage that SQLite does not notice."""
         try:
             yield
         except (ValueError, TypeError, AttributeError) as error:
@@ -167,18 +168,18 @@ class Gradebook:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Lock a folder for one grader at a time; the lock ends with the process, however that ends.
+    """Lock a folder for one grader at a time; the lock always ends with the process.
 
     Raises:
-        ValueError: another grader is at work there.
-        OSError: the folder can't be made or written to.
+        ValueError: another grader is using the folder.
+        OSError: the folder can't be created or written to.
     """
     make_folder(folder)
     try:
         with FileLock(folder / ".lock", timeout=0):
             yield
     except Timeout:
-        raise ValueError(f"Another grader is at work in {folder}.") from None
+        raise ValueError(f"Another grader is using {folder}; wait until it is done.") from None
 
 
 def archive(folder: Path) -> None:
@@ -187,9 +188,9 @@ def archive(folder: Path) -> None:
     if not path.exists():
         return
     with suppress(Damaged):
-        Gradebook(folder).close()  # moves what a killed grader left in the write-ahead log into the file
+        Gradebook(folder).close()  # moves a killed grader's write-ahead log into the file
     kept = folder / f"gradebook.{datetime.now():%Y-%m-%d-%H%M%S-%f}.sqlite"
-    for end in ("", "-wal", "-shm"):  # of a damaged file, the log may hold what can still be saved
+    for end in ("", "-wal", "-shm"):  # the log of a damaged file may contain grades that can still be saved
         if (part := folder / f"{FILE}{end}").exists():
             part.rename(f"{kept}{end}")
 
@@ -207,5 +208,5 @@ def _result_row(submission: int, result: Result) -> tuple:
 
 
 def _storable(value):
-    """Make text storable as UTF-8: a notebook may hold half of a surrogate pair."""
+    """Make text storable as UTF-8, because a notebook may contain half of a surrogate pair."""
     return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value

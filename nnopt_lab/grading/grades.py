@@ -1,4 +1,4 @@
-"""Final grades: for each learner and lesson the last submission, with the teacher's marks and the late penalty."""
+"""Final grades: the last submission per learner and lesson, with the teacher's marks and the late penalty."""
 
 import difflib
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from nnopt_lab.grading.results import Result
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer with its final points: the judge's, or the teacher's if `manual`."""
+    """One answer with its final points, from the judge, or from the teacher if `manual`."""
 
     result: Result
     points: float
@@ -28,10 +28,10 @@ class Grade:
     Attributes:
         entry: the submission that counts.
         answers: in the order of the lesson.
-        points, possible: after all, and at most.
-        added: by the teacher, to the whole.
-        comment: on the whole.
-        late, lost: how late it was, in words, and the points that this cost.
+        points, possible: final points, and their maximum.
+        added: points that the teacher added to the total.
+        comment: the teacher's comment on the whole.
+        late, lost: how late it was, as text, and the points that this cost.
         earlier: number of other submissions, which don't count.
     """
 
@@ -59,10 +59,12 @@ class Grade:
 
 
 def final(entries: Iterable[Entry], marks: dict[tuple[str, str], Mark], late: Policy) -> list[Grade]:
-    """Grades by learner and lesson, in the order of their names; points never fall below 0.
+    """Compute grades per learner and lesson, sorted by name; points never fall below 0.
 
     Args:
-        marks: by (learner, item); where no learner has exactly that name, spaces around it don't count.
+        entries: of the gradebook.
+        marks: by (learner, item); if no learner has exactly that name, spaces around it are ignored.
+        late: the late penalty.
     """
     by_key: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
@@ -75,7 +77,7 @@ def final(entries: Iterable[Entry], marks: dict[tuple[str, str], Mark], late: Po
 
 
 def unapplied(marks: dict[tuple[str, str], Mark], grades: Iterable[Grade]) -> list[str]:
-    """A sentence for each mark that changes nothing, since nobody handed in what it is for."""
+    """A sentence for each mark without effect, because its item was not handed in."""
     items = {(g.learner, item) for g in grades for item in (g.lesson, *(answer.result.id for answer in g.answers))}
     learners = {learner for learner, _ in items}
     by_trimmed = {learner.strip(): learner for learner in learners} | {learner: learner for learner in learners}
@@ -85,9 +87,9 @@ def unapplied(marks: dict[tuple[str, str], Mark], grades: Iterable[Grade]) -> li
         if known is None:
             close = difflib.get_close_matches(learner, learners, 1)
             meant = f" Did you mean {close[0]!r}?" if close else ""
-            said.append(f"{FILE}: {learner!r} has handed in nothing, so the mark for {item} does not count.{meant}")
+            said.append(f"{FILE}: {learner!r} handed in nothing, so the mark for {item} has no effect.{meant}")
         elif (known, item) not in items:
-            said.append(f"{FILE}: {learner!r} has not handed in {item}, so the mark for it does not count.")
+            said.append(f"{FILE}: {learner!r} did not hand in {item}, so the mark for it has no effect.")
     return said
 
 
@@ -113,9 +115,9 @@ def _grade(entries: list[Entry], marks: dict[tuple[str, str], Mark], late: Polic
 
 
 def _rank(entry: Entry) -> tuple:
-    """One that can be read counts before one that can't, then a later one before an earlier one.
+    """The order in which submissions count: readable before unreadable, then later before earlier.
 
-    Files of one time are ordered by their names, so that it never matters which was graded first.
+    Files of the same time are ordered by name, so that the order of grading never matters.
     """
     earned = sum(result.points for result in entry.graded.results)
     return entry.graded.state != "malformed", entry.submitted_at, entry.name.removesuffix(".ipynb"), earned

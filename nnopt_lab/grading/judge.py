@@ -1,7 +1,7 @@
-"""The judge of one submission: draws the inputs, holds the references and compares. Learners' code runs elsewhere.
+"""Judge one submission: draw inputs, run the references and compare. Learners' code runs elsewhere.
 
-A worker's reply counts as values and nothing more: a worker in a learner's hands can claim any result, but to claim the
-right one for inputs drawn a moment ago, it has to compute it.
+A worker's reply counts only as values: a worker under a learner's control can claim any result, but to claim the right
+one for fresh random inputs, it has to compute it.
 """
 
 import hashlib
@@ -26,13 +26,13 @@ from nnopt_lab.grading.sandboxed.exchange import WRITE_FAULTS
 from nnopt_lab.grading.submissions import Submission
 from nnopt_lab.grading.time_limit import TooLong, within
 
-JUDGE_SECONDS = 10  # for one step of the judge's own work on one answer; an honest one takes milliseconds
-MAX_SHOWN = 2_000  # characters of each text of a result
+JUDGE_SECONDS = 10  # per step of the judge's work on one answer; an honest answer takes milliseconds
+MAX_SHOWN = 2_000  # characters per text of a result
 _TROUBLE = {
-    "missing": "The answer's cell is not in the notebook.",
-    "doubled": "The answer's cell is there more than once, with different answers: keep one.",
-    "mistyped": "The answer's cell is no code cell any more.",
-    "too long": "The answer's cell is longer than any answer.",
+    "missing": "The answer's cell is missing from the notebook.",
+    "doubled": "The answer's cell appears more than once, with different answers: keep one.",
+    "mistyped": "The answer's cell is not a code cell any more.",
+    "too long": "The answer's cell is too long to be an answer.",
 }
 
 
@@ -43,7 +43,9 @@ def grade(submission: Submission, sandbox: Sandbox, seed: int) -> Graded:
     in a worker of its own: what another answer changed must not cost it points.
 
     Args:
-        seed: of the batch; the inputs follow from it, the file, the learner, and the exercise.
+        submission: the submission to grade.
+        sandbox: runs the answers.
+        seed: of the batch; it determines the inputs, with the file, the learner and the exercise.
     """
     if submission.malformed:
         return Graded(submission.lesson, "malformed", submission.malformed)
@@ -56,7 +58,7 @@ def grade(submission: Submission, sandbox: Sandbox, seed: int) -> Graded:
 
 
 def grade_safely(submission: Submission, sandbox: Sandbox, seed: int) -> Graded:
-    """`grade`, but a fault of the grader itself becomes a state of the submission instead of the end of the batch."""
+    """Like `grade`, but an error in the grader becomes a state of the submission instead of ending the batch."""
     try:
         return grade(submission, sandbox, seed)
     except SandboxError:
@@ -82,7 +84,7 @@ def _state(results: list[Result]) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class _Task:
-    """An answer that is to be run: on each of the cases, or once where it answers a question."""
+    """An answer to run: on each case, or once if it answers a question."""
 
     item: Exercise | Question
     source: str
@@ -90,13 +92,13 @@ class _Task:
     job: dict
 
     def packed(self, **more) -> bytes:
-        """The job as a worker takes it; `more` is added to its header."""
+        """Serialise the job for a worker; `more` is added to its header."""
         return codec.pack(self.job | more, self.cases)
 
 
 @dataclass(frozen=True)
 class _Ended:
-    """How a job ended, and the worker's reply: header and values."""
+    """The end of a job, and the worker's reply: header and values."""
 
     job: JobResult
     header: dict
@@ -104,7 +106,7 @@ class _Ended:
 
     @property
     def touched(self) -> bool:
-        """Whether the worker ended, or raised, as one does that writes to an input (see `frozen`)."""
+        """Whether the worker ended or raised an error as after a write to an input (see `frozen`)."""
         if self.job.state == "crashed":
             return any(f"({name})" in self.job.reason for name in WRITE_FAULTS)
         return (_first_error(self.header) or {}).get("type") == "ChangedInPlace"
@@ -115,7 +117,7 @@ class _Ended:
 
     @property
     def failed(self) -> bool:
-        """Whether time, memory or the process itself came to an end."""
+        """Whether it ran out of time or memory, or crashed."""
         out_of_memory = (_first_error(self.header) or {}).get("memory") is True
         return out_of_memory or (self.job.state in BROKEN and not self.touched)
 
@@ -129,7 +131,7 @@ class _Judge:
     seed: int
 
     def results(self, items: Iterable[Exercise | Question]) -> Iterator[Result]:
-        """The results of answers, in no order."""
+        """Yield the results of answers, in any order."""
         tasks = []
         for item in items:
             found = self._not_run(item) or self._guarded(item, partial(self._task, item))
@@ -151,7 +153,7 @@ class _Judge:
         return self._guarded(task.item, lambda: self._judged(task, ended))
 
     def _guarded(self, item: Exercise | Question, work: Callable):
-        """What some work on an answer returns; a fault of the grader itself costs at most this one."""
+        """Do some work on an answer and return its result; an error in the grader costs at most this answer."""
         try:
             return work()
         except SandboxError:
@@ -185,25 +187,25 @@ class _Judge:
         return _Task(item, source, cases, job | {"name": item.name, "arguments": list(item.arguments)})
 
     def _draw(self, id: str, number: int) -> int:
-        # The digest: else a file could hold a table for the inputs that an earlier one printed.
+        # With the digest, because otherwise a file could contain a table for the inputs that an earlier one printed.
         submission = self.submission
         text = json.dumps([self.seed, submission.sha256, submission.source.learner, id, number])
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
 
     def _judged(self, task: _Task, job: JobResult) -> Result:
-        """The result of an answer that ran in a worker of its own; it may run once more."""
+        """The result of an answer that ran in its own worker; it may run once more."""
         ended = self._completed(task, job)
         result = self._verdict(task, ended)
         lists = any(_holds_list(case) for case in task.cases)
         if result.state == "passed" or isinstance(task.item, Question) or not (ended.touched or lists):
             return result
-        # With inputs that it may change, and whose lists are of no class of their own.
+        # With inputs that it may change, and ordinary lists.
         again = self._completed(task, self.sandbox.run(task.packed(writable=True)), writable=True)
         verdict = self._verdict(task, again, ended.touched)
         return verdict if ended.touched or verdict.state == "passed" else result
 
     def _completed(self, task: _Task, job: JobResult, **more) -> _Ended:
-        """How a job ended; where a name was missing, with what the other cells define if that helps."""
+        """The end of a job; if a name was missing, it may run again with the definitions of the other cells."""
         ended = self._without_trials(task, job, **more)
         if not ended.misses_a_name or not self.submission.code:
             return ended
@@ -212,7 +214,7 @@ class _Judge:
         return ended if again.failed else again
 
     def _without_trials(self, task: _Task, job: JobResult, **more) -> _Ended:
-        """How a job ended; where it failed, without what follows the answer's function if that helps."""
+        """The end of a job; if it failed, it may run again without the statements after the answer's function."""
         ended = _read(job)
         if ended.failed and _goes_on_after(task.source, task.job.get("name")):
             again = _read(self.sandbox.run(task.packed(brief=True, **more)))
@@ -221,10 +223,12 @@ class _Judge:
         return ended
 
     def _verdict(self, task: _Task, ended: _Ended, touched: bool = False) -> Result:
-        """The result that a reply stands for.
+        """Convert a reply to a result.
 
         Args:
-            touched: whether it wrote to its inputs before; then they count as changed, whatever the reply says of them.
+            task: the answer.
+            ended: the end of its job.
+            touched: whether it wrote to its inputs earlier; then they count as changed, whatever the reply says.
         """
         unjudged = self._unjudged(task, ended)
         if unjudged is not None:
@@ -245,13 +249,13 @@ class _Judge:
             return None
         if error.get("memory") is True:
             most = self.sandbox.limits.megabytes
-            return result("out of memory", f"Your answer was stopped: it wanted more than {most} MiB.")
+            return result("out of memory", f"Your answer was stopped: it needed more than {most} MiB.")
         return result("blank") if _is_blank(error) else result("raised", _raised(error, task.source))
 
     def _mentioned_in(self, id: str, source: str) -> dict[str, str]:
         """The learner's other answers whose functions this one mentions, directly or not, by their names.
 
-        A word in a comment is a mention, too: the worker runs only what is really needed.
+        A word in a comment counts as a mention too; the worker runs only what is really needed.
         """
         needed, sources = {}, [source]
         while sources:
@@ -274,7 +278,7 @@ def _read(job: JobResult) -> _Ended:
 
 
 def _cut(result: Result) -> Result:
-    """A result with texts of bounded length, whatever a worker's reply held."""
+    """A result with texts of limited length, whatever the worker replied."""
     shown = {name: _shortened(text) for name, text in result.inputs.items()}
     texts = {name: _shortened(getattr(result, name)) for name in ("mistake", "got", "wanted", "printed")}
     return replace(result, inputs=shown, **texts)
@@ -285,7 +289,7 @@ def _shortened(text: str) -> str:
 
 
 def _goes_on_after(source: str, name: str | None) -> bool:
-    """Whether something follows a function that defines nothing, such as a trial call."""
+    """Whether the function is followed by statements other than definitions, such as a trial call."""
     lines = source.splitlines()
     last = max((n for n, line in enumerate(lines) if re.match(rf"def {name}\b", line)), default=len(lines))
     return any(re.match(r"(?!def |class |import |from |@)[^\W\d]", line) for line in lines[last + 1 :])
@@ -299,19 +303,19 @@ def _exercise_result(task: _Task, ended: _Ended, touched: bool) -> Result:
         return Result(exercise.id, state, 0, exercise.points, mistake, printed=printed, source=task.source, **more)
 
     if "missing" in header:
-        what = f"it is of type {_text(header['missing'])}" if header["missing"] else "it is not there"
-        return result("unusable", f"A function `{exercise.name}` is wanted from this cell, and {what}.")
+        what = f"it is of type {_text(header['missing'])}" if header["missing"] else "it does not"
+        return result("unusable", f"This cell must define a function `{exercise.name}`, but {what}.")
     if "accepts" in header:
         return result("unusable", wrong_arguments(exercise, _text(header["accepts"])))
     pairs = values if isinstance(values, list) and len(values) == len(cases) else []
     if not pairs or not all(isinstance(p, list) and len(p) == 2 and isinstance(p[1], list) for p in pairs):
-        return result("failed", "It did not give one result for each case.")
+        return result("failed", "It did not return one result per case.")
     foreign = next((value for value, _ in pairs if _foreign(value)), None)
     if foreign is not None:
         return result(
             "failed",
-            f"The result holds {_foreign(foreign)}; only plain tensors, numbers, booleans, texts, and lists or tuples "
-            "of them count.",
+            f"The result contains {_foreign(foreign)}; only plain tensors, numbers, booleans, texts, and lists or "
+            "tuples of them are allowed.",
         )
     outcomes = [
         Outcome(value, changed=_changed(exercise, inputs, after) or (_changeable(exercise, inputs) if touched else ()))
@@ -392,18 +396,18 @@ def _raised(error: dict, source: str) -> str:
     lines = source.splitlines()
     line = lines[number - 1].strip() if isinstance(number, int) and 0 < number <= len(lines) else ""
     if kind == "SyntaxError" and line[:1] in ("%", "!", "?"):
-        return f"IPython's own commands are not run when an answer is graded: take out line {number}, `{line}`."
+        return f"IPython's commands don't run when an answer is graded: remove line {number}, `{line}`."
     said = f"raised {kind}: {message or 'no message'}"
     if kind in ("NameError", "ModuleNotFoundError") and "its own cell" not in message:
         said += (
-            ". When it is graded, an answer sees its own cell, the lesson's imports of torch and of Python's library, "
-            "your other answers, and what it needs of the definitions in your other cells: neither your other cells as "
-            "a whole nor the course's library"
+            ". During grading, an answer sees its own cell, the lesson's imports of torch and of Python's library, "
+            "your other answers, and the definitions that it needs from your other cells, but neither your other cells "
+            "as a whole nor the course's library"
         )
     if kind in ("InductorError", "BackendCompilerFailed", "PermissionError") or "not permitted" in message:
         said += (
-            ". When it is graded, an answer can't start other processes, which torch.compile and loaders with workers "
-            "do, and has neither a network nor files"
+            ". During grading, an answer can't start other processes, which torch.compile and loaders with workers do, "
+            "and has neither a network nor files"
         )
     return f"Your line {number}, `{line}`, {said}." if line else f"Your answer {said}."
 

@@ -12,13 +12,13 @@ ALLOWED = 'none, zero, "10%" (once), "10%/day" or "10%/hour" (for each day or ho
 
 @dataclass(frozen=True)
 class Policy:
-    """A late penalty; see `ALLOWED` for its text form.
+    """A late penalty; `ALLOWED` describes its text form.
 
     Attributes:
         text: as the teacher wrote it.
-        percent: of the points, lost once or per period.
-        hours: of a period; None: lost once, however late.
-        due: None if there is no due date.
+        percent: percent of the points lost, once or per period.
+        hours: length of a period; None if lost once, however late.
+        due: the due date, or None.
     """
 
     text: str = "none"
@@ -27,11 +27,11 @@ class Policy:
     due: datetime | None = None
 
     def share(self, submitted_at: str, marked_late: bool = False) -> tuple[float, str]:
-        """The share of the points that remains, 0 to 1, and how late it was, in words ("" if it was not).
+        """Compute the share of the points that remains, 0 to 1, and describe how late it was ("" if it was not).
 
         Args:
             submitted_at: ISO format; "" if unknown, which counts as on time.
-            marked_late: by the system it was handed in to; it is late by at least one period then.
+            marked_late: whether the learning platform marked it as late, by at least one period.
         """
         hours = 0.0
         if self.due is not None and submitted_at:
@@ -43,7 +43,7 @@ class Policy:
 
 
 def policy(text: str, due: str | None = None) -> Policy:
-    """Read a policy and a due date (ISO format; local time where it names no zone).
+    """Parse a policy and a due date (ISO format; local time if it has no time zone).
 
     Raises:
         ValueError: either can't be read, or a policy other than none has no due date.
@@ -64,7 +64,7 @@ def policy(text: str, due: str | None = None) -> Policy:
 
 def _in_words(hours: float) -> str:
     if not hours:
-        return "marked late by the system it was handed in to"
+        return "marked late by the learning platform"
     if hours < 48:
         return f"{hours:.0f} hours late" if hours >= 1.5 else f"{max(1, round(hours * 60))} minutes late"
     return f"{hours / 24:.1f} days late"

@@ -1,4 +1,4 @@
-"""Whose a file is, from the names that learners, browsers and learning platforms give to files and folders."""
+"""Find a file's learner from the names that learners, browsers and learning platforms give to files and folders."""
 
 import re
 from collections import defaultdict
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from nnopt_lab.course.lesson import lessons
 
-_ENDING = re.compile(r"\.ipynb(\.txt|\.json)?$|\.zip$", re.IGNORECASE)  # some browsers add what they take it for
-_LESSON = "\0"  # stands for a lesson's name, whose number is no platform's
+_ENDING = re.compile(r"\.ipynb(\.txt|\.json)?$|\.zip$", re.IGNORECASE)  # some browsers add a type that they guess
+_LESSON = "\0"  # replaces a lesson's name, whose number is not a platform's
 _CANVAS = re.compile(r"(?P<name>[^_]+)_(?P<late>LATE_)?(?P<number>\d+)_(?P<file>\d+)_(?P<rest>.+)")
 _MOODLE = re.compile(r"(?P<name>.+?)_(?P<number>\d+)_assignsubmission_(?:file|onlinetext)(?:_.*)?")
-# Numbered things that are no people: "team_12_34_alice" is one of a team's files, not one of a learner called team.
+# Numbered things other than people: "team_12_34_alice" is a team's file, not a file of a learner called team.
 _THINGS = re.compile(
     r"(team|group|gruppe|groupe|grupo|lab|section|class|course|kurs|week|woche|day|hw|homework|assignment|project|projekt|"
     r"exercise|ex|aufgabe|task|version|ver|v|backup|draft|final|submission|abgabe|unit|part|chapter|sheet|blatt|pair|room|"
@@ -26,7 +26,7 @@ _COPY_OF = re.compile(r"(copy of|kopie von|copie de|copia de|copia di)\s+", re.I
 
 @dataclass(frozen=True)
 class Named:
-    """What a learning platform says in a name: the learner, the learner's number there, and whether it was late."""
+    """The contents of a learning platform's file name: learner, the learner's number there, and whether it was late."""
 
     learner: str
     system: str
@@ -40,17 +40,17 @@ def is_notebook(name: str) -> bool:
 
 
 def stem(name: str) -> str:
-    """A file's name without its ending."""
+    """A file's name without its extension."""
     return _ENDING.sub("", name)
 
 
 def lesson_in(stem: str) -> str:
-    """The lesson whose name is part of a file's, or ""."""
+    """The lesson whose name is part of a file's name, or ""."""
     return next((lesson for lesson in lessons() if lesson in stem), "")
 
 
 def learner_in(stem: str) -> str:
-    """A file's name without the lesson's: "alice" of "alice_01_pruning", "" of "01_pruning" and "01_pruning (1)"."""
+    """A file's name without the lesson's: "alice" for "alice_01_pruning", "" for "01_pruning" or "01_pruning (1)"."""
     lesson = lesson_in(stem)
     if not lesson:
         return stem
@@ -60,16 +60,16 @@ def learner_in(stem: str) -> str:
 
 
 def by_system(names: Iterable[str]) -> dict[str, Named]:
-    """Those of the names in a folder that a platform gave, with what they say.
+    """Find the names in a folder that a platform gave, with their contents.
 
-    Moodle's can't be mistaken. Canvas's look like many others (lab_1_2_carol, backup_2026_11_26): such a name counts
-    only if its numbers can be those of a database, and if no other name in the folder shows that they are none.
+    Moodle's are unmistakable. Canvas's resemble many others (lab_1_2_carol, backup_2026_11_26), so such a name counts
+    only if its numbers can be database ids and no other name in the folder contradicts that.
     """
     named, canvas = {}, {}
     for name in dict.fromkeys(names):
         text = stem(name)
         lesson = lesson_in(text)
-        # A Canvas name may hold what looks like a Moodle name, since it ends with the name that the learner chose.
+        # A Canvas name may contain a Moodle name, because it ends with the name that the learner chose.
         found = _CANVAS.fullmatch(text.replace(lesson, _LESSON, 1) if lesson else text)
         if found and _are_database_numbers(found["number"], found["file"], found["rest"]) and not _is_thing(found):
             canvas[name] = (found, lesson)
@@ -90,7 +90,7 @@ def _are_database_numbers(user: str, file: str, rest: str) -> bool:
 
 
 def _is_thing(found: re.Match) -> bool:
-    """Whether small numbers count things: those of a person's account and file are rarely that small."""
+    """Whether the numbers count things: ids of a person's account and file are rarely that small."""
     if not _are_small(found):
         return False
     foreign = [word for word in _words(found["rest"]) if word not in found["name"].lower()]
@@ -102,7 +102,7 @@ def _are_small(found: re.Match) -> bool:
 
 
 def _is_date(first: str, second: str, rest: str) -> bool:
-    """Whether two numbers and what follows are a date: 2026_11_26, 2026_1126, 20261126_1830, 26_11_2026."""
+    """Whether two numbers and the rest are a date: 2026_11_26, 2026_1126, 20261126_1830, 26_11_2026."""
     year = r"(19|20)\d\d"
     if re.fullmatch(year, first):
         return len(second) <= 2 or re.fullmatch(r"1[0-2][0-3]\d", second) is not None
@@ -112,7 +112,7 @@ def _is_date(first: str, second: str, rest: str) -> bool:
 
 
 def _refuted(canvas: dict[str, tuple[re.Match, str]]) -> set[str]:
-    """Names that can't be Canvas's: each file has a number of its own there, and a learner is one person."""
+    """Names that can't be Canvas's: there, each file has its own number, and a learner is one person."""
     refuted, by_file, by_learner = set(), defaultdict(set), defaultdict(list)
     for name, (found, lesson) in canvas.items():
         by_file[found["file"]].add(name)

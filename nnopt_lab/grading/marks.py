@@ -1,4 +1,4 @@
-"""Marks that a teacher gives by hand, in a CSV file beside the gradebook, which grading only reads."""
+"""A teacher's manual marks, in a CSV file beside the gradebook, which grading only reads."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ class Mark:
     """A teacher's mark.
 
     Attributes:
-        points: replace the answer's own; for a whole lesson, they are added to its total. None: unchanged.
+        points: replace the answer's points, or for a whole lesson, are added to its total; None for no change.
         comment: shown to the learner.
     """
 
@@ -31,18 +31,18 @@ class Mark:
 
 @dataclass
 class _Table:
-    """The file as it is, with whatever columns a teacher has added."""
+    """The file's contents, including columns that a teacher has added."""
 
     columns: list[str]
     rows: list[list[str]]
     lines: list[int]
     delimiter: str = ","
-    mark: str = ""  # the byte-order mark with which a spreadsheet begins it
+    mark: str = ""  # the byte-order mark at the start, if any
 
     def values(self, row: list[str]) -> dict[str, str]:
-        """The cells that are ours, as `write` was given them."""
+        """The cells in our columns, as passed to `write`."""
         cells = {name: restore(row[self.place(name)]) if self.place(name) < len(row) else "" for name in COLUMNS}
-        # Two learners' names may differ in nothing but a space at the end.
+        # Two learners' names may differ only in a space at the end.
         return cells | {name: cells[name].strip() for name in COLUMNS if name != "learner"}
 
     def place(self, name: str) -> int:
@@ -57,10 +57,10 @@ class _Table:
 
 
 def read(folder: Path) -> dict[tuple[str, str], Mark]:
-    """Marks by (learner, id of the exercise, question or lesson); of several for the same, the last one counts.
+    """Read the marks by (learner, id of the exercise, question or lesson); of several for the same, the last counts.
 
     Raises:
-        ValueError: the file is no such table, or a line can't be parsed.
+        ValueError: the file is not such a table, or a line can't be parsed.
     """
     table, found = _load(folder), {}
     for row, line in zip(table.rows, table.lines, strict=True):
@@ -72,17 +72,18 @@ def read(folder: Path) -> dict[tuple[str, str], Mark]:
 
 
 def write(folder: Path, learner: str, item: str, mark: Mark) -> None:
-    """Write a mark, which replaces an earlier one for the same; everything else in the file stays.
+    """Write a mark, which replaces an earlier one for the same item; the rest of the file is unchanged.
 
     Raises:
-        ValueError: there is no such item, the points are no number, or the file is no table of marks.
+        ValueError: there is no such item, the points are not a number, or the file is not a table of marks.
+        OSError: the file can't be written.
     """
     points = "" if mark.points is None else f"{mark.points:g}"
     values = {"learner": learner, "item": item, "points": points, "comment": mark.comment}
     key, _ = _parse(values, "The mark")
     read(folder)
     table = _load(folder)
-    if table.delimiter == ";":  # of spreadsheets whose decimals have a comma, and to which 1.5 is a day in May
+    if table.delimiter == ";":  # from spreadsheets with decimal commas, which read 1.5 as a day in May
         values["points"] = points.replace(".", ",")
     same = [n for n, row in enumerate(table.rows) if _key(table.values(row)) == key]
     if same:
@@ -92,11 +93,11 @@ def write(folder: Path, learner: str, item: str, mark: Mark) -> None:
     make_folder(folder)
     text = io.StringIO()
     text.write(table.mark)
-    writer = csv.writer(text, delimiter=table.delimiter, lineterminator="\r\n")  # a name that holds either is quoted
+    writer = csv.writer(text, delimiter=table.delimiter, lineterminator="\r\n")  # names with these are quoted
     writer.writerow(table.columns)
     for row in table.rows:
         ours = table.values(row)
-        # A formula in a teacher's own column is the teacher's.
+        # A formula in another column is the teacher's and stays.
         writer.writerow(table.filled(row, {name: ours[name] for name in ("learner", "comment")}))
     write_atomically(folder / FILE, text.getvalue())
 
@@ -106,7 +107,7 @@ def _load(folder: Path) -> _Table:
     if not path.exists():
         return _Table(list(COLUMNS), [], [])
     try:
-        text = path.read_bytes().decode("utf-8")  # spreadsheets write a byte-order mark, and some write semicolons
+        text = path.read_bytes().decode("utf-8")  # spreadsheets add a byte-order mark, and some use semicolons
         mark, text = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
         first = text.partition("\n")[0]
         delimiter = ";" if first.count(";") > first.count(",") else ","
@@ -135,7 +136,7 @@ def _parse(values: dict[str, str], where: str) -> tuple[tuple[str, str], Mark]:
         raise ValueError(f"{where}: the learner is missing.")
     items = {**exercises(), **questions(), **lessons()}
     if values["item"] not in items:
-        raise ValueError(f"{where}: item={values['item']!r} is no exercise, question or lesson.")
+        raise ValueError(f"{where}: item={values['item']!r} is not an exercise, question or lesson.")
     try:
         points = float(values["points"].replace(",", ".")) if values["points"] else None
         if points is not None and not -1000 < points < 1000:

@@ -1,4 +1,4 @@
-"""The sandbox of Linux namespaces: made by bubblewrap or unshare, it shows its workers only `view`."""
+"""A sandbox of Linux namespaces, made by bubblewrap or unshare, in which workers see only the files in `view`."""
 
 import json
 import shutil
@@ -22,18 +22,18 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    # Huge pages, with Python's objects in them, too: the kernel copies the page tables for every answer, and
-    # that takes four times as long with small ones.
+    # Huge pages, also for Python's objects: the kernel copies the page tables for every answer, which takes four times
+    # as long with small pages.
     "PYTHONMALLOC": "malloc",
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
-_PYTHON = ("-s", "-P", "-S")  # isolated, except that it reads those variables
+_PYTHON = ("-s", "-P", "-S")  # isolated mode, except that it reads the variables above
 
 
 class Template:
-    """A process, in a sandbox of its own, that has imported torch and forks the fork servers of several sandboxes.
+    """A sandboxed process that has imported torch and forks the fork servers of several sandboxes.
 
-    It starts when made, and again when a server is wanted and it is gone.
+    It starts on creation, and restarts if it has ended when a server is needed.
     """
 
     def __init__(self, kind: str, limits: Limits):
@@ -42,7 +42,7 @@ class Template:
         self._start()
 
     def new_server(self) -> tuple[socket.socket, socket.socket]:
-        """A new fork server, as `exchange.new_server` gives it.
+        """Start a new fork server; returns the sockets of `exchange.new_server`.
 
         Raises:
             SandboxError: the template was closed.
@@ -56,7 +56,7 @@ class Template:
             return exchange.new_server(self._orders)
 
     def close(self) -> None:
-        """End it and all its servers, with every process inside."""
+        """End the template and all its servers, with every process inside."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -64,7 +64,7 @@ class Template:
 
     def _start(self) -> None:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _end()
-        # What workers leave behind without a sandbox, such as torch's compiled code, goes with it.
+        # Without a sandbox, this folder's deletion removes files of workers, such as torch's compiled code.
         self._scratch = tempfile.TemporaryDirectory(prefix="nnopt-", ignore_cleanup_errors=True)
         self._orders, theirs = socket.socketpair()
         with theirs:
@@ -90,10 +90,12 @@ class Template:
 
 
 class NamespaceSandbox(Sandbox):
-    """A sandbox of Linux namespaces; of kind "none", the same processes with the grader's rights.
+    """A sandbox of Linux namespaces, or for kind "none", the same processes with the grader's rights.
 
     Args:
-        template: that of several sandboxes, which whoever made it closes after them; None: one of its own.
+        kind: "bubblewrap", "unshare" or "none".
+        limits: of one answer.
+        template: shared by several sandboxes, and closed after them by its creator; default its own.
     """
 
     def __init__(self, kind: str, limits: Limits, template: Template | None = None):
@@ -106,7 +108,7 @@ class NamespaceSandbox(Sandbox):
         self._errors = self._template.errors
 
     def wait(self) -> None:
-        """Wait until it is ready.
+        """Wait until the sandbox is ready.
 
         Raises:
             SandboxError: it did not start.
@@ -115,7 +117,7 @@ class NamespaceSandbox(Sandbox):
             said = self._give_up()
             raise SandboxError(
                 f"The sandbox ({self.kind}) does not start here: {said}. Use --isolation container (Docker or Podman); "
-                "or, if you trust every learner, --isolation none."
+                "or, if you trust all learners, --isolation none."
             )
 
     def _exchange(self, job: bytes) -> JobResult | None:
@@ -127,20 +129,20 @@ class NamespaceSandbox(Sandbox):
         self._life.close()
 
     def close(self) -> None:
-        """End it for good, with every process inside."""
+        """End the sandbox for good, with every process inside."""
         super().close()
         if self._own is not None:
             self._own.close()
 
 
 def _command(kind: str, control: int, limits: Limits, scratch: str) -> tuple[list[str], str]:
-    """The command that starts a fork server, and its folder for temporary files: `scratch`, where there is no view."""
+    """The command that starts a fork server, and its temporary folder, which is `scratch` if there is no view."""
     settings = {
         "control": control,
         "mode": "none" if kind == "none" else "namespaces",
         "memory": limits.megabytes << 20,
         "seconds": limits.seconds,
-        "readable": ["/"],  # what a worker must not see is not there
+        "readable": ["/"],  # forbidden files don't exist there
     }
     seen = view()
     settings["paths"], settings["scratch"] = list(seen.paths), seen.scratch
@@ -154,7 +156,7 @@ def _command(kind: str, control: int, limits: Limits, scratch: str) -> tuple[lis
     else:
         settings["view"] = {"binds": seen.binds, "empty": seen.empty, "links": seen.links, "scratch": seen.scratch}
         command = ["unshare", *_NAMESPACES, *run, str(SANDBOXED)]
-    # Found on the teacher's path; the command runs with another one.
+    # Look it up on the teacher's path, because the command runs with another one.
     return [shutil.which(command[0]) or command[0], *command[1:], json.dumps(settings)], settings["scratch"]
 
 

@@ -1,4 +1,4 @@
-"""Pages for people: one per learner with every answer's card, and one for the class."""
+"""Write HTML pages: one per learner with a card for every answer, and one for the class."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -78,7 +78,7 @@ def _shown(g: Grade) -> dict:
                 "points": f"{a.points:g}",
                 "possible": a.result.possible,
                 "manual": a.manual,
-                "card": Markup(_card(a)._repr_html_()),  # it escapes all that it shows
+                "card": Markup(_card(a)._repr_html_()),  # the card escapes its texts
                 "comment": a.comment,
                 "source": a.result.source,
                 "printed": a.result.printed,
@@ -98,7 +98,7 @@ def _card(answer: Answer) -> Card:
     shown = [(f"input {name}", text) for name, text in result.inputs.items()]
     if result.inputs:
         shown += [("your result", result.got), ("expected", result.wanted)]
-    title = {"partly right": "Partly right", "failed": "Not right", "raised": "It raised an error"}
+    title = {"partly right": "Partly right", "failed": "Wrong", "raised": "It raised an error"}
     return Card(title.get(result.state, result.state.capitalize()), "bad", (result.mistake, *shown))
 
 
@@ -125,7 +125,7 @@ def _item(id: str, answers: list[Answer]) -> dict:
         "id": id,
         "counts": {kind: kinds[kind] for kind in ("passed", "partly", "failed", "blank", "broken")},
         "passed": round(100 * kinds["passed"] / max(1, len(answers))),
-        "mistake": Markup(inline(mistake)),  # which escapes it
+        "mistake": Markup(inline(mistake)),  # `inline` escapes it
         "mistake_count": count,
     }
 
@@ -147,7 +147,7 @@ def _sources(grades: list[Grade]) -> Iterator[tuple[str, str, str]]:
 
 @cache
 def _seen(lesson: str) -> dict[str, list[str]]:
-    """The sources that everyone has seen, by exercise: the stub, and the course's own answer where it is present."""
+    """The sources known to everyone, by exercise: the stub, and the course's own answer if it is installed."""
     solved = root() / "solutions" / f"{lesson}.ipynb"
     ours = code_cells(solved) if solved.is_file() else {}
     ids = {id: cell_id("exercise", id) for id in exercises(lesson)}

@@ -1,4 +1,4 @@
-"""Sandboxes for a batch. Nothing here imports torch, so that sandboxes can start while the grader itself does."""
+"""Sandboxes for a batch. This module does not import torch, so that sandboxes can start while the grader does."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ class Settings:
     """Settings of a batch.
 
     Attributes:
-        kind: of the sandbox, as `sandbox.available` gives it.
+        kind: of the sandbox, from `sandbox.available`.
         limits: of one answer.
-        lesson: the lesson that the submissions must be of; None: each its own.
+        lesson: the lesson of all submissions; None to find each one's own.
     """
 
     kind: str
@@ -26,15 +26,19 @@ class Settings:
 class WorkerPool:
     """Sandboxes that start at the same time and end together.
 
-    Making the pool begins their start; entering it waits until each is ready and has been probed.
+    Creating the pool starts them; entering it waits until each is ready and has been probed.
+
+    Args:
+        settings: of the batch.
+        count: number of sandboxes.
 
     Raises:
-        SandboxError: on entering: a sandbox does not start or has a hole.
+        SandboxError: on entering, a sandbox does not start or has a hole.
     """
 
     def __init__(self, settings: Settings, count: int):
         contained = settings.kind == "container"
-        # One process imports torch for them all.
+        # A single process imports torch for all of them.
         self._template = None if contained else Template(settings.kind, settings.limits)
         self._sandboxes = [start(settings, self._template) for _ in range(count)]
 
@@ -52,7 +56,7 @@ class WorkerPool:
         self.close()
 
     def close(self) -> None:
-        """End them all."""
+        """End all sandboxes."""
         for sandbox in self._sandboxes:
             sandbox.close()
         if self._template is not None:
@@ -60,7 +64,7 @@ class WorkerPool:
 
 
 def start(settings: Settings, template: Template | None = None) -> Sandbox:
-    """Begin to start a sandbox; `template` may be that of several."""
+    """Start a sandbox without waiting for it; several may share a `template`."""
     if settings.kind == "container":
         return ContainerSandbox(settings.limits)
     return NamespaceSandbox(settings.kind, settings.limits, template)

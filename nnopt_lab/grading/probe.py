@@ -1,4 +1,4 @@
-"""Probes a sandbox: before any learner's code runs, a worker of ours tries what no worker may do."""
+"""Probe a sandbox: before any learner's code runs, a worker of ours tries everything that is forbidden."""
 
 import os
 from functools import cache
@@ -9,7 +9,7 @@ from nnopt_lab.grading.sandboxed import codec
 from nnopt_lab.grading.view import view
 from nnopt_lab.workbench.paths import PACKAGE, root
 
-# It runs as a learner's answer does, so it can use nothing of the course. It returns what it managed to do.
+# It runs like a learner's answer, so it can't use the course. It returns the forbidden actions that succeeded.
 _SOURCE = """
 import ctypes, importlib.util, os, resource, socket, threading
 
@@ -65,7 +65,7 @@ def check(sandbox: Sandbox) -> None:
     """Probe a sandbox from the inside.
 
     Raises:
-        SandboxError: a worker can do something that it must not; the text says what.
+        SandboxError: a worker can do something forbidden; the message says what.
     """
     case = (list(secrets(sandbox.kind)), ["/", "/usr/lib", "/sandboxed"], [os.getpid()], sandbox.limits.megabytes)
     job = {"preamble": "", "source": _SOURCE, "name": "probe", "seed": 0}
@@ -75,22 +75,22 @@ def check(sandbox: Sandbox) -> None:
     if ended.state == "replied":
         header, values = codec.unpack(ended.reply)
         told = header.get("outcomes") == [{}]
-        trouble = f"a worker can {', '.join(values[0][0])}" * bool(values[0][0]) if told else f"it answers {header}"
+        trouble = f"a worker can {', '.join(values[0][0])}" * bool(values[0][0]) if told else f"it replies {header}"
     if trouble:
         raise SandboxError(f"The sandbox ({sandbox.kind}) has a hole: {trouble}. Nothing was graded.")
 
 
 @cache
 def secrets(kind: str) -> tuple[str, ...]:
-    """Paths that hold the course, the teacher's files, or information about other processes.
+    """Return the paths with the course, the teacher's files, or information about other processes.
 
-    Every sandbox of a batch is probed for the same ones; looking for them before a sandbox is ready saves time.
+    They are the same for every sandbox of a batch; finding them before a sandbox is ready saves time.
     """
-    if kind == "container":  # it has its own /proc and /etc, in which nothing of this machine is
+    if kind == "container":  # it has its own /proc and /etc, without anything from this machine
         return str(PACKAGE), str(root())
     shown = [Path(target) for _, target in view().binds]
     own = [path for folder in (Path.home(), Path.cwd()) for path in sorted(folder.glob("*"))[:50]]
-    # A parent of a visible folder is visible too, but holds nothing else.
+    # A parent of a visible folder is visible too, but contains nothing else.
     own = [path for path in own if not any(s.is_relative_to(path) or path.is_relative_to(s) for s in shown)]
     every = (PACKAGE, root() / "solutions", "/proc", "/sys", "/etc/passwd", *own)
     return tuple(dict.fromkeys(map(str, every)))

@@ -1,4 +1,4 @@
-"""The learner's kit: notebooks, library and data without solutions; for an assignment, with points and a due date."""
+"""Write the learner's kit: notebooks, library and data without solutions, and for an assignment points and due date."""
 
 import re
 import shutil
@@ -22,18 +22,19 @@ def write_kit(folder: Path, lessons: Iterable[str] | None = None, due: str | Non
     """Write a kit into a new or empty folder.
 
     Args:
-        lessons: of the assignment; None: all, and no assignment.
-        due: date and time, ISO format; noted in the notebooks, for the learner to see.
+        folder: new or empty.
+        lessons: of the assignment; default all lessons, and no assignment.
+        due: date and time, ISO format; stored in the notebooks for the learner to see.
 
     Returns:
-        The lessons in it.
+        The lessons in the kit.
 
     Raises:
-        ValueError: a lesson is not known, the date can't be read, the folder is not empty, or this is no clone.
+        ValueError: a lesson is unknown, the date can't be parsed, the folder is not empty, or this is not a clone.
         OSError: the kit can't be written; nothing of it is left then.
     """
     if not (root() / "pyproject.toml").is_file():
-        raise ValueError("A kit is made from a clone of the project; this is the installed package.")
+        raise ValueError("A kit needs a clone of the project; this is an installed package.")
     if folder.exists() and any(make_folder(folder).iterdir()):
         raise ValueError(f"{folder} is not empty: name a new folder.")
     every = [path.stem for path in originals()]
@@ -46,7 +47,7 @@ def write_kit(folder: Path, lessons: Iterable[str] | None = None, due: str | Non
     try:
         with naming(folder):
             _write(folder, notebooks)
-    except BaseException:  # else the next try would find a folder that is not empty
+    except BaseException:  # otherwise the next try would find a folder that is not empty
         for path in folder.iterdir():
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
         raise
@@ -74,14 +75,14 @@ def _for_learners(readme: str) -> str:
 
 
 def _mark(lesson: str, notebook, assignment: dict | None) -> None:
-    """Add points and due date for the learner, and nbgrader's marks, by which a JupyterHub collects."""
+    """Add points and due date for the learner, and nbgrader's metadata, with which a JupyterHub collects notebooks."""
     if assignment is not None:
         notebook.metadata["nnopt"] = {"lesson": lesson, "points": lesson_points(lesson)} | assignment
     items: dict[str, Exercise | Question] = {cell_id("exercise", id): item for id, item in exercises(lesson).items()}
     items |= {cell_id("question", id): item for id, item in questions(lesson).items()}
     for cell in notebook.cells:
         answer = items.get(cell.id)
-        # "Graded by hand" to nbgrader, which would otherwise give the points of a cell that merely runs.
+        # Manually graded for nbgrader, which otherwise gives all points for a cell that runs without an error.
         cell.metadata["nbgrader"] = {
             "schema_version": _NBGRADER,
             "grade_id": cell.id,

@@ -1,4 +1,4 @@
-"""Everything written from a gradebook: tables for other systems, and pages for people."""
+"""Write everything from a gradebook: tables for other systems, and pages for teachers and learners."""
 
 from pathlib import Path
 
@@ -9,10 +9,14 @@ from nnopt_lab.grading.lateness import policy
 
 
 def write(book: Gradebook, folder: Path) -> tuple[list[Grade], list[Path]]:
-    """Write every table and page again, by the gradebook's settings and the teacher's marks.
+    """Rewrite every table and page, with the gradebook's settings and the teacher's marks.
 
     Returns:
         The grades, and the files that a teacher opens first.
+
+    Raises:
+        ValueError: the file of marks is invalid.
+        OSError: a file can't be written.
     """
     late = policy(book.setting("late") or "none", book.setting("due") or None)
     grades = final(book.entries(), marks.read(folder), late)

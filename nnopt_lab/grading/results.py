@@ -1,9 +1,9 @@
-"""Results of grading: of one answer, and of a whole submission, with their text form."""
+"""Results of grading: of one answer, and of a whole submission, which converts to and from text."""
 
 import json
 from dataclasses import asdict, dataclass, field
 
-JUDGED = ("passed", "partly right", "failed", "blank", "raised", "unusable")  # the answer got a verdict
+JUDGED = ("passed", "partly right", "failed", "blank", "raised", "unusable")  # answers with a verdict
 BROKEN = ("timed out", "out of memory", "crashed")
 
 
@@ -14,12 +14,12 @@ class Result:
     Attributes:
         id: of the exercise or question.
         state: one of `JUDGED`, of `BROKEN`, or a cell's trouble ("missing", "doubled", "mistyped", "too long").
-        points, possible: earned, and at most.
-        mistake: in words; empty after a pass.
+        points, possible: points earned, and their maximum.
+        mistake: a description; empty after a pass.
         wrong_answer: index of the exercise's wrong answer that it behaves like, or None.
         inputs, got, wanted: the first case that failed, as text.
-        printed: the beginning of what the answer printed.
-        source: the answer.
+        printed: the beginning of the answer's output.
+        source: the answer's code.
     """
 
     id: str
@@ -40,9 +40,9 @@ class Graded:
     """A submission's grade.
 
     Attributes:
-        lesson: "" where the file is malformed and no lesson was named.
+        lesson: "" if the file is malformed and no lesson was named.
         state: "graded", "partly graded", "timed out", "out of memory", "crashed" or "malformed".
-        reason: why it is not "graded", in words.
+        reason: why it is not "graded", as text.
         results: one per exercise and question of the lesson.
     """
 
@@ -52,11 +52,11 @@ class Graded:
     results: tuple[Result, ...] = ()
 
     def to_json(self) -> str:
-        """Text that `from_json` reads again."""
+        """Convert to text for `from_json`."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "Graded":
-        """The grade that `to_json` wrote."""
+        """Convert back from the text of `to_json`."""
         fields = json.loads(text)
         return cls(**fields | {"results": tuple(Result(**result) for result in fields["results"])})

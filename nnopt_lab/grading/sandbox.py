@@ -1,12 +1,12 @@
-"""What a sandbox for learners' code is: its kinds, its limits, and its life.
+"""Sandboxes for learners' code: kinds, limits, and life cycle.
 
     judge ──job──▶ fork server ──fork──▶ worker (no network, no files, no processes, limits)
           ◀──────────────── values ─────────┘
 
-A sandbox holds a fork server: a process that has imported torch and forks a worker for each job. The servers of a batch
-are forked from one template, which imports torch for them all. It is made by
-`bubblewrap` where that is installed, otherwise by `unshare` of util-linux (see `namespaces`); `container` stands for
-Docker or Podman (see `container`); `none` has to be asked for by the teacher.
+A sandbox contains a fork server: a process that has imported torch and forks a worker for each job. The servers of a
+batch are forked from one template, which imports torch for all of them. The sandbox is made by `bubblewrap` if that is
+installed, otherwise by `unshare` of util-linux (see `namespaces`); the kind `container` means Docker or Podman (see
+`container`), and a teacher must request `none` explicitly.
 """
 
 import os
@@ -18,11 +18,11 @@ from dataclasses import dataclass, replace
 
 from nnopt_lab.grading.sandboxed import exchange
 
-PAUSES = (2, 10)  # seconds before a sandbox that did not start is tried again
+PAUSES = (2, 10)  # seconds between attempts to restart a sandbox
 KINDS = ("bubblewrap", "unshare", "container", "none")
 UNPROTECTED = (
-    "Isolation is off: the learners' code runs with your rights. It can read your files and the solutions, use the "
-    "network, and outlive the grader."
+    "Isolation is off: learners' code runs with your rights. It can read your files and the solutions, use the "
+    "network, and keep running after the grader has ended."
 )
 
 
@@ -32,7 +32,7 @@ class Limits:
 
     Attributes:
         seconds: of wall-clock time, and of processor time.
-        megabytes: of memory, beyond what the fork server holds.
+        megabytes: of memory, beyond the fork server's own.
     """
 
     seconds: int = 10
@@ -41,13 +41,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class JobResult:
-    """How a job ended.
+    """The end of a job.
 
     Attributes:
-        state: one of those of `exchange.run`.
-        reply: for a bundle, that of the jobs which had one; else empty for all states but "replied".
-        follows: whether other jobs ran before in the same worker, and may have changed what this one met there.
-        took_down: whether the sandbox had to be started again after it, or is lost.
+        state: a state of `exchange.run`.
+        reply: for a bundle, the replies of its finished jobs; otherwise empty unless the state is "replied".
+        reason: why it has this state; empty if it replied.
+        follows: whether other jobs ran earlier in the same worker, and may have changed its state.
+        took_down: whether the sandbox had to be restarted after it, or is lost.
     """
 
     state: str
@@ -58,14 +59,18 @@ class JobResult:
 
 
 class SandboxError(OSError):
-    """A sandbox does not start or has a hole; the text says why and what can be done."""
+    """A sandbox does not start or has a hole; the message says why and what to do."""
 
 
 def available(wanted: str = "auto") -> str:
-    """The kind of sandbox to use.
+    """Choose the kind of sandbox to use.
+
+    Args:
+        wanted: "auto" or one of `KINDS`.
 
     Raises:
-        SandboxError: there is none on this machine, or the wanted one is not installed.
+        SandboxError: this machine has none, or the wanted one is not installed.
+        ValueError: `wanted` is none of these.
     """
     if wanted not in ("auto", *KINDS):
         raise ValueError(f"isolation={wanted!r} must be auto, {', '.join(KINDS[:-1])} or none.")
@@ -73,12 +78,12 @@ def available(wanted: str = "auto") -> str:
         return wanted
     if wanted == "none":
         if not hasattr(os, "fork"):
-            raise SandboxError("Answers can't be run on Windows itself: use --isolation container (Docker or Podman).")
+            raise SandboxError("Answers can't run on Windows itself: use --isolation container (Docker or Podman).")
         return wanted
     if sys.platform != "linux":
         raise SandboxError(
             "The sandbox for learners' code needs Linux. Use --isolation container (Docker or Podman); or, if you "
-            "trust every learner, --isolation none."
+            "trust all learners, --isolation none."
         )
     tools = {"bubblewrap": "bwrap", "unshare": "unshare"}
     kinds = [kind for kind in tools if wanted in ("auto", kind)]
@@ -89,13 +94,13 @@ def available(wanted: str = "auto") -> str:
 
 
 class Sandbox:
-    """A fork server in its sandbox: started when made, started again when lost, and closed for good.
+    """A fork server in its sandbox, which starts on creation and restarts if it is lost, until it is closed.
 
-    Use it as a context manager, or close it. A kind of sandbox defines `_start`, `wait`, `_exchange` and `_end`. A
-    sandbox is ready after a second or two; `wait` waits for that. It runs one job, or one bundle of jobs, at a time.
+    Use it as a context manager, or close it. A subclass defines `_start`, `wait`, `_exchange` and `_end`. A sandbox is
+    ready after a second or two; `wait` waits for that. It runs one job, or one bundle of jobs, at a time.
 
     Attributes:
-        is_lost: whether a job took it down and it did not start again; `repair` may bring it back.
+        is_lost: whether a job took it down and it did not restart; `repair` may bring it back.
     """
 
     def __init__(self, kind: str, limits: Limits):
@@ -106,25 +111,25 @@ class Sandbox:
     def run(self, job: bytes) -> JobResult:
         """Run a job in a new worker, for at most `limits.seconds`.
 
-        A job that takes the sandbox down has crashed, and the next one runs in a new sandbox. If none can be started,
-        all further jobs have crashed too, until `repair` succeeds.
+        A job that takes the sandbox down counts as crashed, and the next one runs in a new sandbox. If that can't be
+        started, all further jobs count as crashed too, until `repair` succeeds.
 
         Raises:
             SandboxError: the sandbox was closed.
         """
         if self.is_lost:
-            return JobResult("crashed", reason="its sandbox was lost before, and does not start again")
+            return JobResult("crashed", reason="its sandbox was lost earlier and could not be restarted")
         ended = self._exchange(job)
         if ended is not None:
             return ended
-        reason = "its worker could not be ended in time, and was taken down with its sandbox"
+        reason = "its worker could not be ended in time, so its whole sandbox was ended"
         try:
             self._restart()
         except SandboxError:
             if self._closed:
                 raise
             self.is_lost = True
-            reason += ", which does not start again"
+            reason += " and could not be restarted"
         return JobResult("crashed", reason=reason, took_down=True)
 
     def run_all(self, jobs: list[bytes]) -> list[JobResult]:
@@ -141,26 +146,26 @@ class Sandbox:
         return [self.run(jobs[0])]  # after a bundle that took the sandbox down, by whichever job, too
 
     def repair(self) -> None:
-        """Start the sandbox again if it is lost.
+        """Restart the sandbox if it is lost.
 
         Raises:
-            SandboxError: it does not start, not even after a pause.
+            SandboxError: it does not start, even after pauses.
         """
         if self.is_lost:
             self._restart()
             self.is_lost = False
 
     def _last_words(self) -> str:
-        """The last line of its error output, a file."""
+        """The last line of its error output."""
         try:
             self._errors.seek(0)
             lines = self._errors.read().decode(errors="replace").strip().splitlines()
         except ValueError:  # another thread closed it
             lines = []
-        return lines[-1] if lines else "it ended without a word"
+        return lines[-1] if lines else "it ended without a message"
 
     def _restart(self) -> None:
-        """End it and start another one; where that fails, again after a pause, in which what crowds the machine ends.
+        """End the sandbox and start another one, if necessary after pauses, in which other load may end.
 
         Raises:
             SandboxError: it does not start, or was closed meanwhile.
@@ -176,21 +181,21 @@ class Sandbox:
 
     def _start_anew(self) -> None:
         with self._ending:
-            if self._closed:  # another thread closed it during a job: nothing may start after that
+            if self._closed:  # another thread closed it during a job, so nothing may start any more
                 raise SandboxError("The grader is being stopped.")
             self._end()
             self._start()
         self.wait()
 
     def _give_up(self) -> str:
-        """End what did not start, and return its last words."""
+        """End a sandbox that did not start, and return its last message."""
         said = self._last_words()
         with self._ending:
             self._end()
         return said
 
     def close(self) -> None:
-        """End it for good, with every process inside."""
+        """End the sandbox for good, with every process inside."""
         with self._ending:
             self._closed = True
             self._end()

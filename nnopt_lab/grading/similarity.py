@@ -1,9 +1,9 @@
-"""Pairs of suspiciously similar answers: a place to look, not a verdict.
+"""Find pairs of suspiciously similar answers: a hint for the teacher, not a verdict.
 
-Each answer becomes the set of its runs of tokens (k-grams, as in Schleimer, Wilkerson & Aiken 2003, "Winnowing";
-answers are short, so all are kept). Comments and the learner's own names don't count; neither do runs in the stub, in
-the course's own answer, or in many answers: short right answers are often similar by chance. Of an answer that is
-longer than any honest one, only the beginning counts.
+Each answer becomes the set of its runs of tokens (k-grams, as in Schleimer, Wilkerson & Aiken 2003, "Winnowing",
+https://doi.org/10.1145/872757.872770; answers are short, so all are kept). Comments and the learner's own names are
+ignored, and so are runs in the stub, in the course's own answer, or in many answers, because short right answers are
+often similar by chance. Only the beginning of an unusually long answer counts.
 """
 
 import builtins
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import combinations, islice
 
 RUN = 5
-MAX_CHARACTERS, MAX_WORDS = 20_000, 2_000  # of an answer, comments and empty lines left out
+MAX_CHARACTERS, MAX_WORDS = 20_000, 2_000  # of an answer without comments and empty lines
 COMMON_SHARE, MAX_HOLDERS = 0.1, 50
 MIN_SHARED = 8
 MIN_SHARE = 0.6
@@ -32,8 +32,8 @@ class Pair:
     """Two learners whose answers share unusual runs.
 
     Attributes:
-        share: of the unusual runs of whoever has fewer, weighted by how unusual they are, 0 to 1.
-        items: the exercises that contain them.
+        share: share, 0 to 1, of the unusual runs of the learner who has fewer, weighted by rarity.
+        items: the exercises that contain shared runs.
     """
 
     first: str
@@ -43,17 +43,17 @@ class Pair:
 
 
 def runs(source: str) -> set[int]:
-    """The hashed runs of a source's tokens; broken code counts as far as it can be read."""
+    """The hashed runs of a source's tokens; invalid code counts up to its first error."""
     words = list(islice(_words(source), MAX_WORDS))
     return {_hash(words[i : i + RUN]) for i in range(len(words) - RUN + 1)}
 
 
 def similar(answers: Iterable[tuple[str, str, str]], seen: dict[str, list[str]], most: int = 20) -> list[Pair]:
-    """The most similar pairs.
+    """Find the most similar pairs.
 
     Args:
-        answers: (learner, item, source), sources that earned nothing included.
-        seen: sources that everyone has seen, by item: the stub, the course's answer.
+        answers: (learner, item, source), including sources that earned nothing.
+        seen: sources known to everyone, by item: the stub, the course's answer.
         most: largest number of pairs.
     """
     excluded = {item: set().union(*map(runs, sources)) for item, sources in seen.items()}
@@ -77,12 +77,12 @@ def similar(answers: Iterable[tuple[str, str, str]], seen: dict[str, list[str]],
 
 
 def _shared(runs: dict[str, set], weight: dict) -> dict[tuple[str, str], tuple[int, float]]:
-    """How many runs each pair of learners shares, and their weights' sum."""
+    """The number of runs that each pair of learners shares, and the sum of their weights."""
     holders: dict[tuple, list] = defaultdict(list)
     for learner in sorted(runs):
         for run in runs[learner]:
             holders[run].append(learner)
-    groups: dict[tuple, tuple[int, float]] = {}  # a copied answer gives hundreds of runs with the same holders
+    groups: dict[tuple, tuple[int, float]] = {}  # a copied answer has hundreds of runs with the same holders
     for run, learners in holders.items():
         count, shared = groups.get(group := tuple(learners), (0, 0.0))
         groups[group] = count + 1, shared + weight[run]
@@ -95,12 +95,12 @@ def _shared(runs: dict[str, set], weight: dict) -> dict[tuple[str, str], tuple[i
 
 
 def _words(source: str) -> Iterator[str]:
-    """A source's tokens with all of the learner's own names alike."""
+    """Yield a source's tokens, with all of the learner's own names replaced by the same word."""
     dotted = False
     code = re.sub(r"(?m)^[ \t]*(#.*)?\n", "", source)[:MAX_CHARACTERS]
     try:
         for kind, text, *_ in tokenize.generate_tokens(io.StringIO(code).readline):
-            if kind == tokenize.ERRORTOKEN and text in ("'", '"'):  # Python 3.11 goes on behind each, and slowly
+            if kind == tokenize.ERRORTOKEN and text in ("'", '"'):  # Python 3.11 continues after each, slowly
                 return
             if kind in _SILENT:
                 continue

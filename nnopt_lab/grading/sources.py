@@ -1,4 +1,4 @@
-"""Finds submitted files, in folders and in archives, and tells whose they are by their names."""
+"""Find submitted files in folders and archives, and their learners by name."""
 
 import os
 import unicodedata
@@ -17,13 +17,13 @@ class Source:
     """A submitted file and its learner.
 
     Attributes:
-        path: of the file, or of the archive that it is in.
-        name: the path relative to the given folder, as it is shown; like `learner`, text that UTF-8 can hold.
-        learner: from the folder's or the file's name; one letter is one character in it, however a system writes it.
-        system: "canvas", "moodle" or "": the system that names its downloads like this.
+        path: of the file, or of the archive that contains it.
+        name: the path relative to the given folder, as shown; like `learner`, valid UTF-8.
+        learner: from the folder's or the file's name, in Unicode's composed form (NFC).
+        system: the platform that names downloads like this, "canvas", "moodle" or "".
         number: the learner's number in that system, or "".
         late: whether the system marked it as late.
-        place: where it is in its archive; see `archives.Found`.
+        place: position in its archive, see `archives.Found`.
     """
 
     path: Path
@@ -37,7 +37,7 @@ class Source:
 
 @dataclass(frozen=True)
 class _File:
-    """A file that was found: `parts` lead to it from `given`, the folder or archive that the teacher named."""
+    """A file; `parts` lead to it from `given`, the folder or archive that the teacher named."""
 
     path: Path
     parts: tuple[str, ...]
@@ -46,7 +46,7 @@ class _File:
 
     @property
     def naming(self) -> tuple[str, ...]:
-        """The parts that may name its learner: not those in an archive that a learner made."""
+        """The parts that may name its learner, without those in a learner's archive."""
         end = next((n for n, part in enumerate(self.parts) if archives.is_archive(part)), len(self.parts))
         return self.parts[: end + 1]
 
@@ -56,20 +56,20 @@ class _File:
 
 
 def find(paths: Iterable[Path]) -> list[Source]:
-    """The submitted files in files, folders and archives, in the order of their names; one given twice counts once.
+    """Find the submitted files in files, folders and archives, sorted by name; a file given twice counts once.
 
-    A file in a folder of the given one is that folder's learner's, whatever the file is called: learners choose the
-    names of files. The same holds for an archive in a folder. Where several folders are given (`handed-in/*`), each is
-    a learner's own, unless all that lies in them bears the names of a system's download, or most of them hold a folder
-    per learner. An archive that is given itself is read like a folder. Where learners of one system have the same
-    name, their numbers are added to it.
+    A file in a subfolder belongs to the learner whom the subfolder names, whatever the file's name, because learners
+    choose file names. The same is true for an archive in a folder. If several folders are given (`handed-in/*`), each
+    belongs to one learner, unless all their contents have the names of a platform's download, or most of them contain
+    a folder per learner. A given archive is read like a folder. If learners of one platform have the same name, their
+    numbers are added to it.
 
     Raises:
-        FileNotFoundError: a path does not exist, or no notebook is in any of them.
+        FileNotFoundError: a path does not exist, or there is no notebook.
         ValueError: a given archive can't be read.
     """
     found: dict[tuple[str, tuple[int, ...]], _File] = {}
-    # The outermost first: a file that lies in several of them is read as part of that one.
+    # Outermost first: a file that is in several of them counts as part of the outermost.
     for path in sorted(map(Path, paths), key=lambda path: len(Path(os.path.abspath(path)).parts)):
         if not os.path.lexists(path):
             raise FileNotFoundError(f"{path} does not exist.")
@@ -81,13 +81,13 @@ def find(paths: Iterable[Path]) -> list[Source]:
 
 
 def shared_numbers(sources: Iterable[Source]) -> list[str]:
-    """A sentence for each number of a system that several learners' files bear."""
+    """A sentence for each platform's number that several learners' files have."""
     learners: dict[tuple, set[str]] = defaultdict(set)
     for source in sources:
         if source.number:
             learners[_scope(source), source.number].add(source.learner)
     return [
-        f"{' and '.join(sorted(names))} have the same {scope[0].capitalize()} number, {number}: look whose it is."
+        f"{' and '.join(sorted(names))} have the same {scope[0].capitalize()} number, {number}: check whose it is."
         for (scope, number), names in sorted(learners.items(), key=str)
         if len(names) > 1
     ]
@@ -108,7 +108,7 @@ def _files(path: Path) -> list[_File]:
 def _files_in(folder: Path) -> Iterable[Path]:
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        # A folder with such a name, or a link to one, is no notebook; reading it tells its learner so.
+        # A folder with such a name, or a link to one, is not a notebook; reading it will produce a message.
         notebooks = (name for name in (*files, *folders) if is_notebook(name))
         yield from (Path(place, name) for name in notebooks if name[0] != ".")
         yield from (Path(place, name) for name in files if archives.is_archive(name) and name[0] != ".")
@@ -121,7 +121,7 @@ def _in_folder(path: Path, folder: Path) -> list[_File]:
         try:
             inside = archives.find(path, is_notebook, trusted=False)
         except ValueError:
-            inside = []  # reading the archive tells its learner what is wrong
+            inside = []  # reading the archive will produce a message for its learner
     return [_File(path, (*parts, *one.parts), given, one.place) for one in inside] or [_File(path, parts, given)]
 
 
@@ -132,7 +132,7 @@ def _in_archive(path: Path, trusted: bool) -> list[_File]:
         raise ValueError(f"{path}: {error}") from None
     files = [_File(path, one.parts, Path(os.path.abspath(path)), one.place) for one in inside]
     files.sort(key=lambda file: file.parts)
-    # Whoever compresses a folder has its name around everything.
+    # A compressed folder puts its name in front of everything.
     around = {file.parts[0] for file in files if len(file.parts) > 1}
     wrapped = len(around) == 1 and all(len(file.parts) > 1 for file in files)
     below = [replace(file, parts=file.parts[1:]) for file in files] if wrapped else []
@@ -140,7 +140,7 @@ def _in_archive(path: Path, trusted: bool) -> list[_File]:
 
 
 def _is_download(files: list[_File]) -> bool:
-    """Whether everything bears the names that a system gives."""
+    """Whether all names are those of a platform's download."""
     tops = {file.parts[0] for file in files}
     return bool(tops) and by_system(tops).keys() == tops
 
@@ -156,7 +156,7 @@ def _sources(files: list[_File]) -> list[Source]:
 
 
 def _owners(files: list[_File]) -> dict[Path, str]:
-    """Of several folders or archives that were given, the names of those that are a learner's own."""
+    """Of several given folders or archives, the names of those that belong to a learner."""
     given = sorted({file.given for file in files})
     if _hold_learners(files, len(given)):
         return {}
@@ -170,10 +170,10 @@ def _owners(files: list[_File]) -> dict[Path, str]:
 
 
 def _hold_learners(files: list[_File], given: int) -> bool:
-    """Whether what was given are groups, with a folder per learner in each, and not the learners' own folders.
+    """Whether the given folders are groups with a folder per learner, instead of the learners' own folders.
 
-    A learner may hand in one lesson from several inner folders, called "v1" and "v2", and must not be able to pass for
-    others: so that must be true of most of what was given, and these names must not be the same in all of them.
+    A learner may hand in one lesson in several inner folders, such as "v1" and "v2", and must not be able to pose as
+    others. So it must be true for most of the given folders, and the inner names must not be the same in all of them.
     """
     inner: dict[Path, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     where: dict[tuple[str, str], set[Path]] = defaultdict(set)
@@ -189,7 +189,7 @@ def _hold_learners(files: list[_File], given: int) -> bool:
 
 
 def _naming(file: _File, owner: str | None) -> tuple[str, str]:
-    """The name that a platform may have given, and whose the file is if none did."""
+    """The name that a platform may have given, and the learner if none did."""
     if owner is not None:
         return owner, learner_in(stem(owner)) or stem(owner) if archives.is_archive(owner) else owner
     top = file.naming[0]
@@ -203,7 +203,7 @@ def _source(file: _File, found: Named) -> Source:
 
 
 def _with_numbers(sources: list[Source]) -> list[Source]:
-    """Learners of one system and one name told apart by their numbers."""
+    """Distinguish learners of one platform with the same name by their numbers."""
     numbers: dict[tuple, set[str]] = defaultdict(set)
     for source in sources:
         if source.number:
@@ -217,13 +217,13 @@ def _with_numbers(sources: list[Source]) -> list[Source]:
 
 
 def _scope(source: Source) -> tuple:
-    """Within which a number stands for one learner: Moodle's are an assignment's, and so a download's."""
+    """The scope in which a number identifies one learner; Moodle's numbers are per assignment, and so per download."""
     if source.system != "moodle":
         return (source.system,)
     return source.system, source.path if source.place else source.path.parents[len(Path(source.name).parts) - 1]
 
 
 def _without_empty_archives(sources: list[Source]) -> list[Source]:
-    """Without archives that hold no notebook, where their learner has handed in something else, too."""
+    """Drop archives without notebooks whose learner has also handed in a notebook."""
     with_notebooks = {source.learner for source in sources if is_notebook(source.name)}
     return [s for s in sources if s.learner not in with_notebooks or not archives.is_archive(s.name)]

@@ -1,7 +1,7 @@
-"""Reads submitted notebooks as data: the answer cells in them. Nothing of them is executed here.
+"""Read the answer cells of submitted notebooks as data; nothing in them is executed here.
 
-A file is opened only if it is a regular file; its size and nesting are limited; cells are found by the ids that the
-course gave them, and everything else in the file is ignored.
+A file is opened only if it is a regular file, and its size and nesting are limited. Cells are found by the ids that the
+course gave them; everything else in the file is ignored.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ MAX_CODE = 1_000_000
 
 @dataclass(frozen=True)
 class Cell:
-    """An answer; `trouble` says why it can't be graded: "missing", "doubled", "mistyped" or "too long"."""
+    """An answer; if it can't be graded, `trouble` is "missing", "doubled", "mistyped" or "too long"."""
 
     source: str = ""
     trouble: str = ""
@@ -42,11 +42,11 @@ class Submission:
     Attributes:
         source: its file and learner.
         sha256: of the file; empty if it can't be read.
-        submitted_at: when the file was last changed, UTC; "" where that is not known.
-        lesson: whose answers it holds; for a malformed one the lesson in the file's name, or "".
-        cells: answer cells by the id of their exercise or question, with an entry for each of the lesson.
-        code: the sources of all code cells, in their order; () where they are longer than any notebook's.
-        malformed: why it is no notebook of the course, in words; empty if it is one.
+        submitted_at: modification time of the file, UTC; "" if unknown.
+        lesson: the lesson of its answers; for a malformed file, the lesson in the file's name, or "".
+        cells: answer cells by the id of their exercise or question, one for each in the lesson.
+        code: the sources of all code cells, in order; () if they are too long for a notebook.
+        malformed: the reason why it is not a notebook of the course, as text; empty if it is one.
     """
 
     source: Source
@@ -59,10 +59,11 @@ class Submission:
 
 
 def read(source: Source, lesson: str | None = None) -> Submission:
-    """Read a submission; a fault of the file is described in `malformed`, never raised.
+    """Read a submission; problems of the file are described in `malformed`, never raised.
 
     Args:
-        lesson: the one it must be of; None: the one whose cells it holds.
+        source: its file and learner.
+        lesson: the lesson to look for; default the one whose cells it contains.
     """
     named = lesson_in(stem(Path(source.name).name))
     try:
@@ -86,14 +87,14 @@ def _bytes(source: Source) -> tuple[bytes, str]:
         with archives.open_file(source.path) as file:
             data, changed = file.read(MAX_BYTES + 1), os.fstat(file.fileno()).st_mtime
     if archives.is_archive(source.name):
-        raise ValueError("It is an archive in which there is no notebook that can be read.")
+        raise ValueError("It is an archive without a readable notebook.")
     if len(data) > MAX_BYTES:
-        raise ValueError(f"It is larger than {MAX_BYTES >> 20} MiB; clear the outputs and hand it in again.")
+        raise ValueError(f"It is larger than {MAX_BYTES >> 20} MiB: clear the outputs and hand it in again.")
     return data, in_utc(changed)
 
 
 def in_utc(seconds: float) -> str:
-    """A file's time in ISO format; "" where it can't be one, such as in the year 10,000."""
+    """A file's time in ISO format; "" for an impossible one, such as in the year 10,000."""
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
     except (ValueError, OverflowError, OSError):
@@ -106,7 +107,7 @@ def _in_words(error: Exception) -> str:
 
 def _cells(data: bytes) -> list[dict]:
     if data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
-        raise ValueError("It is not a notebook: it is nested beyond measure.")
+        raise ValueError("It is not a notebook: it has too many brackets.")
     try:
         notebook = json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
@@ -122,10 +123,10 @@ def _cells(data: bytes) -> list[dict]:
 
 
 class _Cells:
-    """The cells of a notebook, and where each of the course's marks is found among them.
+    """The cells of a notebook, and the positions of the course's marks among them.
 
     Attributes:
-        ids: the cells' ids, and those that the answer cells with their marks would have.
+        ids: the cells' ids, and those that the marks in their metadata mean.
     """
 
     def __init__(self, cells: list[dict]):
@@ -139,7 +140,7 @@ class _Cells:
                 self.ids.add(mark if isinstance(mark, str) else cell_id(*mark))
 
     def marked(self, *marks: str | tuple[str, str]) -> list[dict]:
-        """The cells that bear one of some marks: ids, or (kind, id) in their metadata."""
+        """The cells that have one of these marks: ids, or (kind, id) in their metadata."""
         places = {place for mark in marks for place in self._places.get(mark, ())}
         return [self._cells[place] for place in sorted(places)]
 
@@ -152,7 +153,7 @@ class _Cells:
 
     @cached_property
     def unmarked(self) -> list[str]:
-        """Sources of the code cells whose metadata bear no mark."""
+        """Sources of the code cells without a mark in their metadata."""
         own = (cell for cell in self._cells if cell.get("cell_type") == "code" and not _marks(cell))
         return [text for cell in own if (text := _text(cell)) is not None]
 
@@ -171,19 +172,19 @@ def _lesson_of(ids: set[str], wanted: str | None) -> str:
     counts = {name: len(ids & _answer_cells(name).keys()) for name in lessons()}
     lesson = wanted or max(counts, key=counts.get)
     if not counts[lesson]:
-        raise ValueError(f"It holds no answer cell of {'the course' if wanted is None else wanted}.")
+        raise ValueError(f"It contains no answer cell of {'the course' if wanted is None else wanted}.")
     return lesson
 
 
 def _marks(cell: dict) -> list[tuple[str, str]]:
-    """The ids in the cell's metadata, which tools keep that know no cell ids."""
+    """The ids in the cell's metadata, which survive tools that don't support cell ids."""
     metadata = cell.get("metadata")
     found = [(kind, metadata.get(kind)) for kind in ("exercise", "question")] if isinstance(metadata, dict) else []
     return [(kind, id) for kind, id in found if isinstance(id, str)]
 
 
 def _answer(cells: _Cells, id: str, item: Exercise | Question) -> Cell:
-    """The answer in its cell, or in a copy of that, which keeps its mark or at least defines its function."""
+    """The answer in its cell, or in a copy of it with the same metadata, or in one that defines its function."""
     own = cells.marked(id, (_kind(item), item.id))
     code = [cell for cell in own if cell.get("cell_type") == "code" and _text(cell) is not None]
     if own and not code:
@@ -206,14 +207,14 @@ def _is_untouched(text: str, stub: str) -> bool:
 
 
 def _answers(text: str, item: Exercise | Question) -> bool:
-    """Whether a cell defines the function that is wanted, or asks the question; a trial call does neither."""
+    """Whether a cell defines the exercise's function or calls the question; a trial call does neither."""
     if isinstance(item, Question):
         return f'"{item.id}"' in text or f"'{item.id}'" in text
     return re.search(rf"^(?:(?:async )?def {item.name}\b|{item.name}\s*=)", text, re.MULTILINE) is not None
 
 
 def _defined_elsewhere(texts: list[str], exercise: Exercise) -> list[str]:
-    """Of the sources of unmarked cells those by the learner that define the function: some tool dropped their mark."""
+    """The sources of the learner's unmarked cells that define the function: a tool may have dropped their mark."""
     courses = notebook_cells(exercise.lesson).values()
     defined = re.compile(rf"^def {exercise.name}\b", re.MULTILINE)
     return [text for text in texts if defined.search(text) and text not in courses]

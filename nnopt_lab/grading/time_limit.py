@@ -1,4 +1,4 @@
-"""A limit of time for the grader's own work, which hostile values may make endless."""
+"""A time limit for the grader's own work, which hostile values could make endless."""
 
 import ctypes
 import threading
@@ -11,17 +11,17 @@ GRACE_SECONDS = 5
 
 
 class TooLong(Exception):
-    """The work was not done in time."""
+    """The work was not finished in time."""
 
 
 class _Stop(SystemExit):
-    """Ends the thread that works; as a SystemExit it is not reported if it comes after the last line."""
+    """Ends the working thread; a SystemExit after its last line is not reported."""
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
-    """Do some work in a thread of its own and return its result, or raise what it raises.
+    """Run a function in a new thread and return its result, or raise its error.
 
-    The thread ends before this returns, unless one call into a library takes longer than `GRACE_SECONDS`.
+    The thread ends before this returns, unless a single library call takes longer than `GRACE_SECONDS`.
 
     Raises:
         TooLong: it took more than `seconds`.
@@ -49,6 +49,6 @@ def within(seconds: float, work: Callable[[], T]) -> T:
 def _end(thread: threading.Thread) -> None:
     deadline = time.monotonic() + GRACE_SECONDS
     while thread.is_alive() and time.monotonic() < deadline:
-        # More than once, since the work may catch it.
+        # Repeatedly, because the work may catch the exception.
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(_Stop))
         thread.join(0.05)

@@ -1,4 +1,4 @@
-"""Runs jobs without a sandbox: for your own files, and for machines that have none."""
+"""Run jobs without a sandbox, for your own files and for machines without sandboxes."""
 
 import json
 import os
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from nnopt_lab.grading.sandbox import JobResult, Limits
 from nnopt_lab.grading.view import SANDBOXED
 
-START_SECONDS = 30  # to import torch, before a job's own time runs
+START_SECONDS = 30  # for importing torch, in addition to a job's own time
 
 
 @dataclass(frozen=True)
 class UnsandboxedProcess:
-    """Runs each job in a new process with your rights; on Linux with limits of memory and processor time."""
+    """Runs each job in a new process with your rights, on Linux with limits of memory and processor time."""
 
     limits: Limits
 

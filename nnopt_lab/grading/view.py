@@ -1,4 +1,4 @@
-"""The files that a worker can see: Python, torch, ONNX Runtime and what they need, read-only; nothing else."""
+"""The files that a worker can see, read-only: Python, torch, ONNX Runtime and their requirements, nothing else."""
 
 import importlib.metadata
 import importlib.util
@@ -15,11 +15,11 @@ from packaging.requirements import Requirement
 from nnopt_lab.workbench.paths import PACKAGE, root
 
 SANDBOXED = Path(__file__).with_name("sandboxed")
-PACKAGES = ("torch", "numpy", "safetensors", "onnx", "onnxruntime")  # the last two for the capstone's judge
+PACKAGES = ("torch", "numpy", "safetensors", "onnx", "onnxruntime")  # the last two are for the capstone's judge
 _LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/lib", "/lib64", "/lib32")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/urandom", "/dev/random")
-_EXTRA = re.compile(r"(; *|and *\(?)extra *== *['\"][^'\"]+['\"] *\)? *$")  # wanted for an extra only
-# The last tells the C library whether there are huge pages, which it is asked to use (see `namespaces`).
+_EXTRA = re.compile(r"(; *|and *\(?)extra *== *['\"][^'\"]+['\"] *\)? *$")  # required by an extra only
+# The last one tells the C library whether there are huge pages, which `namespaces` makes it use.
 _PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu", "/sys/kernel/mm/transparent_hugepage")
 
 
@@ -30,11 +30,12 @@ class View:
     Attributes:
         binds: (source, target) of every visible file or folder, in order; later ones cover earlier ones.
         empty: targets among them that are shown empty.
-        passing: folders that hide their contents before the first worker starts. Until then they show what processor
-            and memory can do: without that, torch takes its slowest kernels and has no float16 and no quantised engine.
+        passing: folders that are emptied before the first worker starts. Until then, they show the features of
+            processor and memory, without which torch uses its slowest kernels and has no float16 and no quantised
+            engine.
         links: (to, path) of symbolic links.
-        paths: where Python finds the packages.
-        scratch: the folder in which a worker may write: /tmp, unless something in there is visible.
+        paths: folders where Python finds the packages.
+        scratch: the folder in which a worker may write: /tmp, unless something in it is visible.
     """
 
     binds: tuple[tuple[str, str], ...]
@@ -49,7 +50,7 @@ class View:
 
 
 def python() -> str:
-    """The interpreter itself, with every link and virtual environment resolved."""
+    """The interpreter's path, with every link and virtual environment resolved."""
     return os.path.realpath(sys.executable)
 
 
@@ -77,7 +78,7 @@ def view() -> View:
 
 
 def _hidden_in(folder: str) -> Iterator[str]:
-    """Folders of installed packages, and this course, where they lie in `folder`."""
+    """Yield folders of installed packages and of this course that are inside `folder`."""
     for found in (*Path(folder).glob("python3*/site-packages"), *Path(folder).glob("python3*/dist-packages")):
         yield str(found)
     course = {os.path.realpath(PACKAGE), os.path.realpath(root())}
@@ -85,7 +86,7 @@ def _hidden_in(folder: str) -> Iterator[str]:
 
 
 def _package_paths() -> list[str]:
-    """Files and folders of the packages and of all that they require."""
+    """Files and folders of the packages and all their requirements."""
     found, names = {}, list(PACKAGES)
     while names:
         name = names.pop()
@@ -95,7 +96,7 @@ def _package_paths() -> list[str]:
             distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
             if name in PACKAGES:
-                raise ValueError(f"{name} is not installed here, and a worker needs it.") from None
+                raise ValueError(f"{name} is not installed here, but workers need it.") from None
             continue
         found[name] = _top_level(name, distribution)
         names += _required(distribution)
@@ -103,7 +104,7 @@ def _package_paths() -> list[str]:
 
 
 def _required(distribution) -> list[str]:
-    # The lines themselves: parsing everything takes four times as long, and every batch waits for that, too.
+    # The raw lines, because parsing everything takes four times as long and delays every batch.
     head = (distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or "").partition("\n\n")[0]
     texts = re.findall(r"^Requires-Dist: *(.+)", head, re.MULTILINE)
     wanted = (Requirement(text) for text in texts if not _EXTRA.search(text))
@@ -111,7 +112,7 @@ def _required(distribution) -> list[str]:
 
 
 def _top_level(name: str, distribution) -> set[str]:
-    # The list itself: `files` makes an object of each of torch's 13,000 lines, and every batch waits for that.
+    # The raw list, because `files` makes an object of each of torch's 13,000 lines, which delays every batch.
     record = distribution.read_text("RECORD")
     lines = record.splitlines() if record else map(str, distribution.files or ())
     tops = {line.partition(",")[0].partition("/")[0].strip('"') for line in lines}

@@ -155,7 +155,7 @@ def test_lab_with_an_occupied_port_says_so_and_starts_nothing(nnopt, course, tmp
         port = other.getsockname()[1]
         status, _, err = nnopt("lab", "--port", port, "--workspace", tmp_path / "mine")
     assert status == 2 and a_sentence(err)
-    assert err.startswith(f"port={port} cannot be used (") and err.endswith("name another one with --port.\n")
+    assert err.startswith(f"port={port} cannot be used (") and err.endswith("choose another one with --port.\n")
     assert not (tmp_path / "mine").exists()
     learner._check_free(port)
 

@@ -86,7 +86,7 @@ def test_an_archive_of_a_learner_is_limited_in_bytes_and_entries(written, monkey
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"PK\x03\x04" + bytes(100), b"no archive", bytes(1000)])
 def test_what_is_no_archive_is_told_in_a_sentence(written, content):
-    with pytest.raises(ValueError, match="no zip archive that can be read"):
+    with pytest.raises(ValueError, match="not a readable zip archive"):
         find(written(content), is_notebook, trusted=True)
 
 

@@ -564,12 +564,12 @@ FILES = {
         "graded",
         "",
     ),
-    "a missing cell": (_changed(CELL, lambda cells, n: cells.pop(n)), 2, "partly graded", "not in the notebook"),
+    "a missing cell": (_changed(CELL, lambda cells, n: cells.pop(n)), 2, "partly graded", "missing from the notebook"),
     "a mistyped cell": (
         _changed(CELL, lambda cells, n: cells[n].update(cell_type="markdown")),
         2,
         "partly graded",
-        "no code cell",
+        "not a code cell",
     ),
     "a source that is a number": (
         _changed(CELL, lambda cells, n: cells[n].update(source=5)),
@@ -581,7 +581,7 @@ FILES = {
         _changed(CELL, lambda cells, n: cells[n].update(id=["x"], metadata=None)),
         2,
         "partly graded",
-        "not in the notebook",
+        "missing from the notebook",
     ),
     "a source too long": (
         _changed(CELL, lambda cells, n: cells[n].update(source="#" * 200_000 + "\n" + RIGHT)),
@@ -611,7 +611,7 @@ FILES = {
     "another notebook": (b'{"cells": [{"cell_type": "code", "id": "x", "source": "1"}]}', 0, "malformed", "no answer"),
     "bad json": (b'{"cells": [', 0, "malformed", "not JSON"),
     "deep json": (b'{"cells":' + b"[" * 300_000 + b"]" * 300_000 + b"}", 0, "malformed", "deep"),
-    "endless brackets": (b"[" * 3_000_000, 0, "malformed", "beyond measure"),
+    "endless brackets": (b"[" * 3_000_000, 0, "malformed", "nested too deeply"),
     "endless digits": (b'{"cells": [' + b"9" * 2_000_000 + b"]}", 0, "malformed", "not JSON"),
     "not text": (bytes(range(256)) * 10, 0, "malformed", "UTF-8"),
     "an empty file": (b"", 0, "malformed", "not JSON"),

@@ -74,7 +74,7 @@ def test_a_crowd_of_threads_is_refused_and_pools_of_honest_answers_are_not(docke
 
 def test_without_an_engine_a_sentence_says_so(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(SandboxError, match="Neither Docker nor Podman answers"):
+    with pytest.raises(SandboxError, match="Neither Docker nor Podman responds"):
         container.ContainerSandbox(Limits())
 
 

@@ -76,7 +76,7 @@ def test_a_gradebook_from_before_a_column_was_renamed_keeps_its_grades(tmp_path,
 
 
 def test_one_grader_at_a_time(tmp_path):
-    with locked(tmp_path), pytest.raises(ValueError, match="Another grader is at work"), locked(tmp_path):
+    with locked(tmp_path), pytest.raises(ValueError, match="Another grader is using"), locked(tmp_path):
         pass
     with locked(tmp_path):
         pass

@@ -73,11 +73,11 @@ def test_a_blank_notebook_earns_nothing_and_is_graded(graded):
             "Your line 3, `return x / 0`, raised Zero",
         ),
         ("def l1_importance(weight)\n    return 1", "raised", "Your line 1"),
-        ("%%writefile a.py\n" + RIGHT, "raised", "IPython's own commands are not run"),
+        ("%%writefile a.py\n" + RIGHT, "raised", "IPython's commands don't run"),
         ("def l1_importance(weight):\n    return pruning.importance(weight)", "raised", "nor the course's library"),
         ("def l1_importance(weight):\n    return helper(weight)", "raised", "neither your other cells"),
-        ("def l1_importance(weight):\n    return weight.abs().sum((1, 2, 3)).numpy()", "failed", "holds a ndarray"),
-        ("def l1_importance(weight):\n    return {1: weight}", "failed", "holds a dict"),
+        ("def l1_importance(weight):\n    return weight.abs().sum((1, 2, 3)).numpy()", "failed", "contains a ndarray"),
+        ("def l1_importance(weight):\n    return {1: weight}", "failed", "contains a dict"),
     ],
 )
 def test_the_sentence_tells_which_mistake_it_is(result, source, state, said):

@@ -69,7 +69,7 @@ def test_a_line_that_can_t_be_understood_is_named(tmp_path, line, said):
 
 
 def test_a_mark_for_nothing_is_not_written(tmp_path):
-    with pytest.raises(ValueError, match="is no exercise, question or lesson"):
+    with pytest.raises(ValueError, match="is not an exercise, question or lesson"):
         marks.write(tmp_path, "bob", "pruning.nothing", Mark(1))
     assert not (tmp_path / marks.FILE).exists()
     (tmp_path / marks.FILE).write_text("a,b\n")

@@ -111,7 +111,7 @@ def test_another_programs_database_is_left_as_it_is(tmp_path, statement):
     before = (tmp_path / FILE).read_bytes()
     with pytest.raises(Damaged) as error:
         Gradebook(tmp_path)
-    assert "is no gradebook of this version" in said(error)
+    assert "is not a gradebook of this version" in said(error)
     assert (tmp_path / FILE).read_bytes() == before and not (tmp_path / f"{FILE}-wal").exists()
 
 

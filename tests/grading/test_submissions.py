@@ -177,7 +177,7 @@ def test_a_submission_in_an_archive_is_read_like_any_other(tmp_path):
         (archive({"01_pruning.ipynb": b"x"}, external_attr=(stat.S_IFLNK | 0o777) << 16, create_system=3), "a link"),
         (archive({"../01_pruning.ipynb": b"x"}), "leads out"),
         (archive({"01_pruning.ipynb": bytes(submissions.MAX_BYTES + 1)}), "larger than"),
-        (b"PK\x03\x04", "archive in which there is no notebook"),
+        (b"PK\x03\x04", "archive without a readable notebook"),
     ],
 )
 def test_what_can_t_be_read_in_an_archive_is_malformed(tmp_path, content, said):

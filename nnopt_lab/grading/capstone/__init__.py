@@ -1,7 +1,7 @@
-"""The capstone: one ONNX file for the course's clothes, judged by size, accuracy and latency against the baseline's.
+"""The capstone: one ONNX file that classifies clothes, judged by size, accuracy and latency relative to the baseline.
 
-Three divisions: the smallest file and the fastest one that still reach `FLOOR`, and the most accurate one of at most
-`BYTES`. `judge` makes a `Leaderboard` of `Entry`s.
+There are three divisions: the smallest and the fastest file with an accuracy of at least `FLOOR`, and the most accurate
+file of at most `BYTES`. `judge` returns a `Leaderboard` of `Entry`s.
 """
 
 from nnopt_lab.grading.capstone.earned import note

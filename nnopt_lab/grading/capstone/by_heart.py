@@ -1,4 +1,4 @@
-"""Tells a file that knows the test pictures by heart from one that tells clothes apart."""
+"""Detect files that have memorised the test pictures instead of classifying clothes."""
 
 import math
 
@@ -6,32 +6,32 @@ from torch import Tensor
 
 from nnopt_lab.grading.capstone.variants import Rightness, mostly
 
-CHANGED, FAR, BETTER = 1.0, 0.5, 0.5  # per cent of the pictures by which an honest file may differ, besides chance
+CHANGED, FAR, BETTER = 1.0, 0.5, 0.5  # percent of the pictures by which an honest file may differ, besides chance
 CHANCE = 3.5  # standard errors
-BY_HEART = "it knows the test pictures by heart instead of telling clothes apart."
+BY_HEART = "it has memorised the test pictures instead of learning to classify clothes."
 
 
 def reason(right: Rightness) -> str:
-    """A sentence that says how a file shows that it knows the test pictures by heart, or "".
+    """A sentence with the evidence that a file has memorised the test pictures, or "".
 
-    An honest file loses little where pictures are changed a little, no more on the test pictures than on others, and
-    is not better on the test pictures than on those it was made from.
+    An honest file loses little accuracy if pictures change slightly, no more on test pictures than on others, and is
+    not better on test pictures than on those it was trained on.
     """
     loss = right.as_is - mostly(right.near)
     if _exceeds(loss.mean(), _error(loss), CHANGED):
-        return f"Where the test pictures are changed a little, it loses {_points(loss)}: {BY_HEART}"
+        return f"If the test pictures change slightly, it loses {_points(loss)}: {BY_HEART}"
     far, others_far = right.sample_near - right.far, right.others_near - right.others_far
     if _exceeds(far.mean() - others_far.mean(), _error(far, others_far), FAR):
         return (
-            f"Where pictures are moved by up to a pixel, it loses {_points(far)} on the test pictures and "
+            f"If pictures are moved by up to a pixel, it loses {_points(far)} on the test pictures and "
             f"{_points(others_far)} on others: {BY_HEART}"
         )
     near = right.near[0]
-    for others, what in ((right.others_near, "to learn from"), (right.validation, "for validation")):
+    for others, what in ((right.others_near, "other"), (right.validation, "validation")):
         if _exceeds(near.mean() - others.mean(), _error(near, others), BETTER):
             return (
                 f"It is right on {100 * near.mean():.1f} % of the test pictures and on "
-                f"{100 * others.mean():.1f} % of those {what}: {BY_HEART}"
+                f"{100 * others.mean():.1f} % of the {what} pictures: {BY_HEART}"
             )
     return ""
 

@@ -1,4 +1,4 @@
-"""A learner's points for entries, kept in the progress file."""
+"""Record a learner's points for entries in the progress file."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,12 +8,12 @@ from nnopt_lab.grading.capstone.leaderboard import DIVISIONS, Leaderboard
 
 
 def note(board: Leaderboard, paths: Iterable[Path], folder: Path | None = None) -> None:
-    """Note the points of the files at these paths; of each division, the most points ever earned are kept.
+    """Record the points of the files at these paths; the highest points ever earned in each division are kept.
 
     Args:
-        board: on which the files were judged; refused files and the course's own earn nothing.
-        paths: of the learner's files, as given to `judge`.
-        folder: the workspace; by default the notebook's.
+        board: the files' leaderboard; refused files and the course's own earn nothing.
+        paths: of the learner's files, as passed to `judge`.
+        folder: the workspace; default the notebook's.
     """
     yours = {Path(path).absolute() for path in paths}
     entries = [entry for entry in board.measured if entry.path in yours and not entry.ours]

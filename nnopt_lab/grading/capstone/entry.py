@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nnopt_lab.workbench import measure
 
-FLOOR = 88.4  # per cent of the test pictures: half a point below the baseline's 88.87
+FLOOR = 88.4  # percent of the test pictures: half a point below the baseline's 88.87
 BYTES = 10_000
 BATCHES = (1, 256)
 BASELINE = "baseline"
@@ -20,17 +20,17 @@ class Entry:
     """One file and the judge's findings.
 
     Attributes:
-        name: the file's, without ".onnx".
-        bytes: on disk.
-        refused: a sentence that says why it was not measured; "" where it was. The next two are None then.
-        correct: bool [N], which test pictures it got right.
-        timings: by batch size (the baseline's, its own).
+        name: of the file, without ".onnx".
+        bytes: size on disk.
+        refused: a sentence that says why it was not measured, "" if it was. If refused, the next two are None.
+        correct: bool [N], which test pictures it classified correctly.
+        timings: batch size → (the baseline's timing, its own).
         ours: whether it came with the course.
-        path: the file's.
-        changed: per cent of the test pictures of which it gets most versions right that are changed a little, see
+        path: of the file.
+        changed: percent of the test pictures of which it classifies most slightly changed versions correctly, see
             `variants`.
-        validation: per cent of the validation pictures that it gets right when they are changed a little; None where
-            the judge did not measure it.
+        validation: percent of the validation pictures that it classifies correctly when slightly changed; None if not
+            measured.
     """
 
     name: str
@@ -45,24 +45,24 @@ class Entry:
 
     @property
     def accuracy(self) -> float:
-        """Per cent of the test pictures."""
+        """Percent of the test pictures."""
         return 100 * self.correct.double().mean().item()
 
     @property
     def counted(self) -> float:
-        """The accuracy that counts, in per cent: on the test pictures as they are or changed, the lower one."""
+        """The accuracy that counts, in percent: the lower one of those on original and changed test pictures."""
         return min(self.accuracy, self.changed)
 
     @property
     def label(self) -> str:
-        """The name as it is shown. A handed-in one has no brackets: else "small (ours)" could pose as the course's."""
+        """The name to show. A learner's has no brackets, or else "small (ours)" could pose as the course's."""
         if self.ours:
             return self.name
         return "".join("-" if unicodedata.category(c) in ("Ps", "Pe") else c for c in self.name)
 
     @property
     def faster(self) -> dict[int, measure.Ratio]:
-        """By batch size, how many times as long the baseline takes."""
+        """Batch size → ratio of the baseline's time to its own."""
         return {size: measure.ratio(*pair) for size, pair in self.timings.items()}
 
     @property

@@ -1,4 +1,4 @@
-"""The leaderboard's figure: accuracy over size and over speed."""
+"""Draw the leaderboard's figure: accuracy over size and over speed."""
 
 import math
 
@@ -11,7 +11,7 @@ _CORNERS = ((True, True), (True, False), (False, True), (False, False))
 
 
 def draw(baseline: Entry, entries: list[Entry]):
-    """A matplotlib Figure of entries that were measured, the baseline among them."""
+    """Draw the measured entries, including the baseline, as a matplotlib Figure."""
     fig, axes = plots.figure(ncols=2, figsize=(10, 4.2))
     values = lambda e: e.bytes / baseline.bytes, lambda e: e.speedup
     _panel(axes[0], entries, values[0], "file, share of the baseline's", smaller=True)
@@ -23,7 +23,7 @@ def draw(baseline: Entry, entries: list[Entry]):
     axes[0].set_title(f"dashed: {FLOOR} %, dotted: {BYTES:,} bytes")
     axes[0].set(ylabel="test accuracy, %")
     plots.legend(fig)
-    fig.draw_without_rendering()  # now the axes have their places
+    fig.draw_without_rendering()  # fixes the axes' positions
     for ax, value in zip(axes, values, strict=True):
         _write_names(ax, {entry.label: (value(entry), entry.accuracy) for entry in entries})
     return plots.finish(fig)
@@ -45,7 +45,7 @@ def _panel(ax, entries: list[Entry], value, label: str, smaller: bool = False) -
 
 
 def _write_names(ax, points: dict[str, tuple[float, float]]) -> None:
-    """Write each name at a corner of its point where it covers no other name and no point, if there is one."""
+    """Write each name at a corner of its point, if possible one where it covers no other name or point."""
     dots = ax.transData.transform(list(points.values()))
     taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in dots]
     for name, point in points.items():

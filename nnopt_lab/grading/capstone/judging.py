@@ -1,6 +1,6 @@
-"""Judges files for the capstone: each is read, checked and run in a worker; the labels stay here.
+"""Judge files for the capstone: each is read, checked and run in a worker, which never gets the labels.
 
-The worker runs in a sandbox or, for files that you trust, in a process of its own; see `sandboxed.classifier`.
+The worker runs in a sandbox, or in an ordinary process for files that you trust; see `sandboxed.classifier`.
 """
 
 import os
@@ -31,9 +31,9 @@ from nnopt_lab.workbench.progress_bar import progress_bar
 from nnopt_lab.workbench.text import printable
 
 MAX_BYTES = 4 << 20
-LIMITS = Limits(seconds=300, megabytes=1024)  # of each of a file's three jobs
+LIMITS = Limits(seconds=300, megabytes=1024)  # for each of a file's three jobs
 ROUNDS, SECONDS = 20, 4.0
-NO_SENSE = "Its worker's reply makes no sense."
+NO_SENSE = "Its worker's reply is invalid."
 
 
 def judge(
@@ -48,26 +48,26 @@ def judge(
 ) -> Leaderboard:
     """Judge files on the test pictures of "fashion", with the baseline and the course's own entries on the board.
 
-    They are judged on the same pictures changed a little, too, and on other pictures (see `variants`): a file that
-    knows the test pictures by heart is refused, and the accuracy that counts is the lower one of the two.
+    Files are also judged on slightly changed versions of these pictures and on other pictures (see `variants`): a file
+    that has memorised the test pictures is refused, and the lower one of the two accuracies counts.
 
     Args:
-        paths: of ONNX files; one that is not such a classifier as is asked for gets a sentence in the table.
-        board: an earlier one, to which these files are added; those that are on it already are judged again, the
-            baseline and the course's own are not.
-        ours: whether the course's own entries are judged too.
-        isolation: as in `sandbox.available`, or "own files": a sandbox where this machine has one, otherwise none.
-        limits: of one file, for reading, checking and running it.
-        rounds, seconds: of timing, for each of the two batch sizes; at least 6 rounds.
+        paths: of ONNX files; one that is not a valid classifier gets a sentence in the table.
+        board: an earlier leaderboard, to which these files are added. Files already on it are judged again, except the
+            baseline and the course's own.
+        ours: whether to judge the course's own entries too.
+        isolation: as in `sandbox.available`, or "own files": a sandbox if this machine has one, otherwise none.
+        limits: for reading, checking and running one file.
+        rounds, seconds: of timing, per batch size; at least 6 rounds.
 
     Raises:
         SandboxError: the sandbox does not start or has a hole.
-        ValueError: there is nothing at a path.
+        ValueError: a path does not exist, or `rounds` is below 6.
     """
     paths = [Path(path).absolute() for path in paths]
     for path in paths:
         if not _is_there(path):
-            raise ValueError(f"{path} is not a file: name ONNX files.")
+            raise ValueError(f"{path} does not exist; paths must be ONNX files.")
     if rounds < MIN_ROUNDS:
         raise ValueError(f"rounds={rounds} must be at least {MIN_ROUNDS}.")
     pictures, timing = data.load("fashion"), (rounds, seconds)
@@ -92,7 +92,7 @@ def judge(
 
 @contextmanager
 def worker(isolation: str, limits: Limits) -> Iterator[sandbox.Sandbox | UnsandboxedProcess]:
-    """A sandbox, or an `UnsandboxedProcess`, by the rules of `judge`."""
+    """Start a sandbox, or an `UnsandboxedProcess`, by the rules of `judge`."""
     kind = "none"
     if isolation != "none":
         try:
@@ -131,12 +131,12 @@ def _judge_file(
 
 
 class _Refused(Exception):
-    """A file is not judged further; the message is the sentence for the table."""
+    """A file is refused; the message is the sentence for the table."""
 
 
 @dataclass(frozen=True)
 class _Bench:
-    """Runs one file in workers, on pictures in an order that no file can know."""
+    """Runs one file in workers, on pictures in a random order that no file can predict."""
 
     model: Tensor
     baseline: Tensor
@@ -144,7 +144,7 @@ class _Bench:
     process: sandbox.Sandbox | UnsandboxedProcess
 
     def classes(self, images: Tensor) -> Tensor:
-        """The file's answers for pictures, uint8 [N]."""
+        """The file's predicted classes for pictures, uint8 [N]."""
         order = torch.randperm(len(images), generator=_fresh())
         said = self._run("classify", ["model", "images", "mean", "std"], self.model, images[order], *self._scale)
         if len(said) != 1 or not _are_classes(said[0], len(order)):
@@ -154,7 +154,7 @@ class _Bench:
         return classes
 
     def changed(self, right: variants.Rightness) -> Tensor:
-        """For each test picture whether most of its versions are right; more are drawn where that is open."""
+        """For each test picture, whether most of its versions are right; more versions decide the open ones."""
         mostly, places = variants.mostly(right.near), right.open
         if 0 < len(places) <= variants.MAX_OPEN:
             test = self.pictures.test
@@ -164,8 +164,8 @@ class _Bench:
         return mostly
 
     def timings(self, rounds: int, seconds: float) -> dict[int, tuple[measure.Timing, measure.Timing]]:
-        """By batch size, the baseline's and the file's."""
-        # A file that knew which pictures are timed could be fast for those only.
+        """Batch size → (the baseline's timing, the file's)."""
+        # Random pictures, because a file that knew the timed ones could be fast for those only.
         places = torch.randperm(len(self.pictures.test), generator=_fresh())[: max(BATCHES)]
         arguments = ["model", "baseline", "images", "mean", "std", "rounds", "seconds"]
         case = self.model, self.baseline, self.pictures.test.images[places], *self._scale, rounds, seconds
@@ -197,42 +197,42 @@ def _is_there(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return False
     except OSError:
-        pass  # such as a folder that may not be looked into: opening the file will tell
+        pass  # for example, a folder without permission: opening the file will show
     return True
 
 
 def _read_file(path: Path) -> tuple[bytes, int]:
-    """A file's first bytes, and its size.
+    """Read a file's first bytes, and its size.
 
     Raises:
         OSError: it can't be read, or is a folder, a pipe, a socket or a device.
     """
     if not stat.S_ISREG(path.stat().st_mode):  # opening a device may have consequences
-        raise OSError("it is no regular file")
-    # Not blocking: it may have become a pipe by now. Windows has no O_NONBLOCK, and its own O_BINARY.
+        raise OSError("it is not a regular file")
+    # Non-blocking, because it may have become a pipe by now. Windows has no O_NONBLOCK, but needs O_BINARY.
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with open(handle, "rb") as file:
         return file.read(MAX_BYTES + 1), os.fstat(handle).st_size
 
 
 def _read(ended: JobResult) -> tuple:
-    """What a worker replied, after "done".
+    """The values in a worker's reply after "done".
 
     Raises:
-        _Refused: the file was refused, or its worker did not reply as one does.
+        _Refused: the file was refused, or its worker's reply is invalid.
     """
     if ended.state != "replied":
         raise _Refused(f"It can't be judged: {ended.reason}.")
     try:
         header, values = codec.unpack(ended.reply)
         if error := next((o["error"] for o in header.get("outcomes", [{}]) if o), header.get("error")):
-            short = "it asks for more memory than it may have" if error.get("memory") else str(error.get("message"))
+            short = "it needs more memory than allowed" if error.get("memory") else str(error.get("message"))
             raise _Refused(printable(f"It can't be judged: {short}."))
         state, *result = values[0][0]
         if state == "refused":
             raise _Refused(printable("".join(result)) or "It was refused.")
         return tuple(result)
-    except (ValueError, TypeError, IndexError, KeyError, AttributeError):  # an attack may have taken the worker over
+    except (ValueError, TypeError, IndexError, KeyError, AttributeError):  # an attack may control the worker
         raise _Refused(NO_SENSE) from None
 
 
@@ -254,7 +254,7 @@ def _as_tensor(raw: bytes) -> Tensor:
 
 
 def _named(paths: Iterable[Path], taken: set[str]) -> Iterator[tuple[str, Path]]:
-    """A name for each file: its own or, where that is taken, with its folder before it or a number behind it."""
+    """Yield a name for each file: its own, or if that is taken, with its folder in front or a number behind it."""
     for path in paths:
         name = next(n for n in _choices(path) if n not in taken)
         taken = taken | {name}

@@ -18,9 +18,9 @@ class Division:
     """The rules of a division.
 
     Attributes:
-        title: with its condition.
+        title: includes the condition.
         enters: Entry → whether it meets the condition.
-        score: Entry → a number of which more is better; points are linear in it.
+        score: Entry → a number, higher for better; points are linear in it.
         shown: Entry → the number that counts, as text.
     """
 
@@ -54,20 +54,20 @@ DIVISIONS = {
 
 @dataclass(frozen=True, repr=False)
 class Leaderboard:
-    """All entries, the baseline first; shown as a table, and by `plot` as a figure."""
+    """All entries, the baseline first; shown as a table, or as a figure by `plot`."""
 
     entries: tuple[Entry, ...]
 
     @property
     def baseline(self) -> Entry:
-        """The article's network in float32, with which all are compared."""
+        """The article's network in float32, to which all are compared."""
         return self.entries[0]
 
     def __getitem__(self, name: str) -> Entry:
         return next(entry for entry in self.entries if entry.name == name)
 
     def ranking(self, division: str) -> list[Entry]:
-        """The entries of a division, the best first.
+        """The entries of a division, best first.
 
         Raises:
             ValueError: there is no such division.
@@ -77,9 +77,12 @@ class Leaderboard:
         return sorted(taking_part, key=rules.score, reverse=True)
 
     def points(self, name: str, division: str) -> float:
-        """0 to 10 points of an entry: 0 at the baseline or outside the division, 10 at the course's best or beyond.
+        """Points of an entry: 0 at the baseline or outside the division, 10 at the course's best entry or better.
 
-        Between the two they grow with the accuracy, with the logarithm of the file's size, or with that of the speed.
+        In between, they are linear in the accuracy, or in the logarithm of the file's size or of the speedup.
+
+        Raises:
+            ValueError: there is no such division.
         """
         ranking, rules, entry = self.ranking(division), _division(division), self[name]
         ours = [rules.score(other) for other in ranking if other.ours]
@@ -90,7 +93,7 @@ class Leaderboard:
         return POINTS * min(max(share, 0.0), 1.0)
 
     def place(self, name: str, division: str) -> tuple[int, int] | None:
-        """An entry's place in a division and the number of entries there, such as (2, 8); None if it is not in it.
+        """An entry's place in a division and the number of entries, such as (2, 8); None if it is not in it.
 
         Entries that are equally good share a place.
 
@@ -103,7 +106,7 @@ class Leaderboard:
         return 1 + sum(rules.score(other) > rules.score(entry) for other in ranking), len(ranking)
 
     def against_baseline(self, name: str) -> measure.Interval:
-        """The entry's accuracy minus the baseline's in points, on the same pictures, with its 95 % interval."""
+        """The entry's accuracy minus the baseline's in percentage points, with its 95 % interval."""
         return measure.proportion_difference(self.baseline.correct, self[name].correct)
 
     @property
@@ -113,8 +116,8 @@ class Leaderboard:
 
     def _groups(self) -> list[tuple[str, list[list[str]]]]:
         """A title and a table's cells for each division, and for the entries that are in none."""
-        accuracy = "accuracy (changed a little)\nminus the baseline's"
-        head = ["entry", "bytes", accuracy, "validation\nchanged a little"]
+        accuracy = "accuracy (slightly changed)\nminus the baseline's"
+        head = ["entry", "bytes", accuracy, "validation\nslightly changed"]
         head += [f"latency, batch {size}" for size in BATCHES]
         groups = []
         for name, rules in DIVISIONS.items():
@@ -167,13 +170,13 @@ class Leaderboard:
         return "".join([*tables, *(f"<p>{escape(line)}</p>" for line in [*self._places(), *self._refusals()])])
 
     def plot(self):
-        """A matplotlib Figure: accuracy over size and over speed, with those that no other entry beats in both."""
+        """Draw accuracy over size and over speed, with a line through the entries that no other beats in both."""
         return figure.draw(self.baseline, self.measured)
 
 
 def _division(name: str) -> Division:
     if name not in DIVISIONS:
-        raise ValueError(f"division={name!r} is none of {', '.join(DIVISIONS)}.")
+        raise ValueError(f"division={name!r} must be one of {', '.join(DIVISIONS)}.")
     return DIVISIONS[name]
 
 

@@ -1,8 +1,8 @@
-"""Pictures as the judge shows them: as they are, and changed a little in ways that no file can have stored.
+"""The judge's pictures: originals, and slightly changed versions that no file can have stored.
 
-Each change is drawn anew for each judging: a shift, a turn and a zoom, and a grey level more or less in every pixel.
-Half of the changes are the opposite of the other half, so that a network near a decision is as often pushed one way as
-the other, and most of its answers are the one that it gives for the picture itself.
+Each judging draws new random changes: a shift, a rotation, a zoom, and one grey level more or less per pixel. Half of
+the changes are the opposite of the other half, so that a network near a decision boundary is pushed equally often in
+both directions, and most of its answers agree with its answer for the original.
 """
 
 import math
@@ -14,23 +14,24 @@ from torch.nn import functional as F
 
 from nnopt_lab.workbench import data
 
-PAIRS, MORE_PAIRS = 2, 16  # of opposite changes: for each picture, and for those that the first ones leave open
-MAX_OPEN = 1_000  # pictures; a file that leaves more open is far from any that counts
+PAIRS, MORE_PAIRS = 2, 16  # of opposite changes: for every picture, and for those that the first ones leave undecided
+MAX_OPEN = 1_000  # undecided pictures; a file with more is too inaccurate to matter
 SAMPLE = 5_000
 NEAR, FAR = 0.25, 1.0  # the largest shift, in pixels
-TURN, ZOOM = 4.0, 0.04  # the largest turn (degrees) and zoom, per pixel of the largest shift
+TURN, ZOOM = 4.0, 0.04  # the largest rotation (degrees) and zoom, per pixel of the largest shift
 
 
 @dataclass(frozen=True)
 class Shown:
-    """The pictures of one judging, uint8 [N, 1, 28, 28], and what they are.
+    """The pictures of one judging, and what they are.
 
     Attributes:
-        images: the test pictures as they are and `2 * PAIRS` times moved by at most `NEAR`; a sample of them moved by
-            at most `FAR`; other pictures (all for validation, some for training) moved by at most `NEAR`, and by `FAR`.
+        images: uint8 [N, 1, 28, 28]: the original test pictures, and `2 * PAIRS` versions moved by at most `NEAR`; a
+            sample of them moved by at most `FAR`; other pictures (all for validation, some for training) moved by at
+            most `NEAR`, and by at most `FAR`.
         labels: int64 [N].
-        sample: which test pictures are in the sample.
-        others, validation: how many other pictures there are; the first of them are for validation.
+        sample: indices of the test pictures in the sample.
+        others, validation: the number of other pictures, and of those for validation, which come first.
     """
 
     images: Tensor
@@ -42,7 +43,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Rightness:
-    """What a file got right, 1 or 0 for each picture, float64.
+    """Which pictures a file classified correctly, 1 or 0 per picture, float64.
 
     Attributes:
         as_is: [test pictures].
@@ -62,7 +63,7 @@ class Rightness:
 
     @property
     def open(self) -> Tensor:
-        """Indices of the test pictures that are sometimes right and sometimes wrong where they are moved a little."""
+        """Indices of the test pictures of which some slightly moved versions are right and some wrong."""
         share = self.near.mean(0)
         return ((share > 0) & (share < 1)).nonzero().flatten()
 
@@ -87,15 +88,20 @@ def draw(pictures: data.Pictures, generator: torch.Generator) -> Shown:
 
 
 def versions(images: Tensor, pairs: int, generator: torch.Generator) -> list[Tensor]:
-    """Pictures moved by at most `NEAR`: `pairs` times at random, and each time by the opposite, too."""
+    """Move pictures by at most `NEAR`: `pairs` times at random, each time also by the opposite."""
     return [moved for _ in range(pairs) for moved in opposites(images, NEAR, generator)]
 
 
 def opposites(images: Tensor, pixels: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Pictures uint8 [N, 1, H, W] changed at random and by the opposite change.
+    """Change pictures at random and by the opposite change.
 
     Args:
-        pixels: the largest shift; the largest turn and zoom are `TURN` and `ZOOM` times as large.
+        images: uint8 [N, 1, H, W].
+        pixels: the largest shift; the largest rotation and zoom are `TURN` and `ZOOM` times as large.
+        generator: of the random changes.
+
+    Returns:
+        Two tensors like `images`.
     """
     count, side = len(images), images.shape[-1]
     across, down, turn, zoom = 2 * torch.rand(4, count, generator=generator) - 1
@@ -106,14 +112,14 @@ def opposites(images: Tensor, pixels: float, generator: torch.Generator) -> tupl
         shift = sign * pixels * 2 / (side - 1) * torch.stack([across, down], 1)
         rows = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1) * scale[:, None]
         grid = F.affine_grid(torch.cat([rows.view(-1, 2, 2), shift[:, :, None]], 2), images.shape, align_corners=True)
-        # Bicubic: bilinear interpolation blurs, which would be a change in one direction only.
+        # Bicubic, because bilinear interpolation blurs, which is a change without an opposite.
         moved = F.grid_sample(images.float(), grid, mode="bicubic", align_corners=True)
         changed.append((moved.round() + sign * grey).clamp(0, 255).to(torch.uint8))
     return changed[0], changed[1]
 
 
 def rightness(shown: Shown, classes: Tensor) -> Rightness:
-    """What of the pictures a file got right; `classes` are its answers, [N]."""
+    """Find the pictures that a file classified correctly; `classes` are its answers, [N]."""
     right = (classes == shown.labels).double()
     count, sample = len(right) - len(shown.sample) - 2 * shown.others, len(shown.sample)
     tests, far, others_near, others_far = right.split([count, sample, shown.others, shown.others])
@@ -124,5 +130,5 @@ def rightness(shown: Shown, classes: Tensor) -> Rightness:
 
 
 def mostly(right: Tensor) -> Tensor:
-    """1 for each picture of which most versions are right, 0.5 where half of them are; right: [versions, pictures]."""
+    """1 for pictures of which most versions are right, 0.5 if half are, else 0; `right` is [versions, pictures]."""
     return (right.mean(0) - 0.5).sign() / 2 + 0.5

@@ -1,9 +1,9 @@
-"""The template of fork servers, and the fork server: it forks a worker for each job, an answer or several of a learner.
+"""The template of fork servers, and the fork server, which forks a worker per job: one answer, or several of a learner.
 
-The template has imported torch and nothing of the course. It does nothing but fork servers, so that whatever befalls a
-server befalls its job alone, and another server is there at once. Neither ever sees an answer itself: a server is
-handed a socket, passes it to the fork, and reports how the fork ended. So the memory that a worker inherits holds
-nothing of earlier learners.
+The template has imported torch, but nothing of the course. It only forks servers, so that an attack on a server affects
+only its own job, and a new server is ready at once. Neither of them ever sees an answer: a server gets a socket, passes
+it to the fork, and reports how the fork ended. So the memory that a worker inherits contains nothing of earlier
+learners.
 
     python -s -P . '{"control": 3, "mode": "namespaces", …}'
 
@@ -28,7 +28,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SCRATCH_MEGABYTES = 16
 FILE_BYTES = SCRATCH_MEGABYTES << 20
 OPEN_FILES = 64
-STARTS = 1_000  # threads (without isolation, processes too) that a worker may start in all
+STARTS = 1_000  # total number of threads (without isolation, also processes) that a worker may start
 
 
 def main(settings: dict) -> None:
@@ -40,8 +40,8 @@ def main(settings: dict) -> None:
     if "view" in settings:
         linux_sandbox.show_only(**settings["view"])
         sys.path[0] = "/sandboxed"
-    # No garbage is collected until the first answer: that would take a third of the time, and leave holes all over the
-    # memory, into which workers would write and so copy pages.
+    # No garbage collection until the first answer: it would take a third of the time and fragment the memory, and
+    # workers that write into the holes would copy pages.
     gc.disable()
     import answer
 
@@ -52,10 +52,10 @@ def main(settings: dict) -> None:
     settings["space"] = linux_sandbox.address_space() if linux else 0
     settings["pidfd"] = os.pidfd_open(os.getpid()) if linux else -1
     if linux:
-        linux_sandbox.no_more_huge_pages()  # an answer that wants memory could wait seconds for the first one
-    gc.freeze()  # what a collection in a worker would otherwise touch, and so copy
+        linux_sandbox.no_more_huge_pages()  # an answer could wait seconds for its first huge page
+    gc.freeze()  # so that a collection in a worker does not touch these objects and copy their pages
     gc.enable()
-    servers: dict[socket.socket, int] = {}  # by the sockets whose closing ends them
+    servers: dict[socket.socket, int] = {}  # process ids by the sockets whose closing ends them
     while True:
         ready, _, _ = select.select([control, *servers], [], [])
         for life in set(ready) & servers.keys():
@@ -69,13 +69,13 @@ def main(settings: dict) -> None:
             with socket.socket(fileno=handles[0]) as theirs:
                 try:
                     servers[life] = _fork_server(linux_sandbox, answer, control, theirs, settings)
-                except OSError:  # no room for one now: the judge sees its socket close
+                except OSError:  # no resources for one now: the judge sees its socket close
                     life.close()
 
 
 def _end_server(pid: int, mode: str) -> None:
-    """End a server that is no longer wanted; it may be stuck."""
-    if mode == "none":  # its worker would outlive it, so it is given time to end that
+    """End a server that is no longer needed and may be stuck."""
+    if mode == "none":  # its worker would outlive it, so it gets time to end the worker
         patience = time.monotonic() + 2
         while _running(pid) and time.monotonic() < patience:
             time.sleep(0.002)
@@ -85,7 +85,7 @@ def _end_server(pid: int, mode: str) -> None:
 
 def _fork_server(linux_sandbox, answer, templates: socket.socket, control: socket.socket, settings: dict) -> int:
     namespaces = settings["mode"] == "namespaces"
-    if namespaces:  # a server that ends takes its worker with it
+    if namespaces:  # a server's worker ends with it
         linux_sandbox.unshare(linux_sandbox.NEW_PIDS)
     try:
         pid = os.fork()
@@ -125,13 +125,13 @@ def _serve(linux_sandbox, answer, control: socket.socket, settings: dict) -> Non
 
 
 def _warm_up(answer) -> None:
-    """Load here, once, what the first use of torch and of the codec would otherwise load in every worker."""
+    """Load once everything that the first use of torch and of the codec would otherwise load in every worker."""
     import torch
-    import torch.nn.utils.prune  # lessons import it, and torch itself doesn't
+    import torch.nn.utils.prune  # lessons import it, but torch itself doesn't
 
     torch.set_num_threads(1)
     x = torch.rand(4, 4, generator=torch.Generator().manual_seed(0))
-    x.half()  # torch then looks up what the processor can do, and a worker no longer sees that
+    x.half()  # makes torch look up the processor's features, which workers can't see
     (x @ x).abs().sum(0).topk(2).values.argsort(stable=True).long().bincount()
     job = {"seed": 0, "preamble": "", "source": "def f(x): return x + 1", "name": "f", "arguments": ["x"]}
     keep = sys.stdout, sys.stderr
@@ -157,7 +157,7 @@ def _fork(linux_sandbox, answer, control: socket.socket, handles: tuple, setting
 
 def _work(linux_sandbox, answer, handles: tuple[int, int], settings: dict, count: int) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
-    handles = [fcntl.fcntl(handle, fcntl.F_DUPFD, 10) for handle in handles]  # out of the way of what comes now
+    handles = [fcntl.fcntl(handle, fcntl.F_DUPFD, 10) for handle in handles]  # away from the numbers used below
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
     os.dup2(handles[0], 3)
@@ -199,7 +199,7 @@ def _lock_in(linux_sandbox, settings: dict, count: int) -> None:
 
 
 def _have_starts_counted(linux_sandbox, starts: socket.socket, mode: str) -> None:
-    """Let the fork server count what this worker starts, or the kernel what its user runs in the sandbox."""
+    """Let the fork server count this worker's starts, or else the kernel limit its user's tasks in the sandbox."""
     try:
         linux_sandbox.give_up_new_privileges()
         handle = linux_sandbox.watch_starts()
@@ -211,10 +211,10 @@ def _have_starts_counted(linux_sandbox, starts: socket.socket, mode: str) -> Non
 
 
 def _ended(linux_sandbox, control: socket.socket, starts: socket.socket, pid: int) -> dict:
-    """Wait for a worker; kill it on the judge's order, or when the judge is gone."""
+    """Wait for a worker's end; kill it on the judge's order, or if the judge is gone."""
     if hasattr(os, "pidfd_open"):
         over = _watch(linux_sandbox, control, starts, pid)
-    else:  # macOS: look now and then
+    else:  # macOS: poll
         while not (ready := select.select([control], [], [], 0.005)[0]) and _running(pid):
             pass
         over = not ready
@@ -225,9 +225,9 @@ def _ended(linux_sandbox, control: socket.socket, starts: socket.socket, pid: in
 
 
 def _watch(linux_sandbox, control: socket.socket, starts: socket.socket, pid: int) -> bool:
-    """Answer what a worker wants to start until it ends or the judge speaks; whether it ended.
+    """Answer a worker's requests to start threads until it ends or the judge gives an order; returns whether it ended.
 
-    `starts` brings the handle at which starts wait, or just ends where there is none.
+    `starts` delivers the handle of these requests, or just closes if there is none.
     """
     watched, handles, count = os.pidfd_open(pid), [], 0
     poll = select.poll()
@@ -246,7 +246,7 @@ def _watch(linux_sandbox, control: socket.socket, starts: socket.socket, pid: in
             elif found[handles[0]] & select.POLLIN:
                 linux_sandbox.answer_start(handles[0], count < STARTS)
                 count += 1
-            else:  # the worker is ending: whoever asked for a start now would wait for ever
+            else:  # the worker is ending: a request now would wait for ever
                 poll.unregister(handles[0])
     finally:
         for handle in (watched, *handles):
@@ -254,7 +254,7 @@ def _watch(linux_sandbox, control: socket.socket, starts: socket.socket, pid: in
 
 
 def _sweep(pid: int) -> None:
-    """Without namespaces, what a worker started may outlive it: end at least its session's process group."""
+    """End at least a worker's process group, because without namespaces, its processes may outlive it."""
     with contextlib.suppress(OSError):
         os.killpg(pid, signal.SIGKILL)
 
@@ -269,4 +269,4 @@ def _say(control: socket.socket, fact: dict) -> None:
 
 if __name__ == "__main__":
     main(json.loads(sys.argv[1]))
-    os._exit(0)  # taking torch apart would take longer than a job
+    os._exit(0)  # an orderly shutdown of torch would take longer than a job

@@ -1,7 +1,7 @@
 """Runs one answer in a process of its own: reads a job, calls the learner's function, replies with plain values.
 
-From the first line of the answer on, nothing in this process can be believed. The judge believes none of it: it takes
-values out of the reply, and compares them itself.
+From the answer's first line on, nothing in this process can be trusted. The judge trusts none of it: it takes values
+out of the reply and compares them itself.
 """
 
 import ast
@@ -29,7 +29,7 @@ _DEFINING = (
 
 
 class Printed(io.TextIOBase):
-    """Keeps the first characters of what is printed and drops the rest, so that a flood costs nothing."""
+    """Keeps the first characters of printed text and drops the rest, so that a flood costs nothing."""
 
     def __init__(self):
         self.text = ""
@@ -41,9 +41,9 @@ class Printed(io.TextIOBase):
 
 
 class Namespace(dict):
-    """The names of a cell. One that is not among them is looked for in the learner's other answers, then in `asking`.
+    """The names of a cell; missing ones are looked up in the learner's other answers, then in `asking`.
 
-    The cell of such an answer runs when its function is first needed, in names of its own: a cell that is only
+    The cell of another answer runs when its function is first needed, in its own namespace; a cell that is only
     mentioned never runs.
     """
 
@@ -54,7 +54,7 @@ class Namespace(dict):
 
     def __missing__(self, name):
         if name in self._others:
-            source = self._others.pop(name)  # so that two answers that name each other come to an end
+            source = self._others.pop(name)  # so that two answers that use each other don't recurse for ever
             cell = Namespace(self._names, self._others, self)
             error = execute(source, f"<the cell of {name}>", cell, lambda: name in cell, True)
             if name not in cell:
@@ -101,7 +101,7 @@ def _reply_to(header: dict, cases: list) -> bytes:
     names, asked = {"__name__": "answer"}, []
     names["question"] = lambda id, answer=None: asked.append(answer) if id == header.get("question") else None
     source = header["source"]
-    # As IPython does, so that what looks at the source of a function (TorchScript does) finds it.
+    # As in IPython, so that code that reads a function's source (such as TorchScript) finds it.
     linecache.cache[FILE] = len(source), None, source.splitlines(keepends=True), FILE
     reply, values = {"outcomes": []}, []
     try:
@@ -122,18 +122,22 @@ def _reply_to(header: dict, cases: list) -> bytes:
 
 
 def execute(source: str, file: str, names: dict, there: Callable[[], bool], brief: bool) -> BaseException | None:
-    """Run a cell statement by statement; the first error, or None.
+    """Run a cell statement by statement; returns the first error, or None.
 
-    A statement that uses what only the notebook has (`model`, `display`, a file, another package) or that fails in a
-    trial costs nothing, before a function as after it. What asks for an end, such as `exit()`, ends the cell, unless
-    what is wanted of it is `there` already.
+    A statement that fails costs nothing, before or after the function: it may use names that only the notebook has
+    (`model`, `display`, a file, another package), or be a failing trial call. A request to exit, such as `exit()`, ends
+    the cell, unless its result is already `there`.
 
     Args:
-        brief: once that is there, run only what defines something.
+        source: of the cell.
+        file: name of the cell in tracebacks.
+        names: the namespace to run it in.
+        there: whether the cell's result is there.
+        brief: whether to run only definitions once the result is there.
     """
     try:
         found = list(cells.statements(source, file))
-    except BaseException as error:  # besides SyntaxError: what can't be encoded, or is nested too deeply
+    except BaseException as error:  # also for code that can't be encoded, or is nested too deeply
         return error
     first = None
     for node, code in found:
@@ -157,7 +161,7 @@ def _not_there(name: str, error: BaseException | None) -> str:
 def _seed(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    torch.default_generator.manual_seed(seed)  # torch.manual_seed looks for accelerators, which takes longer
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed also looks for accelerators, which takes longer
 
 
 def _call(namespace: dict, header: dict, cases: list) -> tuple[dict, list]:
@@ -176,17 +180,17 @@ def _call(namespace: dict, header: dict, cases: list) -> tuple[dict, list]:
         values.append(frozen.thawed([result, [] if header.get("results_only") else list(inputs)]))
         outcomes.append(outcome)
         if outcome:
-            break  # one is enough to tell
+            break  # one error is enough
     return {"outcomes": outcomes}, values
 
 
 def _accepts_others(function, arguments: list[str]) -> str:
-    """What a function accepts, if it can't be called with these arguments; as in `course.checking`."""
+    """The signature of a function that can't be called with these arguments, else ""; as in `course.checking`."""
     try:
         signature = inspect.signature(function)
         accepts = str(signature)[:200]
     except Exception:
-        return ""  # a builtin without a signature, or an object with a broken one: calling it will tell
+        return ""  # a builtin without a signature, or an object with a broken one: the call will show
     try:
         signature.bind(*arguments)
     except TypeError:
@@ -205,7 +209,7 @@ def described(error: BaseException) -> dict:
         "type": type(error).__name__[:60],
         "message": text[:300],
         "line": lines[-1] if lines else 0,
-        # An untouched stub's; that of another answer, or of torch, is not.
+        # True for the error of an unchanged stub, but not for one of another answer or of torch.
         "bare": not error.args and bool(frames) and frames[-1].filename == FILE,
         "memory": isinstance(error, MemoryError) or "allocate memory" in text,
     }
@@ -214,5 +218,5 @@ def described(error: BaseException) -> dict:
 def _first_line(error: BaseException) -> str:
     try:
         return next(iter(str(error).splitlines()), "")
-    except Exception:  # of the learner's own class
+    except Exception:  # a learner's own class may raise
         return ""

@@ -1,7 +1,6 @@
-"""Inside the sandbox: checks that an ONNX file is a classifier for the capstone, runs it, and times it.
+"""Inside the sandbox: check that an ONNX file is a classifier for the capstone, run it, and time it.
 
-The file is read, checked and run here and nowhere else. This module imports nothing of the package, and never sees a
-label.
+Files are read, checked and run only here. This module imports nothing of the package and never sees a label.
 """
 
 import re
@@ -20,16 +19,16 @@ MIN_ROUNDS = 6
 
 
 class Refused(Exception):
-    """The file does not qualify; the message is one sentence that says why."""
+    """The file is not a valid entry; the message is one sentence that says why."""
 
 
 def classify(model: Tensor, images: Tensor, mean: float, std: float):
-    """Check a file, and give its answers for pictures.
+    """Check a file, and compute its answers for pictures.
 
     Args:
         model: the file's bytes, uint8 [n].
         images: uint8 [N, 1, 28, 28], which become float32 [N, 3, 32, 32] as everywhere in the course.
-        mean, std: with which they are normalised.
+        mean, std: for their normalisation.
 
     Returns:
         ("refused", sentence), or ("done", classes uint8 [N]).
@@ -37,24 +36,24 @@ def classify(model: Tensor, images: Tensor, mean: float, std: float):
     try:
         session = open_session(model.numpy().tobytes())
         check_answers(session, to_input(images[:BATCH], mean, std))
-        # In parts: as floats all of them take more than a gigabyte.
+        # In parts, because all of them as floats take more than a gigabyte.
         return "done", torch.cat([answers(session, to_input(part, mean, std)) for part in images.split(PART)])
     except Refused as reason:
         return "refused", str(reason)
 
 
 def measure(model: Tensor, baseline: Tensor, images: Tensor, mean: float, std: float, rounds: int, seconds: float):
-    """A file's latency beside the baseline's.
+    """Time a file in turns with the baseline.
 
     Args:
-        model, images, mean, std: as for `classify`, with 256 pictures.
-        baseline: the baseline's bytes.
-        rounds: of timing, at least 6; each file runs once in a round, and the one that starts changes.
-        seconds: after which no further round starts, for each of the two batch sizes, once 6 are done.
+        model, images, mean, std: as in `classify`, with 256 pictures.
+        baseline: the baseline's bytes, uint8 [n].
+        rounds: of timing, at least 6; each round times both files, and the one that starts changes.
+        seconds: per batch size; no further round starts after this time, once 6 are done.
 
     Returns:
-        ("refused", sentence), or ("done", [seconds of each round and file for batches of 1], [the same for 256]), where
-        a round's are (baseline's, file's).
+        ("refused", sentence), or ("done", rounds at batch 1, rounds at batch 256), where each round is a pair of
+        seconds, (baseline's, file's).
     """
     try:
         both = open_session(baseline.numpy().tobytes()), open_session(model.numpy().tobytes())
@@ -65,23 +64,23 @@ def measure(model: Tensor, baseline: Tensor, images: Tensor, mean: float, std: f
 
 
 def to_input(images: Tensor, mean: float, std: float) -> Tensor:
-    """uint8 [N, 1, 28, 28] → float32 [N, 3, 32, 32], bit for bit what `data.Pictures.to_input` makes of them."""
+    """Convert uint8 [N, 1, 28, 28] to float32 [N, 3, 32, 32], bit for bit like `data.Pictures.to_input`."""
     padded = torch.nn.functional.pad(images, (2, 2, 2, 2)).float() * (1 / 255)
     return ((padded - torch.tensor(mean)) / torch.tensor(std)).repeat(1, 3, 1, 1)
 
 
 def open_session(raw: bytes):
-    """A session of ONNX Runtime with one thread, for a file that passes all checks.
+    """Open a file that passes all checks in a session of ONNX Runtime with one thread.
 
     Raises:
-        Refused: it does not.
+        Refused: it does not pass.
     """
     import onnx
     import onnxruntime
 
     try:
         model = onnx.load_model_from_string(raw)
-    except Exception:  # whatever the reader of protocol buffers may raise
+    except Exception:  # the protobuf parser raises many types of errors
         raise Refused("It is not an ONNX file: its bytes can't be read as one.") from None
     check_contents(model)
     try:
@@ -97,15 +96,15 @@ def open_session(raw: bytes):
 
 
 def check_contents(model) -> None:
-    """Only ONNX's own operators, none that draws random numbers or is in training, and all numbers in the file itself.
+    """Check that all operators are ONNX's own, not random and not in training mode, and all numbers in the file itself.
 
     Raises:
-        Refused: otherwise.
+        Refused: they are not.
     """
     if not model.graph.node:
-        raise Refused("It is not an ONNX file: there is no operator in it.")
+        raise Refused("It is not an ONNX file: it contains no operator.")
     if model.functions:
-        raise Refused(f"It defines a function of its own, {model.functions[0].name!r}: write its operators out.")
+        raise Refused(f"It defines a custom function, {model.functions[0].name!r}: inline its operators.")
     everything = list(messages(model))
     numbers = {m.name: m for m in everything if type(m).__name__ == "TensorProto" and m.name}
     numbers |= {m.output[0]: m.attribute[0].t for m in everything if _is_constant(m)}
@@ -113,19 +112,19 @@ def check_contents(model) -> None:
         kind = type(message).__name__
         if kind == "NodeProto" and message.domain not in STANDARD:
             raise Refused(
-                f"It uses the operator {message.domain}.{message.op_type}: only ONNX's own operators are allowed, with "
-                "which any engine can run the file."
+                f"It uses the operator {message.domain}.{message.op_type}: only ONNX's own operators are allowed, so "
+                "that any engine can run the file."
             )
         if kind == "NodeProto" and message.op_type.startswith(RANDOM):
-            raise Refused(f"It uses the operator {message.op_type}: a picture must get the same answer on each call.")
+            raise Refused(f"It uses the operator {message.op_type}: a picture must get the same answer in every call.")
         if kind == "NodeProto" and _trains(message, numbers):
             raise Refused(
-                f"It uses {message.op_type} in training mode: a picture must get the same answer on each call, and in "
+                f"It uses {message.op_type} in training mode: a picture must get the same answer in every call and in "
                 "any batch. Call eval() before you export."
             )
         if kind == "TensorProto" and (message.data_location == 1 or message.external_data):
             raise Refused(
-                f"Its tensor {message.name!r} is in another file: all numbers must be in the one file that counts "
+                f"Its tensor {message.name!r} is in another file: all numbers must be in the entry's own file "
                 "(external_data=False)."
             )
 
@@ -146,7 +145,7 @@ def _trains(node, numbers: dict) -> bool:
 
 
 def messages(message) -> Iterator:
-    """A protocol buffer's message and all messages in it, however deep."""
+    """Yield a protobuf message and all messages nested in it."""
     yield message
     for _, value in message.ListFields():
         if hasattr(value, "ListFields"):
@@ -156,10 +155,10 @@ def messages(message) -> Iterator:
 
 
 def check_ends(session) -> None:
-    """One input float32 [N, 3, 32, 32] with any N, one output float32.
+    """Check that a session has one input float32 [N, 3, 32, 32] with any N, and one output float32.
 
     Raises:
-        Refused: otherwise.
+        Refused: it doesn't.
     """
     for what, ends in (("input", session.get_inputs()), ("output", session.get_outputs())):
         if len(ends) != 1:
@@ -170,25 +169,25 @@ def check_ends(session) -> None:
     if len(shape) != 4 or any(isinstance(n, int) and n != wanted for n, wanted in zip(shape[1:], SHAPE, strict=True)):
         raise Refused(f"Its input has the shape {shape}; it must be [N, 3, 32, 32].")
     if isinstance(shape[0], int):
-        raise Refused(f"It takes batches of {shape[0]} and no others: export it with dynamic_shapes.")
+        raise Refused(f"It only accepts batches of {shape[0]}: export it with dynamic_shapes.")
 
 
 def check_answers(session, x: Tensor) -> None:
-    """Check with a batch that a picture's answer depends on the picture alone.
+    """Check on a batch that a picture's answer depends only on the picture.
 
     Raises:
-        Refused: it differs between two calls, or between a picture by itself and in a batch.
+        Refused: it differs between two calls, or between a single picture and the same picture in a batch.
     """
     first, second = run(session, x), run(session, x)
     if not torch.allclose(first, second, rtol=1e-3, atol=1e-4 * first.abs().max().item()):
-        raise Refused("It gives another answer on each call: a picture must always get the same one.")
+        raise Refused("It gives different answers in different calls: a picture must always get the same one.")
     single = torch.cat([run(session, picture[None]) for picture in x[:SINGLES]])
     if (single.argmax(1) == first[:SINGLES].argmax(1)).sum() < 0.95 * len(single):
-        raise Refused("It classifies a picture by itself differently than in a batch.")
+        raise Refused("It classifies a single picture differently than the same picture in a batch.")
 
 
 def answers(session, x: Tensor) -> Tensor:
-    """The classes that pictures are given, uint8 [N].
+    """Compute the classes of pictures, uint8 [N].
 
     Raises:
         Refused: as `run`.
@@ -197,7 +196,7 @@ def answers(session, x: Tensor) -> Tensor:
 
 
 def run(session, x: Tensor) -> Tensor:
-    """The logits for one batch, float32 [N, 10].
+    """Compute the logits of one batch, float32 [N, 10].
 
     Raises:
         Refused: it fails, or its output has another shape or is not finite.
@@ -207,18 +206,18 @@ def run(session, x: Tensor) -> Tensor:
     except Exception as error:
         raise Refused(f"ONNX Runtime can't run it with a batch of {len(x)}: {in_short(error)}.") from None
     if list(out.shape) != [len(x), CLASSES]:
-        raise Refused(f"For {len(x)} pictures its output has the shape {list(out.shape)}; it must be [N, 10].")
+        raise Refused(f"For {len(x)} pictures, its output has the shape {list(out.shape)}; it must be [N, 10].")
     logits = torch.from_numpy(out)
     if not logits.isfinite().all():
-        raise Refused("Its output holds NaN or infinite values.")
+        raise Refused("Its output contains NaN or infinity.")
     return logits
 
 
 def in_turns(sessions, x: Tensor, rounds: int, seconds: float) -> list[list[float]]:
-    """Seconds per call of each session in each round: of its fastest burst of calls.
+    """Measure seconds per call of each session in each round, from its fastest burst of calls.
 
-    The first burst refills the caches after the other session; and on a busy machine at least one of a few short bursts
-    usually runs undisturbed.
+    The first burst refills the caches after the other session, and on a busy machine, at least one of a few short
+    bursts usually runs undisturbed.
     """
     fed = [(session, {session.get_inputs()[0].name: x.numpy()}) for session in sessions]
     repeats = [warm_up(*pair) for pair in fed]
@@ -233,7 +232,7 @@ def in_turns(sessions, x: Tensor, rounds: int, seconds: float) -> list[list[floa
 
 
 def warm_up(session, feed: dict) -> int:
-    """How many calls make up a burst."""
+    """Find the number of calls per burst, which warms up the session too."""
     timed(session, feed, 3)
     repeats = 1
     while timed(session, feed, repeats) < BURST_SECONDS:
@@ -250,9 +249,9 @@ def timed(session, feed: dict, repeats: int) -> float:
 
 
 def in_short(error: Exception) -> str:
-    """The first line of an error's message; where memory was short, just that."""
+    """The first line of an error's message, or a short sentence if memory ran out."""
     text = str(error) or type(error).__name__
     if isinstance(error, MemoryError) or "bad_alloc" in text or "llocate memory" in text or "requested bytes" in text:
-        return "it asks for more memory than it may have"
+        return "it needs more memory than allowed"
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text.split("Status Message: ")[-1].strip())
     return next(iter(text.splitlines()), "")[:300].rstrip(". ")

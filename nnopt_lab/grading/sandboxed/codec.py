@@ -1,7 +1,7 @@
-"""Values as bytes: raw tensor buffers with dtype and shape in a tree of plain values. Never pickle.
+"""Serialise values without pickle: a tree of plain values, and raw tensor buffers with dtype and shape.
 
-Judge and worker both use this, so it imports nothing of the package. What comes from a worker is hostile: `unpack`
-accepts exactly what `pack` can make and raises ValueError for anything else.
+Judge and worker both use this module, so it imports nothing of the package. Bytes from a worker are untrusted: `unpack`
+accepts exactly what `pack` can produce and raises a ValueError for anything else.
 """
 
 import json
@@ -20,8 +20,8 @@ MAX_DEPTH = 12
 MAX_DIMENSIONS = 8
 MAX_TEXT = 20_000
 MAX_DIGITS = 400
-MAX_ALL_TEXT = 100_000  # characters of all texts of a reply together
-MAX_TREE = 2 << 20  # bytes of a reply without its tensors' numbers, and of their names and shapes
+MAX_ALL_TEXT = 100_000  # characters of all texts of a reply
+MAX_TREE = 2 << 20  # bytes of a reply without its tensors, and of their names and shapes
 _DTYPES = {
     *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
     *(torch.uint16, torch.uint32, torch.uint64, torch.float16, torch.bfloat16, torch.float32, torch.float64),
@@ -31,21 +31,21 @@ _DTYPES = {
 
 _DAMAGED = (
     *(struct.error, RecursionError, TypeError, KeyError, IndexError, SafetensorError, MemoryError),
-    *(OverflowError, RuntimeError),  # of torch, for shapes that no tensor can have
+    *(OverflowError, RuntimeError),  # from torch, for impossible shapes
 )
 
 
 @dataclass(frozen=True)
 class Foreign:
-    """Stands for a value that may not pass; `kind` says what it was."""
+    """Replaces a value of a type that is not allowed; `kind` names it."""
 
     kind: str
 
 
 def pack(header: dict, value) -> bytes:
-    """A JSON header and a value (tensors, numbers, booleans, texts, None, lists and tuples of them) as bytes.
+    """Serialise a JSON header and a value: tensors, numbers, booleans, texts, None, lists and tuples of them.
 
-    Whatever else the value holds becomes `Foreign`, under the name of its type.
+    Values of other types become `Foreign` with the name of the type.
     """
     tensors: dict[str, Tensor] = {}
     tree = json.dumps([header, _tree(value, tensors, 0)]).encode()
@@ -53,42 +53,43 @@ def pack(header: dict, value) -> bytes:
 
 
 def unpack(data: bytes, trusted: bool = False) -> tuple[dict, object]:
-    """The header and the value again.
+    """Deserialise the header and the value.
 
     Args:
-        trusted: whether the bytes come from the judge, whose jobs hold a learner's cells and may be longer.
+        data: the bytes.
+        trusted: whether they come from the judge, whose jobs contain a learner's cells and may be longer.
 
     Raises:
-        ValueError: the bytes are not what `pack` makes, or hold more, deeper or longer values than allowed.
+        ValueError: the bytes are not from `pack`, or contain more, deeper or longer values than allowed.
     """
     try:
         (length,) = struct.unpack_from(">I", data)
         if not trusted and max(length, _length_of_names(data[4 + length :])) > MAX_TREE:
-            raise ValueError("too many values, or too long texts.")
+            raise ValueError("too many values, or texts that are too long.")
         header, tree = json.loads(data[4 : 4 + length], parse_int=_whole)
         tensors = load(data[4 + length :]) if len(data) > 4 + length else {}
         if not isinstance(header, dict):
-            raise ValueError("the header is no object.")
+            raise ValueError("the header is not an object.")
         left = _Left(tensors)
         if not trusted:
             left.take_header(header, 0)
         value = left.value(tree, 0)
         if tensors:
-            raise ValueError("tensors that belong to no value.")
+            raise ValueError("tensors without a value.")
         return header, value
     except _DAMAGED as error:
-        raise ValueError(f"the bytes are no packed value ({type(error).__name__}).") from error
+        raise ValueError(f"the bytes are not a packed value ({type(error).__name__}).") from error
 
 
 def _length_of_names(data: bytes) -> int:
-    """The length of what describes the tensors in the bytes of safetensors."""
+    """The length of safetensors' header, which describes the tensors."""
     return struct.unpack_from("<Q", data)[0] if data else 0
 
 
 def _tree(value, tensors: dict[str, Tensor], depth: int) -> list:
     try:
         return _known_tree(value, tensors, depth)
-    except BaseException:  # an object whose methods raise, a tensor of a transform that is over, a huge view
+    except BaseException:  # an object whose methods raise, a tensor of a finished transform, a huge view
         return ["?", "a tensor that can't be read" if issubclass(type(value), Tensor) else "an object"]
 
 
@@ -112,7 +113,7 @@ def _known_tree(value, tensors: dict[str, Tensor], depth: int) -> list:
     return ["?", f"a {special} tensor" if kind in (Tensor, torch.nn.Parameter) else _article(kind.__name__)]
 
 
-# The worker can't import the like of it from `course.checking`; this one also refuses dtypes that can't be stored.
+# The worker can't import the similar function of `course.differences`; this one also refuses dtypes it can't store.
 def _special(tensor: Tensor) -> str:
     if tensor.is_meta or tensor.is_quantized or tensor.is_nested:
         return "meta" if tensor.is_meta else "quantized" if tensor.is_quantized else "nested"
@@ -126,7 +127,7 @@ def _special(tensor: Tensor) -> str:
 
 
 def _is_stored(tensor: Tensor) -> bool:
-    """Whether all of its numbers are in memory; reading one that is not ends the process."""
+    """Whether all numbers of a tensor are in memory; reading a missing one would end the process."""
     if not tensor.numel():
         return True
     last = tensor.storage_offset() + sum((n - 1) * step for n, step in zip(tensor.shape, tensor.stride(), strict=True))
@@ -139,14 +140,14 @@ def _article(name: str) -> str:
 
 @dataclass
 class _Left:
-    """What a reply may still hold while its values are read: tensors, each of which is one value, values, and text."""
+    """The rest of a reply's limits while its values are read: tensors, each for one value, values, and text."""
 
     tensors: dict[str, Tensor]
     values: int = MAX_LEAVES
     text: int = MAX_ALL_TEXT
 
     def value(self, tree, depth: int):
-        """The value that a tree stands for."""
+        """Read the value of a tree."""
         self._take(depth)
         tag, content = tree
         if tag in ("l", "t") and type(content) is list:
@@ -165,7 +166,7 @@ class _Left:
         raise ValueError("an unknown kind of value.")
 
     def take_header(self, part, depth: int) -> None:
-        """Count what a header holds, as JSON has it."""
+        """Count the contents of a JSON header."""
         self._take(depth)
         if isinstance(part, str):
             self._take_text(part)
@@ -183,18 +184,18 @@ class _Left:
     def _take_text(self, text: str) -> str:
         self.text -= len(text)
         if self.text < 0 or len(text) > MAX_TEXT:
-            raise ValueError("too long texts.")
+            raise ValueError("texts that are too long.")
         return text
 
 
 def _usable(tensor: Tensor) -> Tensor:
     if tensor.ndim > MAX_DIMENSIONS or tensor.dtype not in _DTYPES:
-        raise ValueError("a tensor of too many dimensions, or of an unknown dtype.")
-    # A boolean's byte may be forged, and torch's functions don't agree on what 2 is.
+        raise ValueError("a tensor with too many dimensions or an unknown dtype.")
+    # A boolean's byte may be forged, and torch's functions disagree on the meaning of 2.
     return tensor.view(torch.uint8) != 0 if tensor.dtype == torch.bool else tensor
 
 
 def _whole(digits: str) -> int:
     if len(digits) > MAX_DIGITS + 1:
-        raise ValueError("a whole number of too many digits.")
+        raise ValueError("an integer with too many digits.")
     return int(digits)

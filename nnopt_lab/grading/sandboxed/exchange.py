@@ -1,7 +1,7 @@
-"""One job with a fork server over its control socket: hand it a socket, send the job, read the reply, watch the time.
+"""Run one job on a fork server over its control socket: pass a socket, send the job, read the reply, watch the time.
 
-Several jobs of one learner may be bundled: they run one after the other in one worker. The judge uses all this
-directly; in a container the relay does.
+Several jobs of one learner may be bundled, to run one after the other in one worker. The judge uses this module
+directly, or in a container, the relay does.
 """
 
 import contextlib
@@ -13,15 +13,15 @@ import time
 
 MAX_REPLY = 16 << 20
 END_SECONDS = 20
-FOLLOWING_SECONDS = 2  # for each job of a bundle but the first; who needs more is run once more, alone
-_BUNDLE = b"\xffbundle"  # no packed value begins like this
-WRITE_FAULTS = ("signal 11", "signal 10")  # how a reason names the end at a write to protected memory; macOS: 10
+FOLLOWING_SECONDS = 2  # per job of a bundle after the first; a slower job runs again in its own worker
+_BUNDLE = b"\xffbundle"  # no packed value begins with this
+WRITE_FAULTS = ("signal 11", "signal 10")  # in the reason after a write to protected memory; 10 on macOS
 
 
 def new_server(template: socket.socket) -> tuple[socket.socket, socket.socket]:
-    """A new fork server: its control socket, on which it says when it is ready, and one whose closing ends it.
+    """Start a fork server; returns its control socket, on which it reports, and a socket whose closing ends it.
 
-    Where the template is gone, the control socket is closed at its other end.
+    If the template is gone, the control socket is closed at its other end.
     """
     (control, theirs), (life, held) = socket.socketpair(), socket.socketpair()
     with theirs, held, contextlib.suppress(OSError):
@@ -30,17 +30,17 @@ def new_server(template: socket.socket) -> tuple[socket.socket, socket.socket]:
 
 
 def bundle(jobs: list[bytes]) -> bytes:
-    """Several jobs as one."""
+    """Combine several jobs in a bundle."""
     return _BUNDLE + b"".join(map(_framed, jobs))
 
 
 def jobs_in(data: bytes) -> list[bytes]:
-    """The jobs of a bundle, or the one job that is none."""
+    """The jobs of a bundle, or the single job that is not a bundle."""
     return parts(data[len(_BUNDLE) :]) if data.startswith(_BUNDLE) else [data]
 
 
 def parts(data: bytes) -> list[bytes]:
-    """The replies to the jobs of a bundle, in their order."""
+    """The replies to the jobs of a bundle, in order."""
     found, start = [], 0
     while start < len(data):
         (length,) = struct.unpack_from(">Q", data, start)
@@ -54,12 +54,12 @@ def _framed(data: bytes) -> bytes:
 
 
 def run(control: socket.socket, job: bytes, seconds: float) -> tuple[str, bytes, str] | None:
-    """(state, reply, reason) of a job: "replied", "timed out", "out of memory" or "crashed".
+    """Run a job; returns (state, reply, reason) with the state "replied", "timed out", "out of memory" or "crashed".
 
-    A bundle ends at the first job without a reply, which has that state; the reply to it are the replies until then,
-    see `parts`. Every job but the first has `FOLLOWING_SECONDS` at most.
+    A bundle ends at the first job without a reply, whose state is returned, with the replies until then, see `parts`.
+    Every job after the first has at most `FOLLOWING_SECONDS`.
 
-    None where the fork server itself is gone or stuck: it can't be used any more.
+    Returns None if the fork server itself is gone or stuck, so that it can't be used any more.
     """
     deadline = time.monotonic() + seconds
     mine, theirs = socket.socketpair()
@@ -71,7 +71,7 @@ def run(control: socket.socket, job: bytes, seconds: float) -> tuple[str, bytes,
                 return None
         state, replies = _exchange(mine, job, deadline, min(seconds, FOLLOWING_SECONDS))
     if state == "silent" and not select.select([control], [], [], 0.5)[0]:
-        state = "closed"  # the process is still there, and has only hung up
+        state = "closed"  # the process still runs, and has only closed its connection
     try:
         control.sendall(b"K")
     except OSError:
@@ -92,7 +92,7 @@ def run(control: socket.socket, job: bytes, seconds: float) -> tuple[str, bytes,
 
 
 def listen(control: socket.socket, seconds: float) -> dict | None:
-    """The fork server's next line, or None if none comes in time."""
+    """Read the fork server's next line; None if none arrives in time."""
     control.settimeout(seconds)
     line = b""
     try:
@@ -107,7 +107,7 @@ def listen(control: socket.socket, seconds: float) -> dict | None:
 
 
 def _exchange(channel: socket.socket, job: bytes, deadline: float, each: float) -> tuple[str, list[bytes]]:
-    """How a job ended, and its replies; each but the first has `each` seconds."""
+    """The end of a job, and its replies; each after the first has `each` seconds."""
     replies, left = [], MAX_REPLY
     try:
         channel.settimeout(max(0.01, deadline - time.monotonic()))
@@ -134,7 +134,7 @@ def _receive(channel: socket.socket, length: int, deadline: float) -> bytes:
         part = channel.recv(min(missing, 1 << 20))
         if not part:
             raise EOFError
-        if time.monotonic() > deadline:  # a reply that trickles in does not stretch the time
+        if time.monotonic() > deadline:  # also for a reply that trickles in
             raise TimeoutError
         parts.append(part)
         missing -= len(part)
@@ -146,6 +146,6 @@ def _died(end: dict, seconds: float) -> tuple[str, str]:
     if end["cpu"] >= seconds:
         return "timed out", f"it used more than {seconds} s of processor time"
     if code == -9:
-        return "out of memory", "the system ended it, most likely for its memory"
+        return "out of memory", "the system ended it, most likely because of its memory"
     why = f"signal {-code}" if code < 0 else f"exit status {code}"
     return "crashed", f"its process ended by itself ({why}) before there was a result"

@@ -1,7 +1,7 @@
-"""Inputs that can't be changed in place: the processor itself reports a write to them.
+"""Write-protected inputs: the processor itself reports a write to them.
 
-Comparing an input before and after a call happens in a process that the answer controls. Write protection needs no
-comparison there: a write ends the process, and the judge sees that from outside.
+A comparison of inputs before and after a call would run in a process that the answer controls. Write protection needs
+no comparison: a write ends the process, and the judge sees that from outside.
 """
 
 import ctypes
@@ -17,11 +17,11 @@ _ALIGNMENT = 64
 
 
 class ChangedInPlace(Exception):
-    """An answer changed a list that it was given."""
+    """An answer changed an input list."""
 
 
 class FrozenList(list):
-    """A list that raises `ChangedInPlace` when it is changed; what is made from it are ordinary lists."""
+    """A list that raises `ChangedInPlace` on any change; copies and slices of it are ordinary lists."""
 
     locked = False
 
@@ -35,7 +35,7 @@ def _guarded(name: str):
     @wraps(method)
     def guarded(self, *arguments, **options):
         if self.locked:
-            raise ChangedInPlace("your function changed a list that it was given")
+            raise ChangedInPlace("your function changed an input list in place")
         return method(self, *arguments, **options)
 
     return guarded
@@ -49,9 +49,9 @@ for _name in (
 
 
 def frozen(value):
-    """A value of tensors, lists, tuples and plain values, the tensors in write-protected memory and the lists locked.
+    """Copy a value of tensors, lists, tuples and plain values, with write-protected tensors and locked lists.
 
-    Where the system has no such memory (Windows), the tensors stay as they are.
+    On systems without write protection (Windows), the tensors are unchanged.
     """
     tensors: list[Tensor] = []
     _collect(value, tensors)
@@ -60,7 +60,7 @@ def frozen(value):
 
 
 def thawed(value):
-    """The value with ordinary lists, to the depth that a reply may have."""
+    """Copy the value with ordinary lists, down to the depth allowed in a reply."""
     return _thawed(value, 0)
 
 
@@ -91,7 +91,7 @@ def _rebuilt(value, copies):
 
 
 def _protected(tensors: list[Tensor]) -> list[Tensor]:
-    """Copies of contiguous tensors, in one piece of memory that can only be read."""
+    """Copies of contiguous tensors, in one block of read-only memory."""
     sizes = [-(-tensor.nbytes // _ALIGNMENT) * _ALIGNMENT for tensor in tensors]
     if not sum(sizes) or sys.platform == "win32":
         return tensors

@@ -1,6 +1,7 @@
-"""Linux kernel calls, through the C library, with which fork server and worker lock themselves in.
+"""Linux system calls, through the C library, with which fork server and worker restrict themselves.
 
-See namespaces(7), seccomp(2), landlock(7) and capabilities(7) for the numbers. It imports nothing of the package.
+See namespaces(7), seccomp(2), landlock(7) and capabilities(7) for the numbers. This module imports nothing of the
+package.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ NEW_MOUNTS, NEW_PIDS = 0x00020000, 0x20000000
 _RDONLY, _NOSUID, _NODEV, _NOEXEC, _BIND, _RECURSIVE, _PRIVATE = 1, 2, 4, 8, 4096, 16384, 1 << 18
 _DETACH = 2
 _ANY = -100  # AT_FDCWD
-# Calls that no answer needs and an attack may want: (x86_64, aarch64), None where there is no such call.
+# Calls that no answer needs but an attack may use: (x86_64, aarch64), None if there is no such call.
 _DENIED = {
     "fork": (57, None),
     "vfork": (58, None),
@@ -89,7 +90,7 @@ def unshare(flags: int) -> None:
 
 
 def rejoin_own_pids(pidfd: int) -> None:
-    """Undo `unshare(NEW_PIDS)`: children start in this process's own namespace again, so that it can be left anew."""
+    """Undo `unshare(NEW_PIDS)`: children start in this process's own namespace again, which it can leave again."""
     _must(libc.setns(pidfd, NEW_PIDS), "setns")
 
 
@@ -100,13 +101,13 @@ def private_mounts() -> None:
 
 
 def mount_scratch(path: str, megabytes: int) -> None:
-    """Mount an empty folder in memory over `path`, of limited size."""
+    """Mount an empty in-memory folder of limited size over `path`."""
     options = f"size={megabytes}m,nr_inodes=1000,mode=1777".encode()
     _must(libc.mount(b"tmpfs", path.encode(), b"tmpfs", _NOSUID | _NODEV | _NOEXEC, options), f"tmpfs on {path}")
 
 
 def hide(paths: Sequence[str]) -> None:
-    """Cover folders with empty ones, in which nothing can be written."""
+    """Cover folders with empty, read-only ones."""
     private_mounts()
     for path in paths:
         flags = _RDONLY | _NOSUID | _NODEV | _NOEXEC
@@ -121,11 +122,11 @@ def unmount(path: str) -> None:
 def show_only(binds: Sequence, empty: Sequence[str], links: Sequence, scratch: str) -> None:
     """Replace the whole file system by read-only views of `binds` (source, target) and symbolic `links` (to, path).
 
-    `scratch` becomes an empty folder. `empty` folders hide what lies at that place in an earlier bind; later binds may
-    show parts of it again.
+    `scratch` becomes an empty folder. `empty` folders hide the contents of an earlier bind at that place; later binds
+    may show parts of it again.
     """
     private_mounts()
-    # Opened before the new root covers one of them; /proc/self/fd then names what is beneath.
+    # Opened before the new root covers one of them; /proc/self/fd then still refers to them.
     handles = {source: os.open(source, os.O_PATH | os.O_CLOEXEC) for source, _ in binds}
     root = "/sys"  # any folder that is always there
     mount_scratch(root, 1)
@@ -163,7 +164,7 @@ def _read_only(path: str) -> None:
 
 
 def drop_capabilities() -> None:
-    """Give up every privilege for good: no program that starts later can get one back."""
+    """Give up every privilege for good, so that no program started later can regain one."""
     for capability in range(64):
         libc.prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP; unknown ones fail, and need not be dropped
     give_up_new_privileges()
@@ -172,12 +173,12 @@ def drop_capabilities() -> None:
 
 
 def give_up_new_privileges() -> None:
-    """Give no program that starts from here on more rights than this process has."""
+    """Give no program started from here on more rights than this process has."""
     _must(libc.prctl(38, 1, 0, 0, 0), "no_new_privs")
 
 
 def landlock_version() -> int:
-    """The kernel's version of Landlock; 0 if it has none."""
+    """The kernel's Landlock version, 0 if it has none."""
     return max(0, libc.syscall(444, None, 0, 1))
 
 
@@ -202,7 +203,7 @@ def landlock(readable: Sequence[str], writable: Sequence[str]) -> None:
 
 
 def deny_calls() -> None:
-    """Refuse new processes, programs, sockets, mounts and the like from here on (seccomp). Needs no_new_privs."""
+    """Refuse new processes, programs, sockets, mounts and similar calls from here on (seccomp). Needs no_new_privs."""
     column, architecture = _MACHINES[platform.machine()]
     denied = sorted(numbers[column] for numbers in _DENIED.values() if numbers[column] is not None)
     program = [
@@ -212,11 +213,11 @@ def deny_calls() -> None:
         (0x20, 0, 0, 0),  # the call's number
         (0x35, 0, 1, 0x40000000),  # x32's calls
         (0x06, 0, 0, 0x00050001),
-        (0x15, 0, 1, _CLONE3[column]),  # its arguments can't be looked at: "not there", so that clone is used
+        (0x15, 0, 1, _CLONE3[column]),  # its arguments can't be inspected: report "not implemented", so clone is used
         (0x06, 0, 0, 0x00050026),
         (0x15, 0, 4, _CLONE[column]),
         (0x20, 0, 0, 16),
-        (0x45, 1, 0, 0x00010000),  # CLONE_THREAD: a thread is no new process
+        (0x45, 1, 0, 0x00010000),  # CLONE_THREAD: a thread is not a new process
         (0x06, 0, 0, 0x00050001),
         (0x06, 0, 0, 0x7FFF0000),
     ]
@@ -228,12 +229,12 @@ def deny_calls() -> None:
 
 
 def watch_starts() -> int:
-    """Make every start of a thread or process from here on wait for `answer_start`; return the handle that it needs.
+    """Make every start of a thread or process from here on wait for `answer_start`; returns the handle that it needs.
 
-    Needs no_new_privs. Whoever holds the handle decides, so pass it on and close it here.
+    Needs no_new_privs. The owner of the handle decides, so pass it on and close it here.
 
     Raises:
-        OSError: the kernel can't do this (before 5.5), or another process watches this one already.
+        OSError: the kernel is older than 5.5, or another process already watches this one.
     """
     machine = platform.machine()
     if machine not in _MACHINES:
@@ -255,28 +256,28 @@ def watch_starts() -> int:
 
 
 def answer_start(handle: int, allowed: bool) -> None:
-    """Let the start that waits at a handle of `watch_starts` happen, or fail as if the system had no room for it."""
+    """Let the start that waits at a handle of `watch_starts` succeed, or fail as if the system had no resources."""
     waiting = bytearray(80)  # struct seccomp_notif
-    with contextlib.suppress(OSError):  # whoever waited has ended
+    with contextlib.suppress(OSError):  # the waiting thread has ended
         fcntl.ioctl(handle, 0xC0502100, waiting)
         (id,) = struct.unpack_from("=Q", waiting)
-        error, flags = (0, 1) if allowed else (-errno.EAGAIN, 0)  # 1: go on with the call
+        error, flags = (0, 1) if allowed else (-errno.EAGAIN, 0)  # 1: continue the call
         fcntl.ioctl(handle, 0xC0182101, struct.pack("=QqiI", id, 0, error, flags))
 
 
 def _described(program: Sequence[tuple]) -> tuple[bytes, ctypes.Array]:
-    """A seccomp filter as the kernel takes it, and its steps, which must live as long."""
+    """A seccomp filter in the kernel's format, and its steps, which must live equally long."""
     steps = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
     return struct.pack("HxxxxxxQ", len(program), ctypes.addressof(steps)), steps
 
 
 def no_more_huge_pages() -> None:
-    """Give this process and those that it forks small pages only, besides the huge ones that they have."""
-    libc.prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE; where it is unknown, there is nothing to switch off
+    """Give this process and its forks only small pages from here on; existing huge pages stay."""
+    libc.prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE; if the kernel doesn't know it, there is nothing to switch off
 
 
 def address_space() -> int:
-    """Bytes of address space in use: the lowest limit under which one more page fits, found by bisection."""
+    """Find the bytes of address space in use by bisection: the lowest limit under which one more page fits."""
     import mmap
 
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -296,9 +297,9 @@ def address_space() -> int:
 
 
 def limit_tasks(most: int) -> None:
-    """Limit the threads and processes of this process's user, where the kernel counts them for this sandbox only.
+    """Limit the threads and processes of this process's user, if the kernel counts them per sandbox.
 
-    Before Linux 5.14 it counts everything that the user runs on this machine; then nothing is limited. Root never is.
+    Before Linux 5.14, it counts everything that the user runs on this machine, so nothing is limited. Root never is.
     """
     version = tuple(int(number) for number in re.findall(r"\d+", platform.release())[:2])
     if version >= (5, 14):

@@ -1,7 +1,7 @@
-"""Inside a container: passes jobs from standard input to a fork server and its replies to standard output.
+"""Inside a container: pass jobs from standard input to a fork server, and its replies to standard output.
 
-A frame in is the length of a job [4 bytes] and the job; a frame out is two lengths, a JSON head and a reply. The relay
-is a process of its own, so that the memory which workers inherit holds no job.
+An input frame is the length of a job [4 bytes] and the job; an output frame is two lengths, a JSON head and a reply.
+The relay is a separate process, so that the memory which workers inherit contains no job.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""Runs one job in a process of its own without a sandbox: for your own files, and for machines that have none.
+"""Run one job in a separate process without a sandbox, for your own files and for machines without sandboxes.
 
     python -I unsandboxed.py '{"memory": bytes, "seconds": 60}' <job >reply
 
-Linux enforces its limits of memory and processor time; elsewhere only the judge's clock limits it.
+Linux enforces its limits of memory and processor time; on other systems, only the judge's clock limits it.
 """
 
 import json
@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def main(settings: dict) -> None:
-    """Read a job from standard input, do it, and write the reply to standard output."""
+    """Read a job from standard input, run it, and write the reply to standard output."""
     sys.path.insert(0, HERE)
     import answer
 

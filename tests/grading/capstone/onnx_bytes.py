@@ -190,8 +190,8 @@ HOSTILE = {
     "dropout in training": (in_training(tensor("t", True)), "Dropout in training mode"),
     "dropout that may train": (in_training(None), "Dropout in training mode"),
     "batch norm in training": (batch_norm(), "BatchNormalization in training mode"),
-    "zeros for one": (zeros_for_one(), "by itself differently than in a batch"),
-    "greedy": (greedy([1 << 18, 1 << 14]), "more memory than it may have"),
-    "greedy later": (greedy_later(), "more memory than it may have"),
+    "zeros for one": (zeros_for_one(), "classifies a single picture differently"),
+    "greedy": (greedy([1 << 18, 1 << 14]), "needs more memory than allowed"),
+    "greedy later": (greedy_later(), "needs more memory than allowed"),
     "overflow": (greedy([1 << 40, 1 << 40]), "can't load it|can't run it|more memory"),
 }

@@ -68,7 +68,7 @@ def board(pictures, tmp_path_factory):
     "name", ["table", "moved table", "coarse table", "corrected", "coarsely corrected", "made from the test"]
 )
 def test_what_knows_the_test_pictures_by_heart_is_refused_in_one_sentence(board, name):
-    assert board[name].refused.endswith("it knows the test pictures by heart instead of telling clothes apart.")
+    assert board[name].refused.endswith("it has memorised the test pictures instead of learning to classify clothes.")
     assert board[name].refused.count(".") <= 4 and "\n" not in board[name].refused
     assert all(board.points(name, division) == 0 for division in DIVISIONS)
 
