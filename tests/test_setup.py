@@ -280,7 +280,7 @@ def test_kernels_find_the_package_also_where_it_is_not_installed(start, machine,
 
 def test_an_old_python_is_told_so(start, monkeypatch, capsys):
     monkeypatch.setattr(sys, "version_info", (3, 10, 4))
-    assert ended(lambda: start("lab"), capsys).startswith("Python 3.11 or newer is needed; this is ")
+    assert ended(lambda: start("lab"), capsys).startswith("The course needs Python 3.11 or newer; this is ")
 
 
 def test_only_the_standard_library_is_needed_until_the_environment_is_right():

@@ -39,8 +39,8 @@ _TROUBLE = {
 def grade(submission: Submission, sandbox: Sandbox, seed: int) -> Graded:
     """Grade every answer of a submission.
 
-    They run one after the other in a worker, as they do in the notebook. One that does not pass there runs once more,
-    in a worker of its own: what another answer changed must not cost it points.
+    They run one after the other in one worker, as in the notebook. An answer that does not pass there runs again in its
+    own worker, so that it loses no points for what another answer changed.
 
     Args:
         submission: the submission to grade.

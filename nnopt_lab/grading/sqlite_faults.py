@@ -60,7 +60,7 @@ def _in_words(path: Path, error: sqlite3.Error) -> Exception:
 def damaged(path: Path, why: str) -> Damaged:
     """The error for a gradebook with invalid contents."""
     return Damaged(
-        f"{path} is damaged ({why}): replace it by a backup, or begin a new gradebook with --fresh, which keeps this "
+        f"{path} is damaged ({why}): replace it with a backup, or begin a new gradebook with --fresh, which keeps this "
         "one under a dated name."
     )
 

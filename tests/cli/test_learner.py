@@ -43,7 +43,7 @@ def test_reset_brings_a_fresh_copy_and_names_the_kept_one(nnopt, course):
     mine.write_text("my answers")
     status, out, _ = nnopt("reset", "98")
     (kept,) = mine.parent.glob("98_tiny.*.ipynb")
-    assert status == 0 and out == f"98_tiny is fresh. Your earlier copy is kept as {kept.name}.\n"
+    assert status == 0 and out == f"98_tiny is fresh. Your earlier copy was kept as {kept.name}.\n"
     assert kept.read_text() == "my answers" and mine.read_bytes() == (root / "notebooks" / mine.name).read_bytes()
 
 

@@ -90,7 +90,7 @@ def test_build_check_refuses_a_learners_notebook_with_outputs(nnopt, course):
     nbformat.write(notebook, path)
     status, out, _ = nnopt("build", "--check")
     assert status == 1
-    assert out == "notebooks/98_tiny.ipynb has outputs, which give answers away: run nnopt build 98_tiny.\n"
+    assert out == "notebooks/98_tiny.ipynb has outputs, which reveal answers: run nnopt build 98_tiny.\n"
 
 
 def test_build_refuses_a_false_claim_in_words_and_writes_nothing(nnopt, course):

@@ -61,7 +61,7 @@ def test_the_seed_is_kept_and_another_one_is_refused(tmp_path):
 
 def test_a_file_that_is_no_gradebook_stays_as_it_is(tmp_path):
     (tmp_path / FILE).write_text("my notes " * 1000)
-    with pytest.raises(ValueError, match="is no gradebook"):
+    with pytest.raises(ValueError, match="is not a gradebook"):
         Gradebook(tmp_path)
     assert (tmp_path / FILE).read_text().startswith("my notes")
 

@@ -70,8 +70,8 @@ def test_a_mark_that_changes_nothing_is_told():
         ("alice", "00_start_here"): Mark(1),
     }
     assert unapplied(given, final([entry()], given, Policy())) == [
-        "marks.csv: 'alise' has handed in nothing, so the mark for 01_pruning does not count. Did you mean 'alice'?",
-        "marks.csv: 'nobody at all' has handed in nothing, so the mark for 01_pruning does not count.",
-        "marks.csv: 'alice' has not handed in convolutions.thin_factors, so the mark for it does not count.",
-        "marks.csv: 'alice' has not handed in 00_start_here, so the mark for it does not count.",
+        "marks.csv: 'alise' handed in nothing, so the mark for 01_pruning has no effect. Did you mean 'alice'?",
+        "marks.csv: 'nobody at all' handed in nothing, so the mark for 01_pruning has no effect.",
+        "marks.csv: 'alice' did not hand in convolutions.thin_factors, so the mark for it has no effect.",
+        "marks.csv: 'alice' did not hand in 00_start_here, so the mark for it has no effect.",
     ]

@@ -64,7 +64,7 @@ def test_a_blank_notebook_earns_nothing_and_is_graded(graded):
     [
         ("def l1_importance(weight):\n    return weight.sum(dim=(1, 2, 3))", "failed", "You summed the signed weights"),
         ("def l1_importance(weight):\n    raise NotImplementedError", "blank", ""),
-        ("def other(weight): pass", "unusable", "`l1_importance` is wanted from this cell, and it is not there"),
+        ("def other(weight): pass", "unusable", "must define a function `l1_importance`, but it does not"),
         ("l1_importance = 5", "unusable", "it is of type int"),
         ("def l1_importance(): pass", "unusable", "must accept the arguments (weight); yours accepts ()"),
         (

@@ -56,7 +56,7 @@ def test_what_is_no_table_of_text_is_answered_with_a_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("bob,pruning.nothing,1,", "line 2: item='pruning.nothing' is no exercise"),
+        ("bob,pruning.nothing,1,", "line 2: item='pruning.nothing' is not an exercise"),
         ("bob,pruning.levels,many,", "line 2: points='many' must be a number"),
         ("bob,pruning.levels,nan,", "line 2: points='nan' must be a number"),
         (",pruning.levels,1,", "line 2: the learner is missing"),

@@ -44,7 +44,7 @@ def test_nothing_that_a_learner_wrote_becomes_html(written):
 def test_a_learner_reads_points_comments_and_what_is_wrong(written):
     page = (written / "feedback" / "alice.html").read_text()
     assert "4.5 of 24 points" not in page and "5.5 of 24 points" in page  # 3 + 2, less a tenth, and one more
-    for text in ("by hand", "a bonus", "36 hours late", "0.5 points less", "fine "):
+    for text in ("(manual)", "a bonus", "36 hours late", "0.5 points less", "fine "):
         assert text in page.lower()
 
 

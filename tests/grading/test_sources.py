@@ -201,7 +201,7 @@ def test_two_learners_behind_one_number_are_reported(tmp_path):
     placed(tmp_path, "carol_12345_67890_x.ipynb", "dave_12345_67891_x.ipynb", "erin_12346_67892_x.ipynb")
     found = find([tmp_path])
     assert {s.learner for s in found} == {"carol", "dave", "erin"}
-    assert shared_numbers(found) == ["carol and dave have the same Canvas number, 12345: look whose it is."]
+    assert shared_numbers(found) == ["carol and dave have the same Canvas number, 12345: check whose it is."]
 
 
 def learners_of(sources) -> dict[str, str]:
@@ -255,5 +255,5 @@ def test_an_archive_that_can_t_be_read_or_holds_nothing_is_its_learners_trouble(
     placed(tmp_path, "alice/01_pruning.zip", "bob/01_pruning.ipynb")
     (tmp_path / "bob" / "data.zip").write_bytes(archive({"data.csv": b"1"}))
     assert learners_of(find([tmp_path])) == {"alice/01_pruning.zip": "alice", "bob/01_pruning.ipynb": "bob"}
-    with pytest.raises(ValueError, match=r"01_pruning\.zip: It is no zip archive"):
+    with pytest.raises(ValueError, match=r"01_pruning\.zip: It is not a readable zip archive"):
         find([tmp_path / "alice" / "01_pruning.zip"])

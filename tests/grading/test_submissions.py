@@ -40,7 +40,7 @@ def test_cells_without_ids_are_found_by_what_they_answer(reading):
 
 
 def test_another_lesson_than_the_one_wanted_is_malformed(reading):
-    assert "holds no answer cell of 00_start_here" in reading(honest(), "00_start_here").malformed
+    assert "contains no answer cell of 00_start_here" in reading(honest(), "00_start_here").malformed
 
 
 def test_a_byte_order_mark_is_no_trouble(reading):

@@ -67,7 +67,7 @@ def judge(
     paths = [Path(path).absolute() for path in paths]
     for path in paths:
         if not _is_there(path):
-            raise ValueError(f"{path} does not exist; paths must be ONNX files.")
+            raise ValueError(f"{path} is not a file: paths must name ONNX files.")
     if rounds < MIN_ROUNDS:
         raise ValueError(f"rounds={rounds} must be at least {MIN_ROUNDS}.")
     pictures, timing = data.load("fashion"), (rounds, seconds)

@@ -1,7 +1,7 @@
-"""Runs one answer in a process of its own: reads a job, calls the learner's function, replies with plain values.
+"""Run an answer in a separate process: read a job, call the learner's function, and reply with plain values.
 
-From the answer's first line on, nothing in this process can be trusted. The judge trusts none of it: it takes values
-out of the reply and compares them itself.
+From the answer's first line on, nothing in this process can be trusted, so the judge only takes values out of the reply
+and compares them itself.
 """
 
 import ast
@@ -71,21 +71,21 @@ class Namespace(dict):
 
 
 def reply_to(job: bytes) -> bytes:
-    """The reply to a job.
+    """Return the reply to a job.
 
-    The job's header holds `preamble` (the lesson's own imports), `others` (the learner's other answers that this one
+    The job's header contains `preamble` (the lesson's own imports), `others` (the learner's other answers that this one
     may call, by the names of their functions), `source`, perhaps `code` (all code cells, see `cells.Helpers`), and
-    either `name`, a function to be called on each case, or `question`, an id whose given answer is wanted; `brief`
-    leaves out what follows the function and defines nothing. A write to an input ends the process or raises
-    `ChangedInPlace`, unless the header says `writable`. The reply holds a result per case and the inputs after the
-    call; these are left out if the header says `results_only`. Its header holds `printed` and `error` (one that came
-    before any call) or `outcomes`, one per case: {} or {"error": …}.
+    either `name`, a function to be called on each case, or `question`, the id of the question whose answer is read;
+    `brief` leaves out what follows the function and defines nothing. A write to an input ends the process or raises
+    `ChangedInPlace`, unless the header says `writable`. The reply contains a result per case and the inputs
+    after the call; these are left out if the header says `results_only`. Its header contains `printed` and `error` (one
+    raised before any call) or `outcomes`, one per case: {} or {"error": …}.
     """
     return _reply_to(*_read(job))
 
 
 def replies_to(data: bytes) -> Iterator[bytes]:
-    """The replies to a job or to a bundle of jobs, which are all read before the first answer runs."""
+    """Yield the replies to a job or a bundle of jobs, all of which are read before the first answer runs."""
     for header, cases in [_read(job) for job in exchange.jobs_in(data)]:
         yield _reply_to(header, cases)
 

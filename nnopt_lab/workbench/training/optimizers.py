@@ -58,7 +58,7 @@ def use_capturable(optimizer: Optimizer) -> None:
     """Make it possible to record an optimizer's step in a graph: set its flags `fused` and `capturable`.
 
     Raises:
-        ValueError: the optimizer has neither, or a `step` of its own in Python, which would run only once.
+        ValueError: the optimizer has neither flag, or a custom `step` in Python, which would run only once.
     """
     if not type(optimizer).step.__module__.startswith("torch.optim"):
         raise ValueError(

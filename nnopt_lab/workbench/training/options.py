@@ -32,7 +32,7 @@ class Options:
         """Return the options that have an effect on a device; warn in one sentence about each that has none.
 
         Raises:
-            ValueError: `compiled` is no mode, two options exclude each other, or the accelerator lacks bf16.
+            ValueError: `compiled` is not a mode, two options exclude each other, or the accelerator lacks bf16.
         """
         mode = mode_of(compiled)
         if cuda_graph and mode in WITH_GRAPHS:

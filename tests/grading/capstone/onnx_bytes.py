@@ -143,7 +143,7 @@ HOSTILE = {
         network([helper.make_node("Gelu", ["x"], ["y"], domain="com.microsoft")], domains=["com.microsoft"]),
         "operator com.microsoft.Gelu",
     ),
-    "function": (with_function(), "function of its own, 'F'"),
+    "function": (with_function(), "custom function, 'F'"),
     "external": (external(), "tensor 'w' is in another file"),
     "hidden external": (hidden_external(), "tensor 'v' is in another file"),
     "unknown operator": (network([node("Magic", "x", "y")]), "can't load it"),
@@ -152,7 +152,7 @@ HOSTILE = {
         network(TO_TEN, [tensor("w", np.ones((1024, 10), np.float32))], x=["N", 1, 32, 32]),
         r"shape \['N', 1, 32, 32\]; it must be \[N, 3, 32, 32\]",
     ),
-    "fixed batch": (network(TO_TEN, MATRIX, x=[256, 3, 32, 32], y=(256, 10)), "takes batches of 256 and no others"),
+    "fixed batch": (network(TO_TEN, MATRIX, x=[256, 3, 32, 32], y=(256, 10)), "only accepts batches of 256"),
     "double": (
         network(TO_TEN, [tensor("w", np.ones((3072, 10)))], x_type=11, y_type=11),
         r"input is tensor\(double\); it must be float32",
@@ -179,13 +179,13 @@ HOSTILE = {
         ).SerializeToString(),
         "2 outputs; it must have one",
     ),
-    "NaN": (linear(float("nan")), "NaN or infinite"),
-    "infinite": (linear(1e37), "NaN or infinite"),
+    "NaN": (linear(float("nan")), "NaN or infinity"),
+    "infinite": (linear(1e37), "NaN or infinity"),
     "by chance": (
         network(
             [node("Flatten", "x", "f"), node("MatMul", "f w", "m"), node("RandomNormalLike", "m", "r"), *SUM], MATRIX
         ),
-        "operator RandomNormalLike: a picture must get the same answer on each call",
+        "operator RandomNormalLike: a picture must get the same answer in every call",
     ),
     "dropout in training": (in_training(tensor("t", True)), "Dropout in training mode"),
     "dropout that may train": (in_training(None), "Dropout in training mode"),
