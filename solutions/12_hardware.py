@@ -1220,12 +1220,18 @@ roofline_playground(peak, bandwidth)
 # for 8 epochs. The article names no batch size; here it is 32. How much sooner do other ways reach the same accuracy? The
 # experiment takes many minutes, so it is recorded. (`LIVE = True` in the second cell measures it on your machine.)
 #
-# The target is the loop's accuracy on the validation pictures, as a mean of three seeds. Each change is tried on top of the
-# best way so far, for as few epochs as reach the target, and kept if it takes less time:
+# The number of epochs is chosen on the 2,000 validation pictures, and such a choice mistakes luck for skill. If two equally
+# accurate networks disagree on 8 % of these pictures, their difference there has a standard error of 0.6 points. An earlier
+# version of this ladder took the first number of epochs that reached the loop's accuracy, and its last rung lost 0.9 points
+# on the test pictures. So the choice needs a margin: the target is now the loop's validation accuracy plus one point, as a
+# mean of three seeds. Each change is tried on top of the best way so far, for as few epochs as reach the target, and kept if
+# it takes less time:
 #
-# - batches of 128, and AdamW with a *one-cycle* learning rate (which rises to a peak and falls to almost zero) for SGD;
-# - channels last; then, turning the pictures into input once instead of once per epoch; then batches of 256;
-# - *bf16 autocast*, which computes convolutions and linear layers in bf16; `torch.compile`; and a single thread.
+# - batches of 64, and a *one-cycle* learning rate, which rises to a peak and falls to almost zero (still SGD, with Nesterov
+#   momentum and weight decay);
+# - channels last; then *bf16 autocast*, which computes convolutions and linear layers in bf16; then turning the pictures into
+#   input once instead of once per epoch (`resident=True`); then a *fused* optimizer, which updates all weights in one kernel;
+# - batches of 128; `torch.compile`; and a single thread.
 
 # %%
 predict("speed-up of training to the loop's accuracy", unit="×")
@@ -1262,11 +1268,13 @@ plots.finish(fig)
 # %% [markdown]
 # What to see: a dot is one seed, the mark is their mean, and the number of epochs is in brackets. Blue rungs were kept. On
 # the left, the first change saves most of the time; a change that was timed and found slower has no dots there. On the
-# right, the dashed line is the loop's accuracy on the test pictures.
+# right, the dashed line is the loop's accuracy on the test pictures: look for rungs that lie left of it.
 
 # %%
+lost = measure.mean_difference(first["test"], kept[-1]["test"])
 print(f"recorded on: {ladder['machine']}, {ladder['cores']} cores")
 print(f"target: {ladder['target']} % validation accuracy")
+print(f"test accuracy, last rung minus loop, points: {lost}")
 reveal(
     "speed-up of training to the loop's accuracy",
     middle_of(less),
@@ -1277,11 +1285,8 @@ reveal(
 )
 
 # %% tags=["fold"]
-mean_test = {rung["name"]: sum(rung["test"]) / len(rung["test"]) for rung in kept}
-short = mean_test[first["name"]] - mean_test[kept[-1]["name"]]
 schedule = [a / b for a, b in zip(first["seconds"], kept[1]["seconds"], strict=True)]
-speed = {rung["name"]: middle_of(rung["images_per_second"]) for rung in every}
-claim("The last rung takes less than a third of the loop's time.", min(less) > 3)
+claim("The last rung takes less than a quarter of the loop's time.", min(less) > 4)
 claim(
     "The first change, schedule and batch, gains more than all others together.",
     min(schedule) > max(less) / min(schedule),
@@ -1291,34 +1296,20 @@ claim(
     all(rung["reached"] for rung in kept),
 )
 claim(
-    "On the test pictures, the last rung is about 0.9 points below the loop.",
-    abs(short - 0.9) < 0.05,
-    where=(not LIVE, "measured on another machine"),
-)
-claim(
-    "On the test pictures, all later rungs that were kept are below the loop, the "
-    "last one most.",
-    min(mean_test, key=mean_test.get) == kept[-1]["name"]
-    and max(mean_test, key=mean_test.get) == first["name"],
-    where=(not LIVE, "measured on another machine"),
-)
-claim(
-    "On that processor, bf16 autocast is less than a fifth as fast.",
-    speed["bf16 autocast"] < speed[kept[-1]["name"]] / 5,
-    where=(not LIVE, "measured on another machine"),
+    "On the test pictures, three seeds show no loss: the interval of the difference "
+    "reaches above zero.",
+    lost.high > 0,
 )
 
 # %% [markdown]
-# Look at the right panel before you believe the left one. The number of epochs was *chosen* on the validation pictures, as
-# the first that reaches the target there, and such a choice mistakes luck for skill. On the test pictures, the later rungs
-# lie left of the dashed line, the last one that was kept furthest. So part of this gain was bought with accuracy. To match
-# the loop's accuracy on unseen pictures, aim higher than the target and spend a little more time.
+# The interval is Student's for three seeds, so it is wide: three seeds can't show a loss of a few tenths of a point. The
+# margin makes one unlikely, and it costs time: the epochs that it adds are the price of a claim about unseen pictures.
 #
-# A second caution: the rungs were recorded one after the other, on a machine that was also doing other work. If two rows
-# differ no more than the dots within one of them, you cannot trust their order.
+# A second caution: the rungs were recorded one after the other. If two rows differ no more than the dots within one of them,
+# you cannot trust their order.
 #
-# The processor of the recording has no instructions for bf16, so autocast was many times slower there than float32. If
-# yours has them, try autocast first.
+# bf16 autocast only pays on processors with instructions for bf16 (AVX-512 BF16 or AMX on x86, BF16 on Arm). Without them, it
+# is many times slower than float32.
 
 # %% [markdown]
 # ## 10. Other hardware

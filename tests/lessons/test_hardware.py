@@ -10,8 +10,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.recordings import recorded
-from nnopt_lab.lessons.hardware.experiments import EPOCHS, RUNGS, SEEDS
+from nnopt_lab.lessons.hardware import experiments
+from nnopt_lab.lessons.hardware.experiments import EPOCHS, MARGIN, RUNGS, SEEDS
 from nnopt_lab.lessons.hardware.playground import roofline_playground
+from nnopt_lab.workbench import data
 from tests.lessons.playgrounds import line, shown
 
 
@@ -82,4 +84,40 @@ def test_the_shipped_training_ladder_has_the_shape_that_it_promises():
         trained = len(rung["seconds"])
         assert trained == len(rung["validation"]) == len(rung["test"]) and trained in (0, len(SEEDS))
         assert rung["images_per_second"] and (trained or not rung["kept"])
+        assert rung["epochs"] <= EPOCHS
         assert all(10 < accuracy <= 100 for accuracy in (*rung["validation"], *rung["test"]))
+
+
+class TestClimb:
+    """The rule by which rungs are kept, on made-up trainings: (seconds per epoch, validation accuracy by epochs)."""
+
+    def climb(self, monkeypatch, of):
+        def train(way, epochs, pictures, seed):
+            seconds, accuracy = of(way, epochs)
+            trained = {"validation": accuracy, "test": 80.0, "images_per_second": 100 / seconds}
+            return trained | {"seconds": seconds * epochs}
+
+        monkeypatch.setattr(experiments, "_train", train)
+        return list(experiments.climb(data.Pictures("none", [], [], [], (), (), ())))
+
+    def test_a_schedule_gets_the_fewest_epochs_that_reach_the_loop_and_the_margin(self, monkeypatch):
+        rungs = self.climb(
+            monkeypatch, lambda way, epochs: (1.0, 88.0 if not way.peak else 86.5 + epochs if way.peak < 0.1 else 80.0)
+        )
+        loop, schedule, *others = rungs
+        assert loop["epochs"] == EPOCHS and [rung["name"] for rung in (schedule, *others)] == list(RUNGS)
+        assert schedule["kept"] and schedule["epochs"] == 3 and 86.5 + 3 >= 88 + MARGIN > 86.5 + 2
+        batch = next(rung for rung in others if rung["name"] == "batch 128")
+        assert not batch["reached"] and not batch["kept"] and batch["epochs"] == EPOCHS
+
+    def test_a_change_of_speed_keeps_the_epochs_and_is_trained_only_if_it_is_faster(self, monkeypatch):
+        def of(way, epochs):
+            seconds = 1.0 - 0.5 * way.channels_last + 0.5 * way.bf16 - 0.2 * way.fused
+            return seconds, 80.0 if way.resident else 90.0 if way.peak else 88.0
+
+        rungs = {rung["name"]: rung for rung in self.climb(monkeypatch, of)}
+        assert rungs["channels last"]["kept"] and rungs["channels last"]["epochs"] == 1
+        assert rungs["bf16 autocast"]["seconds"] == [] and not rungs["bf16 autocast"]["kept"]
+        assert not rungs["pictures prepared once"]["kept"]
+        assert rungs["fused optimizer"]["kept"] and rungs["fused optimizer"]["channels_last"]
+        assert not rungs["fused optimizer"]["bf16"] and not rungs["fused optimizer"]["resident"]
