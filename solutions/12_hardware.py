@@ -1223,8 +1223,8 @@ roofline_playground(peak, bandwidth)
 # The number of epochs is chosen on the 2,000 validation pictures, and such a choice mistakes luck for skill. If two equally
 # accurate networks disagree on 8 % of these pictures, their difference there has a standard error of 0.6 points. An earlier
 # version of this ladder took the first number of epochs that reached the loop's accuracy, and its last rung lost 0.9 points
-# on the test pictures. So the choice needs a margin: the target is now the loop's validation accuracy plus one point, as a
-# mean of three seeds. Each change is tried on top of the best way so far, for as few epochs as reach the target, and kept if
+# on the test pictures. So the choice needs a margin: the target is now the loop's validation accuracy plus 0.6 points, one
+# such standard error, as a mean of three seeds. Each change is tried on top of the best way so far, for as few epochs as reach the target, and kept if
 # it takes less time:
 #
 # - batches of 64, and a *one-cycle* learning rate, which rises to a peak and falls to almost zero (still SGD, with Nesterov
