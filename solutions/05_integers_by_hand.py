@@ -1,13 +1,14 @@
 # %% [markdown]
 # # Integers by hand
 #
-# A network's weights take 32 bits each because training produced them that way, not because the network needs them. In
-# this lesson you will
+# A network's weights take 32 bits each because training produced them that way, not because the network needs that much
+# precision. In this lesson you will
 #
 # - put weights and activations (the values between the layers) on grids of integers, at any number of bits, and see how
 #   few values are enough;
 # - run a network from the first tensor to the last without a single float, and measure what that costs;
-# - repair the quantisation function of the article that this course grew out of. It makes weights powers of two.
+# - repair the quantisation function of the article that this course grew out of, so that it turns weights into powers of
+#   two.
 #
 # The lesson takes about an hour and a half; a good place for a break is after section 3. (When you come back, choose *Run All
 # Above Selected Cell* in the Run menu.) All of it is arithmetic that you can follow with a pencil. You only need to
@@ -69,7 +70,7 @@ print(f"The float network: {tested.accuracy:.1f} % of the test pictures are corr
 # %% [markdown]
 # ## 1. A grid
 #
-# A number of $b$ bits has $2^b$ values. To let them stand for real numbers, lay a *grid* over the range you need:
+# A number of $b$ bits can take $2^b$ values. To let them stand for real numbers, lay a *grid* over the range you need:
 #
 # $$ r = s\,(q - z), \qquad q \in \{0, \dots, 2^b - 1\}. $$
 #
@@ -79,7 +80,7 @@ print(f"The float network: {tested.accuracy:.1f} % of the test pictures are corr
 # simpler to multiply with, but wastes integers when the values lean to one side.
 #
 # Take one filter of the first convolution, 27 weights (3 channels of 3×3), and lay both kinds of grid over them, at 3
-# bits:
+# bits. `fake_quantize` rounds each weight to the nearest value of its grid; the result is still a float:
 
 # %%
 filter_weights = net.features[0].weight.detach()[3].flatten()
@@ -212,8 +213,8 @@ claim(
 # ## 2. How many bits, how many grids
 #
 # What does rounding do to the weights? Inside the range, the rounding error is at most half a step, and all sizes up to
-# that are about equally frequent. You measure it as a *signal-to-noise ratio*,
-# $10\log_{10}(\sum w^2 / \sum \text{error}^2)$, in decibels (dB).
+# that are about equally frequent. The *signal-to-noise ratio* compares the weights $w$ of a layer with their errors:
+# $10\log_{10}(\sum w^2 / \sum \text{error}^2)$, in decibels (dB). The higher it is, the better.
 
 # %% question="by_hand.decibels"
 answer = None
@@ -277,12 +278,14 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: from 4 bits on, each bit adds about 6 dB, and so does each finer kind of grid (left). Yet `MyNet` loses
-# less than 1.5 points there with any of the grids (right).
+# What to see: from 4 bits on, each bit adds about 6 dB, and so does each finer kind of grid (left). In spite of these
+# differences, `MyNet` loses less than 1.5 points at 4 bits and more, with any of the grids (right).
 #
-# Other networks depend more on this *granularity*. An example is the *teacher*, a larger network that comes with the
-# course. It has batch norms, which multiply each channel by its own factor. Usually they are *folded*: each filter's
-# weights are multiplied by its factor in advance, the batch norm disappears, and the function stays the same.
+# Other networks depend more on this *granularity*, that is, on how many weights share a grid. An example is the *teacher*, a
+# larger network that comes with the course. It has batch norms, which multiply each channel by its own factor and add an
+# offset. Usually they are *folded*: each filter's weights are multiplied by its factor in advance, the offset goes into
+# the bias, and without the batch norm the network still computes the same function.
+#
 # How much accuracy does the folded teacher lose with 4-bit weights and one grid per layer?
 
 # %%
@@ -355,11 +358,12 @@ plots.finish(fig)
 
 # %% [markdown]
 # What to see: on the left, the ranges of the filters differ much more after folding (purple) than before (grey). On the
-# right, with one grid per layer (blue), one filter then loses more than 85 % of its weights to zero.
+# right, with one grid per layer (blue), one folded filter loses more than 85 % of its weights to zero; with one grid per
+# filter (orange), none loses half of them.
 #
 # Scales take space, too. At 8 bits the weights take a quarter of their 32 bits, and the scales come on top. One float
 # per filter is negligible, but one for every 16 weights adds 2 bits per weight. So groups of 16 at 2 bits really cost 4
-# bits per weight, and for 4 bits `MyNet` does better with a single grid per layer. Groups pay off where 4 bits with one
+# bits per weight, and for those 4 bits `MyNet` does better with a single grid per layer. Groups pay off where 4 bits with one
 # grid per filter lose too much, as they do in large language models.
 
 # %%
@@ -453,7 +457,8 @@ quantization_playground(net, pictures)
 #
 # Weights are fixed, so their range is known. Activations depend on the picture. So you send a few hundred pictures
 # through the float network, record each layer's output, and choose a range from what you see. This is *calibration*, and
-# the object that records the range is an *observer*. Five kinds are in common use:
+# the object that records the outputs and chooses the range is an *observer*. The range need not cover everything: a value
+# beyond its end is *clipped* to the end. Five kinds of observers are in common use:
 #
 # | observer | range |
 # |---|---|
@@ -487,11 +492,11 @@ def moving_average(lows, highs, constant):
 check("by_hand.moving_average", moving_average)
 
 # %% [markdown]
-# The last three observers in the table may give up some large values on purpose. A value beyond the end of the range is
-# *clipped* to the end, with an error that has no bound. In exchange, every value inside gets a finer step.
+# The last three observers in the table may clip some large values on purpose. The error of a clipped value has no bound.
+# In exchange, every value inside the range gets a finer step.
 #
-# Watch the outputs of the first ReLU for 200 pictures. Where does each observer end the range at 4 bits, and how large
-# is the squared error for every end that it could have chosen?
+# Watch the outputs of the first ReLU for 200 pictures. Where does each observer end the range at 4 bits? And how does the
+# mean squared error depend on where the range ends, at 3 to 8 bits?
 
 # %%
 moving_average = yours_or_ours("by_hand.moving_average")
@@ -547,12 +552,12 @@ plots.finish(fig)
 
 # %% [markdown]
 # What to see: on the left, min-max and moving average end the range at or near the largest value; percentile, MSE and
-# entropy end it earlier, where values are already rare. On the right, the fewer bits there are, the further left the
-# best end lies (the dots).
+# entropy end it earlier, where values are already rare. (Some of the five lines almost coincide.) On the right, the
+# fewer bits there are, the further left the best end lies (the dots).
 #
-# To the left of its dot a curve rises because values are clipped, to the right because the step grows. One bit more
-# divides the squared error of the steps by four, but leaves the error of clipping as it is. So the fewer bits there
-# are, the more it is worth clipping.
+# To the left of its dot a curve rises because more values are clipped, to the right because the step grows. One more bit
+# divides the squared rounding error by four, but leaves the clipping error as it is. So the fewer bits there are, the
+# more clipping pays off.
 #
 # Now something goes wrong. One of the 200 pictures is 20 times too bright: a broken sensor, a wrong unit, or a file
 # that somebody normalised twice. The network was not trained on so bright a picture and will not be tested on one; it
@@ -621,10 +626,11 @@ plots.finish(fig)
 
 # %% [markdown]
 # What to see: at 8 bits (left), the choice hardly matters, because 256 values leave room for a range that is far too wide.
-# At 4 bits (right), it does not matter for clean pictures (blue), but with the bad picture (orange) it decides.
+# At 4 bits (right), it matters just as little with clean pictures (blue). With the bad picture (orange), min-max loses
+# more than 15 points, MSE fewer, and the other three less than 3.
 #
-# Min-max is at the mercy of one value. For the moving average that batch counts 1 %, unless it comes first, since the
-# first batch sets the range. Entropy and the percentile look at shares of all values. MSE is in between: an outlier's
+# Min-max is at the mercy of one value. In the moving average, the batch with the bad picture counts 1 %, unless it comes
+# first and so sets the range. Entropy and the percentile look at shares of all values. MSE is in between: an outlier's
 # error counts squared, so the range with the smallest error still stretches towards the outlier.
 #
 # No observer knows what a value is *for*. A rare large activation may distinguish a boot from a sneaker, and a percentile
@@ -729,14 +735,14 @@ claim(
 # %% [markdown]
 # ## 4. A network without floats
 #
-# So far, integers were only *stored*: the arithmetic still used floats. Now the arithmetic uses integers, too. Put the
-# weights of a layer on a symmetric grid, $w = s_w q_w$, and its inputs on an affine one, $x = s_x (q_x - z_x)$. Then
-# multiply out:
+# So far, values were only *rounded* to grids: the arithmetic still used floats. Now the arithmetic uses integers, too. Put
+# the weights of a layer on a symmetric grid, $w = s_w q_w$, and its inputs on an affine one, $x = s_x (q_x - z_x)$. Then
+# multiply out, and round the bias $b$ to an integer as well:
 #
-# $$\sum w\,x + b = s_w s_x \Big(\sum q_w\,(q_x - z_x) + q_b\Big), \quad q_b = \mathrm{round}\big(b / (s_w s_x)\big).$$
+# $$\sum w\,x + b \approx s_w s_x \Big(\sum q_w\,(q_x - z_x) + q_b\Big), \quad q_b = \mathrm{round}\big(b / (s_w s_x)\big).$$
 #
 # The large bracket contains only integers. A product of two 8-bit numbers takes 16 bits. A sum of thousands of
-# products takes more, so it is kept in 32 bits, and it is *exact*: nothing is rounded, whatever the order. The bias is
+# products takes more, so it is kept in 32 bits, and it is *exact*: nothing is rounded, in whatever order you add. The bias is
 # stored in 32 bits as well, at the scale of the sum, because two integers can only be added if they count in the same
 # unit.
 #
@@ -791,7 +797,7 @@ def requantize(sums, multiplier, shift, zero_point):
 check("by_hand.requantize", requantize)
 
 # %% [markdown]
-# An integer network needs nothing else. ReLU clamps at the zero point, and on a grid that begins at 0, saturation does
+# An integer network needs nothing else. ReLU clamps at the zero point, and on a grid whose zero point is 0, saturation does
 # that already. Max-pooling takes the largest of four numbers, which works for integers as well. The course's library
 # converts the whole network, with the grids found by calibration:
 
@@ -838,8 +844,8 @@ plots.finish(fig)
 
 # %% [markdown]
 # What to see: from left to right, the integers show the same picture at every stage. The frame in the second and third
-# panels comes from the convolution's padding. It pads with 0.0, which stands for a mean grey, while the background is
-# black.
+# panels comes from the convolution's padding. It pads with 0.0, which in the normalised pictures is the mean grey, while
+# the background is black.
 #
 # The library pools the *sums* and requantises afterwards. Requantising preserves order, so it can come before or after a
 # maximum with the same result. After the pooling, only a quarter of the numbers have to be requantised.
@@ -898,8 +904,8 @@ question("by_hand.largest_sum", choice)
 
 # %% [markdown]
 # And the time? Compare the integer network with the float network as it is, with the float network in the layout that
-# suits it best (each pixel's channels next to each other, *channels last*), and with its own four integer products
-# alone:
+# suits it best (each pixel's channels next to each other, *channels last*), and with the four integer matrix products
+# that the integer network contains, one per layer:
 
 # %% tags=["fold"]
 channels_last = copy.deepcopy(net).to(memory_format=torch.channels_last)
@@ -935,7 +941,7 @@ print(f"the integer network takes {around.median:.1f} times its products' time")
 
 # %% [markdown]
 # `torch._int_mm` multiplies int8 matrices into int32, with the processor's integer instructions if it has them. The
-# last line above says how many times as long as its products the whole network takes. The rest is bookkeeping:
+# last line above compares the time of the whole network with that of these products. The rest is bookkeeping:
 # collecting the inputs of each filter position, adding the bias, the 64-bit product, the shift and the clamp, each in a
 # separate pass through memory. An *inference engine*, a program made to run networks fast, does all of that in the
 # product's inner loop, while the sums are still inside the processor. Lesson 08 is about such engines, and their
@@ -1130,12 +1136,13 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, powers of two (purple) improve no further beyond 4 bits, while an even grid (blue) gains 6 dB
-# per bit. On the right, powers of two lose more points from 4 bits on.
+# What to see: on the left, powers of two (purple) hardly improve beyond 4 bits, while an even grid (blue), which has equal
+# steps as in the sections above, gains about 6 dB per bit. On the right, from 4 bits on, powers of two lose more points.
 #
-# In the large layer most weights are close to zero and a few are far out, which suits powers of two. In the three small
-# layers the weights are spread more evenly. There the even grid is closer, and those layers cause the loss: with powers
-# of two in the large layer alone, the network loses less. So the repaired function is as good as an even grid at 3 bits
+# In the large layer most weights are close to zero and a few are far out, which suits powers of two: at 3 and 4 bits they
+# are closer to these weights than the even grid. In the three small layers the weights are spread more evenly, and at 4
+# bits the even grid is closer. Most of the loss comes from there: at 8 bits, powers of two cost more points in these
+# three layers alone than in the large one alone. So the repaired function is as good as an even grid at 3 bits
 # and worse from 4 bits on. On a chip without multipliers the shifts are worth it. On your processor a multiplication
 # takes no longer than a shift: you only save bytes, and an even grid makes better use of them.
 
@@ -1219,8 +1226,8 @@ claim(
 # | integers only | int8 products, int32 sums, a multiplier and a shift; less than half a point lost |
 # | powers of two | the article's function, repaired: as good as an even grid at 3 bits, worse at more |
 #
-# **In practice**, 8-bit weights and activations with one scale per channel are what ONNX Runtime, OpenVINO, TensorRT
-# and LiteRT (formerly TensorFlow Lite) use for convolutional networks.
+# **In practice**, 8-bit weights with one scale per channel and 8-bit activations with one scale per tensor are what ONNX
+# Runtime, OpenVINO, TensorRT and LiteRT (formerly TensorFlow Lite) use for convolutional networks.
 #
 # **Further reading.** [Jacob et al. 2018](https://arxiv.org/abs/1712.05877), integer-only inference ·
 # [Krishnamoorthi 2018](https://arxiv.org/abs/1806.08342), a guide to quantising convolutional networks ·
