@@ -71,7 +71,7 @@ def validation_accuracy(model):
 # %% [markdown]
 # ## 1. Four bits after training
 #
-# A *grid* puts a real number $w$ onto an integer $q$ with $w \approx s\,q$. The *scale* $s$ is the width of one step. A
+# A *grid* maps a real number $w$ to an integer $q$ with $w \approx s\,q$. The *scale* $s$ is the width of one step. A
 # *symmetric* grid of $b$ bits runs from $-(2^{b-1}-1)$ to $2^{b-1}-1$, and its scale is chosen so that the largest
 # magnitude just fits: at 4 bits, $q$ is one of 15 integers from −7 to 7. (Lesson 05 builds such grids by hand.)
 #
@@ -110,8 +110,8 @@ reveal(
 # Many networks are less forgiving. The next cell makes a copy that computes **the same function, bit for bit**, and yet
 # suffers badly from rounding. Each channel between two layers is multiplied by a power of two in the layer that writes
 # it, and divided by the same power in the layer that reads it. ReLU and pooling pass a positive factor through, and a
-# power of two causes no rounding. Trained networks often look like this, above all if they had batch norms, which
-# multiply each channel by a factor, and these factors have been multiplied into the weights (*folded*).
+# power of two causes no rounding. Trained networks often look like this, above all after their batch norms have been
+# *folded*: a batch norm multiplies each channel by a factor, and folding multiplies that factor into the weights.
 
 # %%
 badly_scaled = copy.deepcopy(start)
@@ -257,9 +257,10 @@ equalization_playground(net, pictures)
 # %% [markdown]
 # ## 2. Biases, and which way to round
 #
-# **Bias correction** ([Nagel et al. 2019](https://arxiv.org/abs/1906.04721), section 4.2) needs a few hundred pictures.
-# If the rounding errors of a channel's weights tend to have the same sign, the channel's outputs shift in one direction
-# on average. The layer's bias can undo that: measure the mean shift, and subtract it.
+# **Bias correction** ([Nagel et al. 2019](https://arxiv.org/abs/1906.04721), section 4.2) is done here with a few hundred
+# pictures. (The paper can do it without any in networks with batch norms.) If the rounding errors of a channel's weights
+# tend to have the same sign, the channel's outputs shift in one direction on average. The layer's bias can undo that:
+# measure the mean shift, and subtract it.
 #
 # **Exercise (2 points).** Correct a bias.
 
@@ -331,25 +332,27 @@ plots.finish(fig)
 
 # %% [markdown]
 # What to see: rounding down (orange) shifts every channel (left), and correcting the biases wins back about half of the
-# points that it costs (right). After rounding to nearest (blue) there is almost nothing to correct. (Lower weights shift
-# the first layer *up* because most pixels are background, which is negative after normalisation.)
+# points that it costs (right). After rounding to nearest (blue) there is almost nothing to correct. (Negative points lost
+# mean that the rounded network does better than the float one. Lower weights shift the first layer *up* because most
+# pixels are background, which is negative after normalisation.)
 #
 # A bias can undo an offset, nothing else. Where rounding *shrinks* a channel, a constant restores the mean, but not the
 # spread between pictures. The paper's large gains come from networks with depthwise convolutions, in which an output sums
 # only nine products, so few errors cancel.
 #
 # **AdaRound** ([Nagel et al. 2020](https://arxiv.org/abs/2004.10568)) asks whether the nearest value is the right one
-# at all. Each weight has two candidates, up and down. A layer's output depends on all choices together: rounding one
-# weight up can compensate for rounding another one down. So AdaRound learns a number $V$ for each weight, which a function
-# $h$ maps to between 0 (down) and 1 (up). $h(V)$ starts at the fraction of $W/s$, and training minimises
+# at all. Each weight in a layer's matrix $W$ has two candidates: round up or down. The layer's output depends on all
+# choices together: rounding one weight up can compensate for rounding another one down. So AdaRound learns a number $V$
+# for each weight, and a function $h$ maps $V$ to a value between 0 (down) and 1 (up). $h(V)$ starts at the fractional
+# part of $W/s$, and training minimises
 #
 # $$ \big\lVert Wx - s\,(\lfloor W/s \rfloor + h(V))\,\tilde x \big\rVert^2
 # + \lambda \sum \big(1 - |2h(V) - 1|^\beta\big). $$
 #
 # The first term compares the layer's outputs on a few hundred pictures; $x$ is the layer's input in the float network,
-# and $\tilde x$ its input when the layers before it are already rounded. The second term, with the weight $\lambda$,
-# drives every $h(V)$ to 0 or 1, harder and harder as $\beta$ falls. Try it where rounding to nearest fails: at 2 bits,
-# with three values per weight.
+# and $\tilde x$ its input when the layers before it are already rounded. The second term, scaled by $\lambda$, drives
+# every $h(V)$ to 0 or 1, harder and harder as $\beta$ falls. Try it where rounding to nearest fails: at 2 bits, where
+# the symmetric grid has only three values, $-s$, 0 and $s$.
 
 # %% tags=["nbval-ignore-output"]
 nearest_2 = validation_accuracy(to_nearest(start, 2))
@@ -375,9 +378,9 @@ reveal(
 )
 
 # %% [markdown]
-# All methods at several numbers of bits are recorded in `data/recorded/post_training_bits.json`, with three sets of 1,000
-# pictures. AdaRound took 300 steps per layer there, twice as many as above, so it reaches more. (`nnopt record
-# post_training_bits` runs them again, in a few minutes.)
+# All methods at several numbers of bits are recorded in `data/recorded/post_training_bits.json`. Each ran three times,
+# with a different set of 1,000 unlabelled pictures. AdaRound took 300 steps per layer there, twice as many as above, so
+# it reaches more. (`nnopt record post_training_bits` runs them again, in a few minutes.)
 
 # %%
 bits_after = recorded("post_training_bits", live=LIVE)["result"]
@@ -587,9 +590,10 @@ plots.finish(fig)
 # So LSQ multiplies the gradient by $1/\sqrt{N \cdot \text{high}}$, where $N$ is the number of weights. That brings the
 # steps to between a tenth and 20 times the weights' pace (blue).
 #
-# Now train at 2 bits for weights *and* inputs, four values each; as in the paper, the first and the last layer keep 8
-# bits. The training starts from the network as trained and passes once over a quarter of the training pictures, with
-# the grid from the range (min-max) and with a learned step. How accurate is the network then?
+# Now train at 2 bits for weights *and* inputs. As in the paper, the first and the last layer keep 8 bits. The training
+# starts from the network as trained and passes once over a quarter of the training pictures. Compare two grids: the one
+# from the range (min-max), which is symmetric and so gives weights only three values, and the one with a learned step,
+# which gives them all four, from −2 to 1 steps. How accurate is the network with learned steps afterwards?
 
 # %%
 predict(
@@ -655,12 +659,13 @@ plots.finish(fig)
 #
 # A *code* is the set of values that a weight may take. Two codes with very few values have names. **Binary** weights
 # are $\pm\alpha$ with $\alpha = \mathrm{mean}|w|$, which has the smallest squared error of all $\alpha$ (XNOR-Net,
-# [Rastegari et al. 2016](https://arxiv.org/abs/1603.05279)). **Ternary** weights are $0$ where $|w| \le 0.7\,\mathrm{mean}|w|$ and
-# $\pm\alpha$ elsewhere, with $\alpha$ the mean of the remaining magnitudes ([Li & Liu
-# 2016](https://arxiv.org/abs/1605.04711)). With either, a product becomes an addition or a subtraction.
+# [Rastegari et al. 2016](https://arxiv.org/abs/1603.05279)). **Ternary** weights are $0$ where
+# $|w| \le 0.7\,\mathrm{mean}|w|$ and $\pm\alpha$ elsewhere, with $\alpha$ the mean of the remaining magnitudes
+# ([Li & Liu 2016](https://arxiv.org/abs/1605.04711)). With either, a product becomes an addition or a subtraction.
 #
-# All widths, one epoch on all training pictures, three seeds, and a float network that gets the same epoch are recorded
-# in `data/recorded/integer_training.json`. (`nnopt record integer_training` takes about ten minutes.)
+# `data/recorded/integer_training.json` records every number of bits and both codes, trained for one epoch on all training
+# pictures with three seeds. For comparison, it also records a float network trained for the same epoch. (`nnopt record
+# integer_training` takes about ten minutes.)
 
 # %%
 integer = recorded("integer_training", live=LIVE)["result"]
@@ -702,10 +707,10 @@ plots.finish(fig)
 # What to see: on the left, 8, 4 and 3 bits with learned steps (dark blue) are as good as float (dashed), and 2 bits are
 # close. On the right, enlarged, ternary weights are between 4 and 2 bits, and binary ones are lowest.
 #
-# Always compare with the float network that was trained as long: the epoch itself gains about a point. Then 8, 4 and 3
-# bits with learned steps cost less than 0.3 points, and 2 bits cost half a point to one point. The grid from the range
-# keeps up down to 4 bits, and loses more than 5 points at 2. Ternary weights lose about a third of a point and binary
-# ones about a whole point, both with 8-bit inputs. So what training at few bits needs most is a good step.
+# Always compare with the float network that was trained for just as long: the epoch itself gains about a point. Then 8, 4
+# and 3 bits with learned steps cost less than 0.3 points, and 2 bits cost half a point to one point. The grid from the
+# range is as good at 4 bits, but loses more than 5 points at 2: at so few bits, a good step matters most. Ternary
+# weights lose about a third of a point and binary ones about a whole point, both with 8-bit inputs.
 
 # %% tags=["fold"]
 torchs = torch.fake_quantize_per_tensor_affine(
@@ -788,13 +793,14 @@ claim("Binary weights lose 0.8 to 1.2 points.", 0.8 < code["binary"] < 1.2)
 #
 # That training still used floats: float weights behind the rounded ones, float gradients, float updates. Can training
 # itself run on integers? Let each number be an integer times a power of two that its whole tensor shares. Then a
-# product multiplies two int8 numbers, a sum is an int32, and a change of scale is a shift of bits. A perceptron with
-# two layers shows it (`integer_training.IntegerMLP`, after [Wu et al. 2018](https://arxiv.org/abs/1802.04680) and
+# product multiplies two int8 numbers, a sum is an int32, and a change of scale is a shift of bits. (Weights stored with
+# more than 8 bits are rounded to their upper 8 for the product.) A perceptron with two layers shows it
+# (`integer_training.IntegerMLP`, after [Wu et al. 2018](https://arxiv.org/abs/1802.04680) and
 # [Banner et al. 2018](https://arxiv.org/abs/1805.11046)): its forward pass, backward pass and updates use no float. Its
-# loss is the squared distance between output and target, whose gradient is their difference; a softmax would need
-# exponentials.
+# loss is half the squared distance between output and target, and the gradient of that is simply output minus target; a
+# softmax would need exponentials.
 #
-# One difficulty is left. A weight of few bits has wide steps, 1/128 at 8 bits, and most updates are far smaller.
+# One difficulty is left. A weight of few bits has wide steps, 1/128 at 8 bits, and most updates are far smaller than that.
 
 # %% question="by_hand.vanishing_updates"
 choice = None
@@ -922,7 +928,7 @@ plots.finish(fig)
 # From 12 bits on, enough updates are larger than half a step, and the two kinds of rounding differ by less than a
 # point. With stochastic rounding each single error is larger, up to a whole step. But the errors have no common
 # direction, and hundreds of updates average them out. At few bits, an unbiased error does less harm than a smaller one
-# that suppresses every update.
+# that suppresses almost every update.
 
 # %% tags=["fold"]
 last = {name: mean(shares[-140:]) for name, shares in changed.items()}
@@ -987,13 +993,13 @@ claim(
 # | | |
 # |---|---|
 # | after training | equalise, or learn the rounding: at 3 bits either wins back about one point of 1.7 |
-# | in training | gradients straight through the rounding, and learned steps: 3 bits for free, 2 bits for up to a point |
+# | during training | gradients straight through the rounding, and learned steps: 3 bits for free, 2 bits for up to a point |
 # | integer gradients | without stochastic rounding, small updates vanish |
 #
-# **In practice**, 4-bit weights in groups of 32 to 128 are common for large language models, where memory is the limit
-# ([GPTQ](https://arxiv.org/abs/2210.17323), [AWQ](https://arxiv.org/abs/2306.00978), the formats of llama.cpp). In
-# PyTorch, torchao offers weight-only and dynamic quantisation as well as quantisation-aware training;
-# `torch.ao.quantization` is deprecated.
+# **In practice**, 4-bit weights with one grid per group of 32 to 128 weights are common for large language models, where
+# memory is the limit ([GPTQ](https://arxiv.org/abs/2210.17323), [AWQ](https://arxiv.org/abs/2306.00978), the formats of
+# llama.cpp). In PyTorch, torchao offers quantisation-aware training and, without training, two kinds of quantisation:
+# *weight-only*, and *dynamic*, which also rounds each layer's inputs as they arrive. `torch.ao.quantization` is deprecated.
 #
 # **Further reading.** [Nagel et al. 2021](https://arxiv.org/abs/2106.08295), a white paper on all of this.
 #

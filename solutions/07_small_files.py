@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Small files
 #
-# How few bytes does a file need if the network can be rebuilt from it? In this lesson you will
+# How small can a file be if you must be able to rebuild the network from it? In this lesson you will
 #
 # - remove most weights of a network, and let the remaining ones share a few values;
 # - code values and positions with as few bits as possible;
@@ -70,8 +70,8 @@ def points_lost(model, split=pictures.test, reference=tested):
 #    other weights are.
 # 2. **Share.** Let each remaining weight take one of a few values, such as 8. The file contains these 8 values in a *code
 #    book*, and 3 bits for each weight.
-# 3. **Code.** The file is a sequence of *symbols*: the number of a weight's value, or how many zeros to skip. Give short
-#    bit strings to frequent symbols and long ones to rare symbols.
+# 3. **Code.** The file is a sequence of *symbols*: which entry of the code book a weight uses, or how many zeros to skip.
+#    Give short bit strings to frequent symbols and long ones to rare symbols.
 #
 # The authors made LeNet-5 39 times smaller, AlexNet 35 times and VGG-16 49 times, without losing accuracy. How many times
 # smaller can `MyNet` become if it may lose half a point?
@@ -182,7 +182,7 @@ plots.finish(fig)
 # What to see: pruning has left a hole around zero (top). Of the evenly spaced values (bottom, blue), one lies in the
 # hole and four lie where hardly any weight is. From every start, k-means puts its values among the weights.
 #
-# (There are only 7 evenly spaced values, because 3 bits are used symmetrically, for −3 to 3 steps.) The paper found the
+# (There are only 7 evenly spaced values, because a symmetric 3-bit grid runs from −3 to 3 steps.) The paper found the
 # linear start best, because it puts centroids at the few large weights, which matter most. Here, with 8 centroids, the
 # three starts end within 2 % of each other. But k-means finds only a local minimum: with 4 centroids, the error of the
 # random start ends at least a tenth above that of the others.
@@ -306,8 +306,8 @@ claim("218 numbers are trained.", trained_numbers == 4 * 8 + 186)
 #
 # With eight values, each weight needs 3 bits if all values are equally frequent. They are not: after one cut, many
 # weights are near the hole and few far out. Suppose that each symbol gets its own bit string, and that every message can
-# be decoded in only one way. If the symbols have shares $p_k$, no such code needs fewer bits per symbol on average than
-# the *entropy*,
+# be decoded in only one way. If symbol $k$ has the relative frequency $p_k$, no such code needs fewer bits per symbol on
+# average than the *entropy*,
 #
 # $$H = \sum_k p_k \log_2 \frac{1}{p_k},$$
 #
@@ -527,14 +527,15 @@ plots.finish(fig)
 # without Huffman's code.
 #
 # To say *which* fiftieth of the weights is left takes about 7 bits per remaining weight, if the choice is random: that is
-# the entropy of the choice, divided by the share that is left. To say which of eight values a weight has takes fewer than
-# 3 bits. So you pay more for where the weights are than for their values. Huffman's code saves more than a quarter of the
-# bytes for positions, but few of those for values: trained centroids are used almost equally often. gzip knows nothing
-# about networks. It finds the repeated zeros and values by itself, and needs about twice the bytes.
+# the entropy of "kept or removed" per weight, divided by the share that is kept. To say which of eight values a weight has
+# takes fewer than 3 bits. So you pay more for where the weights are than for their values. Huffman's code saves more than a
+# quarter of the bytes for positions, but few of those for values: trained centroids are used almost equally often. gzip
+# knows nothing about networks. It finds the repeated zeros and values by itself, and needs about twice the bytes.
 #
 # Why do the positions take fewer bits than a random choice would? Because the remaining weights are not spread evenly.
-# More than a third of the inputs of the first linear layer have lost all their weights, and the edge of the feature maps
-# has fewer weights than its share. Huffman's code for the gaps benefits from that.
+# More than a third of the inputs of the first linear layer have lost all their weights, and at random it would be less than
+# three in ten. The edge is 28 of the 64 places of a feature map, but has less than a third of the weights. Huffman's
+# code for the gaps benefits from such empty stretches.
 
 # %% tags=["fold"]
 total = pruning.count_weights(net)[1]
@@ -593,9 +594,9 @@ claim(
 # %% [markdown]
 # ## 6. What it cost
 #
-# And the accuracy? Compare all files of the recording (left), and what each stage costs at 3 bits (right). Points are
-# means of three seeds, and bars reach from the worst to the best. The grey band is the dense network after the same
-# training, without pruning or sharing. The dashed line is the network you started from.
+# How accurate are these networks? Compare all files of the recording (left), and what each stage costs at 3 bits (right).
+# Dots are means of three seeds, and bars reach from the worst to the best. The grey band is the dense network after the
+# same training, without pruning or sharing. The dashed line is the network you started from.
 
 # %%
 results = ("dense", "cut", "pruned", "shared", "trained", "bytes")
@@ -641,9 +642,10 @@ for ax in (left_ax, right_ax):
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, even 98 % zeros stay near the dashed line, but no file reaches the grey band. On the right, each
-# cut costs accuracy (yellow, soon below the plot), and the training after it brings most of it back (light blue). Sharing
-# (purple) and training again (green) follow.
+# What to see: on the left, even files with 98 % zeros (labels at the top) stay near the dashed line, but no file reaches
+# the grey band. On the right, each cut costs accuracy (yellow, soon below the plot), and the training after the cut brings
+# most of it back (light blue). Sharing costs a little more (purple), and training the centroids brings most of that back
+# (green).
 #
 # So there are two answers. Compared with the network you started from, 98 % zeros at 3 bits lose nothing on average: the
 # training gave back what pruning and sharing cost. But the same training also improves the dense network, by about a
@@ -688,15 +690,15 @@ claim(
 # %% [markdown]
 # ## 7. Compared with few bits
 #
-# Instead of pruning, you can store every weight with fewer bits. Three ways of doing so are recorded for the same
+# Instead of pruning, you can store every weight with fewer bits. Four ways of doing so are recorded for the same
 # network (lesson 06 teaches them). *Rounded to nearest*: each weight goes to the nearest of $2^b - 1$ evenly spaced
 # values, without training. *AdaRound*: the same values, but which way to round is learned from unlabelled pictures.
-# *LSQ*: the network is trained while its weights are rounded, and the spacing of the values is learned, too. *Binary*: it
-# is trained while each weight is rounded to $\pm\alpha$, where $\alpha$ is the mean magnitude. With LSQ and binary, the
-# first and the last layer keep 8 bits.
+# *LSQ*: the network is trained while its weights are rounded, and the spacing of the values is learned, too. *Binary*:
+# the network is trained while each weight is rounded to $\pm\alpha$, where $\alpha$ is the mean magnitude. With LSQ and
+# binary, the first and the last layer keep 8 bits.
 #
 # What did each way cost, and what did it save? Bytes are counted as a file would need them: the weights at their bits,
-# plus 4 bytes for each scale and bias. Compare each network with the float network that was trained as long: the
+# plus 4 bytes for each scale and bias. Compare each network with the float network that was trained for just as long: the
 # original for those without training, the network after one epoch more for LSQ and binary, and the dense network of
 # section 6 for Deep Compression.
 
@@ -746,7 +748,8 @@ plots.finish(fig)
 
 # %% [markdown]
 # What to see: at the same accuracy, Deep Compression (light blue) needs the fewest bytes, but it was also trained longest.
-# Binary (purple) and LSQ (green) come next. At 2 bits, rounding to nearest is far below the plot.
+# Binary (purple) and LSQ (green) come next. At 2 bits, rounding to nearest (blue) is far below the plot. The grey markers
+# are the float networks to compare with.
 
 # %% tags=["fold"]
 float_trained = mean(trained["float"])
@@ -794,7 +797,7 @@ claim(
 # | prune | few weights are needed, but the file must say where they are |
 # | share | 8 values per layer are enough, once they are trained |
 # | code | frequent symbols get short codes; the factors of all three steps multiply |
-# | compare | with a network that was trained as long |
+# | compare | with a network that was trained for just as long |
 #
 # A small file is not a fast network: once it is loaded, it computes as before.
 #
