@@ -7,9 +7,9 @@
 #
 # - see why a clock that doesn't wait for the device measures the wrong thing;
 # - tell from two timings whether a batch is limited by launches or by the device's own work;
-# - remove launches, with larger batches, fused operators and CUDA graphs;
-# - draw a card's roofline (the limits that arithmetic and memory set), and fill the tiles of its tensor cores;
-# - feed it: pinned, overlapped and smaller copies;
+# - remove launches, with larger batches, fused operators and CUDA graphs (recorded launches);
+# - draw a card's roofline (the limits that arithmetic and memory set), and see why layer widths matter to its tensor cores;
+# - feed it with faster, overlapped and smaller copies;
 # - compare engines and ways to train on a card, if you have one or the course has a recording;
 # - compute the price of a million pictures on a card and on a CPU.
 #
@@ -18,9 +18,10 @@
 #
 # Some terms: an **accelerator** is a processor that does the same operation on many numbers at a time, such as a GPU on
 # a graphics card, or *card*. It is called the **device**; the CPU that gives it work is the **host**. A **kernel** is a
-# routine that runs on the device, and a **launch** is the host's request to run one. *The article* is the tutorial that
-# this course grew out of, and `MyNet` is its network, which the next cells print. Its pictures show clothes and come as
-# 3 × 32 × 32 numbers.
+# routine that runs on the device, and a **launch** is the host's request to run one. An **operator** is one operation
+# of torch, such as a convolution or a ReLU; on a card, most operators launch one or more kernels. *The article* is the
+# tutorial that this course grew out of, and `MyNet` is the article's network, which the next cells print. The lesson's
+# pictures show clothes and reach the network as 3 × 32 × 32 numbers.
 
 # %%
 import math
@@ -81,7 +82,7 @@ def launch():
 warm = launch().result()  # the first launch starts the thread
 
 # %% [markdown]
-# Now launch 50 kernels and read the clock twice: when the last launch has returned, and when the last result is there.
+# Now launch 50 kernels and read the clock twice: when the last launch has returned, and when the last result is ready.
 # What percentage of the second time is the first?
 
 # %%
@@ -102,9 +103,9 @@ reveal(
 )
 
 # %% [markdown]
-# On a real device the same mistake is easily made and hard to see. Call `torch.accelerator.synchronize()`, which waits
-# until the device has finished, before you read the clock. Or let the device note the times: an *event* is an entry in
-# the queue that stores the time at which the device reaches it.
+# On a real device the same mistake is easy to make and hard to notice. Call `torch.accelerator.synchronize()`, which
+# waits until the device has finished, before you read the clock. Or let the device record the times: an *event* is an
+# entry in the queue that stores the time at which the device reaches it.
 
 # %% tags=["nbval-ignore-output"]
 if HERE:
@@ -161,10 +162,10 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: both readings for 50 equal kernels, if a launch takes 10 µs. The flat curve is read too early: it is the
-# same for every kernel. The curve of the true time has two parts. On the left, kernels are shorter than a launch, and
-# the device waits for the host: the program is **launch-bound**. On the right, the launches happen while the device
-# computes.
+# What to see: both readings for 50 equal kernels, if a launch takes 10 µs. The flat curve is the early reading: it is
+# the same for every kernel, so it says nothing about them. The curve of the true time has two parts. On the left,
+# kernels are shorter than a launch, and the device waits for the host: the program is **launch-bound**. On the right,
+# kernels are longer than a launch, and the device computes nearly all the time: launching costs next to nothing.
 
 # %%
 claim(
@@ -251,11 +252,13 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, the card's line is flat up to 256 pictures and then rises like the batch. The dashed line is
-# the longer of two times: that of one picture (launching), and the number of pictures times the time per picture in the
-# largest batch (computing). It predicts every point of the card's line, so launching and computing overlap, and only
-# the longer one counts. On the right, the share that your function computes for neighbouring batch sizes: it rises from
-# near 0 to near 1 where computing becomes the longer one. "CPU" stands for 16 cores beside the recorded card.
+# What to see: on the left, the card's line is flat up to 256 pictures and then rises almost in proportion to the batch.
+# The dashed line is the longer of two times: launching, which we take to be the time of one picture, and computing,
+# which we take to be the number of pictures times the time per picture in the largest batch. The dashed line predicts
+# every point of the card's line to within 15 %, so launching and computing overlap, and only the longer one counts.
+# "CPU" stands for 16 cores of the machine with the recorded card. The card's lead over them is much smaller on one
+# picture than on 4,096. On the right, the share that your function computes for neighbouring batch sizes: it is near 0
+# while launching takes longer, and rises to almost 0.9 where computing does.
 
 # %% tags=["fold"]
 print(f"On the card, computing outlasts the launches from {crossing:,.0f} pictures on.")
@@ -355,21 +358,22 @@ reveal(
 )
 
 # %% [markdown]
-# What to see: AdamW that updates one parameter after the other launches more than forward and backward pass together.
-# `foreach=True` (the default on a card) runs each kind of operation once, for all parameters together, and `fused=True`
-# does the whole update in one operator, besides one that counts the steps. Some operators launch several kernels, so
-# these numbers are lower bounds.
+# What to see: where AdamW updates one parameter after another, the update alone runs more operators than the forward
+# and backward passes together. `foreach=True` (the default on a card) runs each kind of operation once, for all
+# parameters together, and `fused=True` does the whole update in one operator, besides one that counts the steps. The
+# last bar, a CUDA graph, launches a recording of the whole step, as explained below. Some operators launch several
+# kernels, so the other bars are lower bounds.
 #
-# For each operator, the host runs Python, torch's dispatcher and the driver: about 30 µs in all beside the recorded
-# card. There are three ways to get by with fewer launches:
+# For each operator, the host runs Python, torch's dispatcher and the driver. This takes about 30 µs in all on the
+# machine with the recorded card. There are three ways to reduce the launches:
 #
-# - **Fuse**: `torch.compile` computes chains of operators in one kernel.
+# - **Fuse**: `torch.compile` merges chains of operators into one kernel each.
 # - **Record**: a **CUDA graph** is a recording of all launches of a program. A single launch replays them.
 # - **Both**: `torch.compile(model, mode="reduce-overhead")`.
 #
-# This is a graph by hand. Before the recording, called the *capture*, run the model a few times in another stream, so
-# that libraries have set up what they need ([PyTorch's notes](https://docs.pytorch.org/docs/stable/notes/cuda.html)
-# show how):
+# The code below records a graph. Before the recording, called the *capture*, run the model a few times in another
+# stream, so that libraries can set up what they need
+# ([PyTorch's notes](https://docs.pytorch.org/docs/stable/notes/cuda.html) show how):
 #
 # ```python
 # static_x = x.clone()                          # a graph reads fixed addresses
@@ -434,9 +438,10 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the two lines meet where computing outlasts the launches. On the left a graph removes up to eight ninths
-# of the time (eight of nine launches), on the right nothing. The lower line comes from your formula, with a capture of
-# 20 ms and a replay that costs as much as one launch: it is an estimate, not a measurement.
+# What to see: the upper line is the run without a graph (*eager*), which launches one operator after another. The lines
+# meet where computing takes longer than launching. On the left a graph removes up to eight ninths of the time (eight of
+# nine launches), on the right nothing. The lower line assumes that a replay costs as much as one launch: it is an
+# estimate, not a measurement. The next cell prints, by your formula, after how many calls a capture of 20 ms has paid off.
 
 # %% tags=["fold"]
 print("calls until a capture of 20 ms has paid:", pays)
@@ -477,8 +482,8 @@ claim(
 )
 
 # %% [markdown]
-# A graph has rules. It replays the same kernels on the same addresses, so shapes are fixed, inputs are copied into
-# place, and the host can't decide anything in between.
+# A graph has rules. It replays the same kernels on the same addresses. So shapes are fixed, each input must be copied
+# to the recorded address, and the host can't look at a value and decide what runs next.
 
 # %% question="accelerator.graph_rules"
 choice = None
@@ -492,9 +497,10 @@ question("accelerator.graph_rules", choice)
 #
 # When launches are no longer the limit, the device's own work is: arithmetic or memory. Both limits follow from the
 # maker's documents. A card has **multiprocessors**, and each completes a number of multiply-adds (FMA, *fused
-# multiply-add*) per clock; together they are the **peak**, in operations per second. The **bandwidth** is the number of
-# bytes that move to or from the card's memory per second. A **roofline** combines the two: an operator that does $I$
-# operations per byte reaches at most $\min(\text{peak}, I \cdot \text{bandwidth})$ operations per second.
+# multiply-add*) per clock cycle. The **peak** is the most operations per second that all of them complete together, and
+# a multiply-add counts as two operations. The **bandwidth** is the number of bytes that move to or from the card's
+# memory per second. A **roofline** combines the two: an operator that does $I$ operations per byte that it moves
+# reaches at most $\min(\text{peak}, I \cdot \text{bandwidth})$ operations per second.
 #
 # **Exercise (3 points).** Compute a card's peak from such numbers, and the shortest time that a kernel can take.
 
@@ -606,9 +612,10 @@ reveal(
 )
 
 # %% [markdown]
-# What to see: on the left, all roofs share the slope, because memory is the same; a higher peak only helps far to the
-# right. On the right, ReLU and pooling take most of the time in every format. If they are **fused** into the
-# convolutions, their inputs needn't pass through memory again, which can gain more than tf32's higher peak.
+# What to see: on the left, all roofs share the slope, because memory is the same. A higher peak helps only operators
+# with many operations per byte, far to the right. On the right, ReLU and pooling take most of the time in every format.
+# If they are **fused** into the layers before them, their inputs needn't pass through memory again, which can save more
+# time than tf32's higher peak.
 
 # %% tags=["fold"]
 by_arithmetic = {
@@ -657,8 +664,8 @@ claim(
 #
 # A matrix product of m × k and k × n numbers is cut into **tiles**, and every tile is computed as a whole. If a size is
 # not a multiple of the tile's, the rest is filled with zeros, which take as long to multiply as any number. (A
-# convolution is such a product, too: m counts pictures times positions, n the filters, and k the input channels times
-# the pixels of the window.)
+# convolution is such a product, too: m is the number of pictures times the output positions in each, n the number of
+# filters, and k the number of input channels times the pixels of the window.)
 #
 # **Exercise (2 points).** Compute the useful share of the multiplications.
 
@@ -710,9 +717,9 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, the share falls right behind every multiple of the tile: with a tile of 64, a layer with 72
-# filters takes as long as one with 128. On the right, the narrow layers of `MyNet` waste more than half of their tiles.
-# Libraries choose among several tiles, so a real kernel may use a smaller one at a lower peak.
+# What to see: on the left, the share drops just past every multiple of the tile's width: with a tile of 64, a layer with
+# 72 filters takes as long as one with 128. On the right, the narrow layers of `MyNet` waste more than half of their
+# tiles. Libraries choose among several tiles, so a real kernel may use a smaller one at a lower peak.
 
 # %%
 claim(
@@ -732,8 +739,8 @@ claim(
 )
 
 # %% [markdown]
-# On a card you can measure it: the rate of a product of 4,096 × 1,024 numbers and 1,024 × n, by n. If there is a plot,
-# compare 64 columns with 72, and 128 with 136: where a tile has just been exceeded, the rate falls.
+# You can measure this on a card: the next cells multiply 4,096 × 1,024 numbers by 1,024 × n, and plot the rate by n. If
+# there is a plot, look for a drop just past a multiple of a tile: from 64 columns to 72, and from 128 to 136.
 
 # %% tags=["nbval-ignore-output"]
 rates = experiments.live_or_recorded("accelerator_products")
@@ -747,8 +754,8 @@ if rates:
     display(plots.finish(fig))
 
 # %% [markdown]
-# When you prune channels for a card, keep multiples of 8 at least, better 64: `keep_most_important` takes
-# `multiple_of=`.
+# When you prune channels for a card, keep a multiple of 8, or preferably of 64. The course's function for pruning
+# channels, `keep_most_important`, rounds their number up to a multiple if you pass `multiple_of=`.
 
 # %% question="accelerator.three_channels"
 percent = None
@@ -761,7 +768,7 @@ question("accelerator.three_channels", percent)
 # ## 6. Feed the card
 #
 # A card has its own memory. Pictures must be copied there first, over a bus that is far slower than the card's memory.
-# By which factor does it take longer to copy 4,096 float32 pictures from ordinary memory than to compute them?
+# How many times as long does it take to copy 4,096 float32 pictures from ordinary memory as to compute them?
 
 # %%
 predict("plain copy of 4,096 pictures, relative to computing them", unit="×")
@@ -822,9 +829,10 @@ plots.finish(fig)
 
 # %% [markdown]
 # What to see: the first bar is a program that does nothing about its copies. Pinned memory alone makes it four times as
-# fast, and overlapping hides nearly all that copies still cost. This network is small: the longer a network computes on
-# a picture, the less copies matter. And a data set that fits into the card's memory, like the 24 MB of this lesson's,
-# is copied once and stays there.
+# fast, and overlapping hides nearly all that copies still cost. So bytes can add hardly anything here; they matter where
+# copies take longer than computing. This network is small: the longer a network computes on a picture, the less copies
+# matter. And a data set that fits into the card's memory, like this lesson's (24 MB as bytes), is copied once and stays
+# there.
 
 # %%
 claim(
@@ -868,11 +876,11 @@ question("accelerator.bytes_per_pixel", times)
 # %% [markdown]
 # ## 7. All engines
 #
-# An **engine** is one way to run a trained network. The course's function `deploy` builds it: with
-# `device="accelerator"` it runs a network operator by operator (*eager*), as a CUDA graph, compiled, with int8 or fp8
-# (8-bit integers and floats), or with **2:4 sparsity**, in which two of every four weights are zero and tensor cores
-# skip them. `deploy` compares each engine's outputs with the network's before you get it. An engine that can't run says
-# why in one sentence.
+# An **engine** is one way to run a trained network. The course's function `deploy` builds engines. With
+# `device="accelerator"`, an engine runs the network operator by operator (*eager*), as a CUDA graph, compiled, with int8
+# or fp8 (8-bit integers and floats), or with **2:4 sparsity**, in which two of every four weights are zero and tensor
+# cores skip them. `deploy` compares each engine's outputs with the network's before you get it. If an engine can't run,
+# one sentence tells you why.
 #
 # The next cells compare engines for `MyNet` and for ResNet-18, a network whose layers have up to 512 channels. They
 # need an accelerator, or a recording. Here, float32 means full float32, without the tf32 that torch uses in
@@ -899,9 +907,9 @@ if engines:
 
 
 # %% [markdown]
-# What to see, if there is a plot: the row above is `MyNet`, the row below ResNet-18. On one picture (left), look for
-# the engines that remove launches: graphs and `reduce-overhead`. On 4,096 pictures (right), the rooflines of section 4
-# expect ResNet-18 to gain from tensor cores, and `MyNet` from fusing.
+# What to see, if there is a plot: the top row is `MyNet`, the bottom row ResNet-18. On one picture (left), look for long
+# bars at the engines that remove launches: CUDA graphs and `reduce-overhead`. On 4,096 pictures (right), by the
+# reasoning of section 4, ResNet-18 should gain from tensor cores, and `MyNet` from fusing.
 
 
 # %% tags=["fold"]
@@ -929,29 +937,29 @@ claim(
 )
 
 # %% [markdown]
-# When do 8 bits and 2:4 sparsity pay? Both double the peak of bf16, and int8 and fp8 halve its bytes. But the inputs of
-# every 8-bit product must first be rounded to a grid, which is one more operation to launch, or to fuse. So 8 bits need
-# large matrix products (many channels, many rows), as language models have. The small convolutions of this course are a
-# poor match for both.
+# When do 8 bits and 2:4 sparsity pay? Both double the peak of bf16, and int8 and fp8 also halve the bytes. But the inputs
+# of every 8-bit product must first be rounded to a grid, which is one more operation to launch, or to fuse. So 8 bits
+# pay off in large matrix products (many channels, many rows), as in language models. The small convolutions of this
+# course are a poor match for both: in bf16, arithmetic limits none of `MyNet`'s layers (section 4).
 #
-# ## 8. Train there
+# ## 8. Train on the card
 #
-# A training step of `MyNet` runs three times the operators of a forward pass, and the optimizer's on top. So launches
-# matter even more. `training.fit` takes each remedy as an option:
+# A training step of `MyNet` runs three times as many operators as a forward pass, and the optimizer's on top. So
+# launches matter even more. `training.fit` offers each remedy as an option:
 #
 # | option | what it removes |
 # |---|---|
 # | `resident=True` | copies: all training pictures stay on the device |
 # | `cuda_graph=True` | launches: forward, backward and update are one replay |
-# | `fused=True` | the optimizer's launches |
+# | `fused=True` | most of the optimizer's launches |
 # | `compiled=True` | launches and memory traffic, by fusing |
 # | `bf16=True` | arithmetic and bytes: tensor cores under autocast; parameters stay float32 |
-# | `accumulate=4` | nothing: it adds up the gradients of four batches that fit into memory, as of one large batch |
+# | `accumulate=4` | nothing: it adds up the gradients of four batches that fit into memory, to get those of one large batch |
 #
-# One more wait is easily overlooked: `loss.item()` after every step waits for the device, and the queue runs empty.
-# `fit` gathers the losses on the device and reads them once per epoch.
+# One more wait is easily overlooked: `loss.item()` after every step makes the host wait for the device, and then the
+# device has nothing left in its queue. `fit` gathers the losses on the device and reads them once per epoch.
 #
-# `fit` takes the same options on a CPU, and says which of them have no effect there:
+# `fit` accepts the same options on a CPU, and says which of them have no effect there:
 
 # %% tags=["nbval-ignore-output"]
 few = pictures.train[:640]
@@ -969,9 +977,11 @@ with warnings.catch_warnings(record=True) as said:
 print(*(warning.message for warning in said), sep="\n")
 
 # %% [markdown]
-# The next cells climb a ladder from the article's loop (SGD on batches of 32) to the best way found. Each rung adds one
-# change to those before and trains with three seeds. They, too, need an accelerator or a recording. What to see, if
-# there is a plot: the time falls on the left, and the accuracy on the right must not.
+# The next cells climb a ladder from the article's loop (SGD on batches of 32) to the best way found. Each rung keeps the
+# changes before it and adds one. The fourth changes the recipe: *one-cycle AdamW* is AdamW with a learning rate that
+# rises to a peak and falls again, once in the whole training. Every rung trains with three seeds. These cells, too, need
+# an accelerator or a recording. What to see, if there is a plot: from rung to rung, the time on the left should fall, and
+# the accuracy on the right should not.
 
 # %% tags=["nbval-ignore-output"]
 trained = experiments.live_or_recorded("accelerator_training")
@@ -1051,8 +1061,9 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: both machines become cheaper with larger batches, the card much more so. The curves assume that the
-# machine is busy all the time. A service that gets ten pictures per second pays for a card that is mostly idle.
+# What to see: both machines become cheaper with larger batches, the card much more so. (The axis shows the price of a
+# billion pictures, a thousand times that of a million.) The curves assume that the machine is busy all the time. A
+# service that gets ten pictures per second pays for a card that is mostly idle.
 
 # %%
 claim(
@@ -1069,7 +1080,8 @@ claim(
 # %% [markdown]
 # ## 10. Playground
 #
-# Choose prices, the load and the batch size. When is the card worth its price?
+# Choose the batch size, the prices and the watts. The plot shows the price of a million pictures by the load, that is,
+# the pictures that arrive per second. From which load on is the card worth its price?
 
 # %%
 price_playground(card)
@@ -1096,8 +1108,8 @@ plots.finish(fig)
 
 # %% [markdown]
 # What to see: the axis is logarithmic, and the last three bars are the same card. With one picture at a time, the card
-# is slower than 16 cores that get 4,096. With large batches from pinned memory, it is about 600 times as fast as with
-# one picture at a time.
+# is slower than 16 cores that get 4,096 at a time. With large batches from pinned memory, it is about 600 times as fast
+# as with one picture at a time.
 
 # %% tags=["fold"]
 of_card = [speed for name, speed in steps.items() if name.startswith("card")]
@@ -1119,9 +1131,9 @@ claim(
 # - **Double the batch.** If the time hardly grows, the program is launch-bound: use larger batches, fuse, or replay a
 #   graph.
 # - **Know the roof.** Tensor cores raise the peak, not the bandwidth. They pay in wide layers, with channels in
-#   multiples of 8, better 64.
+#   multiples of 8, preferably 64.
 # - **Feed the card**: data on the device, or pinned, overlapped, and in bytes.
-# - **Read values rarely**: each `.item()` empties the queue.
+# - **Read values rarely**: at each `.item()`, the host waits until the queue is empty.
 # - **Count the money.** A card pays when it is busy.
 #
 # **In practice** (2026): keep data on the device. Use `torch.compile(mode="reduce-overhead")` for inference in small
