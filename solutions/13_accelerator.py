@@ -253,8 +253,8 @@ plots.finish(fig)
 
 # %% [markdown]
 # What to see: on the left, the card's line is flat up to 256 pictures and then rises almost in proportion to the batch.
-# The dashed line is the longer of two times: launching, which we take to be the time of one picture, and computing,
-# which we take to be the number of pictures times the time per picture in the largest batch. The dashed line predicts
+# The dashed line is the longer of two times: launching, estimated as the time of one picture, and computing, estimated
+# as the number of pictures times the time per picture in the largest batch. The dashed line predicts
 # every point of the card's line to within 15 %, so launching and computing overlap, and only the longer one counts.
 # "CPU" stands for 16 cores of the machine with the recorded card. The card's lead over them is much smaller on one
 # picture than on 4,096. On the right, the share that your function computes for neighbouring batch sizes: it is near 0
