@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Convolutions: what does each knob save?
 #
-# Fewer kernels, smaller kernels, fewer layers: these are the article's three ways to a cheaper network. In this lesson
-# you will
+# Fewer kernels, smaller kernels, fewer layers: these are the three knobs that you can turn for a cheaper network. In this
+# lesson you will
 #
 # - turn each of these knobs alone, and measure what it saves and what accuracy it costs;
 # - meet a knob that makes the network *larger* when you turn it down;
@@ -14,9 +14,9 @@
 # tutorial that this course grew out of, and `MyNet` is its network. Trained networks ship with the course. *The library*
 # is `nnopt_lab`, the Python package that comes with the course.
 #
-# Three terms: a **multiply-accumulate** (MAC) is one product added to a sum. A **kernel** is the window of a convolution
-# (3×3, for example); a **filter** has one kernel per input channel and makes one output channel. (The article says
-# "fewer kernels" where it means fewer filters, and so do the plots.)
+# Three terms: a **multiply-accumulate** (MAC) is one product added to a sum. A **kernel** is the grid of weights that a
+# convolution slides over one channel (3×3, for example); a **filter** has one kernel per input channel and makes one output
+# channel. (The article says "fewer kernels" where it means fewer filters, and so do the plots.)
 
 # %%
 import copy
@@ -59,9 +59,10 @@ dense
 # - **smaller kernels**: a smaller $k^2$. From 3×3 to 1×1 it falls to a ninth;
 # - **fewer layers**: all MACs of a removed layer are saved.
 #
-# Smaller kernels and fewer layers also limit what the network can see. A value of the last feature map depends on a
-# square of input pixels, its **receptive field**. A layer with kernel size $k$ widens the field by $k - 1$ steps. The
-# length of a step, in input pixels, is the product of all strides before this layer.
+# Smaller kernels and fewer layers also limit what the network can see. The output of a convolution or pooling layer is a
+# set of **feature maps**, one per channel. A value of the last feature map depends on a square of input pixels, its
+# **receptive field**. A layer with kernel size $k$ widens the field by $k - 1$ steps. The length of a step, in input pixels,
+# is the product of all strides before this layer.
 #
 # **Exercise (2 points).** Compute the width of the receptive field.
 
@@ -85,8 +86,8 @@ def receptive_field(layers):
 check("convolutions.receptive_field", receptive_field)
 
 # %% [markdown]
-# A pooling layer counts like a convolution with its window and stride. So how many of the 32 × 32 pixels does a *feature*
-# see, that is, a value of the last feature map? It depends on the kernels:
+# A pooling layer counts like a convolution with its window and stride. Call a value of the last feature map a *feature*. How
+# many of the 32×32 pixels does a feature see? It depends on the kernels:
 
 # %%
 receptive_field = yours_or_ours("convolutions.receptive_field")
@@ -95,8 +96,9 @@ for k, pixels in seen.items():
     print(f"{k}×{k} kernels: a feature sees {pixels:>2} × {pixels:<2} pixels")
 
 # %% [markdown]
-# Now turn the third knob. `MyNet` has two convolutions, each followed by ReLU and pooling. Remove the second one with its
-# ReLU and pooling, and nothing else. How many times as many parameters does the network have then?
+# Now turn the third knob. `MyNet` has two convolutions, each followed by ReLU and pooling. Remove the second one together
+# with its ReLU and pooling, and let the next layer read what is left. How many times as many parameters does the network
+# have then?
 
 # %%
 predict(
@@ -179,8 +181,8 @@ table = measure.compare(networks, batch, accuracy=mean, rounds=6, budget_seconds
 table
 
 # %% [markdown]
-# Half of the measured times lie between the quartiles in the table. A 95 % interval contains the true ratio in 95 % of
-# cases. Here are three of the currencies as a plot:
+# In the table, half of the measured times lie between the quartiles. Below each time is the network's speed-up over `MyNet`
+# with a 95 % interval, which contains the true ratio in 95 % of cases. Here are three of the currencies as a plot:
 
 # %% tags=["fold"]
 rows = {row["model"]: row for row in table.rows}
@@ -218,12 +220,12 @@ plots.finish(fig)
 # What to see: each line is a knob and each point a setting; the lines cross at `MyNet`. Bands reach from the lowest to
 # the highest seed. Left is cheap, and up is good.
 #
-# - **Fewer kernels** save in every currency. Half of them save half of the parameters and more than a quarter of the
-#   time, and cost 1 to 2 points of accuracy.
-# - **Smaller kernels** save MACs. The number of parameters hardly changes, because almost all of them are in the linear
-#   layer, and the time falls less than with half of the kernels. Yet 1×1 kernels cost more than 3 points: their features
-#   see 4×4 pixels, probably too few to distinguish a sleeve from a strap. Kernels larger than 3×3 gain nothing that three
-#   seeds can show.
+# - **Fewer kernels** save in every currency. Halving their number saves half of the parameters and more than a quarter of the
+#   time, and costs 1 to 2 points of accuracy.
+# - **Smaller kernels** save MACs. The number of parameters hardly changes, because almost all of them are in the first
+#   linear layer, and the time falls less than with half as many kernels. Yet 1×1 kernels cost more than 3 points: their
+#   features see 4×4 pixels, probably too few to distinguish a sleeve from a strap. Kernels larger than 3×3 gain nothing
+#   that three seeds can show.
 # - **Fewer layers**: a single convolution is as accurate as two on these pictures, to within half a point, and faster,
 #   but its file is nearly twice as large. *More* than two layers make the file smaller and, after four epochs, the network
 #   worse. Depth pays on more varied pictures and with a training recipe made for it.
@@ -336,8 +338,8 @@ plots.legend(fig, ncols=5)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: 1×1 kernels can only make the convolutions faster. ReLU and pooling have as much work as before, and take a
-# large part of the time.
+# What to see: with 1×1 kernels, only the two convolutions' segments can become shorter. ReLU and pooling have as much work
+# as before, so their segments now take a large part of the bar.
 
 # %% tags=["fold"]
 without_macs = sum(t for part, t in seconds["1×1 kernels"].items() if "ReLU" in part)
@@ -364,8 +366,8 @@ claim(
 #
 # ## 4. The usual replacements for a convolution
 #
-# An ordinary convolution combines neighbouring pixels and all channels in one step. Each of these replacements splits
-# that up:
+# An ordinary convolution combines neighbouring pixels and all channels in one step. Each of these replacements saves a part
+# of that work:
 #
 # | replacement for $k×k$, $C$ to $C$ channels | MACs per pixel | idea |
 # |---|---|---|
@@ -374,7 +376,7 @@ claim(
 # | **grouped**, $g$ groups | $k^2 C^2 / g$ | each group of filters reads one group of channels ([Krizhevsky et al. 2012](https://doi.org/10.1145/3065386)) |
 # | **bottleneck** to $C/4$ | $C^2/4 + k^2 C^2/16 + C^2/4$ | fewer channels for the expensive part, with 1×1 layers before and after ([He et al. 2016](https://arxiv.org/abs/1512.03385)) |
 # | **k×1 + 1×k** | $2 k C^2$ | one direction after the other ([Szegedy et al. 2016](https://arxiv.org/abs/1512.00567)) |
-# | **stride** instead of pooling | $k^2 C^2$, at a quarter of the pixels | compute only what pooling would keep ([Springenberg et al. 2015](https://arxiv.org/abs/1412.6806)) |
+# | **stride** instead of pooling | $k^2 C^2$, at a quarter of the pixels | compute only as many values as pooling would keep ([Springenberg et al. 2015](https://arxiv.org/abs/1412.6806)) |
 #
 # **Exercise (2 points).** Count the cost of a depthwise-separable convolution.
 
@@ -433,8 +435,8 @@ with torch.inference_mode():
 # %% [markdown]
 # In `MyNet` most of these replacements gain little: its first convolution has only three input channels, and its second
 # is small. So here is a wider network, whose three convolutions have 32, 64 and 128 filters. Each replacement takes the
-# place of the second and third, except stride, which replaces every pooling.
-# (`nnopt_lab.techniques.convolutions.blocks` has each of them as a function from model to model.)
+# place of the second and third convolution, except stride, which replaces every pooling layer.
+# (`nnopt_lab.techniques.convolutions.blocks` has one function per replacement; it takes a model and returns the new one.)
 
 # %%
 torch.manual_seed(0)
@@ -484,9 +486,9 @@ block_table
 block_table.plot()
 
 # %% [markdown]
-# What to see: compare MACs with time at batch 64. Separable layers, groups and bottlenecks leave a fifth to a third of
-# the MACs, but a much larger share of the time. Stride instead of pooling leaves about as many MACs, but it makes the
-# network several times as fast: ReLU and pooling have far fewer values left to read.
+# What to see: compare the panels for MACs and for time at batch 64. Separable layers, groups and bottlenecks leave a fifth to
+# a third of the MACs, but a larger share of the time. Stride instead of pooling leaves about as many MACs, but it makes the
+# network faster than any of these three: ReLU and pooling have far fewer values left to read.
 #
 # And accuracy? Groups cost half a point; separable layers, 3×1 + 1×3 and stride cost one point or a little more. The
 # bottleneck costs more than three: its middle is narrow, and nothing here helps such a network to train. Networks that
@@ -613,10 +615,10 @@ claim(
 # %% [markdown]
 # ## 6. Low rank: split a trained layer
 #
-# A matrix of rank $r$ is the product of two thin ones, with $r(m + n)$ numbers instead of $mn$. A trained weight almost
-# never has a low rank, but it may be close to a matrix that does. The **singular value decomposition** (SVD) shows how
-# close. It writes any matrix as $W = U\,\mathrm{diag}(\sigma)\,V^\top$, a sum of *directions* $\sigma_i\,u_i v_i^\top$
-# with singular values $\sigma_1 \ge \sigma_2 \ge \dots \ge 0$; the columns of $U$ and of $V$ have length 1 and are
+# An $m×n$ matrix of rank $r$ is the product of two thin ones, with $r(m + n)$ numbers instead of $mn$. A trained weight
+# almost never has a low rank, but it may be close to a matrix that does. The **singular value decomposition** (SVD) shows
+# how close. It writes any matrix as $W = U\,\mathrm{diag}(\sigma)\,V^\top$, a sum of *directions* $\sigma_i\,u_i v_i^\top$
+# with singular values $\sigma_1 \ge \sigma_2 \ge \dots \ge 0$; the columns $u_i$ of $U$ and $v_i$ of $V$ have length 1 and are
 # orthogonal. If you keep the first $r$ terms, no other matrix of rank $r$ is closer to $W$ in the sum of squared
 # differences ([Eckart & Young 1936](https://doi.org/10.1007/BF02288367)). The sum of all squared singular values is the
 # **energy** of the matrix, and the share of it that you keep is
@@ -663,7 +665,7 @@ check("convolutions.thin_factors", thin_factors)
 
 # %% [markdown]
 # The first linear layer of `MyNet` has 97.6 % of all parameters. Is it close to a matrix of low rank? Compare its
-# singular values with those of the same layer before training, which was random:
+# singular values with those of the same layer before training, when its weights were random:
 
 # %%
 rank_for_energy, thin_factors = (
@@ -699,10 +701,10 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, training has raised about twenty singular values clearly, and the smaller half hardly at all. So
-# some directions are worth keeping, but the many random ones contain much of the energy. On the right, you need about
-# three quarters of the full rank to keep 90 % of it. Then the two factors together have only about a fifth fewer numbers
-# than the weight.
+# What to see: on the left, training has raised about twenty singular values by more than a quarter, and changed the smaller
+# half of them by less than a fifth. So some directions are worth keeping, but the many that stayed almost random hold much
+# of the energy. On the right, you need about three quarters of the full rank to keep 90 % of the trained layer's energy. At
+# that rank, the two factors together have only about a fifth fewer numbers than the weight.
 
 # %% tags=["fold"]
 first, second = thin_factors(weight, 32)
@@ -749,11 +751,12 @@ question("convolutions.break_even_rank", answer)
 #
 # The weight of a k×k convolution is not a matrix, so you have to choose how to read it as one. **Spatial SVD** ([Jaderberg
 # et al. 2014](https://arxiv.org/abs/1405.3866)) reads it as an [in·k, k·out] matrix; the factors are a k×1 and a 1×k
-# convolution. **Tucker-2** ([Kim et al. 2016](https://arxiv.org/abs/1511.06530)) reduces the channels on both sides:
-# 1×1, k×k, 1×1, a bottleneck without ReLU.
+# convolution. **Tucker-2** ([Kim et al. 2016](https://arxiv.org/abs/1511.06530)) reduces both the input and the output
+# channels: its factors are a 1×1, a k×k and a 1×1 convolution, like a bottleneck without ReLU.
 #
-# The library uses spatial SVD. Given a number of parameters, it finds the largest share of energy that fits, the same in
-# every layer. Keep a quarter of the parameters, and train for one epoch. How many points of accuracy does that cost?
+# The library uses spatial SVD. You give it a number of parameters, and it keeps the same share of energy in every layer,
+# the largest share that fits. Keep a quarter of the parameters, and train for one epoch. How many points of accuracy does
+# that cost?
 
 # %%
 predict(
@@ -805,8 +808,8 @@ plots.legend(fig, ncols=2)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: without training, low rank loses accuracy much earlier than pruning by magnitude (zeroing the smallest
-# weights). One epoch (the star) brings most of it back.
+# What to see: without fine-tuning, low rank loses accuracy much earlier than pruning by magnitude (zeroing the smallest
+# weights). One epoch of fine-tuning (the star) brings most of it back.
 
 # %% tags=["nbval-ignore-output"]
 timings = {
@@ -884,7 +887,7 @@ claim(
 # %% [markdown]
 # On the machine where this lesson was written, the factors of the teacher were even *slower* than the teacher itself. A
 # 3×3 convolution with 32 or 64 channels is one call that keeps the arithmetic units busy. Its factors are two calls, each
-# of which reads and writes a full set of pictures and computes few products per value. Low rank was first tried on much
+# of which reads and writes whole feature maps and computes few products per value. Low rank was first tried on much
 # larger networks, where products take almost all of the time. In small networks it saves bytes.
 #
 # ## 8. Fold the batch norm
@@ -991,7 +994,8 @@ claim("The teacher has nine batch norms, and the folded one none.", norms == [9,
 #
 # Can you know how long a layer takes without running it? Start with the *roofline*: a processor does a limited number of
 # operations per second, and its memory moves a limited number of bytes per second. Arithmetic and memory work at the same
-# time, so the slower of the two decides. The model adds one thing: a call itself takes time, however small the layer is.
+# time, so the slower of the two decides. Our model adds one thing to the roofline: the time that a call itself takes,
+# however small the layer is.
 #
 # **Exercise (2 points).** Write this model down. A MAC is two operations.
 
@@ -1118,19 +1122,20 @@ reveal(
 )
 
 # %% [markdown]
-# What to see: layers with large kernels and many channels are closest to the line. They keep the arithmetic units busy,
-# and `calibrate` measured how fast these are. Three kinds are mostly above the line, for reasons that the model does not
-# know:
+# What to see: on the line, the prediction is right; above it, a layer takes longer than predicted. Layers with large
+# kernels are closer to the line than depthwise layers: they keep the arithmetic units busy, and `calibrate` measured how
+# fast these units are. Three groups of layers are mostly above the line, for reasons that the model does not know:
 #
-# - **depthwise** layers use each value only k² times. The model assumes that memory runs at full speed meanwhile, but the
-#   routine has to rearrange the pictures for the vector instructions (which compute several values at once), and the
-#   result afterwards;
-# - **1×1** layers with few channels, and a first layer with its three input channels, have the same problem;
+# - **depthwise** layers use each value only k² times. The model assumes that memory runs at full speed meanwhile. But
+#   vector instructions compute several values at once and need them side by side, so the routine that computes the layer
+#   first rearranges its input, and afterwards its output;
+# - **1×1** layers with few channels, and **3×3** layers with three input channels, have the same problem;
 # - **linear** layers with only 32 pictures use each weight 32 times, too few to run at full speed.
 #
 # What can you do with a model that is wrong in a known way? Measure one correction factor per kind on half of the layers,
-# and test it on the other half. Tables of measured times per layer guide the search for networks that are fast on one
-# kind of device ([Cai et al. 2019](https://arxiv.org/abs/1812.00332)).
+# and test it on the other half, as the code below does. If you need more precision, measure each layer and keep a table of
+# the times: such tables guide the search for networks that are fast on one kind of device
+# ([Cai et al. 2019](https://arxiv.org/abs/1812.00332)).
 
 # %%
 right = tried = 0
@@ -1202,17 +1207,18 @@ measure.compare(
 # shrink a network that is already trained.
 #
 # - **Fewer kernels** save in every currency at once, and accuracy falls slowly.
-# - **Smaller kernels** save products only, and the network sees less of the picture.
+# - **Smaller kernels** save MACs but less time, and the network sees less of the picture.
 # - **Fewer layers** can make a network larger. Count before you cut.
 # - **MACs are not time.** Pooling, activations and thin layers move values and hardly multiply. In a small network they
-#   take a large part of the time, which is why stride instead of pooling saved the most.
-# - **Low rank** shrinks large linear layers well, after training. It does not make small convolutions faster.
+#   take a large part of the time, which is why stride instead of pooling saved the most time.
+# - **Low rank** shrinks large linear layers well if you fine-tune afterwards. It does not make small convolutions faster.
 # - **A batch norm** after a convolution can always be folded before inference.
 #
-# **In practice.** [MobileNetV3](https://arxiv.org/abs/1905.02244) and [EfficientNet](https://arxiv.org/abs/1905.11946) are
-# built of separable bottlenecks with strides, and were found by automatic search. [ConvNeXt](https://arxiv.org/abs/2201.03545)
-# puts large depthwise kernels before 1×1 layers. Inference engines fold batch norms by themselves, and compute activations
-# together with the layer before. Low rank lives on in [LoRA](https://arxiv.org/abs/2106.09685), which fine-tunes large models.
+# **In practice.** [MobileNetV3](https://arxiv.org/abs/1905.02244) and [EfficientNet](https://arxiv.org/abs/1905.11946) were
+# found by automatic search. Their blocks are *inverted* bottlenecks: the middle is wide instead of narrow, and its
+# convolution is depthwise. [ConvNeXt](https://arxiv.org/abs/2201.03545) puts large depthwise kernels before 1×1 layers.
+# Inference engines fold batch norms by themselves, and compute activations together with the layer before. Low rank lives
+# on in [LoRA](https://arxiv.org/abs/2106.09685), which fine-tunes a large model by training a low-rank change of its weights.
 #
 # **Further reading.**
 # [Krizhevsky, Sutskever & Hinton, *ImageNet classification with deep convolutional neural networks* (2012)](https://doi.org/10.1145/3065386) ·
