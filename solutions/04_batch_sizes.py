@@ -9,9 +9,9 @@
 # - change the size during training: at random, step by step, or as the noise demands;
 # - train on smaller pictures instead.
 #
-# The lesson takes about an hour and stands alone. *The article* is the tutorial that this course grew out of,
-# and `MyNet` is its network. The pictures are 18,000 photographs of clothes in ten classes (Fashion-MNIST), and 2,000 more for
-# *validation*, that is, to choose between settings.
+# The lesson takes about an hour and stands alone. *The article* is the tutorial that this course grew out of, and `MyNet` is
+# its network. The pictures are photographs of clothes in ten classes (Fashion-MNIST): 18,000 for training, 2,000 for
+# *validation*, that is, to choose between settings, and 10,000 for *testing*, that is, to report accuracy.
 
 # %%
 import copy
@@ -52,9 +52,10 @@ def sgd(model, rate):
 # %% [markdown]
 # ## 1. The idea in one picture
 #
-# The gradient of a batch is a mean over its pictures: an estimate of the mean over all pictures. The next plot uses
-# such gradients to descend on a loss shaped like a bowl, whose samples pull in different directions. Each path takes 30
-# steps, from the cross towards the plus in the middle.
+# The gradient of a batch is a mean over its pictures: an estimate of the mean over all pictures. The next plot shows this on a
+# small model: a loss shaped like a long bowl, in which each sample pulls towards a centre of its own. The mean of all centres
+# is the middle of the bowl. Each path takes 30 steps with gradients of 1, 8 or 64 samples, from the cross towards the plus in
+# the middle.
 
 # %%
 generator = torch.Generator().manual_seed(3)
@@ -190,9 +191,10 @@ reveal(
 )
 
 # %% [markdown]
-# How far does this go? The next cell doubles the size until three doublings in a row gain less than 5 %, or until memory might run
-# out. On a GPU, a batch that is too large raises an error, which the sweep catches. On a CPU, the system may end the whole program
-# instead, so the sweep never tries a size that could need more than half of the free memory.
+# How far does this go? The next cell doubles the size up to 2,048 ("largest"). It ends sooner if three sizes in a row are less
+# than 5 % faster than the best before them ("flat"), or if memory might run out ("memory"). On a GPU, a batch that is too large
+# raises an error, which this sweep catches. On a CPU, the system may end the whole program instead, so the sweep never tries a
+# size that could need more than half of the free memory.
 
 # %%
 points, ended = batch_size_sweep.sweep(step, inputs, largest=2048, seconds=0.2)
@@ -212,9 +214,9 @@ plots.log_axis(right.yaxis, (1, 4, 16, 64, 256))
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, the speed rises and then becomes flat. On the right, memory grows with the batch. It is a straight line,
-# although it bends on these logarithmic axes: a fixed part, mostly gradients, plus the same amount for each picture, because its
-# activations are kept for the backward pass.
+# What to see: on the left, the speed rises and then becomes flat. On the right, memory grows linearly: a fixed part, mostly
+# gradients, plus the same amount for each picture, because its activations are kept for the backward pass. (The axes are
+# logarithmic, so the straight line appears bent.)
 
 # %% tags=["nbval-ignore-output"]
 flat = next(
@@ -279,9 +281,9 @@ claim(
 #
 # ## 3. The batch size that learns fastest
 #
-# Pictures per second are not learning per second. This experiment trains each batch size until it reaches 86 % validation accuracy.
-# To be fair, each size has its own learning rate, the best of three that were tried with another seed. A batch of 1,024 needs more
-# pictures than a batch of 64. How many times as many?
+# Pictures per second are not learning per second. This experiment trains `MyNet` with eight batch sizes, each time until it
+# reaches 86 % validation accuracy. To be fair, each size has its own learning rate, the best of three that were tried with
+# another seed. A batch of 1,024 needs more pictures than a batch of 64. How many times as many?
 
 # %%
 predict("pictures that batch 1,024 needs to reach 86 %, compared with 64", unit="×")
@@ -319,9 +321,9 @@ reveal(
 # $$\left(\frac{S}{S_\text{min}} - 1\right)\left(\frac{E}{E_\text{min}} - 1\right) = 1.$$
 #
 # With the batch size $B$, the pictures are $E = S B$, and it follows that $E = E_\text{min}(1 + B/B_\text{crit})$. Here
-# $B_\text{crit} = E_\text{min}/S_\text{min}$ is the *critical* batch size. Far below it, a larger batch saves steps and costs hardly
-# any more pictures. At $B_\text{crit}$, you need twice the fewest pictures and twice the fewest steps. Far above it, more pictures
-# save hardly any steps.
+# $B_\text{crit} = E_\text{min}/S_\text{min}$ is the *critical* batch size. Far below it, a larger batch saves steps and costs
+# hardly any more pictures. At $B_\text{crit}$, you need twice the minimum of both. Far above it, more pictures save hardly any
+# steps.
 #
 # The next cell fits the hyperbola to the race: it tries 300 critical sizes, and keeps the one for which all batch sizes agree best on
 # $E_\text{min}$. Then it combines the race with your machine: the pictures needed, divided by the speeds of your sweep.
@@ -377,10 +379,10 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: read the left plot from right to left. (Small dots are single seeds; at 1,024, two runs were stopped.) From batch 8 to
-# batch 64, the number of pictures hardly changes, so nearly eight times fewer steps come for free. Batch 256 costs 1.6 times as many
-# pictures, and batch 1,024 more than 4 times as many. The hyperbola with a critical size of about 270 fits all eight means to within
-# a tenth.
+# What to see: read the left plot from right to left. (Small dots are single seeds; at 1,024, two runs were stopped.) From batch
+# 8 to batch 64, the number of pictures hardly changes, so dividing the steps by nearly 8 costs nothing. Batch 256 costs 1.6
+# times as many pictures, and batch 1,024 more than 4 times as many. The hyperbola with a critical size of about 270 fits all
+# eight means to within a tenth.
 #
 # The right plot shows the seconds on *your* machine; the band covers the three seeds. Small batches are slow because the machine
 # idles between their small pieces of work. A large batch only pays if it is faster by the factor by which it needs more pictures.
@@ -391,10 +393,10 @@ print(f"On your machine, batch {first:,} is the first to reach 86 %,")
 print(f"in about {seconds[first].mean():.0f} s of training.")
 
 # %% [markdown]
-# What about the learning rates? From batch 8 to 64, the best of those tried grows with the batch, from 0.005 to 0.04: a less noisy
-# direction allows a longer step. For larger batches it stays between 0.04 and 0.08, although twice as much was tried, since curvature
-# is the limit. "Twice the batch, twice the rate" ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)) is right well below the
-# critical size, and wrong above it.
+# What about the learning rates? From batch 8 to 64, the best of those tried grows with the batch, from 0.005 to 0.04: a less
+# noisy direction allows a longer step. For larger batches it stays between 0.04 and 0.08, although 0.16 was tried, too, since
+# curvature is the limit. "Twice the batch, twice the rate" ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)) is right
+# well below the critical size, and wrong above it.
 #
 # Here is a small part of the experiment on your machine: one pass over the first 6,000 pictures, with three batch sizes.
 
@@ -472,9 +474,9 @@ question("batches.how_to_choose", choice)
 #
 # $$\mathbb{E}\,|G_B|^2 = |G|^2 + \frac{\operatorname{tr}\Sigma}{B}.$$
 #
-# The first term is signal, the second noise. They are equally strong at the *simple noise scale*
-# $\mathcal{B}_\text{simple} = \operatorname{tr}\Sigma / |G|^2$, which approximates the critical batch size. You cannot observe signal
-# or noise directly, but two batch sizes give two equations (their appendix A.1).
+# The first term is signal, the second noise. They are equally strong at the *simple noise scale* $\mathcal{B}_\text{simple} =
+# \operatorname{tr}\Sigma / |G|^2$, which approximates the critical batch size. You cannot observe signal or noise directly, but
+# two batch sizes give two equations (appendix A.1 of the paper).
 #
 # **Exercise (3 points).** Solve the two equations, and return the simple noise scale.
 
@@ -497,9 +499,9 @@ def simple_noise_scale(small, big, small_norm, big_norm):
 check("batches.simple_noise_scale", simple_noise_scale)
 
 # %% [markdown]
-# Does this find the truth? You know the truth in the bowl of section 1. At $w$ the mean gradient is $H(w - \bar c)$, and sample $i$
-# deviates from it by $H(c_i - \bar c)$. Here $H$ multiplies by the curvatures 1 and 4, $c_i$ is the centre that sample $i$ pulls to,
-# and $\bar c$ is the mean of the centres.
+# Does this find the truth? You know the truth in the bowl of section 1. At $w$ the mean gradient is $H(w - \bar c)$, and sample
+# $i$ deviates from it by $H(\bar c - c_i)$. Here $H$ multiplies the two coordinates by their curvatures, 1 and 4; $c_i$ is the
+# centre of sample $i$, and $\bar c$ is the mean of the centres.
 
 # %%
 simple_noise_scale = yours_or_ours("batches.simple_noise_scale")
@@ -544,11 +546,11 @@ reveal(
 )
 
 # %% [markdown]
-# The race also measured the noise scale at the end of each run. The median is near 350 pictures, and the critical size that the race
-# itself found is about 270. So a second of measuring comes close to what a race of twenty minutes found. Expect no more than the order
-# of magnitude: single measurements spread by more than a factor of ten, since $|G|^2$ is estimated as a small difference of large
-# numbers. So average several. The scale also grows as the network learns, so a size that is right at the end is too large at the
-# start. Section 7 makes use of this.
+# The race also measured the noise scale at the end of each of its 24 runs. The median is near 350 pictures, and the critical
+# size that the race itself found is about 270. So 24 measurements of about a second each come close to what a race of twenty
+# minutes found. From a single measurement, expect no more than the order of magnitude: single measurements spread by more than
+# a factor of ten, since $|G|^2$ is estimated as a small difference of large numbers. So average several. The scale also grows
+# as the network learns, so a size that is right at the end is too large at the start. Section 7 makes use of this.
 
 # %% tags=["fold"]
 at_target = torch.tensor(race["noise_scale"])
@@ -581,9 +583,9 @@ claim(
 # %% [markdown]
 # ## 5. A batch larger than memory
 #
-# The gradient of a batch is a mean, so you can compute it in pieces. *Micro-batches* go through the forward and backward pass one
-# after the other, their gradients add up, and only then does the optimizer step. You need the memory of a micro-batch and get the
-# step of the whole batch. The pitfall is the word mean.
+# The gradient of a batch is a mean, so you can compute it in pieces. These *micro-batches* go through the forward and backward
+# pass one after the other, their gradients add up, and only then does the optimizer step. You need the memory of a micro-batch
+# and get the step of the whole batch. The pitfall is the word mean.
 #
 # **Exercise (2 points).** Combine the mean gradients of unequal micro-batches.
 
@@ -613,10 +615,11 @@ answer = 4
 question("batches.mean_of_means", answer)
 
 # %% [markdown]
-# `accumulation.Accumulate` wraps any optimizer, so the training loop stays as it is. Its `weighted` multiplies the
-# gradient of each micro-batch by the micro-batch's size. Its `step` only counts; after the last micro-batch, it divides
-# the sum and steps. Its `zero_grad` waits for the next batch. The next cell trains on the same pictures in the same
-# order, once in batches of 256 and once in micro-batches of 96, 32 and 128:
+# `accumulation.Accumulate` wraps any optimizer, so the training loop stays as it is. Its `weighted` wraps the loss and
+# multiplies the gradient of each micro-batch by the micro-batch's size. Its `step` only counts; after the last micro-batch, it
+# divides the sum by the number of pictures and updates the weights. Its `zero_grad` clears gradients only before the next group
+# of micro-batches. The next cell trains on the same pictures in the same order, once in batches of 256 and once in
+# micro-batches of 96, 32 and 128:
 
 # %%
 accumulate = yours_or_ours("batches.accumulate")
@@ -652,9 +655,9 @@ print(
 )
 
 # %% [markdown]
-# The price is time, since micro-batches run at the speed of micro-batches. And one kind of layer notices the difference: batch norm
-# computes mean and standard deviation over the pictures of a batch. The course's *teacher*, a stronger network, has such layers; the
-# cell after the next question measures the difference with it.
+# The price is time, since micro-batches run at the speed of small batches. And one kind of layer notices the difference: batch
+# norm computes mean and standard deviation over the pictures of a batch. The course's *teacher*, a stronger network, has such
+# layers; the cell after the next question measures the difference with it.
 
 # %% question="batches.batch_norm"
 choice = None
@@ -699,12 +702,13 @@ claim(
 # %% [markdown]
 # ## 6. Random sizes
 #
-# The article's second advice is to change the size during training, and its first policy is a random batch size. In torch this is a
-# *batch sampler*: an object that yields lists of positions, for any `DataLoader`. It must keep every promise of the usual one: each
-# picture exactly once per epoch, the same order again with the same seed, and a correct `len`, since schedules are planned with it.
+# The article also advises you to change the size during training. The first of its two policies is a random batch size. In
+# torch, you write it as a *batch sampler*: an object that yields lists of positions, for any `DataLoader`. It must keep every
+# promise of the usual one: each picture exactly once per epoch, the same order again with the same seed, and a correct `len`,
+# since schedules are planned with it.
 #
-# If you draw sizes until the pictures run out, the last batch may violate the bounds, and `len` is unknown. So fix the number of batches
-# first, and keep each drawn size only if the rest can still be divided.
+# If you draw sizes until the pictures run out, the last batch may be too small, and `len` is unknown. So fix the number of
+# batches first, and keep each drawn size only if the rest can still be divided.
 #
 # **Exercise (3 points).** Look ahead. Keep each drawn size if the batches after it can still take what is left, each between `low`
 # and `high`. Otherwise, move it to the nearest size that allows this. (A solution always exists.)
@@ -764,10 +768,10 @@ loader = DataLoader(
 promised, epoch = len(loader), [batch for (batch,) in loader]
 
 # %% [markdown]
-# Does it help? Noise can act as a regulariser: it may improve the accuracy on new pictures. In this experiment, `MyNet` trains for six
-# epochs at a learning rate of 0.04 with five seeds, once with 64 pictures in every batch and once with 16 to 112. (It is recorded;
-# together with the next section it takes up to twenty minutes: `nnopt record batch_policies`.) Guess the gain in test accuracy; a
-# loss is negative.
+# Do random sizes help? Noise can be a regulariser: it may improve the accuracy on new pictures. Here, `MyNet` trains for six
+# epochs at a learning rate of 0.04 with five seeds, once with 64 pictures in every batch and once with 16 to 112. (It is
+# recorded; together with the next section it takes up to twenty minutes: `nnopt record batch_policies`.) Guess the gain in test
+# accuracy; a loss is negative.
 
 # %%
 predict("accuracy gained by random sizes of the same mean", unit="points")
@@ -789,11 +793,11 @@ reveal(
 )
 
 # %% [markdown]
-# With every seed, random sizes do worse, by about 0.9 points. This is no accident. What counts for the noise is the mean of $1/B$, and
-# for sizes from 16 to 112 it equals that of a fixed batch of about 49. At this learning rate, which is high for the end of training
-# (the next section lowers it and gains 2 points), more noise costs accuracy. Whether random sizes would match a fixed batch of 49, or
-# would do better at a lower rate, was not measured here. In this setting, random sizes do not regularise. They are useful if samples
-# differ in length and each batch takes as many as fit. Then they should keep their bounds and their `len`, as in this section.
+# Random sizes do worse with every seed, by about 0.9 points on average. What counts for the noise is the mean of $1/B$, and for
+# sizes from 16 to 112 it equals that of a fixed batch of about 49. At this learning rate, which is high for the end of training
+# (the next section lowers it and gains 2 points), more noise costs accuracy. Whether random sizes would match a fixed batch of
+# 49, or would do better at a lower rate, was not measured here. In this setting, random sizes do not regularise. Sizes that
+# vary are useful if samples differ in length and each batch takes as many as fit. They, too, need bounds and a correct `len`.
 
 # %% tags=["fold"]
 of_epoch = torch.tensor(random_sizes.sizes(0), dtype=torch.float)
@@ -828,10 +832,10 @@ claim(
 # ## 7. Sizes that grow
 #
 # Near the end of training, noise keeps the loss up: the jumping of section 1. The usual cure is to lower the learning rate.
-# [Smith et al. 2018](https://arxiv.org/abs/1711.00489) do the opposite: they keep the rate and increase the batch. In their model, the
-# noise of the steps is about $\varepsilon N / B$, where $\varepsilon$ is the learning rate and $N$ the number of training pictures. So
-# dividing the rate by 4 and multiplying the batch by 4 reduce it equally, but the second needs fewer updates. A third way is to measure
-# the noise scale of section 4 at the start of each epoch, and to use it as the size.
+# [Smith et al. 2018](https://arxiv.org/abs/1711.00489) propose another: keep the rate and increase the batch. In their model,
+# the noise of the steps is about $\varepsilon N / B$, where $\varepsilon$ is the learning rate and $N$ the number of training
+# pictures. So dividing the rate by 4 and multiplying the batch by 4 reduce it equally, but the second needs fewer updates. A
+# third way is to measure the noise scale of section 4 at the start of each epoch, and to use it as the size.
 #
 # Start with a short version on your machine: three passes over 6,000 pictures. After each pass, the rate is divided by 4 or the batch
 # is multiplied by 4.
@@ -866,7 +870,7 @@ decayed, grown = train_short(fixed, 0.25), train_short(growing, 1.0)
 difference = measure.proportion_difference(decayed.correct, grown.correct)
 
 # %% [markdown]
-# The growing batch made 124 updates instead of 282, and both end within 5 points of each other.
+# The growing batch made 124 updates instead of 282, and the two validation accuracies are within 5 points of each other.
 #
 # The recorded version trains for six epochs, starting at a rate of 0.04 and a batch of 64. After three epochs, and
 # again after five, the rate is divided by 4 ("decaying rate") or the batch is multiplied by 4 ("growing batches").
@@ -889,11 +893,13 @@ plots.finish(fig)
 # noise at the end. On the right, the growing batch makes 1,006 updates instead of 1,692. It ends 0.2 points lower than the falling
 # rate; with three seeds that is a hint, not a proof.
 #
-# The noise scale chooses small sizes at first and sizes near 1,024 later, and makes about a third of the updates. It ends less than a
-# point above the constant size. One reason may be that each choice rests on a single measurement, which varies a lot.
+# The noise scale chooses small sizes at first and sizes near 1,024 later, and makes about a third of the 1,692 updates. But it
+# gains less than the other two: it ends less than a point above the constant size. One reason may be that each choice rests on
+# a single measurement, which varies a lot.
 #
-# What fewer updates are worth depends on the machine. On a GPU that one picture does not fill, a larger batch takes hardly longer, so
-# fewer updates save most of the time. On two cores, your sweep in section 2 shows how much faster a larger batch is.
+# What fewer updates are worth depends on the machine. On a GPU that a batch of 64 does not fill, a larger one takes hardly
+# longer, so the time falls almost like the number of updates. On a CPU, where a larger batch takes longer, you save less: see
+# your sweep in section 2.
 
 # %% tags=["fold"]
 apart = mean["decaying rate"] - mean["growing batches"]
@@ -937,9 +943,10 @@ claim(
 # %% [markdown]
 # ## 8. Random crops
 #
-# The article's other dynamic policy, random-crop batches, can mean two things. As an *augmentation*, each batch draws a crop size, each
-# picture draws a position, and zeros are padded around the crop, so that all pictures keep their size. Without the padding, the batch
-# consists of *smaller pictures*. This is cheaper, but only works for networks that accept any size.
+# The article's other policy, random-crop batches, can mean two things. As an *augmentation*, that is, a random change that
+# makes memorising harder, each batch draws a crop size, each picture draws a position, and zeros are padded around the crop, so
+# that all pictures keep their size. Without the padding, the batch consists of *smaller pictures*. This is cheaper, but only
+# works for networks that accept any size.
 #
 # **Exercise (3 points).** Crop each picture at its own position.
 
@@ -975,10 +982,10 @@ plots.pictures(torch.cat([originals, crops(originals), crops(originals)]))
 # What to see: eight pictures, and two batches of them with padded crops. The size changes from batch to batch, and the position from
 # picture to picture.
 #
-# For smaller pictures, `cropping.SmallerPictures` wraps any loader. It crops them without padding or, for *progressive resizing*,
-# passes them through torchvision's `Resize`: small in the first epochs, full size at the end
-# ([Tan & Le 2021](https://arxiv.org/abs/2104.00298)). The network below accepts any size, since a global mean comes before its linear
-# layer:
+# For smaller pictures, `cropping.SmallerPictures` wraps any loader. It crops them without padding or, for *progressive
+# resizing*, passes them through torchvision's `Resize`: small in the first epochs, full size at the end ([Tan & Le
+# 2021](https://arxiv.org/abs/2104.00298)). The network below accepts any size, since a mean over all pixels comes before its
+# linear layer:
 
 # %%
 net = any_size_net()
@@ -1036,9 +1043,10 @@ with torch.inference_mode():
     ]
 
 # %% [markdown]
-# How does this affect accuracy? This experiment trains that network in four ways for four epochs with three seeds, and always tests it
-# on full pictures. (It is recorded and takes about six minutes: `nnopt record batch_crops`.) Padded crops have sides of 20 to 28 pixels
-# and smaller crops of 16 to 32; progressive resizing goes through 16, 20, 24 and 32. The times are from your machine.
+# How does this affect accuracy? This experiment trains that network in four ways for four epochs with three seeds, and always
+# tests it on full pictures. (It is recorded and takes about six minutes: `nnopt record batch_crops`.) Padded crops have sides
+# of 20 to 28 pixels and smaller crops of 16 to 32; progressive resizing goes through 16, 20, 24 and 32. The times follow from
+# the steps you timed above.
 
 # %%
 cropped = recorded("batch_crops", live=LIVE)["result"]["accuracy"]
@@ -1064,10 +1072,10 @@ plots.finish(fig)
 # What to see: on the left, nothing beats full pictures. Padded crops cost almost 3 points, smaller crops almost 7, and progressive
 # resizing 3. On the right, padded crops save no time, and the other two save some.
 #
-# Augmentation helps a network that memorises its training pictures. In four epochs, this one has probably not begun to, and the parts
-# cut away are missing. With smaller crops, the network learns from parts of things and is tested on whole ones. Progressive resizing
-# shows the whole thing in every picture and ends at full size. Whether it makes up for its loss in the time it saves was not measured
-# here. The papers that gain by such methods train for many more epochs.
+# Augmentation helps a network that memorises its training pictures. In four epochs, this one has probably not begun to
+# memorise, so it only loses what is cut away. With smaller crops, the network learns from parts of things and is tested on
+# whole ones. Progressive resizing shows the whole thing in every picture and ends at full size. Whether more epochs in the time
+# saved would make up for its loss was not measured here. The papers that gain by such methods train for many more epochs.
 
 # %% tags=["fold"]
 crop_mean = {way: sum(values) / len(values) for way, values in cropped.items()}
@@ -1109,15 +1117,17 @@ claim(
 # %% [markdown]
 # ## 9. Playground
 #
-# Change the batch size and the network. The left plot shows the *cosine* of the angle between a batch's gradient and the true one: 1
-# means the same direction, 0 a right angle. From which size on is it near 1? On the right, from which size on does the speed stop
-# growing?
+# Change the batch size and the network. The left plot shows the *cosine* of the angle between a batch's gradient and the true
+# one: 1 means the same direction, 0 a right angle. The grey curve is what the noise scale predicts. From which size on is the
+# cosine near 1? On the right, from which size on does the speed stop growing?
 
 # %%
 batch_playground({"untrained": fresh, "trained": trained}, pictures)
 
 # %% [markdown]
 # ## Summary
+#
+# The table combines your speeds with the race. At 1,024, two runs were stopped, so the true numbers are larger.
 
 # %% tags=["nbval-ignore-output"]
 heads = ("batch", "pictures/s here", "pictures to 86 %", "updates to 86 %", "rate")
@@ -1132,7 +1142,7 @@ for size, speed in zip(sizes, speeds, strict=True):
 # You can now find a good batch size for your machine and your network, compute large batches in little memory, and change the size
 # during training.
 #
-# - **The machine** sets the lower limit: below the flat part of the throughput, it idles. Memory is a wall, not a goal.
+# - **The machine** sets the lower limit: below the flat part of its speed curve, it partly idles. Memory is a wall, not a goal.
 # - **The noise** sets the upper limit: above the critical batch size, more pictures hardly save steps. The noise scale estimates it in
 #   a second, to within an order of magnitude.
 # - **Each size has its own learning rate**: proportional to the size well below the critical size, and bounded above it.
@@ -1143,10 +1153,10 @@ for size, speed in zip(sizes, speeds, strict=True):
 # - **Random crops** mean two things: padded, they are an augmentation; without padding, they save time. In this short training, both
 #   cost accuracy, and so does progressive resizing.
 #
-# **In practice.** `torch.utils.data.BatchSampler` and its relatives for samplers; the `accumulate` options of Accelerate and Lightning,
-# where you must weight the loss yourself if micro-batches differ; Lightning's batch size finder and `torch.OutOfMemoryError` for the
-# largest batch. Large language models increase their batches during training
-# ([Brown et al. 2020](https://arxiv.org/abs/2005.14165)), and use the noise scale or short races to plan it.
+# **In practice.** Use `torch.utils.data.BatchSampler` or a class of your own for samplers; the `accumulate` options of
+# Accelerate and Lightning, where you must weight the loss yourself if micro-batches differ; Lightning's batch size finder and
+# `torch.OutOfMemoryError` for the largest batch. Large language models increase their batches during training ([Brown et al.
+# 2020](https://arxiv.org/abs/2005.14165)), and use the noise scale or short races to plan it.
 #
 # **Further reading.**
 # [McCandlish et al., *An empirical model of large-batch training* (2018)](https://arxiv.org/abs/1812.06162) ·
