@@ -474,8 +474,8 @@ question("batches.how_to_choose", choice)
 #
 # $$\mathbb{E}\,|G_B|^2 = |G|^2 + \frac{\operatorname{tr}\Sigma}{B}.$$
 #
-# The first term is signal, the second noise. They are equally strong at the *simple noise scale* $\mathcal{B}_\text{simple} =
-# \operatorname{tr}\Sigma / |G|^2$, which approximates the critical batch size. You cannot observe signal or noise directly, but
+# The first term is signal, the second noise. They are equally strong at the *simple noise scale*
+# $\mathcal{B}_\text{simple} = \operatorname{tr}\Sigma / |G|^2$, which approximates the critical batch size. You cannot observe signal or noise directly, but
 # two batch sizes give two equations (appendix A.1 of the paper).
 #
 # **Exercise (3 points).** Solve the two equations, and return the simple noise scale.

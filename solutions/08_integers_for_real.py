@@ -12,11 +12,10 @@
 # The lesson takes about three quarters of an hour. The one idea it needs is quantisation: an integer $q$ stands for the real
 # number $s\,(q - z)$, with a scale $s$ and a zero point $z$.
 #
-# Some terms: **bf16** is float32 cut to its first 16 bits. **Eager** is the usual mode of torch, one operator after the
-# other. A **kernel** is the routine that computes an operator (not the window of a convolution). **VNNI** and **AMX** are
-# instructions of newer x86 processors for sums of 8-bit products: VNNI for vectors, AMX for small matrices. A vector register
-# consists of **lanes**, one number of 32 bits each. **Channels last** is a memory layout in which the channels of a pixel are
-# next to each other.
+# Some terms: **bf16** is float32 cut to its first 16 bits. **Eager** is the usual mode of torch, one operator after the other.
+# A **kernel** is the routine that computes an operator (not the window of a convolution). **VNNI** and **AMX** are instructions
+# of newer x86 processors for sums of 8-bit products: VNNI for vectors, AMX for small matrices. A vector register consists of
+# **lanes** of 32 bits each. **Channels last** is a memory layout in which the channels of a pixel are next to each other.
 
 # %%
 import tempfile
@@ -227,7 +226,7 @@ reveal(
 
 # %% [markdown]
 # Now look into these files. The quantised one says *what* to compute, in a notation called **QDQ**: it quantises (Q) a tensor
-# and dequantises it (DQ) at once, so that each operator still takes floats. Taken literally, this would be much slower than
+# and immediately dequantises it (DQ), so that each operator still takes floats. Taken literally, this would be much slower than
 # float32. The engine takes it as a hint: it can replace an operator between DQ and Q by one that takes and returns integers.
 #
 # In the next plot, each box is one operator, in the order of computation. Conversions are orange and integer kernels are blue;
@@ -274,9 +273,9 @@ plots.finish(fig)
 # %% [markdown]
 # What to see: almost all orange boxes of the middle row are gone in the bottom row, which is the program that runs.
 #
-# *ReLU has vanished*. Its output is never negative, so the integers of that tensor stand for numbers from zero on. Whatever is below
-# becomes the smallest integer, which stands for zero, and this is all that a ReLU does. And *max-pooling works on integers* without any
-# change of scale, since the largest integer stands for the largest number.
+# *ReLU has vanished*. Its output is never negative, so the integers that store it stand for numbers from zero up. A negative
+# sum is clipped to the smallest integer, which stands for zero, and this is all that a ReLU does. And *max-pooling works on
+# integers* without any change of scale, since the largest integer stands for the largest number.
 #
 # If an operator in the middle has no integer kernel, the chain breaks there and needs two more conversions. At an end, or next to
 # another such operator, it needs no more.
@@ -352,13 +351,15 @@ claim(
 #     converted = convert_pt2e(observed)                       # observers become Q and DQ
 #     fast      = torch.compile(converted)                     # with freezing: weights become constants
 #
-# The last line writes C++ and compiles it, so it needs a compiler and a few seconds. The library offers it as `pt2e_int8`, and
-# the other engines with the same signature: they take a model and calibration pictures and return a function of pictures.
-# **OpenVINO**, with its own library for quantisation, NNCF, is the third engine. It is large, so it is an extra (run
-# `pip install 'nnopt-lab[openvino]'`, then restart the kernel). An engine that cannot run here says why, and the lesson goes on.
+# The last line writes C++ and compiles it, so it needs a compiler and a few seconds. The course's library offers all these
+# steps as `pt2e_int8`, and the other engines with the same signature: they take a model and calibration pictures and return a
+# function of pictures. **OpenVINO**, with its own library for quantisation, NNCF, is the third engine. It is large, so it is an
+# extra (run `pip install 'nnopt-lab[openvino]'`, then restart the kernel). An engine that cannot run here says why, and the
+# lesson goes on.
 #
-# For a fair comparison, PT2E needs a counterpart in float32: `torch.compile` without integers. (You can also add
-# `"compiled bf16"` to the list, which takes about five more seconds.)
+# For a fair comparison, PT2E needs a counterpart in float32: `torch.compile` without integers. From here on, each line of the
+# list below counts as one engine: a way to run the network, with its number format and layout. (You can also add `"compiled
+# bf16"` to the list, which takes about five more seconds.)
 
 # %% tags=["nbval-ignore-output"]
 NAMES = [
@@ -595,7 +596,8 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: pooling shrinks from the upper bar (NCHW) to the lower one (NHWC), and the rest hardly changes.
+# What to see: pooling shrinks from the upper bar (NCHW) to the lower one (NHWC), and more than anything else does. On
+# processors with VNNI, its time at least halves, while that of the convolutions changes by less than a factor of two.
 
 # %% tags=["nbval-ignore-output"]
 share = {
@@ -641,7 +643,8 @@ network_gain = yours_or_ours("for_real.network_gain")
 network_gain(0.5, 4.0)
 
 # %% [markdown]
-# A kernel 4 times as fast that takes half of the time makes the network only 1.6 times as fast. Now with the shares measured above:
+# If a kernel that took half of the time becomes 4 times as fast, the network becomes only 1.6 times as fast. Now compute this
+# with the shares measured above:
 
 # %% tags=["nbval-ignore-output"]
 kernel = products[done[-1]].median
@@ -695,9 +698,9 @@ ax.set(xlabel="milliseconds, first pooling of 256 pictures")
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: blue bars are float32. The green bar shows how fast the processor can pool 8-bit integers, and the orange one how fast
-# PT2E's program does. So int8 alone does not make a network fast: processor, engine and network must all make use of it. Which
-# engine uses it best differs from machine to machine, so measure.
+# What to see: blue bars are float32. The orange bar, PT2E's pooling, is longer than the green one, which shows how fast the
+# processor can pool 8-bit integers. So int8 alone does not make a network fast: processor, engine and network must all make use
+# of it. Which engine uses it best differs from machine to machine, so measure.
 
 # %% tags=["fold"]
 parts = {
@@ -794,11 +797,12 @@ plots.finish(fig)
 # %% [markdown]
 # What to see: the steeper a curve on the left and the longer a bar on the right, the larger the overhead of each call.
 #
-# torch's engines have to do a lot before they compute. Before a compiled program runs, its *guards* check that shapes, layouts and
-# modes are still those it was compiled for. Eager sends each of its ten operators through the dispatcher, and each allocates its
-# result. A runtime that has settled all this when it loaded the network needs a fraction of that time. Fewer bits shorten hardly any
-# of it. They shorten the arithmetic and the reading of weights, here the smaller part. So for small networks and single pictures,
-# choose the runtime first, use batches if you can wait, and think of int8 afterwards, for the bytes.
+# torch's engines have to do a lot before they compute. Before a compiled program runs, its *guards* check that shapes, layouts
+# and modes are still those it was compiled for. Eager sends each of its ten operators through the *dispatcher*, which chooses a
+# kernel, and each allocates its result. A *runtime*, an engine without Python such as ONNX Runtime, settles all this when it
+# loads the network, so it needs a fraction of that time. Fewer bits shorten hardly any of it. They shorten the arithmetic and
+# the reading of weights, here the smaller part. So for small networks and single pictures, choose the runtime first, use
+# batches if you can wait, and think of int8 afterwards, for the bytes.
 
 # %%
 claim(
@@ -925,8 +929,8 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, engines right of the dashed line are faster than channels-last float32, the fair baseline. In the middle,
-# the int8 files are the short bars. On the right, no engine loses much: all intervals are within a point of zero.
+# What to see: on the left, engines right of the dashed line are faster than channels-last float32, the fair baseline. In the
+# middle, the int8 files are the short bars. On the right, no engine loses much: all intervals end below one point.
 #
 # You can now quantise a network for an engine, check how much of the speed-up is due to integers, and choose an engine within limits.
 #
@@ -939,7 +943,7 @@ plots.finish(fig)
 # - **For one picture**, overhead decides, and in a small network fewer bits help little. (In a large language model, nearly all of
 #   the time goes into reading weights, and there they help most.)
 #
-# **In practice** (2026): on x86 servers, OpenVINO with NNCF, ONNX Runtime with QDQ files, and torchao's PT2E with
+# **In practice** (2026), use these: on x86 servers, OpenVINO with NNCF, ONNX Runtime with QDQ files, and torchao's PT2E with
 # `X86InductorQuantizer` if you want to stay in PyTorch; on phones, ExecuTorch with XNNPACK, again through PT2E; on NVIDIA GPUs,
 # TensorRT. `torch.ao.quantization`, with its eager and FX modes, is deprecated in favour of torchao, but many older tutorials
 # still teach it. In large language models usually only the weights are quantised (`torchao.quantization.quantize_`, GPTQ, AWQ),
