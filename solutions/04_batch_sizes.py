@@ -475,8 +475,8 @@ question("batches.how_to_choose", choice)
 # $$\mathbb{E}\,|G_B|^2 = |G|^2 + \frac{\operatorname{tr}\Sigma}{B}.$$
 #
 # The first term is signal, the second noise. They are equally strong at the *simple noise scale*
-# $\mathcal{B}_\text{simple} = \operatorname{tr}\Sigma / |G|^2$, which approximates the critical batch size. You cannot observe signal or noise directly, but
-# two batch sizes give two equations (appendix A.1 of the paper).
+# $\mathcal{B}_\text{simple} = \operatorname{tr}\Sigma / |G|^2$, which approximates the critical batch size.
+# You cannot observe signal or noise directly, but two batch sizes give two equations (appendix A.1 of the paper).
 #
 # **Exercise (3 points).** Solve the two equations, and return the simple noise scale.
 
@@ -583,7 +583,7 @@ claim(
 # %% [markdown]
 # ## 5. A batch larger than memory
 #
-# The gradient of a batch is a mean, so you can compute it in pieces. These *micro-batches* go through the forward and backward
+# The gradient of a batch is a mean, so you can compute it in pieces. The pieces, *micro-batches*, go through the forward and backward
 # pass one after the other, their gradients add up, and only then does the optimizer step. You need the memory of a micro-batch
 # and get the step of the whole batch. The pitfall is the word mean.
 #
@@ -983,8 +983,8 @@ plots.pictures(torch.cat([originals, crops(originals), crops(originals)]))
 # picture to picture.
 #
 # For smaller pictures, `cropping.SmallerPictures` wraps any loader. It crops them without padding or, for *progressive
-# resizing*, passes them through torchvision's `Resize`: small in the first epochs, full size at the end ([Tan & Le
-# 2021](https://arxiv.org/abs/2104.00298)). The network below accepts any size, since a mean over all pixels comes before its
+# resizing*, passes them through torchvision's `Resize`: small in the first epochs, full size at the end
+# ([Tan & Le 2021](https://arxiv.org/abs/2104.00298)). The network below accepts any size, since a mean over all pixels comes before its
 # linear layer:
 
 # %%
@@ -1155,8 +1155,8 @@ for size, speed in zip(sizes, speeds, strict=True):
 #
 # **In practice.** Use `torch.utils.data.BatchSampler` or a class of your own for samplers; the `accumulate` options of
 # Accelerate and Lightning, where you must weight the loss yourself if micro-batches differ; Lightning's batch size finder and
-# `torch.OutOfMemoryError` for the largest batch. Large language models increase their batches during training ([Brown et al.
-# 2020](https://arxiv.org/abs/2005.14165)), and use the noise scale or short races to plan it.
+# `torch.OutOfMemoryError` for the largest batch. Large language models increase their batches during training
+# ([Brown et al. 2020](https://arxiv.org/abs/2005.14165)), and use the noise scale or short races to plan it.
 #
 # **Further reading.**
 # [McCandlish et al., *An empirical model of large-batch training* (2018)](https://arxiv.org/abs/1812.06162) ·

@@ -358,8 +358,8 @@ claim(
 # lesson goes on.
 #
 # For a fair comparison, PT2E needs a counterpart in float32: `torch.compile` without integers. From here on, each line of the
-# list below counts as one engine: a way to run the network, with its number format and layout. (You can also add `"compiled
-# bf16"` to the list, which takes about five more seconds.)
+# list below counts as one engine: a way to run the network, with its number format and layout. (You can also add
+# `"compiled bf16"` to the list, which takes about five more seconds.)
 
 # %% tags=["nbval-ignore-output"]
 NAMES = [
@@ -596,7 +596,7 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: pooling shrinks from the upper bar (NCHW) to the lower one (NHWC), and more than anything else does. On
+# What to see: pooling takes much less of the lower bar (NHWC) than of the upper one (NCHW). On
 # processors with VNNI, its time at least halves, while that of the convolutions changes by less than a factor of two.
 
 # %% tags=["nbval-ignore-output"]
