@@ -583,9 +583,9 @@ claim(
 # %% [markdown]
 # ## 5. A batch larger than memory
 #
-# The gradient of a batch is a mean, so you can compute it in pieces. The pieces, *micro-batches*, go through the forward and backward
-# pass one after the other, their gradients add up, and only then does the optimizer step. You need the memory of a micro-batch
-# and get the step of the whole batch. The pitfall is the word mean.
+# The gradient of a batch is a mean, so you can compute it in pieces. The pieces, *micro-batches*, go through the forward and
+# backward pass one after the other, their gradients add up, and only then does the optimizer step. You need the memory of a
+# micro-batch and get the step of the whole batch. The pitfall is the word mean.
 #
 # **Exercise (2 points).** Combine the mean gradients of unequal micro-batches.
 
@@ -889,9 +889,9 @@ right.set(xlabel="updates in six epochs")
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, the falling rate and the growing batch both end about 2 points above constant settings. Both reduce the
-# noise at the end. On the right, the growing batch makes 1,006 updates instead of 1,692. It ends 0.2 points lower than the falling
-# rate; with three seeds that is a hint, not a proof.
+# What to see: on the left, the falling rate ("decaying rate") and the growing batch both end about 2 points above constant
+# settings. Both reduce the noise at the end. On the right, the growing batch makes 1,006 updates instead of 1,692. It ends 0.2
+# points lower than the falling rate; with three seeds that is a hint, not a proof.
 #
 # The noise scale chooses small sizes at first and sizes near 1,024 later, and makes about a third of the 1,692 updates. But it
 # gains less than the other two: it ends less than a point above the constant size. One reason may be that each choice rests on
@@ -984,8 +984,8 @@ plots.pictures(torch.cat([originals, crops(originals), crops(originals)]))
 #
 # For smaller pictures, `cropping.SmallerPictures` wraps any loader. It crops them without padding or, for *progressive
 # resizing*, passes them through torchvision's `Resize`: small in the first epochs, full size at the end
-# ([Tan & Le 2021](https://arxiv.org/abs/2104.00298)). The network below accepts any size, since a mean over all pixels comes before its
-# linear layer:
+# ([Tan & Le 2021](https://arxiv.org/abs/2104.00298)). The network below accepts any size, since a mean over all pixels
+# comes before its linear layer:
 
 # %%
 net = any_size_net()
