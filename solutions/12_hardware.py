@@ -164,9 +164,10 @@ plots.roofline(
 )
 
 # %% [markdown]
-# What to see: the grey line is the roof. Convolutions and large linear layers are on the right, where arithmetic is the
-# limit; ReLU and pooling are on the left, where memory is. The further a point is below the line, the more time it wastes,
-# and both axes are logarithmic. A point above the slope found its data in the cache, which is faster than main memory.
+# What to see: each point is an operator, and the grey line is the roof. Both axes are logarithmic. Convolutions and large
+# linear layers are on the right, where arithmetic is the limit; ReLU and pooling are on the left, where memory is. The further
+# a point is below the line, the larger the share of its time that the operator wastes. A point above the sloping part of the
+# line belongs to an operator that found its data in the cache, which is faster than main memory.
 # (Where points overlap, later ones are drawn smaller.)
 
 # %% tags=["fold", "nbval-ignore-output"]
@@ -407,11 +408,11 @@ claim(
 # **AOTInductor** does the same ahead of time for a program from `torch.export`, and its result runs without Python.
 # **ONNX Runtime** and **OpenVINO** are *runtimes*: they bring fused kernels along, for float32 and for int8.
 #
-# The course's `deploy(model, example, target, precision=…, calibration=…)` builds all of them. It returns an *engine*, a
-# program that you call like the model. An int8 engine maps a fixed range of floats to 256 integers; `calibration` is a list
-# of batches from which it chooses the range of each tensor. `deploy` compares the engine's outputs on the example with the
-# model's own, and refuses to return an engine that differs by more than its precision allows. If a target cannot run here,
-# it says why in one sentence.
+# The course's `deploy(model, example, target, precision=…, calibration=…)` serves them all: `target` names the tool, such as
+# `"ONNX Runtime"`. It returns an *engine*, a program that you call like the model. An int8 engine maps a fixed range of floats
+# to 256 integers; `calibration` is a list of batches from which it chooses the range of each tensor. `deploy` compares the
+# engine's outputs on the example with the model's own, and refuses to return an engine that differs by more than its precision
+# allows. If a target cannot run here, `deploy` says why in one sentence.
 #
 # AOTInductor is left out unless you set `AHEAD = True` in the second cell. Then it appears in every plot below as
 # "exported". These are the three calls that `deploy` makes for it. A server needs only the file `model.pt2` and torch's C++
@@ -621,8 +622,8 @@ claim(
 #
 # ## 4. Threads and cores
 #
-# With 256 pictures, how many times as fast as one thread are two? (The cell measures a single picture, too, and two
-# threads that must share one core.)
+# With 256 pictures, how many times as fast are two threads as one? (The cell also measures a single picture, and two threads
+# that must share one core.)
 
 # %%
 predict("speed-up by a second thread, batch 256", unit="×")
@@ -696,8 +697,8 @@ ax.set(xlabel="times as fast as one thread", xlim=(0, None))
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: a point right of the dashed line is faster than one thread. A second thread gains most with 256 pictures.
-# Threads that must share a core gain next to nothing, and often lose.
+# What to see: a point right of the dashed line is faster than one thread. A second thread gains more with 256 pictures than
+# with one. Threads that must share a core gain little, and often lose.
 
 # %% tags=["nbval-ignore-output"]
 print(f"this process may use {cores} cores")
@@ -853,8 +854,9 @@ plots.finish(fig)
 # some size it also gives more pictures per second. On the right, the time per picture falls at first, then levels off or
 # rises again when a batch no longer fits into the cache.
 #
-# Now let pictures arrive at a tenth, a half and nine tenths of the rate that the server can compute in batches of 256, its
-# *capacity*. Which batch sizes does your function choose for each latency limit?
+# Now take the program that is fastest with 256 pictures as the server. Its *capacity* is the rate at which it computes
+# pictures in batches of 256. Let pictures arrive at a tenth, a half and nine tenths of that rate. Which batch sizes does your
+# function choose for each latency limit?
 
 # %% tags=["nbval-ignore-output"]
 ms = [1000 * by_size[size][server].median for size in sizes]
@@ -878,9 +880,9 @@ claim(
 # ## 6. Sparsity needs a kernel
 #
 # Zeros among the weights do not make a network faster by themselves, since a kernel multiplies zeros like any other value.
-# A regular *pattern* of zeros can make it faster, if there is a kernel that skips them. In **2:4** sparsity, two of every
-# four neighbours in a row are zero. The *tensor cores* of NVIDIA GPUs, units that multiply small matrices, process such
-# weights at up to twice the rate.
+# A regular *pattern* of zeros can make it faster, if there is a kernel that skips them. In **2:4** sparsity, each row of the
+# weight is divided into groups of four neighbours, and two of each group are zero. The *tensor cores* of NVIDIA GPUs, units
+# that multiply small matrices, process such weights at up to twice the rate.
 #
 # **Exercise (3 points).** Make a weight 2:4 sparse.
 
@@ -947,7 +949,7 @@ claim(
 #
 # ### Blocks of zeros
 #
-# For x86 processors, torch can multiply **block-sparse** matrices (BSR), with kernels from Intel's library MKL. It stores
+# For x86 processors, torch can multiply **block-sparse** matrices (BSR, for *block sparse row*), with kernels from Intel's library MKL. It stores
 # only the blocks that are not zero, and each of them is a small dense product. If nine tenths of a matrix's 32×32 blocks
 # are zero, how many times as fast as the dense product is the block-sparse one?
 
@@ -994,8 +996,8 @@ ax.set(
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: with half of the blocks zero, the curve is not above the dashed line, the dense product. It rises clearly
-# above the line only when most blocks are zero.
+# What to see: the dashed line is the dense product. With half of the blocks zero, the curve hardly rises above it, if at all.
+# It is clearly above the line only when most blocks are zero.
 
 # %% tags=["nbval-ignore-output"]
 if blocks:
@@ -1032,7 +1034,7 @@ claim("The dense and the block-sparse product give the same result.", exact)
 # ### Whole channels
 #
 # What helps with every kernel is to remove whole channels, because the tensors become smaller. Here the course's library
-# removes the less important half of the channels of each layer, and one epoch of training repairs the rest.
+# removes the less important half of the channels of each layer, and one epoch of training repairs most of the damage.
 
 # %%
 torch.set_num_threads(usual_threads)
@@ -1052,13 +1054,14 @@ claim(
 # %% [markdown]
 # ## 7. The ladder
 #
-# Now everything together, on one thread. The rungs are eager torch, channels last, the fastest program in float32, the
-# fastest program of all, and the fastest if it may also have half the channels. Which program that is depends on your
-# machine, so your ladder may name others than your neighbour's.
+# Now combine everything, still on one thread. The rungs are eager torch, channels last, the fastest program in float32, the
+# fastest program of all, and the fastest if half of the channels may be removed, too. Which programs these are depends on
+# your machine, so your ladder may differ from your neighbour's.
 #
 # The last rung leaves `MyNet` behind. It is **another network** for the same task: three narrow convolutions with stride,
-# no pooling, and a single linear layer. A large network taught it (lesson 9), which is why it is as accurate. The file is
-# one of the course's own entries for the capstone (lesson 15), and ONNX Runtime runs it in float32.
+# no pooling, and a single linear layer. It was trained to match the outputs of a large network (lesson 9), so it is about as
+# accurate as `MyNet`. Its file is one of the course's own entries for the capstone (lesson 15), and ONNX Runtime runs it in
+# float32.
 #
 # How many times as fast as the first rung is the last, for 256 pictures?
 
@@ -1223,9 +1226,9 @@ roofline_playground(peak, bandwidth)
 # The number of epochs is chosen on the 2,000 validation pictures, and such a choice mistakes luck for skill. If two equally
 # accurate networks disagree on 8 % of these pictures, their difference there has a standard error of 0.6 points. An earlier
 # version of this ladder took the first number of epochs that reached the loop's accuracy, and its last rung lost 0.9 points
-# on the test pictures. So the choice needs a margin: the target is now the loop's validation accuracy plus 0.6 points, one
-# such standard error, as a mean of three seeds. Each change is tried on top of the best way so far, for as few epochs as reach the target, and kept if
-# it takes less time:
+# on the test pictures. So the choice needs a margin: the target is now 0.6 points, one such standard error, above the loop's
+# validation accuracy. Both accuracies are means of three seeds. Each change is tried on top of the best way so far, for as few
+# epochs as reach the target, and kept if it takes less time:
 #
 # - batches of 64, and a *one-cycle* learning rate, which rises to a peak and falls to almost zero (still SGD, with Nesterov
 #   momentum and weight decay);
@@ -1267,8 +1270,8 @@ plots.finish(fig)
 
 # %% [markdown]
 # What to see: a dot is one seed, the mark is their mean, and the number of epochs is in brackets. Blue rungs were kept. On
-# the left, the first change saves most of the time; a change that was timed and found slower has no dots there. On the
-# right, the dashed line is the loop's accuracy on the test pictures: look for rungs that lie left of it.
+# the left, the first change saves most of the time. A change that was no faster when timed was not trained, so it has dots
+# only in the middle. On the right, the dashed line is the loop's accuracy on the test pictures: look for rungs left of it.
 
 # %%
 lost = measure.mean_difference(first["test"], kept[-1]["test"])
@@ -1302,21 +1305,22 @@ claim(
 )
 
 # %% [markdown]
-# The interval is Student's for three seeds, so it is wide: three seeds can't show a loss of a few tenths of a point. The
-# margin makes one unlikely, and it costs time: the epochs that it adds are the price of a claim about unseen pictures.
+# The interval of the difference in test accuracy is Student's *t* interval for three seeds, so it is wide: three seeds can't
+# show a loss of a few tenths of a point. The margin makes such a loss unlikely, and it costs time: the epochs that it adds are
+# the price of a claim about unseen pictures.
 #
 # A second caution: the rungs were recorded one after the other. If two rows differ no more than the dots within one of them,
 # you cannot trust their order.
 #
 # bf16 autocast only pays on processors with instructions for bf16 (AVX-512 BF16 or AMX on x86, BF16 on Arm). Without them, it
-# is many times slower than float32.
+# is much slower than float32.
 
 # %% [markdown]
 # ## 10. Other hardware
 #
-# A **GPU** has the same kind of roof, only higher. A small operator takes as long as its launch, so batches and fusion
-# matter even more. The tensor cores of NVIDIA GPUs work best with 16-bit or 8-bit numbers, channels last, and channels in
-# multiples of 8. Lesson 13 is about GPUs.
+# A **GPU** has the same kind of roof, only higher. Starting a kernel (a *launch*) often takes longer than a small operator's
+# work, so batches and fusion matter even more. The tensor cores of NVIDIA GPUs work best with 16-bit or 8-bit numbers,
+# channels last, and channels in multiples of 8. Lesson 13 is about GPUs.
 #
 # A **TPU**, Google's *tensor processing unit*, is programmed through the compiler **XLA**. PyTorch reaches it with
 # `torch_xla`; in 2026 Google announced a second way, TorchTPU. (Nothing here was run on a TPU.) Four things would change:
@@ -1373,7 +1377,7 @@ plots.finish(fig)
 #
 # **In practice** (2026): use `torch.compile` for training and for servers in Python, and AOTInductor without Python. Use
 # ONNX Runtime for programs that must run on many kinds of machines, OpenVINO on Intel processors, TensorRT on NVIDIA GPUs,
-# and ExecuTorch or LiteRT on phones. Servers such as NVIDIA's Triton collect batches under a limit on the wait.
+# and ExecuTorch or LiteRT on phones. Servers such as NVIDIA's Triton collect batches under a limit on the waiting time.
 #
 # **Further reading.**
 # [Williams, Waterman & Patterson, *Roofline* (2009)](https://doi.org/10.1145/1498765.1498785) ·
