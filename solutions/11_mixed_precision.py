@@ -108,8 +108,9 @@ claim(
 # and precision. Their names count the bits. e4m3, with 4 exponent and 3 mantissa bits, is meant for the forward pass, and
 # e5m2, with the larger range, for gradients.
 #
-# Between two powers of two, a format's numbers are equally spaced. At each power of two the gap doubles. This stops at the
-# lower end: a number below the smallest exponent is **subnormal**. It loses its leading 1, and the gap no longer shrinks.
+# Between two powers of two, a format's numbers are equally spaced, and the gap doubles at each power of two. Towards zero the
+# gap halves at each power, until the smallest exponent is reached. A smaller number is **subnormal**: it loses its leading 1,
+# and the gap no longer shrinks.
 #
 # **Exercise (2 points).** How far apart are a format's numbers near x?
 
@@ -191,7 +192,7 @@ reveal(
 # (The saw teeth come from the gap that doubles.) int8 has no flat part. Its gap is the same everywhere, so its relative error
 # doubles whenever the number halves. That is why integers need a suitable scale, and floats usually don't.
 #
-# Try it: type 0.1, 257, 65520, 1e-8 or 448.
+# Try it: type 0.1, 257, 65520, 1e-8 or 448, and see what each format stores.
 
 # %%
 precision_playground()
@@ -226,7 +227,7 @@ print("torch's bf16:       ", weights[:3].bfloat16().tolist())
 
 # %% [markdown]
 # Now the network. Hardware that multiplies bf16, fp16 or fp8 numbers usually adds the products in float32 and rounds the sum.
-# So you can *emulate* any of these formats: round the inputs and outputs of each layer, and let float32 do the rest.
+# So you can *emulate* any of these formats: round the inputs, weights and outputs of each layer, and let float32 do the rest.
 # `precision.emulate` does that, so every format runs on any processor, no faster than float32. (Section 4 compares it with the
 # real thing.)
 #
@@ -637,7 +638,7 @@ claim(
 # %% [markdown]
 # ## 5. Gradients that become zero
 #
-# fp16 rounds eight times more finely than bf16. Yet bf16 has replaced it in most trainings. To see why, look at what flows
+# fp16 rounds eight times more finely than bf16. Yet bf16 has replaced it for most training. To see why, look at what flows
 # *backward*: the gradients of the layers' outputs and of the weights, by magnitude. In the plot below, a band marks the range
 # of fp16; to the left of it, a number becomes zero.
 #
@@ -799,8 +800,8 @@ check("precision.scaler_step", scaler_step)
 
 # %% [markdown]
 # Train with your function: emulated fp16, a scale that starts far too large, and an interval of 10 instead of GradScaler's
-# 2,000, so that something happens. For comparison, torch's own scaler runs in `precision.step`, the loop of section 4 with
-# three more lines:
+# 2,000, so that the scale changes often within 70 steps. For comparison, torch's own scaler runs in `precision.step`, the loop
+# of section 4 with these lines instead of the last two:
 #
 #     scaler.scale(loss).backward()      # multiplies the loss by the scale
 #     scaler.step(optimizer)             # divides the gradients; skips the step if one is not finite
@@ -987,8 +988,8 @@ question("precision.no_scaler", choice)
 # ## 6. Weights that do not move
 #
 # With autocast the weights stay float32, and they take much of a large network's memory. So why not store them in bf16, with
-# `model.to(torch.bfloat16)`? Because of section 3. A weight in bf16 has a relative gap between 1/256 and 1/128. An update
-# smaller than half of that is rounded away, and most updates are smaller.
+# `model.to(torch.bfloat16)`? Section 3 gives the reason. A weight in bf16 has a relative gap between 1/256 and 1/128. An
+# update smaller than half of that is rounded away, and most updates are smaller.
 #
 # Take one SGD step of the trained network at several learning rates, and count the weights that have a gradient but do not
 # change. At a rate of 0.01, what share of them does not change in bf16?
@@ -1039,7 +1040,8 @@ reveal(
 # nearly all of them change.
 #
 # An optimizer's own state has a similar problem. Adam keeps a mean of *squared* gradients and divides by its root plus a small
-# ε of $10^{-8}$. In fp16 both become zero, and a division by zero is infinite:
+# ε of $10^{-8}$. In fp16, ε becomes zero, and so does the mean if the gradient is small. Then Adam divides by zero, and the
+# weight is lost:
 
 # %%
 weight = nn.Parameter(torch.full((3,), 0.5, dtype=torch.float16))
@@ -1051,8 +1053,8 @@ print("after one step of Adam:", weight.tolist())
 
 # %% [markdown]
 # The oldest fix is a **master copy** ([Micikevicius et al. 2018](https://arxiv.org/abs/1710.03740)). The layers compute with
-# weights of few bits, but updates go to a float32 copy, the *master*. It remembers changes that are still too small to show in
-# few bits. After each step, the weights of few bits are made again from the master.
+# low-precision weights, but updates go to a float32 copy, the *master*. It remembers changes that are still too small to show
+# in low precision. After each step, the low-precision weights are rounded from the master again.
 #
 # **Exercise (4 points).** Implement one step with a master copy. The fp16 gradient comes multiplied by a loss scale, as in
 # section 5.
@@ -1362,9 +1364,10 @@ def int8_product(x, weight):
 check("precision.int8_product", int8_product)
 
 # %% [markdown]
-# Now for real: a layer that multiplies int8 with `torch._int_mm` in the forward pass, keeps int8 for the backward pass, and
-# computes gradients in bf16. Integers up to 127 are exact in bf16. The derivative of rounding is 0 almost everywhere, so the
-# backward pass ignores the rounding and passes the gradient through unchanged: the *straight-through* gradient.
+# Here is such a layer with real integers. It multiplies int8 with `torch._int_mm` in the forward pass, keeps the int8 tensors
+# for the backward pass, and computes gradients in bf16. Integers up to 127 are exact in bf16. The derivative of rounding is 0
+# almost everywhere, so the backward pass ignores the rounding and passes the gradient through unchanged: the
+# *straight-through* gradient.
 
 # %% tags=["nbval-ignore-output"]
 int8_product = yours_or_ours("precision.int8_product")
@@ -1424,10 +1427,11 @@ for name, decibel in zip(("output", "gradient of x", "of weights"), noise, stric
     print(f"{name:14} {decibel:.1f} dB above its difference from float32's")
 
 # %% [markdown]
-# Now train the whole network with such layers, and with all the other mixtures. `MyNet` is trained from scratch for 200 steps
-# of SGD with a one-cycle learning rate up to 0.05, with five seeds, and each training is compared with the float32 training of
-# the same seed. All formats are emulated, so that the results do not depend on the processor (`nnopt record precision_training`;
-# integers by `qat.prepare`, bf16 by `precision.emulate`). How many points does the network with integers lose?
+# Now train the whole network with such layers, and with other *mixtures*, that is, combinations of formats. `MyNet` is trained
+# from scratch for 200 steps of SGD with a one-cycle learning rate up to 0.05, with five seeds, and each run is compared with
+# the float32 run of the same seed. All formats are emulated, so that the results do not depend on the processor
+# (`nnopt record precision_training`; integers by `qat.prepare`, bf16 by `precision.emulate`). How many points does the network
+# with integers lose?
 
 # %%
 predict("cost of int8 forward, bf16 backward", unit="points lost")
@@ -1566,17 +1570,17 @@ HTML(measure.tables.html_table(cells, header=True))
 # You can now choose number formats for training, recognise underflow and lost updates, and fix both.
 #
 # - **The exponent gives range, the mantissa precision.** fp16 lacks range, and bf16 lacks precision.
-# - **Sums need float32.** Small numbers added to a large one of few bits get lost, in a matrix product as in a weight that
-#   learns.
+# - **Sums need float32.** In a format with few bits, small numbers added to a large one get lost, in a matrix product as in a
+#   weight that learns.
 # - **Autocast** uses few bits for products and float32 for sensitive operators, and leaves the weights in float32.
 # - **fp16 needs a loss scale**, since its gradients underflow silently. bf16 has the range of float32 and needs none.
 # - **Weights stored in few bits** need a master copy or stochastic rounding, above all at small learning rates.
 # - **Mixed precision saves** memory for activations, and data movement, but no memory for weights. It only saves time if the
-#   processor multiplies the format.
+#   processor has instructions for the format.
 # - **Floats and integers can be mixed**: integers forward, bf16 backward.
 #
 # **In practice** (2026): bf16 autocast is the usual choice on GPUs and on server processors with AMX, and fp16 with a scaler is
-# mostly left to older GPUs. tf32 multiplies what stays float32 (`torch.set_float32_matmul_precision("high")`). Some large
+# mostly left to older GPUs. tf32 speeds up float32 products (`torch.set_float32_matmul_precision("high")`). Some large
 # language models are trained in fp8 with a scale per tensor or per block (e4m3 in the forward pass, e5m2 or e4m3 in the backward
 # pass), by NVIDIA's Transformer Engine or `torchao.float8`, or in block formats such as MXFP8 and NVFP4. Optimizer states are
 # kept in float32, in bf16, or in 8 bits with scales ([Dettmers et al. 2022](https://arxiv.org/abs/2110.02861)).

@@ -949,9 +949,9 @@ claim(
 #
 # ### Blocks of zeros
 #
-# For x86 processors, torch can multiply **block-sparse** matrices (BSR, for *block sparse row*), with kernels from Intel's library MKL. It stores
-# only the blocks that are not zero, and each of them is a small dense product. If nine tenths of a matrix's 32×32 blocks
-# are zero, how many times as fast as the dense product is the block-sparse one?
+# For x86 processors, torch can multiply **block-sparse** matrices (BSR, for *block sparse row*), with kernels from Intel's
+# library MKL. It stores only the blocks that are not zero, and each of them is a small dense product. If nine tenths of a
+# matrix's 32×32 blocks are zero, how many times as fast as the dense product is the block-sparse one?
 
 # %%
 predict("speed-up of a block-sparse product, 90 % of the blocks zero", unit="×")

@@ -319,10 +319,10 @@ claim(
 )
 
 # %% [markdown]
-# This shows two things. *Where* you cut matters: for the same work, cutting the sensitive layer loses more than twice as much.
-# (A uniform width does well here, too: it takes a little everywhere, and a little does little harm.) And *losses don't add
-# up*: three halved layers lose far more than the sum of their single losses. So sensitivity is a good start, and no more. A
-# search uses it for exactly that.
+# This shows two things. *Where* you cut matters: for the same work, cutting the first layer loses more than twice as many
+# points as cutting the layers chosen by sensitivity. (A uniform width does well here, too: it takes a little everywhere, and a
+# little does little harm.) And *losses don't add up*: three halved layers lose far more than the sum of their single losses.
+# So sensitivity is a good start, and no more. A search uses it for exactly that.
 #
 # ## 4. Gains need not multiply
 #
@@ -481,12 +481,12 @@ reveal(
 )
 
 # %% [markdown]
-# What to see: a dot is one training and the short line their mean. Three orders end close together at the right, not far from
-# the original, and the other three far to their left.
+# What to see: a dot is one training run, and the short line is the mean of an order. Three orders end close together at the
+# right, not far from the original, and the other three far to their left.
 #
 # What matters is whether channels are removed *before* distillation. If so, all three orders end between 85.2 and 85.6 %,
 # wherever quantisation comes. If channels are removed after distillation, the network loses at least 8 points more, and 21
-# more if it had been quantised before that. So a search needs no setting for the order. The course's search always cuts first,
+# more if it was quantised before both. So a search needs no setting for the order. The course's search always cuts first,
 # distils, then quantises and trains once more.
 
 # %% tags=["fold"]
@@ -714,7 +714,7 @@ question("choosing.random_trials", answer)
 #   also *sparsity*, the share of weights set to 0 (*pruned*), the bits per weight, and one bit more or less per layer;
 # - **the first trials**, planned instead of drawn: what manual tuning would try first, and widths by sensitivity as in section 3;
 # - **estimates**: predicted cost (time from the layers' sizes, or bits times weights), and your rule from section 5;
-# - **the measurement**: accuracy as the engine computes it, time in turns with the original, and bytes of a real file;
+# - **the measurement**: accuracy as the engine computes it, time in alternation with the original, and bytes of a real file;
 # - **the memory**: an SQLite file, if you want one. A stopped search continues from it, and other processes and machines can
 #   join.
 #
@@ -831,7 +831,7 @@ reveal(
 # What to see: on the left, the blue curves (search) rise above the dashed line (manual tuning) at once, and the orange ones
 # (random search) later or never. On the right, the winners of both are about equally fast.
 #
-# First, the strength of the search. Each of its three winners is at least 4.1 times as fast as eager `MyNet`. By manual tuning,
+# First, the search is strong. Each of its three winners is at least 4.1 times as fast as eager `MyNet`. By manual tuning,
 # the best uniform width in int8 reaches 2.8, and the best single technique, another engine, 3.3. The search times the engines
 # before it starts, so its second trial already uses the right one, with widths by sensitivity: 3.9 to 4.1 times as fast. And it
 # is steady. Every run is ahead of manual tuning from that trial on, and ends at 0.77 to 0.79 of the rectangle.
@@ -844,9 +844,9 @@ reveal(
 # [Li & Talwalkar 2019](https://arxiv.org/abs/1902.07638) saw the same for whole architectures). Never trust a search that was
 # not compared with random search, with the same number of trials and more than once.
 #
-# Third, look at what the first search did: it *halved the first layer*, the most sensitive one of section 3. But that layer was
-# measured without training. It also saves the most work, and distillation repaired most of the loss. Had the search relied on
-# sensitivity alone, it would not have found this network.
+# Third, look at what the first search did: it *halved the first layer*, the most sensitive one of section 3. But section 3
+# measured sensitivity without training. Halving this layer also saves the most work, and distillation repaired most of the
+# loss. Had the search relied on sensitivity alone, it would not have found this network.
 #
 # Finally, the limit. On the validation pictures, by which they were chosen, no winner lost more than a point. On the test
 # pictures, one lost 1.4 points (95 % interval 0.9 to 1.8).
