@@ -182,6 +182,8 @@ print("corrected:", repaired[0, :4].tolist(), "…")
 
 # %%
 claim("Sums of int8 products are exact.", exact)
+
+# %%
 claim(
     "The fast product, corrected, equals the product of the differences.",
     torch.equal(repaired, (a - 57) @ (b + 3)),

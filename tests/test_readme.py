@@ -1,9 +1,15 @@
-"""The README names every command, every finished lesson, and only files that are there."""
+"""The README names every command, every finished lesson, only files that are there, and only measured results."""
 
+import json
 import re
+from statistics import median
+
+import nbformat
 
 from nnopt_lab.cli import COMMANDS
 from nnopt_lab.course.lesson import lessons
+from nnopt_lab.course.recordings import recorded
+from nnopt_lab.workbench import measure
 from nnopt_lab.workbench.paths import PACKAGE
 
 CLONE = PACKAGE.parent
@@ -25,3 +31,43 @@ def test_the_files_that_it_names_are_there():
     named = set(re.findall(r"`((?:nnopt_lab|tests|solutions|notebooks|data)/[a-z0-9_/.]*)`", TEXT))
     assert len(named) >= 8
     assert not {path for path in named if not (CLONE / path).exists()}
+
+
+def row(name):
+    """The cells of the results' row that begins with this name."""
+    return next(line for line in TEXT.splitlines() if line.startswith(f"| {name}")).split("|")[2:4]
+
+
+def stored_output(lesson):
+    cells = nbformat.read(CLONE / "solutions" / f"{lesson}.ipynb", as_version=4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    return "\n".join(o.get("text", "") + o.get("data", {}).get("text/plain", "") for o in outputs)
+
+
+def test_the_time_of_the_fastest_network_is_what_lesson_12_stores():
+    for size, name in ((256, "time for 256 pictures"), (1, "time for one picture")):
+        found = re.search(
+            rf"batch {size}: .* is ([\d.]+)× faster \(95 % interval ([\d.]+) to", stored_output("12_hardware")
+        )
+        gain, low = re.search(r"([\d.]+)× faster \(([\d.]+) to", row(name)[0]).groups()
+        assert [f"{float(n):.3g}" for n in found.groups()] == [gain, low]
+
+
+def test_the_bytes_and_accuracies_are_those_of_the_shipped_files():
+    gain, change = row("bytes of the file")
+    size = (CLONE / "data/capstone/small.onnx").stat().st_size
+    assert f"{size:,} instead of 1,075,114" in gain and f"{1_075_114 / size:.0f}× smaller" in gain
+    board = stored_output("15_capstone")
+    assert change.strip() in board and row("time for one picture")[1].strip() in board and "1,075,114" in board
+    accuracy = json.loads((CLONE / "data/capstone/fastest.json").read_text())["test_accuracy"]
+    assert f"{accuracy - 88.87:+.2f} (" in row("time for one picture")[1]
+
+
+def test_the_time_to_train_is_the_recorded_one():
+    first, *tried = recorded("training_ladder")["result"]["rungs"]
+    last = [rung for rung in tried if rung["kept"]][-1]
+    less = sorted(a / b for a, b in zip(first["seconds"], last["seconds"], strict=True))
+    gain, change = row("time to train")
+    assert f"{median(less):.1f}× less ({less[0]:.1f} to {less[-1]:.1f})" in gain
+    lost = measure.mean_difference(first["test"], last["test"])
+    assert change.strip() == f"{lost.estimate:+.2f} ({lost.low:+.2f} to {lost.high:+.2f})"
