@@ -587,7 +587,7 @@ FILES = {
         _changed(CELL, lambda cells, n: cells[n].update(source="#" * 200_000 + "\n" + RIGHT)),
         2,
         "partly graded",
-        "longer",
+        "too long",
     ),
     "questions with every choice": (
         notebook({QUIET: RIGHT_QUIET, "pruning.l1_or_l2": 'question("pruning.l1_or_l2", "abc")'}),
@@ -611,7 +611,7 @@ FILES = {
     "another notebook": (b'{"cells": [{"cell_type": "code", "id": "x", "source": "1"}]}', 0, "malformed", "no answer"),
     "bad json": (b'{"cells": [', 0, "malformed", "not JSON"),
     "deep json": (b'{"cells":' + b"[" * 300_000 + b"]" * 300_000 + b"}", 0, "malformed", "deep"),
-    "endless brackets": (b"[" * 3_000_000, 0, "malformed", "nested too deeply"),
+    "endless brackets": (b"[" * 3_000_000, 0, "malformed", "too many brackets"),
     "endless digits": (b'{"cells": [' + b"9" * 2_000_000 + b"]}", 0, "malformed", "not JSON"),
     "not text": (bytes(range(256)) * 10, 0, "malformed", "UTF-8"),
     "an empty file": (b"", 0, "malformed", "not JSON"),

@@ -24,7 +24,7 @@ def test_divisions_have_their_conditions_and_order():
     assert [e.name for e in BOARD.ranking("smallest")][:2] == ["smaller", "our exact one"]
     assert [e.name for e in BOARD.ranking("fastest")][:2] == ["our fast one", "halfway"]
     assert [e.name for e in BOARD.ranking("most accurate")] == ["our exact one", "smaller", "wrong"]
-    with pytest.raises(ValueError, match="division='largest' is none of smallest, fastest, most accurate"):
+    with pytest.raises(ValueError, match="division='largest' must be one of smallest, fastest, most accurate"):
         BOARD.ranking("largest")
     assert FLOOR == 88.4 and BYTES == 10_000
 

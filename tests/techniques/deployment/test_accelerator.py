@@ -167,14 +167,14 @@ class TestWhatIsMissing:
             deploy(layers, vectors, "CUDA graph")
         with pytest.raises(EngineUnavailable, match="'OpenVINO' does not run on H100, only eager, channels-last, CUDA"):
             on_accelerator(layers, vectors, "OpenVINO")
-        with pytest.raises(EngineUnavailable, match="'channels-last' has no fp8"):
+        with pytest.raises(EngineUnavailable, match="'channels-last' does not support fp8"):
             on_accelerator(layers, vectors, "channels-last", precision="fp8")
 
     def test_names_belong_to_a_device(self, fake, layers, vectors):
         assert engines_on(device.CPU) is ENGINES and engines_on(device.accelerator()) is ACCELERATOR_ENGINES
-        with pytest.raises(ValueError, match="names holds 'OpenVINO int8'; choose from eager float32, eager tf32"):
+        with pytest.raises(ValueError, match="names contains 'OpenVINO int8'; choose from eager float32, eager tf32"):
             build_engines(layers, [vectors], ["OpenVINO int8"], device="accelerator")
-        with pytest.raises(ValueError, match="names holds 'CUDA graph bf16'"):
+        with pytest.raises(ValueError, match="names contains 'CUDA graph bf16'"):
             build_engines(layers, [vectors], ["CUDA graph bf16"])
 
     def test_no_triton(self, wide, rows, monkeypatch):

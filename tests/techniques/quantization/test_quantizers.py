@@ -82,7 +82,7 @@ class TestLearnedStep:
         assert torch.equal(quantizers.LearnedStep(4, torch.zeros(3), 3)(torch.zeros(3)), torch.zeros(3))
 
     def test_refuses_a_signed_bit(self):
-        with pytest.raises(ValueError, match="bits=1 leaves no positive value"):
+        with pytest.raises(ValueError, match="bits=1 has no positive value"):
             quantizers.LearnedStep(1, torch.ones(2), 2)
 
 

@@ -114,6 +114,8 @@ def _weight_chunks(name: str, values: np.ndarray) -> list[tuple[str, bytes]]:
 
 def _read_weight(file: io.BytesIO, size: int) -> np.ndarray:
     bits, book_size, gap_count, count, gap_bytes, label_bytes = _take(file, WEIGHT_HEADER)
+    if not 1 <= bits <= 8:
+        raise ValueError(f"gaps of {bits} bits; they have 1 to 8")
     book = _read_array(file, book_size)
     gap_table, label_table = (np.frombuffer(file.read(n), dtype=np.uint8) for n in (2**bits, book_size))
     gaps = huffman.decode(file.read(gap_bytes), gap_count, gap_table)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import struct
 import zlib
 
 import numpy as np
@@ -169,6 +170,24 @@ class TestFile:
             load(path, net(1))
         except ValueError as error:
             assert "contains another network" in str(error)
+
+    @pytest.mark.parametrize("bits", [0, 9, 63, 255])
+    def test_a_forged_number_of_bits_is_named(self, tmp_path, bits):
+        layer, path = net(1), tmp_path / "net.bin"
+        save(compressed(), path)
+        raw, header = bytearray(path.read_bytes()[:-4]), struct.pack("<B", 1)
+        forged = 0
+        for place in range(5, len(raw)):
+            if raw[place : place + 1] != header and 1 <= raw[place] <= 8:
+                changed = bytearray(raw)
+                changed[place] = bits
+                path.write_bytes(changed + zlib.crc32(changed).to_bytes(4, "little"))
+                try:
+                    load(path, layer)
+                except ValueError as error:
+                    assert "contains another network" in str(error)
+                    forged += f"gaps of {bits} bits" in str(error)
+        assert forged >= 1
 
     @pytest.mark.parametrize("length", [0, 3, 5, 8, 9, 200, -1])
     def test_a_cut_file_is_named(self, tmp_path, length):
