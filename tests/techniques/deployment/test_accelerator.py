@@ -203,7 +203,7 @@ class TestTwoFour:
 
     @pytest.fixture(autouse=True)
     def kernels(self, fake, monkeypatch):
-        """In the place of the GPU's format: the dense weight, if it has the pattern."""
+        """Instead of the GPU's format, the dense weight, if it has the pattern."""
 
         def dense(weight):
             assert (weight.reshape(-1, 4) != 0).sum(1).max() <= 2
