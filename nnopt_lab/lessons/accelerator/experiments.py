@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nnopt_lab.course.recordings import experiment, recorded
-from nnopt_lab.techniques.deployment import deploy_all
+from nnopt_lab.techniques.deployment import deploy_all, tf32
 from nnopt_lab.workbench import data, device, measure, models, recipes, training
 from nnopt_lab.workbench.progress_bar import progress_bar
 
@@ -107,17 +107,12 @@ def accelerator_products() -> dict:
         DeviceMissing: this machine has no accelerator.
     """
     here = device.find("accelerator")
-    rates, before = {name: [] for name in FORMATS}, torch.get_float32_matmul_precision()
-    try:
-        for (name, dtype), width in progress_bar(
-            list(product(FORMATS.items(), WIDTHS)), desc="products", unit="product"
-        ):
-            torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
-            x, w = (torch.rand(shape, device=here, dtype=dtype) for shape in ((4096, 1024), (1024, width)))
+    rates = {name: [] for name in FORMATS}
+    for (name, dtype), width in progress_bar(list(product(FORMATS.items(), WIDTHS)), desc="products", unit="product"):
+        x, w = (torch.rand(shape, device=here, dtype=dtype) for shape in ((4096, 1024), (1024, width)))
+        with tf32.float32_products(name == "tf32"):
             seconds = measure.latency({"": lambda x, w=w: x @ w}, x, rounds=10, budget_seconds=0.3)[""].median
-            rates[name].append(2 * 4096 * 1024 * width / seconds / 1e12)
-    finally:
-        torch.set_float32_matmul_precision(before)
+        rates[name].append(2 * 4096 * 1024 * width / seconds / 1e12)
     return {"device": str(device.describe(here)), "widths": list(WIDTHS), "tflops": rates}
 
 

@@ -34,7 +34,7 @@ def price_playground(card: dict) -> Playground:
         text = (
             f"The card is cheaper from about <b>{cheaper:,}</b> pictures per second on."
             if cheaper
-            else ("The card is never cheaper here.")
+            else "The card is never cheaper here."
         )
         return plots.finish(fig), f"{text} Energy costs {EUROS_PER_KWH:.2f} € per kWh."
 
