@@ -13,7 +13,7 @@ from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.hardware import experiments
 from nnopt_lab.lessons.hardware.experiments import EPOCHS, MARGIN, RUNGS, SEEDS
 from nnopt_lab.lessons.hardware.playground import roofline_playground
-from nnopt_lab.workbench import data
+from nnopt_lab.workbench import data, models
 from tests.lessons.playgrounds import line, shown
 
 
@@ -86,6 +86,20 @@ def test_the_shipped_training_ladder_has_the_shape_that_it_promises():
         assert rung["images_per_second"] and (trained or not rung["kept"])
         assert rung["epochs"] <= EPOCHS
         assert all(10 < accuracy <= 100 for accuracy in (*rung["validation"], *rung["test"]))
+
+
+def test_pooling_before_relu_keeps_the_function_and_its_gradients():
+    torch.manual_seed(0)
+    net = models.MyNet()
+    exchanged = experiments.pooled_first(net.features)
+    assert [type(layer) for layer in exchanged] == [nn.Conv2d, nn.MaxPool2d, nn.ReLU] * 2
+    x = torch.randn(4, 3, 32, 32)
+    gradients = []
+    for features in (net.features, exchanged):
+        out = features(x)
+        gradients.append(torch.autograd.grad(out.square().sum(), list(net.features.parameters())))
+        torch.testing.assert_close(out, net.features(x), rtol=0, atol=0)
+    torch.testing.assert_close(*gradients)
 
 
 class TestClimb:
