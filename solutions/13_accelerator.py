@@ -1,14 +1,15 @@
 # %% [markdown]
 # # The accelerator: when is a GPU fast, and when does it wait?
 #
-# A well-fed data-centre GPU computes about 50 times as many of this course's pictures per second as 16 CPU cores. A
-# program that gives it one picture at a time gets less than a five-hundredth of that speed. This lesson shows where the
-# rest goes and how to get it back. You will
+# A well-fed data-centre GPU runs this course's network on about 50 times as many pictures per second as 16 CPU cores
+# do. A program that gives it one picture at a time gets less than a five-hundredth of that speed. This lesson shows
+# where the rest goes and how to get it back. You will
 #
 # - see why a clock that doesn't wait for the device measures the wrong thing;
 # - tell from two timings whether a batch is limited by launches or by the device's own work;
 # - remove launches, with larger batches, fused operators and CUDA graphs (recorded launches);
-# - draw a card's roofline (the limits that arithmetic and memory set), and see why layer widths matter to its tensor cores;
+# - draw a card's roofline (the limits that arithmetic and memory set), and see why layer widths matter to its tensor
+#   cores;
 # - feed it with faster, overlapped and smaller copies;
 # - compare engines and ways to train on a card, if you have one or the course has a recording;
 # - compute the price of a million pictures on a card and on a CPU.
@@ -16,12 +17,13 @@
 # The lesson takes about an hour and stands alone. **You need no accelerator.** You compute with timings that were
 # recorded on a named card. If torch finds an accelerator on your machine, the cells measure it instead.
 #
-# Some terms: an **accelerator** is a processor that does the same operation on many numbers at a time, such as a GPU on
-# a graphics card, or *card*. It is called the **device**; the CPU that gives it work is the **host**. A **kernel** is a
-# routine that runs on the device, and a **launch** is the host's request to run one. An **operator** is one operation
-# of torch, such as a convolution or a ReLU; on a card, most operators launch one or more kernels. *The article* is the
-# tutorial that this course grew out of, and `MyNet` is the article's network, which the next cells print. The lesson's
-# pictures show clothes and reach the network as 3 × 32 × 32 numbers.
+# Some terms: an **accelerator** is a processor that does the same operation on many numbers at a time, such as the GPU
+# on a graphics card (*card* for short). It is called the **device**; the CPU that gives it work is the **host**. A
+# **kernel** is a routine that runs on the device, and a **launch** is the host's request to run one. An **operator** is
+# one operation of torch, such as a convolution or a ReLU; on a card, most operators launch one or more kernels. *The
+# article* is the tutorial that this course grew out of, and `MyNet` is the article's network, which the next cells
+# print. The lesson's pictures show clothes and reach the network as 3 × 32 × 32 numbers. To *compute* a picture means
+# to run the network on it.
 
 # %%
 import math
@@ -305,8 +307,8 @@ question("accelerator.double_the_batch", choice)
 # ## 3. Fewer launches
 #
 # Sometimes the batch can't grow: a request must be answered at once, or training works best with small batches. Then
-# reduce the number of launches. Each operator that computes launches at least one kernel, and torch can count operators
-# without a card: they all pass through its *dispatcher*, which picks the routine for the device.
+# reduce the number of launches. Each operator that does arithmetic launches at least one kernel, and torch can count
+# operators without a card: they all pass through its *dispatcher*, which picks the routine for the device.
 #
 # The article trains with SGD and a momentum of 0.9; take batches of 32. How many operators does one training step run,
 # forward pass, backward pass and update together?
@@ -441,7 +443,8 @@ plots.finish(fig)
 # What to see: the upper line is the run without a graph (*eager*), which launches one operator after another. The lines
 # meet where computing takes longer than launching. On the left a graph removes up to eight ninths of the time (eight of
 # nine launches), on the right nothing. The lower line assumes that a replay costs as much as one launch: it is an
-# estimate, not a measurement. The next cell prints, by your formula, after how many calls a capture of 20 ms has paid off.
+# estimate, not a measurement. The next cell prints, by your formula, after how many calls a capture of 20 ms has paid
+# off.
 
 # %% tags=["fold"]
 print("calls until a capture of 20 ms has paid:", pays)
@@ -717,9 +720,9 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, the share drops just past every multiple of the tile's width: with a tile of 64, a layer with
-# 72 filters takes as long as one with 128. On the right, the narrow layers of `MyNet` waste more than half of their
-# tiles. Libraries choose among several tiles, so a real kernel may use a smaller one at a lower peak.
+# What to see: on the left, the share drops just past every multiple of the tile's width: with a tile of 64, a layer
+# with 72 filters takes as long as one with 128. On the right, the narrow layers of `MyNet` waste more than half of
+# their tiles. Libraries choose among several tiles, so a real kernel may use a smaller one at a lower peak.
 
 # %%
 claim(
@@ -829,10 +832,10 @@ plots.finish(fig)
 
 # %% [markdown]
 # What to see: the first bar is a program that does nothing about its copies. Pinned memory alone makes it four times as
-# fast, and overlapping hides nearly all that copies still cost. So bytes can add hardly anything here; they matter where
-# copies take longer than computing. This network is small: the longer a network computes on a picture, the less copies
-# matter. And a data set that fits into the card's memory, like this lesson's (24 MB as bytes), is copied once and stays
-# there.
+# fast, and overlapping hides nearly all that copies still cost. So bytes can add hardly anything here; they matter
+# where copies take longer than computing. This network is small: the longer a network computes on a picture, the less
+# copies matter. And a data set that fits into the card's memory, like this lesson's (24 MB as bytes), is copied once
+# and stays there.
 
 # %%
 claim(
@@ -877,10 +880,10 @@ question("accelerator.bytes_per_pixel", times)
 # ## 7. All engines
 #
 # An **engine** is one way to run a trained network. The course's function `deploy` builds engines. With
-# `device="accelerator"`, an engine runs the network operator by operator (*eager*), as a CUDA graph, compiled, with int8
-# or fp8 (8-bit integers and floats), or with **2:4 sparsity**, in which two of every four weights are zero and tensor
-# cores skip them. `deploy` compares each engine's outputs with the network's before you get it. If an engine can't run,
-# one sentence tells you why.
+# `device="accelerator"`, an engine runs the network operator by operator (*eager*), as a CUDA graph, compiled, with
+# int8 or fp8 (8-bit integers and floats), or with **2:4 sparsity**, in which two of every four weights are zero and
+# tensor cores skip them. `deploy` compares each engine's outputs with the network's before you get it. If an engine
+# can't run, one sentence tells you why.
 #
 # The next cells compare engines for `MyNet` and for ResNet-18, a network whose layers have up to 512 channels. They
 # need an accelerator, or a recording. Here, float32 means full float32, without the tf32 that torch uses in
@@ -907,8 +910,8 @@ if engines:
 
 
 # %% [markdown]
-# What to see, if there is a plot: the top row is `MyNet`, the bottom row ResNet-18. On one picture (left), look for long
-# bars at the engines that remove launches: CUDA graphs and `reduce-overhead`. On 4,096 pictures (right), by the
+# What to see, if there is a plot: the top row is `MyNet`, the bottom row ResNet-18. On one picture (left), look for
+# long bars at the engines that remove launches: CUDA graphs and `reduce-overhead`. On 4,096 pictures (right), by the
 # reasoning of section 4, ResNet-18 should gain from tensor cores, and `MyNet` from fusing.
 
 
@@ -937,10 +940,10 @@ claim(
 )
 
 # %% [markdown]
-# When do 8 bits and 2:4 sparsity pay? Both double the peak of bf16, and int8 and fp8 also halve the bytes. But the inputs
-# of every 8-bit product must first be rounded to a grid, which is one more operation to launch, or to fuse. So 8 bits
-# pay off in large matrix products (many channels, many rows), as in language models. The small convolutions of this
-# course are a poor match for both: in bf16, arithmetic limits none of `MyNet`'s layers (section 4).
+# When do 8 bits and 2:4 sparsity pay? Both double the peak of bf16, and int8 and fp8 also halve the bytes. But the
+# inputs of every 8-bit product must first be rounded to a grid, which is one more operation to launch, or to fuse. So 8
+# bits pay off in large matrix products (many channels, many rows), as in language models. The small convolutions of
+# this course are a poor match for both: in bf16, arithmetic limits none of `MyNet`'s layers (section 4).
 #
 # ## 8. Train on the card
 #
@@ -1081,7 +1084,7 @@ claim(
 # ## 10. Playground
 #
 # Choose the batch size, the prices and the watts. The plot shows the price of a million pictures by the load, that is,
-# the pictures that arrive per second. From which load on is the card worth its price?
+# the pictures that arrive per second. At what load does the card become worth its price?
 
 # %%
 price_playground(card)
