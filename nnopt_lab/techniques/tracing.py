@@ -24,17 +24,21 @@ _READ_BY_TORCH = {
 }
 
 
-def trace(model: nn.Module) -> fx.GraphModule:
+def trace(model: nn.Module, leaves: Callable[[nn.Module], bool] = lambda _: False) -> fx.GraphModule:
     """Trace the model's graph for its first argument, in evaluation mode; all other arguments keep their defaults.
 
     The graph's module contains the model's own layers, not copies. `forward(self, x, mask=None)` gives the graph of
     `forward(x)`, without a mask.
 
+    Args:
+        model: left unchanged.
+        leaves: a function module → whether the graph shows it as one call, as it does all modules of torch.
+
     Raises:
         ValueError: the model needs a second argument, or torch.fx can't trace it.
     """
     _require_one_argument(model)
-    tracer = _OneInput()
+    tracer = _OneInput(leaves)
     try:
         with evaluating(model):
             graph = tracer.trace(model)
@@ -105,6 +109,13 @@ def _why_not(model: nn.Module, name: str, layer: nn.Module) -> str:
 
 class _OneInput(fx.Tracer):
     """Traces `forward` with a placeholder for its first argument; the others keep their defaults."""
+
+    def __init__(self, leaves: Callable[[nn.Module], bool]):
+        super().__init__()
+        self._leaves = leaves
+
+    def is_leaf_module(self, module, qualified_name):
+        return self._leaves(module) or super().is_leaf_module(module, qualified_name)
 
     def create_args_for_root(self, root_fn, is_module, concrete_args=None):
         name = next(iter(inspect.signature(self.root.forward).parameters), "x")

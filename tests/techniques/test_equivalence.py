@@ -11,7 +11,9 @@ from nnopt_lab.techniques.convolutions import blocks, folding, low_rank
 from nnopt_lab.techniques.pruning import channel_pruning, dependency_graph
 from tests.techniques.habits import HABITS, X, build, in_evaluation
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*weight_norm", "ignore:.*Lazy", "ignore:Initializing zero-element")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*cannot be folded", "ignore:.*weight_norm", "ignore:.*Lazy", "ignore:Initializing zero-element"
+)
 
 
 def full_rank(model):

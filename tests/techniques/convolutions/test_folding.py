@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.utils import prune
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from nnopt_lab.techniques import norms
 from nnopt_lab.techniques.convolutions import folding
 from nnopt_lab.workbench import models
 from tests.techniques.convolutions.networks import X, normed
@@ -55,7 +56,8 @@ class TestFoldBatchNorm:
     )
     def test_what_is_no_pair_stays(self, layers):
         model = normed(nn.Sequential(*layers))
-        folded = folding.fold_batch_norm(model)
+        with pytest.warns(UserWarning, match=r"1 of the model's 1 batch norms cannot be folded, such as '\d': it "):
+            folded = folding.fold_batch_norm(model)
         assert repr(folded) == repr(model) and torch.equal(folded(X), model(X))
 
     def test_a_convolution_that_is_called_twice_is_not_folded(self):
@@ -68,7 +70,9 @@ class TestFoldBatchNorm:
                 return self.norm(self.conv(self.conv(x)))
 
         model = normed(Net())
-        assert torch.equal(folding.fold_batch_norm(model)(X), model(X))
+        assert folding.why_not_folded(model) == {"norm": "its convolution is called 2 times"}
+        with pytest.warns(UserWarning, match="is called 2 times"):
+            assert torch.equal(folding.fold_batch_norm(model)(X), model(X))
 
     def test_frozen_parameters_stay_frozen_and_modes_stay(self):
         for frozen in ([], ["0"], ["1"], ["0", "1"]):
@@ -103,3 +107,125 @@ class TestFoldBatchNorm:
         folded = folding.fold_batch_norm(model)
         assert (folded[0].weight == 0).sum() == 60 and not hasattr(folded[0], "weight_mask")
         assert hasattr(folded[2], "weight_mask") and torch.allclose(folded(X), model(X), atol=1e-4)
+
+
+class BatchNormAct2d(nn.BatchNorm2d):
+    """As timm writes its class: a batch norm, then a drop layer and an activation."""
+
+    def __init__(self, channels, act):
+        super().__init__(channels)
+        self.drop, self.act = nn.Identity(), act
+
+    def forward(self, x):
+        return self.act(self.drop(super().forward(x)))
+
+
+class Shifted(BatchNormAct2d):
+    """A subclass that computes something else under a name that is known."""
+
+    def forward(self, x):
+        return super().forward(x) + 1
+
+
+class TestJoinedWithAnActivation:
+    @pytest.mark.parametrize("act", [nn.SiLU(), nn.ReLU(inplace=True), nn.PReLU(4), nn.Identity()])
+    def test_the_activation_stays(self, act):
+        model = normed(nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), BatchNormAct2d(4, act), nn.Conv2d(4, 4, 3)))
+        folded = folding.fold_batch_norm(model)
+        assert torch.allclose(folded(X), model(X), atol=1e-4)
+        assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+        assert type(folded[1].act) is type(act) and folded[1].act is not act
+
+    def test_what_computes_something_else_stays_and_is_named(self):
+        model = normed(nn.Sequential(nn.Conv2d(3, 4, 3), Shifted(4, nn.ReLU())))
+        assert folding.why_not_folded(model) == {"1": "its forward is not torch's"}
+        with pytest.warns(UserWarning, match="'1': its forward is not torch's"):
+            assert torch.equal(folding.fold_batch_norm(model)(X), model(X))
+
+    def test_a_users_class_can_be_registered(self, monkeypatch):
+        class Leaky(nn.BatchNorm2d):
+            def __init__(self, channels):
+                super().__init__(channels)
+                self.leak = nn.LeakyReLU(0.3)
+
+            def forward(self, x):
+                return self.leak(super().forward(x))
+
+        model = normed(nn.Sequential(nn.Conv2d(3, 4, 3), Leaky(4)))
+        assert folding.why_not_folded(model) == {"1": "its forward is not torch's"}
+        monkeypatch.setattr(norms, "_JOINED", dict(norms._JOINED))
+        norms.register_batch_norm(Leaky, after=["leak"])
+        assert folding.why_not_folded(model) == {"1": ""}
+        assert torch.allclose(folding.fold_batch_norm(model)(X), model(X), atol=1e-4)
+
+    def test_torchvisions_frozen_norm_is_folded(self):
+        from torchvision.ops import FrozenBatchNorm2d
+
+        norm = FrozenBatchNorm2d(4)
+        for buffer in norm.buffers():
+            nn.init.uniform_(buffer, 0.5, 2)
+        model = nn.Sequential(nn.Conv2d(3, 4, 3), norm).eval()
+        folded = folding.fold_batch_norm(model)
+        assert isinstance(folded[1], nn.Identity) and torch.allclose(folded(X), model(X), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("conv", "norm", "size"),
+    [(nn.Conv1d, nn.BatchNorm1d, (9,)), (nn.Conv3d, nn.BatchNorm3d, (5, 6, 7)), (nn.Conv2d, nn.SyncBatchNorm, (6, 6))],
+)
+def test_convolutions_over_other_axes_are_folded(conv, norm, size):
+    model = nn.Sequential(conv(4, 6, 3, groups=2), norm(6)).eval()
+    with torch.no_grad():
+        for name, tensor in model[1].state_dict().items():
+            if "num" not in name:
+                tensor.uniform_(0.5, 2)
+    x = torch.randn(2, 4, *size)
+    folded = folding.fold_batch_norm(model)
+    assert isinstance(folded[1], nn.Identity) and torch.allclose(folded(x), model(x), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("layers", "reason"),
+    [
+        ([nn.Linear(4, 4), nn.BatchNorm1d(4)], "it follows Linear, not a convolution"),
+        ([nn.BatchNorm2d(4)], "it follows the input, not a convolution"),
+        ([nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False)], "it has no running statistics"),
+    ],
+)
+def test_each_norm_that_stays_has_its_reason(layers, reason):
+    assert list(folding.why_not_folded(nn.Sequential(*layers)).values()) == [reason]
+
+
+def test_a_norm_after_a_concatenation_and_one_whose_convolution_is_read_elsewhere_are_named():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.first, self.last = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.BatchNorm2d(7)
+
+        def forward(self, x):
+            y = self.conv(x)
+            return self.last(torch.cat([x, self.first(y) + y], 1))
+
+    assert folding.why_not_folded(Net()) == {
+        "first": "its convolution's output is also used elsewhere",
+        "last": "it follows cat, not a convolution",
+    }
+
+
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "mobilenetv3_small_050", "regnety_002",
+                                  "convnext_atto", "vit_tiny_patch16_224"])  # fmt: skip
+def test_networks_of_timm_are_folded_whole(name):
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    model = timm.create_model(name, num_classes=10).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.normal_(module.running_mean, 0, 0.1)
+    assert not any(folding.why_not_folded(model).values())
+    folded = folding.fold_batch_norm(model)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    x = torch.randn(1, 3, *(224, 224) if "vit" in name else (64, 64))
+    with torch.inference_mode():
+        wanted = model(x)
+        assert ((folded(x) - wanted).abs().max() / wanted.abs().max()) < 1e-4
