@@ -11,14 +11,15 @@
 # - climb a ladder from the article's program to the fastest one found, one step at a time, and then a second ladder for
 #   training.
 #
-# The lesson takes about an hour and stands alone. *The article* is the tutorial that this course grew out of. `MyNet` is
-# its network, trained on Fashion-MNIST, photographs of clothes in ten classes. The article's program is `MyNet` in plain
-# PyTorch, or *eager* torch: it runs one operator after the other.
+# The lesson takes about an hour and stands alone. *The article* is the tutorial that this course grew out of. `MyNet`
+# is its network, trained on Fashion-MNIST, photographs of clothes in ten classes. The article's program is `MyNet` in
+# plain PyTorch, or *eager* torch: it runs one operator after the other.
 #
-# Some terms: a **kernel** is the routine that computes an operator. **Fusing** means computing several operators in one
-# kernel. **Latency** is the time until an answer is there, and **throughput** is the number of pictures per second. A
-# **FLOP** is a floating-point operation, and **GFLOP/s** means 10⁹ of them per second. Besides float32, the lesson uses
-# two smaller formats: **bf16**, a float32 cut to its first 16 bits, and **int8**, integers of 8 bits.
+# Some terms: an **operator** is one operation of torch, such as a convolution or a ReLU, and a **kernel** is the
+# routine that computes it. **Fusing** means computing several operators in one kernel. **Latency** is the time until an
+# answer is there, and **throughput** is the number of pictures per second. A **FLOP** is a floating-point operation,
+# and **GFLOP/s** means 10⁹ of them per second. Besides float32, the lesson uses two smaller formats: **bf16**, a
+# float32 cut to its first 16 bits, and **int8**, integers of 8 bits.
 
 # %%
 import contextlib
@@ -70,20 +71,20 @@ torch.set_num_threads(1)
 net
 
 # %% [markdown]
-# Up to section 4, everything runs on **one thread**. On one core all programs have the same resources and differ only in
-# how they use them.
+# Up to section 4, everything runs on **one thread**. On one core all programs have the same resources and differ only
+# in how they use them.
 #
 # ## 1. The roofline
 #
 # A processor computes a limited number of operations per second, its *peak*, and its memory moves a limited number of
 # bytes per second, its *bandwidth*. An operator that does $I$ operations per byte it moves can reach at most
 # $\min(\text{peak}, I \cdot \text{bandwidth})$, its *roof*
-# ([Williams, Waterman & Patterson 2009](https://doi.org/10.1145/1498765.1498785)). So the first thing to know about a layer
-# is $I$, its **intensity**.
+# ([Williams, Waterman & Patterson 2009](https://doi.org/10.1145/1498765.1498785)). So the first thing to know about a
+# layer is $I$, its **intensity**.
 #
-# **Exercise (3 points).** Compute the intensity of a convolution with stride 1 and padding that keeps the picture's size.
-# It must read its input once, read its weights and biases once, and write its output once. (The argument `kernel` is the
-# side of the convolution's window, as in `nn.Conv2d`.)
+# **Exercise (3 points).** Compute the intensity of a convolution with stride 1 and padding that keeps the picture's
+# size. It must read its input once, read its weights and biases once, and write its output once. (The argument `kernel`
+# is the side of the convolution's window, as in `nn.Conv2d`.)
 
 
 # %% exercise="hardware.conv_intensity"
@@ -112,8 +113,8 @@ check("hardware.conv_intensity", conv_intensity)
 
 # %% [markdown]
 # A linear layer is a convolution with a 1×1 window on a picture of one pixel, so your function serves all four layers
-# with weights. The other operators compute very little per byte: ReLU does one operation per value, and a 2×2 max-pooling
-# does three comparisons for four values read and one written.
+# with weights. The other operators compute very little per byte: ReLU does one operation per value, and a 2×2
+# max-pooling does three comparisons for four values read and one written.
 #
 # The network gets 256 pictures at once. What share of the processor's peak does eager torch reach?
 
@@ -164,11 +165,11 @@ plots.roofline(
 )
 
 # %% [markdown]
-# What to see: each point is an operator, and the grey line is the roof. Both axes are logarithmic. Convolutions and large
-# linear layers are on the right, where arithmetic is the limit; ReLU and pooling are on the left, where memory is. The further
-# a point is below the line, the larger the share of its time that the operator wastes. A point above the sloping part of the
-# line belongs to an operator that found its data in the cache, which is faster than main memory.
-# (Where points overlap, later ones are drawn smaller.)
+# What to see: each point is an operator, and the grey line is the roof. Both axes are logarithmic. Convolutions and
+# large linear layers are on the right, where arithmetic is the limit; ReLU and pooling are on the left, where memory
+# is. The further a point is below the line, the larger the share of its time that the operator wastes. A point above
+# the sloping part of the line belongs to an operator that found its data in the cache, which is faster than main
+# memory. (Where points overlap, later ones are drawn smaller.)
 
 # %% tags=["fold", "nbval-ignore-output"]
 print(f"{machine.processor}: {', '.join(machine.instructions)}")
@@ -224,9 +225,9 @@ question("hardware.relu_limit", answer)
 #
 # ## 2. Memory layout
 #
-# A tensor is stored as a sequence of elements. Its *strides* say how far apart in that sequence two neighbours along each
-# dimension are. torch's default layout is NCHW: pictures are outermost, then channels, rows and columns. **Channels last**
-# (NHWC) stores the channels of a pixel next to each other, while the shape stays [N, C, H, W].
+# A tensor is stored as a sequence of elements. Its *strides* say how far apart in that sequence two neighbours along
+# each dimension are. torch's default layout is NCHW: pictures are outermost, then channels, rows and columns.
+# **Channels last** (NHWC) stores the channels of a pixel next to each other, while the shape stays [N, C, H, W].
 #
 # **Exercise (2 points).** Compute the strides of a tensor whose dimensions have a given order in memory.
 
@@ -251,8 +252,8 @@ def strides(shape, order):
 check("hardware.strides", strides)
 
 # %% [markdown]
-# One call changes the layout of a network or its input: `.to(memory_format=torch.channels_last)`. Here are the strides of
-# the 256 pictures in both layouts:
+# One call changes the layout of a network or its input: `.to(memory_format=torch.channels_last)`. Here are the strides
+# of the 256 pictures in both layouts:
 
 # %%
 strides = yours_or_ours("hardware.strides")
@@ -289,9 +290,10 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the dashed line is the roof, and the scale is logarithmic. An operator whose bar ends at 10 takes ten times
-# as long as at its roof, and one whose bar ends left of the line found its data in the cache. Channels last shortens the
-# pooling layers most. The last linear layer has so little to do that the call itself takes much of its time.
+# What to see: the dashed line is the roof, and the scale is logarithmic. An operator whose bar ends at 10 takes ten
+# times as long as at its roof, and one whose bar ends left of the line found its data in the cache. Channels last
+# shortens the pooling layers most. The last linear layer has so little to do that the call itself takes much of its
+# time.
 
 # %% tags=["nbval-ignore-output"]
 reveal(
@@ -386,8 +388,8 @@ ax.set(xlabel="KiB moved between operators, per picture")
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: fusing ReLU and pooling with the convolutions removes six sevenths of the bytes, and int8 (orange) divides
-# each number by four.
+# What to see: fusing ReLU and pooling with the convolutions removes six sevenths of the bytes, and int8 (orange)
+# divides each number by four.
 
 # %%
 claim(
@@ -406,17 +408,18 @@ claim(
 #
 # Several tools fuse. `torch.compile` writes new C++ loops for ReLU, pooling and the like, and compiles them.
 # **AOTInductor** does the same ahead of time for a program from `torch.export`, and its result runs without Python.
-# **ONNX Runtime** and **OpenVINO** are *runtimes*: they bring fused kernels along, for float32 and for int8.
+# **ONNX Runtime** (ONNX is a file format for networks) and **OpenVINO** are *runtimes*: programs that run a network and
+# bring fused kernels along, for float32 and for int8.
 #
-# The course's `deploy(model, example, target, precision=…, calibration=…)` serves them all: `target` names the tool, such as
-# `"ONNX Runtime"`. It returns an *engine*, a program that you call like the model. An int8 engine maps a fixed range of floats
-# to 256 integers; `calibration` is a list of batches from which it chooses the range of each tensor. `deploy` compares the
-# engine's outputs on the example with the model's own, and refuses to return an engine that differs by more than its precision
-# allows. If a target cannot run here, `deploy` says why in one sentence.
+# The course's `deploy(model, example, target, precision=…, calibration=…)` serves them all: `target` names the tool,
+# such as `"ONNX Runtime"`. It returns an *engine*, a program that you call like the model. An int8 engine maps a fixed
+# range of floats to 256 integers; `calibration` is a list of batches from which it chooses the range of each tensor.
+# `deploy` compares the engine's outputs on the example with the model's own, and refuses to return an engine that
+# differs by more than its precision allows. If a target cannot run here, `deploy` says why in one sentence.
 #
 # AOTInductor is left out unless you set `AHEAD = True` in the second cell. Then it appears in every plot below as
-# "exported". These are the three calls that `deploy` makes for it. A server needs only the file `model.pt2` and torch's C++
-# library:
+# "exported". These are the three calls that `deploy` makes for it. A server needs only the file `model.pt2` and torch's
+# C++ library:
 #
 # ```python
 # program = torch.export.export(
@@ -498,8 +501,8 @@ for ax, (size, found) in zip(axes, timed.items(), strict=True):
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: one picture is on the left, 256 pictures are on the right. A bar that ends right of the dashed line is faster
-# than eager torch, and orange bars are int8. The order of the programs may differ between the two.
+# What to see: one picture is on the left, 256 pictures are on the right. A bar that ends right of the dashed line is
+# faster than eager torch, and orange bars are int8. The order of the programs may differ between the two.
 
 # %% tags=["nbval-ignore-output"]
 reveal(
@@ -536,7 +539,8 @@ claim(
 # %% [markdown]
 # ### The cost of building
 #
-# **Exercise (2 points).** Find the engine that finishes a given number of batches soonest, counting the time to build it.
+# **Exercise (2 points).** Find the engine that finishes a given number of batches soonest, counting the time to build
+# it.
 
 
 # %% exercise="hardware.cheapest"
@@ -616,14 +620,14 @@ claim(
 )
 
 # %% [markdown]
-# Every process that calls `torch.compile` pays for it again (less the second time, since torch keeps compiled programs on
-# disk). With AOTInductor you pay once and ship the result. The runtimes build faster, and most of their build time above
-# was spent on export and calibration, which also happen only once.
+# Every process that calls `torch.compile` pays for it again (less the second time, since torch keeps compiled programs
+# on disk). With AOTInductor you pay once and ship the result. The runtimes build faster, and most of their build time
+# above was spent on export and calibration, which also happen only once.
 #
 # ## 4. Threads and cores
 #
-# With 256 pictures, how many times as fast are two threads as one? (The cell also measures a single picture, and two threads
-# that must share one core.)
+# With 256 pictures, how many times as fast are two threads as one? (The cell also measures a single picture, and two
+# threads that must share one core.)
 
 # %%
 predict("speed-up by a second thread, batch 256", unit="×")
@@ -697,8 +701,8 @@ ax.set(xlabel="times as fast as one thread", xlim=(0, None))
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: a point right of the dashed line is faster than one thread. A second thread gains more with 256 pictures than
-# with one. Threads that must share a core gain little, and often lose.
+# What to see: a point right of the dashed line is faster than one thread. A second thread gains more with 256 pictures
+# than with one. Threads that must share a core gain little, and often lose.
 
 # %% tags=["nbval-ignore-output"]
 print(f"this process may use {cores} cores")
@@ -786,8 +790,8 @@ else:
 # A service receives pictures one at a time. It can answer each one at once, or collect a batch. In a batch each picture
 # costs less time to compute, but the first picture waits for the last.
 #
-# **Exercise (4 points).** Find the batch size that needs the least computing time per picture, under a limit on the latency
-# of the picture that waits longest.
+# **Exercise (4 points).** Find the batch size that needs the least computing time per picture, under a limit on the
+# latency of the picture that waits longest.
 
 
 # %% exercise="hardware.batch_for"
@@ -850,13 +854,13 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: each dot on the left is a batch size (1, 8, 64, 256). A larger batch always takes longer per call, and up to
-# some size it also gives more pictures per second. On the right, the time per picture falls at first, then levels off or
-# rises again when a batch no longer fits into the cache.
+# What to see: each dot on the left is a batch size (1, 8, 64, 256). A larger batch always takes longer per call, and up
+# to some size it also gives more pictures per second. On the right, the time per picture falls at first, then levels
+# off or rises again when a batch no longer fits into the cache.
 #
 # Now take the program that is fastest with 256 pictures as the server. Its *capacity* is the rate at which it computes
-# pictures in batches of 256. Let pictures arrive at a tenth, a half and nine tenths of that rate. Which batch sizes does your
-# function choose for each latency limit?
+# pictures in batches of 256. Let pictures arrive at a tenth, a half and nine tenths of that rate. Which batch sizes
+# does your function choose for each latency limit?
 
 # %% tags=["nbval-ignore-output"]
 ms = [1000 * by_size[size][server].median for size in sizes]
@@ -879,10 +883,10 @@ claim(
 # %% [markdown]
 # ## 6. Sparsity needs a kernel
 #
-# Zeros among the weights do not make a network faster by themselves, since a kernel multiplies zeros like any other value.
-# A regular *pattern* of zeros can make it faster, if there is a kernel that skips them. In **2:4** sparsity, each row of the
-# weight is divided into groups of four neighbours, and two of each group are zero. The *tensor cores* of NVIDIA GPUs, units
-# that multiply small matrices, process such weights at up to twice the rate.
+# Zeros among the weights do not make a network faster by themselves, since a kernel multiplies zeros like any other
+# value. A regular *pattern* of zeros can make it faster, if there is a kernel that skips them. In **2:4** sparsity,
+# each row of the weight is divided into groups of four neighbours, and two of each group are zero. The *tensor cores*
+# of NVIDIA GPUs, units that multiply small matrices, process such weights at up to twice the rate.
 #
 # **Exercise (3 points).** Make a weight 2:4 sparse.
 
@@ -919,8 +923,8 @@ two_of_four = yours_or_ours("hardware.two_of_four")
 two_of_four(torch.tensor([[0.5, -3.0, 0.1, 2.0, 0.4, 0.3, -0.2, 0.1]]))
 
 # %% [markdown]
-# Does this processor have a kernel for the pattern? And how much accuracy does the network lose if its first linear layer
-# gets the pattern without any retraining?
+# Does this processor have a kernel for the pattern? And how much accuracy does the network lose if its first linear
+# layer gets the pattern without any retraining?
 
 # %% tags=["nbval-ignore-output"]
 halved = copy.deepcopy(net)
@@ -949,9 +953,10 @@ claim(
 #
 # ### Blocks of zeros
 #
-# For x86 processors, torch can multiply **block-sparse** matrices (BSR, for *block sparse row*), with kernels from Intel's
-# library MKL. It stores only the blocks that are not zero, and each of them is a small dense product. If nine tenths of a
-# matrix's 32×32 blocks are zero, how many times as fast as the dense product is the block-sparse one?
+# For x86 processors, torch can multiply **block-sparse** matrices (BSR, for *block sparse row*), with kernels from
+# Intel's library MKL. This format stores only the blocks that are not zero, and each of them is a small dense product.
+# If nine tenths of a matrix's 32×32 blocks are zero, how many times as fast as the dense product is the block-sparse
+# one?
 
 # %%
 predict("speed-up of a block-sparse product, 90 % of the blocks zero", unit="×")
@@ -996,8 +1001,8 @@ ax.set(
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the dashed line is the dense product. With half of the blocks zero, the curve hardly rises above it, if at all.
-# It is clearly above the line only when most blocks are zero.
+# What to see: the dashed line is the dense product. With half of the blocks zero, the curve hardly rises above it, if
+# at all. It is clearly above the line only when most blocks are zero.
 
 # %% tags=["nbval-ignore-output"]
 if blocks:
@@ -1033,7 +1038,7 @@ claim("The dense and the block-sparse product give the same result.", exact)
 # %% [markdown]
 # ### Whole channels
 #
-# What helps with every kernel is to remove whole channels, because the tensors become smaller. Here the course's library
+# Removing whole channels helps with every kernel, because the tensors become smaller. Here the course's library
 # removes the less important half of the channels of each layer, and one epoch of training repairs most of the damage.
 
 # %%
@@ -1054,14 +1059,14 @@ claim(
 # %% [markdown]
 # ## 7. The ladder
 #
-# Now combine everything, still on one thread. The rungs are eager torch, channels last, the fastest program in float32, the
-# fastest program of all, and the fastest if half of the channels may be removed, too. Which programs these are depends on
-# your machine, so your ladder may differ from your neighbour's.
+# Now combine everything, still on one thread. The first rungs are eager torch, channels last, the fastest program in
+# float32, the fastest program of all, and the fastest if half of the channels may be removed, too. Which programs these
+# are depends on your machine, so your ladder may differ from your neighbour's.
 #
 # The last rung leaves `MyNet` behind. It is **another network** for the same task: two convolutions with stride, no
-# pooling, and a single linear layer. It was trained to match the outputs of a large network (lesson 9), so it is about as
-# accurate as `MyNet`. Its file is one of the course's own entries for the capstone (lesson 15), and ONNX Runtime runs it in
-# float32.
+# pooling, and a single linear layer. It was trained to match the outputs of a large network (lesson 9), so it is about
+# as accurate as `MyNet`. Its file is one of the course's own entries for the capstone (lesson 15), and ONNX Runtime
+# runs it in float32.
 #
 # How many times as fast as the first rung is the last, for 256 pictures?
 
@@ -1137,10 +1142,10 @@ for ax, size in zip(axes, (256, 1), strict=True):
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: 256 pictures are on the left, one picture is on the right. Each bar is the best of a wider choice than the bar
-# above it. (If the wider choice offers nothing faster, the rung is left out.) The table below gives the same numbers with
-# their intervals. Its second column is the gain over the rung before, and its last one says by how many points the accuracy
-# differs from eager torch's.
+# What to see: 256 pictures are on the left, one picture is on the right. Each bar is the best of a wider choice than
+# the bar above it. (If the wider choice offers nothing faster, the rung is left out.) The table below gives the same
+# numbers with their intervals. Its second column is the gain over the rung before, and its last one says by how many
+# points the accuracy differs from eager torch's.
 
 # %% tags=["fold", "nbval-ignore-output"]
 header = ["rung", "speed-up over the rung before", "over the first", "accuracy, points"]
@@ -1210,8 +1215,8 @@ claim(
 # %% [markdown]
 # ## 8. Playground
 #
-# Change the convolution and watch where its two points, one per layout, lie below the roof. What brings them closer to the
-# peak? Which layout is faster?
+# Change the convolution and watch where its two points, one per layout, lie below the roof. What brings them closer to
+# the peak? Which layout is faster?
 
 # %%
 roofline_playground(peak, bandwidth)
@@ -1219,23 +1224,26 @@ roofline_playground(peak, bandwidth)
 # %% [markdown]
 # ## 9. Training
 #
-# The same approach works for training. The article's loop (SGD with a constant learning rate, float32, NCHW) trains `MyNet`
-# for 8 epochs. The article names no batch size; here it is 32. How much sooner do other ways reach the same accuracy? The
-# experiment takes many minutes, so it is recorded. (`LIVE = True` in the second cell measures it on your machine.)
+# The same approach works for training. The article's loop (SGD with a constant learning rate, float32, NCHW) trains
+# `MyNet` for 8 epochs. The article names no batch size; here it is 32. How much sooner do other ways reach the same
+# accuracy? The experiment takes many minutes, so it is recorded. (`LIVE = True` in the second cell measures it on your
+# machine.)
 #
-# The number of epochs is chosen on the 2,000 validation pictures, and such a choice mistakes luck for skill. If two equally
-# accurate networks disagree on 8 % of these pictures, their difference there has a standard error of 0.6 points. An earlier
-# version of this ladder took the first number of epochs that reached the loop's accuracy, and its last rung lost 0.9 points
-# on the test pictures. So the choice needs a margin: the target is now 0.6 points, one such standard error, above the loop's
-# validation accuracy. Both accuracies are means of three seeds. Each change is tried on top of the best way so far, for as few
-# epochs as reach the target, and kept if it takes less time:
+# The number of epochs is chosen on the 2,000 validation pictures, and such a choice mistakes luck for skill. If two
+# equally accurate networks disagree on 8 % of these pictures, their difference there has a standard error, the typical
+# size of a chance deviation, of 0.6 points. An earlier version of this ladder took the first number of epochs that
+# reached the loop's accuracy, and its last rung lost 0.9 points on the test pictures. So the choice needs a margin: the
+# target is now 0.6 points, one such standard error, above the loop's validation accuracy. Both accuracies are means of
+# three seeds. Each change is tried on top of the best way so far, with the fewest epochs that reach the target, and
+# kept if it takes less time:
 #
-# - batches of 64, and a *one-cycle* learning rate, which rises to a peak and falls to almost zero (still SGD, with Nesterov
-#   momentum and weight decay);
-# - max-pooling before ReLU instead of after it. Both orders give the same numbers, since ReLU keeps the order of numbers, but
-#   after the pooling, ReLU and its gradient have a quarter of the values to handle;
-# - channels last; then *bf16 autocast*, which computes convolutions and linear layers in bf16; then turning the pictures into
-#   input once instead of once per epoch (`resident=True`); then a *fused* optimizer, which updates all weights in one kernel;
+# - batches of 64, and a *one-cycle* learning rate, which rises to a peak and falls to almost zero (still SGD, with
+#   Nesterov momentum and weight decay);
+# - max-pooling before ReLU instead of after it. Both ways give the same result, since ReLU never makes the smaller of
+#   two numbers the larger one. But after the pooling, only a quarter of the values are left for ReLU and its gradient;
+# - channels last; then *bf16 autocast*, which computes convolutions and linear layers in bf16; then turning the
+#   pictures into input once instead of once per epoch (`resident=True`); then a *fused* optimizer, which updates all
+#   weights in one kernel;
 # - batches of 128; `torch.compile`; and a single thread.
 
 # %%
@@ -1271,9 +1279,10 @@ plots.reference_line(axes[2], sum(first["test"]) / len(first["test"]))
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: a dot is one seed, the mark is their mean, and the number of epochs is in brackets. Blue rungs were kept. On
-# the left, the first change saves most of the time. A change that was no faster when timed was not trained, so it has dots
-# only in the middle. On the right, the dashed line is the loop's accuracy on the test pictures: look for rungs left of it.
+# What to see: a dot is one seed, the mark is their mean, and the number of epochs is in brackets. Blue rungs were kept.
+# On the left, the first change saves most of the time. A change that was no faster when timed was not trained, so it
+# has dots only in the middle. On the right, the dashed line is the loop's accuracy on the test pictures: look for rungs
+# left of it.
 
 # %%
 lost = measure.mean_difference(first["test"], kept[-1]["test"])
@@ -1307,25 +1316,26 @@ claim(
 )
 
 # %% [markdown]
-# The interval of the difference in test accuracy is Student's *t* interval for three seeds, so it is wide: three seeds can't
-# show a loss of a few tenths of a point. The margin makes such a loss unlikely, and it costs time: the epochs that it adds are
-# the price of a claim about unseen pictures.
+# The interval of the difference in test accuracy is Student's *t* interval for three seeds, so it is wide: three seeds
+# can't show a loss of a few tenths of a point. The margin makes such a loss unlikely, and it costs time: the epochs
+# that it adds are the price of a claim about unseen pictures.
 #
-# A second caution: the rungs were recorded one after the other. If two rows differ no more than the dots within one of them,
-# you cannot trust their order.
+# A second caution: the rungs were recorded one after the other. If two rows differ no more than the dots within one of
+# them, you cannot trust their order.
 #
-# bf16 autocast only pays on processors with instructions for bf16 (AVX-512 BF16 or AMX on x86, BF16 on Arm). Without them, it
-# is much slower than float32.
+# bf16 autocast only pays on processors with instructions for bf16 (AVX-512 BF16 or AMX on x86, BF16 on Arm). Without
+# them, it is much slower than float32.
 
 # %% [markdown]
 # ## 10. Other hardware
 #
-# A **GPU** has the same kind of roof, only higher. Starting a kernel (a *launch*) often takes longer than a small operator's
-# work, so batches and fusion matter even more. The tensor cores of NVIDIA GPUs work best with 16-bit or 8-bit numbers,
-# channels last, and channels in multiples of 8. Lesson 13 is about GPUs.
+# A **GPU** has the same kind of roof, only higher. Starting a kernel (a *launch*) often takes longer than a small
+# operator's work, so batches and fusion matter even more. The tensor cores of NVIDIA GPUs work best with 16-bit or
+# 8-bit numbers, channels last, and channels in multiples of 8. Lesson 13 is about GPUs.
 #
 # A **TPU**, Google's *tensor processing unit*, is programmed through the compiler **XLA**. PyTorch reaches it with
-# `torch_xla`; in 2026 Google announced a second way, TorchTPU. (Nothing here was run on a TPU.) Four things would change:
+# `torch_xla`; in 2026 Google announced a second way, TorchTPU. (Nothing here was run on a TPU.) Four things would
+# change:
 #
 # - the whole training step becomes one compiled program with *fixed shapes*;
 # - bf16 is the native format, with sums in float32;
@@ -1362,24 +1372,27 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: each line is one of the four ladders of section 7, from eager torch on the left to its top on the right, on
-# a logarithmic scale. A flat stretch is a rung that gained nothing.
+# What to see: each line is one of the four ladders of section 7, from eager torch on the left to its top on the right,
+# on a logarithmic scale. A flat stretch is a rung that gained nothing.
 #
 # You can now find out what limits a network on a processor, build the fastest program for it, and choose the number of
 # threads and the batch size.
 #
-# - **Know the roof** before you optimise: peak, bandwidth, and each operator's intensity. Operators far below it can gain.
+# - **Know the roof** before you optimise: peak, bandwidth, and each operator's intensity. Operators far below it can
+#   gain.
 # - **Layout first**: channels last is one line and changes the outputs by no more than rounding.
 # - **Fusion** moves fewer bytes. A compiler fuses for you and takes seconds; a runtime brings fused kernels along.
-# - **Threads**: use as many as the process has cores, if there is enough work. For one picture, measure: one is often best.
+# - **Threads**: use as many as the process has cores, if there is enough work. For one picture, measure: one is often
+#   best.
 # - **Batches** trade latency for throughput. Set the latency limit, then take the best throughput.
 # - **Zeros** pay off only if a kernel makes use of their pattern. Smaller tensors pay off with every kernel.
 # - **Measure each step against the one before**, and check the outputs at each step. The order of programs differs from
 #   machine to machine.
 #
-# **In practice** (2026): use `torch.compile` for training and for servers in Python, and AOTInductor without Python. Use
-# ONNX Runtime for programs that must run on many kinds of machines, OpenVINO on Intel processors, TensorRT on NVIDIA GPUs,
-# and ExecuTorch or LiteRT on phones. Servers such as NVIDIA's Triton collect batches under a limit on the waiting time.
+# **In practice** (2026): use `torch.compile` for training and for servers in Python, and AOTInductor without Python.
+# Use ONNX Runtime for programs that must run on many kinds of machines, OpenVINO on Intel processors, TensorRT on
+# NVIDIA GPUs, and ExecuTorch or LiteRT on phones. Servers such as NVIDIA's Triton collect batches under a limit on the
+# waiting time.
 #
 # **Further reading.**
 # [Williams, Waterman & Patterson, *Roofline* (2009)](https://doi.org/10.1145/1498765.1498785) ·
@@ -1390,7 +1403,7 @@ plots.finish(fig)
 # and [*TPU v4* (2023)](https://doi.org/10.1145/3579371.3589350) ·
 # [oneDNN's developer guide, *Verbose mode*](https://uxlfoundation.github.io/oneDNN/dev_guide_verbose.html).
 #
-# **Next:** [13 The accelerator](13_accelerator.ipynb), where you do the same for a GPU. The lesson works without one, too.
+# **Next:** [13 The accelerator](13_accelerator.ipynb) does the same for a GPU. The lesson works without one, too.
 #
 # Here are all your guesses so far, compared with what your machine measured:
 
