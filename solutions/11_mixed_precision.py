@@ -13,10 +13,10 @@
 #
 # The lesson takes about an hour and stands alone.
 #
-# A floating-point number is ±1.*something* · 2^*exponent*, and the bits of the *something* are its **mantissa**. A number
-# that is too large for a format **overflows** to infinity, and one that is too small **underflows** to zero. The formats are
-# float32, **tf32** (only inside NVIDIA GPUs), **bf16** (bfloat16), **fp16** (float16, "half"), and two with eight bits, both
-# called **fp8**. Accuracy is in percent, and differences of accuracy are in percentage *points*.
+# A floating-point number is ±1.*something* · 2^*exponent*, and the bits of the *something* are its **mantissa**. A
+# number that is too large for a format **overflows** to infinity, and one that is too small **underflows** to zero. The
+# formats are float32, **tf32** (only inside NVIDIA GPUs), **bf16** (bfloat16), **fp16** (float16, "half"), and two with
+# eight bits, both called **fp8**. Accuracy is in percent, and differences of accuracy are in percentage *points*.
 
 # %%
 import copy
@@ -78,8 +78,8 @@ ax.set(xticks=[], title="0.1: sign (grey), exponent (orange), mantissa (blue)")
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: each row is one format with the value it stores. bf16 has as many orange bits as float32, and fp16 fewer. (In the
-# list below, each range begins at the smallest number above 0.)
+# What to see: each row is one format with the value it stores. bf16 has as many orange bits as float32, and fp16 fewer.
+# (In the list below, each range begins at the smallest number above 0.)
 
 # %%
 for name, format in FORMATS.items():
@@ -100,17 +100,17 @@ claim(
 )
 
 # %% [markdown]
-# The exponent is stored with an offset, which is 127 for 8 bits: 01111011 is 123 and stands for −4. So float32 stores
-# 1.6 · $2^{-4}$, and its mantissa holds only what follows the point of 1.6.
+# The exponent is stored with an offset, which is 127 for 8 bits: in the plot, float32's exponent 01111011 is 123 and
+# stands for −4. So float32 stores 0.1 as 1.6 · $2^{-4}$, and its mantissa holds only what follows the point of 1.6.
 #
-# tf32 uses 19 of float32's 32 bits, with the range of float32 and the precision of fp16. It only exists inside the GPU's
-# multiplication units; in memory it is a float32. fp8 comes in two kinds, since eight bits are not enough for both range
-# and precision. Their names count the bits. e4m3, with 4 exponent and 3 mantissa bits, is meant for the forward pass, and
-# e5m2, with the larger range, for gradients.
+# tf32 uses 19 of float32's 32 bits, with the range of float32 and the precision of fp16. It only exists inside the
+# GPU's multiplication units; in memory it is a float32. fp8 comes in two kinds, since eight bits are not enough for
+# both range and precision. Their names count the bits. e4m3, with 4 exponent and 3 mantissa bits, is meant for the
+# forward pass, and e5m2, with the larger range, for gradients.
 #
-# Between two powers of two, a format's numbers are equally spaced, and the gap doubles at each power of two. Towards zero the
-# gap halves at each power, until the smallest exponent is reached. A smaller number is **subnormal**: it loses its leading 1,
-# and the gap no longer shrinks.
+# Between two powers of two, a format's numbers are equally spaced, and the gap doubles at each power of two. Towards
+# zero the gap halves at each power, until the smallest exponent is reached. A smaller number is **subnormal**: it loses
+# its leading 1, and the gap no longer shrinks.
 #
 # **Exercise (2 points).** How far apart are a format's numbers near x?
 
@@ -140,7 +140,8 @@ answer = 258
 question("precision.after_256", answer)
 
 # %% [markdown]
-# Numbers are rounded to the nearest, so the largest error is half of the gap. Relative to x, how large can it become in bf16?
+# Numbers are rounded to the nearest, so the largest error is half of the gap. Relative to x, how large can it become in
+# bf16?
 
 # %%
 predict("largest error of rounding to bf16", unit="% of the number")
@@ -187,10 +188,11 @@ reveal(
 )
 
 # %% [markdown]
-# What to see: a floating-point format is a flat line, with the same *relative* error over its whole range. fp16 is flat from
-# $2^{16}$ down to $2^{-14}$. Below, subnormal numbers have fewer and fewer bits, so its line rises, and it ends at $2^{-24}$.
-# (The saw teeth come from the gap that doubles.) int8 has no flat part. Its gap is the same everywhere, so its relative error
-# doubles whenever the number halves. That is why integers need a suitable scale, and floats usually don't.
+# What to see: a floating-point format is a flat line, with the same *relative* error over its whole range. fp16 is flat
+# from $2^{16}$ down to $2^{-14}$. Below, subnormal numbers have fewer and fewer bits, so its line rises, and it ends at
+# $2^{-24}$. (The saw teeth come from the gap that doubles.) int8 has no flat part. Its gap is the same everywhere, so
+# its relative error doubles whenever the number halves. That is why integers need a suitable scale, and floats usually
+# don't.
 #
 # Try it: type 0.1, 257, 65520, 1e-8 or 448, and see what each format stores.
 
@@ -226,10 +228,10 @@ print("seven mantissa bits:", round_mantissa(weights[:3], 7).tolist())
 print("torch's bf16:       ", weights[:3].bfloat16().tolist())
 
 # %% [markdown]
-# Now the network. Hardware that multiplies bf16, fp16 or fp8 numbers usually adds the products in float32 and rounds the sum.
-# So you can *emulate* any of these formats: round the inputs, weights and outputs of each layer, and let float32 do the rest.
-# `precision.emulate` does that, so every format runs on any processor, no faster than float32. (Section 4 compares it with the
-# real thing.)
+# Now round inside the network. Hardware that multiplies bf16, fp16 or fp8 numbers usually adds the products in float32
+# and rounds the sum. So you can *emulate* any of these formats: round the inputs, weights and outputs of each layer,
+# and let float32 do the rest. `precision.emulate` does that, so every format runs on any processor, no faster than
+# float32. (Section 4 compares it with the real thing.)
 #
 # The trained network has an accuracy of about 89 %. How many points does it lose if everything is computed in fp8 e5m2,
 # with two mantissa bits?
@@ -312,8 +314,9 @@ claim(
 )
 
 # %% [markdown]
-# For *inference*, then, a few bits are plenty. Training is harder. It adds small numbers to large ones thousands of times,
-# and it computes with numbers of very different magnitudes. The first problem comes next, the second in section 5.
+# For *inference*, then, a few bits are plenty. Training is harder. It adds small numbers to large ones thousands of
+# times, and it computes with numbers of very different magnitudes. The first problem comes next, the second in
+# section 5.
 #
 # ## 3. Sums
 #
@@ -342,9 +345,9 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the sums in fp16 and bf16 become horizontal lines. Before they stop, they run *ahead* of float32. Between 2 and
-# 4, the gap of fp16 is 1/512, and 0.001 is a little more than half of it, so it is rounded up to the whole gap. Then the gap
-# doubles, and 0.001 is less than half of it.
+# What to see: the sums in fp16 and bf16 become horizontal lines. Before they stop, they run *ahead* of float32. Between
+# 2 and 4, the gap of fp16 is 1/512, and 0.001 is a little more than half of it, so it is rounded up to the whole gap.
+# Then the gap doubles, and 0.001 is less than half of it.
 
 # %%
 reveal(
@@ -379,17 +382,17 @@ claim(
 )
 
 # %% [markdown]
-# A small number that gets lost in a large sum is *swamped*. torch's sums and products avoid this: they read bf16, add in
-# float32 and round once at the end. The units of processors that multiply bf16 and fp16 do the same. But if you write
-# `total = total + x` in bf16, small numbers get lost.
+# A small number that gets lost in a large sum is *swamped*. torch's sums and products avoid this: they read bf16, add
+# in float32 and round once at the end. The units of processors that multiply bf16 and fp16 do the same. But if you
+# write `total = total + x` in bf16, small numbers get lost.
 #
-# One sum cannot be made in a single operator: *learning itself*. It is a weight plus small updates, one after the other. Section
-# 6 comes back to it.
+# One sum cannot be made in a single operator: *learning itself*. It is a weight plus small updates, one after the
+# other. Section 6 comes back to it.
 #
 # ## 4. Autocast
 #
 # So use few bits for products, and float32 for sums and for weights. `torch.autocast` arranges this. The model and its
-# parameters stay float32; inside the block, every operator gets its inputs in a format chosen for it.
+# parameters stay float32; inside the block, autocast chooses a format for the inputs of those operators that need one.
 #
 #     with torch.autocast("cpu", torch.bfloat16):       # "cuda" on a GPU
 #         loss = F.cross_entropy(model(inputs), labels)
@@ -418,14 +421,15 @@ for name, result in shown.items():
     print(f"{name:30} → {str(result.dtype).removeprefix('torch.')}")
 
 # %% [markdown]
-# There are three groups. Operators that *multiply* always get bf16. *Sensitive* operators get float32. All others take their
-# inputs as they are. Which operators are sensitive depends on the device. On CUDA they include softmax, norms, exponentials,
-# powers and sums. The list for CPUs is shorter, since most of these operators compute in float32 internally on a CPU and round
-# at the end.
+# There are three groups. Operators that *multiply* always get bf16. *Sensitive* operators get float32. All others take
+# their inputs as they are. Which operators are sensitive depends on the device. On CUDA they include softmax, norms,
+# exponentials, powers and sums. The list for CPUs is shorter, since most of these operators compute in float32
+# internally on a CPU and round at the end.
 #
-# What makes an operator sensitive is what happens *between* its inputs and outputs. An activation of 300 is nothing special,
-# but its square overflows in fp16, as the next cell shows. Float32 in the right place helps. It does not recover what an earlier
-# layer has rounded away: scores of 12 and 12.03 become equal in bf16, and then no loss can distinguish them.
+# What makes an operator sensitive is what happens *between* its inputs and outputs. An activation of 300 is nothing
+# special, but its square overflows in fp16, as the next cell shows. Float32 in the right place helps. It does not
+# recover what an earlier layer has rounded away: scores of 12 and 12.03 become equal in bf16, and then no loss can
+# distinguish them.
 
 # %%
 activations = torch.full((64,), 300.0)
@@ -438,9 +442,9 @@ scores = torch.tensor([12.0, 12.03])
 print("scores of 12 and 12.03 in bf16:", scores.bfloat16().tolist())
 
 # %% [markdown]
-# And the speed? A processor only gains from bf16 if it has instructions that multiply it (x86: AVX512-BF16 and AMX; ARM:
-# BF16). The same holds for fp16. Without them, every number is converted to float32 and back, or torch falls back to a plain
-# loop, which is far slower. Yours has:
+# And the speed? A processor only gains from bf16 if it has instructions that multiply it (x86: AVX512-BF16 and AMX;
+# ARM: BF16). The same holds for fp16. Without them, every number is converted to float32 and back, or torch falls back
+# to a plain loop, which is far slower. Yours has:
 
 # %% tags=["nbval-ignore-output"]
 machine = measure.machine()
@@ -531,14 +535,14 @@ reveal(
 )
 
 # %% [markdown]
-# What to see: a dot to the left of the dashed line is slower than float32, and one to the right is faster. A fast product, in the
-# first rows, does not yet make a fast training step, in the last.
+# What to see: a dot to the left of the dashed line is slower than float32, and one to the right is faster. A fast
+# product (the first rows) does not guarantee a fast training step (the last row).
 #
-# Without suitable instructions, bf16 autocast makes training slower. An instruction of AVX512-BF16 multiplies twice as many
-# numbers as its float32 counterpart, and AMX multiplies whole tiles of a matrix. (The measured gain of a product can exceed that,
-# if the library's float32 program is not the best for your processor.) On server processors with AMX and on NVIDIA GPUs since
-# Ampere (2020), bf16 is the first thing to switch on. The format is the same everywhere, but its speed depends on the processor.
-# So measure before you copy a recipe.
+# Without suitable instructions, bf16 autocast makes training slower. An instruction of AVX512-BF16 multiplies twice as
+# many numbers as its float32 counterpart, and AMX multiplies whole tiles of a matrix. (The measured gain of a product
+# can exceed that, if the library's float32 program is not the best for your processor.) On server processors with AMX
+# and on NVIDIA GPUs since Ampere (2020), bf16 is the first thing to switch on. The format is the same everywhere, but
+# its speed depends on the processor. So measure before you copy a recipe.
 #
 # Here is the same step on your accelerator, if you have one:
 
@@ -558,8 +562,8 @@ else:
         print(f"{machine.accelerator}, {name} autocast, 1,024 pictures: {ratio_there}")
 
 # %% [markdown]
-# Fast or slow, does autocast compute the same numbers as the emulation? The next cell compares the gradients of one batch
-# under real autocast, emulated, and in float32.
+# Fast or slow, does autocast compute the same numbers as the emulation? The next cell compares the gradients of one
+# batch under real autocast, emulated, and in float32.
 
 
 # %%
@@ -638,9 +642,9 @@ claim(
 # %% [markdown]
 # ## 5. Gradients that become zero
 #
-# fp16 rounds eight times more finely than bf16. Yet bf16 has replaced it for most training. To see why, look at what flows
-# *backward*: the gradients of the layers' outputs and of the weights, by magnitude. In the plot below, a band marks the range
-# of fp16; to the left of it, a number becomes zero.
+# fp16 rounds eight times more finely than bf16. Yet bf16 has replaced it for most training. To see why, look at what
+# flows *backward*: the gradients of the layers' outputs and of the weights, by magnitude. In the plot below, a band
+# marks the range of fp16; to the left of it, a number becomes zero.
 #
 # Of the gradients that flow between layers and are not zero, what share would become zero in fp16?
 
@@ -704,8 +708,8 @@ plots.finish(fig)
 
 
 # %% [markdown]
-# What to see: much of the blue curve, the gradients between layers, lies to the left of the band, while the right half of the
-# band is empty.
+# What to see: much of the blue curve, the gradients between layers, lies to the left of the band, while the right half
+# of the band is empty.
 
 
 # %%
@@ -724,9 +728,10 @@ reveal(
 )
 
 # %% [markdown]
-# The fix is a factor, the **loss scale**. Backpropagation is linear: multiply the loss by $2^k$, and every gradient becomes
-# $2^k$ times as large, so the whole histogram moves to the right by k. Divide the weights' gradients by $2^k$ before the
-# update, in float32, and nothing else has changed. A power of two only changes exponents, so it causes no rounding at all.
+# The fix is a factor, the **loss scale**. Backpropagation is linear: multiply the loss by $2^k$, and every gradient
+# becomes $2^k$ times as large, so the whole histogram moves to the right by k. Divide the weights' gradients by $2^k$
+# before the update, in float32, and nothing else has changed. A power of two only changes exponents, so it causes no
+# rounding at all.
 #
 # How far can you move it? Until the largest gradient reaches the right end of the range.
 #
@@ -770,9 +775,9 @@ plots.finish(fig)
 # %% [markdown]
 # What to see: at your k, the blue curve has reached zero, and the orange one has not yet risen.
 #
-# Looking at every gradient of every step would cost time, and the next batch may have larger ones. `torch.amp.GradScaler`
-# works without looking: it starts with a large scale and tries it. If any gradient is infinite or NaN, it skips the step and
-# halves the scale. After a number of good steps in a row, it doubles the scale.
+# Looking at every gradient of every step would cost time, and the next batch may have larger ones.
+# `torch.amp.GradScaler` works without looking: it starts with a large scale and tries it. If any gradient is infinite
+# or NaN, it skips the step and halves the scale. After a number of good steps in a row, it doubles the scale.
 #
 # **Exercise (4 points).** Implement one such step.
 
@@ -799,9 +804,9 @@ def scaler_step(scale, good, overflow, interval):
 check("precision.scaler_step", scaler_step)
 
 # %% [markdown]
-# Train with your function: emulated fp16, a scale that starts far too large, and an interval of 10 instead of GradScaler's
-# 2,000, so that the scale changes often within 70 steps. For comparison, torch's own scaler runs in `precision.step`, the loop
-# of section 4 with these lines instead of the last two:
+# Train with your function: emulated fp16, a scale that starts far too large, and an interval of 10 instead of
+# GradScaler's 2,000, so that the scale changes often within 70 steps. For comparison, torch's own scaler runs in
+# `precision.step`, the loop of section 4 with these lines instead of the last two:
 #
 #     scaler.scale(loss).backward()      # multiplies the loss by the scale
 #     scaler.step(optimizer)             # divides the gradients; skips the step if one is not finite
@@ -860,16 +865,17 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the scale falls until the gradients fit, and each cross is a skipped step. From then on, the scaler tries a larger
-# scale after every ten good steps.
+# What to see: the scale falls until the gradients fit, and each cross is a skipped step. From then on, the scaler tries
+# a larger scale after every ten good steps.
 #
-# But is loss scaling necessary? `MyNet` is shallow, and its larger gradients, which teach it most, fit into fp16. In deep
-# networks gradients are often far smaller. This experiment makes them smaller and changes nothing else: the loss times
-# $2^{-k}$, the learning rate times $2^k$. With exact numbers that is the same training, and float32 is exact enough. `MyNet`
-# is trained from scratch for 100 steps of SGD with a one-cycle learning rate (which rises to a peak and falls to almost
-# zero), with three seeds. The result is recorded (`nnopt record precision_shrunk`).
+# But is loss scaling necessary? `MyNet` is shallow, and its larger gradients, which teach it most, fit into fp16. In
+# deep networks gradients are often far smaller. This experiment makes them smaller and changes nothing else: the loss
+# times $2^{-k}$, the learning rate times $2^k$. With exact numbers that is the same training, and float32 is exact
+# enough. `MyNet` is trained from scratch for 100 steps of SGD with a one-cycle learning rate (which rises to a peak and
+# falls to almost zero), with three seeds. The result is recorded (`nnopt record precision_shrunk`).
 #
-# With gradients a million times smaller ($k = 20$), what accuracy does fp16 reach without a scaler? (Guessing gives 10 %.)
+# With gradients a million times smaller ($k = 20$), what accuracy does fp16 reach without a scaler? (Guessing gives
+# 10 %.)
 
 # %%
 predict("fp16 without a scaler, gradients a million times smaller", unit="%")
@@ -895,9 +901,9 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: only one curve falls, fp16 without a scaler. bf16 does not notice the smaller gradients, and the scaler finds a
-# suitable scale by itself. fp16 alone loses nothing while the gradients are large enough, and then everything. So one network
-# that trains well in fp16 without a scaler does not prove that the next one will.
+# What to see: only one curve falls, fp16 without a scaler. bf16 does not notice the smaller gradients, and the scaler
+# finds a suitable scale by itself. fp16 alone loses nothing while the gradients are large enough, and then everything.
+# So one network that trains well in fp16 without a scaler does not prove that the next one will.
 
 # %%
 mean = {
@@ -987,12 +993,12 @@ question("precision.no_scaler", choice)
 # %% [markdown]
 # ## 6. Weights that do not move
 #
-# With autocast the weights stay float32, and they take much of a large network's memory. So why not store them in bf16, with
-# `model.to(torch.bfloat16)`? Section 3 gives the reason. A weight in bf16 has a relative gap between 1/256 and 1/128. An
-# update smaller than half of that is rounded away, and most updates are smaller.
+# With autocast the weights stay float32, and they take much of a large network's memory. So why not store them in bf16,
+# with `model.to(torch.bfloat16)`? Section 3 gives the reason. A weight in bf16 has a relative gap between 1/256 and
+# 1/128. An update smaller than half of that is rounded away, and most updates are smaller.
 #
-# Take one SGD step of the trained network at several learning rates, and count the weights that have a gradient but do not
-# change. At a rate of 0.01, what share of them does not change in bf16?
+# Take one SGD step of the trained network at several learning rates, and count the weights that have a gradient but do
+# not change. At a rate of 0.01, what share of them does not change in bf16?
 
 # %%
 predict("weights that a step at rate 0.01 does not change in bf16", unit="%")
@@ -1036,12 +1042,12 @@ reveal(
 )
 
 # %% [markdown]
-# What to see: in bf16 (gold), a step leaves most weights unchanged at every learning rate up to 0.1, while in float32 (blue)
-# nearly all of them change.
+# What to see: in bf16 (gold), a step leaves most weights unchanged at every learning rate up to 0.1, while in float32
+# (blue) nearly all of them change.
 #
-# An optimizer's own state has a similar problem. Adam keeps a mean of *squared* gradients and divides by its root plus a small
-# ε of $10^{-8}$. In fp16, ε becomes zero, and so does the mean if the gradient is small. Then Adam divides by zero, and the
-# weight is lost:
+# An optimizer's own state has a similar problem. Adam keeps a mean of *squared* gradients and divides by its root plus
+# a small ε of $10^{-8}$. In fp16, ε becomes zero, and so does the mean if the gradient is small. Then Adam divides by
+# zero, and the weight is lost:
 
 # %%
 weight = nn.Parameter(torch.full((3,), 0.5, dtype=torch.float16))
@@ -1052,12 +1058,12 @@ print("three fp16 weights of 0.5, gradients 0.1, 0.0001 and 0.00001,")
 print("after one step of Adam:", weight.tolist())
 
 # %% [markdown]
-# The oldest fix is a **master copy** ([Micikevicius et al. 2018](https://arxiv.org/abs/1710.03740)). The layers compute with
-# low-precision weights, but updates go to a float32 copy, the *master*. It remembers changes that are still too small to show
-# in low precision. After each step, the low-precision weights are rounded from the master again.
+# The oldest fix is a **master copy** ([Micikevicius et al. 2018](https://arxiv.org/abs/1710.03740)). The layers compute
+# with low-precision weights, but updates go to a float32 copy, the *master*. It remembers changes that are still too
+# small to show in low precision. After each step, the low-precision weights are rounded from the master again.
 #
-# **Exercise (4 points).** Implement one step with a master copy. The fp16 gradient comes multiplied by a loss scale, as in
-# section 5.
+# **Exercise (4 points).** Implement one step with a master copy. The fp16 gradient comes multiplied by a loss scale, as
+# in section 5.
 
 
 # %% exercise="precision.master_step"
@@ -1094,12 +1100,12 @@ print(f"  with a master copy {errors[0]:.2f}, without {errors[1]:.2f}")
 
 # %% [markdown]
 # There is a cheaper fix, which needs no second copy: *stochastic rounding*. It rounds up or down at random, with
-# probabilities that make the mean right. An update of a tenth of the gap then moves the weight in one step out of ten, on
-# average.
+# probabilities that make the mean right. An update of a tenth of the gap then moves the weight in one step out of ten,
+# on average.
 #
 # Does this matter in training? In this experiment only the stored weights are bf16, and all else is float32. `MyNet` is
-# trained from scratch for 120 steps of SGD at a constant learning rate, with three seeds (`nnopt record precision_weights`).
-# At a rate of 0.001, how many points does bf16 cost?
+# trained from scratch for 120 steps of SGD at a constant learning rate, with three seeds
+# (`nnopt record precision_weights`). At a rate of 0.001, how many points does bf16 cost?
 
 # %%
 predict("cost of weights stored in bf16, rate 0.001", unit="points lost")
@@ -1133,10 +1139,11 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, the curves of both fixes lie on that of float32, and bf16 alone (gold) is below them at small learning
-# rates. On the right, the two fixes differ as much as they can. With stochastic rounding (green), nearly as many weights stay the
-# same in a step as without it. But on average each weight moves as far as it should, and that is enough to learn. For the master
-# copy, the right side counts the masters. Nearly all of them change, though most changes are too small for the layers to see.
+# What to see: on the left, the curves of both fixes lie on that of float32, and bf16 alone (gold) is below them at
+# small learning rates. On the right, the two fixes differ as much as they can. With stochastic rounding (green), nearly
+# as many weights stay the same in a step as without it. But on average each weight moves as far as it should, and that
+# is enough to learn. For the master copy, the right side counts the masters. Nearly all of them change, though most
+# changes are too small for the layers to see.
 
 # %%
 # Student's t for a two-sided 95 % interval, by the number of pairs.
@@ -1178,8 +1185,8 @@ others = [
     for mean, _, _ in at_rate[way]
 ]
 # %% [markdown]
-# So a master copy is sometimes necessary, and sometimes not. With large steps, rounding is noise like any other. Small steps get
-# lost: late in training, or in fine-tuning at a small learning rate.
+# So a master copy is sometimes necessary, and sometimes not. With large steps, rounding is noise like any other. Small
+# steps get lost: late in training, or in fine-tuning at a small learning rate.
 #
 # If the float32 weights stay, how much memory does mixed precision save?
 
@@ -1240,8 +1247,8 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: bf16 (gold) nearly halves the bytes of the floats (blue). The integers (green), which store the position of each
-# maximum in pooling, stay as they are.
+# What to see: bf16 (gold) nearly halves the bytes of the floats (blue). The integers (green), which store the position
+# of each maximum in pooling, stay as they are.
 
 # %% tags=["fold"]
 floats = kept["bf16"]["bfloat16"] / kept["float32"]["float32"]
@@ -1305,10 +1312,10 @@ claim(
 # %% [markdown]
 # ## 7. Integers forward, floats backward
 #
-# fp8 has an exponent, so it can also be used in the backward pass, with a scale per tensor (as `loss_shift` finds it). int8 cannot:
-# its gap is the same everywhere, and gradients spread over more than thirty powers of two. In the *forward* pass, however, int8
-# rounds activations and weights more finely than fp8. The next cell measures it in *decibels* (dB), which say how far the signal
-# is above the rounding noise; 20 dB more mean an error ten times smaller.
+# fp8 has an exponent, so it can also be used in the backward pass, with a scale per tensor (as `loss_shift` finds it).
+# int8 cannot: its gap is the same everywhere, and gradients spread over more than thirty powers of two. In the
+# *forward* pass, however, int8 rounds activations and weights more finely than fp8. The next cell measures this in
+# *decibels* (dB), which say how far the signal is above the rounding noise; 20 dB more mean an error ten times smaller.
 
 # %%
 flat = torch.flatten(
@@ -1339,11 +1346,11 @@ for name, (of_int8, of_fp8) in zip(("weights", "activations"), of_layer, strict=
     print(f"{name:12} int8 {of_int8:.1f} dB, fp8 e4m3 {of_fp8:.1f} dB")
 
 # %% [markdown]
-# So mix them: integers forward, bf16 backward. This is one way to read the article's idea, "floats and integers mixed in
-# training".
+# So mix them: integers forward, bf16 backward. This is one way to read the article's idea, "floats and integers mixed
+# in training".
 #
-# **Exercise (4 points).** Implement the forward pass of a linear layer in int8. Divide each value by a scale and round it. The
-# scale maps the largest magnitude to 127. Use one scale for all of x, and one per row of the weight.
+# **Exercise (4 points).** Implement the forward pass of a linear layer in int8. Divide each value by a scale and round
+# it. The scale maps the largest magnitude to 127. Use one scale for all of x, and one per row of the weight.
 
 
 # %% exercise="precision.int8_product"
@@ -1364,10 +1371,10 @@ def int8_product(x, weight):
 check("precision.int8_product", int8_product)
 
 # %% [markdown]
-# Here is such a layer with real integers. It multiplies int8 with `torch._int_mm` in the forward pass, keeps the int8 tensors
-# for the backward pass, and computes gradients in bf16. Integers up to 127 are exact in bf16. The derivative of rounding is 0
-# almost everywhere, so the backward pass ignores the rounding and passes the gradient through unchanged: the
-# *straight-through* gradient.
+# Here is such a layer with real integers. It multiplies int8 with `torch._int_mm` in the forward pass, keeps the int8
+# tensors for the backward pass, and computes gradients in bf16. Integers up to 127 are exact in bf16. The derivative of
+# rounding is 0 almost everywhere, so the backward pass ignores the rounding and passes the gradient through unchanged:
+# the *straight-through* gradient.
 
 # %% tags=["nbval-ignore-output"]
 int8_product = yours_or_ours("precision.int8_product")
@@ -1427,11 +1434,11 @@ for name, decibel in zip(("output", "gradient of x", "of weights"), noise, stric
     print(f"{name:14} {decibel:.1f} dB above its difference from float32's")
 
 # %% [markdown]
-# Now train the whole network with such layers, and with other *mixtures*, that is, combinations of formats. `MyNet` is trained
-# from scratch for 200 steps of SGD with a one-cycle learning rate up to 0.05, with five seeds, and each run is compared with
-# the float32 run of the same seed. All formats are emulated, so that the results do not depend on the processor
-# (`nnopt record precision_training`; integers by `qat.prepare`, bf16 by `precision.emulate`). How many points does the network
-# with integers lose?
+# Now train the whole network with such layers, and with other *mixtures*, that is, combinations of formats. `MyNet` is
+# trained from scratch for 200 steps of SGD with a one-cycle learning rate up to 0.05, with five seeds, and each run is
+# compared with the float32 run of the same seed. All formats are emulated, so that the results do not depend on the
+# processor (`nnopt record precision_training`; integers by `qat.prepare`, bf16 by `precision.emulate`). How many points
+# does the network with integers lose?
 
 # %%
 predict("cost of int8 forward, bf16 backward", unit="points lost")
@@ -1531,9 +1538,10 @@ claim(
 )
 
 # %% [markdown]
-# The means are less than 0.2 points from float32's, and five pairs show no difference for any mixture. If there is one, it is
-# smaller than about 0.6 points. Even weights *stored* in bf16 do well here, since most of this training uses large learning
-# rates; section 6 showed when they fail. Once nothing underflows and no update gets lost, choose formats for speed and memory.
+# The means are less than 0.2 points from float32's, and five pairs show no difference for any mixture. If there is one,
+# it is smaller than about 0.6 points. Even weights *stored* in bf16 do well here, since most of this training uses
+# large learning rates; section 6 showed when they fail. Once nothing underflows and no update gets lost, choose formats
+# for speed and memory.
 #
 # ## Summary
 #
@@ -1570,20 +1578,21 @@ HTML(measure.tables.html_table(cells, header=True))
 # You can now choose number formats for training, recognise underflow and lost updates, and fix both.
 #
 # - **The exponent gives range, the mantissa precision.** fp16 lacks range, and bf16 lacks precision.
-# - **Sums need float32.** In a format with few bits, small numbers added to a large one get lost, in a matrix product as in a
-#   weight that learns.
+# - **Sums need float32.** In a format with few bits, small numbers added to a large one get lost, in a matrix product
+#   as in a weight that learns.
 # - **Autocast** uses few bits for products and float32 for sensitive operators, and leaves the weights in float32.
 # - **fp16 needs a loss scale**, since its gradients underflow silently. bf16 has the range of float32 and needs none.
 # - **Weights stored in few bits** need a master copy or stochastic rounding, above all at small learning rates.
-# - **Mixed precision saves** memory for activations, and data movement, but no memory for weights. It only saves time if the
-#   processor has instructions for the format.
+# - **Mixed precision saves** memory for activations, and data movement, but no memory for weights. It only saves time
+#   if the processor has instructions for the format.
 # - **Floats and integers can be mixed**: integers forward, bf16 backward.
 #
-# **In practice** (2026): bf16 autocast is the usual choice on GPUs and on server processors with AMX, and fp16 with a scaler is
-# mostly left to older GPUs. tf32 speeds up float32 products (`torch.set_float32_matmul_precision("high")`). Some large
-# language models are trained in fp8 with a scale per tensor or per block (e4m3 in the forward pass, e5m2 or e4m3 in the backward
-# pass), by NVIDIA's Transformer Engine or `torchao.float8`, or in block formats such as MXFP8 and NVFP4. Optimizer states are
-# kept in float32, in bf16, or in 8 bits with scales ([Dettmers et al. 2022](https://arxiv.org/abs/2110.02861)).
+# **In practice** (2026): bf16 autocast is the usual choice on GPUs and on server processors with AMX, and fp16 with a
+# scaler is mostly left to older GPUs. tf32 speeds up float32 products (`torch.set_float32_matmul_precision("high")`).
+# Some large language models are trained in fp8 with a scale per tensor or per block (e4m3 in the forward pass, e5m2 or
+# e4m3 in the backward pass), by NVIDIA's Transformer Engine or `torchao.float8`, or in block formats such as MXFP8 and
+# NVFP4. Optimizer states are kept in float32, in bf16, or in 8 bits with scales
+# ([Dettmers et al. 2022](https://arxiv.org/abs/2110.02861)).
 #
 # **Further reading.**
 # [Goldberg, *What every computer scientist should know about floating-point arithmetic* (1991)](https://doi.org/10.1145/103162.103163) ·
@@ -1594,7 +1603,7 @@ HTML(measure.tables.html_table(cells, header=True))
 # [Dettmers et al., *8-bit optimizers via block-wise quantization* (2022)](https://arxiv.org/abs/2110.02861) ·
 # [PyTorch's documentation of `torch.amp`](https://docs.pytorch.org/docs/stable/amp.html).
 #
-# **Next:** [12 Hardware](12_hardware.ipynb), where you look for the fastest program that your processor can run.
+# **Next:** [12 Hardware](12_hardware.ipynb) looks for the fastest program that your processor can run.
 #
 # Here are all your guesses so far, compared with what your machine measured:
 
