@@ -4,18 +4,19 @@
 # Earlier lessons computed with integers to understand them. This one makes them fast. You will
 #
 # - measure how much faster an integer product is on your processor, and find the reason in its registers;
-# - see how an *engine*, a program that runs trained networks, treats a quantised one: the file is full of conversions, and nearly
-#   all of them vanish;
+# - see how an *engine*, a program that runs trained networks, treats a quantised one: the file is full of conversions,
+#   and nearly all of them vanish;
 # - compare float32, bf16 and int8 in three engines: time, bytes, accuracy;
 # - divide the speed-up into its causes, and find out how much of it is due to integers.
 #
-# The lesson takes about three quarters of an hour. The one idea it needs is quantisation: an integer $q$ stands for the real
-# number $s\,(q - z)$, with a scale $s$ and a zero point $z$.
+# The lesson takes about three quarters of an hour. The one idea it needs is quantisation: an integer $q$ stands for the
+# real number $s\,(q - z)$, with a scale $s$ and a zero point $z$.
 #
-# Some terms: **bf16** is float32 cut to its first 16 bits. **Eager** is the usual mode of torch, one operator after the other.
-# A **kernel** is the routine that computes an operator (not the window of a convolution). **VNNI** and **AMX** are instructions
-# of newer x86 processors for sums of 8-bit products: VNNI for vectors, AMX for small matrices. A vector register consists of
-# **lanes** of 32 bits each. **Channels last** is a memory layout in which the channels of a pixel are next to each other.
+# Some terms: **bf16** is float32 cut to its first 16 bits. **Eager** is the usual mode of torch, one operator after the
+# other. A **kernel** is the routine that computes an operator (not the window of a convolution). **VNNI** and **AMX**
+# are instructions of newer x86 processors for sums of 8-bit products: VNNI for vectors, AMX for small matrices. A
+# vector register consists of **lanes** of 32 bits each. **Channels last** is a memory layout in which the channels of a
+# pixel are next to each other.
 
 # %%
 import tempfile
@@ -45,9 +46,9 @@ from nnopt_lab.workbench import data, measure, models, plots, training
 lesson("08_integers_for_real")
 
 # %% [markdown]
-# Everything in this lesson runs on **one thread**. The engines below have thread pools of their own, which would compete for
-# the cores. On one thread all of them have the same resources. The network is `MyNet`, from the *article*, the tutorial that this
-# course grew out of.
+# Everything in this lesson runs on **one thread**. The engines below have thread pools of their own, which would
+# compete for the cores. On one thread all of them have the same resources. The network is `MyNet`, from the *article*,
+# the tutorial that this course grew out of.
 
 # %%
 pictures = data.load("fashion")
@@ -66,8 +67,9 @@ claim(
 # %% [markdown]
 # ## 1. The product alone
 #
-# Nearly all of the arithmetic of `MyNet`, as of most networks, is matrix products. `torch._int_mm` multiplies int8 matrices and sums
-# in int32 (the underscore means that its name may change). Sums in int32 are exact, so nothing is rounded.
+# Nearly all of the arithmetic of `MyNet`, as of most networks, is matrix products. `torch._int_mm` multiplies int8
+# matrices and sums in int32 (the underscore means that its name may change). Sums in int32 are exact, so nothing is
+# rounded.
 #
 # How many times as fast as float32 is this product, for 256 pictures and a layer with 1024 inputs and 1024 outputs?
 
@@ -122,10 +124,10 @@ reveal(
 )
 
 # %% [markdown]
-# What to see: points above the dashed line are faster than float32. With VNNI, four numbers per lane explain a factor of about 4.
-# If you see more, the processor also has AMX, or torch's float32 product does not reach the processor's peak. Remember your
-# number, since the rest of the lesson shows what becomes of it. (An x86 processor without VNNI adds two products in 16 bits, which
-# can overflow. There, the engines below use 7 bits for weights.)
+# What to see: points above the dashed line are faster than float32. With VNNI, four numbers per lane explain a factor
+# of about 4. If you see more, the processor also has AMX, or torch's float32 product does not reach the processor's
+# peak. Remember your number, since the rest of the lesson shows what becomes of it. (An x86 processor without VNNI adds
+# two products in 16 bits, which can overflow. There, the engines below use 7 bits for weights.)
 
 # %%
 vnni = needs("AVX-512", "VNNI")
@@ -145,11 +147,11 @@ question("for_real.lanes", answer)
 
 # %% [markdown]
 # A product of integers is not yet a product of *quantised* numbers. These are offset by zero points, and you need
-# $\sum_k (a_{ik} - z_a)(b_{kj} - z_b)$. If you subtract first, the differences need nine bits. So engines multiply the 8-bit
-# numbers as they are, and correct the result.
+# $\sum_k (a_{ik} - z_a)(b_{kj} - z_b)$. If you subtract first, the differences need nine bits. So engines multiply the
+# 8-bit numbers as they are, and correct the result.
 #
-# **Exercise (4 points).** Correct the product. You get the plain product, the sums of the rows of $A$ and of the columns of
-# $B$, and the number of pairs in each sum.
+# **Exercise (4 points).** Correct the product. You get the plain product, the sums of the rows of $A$ and of the
+# columns of $B$, and the number of pairs in each sum.
 
 
 # %% exercise="for_real.without_zero_points"
@@ -193,12 +195,13 @@ claim(
 # ## 2. How an engine runs a quantised network
 #
 # For a whole network, something must quantise every tensor, choose integer kernels, and pass integers from one to the
-# next. An engine does that. The first one here is ONNX Runtime. It takes three steps. First, torch writes the network
-# as an ONNX file. Then a few hundred training pictures, the *calibration* pictures (never the test split), run through
-# it, and their activations determine scales and zero points. Finally, a second file is written, in int8.
+# next. An engine does that. The first one here is ONNX Runtime (ONNX is a file format for networks). It takes three
+# steps. First, torch writes the network as an ONNX file. Then a few hundred training pictures, the *calibration*
+# pictures (never the test split), run through it, and their activations determine scales and zero points. Finally, a
+# second file is written, in int8.
 #
-# There are 268,464 weights. Each filter of a convolution and each row of a linear layer's weight matrix has its own scale. How large
-# is the int8 file, in percent of the float32 file?
+# There are 268,464 weights. Each filter of a convolution and each row of a linear layer's weight matrix has its own
+# scale. How large is the int8 file, in percent of the float32 file?
 
 # %%
 predict("size of the int8 file", unit="% of the float32 file")
@@ -227,12 +230,13 @@ reveal(
 )
 
 # %% [markdown]
-# Now look into these files. The quantised one says *what* to compute, in a notation called **QDQ**: it quantises (Q) a tensor
-# and immediately dequantises it (DQ), so that each operator still takes floats. Taken literally, this would be much slower than
-# float32. The engine takes it as a hint: it can replace an operator between DQ and Q by one that takes and returns integers.
+# Now look into these files. The quantised one says *what* to compute, in a notation called **QDQ**: it quantises (Q) a
+# tensor and immediately dequantises it (DQ), so that each operator still takes floats. Taken literally, this would be
+# much slower than float32. The engine takes it as a hint: it can replace an operator between DQ and Q by one that takes
+# and returns integers.
 #
-# In the next plot, each box is one operator, in the order of computation. Conversions are orange and integer kernels are blue;
-# "layout" only moves numbers. (The DQ of weights and biases are left out.)
+# In the next plot, each box is one operator, in the order of computation. Conversions are orange and integer kernels
+# are blue; "layout" only moves numbers. (The DQ of weights and biases are left out.)
 
 # %% tags=["fold"]
 SHORT = {
@@ -275,12 +279,12 @@ plots.finish(fig)
 # %% [markdown]
 # What to see: almost all orange boxes of the middle row are gone in the bottom row, which is the program that runs.
 #
-# *ReLU has vanished*. Its output is never negative, so the integers that store it stand for numbers from zero up. A negative
-# sum is clipped to the smallest integer, which stands for zero, and this is all that a ReLU does. And *max-pooling works on
-# integers* without any change of scale, since the largest integer stands for the largest number.
+# *ReLU has vanished*. Its output is never negative, so the integers that store it stand for numbers from zero up. A
+# negative sum is clipped to the smallest integer, which stands for zero, and this is all that a ReLU does. And
+# *max-pooling works on integers* without any change of scale, since the largest integer stands for the largest number.
 #
-# If an operator in the middle has no integer kernel, the chain breaks there and needs two more conversions. At an end, or next to
-# another such operator, it needs no more.
+# If an operator in the middle has no integer kernel, the chain breaks there and needs two more conversions. At an end,
+# or next to another such operator, it adds none.
 #
 # **Exercise (3 points).** Count the conversions of a chain in which only some kinds of operators have integer kernels.
 
@@ -344,8 +348,8 @@ claim(
 # %% [markdown]
 # ## 3. Engines that compile
 #
-# PyTorch's own way is called **PT2E** (PyTorch 2 export) and is part of torchao; the older `torch.ao.quantization` is deprecated.
-# The idea is the same:
+# PyTorch's own way is called **PT2E** (PyTorch 2 export) and is part of torchao; the older `torch.ao.quantization` is
+# deprecated. The idea is the same:
 #
 #     exported  = torch.export.export(net, ...).module()       # the graph, without Python
 #     observed  = prepare_pt2e(exported, X86InductorQuantizer().set_global(...))    # adds observers
@@ -353,14 +357,14 @@ claim(
 #     converted = convert_pt2e(observed)                       # observers become Q and DQ
 #     fast      = torch.compile(converted)                     # with freezing: weights become constants
 #
-# The last line writes C++ and compiles it, so it needs a compiler and a few seconds. The course's library offers all these
-# steps as `pt2e_int8`, and the other engines with the same signature: they take a model and calibration pictures and return a
-# function of pictures. **OpenVINO**, with its own library for quantisation, NNCF, is the third engine. It is large, so it is an
-# extra (run `pip install 'nnopt-lab[openvino]'`, then restart the kernel). An engine that cannot run here says why, and the
-# lesson goes on.
+# The last line writes C++ and compiles it, so it needs a compiler and a few seconds. The course's library offers all
+# these steps as `pt2e_int8`, and the other engines with the same signature: they take a model and calibration pictures
+# and return a function of pictures. **OpenVINO**, with its own library for quantisation, NNCF, is the third engine. It
+# is large, so it is an extra (run `pip install 'nnopt-lab[openvino]'`, then restart the kernel). An engine that cannot
+# run here says why, and the lesson goes on.
 #
-# For a fair comparison, PT2E needs a counterpart in float32: `torch.compile` without integers. From here on, each line of the
-# list below counts as one engine: a way to run the network, with its number format and layout. (You can also add
+# For a fair comparison, PT2E needs a counterpart in float32: `torch.compile` without integers. From here on, each line
+# of the list below counts as one engine: a way to run the network, with its number format and layout. (You can also add
 # `"compiled bf16"` to the list, which takes about five more seconds.)
 
 # %% tags=["nbval-ignore-output"]
@@ -385,8 +389,8 @@ for name, reason in missing.items():
 # %% [markdown]
 # (The two engines that compile will be built faster next time, since torch caches its programs on disk.)
 #
-# All engines run the same network, but they round differently. How many test pictures change class, and how much accuracy does that
-# cost? The loss is *paired*: only pictures on which an engine and eager float32 disagree count.
+# All engines run the same network, but they round differently. How many test pictures change class, and how much
+# accuracy does that cost? The loss is *paired*: only pictures on which an engine and eager float32 disagree count.
 
 # %%
 classes = {}
@@ -430,8 +434,9 @@ claim("The bf16 file is half as large.", abs(of_eager["bf16"] - 0.5) < 0.02)
 # %% [markdown]
 # ## 4. The table
 #
-# In section 1 you measured how much faster an int8 product is. Now the whole network, with 256 pictures per call: how many times as
-# fast as eager float32 is the fastest int8 engine? And how many times as fast is it as the *same engine* in float32?
+# In section 1 you measured how much faster an int8 product is. Now the whole network, with 256 pictures per call: how
+# many times as fast as eager float32 is the fastest int8 engine? And how many times as fast is it as the *same engine*
+# in float32?
 
 # %%
 predict("speed-up of the fastest int8 engine over eager, batch 256", unit="×")
@@ -475,9 +480,10 @@ cells += [[name, reason, "", "", "", ""] for name, reason in missing.items()]
 HTML(measure.tables.html_table(cells, header=True))
 
 # %% [markdown]
-# What to see: each engine has one row. Below a batch size you find its time (median and quartiles), how many times as fast as eager
-# float32 it is, and how many times as fast as channels-last float32, that is, the same operators and the same numbers in another
-# memory layout. The intervals of the accuracy lost are cautious: even a copy of the network would get ±0.02.
+# What to see: each engine has one row. Below a batch size you find its time (median and quartiles), how many times as
+# fast as eager float32 it is, and how many times as fast as channels-last float32, that is, the same operators and the
+# same numbers in another memory layout. The intervals of the accuracy lost are cautious: even a copy of the network
+# would get ±0.02.
 
 # %% tags=["fold"]
 fig, axes = plots.figure(ncols=3, sharey=True, figsize=(10, 3.8))
@@ -490,9 +496,9 @@ for ax, size in zip(axes, sizes, strict=True):
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: a longer bar is a faster engine; blue is float32, gold bf16, and orange int8. The thin line is eager float32. The
-# dotted line is channels-last float32, so only the part of a bar beyond it is due to more than the layout. At batch 1, on the left,
-# the engine usually matters more than the number format.
+# What to see: a longer bar is a faster engine; blue is float32, gold bf16, and orange int8. The thin line is eager
+# float32. The dotted line is channels-last float32, so only the part of a bar beyond it is due to more than the layout.
+# At batch 1, on the left, the engine usually matters more than the number format.
 
 # %% tags=["nbval-ignore-output"]
 best = max(int8, key=lambda name: gain(name, "eager float32", 256).median)
@@ -554,9 +560,9 @@ claim(
 # %% [markdown]
 # ## 5. Where the speed comes from
 #
-# Now divide the time of eager float32 among its layers, with 256 pictures: once in torch's default layout, in which a whole channel
-# is stored together (NCHW), and once channels last (NHWC). What percentage of the time does max-pooling take, which multiplies
-# nothing?
+# Now divide the time of eager float32 among its layers, with 256 pictures: once in torch's default layout, in which a
+# whole channel is stored together (NCHW), and once channels last (NHWC). What percentage of the time does max-pooling
+# take, which multiplies nothing?
 
 # %%
 predict("share of max-pooling in the time of eager, NCHW, batch 256", unit="%")
@@ -645,8 +651,8 @@ network_gain = yours_or_ours("for_real.network_gain")
 network_gain(0.5, 4.0)
 
 # %% [markdown]
-# If a kernel that took half of the time becomes 4 times as fast, the network becomes only 1.6 times as fast. Now compute this
-# with the shares measured above:
+# If a kernel that took half of the time becomes 4 times as fast, the network becomes only 1.6 times as fast. Now
+# compute this with the shares measured above:
 
 # %% tags=["nbval-ignore-output"]
 kernel = products[done[-1]].median
@@ -657,10 +663,10 @@ for layout, kinds in by_kind.items():
     print(f"    with products {kernel:.1f}× as fast, the network gains {expected:.2f}×")
 
 # %% [markdown]
-# This assumes that everything else stays the same. An engine does better if pooling and the stores between layers move a quarter
-# of the bytes, and worse if one part of the chain is slow in int8. Here is such a part. PT2E's program pools integers with torch's
-# operator `quantized::max_pool2d`. Compare it with the float versions, and with the same maximum written as three comparisons of
-# whole tensors:
+# This assumes that everything else stays the same. An engine does better if pooling and the stores between layers move
+# a quarter of the bytes, and worse if one part of the chain is slow in int8. Here is such a part. PT2E's program pools
+# integers with torch's operator `quantized::max_pool2d`. Compare it with the float versions, and with the same maximum
+# written as three comparisons of whole tensors:
 
 # %%
 with torch.inference_mode():
@@ -700,9 +706,9 @@ ax.set(xlabel="milliseconds, first pooling of 256 pictures")
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: blue bars are float32. The orange bar, PT2E's pooling, is longer than the green one, which shows how fast the
-# processor can pool 8-bit integers. So int8 alone does not make a network fast: processor, engine and network must all make use
-# of it. Which engine uses it best differs from machine to machine, so measure.
+# What to see: blue bars are float32. The orange bar, PT2E's pooling, is longer than the green one, which shows how fast
+# the processor can pool 8-bit integers. So int8 alone does not make a network fast: processor, engine and network must
+# all make use of it. Which engine uses it best differs from machine to machine, so measure.
 
 # %% tags=["fold"]
 parts = {
@@ -755,9 +761,9 @@ claim(
 # %% [markdown]
 # ## 6. One picture at a time
 #
-# Now look at the table's column for batch 1, and at the time *per picture* as the batch grows. The overhead of a call is the same
-# for any number of pictures, so a larger batch spreads it over more of them. The right plot shows how much of one picture's time
-# this saves.
+# Now look at the table's column for batch 1, and at the time *per picture* as the batch grows. The overhead of a call
+# is the same for any number of pictures, so a larger batch spreads it over more of them. The right plot shows how much
+# of one picture's time this saves.
 
 # %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.8))
@@ -799,12 +805,12 @@ plots.finish(fig)
 # %% [markdown]
 # What to see: the steeper a curve on the left and the longer a bar on the right, the larger the overhead of each call.
 #
-# torch's engines have to do a lot before they compute. Before a compiled program runs, its *guards* check that shapes, layouts
-# and modes are still those it was compiled for. Eager sends each of its ten operators through the *dispatcher*, which chooses a
-# kernel, and each allocates its result. A *runtime*, an engine without Python such as ONNX Runtime, settles all this when it
-# loads the network, so it needs a fraction of that time. Fewer bits shorten hardly any of it. They shorten the arithmetic and
-# the reading of weights, here the smaller part. So for small networks and single pictures, choose the runtime first, use
-# batches if you can wait, and think of int8 afterwards, for the bytes.
+# torch's engines have to do a lot before they compute. Before a compiled program runs, its *guards* check that shapes,
+# layouts and modes are still those it was compiled for. Eager sends each of its ten operators through the *dispatcher*,
+# which chooses a kernel, and each allocates its result. A *runtime*, an engine without Python such as ONNX Runtime,
+# settles all this when it loads the network, so it needs a fraction of that time. Fewer bits shorten hardly any of it.
+# They shorten the arithmetic and the reading of weights, here the smaller part. So for small networks and single
+# pictures, choose the runtime first, use batches if you can wait, and think of int8 afterwards, for the bytes.
 
 # %%
 claim(
@@ -870,7 +876,8 @@ for name, engine in ready.items():
 # %% [markdown]
 # ## 7. Choosing an engine
 #
-# A device has room for 300 KiB, and the network may lose half a point of accuracy. Apply the limits first, then compare speed.
+# A device has room for 300 KiB, and the network may lose half a point of accuracy. Apply the limits first, then compare
+# speed.
 #
 # **Exercise (3 points).** Find the fastest engine that keeps both limits.
 
@@ -931,25 +938,28 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, engines right of the dashed line are faster than channels-last float32, the fair baseline. In the
-# middle, the int8 files are the short bars. On the right, no engine loses much: all intervals end below one point.
+# What to see: on the left, engines right of the dashed line are faster than channels-last float32, the fair baseline.
+# In the middle, the int8 files are the short bars. On the right, no engine loses much: all intervals end below one
+# point.
 #
-# You can now quantise a network for an engine, check how much of the speed-up is due to integers, and choose an engine within limits.
+# You can now quantise a network for an engine, check how much of the speed-up is due to integers, and choose an engine
+# within limits.
 #
-# - **An int8 product** is several times as fast as a float32 product with VNNI or AMX, and often slower without such instructions.
-# - **An engine** turns Q and DQ into integer kernels, and a good one leaves two conversions. One operator in the middle without an
-#   integer kernel costs two more.
+# - **An int8 product** is several times as fast as a float32 product with VNNI or AMX, and often slower without such
+#   instructions.
+# - **An engine** turns Q and DQ into integer kernels, and a good one leaves two conversions. One operator in the middle
+#   without an integer kernel costs two more.
 # - **Compare with a fair float32.** Channels last costs one line, and is much of what is called the speed-up of int8.
 # - **int8 gives** a file of about a quarter of the size, and here costs less than a point of accuracy.
 # - **Its speed** depends on processor, engine and network: from slower than float32 to several times as fast.
-# - **For one picture**, overhead decides, and in a small network fewer bits help little. (In a large language model, nearly all of
-#   the time goes into reading weights, and there they help most.)
+# - **For one picture**, overhead decides, and in a small network fewer bits help little. (In a large language model,
+#   nearly all of the time goes into reading weights, and there they help most.)
 #
-# **In practice** (2026), use these: on x86 servers, OpenVINO with NNCF, ONNX Runtime with QDQ files, and torchao's PT2E with
-# `X86InductorQuantizer` if you want to stay in PyTorch; on phones, ExecuTorch with XNNPACK, again through PT2E; on NVIDIA GPUs,
-# TensorRT. `torch.ao.quantization`, with its eager and FX modes, is deprecated in favour of torchao, but many older tutorials
-# still teach it. In large language models usually only the weights are quantised (`torchao.quantization.quantize_`, GPTQ, AWQ),
-# since at batch 1 memory is the limit, not arithmetic.
+# **In practice** (2026), use these: on x86 servers, OpenVINO with NNCF, ONNX Runtime with QDQ files, and torchao's PT2E
+# with `X86InductorQuantizer` if you want to stay in PyTorch; on phones, ExecuTorch with XNNPACK, again through PT2E; on
+# NVIDIA GPUs, TensorRT. `torch.ao.quantization`, with its eager and FX modes, is deprecated in favour of torchao, but
+# many older tutorials still teach it. In large language models usually only the weights are quantised
+# (`torchao.quantization.quantize_`, GPTQ, AWQ), since at batch 1 memory is the limit, not arithmetic.
 #
 # **Further reading.**
 # [Jacob et al., *Quantization and training of neural networks for efficient integer-arithmetic-only inference* (2018)](https://arxiv.org/abs/1712.05877) ·
