@@ -2,8 +2,9 @@
 # # Distillation: train a small network on a large one's outputs
 #
 # A label says *heart*. A trained network says: most likely a heart, a little like a disc, not at all like a ring.
-# The article's *distillation* uses this in three steps: pre-train a large model (the *teacher*), train a small one (the
-# *student*) on its outputs, and use the small one for inference. In this lesson you will
+# *Distillation*, as described in the article that this course grew out of, uses this in three steps: pre-train a large
+# model (the *teacher*), train a small one (the *student*) on its outputs, and use the small one for inference. In this
+# lesson you will
 #
 # - see what a teacher knows that labels do not say, and soften its outputs with a temperature;
 # - implement Hinton's loss, and find out what its factor T² is for;
@@ -48,8 +49,8 @@ plots.pictures(
 #
 # The pictures show ten shapes in all colours, over clutter, some of them half hidden. There are 9,000 of them to train
 # on. The teacher is a residual network trained on their labels (`nnopt train shapes_teacher`). The student has the
-# architecture of `MyNet`, the network of the article that this course grew out of, and was trained on the teacher's
-# outputs (`nnopt train shapes_student`; section 7 shows how). Both ship with the course.
+# architecture of `MyNet`, the article's network, and was trained on the teacher's outputs
+# (`nnopt train shapes_student`; section 7 shows how). Both ship with the course.
 
 # %%
 student
@@ -178,8 +179,8 @@ for row, place in zip(axes, places, strict=True):
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: in the middle (T = 1), the bars look like a label. On the right (T = 4), they show which other classes the
-# teacher finds likely.
+# What to see: in the middle (T = 1), the bars look like a label. On the right (T = 4), they show which other classes
+# the teacher finds likely.
 
 # %% tags=["fold"]
 sure = [soft_targets(said, t).amax(1) for t in (1.0, 4.0, 1e4)]
@@ -228,8 +229,8 @@ fig.colorbar(shown)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the darkest square of each row is the class that the teacher finds most similar. For a plus that is a star,
-# for a star a plus, for a triangle a square, and for a heart a disc. No label ever said so.
+# What to see: the darkest square of each row is the class that the teacher finds most similar. For a plus that is a
+# star, for a star a plus, for a triangle a square, and for a heart a disc. No label ever said so.
 
 # %% tags=["fold"]
 nearest = [pictures.classes[c] for c in alike.nan_to_num(0).argmax(1)]
@@ -274,9 +275,9 @@ check("distillation.soft_loss", soft_loss)
 
 # %% [markdown]
 # Why T²? The gradient of the divergence with respect to one of the student's logits is $(q_i - p_i)/T$. For large $T$
-# and logits of mean 0, $q$ and $p$ themselves differ only by about $(z_i - v_i)/(T\cdot\text{classes})$. So the gradient
-# shrinks as $1/T^2$. The factor T² cancels this, and the mixture keeps its meaning when you change the temperature.
-# Measure it with an untrained student, 500 pictures and seven temperatures:
+# and logits of mean 0, $q$ and $p$ themselves differ only by about $(z_i - v_i)/(T\cdot\text{classes})$. So the
+# gradient shrinks as $1/T^2$. The factor T² cancels this, and the mixture keeps its meaning when you change the
+# temperature. Measure it with an untrained student, 500 pictures and seven temperatures:
 
 # %%
 soft_loss = yours_or_ours("distillation.soft_loss")
@@ -314,9 +315,9 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: with T² (blue), the gradient keeps its size from T = 4 on, a few times that of the labels (dashed). Without
-# T² (orange), it vanishes as T grows. At low T the blue curve is not flat, because the teacher is still too confident for
-# the approximation.
+# What to see: with T² (blue), the gradient keeps its size from T = 4 on, a few times that of the labels (dashed).
+# Without T² (orange), it vanishes as T grows. At low T the blue curve is not flat, because the teacher is still too
+# confident for the approximation.
 
 # %% tags=["fold"]
 from_four = {name: values[2:] for name, values in sizes.items()}
@@ -367,10 +368,10 @@ question("distillation.too_strong", answer)
 #         loader=distillation.cached_teacher_loader(teacher, split, pictures, folder),
 #     )
 #
-# The teacher never changes, so it only has to compute each picture once. `cached_teacher_loader` runs it once and stores
-# its logits in a file. The file is memory-mapped, so even the logits of millions of pictures do not fill your memory.
-# The file's name depends on the teacher and on the pictures: if you change either, the teacher runs again. Let's count on
-# how many pictures it runs:
+# The teacher never changes, so it only has to compute each picture once. `cached_teacher_loader` runs it once and
+# stores its logits in a file. The file is memory-mapped, so even the logits of millions of pictures do not fill your
+# memory. The file's name depends on the teacher and on the pictures: if you change either, the teacher runs again.
+# Let's count on how many pictures it runs:
 
 # %%
 folder = Path(tempfile.mkdtemp())
@@ -491,15 +492,15 @@ claim(
 
 # %% [markdown]
 # From the first student to the second, only the targets change; from the second to the third, only the pictures. On the
-# *same* pictures the teacher helps by a few points at most. On *other* pictures the same teacher helps by more than ten.
-# (This is one seed, so the intervals cover only the choice of test pictures.)
+# *same* pictures the teacher helps by a few points at most. On *other* pictures the same teacher helps by more than
+# ten. (This is one seed, so the intervals cover only the choice of test pictures.)
 #
 # ## 5. Did it help?
 #
-# Train a network twice with different seeds, and you get two accuracies. In this lesson they differ by a few tenths of a
-# point to more than one point: as much as many methods claim to gain. So use several seeds and compare in *pairs*: train
-# with and without the method, from the same initial weights and on the same order of pictures. Then compute an interval
-# for the mean difference $\bar d$, the *paired t interval*. For three pairs it is
+# Train a network twice with different seeds, and you get two accuracies. In this lesson they differ by a few tenths of
+# a point to more than one point: as much as many methods claim to gain. So use several seeds and compare in *pairs*:
+# train with and without the method, from the same initial weights and on the same order of pictures. Then compute an
+# interval for the mean difference $\bar d$, the *paired t interval*. For three pairs it is
 #
 # $$\bar d \pm 4.303\, s/\sqrt{3}.$$
 #
@@ -548,8 +549,9 @@ check("distillation.verdicts", verdicts)
 # ([Müller et al. 2019](https://arxiv.org/abs/1906.02629)). The teacher for shapes was trained without it; the one for
 # clothes was trained with a smoothing of 0.05.
 #
-# The runs take minutes, so their results are recorded in `data/recorded/`. `nnopt record distillation_fashion` makes this
-# recording again, and `LIVE = True` runs all experiments of this lesson on your machine (about two hours on one core).
+# The runs take minutes, so their results are recorded in `data/recorded/`. `nnopt record distillation_fashion` makes
+# this recording again, and `LIVE = True` runs all experiments of this lesson on your machine (about two hours on one
+# core).
 #
 # By how many points will the student with the teacher beat the one with labels?
 
@@ -658,11 +660,11 @@ claim(
 #
 # ### Decoupled targets
 #
-# You can split the divergence into two parts: how much probability the true class gets (TCKD, for target class knowledge
-# distillation), and how the other classes share the rest (NCKD, for non-target classes). Hinton's loss turns out to weight
-# the second part by $1 - p_\text{true}$, where $p_\text{true}$ is the teacher's probability of the true class. So the more
-# confident the teacher is, the less the student learns about the other classes. *Decoupled distillation* gives each part
-# a weight that you choose ([Zhao et al. 2022](https://arxiv.org/abs/2203.08679)).
+# You can split the divergence into two parts: how much probability the true class gets (TCKD, for target class
+# knowledge distillation), and how the other classes share the rest (NCKD, for non-target classes). Hinton's loss turns
+# out to weight the second part by $1 - p_\text{true}$, where $p_\text{true}$ is the teacher's probability of the true
+# class. So the more confident the teacher is, the less the student learns about the other classes. *Decoupled
+# distillation* gives each part a weight that you choose ([Zhao et al. 2022](https://arxiv.org/abs/2203.08679)).
 #
 # **Exercise (3 points).** Compute the two parts.
 
@@ -723,8 +725,8 @@ plots.finish(fig)
 #
 # The teacher's inner layers know something, too. With *hints* (FitNets,
 # [Romero et al. 2015](https://arxiv.org/abs/1412.6550)), one of the student's layers learns to reproduce one of the
-# teacher's. The two may have different numbers of channels, so an *adapter*, a 1×1 convolution, translates between them.
-# It is trained together with the student and then dropped. *Attention transfer*
+# teacher's. The two may have different numbers of channels, so an *adapter*, a 1×1 convolution, translates between
+# them. It is trained together with the student and then dropped. *Attention transfer*
 # ([Zagoruyko & Komodakis 2017](https://arxiv.org/abs/1612.03928)) asks for less: the student only learns *where* the
 # teacher's layer responds.
 #
@@ -774,8 +776,8 @@ for ax in axes.flat:
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: below each picture are the map of the teacher's second stage and that of the student's second pooling, both
-# with 8×8 positions. Bright positions are those where the channels respond strongly. The two networks respond to
+# What to see: below each picture are the map of the teacher's second stage and that of the student's second pooling,
+# both with 8×8 positions. Bright positions are those where the channels respond strongly. The two networks respond to
 # different parts of the pictures.
 
 # %%
@@ -816,18 +818,19 @@ plots.finish(fig)
 # What to see: each dot is one seed, and a mark is the mean of three. Compare every method with the control, label
 # smoothing, not only with the labels (grey).
 #
-# The student with Hinton's loss is 1.3 points above the labels on average, and three seeds cannot show that this is more
-# than luck. *Label smoothing*, which knows nothing, is 1.4 points above them. So this table cannot distinguish a teacher
-# from a smoothed label. Probably any target softer than a label keeps the student from memorising 9,000 pictures.
+# The student with Hinton's loss is 1.3 points above the labels on average, and three seeds cannot show that this is
+# more than luck. *Label smoothing*, which knows nothing, is 1.4 points above them. So this table cannot distinguish a
+# teacher from a smoothed label. Probably any target softer than a label keeps the student from memorising 9,000
+# pictures.
 #
-# One gain is shown: Hinton's loss *with a hint*, 2.0 points (0.8 to 3.2). Compared with label smoothing, even that is not
-# shown. Besides, a table of six such intervals contains at least one that misses the true value in about one case out of
-# four.
+# One gain is shown: Hinton's loss *with a hint*, 2.0 points (0.8 to 3.2). Compared with label smoothing, even that is
+# not shown. Besides, in about one out of four tables with six such intervals, at least one interval misses the true
+# value.
 #
 # Decoupled targets (with the weights of their paper) and attention (one layer, a weight of 100) have lower means than
-# plain Hinton; neither was tuned. A born-again `MyNet` shows no gain either. It is 2.0 points (1.1 to 2.9) below Hinton's
-# student, and this difference is shown: here it does matter who the teacher is. (The paper on born-again networks found
-# gains with larger networks.)
+# plain Hinton; neither was tuned. A born-again `MyNet` shows no gain either. It is 2.0 points (1.1 to 2.9) below the
+# student with Hinton's loss, and this difference is shown: here it does matter who the teacher is. (The paper on
+# born-again networks found gains with larger networks.)
 
 # %% tags=["fold"]
 averages = {name: sum(values) / 3 for name, values in methods["accuracy"].items()}
@@ -896,8 +899,8 @@ claim(
 # To test how far "no labels" can go, there is a fourth set: 18,000 pictures of clothes. The teacher says which shapes
 # they are.
 #
-# Consider the gap between `MyNet` with labels on views and the teacher. How much of it does the student close that never
-# saw a label?
+# Consider the gap between `MyNet` with labels on views and the teacher. One student learned from the teacher on drawn
+# pictures and never saw a label. How much of the gap does it close?
 
 # %%
 predict("share of the gap closed without labels", unit="%")
@@ -928,8 +931,8 @@ ax.set(xlabel="test accuracy, %", title="orange: the teacher's own accuracy")
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: each dot is one seed. On the drawn pictures, labels (grey) and teacher (blue) are equally good and closest to
-# the orange line. (The fourth set is far to the left of this plot.)
+# What to see: each dot is one seed. On the drawn pictures, labels (grey) and teacher (blue) are equally good and
+# closest to the orange line. (The fourth set is far to the left of this plot.)
 
 # %%
 closed = (
@@ -1002,8 +1005,8 @@ claim(
 #   distillation with a well-trained student, or you measure only that augmentation was missing.
 # - **On new pictures**, a teacher is worth as much as labels: 97.5 and 97.4 %. But labels cost somebody's time, and the
 #   teacher's outputs cost seconds of processor time. This is where at least half of the gap closes.
-# - **On pictures of clothes**, the student learns little: it reaches 18 % on shapes, and guessing gives 10 %. The pictures
-#   need no labels, but they must resemble those that the network will see in use.
+# - **On pictures of clothes**, the student learns little: it reaches 18 % on shapes, and guessing gives 10 %. The
+#   pictures need no labels, but they must resemble those that the network will see in use.
 
 # %% question="distillation.try_first"
 choice = None
@@ -1017,9 +1020,9 @@ question("distillation.try_first", choice)
 #
 # Two common statements: a student can be too small for its teacher
 # ([Mirzadeh et al. 2020](https://arxiv.org/abs/1902.03393) put a network of medium size between the two), and you must
-# search for the temperature. This experiment tries two students (the tiny one has 17,154 parameters) with three teachers
-# (20,000, 78,000 and 309,000 parameters) and three seeds. Each run is one pass over the 90,000 views, a third of the
-# training of section 6, so all accuracies are lower.
+# search for the temperature. This experiment tries two students (the tiny one has 17,154 parameters) with three
+# teachers (20,000, 78,000 and 309,000 parameters) and three seeds. Each run is one pass over the 90,000 views, a third
+# of the training of section 6, so all accuracies are lower.
 
 # %%
 sizes = recorded("distillation_sizes", live=LIVE)["result"]
@@ -1055,15 +1058,15 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, both curves rise with the accuracy of the teacher. On the right, the mean stays within about a
-# point. Bands go from the lowest to the highest seed.
+# What to see: on the left, both curves rise with the accuracy of the teacher. On the right, the mean stays within about
+# a point. Bands go from the lowest to the highest seed.
 #
-# No teacher is shown to be *too strong*: for both students, the mean rises with the teacher. With every teacher, the tiny
-# student's mean is below that with labels, but no loss is shown. What is shown is a teacher that is too *weak*. With the
-# small one (20,000 parameters, trained for longer), `MyNet` is 2.3 points worse than with labels. Yet this teacher's
-# accuracy is 93 %, 6 points more than that of `MyNet` after one pass. Probably the student learns its mistakes, too. The
-# gain from the best teacher is not shown after such short training: soft targets probably pay off when a student has
-# enough time to memorise.
+# No teacher is shown to be *too strong*: for both students, the mean rises with the teacher. With every teacher, the
+# tiny student's mean is below that with labels, but no loss is shown. What is shown is a teacher that is too *weak*.
+# With the small one (20,000 parameters, trained for longer), `MyNet` is 2.3 points worse than with labels. Yet this
+# teacher's accuracy is 93 %, 6 points more than that of `MyNet` after one pass. Probably the student learns its
+# mistakes, too. The gain from the best teacher is not shown after such short training: soft targets probably pay off
+# when a student has enough time to memorise.
 #
 # The temperatures from 1 to 16 are within 1.1 points of each other, and no difference is shown between the two ends. At
 # least for short training, temperature is not the first thing to search for.
@@ -1123,10 +1126,10 @@ claim(
 # - weights of 2 bits, but 8 in the first and the last layer;
 # - half of its channels removed, and weights of 4 bits.
 #
-# Each is then trained for one pass over the 90,000 views: with "labels", with the network from before the compression as
-# its teacher ("itself"), or with the large "teacher". Since section 7 showed what matters, there is a fourth way: the
-# large teacher and 90,000 new pictures without labels. As a control, the uncompressed network ("neither") gets the same
-# training.
+# Each is then trained for one pass over the 90,000 views: with "labels", with the network from before the compression
+# as its teacher ("itself"), or with the large "teacher". Since section 7 showed what matters, there is a fourth way:
+# the large teacher and 90,000 new pictures without labels. As a control, the uncompressed network ("neither") gets the
+# same training.
 #
 # For the 2-bit network, by how many points will the teacher on new pictures beat the labels?
 
@@ -1156,8 +1159,8 @@ for ax in axes[1]:
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: each dot is one seed. In the lower row (2 bits on the left, half of the channels on the right), orange, the
-# teacher on new pictures, is ahead.
+# What to see: each dot is one seed. In the lower row (2 bits on the left, half of the channels on the right), orange,
+# the teacher on new pictures, is ahead.
 
 # %%
 reveal(
@@ -1168,13 +1171,14 @@ reveal(
 )
 
 # %% [markdown]
-# Each of the four ways wins back nearly all of what compression lost, in one pass. On the views, no teacher is shown to be
-# better than the labels, and for the pruned network the large teacher is worse by half a point. The network's own
+# Each of the four ways wins back nearly all of what compression lost, in one pass. On the views, no teacher is shown to
+# be better than the labels, and for the pruned network the large teacher is worse by half a point. The network's own
 # uncompressed version, the usual teacher in papers on compression, shows no gain for any compressed network.
 #
 # *On new pictures*, the teacher is 1.0 points above the labels at 2 bits, and 0.9 with half of the channels and 4 bits.
-# For the pruned network its gain is not shown. This is how the three techniques work together: `MyNet` at 2 bits, trained
-# without a label, classifies 97.3 % of the shapes correctly. The float `MyNet` with labels on views had about 93.5 %.
+# For the pruned network its gain is not shown. This is how the three techniques work together: `MyNet` at 2 bits,
+# trained without a label, classifies 97.3 % of the shapes correctly. The float `MyNet` with labels on views had about
+# 93.5 %.
 
 # %% tags=["fold"]
 means = {
@@ -1230,8 +1234,8 @@ claim(
 # %% [markdown]
 # ## 10. Playground
 #
-# Choose a picture. Watch how the temperature and the teacher's share change the target, and where the student disagrees.
-# Pictures with a bar across the shape are the most interesting.
+# Choose a picture. Watch how the temperature and the teacher's share change the target, and where the student
+# disagrees. Pictures with a bar across the shape are the most interesting.
 
 # %%
 distillation_playground(teacher, student, pictures)
@@ -1239,8 +1243,8 @@ distillation_playground(teacher, student, pictures)
 # %% [markdown]
 # ## Summary
 #
-# The last table compares all networks of this lesson. The accuracies of the smaller teachers and of the tiny student are
-# the recorded ones of section 8 (one pass for the tiny student).
+# The last table compares all networks of this lesson. The accuracies of the smaller teachers and of the tiny student
+# are the recorded ones of section 8 (one pass for the tiny student).
 
 # %% tags=["nbval-ignore-output"]
 others = {
@@ -1283,23 +1287,24 @@ claim(
 )
 
 # %% [markdown]
-# You can now distil any classifier into a smaller one, judge whether it helped, and decide which pictures to use for it.
+# You can now distil any classifier into a smaller one, judge whether it helped, and decide which pictures to use for
+# it.
 #
-# - **First check another architecture.** The middle teacher reaches 97 % with labels alone, and the student has 3.4 times
-#   as many parameters. The table gives the time of both.
+# - **First check another architecture.** The middle teacher reaches 97 % with labels alone, and the student has 3.4
+#   times as many parameters. The table gives the time of both.
 # - **Distillation is a loss and a loader.** The teacher runs once, and its logits are stored with the labels.
 # - **It makes a network better, not faster.** The speed is that of the small network, and the speed-up is smaller than
 #   the number of multiplications suggests.
 # - **Temperature** shows what the teacher knows about the wrong classes. **T²** keeps the size of the gradient.
-# - **Controls** are label smoothing, the same augmentation, and several seeds in pairs. With these controls, most variants
-#   show no gain here, and on clothes none does.
+# - **Controls** are label smoothing, the same augmentation, and several seeds in pairs. With these controls, most
+#   variants show no gain here, and on clothes none does.
 # - **More pictures help most.** On new pictures a teacher replaces labels, and at least half of the gap closes.
 #
 # **In practice.** Many small language models are distilled from a large one
-# ([DistilBERT, Sanh et al. 2019](https://arxiv.org/abs/1910.01108), and many since). For pictures, the best results come
-# from long training on ever new views, each shown to both teacher and student
-# ([Beyer et al. 2022](https://arxiv.org/abs/2106.05237)). This lesson uses ten fixed views, so that the teacher only has
-# to run once. For a classifier of your own, `distillation_loss` and `cached_teacher_loader` from
+# ([DistilBERT, Sanh et al. 2019](https://arxiv.org/abs/1910.01108), and many since). For pictures, the best results
+# come from long training on ever new views, each shown to both teacher and student
+# ([Beyer et al. 2022](https://arxiv.org/abs/2106.05237)). This lesson uses ten fixed views, so that the teacher only
+# has to run once. For a classifier of your own, `distillation_loss` and `cached_teacher_loader` from
 # `nnopt_lab.techniques.distillation` and a folder of unlabelled pictures are enough.
 #
 # **Further reading.** [Buciluă et al., *Model compression* (2006)](https://doi.org/10.1145/1150402.1150464) ·
@@ -1312,7 +1317,7 @@ claim(
 # [Zhao et al., *Decoupled knowledge distillation* (2022)](https://arxiv.org/abs/2203.08679) ·
 # [Beyer et al., *A good teacher is patient and consistent* (2022)](https://arxiv.org/abs/2106.05237).
 #
-# **Next:** [10 Parallelism](10_parallelism.ipynb), where you share the work between cores and machines.
+# **Next:** [10 Parallelism](10_parallelism.ipynb) shares the work between cores and machines.
 #
 # Here are all your guesses so far, compared with what your machine measured:
 
