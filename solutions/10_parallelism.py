@@ -1,21 +1,22 @@
 # %% [markdown]
 # # Parallelism: threads, workers, processes
 #
-# A computer has several cores, and a training run can use several computers. In this lesson you put them to work, and measure
-# each time what they gain and what they cost. You will
+# A computer has several cores, and a training run can use several computers. In this lesson you put them to work, and
+# measure each time what they gain and what they cost. You will
 #
 # - vary the number of threads, find the share of a network that cannot be divided, and see what too many threads do;
 # - serve several requests at once, and let other processes read pictures while the network computes;
-# - train one network in two processes, get the gradient of one process, and find out whether it is faster;
+# - train one network in two processes, check that they get the same gradient as a single process, and find out whether
+#   they are faster;
 # - kill one of the two processes during training, and lose nothing;
 # - halve what a process holds in memory, and learn when to split a network, and how.
 #
-# The lesson takes about an hour and stands alone. In the article that this course grew out of, "parallel" is the line that
-# moves the model to the first GPU; section 9 comes to that line.
+# The lesson takes about an hour and stands alone. In the article that this course grew out of, "parallel" is the line
+# that moves the model to the first GPU; section 9 is about such devices.
 #
-# A **thread** shares the memory of its process, while a **process** only shares what it sends. A **core** runs one thread at a
-# time, or usually two if it has SMT (simultaneous multithreading, Intel's hyper-threading). Other terms are introduced when they
-# come up.
+# A **thread** shares the memory of its process, while a **process** only shares what it sends. A **core** runs one
+# thread at a time, or usually two if it has SMT (simultaneous multithreading, Intel's hyper-threading). Other terms are
+# introduced when they come up.
 
 # %%
 import copy
@@ -65,11 +66,11 @@ net
 # %% [markdown]
 # ## 1. Threads inside an operator
 #
-# torch divides a large operator (a convolution, a matrix product) among its threads. This is *intra-op* parallelism. It is on
-# by default, with one thread per core, and `torch.set_num_threads` changes the number.
+# torch divides a large operator (a convolution, a matrix product) among its threads. This is *intra-op* parallelism. It
+# is on by default, with one thread per core, and `torch.set_num_threads` changes the number.
 #
-# `MyNet`, printed above, is the network from the article, trained on small pictures of clothes. How many times as fast is it
-# with two threads as with one, for 128 pictures?
+# `MyNet`, printed above, is the network from the article, trained on small pictures of clothes. How many times as fast
+# is it with two threads as with one, for 128 pictures?
 
 # %%
 predict("speed-up by a second thread, batch 128", unit="×")
@@ -117,8 +118,8 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the more pictures, the closer the curve comes to the slanted dashed line, the ideal. To the right of the vertical
-# one, the number of cores, more threads gain little or nothing.
+# What to see: the more pictures, the closer the curve comes to the slanted dashed line, the ideal. To the right of the
+# vertical one, the number of cores, more threads gain little or nothing.
 
 # %% tags=["nbval-ignore-output"]
 two = gains[128][2]
@@ -158,13 +159,13 @@ claim(
 )
 
 # %% [markdown]
-# Let $s$ be the *serial* share: the share of the time on one thread that no second thread can take over. Then the time with $n$
-# threads, relative to one, is
+# Let $s$ be the *serial* share: the share of the time on one thread that no second thread can take over. Then the time
+# with $n$ threads, relative to one, is
 #
 # $$\frac{t_n}{t_1} = s + \frac{1 - s}{n}.$$
 #
-# This is Amdahl's law ([1967](https://doi.org/10.1145/1465482.1465560)). It says that no number of threads can gain more than a
-# factor of $1/s$. You can also use it backwards:
+# This is Amdahl's law ([1967](https://doi.org/10.1145/1465482.1465560)). It says that no number of threads can gain
+# more than a factor of $1/s$. You can also use it backwards:
 #
 # **Exercise (3 points).** Compute the serial share from two measured times.
 
@@ -184,8 +185,8 @@ def serial_share(one, many, threads):
 check("parallel.serial_share", serial_share)
 
 # %% [markdown]
-# From the times with one and with several threads, you can predict what a machine with more cores would do. The next plot does
-# so for your machine.
+# From the times with one and with several threads, you can predict what a machine with more cores would do. The next
+# plot does so for your machine.
 
 # %% tags=["fold"]
 serial_share = yours_or_ours("parallel.serial_share")
@@ -232,28 +233,28 @@ for size, share in shares.items():
     print(f"batch {size:3}: serial share {share:.2f}, so {limit}")
 
 # %% [markdown]
-# What to see: on the left, the larger the batch, the higher the line, since its serial share is smaller. On the right, each core
-# contributes less as threads are added, most of all for small batches.
+# What to see: on the left, the larger the batch, the higher the line, since its serial share is smaller. On the right,
+# each core contributes less as threads are added, most of all for small batches.
 #
 # Two things make the serial share large. One is *little work per operator*: below 32,768 elements torch does not divide
-# element-wise operators at all, because waking another thread takes about as long as the work. The other is *waiting for
-# memory*: cores share the connection to it, and a second core does not make it faster. And if there are more threads than cores,
-# they take turns, and an operator only ends when the last thread has had its turn.
+# element-wise operators at all, because waking another thread takes about as long as the work. The other is *waiting
+# for memory*: cores share the connection to it, and a second core does not make it faster. And if there are more
+# threads than cores, they take turns, and an operator only ends when the last thread has had its turn.
 #
-# (The law is a model. If the second thread makes the network slower, the formula gives a share above 1, and the plot uses 1. The
-# share also changes with the number of threads, since each further thread adds overhead. The playground in section 10 includes
-# that.)
+# (The law is a model. If the second thread makes the network slower, the formula gives a share above 1, and the plot
+# uses 1. The share also changes with the number of threads, since each further thread adds overhead. The playground in
+# section 10 includes that.)
 #
 # ## 2. Several requests at once
 #
-# Threads within an operator make one answer come earlier. If many requests wait, the number of *requests per second* matters,
-# and there is another way to use the cores: several requests side by side, with one thread each. Plain Python threads are
-# enough. Python's global lock lets only one thread run Python code at a time, but torch releases it while an operator computes.
-# (The *inter-op* pool, whose size `torch.set_num_interop_threads` sets, is used by the interpreter of TorchScript; ordinary
-# models do not use it.)
+# Threads within an operator make one answer come earlier. If many requests wait, the number of *requests per second*
+# matters, and there is another way to use the cores: several requests side by side, with one thread each. Plain Python
+# threads are enough. Python's global lock lets only one thread run Python code at a time, but torch releases it while
+# an operator computes. (The *inter-op* pool, whose size `torch.set_num_interop_threads` sets, is used by the
+# interpreter of TorchScript; ordinary models do not use it.)
 #
-# Eight requests of 16 pictures each are waiting. You can answer them two at a time with one thread each, or one after the other
-# with two threads. How many times as fast is the first way?
+# Eight requests of 16 pictures each are waiting. You can answer them two at a time with one thread each, or one after
+# the other with two threads. How many times as fast is the first way?
 
 # %%
 predict("speed-up by two requests at a time", unit="×")
@@ -294,8 +295,8 @@ ax.set(xlabel="requests per second, compared with one at a time on one thread")
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the second and the third bar both use two cores. If the third is longer, two requests side by side are the better
-# use of them.
+# What to see: the second and the third bar both use two cores. If the third is longer, two requests side by side are
+# the better use of them.
 
 # %% tags=["nbval-ignore-output"]
 side_by_side = measure.ratio(
@@ -339,15 +340,19 @@ question("parallel.two_requests", choice)
 # %% [markdown]
 # ## 3. Who reads the pictures?
 #
-# Before a network can compute, its input must be prepared. Here are four ways, from cheap to expensive, for the same pictures:
+# Before a network can compute, its input must be prepared. Here are four ways, from cheap to expensive, for the same
+# pictures:
 #
-# 1. **moved once**: all pictures are transformed before training and kept as one float tensor (on a GPU: in its memory);
-# 2. **a batch at a time**: pictures are kept as bytes, and 64 are padded and normalised at once, as in all lessons here;
+# 1. **moved once**: all pictures are transformed before training and kept as one float tensor (on a GPU: in its
+#    memory);
+# 2. **a batch at a time**: pictures are kept as bytes, and 64 are padded and normalised at once, as in all lessons
+#    here;
 # 3. **a picture at a time**: the same for each picture, then 64 are stacked, as a `DataLoader` does by default;
-# 4. **from JPEG files**: each picture is decoded and shrunk first, from 448×448 pixels, as with a folder of photographs.
+# 4. **from JPEG files**: each picture is decoded and shrunk first, from 448×448 pixels, as with a folder of
+#    photographs.
 #
-# How many times as long as a training step on 64 pictures (forward, backward and SGD, on one thread) does it take to read these
-# pictures in the fourth way?
+# How many times as long as a training step on 64 pictures (forward, backward and SGD, on one thread) does it take to
+# read these pictures in the fourth way?
 
 # %%
 predict("reading 64 JPEG files, compared with training on them", unit="×")
@@ -412,11 +417,12 @@ reveal(
 )
 
 # %% [markdown]
-# What to see: reading JPEG files takes longer than the training step (orange), and a batch at a time takes a small part of it.
+# What to see: reading JPEG files takes longer than the training step (orange), and a batch at a time takes a small part
+# of it.
 #
-# So the first remedy needs no second core. Don't repeat in every epoch what you can do once, and don't do picture by picture
-# what you can do for 64. If neither is possible (there are too many files, or each picture is cropped at random), a
-# `DataLoader` with `num_workers=2` moves the reading to two other processes.
+# So the first remedy needs no second core. Don't repeat in every epoch what you can do once, and don't do picture by
+# picture what you can do for 64. If neither is possible (there are too many files, or each picture is cropped at
+# random), a `DataLoader` with `num_workers=2` moves the reading to two other processes.
 #
 # **Exercise (4 points).** How long does an epoch take? Assume that each process has its own core.
 
@@ -441,10 +447,10 @@ def epoch_seconds(batches, read, compute, workers, start):
 check("parallel.epoch_seconds", epoch_seconds)
 
 # %% [markdown]
-# Now measure it. How a worker starts matters. A *fork* copies the notebook's process as it is, including locks that its other
-# threads hold at that moment. In the copy those threads don't exist, so nothing releases the locks. That is why the workers come
-# from a clean server process (`forkserver`; on Windows each worker is a new Python process). The server imports torch when the
-# first worker starts. (If you run the cell below again, the server is already there.)
+# Now measure it. How a worker starts matters. A *fork* copies the notebook's process as it is, including locks that its
+# other threads hold at that moment. In the copy those threads don't exist, so nothing releases the locks. That is why
+# the workers come from a clean server process (`forkserver`; on Windows each worker is a new Python process). The
+# server imports torch when the first worker starts. (If you run the cell below again, the server is already there.)
 #
 # How long does it take until the first worker delivers its first batch?
 
@@ -529,14 +535,14 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the start of the workers is gold, an epoch after it blue, and a diamond is your formula's prediction of both
-# together. Compare the blue parts within each group of three bars: for JPEG files, workers shorten them.
+# What to see: the start of the workers is gold, an epoch after it blue, and a diamond is your formula's prediction of
+# both together. Compare the blue parts within each group of three bars: for JPEG files, workers shorten them.
 #
-# Workers pay off if reading is the larger part and cores are free. On two cores, two workers take longer than your formula
-# predicts: together with the notebook's process they are three processes, and the formula gives each its own core. It also
-# ignores that each epoch begins by waiting for the first batch. If reading is cheap, workers only cost their start and, for each
-# batch, a trip through shared memory. `persistent_workers=True` keeps workers from epoch to epoch, as here, so the start is paid
-# once. (Each blue bar is the better of two epochs.)
+# Workers pay off if reading is the larger part and cores are free. On two cores, two workers take longer than your
+# formula predicts: together with the notebook's process they are three processes, and the formula gives each its own
+# core. It also ignores that each epoch begins by waiting for the first batch. If reading is cheap, workers only cost
+# their start and, for each batch, a trip through shared memory. `persistent_workers=True` keeps workers from epoch to
+# epoch, as here, so the start is paid once. (Each blue bar is the better of two epochs.)
 
 # %%
 small, jpeg = (
@@ -578,16 +584,16 @@ claim(
 # %% [markdown]
 # ## 4. One network in two processes
 #
-# Threads cannot leave a machine, and they share Python's lock. Processes have neither limit. In *data parallelism*, each of P
-# processes has a copy of the network and computes on a P-th of each batch. All copies average their gradients, so all of them
-# make the same step. PyTorch's **DDP** (DistributedDataParallel) averages gradients while the backward pass is still running. It
-# numbers the processes from 0; a process's number is its **rank**.
+# Threads cannot leave a machine, and they share Python's lock. Processes have neither limit. In *data parallelism*,
+# each of P processes has a copy of the network and computes on a P-th of each batch. All copies average their
+# gradients, so all of them make the same step. PyTorch's **DDP** (DistributedDataParallel) averages gradients while the
+# backward pass is still running. It numbers the processes from 0; a process's number is its **rank**.
 #
-# First, which process reads which pictures? torch's `DistributedSampler` gives each process equally many. A process with fewer
-# would take fewer steps, and the others would wait for it forever.
+# First, which process reads which pictures? torch's `DistributedSampler` gives each process equally many. A process
+# with fewer would take fewer steps, and the others would wait for it forever.
 #
-# **Exercise (3 points).** Which positions does process `rank` read, without shuffling? Positions are dealt like cards. If they
-# don't divide evenly, dealing starts again at 0.
+# **Exercise (3 points).** Which positions does process `rank` read, without shuffling? Positions are dealt like cards.
+# If they don't divide evenly, dealing starts again at 0.
 
 
 # %% exercise="parallel.sampler_positions"
@@ -632,11 +638,11 @@ plots.finish(fig)
 # %% [markdown]
 # What to see: each row is a process, and all rows are equally long, so two pictures are read twice.
 #
-# Second, the mean of the processes' mean gradients is the gradient of the whole batch only if all processes have equally many
-# pictures. Otherwise, each process must weight its loss.
+# Second, the mean of the processes' mean gradients is the gradient of the whole batch only if all processes have
+# equally many pictures. Otherwise, each process must weight its loss.
 #
-# **Exercise (4 points).** Compute the weights. The *mean over the processes* of weight × (mean gradient of the process) must be
-# the gradient of the mean loss over all pictures.
+# **Exercise (4 points).** Compute the weights. The *mean over the processes* of weight × (mean gradient of the process)
+# must be the gradient of the mean loss over all pictures.
 
 
 # %% exercise="parallel.loss_weights"
@@ -676,29 +682,33 @@ weighted = sum(w * g for w, g in zip(loss_weights(part), of_each, strict=True)) 
 plain = sum(of_each) / 3
 
 # %% [markdown]
-# Now with two real processes. A notebook runs in one process, so **torchrun**, PyTorch's program that starts the processes of a
-# training run, starts two others from the file `nnopt_lab/techniques/parallelism/data_parallel.py`, and they report here:
+# Now with two real processes. A notebook runs in one process, so **torchrun**, PyTorch's program that starts the
+# processes of a training run, starts two others from the file `nnopt_lab/techniques/parallelism/data_parallel.py`, and
+# they report here:
 #
 #     torchrun --nproc-per-node=2 -m nnopt_lab.techniques.parallelism.data_parallel \
 #         pictures.pt equal speed sharded train killed
 #
-# A cell below runs this command. The file does not depend on where it runs. If there is a GPU per process, it uses these, and
-# the library *NCCL* sends their messages; otherwise it uses CPUs and the library *gloo*. With `--nnodes` and an address, it runs
-# on many machines. Its core is this:
+# A cell below runs this command. The file does not depend on where it runs. If there is a GPU per process, it uses
+# them, and the library *NCCL* sends their messages; otherwise it uses CPUs and the library *gloo*. With `--nnodes` and
+# an address, it runs on many machines. Its core is this:
 #
 #     model = DDP(models.MyNet())                         # the same weights everywhere; hooks on the gradients
-#     share_of_loss(model, batch, rank, P).backward()     # Σ loss · P/N of batch[rank::P]; then the mean over all
+#     share_of_loss(model, batch, rank, P).backward()     # P/N × the summed loss of this process's pictures
 #     optimizer.step()                                    # the same step everywhere
 #
-# The file does five things. It compares the gradient with that of one process, measures the speed, measures the memory (section 5),
-# trains for three short epochs, and trains once more while a process is killed (section 6).
+# (N is the number of pictures in the batch. P/N times the sum of a process's losses is the exercise's weight times
+# their mean, and DDP's hooks then average over the processes.)
 #
-# Two processes of one thread each share a batch of 256. How many times as fast are they as *one* process with two threads and
-# the whole batch?
+# The file does five things. It compares the gradient with that of one process, measures the speed, measures the memory
+# (section 5), trains for three short epochs, and trains once more while a process is killed (section 6).
 #
-# And for section 6: in the last training run, one of the two processes is killed in the middle of the second epoch. How many
-# seconds does it take until that epoch is finished after all? And how far are the final weights from those of the undisturbed
-# run (largest difference)?
+# Two processes of one thread each share a batch of 256. How many times as fast are they as *one* process with two
+# threads and the whole batch?
+#
+# And for section 6: in the last training run, one of the two processes is killed in the middle of the second epoch. How
+# many seconds does it take until that epoch is finished after all? And how far are the final weights from those of the
+# undisturbed run (largest difference)?
 
 # %%
 predict("speed-up of two processes over two threads", unit="×")
@@ -728,9 +738,9 @@ except RuntimeError as error:
     together, heard = recorded("processes")["result"], {}
 
 # %% [markdown]
-# The gradient was compared for three batches: 256 pictures, 255 (128 and 127), and one, which leaves nothing for the second
-# process. Each time it is the gradient of one process, except for the last bits, since sums in another order are rounded
-# differently.
+# The gradient was compared for three batches: 256 pictures, 255 (128 and 127), and one, which leaves nothing for the
+# second process. Each time it equals the gradient that a single process computes, except for the last bits, since sums
+# in another order are rounded differently.
 
 # %%
 seconds = {
@@ -768,11 +778,12 @@ reveal(
 )
 
 # %% [markdown]
-# What to see: if two cores are free, both two threads (blue) and two processes (green) take less time than one thread (grey).
-# The gold bar is the exchange by itself; in the green bar, part of it is hidden behind the backward pass.
+# What to see: if two cores are free, both two threads (blue) and two processes (green) take less time than one thread
+# (grey). The gold bar is the exchange by itself; in the green bar, part of it is hidden behind the backward pass.
 #
-# On one machine, processes use the same cores as threads, so don't expect them to be much faster. You need them for *other*
-# machines, and for several GPUs, each of which needs its own process. There the exchange goes over a cable, whose speed matters.
+# On one machine, processes use the same cores as threads, so don't expect them to be much faster. You need them for
+# *other* machines, and for several GPUs, each of which needs its own process. There the exchange goes over a cable,
+# whose speed matters.
 
 # %%
 by_processes = measure.ratio(seconds["one thread"], seconds["processes"])
@@ -842,21 +853,22 @@ megabytes = 150
 question("parallel.ring_bytes", megabytes)
 
 # %% [markdown]
-# Put together again, the pieces are the gradient of the whole batch. Between the two halves, each process holds only its own
-# piece of the gradient. So it can also keep the optimizer's state for only that piece, and only that piece of the weights. This
-# is **FSDP** (fully sharded data parallel): weights are stored in pieces, gathered just before a layer needs them and dropped
-# afterwards, and gradients are reduce-scattered. Its current form in PyTorch, `fully_shard`, is called **FSDP2** to distinguish
-# it from an older class. You call it on each block and then on the whole model:
+# Put together again, the pieces are the gradient of the whole batch. Between the two halves, each process holds only
+# its own piece of the gradient. So it can also keep the optimizer's state for only that piece, and only that piece of
+# the weights. This is **FSDP** (fully sharded data parallel): weights are stored in pieces, gathered just before a
+# layer needs them and dropped afterwards, and gradients are reduce-scattered. Its current form in PyTorch,
+# `fully_shard`, is called **FSDP2** to distinguish it from an older class. You call it on each block and then on the
+# whole model:
 #
 #     for block in model.blocks:
 #         fully_shard(block)      # one group of weights per block, gathered when its turn comes
 #     fully_shard(model)          # the rest
 #
-# With only the last call, all weights would form one group and be gathered at once. In `data_parallel.py`, the blocks are the two
-# parts of `MyNet`, `features` and `classifier`.
+# With only the last call, all weights would form one group and be gathered at once. In `data_parallel.py`, the blocks
+# are the two parts of `MyNet`, `features` and `classifier`.
 #
-# **Exercise (3 points).** How many bytes does a process hold? Weights and gradients are float32, and Adam keeps two moments per
-# weight. (Activations, which depend on the batch, and buffers for messages are not counted.)
+# **Exercise (3 points).** How many bytes does a process hold? Weights and gradients are float32, and Adam keeps two
+# moments per weight. (Activations, which depend on the batch, and buffers for messages are not counted.)
 
 
 # %% exercise="parallel.bytes_each"
@@ -903,14 +915,14 @@ claim("DDP and FSDP2 have the same gradients, to 1e-6.", held["largest"] < 1e-6)
 # %% [markdown]
 # ## 6. When a process dies
 #
-# The more machines you use, the more often one fails. DDP cannot continue with one process missing. The others wait for a
-# gradient that never comes, or notice that the connection is dead, and fail, too. torchrun notices this, ends the others, and
-# starts all of them again (`--max-restarts`). What they have learned so far is in the last *checkpoint*, a file with the state of
-# the training. Process 0 writes one after each epoch. It writes to another file name first, and then renames the file, so a
-# checkpoint is never half written.
+# The more machines you use, the more often one fails. DDP cannot continue with one process missing. The others wait for
+# a gradient that never comes, or notice that the connection is dead, and fail, too. torchrun notices this, ends the
+# others, and starts all of them again (`--max-restarts`). What they have learned so far is in the last *checkpoint*, a
+# file with the state of the training. Process 0 writes one after each epoch. It writes to another file name first, and
+# then renames the file, so a checkpoint is never half written.
 #
-# The last run above repeated the previous one. In the middle of its second epoch (epoch 1, since the first is 0), the second
-# process was killed with SIGKILL, which no program can catch. Here is what the processes reported, and when:
+# The last run above repeated the previous one. In the middle of its second epoch (epoch 1, since the first is 0), the
+# second process was killed with SIGKILL, which no program can catch. Here is what the processes reported, and when:
 
 # %% tags=["fold"]
 fig, ax = plots.figure(figsize=(8, 1.9))
@@ -942,8 +954,8 @@ ax.grid(False)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: nearly all of the time lies between the orange cross, the kill, and the first green dot, the end of the repeated
-# epoch.
+# What to see: nearly all of the time lies between the orange cross, the kill, and the first green dot, the end of the
+# repeated epoch.
 
 # %% tags=["nbval-ignore-output"]
 reveal(
@@ -1018,19 +1030,21 @@ claim(
 # %% [markdown]
 # What to see: each line crosses the dashed one, the memory of a device, at the largest network that fits.
 #
-# FSDP pays with messages. It gathers all weights twice per step (for the forward and the backward pass) and reduce-scatters the
-# gradients once, while DDP's all-reduce is one gather and one reduce-scatter. So FSDP sends 1.5 times as much. It can hide this behind
-# the computation if each process has enough to compute, that is, a large enough batch.
+# FSDP pays with messages. It gathers all weights twice per step (for the forward and the backward pass) and
+# reduce-scatters the gradients once, while DDP's all-reduce is one gather and one reduce-scatter. So FSDP sends 1.5
+# times as much. It can hide this behind the computation if each process has enough to compute, that is, a large enough
+# batch.
 #
 # ## 8. Cutting the network itself
 #
-# If the batch cannot be divided further, or one layer alone is too large, the network itself is cut. There are two ways.
+# If the batch cannot be divided further, or one layer alone is too large, the network itself is cut. There are two
+# ways.
 #
-# **Tensor parallelism** cuts each matrix. The first linear layer is cut by outputs, so each process computes its own hidden
-# units, including ReLU. The second is cut by inputs, and the results of the processes are summed. So two layers need one
-# all-reduce of *activations* in the forward pass, and another one in the backward pass
-# ([Shoeybi et al. 2019](https://arxiv.org/abs/1909.08053)). Here is the forward pass of `MyNet`'s classifier, with two halves in
-# the roles of two processes:
+# **Tensor parallelism** cuts each matrix. The first linear layer is cut by outputs, so each process computes its own
+# hidden units, including ReLU. The second is cut by inputs, and the results of the processes are summed. So two layers
+# need one all-reduce of *activations* in the forward pass, and another one in the backward pass
+# ([Shoeybi et al. 2019](https://arxiv.org/abs/1909.08053)). Here is the forward pass of `MyNet`'s classifier, with two
+# halves in the roles of two processes:
 
 # %%
 with torch.inference_mode():
@@ -1056,13 +1070,13 @@ claim(
 claim("The processes exchange 128 × 10 values per batch.", partial[0].numel() == 1_280)
 
 # %% [markdown]
-# The next layer needs the sum at once, so this exchange is hard to hide behind computation. That is why tensor parallelism is
-# used between devices with fast connections, mostly within one machine. Try it: how would you change the cell to cut the
-# classifier into four instead of two?
+# The next layer needs the sum at once, so this exchange is hard to hide behind computation. That is why tensor
+# parallelism is used between devices with fast connections, mostly within one machine. Try it: how would you change the
+# cell to cut the classifier into four instead of two?
 #
-# **Pipeline parallelism** cuts between layers. Each device has a *stage*, some of the layers, and sends only its activations to
-# the next device. A batch is cut into parts that follow each other. The price is the *bubble*: at the start the last device waits,
-# and at the end the first one.
+# **Pipeline parallelism** cuts between layers. Each device has a *stage*, some of the layers, and sends only its
+# activations to the next device. A batch is cut into parts that follow each other. The price is the *bubble*: at the
+# start the last device waits, and at the end the first one.
 
 # %% tags=["fold"]
 stages, parts = 4, 8
@@ -1093,24 +1107,24 @@ percent = 27.3
 question("parallel.bubble", percent)
 
 # %% [markdown]
-# As a rule, use DDP while a whole network with its moments fits, and FSDP when it doesn't. Use tensor parallelism within a
-# machine when a layer is too large or the batch per device too small, and pipelines between machines with slow connections. The
-# largest trainings combine all of them.
+# As a rule, use DDP while a whole network with its moments fits, and FSDP when it doesn't. Use tensor parallelism
+# within a machine when a layer is too large or the batch per device too small, and pipelines between machines with slow
+# connections. The largest trainings combine all of them.
 #
 # ## 9. An accelerator
 #
-# `torch.accelerator` finds the machine's accelerator: an NVIDIA GPU (CUDA), an AMD one (ROCm), an Intel one (XPU), or a Mac's
-# (MPS). `training.best_device()` asks it, and all lessons train on that device. A GPU has thousands of small cores that divide
-# each operator, like threads, so it needs large batches. It has its own memory, so pictures must be copied, and how you copy
-# matters. From **pinned** memory, which the operating system may neither move nor swap out, the GPU fetches them by itself, and
-# with `non_blocking=True` the program does not wait:
+# `torch.accelerator` finds the machine's accelerator: an NVIDIA GPU (CUDA), an AMD one (ROCm), an Intel one (XPU), or a
+# Mac's (MPS). `training.best_device()` asks it, and all lessons train on that device. A GPU has thousands of small
+# cores that divide each operator, like threads, so it needs large batches. It has its own memory, so pictures must be
+# copied, and how you copy matters. From **pinned** memory, which the operating system may neither move nor swap out,
+# the GPU fetches them by itself, and with `non_blocking=True` the program does not wait:
 #
 #     loader = DataLoader(…, pin_memory=True)
 #     for x, y in loader:
 #         x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)   # overlaps with computing
 #
-# If you have an accelerator, the next cell measures it, which takes a few seconds. Otherwise it shows a recording from a data
-# centre's GPU and the 16 CPU cores beside it.
+# If you have an accelerator, the next cell measures it, which takes a few seconds. Otherwise it shows a recording from
+# a data centre's GPU and the 16 CPU cores beside it.
 
 # %% tags=["nbval-ignore-output"]
 if training.best_device().type != "cpu":
@@ -1131,13 +1145,13 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, how fast each way of copying is: pinned memory makes the difference. On the right, the accelerator's
-# lead grows with the batch. Lesson 13, [the accelerator](13_accelerator.ipynb), explains both.
+# What to see: the left plot shows how fast each way of copying is, and pinned memory makes the difference. On the
+# right, the accelerator's lead grows with the batch. Lesson 13, [the accelerator](13_accelerator.ipynb), explains both.
 #
 # ## 10. Playground
 #
-# Here is Amdahl's law with an overhead for each further core: messages, waking threads, bookkeeping. When does one more core make
-# the program slower? What helps more at 64 cores: half of the serial share, or half of the overhead?
+# Here is Amdahl's law with an overhead for each further core: messages, waking threads, bookkeeping. When does one more
+# core make the program slower? What helps more at 64 cores: half of the serial share, or half of the overhead?
 
 # %%
 scaling_playground()
@@ -1174,23 +1188,24 @@ plots.finish(fig)
 # %% [markdown]
 # What to see: dots to the right of the dashed line gained something, and the dotted line is the ideal.
 #
-# You can now choose threads, requests and workers for a machine, train one network in several processes, and decide when and how
-# to split it.
+# You can now choose threads, requests and workers for a machine, train one network in several processes, and decide
+# when and how to split it.
 #
-# - **Do less first**: turn pictures into tensors once, and transform whole batches. In batches, pictures took less than a third of
-#   the time they took one by one, on one core.
-# - **Threads** are on by default. They help with large operators. If several processes share a machine, set fewer, since more
-#   threads than cores take turns.
+# - **Do less first**: turn pictures into tensors once, and transform whole batches. In batches, reading took less than
+#   half of the time it took picture by picture, on one core.
+# - **Threads** are on by default. They help with large operators. If several processes share a machine, set fewer,
+#   since more threads than cores take turns.
 # - **For many requests**, run them side by side with one thread each.
 # - **Workers** pay off if reading is slower than computing and cores are free. They take time to start.
-# - **Processes** have the gradient of one, up to rounding, if unequal shares are weighted. Use them for several GPUs or machines.
+# - **Several processes** compute the same gradient as one, up to rounding, if unequal shares are weighted. Use them for
+#   several GPUs or machines.
 # - **Checkpoints** must contain everything that a step depends on. Then a crash costs time, and nothing else.
 # - **Memory** decides the rest: 16 bytes per parameter with Adam, divided by the number of processes for what is split.
 #
-# **In practice.** Use torchrun with DDP for networks that fit, and FSDP2 (`fully_shard`) or DeepSpeed's ZeRO for those that
-# don't. The largest need tensor and pipeline parallelism, too (`torch.distributed.tensor.parallel`,
-# `torch.distributed.pipelining`, Megatron-LM). `torch.distributed.checkpoint` saves checkpoints in pieces. Libraries such as
-# Accelerate and Lightning wrap most of these.
+# **In practice.** Use torchrun with DDP for networks that fit, and FSDP2 (`fully_shard`) or DeepSpeed's ZeRO for those
+# that don't. The largest need tensor and pipeline parallelism, too (`torch.distributed.tensor.parallel`,
+# `torch.distributed.pipelining`, Megatron-LM). `torch.distributed.checkpoint` saves checkpoints in pieces. Libraries
+# such as Accelerate and Lightning wrap most of these.
 #
 # **Further reading.**
 # [Amdahl, *Validity of the single processor approach* (1967)](https://doi.org/10.1145/1465482.1465560) ·
@@ -1202,7 +1217,7 @@ plots.finish(fig)
 # [Huang et al., *GPipe* (2019)](https://arxiv.org/abs/1811.06965) ·
 # [PyTorch's performance tuning guide](https://docs.pytorch.org/tutorials/recipes/recipes/tuning_guide.html).
 #
-# **Next:** [11 Mixed precision](11_mixed_precision.ipynb), where you train with fewer bits.
+# **Next:** [11 Mixed precision](11_mixed_precision.ipynb) trains with fewer bits.
 #
 # Here are all your guesses so far, compared with what your machine measured:
 
