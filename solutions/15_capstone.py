@@ -1,20 +1,20 @@
 # %% [markdown]
 # # Capstone: make it fit
 #
-# The lessons so far took networks apart, one technique at a time. Here you put the techniques together. You hand in **one ONNX
-# file** that classifies clothes, made by any means you have learnt, and as small, as fast or as accurate as you can make it. In
-# this notebook you will
+# The lessons so far took networks apart, one technique at a time. Here you put the techniques together. You hand in
+# **one ONNX file** that classifies clothes, made by any means you have learnt, and as small, as fast or as accurate as
+# you can make it. In this notebook you will
 #
 # - see the task, its three divisions, and what the course's own entries reach;
 # - find out what takes up bytes in a file, and pack 4-bit weights yourself;
 # - give "nothing was lost" a precise meaning, and count what an entry is worth;
 # - make a first entry in seconds, walk the whole way to a small one, and get a list of what to try next.
 #
-# Reading and solving takes about an hour and a half; your own entry takes as long as you like. **ONNX** is a file format
-# for networks: a list of operators and the numbers they need. An **engine** is a program that runs such a file; ours is
-# **ONNX Runtime**. The **baseline** is `MyNet`, the network from the article that this course optimises, trained and in
-# float32. The pictures are those of Fashion-MNIST: ten kinds of clothes, 28×28 grey pixels. A **point** of accuracy is a
-# percentage point. (Entries earn points, too: 0 to 10 in each division.)
+# Reading and solving takes about an hour and a half; your own entry takes as long as you like. **ONNX** is a file
+# format for networks: a list of operators and the numbers they need. An **engine** is a program that runs such a file;
+# ours is **ONNX Runtime**. The **baseline** is `MyNet`, the network from the article that this course optimises,
+# trained and in float32. The pictures are those of Fashion-MNIST: ten kinds of clothes, 28×28 grey pixels. A **point**
+# of accuracy is a percentage point. (Entries earn points, too: 0 to 10 in each division.)
 
 # %%
 import math
@@ -47,31 +47,31 @@ models.trained("mynet")
 # %% [markdown]
 # ## 1. The task
 #
-# Your file takes float32 `[N, 3, 32, 32]` for any N, the pictures as `pictures.to_input` makes them, and returns float32
-# `[N, 10]`, one score per class. It uses only ONNX's own operators and contains all of its numbers. The judge runs it on
-# the 10,000 test pictures, on one thread, in a separate process, and times it in turns with the baseline.
+# Your file takes float32 `[N, 3, 32, 32]` for any N, the pictures as `pictures.to_input` makes them, and returns
+# float32 `[N, 10]`, one score per class. It uses only ONNX's own operators and contains all of its numbers. The judge
+# runs it on the 10,000 test pictures, on one thread, in a separate process, and times it in turns with the baseline.
 #
 # | division | condition | what counts |
 # |---|---|---|
-# | smallest | at least 88.4 % of the test pictures right | bytes on disk |
+# | smallest | at least 88.4 % of the test pictures right (the *floor*) | bytes on disk |
 # | fastest | at least 88.4 % of the test pictures right | the speed-up over the baseline: the geometric mean of the speed-ups for batches of 1 and of 256 (the square root of their product) |
 # | most accurate | at most 10,000 bytes | the accuracy |
 #
 # The baseline is right on 88.87 %. In each division an entry as good as the baseline earns 0 points, one as good as our
 # best earns 10, and the others lie between. You may hand in a different file for each division.
 #
-# Train on `pictures.train`, and choose between networks by `pictures.validation`. The test pictures belong to the judge:
-# if you tried forty files on them and handed in the best, you would have picked the luckiest one.
+# Train on `pictures.train`, and choose between networks by `pictures.validation`. The test pictures belong to the
+# judge: if you tried forty files on them and handed in the best, you would have picked the luckiest one.
 
 # %% [markdown]
-# A file could also memorise the test pictures: a hash of the pixels and a table of 10,000 labels fit into 8 kB and reach
-# 100 %. So the judge also shows your file other pictures, drawn anew for each judging, in random order:
+# A file could also memorise the test pictures: a hash of the pixels and a table of 10,000 labels fit into 8 kB and
+# reach 100 %. So the judge also shows your file other pictures, drawn anew for each judging, in random order:
 #
-# - **The test pictures, changed a little:** shifted by at most a quarter of a pixel, rotated by at most 1°, scaled by at
-#   most 1 %, and each pixel changed by at most one grey level. For each change the judge also shows its opposite. A
+# - **The test pictures, changed a little:** shifted by at most a quarter of a pixel, rotated by at most 1°, scaled by
+#   at most 1 %, and each pixel changed by at most one grey level. For each change the judge also shows its opposite. A
 #   picture counts as right if most of its versions are. **The accuracy that counts is the lower of the two**, unchanged
-#   or changed. The leaderboard shows the second in brackets; for our entries they differ by about 0.1 points. A table of
-#   hashes gains nothing, since one changed pixel leads to another picture's label.
+#   or changed. The leaderboard shows the second in brackets; for our entries they differ by about 0.1 points. A table
+#   of hashes gains nothing, since one changed pixel leads to another picture's label.
 # - **The test pictures and others, moved by up to a pixel,** rotated by up to 4° and scaled by up to 4 %.
 # - **Pictures from the training and validation sets,** changed a little.
 #
@@ -81,8 +81,9 @@ models.trained("mynet")
 # - loses 0.5 points more on the test pictures than on other pictures when both are moved; or
 # - is 0.5 points more accurate on the test pictures than on those for training or validation.
 #
-# Each difference must also exceed what chance explains: 3.5 standard errors. Networks trained on `pictures.train`
-# pass, even without augmentation: they lose less on the test pictures than on those they were trained on.
+# A file is refused only if such a difference exceeds its limit by more than chance explains: 3.5 standard errors (see
+# section 4). Networks trained on `pictures.train` pass, even without augmentation: they lose less on the test pictures
+# than on those they were trained on.
 #
 # Four entries of ours ship with the course, in `data/capstone`. "small" is the smallest file we have found that reaches
 # 88.4 %. "fastest" is the fastest, "fast" has one layer more, and "accurate" has at most 10,000 bytes. Before you
@@ -110,8 +111,9 @@ board
 board.plot()
 
 # %% [markdown]
-# What to see: the left side shows size, the right one speed, each against accuracy. No other file beats those on the green line
-# in both. The small file lies far to the left in the first plot, and yet gains little or no speed in the second.
+# What to see: the left plot shows size, the right one speed, each against accuracy. The green line joins the files that
+# no other file beats both in accuracy and in the plot's other quantity. The small file lies far to the left in the
+# first plot, and yet gains little or no speed in the second.
 
 # %%
 small, accurate, fast, fastest = (
@@ -180,9 +182,9 @@ claim(
 #
 # A budget of 10,000 bytes is soon spent. How much of it do the numbers alone take?
 #
-# **Exercise (3 points).** `shapes` lists the shapes of a network's tensors, `bits` the number of bits per number in each.
-# How many bytes do they take if the numbers of a tensor follow each other without a gap, and every tensor starts on a new
-# byte?
+# **Exercise (3 points).** `shapes` lists the shapes of a network's tensors, `bits` the number of bits per number in
+# each. How many bytes do they take if the numbers of a tensor follow each other without a gap, and every tensor starts
+# on a new byte?
 
 
 # %% exercise="capstone.file_bytes"
@@ -200,7 +202,8 @@ def file_bytes(shapes, bits):
 check("capstone.file_bytes", file_bytes)
 
 # %% [markdown]
-# With this function you can look into any file. What is left after subtracting the numbers is operators, names and shapes.
+# With this function you can look into any file. What is left after subtracting the numbers is operators, names and
+# shapes.
 
 # %%
 file_bytes = yours_or_ours("capstone.file_bytes")
@@ -249,9 +252,9 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, in kB, the baseline dwarfs all of our files. On the right, as a share of each file, the baseline is
-# float32 numbers (blue) and hardly anything else, while in the two smallest files most bytes are integers of few bits (orange),
-# and operators and names (green) begin to count.
+# What to see: on the left, in kB, the baseline dwarfs all of our files. On the right, as a share of each file, the
+# baseline is float32 numbers (blue) and hardly anything else, while in the two smallest files most bytes are integers
+# of few bits (orange), and operators and names (green) begin to count.
 
 # %%
 rest = {name: part[2] / sum(part) for name, part in parts.items()}
@@ -270,9 +273,9 @@ question("capstone.zeros", choice)
 # %% [markdown]
 # ## 3. Four bits, and a first entry
 #
-# Today's processors do not address half a byte, so int4 values are stored in pairs. The first of two neighbours goes into
-# the lower four bits of a byte, the second into the upper four, both in two's complement (q for q ≥ 0, q + 16 for q < 0).
-# If the number of values is odd, the last upper half is zero.
+# Today's processors do not address half a byte, so int4 values are stored in pairs. The first of two neighbours goes
+# into the lower four bits of a byte, the second into the upper four, both in two's complement (q for q ≥ 0, q + 16 for
+# q < 0). If the number of values is odd, the last upper half is zero.
 #
 # **Exercise (3 points).** Pack whole numbers from −8 to 7.
 
@@ -339,13 +342,13 @@ claim("Rounding to 4 bits loses less than a point.", -0.3 < lost_by_rounding < 1
 # %% [markdown]
 # ## 4. Nothing lost, within half a point
 #
-# "No accuracy was lost" cannot be measured; "a loss of more than half a point is excluded" can. On some pictures the new
-# network is right and the baseline wrong (*gained*, g), on some it is the other way round (*lost*, l). On all others they
-# agree. The change in accuracy is $(g - l)/n$ for $n$ pictures.
+# "No accuracy was lost" cannot be shown; "a loss of more than half a point is excluded" can. On some pictures the new
+# network is right and the baseline wrong (*gained*, g), on some it is the other way round (*lost*, l). On all others
+# they agree. The change in accuracy is $(g - l)/n$ for $n$ pictures.
 #
 # Each picture contributes +1, −1 or 0, so the sum has the variance $g + l - (g - l)^2/n$. Its square root, divided by
-# $n$, is the standard error of the change. The 95 % confidence interval reaches 1.96 standard errors to each side of the
-# measured change.
+# $n$, is the standard error of the change. The 95 % confidence interval reaches 1.96 standard errors to each side of
+# the measured change.
 #
 # **Exercise (4 points).** Compute the lower end of that interval in points (per cent of all pictures).
 
@@ -380,7 +383,8 @@ ax.set(xlabel="change in accuracy against the baseline, points (95 % interval)")
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the dashed line marks half a point lost. If the whole interval lies to its right, a larger loss is excluded.
+# What to see: the dashed line marks half a point lost. If the whole interval lies to its right, a larger loss is
+# excluded.
 
 # %%
 claim(
@@ -392,11 +396,13 @@ claim("A loss of half a point is not excluded for small.", least["small"] < -0.5
 # %% [markdown]
 # ## 5. What an entry is worth
 #
-# Halving 1 MB takes one line of code (float16). Halving 8 kB takes another architecture, or a better code for its numbers.
-# So points follow a logarithmic scale: each halving of the size and each doubling of the speed counts the same.
+# Halving 1 MB takes one line of code (float16). Halving 8 kB takes another architecture, or a better code for its
+# numbers. So points follow a logarithmic scale: each halving of the size and each doubling of the speed counts the
+# same.
 #
-# **Exercise (3 points).** For each value, give 0 points at `naive`, 10 at `best`, and points along the logarithm between
-# them, never below 0 or above 10. All numbers are positive; `best` may be larger than `naive` (speeds) or smaller (sizes).
+# **Exercise (3 points).** For each value, give 0 points at `naive`, 10 at `best`, and points along the logarithm
+# between them, never below 0 or above 10. All numbers are positive; `best` may be larger than `naive` (speeds) or
+# smaller (sizes).
 
 
 # %% exercise="capstone.points"
@@ -427,8 +433,8 @@ ax.set(xscale="log", xlabel="bytes", ylabel="points for the size")
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the logarithmic axis, the points for the size lie on a straight line from the baseline to our smallest file, and
-# the line is flat beyond.
+# What to see: on the logarithmic axis, the points for the size lie on a straight line from the baseline to our smallest
+# file, and the line is flat beyond.
 
 # %%
 taking_part = [entry.name for entry in board.ranking("smallest")]
@@ -441,9 +447,9 @@ claim("The 4-bit entry earns 4 points for its size.", round(earned["four bits"])
 # %% [markdown]
 # ## 6. Small is not fast
 #
-# The small network does less than a seventh of the baseline's multiplications, and yet it gains little or no speed. Is that due to
-# the architecture, or to the file? The next cell writes the same network with its weights in float32. How many times as fast is
-# it?
+# The small network does less than a seventh of the baseline's multiplications, and yet it gains little or no speed. Is
+# that due to the architecture, or to the file? The next cell writes the same network with its weights in float32. How
+# many times as fast is it?
 
 
 # %%
@@ -482,10 +488,10 @@ reveal(
 )
 
 # %% [markdown]
-# An engine rewrites a network's graph of operators when it loads it, and ONNX Runtime can save the result. The plot counts the
-# operators that it really runs. On x86 processors, those of the domain `com.microsoft.nchwc` are its fastest convolutions: they
-# need channels in blocks, for which the weights are rearranged once, at loading. On other processors the engine may have none of
-# them.
+# An engine rewrites a network's graph of operators when it loads it, and ONNX Runtime can save the result. The plot
+# counts the operators that it really runs. On x86 processors, those whose names begin with `com.microsoft.nchwc` are
+# its fastest convolutions: they need channels in blocks, for which the weights are rearranged once, at loading. On
+# other processors the engine may have none of them.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -518,8 +524,8 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: only the int4 file runs DequantizeLinear. If the engine has blocked convolutions (`nchwc`), only the float32 file
-# gets them.
+# What to see: only the int4 file runs DequantizeLinear. If the engine has blocked convolutions (`nchwc`), only the
+# float32 file gets them.
 
 # %%
 picture = pictures.to_input(pictures.test.images[:1])
@@ -561,9 +567,9 @@ question("capstone.slow_int4", choice)
 # %% [markdown]
 # ## 7. A network of your own
 #
-# Here is a narrower network of the kind of our entry "fast", freshly initialised and trained for two epochs on the labels
-# alone, which takes some seconds. Then its batch norms are *folded*, that is, merged into the weights of the convolutions before them (lesson 02),
-# and the file is written. What accuracy does it reach? (The floor is 88.4 %.)
+# Here is a narrower network of the kind of our entry "fast", freshly initialised and trained for two epochs on the
+# labels alone, which takes some seconds. Then its batch norms are *folded*, that is, merged into the weights of the
+# convolutions before them (lesson 02), and the file is written. What accuracy does it reach? (The floor is 88.4 %.)
 
 # %%
 predict("accuracy of a network trained for seconds", unit="%")
@@ -585,10 +591,11 @@ reveal(
 )
 
 # %% [markdown]
-# Size takes more steps. The whole way to a small file is: train, fold, put quantisers on the weights (they round each weight to
-# a grid of 16 values whenever the network computes), train again with them, make the rounded weights permanent, and write the
-# file. Training starts over here, so that the cell shows all of it. The second training is shorter and has a lower learning rate,
-# since the network only has to adapt to its grids. *LSQ* learns the step of each grid along with the weights (lesson 06).
+# Size takes more steps. The whole way to a small file is: train, fold, put quantisers on the weights (they round each
+# weight to a grid of 16 values whenever the network computes), train again with them, make the rounded weights
+# permanent, and write the file. Training starts over here, so that the cell shows all of it. The second training is
+# shorter and has a lower learning rate, since the network only has to adapt to its grids. *LSQ* learns the step of each
+# grid along with the weights (lesson 06).
 #
 # Fill in the three blanks. You have met all three in lessons 02 and 06. If you leave a blank, our own step is used.
 
@@ -655,17 +662,18 @@ claim(
 # | to know where time goes | cost models (02), fusion and the engines (08, 12) |
 # | a machine that searches for you | lesson 14 |
 #
-# Ours were made by `nnopt train capstone_small`, `capstone_accurate`, `capstone_fast` and `capstone_fastest`; the recipes
-# are in `lessons/capstone/entries.py`. They can be beaten. Some things we have not tried: 2 bits, grouped 1×1
+# Ours were made by `nnopt train capstone_small`, `capstone_accurate`, `capstone_fast` and `capstone_fastest`; the
+# recipes are in `lessons/capstone/entries.py`. They can be beaten. Some things we have not tried: 2 bits, grouped 1×1
 # convolutions, one scale per channel, several teachers, or Huffman's code, decoded by the file's own operators.
 #
 # `write_onnx` knows only a few layers; `export_onnx` (lesson 08) writes any network. Either way, the command
 #
 #     nnopt capstone my_entry.onnx
 #
-# shows the whole board with your file on it and its place in each division, and `nnopt progress` shows the points it earned. The
-# command runs files in a sandbox that only Linux has. Your own files need none: on a Mac or on Windows add `--isolation none`.
-# Here in the notebook, write the name of your file and run the cell whenever you have a new version:
+# shows the whole board with your file on it and its place in each division, and `nnopt progress` shows the points it
+# earned. The command runs files in a sandbox that only Linux has. Your own files need none: on a Mac or on Windows add
+# `--isolation none`. Here in the notebook, write the name of your file and run the cell whenever you have a new
+# version:
 
 # %%
 my_entry = Path("my_entry.onnx")
@@ -676,8 +684,8 @@ if my_entry.is_file():
 # %% [markdown]
 # ## Summary
 #
-# Here is the board once more, now with the files of this notebook (orange). They show where the next points are: up, by better
-# training, or further to the left or to the right.
+# Here is the board once more, now with the files of this notebook (orange). They show where the next points are: up, by
+# better training, or further to the left or to the right.
 
 # %%
 board.plot()
@@ -686,20 +694,20 @@ board.plot()
 board
 
 # %% [markdown]
-# - **Three goals, three networks.** The smallest, the fastest and the most accurate network differ, and what makes one of
-#   them good may not help the others.
+# - **Three goals, three networks.** The smallest, the fastest and the most accurate network differ, and what makes one
+#   of them good may not help the others.
 # - **A file is numbers and their description.** Below 10,000 bytes the description counts.
-# - **Stored in four bits is not computed in four bits.** How many bytes a file saves and how much time are two questions.
+# - **Stored in four bits is not computed in four bits.** Saving bytes and saving time are two different things.
 # - **"Nothing lost" is an interval.** With 10,000 pictures, half a point is about the smallest loss you can exclude.
-# - **The baseline was easy to beat in size:** most of its parameters are in one linear layer that a good architecture does
-#   not need.
+# - **The baseline was easy to beat in size:** most of its parameters are in one linear layer that a good architecture
+#   does not need.
 #
-# You can now take a network from training to a file, judge it honestly, and say what it gained and lost. This was the last
-# lesson. To let a machine search for your next entry, go back to [14 Choosing automatically](14_choosing.ipynb).
+# You can now take a network from training to a file, judge it honestly, and say what it gained and lost. This was the
+# last lesson. To let a machine search for your next entry, go back to [14 Choosing automatically](14_choosing.ipynb).
 #
-# **In practice.** Networks for phones and microcontrollers are made like this: an architecture whose operators the engine runs
-# fast, a teacher, quantisation during training, and measurements on the device itself. MLPerf Tiny is such a contest, with
-# microcontroller boards instead of files.
+# **In practice.** Networks for phones and microcontrollers are made like this: an architecture whose operators the
+# engine runs fast, a teacher, quantisation during training, and measurements on the device itself. MLPerf Tiny is such
+# a contest, with microcontroller boards instead of files.
 #
 # **Further reading.** [Banbury et al. 2021, MLPerf Tiny benchmark](https://arxiv.org/abs/2106.07597) ·
 # [Lin et al. 2020, MCUNet](https://arxiv.org/abs/2007.10319) ·
