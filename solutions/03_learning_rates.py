@@ -86,9 +86,9 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: with a rate of 0.12 the loss explodes at once (the plot is cut off at 10⁴). With 0.08 it falls quickly but
-# stays on a high floor, with 0.02 it reaches a lower floor later, and with 0.005 it is still falling. Given enough time,
-# twice the rate leaves about twice the loss:
+# What to see: with a rate of 0.12 the loss explodes at once (the plot is cut off at 10⁴). With 0.08 it falls quickly
+# but stays on a high floor, with 0.02 it reaches a lower floor later, and with 0.005 it is still falling. Given enough
+# time, twice the rate leaves about twice the loss:
 
 
 # %%
@@ -183,11 +183,11 @@ plots.finish(fig)
 # exp_range) come back up; warm-up and one-cycle begin near 0.
 #
 # - **exponential** multiplies the rate by $\gamma$ at every step. **step** multiplies it by 0.1 after each third of the
-#   steps. **polynomial** follows a power of the share of steps left; the first power, used here, is a straight line to
-#   0.
+#   steps. **polynomial** follows a power of the share of steps left; the first power, used here, is a straight line
+#   down to 0.
 # - **cosine**: $\eta_t = \tfrac{\eta_\text{max}}2\left(1 + \cos\frac{\pi t}{T}\right)$ at step $t$ of $T$. It stays
-#   high for long, then low for long. **warm restarts** start a new cosine each time the last one ends, twice as long as
-#   the one before ([Loshchilov & Hutter 2017](https://arxiv.org/abs/1608.03983)).
+#   high for a long time, then low for a long time. **warm restarts** start a new cosine each time the last one ends,
+#   twice as long as the one before ([Loshchilov & Hutter 2017](https://arxiv.org/abs/1608.03983)).
 # - **warm-up**: the first gradients of a network can be large, and their direction changes fast. So the rate first
 #   rises to its peak ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)). You can put a warm-up before any other
 #   schedule; PyTorch does this with `SequentialLR`.
@@ -237,9 +237,9 @@ question("rates.gamma", answer)
 # ## 3. A schedule that looks
 #
 # `ReduceLROnPlateau` does not follow the clock. It looks at the validation loss, the loss on pictures that are not
-# trained on. When more than `patience` epochs in a row were not below the best loss so far, it multiplies the rate by
-# `factor` and counts from 0 again, but it remembers the best loss. You need not know in advance how long you will
-# train. But such a schedule is late by design, because it must see the plateau first.
+# trained on. When the losses of more than `patience` epochs in a row were not below the best so far, it multiplies the
+# rate by `factor` and counts from 0 again, but it remembers the best loss. You need not know in advance how long you
+# will train. But such a schedule is late by design, because it must see the plateau first.
 #
 # **Exercise (4 points).** Compute the rate after each epoch from the validation losses of the epochs.
 
@@ -493,8 +493,8 @@ reveal(
 # What to see: at the end, the dark blue line (Pegasos) is the lowest. A $\lambda$ that is ten times too large (orange)
 # flattens out, and one that is ten times too small (green) starts far too high.
 #
-# So the rate has to fit the curvature. With too large a $\lambda$, the steps become short before the weights have
-# arrived. With too small a $\lambda$, they stay far too long for thousands of steps.
+# So the rate has to fit the curvature. With too large a $\lambda$, the steps become small before the weights have
+# arrived. With too small a $\lambda$, thousands of steps are far too large.
 
 # %%
 claim(
@@ -781,12 +781,12 @@ plots.finish(fig)
 # - **Amount of data.** With the same number of *steps*, 750 and 12,000 pictures have the same best rate. With the same
 #   number of *passes* over the data, the best rate falls from 0.08 to 0.02. But then 16 times the pictures also mean 16
 #   times the steps, and with more time you can afford shorter ones. The budget counts, not the data.
-# - **Batch size.** From 32 to 128, the best rate is proportional to the batch size. This is the *linear rule* ([Goyal
-#   et al. 2017](https://arxiv.org/abs/1706.02677)): one step on $k$ times the batch replaces $k$ small steps. The
-#   *square-root rule*, which keeps the noise of a step the same, would give a factor of 2 there instead of 4. It suits
-#   Adam and similar optimizers better ([Malladi et al. 2022](https://arxiv.org/abs/2205.10287)), which we did not
-#   measure. And the linear rule has a limit. For batches of 256 it gives 0.16, where most of these networks diverge, and
-#   in the 24 steps of two passes no other rate gets far either.
+# - **Batch size.** From 32 to 128, the best rate is proportional to the batch size. This is the *linear rule*
+#   ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)): one step on $k$ times the batch replaces $k$ small steps.
+#   The *square-root rule*, which keeps the noise of a step the same, would give a factor of 2 there instead of 4. It
+#   suits Adam and similar optimizers better ([Malladi et al. 2022](https://arxiv.org/abs/2205.10287)), which we did not
+#   measure. And the linear rule has a limit. For batches of 256 it gives 0.16, where most of these networks diverge,
+#   and in the 24 steps of two passes no other rate gets far either.
 # - **The range test** finds the best rate to within a factor of three over widths and depths. But it does not see the
 #   budget, and it is too short to see the noise of small batches: noise does its harm later. At batch 16 the suggested
 #   rate is more than ten times too high.
@@ -936,7 +936,8 @@ print(f"\n{'article, 8 epochs':18} {0.01:>6g} {article:>6.2f} %")
 #
 # - **One-cycle and warm-up with cosine** lead, by 0.8 points on average. Only these two are ahead by more than 0.3
 #   points with every seed. One-cycle ends within 0.1 points of the article's eight epochs, in a third of them.
-# - **Polynomial, cosine and warm restarts** follow, 0.2 to 0.5 points ahead of the constant rate. They all end near 0.
+# - **Polynomial, cosine and warm restarts** follow, 0.2 to 0.5 points ahead of the constant rate. Their rates all end
+#   near 0.
 # - **Triangles** differ from the constant rate by too little for three seeds to show. They are meant to save you the
 #   search for a rate, not time.
 # - **Step, exponential and Pegasos** are *behind* the constant rate. A falling rate is not enough: exponential is down
@@ -1117,10 +1118,10 @@ learning_rate_playground()
 # - **The first rate** depends on batch size and budget, and hardly on the size of the network. Find it with a range
 #   test and a short search, and take a factor of 2 less if in doubt.
 #
-# **In practice.** Large networks are usually trained with AdamW, a warm-up, and a cosine or a straight line to (nearly)
-# 0. One-cycle is common for short trainings. If the end is not known in advance, keep a constant rate and add a short
-# decay whenever you want a result ("warm-up, stable, decay", [Hu et al. 2024](https://arxiv.org/abs/2404.06395)), or
-# replace the schedule by an average of the weights ([Defazio et al. 2024](https://arxiv.org/abs/2405.15682)).
+# **In practice.** Large networks are usually trained with AdamW, a warm-up, and a cosine or a straight line that ends
+# near 0. One-cycle is common for short trainings. If the end is not known in advance, keep a constant rate and add a
+# short decay whenever you want a result ("warm-up, stable, decay", [Hu et al. 2024](https://arxiv.org/abs/2404.06395)),
+# or replace the schedule by an average of the weights ([Defazio et al. 2024](https://arxiv.org/abs/2405.15682)).
 # `torch.optim.lr_scheduler` has the schedules; fastai and Lightning have range tests.
 #
 # **Further reading.**
@@ -1132,7 +1133,7 @@ learning_rate_playground()
 # [Bottou, *Stochastic gradient descent tricks* (2012)](https://doi.org/10.1007/978-3-642-35289-8_25) ·
 # [Shallue et al., *Measuring the effects of data parallelism* (2019)](https://arxiv.org/abs/1811.03600).
 #
-# **Next:** [04 Batch sizes](04_batch_sizes.ipynb), where you choose how many pictures each step sees.
+# **Next:** [04 Batch sizes](04_batch_sizes.ipynb) asks how many pictures each step should see.
 #
 # Here are all your guesses so far, compared with what your machine measured:
 
