@@ -1,5 +1,5 @@
 """Cheaper convolutions (article, section 3.1.2).
 
 `blocks` replaces k×k convolutions, `low_rank` factorises trained layers, `folding` folds batch norms into convolutions,
-and `cost_model` predicts a layer's time.
+`spectra` finds singular values, and `cost_model` predicts a layer's time.
 """

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from nnopt_lab.techniques.convolutions import spectra
 from nnopt_lab.techniques.network_checks import (
     copied,
     current_value,
@@ -87,13 +88,13 @@ def choose_ranks(
     if (energy is None) == (parameters is None):
         raise ValueError(f"energy={energy} and parameters={parameters}: give exactly one of them.")
     chosen = _chosen(model, layers)
-    spectra = {name: torch.linalg.svdvals(_matrix(layer)) for name, layer in chosen.items()}
+    values = {name: spectra.singular_values(_finite(name, layer)) for name, layer in chosen.items()}
 
     def saved(name: str, rank: int) -> int:
         return _parameters(chosen[name]) - rank * sum(_matrix(chosen[name]).shape)
 
     def ranks(energy: float) -> dict[str, int]:
-        found = {name: rank_for_energy(values, energy) for name, values in spectra.items()}
+        found = {name: rank_for_energy(spectrum, energy) for name, spectrum in values.items()}
         return {name: rank for name, rank in found.items() if saved(name, rank) > 0}
 
     def total(energy: float) -> int:
@@ -115,7 +116,7 @@ def choose_ranks(
     return ranks(low)
 
 
-def low_rank(model: nn.Module, ranks: dict[str, int]) -> nn.Module:
+def low_rank(model: nn.Module, ranks: dict[str, int], *, fill: bool = True) -> nn.Module:
     """Return a copy of `model` with the layers in `ranks` factorised, each into an `nn.Sequential` of two layers.
 
     At full rank, the copy computes the same function up to rounding; below, each layer has the closest weights of its
@@ -125,18 +126,19 @@ def low_rank(model: nn.Module, ranks: dict[str, int]) -> nn.Module:
     Args:
         model: left unchanged.
         ranks: rank by layer name, from 1 to the layer's full rank, from `choose_ranks` or your own choice.
+        fill: False leaves the factors at zero, without the time of a decomposition, for trained weights to be loaded.
 
     Raises:
-        ValueError: a layer can't be factorised, or a rank is out of its range.
+        ValueError: a layer can't be factorised, or a rank is out of its range, or a weight is NaN or infinite.
     """
     chosen = _chosen(model, ranks)
     model = copied(model)
     for name, layer in chosen.items():
-        full = min(_matrix(layer).shape)
+        full = min((_finite(name, layer) if fill else _matrix(layer)).shape)
         if not 1 <= ranks[name] <= full:
             raise ValueError(f"ranks[{name!r}]={ranks[name]} must be 1 to {full}.")
         split = _split_linear if isinstance(layer, nn.Linear) else _split_convolution
-        model = replace_module(model, name, split(layer, ranks[name]).train(layer.training))
+        model = replace_module(model, name, split(layer, ranks[name], fill).train(layer.training))
     return model
 
 
@@ -150,6 +152,13 @@ def _chosen(model: nn.Module, layers: Iterable[str] | None) -> dict[str, nn.Modu
             choice = ", ".join(found) or "none"
             raise ValueError(f"{name!r} is not a layer that can be factorised{reason}: choose from {choice}.")
     return {name: found[name] for name in chosen}
+
+
+def _finite(name: str, layer: nn.Module) -> Tensor:
+    matrix = _matrix(layer)
+    if not torch.isfinite(matrix).all():
+        raise ValueError(f"model's layer {name!r} has weights that are NaN or infinite.")
+    return matrix
 
 
 def _parameters(layer: nn.Module) -> int:
@@ -168,21 +177,21 @@ def _matrix(layer: nn.Module) -> Tensor:
     return weight.permute(1, 2, 0, 3).reshape(inputs * height, outputs * width)
 
 
-def _halves(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """Factors [m, r] and [r, n] of the closest matrix of rank r; each contains the root of the singular values."""
-    u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
-    root = s[:rank].sqrt()
-    return u[:, :rank] * root, root[:, None] * vh[:rank]
+def _factors(layer: nn.Module, rank: int, fill: bool) -> tuple[Tensor, Tensor]:
+    matrix = _matrix(layer)
+    if fill:
+        return spectra.closest_factors(matrix, rank)
+    return matrix.new_zeros(matrix.shape[0], rank), matrix.new_zeros(rank, matrix.shape[1])
 
 
-def _split_linear(layer: nn.Linear, rank: int) -> nn.Sequential:
-    second, first = _halves(_matrix(layer), rank)
+def _split_linear(layer: nn.Linear, rank: int, fill: bool) -> nn.Sequential:
+    second, first = _factors(layer, rank, fill)
     parts = nn.Linear(layer.in_features, rank, bias=False), nn.Linear(rank, layer.out_features, layer.bias is not None)
     return _filled(layer, parts, first, second)
 
 
-def _split_convolution(layer: nn.Conv2d, rank: int) -> nn.Sequential:
-    first, second = _halves(_matrix(layer), rank)
+def _split_convolution(layer: nn.Conv2d, rank: int, fill: bool) -> nn.Sequential:
+    first, second = _factors(layer, rank, fill)
     (height, width), (down, across), (top, left) = layer.kernel_size, layer.stride, layer.padding
     parts = (
         nn.Conv2d(layer.in_channels, rank, (height, 1), (down, 1), (top, 0), bias=False),

@@ -59,11 +59,11 @@ def shape(model: nn.Module, example: Tensor, config: dict) -> tuple[nn.Module, d
 
 
 def reshape(model: nn.Module, example: Tensor, sizes: dict) -> nn.Module:
-    """Make a network of the sizes that `shape` returned; its weights are meaningless until trained ones are loaded."""
+    """Make a network of the sizes that `shape` returned; the weights are meaningless until trained ones are loaded."""
     if sizes["channels"]:
         keep = {name: torch.arange(count) for name, count in sizes["channels"].items()}
         model = channel_pruning.remove_channels(model, example, keep)
-    return low_rank.low_rank(model, sizes["ranks"])
+    return low_rank.low_rank(model, sizes["ranks"], fill=False)
 
 
 def make(
