@@ -650,6 +650,225 @@ def recurrent():
     return Net(nn.LSTM(8, 8, batch_first=True)).eval()
 
 
+@habit
+def gated_recurrent():
+    class Net(Tokens):
+        def encode(self, x):
+            return self.encoder(x)[1].transpose(0, 1)
+
+    return Net(nn.GRU(8, 8, 2, batch_first=True, bidirectional=True)).eval()
+
+
+class Attention(nn.Module):
+    """Attention as timm writes it: one layer for queries, keys and values, split by head."""
+
+    def __init__(self, width=8, heads=2):
+        super().__init__()
+        self.heads, self.qkv, self.proj = heads, nn.Linear(width, 3 * width), nn.Linear(width, width)
+
+    def forward(self, x):
+        n, tokens, width = x.shape
+        q, k, v = self.qkv(x).reshape(n, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
+        x = F.scaled_dot_product_attention(q, k, v)
+        return self.proj(x.transpose(1, 2).reshape(n, tokens, width))
+
+
+class ReadingAttention(Attention):
+    """As torchvision's Swin writes it: a function gets the layers' weights."""
+
+    def forward(self, x):
+        q, k, v = F.linear(x, self.qkv.weight, self.qkv.bias).chunk(3, -1)
+        return F.linear(F.scaled_dot_product_attention(q, k, v), self.proj.weight, self.proj.bias)
+
+
+class TransformerBlock(nn.Module):
+    """Normalisation first, layer scale after."""
+
+    def __init__(self, attention, width=8):
+        super().__init__()
+        self.norm1, self.attention, self.norm2 = nn.LayerNorm(width), attention, nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 16), nn.GELU(), nn.Dropout(0.1), nn.Linear(16, width))
+        self.scale = nn.Parameter(torch.rand(width))
+
+    def forward(self, x):
+        x = x + self.scale * self.attention(self.norm1(x))
+        return x + self.scale * self.mlp(self.norm2(x))
+
+
+@habit
+def vision_transformer():
+    return Tokens(nn.Sequential(TransformerBlock(Attention()), TransformerBlock(Attention()))).eval()
+
+
+@habit
+def attention_that_reads_weights():
+    return Tokens(TransformerBlock(ReadingAttention())).eval()
+
+
+@habit
+def attention_that_reads_weights_where_the_data_decide():
+    class Net(Tokens):
+        def encode(self, x):
+            return self.encoder(x if x.sum() > 0 else x * 2)
+
+    return Net(TransformerBlock(ReadingAttention())).eval()
+
+
+@habit
+def class_token():
+    class Net(Tokens):
+        def encode(self, x):
+            token = self.token.expand(x.shape[0], -1, -1)
+            return self.encoder(torch.cat([token, x], 1) + self.position)[:, :1]
+
+    model = Net(TransformerBlock(Attention()))
+    model.token, model.position = nn.Parameter(torch.rand(1, 1, 8)), nn.Parameter(torch.rand(1, 5, 8))
+    return model.eval()
+
+
+@habit
+def head_tied_to_an_embedding():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed, self.mix, self.head = nn.Embedding(9, 8), nn.Linear(8, 8), nn.Linear(8, 9, bias=False)
+            self.head.weight = self.embed.weight
+
+        def forward(self, x):
+            words = (x[:, 0].flatten(1) * 2).round().long().clamp(-4, 4) + 4
+            return self.head(F.gelu(self.mix(self.embed(words))).mean(1))
+
+    return Net().eval()
+
+
+@habit
+def shared_blocks():
+    class Net(Tokens):
+        def encode(self, x):
+            for _ in range(3):
+                x = self.encoder(x)
+            return x
+
+    return Net(TransformerBlock(Attention())).eval()
+
+
+# Blocks of well-known convolutional networks, between a first convolution and a head
+
+
+class BatchNormAct2d(nn.BatchNorm2d):
+    """As timm writes its class: a batch norm, then a drop layer and an activation."""
+
+    def __init__(self, channels, act):
+        super().__init__(channels)
+        self.drop, self.act = nn.Identity(), act
+
+    def forward(self, x):
+        torch._assert(x.ndim == 4, "four axes")
+        x = F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps
+        )
+        return self.act(self.drop(x))
+
+
+class Around(nn.Module):
+    """A convolution to 6 channels, the block, and a head for its channels."""
+
+    def __init__(self, block, channels=6):
+        super().__init__()
+        self.stem, self.block = nn.Conv2d(3, 6, 3, padding=1), block
+        self.head = nn.Linear(channels, 5)
+
+    def forward(self, x):
+        return self.head(F.adaptive_avg_pool2d(self.block(F.relu(self.stem(x))), 1).flatten(1))
+
+
+def block(forward, channels=6, **layers):
+    model = type("Block", (nn.Module,), {"forward": forward})()
+    for name, layer in layers.items():
+        setattr(model, name, layer)
+    return settled(Around(model, channels))
+
+
+@habit
+def inverted_bottleneck():
+    return block(
+        lambda s, x: x + s.norm3(s.project(s.norm2(s.depthwise(s.norm1(s.expand(x)))))),
+        expand=nn.Conv2d(6, 12, 1, bias=False), norm1=BatchNormAct2d(12, nn.SiLU(inplace=True)),
+        depthwise=nn.Conv2d(12, 12, 3, padding=1, groups=12, bias=False), norm2=BatchNormAct2d(12, nn.SiLU()),
+        project=nn.Conv2d(12, 6, 1, bias=False), norm3=BatchNormAct2d(6, nn.Identity()),
+    )  # fmt: skip
+
+
+@habit
+def squeeze_and_excite():
+    def forward(self, x):
+        x = self.norm(self.conv(x))
+        return x * self.up(F.relu(self.down(x.mean((2, 3), keepdim=True)))).sigmoid()
+
+    return block(
+        forward, conv=nn.Conv2d(6, 6, 3, padding=1, groups=2), norm=BatchNormAct2d(6, nn.Hardswish()),
+        down=nn.Conv2d(6, 2, 1), up=nn.Conv2d(2, 6, 1),
+    )  # fmt: skip
+
+
+@habit
+def dense_block():
+    def forward(self, x):
+        for norm, conv in zip(self.norms, self.convs, strict=True):
+            x = torch.cat([x, conv(F.relu(norm(x)))], 1)
+        return x
+
+    return block(
+        forward, 14, norms=nn.ModuleList([nn.BatchNorm2d(6), nn.BatchNorm2d(10)]),
+        convs=nn.ModuleList([nn.Conv2d(6, 4, 3, padding=1), nn.Conv2d(10, 4, 3, padding=1)]),
+    )  # fmt: skip
+
+
+@habit
+def channel_shuffle():
+    def forward(self, x):
+        left, right = x.chunk(2, 1)
+        x = torch.cat([left, F.relu(self.norm(self.conv(right)))], 1)
+        n, c, h, w = x.shape
+        return x.view(n, 2, c // 2, h, w).transpose(1, 2).reshape(n, c, h, w)
+
+    return block(forward, conv=nn.Conv2d(3, 3, 3, padding=1, groups=3, bias=False), norm=nn.BatchNorm2d(3))
+
+
+@habit
+def layer_scale():
+    class Scale(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gamma = nn.Parameter(torch.rand(6))
+
+        def forward(self, x):
+            return x * self.gamma
+
+    def forward(self, x):
+        y = self.norm(self.conv(x).permute(0, 2, 3, 1))
+        return x + self.scale(self.down(F.gelu(self.up(y)))).permute(0, 3, 1, 2)
+
+    return block(
+        forward, conv=nn.Conv2d(6, 6, 3, padding=1, groups=6), norm=nn.LayerNorm(6), up=nn.Linear(6, 12),
+        down=nn.Linear(12, 6), scale=Scale(),
+    )  # fmt: skip
+
+
+@habit
+def stochastic_depth():
+    class DropPath(nn.Module):
+        def forward(self, x):
+            if not self.training:
+                return x
+            return x * x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(0.8) / 0.8
+
+    return block(
+        lambda s, x: F.relu(x + s.drop(s.norm(s.conv(x)))),
+        conv=nn.Conv2d(6, 6, 3, padding=1), norm=nn.BatchNorm2d(6), drop=DropPath(),
+    )  # fmt: skip
+
+
 def in_evaluation(model, x=X):
     """The model's outputs in evaluation mode, flat, of a copy that keeps the model's state."""
     from nnopt_lab.techniques.network_checks import copied
