@@ -24,6 +24,7 @@ from nnopt_lab.techniques.pruning.unstructured import (
     prunable,
     prune_by_scores,
     random_prune,
+    shared_places,
 )
 
 __all__ = [
@@ -42,4 +43,5 @@ __all__ = [
     "random_prune",
     "ranks",
     "sensitivity",
+    "shared_places",
 ]

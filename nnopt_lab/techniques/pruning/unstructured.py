@@ -119,8 +119,20 @@ def make_permanent(model: nn.Module) -> nn.Module:
     return model
 
 
+def shared_places(model: nn.Module) -> dict[str, list[str]]:
+    """For each distinct weight, the first prunable layer's name, and the names of all modules with this weight.
+
+    The modules include embeddings that are tied to a prunable layer.
+
+    Raises:
+        ValueError: a weight is computed other than by a mask (weight_norm, a parametrisation), or shared with a module
+            that can't have the same mask.
+    """
+    _require_maskable(model)
+    return _places(model)
+
+
 def _places(model: nn.Module) -> dict[str, list[str]]:
-    """For each distinct weight, the first prunable layer's name, and the names of all modules with this weight."""
     tied, places, seen = tied_parameters(model), {}, set()
     for name, layer in prunable(model).items():
         own = f"{name}.{'weight_orig' if _masked(layer) else 'weight'}".lstrip(".")
@@ -143,13 +155,13 @@ def _require_maskable(model: nn.Module) -> None:
 
 
 def _require_same_masks(model: nn.Module, places: dict[str, list[str]]) -> None:
-    for name, together in places.items():
-        layers = [model.get_submodule(place) for place in together]
-        if not any(_masked(layer) for layer in layers):
-            continue
-        for place, layer in zip(together, layers, strict=True):
-            if not _masked(layer) or not torch.equal(_mask(layer), _mask(layers[0])):
-                raise ValueError(f"model's layers {name!r} and {place!r} share a weight, but not its mask.")
+    for together in places.values():
+        layers = {place: model.get_submodule(place) for place in together}
+        first = next((place for place, layer in layers.items() if _masked(layer)), None)
+        for place, layer in layers.items():
+            if first is not None and not (_masked(layer) and torch.equal(_mask(layer), _mask(layers[first]))):
+                pair = " and ".join(repr(other) for other in together if other in (first, place))
+                raise ValueError(f"model's layers {pair} share a weight, but not its mask.")
 
 
 def _mask(layer: nn.Module) -> Tensor:

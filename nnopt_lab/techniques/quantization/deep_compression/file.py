@@ -1,7 +1,8 @@
 """Write a pruned network with shared weights to a file, and read it back.
 
 Each layer's weight is stored in three parts: the positions of the remaining weights, the index of each one's value, and
-the table of values. Positions become gaps; gaps and indices are Huffman coded layer by layer.
+the table of values. Positions become gaps; gaps and indices are Huffman coded layer by layer. A tensor that is tied to
+an earlier one is stored as that one's number.
 """
 
 import io
@@ -20,6 +21,7 @@ from nnopt_lab.techniques.quantization.deep_compression.gaps import gap_symbols,
 from nnopt_lab.techniques.quantization.deep_compression.weight_sharing import is_shared
 
 MAGIC = b"NNDC1"
+PLAIN, CODED, TIED = range(3)  # how a tensor is stored
 PARTS = ("header", "biases", "code books", "Huffman tables", "positions", "values")
 # One byte each. Older files use numpy's own letters, whose "l" has 4 bytes on Windows and 8 elsewhere.
 CODES = {
@@ -46,11 +48,15 @@ def save(model: nn.Module, path: Path | str) -> dict[str, int]:
             shared, under a weight norm).
     """
     _check_plain(model)
-    coded, chunks = _coded(model), [("header", MAGIC)]
+    kinds, chunks = _kinds(model), [("header", MAGIC)]
     for name, tensor in sorted(model.state_dict().items()):
+        kind, first = kinds[name]
+        chunks.append(("header", struct.pack(f"<BB{tensor.dim()}I", kind, tensor.dim(), *tensor.shape)))
         values = tensor.detach().cpu().numpy().ravel()
-        chunks.append(("header", struct.pack(f"<?B{tensor.dim()}I", name in coded, tensor.dim(), *tensor.shape)))
-        chunks += _weight_chunks(name, values) if name in coded else [("biases", _array_bytes(values))]
+        if kind == TIED:
+            chunks.append(("header", struct.pack("<I", first)))
+        else:
+            chunks += _weight_chunks(name, values) if kind == CODED else [("biases", _array_bytes(values))]
     body = b"".join(chunk for _, chunk in chunks)
     chunks.append(("header", struct.pack("<I", zlib.crc32(body))))
     Path(path).write_bytes(body + chunks[-1][1])
@@ -62,7 +68,7 @@ def load(path: Path | str, model: nn.Module) -> nn.Module:
 
     Args:
         path: of the file.
-        model: a float32 network with the same layers.
+        model: a float32 network with the same layers, tied in the same places.
 
     Raises:
         ValueError: the file is damaged, not written by `save`, or of another network; `model` is unchanged then.
@@ -73,13 +79,21 @@ def load(path: Path | str, model: nn.Module) -> nn.Module:
         raise ValueError(f"{path} is not a file of deep_compression.save.")
     if zlib.crc32(raw[:-4]) != int.from_bytes(raw[-4:], "little"):
         raise ValueError(f"{path} is damaged or cut short: its checksum differs.")
-    file, coded, state = io.BytesIO(raw[len(MAGIC) : -4]), _coded(model), {}
+    file, kinds, state = io.BytesIO(raw[len(MAGIC) : -4]), _kinds(model), {}
+    names = sorted(model.state_dict())
     try:
         for name, tensor in sorted(model.state_dict().items()):
-            is_coded, dimensions = _take(file, "?B")
-            if (is_coded, _take(file, f"{dimensions}I")) != (name in coded, tuple(tensor.shape)):
+            kind, dimensions = _take(file, "BB")
+            first = kinds[name][1]
+            same = (kind, _take(file, f"{dimensions}I")) == (kinds[name][0], tuple(tensor.shape))
+            if not same or (kind == TIED and _take(file, "I") != (first,)):
                 raise ValueError(f"{name} differs from this model's")
-            values = _read_weight(file, tensor.numel()) if is_coded else _read_array(file, tensor.numel(), tensor.dtype)
+            if kind == TIED:
+                state[name] = state[names[first]]
+                continue
+            values = (
+                _read_weight(file, tensor.numel()) if kind == CODED else _read_array(file, tensor.numel(), tensor.dtype)
+            )
             state[name] = torch.from_numpy(values).reshape(tensor.shape).to(tensor.dtype)
         if file.read(1):
             raise ValueError("it has more tensors than this model")
@@ -157,8 +171,19 @@ def _take(file: io.BytesIO, form: str) -> tuple:
     return struct.unpack(f"<{form}", file.read(struct.calcsize(f"<{form}")))
 
 
-def _coded(model: nn.Module) -> set[str]:
-    return {f"{name}.weight" for name in pruning.prunable(model)}
+def _kinds(model: nn.Module) -> dict[str, tuple[int, int]]:
+    """How each tensor of the state is stored, and for tied ones the number of the first of them in the file."""
+    state = dict(sorted(model.state_dict().items()))
+    layers = {f"{name}.weight".lstrip(".") for name in pruning.prunable(model)}
+    together: dict[object, list[str]] = {}
+    for name, tensor in state.items():
+        same = (tensor.data_ptr(), tensor.shape, tensor.stride()) if tensor.numel() else name
+        together.setdefault(same, []).append(name)
+    kinds = {}
+    for names in together.values():
+        kinds |= dict.fromkeys(names, (TIED, list(state).index(names[0])))
+        kinds[names[0]] = CODED if layers.intersection(names) else PLAIN, 0
+    return kinds
 
 
 def _check_plain(model: nn.Module) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from nnopt_lab.techniques import pruning
-from nnopt_lab.techniques.network_checks import current_value, remove_parametrizations, require_plain, require_untied
+from nnopt_lab.techniques.network_checks import current_value, remove_parametrizations
 from nnopt_lab.techniques.quantization.deep_compression.clustering import kmeans
 
 
@@ -52,16 +52,18 @@ def share_weights(model: nn.Module, bits: int | dict[str, int], *, init: str = "
     """Let the weights of each convolution and linear layer share 2^bits values, in place; returns the model.
 
     Pruning masks are made permanent, and zeros stay zeros. Afterwards, the model's parameters are centroids and biases,
-    which train like any others. `make_permanent` turns them into plain weights again.
+    which train like any others. `make_permanent` turns them into plain weights again. Layers with the same weight, such
+    as a head tied to its embedding, share one table and stay tied.
 
     Args:
         model: changed in place.
-        bits: 1 to 8, one number for all layers, or one per prunable layer by name.
+        bits: 1 to 8, one number for all layers, or one per prunable layer by name. A weight of several layers gets the
+            highest of their numbers.
         init, seed: as in `kmeans`.
 
     Raises:
         ValueError: `bits` is out of its range or does not name the layers; a weight is NaN or infinite, already shared,
-            tied with another layer's, or computed other than by a mask. The model is unchanged then.
+            computed other than by a mask, or tied with a module of another kind. The model is unchanged then.
     """
     layers = pruning.prunable(model)
     bits = bits if isinstance(bits, dict) else dict.fromkeys(layers, bits)
@@ -70,13 +72,26 @@ def share_weights(model: nn.Module, bits: int | dict[str, int], *, init: str = "
     for name, layer in layers.items():
         if is_shared(layer):
             raise ValueError(f"model already shares the weights of {name}; call make_permanent first.")
-    require_plain(model, layers, parameters=["weight"], masks=True)
-    require_untied(model, layers)
-    lookups = {n: SharedWeight(current_value(layer), 2 ** bits[n], init=init, seed=seed) for n, layer in layers.items()}
+    places = pruning.shared_places(model)
+    lookups = {}
+    for name, together in places.items():
+        clusters = 2 ** max(bits[place] for place in together if place in bits)
+        lookups[name] = SharedWeight(current_value(layers[name]), clusters, init=init, seed=seed)
     pruning.make_permanent(model)
     for name, lookup in lookups.items():
-        parametrize.register_parametrization(layers[name], "weight", lookup)
+        _share(layers[name], [model.get_submodule(place) for place in places[name]], lookup)
     return model
+
+
+def _share(layer: nn.Module, together: list[nn.Module], lookup: SharedWeight) -> None:
+    """Compute the weight of all these layers by one lookup from one parameter."""
+    for other in together:
+        other.weight = nn.Parameter(
+            other.weight.detach().clone(), other.weight.requires_grad
+        )  # torch resizes the old one
+    for other in together:
+        parametrize.register_parametrization(other, "weight", lookup)
+        other.parametrizations.weight.original = layer.parametrizations.weight.original
 
 
 def is_shared(layer: nn.Module) -> bool:
@@ -90,10 +105,25 @@ def make_permanent(model: nn.Module) -> nn.Module:
 
     They stay float32 tensors, and a number too large for float16 keeps its value. `save` stores exactly these numbers.
     """
-    for layer in pruning.prunable(pruning.make_permanent(model)).values():
+    pruning.make_permanent(model)
+    layers = [layer for layer in model.modules() if isinstance(layer, pruning.PRUNABLE) or is_shared(layer)]
+    together: dict[nn.Parameter, list[nn.Module]] = {}
+    for layer in layers:
         if parametrize.is_parametrized(layer, "weight"):
-            remove_parametrizations(layer, "weight")
+            together.setdefault(layer.parametrizations.weight.original, []).append(layer)
+    for tied in together.values():
+        _make_plain_and_tied(tied)
     for parameter in model.parameters():
         rounded = parameter.half().to(parameter.dtype)
         parameter.copy_(torch.where(rounded.isinf(), parameter, rounded))
     return model
+
+
+def _make_plain_and_tied(layers: list[nn.Module]) -> None:
+    """Remove the parametrisations of layers that share one parameter; they share the plain weight afterwards."""
+    for layer in layers:
+        original = layer.parametrizations.weight.original  # torch writes the weight into it
+        layer.parametrizations.weight.original = nn.Parameter(original.detach().clone(), original.requires_grad)
+    for layer in layers:
+        remove_parametrizations(layer, "weight")
+        layer.weight = layers[0].weight

@@ -208,3 +208,31 @@ class TestFile:
         model = compressed()
         assert not any(parametrize.is_parametrized(layer) for layer in model.modules())
         assert model.state_dict().keys() == net().state_dict().keys()
+
+
+class TestTied:
+    def made(self, tie=True, seed=0):
+        torch.manual_seed(seed)
+        model = nn.Sequential(nn.Embedding(50, 40), nn.Linear(40, 40), nn.Linear(40, 50, bias=False))
+        if tie:
+            model[2].weight = model[0].weight
+        return model
+
+    def compressed(self, model):
+        return make_permanent(share_weights(model, 2))
+
+    def test_a_weight_of_two_layers_is_written_once(self, tmp_path):
+        tied, untied = (self.compressed(self.made(tie)) for tie in (True, False))
+        path = tmp_path / "tied"
+        sizes = save(tied, path)
+        assert sum(sizes.values()) == path.stat().st_size
+        assert sum(sizes.values()) < sum(save(untied, tmp_path / "untied").values()) - 50 * 40
+        found = load(path, self.made(seed=1))
+        assert found[0].weight is found[2].weight
+        assert all(torch.equal(value, tied.state_dict()[name]) for name, value in found.state_dict().items())
+
+    def test_a_network_that_is_tied_otherwise_is_another_one(self, tmp_path):
+        for tie in (True, False):
+            save(self.compressed(self.made(tie)), tmp_path / "file")
+            with pytest.raises(ValueError, match="contains another network"):
+                load(tmp_path / "file", self.made(not tie))

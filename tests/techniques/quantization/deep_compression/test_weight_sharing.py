@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils import parametrizations, weight_norm
+from torch.nn.utils import parametrizations, prune, weight_norm
 
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.quantization.deep_compression import (
@@ -91,19 +91,20 @@ class TestSharing:
             share_weights(model, 3)
 
     def test_what_cannot_be_shared_is_refused_before_anything_changes(self):
-        def tied(model):
-            model[2].weight = model[0].weight
+        def tied_with_a_bilinear_layer(model):
+            model.other = nn.Bilinear(6, 1, 6)
+            model[2].weight = nn.Parameter(model.other.weight.data.view(6, 6))
 
-        def tied_with_an_embedding(model):
-            model.embedding = nn.Embedding(6, 6)
-            model[2].weight = model.embedding.weight
+        def tied_under_different_masks(model):
+            model[2].weight = model[0].weight
+            prune.random_unstructured(model[2], "weight", 9)
 
         def nan(model):
             nn.init.constant_(model[2].weight, torch.nan)
 
         for spoil, sentence in (
-            (tied, r"layer '0' is tied with '2.weight"),
-            (tied_with_an_embedding, "layer '2' is tied with 'embedding.weight"),
+            (tied_with_a_bilinear_layer, "layer '2' shares its weight with 'other'"),
+            (tied_under_different_masks, "layers '0' and '2' share a weight, but not its mask"),
             (nan, "NaN or infinite"),
             (lambda model: weight_norm(model[2]), "layer '2' has weight_norm on its weight: call .*remove_weight_norm"),
             (lambda model: parametrizations.spectral_norm(model[2]), "layer '2' has the parametrisation SpectralNorm"),
@@ -155,3 +156,44 @@ def test_weights_of_other_types_keep_their_type(dtype):
     wanted = model(x)
     make_permanent(model)
     assert model[0].weight.dtype == dtype and torch.allclose(model(x), wanted, atol=0.05)
+
+
+class TestTied:
+    """Layers with one weight keep one table, and stay tied through training and when made permanent."""
+
+    @staticmethod
+    def linears():
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 6), nn.Linear(6, 3)).eval()
+        model[2].weight = model[0].weight
+        return model, torch.randn(5, 6)
+
+    @staticmethod
+    def words():
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Embedding(7, 6), nn.Linear(6, 6), nn.Linear(6, 7, bias=False)).eval()
+        model[2].weight = model[0].weight
+        return model, torch.arange(7)
+
+    @pytest.mark.parametrize("pruned", [False, True])
+    @pytest.mark.parametrize("build", [linears, words])
+    def test_they_stay_tied(self, build, pruned):
+        model, x = build()
+        if pruned:
+            pruning.magnitude_prune(model, 30)
+        share_weights(model, 2)
+        assert torch.equal(model[0].weight, model[2].weight) and len(model[0].weight.unique()) <= 5
+        assert len(list(model.parameters())) == len(list(build()[0].parameters()))
+        optimizer = torch.optim.SGD(model.parameters(), 1e-4)
+        model(x).square().sum().backward()
+        optimizer.step()
+        assert torch.equal(model[0].weight, model[2].weight)
+        wanted = model(x)
+        permanent = make_permanent(copy.deepcopy(model))
+        assert permanent[0].weight is permanent[2].weight and len(permanent[0].weight.unique()) <= 5
+        assert torch.allclose(permanent(x), wanted, atol=0.01)
+
+    def test_a_shared_weight_gets_the_most_bits_of_any_of_its_layers(self):
+        model, _ = self.linears()
+        share_weights(model, {"0": 1, "2": 3, "3": 1})
+        assert [len(layer.weight.unique()) for layer in (model[0], model[2], model[3])] == [8, 8, 2]
