@@ -1,6 +1,8 @@
 """Trace a model with torch.fx: get its graph for one input in evaluation mode, or one sentence that says why not."""
 
+import dis
 import inspect
+import types
 from collections.abc import Callable
 
 from torch import fx, nn
@@ -52,7 +54,8 @@ def modules_read_by_parents(model: nn.Module) -> dict[str, str]:
     """Find modules whose parameters another module's forward reads, by name, each with the other module's type.
 
     These are layers of `nn.MultiheadAttention` and `nn.TransformerEncoderLayer`, which pass their weights to fused
-    functions, and those that torch.fx shows if it can trace the model.
+    functions, and those that torch.fx shows. If it can't trace the model, those whose weight a method of the parent
+    names, as in `self.layer.weight`.
     """
     read = {}
     names = module_names(model)
@@ -60,10 +63,22 @@ def modules_read_by_parents(model: nn.Module) -> dict[str, str]:
         for child, kind in _READ_BY_TORCH.items():
             if isinstance(parent, kind):
                 read |= {f"{place}.{child}".lstrip("."): type(parent).__name__ for place in places}
-    for name in read_in_graph(model):
+    try:
+        found = read_in_graph(trace(model))
+    except ValueError:
+        found = _read_in_code(names)
+    for name in found:
         for place in names[model.get_submodule(name)]:
-            read.setdefault(place, type(model.get_submodule(name.rpartition(".")[0])).__name__)
+            read.setdefault(place, _parent_type(model, name))
     return read
+
+
+def _parent_type(model: nn.Module, name: str) -> str:
+    """The type of the closest module around `name` that is not a mere container."""
+    parent = model.get_submodule(name := name.rpartition(".")[0])
+    while name and isinstance(parent, nn.ModuleDict | nn.ModuleList | nn.Sequential):
+        parent = model.get_submodule(name := name.rpartition(".")[0])
+    return type(parent).__name__
 
 
 def read_in_graph(model: nn.Module | fx.GraphModule) -> set[str]:
@@ -73,6 +88,55 @@ def read_in_graph(model: nn.Module | fx.GraphModule) -> set[str]:
     except ValueError:
         return set()
     return {node.target.rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"} - {""}
+
+
+def _read_in_code(names: dict[nn.Module, list[str]]) -> set[str]:
+    """Names of the modules whose parameters or buffers the methods of other modules name, as in `self.a.b.weight`."""
+    read = set()
+    for parent, (name, *_) in names.items():
+        if type(parent).__module__.startswith("torch.nn."):
+            continue
+        for path in _paths_of_self(type(parent)):
+            for length in range(1, len(path)):
+                child = _submodule(parent, path[:length])
+                tensors = (child._parameters | child._buffers) if child is not None else {}
+                if path[length] in tensors or path[length] in getattr(child, "parametrizations", ()):
+                    read.add(".".join(filter(None, (name, *path[:length]))))
+    return read
+
+
+def _paths_of_self(kind: type) -> set[tuple[str, ...]]:
+    """The chains of attributes after `self` in a class's methods: ("a", "weight") for `self.a.weight`."""
+    paths = set()
+    for base in kind.__mro__:
+        if base.__module__.startswith("torch.nn.") or base is object:
+            continue
+        for method in vars(base).values():
+            code = getattr(method, "__code__", None)
+            if code is not None and code.co_name != "__init__" and code.co_argcount:
+                paths |= _chains(code, code.co_varnames[0])
+    return paths
+
+
+def _chains(code: types.CodeType, variable: str) -> set[tuple[str, ...]]:
+    paths, path = set(), None
+    for instruction in dis.get_instructions(code):
+        loaded = instruction.argval if isinstance(instruction.argval, tuple) else (instruction.argval,)
+        if instruction.opname.startswith("LOAD_FAST") and loaded[-1] == variable:  # some versions load two at once
+            path = ()
+        elif instruction.opname in ("LOAD_ATTR", "LOAD_METHOD") and path is not None:
+            path = (*path, instruction.argval)
+            paths.add(path)
+        else:
+            path = None
+    return paths
+
+
+def _submodule(parent: nn.Module, path: tuple[str, ...]) -> nn.Module | None:
+    try:
+        return parent.get_submodule(".".join(path))
+    except AttributeError:
+        return None
 
 
 def why_not_replaceable(model: nn.Module, kinds: Callable[[nn.Module], bool]) -> dict[str, str]:

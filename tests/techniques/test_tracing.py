@@ -78,3 +78,23 @@ def test_modules_whose_weights_a_parent_reads():
     model = net(lambda s, x: nn.functional.linear(s.layer(x), s.head.weight), head=nn.Linear(4, 4))
     assert tracing.modules_read_by_parents(model) == {"head": "Net"}
     assert tracing.modules_read_by_parents(nn.Sequential(nn.Linear(4, 4))) == {}
+
+
+def test_what_the_code_names_is_found_where_the_model_cannot_be_traced():
+    class Base(nn.Module):
+        def scores(self, x):
+            return x @ self.parts.key.weight.T + self.layer.bias
+
+    class Reader(Base):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.called, self.head = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4)
+            self.parts = nn.ModuleDict({"key": nn.Linear(4, 4), "free": nn.Linear(4, 4)})
+            self.head.weight.data.mul_(2)
+
+        def forward(self, x):
+            x = self.called(x) if x.sum() > 0 else self.parts.free(x)
+            return self.head(self.scores(x)) * self.head.in_features
+
+    model = nn.ModuleDict({"reader": Reader()})
+    assert tracing.modules_read_by_parents(model) == {"reader.parts.key": "Reader", "reader.layer": "Reader"}

@@ -257,3 +257,72 @@ def test_a_convolutions_output_can_be_viewed():
 
     model, x = Net(), torch.randn(2, 3, 8, 8)
     assert torch.allclose(low_rank.low_rank(model, full_ranks(model))(x), model(x), atol=1e-4)
+
+
+FAMILIES = [
+    "alexnet", "vgg11_bn", "resnet18", "wide_resnet50_2", "mobilenet_v2", "mobilenet_v3_small", "mnasnet0_5",
+    "resnext50_32x4d", "regnet_x_400mf", "regnet_y_400mf", "densenet121", "googlenet", "inception_v3", "squeezenet1_1",
+    "shufflenet_v2_x0_5", "efficientnet_b0", "efficientnet_v2_s", "convnext_tiny",
+]  # fmt: skip
+LEFT = {"vit": "self_attention.out_proj", "swin": "attn.qkv attn.proj", "swin v2": "attn.qkv attn.proj", "maxvit": ""}
+
+
+def family(name):
+    """A torchvision network for 64×64 images; transformers are made small."""
+    from torchvision import models as tv
+    from torchvision.models import swin_transformer as swin
+
+    torch.manual_seed(0)
+    if name in FAMILIES:
+        return tv.get_model(name, weights=None, num_classes=10).eval()
+    if name == "vit":
+        model = tv.VisionTransformer(64, 16, 2, 2, 32, 64, num_classes=10)
+        nn.init.normal_(model.heads.head.weight)  # zeros, else, and so are all outputs
+    elif name == "maxvit":
+        model = tv.MaxVit((64, 64), 8, 4, [8, 16], [1, 1], 8, 0.1, num_classes=10)
+    else:
+        kinds = {"block": swin.SwinTransformerBlockV2, "downsample_layer": swin.PatchMergingV2}
+        model = tv.SwinTransformer([4, 4], 8, [2, 2], [2, 2], [4, 4], num_classes=10, **kinds if "v2" in name else {})
+    return model.eval()
+
+
+class WhereTheDataDecide(nn.Module):
+    """A wrapper that torch.fx can't trace."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return self.model(x if x.sum() > -1e9 else -x)
+
+
+@pytest.mark.parametrize("wrap", [lambda model: model, WhereTheDataDecide], ids=["traced", "not traced"])
+@pytest.mark.parametrize("name", LEFT)
+def test_transformers_keep_their_function_and_layers_that_a_parent_reads_are_left_and_named(name, wrap):
+    model, x = wrap(family(name)), torch.randn(1, 3, 64, 64)
+    whole, half = full_ranks(model), {layer: (rank + 1) // 2 for layer, rank in full_ranks(model).items()}
+    with torch.inference_mode():
+        wanted = model(x)
+        assert (low_rank.low_rank(model, whole)(x) - wanted).abs().max() < 1e-4 * wanted.abs().max()
+        assert low_rank.low_rank(model, half)(x).shape == wanted.shape
+    suffixes = tuple(LEFT[name].split())
+    layers = [layer for layer, module in model.named_modules() if isinstance(module, nn.Linear)]
+    left = [layer for layer in layers if suffixes and layer.endswith(suffixes)]
+    assert not set(left) & set(whole) and set(layers) - set(left) <= set(whole)
+    for layer in left:
+        with pytest.raises(ValueError, match=rf"'{layer}' is not a layer .*\(\w+ reads its weights\)"):
+            low_rank.low_rank(model, {layer: 1})
+
+
+@pytest.mark.filterwarnings("ignore:The default weight initialization")
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_layers_of_all_families_can_be_factorised(name):
+    model = family(name)
+    layers = low_rank.factorisable(model)
+    wanted = [layer for layer, module in model.named_modules()
+              if isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1)]  # fmt: skip
+    assert list(layers) == wanted
+    small = low_rank.low_rank(model, dict.fromkeys(layers, 1), fill=False)
+    with torch.inference_mode():
+        assert small(torch.randn(1, 3, 96, 96)).shape == (1, 10)
