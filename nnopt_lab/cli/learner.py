@@ -107,10 +107,16 @@ def capstone(
 
 
 def optimize(
-    model: Annotated[str, typer.Argument(help="script.py:function that returns the trained classifier.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="script.py:function that returns the trained classifier, timm:NAME or torchvision:NAME."),
+    ],
     data: Annotated[
         str, typer.Option(help="script.py:function that returns (train, validation), or one of our data sets.")
     ],
+    weights: Annotated[
+        Path | None, typer.Option(help="Trained weights for timm:NAME or torchvision:NAME: .safetensors, .pth or .pt.")
+    ] = None,
     target: Annotated[str, typer.Option(help="What to minimize: latency or bytes.")] = "latency",
     max_drop: Annotated[float, typer.Option(help="Largest loss of validation accuracy, in points.", min=0)] = 1.0,
     max_bytes: Annotated[int | None, typer.Option(help="Largest file size in bytes.")] = None,
@@ -136,9 +142,10 @@ def optimize(
     here = find(device)
     names = engine or default_engines(here)
     check_names(names, here)  # before the scripts run, which may take long
+    _check_network(model, weights)
     train, validation, options = _data_for(data)
     found = search(
-        _called(model),
+        _network(model, weights, train),
         train,
         validation,
         goal=goal,
@@ -162,6 +169,26 @@ def _check_format(plot: Path) -> None:
     known = FigureCanvasBase.get_supported_filetypes()
     if plot.suffix[1:].lower() not in known:
         raise ValueError(f"plot={str(plot)!r} must end with one of {', '.join(f'.{name}' for name in sorted(known))}.")
+
+
+def _check_network(text: str, weights: Path | None) -> None:
+    from nnopt_lab.workbench.library_models import check_library_model, is_library_model
+
+    if is_library_model(text):
+        check_library_model(text)
+    elif weights is not None:
+        raise ValueError(f"weights={str(weights)!r} is for timm:NAME or torchvision:NAME, but the model is {text!r}.")
+
+
+def _network(text: str, weights: Path | None, train):
+    """The network of a library, with as many classes as its weights or, without them, the labels; or a script's."""
+    from nnopt_lab.techniques.search.tasks import as_split
+    from nnopt_lab.workbench.library_models import build, is_library_model
+
+    if not is_library_model(text):
+        return _called(text, ", timm:NAME or torchvision:NAME")
+    classes = None if weights else int(as_split(train, "train").labels.max()) + 1
+    return build(text, weights, classes)
 
 
 def _called(text: str, other: str = ""):

@@ -9,6 +9,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import torch
 
 from nnopt_lab.cli import learner
 from nnopt_lab.course.exercises import exercises
@@ -209,6 +210,26 @@ class TestOptimize:
         assert status == 0 and "(best)" in out and "weights.nndc" in out
         assert Path("small", "report.md").is_file() and Path("search.db").is_file()
 
+    @pytest.mark.parametrize("given", ["weights", "labels"])
+    def test_a_librarys_network_has_the_classes_of_its_weights_or_of_the_labels(self, nnopt, monkeypatch, given):
+        from torchvision import models
+
+        classes, options = (3, ()) if given == "labels" else (9, ("--weights", "net.pth"))
+        trained = models.mobilenet_v3_small(num_classes=classes)
+        torch.save(trained.state_dict(), "net.pth")
+        searched = []
+
+        def search(model, *data, **options):
+            searched.append(model)
+            raise ValueError("That is enough.")
+
+        monkeypatch.setattr("nnopt_lab.techniques.search.autotune.optimize", search)
+        assert nnopt("optimize", "torchvision:mobilenet_v3_small", *self.OPTIONS, *options)[0] == 2
+        state = searched[0].state_dict()
+        assert state["classifier.3.bias"].shape == (classes,)
+        same = [torch.equal(value, state[name]) for name, value in trained.state_dict().items()]
+        assert all(same) if given == "weights" else not all(same)
+
     @pytest.mark.parametrize(
         ("source", "sentence"),
         [
@@ -255,6 +276,12 @@ class TestOptimize:
             (("other.py:build", *OPTIONS), "must be script.py:function"),
             (("mine.py:build", "--data", "fashon"), "or one of fashion"),
             (("mine.py:load", "--data", "mine.py:build"), "it must return a tuple (train, validation)"),
+            (("torchvision:resnet19", *OPTIONS), "has no classifier 'resnet19'; similar names are"),
+            (("torchvision:resnet18", *OPTIONS, "--weights", "no.pth"), "weights='no.pth' must be an existing file"),
+            (
+                ("mine.py:build", *OPTIONS, "--weights", "mine.pth"),
+                "is for timm:NAME or torchvision:NAME, but the model",
+            ),
             (("mine.py:nothing", *OPTIONS, "--engine", "abacus"), "names contains 'abacus'"),
             (("mine.py:nothing", *OPTIONS, "--device", "cuda:99"), "device='cuda:99' is not there; this machine has"),
             (("mine.py:nothing", *OPTIONS, "--device", "gpu"), "device='gpu' must be 'cpu', 'accelerator' or"),
