@@ -33,13 +33,27 @@ def copied(thing):
     copies have the same numbers without the graph. Masks and weight norms recompute them in the next forward pass.
 
     Raises:
-        ValueError: it contains something that can't be copied, such as a lock or an open file.
+        ValueError: it contains something that can't be copied, such as a lock or an open file; the message names it.
     """
     memo = {id(tensor): tensor.detach().clone() for tensor in _computed_tensors(thing)}
     try:
-        return copy.deepcopy(thing, memo)
+        return copy.deepcopy(thing, dict(memo))
     except Exception as error:
-        raise ValueError(f"model cannot be copied ({type(error).__name__}: {first_sentence(error)}).") from error
+        reason = f"{type(error).__name__}: {first_sentence(error)}"
+        raise ValueError(f"model cannot be copied{_uncopyable(thing, memo)} ({reason}).") from error
+
+
+def _uncopyable(thing, memo: dict) -> str:
+    """Name the first attribute of a model's modules that can't be copied, as " because of …"; "" if none is found."""
+    for name, module in thing.named_modules() if isinstance(thing, nn.Module) else ():
+        for attribute, value in vars(module).items():
+            if attribute not in ("_modules", "_parameters", "_buffers"):
+                try:
+                    copy.deepcopy(value, dict(memo))
+                except Exception:
+                    owner = f" of its layer {name!r}" if name else ""
+                    return f" because of the attribute {attribute!r}{owner}: remove that first"
+    return ""
 
 
 def first_sentence(error: BaseException) -> str:

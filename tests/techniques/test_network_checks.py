@@ -133,7 +133,17 @@ class TestCopied:
     def test_what_cannot_be_copied_is_refused(self):
         model = net()
         model.lock = threading.Lock()
-        with pytest.raises(ValueError, match=r"model cannot be copied \(TypeError: cannot pickle"):
+        sentence = (
+            r"model cannot be copied because of the attribute 'lock': remove that first \(TypeError: cannot pickle"
+        )
+        with pytest.raises(ValueError, match=sentence):
+            network_checks.copied(model)
+
+    @pytest.mark.parametrize("thing", [threading.Lock(), (n for n in [1]), {"here": [threading.Lock()]}])
+    def test_what_a_layer_holds_that_cannot_be_copied_is_named(self, thing):
+        model = net()
+        model[2].kept = thing
+        with pytest.raises(ValueError, match=r"because of the attribute 'kept' of its layer '2': remove that first \("):
             network_checks.copied(model)
 
 
