@@ -25,6 +25,7 @@ from nnopt_lab.techniques.norms import axes_after_channels, is_batch_norm, scale
 from nnopt_lab.techniques.tracing import read_in_graph, trace
 
 _CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
+_IDENTITIES = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)  # in evaluation mode
 
 
 def fold_batch_norm(model: nn.Module) -> nn.Module:
@@ -112,9 +113,19 @@ def _convolution(norm: nn.Module, nodes: dict[nn.Module, list[fx.Node]], traced:
     if len(calls) != 1 or len(calls[0].all_input_nodes) != 1:
         return "nothing"
     node = calls[0].all_input_nodes[0]
+    while _is_identity(node, traced):
+        node = node.all_input_nodes[0]
     if node.op == "call_module":
         return traced.get_submodule(node.target)
     return "the input" if node.op == "placeholder" else str(getattr(node.target, "__name__", node.target))
+
+
+def _is_identity(node: fx.Node, traced: fx.GraphModule) -> bool:
+    """Whether a node changes nothing in evaluation mode, and only one other reads it."""
+    if node.op != "call_module" or len(node.users) != 1 or len(node.all_input_nodes) != 1:
+        return False
+    module = traced.get_submodule(node.target)
+    return type(module) in _IDENTITIES and not hooked(module)
 
 
 def _why_not(norm: nn.Module, conv: nn.Module | str, nodes: dict[nn.Module, list[fx.Node]], read: set) -> str:

@@ -184,6 +184,15 @@ def test_convolutions_over_other_axes_are_folded(conv, norm, size):
     assert isinstance(folded[1], nn.Identity) and torch.allclose(folded(x), model(x), atol=1e-4)
 
 
+def test_dropout_and_identities_between_the_two_are_no_hindrance():
+    between = [nn.Dropout2d(0.5), nn.Identity()]
+    model = normed(nn.Sequential(nn.Conv2d(3, 4, 3), *between, nn.BatchNorm2d(4), nn.ReLU()))
+    folded = folding.fold_batch_norm(model)
+    assert isinstance(folded[3], nn.Identity) and torch.allclose(folded(X), model(X), atol=1e-4)
+    between[1].register_forward_hook(lambda layer, inputs, output: output + 1)
+    assert folding.why_not_folded(model) == {"3": "it follows Identity, not a convolution"}
+
+
 @pytest.mark.parametrize(
     ("layers", "reason"),
     [
