@@ -1094,6 +1094,9 @@ front_playground(
 #
 #     nnopt optimize script.py:build --data script.py:load --target latency --max-drop 1.0 --storage search.db
 #
+# For a network of torchvision or timm, give its name and a file of trained weights instead of the first function:
+# `torchvision:resnet18 --weights resnet18.pth`.
+#
 # Here are the results of section 7, with the times that were measured during the searches:
 
 # %%
