@@ -29,21 +29,32 @@ def factorisable(model: nn.Module) -> dict[str, nn.Module]:
 
     Layers whose parameters are shared with or read by another module (as in `nn.MultiheadAttention`,
     `nn.TransformerEncoderLayer`, or wherever torch.fx shows it), layers with hooks, and layers whose forward is not
-    torch's are left out. A layer that is used in several places appears under its first name.
+    torch's are left out; `why_not_factorisable` names the reason. A layer that is used in several places appears under
+    its first name.
     """
-    return {name: model.get_submodule(name) for name, reason in _why_not(model).items() if not reason}
+    return {name: model.get_submodule(name) for name, reason in why_not_factorisable(model).items() if not reason}
 
 
-def _why_not(model: nn.Module) -> dict[str, str]:
-    """For each layer of a suitable kind, the reason why it can't be factorised, or an empty string."""
+def why_not_factorisable(model: nn.Module) -> dict[str, str]:
+    """Find out why linear layers and two-dimensional convolutions can't be factorised.
 
-    def can(layer: nn.Module) -> bool:
-        plain = isinstance(layer, nn.Conv2d) and layer.groups == 1 and layer.dilation == (1, 1)
-        return isinstance(layer, nn.Linear) or (
-            plain and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
-        )
+    Returns:
+        A clause per layer by its first name, "" if it can be factorised, and one per further name.
+    """
+    layers = why_not_replaceable(model, lambda layer: isinstance(layer, nn.Linear | nn.Conv2d))
+    return {name: reason or _why_not_alone(model.get_submodule(name)) for name, reason in layers.items()}
 
-    return why_not_replaceable(model, can)
+
+def _why_not_alone(layer: nn.Module) -> str:
+    if isinstance(layer, nn.Linear):
+        return ""
+    if layer.groups > 1:
+        return f"its channels are in {layer.groups} groups"
+    if layer.dilation != (1, 1):
+        return "it is dilated"
+    if isinstance(layer.padding, str) or layer.padding_mode != "zeros":
+        return "its padding is not a number of zeros"
+    return ""
 
 
 def rank_for_energy(singular_values: Tensor, energy: float) -> int:
@@ -143,7 +154,7 @@ def low_rank(model: nn.Module, ranks: dict[str, int], *, fill: bool = True) -> n
 
 
 def _chosen(model: nn.Module, layers: Iterable[str] | None) -> dict[str, nn.Module]:
-    reasons = _why_not(model)
+    reasons = why_not_factorisable(model)
     found = {name: model.get_submodule(name) for name, reason in reasons.items() if not reason}
     chosen = list(found) if layers is None else list(layers)
     for name in chosen:

@@ -149,6 +149,11 @@ def test_what_cannot_be_split_is_not_offered():
         nn.ReLU(),
     )
     assert list(low_rank.factorisable(model)) == ["4"]
+    padding = "its padding is not a number of zeros"
+    reasons = {"0": "its channels are in 2 groups", "1": "it is dilated", "2": padding, "3": padding, "4": ""}
+    assert low_rank.why_not_factorisable(model) == reasons
+    with pytest.raises(ValueError, match=r"'0' is not a layer .* \(its channels are in 2 groups\): choose from 4"):
+        low_rank.low_rank(model, {"0": 1})
 
 
 def total(model):
