@@ -39,8 +39,20 @@ def copied(thing):
     try:
         return copy.deepcopy(thing, dict(memo))
     except Exception as error:
+        _require_initialised(thing)
         reason = f"{type(error).__name__}: {first_sentence(error)}"
         raise ValueError(f"model cannot be copied{_uncopyable(thing, memo)} ({reason}).") from error
+
+
+def is_uninitialised(layer: nn.Module) -> bool:
+    """Whether a lazy layer was not called yet, so that its parameters or buffers have no shape."""
+    return any(nn.parameter.is_lazy(t) for t in (*layer._parameters.values(), *layer._buffers.values()))
+
+
+def _require_initialised(thing) -> None:
+    for name, layer in thing.named_modules() if isinstance(thing, nn.Module) else ():
+        if is_uninitialised(layer):
+            raise ValueError(f"model's layer {name!r} has no weights yet: call the model on an input first.")
 
 
 def _uncopyable(thing, memo: dict) -> str:
@@ -213,7 +225,7 @@ def require_plain(
         for name, kind in computed_parameters(layer).items():
             if (parameters is None or name in parameters) and not (masks and kind == _MASK):
                 raise ValueError(f"model's layer {module_name!r} has {kind} on its {name}: {_cure(layer, name, kind)}")
-        if any(nn.parameter.is_lazy(parameter) for parameter in layer._parameters.values()):
+        if is_uninitialised(layer):
             raise ValueError(f"model's layer {module_name!r} has no weights yet: call the model on an input first.")
 
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nnopt_lab.techniques.network_checks import current_value, evaluating, overrides_forward
+from nnopt_lab.techniques.network_checks import copied, current_value, evaluating, overrides_forward
 
 _TORCH = {nn.BatchNorm1d: 1, nn.BatchNorm2d: 2, nn.BatchNorm3d: 3, nn.SyncBatchNorm: 0}  # axes after the channels
-_JOINED: dict[str, tuple[str, ...]] = {
+_JOINED: dict[str, tuple[str | nn.Module, ...]] = {
     "BatchNormAct2d": ("drop", "act"),  # timm
     "SyncBatchNormAct": ("drop", "act"),
     "FrozenBatchNormAct2d": ("drop", "act"),
@@ -21,25 +21,31 @@ _JOINED: dict[str, tuple[str, ...]] = {
 }
 
 
-def register_batch_norm(kind: type[nn.Module], after: Sequence[str] = ()) -> None:
+def register_batch_norm(kind: type[nn.Module], after: Sequence[str | nn.Module] = ()) -> None:
     """Make a class known as a batch norm over the channels of [N, C, H, W] with further steps in the same module.
 
     Args:
         kind: has `running_mean`, `running_var`, `eps`, `weight` and `bias` like `nn.BatchNorm2d`. A later registration
             of the same class name replaces the earlier one.
-        after: names of its child modules that its forward calls after the normalisation, in this order.
+        after: the steps of its forward after the normalisation, in this order: names of its child modules, or modules
+            without parameters, such as `nn.ReLU()` for a forward that calls `F.relu`.
 
     Raises:
-        ValueError: `kind` is not a class of modules.
+        ValueError: `kind` is not a class of modules, or a step is neither a name nor such a module.
     """
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
         raise ValueError(f"kind={kind!r} must be a subclass of nn.Module.")
+    for step in after:
+        if not isinstance(step, str | nn.Module) or (isinstance(step, nn.Module) and step.state_dict()):
+            raise ValueError(
+                f"after contains {step!r}; it must contain names of child modules, or modules without state."
+            )
     _JOINED[kind.__name__] = tuple(after)
 
 
 def is_batch_norm(module: nn.Module) -> bool:
     """Whether a module is one of torch's batch norms, a subclass of one, or of a registered class."""
-    return isinstance(module, tuple(_TORCH)) or _entry(module) is not None
+    return isinstance(module, nn.modules.batchnorm._BatchNorm) or _entry(module) is not None
 
 
 def axes_after_channels(norm: nn.Module) -> int:
@@ -48,7 +54,7 @@ def axes_after_channels(norm: nn.Module) -> int:
 
 
 def steps_after(norm: nn.Module) -> dict[str, nn.Module] | None:
-    """The child modules that a batch norm applies after the normalisation, by name; empty for torch's own classes.
+    """The modules that a batch norm applies after the normalisation, by name; empty for torch's own classes.
 
     None if the module computes something else in evaluation mode, as a subclass with a forward of its own may.
     """
@@ -56,9 +62,11 @@ def steps_after(norm: nn.Module) -> dict[str, nn.Module] | None:
     if kind is not None and not overrides_forward(norm, kind):
         return {}
     entry = _entry(norm)
-    if entry is None or not all(isinstance(getattr(norm, name, None), nn.Module) for name in entry):
+    if entry is None:
         return None
-    steps = {name: getattr(norm, name) for name in entry}
+    steps = {step if isinstance(step, str) else f"step_{n}": _step(norm, step) for n, step in enumerate(entry)}
+    if not all(isinstance(step, nn.Module) for step in steps.values()):
+        return None
     return steps if _computes(norm, steps) else None
 
 
@@ -72,15 +80,19 @@ def scale_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor]:
     return scale, shift if norm.bias is None else shift + current_value(norm, "bias")
 
 
-def _entry(module: nn.Module) -> tuple[str, ...] | None:
+def _entry(module: nn.Module) -> tuple[str | nn.Module, ...] | None:
     return next((_JOINED[kind.__name__] for kind in type(module).__mro__ if kind.__name__ in _JOINED), None)
+
+
+def _step(norm: nn.Module, step: str | nn.Module) -> nn.Module | None:
+    return getattr(norm, step, None) if isinstance(step, str) else copied(step)
 
 
 def _computes(norm: nn.Module, steps: dict[str, nn.Module]) -> bool:
     """Whether a module gives for random inputs what a batch norm and these steps give."""
     mean, variance = getattr(norm, "running_mean", None), getattr(norm, "running_var", None)
     if mean is None or variance is None:
-        return not steps
+        return False
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, len(mean), 3, 3, generator=generator).to(mean)
     try:

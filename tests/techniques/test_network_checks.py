@@ -139,6 +139,10 @@ class TestCopied:
         with pytest.raises(ValueError, match=sentence):
             network_checks.copied(model)
 
+    def test_a_layer_without_a_shape_yet_is_named(self):
+        with pytest.raises(ValueError, match="layer '1' has no weights yet: call the model on an input first"):
+            network_checks.copied(nn.Sequential(nn.Conv2d(3, 4, 3), nn.LazyBatchNorm2d()))
+
     @pytest.mark.parametrize("thing", [threading.Lock(), (n for n in [1]), {"here": [threading.Lock()]}])
     def test_what_a_layer_holds_that_cannot_be_copied_is_named(self, thing):
         model = net()

@@ -43,3 +43,11 @@ def test_an_unregistered_subclass_with_a_forward_of_its_own_is_not_understood():
 def test_only_classes_of_modules_are_registered(kind):
     with pytest.raises(ValueError, match=r"kind=.* must be a subclass of nn.Module"):
         norms.register_batch_norm(kind)
+
+
+@pytest.mark.parametrize("step", [3, nn.Linear(2, 2), F.relu])
+def test_steps_are_names_or_modules_without_state(step):
+    with pytest.raises(
+        ValueError, match=r"after contains .*; it must contain names of child modules, or modules without"
+    ):
+        norms.register_batch_norm(nn.BatchNorm2d, after=[step])

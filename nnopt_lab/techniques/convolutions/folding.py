@@ -15,6 +15,7 @@ from nnopt_lab.techniques.network_checks import (
     computed_parameters,
     copied,
     hooked,
+    is_uninitialised,
     make_plain,
     module_names,
     overrides_forward,
@@ -130,6 +131,8 @@ def _is_identity(node: fx.Node, traced: fx.GraphModule) -> bool:
 
 def _why_not(norm: nn.Module, conv: nn.Module | str, nodes: dict[nn.Module, list[fx.Node]], read: set) -> str:
     calls = len(nodes.get(norm, ()))
+    if is_uninitialised(norm):
+        return "it has no weights yet"
     if norm.running_var is None:
         return "it has no running statistics"
     if calls != 1:
@@ -145,6 +148,8 @@ def _why_not(norm: nn.Module, conv: nn.Module | str, nodes: dict[nn.Module, list
         return f"its convolution is called {len(nodes[conv])} times"
     if len(nodes[conv][0].users) != 1:
         return "its convolution's output is also used elsewhere"
+    if is_uninitialised(conv):
+        return "its convolution has no weights yet"
     for what, layer in (("it", norm), ("its convolution", conv)):
         if hooked(layer):
             return f"{what} has a hook, which would be lost"

@@ -158,6 +158,21 @@ class TestJoinedWithAnActivation:
         assert folding.why_not_folded(model) == {"1": ""}
         assert torch.allclose(folding.fold_batch_norm(model)(X), model(X), atol=1e-4)
 
+    def test_a_step_may_be_a_function_in_the_forward(self, monkeypatch):
+        class Clipped(nn.BatchNorm2d):
+            def forward(self, x):
+                return nn.functional.relu6(super().forward(x)) * 1
+
+        monkeypatch.setattr(norms, "_JOINED", dict(norms._JOINED))
+        norms.register_batch_norm(Clipped, after=[nn.ReLU()])
+        model = normed(nn.Sequential(nn.Conv2d(3, 4, 3), Clipped(4), nn.Conv2d(4, 4, 3), Clipped(4)))
+        nn.init.constant_(model[1].bias, 9)
+        nn.init.constant_(model[3].bias, 9)
+        assert set(folding.why_not_folded(model).values()) == {"its forward is not torch's"}
+        norms.register_batch_norm(Clipped, after=[nn.ReLU6()])
+        folded = folding.fold_batch_norm(model)
+        assert torch.allclose(folded(X), model(X), atol=1e-4) and folded[1][0] is not folded[3][0]
+
     def test_torchvisions_frozen_norm_is_folded(self):
         from torchvision.ops import FrozenBatchNorm2d
 
@@ -199,6 +214,8 @@ def test_dropout_and_identities_between_the_two_are_no_hindrance():
         ([nn.Linear(4, 4), nn.BatchNorm1d(4)], "it follows Linear, not a convolution"),
         ([nn.BatchNorm2d(4)], "it follows the input, not a convolution"),
         ([nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False)], "it has no running statistics"),
+        ([nn.Conv2d(3, 4, 3), nn.LazyBatchNorm2d()], "it has no weights yet"),
+        ([nn.LazyConv2d(4, 3), nn.BatchNorm2d(4)], "its convolution has no weights yet"),
     ],
 )
 def test_each_norm_that_stays_has_its_reason(layers, reason):
