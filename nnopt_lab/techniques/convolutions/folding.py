@@ -14,6 +14,7 @@ from nnopt_lab.techniques.network_checks import (
     UNKNOWN,
     computed_parameters,
     copied,
+    evaluating,
     hooked,
     is_uninitialised,
     make_plain,
@@ -37,7 +38,8 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
     agrees with `torch.nn.utils.fusion.fuse_conv_bn_eval`.
 
     Batch norms that also apply an activation, such as timm's `BatchNormAct2d`, leave their activation behind; other
-    such classes can be made known by `norms.register_batch_norm`.
+    such classes can be made known by `norms.register_batch_norm`. A convolution with a forward of its own, such as
+    timm's `Conv2dSame`, is folded if a trial with random numbers shows that it computes the same afterwards.
 
     A pair is left unchanged if folding would have side effects: one of its layers is called twice, has a hook, or has
     parameters that another module reads or that custom code computes. Masks, weight norms and parametrisations of a
@@ -92,7 +94,7 @@ def why_not_folded(model: nn.Module) -> dict[str, str]:
 
 def _pairs(model: nn.Module) -> tuple[dict[nn.Module, nn.Module], dict[str, str]]:
     """The convolution of each batch norm that can be folded, and a reason per batch norm, "" for those."""
-    traced = trace(model, leaves=is_batch_norm)
+    traced = trace(model, leaves=lambda module: is_batch_norm(module) or isinstance(module, tuple(_CONVOLUTIONS)))
     nodes: dict[nn.Module, list[fx.Node]] = {}
     for node in traced.graph.nodes:
         if node.op == "call_module":
@@ -142,8 +144,6 @@ def _why_not(norm: nn.Module, conv: nn.Module | str, nodes: dict[nn.Module, list
     kind = next((kind for kind in _CONVOLUTIONS if isinstance(conv, kind)), None)
     if kind is None or axes_after_channels(norm) not in (0, _CONVOLUTIONS[kind]):
         return f"it follows {conv if isinstance(conv, str) else type(conv).__name__}, not a convolution"
-    if overrides_forward(conv, kind):
-        return "the forward of its convolution is not torch's"
     if len(nodes[conv]) != 1:
         return f"its convolution is called {len(nodes[conv])} times"
     if len(nodes[conv][0].users) != 1:
@@ -157,7 +157,28 @@ def _why_not(norm: nn.Module, conv: nn.Module | str, nodes: dict[nn.Module, list
             return f"{what} has a weight or bias that custom code computes"
         if layer in read:
             return f"{what} has parameters that another module reads"
+    if overrides_forward(conv, kind) and ("forward" in vars(conv) or not _folds(conv, norm)):
+        return "the forward of its convolution is not torch's"
     return ""
+
+
+def _folds(conv: nn.Module, norm: nn.Module) -> bool:
+    """Whether a convolution with a forward of its own, such as timm's `Conv2dSame`, computes the same when folded.
+
+    A forward that standardises its weights doesn't. It is tried on copies, with random numbers.
+    """
+    sides = [4 * dilation * kernel for dilation, kernel in zip(conv.dilation, conv.kernel_size, strict=True)]
+    x = torch.randn(2, conv.in_channels, *sides, generator=torch.Generator().manual_seed(0)).to(conv.weight)
+    try:
+        folded = copied(conv).eval()
+        _fold(folded, norm)
+        with evaluating(conv), torch.no_grad():
+            scale, shift = (values.view(-1, *[1] * len(sides)) for values in scale_and_shift(norm))
+            wanted, got = conv(x) * scale + shift, folded(x)
+    except Exception:  # whatever another class's forward raises, it is no convolution of these numbers
+        return False
+    tolerance = 1e-3 if x.dtype in (torch.float32, torch.float64) else 3e-2
+    return got.shape == wanted.shape and bool((got - wanted).abs().max() <= tolerance * wanted.abs().max())
 
 
 def _fold(conv: nn.Module, norm: nn.Module) -> None:

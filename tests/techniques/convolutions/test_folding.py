@@ -127,6 +127,36 @@ class Shifted(BatchNormAct2d):
         return super().forward(x) + 1
 
 
+class SamePadding(nn.Conv2d):
+    """As timm writes its `Conv2dSame`: the padding depends on the picture's size."""
+
+    def forward(self, x):
+        side = self.stride[0]
+        missing = (-x.shape[-1]) % side
+        if missing > 0:
+            x = nn.functional.pad(x, [0, missing, 0, missing])
+        return nn.functional.conv2d(x, self.weight, self.bias, self.stride, self.padding)
+
+
+class Standardised(nn.Conv2d):
+    def forward(self, x):
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        return nn.functional.conv2d(x, weight / weight.std(), self.bias)
+
+
+class TestConvolutionsWithAForwardOfTheirOwn:
+    def test_padding_by_size_is_folded_though_it_cannot_be_traced(self):
+        model = normed(nn.Sequential(SamePadding(3, 4, 3, 2, bias=False), nn.BatchNorm2d(4), nn.ReLU()))
+        folded = folding.fold_batch_norm(model)
+        assert isinstance(folded[1], nn.Identity) and torch.allclose(folded(X), model(X), atol=1e-4)
+
+    def test_standardised_weights_are_not(self):
+        model = normed(nn.Sequential(Standardised(3, 4, 3), nn.BatchNorm2d(4)))
+        assert folding.why_not_folded(model) == {"1": "the forward of its convolution is not torch's"}
+        with pytest.warns(UserWarning, match="the forward of its convolution"):
+            assert torch.equal(folding.fold_batch_norm(model)(X), model(X))
+
+
 class TestJoinedWithAnActivation:
     @pytest.mark.parametrize("act", [nn.SiLU(), nn.ReLU(inplace=True), nn.PReLU(4), nn.Identity()])
     def test_the_activation_stays(self, act):
@@ -238,8 +268,13 @@ def test_a_norm_after_a_concatenation_and_one_whose_convolution_is_read_elsewher
     }
 
 
-@pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "mobilenetv3_small_050", "regnety_002",
-                                  "convnext_atto", "vit_tiny_patch16_224"])  # fmt: skip
+TIMM = [
+    "resnet18", "efficientnet_b0", "tf_efficientnet_b0", "mobilenetv3_small_050", "regnety_002", "convnext_atto",
+    "vit_tiny_patch16_224",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TIMM)
 def test_networks_of_timm_are_folded_whole(name):
     timm = pytest.importorskip("timm")
     torch.manual_seed(0)
