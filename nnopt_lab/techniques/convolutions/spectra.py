@@ -17,7 +17,7 @@ import torch
 from scipy.linalg import blas
 from torch import Tensor
 
-LARGE = 1024  # rows and columns from which float32 is tried first
+LARGE = 1024  # rows and columns from which float32 is tried first, if the matrix is at least twice as long as wide
 CONDITION = 100  # σ₁/σ up to which float32 is exact enough
 KEPT_BYTES = 2**28  # of all results together
 
@@ -70,7 +70,7 @@ def _remembered(kind: str, matrix: Tensor, compute) -> Tensor:
 def _values(matrix: Tensor) -> Tensor:
     if matrix.dtype == torch.float64:
         return torch.linalg.svdvals(matrix)
-    if min(matrix.shape) >= LARGE:
+    if _is_large(matrix):
         eigenvalues = torch.linalg.eigvalsh(_gram(matrix).double())
         if _is_exact(eigenvalues):
             return _roots(eigenvalues)
@@ -82,9 +82,14 @@ def _vectors(matrix: Tensor) -> Tensor:
     if matrix.dtype == torch.float64:
         left, _, right = torch.linalg.svd(matrix, full_matrices=False)
         return left if _is_wide(matrix) else right.T
-    if min(matrix.shape) >= LARGE and singular_values(matrix)[-1] * CONDITION >= singular_values(matrix)[0]:
+    if _is_large(matrix) and singular_values(matrix)[-1] * CONDITION >= singular_values(matrix)[0]:
         return torch.linalg.eigh(_gram(matrix)).eigenvectors.flip(1)
     return torch.linalg.eigh(_gram(matrix.double())).eigenvectors.flip(1).float()
+
+
+def _is_large(matrix: Tensor) -> bool:
+    """Whether float32 is worth a try; a square matrix nearly always has singular values that are too small for it."""
+    return min(matrix.shape) >= LARGE and max(matrix.shape) >= 2 * min(matrix.shape)
 
 
 def _is_exact(eigenvalues: Tensor) -> bool:
