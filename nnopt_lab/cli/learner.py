@@ -187,8 +187,11 @@ def _network(text: str, weights: Path | None, train):
 
     if not is_library_model(text):
         return _called(text, ", timm:NAME or torchvision:NAME")
-    classes = None if weights else int(as_split(train, "train").labels.max()) + 1
-    return build(text, weights, classes)
+    if weights:
+        return build(text, weights)
+    classes = int(as_split(train, "train").labels.max()) + 1
+    print(f"{text} has random weights and {classes} classes, because --weights names no file.", file=sys.stderr)
+    return build(text, classes=classes)
 
 
 def _called(text: str, other: str = ""):

@@ -224,7 +224,8 @@ class TestOptimize:
             raise ValueError("That is enough.")
 
         monkeypatch.setattr("nnopt_lab.techniques.search.autotune.optimize", search)
-        assert nnopt("optimize", "torchvision:mobilenet_v3_small", *self.OPTIONS, *options)[0] == 2
+        status, _, err = nnopt("optimize", "torchvision:mobilenet_v3_small", *self.OPTIONS, *options)
+        assert status == 2 and ("has random weights and 3 classes" in err) == (given == "labels")
         state = searched[0].state_dict()
         assert state["classifier.3.bias"].shape == (classes,)
         same = [torch.equal(value, state[name]) for name, value in trained.state_dict().items()]
