@@ -12,7 +12,7 @@ import importlib
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,7 @@ class Engine:
         bytes: size on disk in the engine's own file format, everything included.
         seconds: time to build it: conversion, calibration, compilation.
         device: the device that computes.
+        artefact: the files that it runs, contents by ending, such as {"xml": …, "bin": …}; empty for torch's engines.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Engine:
     bytes: int
     seconds: float = float("nan")
     device: torch.device = CPU
+    artefact: dict[str, bytes] = field(default_factory=dict)
 
     def __call__(self, x: Tensor) -> Tensor:
         if x.dtype != torch.float32 or x.dim() == 0 or len(x) == 0 or tuple(x.shape[1:]) != self.picture:

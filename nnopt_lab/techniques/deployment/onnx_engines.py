@@ -3,6 +3,7 @@
 import importlib
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -76,9 +77,10 @@ def engine_of_file(name: str, path: Path, calibration: Sequence[Tensor]) -> Engi
     options.intra_op_num_threads = torch.get_num_threads()
     # Threads that spin while they wait for work would slow down whatever is measured next.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = runtime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    content = path.read_bytes()
+    session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def run(x: Tensor) -> Tensor:
         return torch.from_numpy(session.run(None, {"x": x.contiguous().numpy()})[0])
 
-    return new_engine(name, run, calibration, path.stat().st_size)
+    return replace(new_engine(name, run, calibration, len(content)), artefact={"onnx": content})

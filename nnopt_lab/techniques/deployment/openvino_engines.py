@@ -8,6 +8,7 @@ import io
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from unittest import mock
@@ -77,7 +78,7 @@ def _engine(name: str, network, calibration: Sequence[Tensor], precision: str = 
         raise EngineUnavailable("OpenVINO computes in bf16 only if the processor has instructions for it.")
     with tempfile.TemporaryDirectory() as folder:
         openvino.save_model(network, Path(folder, "model.xml"), compress_to_fp16=False)
-        size = sum(file.stat().st_size for file in Path(folder).iterdir())
+        artefact = {file.suffix[1:]: file.read_bytes() for file in Path(folder).iterdir()}
     settings = {
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "PERFORMANCE_HINT": "LATENCY",
@@ -88,4 +89,4 @@ def _engine(name: str, network, calibration: Sequence[Tensor], precision: str = 
     def run(x: Tensor) -> Tensor:
         return torch.from_numpy(request.infer({0: x.contiguous().numpy()}, share_inputs=True)[0].copy())
 
-    return new_engine(name, run, calibration, size)
+    return replace(new_engine(name, run, calibration, sum(map(len, artefact.values()))), artefact=artefact)

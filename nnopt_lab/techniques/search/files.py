@@ -1,5 +1,6 @@
 """Write a candidate's files for deployment, and read them back."""
 
+import contextlib
 import json
 import tempfile
 from pathlib import Path
@@ -8,12 +9,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from nnopt_lab.techniques.deployment.engine import EngineUnavailable
-from nnopt_lab.techniques.deployment.onnx_files import export_onnx, quantize_onnx
+from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable
+from nnopt_lab.techniques.deployment.onnx_files import export_onnx
 from nnopt_lab.techniques.quantization import deep_compression
 from nnopt_lab.techniques.search import candidates
 from nnopt_lab.techniques.search.tasks import Task
-from nnopt_lab.workbench.files import make_folder, naming, replacing
+from nnopt_lab.workbench.files import make_folder, replacing
 
 
 def file_bytes(model: nn.Module, config: dict) -> int | None:
@@ -25,9 +26,18 @@ def file_bytes(model: nn.Module, config: dict) -> int | None:
 
 
 def save(
-    folder: Path, task: Task, config: dict, model: nn.Module, sizes: dict, record: dict, notes: list[str] | None = None
+    folder: Path,
+    task: Task,
+    config: dict,
+    model: nn.Module,
+    sizes: dict,
+    record: dict,
+    notes: list[str] | None = None,
+    engine: Engine | None = None,
 ) -> list[Path]:
     """Write a candidate's files: weights.safetensors, config.json, ONNX, and a compressed file if weights share values.
+
+    config.json names all files. Those that an earlier call named and this one does not write are removed; others stay.
 
     Args:
         folder: created if missing.
@@ -36,6 +46,7 @@ def save(
         model, sizes: the result of `candidates.make` for `config`.
         record: further entries of config.json, beside the configuration and the sizes.
         notes: a list that gets a sentence if the network cannot be written as ONNX; None to raise the error instead.
+        engine: the candidate's engine, whose own files are written too; if it computes in int8, their names say so.
 
     Returns:
         The files' paths.
@@ -45,22 +56,31 @@ def save(
         OSError: a file can't be written.
     """
     make_folder(folder)
-    files = [folder / "weights.safetensors", folder / "config.json"]
-    with naming(files[0]):
-        save_file(_weights(model), files[0])
-    with naming(files[1]):
-        files[1].write_text(json.dumps({"config": config, "sizes": sizes} | record, indent=1) + "\n", encoding="utf-8")
+    files, earlier = [folder / "weights.safetensors", folder / "config.json"], _named_files(folder)
+    with replacing(files[0]) as unfinished:
+        save_file(_weights(model), unfinished)
     if config.get("bits"):
         files.append(folder / "weights.nndc")
         deep_compression.save(model, files[-1])
+    own = _artefact(engine)
+    for name, content in own.items():
+        files.append(folder / name)
+        with replacing(files[-1]) as unfinished:
+            unfinished.write_bytes(content)
     try:
-        files.append(export_onnx(model, task.calibration, folder / "model.onnx"))
-        if config.get("engine", "").endswith("int8"):
-            files.append(quantize_onnx(files[-1], task.calibration))
+        if "model.onnx" not in own:
+            with replacing(folder / "model.onnx") as unfinished:
+                export_onnx(model, task.calibration, unfinished)
+            files.append(folder / "model.onnx")
     except EngineUnavailable as unavailable:
         if notes is None:
             raise
         notes.append(f"Not all ONNX files were written: {unavailable}")
+    known = {"config": config, "sizes": sizes, "files": [file.name for file in files]} | record
+    with replacing(files[1]) as unfinished:
+        unfinished.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    for name in earlier - {file.name for file in files}:
+        (folder / name).unlink(missing_ok=True)
     return files
 
 
@@ -89,6 +109,20 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
     """Read a file of `save_weights`: (state, record)."""
     with safe_open(path, "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["record"])  # noqa: SIM118
+
+
+def _artefact(engine: Engine | None) -> dict[str, bytes]:
+    if engine is None:
+        return {}
+    stem = "model.int8" if engine.name.endswith("int8") else "model"
+    return {f"{stem}.{ending}": content for ending, content in engine.artefact.items()}
+
+
+def _named_files(folder: Path) -> set[str]:
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        names = json.loads((folder / "config.json").read_text(encoding="utf-8"))["files"]
+        return {name for name in names if Path(name).name == name}
+    return set()
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:

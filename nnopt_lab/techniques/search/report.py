@@ -1,30 +1,55 @@
 """Report on a search as text, as a table and as a plot. The argument `search` is a `result.Search`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nnopt_lab.techniques.search.points import Point, describe
 from nnopt_lab.workbench import measure
 from nnopt_lab.workbench.measure.tables import text_table
 
 
-def markdown(search, point: Point, difference: str) -> str:
-    """Report on a point in Markdown; `difference` is its change in accuracy with its interval."""
+def markdown(search, point: Point, exported: Point, difference: str, trained: bool) -> str:
+    """Report on a point in Markdown.
+
+    Args:
+        search: a `result.Search`.
+        point: as the search measured it.
+        exported: the point with the figures of the exported engine, measured at export.
+        difference: the exported engine's change in accuracy, with its interval.
+        trained: whether the network was trained after the original.
+    """
+    config = point.config if trained else {name: value for name, value in point.config.items() if name != "teacher"}
+    point, exported = replace(point, config=config), replace(exported, config=config)
     count = len(search.points) + search.stopped + len(search.failed)
     lines = [
         "# Techniques",
-        *(f"- {line}" for line in describe(point.config)),
+        *(f"- {line}" for line in describe(config)),
         "\n# Results",
-        f"\n```\n{text_table(rows(search, [search.original, point]))}\n```\n",
-        f"Accuracy minus the original's on the {len(search.task.pictures.validation)} validation pictures, both in "
-        f"float32: {difference} percentage points. The winner of {len(search.points)} networks was chosen on these "
-        "pictures, so it looks better on them than it is: evaluate it on pictures that the search has not used.",
+        f"\n```\n{text_table(rows(search, [search.original, exported]))}\n```\n",
+        *_search_figures(search, point, exported),
+        f"Accuracy minus the original's on the {len(search.task.pictures.validation)} validation pictures, "
+        f"computed by the exported engine: {difference} percentage points. The winner of "
+        f"{len(search.points)} networks was chosen on these pictures, so it looks better on them than it is: evaluate "
+        "it on pictures that the search has not used.",
         f"\n{count} trials, of which {search.stopped} were stopped early and {len(search.failed)} failed; "
         f"{search.seconds:.0f} s in the last call.\n",
         *(f"- {note}" for note in search.notes),
+        *(f"- A trial failed: {reason}" for reason in search.failed),
         "\n# Pareto front",
         f"\n```\n{search!r}\n```",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _search_figures(search, point: Point, exported: Point) -> list[str]:
+    ratio = point.latency / exported.latency
+    if 1 / 1.1 <= ratio <= 1.1 and point.accuracy == exported.accuracy and point.bytes == exported.bytes:
+        return []
+    claimed = f"{search.original.latency / point.latency:.2f}×"
+    return [
+        f"These figures were measured at export. During the search: {point.accuracy:.2f} %, "
+        f"{measure.format_bytes(point.bytes)}, {claimed}.\n"
+    ]
 
 
 def rows(search, points: Sequence[Point]) -> list[list[str]]:

@@ -1,14 +1,16 @@
 """The result of a search: points, their Pareto front, and the networks."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from torch import nn
 
-from nnopt_lab.techniques.search import candidates, files, report
+from nnopt_lab.techniques.deployment.engine import EngineUnavailable
+from nnopt_lab.techniques.deployment.registry import build_engine
+from nnopt_lab.techniques.search import candidates, evaluation, files, report
 from nnopt_lab.techniques.search.fronts import hypervolume, pareto_front
 from nnopt_lab.techniques.search.kept import KeptNetworks
-from nnopt_lab.techniques.search.points import Goal, Point
+from nnopt_lab.techniques.search.points import EAGER, Goal, Point
 from nnopt_lab.techniques.search.tasks import Task
 from nnopt_lab.workbench import measure, training
 from nnopt_lab.workbench.files import naming
@@ -92,9 +94,10 @@ class Search:
         return self._network(self._chosen(point))[0]
 
     def export(self, folder: Path | str, point: Point | None = None) -> list[Path]:
-        """Write a point (default the best) to a folder: weights, configuration, ONNX, compressed file, and a report.
+        """Write a point (default the best) to a folder: weights, configuration, ONNX, its engine's files, and a report.
 
-        `files.load` reads it back. If the network cannot be written as ONNX, a sentence in `notes` says so.
+        Accuracy, bytes and time in the report and in config.json are measured again, on the exported engine.
+        `files.load` reads the weights back. If the network cannot be written as ONNX, a sentence in `notes` says so.
 
         Returns:
             The files' paths.
@@ -105,16 +108,16 @@ class Search:
         """
         point, folder = self._chosen(point), Path(folder)
         model, sizes = self._network(point)
-        record = {"goal": asdict(self.goal), "point": asdict(point), "original": asdict(self.original)}
         notes = []
-        written = files.save(folder, self.task, point.config, model, sizes, record, notes)
+        exported, difference, engine = self._measured_again(point, model, notes)
+        measured = {"point": asdict(point), "exported": asdict(exported), "original": asdict(self.original)}
+        record = {"goal": asdict(self.goal)} | measured
+        written = files.save(folder, self.task, point.config, model, sizes, record, notes, engine)
         self.notes += [sentence for sentence in notes if sentence not in self.notes]
-        before, after = (training.evaluate(m, self.task.pictures.validation, self.task.pictures) for m in
-                         (self.task.model, model))  # fmt: skip
-        difference = measure.proportion_difference(before.correct, after.correct)
+        trained = any(sizes.values()) or "sparsity" in point.config or "bits" in point.config
         written.append(folder / "report.md")
         with naming(written[-1]):
-            written[-1].write_text(report.markdown(self, point, str(difference)), encoding="utf-8")
+            written[-1].write_text(report.markdown(self, point, exported, difference, trained), encoding="utf-8")
         return written
 
     def plot(self):
@@ -136,6 +139,27 @@ class Search:
                 "No point is within the limits yet: search longer, relax them, or pass a point of `front`."
             )
         return point or self.best
+
+    def _measured_again(self, point: Point, model: nn.Module, notes: list[str]):
+        task = self.task
+        baseline = build_engine(task.model, task.calibration, EAGER, task.device)
+        try:
+            engine = build_engine(model, task.calibration, point.config.get("engine", EAGER), task.device)
+        except EngineUnavailable as unavailable:
+            notes.append(f"The report shows figures of eager torch, because the engine wasn't built: {unavailable}")
+            engine = build_engine(model, task.calibration, EAGER, task.device)
+        before, after = (
+            training.evaluate(e, task.pictures.validation, task.pictures, device="cpu") for e in (baseline, engine)
+        )
+        batch = task.inputs(self.goal.batch).to(task.device)
+        seconds = evaluation.fastest_seconds({"original": baseline, "new": engine}, batch)
+        exported = replace(
+            point,
+            accuracy=after.accuracy,
+            bytes=files.file_bytes(model, point.config) or engine.bytes,
+            latency=self.original.latency * seconds["new"] / seconds["original"],
+        )
+        return exported, str(measure.proportion_difference(before.correct, after.correct)), engine
 
     def _network(self, point: Point) -> tuple[nn.Module, dict]:
         kept = self.kept.get(point)

@@ -1,9 +1,14 @@
 """A candidate's files give the network back."""
 
 import json
+import subprocess
+import sys
 
+import numpy
+import pytest
 import torch
 
+from nnopt_lab.techniques.deployment.registry import build_engine
 from nnopt_lab.techniques.search import candidates, files
 from tests.techniques.search.small_search import CONFIG, VALIDATION, build
 
@@ -23,9 +28,39 @@ def test_they_give_the_network_back(task, tmp_path):
 def test_for_an_int8_engine_the_int8_file_is_there_too(task, tmp_path):
     sizes = {"channels": {}, "ranks": {}}
     config = {"engine": "ONNX Runtime int8"}
-    written = files.save(tmp_path, task, config, task.model, sizes, {})
+    engine = build_engine(task.model, task.calibration, "ONNX Runtime int8")
+    written = files.save(tmp_path, task, config, task.model, sizes, {}, engine=engine)
+    assert (tmp_path / "model.int8.onnx").stat().st_size == engine.bytes
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in written}
-    assert [f.name for f in written[2:]] == ["model.onnx", "model.int8.onnx"]
+    assert [f.name for f in written[2:]] == ["model.int8.onnx", "model.onnx"]
+
+
+def test_an_earlier_exports_files_are_removed_and_foreign_ones_stay(task, tmp_path):
+    sizes = {"channels": {}, "ranks": {}}
+    engine = build_engine(task.model, task.calibration, "ONNX Runtime int8")
+    (tmp_path / "mine.int8.onnx").write_bytes(b"mine")
+    files.save(tmp_path, task, {"engine": engine.name}, task.model, sizes, {}, engine=engine)
+    written = files.save(tmp_path, task, {}, task.model, sizes, {})
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in written} | {"mine.int8.onnx"}
+
+
+def test_openvinos_own_files_are_those_that_its_engine_runs(task, tmp_path):
+    openvino = pytest.importorskip("openvino")
+    pytest.importorskip("nncf")
+    engine = build_engine(task.model, task.calibration, "OpenVINO int8")
+    files.save(tmp_path, task, {"engine": engine.name}, task.model, {"channels": {}, "ranks": {}}, {}, engine=engine)
+    ir = tmp_path / "model.int8.xml"
+    assert ir.stat().st_size + ir.with_suffix(".bin").stat().st_size == engine.bytes
+    given = task.inputs(5)
+    code = (
+        "import sys, numpy, openvino; core = openvino.Core(); "
+        "network = core.compile_model(sys.argv[1], 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'}); "
+        "numpy.save(sys.argv[3], network(numpy.load(sys.argv[2]))[0]); assert 'nnopt_lab' not in sys.modules"
+    )
+    numpy.save(tmp_path / "x.npy", given.numpy())
+    arguments = [str(ir), str(tmp_path / "x.npy"), str(tmp_path / "y.npy")]
+    subprocess.run([sys.executable, "-I", "-c", code, *arguments], check=True, timeout=120)
+    assert openvino and torch.allclose(torch.from_numpy(numpy.load(tmp_path / "y.npy")), engine(given), atol=1e-5)
 
 
 def test_weights_with_their_record(tmp_path):

@@ -1,5 +1,6 @@
 """A search's result: its best, its figures, and the network that it hands out without training it again."""
 
+import json
 import shutil
 
 import onnxruntime
@@ -118,3 +119,21 @@ def test_what_onnx_cannot_hold_is_exported_without_it(tmp_path):
     assert sentence in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     found.export(tmp_path / "out")
     assert found.notes.count(sentence) == 1
+
+
+def test_the_report_shows_the_exported_engine_and_no_teacher_where_nothing_was_trained(task, tmp_path, trainings):
+    claimed = Point(0, {"engine": "ONNX Runtime int8", "teacher": 0.9}, 12.0, 5, 1e-9)
+    kept = KeptNetworks(task, "")
+    kept.add(claimed, task.model, {"channels": {}, "ranks": {}})
+    found = Search(task, Goal(), Point(-1, {}, 90.0, 100, 1.0), kept, [claimed], failed=["ValueError: too small."])
+    found.export(tmp_path, claimed)
+    session = onnxruntime.InferenceSession(tmp_path / "model.int8.onnx")
+    right = (session.run(None, {"x": VALIDATION[0].numpy()})[0].argmax(1) == VALIDATION[1].numpy()).mean()
+    exported = json.loads((tmp_path / "config.json").read_text())["exported"]
+    assert exported["accuracy"] == pytest.approx(100 * right)
+    assert exported["bytes"] == (tmp_path / "model.int8.onnx").stat().st_size
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    techniques, results = report.split("# Results")[0], report.split("# Pareto front")[0]
+    assert "taught" not in results and "computed by ONNX Runtime int8" in techniques
+    assert "During the search: 12.00 %" in results and "A trial failed: ValueError: too small." in results
+    assert not trainings
