@@ -207,7 +207,7 @@ class _Tracer(fx.Interpreter):
         sources = [s for s in node.all_input_nodes if s in self.of]
         if node.target in _SUMS + _PRODUCTS and len(sources) == 2:
             return self._merge(node, *sources)
-        if node.target in _GATES:
+        if node.target in _GATES or (_is_identity(node) and self._source(node) in self.gates):
             self.gates.add(node)
             return self.of[self._source(node)]
         if node.target in (torch.flatten, "flatten") or _keeps_the_batch(node):
@@ -216,7 +216,7 @@ class _Tracer(fx.Interpreter):
             if sources[0] in self.gates:
                 self.gates.add(node)
             return self.of[sources[0]]
-        if node.target in _CHANNELWISE_FUNCTIONS:
+        if node.target in _CHANNELWISE_FUNCTIONS or _is_identity(node):
             return self.of[self._source(node)]
         if node.target in _MEANS:
             if self._is_over_pixels(node):
@@ -261,6 +261,13 @@ class _Tracer(fx.Interpreter):
 
 def _target(node: fx.Node) -> str:
     return node.target if isinstance(node.target, str) else node.target.__name__
+
+
+def _is_identity(node: fx.Node) -> bool:
+    """Whether a node is stochastic depth outside training (Huang et al. 2016, https://arxiv.org/abs/1603.09382)."""
+    training = node.args[3] if len(node.args) > 3 else node.kwargs.get("training", True)
+    # Compared by name: importing torchvision takes long, and a network without it needs none.
+    return getattr(node.target, "__name__", "") == "stochastic_depth" and training is False
 
 
 def _is_scaled_by_a_number(node: fx.Node) -> bool:

@@ -1,6 +1,7 @@
 """Structured pruning is exact: the smaller network computes what the large one computes with those channels at zero."""
 
 import copy
+import types
 
 import pytest
 import torch
@@ -253,3 +254,42 @@ def test_a_mask_whose_last_forward_had_gradients_is_refused_by_name_not_by_the_c
     model(X)
     with pytest.raises(ValueError, match=r"call pruning\.make_permanent\(model\) first"):
         channel_pruning.remove_channels(model, X[:1], {"features.0": torch.arange(4)})
+
+
+class TestStochasticDepth:
+    """The identity in evaluation; a call that drops branches even then has no rule."""
+
+    def block(self, training=False):
+        from torchvision.ops import StochasticDepth
+
+        state = types.SimpleNamespace(p=0.5, mode="row", training=training)
+        return settled(
+            Net(
+                lambda n, x: n.head((n.b(y := n.a(x).relu()).sigmoid() * y + n.drop(n.skip(y))).mean((2, 3))),
+                a=conv(), b=conv(8), skip=conv(8), head=nn.Linear(8, 2),
+                drop=Net(lambda n, x: StochasticDepth.forward(state, x)),
+            )
+        )  # fmt: skip
+
+    @pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
+    def test_is_followed_in_evaluation(self, share):
+        small = check_exact(self.block(), share)
+        assert small.a.out_channels == small.b.out_channels == small.skip.out_channels == round(8 * share)
+
+    def test_is_refused_where_it_drops_branches_in_evaluation(self):
+        with pytest.raises(ValueError, match="'stochastic_depth', which channel pruning can't follow"):
+            dependency_graph.channel_groups(self.block(training=True), X[:1])
+
+    @pytest.mark.parametrize("name", ["efficientnet_b0", "efficientnet_v2_s"])
+    def test_of_torchvision_networks(self, name):
+        import torchvision
+
+        torch.manual_seed(0)
+        model, x = getattr(torchvision.models, name)(num_classes=10).eval().double(), X[:2].double()
+        keep = channel_pruning.keep_most_important(model, x[:1], 0.5)
+        zeroed = channel_pruning.zero_channels(model, x[:1], keep)
+        small = channel_pruning.remove_channels(model, x[:1], keep)
+        with torch.no_grad():
+            wanted, got = zeroed(x), small(x)
+        assert (got - wanted).abs().max() <= 1e-6 * wanted.abs().max()
+        assert measure.parameters(small).total < 0.4 * measure.parameters(model).total
