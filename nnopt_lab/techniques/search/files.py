@@ -76,6 +76,10 @@ def save(
         if notes is None:
             raise
         notes.append(f"Not all ONNX files were written: {unavailable}")
+    if any(file.suffix in (".onnx", ".xml") for file in files):
+        files.append(folder / "load.py")
+        with replacing(files[-1]) as unfinished:
+            unfinished.write_bytes(Path(__file__).with_name("standalone.py").read_bytes())
     known = {"config": config, "sizes": sizes, "files": [file.name for file in files]} | record
     with replacing(files[1]) as unfinished:
         unfinished.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")

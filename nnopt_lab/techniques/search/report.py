@@ -7,6 +7,13 @@ from nnopt_lab.techniques.search.points import Point, describe
 from nnopt_lab.workbench import measure
 from nnopt_lab.workbench.measure.tables import text_table
 
+LOADING = """
+# Load
+
+In this folder, without this package: `python load.py batch.npy` prints the classes of a float32 array [N, ...] of
+network inputs. It runs the exported OpenVINO or ONNX file, for which it needs numpy and that runtime.
+"""
+
 
 def markdown(search, point: Point, exported: Point, difference: str, trained: bool) -> str:
     """Report on a point in Markdown.

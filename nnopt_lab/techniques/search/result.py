@@ -115,9 +115,10 @@ class Search:
         written = files.save(folder, self.task, point.config, model, sizes, record, notes, engine)
         self.notes += [sentence for sentence in notes if sentence not in self.notes]
         trained = any(sizes.values()) or "sparsity" in point.config or "bits" in point.config
+        line = report.LOADING if folder / "load.py" in written else ""
         written.append(folder / "report.md")
         with naming(written[-1]):
-            written[-1].write_text(report.markdown(self, point, exported, difference, trained), encoding="utf-8")
+            written[-1].write_text(report.markdown(self, point, exported, difference, trained) + line, encoding="utf-8")
         return written
 
     def plot(self):

@@ -68,7 +68,7 @@ def test_the_export_is_the_network_that_was_measured(found, tmp_path, trainings)
     written = found.export(tmp_path / "out")
     assert not trainings
     assert [f.name for f in written] == [
-        "weights.safetensors", "config.json", "weights.nndc", "model.onnx", "report.md"
+        "weights.safetensors", "config.json", "weights.nndc", "model.onnx", "load.py", "report.md"
     ]  # fmt: skip
     loaded = files.load(tmp_path / "out", build(seed=9), found.task.inputs(1))
     assert accuracy(loaded) == pytest.approx(found.best.accuracy)
@@ -113,7 +113,7 @@ def test_what_onnx_cannot_hold_is_exported_without_it(tmp_path):
 
     found = search(Branching(), Goal("bytes", max_drop=100.0), trials=1)
     written = found.export(tmp_path / "out")
-    assert "model.onnx" not in [file.name for file in written] and all(file.is_file() for file in written)
+    assert not {"model.onnx", "load.py"} & {file.name for file in written} and all(file.is_file() for file in written)
     sentence = found.notes[-1]
     assert sentence.startswith("Not all ONNX files were written: It cannot be exported to ONNX (")
     assert sentence in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
