@@ -10,7 +10,7 @@ from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.recordings import experiments as all_experiments
 from nnopt_lab.course.recordings import recorded
-from nnopt_lab.lessons.accelerator import experiments
+from nnopt_lab.lessons.accelerator import experiments, ladders
 from nnopt_lab.lessons.accelerator.playground import price_playground
 from nnopt_lab.workbench import data, device
 from tests.lessons.playgrounds import line, shown
@@ -158,3 +158,36 @@ def test_the_ladder_of_training_runs_on_the_cpu_too(monkeypatch):
     assert [rung["name"] for rung in rungs] == list(experiments.TRAINING)
     assert all(len(rung["test"]) == 1 and 0 <= rung["test"][0] <= 100 for rung in rungs)
     assert rungs[0]["test"] == rungs[1]["test"] == rungs[2]["test"]  # the device changes no number on a CPU
+
+
+class TestTwoLadders:
+    def rungs(self, *seconds):
+        return [
+            {"name": f"rung {i}", "epochs": 8 - i, "seconds": [s, s + 1], "test": [89.0, 90.0]}
+            for i, s in enumerate(seconds)
+        ]
+
+    def test_each_machine_has_a_row_and_every_rung_its_dots(self):
+        cpu = [*self.rungs(20, 9), {"name": "compiled", "epochs": 0, "seconds": [], "test": [], "kept": False}]
+        fig = ladders.draw({"a card": self.rungs(10, 5, 1), "a CPU": cpu})
+        times, accuracy, more_times, _ = fig.axes
+        assert [ax.get_title() for ax in (times, more_times)] == ["time, a card", "time, a CPU"]
+        assert [label.get_text() for label in times.get_yticklabels()] == ["rung 0 (8)", "rung 1 (7)", "rung 2 (6)"]
+        assert [label.get_text() for label in more_times.get_yticklabels()] == ["rung 0 (8)", "rung 1 (7)"]
+        dots = [list(artist.get_xdata()) for artist in times.lines if artist.get_marker() == "o"]
+        assert dots == [[10, 11], [5, 6], [1, 2]]
+        assert any(list(artist.get_xdata()) == [89.5, 89.5] for artist in accuracy.lines)  # the loop's accuracy
+
+    def test_one_ladder_alone_and_none(self):
+        assert len(ladders.draw({"a CPU": self.rungs(20, 9)}).axes) == 2
+        with pytest.raises(ValueError, match="ladders is empty"):
+            ladders.draw({})
+
+    def test_the_speedup_is_that_of_the_last_rung_that_was_kept(self):
+        slower = {"name": "slower", "epochs": 1, "seconds": [40, 41], "test": [90.0, 90.0], "kept": False}
+        assert ladders.speedups([*self.rungs(20, 5), slower]) == [4, 3.5]
+
+    def test_the_shipped_ladder_of_the_cpu_is_drawn(self):
+        result = recorded("training_ladder")["result"]
+        assert ladders.draw({result["machine"]: result["rungs"]}).axes
+        assert len(ladders.speedups(result["rungs"])) == len(result["seeds"])

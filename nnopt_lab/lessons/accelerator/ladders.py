@@ -1,0 +1,43 @@
+"""Draw lesson 13's training ladders: the card's and the CPU's side by side."""
+
+from matplotlib.figure import Figure
+
+from nnopt_lab.workbench import plots
+
+TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)  # seconds
+
+
+def draw(ladders: dict[str, list[dict]]) -> Figure:
+    """Draw seconds of training (left) and test accuracy (right) per rung, one row of plots per machine.
+
+    Args:
+        ladders: by the machine's name, the rungs: {"name", "epochs", "seconds": [K], "test": [K]}, one number per seed,
+            and "kept" where a rung may have been dropped; a rung without seconds was not trained and is left out.
+
+    Raises:
+        ValueError: there is no ladder.
+    """
+    if not ladders:
+        raise ValueError("ladders is empty; it must have a ladder for at least one machine.")
+    rows = len(ladders)
+    fig, axes = plots.figure(nrows=rows, ncols=2, sharex="col", sharey="row", figsize=(10, 0.8 + 2.6 * rows))
+    for (left, right), (machine, rungs) in zip(axes.reshape(rows, 2), ladders.items(), strict=True):
+        trained = {f"{rung['name']} ({rung['epochs']})": rung for rung in rungs if rung["seconds"]}
+        colors = {name: plots.BLUE if rung.get("kept", True) else plots.REFERENCE for name, rung in trained.items()}
+        plots.seeds(left, {name: rung["seconds"] for name, rung in trained.items()}, colors)
+        plots.seeds(right, {name: rung["test"] for name, rung in trained.items()}, colors)
+        left.set(xlabel="seconds of training", title=f"time, {machine}")
+        right.set(xlabel="test accuracy, %", title="accuracy")
+        first = next(iter(trained.values()))["test"]
+        plots.reference_line(right, sum(first) / len(first))
+    seconds = [second for rungs in ladders.values() for rung in rungs for second in rung["seconds"]]
+    ticks = [tick for tick in TICKS if min(seconds) / 2 < tick < 2 * max(seconds)]
+    for left in axes.reshape(rows, 2)[:, 0]:
+        plots.log_axis(left.xaxis, ticks, base=10)
+    return plots.finish(fig)
+
+
+def speedups(rungs: list[dict]) -> list[float]:
+    """First rung's seconds divided by those of the last rung that was kept, one ratio per seed."""
+    last = [rung for rung in rungs if rung["seconds"] and rung.get("kept", True)][-1]
+    return [a / b for a, b in zip(rungs[0]["seconds"], last["seconds"], strict=True)]
