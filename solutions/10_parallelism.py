@@ -47,7 +47,7 @@ from nnopt_lab.course.calls import (
 )
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
-from nnopt_lab.course.recordings import recorded
+from nnopt_lab.course.recordings import live_or_recorded, recorded
 from nnopt_lab.lessons.parallelism import experiments
 from nnopt_lab.lessons.parallelism.photographs import Photographs
 from nnopt_lab.lessons.parallelism.playground import scaling_playground
@@ -1127,10 +1127,7 @@ question("parallel.bubble", percent)
 # a data centre's GPU and the 16 CPU cores beside it.
 
 # %% tags=["nbval-ignore-output"]
-if training.best_device().type != "cpu":
-    on_device = experiments.accelerator()
-else:
-    on_device = recorded("accelerator")["result"]
+on_device = live_or_recorded("accelerator")
 print(f"measured on: {on_device['device']}")
 
 # %% tags=["fold", "nbval-ignore-output"]

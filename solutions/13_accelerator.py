@@ -45,8 +45,8 @@ from nnopt_lab.course.calls import (
 )
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
-from nnopt_lab.course.recordings import recorded
-from nnopt_lab.lessons.accelerator import experiments, ladders
+from nnopt_lab.course.recordings import live_or_recorded, recorded
+from nnopt_lab.lessons.accelerator import ladders
 from nnopt_lab.lessons.accelerator.playground import price_playground
 from nnopt_lab.lessons.parallelism import experiments as transfers
 from nnopt_lab.workbench import data, device, measure, models, plots, training
@@ -56,7 +56,7 @@ lesson("13_accelerator")
 
 # %%
 HERE = device.accelerator() is not None
-card = transfers.accelerator() if HERE else recorded("accelerator")["result"]
+card = live_or_recorded("accelerator")
 net = models.trained("mynet")
 pictures = data.load("fashion")
 print(f"timings of this lesson: {card['device']} ({'live' if HERE else 'recorded'})")
@@ -746,7 +746,7 @@ claim(
 # there is a plot, look for a drop just past a multiple of a tile: from 64 columns to 72, and from 128 to 136.
 
 # %% tags=["nbval-ignore-output"]
-rates = experiments.live_or_recorded("accelerator_products")
+rates = live_or_recorded("accelerator_products")
 
 # %% tags=["fold", "nbval-ignore-output"]
 if rates:
@@ -890,7 +890,7 @@ question("accelerator.bytes_per_pixel", times)
 # convolutions by default.
 
 # %% tags=["nbval-ignore-output"]
-engines = experiments.live_or_recorded("accelerator_engines")
+engines = live_or_recorded("accelerator_engines")
 
 # %% tags=["fold", "nbval-ignore-output"]
 if engines:
@@ -987,7 +987,7 @@ print(*(warning.message for warning in said), sep="\n")
 # them, you see the CPU's alone, as it was recorded for lesson 12.
 
 # %% tags=["nbval-ignore-output"]
-trained = experiments.live_or_recorded("accelerator_training")
+trained = live_or_recorded("accelerator_training")
 on_cpu = recorded("training_ladder")["result"]
 
 # %% tags=["fold", "nbval-ignore-output"]

@@ -135,8 +135,8 @@ reveal(
     of_fastest.low,
     of_fastest.high,
     because="It reads one channel instead of three copies of it, and its first "
-    "convolution already divides the picture's sides by three, so that hardly any large "
-    "tensor is left to write and read.",
+    "convolution already divides the picture's sides by three, so that hardly any "
+    "large tensor is left to write and read.",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -586,8 +586,8 @@ reveal(
     "accuracy of a network trained for seconds",
     board["mine"].accuracy,
     because="The architecture decides size and speed, training decides accuracy. Our "
-    "fastest entry has only two convolutions, but it saw each picture 180 times, flipped "
-    "and shifted, with the outputs of a large teacher network.",
+    "fastest entry has only two convolutions, but it saw each picture 180 times, "
+    "flipped and shifted, with the outputs of a large teacher network.",
 )
 
 # %% [markdown]

@@ -12,7 +12,7 @@ import torch
 
 from nnopt_lab.course.lesson import modules
 from nnopt_lab.course.workspace import write_atomically
-from nnopt_lab.workbench import provenance
+from nnopt_lab.workbench import device, provenance
 from nnopt_lab.workbench.files import check_writable, make_folder
 from nnopt_lab.workbench.paths import data_dir
 from nnopt_lab.workbench.progress_bar import progress_bar
@@ -73,6 +73,24 @@ def recorded(name: str, *, live: bool = False) -> dict:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is damaged: recreate it with `nnopt record {name}`.") from error
+
+
+def live_or_recorded(name: str) -> dict | None:
+    """The result of an experiment that needs an accelerator: measured here if there is one, else recorded.
+
+    Returns:
+        The result, or None with a printed sentence if the course has no recording of it.
+    """
+    if device.accelerator() is not None:
+        return recorded(name, live=True)["result"]
+    try:
+        return recorded(name)["result"]
+    except FileNotFoundError:
+        print(
+            f"This needs an accelerator, and no recording of it comes with the course yet. `nnopt record {name}` makes "
+            "one on a machine that has an accelerator."
+        )
+        return None
 
 
 def record(name: str) -> dict:

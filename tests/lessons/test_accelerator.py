@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from nnopt_lab.course import recordings
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.recordings import experiments as all_experiments
-from nnopt_lab.course.recordings import recorded
+from nnopt_lab.course.recordings import live_or_recorded, recorded
 from nnopt_lab.lessons.accelerator import experiments, ladders
 from nnopt_lab.lessons.accelerator.playground import price_playground
 from nnopt_lab.workbench import data, device
@@ -118,9 +119,9 @@ def test_an_experiment_without_an_accelerator_is_one_sentence(name):
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_a_missing_recording_is_told_with_its_command(name, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(experiments.device, "accelerator", lambda: None)
-    monkeypatch.setattr(experiments, "recorded", _missing)
-    assert experiments.live_or_recorded(name) is None
+    monkeypatch.setattr(device, "accelerator", lambda: None)
+    monkeypatch.setattr(recordings, "recorded", _missing)
+    assert live_or_recorded(name) is None
     assert f"`nnopt record {name}`" in capsys.readouterr().out
 
 
@@ -129,8 +130,8 @@ def _missing(name):
 
 
 def test_a_recording_is_shown_where_there_is_no_accelerator(monkeypatch):
-    monkeypatch.setattr(experiments.device, "accelerator", lambda: None)
-    assert experiments.live_or_recorded("accelerator") == recorded("accelerator")["result"]
+    monkeypatch.setattr(device, "accelerator", lambda: None)
+    assert live_or_recorded("accelerator") == recorded("accelerator")["result"]
 
 
 def test_the_engines_are_measured_on_the_device_by_network_and_batch_size(monkeypatch):

@@ -106,7 +106,7 @@ def test_an_accelerator_is_measured_where_there_is_one_and_missed_in_words_elsew
     found = experiments._measured_on(torch.device("cpu"))
     assert list(found["copy"]) == list(experiments.COPIES) and found["sizes"] == [1, 8]
     assert len(found["accelerator"]) == len(found["cpu"]) == 2 and min(found["cpu"]) > 0
-    monkeypatch.setattr(experiments.training, "best_device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
     with pytest.raises(ValueError, match="has no accelerator"):
         experiments.accelerator()
 

@@ -6,7 +6,7 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
-from nnopt_lab.course.recordings import experiment, recorded
+from nnopt_lab.course.recordings import experiment
 from nnopt_lab.techniques.deployment import deploy_all, tf32
 from nnopt_lab.workbench import data, device, measure, models, recipes, training
 from nnopt_lab.workbench.progress_bar import progress_bar
@@ -40,24 +40,6 @@ TRAINING = {
     "bf16": {"bf16": True},
     "batch 1,024": {"batch_size": 1024, "peak": 2e-2, "epochs": 8},
 }
-
-
-def live_or_recorded(name: str) -> dict | None:
-    """The result of an experiment: measured here if there is an accelerator, else recorded.
-
-    Returns:
-        The result, or None with a printed sentence if the course has no recording of it.
-    """
-    if device.accelerator() is not None:
-        return recorded(name, live=True)["result"]
-    try:
-        return recorded(name)["result"]
-    except FileNotFoundError:
-        print(
-            f"This needs an accelerator, and no recording of it comes with the course yet. `nnopt record {name}` makes "
-            "one on a machine that has an accelerator."
-        )
-        return None
 
 
 @experiment

@@ -148,9 +148,9 @@ def _on_a_grid(layer: nn.Module, name: str, bits: int) -> None:
     parametrize.register_parametrization(layer, name, step)
 
 
-def _separable(widths: tuple[int, ...], epochs: int, finetuning: int = 2):
+def _separable(widths: tuple[int, ...], strides: tuple[int, ...], epochs: int, finetuning: int = 2):
     def entry(pictures: data.Pictures, seed: int, folder: Path) -> nn.Module:
-        student = separable_network(widths, strides=(2, 1, 2, 1)).to(memory_format=torch.channels_last)
+        student = separable_network(widths, strides).to(memory_format=torch.channels_last)
         distill(student, pictures, epochs, 4e-3, seed, folder)
         return quantize_and_finetune(student, pictures, finetuning, 1e-3, seed, folder)
 
@@ -165,8 +165,8 @@ def _strided(make: Callable[..., nn.Sequential], filters: tuple[int, ...], epoch
 
 
 ENTRIES = {
-    "capstone_small": _separable((14, 28, 36, 56, 64), epochs=6),
-    "capstone_accurate": _separable((16, 32, 40, 72, 80), epochs=12, finetuning=4),
+    "capstone_small": _separable((14, 28, 36, 56, 64), (2, 1, 2, 1), epochs=6),
+    "capstone_accurate": _separable((16, 32, 44, 76, 80), (2, 1, 1, 1), epochs=20, finetuning=6),
     "capstone_fast": _strided(strided_network, (8, 32, 64), epochs=2),
     "capstone_fastest": _strided(two_convolutions, (16, 48), epochs=18),
 }

@@ -8,7 +8,7 @@ from torch import nn
 
 from nnopt_lab.course.recordings import experiment
 from nnopt_lab.techniques.parallelism import launching
-from nnopt_lab.workbench import data, measure, models, training
+from nnopt_lab.workbench import data, device, measure, models
 
 BATCH_SIZES = (1, 4, 16, 64, 256, 1024, 4096)
 COPIES = ("plain", "pinned", "pinned, asynchronous")
@@ -57,29 +57,26 @@ def accelerator() -> dict:
         per second.
 
     Raises:
-        ValueError: this machine has none.
+        DeviceMissing: this machine has none.
     """
-    device = training.best_device()
-    if device.type == "cpu":
-        raise ValueError("This machine has no accelerator that torch can use (torch.accelerator finds none).")
-    return {"device": measure.machine().accelerator} | _measured_on(device)
+    return {"device": measure.machine().accelerator} | _measured_on(device.find("accelerator"))
 
 
-def _measured_on(device: torch.device) -> dict:
+def _measured_on(here: torch.device) -> dict:
     batch = torch.rand(BATCH_SIZES[-1], 3, 32, 32)
-    pinned = batch.pin_memory() if device.type == "cuda" else batch
+    pinned = batch.pin_memory() if here.type == "cuda" else batch
     ways = {
-        COPIES[0]: lambda: batch.to(device),
-        COPIES[1]: lambda: pinned.to(device),
-        COPIES[2]: lambda: pinned.to(device, non_blocking=True),
+        COPIES[0]: lambda: batch.to(here),
+        COPIES[1]: lambda: pinned.to(here),
+        COPIES[2]: lambda: pinned.to(here, non_blocking=True),
     }
     # Eight copies in a row: the clock waits for the device after the last one only, so the others may overlap.
     eight = {name: lambda _, copy=copy: [copy() for _ in range(8)] for name, copy in ways.items()}
-    timed = measure.latency(eight, torch.zeros(1, device=device), rounds=20, budget_seconds=5)
+    timed = measure.latency(eight, torch.zeros(1, device=here), rounds=20, budget_seconds=5)
     return {
         "copy": {name: 8 * batch.nbytes / timing.median / 1e9 for name, timing in timed.items()},
         "sizes": list(BATCH_SIZES),
-        "accelerator": _throughput(models.trained("mynet").to(device), batch.to(device)),
+        "accelerator": _throughput(models.trained("mynet").to(here), batch.to(here)),
         "cpu": _throughput(models.trained("mynet"), batch),
     }
 
