@@ -1,13 +1,27 @@
 """Engines of torch itself, operator by operator: the plain model, channels last, and bfloat16."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from nnopt_lab.techniques.deployment.engine import Engine, evaluation_copy, new_engine, two_pictures
+from nnopt_lab.techniques.deployment.engine import (
+    Engine,
+    evaluation_copy,
+    failing_as_unavailable,
+    new_engine,
+    two_pictures,
+)
 from nnopt_lab.techniques.deployment.logs import quiet_export
 from nnopt_lab.workbench import measure
+
+# Engines whose graph torch.export can write, with the dtype and the memory layout of pictures that it computes in.
+PROGRAMS = {
+    "eager float32": (torch.float32, torch.contiguous_format),
+    "channels-last float32": (torch.float32, torch.channels_last),
+    "bf16": (torch.bfloat16, torch.channels_last),
+}
 
 
 def eager(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
@@ -61,3 +75,18 @@ def exported_program(model: nn.Module, calibration: Sequence[Tensor]) -> torch.e
     """Export the model's graph by `torch.export`, for any number of pictures in the memory layout of `calibration`."""
     with quiet_export():
         return torch.export.export(model, (two_pictures(calibration),), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+
+
+def write_program(path: Path, name: str, model: nn.Module, calibration: Sequence[Tensor]) -> None:
+    """Write the network of an engine of `PROGRAMS` as a .pt2 file, which `torch.export.load` reads without the model.
+
+    Raises:
+        EngineUnavailable: torch.export does not support the model.
+    """
+    dtype, layout = PROGRAMS[name]
+    model = evaluation_copy(model).cpu().to(dtype).to(memory_format=layout)
+    batches = [on_channels_last(lambda x: x, dtype, layout)(batch.cpu()) for batch in calibration[:1]]
+    with failing_as_unavailable("It cannot be exported by torch.export"), torch.no_grad():
+        program = exported_program(model, batches)
+        with quiet_export():
+            torch.export.save(program, path)

@@ -2,19 +2,20 @@
 
 import contextlib
 import json
+import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable
-from nnopt_lab.techniques.deployment.onnx_files import export_onnx
+from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable, model_outputs
 from nnopt_lab.techniques.quantization import deep_compression
-from nnopt_lab.techniques.search import candidates
+from nnopt_lab.techniques.search import candidates, exported_files, standalone
 from nnopt_lab.techniques.search.tasks import Task
-from nnopt_lab.workbench.files import make_folder, replacing
+from nnopt_lab.workbench.files import check_folder, make_folder, naming, replacing
 
 
 def file_bytes(model: nn.Module, config: dict) -> int | None:
@@ -34,10 +35,13 @@ def save(
     record: dict,
     notes: list[str] | None = None,
     engine: Engine | None = None,
+    documents: Callable[[Path], dict[str, str]] | None = None,
 ) -> list[Path]:
     """Write a candidate's files: weights.safetensors, config.json, ONNX, and a compressed file if weights share values.
 
-    config.json names all files. Those that an earlier call named and this one does not write are removed; others stay.
+    All are written to a temporary folder first. Those that load.py can run are read back there in a new process, and
+    left out if their outputs differ. Then all are moved. config.json names them: those that an earlier call named and
+    this one does not write are removed; others stay.
 
     Args:
         folder: created if missing.
@@ -45,47 +49,29 @@ def save(
         config: the candidate's configuration.
         model, sizes: the result of `candidates.make` for `config`.
         record: further entries of config.json, beside the configuration and the sizes.
-        notes: a list that gets a sentence if the network cannot be written as ONNX; None to raise the error instead.
+        notes: a list that gets a sentence for each file that is left out; None to raise the error instead.
         engine: the candidate's engine, whose own files are written too; if it computes in int8, their names say so.
+        documents: a function from the temporary folder to further text files, contents by name.
 
     Returns:
         The files' paths.
 
     Raises:
-        EngineUnavailable: the network cannot be written as ONNX, and `notes` is None.
+        EngineUnavailable: a file of the network cannot be written or read back, and `notes` is None.
         OSError: a file can't be written.
     """
-    make_folder(folder)
-    files, earlier = [folder / "weights.safetensors", folder / "config.json"], _named_files(folder)
-    with replacing(files[0]) as unfinished:
-        save_file(_weights(model), unfinished)
-    if config.get("bits"):
-        files.append(folder / "weights.nndc")
-        deep_compression.save(model, files[-1])
-    own = _artefact(engine)
-    for name, content in own.items():
-        files.append(folder / name)
-        with replacing(files[-1]) as unfinished:
-            unfinished.write_bytes(content)
-    try:
-        if "model.onnx" not in own:
-            with replacing(folder / "model.onnx") as unfinished:
-                export_onnx(model, task.calibration, unfinished)
-            files.append(folder / "model.onnx")
-    except EngineUnavailable as unavailable:
-        if notes is None:
-            raise
-        notes.append(f"Not all ONNX files were written: {unavailable}")
-    if any(file.suffix in (".onnx", ".xml") for file in files):
-        files.append(folder / "load.py")
-        with replacing(files[-1]) as unfinished:
-            unfinished.write_bytes(Path(__file__).with_name("standalone.py").read_bytes())
-    known = {"config": config, "sizes": sizes, "files": [file.name for file in files]} | record
-    with replacing(files[1]) as unfinished:
-        unfinished.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-    for name in earlier - {file.name for file in files}:
+    check_folder(folder)
+    with tempfile.TemporaryDirectory(prefix=".unfinished.", dir=folder) as temporary:
+        staged = Path(temporary)
+        with naming(folder):
+            names = _stage(staged, task, config, model, sizes, record, notes, engine, documents)
+        earlier = _named_files(folder)
+        for name in names:
+            with naming(folder / name):
+                os.replace(staged / name, folder / name)
+    for name in earlier.difference(names):
         (folder / name).unlink(missing_ok=True)
-    return files
+    return [folder / name for name in names]
 
 
 def load(folder: Path, model: nn.Module, example: Tensor) -> nn.Module:
@@ -115,11 +101,69 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
         return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["record"])  # noqa: SIM118
 
 
-def _artefact(engine: Engine | None) -> dict[str, bytes]:
-    if engine is None:
-        return {}
-    stem = "model.int8" if engine.name.endswith("int8") else "model"
-    return {f"{stem}.{ending}": content for ending, content in engine.artefact.items()}
+def _stage(staged: Path, task: Task, config, model, sizes, record, notes, engine, documents) -> list[str]:
+    """Write all files to a temporary folder, with arguments as in `save`; returns their names."""
+    save_file(_weights(model), staged / "weights.safetensors")
+    if config.get("bits"):
+        deep_compression.save(model, staged / "weights.nndc")
+    _write_text(staged / "config.json", json.dumps({"config": config}))  # load.py reads it
+    _write_text(staged / "load.py", Path(standalone.__file__).read_text(encoding="utf-8"))
+    if not _write_runnable(staged, task, model, engine, notes):
+        (staged / "load.py").unlink()
+    for name, text in (documents(staged) if documents else {}).items():
+        _write_text(staged / name, text)
+    names = sorted((path.name for path in staged.iterdir() if path.is_file()), key=_rank)
+    known = {"config": config, "sizes": sizes, "files": names} | record
+    _write_text(staged / "config.json", json.dumps(known, indent=1) + "\n")
+    return names
+
+
+def _write_runnable(
+    folder: Path, task: Task, model: nn.Module, engine: Engine | None, notes: list[str] | None
+) -> list[str]:
+    """Write the files that load.py can run and read them back; returns their keys in `standalone.FILES`."""
+    x, kept = task.inputs(16), []
+    if engine is not None:
+        with _noted(notes):
+            kind = exported_files.write_own(folder, engine, model, task.calibration)
+            with _removed_on_failure(folder, kind):
+                exported_files.read_back(folder, kind, x, engine(x))
+            kept.append(kind)
+    if "onnx" not in kept:
+        with _noted(notes), _removed_on_failure(folder, "onnx"):
+            exported_files.write_onnx(folder, model, task.calibration)
+            exported_files.read_back(folder, "onnx", x, model_outputs(model, x))
+            kept.append("onnx")
+    return kept
+
+
+@contextlib.contextmanager
+def _noted(notes: list[str] | None):
+    try:
+        yield
+    except EngineUnavailable as unavailable:
+        if notes is None:
+            raise
+        notes.append(f"Not all files of the network were written: {unavailable}")
+
+
+@contextlib.contextmanager
+def _removed_on_failure(folder: Path, kind: str):
+    try:
+        yield
+    except EngineUnavailable:
+        for ending in (Path(standalone.FILES[kind]).suffix, ".bin"):
+            (folder / standalone.FILES[kind]).with_suffix(ending).unlink(missing_ok=True)
+        raise
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _rank(name: str) -> tuple:
+    order = ["weights.safetensors", "config.json", "weights.nndc", *standalone.FILES.values()]
+    return (order.index(name) if name in order else len(order), name)
 
 
 def _named_files(folder: Path) -> set[str]:

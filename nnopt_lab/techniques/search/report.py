@@ -3,16 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from nnopt_lab.techniques.search import standalone
 from nnopt_lab.techniques.search.points import Point, describe
 from nnopt_lab.workbench import measure
 from nnopt_lab.workbench.measure.tables import text_table
 
-LOADING = """
-# Load
 
-In this folder, without this package: `python load.py batch.npy` prints the classes of a float32 array [N, ...] of
-network inputs. It runs the exported OpenVINO or ONNX file, for which it needs numpy and that runtime.
-"""
+def loading(sizes: dict[str, int]) -> str:
+    """List an export's files, and say how to run them; `sizes` are their bytes by name."""
+    listed = "\n".join(f"- `{name}`: {measure.format_bytes(size)}" for name, size in sorted(sizes.items()))
+    first = next((name for name in standalone.FILES.values() if name in sizes), None)
+    how = (
+        "\nIn this folder, without this package: `python load.py batch.npy` prints the classes of a float32 array "
+        f"[N, ...] of network inputs. It runs `{first}`, for which it needs numpy and that file's runtime (torch, ONNX "
+        "Runtime or OpenVINO). Each such file was read back in a new process, and gave the outputs of the network "
+        "exported.\n"
+    )
+    return f"\n# Files\n{listed}\n{how if first else ''}"
 
 
 def markdown(search, point: Point, exported: Point, difference: str, trained: bool) -> str:

@@ -13,7 +13,6 @@ from nnopt_lab.techniques.search.kept import KeptNetworks
 from nnopt_lab.techniques.search.points import EAGER, Goal, Point
 from nnopt_lab.techniques.search.tasks import Task
 from nnopt_lab.workbench import measure, training
-from nnopt_lab.workbench.files import naming
 from nnopt_lab.workbench.measure.tables import html_table, text_table
 
 
@@ -112,14 +111,14 @@ class Search:
         exported, difference, engine = self._measured_again(point, model, notes)
         measured = {"point": asdict(point), "exported": asdict(exported), "original": asdict(self.original)}
         record = {"goal": asdict(self.goal)} | measured
-        written = files.save(folder, self.task, point.config, model, sizes, record, notes, engine)
-        self.notes += [sentence for sentence in notes if sentence not in self.notes]
         trained = any(sizes.values()) or "sparsity" in point.config or "bits" in point.config
-        line = report.LOADING if folder / "load.py" in written else ""
-        written.append(folder / "report.md")
-        with naming(written[-1]):
-            written[-1].write_text(report.markdown(self, point, exported, difference, trained) + line, encoding="utf-8")
-        return written
+
+        def documents(staged: Path) -> dict[str, str]:
+            self.notes += [sentence for sentence in notes if sentence not in self.notes]
+            loading = report.loading({path.name: path.stat().st_size for path in staged.iterdir()})
+            return {"report.md": report.markdown(self, point, exported, difference, trained) + loading}
+
+        return files.save(folder, self.task, point.config, model, sizes, record, notes, engine, documents)
 
     def plot(self):
         """Draw accuracy over cost for finished trials, the front, the original and the limit; a matplotlib Figure."""

@@ -3,13 +3,16 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy
 import pytest
 import torch
 
+from nnopt_lab.techniques.deployment.engine import EngineUnavailable
+from nnopt_lab.techniques.deployment.onnx_files import export_onnx
 from nnopt_lab.techniques.deployment.registry import build_engine
-from nnopt_lab.techniques.search import candidates, files
+from nnopt_lab.techniques.search import candidates, exported_files, files
 from tests.techniques.search.small_search import CONFIG, VALIDATION, build
 
 
@@ -62,6 +65,44 @@ def test_openvinos_own_files_are_those_that_its_engine_runs(task, tmp_path):
     arguments = [str(tmp_path), str(tmp_path / "x.npy"), str(tmp_path / "y.npy")]
     subprocess.run([sys.executable, "-I", "-c", code, *arguments], check=True, timeout=120)
     assert openvino and torch.allclose(torch.from_numpy(numpy.load(tmp_path / "y.npy")), engine(given), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["eager float32", "channels-last float32", "bf16"])
+def test_torchs_engines_are_exported_as_a_program_that_computes_the_same(name, task, tmp_path):
+    engine = build_engine(task.model, task.calibration, name)
+    written = files.save(tmp_path, task, {"engine": name}, task.model, {"channels": {}, "ranks": {}}, {}, engine=engine)
+    assert tmp_path / "model.pt2" in written and {path.name for path in tmp_path.iterdir()} == {f.name for f in written}
+    given = VALIDATION[0][:7]
+    limit = {"bf16": 0.02}.get(name, 1e-5)
+    numpy.save(tmp_path / "x.npy", given.numpy())
+    shown = subprocess.run(
+        [sys.executable, "load.py", "x.npy"], cwd=tmp_path, check=True, timeout=120, capture_output=True, text=True
+    ).stdout
+    assert shown.split() == [str(int(c)) for c in engine(given).argmax(1)]
+    exported_files.read_back(tmp_path, "torch", given, engine(given) * (1 + limit / 10))
+
+
+def test_a_file_that_computes_something_else_is_left_out(task, tmp_path, monkeypatch):
+    def other(folder, model, calibration):
+        export_onnx(build(seed=5), calibration, folder / "model.onnx")
+
+    monkeypatch.setattr(exported_files, "write_onnx", other)
+    notes = []
+    (tmp_path / "load.py").write_text("mine")
+    written = files.save(tmp_path, task, {}, task.model, {"channels": {}, "ranks": {}}, {}, notes)
+    assert [f.name for f in written] == ["weights.safetensors", "config.json"]
+    assert "model.onnx, read back in a new process, gives other outputs" in notes[0] and len(notes) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"weights.safetensors", "config.json", "load.py"}
+    with pytest.raises(EngineUnavailable, match="other outputs"):
+        files.save(tmp_path / "new", task, {}, task.model, {"channels": {}, "ranks": {}}, {})
+    assert not list((tmp_path / "new").iterdir())
+
+
+def test_an_engine_without_a_file_is_named(task, tmp_path):
+    engine = replace(build_engine(task.model, task.calibration, "eager float32"), name="compiled float32")
+    notes = []
+    files.save(tmp_path, task, {}, task.model, {"channels": {}, "ranks": {}}, {}, notes, engine)
+    assert "compiled float32 has no file" in notes[0] and not (tmp_path / "model.pt2").exists()
 
 
 def test_weights_with_their_record(tmp_path):

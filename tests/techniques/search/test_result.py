@@ -68,12 +68,12 @@ def test_the_export_is_the_network_that_was_measured(found, tmp_path, trainings)
     written = found.export(tmp_path / "out")
     assert not trainings
     assert [f.name for f in written] == [
-        "weights.safetensors", "config.json", "weights.nndc", "model.onnx", "load.py", "report.md"
+        "weights.safetensors", "config.json", "weights.nndc", "model.pt2", "model.onnx", "load.py", "report.md"
     ]  # fmt: skip
     loaded = files.load(tmp_path / "out", build(seed=9), found.task.inputs(1))
     assert accuracy(loaded) == pytest.approx(found.best.accuracy)
     assert written[2].stat().st_size == found.best.bytes
-    session = onnxruntime.InferenceSession(written[3])
+    session = onnxruntime.InferenceSession(tmp_path / "out" / "model.onnx")
     logits = torch.from_numpy(session.run(None, {"x": VALIDATION[0].numpy()})[0])
     assert torch.allclose(logits, loaded(VALIDATION[0]), atol=1e-4)
     report = written[-1].read_text(encoding="utf-8")
@@ -113,9 +113,11 @@ def test_what_onnx_cannot_hold_is_exported_without_it(tmp_path):
 
     found = search(Branching(), Goal("bytes", max_drop=100.0), trials=1)
     written = found.export(tmp_path / "out")
-    assert not {"model.onnx", "load.py"} & {file.name for file in written} and all(file.is_file() for file in written)
+    assert not {"model.onnx", "model.pt2", "load.py"} & {file.name for file in written} and all(
+        file.is_file() for file in written
+    )
     sentence = found.notes[-1]
-    assert sentence.startswith("Not all ONNX files were written: It cannot be exported to ONNX (")
+    assert sentence.startswith("Not all files of the network were written: It cannot be exported to ONNX (")
     assert sentence in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     found.export(tmp_path / "out")
     assert found.notes.count(sentence) == 1
