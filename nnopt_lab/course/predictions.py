@@ -119,7 +119,12 @@ def _box(name: str, unit: str):
     def commit(_):
         answer.value = _commit(name, number.value.replace(",", "."), unit)._repr_html_()
 
+    def on_message(_, content, __):
+        if content.get("event") == "submit":  # Enter; `on_submit` is deprecated, and a changed value may be unfinished
+            commit(number)
+
     button.on_click(commit)
+    number.on_msg(on_message)
     label = widgets.HTML(f"<b>Predict:</b> {inline(name)}?")
     return Box([label, widgets.HBox([number, widgets.Label(unit), button]), answer])
 

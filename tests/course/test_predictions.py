@@ -58,6 +58,16 @@ def test_without_a_number_a_box_takes_it(noted):
     assert noted()["guess"] == 4.0
 
 
+def test_enter_commits_what_the_box_contains_and_other_messages_do_not(noted):
+    number, _, answer = parts(predict(NAME, unit="ms"))
+    number.value = "2,5"
+    number._handle_custom_msg({"event": "focus"}, [])
+    assert answer.value == ""
+    number._handle_custom_msg({"event": "submit"}, [])
+    assert "2.5 ms" in answer.value
+    assert noted()["guess"] == 2.5
+
+
 def test_a_box_outlives_the_progress_file(own_workspace, noted):
     number, button, answer = parts(predict(NAME, unit="ms"))
     (own_workspace / FILE).unlink()
