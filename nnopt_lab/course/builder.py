@@ -19,6 +19,8 @@ BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 ANNOUNCED = re.compile(r"\*\*Exercise \(([^)]*)\)")
 KEPT_METADATA = ("exercise", "question", "tags")
 COMPARED_METADATA = (*KEPT_METADATA, "jupyter")
+FENCE = re.compile(r" *(?:> *)*(?P<marks>`{3,}|~{3,})(?P<after>.*)")
+LANGUAGE = re.compile(r"[\w.+#-]*")
 VARIES = "nbval-ignore-output"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -30,8 +32,9 @@ def to_notebook(source: Path, solved: bool) -> NotebookNode:
     """Convert a lesson's source (jupytext percent format) to its solved or its learner's notebook, not executed.
 
     Raises:
-        ValueError: solution markers do not match, an exercise appears twice or is folded, or the prose above one does
-            not announce its declared points, as in `**Exercise (2 points).**`.
+        ValueError: solution markers do not match, an exercise appears twice or is folded, the prose above one does not
+            announce its declared points, as in `**Exercise (2 points).**`, or a code block in prose is not closed or
+            has more than a language after its opening fence.
     """
     import jupytext
 
@@ -49,6 +52,8 @@ def to_notebook(source: Path, solved: bool) -> NotebookNode:
         if cell.cell_type == "code":
             metadata |= _derived(text, metadata, source.name)
             text = with_answers(text, source.name) if solved else without_answers(text, source.name)
+        else:
+            _check_fences(text, source.name)
         cells.append(make(text, id=place, metadata=metadata))
     _check_points(cells, source.name)
     return nbformat.v4.new_notebook(cells=cells, metadata=METADATA)
@@ -144,6 +149,23 @@ def _check_markers(source: str, where: str) -> None:
     marks = [line.strip() for line in source.split("\n") if line.strip() in (BEGIN, END)]
     if marks != [BEGIN, END] * (len(marks) // 2):
         raise ValueError(f"{where}: `{BEGIN}` and `{END}` do not alternate in the cell that begins {source[:60]!r}.")
+
+
+def _check_fences(text: str, where: str) -> None:
+    """Refuse code blocks that an editor has reflowed: their first line then stands beside a fence, and is not shown."""
+    opened = ""
+    for line in text.split("\n"):
+        fence = FENCE.fullmatch(line)
+        if not fence or (opened and not fence["marks"].startswith(opened)):
+            continue
+        after = fence["after"].strip()
+        if not LANGUAGE.fullmatch(after) or (opened and after):
+            raise ValueError(
+                f"{where}: only a language may follow an opening fence, and nothing a closing one: {line!r}."
+            )
+        opened = "" if opened else fence["marks"]
+    if opened:
+        raise ValueError(f"{where}: a code block is not closed in the cell that begins {text[:60]!r}.")
 
 
 def _check_points(cells: list[NotebookNode], where: str) -> None:

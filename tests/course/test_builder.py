@@ -155,6 +155,44 @@ def test_markers_in_prose_are_prose(course):
     assert BEGIN in to_notebook(source, solved=False).cells[0].source
 
 
+def _prose(course, lines):
+    return course("98_tiny", "\n".join(["# %% [markdown]", *(f"# {line}" for line in lines)]) + "\n")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["```python import torch", "x = 1", "```"],
+        ["~~~ x = 1", "~~~"],
+        ["```python", "x = 1", "``` and then"],
+        ["```python", "x = 1 ```", "", "```python", "y = 2", "```"],
+        ["> ```sh nnopt lab", "> ```"],
+    ],
+)
+@pytest.mark.parametrize("solved", [True, False])
+def test_text_beside_a_fence_is_refused_with_the_line(course, lines, solved):
+    with pytest.raises(ValueError, match=r"98_tiny.py: only a language may follow an opening fence"):
+        to_notebook(_prose(course, lines), solved)
+
+
+@pytest.mark.parametrize("lines", [["```"], ["```python", "x = 1"], ["```", "```", "```"], ["````", "```"]])
+def test_a_code_block_that_is_not_closed_is_refused(course, lines):
+    with pytest.raises(ValueError, match=r"98_tiny.py: a code block is not closed"):
+        to_notebook(_prose(course, lines), solved=True)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["```python", "x = 1", "```", "", "~~~", "```sh", "~~~"],
+        ["````c++", "``` text", "````"],
+        ["Three marks in a line, ``` a`b ```, are code, too."],
+    ],
+)
+def test_whole_code_blocks_are_kept(course, lines):
+    assert to_notebook(_prose(course, lines), solved=True).cells[0].source == "\n".join(lines)
+
+
 @pytest.mark.parametrize("kind", ["exercise", "question"])
 def test_an_exercise_that_stands_twice_in_a_lesson_is_refused(course, kind):
     source = course("98_tiny", f'# %% {kind}="a.b"\n1\n\n# %% {kind}="a.b"\n2\n')
