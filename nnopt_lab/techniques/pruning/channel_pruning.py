@@ -8,16 +8,25 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree
 
-from nnopt_lab.techniques.network_checks import copied, first_sentence, parameter_like
+from nnopt_lab.techniques.network_checks import copied, first_sentence, parameter_like, replace_module
+from nnopt_lab.techniques.norms import is_batch_norm
+from nnopt_lab.techniques.pruning.channel_rules import norm_axis
 from nnopt_lab.techniques.pruning.dependency_graph import Group, channel_groups
 from nnopt_lab.techniques.pruning.scores import importance
 from nnopt_lab.workbench.measure import inference
 
 
 def group_importance(model: nn.Module, group: Group, norm: int = 1) -> Tensor:
-    """Importance of each channel of a group, float [size]: the norms of its filters, summed over the producers."""
+    """Importance of each unit of a group, float [size]: the norms of its filters, summed over the producers."""
     modules = dict(model.named_modules())
-    return sum(importance(modules[name].weight, norm, per="filter") for name in group.producers)
+    produced = {axis.layer: axis for axis in group.axes if (axis.tensor, axis.axis) == ("weight", 0)}
+    total = torch.zeros(group.size, device=next(model.parameters()).device)
+    for name in group.producers:
+        scores = importance(modules[name].weight, norm, per="filter")
+        units = produced[name].units.to(scores.device)
+        mine = units >= 0
+        total = total.to(scores.dtype).index_add(0, units[mine], scores[mine])
+    return total
 
 
 def keep_most_important(
@@ -58,9 +67,10 @@ def keep_most_important(
 
 
 def zero_channels(model: nn.Module, example: Tensor, keep: dict[str, Tensor]) -> nn.Module:
-    """Return a copy in which every other channel is zero: filter, bias, and batch norm's scale and shift.
+    """Return a copy in which every other channel is zero, where it is produced and where it is read.
 
-    It computes the same as `remove_channels` at the full cost: the reference for checking removal.
+    Layer norms take their statistics over the kept channels only. The copy computes the same as `remove_channels` at
+    the full cost: the reference for checking removal.
 
     Arguments and errors as in `remove_channels`.
     """
@@ -85,13 +95,10 @@ def remove_channels(model: nn.Module, example: Tensor, keep: dict[str, Tensor]) 
     chosen = _chosen(model, example, keep)
     small = copied(model)
     modules = dict(small.named_modules())
-    for group, kept in chosen:
-        for name in group.producers:
-            _shrink_outputs(modules[name], kept)
-        for name in group.norms:
-            _shrink_norm(modules[name], kept)
-        for name, inputs in group.consumers:
-            _shrink_inputs(modules[name], expand_to_inputs(kept, inputs))
+    for (layer, name, axis), kept in _kept_positions(chosen).items():
+        _shrink(modules[layer], name, axis, kept)
+    for name in dict.fromkeys(layer for layer, _, _ in _kept_positions(chosen)):
+        _set_sizes(modules[name], model.get_submodule(name))
     _require_same_outputs(_zeroed(model, chosen), copied(small), example)
     return small
 
@@ -125,18 +132,49 @@ def _require_removable(argument: str, name: str, groups: list[Group]) -> None:
         raise ValueError(f"{argument} names {name!r}, which is not a removable group: choose from {choice}.")
 
 
+def _kept_positions(chosen: list[tuple[Group, Tensor]]) -> dict[tuple[str, str, int], Tensor]:
+    """For each axis of a parameter or buffer (layer, name, axis), the positions that stay, int64 in ascending order."""
+    masks = {}
+    for group, kept in chosen:
+        stays = torch.zeros(group.size + 1, dtype=torch.bool)
+        stays[kept.cpu()] = True
+        stays[-1] = True  # for −1, the channels of other groups
+        for axis in group.axes:
+            key = (axis.layer, axis.tensor, axis.axis)
+            masks[key] = masks.get(key, torch.ones(len(axis.units), dtype=torch.bool)) & stays[axis.units]
+    return {key: mask.nonzero().flatten() for key, mask in masks.items()}
+
+
 def _zeroed(model: nn.Module, chosen: list[tuple[Group, Tensor]]) -> nn.Module:
     model = copied(model)
     modules = dict(model.named_modules())
-    for group, kept in chosen:
-        gone = torch.ones(group.size, dtype=torch.bool)
-        gone[kept] = False
-        with torch.no_grad():
-            for name in group.producers + group.norms:
-                for parameter in (modules[name].weight, modules[name].bias):
-                    if parameter is not None:
-                        parameter[gone] = 0
+    for (layer, name, axis), kept in _kept_positions(chosen).items():
+        tensor = getattr(modules[layer], name)
+        if isinstance(tensor, nn.Parameter):
+            gone = torch.ones(tensor.shape[axis], dtype=torch.bool)
+            gone[kept] = False
+            with torch.no_grad():
+                tensor[(slice(None),) * axis + (gone,)] = 0
+        if isinstance(modules[layer], nn.LayerNorm) and name == "weight":
+            model = replace_module(model, layer, _NormOverKept(modules[layer], kept))
     return model
+
+
+class _NormOverKept(nn.Module):
+    """A layer norm whose statistics leave out the removed channels."""
+
+    def __init__(self, norm: nn.LayerNorm, kept: Tensor):
+        super().__init__()
+        self.norm, self.axis = copied(norm), norm_axis(norm)
+        self.register_buffer("kept", kept.to(norm.weight.device))
+        for name in ("weight", "bias"):
+            if getattr(norm, name) is not None:
+                _shrink(self.norm, name, 0, kept)
+        _set_sizes(self.norm, norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result = torch.zeros_like(x)
+        return result.index_copy(self.axis, self.kept, self.norm(x.index_select(self.axis, self.kept)))
 
 
 def _require_same_outputs(zeroed: nn.Module, small: nn.Module, example: Tensor) -> None:
@@ -165,30 +203,25 @@ def _same(wanted: list, got: list) -> bool:
     return len(wanted) == len(got) and all(agree(a, b) for a, b in zip(wanted, got, strict=True))
 
 
-def _shrink_outputs(layer: nn.Module, kept: Tensor) -> None:
-    _shrink_parameters(layer, kept)
+def _shrink(layer: nn.Module, name: str, axis: int, kept: Tensor) -> None:
+    tensor = getattr(layer, name)
+    smaller = tensor.index_select(axis, kept.to(tensor.device))
+    setattr(layer, name, parameter_like(smaller, layer, name) if isinstance(tensor, nn.Parameter) else smaller.clone())
+
+
+def _set_sizes(layer: nn.Module, before: nn.Module) -> None:
+    """Set the sizes that a layer stores to those of its smaller weight; `before` is the layer in its old size."""
     if isinstance(layer, nn.Linear):
-        layer.out_features = len(kept)
-        return
-    layer.out_channels = len(kept)
-    if layer.groups > 1:  # depthwise: input and output channels are the same group
-        layer.in_channels = layer.groups = len(kept)
-
-
-def _shrink_norm(layer: nn.Module, kept: Tensor) -> None:
-    layer.num_features = len(kept)
-    _shrink_parameters(layer, kept)
-    for name in ("running_mean", "running_var"):
-        if getattr(layer, name) is not None:
-            setattr(layer, name, getattr(layer, name)[kept].clone())
-
-
-def _shrink_parameters(layer: nn.Module, kept: Tensor) -> None:
-    for name in ("weight", "bias"):
-        if getattr(layer, name) is not None:
-            setattr(layer, name, parameter_like(getattr(layer, name)[kept], layer, name))
-
-
-def _shrink_inputs(layer: nn.Module, kept: Tensor) -> None:
-    layer.weight = parameter_like(layer.weight[:, kept], layer)
-    setattr(layer, "in_features" if isinstance(layer, nn.Linear) else "in_channels", len(kept))
+        layer.out_features, layer.in_features = layer.weight.shape
+    elif isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        layer.out_channels = len(layer.weight)
+        if before.groups == before.in_channels > 1:  # depthwise: input and output channels are the same group
+            layer.groups = layer.out_channels * before.groups // before.out_channels
+        layer.in_channels = layer.weight.shape[1] * layer.groups
+    elif isinstance(layer, nn.LayerNorm):
+        layer.normalized_shape = tuple(layer.weight.shape)
+    elif isinstance(layer, nn.PReLU):
+        layer.num_parameters = len(layer.weight)
+    elif is_batch_norm(layer):
+        sizes = [tensor for tensor in (layer.weight, layer.running_mean) if tensor is not None]
+        layer.num_features = len(sizes[0]) if sizes else layer.num_features

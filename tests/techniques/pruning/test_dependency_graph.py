@@ -1,60 +1,159 @@
-"""Groups of channels: what cannot be followed is refused by name."""
+"""Groups of channels: what a rule follows is exact, and what no rule follows stays, with a reason."""
 
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 
-from nnopt_lab.techniques.pruning import channel_pruning, dependency_graph
+from nnopt_lab.techniques.pruning import channel_pruning, channel_rules, dependency_graph
 from nnopt_lab.workbench import models
 from tests.techniques.pruning.channel_networks import Net, X, check_exact, conv, settled
 
-REFUSED = {
-    "a branch on the data": (Net(lambda n, x: n.a(x) if x.sum() > 0 else x, a=conv()), "cannot be traced"),
-    "a concatenation": (Net(lambda n, x: n.b(torch.cat([n.a(x), x], 1)), a=conv(), b=conv(11)), "'cat'"),
-    "group norm": (nn.Sequential(conv(), nn.GroupNorm(2, 8), conv(8)), "'1' of type GroupNorm"),
-    "layer norm": (nn.Sequential(conv(), nn.LayerNorm(32), conv(8)), "type LayerNorm"),
-    "a weight per channel": (nn.Sequential(conv(), nn.PReLU(8), conv(8)), "type PReLU"),
-    "a transposed convolution": (nn.Sequential(conv(), nn.ConvTranspose2d(8, 4, 2), conv(4)), "type ConvTranspose2d"),
-    "groups of channels": (nn.Sequential(conv(), conv(8, 8, groups=2)), "'1' of type Conv2d"),
-    "a shuffle": (nn.Sequential(conv(), nn.ChannelShuffle(2), conv(8)), "type ChannelShuffle"),
-    "a function that makes something of nothing": (nn.Sequential(conv(), nn.Sigmoid(), conv(8)), "than as a factor"),
-    "a product of two sigmoids": (
-        Net(lambda n, x: n.b(n.a(x).sigmoid() * torch.sigmoid(n.a2(x))), a=conv(), a2=conv(), b=conv(8)), "as a factor",
+FOLLOWED = {
+    "a concatenation": Net(lambda n, x: n.b(torch.cat([n.a(x), x], 1)), a=conv(), b=conv(11)),
+    "layer norm over the width": nn.Sequential(conv(), nn.LayerNorm(32), conv(8)),
+    "a weight per channel": nn.Sequential(conv(), nn.PReLU(8), conv(8)),
+    "groups of channels": nn.Sequential(conv(), conv(8, 8, groups=2), conv(8)),
+    "a depthwise convolution that widens": nn.Sequential(conv(), conv(8, 16, groups=8), conv(16)),
+    "a shuffle": nn.Sequential(conv(), nn.ChannelShuffle(2), conv(8)),
+    "a sigmoid": nn.Sequential(conv(), nn.Sigmoid(), conv(8)),
+    "a product of two sigmoids": Net(
+        lambda n, x: n.b(n.a(x).sigmoid() * torch.sigmoid(n.a2(x))), a=conv(), a2=conv(), b=conv(8)
     ),
-    "a constant added": (Net(lambda n, x: n.b(n.a(x) + 1), a=conv(), b=conv(8)), "'add'"),
-    "a square": (Net(lambda n, x: n.b((y := n.a(x)) * y), a=conv(), b=conv(8)), "'mul'"),
-    "a layer used twice": (Net(lambda n, x: n.b(n.b(n.a(x))), a=conv(), b=conv(8)), "layer 'b' twice"),
-    "a sum of unequal widths": (
-        Net(lambda n, x: n.b(n.a(x) + n.one(x)), a=conv(), one=conv(3, 1), b=conv(8)), "8 and 1 channels",
+    "a constant added": Net(lambda n, x: n.b(n.a(x) + 1), a=conv(), b=conv(8)),
+    "a square": Net(lambda n, x: n.b((y := n.a(x)) * y), a=conv(), b=conv(8)),
+    "a layer used twice": Net(lambda n, x: n.c(n.b(n.b(n.a(x)))), a=conv(), b=conv(8), c=conv(8)),
+    "a sum of unequal widths": Net(lambda n, x: n.b(n.a(x) + n.one(x)), a=conv(), one=conv(3, 1), b=conv(8)),
+    "a norm behind a flatten": nn.Sequential(conv(), nn.Flatten(), nn.BatchNorm1d(8192), nn.Linear(8192, 2)),
+    "parts that are multiplied": Net(
+        lambda n, x: n.b((parts := n.a(x).chunk(2, dim=1))[0] * parts[1]), a=conv(), b=conv(4)
     ),
-    "a size written out": (
-        Net(lambda n, x: n.b(n.a(x).view(-1, 8 * 1024)), a=conv(), b=nn.Linear(8 * 1024, 2)), "'view'",
+    "channels last with layer norm": Net(
+        lambda n, x: n.c(n.norm(n.a(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)), a=conv(), norm=nn.LayerNorm(8),
+        c=conv(8),
     ),
-    "a mean over channels": (Net(lambda n, x: n.b(n.a(x).mean((1, 2))), a=conv(), b=nn.Linear(32, 2)), "a mean at"),
-    "a flatten of the pixels alone": (
-        Net(lambda n, x: n.b(n.a(x).flatten(2)), a=conv(), b=nn.Linear(1024, 2)), r"reshape to \[N, C·H·W\]",
+    "tokens": Net(
+        lambda n, x: n.head(n.down(n.up(n.a(x).flatten(2).transpose(1, 2)).relu()).mean(1)), a=conv(),
+        up=nn.Linear(8, 12), down=nn.Linear(12, 6), head=nn.Linear(6, 2),
     ),
-    "a flatten of the batch": (Net(lambda n, x: n.b(n.a(x).flatten(0)), a=conv(), b=nn.Linear(8192, 2)), "reshapes"),
-    "a linear layer along the width": (nn.Sequential(conv(), nn.Linear(32, 8), conv(8)), "type Linear"),
-    "a norm behind a flatten": (
-        nn.Sequential(conv(), nn.Flatten(), nn.BatchNorm1d(8192), nn.Linear(8192, 2)), "type BatchNorm1d",
+    "a shuffle written out": Net(
+        lambda n, x: n.b((y := n.a(x)).view(-1, 2, y.size(1) // 2, 32, 32).transpose(1, 2).flatten(1, 2)),
+        a=conv(), b=conv(8),
+    ),
+    "a function of one dimension": Net(
+        lambda n, x: n.b(n.a(x.flatten(2)).relu()), a=nn.Conv1d(3, 8, 3), b=nn.Conv1d(8, 2, 3)
     ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_it_cannot_follow_it_refuses_by_name(name):
-    model, sentence = REFUSED[name]
-    with pytest.raises(ValueError, match=sentence):
+@pytest.mark.parametrize("share", [0.3, 0.5])
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_what_it_follows_is_exact_and_smaller(name, share):
+    model = settled(FOLLOWED[name])
+    small = check_exact(model, share)
+    assert sum(p.numel() for p in small.parameters()) < sum(p.numel() for p in model.parameters())
+
+
+FROZEN = {
+    "group norm": (nn.Sequential(conv(), nn.GroupNorm(2, 8), conv(8)), "no rule for '0.1' of type GroupNorm"),
+    "a transposed convolution": (
+        nn.Sequential(conv(), nn.ConvTranspose2d(8, 4, 2), conv(4)), "no rule for '0.1' of type ConvTranspose2d",
+    ),
+    "a function without a rule": (
+        Net(lambda n, x: n.b(n.a(x).cumsum(1)), a=conv(), b=conv(8)), "no rule for 'cumsum'",
+    ),
+    "a weight in a function": (
+        Net(lambda n, x: n.b(nn.functional.conv2d(n.a(x), n.b.weight, padding=1)), a=conv(), b=conv(8)),
+        "no rule for 'conv2d'",
+    ),
+    "a size written out": (
+        Net(lambda n, x: n.b(n.a(x).view(-1, 8 * 1024)), a=conv(), b=nn.Linear(8 * 1024, 2)), "written out at 'view'",
+    ),
+    "a size of other channels": (
+        Net(lambda n, x: n.c((n.a(x).cumsum(1).view(-1, (y := n.b(x)).size(1), 32, 32), n.c(y))[0]), a=conv(), b=conv(),
+            c=conv(8)),
+        "no rule for 'cumsum'",
+    ),
+    "a mean over channels": (
+        Net(lambda n, x: n.b(n.a(x).mean((1, 2))), a=conv(), b=nn.Linear(32, 2)), "a reduction over channels at 'mean'",
+    ),
+    "a mean over channels that keeps them": (
+        Net(lambda n, x: n.b((y := n.a(x)) - y.mean(1, keepdim=True)), a=conv(), b=conv(8)), "a reduction over",
+    ),
+    "channels by their numbers": (Net(lambda n, x: n.b(n.a(x)[:, ::2]), a=conv(), b=conv(4)), "by their numbers"),
+    "the number of channels as a factor": (
+        Net(lambda n, x: n.b((y := n.a(x)) / y.size(1)), a=conv(), b=conv(8)), "enters a computation",
+    ),
+    "a constant per channel": (
+        Net(lambda n, x: n.b(n.a(x) + torch.ones(8, 1, 1)), a=conv(), b=conv(8)), "a tensor of fixed size",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_an_operator_without_a_rule_keeps_the_channels_that_it_reads(name):
+    """Those before it stay, with a reason; those of a layer elsewhere in the network are removed."""
+    part, sentence = FROZEN[name]
+    model = nn.Sequential(
+        part,
+        nn.LazyConv2d(6, 1) if name[:20] not in ("a size written out", "a mean over channels") else nn.LazyLinear(6),
+        nn.ReLU(),
+    )
+    model.append(nn.Conv2d(6, 2, 1) if isinstance(model[1], nn.LazyConv2d) else nn.Linear(6, 2))
+    model(X[:1])
+    model = settled(model)
+    groups = {g.name: g for g in dependency_graph.channel_groups(model, X[:1])}
+    assert sentence in groups["0.0" if isinstance(part, nn.Sequential) else "0.a"].reason
+    assert groups["1"].removable
+    check_exact(model, 0.5)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_channels_of_unequal_parts_stay(wide):
+    """Half of such a group could be all channels of one layer."""
+    parts = {"a": conv(3, 2), "b": conv(3, 4), "d": conv(6)}
+    if wide:
+        model = Net(lambda n, x: n.d(torch.cat([n.a(x), n.b(x)], 1) + n.c(x)), c=conv(3, 6), **parts)
+    else:
+        model = Net(
+            lambda n, x: n.d(torch.cat([n.a(x), n.b(x)], 1) + torch.cat([n.e(x), n.c(x)], 1)),
+            c=conv(3, 2), e=conv(3, 4), **parts,
+        )  # fmt: skip
+    groups = dependency_graph.channel_groups(model, X[:1])
+    assert not any(g.removable for g in groups)
+    assert any("only some of the channels" in g.reason for g in groups)
+
+
+def test_a_branch_on_the_data_is_refused():
+    model = Net(lambda n, x: n.a(x) if x.sum() > 0 else x, a=conv())
+    with pytest.raises(ValueError, match="cannot be traced"):
         dependency_graph.channel_groups(model.eval(), X[:1])
 
 
-def test_a_norm_without_scale_keeps_its_channels():
+def test_a_group_has_one_unit_per_position_within_the_groups_of_a_convolution():
+    model = nn.Sequential(conv(3, 12), conv(12, 6, groups=3), conv(6, 2))
+    groups = dependency_graph.channel_groups(model, X[:1])
+    assert [(g.name, g.size, g.consumers) for g in groups if g.removable] == [
+        ("0", 4, [("1", 1)]),
+        ("1", 2, [("2", 3)]),
+    ]
+    small = channel_pruning.remove_channels(model, X[:1], {"0": torch.tensor([1, 3]), "1": torch.tensor([0])})
+    assert torch.equal(small[0].weight, model[0].weight[[1, 3, 5, 7, 9, 11]])
+    assert torch.equal(small[1].weight, model[1].weight[[0, 2, 4]][:, [1, 3]])
+    assert (small[1].groups, small[1].in_channels, small[1].out_channels, small[2].in_channels) == (3, 6, 3, 3)
+
+
+def test_a_layer_scale_shrinks_with_its_channels():
+    model = Net(lambda n, x: n.b(n.gamma * n.a(x)), a=conv(), b=conv(8))
+    model.gamma = nn.Parameter(torch.rand(8, 1, 1))
+    assert check_exact(settled(model), 0.5).gamma.shape == (4, 1, 1)
+
+
+def test_a_norm_without_scale_shrinks_too():
     model = settled(
         nn.Sequential(conv(), nn.BatchNorm2d(8, affine=False), nn.ReLU(), conv(8, 4), nn.ReLU(), conv(4, 2))
     )
-    assert [g.name for g in dependency_graph.channel_groups(model, X) if g.removable] == ["3"]
+    assert [g.name for g in dependency_graph.channel_groups(model, X) if g.removable] == ["0", "3"]
     check_exact(model, 0.5)
 
 
@@ -99,29 +198,16 @@ class TestForwardsOfUsers:
 
     def test_a_size_that_is_given_back_fixes_its_channels(self):
         model = Net(lambda n, x: (self.plain(n, x), n.a(x).size(1)), **self.layers())
-        with pytest.raises(ValueError, match="'a' twice"):
-            dependency_graph.channel_groups(model, X[:1])
+        assert [g.name for g in dependency_graph.channel_groups(model, X[:1]) if g.removable] == ["b"]
         model = Net(lambda n, x: (n.head(n.b(y := n.a(x)).mean((2, 3))), y.size(1)), **self.layers())
         assert [g.name for g in dependency_graph.channel_groups(model, X[:1]) if g.removable] == ["b"]
 
 
 REFUSED_IN_ONE_SENTENCE = {
     "a second argument": (type("Two", (nn.Module,), {"forward": lambda s, x, y: x + y})(), "needs 'y'"),
-    "a layer of a parameter": (
-        Net(lambda n, x: n.b(n.a(x).mean((2, 3))) + n.c(n.a.weight), a=conv(), b=nn.Linear(8, 3), c=nn.Linear(3, 3)),
-        "'c' on a tensor that does not depend on its input",
-    ),
-    "a constant alone": (Net(lambda n, x: n.a(torch.zeros(1, 3, 32, 32)), a=conv()), "does not depend on its input"),
-    "a mean that coincides": (
-        Net(lambda n, x: n.b(n.a(x)[:, :, :8, :8].mean((1, 2))), a=conv(), b=nn.Linear(8, 2)), "calls 'getitem'",
-    ),
-    "a mean over channels and height": (
-        Net(lambda n, x: n.b(torch.max_pool2d(n.a(x), 4).mean((1, 2))), a=conv(), b=nn.Linear(8, 2)), "max_pool2d",
-    ),
-    "a mean over the batch": (Net(lambda n, x: n.b(n.a(x).mean(0)), a=conv(), b=conv(8)), "over other axes"),
     "the example does not fit": (nn.Sequential(conv(4)), "does not run on the example at '0' .RuntimeError"),
-    "a batch that is no batch": (
-        Net(lambda n, x: n.b(n.a(x).view(x.size(1), -1)), a=conv(), b=nn.Linear(8192, 2)), "'view'",
+    "a view that does not fit": (
+        Net(lambda n, x: n.b(n.a(x).view(x.size(1), -1)), a=conv(), b=nn.Linear(8192, 2)), "at 'view' .RuntimeError",
     ),
     "a lazy layer": (nn.Sequential(conv(), nn.Flatten(), nn.LazyLinear(3)), "no weights yet"),
 }  # fmt: skip
@@ -139,8 +225,8 @@ def test_refused_in_one_sentence(name):
 @pytest.mark.parametrize("dims", [(1, 2), (1, 3), (1, -1), [1, 2], (-3, -2)])
 def test_a_mean_is_over_pixels_by_its_axes_not_by_its_shape(dims):
     model = Net(lambda n, x: n.b(n.pool(n.a(x)).mean(dims)), a=conv(), pool=nn.MaxPool2d(4), b=nn.Linear(8, 2))
-    with pytest.raises(ValueError, match=r"a mean at 'mean' over other axes"):
-        dependency_graph.channel_groups(model, X[:1])
+    groups = {g.name: g for g in dependency_graph.channel_groups(model, X[:1])}
+    assert groups["a"].reason == "a reduction over channels at 'mean'"
 
 
 def test_an_example_must_be_a_batch():
@@ -209,14 +295,31 @@ def test_a_number_that_scales_leaves_the_channels_as_they_are(scale):
     assert torch.allclose(small(x), zeroed(x), atol=1e-6) and small.a.out_channels == 2
 
 
-def test_a_number_by_which_a_gate_is_scaled_is_no_gate():
-    class Doubled(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.a, self.last = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
-
+class TestRulesOfUsers:
+    class Reverse(nn.Module):
         def forward(self, x):
-            return self.last((2 * self.a(x).sigmoid()).mean((2, 3)))
+            return x.flip(1)
 
-    with pytest.raises(ValueError, match="the sigmoid at 'mean' other than as a factor"):
-        dependency_graph.channel_groups(Doubled(), torch.randn(1, 3, 8, 8))
+    def test_a_module_without_a_rule_is_frozen_and_one_with_a_rule_is_followed(self, monkeypatch):
+        monkeypatch.setattr(channel_rules, "_MODULES", dict(channel_rules._MODULES))
+        model = settled(nn.Sequential(conv(), self.Reverse(), conv(8, 2)))
+        assert "no rule for 'flip'" in dependency_graph.channel_groups(model, X[:1])[1].reason
+
+        @channel_rules.module_rule(self.Reverse)
+        def reverse(call):
+            batch, channels, *pixels = call.inputs[0]
+            return [batch, channels[::-1], *pixels]
+
+        assert check_exact(model, 0.5)[0].out_channels == 4
+
+    def test_a_rule_for_a_method_is_followed(self, monkeypatch):
+        monkeypatch.setattr(channel_rules, "_FUNCTIONS", dict(channel_rules._FUNCTIONS))
+        channel_rules.function_rule("log1p")(channel_rules.channelwise)
+        model = settled(Net(lambda n, x: n.b(n.a(x).abs().log1p()), a=conv(), b=conv(8, 2)))
+        assert check_exact(model, 0.5).a.out_channels == 4
+
+    def test_rules_are_for_classes_of_modules_and_for_functions(self):
+        with pytest.raises(ValueError, match="kinds contains 3; it must contain subclasses"):
+            channel_rules.module_rule(3)
+        with pytest.raises(ValueError, match="targets contains 3; it must contain functions or names of methods"):
+            channel_rules.function_rule(3)
