@@ -141,7 +141,8 @@ class Ledger:
             for name, p in self.made.items()
         )
         heads = "".join(
-            f"<th {left}>{head}</th>" for head in ("lesson", "prediction", "guess", "measured", "guess ÷ measured", "")
+            f'<th scope="col" {left}>{head}</th>'
+            for head in ("lesson", "prediction", "guess", "measured", "guess ÷ measured", "")
         )
         return f"<table><tr>{heads}</tr>{rows}</table><div>{html.escape(self.summary)}</div>"
 
