@@ -7,6 +7,8 @@ import ipywidgets as widgets
 
 from nnopt_lab.workbench import plots
 
+SHARPNESS = 2  # pixels of the picture per pixel of its width on the page, for screens with a high resolution
+
 
 class Playground(widgets.VBox):
     """Controls above a figure and a line of text.
@@ -21,7 +23,9 @@ class Playground(widgets.VBox):
 
     def __init__(self, draw: Callable, **controls: widgets.Widget):
         self._draw, self._controls, self.figure = draw, controls, None
-        self._picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
+        self._picture = widgets.Image(
+            format="png", layout={"max_width": "100%", "height": "auto", "align_self": "flex-start"}
+        )
         self._text = widgets.HTML()
         for control in controls.values():
             control.observe(lambda change: self.redraw(), names="value")
@@ -37,10 +41,16 @@ class Playground(widgets.VBox):
         except ValueError as error:
             self._text.value = html.escape(str(error))
             return
-        self._picture.value, self._text.value = plots.png(self.figure), text
+        picture = plots.png(self.figure, SHARPNESS)
+        self._picture.layout.width = f"{_width(picture) // SHARPNESS}px"
+        self._picture.value, self._text.value = picture, text
 
     def __repr__(self) -> str:
         return "A playground: run this cell in JupyterLab and move the controls."
+
+
+def _width(png: bytes) -> int:
+    return int.from_bytes(png[16:20], "big")  # of the first chunk, IHDR, whose data begins at byte 16
 
 
 def choice(name: str, options: list[float], value: float) -> widgets.SelectionSlider:

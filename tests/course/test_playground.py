@@ -1,5 +1,7 @@
 """A playground draws at once and again when a control is moved; what goes wrong is said in its text."""
 
+import io
+
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import pytest
@@ -43,6 +45,17 @@ def test_a_playground_draws_at_once_and_whenever_a_control_is_moved(counting):
     assert calls == [3, 4]
     assert drawn(playground)[0] == "<b>4</b> points" and drawn(playground)[1] != picture
     assert playground.figure.axes[0].lines[0].get_ydata().tolist() == [0, 1, 2, 3]
+
+
+def test_the_picture_is_as_wide_as_it_was_drawn_with_two_pixels_for_each(counting):
+    playground, slider, _ = counting
+    for slider.value in (3, 5):
+        picture = playground.children[-1]
+        height, width, _ = plt.imread(io.BytesIO(picture.value)).shape
+        assert picture.layout.width == f"{width // 2}px" and picture.layout.height == "auto"
+        assert picture.layout.align_self == "flex-start"  # else the page stretches it
+        once = plt.imread(io.BytesIO(plots.png(playground.figure))).shape
+        assert abs(width - 2 * once[1]) <= 2 and abs(height - 2 * once[0]) <= 2
 
 
 def test_a_value_that_is_refused_is_explained_and_the_picture_stays(counting):

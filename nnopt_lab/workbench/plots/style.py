@@ -61,10 +61,10 @@ def figure(ncols: int = 1, nrows: int = 1, **kw):
         return plt.subplots(nrows, ncols, **{"figsize": (SIZE[0], SIZE[1] * nrows), "layout": "constrained"} | kw)
 
 
-def png(fig: Figure) -> bytes:
-    """Render a figure as the content of a PNG file, cropped to what is drawn."""
+def png(fig: Figure, scale: float = 1) -> bytes:
+    """Render a figure as the content of a PNG file, cropped to what is drawn, with `scale` times its pixels."""
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", bbox_inches="tight")
+    fig.savefig(buffer, format="png", bbox_inches="tight", dpi=scale * fig.dpi)
     return buffer.getvalue()
 
 
