@@ -182,7 +182,7 @@ def _check_network(text: str, weights: Path | None) -> None:
 
 def _network(text: str, weights: Path | None, train):
     """The network of a library, with as many classes as its weights or, without them, the labels; or a script's."""
-    from nnopt_lab.techniques.search.tasks import as_split
+    from nnopt_lab.techniques.search.datasets import as_split
     from nnopt_lab.workbench.library_models import build, is_library_model
 
     if not is_library_model(text):

@@ -20,11 +20,12 @@ from torch import Tensor, nn
 from nnopt_lab.techniques.deployment.logs import quiet
 from nnopt_lab.techniques.deployment.registry import check_names
 from nnopt_lab.techniques.network_checks import copied
+from nnopt_lab.techniques.search.datasets import as_split
 from nnopt_lab.techniques.search.points import EAGER, Goal
 from nnopt_lab.techniques.search.result import Search
 from nnopt_lab.techniques.search.searcher import Searcher
 from nnopt_lab.techniques.search.study import SAMPLERS, storage_errors
-from nnopt_lab.techniques.search.tasks import GivenPictures, Task, as_split, require_classifier
+from nnopt_lab.techniques.search.tasks import GivenPictures, Task, require_classifier
 from nnopt_lab.workbench.device import find, is_accelerator
 
 DEFAULT_ENGINES = (
@@ -79,8 +80,9 @@ def optimize(
     Args:
         model: any trained classifier [N, ...] → logits float32 [N, classes]; left unchanged. Frozen parameters stay
             frozen.
-        train, validation: the data to train and to compare candidates on: a `data.Split`, (pictures, labels), or a
-            data set of (picture, label). Both are loaded into memory. Keep other pictures for the final evaluation.
+        train, validation: the data to train and to compare candidates on: a `data.Split`, (pictures, labels), a data
+            set or a `DataLoader`, see `datasets.as_split`. Both are loaded into memory. Keep other pictures for the
+            final evaluation.
         goal: a `Goal`, or its target: "latency" or "bytes".
         to_input: pictures → float32 [N, ...], such as `pictures.to_input`; not needed if they are that already.
         trials: total number of trials, at least 1, including earlier calls with the same storage.

@@ -1,7 +1,7 @@
 """A task: a network, its data, and the settings for training candidates."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nnopt_lab.techniques.deployment.engine import EngineUnavailable, model_outputs, reason
 from nnopt_lab.techniques.network_checks import copied
+from nnopt_lab.techniques.search.datasets import describe
 from nnopt_lab.workbench import data, training
 from nnopt_lab.workbench.device import CPU
 
@@ -60,29 +61,6 @@ class Task:
         return list(self.pictures.to_input(self.pictures.train.images[:256]).split(64))
 
 
-def as_split(given: data.Split | tuple[Tensor, Tensor] | Sequence, name: str = "data") -> data.Split:
-    """Convert data to a split: a split, (pictures [N, ...], labels int64 [N]), or a data set of (picture, label).
-
-    Raises:
-        ValueError: it is none of these, there is no picture, or not one label per picture; the message begins with
-            `name`.
-    """
-    if isinstance(given, (data.Split, tuple)):
-        images, labels = (given.images, given.labels) if isinstance(given, data.Split) else _pair(given, name)
-    else:
-        images, labels = _stacked(given, name)
-    integers = isinstance(labels, Tensor) and not (labels.is_floating_point() or labels.is_complex())
-    if not isinstance(images, Tensor) or images.dim() < 2 or not integers or labels.dim() != 1:
-        raise ValueError(
-            f"{name} contains {_what(images)} and {_what(labels)}; it must contain [N, ...] and int64 [N]."
-        )
-    if len(images) != len(labels) or len(images) == 0:
-        raise ValueError(
-            f"{name} contains {len(images)} pictures and {len(labels)} labels; it must have equally many, at least 1."
-        )
-    return given if isinstance(given, data.Split) and labels.dtype == torch.int64 else data.Split(images, labels.long())
-
-
 def require_classifier(task: Task, batch: int = 1) -> None:
     """Check that a task's network classifies its pictures, also in batches of `batch`, and can be trained.
 
@@ -92,25 +70,57 @@ def require_classifier(task: Task, batch: int = 1) -> None:
     try:
         inputs = task.inputs(2)
     except Exception as error:
-        given = _what(task.pictures.validation.images[:2])
+        given = describe(task.pictures.validation.images[:2])
         raise ValueError(f"to_input cannot be called on {given} ({reason(error)}).") from error
     if inputs.dtype != torch.float32 or len(inputs) != 2:
-        raise ValueError(f"to_input returns {_what(inputs)} for 2 pictures; it must return float32 [2, ...].")
+        raise ValueError(
+            f"to_input returns {describe(inputs)} for 2 pictures; it must return float32 [2, ...]{_input_cure(inputs)}."
+        )
+    for name, parameter in task.model.named_parameters():
+        if parameter.dtype != torch.float32:
+            kind = str(parameter.dtype).removeprefix("torch.")
+            raise ValueError(f"model has {name} in {kind}; it must be float32: call model.float() first.")
     if not any(parameter.requires_grad for parameter in task.model.parameters()):
         cure = "call model.requires_grad_(True) first" if any(True for _ in task.model.parameters()) else "it has none"
         raise ValueError(f"model has no trainable parameter, but candidates are trained: {cure}.")
     for count in (2, batch):
-        outputs = model_outputs(task.model, task.inputs(count), f"a batch of {count}")
+        try:
+            outputs = model_outputs(task.model, task.inputs(count), f"a batch of {count}")
+        except ValueError as error:
+            raise ValueError(f"{error}{_layout_cure(inputs)}") from error
         if outputs.dim() != 2 or len(outputs) != count:
-            raise ValueError(f"model returns {_what(outputs)} for {count} pictures; it must return [{count}, classes].")
+            raise ValueError(
+                f"model returns {describe(outputs)} for {count} pictures; it must return [{count}, classes]."
+            )
+    if outputs.shape[1] == 1:
+        raise ValueError(
+            "model returns 1 logit per picture; it must return at least 2: for 2 classes, end it with "
+            "torch.cat([torch.zeros_like(logit), logit], 1)."
+        )
     for name in ("train", "validation"):
         lowest, highest = (int(x) for x in getattr(task.pictures, name).labels.aminmax())
         if lowest < 0 or highest >= outputs.shape[1]:
+            cure = ": subtract 1 from the labels" if lowest >= 1 and highest == outputs.shape[1] else ""
             raise ValueError(
                 f"{name} has labels from {lowest} to {highest}, but the model has {outputs.shape[1]} classes, numbered "
-                "from 0."
+                f"from 0{cure}."
             )
     _require_training(task.model, inputs)
+
+
+def _layout_cure(inputs: Tensor) -> str:
+    if inputs.dim() == 4 and inputs.shape[3] in (1, 3, 4) and inputs.shape[1] > 4:
+        return (
+            f" The inputs {list(inputs.shape)} seem to have their channels last: pass pictures.permute(0, 3, 1, 2) "
+            "instead."
+        )
+    return ""
+
+
+def _input_cure(inputs: Tensor) -> str:
+    if inputs.dtype == torch.uint8:
+        return ": for pictures scaled to 0 … 1, pass to_input=lambda x: x.float() / 255"
+    return ": pass to_input=lambda x: x.float()" if inputs.dtype != torch.float32 and not inputs.is_complex() else ""
 
 
 def sentence(error: Exception) -> str:
@@ -132,27 +142,3 @@ def _require_training(model: nn.Module, inputs: Tensor) -> None:
             "model cannot be trained: its outputs do not depend on its trainable parameters (because of a detached "
             "tensor, or a forward set from outside that runs another network)."
         )
-
-
-def _pair(given: tuple, name: str) -> tuple:
-    if len(given) != 2:
-        raise ValueError(f"{name} is a tuple of {len(given)}; it must be (pictures, labels).")
-    return given
-
-
-def _stacked(given: Sequence, name: str) -> tuple[Tensor, Tensor]:
-    try:
-        pairs = [given[i] for i in range(len(given))]
-        return torch.stack([torch.as_tensor(x) for x, _ in pairs]), torch.tensor([int(y) for _, y in pairs])
-    except Exception as error:
-        kind = type(given).__name__
-        raise ValueError(
-            f"{name} is {kind}, which cannot be read as a data set of (picture, label), with pictures of one size "
-            f"({reason(error)})."
-        ) from error
-
-
-def _what(given) -> str:
-    if not isinstance(given, Tensor):
-        return type(given).__name__
-    return f"{given.dtype} {list(given.shape)}".removeprefix("torch.")

@@ -3,8 +3,9 @@
 import pytest
 from torch import nn, optim
 
+from nnopt_lab.techniques.search.datasets import as_split
 from nnopt_lab.techniques.search.points import Goal
-from nnopt_lab.techniques.search.tasks import GivenPictures, Task, as_split
+from nnopt_lab.techniques.search.tasks import GivenPictures, Task
 from tests.techniques.search.small_search import TRAIN, VALIDATION, build, search
 
 

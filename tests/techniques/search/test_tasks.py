@@ -1,23 +1,10 @@
-"""Data in every form becomes a split, and a batch of any size is made of it."""
+"""A batch of any size is made of a task's data, and a network that does not fit them is one sentence."""
 
 import pytest
 import torch
 
-from nnopt_lab.techniques.search.tasks import as_split
-from tests.techniques.search.small_search import TRAIN, VALIDATION
-
-
-def test_data_in_every_form():
-    split = as_split(TRAIN)
-    of_pairs = as_split(torch.utils.data.TensorDataset(*TRAIN))
-    assert as_split(split) is split
-    assert torch.equal(of_pairs.images, split.images) and torch.equal(of_pairs.labels, split.labels)
-
-
-@pytest.mark.parametrize("labels", [VALIDATION[1][:-1], VALIDATION[1][:0]])
-def test_a_label_is_missing(labels):
-    with pytest.raises(ValueError, match=f"200 pictures and {len(labels)} labels; it must have equally many, at"):
-        as_split((VALIDATION[0], labels))
+from nnopt_lab.techniques.search.autotune import optimize
+from tests.techniques.search.small_search import TRAIN, VALIDATION, build
 
 
 def test_a_batch_larger_than_the_data_repeats_it(task):
@@ -27,3 +14,35 @@ def test_a_batch_larger_than_the_data_repeats_it(task):
 
 def test_calibration_pictures_come_from_the_training_split(task):
     assert torch.equal(torch.cat(task.calibration), TRAIN[0][:256])
+
+
+IMAGES, LABELS = TRAIN
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "sentence"),
+    [
+        (IMAGES.permute(0, 2, 3, 1), LABELS, r"channels last: pass pictures.permute\(0, 3, 1, 2\)"),
+        ((IMAGES.clamp(0, 1) * 255).byte(), LABELS, r"uint8 .* pass to_input=lambda x: x.float\(\) / 255"),
+        (IMAGES.double(), LABELS, r"float64 .* pass to_input=lambda x: x.float\(\)"),
+        (IMAGES.half(), LABELS, r"float16 .* pass to_input=lambda x: x.float\(\)"),
+        (IMAGES, LABELS + 1, "labels from 1 to 3, but the model has 3 classes, .*: subtract 1 from the labels"),
+        (IMAGES, LABELS + 5, r"labels from 5 to 7, but the model has 3 classes, numbered from 0\."),
+        (IMAGES[:, :1], LABELS, "model "),
+    ],
+)
+def test_data_that_the_network_cannot_take(images, labels, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        optimize(build(), (images, labels), (images, labels))
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16])
+def test_a_network_of_another_dtype_is_refused_with_the_cure(kind):
+    with pytest.raises(ValueError, match=r"it must be float32: call model.float\(\) first"):
+        optimize(build().to(kind), TRAIN, VALIDATION)
+
+
+def test_one_logit_is_refused_with_the_cure():
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 1))
+    with pytest.raises(ValueError, match="returns 1 logit per picture; it must return at least 2"):
+        optimize(model, (IMAGES, LABELS.clamp(max=1)), (IMAGES, LABELS.clamp(max=1)))
