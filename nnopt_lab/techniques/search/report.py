@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nnopt_lab.techniques.search import standalone
+from nnopt_lab.techniques.search.comparison import Comparison
 from nnopt_lab.techniques.search.points import Point, describe
 from nnopt_lab.workbench import measure
 from nnopt_lab.workbench.measure.tables import text_table
@@ -22,37 +23,52 @@ def loading(sizes: dict[str, int]) -> str:
     return f"\n# Files\n{listed}\n{how if first else ''}"
 
 
-def markdown(search, point: Point, exported: Point, difference: str, trained: bool) -> str:
+def markdown(search, point: Point, exported: Point, seen: Comparison, trained: bool) -> str:
     """Report on a point in Markdown.
 
     Args:
         search: a `result.Search`.
         point: as the search measured it.
         exported: the point with the figures of the exported engine, measured at export.
-        difference: the exported engine's change in accuracy, with its interval.
+        seen: the exported engine's answers and times beside the original's.
         trained: whether the network was trained after the original.
     """
     config = point.config if trained else {name: value for name, value in point.config.items() if name != "teacher"}
     point, exported = replace(point, config=config), replace(exported, config=config)
     count = len(search.points) + search.stopped + len(search.failed)
     lines = [
+        *(f"**{loss}**\n" for loss in seen.losses()),
         "# Techniques",
         *(f"- {line}" for line in describe(config)),
         "\n# Results",
         f"\n```\n{text_table(rows(search, [search.original, exported]))}\n```\n",
         *_search_figures(search, point, exported),
         f"Accuracy minus the original's on the {len(search.task.pictures.validation)} validation pictures, "
-        f"computed by the exported engine: {difference} percentage points. The winner of "
+        f"computed by the exported engine: {seen.difference} percentage points. The winner of "
         f"{len(search.points)} networks was chosen on these pictures, so it looks better on them than it is: evaluate "
         "it on pictures that the search has not used.",
+        f"\nOn {seen.parity:.1f} % of these pictures, both give the same class.",
         f"\n{count} trials, of which {search.stopped} were stopped early and {len(search.failed)} failed; "
         f"{search.seconds:.0f} s in the last call.\n",
         *(f"- {note}" for note in search.notes),
         *(f"- A trial failed: {reason}" for reason in search.failed),
+        *(f"\n# {title}\n\n```\n{text_table(table)}\n```" for title, table in tables(seen)),
         "\n# Pareto front",
         f"\n```\n{search!r}\n```",
     ]
     return "\n".join(lines) + "\n"
+
+
+def tables(seen: Comparison) -> list[tuple[str, list[list[str]]]]:
+    """Tables of the comparison with the original, each with its title."""
+    classes = seen.class_rows()
+    few = "" if len(seen.labels.unique()) < len(classes) else f", the {len(classes) - 1} with the largest losses"
+    named = [
+        ("Time", seen.time_rows()),
+        (f"Accuracy by class{few}", classes),
+        ("Answers, original → exported", seen.confusion_rows()),
+    ]
+    return [(title, table) for title, table in named if table]
 
 
 def _search_figures(search, point: Point, exported: Point) -> list[str]:

@@ -7,13 +7,15 @@ from torch import nn
 
 from nnopt_lab.techniques.deployment.engine import EngineUnavailable
 from nnopt_lab.techniques.deployment.registry import build_engine
-from nnopt_lab.techniques.search import candidates, evaluation, files, report
+from nnopt_lab.techniques.search import candidates, comparison, evaluation, files, report
 from nnopt_lab.techniques.search.fronts import hypervolume, pareto_front
 from nnopt_lab.techniques.search.kept import KeptNetworks
 from nnopt_lab.techniques.search.points import EAGER, Goal, Point
 from nnopt_lab.techniques.search.tasks import Task
-from nnopt_lab.workbench import measure, training
+from nnopt_lab.workbench import measure
 from nnopt_lab.workbench.measure.tables import html_table, text_table
+
+LONGEST_SECONDS = 1.0  # the original's longest batch that an export times, unless the goal asks for it
 
 
 @dataclass(repr=False)
@@ -108,7 +110,7 @@ class Search:
         point, folder = self._chosen(point), Path(folder)
         model, sizes = self._network(point)
         notes = []
-        exported, difference, engine = self._measured_again(point, model, notes)
+        exported, seen, engine = self._measured_again(point, model, notes)
         measured = {"point": asdict(point), "exported": asdict(exported), "original": asdict(self.original)}
         record = {"goal": asdict(self.goal)} | measured
         trained = any(sizes.values()) or "sparsity" in point.config or "bits" in point.config
@@ -116,7 +118,7 @@ class Search:
         def documents(staged: Path) -> dict[str, str]:
             self.notes += [sentence for sentence in notes if sentence not in self.notes]
             loading = report.loading({path.name: path.stat().st_size for path in staged.iterdir()})
-            return {"report.md": report.markdown(self, point, exported, difference, trained) + loading}
+            return {"report.md": report.markdown(self, point, exported, seen, trained) + loading}
 
         return files.save(folder, self.task, point.config, model, sizes, record, notes, engine, documents)
 
@@ -148,18 +150,17 @@ class Search:
         except EngineUnavailable as unavailable:
             notes.append(f"The report shows figures of eager torch, because the engine wasn't built: {unavailable}")
             engine = build_engine(model, task.calibration, EAGER, task.device)
-        before, after = (
-            training.evaluate(e, task.pictures.validation, task.pictures, device="cpu") for e in (baseline, engine)
-        )
-        batch = task.inputs(self.goal.batch).to(task.device)
-        seconds = evaluation.fastest_seconds({"original": baseline, "new": engine}, batch)
+        per_picture = self.original.latency / self.goal.batch
+        batches = {self.goal.batch} | {count for count in (1, 32) if count * per_picture <= LONGEST_SECONDS}
+        seen = comparison.compare(task, baseline, engine, evaluation.timings, sorted(batches))
+        times = seen.times[self.goal.batch]
         exported = replace(
             point,
-            accuracy=after.accuracy,
+            accuracy=100 * (seen.after == seen.labels).float().mean().item(),
             bytes=files.file_bytes(model, point.config) or engine.bytes,
-            latency=self.original.latency * seconds["new"] / seconds["original"],
+            latency=self.original.latency / measure.ratio(times["original"], times["new"]).estimate,
         )
-        return exported, str(measure.proportion_difference(before.correct, after.correct)), engine
+        return exported, seen, engine
 
     def _network(self, point: Point) -> tuple[nn.Module, dict]:
         kept = self.kept.get(point)

@@ -78,6 +78,7 @@ def test_the_export_is_the_network_that_was_measured(found, tmp_path, trainings)
     assert torch.allclose(logits, loaded(VALIDATION[0]), atol=1e-4)
     report = written[-1].read_text(encoding="utf-8")
     assert "bits per weight" in report and "95 % interval" in report and "6 trials" in report
+    assert "both give the same class" in report and "# Accuracy by class" in report and "exported is" in report
 
 
 def test_a_search_that_goes_on_hands_out_what_an_earlier_call_trained(trained, tmp_path, trainings):
