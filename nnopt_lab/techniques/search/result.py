@@ -7,7 +7,7 @@ from torch import nn
 
 from nnopt_lab.techniques.deployment.engine import EngineUnavailable
 from nnopt_lab.techniques.deployment.registry import build_engine
-from nnopt_lab.techniques.search import candidates, comparison, evaluation, files, report
+from nnopt_lab.techniques.search import candidates, comparison, evaluation, files, page, report
 from nnopt_lab.techniques.search.fronts import hypervolume, pareto_front
 from nnopt_lab.techniques.search.kept import KeptNetworks
 from nnopt_lab.techniques.search.points import EAGER, Goal, Point
@@ -118,7 +118,10 @@ class Search:
         def documents(staged: Path) -> dict[str, str]:
             self.notes += [sentence for sentence in notes if sentence not in self.notes]
             loading = report.loading({path.name: path.stat().st_size for path in staged.iterdir()})
-            return {"report.md": report.markdown(self, point, exported, seen, trained) + loading}
+            text = report.markdown(self, point, exported, seen, trained) + loading
+            results = report.rows(self, [self.original, exported])
+            tables = [("Results, measured at export", results), *report.tables(seen)]
+            return {"report.md": text, "report.html": page.page(self, tables, seen.losses(), text)}
 
         return files.save(folder, self.task, point.config, model, sizes, record, notes, engine, documents)
 

@@ -68,7 +68,8 @@ def test_the_export_is_the_network_that_was_measured(found, tmp_path, trainings)
     written = found.export(tmp_path / "out")
     assert not trainings
     assert [f.name for f in written] == [
-        "weights.safetensors", "config.json", "weights.nndc", "model.pt2", "model.onnx", "load.py", "report.md"
+        "weights.safetensors", "config.json", "weights.nndc", "model.pt2", "model.onnx", "load.py",
+        "report.html", "report.md",
     ]  # fmt: skip
     loaded = files.load(tmp_path / "out", build(seed=9), found.task.inputs(1))
     assert accuracy(loaded) == pytest.approx(found.best.accuracy)
