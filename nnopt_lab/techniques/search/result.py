@@ -117,7 +117,7 @@ class Search:
 
         def documents(staged: Path) -> dict[str, str]:
             self.notes += [sentence for sentence in notes if sentence not in self.notes]
-            loading = report.loading({path.name: path.stat().st_size for path in staged.iterdir()})
+            loading = report.loading({f.name: f.stat().st_size for f in staged.iterdir() if f.name != "config.json"})
             text = report.markdown(self, point, exported, seen, trained) + loading
             results = report.rows(self, [self.original, exported])
             tables = [("Results, measured at export", results), *report.tables(seen)]
@@ -159,7 +159,7 @@ class Search:
         times = seen.times[self.goal.batch]
         exported = replace(
             point,
-            accuracy=100 * (seen.after == seen.labels).float().mean().item(),
+            accuracy=100 * (seen.after == seen.labels).double().mean().item(),
             bytes=files.file_bytes(model, point.config) or engine.bytes,
             latency=self.original.latency / measure.ratio(times["original"], times["new"]).estimate,
         )
