@@ -144,20 +144,26 @@ def optimize(
     check_names(names, here)  # before the scripts run, which may take long
     _check_network(model, weights)
     train, validation, options = _data_for(data)
-    found = search(
-        _network(model, weights, train),
-        train,
-        validation,
-        goal=goal,
-        trials=trials,
-        seconds=None if minutes is None else 60 * minutes,
-        storage=storage,
-        engine_names=names,
-        device=here,
-        epochs=epochs,
-        rate=rate,
-        **options,
-    )
+    if minutes is not None and not minutes > 0:
+        raise ValueError(f"minutes={minutes} must be above 0; leave it out for no limit.")
+    try:
+        found = search(
+            _network(model, weights, train),
+            train,
+            validation,
+            goal=goal,
+            trials=trials,
+            seconds=None if minutes is None else 60 * minutes,
+            storage=storage,
+            engine_names=names,
+            device=here,
+            epochs=epochs,
+            rate=rate,
+            **options,
+        )
+    except KeyboardInterrupt as stopped:
+        print(stopped)
+        raise typer.Exit(130) from None
     print(found)
     files = found.export(out)
     print(*found.notes, f"In {out}: {', '.join(file.name for file in files)}", sep="\n")

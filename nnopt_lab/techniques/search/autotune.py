@@ -11,6 +11,7 @@ Mobile Devices", https://arxiv.org/abs/1802.03494 (one share per layer, by searc
 """
 
 import importlib
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from nnopt_lab.techniques.deployment.logs import quiet
 from nnopt_lab.techniques.deployment.registry import check_names
 from nnopt_lab.techniques.network_checks import copied
 from nnopt_lab.techniques.search.datasets import as_split
+from nnopt_lab.techniques.search.interrupts import noticed
 from nnopt_lab.techniques.search.points import EAGER, Goal
 from nnopt_lab.techniques.search.result import Search
 from nnopt_lab.techniques.search.searcher import Searcher
@@ -86,10 +88,10 @@ def optimize(
         goal: a `Goal`, or its target: "latency" or "bytes".
         to_input: pictures → float32 [N, ...], such as `pictures.to_input`; not needed if they are that already.
         trials: total number of trials, at least 1, including earlier calls with the same storage.
-        seconds: no further trial starts after this time; default no limit.
+        seconds: no further trial starts after this time, above 0; default no limit.
         storage: a file (SQLite) or a database URL that stores the search, so that later calls continue it and several
-            processes and machines can share it. Networks of the front are saved in a folder beside a file. Default
-            memory.
+            processes and machines can share it. Other limits of the goal go on with the same trials. Networks of the
+            front are saved in a folder beside a file. Default memory.
         engine_names: engines of the device to choose from if latency is the target, see `deployment.engines_on`;
             default `default_engines(device)`. Each adds its build time to a trial. For those that cannot run this
             model, a sentence in the result's `notes` says why.
@@ -107,6 +109,7 @@ def optimize(
         The trials' results, their Pareto front, and its networks.
 
     Raises:
+        KeyboardInterrupt: Ctrl-C came before the first trial.
         ValueError: an argument is out of its range, the device is missing, the storage contains another search or
             cannot be used, or no trial succeeded.
     """
@@ -116,8 +119,10 @@ def optimize(
     here = find(device)
     engine_names = default_engines(here) if engine_names is None else engine_names
     check_names(engine_names, here)
-    if batch_size < 1 or not rate > 0:
-        raise ValueError(f"batch_size={batch_size} must be at least 1, and rate={rate} above 0.")
+    if batch_size < 1 or not 0 < rate < math.inf:
+        raise ValueError(f"batch_size={batch_size} must be at least 1, and rate={rate} above 0 and finite.")
+    if seconds is not None and not seconds > 0:
+        raise ValueError(f"seconds={seconds} must be above 0, or None for no limit.")
     if trials < 1 or epochs < 1 or sampler not in SAMPLERS:
         raise ValueError(
             f"trials={trials} and epochs={epochs} must be at least 1, and sampler={sampler!r} one of {SAMPLERS}."
@@ -128,7 +133,13 @@ def optimize(
     require_classifier(task, goal.batch)
     importlib.import_module("optuna")  # its import sets its log level, which `quiet` must change afterwards
     with quiet("optuna"), storage_errors(storage):
-        searcher = Searcher(task, goal, engine_names, storage, sampler, stop_early)
-        if manual_starts:
-            searcher.begin_with_starts(max(trials // 2, 1))
+        try:
+            with noticed():
+                searcher = Searcher(task, goal, engine_names, storage, sampler, stop_early)
+                if manual_starts:
+                    searcher.begin_with_starts(max(trials // 2, 1))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                "The search was interrupted before its first trial, so it has no results."
+            ) from None
         return searcher.run(trials, seconds)

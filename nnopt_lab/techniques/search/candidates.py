@@ -30,6 +30,17 @@ KINDS = {"convolution": nn.Conv2d, "linear": nn.Linear}
 KEYS = ("channels", "energy", "sparsity", "bits", "teacher", "engine")
 
 
+def effective(config: dict) -> dict:
+    """Return the configuration without keys that have no effect, so that equal networks have equal configurations.
+
+    Where nothing is trained, there is no teacher.
+    """
+    config = {key: value for key, value in config.items() if value}
+    if not any(key in config for key in ("channels", "energy", "sparsity", "bits")):
+        config.pop("teacher", None)
+    return config
+
+
 def shape(model: nn.Module, example: Tensor, config: dict) -> tuple[nn.Module, dict]:
     """Make a configuration's network before any training.
 

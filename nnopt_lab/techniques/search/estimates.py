@@ -86,11 +86,15 @@ def corrected(predicted: dict[str, float], finished: Sequence[dict], choose: Cal
         predicted: an estimate per figure, by name.
         finished: {"figures": …, "predicted": …} per finished trial, at least one.
         choose: combines the trials' factors: `min` for the most favourable, `statistics.median` for the typical one.
+
+    Returns:
+        The corrected figures; those that no finished trial predicted are left out.
     """
-    return {
-        name: value * choose(a["figures"][name] / a["predicted"][name] for a in finished if name in a["predicted"])
-        for name, value in predicted.items()
+    factors = {
+        name: [a["figures"][name] / a["predicted"][name] for a in finished if name in a["predicted"]]
+        for name in predicted
     }
+    return {name: predicted[name] * choose(known) for name, known in factors.items() if known}
 
 
 def should_stop(

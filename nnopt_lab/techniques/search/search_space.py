@@ -94,7 +94,7 @@ class Space:
         if self.shared:
             config["bits"] = {n: min(max(params["bits"] + params[f"bits of {n}"], 2), 8) for n in self.shared}
             config["sparsity"] = round(params["sparsity"], 2)
-        return {key: value for key, value in config.items() if value or key == "teacher"}
+        return candidates.effective(config)
 
     def starts(self, sensitive: dict[str, tuple[float, float]]) -> list[dict]:
         """The knobs that manual tuning would try first.

@@ -15,6 +15,7 @@ from nnopt_lab.techniques.deployment import EngineUnavailable, build_engines
 from nnopt_lab.techniques.deployment.engine import failing_as_unavailable
 from nnopt_lab.techniques.search import candidates, evaluation
 from nnopt_lab.techniques.search.estimates import CostEstimates, corrected, should_stop
+from nnopt_lab.techniques.search.interrupts import noticed
 from nnopt_lab.techniques.search.kept import KeptNetworks
 from nnopt_lab.techniques.search.points import EAGER, Goal, Point
 from nnopt_lab.techniques.search.result import Search
@@ -57,10 +58,11 @@ class Searcher:
     ):
         self.task, self.goal, self.stop_early = task, goal, stop_early
         self.study = open_study(storage, sampler, task.seed)
-        mine = fingerprint(task, goal)
+        mine = fingerprint(task, goal, names)
         if self._agree("task", mine) != mine:
             raise ValueError(
-                f"storage={str(storage)!r} contains a search for another network, other data or another goal."
+                f"storage={str(storage)!r} contains a search for another network, other data, "
+                "another training, goal or other engines; give another file."
             )
         self.batch = task.inputs(goal.batch).to(task.device)
         baseline_latency, missing = self._time_engines(names if goal.target == "latency" else [])
@@ -69,7 +71,13 @@ class Searcher:
         seen = training.evaluate(task.model, task.pictures.validation, task.pictures)
         original = Point(-1, {}, seen.accuracy, self.baseline.bytes, baseline_latency[EAGER])
         kept = KeptNetworks(task, mine, networks_folder(storage))
-        self.found = Search(task, goal, original, kept, notes=missing + self.space.notes + _about(task.device))
+        self.found = Search(
+            task,
+            goal,
+            original,
+            kept,
+            notes=[*missing, *self.space.notes, *_about(task.device), *_guessing(task, original.accuracy)],
+        )
 
     def begin_with_starts(self, most: int) -> None:
         """Schedule at most `most` of the space's starts as the first trials, once over all calls."""
@@ -87,16 +95,20 @@ class Searcher:
             ValueError: no trial succeeded.
         """
         started, found = time.perf_counter(), self.found
+        limit = float("inf") if seconds is None else seconds
         with progress_bar(total=trials, desc="searching", unit="trial") as progress:
             try:
-                while self._collect() < trials and time.perf_counter() - started < (seconds or float("inf")):
-                    self._try(self.study.ask(self.space.distributions()))
+                while self._collect() < trials and time.perf_counter() - started < limit:
+                    self._try(self._ask())
                     progress.n = self._collect()
                     best = "nothing within the limits yet" if found.best is None else self._praise(found.best)
                     progress.set_postfix_str(f"{len(found.front)} on the front, best: {best}")
             except KeyboardInterrupt:
                 found.interrupted = True
         self._collect()
+        for reason in dict.fromkeys(found.failed):
+            note = f"Trials that failed ({found.failed.count(reason)}): {reason}"
+            found.notes = [n for n in found.notes if not n.endswith(f"): {reason}")] + [note]
         found.seconds = time.perf_counter() - started
         if found.failed and not found.points and not found.interrupted:
             raise ValueError(f"No trial succeeded; the last one failed: {found.failed[-1]}")
@@ -105,14 +117,22 @@ class Searcher:
     def _try(self, trial) -> None:
         optuna, config = importlib.import_module("optuna"), self.space.config(trial.params)
         trial.set_user_attr("config", config)
+        point = None
         try:
-            point = self._point(trial, config)
+            with noticed():
+                point = self._point(trial, config)
         except _Stopped as stopped:
             trial.set_user_attr("stopped", True)
+            trial.set_user_attr("limits", self._limits)
+            likely = {name: getattr(stopped.point, name) for name in ("accuracy", "bytes", "latency")}
+            trial.set_user_attr("likely", likely)
             self._tell(trial, stopped.point)
         except KeyboardInterrupt:
-            self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            self.study.enqueue_trial(trial.params)
+            if point:
+                self._tell(trial, point)
+            else:
+                self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                self.study.enqueue_trial(trial.params)
             raise
         except Exception as error:  # no candidate's failure ends a search
             trial.set_user_attr("reason", sentence(error))
@@ -120,14 +140,39 @@ class Searcher:
         else:
             self._tell(trial, point)
 
-    def _tell(self, trial, point: Point) -> None:
+    def _ask(self):
+        """A trial of the sampler, which sees earlier trials as they are under the present limits."""
+        space, limits = self.space.distributions(), self._limits
+        ended = [t for t in self.study.get_trials(deepcopy=False) if "limits" in t.user_attrs]
+        if all(t.user_attrs["limits"] == limits for t in ended):
+            return self.study.ask(space)
+        optuna = importlib.import_module("optuna")
+        view = optuna.create_study(directions=self.study.directions, sampler=self.study.sampler)
+        for old in ended:
+            if "figures" in old.user_attrs:
+                point = Point(old.number, old.user_attrs["config"], **old.user_attrs["figures"])
+            elif "likely" in old.user_attrs and old.user_attrs["limits"] == limits:
+                point = Point(old.number, old.user_attrs["config"], **old.user_attrs["likely"])
+            else:
+                continue  # nobody knows what a stopped trial would have reached
+            view.enqueue_trial(old.params)
+            self._tell(view.ask(old.distributions), point, view)
+        if not any(t.state == optuna.trial.TrialState.WAITING for t in self.study.get_trials(deepcopy=False)):
+            self.study.enqueue_trial(view.ask(space).params)
+        return self.study.ask(space)
+
+    @property
+    def _limits(self) -> list:
+        return [self.goal.max_drop, self.goal.max_bytes, self.goal.max_latency]
+
+    def _tell(self, trial, point: Point, study=None) -> None:
         """Report to the sampler: accuracy, clipped to the interesting range, and the logarithm of the cost."""
         highest = self.found.original.accuracy
         lowest = highest - self.goal.max_drop - ACCURACY_CLIP
         point = replace(point, accuracy=min(max(point.accuracy, lowest), highest))
         for name, excess in self.found.excess(point).items():
             trial.set_constraint(name, excess)
-        self.study.tell(trial, (point.accuracy, math.log(self.found.cost(point))))
+        (study or self.study).tell(trial, (point.accuracy, math.log(self.found.cost(point))))
 
     def _point(self, trial, config: dict) -> Point:
         predicted, curve = {}, []
@@ -147,7 +192,8 @@ class Searcher:
         )
         self._keep(replace(point, curve=curve), model, sizes)
         figures = {"accuracy": point.accuracy, "bytes": point.bytes, "latency": point.latency}
-        for name, value in (("curve", curve), ("predicted", predicted), ("figures", figures)):
+        before = {"curve": curve, "predicted": predicted, "limits": self._limits}
+        for name, value in (before | {"figures": figures}).items():
             trial.set_user_attr(name, value)  # the figures last, because readers of them expect the others
         return point
 
@@ -163,7 +209,7 @@ class Searcher:
             return False
         least = corrected(predicted, finished, min)
         limits = {"bytes": self.goal.max_bytes, "latency": self.goal.max_latency}
-        if any(limit is not None and least[name] > limit for name, limit in limits.items()):
+        if any(limit is not None and least.get(name, 0) > limit for name, limit in limits.items()):
             return True
         curves = [a for a in finished if len(a["curve"]) > left]
         if not accuracies or left == 0 or len(curves) < MIN_FINISHED:
@@ -191,7 +237,8 @@ class Searcher:
 
         A continued search uses the times with which it began.
         """
-        names = list(dict.fromkeys([EAGER, *names]))
+        stored = self.study.user_attrs.get("engines")  # then no engine has to be built but the baseline
+        names = [EAGER] if stored else list(dict.fromkeys([EAGER, *names]))
         ready, missing = build_engines(self.task.model, self.task.calibration, names, self.task.device)
         for name, engine in list(ready.items()):
             try:
@@ -203,8 +250,8 @@ class Searcher:
         if EAGER in missing:
             raise ValueError(f"model does not run on {EAGER}: {missing[EAGER]}")
         self.baseline = ready[EAGER]
-        notes = [f"{name} was not tried: {why}" for name, why in missing.items()]
-        return self._agree("engines", evaluation.fastest_seconds(ready, self.batch, 3.0)), notes
+        notes = self._agree("missing", [f"{name} was not tried: {why}" for name, why in missing.items()])
+        return stored or self._agree("engines", evaluation.fastest_seconds(ready, self.batch, 3.0)), notes
 
     def _agree(self, name: str, value):
         """The value that the first process stored under a name; this process's own, if it is the first."""
@@ -223,6 +270,18 @@ def _about(here: torch.device) -> list[str]:
     if not device.is_accelerator(here):
         return []
     return [f"Times were measured on {device.describe(here)} with the pictures there; they don't include copies."]
+
+
+def _guessing(task: Task, accuracy: float) -> list[str]:
+    """Note that the original isn't better than always answering the most frequent class."""
+    labels = task.pictures.validation.labels
+    most = 100 * int(labels.bincount().max()) / len(labels)
+    if accuracy > most:
+        return []
+    return [
+        f"The original has {accuracy:.1f} % accuracy on validation, and always answering the most frequent class has "
+        f"{most:.1f} %: check the weights, to_input and the labels."
+    ]
 
 
 class _Stopped(Exception):

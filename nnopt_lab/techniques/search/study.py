@@ -2,8 +2,10 @@
 
 import contextlib
 import importlib
+import random
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from nnopt_lab.workbench import fingerprints
 from nnopt_lab.workbench.device import CPU
 
 SAMPLERS = ("gp", "tpe", "random")
+OPENING_TRIES = 20  # when several processes make the same tables at the same moment
 STARTUP_TRIALS = 8  # starts and random trials before the Gaussian process proposes any
 
 
@@ -36,14 +39,35 @@ def open_study(storage: Path | str | None, sampler: str, seed: int):
         "tpe": optuna.samplers.TPESampler,
         "random": optuna.samplers.RandomSampler,
     }
+    create = partial(
+        optuna.create_study,
+        storage=_url(storage),
+        sampler=samplers[sampler](seed=seed),
+        study_name="nnopt",
+        directions=["maximize", "minimize"],
+        load_if_exists=True,
+    )
     with storage_errors(storage):
-        return optuna.create_study(
-            storage=_url(storage),
-            sampler=samplers[sampler](seed=seed),
-            study_name="nnopt",
-            directions=["maximize", "minimize"],
-            load_if_exists=True,
-        )
+        for _ in range(OPENING_TRIES):
+            with contextlib.suppress(_MadeByAnother), _made_by_another():
+                return create()
+            time.sleep(random.uniform(0.05, 0.3))
+        return create()
+
+
+class _MadeByAnother(Exception):
+    """Another process made the same table or row first."""
+
+
+@contextlib.contextmanager
+def _made_by_another() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        causes = " ".join(str(e) for e in (error, error.__cause__, error.__context__) if e)
+        if any(sign in causes for sign in ("UNIQUE constraint", "already exists", "IntegrityError")):
+            raise _MadeByAnother from error
+        raise
 
 
 @contextlib.contextmanager
@@ -86,14 +110,16 @@ def networks_folder(storage: Path | str | None) -> Path | None:
     return None if "://" in path else Path(f"{path}.networks")
 
 
-def fingerprint(task: Task, goal: Goal) -> str:
-    """Return 16 hexadecimal digits that depend on the network, the data, the training, the goal and the kind of device.
+def fingerprint(task: Task, goal: Goal, engine_names: Sequence[str] = ()) -> str:
+    """Return 16 hexadecimal digits that depend on the network, data, training, target, engines and kind of device.
 
-    The network includes its weights, activations and forward, the data its `to_input`.
+    The network includes its weights, activations and forward, the data its `to_input`. The goal's limits don't count:
+    trials stay valid if a limit changes.
     """
     pictures = task.pictures
     training = task.epochs, task.rate, task.batch_size, task.seed
     if task.device != CPU:
         training += (task.device.type,)
     splits = [(split.images, split.labels) for split in (pictures.train, pictures.validation)]
-    return fingerprints.fingerprint(task.model, goal, training, splits, pictures.to_input)
+    purpose = goal.target, goal.batch, sorted(set(engine_names))
+    return fingerprints.fingerprint(task.model, purpose, training, splits, pictures.to_input)

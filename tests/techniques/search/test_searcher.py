@@ -20,10 +20,51 @@ def test_it_goes_on_where_it_was_and_other_processes_join(task, tmp_path):
     again = run(two, 4)
     assert again.points[:2] == first and len(again.points) + again.stopped == 4
     assert run(one, 4).points == again.points, "four were tried already"
-    with pytest.raises(ValueError, match="contains a search for another network, other data or another goal"):
-        small_search.searcher(task, Goal("bytes", max_drop=3), tmp_path / "search.db")
+    with pytest.raises(ValueError, match="contains a search for another network, other data, another training, goal"):
+        small_search.searcher(task, Goal("latency"), tmp_path / "search.db")
     kept = {int(path.stem) for path in (tmp_path / "search.db.networks").iterdir()}
     assert kept == {p.number for p in again.front} | ({again.best.number} if again.best else set())
+
+
+@pytest.mark.parametrize(
+    "other", [Goal("bytes", max_drop=50.0), Goal("bytes", max_latency=1e3), Goal("bytes", max_bytes=10**6)]
+)
+def test_other_limits_go_on_with_the_same_trials(other, task, tmp_path):
+    first = run(small_search.searcher(task, Goal("bytes", max_drop=0.0), tmp_path / "search.db"), 5)
+    again = run(small_search.searcher(task, other, tmp_path / "search.db"), 8)
+    assert again.points[: len(first.points)] == first.points and not again.failed
+    assert len(again.points) + again.stopped == 8
+    assert again.best == min((p for p in again.points if again.allowed(p)), key=again.cost, default=None)
+
+
+def test_the_sampler_sees_earlier_trials_under_the_present_limits(task, tmp_path, monkeypatch):
+    monkeypatch.setattr(searcher, "ACCURACY_CLIP", 0.0)
+    found = run(small_search.searcher(task, Goal("bytes", max_drop=0.0), tmp_path / "search.db"), 3)
+    one, told = small_search.searcher(task, Goal("bytes", max_drop=100.0), tmp_path / "search.db"), []
+    tell = one._tell
+    monkeypatch.setattr(one, "_tell", lambda *given: told.append(given[0]) or tell(*given))
+    one._ask()
+    assert [t.study.trials[t.number].values[0] for t in told] == pytest.approx(
+        [min(p.accuracy, found.original.accuracy) for p in found.points]
+    )
+
+
+def test_a_search_that_goes_on_builds_the_baseline_only(trained, tmp_path, monkeypatch):
+    names = ["channels-last float32"]
+    first = search(trained, engine_names=names, trials=2, storage=tmp_path / "search.db")
+    monkeypatch.setitem(ENGINES, names[0], lambda *_: pytest.fail("built again"))
+    again = search(trained, engine_names=names, trials=2, storage=tmp_path / "search.db")
+    assert again.points == first.points
+    with pytest.raises(ValueError, match="other engines"):
+        search(trained, engine_names=["bf16"], trials=2, storage=tmp_path / "search.db")
+
+
+def test_an_original_that_guesses_is_a_note(trained):
+    wrong = build(5)
+    with torch.no_grad():
+        wrong[9].weight.zero_()
+    assert any("always answering the most frequent class" in note for note in search(wrong, trials=1).notes)
+    assert not any("most frequent class" in note for note in search(trained, trials=1).notes)
 
 
 def test_in_memory_the_same_seed_draws_the_same(trained):
@@ -60,6 +101,7 @@ def test_a_trial_that_fails_does_not_end_the_search(trained, monkeypatch):
     _failing_once(monkeypatch, ValueError("The loss became nan.\nA trace"), at=1)
     found = search(trained, "bytes")
     assert found.failed == ["The loss became nan."] and len(found.points) == 2
+    assert "Trials that failed (1): The loss became nan." in found.notes
 
 
 @pytest.mark.parametrize("error", [KeyError("layer"), AssertionError(), IndexError("out of range"), MemoryError()])

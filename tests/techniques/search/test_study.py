@@ -1,6 +1,8 @@
 """A study's storage: where networks stand beside it, and what makes two searches different."""
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -97,3 +99,20 @@ def test_what_cannot_be_used_is_said_in_a_sentence(storage, sentence, tmp_path, 
         with pytest.raises(ValueError) as error:
             open_study(storage, "random", 0)
     assert str(error.value).startswith(sentence) and "\n" not in str(error.value)
+
+
+def test_processes_that_start_at_the_same_moment_share_a_new_storage(tmp_path):
+    code = (
+        "import sys, pathlib, optuna, sqlalchemy, time; from nnopt_lab.techniques.search.study import open_study;"
+        "here = pathlib.Path(sys.argv[1]); (here / sys.argv[2]).touch()\n"
+        "while len(list(here.glob('[0-3]'))) < 4: time.sleep(0.001)\n"
+        "open_study(here / 'search.db', 'random', 0)"
+    )
+    together = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(i)]) for i in range(4)]
+    assert [process.wait(timeout=120) for process in together] == [0] * 4
+
+
+def test_limits_are_no_part_of_a_fingerprint_but_engines_are(task):
+    assert fingerprint(task, Goal()) == fingerprint(task, Goal(max_drop=9.0, max_bytes=5, max_latency=1.0))
+    digits = {fingerprint(task, goal, names) for goal in (Goal(), Goal(batch=2)) for names in ((), ("bf16",))}
+    assert len(digits) == 4
