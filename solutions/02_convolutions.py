@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Convolutions: what does each knob save?
 #
-# Fewer kernels, smaller kernels, fewer layers: these are the three knobs that you can turn for a cheaper network. In this
-# lesson you will
+# Fewer kernels, smaller kernels, fewer layers: these are the three knobs that you can turn for a cheaper network. In
+# this lesson you will
 #
 # - turn each of these knobs alone, and measure what it saves and what accuracy it costs;
 # - meet a knob that makes the network *larger* when you turn it down;
@@ -11,12 +11,12 @@
 # - fold batch norms into convolutions at no cost, and build a model that predicts a layer's time.
 #
 # The lesson takes about an hour and stands alone: you only need Python and the basics of PyTorch. *The article* is the
-# tutorial that this course grew out of, and `MyNet` is its network. Trained networks ship with the course. *The library*
-# is `nnopt_lab`, the Python package that comes with the course.
+# tutorial that this course grew out of, and `MyNet` is its network. Trained networks ship with the course. *The
+# library* is `nnopt_lab`, the Python package that comes with the course.
 #
 # Three terms: a **multiply-accumulate** (MAC) is one product added to a sum. A **kernel** is the grid of weights that a
-# convolution slides over one channel (3×3, for example); a **filter** has one kernel per input channel and makes one output
-# channel. (The article says "fewer kernels" where it means fewer filters, and so do the plots.)
+# convolution slides over one channel (3×3, for example); a **filter** has one kernel per input channel and makes one
+# output channel. (The article says "fewer kernels" where it means fewer filters, and so do the plots.)
 
 # %%
 import copy
@@ -51,18 +51,18 @@ dense
 #
 # ## 1. Three knobs
 #
-# A convolution from $C_\text{in}$ to $C_\text{out}$ channels with $k×k$ kernels does $C_\text{out} C_\text{in} k^2$ MACs
-# per output pixel. You can turn three knobs:
+# A convolution from $C_\text{in}$ to $C_\text{out}$ channels with $k×k$ kernels does $C_\text{out} C_\text{in} k^2$
+# MACs per output pixel. You can turn three knobs:
 #
-# - **fewer kernels**: a smaller $C_\text{out}$, and with it a smaller $C_\text{in}$ of the next layer. A layer with half
-#   of its input channels and half of its filters does a quarter of the MACs;
+# - **fewer kernels**: a smaller $C_\text{out}$, and with it a smaller $C_\text{in}$ of the next layer. A layer with
+#   half of its input channels and half of its filters does a quarter of the MACs;
 # - **smaller kernels**: a smaller $k^2$. From 3×3 to 1×1 it falls to a ninth;
 # - **fewer layers**: all MACs of a removed layer are saved.
 #
-# Smaller kernels and fewer layers also limit what the network can see. The output of a convolution or pooling layer is a
-# set of **feature maps**, one per channel. A value of the last feature map depends on a square of input pixels, its
-# **receptive field**. A layer with kernel size $k$ widens the field by $k - 1$ steps. The length of a step, in input pixels,
-# is the product of all strides before this layer.
+# Smaller kernels and fewer layers also limit what the network can see. The output of a convolution or pooling layer is
+# a set of **feature maps**, one per channel. A value of the last feature map depends on a square of input pixels, its
+# **receptive field**. A layer with kernel size $k$ widens the field by $k - 1$ steps. The length of a step, in input
+# pixels, is the product of all strides before this layer.
 #
 # **Exercise (2 points).** Compute the width of the receptive field.
 
@@ -86,8 +86,8 @@ def receptive_field(layers):
 check("convolutions.receptive_field", receptive_field)
 
 # %% [markdown]
-# A pooling layer counts like a convolution with its window and stride. Call a value of the last feature map a *feature*. How
-# many of the 32×32 pixels does a feature see? It depends on the kernels:
+# A pooling layer counts like a convolution with its window and stride. Call a value of the last feature map a
+# *feature*. How many of the 32×32 pixels does a feature see? It depends on the kernels:
 
 # %%
 receptive_field = yours_or_ours("convolutions.receptive_field")
@@ -96,9 +96,9 @@ for k, pixels in seen.items():
     print(f"{k}×{k} kernels: a feature sees {pixels:>2} × {pixels:<2} pixels")
 
 # %% [markdown]
-# Now turn the third knob. `MyNet` has two convolutions, each followed by ReLU and pooling. Remove the second one together
-# with its ReLU and pooling, and let the next layer read what is left. How many times as many parameters does the network
-# have then?
+# Now turn the third knob. `MyNet` has two convolutions, each followed by ReLU and pooling. Remove the second one
+# together with its ReLU and pooling, and let the next layer read what is left. How many times as many parameters does
+# the network have then?
 
 # %%
 predict(
@@ -154,8 +154,8 @@ claim(
 # `data/recorded/convolution_knobs.json` (`nnopt record convolution_knobs` makes the file again).
 #
 # The costs are measured here, in five currencies: parameters, MACs, bytes of the file, time for one picture, and time
-# for a batch of 256. The measured networks are untrained. (A trained one may take a few percent more or less time, since
-# pooling on a CPU depends on the values.)
+# for a batch of 256. The measured networks are untrained. (A trained one may take a few percent more or less time,
+# since pooling on a CPU depends on the values.)
 
 # %%
 # True trains all networks on your machine: about ten minutes per experiment.
@@ -181,8 +181,9 @@ table = measure.compare(networks, batch, accuracy=mean, rounds=6, budget_seconds
 table
 
 # %% [markdown]
-# In the table, half of the measured times lie between the quartiles. Below each time is the network's speed-up over `MyNet`
-# with a 95 % interval, which contains the true ratio in 95 % of cases. Here are three of the currencies as a plot:
+# In the table, half of the measured times lie between the quartiles. Below each time is the network's speed-up over
+# `MyNet` with a 95 % interval, which contains the true ratio in 95 % of cases. Here are three of the currencies as a
+# plot:
 
 # %% tags=["fold"]
 rows = {row["model"]: row for row in table.rows}
@@ -220,15 +221,15 @@ plots.finish(fig)
 # What to see: each line is a knob and each point a setting; the lines cross at `MyNet`. Bands reach from the lowest to
 # the highest seed. Left is cheap, and up is good.
 #
-# - **Fewer kernels** save in every currency. Halving their number saves half of the parameters and more than a quarter of the
-#   time, and costs 1 to 2 points of accuracy.
+# - **Fewer kernels** save in every currency. Halving their number saves half of the parameters and more than a quarter
+#   of the time, and costs 1 to 2 points of accuracy.
 # - **Smaller kernels** save MACs. The number of parameters hardly changes, because almost all of them are in the first
 #   linear layer, and the time falls less than with half as many kernels. Yet 1×1 kernels cost more than 3 points: their
 #   features see 4×4 pixels, probably too few to distinguish a sleeve from a strap. Kernels larger than 3×3 gain nothing
 #   that three seeds can show.
 # - **Fewer layers**: a single convolution is as accurate as two on these pictures, to within half a point, and faster,
-#   but its file is nearly twice as large. *More* than two layers make the file smaller and, after four epochs, the network
-#   worse. Depth pays on more varied pictures and with a training recipe made for it.
+#   but its file is nearly twice as large. *More* than two layers make the file smaller and, after four epochs, the
+#   network worse. Depth pays on more varied pictures and with a training recipe made for it.
 #
 # So there is no best knob. Choose by what is scarce: bytes or time.
 
@@ -275,8 +276,8 @@ claim(
 # %% [markdown]
 # ## 3. Fewer MACs, less time?
 #
-# Everybody counts MACs, because they are easy to count. With 1×1 kernels, `MyNet` does 4.2 times fewer of them. How many
-# times as fast is it at batch 256?
+# Everybody counts MACs, because they are easy to count. With 1×1 kernels, `MyNet` does 4.2 times fewer of them. How
+# many times as fast is it at batch 256?
 
 # %%
 predict("speed-up from 1×1 kernels in MyNet, batch 256", unit="×")
@@ -338,8 +339,8 @@ plots.legend(fig, ncols=5)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: with 1×1 kernels, only the two convolutions' segments can become shorter. ReLU and pooling have as much work
-# as before, so their segments now take a large part of the bar.
+# What to see: with 1×1 kernels, only the two convolutions' segments can become shorter. ReLU and pooling have as much
+# work as before, so their segments now take a large part of the bar.
 
 # %% tags=["fold"]
 without_macs = sum(t for part, t in seconds["1×1 kernels"].items() if "ReLU" in part)
@@ -361,13 +362,13 @@ claim(
 )
 
 # %% [markdown]
-# So there are two ways to a faster network: fewer products, and fewer *values that move* between memory and processor. A
-# change that saves only products often gives a network that is cheap on paper and not much faster.
+# So there are two ways to a faster network: fewer products, and fewer *values that move* between memory and processor.
+# A change that saves only products often gives a network that is cheap on paper and not much faster.
 #
 # ## 4. The usual replacements for a convolution
 #
-# An ordinary convolution combines neighbouring pixels and all channels in one step. Each of these replacements saves a part
-# of that work:
+# An ordinary convolution combines neighbouring pixels and all channels in one step. Each of these replacements saves a
+# part of that work:
 #
 # | replacement for $k×k$, $C$ to $C$ channels | MACs per pixel | idea |
 # |---|---|---|
@@ -397,8 +398,8 @@ def separable_cost(in_channels, out_channels, kernel_size, height, width):
 check("convolutions.separable_cost", separable_cost)
 
 # %% [markdown]
-# A depthwise layer is a grouped convolution with as many groups as channels. And a grouped convolution is an ordinary one
-# in which most weights are zero.
+# A depthwise layer is a grouped convolution with as many groups as channels. And a grouped convolution is an ordinary
+# one in which most weights are zero.
 #
 # **Exercise (3 points).** Expand a grouped convolution's weight to the equivalent ordinary (dense) one, zeros included.
 
@@ -436,7 +437,8 @@ with torch.inference_mode():
 # In `MyNet` most of these replacements gain little: its first convolution has only three input channels, and its second
 # is small. So here is a wider network, whose three convolutions have 32, 64 and 128 filters. Each replacement takes the
 # place of the second and third convolution, except stride, which replaces every pooling layer.
-# (`nnopt_lab.techniques.convolutions.blocks` has one function per replacement; it takes a model and returns the new one.)
+# (`nnopt_lab.techniques.convolutions.blocks` has one function per replacement; it takes a model and returns the new
+# one.)
 
 # %%
 torch.manual_seed(0)
@@ -486,9 +488,9 @@ block_table
 block_table.plot()
 
 # %% [markdown]
-# What to see: compare the panels for MACs and for time at batch 64. Separable layers, groups and bottlenecks leave a fifth to
-# a third of the MACs, but a larger share of the time. Stride instead of pooling leaves about as many MACs, but it makes the
-# network faster than any of these three: ReLU and pooling have far fewer values left to read.
+# What to see: compare the panels for MACs and for time at batch 64. Separable layers, groups and bottlenecks leave a
+# fifth to a third of the MACs, but a larger share of the time. Stride instead of pooling leaves about as many MACs, but
+# it makes the network faster than any of these three: ReLU and pooling have far fewer values left to read.
 #
 # And accuracy? Groups cost half a point; separable layers, 3×1 + 1×3 and stride cost one point or a little more. The
 # bottleneck costs more than three: its middle is narrow, and nothing here helps such a network to train. Networks that
@@ -548,9 +550,9 @@ claim(
 # %% [markdown]
 # ## 5. Stride instead of pooling, in a trained network
 #
-# Of these replacements, stride saves the most moved values, and products as well. You can also apply it to a network that
-# is already trained. The weights stay, but accuracy falls at first, since the network was trained on the maxima that
-# pooling takes. An epoch of training brings most of it back.
+# Of these replacements, stride saves the most moved values, and products as well. You can also apply it to a network
+# that is already trained. The weights stay, but accuracy falls at first, since the network was trained on the maxima
+# that pooling takes. An epoch of further training (*fine-tuning*) brings most of it back.
 
 
 # %%
@@ -616,12 +618,12 @@ claim(
 # ## 6. Low rank: split a trained layer
 #
 # An $m×n$ matrix of rank $r$ is the product of two thin ones, with $r(m + n)$ numbers instead of $mn$. A trained weight
-# almost never has a low rank, but it may be close to a matrix that does. The **singular value decomposition** (SVD) shows
-# how close. It writes any matrix as $W = U\,\mathrm{diag}(\sigma)\,V^\top$, a sum of *directions* $\sigma_i\,u_i v_i^\top$
-# with singular values $\sigma_1 \ge \sigma_2 \ge \dots \ge 0$; the columns $u_i$ of $U$ and $v_i$ of $V$ have length 1 and are
-# orthogonal. If you keep the first $r$ terms, no other matrix of rank $r$ is closer to $W$ in the sum of squared
-# differences ([Eckart & Young 1936](https://doi.org/10.1007/BF02288367)). The sum of all squared singular values is the
-# **energy** of the matrix, and the share of it that you keep is
+# almost never has a low rank, but it may be close to a matrix that does. The **singular value decomposition** (SVD)
+# shows how close. It writes any matrix as $W = U\,\mathrm{diag}(\sigma)\,V^\top$, a sum of *directions*
+# $\sigma_i\,u_i v_i^\top$ with singular values $\sigma_1 \ge \sigma_2 \ge \dots \ge 0$; the columns $u_i$ of $U$ and
+# $v_i$ of $V$ have length 1 and are orthogonal. If you keep the first $r$ terms, no other matrix of rank $r$ is closer
+# to $W$ in the sum of squared differences ([Eckart & Young 1936](https://doi.org/10.1007/BF02288367)). The sum of all
+# squared singular values is the **energy** of the matrix, and the share of it that you keep is
 #
 # $$\frac{\sigma_1^2 + \dots + \sigma_r^2}{\sigma_1^2 + \sigma_2^2 + \dots}.$$
 #
@@ -701,10 +703,10 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, training has raised about twenty singular values by more than a quarter, and changed the smaller
-# half of them by less than a fifth. So some directions are worth keeping, but the many that stayed almost random hold much
-# of the energy. On the right, you need about three quarters of the full rank to keep 90 % of the trained layer's energy. At
-# that rank, the two factors together have only about a fifth fewer numbers than the weight.
+# What to see: on the left, training has raised about twenty singular values by more than a quarter, and changed the
+# smaller half of them by less than a fifth. So some directions are worth keeping, but the many that stayed almost
+# random hold much of the energy. On the right, you need about three quarters of the full rank to keep 90 % of the
+# trained layer's energy. At that rank, the two factors together have only about a fifth fewer numbers than the weight.
 
 # %% tags=["fold"]
 first, second = thin_factors(weight, 32)
@@ -749,14 +751,14 @@ question("convolutions.break_even_rank", answer)
 # %% [markdown]
 # ## 7. Low rank in a whole network
 #
-# The weight of a k×k convolution is not a matrix, so you have to choose how to read it as one. **Spatial SVD** ([Jaderberg
-# et al. 2014](https://arxiv.org/abs/1405.3866)) reads it as an [in·k, k·out] matrix; the factors are a k×1 and a 1×k
-# convolution. **Tucker-2** ([Kim et al. 2016](https://arxiv.org/abs/1511.06530)) reduces both the input and the output
-# channels: its factors are a 1×1, a k×k and a 1×1 convolution, like a bottleneck without ReLU.
+# The weight of a k×k convolution is not a matrix, so you have to choose how to read it as one. **Spatial SVD**
+# ([Jaderberg et al. 2014](https://arxiv.org/abs/1405.3866)) reads it as an [in·k, k·out] matrix; the factors are a k×1
+# and a 1×k convolution. **Tucker-2** ([Kim et al. 2016](https://arxiv.org/abs/1511.06530)) reduces both the input and
+# the output channels: its factors are a 1×1, a k×k and a 1×1 convolution, like a bottleneck without ReLU.
 #
-# The library uses spatial SVD. You give it a number of parameters, and it keeps the same share of energy in every layer,
-# the largest share that fits. Keep a quarter of the parameters, and train for one epoch. How many points of accuracy does
-# that cost?
+# The library uses spatial SVD. You give it a number of parameters, and it keeps the same share of energy in every
+# layer, the largest share that fits. Keep a quarter of the parameters, and train for one epoch. How many points of
+# accuracy does that cost?
 
 # %%
 predict(
@@ -832,8 +834,8 @@ reveal(
 )
 
 # %% [markdown]
-# Now try the *teacher*, another trained network of the course. It is a residual network (one with shortcuts), and most of
-# its parameters are in 3×3 convolutions. Keep 90 % of each layer's energy:
+# Now try the *teacher*, another trained network of the course. It is a residual network (one with shortcuts), and most
+# of its parameters are in 3×3 convolutions. Keep 90 % of each layer's energy:
 
 # %%
 split = low_rank.low_rank(teacher, low_rank.choose_ranks(teacher, energy=0.9))
@@ -886,14 +888,15 @@ claim(
 
 # %% [markdown]
 # On the machine where this lesson was written, the factors of the teacher were even *slower* than the teacher itself. A
-# 3×3 convolution with 32 or 64 channels is one call that keeps the arithmetic units busy. Its factors are two calls, each
-# of which reads and writes whole feature maps and computes few products per value. Low rank was first tried on much
-# larger networks, where products take almost all of the time. In small networks it saves bytes.
+# 3×3 convolution with 32 or 64 channels is one call that keeps the arithmetic units busy. Its factors are two calls,
+# each of which reads and writes whole feature maps and computes few products per value. Low rank was first tried on
+# much larger networks, where products take almost all of the time. In small networks it saves bytes.
 #
 # ## 8. Fold the batch norm
 #
 # In evaluation mode, a batch norm multiplies each channel by one fixed number and adds another. With the input $y$, the
-# stored mean $\mu$ and variance $\sigma^2$, the learned $\gamma$ and $\beta$, and a small constant $\epsilon$, it computes
+# stored mean $\mu$ and variance $\sigma^2$, the learned $\gamma$ and $\beta$, and a small constant $\epsilon$, it
+# computes
 #
 # $$\gamma\,\frac{y - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta .$$
 #
@@ -928,7 +931,8 @@ choice = "b"
 question("convolutions.fold_when", choice)
 
 # %% [markdown]
-# The teacher has nine batch norms, one after each convolution. Fold them all. How many times as fast is it at batch 256?
+# The teacher has nine batch norms, one after each convolution. Fold them all. How many times as fast is it at batch
+# 256?
 
 # %%
 predict("speed-up from folding the teacher's batch norms, batch 256", unit="×")
@@ -992,10 +996,10 @@ claim("The teacher has nine batch norms, and the folded one none.", norms == [9,
 # %% [markdown]
 # ## 9. A cost model, and where it fails
 #
-# Can you know how long a layer takes without running it? Start with the *roofline*: a processor does a limited number of
-# operations per second, and its memory moves a limited number of bytes per second. Arithmetic and memory work at the same
-# time, so the slower of the two decides. Our model adds one thing to the roofline: the time that a call itself takes,
-# however small the layer is.
+# Can you know how long a layer takes without running it? Start with the *roofline*: a processor does a limited number
+# of operations per second, and its memory moves a limited number of bytes per second. Arithmetic and memory work at the
+# same time, so the slower of the two decides. Our model adds one thing to the roofline: the time that a call itself
+# takes, however small the layer is.
 #
 # **Exercise (2 points).** Write this model down. A MAC is two operations.
 
@@ -1123,18 +1127,18 @@ reveal(
 
 # %% [markdown]
 # What to see: on the line, the prediction is right; above it, a layer takes longer than predicted. Layers with large
-# kernels are closer to the line than depthwise layers: they keep the arithmetic units busy, and `calibrate` measured how
-# fast these units are. Three groups of layers are mostly above the line, for reasons that the model does not know:
+# kernels are closer to the line than depthwise layers: they keep the arithmetic units busy, and `calibrate` measured
+# how fast these units are. Three groups of layers are mostly above the line, for reasons that the model does not know:
 #
 # - **depthwise** layers use each value only k² times. The model assumes that memory runs at full speed meanwhile. But
-#   vector instructions compute several values at once and need them side by side, so the routine that computes the layer
-#   first rearranges its input, and afterwards its output;
+#   vector instructions compute several values at once and need them side by side, so the routine that computes the
+#   layer first rearranges its input, and afterwards its output;
 # - **1×1** layers with few channels, and **3×3** layers with three input channels, have the same problem;
 # - **linear** layers with only 32 pictures use each weight 32 times, too few to run at full speed.
 #
-# What can you do with a model that is wrong in a known way? Measure one correction factor per kind on half of the layers,
-# and test it on the other half, as the code below does. If you need more precision, measure each layer and keep a table of
-# the times: such tables guide the search for networks that are fast on one kind of device
+# What can you do with a model that is wrong in a known way? Measure one correction factor per kind on half of the
+# layers, and test it on the other half, as the code below does. If you need more precision, measure each layer and keep
+# a table of the times: such tables guide the search for networks that are fast on one kind of device
 # ([Cai et al. 2019](https://arxiv.org/abs/1812.00332)).
 
 # %%
@@ -1203,22 +1207,24 @@ measure.compare(
 )
 
 # %% [markdown]
-# You can now choose a cheaper architecture by what it saves, predict when a saving in MACs becomes a saving in time, and
-# shrink a network that is already trained.
+# You can now choose a cheaper architecture by what it saves, predict when a saving in MACs becomes a saving in time,
+# and shrink a network that is already trained.
 #
 # - **Fewer kernels** save in every currency at once, and accuracy falls slowly.
 # - **Smaller kernels** save MACs but less time, and the network sees less of the picture.
 # - **Fewer layers** can make a network larger. Count before you cut.
 # - **MACs are not time.** Pooling, activations and thin layers move values and hardly multiply. In a small network they
 #   take a large part of the time, which is why stride instead of pooling saved the most time.
-# - **Low rank** shrinks large linear layers well if you fine-tune afterwards. It does not make small convolutions faster.
+# - **Low rank** shrinks large linear layers well if you fine-tune afterwards. It does not make small convolutions
+#   faster.
 # - **A batch norm** after a convolution can always be folded before inference.
 #
-# **In practice.** [MobileNetV3](https://arxiv.org/abs/1905.02244) and [EfficientNet](https://arxiv.org/abs/1905.11946) were
-# found by automatic search. Their blocks are *inverted* bottlenecks: the middle is wide instead of narrow, and its
+# **In practice.** [MobileNetV3](https://arxiv.org/abs/1905.02244) and [EfficientNet](https://arxiv.org/abs/1905.11946)
+# were found by automatic search. Their blocks are *inverted* bottlenecks: the middle is wide instead of narrow, and its
 # convolution is depthwise. [ConvNeXt](https://arxiv.org/abs/2201.03545) puts large depthwise kernels before 1×1 layers.
-# Inference engines fold batch norms by themselves, and compute activations together with the layer before. Low rank lives
-# on in [LoRA](https://arxiv.org/abs/2106.09685), which fine-tunes a large model by training a low-rank change of its weights.
+# Inference engines fold batch norms by themselves, and compute activations together with the layer before. Low rank
+# lives on in [LoRA](https://arxiv.org/abs/2106.09685), which fine-tunes a large model by training a low-rank change of
+# its weights.
 #
 # **Further reading.**
 # [Krizhevsky, Sutskever & Hinton, *ImageNet classification with deep convolutional neural networks* (2012)](https://doi.org/10.1145/3065386) ·
