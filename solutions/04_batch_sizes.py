@@ -9,9 +9,9 @@
 # - change the size during training: at random, step by step, or as the noise demands;
 # - train on smaller pictures instead.
 #
-# The lesson takes about an hour and stands alone. *The article* is the tutorial that this course grew out of, and `MyNet` is
-# its network. The pictures are photographs of clothes in ten classes (Fashion-MNIST): 18,000 for training, 2,000 for
-# *validation*, that is, to choose between settings, and 10,000 for *testing*, that is, to report accuracy.
+# The lesson takes about an hour and stands alone. *The article* is the tutorial that this course grew out of, and
+# `MyNet` is its network. The pictures are photographs of clothes in ten classes (Fashion-MNIST): 18,000 for training,
+# 2,000 for *validation*, that is, to choose between settings, and 10,000 for *testing*, that is, to report accuracy.
 
 # %%
 import copy
@@ -52,10 +52,10 @@ def sgd(model, rate):
 # %% [markdown]
 # ## 1. The idea in one picture
 #
-# The gradient of a batch is a mean over its pictures: an estimate of the mean over all pictures. The next plot shows this on a
-# small model: a loss shaped like a long bowl, in which each sample pulls towards a centre of its own. The mean of all centres
-# is the middle of the bowl. Each path takes 30 steps with gradients of 1, 8 or 64 samples, from the cross towards the plus in
-# the middle.
+# The gradient of a batch is a mean over its pictures: an estimate of the mean over all pictures. The next plot shows
+# this on a small model: a loss shaped like a long bowl, in which each sample pulls towards a centre of its own. The
+# mean of all centres is the middle of the bowl. Each path takes 30 steps with gradients of 1, 8 or 64 samples, from the
+# cross towards the plus in the middle.
 
 # %%
 generator = torch.Generator().manual_seed(3)
@@ -100,11 +100,12 @@ for ax, (size, path), color in zip(axes, walks.items(), plots.PALETTE, strict=Fa
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: a batch of 64 goes down and then along the valley without detours. It uses 64 times as many samples as a batch of 1,
-# but does not arrive 64 times sooner. Both reach the middle, where the large batch nearly stops and the small one keeps jumping.
+# What to see: a batch of 64 goes down and then along the valley without detours. It uses 64 times as many samples as a
+# batch of 1, but does not arrive 64 times sooner. Both reach the middle, where the large batch nearly stops and the
+# small one keeps jumping.
 #
-# So there are two prices. Small batches cost *steps*, and large batches cost *pictures*. The balance depends on the machine
-# (section 2) and on the noise (sections 3 and 4).
+# So there are two prices. Small batches cost *steps*, and large batches cost *pictures*. The balance depends on the
+# machine (section 2) and on the noise (sections 3 and 4).
 #
 # **Exercise (2 points).** Start with counting: how many updates does a training run make?
 
@@ -148,9 +149,10 @@ claim(
 # %% [markdown]
 # ## 2. The fastest batch size for your machine
 #
-# The article first advises you to choose the size by the hardware and the model. A step has costs that do not depend on the batch:
-# starting each layer, waking the threads, and updating 268,650 weights and biases. A larger batch spreads them over more pictures.
-# Compare training on the same 128 pictures in one step of 128 and in 16 steps of 8. How many times as fast is the one step?
+# The article first advises you to choose the size by the hardware and the model. A step has costs that do not depend on
+# the batch: starting each layer, waking the threads, and updating 268,650 weights and biases. A larger batch spreads
+# them over more pictures. Compare training on the same 128 pictures in one step of 128 and in 16 steps of 8. How many
+# times as fast is the one step?
 
 # %%
 predict("speed-up by one step of 128 pictures instead of 16 steps of 8", unit="×")
@@ -191,10 +193,10 @@ reveal(
 )
 
 # %% [markdown]
-# How far does this go? The next cell doubles the size up to 2,048 ("largest"). It ends sooner if three sizes in a row are less
-# than 5 % faster than the best before them ("flat"), or if memory might run out ("memory"). On a GPU, a batch that is too large
-# raises an error, which this sweep catches. On a CPU, the system may end the whole program instead, so the sweep never tries a
-# size that could need more than half of the free memory.
+# How far does this go? The next cell doubles the size up to 2,048 ("largest"). It ends sooner if three sizes in a row
+# are less than 5 % faster than the best before them ("flat"), or if memory might run out ("memory"). On a GPU, a batch
+# that is too large raises an error, which this sweep catches. On a CPU, the system may end the whole program instead,
+# so the sweep never tries a size that could need more than half of the free memory.
 
 # %%
 points, ended = batch_size_sweep.sweep(step, inputs, largest=2048, seconds=0.2)
@@ -214,9 +216,9 @@ plots.log_axis(right.yaxis, (1, 4, 16, 64, 256))
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, the speed rises and then becomes flat. On the right, memory grows linearly: a fixed part, mostly
-# gradients, plus the same amount for each picture, because its activations are kept for the backward pass. (The axes are
-# logarithmic, so the straight line appears bent.)
+# What to see: on the left, the speed rises and then becomes flat. On the right, memory grows linearly: a fixed part,
+# mostly gradients, plus the same amount for each picture, because its activations are kept for the backward pass. (The
+# axes are logarithmic, so the straight line appears bent.)
 
 # %% tags=["nbval-ignore-output"]
 flat = next(
@@ -227,8 +229,8 @@ print(f"From batch {flat} on, you have nine tenths of the best speed.")
 print(f"Free memory: {measure.format_bytes(batch_size_sweep.available_memory())}")
 
 # %% [markdown]
-# **Exercise (2 points).** Two small measurements predict the rest. Compute the largest batch that fits. In the inputs of the check,
-# each picture needs a whole number of bytes.
+# **Exercise (2 points).** The memory of two small batches predicts that of larger ones. Compute the largest batch that
+# fits. In the inputs of the check, each picture needs a whole number of bytes.
 
 
 # %% exercise="batches.largest_batch"
@@ -281,17 +283,17 @@ claim(
 #
 # ## 3. The batch size that learns fastest
 #
-# Pictures per second are not learning per second. This experiment trains `MyNet` with eight batch sizes, each time until it
-# reaches 86 % validation accuracy. To be fair, each size has its own learning rate, the best of three that were tried with
-# another seed. A batch of 1,024 needs more pictures than a batch of 64. How many times as many?
+# Pictures per second are not learning per second. This experiment trains `MyNet` with eight batch sizes, each time
+# until it reaches 86 % validation accuracy. To be fair, each size has its own learning rate, the best of three that
+# were tried with another seed. A batch of 1,024 needs more pictures than a batch of 64. How many times as many?
 
 # %%
 predict("pictures that batch 1,024 needs to reach 86 %, compared with 64", unit="×")
 
 # %% [markdown]
-# Eight sizes with three seeds each, and the search for learning rates, take up to twenty minutes. The result is recorded. Set
-# `LIVE = True` to run this and the other two experiments of this lesson on your machine, or make the recording again with
-# `nnopt record batch_size_race`.
+# Eight sizes with three seeds each, and the search for learning rates, take up to twenty minutes. The result is
+# recorded. Set `LIVE = True` to run this and the other two experiments of this lesson on your machine, or make the
+# recording again with `nnopt record batch_size_race`.
 
 # %%
 LIVE = False
@@ -315,18 +317,20 @@ reveal(
 )
 
 # %% [markdown]
-# [McCandlish et al. 2018](https://arxiv.org/abs/1812.06162) (section 2.3) describe the trade-off as a hyperbola between steps $S$ and
-# pictures $E$. Huge batches need the fewest steps, $S_\text{min}$, and tiny ones the fewest pictures, $E_\text{min}$:
+# [McCandlish et al. 2018](https://arxiv.org/abs/1812.06162) (section 2.3) describe the trade-off as a hyperbola between
+# steps $S$ and pictures $E$. Huge batches need the fewest steps, $S_\text{min}$, and tiny ones the fewest pictures,
+# $E_\text{min}$:
 #
 # $$\left(\frac{S}{S_\text{min}} - 1\right)\left(\frac{E}{E_\text{min}} - 1\right) = 1.$$
 #
 # With the batch size $B$, the pictures are $E = S B$, and it follows that $E = E_\text{min}(1 + B/B_\text{crit})$. Here
-# $B_\text{crit} = E_\text{min}/S_\text{min}$ is the *critical* batch size. Far below it, a larger batch saves steps and costs
-# hardly any more pictures. At $B_\text{crit}$, you need twice the minimum of both. Far above it, more pictures save hardly any
-# steps.
+# $B_\text{crit} = E_\text{min}/S_\text{min}$ is the *critical* batch size. Far below it, a larger batch saves steps and
+# costs hardly any more pictures. At $B_\text{crit}$, you need twice the minimum of both. Far above it, more pictures
+# save hardly any steps.
 #
-# The next cell fits the hyperbola to the race: it tries 300 critical sizes, and keeps the one for which all batch sizes agree best on
-# $E_\text{min}$. Then it combines the race with your machine: the pictures needed, divided by the speeds of your sweep.
+# The next cell fits the hyperbola to the race: it tries 300 critical sizes, and keeps the one for which all batch sizes
+# agree best on $E_\text{min}$. Then it combines the race with your machine: the pictures needed, divided by the speeds
+# of your sweep.
 
 # %%
 batch, needed = torch.tensor(raced), torch.tensor(list(mean_examples.values()))
@@ -379,13 +383,14 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: read the left plot from right to left. (Small dots are single seeds; at 1,024, two runs were stopped.) From batch
-# 8 to batch 64, the number of pictures hardly changes, so dividing the steps by nearly 8 costs nothing. Batch 256 costs 1.6
-# times as many pictures, and batch 1,024 more than 4 times as many. The hyperbola with a critical size of about 270 fits all
-# eight means to within a tenth.
+# What to see: read the left plot from right to left. (Small dots are single seeds; at 1,024, two runs were stopped.)
+# From batch 8 to batch 64, the number of pictures hardly changes, so dividing the steps by nearly 8 costs nothing.
+# Batch 256 costs 1.6 times as many pictures, and batch 1,024 more than 4 times as many. The hyperbola with a critical
+# size of about 270 fits all eight means to within a tenth.
 #
-# The right plot shows the seconds on *your* machine; the band covers the three seeds. Small batches are slow because the machine
-# idles between their small pieces of work. A large batch only pays if it is faster by the factor by which it needs more pictures.
+# The right plot shows the seconds on *your* machine; the band covers the three seeds. Small batches are slow because
+# the machine idles between their small pieces of work. A large batch only pays if it is faster by the factor by which
+# it needs more pictures.
 
 # %% tags=["nbval-ignore-output"]
 first = min(seconds, key=lambda size: seconds[size].mean())
@@ -393,12 +398,13 @@ print(f"On your machine, batch {first:,} is the first to reach 86 %,")
 print(f"in about {seconds[first].mean():.0f} s of training.")
 
 # %% [markdown]
-# What about the learning rates? From batch 8 to 64, the best of those tried grows with the batch, from 0.005 to 0.04: a less
-# noisy direction allows a longer step. For larger batches it stays between 0.04 and 0.08, although 0.16 was tried, too, since
-# curvature is the limit. "Twice the batch, twice the rate" ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)) is right
-# well below the critical size, and wrong above it.
+# What about the learning rates? From batch 8 to 64, the best of those tried grows with the batch, from 0.005 to 0.04: a
+# less noisy direction allows a longer step. For larger batches it stays between 0.04 and 0.08, because curvature is the
+# limit. (A rate of 0.16 was tried, too.) "Twice the batch, twice the rate"
+# ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677)) is right well below the critical size, and wrong above it.
 #
-# Here is a small part of the experiment on your machine: one pass over the first 6,000 pictures, with three batch sizes.
+# Here is a small part of the experiment on your machine: one pass over the first 6,000 pictures, with three batch
+# sizes.
 
 # %%
 third = pictures.train[:6_000]
@@ -468,9 +474,10 @@ question("batches.how_to_choose", choice)
 # %% [markdown]
 # ## 4. The noise scale: the critical size without a race
 #
-# Such a race is expensive. McCandlish et al. propose a number that you can measure in a second. Let $G$ be the true gradient, the mean
-# over all pictures, and $\Sigma$ the covariance of the gradients of single pictures. Its trace $\operatorname{tr}\Sigma$ is the total
-# variance of all components. Then the squared norm of the gradient $G_B$ of $B$ random pictures is, on average,
+# Such a race is expensive. McCandlish et al. propose a number that you can measure in a second. Let $G$ be the true
+# gradient, the mean over all pictures, and $\Sigma$ the covariance of the gradients of single pictures. Its trace
+# $\operatorname{tr}\Sigma$ is the total variance of all components. Then the squared norm of the gradient $G_B$ of $B$
+# random pictures is, on average,
 #
 # $$\mathbb{E}\,|G_B|^2 = |G|^2 + \frac{\operatorname{tr}\Sigma}{B}.$$
 #
@@ -499,9 +506,9 @@ def simple_noise_scale(small, big, small_norm, big_norm):
 check("batches.simple_noise_scale", simple_noise_scale)
 
 # %% [markdown]
-# Does this find the truth? You know the truth in the bowl of section 1. At $w$ the mean gradient is $H(w - \bar c)$, and sample
-# $i$ deviates from it by $H(\bar c - c_i)$. Here $H$ multiplies the two coordinates by their curvatures, 1 and 4; $c_i$ is the
-# centre of sample $i$, and $\bar c$ is the mean of the centres.
+# Does this find the truth? You know the truth in the bowl of section 1. At $w$ the mean gradient is $H(w - \bar c)$,
+# and sample $i$ deviates from it by $H(\bar c - c_i)$. Here $H$ multiplies the two coordinates by their curvatures, 1
+# and 4; $c_i$ is the centre of sample $i$, and $\bar c$ is the mean of the centres.
 
 # %%
 simple_noise_scale = yours_or_ours("batches.simple_noise_scale")
@@ -514,8 +521,8 @@ estimate = noise_scale.measured(
 a, b = (signal + noise / 2).sqrt().item(), (signal + noise / 16).sqrt().item()
 
 # %% [markdown]
-# The claims at the end of this section compare estimate and truth. Now measure the network. How does its noise scale change as it
-# learns? Guess the ratio: after training, divided by before.
+# The claims at the end of this section compare estimate and truth. Now measure the network. How does its noise scale
+# change as it learns? Guess the ratio: after training, divided by before.
 
 # %%
 predict("noise scale of the trained network, compared with the untrained", unit="×")
@@ -546,11 +553,12 @@ reveal(
 )
 
 # %% [markdown]
-# The race also measured the noise scale at the end of each of its 24 runs. The median is near 350 pictures, and the critical
-# size that the race itself found is about 270. So 24 measurements of about a second each come close to what a race of twenty
-# minutes found. From a single measurement, expect no more than the order of magnitude: single measurements spread by more than
-# a factor of ten, since $|G|^2$ is estimated as a small difference of large numbers. So average several. The scale also grows
-# as the network learns, so a size that is right at the end is too large at the start. Section 7 makes use of this.
+# The race also measured the noise scale at the end of each of its 24 runs. The median is near 350 pictures, and the
+# critical size that the race itself found is about 270. So 24 measurements of about a second each come close to what a
+# race of twenty minutes found. From a single measurement, expect no more than the order of magnitude: single
+# measurements spread by more than a factor of ten, since $|G|^2$ is estimated as a small difference of large numbers.
+# So average several. The scale also grows as the network learns, so a size that is right at the end is too large at the
+# start. Section 7 makes use of this.
 
 # %% tags=["fold"]
 at_target = torch.tensor(race["noise_scale"])
@@ -583,9 +591,9 @@ claim(
 # %% [markdown]
 # ## 5. A batch larger than memory
 #
-# The gradient of a batch is a mean, so you can compute it in pieces. The pieces, *micro-batches*, go through the forward and
-# backward pass one after the other, their gradients add up, and only then does the optimizer step. You need the memory of a
-# micro-batch and get the step of the whole batch. The pitfall is the word mean.
+# The gradient of a batch is a mean, so you can compute it in pieces. The pieces, *micro-batches*, go through the
+# forward and backward pass one after the other, their gradients add up, and only then does the optimizer step. You need
+# the memory of a micro-batch and get the step of the whole batch. The pitfall is the word *mean*.
 #
 # **Exercise (2 points).** Combine the mean gradients of unequal micro-batches.
 
@@ -616,10 +624,10 @@ question("batches.mean_of_means", answer)
 
 # %% [markdown]
 # `accumulation.Accumulate` wraps any optimizer, so the training loop stays as it is. Its `weighted` wraps the loss and
-# multiplies the gradient of each micro-batch by the micro-batch's size. Its `step` only counts; after the last micro-batch, it
-# divides the sum by the number of pictures and updates the weights. Its `zero_grad` clears gradients only before the next group
-# of micro-batches. The next cell trains on the same pictures in the same order, once in batches of 256 and once in
-# micro-batches of 96, 32 and 128:
+# multiplies the gradient of each micro-batch by the micro-batch's size. Its `step` only counts; after the last
+# micro-batch, it divides the sum by the number of pictures and updates the weights. Its `zero_grad` clears gradients
+# only before the next group of micro-batches. The next cell trains on the same pictures in the same order, once in
+# batches of 256 and once in micro-batches of 96, 32 and 128:
 
 # %%
 accumulate = yours_or_ours("batches.accumulate")
@@ -655,9 +663,9 @@ print(
 )
 
 # %% [markdown]
-# The price is time, since micro-batches run at the speed of small batches. And one kind of layer notices the difference: batch
-# norm computes mean and standard deviation over the pictures of a batch. The course's *teacher*, a stronger network, has such
-# layers; the cell after the next question measures the difference with it.
+# The price is time, since micro-batches run at the speed of small batches. And one kind of layer notices the
+# difference: batch norm computes mean and standard deviation over the pictures of a batch. The course's *teacher*, a
+# stronger network, has such layers; the cell after the next question measures the difference with it.
 
 # %% question="batches.batch_norm"
 choice = None
@@ -702,16 +710,16 @@ claim(
 # %% [markdown]
 # ## 6. Random sizes
 #
-# The article also advises you to change the size during training. The first of its two policies is a random batch size. In
-# torch, you write it as a *batch sampler*: an object that yields lists of positions, for any `DataLoader`. It must keep every
-# promise of the usual one: each picture exactly once per epoch, the same order again with the same seed, and a correct `len`,
-# since schedules are planned with it.
+# The article also advises you to change the size during training. The first of its two policies is a random batch size.
+# In torch, you write it as a *batch sampler*: an object that yields lists of positions, for any `DataLoader`. It must
+# keep every promise of the usual one: each picture exactly once per epoch, the same order again with the same seed, and
+# a correct `len`, since schedules are planned with it.
 #
-# If you draw sizes until the pictures run out, the last batch may be too small, and `len` is unknown. So fix the number of
-# batches first, and keep each drawn size only if the rest can still be divided.
+# If you draw sizes until the pictures run out, the last batch may be too small, and `len` is unknown. So fix the number
+# of batches first, and keep each drawn size only if the rest can still be divided.
 #
-# **Exercise (3 points).** Look ahead. Keep each drawn size if the batches after it can still take what is left, each between `low`
-# and `high`. Otherwise, move it to the nearest size that allows this. (A solution always exists.)
+# **Exercise (3 points).** Look ahead. Keep each drawn size if the batches after it can still take what is left, each
+# between `low` and `high`. Otherwise, move it to the nearest size that allows this. (A solution always exists.)
 
 
 # %% exercise="batches.fit_sizes"
@@ -753,8 +761,8 @@ right.set(xlabel="size", ylabel="batches", title="sizes of three epochs")
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, the sizes scatter evenly between the bounds, 16 and 112. On the right, the sizes of three epochs, one colour
-# each, have about the same distribution.
+# What to see: on the left, the sizes scatter evenly between the bounds, 16 and 112. On the right, the sizes of three
+# epochs, one colour each, have about the same distribution.
 
 # %%
 drawn = torch.randint(
@@ -768,10 +776,10 @@ loader = DataLoader(
 promised, epoch = len(loader), [batch for (batch,) in loader]
 
 # %% [markdown]
-# Do random sizes help? Noise can be a regulariser: it may improve the accuracy on new pictures. Here, `MyNet` trains for six
-# epochs at a learning rate of 0.04 with five seeds, once with 64 pictures in every batch and once with 16 to 112. (It is
-# recorded; together with the next section it takes up to twenty minutes: `nnopt record batch_policies`.) Guess the gain in test
-# accuracy; a loss is negative.
+# Do random sizes help? Noise can be a regulariser: it may improve the accuracy on new pictures. Here, `MyNet` trains
+# for six epochs at a learning rate of 0.04 with five seeds, once with 64 pictures in every batch and once with 16
+# to 112. (It is recorded; together with the next section it takes up to twenty minutes: `nnopt record batch_policies`.)
+# Guess the gain in test accuracy; a loss is negative.
 
 # %%
 predict("accuracy gained by random sizes of the same mean", unit="points")
@@ -793,11 +801,12 @@ reveal(
 )
 
 # %% [markdown]
-# Random sizes do worse with every seed, by about 0.9 points on average. What counts for the noise is the mean of $1/B$, and for
-# sizes from 16 to 112 it equals that of a fixed batch of about 49. At this learning rate, which is high for the end of training
-# (the next section lowers it and gains 2 points), more noise costs accuracy. Whether random sizes would match a fixed batch of
-# 49, or would do better at a lower rate, was not measured here. In this setting, random sizes do not regularise. Sizes that
-# vary are useful if samples differ in length and each batch takes as many as fit. They, too, need bounds and a correct `len`.
+# Random sizes do worse with every seed, by about 0.9 points on average. What counts for the noise is the mean of $1/B$,
+# and for sizes from 16 to 112 it equals that of a fixed batch of about 49. At this learning rate, which is high for the
+# end of training (the next section lowers it and gains 2 points), more noise costs accuracy. Whether random sizes would
+# match a fixed batch of 49, or would do better at a lower rate, was not measured here. In this setting, random sizes do
+# not regularise. Sizes that vary are useful if samples differ in length and each batch takes as many as fit. They, too,
+# need bounds and a correct `len`.
 
 # %% tags=["fold"]
 of_epoch = torch.tensor(random_sizes.sizes(0), dtype=torch.float)
@@ -831,14 +840,15 @@ claim(
 # %% [markdown]
 # ## 7. Sizes that grow
 #
-# Near the end of training, noise keeps the loss up: the jumping of section 1. The usual cure is to lower the learning rate.
-# [Smith et al. 2018](https://arxiv.org/abs/1711.00489) propose another: keep the rate and increase the batch. In their model,
-# the noise of the steps is about $\varepsilon N / B$, where $\varepsilon$ is the learning rate and $N$ the number of training
-# pictures. So dividing the rate by 4 and multiplying the batch by 4 reduce it equally, but the second needs fewer updates. A
-# third way is to measure the noise scale of section 4 at the start of each epoch, and to use it as the size.
+# Near the end of training, noise keeps the loss up: the jumping of section 1. The usual cure is to lower the learning
+# rate. [Smith et al. 2018](https://arxiv.org/abs/1711.00489) propose another: keep the rate and increase the batch. In
+# their model, the noise of the steps is about $\varepsilon N / B$, where $\varepsilon$ is the learning rate and $N$ the
+# number of training pictures. So dividing the rate by 4 and multiplying the batch by 4 reduce it equally, but the
+# second needs fewer updates. A third way is to measure the noise scale of section 4 at the start of each epoch, and to
+# use it as the size.
 #
-# Start with a short version on your machine: three passes over 6,000 pictures. After each pass, the rate is divided by 4 or the batch
-# is multiplied by 4.
+# Start with a short version on your machine: three passes over 6,000 pictures. After each pass, the rate is divided by
+# 4 or the batch is multiplied by 4.
 
 
 # %%
@@ -870,7 +880,8 @@ decayed, grown = train_short(fixed, 0.25), train_short(growing, 1.0)
 difference = measure.proportion_difference(decayed.correct, grown.correct)
 
 # %% [markdown]
-# The growing batch made 124 updates instead of 282, and the two validation accuracies are within 5 points of each other.
+# The growing batch made 124 updates instead of 282, and the two validation accuracies are within 5 points of each
+# other.
 #
 # The recorded version trains for six epochs, starting at a rate of 0.04 and a batch of 64. After three epochs, and
 # again after five, the rate is divided by 4 ("decaying rate") or the batch is multiplied by 4 ("growing batches").
@@ -889,17 +900,17 @@ right.set(xlabel="updates in six epochs")
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, the falling rate ("decaying rate") and the growing batch both end about 2 points above constant
-# settings. Both reduce the noise at the end. On the right, the growing batch makes 1,006 updates instead of 1,692. It ends 0.2
-# points lower than the falling rate; with three seeds that is a hint, not a proof.
+# What to see: on the left, the decaying rate and the growing batches both end about 2 points above constant settings.
+# Both reduce the noise at the end. On the right, the growing batches make 1,006 updates instead of 1,692. They end 0.2
+# points lower than the decaying rate; with three seeds that is a hint, not a proof.
 #
-# The noise scale chooses small sizes at first and sizes near 1,024 later, and makes about a third of the 1,692 updates. But it
-# gains less than the other two: it ends less than a point above the constant size. One reason may be that each choice rests on
-# a single measurement, which varies a lot.
+# The noise scale chooses small sizes at first and sizes near 1,024 later, and makes about a third of the 1,692 updates.
+# But it gains less than the other two: it ends less than a point above the constant size. One reason may be that each
+# choice rests on a single measurement, which varies a lot.
 #
-# What fewer updates are worth depends on the machine. On a GPU that a batch of 64 does not fill, a larger one takes hardly
-# longer, so the time falls almost like the number of updates. On a CPU, where a larger batch takes longer, you save less: see
-# your sweep in section 2.
+# What fewer updates are worth depends on the machine. On a GPU that a batch of 64 does not fill, a larger one takes
+# hardly longer, so the time falls almost like the number of updates. On a CPU, where a larger batch takes longer, you
+# save less: see your sweep in section 2.
 
 # %% tags=["fold"]
 apart = mean["decaying rate"] - mean["growing batches"]
@@ -943,10 +954,10 @@ claim(
 # %% [markdown]
 # ## 8. Random crops
 #
-# The article's other policy, random-crop batches, can mean two things. As an *augmentation*, that is, a random change that
-# makes memorising harder, each batch draws a crop size, each picture draws a position, and zeros are padded around the crop, so
-# that all pictures keep their size. Without the padding, the batch consists of *smaller pictures*. This is cheaper, but only
-# works for networks that accept any size.
+# The article's other policy, random-crop batches, can mean two things. As an *augmentation*, that is, a random change
+# that makes memorising harder, each batch draws a crop size, each picture draws a position, and zeros are padded around
+# the crop, so that all pictures keep their size. Without the padding, the batch consists of *smaller pictures*. This is
+# cheaper, but only works for networks that accept any size.
 #
 # **Exercise (3 points).** Crop each picture at its own position.
 
@@ -979,8 +990,8 @@ crops = cropping.RandomCrops(18, 24, seed=1)
 plots.pictures(torch.cat([originals, crops(originals), crops(originals)]))
 
 # %% [markdown]
-# What to see: eight pictures, and two batches of them with padded crops. The size changes from batch to batch, and the position from
-# picture to picture.
+# What to see: eight pictures, and two batches of them with padded crops. The size changes from batch to batch, and the
+# position from picture to picture.
 #
 # For smaller pictures, `cropping.SmallerPictures` wraps any loader. It crops them without padding or, for *progressive
 # resizing*, passes them through torchvision's `Resize`: small in the first epochs, full size at the end
@@ -1043,10 +1054,10 @@ with torch.inference_mode():
     ]
 
 # %% [markdown]
-# How does this affect accuracy? This experiment trains that network in four ways for four epochs with three seeds, and always
-# tests it on full pictures. (It is recorded and takes about six minutes: `nnopt record batch_crops`.) Padded crops have sides
-# of 20 to 28 pixels and smaller crops of 16 to 32; progressive resizing goes through 16, 20, 24 and 32. The times follow from
-# the steps you timed above.
+# How does this affect accuracy? This experiment trains that network in four ways for four epochs with three seeds, and
+# always tests it on full pictures. (It is recorded and takes about six minutes: `nnopt record batch_crops`.) Padded
+# crops have sides of 20 to 28 pixels and smaller crops of 16 to 32; progressive resizing goes through 16, 20, 24
+# and 32. The times follow from the steps you timed above.
 
 # %%
 cropped = recorded("batch_crops", live=LIVE)["result"]["accuracy"]
@@ -1069,13 +1080,14 @@ right.set(xlabel="time of a training, × full pictures")
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, nothing beats full pictures. Padded crops cost almost 3 points, smaller crops almost 7, and progressive
-# resizing 3. On the right, padded crops save no time, and the other two save some.
+# What to see: on the left, nothing beats full pictures. Padded crops cost almost 3 points, smaller crops almost 7, and
+# progressive resizing 3. On the right, padded crops save no time, and the other two save some.
 #
 # Augmentation helps a network that memorises its training pictures. In four epochs, this one has probably not begun to
-# memorise, so it only loses what is cut away. With smaller crops, the network learns from parts of things and is tested on
-# whole ones. Progressive resizing shows the whole thing in every picture and ends at full size. Whether more epochs in the time
-# saved would make up for its loss was not measured here. The papers that gain by such methods train for many more epochs.
+# memorise, so it only loses what is cut away. With smaller crops, the network learns from parts of things and is tested
+# on whole ones. Progressive resizing shows the whole thing in every picture and ends at full size. Whether more epochs
+# in the time saved would make up for its loss was not measured here. The papers that gain by such methods train for
+# many more epochs.
 
 # %% tags=["fold"]
 crop_mean = {way: sum(values) / len(values) for way, values in cropped.items()}
@@ -1117,9 +1129,9 @@ claim(
 # %% [markdown]
 # ## 9. Playground
 #
-# Change the batch size and the network. The left plot shows the *cosine* of the angle between a batch's gradient and the true
-# one: 1 means the same direction, 0 a right angle. The grey curve is what the noise scale predicts. From which size on is the
-# cosine near 1? On the right, from which size on does the speed stop growing?
+# Change the batch size and the network. The left plot shows the *cosine* of the angle between a batch's gradient and
+# the true one: 1 means the same direction, 0 a right angle. The grey curve is what the noise scale predicts. From which
+# size on is the cosine near 1? On the right, from which size on does the speed stop growing?
 
 # %%
 batch_playground({"untrained": fresh, "trained": trained}, pictures)
@@ -1139,24 +1151,27 @@ for size, speed in zip(sizes, speeds, strict=True):
         print(f"{row} {rate:>7g}")
 
 # %% [markdown]
-# You can now find a good batch size for your machine and your network, compute large batches in little memory, and change the size
-# during training.
+# You can now find a good batch size for your machine and your network, compute large batches in little memory, and
+# change the size during training.
 #
-# - **The machine** sets the lower limit: below the flat part of its speed curve, it partly idles. Memory is a wall, not a goal.
-# - **The noise** sets the upper limit: above the critical batch size, more pictures hardly save steps. The noise scale estimates it in
-#   a second, to within an order of magnitude.
-# - **Each size has its own learning rate**: proportional to the size well below the critical size, and bounded above it.
-# - **Accumulation** computes a large batch in little memory. It is exact if each micro-batch is weighted by its size and no layer mixes
-#   the pictures of a batch.
-# - **Sizes can change.** Growing ones save updates when the rate would fall. Random ones of the same mean are noisier, and cost most of
-#   a point here.
-# - **Random crops** mean two things: padded, they are an augmentation; without padding, they save time. In this short training, both
-#   cost accuracy, and so does progressive resizing.
+# - **The machine** sets the lower limit: below the flat part of its speed curve, it partly idles. Memory is a wall, not
+#   a goal.
+# - **The noise** sets the upper limit: above the critical batch size, more pictures hardly save steps. The noise scale
+#   estimates it in a second, to within an order of magnitude.
+# - **Each size has its own learning rate**: proportional to the size well below the critical size, and bounded above
+#   it.
+# - **Accumulation** computes a large batch in little memory. It is exact if each micro-batch is weighted by its size
+#   and no layer mixes the pictures of a batch.
+# - **Sizes can change.** Growing ones save updates where the rate would otherwise decay. Random ones of the same mean
+#   are noisier, and cost most of a point here.
+# - **Random crops** mean two things: padded, they are an augmentation; without padding, they save time. In this short
+#   training, both cost accuracy, and so does progressive resizing.
 #
-# **In practice.** Use `torch.utils.data.BatchSampler` or a class of your own for samplers; the `accumulate` options of
-# Accelerate and Lightning, where you must weight the loss yourself if micro-batches differ; Lightning's batch size finder and
-# `torch.OutOfMemoryError` for the largest batch. Large language models increase their batches during training
-# ([Brown et al. 2020](https://arxiv.org/abs/2005.14165)), and use the noise scale or short races to plan it.
+# **In practice.** For samplers, use `torch.utils.data.BatchSampler` or a class of your own. For micro-batches, use the
+# `accumulate` options of Accelerate and Lightning; if the micro-batches differ in size, you must weight the loss
+# yourself. For the largest batch, use Lightning's batch size finder and `torch.OutOfMemoryError`. Large language models
+# increase their batches during training ([Brown et al. 2020](https://arxiv.org/abs/2005.14165)), and use the noise
+# scale or short races to plan it.
 #
 # **Further reading.**
 # [McCandlish et al., *An empirical model of large-batch training* (2018)](https://arxiv.org/abs/1812.06162) ·
