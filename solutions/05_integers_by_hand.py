@@ -7,12 +7,12 @@
 # - put weights and activations (the values between the layers) on grids of integers, at any number of bits, and see how
 #   few values are enough;
 # - run a network from the first tensor to the last without a single float, and measure what that costs;
-# - repair the quantisation function of the article that this course grew out of, so that it turns weights into powers of
-#   two.
+# - repair the quantisation function of the article that this course grew out of, so that it turns weights into powers
+#   of two.
 #
-# The lesson takes about an hour and a half; a good place for a break is after section 3. (When you come back, choose *Run All
-# Above Selected Cell* in the Run menu.) All of it is arithmetic that you can follow with a pencil. You only need to
-# know Python and the basics of PyTorch.
+# The lesson takes about an hour and a half; a good place for a break is after section 3. (When you come back, choose
+# *Run All Above Selected Cell* in the Run menu.) All of it is arithmetic that you can follow with a pencil. You only
+# need to know Python and the basics of PyTorch.
 
 # %% tags=["side-by-side"]
 import copy
@@ -127,11 +127,11 @@ axes[-1].set_xlabel("weight (blue: as trained, orange: the grid with its integer
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: each weight (blue) moves to the nearest tick (orange). Both grids have a tick exactly at zero (dashed), and
-# the symmetric grid, below, has one tick fewer.
+# What to see: each weight (blue) moves to the nearest tick (orange). Both grids have a tick exactly at zero (dashed),
+# and the symmetric grid, below, has one tick fewer.
 #
-# Zero must be on the grid exactly. To ensure this, first widen the range to include zero, then round the zero point to an
-# integer.
+# Zero must be on the grid exactly. To ensure this, first widen the range to include zero, then round the zero point to
+# an integer.
 #
 # **Exercise (3 points).** Compute the scale and the zero point of an affine grid.
 
@@ -281,10 +281,10 @@ plots.finish(fig)
 # What to see: from 4 bits on, each bit adds about 6 dB, and so does each finer kind of grid (left). In spite of these
 # differences, `MyNet` loses less than 1.5 points at 4 bits and more, with any of the grids (right).
 #
-# Other networks depend more on this *granularity*, that is, on how many weights share a grid. An example is the *teacher*, a
-# larger network that comes with the course. It has batch norms, which multiply each channel by its own factor and add an
-# offset. Usually they are *folded*: each filter's weights are multiplied by its factor in advance, the offset goes into
-# the bias, and without the batch norm the network still computes the same function.
+# Other networks depend more on this *granularity*, that is, on how many weights share a grid. An example is the
+# *teacher*, a larger network that comes with the course. It has batch norms, which multiply each channel by its own
+# factor and add an offset. Usually they are *folded*: each filter's weights are multiplied by its factor in advance,
+# the offset goes into the bias, and without the batch norm the network still computes the same function.
 #
 # How much accuracy does the folded teacher lose with 4-bit weights and one grid per layer?
 
@@ -358,13 +358,13 @@ plots.finish(fig)
 
 # %% [markdown]
 # What to see: on the left, the ranges of the filters differ much more after folding (purple) than before (grey). On the
-# right, with one grid per layer (blue), one folded filter loses more than 85 % of its weights to zero; with one grid per
-# filter (orange), none loses half of them.
+# right, with one grid per layer (blue), one folded filter loses more than 85 % of its weights to zero; with one grid
+# per filter (orange), none loses half of them.
 #
 # Scales take space, too. At 8 bits the weights take a quarter of their 32 bits, and the scales come on top. One float
 # per filter is negligible, but one for every 16 weights adds 2 bits per weight. So groups of 16 at 2 bits really cost 4
-# bits per weight, and for those 4 bits `MyNet` does better with a single grid per layer. Groups pay off where 4 bits with one
-# grid per filter lose too much, as they do in large language models.
+# bits per weight, and for those 4 bits `MyNet` does better with a single grid per layer. Groups pay off where 4 bits
+# with one grid per filter lose too much, as they do in large language models.
 
 # %%
 layers = [m.weight for m in net.modules() if isinstance(m, quantization.QUANTIZABLE)]
@@ -456,9 +456,9 @@ quantization_playground(net, pictures)
 # ## 3. Activations
 #
 # Weights are fixed, so their range is known. Activations depend on the picture. So you send a few hundred pictures
-# through the float network, record each layer's output, and choose a range from what you see. This is *calibration*, and
-# the object that records the outputs and chooses the range is an *observer*. The range need not cover everything: a value
-# beyond its end is *clipped* to the end. Five kinds of observers are in common use:
+# through the float network, record each layer's output, and choose a range from what you see. This is *calibration*,
+# and the object that records the outputs and chooses the range is an *observer*. The range need not cover everything: a
+# value beyond its end is *clipped* to the end. Five kinds of observers are in common use:
 #
 # | observer | range |
 # |---|---|
@@ -492,11 +492,11 @@ def moving_average(lows, highs, constant):
 check("by_hand.moving_average", moving_average)
 
 # %% [markdown]
-# The last three observers in the table may clip some large values on purpose. The error of a clipped value has no bound.
-# In exchange, every value inside the range gets a finer step.
+# The last three observers in the table may clip some large values on purpose. The error of a clipped value has no
+# bound. In exchange, every value inside the range gets a finer step.
 #
-# Watch the outputs of the first ReLU for 200 pictures. Where does each observer end the range at 4 bits? And how does the
-# mean squared error depend on where the range ends, at 3 to 8 bits?
+# Watch the outputs of the first ReLU for 200 pictures. Where does each observer end the range at 4 bits? And how does
+# the mean squared error depend on where the range ends, at 3 to 8 bits?
 
 # %%
 moving_average = yours_or_ours("by_hand.moving_average")
@@ -555,9 +555,9 @@ plots.finish(fig)
 # entropy end it earlier, where values are already rare. (Some of the five lines almost coincide.) On the right, the
 # fewer bits there are, the further left the best end lies (the dots).
 #
-# To the left of its dot a curve rises because more values are clipped, to the right because the step grows. One more bit
-# divides the squared rounding error by four, but leaves the clipping error as it is. So the fewer bits there are, the
-# more clipping pays off.
+# To the left of its dot a curve rises because more values are clipped, to the right because the step grows. One more
+# bit divides the squared rounding error by four, but leaves the clipping error as it is. So the fewer bits there are,
+# the more clipping pays off.
 #
 # Now something goes wrong. One of the 200 pictures is 20 times too bright: a broken sensor, a wrong unit, or a file
 # that somebody normalised twice. The network was not trained on so bright a picture and will not be tested on one; it
@@ -625,16 +625,16 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: at 8 bits (left), the choice hardly matters, because 256 values leave room for a range that is far too wide.
-# At 4 bits (right), it matters just as little with clean pictures (blue). With the bad picture (orange), min-max loses
-# more than 15 points, MSE fewer, and the other three less than 3.
+# What to see: at 8 bits (left), the choice hardly matters, because 256 values leave room for a range that is far too
+# wide. At 4 bits (right), it matters just as little with clean pictures (blue). With the bad picture (orange), min-max
+# loses more than 15 points, MSE fewer, and the other three less than 3.
 #
-# Min-max is at the mercy of one value. In the moving average, the batch with the bad picture counts 1 %, unless it comes
-# first and so sets the range. Entropy and the percentile look at shares of all values. MSE is in between: an outlier's
-# error counts squared, so the range with the smallest error still stretches towards the outlier.
+# Min-max is at the mercy of one value. In the moving average, the batch with the bad picture counts 1 %, unless it
+# comes first and so sets the range. Entropy and the percentile look at shares of all values. MSE is in between: an
+# outlier's error counts squared, so the range with the smallest error still stretches towards the outlier.
 #
-# No observer knows what a value is *for*. A rare large activation may distinguish a boot from a sneaker, and a percentile
-# clips it all the same. So try a few observers and compare their accuracy on the validation pictures.
+# No observer knows what a value is *for*. A rare large activation may distinguish a boot from a sneaker, and a
+# percentile clips it all the same. So try a few observers and compare their accuracy on the validation pictures.
 
 # %% question="by_hand.outlier"
 answer = None
@@ -735,14 +735,14 @@ claim(
 # %% [markdown]
 # ## 4. A network without floats
 #
-# So far, values were only *rounded* to grids: the arithmetic still used floats. Now the arithmetic uses integers, too. Put
-# the weights of a layer on a symmetric grid, $w = s_w q_w$, and its inputs on an affine one, $x = s_x (q_x - z_x)$. Then
-# multiply out, and round the bias $b$ to an integer as well:
+# So far, values were only *rounded* to grids: the arithmetic still used floats. Now the arithmetic uses integers, too.
+# Put the weights of a layer on a symmetric grid, $w = s_w q_w$, and its inputs on an affine one, $x = s_x (q_x - z_x)$.
+# Then multiply out, and round the bias $b$ to an integer as well:
 #
 # $$\sum w\,x + b \approx s_w s_x \Big(\sum q_w\,(q_x - z_x) + q_b\Big), \quad q_b = \mathrm{round}\big(b / (s_w s_x)\big).$$
 #
-# The large bracket contains only integers. A product of two 8-bit numbers takes 16 bits. A sum of thousands of
-# products takes more, so it is kept in 32 bits, and it is *exact*: nothing is rounded, in whatever order you add. The bias is
+# The large bracket contains only integers. A product of two 8-bit numbers takes 16 bits. A sum of thousands of products
+# takes more, so it is kept in 32 bits, and it is *exact*: nothing is rounded, in whatever order you add. The bias is
 # stored in 32 bits as well, at the scale of the sum, because two integers can only be added if they count in the same
 # unit.
 #
@@ -797,9 +797,9 @@ def requantize(sums, multiplier, shift, zero_point):
 check("by_hand.requantize", requantize)
 
 # %% [markdown]
-# An integer network needs nothing else. ReLU clamps at the zero point, and on a grid whose zero point is 0, saturation does
-# that already. Max-pooling takes the largest of four numbers, which works for integers as well. The course's library
-# converts the whole network, with the grids found by calibration:
+# An integer network needs nothing else. ReLU clamps at the zero point, and on a grid whose zero point is 0, saturation
+# does that already. Max-pooling takes the largest of four numbers, which works for integers as well. The course's
+# library converts the whole network, with the grids found by calibration:
 
 # %%
 fixed_point = yours_or_ours("by_hand.fixed_point")
@@ -844,11 +844,11 @@ plots.finish(fig)
 
 # %% [markdown]
 # What to see: from left to right, the integers show the same picture at every stage. The frame in the second and third
-# panels comes from the convolution's padding. It pads with 0.0, which in the normalised pictures is the mean grey, while
-# the background is black.
+# panels comes from the convolution's padding. It pads with 0.0, which in the normalised pictures is the mean grey,
+# while the background is black.
 #
-# The library pools the *sums* and requantises afterwards. Requantising preserves order, so it can come before or after a
-# maximum with the same result. After the pooling, only a quarter of the numbers have to be requantised.
+# The library pools the *sums* and requantises afterwards. Requantising preserves order, so it can come before or after
+# a maximum with the same result. After the pooling, only a quarter of the numbers have to be requantised.
 #
 # Is there really no float left? PyTorch can report every operation. `Types` collects the dtypes of all tensors that
 # operations read or write between the bytes of the pictures and the bytes of the answer:
@@ -1136,13 +1136,14 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, powers of two (purple) hardly improve beyond 4 bits, while an even grid (blue), which has equal
-# steps as in the sections above, gains about 6 dB per bit. On the right, from 4 bits on, powers of two lose more points.
+# What to see: on the left, powers of two (purple) hardly improve beyond 4 bits, while an even grid (blue), which has
+# equal steps as in the sections above, gains about 6 dB per bit. On the right, from 4 bits on, powers of two lose more
+# points.
 #
-# In the large layer most weights are close to zero and a few are far out, which suits powers of two: at 3 and 4 bits they
-# are closer to these weights than the even grid. In the three small layers the weights are spread more evenly, and at 4
-# bits the even grid is closer. Most of the loss comes from there: at 8 bits, powers of two cost more points in these
-# three layers alone than in the large one alone. So the repaired function is as good as an even grid at 3 bits
+# In the large layer most weights are close to zero and a few are far out, which suits powers of two: at 3 and 4 bits
+# they are closer to these weights than the even grid. In the three small layers the weights are spread more evenly, and
+# at 4 bits the even grid is closer. Most of the loss comes from there: at 8 bits, powers of two cost more points in
+# these three layers alone than in the large one alone. So the repaired function is as good as an even grid at 3 bits
 # and worse from 4 bits on. On a chip without multipliers the shifts are worth it. On your processor a multiplication
 # takes no longer than a shift: you only save bytes, and an even grid makes better use of them.
 
@@ -1226,8 +1227,8 @@ claim(
 # | integers only | int8 products, int32 sums, a multiplier and a shift; less than half a point lost |
 # | powers of two | the article's function, repaired: as good as an even grid at 3 bits, worse at more |
 #
-# **In practice**, 8-bit weights with one scale per channel and 8-bit activations with one scale per tensor are what ONNX
-# Runtime, OpenVINO, TensorRT and LiteRT (formerly TensorFlow Lite) use for convolutional networks.
+# **In practice**, 8-bit weights with one scale per channel and 8-bit activations with one scale per tensor are what
+# ONNX Runtime, OpenVINO, TensorRT and LiteRT (formerly TensorFlow Lite) use for convolutional networks.
 #
 # **Further reading.** [Jacob et al. 2018](https://arxiv.org/abs/1712.05877), integer-only inference ·
 # [Krishnamoorthi 2018](https://arxiv.org/abs/1806.08342), a guide to quantising convolutional networks ·
