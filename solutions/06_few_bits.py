@@ -8,8 +8,8 @@
 # - train networks whose weights have only four values, or two;
 # - train a network with integers alone, including its gradients and updates.
 #
-# The lesson takes a little more than an hour; a good place for a break is after section 3. (When you come back, choose *Run All
-# Above Selected Cell* in the Run menu.) You only need to know Python and the basics of PyTorch.
+# The lesson takes a little more than an hour; a good place for a break is after section 3. (When you come back, choose
+# *Run All Above Selected Cell* in the Run menu.) You only need to know Python and the basics of PyTorch.
 
 # %% tags=["side-by-side"]
 import copy
@@ -202,8 +202,8 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: in the badly scaled copy (orange), most filters use a small part of the grid (left), and at 6 bits it fails
-# (right). The equalised copy (green) does as well as the network as trained (grey).
+# What to see: in the badly scaled copy (orange), most filters use a small part of the grid (left), and at 6 bits it
+# fails (right). The equalised copy (green) does as well as the network as trained (grey).
 
 # %% question="by_hand.equalised"
 choice = None
@@ -257,10 +257,10 @@ equalization_playground(net, pictures)
 # %% [markdown]
 # ## 2. Biases, and which way to round
 #
-# **Bias correction** ([Nagel et al. 2019](https://arxiv.org/abs/1906.04721), section 4.2) is done here with a few hundred
-# pictures. (The paper can do it without any in networks with batch norms.) If the rounding errors of a channel's weights
-# tend to have the same sign, the channel's outputs shift in one direction on average. The layer's bias can undo that:
-# measure the mean shift, and subtract it.
+# **Bias correction** ([Nagel et al. 2019](https://arxiv.org/abs/1906.04721), section 4.2) is done here with a few
+# hundred pictures. (The paper can do it without any in networks with batch norms.) If the rounding errors of a
+# channel's weights tend to have the same sign, the channel's outputs shift in one direction on average. The layer's
+# bias can undo that: measure the mean shift, and subtract it.
 #
 # **Exercise (2 points).** Correct a bias.
 
@@ -332,13 +332,13 @@ plots.finish(fig)
 
 # %% [markdown]
 # What to see: rounding down (orange) shifts every channel (left), and correcting the biases wins back about half of the
-# points that it costs (right). After rounding to nearest (blue) there is almost nothing to correct. (Negative points lost
-# mean that the rounded network does better than the float one. Lower weights shift the first layer *up* because most
-# pixels are background, which is negative after normalisation.)
+# points that it costs (right). After rounding to nearest (blue) there is almost nothing to correct. (Negative points
+# lost mean that the rounded network does better than the float one. Lower weights shift the first layer *up* because
+# most pixels are background, which is negative after normalisation.)
 #
 # A bias can undo an offset, nothing else. Where rounding *shrinks* a channel, a constant restores the mean, but not the
-# spread between pictures. The paper's large gains come from networks with depthwise convolutions, in which an output sums
-# only nine products, so few errors cancel.
+# spread between pictures. The paper's large gains come from networks with depthwise convolutions, in which an output
+# sums only nine products, so the errors cancel less.
 #
 # **AdaRound** ([Nagel et al. 2020](https://arxiv.org/abs/2004.10568)) asks whether the nearest value is the right one
 # at all. Each weight in a layer's matrix $W$ has two candidates: round up or down. The layer's output depends on all
@@ -351,8 +351,8 @@ plots.finish(fig)
 #
 # The first term compares the layer's outputs on a few hundred pictures; $x$ is the layer's input in the float network,
 # and $\tilde x$ its input when the layers before it are already rounded. The second term, scaled by $\lambda$, drives
-# every $h(V)$ to 0 or 1, harder and harder as $\beta$ falls. Try it where rounding to nearest fails: at 2 bits, where
-# the symmetric grid has only three values, $-s$, 0 and $s$.
+# every $h(V)$ to 0 or 1, harder and harder as $\beta$ falls during training. Try it where rounding to nearest fails: at
+# 2 bits, where the symmetric grid has only three values, $-s$, 0 and $s$.
 
 # %% tags=["nbval-ignore-output"]
 nearest_2 = validation_accuracy(to_nearest(start, 2))
@@ -379,8 +379,8 @@ reveal(
 
 # %% [markdown]
 # All methods at several numbers of bits are recorded in `data/recorded/post_training_bits.json`. Each ran three times,
-# with a different set of 1,000 unlabelled pictures. AdaRound took 300 steps per layer there, twice as many as above, so
-# it reaches more. (`nnopt record post_training_bits` runs them again, in a few minutes.)
+# with a different set of 1,000 unlabelled pictures. AdaRound took 300 steps per layer there, twice as many as above,
+# and it reaches a higher accuracy. (`nnopt record post_training_bits` runs them again, in a few minutes.)
 
 # %%
 bits_after = recorded("post_training_bits", live=LIVE)["result"]
@@ -654,8 +654,8 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the grid from the range puts its outer values (orange) where hardly any weight (grey) is (left). The learned
-# step puts all four values among the weights (right).
+# What to see: the grid from the range puts its outer values (orange) where hardly any weight (grey) is (left). The
+# learned step puts all four values among the weights (right).
 #
 # A *code* is the set of values that a weight may take. Two codes with very few values have names. **Binary** weights
 # are $\pm\alpha$ with $\alpha = \mathrm{mean}|w|$, which has the smallest squared error of all $\alpha$ (XNOR-Net,
@@ -663,9 +663,9 @@ plots.finish(fig)
 # $|w| \le 0.7\,\mathrm{mean}|w|$ and $\pm\alpha$ elsewhere, with $\alpha$ the mean of the remaining magnitudes
 # ([Li & Liu 2016](https://arxiv.org/abs/1605.04711)). With either, a product becomes an addition or a subtraction.
 #
-# `data/recorded/integer_training.json` records every number of bits and both codes, trained for one epoch on all training
-# pictures with three seeds. For comparison, it also records a float network trained for the same epoch. (`nnopt record
-# integer_training` takes about ten minutes.)
+# `data/recorded/integer_training.json` records every number of bits and both codes, trained for one epoch on all
+# training pictures with three seeds. For comparison, it also records a float network trained for the same epoch.
+# (`nnopt record integer_training` takes about ten minutes.)
 
 # %%
 integer = recorded("integer_training", live=LIVE)["result"]
@@ -707,9 +707,9 @@ plots.finish(fig)
 # What to see: on the left, 8, 4 and 3 bits with learned steps (dark blue) are as good as float (dashed), and 2 bits are
 # close. On the right, enlarged, ternary weights are between 4 and 2 bits, and binary ones are lowest.
 #
-# Always compare with the float network that was trained for just as long: the epoch itself gains about a point. Then 8, 4
-# and 3 bits with learned steps cost less than 0.3 points, and 2 bits cost half a point to one point. The grid from the
-# range is as good at 4 bits, but loses more than 5 points at 2: at so few bits, a good step matters most. Ternary
+# Always compare with the float network that was trained for just as long: the epoch itself gains about a point. Then 8,
+# 4 and 3 bits with learned steps cost less than 0.3 points, and 2 bits cost half a point to one point. The grid from
+# the range is as good at 4 bits, but loses more than 5 points at 2: at so few bits, a good step matters most. Ternary
 # weights lose about a third of a point and binary ones about a whole point, both with 8-bit inputs.
 
 # %% tags=["fold"]
@@ -800,7 +800,8 @@ claim("Binary weights lose 0.8 to 1.2 points.", 0.8 < code["binary"] < 1.2)
 # loss is half the squared distance between output and target, and the gradient of that is simply output minus target; a
 # softmax would need exponentials.
 #
-# One difficulty is left. A weight of few bits has wide steps, 1/128 at 8 bits, and most updates are far smaller than that.
+# One difficulty is left. A weight of few bits has wide steps, 1/128 at 8 bits, and most updates are far smaller than
+# that.
 
 # %% question="by_hand.vanishing_updates"
 choice = None
@@ -996,10 +997,11 @@ claim(
 # | during training | gradients straight through the rounding, and learned steps: 3 bits for free, 2 bits for up to a point |
 # | integer gradients | without stochastic rounding, small updates vanish |
 #
-# **In practice**, 4-bit weights with one grid per group of 32 to 128 weights are common for large language models, where
-# memory is the limit ([GPTQ](https://arxiv.org/abs/2210.17323), [AWQ](https://arxiv.org/abs/2306.00978), the formats of
-# llama.cpp). In PyTorch, torchao offers quantisation-aware training and, without training, two kinds of quantisation:
-# *weight-only*, and *dynamic*, which also rounds each layer's inputs as they arrive. `torch.ao.quantization` is deprecated.
+# **In practice**, 4-bit weights with one grid per group of 32 to 128 weights are common for large language models,
+# where memory is the limit ([GPTQ](https://arxiv.org/abs/2210.17323), [AWQ](https://arxiv.org/abs/2306.00978), the
+# formats of llama.cpp). In PyTorch, torchao offers quantisation-aware training and, without training, two kinds of
+# quantisation: *weight-only*, and *dynamic*, which also rounds each layer's inputs as they arrive.
+# `torch.ao.quantization` is deprecated.
 #
 # **Further reading.** [Nagel et al. 2021](https://arxiv.org/abs/2106.08295), a white paper on all of this.
 #
