@@ -68,13 +68,13 @@ def points_lost(model, split=pictures.test, reference=tested):
 #
 # 1. **Prune.** Set the smallest weights to zero. A zero needs no value in the file, but the file must say *where* the
 #    other weights are.
-# 2. **Share.** Let each remaining weight take one of a few values, such as 8. The file contains these 8 values in a *code
-#    book*, and 3 bits for each weight.
-# 3. **Code.** The file is a sequence of *symbols*: which entry of the code book a weight uses, or how many zeros to skip.
-#    Give short bit strings to frequent symbols and long ones to rare symbols.
+# 2. **Share.** Let each remaining weight take one of a few values, such as 8. The file contains these 8 values in a
+#    *code book*, and 3 bits for each weight.
+# 3. **Code.** The file is a sequence of *symbols*: which entry of the code book a weight uses, or how many zeros to
+#    skip. Give short bit strings to frequent symbols and long ones to rare symbols.
 #
-# The authors made LeNet-5 39 times smaller, AlexNet 35 times and VGG-16 49 times, without losing accuracy. How many times
-# smaller can `MyNet` become if it may lose half a point?
+# The authors made LeNet-5 39 times smaller, AlexNet 35 times and VGG-16 49 times, without losing accuracy. How many
+# times smaller can `MyNet` become if it may lose half a point?
 
 # %%
 predict("how many times smaller MyNet's file becomes at half a point lost", unit="×")
@@ -89,8 +89,8 @@ question("small_files.ratio", answer)
 # %% [markdown]
 # ## 2. Shared values
 #
-# Prune the network in one cut, so that only the tenth of its weights with the largest magnitudes remains, and look at its
-# largest layer.
+# Prune the network in one cut, so that only the tenth of its weights with the largest magnitudes remains, and look at
+# its largest layer.
 
 # %%
 keep = pruning.count_weights(net)[1] // 10
@@ -305,9 +305,9 @@ claim("218 numbers are trained.", trained_numbers == 4 * 8 + 186)
 # ## 4. Huffman's code
 #
 # With eight values, each weight needs 3 bits if all values are equally frequent. They are not: after one cut, many
-# weights are near the hole and few far out. Suppose that each symbol gets its own bit string, and that every message can
-# be decoded in only one way. If symbol $k$ has the relative frequency $p_k$, no such code needs fewer bits per symbol on
-# average than the *entropy*,
+# weights are near the hole and few far out. Suppose that each symbol gets its own bit string, and that every message
+# can be decoded in only one way. If symbol $k$ has the relative frequency $p_k$, no such code needs fewer bits per
+# symbol on average than the *entropy*,
 #
 # $$H = \sum_k p_k \log_2 \frac{1}{p_k},$$
 #
@@ -407,8 +407,8 @@ for ax, (name, counts), fixed in zip(axes, counted.items(), (3, 6), strict=True)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: for values (left) and gaps (right), the more frequent a symbol (grey), the shorter its code (dots; the line
-# is a code of equal lengths). The last bar on the right is the symbol for "no weight yet".
+# What to see: for values (left) and gaps (right), the more frequent a symbol (grey), the shorter its code (dots; the
+# line is a code of equal lengths). The last bar on the right is the symbol for "no weight yet".
 
 # %% question="by_hand.why_huffman_last"
 choice = None
@@ -526,16 +526,17 @@ plots.finish(fig)
 # What to see: once the values are shared, the positions (orange) take more bytes than the values (blue), with and
 # without Huffman's code.
 #
-# To say *which* fiftieth of the weights is left takes about 7 bits per remaining weight, if the choice is random: that is
-# the entropy of "kept or removed" per weight, divided by the share that is kept. To say which of eight values a weight has
-# takes fewer than 3 bits. So you pay more for where the weights are than for their values. Huffman's code saves more than a
-# quarter of the bytes for positions, but few of those for values: trained centroids are used almost equally often. gzip
-# knows nothing about networks. It finds the repeated zeros and values by itself, and needs about twice the bytes.
+# To say *which* fiftieth of the weights is left takes about 7 bits per remaining weight, if the choice is random: that
+# is the entropy of "kept or removed" per weight, divided by the share that is kept. To say which of eight values a
+# weight has takes fewer than 3 bits. So you pay more for where the weights are than for their values. Huffman's code
+# saves more than a quarter of the bytes for positions, but few of those for values: trained centroids are used almost
+# equally often. gzip knows nothing about networks. It finds the repeated zeros and values by itself, and needs about
+# twice the bytes.
 #
 # Why do the positions take fewer bits than a random choice would? Because the remaining weights are not spread evenly.
-# More than a third of the inputs of the first linear layer have lost all their weights, and at random it would be less than
-# three in ten. The edge is 28 of the 64 places of a feature map, but has less than a third of the weights. Huffman's
-# code for the gaps benefits from such empty stretches.
+# More than a third of the inputs of the first linear layer have lost all their weights, and at random it would be less
+# than three in ten. A channel that this layer reads has 8×8 places. Its edge is 28 of these 64, but has less than a
+# third of the weights. Huffman's code for the gaps benefits from such empty stretches.
 
 # %% tags=["fold"]
 total = pruning.count_weights(net)[1]
@@ -594,9 +595,9 @@ claim(
 # %% [markdown]
 # ## 6. What it cost
 #
-# How accurate are these networks? Compare all files of the recording (left), and what each stage costs at 3 bits (right).
-# Dots are means of three seeds, and bars reach from the worst to the best. The grey band is the dense network after the
-# same training, without pruning or sharing. The dashed line is the network you started from.
+# How accurate are these networks? Compare all files of the recording (left), and what each stage costs at 3 bits
+# (right). Dots are means of three seeds, and bars reach from the worst to the best. The grey band is the dense network
+# after the same training, without pruning or sharing. The dashed line is the network you started from.
 
 # %%
 results = ("dense", "cut", "pruned", "shared", "trained", "bytes")
@@ -642,19 +643,20 @@ for ax in (left_ax, right_ax):
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: on the left, even files with 98 % zeros (labels at the top) stay near the dashed line, but no file reaches
-# the grey band. On the right, each cut costs accuracy (yellow, soon below the plot), and the training after the cut brings
-# most of it back (light blue). Sharing costs a little more (purple), and training the centroids brings most of that back
-# (green).
+# What to see: on the left, even files with 98 % zeros (labels at the top) stay near the dashed line, but no file
+# reaches the grey band. On the right, each cut costs accuracy (yellow, soon below the plot), and the training after the
+# cut brings most of it back (light blue). Sharing costs a little more (purple), and training the centroids brings most
+# of that back (green).
 #
-# So there are two answers. Compared with the network you started from, 98 % zeros at 3 bits lose nothing on average: the
-# training gave back what pruning and sharing cost. But the same training also improves the dense network, by about a
-# point and a half. Compared with *that* one, 95 % zeros at 3 bits (80 times smaller) cost about half a point, 98 % (170
-# times smaller) more than one, and 99 % nearly three. Always ask what a compressed network is compared with.
+# So there are two answers. Compared with the network you started from, 98 % zeros at 3 bits lose nothing on average:
+# the training gave back what pruning and sharing cost. But the same training also improves the dense network, by about
+# a point and a half. Compared with *that* one, 95 % zeros at 3 bits (80 times smaller) cost about half a point, 98 %
+# (170 times smaller) more than one, and 99 % nearly three. Always ask what a compressed network is compared with.
 #
 # Sharing is nearly free: from the pruned network to 8 values per layer, trained, the loss is less than a third of a
 # point. And the paper's factors of 35 to 49 belong to other networks and other tasks. `MyNet`, with nearly all its
-# weights in one oversized layer, was easy prey. Such a factor means nothing without the network that it was measured on.
+# weights in one oversized layer, was easy prey. Such a factor means nothing without the network that it was measured
+# on.
 
 # %% tags=["fold"]
 trained_on = means["dense"].mean()
@@ -698,8 +700,9 @@ claim(
 # binary, the first and the last layer keep 8 bits.
 #
 # What did each way cost, and what did it save? Bytes are counted as a file would need them: the weights at their bits,
-# plus 4 bytes for each scale and bias. Compare each network with the float network that was trained for just as long: the
-# original for those without training, the network after one epoch more for LSQ and binary, and the dense network of
+# plus 4 bytes for each bias and for each of two *scales* per layer. (A scale is the width of the steps between evenly
+# spaced values.) Compare each network with the float network that was trained for just as long: the original for
+# rounding to nearest and AdaRound, the network after one epoch more for LSQ and binary, and the dense network of
 # section 6 for Deep Compression.
 
 # %%
@@ -747,9 +750,9 @@ plots.legend(fig, "right")
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: at the same accuracy, Deep Compression (light blue) needs the fewest bytes, but it was also trained longest.
-# Binary (purple) and LSQ (green) come next. At 2 bits, rounding to nearest (blue) is far below the plot. The grey markers
-# are the float networks to compare with.
+# What to see: at the same accuracy, Deep Compression (light blue) needs the fewest bytes, but it was also trained
+# longest. Binary (purple) and LSQ (green) come next. At 2 bits, rounding to nearest (blue) is far below the plot. The
+# grey markers are the float networks to compare with.
 
 # %% tags=["fold"]
 float_trained = mean(trained["float"])
@@ -803,8 +806,8 @@ claim(
 #
 # **Further reading.** [Han, Mao & Dally 2016](https://arxiv.org/abs/1510.00149), Deep Compression.
 #
-# **Next:** [08 Integers for real](08_integers_for_real.ipynb) is about speed: engines that compute with integers, and what
-# they really gain.
+# **Next:** [08 Integers for real](08_integers_for_real.ipynb) is about speed: engines that compute with integers, and
+# what they really gain.
 #
 # Here are all your guesses so far, compared with what your machine measured:
 
