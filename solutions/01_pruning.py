@@ -217,8 +217,8 @@ plots.legend(fig, "right", title="level")
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: every level holds the same number of weights, but the highest one (darkest) spreads over most of the axis.
-# Level 0 (lightest), in the middle, goes first.
+# What to see: every level holds the same number of weights, but the highest one (darkest) spreads over most of the
+# axis. Level 0 (lightest), in the middle, goes first.
 #
 # Dropping the lower levels is the same as keeping the $k$ largest weights. The result is a **mask**: a boolean tensor
 # that is True where a weight stays.
@@ -325,7 +325,8 @@ plots.finish(fig)
 
 # %% [markdown]
 # What to see: with one budget for the whole network (blue), accuracy stays near the dense network's up to 90 %. With
-# the same share of every layer, removing 90 % costs more than 10 points, and at random, accuracy falls below 40 % there.
+# the same share of every layer, removing 90 % costs more than 10 points, and at random, accuracy falls below 40 %
+# there.
 
 # %% tags=["nbval-ignore-output", "fold"]
 cut = training.evaluate(ours, pictures.test, pictures)
@@ -365,10 +366,10 @@ plots.legend(fig)
 plots.finish(fig)
 
 # %% [markdown]
-# What to see: the first linear layer, by far the largest, hardly reacts, while the convolutions lose more than 10 points
-# at 95 %. A global cut finds this out by itself. It takes nearly everything from the large layer and spares the small
-# ones. (This works if the weights of all layers are of comparable size. If they are not, normalise the scores of each
-# layer first.)
+# What to see: the first linear layer, by far the largest, hardly reacts, while the convolutions lose more than 10
+# points at 95 %. A global cut finds this out by itself. It takes nearly everything from the large layer and spares the
+# small ones. (This works if the weights of all layers are of comparable size. If they are not, normalise the scores of
+# each layer first.)
 
 # %% tags=["fold"]
 reach = 2048**-0.5  # torch draws the weights of a linear layer evenly from ±1/√inputs
@@ -502,10 +503,9 @@ claim(
 # %% [markdown]
 # ## 6. Levels or a single cut?
 #
-# Would a single cut with the same training do as well? The difference is small, so the answer takes several random seeds
-# and minutes of training. The result is recorded in `data/recorded/pruning_sweep.json`. Set
-# `LIVE = True` to run it on your machine (about a quarter of an hour), or make the file again with
-# `nnopt record pruning_sweep`.
+# Would a single cut with the same training do as well? The difference is small, so the answer takes several random
+# seeds and minutes of training. The result is recorded in `data/recorded/pruning_sweep.json`. Set `LIVE = True` to run
+# it on your machine (about a quarter of an hour), or make the file again with `nnopt record pruning_sweep`.
 
 # %%
 LIVE = False
@@ -542,8 +542,8 @@ plots.finish(fig)
 # What to see: the lines are means over three seeds, and the bands reach from the lowest to the highest seed.
 #
 # - **At random**, even six epochs of training don't bring back what is lost.
-# - **Without training**, removing 95 % of the weights costs 2 to 3 points, and at 98 % the network collapses. (The plot shows
-#   a larger gap, since its dense network was trained further, which gained 0.5 to 2 points.)
+# - **Without training**, removing 95 % of the weights costs 2 to 3 points, and at 98 % the network collapses. (The plot
+#   shows a larger gap, since its dense network was trained further, which gained 0.5 to 2 points.)
 # - **With training**, removing 90 % costs less than half a point, compared with the dense network that was trained
 #   further.
 # - **Levels or one cut:** there is no clear winner. Levels are a few tenths of a point ahead at 90 and 95 %, and behind
@@ -621,9 +621,9 @@ check("pruning.cubic_sparsity", cubic_sparsity)
 # %% [markdown]
 # ## 7. Smaller, yes. Faster?
 #
-# Nine tenths of the weights are zero. The routine that computes a layer, its *kernel*, is the same as before. (It shares
-# only its name with the kernel of a convolution.) Guess how many times as fast the network is now, for a batch of 256
-# pictures.
+# Nine tenths of the weights are zero. The routine that computes a layer, its *kernel*, is the same as before. (It
+# shares only its name with the kernel of a convolution.) Guess how many times as fast the network is now, for a batch
+# of 256 pictures.
 
 # %%
 predict("speed-up from 90 % of the weights masked to zero", unit="×")
@@ -680,8 +680,8 @@ for sparsity in (0.9, 0.98):
     )
 
 # %% [markdown]
-# The more zeros there are, the more CSR gains. The network's file gets smaller only if you compress it: then the file with
-# 90 % zeros is more than 4 times smaller than the dense one.
+# The more zeros there are, the more CSR gains. The network's file gets smaller only if you compress it: then the file
+# with 90 % zeros is more than 4 times smaller than the dense one.
 #
 # Between a free choice and whole filters there is the **2:4** pattern: of every four consecutive weights in a row of
 # the matrix, two stay. NVIDIA GPUs since Ampere (2020) have arithmetic units for it ([Mishra et al.
@@ -784,8 +784,8 @@ def remove_filters(weight1, bias1, weight2, kept):
 check("pruning.remove_filters", remove_filters)
 
 # %% [markdown]
-# If a flatten comes between a convolution and a linear layer, this is harder: each channel becomes height × width inputs
-# of the linear layer.
+# If a flatten comes between a convolution and a linear layer, this is harder: each channel becomes height × width
+# inputs of the linear layer.
 #
 # **Exercise (3 points).** Compute the indices of the inputs that belong to the channels that stay.
 
@@ -993,15 +993,18 @@ measure.compare(
 #
 # - **Importance** is the L1 or L2 norm. For single weights both give the same order, for filters nearly the same.
 # - **One budget for the whole network** beats equal shares: it takes from the layers that can spare it.
-# - **Train between or after the cuts.** Compare with a dense network that gets the same training, and with random pruning.
+# - **Train between or after the cuts.** Compare with a dense network that gets the same training, and with random
+#   pruning.
 # - **A mask saves nothing** until the file is compressed or a kernel knows the pattern.
-# - **Removing channels** saves size *and* time, since the result is an ordinary smaller network. It costs accuracy sooner.
+# - **Removing channels** saves size *and* time, since the result is an ordinary smaller network. It costs accuracy
+#   sooner.
 #
 # **In practice.** Use `torch.nn.utils.prune` for masks, and
-# [Torch-Pruning (Fang et al. 2023)](https://arxiv.org/abs/2301.12900) to remove channels from many architectures. For 2:4
-# on NVIDIA GPUs there are `torchao.sparsity` and `torch.sparse.to_sparse_semi_structured`. Large language models are
-# pruned in one shot by methods that score weights by the layer's inputs, too: [Wanda (Sun et al.
-# 2024)](https://arxiv.org/abs/2306.11695) and [SparseGPT (Frantar & Alistarh 2023)](https://arxiv.org/abs/2301.00774).
+# [Torch-Pruning (Fang et al. 2023)](https://arxiv.org/abs/2301.12900) to remove channels from many architectures. For
+# 2:4 on NVIDIA GPUs there are `torchao.sparsity` and `torch.sparse.to_sparse_semi_structured`. Large language models
+# are pruned in one shot by methods that score weights by the layer's inputs, too:
+# [Wanda (Sun et al. 2024)](https://arxiv.org/abs/2306.11695) and
+# [SparseGPT (Frantar & Alistarh 2023)](https://arxiv.org/abs/2301.00774).
 #
 # **Further reading.**
 # [Han et al., *Learning both weights and connections* (2015)](https://arxiv.org/abs/1506.02626) ·
