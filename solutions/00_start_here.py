@@ -156,21 +156,21 @@ question("start.where_the_work_is", answer)
 # %% [markdown]
 # ## 3. Your machine
 #
-# The speed of a layer has two limits: how fast the processor can compute (its *peak*, in floating-point operations, FLOPs, per
-# second), and how fast memory delivers the data (its *bandwidth*, in bytes per second). Measure both:
+# The speed of a layer has two limits: how fast the processor can compute (its *peak*, in floating-point operations,
+# FLOPs, per second), and how fast memory delivers the data (its *bandwidth*, in bytes per second). Measure both:
 
 # %% tags=["nbval-ignore-output"]
 machine = measure.machine()
 machine
 
 # %% [markdown]
-# The *roofline* ([Williams, Waterman & Patterson 2009](https://doi.org/10.1145/1498765.1498785)) shows both limits in one plot.
-# A layer that does $I$ operations per byte it moves, its *intensity*, can reach at most
+# The *roofline* ([Williams, Waterman & Patterson 2009](https://doi.org/10.1145/1498765.1498785)) shows both limits in
+# one plot. A layer that does $I$ operations per byte it moves, its *intensity*, can reach at most
 #
 # $$\min(\text{peak},\; I \cdot \text{bandwidth}) \quad\text{operations per second.}$$
 #
-# Memory is the limit on the sloping part, arithmetic on the flat part. Each point in the plot is one layer of the network,
-# measured on a batch of 256 pictures. (A GFLOP is a billion operations.)
+# Memory is the limit on the sloping part, arithmetic on the flat part. Each point in the plot is one layer of the
+# network, measured on a batch of 256 pictures. (A GFLOP is a billion operations.)
 
 # %%
 batch = pictures.to_input(pictures.train.images[:256])
@@ -275,8 +275,9 @@ def attempt(code, **names):
 
 
 # %% [markdown]
-# **Bugs 1 and 2, lines 7 and 4: the program does not even start.** A function name contains a space, and `F` is never imported.
-# Fix: `def quantise_model` and `from torch.nn import functional as F`. The article's code can never have been run.
+# **Bugs 1 and 2, lines 7 and 4: the program does not even start.** A function name contains a space, and `F` is never
+# imported. Fix: `def quantise_model` and `from torch.nn import functional as F`. The article's code can never have been
+# run.
 
 # %%
 attempt("def quantise model(model, num_bits): ...")
@@ -341,8 +342,8 @@ half_a_step = (q * scale - weights).abs().max() <= scale / 2 + 1e-7
 # **Bug 8: activations and biases are forgotten.** Lines 9 to 12 only change weights. The activations between the layers
 # stay floats, so every product is still a float product. At best the network becomes smaller on disk, but not faster.
 #
-# **Bug 9, line 15: the optimizer is created too early.** It holds the *old* parameters. After line 16 has replaced them,
-# `step()` updates tensors that the network no longer uses:
+# **Bug 9, line 15: the optimizer is created too early.** It holds the *old* parameters. After line 16 has replaced
+# them, `step()` updates tensors that the network no longer uses:
 
 # %%
 layer = nn.Linear(2, 1)
@@ -449,9 +450,10 @@ claim(
 # %% [markdown]
 # ## 5. The baseline
 #
-# Every later lesson compares with this baseline. It is trained with the article's optimizer, SGD with a learning rate of
-# 0.01 and a momentum of 0.9. The article does not say how long and in what batches; here it is eight *epochs* (passes
-# over the training pictures) in batches of 64. Training takes up to half a minute on two cores. Make a guess first.
+# Every later lesson compares with this baseline. It is trained with the article's optimizer, SGD with a learning rate
+# of 0.01 and a momentum of 0.9. The article does not say how long and in what batches; here it is eight *epochs*
+# (passes over the training pictures) in batches of 64. Training takes up to half a minute on two cores. Make a guess
+# first.
 
 # %%
 predict("test accuracy of the baseline after 8 epochs", unit="%")
@@ -559,14 +561,14 @@ claim("It computes 6.9 times as many MACs.", round(macs_ratio, 1) == 6.9)
 claim("It takes more than 1.5 times as long.", ratio.low > 1.5, timing=True)
 
 # %% [markdown]
-# How can you trust such a ratio on a machine that also does other things? Not by timing one network and then the other: clock
-# speed, caches and other programs drift. Instead, the two networks run in turns, A/B/A/B, or *interleaved*, and each pair of
-# runs gives one ratio. Whatever slows the machine for a while slows both halves of a pair. The result is the median of the
-# ratios. Two others of the sorted ratios are the ends of a confidence interval, which assumes nothing about their distribution
-# (Conover 1999, *Practical Nonparametric Statistics*, section 3.2).
+# How can you trust such a ratio on a machine that also does other things? Not by timing one network and then the other:
+# clock speed, caches and other programs drift. Instead, the two networks run in turns, A/B/A/B, or *interleaved*, and
+# each pair of runs gives one ratio. Whatever slows the machine for a while slows both halves of a pair. The result is
+# the median of the ratios. Two others of the sorted ratios are the ends of a confidence interval, which assumes nothing
+# about their distribution (Conover 1999, *Practical Nonparametric Statistics*, section 3.2).
 #
 # The interval covers the variation from round to round. Another run of the program, with its data elsewhere in memory,
-# can differ by a few per cent more. So a ratio closer to 1 than 0.01 counts as "no difference measured" here, however
+# can differ by a few per cent more. So a ratio within 0.01 of 1 counts as "no difference measured" here, however
 # narrow its interval.
 #
 # Two things would still drown out the network's own time: threads that keep a core busy while they wait for each other
