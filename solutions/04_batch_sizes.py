@@ -880,7 +880,7 @@ decayed, grown = train_short(fixed, 0.25), train_short(growing, 1.0)
 difference = measure.proportion_difference(decayed.correct, grown.correct)
 
 # %% [markdown]
-# The growing batch made 124 updates instead of 282, and the two validation accuracies are within 5 points of each
+# The growing batches made 124 updates instead of 282, and the two validation accuracies are within 5 points of each
 # other.
 #
 # The recorded version trains for six epochs, starting at a rate of 0.04 and a batch of 64. After three epochs, and
@@ -917,19 +917,19 @@ apart = mean["decaying rate"] - mean["growing batches"]
 by_noise = sum(policies["updates"]["noise scale"]) / 3
 chosen = torch.tensor(policies["chosen"])
 claim(
-    "A falling rate gains about 2 points over constant settings.",
+    "A decaying rate gains about 2 points over constant settings.",
     1.7 < mean["decaying rate"] - mean["constant"] < 2.7,
 )
 claim(
-    "A growing batch gains about 2 points, too.",
+    "Growing batches gain about 2 points, too.",
     1.4 < mean["growing batches"] - mean["constant"] < 2.4,
 )
 claim(
-    "The falling rate makes 1,692 updates, and the growing batch 1,006.",
+    "The decaying rate makes 1,692 updates, and the growing batches 1,006.",
     policies["updates"]["decaying rate"][0] == 1_692
     and policies["updates"]["growing batches"][0] == 1_006,
 )
-claim("The falling rate ends 0.2 points above it.", round(apart, 1) == 0.2)
+claim("The decaying rate ends 0.2 points above it.", round(apart, 1) == 0.2)
 claim(
     "The noise scale makes about a third of the updates.",
     0.25 < by_noise / 1_692 < 0.42,
@@ -943,7 +943,7 @@ claim(
     (chosen[:, 0] < 100).all() and (chosen.max(1).values > 900).all(),
 )
 claim(
-    "In the short version, the falling rate makes 282 updates, the growing batch 124.",
+    "In the short version, the decaying rate makes 282 updates, growing batches 124.",
     (made["fixed"], made["growing"]) == (282, 124),
 )
 claim(

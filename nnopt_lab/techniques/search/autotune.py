@@ -27,7 +27,7 @@ from nnopt_lab.techniques.search.points import EAGER, Goal
 from nnopt_lab.techniques.search.result import Search
 from nnopt_lab.techniques.search.searcher import Searcher
 from nnopt_lab.techniques.search.study import SAMPLERS, storage_errors
-from nnopt_lab.techniques.search.tasks import GivenPictures, Task, require_classifier
+from nnopt_lab.techniques.search.tasks import GivenPictures, Task, require_classifier, require_network
 from nnopt_lab.workbench.device import find, is_accelerator
 
 DEFAULT_ENGINES = (
@@ -114,8 +114,7 @@ def optimize(
             cannot be used, or no trial succeeded.
     """
     goal = Goal(goal) if isinstance(goal, str) else goal
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"model is {type(model).__name__}; it must be a classifier, a torch.nn.Module.")
+    require_network(model)
     here = find(device)
     engine_names = default_engines(here) if engine_names is None else engine_names
     check_names(engine_names, here)

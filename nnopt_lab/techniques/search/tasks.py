@@ -61,6 +61,23 @@ class Task:
         return list(self.pictures.to_input(self.pictures.train.images[:256]).split(64))
 
 
+def require_network(model: nn.Module) -> None:
+    """Check that a model's layers can be copied and changed.
+
+    Raises:
+        ValueError: it is no `nn.Module`, a ScriptModule, or has tensors without values (on the meta device).
+    """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model is {type(model).__name__}; it must be a classifier, a torch.nn.Module.")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ValueError(
+            "model is a ScriptModule, whose layers can't be changed; pass the torch.nn.Module that it was made from."
+        )
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if tensor.is_meta:
+            raise ValueError(f"model has {name} on the meta device, where it has no values; load its weights first.")
+
+
 def require_classifier(task: Task, batch: int = 1) -> None:
     """Check that a task's network classifies its pictures, also in batches of `batch`, and can be trained.
 

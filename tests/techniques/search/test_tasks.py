@@ -46,3 +46,15 @@ def test_one_logit_is_refused_with_the_cure():
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 1))
     with pytest.raises(ValueError, match="returns 1 logit per picture; it must return at least 2"):
         optimize(model, (IMAGES, LABELS.clamp(max=1)), (IMAGES, LABELS.clamp(max=1)))
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: torch.jit.trace(build(), IMAGES[:1]), "model is a ScriptModule, whose layers can't be changed; pass"),
+        (lambda: build().to("meta"), "model has .* on the meta device, where it has no values; load its weights"),
+    ],
+)
+def test_networks_whose_layers_cannot_be_changed(make, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        optimize(make(), TRAIN, VALIDATION)
