@@ -1239,11 +1239,11 @@ roofline_playground(peak, bandwidth)
 #
 # - batches of 64, and a *one-cycle* learning rate, which rises to a peak and falls to almost zero (still SGD, with
 #   Nesterov momentum and weight decay);
-# - max-pooling before ReLU instead of after it. Both ways give the same result, since ReLU never makes the smaller of
-#   two numbers the larger one. But after the pooling, only a quarter of the values are left for ReLU and its gradient;
-# - channels last; then *bf16 autocast*, which computes convolutions and linear layers in bf16; then turning the
-#   pictures into input once instead of once per epoch (`resident=True`); then a *fused* optimizer, which updates all
-#   weights in one kernel;
+# - channels last; then *bf16 autocast*, which computes convolutions and linear layers in bf16;
+# - max-pooling before ReLU instead of after it. Both ways give the same result, since ReLU never makes the smaller of two
+#   numbers the larger one. But after the pooling, ReLU and its gradient have a quarter of the values to handle;
+# - turning the pictures into input once instead of once per epoch (`resident=True`); then a *fused* optimizer, which
+#   updates all weights in one kernel;
 # - batches of 128; `torch.compile`; and a single thread.
 
 # %%

@@ -51,9 +51,9 @@ class Way:
 # the speed is first timed on a few pictures, and not trained unless it is faster.
 RUNGS = {
     "one-cycle, batch 64": {"batch_size": 64, "peak": 0.07},
-    "pooling before ReLU": {"pool_first": True},
     "channels last": {"channels_last": True},
     "bf16 autocast": {"bf16": True},
+    "pooling before ReLU": {"pool_first": True},
     "pictures prepared once": {"resident": True},
     "fused optimizer": {"fused": True},
     "batch 128": {"batch_size": 128, "peak": 0.1},
