@@ -51,7 +51,7 @@ def markdown(search, point: Point, exported: Point, seen: Comparison, trained: b
         f"\n{count} trials, of which {search.stopped} were stopped early and {len(search.failed)} failed; "
         f"{search.seconds:.0f} s in the last call.\n",
         *(f"- {note}" for note in search.notes),
-        *(f"- A trial failed: {reason}" for reason in search.failed),
+        *(f"- A trial failed: {reason}" for reason in dict.fromkeys(search.failed) if not _is_noted(search, reason)),
         *(f"\n# {title}\n\n```\n{text_table(table)}\n```" for title, table in tables(seen)),
         "\n# Pareto front",
         f"\n```\n{search!r}\n```",
@@ -80,6 +80,10 @@ def _search_figures(search, point: Point, exported: Point) -> list[str]:
         f"These figures were measured at export. During the search: {point.accuracy:.2f} %, "
         f"{measure.format_bytes(point.bytes)}, {claimed}.\n"
     ]
+
+
+def _is_noted(search, reason: str) -> bool:
+    return any(note.endswith(reason) for note in search.notes)
 
 
 def rows(search, points: Sequence[Point]) -> list[list[str]]:
