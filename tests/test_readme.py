@@ -63,6 +63,13 @@ def test_the_bytes_and_accuracies_are_those_of_the_shipped_files():
     assert f"{accuracy - 88.87:+.2f} (" in row("time for one picture")[1]
 
 
+def test_the_accuracy_within_ten_thousand_bytes_is_that_of_the_shipped_file():
+    gain, change = row("accuracy within 10,000 bytes")
+    record = json.loads((CLONE / "data/capstone/accurate.json").read_text())
+    assert gain.strip() == f"{record['test_accuracy']:.2f} % in {record['bytes']:,} bytes"
+    assert change.strip() in stored_output("15_capstone")
+
+
 def test_the_time_to_train_is_the_recorded_one():
     first, *tried = recorded("training_ladder")["result"]["rungs"]
     last = [rung for rung in tried if rung["kept"]][-1]
