@@ -129,8 +129,8 @@ def test_the_report_shows_the_exported_engine_and_no_teacher_where_nothing_was_t
     claimed = Point(0, {"engine": "ONNX Runtime int8", "teacher": 0.9}, 12.0, 5, 1e-9)
     kept = KeptNetworks(task, "")
     kept.add(claimed, task.model, {"channels": {}, "ranks": {}})
-    found = Search(task, Goal(), Point(-1, {}, 90.0, 100, 1.0), kept, [claimed], failed=["ValueError: too small.", "no"])
-    found.notes.append("Trials that failed (1): no")
+    found = Search(task, Goal(), Point(-1, {}, 90.0, 100, 1.0), kept, [claimed])
+    found.failed, found.notes = ["ValueError: too small.", "no"], ["Trials that failed (1): no"]
     found.export(tmp_path, claimed)
     session = onnxruntime.InferenceSession(tmp_path / "model.int8.onnx")
     right = (session.run(None, {"x": VALIDATION[0].numpy()})[0].argmax(1) == VALIDATION[1].numpy()).mean()
