@@ -9,9 +9,9 @@
 # - stop hopeless trials early, and count what that saves;
 # - let a search do all of this, and compare it with random search and manual tuning.
 #
-# The lesson takes about an hour and stands alone; it introduces each technique when it comes up. A **configuration** says how
-# much of each technique to use. A **trial** is one configuration, trained briefly and measured. Gains and losses of accuracy
-# are in percentage points, **points** for short: from 89 % to 87 %, a network loses two points.
+# The lesson takes about an hour and stands alone; it introduces each technique when it comes up. A **configuration**
+# says how much of each technique to use. A **trial** is one configuration, trained briefly and measured. Gains and
+# losses of accuracy are in percentage points, **points** for short: from 89 % to 87 %, a network loses two points.
 
 # %%
 import time
@@ -48,14 +48,14 @@ net
 # %% [markdown]
 # ## 1. The Pareto front
 #
-# By manual tuning, twelve networks were made from `MyNet`, the course's network for small pictures of clothes, printed above.
-# They differ from it in four ways:
+# By manual tuning, twelve networks were made from `MyNet`, the course's network for small pictures of clothes, printed
+# above. They differ from it in four ways:
 #
-# - **width**: narrower layers. A width of 0.5 keeps half of the *channels* of every layer, that is, half of a convolution's
-#   filters or of a linear layer's outputs. The layer that reads them shrinks, too.
+# - **width**: narrower layers. A width of 0.5 keeps half of the *channels* of every layer, that is, half of a
+#   convolution's filters or of a linear layer's outputs. The layer that reads them shrinks, too.
 # - **rank**: a layer is split into two smaller ones whose product is close to it (a *low-rank* factorisation).
-# - **engine**: another program computes the network. *Eager* torch, the usual one, runs the layers one by one as Python calls
-#   them. ONNX Runtime runs the network from a file, in float32 or in int8.
+# - **engine**: another program computes the network. *Eager* torch, the usual one, runs the layers one by one as Python
+#   calls them. ONNX Runtime runs the network from a file, in float32 or in int8.
 # - **width and int8**: narrower layers, computed in *int8*: weights and activations are rounded to integers of 8 bits
 #   (*quantised*).
 #
@@ -138,16 +138,16 @@ reveal(
 )
 
 # %% [markdown]
-# What to see: good networks are at the top left, accurate and fast. The grey staircase is the front. Every network below it or
-# to the right of it is dominated.
+# What to see: good networks are at the top left, accurate and fast. The grey staircase is the front. Every network
+# below it or to the right of it is dominated.
 #
 # ## 2. One number for a front
 #
-# To compare two fronts, choose a corner that is worse than anything you would accept: here, one point lost at the original's
-# cost. The area between this corner and the front is the **hypervolume**
-# ([Zitzler & Thiele 1998](https://doi.org/10.1007/BFb0056872)). It contains all combinations of loss and cost for which the
-# front has a network that is at least as good in both. Divided by the area of the rectangle from no loss at no cost to the
-# corner, it is a share between 0 and 1; a gain in accuracy counts as no loss.
+# To compare two fronts, choose a corner that is worse than anything you would accept: here, one point lost at the
+# original's cost. The area between this corner and the front is the **hypervolume**
+# ([Zitzler & Thiele 1998](https://doi.org/10.1007/BFb0056872)). It contains all combinations of loss and cost for which
+# the front has a network that is at least as good in both. Divided by the area of the rectangle from no loss at no cost
+# to the corner, it is a share between 0 and 1; a gain in accuracy counts as no loss.
 #
 # **Exercise (4 points).** Compute the hypervolume.
 
@@ -195,10 +195,10 @@ claim(
 # %% [markdown]
 # ## 3. Sensitive layers
 #
-# One width for all layers treats all layers alike. Are they alike? Remove half of the channels of *one* layer, without any
-# training, and measure how many points you lose (on 500 validation pictures) and how many multiply-accumulates (MACs, a
-# product added to a sum) you save. `MyNet` has three layers whose channels can be removed. How many points does it lose
-# without half of the filters of its *first* convolution?
+# One width for all layers treats all layers alike. Are they alike? Remove half of the channels of *one* layer, without
+# any training, and measure how many points you lose (on 500 validation pictures) and how many multiply-accumulates
+# (MACs, a product added to a sum) you save. `MyNet` has three layers whose channels can be removed. How many points
+# does it lose without half of the filters of its *first* convolution?
 
 # %%
 predict("loss without half of the first filters, no training", unit="points")
@@ -231,8 +231,8 @@ reveal(
 )
 
 # %% [markdown]
-# What to see: the first convolution, `features.0`, has the longest bar in both plots. Removing half of its filters costs the
-# most points, on the left, and saves the most work, on the right.
+# What to see: the first convolution, `features.0`, has the longest bar in both plots. Removing half of its filters
+# costs the most points, on the left, and saves the most work, on the right.
 #
 # **Exercise (3 points).** You may lose a given number of points in all. Which layers do you cut, and in which order?
 
@@ -319,17 +319,17 @@ claim(
 )
 
 # %% [markdown]
-# This shows two things. *Where* you cut matters: for the same work, cutting the first layer loses more than twice as many
-# points as cutting the layers chosen by sensitivity. (A uniform width does well here, too: it takes a little everywhere, and a
-# little does little harm.) And *losses don't add up*: three halved layers lose far more than the sum of their single losses.
-# So sensitivity is a good start, and no more. A search uses it for exactly that.
+# This shows two things. *Where* you cut matters: for the same work, cutting the first layer loses more than twice as
+# many points as cutting the layers chosen by sensitivity. (A uniform width does well here, too: it takes a little
+# everywhere, and a little does little harm.) And *losses don't add up*: three halved layers lose far more than the sum
+# of their single losses. So sensitivity is a good start, and no more. A search uses it for exactly that.
 #
 # ## 4. Gains need not multiply
 #
-# Removing half of the channels speeds `MyNet` up. So does running it by ONNX Runtime in int8 instead of eager torch. Do both
-# together give the product of the two speed-ups? Nothing needs training here, since weights don't change the time. Guess what
-# percentage of the product you get: 100 if the gains multiply, less if one gets in the way of the other, more if one makes
-# room for the other.
+# Removing half of the channels speeds `MyNet` up. So does running it by ONNX Runtime in int8 instead of eager torch. Do
+# both together give the product of the two speed-ups? Nothing needs training here, since weights don't change the time.
+# Guess what percentage of the product you get: 100 if the gains multiply, less if one gets in the way of the other,
+# more if one makes room for the other.
 
 # %%
 predict("int8 and half of the channels: share of the product", unit="%")
@@ -389,12 +389,12 @@ if f"half {INT8}" in gain:
     )
 
 # %% [markdown]
-# What to see: a last bar that ends before the grey one, the product, says that the two gains get in each other's way. A last
-# bar that goes beyond it says that one makes room for the other.
+# What to see: a last bar that ends before the grey one, the product, says that the two gains get in each other's way. A
+# last bar that goes beyond it says that one makes room for the other.
 #
-# Where does each engine spend its time, with all channels and with half of them? The next plot was recorded with the profilers
-# of both engines (`nnopt record time_by_part`), on a processor with AVX2 but without VNNI, the instructions that multiply and
-# add 8-bit integers. On yours, the parts and the share of the product may differ.
+# Where does each engine spend its time, with all channels and with half of them? The next plot was recorded with the
+# profilers of both engines (`nnopt record time_by_part`), on a processor with AVX2 but without VNNI, the instructions
+# that multiply and add 8-bit integers. On yours, the parts and the share of the product may differ.
 
 # %%
 spent = recorded("time_by_part", live=LIVE)["result"]
@@ -435,26 +435,27 @@ def narrowed(engine):
 
 
 # %% [markdown]
-# What to see: each pair of bars is one engine, with all channels and with half of them, and the colours shrink by different
-# factors. The second convolution has half as many inputs *and* outputs, so a quarter of the multiplications. Pooling has half
-# as much to do. The first convolution has half as many outputs, but still reads the three colour channels of the picture. So
-# the gain from half of the channels depends on where the engine spends its time:
+# What to see: each pair of bars is one engine, with all channels and with half of them, and the colours shrink by
+# different factors. The second convolution has half as many inputs *and* outputs, so a quarter of the multiplications.
+# Pooling has half as much to do. The first convolution has half as many outputs, but still reads the three colour
+# channels of the picture. So the gain from half of the channels depends on where the engine spends its time:
 #
-# - **Eager torch** pools for half of its time, and pooling becomes 1.8 times as fast. In all, the gain is a factor of 1.9.
+# - **Eager torch** pools for half of its time, and pooling becomes 1.8 times as fast. In all, the gain is a factor of
+#   1.9.
 # - **ONNX Runtime in float32** pools for less than a tenth of its time. Most of the rest is convolution, and the second
-#   convolution becomes 2.9 times as fast. In all, the gain is a factor of 2.1, *more* than in eager torch: this engine and
-#   half of the channels together give more than the product.
-# - **ONNX Runtime in int8** spends more than half of its time in the first convolution, which becomes only 1.1 times as fast:
-#   its program takes nearly as long for 8 filters as for 16. In all, the gain is a factor of 1.4, and both together give
-#   *less* than the product.
+#   convolution becomes 2.9 times as fast. In all, the gain is a factor of 2.1, *more* than in eager torch: this engine
+#   and half of the channels together give more than the product.
+# - **ONNX Runtime in int8** spends more than half of its time in the first convolution, which becomes only 1.1 times as
+#   fast: its program takes nearly as long for 8 filters as for 16. In all, the gain is a factor of 1.4, and both
+#   together give *less* than the product.
 #
-# Whether two gains multiply depends on what each leaves for the other. So you cannot judge one setting while the others are
-# fixed, and that is why you need a *search*.
+# Whether two gains multiply depends on what each leaves for the other. So you cannot judge one setting while the others
+# are fixed, and that is why you need a *search*.
 #
-# The same holds for accuracy. Take three steps: remove half of the channels, quantise the weights to 3 bits (8 values per
-# layer), and *distil*, that is, train the network to match the outputs of the original (three epochs on 6,000 pictures).
-# Training after quantisation keeps the weights quantised. Every order has all three steps. How many points lie between the
-# best order and the worst?
+# The same holds for accuracy. Take three steps: remove half of the channels, quantise the weights to 3 bits (8 values
+# per layer), and *distil*, that is, train the network to match the outputs of the original (three epochs on 6,000
+# pictures). Training after quantisation keeps the weights quantised. Every order has all three steps. How many points
+# lie between the best order and the worst?
 
 # %%
 predict("best order compared with the worst", unit="points")
@@ -481,13 +482,13 @@ reveal(
 )
 
 # %% [markdown]
-# What to see: a dot is one training run, and the short line is the mean of an order. Three orders end close together at the
-# right, not far from the original, and the other three far to their left.
+# What to see: a dot is one training run, and the short line is the mean of an order. Three orders end close together at
+# the right, not far from the original, and the other three far to their left.
 #
-# What matters is whether channels are removed *before* distillation. If so, all three orders end between 85.2 and 85.6 %,
-# wherever quantisation comes. If channels are removed after distillation, the network loses at least 8 points more, and 21
-# more if it was quantised before both. So a search needs no setting for the order. The course's search always cuts first,
-# distils, then quantises and trains once more.
+# What matters is whether channels are removed *before* distillation. If so, all three orders end between 85.2 and
+# 85.6 %, wherever quantisation comes. If channels are removed after distillation, the network loses at least 8 points
+# more, and 21 more if it was quantised before both. So a search needs no setting for the order. The course's search
+# always cuts first, distils, then quantises and trains once more.
 
 # %% tags=["fold"]
 cut_first = [means[o] for o in means if o.index("channels") < o.index("distil")]
@@ -539,12 +540,12 @@ claim(
 # %% [markdown]
 # ## 5. When to stop a trial
 #
-# Trials cost training time. Most of it goes into networks that nobody will use, and often you can tell long before the training
-# ends.
+# Trials cost training time. Most of it goes into networks that nobody will use, and often you can tell long before the
+# training ends.
 #
 # The classic method is **successive halving** ([Jamieson & Talwalkar 2016](https://arxiv.org/abs/1502.07943)). All
-# configurations train for one epoch. The better half (rounded up) trains for two more, the better half of these for four more,
-# and so on. When one configuration is left, it trains for a last round.
+# configurations train for one epoch. The better half (rounded up) trains for two more, the better half of these for
+# four more, and so on. When one configuration is left, it trains for a last round.
 #
 # **Exercise (2 points).** What does successive halving cost?
 
@@ -594,13 +595,14 @@ claim(
 )
 
 # %% [markdown]
-# What to see: the gap between training all configurations as long as the winner (blue) and successive halving (orange) grows
-# with their number.
+# What to see: the gap between training all configurations as long as the winner (blue) and successive halving (orange)
+# grows with their number.
 #
-# With *two* objectives, halving by accuracy would drop the fast networks, since these are rarely the most accurate. The course's
-# search uses a more cautious rule. The cost of a network is nearly known before training, since its shape determines it. And
-# you know how much accuracy earlier trials still gained after the same epoch. So a trial's *hope* is its current accuracy plus
-# the largest gain that any finished trial made from this epoch to its end. The trial is hopeless if even this hope
+# With *two* objectives, halving by accuracy would drop the fast networks, since these are rarely the most accurate. The
+# course's search uses a more cautious rule. The cost of a network is nearly known before training, since its shape
+# determines it. And you know how much accuracy earlier trials still gained after the same epoch. So a trial's *hope* is
+# its current accuracy plus the largest gain that any finished trial made from this epoch to its end. The trial is
+# hopeless if even this hope
 #
 # - is below the lowest accuracy allowed, or
 # - is not above the final accuracy of a finished trial that costs no more.
@@ -634,9 +636,9 @@ def epochs_trained(curve, cost, curves, costs, floor):
 check("choosing.epochs_trained", epochs_trained)
 
 # %% [markdown]
-# Try your rule on random networks that were all trained to the end (three runs of 20 networks, two epochs each; `nnopt record
-# autotune_search`). It sees them one by one, compares each only with earlier ones, and starts when four are finished. What share
-# of the epochs would it have saved?
+# Try your rule on 60 networks with randomly drawn configurations, all trained to the end (three runs of 20, two epochs
+# each; `nnopt record autotune_search`). It sees them one by one, compares each only with earlier ones, and starts when
+# four are finished. What share of the epochs would it have saved?
 
 # %%
 predict("epochs saved by stopping trials", unit="%")
@@ -702,25 +704,28 @@ answer = 59
 question("choosing.random_trials", answer)
 
 # %% [markdown]
-# A better search learns from its trials. A **Gaussian process** predicts a value with its uncertainty for every configuration:
-# it is certain close to the configurations tried, and uncertain far from them. The search fits one to accuracy and one to cost.
-# From both it computes by how much one more trial is *expected* to increase the hypervolume, and how likely that trial is to
-# keep the limits. It tries the configuration with the best outlook next
-# ([Daulton et al. 2020](https://arxiv.org/abs/2006.05078)). So the search goes where the prediction is good, or where it knows
-# little. The library optuna does this. The course adds the rest:
+# A better search learns from its trials. A **Gaussian process** predicts a value with its uncertainty for every
+# configuration: it is certain close to the configurations tried, and uncertain far from them. The search fits one to
+# accuracy and one to cost. From both it computes by how much one more trial is *expected* to increase the hypervolume,
+# and how likely that trial is to keep the limits. It tries the configuration with the best outlook next
+# ([Daulton et al. 2020](https://arxiv.org/abs/2006.05078)). So the search goes where the prediction is good, or where
+# it knows little. The library optuna does this. The course adds the rest:
 #
-# - **the configuration space** (`search_space`): one width for all layers and a factor per layer, ranks, the engine, and the
-#   *teacher's share*, which says how much of the training follows the original's outputs instead of the labels; for small files
-#   also *sparsity*, the share of weights set to 0 (*pruned*), the bits per weight, and one bit more or less per layer;
-# - **the first trials**, planned instead of drawn: what manual tuning would try first, and widths by sensitivity as in section 3;
+# - **the configuration space** (`search_space`): one width for all layers and a factor per layer, ranks, the engine,
+#   and the *teacher's share*, which says how much of the training follows the original's outputs instead of the labels;
+#   for small files also *sparsity*, the share of weights set to 0 (*pruned*), the bits per weight, and one bit more or
+#   less per layer;
+# - **the first trials**, planned instead of drawn: what manual tuning would try first, and widths by sensitivity as in
+#   section 3;
 # - **estimates**: predicted cost (time from the layers' sizes, or bits times weights), and your rule from section 5;
-# - **the measurement**: accuracy as the engine computes it, time in alternation with the original, and bytes of a real file;
-# - **the memory**: an SQLite file, if you want one. A stopped search continues from it, and other processes and machines can
-#   join.
+# - **the measurement**: accuracy as the engine computes it, time in alternation with the original, and bytes of a real
+#   file;
+# - **the memory**: an SQLite file, if you want one. A stopped search continues from it, and other processes and
+#   machines can join.
 #
-# Run a very short search: four trials, with 500 pictures to train on and 1,000 to evaluate on. It should make `MyNet`'s file
-# small, by pruning weights and storing the rest with few bits. The first two trials are planned, and the other two are random:
-# the Gaussian process only proposes from the ninth trial on.
+# Run a very short search: four trials, with 500 pictures to train on and 1,000 to evaluate on. It should make `MyNet`'s
+# file small, by pruning weights and storing the rest with few bits. The first two trials are planned, and the other two
+# are random: the Gaussian process only proposes from the ninth trial on.
 
 # %%
 found = optimize(
@@ -741,8 +746,8 @@ found
 found.plot()
 
 # %% [markdown]
-# What to see: each dot is a trial, with smaller files further to the left. The blue staircase is the front, and the dashed line
-# is the limit on accuracy. Random trials may lose so much that they fall below the plot.
+# What to see: each dot is a trial, with smaller files further to the left. The blue staircase is the front, and the
+# dashed line is the limit on accuracy. Random trials may lose so much that they fall below the plot.
 
 # %%
 best = found.best
@@ -756,14 +761,15 @@ claim(
 )
 
 # %% [markdown]
-# The search keeps the trained networks of the front. `found.network(point)` returns one of them, and `found.export("folder")`
-# writes the best one: its weights, an ONNX file, the compressed file, and a report.
+# The search keeps the trained networks of the front. `found.network(point)` returns one of them, and
+# `found.export("folder")` writes the best one: its weights, an ONNX file, the compressed file, and a report.
 #
 # ## 7. Search, random search and manual tuning
 #
-# Is a search worth it? Section 1 showed twelve manually tuned networks. For the same task, with the same training per network,
-# the search got 20 trials, and so did random search. Both ran three times, since a single run can be luck. The goal is the
-# fastest network that loses at most one point. How many times as fast as the original is the winner of the first search?
+# Is a search worth it? Section 1 showed twelve manually tuned networks. For the same task, with the same training per
+# network, the search got 20 trials, and so did random search. Both ran three times, since a single run can be luck. The
+# goal is the fastest network that loses at most one point. How many times as fast as the original is the winner of the
+# first search?
 
 # %%
 predict("speed-up of the search's winner over eager MyNet", unit="×")
@@ -828,28 +834,29 @@ reveal(
 )
 
 # %% [markdown]
-# What to see: on the left, the blue curves (search) rise above the dashed line (manual tuning) at once, and the orange ones
-# (random search) later or never. On the right, the winners of both are about equally fast.
+# What to see: on the left, the blue curves (search) rise above the dashed line (manual tuning) at once, and the orange
+# ones (random search) later or never. On the right, the winners of both are about equally fast.
 #
-# First, the search is strong. Each of its three winners is at least 4.1 times as fast as eager `MyNet`. By manual tuning,
-# the best uniform width in int8 reaches 2.8, and the best single technique, another engine, 3.3. The search times the engines
-# before it starts, so its second trial already uses the right one, with widths by sensitivity: 3.9 to 4.1 times as fast. And it
-# is steady. Every run is ahead of manual tuning from that trial on, and ends at 0.77 to 0.79 of the rectangle.
+# First, the search is strong. Each of its three winners is at least 4.1 times as fast as eager `MyNet`. By manual
+# tuning, the best uniform width in int8 reaches 2.8, and the best single technique, another engine, 3.3. The search
+# times the engines before it starts, so its second trial already uses the right one, with widths by sensitivity: 3.9 to
+# 4.1 times as fast. And it is steady. Every run is ahead of manual tuning from that trial on, and ends at 0.77 to 0.79
+# of the rectangle.
 #
-# Second, what is rarely advertised: *random search is a serious competitor*. It needs nine trials or more to get ahead of manual
-# tuning, and one run never does. Its runs end at 0.62, 0.72 and 0.78. That is less on average, but three runs each are too few
-# to be sure. Its winners are as fast as those of the search, and one of them is the very network that the first search found.
-# With few trials, a good start counts most, and chance may find what a Gaussian process finds
+# Second, what is rarely advertised: *random search is a serious competitor*. It needs nine trials or more to get ahead
+# of manual tuning, and one run never does. Its runs end at 0.62, 0.72 and 0.78. That is less on average, but three runs
+# each are too few to be sure. Its winners are as fast as those of the search, and one of them is the very network that
+# the first search found. With few trials, a good start counts most, and chance may find what a Gaussian process finds
 # ([Bergstra & Bengio 2012](https://www.jmlr.org/papers/v13/bergstra12a.html);
-# [Li & Talwalkar 2019](https://arxiv.org/abs/1902.07638) saw the same for whole architectures). Never trust a search that was
-# not compared with random search, with the same number of trials and more than once.
+# [Li & Talwalkar 2019](https://arxiv.org/abs/1902.07638) saw the same for whole architectures). Never trust a search
+# that was not compared with random search, with the same number of trials and more than once.
 #
-# Third, look at what the first search did: it *halved the first layer*, the most sensitive one of section 3. But section 3
-# measured sensitivity without training. Halving this layer also saves the most work, and distillation repaired most of the
-# loss. Had the search relied on sensitivity alone, it would not have found this network.
+# Third, look at what the first search did: it *halved the first layer*, the most sensitive one of section 3. But
+# section 3 measured sensitivity without training. Halving this layer also saves the most work, and distillation
+# repaired most of the loss. Had the search relied on sensitivity alone, it would not have found this network.
 #
-# Finally, the limit. On the validation pictures, by which they were chosen, no winner lost more than a point. On the test
-# pictures, one lost 1.4 points (95 % interval 0.9 to 1.8).
+# Finally, the limit. On the validation pictures, by which they were chosen, no winner lost more than a point. On the
+# test pictures, one lost 1.4 points (95 % interval 0.9 to 1.8).
 
 # %% tags=["fold"]
 fast = {name: row["faster"] for name, row in final.items()}
@@ -954,10 +961,10 @@ question("choosing.winner", choice)
 # %% [markdown]
 # ## 8. Another network
 #
-# Nothing in the search is specific to `MyNet`. The next plot compares the same three ways on torchvision's resnet18, trained on 4,000
-# pictures of clothes to an accuracy of about 86 %, with one run each, of 12 trials (`nnopt record autotune_resnet`). This
-# network has twelve groups of channels that can be narrowed, while `MyNet` has three. If it may lose one point, how many times
-# as fast is the search's winner?
+# Nothing in the search is specific to `MyNet`. The next plot compares the same three ways on torchvision's resnet18,
+# trained on 4,000 pictures of clothes to an accuracy of about 86 % (`nnopt record autotune_resnet`). The search and
+# random search ran once each, with 12 trials; manual tuning made eight networks. In resnet18, twelve groups of channels
+# can be narrowed, in `MyNet` three. If resnet18 may lose one point, how many times as fast is the search's winner?
 
 # %%
 predict("speed-up of the search's winner over eager resnet18", unit="×")
@@ -1006,18 +1013,19 @@ reveal(
 )
 
 # %% [markdown]
-# What to see: networks above the dashed line keep the limit, and of these the one furthest to the right wins. It is one of the
-# search's, in blue, and all of random search's, in orange, are below the line.
+# What to see: networks above the dashed line keep the limit, and of these the one furthest to the right wins. It is one
+# of the search's, in blue, and all of random search's, in orange, are below the line.
 #
-# Timed once more at the end, the winner is 3.5 times as fast as eager resnet18. By manual tuning, uniform widths in int8 reach
-# 2.4, and the best single technique 2.0. (On the processor of the recording, int8 is slower than float32 in ONNX Runtime.) But
-# look where the winner comes from: it is one of the six planned trials. Manual tuning would have found it without any search,
-# had it tried narrow layers in *float32*. Of the six trials after these, five were stopped early, and the sixth is dominated by
-# a planned one. Twelve trials are few for so many settings.
+# Timed once more at the end, the winner is 3.5 times as fast as eager resnet18. By manual tuning, uniform widths in
+# int8 reach 2.4, and the best single technique 2.0. (On the processor of the recording, int8 is slower than float32 in
+# ONNX Runtime.) But look where the winner comes from: it is one of the six planned trials. Manual tuning would have
+# found it without any search, had it also run the narrow networks in ONNX Runtime in *float32*, and not only in eager
+# torch and in int8. Of the six trials after these, five were stopped early, and the sixth is dominated by a planned
+# one. Twelve trials are few for so many settings.
 #
-# Random search does worse: none of its twelve networks keeps the limit. For `MyNet`, 12 of 60 did. At that rate, there is a
-# probability of 7 % that none of twelve does, so bad luck may be part of it. Either way, the fewer the trials, the more a good
-# start is worth.
+# Random search does worse: none of its twelve networks keeps the limit. For `MyNet`, 12 of 60 did. At that rate, there
+# is a probability of 7 % that none of twelve does, so bad luck may be part of it. Either way, the fewer the trials, the
+# more a good start is worth.
 
 # %% tags=["fold"]
 of_resnet = {name: round(row["faster"][0], 1) for name, row in resnet["final"].items()}
@@ -1077,8 +1085,8 @@ claim(
 # %% [markdown]
 # ## 9. Playground
 #
-# Go through the first search of section 7, trial by trial: move the slider to see what was known after that many trials. How
-# many would have been enough? What would you get if you allowed a larger loss, or none at all?
+# Go through the first search of section 7, trial by trial: move the slider to see what was known after that many
+# trials. How many would have been enough? What would you get if you allowed a larger loss, or none at all?
 
 # %%
 first = contest["search"][0]
@@ -1089,8 +1097,8 @@ front_playground(
 # %% [markdown]
 # ## Summary
 #
-# You don't need a notebook for any of this. For a classifier of your own, write a script with two functions, one that returns the
-# trained network and one that returns (train, validation), and run:
+# You don't need a notebook for any of this. For a classifier of your own, write a script with two functions, one that
+# returns the trained network and one that returns (train, validation), and run:
 #
 #     nnopt optimize script.py:build --data script.py:load --target latency --max-drop 1.0 --storage search.db
 #
@@ -1124,21 +1132,22 @@ for name, of in made.items():
         print(f"{name:8} {count}, {share_of}, fastest within the limit {fastest:.2f}×")
 
 # %% [markdown]
-# You can now set up a search over several techniques, judge it against random search and manual tuning, and report its winner
-# honestly.
+# You can now set up a search over several techniques, judge it against random search and manual tuning, and report its
+# winner honestly.
 #
 # - **Two objectives** give a front instead of a winner. A limit on one of them gives a winner again.
 # - **Sensitivity** is cheap to measure, and shows where to cut.
-# - **Gains need not multiply**: what one technique leaves decides what the other gains. Order matters, too: cut before you
-#   distil.
+# - **Gains need not multiply**: what one technique leaves decides what the other gains. Order matters, too: cut before
+#   you distil.
 # - **Stop trials early**, but by a rule that takes both objectives into account.
-# - **A search** starts with what manual tuning would try, and goes on when a person would give up. Compare it with random search.
+# - **A search** starts with what manual tuning would try, and goes on when a person would give up. Compare it with
+#   random search.
 # - **The winner looks better than it is**: judge it on pictures that played no part in choosing it.
 #
 # **In practice.** Toolchains for phones and microcontrollers use such searches
-# ([AMC, He et al. 2018](https://arxiv.org/abs/1802.03494); [HAQ, Wang et al. 2019](https://arxiv.org/abs/1811.08886)), with
-# latency from a table or from the device itself. If one network must suit many devices, you train one large network from which
-# you can cut smaller ones ([Once-for-all, Cai et al. 2020](https://arxiv.org/abs/1908.09791)).
+# ([AMC, He et al. 2018](https://arxiv.org/abs/1802.03494); [HAQ, Wang et al. 2019](https://arxiv.org/abs/1811.08886)),
+# with latency from a table or from the device itself. If one network must suit many devices, you train one large
+# network from which you can cut smaller ones ([Once-for-all, Cai et al. 2020](https://arxiv.org/abs/1908.09791)).
 #
 # **Further reading.**
 # [Bergstra & Bengio, *Random search for hyper-parameter optimization* (2012)](https://www.jmlr.org/papers/v13/bergstra12a.html) ·
@@ -1147,7 +1156,7 @@ for name, of in made.items():
 # [Zitzler & Thiele, *Multiobjective optimization using evolutionary algorithms* (1998)](https://doi.org/10.1007/BFb0056872) ·
 # [Shahriari et al., *Taking the human out of the loop: a review of Bayesian optimization* (2016)](https://doi.org/10.1109/JPROC.2015.2494218).
 #
-# **Next:** [15 Capstone](15_capstone.ipynb), where you combine everything in one file.
+# **Next:** [15 Capstone](15_capstone.ipynb) combines everything in one file.
 #
 # Here are all your guesses so far, compared with what your machine measured:
 
