@@ -8,8 +8,9 @@ The article's section 3.1.1. Available here:
 - `gradual`: pruning in steps, the cubic schedule;
 - `layer_sensitivity`: which layers are fragile.
 
-Two more modules are imported by name: `channel_pruning` removes whole filters, along the groups of channels that
-`dependency_graph` finds.
+Other modules are imported by name: `channel_pruning` removes whole filters, along the groups of channels that
+`dependency_graph` finds. It applies the rules for operators in `channel_rules`, where you can register your own, to the
+labels of `channel_labels`.
 """
 
 from nnopt_lab.techniques.pruning.gradual import cubic_sparsity, prune_in_levels
