@@ -1148,7 +1148,7 @@ plots.finish(fig)
 # ## 10. Playground
 #
 # Here is Amdahl's law with an overhead for each further core: messages, waking threads, bookkeeping. When does one more
-# core make the program slower? What helps more at 64 cores: half of the serial share, or half of the overhead?
+# core make the program slower? What helps more at 64 cores: halving the serial share, or halving the overhead?
 
 # %%
 scaling_playground()

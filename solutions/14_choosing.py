@@ -326,10 +326,10 @@ claim(
 #
 # ## 4. Gains need not multiply
 #
-# Removing half of the channels speeds `MyNet` up. So does running it by ONNX Runtime in int8 instead of eager torch. Do
-# both together give the product of the two speed-ups? Nothing needs training here, since weights don't change the time.
-# Guess what percentage of the product you get: 100 if the gains multiply, less if one gets in the way of the other,
-# more if one makes room for the other.
+# Removing half of the channels speeds `MyNet` up. So does running it with ONNX Runtime in int8 instead of eager torch.
+# Do both together give the product of the two speed-ups? Nothing needs training here, since weights don't change the
+# time. Guess what percentage of the product you get: 100 if the gains multiply, less if one gets in the way of the
+# other, more if one makes room for the other.
 
 # %%
 predict("int8 and half of the channels: share of the product", unit="%")
