@@ -143,9 +143,9 @@ def optimize(
     names = engine or default_engines(here)
     check_names(names, here)  # before the scripts run, which may take long
     _check_network(model, weights)
-    train, validation, options = _data_for(data)
     if minutes is not None and not minutes > 0:
         raise ValueError(f"minutes={minutes} must be above 0; leave it out for no limit.")
+    train, validation, options = _data_for(data)
     try:
         found = search(
             _network(model, weights, train),

@@ -229,6 +229,11 @@ class Call:
         for each in [labels] if labels is not None else [axis for axes in self.inputs for axis in axes]:
             self.labels.fix(each, reason)
 
+    def freeze_counts(self) -> None:
+        """Keep all channels whose number is among the arguments."""
+        for labels in (each for found in self.counts.values() for each in found):
+            self.freeze(labels, "the number of channels enters a computation")
+
     def produce(self, size: int) -> np.ndarray:
         """New labels for the layer's output channels; its weight and bias shrink with them along axis 0."""
         known = self.labels.bound.get((self.name, "weight", 0))

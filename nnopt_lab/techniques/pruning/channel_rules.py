@@ -357,7 +357,7 @@ def _reshape(call: Call) -> Axes:
     sizes = sizes if isinstance(sizes, list | tuple) else call.node.args[1:]
     if len(sizes) != call.result.ndim:  # a dtype, or the shape of another tensor
         call.freeze()
-        _freeze_counts(call)
+        call.freeze_counts()
         return [None] * call.result.ndim
     result = _reshaped(call, list(sizes))
     for axis, size in enumerate(sizes):
@@ -365,13 +365,8 @@ def _reshape(call: Call) -> Axes:
         # A size of other channels would change without those of this axis.
         if any(call.labels.groups_of(labels) != call.labels.groups_of(result[axis]) for labels in counted):
             call.freeze(result[axis], "channels are counted elsewhere") if result[axis] is not None else None
-            _freeze_counts(call)
+            call.freeze_counts()
     return result
-
-
-def _freeze_counts(call: Call) -> None:
-    for labels in (each for found in call.counts.values() for each in found):
-        call.freeze(labels, "the number of channels enters a computation")
 
 
 def _reshaped(call: Call, sizes: list) -> Axes:

@@ -121,8 +121,7 @@ class _Tracer(fx.Interpreter):
             elif source not in self.of:
                 call.counts[source] = self._counted(source)
         if node.target not in ("view", "reshape") and getattr(node.target, "__name__", "") != "reshape":
-            for labels in (each for found in call.counts.values() for each in found):
-                call.freeze(labels, "the number of channels enters a computation")
+            call.freeze_counts()
         return call
 
     def _stored(self, path: str, value: Tensor) -> list:
