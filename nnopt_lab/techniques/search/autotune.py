@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from nnopt_lab.techniques.deployment.logs import quiet
 from nnopt_lab.techniques.deployment.registry import check_names
 from nnopt_lab.techniques.network_checks import copied
-from nnopt_lab.techniques.search.datasets import as_split
+from nnopt_lab.techniques.search.datasets import as_split, class_names
 from nnopt_lab.techniques.search.interrupts import noticed
 from nnopt_lab.techniques.search.points import EAGER, Goal
 from nnopt_lab.techniques.search.result import Search
@@ -128,7 +128,8 @@ def optimize(
         )
     transform = to_input or (lambda images: images)
     pictures = GivenPictures(as_split(train, "train"), as_split(validation, "validation"), transform)
-    task = Task(copied(model).cpu().eval(), pictures, epochs, rate, batch_size, seed, here)
+    names = class_names(train) or class_names(validation)
+    task = Task(copied(model).cpu().eval(), pictures, epochs, rate, batch_size, seed, here, names)
     require_classifier(task, goal.batch)
     importlib.import_module("optuna")  # its import sets its log level, which `quiet` must change afterwards
     with quiet("optuna"), storage_errors(storage):

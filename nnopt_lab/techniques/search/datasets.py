@@ -43,6 +43,21 @@ def as_split(given, name: str = "data") -> data.Split:
     return given if isinstance(given, data.Split) and labels.dtype == torch.int64 else data.Split(images, labels.long())
 
 
+def class_names(given) -> tuple[str, ...] | None:
+    """The names of classes 0, 1, … that a data set has as `classes`, also inside a `DataLoader` or `Subset`.
+
+    Returns None if it has none.
+    """
+    inner, met = given, []
+    while inner is not None and not any(inner is one for one in met):
+        names = getattr(inner, "classes", None)
+        if isinstance(names, (list, tuple)) and names and all(isinstance(name, (str, int)) for name in names):
+            return tuple(map(str, names))
+        met.append(inner)
+        inner = getattr(inner, "dataset", None)
+    return None
+
+
 def describe(given) -> str:
     """The dtype and shape of a tensor, or the type of anything else."""
     if not isinstance(given, Tensor):

@@ -35,6 +35,7 @@ class Task:
         rate: highest learning rate (AdamW with a one-cycle schedule).
         batch_size, seed: of the training.
         device: on which candidates are timed.
+        class_names: the names of classes 0, 1, …, for reports; None if unknown.
         folder: caches the original's logits while the task is in use.
     """
 
@@ -45,6 +46,7 @@ class Task:
     batch_size: int = 128
     seed: int = 0
     device: torch.device = CPU
+    class_names: tuple[str, ...] | None = None
     folder: tempfile.TemporaryDirectory = field(
         default_factory=partial(tempfile.TemporaryDirectory, ignore_cleanup_errors=True), repr=False
     )

@@ -191,3 +191,12 @@ def test_it_is_the_packages_own_and_costs_nothing_before_it_is_used():
     assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["False", "False"]
     with pytest.raises(AttributeError, match="no attribute 'optimise'"):
         _ = nnopt_lab.optimise
+
+
+def test_the_class_names_of_the_data_are_kept(trained):
+    named = torch.utils.data.TensorDataset(*TRAIN)
+    named.classes = ["red", "green", "blue"]
+    options = {"goal": "bytes", "engine_names": (), "trials": 1, "epochs": 1}
+    with known_machine():
+        assert optimize(trained, named, VALIDATION, **options).task.class_names == ("red", "green", "blue")
+        assert optimize(trained, TRAIN, VALIDATION, **options).task.class_names is None

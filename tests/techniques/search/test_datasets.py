@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
-from nnopt_lab.techniques.search.datasets import as_split
+from nnopt_lab.techniques.search.datasets import as_split, class_names
 from tests.techniques.search.small_search import VALIDATION
 
 IMAGES, LABELS = VALIDATION
@@ -87,3 +87,27 @@ def test_quantised_pictures_are_refused():
     quantised = torch.quantize_per_tensor(IMAGES, 0.1, 0, torch.qint8)
     with pytest.raises(ValueError, match=r"^mine contains quantised pictures"):
         as_split((quantised, LABELS), "mine")
+
+
+class Named(TensorDataset):
+    classes = ("cat", "dog", 3)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        Named(IMAGES, LABELS),
+        Subset(Named(IMAGES, LABELS), range(7)),
+        Subset(Subset(Named(IMAGES, LABELS), range(7)), range(3)),
+        DataLoader(Subset(Named(IMAGES, LABELS), range(7))),
+    ],
+)
+def test_class_names_are_those_of_the_data_set_inside(given):
+    assert class_names(given) == ("cat", "dog", "3")
+
+
+def test_most_data_have_no_class_names():
+    looping = Subset([], [])
+    looping.dataset = looping
+    for given in (VALIDATION, ITEMS, as_split(VALIDATION), TensorDataset(IMAGES), looping, None):
+        assert class_names(given) is None
