@@ -67,6 +67,7 @@ def pytest_xdist_auto_num_workers():
 def pytest_configure(config):
     config.addinivalue_line("markers", "serial: nothing may run beside it (`nnopt test` sees to that).")
     config.addinivalue_line("markers", "accelerator: skipped where torch finds no accelerator.")
+    config.addinivalue_line("markers", "browser: in a real browser; skipped where there is none.")
     if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
         os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // int(workers)))
     config.pluginmanager.register(NotebooksToo())
