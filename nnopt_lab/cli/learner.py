@@ -166,7 +166,7 @@ def optimize(
         raise typer.Exit(130) from None
     print(found)
     files = found.export(out)
-    print(*found.notes, f"In {out}: {', '.join(file.name for file in files)}", sep="\n")
+    print(*found.remarks, f"In {out}: {', '.join(file.name for file in files)}", sep="\n")
 
 
 def _check_format(plot: Path) -> None:

@@ -108,5 +108,5 @@ def compare(task: Task, before: Callable, after: Callable, time: Callable, batch
             found.append(engine(inputs).argmax(1).cpu())
     engines = {"original": before, "new": after}
     times = {count: time(engines, task.inputs(count).to(task.device)) for count in batches}
-    names = getattr(task, "class_names", None) or ()
+    names = task.class_names or ()
     return Comparison(split.labels, *(torch.cat(found) for found in answers), names, times)

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable, failing_as_unavailable
-from nnopt_lab.techniques.deployment.onnx_files import export_onnx
 from nnopt_lab.techniques.deployment.torch_engines import PROGRAMS, write_program
 from nnopt_lab.techniques.search import standalone
 
@@ -46,11 +45,6 @@ def write_own(folder: Path, engine: Engine, model: nn.Module, calibration: list[
             "figures are those of the engine; the other files contain the same weights, but run at another speed."
         )
     return next(kind for kind, file in standalone.FILES.items() if file in names)
-
-
-def write_onnx(folder: Path, model: nn.Module, calibration: list[Tensor]) -> None:
-    """Write model.onnx in float32; raises EngineUnavailable as `write_own`."""
-    export_onnx(model, calibration, folder / "model.onnx")
 
 
 def read_back(folder: Path, kind: str, x: Tensor, wanted: Tensor) -> None:

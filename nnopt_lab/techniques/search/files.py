@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable, model_outputs
+from nnopt_lab.techniques.deployment.onnx_files import export_onnx
 from nnopt_lab.techniques.quantization import deep_compression
 from nnopt_lab.techniques.search import candidates, exported_files, standalone
 from nnopt_lab.techniques.search.tasks import Task
@@ -131,7 +132,7 @@ def _write_runnable(
             kept.append(kind)
     if "onnx" not in kept:
         with _noted(notes), _removed_on_failure(folder, "onnx"):
-            exported_files.write_onnx(folder, model, task.calibration)
+            export_onnx(model, task.calibration, folder / "model.onnx")
             exported_files.read_back(folder, "onnx", x, model_outputs(model, x))
             kept.append("onnx")
     return kept

@@ -4,6 +4,7 @@ import html
 import math
 
 from nnopt_lab.techniques.search.points import Point, describe
+from nnopt_lab.techniques.search.report import shown_range
 from nnopt_lab.workbench import measure
 from nnopt_lab.workbench.measure.tables import html_table
 
@@ -48,9 +49,7 @@ def front_svg(search) -> str:
     """Accuracy over cost (on a log scale) as an SVG; each point shows its figures and techniques as a tooltip."""
     points = [search.original, *search.points]
     costs, limit = [math.log10(search.cost(p)) for p in points], search.original.accuracy - search.goal.max_drop
-    # Networks far below the limit would press the others together.
-    low = search.original.accuracy - max(3 * search.goal.max_drop, 3)
-    high = max(p.accuracy for p in points) + 0.5
+    low, high = shown_range(search)
     span = max(costs) - min(costs) or 1.0
 
     def x(point: Point) -> float:

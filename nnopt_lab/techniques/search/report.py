@@ -50,8 +50,7 @@ def markdown(search, point: Point, exported: Point, seen: Comparison, trained: b
         f"\nOn {seen.parity:.1f} % of these pictures, both give the same class.",
         f"\n{count} trials, of which {search.stopped} were stopped early and {len(search.failed)} failed; "
         f"{search.seconds:.0f} s in the last call.\n",
-        *(f"- {note}" for note in search.notes),
-        *(f"- A trial failed: {reason}" for reason in dict.fromkeys(search.failed) if not _is_noted(search, reason)),
+        *(f"- {remark}" for remark in search.remarks),
         *(f"\n# {title}\n\n```\n{text_table(table)}\n```" for title, table in tables(seen)),
         "\n# Pareto front",
         f"\n```\n{search!r}\n```",
@@ -82,10 +81,6 @@ def _search_figures(search, point: Point, exported: Point) -> list[str]:
     ]
 
 
-def _is_noted(search, reason: str) -> bool:
-    return any(note.endswith(reason) for note in search.notes)
-
-
 def rows(search, points: Sequence[Point]) -> list[list[str]]:
     """A table of points, with the header as its first row."""
     header = ["trial", "accuracy", "file", f"time, batch {search.goal.batch}", "speedup", "techniques"]
@@ -96,6 +91,13 @@ def rows(search, points: Sequence[Point]) -> list[list[str]]:
         table.append([name, f"{p.accuracy:.2f} %", measure.format_bytes(p.bytes), f"{1e3 * p.latency:.3g} ms", speed])
         table[-1].append("none" if p is search.original else "\n".join(describe(p.config)))
     return table
+
+
+def shown_range(search) -> tuple[float, float]:
+    """The accuracies, in percent, between which a front is drawn: networks far below the limit would squeeze it."""
+    known = search.original.accuracy
+    low = known - max(3 * search.goal.max_drop, 3)
+    return low, max(known, *(p.accuracy for p in search.points)) + 0.1 * (known - low)
 
 
 def figure(search):
@@ -112,8 +114,7 @@ def figure(search):
         known = search.cost(search.original) * scale, search.original.accuracy
         ax.plot(*known, "s", color=plots.REFERENCE, label="original")
         ax.axhline(known[1] - search.goal.max_drop, color=plots.REFERENCE, linestyle="--", label="limit")
-        low = known[1] - max(3 * search.goal.max_drop, 3)
         ax.set(xscale="log", xlabel=label, ylabel="validation accuracy, %")
-        ax.set_ylim(low, max(a for _, a in [*every, known]) + 0.1 * (known[1] - low))
+        ax.set_ylim(shown_range(search))
     plots.legend(fig)
     return plots.finish(fig)

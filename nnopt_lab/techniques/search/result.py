@@ -1,5 +1,6 @@
 """The result of a search: points, their Pareto front, and the networks."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -49,6 +50,12 @@ class Search:
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     interrupted: bool = False
+
+    @property
+    def remarks(self) -> list[str]:
+        """The notes, and a sentence for each reason why trials failed."""
+        counts = Counter(self.failed)
+        return self.notes + [f"Trials that failed ({count}): {reason}" for reason, count in counts.items()]
 
     def cost(self, point: Point) -> float:
         """The point's value of the quantity to minimise."""

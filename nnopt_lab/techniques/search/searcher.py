@@ -106,9 +106,6 @@ class Searcher:
             except KeyboardInterrupt:
                 found.interrupted = True
         self._collect()
-        for reason in dict.fromkeys(found.failed):
-            note = f"Trials that failed ({found.failed.count(reason)}): {reason}"
-            found.notes = [n for n in found.notes if not n.endswith(f"): {reason}")] + [note]
         found.seconds = time.perf_counter() - started
         if found.failed and not found.points and not found.interrupted:
             raise ValueError(f"No trial succeeded; the last one failed: {found.failed[-1]}")

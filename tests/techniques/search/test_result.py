@@ -130,7 +130,7 @@ def test_the_report_shows_the_exported_engine_and_no_teacher_where_nothing_was_t
     kept = KeptNetworks(task, "")
     kept.add(claimed, task.model, {"channels": {}, "ranks": {}})
     found = Search(task, Goal(), Point(-1, {}, 90.0, 100, 1.0), kept, [claimed])
-    found.failed, found.notes = ["ValueError: too small.", "no"], ["Trials that failed (1): no"]
+    found.failed, found.notes = ["ValueError: too small.", "no", "no"], ["A note."]
     found.export(tmp_path, claimed)
     session = onnxruntime.InferenceSession(tmp_path / "model.int8.onnx")
     right = (session.run(None, {"x": VALIDATION[0].numpy()})[0].argmax(1) == VALIDATION[1].numpy()).mean()
@@ -140,6 +140,6 @@ def test_the_report_shows_the_exported_engine_and_no_teacher_where_nothing_was_t
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
     techniques, results = report.split("# Results")[0], report.split("# Pareto front")[0]
     assert "taught" not in results and "computed by ONNX Runtime int8" in techniques
-    assert "During the search: 12.00 %" in results and "A trial failed: ValueError: too small." in results
-    assert "Trials that failed (1): no" in results and "A trial failed: no" not in results
+    assert "During the search: 12.00 %" in results and "- A note." in results
+    assert "Trials that failed (1): ValueError: too small." in results and "Trials that failed (2): no" in results
     assert not trainings

@@ -101,7 +101,7 @@ def test_a_trial_that_fails_does_not_end_the_search(trained, monkeypatch):
     _failing_once(monkeypatch, ValueError("The loss became nan.\nA trace"), at=1)
     found = search(trained, "bytes")
     assert found.failed == ["The loss became nan."] and len(found.points) == 2
-    assert "Trials that failed (1): The loss became nan." in found.notes
+    assert "Trials that failed (1): The loss became nan." in found.remarks
 
 
 @pytest.mark.parametrize("error", [KeyError("layer"), AssertionError(), IndexError("out of range"), MemoryError()])
