@@ -21,7 +21,7 @@ from nnopt_lab.techniques.search.points import EAGER, Goal, Point
 from nnopt_lab.techniques.search.result import Search
 from nnopt_lab.techniques.search.search_space import Space, sensitivity
 from nnopt_lab.techniques.search.study import fingerprint, networks_folder, open_study
-from nnopt_lab.techniques.search.tasks import Task, sentence
+from nnopt_lab.techniques.search.tasks import Task, guessing, sentence
 from nnopt_lab.workbench import device, training
 from nnopt_lab.workbench.progress_bar import progress_bar
 
@@ -76,7 +76,7 @@ class Searcher:
             goal,
             original,
             kept,
-            notes=[*missing, *self.space.notes, *_about(task.device), *_guessing(task, original.accuracy)],
+            notes=[*missing, *self.space.notes, *_about(task.device), *guessing(task, original.accuracy)],
         )
 
     def begin_with_starts(self, most: int) -> None:
@@ -267,18 +267,6 @@ def _about(here: torch.device) -> list[str]:
     if not device.is_accelerator(here):
         return []
     return [f"Times were measured on {device.describe(here)} with the pictures there; they don't include copies."]
-
-
-def _guessing(task: Task, accuracy: float) -> list[str]:
-    """Note that the original isn't better than always answering the most frequent class."""
-    labels = task.pictures.validation.labels
-    most = 100 * int(labels.bincount().max()) / len(labels)
-    if accuracy > most:
-        return []
-    return [
-        f"The original has {accuracy:.1f} % accuracy on validation, and always answering the most frequent class has "
-        f"{most:.1f} %: check the weights, to_input and the labels."
-    ]
 
 
 class _Stopped(Exception):

@@ -1,5 +1,6 @@
 """A task: a network, its data, and the settings for training candidates."""
 
+import math
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -146,6 +147,22 @@ def sentence(error: Exception) -> str:
     """Describe a failure in a line: the message if it was written for users, else with the exception's type."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines and isinstance(error, (ValueError, EngineUnavailable)) else f"{reason(error)}."
+
+
+def guessing(task: Task, accuracy: float) -> list[str]:
+    """Note that the original isn't clearly better than always answering the most frequent class.
+
+    Clearly means by more than two standard errors, so that a network which guesses among many classes and has some luck
+    is noted too. (The most frequent class has at least the share 1 / classes.)
+    """
+    labels = task.pictures.validation.labels
+    share = int(labels.bincount().max()) / len(labels)
+    if accuracy > 100 * (share + 2 * math.sqrt(share * (1 - share) / len(labels))):
+        return []
+    return [
+        f"The original has {accuracy:.1f} % accuracy on validation, and always answering the most frequent class has "
+        f"{100 * share:.1f} %: check the weights, to_input and the labels."
+    ]
 
 
 def _require_training(model: nn.Module, inputs: Tensor) -> None:

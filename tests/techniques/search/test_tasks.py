@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from nnopt_lab.techniques.search.autotune import optimize
+from nnopt_lab.techniques.search.datasets import as_split
+from nnopt_lab.techniques.search.tasks import GivenPictures, Task, guessing
 from tests.techniques.search.small_search import TRAIN, VALIDATION, build
 
 
@@ -58,3 +60,22 @@ def test_one_logit_is_refused_with_the_cure():
 def test_networks_whose_layers_cannot_be_changed(make, sentence):
     with pytest.raises(ValueError, match=sentence):
         optimize(make(), TRAIN, VALIDATION)
+
+
+@pytest.mark.parametrize(
+    ("labels", "accuracy", "noted"),
+    [
+        ([0] * 90 + [1] * 10, 90.0, True),
+        ([0] * 90 + [1] * 10, 95.5, True),  # two standard errors of 100 answers are 6 points
+        ([0] * 90 + [1] * 10, 97.0, False),
+        (list(range(10)) * 10, 15.0, True),
+        (list(range(10)) * 10, 17.0, False),
+        (list(range(10)) * 1000, 11.0, False),
+        (list(range(10)) * 1000, 10.5, True),
+        ([0] * 5, 100.0, True),
+    ],
+)
+def test_an_original_within_the_luck_of_guessing_is_noted(labels, accuracy, noted):
+    split = as_split((torch.zeros(len(labels), 1), labels))
+    task = Task(build(), GivenPictures(split, split, lambda x: x))
+    assert bool(guessing(task, accuracy)) == noted
