@@ -4,7 +4,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from nnopt_lab.workbench.plots.style import BLUE, PALETTE, REFERENCE, color_of, figure, finish, reference_line, style
+from nnopt_lab.workbench.plots.colors import BLUE, PALETTE, REFERENCE, color_of
+from nnopt_lab.workbench.plots.style import figure, finish, reference_line, style
 from nnopt_lab.workbench.plots.values import middle_low_high, whiskers
 
 _HEIGHT = 0.65

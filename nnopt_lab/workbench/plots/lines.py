@@ -5,7 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from nnopt_lab.workbench.plots.style import PALETTE, color_of, figure, finish, reference_line, style
+from nnopt_lab.workbench.plots.colors import PALETTE, color_of
+from nnopt_lab.workbench.plots.style import figure, finish, reference_line, style
 from nnopt_lab.workbench.plots.values import middle_low_high, whiskers
 
 

@@ -5,7 +5,8 @@ from itertools import cycle
 
 from matplotlib.figure import Figure
 
-from nnopt_lab.workbench.plots.style import PALETTE, REFERENCE, figure, finish, log_axis, style
+from nnopt_lab.workbench.plots.colors import PALETTE, REFERENCE
+from nnopt_lab.workbench.plots.style import figure, finish, log_axis, style
 
 
 def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:

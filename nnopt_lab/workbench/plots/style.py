@@ -1,7 +1,6 @@
-"""The common style of the course's figures: colours, sizes, legends and logarithmic axes."""
+"""The common style of the course's figures: sizes, legends and logarithmic axes."""
 
 import io
-import re
 
 import matplotlib.pyplot as plt
 from cycler import cycler
@@ -9,21 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
-# Okabe & Ito's palette, which colour-blind readers can distinguish (Wong, Nature Methods 8, 2011,
-# https://doi.org/10.1038/nmeth.1618), without its yellow, which is too pale on white. A reference (the original
-# network, a limit) is grey.
-REFERENCE = "#666666"
-BLUE, ORANGE, GREEN, PURPLE, SKY, GOLD = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
-PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, GOLD)
+from nnopt_lab.workbench.plots.colors import PALETTE, REFERENCE
+
 SIZE = (8.0, 3.6)  # inches, of one row
-BROWN = "#8C510A"
-# The same thing has the same colour in all lessons: a name that contains one of these words gets its colour.
-COLORS = {
-    **dict.fromkeys(("original", "dense", "baseline", "before", "labels", "manual"), REFERENCE),
-    **{"int8": ORANGE, "int4": PURPLE, "bf16": GOLD, "fp16": PURPLE, "tf32": SKY, "float32": BLUE},
-    **{"fp8 e4m3": GREEN, "fp8 e5m2": BROWN},
-    **dict.fromkeys(("random", "at random"), ORANGE),
-}
 STYLE = {
     "figure.dpi": 110,
     "figure.facecolor": "white",  # on a dark page, the dark labels would be unreadable
@@ -75,11 +62,6 @@ def finish(fig: Figure) -> Figure:
             axes.get_legend().set_frame_on(False)
     plt.close(fig)
     return fig
-
-
-def color_of(name: str, default: str = BLUE) -> str:
-    """The colour of a thing in all lessons, by a word in its name such as "int8"; otherwise the default."""
-    return next((color for word, color in COLORS.items() if re.search(rf"\b{re.escape(word)}\b", name)), default)
 
 
 def legend(of: Figure | Axes, side: str = "upper", ncols: int | None = None, title: str | None = None) -> None:

@@ -1,8 +1,7 @@
-"""The look of every figure: it leaks nowhere, its legends cover nothing, and a thing keeps its colour."""
+"""The look of every figure: it leaks nowhere, and its legends cover nothing."""
 
 import matplotlib.pyplot as plt
 import pytest
-from matplotlib.colors import to_rgb
 
 from nnopt_lab.workbench import plots
 from tests.workbench.plots.drawing import readable
@@ -29,33 +28,6 @@ class TestStyle:
         ax.legend()
         assert plots.finish(fig) is fig and not plt.get_fignums()
         assert not ax.get_legend().get_frame_on()
-
-
-class TestColors:
-    @pytest.mark.parametrize(
-        ("name", "color"),
-        [
-            ("int8", plots.ORANGE),
-            ("ONNX Runtime int8", plots.ORANGE),
-            ("float32, NHWC", plots.BLUE),
-            ("fp8 e5m2", plots.BROWN),
-            ("dense, trained on", plots.REFERENCE),
-            ("random search", plots.ORANGE),
-            ("randomly", plots.GREEN),
-            ("print88", plots.GREEN),
-        ],
-    )
-    def test_a_known_word_in_a_name_decides(self, name, color):
-        assert plots.color_of(name, plots.GREEN) == color
-
-    def test_the_formats_of_numbers_are_told_apart(self):
-        formats = ("float32", "tf32", "bf16", "fp16", "fp8 e4m3", "fp8 e5m2", "int8")
-        assert len({plots.color_of(name) for name in formats}) == len(formats)
-
-    @pytest.mark.parametrize("color", sorted({*plots.PALETTE, *plots.COLORS.values()}))
-    def test_every_colour_is_dark_enough_for_white(self, color):
-        red, green, blue = to_rgb(color)
-        assert 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.72
 
 
 class TestLegend:

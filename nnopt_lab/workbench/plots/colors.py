@@ -1,0 +1,53 @@
+"""The course's colour table: the same thing has the same colour, marker and line in all lessons.
+
+Every colour has a contrast of at least 3:1 on white and on JupyterLab's dark background (#111111), as WCAG 2.1 asks of
+graphics (https://www.w3.org/TR/WCAG21/#non-text-contrast). So all are about equally light, and colour-blind readers
+confuse some of them; those differ in marker and line as well.
+"""
+
+import re
+
+# Hues of Okabe & Ito's palette (Wong, Nature Methods 8, 2011, https://doi.org/10.1038/nmeth.1618), lightened or
+# darkened until they can be seen on both backgrounds, and three more.
+BLUE, ORANGE, GREEN, PURPLE, SKY, GOLD = "#0F74C0", "#D95A10", "#0E9A6C", "#C0629F", "#2A94C4", "#B57F00"
+BROWN, VIOLET, RED = "#96591F", "#8A63D2", "#D43D51"
+REFERENCE = "#757575"  # the original network, a limit
+INK = "#7A7A7A"  # texts and axes: 4.3:1 on both backgrounds, and no colour has more on both
+FAINT = "#8080804D"  # grids, and what joins two dots
+PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, GOLD)
+
+# A name that contains one of these words gets its colour; the first word found decides.
+COLORS = {
+    **{"random": RED, "teacher": VIOLET, "student": SKY, "article": GOLD, "ours": BLUE},
+    **dict.fromkeys(("original", "dense", "baseline", "before", "labels", "manual"), REFERENCE),
+    **{"int8": ORANGE, "int4": PURPLE, "bf16": GOLD, "fp16": VIOLET, "tf32": SKY, "float32": BLUE},
+    **{"fp8 e4m3": GREEN, "fp8 e5m2": BROWN},
+    "MyNet": GREEN,
+}
+_MARKS = {
+    BLUE: ("o", "-"),
+    ORANGE: ("s", "-"),
+    GREEN: ("^", "-"),
+    PURPLE: ("D", "-"),
+    SKY: ("v", "--"),
+    GOLD: ("P", "-."),
+    VIOLET: ("X", ":"),
+    BROWN: ("p", "--"),
+    RED: ("*", ":"),
+    REFERENCE: ("h", "--"),
+}
+
+
+def color_of(name: str, default: str = BLUE) -> str:
+    """The colour of a thing in all lessons, by a word in its name such as "int8"; otherwise the default."""
+    return next((color for word, color in COLORS.items() if re.search(rf"\b{re.escape(word)}\b", name)), default)
+
+
+def marker_of(color: str) -> str:
+    """The marker that goes with a colour of the table; a dot with any other."""
+    return _MARKS.get(color, ("o", "-"))[0]
+
+
+def line_of(color: str) -> str:
+    """The line style that goes with a colour of the table; a solid line with any other."""
+    return _MARKS.get(color, ("o", "-"))[1]
