@@ -100,12 +100,12 @@ class Ledger:
             for row, p in enumerate(self.made.values()):
                 if p.ratio is None:
                     told = f"guessed {in_unit(p.guess, p.unit)}, measured {in_unit(p.measured, p.unit)}: no ratio"
-                    place = {"ha": "center", "va": "center", "fontsize": 8, "color": plots.REFERENCE}
-                    ax.text(1, row, told, **place, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
+                    beside = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "fontsize": 8}
+                    ax.annotate(told, (1, row), **beside)
                     continue
                 ends = [_plotted(p.guess / end if end > 0 else math.inf) for end in (p.high, p.low)]
                 ax.plot(ends, [row, row], color=colors[p.lesson], linewidth=4, alpha=0.35, solid_capstyle="butt")
-                fill = "white" if p.is_noisy else colors[p.lesson]
+                fill = "none" if p.is_noisy else colors[p.lesson]
                 ax.plot(_plotted(p.ratio), row, "o", color=colors[p.lesson], markerfacecolor=fill, markersize=6)
             names = [textwrap.shorten(name, LONGEST_NAME, placeholder=" …") for name in self.made]
             numbered = [f"{name}  {p.lesson[:2]}" for name, p in zip(names, self.made.values(), strict=True)]
@@ -114,14 +114,14 @@ class Ledger:
             hollow = "; hollow: too noisy to judge" if any(p.is_noisy for p in self.made.values()) else ""
             ax.set_xlabel(f"guess ÷ measured\nleft of 1 too low, right of 1 too high{hollow}")
             ax.set_title(self.summary, loc="right")
-        return plots.finish(fig)
+        return plots.finish(fig, "Each guess divided by what was measured; a guess on the line at 1 was right.")
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
         display({"text/plain": repr(self), "text/html": self._repr_html_()}, raw=True)
-        if (picture := self._repr_png_()) is not None:
-            display({"text/plain": "The ledger's plot.", "image/png": picture}, raw=True)
+        if (figure := self.plot()) is not None:
+            display(figure)
 
     def _repr_png_(self):
         from nnopt_lab.workbench import plots

@@ -1,5 +1,7 @@
 """The notebooks that ship: in step with their sources, the solved ones with all their outputs, the others with none."""
 
+import re
+
 import nbformat
 import pytest
 
@@ -57,6 +59,12 @@ class TestSolved:
         outputs = [cell for cell in cells if cell.get("outputs")]
         strict = [cell for cell in outputs if "nbval-ignore-output" not in cell.metadata.get("tags", [])]
         assert len(strict) >= 0.8 * len(outputs), f"{len(strict)} of {len(outputs)}"
+
+    def test_every_figure_is_described_in_words(self, lesson):
+        data = [o.get("data", {}) for c in stored(lesson, solved=True).cells for o in c.get("outputs", [])]
+        images = [image for shown in data for image in re.findall("<img [^>]*>", shown.get("text/html", ""))]
+        assert not [kind for shown in data for kind in shown if kind.startswith("image/")], "has no place for words"
+        assert images and not [image[:80] for image in images if not re.match(r'<img alt="[^"]{30,}" ', image)]
 
     def test_no_course_map_is_stored_since_it_would_age(self, lesson):
         maps = [cell for cell in stored(lesson, solved=True).cells if shows_progress(cell.source)]

@@ -1,7 +1,8 @@
 """The common style of the course's figures, and the plots that several lessons draw.
 
 `figure()` makes a figure, other functions draw on its axes, `legend()` puts a legend beside them, and `finish()` shows
-it once.
+it once, with words for readers who do not see it. A figure is transparent, and everything on it reads on a white page
+as on a dark one.
 """
 
 from nnopt_lab.workbench.plots.bars import (
@@ -33,6 +34,7 @@ from nnopt_lab.workbench.plots.colors import (
     line_of,
     marker_of,
 )
+from nnopt_lab.workbench.plots.illustration import alt_text, img, png
 from nnopt_lab.workbench.plots.images import matrix, pictures
 from nnopt_lab.workbench.plots.lines import band, curves, history, interval_line, scatter
 from nnopt_lab.workbench.plots.roofline import roofline
@@ -43,7 +45,6 @@ from nnopt_lab.workbench.plots.style import (
     finish,
     legend,
     log_axis,
-    png,
     reference_line,
     style,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "SKY",
     "STYLE",
     "VIOLET",
+    "alt_text",
     "band",
     "bars",
     "before_after",
@@ -77,6 +79,7 @@ __all__ = [
     "finish",
     "grouped_bars",
     "history",
+    "img",
     "interval_line",
     "intervals",
     "legend",

@@ -1,14 +1,26 @@
 """Bars with intervals, in groups and in stages; and dots in rows, for values whose distance from 0 is meaningless."""
 
+import matplotlib.patheffects as effects
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from nnopt_lab.workbench.plots.colors import BLUE, PALETTE, REFERENCE, color_of
+from nnopt_lab.workbench.plots.colors import (
+    BLUE,
+    DARK,
+    EDGE,
+    FAINT,
+    PALETTE,
+    REFERENCE,
+    color_of,
+    marker_of,
+    readable_on,
+)
 from nnopt_lab.workbench.plots.style import figure, finish, reference_line, style
 from nnopt_lab.workbench.plots.values import middle_low_high, whiskers
 
 _HEIGHT = 0.65
+# A white line with this outline can be seen on bars and on both backgrounds.
+_OUTLINE = [effects.withStroke(linewidth=3, foreground=DARK)]
 
 
 def bars(ax: Axes, values: dict, colors=None, reference: float | None = None, labels: str | None = None) -> None:
@@ -19,7 +31,7 @@ def bars(ax: Axes, values: dict, colors=None, reference: float | None = None, la
         values: by name, anything that `middle_low_high` accepts, or None for no bar.
         colors: one colour for all, or a dict name → colour; default each name's colour in all lessons.
         reference: position of a dashed grey line, such as 1 for "as fast as before"; default none.
-        labels: format of the number behind each bar, such as "{:.2f} ms"; default none.
+        labels: format of the numbers right of the axes, such as "{:.2f} ms"; default none.
 
     Raises:
         ValueError: there are no values.
@@ -29,14 +41,9 @@ def bars(ax: Axes, values: dict, colors=None, reference: float | None = None, la
         middle, low, high = middle_low_high(values[name])
         ax.barh(row, middle, color=_color(colors, name), height=_HEIGHT)
         if low < high:
-            ax.errorbar(middle, row, xerr=[[middle - low], [high - middle]], fmt="none", ecolor="#222222", capsize=2)
+            _whisker(ax, row, middle, low, high, capsize=2)
         if labels:
-            with style():
-                behind = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontsize": "small"}
-                behind["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # no line strikes it out
-                ax.annotate(labels.format(middle), (max(high, 0), row), **behind)
-    if labels:
-        ax.margins(x=0.22)
+            _number_right(ax, row, labels.format(middle))
     if reference is not None:
         reference_line(ax, reference)
 
@@ -63,7 +70,7 @@ def grouped_bars(ax: Axes, series: dict, colors=None, reference: float | None = 
             at = row - 0.4 + height * (place + 0.5)
             ax.barh(at, middle, color=color, height=0.9 * height, label=None if first else label)
             if low < high:
-                ax.errorbar(middle, at, xerr=[[middle - low], [high - middle]], fmt="none", ecolor="#222222")
+                _whisker(ax, at, middle, low, high)
     if reference is not None:
         reference_line(ax, reference)
 
@@ -89,7 +96,7 @@ def stages(ax: Axes, rows: dict, colors: dict | None = None) -> None:
             if length < 0:
                 raise ValueError(f"rows[{name!r}][{stage!r}]={length:g} must not be negative.")
             label = None if stage in seen else stage
-            ax.barh(row, length, left=start, color=colors[stage], edgecolor="white", height=_HEIGHT, label=label)
+            ax.barh(row, length, left=start, color=colors[stage], edgecolor=EDGE, height=_HEIGHT, label=label)
             seen.add(stage)
             start += length
 
@@ -107,10 +114,18 @@ def before_after(ax: Axes, pairs: dict, labels: tuple[str, str] = ("before", "af
     """
     for first, (row, name) in enumerate(_rows(ax, pairs)):
         middles, ends = whiskers(pairs[name])
-        ax.plot(middles, [row, row], color="#BBBBBB", linewidth=2, zorder=1)
+        ax.plot(middles, [row, row], color=FAINT, linewidth=2, zorder=1)
         for i, (label, color) in enumerate(zip(labels, (REFERENCE, BLUE), strict=True)):
             reach = [[ends[0][i]], [ends[1][i]]]
-            ax.errorbar(middles[i], row, xerr=reach, fmt="o", color=color, capsize=2, label=None if first else label)
+            ax.errorbar(
+                middles[i],
+                row,
+                xerr=reach,
+                fmt=marker_of(color),
+                color=color,
+                capsize=2,
+                label=None if first else label,
+            )
 
 
 def intervals(
@@ -132,13 +147,15 @@ def intervals(
     for first, (row, name) in enumerate(_rows(ax, values)):
         (middle,), ends = whiskers([values[name]])
         color = _color(colors, name)
-        ax.errorbar(middle, row + shift, xerr=ends, fmt="o", color=color, capsize=3, label=None if first else label)
+        ax.errorbar(
+            middle, row + shift, xerr=ends, fmt=marker_of(color), color=color, capsize=3, label=None if first else label
+        )
     if reference is not None:
         reference_line(ax, reference)
 
 
 def seeds(ax: Axes, runs: dict, colors=None, reference: float | None = None) -> None:
-    """Draw a row of dots per name, one dot per seed, and a black mark at their mean.
+    """Draw a row of dots per name, one dot per seed, and a mark at their mean.
 
     Args:
         ax: the axes to draw on.
@@ -151,9 +168,11 @@ def seeds(ax: Axes, runs: dict, colors=None, reference: float | None = None) -> 
     """
     for row, name in _rows(ax, runs):
         values = [float(value) for value in runs[name]]
-        ax.plot(values, [row] * len(values), "o", color=_color(colors, name), alpha=0.6)
+        color = _color(colors, name)
+        ax.plot(values, [row] * len(values), marker_of(color), color=color, markeredgecolor=EDGE)
         if values:
-            ax.plot(sum(values) / len(values), row, "|", color="#222222", markersize=16, markeredgewidth=1.5)
+            mean = {"color": "white", "markersize": 16, "markeredgewidth": 1.2, "path_effects": _OUTLINE}
+            ax.plot(sum(values) / len(values), row, "|", **mean)
     if reference is not None:
         reference_line(ax, reference)
 
@@ -172,10 +191,10 @@ def boxes(ax: Axes, rows: dict) -> None:
         left = 0.0
         for text, width, color in rows[name]:
             if color is not None:
-                ax.barh(row, width, left=left, color=color, edgecolor="white", linewidth=1.5, height=_HEIGHT)
+                ax.barh(row, width, left=left, color=color, edgecolor=EDGE, linewidth=1.5, height=_HEIGHT)
                 with style():
-                    readable = "white" if sum(to_rgb(color)) < 1.5 else "black"
-                    ax.text(left + width / 2, row, text, ha="center", va="center", fontsize="small", color=readable)
+                    on = {"ha": "center", "va": "center", "fontsize": "small", "color": readable_on(color)}
+                    ax.text(left + width / 2, row, text, **on)
             left += width
     ax.grid(False)
     ax.margins(x=0)
@@ -189,6 +208,20 @@ def _rows(ax: Axes, values: dict) -> list[tuple[int, str]]:
     ax.set_ylim(len(values) - 0.5, -0.5)  # not inverted, which axes that share y would do twice
     ax.grid(False, axis="y")
     return [(row, name) for row, name in enumerate(values) if values[name] is not None]
+
+
+def _whisker(ax: Axes, row: float, middle: float, low: float, high: float, capsize: float = 0) -> None:
+    ends = [[middle - low], [high - middle]]
+    drawn = ax.errorbar(middle, row, xerr=ends, fmt="none", ecolor="white", elinewidth=1.2, capsize=capsize)
+    for line in (*drawn.lines[1], *drawn.lines[2]):
+        line.set_path_effects(_OUTLINE)
+
+
+def _number_right(ax: Axes, row: float, text: str) -> None:
+    """Write a row's number right of the axes, where no line strikes it out."""
+    place = {"xycoords": ("axes fraction", "data"), "xytext": (5, 0), "textcoords": "offset points"}
+    with style():
+        ax.annotate(text, (1, row), **place, va="center", fontsize="small")
 
 
 def _color(colors, name: str) -> str:
@@ -205,29 +238,31 @@ def comparison(rows: list[dict]) -> Figure:
     panels["MACs"] = [r["macs"] / max(first["macs"], 1) for r in rows]
     for size, timing in first["latency"].items():
         panels[f"time, batch {size:,}"] = [r["latency"][size].median / timing.median for r in rows]
-    known = [r["accuracy"] is not None for r in rows]
-    count = len(panels) + any(known)
-    fig, axes = figure(count, figsize=(max(8, 1.7 * count), 1.1 + 0.38 * len(rows)), sharey=True, squeeze=False)
+    accuracies = [r["accuracy"] for r in rows]
+    known = any(accuracy is not None for accuracy in accuracies)
+    count = len(panels) + known
+    fig, axes = figure(count, figsize=(max(8, 1.9 * count), 1.1 + 0.38 * len(rows)), sharey=True, squeeze=False)
     colors = [REFERENCE] + [BLUE] * (len(rows) - 1)
     with style():
         for ax, (title, values) in zip(axes[0], panels.items(), strict=False):
-            _panel(ax, names, values, colors, [f"{v:.2f}×" for v in values], title)
-            ax.axvline(1, color=REFERENCE, linewidth=0.8, linestyle=":", zorder=0)
-        if any(known):
-            values = [r["accuracy"] or 0 for r in rows]
-            labels = [f"{v:.2f} %" if k else "–" for v, k in zip(values, known, strict=True)]
-            _panel(axes[0][-1], names, values, colors, labels, "accuracy")
-        axes[0][0].invert_yaxis()
-        fig.supxlabel(f"times {first['model']}" + (", accuracy in percent" if any(known) else ""), fontsize="small")
-    return finish(fig)
+            ax.barh(range(len(names)), values, color=colors, height=0.7)
+            _panel(ax, names, [f"{v:.2f}×" for v in values], title)
+        if known:
+            # Dots, because an accuracy's distance from 0 is meaningless.
+            for row, accuracy in enumerate(accuracies):
+                if accuracy is not None:
+                    axes[0][-1].plot(accuracy, row, marker_of(colors[row]), color=colors[row])
+            _panel(axes[0][-1], names, ["–" if a is None else f"{a:.2f} %" for a in accuracies], "accuracy")
+            axes[0][-1].margins(x=0.15)
+        fig.supxlabel(f"times {first['model']}" + (", accuracy in percent" if known else ""), fontsize="small")
+    return finish(fig, "File sizes, multiply-accumulates and times of the models, relative to the first.")
 
 
-def _panel(ax: Axes, names: list[str], values: list[float], colors: list[str], labels: list[str], title: str) -> None:
-    bars = ax.barh(range(len(names)), values, color=colors, height=0.7)
-    for label in ax.bar_label(bars, labels, padding=3, fontsize="small"):
-        label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # keeps the line at 1 off the text
+def _panel(ax: Axes, names: list[str], labels: list[str], title: str) -> None:
+    for row, label in enumerate(labels):
+        _number_right(ax, row, label)
     ax.set_yticks(range(len(names)), names)
-    ax.set(title=title, xlim=(0, 1.5 * max(*values, 1e-9)), xticks=[])  # room for the labels, which replace ticks
+    ax.set(title=title, xticks=[], ylim=(len(names) - 0.5, -0.5))  # the numbers at the right replace ticks
     ax.grid(False)
     ax.spines["bottom"].set_visible(False)
     ax.tick_params(left=False)

@@ -7,6 +7,8 @@ confuse some of them; those differ in marker and line as well.
 
 import re
 
+from matplotlib.colors import to_rgb
+
 # Hues of Okabe & Ito's palette (Wong, Nature Methods 8, 2011, https://doi.org/10.1038/nmeth.1618), lightened or
 # darkened until they can be seen on both backgrounds, and three more.
 BLUE, ORANGE, GREEN, PURPLE, SKY, GOLD = "#0F74C0", "#D95A10", "#0E9A6C", "#C0629F", "#2A94C4", "#B57F00"
@@ -14,6 +16,9 @@ BROWN, VIOLET, RED = "#96591F", "#8A63D2", "#D43D51"
 REFERENCE = "#757575"  # the original network, a limit
 INK = "#7A7A7A"  # texts and axes: 4.3:1 on both backgrounds, and no colour has more on both
 FAINT = "#8080804D"  # grids, and what joins two dots
+# JupyterLab's dark background; a text on a bright colour has it too, as `finish()` takes pure black for a default.
+DARK = "#111111"
+EDGE = "#FFFFFF80"  # separates neighbours of one colour on both backgrounds
 PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, GOLD)
 
 # A name that contains one of these words gets its colour; the first word found decides.
@@ -51,3 +56,10 @@ def marker_of(color: str) -> str:
 def line_of(color: str) -> str:
     """The line style that goes with a colour of the table; a solid line with any other."""
     return _MARKS.get(color, ("o", "-"))[1]
+
+
+def readable_on(color) -> str:
+    """White or nearly black, whichever reads better on a colour."""
+    channels = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color))
+    luminance = sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), channels, strict=True))
+    return "#FFFFFF" if luminance < 0.18 else DARK

@@ -27,9 +27,16 @@ def matrix(ax: Axes, values, title: str = "", cmap: str = "gray", limits: tuple[
         limits = (-reach, reach)
     low, high = limits or (None, None)
     image = ax.imshow(values.cpu().numpy(), cmap=cmap, vmin=low, vmax=high, interpolation="nearest", aspect="auto")
-    ax.set(title=title, xticks=[], yticks=[])
-    ax.grid(False)
+    ax.set_title(title)
+    _frame(ax)
     return image
+
+
+def _frame(ax: Axes) -> None:
+    """A frame in place of axes: a picture's black or white edge would vanish on a page of the same colour."""
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    ax.spines[:].set_visible(True)
 
 
 def pictures(images: Tensor, titles=None) -> Figure:
@@ -50,9 +57,11 @@ def pictures(images: Tensor, titles=None) -> Figure:
     nrows = math.ceil(len(images) / ncols)
     fig, axes = figure(ncols, nrows, figsize=(ncols, nrows * (1.0 if titles is None else 1.3)), squeeze=False)
     for i, ax in enumerate(axes.flat):
-        ax.axis("off")
-        if i < len(images):
+        if i >= len(images):
+            ax.axis("off")
+        else:
+            _frame(ax)
             shown = images[i].cpu().permute(1, 2, 0)
             ax.imshow((shown.squeeze(2) if shown.shape[2] == 1 else shown).numpy(), cmap="gray", vmin=0, vmax=255)
             ax.set_title("" if titles is None else titles[i], fontsize="small")
-    return finish(fig)
+    return finish(fig, f"{len(images)} pictures.")

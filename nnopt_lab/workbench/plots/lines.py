@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from nnopt_lab.workbench.plots.colors import PALETTE, color_of
+from nnopt_lab.workbench.plots.colors import PALETTE, color_of, line_of, marker_of
 from nnopt_lab.workbench.plots.style import figure, finish, reference_line, style
 from nnopt_lab.workbench.plots.values import middle_low_high, whiskers
 
@@ -26,7 +26,7 @@ def curves(ax: Axes, x, series: dict, reference: tuple[str, float] | None = None
     for name, values in series.items():
         if len(values) != len(x):
             raise ValueError(f"series {name!r} has {len(values)} values; x has {len(x)}.")
-        ax.plot(x, [float(y) for y in values], marker="o", markersize=4, color=colors[name], label=name)
+        ax.plot(x, [float(y) for y in values], **_drawn(colors[name]), label=name)
     if reference:
         reference_line(ax, reference[1], reference[0], across=True)
 
@@ -48,7 +48,8 @@ def interval_line(ax: Axes, x, values, label: str | None = None, color: str | No
     if len(values) != len(x):
         raise ValueError(f"values has {len(values)} entries; x has {len(x)}.")
     middles, ends = whiskers(values)
-    ax.errorbar(x, middles, yerr=ends, marker="o", markersize=4, capsize=3, label=label, color=color)
+    color = color or _next_color(ax)
+    ax.errorbar(x, middles, yerr=ends, capsize=3, label=label, **_drawn(color))
 
 
 def scatter(ax: Axes, points: dict, color: str | None = None, label: str | None = None, names: bool = True) -> None:
@@ -66,8 +67,9 @@ def scatter(ax: Axes, points: dict, color: str | None = None, label: str | None 
     for place, (name, (x, y)) in enumerate(points.items()):
         across, widths = whiskers([x])
         up, heights = whiskers([y])
-        style_of = {"color": color or color_of(name), "label": None if place else label}
-        ax.errorbar(across, up, xerr=widths, yerr=heights, fmt="o", markersize=5, capsize=2, **style_of)
+        own = color or color_of(name)
+        style_of = {"color": own, "fmt": marker_of(own), "label": None if place else label}
+        ax.errorbar(across, up, xerr=widths, yerr=heights, markersize=5, capsize=2, **style_of)
     if names:
         _write_names(ax, {name: tuple(middle_low_high(v)[0] for v in point) for name, point in points.items()})
 
@@ -81,7 +83,7 @@ def _write_names(ax: Axes, points: dict) -> None:
         for dx, dy, ha, va in _PLACES:
             with style():
                 text = ax.annotate(
-                    name, point, xytext=(dx, dy), textcoords="offset points", ha=ha, va=va, fontsize="x-small"
+                    name, point, xytext=(dx, dy), textcoords="offset points", ha=ha, va=va, fontsize="small"
                 )
             box = text.get_window_extent().padded(1)
             free = not any(box.overlaps(other) for other in taken) and not any(box.contains(*dot) for dot in dots)
@@ -90,7 +92,7 @@ def _write_names(ax: Axes, points: dict) -> None:
             text.remove()
         else:
             with style():
-                text = ax.annotate(name, point, xytext=(6, 5), textcoords="offset points", fontsize="x-small")
+                text = ax.annotate(name, point, xytext=(6, 5), textcoords="offset points", fontsize="small")
             box = text.get_window_extent()
         taken.append(box)
 
@@ -105,7 +107,19 @@ def _series_colors(series: dict) -> dict[str, str]:
     colors = {name: color for i, (name, color) in enumerate(own.items()) if color not in list(own.values())[:i]}
     free = [color for color in PALETTE if color not in colors.values()] or list(PALETTE)
     rest = [name for name in series if not colors.get(name)]
-    return colors | {name: free[i % len(free)] for i, name in enumerate(rest)}
+    colors |= {name: free[i % len(free)] for i, name in enumerate(rest)}
+    return {name: colors[name] for name in series}
+
+
+def _next_color(ax: Axes) -> str:
+    (line,) = ax.plot([], [])
+    line.remove()
+    return line.get_color()
+
+
+def _drawn(color: str) -> dict:
+    """How a line of this colour is drawn in all lessons."""
+    return {"color": color, "marker": marker_of(color), "linestyle": line_of(color), "markersize": 4.5}
 
 
 def band(ax: Axes, x, runs, label: str, color: str | None = None) -> None:
@@ -124,8 +138,9 @@ def band(ax: Axes, x, runs, label: str, color: str | None = None) -> None:
     if len(runs) == 0 or any(len(run) != len(x) for run in runs):
         raise ValueError(f"runs has lengths {[len(run) for run in runs]}; it must have one or more of length {len(x)}.")
     values = np.array([[float(y) for y in run] for run in runs])
-    (line,) = ax.plot(x, values.mean(0), marker="o", markersize=3.5, label=f"{label} ({len(runs)} seeds)", color=color)
-    ax.fill_between(x, values.min(0), values.max(0), color=line.get_color(), alpha=0.18, linewidth=0)
+    color = color or _next_color(ax)
+    ax.plot(x, values.mean(0), label=f"{label} ({len(runs)} seeds)", **_drawn(color))
+    ax.fill_between(x, values.min(0), values.max(0), color=color, alpha=0.18, linewidth=0)
 
 
 def history(histories: dict) -> Figure:
@@ -136,14 +151,14 @@ def history(histories: dict) -> Figure:
     """
     fig, (left, right) = figure(2)
     with style():
-        for name, run in histories.items():
-            epochs = range(1, len(run.train_loss) + 1)
-            left.plot(epochs, run.train_loss, marker="o", markersize=3.5, label=name)
-            right.plot(epochs, run.validation_accuracy, marker="o", markersize=3.5)
+        for name, color in _series_colors(histories).items():
+            epochs = range(1, len(histories[name].train_loss) + 1)
+            left.plot(epochs, histories[name].train_loss, **_drawn(color), label=name)
+            right.plot(epochs, histories[name].validation_accuracy, **_drawn(color))
         left.set(xlabel="epoch", ylabel="training loss")
         right.set(xlabel="epoch", ylabel="validation accuracy")
         right.yaxis.set_major_formatter(PercentFormatter(100, symbol=" %"))
         for axes in (left, right):
             axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
         fig.legend(loc="outside upper left", ncols=min(len(histories), 4))
-    return finish(fig)
+    return finish(fig, "Training loss (left) and validation accuracy (right) by epoch.")

@@ -5,7 +5,7 @@ from itertools import cycle
 
 from matplotlib.figure import Figure
 
-from nnopt_lab.workbench.plots.colors import PALETTE, REFERENCE
+from nnopt_lab.workbench.plots.colors import EDGE, PALETTE, REFERENCE
 from nnopt_lab.workbench.plots.style import figure, finish, log_axis, style
 
 
@@ -39,12 +39,14 @@ def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
         # Five markers and six colours make thirty pairs; later points are smaller, so that they hide none.
         for i, ((name, x, y), marker, color) in enumerate(zip(points, cycle("os^Dv"), cycle(PALETTE), strict=False)):
             size = 10 - 5 * i / len(points)
-            ax.plot(x, y, marker, color=color, markersize=size, markeredgecolor="white", label=name)
+            ax.plot(x, y, marker, color=color, markersize=size, markeredgecolor=EDGE, label=name)
         ax.set(xscale="log", yscale="log", xlim=(low, high), xlabel="FLOPs per byte", ylabel="GFLOP/s")
         for axis in (ax.xaxis, ax.yaxis):
             log_axis(axis, _ticks(*axis.get_view_interval()), base=10)
         fig.legend(loc="outside right upper", ncols=math.ceil((len(points) + 1) / 14), fontsize="small")
-    return finish(fig)
+    return finish(
+        fig, "Each layer lies below a roof: a slope where memory limits its speed, a level where arithmetic does."
+    )
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -1,35 +1,35 @@
 """The common style of the course's figures: sizes, legends and logarithmic axes."""
 
-import io
-
 import matplotlib.pyplot as plt
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from nnopt_lab.workbench.plots.colors import PALETTE, REFERENCE
+from nnopt_lab.workbench.plots.colors import FAINT, INK, PALETTE, REFERENCE, line_of
+from nnopt_lab.workbench.plots.illustration import Illustration
 
 SIZE = (8.0, 3.6)  # inches, of one row
 STYLE = {
     "figure.dpi": 110,
-    "figure.facecolor": "white",  # on a dark page, the dark labels would be unreadable
-    "savefig.facecolor": "white",
-    "axes.facecolor": "white",
-    "axes.prop_cycle": cycler(color=PALETTE),
+    "axes.prop_cycle": cycler(color=PALETTE, linestyle=[line_of(color) for color in PALETTE]),
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.edgecolor": "#999999",
+    "axes.edgecolor": INK,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": "#E6E6E6",
+    "grid.color": FAINT,
     "axes.titlesize": "medium",
     "legend.frameon": False,
-    "text.color": "#222222",
-    "axes.labelcolor": "#222222",
-    "xtick.color": "#444444",
-    "ytick.color": "#444444",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "lines.linewidth": 1.8,
+    # Transparent, so that a figure lies on a white page as on a dark one.
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none"),
 }
 
 
@@ -45,21 +45,27 @@ def figure(ncols: int = 1, nrows: int = 1, **kw):
     keeps labels from overlapping.
     """
     with style():
-        return plt.subplots(nrows, ncols, **{"figsize": (SIZE[0], SIZE[1] * nrows), "layout": "constrained"} | kw)
+        size = {"figsize": (SIZE[0], SIZE[1] * nrows), "layout": "constrained"}
+        return plt.subplots(nrows, ncols, **size | kw, FigureClass=Illustration)
 
 
-def png(fig: Figure, scale: float = 1) -> bytes:
-    """Render a figure as the content of a PNG file, cropped to what is drawn, with `scale` times its pixels."""
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", bbox_inches="tight", dpi=scale * fig.dpi)
-    return buffer.getvalue()
+def finish(fig: Figure, alt: str = "") -> Figure:
+    """Close a figure and return it, so that it shows once, not twice, as the last expression of a cell.
 
-
-def finish(fig: Figure) -> Figure:
-    """Close a figure and return it, so that it shows once, not twice, as the last expression of a cell."""
+    Args:
+        fig: from `figure()`.
+        alt: what there is to see, in one or two sentences for readers who do not see the figure; titles, axes and
+            legend are added to it.
+    """
+    fig.alt = alt
     for axes in fig.axes:
-        if axes.get_legend():  # perhaps made outside `style()`
-            axes.get_legend().set_frame_on(False)
+        axes.tick_params(which="both", colors=INK, grid_color=FAINT)  # ticks made outside `style()` would be black
+    for legend in (*fig.legends, *(axes.get_legend() for axes in fig.axes)):
+        if legend is not None:
+            legend.set_frame_on(False)
+    for text in fig.findobj(Text):
+        if to_hex(text.get_color()) == "#000000":
+            text.set_color(INK)
     plt.close(fig)
     return fig
 

@@ -2,6 +2,8 @@
 
 import matplotlib.pyplot as plt
 import pytest
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
 
 from nnopt_lab.workbench import plots
 from tests.workbench.plots.drawing import readable
@@ -13,13 +15,13 @@ class TestStyle:
         fig, ax = plots.figure()
         plots.finish(fig)
         assert dict(plt.rcParams) == before
-        assert not ax.spines["top"].get_visible() and fig.get_facecolor() == (1, 1, 1, 1)
+        assert not ax.spines["top"].get_visible() and fig.get_facecolor()[3] == 0
 
     def test_is_the_same_whatever_the_readers_settings(self):
         with plt.style.context("dark_background"):
             fig, ax = plots.figure(2, 2)
             plots.finish(fig)
-        assert ax.shape == (2, 2) and fig.get_facecolor() == ax[0, 0].get_facecolor() == (1, 1, 1, 1)
+        assert ax.shape == (2, 2) and fig.get_facecolor()[3] == ax[0, 0].get_facecolor()[3] == 0
         assert tuple(fig.get_size_inches()) == (8, 7.2)
 
     def test_finish_shows_a_figure_once(self):
@@ -28,6 +30,37 @@ class TestStyle:
         ax.legend()
         assert plots.finish(fig) is fig and not plt.get_fignums()
         assert not ax.get_legend().get_frame_on()
+
+
+def drawn_without_the_style():
+    """A figure whose texts, ticks and legends a lesson's cell drew outside of `style()`."""
+    fig, ax = plots.figure()
+    ax.plot([1, 2], [1000, 2000], label="a")
+    ax.text(1, 1000, "a text")
+    ax.annotate("a note", (2, 2000))
+    ax.set_xticks([1, 1.5, 2], ["one", "half", "two"])
+    ax.set_ylabel("y")
+    fig.suptitle("a title")
+    fig.legend(loc="outside right upper")
+    ax.legend(title="things")
+    return plots.finish(fig)
+
+
+def test_what_is_drawn_without_the_style_reads_on_both_backgrounds_too():
+    fig = drawn_without_the_style()
+    fig.draw_without_rendering()
+    texts = [text for text in fig.findobj(Text) if text.get_text()]
+    assert len(texts) > 8 and {to_hex(text.get_color()).upper() for text in texts} == {plots.INK}
+    ax = fig.axes[0]
+    assert {to_hex(line.get_color()).upper() for line in ax.get_xticklines() + ax.get_yticklines()} == {plots.INK}
+    assert not fig.legends[0].get_frame_on() and not ax.get_legend().get_frame_on()
+
+
+def test_a_text_whose_colour_was_chosen_keeps_it():
+    fig, ax = plots.figure()
+    ax.text(0, 0, "a", color=plots.GREEN)
+    plots.finish(fig)
+    assert ax.texts[0].get_color() == plots.GREEN
 
 
 class TestLegend:

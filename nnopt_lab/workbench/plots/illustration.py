@@ -1,0 +1,81 @@
+"""A figure as a notebook shows it: a sharp, transparent picture that says in words what it shows."""
+
+import base64
+import html
+import io
+import re
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from PIL import Image
+
+SHARPNESS = 2  # pixels of the picture per pixel on the page, for screens with a high resolution
+_MOST_NAMES = 8  # rows or series that a description lists
+
+
+class Illustration(Figure):
+    """A matplotlib Figure that a notebook shows as an `<img>` with a description for readers who do not see it.
+
+    JupyterLab gives a picture of type image/png no description, so the picture is inside HTML.
+
+    Attributes:
+        alt: what there is to see in the figure, in one or two sentences; "" if only its titles and axes describe it.
+    """
+
+    alt = ""
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display({"text/plain": repr(self), "text/html": img(self)}, raw=True)
+
+
+def img(fig: Figure) -> str:
+    """A figure as an HTML `<img>` element that contains its picture and its description."""
+    picture = png(fig, SHARPNESS)
+    width = int.from_bytes(picture[16:20], "big") // SHARPNESS  # in the first chunk, IHDR, whose data begins at byte 16
+    source = base64.b64encode(picture).decode()
+    return (
+        f'<img alt="{html.escape(alt_text(fig))}" width="{width}" style="max-width:100%;height:auto" '
+        f'src="data:image/png;base64,{source}">'
+    )
+
+
+def png(fig: Figure, scale: float = 1) -> bytes:
+    """Render a figure as the content of a PNG file: transparent, cropped to what is drawn, `scale` times its pixels.
+
+    Only photographs have more than 256 colours, so other figures are stored with a palette, at a third of the bytes.
+    """
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", bbox_inches="tight", dpi=scale * fig.dpi, transparent=True)
+    if any(image.get_array().ndim == 3 for image in fig.findobj(AxesImage)):
+        return buffer.getvalue()
+    small = io.BytesIO()
+    Image.open(buffer).quantize(256, method=Image.Quantize.FASTOCTREE).save(small, format="png", optimize=True)
+    return small.getvalue()
+
+
+def alt_text(fig: Figure) -> str:
+    """What a figure shows, in words: its `alt`, then titles, axes, names of rows, and the legend."""
+    parts = [getattr(fig, "alt", "").strip(), fig.get_suptitle()]
+    parts += [_axes(ax) for ax in fig.axes if ax.get_visible()]
+    labels = dict.fromkeys(label for ax in fig.axes for label in ax.get_legend_handles_labels()[1])
+    parts.append(f"Legend: {_listed(labels)}" if labels else "")
+    sentences = (" ".join(part.split()) for part in parts)
+    return " ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in sentences if part)
+
+
+def _axes(ax: Axes) -> str:
+    title = " ".join(text for side in ("left", "center", "right") if (text := ax.get_title(side)))
+    ends = [f"{axis}: {label}" for axis, label in (("x", ax.get_xlabel()), ("y", ax.get_ylabel())) if label]
+    names = [label.get_text() for label in ax.get_yticklabels()] if ax.axison else []
+    if any(re.search("[a-z]", name) for name in names):  # rows, not numbers
+        ends.append(f"rows: {_listed(filter(None, names))}")
+    return ": ".join(part for part in (title, ", ".join(ends)) if part)
+
+
+def _listed(names) -> str:
+    names = list(names)
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,107 @@
+"""A figure in a notebook: an image that can be read on any page, described in words, sharp and small."""
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import torch
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from PIL import Image
+
+from nnopt_lab.workbench import plots
+
+
+def drawn(alt=""):
+    fig, (left, right) = plots.figure(2)
+    plots.bars(left, {"float32": 1, "int8": 2}, labels="{:.1f}×")
+    left.set(title="speed", xlabel="times as fast")
+    plots.curves(right, [1, 2], {"MyNet": [3, 4], "bf16": [4, 5]})
+    right.set(xlabel="epoch", ylabel="loss <train>")
+    plots.legend(fig)
+    return plots.finish(fig, alt)
+
+
+def attributes(html):
+    found = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attributes: found.append((tag, dict(attributes)))
+    parser.feed(html)
+    (tag, attributes) = found[0]
+    assert tag == "img" and len(found) == 1
+    return attributes
+
+
+def picture(data):
+    return Image.open(io.BytesIO(data)).convert("RGBA")
+
+
+class TestAltText:
+    def test_says_what_there_is_to_see_and_names_titles_axes_rows_and_legend(self):
+        text = plots.alt_text(drawn("int8 is twice as fast"))
+        assert text == (
+            "int8 is twice as fast. speed: x: times as fast, rows: float32, int8. "
+            "x: epoch, y: loss <train>. Legend: MyNet, bf16."
+        )
+
+    def test_many_rows_are_counted_not_listed(self):
+        fig, ax = plots.figure()
+        plots.seeds(ax, {f"row {i}": [1] for i in range(30)})
+        assert plots.alt_text(plots.finish(fig)).endswith("row 7 and 22 more.")
+
+    def test_numbers_at_the_ticks_are_no_rows(self):
+        fig, ax = plots.figure()
+        plots.curves(ax, [1, 2], {"a": [1, 2]})
+        plots.log_axis(ax.yaxis, [1, 2])
+        assert plots.alt_text(plots.finish(fig)) == "Legend: a."
+
+    @pytest.mark.parametrize(
+        "fig",
+        [
+            lambda: plots.pictures(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), ["shirt", "bag", "boot"]),
+            lambda: plots.roofline([("conv", 2.0, 10.0)], 100, 20),
+        ],
+    )
+    def test_a_ready_made_figure_describes_itself(self, fig):
+        assert re.match(r"\w.{8,}\. ", plots.alt_text(fig()))
+
+
+class TestImg:
+    def test_a_notebook_gets_one_image_with_a_description_in_the_width_of_the_page(self):
+        shell = InteractiveShell.instance()
+        with capture_output() as shown:
+            shell.displayhook.exec_result = None
+            shell.display_formatter.format(drawn('"less" & <more>'))
+        (output,) = shown.outputs
+        assert set(output.data) == {"text/plain", "text/html"}
+        found = attributes(output.data["text/html"])
+        assert found["alt"].startswith('"less" & <more>. speed')
+        assert "max-width:100%" in found["style"]
+
+    def test_has_two_pixels_per_pixel_of_the_page(self):
+        found = attributes(plots.img(drawn()))
+        head, data = found["src"].split(",")
+        assert head == "data:image/png;base64"
+        assert picture(base64.b64decode(data)).width // 2 == int(found["width"]) > 600
+
+    def test_the_pattern_that_hides_figures_from_the_comparison_finds_all_of_it(self):
+        assert re.fullmatch(r"<img [^>]*>", plots.img(drawn("a > b")))
+
+
+class TestPng:
+    def test_is_transparent_around_what_is_drawn(self):
+        alpha = np.array(picture(plots.png(drawn())))[..., 3]
+        assert (alpha == 0).mean() > 0.5 and alpha.max() == 255
+
+    def test_is_the_same_each_time_and_small(self):
+        assert plots.png(drawn(), 2) == plots.png(drawn(), 2)
+        assert len(plots.png(drawn(), 2)) < 40_000
+
+    def test_photographs_keep_their_colours(self):
+        colors = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
+        seen = np.array(picture(plots.png(plots.pictures(colors))))[..., :3].reshape(-1, 3)
+        wanted = colors[0].permute(1, 2, 0).reshape(-1, 3).numpy()
+        assert {tuple(c) for c in wanted} <= {tuple(c) for c in seen}
