@@ -44,6 +44,7 @@ def lab(
         *(sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={workspace}"),
         *(f"--port={port}", "--ServerApp.port_retries=0", f"--LabApp.app_settings_dir={LAB_SETTINGS}"),
         f"--LabApp.default_url=/lab/tree/{first}",
+        "--ContentsManager.pre_save_hook=nnopt_lab.course.static_outputs.before_save",
         "--log-level=WARN",  # so that thirty lines don't hide the address
     ]
     if not browser:

@@ -12,6 +12,7 @@ from nnopt_lab.course.cell_roles import depends_on_the_machine, is_folded, shows
 from nnopt_lab.course.exercises import cell_id, exercises
 from nnopt_lab.course.lesson_files import paths, read_notebook
 from nnopt_lab.course.runner import run_notebook
+from nnopt_lab.course.static_outputs import make_static
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.workbench.paths import root
 
@@ -190,10 +191,11 @@ def _compared(cell: NotebookNode) -> dict:
 
 
 def _tidy(notebook: NotebookNode) -> NotebookNode:
-    """Remove irrelevant differences between machines: Python's patch version and execution times.
+    """Remove irrelevant differences between machines: Python's patch version, execution times and widgets' ids.
 
     The course map is removed too, because its list of lessons may be outdated when somebody reads it.
     """
+    make_static(notebook)
     widgets = notebook.metadata.get("widgets")
     notebook.metadata = nbformat.from_dict(METADATA | ({"widgets": widgets} if widgets else {}))
     for cell in notebook.cells:

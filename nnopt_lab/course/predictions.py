@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
+from functools import cache
 
 from nnopt_lab.course import record
 from nnopt_lab.course.cards import Card, inline
@@ -107,17 +108,19 @@ def _committed(name: str, entry: Prediction) -> Card:
 def _box(name: str, unit: str):
     import ipywidgets as widgets
 
-    class Box(widgets.VBox):
-        def __repr__(self) -> str:  # shown in a notebook without a running kernel
-            return f"Predict: {name}? Run this cell to guess."
-
     # Not a FloatText, which starts at 0, so that an early click would commit 0.
     number = widgets.Text(placeholder="a number", layout=widgets.Layout(width="8em"))
     button = widgets.Button(description="Commit my guess", button_style="primary")
     answer = widgets.HTML()
+    label = widgets.HTML(f"<b>Predict:</b> {inline(name)}?")
+    box = _box_class()([label, widgets.HBox([number, widgets.Label(unit), button]), answer])
+    box.without_kernel = Card(f"Predict: {name}?", "neutral", ("Run this cell to guess.",))
 
     def commit(_):
-        answer.value = _commit(name, number.value.replace(",", "."), unit)._repr_html_()
+        card = _commit(name, number.value.replace(",", "."), unit)
+        answer.value = card._repr_html_()
+        if card.mood != "bad" and box.place is not None:
+            box.place.update(card)  # the card stays when the kernel ends, the box would not
 
     def on_message(_, content, __):
         if content.get("event") == "submit":  # Enter; `on_submit` is deprecated, and a changed value may be unfinished
@@ -125,8 +128,29 @@ def _box(name: str, unit: str):
 
     button.on_click(commit)
     number.on_msg(on_message)
-    label = widgets.HTML(f"<b>Predict:</b> {inline(name)}?")
-    return Box([label, widgets.HBox([number, widgets.Label(unit), button]), answer])
+    return box
+
+
+@cache
+def _box_class() -> type:
+    import ipywidgets as widgets
+
+    class Box(widgets.VBox):
+        """A widget that is shown as its card `without_kernel` where no kernel runs; `place` is where it is shown."""
+
+        without_kernel = place = None
+
+        def __repr__(self) -> str:
+            return repr(self.without_kernel)
+
+        def _ipython_display_(self) -> None:
+            from IPython.display import display
+
+            card = self.without_kernel
+            forms = {"text/plain": repr(card), "text/html": card._repr_html_()}  # ipywidgets would cut the text
+            self.place = display(self._repr_mimebundle_() | forms, raw=True, display_id=True)
+
+    return Box
 
 
 def _declared_unit(name: str) -> str:

@@ -22,10 +22,11 @@ class LabPage:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def open(self, path: str = "") -> "LabPage":
-        """Open a file of the workspace, or what `nnopt lab` opens; a notebook's cells are there on return."""
+        """Open a file of the workspace, or what `nnopt lab` opens; a notebook's kernel is there on return."""
         self.page.goto(f"{self._address}/lab{f'/tree/{path}' if path else ''}?token={self._token}&reset")
         if path.endswith(".ipynb"):
             self.page.wait_for_selector(".jp-Notebook .jp-Cell")
+            self.page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()
         return self
 
     def run_all(self, seconds: int = SECONDS) -> None:
@@ -60,7 +61,7 @@ class LabPage:
         return self.page.locator(".jp-Notebook .jp-Cell", has_text=text)
 
     def wait_until_idle(self, seconds: int = SECONDS) -> None:
-        """Wait until no kernel of the server is busy.
+        """Wait until no cell of the open notebook waits, and no kernel of the server is busy.
 
         Raises:
             TimeoutError: one still is after `seconds`.
@@ -70,6 +71,9 @@ class LabPage:
             if time.monotonic() > end:
                 raise TimeoutError(f"A kernel was still busy after {seconds} s.")
             self.page.wait_for_timeout(250)
+            if self.page.locator(".jp-Notebook-ExecutionIndicator:visible:not([data-status=idle])").count():
+                idle = 0
+                continue
             states = [kernel["execution_state"] for kernel in self._ask("kernels")]
             idle = idle + 1 if states and set(states) == {"idle"} else 0
 

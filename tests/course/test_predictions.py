@@ -13,6 +13,7 @@ from nnopt_lab.course import predictions, session
 from nnopt_lab.course.cards import Card
 from nnopt_lab.course.predictions import Ledger, Prediction, ledger, predict, reveal
 from nnopt_lab.course.record import FILE, change, read
+from nnopt_lab.course.static_outputs import VIEW
 
 NAME = "speed-up at 90 % sparsity"
 
@@ -66,6 +67,45 @@ def test_enter_commits_what_the_box_contains_and_other_messages_do_not(noted):
     number._handle_custom_msg({"event": "submit"}, [])
     assert "2.5 ms" in answer.value
     assert noted()["guess"] == 2.5
+
+
+class Place:
+    """Stands in for the place where a notebook shows the box."""
+
+    def __init__(self):
+        self.shown = []
+
+    def update(self, what):
+        self.shown.append(what)
+
+
+def test_a_displayed_box_makes_way_for_the_card_once_a_guess_is_committed():
+    box = predict(NAME)
+    number, button, answer = parts(box)
+    box.place = Place()
+    for text in ("", "much", "inf"):
+        number.value = text
+        button.click()
+        assert box.place.shown == [] and answer.value
+    number.value = "3"
+    button.click()
+    (card,) = box.place.shown
+    assert card.title == f"Your guess: {NAME}" and "3 ×" in card.lines[0]
+    reveal(NAME, 2)
+    button.click()
+    assert "It has been measured." in box.place.shown[1].lines[0]
+
+
+@pytest.mark.parametrize("name", [NAME, "accuracy lost " * 20, "<b>`x`</b>"])
+def test_a_box_without_a_kernel_is_its_whole_question_as_text_and_as_a_card(name, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, **more: shown.append((bundle, more)))
+    box = predict(name)
+    assert repr(box) == f"▸ Predict: {name}?\n  Run this cell to guess."
+    box._ipython_display_()
+    ((bundle, more),) = shown
+    assert more["raw"] and more["display_id"] and bundle[VIEW]["model_id"] == box.model_id
+    assert bundle["text/plain"] == repr(box) and "<b>`x`</b>" not in bundle["text/html"]
 
 
 def test_a_box_outlives_the_progress_file(own_workspace, noted):

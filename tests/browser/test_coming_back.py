@@ -1,0 +1,30 @@
+"""A lesson that was saved and is opened again: what it showed is still there, and nothing has become an error."""
+
+import nbformat
+
+from nnopt_lab.course.static_outputs import VIEW
+
+LESSON = "01_pruning.ipynb"
+ERROR = "Error displaying widget"
+
+
+def test_a_lesson_comes_back_as_it_was(lab, workspace):
+    lesson = lab(LESSON)
+    lesson.run_all()
+    box = lesson.page.get_by_placeholder("a number").first
+    box.fill("7,5")
+    box.press("Enter")
+    lesson.outputs("7.5 points. Now measure.").wait_for()
+    lesson.save()
+    lesson.restart_kernel()
+    for _ in range(2):
+        lesson.open(LESSON)
+        lesson.outputs("7.5 points. Now measure.").wait_for()
+        lesson.outputs("Run this cell to guess.").first.wait_for()
+        assert lesson.outputs(ERROR).count() == 0
+        lesson.page.keyboard.press("Escape")
+        lesson.page.keyboard.press("b")  # a change, so that there is something to save
+        lesson.save()
+    outputs = [o for cell in nbformat.read(workspace / LESSON, 4).cells for o in cell.get("outputs", [])]
+    assert not any(VIEW in output.get("data", {}) for output in outputs)
+    assert not any("<progress" in output.get("data", {}).get("text/html", "") for output in outputs)
