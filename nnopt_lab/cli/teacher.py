@@ -90,21 +90,24 @@ def mark(
     learner: str,
     item: Annotated[str, typer.Argument(help="An exercise, a question, or a lesson as a whole.")],
     points: Annotated[float | None, typer.Option(help="Replaces the answer's points; added to a lesson's.")] = None,
-    comment: Annotated[str, typer.Option(help="Shown to the learner.")] = "",
+    comment: Annotated[str | None, typer.Option(help="Shown to the learner; without it, an earlier one stays.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the gradebook.")] = Path("grades"),
 ) -> None:
     """Set points or a comment manually; they survive regrading. You may also edit marks.csv in that folder."""
     from nnopt_lab.grading import gradebook, marks
 
-    learner, comment = unicodedata.normalize("NFC", storable(learner)), storable(comment)
+    learner = unicodedata.normalize("NFC", storable(learner))
+    comment = None if comment is None else storable(comment)
     if not (out / gradebook.FILE).exists():
         raise FileNotFoundError(f"There is no gradebook in {out}: give its folder with --out.")
+    if points is None and comment is None:
+        raise ValueError("Give --points, --comment or both; to remove a mark, delete its line in marks.csv.")
     with gradebook.locked(out), closing(gradebook.Gradebook(out)) as book:
         learners = {entry.learner for entry in book.entries()}
         if learner not in learners:
             others = ", ".join(printable(name, 80) for name in sorted(learners)[:20])
             raise ValueError(f"learner={learner!r} handed in nothing; these learners did: {others}.")
-        marks.write(out, learner, item, marks.Mark(points, comment))
+        marks.write(out, learner, item, marks.changed(out, learner, item, points, comment))
         _report(book, out)
 
 

@@ -2,12 +2,13 @@
 
 import csv
 import io
+import math
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnopt_lab.course.exercises import exercises, questions
-from nnopt_lab.course.lesson import lessons
+from nnopt_lab.course.exercises import Exercise, Question, exercises, lesson_points, questions
+from nnopt_lab.course.lesson import Lesson, lessons
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.grading.formulas import defuse, restore
 from nnopt_lab.workbench.files import make_folder
@@ -71,11 +72,22 @@ def read(folder: Path) -> dict[tuple[str, str], Mark]:
     return found
 
 
+def changed(folder: Path, learner: str, item: str, points: float | None, comment: str | None) -> Mark:
+    """The mark for an item with new points or a new comment; what is None stays as it is in the file.
+
+    Raises:
+        ValueError: as for `read`.
+    """
+    earlier = read(folder).get((unicodedata.normalize("NFC", learner), item), Mark())
+    return Mark(earlier.points if points is None else points, earlier.comment if comment is None else comment)
+
+
 def write(folder: Path, learner: str, item: str, mark: Mark) -> None:
     """Write a mark, which replaces an earlier one for the same item; the rest of the file is unchanged.
 
     Raises:
-        ValueError: there is no such item, the points are not a number, or the file is not a table of marks.
+        ValueError: there is no such item, the points are not a number or are outside the item's range, or the file is
+            not a table of marks.
         OSError: the file can't be written.
     """
     points = "" if mark.points is None else f"{mark.points:g}"
@@ -139,8 +151,18 @@ def _parse(values: dict[str, str], where: str) -> tuple[tuple[str, str], Mark]:
         raise ValueError(f"{where}: item={values['item']!r} is not an exercise, question or lesson.")
     try:
         points = float(values["points"].replace(",", ".")) if values["points"] else None
-        if points is not None and not -1000 < points < 1000:
+        if points is not None and not math.isfinite(points):
             raise ValueError
     except ValueError:
         raise ValueError(f"{where}: points={values['points']!r} must be a number, or empty.") from None
+    if points is not None:
+        _check(points, items[values["item"]], values["item"], where)
     return _key(values), Mark(points, values["comment"])
+
+
+def _check(points: float, item: Exercise | Question | Lesson, name: str, where: str) -> None:
+    """Raise ValueError for points that the item can't have; only a lesson's may be negative, because they are added."""
+    least, most = (-lesson_points(name), lesson_points(name)) if isinstance(item, Lesson) else (0, item.points)
+    if not least <= points <= most:
+        whole = "" if isinstance(item, Lesson) else "; to give more, add points to its lesson"
+        raise ValueError(f"{where}: points={points:g} for {name} must be from {least} to {most}{whole}.")

@@ -60,6 +60,10 @@ def test_what_is_no_table_of_text_is_answered_with_a_sentence(tmp_path):
         ("bob,pruning.levels,many,", "line 2: points='many' must be a number"),
         ("bob,pruning.levels,nan,", "line 2: points='nan' must be a number"),
         (",pruning.levels,1,", "line 2: the learner is missing"),
+        ("bob,pruning.levels,99,", "line 2: points=99 for pruning.levels must be from 0 to 3; to give more, add"),
+        ("bob,pruning.levels,-1,", "line 2: points=-1 for pruning.levels must be from 0 to 3"),
+        ("bob,pruning.levels,inf,", "line 2: points='inf' must be a number"),
+        (f"bob,{LESSON},500,", f"line 2: points=500 for {LESSON} must be from -"),
     ],
 )
 def test_a_line_that_can_t_be_understood_is_named(tmp_path, line, said):
@@ -114,3 +118,11 @@ def test_of_several_lines_for_one_mark_the_last_is_the_one_that_changes(tmp_path
 def test_a_learners_name_is_the_same_however_its_letters_are_written(tmp_path):
     marks.write(tmp_path, unicodedata.normalize("NFD", "Zoë"), "pruning.levels", Mark(1))
     assert marks.read(tmp_path) == {(unicodedata.normalize("NFC", "Zoë"), "pruning.levels"): Mark(1)}
+
+
+def test_a_new_comment_keeps_the_points_and_new_points_keep_the_comment(tmp_path):
+    marks.write(tmp_path, "bob", "pruning.levels", Mark(2, "nearly"))
+    assert marks.changed(tmp_path, "bob", "pruning.levels", None, "well") == Mark(2, "well")
+    assert marks.changed(tmp_path, "bob", "pruning.levels", 0, None) == Mark(0, "nearly")
+    assert marks.changed(tmp_path, "bob", "pruning.levels", None, "") == Mark(2, "")
+    assert marks.changed(tmp_path, "eve", "pruning.levels", 1, None) == Mark(1, "")
