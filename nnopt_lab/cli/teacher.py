@@ -38,17 +38,25 @@ def grade(
     megabytes: Annotated[int, typer.Option(help="Memory limit per answer, in MiB.", min=64)] = 1024,
     late: Annotated[str | None, typer.Option(help='none, zero, "10%", "10%/day" or "10%/hour".')] = None,
     due: Annotated[str | None, typer.Option(help="When it was due, such as 2026-12-01T18:00.")] = None,
+    roster: Annotated[
+        Path | None,
+        typer.Option(help="The class as CSV: name, e-mail, id, login, group, extension; or an LMS's export."),
+    ] = None,
+    attempt: Annotated[str | None, typer.Option(help="Which submission counts: last or best.")] = None,
     format: Annotated[list[str] | None, typer.Option(help="Also write: canvas, moodle, gradescope, json.")] = None,
     seed: Annotated[int | None, typer.Option(help="Repeat a batch with the inputs of this seed.", min=0)] = None,
     resume: Annotated[bool, typer.Option("--resume/--fresh", help="Resume, or begin a new gradebook.")] = True,
 ) -> None:
     """Grade notebooks: each answer runs in a sandbox, on fresh inputs; a stopped batch resumes."""
     from nnopt_lab.course.lesson_files import find_lesson
-    from nnopt_lab.grading import exports, gradebook, lateness, pool, sandbox
+    from nnopt_lab.grading import exports, gradebook, grades, lateness, pool, sandbox
     from nnopt_lab.grading.sources import find, shared_numbers
 
     # All options are checked before a sandbox starts and before anything is written.
     exports.check(format or ())
+    if attempt not in (None, *grades.ATTEMPTS):
+        raise ValueError(f"attempt={attempt!r} must be {' or '.join(grades.ATTEMPTS)}.")
+    people = _text_of(roster) if roster else None
     wanted = find_lesson(lesson) if lesson else None
     settings = pool.Settings(sandbox.available(isolation), sandbox.Limits(seconds, megabytes), wanted)
     sources = find(paths)
@@ -58,7 +66,7 @@ def grade(
             lateness.policy(late or "none", due)  # before the old gradebook is archived
             gradebook.archive(out)
         book = stack.enter_context(closing(gradebook.Gradebook(out, seed)))
-        _keep_settings(book, late, due, format)
+        _keep_settings(book, late, due, format, attempt, people)
         if settings.kind == "none":
             _warn(sandbox.UNPROTECTED)
         workers = stack.enter_context(closing(pool.WorkerPool(settings, jobs))) if cluster is None else None
@@ -94,28 +102,43 @@ def mark(
     out: Annotated[Path, typer.Option(help="Folder of the gradebook.")] = Path("grades"),
 ) -> None:
     """Set points or a comment manually; they survive regrading. You may also edit marks.csv in that folder."""
-    from nnopt_lab.grading import gradebook, marks
+    from nnopt_lab.grading import gradebook, marks, report
 
     learner = unicodedata.normalize("NFC", storable(learner))
     comment = None if comment is None else storable(comment)
     if not (out / gradebook.FILE).exists():
         raise FileNotFoundError(f"There is no gradebook in {out}: give its folder with --out.")
-    if points is None and comment is None:
-        raise ValueError("Give --points, --comment or both; to remove a mark, delete its line in marks.csv.")
     with gradebook.locked(out), closing(gradebook.Gradebook(out)) as book:
-        learners = {entry.learner for entry in book.entries()}
+        learners = {grade.learner for grade in report.graded(book, out)[0]}
         if learner not in learners:
             others = ", ".join(printable(name, 80) for name in sorted(learners)[:20])
             raise ValueError(f"learner={learner!r} handed in nothing; these learners did: {others}.")
+        if points is None and comment is None:
+            raise ValueError("Give --points, --comment or both; to remove a mark, delete its line in marks.csv.")
         marks.write(out, learner, item, marks.changed(out, learner, item, points, comment))
         _report(book, out)
 
 
-def _keep_settings(book, late: str | None, due: str | None, formats: list[str] | None) -> None:
+def _text_of(roster: Path) -> str:
+    """The text of a roster, after a check."""
+    from nnopt_lab.grading.roster import Roster
+
+    try:
+        text = roster.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{roster} is not UTF-8 text: save it as “CSV UTF-8”.") from None
+    Roster(text, str(roster))
+    return text
+
+
+def _keep_settings(
+    book, late: str | None, due: str | None, formats: list[str] | None, attempt: str | None, roster: str | None
+) -> None:
     """Store the given settings in the gradebook; others keep their values from earlier calls."""
     from nnopt_lab.grading import lateness
 
     given = {"late": late, "due": due, "formats": " ".join(formats) if formats else None}
+    given |= {"attempt": attempt, "roster": roster}
     kept = {name: book.setting(name) or "" for name in given}
     kept |= {name: value for name, value in given.items() if value is not None}
     lateness.policy(kept["late"] or "none", kept["due"] or None)
@@ -124,17 +147,21 @@ def _keep_settings(book, late: str | None, due: str | None, formats: list[str] |
 
 def _report(book, out: Path) -> None:
     from nnopt_lab.cli.screen import console, grades_table
-    from nnopt_lab.grading import marks, report
-    from nnopt_lab.grading.grades import unapplied
+    from nnopt_lab.grading import marks, notices, report
+    from nnopt_lab.grading.grades import MISSING, unapplied
 
-    grades, files = report.write(book, out)
-    console.print(grades_table(grades, book.seed))
-    for sentence in unapplied(marks.read(out), grades):
-        print(printable(sentence))
-    troubled = [g for g in grades if g.entry.graded.state != "graded"]
-    for g in troubled[:10]:
-        print(printable(f"  {g.learner}, {g.entry.name}: {g.entry.graded.state}. {g.entry.graded.reason}"))
-    if len(troubled) > 10:
-        print(f"  … and {len(troubled) - 10} more, in grades.csv.")
-    written = ", ".join(str(file.relative_to(out)) for file in files[:6])
-    print(printable(f"In {out}: {written}, and a page per learner in feedback.", 2_000))
+    written = report.write(book, out)
+    handed_in = [g for g in written.grades if g.entry.graded.state != MISSING]
+    console.print(grades_table(handed_in, book.seed))
+    troubled = [g for g in handed_in if g.entry.graded.state != "graded"]
+    formats = (book.setting("formats") or "").split()
+    for sentence in (
+        *unapplied(marks.read(out), written.grades),
+        *(f"  {g.learner}, {g.entry.name}: {g.entry.graded.state}. {g.entry.graded.reason}" for g in troubled[:10]),
+        *([f"  … and {len(troubled) - 10} more, in grades.csv."] if len(troubled) > 10 else []),
+        *notices.find(written, book.setting("due") or None),
+        *(notices.IMPORTING[name] for name in formats if name in notices.IMPORTING),
+    ):
+        print(printable(sentence, 2_000))
+    names = ", ".join(str(file.relative_to(out)) for file in written.files[:6])
+    print(printable(f"In {out}: {names}, and a page per learner in feedback.", 2_000))

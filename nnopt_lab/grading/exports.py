@@ -12,7 +12,7 @@ from pathlib import Path
 from nnopt_lab.course.exercises import lesson_points
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.grading.formulas import defuse, without_controls
-from nnopt_lab.grading.grades import Grade
+from nnopt_lab.grading.grades import MISSING, Grade
 from nnopt_lab.workbench.files import make_folder
 
 FORMATS = ("canvas", "moodle", "gradescope", "json")
@@ -22,8 +22,15 @@ _DIGEST_AT_END = re.compile(rf"-[0-9a-f]{{{_DIGITS}}}$")
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(10))}  # Windows's
 
 
-def write(grades: list[Grade], folder: Path, formats: Iterable[str]) -> list[Path]:
-    """Write grades.csv and the given formats.
+def write(grades: list[Grade], folder: Path, formats: Iterable[str], titles: Iterable[str] = ()) -> list[Path]:
+    """Write grades.csv and the given formats; the latter omit learners who handed in nothing.
+
+    Args:
+        grades: of all learners.
+        folder: created if missing.
+        formats: some of `FORMATS`.
+        titles: of a Canvas export's columns; a lesson's column there, such as "01_pruning (4711)", keeps its title, so
+            that Canvas finds the assignment instead of making another one.
 
     Returns:
         The files written.
@@ -35,9 +42,11 @@ def write(grades: list[Grade], folder: Path, formats: Iterable[str]) -> list[Pat
     check(formats)
     make_folder(folder)
     written = [_table(folder / "grades.csv", _plain_rows(grades))]
-    writers = {"canvas": _canvas, "moodle": _moodle, "gradescope": _gradescope, "json": _json}
+    handed_in = [g for g in grades if g.entry.graded.state != MISSING]
+    writers = {"moodle": _moodle, "gradescope": _gradescope, "json": _json}
     for name in dict.fromkeys(formats):
-        written += writers[name](grades, folder)
+        canvas = name == "canvas"
+        written += _canvas(handed_in, folder, tuple(titles)) if canvas else writers[name](handed_in, folder)
     return written
 
 
@@ -62,29 +71,52 @@ def safe_name(learner: str) -> str:
 
 
 def _plain_rows(grades: list[Grade]):
-    yield ("learner", "lesson", "points", "possible", "percent", "state", "reason", "late", "lost", "submitted", "file")
+    head = (
+        "learner",
+        "lesson",
+        "points",
+        "possible",
+        "percent",
+        "state",
+        "reason",
+        "late",
+        "lost",
+        "submitted",
+        "file",
+    )
+    yield (*head, "email", "group")
     for g in grades:
         entry = g.entry
         numbers = (_number(g.points), g.possible, _number(g.percent))
         state = (entry.graded.state, entry.graded.reason, g.late, _number(g.lost))
-        yield (g.learner, g.lesson, *numbers, *state, entry.submitted_at, entry.name)
+        known = (g.person.email, g.person.group) if g.person else ("", "")
+        yield (g.learner, g.lesson, *numbers, *state, entry.submitted_at, entry.name, *known)
 
 
-def _canvas(grades: list[Grade], folder: Path) -> list[Path]:
-    """One column per lesson, as in Canvas's own export; it finds students by ID, or else by SIS login."""
-    lessons = sorted({g.lesson for g in grades if g.lesson})
-    by_learner: dict[str, list[Grade]] = {}
-    for grade in grades:
-        by_learner.setdefault(grade.learner, []).append(grade)
-    rows = [("Student", "ID", "SIS User ID", "SIS Login ID", "Section", *lessons)]
-    rows.append(("    Points Possible", "", "", "", "", *(lesson_points(lesson) for lesson in lessons)))
-    shared = _shared_numbers(grades, "canvas")
-    for learner, theirs in by_learner.items():
-        number = next((g.entry.number for g in theirs if g.entry.system == "canvas"), "")
-        number = "" if number in shared else number
-        points = {g.lesson: _number(g.points) for g in theirs}
-        rows.append((learner, number, "", "" if number else learner, "", *(points.get(name, "") for name in lessons)))
-    return [_table(folder / "canvas.csv", rows)]
+def _canvas(grades: list[Grade], folder: Path, titles: tuple[str, ...]) -> list[Path]:
+    """One file per lesson, because an empty cell for another lesson would clear the grade that Canvas has for it.
+
+    Canvas finds students by ID, or else by SIS login.
+    """
+    written = []
+    for lesson in sorted({g.lesson for g in grades if g.lesson}):
+        title = next((title for title in titles if lesson in title), lesson)
+        rows = [("Student", "ID", "SIS User ID", "SIS Login ID", "Section", title)]
+        rows.append(("    Points Possible", "", "", "", "", lesson_points(lesson)))
+        theirs = [g for g in grades if g.lesson == lesson]
+        shared = _shared_numbers(theirs, "canvas")
+        rows += [(g.learner, *_canvas_ids(g, shared), _number(g.points)) for g in theirs]
+        written.append(_table(folder / f"canvas-{lesson}.csv", rows))
+    return written
+
+
+def _canvas_ids(g: Grade, shared: set[str]) -> tuple[str, str, str, str]:
+    """ID, SIS User ID, SIS Login ID and Section."""
+    entry, person = g.entry, g.person
+    number = entry.number if entry.system == "canvas" and entry.number not in shared else ""
+    if person is None:
+        return number, "", "" if number else g.learner, ""
+    return number or person.canvas, person.sis, person.login or person.email, person.group
 
 
 def _moodle(grades: list[Grade], folder: Path) -> list[Path]:
@@ -96,12 +128,19 @@ def _moodle(grades: list[Grade], folder: Path) -> list[Path]:
         shared = _shared_numbers([g for g in grades if g.lesson == lesson], "moodle")
         for g in grades:
             if g.lesson == lesson:
-                known = g.entry.system == "moodle" and g.entry.number not in shared
-                identifier = f"Participant {g.entry.number}" if known else g.learner
                 points = (_number(g.points), g.possible)
-                rows.append((identifier, g.learner, "", *points, "Yes", g.entry.submitted_at, "-", comment(g)))
+                whose = (_moodle_id(g, shared), g.learner)
+                rows.append((*whose, "", *points, "Yes", g.entry.submitted_at, "-", comment(g)))
         written.append(_table(folder / f"moodle-{lesson}.csv", rows))
     return written
+
+
+def _moodle_id(g: Grade, shared: set[str]) -> str:
+    """The identifier, in the site's language if the roster has it, because Moodle reads no other."""
+    if g.person and g.person.identifier:
+        return g.person.identifier
+    known = g.entry.system == "moodle" and g.entry.number not in shared
+    return f"Participant {g.entry.number}" if known else g.learner
 
 
 def _shared_numbers(grades: list[Grade], system: str) -> set[str]:

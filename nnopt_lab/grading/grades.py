@@ -1,14 +1,19 @@
-"""Final grades: the last submission per learner and lesson, with the teacher's marks and the late penalty."""
+"""Final grades: one submission per learner and lesson, with the teacher's marks and the late penalty."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.grading.gradebook import Entry
 from nnopt_lab.grading.lateness import Policy
 from nnopt_lab.grading.marks import FILE, Mark
-from nnopt_lab.grading.results import Result
+from nnopt_lab.grading.results import Graded, Result
+from nnopt_lab.grading.roster import Person
+
+ATTEMPTS = ("last", "best")
+MISSING = "missing"
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Grade:
         comment: the teacher's comment on the whole.
         late, lost: how late it was, as text, and the points that this cost.
         earlier: number of other submissions, which don't count.
+        best: points that the best of all submissions earned, before marks and the late penalty.
+        person: the learner on the roster, or None.
     """
 
     entry: Entry
@@ -44,6 +51,8 @@ class Grade:
     late: str = ""
     lost: float = 0.0
     earlier: int = 0
+    best: float = 0.0
+    person: Person | None = None
 
     @property
     def learner(self) -> str:
@@ -58,13 +67,21 @@ class Grade:
         return 100 * self.points / self.possible if self.possible else 0.0
 
 
-def final(entries: Iterable[Entry], marks: dict[tuple[str, str], Mark], late: Policy) -> list[Grade]:
+def final(
+    entries: Iterable[Entry],
+    marks: dict[tuple[str, str], Mark],
+    late: Policy,
+    people: Mapping[str, Person] | None = None,
+    attempt: str = "last",
+) -> list[Grade]:
     """Compute grades per learner and lesson, sorted by name; points never fall below 0.
 
     Args:
         entries: of the gradebook.
         marks: by (learner, item); if no learner has exactly that name, spaces around it are ignored.
         late: the late penalty.
+        people: the learners on the roster, by name.
+        attempt: which submission counts, the "last" or the "best"; one that can be read before one that can't.
     """
     by_key: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
@@ -73,7 +90,53 @@ def final(entries: Iterable[Entry], marks: dict[tuple[str, str], Mark], late: Po
     trimmed = {(name.strip(), item): mark for (name, item), mark in marks.items() if name not in learners}
     marks = trimmed | {key: mark for key, mark in marks.items() if key[0] in learners}
     order = {id: place for place, id in enumerate((*exercises(), *questions()))}
-    return [_grade(by_key[key], marks, late, order) for key in sorted(by_key)]
+    rank = _rank if attempt == "last" else _by_points
+    people = people or {}
+    return [
+        _grade(found, max(found, key=rank), marks, late, order, people.get(learner))
+        for (learner, _), found in sorted(by_key.items())
+    ]
+
+
+def missing(
+    grades: Iterable[Grade], people: Iterable[Person], marks: Mapping[tuple[str, str], Mark] = MappingProxyType({})
+) -> list[Grade]:
+    """A grade for each person on the roster and each lesson that others, but not this person, handed in.
+
+    Its points are 0, or those that the teacher marked for the whole lesson.
+    """
+    handed_in = {(g.learner, g.lesson) for g in grades if g.lesson}
+    absent = [
+        (person, lesson)
+        for lesson in sorted({lesson for _, lesson in handed_in})
+        for person in people
+        if (person.name, lesson) not in handed_in
+    ]
+    return [_missing(person, lesson, marks.get((person.name, lesson), Mark())) for person, lesson in absent]
+
+
+def _missing(person: Person, lesson: str, mark: Mark) -> Grade:
+    graded = Graded(lesson, MISSING, "Nothing was handed in.")
+    points = mark.points or 0.0
+    return Grade(
+        Entry(person.name, "", "", "", "", False, graded),
+        (),
+        max(0.0, points),
+        lesson_points(lesson),
+        added=points,
+        comment=mark.comment,
+        person=person,
+    )
+
+
+def worse_than_earlier(grades: Iterable[Grade]) -> list[str]:
+    """A sentence for each learner whose submission that counts earned fewer points than another one."""
+    return [
+        f"{g.learner}, {g.lesson}: {g.entry.name} counts, with {_earned(g.entry):g} points; another submission earned "
+        f"{g.best:g}. To count the best one, use --attempt best."
+        for g in grades
+        if g.best > _earned(g.entry)
+    ]
 
 
 def unapplied(marks: dict[tuple[str, str], Mark], grades: Iterable[Grade]) -> list[str]:
@@ -93,13 +156,21 @@ def unapplied(marks: dict[tuple[str, str], Mark], grades: Iterable[Grade]) -> li
     return said
 
 
-def _grade(entries: list[Entry], marks: dict[tuple[str, str], Mark], late: Policy, order: dict[str, int]) -> Grade:
-    last = max(entries, key=_rank)
+def _grade(
+    entries: list[Entry],
+    last: Entry,
+    marks: dict[tuple[str, str], Mark],
+    late: Policy,
+    order: dict[str, int],
+    person: Person | None,
+) -> Grade:
     results = sorted(last.graded.results, key=lambda result: order.get(result.id, len(order)))
     answers = tuple(_answer(result, marks.get((last.learner, result.id), Mark())) for result in results)
     whole = marks.get((last.learner, last.graded.lesson), Mark())
     earned = sum(answer.points for answer in answers)
-    share, words = late.share(last.submitted_at, last.late)
+    # Canvas marks late files, so that no mark says something, too.
+    marked = last.late if last.late or last.system == "canvas" else None
+    share, words = late.share(last.submitted_at, marked, person.extension if person else None)
     lost = round(earned * (1 - share), 2)
     return Grade(
         last,
@@ -111,6 +182,8 @@ def _grade(entries: list[Entry], marks: dict[tuple[str, str], Mark], late: Polic
         words,
         lost,
         len(entries) - 1,
+        max(map(_earned, entries)),
+        person,
     )
 
 
@@ -119,8 +192,16 @@ def _rank(entry: Entry) -> tuple:
 
     Files of the same time are ordered by name, so that the order of grading never matters.
     """
-    earned = sum(result.points for result in entry.graded.results)
-    return entry.graded.state != "malformed", entry.submitted_at, entry.name.removesuffix(".ipynb"), earned
+    stem = entry.name.removesuffix(".ipynb")
+    return entry.graded.state != "malformed", entry.submitted_at, stem, _earned(entry)
+
+
+def _by_points(entry: Entry) -> tuple:
+    return entry.graded.state != "malformed", _earned(entry), *_rank(entry)
+
+
+def _earned(entry: Entry) -> float:
+    return sum(result.points for result in entry.graded.results)
 
 
 def _answer(result: Result, mark: Mark) -> Answer:

@@ -26,30 +26,51 @@ class Policy:
     hours: float | None = None
     due: datetime | None = None
 
-    def share(self, submitted_at: str, marked_late: bool = False) -> tuple[float, str]:
+    def share(
+        self, submitted_at: str, marked_late: bool | None = None, extension: datetime | None = None
+    ) -> tuple[float, str]:
         """Compute the share of the points that remains, 0 to 1, and describe how late it was ("" if it was not).
 
         Args:
             submitted_at: ISO format; "" if unknown, which counts as on time.
-            marked_late: whether the learning platform marked it as late, by at least one period.
+            marked_late: whether the learning platform marked it as late, by at least one period; None if the platform
+                marks nothing. A mark comes before the file's date, which is often that of the download.
+            extension: until when this learner has time, if that is after the due date; it comes before a mark.
         """
-        hours = 0.0
-        if self.due is not None and submitted_at:
-            hours = max(0.0, (datetime.fromisoformat(submitted_at) - self.due).total_seconds() / 3600)
-        if not hours and not marked_late:
+        extended = extension is not None and (self.due is None or extension > self.due)
+        hours = self._hours_late(submitted_at, extension if extended else self.due)
+        is_late = hours > 0 if marked_late is None or (extended and submitted_at) else marked_late
+        if not is_late:
             return 1.0, ""
         periods = 1 if self.hours is None else max(1, math.ceil(hours / self.hours))
         return max(0.0, 1 - self.percent * periods / 100), _in_words(hours)
 
+    def _hours_late(self, submitted_at: str, due: datetime | None) -> float:
+        if due is None or not submitted_at:
+            return 0.0
+        return max(0.0, (datetime.fromisoformat(submitted_at) - due).total_seconds() / 3600)
+
+
+def moment(text: str) -> datetime:
+    """Parse a date and time in ISO format, in local time if it has no time zone; a date alone ends with its day.
+
+    Raises:
+        ValueError: it can't be read.
+    """
+    found = datetime.fromisoformat(text.strip())
+    if re.fullmatch(r"\d{4}-?\d\d-?\d\d", text.strip()):
+        found = found.replace(hour=23, minute=59, second=59)
+    return found.astimezone(UTC)
+
 
 def policy(text: str, due: str | None = None) -> Policy:
-    """Parse a policy and a due date (ISO format; local time if it has no time zone).
+    """Parse a policy and a due date, as for `moment`.
 
     Raises:
         ValueError: either can't be read, or a policy other than none has no due date.
     """
     try:
-        when = None if due is None else datetime.fromisoformat(due).astimezone(UTC)
+        when = None if due is None else moment(due)
     except ValueError:
         raise ValueError(f"due={due!r} must be a date and time such as 2026-12-01T18:00.") from None
     if text == "none":

@@ -14,7 +14,7 @@ from nnopt_lab.course.exercises import cell_id, exercises, lesson_points, questi
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.grading.course_cells import code_cells, stubs
 from nnopt_lab.grading.exports import safe_name
-from nnopt_lab.grading.grades import Answer, Grade
+from nnopt_lab.grading.grades import MISSING, Answer, Grade
 from nnopt_lab.grading.results import BROKEN
 from nnopt_lab.grading.similarity import similar
 from nnopt_lab.workbench.files import make_folder
@@ -35,10 +35,11 @@ def write(grades: list[Grade], folder: Path, seed: int) -> Path:
     for learner, theirs in groupby(grades, key=lambda g: g.learner):
         page = _template("feedback.html").render(learner=learner, grades=[_shown(g) for g in theirs])
         write_atomically(folder / "feedback" / f"{safe_name(learner)}.html", _encodable(page))
+    handed_in = [g for g in grades if g.entry.graded.state != MISSING]
     page = _template("class.html").render(
         seed=seed,
         learners=len({g.learner for g in grades}),
-        lessons=[_lesson(name, [g for g in grades if g.lesson == name]) for name in sorted(_names(grades))],
+        lessons=[_lesson(name, [g for g in handed_in if g.lesson == name]) for name in sorted(_names(handed_in))],
         pairs=similar(_sources(grades), {item: seen for name in _names(grades) for item, seen in _seen(name).items()}),
         rows=[_row(g) for g in grades],
         link=lambda learner: f"feedback/{safe_name(learner)}.html",

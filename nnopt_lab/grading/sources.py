@@ -62,7 +62,8 @@ def find(paths: Iterable[Path]) -> list[Source]:
     choose file names. The same is true for an archive in a folder. If several folders are given (`handed-in/*`), each
     belongs to one learner, unless all their contents have the names of a platform's download, or most of them contain
     a folder per learner. A given archive is read like a folder. If learners of one platform have the same name, their
-    numbers are added to it.
+    numbers are added to it. Of a learner who handed in other files and no notebook, one of these files is found, so
+    that everyone has a grade and a reason.
 
     Raises:
         FileNotFoundError: a path does not exist, or there is no notebook.
@@ -77,7 +78,8 @@ def find(paths: Iterable[Path]) -> list[Source]:
             found.setdefault((os.path.abspath(file.path), file.place), file)
     if not found:
         raise FileNotFoundError(f"There is no .ipynb file in {', '.join(map(str, paths))}.")
-    return _without_empty_archives(_with_numbers(_sources(list(found.values()))))
+    notebooks = list(found.values())
+    return _without_other_files(_with_numbers(_sources(notebooks, _other_files(paths, notebooks))))
 
 
 def shared_numbers(sources: Iterable[Source]) -> list[str]:
@@ -125,9 +127,9 @@ def _in_folder(path: Path, folder: Path) -> list[_File]:
     return [_File(path, (*parts, *one.parts), given, one.place) for one in inside] or [_File(path, parts, given)]
 
 
-def _in_archive(path: Path, trusted: bool) -> list[_File]:
+def _in_archive(path: Path, trusted: bool, wanted=is_notebook) -> list[_File]:
     try:
-        inside = archives.find(path, is_notebook, trusted)
+        inside = archives.find(path, wanted, trusted)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     files = [_File(path, one.parts, Path(os.path.abspath(path)), one.place) for one in inside]
@@ -139,14 +141,55 @@ def _in_archive(path: Path, trusted: bool) -> list[_File]:
     return below if wrapped and (around == {stem(path.name)} or _is_download(below)) else files
 
 
+def _other_files(paths: Iterable[Path], notebooks: list[_File]) -> list[_File]:
+    """A file of each learner's folder in a given folder or archive that contains no notebook.
+
+    Beside the notebooks, only names that a platform gave are a learner's; others may be the teacher's.
+    """
+    taken = {(file.given, file.naming[0]) for file in notebooks}
+    given = {file.given for file in notebooks}
+    others = {}
+    for path in map(Path, paths):
+        files = [file for file in _all_files(path) if not _is_read(file.parts[-1])]
+        tops = {file.parts[0] for file in files}
+        platforms = by_system(tops)
+        for file in files:
+            top = file.parts[0]
+            if (file.given, top) not in taken and (len(file.parts) > 1 or top in platforms or file.given not in given):
+                others.setdefault((file.given, top), file)
+    return list(others.values())
+
+
+def _is_read(name: str) -> bool:
+    return is_notebook(name) or archives.is_archive(name)
+
+
+def _all_files(path: Path) -> list[_File]:
+    """The files in a folder or an archive that are not hidden, sorted; the archive's own folder is left out."""
+    if path.is_dir():
+        given = Path(os.path.abspath(path))
+        found = []
+        for place, folders, files in os.walk(path):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            found += [Path(place, name) for name in files if name[0] != "."]
+        return [_File(file, file.relative_to(path).parts, given) for file in sorted(found)]
+    return _in_archive(path, trusted=True, wanted=lambda name: True) if archives.is_archive(path.name) else []
+
+
 def _is_download(files: list[_File]) -> bool:
     """Whether all names are those of a platform's download."""
     tops = {file.parts[0] for file in files}
     return bool(tops) and by_system(tops).keys() == tops
 
 
-def _sources(files: list[_File]) -> list[Source]:
-    own = _owners(files) if len({file.given for file in files}) > 1 and not _is_download(files) else {}
+def _sources(notebooks: list[_File], others: list[_File]) -> list[Source]:
+    several = len({file.given for file in notebooks}) > 1
+    own = _owners(notebooks) if several and not _is_download(notebooks) else {}
+    if own:  # each given folder is a learner's, and those without a notebook are, too
+        with_notebooks = own.keys()
+        others = list({file.given: file for file in others if file.given not in with_notebooks}.values())
+        own = _owners(notebooks + others)
+    files = notebooks + others
     naming = [_naming(file, own.get(file.given)) for file in files]
     named = by_system(top for top, _ in naming)
     return [
@@ -223,7 +266,7 @@ def _scope(source: Source) -> tuple:
     return source.system, source.path if source.place else source.path.parents[len(Path(source.name).parts) - 1]
 
 
-def _without_empty_archives(sources: list[Source]) -> list[Source]:
-    """Drop archives without notebooks whose learner has also handed in a notebook."""
+def _without_other_files(sources: list[Source]) -> list[Source]:
+    """Drop archives without notebooks and other files whose learner has also handed in a notebook."""
     with_notebooks = {source.learner for source in sources if is_notebook(source.name)}
-    return [s for s in sources if s.learner not in with_notebooks or not archives.is_archive(s.name)]
+    return [s for s in sources if s.learner not in with_notebooks or is_notebook(s.name)]

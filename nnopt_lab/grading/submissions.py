@@ -13,14 +13,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from nnopt_lab.course.exercises import Exercise, Question, cell_id, exercises, questions
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.grading import archives
 from nnopt_lab.grading.course_cells import notebook_cells, stubs
-from nnopt_lab.grading.learners import lesson_in, stem
+from nnopt_lab.grading.learners import is_notebook, lesson_in, stem
 from nnopt_lab.grading.sources import Source
 
+TIMESTAMP = "timestamp.txt"
 MAX_BYTES = 32 << 20
 MAX_BRACKETS = 2_000_000
 MAX_SOURCE = 100_000
@@ -42,7 +44,7 @@ class Submission:
     Attributes:
         source: its file and learner.
         sha256: of the file; empty if it can't be read.
-        submitted_at: modification time of the file, UTC; "" if unknown.
+        submitted_at: when nbgrader collected the file, or the file's modification time; UTC, "" if unknown.
         lesson: the lesson of its answers; for a malformed file, the lesson in the file's name, or "".
         cells: answer cells by the id of their exercise or question, one for each in the lesson.
         code: the sources of all code cells, in order; () if they are too long for a notebook.
@@ -88,9 +90,28 @@ def _bytes(source: Source) -> tuple[bytes, str]:
             data, changed = file.read(MAX_BYTES + 1), os.fstat(file.fileno()).st_mtime
     if archives.is_archive(source.name):
         raise ValueError("It is an archive without a readable notebook.")
+    if not is_notebook(source.name):
+        raise ValueError("It is not a notebook, and no notebook was handed in with it: hand in the .ipynb file.")
     if len(data) > MAX_BYTES:
         raise ValueError(f"It is larger than {MAX_BYTES >> 20} MiB: clear the outputs and hand it in again.")
-    return data, in_utc(changed)
+    return data, _nbgrader_time(source) or in_utc(changed)
+
+
+def _nbgrader_time(source: Source) -> str:
+    """The time in the timestamp.txt that nbgrader writes beside a collected notebook, or "".
+
+    It is read only where nbgrader puts it, LEARNER/ASSIGNMENT/timestamp.txt; elsewhere a learner may have written it.
+    """
+    stamp = source.path.with_name(TIMESTAMP)
+    if source.place or source.system or len(Path(source.name).parts) != 3:
+        return ""
+    try:
+        with archives.open_file(stamp) as file:
+            day, clock, zone = file.read(100).decode("ascii").split()
+        found = datetime.fromisoformat(f"{day} {clock}").replace(tzinfo=ZoneInfo(zone))
+    except (OSError, ValueError, KeyError):  # the last one is for a zone without a name
+        return ""
+    return found.astimezone(UTC).isoformat(timespec="seconds")
 
 
 def in_utc(seconds: float) -> str:

@@ -36,7 +36,7 @@ def test_a_class_is_graded_marked_and_graded_again(nnopt, room, tmp_path):
     assert code == 0 and "5/5" in said and "seed 5" in said
     assert "mallory" in said and "partly graded" in said and "it did not end within 2 s" in said
     assert "\x1b" not in said
-    assert {path.name for path in out.iterdir()} >= {"grades.csv", "canvas.csv", "class.html", "feedback"}
+    assert {path.name for path in out.iterdir()} >= {"grades.csv", f"canvas-{LESSON}.csv", "class.html", "feedback"}
     first = points(out)
     assert (first["alice"], first["doejane"], first["mallory"], first["zoe"]) == (4, 1, 0, 0)
 
@@ -142,3 +142,39 @@ def test_a_platforms_archive_is_graded(nnopt, tmp_path):
     (tmp_path / "submissions.zip").write_bytes(archive({name: json.dumps(c).encode() for name, c in content.items()}))
     assert nnopt("grade", tmp_path / "submissions.zip", "--out", tmp_path / "out", "--jobs", 1)[0] == 0
     assert points(tmp_path / "out") == {"doejane": 4, "roe": 2}
+
+
+def test_a_class_with_a_roster(nnopt, tmp_path):
+    folder, out, roster = tmp_path / "in", tmp_path / "out", tmp_path / "class.csv"
+    hand_in(folder, "doejane_12345_67890_x", honest())
+    hand_in(folder, "stranger", honest())
+    roster.write_text('Student,ID,SIS Login ID,01_pruning (98765)\n"Doe, Jane",12345,jdoe,\nLi Na,12346,lina,\n')
+    code, said, _ = nnopt("grade", folder, "--out", out, "--roster", roster, "--format", "canvas")
+    assert code == 0
+    assert "1 on no line of the roster: stranger." in said and "handed in nothing for 01_pruning: Li Na." in said
+    with open(out / "grades.csv", encoding="utf-8", newline="") as file:
+        states = {row["learner"]: row["state"] for row in csv.DictReader(file)}
+    assert states == {"Doe, Jane": "graded", "stranger": "graded", "Li Na": "missing"}
+    with open(out / f"canvas-{LESSON}.csv", encoding="utf-8", newline="") as file:
+        head, _, *rows = csv.reader(file)
+    assert head[-1] == "01_pruning (98765)"
+    assert [row[:2] for row in rows] == [["Doe, Jane", "12345"], ["stranger", ""]]
+    # The roster is kept: a later mark writes the same tables.
+    assert nnopt("mark", "Doe, Jane", LESSON, "--points", 1, "--out", out)[0] == 0
+    assert points(out)["Doe, Jane"] == 5
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--roster", "none.csv", "none.csv"),
+        ("--roster", "class.csv", "class.csv is not UTF-8 text"),
+        ("--attempt", "first", "attempt='first' must be last or best"),
+    ],
+)
+def test_options_of_a_class_are_checked_first(nnopt, room, tmp_path, monkeypatch, option, value, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "class.csv").write_bytes("name\nZoë\n".encode("latin-1"))
+    code, _, error = nnopt("grade", room, "--out", tmp_path / "out", option, value)
+    assert code != 0 and said in error and "Traceback" not in error
+    assert not (tmp_path / "out").exists()

@@ -61,7 +61,7 @@ def test_a_table_shown_on_a_terminal_gives_it_no_orders(tmp_path):
 
 def test_canvas(tmp_path, grades):
     exports.write(grades, tmp_path, ["canvas"])
-    rows = table(tmp_path / "canvas.csv")
+    rows = table(tmp_path / f"canvas-{LESSON}.csv")
     assert list(rows[0]) == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", LESSON]
     assert rows[0]["Student"] == "    Points Possible" and rows[0][LESSON] == str(lesson_points(LESSON))
     by_name = {row["Student"]: row for row in rows}
@@ -133,6 +133,8 @@ def test_a_number_that_two_learners_bear_is_given_to_neither(tmp_path, system):
         entry(name, system=system, number=number) for name, number in zip("abc", ("777", "777", "888"), strict=True)
     ]
     exports.write(final(entries, {}, policy("none")), tmp_path, [system])
-    (file,) = (tmp_path / name for name in ("canvas.csv", f"moodle-{LESSON}.csv") if (tmp_path / name).exists())
+    (file,) = (
+        tmp_path / name for name in (f"canvas-{LESSON}.csv", f"moodle-{LESSON}.csv") if (tmp_path / name).exists()
+    )
     text = file.read_text(encoding="utf-8")
     assert "888" in text and "777" not in text

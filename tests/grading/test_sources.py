@@ -2,6 +2,7 @@
 
 import os
 import unicodedata
+import zipfile
 
 import pytest
 
@@ -257,3 +258,47 @@ def test_an_archive_that_can_t_be_read_or_holds_nothing_is_its_learners_trouble(
     assert learners_of(find([tmp_path])) == {"alice/01_pruning.zip": "alice", "bob/01_pruning.ipynb": "bob"}
     with pytest.raises(ValueError, match=r"01_pruning\.zip: It is not a readable zip archive"):
         find([tmp_path / "alice" / "01_pruning.zip"])
+
+
+def write(*paths):
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+
+
+def test_who_handed_in_something_else_is_found_once(tmp_path):
+    write(
+        tmp_path / "alice" / "01_pruning.ipynb",
+        tmp_path / "alice" / "notes.py",
+        tmp_path / "bob" / "01_pruning.py",
+        tmp_path / "bob" / "deep" / "x.txt",
+        tmp_path / "cy" / "deep" / "x.pdf",
+        tmp_path / "doejane_12345_67890_01_pruning.py",
+        tmp_path / "README.md",
+        tmp_path / ".git" / "config",
+    )
+    (tmp_path / "empty").mkdir()
+    assert {s.name: s.learner for s in find([tmp_path])} == {
+        "alice/01_pruning.ipynb": "alice",
+        "bob/01_pruning.py": "bob",
+        "cy/deep/x.pdf": "cy",
+        "doejane_12345_67890_01_pruning.py": "doejane",
+    }
+
+
+def test_who_handed_in_something_else_is_found_among_folders_and_in_archives(tmp_path):
+    for name in ("alice", "bob"):
+        write(tmp_path / "all" / name / "01_pruning.ipynb")
+    write(tmp_path / "all" / "cy" / "01_pruning.py")
+    found = find(sorted((tmp_path / "all").iterdir()))
+    assert sorted((s.learner, s.name) for s in found) == [
+        ("alice", "01_pruning.ipynb"),
+        ("bob", "01_pruning.ipynb"),
+        ("cy", "01_pruning.py"),
+    ]
+    names = ("Li Na_4001_assignsubmission_file_/01_pruning.ipynb", "Bo_4002_assignsubmission_file_/notes.py")
+    with zipfile.ZipFile(tmp_path / "submissions.zip", "w") as archive:
+        for name in names:
+            archive.writestr(name, "{}")
+    found = {s.learner: (s.system, s.number) for s in find([tmp_path / "submissions.zip"])}
+    assert found == {"Li Na": ("moodle", "4001"), "Bo": ("moodle", "4002")}

@@ -186,3 +186,30 @@ def test_what_can_t_be_read_in_an_archive_is_malformed(tmp_path, content, said):
     (source,) = find([tmp_path])
     found = read(source)
     assert source.learner == "alice" and said in found.malformed and found.lesson == LESSON
+
+
+@pytest.mark.parametrize(
+    ("stamp", "time"),
+    [
+        ("2026-11-30 17:02:11 UTC", "2026-11-30T17:02:11+00:00"),
+        ("2026-11-30 12:02:11.948203 America/New_York", "2026-11-30T17:02:11+00:00"),
+        ("2026-11-30 17:02:11 Nowhere/At_All", ""),
+        ("soon", ""),
+        ("\x00" * 300, ""),
+    ],
+)
+def test_the_time_that_nbgrader_wrote_comes_before_the_files(tmp_path, stamp, time):
+    hand_in(tmp_path / "submitted" / "alice", "ps1", honest())
+    (tmp_path / "submitted" / "bob").mkdir()
+    folder = next((tmp_path / "submitted" / "alice").rglob("*.ipynb")).parent
+    (folder / "timestamp.txt").write_text(stamp)
+    (source,) = find([tmp_path / "submitted"])
+    submitted = read(source).submitted_at
+    assert submitted == time if time else submitted > "2026-11-27"
+
+
+def test_a_time_that_a_learner_wrote_does_not_count(tmp_path):
+    hand_in(tmp_path / "in", "alice", honest())
+    (tmp_path / "in" / "alice" / "timestamp.txt").write_text("2020-01-01 00:00:00 UTC")
+    (source,) = find([tmp_path / "in"])
+    assert read(source).submitted_at > "2026"
