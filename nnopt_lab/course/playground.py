@@ -1,20 +1,34 @@
-"""Playgrounds: controls above a figure that is redrawn when a control is released."""
+"""Playgrounds: controls above a figure that is redrawn when a control is moved."""
 
+import asyncio
+import base64
+import gc
 import html
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import ipywidgets as widgets
 
 from nnopt_lab.workbench import plots
 
-SHARPNESS = 2  # pixels of the picture per pixel of its width on the page, for screens with a high resolution
+PAUSE = 0.04  # seconds without a further move before the figure is drawn
+_BUSY = "nnopt-drawing"
+# The delay keeps a quick redraw from flickering.
+_STYLE = (
+    f"<style>.nnopt-figure img{{transition:opacity .1s .15s}}.{_BUSY} .nnopt-figure img{{opacity:.35}}"
+    f".{_BUSY} .nnopt-text::after{{content:' · drawing …';font-weight:600}}</style>"
+)
 
 
 class Playground(widgets.VBox):
-    """Controls above a figure and a line of text.
+    """Controls above a line of text and a figure.
+
+    Sliders redraw while they are dragged. In a notebook, moves that follow each other quickly, or that arrive while a
+    figure is drawn, are drawn once, at the last position; the old figure is greyed until then.
 
     Args:
-        draw: a function of the controls' values → (matplotlib Figure, text).
+        draw: a function of the controls' values → (matplotlib Figure, text in HTML).
         controls: widgets by the name of the argument of `draw`.
 
     Attributes:
@@ -23,38 +37,110 @@ class Playground(widgets.VBox):
 
     def __init__(self, draw: Callable, **controls: widgets.Widget):
         self._draw, self._controls, self.figure = draw, controls, None
-        self._picture = widgets.Image(
-            format="png", layout={"max_width": "100%", "height": "auto", "align_self": "flex-start"}
-        )
-        self._text = widgets.HTML()
+        self._png, self._pending = b"", None
+        self._text, self._picture = widgets.HTML(), widgets.HTML(layout={"overflow": "hidden"})
+        self._text.add_class("nnopt-text")
+        self._picture.add_class("nnopt-figure")
+        rows = widgets.VBox(_aligned(list(controls.values())))
+        super().__init__([rows, self._text, self._picture])
         for control in controls.values():
-            control.observe(lambda change: self.redraw(), names="value")
-        super().__init__(
-            [widgets.HBox(list(controls.values()), layout={"flex_flow": "row wrap"}), self._text, self._picture]
-        )
+            control.observe(lambda change: self._moved(), names="value")
         self.redraw()
 
     def redraw(self) -> None:
         """Draw for the current values of the controls; a ValueError is shown in the text line."""
+        with _no_garbage_collection():
+            self._redraw()
+
+    def _redraw(self) -> None:
         try:
             self.figure, text = self._draw(**{name: control.value for name, control in self._controls.items()})
         except ValueError as error:
             self._text.value = html.escape(str(error))
             return
-        picture = plots.png(self.figure, SHARPNESS)
-        self._picture.layout.width = f"{_width(picture) // SHARPNESS}px"
-        self._picture.value, self._text.value = picture, text
+        self._png = plots.png(self.figure, plots.SHARPNESS, quick=True)
+        self.figure.alt = _plain(text)
+        self._picture.value = _STYLE + plots.img(self.figure, self._png)
+        self._text.value = text
+
+    def _moved(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # no notebook
+            self.redraw()
+            return
+        if self._pending:
+            self._pending.cancel()
+        self.add_class(_BUSY)
+        # Moves that wait in the kernel's queue are handled before the timer, and each one starts it anew.
+        self._pending = loop.call_later(PAUSE, self._redraw_last)
+
+    def _redraw_last(self) -> None:
+        self._pending = None
+        try:
+            self.redraw()
+        except Exception as error:
+            self._text.value = html.escape(f"The figure could not be drawn: {type(error).__name__}: {error}")
+            raise  # into the kernel's log
+        finally:
+            self.remove_class(_BUSY)
+
+    def _repr_mimebundle_(self, **kwargs) -> dict:
+        """The widget, and its figure for pages that show no widgets."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return bundle and {**bundle, "image/png": base64.b64encode(self._png).decode()}
 
     def __repr__(self) -> str:
         return "A playground: run this cell in JupyterLab and move the controls."
 
 
-def _width(png: bytes) -> int:
-    return int.from_bytes(png[16:20], "big")  # of the first chunk, IHDR, whose data begins at byte 16
+def choice(name: str, options: Sequence, value) -> widgets.RadioButtons:
+    """A row of radio buttons, for values without a common step.
+
+    A screen reader says the value of each; ipywidgets' slider over a list would say its position in the list.
+    """
+    return widgets.RadioButtons(options=list(options), value=value, description=name, orientation="horizontal")
 
 
-def choice(name: str, options: list[float], value: float) -> widgets.SelectionSlider:
-    """A slider over a few values that takes effect when released."""
-    return widgets.SelectionSlider(
-        options=options, value=value, description=name, continuous_update=False, style={"description_width": "initial"}
-    )
+def slider(name: str, low: float, high: float, value: float, step: float = 1, format: str = "") -> widgets.Widget:
+    """A slider from `low` to `high`, of integers if all four numbers are.
+
+    Args:
+        name: shown before the slider.
+        low, high, value, step: numbers, with low ≤ value ≤ high and step above 0.
+        format: of the number shown, such as ".0%"; default ".2f", or "d" for integers.
+    """
+    whole = all(isinstance(number, int) for number in (low, high, value, step))
+    kind, default = (widgets.IntSlider, "d") if whole else (widgets.FloatSlider, ".2f")
+    return kind(value=value, min=low, max=high, step=step, description=name, readout_format=format or default)
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Put Python's collection off until the figure is shown: it takes half a second where torch is loaded."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _aligned(controls: list[widgets.Widget]) -> list[widgets.Widget]:
+    """The controls with room for the longest description before each, and for the longest option in each list."""
+    longest = max((len(control.description) for control in controls), default=0)
+    for control in controls:
+        control.style.description_width = f"{longest + 1}ch"
+        if isinstance(control, widgets.Dropdown):
+            control.layout.width = "max-content"
+        elif isinstance(control, widgets.RadioButtons):
+            control.layout.width = "auto"
+        elif isinstance(control, widgets.IntSlider | widgets.FloatSlider):
+            control.layout.width = "min(100%, 34em)"
+    return controls
+
+
+def _plain(text: str) -> str:
+    """The text without its tags."""
+    return html.unescape(re.sub(r"<[^>]+>", "", text))

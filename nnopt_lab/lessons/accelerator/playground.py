@@ -1,6 +1,6 @@
 """Lesson 13's playground: what a million pictures cost on a card and on a CPU, at a given load."""
 
-from nnopt_lab.course.playground import Playground, choice
+from nnopt_lab.course.playground import Playground, choice, slider
 from nnopt_lab.lessons.accelerator.exercises import price
 from nnopt_lab.workbench import plots
 
@@ -41,10 +41,10 @@ def price_playground(card: dict) -> Playground:
     return Playground(
         draw,
         size=choice("batch size", card["sizes"], 256),
-        card_euros=choice("card, € per hour", [0.5, 1.0, 2.0, 3.0, 6.0], 3.0),
-        cpu_euros=choice("CPU, € per hour", [0.1, 0.3, 0.6, 1.0, 2.0], 0.6),
-        card_watts=choice("card, watts", [70, 150, 350, 700], 700),
-        cpu_watts=choice("CPU, watts", [15, 65, 150, 300], 150),
+        card_euros=slider("card, € per hour", 0.5, 6.0, 3.0, 0.5),
+        cpu_euros=slider("CPU, € per hour", 0.1, 2.0, 0.6, 0.1),
+        card_watts=slider("card, watts", 50, 700, 700, 50),
+        cpu_watts=slider("CPU, watts", 10, 300, 150, 10),
     )
 
 

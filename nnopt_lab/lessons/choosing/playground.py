@@ -3,9 +3,7 @@
 import html
 from collections.abc import Sequence
 
-import ipywidgets as widgets
-
-from nnopt_lab.course.playground import Playground, choice
+from nnopt_lab.course.playground import Playground, choice, slider
 from nnopt_lab.techniques.search.fronts import hypervolume, pareto_front
 from nnopt_lab.techniques.search.points import Point, describe
 from nnopt_lab.workbench import measure, plots
@@ -55,10 +53,9 @@ def front_playground(points: Sequence[Point], original: Point, target: str = "la
         area = hypervolume([(max(x, 0.0), c) for x, c in seen], (drop, 1.0)) / drop if drop else 0.0
         return plots.finish(fig), _text(None if best is None else tried[best], original, target, area)
 
-    slider = {"description": "trials", "continuous_update": False}
     return Playground(
         draw,
-        trials=widgets.IntSlider(value=len(points), min=1, max=len(points), **slider),
+        trials=slider("trials", 1, len(points), len(points)),
         drop=choice("max. points lost", DROPS, 1),
     )
 

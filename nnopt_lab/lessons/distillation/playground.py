@@ -1,11 +1,10 @@
 """Lesson 09's playground: a teacher's output for one picture, softened by a temperature and mixed with the label."""
 
-import ipywidgets as widgets
 import numpy as np
 import torch
 from torch import nn
 
-from nnopt_lab.course.playground import Playground, choice
+from nnopt_lab.course.playground import Playground, choice, slider
 from nnopt_lab.techniques import distillation
 from nnopt_lab.workbench import data, measure, plots
 
@@ -41,9 +40,9 @@ def distillation_playground(teacher: nn.Module, student: nn.Module, pictures: da
 
     return Playground(
         draw,
-        picture=widgets.IntSlider(value=0, min=0, max=len(some) - 1, description="picture", continuous_update=False),
+        picture=slider("picture", 0, len(some) - 1, 0),
         temperature=choice("temperature T", [0.5, 1, 2, 4, 8, 16, 32], 4),
-        share=choice("share α", [0, 0.25, 0.5, 0.75, 0.9, 1], 1),
+        share=slider("share α", 0.0, 1.0, 1.0, 0.05),
     )
 
 

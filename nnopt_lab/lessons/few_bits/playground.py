@@ -1,13 +1,14 @@
 """Lesson 06: a network whose channels are badly scaled, rounded with and without equalisation."""
 
 import copy
+from functools import cache
 from itertools import pairwise
 
 import ipywidgets as widgets
 import torch
 from torch import nn
 
-from nnopt_lab.course.playground import Playground, choice
+from nnopt_lab.course.playground import Playground, slider
 from nnopt_lab.techniques import quantization
 from nnopt_lab.techniques.quantization.post_training import equalize
 from nnopt_lab.workbench import data, plots, training
@@ -43,17 +44,26 @@ def equalization_playground(model: nn.Module, pictures: data.Pictures) -> Playgr
     layers = {name: m for name, m in model.named_modules() if isinstance(m, quantization.QUANTIZABLE)}
     before = training.evaluate(model, some, pictures).accuracy
 
-    def draw(layer: str, spread: int, bits: int, per: str):
+    @cache
+    def scaled(spread: int) -> dict[str, nn.Module]:
         apart = badly_scaled(model, spread)
-        versions = {"as trained": model, "badly scaled": apart, "equalised": equalize(copy.deepcopy(apart))}
-        accuracies = []
+        return {"as trained": model, "badly scaled": apart, "equalised": equalize(copy.deepcopy(apart))}
+
+    @cache
+    def rounded_accuracy(name: str, spread: int, bits: int, per: str) -> float:
+        rounded = quantization.quantize_weights(copy.deepcopy(scaled(spread)[name]), bits, per=per)
+        return training.evaluate(rounded, some, pictures).accuracy
+
+    def draw(layer: str, spread: int, bits: int, per: str):
+        versions = scaled(spread)
+        accuracies = [
+            rounded_accuracy(name, spread if versions[name] is not model else 0, bits, per) for name in versions
+        ]
         fig, (left, right) = plots.figure(ncols=2, figsize=(plots.SIZE[0], 3.2))
         with plots.style():
             for (name, version), color in zip(versions.items(), COLORS, strict=True):
                 largest = version.get_submodule(layer).weight.detach().abs().flatten(1).amax(1)
                 left.plot((largest / largest.max()).sort().values, "o", color=color, markersize=4, label=name)
-                rounded = quantization.quantize_weights(copy.deepcopy(version), bits, per=per)
-                accuracies.append(training.evaluate(rounded, some, pictures).accuracy)
             left.set(title=f"filters of {layer}", xlabel="filter, sorted", yscale="log")
             left.set_ylabel("largest weight ÷ largest of the layer")
             plots.bars(
@@ -74,8 +84,8 @@ def equalization_playground(model: nn.Module, pictures: data.Pictures) -> Playgr
     return Playground(
         draw,
         layer=widgets.Dropdown(options=list(layers), value=list(layers)[1], description="layer"),
-        spread=choice("spread", [0, 1, 2, 3, 4, 5, 6], 3),
-        bits=choice("bits", [2, 3, 4, 5, 6, 7, 8], 6),
+        spread=slider("spread", 0, 6, 3),
+        bits=slider("bits", 2, 8, 6),
         per=widgets.Dropdown(
             options={"one grid per layer": "tensor", "one grid per filter": "channel"}, description="scales"
         ),

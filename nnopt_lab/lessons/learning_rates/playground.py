@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from nnopt_lab.course.playground import Playground, choice
+from nnopt_lab.course.playground import Playground, choice, slider
 from nnopt_lab.techniques.training import schedules
 from nnopt_lab.workbench import plots
 
@@ -37,9 +37,9 @@ def learning_rate_playground() -> Playground:
     return Playground(
         draw,
         schedule=widgets.Dropdown(options=list(schedules.SCHEDULES), value="cosine", description="schedule"),
-        peak=choice("peak rate", [0.005, 0.01, 0.02, 0.04, 0.08, 0.12, 0.2], 0.04),
+        peak=slider("peak rate", 0.005, 0.2, 0.04, 0.005, ".3f"),
         steps=choice("steps", [30, 100, 300, 1000], 300),
-        momentum=choice("momentum", [0.0, 0.5, 0.9], 0.0),
+        momentum=slider("momentum", 0.0, 0.95, 0.0, 0.05),
     )
 
 

@@ -1,13 +1,10 @@
 """Lesson 10's playground: the speed-up by more cores if part of the work is serial and each core adds overhead."""
 
-import ipywidgets as widgets
-
-from nnopt_lab.course.playground import Playground, choice
+from nnopt_lab.course.playground import Playground, choice, slider
 from nnopt_lab.techniques.parallelism import amdahl
 from nnopt_lab.workbench import plots
 
 MOST = 64
-SHARES = [0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5]
 OVERHEADS = [0, 0.0001, 0.001, 0.003, 0.01, 0.03, 0.1]
 
 
@@ -36,8 +33,8 @@ def scaling_playground() -> Playground:
 
     return Playground(
         draw,
-        cores=widgets.IntSlider(value=8, min=1, max=MOST, description="cores", continuous_update=False),
-        serial=choice("serial share", SHARES, 0.1),
+        cores=slider("cores", 1, MOST, 8),
+        serial=slider("serial share", 0.0, 0.5, 0.1, 0.01),
         overhead=choice("overhead per core", OVERHEADS, 0.003),
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
-from nnopt_lab.course.playground import Playground, choice
+from nnopt_lab.course.playground import Playground, slider
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.quantization import deep_compression
 from nnopt_lab.workbench import data, measure, plots, training
@@ -46,6 +46,6 @@ def compression_playground(model: nn.Module, pictures: data.Pictures) -> Playgro
 
     return Playground(
         draw,
-        zeros=choice("zeros, %", [0, 50, 80, 90, 95, 98, 99], 90),
-        bits=choice("bits", [1, 2, 3, 4, 5, 6, 7, 8], 3),
+        zeros=slider("zeros, %", 0, 99, 90),
+        bits=slider("bits", 1, 8, 3),
     )

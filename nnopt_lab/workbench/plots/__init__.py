@@ -34,7 +34,8 @@ from nnopt_lab.workbench.plots.colors import (
     line_of,
     marker_of,
 )
-from nnopt_lab.workbench.plots.illustration import alt_text, img, png
+from nnopt_lab.workbench.plots.histograms import histogram
+from nnopt_lab.workbench.plots.illustration import SHARPNESS, alt_text, img, png
 from nnopt_lab.workbench.plots.images import matrix, pictures
 from nnopt_lab.workbench.plots.lines import band, curves, history, interval_line, scatter
 from nnopt_lab.workbench.plots.roofline import roofline
@@ -63,6 +64,7 @@ __all__ = [
     "PURPLE",
     "RED",
     "REFERENCE",
+    "SHARPNESS",
     "SIZE",
     "SKY",
     "STYLE",
@@ -78,6 +80,7 @@ __all__ = [
     "figure",
     "finish",
     "grouped_bars",
+    "histogram",
     "history",
     "img",
     "interval_line",

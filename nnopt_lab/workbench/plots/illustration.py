@@ -31,9 +31,14 @@ class Illustration(Figure):
         display({"text/plain": repr(self), "text/html": img(self)}, raw=True)
 
 
-def img(fig: Figure) -> str:
-    """A figure as an HTML `<img>` element that contains its picture and its description."""
-    picture = png(fig, SHARPNESS)
+def img(fig: Figure, picture: bytes | None = None) -> str:
+    """A figure as an HTML `<img>` element that contains its picture and its description.
+
+    Args:
+        fig: from `figure()`.
+        picture: the content of its PNG file, with `SHARPNESS` pixels per pixel on the page; default `png(fig)`'s.
+    """
+    picture = png(fig, SHARPNESS) if picture is None else picture
     width = int.from_bytes(picture[16:20], "big") // SHARPNESS  # in the first chunk, IHDR, whose data begins at byte 16
     source = base64.b64encode(picture).decode()
     return (
@@ -42,14 +47,20 @@ def img(fig: Figure) -> str:
     )
 
 
-def png(fig: Figure, scale: float = 1) -> bytes:
+def png(fig: Figure, scale: float = 1, quick: bool = False) -> bytes:
     """Render a figure as the content of a PNG file: transparent, cropped to what is drawn, `scale` times its pixels.
 
     Only photographs have more than 256 colours, so other figures are stored with a palette, at a third of the bytes.
+
+    Args:
+        fig: from `figure()`.
+        scale: above 0.
+        quick: in half the time, neither cropped, which draws the figure twice, nor with a palette.
     """
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", bbox_inches="tight", dpi=scale * fig.dpi, transparent=True)
-    if any(image.get_array().ndim == 3 for image in fig.findobj(AxesImage)):
+    crop = None if quick else "tight"
+    fig.savefig(buffer, format="png", bbox_inches=crop, dpi=scale * fig.dpi, transparent=True)
+    if quick or any(image.get_array().ndim == 3 for image in fig.findobj(AxesImage)):
         return buffer.getvalue()
     small = io.BytesIO()
     Image.open(buffer).quantize(256, method=Image.Quantize.FASTOCTREE).save(small, format="png", optimize=True)

@@ -34,17 +34,27 @@ def kmeans(values: Tensor, clusters: int, *, init: str = "linear", seed: int = 0
         raise ValueError(f"values is {values.dtype} {list(values.shape)}; it must be float [N].")
     if not values.isfinite().all():
         raise ValueError("values contains numbers that are NaN or infinite, which have no nearest centroid.")
-    exact, labels = values.detach().double(), None
-    centroids = initial_centroids(exact, clusters, init, seed)
+    exact, order = values.detach().double().sort()
+    if len(exact) == 0:
+        return exact.float(), order
+    centroids, ends = initial_centroids(exact, clusters, init, seed), None
     for _ in range(ROUNDS):
-        before, labels = labels, torch.bucketize(exact, (centroids[1:] + centroids[:-1]) / 2, right=True)
-        if before is not None and torch.equal(before, labels):
+        # Of sorted values, each cluster is one piece; a value on a border belongs to the upper cluster.
+        before, ends = ends, torch.searchsorted(exact, (centroids[1:] + centroids[:-1]) / 2)
+        if before is not None and torch.equal(before, ends):
             break
-        sizes = labels.bincount(minlength=len(centroids))
-        means = labels.bincount(exact, minlength=len(centroids)) / sizes
+        sizes = _sizes(ends, len(exact))
+        means = torch.segment_reduce(exact, "sum", lengths=sizes) / sizes
         centroids = torch.where(sizes > 0, means, centroids)
-    used, labels = labels.unique(return_inverse=True)
-    return centroids[used].float(), labels
+    sizes = _sizes(ends, len(exact))
+    labels = torch.empty_like(order)
+    labels[order] = torch.arange(int((sizes > 0).sum()), device=order.device).repeat_interleave(sizes[sizes > 0])
+    return centroids[sizes > 0].float(), labels
+
+
+def _sizes(ends: Tensor, count: int) -> Tensor:
+    """The sizes of the pieces of `count` values that are cut at `ends`, ascending."""
+    return ends.diff(prepend=ends.new_zeros(1), append=ends.new_full((1,), count))
 
 
 def initial_centroids(values: Tensor, clusters: int, init: str, seed: int) -> Tensor:
