@@ -17,7 +17,9 @@ _BUSY = "nnopt-drawing"
 # The delay keeps a quick redraw from flickering.
 _STYLE = (
     f"<style>.nnopt-figure img{{transition:opacity .1s .15s}}.{_BUSY} .nnopt-figure img{{opacity:.35}}"
-    f".{_BUSY} .nnopt-text::after{{content:' · drawing …';font-weight:600}}</style>"
+    f".{_BUSY} .nnopt-text::after{{content:' · drawing …';font-weight:600}}"
+    ".nnopt-choice.jupyter-widgets{flex-direction:row;align-items:center;height:auto}"
+    ".nnopt-choice>.widget-label{text-align:right;margin-bottom:0}</style>"
 )
 
 
@@ -99,7 +101,9 @@ def choice(name: str, options: Sequence, value) -> widgets.RadioButtons:
 
     A screen reader says the value of each; ipywidgets' slider over a list would say its position in the list.
     """
-    return widgets.RadioButtons(options=list(options), value=value, description=name, orientation="horizontal")
+    buttons = widgets.RadioButtons(options=list(options), value=value, description=name, orientation="horizontal")
+    buttons.add_class("nnopt-choice")
+    return buttons
 
 
 def slider(name: str, low: float, high: float, value: float, step: float = 1, format: str = "") -> widgets.Widget:

@@ -1,12 +1,16 @@
 """A playground draws at once and again when a control is moved; what goes wrong is said in its text."""
 
+import asyncio
+import base64
+import gc
 import io
+import re
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import pytest
 
-from nnopt_lab.course.playground import Playground, choice
+from nnopt_lab.course.playground import PAUSE, Playground, choice, slider
 from nnopt_lab.workbench import plots
 
 PNG = b"\x89PNG"
@@ -15,7 +19,7 @@ PNG = b"\x89PNG"
 def drawn(playground):
     """The text and the picture that a playground shows."""
     _, text, picture = playground.children
-    return text.value, bytes(picture.value)
+    return text.value, base64.b64decode(re.search('base64,([^"]*)', picture.value)[1])
 
 
 @pytest.fixture
@@ -50,12 +54,74 @@ def test_a_playground_draws_at_once_and_whenever_a_control_is_moved(counting):
 def test_the_picture_is_as_wide_as_it_was_drawn_with_two_pixels_for_each(counting):
     playground, slider, _ = counting
     for slider.value in (3, 5):
-        picture = playground.children[-1]
-        height, width, _ = plt.imread(io.BytesIO(picture.value)).shape
-        assert picture.layout.width == f"{width // 2}px" and picture.layout.height == "auto"
-        assert picture.layout.align_self == "flex-start"  # else the page stretches it
-        once = plt.imread(io.BytesIO(plots.png(playground.figure))).shape
-        assert abs(width - 2 * once[1]) <= 2 and abs(height - 2 * once[0]) <= 2
+        height, width, _ = plt.imread(io.BytesIO(drawn(playground)[1])).shape
+        inches = playground.figure.get_size_inches() * playground.figure.dpi
+        assert (width, height) == pytest.approx(2 * inches, abs=2)
+        assert f'width="{width // 2}"' in playground.children[-1].value
+
+
+def test_the_picture_is_described_by_its_text_and_its_titles(counting):
+    playground, slider, _ = counting
+    for slider.value in (4, 2):
+        assert f'alt="{slider.value} points.' in playground.children[-1].value
+    assert "<b>" not in re.search('alt="([^"]*)"', playground.children[-1].value)[1]
+
+
+def test_a_page_without_widgets_shows_the_picture(counting):
+    playground, slider, _ = counting
+    slider.value = 5
+    shown = playground._repr_mimebundle_()
+    assert base64.b64decode(shown["image/png"]) == drawn(playground)[1]
+    assert "application/vnd.jupyter.widget-view+json" in shown and shown["text/plain"] == repr(playground)
+
+
+def in_a_notebook(moves):
+    """Run `moves()`, a coroutine function, in an event loop as a kernel does."""
+    return asyncio.run(moves())
+
+
+def test_of_many_moves_in_a_notebook_only_the_last_is_drawn_and_the_figure_is_greyed_until_then(counting):
+    playground, slider, calls = counting
+
+    async def moves():
+        for slider.value in (0, 1, 2, 4):
+            await asyncio.sleep(PAUSE / 10)
+            assert calls == [3] and "nnopt-drawing" in playground._dom_classes
+        await asyncio.sleep(PAUSE * 4)
+        assert calls == [3, 4] and drawn(playground)[0] == "<b>4</b> points"
+        assert "nnopt-drawing" not in playground._dom_classes
+
+    in_a_notebook(moves)
+    style = playground.children[-1].value
+    assert ".nnopt-drawing .nnopt-figure img{opacity" in style and "drawing …" in style
+
+
+def test_a_fault_of_ours_in_a_notebook_is_said_and_goes_to_the_kernels_log(counting):
+    playground, slider, _ = counting
+    log = []
+
+    async def moves():
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: log.append(context["exception"]))
+        slider.value = -1
+        await asyncio.sleep(PAUSE * 4)
+
+    in_a_notebook(moves)
+    assert isinstance(log[0], TypeError) and "nnopt-drawing" not in playground._dom_classes
+    assert drawn(playground)[0] == "The figure could not be drawn: TypeError: a fault of ours"
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_garbage_collection_is_off_while_drawing_and_afterwards_as_before(on):
+    def draw(size):
+        assert not gc.isenabled()
+        return plots.finish(plots.figure()[0]), ""
+
+    try:
+        gc.enable() if on else gc.disable()
+        Playground(draw, size=slider("size", 0, 3, 1))
+        assert gc.isenabled() == on
+    finally:
+        gc.enable()
 
 
 def test_a_value_that_is_refused_is_explained_and_the_picture_stays(counting):
@@ -82,7 +148,36 @@ def test_no_figure_is_left_open(counting):
     assert plt.get_fignums() == before
 
 
-def test_a_choice_acts_when_it_is_let_go():
-    slider = choice("batch size", [1, 8], 8)
-    assert (slider.description, slider.options, slider.value) == ("batch size", (1, 8), 8)
-    assert not slider.continuous_update
+def test_a_choice_shows_all_its_values():
+    buttons = choice("batch size", [1, 8, 64], 8)
+    assert (buttons.description, buttons.options, buttons.value) == ("batch size", (1, 8, 64), 8)
+    # A slider over a list tells a screen reader the position, 2, and not the value, 64.
+    assert isinstance(buttons, widgets.RadioButtons) and buttons.orientation == "horizontal"
+
+
+@pytest.mark.parametrize(
+    ("ends", "kind", "format"),
+    [
+        ((0, 9, 4), widgets.IntSlider, "d"),
+        ((0.0, 1.0, 0.5, 0.05), widgets.FloatSlider, ".2f"),
+        ((0.0, 1.0, 0.5, 0.1, ".0%"), widgets.FloatSlider, ".0%"),
+    ],
+)
+def test_a_slider_follows_the_hand_and_shows_its_value(ends, kind, format):
+    made = slider("bits", *ends)
+    assert isinstance(made, kind) and made.continuous_update
+    assert (made.min, made.max, made.value, made.readout_format) == (*ends[:3], format)
+
+
+def test_descriptions_and_options_have_room():
+    long = "a description of forty characters or so"
+    controls = {
+        "a": widgets.Dropdown(
+            options=["an option that is longer than a dropdown list's usual width"], description=long
+        ),
+        "b": slider("short", 0, 3, 1),
+        "c": choice("other", [1, 2], 1),
+    }
+    Playground(lambda **values: (plots.finish(plots.figure()[0]), ""), **controls)
+    assert {control.style.description_width for control in controls.values()} == {f"{len(long) + 1}ch"}
+    assert controls["a"].layout.width == "max-content"

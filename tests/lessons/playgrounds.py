@@ -4,6 +4,7 @@ from ipywidgets import Widget
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.lines import Line2D
+from matplotlib.patches import StepPatch
 
 from nnopt_lab.course.playground import Playground
 
@@ -26,5 +27,11 @@ def line(ax: Axes, label: str) -> Line2D:
 
 
 def bars(ax: Axes, label: str) -> BarContainer:
-    """The bars of axes that have this label; a histogram gives it to its first bar alone."""
-    return next(bars for bars in ax.containers if label in (bars.get_label(), bars[0].get_label()))
+    """The bars of axes that have this label."""
+    return next(bars for bars in ax.containers if label == bars.get_label())
+
+
+def counts(ax: Axes, label: str | None = None) -> list[float]:
+    """The heights of the histogram with this label, or of the only one."""
+    (found,) = (p for p in ax.patches if isinstance(p, StepPatch) and label in (None, p.get_label()))
+    return found.get_data().values.tolist()

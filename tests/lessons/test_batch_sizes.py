@@ -66,7 +66,7 @@ def test_the_playground_shows_angles_and_speeds_by_size_and_leaves_the_networks_
     scale = (theory.get_ydata()[0] ** -2 - 1) * float(theory.get_xdata()[0])
     np.testing.assert_allclose(theory.get_ydata(), (1 + scale / np.asarray(theory.get_xdata())) ** -0.5, rtol=1e-4)
     assert float(text.split("noise scale about ")[1].replace(",", "")) == pytest.approx(scale, rel=0.01, abs=0.5)
-    assert [(set(line.get_xdata()), len(line.get_ydata())) for line in dots] == [({32}, 24), ({128}, 16)]
+    assert [(set(line.get_xdata()), len(line.get_ydata())) for line in dots] == [({32}, 24), ({128}, 8)]
     assert f"true gradient <b>{median(dots[-1].get_ydata()):.2f}</b>" in text
     assert all(ax.get_legend() is None for ax in (angles, speeds)) and angles.figure.legends
     speed, here = speeds.lines

@@ -82,17 +82,17 @@ def playground():
 def test_the_playground_shows_the_share_of_parameters_macs_and_time(playground, replacement):
     text, (ax,) = shown(playground, channels=8, picture=4, replacement=replacement)
     full = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1))
-    other, x, machine = REPLACEMENTS[replacement](full), torch.zeros(32, 8, 4, 4), CostModel(100.0, 10.0, 1e-5)
+    other, x, machine = REPLACEMENTS[replacement](full), torch.zeros(16, 8, 4, 4), CostModel(100.0, 10.0, 1e-5)
     widths = [bar.get_width() for bars in ax.containers for bar in bars]
     parameters, macs, predicted, measured = widths
     assert parameters == sum(p.numel() for p in other.parameters()) / (8 * 8 * 9 + 8)
-    assert macs == measure.macs(other, x) / (32 * 8 * 8 * 9 * 16)
+    assert macs == measure.macs(other, x) / (16 * 8 * 8 * 9 * 16)
     assert predicted == machine.model_seconds(other, x) / machine.model_seconds(full, x)
     labels = [label.get_text() for label in ax.get_yticklabels()]
     assert labels == ["parameters", "MACs", "time, predicted", "time, measured"]
     assert [label.get_text() for label in ax.texts] == [f"{width:.2f}×" for width in widths]
     assert ax.lines[0].get_xdata() == [1, 1] and ax.get_xlabel() == "times the 3×3 convolution's"
-    assert text.startswith("3×3: 9,216 MACs per picture, ") and f"per batch of 32 · <b>{replacement}</b>: " in text
+    assert text.startswith("3×3: 9,216 MACs per picture, ") and f"per batch of 16 · <b>{replacement}</b>: " in text
     assert measured > 0
 
 

@@ -15,7 +15,7 @@ from nnopt_lab.course.checking import examine, judge_answer
 from nnopt_lab.course.exercises import exercises, questions
 from nnopt_lab.lessons.integers_by_hand.playground import quantization_playground
 from nnopt_lab.workbench import data, models
-from tests.lessons.playgrounds import shown
+from tests.lessons.playgrounds import counts, shown
 
 
 def observed(smallest, largest, bits):
@@ -180,13 +180,10 @@ def test_the_playground_shows_the_weights_before_and_after_and_the_errors(playgr
     noise = (quantized - groups).square().mean()
     assert f" {shape[0]} scale{'s' if shape[0] > 1 else ''} " in text
     assert decibels(text) == pytest.approx(float(10 * (groups.square().mean() / noise).log10()), abs=0.06)
-    before, after = weights.containers[0], weights.patches[-1]
-    assert sum(bar.get_height() for bar in before) == weight.numel()
-    assert sum(bar.get_height() for bar in errors.containers[0]) == weight.numel()
+    assert sum(counts(weights, "float")) == sum(counts(errors)) == weight.numel()
     if shape[0] == 1:  # one level per value of the grid, and nothing between them
         levels = quantized.unique(return_counts=True)[1]
-        heights = [float(y) for y in after.get_xy()[1:-1:2, 1]]
-        assert [height for height in heights if height] == levels.tolist()
+        assert [height for height in counts(weights, "quantised") if height] == levels.tolist()
     dashed = [line.get_xdata()[0] for line in errors.lines]
     assert dashed == pytest.approx([-scales.max().item() / 2, scales.max().item() / 2])
 

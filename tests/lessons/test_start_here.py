@@ -50,4 +50,4 @@ def test_the_playground_prices_a_convolution_and_keeps_those_before_it():
     milliseconds = float(ax.lines[-1].get_ydata()[0])
     assert f", {milliseconds:.4f} ms per picture, {2 * 131_072 / milliseconds / 1e6:.1f} GFLOP/s" in text
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("MACs per picture", "ms per picture (batch 32)")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("MACs per picture", "ms per picture (batch 8)")

@@ -82,7 +82,7 @@ def _histogram(ax, dense: nn.Module, pruned: nn.Module) -> None:
     bins, left = torch.linspace(-0.3, 0.3, 81), weights(pruned)
     plots.histogram(ax, weights(dense), bins, plots.REFERENCE, "dense", alpha=0.5)
     plots.histogram(ax, left[left != 0], bins, plots.BLUE, "after pruning")
-    ax.set(title="weights", xlabel="value", yscale="log")
+    ax.set(xlabel="weight", ylabel="number of weights", yscale="log")
     plots.legend(ax)
 
 
@@ -90,9 +90,9 @@ def _mask(ax, pruned: nn.Module) -> None:
     layers = pruning.prunable(pruned)
     name = next(n for n, layer in layers.items() if isinstance(layer, nn.Linear))
     weight = layers[name].weight.detach()
-    ax.imshow(weight[:64, :256].ne(0).numpy(), cmap="Greys_r", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    ax.imshow(weight.ne(0).numpy(), cmap="Greys_r", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     ax.set(
-        title=f"upper left corner of {name}: white weights stay",
+        title=f"{name}: white weights stay",
         xticks=[],
         yticks=[],
     )

@@ -105,3 +105,13 @@ class TestPng:
         seen = np.array(picture(plots.png(plots.pictures(colors))))[..., :3].reshape(-1, 3)
         wanted = colors[0].permute(1, 2, 0).reshape(-1, 3).numpy()
         assert {tuple(c) for c in wanted} <= {tuple(c) for c in seen}
+
+
+def test_a_quick_picture_is_uncropped_and_an_img_can_contain_it():
+    fig, ax = plots.figure()
+    ax.plot([1, 2])
+    picture = plots.png(plots.finish(fig), plots.SHARPNESS, quick=True)
+    width, height = (int.from_bytes(picture[start : start + 4], "big") for start in (16, 20))
+    assert (width, height) == pytest.approx(2 * fig.get_size_inches() * fig.dpi, abs=1)
+    assert base64.b64encode(picture).decode() in plots.img(fig, picture)
+    assert f'width="{width // 2}"' in plots.img(fig, picture)

@@ -35,9 +35,9 @@ def kmeans(values: Tensor, clusters: int, *, init: str = "linear", seed: int = 0
     if not values.isfinite().all():
         raise ValueError("values contains numbers that are NaN or infinite, which have no nearest centroid.")
     exact, order = values.detach().double().sort()
-    if len(exact) == 0:
-        return exact.float(), order
     centroids, ends = initial_centroids(exact, clusters, init, seed), None
+    if len(exact) == 0:
+        return centroids.float(), order
     for _ in range(ROUNDS):
         # Of sorted values, each cluster is one piece; a value on a border belongs to the upper cluster.
         before, ends = ends, torch.searchsorted(exact, (centroids[1:] + centroids[:-1]) / 2)
