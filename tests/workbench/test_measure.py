@@ -726,3 +726,13 @@ def test_what_a_lazy_network_makes_while_it_is_measured_can_be_trained():
         assert not model(torch.randn(2, 4)).requires_grad
     model(torch.randn(2, 4)).sum().backward()
     assert model[1].weight.grad is not None
+
+
+def test_a_model_of_another_process_is_timed_by_itself():
+    class There(measure.SelfTimed):
+        def seconds(self, example, calls):
+            return 3.0 * calls * len(example)
+
+    timings = measure.latency({"here": lambda x: x, "there": There()}, torch.ones(2, 1), rounds=7)
+    assert timings["there"].samples == (6.0,) * 7 and timings["there"].batch_size == 2
+    assert all(0 < s < 1 for s in timings["here"].samples)

@@ -1,32 +1,53 @@
-"""Compare an exported engine with the original on the validation pictures, class by class, and in time."""
+"""An exported network beside the original: answers class by class, time, memory and energy, as tables."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from nnopt_lab.techniques.search.tasks import Task
-from nnopt_lab.workbench import data, measure, smoke
+from nnopt_lab.workbench import measure
 
+UNSTEADY = 2.0  # an interval whose ends differ by this factor says little about the networks
 MANY, LOSS = 20, 10.0  # classes of the largest confusion table; percentage points that a class loses to be told first
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What the original and the exported engine answer for the same pictures, and how long they take.
+class Usage:
+    """Memory and energy that the original and the exported network use for a batch.
 
     Attributes:
-        labels, before, after: int64 [N], the true classes, the original's answers, and the exported engine's.
+        memory: peak bytes of both; empty if unknown.
+        measured: how the memory was measured, or why it is unknown.
+        joules: energy of both; the first is None if unknown.
+        reason: why the energy is unknown; empty otherwise.
+    """
+
+    memory: tuple[int, ...] = ()
+    measured: str = ""
+    joules: tuple[float | None, ...] = (None,)
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the original and the exported network answer for the same pictures, and what they need for it.
+
+    Attributes:
+        labels, before, after: int64 [N], the true classes, the original's answers, and the exported network's.
         names: of the classes; empty if unknown.
-        times: by pictures per batch, the timings of "original" and "new", measured in turns.
+        times: by (pictures per batch, threads), the timings of "original" and "new", measured in turns.
+        goal: the key of `times` that the search was about.
+        usage: memory and energy for a batch of the goal.
     """
 
     labels: Tensor
     before: Tensor
     after: Tensor
     names: Sequence[str]
-    times: dict[int, dict[str, measure.Timing]]
+    times: dict[tuple[int, int], dict[str, measure.Timing]]
+    goal: tuple[int, int]
+    usage: Usage = Usage()
 
     def name(self, label: int) -> str:
         """A class's name, or its number."""
@@ -36,6 +57,17 @@ class Comparison:
     def parity(self) -> float:
         """Percentage of the pictures for which both give the same class."""
         return 100 * (self.before == self.after).double().mean().item()
+
+    @property
+    def speedup(self) -> measure.Ratio:
+        """The original's time over the exported network's, for a batch of the goal."""
+        return measure.ratio(*self.times[self.goal].values())
+
+    @property
+    def accuracies(self) -> tuple[float, float]:
+        """The original's and the exported network's, in percent."""
+        before, after = (100 * (a == self.labels).double().mean().item() for a in (self.before, self.after))
+        return before, after
 
     @property
     def difference(self) -> measure.Interval:
@@ -74,12 +106,25 @@ class Comparison:
         return rows
 
     def time_rows(self) -> list[list[str]]:
-        """A table of time by pictures per batch: medians with quartiles, and the ratio with its interval."""
-        rows = [["batch", "original", "exported", "exported is"]]
-        for batch, timings in self.times.items():
+        """A table of time by batch and threads: medians with quartiles, and the ratio with its interval."""
+        rows = [["batch", "threads", "original", "exported", "exported is"]]
+        for (batch, threads), timings in self.times.items():
             old, new = timings["original"], timings["new"]
-            rows.append([str(batch), str(old), str(new), str(measure.ratio(old, new))])
+            rows.append([str(batch), str(threads), str(old), str(new), in_words(measure.ratio(old, new))])
         return rows
+
+    def usage_rows(self) -> list[list[str]]:
+        """A table of peak memory and energy for a batch of the goal."""
+        memory = [_few_bytes(count) for count in self.usage.memory] or ["unknown"] * 2
+        joules = self.usage.joules if None not in self.usage.joules else ()
+        energy = [f"{value:.3g} J" for value in joules] or ["unknown"] * 2
+        return [["per batch", "original", "exported"], ["peak memory", *memory], ["energy", *energy]]
+
+    def usage_notes(self) -> list[str]:
+        """How memory and energy were measured, or why not."""
+        how = self.usage.measured
+        notes = [f"Peak memory: {how}, to about 1 MiB." if self.usage.memory else f"Peak memory is unknown: {how}"]
+        return notes + ([f"Energy is unknown: {self.usage.reason}"] if self.usage.reason else [])
 
     def _classes(self) -> list[int]:
         return self.labels.unique().tolist()
@@ -92,21 +137,17 @@ class Comparison:
         return measure.proportion_difference(before, after)
 
 
-def compare(task: Task, before: Callable, after: Callable, time: Callable, batches: Sequence[int]) -> Comparison:
-    """Run both on the validation pictures, and time them in turns.
+def in_words(ratio: measure.Ratio) -> str:
+    """Say which is faster, or that a busy machine hides it."""
+    if unsteady(ratio):
+        return f"unsteady ({ratio.low:.2f} to {ratio.high:.2f} times as fast: the machine was busy)"
+    return str(ratio)
 
-    Args:
-        task: the task of the search.
-        before, after: engines of the original and of the exported network.
-        time: (functions by name, batch) → timings by name.
-        batches: pictures per batch to time.
-    """
-    split = smoke.few(task.pictures.validation)
-    answers = ([], [])
-    for inputs, _ in data.loader(split, task.pictures, 256):
-        for engine, found in zip((before, after), answers, strict=True):
-            found.append(engine(inputs).argmax(1).cpu())
-    engines = {"original": before, "new": after}
-    times = {count: time(engines, task.inputs(count).to(task.device)) for count in batches}
-    names = task.class_names or ()
-    return Comparison(split.labels, *(torch.cat(found) for found in answers), names, times)
+
+def unsteady(ratio: measure.Ratio) -> bool:
+    """Whether a ratio's interval is so wide that it says little about the networks."""
+    return ratio.high > UNSTEADY * ratio.low
+
+
+def _few_bytes(count: int) -> str:
+    return measure.format_bytes(count) if count >= 2**20 else "below 1 MiB"

@@ -1,25 +1,25 @@
 """Write the files that an exported network is run from, and read them back in a new process."""
 
-import subprocess
-import sys
+import json
 from pathlib import Path
 
-import numpy
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable, failing_as_unavailable
+from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable
 from nnopt_lab.techniques.deployment.torch_engines import PROGRAMS, write_program
 from nnopt_lab.techniques.search import standalone
+from nnopt_lab.techniques.search.fresh_process import FreshProcess
 
 FLOAT_ERROR, LOW_ERROR = 1e-4, 0.02  # largest relative error of a file's outputs; the second for int8 and bf16
-_READ_BACK = """
-import sys
-sys.path.insert(0, sys.argv[1])
-import numpy
-import load
-numpy.save(sys.argv[3], load.load(sys.argv[4])(numpy.load(sys.argv[2])))
-"""
+
+
+def write_loader(folder: Path, config: dict) -> None:
+    """Write load.py to a folder, and the part of config.json that it reads."""
+    text = Path(standalone.__file__).read_text(encoding="utf-8")
+    Path(folder, "load.py").write_text(text, encoding="utf-8")
+    Path(folder, "config.json").write_text(json.dumps({"config": config}), encoding="utf-8")
 
 
 def write_own(folder: Path, engine: Engine, model: nn.Module, calibration: list[Tensor]) -> str:
@@ -48,7 +48,7 @@ def write_own(folder: Path, engine: Engine, model: nn.Module, calibration: list[
 
 
 def read_back(folder: Path, kind: str, x: Tensor, wanted: Tensor) -> None:
-    """Run load.py on a file in a new process, and compare its outputs.
+    """Run load.py on a file in a new process, and compare its outputs; read weights.safetensors there, too.
 
     Args:
         folder: contains load.py, the file, and config.json.
@@ -60,19 +60,16 @@ def read_back(folder: Path, kind: str, x: Tensor, wanted: Tensor) -> None:
         EngineUnavailable: it can't be read, or gives other outputs.
     """
     name = standalone.FILES[kind]
-    given, got = folder / ".x.npy", folder / ".y.npy"
-    with failing_as_unavailable(f"{name} cannot be read back"):
-        numpy.save(given, x.cpu().numpy())
-        command = [sys.executable, "-c", _READ_BACK, str(folder), str(given), str(got), kind]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-            if done.returncode:
-                raise RuntimeError((done.stderr.strip().splitlines() or ["it ended without a message"])[-1])
-            outputs = torch.from_numpy(numpy.load(got))
-        finally:
-            given.unlink(missing_ok=True)
-            got.unlink(missing_ok=True)
-    low = kind.endswith("int8") or "bf16" in standalone.engine_name(folder)
+    try:
+        with FreshProcess(folder, kind, torch.get_num_threads()) as network:
+            outputs = network(x)
+            weights = network.weights()
+    except EngineUnavailable as unavailable:
+        raise EngineUnavailable(f"{name} cannot be read back: {unavailable}") from unavailable
+    low = kind.endswith("int8") or (kind in ("torch", "openvino") and standalone.engine_name(folder).endswith("bf16"))
     limit = LOW_ERROR if low else FLOAT_ERROR
     if outputs.shape != wanted.shape or not (outputs - wanted).norm() <= limit * wanted.norm():
         raise EngineUnavailable(f"{name}, read back in a new process, gives other outputs than the network exported.")
+    known = load_file(folder / "weights.safetensors")
+    if known.keys() != weights.keys() or not all(torch.equal(value, known[n]) for n, value in weights.items()):
+        raise EngineUnavailable("weights.safetensors, read back in a new process, has other values.")

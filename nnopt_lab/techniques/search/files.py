@@ -7,14 +7,18 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable, model_outputs
 from nnopt_lab.techniques.deployment.onnx_files import export_onnx
+from nnopt_lab.techniques.deployment.torch_engines import PROGRAMS, write_program
+from nnopt_lab.techniques.network_checks import copied
 from nnopt_lab.techniques.quantization import deep_compression
 from nnopt_lab.techniques.search import candidates, exported_files, standalone
+from nnopt_lab.techniques.search.points import EAGER
 from nnopt_lab.techniques.search.tasks import Task
 from nnopt_lab.workbench.files import check_folder, make_folder, naming, replacing
 
@@ -36,9 +40,11 @@ def save(
     record: dict,
     notes: list[str] | None = None,
     engine: Engine | None = None,
-    documents: Callable[[Path], dict[str, str]] | None = None,
+    documents: Callable[[Path, str | None], tuple[dict, dict[str, str]]] | None = None,
 ) -> list[Path]:
-    """Write a candidate's files: weights.safetensors, config.json, ONNX, and a compressed file if weights share values.
+    """Write a candidate's files: weights.safetensors, config.json, ONNX, a program of torch.export, and its engine's.
+
+    If weights share values, there is a compressed file, too.
 
     All are written to a temporary folder first. Those that load.py can run are read back there in a new process, and
     left out if their outputs differ. Then all are moved. config.json names them: those that an earlier call named and
@@ -52,7 +58,8 @@ def save(
         record: further entries of config.json, beside the configuration and the sizes.
         notes: a list that gets a sentence for each file that is left out; None to raise the error instead.
         engine: the candidate's engine, whose own files are written too; if it computes in int8, their names say so.
-        documents: a function from the temporary folder to further text files, contents by name.
+        documents: a function from the temporary folder, and the key of the engine's own file in `standalone.FILES`
+            (None if it has none), to further entries of config.json, and further text files, contents by name.
 
     Returns:
         The files' paths.
@@ -106,36 +113,50 @@ def _stage(staged: Path, task: Task, config, model, sizes, record, notes, engine
     """Write all files to a temporary folder, with arguments as in `save`; returns their names."""
     save_file(_weights(model), staged / "weights.safetensors")
     if config.get("bits"):
-        deep_compression.save(model, staged / "weights.nndc")
-    _write_text(staged / "config.json", json.dumps({"config": config}))  # load.py reads it
-    _write_text(staged / "load.py", Path(standalone.__file__).read_text(encoding="utf-8"))
-    if not _write_runnable(staged, task, model, engine, notes):
+        _write_compressed(staged / "weights.nndc", model)
+    exported_files.write_loader(staged, config)
+    own = _write_runnable(staged, task, model, engine, notes)
+    if not any((staged / name).is_file() for name in standalone.FILES.values()):
         (staged / "load.py").unlink()
-    for name, text in (documents(staged) if documents else {}).items():
+    more, texts = documents(staged, own) if documents else ({}, {})
+    for name, text in texts.items():
         _write_text(staged / name, text)
     names = sorted((path.name for path in staged.iterdir() if path.is_file()), key=_rank)
-    known = {"config": config, "sizes": sizes, "files": names} | record
+    known = {"config": config, "sizes": sizes, "files": names} | record | more
     _write_text(staged / "config.json", json.dumps(known, indent=1) + "\n")
     return names
 
 
+def _write_compressed(path: Path, model: nn.Module) -> None:
+    """Write the compressed file, and read it back."""
+    deep_compression.save(model, path)
+    state = deep_compression.load(path, copied(model)).state_dict()
+    if not all(torch.equal(value, state[name]) for name, value in model.state_dict().items()):
+        raise EngineUnavailable(f"{path.name}, read back, has other weights than the network exported.")
+
+
 def _write_runnable(
     folder: Path, task: Task, model: nn.Module, engine: Engine | None, notes: list[str] | None
-) -> list[str]:
-    """Write the files that load.py can run and read them back; returns their keys in `standalone.FILES`."""
-    x, kept = task.inputs(16), []
+) -> str | None:
+    """Write the files that load.py can run, and read them back; returns the key of the engine's own, if it has one."""
+    x, own = task.inputs(16), None
     if engine is not None:
         with _noted(notes):
             kind = exported_files.write_own(folder, engine, model, task.calibration)
             with _removed_on_failure(folder, kind):
                 exported_files.read_back(folder, kind, x, engine(x))
-            kept.append(kind)
-    if "onnx" not in kept:
-        with _noted(notes), _removed_on_failure(folder, "onnx"):
-            export_onnx(model, task.calibration, folder / "model.onnx")
-            exported_files.read_back(folder, "onnx", x, model_outputs(model, x))
-            kept.append("onnx")
-    return kept
+            own = kind
+    writers = {
+        "onnx": lambda path: export_onnx(model, task.calibration, path),
+        "torch": lambda path: write_program(path, EAGER, model, task.calibration),
+    }
+    tried = "torch" if engine is not None and engine.name in PROGRAMS else own
+    for kind, write in writers.items():
+        if kind != tried:
+            with _noted(notes), _removed_on_failure(folder, kind):
+                write(folder / standalone.FILES[kind])
+                exported_files.read_back(folder, kind, x, model_outputs(model, x))
+    return own
 
 
 @contextlib.contextmanager

@@ -6,17 +6,16 @@ from pathlib import Path
 
 from torch import nn
 
-from nnopt_lab.techniques.deployment.engine import EngineUnavailable
+from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable
 from nnopt_lab.techniques.deployment.registry import build_engine
-from nnopt_lab.techniques.search import candidates, comparison, evaluation, files, page, report
+from nnopt_lab.techniques.search import candidates, files, page, report
+from nnopt_lab.techniques.search.comparison import Comparison
+from nnopt_lab.techniques.search.confirmation import ExportedNetwork, confirm
 from nnopt_lab.techniques.search.fronts import hypervolume, pareto_front
 from nnopt_lab.techniques.search.kept import KeptNetworks
 from nnopt_lab.techniques.search.points import EAGER, Goal, Point
 from nnopt_lab.techniques.search.tasks import Task
-from nnopt_lab.workbench import measure
 from nnopt_lab.workbench.measure.tables import html_table, text_table
-
-LONGEST_SECONDS = 1.0  # the original's longest batch that an export times, unless the goal asks for it
 
 
 @dataclass(repr=False)
@@ -102,10 +101,11 @@ class Search:
         return self._network(self._chosen(point))[0]
 
     def export(self, folder: Path | str, point: Point | None = None) -> list[Path]:
-        """Write a point (default the best) to a folder: weights, configuration, ONNX, its engine's files, and a report.
+        """Write a point (default the best) to a folder: weights, configuration, files to run, and a report.
 
-        Accuracy, bytes and time in the report and in config.json are measured again, on the exported engine.
-        `files.load` reads the weights back. If the network cannot be written as ONNX, a sentence in `notes` says so.
+        The files that load.py can run are read back in a new process, and the engine's own is measured there: accuracy,
+        bytes and time in the report and in config.json are its own. If a file cannot be written, a sentence in `notes`
+        says so. `files.load` reads the weights back.
 
         Returns:
             The files' paths.
@@ -116,21 +116,23 @@ class Search:
         """
         point, folder = self._chosen(point), Path(folder)
         model, sizes = self._network(point)
-        notes = []
-        exported, seen, engine = self._measured_again(point, model, notes)
-        measured = {"point": asdict(point), "exported": asdict(exported), "original": asdict(self.original)}
-        record = {"goal": asdict(self.goal)} | measured
+        notes, task = [], self.task
+        baseline = build_engine(task.model, task.calibration, EAGER, task.device)
+        engine = self._engine(point, model, notes)
         trained = any(sizes.values()) or "sparsity" in point.config or "bits" in point.config
 
-        def documents(staged: Path) -> dict[str, str]:
+        def documents(staged: Path, kind: str | None) -> tuple[dict, dict[str, str]]:
+            network = ExportedNetwork(engine, staged, kind)
+            seen = confirm(task, self.goal.batch, self.original.latency, baseline, network)
             self.notes += [sentence for sentence in notes if sentence not in self.notes]
-            loading = report.loading({f.name: f.stat().st_size for f in staged.iterdir() if f.name != "config.json"})
-            text = report.markdown(self, point, exported, seen, trained) + loading
-            results = report.rows(self, [self.original, exported])
-            tables = [("Results, measured at export", results), *report.tables(seen)]
-            return {"report.md": text, "report.html": page.page(self, tables, seen.losses(), text)}
+            files_bytes = {f.name: f.stat().st_size for f in staged.iterdir() if f.name != "config.json"}
+            exported = self._exported(point, engine, seen, files_bytes, trained)
+            about = report.Report(self, point, exported, seen, kind, files_bytes)
+            figures = {"exported": asdict(exported)}
+            return figures, {"report.md": report.markdown(about), "report.html": page.page(about)}
 
-        return files.save(folder, self.task, point.config, model, sizes, record, notes, engine, documents)
+        record = {"goal": asdict(self.goal), "point": asdict(point), "original": asdict(self.original)}
+        return files.save(folder, task, point.config, model, sizes, record, notes, engine, documents)
 
     def plot(self):
         """Draw accuracy over cost for finished trials, the front, the original and the limit; a matplotlib Figure."""
@@ -152,25 +154,24 @@ class Search:
             )
         return point or self.best
 
-    def _measured_again(self, point: Point, model: nn.Module, notes: list[str]):
+    def _engine(self, point: Point, model: nn.Module, notes: list[str]) -> Engine:
         task = self.task
-        baseline = build_engine(task.model, task.calibration, EAGER, task.device)
         try:
-            engine = build_engine(model, task.calibration, point.config.get("engine", EAGER), task.device)
+            return build_engine(model, task.calibration, point.config.get("engine", EAGER), task.device)
         except EngineUnavailable as unavailable:
             notes.append(f"The report shows figures of eager torch, because the engine wasn't built: {unavailable}")
-            engine = build_engine(model, task.calibration, EAGER, task.device)
-        per_picture = self.original.latency / self.goal.batch
-        batches = {self.goal.batch} | {count for count in (1, 32) if count * per_picture <= LONGEST_SECONDS}
-        seen = comparison.compare(task, baseline, engine, evaluation.timings, sorted(batches))
-        times = seen.times[self.goal.batch]
-        exported = replace(
+            return build_engine(model, task.calibration, EAGER, task.device)
+
+    def _exported(self, point: Point, engine: Engine, seen: Comparison, sizes: dict[str, int], trained: bool) -> Point:
+        """A point with the figures that its files have."""
+        config = point.config if trained else {name: value for name, value in point.config.items() if name != "teacher"}
+        return replace(
             point,
-            accuracy=100 * (seen.after == seen.labels).double().mean().item(),
-            bytes=files.file_bytes(model, point.config) or engine.bytes,
-            latency=self.original.latency / measure.ratio(times["original"], times["new"]).estimate,
+            config=config,
+            accuracy=seen.accuracies[1],
+            bytes=sizes.get("weights.nndc") or engine.bytes,
+            latency=self.original.latency / seen.speedup.estimate,
         )
-        return exported, seen, engine
 
     def _network(self, point: Point) -> tuple[nn.Module, dict]:
         kept = self.kept.get(point)

@@ -18,7 +18,7 @@ from nnopt_lab.workbench.measure.modes import inference
 from nnopt_lab.workbench.measure.size import Parameters, disk_bytes, parameters
 from nnopt_lab.workbench.measure.tables import format_bytes, format_count
 from nnopt_lab.workbench.measure.throughput import COPIES, throughput
-from nnopt_lab.workbench.measure.timing import Timing, latency, ratio
+from nnopt_lab.workbench.measure.timing import SelfTimed, Timing, latency, ratio
 from nnopt_lab.workbench.measure.work import COUNTED, LayerCost, layer_costs, macs
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Machine",
     "Parameters",
     "Ratio",
+    "SelfTimed",
     "Timing",
     "compare",
     "disk_bytes",

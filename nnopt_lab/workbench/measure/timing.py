@@ -7,6 +7,7 @@ measure the time.
 
 import statistics
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,8 +56,16 @@ class Timing:
         return torch.tensor(self.samples, dtype=torch.float64).quantile(q).item()
 
 
+class SelfTimed(ABC):
+    """A model that another process computes, and that times its own calls there."""
+
+    @abstractmethod
+    def seconds(self, example: Tensor, calls: int) -> float:
+        """Make an untimed call, then `calls` more, and return the seconds that these took."""
+
+
 def latency(
-    models: dict[str, Callable[[Tensor], object]],
+    models: dict[str, Callable[[Tensor], object] | SelfTimed],
     example: Tensor,
     rounds: int = 60,
     budget_seconds: float = 10.0,
@@ -72,7 +81,7 @@ def latency(
     round each model runs until its time is stable, at most half a second.
 
     Args:
-        models: modules or other functions of the example, by name.
+        models: modules or other functions of the example, by name; a `SelfTimed` one uses its own clock.
         example: [N, ...], passed to each model. Put it on the accelerator to exclude copies: a network there can't
             read an example on the CPU, but a deployed engine can, and then copies to and from the device count. Use
             real pictures and trained networks: max-pooling on the CPU branches on the values, and two seeds of MyNet
@@ -97,7 +106,10 @@ def latency(
         )
     order, samples = deque(models), {name: [] for name in models}
     with inference(*models.values()):
-        runs = {name: _Run(model, example, clock) for name, model in models.items()}
+        runs = {
+            name: _OtherRun(model, example) if isinstance(model, SelfTimed) else _Run(model, example, clock)
+            for name, model in models.items()
+        }
         if smoke.on():
             once = {name: run.seconds(1) for name, run in runs.items()}
             return {name: Timing((s,) * min(rounds, MIN_ROUNDS), len(example)) for name, s in once.items()}
@@ -160,7 +172,19 @@ class _Run:
             self.model(self.example)
 
 
-def _warm_up(run: _Run) -> int:
+@dataclass(frozen=True)
+class _OtherRun:
+    """Calls of one model in another process."""
+
+    model: SelfTimed
+    example: Tensor
+    device = device.CPU
+
+    def seconds(self, calls: int) -> float:
+        return self.model.seconds(self.example, calls)
+
+
+def _warm_up(run: _Run | _OtherRun) -> int:
     """Find the number of calls per sample, which warms up the model too."""
     for _ in range(2):
         run.seconds(1)

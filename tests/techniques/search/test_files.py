@@ -12,6 +12,7 @@ import torch
 from nnopt_lab.techniques.deployment.engine import EngineUnavailable
 from nnopt_lab.techniques.deployment.onnx_files import export_onnx
 from nnopt_lab.techniques.deployment.registry import build_engine
+from nnopt_lab.techniques.deployment.torch_engines import write_program
 from nnopt_lab.techniques.search import candidates, exported_files, files
 from tests.techniques.search.small_search import CONFIG, VALIDATION, build
 
@@ -20,7 +21,7 @@ def test_they_give_the_network_back(task, tmp_path):
     model, sizes = candidates.make(task, CONFIG)
     written = files.save(tmp_path / "new", task, CONFIG, model, sizes, {"more": 1})
     assert [f.name for f in written] == [
-        "weights.safetensors", "config.json", "weights.nndc", "model.onnx", "load.py"
+        "weights.safetensors", "config.json", "weights.nndc", "model.onnx", "model.pt2", "load.py"
     ]  # fmt: skip
     loaded = files.load(tmp_path / "new", build(seed=9), task.inputs(1))
     with torch.no_grad():
@@ -37,7 +38,7 @@ def test_for_an_int8_engine_the_int8_file_is_there_too(task, tmp_path):
     written = files.save(tmp_path, task, config, task.model, sizes, {}, engine=engine)
     assert (tmp_path / "model.int8.onnx").stat().st_size == engine.bytes
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in written}
-    assert [f.name for f in written[2:]] == ["model.int8.onnx", "model.onnx", "load.py"]
+    assert [f.name for f in written[2:]] == ["model.int8.onnx", "model.onnx", "model.pt2", "load.py"]
 
 
 def test_an_earlier_exports_files_are_removed_and_foreign_ones_stay(task, tmp_path):
@@ -85,10 +86,13 @@ def test_torchs_engines_are_exported_as_a_program_that_computes_the_same(name, t
 def test_a_file_that_computes_something_else_is_left_out(task, tmp_path, monkeypatch):
     monkeypatch.setattr(files, "export_onnx", lambda model, *rest: export_onnx(build(seed=5), *rest))
     notes = []
+    monkeypatch.setattr(files, "write_program", lambda path, name, _, x: write_program(path, name, build(5), x))
     (tmp_path / "load.py").write_text("mine")
     written = files.save(tmp_path, task, {}, task.model, {"channels": {}, "ranks": {}}, {}, notes)
     assert [f.name for f in written] == ["weights.safetensors", "config.json"]
-    assert "model.onnx, read back in a new process, gives other outputs" in notes[0] and len(notes) == 1
+    said = [f"{name}, read back in a new process, gives other outputs" in note
+            for name, note in zip(("model.onnx", "model.pt2"), notes, strict=True)]  # fmt: skip
+    assert all(said)
     assert {path.name for path in tmp_path.iterdir()} == {"weights.safetensors", "config.json", "load.py"}
     with pytest.raises(EngineUnavailable, match="other outputs"):
         files.save(tmp_path / "new", task, {}, task.model, {"channels": {}, "ranks": {}}, {})
@@ -99,7 +103,7 @@ def test_an_engine_without_a_file_is_named(task, tmp_path):
     engine = replace(build_engine(task.model, task.calibration, "eager float32"), name="compiled float32")
     notes = []
     files.save(tmp_path, task, {}, task.model, {"channels": {}, "ranks": {}}, {}, notes, engine)
-    assert "compiled float32 has no file" in notes[0] and not (tmp_path / "model.pt2").exists()
+    assert "compiled float32 has no file" in notes[0] and len(notes) == 1 and (tmp_path / "model.onnx").exists()
 
 
 def test_weights_with_their_record(tmp_path):

@@ -1,54 +1,87 @@
 """The report as a page: well-formed, without external addresses, and with every point's figures."""
 
+import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
-from nnopt_lab.techniques.search.kept import KeptNetworks
 from nnopt_lab.techniques.search.page import page
-from nnopt_lab.techniques.search.points import Goal, Point
-from nnopt_lab.techniques.search.result import Search
+from nnopt_lab.techniques.search.points import Point
+from tests.techniques.search.known_report import known_report
 
 
 class Page(HTMLParser):
-    """Checks that elements are closed in order, and collects attributes, tooltips and text."""
+    """Checks that elements are closed in order, and collects attributes, points and text."""
 
     def __init__(self, text):
         super().__init__()
-        self.open, self.addresses, self.titles, self.text = [], [], [], ""
+        self.open, self.addresses, self.ids, self.points, self.headers, self.text = [], [], [], [], [], ""
         self.feed(text)
         assert not self.open
 
     def handle_starttag(self, tag, attributes):
-        self.addresses += [value for name, value in attributes if name in ("src", "href", "data", "action")]
+        found = dict(attributes)
+        self.addresses += [found[name] for name in ("src", "href", "data", "action") if name in found]
+        self.ids += [found["id"]] if "id" in found else []
+        self.points += [found] if found.get("role") == "button" else []
+        self.headers += [found.get("scope")] if tag == "th" else []
         if tag not in ("meta", "br"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attributes):
-        assert tag == "path"
+        assert tag in ("path", "circle", "rect")
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
         self.text += data
-        if self.open and self.open[-1] == "title" and "svg" in self.open:
-            self.titles.append(data)
 
 
 @pytest.mark.parametrize("target", ["bytes", "latency"])
-def test_it_is_well_formed_and_shows_each_point(task, target):
-    points = [Point(i, {"engine": "bf16"}, 80.0 + i, 100 + 50 * i, 0.001 * (i + 1)) for i in range(3)]
-    found = Search(task, Goal(target), Point(-1, {}, 82.5, 900, 0.1), KeptNetworks(task, ""), points)
-    text = page(found, [("<b>", [["a & b", "c"], ["1", "2"]])], ["Class <x> loses."], "# Text <y>")
+def test_it_is_well_formed_and_shows_each_point_in_words(task, target):
+    text = page(known_report(task, target))
     seen = Page(text)
-    assert not seen.addresses and "http" not in text and "url(" not in text and "prefers-color-scheme: dark" in text
-    assert len(seen.titles) == 4 and all("%" in title for title in seen.titles)
-    assert {title.split(":")[0] for title in seen.titles} == {"original", "trial 0", "trial 1", "trial 2"}
-    assert all(part in seen.text for part in ("<b>", "a & b", "Class <x> loses.", "# Text <y>"))
+    assert not seen.addresses and "http" not in re.sub('http-equiv="Content', "", text) and "url(" not in text
+    assert "default-src 'none'" in text and "prefers-color-scheme: dark" in text
+    names = [point["aria-label"].split(":")[0] for point in seen.points]
+    assert sorted(names) == ["Original", "Trial 0", "Trial 1", "Trial 2"]
+    assert {point["data-details"] for point in seen.points} == set(seen.ids)
+    assert [p["aria-label"].split(":")[0] for p in seen.points if p["aria-pressed"] == "true"] == ["Trial 1"]
+    assert "channels kept: 0 50 %" in seen.text and "4.00 times as fast as the original" in seen.text
+    assert seen.headers and all(scope in ("col", "row") for scope in seen.headers)
+
+
+def test_points_stand_from_left_to_right_by_cost(task):
+    points = [Point(i, {}, 80.0, 100, seconds) for i, seconds in enumerate((0.05, 0.001, 0.5))]
+    places = re.findall(r'class="point [^"]*" transform="translate\(([\d.]+) ', page(known_report(task, points=points)))
+    assert [float(x) for x in places] == sorted(float(x) for x in places) and len(places) == 4
+
+
+def test_what_users_name_is_shown_and_never_run(task):
+    report = known_report(task, names=("<script>alert(1)</script>", "a & b"))
+    report.search.notes.append("<img src=x> `code`")
+    text = page(report)
+    seen = Page(text)
+    assert not seen.addresses and "<script>alert" not in text and "<code>code</code>" in text
+    assert "Class a & b loses" in seen.text and "<img src=x>" in seen.text
+
+
+def test_the_best_loss_is_told_first(task):
+    text = page(known_report(task))
+    assert text.index("Class dog loses 15.0") < text.index("<h2>")
 
 
 def test_all_points_at_one_cost_are_drawn(task):
-    found = Search(task, Goal(), Point(-1, {}, 0.0, 9, 0.1), KeptNetworks(task, ""), [Point(0, {}, 0.0, 9, 0.1)])
-    text = page(found, [], [], "")
-    assert len(Page(text).titles) == 2 and "nan" not in text
+    point = Point(0, {}, 0.0, 900, 0.1)
+    report = known_report(task, points=[point], speedup=1.0)
+    text = page(replace(report, exported=point))
+    assert len(Page(text).points) == 2 and "nan" not in text and "inf" not in text.replace("info", "")
+
+
+def test_networks_far_below_the_limit_are_drawn_at_the_edge(task):
+    points = [Point(0, {}, 1.0, 100, 0.001), Point(1, {}, 82.0, 100, 0.002)]
+    text = page(known_report(task, points=points))
+    assert 'class="point front below"' in text and "far less accurate, drawn at the edge" in text
+    assert "drawn at the edge" not in page(known_report(task))
