@@ -12,11 +12,13 @@ from tests.techniques.search.small_search import TRAIN, VALIDATION, build
 POINTS = [Point(i, {"channels": {"0": 0.5 + i / 10}}, 80.0 + i, 100 + 50 * i, 0.002 * (i + 1)) for i in range(4)]
 
 
+TASK = Task(build(), GivenPictures(as_split(TRAIN), as_split(VALIDATION), lambda images: images))
+
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    task = Task(build(), GivenPictures(as_split(TRAIN), as_split(VALIDATION), lambda images: images))
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(report_page(known_report(task, points=POINTS)), encoding="utf-8")
+    path.write_text(report_page(known_report(TASK, points=POINTS)), encoding="utf-8")
     return path.as_uri()
 
 
@@ -50,7 +52,9 @@ def test_a_click_selects_and_the_mouse_only_looks(report):
 
 
 def test_keys_go_from_point_to_point(report):
-    names = report.locator(".point").evaluate_all("points => points.map(p => p.getAttribute('aria-label'))")
+    names = report.locator(".point").evaluate_all(
+        "all => all.sort((a, b) => a.dataset.place - b.dataset.place).map(p => p.getAttribute('aria-label'))"
+    )
     report.locator("[aria-pressed=true]").focus()
     for _ in names:
         report.keyboard.press("ArrowLeft")
@@ -75,3 +79,13 @@ def test_both_themes_can_be_read(report):
         assert abs(light[0] - light[1]) > 380
         seen[scheme] = light[1]
     assert seen["dark"] < 150 < 600 < seen["light"]
+
+
+def test_of_points_that_overlap_the_nearest_is_meant(page):
+    points = [Point(i, {}, 80.0 + i / 10, 100, 0.002 + i / 1e5) for i in range(4)]
+    page.set_content(report_page(known_report(TASK, points=points)))
+    page.locator(".front-picture").scroll_into_view_if_needed()
+    for place in range(4):
+        box = page.locator(f"[data-place='{place}'] .mark").bounding_box()
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        assert page.locator("[aria-pressed=true]").get_attribute("data-place") == str(place)

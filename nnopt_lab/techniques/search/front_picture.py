@@ -34,11 +34,13 @@ def front_picture(report: Report) -> str:
     The exported network is drawn where it was measured at export, all others where the search measured them.
     """
     marks, picture = _marks(report), _Picture(report)
-    drawn = "".join(picture.mark(mark, i) for i, mark in enumerate(marks))
+    # The most interesting last, so that no other covers them.
+    in_order = sorted(enumerate(marks), key=lambda pair: ("trial", "front", "original", "exported").index(pair[1].kind))
+    drawn = "".join(picture.mark(mark, i) for i, mark in in_order)
     words = "".join(_words(report.search, mark, i) for i, mark in enumerate(marks))
     axis = "time per batch" if report.search.goal.target == "latency" else "file size"
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="Accuracy over {axis}; '
+        f'<svg class="front-picture" viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="Accuracy over {axis}; '
         f'each point is a button that tells its network in words">{picture.axes(axis)}{picture.steps()}{drawn}</svg>'
         f'{_legend(picture, marks)}<p class="quiet interactive">Select a point (click, or use the arrow keys) to read '
         f'what was done to its network.</p><div class="details" aria-live="polite">{words}</div>'
@@ -115,7 +117,7 @@ class _Picture:
         place = f"{self.x(self.search.cost(mark.point)):.1f} {self.y(mark.point.accuracy):.1f}"
         return (
             f'<g class="{classes}" transform="translate({place})" role="button" tabindex="0" aria-pressed="{chosen}" '
-            f'aria-label="{said}" data-details="details-{i}"><title>{said}</title><circle class="ring" r="13"/>'
+            f'aria-label="{said}" data-place="{i}"><title>{said}</title><circle class="ring" r="13"/>'
             f"{SHAPES.get(mark.kind, CIRCLE)}</g>"
         )
 
