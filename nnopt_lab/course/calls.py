@@ -14,8 +14,10 @@ from nnopt_lab.course.checking import Verdict, examine, judge_answer
 from nnopt_lab.course.claims import claim
 from nnopt_lab.course.display import show
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
+from nnopt_lab.course.help import HINTS, HelpCard, take_hint
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.premises import needs
+from nnopt_lab.course.solutions import other_solution
 from nnopt_lab.course.workspace import workspace
 
 __all__ = ["check", "claim", "hint", "lesson", "needs", "question", "yours_or_ours"]
@@ -69,7 +71,7 @@ def check(id: str, answer) -> Card:
     if verdict.passed:
         _accepted[id] = answer
     record.note_attempt("exercises", id, verdict.passed, exercise.points, answered=verdict.state not in _UNANSWERED)
-    return _verdict_card(exercise, verdict)
+    return _passed_card(exercise, answer) if verdict.passed else _open_card(exercise, verdict)
 
 
 def yours_or_ours(id: str):
@@ -92,11 +94,8 @@ def hint(id: str) -> Card:
     if not _known(id, exercises()):
         return Card(f"There is no exercise {id!r}.", "bad", (_did_you_mean(id, exercises()),))
     exercise = exercises()[id]
-    with record.change() as contents:
-        shown = contents["hints"].get(id, 0)
-        contents["hints"][id] = shown + 1
-    place = shown % 3
-    return Card(f"Hint {place + 1} of 3: {exercise.title}", "neutral", (exercise.hints[place], _FREE))
+    place = take_hint(id)
+    return Card(f"Hint {place + 1} of {HINTS}: {exercise.title}", "neutral", (exercise.hints[place], _FREE))
 
 
 @seen
@@ -128,35 +127,29 @@ def _after_a_wrong_answer(asked, answer) -> tuple[str, ...]:
     return (asked.explanation,)
 
 
-def _verdict_card(exercise, verdict: Verdict) -> Card:
-    if verdict.state == "blank":
-        return Card(
-            f"{exercise.title}: not answered yet ({_points(exercise.points)})",
-            "quiet",
-            (f'Write `{exercise.name}` above and run both cells again. `hint("{exercise.id}")` helps.',),
-        )
-    if verdict.state == "library":
-        again = f"Run the cell with your own `{exercise.name}` again, then this one."
-        return Card(
-            f"{exercise.title}: not answered yet ({_points(exercise.points)})",
-            "quiet",
-            (f"{verdict.mistake} {again}", f'`hint("{exercise.id}")` helps.'),
-        )
-    if verdict.state == "borrowed":
-        return Card(
-            f"{exercise.title}: right, but not all your own code",
-            "quiet",
-            (
-                f"{verdict.mistake} Write that part yourself; if it is an exercise, solve that one first and run its "
-                "cells again.",
-            ),
-        )
-    if verdict.passed:
-        return Card(f"{exercise.title}: passed ({_points(exercise.points)})", "good", (exercise.debrief,))
+def _passed_card(exercise, answer) -> Card:
+    code = other_solution(exercise, answer)
+    folds = (("The course's solution", ("", code)),) if code else ()
+    return Card(f"{exercise.title}: passed ({_points(exercise.points)})", "good", (exercise.debrief,), folds)
+
+
+def _open_card(exercise, verdict: Verdict) -> Card:
     shown = [(f"input {name}", text) for name, text in (verdict.inputs or {}).items()]
     if verdict.state == "failed":
         shown += [("your result", verdict.got), ("expected", verdict.wanted)]
-    return Card(f"{exercise.title}: not yet", "bad", (verdict.mistake, *shown, f'`hint("{exercise.id}")` helps.'))
+    state, mood, lines = f"not answered yet ({_points(exercise.points)})", "quiet", []
+    if verdict.state == "blank":
+        lines = [f"Write `{exercise.name}` above and run both cells again."]
+    elif verdict.state == "library":
+        lines = [f"{verdict.mistake} Run the cell with your own `{exercise.name}` again, then this one."]
+    elif verdict.state == "borrowed":
+        state = "right, but not all your own code"
+        again = "Write that part yourself; if it is an exercise, solve that one first and run its cells again."
+        lines = [f"{verdict.mistake} {again}"]
+    else:
+        state, mood, lines = "not yet", "bad", [verdict.mistake, *shown]
+    lines.append(f'`hint("{exercise.id}")` helps.')
+    return HelpCard(f"{exercise.title}: {state}", mood, tuple(lines), exercise=exercise.id)
 
 
 def _points(count: int) -> str:

@@ -4,37 +4,64 @@ import html
 import re
 from dataclasses import dataclass
 
-# One accent per mood; text and background use JupyterLab's variables, so cards fit its light and dark themes.
-_ACCENTS = {"good": "#009e73", "bad": "#d55e00", "neutral": "#0072b2", "quiet": "#999999"}
+# One accent per mood: white text on it has a contrast of at least 4.5, and it has one of 3 on a light or dark page.
+_ACCENTS = {"good": "#00805d", "bad": "#c04c00", "neutral": "#0072b2", "quiet": "#6e6e6e"}
 _MARKS = {"good": "✔", "bad": "✘", "neutral": "▸", "quiet": "○"}
+_KINDS = {"good": "passed", "bad": "not right yet", "neutral": "note", "quiet": "open"}
+_TINT = "14"  # opacity of the accent in the background, in hexadecimal
+_SHORT = 60  # characters of a block that stands beside its label
+_GREY = "rgba(127,127,127,.14)"
+
+FONT = (  # the same inside a widget as outside
+    "line-height:1.45;font-family:var(--jp-content-font-family,inherit);font-size:var(--jp-content-font-size1,inherit)"
+)
+
+Line = str | tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Card:
     """A title and lines of text; shown when it is the last expression of a notebook cell.
 
+    Colours of text are inherited, so cards fit the light and dark themes of any notebook. A page that strips styles,
+    such as GitHub, still shows the mark, a bold title and the lines.
+
     Attributes:
         title: one short line.
         mood: "good", "bad", "neutral" or "quiet".
         lines: paragraphs; a (label, text) pair is shown as a labelled block of code.
+        folds: (summary, line) pairs, each behind a triangle to click on; in HTML only.
     """
 
     title: str
     mood: str = "neutral"
-    lines: tuple[str | tuple[str, str], ...] = ()
+    lines: tuple[Line, ...] = ()
+    folds: tuple[tuple[str, Line], ...] = ()
 
     def __repr__(self) -> str:
         body = [f"  {line}" if isinstance(line, str) else _plain_block(*line) for line in self.lines]
         return "\n".join([f"{_MARKS[self.mood]} {self.title}", *body])
 
     def _repr_html_(self) -> str:
-        body = "".join(_paragraph(line) if isinstance(line, str) else _block(*line) for line in self.lines)
+        accent = _ACCENTS[self.mood]
         return (
-            f'<div style="border-left:4px solid {_ACCENTS[self.mood]};padding:6px 14px;margin:4px 0;max-width:56em;'
-            'background:var(--jp-layout-color1,#fff);color:var(--jp-ui-font-color1,#222);line-height:1.45">'
-            f'<div style="font-weight:600"><span style="color:{_ACCENTS[self.mood]}">{_MARKS[self.mood]}</span> '
-            f"{inline(self.title)}</div>{body}</div>"
+            f'<div role="note" aria-label="{_KINDS[self.mood]}" style="border-left:4px solid {accent};'
+            f"border-radius:4px;background:{accent}{_TINT};padding:8px 14px;margin:4px 0;max-width:56em;"
+            f'{FONT}">'
+            f'<div><span aria-hidden="true" style="display:inline-block;min-width:1.5em;margin-right:.4em;'
+            f'border-radius:4px;text-align:center;color:#fff;background:{accent}">{_MARKS[self.mood]}</span> '
+            f"<strong>{inline(self.title)}</strong></div>"
+            f"{''.join(map(_line, self.lines))}{''.join(fold(*item) for item in self.folds)}</div>"
         )
+
+
+def fold(summary: str, line: Line, is_open: bool = False) -> str:
+    """A line of a card in HTML, folded under its summary."""
+    opened = " open" if is_open else ""
+    return (
+        f'<details style="margin-top:6px"{opened}><summary style="cursor:pointer">{inline(summary)}</summary>'
+        f"{_line(line)}</details>"
+    )
 
 
 def inline(text: str) -> str:
@@ -50,15 +77,25 @@ def _emphasised(text: str) -> str:
     return re.sub(r"(?<![\w*])\*(\w[\w ]*)(?<! )\*(?![\w*])", r"<em>\1</em>", text)
 
 
+def _line(line: Line) -> str:
+    return _paragraph(line) if isinstance(line, str) else _block(*line)
+
+
 def _paragraph(text: str) -> str:
     return f'<div style="margin-top:4px">{inline(text)}</div>'
 
 
 def _block(label: str, text: str) -> str:
+    if label and "\n" not in text and len(text) < _SHORT:
+        return (
+            '<div style="margin-top:4px"><span style="display:inline-block;min-width:11em;font-size:90%">'
+            f"{html.escape(label)}</span> "
+            f'<code style="background:{_GREY};color:inherit">{html.escape(text)}</code></div>'
+        )
+    caption = f'<div style="margin-top:6px;font-size:90%">{html.escape(label)}</div>' if label else ""
     return (
-        f'<div style="margin-top:6px;font-size:85%;color:var(--jp-ui-font-color2,#666)">{html.escape(label)}</div>'
-        '<pre style="margin:0;padding:4px 8px;background:var(--jp-layout-color2,#f4f4f4);'
-        f'color:var(--jp-ui-font-color1,#222);max-height:14em;overflow:auto">{html.escape(text)}</pre>'
+        f'{caption}<pre style="margin:2px 0 0;padding:4px 8px;border-radius:3px;background:{_GREY};color:inherit;'
+        f'max-height:14em;overflow:auto">{html.escape(text)}</pre>'
     )
 
 

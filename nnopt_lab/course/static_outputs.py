@@ -12,6 +12,7 @@ from collections.abc import Iterator
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 REFERENCE = "IPY_MODEL_"
+CURRENT = "nnopt-current"  # class of HTML widgets that a saved notebook shows instead of the output's own HTML
 
 
 def before_save(model: dict, **_) -> None:
@@ -42,13 +43,17 @@ def make_static(notebook: dict) -> None:
 
 
 def _draw_current(notebook: dict) -> None:
-    """Give a widget that can change, such as a playground, the figure and the text of now as its second form."""
+    """Give a widget that can change the figure and the texts of now as its second form."""
     states = _states(notebook)
     for data in _views(notebook):
-        shown = _shown(data[VIEW].get("model_id"), states)
-        if shown and _has_second_form(data) and "text/html" not in data:
+        family = [states[id] for id in _family(data[VIEW].get("model_id"), states)]
+        parts = [state["state"] for state in family if state.get("model_name") == "HTMLModel"]
+        current = [part for part in parts if CURRENT in part.get("_dom_classes", [])]
+        if current:
+            data["text/html"] = _values(current)
+        elif parts and _has_second_form(data) and "text/html" not in data:  # a playground
             told = html.escape("".join(data.get("text/plain", "")))
-            data["text/html"] = f"{shown}<div><em>{told}</em></div>"
+            data["text/html"] = f"{_values(parts)}<div><em>{told}</em></div>"
 
 
 def _states(notebook: dict) -> dict:
@@ -65,14 +70,9 @@ def _has_second_form(data: dict) -> bool:
     return not data.keys() <= {VIEW, "text/plain"}
 
 
-def _shown(model_id: str, states: dict) -> str:
-    """The HTML that a widget shows in its lines and figures, or ""."""
-    parts = [states[id]["state"].get("value", "") for id in _family(model_id, states) if _is_html(states[id])]
-    return "".join(f"<div>{re.sub('<style>.*?</style>', '', part)}</div>" for part in parts if part)
-
-
-def _is_html(state: dict) -> bool:
-    return state.get("model_name") == "HTMLModel"
+def _values(states: list[dict]) -> str:
+    values = (re.sub("<style>.*?</style>", "", state.get("value", "")) for state in states)
+    return "".join(f"<div>{value}</div>" for value in values if value)
 
 
 def _family(model_id: str, states: dict) -> dict[str, None]:

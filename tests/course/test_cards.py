@@ -65,7 +65,7 @@ def test_hostile_text_is_text_wherever_it_stands(place):
         ),
     )
     page = Page(card._repr_html_())
-    assert set(page.tags) <= {"div", "span", "code", "em", "pre"} and not page.open
+    assert set(page.tags) <= {"div", "span", "strong", "code", "em", "pre"} and not page.open
     assert HOSTILE.replace("`", "") in page.text.replace("`", "")
     assert HOSTILE in repr(card)
 

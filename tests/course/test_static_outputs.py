@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nbclient import NotebookClient
 
-from nnopt_lab.course.static_outputs import STATE, VIEW, before_save, make_static
+from nnopt_lab.course.static_outputs import CURRENT, STATE, VIEW, before_save, make_static
 
 
 def notebook(data: list[dict], states: dict | None = None) -> dict:
@@ -63,6 +63,15 @@ def test_a_playground_is_saved_with_the_figure_and_the_text_of_now():
     again = copy.deepcopy(moved)
     before_save({"type": "notebook", "content": again}, path="x")
     assert again == moved
+
+
+def test_widgets_that_are_marked_as_current_replace_the_outputs_own_html():
+    states = {"b": box("x", "y", "z"), "x": html_model("card"), "y": html_model(""), "z": html_model("no")}
+    for id in "xy":
+        states[id]["state"]["_dom_classes"] = [CURRENT]
+    saved = notebook([view("b", **{"text/html": "as it was displayed"})], states)
+    before_save({"type": "notebook", "content": saved}, path="x")
+    assert data_of(saved) == [{"text/plain": "A <playground>", "text/html": "<div>card</div>"}]
 
 
 def test_a_playground_that_nobody_moved_is_built_with_its_first_figure():

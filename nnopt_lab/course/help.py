@@ -1,0 +1,92 @@
+"""Help under the card of an exercise that is not passed yet: a button for its hints, and at last a solution."""
+
+from dataclasses import dataclass, replace
+
+from nnopt_lab.course import record
+from nnopt_lab.course.cards import FONT, Card, Line, fold
+from nnopt_lab.course.cell_output import shell
+from nnopt_lab.course.exercises import Exercise, exercises
+from nnopt_lab.course.solutions import solution
+from nnopt_lab.course.static_outputs import CURRENT
+from nnopt_lab.course.workspace import workspace
+
+HINTS = 3
+TRIES = 5  # with three hints, before the solution is shown
+
+
+@dataclass(frozen=True)
+class HelpCard(Card):
+    """The card of an exercise that is not passed yet; its last line says how to get a hint.
+
+    A notebook shows a button for that instead of the line. Every hint taken so far stands in a fold.
+
+    Attributes:
+        exercise: its id.
+    """
+
+    exercise: str = ""
+
+    def _repr_html_(self) -> str:
+        return super()._repr_html_() + _folds(self.exercise)
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        bundle = {"text/plain": repr(self), "text/html": self._repr_html_()}
+        if hasattr(shell(), "kernel"):
+            bundle = box(self)._repr_mimebundle_() | bundle
+        display(bundle, raw=True)
+
+
+def take_hint(id: str) -> int:
+    """Record a hint, and return its place, 0 to 2; after the third, the first one comes again."""
+    with record.change() as contents:
+        shown = contents["hints"].get(id, 0)
+        contents["hints"][id] = shown + 1
+    return shown % HINTS
+
+
+def box(card: HelpCard):
+    """The card as a widget, with a button that opens the next hint."""
+    import ipywidgets as widgets
+
+    id = card.exercise
+    without_line = Card._repr_html_(replace(card, lines=card.lines[:-1]))
+    shown, folds = (widgets.HTML(value, _dom_classes=[CURRENT]) for value in (without_line, _folds(id)))
+    button = widgets.Button(tooltip="Hints cost no points", layout={"width": "auto", "align_self": "flex-start"})
+
+    def update() -> None:
+        taken = _taken(id)
+        button.description = f"Hint {taken + 1} of {HINTS}"
+        button.layout.display = "none" if taken >= HINTS else None
+
+    def open_next(_) -> None:
+        take_hint(id)
+        folds.value = _folds(id, newest_open=True)
+        update()
+
+    update()
+    button.on_click(open_next)
+    return widgets.VBox([shown, folds, button])
+
+
+def _folds(id: str, newest_open: bool = False) -> str:
+    """The hints taken so far, and the solution or what is missing for it, in HTML."""
+    exercise, taken = exercises()[id], _taken(id)
+    hints = [fold(f"Hint {n + 1} of {HINTS}", exercise.hints[n], newest_open and n == taken - 1) for n in range(taken)]
+    after = [fold(summary, line) for summary, line in _solution(exercise)] if taken == HINTS else []
+    return f'<div style="margin:0 0 4px 18px;{FONT}">{"".join(hints + after)}</div>' if hints else ""
+
+
+def _solution(exercise: Exercise) -> list[tuple[str, Line]]:
+    code = solution(exercise)
+    tries = record.read(workspace())["exercises"].get(exercise.id, {}).get("attempts", 0)
+    if not code:
+        return []
+    if tries < TRIES:
+        return [("A solution", f"It is shown here after {TRIES} tries; so far you have made {tries}.")]
+    return [("A solution", ("", code))]
+
+
+def _taken(id: str) -> int:
+    return min(record.read(workspace())["hints"].get(id, 0), HINTS)

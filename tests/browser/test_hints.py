@@ -1,0 +1,67 @@
+"""Help below an exercise: hints at the press of a button, then a solution, and all of it is still there later."""
+
+import nbformat
+import pytest
+
+from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.record import read
+
+EXERCISE = exercises()["start.conv_parameters"]
+WRONG, RIGHT = "0", "out_channels * (in_channels * kernel_size**2 + bias)"
+CELLS = """
+from nnopt_lab.course.calls import check
+---
+def conv_parameters(in_channels, out_channels, kernel_size, bias):
+    return {answer}
+---
+for _ in range({tries}): card = check("start.conv_parameters", conv_parameters)
+---
+check("start.conv_parameters", conv_parameters)
+"""
+
+
+@pytest.fixture
+def notebook(workspace):
+    """Writes a notebook that checks an answer; the value is a function of the answer and of the number of tries."""
+
+    def write(name: str, answer: str, tries: int = 0) -> str:
+        codes = CELLS.format(answer=answer, tries=tries).strip().split("\n---\n")
+        made = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, codes)))
+        made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+        nbformat.write(made, workspace / name)
+        return name
+
+    return write
+
+
+def test_hints_open_one_by_one_and_then_a_solution_and_stay_when_the_notebook_comes_back(lab, notebook, workspace):
+    name = notebook("wrong.ipynb", WRONG, tries=5)
+    page = lab(name)
+    page.run_all()
+    cell = page.page.locator(".jp-CodeCell").last
+    for n, text in enumerate(EXERCISE.hints, 1):
+        cell.get_by_role("button", name=f"Hint {n} of 3").click()
+        opened = cell.locator("details[open]", has_text=f"Hint {n} of 3")
+        opened.wait_for()
+        assert text.partition("`")[0] in opened.inner_text()
+        assert read(workspace)["hints"][EXERCISE.id] == n
+    cell.get_by_role("button", name="Hint").wait_for(state="hidden")
+    solution = cell.locator("details", has_text="A solution")
+    assert "return" not in solution.inner_text()
+    solution.locator("summary").click()
+    assert "return" in solution.inner_text()
+    page.save()
+    page.restart_kernel()
+    page.open(name)
+    assert cell.locator("details summary", has_text="Hint").count() == 3
+    assert page.outputs("Error displaying widget").count() == 0
+
+
+def test_a_pass_shows_the_points_and_the_courses_own_code_in_a_fold(lab, notebook):
+    page = lab(notebook("right.ipynb", RIGHT))
+    page.run_all()
+    card = page.page.get_by_role("note", name="passed").last
+    assert "passed (1 point)" in card.inner_text() and page.page.get_by_role("button", name="Hint").count() == 0
+    card.get_by_text("The course's solution").click()
+    assert "def conv_parameters" in card.inner_text()
+    assert page.errors == []
