@@ -242,7 +242,10 @@ class TestOptimize:
             ("assert 1 > 2\n", "faulty.py failed in line 1 (AssertionError)."),
             ("build = 3\n", "faulty.py has no function 'build'."),
             ("def build():\n    pass\n", "model is NoneType; it must be a classifier"),
-            ("import mine\ndef build():\n    return mine.build().double()\n", "model has 0.weight in float64"),
+            (
+                "import mine\ndef build():\n    return mine.build().to('meta')\n",
+                "model has 0.weight on the meta device",
+            ),
             ("import mine\ndef build():\n    return mine.build().requires_grad_(False)\n", "call model.requires_grad_"),
             (
                 "import mine\ndef build():\n    model = mine.build()\n    inner = model.forward\n"

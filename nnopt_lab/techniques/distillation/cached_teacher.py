@@ -16,6 +16,7 @@ from nnopt_lab.workbench import data, smoke, training
 from nnopt_lab.workbench.fingerprints import fingerprint
 from nnopt_lab.workbench.measure.modes import inference
 from nnopt_lab.workbench.progress_bar import progress_bar
+from nnopt_lab.workbench.training.evaluation import fitting_batch
 
 
 def views(split: data.Split, augment: Callable[[Tensor], Tensor], count: int) -> data.Split:
@@ -69,8 +70,8 @@ def cached_logits(teacher: nn.Module, split: data.Split, pictures: data.ImageSet
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         with inference(teacher), progress_bar(total=len(split), desc="running the teacher", unit="picture") as progress:
-            said = []
-            for inputs, _ in data.loader(smoke.few(split, 1_000), pictures, 500):
+            said, batch = [], fitting_batch(split, pictures)
+            for inputs, _ in data.loader(smoke.few(split, 1_000), pictures, batch):
                 said.append(training.logits_of(teacher, inputs.to(training.device_of(teacher))).float().cpu())
                 progress.update(len(inputs))
         unfinished = path.with_suffix(f".{os.getpid()}.tmp")

@@ -20,14 +20,12 @@ from torch import Tensor, nn
 
 from nnopt_lab.techniques.deployment.logs import quiet
 from nnopt_lab.techniques.deployment.registry import check_names
-from nnopt_lab.techniques.network_checks import copied
-from nnopt_lab.techniques.search.datasets import as_split, class_names
+from nnopt_lab.techniques.search.checks import prepared
 from nnopt_lab.techniques.search.interrupts import noticed
 from nnopt_lab.techniques.search.points import EAGER, Goal
 from nnopt_lab.techniques.search.result import Search
 from nnopt_lab.techniques.search.searcher import Searcher
 from nnopt_lab.techniques.search.study import SAMPLERS, storage_errors
-from nnopt_lab.techniques.search.tasks import GivenPictures, Task, require_classifier, require_network
 from nnopt_lab.workbench.device import find, is_accelerator
 
 DEFAULT_ENGINES = (
@@ -80,11 +78,11 @@ def optimize(
     programs on the machine do not distort them.
 
     Args:
-        model: any trained classifier [N, ...] → logits float32 [N, classes]; left unchanged. Frozen parameters stay
-            frozen.
+        model: any trained classifier [N, ...] → logits [N, classes] of one float input: pictures, signals, tables; left
+            unchanged. Frozen parameters stay frozen. float16, bfloat16 and float64 become float32, see `networks`.
         train, validation: the data to train and to compare candidates on: a `data.Split`, (pictures, labels), a data
-            set or a `DataLoader`, see `datasets.as_split`. Both are loaded into memory. Keep other pictures for the
-            final evaluation.
+            set or a `DataLoader`, see `datasets.as_split`. They are loaded into memory, or read batch by batch if they
+            are larger than a quarter of it. Keep other pictures for the final evaluation.
         goal: a `Goal`, or its target: "latency" or "bytes".
         to_input: pictures → float32 [N, ...], such as `pictures.to_input`; not needed if they are that already.
         trials: total number of trials, at least 1, including earlier calls with the same storage.
@@ -110,11 +108,11 @@ def optimize(
 
     Raises:
         KeyboardInterrupt: Ctrl-C came before the first trial.
-        ValueError: an argument is out of its range, the device is missing, the storage contains another search or
-            cannot be used, or no trial succeeded.
+        ValueError: an argument is out of its range, the network does not fit the data or can't be searched (see
+            `checks`), the device is missing, the storage contains another search or cannot be used, or no trial
+            succeeded.
     """
     goal = Goal(goal) if isinstance(goal, str) else goal
-    require_network(model)
     here = find(device)
     engine_names = default_engines(here) if engine_names is None else engine_names
     check_names(engine_names, here)
@@ -126,11 +124,18 @@ def optimize(
         raise ValueError(
             f"trials={trials} and epochs={epochs} must be at least 1, and sampler={sampler!r} one of {SAMPLERS}."
         )
-    transform = to_input or (lambda images: images)
-    pictures = GivenPictures(as_split(train, "train"), as_split(validation, "validation"), transform)
-    names = class_names(train) or class_names(validation)
-    task = Task(copied(model).cpu().eval(), pictures, epochs, rate, batch_size, seed, here, names)
-    require_classifier(task, goal.batch)
+    task = prepared(
+        model,
+        train,
+        validation,
+        to_input,
+        goal.batch,
+        epochs=epochs,
+        rate=rate,
+        batch_size=batch_size,
+        seed=seed,
+        device=here,
+    )
     importlib.import_module("optuna")  # its import sets its log level, which `quiet` must change afterwards
     with quiet("optuna"), storage_errors(storage):
         try:

@@ -76,7 +76,7 @@ class Searcher:
             goal,
             original,
             kept,
-            notes=[*missing, *self.space.notes, *_about(task.device), *guessing(task, original.accuracy)],
+            notes=[*task.notes, *missing, *self.space.notes, *_about(task.device), *guessing(task, original.accuracy)],
         )
 
     def begin_with_starts(self, most: int) -> None:

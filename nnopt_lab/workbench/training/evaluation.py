@@ -13,7 +13,7 @@ from nnopt_lab.workbench.training.feeding import Uploaded
 from nnopt_lab.workbench.training.places import device_of
 from nnopt_lab.workbench.training.steps import logits_of
 
-BATCH_SIZE = 500
+BATCH_SIZE, BATCH_BYTES = 500, 2**25  # most pictures, and bytes of their inputs, per forward pass
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: nn.Module, split: data.Split, pictures: data.ImageSet, *, batch_size: int = BATCH_SIZE, device=None
+    model: nn.Module, split: data.Split, pictures: data.ImageSet, *, batch_size: int | None = None, device=None
 ) -> Evaluation:
     """Compute the loss and accuracy of `model` on a split, in evaluation mode without gradients.
 
@@ -36,14 +36,21 @@ def evaluate(
         model: maps float32 [B, 3, 32, 32] to logits float [B, classes].
         split: the pictures and labels to evaluate on.
         pictures: the data set whose `to_input` transforms them.
-        batch_size: pictures per forward pass.
+        batch_size: pictures per forward pass; default 500, or fewer if they are large, see `fitting_batch`.
         device: default the model's device.
 
     Raises:
         ValueError: the device is missing, or the model doesn't return a tensor.
     """
     device = devices.find(device) if device is not None else device_of(model)
+    batch_size = fitting_batch(split, pictures) if batch_size is None else batch_size
     return judge(model, Uploaded(data.loader(smoke.few(split), pictures, batch_size), device), len(split))
+
+
+def fitting_batch(split: data.Split, pictures: data.ImageSet) -> int:
+    """The number of pictures per forward pass that bounds the memory: 500, or as many as give 32 MiB of input."""
+    largest = pictures.to_input(split.images[:1]).nbytes
+    return max(1, min(BATCH_SIZE, BATCH_BYTES // max(largest, 1)))
 
 
 def judge(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], count: int) -> Evaluation:

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from nnopt_lab.workbench import data, smoke
 from nnopt_lab.workbench import device as devices
 from nnopt_lab.workbench.progress_bar import progress_bar
-from nnopt_lab.workbench.training.evaluation import BATCH_SIZE, judge
+from nnopt_lab.workbench.training.evaluation import fitting_batch, judge
 from nnopt_lab.workbench.training.feeding import Resident, Uploaded, groups, without_single_sample
 from nnopt_lab.workbench.training.history import History, Tally
 from nnopt_lab.workbench.training.optimizers import optimizer_of, require_trainable
@@ -123,7 +123,8 @@ def fit(
             feed = _feed(train or pictures.train, pictures, batch_size, device, resident, **order)
         else:
             feed = Uploaded(loader, device)
-        validation = _feed(smoke.few(pictures.validation), pictures, BATCH_SIZE, device, resident)
+        batch = fitting_batch(pictures.validation, pictures)
+        validation = _feed(smoke.few(pictures.validation), pictures, batch, device, resident)
         epoch = _Epoch(
             model,
             feed,

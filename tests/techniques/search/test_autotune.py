@@ -101,7 +101,6 @@ def returning(change):
         (returning(lambda y: y.flatten()), r"model returns float32 \[6\] for 2 pictures"),
         (returning(lambda y: y[:, :2]), "train has labels from 0 to 2, but the model has 2 classes"),
         (returning(lambda y: y.view(7)), r"model cannot be called on a batch of 2, float32 \[2, 3, 8, 8\]"),
-        (build().double(), r"model has 0.weight in float64; it must be float32: call model.float\(\) first"),
         (build().requires_grad_(False), r"no trainable parameter.*model.requires_grad_\(True\) first"),
         (nn.Flatten(), "no trainable parameter.*it has none"),
     ],
@@ -200,3 +199,24 @@ def test_the_class_names_of_the_data_are_kept(trained):
     with known_machine():
         assert optimize(trained, named, VALIDATION, **options).task.class_names == ("red", "green", "blue")
         assert optimize(trained, TRAIN, VALIDATION, **options).task.class_names is None
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16])
+def test_a_network_of_another_dtype_is_searched_in_float32_and_the_report_says_so(kind):
+    found = search(build().to(kind), "bytes", trials=1)
+    assert any(note.endswith("it was searched, measured and exported in float32.") for note in found.notes)
+    assert {parameter.dtype for parameter in found.network(found.points[0]).parameters()} == {torch.float32}
+
+
+def test_auxiliary_heads_are_left_out_of_training():
+    from torchvision.models import googlenet
+
+    torch.manual_seed(0)
+    model = googlenet(num_classes=3, init_weights=False)
+    few = tuple(x[:8] for x in TRAIN), tuple(x[:8] for x in VALIDATION)
+    options = {"engine_names": (), "epochs": 1, "to_input": lambda x: nn.functional.interpolate(x, (32, 32))}
+    with known_machine():
+        found = optimize(model, *few, trials=1, goal=Goal("bytes", max_drop=100.0), manual_starts=False, **options)
+    assert len(found.points) == 1 and not found.failed
+    assert "In training, the network returns GoogLeNetOutputs; only its logits" in str(found.notes)
+    assert not any("not removed" in note for note in found.notes) and len(found.points[0].config["channels"]) > 10

@@ -69,7 +69,7 @@ def test_labels_that_are_no_class_numbers(labels, cure):
         ([], "contains 0 pictures"),
         (TensorDataset(IMAGES, LABELS, LABELS), "is TensorDataset, which cannot be read as a data set"),
         ([(torch.zeros(3, 4, 4), 0), (torch.zeros(3, 5, 5), 1)], "pictures of one size"),
-        ((IMAGES, ["cat"] * 200), "cannot be read as a data set"),
+        ((IMAGES, ["cat"] * 200), "labels that are text, such as 'cat'; they must be integers from 0"),
         ((IMAGES * torch.nan, LABELS), "contains NaN or infinite values"),
         ((IMAGES.to("meta"), LABELS), "contains meta pictures"),
         ((IMAGES.to_sparse(), LABELS), "contains sparse pictures"),
