@@ -195,7 +195,7 @@ prices = {
         for name, row in rows.items()
     },
 }
-fig, axes = plots.figure(ncols=3, sharey=True, figsize=(10, 4))
+fig, axes = plots.figure(ncols=3, sharey=True, figsize=(10, 4.6))
 for ax, (title, price) in zip(axes, prices.items(), strict=True):
     named = {}
     for (knob, settings), color in zip(KNOBS.items(), plots.PALETTE, strict=False):
@@ -215,7 +215,11 @@ for ax, (title, price) in zip(axes, prices.items(), strict=True):
     plots.scatter(ax, named, color="none")
 axes[0].set(ylabel="test accuracy, %")
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Three knobs drawn as accuracy over parameters, over MACs and over time; the "
+    "lines cross at MyNet.",
+)
 
 # %% [markdown]
 # What to see: each line is a knob and each point a setting; the lines cross at `MyNet`. Bands reach from the lowest to
@@ -336,7 +340,11 @@ fig, ax = plots.figure(figsize=(plots.SIZE[0], 2.3))
 plots.stages(ax, milliseconds)
 ax.set(xlabel="ms, batch of 256")
 plots.legend(fig, ncols=5)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "With 1×1 kernels, the segments of the convolutions shrink and those of ReLU and "
+    "pooling stay.",
+)
 
 # %% [markdown]
 # What to see: with 1×1 kernels, only the two convolutions' segments can become shorter. ReLU and pooling have as much
@@ -700,7 +708,11 @@ left.set(
 )
 right.set(xlabel="rank", ylabel="energy kept, %", title="dots: 90 %")
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Trained singular values start high and fall fast; untrained ones are nearly "
+    "level. Energy over rank is a flat curve.",
+)
 
 # %% [markdown]
 # What to see: on the left, training has raised about twenty singular values by more than a quarter, and changed the
@@ -807,7 +819,11 @@ ax.plot(
 ax.set(xlabel="parameters left", ylabel="validation accuracy, %")
 plots.log_axis(ax.xaxis, targets, [f"{target // 1000}k" for target in targets])
 plots.legend(fig, ncols=2)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Low rank loses accuracy earlier than zeroing small weights; one epoch of fine-"
+    "tuning, a star, brings most of it back.",
+)
 
 # %% [markdown]
 # What to see: without fine-tuning, low rank loses accuracy much earlier than pruning by magnitude (zeroing the smallest
@@ -1106,7 +1122,11 @@ ax.set(
     title="thirty layers, a batch of 32",
 )
 plots.legend(fig, "right")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Measured over predicted times of thirty layers around the diagonal; small layers "
+    "lie above the band of a factor of 2.",
+)
 
 # %% tags=["nbval-ignore-output"]
 off = {

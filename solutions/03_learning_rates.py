@@ -83,7 +83,11 @@ ax.set(
     title="constant rates",
 )
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Loss over steps: the largest rate explodes, 0.08 falls fast to a high floor, "
+    "0.02 reaches a lower one later, 0.005 still falls.",
+)
 
 # %% [markdown]
 # What to see: with a rate of 0.12 the loss explodes at once (the plot is cut off at 10⁴). With 0.08 it falls quickly
@@ -171,12 +175,16 @@ losses = [3 - t / steps + (t in (35, 60, 80)) for t in range(steps)]
 fig, axes = plots.figure(ncols=5, nrows=3, figsize=(10, 5.4), sharex=True, sharey=True)
 for ax, (name, make) in zip(axes.flat, schedules.SCHEDULES.items(), strict=False):
     ax.plot(schedules.rates(make(steps), steps, losses=losses), color=plots.BLUE)
-    ax.set_title(name, fontsize=9)
+    ax.set_title(name, fontsize=10)
 for ax in axes.flat[len(schedules.SCHEDULES) :]:
     ax.axis("off")
-fig.supxlabel("step", fontsize=9)
-fig.supylabel("rate, as a share of the peak", fontsize=9)
-plots.finish(fig)
+fig.supxlabel("step", fontsize=10)
+fig.supylabel("rate, as a share of the peak", fontsize=10)
+plots.finish(
+    fig,
+    "Thirteen small plots, the rate over the steps of each schedule: most fall, four "
+    "come back up, two begin near 0.",
+)
 
 # %% [markdown]
 # What to see: most schedules only go down. Warm restarts and the three cyclical schedules (triangular, triangular2,
@@ -270,18 +278,16 @@ plateau_rates = yours_or_ours("rates.plateau_rates")
 seen = [2.0, 1.5, 1.3, 1.4, 1.35, 1.31, 1.2, 1.25, 1.22, 1.21, 1.2, 1.19]
 
 # %% tags=["fold"]
-fig, ax = plots.figure()
-ax.plot(seen, "o-", color=plots.REFERENCE, label="validation loss")
-ax.step(
-    range(len(seen)),
-    plateau_rates(seen, 1.0, 2, 0.3),
-    where="mid",
-    color=plots.BLUE,
-    label="rate",
+fig, (top, bottom) = plots.figure(nrows=2, sharex=True, figsize=(8, 4))
+top.plot(seen, "o-", color=plots.REFERENCE)
+top.set(ylabel="validation loss", title="patience 2, factor 0.3")
+rates_seen = plateau_rates(seen, 1.0, 2, 0.3)
+bottom.step(range(len(seen)), rates_seen, where="mid", color=plots.BLUE)
+bottom.set(xlabel="epoch", ylabel="rate", ylim=(0, 1.1))
+plots.finish(
+    fig,
+    "The loss falls and then stays level; the rate drops twice, after epochs 4 and 8.",
 )
-ax.set(xlabel="epoch", ylim=(0, 2.1), title="patience 2, factor 0.3")
-plots.legend(fig)
-plots.finish(fig)
 
 # %% [markdown]
 # What to see: the losses of epochs 3, 4 and 5 are not below the best one, that of epoch 2. With a patience of 2, the
@@ -350,7 +356,10 @@ left.plot(rates, color=plots.BLUE)
 left.set(xlabel="step", ylabel="rate", title="one cycle, peak 0.1")
 right.plot(momenta, color=plots.ORANGE)
 right.set(xlabel="step", ylabel="momentum", ylim=(0.8, 1))
-plots.finish(fig)
+plots.finish(
+    fig,
+    "The rate rises for 30 steps and falls to almost 0; momentum mirrors it.",
+)
 
 # %% [markdown]
 # What to see: on the left, the rate rises for 30 of the 100 steps, then falls to almost 0. On the right, momentum
@@ -476,7 +485,11 @@ ax.set(
     title="linear SVM, batch 8",
 )
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Distance from the optimum over steps: Pegasos and the small constant rates fall "
+    "furthest.",
+)
 
 # %%
 last = {name: gap[-50:].mean().item() for name, gap in gaps.items()}
@@ -683,7 +696,7 @@ found = steepest_rate(test.rates[:end], curve[:end])
 
 # %% tags=["fold"]
 fig, ax = plots.figure()
-ax.plot(test.rates, test.losses, color="0.75", linewidth=1, label="one batch")
+ax.plot(test.rates, test.losses, color=plots.REFERENCE, linewidth=1, label="one batch")
 ax.plot(test.rates, curve, color=plots.BLUE, label="smoothed")
 ax.axvline(test.steepest, color=plots.ORANGE, linestyle="--", label="steepest fall")
 ax.axvline(
@@ -700,7 +713,10 @@ ax.set(
     title="range test of MyNet, untrained",
 )
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "The loss stays level up to a rate of 10⁻², falls steeply, then explodes.",
+)
 
 # %% tags=["nbval-ignore-output"]
 reveal(
@@ -768,9 +784,13 @@ for ax, (group, settings) in zip(axes.flat, groups.items(), strict=False):
     plots.log_axis(ax.yaxis, [0.5, 1, 2])
     plots.legend(ax, ncols=3, title=f"{group}: {units[group]}")
 axes.flat[-1].axis("off")
-fig.supxlabel("rate", fontsize=9)
-fig.supylabel("validation loss after training (large dot: the best rate)", fontsize=9)
-plots.finish(fig)
+fig.supxlabel("rate", fontsize=10)
+fig.supylabel("validation loss after training (large dot: the best rate)", fontsize=10)
+plots.finish(
+    fig,
+    "Loss over rate in five panels: the best rates agree across width, depth and data "
+    "with equal steps, and move with passes and batch size.",
+)
 
 # %% [markdown]
 # What to see: in the upper row, the large dots (the best rates) are almost in one column. In the lower row, they move.
@@ -897,9 +917,13 @@ for ax, names in zip(axes.flat, panels, strict=True):
         )
     plots.legend(ax, ncols=2)
 axes[0][0].set(ylim=(70, 92))
-fig.supxlabel("epoch", fontsize=9)
-fig.supylabel("validation accuracy, %", fontsize=9)
-plots.finish(fig)
+fig.supxlabel("epoch", fontsize=10)
+fig.supylabel("validation accuracy, %", fontsize=10)
+plots.finish(
+    fig,
+    "Accuracy over epochs, each schedule beside the constant rate: polynomial, the "
+    "cosines and one-cycle end above it, plateau far below.",
+)
 
 # %% [markdown]
 # What to see: a line is the mean of three seeds, in a band from the lowest to the highest. Grey is the constant rate,

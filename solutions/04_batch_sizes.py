@@ -89,15 +89,19 @@ for ax, (size, path), color in zip(axes, walks.items(), plots.PALETTE, strict=Fa
         y,
         (curvature[0] * x**2 + curvature[1] * y**2) / 2,
         levels=8,
-        colors="0.8",
+        colors=plots.FAINT,
         linewidths=0.8,
     )
     ax.plot(*path.T, "o-", color=color, markersize=2.5, linewidth=1)
-    ax.plot(*path[0], "x", color="black")
-    ax.plot(0, 0, "+", color="black", markersize=10)
+    ax.plot(*path[0], "x", color=plots.INK)
+    ax.plot(0, 0, "+", color=plots.INK, markersize=10)
     ax.set(title=f"batch {size}: {30 * size:,} samples used", xticks=[], yticks=[])
     ax.grid(False)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Three paths down a valley: a batch of 1 zigzags, 8 wanders less, 64 goes "
+    "straight and stops in the middle.",
+)
 
 # %% [markdown]
 # What to see: a batch of 64 goes down and then along the valley without detours. It uses 64 times as many samples as a
@@ -213,7 +217,10 @@ right.set(xlabel="batch size", title="memory of a step, MiB")
 plots.log_axis(left.xaxis, sizes[::2])
 plots.log_axis(right.xaxis, sizes[::2])
 plots.log_axis(right.yaxis, (1, 4, 16, 64, 256))
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Speed rises with the batch size and becomes flat; memory grows linearly.",
+)
 
 # %% [markdown]
 # What to see: on the left, the speed rises and then becomes flat. On the right, memory grows linearly: a fixed part,
@@ -351,7 +358,7 @@ line = torch.logspace(2.7, 10.3, 50, base=2)
 left.plot(
     fewest * (1 / line + 1 / critical),
     fewest * (1 + line / critical),
-    color="0.6",
+    color=plots.REFERENCE,
     label="hyperbola",
 )
 for size, mean_of in mean_examples.items():
@@ -380,7 +387,11 @@ right.set(xlabel="batch size", title="seconds to 86 % on your machine")
 right.set_ylim(bottom=0)
 plots.log_axis(right.xaxis, raced)
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Fewer steps cost more pictures along a hyperbola; the time to 86 % is lowest at "
+    "batch sizes around 64.",
+)
 
 # %% [markdown]
 # What to see: read the left plot from right to left. (Small dots are single seeds; at 1,024, two runs were stopped.)
@@ -756,9 +767,15 @@ right.hist(
     [random_sizes.sizes(epoch) for epoch in range(3)],
     bins=range(16, 114, 8),
     color=plots.PALETTE[:3],
+    label=[f"epoch {epoch}" for epoch in range(3)],
 )
-right.set(xlabel="size", ylabel="batches", title="sizes of three epochs")
-plots.finish(fig)
+right.set(xlabel="size", ylabel="batches")
+plots.legend(right, ncols=3, title="sizes of three epochs")
+plots.finish(
+    fig,
+    "Sizes of batches scatter evenly between 16 and 112, in the same way in three "
+    "epochs.",
+)
 
 # %% [markdown]
 # What to see: on the left, the sizes scatter evenly between the bounds, 16 and 112. On the right, the sizes of three
@@ -897,7 +914,11 @@ plots.bars(
 )
 left.set(xlabel="test accuracy, % (one dot per seed, line: mean)")
 right.set(xlabel="updates in six epochs")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "A decaying rate and growing batches end highest; growing batches need far fewer "
+    "updates.",
+)
 
 # %% [markdown]
 # What to see: on the left, the decaying rate and the growing batches both end about 2 points above constant settings.
@@ -1077,7 +1098,11 @@ plots.seeds(left, cropped)
 plots.bars(right, {way: time_of[way] for way in cropped}, reference=1)
 left.set(xlabel="test accuracy, % (one dot per seed, line: mean)")
 right.set(xlabel="time of a training, × full pictures")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Full pictures are most accurate; smaller crops and progressive resizing save "
+    "time.",
+)
 
 # %% [markdown]
 # What to see: on the left, nothing beats full pictures. Padded crops cost almost 3 points, smaller crops almost 7, and

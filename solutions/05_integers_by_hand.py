@@ -114,17 +114,21 @@ for ax, (name, grid) in zip(axes, grids.items(), strict=True):
         ax.text(
             tick,
             -0.75,
-            integer,
+            str(integer).replace("-", "−"),
             ha="center",
             va="center",
             color=plots.ORANGE,
             fontsize=9,
         )
-    ax.axvline(0, color=plots.REFERENCE, linewidth=0.8, linestyle="--")
-    ax.set(yticks=[], ylim=(-1.1, 1.4), ylabel=name)
+    ax.plot([0, 0], [-0.4, 1.4], "--", color=plots.REFERENCE, linewidth=0.8)
+    ax.set(yticks=[], ylim=(-1.2, 1.4), ylabel=name)
     ax.grid(False)
 axes[-1].set_xlabel("weight (blue: as trained, orange: the grid with its integers)")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Weights above, lines from each to the nearest tick of the grid below: the affine "
+    "grid has eight ticks, the symmetric one seven.",
+)
 
 # %% [markdown]
 # What to see: each weight (blue) moves to the nearest tick (orange). Both grids have a tick exactly at zero (dashed),
@@ -275,7 +279,11 @@ right.set(
     title="all weights of MyNet on grids",
 )
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Each bit adds about 6 dB, finer grids add more; accuracy is level from 4 bits on "
+    "and falls below.",
+)
 
 # %% [markdown]
 # What to see: from 4 bits on, each bit adds about 6 dB, and so does each finer kind of grid (left). In spite of these
@@ -354,7 +362,11 @@ right.set(ylabel="share of weights that 4 bits round to 0", ylim=(0, 1.05))
 for ax in (left, right):
     ax.set_xlabel("the 32 filters of the first layer, sorted")
     plots.legend(ax)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "After folding, the filters' ranges differ much more; one grid per layer rounds "
+    "most weights of some filters to 0.",
+)
 
 # %% [markdown]
 # What to see: on the left, the ranges of the filters differ much more after folding (purple) than before (grey). On the
@@ -529,9 +541,9 @@ for bits in (8, 6, 4, 3):
     errors[bits] = squared / observer.counts.sum()
 
 # %% tags=["fold"]
-fig, (left, right) = plots.figure(ncols=2)
+fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.8))
 counts = observer.counts.view(-1, 64).sum(1)
-left.stairs(counts / counts.sum(), observer.edges[::64], fill=True, color="0.8")
+left.stairs(counts / counts.sum(), observer.edges[::64], fill=True, color=plots.PALE)
 styles = ("-", ":", "--", "-.", "-")
 for (name, end), color, style in zip(ends.items(), plots.PALETTE, styles, strict=False):
     left.axvline(end, label=name, color=color, linestyle=style)
@@ -548,7 +560,11 @@ right.set(
 )
 plots.legend(left, ncols=3)
 plots.legend(right, ncols=4)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "A histogram of activations with the ends that five observers choose; errors over "
+    "the end of the range, lowest further left at fewer bits.",
+)
 
 # %% [markdown]
 # What to see: on the left, min-max and moving average end the range at or near the largest value; percentile, MSE and
@@ -613,16 +629,22 @@ reveal(
 
 # %% tags=["fold"]
 percent = {key: result.accuracy for key, result in results.items()}
-fig, axes = plots.figure(ncols=2, sharey=True)
+fig, axes = plots.figure(ncols=2, sharex=True, sharey=True)
 for ax, bits in zip(axes, (8, 4), strict=True):
-    series = {
-        seen: {name: percent[seen, bits, name] for name in OBSERVERS}
-        for seen in ("clean", "one bad picture")
-    }
-    plots.grouped_bars(ax, series, reference=before)
+    for seen, color, shift in (
+        ("clean", plots.BLUE, -0.12),
+        ("one bad picture", plots.ORANGE, 0.12),
+    ):
+        values = {name: percent[seen, bits, name] for name in OBSERVERS}
+        plots.intervals(ax, values, color, label=seen, shift=shift)
+    plots.reference_line(ax, before)
     ax.set(title=f"{bits} bits", xlabel="validation accuracy, % (dashed: float)")
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "At 8 bits all observers keep the accuracy; at 4 bits a bad picture costs min-max "
+    "most.",
+)
 
 # %% [markdown]
 # What to see: at 8 bits (left), the choice hardly matters, because 256 values leave room for a range that is far too
@@ -834,13 +856,16 @@ steps = {
     "requantised, ReLU, uint8": after[channel, 0],
     "pooled, uint8": pooled[channel, 0],
 }
-fig, axes = plots.figure(ncols=4, figsize=(10, 2.9))
+fig, axes = plots.figure(ncols=4, figsize=(11, 3.4))
 for ax, (title, values) in zip(axes, steps.items(), strict=True):
     cmap = "RdBu_r" if values.min() < 0 else "gray"
-    shown = plots.matrix(ax, values, cmap=cmap)
-    ax.set_title(title, fontsize="small")
-    fig.colorbar(shown, ax=ax, orientation="horizontal", shrink=0.9, pad=0.03)
-plots.finish(fig)
+    shown = plots.matrix(ax, values, title, cmap)
+    ends = [round(float(end)) for end in shown.get_clim()]
+    fig.colorbar(shown, ax=ax, orientation="horizontal", pad=0.03, ticks=ends)
+plots.finish(
+    fig,
+    "The same shoe at four stages of integer arithmetic, with colour bars.",
+)
 
 # %% [markdown]
 # What to see: from left to right, the integers show the same picture at every stage. The frame in the second and third
@@ -1133,7 +1158,11 @@ right.set(
     xlabel="bits per weight", ylabel="points lost", title="MyNet, 5,000 test pictures"
 )
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Powers of two stop improving at 4 bits, an even grid gains with every bit; the "
+    "points lost follow.",
+)
 
 # %% [markdown]
 # What to see: on the left, powers of two (purple) hardly improve beyond 4 bits, while an even grid (blue), which has

@@ -180,7 +180,7 @@ reveal(
 
 # %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2)
-colors = (plots.REFERENCE, plots.ORANGE, plots.GREEN)
+colors = (plots.REFERENCE, plots.RED, plots.GREEN)
 for (name, model), color in zip(versions.items(), colors, strict=True):
     largest = model.features[3].weight.detach().abs().flatten(1).amax(1)
     left.plot((largest / largest.max()).sort().values, "o", color=color, markersize=4)
@@ -199,10 +199,14 @@ right.set(
 )
 right.invert_xaxis()
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "In the badly scaled copy most filters use little of the grid, and its accuracy "
+    "collapses at 6 bits; the equalised copy matches the original.",
+)
 
 # %% [markdown]
-# What to see: in the badly scaled copy (orange), most filters use a small part of the grid (left), and at 6 bits it
+# What to see: in the badly scaled copy (red), most filters use a small part of the grid (left), and at 6 bits it
 # fails (right). The equalised copy (green) does as well as the network as trained (grey).
 
 # %% question="by_hand.equalised"
@@ -314,7 +318,7 @@ lost = {
 }
 
 # %% tags=["fold"]
-colors = {"down": plots.ORANGE, "to nearest": plots.BLUE}
+colors = {"down": plots.RED, "to nearest": plots.BLUE}
 fig, (left, right) = plots.figure(ncols=2)
 for way, color in colors.items():
     left.plot(shift[way], "o", color=color, label=f"rounded {way}")
@@ -328,10 +332,14 @@ plots.intervals(
 )
 right.set(xlabel="points lost at 5 bits")
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Rounding down shifts every channel up and costs most points; correcting the "
+    "biases wins back about half. Rounding to nearest shifts little.",
+)
 
 # %% [markdown]
-# What to see: rounding down (orange) shifts every channel (left), and correcting the biases wins back about half of the
+# What to see: rounding down (red) shifts every channel (left), and correcting the biases wins back about half of the
 # points that it costs (right). After rounding to nearest (blue) there is almost nothing to correct. (Negative points
 # lost mean that the rounded network does better than the float one. Lower weights shift the first layer *up* because
 # most pixels are background, which is negative after normalisation.)
@@ -404,7 +412,11 @@ for ax, upto in zip(axes, (4, 3), strict=True):
 axes[0].set(title="from 8 bits to 2")
 axes[1].set(ylim=(86.9, 89.2), title="from 8 bits to 3, enlarged")
 plots.legend(fig, ncols=3)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Accuracy from 8 bits to 2: all methods agree down to 4 bits and are far apart at "
+    "2; the enlarged panel ends at 3 bits.",
+)
 
 # %% [markdown]
 # What to see: down to 4 bits every method stays close to the float network (dashed), and at 2 bits they are far apart
@@ -572,7 +584,7 @@ for name in layers:  # each weight is now computed from an original and a step
 fig, (left, right) = plots.figure(ncols=2)
 left.plot(values, quantized.detach(), color=plots.BLUE, label="x̂, 2 bits, step 0.7")
 left.plot(values, by_hand, color=plots.ORANGE, label="gradient of the step")
-left.set(xlabel="x")
+left.set(xlabel="x", ylabel="x̂, and what the step's gradient adds up")
 pulls = {"not scaled": unscaled, "times 1/√(N·high)": pace}
 colors = dict(zip(pulls, (plots.ORANGE, plots.BLUE), strict=True))
 plots.grouped_bars(right, pulls, colors, reference=1)
@@ -580,7 +592,11 @@ plots.log_axis(right.xaxis, [0.1, 1, 10, 100, 1_000, 10_000])
 right.set(xlabel="pace of the step ÷ pace of its weights")
 plots.legend(left)
 plots.legend(right)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "A staircase of four levels with the saw-tooth of its gradient; without scaling, "
+    "the steps' pace is up to thousands of times that of the weights.",
+)
 
 # %% [markdown]
 # What to see: on the left, a value inside the grid contributes its rounding error, counted in steps, to the step's
@@ -636,25 +652,28 @@ reveal(
 # %% tags=["fold"]
 fig, axes = plots.figure(ncols=2, sharey=True)
 titles = {"min-max": "grid from the range", "lsq": "learned step"}
+ways = {"min-max": plots.GOLD, "lsq": plots.VIOLET}
 float_weights = net.classifier[0].weight.detach().flatten()
 for ax, (method, model) in zip(axes, trained.items(), strict=True):
     levels, counts = model.classifier[0].weight.detach().unique(return_counts=True)
-    ax.hist(float_weights, 120, color="#CCCCCC", label="float, before")
-    ax.vlines(
-        levels, 1, counts, color=plots.ORANGE, linewidth=5, label="2 bits, trained"
-    )
+    ax.hist(float_weights, 120, color=plots.PALE, label="float, before")
+    ax.vlines(levels, 1, counts, color=ways[method], linewidth=5, label=titles[method])
     ax.set(
         yscale="log",
         xlabel="weight of the first linear layer",
-        title=titles[method],
+        title=f"2 bits, trained: {titles[method]}",
         ylim=(1, 1e6),
     )
 axes[0].set(ylabel="number of weights")
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Weights form a bell; the grid from the range has its outer values far outside, "
+    "the learned step has all four inside.",
+)
 
 # %% [markdown]
-# What to see: the grid from the range puts its outer values (orange) where hardly any weight (grey) is (left). The
+# What to see: the grid from the range puts its outer values (gold) where hardly any weight (grey) is (left). The
 # learned step puts all four values among the weights (right).
 #
 # A *code* is the set of values that a weight may take. Two codes with very few values have names. **Binary** weights
@@ -677,10 +696,10 @@ left.plot(
     integer["after training"],
     "o-",
     markersize=4,
-    color=plots.ORANGE,
-    label="not trained, grid from the range",
+    color=plots.BLUE,
+    label="not trained, rounded to nearest",
 )
-for method, color in (("min-max", plots.SKY), ("lsq", plots.BLUE)):
+for method, color in ways.items():
     runs = list(zip(*integer[method], strict=True))
     plots.band(left, range(4), runs, f"trained, {titles[method]}", color)
 plots.reference_line(
@@ -697,14 +716,18 @@ rows = {
     "ternary": integer["ternary"],
     "binary": integer["binary"],
 }
-codes = {"float": plots.REFERENCE, "ternary": plots.GREEN, "binary": plots.GREEN}
-plots.seeds(right, rows, dict.fromkeys(rows, plots.BLUE) | codes)
+codes = {"float": plots.REFERENCE, "ternary": plots.BROWN, "binary": plots.BROWN}
+plots.seeds(right, rows, dict.fromkeys(rows, plots.VIOLET) | codes)
 right.set(xlabel="test accuracy, %", title="enlarged: learned steps, and codes")
 plots.legend(fig, ncols=2)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Trained steps keep the accuracy down to 3 bits; ternary lies between 4 and 2 "
+    "bits, binary lowest.",
+)
 
 # %% [markdown]
-# What to see: on the left, 8, 4 and 3 bits with learned steps (dark blue) are as good as float (dashed), and 2 bits are
+# What to see: on the left, 8, 4 and 3 bits with learned steps (violet) are as good as float (dashed), and 2 bits are
 # close. On the right, enlarged, ternary weights are between 4 and 2 bits, and binary ones are lowest.
 #
 # Always compare with the float network that was trained for just as long: the epoch itself gains about a point. Then 8,
@@ -906,12 +929,12 @@ reveal(
 # %% tags=["fold"]
 stored = integer["stored"]
 fig, (left, right) = plots.figure(ncols=2)
-colors = (plots.REFERENCE, plots.ORANGE, plots.BLUE)
+colors = (plots.REFERENCE, plots.BLUE, plots.SKY)
 for (name, shares), color in zip(changed.items(), colors, strict=True):
     smooth = torch.tensor(shares).view(-1, 20).mean(1).clamp(min=1e-5)
     left.plot(range(20, len(shares) + 1, 20), smooth, color=color, label=name)
 left.set(yscale="log", xlabel="step", ylabel="share of weights that change")
-for rounding, color in (("nearest", plots.ORANGE), ("stochastic", plots.BLUE)):
+for rounding, color in (("nearest", plots.BLUE), ("stochastic", plots.SKY)):
     runs = list(zip(*stored[rounding], strict=True))
     plots.band(right, stored["bits"], runs, rounding, color)
 right.set(
@@ -920,11 +943,15 @@ right.set(
 )
 plots.legend(left, ncols=2)
 plots.legend(right)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "At 8 bits, rounding to nearest changes hardly any weight and loses accuracy; "
+    "stochastic rounding keeps both.",
+)
 
 # %% [markdown]
-# What to see: on the left, at 8 bits, rounding to nearest (orange) lets almost no update through. On the right, it
-# loses more and more accuracy below 11 bits, while stochastic rounding (blue) loses less than 1.5 points even at 8.
+# What to see: on the left, at 8 bits, rounding to nearest (blue) lets almost no update through. On the right, it
+# loses more and more accuracy below 11 bits, while stochastic rounding (light blue) loses less than 1.5 points even at 8.
 #
 # From 12 bits on, enough updates are larger than half a step, and the two kinds of rounding differ by less than a
 # point. With stochastic rounding each single error is larger, up to a whole step. But the errors have no common

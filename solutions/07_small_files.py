@@ -157,7 +157,7 @@ fig, (top, ax) = plots.figure(
     sharex=True,
     gridspec_kw={"height_ratios": [3, 2]},
 )
-top.hist(left.tolist(), bins=120, color="0.75")
+top.hist(left.tolist(), bins=120, color=plots.REFERENCE)
 top.set(
     title="what is left of the first linear layer, and 8 values for it",
     ylabel="weights",
@@ -175,8 +175,12 @@ for place, ((name, (values, error)), color) in enumerate(
     )
     label = f"{name}: error {error:.4f}"
     ax.text(0.19, place, label, color=color, va="center", fontsize=9)
-ax.set(xlabel="weight", xlim=(-0.19, 0.33), ylim=(3.6, -0.6), yticks=[])
-plots.finish(fig)
+ax.set(xlabel="weight", xlim=(-0.19, 0.36), ylim=(3.6, -0.6), yticks=[])
+plots.finish(
+    fig,
+    "A histogram of weights with a hole around zero; even values miss most weights, "
+    "three k-means starts place theirs among them.",
+)
 
 # %% [markdown]
 # What to see: pruning has left a hole around zero (top). Of the evenly spaced values (bottom, blue), one lies in the
@@ -393,7 +397,7 @@ fig, axes = plots.figure(ncols=2)
 labels = {"values": "number of the centroid", "gaps": "zeros to skip"}
 for ax, (name, counts), fixed in zip(axes, counted.items(), (3, 6), strict=True):
     shares = [count / sum(counts) for count in counts]
-    ax.bar(range(len(counts)), shares, color="0.8")
+    ax.bar(range(len(counts)), shares, color=plots.PALE)
     ax.set(xlabel=labels[name], ylabel="share (grey)")
     with plots.style():
         bits = ax.twinx()
@@ -404,7 +408,10 @@ for ax, (name, counts), fixed in zip(axes, counted.items(), (3, 6), strict=True)
     bits.grid(False)
     title = f"{name}: {fixed} bits each, Huffman {bits_each[name]:.2f}"
     ax.set_title(title, fontsize="medium")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Frequent values and gaps get short codes; a line marks codes of equal length.",
+)
 
 # %% [markdown]
 # What to see: for values (left) and gaps (right), the more frequent a symbol (grey), the shorter its code (dots; the
@@ -511,7 +518,7 @@ fig, ax = plots.figure(figsize=(8, 3))
 kinds = ("values", "positions", "code books and tables", "biases and shapes")
 rows = {name: dict(zip(kinds, sizes, strict=True)) for name, sizes in stages.items()}
 rows["gzip of the float32 file"] = {"gzip": gzipped}
-plots.stages(ax, rows, {"gzip": "0.75"})
+plots.stages(ax, rows, {"gzip": plots.REFERENCE})
 for place, row in enumerate(rows.values()):
     size = sum(row.values())
     text = f"  {size:,.0f} bytes, {float_bytes / size:.0f}×"
@@ -520,7 +527,11 @@ ax.set(
     xlabel=f"bytes (float32: {float_bytes:,})", xlim=(0, 1.3 * sum(stages["pruned"]))
 )
 plots.legend(fig, ncols=5)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Stages of the file: pruned, shared, Huffman coded and, for comparison, gzip; "
+    "each is smaller than the one before.",
+)
 
 # %% [markdown]
 # What to see: once the values are shared, the positions (orange) take more bytes than the values (blue), with and
@@ -615,7 +626,7 @@ def spans(runs):
     return list(zip(runs.mean(0).clip(low, high), low, high, strict=True))
 
 
-fig, (left_ax, right_ax) = plots.figure(ncols=2)
+fig, (left_ax, right_ax) = plots.figure(ncols=2, sharey=True, figsize=(9, 3.8))
 for place, bits in enumerate(sweep["bits"]):
     sizes, values = means["bytes"][:, place], spans(runs["trained"][:, :, place])
     color = plots.PALETTE[place]
@@ -632,19 +643,23 @@ stages_shown = {
 }
 places = np.arange(len(sparsities))
 for number, (name, values) in enumerate(stages_shown.items()):
-    color = plots.PALETTE[::-1][number]
+    color = (plots.GOLD, plots.SKY, plots.PURPLE, plots.GREEN)[number]
     plots.interval_line(right_ax, places + 0.1 * number, spans(values), name, color)
 right_ax.set_xticks(places, sparsities)
-right_ax.set(xlabel="share of weights removed", ylim=(84, 91.5))
+right_ax.set(xlabel="share of weights removed")
 for ax in (left_ax, right_ax):
-    ax.axhspan(runs["dense"].min(), runs["dense"].max(), color="0.85", zorder=0)
+    ax.axhspan(runs["dense"].min(), runs["dense"].max(), color=plots.FAINT, zorder=0)
     plots.reference_line(ax, sweep["before"], across=True)
     plots.legend(ax, ncols=4)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Accuracy over file size stays near the original's; accuracy over the share "
+    "removed, after each stage of the method.",
+)
 
 # %% [markdown]
 # What to see: on the left, even files with 98 % zeros (labels at the top) stay near the dashed line, but no file
-# reaches the grey band. On the right, each cut costs accuracy (yellow, soon below the plot), and the training after the
+# reaches the grey band. On the right, each cut costs accuracy (gold, soon below the plot), and the training after the
 # cut brings most of it back (light blue). Sharing costs a little more (purple), and training the centroids brings most
 # of that back (green).
 #
@@ -735,7 +750,8 @@ ways = {
 
 # %% tags=["fold"]
 fig, ax = plots.figure()
-for (name, points), color in zip(ways.items(), plots.PALETTE, strict=False):
+colors = (plots.BLUE, plots.ORANGE, plots.VIOLET, plots.BROWN, plots.SKY)  # as in 06
+for (name, points), color in zip(ways.items(), colors, strict=True):
     ax.plot(*zip(*points, strict=True), "o-", markersize=4, color=color, label=name)
 floats = {
     "float, original": (tested.accuracy, "s"),
@@ -747,11 +763,15 @@ for name, (height, marker) in floats.items():
 plots.log_axis(ax.xaxis, [10_000, 100_000, 1_000_000], base=10)
 ax.set(xlabel="bytes", ylabel="test accuracy, %", ylim=(80, 91))
 plots.legend(fig, "right")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Accuracy over bytes: Deep Compression needs the fewest, binary and LSQ come "
+    "next, float networks are far to the right.",
+)
 
 # %% [markdown]
 # What to see: at the same accuracy, Deep Compression (light blue) needs the fewest bytes, but it was also trained
-# longest. Binary (purple) and LSQ (green) come next. At 2 bits, rounding to nearest (blue) is far below the plot. The
+# longest. Binary (brown) and LSQ (violet) come next. At 2 bits, rounding to nearest (blue) is far below the plot. The
 # grey markers are the float networks to compare with.
 
 # %% tags=["fold"]

@@ -107,7 +107,11 @@ ax.set(
     ylim=(0, None),
     title="int8 × int8 → int32",
 )
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Speed of int8 products over the layer's width, with whiskers; dashed, as fast as "
+    "float32.",
+)
 
 # %% tags=["nbval-ignore-output"]
 found = ", ".join(processor.int8_instructions()) or "none that the system reports"
@@ -268,13 +272,17 @@ def box(operator):
     if operator in ("Q", "DQ"):
         return text, 1.3, plots.ORANGE
     integer = operator.startswith(("Q", "Nhwc"))
-    return text, 2.3, plots.SKY if integer else "0.85"
+    return text, 2.3, plots.SKY if integer else plots.REFERENCE
 
 
 fig, ax = plots.figure(figsize=(11, 2.8))
 plots.boxes(ax, {name: list(map(box, operators)) for name, operators in names.items()})
 ax.set(xticks=[])
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Three rows of operators: as exported, as quantised with many conversions, and as "
+    "it runs with nearly none.",
+)
 
 # %% [markdown]
 # What to see: almost all orange boxes of the middle row are gone in the bottom row, which is the program that runs.
@@ -489,11 +497,15 @@ HTML(measure.tables.html_table(cells, header=True))
 fig, axes = plots.figure(ncols=3, sharey=True, figsize=(10, 3.8))
 for ax, size in zip(axes, sizes, strict=True):
     plots.bars(ax, {name: gain(name, "eager float32", size) for name in ready})
-    ax.axvline(1, color="0.3", linewidth=0.8)
+    ax.axvline(1, color=plots.REFERENCE, linewidth=0.8)
     channels_last = gain("channels-last float32", "eager float32", size).median
-    ax.axvline(channels_last, color="0.3", linestyle=":")
+    ax.axvline(channels_last, color=plots.REFERENCE, linestyle=":")
     ax.set(title=f"batch {size}", xlabel="times as fast as eager")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Bars of speed per engine at three batch sizes; the best int8 engines gain most "
+    "at large batches.",
+)
 
 # %% [markdown]
 # What to see: a longer bar is a faster engine; blue is float32, gold bf16, and orange int8. The thin line is eager
@@ -601,7 +613,10 @@ fig, ax = plots.figure(figsize=(8, 2.2))
 plots.stages(ax, {layout: dict(kinds) for layout, kinds in by_kind.items()})
 ax.set(xlabel="milliseconds for 256 pictures, one thread")
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Stacked times per kind of layer: channels last shortens pooling most.",
+)
 
 # %% [markdown]
 # What to see: pooling takes much less of the lower bar (NHWC) than of the upper one (NCHW). On
@@ -703,7 +718,10 @@ fig, ax = plots.figure(figsize=(8, 2.2))
 colors = (plots.BLUE, plots.BLUE, plots.ORANGE, plots.GREEN)
 plots.bars(ax, pool_ms, dict(zip(pool_ms, colors, strict=True)), labels="{:.2f}")
 ax.set(xlabel="milliseconds, first pooling of 256 pictures")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Milliseconds of four ways to pool; three maxima on int8 are fastest.",
+)
 
 # %% [markdown]
 # What to see: blue bars are float32. The orange bar, PT2E's pooling, is longer than the green one, which shows how fast
@@ -800,7 +818,11 @@ right.set(
     title="saved per picture with 256 per call",
 )
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Time per picture falls with the batch size; the share saved shows each engine's "
+    "overhead per call.",
+)
 
 # %% [markdown]
 # What to see: the steeper a curve on the left and the longer a bar on the right, the larger the overhead of each call.
@@ -935,7 +957,11 @@ axes[1].set(xlabel="file, KiB")
 plots.intervals(axes[2], lost, reference=0)
 axes[2].set(xlabel="points of accuracy lost")
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Engines compared by speed at batch 1 and 256, file size, and points lost: int8 "
+    "files are small and lose little.",
+)
 
 # %% [markdown]
 # What to see: on the left, engines right of the dashed line are faster than channels-last float32, the fair baseline.

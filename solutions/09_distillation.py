@@ -161,7 +161,7 @@ soft_targets = yours_or_ours("distillation.soft_targets")
 with measure.inference(teacher):
     said = teacher(pictures.to_input(pictures.test.images))
 places = [9, 15, 17]
-fig, axes = plots.figure(nrows=3, ncols=3, figsize=(9, 7), width_ratios=(1, 2, 2))
+fig, axes = plots.figure(nrows=3, ncols=3, figsize=(9, 8), width_ratios=(1, 2, 2))
 for row, place in zip(axes, places, strict=True):
     row[0].imshow(pictures.test.images[place].permute(1, 2, 0))
     row[0].set(
@@ -172,11 +172,15 @@ for row, place in zip(axes, places, strict=True):
         ax.bar(
             range(10),
             soft_targets(said[place : place + 1], temperature)[0],
-            color=plots.ORANGE,
+            color=plots.color_of("teacher"),
         )
-        ax.set(ylim=(0, 1), title=f"T = {temperature}")
-        ax.set_xticks(range(10), pictures.classes, rotation=45, ha="right", fontsize=7)
-plots.finish(fig)
+        ax.set(ylim=(0, 1), title=f"T = {temperature}", ylabel="probability")
+        ax.set_xticks(range(10), pictures.classes, rotation=45, ha="right", fontsize=8)
+plots.finish(
+    fig,
+    "Three pictures with the teacher's probabilities: one tall bar at T = 1, smaller "
+    "bars for similar classes at T = 4.",
+)
 
 # %% [markdown]
 # What to see: in the middle (T = 1), the bars look like a label. On the right (T = 4), they show which other classes
@@ -226,7 +230,11 @@ ax.set(
 )
 ax.grid(False)
 fig.colorbar(shown)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "A grid of classes by classes: plus and star, triangle and square, heart and disc "
+    "look alike to the teacher.",
+)
 
 # %% [markdown]
 # What to see: the darkest square of each row is the class that the teacher finds most similar. For a plus that is a
@@ -312,7 +320,10 @@ ax.set(
 )
 plots.log_axis(ax.xaxis, temperatures)
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "With T² the gradient keeps its size from T = 4 on, without it vanishes.",
+)
 
 # %% [markdown]
 # What to see: with T² (blue), the gradient keeps its size from T = 4 on, a few times that of the labels (dashed).
@@ -716,7 +727,10 @@ ax.set(
     xlabel="weight of NCKD in Hinton's loss at T = 4: 1 − p of the true class",
     ylabel="pictures",
 )
-plots.finish(fig)
+plots.finish(
+    fig,
+    "A histogram: for most pictures the other classes have a small weight in the loss.",
+)
 
 # %% [markdown]
 # What to see: most pictures are far on the left, where the part about the other classes has little weight.
@@ -773,7 +787,11 @@ for row, name in enumerate(("picture", *maps)):
 for ax in axes.flat:
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Four pictures with 8×8 attention maps of teacher and student, which respond to "
+    "different parts.",
+)
 
 # %% [markdown]
 # What to see: below each picture are the map of the teacher's second stage and that of the student's second pooling,
@@ -807,12 +825,17 @@ colors = {
     name: plots.REFERENCE if name == "labels" else plots.BLUE
     for name in methods["accuracy"]
 }
-plots.seeds(
-    ax, methods["accuracy"], colors, reference=sum(methods["accuracy"]["labels"]) / 3
+plots.seeds(ax, methods["accuracy"], colors)
+plots.reference_line(ax, sum(methods["accuracy"]["labels"]) / 3, "mean of labels")
+violet = plots.color_of("teacher")
+ax.axvline(methods["teacher"], color=violet, label="teacher")
+ax.set(xlabel="test accuracy, %")
+plots.legend(fig)
+plots.finish(
+    fig,
+    "Accuracy per method, a dot per seed: label smoothing gains as much as Hinton's "
+    "loss; the teacher is far ahead.",
 )
-ax.axvline(methods["teacher"], color=plots.ORANGE, label="teacher")
-ax.set(xlabel="test accuracy, %", title="dashed: mean of labels; orange: the teacher")
-plots.finish(fig)
 
 # %% [markdown]
 # What to see: each dot is one seed, and a mark is the mean of three. Compare every method with the control, label
@@ -926,13 +949,18 @@ colors = {
 }
 runs = {name: values for name, values in table.items() if "clothes" not in name}
 plots.seeds(ax, runs, colors)
-ax.axvline(by_pictures["teacher"], color=plots.ORANGE)
-ax.set(xlabel="test accuracy, %", title="orange: the teacher's own accuracy")
-plots.finish(fig)
+ax.axvline(by_pictures["teacher"], color=violet, label="the teacher's own accuracy")
+ax.set(xlabel="test accuracy, %")
+plots.legend(fig)
+plots.finish(
+    fig,
+    "Accuracy by the pictures trained on: drawn pictures bring labels and teacher "
+    "equally close to the teacher's accuracy.",
+)
 
 # %% [markdown]
 # What to see: each dot is one seed. On the drawn pictures, labels (grey) and teacher (blue) are equally good and
-# closest to the orange line. (The fourth set is far to the left of this plot.)
+# closest to the violet line. (The fourth set is far to the left of this plot.)
 
 # %%
 closed = (
@@ -1035,14 +1063,13 @@ for name, accuracies in sizes["accuracy"].items():
 # %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2)
 of_size = [known["accuracy"] for known in sizes["teachers"].values()]
-for (name, accuracies), color in zip(
-    sizes["accuracy"].items(), plots.PALETTE, strict=False
-):
+own = plots.series_colors(sizes["accuracy"])
+for name, accuracies in sizes["accuracy"].items():
     gained = [
         [b - a for a, b in zip(accuracies["labels"], accuracies[t], strict=True)]
         for t in sizes["teachers"]
     ]
-    plots.band(left, of_size, list(zip(*gained, strict=True)), name, color)
+    plots.band(left, of_size, list(zip(*gained, strict=True)), name, own[name])
 plots.reference_line(left, 0, across=True)
 left.set(xlabel="accuracy of the teacher, %", ylabel="points above labels")
 plots.band(
@@ -1050,12 +1077,16 @@ plots.band(
     heat["temperatures"],
     list(zip(*heat["accuracy"], strict=True)),
     "MyNet",
-    plots.BLUE,
+    own["MyNet"],
 )
 right.set(xlabel="temperature T", ylabel="test accuracy, %")
 plots.log_axis(right.xaxis, heat["temperatures"])
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Gain over labels rises with the teacher's accuracy for both students; the "
+    "temperature matters little.",
+)
 
 # %% [markdown]
 # What to see: on the left, both curves rise with the accuracy of the teacher. On the right, the mean stays within about
@@ -1146,8 +1177,8 @@ for kind, accuracies in compressed["accuracy"].items():
     print()
 
 # %% tags=["fold"]
-fig, axes = plots.figure(2, 2, sharex=True, figsize=(9, 4.6))
-colors = {"labels": plots.REFERENCE, "itself": plots.SKY, "teacher": plots.BLUE}
+fig, axes = plots.figure(2, 2, sharex=True, sharey=True, figsize=(9, 4.6))
+colors = {"labels": plots.REFERENCE, "itself": plots.BLUE, "teacher": violet}
 colors["teacher, new pictures"] = plots.ORANGE
 for ax, (kind, accuracies) in zip(
     axes.flat, compressed["accuracy"].items(), strict=True
@@ -1156,7 +1187,11 @@ for ax, (kind, accuracies) in zip(
     ax.set(title=kind)
 for ax in axes[1]:
     ax.set(xlabel="test accuracy, % (dashed: before compression)")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Accuracy after compression in four panels: the teacher on new pictures leads "
+    "when it is quantised or halved.",
+)
 
 # %% [markdown]
 # What to see: each dot is one seed. In the lower row (2 bits on the left, half of the channels on the right), orange,

@@ -115,7 +115,11 @@ plots.reference_line(ax, cores, "number of cores")
 ax.set(xlabel="threads", ylabel="times as fast as one thread", ylim=(0, None))
 ax.set_xticks(counts, counts)
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Speed-up over threads: large batches come close to the ideal up to the number of "
+    "cores, small ones do not.",
+)
 
 # %% [markdown]
 # What to see: the more pictures, the closer the curve comes to the slanted dashed line, the ideal. To the right of the
@@ -221,7 +225,11 @@ plots.log_axis(left.yaxis, many)
 right.set(xlabel="threads", title="speed-up per core in use, %", ylim=(0, None))
 right.set_xticks(counts, counts)
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Measured speed-ups as dots on Amdahl's curves; the speed-up per core falls, "
+    "fastest at batch 1.",
+)
 
 # %% tags=["nbval-ignore-output"]
 for size, share in shares.items():
@@ -292,7 +300,11 @@ at_once = {
 fig, ax = plots.figure(figsize=(8, 2.4))
 plots.bars(ax, at_once, colors=plots.BLUE, reference=1)
 ax.set(xlabel="requests per second, compared with one at a time on one thread")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Requests per second: two at a time with one thread each beat one at a time with "
+    "two threads.",
+)
 
 # %% [markdown]
 # What to see: the second and the third bar both use two cores. If the third is longer, two requests side by side are
@@ -402,7 +414,11 @@ colors = {name: plots.BLUE for name in reading} | {"training step": plots.ORANGE
 milliseconds = {name: 1000 * t.median for name, t in reading.items()}
 plots.bars(ax, milliseconds, colors, labels="{:.2f}")
 ax.set(xlabel="milliseconds for 64 pictures, one thread")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Milliseconds to read 64 pictures: JPEG files take longest, more than a training "
+    "step.",
+)
 
 # %% tags=["nbval-ignore-output"]
 expense = measure.ratio(reading["from JPEG files"], reading["training step"])
@@ -532,7 +548,11 @@ ax.plot(
 )
 ax.set(xlabel="seconds")
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Stacked start and epoch times by number of workers, with the formula's "
+    "prediction as diamonds.",
+)
 
 # %% [markdown]
 # What to see: the start of the workers is gold, an epoch after it blue, and a diamond is your formula's prediction of
@@ -633,7 +653,11 @@ rows = {
 }
 plots.boxes(ax, rows)
 ax.set(xticks=[], title="10 pictures for 4 processes; orange: read a second time")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Rows of pictures per process; two pictures are read twice so that all rows are "
+    "equally long.",
+)
 
 # %% [markdown]
 # What to see: each row is a process, and all rows are equally long, so two pictures are read twice.
@@ -763,7 +787,11 @@ rows = {
 }
 plots.bars(ax, rows, dict(zip(rows, colors, strict=True)))
 ax.set(xlabel="ms, forward and backward, 256 pictures (whiskers: quartiles)")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Milliseconds of a step in one process, with two threads, in two processes, and "
+    "of the exchange alone.",
+)
 
 # %% tags=["nbval-ignore-output"]
 against_threads = measure.ratio(seconds["threads"], seconds["processes"])
@@ -951,7 +979,11 @@ ax.set(
 )
 ax.set_xlim(-0.3, 1.2 * max(ax.get_xlim()[1], 1))
 ax.grid(False)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Events in seconds: an epoch done, a process killed, and after a gap the "
+    "restarted epochs.",
+)
 
 # %% [markdown]
 # What to see: nearly all of the time lies between the orange cross, the kill, and the first green dot, the end of the
@@ -1014,7 +1046,11 @@ ax.set(
     xscale="log", yscale="log", xlabel="parameters", ylabel="GB in each of 8 processes"
 )
 plots.legend(fig, ncols=3)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Memory per process over parameters for four ways to split; splitting all needs "
+    "least.",
+)
 
 # %% tags=["fold"]
 largest = {name: 80e9 / bytes_each(1, 8, split) for name, split in splits.items()}
@@ -1094,7 +1130,10 @@ ax.set(
     title="4 stages, 8 parts of a batch, forward",
     xlim=(0, stages + parts - 1),
 )
-plots.finish(fig)
+plots.finish(
+    fig,
+    "A staircase of boxes: four stages compute eight parts, the corners are empty.",
+)
 
 # %% [markdown]
 # What to see: each row is a device, and the boxes are the parts that it computes. The empty corners are the bubble.
@@ -1139,7 +1178,11 @@ plots.curves(right, on_device["sizes"], speeds)
 right.set(xlabel="batch size", title="pictures per second", yscale="log")
 plots.log_axis(right.xaxis, on_device["sizes"])
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Pinned memory copies about ten times as fast; the accelerator's lead over the "
+    "CPU grows with the batch.",
+)
 
 # %% [markdown]
 # What to see: the left plot shows how fast each way of copying is, and pinned memory makes the difference. On the
@@ -1180,7 +1223,11 @@ ax.set(
     xlabel="times as fast as with one (gold: as without workers, start not counted)",
     xlim=(0, None),
 )
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Speed-ups with intervals: threads at batch 128 and requests come close to 2, "
+    "threads at batch 1 lose.",
+)
 
 # %% [markdown]
 # What to see: dots to the right of the dashed line gained something, and the dotted line is the ideal.

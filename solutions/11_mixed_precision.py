@@ -75,7 +75,10 @@ for name, format in FORMATS.items():
     ]
 plots.boxes(ax, rows)
 ax.set(xticks=[], title="0.1: sign (grey), exponent (orange), mantissa (blue)")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "The bits of 0.1 in six formats as rows of boxes: sign, exponent, mantissa.",
+)
 
 # %% [markdown]
 # What to see: each row is one format with the value it stores. bf16 has as many orange bits as float32, and fp16 fewer.
@@ -168,12 +171,16 @@ ax.plot(
 )
 ax.set(
     yscale="log",
-    xlabel="magnitude: 2 to the power of",
+    xlabel="log₂ of the magnitude",
     ylabel="largest relative error, %",
     ylim=(1e-6, 200),
 )
 plots.legend(fig, "right")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Largest relative error over magnitude: level saw-teeth for floats, rising where "
+    "numbers become subnormal; int8 falls in a straight line.",
+)
 
 # %%
 worst = 50 * spacing(
@@ -267,7 +274,7 @@ lost = {
 fig, ax = plots.figure(figsize=(7, 2.2))
 plots.intervals(ax, lost, reference=0)
 ax.set(xlabel="points lost compared with float32, on 2,000 test pictures")
-plots.finish(fig)
+plots.finish(fig, "Points lost per format with intervals; most contain 0.")
 
 # %% [markdown]
 # What to see: dots to the right of the dashed line lose accuracy, and most intervals contain 0.
@@ -342,7 +349,11 @@ for name, values in sums.items():
     ax.plot(values, color=plots.color_of(name), label=name)
 ax.set(xlabel="numbers added", ylabel="sum")
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "A sum of many small numbers: float32 is a straight line, fp16 and bf16 stop "
+    "early.",
+)
 
 # %% [markdown]
 # What to see: the sums in fp16 and bf16 become horizontal lines. Before they stop, they run *ahead* of float32. Between
@@ -516,11 +527,12 @@ gain["training step, bf16 autocast"] = measure.ratio(
 # %% tags=["fold"]
 fig, ax = plots.figure(figsize=(8, 2.4))
 plots.intervals(ax, gain, reference=1)
-ax.set(
-    xscale="log",
-    xlabel="times as fast as float32, one thread (left of the line: slower)",
+ax.set(xlabel="times as fast as float32, one thread (left of the line: slower)")
+plots.log_axis(ax.xaxis)
+plots.finish(
+    fig,
+    "Speed against float32 on a logarithmic axis, products and a training step.",
 )
-plots.finish(fig)
 
 # %% tags=["nbval-ignore-output"]
 ratio = gain["training step, bf16 autocast"]
@@ -696,15 +708,20 @@ for values, name, color in (
         label=name,
         linewidth=1.6,
     )
-ax.axvspan(-14, 16, color=plots.ORANGE, alpha=0.18, label="fp16, normal")
-ax.axvspan(-24, -14, color=plots.ORANGE, alpha=0.08, label="fp16, subnormal")
+violet = plots.color_of("fp16")
+ax.axvspan(-14, 16, color=violet, alpha=0.3, label="fp16, normal")
+ax.axvspan(-24, -14, color=violet, alpha=0.15, label="fp16, subnormal")
 ax.set(
     xlim=(-60, 20),
-    xlabel="magnitude of the gradient: 2 to the power of",
+    xlabel="log₂ of the gradient's magnitude",
     ylabel="% of the gradients",
 )
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Histograms of gradients over a band that marks fp16's range; many gradients "
+    "between layers lie left of it.",
+)
 
 
 # %% [markdown]
@@ -768,9 +785,13 @@ lost_at = {
 fig, ax = plots.figure(figsize=(8, 3))
 plots.curves(ax, shifts, lost_at)
 plots.reference_line(ax, k, "your k")
-ax.set(xlabel="loss scale: 2 to the power of", ylabel="% of the gradients")
+ax.set(xlabel="log₂ of the loss scale", ylabel="% of the gradients")
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Gradients that vanish fall with the loss scale, those that overflow rise; your k "
+    "lies between.",
+)
 
 # %% [markdown]
 # What to see: at your k, the blue curve has reached zero, and the orange one has not yet risen.
@@ -860,9 +881,12 @@ ax.plot(
     color=plots.ORANGE,
     label="overflow: step skipped",
 )
-ax.set(xlabel="step", ylabel="loss scale: 2 to the power of")
+ax.set(xlabel="step", ylabel="log₂ of the loss scale")
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "The loss scale as a staircase that falls at first; crosses mark skipped steps.",
+)
 
 # %% [markdown]
 # What to see: the scale falls until the gradients fit, and each cross is a skipped step. From then on, the scaler tries
@@ -885,20 +909,32 @@ shrunk = recorded("precision_shrunk", live=LIVE)["result"]
 by = shrunk["shrunk_by"]
 
 # %% tags=["fold"]
-fig, ax = plots.figure(figsize=(8, 3.4))
-for name, color in (("fp16", plots.color_of("fp16")), ("fp16 and scaler", plots.GREEN)):
-    plots.band(ax, by, list(zip(*shrunk[name], strict=True)), name, color)
-for name in ("bf16", "float32"):
-    runs = list(zip(*shrunk[name], strict=True))
-    plots.band(ax, [by[0], by[-1]], runs, name, plots.color_of(name))
-ax.set(
-    xlabel="k (gradients are 2^k times smaller)",
-    ylabel="test accuracy, %",
-    ylim=(0, 90),
-)
-ax.set_xticks(by)
+fig, axes = plots.figure(ncols=2, figsize=(10, 3.6))
+for ax in axes:
+    for name, color in (
+        ("fp16", plots.color_of("fp16")),
+        ("fp16 and scaler", plots.GREEN),
+    ):
+        plots.band(ax, by, list(zip(*shrunk[name], strict=True)), name, color)
+    for name in ("bf16", "float32"):
+        runs = list(zip(*shrunk[name], strict=True))
+        plots.band(ax, [by[0], by[-1]], runs, name, plots.color_of(name))
+    ax.set(xlabel="k: gradients are $2^k$ times smaller", ylabel="test accuracy, %")
+    ax.set_xticks(by)
+axes[0].set(ylim=(0, 90))
+steady = [
+    accuracy
+    for name in ("bf16", "float32", "fp16 and scaler")
+    for run in shrunk[name]
+    for accuracy in run
+]
+axes[1].set(ylim=(min(steady) - 0.5, max(steady) + 0.5), title="enlarged")
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Accuracy as gradients shrink: fp16 alone collapses, bf16, float32 and fp16 with "
+    "a scaler stay level and close together.",
+)
 
 # %% [markdown]
 # What to see: only one curve falls, fp16 without a scaler. bf16 does not notice the smaller gradients, and the scaler
@@ -1030,7 +1066,11 @@ ax.set(
     ylim=(-2, 102),
 )
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Share of weights that a step leaves unchanged, by learning rate: most in bf16, "
+    "fewer in fp16, hardly any in float32.",
+)
 
 # %% tags=["nbval-ignore-output"]
 still = dict(zip(rates, unmoved["bf16"], strict=True))
@@ -1136,7 +1176,11 @@ for ax in (left, right):
 left.set(ylabel="test accuracy, %", ylim=(0, 90))
 right.set(ylabel="% of stored weights\nthat a step does not change", ylim=(0, 102))
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Both fixes follow float32 in accuracy while bf16 alone falls behind; the share "
+    "of unchanged weights tells the fixes apart.",
+)
 
 # %% [markdown]
 # What to see: on the left, the curves of both fixes lie on that of float32, and bf16 alone (gold) is below them at
@@ -1244,7 +1288,11 @@ mebibytes = {
 plots.stages(ax, mebibytes, kinds)
 ax.set(xlabel="MiB kept for the backward pass, 64 pictures")
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Memory kept for the backward pass: bf16 nearly halves the floats, the integers "
+    "stay.",
+)
 
 # %% [markdown]
 # What to see: bf16 (gold) nearly halves the bytes of the floats (blue). The integers (green), which store the position
@@ -1459,7 +1507,10 @@ for name, (mean, low, high) in behind.items():
 fig, ax = plots.figure(figsize=(8, 3))
 plots.intervals(ax, behind, reference=0)
 ax.set(xlabel="points above float32, mean of five pairs with 95 % interval")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Points above float32 for six ways to train, with intervals that all contain 0.",
+)
 
 # %% [markdown]
 # What to see: every interval contains the dashed line, float32.

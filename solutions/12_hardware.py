@@ -287,7 +287,11 @@ plots.grouped_bars(ax, times_roof, reference=1)
 ax.set(xlabel="time ÷ time at the roof", title="each operator, batch 256, one thread")
 plots.log_axis(ax.xaxis, [1, 3, 10, 30, 100])
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Bars of time over time at the roof per operator, in two layouts: channels last "
+    "shortens the pooling layers most.",
+)
 
 # %% [markdown]
 # What to see: the dashed line is the roof, and the scale is logarithmic. An operator whose bar ends at 10 takes ten
@@ -385,7 +389,10 @@ moves = {
 fig, ax = plots.figure(figsize=(8, 2.6))
 plots.bars(ax, {name: b / 1024 for name, b in moves.items()}, labels="{:,.0f}")
 ax.set(xlabel="KiB moved between operators, per picture")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "KiB moved per picture: fusing removes six sevenths, int8 divides by four.",
+)
 
 # %% [markdown]
 # What to see: fusing ReLU and pooling with the convolutions removes six sevenths of the bytes, and int8 (orange)
@@ -498,7 +505,10 @@ for ax, (size, found) in zip(axes, timed.items(), strict=True):
     ratios = {name: gain(name, size) if name in found else None for name in ready}
     plots.bars(ax, ratios, reference=1)
     ax.set(title=f"batch {size}", xlabel="times as fast as eager")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Speed of each program against eager at batch 1 and 256; the order differs.",
+)
 
 # %% [markdown]
 # What to see: one picture is on the left, 256 pictures are on the right. A bar that ends right of the dashed line is
@@ -588,7 +598,11 @@ ax.set(
     ylabel="seconds, including the build",
 )
 plots.legend(fig, "right")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Seconds including the build over the number of batches: lines start at the build "
+    "times and cross.",
+)
 
 # %% [markdown]
 # What to see: each line starts near its build time, and the lowest line is the best choice for that number of batches.
@@ -698,7 +712,11 @@ if crowded:
     )
 plots.intervals(ax, rows, reference=1)
 ax.set(xlabel="times as fast as one thread", xlim=(0, None))
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Speed-up from threads with intervals: batch 256 gains most, threads that share a "
+    "core gain nothing.",
+)
 
 # %% [markdown]
 # What to see: a point right of the dashed line is faster than one thread. A second thread gains more with 256 pictures
@@ -833,25 +851,29 @@ by_size = {1: timed[1], **between, 256: timed[256]}
 
 # %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.2))
+own = plots.series_colors(served)
 for name in served:
     ms = [1000 * by_size[size][name].median for size in sizes]
     left.plot(
         ms,
         [1000 * size / t for size, t in zip(sizes, ms, strict=True)],
         "o-",
+        color=own[name],
         label=name,
     )
-    right.plot(sizes, [t / size for size, t in zip(sizes, ms, strict=True)], "o-")
-left.set(
-    xscale="log",
-    yscale="log",
-    xlabel="ms per call (latency)",
-    ylabel="pictures per second (throughput)",
-)
-right.set(yscale="log", xlabel="pictures per call", ylabel="ms per picture")
+    each_takes = [t / size for size, t in zip(sizes, ms, strict=True)]
+    right.plot(sizes, each_takes, "o-", color=own[name])
+left.set(xlabel="ms per call (latency)", ylabel="pictures per second (throughput)")
+right.set(xlabel="pictures per call", ylabel="ms per picture")
 plots.log_axis(right.xaxis, sizes)
+for axis in (left.xaxis, left.yaxis, right.yaxis):
+    plots.log_axis(axis)
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Throughput over latency and time per picture over pictures per call, for three "
+    "programs.",
+)
 
 # %% [markdown]
 # What to see: each dot on the left is a batch size (1, 8, 64, 256). A larger batch always takes longer per call, and up
@@ -998,7 +1020,10 @@ ax.set(
     ylabel="times as fast as dense",
     ylim=(0, None),
 )
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Block-sparse products overtake the dense one only when most blocks are zero.",
+)
 
 # %% [markdown]
 # What to see: the dashed line is the dense product. With half of the blocks zero, the curve hardly rises above it, if
@@ -1139,7 +1164,10 @@ for ax, size in zip(axes, (256, 1), strict=True):
     }
     plots.bars(ax, rungs, colors=plots.BLUE, reference=1)
     ax.set(title=f"batch {size}", xlabel="times as fast as the article's program")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Two ladders of speed, for 256 pictures and for one; each rung adds a choice.",
+)
 
 # %% [markdown]
 # What to see: 256 pictures are on the left, one picture is on the right. Each bar is the best of a wider choice than
@@ -1276,7 +1304,10 @@ axes[0].set(xlabel="seconds of training", title="time to the target")
 axes[1].set(xlabel="pictures per second", title="speed (grey: not kept)")
 axes[2].set(xlabel="test accuracy, %", title="accuracy")
 plots.reference_line(axes[2], sum(first["test"]) / len(first["test"]))
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Seconds, speed and accuracy per rung of the training ladder, a dot per seed.",
+)
 
 # %% [markdown]
 # What to see: a dot is one seed, the mark is their mean, and the number of epochs is in brackets. Blue rungs were kept.
@@ -1369,7 +1400,11 @@ ax.set(ylabel="times as fast as the article's program")
 ax.set_xticks(range(len(STAGES) + 1), ["eager torch", *STAGES])
 plots.log_axis(ax.yaxis, [1, 2, 5, 10, 20, 40])
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Four ladders over their rungs on a logarithmic axis; flat stretches are rungs "
+    "without a gain.",
+)
 
 # %% [markdown]
 # What to see: each line is one of the four ladders of section 7, from eager torch on the left to its top on the right,

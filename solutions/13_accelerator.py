@@ -161,7 +161,11 @@ ax.set(xlabel="duration of each of 50 kernels, µs", ylabel="ms", yscale="log")
 plots.log_axis(ax.xaxis, durations)
 plots.log_axis(ax.yaxis, [0.5, 1, 2, 5])
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Time until 50 kernels are launched stays level; time until they are finished "
+    "rises once a kernel takes longer than a launch.",
+)
 
 # %% [markdown]
 # What to see: both readings for 50 equal kernels, if a launch takes 10 µs. The flat curve is the early reading: it is
@@ -251,7 +255,11 @@ right.set(
 )
 plots.log_axis(right.xaxis, sizes[:-1])
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "The card's time is level up to 256 pictures and then grows; the CPU's grows from "
+    "the start.",
+)
 
 # %% [markdown]
 # What to see: on the left, the card's line is flat up to 256 pictures and then rises almost in proportion to the batch.
@@ -346,7 +354,10 @@ per_call = operator_calls(lambda: student(x)).total()
 fig, ax = plots.figure(figsize=(8, 2.6))
 plots.bars(ax, per_step, colors=plots.BLUE, labels="{:.0f}")
 ax.set(xlabel="launches per training step of MyNet, at least")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Launches per training step: many for AdamW per parameter, one as a CUDA graph.",
+)
 
 # %%
 print(f"forward pass alone: {per_call} operators")
@@ -437,7 +448,11 @@ ax.set(xlabel="batch size", ylabel="ms per batch", yscale="log")
 plots.log_axis(ax.xaxis, sizes)
 plots.log_axis(ax.yaxis, [0.03, 0.1, 0.3, 1, 3])
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "With a graph, small batches take a ninth of the time; at large batches both "
+    "lines meet.",
+)
 
 # %% [markdown]
 # What to see: the upper line is the run without a graph (*eager*), which launches one operator after another. The lines
@@ -602,7 +617,11 @@ stages = {
 plots.stages(right, stages)
 right.set(xlabel="ms", title="MyNet at its roofs, 4,096 pictures")
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Roofs of an H100 in four formats, and MyNet's time at them: convolutions shrink, "
+    "ReLU and pooling stay.",
+)
 
 # %%
 print({name: f"{peak:,.0f} TFLOP/s" for name, peak in peaks.items()})
@@ -715,9 +734,13 @@ fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3))
 plots.curves(left, widths, {k: [100 * v for v in s] for k, s in shares.items()})
 left.set(xlabel="filters", title="useful share, %", ylim=(0, 105))
 plots.bars(right, of_layers, colors=plots.BLUE, labels="{:.0f}")
-right.set(title="layers of MyNet, tile 128 × 64 × 32, %", xlim=(0, 115))
+right.set(title="layers of MyNet, tile 128 × 64 × 32, %", xlim=(0, 100))
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "The useful share of a tile drops past each multiple of its width; MyNet's narrow "
+    "layers waste more than half.",
+)
 
 # %% [markdown]
 # What to see: on the left, the share drops just past every multiple of the tile's width: with a tile of 64, a layer
@@ -754,7 +777,7 @@ if rates:
     plots.curves(ax, rates["widths"], rates["tflops"])
     ax.set(xlabel="columns of the product", ylabel="TFLOP/s", title=rates["device"])
     plots.legend(fig)
-    display(plots.finish(fig))
+    display(plots.finish(fig, "TFLOP/s over the columns of a product, per format."))
 
 # %% [markdown]
 # When you prune channels for a card, keep a multiple of 8, or preferably of 64. The course's function for pruning
@@ -828,7 +851,11 @@ fig, ax = plots.figure(figsize=(8, 2.8))
 speed = {name: BATCHES * 4.096 / t for name, t in epoch_ms.items()}
 plots.bars(ax, speed, colors=plots.BLUE, labels="{:.2f}")
 ax.set(xlabel="million pictures per second, by your formula")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Million pictures per second: pinned memory brings four times as many, "
+    "overlapping most of the rest.",
+)
 
 # %% [markdown]
 # What to see: the first bar is a program that does nothing about its copies. Pinned memory alone makes it four times as
@@ -903,7 +930,13 @@ if engines:
             plots.bars(ax, gains, reference=1)
             pictures_text = f"{engines['sizes'][place]:,} pictures"
             ax.set(title=f"{network}, {pictures_text}", xlabel="times as fast as eager")
-    display(plots.finish(fig))
+    display(
+        plots.finish(
+            fig,
+            "Engines' speed against eager for two networks, with one picture and with "
+            "4,096.",
+        )
+    )
     for network, found in engines["networks"].items():
         for name, reason in found["missing"].items():
             print(f"{network}, {name}: {reason}")
@@ -1066,7 +1099,10 @@ ax.set(xlabel="batch size", ylabel="€ per billion pictures", yscale="log")
 plots.log_axis(ax.xaxis, sizes)
 plots.log_axis(ax.yaxis, [0.1, 1, 10, 100], base=10)
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Euros per billion pictures fall with the batch size, far more on the card.",
+)
 
 # %% [markdown]
 # What to see: both machines become cheaper with larger batches, the card much more so. (The axis shows the price of a
@@ -1111,8 +1147,12 @@ steps = {
     / epoch_ms["pinned, overlapped"],
 }
 plots.bars(ax, steps, colors=plots.BLUE, labels="{:,.0f}")
-ax.set(xlabel="pictures per second", xscale="log", xlim=(100, 3e7))
-plots.finish(fig)
+ax.set(xlabel="pictures per second", xscale="log", xlim=(100, 3e6))
+plots.finish(
+    fig,
+    "Pictures per second on a logarithmic axis, from a CPU with one picture to a card "
+    "with overlapped copies.",
+)
 
 # %% [markdown]
 # What to see: the axis is logarithmic, and the last three bars are the same card. With one picture at a time, the card

@@ -127,7 +127,11 @@ ax.plot([1], [0], "s", color=plots.REFERENCE, label="original")
 ax.set(xlabel="time ÷ the original's", ylabel="points gained or lost")
 plots.log_axis(ax.xaxis, [0.3, 0.5, 1])
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Accuracy over time of narrow, low-rank and int8 networks; a staircase joins "
+    "those that no other beats.",
+)
 
 # %%
 reveal(
@@ -219,7 +223,11 @@ for ax, place, scale, title in (
 ):
     plots.bars(ax, {g: scale * fragile[g][place] for g in groups}, plots.BLUE)
     ax.set(title=title)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Per group of layers, points lost and multiply-accumulates saved: the first "
+    "convolution costs most.",
+)
 
 # %% tags=["nbval-ignore-output"]
 reveal(
@@ -370,7 +378,10 @@ colors |= {"product of the two": plots.REFERENCE, "both, measured": plots.GREEN}
 fig, ax = plots.figure(figsize=(8, 2.4))
 plots.bars(ax, rows, {name: colors[name] for name in rows}, reference=1)
 ax.set(xlabel="times as fast as eager with all channels, batch 64, one thread")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Half of the channels and int8 together gain less than the product of their gains.",
+)
 
 # %% tags=["nbval-ignore-output"]
 if f"half {INT8}" in gain:
@@ -413,7 +424,11 @@ plots.stages(
 )
 ax.set(xlabel="ms per batch of 64, with all channels and with half of them")
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Stacked times per part of the network for three engines, with all and with half "
+    "of the channels.",
+)
 
 
 # %% tags=["fold"]
@@ -472,7 +487,11 @@ sorted_orders = sorted(means, key=means.get, reverse=True)
 runs = {order: orders["accuracy"][order] for order in sorted_orders}
 plots.seeds(ax, runs, plots.BLUE, reference=orders["before"])
 ax.set(xlabel="test accuracy, % (dashed: the original)")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Accuracy of six orders of channels, distillation and 3 bits: orders that end "
+    "with fine-tuning lead by far.",
+)
 
 # %%
 reveal(
@@ -586,7 +605,11 @@ plots.curves(ax, counts, series)
 ax.set(yscale="log", xlabel="configurations", ylabel="epochs in all")
 plots.log_axis(ax.xaxis, counts)
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Epochs over configurations: training all to the end grows much faster than "
+    "successive halving.",
+)
 
 # %%
 claim(
@@ -795,7 +818,7 @@ def areas(run):
 
 # %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.6), width_ratios=(1, 1.2))
-colors = {"search": plots.BLUE, "random": plots.ORANGE}
+colors = {"search": plots.BLUE, "random": plots.color_of("random")}
 for name, color in colors.items():
     for place, run in enumerate(runs[name]):
         area = areas(run)
@@ -817,7 +840,11 @@ plots.bars(
 )
 right.set(xlabel="times as fast as eager MyNet, batch 64")
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Share of the rectangle over trials: search leads early, random search varies; "
+    "speed of the results against manual tuning.",
+)
 
 # %%
 for name, row in final.items():
@@ -974,7 +1001,7 @@ resnet = recorded("autotune_resnet", live=LIVE)["result"]
 manual_run = {"points": resnet["manual"].values(), "original": resnet["original"]}
 runs_of_it = {
     "search": (resnet["search"][0], plots.BLUE),
-    "random": (resnet["random"][0], plots.ORANGE),
+    "random": (resnet["random"][0], plots.color_of("random")),
     "manual": (manual_run, plots.REFERENCE),
 }
 
@@ -997,7 +1024,11 @@ ax.set(
 )
 plots.log_axis(ax.xaxis, [1, 2, 5, 10])
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Points lost over speed-up for search, random and manual tuning of ResNet-18; the "
+    "search stays near the limit.",
+)
 
 # %%
 for name, row in resnet["final"].items():
@@ -1014,7 +1045,7 @@ reveal(
 
 # %% [markdown]
 # What to see: networks above the dashed line keep the limit, and of these the one furthest to the right wins. It is one
-# of the search's, in blue, and all of random search's, in orange, are below the line.
+# of the search's, in blue, and all of random search's, in red, are below the line.
 #
 # Timed once more at the end, the winner is 3.5 times as fast as eager resnet18. By manual tuning, uniform widths in
 # int8 reach 2.4, and the best single technique 2.0. (On the processor of the recording, int8 is slower than float32 in

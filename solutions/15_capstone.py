@@ -249,7 +249,11 @@ for ax, of_file in zip(axes, (False, True), strict=True):
 axes[0].set(xlabel="kB")
 axes[1].set(xlabel="% of the file")
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(
+    fig,
+    "What the files consist of, in kB and in percent: floats fill the baseline, small "
+    "integers the smallest files.",
+)
 
 # %% [markdown]
 # What to see: on the left, in kB, the baseline dwarfs all of our files. On the right, as a share of each file, the
@@ -380,7 +384,11 @@ for name in names:
 fig, ax = plots.figure()
 plots.intervals(ax, change, reference=-0.5)
 ax.set(xlabel="change in accuracy against the baseline, points (95 % interval)")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Change in accuracy of each file with its interval, and a dashed line at half a "
+    "point lost.",
+)
 
 # %% [markdown]
 # What to see: the dashed line marks half a point lost. If the whole interval lies to its right, a larger loss is
@@ -430,7 +438,11 @@ line = torch.logspace(math.log10(best) - 0.3, math.log10(naive) + 0.3, 100).toli
 ax.plot(line, points(line, naive, best), color=plots.REFERENCE)
 plots.scatter(ax, {name: (board[name].bytes, got) for name, got in earned.items()})
 ax.set(xscale="log", xlabel="bytes", ylabel="points for the size")
-plots.finish(fig)
+plots.finish(
+    fig,
+    "Points over bytes: a straight line on a logarithmic axis, level at both ends, "
+    "with the files on it.",
+)
 
 # %% [markdown]
 # What to see: on the logarithmic axis, the points for the size lie on a straight line from the baseline to our smallest
@@ -521,7 +533,7 @@ plots.grouped_bars(
 )
 ax.set(xlabel="nodes in the rewritten graph of the small network")
 plots.legend(fig)
-plots.finish(fig)
+plots.finish(fig, "Operators in the rewritten graph of the int4 and the float32 file.")
 
 # %% [markdown]
 # What to see: only the int4 file runs DequantizeLinear. If the engine has blocked convolutions (`nchwc`), only the

@@ -34,7 +34,7 @@ def draw(ladders: dict[str, list[dict]]) -> Figure:
     ticks = [tick for tick in TICKS if min(seconds) / 2 < tick < 2 * max(seconds)]
     for left in axes.reshape(rows, 2)[:, 0]:
         plots.log_axis(left.xaxis, ticks, base=10)
-    return plots.finish(fig)
+    return plots.finish(fig, "Seconds of training and test accuracy of each rung, a dot per seed.")
 
 
 def speedups(rungs: list[dict]) -> list[float]:

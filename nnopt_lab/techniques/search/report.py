@@ -226,7 +226,7 @@ def figure(search):
         ax.set(xscale="log", xlabel=label, ylabel="validation accuracy, %")
         ax.set_ylim(shown_range(search))
     plots.legend(fig)
-    return plots.finish(fig)
+    return plots.finish(fig, "Accuracy over cost: dots are trials, a staircase joins those that no other beats.")
 
 
 def _section(section: Section) -> list[str]:

@@ -24,6 +24,7 @@ from nnopt_lab.workbench.plots.colors import (
     GREEN,
     INK,
     ORANGE,
+    PALE,
     PALETTE,
     PURPLE,
     RED,
@@ -33,11 +34,12 @@ from nnopt_lab.workbench.plots.colors import (
     color_of,
     line_of,
     marker_of,
+    ramp,
 )
 from nnopt_lab.workbench.plots.histograms import histogram
 from nnopt_lab.workbench.plots.illustration import SHARPNESS, alt_text, img, png
 from nnopt_lab.workbench.plots.images import matrix, pictures
-from nnopt_lab.workbench.plots.lines import band, curves, history, interval_line, scatter
+from nnopt_lab.workbench.plots.lines import band, curves, history, interval_line, scatter, series_colors, write_names
 from nnopt_lab.workbench.plots.roofline import roofline
 from nnopt_lab.workbench.plots.style import (
     SIZE,
@@ -60,6 +62,7 @@ __all__ = [
     "GREEN",
     "INK",
     "ORANGE",
+    "PALE",
     "PALETTE",
     "PURPLE",
     "RED",
@@ -93,10 +96,13 @@ __all__ = [
     "middle_low_high",
     "pictures",
     "png",
+    "ramp",
     "reference_line",
     "roofline",
     "scatter",
     "seeds",
+    "series_colors",
     "stages",
     "style",
+    "write_names",
 ]

@@ -7,7 +7,8 @@ confuse some of them; those differ in marker and line as well.
 
 import re
 
-from matplotlib.colors import to_rgb
+import numpy as np
+from matplotlib.colors import to_hex, to_rgb
 
 # Hues of Okabe & Ito's palette (Wong, Nature Methods 8, 2011, https://doi.org/10.1038/nmeth.1618), lightened or
 # darkened until they can be seen on both backgrounds, and three more.
@@ -16,6 +17,7 @@ BROWN, VIOLET, RED = "#96591F", "#8A63D2", "#D43D51"
 REFERENCE = "#757575"  # the original network, a limit
 INK = "#7A7A7A"  # texts and axes: 4.3:1 on both backgrounds, and no colour has more on both
 FAINT = "#8080804D"  # grids, and what joins two dots
+PALE = "#80808066"  # areas behind what matters
 # JupyterLab's dark background; a text on a bright colour has it too, as `finish()` takes pure black for a default.
 DARK = "#111111"
 EDGE = "#FFFFFF80"  # separates neighbours of one colour on both backgrounds
@@ -46,6 +48,13 @@ _MARKS = {
 def color_of(name: str, default: str = BLUE) -> str:
     """The colour of a thing in all lessons, by a word in its name such as "int8"; otherwise the default."""
     return next((color for word, color in COLORS.items() if re.search(rf"\b{re.escape(word)}\b", name)), default)
+
+
+def ramp(count: int) -> list[str]:
+    """`count` colours in order, from blue through violet to red, all as easy to see as the table's."""
+    ends = np.array([to_rgb(color) for color in (BLUE, VIOLET, RED)])
+    places = np.linspace(0, len(ends) - 1, count)
+    return [to_hex([np.interp(at, range(len(ends)), channel) for channel in ends.T]) for at in places]
 
 
 def marker_of(color: str) -> str:

@@ -1,5 +1,7 @@
 """Lines and points: curves, bands over seeds, intervals, and named points."""
 
+from itertools import pairwise
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,7 +24,7 @@ def curves(ax: Axes, x, series: dict, reference: tuple[str, float] | None = None
     Raises:
         ValueError: a series and `x` differ in length.
     """
-    colors = _series_colors(series)
+    colors = series_colors(series)
     for name, values in series.items():
         if len(values) != len(x):
             raise ValueError(f"series {name!r} has {len(values)} values; x has {len(x)}.")
@@ -71,14 +73,20 @@ def scatter(ax: Axes, points: dict, color: str | None = None, label: str | None 
         style_of = {"color": own, "fmt": marker_of(own), "label": None if place else label}
         ax.errorbar(across, up, xerr=widths, yerr=heights, markersize=5, capsize=2, **style_of)
     if names:
-        _write_names(ax, {name: tuple(middle_low_high(v)[0] for v in point) for name, point in points.items()})
+        ax.margins(0.15)
+        write_names(ax, {name: tuple(middle_low_high(v)[0] for v in point) for name, point in points.items()})
 
 
-def _write_names(ax: Axes, points: dict) -> None:
-    ax.margins(0.15)
-    ax.figure.canvas.draw()  # positions on the page are known only after drawing
+def write_names(ax: Axes, points: dict) -> None:
+    """Write names beside points, each where it covers no point, no other name and no edge of the axes, if possible.
+
+    Args:
+        ax: the axes, with their final limits and scales.
+        points: by name, (x, y).
+    """
+    ax.figure.draw_without_rendering()  # positions on the page are known only after drawing
     taken = [text.get_window_extent() for text in ax.texts]
-    dots = [ax.transData.transform(point) for point in points.values()]
+    dots = [ax.transData.transform(point) for point in points.values()] + _along_lines(ax)
     for name, point in points.items():
         for dx, dy, ha, va in _PLACES:
             with style():
@@ -87,7 +95,7 @@ def _write_names(ax: Axes, points: dict) -> None:
                 )
             box = text.get_window_extent().padded(1)
             free = not any(box.overlaps(other) for other in taken) and not any(box.contains(*dot) for dot in dots)
-            if free and ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1:
+            if free and all(ax.bbox.contains(*corner) for corner in box.corners()):
                 break
             text.remove()
         else:
@@ -97,11 +105,12 @@ def _write_names(ax: Axes, points: dict) -> None:
         taken.append(box)
 
 
-_PLACES = [(6, 5, "left", "bottom"), (-6, 5, "right", "bottom"), (6, -5, "left", "top"), (-6, -5, "right", "top")]
-_PLACES += [(0, up, "center", "bottom") for up in (8, 18, 28)] + [(0, -down, "center", "top") for down in (8, 18, 28)]
+_SIDES = [(1, 1, "left", "bottom"), (-1, 1, "right", "bottom"), (1, -1, "left", "top"), (-1, -1, "right", "top")]
+_SIDES += [(0, 1, "center", "bottom"), (0, -1, "center", "top"), (1, 0, "left", "center"), (-1, 0, "right", "center")]
+_PLACES = [(far * dx, far * dy, ha, va) for far in (6, 14, 22, 30, 38) for dx, dy, ha, va in _SIDES]
 
 
-def _series_colors(series: dict) -> dict[str, str]:
+def series_colors(series: dict) -> dict[str, str]:
     """Each series' colour in all lessons if it has one that no earlier series took, else the next free one."""
     own = {name: color_of(name, "") for name in series}
     colors = {name: color for i, (name, color) in enumerate(own.items()) if color not in list(own.values())[:i]}
@@ -109,6 +118,19 @@ def _series_colors(series: dict) -> dict[str, str]:
     rest = [name for name in series if not colors.get(name)]
     colors |= {name: free[i % len(free)] for i, name in enumerate(rest)}
     return {name: colors[name] for name in series}
+
+
+def _along_lines(ax: Axes) -> list:
+    """Places in pixels, a few apart, on the lines that have been drawn."""
+    places = []
+    for line in ax.lines:
+        if line.get_linestyle() != "None" and line.get_color() != "none":
+            corners = line.get_transform().transform(line.get_xydata())
+            corners = corners[np.isfinite(corners).all(1)]
+            for start, end in pairwise(corners):
+                count = min(200, 2 + int(np.hypot(*(end - start)) / 4))
+                places += list(np.linspace(start, end, count))
+    return places
 
 
 def _next_color(ax: Axes) -> str:
@@ -151,7 +173,7 @@ def history(histories: dict) -> Figure:
     """
     fig, (left, right) = figure(2)
     with style():
-        for name, color in _series_colors(histories).items():
+        for name, color in series_colors(histories).items():
             epochs = range(1, len(histories[name].train_loss) + 1)
             left.plot(epochs, histories[name].train_loss, **_drawn(color), label=name)
             right.plot(epochs, histories[name].validation_accuracy, **_drawn(color))

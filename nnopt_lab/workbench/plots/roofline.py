@@ -42,15 +42,8 @@ def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
             ax.plot(x, y, marker, color=color, markersize=size, markeredgecolor=EDGE, label=name)
         ax.set(xscale="log", yscale="log", xlim=(low, high), xlabel="FLOPs per byte", ylabel="GFLOP/s")
         for axis in (ax.xaxis, ax.yaxis):
-            log_axis(axis, _ticks(*axis.get_view_interval()), base=10)
-        fig.legend(loc="outside right upper", ncols=math.ceil((len(points) + 1) / 14), fontsize="small")
+            log_axis(axis, base=10)
+        fig.legend(loc="outside right upper", ncols=math.ceil((len(points) + 1) / 14), fontsize=9)
     return finish(
         fig, "Each layer lies below a roof: a slope where memory limits its speed, a level where arithmetic does."
     )
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """1, 3, 10, 30 … between low and high, or only powers of ten over more than four decades."""
-    steps = (1, 3) if high / low < 1e4 else (1,)
-    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    return [step * 10.0**e for e in exponents for step in steps if low <= step * 10.0**e <= high]

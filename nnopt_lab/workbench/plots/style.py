@@ -1,5 +1,7 @@
 """The common style of the course's figures: sizes, legends and logarithmic axes."""
 
+import math
+
 import matplotlib.pyplot as plt
 from cycler import cycler
 from matplotlib.axes import Axes
@@ -7,14 +9,16 @@ from matplotlib.axis import Axis
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import ScalarFormatter
 
 from nnopt_lab.workbench.plots.colors import FAINT, INK, PALETTE, REFERENCE, line_of
 from nnopt_lab.workbench.plots.illustration import Illustration
+from nnopt_lab.workbench.plots.ticks import thin_ticks
 
 SIZE = (8.0, 3.6)  # inches, of one row
 STYLE = {
     "figure.dpi": 110,
-    "axes.prop_cycle": cycler(color=PALETTE, linestyle=[line_of(color) for color in PALETTE]),
+    "axes.prop_cycle": cycler(color=PALETTE),
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": INK,
@@ -22,6 +26,8 @@ STYLE = {
     "axes.axisbelow": True,
     "grid.color": FAINT,
     "axes.titlesize": "medium",
+    "legend.fontsize": 9,
+    "figure.constrained_layout.w_pad": 0.08,  # inches, so that a panel's labels stay away from its neighbour
     "legend.frameon": False,
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -59,15 +65,28 @@ def finish(fig: Figure, alt: str = "") -> Figure:
     """
     fig.alt = alt
     for axes in fig.axes:
+        _style_lines(axes)
         axes.tick_params(which="both", colors=INK, grid_color=FAINT)  # ticks made outside `style()` would be black
     for legend in (*fig.legends, *(axes.get_legend() for axes in fig.axes)):
         if legend is not None:
             legend.set_frame_on(False)
+    for axis in (axis for axes in fig.axes for axis in (axes.xaxis, axes.yaxis)):
+        if isinstance(axis.get_major_formatter(), ScalarFormatter) and max(map(abs, axis.get_view_interval())) >= 1000:
+            axis.set_major_formatter(lambda value, place: f"{value:,.10g}".replace("-", "−"))
+    thin_ticks(fig)
     for text in fig.findobj(Text):
         if to_hex(text.get_color()) == "#000000":
             text.set_color(INK)
     plt.close(fig)
     return fig
+
+
+def _style_lines(ax: Axes) -> None:
+    """Give solid lines the style that goes with their colour, by which colour-blind readers tell them apart."""
+    for line in ax.lines:
+        color = to_hex(line.get_color()).upper()
+        if line.get_linestyle() == "-" and color != REFERENCE:  # which is told apart by being grey
+            line.set_linestyle(line_of(color))
 
 
 def legend(of: Figure | Axes, side: str = "upper", ncols: int | None = None, title: str | None = None) -> None:
@@ -87,6 +106,7 @@ def legend(of: Figure | Axes, side: str = "upper", ncols: int | None = None, tit
         raise ValueError(f"side={side!r} must be 'upper' or 'right'.")
     found = {}
     for ax in [of] if isinstance(of, Axes) else of.axes:
+        _style_lines(ax)
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     if not found:
@@ -97,24 +117,25 @@ def legend(of: Figure | Axes, side: str = "upper", ncols: int | None = None, tit
     )
     columns = ncols or (1 if side == "right" else min(4, len(found)))
     with style():
-        made = of.legend(
-            found.values(), found.keys(), ncols=columns, fontsize="small", title=title, title_fontsize="small", **where
-        )
+        made = of.legend(found.values(), found.keys(), ncols=columns, title=title, title_fontsize=9, **where)
     made.set_alignment("left")
 
 
-def log_axis(axis: Axis, values, labels=None, base: float = 2) -> None:
+def log_axis(axis: Axis, values=None, labels=None, base: float = 2) -> None:
     """Make an axis logarithmic, with ticks at these values only, so that 1, 2, 4, 8 … are equally far apart.
 
     Args:
         axis: such as `ax.xaxis`.
-        values: the ticks, at least one, all above 0.
+        values: the ticks, at least one, all above 0; default 1, 3, 10, 30 … within what has been drawn.
         labels: one text per tick; default the number itself, such as 1,024.
         base: of the logarithm; it has no visible effect.
 
     Raises:
         ValueError: there is no value, a value is not above 0, or there is not one label per value.
     """
+    if values is None:
+        getattr(axis.axes, f"set_{axis.axis_name}scale")("log", base=base)
+        values = round_values(*axis.get_view_interval())
     values = [float(value) for value in values]
     if not values or min(values) <= 0:
         raise ValueError(f"values={values} must contain at least one number, all above 0.")
@@ -124,6 +145,13 @@ def log_axis(axis: Axis, values, labels=None, base: float = 2) -> None:
     getattr(axis.axes, f"set_{axis.axis_name}scale")("log", base=base)
     axis.set_ticks(values, labels)
     axis.minorticks_off()
+
+
+def round_values(low: float, high: float) -> list[float]:
+    """1, 3, 10, 30 … between low and high, or only powers of ten over more than four decades."""
+    steps = (1, 3) if high / low < 1e4 else (1,)
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [step * 10.0**e for e in exponents for step in steps if low <= step * 10.0**e <= high]
 
 
 def reference_line(ax: Axes, value: float, label: str | None = None, across: bool = False) -> None:

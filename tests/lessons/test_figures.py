@@ -1,0 +1,89 @@
+"""Every figure of the lessons takes its colours from the course's table and says in words what there is to see."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from matplotlib.colors import is_color_like
+
+import nnopt_lab
+from nnopt_lab.workbench.paths import root
+
+SOURCES = sorted((root() / "solutions").glob("*.py"))
+LIBRARY = [
+    path
+    for floor in ("lessons", "techniques", "course", "grading")
+    for path in sorted((Path(nnopt_lab.__file__).parent / floor).rglob("*.py"))
+    if re.search(r"\bplots\b", path.read_text(encoding="utf-8"))
+]
+SHORT_FORMAT = r"[bgrcmykw]([-.:]{1,2}|[.,ov^<>s*+xdDhp])*|[-.:]{1,2}[bgrcmykw]"  # such as "k--"
+
+
+def calls(text):
+    return [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+
+
+def strings(node):
+    return [n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+
+
+def own_colors(text):
+    """Colours that code names by itself: in arguments for colours, and in the formats of `plot`."""
+    found = []
+    for call in calls(text):
+        for keyword in call.keywords:
+            if keyword.arg and re.fullmatch(r"c|\w*colors?", keyword.arg):
+                found += [text for text in strings(keyword.value) if text != "none" and is_color_like(text)]
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "plot":
+            found += [
+                text for a in call.args for text in strings(a) if re.fullmatch(SHORT_FORMAT, text) and text != "o"
+            ]
+    return found
+
+
+def undescribed(text):
+    """Lines that finish a figure without saying what there is to see."""
+    lines = []
+    for call in calls(text):
+        if ast.unparse(call.func) == "plots.finish":
+            words = "".join(strings(call.args[1])) if len(call.args) > 1 else ""
+            if not 30 <= len(words) <= 200 or not words.endswith("."):
+                lines.append(call.lineno)
+    return lines
+
+
+@pytest.mark.parametrize("path", SOURCES + LIBRARY, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_colours_come_from_the_table(path):
+    assert own_colors(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    # A playground's picture is a widget, which has no place for a description; its line of text says what it shows.
+    SOURCES + [path for path in LIBRARY if path.stem != "playground"],
+    ids=lambda path: f"{path.parent.name}/{path.stem}",
+)
+def test_every_figure_is_described_in_a_sentence(path):
+    assert undescribed(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'ax.plot(x, y, color="black")',
+        'ax.hist(x, color="0.8")',
+        'ax.bar(x, y, color=["#123456", plots.BLUE])',
+        'ax.plot(x, y, "k--")',
+        'ax.scatter(x, y, c="tab:blue")',
+        'ax.text(0, 0, "a", bbox={}, backgroundcolor="w")',
+        'ax.contour(x, y, z, colors="C1")',
+    ],
+)
+def test_colours_of_ones_own_are_found(code):
+    assert own_colors(code)
+
+
+@pytest.mark.parametrize("code", ["plots.finish(fig)", "plots.finish(fig, 'short.')", "display(plots.finish(fig, ''))"])
+def test_missing_descriptions_are_found(code):
+    assert undescribed(code)
