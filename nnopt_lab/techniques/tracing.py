@@ -26,7 +26,9 @@ _READ_BY_TORCH = {
 }
 
 
-def trace(model: nn.Module, leaves: Callable[[nn.Module], bool] = lambda _: False) -> fx.GraphModule:
+def trace(
+    model: nn.Module, leaves: Callable[[nn.Module], bool] = lambda _: False, *, training: bool = False
+) -> fx.GraphModule:
     """Trace the model's graph for its first argument, in evaluation mode; all other arguments keep their defaults.
 
     The graph's module contains the model's own layers, not copies. `forward(self, x, mask=None)` gives the graph of
@@ -35,6 +37,7 @@ def trace(model: nn.Module, leaves: Callable[[nn.Module], bool] = lambda _: Fals
     Args:
         model: left unchanged.
         leaves: a function module → whether the graph shows it as one call, as it does all modules of torch.
+        training: trace the graph of training mode instead.
 
     Raises:
         ValueError: the model needs a second argument, or torch.fx can't trace it.
@@ -43,6 +46,7 @@ def trace(model: nn.Module, leaves: Callable[[nn.Module], bool] = lambda _: Fals
     tracer = _OneInput(leaves)
     try:
         with evaluating(model):
+            model.train(training)
             graph = tracer.trace(model)
         return fx.GraphModule(tracer.root, graph)
     except Exception as error:

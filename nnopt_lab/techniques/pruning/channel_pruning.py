@@ -4,6 +4,8 @@ A mask leaves a dense kernel as slow as before; a removed filter saves work in i
 reads its output. `dependency_graph` finds the channels that must be removed together.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree
@@ -12,6 +14,7 @@ from nnopt_lab.techniques.network_checks import copied, first_sentence, paramete
 from nnopt_lab.techniques.norms import is_batch_norm
 from nnopt_lab.techniques.pruning.channel_rules import norm_axis
 from nnopt_lab.techniques.pruning.dependency_graph import Group, channel_groups
+from nnopt_lab.techniques.pruning.narrow_attention import is_attention, narrowed
 from nnopt_lab.techniques.pruning.scores import importance
 from nnopt_lab.workbench.measure import inference
 
@@ -19,11 +22,11 @@ from nnopt_lab.workbench.measure import inference
 def group_importance(model: nn.Module, group: Group, norm: int = 1) -> Tensor:
     """Importance of each unit of a group, float [size]: the norms of its filters, summed over the producers."""
     modules = dict(model.named_modules())
-    produced = {axis.layer: axis for axis in group.axes if (axis.tensor, axis.axis) == ("weight", 0)}
     total = torch.zeros(group.size, device=next(model.parameters()).device)
-    for name in group.producers:
-        scores = importance(modules[name].weight, norm, per="filter")
-        units = produced[name].units.to(scores.device)
+    for axis in (axis for axis in group.axes if axis.produced):
+        weight = getattr(modules[axis.layer], axis.tensor)
+        scores = importance(weight.movedim(axis.axis, 0), norm, per="filter")
+        units = axis.units.to(scores.device)
         mine = units >= 0
         total = total.to(scores.dtype).index_add(0, units[mine], scores[mine])
     return total
@@ -95,12 +98,24 @@ def remove_channels(model: nn.Module, example: Tensor, keep: dict[str, Tensor]) 
     chosen = _chosen(model, example, keep)
     small = copied(model)
     modules = dict(small.named_modules())
-    for (layer, name, axis), kept in _kept_positions(chosen).items():
+    positions = _kept_positions(chosen)
+    for (layer, name, axis), kept in positions.items():
         _shrink(modules[layer], name, axis, kept)
-    for name in dict.fromkeys(layer for layer, _, _ in _kept_positions(chosen)):
+    changed = dict.fromkeys(layer for layer, _, _ in positions)
+    for name in changed:
         _set_sizes(modules[name], model.get_submodule(name))
+    for name in [name for name, module in modules.items() if is_attention(module)]:
+        if any(each == name or each.startswith(f"{name}.") for each in changed):
+            _replace_attention(small, name, model.get_submodule(name))
     _require_same_outputs(_zeroed(model, chosen), copied(small), example)
     return small
+
+
+def _replace_attention(small: nn.Module, name: str, before: nn.Module) -> None:
+    replace_module(small, name, narrowed(small.get_submodule(name), before))
+    for module in small.modules():
+        if isinstance(module, nn.TransformerEncoder):
+            module.use_nested_tensor = False  # only torch's own attention reads nested tensors
 
 
 def expand_to_inputs(kept: Tensor, inputs_per_channel: int) -> Tensor:
@@ -149,13 +164,13 @@ def _zeroed(model: nn.Module, chosen: list[tuple[Group, Tensor]]) -> nn.Module:
     model = copied(model)
     modules = dict(model.named_modules())
     for (layer, name, axis), kept in _kept_positions(chosen).items():
-        tensor = getattr(modules[layer], name)
+        tensor = getattr(modules[layer], name, None)
         if isinstance(tensor, nn.Parameter):
             gone = torch.ones(tensor.shape[axis], dtype=torch.bool)
             gone[kept] = False
             with torch.no_grad():
                 tensor[(slice(None),) * axis + (gone,)] = 0
-        if isinstance(modules[layer], nn.LayerNorm) and name == "weight":
+        if isinstance(modules[layer], nn.LayerNorm) and name == "normalized_shape":
             model = replace_module(model, layer, _NormOverKept(modules[layer], kept))
     return model
 
@@ -163,14 +178,16 @@ def _zeroed(model: nn.Module, chosen: list[tuple[Group, Tensor]]) -> nn.Module:
 class _NormOverKept(nn.Module):
     """A layer norm whose statistics leave out the removed channels."""
 
+    eps = math.nan  # differs from any number: torch's fused encoder layer would read the weights of its norms
+
     def __init__(self, norm: nn.LayerNorm, kept: Tensor):
         super().__init__()
         self.norm, self.axis = copied(norm), norm_axis(norm)
-        self.register_buffer("kept", kept.to(norm.weight.device))
+        self.register_buffer("kept", kept if norm.weight is None else kept.to(norm.weight.device))
+        self.norm.normalized_shape = (len(kept),)
         for name in ("weight", "bias"):
             if getattr(norm, name) is not None:
                 _shrink(self.norm, name, 0, kept)
-        _set_sizes(self.norm, norm)
 
     def forward(self, x: Tensor) -> Tensor:
         result = torch.zeros_like(x)
@@ -204,7 +221,10 @@ def _same(wanted: list, got: list) -> bool:
 
 
 def _shrink(layer: nn.Module, name: str, axis: int, kept: Tensor) -> None:
-    tensor = getattr(layer, name)
+    tensor = getattr(layer, name, None)
+    if not isinstance(tensor, Tensor):  # an attribute with the number of channels
+        setattr(layer, name, (len(kept),) if isinstance(tensor, tuple) else len(kept))
+        return
     smaller = tensor.index_select(axis, kept.to(tensor.device))
     setattr(layer, name, parameter_like(smaller, layer, name) if isinstance(tensor, nn.Parameter) else smaller.clone())
 
@@ -213,13 +233,15 @@ def _set_sizes(layer: nn.Module, before: nn.Module) -> None:
     """Set the sizes that a layer stores to those of its smaller weight; `before` is the layer in its old size."""
     if isinstance(layer, nn.Linear):
         layer.out_features, layer.in_features = layer.weight.shape
+    elif isinstance(layer, nn.modules.conv._ConvTransposeNd):
+        layer.in_channels, layer.out_channels = len(layer.weight), layer.weight.shape[1] * layer.groups
     elif isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
         layer.out_channels = len(layer.weight)
         if before.groups == before.in_channels > 1:  # depthwise: input and output channels are the same group
             layer.groups = layer.out_channels * before.groups // before.out_channels
         layer.in_channels = layer.weight.shape[1] * layer.groups
-    elif isinstance(layer, nn.LayerNorm):
-        layer.normalized_shape = tuple(layer.weight.shape)
+    elif isinstance(layer, nn.GroupNorm):
+        layer.num_channels = before.num_channels * layer.num_groups // before.num_groups
     elif isinstance(layer, nn.PReLU):
         layer.num_parameters = len(layer.weight)
     elif is_batch_norm(layer):

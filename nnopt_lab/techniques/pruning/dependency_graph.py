@@ -5,8 +5,8 @@ convolution, the linear layer after a flatten, and the other branch of a residua
 groups are read from the model's graph (torch.fx), as in Fang et al. 2023, "DepGraph: Towards Any Structural Pruning",
 https://arxiv.org/abs/2301.12900
 
-`channel_rules` has one small rule per operator and a registry for more; an operator without a rule keeps the channels
-that it reads.
+`channel_rules` has one small rule per operator and a registry for more, `axis_rules` and `attention_rules` have further
+rules; an operator without a rule keeps the channels that it reads.
 """
 
 import builtins
@@ -16,8 +16,11 @@ import numpy as np
 from torch import Tensor, fx, nn
 
 from nnopt_lab.techniques.network_checks import first_sentence, require_plain, ties_of
+from nnopt_lab.techniques.pruning import attention_rules  # noqa: F401 (registers its rules)
+from nnopt_lab.techniques.pruning.axis_rules import RESHAPES
 from nnopt_lab.techniques.pruning.channel_labels import AxisUnits, Call, Group, Labels
-from nnopt_lab.techniques.pruning.channel_rules import fallback, is_followed_whole, rule_for
+from nnopt_lab.techniques.pruning.channel_rules import fallback, is_followed_whole, is_zero, rule_for
+from nnopt_lab.techniques.pruning.size_attributes import marked, places_read
 from nnopt_lab.techniques.tracing import read_in_graph, trace
 from nnopt_lab.workbench.measure import inference
 
@@ -34,44 +37,61 @@ def channel_groups(model: nn.Module, example: Tensor) -> list[Group]:
     Returns:
         The groups in the order in which the network computes them, including its input and output, which are not
         removable. Neither are groups that an operator without a rule reads, and groups with a layer whose parameters
-        another layer shares or another module reads; their `reason` says which. Modules that the network does not
-        call in evaluation mode, such as auxiliary classifiers, are not looked at.
+        another layer shares or another module reads; their `reason` says which. Modules that the network calls in
+        training mode only, such as auxiliary classifiers, shrink with the channels that they read.
 
     Raises:
         ValueError: the model can't be traced or does not run on the example; the message says where.
     """
-    return _Tracer(model).trace(example)
+    require_plain(model)
+    if not isinstance(example, Tensor) or example.ndim < 2:
+        raise ValueError("example must be a tensor [N, C, …], an input of the model.")
+    labels = Labels()
+    tracer = _Tracer(model, labels)
+    tracer.follow(example)
+    if tracer.uncalled():
+        _follow_in_training(model, labels, example)
+    groups = labels.finished()
+    tracer.fix_shared(groups)
+    return groups
+
+
+def _follow_in_training(model: nn.Module, labels: Labels, example: Tensor) -> None:
+    """Follow auxiliary classifiers too, which read channels in training mode only."""
+    try:
+        tracer = _InTraining(model, labels, training=True)
+    except ValueError:
+        return
+    tracer.follow(example)
 
 
 class _Tracer(fx.Interpreter):
     """Runs the model's graph once and records the labels of every intermediate tensor."""
 
-    def __init__(self, model: nn.Module):
-        require_plain(model)
-        super().__init__(trace(model, leaves=is_followed_whole))
+    def __init__(self, model: nn.Module, labels: Labels, *, training: bool = False):
+        with marked(model) as computed:
+            super().__init__(trace(model, leaves=is_followed_whole, training=training))
+        self.computed = set(computed)  # attributes with a number that enters a computation
         self.extra_traceback = False  # torch.fx would append paragraphs to the messages below
         self.model = model
         self.modules_by_name = dict(self.module.named_modules())
-        self.labels = Labels()
+        self.labels = labels
         self.of: dict[fx.Node, list] = {}  # node → labels per axis; for several tensors a list of these
+        self.zero: dict[fx.Node, bool] = {}  # node → whether it is surely 0 at removed channels
 
-    def trace(self, example: Tensor) -> list[Group]:
-        if not isinstance(example, Tensor) or example.ndim < 2:
-            raise ValueError("example must be a tensor [N, C, …], an input of the model.")
+    def follow(self, example: Tensor) -> None:
         with inference(self.module):
             self.run(example)
-        groups = self.labels.finished()
-        self._fix_shared(groups)
-        return groups
+        for layer, attribute in self.computed:
+            self.labels.fix(self.labels.bound.get((layer, attribute, 0)), f"{attribute!r} enters a computation")
 
     def run_node(self, node: fx.Node):
         result = self._computed(node)
         if node.op == "placeholder":
-            labels = self.labels.new(result.shape[1], listed=True)
-            self.labels.fix(labels)
-            self.of[node] = [None, labels, *[None] * (result.ndim - 2)]
+            self.of[node] = [None, self.labels.of_input(result.shape[1]), *[None] * (result.ndim - 2)]
         elif node.op == "get_attr" and isinstance(result, Tensor):
             self.of[node] = self._stored(node.target, result)
+            self.zero[node] = isinstance(result, nn.Parameter)
         elif node.op == "output":
             for source in node.all_input_nodes:
                 self._fix_all(source)
@@ -96,6 +116,7 @@ class _Tracer(fx.Interpreter):
             parts = self.of[node.args[0]]
             if isinstance(node.args[1], int):
                 self.of[node] = parts[node.args[1]]
+                self.zero[node] = self.zero.get(node.args[0], False)
             else:
                 self._fix_all(node.args[0], "some of several results are taken")
             return
@@ -104,30 +125,38 @@ class _Tracer(fx.Interpreter):
         )
         if not tensors:
             return
+        if node.target not in RESHAPES:
+            self.computed |= places_read(node, self.of)
         call = self._call(node, result)
         rule = rule_for(node, call.layer) if call.inputs else fallback
         axes = rule(call) if rule else fallback(call)
         if isinstance(result, Tensor) and not _fits(axes, result):
             axes = fallback(call)
         self.of[node] = axes
+        self.zero[node] = is_zero(call)
 
     def _call(self, node: fx.Node, result) -> Call:
         sources = [s for s in _arguments(node) if s in self.of and isinstance(self.env[s], Tensor)]
-        layer = self.modules_by_name[node.target] if node.op == "call_module" else None
-        call = Call(self.labels, node, [self.of[s] for s in sources], [self.env[s] for s in sources], result, layer)
+        call = Call(
+            self.labels, node, [self.of[s] for s in sources], [self.env[s] for s in sources], result,
+            self.modules_by_name[node.target] if node.op == "call_module" else None,
+            sources=sources, zeros=[self.zero.get(s, False) for s in sources],
+        )  # fmt: skip
         for source in node.all_input_nodes:
             if source in self.of and not isinstance(self.env[source], Tensor):
                 self._fix_all(source, f"channel pruning has no rule for {call.name!r}")
             elif source not in self.of:
                 call.counts[source] = self._counted(source)
-        if node.target not in ("view", "reshape") and getattr(node.target, "__name__", "") != "reshape":
+        if node.target not in RESHAPES:
             call.freeze_counts()
         return call
 
     def _stored(self, path: str, value: Tensor) -> list:
         """A parameter or buffer that a forward reads shrinks with the channels that it meets."""
         layer, _, name = path.rpartition(".")
-        if not isinstance(value, nn.Parameter) or layer not in self.modules_by_name:
+        # The graph's module stores constants too, as buffers that the model lacks.
+        owner = dict(self.model.named_modules()).get(layer)
+        if owner is None or name not in owner._parameters | owner._buffers or not value.is_floating_point():
             return [None] * value.ndim
         axes = []
         for axis, size in enumerate(value.shape):
@@ -156,11 +185,21 @@ class _Tracer(fx.Interpreter):
             return []  # a device, a dtype, a number of axes
         return [labels for source in node.all_input_nodes for labels in self._counted(source)]
 
+    def uncalled(self) -> bool:
+        """Whether the graph leaves out a module with parameters."""
+        seen = {node.target for node in self.module.graph.nodes if node.op in ("call_module", "get_attr")}
+        return any(
+            f"{name}.{tensor}".lstrip(".") not in seen and not any(_is_within(name, target) for target in seen)
+            for name, module in self.model.named_modules()
+            for tensor in module._parameters
+            if module._parameters[tensor] is not None
+        )
+
     def _fix_all(self, node: fx.Node, reason: str = "") -> None:
         for labels in self._counted(node):
             self.labels.fix(labels, reason)
 
-    def _fix_shared(self, groups: list[Group]) -> None:
+    def fix_shared(self, groups: list[Group]) -> None:
         called = {node.target for node in self.module.graph.nodes if node.op == "call_module"}
         read = read_in_graph(self.module) & called
         for group in groups:
@@ -169,6 +208,23 @@ class _Tracer(fx.Interpreter):
                     group.fix(f"another module reads the weights of {name!r}")
                 for other in ties_of(self.model, name) if name else ():
                     group.fix(f"{name!r} is tied with {other!r}")
+
+
+class _InTraining(_Tracer):
+    """Follows the graph of training mode; what does not run on the example there keeps the channels that it reads."""
+
+    def run_node(self, node: fx.Node):
+        try:
+            return super().run_node(node)
+        except ValueError:
+            for source in node.all_input_nodes:
+                if source in self.env:
+                    self._fix_all(source, f"{node.target!r} does not run on the example in training mode")
+            return None
+
+
+def _is_within(name: str, module: str) -> bool:
+    return name == module or name.startswith(f"{module}.")
 
 
 def _arguments(node: fx.Node) -> list[fx.Node]:

@@ -40,6 +40,35 @@ FOLLOWED = {
         lambda n, x: n.b((y := n.a(x)).view(-1, 2, y.size(1) // 2, 32, 32).transpose(1, 2).flatten(1, 2)),
         a=conv(), b=conv(8),
     ),
+    "layer norm without weights": Net(
+        lambda n, x: n.b(n.norm(n.a(x).movedim(1, -1)).movedim(-1, 1)), a=conv(), b=conv(8),
+        norm=nn.LayerNorm(8, elementwise_affine=False),
+    ),
+    "group norm": nn.Sequential(conv(), nn.GroupNorm(4, 8), nn.ReLU(), conv(8)),
+    "instance norm": nn.Sequential(conv(), nn.InstanceNorm2d(8, affine=True), nn.ReLU(), conv(8)),
+    "a transposed convolution": nn.Sequential(conv(), nn.ConvTranspose2d(8, 6, 2, 2), nn.ReLU(), conv(6)),
+    "transposed groups": nn.Sequential(conv(), nn.ConvTranspose2d(8, 12, 2, groups=2), nn.BatchNorm2d(12), conv(12)),
+    "volumes": nn.Sequential(
+        nn.Unflatten(2, (4, 8)), nn.Conv3d(3, 8, 3), nn.BatchNorm3d(8), nn.ConvTranspose3d(8, 6, 2), nn.Conv3d(6, 2, 1)
+    ),
+    "pixels shuffled into channels and back": nn.Sequential(
+        conv(), nn.PixelUnshuffle(2), conv(32, 12), nn.ReLU(), nn.PixelShuffle(2), conv(3, 4)
+    ),
+    "padding and resizing": nn.Sequential(
+        conv(), nn.ReflectionPad2d(1), nn.Upsample(scale_factor=2), nn.ZeroPad2d(2), conv(8)
+    ),
+    "padding by a function": Net(lambda n, x: n.b(nn.functional.pad(n.a(x), (1, 1, 2, 2))), a=conv(), b=conv(8)),
+    "a summed stack": Net(lambda n, x: n.b(torch.stack((n.a(x), n.c(x))).sum(0)), a=conv(), c=conv(), b=conv(8)),
+    "rows put side by side": Net(lambda n, x: n.b(torch.cat([n.a(x), n.c(x)], 2)), a=conv(), b=conv(8), c=conv()),
+    "two channels' maxima": Net(lambda n, x: n.b(n.a(x).amax((2, 3))), a=conv(), b=nn.Linear(8, 2)),
+    "rows without the first": Net(lambda n, x: n.b(n.a(x).narrow(2, 1, 30)[:, :, ::2]), a=conv(), b=conv(8)),
+    "columns one by one": Net(lambda n, x: n.b(n.a(x).unbind(3)[1]), a=conv(), b=nn.Conv1d(8, 2, 3)),
+    "a product of pixels": Net(
+        lambda n, x: n.b(torch.einsum("nchw,nchv->ncwv", n.a(x), n.c(x))), a=conv(), b=conv(8), c=conv()
+    ),
+    "a gram matrix": Net(
+        lambda n, x: n.b((y := n.a(x).flatten(2)).transpose(1, 2) @ y).unsqueeze(1), a=conv(), b=nn.Linear(1024, 2)
+    ),
     "a function of one dimension": Net(
         lambda n, x: n.b(n.a(x.flatten(2)).relu()), a=nn.Conv1d(3, 8, 3), b=nn.Conv1d(8, 2, 3)
     ),
@@ -55,9 +84,32 @@ def test_what_it_follows_is_exact_and_smaller(name, share):
 
 
 FROZEN = {
-    "group norm": (nn.Sequential(conv(), nn.GroupNorm(2, 8), conv(8)), "no rule for '0.1' of type GroupNorm"),
-    "a transposed convolution": (
-        nn.Sequential(conv(), nn.ConvTranspose2d(8, 4, 2), conv(4)), "no rule for '0.1' of type ConvTranspose2d",
+    "a norm over pixels too": (
+        nn.Sequential(conv(), nn.LayerNorm([8, 32, 32]), conv(8)), "no rule for '0.1' of type LayerNorm",
+    ),
+    "a recurrent layer": (
+        Net(lambda n, x: n.b(n.r(n.a(x).flatten(2).transpose(1, 2))[0].transpose(1, 2).unsqueeze(-1)), a=conv(),
+            r=nn.GRU(8, 8, batch_first=True), b=conv(8)),
+        "a recurrent layer feeds its channels back",
+    ),
+    "a softmax over channels": (Net(lambda n, x: n.b(n.a(x).softmax(1)), a=conv(), b=conv(8)), "a softmax over"),
+    "a functional layer norm": (
+        Net(lambda n, x: n.b(nn.functional.layer_norm(n.a(x).mean((2, 3)), (8,))), a=conv(), b=nn.Linear(8, 8)),
+        "a function normalises over channels",
+    ),
+    "a functional group norm": (
+        Net(lambda n, x: n.b(nn.functional.group_norm(n.a(x), 2)), a=conv(), b=conv(8)), "groups is written out",
+    ),
+    "padding of channels": (
+        Net(lambda n, x: n.b(nn.functional.pad(n.a(x), (0, 0, 0, 0, 1, 1))), a=conv(), b=conv(10)), "are padded",
+    ),
+    "parts of written sizes": (
+        Net(lambda n, x: n.b((p := n.a(x).split(4, 1))[0] * p[1]), a=conv(), b=conv(4)), "sizes of parts are written",
+    ),
+    "a product over sigmoids": (
+        Net(lambda n, x: n.b(torch.einsum("nchw,nchv->nwv", n.a(x).sigmoid(), n.c(x).sigmoid()).unsqueeze(1)), a=conv(),
+            c=conv(), b=conv(1)),
+        "a product sums over channels that need not be 0",
     ),
     "a function without a rule": (
         Net(lambda n, x: n.b(n.a(x).cumsum(1)), a=conv(), b=conv(8)), "no rule for 'cumsum'",
@@ -96,7 +148,7 @@ def test_an_operator_without_a_rule_keeps_the_channels_that_it_reads(name):
     part, sentence = FROZEN[name]
     model = nn.Sequential(
         part,
-        nn.LazyConv2d(6, 1) if name[:20] not in ("a size written out", "a mean over channels") else nn.LazyLinear(6),
+        nn.LazyConv2d(6, 1) if not isinstance(getattr(part, "b", None), nn.Linear) else nn.LazyLinear(6),
         nn.ReLU(),
     )
     model.append(nn.Conv2d(6, 2, 1) if isinstance(model[1], nn.LazyConv2d) else nn.Linear(6, 2))
@@ -147,6 +199,30 @@ def test_a_layer_scale_shrinks_with_its_channels():
     model = Net(lambda n, x: n.b(n.gamma * n.a(x)), a=conv(), b=conv(8))
     model.gamma = nn.Parameter(torch.rand(8, 1, 1))
     assert check_exact(settled(model), 0.5).gamma.shape == (4, 1, 1)
+
+
+class OwnParameters(nn.Module):
+    """A forward of functions that get the module's own parameters."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.up = conv(), conv(8, 2), nn.Module()
+        self.up.weight, self.up.bias = nn.Parameter(torch.rand(8, 8)), nn.Parameter(torch.rand(8))
+        self.norm = nn.BatchNorm2d(8)
+        self.register_buffer("offset", torch.rand(8, 1, 1))
+
+    def forward(self, x):
+        y = nn.functional.linear(self.a(x).movedim(1, -1), self.up.weight, self.up.bias).movedim(-1, 1)
+        norm = self.norm
+        y = nn.functional.batch_norm(y, norm.running_mean, norm.running_var, norm.weight, norm.bias)
+        return self.b((y + self.offset).relu())
+
+
+def test_functions_of_a_modules_own_parameters_are_followed():
+    model = settled(OwnParameters())
+    assert [g.name for g in dependency_graph.channel_groups(model, X[:1]) if g.removable] == ["a", "up"]
+    small = check_exact(model, 0.5)
+    assert small.up.weight.shape == (4, 4) and small.norm.running_var.shape == (4,) and small.offset.shape == (4, 1, 1)
 
 
 def test_a_norm_without_scale_shrinks_too():
