@@ -119,9 +119,11 @@ def test_smaller_networks_compute_what_the_zeroed_ones_do(name):
     small = refused(lambda: channel_pruning.remove_channels(model, X[:1], keep))
     if small is not None:
         check_same(in_evaluation(small), in_evaluation(zeroed))
-        frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
-        assert frozen == {name for name, parameter in small.named_parameters() if not parameter.requires_grad}
-        assert state_of(small)[0] == state_of(model)[0]
+        # An attention may be replaced by layers with other names.
+        before, after = dict(model.named_parameters()), dict(small.named_parameters())
+        assert all(p.requires_grad == before[name].requires_grad for name, p in after.items() if name in before)
+        modes, new_modes = state_of(model)[0], state_of(small)[0]
+        assert all(training == modes[name] for name, training in new_modes.items() if name in modes)
 
 
 @pytest.mark.parametrize("name", ["views", "in_place", "optional_mask", "optional_keywords", "other_in_training",

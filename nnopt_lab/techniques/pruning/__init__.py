@@ -9,8 +9,9 @@ The article's section 3.1.1. Available here:
 - `layer_sensitivity`: which layers are fragile.
 
 Other modules are imported by name: `channel_pruning` removes whole filters, along the groups of channels that
-`dependency_graph` finds. It applies the rules for operators in `channel_rules`, where you can register your own, to the
-labels of `channel_labels`.
+`dependency_graph` finds. It applies the rules for operators in `channel_rules`, where you can register your own,
+`axis_rules`, and `attention_rules` to the labels of `channel_labels`. `size_attributes` finds the attributes that count
+channels; `narrow_attention` has what replaces attention after removal.
 """
 
 from nnopt_lab.techniques.pruning.gradual import cubic_sparsity, prune_in_levels

@@ -214,8 +214,8 @@ def narrowed(layer: nn.Module, before: nn.Module) -> nn.Module:
         layer: of a class in `NAMES`, with parameters that were shrunk and with its new widths as attributes.
         before: the same layer before.
     """
-    kind = next(kind for kind in type(layer).__mro__ if key_of(kind) in NAMES)
-    heads_name, make = NAMES[key_of(kind)]
+    kind = next(kind for kind in type(layer).__mro__ if _key(kind) in NAMES)
+    heads_name, make = NAMES[_key(kind)]
     heads = getattr(layer, heads_name)
     widths = [getattr(layer, name, _width(before)) * heads for name in (WIDTH, WIDTH, VALUE_WIDTH)]
     new = make(layer, before, heads, widths)
@@ -223,13 +223,13 @@ def narrowed(layer: nn.Module, before: nn.Module) -> nn.Module:
     return new
 
 
-def key_of(kind: type) -> type | str:
+def _key(kind: type) -> type | str:
     return kind if kind in NAMES else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def is_attention(layer: nn.Module) -> bool:
     """Whether a module's class has a narrow replacement."""
-    return any(key_of(kind) in NAMES for kind in type(layer).__mro__)
+    return any(_key(kind) in NAMES for kind in type(layer).__mro__)
 
 
 def _width(before: nn.Module) -> int:
