@@ -10,22 +10,30 @@ import torch
 from torch import Tensor, nn
 
 from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable, new_engine, require
+from nnopt_lab.techniques.deployment.graphs import GraphEngine
 from nnopt_lab.techniques.deployment.onnx_files import export_onnx, quantize_onnx
 from nnopt_lab.workbench import device
 
 
-def onnx_float32(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
-    """float32 by ONNX Runtime."""
+def onnx_graph(model: nn.Module, calibration: Sequence[Tensor]) -> bytes:
+    """Export the model in float32; returns the content of an ONNX file."""
     with tempfile.TemporaryDirectory() as folder:
-        path = export_onnx(model, calibration, Path(folder, "float32.onnx"))
-        return engine_of_file("ONNX Runtime float32", path, calibration)
+        return export_onnx(model, calibration, Path(folder, "float32.onnx")).read_bytes()
 
 
-def onnx_int8(model: nn.Module, calibration: Sequence[Tensor]) -> Engine:
-    """int8 by ONNX Runtime: a QDQ graph, whose QuantizeLinear and DequantizeLinear it fuses into integer kernels."""
+def _float32(graph: bytes, calibration: Sequence[Tensor]) -> Engine:
+    return _engine_of("ONNX Runtime float32", graph, calibration)
+
+
+def _int8(graph: bytes, calibration: Sequence[Tensor]) -> Engine:
     with tempfile.TemporaryDirectory() as folder:
-        path = export_onnx(model, calibration, Path(folder, "float32.onnx"))
+        path = Path(folder, "float32.onnx")
+        path.write_bytes(graph)
         return engine_of_file("ONNX Runtime int8", quantize_onnx(path, calibration), calibration)
+
+
+# int8 is a QDQ graph, whose QuantizeLinear and DequantizeLinear ONNX Runtime fuses into integer kernels.
+onnx_float32, onnx_int8 = GraphEngine(onnx_graph, _float32), GraphEngine(onnx_graph, _int8)
 
 
 def onnx_cuda(model: nn.Module, calibration: Sequence[Tensor], tf32: bool = False) -> Engine:
@@ -72,12 +80,15 @@ def _cuda_engine(runtime, path: Path, calibration, outputs: tuple[int, ...], her
 
 def engine_of_file(name: str, path: Path, calibration: Sequence[Tensor]) -> Engine:
     """Make an engine that runs an ONNX file; the file is read now and not needed later."""
+    return _engine_of(name, path.read_bytes(), calibration)
+
+
+def _engine_of(name: str, content: bytes, calibration: Sequence[Tensor]) -> Engine:
     runtime = require("onnxruntime", "onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     # Threads that spin while they wait for work would slow down whatever is measured next.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    content = path.read_bytes()
     session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def run(x: Tensor) -> Tensor:

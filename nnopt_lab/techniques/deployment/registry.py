@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from nnopt_lab.techniques.deployment.accelerator import ACCELERATOR_TARGETS
 from nnopt_lab.techniques.deployment.compiler import compiled, compiled_bfloat16
 from nnopt_lab.techniques.deployment.engine import TOLERANCE, Engine, EngineUnavailable, build, model_outputs
+from nnopt_lab.techniques.deployment.graphs import Graphs
 from nnopt_lab.techniques.deployment.onnx_engines import onnx_float32, onnx_int8
 from nnopt_lab.techniques.deployment.openvino_engines import openvino_bfloat16, openvino_float32, openvino_int8
 from nnopt_lab.techniques.deployment.pt2e import pt2e_int8
@@ -55,7 +56,8 @@ def build_engines(
 ) -> tuple[dict[str, Engine], dict[str, str]]:
     """Build engines with a progress bar.
 
-    Each engine is called once, on the first batch. It counts as not running here if it fails, returns another shape
+    Engines of one runtime share the network's graph, which is exported once; the `seconds` of each include it. Each
+    engine is called once, on the first batch. It counts as not running here if it fails, returns another shape
     than the model, or returns other outputs in float32.
 
     Args:
@@ -76,11 +78,11 @@ def build_engines(
     engines = engines_on(here)
     names = tuple(engines) if names is None else names
     _check(calibration, names, here)
-    built, missing = {}, {}
+    built, missing, graphs = {}, {}, Graphs()
     wanted = model_outputs(model, calibration[0], "calibration")
     for name in progress_bar(names, desc="building engines", unit="engine"):
         try:
-            built[name] = _built(name, model, calibration, wanted, here)
+            built[name] = _built(name, model, calibration, wanted, here, graphs)
         except EngineUnavailable as unavailable:
             missing[name] = str(unavailable)
     return built, missing
@@ -98,15 +100,22 @@ def build_engine(
     here = find(device)
     _check(calibration, [name], here)
     wanted = model_outputs(model, calibration[0], "calibration")
-    return _built(name, model, calibration, wanted, here, name)
+    return _built(name, model, calibration, wanted, here, Graphs(), name)
 
 
 def _built(
-    name: str, model: nn.Module, calibration: Sequence[Tensor], wanted: Tensor, here: torch.device, called: str = "It"
+    name: str,
+    model: nn.Module,
+    calibration: Sequence[Tensor],
+    wanted: Tensor,
+    here: torch.device,
+    graphs: Graphs,
+    called: str = "It",
 ) -> Engine:
     make = engines_on(here)[name]
-    engine = build(make, model, calibration, calibration[0], wanted, _tolerance(name), called, here)
-    return replace(engine, name=name)
+    saved = graphs.saved_seconds(make)
+    engine = build(graphs.shared(make), model, calibration, calibration[0], wanted, _tolerance(name), called, here)
+    return replace(engine, name=name, seconds=engine.seconds + saved)
 
 
 def _check(calibration: Sequence[Tensor], names: Sequence[str], here: torch.device) -> None:
