@@ -806,10 +806,9 @@ final, runs = (
 
 def areas(run):
     """Share of the rectangle reached after each trial; stopped trials add nothing."""
-    points, count = (
-        [Point(**p) for p in run["points"]],
-        len(run["points"]) + run["stopped"] + len(run["failed"]),
-    )
+    points = [Point(**p) for p in run["points"]]
+    numbers = {p.number for p in points}
+    count = max(len(numbers) + run["stopped"] + len(run["failed"]), 1 + max(numbers))
     return [
         reached([p for p in points if p.number < n], Point(**run["original"]))
         for n in range(1, count + 1)

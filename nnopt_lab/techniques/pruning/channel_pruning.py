@@ -33,7 +33,13 @@ def group_importance(model: nn.Module, group: Group, norm: int = 1) -> Tensor:
 
 
 def keep_most_important(
-    model: nn.Module, example: Tensor, share: float | dict[str, float], *, norm: int = 1, multiple_of: int = 1
+    model: nn.Module,
+    example: Tensor,
+    share: float | dict[str, float],
+    *,
+    norm: int = 1,
+    multiple_of: int = 1,
+    groups: list[Group] | None = None,
 ) -> dict[str, Tensor]:
     """Choose the channels to keep in each removable group, by importance.
 
@@ -43,6 +49,7 @@ def keep_most_important(
             group keeps all its channels.
         norm: 1 or 2.
         multiple_of: round the number of channels up to a multiple of this, at least 1, which suits vector units.
+        groups: the result of `channel_groups(model, example)`, if it is known; default it is computed.
 
     Returns:
         For each removable group's name, the positions to keep: int64, ascending, at least one.
@@ -53,15 +60,15 @@ def keep_most_important(
     """
     if multiple_of < 1:
         raise ValueError(f"multiple_of={multiple_of} must be at least 1.")
-    found = channel_groups(model, example)
-    groups = {g.name: g for g in found if g.removable}
-    shares = share if isinstance(share, dict) else dict.fromkeys(groups, share)
+    found = channel_groups(model, example) if groups is None else groups
+    removable = {g.name: g for g in found if g.removable}
+    shares = share if isinstance(share, dict) else dict.fromkeys(removable, share)
     for name, value in shares.items():
         _require_removable("share", name, found)
         if not 0 < value <= 1:
             raise ValueError(f"share={value} must be above 0 and at most 1.")
     keep = {}
-    for name, group in groups.items():
+    for name, group in removable.items():
         wanted = -(-round(shares.get(name, 1.0) * group.size) // multiple_of) * multiple_of
         count = min(max(wanted, 1), group.size)
         scores = group_importance(model, group, norm)
@@ -80,7 +87,9 @@ def zero_channels(model: nn.Module, example: Tensor, keep: dict[str, Tensor]) ->
     return _zeroed(model, _chosen(model, example, keep))
 
 
-def remove_channels(model: nn.Module, example: Tensor, keep: dict[str, Tensor]) -> nn.Module:
+def remove_channels(
+    model: nn.Module, example: Tensor, keep: dict[str, Tensor], *, groups: list[Group] | None = None
+) -> nn.Module:
     """Return a smaller copy of `model` with only the kept channels.
 
     Its output equals that of `zero_channels` with the same `keep`, up to rounding: nothing is approximated. Frozen
@@ -90,12 +99,13 @@ def remove_channels(model: nn.Module, example: Tensor, keep: dict[str, Tensor]) 
         model: left unchanged; must not have masks (make them permanent first) or parametrisations.
         example: an input, [N, C, H, W].
         keep: for each group's name, the positions to keep, int64, from `keep_most_important` or your own choice.
+        groups: as in `keep_most_important`.
 
     Raises:
         ValueError: a group is missing or not removable, a position is out of range, the model uses its channels in a
             way that its graph does not show, or as in `channel_groups`.
     """
-    chosen = _chosen(model, example, keep)
+    chosen = _chosen(model, example, keep, groups)
     small = copied(model)
     modules = dict(small.named_modules())
     positions = _kept_positions(chosen)
@@ -123,8 +133,10 @@ def expand_to_inputs(kept: Tensor, inputs_per_channel: int) -> Tensor:
     return (kept[:, None] * inputs_per_channel + torch.arange(inputs_per_channel)).flatten()
 
 
-def _chosen(model: nn.Module, example: Tensor, keep: dict[str, Tensor]) -> list[tuple[Group, Tensor]]:
-    found = channel_groups(model, example)
+def _chosen(
+    model: nn.Module, example: Tensor, keep: dict[str, Tensor], known: list[Group] | None = None
+) -> list[tuple[Group, Tensor]]:
+    found = channel_groups(model, example) if known is None else known
     groups = {g.name: g for g in found}
     keep = {name: torch.as_tensor(kept) for name, kept in keep.items()}
     for name, kept in keep.items():

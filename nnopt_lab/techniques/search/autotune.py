@@ -25,7 +25,7 @@ from nnopt_lab.techniques.search.interrupts import noticed
 from nnopt_lab.techniques.search.points import EAGER, Goal
 from nnopt_lab.techniques.search.result import Search
 from nnopt_lab.techniques.search.searcher import Searcher
-from nnopt_lab.techniques.search.study import SAMPLERS, storage_errors
+from nnopt_lab.techniques.search.study import SAMPLERS
 from nnopt_lab.workbench.device import find, is_accelerator
 
 DEFAULT_ENGINES = (
@@ -90,9 +90,10 @@ def optimize(
         storage: a file (SQLite) or a database URL that stores the search, so that later calls continue it and several
             processes and machines can share it. Other limits of the goal go on with the same trials. Networks of the
             front are saved in a folder beside a file. Default memory.
-        engine_names: engines of the device to choose from if latency is the target, see `deployment.engines_on`;
-            default `default_engines(device)`. Each adds its build time to a trial. For those that cannot run this
-            model, a sentence in the result's `notes` says why.
+        engine_names: engines of the device on which every candidate is measured if latency matters, see
+            `deployment.engines_on`; default `default_engines(device)`. Each adds its build time to a trial. Those that
+            take 3 times as long as another for the original are left out. For those that cannot run this model, a
+            sentence in the result's `notes` says why.
         device: on which candidates are timed, with pictures already there: "cpu", "accelerator", or a device of torch
             such as "cuda:0". Training uses the accelerator if there is one.
         epochs, rate, batch_size: of each candidate's training, as in `tasks.Task`; with two or more epochs, trials can
@@ -137,7 +138,7 @@ def optimize(
         device=here,
     )
     importlib.import_module("optuna")  # its import sets its log level, which `quiet` must change afterwards
-    with quiet("optuna"), storage_errors(storage):
+    with quiet("optuna"):
         try:
             with noticed():
                 searcher = Searcher(task, goal, engine_names, storage, sampler, stop_early)

@@ -8,7 +8,7 @@ factorised, and the network is trained; then weights are pruned, the others shar
     sparsity   share of all weights that are pruned, in [0, 1)
     bits       {layer of the original: 1 to 8}: its weights share 2^bits values, see `deep_compression`
     teacher    share of the original's soft targets in the loss, in [0, 1], see `distillation`
-    engine     a key of `deployment.ENGINES`; default "eager float32"
+    engine     a key of `deployment.engines_on`, on which the network is measured; default "eager float32"
 
 The same configuration, data and seed give the same network, bit for bit on the same machine.
 """
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from nnopt_lab.techniques import distillation, pruning
 from nnopt_lab.techniques.convolutions import low_rank
 from nnopt_lab.techniques.pruning import channel_pruning
+from nnopt_lab.techniques.pruning.dependency_graph import Group, channel_groups
 from nnopt_lab.techniques.quantization import deep_compression
 from nnopt_lab.techniques.search.tasks import Task
 from nnopt_lab.workbench import data, training
@@ -41,13 +42,14 @@ def effective(config: dict) -> dict:
     return config
 
 
-def shape(model: nn.Module, example: Tensor, config: dict) -> tuple[nn.Module, dict]:
+def shape(model: nn.Module, example: Tensor, config: dict, groups: list[Group] | None = None) -> tuple[nn.Module, dict]:
     """Make a configuration's network before any training.
 
     Args:
         model: the original; left unchanged.
         example: an input [N, ...].
         config: the configuration.
+        groups: the model's groups of channels, if they are known, which saves finding them.
 
     Returns:
         The network, and its sizes, from which `reshape` makes it again:
@@ -60,13 +62,19 @@ def shape(model: nn.Module, example: Tensor, config: dict) -> tuple[nn.Module, d
         raise ValueError(f"config has the keys {', '.join(sorted(unknown))}; allowed are {', '.join(KEYS)}.")
     sizes = {"channels": {}, "ranks": {}}
     if config.get("channels"):
-        keep = channel_pruning.keep_most_important(model, example, config["channels"])
+        groups = channel_groups(model, example) if groups is None else groups
+        keep = channel_pruning.keep_most_important(model, example, config["channels"], groups=groups)
         sizes["channels"] = {name: len(keep[name]) for name in config["channels"]}
-        model = channel_pruning.remove_channels(model, example, keep)
+        model = channel_pruning.remove_channels(model, example, keep, groups=groups)
     for kind, energy in config.get("energy", {}).items():
         layers = [name for name, layer in low_rank.factorisable(model).items() if isinstance(layer, KINDS[kind])]
         sizes["ranks"] |= low_rank.choose_ranks(model, energy=energy, layers=layers)
     return low_rank.low_rank(model, sizes["ranks"]), sizes
+
+
+def shaped(task: Task, config: dict) -> tuple[nn.Module, dict]:
+    """`shape` for a task, whose groups of channels are found once."""
+    return shape(task.model, task.inputs(1), config, task.groups if config.get("channels") else None)
 
 
 def reshape(model: nn.Module, example: Tensor, sizes: dict) -> nn.Module:
@@ -95,7 +103,7 @@ def make(
         KeyboardInterrupt: the training was interrupted; it does not count as finished.
         ValueError: the configuration is invalid, or the loss became NaN or infinite.
     """
-    model, sizes = shape(task.model, task.inputs(1), config)
+    model, sizes = shaped(task, config)
     stages = [any(sizes.values()), "sparsity" in config or "bits" in config]
     accuracies = []
 

@@ -10,7 +10,7 @@ from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.convolutions import cost_model
 from nnopt_lab.techniques.network_checks import copied
 from nnopt_lab.techniques.search import evaluation
-from nnopt_lab.techniques.search.points import EAGER, Goal
+from nnopt_lab.techniques.search.points import Goal
 from nnopt_lab.workbench import measure
 from nnopt_lab.workbench.device import CPU, is_accelerator
 
@@ -25,7 +25,7 @@ class CostEstimates:
         original: the network before the search.
         goal: of the search.
         batch: the input for which latency is estimated, on `device`.
-        baseline_latency: the original's seconds per batch on each engine.
+        baseline_latency: the original's seconds per batch on each engine on which candidates are measured.
         device: the device for latency.
     """
 
@@ -41,12 +41,13 @@ class CostEstimates:
         self.device = device
 
     def predict(self, model: nn.Module, config: dict) -> dict[str, float]:
-        """Predict bytes, and latency if it matters: the original's on the same engine, scaled by the cost model."""
-        predicted = {"bytes": predicted_bytes(model, config)}
+        """Predict bytes, and latency if it matters: the original's on the fastest engine, scaled by the cost model."""
+        int8 = any(name.endswith("int8") for name in self.baseline_latency)
+        predicted = {"bytes": predicted_bytes(model, config, int8)}
         if self.goal.target == "latency" or self.goal.max_latency:
             seconds = self._original_seconds  # 0 for a network of functions without layers
             share = self._seconds(model) / seconds if seconds else 1.0
-            predicted["latency"] = share * self.baseline_latency[config.get("engine", EAGER)]
+            predicted["latency"] = share * min(self.baseline_latency.values())
         return predicted
 
     def size(self, model: nn.Module) -> float:
@@ -68,13 +69,16 @@ class CostEstimates:
         return self._machine.model_seconds(model, self.batch)
 
 
-def predicted_bytes(model: nn.Module, config: dict) -> float:
-    """Estimate a candidate's file size before training: the bits of its kept weights, 4 bytes per other parameter."""
+def predicted_bytes(model: nn.Module, config: dict, int8: bool = False) -> float:
+    """Estimate a candidate's file size before training: the bits of its kept weights, 4 bytes per other parameter.
+
+    Args:
+        model, config: of the candidate.
+        int8: whether an engine stores weights in 8 bits.
+    """
     layers = pruning.prunable(model)
     weights = sum(layer.weight.numel() for layer in layers.values())
-    bits = sum(config["bits"].values()) / len(config["bits"]) if config.get("bits") else 32
-    if config.get("engine", "").endswith("int8"):
-        bits = min(bits, 8)
+    bits = sum(config["bits"].values()) / len(config["bits"]) if config.get("bits") else 8 if int8 else 32
     kept = 1 - config.get("sparsity", 0) if config.get("bits") else 1  # in a dense file, zeros are stored too
     return weights * kept * bits / 8 + 4 * (measure.parameters(model).total - weights)
 

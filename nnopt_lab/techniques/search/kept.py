@@ -15,7 +15,7 @@ from nnopt_lab.techniques.search.tasks import Task
 
 
 class KeptNetworks:
-    """Trained networks by trial number.
+    """Trained networks by trial number, whichever engine runs them.
 
     Args:
         task: the task of the search.
@@ -32,7 +32,7 @@ class KeptNetworks:
         if self.folder is None:
             self._in_memory[point.number] = model, sizes
         else:
-            record = {"search": self.search, "config": point.config, "sizes": sizes}
+            record = {"search": self.search, "config": _network(point), "sizes": sizes}
             files.save_weights(self._file(point.number), model, record)
 
     def get(self, point: Point) -> tuple[nn.Module, dict] | None:
@@ -42,7 +42,7 @@ class KeptNetworks:
         if not self._file(point.number).is_file():
             return None
         state, record = files.load_weights(self._file(point.number))
-        if (record["search"], record["config"]) != (self.search, point.config):
+        if (record["search"], record["config"]) != (self.search, _network(point)):
             return None
         model = candidates.reshape(self.task.model, self.task.inputs(1), record["sizes"])
         model.load_state_dict(state)
@@ -58,3 +58,8 @@ class KeptNetworks:
 
     def _file(self, number: int) -> Path:
         return self.folder / f"{number}.safetensors"
+
+
+def _network(point: Point) -> dict:
+    """The configuration of a point's network, without its engine."""
+    return {key: value for key, value in point.config.items() if key != "engine"}

@@ -86,8 +86,8 @@ class Report:
             f"During the search: {self.point.accuracy:.2f} %, {measure.format_bytes(self.point.bytes)}, "
             f"{search.original.latency / self.point.latency:.2f}× (an estimate, from each network's fastest round).",
             f"Accuracy was measured on the {len(seen.labels)} validation pictures. The winner of "
-            f"{len(search.points)} networks was chosen on these pictures, so it looks better on them than it is: "
-            "evaluate it on pictures that the search has not used.",
+            f"{len({p.number for p in search.points})} networks was chosen on these pictures, so it looks better on "
+            "them than it is: evaluate it on pictures that the search has not used.",
             f"On {seen.parity:.1f} % of these pictures, both networks give the same class.",
         ]
 
@@ -131,10 +131,9 @@ class Report:
     def trials(self) -> str:
         """How many trials there were, in a sentence."""
         search = self.search
-        count = len(search.points) + search.stopped + len(search.failed)
         return (
-            f"{_count(count, 'trial')}, of which {search.stopped} were stopped early and {len(search.failed)} failed; "
-            f"{search.seconds:.0f} s in the last call."
+            f"{_count(search.trials, 'trial')}, of which {search.stopped} were stopped early and {len(search.failed)} "
+            f"failed; {search.seconds:.0f} s in the last call."
         )
 
     @property

@@ -22,15 +22,16 @@ from nnopt_lab.workbench.measure.tables import html_table, text_table
 class Search:
     """The results of a search so far.
 
-    A point is a network with its accuracy, bytes and latency. The Pareto front is the set of points that no other point
-    beats.
+    A point is a network on an engine, with its accuracy, bytes and latency. A trial has one for each engine that no
+    other beats for its network. The Pareto front is the set of points that no other point beats.
 
     Attributes:
         task, goal: of the search.
         original: the unchanged network in eager torch.
         kept: the trained networks of the front and of the best point.
-        points: finished trials.
+        points: of finished trials.
         stopped, failed: the number of trials that were stopped early, and the reasons why others failed.
+        missing: engines that did not run every candidate, with the reason of the first one.
         sensitivity: for each group of channels, the loss of accuracy in percentage points if half of it is removed
             without training, and the share of the predicted cost that this saves; empty if no channel can be removed.
         notes: a sentence for everything that could not be tried.
@@ -45,6 +46,7 @@ class Search:
     points: list[Point] = field(default_factory=list)
     stopped: int = 0
     failed: list[str] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
     sensitivity: dict[str, tuple[float, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -52,9 +54,10 @@ class Search:
 
     @property
     def remarks(self) -> list[str]:
-        """The notes, and a sentence for each reason why trials failed."""
+        """The notes, and a sentence for each engine that failed and for each reason why trials failed."""
         counts = Counter(self.failed)
-        return self.notes + [f"Trials that failed ({count}): {reason}" for reason, count in counts.items()]
+        missing = [f"{name} did not run every candidate: {why}" for name, why in self.missing.items()]
+        return self.notes + missing + [f"Trials that failed ({count}): {reason}" for reason, count in counts.items()]
 
     def cost(self, point: Point) -> float:
         """The point's value of the quantity to minimise."""
@@ -69,6 +72,11 @@ class Search:
         limits = {"bytes": self.goal.max_bytes, "latency": self.goal.max_latency}
         over = {name: getattr(point, name) / limit - 1 for name, limit in limits.items() if limit is not None}
         return {"drop": self.original.accuracy - point.accuracy - self.goal.max_drop} | over
+
+    @property
+    def trials(self) -> int:
+        """The number of trials that have ended."""
+        return len({point.number for point in self.points}) + self.stopped + len(self.failed)
 
     @property
     def front(self) -> list[Point]:

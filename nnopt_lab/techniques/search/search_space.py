@@ -5,18 +5,17 @@ A point of the space is a dict of *knobs* that a sampler sets, such as one width
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from torch import nn
 
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.convolutions import low_rank
 from nnopt_lab.techniques.network_checks import copied
-from nnopt_lab.techniques.pruning import dependency_graph
 from nnopt_lab.techniques.quantization import deep_compression
 from nnopt_lab.techniques.search import candidates
 from nnopt_lab.techniques.search.files import file_bytes
-from nnopt_lab.techniques.search.points import EAGER, Goal
+from nnopt_lab.techniques.search.points import Goal
 from nnopt_lab.techniques.search.tasks import Task, sentence
 from nnopt_lab.workbench import training
 from nnopt_lab.workbench.progress_bar import progress_bar
@@ -29,17 +28,16 @@ class Space:
 
     Args:
         task, goal: of the search.
-        baseline_latency: the original's seconds per batch on each engine that can be chosen.
 
     Attributes:
-        groups: names of the groups of channels that can be removed.
+        groups: the size of each group of channels that can be removed, by its name.
         shared: names of the layers whose weights can be pruned and share values; empty if bytes do not matter.
         notes: a sentence for everything that can't be tried.
     """
 
-    def __init__(self, task: Task, goal: Goal, baseline_latency: dict[str, float]):
-        self.task, self.goal, self.baseline_latency, self.notes = task, goal, baseline_latency, []
-        self.groups = self._unless_refused("Channels were not removed", self._removable, [])
+    def __init__(self, task: Task, goal: Goal):
+        self.task, self.goal, self.notes = task, goal, []
+        self.groups = self._unless_refused("Channels were not removed", self._removable, {})
         self.shared = self._unless_refused("Weights were not pruned and shared", self._shareable, [])
 
     def _unless_refused(self, what: str, find: Callable, otherwise):
@@ -49,11 +47,10 @@ class Space:
             self.notes.append(f"{what}: {sentence(error)}")
             return otherwise
 
-    def _removable(self) -> list[str]:
+    def _removable(self) -> dict[str, int]:
         """The groups of channels that can be removed; one trial removal finds networks that depend on their number."""
-        example = self.task.inputs(1)
-        groups = [g.name for g in dependency_graph.channel_groups(self.task.model, example) if g.removable]
-        candidates.shape(self.task.model, example, {"channels": dict.fromkeys(groups, 0.5)})
+        groups = {group.name: group.size for group in self.task.groups if group.removable}
+        candidates.shaped(self.task, {"channels": dict.fromkeys(groups, 0.5)})
         return groups
 
     def _shareable(self) -> list[str]:
@@ -80,15 +77,16 @@ class Space:
         if self.shared:
             space |= {"sparsity": d.FloatDistribution(0.0, 0.95, step=0.05), "bits": d.IntDistribution(2, 6)}
             space |= {f"bits of {name}": d.IntDistribution(-1, 1) for name in self.shared}
-        if len(self.baseline_latency) > 1:
-            space["engine"] = d.CategoricalDistribution(list(self.baseline_latency))
         return space
 
     def config(self, params: dict) -> dict:
-        """Convert a trial's knobs to its configuration."""
-        config = {"engine": params.get("engine", EAGER), "teacher": params["teacher"]}
-        shares = {g: min(max(params["width"] * params[f"width of {g}"], 0.125), 1.0) for g in self.groups}
-        config["channels"] = {g: share for g, share in shares.items() if share < 1}
+        """Convert a trial's knobs to its configuration; equal networks have equal configurations."""
+        config = {"teacher": params["teacher"], "channels": {}}
+        for group, size in self.groups.items():
+            share = min(max(params["width"] * params[f"width of {group}"], 0.125), 1.0)
+            count = max(round(share * size), 1)
+            if count < size:
+                config["channels"][group] = count / size
         energy = {kind: params.get(f"energy, {kind}", 1.0) for kind in candidates.KINDS}
         config["energy"] = {kind: round(share, 2) for kind, share in energy.items() if share < 0.999}
         if self.shared:
@@ -96,32 +94,28 @@ class Space:
             config["sparsity"] = round(params["sparsity"], 2)
         return candidates.effective(config)
 
-    def starts(self, sensitive: dict[str, tuple[float, float]]) -> list[dict]:
+    def starts(self, sensitive: dict[str, tuple[float, float]], plain: bool = True) -> list[dict]:
         """The knobs that manual tuning would try first.
 
-        For latency: the fastest engine alone; on it widths by sensitivity, then uniform ones, also in int8; the other
-        engines; one factorisation. For a small file: sparsity with few bits.
+        For latency: nothing but the engine; half of all channels; widths by sensitivity; narrower and wider networks;
+        one factorisation. For a small file: sparsity with few bits.
 
         Args:
             sensitive: the result of `sensitivity`.
+            plain: whether the unchanged network is a candidate, because another engine may be faster.
         """
         neutral = {name: 0 if name.startswith("bits of") else 1.0 for name in self.distributions()} | {"teacher": 0.9}
-        by_latency = sorted(self.baseline_latency, key=self.baseline_latency.get)
-        in_order = [{"engine": name} for name in by_latency] if len(by_latency) > 1 else [{}]
-        int8 = [engine for engine in in_order if engine.get("engine", "").endswith("int8")][:1]
-        small, tries = [{}], in_order[:1]
+        small, tries = [{}], [{}] if plain else []
         if self.shared:
             small = [{"sparsity": 0.8, "bits": 5}, {"sparsity": 0.9, "bits": 4}, {"sparsity": 0.5, "bits": 5}]
             neutral |= {"sparsity": 0.0, "bits": 6}
             tries = small
         if self.groups:
             by_sensitivity = self._factors(sensitive)
-            for width, few in zip((0.75, 0.5, 0.375), small * 3, strict=False):
-                tries = tries + [few | {"width": width} | more for more in (by_sensitivity, {}, *int8)]
-        tries = tries + in_order[1:] + ([{"energy, linear": 0.8}] if "energy, linear" in neutral else [])
-        unique = {tuple(sorted((neutral | in_order[0] | changes).items())): None for changes in tries}
-        nothing = tuple(sorted((neutral | ({"engine": EAGER} if in_order[0] else {})).items()))
-        return [dict(items) for items in unique if items != nothing or self.shared]
+            for width, few in zip((0.5, 0.75, 0.375), small * 3, strict=False):
+                tries = tries + [few | {"width": width} | more for more in ({}, by_sensitivity)]
+        tries = tries + ([{"energy, linear": 0.8}] if "energy, linear" in neutral else [])
+        return [neutral | changes for changes in tries]
 
     def _factors(self, sensitive: dict[str, tuple[float, float]]) -> dict[str, float]:
         """Width factors from ½ to 1½, smallest for the groups that lose the least accuracy per saving."""
@@ -130,21 +124,23 @@ class Space:
         return {f"width of {group}": 0.5 + round(4 * place) / 4 for group, place in places.items()}
 
 
-def sensitivity(task: Task, groups: list[str], size: Callable[[nn.Module], float]) -> dict[str, tuple[float, float]]:
+def sensitivity(
+    task: Task, groups: Collection[str], size: Callable[[nn.Module], float]
+) -> dict[str, tuple[float, float]]:
     """Find fragile and expensive channels by removing half of each group, without training.
 
     Args:
         task: the task of the search.
-        groups: names of the groups of channels.
+        groups: names of groups of channels.
         size: a function network → quantity to minimise.
 
     Returns:
         For each group, the loss of validation accuracy in percentage points, at least 0, and the share of size saved.
     """
-    few, example = task.pictures.validation[:SENSITIVITY_PICTURES], task.inputs(1)
+    few = task.pictures.validation[:SENSITIVITY_PICTURES]
     whole, found = (training.evaluate(task.model, few, task.pictures).accuracy, size(task.model)), {}
     for group in progress_bar(groups, desc="sensitivity", unit="group"):
-        half, _ = candidates.shape(task.model, example, {"channels": {group: 0.5}})
+        half, _ = candidates.shaped(task, {"channels": {group: 0.5}})
         lost = whole[0] - training.evaluate(half, few, task.pictures).accuracy
         found[group] = max(lost, 0.0), 1 - size(half) / whole[1]
     return found

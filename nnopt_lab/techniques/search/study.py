@@ -16,6 +16,7 @@ from nnopt_lab.workbench import fingerprints
 from nnopt_lab.workbench.device import CPU
 
 SAMPLERS = ("gp", "tpe", "random")
+TRIALS = "a point per engine"  # the kind of trials that this version stores; those of another kind are another search
 OPENING_TRIES = 20  # when several processes make the same tables at the same moment
 STARTUP_TRIALS = 8  # starts and random trials before the Gaussian process proposes any
 
@@ -32,8 +33,6 @@ def open_study(storage: Path | str | None, sampler: str, seed: int):
         ValueError: the file's folder is missing, or the storage cannot be used.
     """
     optuna = importlib.import_module("optuna")
-    # A later call or a second process must not repeat the first one's samples.
-    seed = seed if storage is None else None
     samplers = {
         "gp": partial(optuna.samplers.GPSampler, n_startup_trials=STARTUP_TRIALS),
         "tpe": optuna.samplers.TPESampler,
@@ -42,17 +41,22 @@ def open_study(storage: Path | str | None, sampler: str, seed: int):
     create = partial(
         optuna.create_study,
         storage=_url(storage),
-        sampler=samplers[sampler](seed=seed),
+        sampler=samplers[sampler](seed=_seed(storage, seed)),
         study_name="nnopt",
         directions=["maximize", "minimize"],
         load_if_exists=True,
     )
-    with storage_errors(storage):
+    with _storage_errors(storage, ImportError):  # a database's driver may be missing
         for _ in range(OPENING_TRIES):
             with contextlib.suppress(_MadeByAnother), _made_by_another():
                 return create()
             time.sleep(random.uniform(0.05, 0.3))
         return create()
+
+
+def _seed(storage: Path | str | None, seed: int) -> int | None:
+    """None with a storage, where a later call or a second process must not repeat the first one's samples."""
+    return seed if storage is None else None
 
 
 class _MadeByAnother(Exception):
@@ -70,14 +74,69 @@ def _made_by_another() -> Iterator[None]:
         raise
 
 
+class StoredStudy:
+    """An optuna study whose storage errors are a ValueError of one sentence; nothing else is done in between.
+
+    Args:
+        storage, sampler, seed: as in `open_study`.
+    """
+
+    def __init__(self, storage: Path | str | None, sampler: str, seed: int):
+        self.study, self.storage = open_study(storage, sampler, seed), storage
+        self.seed = _seed(storage, seed)
+
+    def agree(self, name: str, value):
+        """Return the value that the first process stored under a name; `value`, if this process is the first."""
+        with _storage_errors(self.storage):
+            if name not in self.study.user_attrs:
+                self.study.set_user_attr(name, value)
+            return self.study.user_attrs[name]
+
+    def agreed(self, name: str):
+        """Return what `agree` stored under a name; None if nothing."""
+        with _storage_errors(self.storage):
+            return self.study.user_attrs.get(name)
+
+    def trials(self) -> list:
+        """All trials, of all processes; they must not be changed."""
+        with _storage_errors(self.storage):
+            return self.study.get_trials(deepcopy=False)
+
+    def ask(self, space: dict, params: dict | None = None):
+        """Begin a trial: one that was scheduled, else one with `params`, else one of the sampler."""
+        with _storage_errors(self.storage):
+            if params is not None:
+                self.study.enqueue_trial(params)
+            return self.study.ask(space)
+
+    def schedule(self, params: dict) -> None:
+        """Make the trial that begins next have `params`."""
+        with _storage_errors(self.storage):
+            self.study.enqueue_trial(params)
+
+    def note(self, trial, /, **attributes) -> None:
+        """Store attributes of a trial, in their order."""
+        with _storage_errors(self.storage):
+            for name, value in attributes.items():
+                trial.set_user_attr(name, value)
+
+    def end(self, trial, values: Sequence[float] | None, excess: dict[str, float] | None = None) -> None:
+        """End a trial with its values, or as failed; `excess` says how far it exceeds each limit, at most 0 if not."""
+        optuna = importlib.import_module("optuna")
+        with _storage_errors(self.storage):
+            for name, by in (excess or {}).items():
+                trial.set_constraint(name, by)
+            self.study.tell(trial, values, state=None if values else optuna.trial.TrialState.FAIL)
+
+
 @contextlib.contextmanager
-def storage_errors(storage: Path | str | None) -> Iterator[None]:
+def _storage_errors(storage: Path | str | None, *more: type[Exception]) -> Iterator[None]:
     """Turn errors of a storage (locked, damaged, of unknown kind) into a ValueError of one sentence.
 
     The storage keeps its contents.
     """
     optuna, sqlalchemy = importlib.import_module("optuna"), importlib.import_module("sqlalchemy")
-    kinds = (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, ImportError)
+    kinds = (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, *more)
     try:
         yield
     except kinds as error:
@@ -122,4 +181,4 @@ def fingerprint(task: Task, goal: Goal, engine_names: Sequence[str] = ()) -> str
         training += (task.device.type,)
     splits = [(split.images, split.labels) for split in (pictures.train, pictures.validation)]
     purpose = goal.target, goal.batch, sorted(set(engine_names))
-    return fingerprints.fingerprint(task.model, purpose, training, splits, pictures.to_input)
+    return fingerprints.fingerprint(TRIALS, task.model, purpose, training, splits, pictures.to_input)

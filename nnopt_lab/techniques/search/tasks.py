@@ -4,12 +4,13 @@ import math
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
 
 from nnopt_lab.techniques.deployment.engine import EngineUnavailable, reason
+from nnopt_lab.techniques.pruning.dependency_graph import Group, channel_groups
 from nnopt_lab.workbench import data
 from nnopt_lab.workbench.device import CPU
 
@@ -57,6 +58,11 @@ class Task:
         images = self.pictures.validation.images[:count]
         some = self.pictures.to_input(images)
         return some.repeat(-(-count // len(some)), *[1] * (some.dim() - 1))[:count]
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """The groups of channels of the model; raises as `channel_groups`."""
+        return channel_groups(self.model, self.inputs(1))
 
     @property
     def calibration(self) -> list[Tensor]:

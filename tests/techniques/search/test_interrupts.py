@@ -7,7 +7,7 @@ import pytest
 
 SWALLOWING = """
 import os, signal
-from nnopt_lab.techniques.search import candidates, searcher
+from nnopt_lab.techniques.search import candidates, evaluation, searcher
 from tests.techniques.search.small_search import build, search
 
 def swallowing(*given):
@@ -36,8 +36,8 @@ RAISE = "raise ImportError('interrupted')"
     [
         ("candidates", "make", "pass", "True 1 []"),
         ("candidates", "make", RAISE, "True 0 []"),
-        ("searcher", "build_engines", "pass", BEFORE),
-        ("searcher", "build_engines", RAISE, BEFORE),
+        ("evaluation", "running_engines", "pass", BEFORE),
+        ("evaluation", "running_engines", RAISE, BEFORE),
         ("searcher", "sensitivity", RAISE, BEFORE),
     ],
 )

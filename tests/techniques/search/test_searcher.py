@@ -7,10 +7,11 @@ import torch
 from torch import nn
 
 from nnopt_lab.techniques.deployment import ENGINES
-from nnopt_lab.techniques.search import candidates, searcher
+from nnopt_lab.techniques.search import candidates, evaluation, searcher
+from nnopt_lab.techniques.search.autotune import optimize
 from nnopt_lab.techniques.search.points import Goal
 from tests.techniques.search import small_search
-from tests.techniques.search.small_search import build, run, search
+from tests.techniques.search.small_search import TRAIN, VALIDATION, build, run, search
 
 
 def test_it_goes_on_where_it_was_and_other_processes_join(task, tmp_path):
@@ -35,18 +36,6 @@ def test_other_limits_go_on_with_the_same_trials(other, task, tmp_path):
     assert again.points[: len(first.points)] == first.points and not again.failed
     assert len(again.points) + again.stopped == 8
     assert again.best == min((p for p in again.points if again.allowed(p)), key=again.cost, default=None)
-
-
-def test_the_sampler_sees_earlier_trials_under_the_present_limits(task, tmp_path, monkeypatch):
-    monkeypatch.setattr(searcher, "ACCURACY_CLIP", 0.0)
-    found = run(small_search.searcher(task, Goal("bytes", max_drop=0.0), tmp_path / "search.db"), 3)
-    one, told = small_search.searcher(task, Goal("bytes", max_drop=100.0), tmp_path / "search.db"), []
-    tell = one._tell
-    monkeypatch.setattr(one, "_tell", lambda *given: told.append(given[0]) or tell(*given))
-    one._ask()
-    assert [t.study.trials[t.number].values[0] for t in told] == pytest.approx(
-        [min(p.accuracy, found.original.accuracy) for p in found.points]
-    )
 
 
 def test_a_search_that_goes_on_builds_the_baseline_only(trained, tmp_path, monkeypatch):
@@ -75,12 +64,12 @@ def test_in_memory_the_same_seed_draws_the_same(trained):
 
 
 def _failing_once(monkeypatch, error, at):
-    """`candidates.make` raises the error in its call number `at`."""
+    """`candidates.make` raises the error in its call number `at`; returns the configurations of all calls."""
     make, calls = candidates.make, []
 
     def failing(*arguments):
         calls.append(arguments[1])
-        if len(calls) == at:
+        if error is not None and len(calls) == at:
             raise error
         return make(*arguments)
 
@@ -151,7 +140,8 @@ def test_an_engine_that_fails_with_the_goal_s_batch_is_a_note(trained, monkeypat
     ]
 
 
-def test_an_engine_that_fails_for_a_candidate_fails_its_trial(trained, monkeypatch):
+def _narrow_fails(monkeypatch, name="bf16"):
+    """An engine that runs no network with fewer channels than the original."""
     eager = ENGINES["eager float32"]
 
     def for_the_original(model, calibration):
@@ -159,9 +149,59 @@ def test_an_engine_that_fails_for_a_candidate_fails_its_trial(trained, monkeypat
             raise TypeError("too small")
         return eager(model, calibration)
 
-    monkeypatch.setitem(ENGINES, "bf16", for_the_original)
-    found = search(trained, engine_names=["bf16"], trials=8)
-    assert "bf16 does not run this model (TypeError: too small)." in found.failed and found.points
+    monkeypatch.setitem(ENGINES, name, for_the_original)
+
+
+def test_an_engine_that_fails_for_candidates_is_told_once(trained, monkeypatch):
+    _narrow_fails(monkeypatch)
+    found = search(trained, engine_names=["bf16"], trials=6)
+    assert not found.failed and found.trials == 6
+    assert [remark for remark in found.remarks if "bf16" in remark] == [
+        "bf16 did not run every candidate: It does not run this model (TypeError: too small)."
+    ]
+    by_engine = {p.config["engine"] for p in found.points if p.config.get("channels", {}).get("0")}
+    assert by_engine == {"eager float32"}
+
+
+def test_each_candidate_is_measured_on_every_engine_that_is_left(trained):
+    names = ["channels-last float32", "bf16"]
+    seen = {}
+
+    def timed(models, *given):
+        seen[len(seen)] = list(models)
+        return {name: 1.0 + i for i, name in enumerate(models)}
+
+    with small_search.known_machine(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "fastest_seconds", timed)
+        found = optimize(trained, TRAIN, VALIDATION, goal=Goal(max_drop=100.0), engine_names=names, trials=3, epochs=1)
+    assert seen[0] == ["eager float32", *names]
+    assert all(set(models) == {"original", "eager float32", *names} for models in list(seen.values())[1:])
+    assert len(seen) == 4 and found.trials == 3
+    assert all("engine" in p.config for p in found.points)
+
+
+def test_a_trial_has_a_point_per_engine_that_no_other_beats(trained, monkeypatch):
+    """A fast engine that answers wrongly, and a slow one that answers as the network does."""
+    eager = ENGINES["eager float32"]
+
+    def wrong(model, calibration):
+        engine = eager(model, calibration)
+        return replace(engine, run=lambda x: -engine.run(x))
+
+    monkeypatch.setitem(ENGINES, "bf16", wrong)
+    with small_search.known_machine(), pytest.MonkeyPatch.context() as patch:
+        speed = {"original": 9.0, "eager float32": 2.0, "bf16": 1.0}
+        patch.setattr(evaluation, "fastest_seconds", lambda models, *_: {n: speed[n] for n in models})
+        options = {"engine_names": ["bf16"], "trials": 2, "epochs": 1}
+        found = optimize(trained, TRAIN, VALIDATION, goal=Goal(max_drop=1.0), **options)
+        small = optimize(trained, TRAIN, VALIDATION, goal=Goal("bytes", max_drop=1.0), **options)
+    by_trial = {(p.number, p.config["engine"]): p for p in found.points}
+    assert len(by_trial) == 4 and found.trials == 2
+    assert by_trial[0, "bf16"].latency < by_trial[0, "eager float32"].latency
+    assert by_trial[0, "bf16"].accuracy < 50 < by_trial[0, "eager float32"].accuracy
+    assert found.best.config["engine"] == "eager float32"
+    assert found.network(by_trial[0, "bf16"]) is not None and not any("again" in note for note in found.notes)
+    assert {p.config["engine"] for p in small.points} == {"eager float32"}, "a compressed file has no engine"
 
 
 def test_where_every_trial_fails_the_last_one_is_quoted(trained, monkeypatch):
@@ -183,13 +223,40 @@ def test_the_estimate_stops_what_would_break_a_limit(task):
         found.network()
 
 
-def test_accuracy_is_clipped_for_the_sampler(task, monkeypatch):
-    monkeypatch.setattr(searcher, "ACCURACY_CLIP", 0.25)
-    one = small_search.searcher(task, Goal("bytes", max_drop=0.5))
-    found = run(one, 3)
-    highest, told = found.original.accuracy, [trial.values[0] for trial in one.study.trials]
-    assert told == pytest.approx([min(max(p.accuracy, highest - 0.75), highest) for p in found.points])
-    assert min(p.accuracy for p in found.points) < min(told)
+class Functions(nn.Module):
+    """A network without a layer that could be changed."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(192, 3))
+
+    def forward(self, x):
+        return x.flatten(1) @ self.weight
+
+
+def test_a_search_without_new_configurations_ends_and_trains_nothing_twice(monkeypatch):
+    calls = _failing_once(monkeypatch, None, at=-1)
+    found = search(Functions(), "bytes", trials=5)
+    assert len(calls) == 1 and found.trials == 1
+    assert "The search ended after 1 trials, because it found no new configuration." in found.notes
+
+
+def test_equal_configurations_are_trained_once_and_cost_no_trial(task, monkeypatch):
+    calls = _failing_once(monkeypatch, None, at=-1)
+    one = small_search.searcher(task, Goal("bytes"))
+    monkeypatch.setattr(one.space, "config", lambda params: {"sparsity": round(params["sparsity"], 1), "bits": {}})
+    found = run(one, 6)
+    assert found.trials == 6 and len(calls) == 6
+    assert len({str(config) for config in calls}) == 6
+
+
+def test_the_time_left_is_told(task):
+    one = small_search.searcher(task, Goal("bytes"))
+    assert "left" not in one._progress(5, float("inf"))
+    one._durations = [60.0, 61.0, 1000.0]
+    assert one._progress(10, float("inf")).startswith("about 10 min left, 0 on the front, best: nothing within")
+    assert one._progress(10, 30.0).startswith("about 30 s left")
+    assert one._progress(1000, float("inf")).startswith("about 16.9 h left")
 
 
 def test_seconds(trained):

@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import nn
 
+from nnopt_lab.techniques.search import candidates
 from nnopt_lab.techniques.search.points import Goal
-from nnopt_lab.techniques.search.study import fingerprint, networks_folder, open_study
-from tests.techniques.search.small_search import build
+from nnopt_lab.techniques.search.study import StoredStudy, fingerprint, networks_folder, open_study
+from tests.techniques.search.small_search import build, run, searcher
 
 
 @pytest.mark.parametrize(
@@ -99,6 +100,30 @@ def test_what_cannot_be_used_is_said_in_a_sentence(storage, sentence, tmp_path, 
         with pytest.raises(ValueError) as error:
             open_study(storage, "random", 0)
     assert str(error.value).startswith(sentence) and "\n" not in str(error.value)
+
+
+def test_only_the_storage_s_own_errors_are_its_fault(tmp_path):
+    study = StoredStudy(tmp_path / "search.db", "random", 0)
+    assert study.agreed("task") is None and study.agree("task", "a") == "a" and study.agree("task", "b") == "a"
+    Path(tmp_path, "search.db").write_bytes(b"damaged " * 1000)
+    for access in (study.trials, lambda: study.agree("x", 1), lambda: study.ask({}), lambda: study.schedule({})):
+        with pytest.raises(ValueError, match=r"search.db' cannot be used \(file is not a database\)"):
+            access()
+
+
+def test_an_error_of_the_data_s_own_database_is_no_storage_error(task, tmp_path, monkeypatch):
+    def failing(*_):
+        raise sqlite3.OperationalError("no such table: pictures")
+
+    monkeypatch.setattr(candidates, "make", failing)
+    with pytest.raises(ValueError, match=r"No trial succeeded; .*OperationalError: no such table: pictures"):
+        run(searcher(task, Goal("bytes"), tmp_path / "search.db"), 1)
+
+
+def test_a_storage_of_an_earlier_version_is_another_search(task, tmp_path):
+    open_study(tmp_path / "search.db", "random", 0).set_user_attr("task", "0123456789abcdef")
+    with pytest.raises(ValueError, match=r"contains a search .* or one of an earlier version of this package; give"):
+        searcher(task, Goal("bytes"), tmp_path / "search.db")
 
 
 def test_processes_that_start_at_the_same_moment_share_a_new_storage(tmp_path):
