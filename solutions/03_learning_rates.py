@@ -948,7 +948,7 @@ for name, run in sorted(
     )
     reach = 4.303 * gained.std().item() / 3**0.5
     low, high = ahead[name] - reach, ahead[name] + reach
-    against = f"{ahead[name]:+.2f}  ({low:+.2f} to {high:+.2f})"
+    against = measure.with_interval((ahead[name], low, high), "+.2f")
     row = f"{name:18} {run['peak']:>6g} {final[name]:>6.2f} %"
     print(row if name == "constant" else f"{row}   {against}")
 article = sum(race["baseline"]) / len(race["baseline"])

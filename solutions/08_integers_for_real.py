@@ -465,7 +465,7 @@ def gain(name, over, size):
 
 
 def figures(ratio):
-    return f"{ratio.median:.2f}× ({ratio.low:.2f}–{ratio.high:.2f})"
+    return measure.with_interval(ratio, unit="×")
 
 
 # %% tags=["fold"]
@@ -474,7 +474,7 @@ cells[0] += [f"batch {size}\n× eager\n× channels last" for size in sizes]
 for name, engine in ready.items():
     loss = lost[name]
     accuracy = f"{100 * right[name].float().mean():.2f} %"
-    accuracy += f"\n{loss.estimate:+.2f} ({loss.low:+.2f} to {loss.high:+.2f})"
+    accuracy += f"\n{measure.with_interval(loss, '+.2f')}"
     cells.append([name, measure.format_bytes(engine.bytes), accuracy])
     for size in sizes:
         both = [

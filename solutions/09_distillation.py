@@ -594,7 +594,7 @@ def against(results, control="labels"):
     print(f"{control:24} {sum(alone) / len(alone):>5.2f} %")
     for name, (mean, verdict, low, high) in gained.items():
         accuracy = sum(results[name]) / len(results[name])
-        gain = f"{mean:+.2f} ({low:+.2f} to {high:+.2f})  {verdict}"
+        gain = f"{measure.with_interval((mean, low, high), '+.2f')}  {verdict}"
         print(f"{name:24} {accuracy:>5.2f} %   {gain}")
     return gained
 

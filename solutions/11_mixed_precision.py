@@ -1207,8 +1207,8 @@ against = {
     for way, rows in stored["accuracy"].items()
     if way != "float32"
 }
-for way, (mean, low, high) in against.items():
-    print(f"{way:24} {mean:+6.2f} points ({low:+.2f} to {high:+.2f})")
+for way, gained in against.items():
+    print(f"{way:24} {measure.with_interval(gained, '+.2f', ' points')}")
 reveal(
     "cost of weights stored in bf16, rate 0.001",
     -against["bf16"][0],
@@ -1499,8 +1499,8 @@ behind = {
     if name != "float32"
 }
 print(f"{'float32':28} {sum(trained['float32']) / 5:.2f} %")
-for name, (mean, low, high) in behind.items():
-    difference = f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"
+for name, gained in behind.items():
+    difference = measure.with_interval(gained, "+.2f")
     print(f"{name:28} {sum(trained[name]) / 5:.2f} %   {difference}")
 
 # %% tags=["fold"]
@@ -1616,13 +1616,9 @@ cells = [
 ]
 for name, (need, kind) in requirements.items():
     speed = gain[f"product, {kind}"] if kind else None
-    mean, low, high = behind[name]
-    of_speed = (
-        f"{speed.median:.2f} ({speed.low:.2f}–{speed.high:.2f})"
-        if speed
-        else "not measured"
-    )
-    cells.append([name, need, of_speed, f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"])
+    of_speed = measure.with_interval(speed) if speed else "not measured"
+    of_points = measure.with_interval(behind[name], "+.2f")
+    cells.append([name, need, of_speed, of_points])
 HTML(measure.tables.html_table(cells, header=True))
 
 # %% [markdown]

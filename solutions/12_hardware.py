@@ -1191,9 +1191,9 @@ for (size, extra), names in ladders.items():
         cells.append(
             [
                 name,
-                f"{step.median:.2f}× ({step.low:.2f}–{step.high:.2f})",
-                f"{whole.median:.2f}× ({whole.low:.2f}–{whole.high:.2f})",
-                f"{change.estimate:+.2f} ({change.low:+.2f} to {change.high:+.2f})",
+                measure.with_interval(step, unit="×"),
+                measure.with_interval(whole, unit="×"),
+                measure.with_interval(change, "+.2f"),
             ]
         )
 top = {key: gain(names[-1], key[0], among=laddered) for key, names in ladders.items()}

@@ -96,13 +96,20 @@ def _bracketed(values, limit: int, depth: int) -> str:
     opening, closing = "[]" if type(values) is list else "()"
     inner, length = [], 0
     for value in values:
-        # Unlike a single number, a number in a list is printed with all its digits.
-        inner.append(repr(value) if type(value) in (float, str) else _shown(value, limit, depth + 1))
+        inner.append(_in_list(value) if type(value) in (float, str) else _shown(value, limit, depth + 1))
         length += len(inner[-1]) + 2
         if length > limit:
             break
     comma = "," if type(values) is tuple and len(values) == 1 else ""
     return f"{opening}{', '.join(inner)}{comma}{closing}"
+
+
+def _in_list(value: float | str) -> str:
+    """A string or number in a list: twice the digits of a single number, but none that only rounding made.
+
+    So 7.137 is shown where Python would print 7.137000000000001.
+    """
+    return repr(float(f"{value:.12g}")) if type(value) is float else repr(value)
 
 
 def _lines(values, limit: int, depth: int) -> str:

@@ -71,3 +71,16 @@ def test_long_and_tangled_lists_are_cut_short():
     for value in (tangled, itself, [itself] * 10**6, list(range(10**6)), ["x" * 10_000] * 10_000, [[]] * 10**6):
         assert len(show(value)) <= 602 and show(value).startswith("[")
     assert show([10**5000]) == "[an integer that cannot be shown]"
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([7.137000000000001, 0.1 + 0.2], "[7.137, 0.3]"),
+        ((3.0, 1e-7, -2.5), "(3.0, 1e-07, -2.5)"),
+        ([float("inf"), float("nan"), 1 / 3], "[inf, nan, 0.333333333333]"),
+        ([[1.1 * 3]], "[[3.3]]"),
+    ],
+)
+def test_no_digit_that_only_rounding_made_is_shown(values, text):
+    assert show(values) == text

@@ -56,7 +56,7 @@ def test_the_playground_picks_the_cheapest_within_the_limit_of_the_trials_so_far
     points = [Point(0, {}, 90.5, 900, 6.0), Point(3, {"sparsity": 0.5}, 89.0, 500, 2.0), Point(1, {}, 80.0, 100, 1.0)]
     playground = front_playground(points, original)
     text, (ax,) = shown(playground)
-    assert "Trial 3: <b>4.00×</b> as fast, -1.00 points, 500 B" in text and "50 % of the weights pruned" in text
+    assert "Trial 3: <b>4.00×</b> as fast, −1.00 points, 500 B" in text and "50 % of the weights pruned" in text
     assert line(ax, "trial").get_xydata().tolist() == [[0.75, 0.5], [0.125, -10], [0.25, -1]]  # by their numbers
     assert sorted(line(ax, "front").get_xydata().tolist()) == [[0.125, -10], [0.25, -1], [0.75, 0.5]]
     assert line(ax, "best within the limit").get_xydata().tolist() == [[0.25, -1]]

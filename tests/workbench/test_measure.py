@@ -334,7 +334,7 @@ class TestProportionDifference:
             measure.proportion_difference(right, right[:2])
 
     def test_prints(self):
-        assert str(Interval(0.5, -0.25, 1.25, 0.95)) == "0.5 (95 % interval -0.25 to 1.25)"
+        assert str(Interval(0.5, -0.25, 1.25, 0.95)) == "0.50 (95 % interval −0.25 to 1.25)"
 
 
 class TestLatency:

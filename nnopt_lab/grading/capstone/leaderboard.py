@@ -152,7 +152,7 @@ class Leaderboard:
         accuracy = f"{entry.accuracy:.2f} % ({entry.changed:.2f})"
         smaller = f"{entry.bytes:,}"
         if entry is not self.baseline:
-            accuracy += f"\n{lost.estimate:+.2f} ({lost.low:+.2f} to {lost.high:+.2f})"
+            accuracy += f"\n{measure.with_interval(lost, '+.2f')}"
             smaller += f"\n{self.baseline.bytes / entry.bytes:.1f}× smaller"
         times = [
             f"{own}" + ("" if entry is self.baseline else f"\n{_in_short(measure.ratio(base, own))}")
@@ -181,4 +181,4 @@ def _division(name: str) -> Division:
 
 
 def _in_short(ratio: measure.Ratio) -> str:
-    return f"{ratio.median:.2f}× ({ratio.low:.2f} to {ratio.high:.2f})"
+    return measure.with_interval(ratio, unit="×")

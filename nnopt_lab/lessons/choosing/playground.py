@@ -66,7 +66,7 @@ def _text(point: Point | None, original: Point, target: str, area: float) -> str
     times = getattr(original, target) / getattr(point, target)
     what = "as fast" if target == "latency" else "as small"
     size, done = measure.format_bytes(point.bytes), html.escape("; ".join(describe(point.config)))
+    points = measure.number(point.accuracy - original.accuracy, "+.2f")
     return (
-        f"Trial {point.number}: <b>{times:.2f}×</b> {what}, {point.accuracy - original.accuracy:+.2f} points, {size} · "
-        f"hypervolume {area:.2f} · {done}"
+        f"Trial {point.number}: <b>{times:.2f}×</b> {what}, {points} points, {size} · hypervolume {area:.2f} · {done}"
     )

@@ -80,7 +80,9 @@ class Comparison:
         rows = [["class", "pictures", "original", "exported", "change"]]
         for change, c in changes[:MANY]:
             before, after = (f"{self._accuracy(answers, c):.1f} %" for answers in (self.before, self.after))
-            rows.append([self.name(c), str(int((self.labels == c).sum())), before, after, f"{change:+.1f}"])
+            rows.append(
+                [self.name(c), str(int((self.labels == c).sum())), before, after, measure.number(change, "+.1f")]
+            )
         return rows
 
     def losses(self) -> list[str]:

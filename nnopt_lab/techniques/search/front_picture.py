@@ -130,7 +130,7 @@ def _words(search, mark: _Mark, i: int) -> str:
         lines = describe(point.config)
         change = point.accuracy - search.original.accuracy
         ratios = f"{search.original.latency / point.latency:.2f} times as fast as the original"
-        lines = [f"{ratios}, {change:+.2f} percentage points", *lines]
+        lines = [f"{ratios}, {measure.number(change, '+.2f')} percentage points", *lines]
     shown = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
     note = f'<p class="quiet">{mark.note}</p>' if mark.note else ""
     hidden = "" if mark.kind == "exported" else " hidden"

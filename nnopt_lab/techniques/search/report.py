@@ -58,11 +58,13 @@ class Report:
         figure, _, interval = in_words(self.seen.speedup).partition(" (")
         smaller = old.bytes / new.bytes
         size = f"{smaller:.2f}× smaller" if smaller >= 1 else f"{1 / smaller:.2f}× larger"
-        interval_of_change = f"95 % interval {change.low:+.2f} to {change.high:+.2f}"
+        interval_of_change = (
+            f"95 % interval {measure.number(change.low, '+.2f')} to {measure.number(change.high, '+.2f')}"
+        )
         return {
             "time": (figure, interval.rstrip(")")),
             "file": (size, f"{measure.format_bytes(new.bytes)} instead of {measure.format_bytes(old.bytes)}"),
-            "accuracy": (f"{change.estimate:+.2f}", interval_of_change),
+            "accuracy": (measure.number(change.estimate, "+.2f"), interval_of_change),
         }
 
     @property

@@ -20,6 +20,7 @@ from nnopt_lab.workbench.measure.tables import format_bytes, format_count
 from nnopt_lab.workbench.measure.throughput import COPIES, throughput
 from nnopt_lab.workbench.measure.timing import SelfTimed, Timing, latency, ratio
 from nnopt_lab.workbench.measure.work import COUNTED, LayerCost, layer_costs, macs
+from nnopt_lab.workbench.measure.written import number, with_interval
 
 __all__ = [
     "COPIES",
@@ -45,9 +46,11 @@ __all__ = [
     "macs",
     "mean_difference",
     "median_interval",
+    "number",
     "parameters",
     "peak_memory",
     "proportion_difference",
     "ratio",
     "throughput",
+    "with_interval",
 ]

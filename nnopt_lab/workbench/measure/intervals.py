@@ -8,6 +8,8 @@ from statistics import NormalDist, fmean, stdev
 import torch
 from torch import Tensor
 
+from nnopt_lab.workbench.measure.written import decimals, number
+
 # The same code can be a few percent slower just because of where the linker or malloc placed it (Mytkowicz et al.,
 # "Producing Wrong Data Without Doing Anything Obviously Wrong!", ASPLOS 2009, https://doi.org/10.1145/1508244.1508275):
 # one process can't distinguish networks that close.
@@ -24,10 +26,11 @@ class Interval:
     confidence: float
 
     def __str__(self) -> str:
-        return f"{self.estimate:.3g} ({self._range(self.low, self.high, '.3g')})"
+        form = f".{decimals(self.estimate, self.low, self.high)}f"
+        return f"{number(self.estimate, form)} ({self._range(self.low, self.high, form)})"
 
     def _range(self, low: float, high: float, form: str) -> str:
-        return f"{100 * self.confidence:g} % interval {low:{form}} to {high:{form}}"
+        return f"{100 * self.confidence:g} % interval {number(low, form)} to {number(high, form)}"
 
 
 class Ratio(Interval):

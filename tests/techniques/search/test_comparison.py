@@ -32,8 +32,8 @@ def test_a_loss_that_chance_explains_is_not_told():
 
 def test_the_tables_in_numbers():
     seen = known(15)
-    assert seen.class_rows()[1:] == [["dog", "100", "100.0 %", "85.0 %", "-15.0"],
-                                     ["cat", "100", "100.0 %", "100.0 %", "+0.0"]]  # fmt: skip
+    assert seen.class_rows()[1:] == [["dog", "100", "100.0 %", "85.0 %", "−15.0"],
+                                     ["cat", "100", "100.0 %", "100.0 %", "0.0"]]  # fmt: skip
     assert seen.confusion_rows()[1:] == [["cat", "100", "0"], ["dog", "0 → 15", "100 → 85"]]
     assert seen.time_rows()[1][:2] == ["1", "2"] and "2.00× faster (95 % interval" in seen.time_rows()[1][-1]
     assert seen.speedup.estimate == 2.0 and seen.accuracies == (100.0, 92.5)

@@ -12,7 +12,7 @@ from tests.techniques.search.known_report import SIZES, known_report
 def test_the_headline_has_the_figures_that_were_measured_at_export(task):
     assert known_report(task).headline == (
         "Trial 1 is 4.00× faster at batch 1 with 1 thread; its file is 7.50× smaller (120 B instead of 900 B); its "
-        "accuracy changes by -7.50 percentage points (95 % interval -11.17 to -3.68)."
+        "accuracy changes by −7.50 percentage points (95 % interval −11.17 to −3.68)."
     )
 
 
