@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from nnopt_lab.techniques.deployment.engine import Engine, EngineUnavailable
@@ -47,14 +46,15 @@ def write_own(folder: Path, engine: Engine, model: nn.Module, calibration: list[
     return next(kind for kind, file in standalone.FILES.items() if file in names)
 
 
-def read_back(folder: Path, kind: str, x: Tensor, wanted: Tensor) -> None:
-    """Run load.py on a file in a new process, and compare its outputs; read weights.safetensors there, too.
+def read_back(folder: Path, kind: str, x: Tensor, wanted: Tensor, state: dict[str, Tensor]) -> None:
+    """Run load.py on a file in a new process, and compare its outputs; compare weights.safetensors there, too.
 
     Args:
         folder: contains load.py, the file, and config.json.
         kind: key in `standalone.FILES`.
         x: float32 [N, ...].
         wanted: the outputs that the file must give, float32 [N, classes].
+        state: the weights that weights.safetensors must contain.
 
     Raises:
         EngineUnavailable: it can't be read, or gives other outputs.
@@ -70,6 +70,5 @@ def read_back(folder: Path, kind: str, x: Tensor, wanted: Tensor) -> None:
     limit = LOW_ERROR if low else FLOAT_ERROR
     if outputs.shape != wanted.shape or not (outputs - wanted).norm() <= limit * wanted.norm():
         raise EngineUnavailable(f"{name}, read back in a new process, gives other outputs than the network exported.")
-    known = load_file(folder / "weights.safetensors")
-    if known.keys() != weights.keys() or not all(torch.equal(value, known[n]) for n, value in weights.items()):
+    if state.keys() != weights.keys() or not all(torch.equal(value.cpu(), weights[n]) for n, value in state.items()):
         raise EngineUnavailable("weights.safetensors, read back in a new process, has other values.")

@@ -144,7 +144,7 @@ def _write_runnable(
         with _noted(notes):
             kind = exported_files.write_own(folder, engine, model, task.calibration)
             with _removed_on_failure(folder, kind):
-                exported_files.read_back(folder, kind, x, engine(x))
+                exported_files.read_back(folder, kind, x, engine(x), model.state_dict())
             own = kind
     writers = {
         "onnx": lambda path: export_onnx(model, task.calibration, path),
@@ -155,7 +155,7 @@ def _write_runnable(
         if kind != tried:
             with _noted(notes), _removed_on_failure(folder, kind):
                 write(folder / standalone.FILES[kind])
-                exported_files.read_back(folder, kind, x, model_outputs(model, x))
+                exported_files.read_back(folder, kind, x, model_outputs(model, x), model.state_dict())
     return own
 
 

@@ -51,36 +51,31 @@ def test_an_earlier_exports_files_are_removed_and_foreign_ones_stay(task, tmp_pa
 
 
 def test_openvinos_own_files_are_those_that_its_engine_runs(task, tmp_path):
-    openvino = pytest.importorskip("openvino")
+    pytest.importorskip("openvino")
     pytest.importorskip("nncf")
     engine = build_engine(task.model, task.calibration, "OpenVINO int8")
     files.save(tmp_path, task, {"engine": engine.name}, task.model, {"channels": {}, "ranks": {}}, {}, engine=engine)
     ir = tmp_path / "model.int8.xml"
     assert ir.stat().st_size + ir.with_suffix(".bin").stat().st_size == engine.bytes
-    given = task.inputs(5)
-    code = (
-        "import sys, numpy; sys.path.insert(0, sys.argv[1]); import load; "
-        "numpy.save(sys.argv[3], load.load()(numpy.load(sys.argv[2]))); assert 'nnopt_lab' not in sys.modules"
-    )
-    numpy.save(tmp_path / "x.npy", given.numpy())
-    arguments = [str(tmp_path), str(tmp_path / "x.npy"), str(tmp_path / "y.npy")]
-    subprocess.run([sys.executable, "-I", "-c", code, *arguments], check=True, timeout=120)
-    assert openvino and torch.allclose(torch.from_numpy(numpy.load(tmp_path / "y.npy")), engine(given), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["eager float32", "channels-last float32", "bf16"])
-def test_torchs_engines_are_exported_as_a_program_that_computes_the_same(name, task, tmp_path):
+def test_load_prints_classes_and_reads_back_with_a_tolerance(task, tmp_path):
+    name = "channels-last float32"
     engine = build_engine(task.model, task.calibration, name)
     written = files.save(tmp_path, task, {"engine": name}, task.model, {"channels": {}, "ranks": {}}, {}, engine=engine)
     assert tmp_path / "model.pt2" in written and {path.name for path in tmp_path.iterdir()} == {f.name for f in written}
     given = VALIDATION[0][:7]
-    limit = {"bf16": 0.02}.get(name, 1e-5)
     numpy.save(tmp_path / "x.npy", given.numpy())
     shown = subprocess.run(
         [sys.executable, "load.py", "x.npy"], cwd=tmp_path, check=True, timeout=120, capture_output=True, text=True
     ).stdout
     assert shown.split() == [str(int(c)) for c in engine(given).argmax(1)]
-    exported_files.read_back(tmp_path, "torch", given, engine(given) * (1 + limit / 10))
+    state = task.model.state_dict()
+    exported_files.read_back(tmp_path, "torch", given, engine(given) * (1 + 1e-6), state)
+    with pytest.raises(EngineUnavailable, match=r"model.pt2, read back .* other outputs"):
+        exported_files.read_back(tmp_path, "torch", given, engine(given) * 1.01, state)
+    with pytest.raises(EngineUnavailable, match=r"weights\.safetensors, read back .* other values"):
+        exported_files.read_back(tmp_path, "torch", given, engine(given), state | {"0.weight": state["0.weight"] + 1})
 
 
 def test_a_file_that_computes_something_else_is_left_out(task, tmp_path, monkeypatch):
