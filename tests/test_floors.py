@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "nnopt_lab"
-FLOORS = ("workbench", "techniques", "course", "lessons", "grading")
+FLOORS = ("workbench", "techniques", "course", "lessons", "grading", "book")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

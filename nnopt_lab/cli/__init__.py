@@ -28,6 +28,7 @@ COMMANDS = {
         "run": maintainer.run,
         "build": maintainer.build,
         "test": maintainer.test,
+        "book": maintainer.book,
         "train": maintainer.train,
         "record": maintainer.record,
         "make-data": maintainer.make_data,

@@ -1,4 +1,4 @@
-"""Commands for maintainers: run, build and test lessons, and recreate the shipped files."""
+"""Commands for maintainers: run, build and test lessons, make the web page, and recreate the shipped files."""
 
 import re
 import subprocess
@@ -120,6 +120,20 @@ def make_data(
     from nnopt_lab.lessons import shipped
 
     console.print(f"Wrote {shipped.make_fashion_file(source).name}.")
+
+
+def book(
+    folder: Annotated[Path, typer.Argument(help="Where the site goes: a new folder, or one with an earlier book.")],
+) -> None:
+    """Build the course as a web page, from the stored solved notebooks; nothing is executed."""
+    from nnopt_lab.book.site import build
+    from nnopt_lab.cli.screen import book_progress, console
+
+    with book_progress() as show:
+        warnings = build(folder, show)
+    for warning in warnings:
+        print(warning, file=sys.stderr)
+    console.print(f"The course is in {folder / 'index.html'}.", markup=False, soft_wrap=True)
 
 
 def _chosen(lessons: list[str] | None) -> list[str]:

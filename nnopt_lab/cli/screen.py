@@ -32,6 +32,20 @@ def lessons_progress() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
 
 
 @contextmanager
+def book_progress() -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar while the book is built; yields a function of (steps done, all steps)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        task = progress.add_task("reading the lessons", total=None)
+
+        def show(done: int, total: int) -> None:
+            what = "reading" if done <= total // 2 else "writing"  # each page is read once and written once
+            progress.update(task, completed=done, total=total, description=f"{what} the pages")
+
+        yield show
+
+
+@contextmanager
 def submissions_progress(count: int) -> Iterator[Callable[[object], None]]:
     """Show a progress bar for `count` submissions; yields the function to call with each finished one."""
     columns = (TextColumn("grading"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))

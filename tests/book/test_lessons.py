@@ -1,0 +1,108 @@
+"""A lesson's page: answers in folds, the task as the learner gets it, and links to the library."""
+
+from textwrap import dedent
+
+import nbformat
+import pytest
+
+from nnopt_lab.book import lessons
+from nnopt_lab.course import builder, lesson_files
+from nnopt_lab.course.lesson_files import lesson_names
+
+SOURCE = """
+    # %% [markdown]
+    # # A title
+    #
+    # Some words.
+
+    # %%
+    import torch
+    from nnopt_lab.techniques import pruning
+    from nnopt_lab.techniques.pruning import channel_pruning, importance
+    from nnopt_lab.workbench.paths import root
+    from nnopt_lab.course.calls import check
+
+    # %% exercise="pruning.nope"
+    def f(x):
+        ### BEGIN SOLUTION
+        return 1
+        ### END SOLUTION
+
+    # %% question="pruning.which"
+    choice = None
+    ### BEGIN SOLUTION
+    choice = "b"
+    ### END SOLUTION
+
+    # %% tags=["fold"]
+    draw = 1
+"""
+
+
+@pytest.fixture
+def lesson(tmp_path, monkeypatch):
+    for module in (builder, lesson_files):
+        monkeypatch.setattr(module, "root", lambda: tmp_path)
+    source = tmp_path / "solutions" / "98_tiny.py"
+    for folder in ("solutions", "notebooks"):
+        (tmp_path / folder).mkdir()
+    source.write_text(dedent(SOURCE).lstrip())
+    for solved, path in lesson_files.paths("98_tiny").items():
+        nbformat.write(builder.to_notebook(source, solved), path)
+    return tmp_path
+
+
+def test_an_exercise_shows_its_task_and_folds_its_solution(lesson):
+    cells = lessons.page("98_tiny").cells
+    task, solution = (cell for cell in cells if "def f" in cell.source)
+    assert "Your answer here" in task.source and "hide-input" not in task.metadata.tags
+    assert "return 1" in solution.source and "hide-input" in solution.metadata.tags
+    assert solution.metadata.mystnb.code_prompt_show == "Show the solution"
+
+
+def test_a_question_folds_its_answer_with_its_card(lesson):
+    (cell,) = (cell for cell in lessons.page("98_tiny").cells if "choice" in cell.source)
+    assert "hide-cell" in cell.metadata.tags and 'choice = "b"' in cell.source
+
+
+def test_code_that_jupyterlab_folds_is_folded(lesson):
+    (cell,) = (cell for cell in lessons.page("98_tiny").cells if "draw" in cell.source)
+    assert "hide-input" in cell.metadata.tags and cell.metadata.mystnb.code_prompt_show == "Show the code"
+
+
+def test_links_stand_under_the_title(lesson):
+    first = lessons.page("98_tiny", "[Open](https://example.org)").cells[0]
+    assert first.source.startswith("# A title\n\n[Open](https://example.org)\n") and "Some words." in first.source
+    assert lessons.page("98_tiny").cells[0].source == "# A title\n\nSome words."
+
+
+def test_the_page_ends_with_the_library_s_modules(lesson):
+    notebook = lessons.page("98_tiny")
+    names = ["nnopt_lab.techniques.pruning", "nnopt_lab.techniques.pruning.channel_pruning"]
+    assert lessons.library_modules(notebook) == [*names, "nnopt_lab.workbench.paths"]
+    assert all(f"{{py:mod}}`{name}`" in notebook.cells[-1].source for name in names)
+    nbformat.validate(notebook)
+
+
+def test_without_the_learner_s_notebook_only_the_solution_is_there(lesson):
+    (lesson / "notebooks" / "98_tiny.ipynb").unlink()
+    assert len([cell for cell in lessons.page("98_tiny").cells if "def f" in cell.source]) == 1
+
+
+def test_a_lesson_that_is_not_built_is_named(lesson):
+    (lesson / "solutions" / "98_tiny.ipynb").unlink()
+    with pytest.raises(FileNotFoundError, match=r"98_tiny\.ipynb is missing, .*: run nnopt build 98_tiny\."):
+        lessons.page("98_tiny")
+    (lesson / "solutions" / "98_tiny.ipynb").write_text("{")
+    with pytest.raises(ValueError, match="damaged"):
+        lessons.page("98_tiny")
+
+
+@pytest.mark.parametrize("name", lesson_names())
+def test_no_answer_of_a_shipped_lesson_is_open(name):
+    notebook = lessons.page(name)
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        if "exercise" in cell.metadata or "question" in cell.metadata:
+            assert {"hide-input", "hide-cell"} & set(cell.metadata.tags)
+    assert "widgets" not in notebook.metadata and "widget-view" not in nbformat.writes(notebook)
