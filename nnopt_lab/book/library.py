@@ -53,7 +53,7 @@ def toctree(entries: list[str], *options: str) -> str:
 def _page(module: Module) -> str:
     inside = [f"{part.title} <{part.name}>" for part in module.inside]
     # The names that a package takes from its modules are described once, on their pages.
-    members = [] if module.inside else ["   :members:", "   :show-inheritance:"]
+    members = [] if module.inside else ["   :members:", "   :ignore-module-all:", "   :show-inheritance:"]
     reference = ["```{eval-rst}", f".. automodule:: {module.name}", *members, "```"]
     tree = ["", "## Modules", "", toctree(inside, ":maxdepth: 1")] if inside else []
     return "\n".join([f"# {module.title}", "", f"`{module.name}`", "", *reference, *tree, ""])

@@ -38,6 +38,7 @@ SETTINGS = {
     "autodoc_preserve_defaults": True,
     "autodoc_typehints_format": "short",
     "add_module_names": False,
+    "viewcode_follow_imported_members": False,  # every name is described in its own module
     "codeautolink_concat_default": True,  # a lesson imports in its first cell
     "nb_execution_mode": "off",
     "nb_ipywidgets_js": {},  # its scripts would be fetched from another host
@@ -49,6 +50,7 @@ SETTINGS = {
     "html_math_renderer": "mathml",
     "html_static_path": [str(STATIC)],
     "html_css_files": ["book.css"],
+    "html_favicon": str(STATIC / "favicon.svg"),
     "html_context": {"default_mode": "auto"},
     "html_copy_source": False,
     "html_show_sourcelink": False,
@@ -161,7 +163,7 @@ def _report(app, on_page: Callable[[int, int], None]) -> None:
 
 def _tidy(made: Path) -> None:
     """Remove what no reader's browser loads, and add what a host and the next build look for."""
-    for path in made.rglob("*.map"):
+    for path in (*made.rglob("*.map"), *(made / "_static").rglob("*.html")):  # the theme's own sources
         path.unlink()
     (made / ".nojekyll").touch()  # otherwise GitHub Pages would drop folders such as _static
     (made / MARK).touch()
