@@ -62,6 +62,8 @@ class TestSolved:
 
     def test_every_figure_is_described_in_words(self, lesson):
         data = [o.get("data", {}) for c in stored(lesson, solved=True).cells for o in c.get("outputs", [])]
+        # A playground's picture stands below the line of text that describes it.
+        data = [shown for shown in data if "playground" not in shown.get("text/plain", "")]
         images = [image for shown in data for image in re.findall("<img [^>]*>", shown.get("text/html", ""))]
         assert not [kind for shown in data for kind in shown if kind.startswith("image/")], "has no place for words"
         assert images and not [image[:80] for image in images if not re.match(r'<img alt="[^"]{30,}" ', image)]

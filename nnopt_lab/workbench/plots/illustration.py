@@ -28,7 +28,7 @@ class Illustration(Figure):
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        display({"text/plain": repr(self), "text/html": img(self)}, raw=True)
+        display({"text/plain": f"Figure: {alt_text(self)}", "text/html": img(self)}, raw=True)
 
 
 def img(fig: Figure, picture: bytes | None = None) -> str:
