@@ -38,12 +38,12 @@ class ExportedNetwork:
     kind: str | None
 
     @contextlib.contextmanager
-    def running(self, threads: int) -> Iterator[Callable[[Tensor], Tensor]]:
-        """A function from float32 [N, ...] to logits, computed with a number of threads."""
+    def running(self) -> Iterator[Callable[[Tensor], Tensor]]:
+        """A function from float32 [N, ...] to logits: a `FreshProcess` if there is a file."""
         if self.kind is None:
             yield self.engine
         else:
-            with FreshProcess(self.folder, self.kind, threads) as network:
+            with FreshProcess(self.folder, self.kind, torch.get_num_threads()) as network:
                 yield network
 
     def thread_counts(self) -> list[int]:
@@ -71,14 +71,13 @@ def confirm(task: Task, batch: int, seconds: float, baseline: Engine, network: E
     batches = sorted({batch} | {count for count in BATCHES if count * seconds / batch <= LONGEST_SECONDS})
     inputs = {count: task.inputs(count).to(task.device) for count in batches}
     times = {}
-    for threads in network.thread_counts():
-        with _threads(threads), network.running(threads) as run:
-            if threads == mine:
-                answers = [_answers(engine, split, task) for engine in (baseline, run)]
-            for count, x in inputs.items():
-                times[count, threads] = evaluation.timings({"original": baseline, "new": run}, x)
-            if threads == mine:
-                usage = _usage(task, baseline, run, inputs[batch])
+    with network.running() as run:
+        answers = [_answers(engine, split, task) for engine in (baseline, run)]
+        usage = _usage(task, baseline, run, inputs[batch])
+        for threads in network.thread_counts():
+            with _threads(threads, run):
+                for count, x in inputs.items():
+                    times[count, threads] = evaluation.timings({"original": baseline, "new": run}, x)
     return Comparison(split.labels, *answers, task.class_names or (), dict(sorted(times.items())), (batch, mine), usage)
 
 
@@ -122,8 +121,10 @@ def _original_memory(task: Task, x: Tensor, threads: int) -> int | None:
 
 
 @contextlib.contextmanager
-def _threads(count: int) -> Iterator[None]:
+def _threads(count: int, run: Callable) -> Iterator[None]:
     before = torch.get_num_threads()
+    if isinstance(run, FreshProcess) and run.threads != count:
+        run.set_threads(count)
     torch.set_num_threads(count)
     try:
         yield

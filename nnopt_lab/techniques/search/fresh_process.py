@@ -34,7 +34,7 @@ class FreshProcess(measure.SelfTimed):
     """
 
     def __init__(self, folder: Path, kind: str, threads: int):
-        self.threads, self._sent = threads, None
+        self._kind, self._sent = kind, None
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed below
         self._process = subprocess.Popen(
             [sys.executable, "-c", Path(worker.__file__).read_text(encoding="utf-8"), str(Path(folder).resolve())],
@@ -44,7 +44,7 @@ class FreshProcess(measure.SelfTimed):
             cwd=folder,
         )
         try:
-            self._ask("open", kind, threads)
+            self.set_threads(threads)
         except BaseException:
             self.close()
             raise
@@ -57,6 +57,11 @@ class FreshProcess(measure.SelfTimed):
 
     def __call__(self, x: Tensor) -> Tensor:
         return torch.from_numpy(self._ask("outputs", x.cpu().numpy()))
+
+    def set_threads(self, threads: int) -> None:
+        """Compute with another number of threads from now on."""
+        self.threads = threads
+        self._ask("open", self._kind, threads)
 
     def seconds(self, example: Tensor, calls: int) -> float:
         known = example is self._sent

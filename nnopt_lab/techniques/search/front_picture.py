@@ -54,7 +54,7 @@ def _marks(report: Report) -> list[_Mark]:
     marks = [
         _Mark(p, "front" if p in front else "trial", f"Trial {p.number}", estimate)
         for p in search.points
-        if p.number != report.point.number
+        if p != report.point
     ]
     marks.append(_Mark(search.original, "original", "Original"))
     again = "Exported, and measured again at export."

@@ -200,7 +200,8 @@ def rows(search, points: Sequence[Point], estimated: bool = True) -> list[list[s
 
 def is_best(search, point: Point) -> bool:
     """Whether a point is the best one, also if it was measured again."""
-    return search.best is not None and point.number == search.best.number
+    best = search.best
+    return best is not None and (best.number, best.config.get("engine")) == (point.number, point.config.get("engine"))
 
 
 def shown_range(search) -> tuple[float, float]:

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from nnopt_lab.techniques.search.report import markdown
+from nnopt_lab.techniques.search.front_picture import front_picture
+from nnopt_lab.techniques.search.points import Point
+from nnopt_lab.techniques.search.report import markdown, rows
 from nnopt_lab.workbench.measure import Timing
 from tests.techniques.search.known_report import SIZES, known_report
 
@@ -58,3 +60,14 @@ def test_it_says_what_the_figures_belong_to(task, changes, sentence):
 def test_without_a_file_to_run_it_does_not_say_how(task):
     report = known_report(task, sizes={"weights.safetensors": 4})
     assert report.loading == [] and "load.py" not in markdown(report)
+
+
+def test_of_a_trial_s_engines_one_is_the_best_and_all_others_are_drawn(task):
+    points = [
+        Point(0, {"engine": name}, 82.5, size, seconds)
+        for name, size, seconds in (("OpenVINO float32", 200, 0.01), ("bf16", 100, 0.02), ("eager float32", 300, 0.09))
+    ]
+    report = known_report(task, points=points)
+    table = rows(report.search, [*points, report.exported])
+    assert [row[0] for row in table[1:]] == ["0 (best)", "0", "0", "0"]
+    assert front_picture(report).count('role="button"') == 4
