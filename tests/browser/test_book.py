@@ -115,6 +115,12 @@ def test_a_page_reads_on_a_phone_in_both_themes(opened, name, theme):
     ink = page.evaluate("getComputedStyle(document.querySelector('article p')).color")
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert contrast(ink, paper) >= 7
+    panels = page.evaluate(
+        """[...document.querySelectorAll('.cell_output .text_html')].map(
+            output => [getComputedStyle(output).backgroundColor, getComputedStyle(output).color])"""
+    )
+    for back, front in set(map(tuple, panels)):
+        assert back == "rgba(0, 0, 0, 0)" and contrast(front, paper) >= 7, "a card or figure stands on the page itself"
 
 
 def test_no_lesson_is_wider_than_a_phone(opened, book):
