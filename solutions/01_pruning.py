@@ -25,6 +25,7 @@ from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_o
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
+from nnopt_lab.lessons.pruning.experiments import Concatenating, layer_graph
 from nnopt_lab.lessons.pruning.playground import pruning_playground
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.pruning import channel_pruning, dependency_graph
@@ -861,6 +862,39 @@ teacher = models.trained("teacher")
 for group in dependency_graph.channel_groups(teacher, batch[:1]):
     if group.removable:
         print(f"{group.size:>4} channels made by {' + '.join(group.producers)}")
+
+# %% tags=["fold"]
+concatenating = Concatenating()
+fig, (left, right) = plots.figure(ncols=2, figsize=(8, 5.6))
+plots.graph(left, layer_graph(teacher, batch[:1]))
+left.set_title("sums: one group for both branches")
+plots.graph(right, layer_graph(concatenating, batch[:1]))
+right.set_title("concatenations: one group per layer")
+plots.finish(
+    fig,
+    "Two networks as graphs from input to head. On the left, with sums, the two layers "
+    "before each sum have the same letter and colour. On the right, with "
+    "concatenations, each layer has its own.",
+)
+
+# %% [markdown]
+# What to see: layers with the same letter and colour make the channels of one group. In the teacher, on the left, the
+# two layers whose outputs are added share a group, so a filter can only go from both. In the network on the right,
+# outputs are *concatenated*, put side by side. Each layer there has a group of its own, and the layers that read it lose
+# the matching input channels.
+
+# %%
+widest_groups = [
+    max(
+        len(group.producers)
+        for group in dependency_graph.channel_groups(net, batch[:1])
+    )
+    for net in (teacher, concatenating)
+]
+claim(
+    "Sums join two layers into one group, and concatenations join none.",
+    widest_groups == [2, 1],
+)
 
 # %% [markdown]
 # Removal is **exact**. To see that, zero the filters with their biases and batch norms in one copy of the network, and

@@ -14,7 +14,7 @@ from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.pruning.exercises import remove_filters
-from nnopt_lab.lessons.pruning.experiments import SEEDS, SPARSITIES
+from nnopt_lab.lessons.pruning.experiments import SEEDS, SPARSITIES, Concatenating, layer_graph
 from nnopt_lab.lessons.pruning.playground import METHODS, pruning_playground
 from nnopt_lab.techniques import pruning
 from nnopt_lab.workbench import data, measure, models
@@ -161,3 +161,25 @@ def test_a_likely_mistake_is_named(id, answer, said):
     for start in range(0, 160, 16):
         verdict = examine(exercises()[id], answer, seeds=range(start, start + 16))
         assert not verdict.passed and said in verdict.mistake, verdict.mistake
+
+
+class TestLayerGraph:
+    x = torch.zeros(1, 3, 32, 32)
+
+    def letters(self, model):
+        nodes = layer_graph(model, self.x)
+        return {node.key: node.name.split()[-1] for node in nodes if node.key and node.name.split()[1:]}, nodes
+
+    def test_of_the_teacher(self):
+        found, nodes = self.letters(models.Teacher((4, 6, 8)))
+        assert found == {
+            "stem.0": "A", "stages.0.conv1": "B", "stages.0.conv2": "A", "stages.1.conv1": "C", "stages.1.conv2": "D",
+            "stages.1.shortcut.0": "D", "stages.2.conv1": "E", "stages.2.conv2": "F", "stages.2.shortcut.0": "F",
+        }  # fmt: skip
+        assert next(node.sources for node in nodes if node.name == "+") == ("stages.0.conv2", "stem.0")
+        assert nodes[-1].name == "head"
+
+    def test_of_a_concatenating_network(self):
+        found, nodes = self.letters(Concatenating(4))
+        assert {name: found[name] for name in ("stem", "conv1", "conv2")} == {"stem": "A", "conv1": "B", "conv2": "C"}
+        assert [node.sources for node in nodes if node.name == "concat"] == [("stem", "conv1"), ("cat", "conv2")]

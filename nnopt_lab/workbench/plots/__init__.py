@@ -36,6 +36,7 @@ from nnopt_lab.workbench.plots.colors import (
     marker_of,
     ramp,
 )
+from nnopt_lab.workbench.plots.graphs import Node, graph
 from nnopt_lab.workbench.plots.histograms import histogram
 from nnopt_lab.workbench.plots.illustration import SHARPNESS, alt_text, img, png
 from nnopt_lab.workbench.plots.images import matrix, pictures
@@ -72,6 +73,7 @@ __all__ = [
     "SKY",
     "STYLE",
     "VIOLET",
+    "Node",
     "alt_text",
     "band",
     "bars",
@@ -82,6 +84,7 @@ __all__ = [
     "curves",
     "figure",
     "finish",
+    "graph",
     "grouped_bars",
     "histogram",
     "history",
