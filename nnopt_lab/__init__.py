@@ -28,9 +28,13 @@ torchvision_repair.install()
 
 
 def __getattr__(name: str):
-    """Import `nnopt_lab.optimize` on first use."""
+    """Import `nnopt_lab.optimize` and `nnopt_lab.preflight` on first use."""
     if name == "optimize":
         from nnopt_lab.techniques.search.autotune import optimize
 
         return optimize
+    if name == "preflight":
+        from nnopt_lab.techniques.search.preflight import preflight
+
+        return preflight
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,14 +1,10 @@
 """Commands for learners: lessons and progress, the capstone, and a search for their own network."""
 
-import contextlib
-import importlib.util
 import os
 import signal
 import socket
 import subprocess
 import sys
-import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -113,11 +109,20 @@ def optimize(
         typer.Argument(help="script.py:function that returns the trained classifier, timm:NAME or torchvision:NAME."),
     ],
     data: Annotated[
-        str, typer.Option(help="script.py:function that returns (train, validation), or one of our data sets.")
+        str,
+        typer.Option(
+            help="script.py:function that returns (train, validation), torchvision:NAME:FOLDER, a folder with train "
+            "and val, a .npz or .pt file, or one of our data sets."
+        ),
     ],
     weights: Annotated[
         Path | None, typer.Option(help="Trained weights for timm:NAME or torchvision:NAME: .safetensors, .pth or .pt.")
     ] = None,
+    size: Annotated[int | None, typer.Option(help="Resize pictures of a folder or torchvision to size × size.")] = None,
+    mean: Annotated[str, typer.Option(help="Per channel after scaling to 0 … 1, such as 0.5,0.5,0.5.")] = "",
+    std: Annotated[str, typer.Option(help="Per channel, as mean. A library's network has its own.")] = "",
+    download: Annotated[bool, typer.Option(help="Let torchvision download its data set to the folder.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Check everything, say what would be searched, and stop.")] = False,
     target: Annotated[str, typer.Option(help="What to minimize: latency or bytes.")] = "latency",
     max_drop: Annotated[float, typer.Option(help="Largest loss of validation accuracy, in points.", min=0)] = 1.0,
     max_bytes: Annotated[int | None, typer.Option(help="Largest file size in bytes.")] = None,
@@ -133,32 +138,37 @@ def optimize(
     out: Annotated[Path, typer.Option(help="Folder for the chosen network and its report.")] = Path("optimized"),
 ) -> None:
     """Search for a smaller or faster version of a classifier; Ctrl-C keeps the results. Runs the scripts named."""
+    from nnopt_lab.cli.inputs import Wanted
     from nnopt_lab.techniques.deployment.registry import check_names
     from nnopt_lab.techniques.search.autotune import Goal, default_engines
     from nnopt_lab.techniques.search.autotune import optimize as search
     from nnopt_lab.workbench.device import find
 
-    check_folder(out)  # before the search, which may take hours
+    if not dry_run:
+        check_folder(out)  # before the search, which may take hours
     goal = Goal(target, max_drop, max_bytes, max_latency, batch)
     here = find(device)
     names = engine or default_engines(here)
     check_names(names, here)  # before the scripts run, which may take long
-    _check_network(model, weights)
+    wanted = Wanted(model, data, weights, size, mean, std, download)
+    wanted.check()
     if minutes is not None and not minutes > 0:
         raise ValueError(f"minutes={minutes} must be above 0; leave it out for no limit.")
-    train, validation, options = _data_for(data)
+    network, train, validation, options = wanted.load()
+    options |= {"goal": goal, "trials": trials, "engine_names": names, "device": here, "epochs": epochs}
+    if dry_run:
+        from nnopt_lab.cli.screen import console, preflight_table
+        from nnopt_lab.techniques.search.preflight import preflight
+
+        console.print(preflight_table(preflight(network, train, validation, **options)))
+        return
     try:
         found = search(
-            _network(model, weights, train),
+            network,
             train,
             validation,
-            goal=goal,
-            trials=trials,
             seconds=None if minutes is None else 60 * minutes,
             storage=storage,
-            engine_names=names,
-            device=here,
-            epochs=epochs,
             rate=rate,
             **options,
         )
@@ -176,76 +186,6 @@ def _check_format(plot: Path) -> None:
     known = FigureCanvasBase.get_supported_filetypes()
     if plot.suffix[1:].lower() not in known:
         raise ValueError(f"plot={str(plot)!r} must end with one of {', '.join(f'.{name}' for name in sorted(known))}.")
-
-
-def _check_network(text: str, weights: Path | None) -> None:
-    from nnopt_lab.workbench.library_models import check_library_model, is_library_model
-
-    if is_library_model(text):
-        check_library_model(text)
-    elif weights is not None:
-        raise ValueError(f"weights={str(weights)!r} is for timm:NAME or torchvision:NAME, but the model is {text!r}.")
-
-
-def _network(text: str, weights: Path | None, train):
-    """The network of a library, with as many classes as its weights or, without them, the labels; or a script's."""
-    from nnopt_lab.techniques.search.datasets import as_split
-    from nnopt_lab.workbench.library_models import build, is_library_model
-
-    if not is_library_model(text):
-        return _called(text, ", timm:NAME or torchvision:NAME")
-    if weights:
-        return build(text, weights)
-    classes = int(as_split(train, "train").labels.max()) + 1
-    print(f"{text} has random weights and {classes} classes, because --weights names no file.", file=sys.stderr)
-    return build(text, classes=classes)
-
-
-def _called(text: str, other: str = ""):
-    """Run a script and call the function that "script.py:function" names; returns its result."""
-    path, _, name = text.rpartition(":")
-    if not Path(path).is_file():
-        raise ValueError(f"{text!r} must be script.py:function{other}, and the script must exist.")
-    if not path.endswith(".py"):
-        raise ValueError(f"{text!r} must be script.py:function{other}, but {path!r} is not a Python script.")
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
-    script = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(script.__name__, script)  # dataclasses and pickle look for it there
-    sys.path.insert(0, str(Path(path).parent.resolve()))  # so that it can import its neighbours, as if it were run
-    with _failing_in_a_sentence(path):
-        spec.loader.exec_module(script)
-    if not callable(getattr(script, name, None)):
-        raise ValueError(f"{path} has no function {name!r}.")
-    with _failing_in_a_sentence(path):
-        return getattr(script, name)()
-
-
-@contextlib.contextmanager
-def _failing_in_a_sentence(path: str) -> Iterator[None]:
-    """Turn an error of a user's script into one sentence with its line."""
-    try:
-        yield
-    except (Exception, SystemExit) as error:
-        steps, mine = traceback.walk_tb(error.__traceback__), str(Path(path).absolute())
-        lines = [line for frame, line in steps if os.path.abspath(frame.f_code.co_filename) == mine]
-        at = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
-        said = next(iter(str(error).strip().splitlines()), "").rstrip(".")
-        raise ValueError(
-            f"{path} failed{f' in line {at}' if at else ''} ({type(error).__name__}{said and f': {said}'})."
-        ) from error
-
-
-def _data_for(text: str) -> tuple:
-    """(train, validation, further arguments of `optimize`) for a data set's name, or "script.py:function"."""
-    from nnopt_lab.workbench import data
-
-    if text in data.NAMES:
-        pictures = data.load(text)
-        return pictures.train, pictures.validation, {"to_input": pictures.to_input}
-    pair = _called(text, f", or one of {', '.join(data.NAMES)}")
-    if not isinstance(pair, tuple) or len(pair) != 2:
-        raise ValueError(f"{text!r} returned {type(pair).__name__}; it must return a tuple (train, validation).")
-    return *pair, {}
 
 
 def _check_free(port: int) -> None:

@@ -1,5 +1,6 @@
 """Tables and progress bars of the commands on a terminal."""
 
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 console = Console()
 
@@ -97,4 +99,16 @@ def grades_table(grades, seed: int) -> Table:
         whole = sum(g.entry.graded.state == "graded" for g in those)
         mean = f"{sum(g.points for g in those) / len(those):.1f} of {those[0].possible}"
         table.add_row(name or "no lesson", str(len(those)), str(whole), str(len(those) - whole), mean)
+    return table
+
+
+def preflight_table(found) -> Table:
+    """What a search would do, from a `preflight.Preflight`; cells of more than two lines are cut to fit a screen."""
+    table = Table(show_header=False, box=None, padding=(0, 1))
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    width = 2 * max(console.width - max(len(label) for label, _ in found.rows) - 4, 30)
+    for label, text in found.rows:
+        style = "yellow" if label == "note" or label.startswith("not ") else ""
+        table.add_row(Text(label), Text(textwrap.shorten(text, width, placeholder=" …"), style=style))
     return table

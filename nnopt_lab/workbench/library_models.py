@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 LIBRARIES = ("timm", "torchvision")
 _NESTED = ("state_dict", "model", "model_state_dict", "model_ema")  # under which training scripts save the weights
+_IMAGENET = 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _MOST_CLASSES = 100_000
 
 
@@ -63,6 +64,26 @@ def build(text: str, weights: Path | str | None = None, classes: int | None = No
     _check_same(text, model, state, weights)
     model.load_state_dict(state)
     return model
+
+
+def usual_input(text: str) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
+    """The input for which a library trained a network: its size in pixels, and mean and standard deviation per channel.
+
+    Args:
+        text: "timm:NAME" or "torchvision:NAME".
+
+    Raises:
+        ValueError: as in `check_library_model`.
+    """
+    check_library_model(text)
+    library, _, name = text.partition(":")
+    if library == "timm":
+        known = importlib.import_module("timm").get_pretrained_cfg(name)
+        size, mean, std = (known.input_size[-1], known.mean, known.std) if known else _IMAGENET
+    else:
+        known = importlib.import_module("torchvision.models").get_model_weights(name).DEFAULT.transforms()
+        size, mean, std = known.crop_size[0], known.mean, known.std
+    return size, tuple(mean), tuple(std)
 
 
 def read_weights(path: Path | str) -> dict[str, Tensor]:

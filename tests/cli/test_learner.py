@@ -10,12 +10,14 @@ from textwrap import dedent
 
 import pytest
 import torch
+from rich.console import Console
 
 from nnopt_lab.cli import learner
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.record import FILE
 from nnopt_lab.grading.capstone import Leaderboard
 from nnopt_lab.grading.sandbox import Limits
+from nnopt_lab.techniques.search.datasets import as_split
 from tests.cli.common import a_sentence
 from tests.grading.capstone.boards import BOARD
 
@@ -205,6 +207,17 @@ class TestOptimize:
     def script(self, nnopt):
         Path("mine.py").write_text(dedent(NETWORK_AND_DATA))
 
+    def stand_in(self, monkeypatch):
+        """The calls of `optimize`, which searches nothing."""
+        calls = []
+
+        def search(*given, **options):
+            calls.append((given, options))
+            raise ValueError("That is enough.")
+
+        monkeypatch.setattr("nnopt_lab.techniques.search.autotune.optimize", search)
+        return calls
+
     def test_it_writes_the_best_network_and_its_report(self, nnopt):
         status, out, _ = nnopt("optimize", "mine.py:build", *self.OPTIONS, "--storage", "search.db", "--out", "small")
         assert status == 0 and "(best)" in out and "weights.nndc" in out
@@ -217,19 +230,76 @@ class TestOptimize:
         classes, options = (3, ()) if given == "labels" else (9, ("--weights", "net.pth"))
         trained = models.mobilenet_v3_small(num_classes=classes)
         torch.save(trained.state_dict(), "net.pth")
-        searched = []
-
-        def search(model, *data, **options):
-            searched.append(model)
-            raise ValueError("That is enough.")
-
-        monkeypatch.setattr("nnopt_lab.techniques.search.autotune.optimize", search)
+        searched = self.stand_in(monkeypatch)
         status, _, err = nnopt("optimize", "torchvision:mobilenet_v3_small", *self.OPTIONS, *options)
         assert status == 2 and ("has random weights and 3 classes" in err) == (given == "labels")
-        state = searched[0].state_dict()
+        state = searched[0][0][0].state_dict()
         assert state["classifier.3.bias"].shape == (classes,)
         same = [torch.equal(value, state[name]) for name, value in trained.state_dict().items()]
         assert all(same) if given == "weights" else not all(same)
+
+    def test_a_dry_run_shows_what_would_be_searched_on_a_screen_and_stops(self, nnopt, monkeypatch):
+        searched = self.stand_in(monkeypatch)
+        monkeypatch.setattr("nnopt_lab.cli.screen.console", Console(width=80))
+        status, out, _ = nnopt("optimize", "mine.py:build", *self.OPTIONS, "--dry-run", "--storage", "search.db")
+        assert status == 0 and len(out.splitlines()) <= 24 and max(map(len, out.splitlines())) <= 80
+        for said in (
+            "60 pictures to train on and 20",
+            "1 group: 0 (8)",
+            "2 layers: 0, 3",
+            "eager float32",
+            "for 1 trial",
+        ):
+            assert said in out
+        assert not searched and not Path("optimized").exists() and not Path("search.db").exists()
+
+    def test_a_dry_run_of_a_large_network_fits_too(self, nnopt, monkeypatch):
+        monkeypatch.setattr("nnopt_lab.cli.screen.console", Console(width=80))
+        options = ("--data", "mine.py:load", "--dry-run", "--max-bytes", 10**6, "--engine", "bf16")
+        status, out, _ = nnopt("optimize", "torchvision:mobilenet_v3_small", *options)
+        assert status == 0 and len(out.splitlines()) <= 24 and "and 24 more" in out
+
+    @pytest.mark.parametrize("model", ["mine.py:build", "torchvision:squeezenet1_1"])
+    def test_data_by_name(self, nnopt, model, monkeypatch):
+        from PIL import Image
+
+        searched = self.stand_in(monkeypatch)
+        for part in ("train", "val"):
+            for index in range(8):
+                where = Path("data", part, ("ant", "bee")[index % 2])
+                where.mkdir(parents=True, exist_ok=True)
+                Image.new("RGB", (40 + index, 40), (255, 0, 0)).save(where / f"{index}.png")
+        size = () if model.startswith("torchvision") else ("--size", 8)
+        nnopt("optimize", model, "--data", "data", *size)
+        (network, train, _), options = searched[0]
+        assert options["class_names"] == ("ant", "bee")
+        images = as_split(train).images
+        inputs = options["to_input"](images)
+        if size:
+            assert images.shape == (8, 3, 8, 8) and inputs[0, :, 0, 0].tolist() == [1, 0, 0]
+        else:
+            assert images.shape == (8, 3, 224, 224) and network(inputs).shape == (8, 2)
+            assert inputs[0, :, 0, 0].tolist() == pytest.approx([(1 - 0.485) / 0.229, -0.456 / 0.224, -0.406 / 0.225])
+
+    def test_data_are_read_once(self, nnopt, monkeypatch):
+        Path("counting.py").write_text(
+            "import torch\n\nread = []\n\n\nclass Counting(torch.utils.data.Dataset):\n"
+            "    classes = ('ant', 'bee', 'cat', 'dog')\n\n    def __len__(self):\n        return 8\n\n"
+            "    def __getitem__(self, i):\n        read.append(i)\n        return torch.zeros(3, 32, 32), i % 3\n\n\n"
+            "def load():\n    return Counting(), Counting()\n"
+        )
+        searched = self.stand_in(monkeypatch)
+        nnopt("optimize", "torchvision:squeezenet1_1", "--data", "counting.py:load")
+        (network, train, _), options = searched[0]
+        read = sys.modules.pop("counting").read
+        before = len(read)
+        assert before in (8, 9) and as_split(train) is train and len(read) == before
+        assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 4) and options["class_names"] == (
+            "ant",
+            "bee",
+            "cat",
+            "dog",
+        )
 
     @pytest.mark.parametrize(
         ("source", "sentence"),
@@ -286,6 +356,12 @@ class TestOptimize:
                 ("mine.py:build", *OPTIONS, "--weights", "mine.pth"),
                 "is for timm:NAME or torchvision:NAME, but the model",
             ),
+            (("mine.py:nothing", *OPTIONS, "--size", 8), "are for data by name (torchvision:NAME:FOLDER, a folder"),
+            (("mine.py:nothing", *OPTIONS, "--download"), "but data='mine.py:load'."),
+            (("mine.py:nothing", "--data", "a.npz", "--mean", "x"), "mean='x' must be numbers with commas between"),
+            (("mine.py:nothing", "--data", "a.npz", "--mean", "1,2"), "must be equally many numbers"),
+            (("mine.py:build", "--data", "a.npz"), "data='a.npz' must be an existing file."),
+            (("mine.py:build", "--data", "torchvision:MNIST:no"), "its files are not in 'no' or damaged"),
             (("mine.py:nothing", *OPTIONS, "--engine", "abacus"), "names contains 'abacus'"),
             (("mine.py:nothing", *OPTIONS, "--device", "cuda:99"), "device='cuda:99' is not there; this machine has"),
             (("mine.py:nothing", *OPTIONS, "--device", "gpu"), "device='gpu' must be 'cpu', 'accelerator' or"),

@@ -71,6 +71,7 @@ def optimize(
     manual_starts: bool = True,
     stop_early: bool = True,
     seed: int = 0,
+    class_names: Sequence[str] | None = None,
 ) -> Search:
     """Search for smaller or faster versions of a classifier. Ctrl-C ends the search and keeps its results so far.
 
@@ -103,6 +104,7 @@ def optimize(
         stop_early: stop trials that cannot reach the front or, by the estimates, will exceed a limit.
         seed: of the training, and of the sampler if the search is in memory. (With a storage, every call samples
             differently.)
+        class_names: of classes 0, 1, …, for reports; default those of the data set, if it has any.
 
     Returns:
         The trials' results, their Pareto front, and its networks.
@@ -131,6 +133,7 @@ def optimize(
         validation,
         to_input,
         goal.batch,
+        class_names,
         epochs=epochs,
         rate=rate,
         batch_size=batch_size,

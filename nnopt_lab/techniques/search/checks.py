@@ -1,6 +1,6 @@
 """Check a network on one batch of its data before any time is spent; whatever is wrong is one sentence with a cure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -18,12 +18,21 @@ ROUNDING = 1e-4
 BATCH = 64  # pictures on which outputs must be finite
 
 
-def prepared(model: nn.Module, train, validation, to_input: Callable | None = None, batch: int = 1, **options) -> Task:
+def prepared(
+    model: nn.Module,
+    train,
+    validation,
+    to_input: Callable | None = None,
+    batch: int = 1,
+    names: Sequence[str] | None = None,
+    **options,
+) -> Task:
     """Read the data and copy the network for a search, and check that they fit each other.
 
     Args:
         model, train, validation, to_input: as in `autotune.optimize`.
         batch: a number of pictures that the network must be able to take.
+        names: of classes 0, 1, …; default those of the data set, if it has any.
         options: further attributes of the `Task`.
 
     Returns:
@@ -36,7 +45,7 @@ def prepared(model: nn.Module, train, validation, to_input: Callable | None = No
     pictures = GivenPictures(
         as_split(train, "train"), as_split(validation, "validation"), as_it_is if to_input is None else to_input
     )
-    names = class_names(train) or class_names(validation)
+    names = tuple(map(str, names)) if names else class_names(train) or class_names(validation)
     task = Task(network, pictures, class_names=names, **options)
     notes += _data_notes(task)
     return replace(task, notes=(*notes, *require_classifier(task, batch)))

@@ -1,0 +1,231 @@
+"""Say what a search would do with a network and its data, after one run on one batch and before any time is spent."""
+
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from nnopt_lab.techniques.convolutions import low_rank
+from nnopt_lab.techniques.deployment import build_engines
+from nnopt_lab.techniques.deployment.registry import check_names
+from nnopt_lab.techniques.network_checks import copied
+from nnopt_lab.techniques.pruning import dependency_graph
+from nnopt_lab.techniques.search.autotune import default_engines
+from nnopt_lab.techniques.search.checks import prepared
+from nnopt_lab.techniques.search.datasets import describe, noun
+from nnopt_lab.techniques.search.points import EAGER, Goal
+from nnopt_lab.techniques.search.search_space import Space
+from nnopt_lab.techniques.search.tasks import GivenPictures, Task, guessing
+from nnopt_lab.workbench import device as devices
+from nnopt_lab.workbench import measure, training
+
+FEW = 500  # validation pictures on which the original is evaluated
+TIMING = 2.0  # seconds per trial for measuring latency and saving
+_SHOWN = 3  # items of a list that are named
+
+
+@dataclass(frozen=True, repr=False)
+class Preflight:
+    """What a search would do; printing it shows a table.
+
+    Attributes:
+        task: the copy of the network and the data that the search would use.
+        goal: of the search.
+        trials: of the search.
+        accuracy: the original's in percent, on at most 500 validation pictures.
+        groups: number of channels by group that can lose channels.
+        frozen: the layers of groups that can't, with the reason.
+        factorisable: names of the layers that can be factorised.
+        shared: names of the layers whose weights can be pruned and share values; empty if bytes do not matter.
+        engines: seconds to build each engine that runs here.
+        missing: for each other engine, a sentence that says why it doesn't.
+        step: seconds of one training step.
+        minutes: estimate for all trials; early stopping makes a search faster.
+        notes: sentences on what was changed in the network and what is unusual.
+    """
+
+    task: Task
+    goal: Goal
+    trials: int
+    accuracy: float
+    groups: dict[str, int]
+    frozen: dict[str, str]
+    factorisable: tuple[str, ...]
+    shared: tuple[str, ...]
+    engines: dict[str, float]
+    missing: dict[str, str]
+    step: float
+    minutes: float
+    notes: tuple[str, ...]
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """The table's rows, label and text; long lists are shortened, so that it fits on a screen."""
+        rows = [("network", self._network()), ("data", self._data()), ("original", self._original())]
+        channels = [f"{name} ({count})" for name, count in self.groups.items()]
+        rows += [("lose channels", f"{_counted(channels, 'group')}: {_few(channels)}" if channels else "none")]
+        reasons = Counter(self.frozen.values())
+        rows += [
+            ("keep channels", f"{reason} ({_few([n for n, why in self.frozen.items() if why == reason])})")
+            for reason, _ in reasons.most_common(_SHOWN)
+        ]
+        rows += [("factorised", self._layers(self.factorisable))]
+        if self.goal.counts_bytes:
+            rows += [("shared weights", self._layers(self.shared))]
+        rows += [("engines", ", ".join(self.engines))]
+        rows += [(f"not {name}", why) for name, why in self.missing.items()]
+        return rows + [("time", self._time())] + [("note", note) for note in self.notes]
+
+    def __repr__(self) -> str:
+        width = max(len(label) for label, _ in self.rows)
+        return "\n".join(f"{label:{width}}  {text}" for label, text in self.rows)
+
+    def _network(self) -> str:
+        size = measure.parameters(self.task.model).total
+        return f"{type(self.task.model).__name__}, {measure.format_count(size)} parameters"
+
+    def _data(self) -> str:
+        train, validation = self.task.pictures.train, self.task.pictures.validation
+        shape = describe(self.task.inputs(1)[0])
+        named = f": {_few(self.task.class_names)}" if self.task.class_names else ""
+        classes = len(train.labels.unique())
+        return (
+            f"{len(train):,} {noun(train.images)} to train on and {len(validation):,} to validate on, as {shape}; "
+            f"{classes} classes{named}"
+        )
+
+    def _original(self) -> str:
+        some = min(FEW, len(self.task.pictures.validation))
+        return f"{self.accuracy:.1f} % of {some} validation {noun(self.task.pictures.validation.images)}"
+
+    def _layers(self, names: Sequence[str]) -> str:
+        return f"{_counted(names, 'layer')}: {_few(names)}" if names else "none"
+
+    def _time(self) -> str:
+        return (
+            f"about {_minutes(self.minutes)} for {_counted(range(self.trials), 'trial')} of "
+            f"{_counted(range(self.task.epochs), 'epoch')}, from a training step of {1e3 * self.step:.3g} ms"
+        )
+
+
+def preflight(
+    model: nn.Module,
+    train,
+    validation,
+    *,
+    goal: Goal | str = "latency",
+    to_input: Callable[[Tensor], Tensor] | None = None,
+    trials: int = 40,
+    engine_names: Sequence[str] | None = None,
+    device: torch.device | str = "cpu",
+    epochs: int = 2,
+    batch_size: int = 128,
+    class_names: Sequence[str] | None = None,
+) -> Preflight:
+    """Check a network and its data as `optimize` does, and find out what it would search and for how long.
+
+    The network is run on one batch, trained for two steps, and exported once to each engine. Nothing is stored.
+
+    Args:
+        model, train, validation, goal, to_input, trials, engine_names, device, epochs, batch_size, class_names: as in
+            `autotune.optimize`.
+
+    Raises:
+        ValueError: as `optimize` would, in one sentence.
+    """
+    goal = Goal(goal) if isinstance(goal, str) else goal
+    here = devices.find(device)
+    names = default_engines(here) if engine_names is None else engine_names
+    check_names(names, here)
+    if min(trials, epochs, batch_size) < 1:
+        raise ValueError(f"trials={trials}, epochs={epochs} and batch_size={batch_size} must be at least 1.")
+    options = {"epochs": epochs, "batch_size": batch_size, "device": here}
+    task = prepared(model, train, validation, to_input, goal.batch, class_names, **options)
+    tried = dict.fromkeys([EAGER, *names] if goal.target == "latency" else [EAGER])
+    engines, missing = build_engines(task.model, task.calibration, list(tried), here)
+    space = Space(task, goal, dict.fromkeys(engines, 1.0))
+    built = {name: engine.seconds for name, engine in engines.items()}
+    accuracy, seconds = _evaluated(task)
+    step = _step_seconds(task)
+    channels, frozen = _groups(task, space.groups)
+    return Preflight(
+        task,
+        goal,
+        trials,
+        accuracy,
+        channels,
+        frozen,
+        tuple(low_rank.factorisable(task.model)),
+        tuple(space.shared),
+        built,
+        missing,
+        step,
+        _estimate(task, goal, trials, step, seconds, built),
+        (*task.notes, *space.notes, *guessing(_with_few(task), accuracy)),
+    )
+
+
+def _with_few(task: Task) -> Task:
+    pictures = task.pictures
+    return replace(task, pictures=GivenPictures(pictures.train, pictures.validation[:FEW], pictures.to_input))
+
+
+def _evaluated(task: Task) -> tuple[float, float]:
+    """The original's accuracy on few validation pictures, and the seconds for all of them."""
+    few, started = _with_few(task).pictures.validation, time.perf_counter()
+    accuracy = training.evaluate(task.model, few, task.pictures).accuracy
+    return accuracy, (time.perf_counter() - started) * len(task.pictures.validation) / len(few)
+
+
+def _step_seconds(task: Task) -> float:
+    """Seconds of one training step on the device that trains, the second of two."""
+    here, split = training.best_device(), task.pictures.train
+    count = min(task.batch_size, len(split))
+    model = copied(task.model).train().to(here)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.0)
+    for _ in range(2):
+        devices.synchronize(here)
+        started = time.perf_counter()
+        inputs = task.pictures.to_input(split.images[:count]).clone().to(here)
+        loss = nn.functional.cross_entropy(training.logits_of(model, inputs), split.labels[:count].to(here))
+        loss.backward()
+        optimizer.step()
+        devices.synchronize(here)
+    return time.perf_counter() - started
+
+
+def _groups(task: Task, removable: Sequence[str]) -> tuple[dict[str, int], dict[str, str]]:
+    """Channels by group that can lose some, and reasons by layer of the other groups."""
+    groups = []
+    with suppress(ValueError):  # the space's notes say why
+        groups = dependency_graph.channel_groups(task.model, task.inputs(1))
+    channels = {group.name: group.size for group in groups if group.name in removable}
+    return channels, {group.name: group.reason for group in groups if not group.removable and group.reason}
+
+
+def _estimate(task: Task, goal: Goal, trials: int, step: float, evaluation: float, built: dict[str, float]) -> float:
+    steps = -(-len(task.pictures.train) // task.batch_size)
+    stages = 2 if goal.counts_bytes else 1  # after shaping the network, and after compressing it
+    epoch = steps * step + evaluation
+    typical = statistics.median(built.values()) if built else 0.0
+    return (trials * (stages * task.epochs * epoch + evaluation + typical + TIMING) + sum(built.values())) / 60
+
+
+def _minutes(minutes: float) -> str:
+    if minutes < 1:
+        return "a minute"
+    return f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"
+
+
+def _counted(items: Sequence, noun: str) -> str:
+    return f"{len(items)} {noun}{'s' if len(items) != 1 else ''}"
+
+
+def _few(names: Sequence[str]) -> str:
+    shown = ", ".join(map(str, names[:_SHOWN]))
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
