@@ -130,3 +130,21 @@ class TestTimm:
             ValueError, match=r"timm has no classifier 'mobilenetv3_smal'; similar names are .*mobilenet"
         ):
             library_models.build("timm:mobilenetv3_smal")
+
+
+class TestUsualInput:
+    def test_of_torchvision_it_is_that_of_the_weights(self):
+        mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+        assert library_models.usual_input("torchvision:resnet18") == (224, mean, std)
+        assert library_models.usual_input("torchvision:inception_v3")[0] == 299
+
+    def test_of_an_unknown_network(self):
+        with pytest.raises(ValueError, match="has no classifier 'resnet19'"):
+            library_models.usual_input("torchvision:resnet19")
+
+    def test_of_timm_it_is_that_of_the_weights_or_imagenets(self):
+        timm = pytest.importorskip("timm")
+        for name in ("mobilenetv3_small_100", "vit_tiny_patch16_224", "resnet18"):
+            known = timm.get_pretrained_cfg(name)
+            found = library_models.usual_input(f"timm:{name}")
+            assert found == (known.input_size[-1], tuple(known.mean), tuple(known.std))

@@ -14,7 +14,6 @@ from nnopt_lab.techniques.convolutions import low_rank
 from nnopt_lab.techniques.deployment import build_engines
 from nnopt_lab.techniques.deployment.registry import check_names
 from nnopt_lab.techniques.network_checks import copied
-from nnopt_lab.techniques.pruning import dependency_graph
 from nnopt_lab.techniques.search.autotune import default_engines
 from nnopt_lab.techniques.search.checks import prepared
 from nnopt_lab.techniques.search.datasets import describe, noun
@@ -148,18 +147,17 @@ def preflight(
     task = prepared(model, train, validation, to_input, goal.batch, class_names, **options)
     tried = dict.fromkeys([EAGER, *names] if goal.target == "latency" else [EAGER])
     engines, missing = build_engines(task.model, task.calibration, list(tried), here)
-    space = Space(task, goal, dict.fromkeys(engines, 1.0))
+    space = Space(task, goal)
     built = {name: engine.seconds for name, engine in engines.items()}
     accuracy, seconds = _evaluated(task)
     step = _step_seconds(task)
-    channels, frozen = _groups(task, space.groups)
     return Preflight(
         task,
         goal,
         trials,
         accuracy,
-        channels,
-        frozen,
+        dict(space.groups),
+        _frozen(task),
         tuple(low_rank.factorisable(task.model)),
         tuple(space.shared),
         built,
@@ -199,13 +197,11 @@ def _step_seconds(task: Task) -> float:
     return time.perf_counter() - started
 
 
-def _groups(task: Task, removable: Sequence[str]) -> tuple[dict[str, int], dict[str, str]]:
-    """Channels by group that can lose some, and reasons by layer of the other groups."""
-    groups = []
-    with suppress(ValueError):  # the space's notes say why
-        groups = dependency_graph.channel_groups(task.model, task.inputs(1))
-    channels = {group.name: group.size for group in groups if group.name in removable}
-    return channels, {group.name: group.reason for group in groups if not group.removable and group.reason}
+def _frozen(task: Task) -> dict[str, str]:
+    """Reasons by layer of the groups of channels that can't lose any."""
+    with suppress(Exception):  # the space's notes say why the network can't be followed
+        return {group.name: group.reason for group in task.groups if not group.removable and group.reason}
+    return {}
 
 
 def _estimate(task: Task, goal: Goal, trials: int, step: float, evaluation: float, built: dict[str, float]) -> float:
