@@ -28,17 +28,21 @@ def lab(
     port: Annotated[int, typer.Option(help="Port of the server on this machine.", min=1, max=65535)] = 8888,
 ) -> None:
     """Open the lessons in JupyterLab, as copies in your workspace; your changes there are never overwritten."""
-    from nnopt_lab.course.workspace import fill, find_workspace, originals
+    from nnopt_lab.course import start_page
+    from nnopt_lab.course.lab_layout import layout_folder
+    from nnopt_lab.course.workspace import fill, find_workspace
 
     workspace = find_workspace(workspace)
-    first = next((path.name for path in originals()), "")  # a kit may contain any of the lessons
     _check_free(port)
-    for lesson, what in fill(workspace):
+    news = fill(workspace)
+    for lesson, what in news:
         print(f"  {lesson}: {what}")
+    first = start_page.write(workspace, news).name
     print(f"Your lessons are in {workspace}\nOpening JupyterLab; Ctrl-C here ends it.", flush=True)
     command = [
         *(sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={workspace}"),
         *(f"--port={port}", "--ServerApp.port_retries=0", f"--LabApp.app_settings_dir={LAB_SETTINGS}"),
+        f"--LabApp.workspaces_dir={layout_folder(workspace)}",
         f"--LabApp.default_url=/lab/tree/{first}",
         "--ContentsManager.pre_save_hook=nnopt_lab.course.static_outputs.before_save",
         "--log-level=WARN",  # so that thirty lines don't hide the address

@@ -7,7 +7,7 @@ import difflib
 import math
 from pathlib import Path
 
-from nnopt_lab.course import record, session
+from nnopt_lab.course import record, session, start_page
 from nnopt_lab.course.cards import Card
 from nnopt_lab.course.cell_output import seen
 from nnopt_lab.course.checking import Verdict, examine, judge_answer
@@ -71,6 +71,8 @@ def check(id: str, answer) -> Card:
     if verdict.passed:
         _accepted[id] = answer
     record.note_attempt("exercises", id, verdict.passed, exercise.points, answered=verdict.state not in _UNANSWERED)
+    if verdict.passed:
+        start_page.follow(workspace())
     return _passed_card(exercise, answer) if verdict.passed else _open_card(exercise, verdict)
 
 
@@ -112,6 +114,7 @@ def question(id: str, answer=None) -> Card:
         return Card(f"The answer must be {asked.allowed}; {show(answer)} was given.", "bad", text)
     record.note_attempt("questions", id, right, asked.points)
     if right:
+        start_page.follow(workspace())
         return Card(f"Right: {answer} ({_points(asked.points)})", "good", (*text, asked.explanation))
     return Card(f"Wrong: {answer}", "bad", (*text, asked.comment_on(answer), *_after_a_wrong_answer(asked, answer)))
 

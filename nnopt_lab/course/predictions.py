@@ -77,7 +77,12 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
 
 def ledger() -> Ledger:
     """Show the predictions of the whole course so far."""
-    return Ledger({n: Prediction(**p) for n, p in record.read(workspace())["predictions"].items()})
+    return ledger_of(record.read(workspace()))
+
+
+def ledger_of(contents: dict) -> Ledger:
+    """The predictions in the contents of a progress file."""
+    return Ledger({name: Prediction(**entry) for name, entry in contents["predictions"].items()})
 
 
 def _commit(name: str, guess: float, unit: str) -> Card:

@@ -15,6 +15,7 @@ from nnopt_lab.workbench.paths import root
 DEFAULT = "work"
 MANIFEST = ".nnopt.json"
 PROGRESS = "progress.json"
+START_PAGE = "course.md"
 
 
 def workspace() -> Path:
@@ -106,6 +107,11 @@ def restore(lesson: str, folder: Path) -> Path | None:
     _copy(original, mine)
     _write_manifest(folder, copied | {lesson: _hash(original)})
     return kept
+
+
+def is_unchanged(lesson: str, folder: Path) -> bool:
+    """Whether a workspace's copy of a lesson is as it was copied; running and saving it is a change."""
+    return _hash(folder / f"{lesson}.ipynb") == _read_manifest(folder).get(lesson)
 
 
 def originals() -> list[Path]:

@@ -1,6 +1,6 @@
 """A real browser, and JupyterLab as `nnopt lab` starts it. Where there is no browser, the tests here are skipped.
 
-A file of tests shares one workspace, one server and one browser; each test has a page of its own.
+All tests share one workspace and one server, a file of tests one browser, and each test has a page of its own.
 """
 
 import os
@@ -37,9 +37,9 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="module")  # because while Playwright runs, no other test can start an event loop
-def browser():
-    """Chromium, without a screen."""
+@pytest.fixture(scope="session")
+def playwright_and_program():
+    """What starts a browser, and the browser's program."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     try:
         from playwright.sync_api import sync_playwright
@@ -47,7 +47,14 @@ def browser():
         sync_playwright = None
     if not (program and sync_playwright):
         pytest.skip("browser tests need Chromium (Debian's package chromium, for example) and pip install '.[browser]'")
-    with sync_playwright() as playwright:
+    return sync_playwright, program
+
+
+@pytest.fixture(scope="module")  # because while Playwright runs, no other test can start an event loop
+def browser(playwright_and_program):
+    """Chromium, without a screen."""
+    start, program = playwright_and_program
+    with start() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield chromium
         chromium.close()
@@ -62,7 +69,7 @@ def page(browser):
     context.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def workspace(tmp_path_factory):
     """A learner's folder with fresh copies of the lessons."""
     from nnopt_lab.course.workspace import fill
@@ -72,8 +79,8 @@ def workspace(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def server(browser, workspace, tmp_path_factory):
+@pytest.fixture(scope="session")
+def server(playwright_and_program, workspace, tmp_path_factory):
     """JupyterLab, started by `nnopt lab` in the workspace with shortened lessons: (address, token).
 
     Nothing of the user's own Jupyter is read or written.
@@ -97,10 +104,13 @@ def server(browser, workspace, tmp_path_factory):
 
 
 @pytest.fixture
-def lab(page, server):
+def lab(page, server, workspace):
     """Opens a file of the workspace in JupyterLab, by default what `nnopt lab` opens; returns a `LabPage`."""
+    from nnopt_lab.course.lab_layout import FOLDER, layout_folder
     from tests.browser.lab_page import LabPage
 
+    shutil.rmtree(workspace / FOLDER, ignore_errors=True)  # else the tabs of the test before would be open
+    layout_folder(workspace)
     address, token = server
     return lambda path="": LabPage(page, address, token).open(path)
 

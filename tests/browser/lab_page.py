@@ -23,9 +23,9 @@ class LabPage:
 
     def open(self, path: str = "") -> "LabPage":
         """Open a file of the workspace, or what `nnopt lab` opens; a notebook's kernel is there on return."""
-        self.page.goto(f"{self._address}/lab{f'/tree/{path}' if path else ''}?token={self._token}&reset")
+        self.page.goto(f"{self._address}/{f'lab/tree/{path}' if path else ''}?token={self._token}")
         if path.endswith(".ipynb"):
-            self.page.wait_for_selector(".jp-Notebook .jp-Cell")
+            self.page.wait_for_selector(".jp-Notebook .jp-Cell:visible")
             self.page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()
         return self
 

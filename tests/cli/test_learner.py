@@ -2,6 +2,7 @@
 
 import json
 import os
+import pydoc
 import socket
 import subprocess
 import sys
@@ -120,7 +121,11 @@ def test_lab_opens_jupyterlab_in_the_workspace(nnopt, server, tmp_path, monkeypa
     command, env = server.started.command, server.started.env
     assert command[:3] == [sys.executable, "-m", "jupyterlab"]
     assert {f"--ServerApp.root_dir={mine}", "--port=8123", "--ServerApp.port_retries=0"} <= set(command)
-    assert "--LabApp.default_url=/lab/tree/00_start_here.ipynb" in command
+    assert "--LabApp.default_url=/lab/tree/course.md" in command and (mine / "course.md").is_file()
+    hook = "nnopt_lab.course.static_outputs.before_save"
+    assert f"--ContentsManager.pre_save_hook={hook}" in command and callable(pydoc.locate(hook))
+    (layout,) = [part.partition("=")[2] for part in command if part.startswith("--LabApp.workspaces_dir=")]
+    assert Path(layout).is_relative_to(mine) and any(Path(layout).iterdir())
     assert ("--no-browser" in command) == (not browser)
     assert ("--allow-root" in command) == root_user
     assert env["NNOPT_WORKSPACE"] == str(mine) and env.items() >= {"PATH": os.environ["PATH"]}.items()

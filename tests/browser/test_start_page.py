@@ -1,0 +1,74 @@
+"""JupyterLab as `nnopt lab` opens it: the start page, the contents of a lesson, and the way from lesson to lesson."""
+
+import nbformat
+
+from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.lesson import lessons
+from nnopt_lab.course.start_page import write
+
+EXERCISE = exercises()["start.conv_parameters"]
+CELLS = """
+from nnopt_lab.course.calls import check, lesson
+from nnopt_lab.course.course_map import progress
+lesson("01_pruning")
+---
+def conv_parameters(in_channels, out_channels, kernel_size, bias):
+    return out_channels * (in_channels * kernel_size**2 + bias)
+check("start.conv_parameters", conv_parameters)
+---
+progress()
+"""
+
+
+def test_nnopt_lab_opens_the_start_page_which_leads_to_a_lesson_with_its_contents_beside_it(lab):
+    opened = lab()
+    page = opened.page
+    page.locator(".jp-RenderedMarkdown h1", has_text="NNOpt Lab").wait_for()
+    links = page.locator(".jp-RenderedMarkdown td a")
+    assert links.count() == sum(not lesson.draft for lesson in lessons().values())
+    page.locator(".jp-RenderedMarkdown a", has_text="02 Convolutions").click()
+    page.wait_for_selector(".jp-Notebook .jp-Cell")
+    assert page.locator(".jp-Notebook h1").first.inner_text().startswith("Convolutions")
+    headings = page.locator(".jp-TableOfContents-tree .jp-tocItem-content")
+    headings.get_by_text("1. Three knobs").wait_for()
+    headings.get_by_text("10. Playground").click()
+    page.locator(".jp-Notebook h2", has_text="10. Playground").wait_for()
+    assert page.locator(".jp-Dialog, .Toastify__toast").count() == 0
+    assert opened.errors == []
+
+
+def test_no_lessons_name_is_cut_off_in_the_list_of_files(lab):
+    page = lab().page
+    page.locator(".jp-SideBar [title^='File Browser']").first.click()
+    names = page.locator(".jp-DirListing-itemText span")
+    names.get_by_text("15_capstone.ipynb").wait_for()
+    assert names.count() > 16
+    assert all(name.evaluate("name => name.scrollWidth <= name.parentElement.clientWidth") for name in names.all())
+    page.locator(".jp-SideBar [title^='Table of Contents']").first.click()
+
+
+def test_a_pass_is_on_the_start_page_and_a_lesson_ends_with_the_way_on(lab, workspace):
+    codes = CELLS.strip().split("\n---\n")
+    made = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, codes)))
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "end.ipynb")
+    lesson = lab("end.ipynb")
+    lesson.run_all()
+    page = lesson.page
+    output = lesson.outputs("Next: 02 Convolutions")
+    assert output.locator("th[scope=col]").count() == 3
+    output.get_by_role("link", name="The course map").click()
+    page.locator(".jp-RenderedMarkdown td", has_text=f"{EXERCISE.points} of 11").wait_for()
+    page.locator(".lm-TabBar-tab", has_text="end.ipynb").click()
+    output.get_by_role("link", name="Next").click()
+    page.locator(".jp-Notebook h1:visible", has_text="Convolutions").wait_for()
+    assert lesson.errors == []
+
+
+def test_going_on_leads_to_the_lesson_and_names_a_section_of_its_contents(lab, workspace):
+    (workspace / "01_pruning.ipynb").open("a").write(" ")
+    write(workspace)
+    page = lab().page
+    page.locator(".jp-RenderedMarkdown a", has_text="01 Pruning, section 2. Importance").click()
+    page.locator(".jp-TableOfContents-tree .jp-tocItem-content", has_text="2. Importance").click()
+    page.wait_for_function("document.querySelector('.jp-WindowedPanel-outer').scrollTop > 100")

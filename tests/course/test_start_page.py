@@ -1,0 +1,165 @@
+"""The start page of a workspace: every lesson with its points, where to go on, and what is new."""
+
+import os
+import re
+
+import nbformat
+import pytest
+
+from nnopt_lab.course import calls, start_page
+from nnopt_lab.course.calls import check, question
+from nnopt_lab.course.exercises import cell_id, exercises, lesson_points, questions
+from nnopt_lab.course.lesson import lessons
+from nnopt_lab.course.predictions import predict, reveal
+from nnopt_lab.course.record import note_attempt
+from nnopt_lab.course.start_page import follow, rows, write
+from nnopt_lab.course.workspace import START_PAGE, fill
+from tests.course.answers import own
+
+SHIPPED = [name for name, lesson in lessons().items() if not lesson.draft]
+
+
+@pytest.fixture
+def mine(own_workspace):
+    """A workspace with copies of all lessons and its start page."""
+    write(own_workspace, fill(own_workspace))
+    return own_workspace
+
+
+def page(folder) -> str:
+    return (folder / START_PAGE).read_text(encoding="utf-8")
+
+
+def table(folder) -> list[list[str]]:
+    lines = [line for line in page(folder).splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def pass_all(folder, lesson: str, *, but: str = "") -> None:
+    for section, items in (("exercises", exercises(lesson)), ("questions", questions(lesson))):
+        for id, item in items.items():
+            if id != but:
+                note_attempt(section, id, True, item.points)
+
+
+def work_on(folder, lesson: str, when: int) -> None:
+    path = folder / f"{lesson}.ipynb"
+    path.write_text(path.read_text() + " ")
+    os.utime(path, (when, when))
+
+
+def test_a_new_workspace_says_where_to_begin_and_has_no_news(mine):
+    assert [row[1] for row in table(mine)] == [f"[{n[:2]} {lessons()[n].title}]({n}.ipynb)" for n in SHIPPED]
+    assert [row[3] for row in table(mine)] == [f"0 of {lesson_points(name)}" for name in SHIPPED]
+    assert [row[4] for row in table(mine)] == [str(lessons()[name].minutes) for name in SHIPPED]
+    assert f"**Begin here: [00 {lessons()[SHIPPED[0]].title}](00_start_here.ipynb)**" in page(mine)
+    assert "What is new" not in page(mine) and "predictions" not in page(mine)
+
+
+def test_every_link_leads_to_a_lesson_of_the_workspace(mine):
+    for target in re.findall(r"\]\(([^)#]+)", page(mine)):
+        assert (mine / target).is_file()
+
+
+def test_points_check_marks_and_the_place_follow_the_progress(mine):
+    work_on(mine, "01_pruning", 2_000_000_000)
+    pass_all(mine, "00_start_here")
+    write(mine)
+    first, second, *others = table(mine)
+    assert first[0] == "✔" and first[2].count("▰") == start_page.BAR and second[0] == "▶"
+    assert not any(row[0] or "▰" in row[2] for row in others)
+    assert f"and 1 of {len(SHIPPED)} lessons are complete" in page(mine)
+    assert f"You have {lesson_points('00_start_here')} of " in page(mine)
+
+
+def test_it_goes_on_in_the_lesson_that_was_saved_last_and_after_a_complete_one_in_the_next(mine):
+    work_on(mine, "03_learning_rates", 1_900_000_000)
+    work_on(mine, "01_pruning", 2_000_000_000)
+    write(mine)
+    assert "(01_pruning.ipynb" in page(mine).split("Go on where you were")[1].splitlines()[0]
+    pass_all(mine, "01_pruning")
+    write(mine)
+    assert "(02_convolutions.ipynb" in page(mine).split("Begin here")[1].splitlines()[0]
+    for name in SHIPPED:
+        pass_all(mine, name)
+    write(mine)
+    assert "You have completed every lesson." in page(mine) and "▶ " not in page(mine).split("✔ complete")[0]
+    assert page(mine).count("✔") == len(SHIPPED) + 1 and "lessons are complete." in page(mine)
+
+
+def test_it_names_the_section_of_the_first_open_exercise(mine):
+    items = [*exercises("01_pruning"), *questions("01_pruning")]
+    notebook, sections = nbformat.read(mine / "01_pruning.ipynb", 4), {}
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            heading = (re.findall(r"^## (.+)$", cell.source, re.MULTILINE) or [sections.get("", "")])[-1]
+            sections[""] = heading
+        for kind in ("exercise", "question"):
+            if cell.get("id") in [cell_id(kind, id) for id in items]:
+                sections[cell.metadata[kind]] = sections[""]
+    work_on(mine, "01_pruning", 2_000_000_000)
+    for id in items:
+        pass_all(mine, "01_pruning", but=id)
+        break
+    write(mine)
+    assert f"section {sections[items[0]]}](01_pruning.ipynb#" in page(mine)
+    assert " " not in re.search(r"\(01_pruning\.ipynb#(.*)\)\*\*", page(mine))[1]
+
+
+def test_a_damaged_notebook_has_no_section_and_a_missing_one_no_row(mine):
+    (mine / "01_pruning.ipynb").write_text("{")
+    os.utime(mine / "01_pruning.ipynb", (2_000_000_000, 2_000_000_000))
+    (mine / "02_convolutions.ipynb").unlink()
+    write(mine)
+    assert "**Go on where you were: [01 Pruning](01_pruning.ipynb)**" in page(mine)
+    assert [row.name for row in rows(mine)] == [name for name in SHIPPED if name != "02_convolutions"]
+    for name in SHIPPED:
+        (mine / f"{name}.ipynb").unlink(missing_ok=True)
+    write(mine)
+    assert table(mine) == []
+
+
+def test_news_stay_until_the_next_start(mine):
+    kept = "your copy was kept; to get the new version: nnopt reset 01_pruning"
+    write(mine, [("00_start_here", "updated"), ("01_pruning", kept)])
+    for _ in range(2):
+        news = page(mine).split("## What is new")[1].split("## ")[0]
+        assert "[00 Start here](00_start_here.ipynb): updated." in news
+        assert "your copy was kept; to get the new version: `nnopt reset 01_pruning`." in news
+        follow(mine)
+    write(mine, [("02_convolutions", "new")])
+    assert "[02 Convolutions](02_convolutions.ipynb): new." in page(mine)
+    write(mine, [])
+    assert "What is new" not in page(mine)
+
+
+def test_a_pass_is_on_the_page_at_once_and_a_failure_changes_nothing(mine, monkeypatch):
+    monkeypatch.setattr(calls, "_accepted", {})
+    exercise, number = exercises()["start.conv_parameters"], questions()["start.where_the_work_is"]
+    before = page(mine)
+    check(exercise.id, lambda *arguments: 0)
+    question(number.id, -1)
+    assert page(mine) == before
+    check(exercise.id, own(exercise.reference))
+    assert table(mine)[0][3] == f"{exercise.points} of {lesson_points('00_start_here')}"
+    question(number.id, number.answer)
+    assert table(mine)[0][3] == f"{exercise.points + number.points} of {lesson_points('00_start_here')}"
+
+
+def test_predictions_are_summed_up(mine):
+    predict("a", 2)
+    reveal("a", 2, 1.9, 2.1)
+    write(mine)
+    assert "Your predictions: 1 of 1 guesses inside the measured interval" in page(mine)
+
+
+def test_a_workspace_without_a_page_gets_none_from_a_pass_and_no_failure_is_seen(own_workspace, monkeypatch):
+    follow(own_workspace)
+    assert not (own_workspace / START_PAGE).exists()
+    (own_workspace / START_PAGE).write_bytes(b"\xff")
+    follow(own_workspace)
+    write(own_workspace, [])
+    monkeypatch.setattr(start_page, "write_atomically", lambda *_: (_ for _ in ()).throw(PermissionError()))
+    follow(own_workspace)
+    with pytest.raises(PermissionError):
+        write(own_workspace)
