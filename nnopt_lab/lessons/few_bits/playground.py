@@ -13,7 +13,7 @@ from nnopt_lab.techniques import quantization
 from nnopt_lab.techniques.quantization.post_training import equalize
 from nnopt_lab.workbench import data, plots, training
 
-COLORS = (plots.REFERENCE, plots.ORANGE, plots.GREEN)
+COLORS = (plots.REFERENCE, plots.RED, plots.GREEN)
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_hex
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import ScalarFormatter
@@ -62,7 +63,11 @@ def finish(fig: Figure, alt: str = "") -> Figure:
         fig: from `figure()`.
         alt: what there is to see, in one or two sentences for readers who do not see the figure; titles, axes and
             legend are added to it.
+
+    Raises:
+        ValueError: bars do not start at 0, so that their lengths mislead.
     """
+    _check_bars(fig)
     fig.alt = alt
     for axes in fig.axes:
         _style_lines(axes)
@@ -79,6 +84,18 @@ def finish(fig: Figure, alt: str = "") -> Figure:
             text.set_color(INK)
     plt.close(fig)
     return fig
+
+
+def _check_bars(fig: Figure) -> None:
+    for ax in fig.axes:
+        for bars in (c for c in ax.containers if isinstance(c, BarContainer)):
+            axis = ax.xaxis if bars.orientation == "horizontal" else ax.yaxis
+            low, high = sorted(axis.get_view_interval())
+            if axis.get_scale() == "linear" and not low <= 0 <= high:
+                raise ValueError(
+                    f"The bars' axis goes from {low:g} to {high:g} and must contain 0. For values whose distance from "
+                    "0 means nothing, such as accuracies, draw dots: plots.intervals() or plots.seeds()."
+                )
 
 
 def _style_lines(ax: Axes) -> None:
@@ -148,8 +165,8 @@ def log_axis(axis: Axis, values=None, labels=None, base: float = 2) -> None:
 
 
 def round_values(low: float, high: float) -> list[float]:
-    """1, 3, 10, 30 … between low and high, or only powers of ten over more than four decades."""
-    steps = (1, 3) if high / low < 1e4 else (1,)
+    """1, 3, 10, 30 … between low and high; 1, 2, 5 … over less than two decades, powers of ten over more than four."""
+    steps = (1, 2, 5) if high / low < 1e2 else (1, 3) if high / low < 1e4 else (1,)
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     return [step * 10.0**e for e in exponents for step in steps if low <= step * 10.0**e <= high]
 

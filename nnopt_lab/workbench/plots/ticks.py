@@ -1,5 +1,6 @@
 """Keep the labels of an x axis apart: matplotlib guesses their width, and short axes with long numbers collide."""
 
+import re
 from itertools import pairwise
 
 from matplotlib.axes import Axes
@@ -43,7 +44,6 @@ def _thin(ax: Axes, most: int) -> None:
         places = ax.get_xticks()
         texts = [label.get_text() for label in ax.get_xticklabels()]
         named = [i for i, text in enumerate(texts) if text]
-        numbers = all(texts[i].replace(",", "").replace("−", "").replace(".", "").isdigit() for i in named)
-        if numbers:  # names must all stay
+        if all(re.fullmatch(r"[−-]?[\d.,]+(e[+-]\d+)?", texts[i]) for i in named):  # names must all stay
             keep = set(named[::-1][::2])  # the last one tells how far the axis reaches
             ax.set_xticks(places, [text if i in keep else "" for i, text in enumerate(texts)])

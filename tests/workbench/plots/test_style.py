@@ -94,6 +94,27 @@ class TestLegend:
             plots.legend(fig)
 
 
+class TestBarsStartAtZero:
+    @pytest.mark.parametrize("draw", ["bar", "barh"])
+    @pytest.mark.parametrize("limits", [(80, 90), (-3, -1), (0.1, 2)])
+    def test_a_cut_axis_is_refused_and_dots_are_named_instead(self, draw, limits):
+        fig, ax = plots.figure()
+        getattr(ax, draw)([0, 1], [88, 89])
+        (ax.set_ylim if draw == "bar" else ax.set_xlim)(limits)
+        with pytest.raises(ValueError, match=r"must contain 0.* draw dots: plots\.intervals"):
+            plots.finish(fig)
+        plt.close(fig)
+
+    def test_other_axes_may_be_cut(self):
+        fig, (left, right, last) = plots.figure(3)
+        plots.intervals(left, {"a": 88, "b": 89})
+        left.set_xlim(85, 90)
+        plots.bars(right, {"a": 3, "b": 30})
+        plots.log_axis(right.xaxis, [1, 10, 100])
+        last.bar([0, 1], [-2, 3])
+        assert plots.finish(fig)
+
+
 class TestLogAxis:
     def test_doubling_is_the_same_distance_everywhere(self):
         fig, ax = plots.figure()
@@ -107,6 +128,16 @@ class TestLogAxis:
         at = [ax.transData.transform((x, 1))[0] for x in (1, 2, 4)]
         assert at[1] - at[0] == pytest.approx(at[2] - at[1])
         assert not len(ax.xaxis.get_minorticklocs())
+
+    @pytest.mark.parametrize(("low", "high"), [(1, 4), (0.02, 0.9), (0.013, 700), (1e-5, 1e6)])
+    def test_finds_round_ticks_by_itself(self, low, high):
+        fig, ax = plots.figure()
+        ax.plot([low, high], [low, high])
+        plots.log_axis(ax.xaxis)
+        assert readable(plots.finish(fig))
+        ticks, (left, right) = ax.get_xticks(), ax.get_xlim()
+        assert 2 <= len(ticks) <= 12 and all(left <= tick <= right for tick in ticks)
+        assert left == pytest.approx(low, rel=0.6) or left <= low
 
     @pytest.mark.parametrize("values", [[], [0, 1], [-1]])
     def test_refuses_what_has_no_logarithm(self, values):
