@@ -26,6 +26,7 @@ from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import predict, reveal
 from nnopt_lab.lessons.start_here.playground import layer_playground
 from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.workbench.tables import Table
 
 lesson("00_start_here")
 
@@ -126,8 +127,10 @@ by_hand = {
     "linear 2048→128": (2048 * 128 + 128, 2048 * 128),
     "linear 128→10": (128 * 10 + 10, 128 * 10),
 }
-for name, (parameters, macs) in by_hand.items():
-    print(f"{name:16} {parameters:>9,} parameters {macs:>11,} MACs")
+Table(
+    [[name, *counts] for name, counts in by_hand.items()],
+    ["layer", "parameters", "MACs per picture"],
+)
 
 # %% tags=["fold"]
 example = torch.zeros(1, 3, 32, 32)

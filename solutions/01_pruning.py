@@ -18,6 +18,7 @@ import copy
 import warnings
 
 import torch
+from IPython.display import display
 from torch import nn
 from torch.nn.utils import prune
 
@@ -30,6 +31,7 @@ from nnopt_lab.lessons.pruning.playground import pruning_playground
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.pruning import channel_pruning, dependency_graph
 from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.workbench.tables import Table
 
 lesson("01_pruning")
 
@@ -495,9 +497,15 @@ lost = {
     name: measure.proportion_difference(result.correct, tested.correct)
     for name, result in results.items()
 }
-for name, result in results.items():
-    points = "" if name == "dense" else f"   lost: {lost[name]} points"
-    print(f"{name:23} {result.accuracy:.2f} %{points}")
+display(
+    Table(
+        [
+            [name, f"{result.accuracy:.2f} %", None if name == "dense" else lost[name]]
+            for name, result in results.items()
+        ],
+        ["network", "test accuracy", "points lost"],
+    )
+)
 reveal(
     "accuracy lost at 90 % sparsity, level by level with fine-tuning",
     lost["in levels"].estimate,
@@ -859,9 +867,11 @@ by_library = channel_pruning.remove_channels(dense, batch[:1], keep)
 
 # %%
 teacher = models.trained("teacher")
-for group in dependency_graph.channel_groups(teacher, batch[:1]):
-    if group.removable:
-        print(f"{group.size:>4} channels made by {' + '.join(group.producers)}")
+groups = dependency_graph.channel_groups(teacher, batch[:1])
+Table(
+    [[group.size, " + ".join(group.producers)] for group in groups if group.removable],
+    ["channels", "made by"],
+)
 
 # %% tags=["fold"]
 concatenating = Concatenating()

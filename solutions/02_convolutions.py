@@ -22,6 +22,7 @@
 import copy
 
 import torch
+from IPython.display import display
 from torch import nn
 
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
@@ -33,6 +34,7 @@ from nnopt_lab.lessons.convolutions.playground import convolution_playground
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.convolutions import blocks, cost_model, folding, low_rank
 from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.workbench.tables import Table
 
 lesson("02_convolutions")
 
@@ -92,8 +94,10 @@ check("convolutions.receptive_field", receptive_field)
 # %%
 receptive_field = yours_or_ours("convolutions.receptive_field")
 seen = {k: receptive_field([(k, 1), (2, 2), (k, 1), (2, 2)]) for k in (1, 3, 5, 7)}
-for k, pixels in seen.items():
-    print(f"{k}×{k} kernels: a feature sees {pixels:>2} × {pixels:<2} pixels")
+Table(
+    [[f"{k}×{k}", f"{pixels}×{pixels}"] for k, pixels in seen.items()],
+    ["kernels", "pixels that a feature sees"],
+)
 
 # %% [markdown]
 # Now turn the third knob. `MyNet` has two convolutions, each followed by ReLU and pooling. Remove the second one
@@ -1135,9 +1139,11 @@ off = {
 within = sum(int(((r > 0.5) & (r < 2)).sum()) for r in off.values())
 print(f"{machine.gflops:.0f} GFLOP/s (10⁹ operations per second)")
 print(f"{machine.bandwidth:.0f} GB/s, {1e6 * machine.overhead:.1f} µs per call")
-print("measured time ÷ predicted time: median (lowest to highest)")
-for kind, r in off.items():
-    print(f"{kind:9} {r.median():.1f} ({r.min():.1f} to {r.max():.1f})")
+ratios = [
+    [kind, f"{r.median():.1f}", f"{r.min():.1f} to {r.max():.1f}"]
+    for kind, r in off.items()
+]
+display(Table(ratios, ["layers", "measured ÷ predicted", "lowest to highest"]))
 reveal(
     "layers of 30 that the cost model predicts to within a factor of 2",
     within,

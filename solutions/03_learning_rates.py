@@ -32,6 +32,7 @@ from nnopt_lab.lessons.learning_rates.playground import (
 )
 from nnopt_lab.techniques.training import linear_svm, lr_range_test, schedules
 from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.workbench.tables import Table
 
 lesson("03_learning_rates")
 # True makes the recorded experiments again on your machine: 10 to 15 minutes each.
@@ -101,10 +102,10 @@ def final_loss(schedule, peak, steps=300):
     return noisy_descent(schedule, peak, steps)[1][-15:].mean().item()
 
 
-for rate in (0.01, 0.02, 0.04):
-    print(
-        f"rate {rate}: loss {final_loss('constant', rate, 3000):.4f} after 3,000 steps"
-    )
+Table(
+    [[r, f"{final_loss('constant', r, 3000):.4f}"] for r in (0.01, 0.02, 0.04)],
+    ["constant rate", "loss after 3,000 steps"],
+)
 
 # %% [markdown]
 # Large steps travel, small steps settle. That is the whole reason for a schedule: *travel first, settle at the end*.
@@ -936,8 +937,7 @@ plots.finish(
 
 # %%
 constant = torch.tensor(race["schedules"]["constant"]["test"])
-final, ahead = {}, {}
-print(f"{'schedule':18} {'peak':>6} {'test':>8}   {'ahead of constant, points'}")
+final, ahead, rows = {}, {}, []
 for name, run in sorted(
     race["schedules"].items(), key=lambda item: -sum(item[1]["test"])
 ):
@@ -948,11 +948,13 @@ for name, run in sorted(
     )
     reach = 4.303 * gained.std().item() / 3**0.5
     low, high = ahead[name] - reach, ahead[name] + reach
-    against = measure.with_interval((ahead[name], low, high), "+.2f")
-    row = f"{name:18} {run['peak']:>6g} {final[name]:>6.2f} %"
-    print(row if name == "constant" else f"{row}   {against}")
+    rows.append([name, f"{run['peak']:g}", f"{final[name]:.2f} %", None, None])
+    if name != "constant":
+        rows[-1][3:] = f"{ahead[name]:+.2f}", f"{low:+.2f} to {high:+.2f}"
 article = sum(race["baseline"]) / len(race["baseline"])
-print(f"\n{'article, 8 epochs':18} {0.01:>6g} {article:>6.2f} %")
+rows.append(["article, 8 epochs", "0.01", f"{article:.2f} %", None, None])
+heads = ["schedule", "peak", "test accuracy", "ahead of constant", "95 % interval"]
+Table(rows, heads, "Mean of three seeds; differences in points")
 
 # %% [markdown]
 # Three seeds of one schedule differ by up to 3 points, and every interval but that of plateau includes 0. So a lead of

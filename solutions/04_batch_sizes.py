@@ -34,6 +34,7 @@ from nnopt_lab.techniques.training import (
     noise_scale,
 )
 from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.workbench.tables import Table
 
 lesson("04_batch_sizes")
 
@@ -1167,13 +1168,13 @@ batch_playground({"untrained": fresh, "trained": trained}, pictures)
 # The table combines your speeds with the race. At 1,024, two runs were stopped, so the true numbers are larger.
 
 # %% tags=["nbval-ignore-output"]
-heads = ("batch", "pictures/s here", "pictures to 86 %", "updates to 86 %", "rate")
-print("{:>6} {:>16} {:>17} {:>16} {:>7}".format(*heads))
+rows = []
 for size, speed in zip(sizes, speeds, strict=True):
     if size in mean_examples:
-        needed, rate = mean_examples[size], rates[size]
-        row = f"{size:>6} {speed:>16,.0f} {needed:>17,.0f} {needed / size:>16,.0f}"
-        print(f"{row} {rate:>7g}")
+        needed, rate = round(mean_examples[size]), f"{rates[size]:g}"
+        rows.append([size, round(float(speed)), needed, round(needed / size), rate])
+heads = ["batch", "pictures/s here", "pictures to 86 %", "updates to 86 %", "rate"]
+Table(rows, heads)
 
 # %% [markdown]
 # You can now find a good batch size for your machine and your network, compute large batches in little memory, and

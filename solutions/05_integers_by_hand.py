@@ -36,6 +36,7 @@ from nnopt_lab.techniques.quantization import (
 )
 from nnopt_lab.techniques.quantization.activation_ranges import calibrate
 from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.workbench.tables import Table
 
 lesson("05_integers_by_hand")
 
@@ -389,8 +390,10 @@ def bits_per_weight(bits, how):
     return bits + 32 * scales / weights
 
 
-for name, how in granularities.items():
-    print(f"4 bits, {name}: {bits_per_weight(4, how):.2f} bits per weight")
+Table(
+    [[name, f"{bits_per_weight(4, how):.2f}"] for name, how in granularities.items()],
+    ["grids of 4 bits", "bits per weight"],
+)
 
 # %% tags=["fold"]
 slopes = [(curve[-1] - curve[2]) / 4 for curve in decibels.values()]

@@ -17,6 +17,7 @@ from itertools import pairwise
 from statistics import mean
 
 import torch
+from IPython.display import display
 from torch import nn
 
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
@@ -32,6 +33,7 @@ from nnopt_lab.techniques.quantization import (
     quantizers,
 )
 from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.workbench.tables import Table
 
 lesson("06_few_bits")
 LIVE = False  # True: run the recorded experiments again on this machine
@@ -914,8 +916,12 @@ correct = predicted == pictures.validation.labels
 scores["float"] = 100 * correct.float().mean().item()
 
 # %% tags=["nbval-ignore-output"]
-for name, score in scores.items():
-    print(f"{name:19} {score:.1f} % of the validation pictures")
+display(
+    Table(
+        [[name, f"{score:.1f} %"] for name, score in scores.items()],
+        ["weights", "validation accuracy"],
+    )
+)
 reveal(
     "accuracy with 8-bit weights whose updates are rounded to nearest, 4 epochs",
     scores["8 bits, nearest"],

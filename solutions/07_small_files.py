@@ -31,6 +31,7 @@ from nnopt_lab.techniques import pruning, quantization
 from nnopt_lab.techniques.quantization import deep_compression
 from nnopt_lab.techniques.quantization.deep_compression import huffman
 from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.workbench.tables import Table
 
 lesson("07_small_files")
 LIVE = False  # True: run the recorded experiments again on this machine
@@ -287,8 +288,7 @@ training.fit(
 lost["trained"] = points_lost(shared, pictures.validation, validated)
 
 # %% tags=["nbval-ignore-output"]
-for name, points in lost.items():
-    print(f"{name}: {points} points lost on the validation pictures")
+Table(list(lost.items()), ["network", "points lost on the validation pictures"])
 
 # %% tags=["fold"]
 claim(
@@ -388,9 +388,13 @@ counted = {
     "gaps": np.bincount(gaps, minlength=64).tolist(),
 }
 bits_each = {name: huffman_bits(c) / sum(c) for name, c in counted.items()}
-for name, bits in bits_each.items():
-    entropy = huffman.entropy(counted[name])
-    print(f"{name}: entropy {entropy:.3f}, Huffman {bits:.3f} bits per symbol")
+Table(
+    [
+        [name, f"{huffman.entropy(counted[name]):.3f}", f"{bits:.3f}"]
+        for name, bits in bits_each.items()
+    ],
+    ["symbols", "entropy, bits", "Huffman, bits per symbol"],
+)
 
 # %% tags=["fold"]
 fig, axes = plots.figure(ncols=2)

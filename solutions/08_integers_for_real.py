@@ -26,7 +26,7 @@ from pathlib import Path
 import onnx
 import onnxruntime
 import torch
-from IPython.display import HTML
+from IPython.display import HTML, display
 
 from nnopt_lab.course.calls import (
     check,
@@ -42,6 +42,7 @@ from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.techniques.deployment import build_engines, processor
 from nnopt_lab.techniques.deployment.onnx_files import export_onnx, quantize_onnx
 from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.workbench.tables import Table
 
 lesson("08_integers_for_real")
 
@@ -388,11 +389,12 @@ NAMES = [
     "OpenVINO int8",
 ]
 ready, missing = build_engines(net, calibration, NAMES)
-for name, engine in ready.items():
-    size = measure.format_bytes(engine.bytes)
-    print(f"{name:22} {size:>9}   built in {engine.seconds:4.1f} s")
-for name, reason in missing.items():
-    print(f"{name:22} {reason}")
+rows = [
+    [name, measure.format_bytes(engine.bytes), f"{engine.seconds:.1f} s"]
+    for name, engine in ready.items()
+]
+rows += [[name, reason, None] for name, reason in missing.items()]
+Table(rows, ["engine", "size", "built in"])
 
 # %% [markdown]
 # (The two engines that compile will be built faster next time, since torch caches its programs on disk.)
@@ -520,9 +522,12 @@ partner = {
     "OpenVINO int8": "OpenVINO float32",
 }
 whole, own = gain(best, "eager float32", 256), gain(best, partner[best], 256)
-print("speed-up of int8 over float32 in the same engine, batch 256")
-for name in int8:
-    print(f"  {name:18} {gain(name, partner[name], 256)}")
+display(
+    Table(
+        [[name, gain(name, partner[name], 256)] for name in int8],
+        ["int8 engine", "compared with float32 in the same engine, batch 256"],
+    )
+)
 layout, engine = (
     gain("channels-last float32", "eager float32", 256),
     gain(partner[best], "channels-last float32", 256),
@@ -883,7 +888,7 @@ check("for_real.break_even", break_even)
 
 # %% tags=["nbval-ignore-output"]
 break_even = yours_or_ours("for_real.break_even")
-slow = timings[256]["eager float32"].median
+slow, rows = timings[256]["eager float32"].median, []
 for name, engine in ready.items():
     if name != "eager float32":
         # In microseconds, so that integers are exact enough.
@@ -892,8 +897,9 @@ for name, engine in ready.items():
             round(1e6 * slow),
             round(1e6 * timings[256][name].median),
         )
-        paid = f"batches to pay off: {batches:,}" if batches >= 0 else "never pays off"
-        print(f"{name:22} built in {engine.seconds:4.1f} s, {paid}")
+        paid = f"{batches:,}" if batches >= 0 else "never"
+        rows.append([name, f"{engine.seconds:.1f} s", paid])
+Table(rows, ["engine", "built in", "batches to pay off"])
 
 # %% [markdown]
 # ## 7. Choosing an engine
@@ -924,7 +930,7 @@ check("for_real.choose_engine", choose_engine)
 
 # %% tags=["nbval-ignore-output"]
 choose_engine = yours_or_ours("for_real.choose_engine")
-chosen = {}
+chosen, rows = {}, []
 for size in sizes:
     times = [1000 * timings[size][name].median for name in ready]
     kib, points = (
@@ -933,7 +939,8 @@ for size in sizes:
     )
     chosen[size] = choose_engine(list(ready), times, kib, points, 300, 0.5)
     free = choose_engine(list(ready), times, kib, points, 10_000, 0.5)
-    print(f"batch {size:3}: {chosen[size]}; without a limit on size: {free}")
+    rows.append([size, chosen[size], free])
+Table(rows, ["batch", "engine within 300 KiB", "without a limit on size"])
 
 # %%
 claim(

@@ -24,6 +24,7 @@ import tempfile
 from pathlib import Path
 
 import torch
+from IPython.display import display
 from torch import nn
 
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
@@ -34,6 +35,7 @@ from nnopt_lab.lessons.distillation.playground import distillation_playground
 from nnopt_lab.techniques import distillation
 from nnopt_lab.workbench import data, measure, models, plots, recipes, training
 from nnopt_lab.workbench.shapes import draw_shapes
+from nnopt_lab.workbench.tables import Table
 
 lesson("09_distillation")
 
@@ -582,25 +584,29 @@ def ahead(alone, accuracies):
     return mean, verdicts(alone, [accuracies])[0], mean - reach, mean + reach
 
 
-def against(results, control="labels"):
-    """Print each method's gain over the control, and return it."""
+def against(results, control="labels", caption="", teacher=None):
+    """Show each method's gain over the control as a table, and return it."""
     alone = results[control]
     gained = {
         name: ahead(alone, accuracies)
         for name, accuracies in results.items()
         if name != control
     }
-    print(f"{'':24} {'mean':>7}   points above {control!r}")
-    print(f"{control:24} {sum(alone) / len(alone):>5.2f} %")
+    rows = []
+    if teacher is not None:
+        rows.append(["teacher", f"{teacher:.2f} %", None, None, None])
+    rows += [[control, f"{sum(alone) / len(alone):.2f} %", None, None, None]]
     for name, (mean, verdict, low, high) in gained.items():
-        accuracy = sum(results[name]) / len(results[name])
-        gain = f"{measure.with_interval((mean, low, high), '+.2f')}  {verdict}"
-        print(f"{name:24} {accuracy:>5.2f} %   {gain}")
+        accuracy = f"{sum(results[name]) / len(results[name]):.2f} %"
+        rows.append(
+            [name, accuracy, f"{mean:+.2f}", f"{low:+.2f} to {high:+.2f}", verdict]
+        )
+    heads = ["", "mean", f"points above {control!r}", "95 % interval", "verdict"]
+    display(Table(rows, heads, caption))
     return gained
 
 
-print(f"{'teacher':24} {clothes['teacher']:>5.2f} %")
-on_clothes = against(clothes["accuracy"])
+on_clothes = against(clothes["accuracy"], teacher=clothes["teacher"])
 
 # %%
 reveal(
@@ -816,8 +822,7 @@ claim(
 
 # %%
 methods = recorded("distillation_methods", live=LIVE)["result"]
-print(f"{'teacher':24} {methods['teacher']:>5.2f} %")
-of_method = against(methods["accuracy"])
+of_method = against(methods["accuracy"], teacher=methods["teacher"])
 
 # %% tags=["fold"]
 fig, ax = plots.figure(figsize=(8, 3.6))
@@ -984,10 +989,16 @@ reveal(
 # %% tags=["fold"]
 closed_of_smoothed = 100 * (mean["drawn, teacher"] - averages["label smoothing"])
 closed_of_smoothed /= by_pictures["teacher"] - averages["label smoothing"]
-print("share of the gap closed, compared with")
-print(f"  labels on views:          {closed:.0f} %")
-print(f"  smoothed labels on views: {closed_of_smoothed:.0f} %")
-print(f"  labels on the 9,000:      {closed_of_own:.0f} %")
+display(
+    Table(
+        [
+            ["labels on views", f"{closed:.0f} %"],
+            ["smoothed labels on views", f"{closed_of_smoothed:.0f} %"],
+            ["labels on the 9,000", f"{closed_of_own:.0f} %"],
+        ],
+        ["compared with", "share of the gap closed"],
+    )
+)
 own, drawn = (
     [table[f"{where}, {way}"] for way in ("labels", "teacher")]
     for where in ("own", "drawn")
@@ -1056,9 +1067,7 @@ question("distillation.try_first", choice)
 sizes = recorded("distillation_sizes", live=LIVE)["result"]
 heat = recorded("distillation_temperatures", live=LIVE)["result"]
 for name, accuracies in sizes["accuracy"].items():
-    print(f"student: {name}")
-    against(accuracies)
-    print()
+    against(accuracies, caption=f"Student: {name}")
 
 # %% tags=["fold"]
 fig, (left, right) = plots.figure(ncols=2)
@@ -1169,12 +1178,12 @@ predict("teacher on new pictures compared with labels, 2 bits", unit="points")
 
 # %%
 compressed = recorded("distillation_compressed", live=LIVE)["result"]
-print(f"before: {compressed['before']} %\n")
+print(f"before: {compressed['before']} %")
 recovered = {}
 for kind, accuracies in compressed["accuracy"].items():
-    print(f"{kind}: {compressed['compressed'][kind]} % before further training")
-    recovered[kind] = against(accuracies)
-    print()
+    left = compressed["compressed"][kind]
+    caption = f"{kind.capitalize()}: {left} % before further training"
+    recovered[kind] = against(accuracies, caption=caption)
 
 # %% tags=["fold"]
 fig, axes = plots.figure(2, 2, sharex=True, sharey=True, figsize=(9, 4.6))

@@ -53,6 +53,7 @@ from nnopt_lab.lessons.parallelism.photographs import Photographs
 from nnopt_lab.lessons.parallelism.playground import scaling_playground
 from nnopt_lab.techniques.parallelism import amdahl, launching
 from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.workbench.tables import Table
 
 lesson("10_parallelism")
 
@@ -232,13 +233,17 @@ plots.finish(
 )
 
 # %% tags=["nbval-ignore-output"]
-for size, share in shares.items():
-    limit = (
-        f"at most {1 / max(share, 1e-3):,.1f}× with any number of threads"
-        if share < 1
-        else "no gain with any number of threads"
-    )
-    print(f"batch {size:3}: serial share {share:.2f}, so {limit}")
+Table(
+    [
+        [
+            size,
+            f"{share:.2f}",
+            f"{1 / max(share, 1e-3):,.1f}×" if share < 1 else "1.0×: no gain",
+        ]
+        for size, share in shares.items()
+    ],
+    ["batch", "serial share", "at most, with any number of threads"],
+)
 
 # %% [markdown]
 # What to see: on the left, the larger the batch, the higher the line, since its serial share is smaller. On the right,

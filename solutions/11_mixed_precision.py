@@ -24,7 +24,7 @@ import math
 import platform
 
 import torch
-from IPython.display import HTML
+from IPython.display import HTML, display
 from torch import nn
 from torch.nn import functional as F
 
@@ -46,6 +46,7 @@ from nnopt_lab.techniques.deployment import processor
 from nnopt_lab.techniques.quantization import precision, qat
 from nnopt_lab.techniques.quantization.precision import FORMATS
 from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.workbench.tables import Table
 
 lesson("11_mixed_precision")
 
@@ -82,13 +83,23 @@ plots.finish(
 
 # %% [markdown]
 # What to see: each row is one format with the value it stores. bf16 has as many orange bits as float32, and fp16 fewer.
-# (In the list below, each range begins at the smallest number above 0.)
+#
+# The same formats in numbers:
 
 # %%
-for name, format in FORMATS.items():
-    reach = f"from {format.smallest:8.2g} to {format.largest:8.3g}"
-    after = f"next after 1: {1 + 2.0**-format.mantissa_bits:.8g}"
-    print(f"{name:9} {format.bits:2} bits, {reach}, {after}")
+Table(
+    [
+        [
+            name,
+            format.bits,
+            f"{format.smallest:.2g}",
+            f"{format.largest:.3g}",
+            f"{1 + 2.0**-format.mantissa_bits:.8g}",
+        ]
+        for name, format in FORMATS.items()
+    ],
+    ["format", "bits", "smallest above 0", "largest", "next after 1"],
+)
 
 # %% tags=["fold"]
 first_half = "".join(precision.bits_of(1.5, FORMATS["float32"]))[:16]
@@ -428,8 +439,10 @@ with torch.autocast("cpu", torch.bfloat16):
         "mean squared error (of bf16)": F.mse_loss(low, low),
         "cross-entropy (of bf16)": F.cross_entropy(low, labels),
     }
-for name, result in shown.items():
-    print(f"{name:30} → {str(result.dtype).removeprefix('torch.')}")
+Table(
+    [[name, str(y.dtype).removeprefix("torch.")] for name, y in shown.items()],
+    ["operator", "type of the result"],
+)
 
 # %% [markdown]
 # There are three groups. Operators that *multiply* always get bf16. *Sensitive* operators get float32. All others take
@@ -1207,8 +1220,11 @@ against = {
     for way, rows in stored["accuracy"].items()
     if way != "float32"
 }
-for way, gained in against.items():
-    print(f"{way:24} {measure.with_interval(gained, '+.2f', ' points')}")
+rows = [
+    [way, f"{mean:+.2f}", f"{low:+.2f} to {high:+.2f}"]
+    for way, (mean, low, high) in against.items()
+]
+display(Table(rows, ["weights", "points compared with float32", "95 % interval"]))
 reveal(
     "cost of weights stored in bf16, rate 0.001",
     -against["bf16"][0],
@@ -1498,10 +1514,11 @@ behind = {
     for name, values in trained.items()
     if name != "float32"
 }
-print(f"{'float32':28} {sum(trained['float32']) / 5:.2f} %")
-for name, gained in behind.items():
-    difference = measure.with_interval(gained, "+.2f")
-    print(f"{name:28} {sum(trained[name]) / 5:.2f} %   {difference}")
+rows = [["float32", f"{sum(trained['float32']) / 5:.2f} %", None, None]]
+for name, (mean, low, high) in behind.items():
+    accuracy, interval = sum(trained[name]) / 5, f"{low:+.2f} to {high:+.2f}"
+    rows.append([name, f"{accuracy:.2f} %", f"{mean:+.2f}", interval])
+Table(rows, ["training", "accuracy", "points above float32", "95 % interval"])
 
 # %% tags=["fold"]
 fig, ax = plots.figure(figsize=(8, 3))

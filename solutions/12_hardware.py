@@ -53,6 +53,7 @@ from nnopt_lab.techniques.deployment.onnx_engines import engine_of_file
 from nnopt_lab.techniques.pruning import channel_pruning
 from nnopt_lab.workbench import data, measure, models, plots, recipes, training
 from nnopt_lab.workbench.paths import data_dir
+from nnopt_lab.workbench.tables import Table
 
 lesson("12_hardware")
 
@@ -457,11 +458,12 @@ try:
     deploy(net, batch, "ONNX Runtime", precision="bf16")
 except EngineUnavailable as reason:
     missing["ONNX Runtime bf16"] = str(reason)
-for name, engine in ready.items():
-    size = measure.format_bytes(engine.bytes)
-    print(f"{name:22} {size:>9}   built in {engine.seconds:5.2f} s")
-for name, reason in missing.items():
-    print(f"{name:22} {reason}")
+rows = [
+    [name, measure.format_bytes(engine.bytes), f"{engine.seconds:.2f} s"]
+    for name, engine in ready.items()
+]
+rows += [[name, reason, None] for name, reason in missing.items()]
+Table(rows, ["engine", "size", "built in"])
 
 # %% [markdown]
 # Now measure them with 256 pictures per call and with one. How many times as fast as eager torch is the fastest? (The
@@ -608,8 +610,8 @@ plots.finish(
 # What to see: each line starts near its build time, and the lowest line is the best choice for that number of batches.
 
 # %% tags=["nbval-ignore-output"]
-for count, name in zip(counts, winners, strict=True):
-    print(f"{count:>9,} batches: {name}")
+winning = list(zip(counts, winners, strict=True))
+display(Table(winning, ["batches", "fastest, with its build"]))
 if compiled := next((name for name in ready if name.startswith("compiled")), None):
     saved = timed[256]["channels-last float32"].median - timed[256][compiled].median
     after = (
@@ -886,14 +888,13 @@ plots.finish(
 
 # %% tags=["nbval-ignore-output"]
 ms = [1000 * by_size[size][server].median for size in sizes]
+limits, rows = (5, 20, 100), []
 for load in (0.1, 0.5, 0.9):
     interval = ms[-1] / sizes[-1] / load
-    found = [
-        f"{batch_for(list(sizes), ms, interval, limit) or 'none'} within {limit} ms"
-        for limit in (5, 20, 100)
-    ]
-    print(f"{server} at {load:.0%} of its capacity, a picture every {interval:.3f} ms:")
-    print(f"    batches of {', '.join(found)}")
+    found = [batch_for(list(sizes), ms, interval, limit) or "none" for limit in limits]
+    rows.append([f"{load:.0%}", f"{interval:.3f}", *found])
+heads = ["load", "ms between pictures", *(f"batch in {limit} ms" for limit in limits)]
+Table(rows, heads, f"{server}, load as a share of its capacity")
 
 # %%
 claim(
@@ -1202,9 +1203,11 @@ same_net = max(
     for name in ladders[256, False]
     if name != SMALL_NET
 )
-for (size, extra), names in ladders.items():
-    kind = f"batch {size}{'' if extra else ', without OpenVINO'}"
-    print(f"{kind}: {names[-1]} is {top[size, extra]}")
+rows = [
+    [f"{size}{'' if extra else ', without OpenVINO'}", names[-1], top[size, extra]]
+    for (size, extra), names in ladders.items()
+]
+display(Table(rows, ["batch", "top of the ladder", "compared with eager MyNet"]))
 display(HTML(measure.tables.html_table(cells, header=True)))
 reveal(
     "speed-up at the top of the ladder, batch 256",

@@ -17,6 +17,7 @@
 import time
 
 import torch
+from IPython.display import display
 
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.course_map import progress
@@ -30,6 +31,7 @@ from nnopt_lab.techniques.search.autotune import optimize
 from nnopt_lab.techniques.search.points import Goal, Point, describe
 from nnopt_lab.techniques.search.tasks import Task
 from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.workbench.tables import Table
 
 lesson("14_choosing")
 # True makes the recorded experiments again on your machine: 5 to 20 minutes each.
@@ -846,11 +848,17 @@ plots.finish(
 )
 
 # %%
-for name, row in final.items():
-    size = measure.format_bytes(row["bytes"])
-    print(f"{name}: {row['faster'][0]:.2f}×, test accuracy {row['test']} %, {size}")
-    for line in row["what"]:
-        print("   ", line)
+rows = [
+    [
+        name,
+        f"{row['faster'][0]:.2f}×",
+        f"{row['test']:.2f} %",
+        measure.format_bytes(row["bytes"]),
+        "; ".join(row["what"]),
+    ]
+    for name, row in final.items()
+]
+display(Table(rows, ["network", "times as fast", "test accuracy", "file", "how"]))
 reveal(
     "speed-up of the search's winner over eager MyNet",
     *(round(value, 2) for value in final["search 1"]["faster"]),
@@ -1030,10 +1038,13 @@ plots.finish(
 )
 
 # %%
+rows = []
 for name, row in resnet["final"].items():
     middle, low, high = row["faster"]
-    faster = f"{middle:.2f} ({low:.2f} to {high:.2f})"
-    print(f"{name}: {faster} times as fast, test accuracy {row['test']} %")
+    interval = f"{low:.2f} to {high:.2f}"
+    rows.append([name, f"{middle:.2f}×", interval, f"{row['test']:.2f} %"])
+heads = ["network", "times as fast", "95 % interval", "test accuracy"]
+display(Table(rows, heads))
 reveal(
     "speed-up of the search's winner over eager resnet18",
     *(round(value, 2) for value in resnet["final"]["search 1"]["faster"]),
@@ -1148,6 +1159,7 @@ made = {
     ],
     **runs,
 }
+rows = []
 for name, of in made.items():
     for run in of:
         points, base = [Point(**p) for p in run["points"]], Point(**run["original"])
@@ -1157,9 +1169,10 @@ for name, of in made.items():
             if base.accuracy - p.accuracy <= 1.0
         )
         trials = len(points) + run["stopped"]
-        count = f"{trials:3} trials, {run['stopped']} stopped early"
-        share_of = f"{reached(points, base):.2f} of the rectangle"
-        print(f"{name:8} {count}, {share_of}, fastest within the limit {fastest:.2f}×")
+        share_of = f"{reached(points, base):.2f}"
+        rows.append([name, trials, run["stopped"], share_of, f"{fastest:.2f}×"])
+heads = ["", "trials", "stopped early", "share of rectangle", "fastest in the limit"]
+Table(rows, heads)
 
 # %% [markdown]
 # You can now set up a search over several techniques, judge it against random search and manual tuning, and report its

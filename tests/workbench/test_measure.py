@@ -3,6 +3,7 @@ import gzip
 import itertools
 import math
 import random
+import re
 import sys
 import types
 
@@ -678,6 +679,8 @@ class TestCompare:
         assert max(map(len, text.splitlines())) < 130
         assert "pruned &lt;half&gt;" in page and "<half>" not in page and "var(--jp-ui-font-color1" in page
         assert "557 nonzero" in page
+        assert page.count('scope="col"') == 7 and page.count('scope="row"') == 3
+        assert all(cell.count("<br>") < 2 for cell in re.split("<t[dh]", page)) and "95 % interval" not in page
 
     def test_plot(self, comparison):
         assert [ax.get_title() for ax in comparison.plot().axes] == [

@@ -1,12 +1,13 @@
 """Compare networks with the first of them in one table."""
 
+import re
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from nnopt_lab.workbench.measure.size import disk_bytes, parameters
 from nnopt_lab.workbench.measure.tables import format_bytes, format_count, html_table, text_table
-from nnopt_lab.workbench.measure.timing import MIN_ROUNDS, latency, ratio
+from nnopt_lab.workbench.measure.timing import MIN_ROUNDS, Ratio, latency, ratio
 from nnopt_lab.workbench.measure.work import macs
 
 
@@ -24,18 +25,15 @@ class Comparison:
     def _cells(self) -> list[list[str]]:
         batches = list(self.rows[0]["latency"])
         header = ["model", "parameters", "MACs\nper picture", "file\ngzipped", "accuracy"]
-        cells = [header + [f"batch {b:,}\nmedian (quartiles)" for b in batches]]
+        second = "\ncompared with the first (95 %)" if len(self.rows) > 1 else ""
+        cells = [header + [f"batch {b:,}, median (quartiles){second}" for b in batches]]
         for row in self.rows:
             accuracy = "–" if row["accuracy"] is None else f"{row['accuracy']:.2f} %"
             cells.append([row["model"], f"{row['total']:,}\n{row['nonzero']:,} nonzero", format_count(row["macs"])])
             cells[-1] += [f"{format_bytes(row['bytes'])}\n{format_bytes(row['compressed_bytes'])}", accuracy]
             for b in batches:
-                verdict = (
-                    ""
-                    if row["ratio"][b] is None
-                    else "\n" + str(row["ratio"][b]).replace(" (", "\n(").replace(", ", ",\n")
-                )
-                cells[-1].append(str(row["latency"][b]) + verdict)
+                against = "" if row["ratio"][b] is None else "\n" + _short(row["ratio"][b])
+                cells[-1].append(str(row["latency"][b]) + against)
         return cells
 
     def __repr__(self) -> str:
@@ -49,6 +47,11 @@ class Comparison:
         from nnopt_lab.workbench import plots
 
         return plots.comparison(self.rows)
+
+
+def _short(against: Ratio) -> str:
+    """A ratio without the words that the head of its column says."""
+    return re.sub(r"( measured \(ratio [\d.,]+, |\()95 % interval ", " (", str(against)).replace("  ", " ")
 
 
 def compare(

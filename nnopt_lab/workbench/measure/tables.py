@@ -35,13 +35,23 @@ def text_table(cells: list[list[str]]) -> str:
 
 
 def html_table(cells: list[list[str]], header: bool = False) -> str:
-    """Format rows of cells as an HTML table in the colours of the JupyterLab theme, or else of the page."""
-    line = "border-bottom:1px solid var(--jp-border-color2, #bbb)"
+    """Format rows of cells as an HTML table in the colours of the JupyterLab theme, or else of the page.
+
+    The first cell of each row is its heading; with `header`, the first row contains the columns' headings.
+    """
+    line = "border-bottom:1px solid var(--jp-border-color2, #8888884d)"
     style = f"padding:4px 12px 4px 0; text-align:left; vertical-align:top; white-space:nowrap; {line}"
     rows = []
     for i, row in enumerate(cells):
-        tag = "th" if header and i == 0 else "td"
-        rows.append("".join(f'<{tag} style="{style}">{_html_cell(cell)}</{tag}>' for cell in row))
+        heads = header and i == 0
+        tags = ['th scope="col"'] * len(row) if heads else ['th scope="row"', *["td"] * (len(row) - 1)]
+        weight = "" if heads else "; font-weight:400"
+        rows.append(
+            "".join(
+                f'<{tag} style="{style}{weight}">{_html_cell(cell)}</{tag[:2]}>'
+                for tag, cell in zip(tags, row, strict=True)
+            )
+        )
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     return f'<table style="border-collapse:collapse; color:var(--jp-ui-font-color1, inherit)">{body}</table>'
 

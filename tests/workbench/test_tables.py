@@ -1,0 +1,131 @@
+"""A table is HTML with headings in a notebook, and the same cells as aligned text elsewhere."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from nnopt_lab.workbench.tables import Table
+
+RACE = Table(
+    [
+        ["one-cycle", "0.05", "88.47 %", "+0.85 (-0.92 to +2.61)"],
+        ["constant", "0.025", "87.62 %", None],
+        ["<step>", 1, "7.30 %", "-10.66 (-2.82 to +1.50)"],
+    ],
+    ["schedule", "peak", "test", "ahead of constant"],
+    "Three seeds",
+)
+
+
+class Cells(HTMLParser):
+    """The cells of the first table on a page: (tag, attributes, text)."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.rows, self.caption, self._tag = [], "", None
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("th", "td"):
+            self.rows[-1].append([tag, dict(attributes), ""])
+        self._tag = tag
+
+    def handle_data(self, data):
+        if self._tag == "caption":
+            self.caption += data
+        else:
+            self.rows[-1][-1][2] += data
+
+
+def texts(page):
+    return [[cell.strip("\u2007\u2008") for _, _, cell in row] for row in Cells(page).rows]
+
+
+def test_html_and_text_have_the_same_cells():
+    page, lines = RACE._repr_html_(), repr(RACE).splitlines()
+    assert texts(page) == [RACE.columns, *RACE.rows]
+    assert lines[0] == Cells(page).caption == "Three seeds"
+    assert [re.split(r" {2,}", line) for line in lines[1:]] == [RACE.columns, *RACE.rows]
+
+
+def test_headings_have_a_scope_and_colours_come_from_the_theme():
+    head, *rows = Cells(RACE._repr_html_()).rows
+    assert all((tag, attributes["scope"]) == ("th", "col") for tag, attributes, _ in head)
+    assert all([tag for tag, *_ in row] == ["th", "td", "td", "td"] and row[0][1]["scope"] == "row" for row in rows)
+    assert "background" not in RACE._repr_html_()
+    assert "color:var(--jp-ui-font-color1,inherit)" in RACE._repr_html_()
+
+
+def test_points_lie_below_each_other():
+    lines = repr(RACE).splitlines()[2:]
+    assert len({re.search(r"\d\.\d\d %", line).end() for line in lines}) == 1
+    ahead = [re.search(r"[+−]\d+(\.)\d\d \(", line) for line in lines]
+    assert len({found.start(1) for found in ahead if found}) == 1
+    peaks = [re.split(r" {2,}", line) for line in lines]
+    assert len({line.index(cells[1]) + cells[1].find(".") for line, cells in zip(lines, peaks, strict=True)
+                if "." in cells[1]}) == 1  # fmt: skip
+    # In HTML, spaces as wide as a digit and a point stand for what is missing.
+    cells = [row[1][2] for row in Cells(RACE._repr_html_()).rows[1:]]
+    assert cells == ["0.05\u2007", "0.025", "1\u2008\u2007\u2007\u2007"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        (1234567, "1,234,567"),
+        (-3, "−3"),
+        (0.1 + 0.2, "0.3"),
+        (7.137000000000001, "7.14"),
+        (-1.5e-7, "−1.5e−07"),
+        (None, "–"),
+        (True, "True"),
+        ("-0.3 (-1 to -0.2)", "−0.3 (−1 to −0.2)"),
+        ("resnet-18, e4m3-1", "resnet-18, e4m3-1"),
+        ("e5m2 and 2-bit", "e5m2 and 2-bit"),
+    ],
+)
+def test_cells_are_written_alike(cell, text):
+    assert Table([["x", cell]], ["", "value"]).rows == [["x", text]]
+
+
+def test_a_repeated_name_is_written_once_and_spans_its_rows():
+    table = Table([["search", 1], ["search", 2], ["random", 3], ["search", 4]], ["", "trials"])
+    heads = [cell for row in Cells(table._repr_html_()).rows[1:] for cell in row if cell[0] == "th"]
+    assert [(text, a.get("scope"), a.get("rowspan")) for _, a, text in heads] == [
+        ("search", "rowgroup", "2"),
+        ("random", "row", None),
+        ("search", "row", None),
+    ]
+    assert [line.split() for line in repr(table).splitlines()] == [
+        ["trials"], ["search", "1"], ["2"], ["random", "3"], ["search", "4"],
+    ]  # fmt: skip
+
+
+def test_numbers_are_flush_right_and_words_flush_left():
+    table = Table([["a", 5, "OpenVINO int8"], ["b", 1234, "none"]], ["", "n", "engine"])
+    sides = [
+        [re.search("text-align:(\\w+)", a["style"])[1] for _, a, _ in row] for row in Cells(table._repr_html_()).rows
+    ]
+    assert sides == [["left", "right", "left"]] * 3
+
+
+@pytest.mark.parametrize("rows", [[], [["a", 1]]])
+def test_a_table_without_rows_or_caption(rows):
+    table = Table(rows, ["name", "n"])
+    assert "<caption" not in table._repr_html_() and len(repr(table).splitlines()) == 1 + len(rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "sentence"),
+    [
+        ([["a"]], ["x", "y"], r"columns=\['x', 'y'\]: the row \['a'\] has 1 cells"),
+        ([["a", 1, 2]], ["x", "y"], "has 3 cells"),
+        ([], [], "no column"),
+    ],
+)
+def test_rows_of_another_width_are_refused(rows, columns, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Table(rows, columns)
