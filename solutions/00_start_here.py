@@ -25,7 +25,7 @@ from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_o
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import predict, reveal
 from nnopt_lab.lessons.start_here.playground import layer_playground
-from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.workbench import data, diagrams, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
 
 lesson("00_start_here")
@@ -41,7 +41,13 @@ lesson("00_start_here")
 net = models.MyNet()
 net
 
+# %% tags=["fold"]
+diagrams.network(net, torch.zeros(1, 3, 32, 32))
+
 # %% [markdown]
+# What to see: each block is as high as its feature maps and as wide as their number. The maps shrink towards the right
+# and become more. Nearly all parameters are in the first linear layer.
+#
 # The pictures come from Fashion-MNIST, photographs of clothes. The course uses 20,000 of its training pictures and
 # sets 2,000 of them aside for *validation*; another 10,000 are for *testing*. You choose between networks on the
 # validation pictures and report accuracy on the test pictures. If you chose on the test pictures too, the reported

@@ -33,7 +33,7 @@ from nnopt_lab.lessons.convolutions.experiments import BLOCKS, KNOBS, wide_net
 from nnopt_lab.lessons.convolutions.playground import convolution_playground
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.convolutions import blocks, cost_model, folding, low_rank
-from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.workbench import data, diagrams, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
 
 lesson("02_convolutions")
@@ -60,6 +60,16 @@ dense
 #   half of its input channels and half of its filters does a quarter of the MACs;
 # - **smaller kernels**: a smaller $k^2$. From 3×3 to 1×1 it falls to a ninth;
 # - **fewer layers**: all MACs of a removed layer are saved.
+#
+# Processors compute a convolution as one product of two matrices, for which they are built: every window of the picture
+# becomes a column (*im2col*). So what holds for matrix products, such as the preference for large ones, holds here too.
+
+# %% tags=["fold"]
+diagrams.convolution_as_product()
+
+# %% [markdown]
+# What to see: the orange window becomes the orange column, and the product puts its two outputs into the orange column of
+# the result. A window's pixels are copied, up to nine times each for a 3×3 kernel.
 #
 # Smaller kernels and fewer layers also limit what the network can see. The output of a convolution or pooling layer is
 # a set of **feature maps**, one per channel. A value of the last feature map depends on a square of input pixels, its

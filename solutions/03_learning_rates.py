@@ -30,6 +30,7 @@ from nnopt_lab.lessons.learning_rates.playground import (
     learning_rate_playground,
     noisy_descent,
 )
+from nnopt_lab.lessons.learning_rates.valley import valley_animation
 from nnopt_lab.techniques.training import linear_svm, lr_range_test, schedules
 from nnopt_lab.workbench import data, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
@@ -109,6 +110,13 @@ Table(
 
 # %% [markdown]
 # Large steps travel, small steps settle. That is the whole reason for a schedule: *travel first, settle at the end*.
+
+# %% tags=["fold"]
+valley_animation()
+
+# %% [markdown]
+# What to see: one descent each, with more noise than above. Both points travel equally fast at first. The orange one,
+# with a constant rate, never comes to rest; the blue one settles as its rate (the bar at the right) falls.
 #
 # A *cosine* schedule lowers the rate smoothly from its peak to 0 (section 2 has the formula). Let both a constant rate
 # and a cosine start at 0.04 and take 300 steps. How many times as high is the final loss of the constant rate?

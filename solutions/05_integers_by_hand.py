@@ -35,7 +35,7 @@ from nnopt_lab.techniques.quantization import (
     requantization,
 )
 from nnopt_lab.techniques.quantization.activation_ranges import calibrate
-from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.workbench import data, diagrams, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
 
 lesson("05_integers_by_hand")
@@ -774,6 +774,15 @@ claim(
 # The next layer needs 8 bits again, on its own grid with scale $s_y$ and zero point $z_y$:
 #
 # $$q_y = z_y + \mathrm{round}\Big(\tfrac{s_w s_x}{s_y} \cdot \text{sum}\Big).$$
+#
+# The whole way of a layer:
+
+# %% tags=["fold"]
+diagrams.integer_pipeline()
+
+# %% [markdown]
+# What to see: only the left column is float, and for the weights it is left once, before the network runs. Between two
+# layers, int8 goes in and int8 comes out.
 #
 # One real number remains, $M = s_w s_x / s_y$, usually far below 1. It is known in advance, so you can write it as an
 # integer divided by a power of two, $M \approx m / 2^n$. Multiplying by $M$ then takes one integer product and a shift

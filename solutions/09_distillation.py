@@ -33,7 +33,15 @@ from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.distillation.playground import distillation_playground
 from nnopt_lab.techniques import distillation
-from nnopt_lab.workbench import data, measure, models, plots, recipes, training
+from nnopt_lab.workbench import (
+    data,
+    diagrams,
+    measure,
+    models,
+    plots,
+    recipes,
+    training,
+)
 from nnopt_lab.workbench.shapes import draw_shapes
 from nnopt_lab.workbench.tables import Table
 
@@ -263,6 +271,13 @@ claim(
 #
 # $$L = (1-\alpha)\,\mathrm{CE}(z, y) + \alpha\, T^2\, \mathrm{KL}(p \,\Vert\, q), \qquad
 #   \mathrm{KL}(p\,\Vert\,q) = \sum_i p_i\,(\log p_i - \log q_i).$$
+
+# %% tags=["fold"]
+diagrams.distillation()
+
+# %% [markdown]
+# What to see: the student gets two losses, one from the teacher's output (upper) and one from the label (lower). Their
+# gradient goes to the student alone.
 #
 # **Exercise (4 points).** Implement the second term, $T^2\,\mathrm{KL}$, as a mean over the pictures.
 

@@ -52,7 +52,7 @@ from nnopt_lab.lessons.parallelism import experiments
 from nnopt_lab.lessons.parallelism.photographs import Photographs
 from nnopt_lab.lessons.parallelism.playground import scaling_playground
 from nnopt_lab.techniques.parallelism import amdahl, launching
-from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.workbench import data, diagrams, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
 
 lesson("10_parallelism")
@@ -852,6 +852,14 @@ claim(
 #
 # The exchange is an *all-reduce*: each process has a vector, and all get the sum. It consists of two halves. In
 # *reduce-scatter*, process $r$ gets the $r$-th piece of the sum. In *all-gather*, every process collects all pieces.
+# The usual way is a *ring*: each process sends to one neighbour only.
+
+# %% tags=["fold"]
+diagrams.ring_all_reduce()
+
+# %% [markdown]
+# What to see: dots are a process's own values, filled squares are full sums. After the first half, each process has one
+# filled square, a different one; after the second, all four.
 #
 # **Exercise (3 points).** Implement the first half, with the vectors of all processes in a list.
 

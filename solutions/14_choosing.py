@@ -30,7 +30,7 @@ from nnopt_lab.techniques.search import candidates, search_space
 from nnopt_lab.techniques.search.autotune import optimize
 from nnopt_lab.techniques.search.points import Goal, Point, describe
 from nnopt_lab.techniques.search.tasks import Task
-from nnopt_lab.workbench import data, measure, models, plots, training
+from nnopt_lab.workbench import data, diagrams, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
 
 lesson("14_choosing")
@@ -718,6 +718,15 @@ claim(
 
 # %% [markdown]
 # ## 6. How a search decides
+#
+# A search repeats one loop, a *trial* each time:
+
+# %% tags=["fold"]
+diagrams.search_loop()
+
+# %% [markdown]
+# What to see: everything on the upper row costs time, and fine-tuning most of it. The arrow from the front back to
+# "propose" is what distinguishes searches.
 #
 # The simplest search is **random search**: it draws every configuration at random.
 
