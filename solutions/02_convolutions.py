@@ -68,8 +68,8 @@ dense
 diagrams.convolution_as_product()
 
 # %% [markdown]
-# What to see: the orange window becomes the orange column, and the product puts its two outputs into the orange column of
-# the result. A window's pixels are copied, up to nine times each for a 3×3 kernel.
+# What to see: the orange window becomes the orange column, and the product puts its two outputs, one per filter, into
+# the orange column of the result. Each pixel is copied into every window that contains it, up to nine times here.
 #
 # Smaller kernels and fewer layers also limit what the network can see. The output of a convolution or pooling layer is
 # a set of **feature maps**, one per channel. A value of the last feature map depends on a square of input pixels, its

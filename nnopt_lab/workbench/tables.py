@@ -96,7 +96,8 @@ def _text(cell) -> str:
         cell = f"{cell:.3g}"
     elif isinstance(cell, int) and not isinstance(cell, bool):
         cell = f"{cell:,}"
-    return re.sub(r"(?<![\w.)])-(?=\d)|(?<=\de)-(?=\d)", "−", str(cell))
+    without = re.sub(r"(?<![\w.)])[+-](?=0(\.0*)?(?![\d.]))", "", str(cell))  # a rounded zero has no sign
+    return re.sub(r"(?<![\w.)])-(?=\d)|(?<=\de)-(?=\d)", "−", without)
 
 
 def _is_numeric(column: list[str]) -> bool:

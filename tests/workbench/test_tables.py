@@ -83,6 +83,7 @@ def test_points_lie_below_each_other():
         (None, "–"),
         (True, "True"),
         ("-0.3 (-1 to -0.2)", "−0.3 (−1 to −0.2)"),
+        ("-0.00 (-0.004 to +0.0)", "0.00 (−0.004 to 0.0)"),
         ("resnet-18, e4m3-1", "resnet-18, e4m3-1"),
         ("e5m2 and 2-bit", "e5m2 and 2-bit"),
     ],
