@@ -132,10 +132,21 @@ def optimize(
     max_bytes: Annotated[int | None, typer.Option(help="Largest file size in bytes.")] = None,
     max_latency: Annotated[float | None, typer.Option(help="Longest time per batch, in seconds.")] = None,
     batch: Annotated[int, typer.Option(help="Pictures per batch when time is measured.", min=1)] = 1,
-    trials: Annotated[int, typer.Option(help="Total number, including those of earlier calls.", min=1)] = 40,
-    minutes: Annotated[float | None, typer.Option(help="No trial starts after this many minutes.")] = None,
-    epochs: Annotated[int, typer.Option(help="Per training of a candidate.", min=1)] = 2,
+    preset: Annotated[
+        str,
+        typer.Option(help="quick: 8 trials, 1 epoch, 10 minutes; balanced: 40 trials, 2 epochs; thorough: 120, 4."),
+    ] = "balanced",
+    trials: Annotated[
+        int | None, typer.Option(help="Total number, including those of earlier calls; default the preset's.", min=1)
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="No trial starts after this many minutes; default the preset's.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Per training of a candidate; default the preset's.", min=1)
+    ] = None,
     rate: Annotated[float, typer.Option(help="Highest learning rate.", min=0)] = 1e-3,
+    seed: Annotated[int, typer.Option(help="Of the training, and of the search if it is not stored.")] = 0,
     engine: Annotated[list[str] | None, typer.Option(help="An engine to try; may be repeated.")] = None,
     device: Annotated[str, typer.Option(help="Where time is measured: cpu, accelerator, or such as cuda:0.")] = "cpu",
     storage: Annotated[str | None, typer.Option(help="A file or database URL that stores the search.")] = None,
@@ -146,6 +157,7 @@ def optimize(
     from nnopt_lab.techniques.deployment.registry import check_names
     from nnopt_lab.techniques.search.autotune import Goal, default_engines
     from nnopt_lab.techniques.search.autotune import optimize as search
+    from nnopt_lab.techniques.search.presets import chosen
     from nnopt_lab.workbench.device import find
 
     if not dry_run:
@@ -157,9 +169,10 @@ def optimize(
     wanted = Wanted(model, data, weights, size, mean, std, download)
     wanted.check()
     if minutes is not None and not minutes > 0:
-        raise ValueError(f"minutes={minutes} must be above 0; leave it out for no limit.")
+        raise ValueError(f"minutes={minutes} must be above 0; leave it out for the preset's limit.")
+    effort = chosen(preset, trials, epochs, None if minutes is None else 60 * minutes)
     network, train, validation, options = wanted.load()
-    options |= {"goal": goal, "trials": trials, "engine_names": names, "device": here, "epochs": epochs}
+    options |= {"goal": goal, "trials": effort.trials, "epochs": effort.epochs, "engine_names": names, "device": here}
     if dry_run:
         from nnopt_lab.cli.screen import console, preflight_table
         from nnopt_lab.techniques.search.preflight import preflight
@@ -171,9 +184,11 @@ def optimize(
             network,
             train,
             validation,
-            seconds=None if minutes is None else 60 * minutes,
+            preset=preset,
+            seconds=effort.seconds,
             storage=storage,
             rate=rate,
+            seed=seed,
             **options,
         )
     except KeyboardInterrupt as stopped:

@@ -228,6 +228,28 @@ class TestOptimize:
         assert status == 0 and "(best)" in out and "weights.nndc" in out
         assert Path("small", "report.md").is_file() and Path("search.db").is_file()
 
+    @pytest.mark.parametrize(
+        ("options", "wanted"),
+        [
+            ((), {"preset": "balanced", "trials": 40, "epochs": 2, "seconds": None, "seed": 0}),
+            (
+                ("--preset", "quick", "--epochs", "3", "--seed", "7"),
+                {"trials": 8, "epochs": 3, "seconds": 600, "seed": 7},
+            ),
+            (("--trials", "9", "--minutes", "0.5"), {"trials": 9, "seconds": 30.0}),
+        ],
+    )
+    def test_the_effort_is_the_presets_unless_it_is_given(self, nnopt, monkeypatch, options, wanted):
+        given = []
+
+        def search(*_, **options):
+            given.append(options)
+            raise ValueError("That is enough.")
+
+        monkeypatch.setattr("nnopt_lab.techniques.search.autotune.optimize", search)
+        nnopt("optimize", "mine.py:build", "--data", "mine.py:load", *options)
+        assert given[0] | wanted == given[0]
+
     @pytest.mark.parametrize("given", ["weights", "labels"])
     def test_a_librarys_network_has_the_classes_of_its_weights_or_of_the_labels(self, nnopt, monkeypatch, given):
         from torchvision import models
@@ -368,6 +390,7 @@ class TestOptimize:
             (("mine.py:build", "--data", "a.npz"), "data='a.npz' must be an existing file."),
             (("mine.py:build", "--data", "torchvision:MNIST:no"), "its files are not in 'no' or damaged"),
             (("mine.py:nothing", *OPTIONS, "--engine", "abacus"), "names contains 'abacus'"),
+            (("mine.py:nothing", *OPTIONS, "--preset", "fast"), "preset='fast' must be one of 'quick', 'balanced'"),
             (("mine.py:nothing", *OPTIONS, "--device", "cuda:99"), "device='cuda:99' is not there; this machine has"),
             (("mine.py:nothing", *OPTIONS, "--device", "gpu"), "device='gpu' must be 'cpu', 'accelerator' or"),
         ],

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from nnopt_lab.techniques.deployment.logs import quiet
 from nnopt_lab.techniques.deployment.registry import check_names
+from nnopt_lab.techniques.search import presets
 from nnopt_lab.techniques.search.checks import prepared
 from nnopt_lab.techniques.search.interrupts import noticed
 from nnopt_lab.techniques.search.points import EAGER, Goal
@@ -59,12 +60,13 @@ def optimize(
     *,
     goal: Goal | str = "latency",
     to_input: Callable[[Tensor], Tensor] | None = None,
-    trials: int = 40,
+    preset: str = "balanced",
+    trials: int | None = None,
     seconds: float | None = None,
     storage: Path | str | None = None,
     engine_names: Sequence[str] | None = None,
     device: torch.device | str = "cpu",
-    epochs: int = 2,
+    epochs: int | None = None,
     rate: float = 1e-3,
     batch_size: int = 128,
     sampler: str = "gp",
@@ -86,8 +88,11 @@ def optimize(
             are larger than a quarter of it. Keep other pictures for the final evaluation.
         goal: a `Goal`, or its target: "latency" or "bytes".
         to_input: pictures → float32 [N, ...], such as `pictures.to_input`; not needed if they are that already.
+        preset: the effort: "quick" tries 8 configurations, for 1 epoch each, and starts no trial after 10 minutes;
+            "balanced" tries 40 for 2 epochs; "thorough" tries 120 for 4 epochs. `trials`, `epochs` and `seconds`
+            replace what the preset says.
         trials: total number of trials, at least 1, including earlier calls with the same storage.
-        seconds: no further trial starts after this time, above 0; default no limit.
+        seconds: no further trial starts after this time, above 0; `math.inf` for no limit.
         storage: a file (SQLite) or a database URL that stores the search, so that later calls continue it and several
             processes and machines can share it. Other limits of the goal go on with the same trials. Networks of the
             front are saved in a folder beside a file. Default memory.
@@ -121,12 +126,9 @@ def optimize(
     check_names(engine_names, here)
     if batch_size < 1 or not 0 < rate < math.inf:
         raise ValueError(f"batch_size={batch_size} must be at least 1, and rate={rate} above 0 and finite.")
-    if seconds is not None and not seconds > 0:
-        raise ValueError(f"seconds={seconds} must be above 0, or None for no limit.")
-    if trials < 1 or epochs < 1 or sampler not in SAMPLERS:
-        raise ValueError(
-            f"trials={trials} and epochs={epochs} must be at least 1, and sampler={sampler!r} one of {SAMPLERS}."
-        )
+    effort = presets.chosen(preset, trials, epochs, seconds)
+    if sampler not in SAMPLERS:
+        raise ValueError(f"sampler={sampler!r} must be one of {', '.join(map(repr, SAMPLERS))}.")
     task = prepared(
         model,
         train,
@@ -134,7 +136,7 @@ def optimize(
         to_input,
         goal.batch,
         class_names,
-        epochs=epochs,
+        epochs=effort.epochs,
         rate=rate,
         batch_size=batch_size,
         seed=seed,
@@ -146,9 +148,9 @@ def optimize(
             with noticed():
                 searcher = Searcher(task, goal, engine_names, storage, sampler, stop_early)
                 if manual_starts:
-                    searcher.begin_with_starts(max(trials // 2, 1))
+                    searcher.begin_with_starts(max(effort.trials // 2, 1))
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 "The search was interrupted before its first trial, so it has no results."
             ) from None
-        return searcher.run(trials, seconds)
+        return searcher.run(effort.trials, effort.seconds)

@@ -1,6 +1,5 @@
 """Say what a search would do with a network and its data, after one run on one batch and before any time is spent."""
 
-import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -208,8 +207,8 @@ def _estimate(task: Task, goal: Goal, trials: int, step: float, evaluation: floa
     steps = -(-len(task.pictures.train) // task.batch_size)
     stages = 2 if goal.counts_bytes else 1  # after shaping the network, and after compressing it
     epoch = steps * step + evaluation
-    typical = statistics.median(built.values()) if built else 0.0
-    return (trials * (stages * task.epochs * epoch + evaluation + typical + TIMING) + sum(built.values())) / 60
+    every = sum(built.values())  # each candidate is measured on all of them
+    return (trials * (stages * task.epochs * epoch + evaluation + every + TIMING) + every) / 60
 
 
 def _minutes(minutes: float) -> str:
