@@ -12,6 +12,7 @@ from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.mixed_precision import experiments
 from nnopt_lab.lessons.mixed_precision.playground import precision_playground
 from tests.lessons.playgrounds import line, shown
+from tests.workbench.plots.drawing import overlapping_texts
 
 
 def unit_in_the_last_place(x, mantissa_bits, smallest_exponent):
@@ -118,8 +119,21 @@ def test_the_playground_draws_a_number_between_its_neighbours(playground, name):
     assert line(ax, "the number itself").get_xdata()[0] == 0.3 and marks[1] == held
     assert marks[0] < min(0.3, held) <= max(0.3, held) < marks[2]
     assert abs(held - 0.3) == pytest.approx(min(abs(marks - 0.3)))
-    assert [tick.get_text() for tick in ax.get_xticklabels()] == [f"{mark:.6g}" for mark in marks]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == [f"{mark:.6g}".replace("-", "−") for mark in marks]
     assert text.startswith(f"{name} stores <b>{held:.9g}</b>") and ax.get_title() == f"{name}: neighbours"
+
+
+FAR = [("65520", "right"), ("-65520", "left"), ("3e38", "right"), ("1.01", "right")]
+
+
+@pytest.mark.parametrize(("number", "side"), FAR)
+def test_a_number_far_beyond_the_grid_leaves_its_neighbours_apart(playground, number, side):
+    _, (_, ax) = shown(playground, number=number, format="int8")
+    (at,), marks = line(ax, f"the number itself, far to the {side}").get_xdata(), ax.lines[0].get_xdata()
+    low, high = ax.get_xlim()
+    assert low < at < high and (at > max(marks)) == (side == "right")
+    assert len(set(marks)) == len(marks) == 2 and max(marks) - min(marks) > (high - low) / 4
+    assert not overlapping_texts(playground.figure)
 
 
 def test_the_playground_names_the_neighbours_and_refuses_what_is_no_number(playground):

@@ -85,13 +85,17 @@ def _neighbours(ax, x: float, held: float, name: str) -> None:
         ax.text(0.5, 0.5, f"beyond the largest number, {FORMATS[name].largest:g}", ha="center", transform=ax.transAxes)
         ax.axis("off")
         return
-    marks = neighbours(held, name)
-    ax.plot(marks, [0] * 3, "|", color=plots.REFERENCE, markersize=22)
+    marks = sorted({mark for mark in neighbours(held, name) if math.isfinite(mark)})
+    width = marks[-1] - marks[0]
+    low, high = marks[0] - width / 4, marks[-1] + width / 4
+    ax.plot(marks, [0] * len(marks), "|", color=plots.REFERENCE, markersize=22)
     ax.plot([held], [0], "o", color=plots.BLUE, label="stored value")
-    ax.plot([x], [0], "x", color=plots.ORANGE, markersize=9, markeredgewidth=2, label="the number itself")
-    ax.set(yticks=[], title=f"{name}: neighbours")
-    finite = [mark for mark in marks if math.isfinite(mark)]
-    ax.set_xticks(finite, [f"{mark:.6g}" for mark in finite], fontsize=8)
+    # A number beyond the largest may be so far away that the neighbours would become one point.
+    marker, where = ("<", ", far to the left") if x < low else (">", ", far to the right") if x > high else ("x", "")
+    at = min(max(x, low), high)
+    ax.plot([at], [0], marker, color=plots.ORANGE, markersize=9, markeredgewidth=2, label=f"the number itself{where}")
+    ax.set(yticks=[], title=f"{name}: neighbours", xlim=(low - width / 20, high + width / 20))
+    ax.set_xticks(marks, [f"{mark:.6g}".replace("-", "−") for mark in marks], fontsize=8)
     ax.grid(False)
 
 

@@ -23,12 +23,14 @@ def layer_playground() -> Playground:
         )
         fig, ax = plots.figure()
         with plots.style():
-            for n, (macs, time, name) in enumerate(seen[-12:], max(len(seen) - 11, 1)):
+            for n, (macs, time, _) in enumerate(seen[-12:], max(len(seen) - 11, 1)):
                 last = n == len(seen)
                 ax.plot(macs, time, "o", color=plots.ORANGE if last else plots.BLUE, alpha=1 if last else 0.5)
-                ax.annotate(name, (macs, time), xytext=(6, 4), textcoords="offset points", fontsize=8)
             ax.set(xscale="log", yscale="log", xlabel="MACs per picture", ylabel=f"ms per picture (batch {BATCH})")
             ax.margins(0.3)
+            plots.write_names(
+                ax, {name: (macs, time) for macs, time, name in seen[-12:]}
+            )  # each once, where it was last
         text = (
             f"{measure.parameters(layer).total:,} parameters, {measure.format_count(cost.macs)} MACs per picture, "
             f"{milliseconds / len(x):.4f} ms per picture, {2 * cost.macs * len(x) / milliseconds / 1e6:.1f} GFLOP/s"
