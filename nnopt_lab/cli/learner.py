@@ -27,7 +27,10 @@ def lab(
     browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
     port: Annotated[int, typer.Option(help="Port of the server on this machine.", min=1, max=65535)] = 8888,
 ) -> None:
-    """Open the lessons in JupyterLab, as copies in your workspace; your changes there are never overwritten."""
+    """Open the lessons in JupyterLab, as copies in your workspace.
+
+    Your changes there are never overwritten.
+    """
     from nnopt_lab.course import start_page
     from nnopt_lab.course.lab_layout import layout_folder
     from nnopt_lab.course.workspace import fill, find_workspace
@@ -58,7 +61,10 @@ def lab(
 
 
 def reset(lesson: str, workspace: Workspace = None) -> None:
-    """Put a fresh copy of a lesson into the workspace, and keep the old one under a dated name."""
+    """Put a fresh copy of a lesson into the workspace.
+
+    The old copy is kept under a dated name.
+    """
     from nnopt_lab.course.lesson_files import find_lesson
     from nnopt_lab.course.workspace import find_workspace, is_workspace, restore
 
@@ -71,7 +77,8 @@ def reset(lesson: str, workspace: Workspace = None) -> None:
 
 
 def progress(workspace: Workspace = None) -> None:
-    """Show the course map with the points earned in a workspace."""
+    """Show the course map with the points that you have earned."""
+    from nnopt_lab.cli.screen import print_map
     from nnopt_lab.course import course_map
     from nnopt_lab.course.workspace import find_workspace, is_workspace
 
@@ -80,7 +87,7 @@ def progress(workspace: Workspace = None) -> None:
         print(
             f"There is no workspace in {folder}. Name yours with --workspace; nnopt lab creates one.", file=sys.stderr
         )
-    print(course_map.progress(folder))
+    print_map(course_map.progress(folder))
 
 
 def capstone(
@@ -90,7 +97,7 @@ def capstone(
     seconds: Annotated[int, typer.Option(help="Time limit per file, in seconds.", min=10, max=3600)] = 300,
     megabytes: Annotated[int, typer.Option(help="Memory limit per file, in MiB.", min=64)] = 1024,
 ) -> None:
-    """Judge files for the capstone in the sandbox, and show the leaderboard."""
+    """Judge files for the capstone, and show the leaderboard."""
     from nnopt_lab.course.workspace import find_workspace, is_workspace
     from nnopt_lab.grading.capstone import judge, note
     from nnopt_lab.grading.sandbox import Limits
@@ -152,7 +159,10 @@ def optimize(
     storage: Annotated[str | None, typer.Option(help="A file or database URL that stores the search.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the chosen network and its report.")] = Path("optimized"),
 ) -> None:
-    """Search for a smaller or faster version of a classifier; Ctrl-C keeps the results. Runs the scripts named."""
+    """Search for a smaller or faster version of your classifier.
+
+    The scripts named are run. Ctrl-C keeps the results.
+    """
     from nnopt_lab.cli.inputs import Wanted
     from nnopt_lab.techniques.deployment.registry import check_names
     from nnopt_lab.techniques.search.autotune import Goal, default_engines

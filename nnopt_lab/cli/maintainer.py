@@ -15,7 +15,10 @@ def run(
     lessons: Lessons = None,
     solved: Annotated[bool, typer.Option("--solved", help="Run the notebooks with the answers.")] = False,
 ) -> None:
-    """Run lessons without a screen: every cell, every check, every claim."""
+    """Run lessons without a screen.
+
+    Every cell, check and claim is run; the notebooks are left as they are.
+    """
     from nnopt_lab.cli.screen import console, lessons_progress, results_table
     from nnopt_lab.course import runner
 
@@ -41,7 +44,10 @@ def build(
         bool, typer.Option("--stats", help="Only count words, lines of code and claims of each lesson.")
     ] = False,
 ) -> None:
-    """Build and execute both notebooks of each lesson from solutions/NN_name.py; only the solved one keeps outputs."""
+    """Build and execute both notebooks of lessons from their sources.
+
+    A source is solutions/NN_name.py. Only the solved notebook keeps its outputs.
+    """
     from nnopt_lab.cli.screen import console, lessons_progress, statistics_table
     from nnopt_lab.course import builder
     from nnopt_lab.course.statistics import statistics
@@ -66,7 +72,7 @@ def new(
     minutes: Annotated[int, typer.Option(help="Minutes for reading and solving.", min=1)] = 45,
     number: Annotated[int | None, typer.Option(help="Position; by default after the last lesson.")] = None,
 ) -> None:
-    """Write the skeleton of a new lesson: a draft that builds and passes its tests."""
+    """Write a new lesson: a draft that builds and passes its tests."""
     from nnopt_lab.course.skeleton import new_lesson
     from nnopt_lab.workbench.paths import root
 
@@ -76,7 +82,10 @@ def new(
 
 
 def test(context: typer.Context) -> None:
-    """Run every test, or with names of lessons only their tests and notebooks; other arguments go to pytest."""
+    """Run every test, or those of the lessons that are named.
+
+    The tests include the lessons' notebooks. Other arguments go to pytest.
+    """
     from nnopt_lab.workbench.paths import root
 
     if not (root() / "tests").is_dir():
@@ -94,8 +103,11 @@ def test(context: typer.Context) -> None:
 
 
 def train(name: str, seed: int = 0) -> None:
-    """Retrain a shipped network and write it to data/: mynet, teacher, shapes_teacher, shapes_student, capstone_small,
-    capstone_accurate, capstone_fast or capstone_fastest."""
+    """Retrain a shipped network, and write it to data/.
+
+    Names: mynet, teacher, shapes_teacher, shapes_student, capstone_small, capstone_accurate, capstone_fast,
+    capstone_fastest.
+    """
     from nnopt_lab.cli.screen import console
     from nnopt_lab.lessons import shipped
 
@@ -103,7 +115,7 @@ def train(name: str, seed: int = 0) -> None:
 
 
 def record(name: str) -> None:
-    """Rerun an experiment of the lessons, and write its recorded result to data/recorded/."""
+    """Rerun an experiment of the lessons, and record its result."""
     from nnopt_lab.cli.screen import console
     from nnopt_lab.course import recordings
 
@@ -115,7 +127,10 @@ def make_data(
         "/usr/share/datasets/fashion-mnist"
     ),
 ) -> None:
-    """Recreate data/fashion.npz from the files of Debian's package dataset-fashion-mnist."""
+    """Recreate data/fashion.npz from Fashion-MNIST's own files.
+
+    They are in Debian's package dataset-fashion-mnist.
+    """
     from nnopt_lab.cli.screen import console
     from nnopt_lab.lessons import shipped
 
@@ -125,7 +140,10 @@ def make_data(
 def book(
     folder: Annotated[Path, typer.Argument(help="Where the site goes: a new folder, or one with an earlier book.")],
 ) -> None:
-    """Build the course as a web page, from the stored solved notebooks; nothing is executed."""
+    """Build the course as a web page.
+
+    It is made from the stored solved notebooks; nothing is executed.
+    """
     from nnopt_lab.book.site import build
     from nnopt_lab.cli.screen import book_progress, console
 

@@ -14,21 +14,28 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 console = Console()
 
 
 @contextmanager
-def lessons_progress() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
-    """Show a progress bar per lesson; yields a function lesson name → `on_cell` of its run."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("cell {task.completed} of {task.total}"))
-    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+def lessons_progress() -> Iterator[Callable[[str], Callable[[int, int, str], None]]]:
+    """Show a progress bar per lesson and its section; yields a function lesson name → `on_cell` of its run."""
+    columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("cell {task.completed} of {task.total}"))
+    section = TextColumn(
+        "{task.fields[section]}", style="dim", markup=False, table_column=Column(no_wrap=True, ratio=1)
+    )
+    with Progress(*columns, TimeElapsedColumn(), section, console=console, expand=True) as progress:
 
         def show(name: str):
-            task = progress.add_task(name, total=None)
-            return lambda done, total: progress.update(task, completed=done, total=total)
+            task = progress.add_task(name, total=None, section="")
+
+            def on_cell(done: int, total: int, section: str = "") -> None:
+                progress.update(task, completed=done, total=total, section=section)
+
+            return on_cell
 
         yield show
 
@@ -60,6 +67,28 @@ def submissions_progress(count: int) -> Iterator[Callable[[object], None]]:
             progress.update(task, advance=1, rate=f"{so_far / (time.perf_counter() - started):.1f} per second")
 
         yield done
+
+
+def print_map(course_map) -> None:
+    """Print a `CourseMap` with the lessons' titles, coloured bars and the sum of the points."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="ellipsis", no_wrap=True)
+    for _ in range(2):
+        table.add_column(no_wrap=True)
+    for name, title, earned, points in course_map.rows:
+        table.add_row(name[:2], Text(title), *_points(earned, points))
+    earned, points = (sum(row[i] for row in course_map.rows) for i in (2, 3))
+    table.add_row("", Text("all lessons", style="bold"), *_points(earned, points))
+    console.print(table)
+
+
+def _points(earned: int, points: int, width: int = 20) -> tuple[Text, Text]:
+    full = width * earned // points if points else 0
+    color = "green" if earned >= points else "cyan"
+    bar = Text("█" * full, style=color).append("░" * (width - full), style="dim")
+    mark = " ✔" if points and earned >= points else ""
+    return bar, Text(f"{earned:>3} of {points} points{mark}", style="" if earned else "dim")
 
 
 def results_table(results) -> Table:

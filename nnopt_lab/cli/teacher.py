@@ -19,7 +19,10 @@ def release(
     ] = None,
     due: Annotated[str | None, typer.Option(help="When it is due, such as 2026-12-01T18:00.")] = None,
 ) -> None:
-    """Write the learner's kit into a new folder: notebooks, library and data, without the solutions."""
+    """Write the learner's kit, without solutions, into a new folder.
+
+    It contains the notebooks, the library and the data.
+    """
     from nnopt_lab.grading.release import write_kit
 
     lessons = write_kit(folder, assignment, due)
@@ -28,26 +31,45 @@ def release(
 
 def grade(
     paths: Annotated[list[Path], typer.Argument(help="Notebooks, or folders or zip archives of them.")],
-    out: Annotated[Path, typer.Option(help="Folder of the gradebook, tables and pages.")] = Path("grades"),
-    lesson: Annotated[str | None, typer.Option(help="The lesson handed in; by default found in each notebook.")] = None,
-    jobs: Annotated[int, typer.Option(help="Submissions graded at the same time.", min=1, max=256)] = os.cpu_count()
-    or 1,
-    cluster: Annotated[str | None, typer.Option(help="Grade on a Dask cluster: tcp://host:port.")] = None,
-    isolation: Annotated[str, typer.Option(help="auto, bubblewrap, unshare, container or none.")] = "auto",
-    seconds: Annotated[int, typer.Option(help="Time limit per answer, in seconds.", min=1, max=3600)] = 10,
-    megabytes: Annotated[int, typer.Option(help="Memory limit per answer, in MiB.", min=64)] = 1024,
-    late: Annotated[str | None, typer.Option(help='none, zero, "10%", "10%/day" or "10%/hour".')] = None,
-    due: Annotated[str | None, typer.Option(help="When it was due, such as 2026-12-01T18:00.")] = None,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of the gradebook, tables and pages.")] = Path(
+        "grades"
+    ),
+    lesson: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The lesson handed in; found in each notebook if omitted.")
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(metavar="N", help="Submissions graded at the same time.", min=1, max=256)
+    ] = os.cpu_count() or 1,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Grade on a Dask cluster: tcp://host:port.")
+    ] = None,
+    isolation: Annotated[
+        str, typer.Option(metavar="KIND", help="auto, bubblewrap, unshare, container or none.")
+    ] = "auto",
+    seconds: Annotated[int, typer.Option(metavar="N", help="Time limit per answer, in seconds.", min=1, max=3600)] = 10,
+    megabytes: Annotated[int, typer.Option(metavar="N", help="Memory limit per answer, in MiB.", min=64)] = 1024,
+    late: Annotated[
+        str | None, typer.Option(metavar="RULE", help='none, zero, "10%", "10%/day" or "10%/hour".')
+    ] = None,
+    due: Annotated[str | None, typer.Option(metavar="TIME", help="When it was due, such as 2026-12-01T18:00.")] = None,
     roster: Annotated[
         Path | None,
-        typer.Option(help="The class as CSV: name, e-mail, id, login, group, extension; or an LMS's export."),
+        typer.Option(metavar="FILE", help="The class, as CSV or an LMS's export."),
     ] = None,
-    attempt: Annotated[str | None, typer.Option(help="Which submission counts: last or best.")] = None,
-    format: Annotated[list[str] | None, typer.Option(help="Also write: canvas, moodle, gradescope, json.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Repeat a batch with the inputs of this seed.", min=0)] = None,
+    attempt: Annotated[str | None, typer.Option(metavar="WHICH", help="Which submission counts: last or best.")] = None,
+    format: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Also write: canvas, moodle, gradescope, json.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Repeat a batch with the inputs of this seed.", min=0)
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume/--fresh", help="Resume, or begin a new gradebook.")] = True,
 ) -> None:
-    """Grade notebooks: each answer runs in a sandbox, on fresh inputs; a stopped batch resumes."""
+    """Grade notebooks that were handed in.
+
+    Each answer runs in a sandbox, on fresh inputs; a stopped batch resumes. A roster has the columns name, e-mail, id,
+    login, group and extension.
+    """
     from nnopt_lab.course.lesson_files import find_lesson
     from nnopt_lab.grading import exports, gradebook, grades, lateness, pool, sandbox
     from nnopt_lab.grading.sources import find, shared_numbers
@@ -101,7 +123,10 @@ def mark(
     comment: Annotated[str | None, typer.Option(help="Shown to the learner; without it, an earlier one stays.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the gradebook.")] = Path("grades"),
 ) -> None:
-    """Set points or a comment manually; they survive regrading. You may also edit marks.csv in that folder."""
+    """Set points or a comment manually; they survive regrading.
+
+    You may also edit marks.csv in that folder.
+    """
     from nnopt_lab.grading import gradebook, marks, report
 
     learner = unicodedata.normalize("NFC", storable(learner))

@@ -82,14 +82,14 @@ def without_answers(source: str, where: str = "cell") -> str:
     return "\n".join(lines)
 
 
-def build(lesson: str, on_cell: Callable[[int, int], None] | None = None) -> None:
+def build(lesson: str, on_cell: Callable[[int, int, str], None] | None = None) -> None:
     """Make both notebooks of a lesson, execute them, and write them, only the solved one with outputs.
 
     Outputs of the learner's notebook would reveal the answers to its predictions.
 
     Args:
         lesson: its name, such as "01_pruning".
-        on_cell: called with (cells done, all cells).
+        on_cell: as in `runner.run`.
 
     Raises:
         ValueError: the source is malformed, a cell failed, a claim is false, the answers do not earn all points, or

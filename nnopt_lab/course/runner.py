@@ -1,6 +1,7 @@
 """Run lessons without a screen: execute a notebook, and collect its points and claims."""
 
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable
@@ -42,13 +43,13 @@ class Result:
         return [text for text, holds in self.claims.items() if holds is False]
 
 
-def run(lesson: str, solved: bool = False, on_cell: Callable[[int, int], None] | None = None) -> Result:
+def run(lesson: str, solved: bool = False, on_cell: Callable[[int, int, str], None] | None = None) -> Result:
     """Execute a lesson's notebook in a temporary workspace; the file and the learner's progress are left unchanged.
 
     Args:
         lesson: its name, such as "01_pruning".
         solved: whether to run the notebook with the answers instead of the learner's.
-        on_cell: called with (cells done, all cells).
+        on_cell: called with (cells done, all cells, the heading of the section that runs).
 
     Raises:
         FileNotFoundError: the notebook has not been built.
@@ -60,7 +61,7 @@ def run(lesson: str, solved: bool = False, on_cell: Callable[[int, int], None] |
     return run_notebook(lesson, read_notebook(path), on_cell)
 
 
-def run_notebook(lesson: str, notebook: NotebookNode, on_cell: Callable[[int, int], None] | None = None) -> Result:
+def run_notebook(lesson: str, notebook: NotebookNode, on_cell: Callable[[int, int, str], None] | None = None) -> Result:
     """Execute a lesson's notebook in place, in an empty workspace; `on_cell` as in `run`."""
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="nnopt-", ignore_cleanup_errors=True) as folder:
@@ -78,7 +79,7 @@ def run_notebook(lesson: str, notebook: NotebookNode, on_cell: Callable[[int, in
     )
 
 
-def execute(notebook: NotebookNode, folder: Path, on_cell: Callable[[int, int], None] | None = None) -> str:
+def execute(notebook: NotebookNode, folder: Path, on_cell: Callable[[int, int, str], None] | None = None) -> str:
     """Execute in place, with `folder` as workspace and current folder; returns a description of the failure, or ""."""
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -97,7 +98,7 @@ def execute(notebook: NotebookNode, folder: Path, on_cell: Callable[[int, int], 
         nonlocal last
         last = cell_index
         if on_cell is not None:
-            on_cell(cell_index, len(notebook.cells))
+            on_cell(cell_index, len(notebook.cells), section_of(notebook, cell_index))
 
     client.on_cell_start = started
     try:
@@ -108,5 +109,15 @@ def execute(notebook: NotebookNode, folder: Path, on_cell: Callable[[int, int], 
         happened = "took too long" if isinstance(error, CellTimeoutError) else "killed the kernel"
         return f"cell {last} {happened}\n{notebook.cells[last].source}"
     if on_cell is not None:
-        on_cell(len(notebook.cells), len(notebook.cells))
+        on_cell(len(notebook.cells), len(notebook.cells), "")
+    return ""
+
+
+def section_of(notebook: NotebookNode, index: int) -> str:
+    """The last heading above a cell, without its marks; "" if there is none."""
+    for cell in reversed(notebook.cells[:index]):
+        if cell.cell_type == "markdown":
+            text = re.sub(r"^(```|~~~).*?^\1", "", cell.source, flags=re.MULTILINE | re.DOTALL)
+            if headings := re.findall(r"^#{1,6} +(.+?) *#*$", text, re.MULTILINE):
+                return re.sub(r"[`*]", "", headings[-1])
     return ""
