@@ -71,24 +71,23 @@ def submissions_progress(count: int) -> Iterator[Callable[[object], None]]:
 
 def print_map(course_map) -> None:
     """Print a `CourseMap` with the lessons' titles, coloured bars and the sum of the points."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="ellipsis", no_wrap=True)
-    for _ in range(2):
-        table.add_column(no_wrap=True)
-    for name, title, earned, points in course_map.rows:
-        table.add_row(name[:2], Text(title), *_points(earned, points))
     earned, points = (sum(row[i] for row in course_map.rows) for i in (2, 3))
-    table.add_row("", Text("all lessons", style="bold"), *_points(earned, points))
+    rows = [(name[:2], Text(title), *_points(*counts)) for name, title, *counts in course_map.rows]
+    rows.append(("", Text("all lessons", style="bold"), *_points(earned, points)))
+    table = Table.grid(padding=(0, 2))
+    room = console.width - sum(max(len(row[i]) for row in rows) + 2 for i in (0, 2, 3))
+    for number, title, *counts in rows:  # in a narrow terminal the titles are cut
+        title.truncate(max(room, 1), overflow="ellipsis")
+        table.add_row(number, title, *counts)
     console.print(table)
 
 
 def _points(earned: int, points: int, width: int = 20) -> tuple[Text, Text]:
+    """The bar and the numbers of one row."""
     full = width * earned // points if points else 0
-    color = "green" if earned >= points else "cyan"
-    bar = Text("█" * full, style=color).append("░" * (width - full), style="dim")
-    mark = " ✔" if points and earned >= points else ""
-    return bar, Text(f"{earned:>3} of {points} points{mark}", style="" if earned else "dim")
+    is_done = 0 < points <= earned
+    bar = Text("█" * full, style="green" if is_done else "cyan").append("░" * (width - full), style="dim")
+    return bar, Text(f"{earned:>3} of {points} points{' ✔' if is_done else ''}", style="" if earned else "dim")
 
 
 def results_table(results) -> Table:

@@ -114,8 +114,8 @@ def execute(notebook: NotebookNode, folder: Path, on_cell: Callable[[int, int, s
 
 
 def section_of(notebook: NotebookNode, index: int) -> str:
-    """The last heading above a cell, without its marks; "" if there is none."""
-    for cell in reversed(notebook.cells[:index]):
+    """The last heading up to a cell, without its marks; "" if there is none."""
+    for cell in reversed(notebook.cells[: index + 1]):
         if cell.cell_type == "markdown":
             text = re.sub(r"^(```|~~~).*?^\1", "", cell.source, flags=re.MULTILINE | re.DOTALL)
             if headings := re.findall(r"^#{1,6} +(.+?) *#*$", text, re.MULTILINE):

@@ -1,13 +1,17 @@
 """The command line as a whole: help at once, and one sentence for what can not be done."""
 
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
+from nnopt_lab import cli
 from nnopt_lab.workbench import paths
 from tests.cli.common import a_sentence
+
+MANY_OPTIONS = ("grade", "optimize")  # 15 and more: an option takes two lines
 
 
 def test_help_comes_at_once_and_from_any_folder(tmp_path):
@@ -23,6 +27,26 @@ def test_help_comes_at_once_and_from_any_folder(tmp_path):
     for command in ("lab", "reset", "run", "build", "test", "train", "record", "make-data", "progress"):
         assert f" {command} " in answer.stdout
     assert "| torch" not in answer.stderr and "| jupytext" not in answer.stderr
+
+
+@pytest.mark.parametrize(("panel", "commands"), cli.COMMANDS.items())
+def test_help_shows_each_group_within_24_lines_of_80_columns_and_a_command_in_one(nnopt, monkeypatch, panel, commands):
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, err = nnopt("--help")
+    lines = (out + err).splitlines()
+    first = next(i for i, line in enumerate(lines) if re.match(rf"\W+ {panel} \W+$", line))
+    group = lines[first + 1 : next(i for i, line in enumerate(lines) if i > first and line.startswith("╰"))]
+    assert [line.split()[1] for line in group] == list(commands), "one line each"
+    assert len(group) <= 22 and all(len(line) <= 80 for line in lines) and len(lines) <= 31
+
+
+@pytest.mark.parametrize("command", [name for commands in cli.COMMANDS.values() for name in commands])
+def test_the_help_of_a_command_fits_a_small_terminal(nnopt, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    status, out, err = nnopt(command, "--help")
+    lines = (out + err).splitlines()
+    assert status == 0 and all(len(line) <= 80 for line in lines)
+    assert command in MANY_OPTIONS or len(lines) <= 24
 
 
 def test_without_a_command_there_is_help(nnopt):

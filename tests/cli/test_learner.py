@@ -33,7 +33,7 @@ def test_a_workspace_that_can_not_be_one_is_answered_with_one_sentence(nnopt, co
     (tmp_path / "file").write_text("mine")
     status, out, err = nnopt(command, *(["98_tiny"] if command == "reset" else []), "--workspace", tmp_path / "file")
     if command == "progress":
-        assert status == 0 and "00_start_here" in out
+        assert status == 0 and "00  Start here" in out
     else:
         assert status == 2 and a_sentence(err)
     assert (tmp_path / "file").read_text() == "mine"
@@ -53,7 +53,7 @@ def test_reset_brings_a_fresh_copy_and_names_the_kept_one(nnopt, course):
 
 def test_progress_shows_the_map_of_the_workspace_that_is_named(nnopt, tmp_path):
     _, blank, _ = nnopt("progress")
-    assert "00_start_here" in blank and "░" * 20 in blank
+    assert "00  Start here" in blank and "░" * 20 in blank
     (tmp_path / "theirs").mkdir()
     held = {"exercises": {ID: {"passed": True, "points": 1, "attempts": 1}}}
     (tmp_path / "theirs" / FILE).write_text(json.dumps(held))
@@ -72,7 +72,7 @@ def test_reset_and_progress_find_the_workspace(nnopt, course, tmp_path, monkeypa
     else:
         monkeypatch.chdir(mine)
     _, out, err = nnopt("progress")
-    assert "There is no workspace in" in err and str(mine) in err and "00_start_here" in out
+    assert "There is no workspace in" in err and str(mine) in err and "00  Start here" in out
     _, out, err = nnopt("reset", "tiny")
     assert out == "98_tiny is fresh.\n" and "There was no workspace" in err
     assert nnopt("reset", "tiny") == (0, "98_tiny is fresh.\n", "")

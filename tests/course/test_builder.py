@@ -294,7 +294,7 @@ def test_a_lesson_is_built_run_and_seen_to_be_out_of_step(tiny, own_workspace):
     assert list(out_of_step("98_tiny")) == list(paths("98_tiny").values())
 
     cells = []
-    build("98_tiny", lambda done, total: cells.append((done, total)))
+    build("98_tiny", lambda done, total, section: cells.append((done, total)))
     assert cells == [(n, 5) for n in range(6)] * 2
     assert out_of_step("98_tiny") == {}
     solved, blank = (nbformat.read(paths("98_tiny")[solved], as_version=4) for solved in (True, False))

@@ -15,3 +15,32 @@ def test_a_cell_that_takes_too_long_is_reported_in_words(tmp_path, monkeypatch):
     cells = [nbformat.v4.new_code_cell(source) for source in ("1", "import time\ntime.sleep(99)")]
     said = runner.execute(nbformat.v4.new_notebook(cells=cells), tmp_path)
     assert said == "cell 1 took too long\nimport time\ntime.sleep(99)"
+
+
+def noted_sections(tmp_path, *sources):
+    """The sections that a run reports, of a notebook whose text begins with "#" and whose code does not."""
+    v4, noted = nbformat.v4, []
+    cells = [(v4.new_markdown_cell if s.startswith("#") else v4.new_code_cell)(s) for s in sources]
+    runner.execute(v4.new_notebook(cells=cells), tmp_path, lambda *step: noted.append(step))
+    return noted
+
+
+def test_a_run_tells_the_section_of_each_cell(tmp_path):
+    noted = noted_sections(tmp_path, "1", "# Title\n\nwords", "2", "## 1. `A` *part*\n\n### Deeper\n\nwords", "3", "4")
+    running = [step for step in noted if step[2]]
+    assert (0, 6, "") in noted and noted[-1] == (6, 6, "")
+    assert running == [
+        (n, 6, section) for n, section in ((1, "Title"), (2, "Title"), (3, "Deeper"), (4, "Deeper"), (5, "Deeper"))
+    ]
+
+
+def test_marks_of_code_in_a_heading_are_left_out_and_comments_in_code_blocks_are_no_headings():
+    text = "## 2. `fit` and *more* ##\n\n```python\n# a comment\n```\nwords #1"
+    cells = [
+        nbformat.v4.new_markdown_cell(text),
+        nbformat.v4.new_markdown_cell("no heading"),
+        nbformat.v4.new_code_cell(),
+    ]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    assert runner.section_of(notebook, 2) == "2. fit and more"
+    assert runner.section_of(nbformat.v4.new_notebook(cells=cells[1:]), 1) == ""
