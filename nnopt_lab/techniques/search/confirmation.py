@@ -30,7 +30,7 @@ class ExportedNetwork:
 
     Attributes:
         engine: the engine in this process, which runs if there is no file.
-        folder, kind: of the engine's own file, see `standalone.FILES`; `kind` is None if it has none.
+        folder, kind: of the engine's own file, see `standalone.FILES`; `kind` is None if it has none for load.py.
     """
 
     engine: Engine
@@ -75,7 +75,7 @@ def confirm(task: Task, batch: int, seconds: float, baseline: Engine, network: E
         answers = [_answers(engine, split, task) for engine in (baseline, run)]
         usage = _usage(task, baseline, run, inputs[batch])
         # The file runs without this package's checks of each call, so the original does, too.
-        plain = task.model if isinstance(run, FreshProcess) and task.device == device.CPU else baseline
+        plain = task.model if isinstance(run, FreshProcess) else baseline
         for threads in network.thread_counts():
             with _threads(threads, run):
                 for count, x in inputs.items():

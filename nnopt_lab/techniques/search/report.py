@@ -44,8 +44,11 @@ class Report:
         """What the network gains and loses, in a sentence."""
         batch, threads = self.seen.goal
         where = f"batch {batch} with {_count(threads, 'thread')}"
-        speedup, gains = in_words(self.seen.speedup), self.gains
-        faster = f"has an {speedup} speed" if unsteady(self.seen.speedup) else f"is {speedup.partition(' (')[0]}"
+        speedup, gains = self.seen.speedup, self.gains
+        if unsteady(speedup):
+            faster = f"has an {in_words(speedup)} speed"
+        else:
+            faster = f"is {gains['time'][0]}" if speedup.differs else "shows no difference in speed"
         return (
             f"Trial {self.point.number} {faster} at {where}; its file is {gains['file'][0]} ({gains['file'][1]}); its "
             f"accuracy changes by {gains['accuracy'][0]} percentage points ({gains['accuracy'][1]})."
@@ -58,6 +61,7 @@ class Report:
         figure, _, interval = in_words(self.seen.speedup).partition(" (")
         smaller = old.bytes / new.bytes
         size = f"{smaller:.2f}× smaller" if smaller >= 1 else f"{1 / smaller:.2f}× larger"
+        size = "as large" if 0.995 <= smaller < 1.005 else size
         interval_of_change = (
             f"95 % interval {measure.number(change.low, '+.2f')} to {measure.number(change.high, '+.2f')}"
         )
@@ -79,7 +83,7 @@ class Report:
         where = (
             "from its own file in a new process without this package"
             if self.kind
-            else "in the process of the search, because its engine has no file"
+            else "in the process of the search, because load.py can't run its engine"
         )
         return [
             f"All figures of the exported network were measured again at export: it ran {where}, in turns with the "

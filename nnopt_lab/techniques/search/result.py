@@ -15,6 +15,7 @@ from nnopt_lab.techniques.search.fronts import hypervolume, pareto_front
 from nnopt_lab.techniques.search.kept import KeptNetworks
 from nnopt_lab.techniques.search.points import EAGER, Goal, Point
 from nnopt_lab.techniques.search.tasks import Task
+from nnopt_lab.workbench.device import is_accelerator
 from nnopt_lab.workbench.measure.tables import html_table, text_table
 
 
@@ -130,6 +131,7 @@ class Search:
         trained = any(sizes.values()) or "sparsity" in point.config or "bits" in point.config
 
         def documents(staged: Path, kind: str | None) -> tuple[dict, dict[str, str]]:
+            kind = None if is_accelerator(task.device) else kind  # load.py computes on the CPU
             network = ExportedNetwork(engine, staged, kind)
             seen = confirm(task, self.goal.batch, self.original.latency, baseline, network)
             self.notes += [sentence for sentence in notes if sentence not in self.notes]

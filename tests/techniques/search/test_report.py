@@ -22,6 +22,9 @@ def test_a_loss_is_no_gain(task):
     report = known_report(task, speedup=0.5)
     report = replace(report, exported=replace(report.exported, bytes=1800))
     assert "Trial 1 is 2.00× slower at batch 1" in report.headline and "2.00× larger" in report.headline
+    same = known_report(task, speedup=1.0)
+    same = replace(same, exported=replace(same.exported, bytes=900))
+    assert "Trial 1 shows no difference in speed at batch 1 with 1 thread; its file is as large (900 B" in same.headline
     unsteady = known_report(task)
     times = {(1, 1): {"original": Timing((1.0,) * 6, 1), "new": Timing((1, 0.5, 0.1, 0.1, 0.02, 0.01), 1)}}
     unsteady = replace(unsteady, seen=replace(unsteady.seen, times=times))
@@ -48,7 +51,7 @@ def test_it_tells_all_that_was_measured(task):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"kind": None}, "in the process of the search, because its engine has no file"),
+        ({"kind": None}, "in the process of the search, because load.py can't run its engine"),
         ({"kind": "torch"}, "The bytes are those of the weights as torch saves them"),
         ({"sizes": SIZES | {"weights.nndc": 9}}, "The bytes are those of `weights.nndc`"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import onnxruntime
 import pytest
@@ -12,7 +13,7 @@ from nnopt_lab.techniques.search import files
 from nnopt_lab.techniques.search.kept import KeptNetworks
 from nnopt_lab.techniques.search.points import Goal, Point
 from nnopt_lab.techniques.search.result import Search
-from nnopt_lab.workbench import training
+from nnopt_lab.workbench import device, training
 from tests.techniques.search.small_search import VALIDATION, build, same_weights, search
 
 FIT = training.fit
@@ -148,3 +149,15 @@ def test_the_report_shows_the_exported_engine_and_no_teacher_where_nothing_was_t
     assert "During the search: 12.00 %" in results and "- A note." in report
     assert "Trials that failed (1): ValueError: too small." in report and "Trials that failed (2): no" in report
     assert not trainings
+
+
+def test_a_network_for_an_accelerator_is_measured_there_and_its_files_run_anywhere(trained, tmp_path):
+    with device.stand_in():
+        found = search(trained, Goal(max_drop=100.0), engine_names=["eager float32"], device="accelerator", trials=1)
+        point = replace(found.original, number=0, config={"engine": "eager float32"})
+        found.kept.add(point, found.task.model, {"channels": {}, "ranks": {}})
+        written = found.export(tmp_path, point)
+    assert {"model.pt2", "model.onnx", "load.py"} <= {file.name for file in written}
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "in the process of the search, because load.py can't run its engine" in report
+    assert "memory that a call allocates on the device" in report and "Energy is unknown" in report
