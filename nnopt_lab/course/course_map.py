@@ -39,7 +39,7 @@ class CourseMap:
         rows = "".join(
             f"<tr><td>{'✔' if earned >= points else ''}</td>"
             f"<td {left}>{self._link(f'{name}.ipynb', f'{name[:2]} {title}')}</td>"
-            f'<td {left}><span aria-hidden="true" style="color:{GREEN}">{_bar(earned, points)}</span></td>'
+            f'<td {left}><span aria-hidden="true" style="color:{GREEN}">{_bar(earned, points, "▰▱")}</span></td>'
             f"<td>{earned} of {points}</td></tr>"
             for name, title, earned, points in self.rows
         )
@@ -72,6 +72,6 @@ def _earned(contents: dict, lesson: str) -> int:
     return sum(items[id].points for id, entry in done.items() if id in items and entry.get("passed"))
 
 
-def _bar(earned: int, points: int, width: int = 20) -> str:
+def _bar(earned: int, points: int, marks: str = "█░", width: int = 20) -> str:
     full = width * earned // points
-    return "█" * full + "░" * (width - full)
+    return marks[0] * full + marks[1] * (width - full)

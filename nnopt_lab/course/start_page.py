@@ -92,7 +92,7 @@ def _page(folder: Path, news: str) -> str:
         "",
         _go_on(folder, current),
         "",
-        f"You have {earned} of {points} points, and {done} of {len(found)} lessons are complete"
+        f"You have {earned} of {points} points and have completed {done} of {len(found)} lessons"
         + (f"; the others take about {_hours(left)}." if left else "."),
         *([f"\nYour predictions: {guesses.summary}."] if guesses.made else []),
         "",

@@ -25,7 +25,7 @@ def test_a_notebook_shows_it_as_a_table_with_escaped_titles(own_workspace):
     table = CourseMap(read(own_workspace))
     table.rows = [("01_x", "<b>", 1, 4), ("02_y", "y", 3, 3)]
     shown = table._repr_html_()
-    assert "&lt;b&gt;" in shown and shown.count("█") == 5 + 20 and shown.count('<th scope="col"') == 3
+    assert "&lt;b&gt;" in shown and shown.count("▰") == 5 + 20 and shown.count('<th scope="col"') == 3
     assert shown.count("✔") == 1 and shown.index("✔") > shown.index("01 &lt;b&gt;")
 
 

@@ -1,0 +1,62 @@
+"""Cards in a browser: their text can be read on light and dark pages, and by a screen reader."""
+
+import pytest
+
+from nnopt_lab.course.cards import Card
+
+THEMES = {"light": ("#ffffff", "rgba(0, 0, 0, 0.87)"), "dark": ("#111111", "#ffffff"), "grey": ("#1e1e1e", "#cccccc")}
+CARDS = [
+    Card("A title with `code`", mood, ("A line with `code`.", ("label", "1"), ("long", "1\n2")), (("Fold", "text"),))
+    for mood in ("good", "bad", "neutral", "quiet")
+]
+# The contrast of every text with what lies behind it, all layers blended, as WCAG 2 defines it.
+CONTRASTS = """
+() => {
+  const parse = text => { const v = text.match(/[\\d.]+/g).map(Number); return v.length < 4 ? [...v, 1] : v; };
+  const over = (top, under) => [0, 1, 2].map(i => top[i] * top[3] + under[i] * (1 - top[3])).concat(1);
+  const light = color => [0, 1, 2].map(i => color[i] / 255)
+    .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = element => {
+    const layers = [];
+    for (let e = element; e; e = e.parentElement) layers.push(parse(getComputedStyle(e).backgroundColor));
+    return layers.reverse().reduce((under, top) => over(top, under), [255, 255, 255, 1]);
+  };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [];
+  while (walker.nextNode()) {
+    const text = walker.currentNode.textContent.trim(), element = walker.currentNode.parentElement;
+    if (!text) continue;
+    const under = behind(element), [a, b] = [light(over(parse(getComputedStyle(element).color), under)), light(under)];
+    found.push([text, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)]);
+  }
+  return found;
+}
+"""
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_every_text_of_a_card_has_a_contrast_of_at_least_four_and_a_half(page, theme):
+    background, color = THEMES[theme]
+    cards = "".join(card._repr_html_() for card in CARDS)
+    page.set_content(f'<body style="background:{background};color:{color}">{cards}</body>')
+    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    found = page.evaluate(CONTRASTS)
+    assert len(found) > 10 * len(CARDS)
+    assert [entry for entry in found if entry[1] < 4.5] == []
+
+
+def test_a_card_has_a_role_and_a_name_and_its_title_is_bold_without_styles(page):
+    page.set_content("".join(card._repr_html_() for card in CARDS))
+    names = {"good": "passed", "bad": "not right yet", "neutral": "note", "quiet": "open"}
+    for card in CARDS:
+        note = page.get_by_role("note", name=names[card.mood], exact=True)
+        assert note.count() == 1
+    page.evaluate("document.querySelectorAll('[style]').forEach(element => element.removeAttribute('style'))")
+    bold = page.get_by_text("A title with code")
+    assert all(int(text.evaluate("text => getComputedStyle(text).fontWeight")) >= 600 for text in bold.all())
+
+
+def test_a_card_fits_a_narrow_page(page):
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.set_content("<body>" + "".join(card._repr_html_() for card in CARDS))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
