@@ -9,6 +9,7 @@ from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.session import current_lesson
 from nnopt_lab.course.workspace import START_PAGE, workspace
 
+LIGHT = "▰▱"  # marks of a bar in a table
 GREEN = "#00805d"  # can be seen on light and dark pages
 
 

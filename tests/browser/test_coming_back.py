@@ -23,7 +23,8 @@ def test_a_lesson_comes_back_as_it_was(lab, workspace):
         lesson.outputs("Run this cell to guess.").first.wait_for()
         assert lesson.outputs(ERROR).count() == 0
         playground = lesson.outputs("A playground: run this cell")
-        assert playground.locator("img").count() == 1 and playground.locator("input").count() == 0
+        playground.locator("img").wait_for(state="attached")
+        assert playground.locator("input").count() == 0
         lesson.page.keyboard.press("Escape")
         lesson.page.keyboard.press("b")  # a change, so that there is something to save
         lesson.save()

@@ -84,9 +84,8 @@ def test_it_goes_on_in_the_lesson_that_was_saved_last_and_after_a_complete_one_i
         pass_all(mine, name)
     write(mine)
     assert "You have completed every lesson." in page(mine) and "▶ " not in page(mine).split("✔ complete")[0]
-    assert page(mine).count("✔") == len(
-        SHIPPED
-    ) + 1 and f"have completed {len(SHIPPED)} of {len(SHIPPED)} lessons." in page(mine)
+    assert page(mine).count("✔") == len(SHIPPED) + 1
+    assert f"have completed {len(SHIPPED)} of {len(SHIPPED)} lessons." in page(mine)
 
 
 def test_it_names_the_section_of_the_first_open_exercise(mine):
