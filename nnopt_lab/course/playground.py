@@ -39,7 +39,7 @@ class Playground(widgets.VBox):
 
     def __init__(self, draw: Callable, **controls: widgets.Widget):
         self._draw, self._controls, self.figure = draw, controls, None
-        self._png, self._pending = b"", None
+        self._pending = None
         self._text, self._picture = widgets.HTML(), widgets.HTML(layout={"overflow": "hidden"})
         self._text.add_class("nnopt-text")
         self._picture.add_class("nnopt-figure")
@@ -60,9 +60,9 @@ class Playground(widgets.VBox):
         except ValueError as error:
             self._text.value = html.escape(str(error))
             return
-        self._png = plots.png(self.figure, plots.SHARPNESS, quick=True)
         self.figure.alt = _plain(text)
-        self._picture.value = _STYLE + plots.img(self.figure, self._png)
+        picture = plots.png(self.figure, plots.SHARPNESS, quick=True)
+        self._picture.value = _STYLE + plots.img(self.figure, picture)
         self._text.value = text
 
     def _moved(self) -> None:
@@ -90,7 +90,10 @@ class Playground(widgets.VBox):
     def _repr_mimebundle_(self, **kwargs) -> dict:
         """The widget, and its figure for pages that show no widgets."""
         bundle = super()._repr_mimebundle_(**kwargs)
-        return bundle and {**bundle, "image/png": base64.b64encode(self._png).decode()}
+        if bundle and self.figure is not None:  # cropped and with a palette, since it is stored in the notebook
+            picture = plots.png(self.figure, plots.SHARPNESS)
+            bundle = {**bundle, "image/png": base64.b64encode(picture).decode()}
+        return bundle
 
     def __repr__(self) -> str:
         return "A playground: run this cell in JupyterLab and move the controls."

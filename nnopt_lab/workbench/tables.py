@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 _NUMBER = re.compile(r"[+−]?[\d,]+(\.\d+)?(e[+−]?\d+)?(?=$|[\s×%])")
+_LONGEST = 32  # letters of a cell that stays on one line
 _PAD, _PAD_POINT = "\u2007", "\u2008"  # spaces as wide as a digit and as a point
 _LINE = "border-bottom:1px solid var(--jp-border-color2,#8888884d)"
 _CELL = f"padding:3px 14px 3px 0;vertical-align:top;{_LINE};"
@@ -70,8 +71,9 @@ class Table:
     def _html_row(self, span: int, row: Sequence[str]) -> str:
         first, *others = zip(row, self._sides(), strict=True)
         scope = f'scope="rowgroup" rowspan="{span}"' if span > 1 else 'scope="row"'
-        name = f'<th {scope} style="{_CELL}{first[1]};font-weight:400">{html.escape(first[0])}</th>' if span else ""
-        cells = (f'<td style="{_CELL}{side};white-space:nowrap">{html.escape(cell)}</td>' for cell, side in others)
+        style = f"{_CELL}{first[1]};font-weight:400;white-space:nowrap"
+        name = f'<th {scope} style="{style}">{html.escape(first[0])}</th>' if span else ""
+        cells = (f'<td style="{_CELL}{side}{_wrap(cell)}">{html.escape(cell)}</td>' for cell, side in others)
         return f"<tr>{name}{''.join(cells)}</tr>"
 
     def _line(self, cells: Sequence[str], widths: list[int]) -> str:
@@ -86,6 +88,11 @@ class Table:
 
     def _by_column(self) -> list[list[str]]:
         return [list(column) for column in zip(*self.rows, strict=True)] or [[] for _ in self.columns]
+
+
+def _wrap(cell: str) -> str:
+    """Keep short cells on one line; the widest column of a table, if it is of sentences, takes what is left."""
+    return ";white-space:nowrap" if len(cell) <= _LONGEST else ""
 
 
 def _text(cell) -> str:

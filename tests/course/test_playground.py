@@ -71,8 +71,17 @@ def test_a_page_without_widgets_shows_the_picture(counting):
     playground, slider, _ = counting
     slider.value = 5
     shown = playground._repr_mimebundle_()
-    assert base64.b64decode(shown["image/png"]) == drawn(playground)[1]
+    assert base64.b64decode(shown["image/png"]) == plots.png(playground.figure, plots.SHARPNESS)
     assert "application/vnd.jupyter.widget-view+json" in shown and shown["text/plain"] == repr(playground)
+
+
+def test_a_playground_that_could_never_be_drawn_has_no_picture():
+    def draw(size):
+        raise ValueError("no data")
+
+    playground = Playground(draw, size=slider("size", 0, 3, 1))
+    assert playground.figure is None and "image/png" not in playground._repr_mimebundle_()
+    assert playground.children[1].value == "no data"
 
 
 def in_a_notebook(moves):

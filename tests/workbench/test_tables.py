@@ -130,3 +130,9 @@ def test_a_table_without_rows_or_caption(rows):
 def test_rows_of_another_width_are_refused(rows, columns, sentence):
     with pytest.raises(ValueError, match=sentence):
         Table(rows, columns)
+
+
+def test_a_long_cell_may_wrap_and_short_ones_do_not():
+    sentence = "computed by ONNX Runtime int8; channels kept: features.3 38 %"
+    ((_, *cells),) = Cells(Table([["a", sentence, 5]], ["", "how", "n"])._repr_html_()).rows[1:]
+    assert ["nowrap" in a["style"] for _, a, _ in cells] == [False, True]
