@@ -22,7 +22,7 @@ def pruning_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
     speed_ups: dict[tuple, measure.Ratio] = {}  # by the layers' shapes, because zeros cost as much as other weights
 
     def draw(method: str, sparsity: float):
-        plain = pruning.make_permanent(METHODS[method](copy.deepcopy(model), sparsity, batch[:1]))
+        plain, in_place = _pruned(method, model, sparsity, batch[:1])
         accuracy = training.evaluate(plain, some, pictures).accuracy
         shapes = tuple(parameter.shape for parameter in plain.parameters())
         if shapes not in speed_ups:
@@ -31,7 +31,7 @@ def pruning_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
         fig, (left, right) = plots.figure(ncols=2)
         with plots.style():
             _histogram(left, model, plain)
-            _mask(right, _in_place(method, model, plain, sparsity, batch[:1]))
+            _mask(right, in_place)
         text = (
             f"<b>{accuracy:.1f} %</b> accuracy without fine-tuning (dense {dense_accuracy:.1f} %) · "
             f"{measure.parameters(plain).nonzero:,} nonzero parameters · "
@@ -68,11 +68,14 @@ def _kept(model: nn.Module, sparsity: float, example: torch.Tensor, norm: int) -
     return channel_pruning.keep_most_important(model, example, 1 - sparsity, norm=norm)
 
 
-def _in_place(method: str, model: nn.Module, pruned: nn.Module, sparsity: float, example: torch.Tensor) -> nn.Module:
-    """The pruned network with zeros for what was removed, so that its mask has the dense network's shape."""
+def _pruned(method: str, model: nn.Module, sparsity: float, example: torch.Tensor) -> tuple[nn.Module, nn.Module]:
+    """The pruned network, and one of the dense network's shape with zeros for all that was removed."""
     if method not in NORMS:
-        return pruned
-    return channel_pruning.zero_channels(model, example, _kept(model, sparsity, example, NORMS[method]))
+        pruned = pruning.make_permanent(METHODS[method](copy.deepcopy(model), sparsity, example))
+        return pruned, pruned
+    keep = _kept(model, sparsity, example, NORMS[method])
+    zeroed = channel_pruning.zero_channels(model, example, keep)
+    return channel_pruning.remove_channels(model, example, keep), zeroed
 
 
 def _histogram(ax, dense: nn.Module, pruned: nn.Module) -> None:

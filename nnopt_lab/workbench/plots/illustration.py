@@ -4,6 +4,8 @@ import base64
 import html
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -55,16 +57,30 @@ def png(fig: Figure, scale: float = 1, quick: bool = False) -> bytes:
     Args:
         fig: from `figure()`.
         scale: above 0.
-        quick: in half the time, neither cropped, which draws the figure twice, nor with a palette.
+        quick: in a third of the time, as `finish()` laid the figure out, not cropped, and without a palette.
     """
     buffer = io.BytesIO()
-    crop = None if quick else "tight"
-    fig.savefig(buffer, format="png", bbox_inches=crop, dpi=scale * fig.dpi, transparent=True)
-    if quick or any(image.get_array().ndim == 3 for image in fig.findobj(AxesImage)):
+    if quick:
+        with _laid_out(fig):
+            fig.savefig(buffer, format="png", dpi=scale * fig.dpi, transparent=True)
+        return buffer.getvalue()
+    fig.savefig(buffer, format="png", bbox_inches="tight", dpi=scale * fig.dpi, transparent=True)
+    if any(image.get_array().ndim == 3 for image in fig.findobj(AxesImage)):
         return buffer.getvalue()
     small = io.BytesIO()
     Image.open(buffer).quantize(256, method=Image.Quantize.FASTOCTREE).save(small, format="png", optimize=True)
     return small.getvalue()
+
+
+@contextmanager
+def _laid_out(fig: Figure) -> Iterator[None]:
+    """Leave everything on the figure where it is."""
+    engine = fig.get_layout_engine()
+    fig.set_layout_engine("none")
+    try:
+        yield
+    finally:
+        fig.set_layout_engine(engine)
 
 
 def alt_text(fig: Figure) -> str:

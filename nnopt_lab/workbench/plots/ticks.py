@@ -21,7 +21,10 @@ def thin_ticks(fig: Figure) -> None:
 
 
 def _drawn(fig: Figure) -> list[Axes]:
-    fig.draw_without_rendering()  # lays it out
+    if fig.get_layout_engine() is None:
+        fig.draw_without_rendering()
+    else:
+        fig.get_layout_engine().execute(fig)  # half of the work of drawing
     return [ax for ax in fig.axes if ax.get_visible() and ax.axison]
 
 

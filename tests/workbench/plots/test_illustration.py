@@ -115,3 +115,13 @@ def test_a_quick_picture_is_uncropped_and_an_img_can_contain_it():
     assert (width, height) == pytest.approx(2 * fig.get_size_inches() * fig.dpi, abs=1)
     assert base64.b64encode(picture).decode() in plots.img(fig, picture)
     assert f'width="{width // 2}"' in plots.img(fig, picture)
+
+
+def test_a_quick_picture_leaves_the_figure_as_it_is():
+    fig, ax = plots.figure()
+    ax.plot([1, 2], label="a")
+    plots.legend(fig)
+    engine, place = plots.finish(fig).get_layout_engine(), ax.get_position().bounds
+    first = plots.png(fig, plots.SHARPNESS, quick=True)
+    assert fig.get_layout_engine() is engine and ax.get_position().bounds == place
+    assert plots.png(fig, plots.SHARPNESS, quick=True) == first
