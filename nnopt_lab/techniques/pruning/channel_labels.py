@@ -215,7 +215,8 @@ class Labels:
         return tuple(dict.fromkeys(unit for part in self.joined[label] for unit in self.units(part)))
 
     def _units_of(self, labels: np.ndarray) -> list[tuple[int, ...]]:
-        return [self.units(label) for label in labels.tolist()]
+        known = {label: self.units(label) for label in dict.fromkeys(labels.tolist())}
+        return [known[label] for label in labels.tolist()]
 
     def _number(self, found: list[tuple[int, ...]], units: dict[int, dict[int, int]]) -> None:
         for unit in dict.fromkeys(unit for each in found for unit in each):
@@ -230,7 +231,9 @@ class Labels:
             for unit in each:
                 index = self._group(self.families[unit])
                 if index in units:
-                    mine = positions.setdefault(index, np.full(len(found), -1))
+                    if index not in positions:
+                        positions[index] = np.full(len(found), -1)
+                    mine = positions[index]
                     if mine[place] >= 0:
                         self.groups[index].fix("its channels are arranged in two ways")
                     mine[place] = units[index][unit]

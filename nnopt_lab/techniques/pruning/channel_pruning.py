@@ -93,7 +93,9 @@ def remove_channels(
     """Return a smaller copy of `model` with only the kept channels.
 
     Its output equals that of `zero_channels` with the same `keep`, up to rounding: nothing is approximated. Frozen
-    parameters stay frozen, and each module keeps its mode.
+    parameters stay frozen, and each module keeps its mode. Attributes with a number of channels that a forward reads,
+    such as `num_heads`, change too. Smaller attention of torch's or torchvision's own classes becomes one of
+    `narrow_attention`, with other names of parameters.
 
     Args:
         model: left unchanged; must not have masks (make them permanent first) or parametrisations.

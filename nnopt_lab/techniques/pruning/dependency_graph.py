@@ -15,7 +15,7 @@ import operator
 import numpy as np
 from torch import Tensor, fx, nn
 
-from nnopt_lab.techniques.network_checks import first_sentence, require_plain, ties_of
+from nnopt_lab.techniques.network_checks import first_sentence, require_plain, tied_parameters
 from nnopt_lab.techniques.pruning import attention_rules  # noqa: F401 (registers its rules)
 from nnopt_lab.techniques.pruning.axis_rules import RESHAPES
 from nnopt_lab.techniques.pruning.channel_labels import AxisUnits, Call, Group, Labels
@@ -75,6 +75,7 @@ class _Tracer(fx.Interpreter):
         self.extra_traceback = False  # torch.fx would append paragraphs to the messages below
         self.model = model
         self.modules_by_name = dict(self.module.named_modules())
+        self.model_modules = dict(model.named_modules())
         self.labels = labels
         self.of: dict[fx.Node, list] = {}  # node → labels per axis; for several tensors a list of these
         self.zero: dict[fx.Node, bool] = {}  # node → whether it is surely 0 at removed channels
@@ -155,7 +156,7 @@ class _Tracer(fx.Interpreter):
         """A parameter or buffer that a forward reads shrinks with the channels that it meets."""
         layer, _, name = path.rpartition(".")
         # The graph's module stores constants too, as buffers that the model lacks.
-        owner = dict(self.model.named_modules()).get(layer)
+        owner = self.model_modules.get(layer)
         if owner is None or name not in owner._parameters | owner._buffers or not value.is_floating_point():
             return [None] * value.ndim
         axes = []
@@ -188,12 +189,13 @@ class _Tracer(fx.Interpreter):
     def uncalled(self) -> bool:
         """Whether the graph leaves out a module with parameters."""
         seen = {node.target for node in self.module.graph.nodes if node.op in ("call_module", "get_attr")}
-        return any(
-            f"{name}.{tensor}".lstrip(".") not in seen and not any(_is_within(name, target) for target in seen)
-            for name, module in self.model.named_modules()
-            for tensor in module._parameters
-            if module._parameters[tensor] is not None
-        )
+        for name, module in self.model.named_modules():
+            parts = name.split(".")
+            owners = {".".join(parts[: length + 1]) for length in range(len(parts))}
+            own = {f"{name}.{each}".lstrip(".") for each, tensor in module._parameters.items() if tensor is not None}
+            if own and not (owners & seen or own <= seen):
+                return True
+        return False
 
     def _fix_all(self, node: fx.Node, reason: str = "") -> None:
         for labels in self._counted(node):
@@ -202,12 +204,17 @@ class _Tracer(fx.Interpreter):
     def fix_shared(self, groups: list[Group]) -> None:
         called = {node.target for node in self.module.graph.nodes if node.op == "call_module"}
         read = read_in_graph(self.module) & called
+        tied = tied_parameters(self.model)
         for group in groups:
             for name in dict.fromkeys(axis.layer for axis in group.axes):
                 if name in read:
                     group.fix(f"another module reads the weights of {name!r}")
-                for other in ties_of(self.model, name) if name else ():
+                for other in self._ties(name, tied) if name and tied else ():
                     group.fix(f"{name!r} is tied with {other!r}")
+
+    def _ties(self, name: str, tied: dict[str, list[str]]) -> list[str]:
+        own = [f"{name}.{parameter}" for parameter, _ in self.model.get_submodule(name).named_parameters()]
+        return [other for parameter in own for other in tied.get(parameter, ()) if other not in own]
 
 
 class _InTraining(_Tracer):
@@ -221,10 +228,6 @@ class _InTraining(_Tracer):
                 if source in self.env:
                     self._fix_all(source, f"{node.target!r} does not run on the example in training mode")
             return None
-
-
-def _is_within(name: str, module: str) -> bool:
-    return name == module or name.startswith(f"{module}.")
 
 
 def _arguments(node: fx.Node) -> list[fx.Node]:
