@@ -121,6 +121,9 @@ class _Tracer(fx.Interpreter):
             else:
                 self._fix_all(node.args[0], "some of several results are taken")
             return
+        if isinstance(node.target, type) and issubclass(node.target, tuple):  # outputs with names
+            self.of[node] = [self.of.get(source) for source in node.args]
+            return
         tensors = isinstance(result, Tensor) or (
             isinstance(result, list | tuple) and any(isinstance(item, Tensor) for item in result)
         )

@@ -1,5 +1,7 @@
 """Groups of channels: what a rule follows is exact, and what no rule follows stays, with a reason."""
 
+import collections
+
 import pytest
 import torch
 from torch import nn
@@ -223,6 +225,47 @@ def test_functions_of_a_modules_own_parameters_are_followed():
     assert [g.name for g in dependency_graph.channel_groups(model, X[:1]) if g.removable] == ["a", "up"]
     small = check_exact(model, 0.5)
     assert small.up.weight.shape == (4, 4) and small.norm.running_var.shape == (4,) and small.offset.shape == (4, 1, 1)
+
+
+class Auxiliary(nn.Module):
+    """A second classifier that only training mode calls, with names for both outputs."""
+
+    Outputs = collections.namedtuple("Outputs", ["logits", "auxiliary"])
+
+    def __init__(self, kernel=3):
+        super().__init__()
+        self.a, self.b, self.head = conv(), conv(8), nn.Linear(8, 2)
+        self.auxiliary = nn.Sequential(nn.MaxPool2d(8), nn.Conv2d(8, 6, kernel), nn.Flatten(), nn.LazyLinear(2))
+
+    def forward(self, x):
+        y = self.a(x).relu()
+        logits = self.head(self.b(y).mean((2, 3)))
+        return self.Outputs(logits, self.auxiliary(y)) if self.training else logits
+
+
+def test_auxiliary_classifiers_shrink_with_the_channels_that_they_read():
+    model = Auxiliary()
+    model(X)
+    model = settled(model)
+    groups = dependency_graph.channel_groups(model, X[:1])
+    assert [(g.name, g.reason) for g in groups if not g.removable] == [("input", ""), ("head", ""), ("auxiliary.3", "")]
+    small = check_exact(model, 0.5)
+    assert (small.auxiliary[1].in_channels, small.auxiliary[1].out_channels) == (4, 3)
+    keep = channel_pruning.keep_most_important(model, X[:1], 0.5)
+    zeroed = channel_pruning.zero_channels(model, X[:1], keep).train()
+    with torch.no_grad():
+        for wanted, got in zip(zeroed(X), small.train()(X), strict=True):
+            torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-5)
+    small(X).auxiliary.sum().backward()
+
+
+def test_channels_stay_whose_auxiliary_classifier_does_not_run_on_the_example():
+    model = Auxiliary()
+    model(X)
+    model = settled(model)
+    groups = {g.name: g for g in dependency_graph.channel_groups(model, X[:1, :, :16, :16])}
+    assert "'auxiliary.1' does not run on the example in training mode" in groups["a"].reason and groups["b"].removable
+    check_exact(model, 0.5, X[..., :16, :16])
 
 
 def test_a_norm_without_scale_shrinks_too():
