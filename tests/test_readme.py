@@ -1,16 +1,23 @@
 """The README names every command, every finished lesson, only files that are there, and only measured results."""
 
 import json
+import os
 import re
+import shlex
+import subprocess
+import sys
 from statistics import median
 
 import nbformat
+import numpy
+import torch
 
 from nnopt_lab.cli import COMMANDS
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.workbench import measure
 from nnopt_lab.workbench.paths import PACKAGE
+from tests.techniques.search.small_search import build, pictures
 
 CLONE = PACKAGE.parent
 TEXT = (CLONE / "README.md").read_text(encoding="utf-8")
@@ -78,3 +85,30 @@ def test_the_time_to_train_is_the_recorded_one():
     assert f"{median(less):.1f}× less ({less[0]:.1f} to {less[-1]:.1f})" in gain
     lost = measure.mean_difference(first["test"], last["test"])
     assert change.strip() == f"{lost.estimate:+.2f} ({lost.low:+.2f} to {lost.high:+.2f})"
+
+
+def test_the_example_of_optimize_works_as_it_stands_there(tmp_path):
+    section = TEXT.split("## Optimize your own network")[1].split("\n## ")[0]
+    code = {kind: re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL) for kind in ("python", "sh")}
+    (tmp_path / "mine.py").write_text(*code["python"], encoding="utf-8")
+    torch.save(build(), tmp_path / "trained.pt")
+    torch.save(pictures(1000, 3), tmp_path / "pictures.pt")
+    lines = [line for block in code["sh"] for line in block.splitlines()]
+    dry, search, load = (shlex.split(line, comments=True) for line in lines)
+    assert load[:3] == ["cd", "optimized", "&&"]
+    little = ["--trials", "1", "--epochs", "1", "--engine", "ONNX Runtime float32"]
+
+    def run(command, folder):
+        command = [sys.executable, *(["-m", "nnopt_lab"] if command[0] == "nnopt" else []), *command[1:]]
+        environment = os.environ | {"PYTHONPATH": str(CLONE)}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run(dry, tmp_path)
+    assert not (tmp_path / "optimized").exists()
+    run([*search, *little], tmp_path)
+    numpy.save(tmp_path / "optimized" / "batch.npy", pictures(5, 4)[0].numpy())
+    assert len(run(load[3:], tmp_path / "optimized").split()) == 5
+    named = re.findall(r"`((?:report|weights|model|load)\.[a-z0-9]+)`", section)
+    assert len(named) == 5 and all((tmp_path / "optimized" / name).is_file() for name in named)
