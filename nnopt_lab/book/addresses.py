@@ -40,4 +40,7 @@ def lesson_links(lesson: str, urls: dict[str, str]) -> str:
     notebook = f"notebooks/{lesson}.ipynb"
     colab = f"https://colab.research.google.com/github/{name}/blob/{BRANCH}/{notebook}"
     binder = f"https://mybinder.org/v2/gh/{name}/{BRANCH}?labpath={notebook}"
-    return f"[Open in Colab]({colab}) · [Open in Binder]({binder})\n"
+    return (
+        f"[Open in Colab]({colab}) · [Open in Binder]({binder})\n\n"
+        f"Binder has the course installed. In Colab, first run `%pip install git+https://github.com/{name}`.\n"
+    )

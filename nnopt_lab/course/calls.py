@@ -18,7 +18,7 @@ from nnopt_lab.course.help import HINTS, HelpCard, take_hint
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.premises import needs
 from nnopt_lab.course.solutions import other_solution
-from nnopt_lab.course.workspace import workspace
+from nnopt_lab.course.workspace import where_progress_stays, workspace
 
 __all__ = ["check", "claim", "hint", "lesson", "needs", "question", "yours_or_ours"]
 
@@ -45,6 +45,7 @@ def lesson(name: str) -> Card:
             f"About {opened.minutes} minutes, {exercise_count} exercises and {question_count} questions, "
             f"{lesson_points(name)} points. Run the cells from top to bottom; they all work even if you leave "
             "exercises blank.",
+            *filter(None, [where_progress_stays()]),
         ),
     )
 

@@ -10,20 +10,37 @@ from pathlib import Path
 
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.workbench.files import make_folder, naming, replacing
-from nnopt_lab.workbench.paths import root
+from nnopt_lab.workbench.paths import colab_drive, in_colab, root
 
-DEFAULT = "work"
+DEFAULT, ON_DRIVE = "work", "nnopt-lab"
 MANIFEST = ".nnopt.json"
 PROGRESS = "progress.json"
 START_PAGE = "course.md"
 
 
 def workspace() -> Path:
-    """The learner's folder: `$NNOPT_WORKSPACE`, else the current folder, or `work/` if that contains the originals."""
+    """The learner's folder: `$NNOPT_WORKSPACE`, else the current folder, or `work/` if that contains the originals.
+
+    In Colab, whose own disk is deleted after the session, it is on the user's drive, if that is mounted.
+    """
     if named := os.environ.get("NNOPT_WORKSPACE"):
         return Path(named)
-    here = Path.cwd()
+    here, drive = Path.cwd(), colab_drive()
+    if drive is not None:
+        return here if drive in here.parents else drive / ON_DRIVE
     return root() / "work" if here in (root() / "notebooks", root() / "solutions") else here
+
+
+def where_progress_stays() -> str:
+    """Say where progress is kept in Colab, in one sentence; "" elsewhere, or if `$NNOPT_WORKSPACE` says it."""
+    if not in_colab() or os.environ.get("NNOPT_WORKSPACE"):
+        return ""
+    if (drive := colab_drive()) is None:
+        return (
+            "Your progress ends with this Colab session, unless you mount your Google Drive (the folder symbol at the "
+            "left) and run this cell again."
+        )
+    return f"Your progress is kept in the folder {workspace().relative_to(drive)} of your Google Drive."
 
 
 def find_workspace(named: Path | None = None) -> Path:

@@ -1,8 +1,11 @@
-"""Folders of the course's files: beside the package in a clone, inside it in an installed wheel."""
+"""Folders of the course's files: beside the package in a clone, inside it in an installed wheel. And Colab's drive."""
 
+import os
+import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
+COLAB_DRIVE = Path("/content/drive/MyDrive")  # where Colab mounts the user's Google Drive
 
 
 def root() -> Path:
@@ -14,3 +17,13 @@ def root() -> Path:
 def data_dir() -> Path:
     """The folder of shipped data, trained weights and recorded results."""
     return root() / "data"
+
+
+def in_colab() -> bool:
+    """Whether this process is a notebook in Google Colab, or a command started by one."""
+    return "google.colab" in sys.modules or "COLAB_RELEASE_TAG" in os.environ
+
+
+def colab_drive() -> Path | None:
+    """The user's mounted Google Drive in Colab; None elsewhere, or if it is not mounted."""
+    return COLAB_DRIVE if in_colab() and COLAB_DRIVE.is_dir() else None

@@ -2,6 +2,8 @@
 
 import functools
 import math
+import sys
+from types import ModuleType
 
 import pytest
 import torch
@@ -51,6 +53,15 @@ def test_a_lesson_opens_with_what_awaits_the_learner():
         card = lesson(name)
         assert opened.title in card.title and f"About {opened.minutes} minutes" in card.lines[0]
         assert f"{lesson_points(name)} points" in card.lines[0]
+
+
+def test_a_lesson_in_colab_says_whether_progress_is_kept(monkeypatch):
+    before = lesson("01_pruning")
+    monkeypatch.delenv("NNOPT_WORKSPACE")
+    assert lesson("01_pruning") == before
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    (*_, last) = lesson("01_pruning").lines
+    assert last.startswith("Your progress ends with this Colab session")
 
 
 @pytest.mark.parametrize("answer", [RIGHT, stub, wrong, interrupted, None, 3, lambda: 1, exit, print])

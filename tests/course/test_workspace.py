@@ -2,15 +2,17 @@
 
 import json
 import os
+import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnopt_lab.course import lesson
+from nnopt_lab.course import lesson, record
 from nnopt_lab.course import workspace as module
 from nnopt_lab.course.lesson import Lesson
 from nnopt_lab.course.workspace import (
@@ -19,9 +21,11 @@ from nnopt_lab.course.workspace import (
     find_workspace,
     is_workspace,
     restore,
+    where_progress_stays,
     workspace,
     write_atomically,
 )
+from nnopt_lab.workbench import paths
 
 LESSONS = ("00_start_here", "01_pruning")
 
@@ -300,3 +304,51 @@ def test_an_atomic_write_leaves_the_old_file_or_the_new_one_and_nothing_else(tmp
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("file.json", "old")]
     write_atomically(path, "nëw")
     assert path.read_text(encoding="utf-8") == "nëw"
+
+
+@pytest.fixture
+def colab(tmp_path, monkeypatch):
+    """A notebook in Colab, which stands in a folder without anything, and the place where it mounts the drive."""
+    drive = tmp_path / "drive" / "MyDrive"
+    monkeypatch.setattr(paths, "COLAB_DRIVE", drive)
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    monkeypatch.delenv("NNOPT_WORKSPACE", raising=False)
+    (tmp_path / "content").mkdir()
+    monkeypatch.chdir(tmp_path / "content")
+    return drive
+
+
+def test_in_colab_the_workspace_is_on_the_drive_where_it_is_mounted(colab):
+    assert workspace() == Path.cwd() and "ends with this Colab session" in where_progress_stays()
+    colab.mkdir(parents=True)
+    assert workspace() == find_workspace() == colab / "nnopt-lab"
+    assert where_progress_stays() == "Your progress is kept in the folder nnopt-lab of your Google Drive."
+    assert not workspace().exists(), "a question makes no folder"
+
+
+@pytest.mark.parametrize(("inside", "kept"), [("", "nnopt-lab"), ("studies", "studies"), ("a/b", "a/b")])
+def test_a_folder_of_the_drive_that_the_learner_chose_is_the_workspace(colab, monkeypatch, inside, kept):
+    (colab / inside).mkdir(parents=True)
+    monkeypatch.chdir(colab / inside)
+    assert workspace() == colab / kept and f"folder {kept} of" in where_progress_stays()
+
+
+def test_in_colab_too_the_named_folder_comes_first(colab, mine, monkeypatch):
+    colab.mkdir(parents=True)
+    monkeypatch.setenv("NNOPT_WORKSPACE", str(mine))
+    assert workspace() == mine and where_progress_stays() == ""
+
+
+def test_a_command_that_colab_s_notebook_starts_finds_the_drive(colab, monkeypatch):
+    colab.mkdir(parents=True)
+    monkeypatch.delitem(sys.modules, "google.colab")
+    assert workspace() == Path.cwd() and where_progress_stays() == ""
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
+    assert workspace() == colab / "nnopt-lab"
+
+
+def test_progress_in_colab_is_written_to_the_drive(colab):
+    colab.mkdir(parents=True)
+    record.note_attempt("exercises", "pruning.levels", True, 2)
+    assert (colab / "nnopt-lab" / module.PROGRESS).is_file()
+    assert record.read(workspace())["exercises"]["pruning.levels"]["passed"]
