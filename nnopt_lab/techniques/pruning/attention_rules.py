@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from nnopt_lab.techniques.pruning.axis_rules import contract
 from nnopt_lab.techniques.pruning.channel_labels import Axes, Call
-from nnopt_lab.techniques.pruning.channel_rules import function_rule, layer_norm, linear, meet, module_rule, rule_for
+from nnopt_lab.techniques.pruning.channel_rules import function_rule, linear, meet, module_rule, rule_for
 from nnopt_lab.techniques.pruning.narrow_attention import (
     VALUE_WIDTH,
     WIDTH,
@@ -51,9 +51,8 @@ def _dot_product_attention(call: Call) -> Axes:
 
 @module_rule(nn.MultiheadAttention)
 def _multihead_attention(call: Call) -> list:
-    layer = call.layer
-    if layer.bias_k is not None or layer.add_zero_attn or len(call.inputs) < 3:
-        return call.freeze_inputs("attention with added keys or fewer than three inputs")
+    if not _is_known(call) or len(call.inputs) < 3:
+        return call.freeze_inputs("attention with added keys, or not of torch's own layers")
     for axes in call.inputs[3:]:
         call.freeze(*axes, why="an attention mask has channels")
     return _first_of_two(call, _attended(call, *call.inputs[:3]))
@@ -141,6 +140,8 @@ def _decoder_layer(call: Call) -> Axes:
 
 
 def _transformer_layer(call: Call, x: Axes, attentions: dict[str, Axes]) -> Axes:
+    if not _are_linear(call, "linear1", "linear2") or not all(_is_known(call.child(name)) for name in attentions):
+        return call.freeze_inputs("parts of the layer were replaced")
     for name, source in attentions.items():
         attention = call.child(name, x, source, source)
         rule = _narrow if isinstance(attention.layer, NarrowAttention) else _attended
@@ -150,8 +151,29 @@ def _transformer_layer(call: Call, x: Axes, attentions: dict[str, Axes]) -> Axes
         call.freeze(hidden[-1])
     meet(call, x[-1], linear(call.child("linear2", hidden))[-1])
     for number in range(1, 2 + len(attentions)):
-        layer_norm(call.child(f"norm{number}", x))
+        _apply(call, f"norm{number}", x)
     return x
+
+
+def _are_linear(call: Call, *names: str) -> bool:
+    return all(type(call.layer.get_submodule(name)).forward is nn.Linear.forward for name in names)
+
+
+def _is_known(attention: Call) -> bool:
+    if isinstance(attention.layer, NarrowAttention):
+        return _are_linear(attention, *_PROJECTIONS)
+    known = type(attention.layer).forward is nn.MultiheadAttention.forward and _are_linear(attention, "out_proj")
+    return known and attention.layer.bias_k is None and not attention.layer.add_zero_attn
+
+
+_PROJECTIONS = ("query", "key", "value", "out")
+
+
+def _apply(call: Call, name: str, *inputs: Axes) -> Axes:
+    """Follow a layer inside by its own rule; without one, its channels stay."""
+    child = call.child(name, *inputs)
+    rule = rule_for(call.node, child.layer)
+    return rule(child) if rule else child.freeze_inputs()
 
 
 def _is_channelwise(activation: object) -> bool:
@@ -163,13 +185,9 @@ def _is_channelwise(activation: object) -> bool:
 @module_rule(nn.TransformerEncoder, nn.TransformerDecoder)
 def _transformer_stack(call: Call) -> Axes:
     x = call.inputs[0]
-    for number, layer in enumerate(call.layer.layers):
-        rule = rule_for(call.node, layer)
-        x = rule(call.child(f"layers.{number}", x, *call.inputs[1:])) if rule else call.freeze_inputs()
-    if call.layer.norm is not None:
-        rule = rule_for(call.node, call.layer.norm)
-        x = rule(call.child("norm", x)) if rule else call.freeze_inputs()
-    return x
+    for number in range(len(call.layer.layers)):
+        x = _apply(call, f"layers.{number}", x, *call.inputs[1:])
+    return x if call.layer.norm is None else _apply(call, "norm", x)
 
 
 # Torchvision's attention, whose bias depends on positions
@@ -177,6 +195,8 @@ def _transformer_stack(call: Call) -> Axes:
 
 def _packed_attention(call: Call, qkv: str, out: str, heads_name: str, biases: list[tuple[str, int]]) -> Axes:
     x, heads = call.inputs[0], getattr(call.layer, heads_name)
+    if not _are_linear(call, qkv, out):
+        return call.freeze_inputs("parts of the layer were replaced")
     call.freeze(*x[1:-1], why="attention mixes the tokens")
     projection = call.child(qkv, x)
     width = projection.layer.out_features // 3 // heads
@@ -225,8 +245,8 @@ def _maxvit_attention(call: Call) -> Axes:
 
 @module_rule(NarrowAttention)
 def _narrow_attention(call: Call) -> list:
-    if len(call.inputs) < 3:
-        return call.freeze_inputs()
+    if not _is_known(call) or len(call.inputs) < 3:
+        return call.freeze_inputs("parts of the layer were replaced")
     for axes in call.inputs[3:]:
         call.freeze(*axes, why="an attention mask has channels")
     return _first_of_two(call, _narrow(call, *call.inputs[:3]))
@@ -235,6 +255,8 @@ def _narrow_attention(call: Call) -> list:
 @module_rule(NarrowBiasedAttention)
 def _narrow_biased_attention(call: Call) -> Axes:
     x, position = call.inputs[0], call.layer.position
+    if not _are_linear(call, *_PROJECTIONS):
+        return call.freeze_inputs("parts of the layer were replaced")
     made = _narrow(call, x, x, x)
     table = ("position.table", 1)
     if not isinstance(position, RelativePosition):

@@ -79,8 +79,8 @@ def keep_most_important(
 def zero_channels(model: nn.Module, example: Tensor, keep: dict[str, Tensor]) -> nn.Module:
     """Return a copy in which every other channel is zero, where it is produced and where it is read.
 
-    Layer norms take their statistics over the kept channels only. The copy computes the same as `remove_channels` at
-    the full cost: the reference for checking removal.
+    Layer norms and RMS norms take their statistics over the kept channels only. The copy computes the same as
+    `remove_channels` at the full cost: the reference for checking removal.
 
     Arguments and errors as in `remove_channels`.
     """
@@ -184,23 +184,23 @@ def _zeroed(model: nn.Module, chosen: list[tuple[Group, Tensor]]) -> nn.Module:
             gone[kept] = False
             with torch.no_grad():
                 tensor[(slice(None),) * axis + (gone,)] = 0
-        if isinstance(modules[layer], nn.LayerNorm) and name == "normalized_shape":
+        if isinstance(modules[layer], nn.LayerNorm | nn.RMSNorm) and name == "normalized_shape":
             model = replace_module(model, layer, _NormOverKept(modules[layer], kept))
     return model
 
 
 class _NormOverKept(nn.Module):
-    """A layer norm whose statistics leave out the removed channels."""
+    """A layer norm or RMS norm whose statistics leave out the removed channels."""
 
     eps = math.nan  # differs from any number: torch's fused encoder layer would read the weights of its norms
 
-    def __init__(self, norm: nn.LayerNorm, kept: Tensor):
+    def __init__(self, norm: nn.LayerNorm | nn.RMSNorm, kept: Tensor):
         super().__init__()
         self.norm, self.axis = copied(norm), norm_axis(norm)
         self.register_buffer("kept", kept if norm.weight is None else kept.to(norm.weight.device))
         self.norm.normalized_shape = (len(kept),)
         for name in ("weight", "bias"):
-            if getattr(norm, name) is not None:
+            if getattr(norm, name, None) is not None:
                 _shrink(self.norm, name, 0, kept)
 
     def forward(self, x: Tensor) -> Tensor:

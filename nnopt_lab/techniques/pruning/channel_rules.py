@@ -316,7 +316,7 @@ def _channel_norm_function(call: Call) -> Axes:
     return axes
 
 
-@module_rule(nn.LayerNorm, "timm.layers.norm.LayerNorm")
+@module_rule(nn.LayerNorm, nn.RMSNorm, "timm.layers.norm.LayerNorm")
 def layer_norm(call: Call) -> Axes:
     """The statistics are those of the channels that stay."""
     axes = call.inputs[0]
@@ -346,8 +346,8 @@ def _group_norm_function(call: Call) -> Axes:
     return call.freeze_inputs("the number of groups is written out")
 
 
-def norm_axis(layer: nn.LayerNorm) -> int:
-    """The axis over which a layer norm computes its statistics."""
+def norm_axis(layer: nn.LayerNorm | nn.RMSNorm) -> int:
+    """The axis over which a layer norm or RMS norm computes its statistics."""
     return 1 if _is_channels_first_norm(layer) else -1
 
 

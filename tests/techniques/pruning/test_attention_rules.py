@@ -132,7 +132,38 @@ def test_frozen_projections_stay_frozen():
         ("a scale from the width", "'d' enters a computation"),
         ("torch's with weights used", "attention weights are averaged over the heads"),
         ("torch's with added keys", "attention with added keys"),
+        ("sizes as numbers", "written out at 'view'"),
     ],
 )
 def test_the_reason_is_said(name, sentence):
     assert any(sentence in g.reason for g in dependency_graph.channel_groups(network(name), x[:1]))
+
+
+@pytest.mark.parametrize("name", ["torch's", "torch's encoder", "swin of version 2", "maxvit"])
+def test_attention_with_factors_for_a_projection_keeps_its_channels(name):
+    if name == "maxvit":  # its own class calls its layers; the others' classes read their weights
+        from torchvision.models.maxvit import RelativePositionalMultiHeadAttention
+
+        attention = RelativePositionalMultiHeadAttention(8, 4, 16)
+        model = nn.Sequential(
+            nn.Conv2d(3, 8, 8, 8), nn.Flatten(2), Turned(attention), nn.Linear(16, 5), nn.Linear(5, 2)
+        )
+        model, path = settled(model).double(), "2.attention.to_qkv"
+    else:
+        model = check_close(network(name), 0.5)
+        path = next(path for path, _ in model.named_modules() if path.endswith("query"))
+    layer = model.get_submodule(path)
+    model.set_submodule(path, nn.Sequential(nn.Linear(layer.in_features, 2), nn.Linear(2, layer.out_features)).double())
+    groups = dependency_graph.channel_groups(model, x[:1])
+    assert any("parts of the layer" in g.reason or "torch's own layers" in g.reason for g in groups)
+    assert any(g.removable for g in groups)
+    check_close(model, 0.5)
+
+
+class Turned(nn.Module):
+    def __init__(self, attention):
+        super().__init__()
+        self.attention = attention
+
+    def forward(self, x):
+        return self.attention(x.transpose(1, 2).unsqueeze(1)).squeeze(1).transpose(1, 2)

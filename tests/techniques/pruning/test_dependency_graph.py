@@ -46,6 +46,9 @@ FOLLOWED = {
         lambda n, x: n.b(n.norm(n.a(x).movedim(1, -1)).movedim(-1, 1)), a=conv(), b=conv(8),
         norm=nn.LayerNorm(8, elementwise_affine=False),
     ),
+    "rms norm": Net(
+        lambda n, x: n.b(n.norm(n.a(x).movedim(1, -1)).movedim(-1, 1)), a=conv(), b=conv(8), norm=nn.RMSNorm(8)
+    ),
     "group norm": nn.Sequential(conv(), nn.GroupNorm(4, 8), nn.ReLU(), conv(8)),
     "instance norm": nn.Sequential(conv(), nn.InstanceNorm2d(8, affine=True), nn.ReLU(), conv(8)),
     "a transposed convolution": nn.Sequential(conv(), nn.ConvTranspose2d(8, 6, 2, 2), nn.ReLU(), conv(6)),
