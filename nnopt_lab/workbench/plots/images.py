@@ -64,4 +64,5 @@ def pictures(images: Tensor, titles=None) -> Figure:
             shown = images[i].cpu().permute(1, 2, 0)
             ax.imshow((shown.squeeze(2) if shown.shape[2] == 1 else shown).numpy(), cmap="gray", vmin=0, vmax=255)
             ax.set_title("" if titles is None else titles[i], fontsize="small")
-    return finish(fig, f"{len(images)} pictures.")
+    height, width = images.shape[2:]
+    return finish(fig, f"{len(images)} pictures of {height} × {width} pixels, in rows of {ncols}.")

@@ -66,7 +66,11 @@ class TestAltText:
         ],
     )
     def test_a_ready_made_figure_describes_itself(self, fig):
-        assert re.match(r"\w.{8,}\. ", plots.alt_text(fig()))
+        assert re.match(r"\w.{30,}\.", plots.alt_text(fig()))
+
+    def test_pictures_are_named_in_their_order(self):
+        fig = plots.pictures(torch.zeros(2, 3, 4, 5, dtype=torch.uint8), ["shirt", "bag"])
+        assert plots.alt_text(fig).startswith("2 pictures of 4 × 5 pixels, in rows of 2. shirt. bag.")
 
 
 class TestImg:
