@@ -289,15 +289,19 @@ def cut(shares):
 sensible, uniform = cut(dict.fromkeys(chosen, 0.5)), cut(dict.fromkeys(groups, 0.75))
 each = {group: cut({group: 0.5}) for group in groups}
 fragile_one, alone = each["features.0"], sum(points for points, _ in each.values())
-together = cut(dict.fromkeys(groups, 0.5))[0]
-print(f"half of {' and '.join(chosen)} removed, chosen by sensitivity:")
-print(f"    {sensible[1]:.0f} % of the work left, {sensible[0]:.1f} points lost")
-print("half of features.0 removed:")
-print(f"    {fragile_one[1]:.0f} % of the work left, {fragile_one[0]:.1f} points lost")
-print("a quarter of every layer removed:")
-print(f"    {uniform[1]:.0f} % of the work left, {uniform[0]:.1f} points lost")
-print(f"half of every layer removed: {together:.1f} points lost")
-print(f"    (the losses of the three layers add up to {alone:.1f} points)")
+together, together_work = cut(dict.fromkeys(groups, 0.5))
+by_sensitivity = f"half of {' and '.join(chosen)}, by sensitivity"
+rows = [
+    [name, f"{work:.0f} %", f"{points:.1f}"]
+    for name, (points, work) in {
+        by_sensitivity: sensible,
+        "half of features.0": fragile_one,
+        "a quarter of every layer": uniform,
+        "half of every layer": (together, together_work),
+    }.items()
+]
+rows.append(["half of each layer alone, added up", None, f"{alone:.1f}"])
+Table(rows, ["removed", "work left", "points lost"])
 
 # %%
 claim(
@@ -390,9 +394,12 @@ if f"half {INT8}" in gain:
     share_reached = (
         100 * gain[f"half {INT8}"].median / (width_alone * gain[f"whole {INT8}"].median)
     )
-    print("half of the channels:", gain[f"half {EAGER}"])
-    print("int8:                ", gain[f"whole {INT8}"])
-    print("both:                ", gain[f"half {INT8}"])
+    rows = [
+        ["half of the channels", gain[f"half {EAGER}"]],
+        ["int8", gain[f"whole {INT8}"]],
+        ["both", gain[f"half {INT8}"]],
+    ]
+    display(Table(rows, ["change", "compared with the original"]))
     reveal(
         "int8 and half of the channels: share of the product",
         round(share_reached),

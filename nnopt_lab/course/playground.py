@@ -1,7 +1,6 @@
 """Playgrounds: controls above a figure that is redrawn when a control is moved."""
 
 import asyncio
-import base64
 import gc
 import html
 import re
@@ -88,11 +87,10 @@ class Playground(widgets.VBox):
             self.remove_class(_BUSY)
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
-        """The widget, and its figure for pages that show no widgets."""
+        """The widget, and its figure with a description for pages that show no widgets."""
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle and self.figure is not None:  # cropped and with a palette, since it is stored in the notebook
-            picture = plots.png(self.figure, plots.SHARPNESS)
-            bundle = {**bundle, "image/png": base64.b64encode(picture).decode()}
+            bundle = {**bundle, "text/html": plots.img(self.figure)}
         return bundle
 
     def __repr__(self) -> str:
