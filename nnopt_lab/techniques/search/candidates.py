@@ -127,15 +127,25 @@ def compress(model: nn.Module, config: dict) -> nn.Module:
         left, count = pruning.count_weights(model)
         pruning.magnitude_prune(model, min(round((1 - config["sparsity"]) * count), left))
     if config.get("bits"):
-        # The factors of a layer have names that begin with its own.
-        of = {
-            name: bits
-            for name in pruning.prunable(model)
-            for layer, bits in config["bits"].items()
-            if name == layer or name.startswith(f"{layer}.")
-        }
+        of = _bits_by_layer(list(pruning.prunable(model)), config["bits"])
         deep_compression.share_weights(model, of)
     return model
+
+
+def _bits_by_layer(names: list[str], bits: dict[str, int]) -> dict[str, int]:
+    """The bits of a network's layers, from those of the original's layers that they were made from.
+
+    The factors of a layer have names that begin with its own. Attention that loses heads or widths consists of other
+    layers than before; they get the bits of a layer that it had.
+    """
+    of = {name: bits[layer] for name in names for layer in bits if name == layer or name.startswith(f"{layer}.")}
+    gone = [layer for layer in bits if not any(name == layer or name.startswith(f"{layer}.") for name in names)]
+    for name in names:
+        parents = ["".join(f"{part}." for part in name.split(".")[:depth]) for depth in range(name.count("."), 0, -1)]
+        near = next((layer for parent in parents for layer in gone if layer.startswith(parent)), None)
+        if name not in of and near:
+            of[name] = bits[near]
+    return of
 
 
 def _train(model: nn.Module, task: Task, config: dict, note: Callable[[float], None]) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.search import candidates
 from tests.techniques.search.small_search import CONFIG, same_weights
 
@@ -55,3 +56,18 @@ def test_its_sizes_shape_it_again(task, made):
 def test_unknown_keys(task):
     with pytest.raises(ValueError, match="config has the keys bit; allowed are channels, energy"):
         candidates.shape(task.model, task.inputs(1), {"bit": 3})
+
+
+def test_attention_that_loses_heads_has_the_bits_of_its_layers_before():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), nn.Flatten(), nn.Linear(32, 3)).eval()
+    bits = {"0.self_attn.out_proj": 2, "0.linear1": 3, "0.linear2": 4, "2": 5}
+    config = {"channels": {"0.self_attn heads": 0.5}, "bits": bits, "sparsity": 0.5}
+    shaped, _ = candidates.shape(model, torch.randn(2, 4, 8), config)
+    small = candidates.compress(shaped, config)
+    named = {name: len(layer.weight.unique()) for name, layer in pruning.prunable(small).items()}
+    assert {name.rpartition(".")[2] for name in named} == {"query", "key", "value", "out", "linear1", "linear2", "2"}
+    for name, values in named.items():
+        assert values <= 2 ** bits.get(name, 2) + 1, "and 0"
+    with pytest.raises(ValueError, match="for each of the layers"):
+        candidates.compress(model, {"bits": {"0.linear1": 3}})
