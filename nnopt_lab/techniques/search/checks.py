@@ -242,6 +242,10 @@ def _call_cure(model: nn.Module, inputs: Tensor, error: Exception) -> str:
         )
     if any(isinstance(layer, nn.Embedding) for layer in model.modules()) and "indices" in str(error):
         return " It seems to read token numbers, but optimize takes networks of one float input."
+    if "it must return one tensor" in str(error):
+        return " Wrap it in a torch.nn.Module whose forward returns the logits only."
+    if any(f"returns {kind} " in str(error) for kind in ("float64", "float16", "bfloat16")):
+        return " End its forward with .float()."
     if "Guard failed" in str(error):
         return " It was exported for one batch size: pass the torch.nn.Module that was exported."
     if "positional argument" in str(error):

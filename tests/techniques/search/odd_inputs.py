@@ -201,7 +201,7 @@ def complex_outputs():
     return Net(lambda self, x, y: torch.complex(y, y))
 
 
-@network(r"model returns float64 \[2, 3\]")
+@network(r"model returns float64 \[2, 3\] .* End its forward with .float\(\).")
 def float64_outputs():
     return Net(lambda self, x, y: y.double())
 
@@ -219,7 +219,7 @@ def a_softmax_at_the_end():
 # What it returns
 
 
-@network("Net returns a dict; it must return one tensor, the logits.")
+@network("Net returns a dict; it must return one tensor, the logits. Wrap it in .* returns the logits only.")
 def a_dict():
     return Net(lambda self, x, y: {"logits": y})
 
