@@ -17,8 +17,9 @@ _BUSY = "nnopt-drawing"
 _STYLE = (
     f"<style>.nnopt-figure img{{transition:opacity .1s .15s}}.{_BUSY} .nnopt-figure img{{opacity:.35}}"
     f".{_BUSY} .nnopt-text::after{{content:' · drawing …';font-weight:600}}"
-    ".nnopt-choice.jupyter-widgets{flex-direction:row;align-items:center;height:auto}"
-    ".nnopt-choice>.widget-label{text-align:right;margin-bottom:0}</style>"
+    ".nnopt-choice.nnopt-choice{display:flex!important;flex-direction:row!important;align-items:center;height:auto}"
+    ".nnopt-choice>.widget-label{text-align:right;margin:0;flex-shrink:0}"
+    ".nnopt-choice>.widget-radio-box{margin:0 0 0 8px!important}</style>"
 )
 
 

@@ -162,6 +162,9 @@ def test_a_choice_shows_all_its_values():
     assert (buttons.description, buttons.options, buttons.value) == ("batch size", (1, 8, 64), 8)
     # A slider over a list tells a screen reader the position, 2, and not the value, 64.
     assert isinstance(buttons, widgets.RadioButtons) and buttons.orientation == "horizontal"
+    playground = Playground(lambda size: (plots.finish(plots.figure()[0]), ""), size=buttons)
+    (name,) = buttons._dom_classes  # ipywidgets puts the description above the buttons, and this style beside them
+    assert f".{name}.{name}{{display:flex!important;flex-direction:row" in playground.children[-1].value
 
 
 @pytest.mark.parametrize(
