@@ -99,4 +99,7 @@ def _openvino(path, engine, threads):
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         raise SystemExit(__doc__)
-    print(*load()(numpy.load(sys.argv[1])).argmax(1))
+    batch = numpy.load(sys.argv[1])
+    if batch.dtype.kind != "f" or batch.ndim < 2:
+        raise SystemExit(f"{sys.argv[1]} has {batch.dtype} {list(batch.shape)}; it must have float32 [N, ...].")
+    print(*load()(batch.astype(numpy.float32)).argmax(1))

@@ -65,11 +65,16 @@ def test_load_prints_classes_and_reads_back_with_a_tolerance(task, tmp_path):
     written = files.save(tmp_path, task, {"engine": name}, task.model, {"channels": {}, "ranks": {}}, {}, engine=engine)
     assert tmp_path / "model.pt2" in written and {path.name for path in tmp_path.iterdir()} == {f.name for f in written}
     given = VALIDATION[0][:7]
-    numpy.save(tmp_path / "x.npy", given.numpy())
+    numpy.save(tmp_path / "x.npy", given.double().numpy())
     shown = subprocess.run(
         [sys.executable, "load.py", "x.npy"], cwd=tmp_path, check=True, timeout=120, capture_output=True, text=True
     ).stdout
     assert shown.split() == [str(int(c)) for c in engine(given).argmax(1)]
+    for wrong in (given.byte().numpy(), given[0, 0, 0].numpy()):
+        numpy.save(tmp_path / "x.npy", wrong)
+        command = [sys.executable, "load.py", "x.npy"]
+        done = subprocess.run(command, cwd=tmp_path, timeout=120, capture_output=True, text=True)
+        assert done.returncode == 1 and done.stderr.startswith("x.npy has ") and done.stderr.count("\n") == 1
     state = task.model.state_dict()
     exported_files.read_back(tmp_path, "torch", given, engine(given) * (1 + 1e-6), state)
     with pytest.raises(EngineUnavailable, match=r"model.pt2, read back .* other outputs"):
