@@ -58,8 +58,8 @@ class _NotebookBar(tqdm):
         bounds = f'value="{min(self.n, self.total)}" max="{self.total}"' if self.total else ""
         name = html.escape(self.name)
         return (
-            f'<div style="white-space:pre">{name}  <progress aria-label="{name}" {bounds}></progress>  '
-            f"{html.escape(text)}</div>"
+            f'<div style="white-space:pre;padding-left:8px">{name}  '
+            f'<progress aria-label="{name}" {bounds}></progress>  {html.escape(text)}</div>'
         )
 
 
