@@ -23,6 +23,7 @@ from nnopt_lab.workbench.paths import root
 _KINDS = {"passed": "passed", "partly right": "partly", "failed": "failed", "raised": "failed", "unusable": "failed"}
 _KINDS |= dict.fromkeys(BROKEN, "broken")
 BINS = 5
+_SHOWN_SOURCE = 4_000  # characters of an answer beside another one
 
 
 def write(grades: list[Grade], folder: Path, seed: int) -> Path:
@@ -40,7 +41,7 @@ def write(grades: list[Grade], folder: Path, seed: int) -> Path:
         seed=seed,
         learners=len({g.learner for g in grades}),
         lessons=[_lesson(name, [g for g in handed_in if g.lesson == name]) for name in sorted(_names(handed_in))],
-        pairs=similar(_sources(grades), {item: seen for name in _names(grades) for item, seen in _seen(name).items()}),
+        groups=_similar_answers(grades),
         rows=[_row(g) for g in grades],
         link=lambda learner: f"feedback/{safe_name(learner)}.html",
     )
@@ -139,6 +140,31 @@ def _bins(percents: list[float]) -> list[dict]:
         {"label": f"{n * width} to {(n + 1) * width} %", "count": counts[n], "width": round(100 * counts[n] / most)}
         for n in range(BINS)
     ]
+
+
+def _similar_answers(grades: list[Grade]) -> list[dict]:
+    """The groups with their texts, for each exercise of all learners who wrote more than its stub."""
+    seen = {item: known for name in _names(grades) for item, known in _seen(name).items()}
+    texts = {(learner, item): source for learner, item, source in _sources(grades)}
+    return [
+        {
+            "learners": group.learners,
+            "share": f"{100 * group.share:.0f} %",
+            "bits": f"{group.bits:.0f}",
+            "texts": [
+                (
+                    _title(item),
+                    [(name, texts[name, item][:_SHOWN_SOURCE]) for name in group.learners if (name, item) in texts],
+                )
+                for item in group.items
+            ],
+        }
+        for group in similar(_sources(grades), seen)
+    ]
+
+
+def _title(id: str) -> str:
+    return exercises()[id].title if id in exercises() else id
 
 
 def _sources(grades: list[Grade]) -> Iterator[tuple[str, str, str]]:

@@ -57,5 +57,21 @@ def test_the_class_is_shown_hardest_answer_first_with_a_link_to_everyone(written
     assert items.index("pruning.levels") < items.index("pruning.l1_importance")
 
 
+def test_similar_answers_stand_side_by_side(tmp_path):
+    odd = "def levels(scores, count):\n" + "\n".join(f"    v{n} = torch.full([{n}], {n * n}).sum()" for n in range(9))
+    sources = {"alice": odd, "bob": odd.replace("v", "other"), "cyd": "def levels(scores, count):\n    return scores"}
+    graded = [
+        Entry(name, f"{name}.ipynb", DUE, "", "", False, Graded(LESSON, "graded", "", (answer(source),)))
+        for name, source in sources.items()
+    ]
+    page = pages.write(final(graded, {}, Policy()), tmp_path, 1).read_text()
+    assert page.count("<figure>") == 2 and "<figcaption>cyd" not in page
+    assert "v3 = torch.full([3], 9)" in page and "other3 = torch.full([3], 9)" in page
+
+
+def answer(source: str) -> Result:
+    return Result("pruning.levels", "failed", 0, 3, "wrong", source=source)
+
+
 def test_an_empty_class_has_a_page(tmp_path):
     assert "0 learners" in pages.write(final([], {}, Policy()), tmp_path, 1).read_text()
