@@ -6,8 +6,8 @@ import importlib.util
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from nnopt_lab.book.widgets import saved_models, without_widgets
 from nnopt_lab.course.lesson_files import paths, read_notebook
+from nnopt_lab.course.static_outputs import VIEW, make_static
 
 DOCUMENTED = ("nnopt_lab.techniques", "nnopt_lab.workbench")  # packages whose modules have a page
 
@@ -30,12 +30,10 @@ def page(lesson: str, links: str = "") -> NotebookNode:
         )
     notebook = read_notebook(solved)
     stubs = _stubs(read_notebook(blank)) if blank.is_file() else {}
-    models = saved_models(notebook)
-    notebook.metadata.pop("widgets", None)
+    _without_widgets(notebook)
     cells = []
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = without_widgets(cell.outputs, models)
             cells += _folded(cell, stubs)
         else:
             cells.append(cell)
@@ -45,6 +43,15 @@ def page(lesson: str, links: str = "") -> NotebookNode:
         cells.append(new_markdown_cell(_library_section(used)))
     notebook.cells = cells
     return notebook
+
+
+def _without_widgets(notebook: NotebookNode) -> None:
+    """Show what a widget has stored for readers without a kernel: a picture, HTML or text."""
+    make_static(notebook)
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(VIEW, None)
 
 
 def library_modules(notebook: NotebookNode) -> list[str]:

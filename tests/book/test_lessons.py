@@ -98,6 +98,20 @@ def test_a_lesson_that_is_not_built_is_named(lesson):
         lessons.page("98_tiny")
 
 
+def test_a_widget_is_shown_in_the_form_that_needs_no_kernel(lesson):
+    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "a"}, "text/plain": "A slider"}
+    path = lesson_files.paths("98_tiny")[True]
+    notebook = nbformat.read(path, 4)
+    stored = [view, view | {"text/html": "<b>2</b>"}, view | {"image/png": "iVBORw0KGgo="}]
+    notebook.cells[1].outputs = [nbformat.v4.new_output("display_data", data) for data in stored]
+    state = {"a": {"model_name": "SliderModel", "state": {}}}
+    notebook.metadata.widgets = {"application/vnd.jupyter.widget-state+json": {"state": state}}
+    nbformat.write(notebook, path)
+    shown = lessons.page("98_tiny").cells[1].outputs
+    assert [set(output.data) - {"text/plain"} for output in shown] == [set(), {"text/html"}, {"image/png"}]
+    assert all(output.data["text/plain"] == "A slider" for output in shown)
+
+
 @pytest.mark.parametrize("name", lesson_names())
 def test_no_answer_of_a_shipped_lesson_is_open(name):
     notebook = lessons.page(name)
