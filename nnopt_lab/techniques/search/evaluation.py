@@ -42,6 +42,7 @@ def measured_points(
     batch: Tensor,
     names: Sequence[str],
     goal: Goal,
+    templates: dict | None = None,
 ) -> tuple[list[Point], dict[str, str]]:
     """Measure a trained candidate on every engine, and keep the engines that no other beats.
 
@@ -57,6 +58,7 @@ def measured_points(
         batch: the input to time, float32 [N, ...], on the task's device.
         names: of the engines; eager torch is the last resort, if the candidate runs on none of them.
         goal: of the search, whose costs decide which engines beat others.
+        templates: as in `build_engines`.
 
     Returns:
         A point per engine that no other beats in accuracy and in the goal's costs, with the engine in its configuration
@@ -65,7 +67,7 @@ def measured_points(
     Raises:
         EngineUnavailable: the candidate runs on no engine.
     """
-    ready, missing = running_engines(task, model, names, batch)
+    ready, missing = running_engines(task, model, names, batch, templates)
     if not ready and EAGER not in names:
         ready, more = running_engines(task, model, [EAGER], batch)
         missing |= more
@@ -76,10 +78,10 @@ def measured_points(
 
 
 def running_engines(
-    task: Task, model: nn.Module, names: Sequence[str], batch: Tensor
+    task: Task, model: nn.Module, names: Sequence[str], batch: Tensor, templates: dict | None = None
 ) -> tuple[dict[str, Engine], dict[str, str]]:
     """Build engines that run a model with `batch` too; returns them, and for each other name why it doesn't."""
-    ready, missing = build_engines(model, task.calibration, names, task.device)
+    ready, missing = build_engines(model, task.calibration, names, task.device, templates)
     for name, engine in list(ready.items()):
         try:
             with failing_as_unavailable(f"It does not run this model with {len(batch)} pictures"):

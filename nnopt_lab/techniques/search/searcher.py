@@ -60,6 +60,7 @@ class Searcher:
                 f"storage={str(storage)!r} contains a search for another network, other data, another training, goal "
                 "or other engines, or one of an earlier version of this package; give another file."
             )
+        self._graphs: dict = {}  # exported for one network, they are refitted for the next
         self.batch = task.inputs(goal.batch).to(task.device)
         self.space = Space(task, goal)
         # A compressed file is the same for every engine.
@@ -159,6 +160,7 @@ class Searcher:
             self.batch,
             self.engines,
             self.goal,
+            self._graphs,
         )
         points = [replace(point, curve=curve) for point in points]
         self._keep(points, model, sizes)
@@ -225,7 +227,7 @@ class Searcher:
         key = "engines" if names else "baseline"
         stored = self.study.agreed(key)  # then no engine has to be built but the baseline
         names = [EAGER] if stored else list(dict.fromkeys([EAGER, *names]))
-        ready, missing = evaluation.running_engines(self.task, self.task.model, names, self.batch)
+        ready, missing = evaluation.running_engines(self.task, self.task.model, names, self.batch, self._graphs)
         if EAGER in missing:
             raise ValueError(f"model does not run on {EAGER}: {missing[EAGER]}")
         notes = self.study.agree("missing", [f"{name} was not tried: {why}" for name, why in missing.items()])

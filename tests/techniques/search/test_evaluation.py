@@ -34,7 +34,7 @@ def candidate_s_points(task, monkeypatch, speed, accuracy, goal, sizes=None):
         measured.append(engine.name)
         return Seen(engine.name)
 
-    def built(_, __, names, ___):
+    def built(_, __, names, *___):
         eager = ENGINES["eager float32"](task.model, task.calibration)
         return {n: replace(eager, name=n, bytes=(sizes or {}).get(n, 100)) for n in names}, {}
 
