@@ -58,7 +58,7 @@ def grade(
     ] = None,
     attempt: Annotated[str | None, typer.Option(metavar="WHICH", help="Which submission counts: last or best.")] = None,
     format: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Also write: canvas, moodle, gradescope, json.")
+        list[str] | None, typer.Option(metavar="NAME", help="Also write: canvas, moodle, xlsx, json.")
     ] = None,
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Repeat a batch with the inputs of this seed.", min=0)

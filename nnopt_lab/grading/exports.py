@@ -1,4 +1,8 @@
-"""Write grades as files for other systems: grades.csv, Canvas, Moodle, Gradescope, JSON."""
+"""Write grades as files for other systems: grades.csv, Canvas, Moodle, spreadsheets, JSON.
+
+There is none for Gradescope, which imports no results: its autograders run on its own machines, in containers without
+the rights for a sandbox.
+"""
 
 import csv
 import hashlib
@@ -11,11 +15,12 @@ from pathlib import Path
 
 from nnopt_lab.course.exercises import lesson_points
 from nnopt_lab.course.workspace import write_atomically
+from nnopt_lab.grading import spreadsheet
 from nnopt_lab.grading.formulas import defuse, without_controls
 from nnopt_lab.grading.grades import MISSING, Grade
 from nnopt_lab.workbench.files import make_folder
 
-FORMATS = ("canvas", "moodle", "gradescope", "json")
+FORMATS = ("canvas", "moodle", "xlsx", "json")
 _DIGITS, _KEPT_BYTES = 12, 57
 _PLAIN = re.compile(r"[a-z0-9_][a-z0-9_-]{0,56}")
 _DIGEST_AT_END = re.compile(rf"-[0-9a-f]{{{_DIGITS}}}$")
@@ -23,7 +28,7 @@ _DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt"
 
 
 def write(grades: list[Grade], folder: Path, formats: Iterable[str], titles: Iterable[str] = ()) -> list[Path]:
-    """Write grades.csv and the given formats; the latter omit learners who handed in nothing.
+    """Write grades.csv and the given formats; canvas, moodle and json omit learners who handed in nothing.
 
     Args:
         grades: of all learners.
@@ -36,14 +41,14 @@ def write(grades: list[Grade], folder: Path, formats: Iterable[str], titles: Ite
         The files written.
 
     Raises:
-        ValueError: a format is unknown.
+        ValueError: a format is unknown or needs a package that is missing.
         OSError: a file can't be written.
     """
     check(formats)
     make_folder(folder)
     written = [_table(folder / "grades.csv", _plain_rows(grades))]
     handed_in = [g for g in grades if g.entry.graded.state != MISSING]
-    writers = {"moodle": _moodle, "gradescope": _gradescope, "json": _json}
+    writers = {"moodle": _moodle, "xlsx": lambda *_: [_spreadsheet(grades, folder)], "json": _json}
     for name in dict.fromkeys(formats):
         canvas = name == "canvas"
         written += _canvas(handed_in, folder, tuple(titles)) if canvas else writers[name](handed_in, folder)
@@ -51,10 +56,12 @@ def write(grades: list[Grade], folder: Path, formats: Iterable[str], titles: Ite
 
 
 def check(formats: Iterable[str]) -> None:
-    """Raise ValueError if a format is unknown."""
+    """Raise ValueError if a format is unknown or needs a package that is missing."""
     for name in formats:
         if name not in FORMATS:
             raise ValueError(f"format={name!r} must be one of {', '.join(FORMATS)}.")
+        if name == "xlsx":
+            spreadsheet.check()
 
 
 def safe_name(learner: str) -> str:
@@ -150,26 +157,11 @@ def _shared_numbers(grades: list[Grade], system: str) -> set[str]:
     return {number for number in numbers if numbers.count(number) > 1}
 
 
-def _gradescope(grades: list[Grade], folder: Path) -> list[Path]:
-    """One results.json per submission, in the format of Gradescope's autograders."""
-    for g in grades:
-        tests = [
-            {
-                "score": a.points,
-                "max_score": a.result.possible,
-                "name": a.result.id,
-                "output": "\n".join(filter(None, (a.result.mistake, a.comment))) or a.result.state,
-                "output_format": "text",
-                "status": "passed" if a.points >= a.result.possible else "failed",
-                "visibility": "visible",
-            }
-            for a in g.answers
-        ]
-        content = {"score": g.points, "output": comment(g), "output_format": "text", "visibility": "visible"}
-        place = folder / "gradescope" / safe_name(g.learner) / (g.lesson or "malformed")
-        make_folder(place)
-        write_atomically(place / "results.json", json.dumps(content | {"tests": tests}, indent=1))
-    return [folder / "gradescope"]
+def _spreadsheet(grades: list[Grade], folder: Path) -> Path:
+    head, *rows = _plain_rows(grades)
+    numbers = [name in ("points", "possible", "percent", "lost") for name in head]
+    typed = ([float(v) if is_number else v for v, is_number in zip(row, numbers, strict=True)] for row in rows)
+    return spreadsheet.write(folder / "grades.xlsx", [head, *typed], grades)
 
 
 def _json(grades: list[Grade], folder: Path) -> list[Path]:
