@@ -17,16 +17,19 @@ def release(
     assignment: Annotated[
         list[str] | None, typer.Option(help="A lesson to assign; may be given several times.")
     ] = None,
-    due: Annotated[str | None, typer.Option(help="When it is due, such as 2026-12-01T18:00.")] = None,
+    due: Annotated[str | None, typer.Option(help="When it is due, in local time, such as 2026-12-01T18:00.")] = None,
 ) -> None:
     """Write the learner's kit, without solutions, into a new folder.
 
     It contains the notebooks, the library and the data.
     """
+    from nnopt_lab.grading.lateness import policy
     from nnopt_lab.grading.release import write_kit
+    from nnopt_lab.grading.times import local
 
     lessons = write_kit(folder, assignment, due)
-    print(f"The kit in {folder} contains {', '.join(lessons)}.")
+    when = policy("none", due).due
+    print(f"The kit in {folder} contains {', '.join(lessons)}{f', due {local(when)}' if when else ''}.")
 
 
 def grade(
@@ -51,7 +54,9 @@ def grade(
     late: Annotated[
         str | None, typer.Option(metavar="RULE", help='none, zero, "10%", "10%/day" or "10%/hour".')
     ] = None,
-    due: Annotated[str | None, typer.Option(metavar="TIME", help="When it was due, such as 2026-12-01T18:00.")] = None,
+    due: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When it was due, in local time, such as 2026-12-01T18:00.")
+    ] = None,
     roster: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="The class, as CSV or an LMS's export."),
@@ -166,25 +171,29 @@ def _keep_settings(
     given |= {"attempt": attempt, "roster": roster}
     kept = {name: book.setting(name) or "" for name in given}
     kept |= {name: value for name, value in given.items() if value is not None}
-    lateness.policy(kept["late"] or "none", kept["due"] or None)
-    book.remember(**kept)
+    when = lateness.policy(kept["late"] or "none", kept["due"] or None).due
+    # With its time zone, so that regrading on another machine means the same time.
+    book.remember(**kept | {"due": when.isoformat() if when else ""})
 
 
 def _report(book, out: Path) -> None:
     from nnopt_lab.cli.screen import console, grades_table
     from nnopt_lab.grading import marks, notices, report
     from nnopt_lab.grading.grades import MISSING, unapplied
+    from nnopt_lab.grading.times import local
 
     written = report.write(book, out)
     handed_in = [g for g in written.grades if g.entry.graded.state != MISSING]
     console.print(grades_table(handed_in, book.seed))
     troubled = [g for g in handed_in if g.entry.graded.state != "graded"]
     formats = (book.setting("formats") or "").split()
+    due = book.setting("due")
     for sentence in (
+        *([f"Due {local(due)}."] if due else []),
         *unapplied(marks.read(out), written.grades),
         *(f"  {g.learner}, {g.entry.name}: {g.entry.graded.state}. {g.entry.graded.reason}" for g in troubled[:10]),
         *([f"  … and {len(troubled) - 10} more, in grades.csv."] if len(troubled) > 10 else []),
-        *notices.find(written, book.setting("due") or None),
+        *notices.find(written, due or None),
         *(notices.IMPORTING[name] for name in formats if name in notices.IMPORTING),
     ):
         print(printable(sentence, 2_000))

@@ -341,8 +341,8 @@ def _exercise_result(task: _Task, ended: _Ended, touched: bool) -> Result:
 def _question_result(task: _Task, ended: _Ended) -> Result:
     question, header, values = task.item, ended.header, ended.values
 
-    def result(state: str, mistake: str = "", points: int = 0) -> Result:
-        return Result(question.id, state, points, question.points, mistake, source=task.source)
+    def result(state: str, mistake: str = "", points: int = 0, got: str = "") -> Result:
+        return Result(question.id, state, points, question.points, mistake, got=got, source=task.source)
 
     if not isinstance(values, list) or len(values) != 1 or not header.get("asked"):
         return result("unusable", f'The cell does not call question("{question.id}", …).')
@@ -353,9 +353,10 @@ def _question_result(task: _Task, ended: _Ended) -> Result:
     if right is None:
         given = _foreign(answer) or show(answer, 80)
         return result("unusable", f"The answer must be {question.allowed}; {given} was given.")
+    got = question.letter(answer) if question.choices else show(answer, 80)
     if right:
-        return result("passed", points=question.points)
-    return result("failed", question.comment_on(answer))
+        return result("passed", points=question.points, got=got)
+    return result("failed", question.comment_on(answer), got=got)
 
 
 def _changed(exercise: Exercise, before: tuple, after: list) -> tuple[str, ...]:

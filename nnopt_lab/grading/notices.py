@@ -6,6 +6,7 @@ from datetime import datetime
 from nnopt_lab.grading.grades import MISSING, Grade, worse_than_earlier
 from nnopt_lab.grading.lateness import moment
 from nnopt_lab.grading.report import Report
+from nnopt_lab.grading.times import local
 
 IMPORTING = {
     "canvas": "Canvas finds an assignment by its title. If its own is not the lesson's name, give Canvas's export of "
@@ -54,7 +55,7 @@ def _dates(grades: list[Grade], due: datetime) -> list[str]:
     late = [h for h in hours if h > 0]
     if len(late) < 3 or len(late) < _MOST * len(hours) or late[-1] - late[0] > _SPREAD_HOURS:
         return []
-    between = f"{late[0]:.1f} and {late[-1]:.1f} hours after they were due ({due.astimezone():%Y-%m-%d %H:%M %Z})"
+    between = f"{late[0]:.1f} and {late[-1]:.1f} hours after they were due ({local(due)})"
     unmarked = [g for g in dated if g.entry.system == "canvas" and not g.late]
     then = " Canvas's marks count, not these dates." if len(unmarked) == len(dated) else ""
     return [

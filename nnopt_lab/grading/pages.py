@@ -1,33 +1,45 @@
 """Write HTML pages: one per learner with a card for every answer, and one for the class."""
 
+import base64
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from functools import cache
 from itertools import groupby
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from nnopt_lab.course.cards import Card, inline
-from nnopt_lab.course.exercises import cell_id, exercises, lesson_points, questions
+from nnopt_lab.course.exercises import Question, cell_id, exercises, lesson_points, questions
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.grading.course_cells import code_cells, stubs
 from nnopt_lab.grading.exports import safe_name
 from nnopt_lab.grading.grades import MISSING, Answer, Grade
 from nnopt_lab.grading.results import BROKEN
 from nnopt_lab.grading.similarity import similar
+from nnopt_lab.grading.times import local
 from nnopt_lab.workbench.files import make_folder
 from nnopt_lab.workbench.paths import root
 
 _KINDS = {"passed": "passed", "partly right": "partly", "failed": "failed", "raised": "failed", "unusable": "failed"}
 _KINDS |= dict.fromkeys(BROKEN, "broken")
 BINS = 5
+TEMPLATES = Path(__file__).with_name("templates")
+_SHOWN_NUMBERS = 5  # different numbers that answer a question
 _SHOWN_SOURCE = 4_000  # characters of an answer beside another one
 
 
-def write(grades: list[Grade], folder: Path, seed: int) -> Path:
+def write(grades: list[Grade], folder: Path, seed: int, due: datetime | None = None) -> Path:
     """Write feedback/LEARNER.html for every learner, and class.html.
+
+    Args:
+        grades: sorted by learner.
+        folder: created if missing.
+        seed: of the inputs.
+        due: when it was due, or None.
 
     Returns:
         The path of the class's page.
@@ -37,21 +49,26 @@ def write(grades: list[Grade], folder: Path, seed: int) -> Path:
         page = _template("feedback.html").render(learner=learner, grades=[_shown(g) for g in theirs])
         write_atomically(folder / "feedback" / f"{safe_name(learner)}.html", _encodable(page))
     handed_in = [g for g in grades if g.entry.graded.state != MISSING]
+    script = (TEMPLATES / "search.js").read_text("utf-8")
     page = _template("class.html").render(
         seed=seed,
+        due=local(due) if due else "",
         learners=len({g.learner for g in grades}),
-        lessons=[_lesson(name, [g for g in handed_in if g.lesson == name]) for name in sorted(_names(handed_in))],
+        submissions=len(handed_in),
+        lessons=[_lesson(name, [g for g in grades if g.lesson == name]) for name in sorted(_names(handed_in))],
         groups=_similar_answers(grades),
         rows=[_row(g) for g in grades],
         link=lambda learner: f"feedback/{safe_name(learner)}.html",
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     write_atomically(folder / "class.html", _encodable(page))
     return folder / "class.html"
 
 
 @cache
-def _template(name: str):
-    loader = FileSystemLoader(Path(__file__).with_name("templates"))
+def _template(name: str) -> Template:
+    loader = FileSystemLoader(TEMPLATES)
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template(name)
 
 
@@ -66,7 +83,9 @@ def _names(grades: list[Grade]) -> set[str]:
 def _row(g: Grade) -> dict:
     graded = g.entry.graded
     named = {"learner": g.learner, "lesson": g.lesson, "state": graded.state, "reason": graded.reason}
-    return named | {"points": f"{g.points:g}", "possible": g.possible}
+    when = {"submitted": local(g.entry.submitted_at), "late": g.late, "lost": f"{g.lost:g}"}
+    extension = local(g.person.extension) if g.person and g.person.extension else ""
+    return named | when | {"points": f"{g.points:g}", "possible": g.possible, "extension": extension}
 
 
 def _shown(g: Grade) -> dict:
@@ -74,9 +93,10 @@ def _shown(g: Grade) -> dict:
         "grade": g,
         "points": f"{g.points:g}",
         "lost": f"{g.lost:g}",
+        "submitted": local(g.entry.submitted_at),
         "answers": [
             {
-                "title": exercises()[a.result.id].title if a.result.id in exercises() else f"Question {a.result.id}",
+                "title": _title(a.result.id),
                 "points": f"{a.points:g}",
                 "possible": a.result.possible,
                 "manual": a.manual,
@@ -105,17 +125,24 @@ def _card(answer: Answer) -> Card:
 
 
 def _lesson(name: str, grades: list[Grade]) -> dict:
+    """What the page shows of a lesson; `grades` include those of learners who handed in nothing."""
+    handed_in = [g for g in grades if g.entry.graded.state != MISSING]
     by_item: dict[str, list[Answer]] = {id: [] for id in (*exercises(name), *questions(name))}
-    for g in grades:
+    for g in handed_in:
         for answer in g.answers:
             by_item.setdefault(answer.result.id, []).append(answer)
     items = [_item(id, answers) for id, answers in by_item.items()]
+    late = [g for g in handed_in if g.late]
     return {
         "name": name,
         "possible": lesson_points(name),
-        "mean": f"{sum(g.points for g in grades) / len(grades):.1f}",
+        "mean": f"{sum(g.points for g in handed_in) / len(handed_in):.1f}",
+        "handed_in": len(handed_in),
+        "late": [(g.learner, g.late) for g in late],
+        "lost": f"{sum(g.lost for g in late):g}",
+        "missing": [g.learner for g in grades if g.entry.graded.state == MISSING],
         "items": sorted(items, key=lambda item: item["passed"]),
-        "bins": _bins([g.percent for g in grades]),
+        "bins": _bins([g.percent for g in handed_in]),
     }
 
 
@@ -123,13 +150,40 @@ def _item(id: str, answers: list[Answer]) -> dict:
     kinds = Counter(_KINDS.get(a.result.state, "blank") for a in answers)
     mistakes = Counter(a.result.mistake for a in answers if a.result.mistake and a.result.state != "passed")
     mistake, count = mistakes.most_common(1)[0] if mistakes else ("", 0)
+    question = questions().get(id)
     return {
         "id": id,
+        "title": Markup(inline(_title(id))),  # `inline` escapes it
         "counts": {kind: kinds[kind] for kind in ("passed", "partly", "failed", "blank", "broken")},
         "passed": round(100 * kinds["passed"] / max(1, len(answers))),
-        "mistake": Markup(inline(mistake)),  # `inline` escapes it
+        "mistake": Markup(inline(mistake)),
         "mistake_count": count,
+        "choices": _choices(question, answers) if question else [],
     }
+
+
+def _choices(question: Question, answers: list[Answer]) -> list[dict]:
+    """How many learners gave each answer: every choice in its order, or the most common numbers."""
+    given = Counter(a.result.got for a in answers if a.result.got)
+    # Gradebooks from before answers were kept.
+    given[_text(question.answer)] += sum(a.result.state == "passed" and not a.result.got for a in answers)
+    texts = question.choices or {number: "" for number, count in given.most_common(_SHOWN_NUMBERS) if count}
+    right = {a.result.got for a in answers if a.result.state == "passed"} | {_text(question.answer)}
+    most = max(given.values(), default=0) or 1
+    return [
+        {
+            "given": letter,
+            "text": Markup(inline(text)),
+            "count": given[letter],
+            "width": round(100 * given[letter] / most),
+            "right": letter in right,
+        }
+        for letter, text in texts.items()
+    ]
+
+
+def _text(answer: str | float) -> str:
+    return answer if isinstance(answer, str) else f"{answer:g}"
 
 
 def _bins(percents: list[float]) -> list[dict]:
@@ -164,7 +218,10 @@ def _similar_answers(grades: list[Grade]) -> list[dict]:
 
 
 def _title(id: str) -> str:
-    return exercises()[id].title if id in exercises() else id
+    """An exercise's title or a question's text; of an answer that the course no longer has, its id."""
+    if id in exercises():
+        return exercises()[id].title
+    return questions()[id].text if id in questions() else id
 
 
 def _sources(grades: list[Grade]) -> Iterator[tuple[str, str, str]]:

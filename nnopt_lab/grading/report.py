@@ -55,4 +55,5 @@ def write(book: Gradebook, folder: Path) -> Report:
     """
     grades, unknown, titles = graded(book, folder)
     written = exports.write(grades, folder, (book.setting("formats") or "").split(), titles)
-    return Report(grades, [*written, pages.write(grades, folder, book.seed)], unknown)
+    due = policy("none", book.setting("due") or None).due
+    return Report(grades, [*written, pages.write(grades, folder, book.seed, due)], unknown)

@@ -17,7 +17,8 @@ class Result:
         points, possible: points earned, and their maximum.
         mistake: a description; empty after a pass.
         wrong_answer: index of the exercise's wrong answer that it behaves like, or None.
-        inputs, got, wanted: the first case that failed, as text.
+        inputs, got, wanted: the first case that failed, as text; `got` is also the answer to a question: the letter
+            of a choice, or a number.
         printed: the beginning of the answer's output.
         source: the answer's code.
     """

@@ -129,26 +129,27 @@ def test_what_is_right_of_a_wrong_answer_has_its_credit(result, id):
 
 
 @pytest.mark.parametrize(
-    ("answer", "state", "points"),
+    ("answer", "state", "points", "got"),
     [
-        ("choice = 'b'", "passed", 1),
-        ("choice = ' B '", "passed", 1),
-        ("choice = 'a'", "failed", 0),
-        ("choice = None", "blank", 0),
-        ("choice = 'z'", "unusable", 0),
-        ("choice = {'b'}", "unusable", 0),
-        ("choice = 1 / 0", "raised", 0),
+        ("choice = 'b'", "passed", 1, "b"),
+        ("choice = ' B '", "passed", 1, "b"),
+        ("choice = 'a'", "failed", 0, "a"),
+        ("choice = 'C)'", "failed", 0, "c"),
+        ("choice = None", "blank", 0, ""),
+        ("choice = 'z'", "unusable", 0, ""),
+        ("choice = {'b'}", "unusable", 0, ""),
+        ("choice = 1 / 0", "raised", 0, ""),
     ],
 )
-def test_questions_are_graded(result, answer, state, points):
+def test_questions_are_graded(result, answer, state, points, got):
     found = result(f'{answer}\nquestion("pruning.l1_or_l2", choice)', "pruning.l1_or_l2")
-    assert (found.state, found.points) == (state, points)
+    assert (found.state, found.points, found.got) == (state, points, got)
     assert state in JUDGED and (found.mistake or state in ("passed", "blank"))
 
 
 def test_a_number_may_be_computed(result):
     found = result('question("pruning.bits_of_2_4", 100 * (2 * 16 + 2 * 2) / 64)', "pruning.bits_of_2_4")
-    assert found.state == "passed"
+    assert (found.state, found.got) == ("passed", "56.25")
 
 
 def test_a_question_that_is_not_asked_is_unusable(result):
