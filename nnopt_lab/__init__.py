@@ -4,14 +4,15 @@ The package has six floors, and each imports only from those below it: `workbenc
 plots), `techniques` (the methods that the lessons teach), `course` (the machinery of lessons), `lessons` (one package
 per lesson, with its exercises), `grading` and `cli`.
 
-Importing the package runs only this file. It sets three things for the whole process: how torch's threads wait, what
-happens to freed memory (`nnopt_lab.workbench.allocator`), and that a later `import torchvision` works even if its C++
-part can't load beside a CPU build of torch (`nnopt_lab.workbench.torchvision_repair`).
+Importing the package runs only this file. It sets four things for the whole process: how torch's threads wait, how many
+there are at most in a container with a quota (`nnopt_lab.workbench.cores`), what happens to freed memory
+(`nnopt_lab.workbench.allocator`), and that a later `import torchvision` works even if its C++ part can't load beside a
+CPU build of torch (`nnopt_lab.workbench.torchvision_repair`).
 """
 
 import os
 
-from nnopt_lab.workbench import allocator, torchvision_repair
+from nnopt_lab.workbench import allocator, cores, torchvision_repair
 
 __version__ = "0.1.0"
 
@@ -23,6 +24,7 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+cores.limit_threads()
 allocator.keep_freed_memory()
 torchvision_repair.install()
 

@@ -649,9 +649,7 @@ claim(
 predict("speed-up by a second thread, batch 256", unit="×")
 
 # %%
-cores = (
-    len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-)
+cores = machine.cores  # as many as this process may use
 
 
 def with_threads(count, x):

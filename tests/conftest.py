@@ -11,6 +11,7 @@ from xdist.scheduler import LoadScopeScheduling
 import nnopt_lab  # noqa: F401 - sets the threads' waiting policy, which kernels inherit, before torch is imported
 
 # isort: split
+from nnopt_lab.workbench.cores import usable_cores
 from tests import own_process
 
 matplotlib.use("agg")
@@ -61,7 +62,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
-    return min(os.cpu_count() or 1, 4)
+    return min(usable_cores(), 4)
 
 
 def pytest_configure(config):
@@ -69,7 +70,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "accelerator: skipped where torch finds no accelerator.")
     config.addinivalue_line("markers", "browser: in a real browser; skipped where there is none.")
     if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
-        os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // int(workers)))
+        os.environ["OMP_NUM_THREADS"] = str(max(1, usable_cores() // int(workers)))
     config.pluginmanager.register(NotebooksToo())
     own_process.register(config)
 

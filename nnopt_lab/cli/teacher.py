@@ -1,7 +1,6 @@
 """Commands for teachers: hand out a kit, grade submissions, and give marks."""
 
 import gc
-import os
 import unicodedata
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from nnopt_lab.workbench.cores import usable_cores
 from nnopt_lab.workbench.text import printable, storable
 
 
@@ -42,7 +42,7 @@ def grade(
     ] = None,
     jobs: Annotated[
         int, typer.Option(metavar="N", help="Submissions graded at the same time.", min=1, max=256)
-    ] = os.cpu_count() or 1,
+    ] = usable_cores(),
     cluster: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Grade on a Dask cluster: tcp://host:port.")
     ] = None,

@@ -1,7 +1,6 @@
 """Premises of claims: the features that a machine needs for a claim to apply to it."""
 
 import importlib.util
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import torch
 
 from nnopt_lab.techniques.deployment import processor
 from nnopt_lab.workbench import measure
+from nnopt_lab.workbench.cores import usable_cores
 
 BUSY_CORES = 1.6  # two threads that get fewer cores than this, measured, share them with other programs
 
@@ -87,7 +87,7 @@ _PREMISES: dict[str, tuple[Callable[[], bool], str]] = {
         "no instructions for bf16",
     ),
     "two free cores": (
-        lambda: (os.cpu_count() or 1) >= 2 and free_cores() > BUSY_CORES,
+        lambda: usable_cores() >= 2 and free_cores() > BUSY_CORES,
         "fewer than two free cores",
     ),
     "accelerator": (lambda: torch.accelerator.is_available(), "no accelerator"),

@@ -45,12 +45,12 @@ def test_of_several_premises_the_first_that_is_lacking_is_named(with_instruction
 
 
 def test_two_free_cores_are_measured_anew_each_time(monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr("nnopt_lab.course.premises.usable_cores", lambda: 8)
     got = iter([1.97, 1.02])
     monkeypatch.setattr(premises, "free_cores", lambda: next(got))
     assert needs("two free cores") == (True, "")
     assert needs("two free cores") == (False, "fewer than two free cores")
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr("nnopt_lab.course.premises.usable_cores", lambda: 1)
     assert needs("two free cores") == (False, "fewer than two free cores")
 
 

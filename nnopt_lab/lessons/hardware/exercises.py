@@ -498,7 +498,8 @@ question(
         "milliseconds, and that is longer than a whole operator takes.",
     },
     explanation="Give each engine as many threads as its process has cores: `len(os.sched_getaffinity(0))` counts the "
-    "cores it may run on. A limit on processor time (a container's quota) does not show there, so read it where it is set.",
+    "cores it may run on. A limit on processor time (a container's quota) does not show there; `measure.machine().cores` "
+    "reads it too.",
 )
 question(
     "hardware.two_four_bytes",

@@ -11,6 +11,7 @@ import torch
 from nnopt_lab.course.recordings import experiment
 from nnopt_lab.techniques.training import lr_range_test, schedules
 from nnopt_lab.workbench import data, models, recipes, training
+from nnopt_lab.workbench.cores import usable_cores
 from nnopt_lab.workbench.progress_bar import progress_bar
 
 SEEDS = (0, 1, 2)
@@ -146,7 +147,7 @@ def learning_rate_race() -> dict:
     tasks = [(name, seed) for name in names for seed in SEEDS]
     entries = {name: {"validation": [], "test": []} for name in names}
     with (
-        ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn"), _be_quiet) as pool,
+        ProcessPoolExecutor(usable_cores(), multiprocessing.get_context("spawn"), _be_quiet) as pool,
         progress_bar(total=len(tasks), desc="race", unit="run") as bar,
     ):
         for (name, _), (validation, test) in zip(tasks, pool.map(_race, tasks), strict=True):

@@ -1,7 +1,6 @@
 """Measure an exported network again: its own file in a new process, in turns with the original."""
 
 import contextlib
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from nnopt_lab.techniques.search.fresh_process import FreshProcess
 from nnopt_lab.techniques.search.points import EAGER
 from nnopt_lab.techniques.search.tasks import Task
 from nnopt_lab.workbench import data, device, measure, smoke
+from nnopt_lab.workbench.cores import usable_cores
 
 BATCHES = (1, 32)  # timed beside the goal's
 LONGEST_SECONDS = 1.0  # the original's longest batch that is timed, unless the goal asks for it
@@ -50,7 +50,7 @@ class ExportedNetwork:
         """The numbers of threads to time: this process's first, then one and all cores if a file can be run so."""
         counts = [torch.get_num_threads()]
         if self.kind is not None:
-            counts += [1, os.cpu_count() or 1]
+            counts += [1, usable_cores()]
         return list(dict.fromkeys(counts))
 
 

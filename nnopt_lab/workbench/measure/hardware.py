@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from nnopt_lab.workbench import device, smoke
+from nnopt_lab.workbench.cores import usable_cores
 from nnopt_lab.workbench.measure.tables import format_bytes, html_table, text_table
 
 
@@ -79,11 +80,10 @@ def machine() -> Machine:
     cpu = _first_processor()
     flags = cpu.get("flags", cpu.get("Features", "")).split()
     useful = ("amx", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "asimddp", "i8mm", "bf16", "sve")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     accelerator = device.accelerator()
     return Machine(
         processor=cpu.get("model name") or platform.processor() or platform.machine(),
-        cores=cores,
+        cores=usable_cores(),
         threads=torch.get_num_threads(),
         caches=_caches(),
         memory=_memory(),

@@ -25,7 +25,7 @@ def expected(engine, task):
 
 
 def test_an_exported_file_is_run_in_new_processes_with_one_and_all_threads(task, engines, tmp_path, monkeypatch):
-    monkeypatch.setattr(confirmation.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(confirmation, "usable_cores", lambda: 2)
     save(tmp_path, task, {"engine": EAGER}, build(seed=5), SIZES, {}, engine=engines[1])
     threads = torch.get_num_threads()
     seen = confirm(task, 4, 1e-3, engines[0], ExportedNetwork(engines[1], tmp_path, "torch"))
