@@ -19,7 +19,7 @@ from nnopt_lab.grading.course_cells import code_cells, stubs
 from nnopt_lab.grading.exports import safe_name
 from nnopt_lab.grading.grades import MISSING, Answer, Grade
 from nnopt_lab.grading.results import BROKEN
-from nnopt_lab.grading.similarity import similar
+from nnopt_lab.grading.similarity import shared_lines, similar
 from nnopt_lab.grading.times import local
 from nnopt_lab.workbench.files import make_folder
 from nnopt_lab.workbench.paths import root
@@ -205,16 +205,16 @@ def _similar_answers(grades: list[Grade]) -> list[dict]:
             "learners": group.learners,
             "share": f"{100 * group.share:.0f} %",
             "bits": f"{group.bits:.0f}",
-            "texts": [
-                (
-                    _title(item),
-                    [(name, texts[name, item][:_SHOWN_SOURCE]) for name in group.learners if (name, item) in texts],
-                )
-                for item in group.items
-            ],
+            "texts": [(_title(item), _beside(group.learners, item, texts, seen.get(item, []))) for item in group.items],
         }
         for group in similar(_sources(grades), seen)
     ]
+
+
+def _beside(learners: tuple[str, ...], item: str, texts: dict[tuple[str, str], str], seen: list[str]) -> list[tuple]:
+    """Each learner's name, and the lines of the answer with whether another learner wrote them too."""
+    names = [name for name in learners if (name, item) in texts]
+    return list(zip(names, shared_lines([texts[name, item][:_SHOWN_SOURCE] for name in names], seen), strict=True))
 
 
 def _title(id: str) -> str:

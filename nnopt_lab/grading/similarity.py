@@ -97,6 +97,19 @@ def similar(answers: Iterable[tuple[str, str, str]], seen: dict[str, list[str]],
     return _groups({pair: pairs[pair] for pair in ranked})[:most]
 
 
+def shared_lines(texts: list[str], seen: Iterable[str]) -> list[list[tuple[str, bool]]]:
+    """Each text's lines, and for each whether all of its runs are in another text, but not in those that all know."""
+    known = frozenset().union(*map(runs, seen))
+    return [
+        [(line, _is_shared(runs(line) - known, [runs(t) for n, t in enumerate(texts) if n != own])) for line in lines]
+        for own, lines in enumerate(text.splitlines() for text in texts)
+    ]
+
+
+def _is_shared(line: frozenset[int], others: list[frozenset[int]]) -> bool:
+    return bool(line) and any(line <= other for other in others)
+
+
 def _similar_in(theirs: dict[str, set[int]]) -> Iterator[tuple[tuple[str, str], float, float]]:
     """Each pair whose answers to one exercise are similar, with the bits they share and those of the smaller."""
     spread = Counter(run for found in theirs.values() for run in found)

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from nnopt_lab.grading import similarity
-from nnopt_lab.grading.similarity import MAX_WORDS, runs, similar
+from nnopt_lab.grading.similarity import MAX_WORDS, runs, shared_lines, similar
 from nnopt_lab.grading.submissions import MAX_SOURCE
 
 OWN = """
@@ -123,6 +123,14 @@ def test_one_line_answers_that_several_write_are_no_copies():
 
 def test_the_order_of_statements_does_not_count():
     assert runs(ODD) == runs(DISGUISED)
+
+
+def test_lines_that_another_text_contains_are_marked():
+    own = "def f(x):\n    a = x * 3 + x // 2\n    return torch.exp(a) - a * a\n"
+    other = "def f(x):\n    # mine\n    return torch.exp(x) - x * x\n"
+    marked = shared_lines([own, other], ["def f(x):\n    ..."])
+    assert [[shared for _, shared in lines] for lines in marked] == [[False, False, True], [False, False, True]]
+    assert ["\n".join(line for line, _ in lines) + "\n" for lines in marked] == [own, other]
 
 
 def test_more_shared_exercises_are_more_suspicious():
