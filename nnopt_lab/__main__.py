@@ -16,7 +16,10 @@ def main():
         sys.exit(1)
     from nnopt_lab import environment
 
-    environment.main()
+    environment.ensure()
+    from nnopt_lab.cli import main as command
+
+    command()
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ NO_NETWORK = re.compile(
 PROBE_SECONDS = 15
 
 
-def main() -> None:
-    """Run a command of the course, in an environment that is created first if it is missing or out of date."""
+def ensure() -> None:
+    """Create or complete the environment if it is missing or out of date; goes on in it, and may then not return."""
     for stream in (sys.stdout, sys.stderr):  # a Latin-1 terminal cannot show every character of the course
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
@@ -51,9 +51,6 @@ def main() -> None:
     # Jupyter's kernels start in other folders, and must find the package there too
     if requirements.installed_version("nnopt-lab") is None:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(CLONE), os.environ.get("PYTHONPATH"))))
-    from nnopt_lab.cli import main as command
-
-    command()
 
 
 def check_pythonpath(lines: list[str]) -> None:

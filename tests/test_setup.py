@@ -230,7 +230,7 @@ def start(pyproject, monkeypatch):
         monkeypatch.setattr(sys, "argv", ["nnopt_lab", *arguments])
         went_on.clear()
         with contextlib.suppress(Handover):
-            setup.main()
+            first.main()
         return went_on
 
     return call

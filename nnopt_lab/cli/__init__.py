@@ -3,10 +3,13 @@
 import contextlib
 import os
 import sys
+from typing import Annotated
 
 import typer
 
+from nnopt_lab import __version__
 from nnopt_lab.cli import learner, maintainer, teacher
+from nnopt_lab.requirements import installed_version
 from nnopt_lab.workbench.files import in_words
 from nnopt_lab.workbench.text import printable
 
@@ -15,6 +18,7 @@ COMMANDS = {
         "lab": learner.lab,
         "reset": learner.reset,
         "progress": learner.progress,
+        "doctor": learner.doctor,
         "capstone": learner.capstone,
         "optimize": learner.optimize,
     },
@@ -36,7 +40,27 @@ COMMANDS = {
 }
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}  # `nnopt test` passes other options to pytest
 
+
+def show_version(wanted: bool) -> None:
+    """Print the versions of the course, of Python and of torch, and end."""
+    if wanted:
+        python, torch = sys.version.split()[0], installed_version("torch")
+        print(f"nnopt-lab {__version__}, Python {python}, torch {torch or 'is missing'}")
+        raise typer.Exit
+
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+
+@app.callback(help=__doc__)
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=show_version, help="Show the versions and exit.")
+    ] = False,
+) -> None:
+    """Give the command its options without a subcommand."""
+
+
 for panel, commands in COMMANDS.items():
     for name, command in commands.items():
         settings = PASSED_ON if command is maintainer.test else None

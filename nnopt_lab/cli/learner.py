@@ -33,6 +33,7 @@ def lab(
     """
     from nnopt_lab.course import start_page
     from nnopt_lab.course.lab_layout import layout_folder
+    from nnopt_lab.course.server_environment import server_environment
     from nnopt_lab.course.workspace import fill, find_workspace
 
     workspace = find_workspace(workspace)
@@ -54,7 +55,7 @@ def lab(
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
-    server = subprocess.Popen(command, env=os.environ | {"NNOPT_WORKSPACE": str(workspace)})
+    server = subprocess.Popen(command, env=server_environment(workspace))
     # Otherwise the server would outlive this process and keep its port.
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     sys.exit(_wait(server))
@@ -88,6 +89,18 @@ def progress(workspace: Workspace = None) -> None:
             f"There is no workspace in {folder}. Name yours with --workspace; nnopt lab creates one.", file=sys.stderr
         )
     print_map(course_map.progress(folder))
+
+
+def doctor(workspace: Workspace = None) -> None:
+    """Show what the course found on this machine.
+
+    That is what is there, what is missing, and what would be faster.
+    """
+    from nnopt_lab.cli.doctor import findings
+    from nnopt_lab.cli.screen import console, doctor_table
+    from nnopt_lab.course.workspace import find_workspace
+
+    console.print(doctor_table(findings(find_workspace(workspace))))
 
 
 def capstone(

@@ -69,6 +69,20 @@ def submissions_progress(count: int) -> Iterator[Callable[[object], None]]:
         yield done
 
 
+def doctor_table(findings) -> Table:
+    """A row per `doctor.Finding`: a tick, or what to do in a second line."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=1)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for label, found, advice in findings:
+        text = Text(found)
+        if advice:
+            text.append(f" → {advice}", style="yellow")
+        table.add_row(Text("!", style="yellow") if advice else Text("✔", style="green"), Text(label), text)
+    return table
+
+
 def print_map(course_map) -> None:
     """Print a `CourseMap` with the lessons' titles, coloured bars and the sum of the points."""
     earned, points = (sum(row[i] for row in course_map.rows) for i in (2, 3))

@@ -1,0 +1,204 @@
+"""`nnopt doctor`: what this machine offers the course, what is missing, and what would be faster."""
+
+import importlib.util
+import locale
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from nnopt_lab import requirements
+from nnopt_lab.environment import CLONE, has_nvidia
+from nnopt_lab.workbench import cores
+
+SECONDS_TO_COUNT = 0.4  # for the size of a folder; a larger one is reported as "more than"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "firefox", "microsoft-edge")
+VECTORS = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_vnni": "VNNI", "avx_vnni": "VNNI", "amx_tile": "AMX"}
+VECTORS |= {"avx512_bf16": "bf16", "amx_bf16": "bf16", "asimd": "NEON", "sve": "SVE", "i8mm": "I8MM", "bf16": "bf16"}
+
+
+class Finding(NamedTuple):
+    """A row of the table: what was found, and what to do about it ("" if nothing)."""
+
+    label: str
+    found: str
+    advice: str = ""
+
+
+def findings(workspace: Path) -> list[Finding]:
+    """Look at everything the course uses; a look that fails is a row that says so."""
+    looks: dict[str, Callable[[], Iterator[Finding]]] = {
+        "Python": _python,
+        "packages": _packages,
+        "torch": _torch,
+        "cores": _cores,
+        "instructions": _instructions,
+        "engines": _engines,
+        "grader's sandbox": _sandbox,
+        "browser": _browser,
+        "workspace": lambda: _workspace(workspace),
+        "disk": _disk,
+        "language": _language,
+    }
+    rows = []
+    for label, look in looks.items():
+        try:
+            rows += look()
+        except Exception as error:  # a doctor must not die of what it looks for
+            rows.append(Finding(label, f"unknown: {type(error).__name__}", str(error).partition("\n")[0]))
+    return rows
+
+
+def _python() -> Iterator[Finding]:
+    where = "an environment" if sys.prefix != sys.base_prefix else "no environment"
+    yield Finding("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}, in {where}")
+
+
+def _packages() -> Iterator[Finding]:
+    pyproject = CLONE / "pyproject.toml"
+    lines = requirements.requirements(pyproject) if pyproject.is_file() else requirements.of_installed_package()
+    missing = [requirements.distribution(line) for line in requirements.unsatisfied(lines)]
+    cure = "python3 -m nnopt_lab installs them" if missing else ""
+    yield Finding("packages", f"{len(lines) - len(missing)} of {len(lines)}", _listed(missing, cure))
+
+
+def _torch() -> Iterator[Finding]:
+    import torch
+
+    build = "CPU" if torch.version.cuda is None and getattr(torch.version, "hip", None) is None else "GPU"
+    threads = torch.get_num_threads()
+    count = f"{threads} thread{'s' if threads > 1 else ''}"
+    yield Finding("torch", f"{torch.__version__}, the {build} build, {count}")
+    if torch.accelerator.is_available():
+        kind = torch.accelerator.current_accelerator().type
+        name = torch.cuda.get_device_name() if kind == "cuda" else kind
+        yield Finding("accelerator", f"{name} ({kind})")
+    elif has_nvidia():
+        cure = "install torch's CUDA build: lesson 13 and --device accelerator use it" if build == "CPU" else ""
+        yield Finding("accelerator", "an NVIDIA driver, which torch cannot use", cure or "update the driver")
+    else:
+        yield Finding("accelerator", "none; the course needs none")
+
+
+def _cores() -> Iterator[Finding]:
+    usable, there, limit = cores.usable_cores(), os.cpu_count() or 1, cores.quota()
+    found = f"{usable} usable of {there}"
+    if limit is not None:
+        found += f"; the container's quota is {limit:.3g}"
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0
+    busy = f"other programs are running (load {load:.0f}): timings will vary" if load > there + 1 else ""
+    yield Finding("cores", found, busy or ("two cores would be faster" if usable < 2 else ""))
+
+
+def _instructions() -> Iterator[Finding]:
+    flags = _processor_flags()
+    found = list(dict.fromkeys(name for flag, name in VECTORS.items() if flag in flags))
+    slow = "" if {"VNNI", "AMX", "I8MM"} & set(found) or not flags else "without VNNI, int8 gains little (lesson 08)"
+    yield Finding("instructions", ", ".join(found) or "unknown", slow)
+
+
+def _processor_flags() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return set()
+    words = next((line.partition(":")[2] for line in lines if line.lower().startswith(("flags", "features"))), "")
+    return set(words.split())
+
+
+def _engines() -> Iterator[Finding]:
+    compiler = os.environ.get("CXX") or next(filter(shutil.which, ("g++", "clang++", "c++", "cl")), "")
+    cures = {
+        "ONNX Runtime": "" if _is_there("onnxruntime") else "pip install onnxruntime",
+        "torch.compile": "" if compiler and shutil.which(compiler) else "install a C++ compiler, such as g++",
+        "PT2E int8": "" if _is_there("torchao") else "pip install torchao",
+        "OpenVINO": "" if _is_there("openvino") and _is_there("nncf") else "pip install 'nnopt-lab[openvino]'",
+    }
+    yield Finding("engines", ", ".join(["eager", *(name for name, cure in cures.items() if not cure)]))
+    for name, cure in cures.items():
+        if cure:
+            yield Finding(f"no {name}", "an engine of lessons 08 and 14", cure)
+
+
+def _sandbox() -> Iterator[Finding]:
+    from nnopt_lab.grading.sandbox import SandboxError, available
+
+    try:
+        kind = available()
+    except SandboxError as error:
+        yield Finding("grader's sandbox", "none; only teachers need one", str(error))
+        return
+    if kind == "bubblewrap":
+        command = ["bwrap", "--unshare-all", "--unshare-user", "--ro-bind", "/", "/", "true"]
+    else:
+        command = ["unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "true"]
+    works = subprocess.run(command, capture_output=True, timeout=5).returncode == 0
+    cure = "" if works else "this system forbids user namespaces: use nnopt grade --isolation container"
+    yield Finding("grader's sandbox", f"{kind}{'' if works else ', which cannot start here'}", cure)
+
+
+def _browser() -> Iterator[Finding]:
+    import webbrowser
+
+    try:
+        found = getattr(webbrowser.get(), "name", "the system's")
+    except webbrowser.Error:
+        found = next(filter(shutil.which, BROWSERS), "")
+    cure = "" if found else "nnopt lab --no-browser, then open the address that it prints"
+    yield Finding("browser", str(found) or "none", cure)
+
+
+def _workspace(folder: Path) -> Iterator[Finding]:
+    from nnopt_lab.course.workspace import is_workspace
+
+    if is_workspace(folder):
+        yield Finding("workspace", f"{folder}, {size_of(folder)}")
+    else:
+        yield Finding("workspace", f"none yet in {folder}", "nnopt lab creates one")
+
+
+def _disk() -> Iterator[Finding]:
+    free = shutil.disk_usage(CLONE).free / 1e9
+    environment = f"; the environment takes {size_of(Path(sys.prefix))}" if sys.prefix != sys.base_prefix else ""
+    yield Finding("disk", f"{free:.1f} GB free{environment}", "less than 1 GB is free" if free < 1 else "")
+
+
+def _language() -> Iterator[Finding]:
+    output = (sys.stdout.encoding or "unknown") if sys.stdout else "none"
+    name = locale.setlocale(locale.LC_CTYPE, None)
+    is_unicode = output.lower().replace("-", "").startswith("utf")
+    cure = "" if is_unicode else "some characters will show as “?”: export LC_ALL=C.UTF-8"
+    yield Finding("language", f"English; locale {name}, output in {output}", cure)
+
+
+def size_of(folder: Path, seconds: float = SECONDS_TO_COUNT) -> str:
+    """The bytes of a folder's files, links not followed, such as "2.1 GB"; "more than …" if time runs out."""
+    total, stop, folders = 0, time.monotonic() + seconds, [os.fspath(folder)]
+    while folders and time.monotonic() < stop:
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        total += entry.stat(follow_symlinks=False).st_size
+        except OSError:
+            continue
+    text = f"{total / 1e9:.1f} GB" if total >= 1e9 else f"{total / 1e6:.1f} MB"
+    return f"more than {text}" if folders else text
+
+
+def _is_there(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def _listed(names: list[str], cure: str) -> str:
+    if not names:
+        return ""
+    shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    return f"missing or another version: {shown}; {cure}"
