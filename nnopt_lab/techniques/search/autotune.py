@@ -29,6 +29,7 @@ from nnopt_lab.techniques.search.searcher import Searcher
 from nnopt_lab.techniques.search.study import SAMPLERS
 from nnopt_lab.workbench.device import find, is_accelerator
 
+FEW = 5  # so few trials are all manual ones, since a sampler learns nothing from fewer
 DEFAULT_ENGINES = (
     EAGER,
     "channels-last float32",
@@ -148,7 +149,7 @@ def optimize(
             with noticed():
                 searcher = Searcher(task, goal, engine_names, storage, sampler, stop_early)
                 if manual_starts:
-                    searcher.begin_with_starts(max(effort.trials // 2, 1))
+                    searcher.begin_with_starts(max(effort.trials // 2, min(effort.trials, FEW)))
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 "The search was interrupted before its first trial, so it has no results."

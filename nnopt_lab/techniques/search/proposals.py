@@ -13,10 +13,9 @@ from nnopt_lab.techniques.search.study import StoredStudy
 
 # Points below the limit at which the sampler's accuracy is clipped, so that failures don't mask small differences.
 ACCURACY_CLIP = 5.0
-REPEATS_OF_THE_SAMPLER, MOST_REPEATS = (
-    3,
-    30,
-)  # configurations in a row that were tried before; then random ones, or none
+# Configurations in a row that were tried before: after so many, a random one is next, or the search ends.
+REPEATS_OF_THE_SAMPLER, MOST_REPEATS = 3, 30
+FIRST_WIDTH = 0.5
 ABANDONED = timedelta(hours=1)  # a trial that has run for longer may belong to a process that was killed
 
 
@@ -30,11 +29,13 @@ class Proposals:
 
     Attributes:
         starts: the knobs with which the search begins, in this order.
+        most: number of trials that are starts, at most.
     """
 
     def __init__(self, study: StoredStudy, space: Space, found: Search):
         self.study, self.space, self.found = study, space, found
         self.starts: Sequence[dict] = ()
+        self.most = 0
         self._random = importlib.import_module("optuna").samplers.RandomSampler(study.seed)
 
     @property
@@ -111,15 +112,44 @@ class Proposals:
         optuna, space, trials = importlib.import_module("optuna"), self.space.distributions(), self.study.trials()
         if any(t.state == optuna.trial.TrialState.WAITING for t in trials):
             return self.study.ask(space)
-        for start in self.starts:
-            if self._same(self.space.config(start)) is None:
-                return self.study.ask(space, start)
+        start = self._next_start(sum("same_as" not in t.user_attrs for t in trials))
+        if start is not None:
+            return self.study.ask(space, start)
         if at_random:
             return self.study.ask(space, optuna.create_study(sampler=self._random).ask(space).params)
         ended = [t for t in trials if "limits" in t.user_attrs]
         if all(t.user_attrs["limits"] == self.limits for t in ended):
             return self.study.ask(space)
         return self.study.ask(space, self._under_present_limits(ended, optuna).ask(space).params)
+
+    def _next_start(self, tried: int) -> dict | None:
+        """The next start that was not tried, or None.
+
+        Where speed counts, the widths of all groups follow from the results: each halves the range that is left. Then
+        come the other starts, those of a width near the best one first.
+        """
+        starts = list(self.starts)
+        if tried < self.most and self.space.groups and not self.space.shared:
+            begun = starts.index(self._uniform(FIRST_WIDTH)) + 1
+            starts, others = starts[:begun], starts[begun:]
+            width = self.space.next_width(FIRST_WIDTH, self._is_wide_enough)
+            best = min(filter(self._is_wide_enough, self.space.widths()), default=1.0)
+            starts += [self._uniform(width)] if width is not None else []
+            starts += sorted(others, key=lambda start: abs(start["width"] - best))
+        untried = (start for start in starts if self._same(self.space.config(start)) is None)
+        return next(untried, None) if tried < self.most else None
+
+    def _uniform(self, width: float) -> dict:
+        """The knobs of the network that keeps this share of every group."""
+        return self.space.neutral() | {"width": width}
+
+    def _is_wide_enough(self, width: float) -> bool | None:
+        """Whether the network of a uniform width is within the limits; None if it was not tried.
+
+        A width that another process is trying counts as too narrow until its result is there.
+        """
+        same = self._same(self.space.config(self._uniform(width)))
+        return None if same is None else any(map(self.found.allowed, points_of(same)))
 
     def _under_present_limits(self, ended: Sequence, optuna):
         """A study whose sampler sees trials that have ended under other limits as they are under the present ones."""

@@ -21,6 +21,7 @@ from nnopt_lab.workbench import training
 from nnopt_lab.workbench.progress_bar import progress_bar
 
 SENSITIVITY_PICTURES = 500
+NARROWEST, STEP = 0.25, 0.125  # of the width of all groups
 
 
 class Space:
@@ -69,7 +70,7 @@ class Space:
         layers = low_rank.factorisable(self.task.model).values()
         space = {"teacher": d.CategoricalDistribution([0.0, 0.5, 0.9])}
         if self.groups:
-            space["width"] = d.FloatDistribution(0.25, 1.0, step=0.125)
+            space["width"] = d.FloatDistribution(NARROWEST, 1.0, step=STEP)
             space |= {f"width of {g}": d.FloatDistribution(0.5, 1.5, step=0.25) for g in self.groups}
         for kind, cls in candidates.KINDS.items():
             if any(isinstance(layer, cls) for layer in layers):
@@ -84,8 +85,7 @@ class Space:
         config = {"teacher": params["teacher"], "channels": {}}
         for group, size in self.groups.items():
             share = min(max(params["width"] * params[f"width of {group}"], 0.125), 1.0)
-            count = max(round(share * size), 1)
-            if count < size:
+            if (count := _even(share * size, size)) < size:
                 config["channels"][group] = count / size
         energy = {kind: params.get(f"energy, {kind}", 1.0) for kind in candidates.KINDS}
         config["energy"] = {kind: round(share, 2) for kind, share in energy.items() if share < 0.999}
@@ -94,21 +94,48 @@ class Space:
             config["sparsity"] = round(params["sparsity"], 2)
         return candidates.effective(config)
 
+    def neutral(self) -> dict:
+        """The knobs that change nothing, with most of the original's soft targets."""
+        knobs = {name: 0 if name.startswith("bits of") else 1.0 for name in self.distributions()} | {"teacher": 0.9}
+        return knobs | ({"sparsity": 0.0, "bits": 6} if self.shared else {})
+
+    def widths(self) -> list[float]:
+        """The values of the width of all groups, narrowest first."""
+        return [NARROWEST + step * STEP for step in range(round((1.0 - NARROWEST) / STEP) + 1)]
+
+    def next_width(self, width: float, enough: Callable[[float], bool | None]) -> float | None:
+        """The next width to try for all groups: narrower after a success, wider after a failure, halving what is left.
+
+        Args:
+            width: the first one, a multiple of 1/8.
+            enough: a function width → whether the network of that width is within the goal's limits; None if it was
+                not tried.
+
+        Returns:
+            A width that was not tried; None if its neighbours on the grid are known.
+        """
+        narrow, wide = NARROWEST - STEP, 1.0
+        while (result := enough(width)) is not None:
+            narrow, wide = (narrow, width) if result else (width, wide)
+            steps = round((wide - narrow) / STEP)
+            if steps < 2:
+                return None
+            width = narrow + steps // 2 * STEP
+        return width
+
     def starts(self, sensitive: dict[str, tuple[float, float]], plain: bool = True) -> list[dict]:
         """The knobs that manual tuning would try first.
 
         For latency: nothing but the engine; half of all channels; widths by sensitivity; narrower and wider networks;
-        one factorisation. For a small file: sparsity with few bits.
+        one factorisation. For a small file: sparsity with few bits. (`proposals` adds widths that follow from results.)
 
         Args:
             sensitive: the result of `sensitivity`.
             plain: whether the unchanged network is a candidate, because another engine may be faster.
         """
-        neutral = {name: 0 if name.startswith("bits of") else 1.0 for name in self.distributions()} | {"teacher": 0.9}
-        small, tries = [{}], [{}] if plain else []
+        neutral, small, tries = self.neutral(), [{}], [{}] if plain else []
         if self.shared:
             small = [{"sparsity": 0.8, "bits": 5}, {"sparsity": 0.9, "bits": 4}, {"sparsity": 0.5, "bits": 5}]
-            neutral |= {"sparsity": 0.0, "bits": 6}
             tries = small
         if self.groups:
             by_sensitivity = self._factors(sensitive)
@@ -122,6 +149,15 @@ class Space:
         order = sorted(self.groups, key=lambda g: sensitive[g][0] / max(sensitive[g][1], 1e-6))
         places = {group: place / max(len(order) - 1, 1) for place, group in enumerate(order)}
         return {f"width of {group}": 0.5 + round(4 * place) / 4 for group, place in places.items()}
+
+
+def _even(count: float, size: int) -> int:
+    """A number of channels near `count`, between 1 and `size`, that kernels fill.
+
+    Kernels compute 4 to 16 channels at a time, so a count between takes as long as the next multiple.
+    """
+    multiple = next((m for least, m in ((128, 16), (64, 8), (32, 4)) if size >= least), 1)
+    return min(max(multiple * round(count / multiple), multiple), size)
 
 
 def sensitivity(

@@ -86,7 +86,8 @@ class Searcher:
             lost_and_saved = self.study.agree("sensitivity", found)
         self.found.sensitivity = {name: tuple(pair) for name, pair in lost_and_saved.items()}
         plain = self.engines != [EAGER]  # there, the plain network is the original
-        self.proposals.starts = self.space.starts(self.found.sensitivity, plain)[:most]
+        self.proposals.starts = self.space.starts(self.found.sensitivity, plain)
+        self.proposals.most = most
 
     def run(self, trials: int, seconds: float | None) -> Search:
         """Try configurations until all processes together have tried `trials`, or `seconds` have passed.

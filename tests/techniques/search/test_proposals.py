@@ -19,8 +19,20 @@ def begun(task, storage):
 def test_processes_that_begin_together_share_the_starts(task, tmp_path):
     one, other = (begun(task, tmp_path / "search.db") for _ in range(2))
     asked = [proposed.next()[1] for proposed in (one, other) * 3]
-    starts = [one.space.config(start) for start in one.starts]
+    starts = [one.space.config(start) for start in one.starts[: one.most]]
     assert asked == starts and len({str(config) for config in asked}) == 6
+
+
+@pytest.mark.parametrize(("max_drop", "widths"), [(100.0, [0.5, 0.25]), (-100.0, [0.5, 0.75, 0.875])])
+def test_widths_follow_from_the_results_before_them(task, max_drop, widths):
+    goal = Goal()
+    object.__setattr__(goal, "max_drop", max_drop)  # nothing is within a limit below 0
+    one = small_search.searcher(task, goal)
+    one.begin_with_starts(5)
+    run(one, 5)
+    configs = [t.user_attrs["config"] for t in one.study.trials() if "points" in t.user_attrs]
+    uniform = [one.space.config(one.space.neutral() | {"width": width}) for width in widths]
+    assert [config for config in configs if config][: len(widths)] == uniform
 
 
 def test_a_start_that_two_processes_asked_for_is_tried_by_the_first(task, tmp_path, monkeypatch):
