@@ -5,6 +5,7 @@ A point of the space is a dict of *knobs* that a sampler sets, such as one width
 """
 
 import importlib
+import math
 from collections.abc import Callable, Collection
 
 from torch import nn
@@ -157,7 +158,7 @@ def _even(count: float, size: int) -> int:
     Kernels compute 4 to 16 channels at a time, so a count between takes as long as the next multiple.
     """
     multiple = next((m for least, m in ((128, 16), (64, 8), (32, 4)) if size >= least), 1)
-    return min(max(multiple * round(count / multiple), multiple), size)
+    return min(max(multiple * math.floor(count / multiple + 0.5), multiple), size)
 
 
 def sensitivity(
