@@ -50,14 +50,18 @@ def openvino_graph(model: nn.Module, calibration: Sequence[Tensor]):
     """Convert the model in float32; returns an `openvino.Model`.
 
     It is converted from torch instead of ONNX, because NNCF's int8 version of that graph is slower: mobilenet_v3_small
-    takes 1.4 times as long.
+    takes 1.4 times as long. Networks that can't be traced, such as `nn.TransformerEncoder`, whose path depends on how it
+    is called, are exported with `torch.export` instead.
     """
     sys.modules.setdefault("openvino_telemetry", None)  # no telemetry from a learner's machine
     openvino = require("openvino", "openvino", extra="openvino")
+    model, example = evaluation_copy(model), two_pictures(calibration)
     with quiet("root"):
-        return openvino.convert_model(
-            evaluation_copy(model), example_input=two_pictures(calibration), input=[-1, *calibration[0].shape[1:]]
-        )
+        try:
+            return openvino.convert_model(model, example_input=example, input=[-1, *example.shape[1:]])
+        except Exception:  # OpenVINO and torch raise errors of many classes here
+            program = torch.export.export(model, (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+            return openvino.convert_model(program)
 
 
 # bf16 is the arithmetic, on a processor with instructions for it; the file stays float32. The grids of int8 are NNCF's,

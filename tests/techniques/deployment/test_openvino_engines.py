@@ -4,6 +4,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
+from torch import nn
+
+from nnopt_lab.techniques.deployment import deploy
 
 pytest.importorskip("openvino")
 
@@ -32,3 +36,17 @@ except KeyboardInterrupt:
 def test_ctrl_c_arrives_after_two_engines_were_built_and_freed():
     ran = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=300, check=False)
     assert (ran.returncode, ran.stdout.splitlines()[-1:]) == (0, ["interrupted"]), ran.stderr[-2000:]
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("batch", [1, 5])
+def test_a_network_that_cannot_be_traced_is_exported(precision, batch):
+    torch.manual_seed(0)
+    encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), 1)
+    model = nn.Sequential(encoder, nn.Flatten(), nn.Linear(16 * 8, 5)).eval()
+    x = torch.randn(64, 8, 16)
+    engine = deploy(model, x, "OpenVINO", precision=precision, calibration=[x])
+    with torch.no_grad():
+        wanted = model(x[:batch])
+    error = (engine(x[:batch]) - wanted).norm() / wanted.norm()
+    assert error < (1e-4 if precision == "float32" else 0.2)
