@@ -14,6 +14,8 @@ from PIL import Image
 
 SHARPNESS = 2  # pixels of the picture per pixel on the page, for screens with a high resolution
 _MOST_NAMES = 8  # rows or series that a description lists
+_RAISED = str.maketrans("-−0123456789+kn", "⁻⁻⁰¹²³⁴⁵⁶⁷⁸⁹⁺ᵏⁿ")
+_SYMBOLS = {"times": "×", "cdot": "·", "pm": "±", "leq": "≤", "geq": "≥", "approx": "≈", "mu": "µ", "lambda": "λ"}
 
 
 class Illustration(Figure):
@@ -89,17 +91,29 @@ def alt_text(fig: Figure) -> str:
     parts += [_axes(ax) for ax in fig.axes if ax.get_visible()]
     labels = dict.fromkeys(label for ax in fig.axes for label in ax.get_legend_handles_labels()[1])
     parts.append(f"Legend: {_listed(labels)}" if labels else "")
-    sentences = (" ".join(part.split()) for part in parts)
+    sentences = (" ".join(_plain(part).split()) for part in parts)
     return " ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in sentences if part)
 
 
 def _axes(ax: Axes) -> str:
     title = " ".join(text for side in ("left", "center", "right") if (text := ax.get_title(side)))
     ends = [f"{axis}: {label}" for axis, label in (("x", ax.get_xlabel()), ("y", ax.get_ylabel())) if label]
-    names = [label.get_text() for label in ax.get_yticklabels()] if ax.axison else []
+    names = [_plain(label.get_text()) for label in ax.get_yticklabels()] if ax.axison else []
     if any(re.search("[a-z]", name) for name in names):  # rows, not numbers
         ends.append(f"rows: {_listed(filter(None, names))}")
     return ": ".join(part for part in (title, ", ".join(ends)) if part)
+
+
+def _plain(text: str) -> str:
+    """Text whose formulas, between dollar signs, are in the characters that a screen reader speaks: 10⁻¹."""
+    return re.sub(r"(?<!\\)\$(.+?)(?<!\\)\$", lambda formula: _plain_formula(formula[1]), text).replace(r"\$", "$")
+
+
+def _plain_formula(formula: str) -> str:
+    formula = re.sub(r"\\math\w+|\\text\w*|\\operatorname", "", formula)
+    formula = re.sub(r"\\([a-zA-Z]+)", lambda symbol: _SYMBOLS.get(symbol[1], symbol[1]), formula)
+    formula = re.sub(r"\^(?:\{([^{}]*)\}|(\w))", lambda power: (power[1] or power[2]).translate(_RAISED), formula)
+    return re.sub(r"[{}\\]", "", formula)
 
 
 def _listed(names) -> str:

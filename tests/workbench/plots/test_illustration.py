@@ -52,6 +52,33 @@ class TestAltText:
         plots.seeds(ax, {f"row {i}": [1] for i in range(30)})
         assert plots.alt_text(plots.finish(fig)).endswith("row 7 and 22 more.")
 
+    @pytest.mark.parametrize("scale", ["log", "linear"])
+    def test_powers_at_the_ticks_are_no_rows(self, scale):
+        fig, ax = plots.figure()
+        ax.plot([1, 2], [1e-3, 1e7])
+        ax.set_yscale(scale)
+        assert plots.alt_text(plots.finish(fig)) == ""
+
+    @pytest.mark.parametrize(
+        "written, spoken",
+        [
+            (r"$\mathdefault{10^{-1}}$ of it", "10⁻¹ of it."),
+            (r"gradients are $2^k$ times smaller", "gradients are 2ᵏ times smaller."),
+            (r"$\mathdefault{2\times10^{3}}$", "2×10³."),
+            (r"5 \$ and 6 \$", "5 $ and 6 $."),
+            ("5 $ a day", "5 $ a day."),
+        ],
+    )
+    def test_formulas_are_written_in_plain_characters(self, written, spoken):
+        fig, ax = plots.figure()
+        ax.set(title=written)
+        assert plots.alt_text(plots.finish(fig)) == spoken
+
+    def test_rows_named_by_formulas_and_words_are_rows(self):
+        fig, ax = plots.figure()
+        plots.bars(ax, {r"times $2^{10}$": 1, "bf16": 2})
+        assert "rows: times 2¹⁰, bf16" in plots.alt_text(plots.finish(fig))
+
     def test_numbers_at_the_ticks_are_no_rows(self):
         fig, ax = plots.figure()
         plots.curves(ax, [1, 2], {"a": [1, 2]})
