@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 # One accent per mood: white text on it has a contrast of at least 4.5, and it has one of 3 on a light or dark page.
-_ACCENTS = {"good": "#00805d", "bad": "#c04c00", "neutral": "#0072b2", "quiet": "#6e6e6e"}
+ACCENTS = {"good": "#00805d", "bad": "#c04c00", "neutral": "#0072b2", "quiet": "#6e6e6e"}
 _MARKS = {"good": "✔", "bad": "✘", "neutral": "▸", "quiet": "○"}
 _KINDS = {"good": "passed", "bad": "not right yet", "neutral": "note", "quiet": "open"}
 _TINT = "14"  # opacity of the accent in the background, in hexadecimal
@@ -43,7 +43,7 @@ class Card:
         return "\n".join([f"{_MARKS[self.mood]} {self.title}", *body])
 
     def _repr_html_(self) -> str:
-        accent = _ACCENTS[self.mood]
+        accent = ACCENTS[self.mood]
         return (
             f'<div role="note" aria-label="{_KINDS[self.mood]}" style="border-left:4px solid {accent};'
             f"border-radius:4px;background:{accent}{_TINT};padding:8px 14px;margin:4px 0;max-width:56em;"

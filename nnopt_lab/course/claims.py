@@ -8,15 +8,17 @@ import html
 from dataclasses import dataclass
 
 from nnopt_lab.course import record, session
+from nnopt_lab.course.cards import ACCENTS, FONT
 from nnopt_lab.course.cell_output import shell
 
 SHOWN_IN_A_CELL = 3
 _MARKS = {True: "✔", False: "✘", None: "○"}  # None: does not apply here
+_COLORS = {True: ACCENTS["good"], False: ACCENTS["bad"], None: ACCENTS["quiet"]}
 _BUSY = (
-    "  This compares measured times, which another program may have disturbed. Close other programs, then run the "
+    "This compares measured times, which another program may have disturbed. Close other programs, then run the "
     "measuring cell and this cell again."
 )
-_in_cell: list[tuple[str, bool | None]] = []  # the current notebook cell's claims so far
+_in_cell: list["Statement"] = []  # the current notebook cell's claims so far
 
 
 def claim(text: str, condition, where: tuple[bool, str] | None = None, timing: bool = False) -> None:
@@ -39,26 +41,53 @@ def claim(text: str, condition, where: tuple[bool, str] | None = None, timing: b
     holds = bool(condition() if callable(condition) else condition) if applies else None
     with record.change() as contents:
         contents["claims"].setdefault(session.current_lesson(), {})[text] = holds
-    line = _line(text if applies else f"{text} (does not apply here: {reason})", holds)
-    if _in_a_notebook():
-        if not _in_cell:
-            shell().events.register("post_run_cell", _end_cell)
-        _in_cell.append((line, holds))
-        if len(_in_cell) > SHOWN_IN_A_CELL and holds is not False:
-            return
-    print(line + (f"\n{_BUSY}" if timing and holds is False else ""))
+    text = text if applies else f"{text} (does not apply here: {reason})"
+    statement = Statement(text, holds, _BUSY if timing and holds is False else "")
+    if not _in_a_notebook():
+        print(statement)
+        return
+    if not _in_cell:
+        shell().events.register("post_run_cell", _end_cell)
+    _in_cell.append(Statement(text, holds))
+    if len(_in_cell) <= SHOWN_IN_A_CELL or holds is False:
+        _display(statement)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A claim as it is shown: prose that wraps between words, which printed text in a notebook does not."""
+
+    text: str
+    holds: bool | None
+    note: str = ""
+
+    def __repr__(self) -> str:
+        return f"{_MARKS[self.holds]} {self.text}" + (f"\n  {self.note}" if self.note else "")
+
+    def _repr_html_(self) -> str:
+        return f'<div style="margin:0;{FONT}">{self.html}</div>'
+
+    @property
+    def html(self) -> str:
+        """The line without its frame; the text's further lines begin below its first."""
+        note = f"<br>{html.escape(self.note)}" if self.note else ""
+        return (
+            f'<div style="padding-left:1.5em;text-indent:-1.5em"><strong style="display:inline-block;width:1.2em;'
+            f'text-indent:0;color:{_COLORS[self.holds]}">{_MARKS[self.holds]}</strong> '
+            f"{html.escape(self.text)}{note}</div>"
+        )
 
 
 @dataclass(frozen=True)
 class Further:
     """The claims of a cell after the third, as one line that expands."""
 
-    claims: tuple[tuple[str, bool | None], ...]
+    claims: tuple[Statement, ...]
 
     @property
     def summary(self) -> str:
         """How many of them are true, and how many do not apply to this machine."""
-        held, elsewhere = (sum(holds is state for _, holds in self.claims) for state in (True, None))
+        held, elsewhere = (sum(claim.holds is state for claim in self.claims) for state in (True, None))
         count = len(self.claims) - elsewhere
         parts = [f"{held} of {count} further claim{'s are' if count > 1 else ' is'} true"] if count else []
         if elsewhere:
@@ -67,13 +96,12 @@ class Further:
         return f"{_MARKS[held == count if count else None]} {'; '.join(parts)}"
 
     def __repr__(self) -> str:
-        return "\n".join([self.summary, *(f"  {line}" for line, _ in self.claims)])
+        return "\n".join([self.summary, *(f"  {claim}" for claim in self.claims)])
 
     def _repr_html_(self) -> str:
-        lines = "".join(f"<div>{html.escape(line)}</div>" for line, _ in self.claims)
+        lines = "".join(claim.html for claim in self.claims)
         return (
-            '<details style="font-family:var(--jp-code-font-family,monospace);font-size:var(--jp-code-font-size,13px)">'
-            f'<summary style="cursor:pointer">{html.escape(self.summary)}</summary>'
+            f'<details style="margin:0;{FONT}"><summary style="cursor:pointer">{html.escape(self.summary)}</summary>'
             f'<div style="padding-left:1.5em">{lines}</div></details>'
         )
 
@@ -86,18 +114,18 @@ def _checked(where) -> tuple[bool, str]:
     return bool(where[0]), where[1]
 
 
-def _line(text: str, holds: bool | None) -> str:
-    return f"{_MARKS[holds]} {text}"
+def _display(output) -> None:
+    from IPython.display import display
+
+    display(output)
 
 
 def _end_cell(*_) -> None:
-    from IPython.display import display
-
     shell().events.unregister("post_run_cell", _end_cell)
     further = tuple(_in_cell[SHOWN_IN_A_CELL:])
     _in_cell.clear()
     if further:
-        display(Further(further))
+        _display(Further(further))
 
 
 def _in_a_notebook() -> bool:

@@ -161,7 +161,18 @@ def in_unit(value: float, unit: str) -> str:
 
 def figure(value: float) -> str:
     """A number with three digits, or all digits of a large one."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return (f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}").replace("-", "−")
+
+
+def figures(*values: float) -> list[str]:
+    """Numbers to compare, with equally many decimals: three digits for the largest, without needless zeros."""
+    largest = max(map(abs, values))
+    if not 1e-4 <= largest < math.inf:
+        return [figure(value) for value in values]
+    decimals = max(0, 2 - math.floor(math.log10(largest)))
+    while decimals and all(round(value, decimals) == round(value, decimals - 1) for value in values):
+        decimals -= 1
+    return [f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", "−") for value in values]
 
 
 def _plotted(ratio: float) -> float:

@@ -16,7 +16,7 @@ from nnopt_lab.course import record
 from nnopt_lab.course.cards import Card, inline
 from nnopt_lab.course.cell_output import seen
 from nnopt_lab.course.display import show
-from nnopt_lab.course.ledger import Ledger, Prediction, figure, in_unit
+from nnopt_lab.course.ledger import Ledger, Prediction, figure, figures, in_unit
 from nnopt_lab.course.lesson_files import paths
 from nnopt_lab.course.session import current_lesson
 from nnopt_lab.course.workspace import workspace
@@ -63,8 +63,9 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
     low, high = (measured if end is None else float(end) for end in (low, high))
     entry.measured, entry.low, entry.high = measured, low, high
     _store(name, entry)
-    span = f" (interval {figure(low)} to {figure(high)})" if high > low else ""
-    lines = [f"Measured: {in_unit(measured, entry.unit)}{span}."]
+    number, lowest, highest = figures(measured, low, high)
+    span = f" (interval {lowest} to {highest})" if high > low else ""
+    lines = [f"Measured: {f'{number} {entry.unit}'.rstrip()}{span}."]
     if entry.guess is not None:
         lines.append(f"You guessed {in_unit(entry.guess, entry.unit)}: {entry.verdict}.")
     else:

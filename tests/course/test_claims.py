@@ -1,12 +1,14 @@
 """Claims on a terminal and in a notebook: three marks, and what is folded."""
 
+import re
+
 import pytest
 import torch
 from IPython.core.interactiveshell import InteractiveShell
 
 from nnopt_lab.course import claims, session
 from nnopt_lab.course.calls import claim, lesson
-from nnopt_lab.course.claims import Further
+from nnopt_lab.course.claims import Further, Statement
 from nnopt_lab.course.record import read
 
 
@@ -80,16 +82,23 @@ def test_a_claim_without_text_is_refused(text):
     ],
 )
 def test_the_summary_counts_what_holds_and_apart_from_it_what_does_not_apply(states, summary):
-    further = Further(tuple((f"{i} < 9", state) for i, state in enumerate(states)))
+    further = Further(tuple(Statement(f"{i} < 9", state) for i, state in enumerate(states)))
     assert further.summary == summary
     assert repr(further).splitlines()[0] == summary and len(repr(further).splitlines()) == 1 + len(states)
     page = further._repr_html_()
     assert f"{summary}</summary>" in page and "0 &lt; 9" in page
 
 
+@pytest.mark.parametrize(("holds", "mark"), [(True, "✔"), (False, "✘"), (None, "○")])
+def test_a_notebook_shows_a_claim_as_prose_with_its_mark(holds, mark):
+    page = Statement("a < b & c", holds, "run <again>")._repr_html_()
+    text = " ".join(re.sub("<[^>]*>", " ", page).split())
+    assert text == f"{mark} a &lt; b &amp; c run &lt;again&gt;" and "<pre" not in page and "monospace" not in page
+
+
 @pytest.fixture
 def cell(monkeypatch, capsys):
-    """Runs a notebook's cell; gives its printed lines and what it displayed."""
+    """Runs a notebook's cell; gives the lines of its claims and the fold of the others."""
     shell, displayed = InteractiveShell(), []
     monkeypatch.setattr(claims, "shell", lambda: shell)
     monkeypatch.setattr("IPython.display.display", displayed.append)
@@ -99,7 +108,9 @@ def cell(monkeypatch, capsys):
     def run(source):
         displayed.clear()
         shell.run_cell(source)
-        return capsys.readouterr().out.splitlines(), list(displayed)
+        assert "✔" not in capsys.readouterr().out
+        lines = [line for shown in displayed if isinstance(shown, Statement) for line in str(shown).splitlines()]
+        return lines, [shown for shown in displayed if not isinstance(shown, Statement)]
 
     return run
 
@@ -111,7 +122,7 @@ def test_a_cell_shows_three_claims_and_folds_the_others(cell, own_workspace):
     for count in (4, 11, 11):  # a cell that is run again shows the same
         printed, (further,) = cell(source.format(count))
         assert printed == ["✔ claim 0", "✔ claim 1", "✔ claim 2"]
-        assert further.claims == tuple((f"✔ claim {i}", True) for i in range(3, count))
+        assert further.claims == tuple(Statement(f"claim {i}", True) for i in range(3, count))
     assert len(read(own_workspace)["claims"]["00_start_here"]) == 11
 
 

@@ -245,6 +245,24 @@ def test_the_guess_is_laid_beside_the_measurement(guess, measured, low, high, se
     assert ("interval" in card.lines[0]) == (low is not None)
 
 
+@pytest.mark.parametrize(
+    "measured, low, high, sentence",
+    [
+        (0, -0.0196, 0.0196, "0.0000 × (interval −0.0196 to 0.0196)"),
+        (-50, -52.6, -47.3, "−50.0 × (interval −52.6 to −47.3)"),
+        (5.71, 5.5, 5.85, "5.71 × (interval 5.50 to 5.85)"),
+        (-1e-9, -2, 2, "0 × (interval −2 to 2)"),
+        (1234.5, 1000, 2000, "1,234 × (interval 1,000 to 2,000)"),
+        (math.inf, 0.418, math.inf, "inf × (interval 0.418 to inf)"),
+        (2e-7, 1e-7, 3e-7, "2e−07 × (interval 1e−07 to 3e−07)"),
+        (0, 0, 0, "0 ×"),
+    ],
+)
+def test_a_measurement_and_its_interval_have_equal_decimals_and_a_true_minus(measured, low, high, sentence):
+    predict(NAME, 1)
+    assert reveal(NAME, measured, low, high).lines[0] == f"Measured: {sentence}."
+
+
 def test_a_measurement_without_a_reason_has_no_empty_line():
     predict(NAME, 1)
     assert len(reveal(NAME, torch.tensor(2.0)).lines) == 2
@@ -266,7 +284,7 @@ def test_the_ledger_holds_what_was_guessed_and_measured():
     assert [label.get_text() for label in axes.get_yticklabels()] == [f"{name}  01" for name in "abcde"]
     told = [text.get_text() for text in axes.texts]
     assert told == [
-        f"guessed {guess} ms, measured {measured} ms: no ratio" for guess, measured in ((0, 3), (-5, 1), (3, 0))
+        f"guessed {guess} ms, measured {measured} ms: no ratio" for guess, measured in ((0, 3), ("−5", 1), (3, 0))
     ]
     assert axes.get_title(loc="right") == lines[-1] and axes.get_xscale() == "log"
     assert ledger()._repr_png_().startswith(b"\x89PNG")
