@@ -50,8 +50,8 @@ def openvino_graph(model: nn.Module, calibration: Sequence[Tensor]):
     """Convert the model in float32; returns an `openvino.Model`.
 
     It is converted from torch instead of ONNX, because NNCF's int8 version of that graph is slower: mobilenet_v3_small
-    takes 1.4 times as long. Networks that can't be traced, such as `nn.TransformerEncoder`, whose path depends on how it
-    is called, are exported with `torch.export` instead.
+    takes 1.4 times as long. Networks that can't be traced are exported with `torch.export` instead; one of them is
+    `nn.TransformerEncoder`, whose path depends on how it is called.
     """
     sys.modules.setdefault("openvino_telemetry", None)  # no telemetry from a learner's machine
     openvino = require("openvino", "openvino", extra="openvino")
