@@ -757,7 +757,7 @@ question("choosing.random_trials", answer)
 #   small files also *sparsity*, the share of weights set to 0 (*pruned*), the bits per weight, and one bit more or less
 #   per layer;
 # - **the first trials**, planned instead of drawn: what manual tuning would try first, and widths by sensitivity as in
-#   section 3;
+#   section 3; where time counts, the next width of all layers follows from the results, by halving the range left;
 # - **estimates**: predicted cost (time from the layers' sizes, or bits times weights), and your rule from section 5;
 # - **the measurement**: each trained network on every engine that may win; accuracy as the engine computes it, time in
 #   alternation with the original, and bytes of a real file;
@@ -765,8 +765,8 @@ question("choosing.random_trials", answer)
 #   machines can join.
 #
 # Run a very short search: four trials, with 500 pictures to train on and 1,000 to evaluate on. It should make `MyNet`'s
-# file small, by pruning weights and storing the rest with few bits. The first two trials are planned, and the other two
-# are random: the Gaussian process only proposes from the ninth trial on.
+# file small, by pruning weights and storing the rest with few bits. All four trials are planned, because so few teach a
+# Gaussian process nothing. In longer searches, at most half of the trials are planned, and it proposes the others.
 
 # %%
 found = optimize(
@@ -788,7 +788,7 @@ found.plot()
 
 # %% [markdown]
 # What to see: each dot is a trial, with smaller files further to the left. The blue staircase is the front, and the
-# dashed line is the limit on accuracy. Random trials may lose so much that they fall below the plot.
+# dashed line is the limit on accuracy. A trial that loses too much falls below the plot.
 
 # %%
 best = found.best
