@@ -1,0 +1,97 @@
+"""A pytest plugin with what every test needs: a workspace of its own, for each notebook too, and no progress bars.
+
+pyproject.toml loads it, because a conftest.py in this folder would miss `pytest solutions/01_pruning.ipynb`.
+"""
+
+import os
+from pathlib import Path
+
+import matplotlib
+import pytest
+from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
+
+import nnopt_lab  # noqa: F401 - sets the threads' waiting policy, which kernels inherit, before torch is imported
+
+# isort: split
+from nnopt_lab.workbench.cores import usable_cores
+from tests import own_process
+
+matplotlib.use("agg")
+os.environ["TQDM_DISABLE"] = "1"
+# No test is timed, and a red one is the fault of the change at hand. To look for more: --hypothesis-profile=explore
+settings.register_profile("course", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=500)
+settings.load_profile("course")
+BY_PARAMETER = ("test_blank_notebooks.py", "test_exercises.py")
+
+
+class Notebooks:
+    """Each notebook's workspace, and whether others may run beside it."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item):
+        """A new notebook starts in an empty workspace; its kernel, started after this, inherits the variable."""
+        notebook = getattr(item, "parent", None)
+        if hasattr(notebook, "nb") and notebook.kernel is None:
+            factory = item.config._tmp_path_factory
+            os.environ["NNOPT_WORKSPACE"] = str(factory.mktemp("workspace"))
+
+    def pytest_itemcollected(self, item):
+        """Nothing runs beside a notebook unless a cell has the tag `side-by-side`.
+
+        It says that the lesson's claims hold on a machine that is busy with other work, too.
+        """
+        if item.path.suffix == ".ipynb" and not any(
+            "side-by-side" in cell.metadata.get("tags", ()) for cell in item.parent.nb.cells
+        ):
+            item.add_marker(pytest.mark.serial)
+
+
+class Units(LoadScopeScheduling):
+    """Side by side, a worker gets a file at a time: a notebook's cells build on each other, a file's tests share
+    fixtures. Of the files in BY_PARAMETER it gets the tests of one parameter, which share nothing with the others.
+    """
+
+    def _split_scope(self, nodeid):
+        file, _, test = nodeid.partition("::")
+        return file + test.partition("[")[2] if Path(file).name in BY_PARAMETER else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return Units(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    return min(usable_cores(), 4)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    config.addinivalue_line("markers", "serial: nothing may run beside it (`nnopt test` sees to that).")
+    config.addinivalue_line("markers", "accelerator: skipped where torch finds no accelerator.")
+    config.addinivalue_line("markers", "browser: in a real browser; skipped where there is none.")
+    if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+        os.environ["OMP_NUM_THREADS"] = str(max(1, usable_cores() // int(workers)))
+    config.pluginmanager.register(Notebooks())
+    if rules := getattr(config.option, "nbval_sanitize_with", None):  # from any folder that pytest is called in
+        config.option.nbval_sanitize_with = str(config.rootpath / rules)
+    own_process.register(config)
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("accelerator"):
+        import torch
+
+        if not torch.accelerator.is_available():
+            pytest.skip("needs an accelerator")
+
+
+@pytest.fixture(autouse=True)
+def own_workspace(request, tmp_path, monkeypatch):
+    if hasattr(request.node.parent, "nb"):
+        return None
+    monkeypatch.setenv("NNOPT_WORKSPACE", str(tmp_path))
+    return tmp_path

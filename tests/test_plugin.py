@@ -1,0 +1,68 @@
+"""Every way of calling pytest gives a notebook the same surroundings, and nothing is written beside it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from nnopt_lab.workbench.paths import PACKAGE
+
+CLONE = PACKAGE.parent
+CELLS = (
+    "import os, pathlib, tempfile",
+    "from nnopt_lab.course.workspace import workspace\n"
+    "assert workspace() == pathlib.Path(os.environ['NNOPT_WORKSPACE']) and not any(workspace().iterdir())\n"
+    "assert 'solutions' not in str(workspace()) and os.environ['TQDM_DISABLE'] == '1'\n"
+    "(workspace() / 'mine').touch()",
+    "from IPython.display import HTML; HTML('<img src=\"%s\">' % os.getpid())",  # only the rules make it equal
+)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A clone with two small notebooks; the library and the tests' plugin are this one's."""
+    root = tmp_path_factory.mktemp("clone")
+    shutil.copy(CLONE / "pyproject.toml", root)
+    (root / "nnopt_lab").symlink_to(PACKAGE)
+    (root / "tests" / "lessons").mkdir(parents=True)
+    for name in ("plugin.py", "own_process.py", "conftest.py", "lessons/nbval.cfg"):
+        shutil.copy(CLONE / "tests" / name, root / "tests" / name)
+    (root / "solutions").mkdir()
+    for name in ("01_a", "02_b"):
+        cells = [nbformat.v4.new_code_cell(text) for text in CELLS]
+        data = {"text/html": '<img src="0">', "text/plain": "<IPython.core.display.HTML object>"}
+        shown = nbformat.v4.new_output("execute_result", data, execution_count=3)
+        cells[-1].outputs, cells[-1].execution_count = [shown], 3
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "solutions" / f"{name}.ipynb")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("folder", "arguments", "module"),
+    [
+        (".", ["solutions/01_a.ipynb"], True),
+        (".", ["solutions/01_a.ipynb"], False),
+        (".", [], False),
+        ("solutions", ["01_a.ipynb"], False),
+        ("tests", ["../solutions/01_a.ipynb", "-n", "1"], False),
+        ("/", ["{root}/solutions/01_a.ipynb"], False),
+    ],
+)
+def test_a_notebook_passes_however_pytest_is_called(clone, folder, arguments, module):
+    command = [sys.executable, "-m", "pytest"] if module else [str(Path(sys.executable).with_name("pytest"))]
+    own = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "NNOPT", "TQDM"))}
+    before = sorted((clone / "solutions").iterdir())
+    answer = subprocess.run(
+        [*command, *(text.format(root=clone) for text in arguments)],
+        cwd=clone / folder,
+        env=own | {"PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "passed" in answer.stdout and "failed" not in answer.stdout
+    assert sorted((clone / "solutions").iterdir()) == before
