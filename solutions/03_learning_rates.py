@@ -168,7 +168,8 @@ claim(
 # for inputs, labels in loader:
 #     …
 #     optimizer.step()
-#     scheduler.step()       # after the optimizer's step; once per batch, because `steps` counts batches
+#     # after the optimizer's step; once per batch, because `steps` counts batches
+#     scheduler.step()
 # ```
 #
 # The course's library adds Pegasos (section 5), which PyTorch lacks, and keeps all schedules in a table,

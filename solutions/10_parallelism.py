@@ -722,9 +722,12 @@ plain = sum(of_each) / 3
 # them, and the library *NCCL* sends their messages; otherwise it uses CPUs and the library *gloo*. With `--nnodes` and
 # an address, it runs on many machines. Its core is this:
 #
-#     model = DDP(models.MyNet())                         # the same weights everywhere; hooks on the gradients
-#     share_of_loss(model, batch, rank, P).backward()     # P/N × the summed loss of this process's pictures
-#     optimizer.step()                                    # the same step everywhere
+#     # the same weights everywhere; hooks on the gradients
+#     model = DDP(models.MyNet())
+#     # P/N × the summed loss of this process's pictures
+#     share_of_loss(model, batch, rank, P).backward()
+#     # the same step everywhere
+#     optimizer.step()
 #
 # (N is the number of pictures in the batch. P/N times the sum of a process's losses is the exercise's weight times
 # their mean, and DDP's hooks then average over the processes.)
@@ -902,8 +905,8 @@ question("parallel.ring_bytes", megabytes)
 # whole model:
 #
 #     for block in model.blocks:
-#         fully_shard(block)      # one group of weights per block, gathered when its turn comes
-#     fully_shard(model)          # the rest
+#         fully_shard(block)  # a group of weights, gathered when its turn comes
+#     fully_shard(model)      # the rest
 #
 # With only the last call, all weights would form one group and be gathered at once. In `data_parallel.py`, the blocks
 # are the two parts of `MyNet`, `features` and `classifier`.
@@ -1173,7 +1176,8 @@ question("parallel.bubble", percent)
 #
 #     loader = DataLoader(…, pin_memory=True)
 #     for x, y in loader:
-#         x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)   # overlaps with computing
+#         x = x.to(device, non_blocking=True)  # overlaps with computing
+#         y = y.to(device, non_blocking=True)
 #
 # If you have an accelerator, the next cell measures it, which takes a few seconds. Otherwise it shows a recording from
 # a data centre's GPU and the 16 CPU cores beside it.

@@ -624,7 +624,7 @@ plots.finish(
 )
 
 # %%
-print({name: f"{peak:,.0f} TFLOP/s" for name, peak in peaks.items()})
+print("TFLOP/s:", ", ".join(f"{name} {peak:,.0f}" for name, peak in peaks.items()))
 reveal(
     "MyNet's shortest time in float32, relative to bf16 on tensor cores",
     total_ms["float32"] / total_ms["bf16"],

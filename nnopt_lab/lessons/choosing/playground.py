@@ -47,7 +47,8 @@ def front_playground(points: Sequence[Point], original: Point, target: str = "la
                     markersize=10,
                     label="best within the limit",
                 )
-            ax.set(xscale="log", xlabel=f"{target} ÷ the original's", ylabel="points gained or lost")
+            plots.log_axis(ax.xaxis)
+            ax.set(xlabel=f"{target} ÷ the original's", ylabel="points gained or lost")
             ax.set_ylim(-2 * max(drop, 2), 2)
             plots.legend(fig)
         area = hypervolume([(max(x, 0.0), c) for x, c in seen], (drop, 1.0)) / drop if drop else 0.0
