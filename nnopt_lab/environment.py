@@ -5,6 +5,7 @@ Only the standard library is imported until the environment is complete.
 
 import errno
 import hashlib
+import importlib.metadata
 import os
 import re
 import shutil
@@ -105,6 +106,9 @@ def install_all(python: Path, target: str) -> str | None:
     build; where it is missing, or cannot reach what it needs, pip goes on.
     """
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--editable", target]
+    if has_torch(python):
+        print("Installing what has changed …", flush=True)
+        return install(pip)
     if sys.platform != "linux":  # elsewhere the ordinary build is the one for the CPU, or for Apple's GPU
         _announce(GIGABYTES)
         return install(pip)
@@ -120,6 +124,15 @@ def install_all(python: Path, target: str) -> str | None:
     if not uv:
         _announce(CUDA_GIGABYTES)
     return install(pip)
+
+
+def has_torch(python: Path) -> bool:
+    """Whether the interpreter's environment has a torch that the course can use, so that no build must be chosen."""
+    folders = [str(path) for path in python.parent.parent.glob("[Ll]ib*/**/site-packages")]
+    found = [d.version for d in importlib.metadata.distributions(name="torch", path=folders)]
+    lines = requirements.requirements(CLONE / "pyproject.toml")
+    wanted = [line for line in lines if requirements.distribution(line) == "torch"]
+    return bool(found) and all(requirements.is_met(line, found[0]) for line in wanted)
 
 
 def find_uv(python: Path) -> list[str] | None:

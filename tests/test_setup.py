@@ -460,6 +460,18 @@ def test_where_uv_reaches_nothing_pip_goes_on_after_a_sentence(monkeypatch, caps
     assert out[0].startswith("uv cannot reach") and f"about {setup.CUDA_GIGABYTES:g} GB" in out[1] and len(out) == 2
 
 
+@pytest.mark.parametrize(("version", "is_usable"), [("2.13.0+cpu", True), ("1.9.0", False), (None, False)])
+def test_an_environment_with_a_usable_torch_is_only_completed(monkeypatch, tmp_path, capsys, version, is_usable):
+    packages = tmp_path / "lib" / "python3.11" / "site-packages"
+    packages.mkdir(parents=True)
+    if version:
+        (packages / f"torch-{version}.dist-info").mkdir()
+        (packages / f"torch-{version}.dist-info" / "METADATA").write_text(f"Name: torch\nVersion: {version}\n")
+    made = Installers(monkeypatch, False, uv=True)
+    assert setup.install_all(tmp_path / "bin" / "python", "here") is None
+    assert (made.probes == []) == is_usable and (" GB on disk" in capsys.readouterr().out) != is_usable
+
+
 def test_where_uv_breaks_off_pip_goes_on(monkeypatch, capsys):
     made = Installers(monkeypatch, False, uv=True, finishes=False)
     assert setup.install_all(Path("python"), "here") is None
