@@ -366,7 +366,7 @@ claim(
 #     for batch in calibration:
 #         observed(batch)                                # they record ranges
 #     converted = convert_pt2e(observed)                 # observers become Q and DQ
-#     fast = torch.compile(converted)                    # freezing: weights are constants
+#     fast = torch.compile(converted)                    # weights become constants
 #
 # The last line writes C++ and compiles it, so it needs a compiler and a few seconds. The course's library offers all
 # these steps as `pt2e_int8`, and the other engines with the same signature: they take a model and calibration pictures

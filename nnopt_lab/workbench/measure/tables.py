@@ -3,6 +3,9 @@
 import html
 import math
 
+_LONGEST = 32  # characters of a line with numbers that is never broken
+_LONGEST_NAME = 20  # of one without
+
 
 def format_bytes(count: float) -> str:
     """Format bytes with three digits and a unit: 512 B, 1.05 MiB (1 MiB = 1024² bytes)."""
@@ -37,10 +40,11 @@ def text_table(cells: list[list[str]]) -> str:
 def html_table(cells: list[list[str]], header: bool = False) -> str:
     """Format rows of cells as an HTML table in the colours of the JupyterLab theme, or else of the page.
 
-    The first cell of each row is its heading; with `header`, the first row contains the columns' headings.
+    The first cell of each row is its heading; with `header`, the first row contains the columns' headings. Where the
+    page is narrow, columns' headings and long lines wrap.
     """
     line = "border-bottom:1px solid var(--jp-border-color2, #8888884d)"
-    style = f"padding:4px 12px 4px 0; text-align:left; vertical-align:top; white-space:nowrap; {line}"
+    style = f"padding:4px 12px 4px 0; text-align:left; vertical-align:top; {line}"
     rows = []
     for i, row in enumerate(cells):
         heads = header and i == 0
@@ -48,7 +52,7 @@ def html_table(cells: list[list[str]], header: bool = False) -> str:
         weight = "" if heads else "; font-weight:400"
         rows.append(
             "".join(
-                f'<{tag} style="{style}{weight}">{_html_cell(cell)}</{tag[:2]}>'
+                f'<{tag} style="{style}{weight}{"" if heads else _wrap(cell)}">{_html_cell(cell)}</{tag[:2]}>'
                 for tag, cell in zip(tags, row, strict=True)
             )
         )
@@ -56,6 +60,11 @@ def html_table(cells: list[list[str]], header: bool = False) -> str:
     return f'<table style="border-collapse:collapse; color:var(--jp-ui-font-color1, inherit)">{body}</table>'
 
 
+def _wrap(cell: str) -> str:
+    most = _LONGEST if any(map(str.isdigit, cell)) else _LONGEST_NAME
+    return "; white-space:nowrap" if max(map(len, cell.split("\n"))) <= most else ""
+
+
 def _html_cell(cell: str) -> str:
     first, *others = html.escape(cell).split("\n")
-    return first + "".join(f'<br><span style="opacity:0.7">{line}</span>' for line in others)
+    return first + "".join(f'<br><span style="opacity:0.7; font-size:92%">{line}</span>' for line in others)
