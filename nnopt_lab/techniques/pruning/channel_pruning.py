@@ -12,6 +12,7 @@ from torch.utils import _pytree
 
 from nnopt_lab.techniques.network_checks import copied, first_sentence, parameter_like, replace_module
 from nnopt_lab.techniques.norms import is_batch_norm
+from nnopt_lab.techniques.pruning.channel_labels import AxisUnits
 from nnopt_lab.techniques.pruning.channel_rules import norm_axis
 from nnopt_lab.techniques.pruning.dependency_graph import Group, channel_groups
 from nnopt_lab.techniques.pruning.narrow_attention import is_attention, narrowed
@@ -19,11 +20,28 @@ from nnopt_lab.techniques.pruning.scores import importance
 from nnopt_lab.workbench.measure import inference
 
 
-def group_importance(model: nn.Module, group: Group, norm: int = 1) -> Tensor:
-    """Importance of each unit of a group, float [size]: the norms of its filters, summed over the producers."""
+def group_importance(model: nn.Module, group: Group, norm: int = 1, *, readers: bool = False) -> Tensor:
+    """Importance of each unit of a group, float [size]: the norms of its filters, summed over the producers.
+
+    Args:
+        model: the network of the group.
+        group: one of its `channel_groups`.
+        norm: 1 or 2.
+        readers: whether to multiply by the same sum over the layers that read the unit, because a large output that is
+            read with small weights matters as little as a small one.
+    """
+    modules = dict(model.named_modules())
+    produced = _summed_norms(model, group, [axis for axis in group.axes if axis.produced], norm)
+    reading = [axis for axis in group.axes if not axis.produced and axis.tensor.endswith("weight")]
+    reading = [axis for axis in reading if getattr(modules[axis.layer], axis.tensor).dim() > 1] if readers else []
+    return produced * _summed_norms(model, group, reading, norm) if reading else produced
+
+
+def _summed_norms(model: nn.Module, group: Group, axes: list[AxisUnits], norm: int) -> Tensor:
+    """The norms of each unit's weights along these axes, summed."""
     modules = dict(model.named_modules())
     total = torch.zeros(group.size, device=next(model.parameters()).device)
-    for axis in (axis for axis in group.axes if axis.produced):
+    for axis in axes:
         weight = getattr(modules[axis.layer], axis.tensor)
         scores = importance(weight.movedim(axis.axis, 0), norm, per="filter")
         units = axis.units.to(scores.device)
@@ -38,6 +56,7 @@ def keep_most_important(
     share: float | dict[str, float],
     *,
     norm: int = 1,
+    readers: bool = False,
     multiple_of: int = 1,
     groups: list[Group] | None = None,
 ) -> dict[str, Tensor]:
@@ -47,7 +66,7 @@ def keep_most_important(
         model, example: as in `channel_groups`.
         share: share of each group's channels to keep, in (0, 1]; or a dict group name → share, in which a missing
             group keeps all its channels.
-        norm: 1 or 2.
+        norm, readers: as in `group_importance`.
         multiple_of: round the number of channels up to a multiple of this, at least 1, which suits vector units.
         groups: the result of `channel_groups(model, example)`, if it is known; default it is computed.
 
@@ -71,7 +90,7 @@ def keep_most_important(
     for name, group in removable.items():
         wanted = -(-round(shares.get(name, 1.0) * group.size) // multiple_of) * multiple_of
         count = min(max(wanted, 1), group.size)
-        scores = group_importance(model, group, norm)
+        scores = group_importance(model, group, norm, readers=readers)
         keep[name] = scores.argsort(descending=True, stable=True)[:count].sort().values
     return keep
 

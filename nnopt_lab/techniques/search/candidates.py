@@ -63,7 +63,8 @@ def shape(model: nn.Module, example: Tensor, config: dict, groups: list[Group] |
     sizes = {"channels": {}, "ranks": {}}
     if config.get("channels"):
         groups = channel_groups(model, example) if groups is None else groups
-        keep = channel_pruning.keep_most_important(model, example, config["channels"], groups=groups)
+        options = {"norm": 2, "readers": True, "groups": groups}
+        keep = channel_pruning.keep_most_important(model, example, config["channels"], **options)
         sizes["channels"] = {name: len(keep[name]) for name in config["channels"]}
         model = channel_pruning.remove_channels(model, example, keep, groups=groups)
     for kind, energy in config.get("energy", {}).items():

@@ -166,6 +166,17 @@ class TestKeep:
         wanted = sum(modules[name].weight.detach().abs().sum((1, 2, 3)) for name in group.producers)
         torch.testing.assert_close(channel_pruning.group_importance(teacher, group), wanted)
 
+    def test_a_channel_counts_as_much_as_its_filter_and_the_weights_that_read_it(self):
+        net = settled(nn.Sequential(conv(), nn.ReLU(), conv(8, 8), nn.Flatten(), nn.Linear(8 * 32 * 32, 3)))
+        groups = dependency_graph.channel_groups(net, X[:1])
+        first, last = (next(g for g in groups if g.producers == [name]) for name in ("0", "2"))
+        read = net[2].weight.detach().square().sum((0, 2, 3)).sqrt()
+        wanted = net[0].weight.detach().square().sum((1, 2, 3)).sqrt() * read
+        torch.testing.assert_close(channel_pruning.group_importance(net, first, 2, readers=True), wanted)
+        read = net[4].weight.detach().reshape(3, 8, -1).abs().sum((0, 2))
+        wanted = net[2].weight.detach().abs().sum((1, 2, 3)) * read
+        torch.testing.assert_close(channel_pruning.group_importance(net, last, 1, readers=True), wanted)
+
     @pytest.mark.parametrize("multiple_of", [0, -2])
     def test_refuses_multiples_of_nothing(self, multiple_of):
         with pytest.raises(ValueError, match=f"multiple_of={multiple_of} must be at least 1"):
