@@ -213,8 +213,9 @@ predict("loss without half of the first filters, no training", unit="points")
 task = Task(net, pictures)  # the network, with the data to train and judge it by
 example = task.inputs(1)  # one picture
 groups = [g.name for g in dependency_graph.channel_groups(net, example) if g.removable]
+score = candidates.FILTERS  # as in lesson 01, the filters of least norm go first
 fragile = search_space.sensitivity(
-    task, groups, lambda model: measure.macs(model, example)
+    task, groups, lambda model: measure.macs(model, example), score
 )
 
 # %% tags=["fold"]
@@ -277,9 +278,9 @@ chosen = [groups[i] for i in cut_by_sensitivity(prices, yields, 2.0)]  # 2 point
 whole = training.evaluate(net, pictures.validation, pictures).accuracy
 
 
-def cut(shares):
+def cut(shares, score=score):
     """Points lost, and percent of the MACs left, if each layer keeps this share."""
-    small, _ = candidates.shape(net, example, {"channels": shares})
+    small, _ = candidates.shape(net, example, {"channels": shares}, score=score)
     left = measure.macs(small, example) / measure.macs(net, example)
     return whole - training.evaluate(
         small, pictures.validation, pictures
@@ -331,12 +332,20 @@ claim(
     "Removing half of the linear layer's outputs saves less than a tenth of the work.",
     fragile["classifier.0"][1] < 0.1,
 )
+with_readers = cut({"features.0": 0.5}, candidates.FILTERS_AND_READERS)
+claim(
+    "If the weights that read a filter's output count, too, half of the first "
+    "convolution costs less than half as much.",
+    with_readers[0] < 0.5 * fragile_one[0],
+)
 
 # %% [markdown]
 # This shows two things. *Where* you cut matters: for the same work, cutting the first layer loses more than twice as
 # many points as cutting the layers chosen by sensitivity. (A uniform width does well here, too: it takes a little
 # everywhere, and a little does little harm.) And *losses don't add up*: three halved layers lose far more than the sum
-# of their single losses. So sensitivity is a good start, and no more. A search uses it for exactly that.
+# of their single losses. So sensitivity is a good start, and no more. A search uses it for exactly that. It also
+# depends on *which* filters go: a filter with large weights matters little if the next layer reads it with small ones.
+# The search multiplies both norms, and then half of the first convolution costs less than half as much.
 #
 # ## 4. Gains need not multiply
 #

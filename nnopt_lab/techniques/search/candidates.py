@@ -28,6 +28,8 @@ from nnopt_lab.techniques.search.tasks import Task
 from nnopt_lab.workbench import data, training
 
 KINDS = {"convolution": nn.Conv2d, "linear": nn.Linear}
+# What decides which channels stay: the norms of their filters, or these times the norms of the weights that read them.
+FILTERS, FILTERS_AND_READERS = {"norm": 1, "readers": False}, {"norm": 2, "readers": True}
 KEYS = ("channels", "energy", "sparsity", "bits", "teacher", "engine")
 
 
@@ -42,7 +44,13 @@ def effective(config: dict) -> dict:
     return config
 
 
-def shape(model: nn.Module, example: Tensor, config: dict, groups: list[Group] | None = None) -> tuple[nn.Module, dict]:
+def shape(
+    model: nn.Module,
+    example: Tensor,
+    config: dict,
+    groups: list[Group] | None = None,
+    score: dict = FILTERS_AND_READERS,
+) -> tuple[nn.Module, dict]:
     """Make a configuration's network before any training.
 
     Args:
@@ -50,6 +58,7 @@ def shape(model: nn.Module, example: Tensor, config: dict, groups: list[Group] |
         example: an input [N, ...].
         config: the configuration.
         groups: the model's groups of channels, if they are known, which saves finding them.
+        score: `FILTERS` or `FILTERS_AND_READERS`.
 
     Returns:
         The network, and its sizes, from which `reshape` makes it again:
@@ -63,8 +72,7 @@ def shape(model: nn.Module, example: Tensor, config: dict, groups: list[Group] |
     sizes = {"channels": {}, "ranks": {}}
     if config.get("channels"):
         groups = channel_groups(model, example) if groups is None else groups
-        options = {"norm": 2, "readers": True, "groups": groups}
-        keep = channel_pruning.keep_most_important(model, example, config["channels"], **options)
+        keep = channel_pruning.keep_most_important(model, example, config["channels"], groups=groups, **score)
         sizes["channels"] = {name: len(keep[name]) for name in config["channels"]}
         model = channel_pruning.remove_channels(model, example, keep, groups=groups)
     for kind, energy in config.get("energy", {}).items():
@@ -73,9 +81,9 @@ def shape(model: nn.Module, example: Tensor, config: dict, groups: list[Group] |
     return low_rank.low_rank(model, sizes["ranks"]), sizes
 
 
-def shaped(task: Task, config: dict) -> tuple[nn.Module, dict]:
+def shaped(task: Task, config: dict, score: dict = FILTERS_AND_READERS) -> tuple[nn.Module, dict]:
     """`shape` for a task, whose groups of channels are found once."""
-    return shape(task.model, task.inputs(1), config, task.groups if config.get("channels") else None)
+    return shape(task.model, task.inputs(1), config, task.groups if config.get("channels") else None, score)
 
 
 def reshape(model: nn.Module, example: Tensor, sizes: dict) -> nn.Module:

@@ -162,7 +162,10 @@ def _even(count: float, size: int) -> int:
 
 
 def sensitivity(
-    task: Task, groups: Collection[str], size: Callable[[nn.Module], float]
+    task: Task,
+    groups: Collection[str],
+    size: Callable[[nn.Module], float],
+    score: dict = candidates.FILTERS_AND_READERS,
 ) -> dict[str, tuple[float, float]]:
     """Find fragile and expensive channels by removing half of each group, without training.
 
@@ -170,6 +173,7 @@ def sensitivity(
         task: the task of the search.
         groups: names of groups of channels.
         size: a function network → quantity to minimise.
+        score: what decides which half stays, as in `candidates.shape`.
 
     Returns:
         For each group, the loss of validation accuracy in percentage points, at least 0, and the share of size saved.
@@ -177,7 +181,7 @@ def sensitivity(
     few = task.pictures.validation[:SENSITIVITY_PICTURES]
     whole, found = (training.evaluate(task.model, few, task.pictures).accuracy, size(task.model)), {}
     for group in progress_bar(groups, desc="sensitivity", unit="group"):
-        half, _ = candidates.shaped(task, {"channels": {group: 0.5}})
+        half, _ = candidates.shaped(task, {"channels": {group: 0.5}}, score)
         lost = whole[0] - training.evaluate(half, few, task.pictures).accuracy
         found[group] = max(lost, 0.0), 1 - size(half) / whole[1]
     return found
