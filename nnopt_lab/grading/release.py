@@ -69,9 +69,10 @@ def _without_solutions(project: str) -> str:
 
 
 def _for_learners(readme: str) -> str:
-    """The README's part for learners, without its picture, which is not in the kit."""
+    """The README's part for learners, without its pictures, which are not in the kit."""
     lines = readme.partition("\n## Teach with it")[0].splitlines()
-    return "\n".join(line for line in lines if not line.startswith("![") and "nnopt_lab test" not in line) + "\n"
+    kept = (line for line in lines if not line.startswith(("![", "[![")) and "nnopt_lab test" not in line)
+    return "\n".join(kept) + "\n"
 
 
 def _mark(lesson: str, notebook, assignment: dict | None) -> None:

@@ -289,7 +289,7 @@ def test_the_map_shows_the_lessons_that_have_points_and_what_was_earned(own_work
     full = progress()
     assert full.rows[0][2] == full.rows[0][3] == lesson_points(first)
     assert "█" * 20 in repr(full).splitlines()[0] and "░" * 20 in repr(full).splitlines()[1]
-    assert "width:100%" in full._repr_html_() and "width:0%" in full._repr_html_()
+    assert "▰" * 20 in full._repr_html_() and "▱" * 20 in full._repr_html_()
     assert repr(progress(own_workspace)) == repr(full)
 
 

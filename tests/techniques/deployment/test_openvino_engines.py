@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from nnopt_lab.techniques.deployment import deploy
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 torch.manual_seed(0)
 net, x = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)).eval(), torch.rand(4, 3, 8, 8)
 engines = [deploy(net, x, "OpenVINO") for _ in range(2)]

@@ -41,7 +41,8 @@ class TestOnAnAccelerator:
         assert any(note.startswith("channels-last bf16 was not tried: bf16 needs compute cap") for note in found.notes)
         assert any(note.startswith("ONNX Runtime float32 was not tried: ") for note in found.notes)
         engines = {point.config.get("engine") for point in found.points}
-        assert engines <= {None, "eager float32", "CUDA graph fp16"} and "CUDA graph fp16" in engines
+        assert engines <= {None, "eager float32", "CUDA graph fp16"}
+        assert not any(note.startswith("CUDA graph fp16") for note in found.notes), "which was tried, and may be slower"
         assert found.best and next(found.network().parameters()).device.type == "cpu"
 
     def test_engines_are_the_device_s(self, trained):

@@ -15,7 +15,8 @@ from nnopt_lab.techniques.training import lr_range_test
 from nnopt_lab.workbench import data, training
 
 # torch warns where a scheduler is used wrongly.
-pytestmark = pytest.mark.filterwarnings("error")
+# A folder that another test left to the garbage collector may be removed during one of these.
+pytestmark = pytest.mark.filterwarnings("error", "ignore::ResourceWarning")
 
 
 class TestSmooth:

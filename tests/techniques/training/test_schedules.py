@@ -16,7 +16,8 @@ from nnopt_lab.workbench import training
 STEPS = 70
 floats = st.floats(1e-3, 10)
 # torch warns where a scheduler is used wrongly.
-pytestmark = pytest.mark.filterwarnings("error")
+# A folder that another test left to the garbage collector may be removed during one of these.
+pytestmark = pytest.mark.filterwarnings("error", "ignore::ResourceWarning")
 
 
 def optimizer_with(*rates, **options):

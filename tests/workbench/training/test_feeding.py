@@ -81,7 +81,8 @@ class TestResident:
 
         pictures = Counting(**vars(PICTURES))
         training.fit(net(), pictures, epochs=3, device="cpu", resident=True)
-        assert sorted(calls) == [len(PICTURES.validation), len(PICTURES.train)]
+        made = sorted(count for count in calls if count > 1)  # one picture tells how large an input is
+        assert made == [len(PICTURES.validation), len(PICTURES.train)]
 
     def test_needs_a_split(self):
         with pytest.raises(ValueError, match="resident=True needs a split, and a loader replaces it"):
