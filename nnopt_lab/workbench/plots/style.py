@@ -102,7 +102,7 @@ def _style_lines(ax: Axes) -> None:
     """Give solid lines the style that goes with their colour, by which colour-blind readers tell them apart."""
     for line in ax.lines:
         color = to_hex(line.get_color()).upper()
-        if line.get_linestyle() == "-" and color != REFERENCE:  # which is told apart by being grey
+        if line.get_linestyle() == "-" and color != REFERENCE:  # grey needs no marker to be distinct
             line.set_linestyle(line_of(color))
 
 
