@@ -1079,8 +1079,6 @@ measure.compare(
 # [Blalock et al., *What is the state of neural network pruning?* (2020)](https://arxiv.org/abs/2003.03033).
 #
 # **Next:** [02 Convolutions](02_convolutions.ipynb) makes networks cheaper before they are trained.
-#
-# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

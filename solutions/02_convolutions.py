@@ -1275,8 +1275,6 @@ measure.compare(
 # [Cai, Zhu & Han, *ProxylessNAS* (2019)](https://arxiv.org/abs/1812.00332).
 #
 # **Next:** [03 Learning rates](03_learning_rates.ipynb) makes training itself faster.
-#
-# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

@@ -1169,8 +1169,6 @@ learning_rate_playground()
 # [Shallue et al., *Measuring the effects of data parallelism* (2019)](https://arxiv.org/abs/1811.03600).
 #
 # **Next:** [04 Batch sizes](04_batch_sizes.ipynb) asks how many pictures each step should see.
-#
-# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

@@ -1207,8 +1207,6 @@ Table(rows, heads)
 # [Tan & Le, *EfficientNetV2* (2021)](https://arxiv.org/abs/2104.00298).
 #
 # **Next:** [05 Integers by hand](05_integers_by_hand.ipynb) replaces floats by integers.
-#
-# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

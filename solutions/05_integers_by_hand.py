@@ -1276,8 +1276,6 @@ claim(
 # [Nagel et al. 2021](https://arxiv.org/abs/2106.08295), a white paper.
 #
 # **Next:** [06 Few bits](06_few_bits.ipynb) shows what you can do when rounding to the grid loses too much.
-#
-# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

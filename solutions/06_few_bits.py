@@ -1039,8 +1039,6 @@ claim(
 # **Further reading.** [Nagel et al. 2021](https://arxiv.org/abs/2106.08295), a white paper on all of this.
 #
 # **Next:** [07 Small files](07_small_files.ipynb) asks how few bytes the whole network needs.
-#
-# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

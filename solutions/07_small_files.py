@@ -832,8 +832,6 @@ claim(
 #
 # **Next:** [08 Integers for real](08_integers_for_real.ipynb) is about speed: engines that compute with integers, and
 # what they really gain.
-#
-# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

@@ -1004,8 +1004,6 @@ plots.finish(
 # (PT2E), ONNX Runtime (*Quantize ONNX models*) and NNCF.
 #
 # **Next:** [09 Distillation](09_distillation.ipynb) trains a small network on a large one's outputs.
-#
-# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

@@ -1377,8 +1377,6 @@ claim(
 # [Beyer et al., *A good teacher is patient and consistent* (2022)](https://arxiv.org/abs/2106.05237).
 #
 # **Next:** [10 Parallelism](10_parallelism.ipynb) shares the work between cores and machines.
-#
-# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

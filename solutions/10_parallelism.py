@@ -1279,8 +1279,6 @@ plots.finish(
 # [PyTorch's performance tuning guide](https://docs.pytorch.org/tutorials/recipes/recipes/tuning_guide.html).
 #
 # **Next:** [11 Mixed precision](11_mixed_precision.ipynb) trains with fewer bits.
-#
-# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

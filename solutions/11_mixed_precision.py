@@ -1668,8 +1668,6 @@ HTML(measure.tables.html_table(cells, header=True))
 # [PyTorch's documentation of `torch.amp`](https://docs.pytorch.org/docs/stable/amp.html).
 #
 # **Next:** [12 Hardware](12_hardware.ipynb) looks for the fastest program that your processor can run.
-#
-# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

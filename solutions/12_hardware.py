@@ -1440,8 +1440,6 @@ plots.finish(
 # [oneDNN's developer guide, *Verbose mode*](https://uxlfoundation.github.io/oneDNN/dev_guide_verbose.html).
 #
 # **Next:** [13 The accelerator](13_accelerator.ipynb) does the same for a GPU. The lesson works without one, too.
-#
-# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

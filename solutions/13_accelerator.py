@@ -1197,8 +1197,6 @@ claim(
 # learning* (2022)](https://arxiv.org/abs/2209.05433)
 #
 # **Next:** [14 Choosing automatically](14_choosing.ipynb) lets a search combine all these techniques for you.
-#
-# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

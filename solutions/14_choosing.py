@@ -1242,8 +1242,6 @@ Table(rows, heads)
 # [Shahriari et al., *Taking the human out of the loop: a review of Bayesian optimization* (2016)](https://doi.org/10.1109/JPROC.2015.2494218).
 #
 # **Next:** [15 Capstone](15_capstone.ipynb) combines everything in one file.
-#
-# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

@@ -727,8 +727,6 @@ board
 # [Beyer et al. 2022, Knowledge distillation: a good teacher is patient and consistent](https://arxiv.org/abs/2106.05237) ·
 # the ONNX specification: [operators](https://onnx.ai/onnx/operators/) and
 # [format](https://github.com/onnx/onnx/blob/main/docs/IR.md).
-#
-# Here are all your guesses so far, compared with what your machine measured:
 
 # %%
 ledger()

@@ -80,7 +80,7 @@ def reset(lesson: str, workspace: Workspace = None) -> None:
 def progress(workspace: Workspace = None) -> None:
     """Show the course map with the points that you have earned."""
     from nnopt_lab.cli.screen import print_map
-    from nnopt_lab.course import course_map
+    from nnopt_lab.course.course_map import course_map
     from nnopt_lab.course.workspace import find_workspace, is_workspace
 
     folder = find_workspace(workspace)
@@ -88,7 +88,7 @@ def progress(workspace: Workspace = None) -> None:
         print(
             f"There is no workspace in {folder}. Name yours with --workspace; nnopt lab creates one.", file=sys.stderr
         )
-    print_map(course_map.progress(folder))
+    print_map(course_map(folder))
 
 
 def doctor(workspace: Workspace = None) -> None:

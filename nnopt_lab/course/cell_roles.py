@@ -36,7 +36,7 @@ def depends_on_the_machine(source: str) -> bool:
 
 
 def shows_progress(source: str) -> bool:
-    """Whether a cell ends with the course map, `progress()`, which would be outdated in a stored notebook."""
+    """Whether a cell ends with the points so far, `progress()`, which would be outdated in a stored notebook."""
     last = [s.value for s in _statements(source)[-1:] if isinstance(s, ast.Expr)]
     return any(isinstance(c, ast.Call) and isinstance(c.func, ast.Name) and c.func.id == "progress" for c in last)
 

@@ -228,6 +228,17 @@ def lesson_points(lesson: str) -> int:
     return sum(item.points for item in (*exercises(lesson).values(), *questions(lesson).values()))
 
 
+def earned_points(contents: dict, lesson: str) -> int:
+    """The points of a lesson's exercises and questions that are passed in the contents of a progress file."""
+    parts = (("exercises", exercises(lesson)), ("questions", questions(lesson)))
+    return sum(item.points for part, items in parts for id, item in items.items() if is_passed(contents, part, id))
+
+
+def is_passed(contents: dict, part: str, id: str) -> bool:
+    """Whether an item of a part, "exercises" or "questions", is passed in the contents of a progress file."""
+    return bool(contents[part].get(id, {}).get("passed"))
+
+
 @cache
 def _load_declared() -> None:
     for _ in modules("exercises"):

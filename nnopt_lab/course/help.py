@@ -11,6 +11,7 @@ from nnopt_lab.course.static_outputs import CURRENT
 from nnopt_lab.course.workspace import workspace
 
 HINTS = 3
+STATIC = "Run this cell for a hint."
 TRIES = 5  # with three hints, before the solution is shown
 
 
@@ -52,13 +53,15 @@ def box(card: HelpCard):
 
     id = card.exercise
     without_line = Card._repr_html_(replace(card, lines=card.lines[:-1]))
-    shown, folds = (widgets.HTML(value, _dom_classes=[CURRENT]) for value in (without_line, _folds(id)))
+    shown, folds, static = (widgets.HTML(value, _dom_classes=[CURRENT]) for value in (without_line, _folds(id), ""))
+    static.layout.display = "none"  # seen only in a saved notebook
     button = widgets.Button(tooltip="Hints cost no points", layout={"width": "auto", "align_self": "flex-start"})
 
     def update() -> None:
         taken = _taken(id)
         button.description = f"Hint {taken + 1} of {HINTS}"
         button.layout.display = "none" if taken >= HINTS else None
+        static.value = "" if taken >= HINTS else f'<em style="margin-left:18px;{FONT}">{STATIC}</em>'
 
     def open_next(_) -> None:
         take_hint(id)
@@ -67,7 +70,7 @@ def box(card: HelpCard):
 
     update()
     button.on_click(open_next)
-    return widgets.VBox([shown, folds, button])
+    return widgets.VBox([shown, folds, button, static])
 
 
 def _folds(id: str, newest_open: bool = False) -> str:

@@ -61,6 +61,10 @@ class Prediction:
         return f"{off} too {'high' if self.guess > self.measured else 'low'}"
 
 
+HEADING = "Your guesses so far, compared with what was measured:"
+NONE = "No guesses yet. A guess that you make before its measurement is compared with it here."
+
+
 class Ledger:
     """All predictions so far: a table and a plot in a notebook, lines of text elsewhere."""
 
@@ -70,12 +74,12 @@ class Ledger:
 
     def __repr__(self) -> str:
         if not self.made:
-            return "No prediction has been made and measured yet."
+            return NONE
         lines = [
             f"{name}: guessed {in_unit(p.guess, p.unit)}, measured {in_unit(p.measured, p.unit)}"
             for name, p in self.made.items()
         ]
-        return "\n".join([*lines, self.summary])
+        return "\n".join([HEADING, *lines, self.summary])
 
     @property
     def summary(self) -> str:
@@ -144,7 +148,7 @@ class Ledger:
             f'<th scope="col" {left}>{head}</th>'
             for head in ("lesson", "prediction", "guess", "measured", "guess ÷ measured", "")
         )
-        return f"<table><tr>{heads}</tr>{rows}</table><div>{html.escape(self.summary)}</div>"
+        return f"<div>{HEADING}</div><table><tr>{heads}</tr>{rows}</table><div>{html.escape(self.summary)}</div>"
 
     def _colors(self) -> dict[str, str]:
         """A colour per lesson; neighbours differ, and the lesson's number distinguishes those that share a colour."""

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 
 import ipywidgets as widgets
 
+from nnopt_lab.course.static_outputs import CURRENT
 from nnopt_lab.workbench import plots
 
 PAUSE = 0.04  # seconds without a further move before the figure is drawn
+STATIC = "run this cell to move the controls"
 _BUSY = "nnopt-drawing"
 # The delay keeps a quick redraw from flickering.
 _STYLE = (
@@ -43,7 +45,10 @@ class Playground(widgets.VBox):
         self._text, self._picture = widgets.HTML(), widgets.HTML(layout={"overflow": "hidden"})
         self._text.add_class("nnopt-text")
         self._picture.add_class("nnopt-figure")
-        rows = widgets.VBox(_aligned(list(controls.values())))
+        self._settings = widgets.HTML(layout={"display": "none"})  # seen only in a saved notebook
+        for part in (self._settings, self._text, self._picture):
+            part.add_class(CURRENT)
+        rows = widgets.VBox([*_aligned(list(controls.values())), self._settings])
         super().__init__([rows, self._text, self._picture])
         for control in controls.values():
             control.observe(lambda change: self._moved(), names="value")
@@ -64,6 +69,8 @@ class Playground(widgets.VBox):
         picture = plots.png(self.figure, plots.SHARPNESS, quick=True)
         self._picture.value = _STYLE + plots.img(self.figure, picture)
         self._text.value = text
+        settings = " · ".join(f"{control.description}: {_shown(control)}" for control in self._controls.values())
+        self._settings.value = f"{html.escape(settings)} <em>({STATIC})</em>"
 
     def _moved(self) -> None:
         try:
@@ -88,10 +95,11 @@ class Playground(widgets.VBox):
             self.remove_class(_BUSY)
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
-        """The widget, and its figure with a description for pages that show no widgets."""
+        """The widget, and for pages that show no widgets its settings, its text and its figure with a description."""
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle and self.figure is not None:  # cropped and with a palette, since it is stored in the notebook
-            bundle = {**bundle, "text/html": plots.img(self.figure)}
+            parts = (self._settings.value, self._text.value, plots.img(self.figure))
+            bundle = {**bundle, "text/html": "".join(f"<div>{part}</div>" for part in parts)}
         return bundle
 
     def __repr__(self) -> str:
@@ -145,6 +153,15 @@ def _aligned(controls: list[widgets.Widget]) -> list[widgets.Widget]:
         elif isinstance(control, widgets.IntSlider | widgets.FloatSlider):
             control.layout.width = "min(100%, 34em)"
     return controls
+
+
+def _shown(control: widgets.Widget) -> str:
+    """A control's value, as it is shown in the notebook."""
+    if isinstance(control, widgets.IntSlider | widgets.FloatSlider):
+        return format(control.value, control.readout_format)
+    if isinstance(control, widgets.Checkbox):
+        return "yes" if control.value else "no"
+    return str(getattr(control, "label", control.value))  # of a list, the option's name
 
 
 def _plain(text: str) -> str:

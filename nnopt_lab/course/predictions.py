@@ -65,15 +65,11 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
     _store(name, entry)
     number, lowest, highest = figures(measured, low, high)
     span = f" (interval {lowest} to {highest})" if high > low else ""
-    lines = [f"Measured: {f'{number} {entry.unit}'.rstrip()}{span}."]
-    if entry.guess is not None:
-        lines.append(f"You guessed {in_unit(entry.guess, entry.unit)}: {entry.verdict}.")
-    else:
-        lines += [
-            "You made no guess; the lesson continues without one.",
-            "You can still guess and run this cell again.",
-        ]
-    return Card(f"Predicted and measured: {name}", "neutral", (*lines, *([because] if because else [])))
+    result, reason = f"{f'{number} {entry.unit}'.rstrip()}{span}", (because,) if because else ()
+    if entry.guess is None:
+        return Card(f"Measured: {name}", "neutral", (f"{result} · next time, guess first", *reason))
+    guessed = f"You guessed {in_unit(entry.guess, entry.unit)}: {entry.verdict}."
+    return Card(f"Predicted and measured: {name}", "neutral", (f"Measured: {result}.", guessed, *reason))
 
 
 def ledger() -> Ledger:

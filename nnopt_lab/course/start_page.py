@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnopt_lab.course import record
-from nnopt_lab.course.exercises import exercises, lesson_points, questions
+from nnopt_lab.course.exercises import earned_points, is_passed, lesson_points
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.predictions import ledger_of
 from nnopt_lab.course.workspace import START_PAGE, is_unchanged, write_atomically
@@ -65,15 +65,8 @@ def follow(folder: Path) -> None:
 def rows(folder: Path) -> list[Row]:
     """The lessons in a workspace, in order."""
     noted = record.read(folder)
-    passed = {id for part in ("exercises", "questions") for id, entry in noted[part].items() if entry["passed"]}
     return [
-        Row(
-            name,
-            lesson.title,
-            lesson.minutes,
-            sum(item.points for id, item in {**exercises(name), **questions(name)}.items() if id in passed),
-            lesson_points(name),
-        )
+        Row(name, lesson.title, lesson.minutes, earned_points(noted, name), lesson_points(name))
         for name, lesson in lessons().items()
         if not lesson.draft and (folder / f"{name}.ipynb").is_file()
     ]
@@ -152,7 +145,7 @@ def _open_section(notebook: Path, folder: Path) -> str:
             heading = (re.findall(r"^## (.+)$", text, re.MULTILINE) or [heading])[-1].strip()
         for kind in ("exercise", "question"):
             id = cell.get("metadata", {}).get(kind)
-            if id and not noted[f"{kind}s"].get(id, {}).get("passed"):
+            if id and not is_passed(noted, f"{kind}s", id):
                 return heading
     return ""
 

@@ -5,7 +5,6 @@ second form, in HTML or as a picture, the notebook is saved with that form alone
 call `before_save`. Other widgets are saved with their state, as long as it is known.
 """
 
-import html
 import re
 from collections.abc import Iterator
 
@@ -51,9 +50,6 @@ def _draw_current(notebook: dict) -> None:
         current = [part for part in parts if CURRENT in part.get("_dom_classes", [])]
         if current:
             data["text/html"] = _values(current)
-        elif parts and _has_second_form(data) and "text/html" not in data:  # a playground
-            told = html.escape("".join(data.get("text/plain", "")))
-            data["text/html"] = f"{_values(parts)}<div><em>{told}</em></div>"
 
 
 def _states(notebook: dict) -> dict:

@@ -22,7 +22,7 @@ def test_a_lesson_comes_back_as_it_was(lab, workspace):
         lesson.outputs("7.5 points. Now measure.").wait_for()
         lesson.outputs("Run this cell to guess.").first.wait_for()
         assert lesson.outputs(ERROR).count() == 0
-        playground = lesson.outputs("A playground: run this cell")
+        playground = lesson.outputs("run this cell to move the controls")
         playground.locator("img").wait_for(state="attached")
         assert playground.locator("input").count() == 0
         lesson.page.keyboard.press("Escape")

@@ -4,7 +4,8 @@ import nbformat
 import pytest
 
 from nnopt_lab.course.exercises import exercises
-from nnopt_lab.course.record import read
+from nnopt_lab.course.help import STATIC
+from nnopt_lab.course.record import FILE, read
 
 EXERCISE = exercises()["start.conv_parameters"]
 WRONG, RIGHT = "0", "out_channels * (in_channels * kernel_size**2 + bias)"
@@ -45,6 +46,7 @@ def test_hints_open_one_by_one_and_then_a_solution_and_stay_when_the_notebook_co
         opened.wait_for()
         assert text.partition("`")[0] in opened.inner_text()
         assert read(workspace)["hints"][EXERCISE.id] == n
+        assert cell.get_by_text(STATIC).is_hidden()
     cell.get_by_role("button", name="Hint").wait_for(state="hidden")
     solution = cell.locator("details", has_text="A solution")
     assert "return" not in solution.inner_text()
@@ -55,6 +57,20 @@ def test_hints_open_one_by_one_and_then_a_solution_and_stay_when_the_notebook_co
     page.open(name)
     assert cell.locator("details summary", has_text="Hint").count() == 3
     assert page.outputs("Error displaying widget").count() == 0
+
+
+def test_a_notebook_that_comes_back_before_the_last_hint_says_how_to_get_the_next(lab, notebook, workspace):
+    (workspace / FILE).unlink(missing_ok=True)  # the hints of the test before
+    name = notebook("one_hint.ipynb", "in_channels + 1", tries=1)
+    page = lab(name)
+    page.run_all()
+    cell = page.page.locator(".jp-CodeCell").last
+    cell.get_by_role("button", name="Hint").click()
+    cell.locator("details[open]").wait_for()
+    page.save()
+    page.open(name)
+    cell.get_by_text(STATIC).wait_for()
+    assert cell.get_by_role("button", name="Hint").count() == 0 and cell.locator("details").count() >= 1
 
 
 def test_a_pass_shows_the_points_and_the_courses_own_code_in_a_fold(lab, notebook):

@@ -33,7 +33,7 @@ def stub(in_channels, out_channels, kernel_size, bias):
 
 def parts(card):
     """The card, the folds and the button of a help box."""
-    return box(card).children
+    return box(card).children[:3]
 
 
 def test_a_button_opens_the_hints_one_by_one_records_them_and_then_goes_away(own_workspace):
@@ -46,6 +46,15 @@ def test_a_button_opens_the_hints_one_by_one_records_them_and_then_goes_away(own
         assert text.partition("`")[0] in folds.value.split(" open>")[1]
         assert read(own_workspace)["hints"][ID] == n
     assert button.layout.display == "none"
+
+
+def test_a_saved_notebook_says_how_to_get_a_hint_as_long_as_there_is_one(own_workspace):
+    *_, button, static = box(check(ID, wrong)).children
+    assert static.layout.display == "none" and CURRENT in static._dom_classes
+    for _ in EXERCISE.hints:
+        assert "Run this cell for a hint." in static.value
+        button.click()
+    assert static.value == ""
 
 
 def test_hints_taken_before_are_there_again_and_the_function_counts_too():

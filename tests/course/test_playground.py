@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from nnopt_lab.course.playground import PAUSE, Playground, choice, slider
+from nnopt_lab.course.static_outputs import CURRENT
 from nnopt_lab.workbench import plots
 
 PNG = b"\x89PNG"
@@ -67,12 +68,33 @@ def test_the_picture_is_described_by_its_text_and_its_titles(counting):
     assert "<b>" not in re.search('alt="([^"]*)"', playground.children[-1].value)[1]
 
 
-def test_a_page_without_widgets_shows_the_picture(counting):
+def test_a_page_without_widgets_shows_the_settings_the_text_and_the_picture(counting):
     playground, slider, _ = counting
     slider.value = 5
     shown = playground._repr_mimebundle_()
-    assert shown["text/html"] == plots.img(playground.figure) and 'alt="5 points.' in shown["text/html"]
+    settings, text, picture = re.findall("<div>(.*?)</div>", shown["text/html"], re.DOTALL)
+    assert settings == "size: 5 <em>(run this cell to move the controls)</em>" and text == "<b>5</b> points"
+    assert picture == plots.img(playground.figure) and 'alt="5 points.' in picture
     assert "application/vnd.jupyter.widget-view+json" in shown and shown["text/plain"] == repr(playground)
+
+
+def test_a_saved_notebook_shows_the_settings_of_now_which_are_hidden_beside_the_controls():
+    controls = {
+        "a": slider("pruned", 0.0, 1.0, 0.9, 0.01, ".0%"),
+        "b": choice("batch", [1, 8], 8),
+        "c": widgets.Dropdown(options={"per <layer>": 1, "per filter": 2}, description="scales"),
+        "d": widgets.Checkbox(True, description="symmetric"),
+        "e": widgets.Text("0.1", description="number"),
+    }
+    playground = Playground(lambda **values: (plots.finish(plots.figure()[0]), "text"), **controls)
+    rows, text, picture = playground.children
+    settings = rows.children[-1]
+    assert settings.layout.display == "none"
+    assert all(CURRENT in part._dom_classes for part in (settings, text, picture))
+    told = "pruned: 90% · batch: 8 · scales: per &lt;layer&gt; · symmetric: yes · number: 0.1"
+    assert settings.value.startswith(told)
+    controls["a"].value, controls["d"].value = 0.25, False
+    assert "pruned: 25%" in settings.value and "symmetric: no" in settings.value
 
 
 def test_a_playground_that_could_never_be_drawn_has_no_picture():

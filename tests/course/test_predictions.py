@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nnopt_lab.course import predictions, session
 from nnopt_lab.course.cards import Card
+from nnopt_lab.course.ledger import HEADING, NONE
 from nnopt_lab.course.predictions import Ledger, Prediction, ledger, predict, reveal
 from nnopt_lab.course.record import FILE, change, read
 from nnopt_lab.course.static_outputs import VIEW
@@ -119,13 +120,13 @@ def test_a_box_outlives_the_progress_file(own_workspace, noted):
 def test_a_box_left_alone_while_the_lesson_went_on_still_takes_a_guess_which_is_measured_afresh(noted):
     number, button, answer = parts(predict(NAME))
     for _ in range(2):  # Run All, twice
-        assert "You can still guess and run this cell again." in reveal(NAME, 2, 1.9, 2.1).lines
-        assert repr(ledger()) == "No prediction has been made and measured yet."
+        assert "2.0 × (interval 1.9 to 2.1) · next time, guess first" in reveal(NAME, 2, 1.9, 2.1).lines
+        assert repr(ledger()) == NONE
     number.value = "3"
     button.click()
     assert noted()["guess"] == 3 and noted()["measured"] is None
     assert "Already measured" not in answer.value and "Run the measuring cell again" in answer.value
-    assert repr(ledger()) == "No prediction has been made and measured yet."
+    assert repr(ledger()) == NONE
     assert "1.50 times too high" in reveal(NAME, 2, 1.9, 2.1).lines[1]
     number.value = "2"
     button.click()
@@ -168,7 +169,8 @@ def test_a_guess_can_be_changed_until_it_is_measured_but_not_after(noted):
 
 
 def test_a_measurement_without_a_guess_spends_nothing(noted):
-    assert "You made no guess; the lesson continues without one." in reveal(NAME, 2).lines
+    card = reveal(NAME, 2, because="It depends.")
+    assert (card.title, card.lines) == (f"Measured: {NAME}", ("2 · next time, guess first", "It depends."))
     card = predict(NAME, 2)
     assert card.title == f"Your guess: {NAME}" and "Run the measuring cell again" in card.lines[1]
     assert predict(NAME, 5).lines == ("5 ×. Now measure.",)
@@ -187,7 +189,7 @@ def test_the_unit_is_there_though_the_measurement_came_first(noted):
     reveal("wait for it", 3)
     assert noted("wait for it")["unit"] == ""
     predict("wait for it", unit="ms")
-    assert "Measured: 3 ms." in reveal("wait for it", 3).lines
+    assert reveal("wait for it", 3).lines[0].startswith("3 ms ·")
     assert predict("wait for it", 4).lines[0] == "4 ms. Now measure."
 
 
@@ -200,11 +202,11 @@ def test_a_skipped_box_leaves_its_unit_to_the_measurement(monkeypatch, tmp_path)
     ]
     (tmp_path / "lesson.ipynb").write_text(json.dumps({"cells": cells}))
     monkeypatch.setattr(predictions, "paths", lambda lesson: {False: tmp_path / "lesson.ipynb"})
-    assert reveal("wait", 3).lines[0] == "Measured: 3 ms."
-    assert reveal("gain", 3, 2, 4).lines[0] == "Measured: 3 × (interval 2 to 4)."
-    assert reveal("nothing", 3).lines[0] == "Measured: 3."
+    assert reveal("wait", 3).lines[0] == "3 ms · next time, guess first"
+    assert reveal("gain", 3, 2, 4).lines[0] == "3 × (interval 2 to 4) · next time, guess first"
+    assert reveal("nothing", 3).lines[0] == "3 · next time, guess first"
     (tmp_path / "lesson.ipynb").write_text("{")
-    assert reveal("nothing too", 3).lines[0] == "Measured: 3."
+    assert reveal("nothing too", 3).lines[0] == "3 · next time, guess first"
 
 
 def test_running_the_cells_again_shows_the_guess_and_keeps_it(noted):
@@ -270,7 +272,7 @@ def test_a_measurement_without_a_reason_has_no_empty_line():
 
 
 def test_the_ledger_holds_what_was_guessed_and_measured():
-    assert repr(ledger()) == "No prediction has been made and measured yet."
+    assert repr(ledger()) == NONE
     assert ledger().plot() is None and ledger()._repr_png_() is None
     for name, guess, measured in (("a", 2, 2), ("b", 4, 1), ("c", 0, 3), ("d", -5, 1), ("e", 3, 0)):
         predict(name, guess, unit="ms")
@@ -278,7 +280,7 @@ def test_the_ledger_holds_what_was_guessed_and_measured():
     predict("not measured", 3)
     reveal("not guessed", 3)
     lines = repr(ledger()).splitlines()
-    assert lines[0] == "a: guessed 2 ms, measured 2 ms" and len(lines) == 6
+    assert lines[:2] == [HEADING, "a: guessed 2 ms, measured 2 ms"] and len(lines) == 7
     assert lines[-1] == "1 of 5 guesses inside the measured interval; typically off by a factor of 4.00"
     (axes,) = ledger().plot().axes
     assert [label.get_text() for label in axes.get_yticklabels()] == [f"{name}  01" for name in "abcde"]

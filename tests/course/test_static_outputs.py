@@ -27,8 +27,8 @@ def view(id: str, **forms) -> dict:
     return {VIEW: {"model_id": id, "version_major": 2}, "text/plain": "A <playground>", **forms}
 
 
-def html_model(value: str) -> dict:
-    return {"model_name": "HTMLModel", "state": {"value": value}}
+def html_model(value: str, *classes: str) -> dict:
+    return {"model_name": "HTMLModel", "state": {"value": value, "_dom_classes": list(classes)}}
 
 
 def box(*children: str) -> dict:
@@ -39,8 +39,8 @@ PLAYGROUND = {
     "p": box("c", "t", "f"),
     "c": {"model_name": "IntSliderModel", "state": {"value": 3, "layout": "IPY_MODEL_l"}},
     "l": {"model_name": "LayoutModel", "state": {}},
-    "t": html_model("<b>3</b> bits"),
-    "f": html_model("<style>i{}</style><img alt='3 bits' src='data:image/png;base64,AA'>"),
+    "t": html_model("<b>3</b> bits", CURRENT),
+    "f": html_model("<style>i{}</style><img alt='3 bits' src='data:image/png;base64,AA'>", CURRENT),
 }
 OTHER = {"o": box("s", "o"), "s": {"model_name": "IntSliderModel", "state": {"value": 1}}}
 
@@ -54,21 +54,19 @@ def test_a_widget_with_another_form_becomes_that_form(static):
 
 
 def test_a_playground_is_saved_with_the_figure_and_the_text_of_now():
-    moved = notebook([view("p", **{"image/png": "first"})], PLAYGROUND)
+    moved = notebook([view("p", **{"text/html": "first"})], PLAYGROUND)
     before_save({"type": "notebook", "content": moved}, path="x", contents_manager=None)
     (data,) = data_of(moved)
-    assert VIEW not in data and data["image/png"] == "first"
+    assert VIEW not in data and "first" not in data["text/html"] and "<style>" not in data["text/html"]
     assert "<b>3</b> bits" in data["text/html"] and "base64,AA" in data["text/html"]
-    assert "<style>" not in data["text/html"] and "A &lt;playground&gt;" in data["text/html"]
     again = copy.deepcopy(moved)
     before_save({"type": "notebook", "content": again}, path="x")
     assert again == moved
 
 
 def test_widgets_that_are_marked_as_current_replace_the_outputs_own_html():
-    states = {"b": box("x", "y", "z"), "x": html_model("card"), "y": html_model(""), "z": html_model("no")}
-    for id in "xy":
-        states[id]["state"]["_dom_classes"] = [CURRENT]
+    states = {"b": box("x", "y", "z"), "x": html_model("card", CURRENT), "y": html_model("", CURRENT)}
+    states["z"] = html_model("no")
     saved = notebook([view("b", **{"text/html": "as it was displayed"})], states)
     before_save({"type": "notebook", "content": saved}, path="x")
     assert data_of(saved) == [{"text/plain": "A <playground>", "text/html": "<div>card</div>"}]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nnopt_lab.course.course_map import progress
+from nnopt_lab.course.course_map import course_map
 from nnopt_lab.grading.capstone import BYTES, DIVISIONS, FLOOR, Leaderboard, note
 from tests.grading.capstone.boards import BOARD
 
@@ -61,9 +61,9 @@ def test_progress_gives_the_most_points_that_entries_earned(own_workspace, tmp_p
     good, bad = tmp_path / "smaller.onnx", tmp_path / "wrong.onnx"
     paths = {"smaller": good, "wrong": bad}
     board = Leaderboard(tuple(replace(entry, path=paths.get(entry.name)) for entry in BOARD.entries))
-    blank = repr(progress())
+    blank = repr(course_map(own_workspace))
     note(board, [tmp_path / "another.onnx", bad])
-    assert repr(progress()) == blank
+    assert repr(course_map(own_workspace)) == blank
     note(board, [good])
     note(board, [bad])
-    assert progress().rows[-1][2:] == (10, 30) and "10 of 30 points" in repr(progress())
+    assert course_map(own_workspace).rows[-1][2:] == (10, 30) and "10 of 30 points" in repr(course_map(own_workspace))
