@@ -1,8 +1,10 @@
 """Commands for teachers: hand out a kit, grade submissions, and give marks."""
 
 import gc
+import sys
 import unicodedata
 from contextlib import ExitStack, closing
+from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated
 
@@ -54,8 +56,10 @@ def grade(
     late: Annotated[
         str | None, typer.Option(metavar="RULE", help='none, zero, "10%", "10%/day" or "10%/hour".')
     ] = None,
-    due: Annotated[
-        str | None, typer.Option(metavar="TIME", help="When it was due, in local time, such as 2026-12-01T18:00.")
+    due: Annotated[str | None, typer.Option(metavar="TIME", help="When it was due, such as 2026-12-01T18:00.")] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Zone of all times, such as Europe/Berlin; by default this machine's."),
     ] = None,
     roster: Annotated[
         Path | None,
@@ -63,10 +67,14 @@ def grade(
     ] = None,
     attempt: Annotated[str | None, typer.Option(metavar="WHICH", help="Which submission counts: last or best.")] = None,
     format: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Also write: canvas, moodle, xlsx, json.")
+        list[str] | None, typer.Option(metavar="NAME", help="Also write: canvas, moodle, xlsx, json, classroom.")
     ] = None,
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Repeat a batch with the inputs of this seed.", min=0)
+    ] = None,
+    fail_under: Annotated[
+        str | None,
+        typer.Option(metavar="POINTS", help="Exit with status 1 if any grade is below: 12 (points) or 50%."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume/--fresh", help="Resume, or begin a new gradebook.")] = True,
 ) -> None:
@@ -76,24 +84,26 @@ def grade(
     login, group and extension.
     """
     from nnopt_lab.course.lesson_files import find_lesson
-    from nnopt_lab.grading import exports, gradebook, grades, lateness, pool, sandbox
+    from nnopt_lab.grading import exports, gradebook, grades, lateness, pool, sandbox, threshold, times
     from nnopt_lab.grading.sources import find, shared_numbers
 
     # All options are checked before a sandbox starts and before anything is written.
     exports.check(format or ())
     if attempt not in (None, *grades.ATTEMPTS):
         raise ValueError(f"attempt={attempt!r} must be {' or '.join(grades.ATTEMPTS)}.")
-    people = _text_of(roster) if roster else None
     wanted = find_lesson(lesson) if lesson else None
+    least = threshold.parse(fail_under, wanted) if fail_under is not None else None
+    place = times.time_zone(zone) if zone is not None else None
+    people = _text_of(roster, place) if roster else None
     settings = pool.Settings(sandbox.available(isolation), sandbox.Limits(seconds, megabytes), wanted)
     sources = find(paths)
     with ExitStack() as stack:
         stack.enter_context(gradebook.locked(out))
         if not resume:
-            lateness.policy(late or "none", due)  # before the old gradebook is archived
+            lateness.policy(late or "none", due, place)  # before the old gradebook is archived
             gradebook.archive(out)
         book = stack.enter_context(closing(gradebook.Gradebook(out, seed)))
-        _keep_settings(book, late, due, format, attempt, people)
+        _keep_settings(book, late=late, due=due, formats=format, attempt=attempt, roster=people, zone=zone)
         if settings.kind == "none":
             _warn(sandbox.UNPROTECTED)
         workers = stack.enter_context(closing(pool.WorkerPool(settings, jobs))) if cluster is None else None
@@ -110,9 +120,12 @@ def grade(
         marks.read(out)  # so that a mistake in it is reported before hours of grading
         with submissions_progress(len(sources)) as done:
             batch.grade_all(sources, book, settings, jobs, done, cluster, workers)
-        _report(book, out)
+        given = _report(book, out)
         for sentence in shared_numbers(sources):
             print(printable(sentence))
+    if least and (sentence := threshold.below(given, least)):
+        print(printable(sentence, 2_000), file=sys.stderr)
+        raise typer.Exit(1)
 
 
 def _warn(sentence: str) -> None:
@@ -139,57 +152,69 @@ def mark(
     if not (out / gradebook.FILE).exists():
         raise FileNotFoundError(f"There is no gradebook in {out}: give its folder with --out.")
     with gradebook.locked(out), closing(gradebook.Gradebook(out)) as book:
-        learners = {grade.learner for grade in report.graded(book, out)[0]}
-        if learner not in learners:
-            others = ", ".join(printable(name, 80) for name in sorted(learners)[:20])
+        submitted = report.submitted(book)
+        items = submitted.items()
+        if learner not in items:
+            others = ", ".join(printable(name, 80) for name in sorted(items)[:20])
             raise ValueError(f"learner={learner!r} handed in nothing; these learners did: {others}.")
         if points is None and comment is None:
             raise ValueError("Give --points, --comment or both; to remove a mark, delete its line in marks.csv.")
-        marks.write(out, learner, item, marks.changed(out, learner, item, points, comment))
-        _report(book, out)
+        mark = marks.changed(out, learner, item, points, comment)
+        if item not in items[learner]:
+            raise ValueError(f"learner={learner!r} did not hand in {item}; {_instead(item, items[learner])}")
+        marks.write(out, learner, item, mark)
+        _report(book, out, submitted)
 
 
-def _text_of(roster: Path) -> str:
+def _instead(item: str, possible: set[str]) -> str:
+    """What can be marked of a learner in the place of an item."""
+    from nnopt_lab.course.exercises import exercises, questions
+    from nnopt_lab.course.lesson import lessons
+
+    whole = getattr((exercises() | questions()).get(item), "lesson", None)
+    if whole in possible:
+        return f"mark the lesson instead: {whole}."
+    return f"what can be marked: {', '.join(sorted(possible & set(lessons()))) or 'nothing'}."
+
+
+def _text_of(roster: Path, zone: tzinfo | None) -> str:
     """The text of a roster, after a check."""
     from nnopt_lab.grading.roster import Roster
+    from nnopt_lab.grading.tables import decoded
 
-    try:
-        text = roster.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError(f"{roster} is not UTF-8 text: save it as “CSV UTF-8”.") from None
-    Roster(text, str(roster))
+    text = decoded(roster.read_bytes(), str(roster))
+    Roster(text, str(roster), zone)
     return text
 
 
-def _keep_settings(
-    book, late: str | None, due: str | None, formats: list[str] | None, attempt: str | None, roster: str | None
-) -> None:
+def _keep_settings(book, **given) -> None:
     """Store the given settings in the gradebook; others keep their values from earlier calls."""
-    from nnopt_lab.grading import lateness
+    from nnopt_lab.grading import lateness, times
 
-    given = {"late": late, "due": due, "formats": " ".join(formats) if formats else None}
-    given |= {"attempt": attempt, "roster": roster}
+    given |= {"formats": " ".join(given["formats"]) if given["formats"] else None}
     kept = {name: book.setting(name) or "" for name in given}
     kept |= {name: value for name, value in given.items() if value is not None}
-    when = lateness.policy(kept["late"] or "none", kept["due"] or None).due
-    # With its time zone, so that regrading on another machine means the same time.
+    zone = times.time_zone(kept["zone"]) if kept["zone"] else book.zone
+    when = lateness.policy(kept["late"] or "none", kept["due"] or None, zone).due
+    # With its offset, so that regrading on another machine means the same time.
     book.remember(**kept | {"due": when.isoformat() if when else ""})
 
 
-def _report(book, out: Path) -> None:
+def _report(book, out: Path, submitted=None) -> list:
+    """Write everything and print what a teacher should know; returns the grades."""
     from nnopt_lab.cli.screen import console, grades_table
     from nnopt_lab.grading import marks, notices, report
     from nnopt_lab.grading.grades import MISSING, unapplied
     from nnopt_lab.grading.times import local
 
-    written = report.write(book, out)
+    written = report.write(book, out, submitted)
     handed_in = [g for g in written.grades if g.entry.graded.state != MISSING]
     console.print(grades_table(handed_in, book.seed))
     troubled = [g for g in handed_in if g.entry.graded.state != "graded"]
     formats = (book.setting("formats") or "").split()
     due = book.setting("due")
     for sentence in (
-        *([f"Due {local(due)}."] if due else []),
+        *([f"Due {local(due, written.zone)}."] if due else []),
         *unapplied(marks.read(out), written.grades),
         *(f"  {g.learner}, {g.entry.name}: {g.entry.graded.state}. {g.entry.graded.reason}" for g in troubled[:10]),
         *([f"  … and {len(troubled) - 10} more, in grades.csv."] if len(troubled) > 10 else []),
@@ -199,3 +224,4 @@ def _report(book, out: Path) -> None:
         print(printable(sentence, 2_000))
     names = ", ".join(str(file.relative_to(out)) for file in written.files[:6])
     print(printable(f"In {out}: {names}, and a page per learner in feedback.", 2_000))
+    return written.grades

@@ -9,11 +9,10 @@ import io
 import os
 import stat
 import struct
-import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 ENDING = ".zip"
@@ -67,8 +66,10 @@ def find(path: Path, wanted, trusted: bool) -> list[Found]:
         return found
 
 
-def read(path: Path, place: tuple[int, ...], most: int) -> tuple[bytes, float]:
+def read(path: Path, place: tuple[int, ...], most: int, zone: tzinfo | None = None) -> tuple[bytes, float]:
     """Read the first `most` bytes of a file in an archive, and its modification time in seconds since 1970.
+
+    Most archives contain local times: they are read in `zone`, or in this machine's time zone.
 
     Raises:
         ValueError: it can't be read; the message is a sentence with the reason.
@@ -77,7 +78,7 @@ def read(path: Path, place: tuple[int, ...], most: int) -> tuple[bytes, float]:
         for position in place[:-1]:
             archive = _inner(archive, position)
         info = archive.infolist()[place[-1]]
-        return _content(archive, info, most), _changed(info)
+        return _content(archive, info, most), _changed(info, zone)
 
 
 def _find_inside(archive: zipfile.ZipFile, position: int, parts: tuple[str, ...], wanted) -> list[Found]:
@@ -180,8 +181,8 @@ def _is_hidden(parts: tuple[str, ...]) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in parts)
 
 
-def _changed(info: zipfile.ZipInfo) -> float:
-    """Modification time: UTC if the archive has it (Info-ZIP's extra field), otherwise taken as local time."""
+def _changed(info: zipfile.ZipInfo, zone: tzinfo | None) -> float:
+    """Modification time: UTC if the archive has it (Info-ZIP's extra field), otherwise in a time zone."""
     extra = info.extra
     while len(extra) >= 4:
         kind, length = struct.unpack_from("<HH", extra)
@@ -189,6 +190,6 @@ def _changed(info: zipfile.ZipInfo) -> float:
             return float(struct.unpack_from("<i", extra, 5)[0])
         extra = extra[4 + length :]
     try:
-        return time.mktime(datetime(*info.date_time).timetuple())
+        return datetime(*info.date_time, tzinfo=zone).timestamp()
     except (ValueError, OverflowError):
         return float("nan")

@@ -61,8 +61,9 @@ def _note(results: Iterable[tuple[Submission, Graded]], book: Gradebook, on_done
 
 
 def _not_graded(sources, book: Gradebook, settings: Settings, on_done) -> Iterator[Submission]:
+    zone = book.zone
     for source in sources:
-        submission = read(source, settings.lesson)
+        submission = read(source, settings.lesson, zone)
         if not book.holds(submission):
             yield submission
         elif on_done is not None:

@@ -1,4 +1,4 @@
-"""Write grades as files for other systems: grades.csv, Canvas, Moodle, spreadsheets, JSON.
+"""Write grades as files for other systems: grades.csv, Canvas, Moodle, spreadsheets, JSON, GitHub Classroom.
 
 There is none for Gradescope, which imports no results: its autograders run on its own machines, in containers without
 the rights for a sandbox.
@@ -20,7 +20,7 @@ from nnopt_lab.grading.formulas import defuse, without_controls
 from nnopt_lab.grading.grades import MISSING, Grade
 from nnopt_lab.workbench.files import make_folder
 
-FORMATS = ("canvas", "moodle", "xlsx", "json")
+FORMATS = ("canvas", "moodle", "xlsx", "json", "classroom")
 _DIGITS, _KEPT_BYTES = 12, 57
 _PLAIN = re.compile(r"[a-z0-9_][a-z0-9_-]{0,56}")
 _DIGEST_AT_END = re.compile(rf"-[0-9a-f]{{{_DIGITS}}}$")
@@ -28,7 +28,7 @@ _DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt"
 
 
 def write(grades: list[Grade], folder: Path, formats: Iterable[str], titles: Iterable[str] = ()) -> list[Path]:
-    """Write grades.csv and the given formats; canvas, moodle and json omit learners who handed in nothing.
+    """Write grades.csv and the given formats; all but xlsx omit learners who handed in nothing.
 
     Args:
         grades: of all learners.
@@ -48,7 +48,12 @@ def write(grades: list[Grade], folder: Path, formats: Iterable[str], titles: Ite
     make_folder(folder)
     written = [_table(folder / "grades.csv", _plain_rows(grades))]
     handed_in = [g for g in grades if g.entry.graded.state != MISSING]
-    writers = {"moodle": _moodle, "xlsx": lambda *_: [_spreadsheet(grades, folder)], "json": _json}
+    writers = {
+        "moodle": _moodle,
+        "xlsx": lambda *_: [_spreadsheet(grades, folder)],
+        "json": _json,
+        "classroom": _classroom,
+    }
     for name in dict.fromkeys(formats):
         canvas = name == "canvas"
         written += _canvas(handed_in, folder, tuple(titles)) if canvas else writers[name](handed_in, folder)
@@ -167,6 +172,42 @@ def _spreadsheet(grades: list[Grade], folder: Path) -> Path:
 def _json(grades: list[Grade], folder: Path) -> list[Path]:
     write_atomically(folder / "grades.json", json.dumps([asdict(g) for g in grades], indent=1))
     return [folder / "grades.json"]
+
+
+def _classroom(grades: list[Grade], folder: Path) -> list[Path]:
+    """The result of a test runner, as the action autograding-grading-reporter of GitHub Classroom reads it.
+
+    It adds the tests' scores, and takes the sum for the repository's points.
+    """
+    content = {
+        "version": 1,
+        "status": "error" if any(not g.answers for g in grades) else "pass",
+        "max_score": sum(g.possible for g in grades) or 1,  # it reports nothing if the maximum is 0
+        "tests": [test for g in grades for test in _tests(g)],
+    }
+    write_atomically(folder / "classroom.json", json.dumps(content, indent=1))
+    return [folder / "classroom.json"]
+
+
+def _tests(g: Grade) -> Iterable[dict]:
+    """A test for each answer, and one for what else changes the sum."""
+    for a in g.answers:
+        name = f"{a.result.id} ({_number(a.points)} of {a.result.possible} points)"
+        right = a.points >= a.result.possible
+        said = "" if right else a.result.mistake or a.result.state
+        yield _test(name, "pass" if right else "fail", a.points, said)
+    if not g.answers:
+        yield _test(g.entry.name, "error", 0, g.entry.graded.reason)
+    rest = round(g.points - sum(a.points for a in g.answers), 2)
+    if rest:
+        yield _test(g.late or g.comment or "added by the teacher", "pass" if rest > 0 else "fail", rest)
+
+
+def _test(name: str, status: str, score: float, message: str = "") -> dict:
+    # In one line, because GitHub would obey a line of a learner's text that begins a command.
+    name, message = (" ".join(without_controls(text).split()) for text in (name, message))
+    said = {"message": message} if message else {}
+    return said | {"name": name, "status": status, "score": score, "test_code": "", "filename": "", "line_no": 0}
 
 
 def comment(grade: Grade) -> str:

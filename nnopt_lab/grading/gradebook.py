@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from nnopt_lab.grading.results import Graded, Result
 from nnopt_lab.grading.sqlite_faults import Damaged, damaged, told
 from nnopt_lab.grading.submissions import Submission
+from nnopt_lab.grading.times import course_zone
 from nnopt_lab.workbench.files import make_folder
 
 FILE = "gradebook.sqlite"
@@ -98,6 +99,11 @@ class Gradebook:
         """A setting's value, or None."""
         rows = self._rows("SELECT value FROM setting WHERE name = ?", name)
         return rows[0][0] if rows else None
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """The course's time zone, see `times.course_zone`."""
+        return course_zone(self.setting("zone") or "", self.setting("due") or "")
 
     def remember(self, **settings: str) -> None:
         """Store settings of the batch until they are changed."""

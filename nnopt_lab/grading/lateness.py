@@ -3,7 +3,9 @@
 import math
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, tzinfo
+
+from nnopt_lab.grading.times import moment
 
 _RATE = re.compile(r"(\d{1,3})%(?:/(day|hour))?")
 _HOURS = {"day": 24.0, "hour": 1.0}
@@ -51,26 +53,14 @@ class Policy:
         return max(0.0, (datetime.fromisoformat(submitted_at) - due).total_seconds() / 3600)
 
 
-def moment(text: str) -> datetime:
-    """Parse a date and time in ISO format, in local time if it has no time zone; a date alone ends with its day.
-
-    Raises:
-        ValueError: it can't be read.
-    """
-    found = datetime.fromisoformat(text.strip())
-    if re.fullmatch(r"\d{4}-?\d\d-?\d\d", text.strip()):
-        found = found.replace(hour=23, minute=59, second=59)
-    return found.astimezone(UTC)
-
-
-def policy(text: str, due: str | None = None) -> Policy:
-    """Parse a policy and a due date, as for `moment`.
+def policy(text: str, due: str | None = None, zone: tzinfo | None = None) -> Policy:
+    """Parse a policy and a due date, as for `times.moment`; a date without a zone is in `zone`.
 
     Raises:
         ValueError: either can't be read, or a policy other than none has no due date.
     """
     try:
-        when = None if due is None else moment(due)
+        when = None if due is None else moment(due, zone)
     except ValueError:
         raise ValueError(f"due={due!r} must be a date and time such as 2026-12-01T18:00.") from None
     if text == "none":

@@ -10,6 +10,7 @@ from pathlib import Path
 from nnopt_lab.course.exercises import Exercise, Question, exercises, lesson_points, questions
 from nnopt_lab.course.lesson import Lesson, lessons
 from nnopt_lab.course.workspace import write_atomically
+from nnopt_lab.grading import tables
 from nnopt_lab.grading.formulas import defuse, restore
 from nnopt_lab.workbench.files import make_folder
 
@@ -119,18 +120,16 @@ def _load(folder: Path) -> _Table:
     if not path.exists():
         return _Table(list(COLUMNS), [], [])
     try:
-        text = path.read_bytes().decode("utf-8")  # spreadsheets add a byte-order mark, and some use semicolons
-        mark, text = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
-        first = text.partition("\n")[0]
-        delimiter = ";" if first.count(";") > first.count(",") else ","
+        data = path.read_bytes()  # spreadsheets add a byte-order mark, and some use semicolons
+        text = tables.decoded(data, FILE)
+        mark = "\ufeff" if data.startswith(tables.MARKS) else ""
+        delimiter = tables.delimiter(text)
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         columns = next(reader, [])
         table = _Table([name.strip() for name in columns], [], [], delimiter, mark)
         for row in reader:
             table.rows.append(row)
             table.lines.append(reader.line_num)
-    except UnicodeDecodeError:
-        raise ValueError(f"{FILE} is not UTF-8 text: save it as “CSV UTF-8”.") from None
     except csv.Error as error:
         raise ValueError(f"{FILE} can't be read as a table: {error}.") from None
     table.columns = [name.lower() if name.lower() in COLUMNS else name for name in table.columns]

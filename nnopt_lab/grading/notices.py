@@ -1,10 +1,9 @@
 """What a teacher should look at after grading, as sentences: who is missing or unknown, and dates that look wrong."""
 
 from collections import defaultdict
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from nnopt_lab.grading.grades import MISSING, Grade, worse_than_earlier
-from nnopt_lab.grading.lateness import moment
 from nnopt_lab.grading.report import Report
 from nnopt_lab.grading.times import local
 
@@ -24,13 +23,13 @@ def find(report: Report, due: str | None) -> list[str]:
 
     Args:
         report: the class's.
-        due: when it was due, as the teacher wrote it, or None.
+        due: when it was due, in ISO format with its offset, or None.
     """
     handed_in = [g for g in report.grades if g.entry.graded.state != MISSING]
     found = [_listed(report.unknown, "on no line of the roster")] if report.unknown else []
     found += _missing(report.grades)
     if due is not None:
-        found += _dates(handed_in, moment(due))
+        found += _dates(handed_in, datetime.fromisoformat(due), report.zone)
     worse = worse_than_earlier(handed_in)
     return [*found, *worse[:_SHOWN], *([f"… and {len(worse) - _SHOWN} more like this."] if len(worse) > _SHOWN else [])]
 
@@ -48,14 +47,14 @@ def _listed(names: list[str], what: str) -> str:
     return f"{len(names)} {what}: {', '.join(names[:_SHOWN])}{more}."
 
 
-def _dates(grades: list[Grade], due: datetime) -> list[str]:
+def _dates(grades: list[Grade], due: datetime, zone: tzinfo | None) -> list[str]:
     """Files' dates that are those of a download or of unpacking, instead of the learners'."""
     dated = [g for g in grades if g.entry.submitted_at]
     hours = sorted((datetime.fromisoformat(g.entry.submitted_at) - due).total_seconds() / 3600 for g in dated)
     late = [h for h in hours if h > 0]
     if len(late) < 3 or len(late) < _MOST * len(hours) or late[-1] - late[0] > _SPREAD_HOURS:
         return []
-    between = f"{late[0]:.1f} and {late[-1]:.1f} hours after they were due ({local(due)})"
+    between = f"{late[0]:.1f} and {late[-1]:.1f} hours after they were due ({local(due, zone)})"
     unmarked = [g for g in dated if g.entry.system == "canvas" and not g.late]
     then = " Canvas's marks count, not these dates." if len(unmarked) == len(dated) else ""
     return [

@@ -4,7 +4,7 @@ import base64
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -32,7 +32,9 @@ _SHOWN_NUMBERS = 5  # different numbers that answer a question
 _SHOWN_SOURCE = 4_000  # characters of an answer beside another one
 
 
-def write(grades: list[Grade], folder: Path, seed: int, due: datetime | None = None) -> Path:
+def write(
+    grades: list[Grade], folder: Path, seed: int, due: datetime | None = None, zone: tzinfo | None = None
+) -> Path:
     """Write feedback/LEARNER.html for every learner, and class.html.
 
     Args:
@@ -40,24 +42,25 @@ def write(grades: list[Grade], folder: Path, seed: int, due: datetime | None = N
         folder: created if missing.
         seed: of the inputs.
         due: when it was due, or None.
+        zone: in which times are shown; None for this machine's.
 
     Returns:
         The path of the class's page.
     """
     make_folder(folder / "feedback")
     for learner, theirs in groupby(grades, key=lambda g: g.learner):
-        page = _template("feedback.html").render(learner=learner, grades=[_shown(g) for g in theirs])
+        page = _template("feedback.html").render(learner=learner, grades=[_shown(g, zone) for g in theirs])
         write_atomically(folder / "feedback" / f"{safe_name(learner)}.html", _encodable(page))
     handed_in = [g for g in grades if g.entry.graded.state != MISSING]
     script = (TEMPLATES / "search.js").read_text("utf-8")
     page = _template("class.html").render(
         seed=seed,
-        due=local(due) if due else "",
+        due=local(due, zone) if due else "",
         learners=len({g.learner for g in grades}),
         submissions=len(handed_in),
         lessons=[_lesson(name, [g for g in grades if g.lesson == name]) for name in sorted(_names(handed_in))],
         groups=_similar_answers(grades),
-        rows=[_row(g) for g in grades],
+        rows=[_row(g, zone) for g in grades],
         link=lambda learner: f"feedback/{safe_name(learner)}.html",
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -80,20 +83,20 @@ def _names(grades: list[Grade]) -> set[str]:
     return {g.lesson for g in grades if g.lesson}
 
 
-def _row(g: Grade) -> dict:
+def _row(g: Grade, zone: tzinfo | None) -> dict:
     graded = g.entry.graded
     named = {"learner": g.learner, "lesson": g.lesson, "state": graded.state, "reason": graded.reason}
-    when = {"submitted": local(g.entry.submitted_at), "late": g.late, "lost": f"{g.lost:g}"}
-    extension = local(g.person.extension) if g.person and g.person.extension else ""
+    when = {"submitted": local(g.entry.submitted_at, zone), "late": g.late, "lost": f"{g.lost:g}"}
+    extension = local(g.person.extension, zone) if g.person and g.person.extension else ""
     return named | when | {"points": f"{g.points:g}", "possible": g.possible, "extension": extension}
 
 
-def _shown(g: Grade) -> dict:
+def _shown(g: Grade, zone: tzinfo | None) -> dict:
     return {
         "grade": g,
         "points": f"{g.points:g}",
         "lost": f"{g.lost:g}",
-        "submitted": local(g.entry.submitted_at),
+        "submitted": local(g.entry.submitted_at, zone),
         "answers": [
             {
                 "title": _title(a.result.id),

@@ -1,32 +1,50 @@
 """A class's list of learners: who they are in which system, who handed in nothing, and who has more time."""
 
-import csv
-import io
 import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 
+from nnopt_lab.grading import tables
 from nnopt_lab.grading.gradebook import Entry
-from nnopt_lab.grading.lateness import moment
+from nnopt_lab.grading.times import moment
 
 # Titles of columns as teachers write them, and as Canvas and Moodle export them in their most common languages.
 _TITLES = {
-    "name": "name|student|learner|full name|vollständiger name|nom complet|nombre completo|全名|姓名",
-    "first": "first name|given name|vorname|prénom|nombre|名字|名",
-    "last": "last name|surname|family name|nachname|nom de famille|nom|apellidos?|apellido\\(s\\)|姓氏|姓",
-    "email": "e-?mail( address)?|e-?mail-?adresse|adresse de courriel|correo( electrónico)?|dirección de correo"
-    "|电子邮件地址|邮箱",
-    "login": "login|user ?name|sis login id|anmeldename|nom d.utilisateur|nombre de usuario|用户名",
-    "sis": "sis user id|sis id|id number|student id|id-nummer|numéro d.identification|número de id|学号",
-    "id": "id|lms id|canvas id|identifier|identifiant|identificador|编号|标识符",
-    "group": "groups?|section|gruppen?|groupes?|grupos?|小组",
-    "extension": "extension|extended( to)?|due|verlängerung|prolongation|prórroga|延期",
+    "name": "name|student( name)?|learner|full ?name|display name|vollständiger name|nom complet|nombre completo"
+    "|nome completo|volledige naam|fullständigt namn|fulde navn|fullt navn|koko nimi|pełna nazwa|imię i nazwisko"
+    "|celé jméno|tam adı?|полное имя|фио|全名|姓名|氏名|フルネーム|이름 전체|성명",
+    "first": "(first|given) ?names?|forename|vornamen?|prénom|nombre|nome|voornaam|förnamn|fornavn|etunimi|imię"
+    "|(křestní )?jméno|ad[ıi]?|имя|名字?|이름",
+    "last": "last ?name|surname|family ?name|(nach|familien|zu)name|nom( de famille)?|apellidos?|apellido\\(s\\)"
+    "|cognome|sobrenome|apelido|achternaam|efternamn|efternavn|etternavn|sukunimi|nazwisko|příjmení|soyad[ıi]?"
+    "|фамилия|姓氏?|성",
+    "email": "e-?mail(s|[ -]?(address|adresse|adres))?|e-?mail \\(.*\\)|mail|(adresse|dirección) (de|e-?)"
+    " ?(courriel|mail|correo|correo electrónico)|adresse e-?mail|courriel|correo( electrónico)?|indirizzo e-?mail"
+    "|endereço de e-?mail|e-?postadress|e-?mailadresse|e-?postadresse|sähköposti(osoite)?|adres e-?mail"
+    "|e-?mailová adresa|e-?posta( adresi)?|адрес электронной почты|(电子)?邮(件地址|箱)|メールアドレス|이메일( 주소)?",
+    "login": "login( id)?|user ?(name|id)|sis login id|anmeldename|benutzername|kennung|nom d.utilisateur"
+    "|nombre de usuario|nome utente|gebruikersnaam|användarnamn|логин|用户名|ユーザ名|사용자 이름",
+    "sis": "sis (user )?id|id number|student (id|no\\.?|number)"
+    "|matri?(kel|culation|\\.)?[ -]?(nummer|nr\\.?|number|no\\.?)|id-nummer|numéro (d.identification|d.étudiant)|número de id|matricola|numero id|学号|学籍番号|学번|학번",
+    "id": "id|lms id|canvas (user )?id|moodle id|identifier|identifiant|identificador|identificativo"
+    "|id-?bezeichner|teilnehmer(/in)?|编号|标识符",
+    "group": "groups?|teams?|sections?|gruppen?|groupes?|grupos?|gruppi|gruppo|sektion|小组|グループ|그룹",
+    "extension": "extension|extended( to| until)?|extension until|due( date)?|deadline|verlänger(ung|t bis)"
+    "|prolongation|prórroga|proroga|延期",
 }
+_NUMBER_COLUMNS = ("id", "sis")
 _PARTICIPANT = re.compile(r"[^\d\W]\D*(\d+)")  # Moodle's identifier: "Participant 4001" in any language
 _POINTS_POSSIBLE = "points possible"
+_WHO = ("name", "first", "last", "email", "login", "sis", "id")
+# Canvas's own learner, whose last row is in every export.
+_TEST_STUDENT = re.compile(r"student, test|test student", re.IGNORECASE)
+_TEST_LOGIN = re.compile(r"[0-9a-f]{32,}|")
+# Letters that no decomposition turns into plain ones.
+_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
 
 
 @dataclass(frozen=True)
@@ -59,20 +77,25 @@ class Roster:
         text: a CSV table with a line of titles: name (or first name and last name), e-mail, login, SIS id, id, group,
             extension; also an export of Canvas's gradebook, or Moodle's grading worksheet or list of participants.
         source: what messages call it.
+        zone: of extensions without one; None for this machine's.
 
     Raises:
         ValueError: it is no such table, a person has no name, two have the same identifier, or an extension can't be
             read. The message names the line.
     """
 
-    def __init__(self, text: str, source: str = "The roster"):
-        self.titles, rows = _table(text, source)
-        columns = _columns(self.titles, rows, source)
-        people = [
-            _person({name: row[place].strip() for name, place in columns.items() if place < len(row)}, line, source)
-            for line, row in rows
-        ]
-        self.people = _distinct(people, [line for line, _ in rows], source)
+    def __init__(self, text: str, source: str = "The roster", zone: tzinfo | None = None):
+        self.titles, rows = tables.rows(text.removeprefix("\ufeff"), source)
+        columns = _columns(self.titles, source)
+        learners = {}
+        for line, row in rows:
+            cells = {name: row[place].strip() for name, place in columns.items() if place < len(row)}
+            if _POINTS_POSSIBLE not in row[0].lower() and _is_someone(cells, set(self.titles)):
+                learners[line] = cells
+        if not learners:
+            raise ValueError(f"{source} contains no learner.")
+        people = [_person(cells, line, source, zone) for line, cells in learners.items()]
+        self.people = _distinct(people, list(learners), source)
         self._by_number = {
             (system, getattr(person, system)): person
             for person in self.people
@@ -83,6 +106,10 @@ class Roster:
         for person in self.people:
             for key in _keys(person):
                 self._by_name[key].add(person)
+        self._by_group: dict[str, list[Person]] = defaultdict(list)
+        for person in self.people:
+            for group in filter(None, map(_plain, re.split("[,;]", person.group))):
+                self._by_group[group].append(person)
 
     def find(self, learner: str, system: str = "", number: str = "") -> Person | None:
         """The person whose file this is, or None if it is nobody's or could be several people's.
@@ -97,67 +124,95 @@ class Roster:
             return numbered
         return next(iter(named)) if len(named) == 1 else None
 
+    def members(self, learner: str, system: str = "", number: str = "") -> list[Person]:
+        """Everyone whose file this is: one person, or a group if the file has its name; nobody if it is unknown.
+
+        Moodle puts the group before the name of each member ("Team A-Jane Doe"); Canvas's files of a group have its
+        name and one member's number.
+        """
+        person = self.find(learner, system, number)
+        group = self._by_group.get(_plain(learner), [])
+        if group and (person is None or person in group) and _plain(learner) not in self._by_name:
+            return group
+        if person is None and system == "moodle":
+            parts = re.sub(r" \(\d+\)$", "", learner).split("-")
+            found = (self.find("-".join(parts[n:]), system, number) for n in range(1, len(parts)))
+            person = next(filter(None, found), None)
+        return [person] if person else []
+
     def named(self, entries: Iterable[Entry]) -> tuple[list[Entry], dict[str, Person], list[str]]:
-        """Give the entries their learners' names on the roster.
+        """Give the entries their learners' names on the roster; a group's entry becomes one for each member.
 
         Returns:
             The entries; the people who handed in something, by name; and the learners who are not on the roster.
         """
         renamed, found, unknown = [], {}, []
         for entry in entries:
-            person = self.find(entry.learner, entry.system, entry.number)
-            if person is None:
+            people = self.members(entry.learner, entry.system, entry.number)
+            if not people:
                 unknown.append(entry.learner)
                 renamed.append(entry)
-            else:
+            for person in people:
                 found[person.name] = person
                 renamed.append(replace(entry, learner=person.name))
         return renamed, found, sorted(set(unknown))
 
 
-def _table(text: str, source: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    text = text.removeprefix("\ufeff")
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        titles = [title.strip() for title in next(reader, [])]
-        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        raise ValueError(f"{source} can't be read as a table: {error}.") from None
-    return titles, [row for row in rows if _POINTS_POSSIBLE not in row[1][0].lower()]
-
-
-def _columns(titles: list[str], rows: list[tuple[int, list[str]]], source: str) -> dict[str, int]:
+def _columns(titles: list[str], source: str) -> dict[str, int]:
     found = {}
     for name, pattern in _TITLES.items():
-        place = next((n for n, title in enumerate(titles) if re.fullmatch(pattern, title.lower())), None)
+        place = next((n for n, title in enumerate(titles) if re.fullmatch(pattern, _title(title))), None)
         if place is not None:
             found[name] = place
-    if not {"name", "email", "login"} & found.keys() and not {"first", "last"} <= found.keys():
+    if not {"name", "first", "last", "email", "login"} & found.keys():
         shown = ", ".join(titles[:12]) or "none"
         raise ValueError(
             f"{source} must have a line of titles with name, e-mail or login among them; its titles are: {shown}."
         )
-    if not rows:
-        raise ValueError(f"{source} contains no learner.")
     return found
 
 
-def _person(cells: dict[str, str], line: int, source: str) -> Person:
-    name = cells.get("name") or " ".join(filter(None, (cells.get("first"), cells.get("last"))))
-    name = name or cells.get("email") or cells.get("login") or ""
+def _title(text: str) -> str:
+    """A column's title in lower case, without what is not in words: "Student_ID*" is "student id"."""
+    return " ".join(unicodedata.normalize("NFC", text).lower().replace("_", " ").strip(" *:#\ufeff").split())
+
+
+def _is_someone(cells: dict[str, str], titles: set[str]) -> bool:
+    """Whether a row is a learner's; Canvas exports rows about assignments, and its test student."""
+    if not any(cells.get(key) for key in _WHO):
+        return False
+    is_canvas = {"Student", "ID"} <= titles
+    return not (
+        is_canvas
+        and _TEST_STUDENT.fullmatch(cells.get("name", ""))
+        and not cells.get("sis")
+        and _TEST_LOGIN.fullmatch(cells.get("login", ""))
+    )
+
+
+def _full_name(cells: dict[str, str]) -> str:
+    """The name, from one column or several; beside first names, a column called "Name" has the last ones."""
+    name, first, last = (cells.get(key, "") for key in ("name", "first", "last"))
+    if name and first and not last and _plain(first) not in _plain(name):
+        return f"{first} {name}"
+    return name or " ".join(filter(None, (first, last)))
+
+
+def _person(cells: dict[str, str], line: int, source: str, zone: tzinfo | None) -> Person:
+    name = _full_name(cells) or cells.get("email") or cells.get("login") or ""
     if not name:
         raise ValueError(f"{source}, line {line}: the learner's name is missing.")
+    for key in _NUMBER_COLUMNS:  # spreadsheets and pandas turn whole numbers into floats where a cell is empty
+        cells[key] = re.sub(r"(?<=\d)\.0$", "", cells.get(key, ""))
     participant = _PARTICIPANT.fullmatch(cells.get("id", ""))
     extension = None
     if cells.get("extension"):
         try:
-            extension = moment(cells["extension"])
+            extension = moment(cells["extension"], zone)
         except ValueError:
             raise ValueError(
                 f"{source}, line {line}: extension={cells['extension']!r} must be a date and time such as "
-                "2026-12-01T18:00, or a date."
+                "2026-12-01T18:00, or a date such as 2026-12-01."
             ) from None
     return Person(
         unicodedata.normalize("NFC", name),
@@ -206,11 +261,12 @@ def _keys(person: Person) -> set[str]:
     name = re.sub(r" \([^()]*\)$", "", person.name)
     parts = re.split(r"[,\s]+", name.strip())
     turned = [" ".join(parts[n:] + parts[:n]) for n in range(len(parts))]
-    spoken = [*turned, person.email, person.email.partition("@")[0], person.login, person.sis, person.name]
+    spelled = [text.casefold().translate(_UMLAUTS) for text in turned]
+    spoken = [*turned, *spelled, person.email, person.email.partition("@")[0], person.login, person.sis, person.name]
     return {_plain(text) for text in spoken} - {""}
 
 
 def _plain(text: str) -> str:
     """Letters and digits only, in lower case, without accents."""
-    text = unicodedata.normalize("NFKD", text).casefold()
+    text = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
     return "".join(c for c in text if c.isalnum())

@@ -10,7 +10,7 @@ import os
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import cache, cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -60,16 +60,17 @@ class Submission:
     malformed: str = ""
 
 
-def read(source: Source, lesson: str | None = None) -> Submission:
+def read(source: Source, lesson: str | None = None, zone: tzinfo | None = None) -> Submission:
     """Read a submission; problems of the file are described in `malformed`, never raised.
 
     Args:
         source: its file and learner.
         lesson: the lesson to look for; default the one whose cells it contains.
+        zone: of times in archives; None for this machine's.
     """
     named = lesson_in(stem(Path(source.name).name))
     try:
-        data, changed = _bytes(source)
+        data, changed = _bytes(source, zone)
     except (OSError, ValueError) as error:
         return Submission(source, lesson=lesson or named, malformed=_in_words(error))
     sha256 = hashlib.sha256(data).hexdigest()
@@ -82,9 +83,9 @@ def read(source: Source, lesson: str | None = None) -> Submission:
     return Submission(source, sha256, changed, found, answers, cells.code)
 
 
-def _bytes(source: Source) -> tuple[bytes, str]:
+def _bytes(source: Source, zone: tzinfo | None) -> tuple[bytes, str]:
     if source.place:
-        data, changed = archives.read(source.path, source.place, MAX_BYTES + 1)
+        data, changed = archives.read(source.path, source.place, MAX_BYTES + 1, zone)
     else:
         with archives.open_file(source.path) as file:
             data, changed = file.read(MAX_BYTES + 1), os.fstat(file.fileno()).st_mtime

@@ -6,7 +6,9 @@ import os
 
 import pytest
 
+from nnopt_lab.course.exercises import exercises
 from nnopt_lab.grading.exports import safe_name
+from nnopt_lab.grading.gradebook import Gradebook
 from tests.grading.classroom import ATTACKED, LESSON, QUIET, RIGHT_QUIET, archive, hand_in, honest, linux, notebook
 
 pytestmark = linux
@@ -98,6 +100,10 @@ def test_every_name_has_its_grade_its_page_and_its_mark(nnopt, tmp_path):
         (["--isolation", "wall"], "isolation='wall' must be auto"),
         (["--lesson", "cooking"], "is not a lesson"),
         (["--format", "excel"], "must be one of canvas"),
+        (["--fail-under", "half"], "fail_under='half' must be points such as 12, or percent"),
+        (["--fail-under", "25", "--lesson", "01"], "fail_under='25' must be at most 24 points"),
+        (["--zone", "Mars/Base"], "zone='Mars/Base' must be a time zone"),
+        (["--due", "12/1/2026"], "due='12/1/2026' must be a date and time"),
     ],
 )
 def test_a_wrong_option_is_answered_with_a_sentence(nnopt, room, tmp_path, options, said):
@@ -178,3 +184,81 @@ def test_options_of_a_class_are_checked_first(nnopt, room, tmp_path, monkeypatch
     code, _, error = nnopt("grade", room, "--out", tmp_path / "out", option, value)
     assert code != 0 and said in error and "Traceback" not in error
     assert not (tmp_path / "out").exists()
+
+
+def test_what_was_not_handed_in_is_not_marked(nnopt, tmp_path):
+    folder, out, roster = tmp_path / "in", tmp_path / "out", tmp_path / "class.csv"
+    hand_in(folder, "ann", honest())
+    hand_in(folder, "bob", b"no notebook")
+    roster.write_text("name\nann\nbob\nzoe\n")
+    assert nnopt("grade", folder, "--out", out, "--roster", roster, "--jobs", 1)[0] == 0
+    before = points(out)
+    for learner, item, instead in (
+        ("zoe", ATTACKED, f"mark the lesson instead: {LESSON}."),
+        ("bob", ATTACKED, f"mark the lesson instead: {LESSON}."),
+        ("ann", next(iter(exercises("02_convolutions"))), f"what can be marked: {LESSON}."),
+        ("ann", "02_convolutions", f"what can be marked: {LESSON}."),
+    ):
+        code, _, error = nnopt("mark", learner, item, "--points", 1, "--out", out)
+        assert code == 2 and f"learner={learner!r} did not hand in {item}; {instead}" in error, error
+    assert points(out) == before and not (out / "marks.csv").exists()
+    assert nnopt("mark", "zoe", LESSON, "--points", 3, "--out", out)[0] == 0
+    assert points(out) == before | {"zoe": 3}
+
+
+def test_a_mark_reads_the_gradebook_once(nnopt, tmp_path, monkeypatch):
+    hand_in(tmp_path / "in", "ann", honest())
+    nnopt("grade", tmp_path / "in", "--out", tmp_path / "out", "--jobs", 1)
+    calls = []
+    entries = Gradebook.entries
+    monkeypatch.setattr(Gradebook, "entries", lambda book: calls.append(1) or entries(book))
+    assert nnopt("mark", "ann", LESSON, "--points", 1, "--out", tmp_path / "out")[0] == 0
+    assert len(calls) == 1 and points(tmp_path / "out") == {"ann": 5}
+
+
+@pytest.mark.parametrize(
+    ("least", "code", "said"),
+    [
+        ("4", 0, ""),
+        ("16%", 0, ""),
+        ("5", 1, "1 of 1 grades is below 5 points: alice in 01_pruning (4 of 24).\n"),
+        ("17 %", 1, "1 of 1 grades is below 17 %: alice in 01_pruning (4 of 24).\n"),
+    ],
+)
+def test_too_few_points_are_a_status_and_a_sentence(nnopt, room, tmp_path, least, code, said):
+    file = room / "alice" / f"{LESSON}.ipynb"
+    found = nnopt("grade", file, "--out", tmp_path / "out", "--jobs", 1, "--fail-under", least)
+    assert (found[0], found[2]) == (code, said)
+    assert list(points(tmp_path / "out").values()) == [4]
+
+
+def test_a_class_fails_if_one_learner_does(nnopt, room, tmp_path):
+    options = ("--out", tmp_path / "out", "--seconds", 2, "--format", "classroom")
+    code, _, error = nnopt("grade", room, *options, "--fail-under", "1")
+    assert code == 1 and error.count("\n") == 1 and error.startswith("3 of 5 grades are below 1 points: ")
+    assert "\x1b" not in error
+    assert nnopt("grade", room, *options, "--fail-under", "0")[0] == 0
+    # What the action of GitHub Classroom adds up, and no line of a learner's text that a runner would obey.
+    content = json.loads((tmp_path / "out" / "classroom.json").read_text())
+    assert sum(test["score"] for test in content["tests"]) == sum(points(tmp_path / "out").values())
+    assert all("\n" not in test["name"] + test.get("message", "") for test in content["tests"])
+
+
+def test_times_without_a_zone_are_in_the_course_s(nnopt, tmp_path):
+    content = json.dumps(honest()).encode()
+    (tmp_path / "handed-in.zip").write_bytes(archive({f"{n}/01_pruning.ipynb": content for n in ("ann", "bob", "cy")}))
+    roster = tmp_path / "class.csv"
+    # The entries in the archive are of 12:30 on 26 November.
+    roster.write_text("name,extension\nann,\nbob,26.11.2026 12:45\ncy,2026-11-26T13:00+09:00\n")
+    out = tmp_path / "out"
+    options = ("--roster", roster, "--late", "50%", "--out", out, "--jobs", 1)
+    code, said, _ = nnopt(
+        "grade", tmp_path / "handed-in.zip", "--zone", "Asia/Tokyo", "--due", "2026-11-26T12:00", *options
+    )
+    assert code == 0 and "Due 2026-11-26 12:00 JST." in said
+    assert points(out) == {"ann": 2, "bob": 4, "cy": 4}
+    page = (out / "class.html").read_text()
+    assert "2026-11-26 12:30 JST" in page and "2026-11-26 12:45 JST" in page and "UTC" not in page
+    # The zone is kept; a new due date is in it, too.
+    assert nnopt("grade", tmp_path / "handed-in.zip", "--due", "26.11.2026 12:40", *options)[0] == 0
+    assert points(out) == {"ann": 4, "bob": 4, "cy": 4}

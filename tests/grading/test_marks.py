@@ -126,3 +126,14 @@ def test_a_new_comment_keeps_the_points_and_new_points_keep_the_comment(tmp_path
     assert marks.changed(tmp_path, "bob", "pruning.levels", 0, None) == Mark(0, "nearly")
     assert marks.changed(tmp_path, "bob", "pruning.levels", None, "") == Mark(2, "")
     assert marks.changed(tmp_path, "eve", "pruning.levels", 1, None) == Mark(1, "")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_table_that_excel_saved_as_unicode_text_is_read_and_stays_readable_for_it(tmp_path, delimiter):
+    lines = (marks.COLUMNS, ("Zoë", LESSON, "1", "schön"))
+    text = "\r\n".join(delimiter.join(line) for line in lines)
+    (tmp_path / marks.FILE).write_bytes(text.encode("utf-16"))
+    assert marks.read(tmp_path) == {("Zoë", LESSON): Mark(1, "schön")}
+    marks.write(tmp_path, "李娜", LESSON, Mark(2))
+    assert marks.read(tmp_path) == {("Zoë", LESSON): Mark(1, "schön"), ("李娜", LESSON): Mark(2)}
+    assert (tmp_path / marks.FILE).read_bytes().startswith(b"\xef\xbb\xbf")

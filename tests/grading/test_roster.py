@@ -1,10 +1,13 @@
 """Rosters: whose a file is, who is missing, and what the platforms' own exports say."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from nnopt_lab.grading.grades import MISSING, final, missing
 from nnopt_lab.grading.lateness import policy
 from nnopt_lab.grading.roster import Roster
+from nnopt_lab.grading.times import time_zone
 from tests.grading.classroom import DUE, IN_TIME, LATE, LESSON, entry
 
 OWN = """name,e-mail,id,login,group,extension
@@ -127,3 +130,143 @@ def test_what_is_no_roster_is_refused_with_its_line(text, said):
     with pytest.raises(ValueError, match=r"class\.csv") as error:
         Roster(text, "class.csv")
     assert said in str(error.value)
+
+
+MANY = "name,e-mail,login\n" + "".join(
+    f'"{name}",{n}@x.org,user{n}\n'
+    for n, name in enumerate(
+        [
+            "Doe, Jane",
+            'Robert ""Bob"" Roe',
+            "O'Brien, Pat",
+            "Müller, Zoë",
+            "Søren Ærø",
+            "Łukasz Żak",
+            "李娜",
+            "王伟 (Wei)",
+            "Jean-Luc Picard",
+            "García Márquez, José María",
+            "Straße, Ute",
+        ]
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("learner", "number"),
+    [
+        ("doejane", 0),
+        ("DOE_JANE", 0),
+        ("robertbobroe", 1),
+        ("obrienpat", 2),
+        ("Pat O’Brien", 2),
+        ("mllerzo", None),  # letters are missing
+        ("mullerzoe", 3),
+        ("muellerzoe", 3),
+        ("Zoë Mueller", 3),
+        ("Zoe Muller", 3),
+        ("sorenaero", 4),
+        ("Soeren Aeroe", 4),
+        ("lukaszzak", 5),
+        ("李娜", 6),
+        ("王伟", 7),
+        ("Jean Luc Picard", 8),
+        ("picardjeanluc", 8),
+        ("José María García Márquez", 9),
+        ("strasseute", 10),
+        ("USER7", 7),
+    ],
+)
+def test_names_are_found_whatever_their_letters(learner, number):
+    person = Roster(MANY).find(learner)
+    assert (person.email if person else None) == (None if number is None else f"{number}@x.org")
+
+
+@pytest.mark.parametrize(
+    "titles",
+    [
+        "First name,Last name,Email address,ID number",
+        "FIRST NAME,SURNAME,E-Mail,Student_ID",
+        "Vorname,Nachname,E-Mail-Adresse,Matrikelnummer",
+        "Vorname,Name,Mail,Matr.-Nr.",
+        "Prénom,Nom de famille,Adresse de courriel,Numéro d'identification",
+        "Prénom,Nom,Adresse e-mail,Numéro d’étudiant",
+        "Nombre,Apellido(s),Dirección de correo,Número de ID",
+        "Nome,Cognome,Indirizzo email,Matricola",
+        "Nome,Sobrenome,Endereço de email,SIS ID",
+        "Voornaam,Achternaam,E-mailadres,Student no.",
+        "Förnamn,Efternamn,E-postadress,id number",
+        "Imię,Nazwisko,Adres e-mail,id number",
+        "Имя,Фамилия,Адрес электронной почты,id number",
+        "名,姓氏,电子邮件地址,学号",
+        "名,姓,メールアドレス,学籍番号",
+        "이름,성,이메일,학번",
+    ],
+)
+def test_titles_of_many_languages(titles):
+    (person,) = Roster(f"{titles}\nJane,Doe,j@x.org,s17\n").people
+    assert (person.name, person.email, person.sis) == ("Jane Doe", "j@x.org", "s17")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Name,First name\nDoe,Jane\n", "Jane Doe"),
+        ("Name,First name\nJane Doe,Jane\n", "Jane Doe"),
+        ("Name,First name,Last name\nDoe Jane,Jane,Doe\n", "Doe Jane"),
+        ("Nombre,E-mail\nJane Doe,j@x.org\n", "Jane Doe"),
+        ("e-mail\nj@x.org\n", "j@x.org"),
+        ("login;group\njdoe;A\n", "jdoe"),
+        ("sep=;\nname;e-mail\nJane Doe;j@x.org\n", "Jane Doe"),
+        ("name\te-mail\nJane Doe\tj@x.org\n", "Jane Doe"),
+    ],
+)
+def test_a_name_in_one_column_or_in_two(text, name):
+    assert [person.name for person in Roster(text).people] == [name]
+
+
+def test_rows_of_a_canvas_export_that_are_no_learners():
+    text = CANVAS.replace("    Points", "    ,,,,,Manual Posting,\n    Points")
+    text += '"Student, Test",4999,,2e1b4c6d8f0a2e1b4c6d8f0a2e1b4c6d8f0a1234,One,,\n'
+    assert [person.name for person in Roster(text).people] == ["Doe, Jane", "Na, Li"]
+    somebody = 'Student,ID,SIS User ID\n"Student, Test",4999,s9\n'
+    assert len(Roster(somebody).people) == 1  # someone may have that name
+
+
+def test_numbers_that_a_spreadsheet_made_floats():
+    (person,) = Roster("name,id,SIS User ID\nJane Doe,12345.0,77.0\n").people
+    assert (person.canvas, person.sis) == ("12345", "77")
+
+
+GROUPS = "name,id,group\nAnn,4001,Team A\nBob,4002,Team A\nJean-Luc Picard,4003,Team-B\nDan,4004,\n"
+
+
+@pytest.mark.parametrize(
+    ("learner", "system", "number", "names"),
+    [
+        ("Team A", "", "", ["Ann", "Bob"]),
+        ("team_a", "", "", ["Ann", "Bob"]),
+        ("teama", "canvas", "4002", ["Ann", "Bob"]),
+        ("teama", "canvas", "4004", ["Dan"]),  # the number is not a member's
+        ("Team A-Ann", "moodle", "1", ["Ann"]),
+        ("Team-B-Jean-Luc Picard", "moodle", "2", ["Jean-Luc Picard"]),
+        ("Default group-Dan", "moodle", "3", ["Dan"]),
+        ("Team C-Nobody", "moodle", "4", []),
+        ("Team A-Ann", "", "", []),
+    ],
+)
+def test_a_group_s_file_is_each_member_s(learner, system, number, names):
+    roster = Roster(GROUPS)
+    assert [person.name for person in roster.members(learner, system, number)] == names
+    renamed, found, unknown = roster.named([entry(learner, system=system, number=number)])
+    assert sorted(found) == names and unknown == ([] if names else [learner])
+    assert [e.learner for e in renamed] == (names or [learner])
+
+
+@pytest.mark.parametrize(
+    "written", ["2026-12-04T06:00", "04.12.2026 06:00", "4 Dec 2026, 6:00 AM", "2026-12-04T05:00Z"]
+)
+def test_an_extension_is_in_the_course_s_zone(written):
+    text = f'name,extension\nAnn,"{written}"\n'
+    (person,) = Roster(text, zone=time_zone("Europe/Berlin")).people
+    assert person.extension == datetime(2026, 12, 4, 5, tzinfo=UTC)
