@@ -27,8 +27,9 @@ _TITLES = {
     "|e-?mailová adresa|e-?posta( adresi)?|адрес электронной почты|(电子)?邮(件地址|箱)|メールアドレス|이메일( 주소)?",
     "login": "login( id)?|user ?(name|id)|sis login id|anmeldename|benutzername|kennung|nom d.utilisateur"
     "|nombre de usuario|nome utente|gebruikersnaam|användarnamn|логин|用户名|ユーザ名|사용자 이름",
-    "sis": "sis (user )?id|id number|student (id|no\\.?|number)"
-    "|matri?(kel|culation|\\.)?[ -]?(nummer|nr\\.?|number|no\\.?)|id-nummer|numéro (d.identification|d.étudiant)|número de id|matricola|numero id|学号|学籍番号|学번|학번",
+    "sis": "sis (user )?id|id number|student (id|no\\.?|number)|id-nummer|numéro (d.identification|d.étudiant)"
+    "|matri?(kel|culation|\\.)?[ -]?(nummer|nr\\.?|number|no\\.?)|número de id|matricola|numero id"
+    "|学号|学籍番号|学번|학번",
     "id": "id|lms id|canvas (user )?id|moodle id|identifier|identifiant|identificador|identificativo"
     "|id-?bezeichner|teilnehmer(/in)?|编号|标识符",
     "group": "groups?|teams?|sections?|gruppen?|groupes?|grupos?|gruppi|gruppo|sektion|小组|グループ|그룹",
