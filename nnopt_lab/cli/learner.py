@@ -13,8 +13,9 @@ import typer
 from nnopt_lab.workbench.files import check_folder, check_writable, naming
 from nnopt_lab.workbench.paths import PACKAGE
 
-# Settings that disable JupyterLab's prompts and its news check.
+# Settings that disable JupyterLab's prompts and its news check, and an extension for the start page and the controls.
 LAB_SETTINGS = PACKAGE / "course" / "jupyterlab"
+LAB_EXTENSIONS = LAB_SETTINGS / "extensions"
 
 Workspace = Annotated[
     Path | None,
@@ -46,6 +47,7 @@ def lab(
     command = [
         *(sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={workspace}"),
         *(f"--port={port}", "--ServerApp.port_retries=0", f"--LabApp.app_settings_dir={LAB_SETTINGS}"),
+        f"--LabServerApp.extra_labextensions_path={LAB_EXTENSIONS}",
         f"--LabApp.workspaces_dir={layout_folder(workspace)}",
         f"--LabApp.default_url=/lab/tree/{first}",
         "--ContentsManager.pre_save_hook=nnopt_lab.course.static_outputs.before_save",

@@ -111,7 +111,13 @@ def _box(name: str, unit: str):
     import ipywidgets as widgets
 
     # Not a FloatText, which starts at 0, so that an early click would commit 0.
-    number = widgets.Text(placeholder="a number", tooltip=f"Your guess: {name}", layout=widgets.Layout(width="8em"))
+    number = widgets.Text(
+        description="Your guess",  # also its name for screen readers
+        placeholder="a number",
+        tooltip=f"Your guess: {name}",
+        style={"description_width": "initial"},
+        layout=widgets.Layout(width="14em"),
+    )
     button = widgets.Button(description="Commit my guess", button_style="primary")
     answer = widgets.HTML()
     label = widgets.HTML(f"<b>Predict:</b> {inline(name)}?")

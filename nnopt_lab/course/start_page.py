@@ -101,8 +101,7 @@ def _page(folder: Path, news: str) -> str:
         "- Open a lesson with a click on its title, and run its cells from top to bottom with Shift+Enter.",
         "- Stuck? The button under an exercise's card gives three hints, one by one. They cost no points.",
         "- Your work is never overwritten. `nnopt reset LESSON` in a terminal fetches a fresh copy, and keeps yours.",
-        "- This page is written again when you pass an exercise. To see it, choose *File → Reload Markdown File from "
-        "Disk*, or open it again.",
+        "- This page follows your progress.",
         "",
     ]
     return "\n".join(lines)
@@ -127,37 +126,33 @@ def _current(folder: Path, found: list[Row]) -> Row | None:
 def _go_on(folder: Path, row: Row | None) -> str:
     if row is None:
         return "**You have completed every lesson.**"
-    heading = _open_section(folder / f"{row.name}.ipynb", folder)
+    heading, cell_id = _open_section(folder / f"{row.name}.ipynb", folder)
     begun = row.earned or not is_unchanged(row.name, folder)
     if not begun:
         return f"**Begin here: [{row.name[:2]} {row.title}]({row.name}.ipynb)**"
     place = f", section {heading}" if heading else ""
-    anchor = f"#{_anchor(heading)}" if heading else ""
+    # JupyterLab finds a heading's own address only in a notebook that is open already.
+    anchor = f"#cell-id={cell_id}" if cell_id else ""
     return f"**Go on where you were: [{row.name[:2]} {row.title}{place}]({row.name}.ipynb{anchor})**"
 
 
-def _open_section(notebook: Path, folder: Path) -> str:
-    """The heading above the first exercise or question that is not passed; "" if there is none."""
-    noted, heading = record.read(folder), ""
+def _open_section(notebook: Path, folder: Path) -> tuple[str, str]:
+    """The heading above the first exercise or question that is not passed, and the id of its cell; "" if unknown."""
+    noted, heading, cell_id = record.read(folder), "", ""
     for cell in _cells(notebook):
         text = "".join(cell.get("source", ""))
-        if cell.get("cell_type") == "markdown":
-            heading = (re.findall(r"^## (.+)$", text, re.MULTILINE) or [heading])[-1].strip()
+        if cell.get("cell_type") == "markdown" and (found := re.findall(r"^## (.+)$", text, re.MULTILINE)):
+            heading, cell_id = found[-1].strip(), str(cell.get("id", ""))
         for kind in ("exercise", "question"):
             id = cell.get("metadata", {}).get(kind)
             if id and not is_passed(noted, f"{kind}s", id):
-                return heading
-    return ""
+                return heading, cell_id
+    return "", ""
 
 
 def _cells(notebook: Path) -> Iterator[dict]:
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         yield from json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-
-
-def _anchor(heading: str) -> str:
-    """A heading's address within a notebook, as JupyterLab makes it."""
-    return re.sub(r"[*`$]", "", heading).replace(" ", "-").replace("(", "%28").replace(")", "%29")
 
 
 def _told(news: list[tuple[str, str]]) -> str:

@@ -65,10 +65,22 @@ def test_a_pass_is_on_the_start_page_and_a_lesson_ends_with_the_way_on(lab, work
     assert lesson.errors == []
 
 
-def test_going_on_leads_to_the_lesson_and_names_a_section_of_its_contents(lab, workspace):
-    (workspace / "01_pruning.ipynb").open("a").write(" ")
+def test_going_on_leads_to_the_open_section_of_a_lesson_that_is_not_open(lab, workspace):
+    path = workspace / "01_pruning.ipynb"
+    path.write_text(path.read_text() + " ")
     write(workspace)
     page = lab().page
     page.locator(".jp-RenderedMarkdown a", has_text="01 Pruning, section 2. Importance").click()
-    page.locator(".jp-TableOfContents-tree .jp-tocItem-content", has_text="2. Importance").click()
-    page.wait_for_function("document.querySelector('.jp-WindowedPanel-outer').scrollTop > 100")
+    page.locator(".jp-Notebook h2", has_text="2. Importance").wait_for()
+    page.wait_for_function(
+        "document.querySelector('.jp-Notebook:not(.lm-mod-hidden) .jp-WindowedPanel-outer').scrollTop > 100"
+    )
+
+
+def test_the_open_start_page_follows_the_progress(lab, workspace):
+    page = lab().page
+    page.locator(".jp-RenderedMarkdown h1", has_text="NNOpt Lab").wait_for()
+    write(workspace, [("02_convolutions", "updated")])
+    page.locator(".jp-RenderedMarkdown h2", has_text="What is new").wait_for()
+    write(workspace, [])
+    page.locator(".jp-RenderedMarkdown h2", has_text="What is new").wait_for(state="detached")

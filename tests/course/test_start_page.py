@@ -88,23 +88,32 @@ def test_it_goes_on_in_the_lesson_that_was_saved_last_and_after_a_complete_one_i
     assert f"have completed {len(SHIPPED)} of {len(SHIPPED)} lessons." in page(mine)
 
 
-def test_it_names_the_section_of_the_first_open_exercise(mine):
+def test_it_names_the_section_of_the_first_open_exercise_and_links_to_its_cell(mine):
     items = [*exercises("01_pruning"), *questions("01_pruning")]
-    notebook, sections = nbformat.read(mine / "01_pruning.ipynb", 4), {}
+    notebook, sections, here = nbformat.read(mine / "01_pruning.ipynb", 4), {}, None
     for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            heading = (re.findall(r"^## (.+)$", cell.source, re.MULTILINE) or [sections.get("", "")])[-1]
-            sections[""] = heading
+        if cell.cell_type == "markdown" and (found := re.findall(r"^## (.+)$", cell.source, re.MULTILINE)):
+            here = (found[-1], cell.id)
         for kind in ("exercise", "question"):
             if cell.get("id") in [cell_id(kind, id) for id in items]:
-                sections[cell.metadata[kind]] = sections[""]
+                sections[cell.metadata[kind]] = here
     work_on(mine, "01_pruning", 2_000_000_000)
-    for id in items:
-        pass_all(mine, "01_pruning", but=id)
-        break
+    pass_all(mine, "01_pruning", but=items[0])
     write(mine)
-    assert f"section {sections[items[0]]}](01_pruning.ipynb#" in page(mine)
-    assert " " not in re.search(r"\(01_pruning\.ipynb#(.*)\)\*\*", page(mine))[1]
+    heading, id = sections[items[0]]
+    assert f"section {heading}](01_pruning.ipynb#cell-id={id})**" in page(mine)
+
+
+def test_a_notebook_without_ids_of_cells_has_a_link_without_a_place(mine):
+    path = mine / "01_pruning.ipynb"
+    held = nbformat.read(path, 4)
+    for cell in held.cells:
+        cell.pop("id", None)
+    held.nbformat_minor = 4
+    nbformat.write(held, path)
+    work_on(mine, "01_pruning", 2_000_000_000)
+    write(mine)
+    assert re.search(r"section 2\. Importance\]\(01_pruning\.ipynb\)\*\*", page(mine))
 
 
 def test_a_damaged_notebook_has_no_section_and_a_missing_one_no_row(mine):

@@ -1,0 +1,58 @@
+"""Every control of a lesson has a name that a screen reader says, and can be used with the keyboard alone."""
+
+import nbformat
+import pytest
+
+from nnopt_lab.course.record import read
+
+CELLS = """
+from nnopt_lab.course.predictions import predict
+predict("speed-up from pruning", unit="×")
+---
+import ipywidgets as widgets
+from nnopt_lab.course.playground import Playground, choice, slider
+from nnopt_lab.workbench import plots
+Playground(
+    lambda **values: (plots.finish(plots.figure()[0]), str(values)),
+    share=slider("pruned", 0.0, 1.0, 0.9, 0.05, ".0%"),
+    batch=choice("batch size", [1, 8, 64], 8),
+    method=widgets.Dropdown(options=["random", "smallest"], description="method"),
+    symmetric=widgets.Checkbox(True, description="symmetric"),
+    number=widgets.Text("0.1", description="number"),
+)
+"""
+
+
+@pytest.fixture
+def lesson(lab, workspace):
+    made = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, CELLS.strip().split("\n---\n"))))
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "controls.ipynb")
+    opened = lab("controls.ipynb")
+    opened.run_all()
+    return opened
+
+
+def test_a_guess_is_typed_and_committed_with_the_keyboard(lesson, workspace):
+    box = lesson.page.get_by_role("textbox", name="Your guess")
+    box.focus()
+    lesson.page.keyboard.type("2.5")
+    lesson.page.keyboard.press("Enter")
+    lesson.outputs("2.5 ×. Now measure.").wait_for()
+    assert read(workspace)["predictions"]["speed-up from pruning"]["guess"] == 2.5
+
+
+def test_every_control_of_a_playground_has_a_name_and_a_slider_says_the_value_shown(lesson):
+    playground = lesson.outputs("pruned").last
+    for role, name in (("combobox", "method"), ("checkbox", "symmetric"), ("textbox", "number")):
+        assert playground.get_by_role(role, name=name, exact=True).count() == 1
+    radios = playground.get_by_role("radiogroup", name="batch size", exact=True)
+    assert [radios.get_by_role("radio", name=size, exact=True).count() for size in ("1", "8", "64")] == [1, 1, 1]
+    slider = playground.get_by_role("slider", name="pruned", exact=True)
+    assert slider.get_attribute("aria-valuetext") == "90%"
+    slider.focus()
+    lesson.page.keyboard.press("ArrowRight")
+    playground.get_by_text("'share': 0.95").wait_for()
+    assert slider.get_attribute("aria-valuetext") == "95%"
+    snapshot = playground.aria_snapshot()
+    assert not [line for line in snapshot.splitlines() if line.strip(" -:") in ("slider", "radiogroup", "combobox")]
