@@ -17,6 +17,7 @@ from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.course.help import HINTS, HelpCard, take_hint
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.premises import needs
+from nnopt_lab.course.seals import opened
 from nnopt_lab.course.solutions import other_solution
 from nnopt_lab.course.workspace import where_progress_stays, workspace
 
@@ -114,6 +115,7 @@ def question(id: str, answer=None) -> Card:
     if right is None:
         return Card(f"The answer must be {asked.allowed}; {show(answer)} was given.", "bad", text)
     record.note_attempt("questions", id, right, asked.points)
+    asked = opened(asked, asked.letter(answer) if asked.choices else answer)
     if right:
         start_page.follow(workspace())
         return Card(f"Right: {answer} ({_points(asked.points)})", "good", (*text, asked.explanation))
@@ -126,8 +128,9 @@ def _after_a_wrong_answer(asked, answer) -> tuple[str, ...]:
     tries, given = _wrong_numbers.setdefault((workspace(), asked.id), []), float(answer)
     if math.isfinite(given) and all(abs(given - other) > max(asked.tolerance, 1e-6 * abs(other)) for other in tries):
         tries.append(given)
-    if len(tries) < 2:
-        return ("Try again; it costs no points. A second, different wrong number shows the explanation.",)
+    if len(tries) < 2 or asked.seal is not None:
+        again = "Try again; it costs no points."
+        return (f"{again} A second, different wrong number shows the explanation." if asked.seal is None else again,)
     return (asked.explanation,)
 
 

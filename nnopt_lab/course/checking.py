@@ -22,6 +22,7 @@ from nnopt_lab.course.differences import agree, as_wanted, clue, comparable, cou
 from nnopt_lab.course.display import ignoring_faults, let_interrupts_through, show
 from nnopt_lab.course.exercises import Exercise, Property, Question
 from nnopt_lab.course.printouts import Printouts
+from nnopt_lab.course.seals import opened
 from nnopt_lab.course.slips import slip, swapped_arguments
 
 CASES = 16
@@ -162,10 +163,10 @@ def judge_answer(question: Question, answer) -> bool | None:
     try:
         if question.choices:
             given = question.letter(answer) if isinstance(answer, str) else ""
-            return given == question.answer if given in question.choices else None
+            return given == opened(question, given).answer if given in question.choices else None
         rounded = float(answer)
         number = answer if type(answer) is int else rounded
-        return gap(number, question.answer) <= question.tolerance
+        return gap(number, opened(question, rounded).answer) <= question.tolerance
     except BaseException as error:  # the methods of an unusual answer may raise anything
         let_interrupts_through(error)
         return None

@@ -92,17 +92,19 @@ class Question:
         choices: letter → text; empty if the answer is a number.
         comments: wrong letter or number → what is wrong about it.
         tolerance: largest allowed |difference| of a number.
+        seal: in a learner's kit, what `nnopt_lab.course.seals` opens with the learner's answer; the answer is None then.
     """
 
     id: str
     lesson: str
     points: int
     text: str
-    answer: str | float
+    answer: str | float | None
     explanation: str
     choices: dict[str, str] = field(default_factory=dict)
     comments: dict[str | float, str] = field(default_factory=dict)
     tolerance: float = 0.0
+    seal: dict | None = None
 
     @property
     def allowed(self) -> str:
@@ -193,7 +195,7 @@ def declare(item: Exercise | Question) -> None:
     if not 1 <= item.points <= 5:
         raise ValueError(f"points={item.points} of {item.id} must be 1 to 5.")
     if isinstance(item, Question):
-        if item.choices and item.answer not in item.choices:
+        if item.choices and item.seal is None and item.answer not in item.choices:
             raise ValueError(
                 f"answer={item.answer!r} of {item.id} must be one of its choices {', '.join(item.choices)}."
             )
