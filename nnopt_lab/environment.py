@@ -49,8 +49,9 @@ def ensure() -> None:
                 run_in(python)
     else:
         check_pythonpath(requirements.of_installed_package())
-    # Jupyter's kernels start in other folders, and must find the package there too
-    if requirements.installed_version("nnopt-lab") is None:
+    # Jupyter's kernels start in other folders and must find this package there, not that of another clone or kit, whose
+    # environment may be the active one.
+    if pyproject.is_file() or requirements.installed_version("nnopt-lab") is None:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(CLONE), os.environ.get("PYTHONPATH"))))
 
 

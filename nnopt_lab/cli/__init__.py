@@ -3,12 +3,14 @@
 import contextlib
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from nnopt_lab import __version__
 from nnopt_lab.cli import learner, maintainer, teacher
+from nnopt_lab.course.kit import kit
 from nnopt_lab.requirements import installed_version
 from nnopt_lab.workbench.files import in_words
 from nnopt_lab.workbench.text import printable
@@ -61,7 +63,15 @@ def options(
     """Give the command its options without a subcommand."""
 
 
-for panel, commands in COMMANDS.items():
+def offered() -> dict[str, dict[str, Callable]]:
+    """The commands by panel; in a learner's kit, those for learners, without the capstone if that is not in the kit."""
+    if kit() is None:
+        return COMMANDS
+    has_capstone = any(lesson.endswith("_capstone") for lesson in kit().lessons)
+    return {"Learn": {name: call for name, call in COMMANDS["Learn"].items() if has_capstone or name != "capstone"}}
+
+
+for panel, commands in offered().items():
     for name, command in commands.items():
         settings = PASSED_ON if command is maintainer.test else None
         app.command(name, rich_help_panel=panel, context_settings=settings)(command)

@@ -15,6 +15,7 @@ from nnopt_lab.course.claims import claim
 from nnopt_lab.course.display import show
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.course.help import HINTS, HelpCard, take_hint
+from nnopt_lab.course.kit import kit
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.premises import needs
 from nnopt_lab.course.seals import opened
@@ -46,6 +47,7 @@ def lesson(name: str) -> Card:
             f"About {opened.minutes} minutes, {exercise_count} exercises and {question_count} questions, "
             f"{lesson_points(name)} points. Run the cells from top to bottom; they all work even if you leave "
             "exercises blank.",
+            *([f"Due: {kit().due}."] if kit() and kit().due else []),
             *filter(None, [where_progress_stays()]),
         ),
     )

@@ -92,7 +92,7 @@ class Question:
         choices: letter → text; empty if the answer is a number.
         comments: wrong letter or number → what is wrong about it.
         tolerance: largest allowed |difference| of a number.
-        seal: in a learner's kit, what `nnopt_lab.course.seals` opens with the learner's answer; the answer is None then.
+        seal: in a learner's kit, where the answer is None: what `nnopt_lab.course.seals` opens with the learner's.
     """
 
     id: str

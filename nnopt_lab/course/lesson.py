@@ -1,4 +1,4 @@
-"""Lessons: every package in `nnopt_lab.lessons` is one; there is no separate list."""
+"""Lessons: every package in `nnopt_lab.lessons` is one; there is no separate list, except that of a learner's kit."""
 
 import importlib
 import pkgutil
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
+
+from nnopt_lab.course.kit import kit
 
 HOME = "nnopt_lab.lessons"
 
@@ -27,13 +29,21 @@ class Lesson:
     draft: bool = False
 
 
-@cache
 def lessons() -> dict[str, Lesson]:
     """All lessons in order, by name: "01_pruning" is number 1, in the package `nnopt_lab.lessons.pruning`.
+
+    In a learner's kit, these are the kit's lessons.
 
     Raises:
         ValueError: two lessons have the same number.
     """
+    found, own = packages(), kit()
+    return found if own is None else {name: lesson for name, lesson in found.items() if name in own.lessons}
+
+
+@cache
+def packages() -> dict[str, Lesson]:
+    """The lessons of all packages; one that is not in a kit is still needed for the experiments that others use."""
     found = {}
     for package in pkgutil.iter_modules(importlib.import_module(HOME).__path__):
         if package.ispkg:
@@ -46,8 +56,8 @@ def lessons() -> dict[str, Lesson]:
 
 
 def modules(name: str) -> Iterator[ModuleType]:
-    """The modules `name` ("exercises", "experiments", …) of all lessons that have one, in order."""
-    for lesson in lessons():
+    """The modules `name` ("exercises", "experiments", …) of all lessons' packages that have one, in order."""
+    for lesson in packages():
         try:
             yield importlib.import_module(f"{HOME}.{lesson[3:]}.{name}")
         except ModuleNotFoundError as error:
@@ -62,7 +72,7 @@ def lesson_of(module: str) -> str:
         ValueError: the module is in no lesson's package.
     """
     package = module.removeprefix(f"{HOME}.").split(".")[0]
-    name = next((lesson for lesson in lessons() if lesson[3:] == package), None)
+    name = next((lesson for lesson in packages() if lesson[3:] == package), None)
     if name is None or not module.startswith(f"{HOME}."):
         raise ValueError(f"module={module!r} is not in the package of a lesson.")
     return name

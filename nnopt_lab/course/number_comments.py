@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 
 CLOSE = 0.05  # of the right number
 EXACT, PRINTED, TYPED = 1e-6, 1e-5, 1e-4  # tolerances of a reading, relative to the right number
@@ -36,7 +37,11 @@ def readings(given: float, scaled: bool = True) -> Iterator[tuple[str, float, fl
         yield "The magnitude is right, but the sign is not.", -given, EXACT
         percent = "Is it in percent, although the question does not ask for it?"
         yield f"That is 100 times too large. {percent}", given / 100, EXACT
-        yield "That is 100 times too small. Is it a fraction, although the question asks for percent?", given * 100, EXACT
+        yield (
+            "That is 100 times too small. Is it a fraction, although the question asks for percent?",
+            given * 100,
+            EXACT,
+        )
         yield from _factors(given)
         yield "That is the reciprocal: divide the other way round.", 1 / given, EXACT
     yield "That is the complement: 100 % minus the answer.", 100 - given, EXACT
@@ -72,7 +77,7 @@ def _factors(given: float) -> Iterator[tuple[str, float, float]]:
 def _swapped(given: float) -> Iterator[float]:
     """The numbers that differ from `given`, as printed with six digits, by a swap of two neighbouring digits."""
     text = f"{given:g}"
-    for i, (a, b) in enumerate(zip(text, text[1:], strict=False)):
+    for i, (a, b) in enumerate(pairwise(text)):
         if a != b and a.isdigit() and b.isdigit():
             yield float(f"{text[:i]}{b}{a}{text[i + 2 :]}")
 

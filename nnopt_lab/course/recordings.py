@@ -14,7 +14,7 @@ from nnopt_lab.course.lesson import modules
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.workbench import device, provenance
 from nnopt_lab.workbench.files import check_writable, make_folder
-from nnopt_lab.workbench.paths import data_dir
+from nnopt_lab.workbench.paths import data_dir, how_to_restore
 from nnopt_lab.workbench.progress_bar import progress_bar
 
 _experiments: dict[str, Callable[[], dict]] = {}
@@ -67,12 +67,13 @@ def recorded(name: str, *, live: bool = False) -> dict:
     if live:
         return _with_origin(name, experiment())
     path = _file(name)
+    cure = how_to_restore(f"data/recorded/{path.name}", f"nnopt record {name}")
     if not path.is_file():
-        raise FileNotFoundError(f"data/recorded/{path.name} is missing: recreate it with `nnopt record {name}`.")
+        raise FileNotFoundError(f"data/recorded/{path.name} is missing: {cure}.")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is damaged: recreate it with `nnopt record {name}`.") from error
+        raise ValueError(f"{path} is damaged: {cure}.") from error
 
 
 def live_or_recorded(name: str) -> dict | None:

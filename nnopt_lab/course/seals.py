@@ -2,8 +2,8 @@
 
 A seal is a table from the hashes of answers to texts, each encrypted with the answer that opens it. The hashes are
 salted per kit. For a number, ranges of it are hashed instead: those around the right number open everything, so that an
-answer is judged as exactly as without a seal, and those around a wrong number with a comment open the comment. For other
-numbers, a wide interval with random ends around the right one tells what is too large and too small.
+answer is judged as exactly as without a seal, and those around a wrong number with a comment open the comment. For
+other numbers, a wide interval with random ends around the right one tells what is too large and too small.
 
 A seal hides answers from readers, not from a program that tries all of them, which a learner may do by hand anyway.
 """
@@ -20,6 +20,7 @@ from nnopt_lab.course.exercises import Question
 from nnopt_lab.course.number_comments import CLOSE, NOT_FINITE, readings
 
 FACTORS = (1.5, 4.0)  # how far from the right number, at least and at most, the known interval may end
+WIDTHS = (1.0, 2.0)  # of the ranges around the right number, in multiples of what counts as close to it
 NARROWEST = 1e-6  # width of a range of wrong numbers, where the question has no tolerance
 MARGIN = 1 + 1e-9  # for the rounding of a number at the edge of a range
 UNKNOWN = "That is the right order of magnitude, but not the number."
@@ -77,7 +78,8 @@ def _seal_letters(question: Question, salt: str) -> dict:
 def _seal_number(question: Question, salt: str, chance: random.Random) -> dict:
     right, tolerance = question.answer, question.tolerance
     reach = max(tolerance, CLOSE * abs(right)) or 1.0
-    near = [2 * reach, chance.uniform(0, 2 * reach)]
+    width = 2 * reach * chance.uniform(*WIDTHS)  # at random, because a multiple of the right number would tell it
+    near = [width, chance.uniform(0, width)]
     wrong = [2 * tolerance or NARROWEST, 0.0]
     everything = {
         "answer": right,

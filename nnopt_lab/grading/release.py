@@ -1,8 +1,8 @@
 """Write the learner's kit: notebooks, library and data without solutions, and for an assignment points and due date."""
 
-import re
 import shutil
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 import nbformat
@@ -10,11 +10,11 @@ import nbformat
 from nnopt_lab.course.exercises import Exercise, Question, cell_id, exercises, lesson_points, questions
 from nnopt_lab.course.lesson_files import find_lesson, paths, read_notebook
 from nnopt_lab.course.workspace import originals
+from nnopt_lab.grading.kit_files import write_data, write_package, write_project, write_readme
 from nnopt_lab.grading.lateness import policy
 from nnopt_lab.workbench.files import make_folder, naming
-from nnopt_lab.workbench.paths import PACKAGE, root
+from nnopt_lab.workbench.paths import in_kit, root
 
-_IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "_files")
 _NBGRADER = 3  # version of its cells' metadata
 
 
@@ -33,6 +33,8 @@ def write_kit(folder: Path, lessons: Iterable[str] | None = None, due: str | Non
         ValueError: a lesson is unknown, the date can't be parsed, the folder is not empty, or this is not a clone.
         OSError: the kit can't be written; nothing of it is left then.
     """
+    if in_kit():
+        raise ValueError("A kit needs a clone of the project; this is itself a kit.")
     if not (root() / "pyproject.toml").is_file():
         raise ValueError("A kit needs a clone of the project; this is an installed package.")
     if folder.exists() and any(make_folder(folder).iterdir()):
@@ -46,7 +48,7 @@ def write_kit(folder: Path, lessons: Iterable[str] | None = None, due: str | Non
     make_folder(folder)
     try:
         with naming(folder):
-            _write(folder, notebooks)
+            _write(folder, notebooks, when)
     except BaseException:  # otherwise the next try would find a folder that is not empty
         for path in folder.iterdir():
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
@@ -54,25 +56,14 @@ def write_kit(folder: Path, lessons: Iterable[str] | None = None, due: str | Non
     return names
 
 
-def _write(folder: Path, notebooks: dict[str, nbformat.NotebookNode]) -> None:
-    shutil.copytree(PACKAGE, folder / "nnopt_lab", ignore=_IGNORED)
-    shutil.copytree(root() / "data", folder / "data", ignore=_IGNORED)
-    (folder / "README.md").write_text(_for_learners((root() / "README.md").read_text("utf-8")), "utf-8")
-    (folder / "pyproject.toml").write_text(_without_solutions((root() / "pyproject.toml").read_text("utf-8")), "utf-8")
+def _write(folder: Path, notebooks: dict[str, nbformat.NotebookNode], due: datetime | None) -> None:
+    write_package(folder, list(notebooks), due)
+    write_readme(folder, list(notebooks), due)
+    write_project(folder)
+    write_data(folder)
     (folder / "notebooks").mkdir()
     for name, notebook in notebooks.items():
         nbformat.write(notebook, folder / "notebooks" / f"{name}.ipynb")
-
-
-def _without_solutions(project: str) -> str:
-    return re.sub(r'^"solutions" = .*\n', "", project, flags=re.MULTILINE)
-
-
-def _for_learners(readme: str) -> str:
-    """The README's part for learners, without its pictures, which are not in the kit."""
-    lines = readme.partition("\n## Teach with it")[0].splitlines()
-    kept = (line for line in lines if not line.startswith(("![", "[![")) and "nnopt_lab test" not in line)
-    return "\n".join(kept) + "\n"
 
 
 def _mark(lesson: str, notebook, assignment: dict | None) -> None:

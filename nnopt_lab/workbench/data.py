@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, SequentialSampler
 
-from nnopt_lab.workbench.paths import data_dir
+from nnopt_lab.workbench.paths import data_dir, how_to_restore
 from nnopt_lab.workbench.shapes import SHAPES, draw_shapes
 
 SIZE = 32
@@ -223,17 +223,12 @@ def random_flips_and_shifts(seed: int = 0, shift: int = 2):
 
 
 def _load_fashion(path: Path) -> Pictures:
+    cure = how_to_restore(f"data/{path.name}", "nnopt make-data")
     if not path.is_file():
-        raise FileNotFoundError(
-            f"data/{path.name} is missing: restore it with `git checkout -- data/{path.name}`, "
-            "or recreate it with `nnopt make-data`."
-        )
+        raise FileNotFoundError(f"data/{path.name} is missing: {cure}.")
     raw = path.read_bytes()
     if hashlib.sha256(raw).hexdigest() != FASHION_SHA256:
-        raise ValueError(
-            f"data/{path.name} is damaged (its checksum differs): restore it with `git checkout -- data/{path.name}`, "
-            "or recreate it with `nnopt make-data`."
-        )
+        raise ValueError(f"data/{path.name} is damaged (its checksum differs): {cure}.")
     with np.load(path) as file:
         train, test = (
             Split(

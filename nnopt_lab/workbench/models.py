@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nnopt_lab.workbench import data
-from nnopt_lab.workbench.paths import data_dir
+from nnopt_lab.workbench.paths import data_dir, how_to_restore
 
 
 class MyNet(nn.Module):
@@ -149,7 +149,7 @@ def _shipped(name: str) -> type[nn.Module]:
 @contextmanager
 def _weights_file(name: str) -> Iterator:
     path = data_dir() / f"{name}.safetensors"
-    cure = f"restore it with `git checkout -- data/{path.name}`, or retrain it with `nnopt train {name}`."
+    cure = f"{how_to_restore(f'data/{path.name}', f'nnopt train {name}')}."
     if not path.is_file():
         raise FileNotFoundError(f"data/{path.name} is missing: {cure}")
     try:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
+KIT = PACKAGE / "kit.json"  # in a learner's kit: its lessons and due date
 COLAB_DRIVE = Path("/content/drive/MyDrive")  # where Colab mounts the user's Google Drive
 
 
@@ -17,6 +18,18 @@ def root() -> Path:
 def data_dir() -> Path:
     """The folder of shipped data, trained weights and recorded results."""
     return root() / "data"
+
+
+def in_kit() -> bool:
+    """Whether this package is in a learner's kit, written by `nnopt release`."""
+    return KIT.is_file()
+
+
+def how_to_restore(name: str, command: str) -> str:
+    """Say how to get back a shipped file, such as "data/fashion.npz", which a maintainer's command recreates."""
+    if in_kit():
+        return f"take {name} from the kit again"
+    return f"restore it with `git checkout -- {name}`, or recreate it with `{command}`"
 
 
 def in_colab() -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 import nnopt_lab.lessons
 from nnopt_lab.course import builder, exercises, lesson_files
-from nnopt_lab.course.lesson import lessons
+from nnopt_lab.course.lesson import packages
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def lesson_packages(monkeypatch):
         forget()
 
     def forget() -> None:
-        lessons.cache_clear()
+        packages.cache_clear()
         exercises._load_declared.cache_clear()
 
     yield add

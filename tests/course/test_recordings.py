@@ -54,7 +54,9 @@ def test_live_needs_no_recording(tiny):
 
 
 def test_a_missing_recording_is_named_with_the_command_that_makes_it(tiny):
-    with pytest.raises(FileNotFoundError, match=r"tiny\.json is missing: recreate it with `nnopt record tiny`"):
+    with pytest.raises(
+        FileNotFoundError, match=r"tiny\.json is missing: restore it .* or recreate it with `nnopt record tiny`"
+    ):
         recorded("tiny")
 
 

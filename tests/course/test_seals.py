@@ -62,7 +62,18 @@ def test_two_kits_have_no_hash_in_common():
 
 
 def mistakes(right):
-    return (-right, right * 100, right / 100, right * 1e3, right / 1024, right + 1, right - 1, 100 - right, 1 - right, 8 * right)
+    return (
+        -right,
+        right * 100,
+        right / 100,
+        right * 1e3,
+        right / 1024,
+        right + 1,
+        right - 1,
+        100 - right,
+        1 - right,
+        8 * right,
+    )
 
 
 @pytest.mark.parametrize("question", NUMBERS, ids=lambda q: q.id)
@@ -71,12 +82,12 @@ def test_each_number_gets_what_it_gets_without_a_seal(question):
     near = [right + width * k for k in (-1.001, -1, -0.999, 0, 0.999, 1, 1.001)]
     for seed in range(5):
         shut = sealed(question, "salt", random.Random(seed))
-        for given in (*near, *mistakes(right), *question.comments, 3.7 * right, 0, -5, 1e300, math.inf, math.nan):
-            assert judge_answer(shut, given) is judge_answer(question, given), given
-            if judge_answer(question, given):
-                assert opened(shut, given).explanation == question.explanation
+        for answered in (*near, *mistakes(right), *question.comments, 3.7 * right, 0, -5, 1e300, math.inf, math.nan):
+            assert judge_answer(shut, answered) is judge_answer(question, answered), answered
+            if judge_answer(question, answered):
+                assert opened(shut, answered).explanation == question.explanation
             else:
-                assert opened(shut, given).comment_on(given) in (question.comment_on(given), UNKNOWN), given
+                assert opened(shut, answered).comment_on(answered) in (question.comment_on(answered), UNKNOWN), answered
 
 
 @given(finite, finite, st.floats(0, 1e6), st.randoms(use_true_random=False))
@@ -86,8 +97,8 @@ def test_each_number_gets_what_it_gets_without_a_seal(question):
 def test_any_number_is_judged_as_without_a_seal(right, answer, tolerance, chance):
     question = number(right, tolerance)
     shut = sealed(question, "salt", chance)
-    for given in (answer, right, right + tolerance, right - tolerance, math.nextafter(right, math.inf)):
-        assert judge_answer(shut, given) is judge_answer(question, given)
+    for answered in (answer, right, right + tolerance, right - tolerance, math.nextafter(right, math.inf)):
+        assert judge_answer(shut, answered) is judge_answer(question, answered)
 
 
 @given(st.integers(-1000, 1000) | st.floats(-1e4, 1e4), st.integers(-1000, 1000) | st.floats(-1e4, 1e4), st.randoms())
@@ -101,17 +112,19 @@ def test_a_mistake_that_is_named_without_a_seal_is_named_with_one(right, answer,
 def test_comments_whose_ranges_overlap_are_kept_apart():
     question = number(15, 1.0, {30: "thirty", 31.5: "thirty-one", 29: "twenty-nine"})
     shut = sealed(question, "salt")
-    for given in (28, 29, 30, 30.6, 31, 31.1, 32.5):
-        assert opened(shut, given).comment_on(given) == question.comment_on(given)
+    for answered in (28, 29, 30, 30.6, 31, 31.1, 32.5):
+        assert opened(shut, answered).comment_on(answered) == question.comment_on(answered)
 
 
-def test_no_end_of_the_known_interval_is_the_answer_and_its_middle_varies():
-    middles = set()
+def test_no_number_in_a_seal_tells_the_answer():
+    middles, widths = set(), set()
     for seed in range(50):
-        low, high = sealed(number(56.25, 0.3), "salt", random.Random(seed)).seal["between"]
+        seal = sealed(number(56.25, 0.3), "salt", random.Random(seed)).seal
+        low, high = seal["between"]
+        widths.add(round(seal["near"][0], 1))
         assert low < 56.25 / 1.4 and high > 56.25 * 1.4
         middles.add(round(math.sqrt(low * high)))
-    assert len(middles) > 10
+    assert len(middles) > 10 and len(widths) > 10
 
 
 def test_a_question_without_a_seal_stays_as_it_is():

@@ -1,15 +1,30 @@
 """The learner's kit: everything needed to learn and nothing that gives the answers away."""
 
+import ast
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
+import time
+import tomllib
+from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 
+from nnopt_lab.course.checking import judge_answer
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
+from nnopt_lab.grading import kit_files
+from nnopt_lab.grading.batch import grade_all
+from nnopt_lab.grading.gradebook import Gradebook
+from nnopt_lab.grading.pool import Settings
 from nnopt_lab.grading.release import write_kit
-from nnopt_lab.workbench.paths import root
-from tests.grading.classroom import LESSON
+from nnopt_lab.grading.sandbox import Limits, available
+from nnopt_lab.grading.sources import find
+from nnopt_lab.workbench.paths import PACKAGE, root
+from tests.grading.classroom import LESSON, hand_in, linux
 
 
 @pytest.fixture(scope="module")
@@ -19,18 +34,199 @@ def kit(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "kit"
+    write_kit(folder)
+    return folder
+
+
 @pytest.fixture
 def notebook(kit):
     return json.loads((kit / "notebooks" / f"{LESSON}.ipynb").read_text(encoding="utf-8"))
 
 
+def in_the_kit(kit, code, *arguments, folder="."):
+    """Run Python code or a command of a kit, with the kit's package; returns what it printed."""
+    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "NNOPT_WORKSPACE")}
+    environment["PYTHONPATH"] = str(kit)
+    command = [sys.executable, *(("-c", code) if code else ("-m", "nnopt_lab", *arguments))]
+    done = subprocess.run(command, cwd=kit / folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def test_it_holds_no_solution(kit):
-    assert {path.name for path in kit.iterdir()} == {"pyproject.toml", "README.md", "notebooks", "nnopt_lab", "data"}
+    held = {"pyproject.toml", "README.md", "LICENSE", "notebooks", "nnopt_lab", "data"}
+    assert {path.name for path in kit.iterdir()} == held
     assert [path.name for path in (kit / "notebooks").iterdir()] == [f"{LESSON}.ipynb"]
-    assert '"solutions" =' not in (kit / "pyproject.toml").read_text()
-    readme = (kit / "README.md").read_text()
-    assert "## The lessons" in readme and "Teach" not in readme and "![" not in readme
     assert not list(kit.rglob("__pycache__"))
+    assert (kit / "LICENSE").read_bytes() == (PACKAGE / "LICENSE").read_bytes()
+
+
+def texts(kit):
+    """The kit's files that are text, without what only describes lessons in general."""
+    for path in kit.rglob("*"):
+        if path.suffix in (".py", ".md", ".ipynb", ".json", ".toml", ".html"):
+            yield path, path.read_text(encoding="utf-8")
+
+
+def test_no_file_of_it_has_a_question_s_answer_explanation_or_comment(whole):
+    every = " ".join(" ".join(text.split()) for _, text in texts(whole))
+    joined = every.replace('" "', "")
+    for asked in questions().values():
+        for secret in (asked.explanation, *asked.comments.values()):
+            assert " ".join(secret.split()) not in joined and json.dumps(secret)[1:40] not in joined, asked.id
+    for path, text in texts(whole):
+        calls = (
+            [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)] if path.suffix == ".py" else []
+        )
+        for call in calls:
+            if isinstance(call.func, ast.Name) and call.func.id == "question":
+                fields = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+                assert fields["answer"] is None and not fields["explanation"] and "comments" not in fields, path
+                assert fields["seal"]["salt"] and len({len(lock) for lock in fields["seal"]["locks"].values()}) == 1
+    assert len({salts for _, text in texts(whole) for salts in re.findall(r"'salt': '(\w+)'", text)}) == 1
+
+
+def test_two_kits_have_different_salts(kit, whole):
+    salt = re.compile(r"'salt': '(\w{32})'")
+    sources = [(folder / "nnopt_lab/lessons/pruning/exercises.py").read_text("utf-8") for folder in (kit, whole)]
+    assert salt.search(sources[0])[1] != salt.search(sources[1])[1]
+
+
+def test_the_exercises_of_other_lessons_are_not_in_it(kit):
+    assert [path.parent.name for path in kit.glob("nnopt_lab/lessons/*/exercises.py")] == ["pruning"]
+
+
+GIVEN = """
+import json
+from nnopt_lab.course.calls import question
+from nnopt_lab.course.checking import judge_answer
+from nnopt_lab.course.exercises import questions
+given = json.loads({given!r})
+print(json.dumps({{id: [[judge_answer(questions()[id], answer), question(id, answer).lines[-1]] for answer in answers]
+    for id, answers in given.items()}}))
+"""
+
+
+def test_a_learner_of_a_kit_gets_the_same_verdicts_and_comments_as_one_of_the_clone(whole):
+    given = {
+        id: [*asked.choices, "z"] if asked.choices else [asked.answer, *asked.comments, 100 * asked.answer, "many"]
+        for id, asked in questions().items()
+    }
+    found = json.loads(in_the_kit(whole, GIVEN.format(given=json.dumps(given))).splitlines()[-1])
+    for id, answers in given.items():
+        asked = questions()[id]
+        for answer, (verdict, last) in zip(answers, found[id], strict=True):
+            assert verdict is judge_answer(asked, answer), (id, answer)
+            if verdict:
+                assert last == asked.explanation
+            elif verdict is False and asked.choices:
+                assert last == asked.comment_on(answer)
+            elif verdict is False:
+                assert last == "Try again; it costs no points." and asked.explanation != last
+
+
+def test_progress_and_the_course_map_have_only_its_lessons(kit):
+    said = in_the_kit(kit, "", "progress", "--workspace", "work")
+    assert [line.split()[0] for line in said.splitlines()] == ["01", "all"]
+    code = (
+        "from nnopt_lab.course.calls import lesson\nfrom nnopt_lab.course.course_map import progress\n"
+        f"print(lesson({LESSON!r}).lines, lesson('05_integers_by_hand').title)\nprint(progress()._repr_html_())"
+    )
+    said = in_the_kit(kit, code)
+    assert "Due: Tuesday, 2026-12-01 18:00 UTC" in said and "There is no lesson '05_integers_by_hand'" in said
+    assert "01 " in said and "02 " not in said and "Next" not in said
+
+
+def commands(readme):
+    return sorted({line.split("#")[0].strip() for line in re.findall(r"python3 -m nnopt_lab ([^`\n]*)", readme)})
+
+
+def test_its_readme_is_its_own_and_every_command_in_it_works_there(kit):
+    readme = (kit / "README.md").read_text("utf-8")
+    assert "**Due: Tuesday, 2026-12-01 18:00 UTC**" in readme and f"`work/{LESSON}.ipynb`" in readme
+    assert "| 01 " in readme and "| 02 " not in readme and "![" not in readme
+    named = commands(readme)
+    assert {command.split()[0] for command in named} == {"lab", "progress", "reset", "doctor"}
+    assert not re.search(r"nnopt_lab (test|build|grade|release|mark)", readme)
+    for path in re.findall(r"`((?:data|nnopt_lab|notebooks)/[^`]*|LICENSE)`", readme):
+        assert (kit / path).exists(), path
+    copy = kit.parent / "unpacked"
+    shutil.copytree(kit, copy)
+    for command in named:
+        if command == "lab":
+            in_the_kit(copy, "", "lab", "--help")
+            in_the_kit(
+                copy, "from pathlib import Path\nfrom nnopt_lab.course.workspace import fill\nfill(Path('work'))"
+            )
+        else:
+            in_the_kit(copy, "", *command.split())
+    assert (copy / "work" / f"{LESSON}.ipynb").is_file()
+
+
+def test_its_command_offers_only_what_a_learner_needs_there(kit):
+    said = in_the_kit(kit, "", "--help")
+    assert "Learn" in said and not re.search(r"\b(Teach|Maintain|grade|release|build|capstone)\b", said)
+    with pytest.raises(AssertionError, match="No such command"):
+        in_the_kit(kit, "", "grade", "work")
+
+
+def test_a_kernel_beside_it_uses_its_package_even_in_another_clone_s_environment(kit):
+    code = "import sys\nsys.argv = ['nnopt', 'lab']\nfrom nnopt_lab.environment import ensure\nensure()\n"
+    code += "import os\nprint(os.environ['PYTHONPATH'].split(os.pathsep)[0])"
+    assert in_the_kit(kit, code).strip() == str(kit)
+
+
+def test_its_project_file_installs_it_and_names_nothing_that_is_not_there(kit):
+    project = tomllib.loads((kit / "pyproject.toml").read_text("utf-8"))
+    clone = tomllib.loads((root() / "pyproject.toml").read_text("utf-8"))
+    assert project["project"]["dependencies"] == clone["project"]["dependencies"]
+    assert set(project["project"]["optional-dependencies"]) == {"openvino", "timm"}
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert set(project["tool"]) == {"hatch"} and set(wheel["force-include"]) == {"data", "notebooks"}
+    named = [*project["project"]["license-files"], *wheel["packages"], *wheel["force-include"]]
+    assert all((kit / name).exists() for name in named)
+
+
+@linux
+def test_a_notebook_of_a_kit_earns_the_same_points_as_one_of_the_clone(kit, notebook, tmp_path):
+    solved = json.loads((root() / "solutions" / f"{LESSON}.ipynb").read_text("utf-8"))
+    answers = {cell["id"]: cell["source"] for cell in solved["cells"]}
+    clone = json.loads((root() / "notebooks" / f"{LESSON}.ipynb").read_text("utf-8"))
+    for learner, blank in (("kit", notebook), ("clone", clone)):
+        for cell in blank["cells"]:
+            if cell["id"].startswith(("exercise-", "question-")):
+                cell["source"] = answers[cell["id"]]
+        hand_in(tmp_path / "in", learner, blank)
+    with closing(Gradebook(tmp_path / "out", seed=3)) as book:
+        grade_all(find([tmp_path / "in"]), book, Settings(available(), Limits()), jobs=1)
+        earned = {entry.learner: sum(result.points for result in entry.graded.results) for entry in book.entries()}
+    assert earned == dict.fromkeys(("kit", "clone"), lesson_points(LESSON))
+
+
+def test_a_question_that_can_not_be_sealed_stops_the_kit():
+    with pytest.raises(ValueError, match="can't be sealed"):
+        kit_files._sealed_source("for id in ids:\n    question(id)\n", questions(LESSON), "salt")
+
+
+@pytest.mark.parametrize(
+    ("zone", "text"),
+    [
+        ("UTC", "Tuesday, 2026-12-01 18:00 UTC"),
+        ("Europe/Berlin", "Tuesday, 2026-12-01 19:00 CET (18:00 UTC)"),
+        ("Asia/Shanghai", "Wednesday, 2026-12-02 02:00 CST (2026-12-01 18:00 UTC)"),
+    ],
+)
+def test_a_due_date_names_its_day_and_time_zone(monkeypatch, zone, text):
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert kit_files.in_full(datetime(2026, 12, 1, 18, tzinfo=UTC)) == text
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_points_and_the_due_date_are_in_the_notebook(notebook):

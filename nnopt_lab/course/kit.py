@@ -1,0 +1,36 @@
+"""The learner's kit that contains this package: its lessons and due date, as `nnopt release` noted them."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+
+from nnopt_lab.workbench.paths import KIT
+
+
+@dataclass(frozen=True)
+class Kit:
+    """A kit.
+
+    Attributes:
+        lessons: their names, in order.
+        due: when they are due, as text with a time zone; "" if never.
+    """
+
+    lessons: tuple[str, ...]
+    due: str = ""
+
+
+@cache
+def kit() -> Kit | None:
+    """The kit that contains this package; None in a clone or an ordinary installation.
+
+    Raises:
+        ValueError: its file is damaged.
+    """
+    try:
+        found = json.loads(KIT.read_text(encoding="utf-8"))
+        return Kit(tuple(found["lessons"]), found["due"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{KIT} is damaged: take {KIT.name} from the kit again.") from error
