@@ -33,6 +33,7 @@ COMMANDS = {
         "new": maintainer.new,
         "run": maintainer.run,
         "build": maintainer.build,
+        "translate": maintainer.translate,
         "test": maintainer.test,
         "book": maintainer.book,
         "train": maintainer.train,

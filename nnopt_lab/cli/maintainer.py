@@ -51,6 +51,7 @@ def build(
     from nnopt_lab.cli.screen import console, lessons_progress, statistics_table
     from nnopt_lab.course import builder
     from nnopt_lab.course.statistics import statistics
+    from nnopt_lab.course.translation import catalogs, editions
 
     names = _chosen(lessons)
     if stats:
@@ -60,10 +61,57 @@ def build(
         stale = {path: reason for name in names for path, reason in builder.out_of_step(name).items()}
         for path, reason in stale.items():
             print(f"{path.parent.name}/{path.name} {reason}: run nnopt build {path.stem}.")
-        sys.exit(1 if stale else 0)
+        languages = catalogs.translated_languages()
+        untranslated = [text for language in languages for text in editions.out_of_step(language, names)]
+        for text in untranslated:
+            print(text)
+        sys.exit(1 if stale or untranslated else 0)
     with lessons_progress() as show:
         for name in names:
             builder.build(name, show(name))
+    for language in catalogs.translated_languages():
+        editions.write_editions(language, names)
+
+
+def translate(
+    lessons: Lessons = None,
+    language: Annotated[str | None, typer.Option(help="Its code, such as zh; by default all that there are.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Only look for faults in the translations.")] = False,
+) -> None:
+    """Make or update the lessons' translations.
+
+    New texts are to be translated in solutions/LANGUAGE/NN_name.po; notebooks are made from that file. Without lessons,
+    the files that exist are updated, or all are made if a language has none. Nothing is executed.
+    """
+    from nnopt_lab.cli.screen import console, translations_table
+    from nnopt_lab.course.translation import catalogs, editions
+    from nnopt_lab.course.translation.review import review
+
+    languages = [catalogs.check_language(language)] if language else catalogs.translated_languages()
+    if not languages:
+        raise ValueError("There are no translations yet: name a language, such as --language zh.")
+    faults, rows = 0, []
+    for code in languages:
+        names = _chosen(lessons)
+        if not lessons or check:
+            names = catalogs.lessons_due(code, names) or ([] if check else names)
+        for name in names:
+            if check:
+                faults += _show_findings(name, code, review(name, code))
+            else:
+                rows.append((code, name, catalogs.update(name, code)))
+        if not check:
+            editions.write_editions(code, names)
+    if not check:
+        console.print(translations_table([(code, name, catalogs.state(name, found)) for code, name, found in rows]))
+    sys.exit(1 if faults else 0)
+
+
+def _show_findings(lesson: str, language: str, findings: list) -> int:
+    for finding in findings:
+        print(f"solutions/{language}/{lesson}.po: {finding.english}\n  {finding.translation}")
+        print(*(f"  ✘ {problem}" for problem in finding.problems), sep="\n")
+    return len(findings)
 
 
 def new(

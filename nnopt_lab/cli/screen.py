@@ -2,7 +2,7 @@
 
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -102,6 +102,16 @@ def _points(earned: int, points: int, width: int = 20) -> tuple[Text, Text]:
     is_done = 0 < points <= earned
     bar = Text("█" * full, style="green" if is_done else "cyan").append("░" * (width - full), style="dim")
     return bar, Text(f"{earned:>3} of {points} points{' ✔' if is_done else ''}", style="" if earned else "dim")
+
+
+def translations_table(rows: Iterable[tuple]) -> Table:
+    """A table of translations from (language, lesson, counts)."""
+    table = Table("lesson", "language", *(Column(name, justify="right") for name in ("entries", "translated")))
+    for name in ("stale", "missing"):
+        table.add_column(name, justify="right")
+    for language, lesson, counts in rows:
+        table.add_row(lesson, language, f"{sum(counts):,}", *(f"{count:,}" for count in counts))
+    return table
 
 
 def results_table(results) -> Table:

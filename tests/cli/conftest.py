@@ -9,7 +9,8 @@ import pytest
 from nnopt_lab import cli
 from nnopt_lab.course import builder, lesson_files, skeleton
 from nnopt_lab.course import workspace as workspace_module
-from nnopt_lab.workbench import paths
+from nnopt_lab.course.translation import catalogs, editions, glossary
+from nnopt_lab.workbench import language, paths
 
 
 @pytest.fixture
@@ -40,9 +41,10 @@ def course(tmp_path, monkeypatch):
     root = tmp_path / "course"
     for folder in ("solutions", "notebooks"):
         (root / folder).mkdir(parents=True)
-    for module in (builder, lesson_files, skeleton, workspace_module):
+    for module in (builder, lesson_files, skeleton, workspace_module, catalogs, editions, glossary):
         monkeypatch.setattr(module, "root", lambda: root)
     monkeypatch.setattr(paths, "root", lambda: root)
+    monkeypatch.setattr(language, "_locale_folder", lambda: root / "locale")
 
     def write(name: str, source: str):
         (root / "solutions" / f"{name}.py").write_text(dedent(source).lstrip())

@@ -1,0 +1,93 @@
+"""Find the strings in a cell's code that a learner reads. The code itself is never translated."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+# Calls whose strings are names, file names, formats or code.
+CALLS_WITH_NAMES = re.compile(
+    r"(?:check|hint|lesson|question|yours_or_ours|needs|attempt|recorded|live_or_recorded|getattr|setattr|hasattr|exec"
+    r"|isinstance|open|Path|import_module|(?:data|models|torch|np|nn|re|os|sys|plt)\..*"
+    r"|.*\.(?:get|pop|to|startswith|endswith|split|replace|removeprefix|removesuffix|strip|join|format|encode|decode"
+    r"|legend|color_of|tick_params|grid|set_xscale|set_yscale|axis|subplots|imshow|backward|load|save))"
+)
+KEYWORDS_WITH_NAMES = {
+    *("color", "cmap", "colors", "marker", "linestyle", "style", "scale", "xscale", "yscale", "mode", "reduction"),
+    *("engine", "device", "dtype", "backend", "format", "where", "ha", "va", "loc", "axis", "method", "per", "key"),
+    *("fontweight", "weight", "padding_mode", "schedule", "rounding", "observer", "which", "target", "name"),
+}
+WORD = re.compile(r"(?<![\w./])[A-Za-z][a-z]{2,}(?![\w]|\.\w|/\w|\()")
+KINDS = {"claim": "claim", "predict": "prediction", "reveal": "prediction", "print": "printed", "finish": "description"}
+
+
+def code_strings(source: str) -> Iterator[tuple[str, str]]:
+    """The strings that a learner reads in the output of a cell, each as (kind, message), in order.
+
+    The fields of an f-string are numbered in a message: f"{share:.0f} % of {name}" gives "{0} % of {1}". Names, keys
+    for a look-up, and texts without a word are left out. A string that is never shown may be among them, because a
+    program's text does not tell; its translation is then never used.
+    """
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # a cell with a magic command
+        return
+    yield from _strings(tree, "label")
+
+
+def message_of(node: ast.expr) -> str:
+    """The message of a string or f-string."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    text, fields = "", 0
+    for part in node.values:
+        if isinstance(part, ast.Constant):
+            text += part.value
+        else:
+            text += f"{{{fields}}}"
+            fields += 1
+    return text
+
+
+def _strings(node: ast.AST, kind: str) -> Iterator[tuple[str, str]]:
+    if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+        message = message_of(node).strip()
+        if WORD.search(message) and (kind != "label" or not _is_name(message)):
+            yield kind, message
+        for field in ast.walk(node) if isinstance(node, ast.JoinedStr) else ():
+            if isinstance(field, ast.FormattedValue):
+                yield from _strings(field.value, "label")
+        return
+    if isinstance(node, ast.Call):
+        yield from _in_call(node, kind)
+    elif isinstance(node, ast.Subscript):
+        yield from _strings(node.value, kind)
+    elif isinstance(node, ast.Compare):
+        return
+    elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+        body = node.body[1:] if ast.get_docstring(node) else node.body
+        for child in body:
+            yield from _strings(child, kind)
+    elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+        for child in ast.iter_child_nodes(node):
+            yield from _strings(child, kind)
+
+
+def _in_call(call: ast.Call, kind: str) -> Iterator[tuple[str, str]]:
+    function = ast.unparse(call.func)
+    inner = KINDS.get(function.rpartition(".")[2], kind)
+    yield from _strings(call.func, kind)
+    if CALLS_WITH_NAMES.fullmatch(function):
+        return
+    for number, argument in enumerate(call.args):
+        # After a claim's text comes its condition, and after a prediction's name its numbers.
+        yield from _strings(argument, "label" if inner in ("claim", "prediction") and number else inner)
+    for keyword in call.keywords:
+        if keyword.arg not in KEYWORDS_WITH_NAMES:
+            yield from _strings(keyword.value, "explanation" if keyword.arg == "because" else "label")
+
+
+def _is_name(message: str) -> bool:
+    """Whether a label of one word could be an identifier: it has an underscore or a dot, or it is a known colour."""
+    return bool(
+        re.fullmatch(r"\w*_\w*|[\w.]+\.\w+|(?:RdBu|Greys|gray|viridis|log|white|black|none|symlog)(?:_r)?", message)
+    )

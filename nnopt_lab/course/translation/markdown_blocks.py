@@ -1,0 +1,96 @@
+"""Split the Markdown of a cell into the blocks that are translated, and put translations in their places."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+HEADING, PARAGRAPH, LIST_ITEM, TABLE_ROW = "heading", "paragraph", "list item", "table row"
+FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$]+\$", re.DOTALL)
+DISPLAYED = re.compile(r"\$\$(?:(?!\n\n).)+?\$\$", re.DOTALL)
+CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
+ADDRESS = re.compile(r"(?<=\]\()[^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?=\))|<https?://[^>]+>")
+WORD = re.compile(r"[^\W\d_]{2,}")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A heading, paragraph, list item or row of a table that contains words.
+
+    Attributes:
+        kind: HEADING, PARAGRAPH, LIST_ITEM or TABLE_ROW.
+        start, end: its lines in the cell, from 0, without `end`.
+        prefix: what stands before its text in its first line, such as "- " or "## ".
+        text: its text without the prefix. A line break that Markdown shows as a space is a space, so that wrapping
+            the lines of a source anew changes no text.
+    """
+
+    kind: str
+    start: int
+    end: int
+    prefix: str
+    text: str
+
+
+def blocks(cell: str) -> list[Block]:
+    """The blocks of a Markdown cell that have words, in order; code, formulas and HTML of their own have none."""
+    return [block for block in _all_blocks(cell) if has_words(block.text)]
+
+
+def with_translations(cell: str, translate: Callable[[Block], str | None]) -> str:
+    """A cell with the translation of each block in its place; a block whose translation is None stays as it is."""
+    lines = cell.split("\n")
+    for block in reversed(blocks(cell)):
+        translation = translate(block)
+        if translation is not None:
+            first, *others = translation.split("\n")
+            indent = re.sub(r"[^>\s]", " ", block.prefix)
+            lines[block.start : block.end] = [block.prefix + first, *(indent + line for line in others)]
+    return "\n".join(lines)
+
+
+def has_words(text: str) -> bool:
+    """Whether a text has a word of two letters or more outside code, formulas and addresses."""
+    return bool(WORD.search(without_verbatim(text)))
+
+
+def without_verbatim(text: str) -> str:
+    """A text without its code, formulas and addresses, which are the same in every language."""
+    for pattern in (CODE, FORMULA, ADDRESS):
+        text = pattern.sub(" ", text)
+    return text
+
+
+@cache
+def parser():
+    """The parser of Markdown, with tables."""
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark").enable("table")
+
+
+def _all_blocks(cell: str) -> Iterator[Block]:
+    # JupyterLab finds formulas before Markdown: a line of a formula that begins with + is no list.
+    masked = DISPLAYED.sub(lambda formula: re.sub(r"[^\n]", "x", formula.group()), cell)
+    lines, masked_lines, inside = cell.split("\n"), masked.split("\n"), []
+    for token in parser().parse(masked):
+        if token.nesting == 1:
+            inside.append(token.type.removesuffix("_open"))
+        elif token.nesting == -1:
+            inside.pop()
+        if token.type == "tr_open":
+            yield Block(TABLE_ROW, *token.map, "", lines[token.map[0]].strip())
+        elif token.type == "inline" and "table" not in inside:
+            start, end = token.map
+            kind = HEADING if "heading" in inside else LIST_ITEM if "list_item" in inside else PARAGRAPH
+            parts = token.content.split("\n")
+            places = [line.index(part) for line, part in zip(masked_lines[start:], parts, strict=False)]
+            text = "\n".join(
+                line[place : place + len(part)] for line, place, part in zip(lines[start:], places, parts, strict=False)
+            )
+            yield Block(kind, start, end, lines[start][: places[0]], _unwrapped(text))
+
+
+def _unwrapped(content: str) -> str:
+    """The text with a space for each line break, except for hard ones (two spaces or a backslash at the line's end)."""
+    return re.sub(r"(?<!  )(?<!\\)\n[ \t]*", " ", content)

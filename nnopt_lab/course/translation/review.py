@@ -1,0 +1,36 @@
+"""Review the translations of a lesson with the checks and the glossary."""
+
+from typing import NamedTuple
+
+from nnopt_lab.course.translation import catalogs, glossary
+from nnopt_lab.course.translation.checks import problems
+
+
+class Finding(NamedTuple):
+    """What is wrong with the translation of one English text."""
+
+    english: str
+    translation: str
+    problems: list[str]
+
+
+def review(lesson: str, language: str) -> list[Finding]:
+    """The translations of a lesson with faults that a program can find; stale ones are left out.
+
+    A translator's comment in the .po file, `# other: weight, step`, says that the English words are no terms there.
+    """
+    terms = glossary.read_glossary(glossary.glossary_file(language))
+    found = []
+    for entry in catalogs.live(catalogs.read(catalogs.po_file(lesson, language))):
+        if not entry.msgstr or entry.fuzzy:
+            continue
+        other = _other(entry.tcomment)
+        rule = glossary.rule([term for term in terms if other.isdisjoint(form.lower() for form in term.english)])
+        if wrong := problems(entry.msgid, entry.msgstr, entry.comment.split(", "), language, rule):
+            found.append(Finding(entry.msgid, entry.msgstr, wrong))
+    return found
+
+
+def _other(comment: str) -> set[str]:
+    lines = [line.removeprefix("other:") for line in comment.splitlines() if line.startswith("other:")]
+    return {word.strip().lower() for line in lines for word in line.split(",")}
