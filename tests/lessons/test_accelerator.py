@@ -158,6 +158,7 @@ def test_the_ladder_of_training_runs_on_the_cpu_too(monkeypatch):
     rungs = experiments.train_ladder(torch.device("cpu"), few, seeds=(0,))
     assert [rung["name"] for rung in rungs] == list(experiments.TRAINING)
     assert all(len(rung["test"]) == 1 and 0 <= rung["test"][0] <= 100 for rung in rungs)
+    assert rungs[0]["kept"] and all(isinstance(rung["kept"], bool) for rung in rungs)
     assert rungs[0]["test"] == rungs[1]["test"] == rungs[2]["test"]  # the device changes no number on a CPU
 
 
@@ -187,8 +188,13 @@ class TestTwoLadders:
     def test_the_speedup_is_that_of_the_last_rung_that_was_kept(self):
         slower = {"name": "slower", "epochs": 1, "seconds": [40, 41], "test": [90.0, 90.0], "kept": False}
         assert ladders.speedups([*self.rungs(20, 5), slower]) == [4, 3.5]
+        assert ladders.best([*self.rungs(20, 5), slower])["name"] == "rung 1"
 
-    def test_the_shipped_ladder_of_the_cpu_is_drawn(self):
-        result = recorded("training_ladder")["result"]
-        assert ladders.draw({result["machine"]: result["rungs"]}).axes
+    def test_a_gain_is_over_the_rung_before(self):
+        assert ladders.gain(self.rungs(100.5, 20.5, 4.625), "rung 2") == 21 / 5.125
+
+    @pytest.mark.parametrize("name", ["training_ladder", "accelerator_training"])
+    def test_the_shipped_ladder_is_drawn(self, name):
+        result = recorded(name)["result"]
+        assert ladders.draw({"a machine": result["rungs"]}).axes
         assert len(ladders.speedups(result["rungs"])) == len(result["seeds"])

@@ -2,6 +2,7 @@
 
 import time
 from itertools import product
+from statistics import median
 
 import torch
 from torch import Tensor, nn
@@ -100,10 +101,10 @@ def accelerator_products() -> dict:
 
 @experiment
 def accelerator_training() -> dict:
-    """Seconds of training `MyNet`, one change of `TRAINING` on top of the other, and the test accuracy.
+    """Seconds of training `MyNet`, each change of `TRAINING` on top of those that were kept, and the test accuracy.
 
     Returns:
-        {"device", "seeds": [K], "rungs": [{"name", "epochs", "seconds": [K], "validation": [K], "test": [K]}]}.
+        {"device", "seeds": [K], "rungs": [{"name", "kept", "epochs", "seconds": [K], "validation": [K], "test": [K]}]}.
 
     Raises:
         DeviceMissing: this machine has no accelerator.
@@ -117,14 +118,16 @@ def accelerator_training() -> dict:
 
 
 def train_ladder(here: torch.device, pictures: data.Pictures, seeds=SEEDS) -> list[dict]:
-    """Train on every rung of `TRAINING`, with every seed; see `accelerator_training`."""
-    rungs, options = [], {}
+    """Train on every rung of `TRAINING`, with every seed; a rung that is not faster is not kept for those after it."""
+    rungs, options, fastest = [], {}, float("inf")
     for name, changes in progress_bar(TRAINING.items(), desc="training ladder", unit="rung"):
-        options |= changes
-        runs = [_train(dict(options), here, pictures, seed) for seed in seeds]
-        rungs.append(
-            {"name": name, "epochs": options.get("epochs", EPOCHS)} | {k: [r[k] for r in runs] for k in runs[0]}
-        )
+        tried = options | changes
+        runs = [_train(dict(tried), here, pictures, seed) for seed in seeds]
+        of_seeds = {key: [run[key] for run in runs] for key in runs[0]}
+        kept = median(of_seeds["seconds"]) < fastest
+        rungs.append({"name": name, "kept": kept, "epochs": tried.get("epochs", EPOCHS)} | of_seeds)
+        if kept:
+            options, fastest = tried, median(of_seeds["seconds"])
     return rungs
 
 

@@ -1,5 +1,7 @@
 """Draw lesson 13's training ladders: the card's and the CPU's side by side."""
 
+from statistics import median
+
 from matplotlib.figure import Figure
 
 from nnopt_lab.workbench import plots
@@ -37,7 +39,17 @@ def draw(ladders: dict[str, list[dict]]) -> Figure:
     return plots.finish(fig, "Seconds of training and test accuracy of each rung, a dot per seed.")
 
 
+def best(rungs: list[dict]) -> dict:
+    """The last rung that was kept."""
+    return [rung for rung in rungs if rung["seconds"] and rung.get("kept", True)][-1]
+
+
 def speedups(rungs: list[dict]) -> list[float]:
     """First rung's seconds divided by those of the last rung that was kept, one ratio per seed."""
-    last = [rung for rung in rungs if rung["seconds"] and rung.get("kept", True)][-1]
-    return [a / b for a, b in zip(rungs[0]["seconds"], last["seconds"], strict=True)]
+    return [a / b for a, b in zip(rungs[0]["seconds"], best(rungs)["seconds"], strict=True)]
+
+
+def gain(rungs: list[dict], name: str) -> float:
+    """How many times as fast the named rung is as the one before it, by the medians of their seconds."""
+    place = [rung["name"] for rung in rungs].index(name)
+    return median(rungs[place - 1]["seconds"]) / median(rungs[place]["seconds"])
