@@ -780,7 +780,8 @@ if rates:
     display(
         plots.finish(
             fig,
-            "The rate rises with the columns; float32's drops just past 64, 128 and 256.",
+            "The rate rises with the columns; float32's drops just past 64, 128 "
+            "and 256.",
         )
     )
 
@@ -1126,8 +1127,8 @@ claim(
     where=on_the_h100,
 )
 claim(
-    "On the H100, a CUDA graph of the step gains 6 to 9 times, and the recipe 2.5 to 3.5 "
-    "times more.",
+    "On the H100, a CUDA graph of the step gains 6 to 9 times, and the recipe 2.5 to "
+    "3.5 times more.",
     lambda: (
         6 < ladders.gain(trained["rungs"], "CUDA graph of the step") < 9
         and 2.5 < ladders.gain(trained["rungs"], "one-cycle AdamW, batch 256") < 3.5
