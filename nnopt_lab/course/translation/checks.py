@@ -31,16 +31,15 @@ SPOKEN = {
     **{"first": "1", "second": "2", "fourth": "1 4", "both": "2", "a": "1", "an": "1", "single": "1", "per": "1"},
     **{"pair": "2", "pairs": "2", "another": "1", "last": "1"},
 }
-_NUMBER = (
-    rf"(?:about |a |an |the |only )?(?:[−]?\d|\{{\d|\$|{'|'.join(SMALL)}|half|twice|third|quarter|hundred|thousand)"
-)
+_DIGITS = r"(?:about |only )?(?:−?\d|\{\d|\$)"
+_NUMBER = rf"(?:{_DIGITS}|(?:a |an |the )?(?:{'|'.join(SMALL)}|half|twice|third|quarter|tenth|hundred|thousand))"
 INEQUALITIES = {
-    name: re.compile(rf"(?<!no )(?<!not )\b(?:{words})\s+{_NUMBER}", re.IGNORECASE)
+    name: re.compile(rf"(?<!no )(?<!not )\b(?:{words})", re.IGNORECASE)
     for name, words in {
-        "at least": "at least",
-        "at most": "at most|no more than|not more than|up to",
-        "less than": "less than|fewer than|below|under",
-        "more than": "more than|greater than|above|over",
+        "at least": rf"at least\s+{_NUMBER}",
+        "at most": rf"(?:at most|no more than|not more than|up to)\s+{_NUMBER}",
+        "less than": rf"(?:less|fewer) than\s+{_NUMBER}|(?:below|under)\s+{_DIGITS}",
+        "more than": rf"(?:more|greater) than\s+{_NUMBER}|(?:above|over)\s+{_DIGITS}",
     }.items()
 }
 Rule = Callable[[str, str], Iterable[str]]

@@ -9,6 +9,7 @@ from pathlib import Path
 from nnopt_lab.course.translation.markdown_blocks import without_verbatim
 from nnopt_lab.workbench.paths import root
 
+TITLE = re.compile(r"\[[^\]]+\](?=\()|(?<![*\w])\*[^*]+\*(?![*\w])")
 COLUMNS = ("English", "translation", "note")
 IRREGULAR = {"axis": "axes", "matrix": "matrices", "index": "indices", "half": "halves"}
 
@@ -59,7 +60,7 @@ def rule(terms: list[Term]) -> Callable[[str, str], Iterator[str]]:
     """A rule that finds terms of an English text whose translation has none of the allowed ones.
 
     Singular and plural of a term are found. Where terms overlap, the longest counts: in "learning rate schedule" only
-    that term, if the glossary has it.
+    that term, if the glossary has it. A title that the translation quotes in English has no terms.
     """
     by_form = {form.lower(): term for term in terms for form in term.english}
     if not by_form:
@@ -69,7 +70,8 @@ def rule(terms: list[Term]) -> Callable[[str, str], Iterator[str]]:
     pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(map(_spaced, longest))})(?![\w-])", re.IGNORECASE)
 
     def check(english: str, translation: str) -> Iterator[str]:
-        found = {by_plural[re.sub(r"\s+", " ", m.group().lower())] for m in pattern.finditer(_words(english))}
+        text = _words(_without_kept_titles(english, translation))
+        found = {by_plural[re.sub(r"\s+", " ", match.group().lower())] for match in pattern.finditer(text)}
         for term in sorted(found, key=lambda term: term.english):
             if not any(word.lower() in translation.lower() for word in term.allowed):
                 yield f"“{term.english[0]}” must be: {' or '.join(term.allowed)}."
@@ -92,6 +94,11 @@ def _plurals(form: str) -> tuple[str, ...]:
 
 def _spaced(form: str) -> str:
     return re.escape(form).replace(r"\ ", r"\s+")
+
+
+def _without_kept_titles(english: str, translation: str) -> str:
+    """The English text without links and titles that the translation quotes in English."""
+    return TITLE.sub(lambda title: " " if title.group() in translation else title.group(), english)
 
 
 def _words(text: str) -> str:

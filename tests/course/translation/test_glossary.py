@@ -29,6 +29,8 @@ TERMS = [
         ("`batch` and $rate$", "", []),
         ("unpruned, batching, learning-rate-like", "", []),
         ("a learning\nrate", "", ["learning rate"]),
+        ("[Pruning at a rate](a.md), *The batch*", "[Pruning at a rate](a.md)、*The batch*", []),
+        ("[Pruning](a.md), *the batch*", "[裁](a.md)、*组*", ["batch", "prune"]),
     ],
 )
 def test_a_term_needs_one_of_its_translations(english, translation, missed):
