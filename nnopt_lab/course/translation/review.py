@@ -20,12 +20,13 @@ def review(lesson: str, language: str) -> list[Finding]:
     A translator's comment in the .po file, `# other: weight, step`, says that the English words are no terms there.
     """
     terms = glossary.read_glossary(glossary.glossary_file(language))
-    found = []
+    every_term, found = glossary.rule(terms), []
     for entry in catalogs.live(catalogs.read(catalogs.po_file(lesson, language))):
         if not entry.msgstr or entry.fuzzy:
             continue
         other = _other(entry.tcomment)
-        rule = glossary.rule([term for term in terms if other.isdisjoint(form.lower() for form in term.english)])
+        kept = [term for term in terms if other.isdisjoint(form.lower() for form in term.english)]
+        rule = every_term if len(kept) == len(terms) else glossary.rule(kept)
         if wrong := problems(entry.msgid, entry.msgstr, entry.comment.split(", "), language, rule):
             found.append(Finding(entry.msgid, entry.msgstr, wrong))
     return found
