@@ -260,6 +260,7 @@ claim(
     "Half of the kernels cost 1 to 2 points and half of the parameters.",
     1 < -gained["fewer kernels: 8, 16"] < 2
     and round(prices["parameters"]["fewer kernels: 8, 16"], 1) == 0.5,
+    timing=False,
 )
 claim("1×1 kernels cost more than 3 points.", gained["smaller kernels: 1×1"] < -3)
 claim(
@@ -289,6 +290,7 @@ claim("Four layers lose more than half a point.", gained["fewer layers: 4"] < -0
 claim(
     "Four layers have little more than a third of the parameters.",
     1 / 3 < prices["parameters"]["fewer layers: 4"] < 0.4,
+    timing=False,
 )
 
 # %% [markdown]
@@ -538,6 +540,7 @@ library_cost = (
 claim(
     "Separable layers do 4.6 times fewer multiply-accumulates.",
     round(fewer["depthwise-separable"], 1) == 4.6,
+    timing=False,
 )
 claim(
     "The speed-up from separable layers, groups and bottlenecks is smaller than the "
@@ -553,6 +556,7 @@ claim(
 claim(
     "Groups and bottlenecks do at least 3 times fewer MACs, stride 3.7 times.",
     min(fewer[b] for b in saving) > 3 and round(fewer["stride for pooling"], 1) == 3.7,
+    timing=False,
 )
 claim("Groups cost half a point.", round(cost["4 groups"], 1) == 0.5)
 claim(
@@ -1209,6 +1213,7 @@ claim(
 claim(
     "Your formula and the library make the same predictions.",
     torch.tensor(guessed["3×3"]).allclose(torch.tensor(library_seconds)),
+    timing=False,
 )
 
 # %% [markdown]

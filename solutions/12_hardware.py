@@ -196,6 +196,7 @@ thin = [name for name, ops, moved, _ in spent["NCHW"] if ops / moved < peak / ba
 claim(
     "Your formula and the library compute the same intensities.",
     all(abs(a / b - 1) < 1e-6 for a, b in zip(by_formula, counted, strict=True)),
+    timing=False,
 )
 claim(
     "Eager torch stays below three quarters of the peak.",
@@ -211,6 +212,7 @@ claim(
 claim(
     "Memory is the limit for ReLU and pooling.",
     all(n in thin for n, *_ in spent["NCHW"] if "ReLU" in n or "Pool" in n),
+    timing=True,
 )
 
 # %% question="hardware.relu_limit"
@@ -1057,7 +1059,11 @@ claim(
 )
 
 # %%
-claim("The dense and the block-sparse product give the same result.", exact)
+claim(
+    "The dense and the block-sparse product give the same result.",
+    exact,
+    timing=False,
+)
 
 # %% [markdown]
 # ### Whole channels
@@ -1239,6 +1245,7 @@ claim(
 claim(
     "No rung loses more than 1.5 points of accuracy, interval included.",
     min(change.low for change in lost.values()) > -1.5,
+    timing=False,
 )
 
 # %% [markdown]

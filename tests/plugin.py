@@ -16,6 +16,7 @@ import nnopt_lab  # noqa: F401 - sets the threads' waiting policy, which kernels
 # isort: split
 from nnopt_lab.workbench.cores import usable_cores
 from tests import own_process
+from tests.timing_summary import TimingClaims
 
 matplotlib.use("agg")
 os.environ["TQDM_DISABLE"] = "1"
@@ -76,6 +77,7 @@ def pytest_configure(config):
     if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
         os.environ["OMP_NUM_THREADS"] = str(max(1, usable_cores() // int(workers)))
     config.pluginmanager.register(Notebooks())
+    config.pluginmanager.register(TimingClaims())
     if rules := getattr(config.option, "nbval_sanitize_with", None):  # from any folder that pytest is called in
         config.option.nbval_sanitize_with = str(config.rootpath / rules)
     own_process.register(config)

@@ -29,7 +29,7 @@ def clone(tmp_path_factory):
     shutil.copy(CLONE / "pyproject.toml", root)
     (root / "nnopt_lab").symlink_to(PACKAGE)
     (root / "tests" / "lessons").mkdir(parents=True)
-    for name in ("plugin.py", "own_process.py", "conftest.py", "lessons/nbval.cfg"):
+    for name in ("plugin.py", "own_process.py", "timing_summary.py", "conftest.py", "lessons/nbval.cfg"):
         shutil.copy(CLONE / "tests" / name, root / "tests" / name)
     (root / "solutions").mkdir()
     for name in ("01_a", "02_b"):

@@ -30,8 +30,9 @@ def run(
     for result in results:
         if result.failure:
             console.print(f"{result.lesson}: {result.failure}", markup=False)
-        for text in result.false_claims:
-            console.print(f"{result.lesson}: ✘ {text}", markup=False)
+        for mark, texts in (("✘", result.false_claims), ("○ not judged: busy:", result.not_judged)):
+            for text in texts:
+                console.print(f"{result.lesson}: {mark} {text}", markup=False)
     sys.exit(0 if all(result.ok for result in results) else 1)
 
 
@@ -42,6 +43,9 @@ def build(
     ] = False,
     stats: Annotated[
         bool, typer.Option("--stats", help="Only count words, lines of code and claims of each lesson.")
+    ] = False,
+    accept_not_judged: Annotated[
+        bool, typer.Option("--accept-not-judged", help="Also store claims that a busy machine could not judge.")
     ] = False,
 ) -> None:
     """Build and execute both notebooks of lessons from their sources.
@@ -68,7 +72,7 @@ def build(
         sys.exit(1 if stale or untranslated else 0)
     with lessons_progress() as show:
         for name in names:
-            builder.build(name, show(name))
+            builder.build(name, show(name), accept_not_judged)
     for language in catalogs.translated_languages():
         editions.write_editions(language, names)
 

@@ -115,21 +115,29 @@ def translations_table(rows: Iterable[tuple]) -> Table:
 
 
 def results_table(results) -> Table:
-    """A row per `runner.Result`; claims that do not apply to this machine are counted separately."""
-    table = Table("lesson", "time", "exercises passed", "points", "true claims", "do not apply here")
+    """A row per `runner.Result`; claims on measured times are counted apart, and those that do not apply here."""
+    columns = ("true claims", "true timing claims", "not judged: busy", "do not apply here")
+    table = Table("lesson", "time", "exercises passed", "points", *columns)
     for r in results:
-        states = list(r.claims.values())
-        elsewhere = states.count(None)
-        held = f"{states.count(True)} of {len(states) - elsewhere}"
+        held, timed = (_true_claims(list(claims.values())) for claims in (r.claims, r.timing_claims))
+        elsewhere = list((r.claims | r.timing_claims).values()).count(None)
         table.add_row(
             r.lesson,
             f"{r.seconds:.0f} s",
             str(r.exercises_passed),
             f"{r.points} of {r.points_possible}",
             "[red]failed[/red]" if r.failure else held,
+            timed,
+            f"[yellow]{len(r.not_judged)}[/yellow]" if r.not_judged else "0",
             str(elsewhere),
         )
     return table
+
+
+def _true_claims(states: list[bool | str | None]) -> str:
+    """How many claims of those that were judged are true."""
+    true, false = (sum(state is value for state in states) for value in (True, False))
+    return f"{true} of {true + false}"
 
 
 def statistics_table(lessons) -> Table:

@@ -13,6 +13,7 @@ from nnopt_lab.course.exercises import cell_id, exercises
 from nnopt_lab.course.lesson_files import paths, read_notebook
 from nnopt_lab.course.runner import run_notebook
 from nnopt_lab.course.static_outputs import make_static
+from nnopt_lab.course.timing_claims import check_claims
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.workbench.paths import root
 
@@ -34,8 +35,9 @@ def to_notebook(source: Path, solved: bool) -> NotebookNode:
 
     Raises:
         ValueError: solution markers do not match, an exercise appears twice or is folded, the prose above one does not
-            announce its declared points, as in `**Exercise (2 points).**`, or a code block in prose is not closed or
-            has more than a language after its opening fence.
+            announce its declared points, as in `**Exercise (2 points).**`, a code block in prose is not closed or has
+            more than a language after its opening fence, or a claim compares measured times and doesn't say so
+            (`timing_claims.check_claims`, for the solved notebook).
     """
     import jupytext
 
@@ -57,6 +59,8 @@ def to_notebook(source: Path, solved: bool) -> NotebookNode:
             _check_fences(text, source.name)
         cells.append(make(text, id=place, metadata=metadata))
     _check_points(cells, source.name)
+    if solved:
+        check_claims([cell.source for cell in cells if cell.cell_type == "code"], source.name)
     return nbformat.v4.new_notebook(cells=cells, metadata=METADATA)
 
 
@@ -82,23 +86,34 @@ def without_answers(source: str, where: str = "cell") -> str:
     return "\n".join(lines)
 
 
-def build(lesson: str, on_cell: Callable[[int, int, str], None] | None = None) -> None:
+def build(lesson: str, on_cell: Callable[[int, int, str], None] | None = None, accept_not_judged: bool = False) -> None:
     """Make both notebooks of a lesson, execute them, and write them, only the solved one with outputs.
 
-    Outputs of the learner's notebook would reveal the answers to its predictions.
+    Outputs of the learner's notebook would reveal the answers to its predictions. If the machine was too busy to judge
+    a claim of the solved one, that one runs a second time.
 
     Args:
         lesson: its name, such as "01_pruning".
         on_cell: as in `runner.run`.
+        accept_not_judged: whether to write a solved notebook with claims that were not judged, too.
 
     Raises:
-        ValueError: the source is malformed, a cell failed, a claim is false, the answers do not earn all points, or
-            the blank notebook earns any; nothing is written then.
+        ValueError: the source is malformed, a cell failed, a claim is false or was not judged, the answers do not earn
+            all points, or the blank notebook earns any; nothing is written then.
     """
     source, made = root() / "solutions" / f"{lesson}.py", {}
     for solved in (True, False):
         notebook = to_notebook(source, solved)
         result = run_notebook(lesson, notebook, on_cell)
+        if solved and result.ok and result.not_judged and not accept_not_judged:
+            notebook = to_notebook(source, solved)
+            result = run_notebook(lesson, notebook, on_cell)
+            if result.ok and result.not_judged:
+                raise ValueError(
+                    f"{lesson} was not written: the machine was busy in two runs, so these claims on times were not "
+                    f"judged: {result.not_judged}. Close other programs and build it again, or store it as it is with "
+                    "--accept-not-judged."
+                )
         wanted = result.points_possible if solved else 0
         if not result.ok or result.points != wanted:
             false, failed = result.false_claims or "none", f" Its {result.failure}" if result.failure else ""

@@ -2,27 +2,42 @@
 
 A cell shows its first three claims and every false one. The others are folded into one line, so that a long list of
 confirmations does not hide a surprising one.
+
+Claims that compare measured times have the sign ⏱ and are counted apart, because they can also fail if another program
+disturbs the measurement (see `timing_claims`). Their outputs have the same number and order whatever their states, so
+that the other claims of a cell can be compared with those of the stored notebook.
 """
 
 import html
+import sys
 from dataclasses import dataclass
 
-from nnopt_lab.course import record, session
+from nnopt_lab.course import record, session, timing_claims
 from nnopt_lab.course.cards import ACCENTS, FONT
 from nnopt_lab.course.cell_output import shell
+from nnopt_lab.course.timing_claims import NOT_JUDGED
 
 SHOWN_IN_A_CELL = 3
-_MARKS = {True: "✔", False: "✘", None: "○"}  # None: does not apply here
-_COLORS = {True: ACCENTS["good"], False: ACCENTS["bad"], None: ACCENTS["quiet"]}
+TIMING = "⏱"
+_MARKS = {True: "✔", False: "✘", None: "○", NOT_JUDGED: "○"}  # None: does not apply here
+_COLORS = {True: ACCENTS["good"], False: ACCENTS["bad"], None: ACCENTS["quiet"], NOT_JUDGED: ACCENTS["quiet"]}
 _BUSY = (
+    "Other programs use the processor, so measured times say little. Close them, then run the measuring cell and this "
+    "cell again."
+)
+_DISTURBED = (
     "This compares measured times, which another program may have disturbed. Close other programs, then run the "
     "measuring cell and this cell again."
 )
+_TWICE = "Its times were measured a second time, on a machine that was not busy, and it is false again."
+_CLASS = ' class="nnopt-timing"'  # by which the tests recognise what they don't compare
 _in_cell: list["Statement"] = []  # the current notebook cell's claims so far
 
 
 def claim(text: str, condition, where: tuple[bool, str] | None = None, timing: bool = False) -> None:
-    """Show a statement with ✔ (true), ✘ (false) or ○ (does not apply here), and record it. A ✘ fails a build.
+    """Show a statement with ✔ (true), ✘ (false) or ○ (does not apply here, or not judged), and record it.
+
+    A ✘ fails a build.
 
     Args:
         text: a whole sentence.
@@ -30,7 +45,8 @@ def claim(text: str, condition, where: tuple[bool, str] | None = None, timing: b
             applies.
         where: the machines to which the claim applies: `needs("AMX")`, or a pair (whether it applies here, the reason
             why not), such as `(engine is not None, "this engine is not installed")`. Default all machines.
-        timing: whether the condition compares measured times. A ✘ then adds that the machine may be busy.
+        timing: whether the condition compares measured times. Such a claim is not judged on a busy machine; if it is
+            false, the statements that measured its times run again once.
 
     Raises:
         ValueError: the text is empty, or `where` is not such a pair.
@@ -38,19 +54,16 @@ def claim(text: str, condition, where: tuple[bool, str] | None = None, timing: b
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"text={text!r} must be a sentence.")
     applies, reason = _checked(where)
-    holds = bool(condition() if callable(condition) else condition) if applies else None
+    holds, again = None, False
+    if applies and timing:
+        holds, again = timing_claims.judge(condition, sys._getframe(1))
+    elif applies:
+        holds = timing_claims.truth(condition)
     with record.change() as contents:
-        contents["claims"].setdefault(session.current_lesson(), {})[text] = holds
-    text = text if applies else f"{text} (does not apply here: {reason})"
-    statement = Statement(text, holds, _BUSY if timing and holds is False else "")
-    if not _in_a_notebook():
-        print(statement)
-        return
-    if not _in_cell:
-        shell().events.register("post_run_cell", _end_cell)
-    _in_cell.append(Statement(text, holds))
-    if len(_in_cell) <= SHOWN_IN_A_CELL or holds is False:
-        _display(statement)
+        for section in ("claims", "timing_claims"):
+            contents[section].get(session.current_lesson(), {}).pop(text, None)
+        contents["timing_claims" if timing else "claims"].setdefault(session.current_lesson(), {})[text] = holds
+    _show(Statement(_with_reason(text, holds, reason, again), holds, _note(holds, timing, again), bool(timing)))
 
 
 @dataclass(frozen=True)
@@ -58,11 +71,13 @@ class Statement:
     """A claim as it is shown: prose that wraps between words, which printed text in a notebook does not."""
 
     text: str
-    holds: bool | None
+    holds: bool | str | None
     note: str = ""
+    timing: bool = False
 
     def __repr__(self) -> str:
-        return f"{_MARKS[self.holds]} {self.text}" + (f"\n  {self.note}" if self.note else "")
+        sign = f"{TIMING} " if self.timing else ""
+        return f"{_MARKS[self.holds]} {sign}{self.text}" + (f"\n    {self.note}" if self.note else "")
 
     def _repr_html_(self) -> str:
         return f'<div style="margin:0;{FONT}">{self.html}</div>'
@@ -71,39 +86,78 @@ class Statement:
     def html(self) -> str:
         """The line without its frame; the text's further lines begin below its first."""
         note = f"<br>{html.escape(self.note)}" if self.note else ""
+        sign = f'<span title="compares measured times">{TIMING}</span> ' if self.timing else ""
         return (
-            f'<div style="padding-left:1.5em;text-indent:-1.5em"><strong style="display:inline-block;width:1.2em;'
-            f'text-indent:0;color:{_COLORS[self.holds]}">{_MARKS[self.holds]}</strong> '
-            f"{html.escape(self.text)}{note}</div>"
+            f'<div{_CLASS if self.timing else ""} style="padding-left:1.5em;text-indent:-1.5em"><strong '
+            f'style="display:inline-block;width:1.2em;text-indent:0;color:{_COLORS[self.holds]}">'
+            f"{_MARKS[self.holds]}</strong> {sign}{html.escape(self.text)}{note}</div>"
         )
 
 
 @dataclass(frozen=True)
 class Further:
-    """The claims of a cell after the third, as one line that expands."""
+    """The claims of a cell after the third, as one line that expands; above it, those on times that are false."""
 
     claims: tuple[Statement, ...]
 
     @property
     def summary(self) -> str:
-        """How many of them are true, and how many do not apply to this machine."""
-        held, elsewhere = (sum(claim.holds is state for claim in self.claims) for state in (True, None))
-        count = len(self.claims) - elsewhere
-        parts = [f"{held} of {count} further claim{'s are' if count > 1 else ' is'} true"] if count else []
-        if elsewhere:
-            which = "" if count else f" further claim{'s' if elsewhere > 1 else ''}"
-            parts.append(f"{elsewhere}{which} {'do' if elsewhere > 1 else 'does'} not apply here")
-        return f"{_MARKS[held == count if count else None]} {'; '.join(parts)}"
+        """How many of them are true, do not apply to this machine, and are not judged; those on times apart."""
+        exact, timed = (tuple(c for c in self.claims if c.timing is timing) for timing in (False, True))
+        return " · ".join(filter(None, (_summary(exact, ""), _summary(timed, f"{TIMING} "))))
 
     def __repr__(self) -> str:
         return "\n".join([self.summary, *(f"  {claim}" for claim in self.claims)])
 
     def _repr_html_(self) -> str:
-        lines = "".join(claim.html for claim in self.claims)
+        shown = [c for c in self.claims if c.timing and c.holds is False]
+        above = "".join(claim.html for claim in shown)
+        lines = "".join(claim.html for claim in self.claims if claim not in shown)
         return (
-            f'<details style="margin:0;{FONT}"><summary style="cursor:pointer">{html.escape(self.summary)}</summary>'
-            f'<div style="padding-left:1.5em">{lines}</div></details>'
+            f'<div style="margin:0;{FONT}">{above}<details><summary style="cursor:pointer">'
+            f'{html.escape(self.summary)}</summary><div style="padding-left:1.5em">{lines}</div></details></div>'
         )
+
+
+def _summary(claims: tuple[Statement, ...], sign: str) -> str:
+    held, elsewhere, busy = (sum(claim.holds == state for claim in claims) for state in (True, None, NOT_JUDGED))
+    count, parts = len(claims) - elsewhere - busy, []
+    noun = "further timing claim" if sign else "further claim"
+    if count:
+        parts.append(f"{held} of {count} {noun}{'s are' if count > 1 else ' is'} true")
+    for number, one, many in ((elsewhere, "does not apply here", "do not apply here"), (busy, *[NOT_JUDGED] * 2)):
+        if number:
+            which = "" if parts else f" {noun}{'s' if number > 1 else ''}"
+            parts.append(f"{number}{which} {many if number > 1 else one}")
+    return f"{_MARKS[held == count if count else None]} {sign}{'; '.join(parts)}" if parts else ""
+
+
+def _with_reason(text: str, holds, reason: str, again: bool) -> str:
+    if holds is None:
+        return f"{text} (does not apply here: {reason})"
+    if holds == NOT_JUDGED:
+        return f"{text} ({NOT_JUDGED})"
+    return f"{text} (measured twice)" if holds and again else text
+
+
+def _note(holds, timing: bool, again: bool) -> str:
+    if holds == NOT_JUDGED:
+        return "" if any(claim.holds == NOT_JUDGED for claim in _in_cell) else _BUSY
+    if timing and holds is False:
+        return _TWICE if again else _DISTURBED
+    return ""
+
+
+def _show(statement: Statement) -> None:
+    if not _in_a_notebook():
+        print(statement)
+        return
+    if not _in_cell:
+        shell().events.register("post_run_cell", _end_cell)
+    _in_cell.append(statement)
+    # One on times is shown by its place alone, so that a cell has as many outputs whatever its state.
+    if len(_in_cell) <= SHOWN_IN_A_CELL or (statement.holds is False and not statement.timing):
+        _display(statement)
 
 
 def _checked(where) -> tuple[bool, str]:
@@ -124,6 +178,7 @@ def _end_cell(*_) -> None:
     shell().events.unregister("post_run_cell", _end_cell)
     further = tuple(_in_cell[SHOWN_IN_A_CELL:])
     _in_cell.clear()
+    timing_claims.end_cell()
     if further:
         _display(Further(further))
 

@@ -2,9 +2,7 @@
 
 import importlib.util
 import platform
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import torch
@@ -12,8 +10,7 @@ import torch
 from nnopt_lab.techniques.deployment import processor
 from nnopt_lab.workbench import measure
 from nnopt_lab.workbench.cores import usable_cores
-
-BUSY_CORES = 1.6  # two threads that get fewer cores than this, measured, share them with other programs
+from nnopt_lab.workbench.measure.free_cores import BUSY_SHARE, free_cores
 
 
 def needs(*names: str) -> tuple[bool, str]:
@@ -45,30 +42,6 @@ def instructions() -> frozenset[str]:
     return frozenset({name for name, there in tells.items() if there is True} | set(measure.machine().instructions))
 
 
-def free_cores(wanted: int = 2) -> float:
-    """Measure how many cores this process really gets; other programs or a container may reduce them.
-
-    Returns:
-        Processor seconds per second of `wanted` threads that multiply matrices.
-    """
-    x, threads = torch.rand(256, 256), torch.get_num_threads()
-    torch.set_num_threads(1)  # otherwise each product would use all cores
-
-    def work(_) -> None:
-        torch.set_num_threads(1)
-        for _ in range(100):
-            x.mm(x)
-
-    try:
-        with ThreadPoolExecutor(wanted) as pool:
-            list(pool.map(work, range(wanted)))  # starts the threads and wakes up the processor
-            started, used = time.perf_counter(), time.process_time()
-            list(pool.map(work, range(wanted)))
-            return (time.process_time() - used) / (time.perf_counter() - started)
-    finally:
-        torch.set_num_threads(threads)
-
-
 def _has(*any_of: str) -> Callable[[], bool]:
     return lambda: any(name in instructions() for name in any_of)
 
@@ -87,7 +60,7 @@ _PREMISES: dict[str, tuple[Callable[[], bool], str]] = {
         "no instructions for bf16",
     ),
     "two free cores": (
-        lambda: usable_cores() >= 2 and free_cores() > BUSY_CORES,
+        lambda: usable_cores() >= 2 and free_cores() > 2 * BUSY_SHARE,
         "fewer than two free cores",
     ),
     "accelerator": (lambda: torch.accelerator.is_available(), "no accelerator"),

@@ -19,6 +19,7 @@ from nnopt_lab.workbench.files import make_folder
 
 FILE = PROGRESS
 LOCK_SECONDS = 10
+NOT_JUDGED = "not judged: busy"  # the state of a claim that compares times, on a machine that is busy
 _FIGURE = (int, float, type(None))
 _ATTEMPT = {"passed": bool, "points": int, "attempts": int}
 _PREDICTION = {"lesson": str, "unit": str, "guess": _FIGURE, "measured": _FIGURE, "low": _FIGURE, "high": _FIGURE}
@@ -31,6 +32,10 @@ _SECTIONS = {  # the file is accepted only if each entry is valid for its sectio
     ),
     "entries": lambda entry: _is_number(entry) and 0 <= entry <= 10,
     "claims": lambda entry: isinstance(entry, dict) and all(isinstance(holds, bool | None) for holds in entry.values()),
+    "timing_claims": lambda entry: (
+        isinstance(entry, dict)
+        and all(isinstance(holds, bool | None) or holds == NOT_JUDGED for holds in entry.values())
+    ),
 }
 unwritten: dict[Path, dict] = {}  # the contents of files that could not be written, until they can
 
@@ -41,7 +46,8 @@ def read(folder: Path) -> dict:
     Returns:
         {"exercises": {id: {"passed", "points", "attempts"}}, "questions": likewise, "hints": {id: number shown},
         "predictions": {name: …}, "entries": {capstone division: most points},
-        "claims": {lesson: {text: bool, or None if it does not apply}}}.
+        "claims": {lesson: {text: bool, or None if it does not apply}},
+        "timing_claims": likewise, or NOT_JUDGED if the machine was busy}.
     """
     path = Path(folder) / FILE
     try:

@@ -5,7 +5,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -22,7 +22,7 @@ class Result:
     """The result of a lesson's run.
 
     `failure` says which cell failed and how; empty if none did. A claim is True, False, or None if it does not apply to
-    this machine.
+    this machine. One that compares measured times may also be NOT_JUDGED, because the machine was busy.
     """
 
     lesson: str
@@ -32,6 +32,7 @@ class Result:
     points_possible: int
     claims: dict[str, bool | None]
     failure: str = ""
+    timing_claims: dict[str, bool | str | None] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -40,7 +41,12 @@ class Result:
     @property
     def false_claims(self) -> list[str]:
         """The claims that apply here and are false."""
-        return [text for text, holds in self.claims.items() if holds is False]
+        return [text for text, holds in (self.claims | self.timing_claims).items() if holds is False]
+
+    @property
+    def not_judged(self) -> list[str]:
+        """The claims that compare measured times and were not judged, because the machine was busy."""
+        return [text for text, holds in self.timing_claims.items() if holds == record.NOT_JUDGED]
 
 
 def run(lesson: str, solved: bool = False, on_cell: Callable[[int, int, str], None] | None = None) -> Result:
@@ -74,9 +80,14 @@ def run_notebook(lesson: str, notebook: NotebookNode, on_cell: Callable[[int, in
         sum(e["passed"] for e in noted["exercises"].values()),
         sum(e["points"] for e in passed),
         lesson_points(lesson),
-        {text: holds for claims in noted["claims"].values() for text, holds in claims.items()},
+        _all_lessons(noted["claims"]),
         failure,
+        _all_lessons(noted["timing_claims"]),
     )
+
+
+def _all_lessons(claims: dict[str, dict]) -> dict:
+    return {text: holds for of_lesson in claims.values() for text, holds in of_lesson.items()}
 
 
 def execute(notebook: NotebookNode, folder: Path, on_cell: Callable[[int, int, str], None] | None = None) -> str:

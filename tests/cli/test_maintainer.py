@@ -6,7 +6,7 @@ import sys
 import nbformat
 import pytest
 
-from nnopt_lab.course import recordings, runner
+from nnopt_lab.course import record, recordings, runner
 from nnopt_lab.course.runner import Result
 from nnopt_lab.lessons import shipped
 from tests.cli.common import FINE, a_sentence
@@ -27,10 +27,21 @@ def test_run_tells_what_failed_and_what_did_not_hold_with_status_1_and_0_if_all_
 def test_claims_that_do_not_apply_are_counted_apart_and_are_no_failure(nnopt, course, monkeypatch):
     course("98_tiny", "# %%\n1\n")
     claims = {"a": True, "b": True, "c": None}
-    monkeypatch.setattr(runner, "run", lambda *a: Result("98_tiny", 1.0, 0, 0, 0, claims))
+    timed = {"d": True, "e": None, "f": record.NOT_JUDGED}
+    monkeypatch.setattr(runner, "run", lambda *a: Result("98_tiny", 1.0, 0, 0, 0, claims, timing_claims=timed))
     status, out, _ = nnopt("run")
-    row = [line for line in out.splitlines() if "98_tiny" in line][-1]
-    assert status == 0 and [cell.strip() for cell in row.strip("│").split("│")][-2:] == ["2 of 2", "1"]
+    row = [line for line in out.splitlines() if "98_tiny" in line][-2]
+    assert status == 0
+    assert [cell.strip() for cell in row.strip("│").split("│")][-4:] == ["2 of 2", "1 of 1", "1", "2"]
+    assert "98_tiny: ○ not judged: busy: f\n" in out
+
+
+def test_a_false_claim_on_times_is_a_failure(nnopt, course, monkeypatch):
+    course("98_tiny", "# %%\n1\n")
+    timed = {"faster": False, "slower": True}
+    monkeypatch.setattr(runner, "run", lambda *a: Result("98_tiny", 1.0, 0, 0, 0, {}, timing_claims=timed))
+    status, out, _ = nnopt("run")
+    assert status == 1 and "1 of 2" in out and "98_tiny: ✘ faster\n" in out
 
 
 @pytest.mark.parametrize("result", ["false claim", "failing cell"])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from nnopt_lab.course import builder
 from nnopt_lab.course.builder import BEGIN, END, build, out_of_step, to_notebook, with_answers, without_answers
 from nnopt_lab.course.lesson_files import paths
+from nnopt_lab.course.record import NOT_JUDGED
 from nnopt_lab.course.runner import Result, run
 
 STUB = "# Your answer here.\n{0}raise NotImplementedError"
@@ -364,3 +365,44 @@ def test_a_blank_notebook_that_earns_points_is_not_written(tiny, monkeypatch):
     earned.update({True: 2, False: 0})
     build("98_tiny")
     assert all(path.exists() for path in paths("98_tiny").values())
+
+
+@pytest.mark.parametrize(
+    ("busy", "accepted", "runs", "written"),
+    [
+        ([False], False, 2, True),
+        ([True, False], False, 3, True),
+        ([True, True], False, 2, False),
+        ([True], True, 2, True),
+    ],
+    ids=["quiet", "busy once", "busy twice", "busy, and accepted"],
+)
+def test_a_notebook_with_claims_that_were_not_judged_is_run_again_and_stored_only_if_asked(
+    tiny, monkeypatch, busy, accepted, runs, written
+):
+    left, ran = list(busy), []
+
+    def pretend(lesson, notebook, on_cell):
+        solved = "2 * x" in notebook.cells[2].source
+        ran.append(solved)
+        state = NOT_JUDGED if solved and left.pop(0) else True
+        return Result(lesson, 0.1, 1, 2 * solved, 2, {}, timing_claims={"it is faster": state})
+
+    monkeypatch.setattr(builder, "run_notebook", pretend)
+    tiny(TINY)
+    if written:
+        build("98_tiny", accept_not_judged=accepted)
+    else:
+        with pytest.raises(ValueError, match=r"98_tiny was not written: .* not judged: \['it is faster'\]. Close"):
+            build("98_tiny")
+    assert len(ran) == runs and all(path.exists() == written for path in paths("98_tiny").values())
+
+
+@pytest.mark.parametrize("solved", [True, False])
+def test_a_claim_on_times_that_does_not_say_so_is_refused(tiny, solved):
+    source = tiny(TINY + "\n    # %%\n    t = measure.latency(nets, x)\n    claim('fast', t['a'].median < 1)\n")
+    if solved:
+        with pytest.raises(ValueError, match=r"98_tiny.py: the claim 'fast' compares measured times"):
+            to_notebook(source, solved)
+    else:
+        to_notebook(source, solved)

@@ -6,15 +6,16 @@ import pytest
 import torch
 from IPython.core.interactiveshell import InteractiveShell
 
-from nnopt_lab.course import claims, session
+from nnopt_lab.course import claims, session, timing_claims
 from nnopt_lab.course.calls import claim, lesson
 from nnopt_lab.course.claims import Further, Statement
-from nnopt_lab.course.record import read
+from nnopt_lab.course.record import NOT_JUDGED, read
 
 
 @pytest.fixture(autouse=True)
 def a_new_kernel(monkeypatch):
     monkeypatch.setattr(session, "_lesson", "00_start_here")
+    monkeypatch.setattr(timing_claims, "is_busy", lambda: False)
 
 
 def test_claims_are_printed_and_noted_under_the_lesson_that_is_open(capsys, own_workspace):
@@ -51,9 +52,39 @@ def test_a_false_claim_on_times_says_what_may_have_disturbed_it(capsys):
     assert "measured times" not in capsys.readouterr().out
     claim("faster", False, timing=True)
     said = capsys.readouterr().out
-    assert said.startswith("✘ faster\n") and "another program" in said and "run" in said
+    assert said.startswith("✘ ⏱ faster\n") and "another program" in said and "run" in said
     claim("exact", False)
     assert capsys.readouterr().out == "✘ exact\n"
+
+
+def test_a_claim_on_times_is_recorded_apart_from_the_others(own_workspace):
+    claim("it is faster", True)
+    claim("it is smaller", True)
+    claim("it is faster", False, timing=True)
+    claim("with AMX", False, where=(False, "no AMX"), timing=True)
+    found = read(own_workspace)
+    assert found["claims"] == {"00_start_here": {"it is smaller": True}}
+    assert found["timing_claims"] == {"00_start_here": {"it is faster": False, "with AMX": None}}
+
+
+def test_on_a_busy_machine_a_claim_on_times_is_not_judged_whatever_it_is(monkeypatch, capsys, own_workspace):
+    monkeypatch.setattr(timing_claims, "is_busy", lambda: True)
+    claim("faster", True, timing=True)
+    claim("slower", False, timing=True)
+    claim("never called", lambda: 1 / 0, timing=True)
+    claim("elsewhere", True, where=(False, "no AMX"), timing=True)
+    claim("exact", 3 > 2)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if not line.startswith(" ")] == [
+        "○ ⏱ faster (not judged: busy)",
+        "○ ⏱ slower (not judged: busy)",
+        "○ ⏱ never called (not judged: busy)",
+        "○ ⏱ elsewhere (does not apply here: no AMX)",
+        "✔ exact",
+    ]
+    assert "Close them" in lines[1]
+    found = read(own_workspace)["timing_claims"]["00_start_here"]
+    assert list(found.values()) == [NOT_JUDGED] * 3 + [None]
 
 
 @pytest.mark.parametrize("where", [True, "AMX", ("no AMX", False), (True,), [True, "no AMX"], (True, "a", "b")])
@@ -82,6 +113,8 @@ def test_a_claim_without_text_is_refused(text):
     ],
 )
 def test_the_summary_counts_what_holds_and_apart_from_it_what_does_not_apply(states, summary):
+    timed = Further(tuple(Statement(f"{i} < 9", state, timing=True) for i, state in enumerate(states)))
+    assert timed.summary == summary.replace(" further claim", " further timing claim").replace(" ", " ⏱ ", 1)
     further = Further(tuple(Statement(f"{i} < 9", state) for i, state in enumerate(states)))
     assert further.summary == summary
     assert repr(further).splitlines()[0] == summary and len(repr(further).splitlines()) == 1 + len(states)
@@ -89,7 +122,18 @@ def test_the_summary_counts_what_holds_and_apart_from_it_what_does_not_apply(sta
     assert f"{summary}</summary>" in page and "0 &lt; 9" in page
 
 
-@pytest.mark.parametrize(("holds", "mark"), [(True, "✔"), (False, "✘"), (None, "○")])
+def test_the_summary_counts_claims_on_times_apart_with_those_that_were_not_judged():
+    exact = [Statement("a", True), Statement("b", None)]
+    timed = [Statement(str(i), state, timing=True) for i, state in enumerate((True, NOT_JUDGED, None, NOT_JUDGED))]
+    expected = (
+        "✔ 1 of 1 further claim is true; 1 does not apply here · "
+        "✔ ⏱ 1 of 1 further timing claim is true; 1 does not apply here; 2 not judged: busy"
+    )
+    assert Further((*exact, *timed)).summary == expected
+    assert Further(tuple(timed[1:2])).summary == "○ ⏱ 1 further timing claim not judged: busy"
+
+
+@pytest.mark.parametrize(("holds", "mark"), [(True, "✔"), (False, "✘"), (None, "○"), (NOT_JUDGED, "○")])
 def test_a_notebook_shows_a_claim_as_prose_with_its_mark(holds, mark):
     page = Statement("a < b & c", holds, "run <again>")._repr_html_()
     text = " ".join(re.sub("<[^>]*>", " ", page).split())
@@ -127,9 +171,29 @@ def test_a_cell_shows_three_claims_and_folds_the_others(cell, own_workspace):
 
 
 def test_a_claim_that_does_not_hold_is_shown_wherever_it_stands(cell):
-    printed, (further,) = cell("for i in range(8): claim(f'claim {i}', i != 6, timing=True)")
-    assert printed[:4] == ["✔ claim 0", "✔ claim 1", "✔ claim 2", "✘ claim 6"] and "measured times" in printed[4]
+    printed, (further,) = cell("for i in range(8): claim(f'claim {i}', i != 6)")
+    assert printed == ["✔ claim 0", "✔ claim 1", "✔ claim 2", "✘ claim 6"]
     assert "4 of 5 further claims are true" in further.summary
+
+
+@pytest.mark.parametrize("state", ["true", "false", "busy"])
+def test_a_cell_has_as_many_outputs_whatever_its_claims_on_times_are(cell, state, monkeypatch):
+    monkeypatch.setattr(timing_claims, "is_busy", lambda: state == "busy")
+    source = "for i in range(8): claim(f'claim {i}', i %% 2 or %s, timing=not i %% 2)" % (state == "true")
+    printed, (further,) = cell(source)
+    mark = {"true": "✔", "false": "✘", "busy": "○"}[state]
+    assert [line[0] for line in printed if line[0] != " "] == [mark, "✔", mark]
+    assert len(further.claims) == 5 and further.summary.startswith("✔ 3 of 3 further claims are true · ")
+    page = further._repr_html_()
+    before_the_fold = page[: page.index("<details")]
+    assert before_the_fold.count("✘") == (2 if state == "false" else 0) and "claim 5" not in before_the_fold
+    assert page.count('class="nnopt-timing"') == 2
+
+
+def test_a_busy_cell_says_once_what_to_do(cell, monkeypatch):
+    monkeypatch.setattr(timing_claims, "is_busy", lambda: True)
+    printed, _ = cell("for i in range(3): claim(f'claim {i}', True, timing=True)")
+    assert "\n".join(printed).count("Close them") == 1
 
 
 def test_a_cell_that_fails_half_way_leaves_nothing_for_the_next(cell):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nnopt_lab.course import premises
-from nnopt_lab.course.premises import free_cores, instructions, needs
+from nnopt_lab.course.premises import instructions, needs
 
 
 @pytest.fixture
@@ -64,9 +64,3 @@ def test_premises_agree_with_what_the_system_says():
     assert needs("accelerator")[0] == torch.accelerator.is_available()
     assert needs("x86")[0] == (platform.machine().lower() in ("x86_64", "amd64"))
     assert all(isinstance(name, str) for name in instructions())
-
-
-def test_measuring_free_cores_leaves_torchs_threads_as_they_were():
-    before = torch.get_num_threads()
-    assert 0 < free_cores(2) < 2.5
-    assert torch.get_num_threads() == before

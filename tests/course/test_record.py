@@ -19,7 +19,15 @@ from nnopt_lab.course.record import FILE, change, note_attempt, read
 from tests.course.answers import own
 
 ID = next(iter(exercises()))
-EMPTY = {"exercises": {}, "questions": {}, "hints": {}, "predictions": {}, "entries": {}, "claims": {}}
+EMPTY = {
+    "exercises": {},
+    "questions": {},
+    "hints": {},
+    "predictions": {},
+    "entries": {},
+    "claims": {},
+    "timing_claims": {},
+}
 PASSED = {"passed": True, "points": 1, "attempts": 2}
 GUESS = {"lesson": "00_start_here", "unit": "×", "guess": 2.0, "measured": None, "low": None, "high": None}
 
@@ -144,6 +152,9 @@ DAMAGED = [
             {"predictions": {"speed": GUESS | {"more": 1}}},
             {"claims": {"00_start_here": ["it holds"]}},
             {"claims": {"00_start_here": {"it holds": "yes"}}},
+            {"claims": {"00_start_here": {"it holds": "not judged: busy"}}},
+            {"timing_claims": {"00_start_here": {"it is faster": "busy"}}},
+            {"timing_claims": ["it is faster"]},
         )
     ),
 ]
