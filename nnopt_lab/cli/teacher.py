@@ -210,7 +210,7 @@ def _report(book, out: Path, submitted=None) -> list:
     written = report.write(book, out, submitted)
     handed_in = [g for g in written.grades if g.entry.graded.state != MISSING]
     console.print(grades_table(handed_in, book.seed))
-    troubled = [g for g in handed_in if g.entry.graded.state != "graded"]
+    troubled = [g for g in handed_in if g.entry.graded.state != "graded" or g.entry.graded.reason]
     formats = (book.setting("formats") or "").split()
     due = book.setting("due")
     for sentence in (

@@ -54,7 +54,8 @@ def grade(submission: Submission, sandbox: Sandbox, seed: int) -> Graded:
     items = (*exercises(lesson).values(), *questions(lesson).values())
     by_id = {result.id: result for result in judge.results(items)}
     results = [by_id[item.id] for item in items]
-    return Graded(lesson, *_state(results), tuple(results))
+    state, reason = _state(results)
+    return Graded(lesson, state, " ".join(filter(None, (submission.note, reason))), tuple(results))
 
 
 def grade_safely(submission: Submission, sandbox: Sandbox, seed: int) -> Graded:

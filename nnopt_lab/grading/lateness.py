@@ -61,8 +61,8 @@ def policy(text: str, due: str | None = None, zone: tzinfo | None = None) -> Pol
     """
     try:
         when = None if due is None else moment(due, zone)
-    except ValueError:
-        raise ValueError(f"due={due!r} must be a date and time such as 2026-12-01T18:00.") from None
+    except ValueError as error:
+        raise ValueError(f"due={due!r} {error}.") from None
     if text == "none":
         return Policy(due=when)
     rate = _RATE.fullmatch("100%" if text == "zero" else text)

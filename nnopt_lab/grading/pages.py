@@ -50,7 +50,7 @@ def write(
     make_folder(folder / "feedback")
     for learner, theirs in groupby(grades, key=lambda g: g.learner):
         page = _template("feedback.html").render(learner=learner, grades=[_shown(g, zone) for g in theirs])
-        write_atomically(folder / "feedback" / f"{safe_name(learner)}.html", _encodable(page))
+        _write(folder / "feedback" / f"{safe_name(learner)}.html", page)
     handed_in = [g for g in grades if g.entry.graded.state != MISSING]
     script = (TEMPLATES / "search.js").read_text("utf-8")
     page = _template("class.html").render(
@@ -65,7 +65,7 @@ def write(
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
-    write_atomically(folder / "class.html", _encodable(page))
+    _write(folder / "class.html", page)
     return folder / "class.html"
 
 
@@ -75,8 +75,11 @@ def _template(name: str) -> Template:
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template(name)
 
 
-def _encodable(page: str) -> str:
-    return page.encode("utf-8", "replace").decode("utf-8")
+def _write(path: Path, page: str) -> None:
+    """Write a page if it has changed: a mark changes one page, and writing all of a large class takes long."""
+    data = page.encode("utf-8", "replace")
+    if not (path.is_file() and path.read_bytes() == data):
+        write_atomically(path, data.decode("utf-8"))
 
 
 def _names(grades: list[Grade]) -> set[str]:

@@ -43,7 +43,7 @@ class Graded:
     Attributes:
         lesson: "" if the file is malformed and no lesson was named.
         state: "graded", "partly graded", "timed out", "out of memory", "crashed" or "malformed".
-        reason: why it is not "graded", as text.
+        reason: why it is not "graded", or what else a teacher should know, as text.
         results: one per exercise and question of the lesson.
     """
 

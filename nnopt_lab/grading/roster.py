@@ -165,7 +165,7 @@ def _columns(titles: list[str], source: str) -> dict[str, int]:
         place = next((n for n, title in enumerate(titles) if re.fullmatch(pattern, _title(title))), None)
         if place is not None:
             found[name] = place
-    if not {"name", "first", "last", "email", "login"} & found.keys():
+    if not {"name", "first", "last", "email", "login", "id"} & found.keys():
         shown = ", ".join(titles[:12]) or "none"
         raise ValueError(
             f"{source} must have a line of titles with name, e-mail or login among them; its titles are: {shown}."
@@ -201,6 +201,8 @@ def _full_name(cells: dict[str, str]) -> str:
 
 def _person(cells: dict[str, str], line: int, source: str, zone: tzinfo | None) -> Person:
     name = _full_name(cells) or cells.get("email") or cells.get("login") or ""
+    if not {"name", "first", "last", "email", "login"} & cells.keys():
+        name = cells["id"]  # Moodle's worksheet of an assignment that is marked blindly has nothing else
     if not name:
         raise ValueError(f"{source}, line {line}: the learner's name is missing.")
     for key in _NUMBER_COLUMNS:  # spreadsheets and pandas turn whole numbers into floats where a cell is empty
@@ -210,11 +212,8 @@ def _person(cells: dict[str, str], line: int, source: str, zone: tzinfo | None) 
     if cells.get("extension"):
         try:
             extension = moment(cells["extension"], zone)
-        except ValueError:
-            raise ValueError(
-                f"{source}, line {line}: extension={cells['extension']!r} must be a date and time such as "
-                "2026-12-01T18:00, or a date such as 2026-12-01."
-            ) from None
+        except ValueError as error:
+            raise ValueError(f"{source}, line {line}: extension={cells['extension']!r} {error}.") from None
     return Person(
         unicodedata.normalize("NFC", name),
         *(cells.get(key, "") for key in ("email", "login", "sis")),

@@ -27,6 +27,7 @@ MAX_BYTES = 32 << 20
 MAX_BRACKETS = 2_000_000
 MAX_SOURCE = 100_000
 MAX_CODE = 1_000_000
+_BY_NAME = "Its cells have lost their ids, so the answers were found by their functions' names."
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Submission:
         cells: answer cells by the id of their exercise or question, one for each in the lesson.
         code: the sources of all code cells, in order; () if they are too long for a notebook.
         malformed: the reason why it is not a notebook of the course, as text; empty if it is one.
+        note: what a teacher should know about how the answers were found; usually empty.
     """
 
     source: Source
@@ -58,6 +60,7 @@ class Submission:
     cells: dict[str, Cell] = field(default_factory=dict)
     code: tuple[str, ...] = ()
     malformed: str = ""
+    note: str = ""
 
 
 def read(source: Source, lesson: str | None = None, zone: tzinfo | None = None) -> Submission:
@@ -76,11 +79,11 @@ def read(source: Source, lesson: str | None = None, zone: tzinfo | None = None) 
     sha256 = hashlib.sha256(data).hexdigest()
     try:
         cells = _Cells(_cells(data))
-        found = _lesson_of(cells.ids, lesson)
+        found, note = _lesson_of(cells, lesson)
     except ValueError as error:
         return Submission(source, sha256, changed, lesson or named, malformed=str(error))
     answers = {item.id: _answer(cells, id, item) for id, item in _answer_cells(found).items()}
-    return Submission(source, sha256, changed, found, answers, cells.code)
+    return Submission(source, sha256, changed, found, answers, cells.code, note=note)
 
 
 def _bytes(source: Source, zone: tzinfo | None) -> tuple[bytes, str]:
@@ -190,12 +193,19 @@ def _kind(item: Exercise | Question) -> str:
     return "exercise" if isinstance(item, Exercise) else "question"
 
 
-def _lesson_of(ids: set[str], wanted: str | None) -> str:
-    counts = {name: len(ids & _answer_cells(name).keys()) for name in lessons()}
+def _lesson_of(cells: _Cells, wanted: str | None) -> tuple[str, str]:
+    """The lesson of the answers, and a note if they were not found by the cells' ids."""
+    counts = {name: len(cells.ids & _answer_cells(name).keys()) for name in lessons()}
     lesson = wanted or max(counts, key=counts.get)
+    if counts[lesson]:
+        return lesson, ""
+    if not any(counts.values()):  # otherwise it is another lesson
+        text = "\n".join(cells.unmarked)
+        counts = {name: sum(_defines(text, item) for item in _answer_cells(name).values()) for name in lessons()}
+        lesson = wanted or max(counts, key=counts.get)
     if not counts[lesson]:
         raise ValueError(f"It contains no answer cell of {'the course' if wanted is None else wanted}.")
-    return lesson
+    return lesson, _BY_NAME
 
 
 def _marks(cell: dict) -> list[tuple[str, str]]:
@@ -214,10 +224,11 @@ def _answer(cells: _Cells, id: str, item: Exercise | Question) -> Cell:
     stub = stubs(item.lesson).get(id, "")
     texts = [text for cell in code if not _is_untouched(text := _text(cell), stub)]
     texts = [text for text in texts if _answers(text, item)] or texts
-    if code and not texts and isinstance(item, Exercise):
-        texts = _defined_elsewhere(cells.unmarked, item)
     if not texts:
-        return Cell(_text(code[0])) if code else Cell(trouble="missing")
+        texts = _given_elsewhere(cells.unmarked, item)
+    if not texts:
+        blank = [_text(cell) for cell in code] or [text for text in cells.unmarked if text.strip() == stub.strip()]
+        return Cell(blank[0]) if blank else Cell(trouble="missing")
     if len({text.strip() for text in texts}) > 1:
         return Cell(trouble="doubled")
     return Cell(trouble="too long") if len(texts[0]) > MAX_SOURCE else Cell(texts[0])
@@ -235,11 +246,17 @@ def _answers(text: str, item: Exercise | Question) -> bool:
     return re.search(rf"^(?:(?:async )?def {item.name}\b|{item.name}\s*=)", text, re.MULTILINE) is not None
 
 
-def _defined_elsewhere(texts: list[str], exercise: Exercise) -> list[str]:
-    """The sources of the learner's unmarked cells that define the function: a tool may have dropped their mark."""
-    courses = notebook_cells(exercise.lesson).values()
-    defined = re.compile(rf"^def {exercise.name}\b", re.MULTILINE)
-    return [text for text in texts if defined.search(text) and text not in courses]
+def _given_elsewhere(texts: list[str], item: Exercise | Question) -> list[str]:
+    """The sources of the learner's unmarked cells that answer: a tool may have dropped their mark."""
+    courses = {text.strip() for text in notebook_cells(item.lesson).values()}
+    return [text for text in texts if _defines(text, item) and text.strip() not in courses]
+
+
+def _defines(text: str, item: Exercise | Question) -> bool:
+    """Like `_answers`, but a function must be defined, because the course's own cells assign to its name."""
+    if isinstance(item, Question):
+        return _answers(text, item)
+    return re.search(rf"^(?:async )?def {item.name}\b", text, re.MULTILINE) is not None
 
 
 def _text(cell: dict) -> str | None:

@@ -4,6 +4,7 @@ import re
 from datetime import datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
+EXAMPLE = "2026-12-01T18:00"
 _OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2})(?::?(\d\d))?")
 _CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p", "%I %p", "")
 # As spreadsheets and learning platforms write them, once commas are gone; ISO format comes first. A two-digit year is
@@ -60,7 +61,7 @@ def moment(text: str, zone: tzinfo | None = None) -> datetime:
         zone: of a text without one; None for this machine's.
 
     Raises:
-        ValueError: it can't be read, or could be two dates.
+        ValueError: it can't be read, or could be two dates. The message goes on after the text: "must be …".
     """
     text = text.strip()
     try:
@@ -75,7 +76,7 @@ def moment(text: str, zone: tzinfo | None = None) -> datetime:
     try:
         return found if found.tzinfo else found.astimezone()
     except (OverflowError, OSError):
-        raise ValueError(f"{text!r} is in no year that this machine can convert") from None
+        raise ValueError(f"must be a date and time such as {EXAMPLE}") from None
 
 
 def _written(text: str) -> tuple[datetime, bool]:
@@ -83,7 +84,7 @@ def _written(text: str) -> tuple[datetime, bool]:
     if slashes := _SLASHES.fullmatch(text):
         first, second = int(slashes[1]), int(slashes[2])
         if first <= 12 and second <= 12 and first != second:
-            raise ValueError(f"{text!r} could be two dates")
+            raise ValueError(f"could be two dates: write it as in {EXAMPLE}")
         day, month = (first, second) if first > 12 else (second, first)
         text = f"{day:02}.{month:02}.{slashes[3]}{slashes[4]}"
     for day in _DAYS:
@@ -92,7 +93,7 @@ def _written(text: str) -> tuple[datetime, bool]:
                 return datetime.strptime(text, f"{day} {clock}".strip()), not clock
             except ValueError:
                 continue
-    raise ValueError(f"{text!r} is not a date and time")
+    raise ValueError(f"must be a date and time such as {EXAMPLE}")
 
 
 def local(when: datetime | str, zone: tzinfo | None = None) -> str:

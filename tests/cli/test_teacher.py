@@ -103,7 +103,7 @@ def test_every_name_has_its_grade_its_page_and_its_mark(nnopt, tmp_path):
         (["--fail-under", "half"], "fail_under='half' must be points such as 12, or percent"),
         (["--fail-under", "25", "--lesson", "01"], "fail_under='25' must be at most 24 points"),
         (["--zone", "Mars/Base"], "zone='Mars/Base' must be a time zone"),
-        (["--due", "12/1/2026"], "due='12/1/2026' must be a date and time"),
+        (["--due", "12/1/2026"], "due='12/1/2026' could be two dates: write it as in 2026-12-01T18:00."),
     ],
 )
 def test_a_wrong_option_is_answered_with_a_sentence(nnopt, room, tmp_path, options, said):

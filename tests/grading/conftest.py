@@ -4,6 +4,7 @@ import pytest
 
 from nnopt_lab.grading.namespaces import NamespaceSandbox
 from nnopt_lab.grading.sandbox import Limits, available
+from tests.cli.conftest import nnopt  # noqa: F401 - a fixture of the term's tests
 from tests.grading.engine import docker  # noqa: F401 - a fixture for all tests here
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nnopt_lab.grading import submissions
 from nnopt_lab.grading.sources import find
 from nnopt_lab.grading.submissions import read
-from tests.grading.classroom import ATTACKED, LESSON, RIGHT, archive, hand_in, honest, notebook
+from tests.grading.classroom import ATTACKED, LESSON, QUIET, RIGHT, archive, hand_in, honest, notebook, solved
 
 
 @pytest.fixture
@@ -213,3 +213,49 @@ def test_a_time_that_a_learner_wrote_does_not_count(tmp_path):
     (tmp_path / "in" / "alice" / "timestamp.txt").write_text("2020-01-01 00:00:00 UTC")
     (source,) = find([tmp_path / "in"])
     assert read(source).submitted_at > "2026"
+
+
+def without_marks(notebook: dict) -> dict:
+    """As a tool leaves it that knows neither cells' ids nor metadata."""
+    cells = [
+        {key: value for key, value in cell.items() if key != "id"} | {"metadata": {}} for cell in notebook["cells"]
+    ]
+    return notebook | {"cells": cells}
+
+
+@pytest.mark.parametrize("name", [f"{LESSON}.ipynb", "homework.ipynb"])
+@pytest.mark.parametrize("wanted", [None, LESSON])
+def test_a_notebook_without_ids_and_metadata_is_read_by_its_functions_names(tmp_path, name, wanted):
+    answers = {ATTACKED: RIGHT, "pruning.flatten_columns": "x = 1"}
+    (tmp_path / name).write_text(json.dumps(without_marks(notebook(answers))))
+    found = read(find([tmp_path / name])[0], wanted)
+    assert found.lesson == LESSON and not found.malformed and "answers were found by their functions" in found.note
+    assert found.cells[ATTACKED].source == RIGHT and found.cells["pruning.flatten_columns"].trouble == "missing"
+    blank = read_blank(tmp_path)
+    assert found.cells[QUIET] == blank.cells[QUIET] and not found.cells[QUIET].trouble  # untouched
+    assert all(not cell.trouble for cell in blank.cells.values())
+
+
+def read_blank(folder):
+    (folder / "blank.ipynb").write_text(json.dumps(notebook({})))
+    found = read(find([folder / "blank.ipynb"])[0])
+    assert not found.note
+    return found
+
+
+def test_questions_without_ids_are_found_by_theirs(tmp_path):
+    (tmp_path / "x.ipynb").write_text(json.dumps(without_marks(solved())))
+    found = read(find([tmp_path / "x.ipynb"])[0])
+    assert found.lesson == LESSON and not any(cell.trouble for cell in found.cells.values())
+    whole = json.dumps(solved())
+    (tmp_path / "y.ipynb").write_text(whole)
+    assert {id: c.source.strip() for id, c in found.cells.items()} == {
+        id: c.source.strip() for id, c in read(find([tmp_path / "y.ipynb"])[0]).cells.items()
+    }
+
+
+def test_another_lesson_without_ids_is_not_the_wanted_one(tmp_path):
+    (tmp_path / "x.ipynb").write_text(json.dumps(without_marks(solved())))
+    assert read(find([tmp_path / "x.ipynb"])[0], "02_convolutions").malformed.startswith("It contains no answer cell")
+    (tmp_path / "z.ipynb").write_text(json.dumps(without_marks(notebook({})) | {"cells": []}))
+    assert read(find([tmp_path / "z.ipynb"])[0]).malformed == "It contains no answer cell of the course."
