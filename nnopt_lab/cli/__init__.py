@@ -26,6 +26,7 @@ COMMANDS = {
     },
     "Teach": {
         "release": teacher.release,
+        "class": teacher.class_,
         "grade": teacher.grade,
         "mark": teacher.mark,
     },

@@ -27,22 +27,30 @@ def lab(
     workspace: Workspace = None,
     browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
     port: Annotated[int, typer.Option(help="Port of the server on this machine.", min=1, max=65535)] = 8888,
+    share: Annotated[str | None, typer.Option(metavar="ADDRESS NAME", help="Let your class see your points.")] = None,
+    name: Annotated[str | None, typer.Argument(hidden=True, metavar="NAME")] = None,
 ) -> None:
     """Open the lessons in JupyterLab, as copies in your workspace.
 
     Your changes there are never overwritten.
     """
-    from nnopt_lab.course import start_page
+    from nnopt_lab.course import sharing, start_page
     from nnopt_lab.course.lab_layout import layout_folder
     from nnopt_lab.course.server_environment import server_environment
     from nnopt_lab.course.workspace import fill, find_workspace
 
     workspace = find_workspace(workspace)
+    if (share is None) != (name is None):
+        raise ValueError("--share needs the class's address and your name: nnopt lab --share ADDRESS NAME.")
+    shared = sharing.Sharing(share, name, workspace, _say) if share is not None else None
     _check_free(port)
     news = fill(workspace)
     for lesson, what in news:
         print(f"  {lesson}: {what}")
     first = start_page.write(workspace, news).name
+    if shared:
+        _say(sharing.SENT.format(name=shared.name))
+        shared.start()
     print(f"Your lessons are in {workspace}\nOpening JupyterLab; Ctrl-C here ends it.", flush=True)
     command = [
         *(sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={workspace}"),
@@ -57,10 +65,15 @@ def lab(
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
-    server = subprocess.Popen(command, env=server_environment(workspace))
-    # Otherwise the server would outlive this process and keep its port.
-    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
-    sys.exit(_wait(server))
+    try:
+        server = subprocess.Popen(command, env=server_environment(workspace))
+        # Otherwise the server would outlive this process and keep its port.
+        signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+        status = _wait(server)
+    finally:
+        if shared:
+            shared.stop()
+    sys.exit(status)
 
 
 def reset(lesson: str, workspace: Workspace = None) -> None:
@@ -230,6 +243,10 @@ def _check_format(plot: Path) -> None:
     known = FigureCanvasBase.get_supported_filetypes()
     if plot.suffix[1:].lower() not in known:
         raise ValueError(f"plot={str(plot)!r} must end with one of {', '.join(f'.{name}' for name in sorted(known))}.")
+
+
+def _say(sentence: str) -> None:
+    print(sentence, flush=True)
 
 
 def _check_free(port: int) -> None:

@@ -1,4 +1,4 @@
-"""Commands for teachers: hand out a kit, grade submissions, and give marks."""
+"""Commands for teachers: hand out a kit, follow a workshop, grade submissions, and give marks."""
 
 import gc
 import sys
@@ -32,6 +32,40 @@ def release(
     lessons = write_kit(folder, assignment, due)
     when = policy("none", due).due
     print(f"The kit in {folder} contains {', '.join(lessons)}{f', due {local(when)}' if when else ''}.")
+
+
+def class_(
+    serve: Annotated[bool, typer.Option("--serve", help="Serve the page until Ctrl-C.")] = False,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="This machine's address in your network; 0.0.0.0 means all.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", help="Or the next free one.", min=1, max=65535)] = 8890,
+    file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keeps the class, to serve it again after a stop.")
+    ] = None,
+) -> None:
+    """Show who is where during a workshop, on a live page.
+
+    Only learners who start nnopt lab with --share are on it.
+    """
+    if not serve:
+        raise ValueError("Add --serve to show a live page; a graded class is in class.html, which nnopt grade writes.")
+    from nnopt_lab.grading.live import addresses, workshop
+
+    here = workshop.prepare(host, port, file)
+    if here.port != here.asked:
+        again = ": learners need the new address" if file else ""
+        print(f"Port {here.asked} is taken; {here.port} is used instead{again}.")
+    print(f"Learners type:  nnopt lab --share {here.learners_address} YOURNAME")
+    print(f"Your page:      {here.page_address}")
+    kept = f"kept in {file}" if file else "in memory only"
+    print(f"Learners choose to share, and no code is sent. The class is {kept}; Ctrl-C here ends it.")
+    if addresses.is_loopback(host):
+        print("Only this machine can reach it; add --host 0.0.0.0 for your network.", flush=True)
+    else:
+        print("The network can read names and points: nothing is encrypted.", flush=True)
+    workshop.run(here)
+    print("\nThe class has ended.")
 
 
 def grade(

@@ -7,7 +7,7 @@ import difflib
 import math
 from pathlib import Path
 
-from nnopt_lab.course import record, session, start_page
+from nnopt_lab.course import mistakes, record, session, share_log, start_page
 from nnopt_lab.course.cards import Card
 from nnopt_lab.course.cell_output import seen
 from nnopt_lab.course.checking import Verdict, examine, judge_answer
@@ -38,6 +38,7 @@ def lesson(name: str) -> Card:
         instead = (f"Did you mean {close[0]!r}?",) if close else ("These exist:", ("lessons", "\n".join(lessons())))
         return Card(f"There is no lesson {name!r}.", "bad", instead)
     session.enter(name)
+    share_log.note(name)
     opened = lessons()[name]
     exercise_count, question_count = len(exercises(name)), len(questions(name))
     return Card(
@@ -74,7 +75,9 @@ def check(id: str, answer) -> Card:
         _accepted.pop(id, None)
     if verdict.passed:
         _accepted[id] = answer
-    record.note_attempt("exercises", id, verdict.passed, exercise.points, answered=verdict.state not in _UNANSWERED)
+    answered = verdict.state not in _UNANSWERED
+    record.note_attempt("exercises", id, verdict.passed, exercise.points, answered=answered)
+    share_log.note(exercise.lesson, id if answered else "", mistakes.of_verdict(exercise, verdict))
     if verdict.passed:
         start_page.follow(workspace())
     return _passed_card(exercise, answer) if verdict.passed else _open_card(exercise, verdict)
@@ -118,6 +121,7 @@ def question(id: str, answer=None) -> Card:
         return Card(f"The answer must be {asked.allowed}; {show(answer)} was given.", "bad", text)
     record.note_attempt("questions", id, right, asked.points)
     asked = opened(asked, asked.letter(answer) if asked.choices else answer)
+    share_log.note(asked.lesson, id, "" if right else mistakes.of_answer(asked, answer))
     if right:
         start_page.follow(workspace())
         return Card(f"Right: {answer} ({_points(asked.points)})", "good", (*text, asked.explanation))

@@ -49,6 +49,7 @@ class Verdict:
         credit: share of the points, 0 to 1, that a grader gives: 1 for a pass, ½ if the results are right and only an
             input was changed, else the sum of the declared properties' credits that it earns.
         case: index of the case that the card shows.
+        error: the class's name of the error that was raised, or "".
     """
 
     state: str
@@ -59,6 +60,7 @@ class Verdict:
     wanted: str = ""
     credit: float = 0.0
     case: int = 0
+    error: str = ""
 
     @property
     def passed(self) -> bool:
@@ -108,7 +110,13 @@ def _verdict(exercise: Exercise, answer, seeds: Iterable[int] | None, printouts:
         if isinstance(outcome.error, NotImplementedError) and not outcome.error.args:  # torch's errors have a message
             return Verdict("blank", case=number)
         if outcome.error is not None:
-            return Verdict("raised", _own_line(outcome.error), inputs=_shown(exercise, inputs), case=number)
+            return Verdict(
+                "raised",
+                _own_line(outcome.error),
+                inputs=_shown(exercise, inputs),
+                case=number,
+                error=type(outcome.error).__name__,
+            )
         cases.append(inputs)
         outcomes.append(outcome)
     return compare(exercise, cases, outcomes)

@@ -1,7 +1,5 @@
 """Write HTML pages: one per learner with a card for every answer, and one for the class."""
 
-import base64
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
@@ -9,7 +7,6 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from nnopt_lab.course.cards import Card, inline
@@ -18,6 +15,7 @@ from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.grading.course_cells import code_cells, stubs
 from nnopt_lab.grading.exports import safe_name
 from nnopt_lab.grading.grades import MISSING, Answer, Grade
+from nnopt_lab.grading.rendering import script, template
 from nnopt_lab.grading.results import BROKEN
 from nnopt_lab.grading.similarity import shared_lines, similar
 from nnopt_lab.grading.times import local
@@ -27,7 +25,6 @@ from nnopt_lab.workbench.paths import root
 _KINDS = {"passed": "passed", "partly right": "partly", "failed": "failed", "raised": "failed", "unusable": "failed"}
 _KINDS |= dict.fromkeys(BROKEN, "broken")
 BINS = 5
-TEMPLATES = Path(__file__).with_name("templates")
 _SHOWN_NUMBERS = 5  # different numbers that answer a question
 _SHOWN_SOURCE = 4_000  # characters of an answer beside another one
 
@@ -49,11 +46,11 @@ def write(
     """
     make_folder(folder / "feedback")
     for learner, theirs in groupby(grades, key=lambda g: g.learner):
-        page = _template("feedback.html").render(learner=learner, grades=[_shown(g, zone) for g in theirs])
+        page = template("feedback.html").render(learner=learner, grades=[_shown(g, zone) for g in theirs])
         _write(folder / "feedback" / f"{safe_name(learner)}.html", page)
     handed_in = [g for g in grades if g.entry.graded.state != MISSING]
-    script = (TEMPLATES / "search.js").read_text("utf-8")
-    page = _template("class.html").render(
+    source, digest = script("search.js")
+    page = template("class.html").render(
         seed=seed,
         due=local(due, zone) if due else "",
         learners=len({g.learner for g in grades}),
@@ -62,17 +59,11 @@ def write(
         groups=_similar_answers(grades),
         rows=[_row(g, zone) for g in grades],
         link=lambda learner: f"feedback/{safe_name(learner)}.html",
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        script=source,
+        script_hash=digest,
     )
     _write(folder / "class.html", page)
     return folder / "class.html"
-
-
-@cache
-def _template(name: str) -> Template:
-    loader = FileSystemLoader(TEMPLATES)
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template(name)
 
 
 def _write(path: Path, page: str) -> None:

@@ -6,6 +6,7 @@ import pydoc
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from textwrap import dedent
 
@@ -14,6 +15,7 @@ import torch
 from rich.console import Console
 
 from nnopt_lab.cli import learner
+from nnopt_lab.course import sharing
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.record import FILE
 from nnopt_lab.grading.capstone import Leaderboard
@@ -21,6 +23,7 @@ from nnopt_lab.grading.sandbox import Limits
 from nnopt_lab.techniques.search.datasets import as_split
 from tests.cli.common import a_sentence
 from tests.grading.capstone.boards import BOARD
+from tests.grading.live.classes import running
 
 ID = next(iter(exercises()))
 
@@ -88,6 +91,7 @@ class Server:
     """Stands in for JupyterLab."""
 
     started = None
+    while_running = staticmethod(lambda: None)
 
     def __init__(self, command, env):
         Server.started = self
@@ -96,6 +100,7 @@ class Server:
     def wait(self):
         self.waits += 1
         if self.waits == 1:
+            Server.while_running()
             raise KeyboardInterrupt
         return 7
 
@@ -109,6 +114,7 @@ def server(monkeypatch, course):
     monkeypatch.setattr(subprocess, "Popen", Server)
     monkeypatch.setattr(learner, "_check_free", lambda port: None)
     monkeypatch.setattr(Server, "started", None)
+    monkeypatch.setattr(Server, "while_running", staticmethod(lambda: None))
     return Server
 
 
@@ -171,6 +177,41 @@ def test_lab_with_an_occupied_port_says_so_and_starts_nothing(nnopt, course, tmp
 @pytest.mark.parametrize("port", ["0", "65536", "many"])
 def test_a_port_that_there_is_not_is_refused(nnopt, server, port):
     assert nnopt("lab", "--port", port)[0] == 2 and server.started is None
+
+
+def test_lab_shares_only_when_asked_and_says_what_first(nnopt, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(sharing, "post", lambda *_: pytest.fail("something was sent"))
+    _, out, _ = nnopt("lab")
+    assert "sends" not in out and not (tmp_path / "here" / "work" / ".sharing.jsonl").exists()
+
+
+def test_lab_shares_while_it_runs(nnopt, server, tmp_path):
+    with running() as here:
+        shown = []
+        server.while_running = staticmethod(lambda: shown.extend(here.board.view(time.time())["learners"]))
+        status, out, err = nnopt("lab", "--share", here.learners_address, "Anna Lee", "--workspace", "mine")
+        (row,) = here.board.view(time.time())["learners"]
+    assert status == 7 and "Traceback" not in err
+    assert out.index("it sends the class: the name Anna Lee") < out.index("Opening JupyterLab")
+    assert [one["state"] for one in shown] == ["here"] and (row["name"], row["state"]) == ("Anna Lee", "left")
+    assert not (tmp_path / "here" / "mine" / ".sharing.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--share", "http://127.0.0.1:1/code"], "--share needs the class's address and your name"),
+        (["Anna"], "--share needs the class's address and your name"),
+        (["--share", "http://127.0.0.1:1/code", "--port", "8123"], "--share needs the class's address and your name"),
+        (["--share", "http://127.0.0.1:1/code", " "], "name=' ' must have 1 to 60 characters"),
+        (["--share", "Anna", "http://127.0.0.1:1/code"], "address='Anna' must be the one"),
+        (["--share", "", "Anna"], "address='' must be the one"),
+        (["--share", "http://127.0.0.1:1/code", "Anna"], "does not answer"),
+    ],
+)
+def test_lab_with_nobody_to_share_with_says_so_in_one_sentence_and_starts_nothing(nnopt, server, options, said):
+    status, _, err = nnopt("lab", *options)
+    assert status == 2 and a_sentence(err) and said in err and server.started is None
 
 
 def test_capstone_shows_the_board_and_writes_the_figure(nnopt, tmp_path, monkeypatch):

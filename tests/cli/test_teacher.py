@@ -1,14 +1,18 @@
-"""`nnopt grade`, `mark` and `release` as a teacher types them."""
+"""`nnopt grade`, `mark`, `release` and `class` as a teacher types them."""
 
 import csv
 import json
 import os
+import socket
+from pathlib import Path
 
 import pytest
 
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.grading.exports import safe_name
 from nnopt_lab.grading.gradebook import Gradebook
+from nnopt_lab.grading.live import workshop
+from tests.cli.common import a_sentence
 from tests.grading.classroom import ATTACKED, LESSON, QUIET, RIGHT_QUIET, archive, hand_in, honest, linux, notebook
 
 pytestmark = linux
@@ -262,3 +266,58 @@ def test_times_without_a_zone_are_in_the_course_s(nnopt, tmp_path):
     # The zone is kept; a new due date is in it, too.
     assert nnopt("grade", tmp_path / "handed-in.zip", "--due", "26.11.2026 12:40", *options)[0] == 0
     assert points(out) == {"ann": 4, "bob": 4, "cy": 4}
+
+
+class TestClass:
+    """`nnopt class`, with a stand-in for the loop that serves."""
+
+    @pytest.fixture
+    def served(self, monkeypatch):
+        """The workshops that were served."""
+        found = []
+
+        def run(here):
+            found.append(here)
+            for one in here.sockets:
+                one.close()
+
+        monkeypatch.setattr(workshop, "run", run)
+        return found
+
+    def test_it_prints_what_learners_type_and_what_the_teacher_opens(self, nnopt, served):
+        status, out, err = nnopt("class", "--serve", "--port", 18870)
+        (here,) = served
+        assert status == 0 and err == ""
+        assert f"nnopt lab --share {here.learners_address} YOURNAME" in out and here.page_address in out
+        assert "in memory only" in out and "Only this machine can reach it" in out and "has ended" in out
+        assert not list(Path().iterdir())
+
+    def test_in_a_network_it_says_that_nothing_is_encrypted(self, nnopt, served):
+        _, out, _ = nnopt("class", "--serve", "--host", "0.0.0.0", "--port", 18872, "--file", "class.json")
+        assert "nothing is encrypted" in out and "kept in class.json" in out and "//0.0.0.0" not in out
+        assert "Your page:      http://127.0.0.1:" in out
+
+    def test_a_port_that_is_taken_is_replaced_and_told(self, nnopt, served):
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            _, out, _ = nnopt("class", "--serve", "--port", port)
+        assert out.startswith(f"Port {port} is taken; {served[0].port} is used instead.\n") and served[0].port != port
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            [],
+            ["--serve", "--host", "203.0.113.7"],
+            ["--serve", "--file", "no/such/class.json"],
+            ["--serve", "--file", "."],
+            ["--host", "0.0.0.0"],
+        ],
+    )
+    def test_what_can_not_be_served_is_one_sentence(self, nnopt, served, options):
+        status, _, err = nnopt("class", *options)
+        assert status == 2 and a_sentence(err) and not served
+
+    @pytest.mark.parametrize("port", [0, -1, 65536, "x"])
+    def test_a_port_that_there_is_not_is_refused(self, nnopt, served, port):
+        status, _, err = nnopt("class", "--serve", "--port", port)
+        assert status == 2 and "--port" in err and not served
