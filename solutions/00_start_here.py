@@ -27,6 +27,7 @@ from nnopt_lab.course.predictions import predict, reveal
 from nnopt_lab.lessons.start_here.playground import layer_playground
 from nnopt_lab.workbench import data, diagrams, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
+from nnopt_lab.workbench.text import wrapped
 
 lesson("00_start_here")
 
@@ -39,7 +40,7 @@ lesson("00_start_here")
 
 # %%
 net = models.MyNet()
-net
+measure.layer_table(net, torch.zeros(1, 3, 32, 32))
 
 # %% tags=["fold"]
 diagrams.network(net, torch.zeros(1, 3, 32, 32))
@@ -370,7 +371,7 @@ layer.weight, layer.weight.grad
 try:
     training.fit(layer, pictures, optimizer=optimizer)
 except ValueError as error:
-    print(error)
+    print(wrapped(error))
 
 # %% [markdown]
 # **Bugs 10 to 13: what is missing, and what only looks right.**

@@ -45,7 +45,7 @@ batch = pictures.to_input(pictures.test.images[:256])
 one = batch[:1]
 size, work = measure.parameters(dense).total, measure.macs(dense, one)
 tested = training.evaluate(dense, pictures.test, pictures)
-dense
+measure.layer_table(dense, one)
 
 # %% [markdown]
 # `MyNet` sorts 32×32 pictures of clothes into ten classes. It has 268,650 parameters and does 1,885,440 MACs per
@@ -467,7 +467,7 @@ with torch.inference_mode():
 # %%
 torch.manual_seed(0)
 wide = {block: wide_net(block) for block in BLOCKS}
-wide["depthwise-separable"].features
+measure.layer_table(wide["depthwise-separable"], one)
 
 # %% question="convolutions.macs_and_time"
 choice = None

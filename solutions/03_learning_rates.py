@@ -43,7 +43,7 @@ LIVE = False
 pictures = data.load("fashion")
 baseline = training.evaluate(models.trained("mynet"), pictures.test, pictures)
 print(f"baseline: {baseline.accuracy:.2f} % of the test pictures")
-models.MyNet()
+measure.layer_table(models.MyNet(), pictures.to_input(pictures.test.images[:1]))
 
 # %% [markdown]
 # The pictures are Fashion-MNIST, photographs of clothes in ten classes. `MyNet` is the article's network. The baseline

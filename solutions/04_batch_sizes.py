@@ -43,11 +43,13 @@ pictures = data.load("fashion")
 count = len(pictures.train)
 torch.manual_seed(0)
 fresh, trained = models.MyNet(), models.trained("mynet")
-print(fresh)
 
 
 def sgd(model, rate):
     return torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
+
+
+measure.layer_table(fresh, pictures.to_input(pictures.test.images[:1]))
 
 
 # %% [markdown]
@@ -1023,7 +1025,7 @@ plots.pictures(torch.cat([originals, crops(originals), crops(originals)]))
 
 # %%
 net = any_size_net()
-net
+measure.layer_table(net, pictures.to_input(pictures.test.images[:1]))
 
 # %% [markdown]
 # A picture of 16×16 has a quarter of the pixels of one of 32×32. How many times as fast is a training step?

@@ -48,7 +48,7 @@ lesson("05_integers_by_hand")
 # %%
 pictures = data.load("fashion")
 net = models.trained("mynet")
-print(net)
+measure.layer_table(net, pictures.to_input(pictures.test.images[:1]))
 
 # %% [markdown]
 # You will compare many versions of it with the original. *Points lost* are percentage points of accuracy, with a 95 %

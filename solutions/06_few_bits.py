@@ -48,7 +48,7 @@ net = models.trained("mynet")
 start = copy.deepcopy(net).to(memory_format=torch.channels_last)  # pools faster
 layers = ("features.0", "features.3", "classifier.0", "classifier.2")
 calibration = pictures.to_input(pictures.train.images[:500])  # for sections 2 and 3
-print(net)
+measure.layer_table(net, calibration)
 
 # %% [markdown]
 # *Points lost* are percentage points of accuracy compared with this network, with a 95 % confidence interval. Both

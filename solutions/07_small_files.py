@@ -19,6 +19,7 @@ from statistics import mean
 
 import numpy as np
 import torch
+from IPython.display import display
 from torch import nn
 from torch.nn.utils import parametrize
 
@@ -43,8 +44,8 @@ LIVE = False  # True: run the recorded experiments again on this machine
 # %%
 pictures = data.load("fashion")
 net = models.trained("mynet")
-print(net)
 print(f"{measure.disk_bytes(net):,} bytes as a file of float32 numbers")
+measure.layer_table(net, pictures.to_input(pictures.test.images[:1]))
 
 # %% [markdown]
 # *Points lost* are percentage points of accuracy compared with this network, with a 95 % confidence interval. Both
@@ -266,8 +267,13 @@ with parametrize.cached():  # inside, layer.weight is computed once
     nn.functional.cross_entropy(logits, pictures.train.labels[:64]).backward()
     by_hand = centroid_gradient(layer.weight.grad, lookup.labels, len(centroids))
 by_autograd = centroids.grad.clone()
-print("by hand    ", [f"{value:.3f}" for value in by_hand])
-print("by autograd", [f"{value:.3f}" for value in by_autograd])
+both = {"by hand": by_hand, "by autograd": by_autograd}
+display(
+    Table(
+        [[name, *(f"{value:.3f}" for value in of)] for name, of in both.items()],
+        ["gradient of centroid", *map(str, range(1, 9))],
+    )
+)
 
 # %% [markdown]
 # Eight centroids in each of four layers and 186 biases are left to train: 218 numbers instead of 268,650. A third of an

@@ -63,7 +63,7 @@ plots.pictures(
 # (`nnopt train shapes_student`; section 7 shows how). Both ship with the course.
 
 # %%
-student
+measure.layer_table(student, pictures.to_input(pictures.test.images[:1]))
 
 # %% [markdown]
 # The student is the network you would deploy. What does it save? Hardly any memory, since the teacher has only 1.15
@@ -489,10 +489,11 @@ gains = {
 }
 
 # %% tags=["nbval-ignore-output"]
-for name, gain in gains.items():
-    print(
-        f"{name}: {small[name].accuracy:.1f} %, gain over 1,000 labels: {gain} points"
-    )
+rows = [
+    [name, f"{seen.accuracy:.1f} %", gains.get(name) and f"{gains[name]}"]
+    for name, seen in small.items()
+]
+display(Table(rows, ["student of", "accuracy", "points above 1,000 labels"]))
 gain = gains["18,000 unlabelled, teacher"]
 reveal(
     "teacher without labels, compared with 1,000 labels",

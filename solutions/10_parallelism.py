@@ -54,6 +54,7 @@ from nnopt_lab.lessons.parallelism.playground import scaling_playground
 from nnopt_lab.techniques.parallelism import amdahl, launching
 from nnopt_lab.workbench import data, diagrams, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
+from nnopt_lab.workbench.text import wrapped
 
 lesson("10_parallelism")
 
@@ -62,7 +63,7 @@ cores = measure.machine().cores
 pictures = data.load("fashion")
 net = models.trained("mynet")
 batch = pictures.to_input(pictures.test.images[:128])
-net
+measure.layer_table(net, batch)
 
 # %% [markdown]
 # ## 1. Threads inside an operator
@@ -70,8 +71,8 @@ net
 # torch divides a large operator (a convolution, a matrix product) among its threads. This is *intra-op* parallelism. It
 # is on by default, with one thread per core, and `torch.set_num_threads` changes the number.
 #
-# `MyNet`, printed above, is the network from the article, trained on small pictures of clothes. How many times as fast
-# is it with two threads as with one, for 128 pictures?
+# `MyNet`, whose layers are listed above, is the network from the article, trained on small pictures of clothes. How many
+# times as fast is it with two threads as with one, for 128 pictures?
 
 # %%
 predict("speed-up by a second thread, batch 128", unit="×")
@@ -765,7 +766,7 @@ def hear(line):
 try:
     together = experiments.two_processes(folder, show=hear)
 except RuntimeError as error:
-    print(f"Two processes cannot be started here ({error}).")
+    print(wrapped(f"Two processes cannot be started here ({error})."))
     print("What follows is a recorded result.")
     together, heard = recorded("processes")["result"], {}
 

@@ -24,7 +24,7 @@ import math
 import platform
 
 import torch
-from IPython.display import HTML, display
+from IPython.display import display
 from torch import nn
 from torch.nn import functional as F
 
@@ -56,7 +56,7 @@ LIVE = False
 torch.set_num_threads(1)  # everything that is compared below runs on one core
 pictures = data.load("fashion")
 net = models.trained("mynet")  # the article's network, trained on pictures of clothes
-net
+measure.layer_table(net, pictures.to_input(pictures.test.images[:1]))
 
 # %% [markdown]
 # ## 1. Six formats
@@ -1623,20 +1623,18 @@ requirements = {
     "int8 forward, bf16 backward": ("scales, straight-through gradients", "int8"),
     "bf16, stored too": ("a master copy, or stochastic rounding", "bf16"),
 }
-cells = [
-    [
-        "mixture",
-        "requires",
-        "speed-up of a product here,\none thread",
-        "points above float32\nafter training (95 %)",
-    ]
-]
+rows = []
 for name, (need, kind) in requirements.items():
     speed = gain[f"product, {kind}"] if kind else None
-    of_speed = measure.with_interval(speed) if speed else "not measured"
+    of_speed = measure.times_as_fast(speed) if speed else None
     of_points = measure.with_interval(behind[name], "+.2f")
-    cells.append([name, need, of_speed, of_points])
-HTML(measure.tables.html_table(cells, header=True))
+    rows.append([name, need, of_speed, of_points])
+heads = ["speed of a product here\none thread", "points above float32\nafter training"]
+Table(
+    rows,
+    ["mixture", "requires", *heads],
+    "Speeds compared with float32; 95 % intervals",
+)
 
 # %% [markdown]
 # You can now choose number formats for training, recognise underflow and lost updates, and fix both.

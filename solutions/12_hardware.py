@@ -27,7 +27,7 @@ import copy
 import os
 
 import torch
-from IPython.display import HTML, display
+from IPython.display import display
 from torch import nn
 
 from nnopt_lab.course.calls import (
@@ -54,6 +54,7 @@ from nnopt_lab.techniques.pruning import channel_pruning
 from nnopt_lab.workbench import data, measure, models, plots, recipes, training
 from nnopt_lab.workbench.paths import data_dir
 from nnopt_lab.workbench.tables import Table
+from nnopt_lab.workbench.text import wrapped
 
 lesson("12_hardware")
 
@@ -69,7 +70,7 @@ batch = pictures.to_input(pictures.test.images[:256])
 machine, usual_threads = measure.machine(), torch.get_num_threads()
 bf16_here = any("bf16" in instruction for instruction in machine.instructions)
 torch.set_num_threads(1)
-net
+measure.layer_table(net, batch)
 
 # %% [markdown]
 # Up to section 4, everything runs on **one thread**. On one core all programs have the same resources and differ only
@@ -173,7 +174,7 @@ plots.roofline(
 # memory. (Where points overlap, later ones are drawn smaller.)
 
 # %% tags=["fold", "nbval-ignore-output"]
-print(f"{machine.processor}: {', '.join(machine.instructions)}")
+print(wrapped(f"{machine.processor}: {', '.join(machine.instructions)}"))
 eager_seconds = measure.latency({"eager": net}, batch, rounds=4, budget_seconds=0.8)[
     "eager"
 ].median
@@ -464,8 +465,9 @@ rows = [
     [name, measure.format_bytes(engine.bytes), f"{engine.seconds:.2f} s"]
     for name, engine in ready.items()
 ]
-rows += [[name, reason, None] for name, reason in missing.items()]
-Table(rows, ["engine", "size", "built in"])
+display(Table(rows, ["engine", "size", "built in"]))
+for name, reason in missing.items():
+    print(wrapped(f"{name}: {reason}"))
 
 # %% [markdown]
 # Now measure them with 256 pictures per call and with one. How many times as fast as eager torch is the fastest? (The
@@ -621,8 +623,8 @@ if compiled := next((name for name in ready if name.startswith("compiled")), Non
         if saved > 0
         else "never"
     )
-    build = f"{ready[compiled].seconds:.1f} s to build"
-    print(f"{compiled}, compared with channels-last float32: {build}, worth it {after}")
+    print(f"{compiled}: {ready[compiled].seconds:.1f} s to build,")
+    print(f"worth it {after}, compared with channels-last float32")
 
 # %%
 claim(
@@ -892,7 +894,7 @@ limits, rows = (5, 20, 100), []
 for load in (0.1, 0.5, 0.9):
     interval = ms[-1] / sizes[-1] / load
     found = [batch_for(list(sizes), ms, interval, limit) or "none" for limit in limits]
-    rows.append([f"{load:.0%}", f"{interval:.3f}", *found])
+    rows.append([f"{100 * load:.0f} %", f"{interval:.3f}", *found])
 heads = ["load", "ms between pictures", *(f"batch in {limit} ms" for limit in limits)]
 Table(rows, heads, f"{server}, load as a share of its capacity")
 
@@ -956,7 +958,7 @@ try:
     torch.sparse.to_sparse_semi_structured(halved.classifier[0].weight.data)
     print("2:4: this machine has a kernel for it")
 except (RuntimeError, NotImplementedError) as error:
-    print("2:4 on this processor:", str(error).splitlines()[0])
+    print(wrapped(f"2:4 on this processor: {str(error).splitlines()[0]}"))
 
 # %%
 some = pictures.test[:3_000]
@@ -1042,7 +1044,7 @@ if blocks:
         "zero, nothing is gained.",
     )
 else:
-    print("no block-sparse product here:", no_blocks)
+    print(wrapped(f"no block-sparse product here: {no_blocks}"))
 
 # %%
 claim(
@@ -1177,30 +1179,21 @@ plots.finish(
 # %% [markdown]
 # What to see: 256 pictures are on the left, one picture is on the right. Each bar is the best of a wider choice than
 # the bar above it. (If the wider choice offers nothing faster, the rung is left out.) The table below gives the same
-# numbers with their intervals. Its second column is the gain over the rung before, and its last one says by how many
-# points the accuracy differs from eager torch's.
+# numbers with their intervals. For each rung it gives the gain over the rung before, and its last column says by how
+# many points the accuracy differs from eager torch's.
 
 # %% tags=["fold", "nbval-ignore-output"]
-header = ["rung", "speed-up over the rung before", "over the first", "accuracy, points"]
-cells = [header]
+rungs = []
 for (size, extra), names in ladders.items():
-    cells.append(
-        [f"batch {size}" + ("" if extra else ", without OpenVINO"), "", "", ""]
-    )
+    batches = f"batch {size}" + ("" if extra else "\nwithout OpenVINO")
     for before, name in zip([names[0], *names], names, strict=False):
         step, whole, change = (
             gain(name, size, before, laddered),
             gain(name, size, among=laddered),
             lost[name],
         )
-        cells.append(
-            [
-                name,
-                measure.with_interval(step, unit="×"),
-                measure.with_interval(whole, unit="×"),
-                measure.with_interval(change, "+.2f"),
-            ]
-        )
+        speeds = measure.times_as_fast(step), measure.times_as_fast(whole)
+        rungs.append([batches, name, *speeds, measure.with_interval(change, "+.2f")])
 top = {key: gain(names[-1], key[0], among=laddered) for key, names in ladders.items()}
 same_net = max(
     gain(name, 256, among=laddered).median
@@ -1212,7 +1205,10 @@ rows = [
     for (size, extra), names in ladders.items()
 ]
 display(Table(rows, ["batch", "top of the ladder", "compared with eager MyNet"]))
-display(HTML(measure.tables.html_table(cells, header=True)))
+heads = ["", "rung", "over the rung before", "over the first", "accuracy, points"]
+display(
+    Table(rungs, heads, "Times as fast, and points gained or lost (95 % intervals)")
+)
 reveal(
     "speed-up at the top of the ladder, batch 256",
     top[256, True].median,

@@ -51,6 +51,8 @@ from nnopt_lab.lessons.accelerator.playground import price_playground
 from nnopt_lab.lessons.parallelism import experiments as transfers
 from nnopt_lab.workbench import data, device, measure, models, plots, training
 from nnopt_lab.workbench.measure.launches import operator_calls
+from nnopt_lab.workbench.tables import Table
+from nnopt_lab.workbench.text import wrapped
 
 lesson("13_accelerator")
 
@@ -60,7 +62,7 @@ card = live_or_recorded("accelerator")
 net = models.trained("mynet")
 pictures = data.load("fashion")
 print(f"timings of this lesson: {card['device']} ({'live' if HERE else 'recorded'})")
-net
+measure.layer_table(net, pictures.to_input(pictures.test.images[:1]))
 
 # %% [markdown]
 # ## 1. Two clocks
@@ -458,11 +460,12 @@ plots.finish(
 # What to see: the upper line is the run without a graph (*eager*), which launches one operator after another. The lines
 # meet where computing takes longer than launching. On the left a graph removes up to eight ninths of the time (eight of
 # nine launches), on the right nothing. The lower line assumes that a replay costs as much as one launch: it is an
-# estimate, not a measurement. The next cell prints, by your formula, after how many calls a capture of 20 ms has paid
-# off.
+# estimate, not a measurement. The next table says, by your formula, after how many calls a capture of 20 ms has paid
+# off (0: never).
 
 # %% tags=["fold"]
-print("calls until a capture of 20 ms has paid:", pays)
+rows = [["calls", *(f"{calls:,}" for calls in pays.values())]]
+display(Table(rows, ["pictures", *(f"{count:,}" for count in pays)]))
 claim(
     "On 4,096 pictures a graph never pays off: the device is busy for longer than all "
     "launches take.",
@@ -977,7 +980,7 @@ if engines:
     )
     for network, found in engines["networks"].items():
         for name, reason in found["missing"].items():
-            print(f"{network}, {name}: {reason}")
+            print(wrapped(f"{network}, {name}: {reason}"))
 
 
 # %% [markdown]
@@ -1077,7 +1080,7 @@ with warnings.catch_warnings(record=True) as said:
         fused=True,
         cuda_graph=True,
     )
-print(*(warning.message for warning in said), sep="\n")
+print(*(wrapped(warning.message) for warning in said), sep="\n")
 
 # %% [markdown]
 # The next cells climb a ladder from the article's loop (SGD on batches of 32) to the best way found, and show the CPU's

@@ -28,7 +28,7 @@ from nnopt_lab.techniques.deployment import build_engines
 from nnopt_lab.techniques.pruning import dependency_graph
 from nnopt_lab.techniques.search import candidates, search_space
 from nnopt_lab.techniques.search.autotune import optimize
-from nnopt_lab.techniques.search.points import Goal, Point, describe
+from nnopt_lab.techniques.search.points import Goal, Point, describe, summary
 from nnopt_lab.techniques.search.tasks import Task
 from nnopt_lab.workbench import data, diagrams, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
@@ -45,12 +45,12 @@ manual = {name: Point(**point) for name, point in contest["manual"].items()}
 original = Point(**contest["original"])
 print(f"{len(manual)} manually tuned networks")
 print(f"validation accuracy of the original: {original.accuracy:.2f} %")
-net
+measure.layer_table(net, pictures.to_input(pictures.test.images[:1]))
 
 # %% [markdown]
 # ## 1. The Pareto front
 #
-# By manual tuning, twelve networks were made from `MyNet`, the course's network for small pictures of clothes, printed
+# By manual tuning, twelve networks were made from `MyNet`, the course's network for small pictures of clothes, listed
 # above. They differ from it in four ways:
 #
 # - **width**: narrower layers. A width of 0.5 keeps half of the *channels* of every layer, that is, half of a
@@ -875,17 +875,17 @@ plots.finish(
 )
 
 # %%
-rows = [
-    [
-        name,
-        f"{row['faster'][0]:.2f}×",
-        f"{row['test']:.2f} %",
-        measure.format_bytes(row["bytes"]),
-        "; ".join(row["what"]),
-    ]
-    for name, row in final.items()
-]
-display(Table(rows, ["network", "times as fast", "test accuracy", "file", "how"]))
+every = [contest["original"], *contest["manual"].values()]
+every += [point for run in runs.values() for of in run for point in of["points"]]
+configs = {tuple(describe(point["config"])): point["config"] for point in every}
+rows = []
+for name, row in final.items():
+    config, speed = configs[tuple(row["what"])], f"{row['faster'][0]:.2f}×"
+    size, engine = measure.format_bytes(row["bytes"]), config.get("engine", EAGER)
+    name = f"{name}\n{engine}"
+    rows.append([name, speed, f"{row['test']:.2f} %", size, summary(config)])
+heads = ["network\nengine", "times as fast", "test accuracy", "file", "techniques"]
+display(Table(rows, heads))
 reveal(
     "speed-up of the search's winner over eager MyNet",
     *(round(value, 2) for value in final["search 1"]["faster"]),

@@ -42,7 +42,9 @@ lesson("15_capstone")
 # %%
 pictures = data.load("fashion")
 folder = Path(tempfile.mkdtemp())
-models.trained("mynet")
+measure.layer_table(
+    models.trained("mynet"), pictures.to_input(pictures.test.images[:1])
+)
 
 # %% [markdown]
 # ## 1. The task

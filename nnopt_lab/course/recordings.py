@@ -87,10 +87,8 @@ def live_or_recorded(name: str) -> dict | None:
     try:
         return recorded(name)["result"]
     except FileNotFoundError:
-        print(
-            f"This needs an accelerator, and no recording of it comes with the course yet. `nnopt record {name}` makes "
-            "one on a machine that has an accelerator."
-        )
+        print("This needs an accelerator, and no recording of it comes with the course yet.")
+        print(f"`nnopt record {name}` makes one on a machine that has an accelerator.")
         return None
 
 

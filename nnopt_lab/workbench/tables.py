@@ -2,26 +2,45 @@
 
 import html
 import re
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Callable, Sequence
+from itertools import groupby, zip_longest
+from urllib.parse import quote
 
-_NUMBER = re.compile(r"[+−]?[\d,]+(\.\d+)?(e[+−]?\d+)?(?=$|[\s×%])")
-_LONGEST = 32  # letters of a cell that stays on one line
+_NUMBER = re.compile(r"[+−]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?(e[+−]?\d+)?(?=$|[\s×%])")
+_INTERVAL = re.compile(r" \(.*\)$")
+_LONGEST = 32  # characters of a line with numbers that is never broken
+_LONGEST_NAME = 20  # of one without
+_SPARE = 4  # characters by which the first half of a broken line may be the longer one
 _PAD, _PAD_POINT = "\u2007", "\u2008"  # spaces as wide as a digit and as a point
 _LINE = "border-bottom:1px solid var(--jp-border-color2,#8888884d)"
-_CELL = f"padding:3px 14px 3px 0;vertical-align:top;{_LINE};"
+_CELL = f"padding:3px 12px 3px 0;vertical-align:top;{_LINE};"
+_COLOR = "color:var(--jp-ui-font-color1,inherit)"
+_SECOND = "opacity:0.75;font-size:92%"
+# The sign below a table that is wider than the page. It is a picture: text would stay where a page drops styles.
+# Only there is the content (100%) wider than the frame (100cqw), and only then does the sign get a height, as padding,
+# because a padding's percentages are those of the width.
+_ARROW = (
+    "<svg xmlns='http://www.w3.org/2000/svg' width='110' height='18'><text x='108' y='13' text-anchor='end' "
+    "font-family='sans-serif' font-size='12' fill='#7a7a7a'>more columns →</text></svg>"
+)
+_SIGN = (
+    "position:sticky;left:0;width:100%;width:100cqw;height:0;padding-top:0;"
+    "padding-top:clamp(0px,calc((100% - 100cqw)*999),18px);"
+    f"background:right top no-repeat url(&quot;data:image/svg+xml,{quote(_ARROW)}&quot;)"
+)
 
 
 class Table:
     """Rows of cells under named columns, for the end of a notebook's cell or for `print`.
 
     Columns of numbers are aligned at their points, minus signs are true ones, and a name that several rows in
-    succession share is written once.
+    succession share is written once. On a narrow page, names and sentences wrap, at most once; numbers stay whole, and
+    a table that still doesn't fit can be scrolled in its own frame.
 
     Args:
         rows: one sequence of cells per row, one cell per column: text, integers (shown as 1,234), or None (a dash).
-            The first cell names its row.
-        columns: the columns' names.
+            The first cell names its row. A cell's second line, after a line break, is shown smaller.
+        columns: the columns' names; they may have a second line, too.
         caption: what the table shows, in one line; default none.
 
     Raises:
@@ -38,32 +57,32 @@ class Table:
         self._numeric = [_is_numeric(column) for column in self._by_column()]
 
     def __repr__(self) -> str:
-        aligned = [
-            _aligned(column, " ", " ") if numeric else column
-            for column, numeric in zip(self._by_column(), self._numeric, strict=True)
+        first, *others = self._aligned(" ", " ")
+        names = [name if span else "" for name, span in zip(first, _spans(first), strict=True)]
+        rows = [[cell.split("\n") for cell in row] for row in zip(names, *others, strict=True)]
+        lines = [
+            line
+            for row in [[name.split("\n") for name in self.columns], *rows]
+            for line in zip_longest(*row, fillvalue="")
         ]
-        aligned[0] = [name if span else "" for name, span in zip(aligned[0], _spans(aligned[0]), strict=True)]
-        lines = [self.columns, *zip(*aligned, strict=True)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join([*([self.caption] if self.caption else []), *(self._line(line, widths) for line in lines)])
 
     def _repr_html_(self) -> str:
-        aligned = [
-            _aligned(column, _PAD, _PAD_POINT) if numeric else column
-            for column, numeric in zip(self._by_column(), self._numeric, strict=True)
-        ]
         heads = "".join(
-            f'<th scope="col" style="{_CELL}{side};font-weight:600">{html.escape(name)}</th>'
+            f'<th scope="col" style="{_CELL}{side};font-weight:600">{_lines(name)}</th>'
             for name, side in zip(self.columns, self._sides(), strict=True)
         )
         spans = _spans(self._by_column()[0])
-        rows = "".join(self._html_row(*row) for row in zip(spans, zip(*aligned, strict=True), strict=True))
+        aligned = zip(*self._aligned(_PAD, _PAD_POINT), strict=True)
+        rows = "".join(self._html_row(*row) for row in zip(spans, aligned, strict=True))
         caption = (
-            f'<caption style="text-align:left;padding-bottom:4px;font-weight:600;'
-            f'color:var(--jp-ui-font-color1,inherit)">{html.escape(self.caption)}</caption>'
+            f'<caption style="text-align:left;padding-bottom:4px;font-weight:600;{_COLOR}">'
+            '<span style="position:sticky;left:0;display:inline-block;max-width:100cqw">'
+            f"{html.escape(self.caption)}</span></caption>"
         )
-        return (
-            '<table style="border-collapse:collapse;color:var(--jp-ui-font-color1,inherit);'
+        return _framed(
+            f'<table style="border-collapse:collapse;margin-left:0;{_COLOR};'
             f'font-variant-numeric:tabular-nums">{caption if self.caption else ""}'
             f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
         )
@@ -71,9 +90,9 @@ class Table:
     def _html_row(self, span: int, row: Sequence[str]) -> str:
         first, *others = zip(row, self._sides(), strict=True)
         scope = f'scope="rowgroup" rowspan="{span}"' if span > 1 else 'scope="row"'
-        style = f"{_CELL}{first[1]};font-weight:400;white-space:nowrap"
-        name = f'<th {scope} style="{style}">{html.escape(first[0])}</th>' if span else ""
-        cells = (f'<td style="{_CELL}{side}{_wrap(cell)}">{html.escape(cell)}</td>' for cell, side in others)
+        style = f"{_CELL}{first[1]};font-weight:400{_wrap(first[0])}"
+        name = f'<th {scope} style="{style}">{_lines(first[0])}</th>' if span else ""
+        cells = (f'<td style="{_CELL}{side}{_wrap(cell)}">{_lines(cell)}</td>' for cell, side in others)
         return f"<tr>{name}{''.join(cells)}</tr>"
 
     def _line(self, cells: Sequence[str], widths: list[int]) -> str:
@@ -89,10 +108,34 @@ class Table:
     def _by_column(self) -> list[list[str]]:
         return [list(column) for column in zip(*self.rows, strict=True)] or [[] for _ in self.columns]
 
+    def _aligned(self, digit: str, point: str) -> list[list[str]]:
+        """The columns, and in those of numbers all first lines aligned, and all second ones."""
+        return [
+            _by_line(column, lambda lines: _at_points(lines, digit, point)) if numeric else column
+            for column, numeric in zip(self._by_column(), self._numeric, strict=True)
+        ]
+
+
+def _framed(table: str) -> str:
+    """A table that can be scrolled where it is wider than the page, with a sign below it that says so."""
+    return (
+        '<div style="overflow-x:auto;container-type:inline-size"><div style="min-width:min-content">'
+        f'{table}<div style="{_SIGN}"></div></div></div>'
+    )
+
+
+def _lines(cell: str) -> str:
+    first, *others = html.escape(cell).split("\n")
+    whole = ";white-space:nowrap" if max(map(len, others), default=0) <= _LONGEST else ""
+    return first + "".join(f'<br><span style="{_SECOND}{whole}">{line}</span>' for line in others)
+
 
 def _wrap(cell: str) -> str:
-    """Keep short cells on one line; the widest column of a table, if it is of sentences, takes what is left."""
-    return ";white-space:nowrap" if len(cell) <= _LONGEST else ""
+    """Keep short lines whole, and let longer ones break once."""
+    longest = max(cell.split("\n"), key=len)
+    if len(longest) <= (_LONGEST if any(map(str.isdigit, longest)) else _LONGEST_NAME):
+        return ";white-space:nowrap"
+    return f";min-width:min({(len(longest) + 1) // 2 + _SPARE}ch,60cqw)"
 
 
 def _text(cell) -> str:
@@ -119,14 +162,26 @@ def _spans(names: list[str]) -> list[int]:
     return [size if first else 0 for size in runs for first in [True] + [False] * (size - 1)]
 
 
-def _aligned(column: list[str], digit: str, point: str) -> list[str]:
-    """The cells with spaces behind them, so that points lie below each other if the column is flush right.
+def _by_line(column: list[str], change: Callable[[list[str]], list[str]]) -> list[str]:
+    """The cells after a change of all their first lines together, all their second lines together, and so on."""
+    changed = [change(list(lines)) for lines in zip_longest(*(cell.split("\n") for cell in column), fillvalue="")]
+    counts = [cell.count("\n") + 1 for cell in column]
+    return ["\n".join(lines[:count]) for lines, count in zip(zip(*changed, strict=True), counts, strict=True)]
 
-    What follows the numbers, such as a unit or an interval, is padded to one length too.
+
+def _at_points(column: list[str], digit: str, point: str) -> list[str]:
+    """The lines with spaces behind them, so that points lie below each other if the column is flush right.
+
+    What follows the numbers is padded to one length too. Numbers in different units aren't aligned, since they can't be
+    compared by their place, and neither are those that would get a gap before their unit or interval.
     """
-    parts = [(m.group(), cell[m.end() :]) if (m := _NUMBER.match(cell)) else (cell, "") for cell in column]
+    parts = [(m.group(), line[m.end() :]) if (m := _NUMBER.match(line)) else (line, "") for line in column]
+    units = {_INTERVAL.sub("", rest) for number, rest in parts if _NUMBER.match(number)}
     decimals = [len(number.partition(".")[2]) for number, _ in parts]
     most, longest = max(decimals, default=0), max((len(rest) for _, rest in parts), default=0)
+    gaps = any(has < most and rest for (_, rest), has in zip(parts, decimals, strict=True))
+    if len(units) > 1 or gaps:
+        return column
     return [
         number + (point if has == 0 < most else "") + digit * (most - has) + rest + digit * (longest - len(rest))
         if number not in ("", "–")

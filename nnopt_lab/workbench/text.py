@@ -1,4 +1,8 @@
-"""Make untrusted text safe to show and to store."""
+"""Make text fit to show and to store."""
+
+import textwrap
+
+COLUMNS = 90  # of printed text in a notebook's cell; beyond, JupyterLab breaks lines inside words
 
 
 def printable(text: object, limit: int = 400) -> str:
@@ -13,3 +17,10 @@ def storable(name: str) -> str:
     except UnicodeEncodeError:
         raw = name.encode("utf-8", "surrogatepass")  # half of a surrogate pair, which Windows allows
     return raw.decode("utf-8", "backslashreplace")
+
+
+def wrapped(text: object, columns: int = COLUMNS) -> str:
+    """Break the lines of a text between words, so that each has at most `columns` characters if its words do."""
+    lines = str(text).splitlines()
+    fill = textwrap.TextWrapper(columns, break_long_words=False, break_on_hyphens=False).fill
+    return "\n".join(map(fill, lines))

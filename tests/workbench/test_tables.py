@@ -23,7 +23,7 @@ class Cells(HTMLParser):
 
     def __init__(self, page):
         super().__init__()
-        self.rows, self.caption, self._tag = [], "", None
+        self.rows, self.caption = [], ""
         self.feed(page)
 
     def handle_starttag(self, tag, attributes):
@@ -31,10 +31,11 @@ class Cells(HTMLParser):
             self.rows.append([])
         if tag in ("th", "td"):
             self.rows[-1].append([tag, dict(attributes), ""])
-        self._tag = tag
+        if tag == "br":
+            self.rows[-1][-1][2] += "\n"
 
     def handle_data(self, data):
-        if self._tag == "caption":
+        if not self.rows:
             self.caption += data
         else:
             self.rows[-1][-1][2] += data
@@ -55,7 +56,7 @@ def test_headings_have_a_scope_and_colours_come_from_the_theme():
     head, *rows = Cells(RACE._repr_html_()).rows
     assert all((tag, attributes["scope"]) == ("th", "col") for tag, attributes, _ in head)
     assert all([tag for tag, *_ in row] == ["th", "td", "td", "td"] and row[0][1]["scope"] == "row" for row in rows)
-    assert "background" not in RACE._repr_html_()
+    assert "background-color" not in RACE._repr_html_()
     assert "color:var(--jp-ui-font-color1,inherit)" in RACE._repr_html_()
 
 
@@ -130,6 +131,43 @@ def test_a_table_without_rows_or_caption(rows):
 def test_rows_of_another_width_are_refused(rows, columns, sentence):
     with pytest.raises(ValueError, match=sentence):
         Table(rows, columns)
+
+
+TWO_LINES = Table(
+    [["eager", "0.468 (0.464–0.472)", "1.03 MiB"], ["own", "54.8 (54.4–55.2)\n2.1× (2.0 to 2.2)", "796 KiB\n80 KiB"]],
+    ["engine", "batch 1, ms", "file\ngzipped"],
+)
+
+
+def test_a_cell_s_second_line_is_smaller_and_stands_below_the_first_also_in_text():
+    page = TWO_LINES._repr_html_()
+    assert texts(page) == [TWO_LINES.columns, *TWO_LINES.rows]
+    assert page.count("font-size:92%") == page.count("<br>") == 3
+    lines = [line.split("  ") for line in repr(TWO_LINES).splitlines()]
+    assert [[cell.strip() for cell in line if cell.strip()] for line in lines] == [
+        ["engine", "batch 1, ms", "file"],
+        ["gzipped"],
+        ["eager", "0.468 (0.464–0.472)", "1.03 MiB"],
+        ["own", "54.8 (54.4–55.2)", "796 KiB"],
+        ["2.1× (2.0 to 2.2)", "80 KiB"],
+    ]
+
+
+@pytest.mark.parametrize("cells", [("1.5 KiB", "12 KiB"), ("1.5 KiB", "12 B"), ("468 (464–472)", "54.8 (54.4–55.2)")])
+def test_numbers_get_no_gap_before_their_unit_or_interval(cells):
+    table = Table([["a", cells[0]], ["b", cells[1]]], ["", "value"])
+    assert texts(table._repr_html_())[1:] == [["a", cells[0]], ["b", cells[1]]]
+    assert not set("\u2007\u2008") & set(table._repr_html_() + TWO_LINES._repr_html_())
+
+
+def test_a_number_before_words_is_no_column_of_numbers():
+    page = Table([["256", 1], ["256, without OpenVINO", 2]], ["batch", "n"])._repr_html_()
+    assert [a["style"].count("text-align:left") for _, a, _ in Cells(page).rows[1]] == [1, 0]
+    assert "256\u2008" not in page and "256\u2007" not in page
+
+
+def test_styles_carry_no_word_that_a_page_without_styles_would_show():
+    assert texts(RACE._repr_html_())[-1][-1] == RACE.rows[-1][-1]
 
 
 def test_a_long_cell_may_wrap_and_short_ones_do_not():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnopt_lab.workbench.measure import Interval, Ratio, number, with_interval
+from nnopt_lab.workbench.measure import Interval, Ratio, number, times_as_fast, with_interval
 from nnopt_lab.workbench.measure.written import decimals
 
 FINITE = st.floats(-1e9, 1e9)
@@ -76,3 +76,16 @@ def test_the_text_of_an_interval_has_equal_decimals(ends):
     low, middle, high = ends
     shown = re.findall(r"(?<![\d.])\d+(?:\.\d+)?", str(Interval(middle, low, high, 0.95)).replace("95 %", ""))
     assert len({len(text.partition(".")[2]) for text in shown}) == 1
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [
+        (Ratio(2.187, 2.02, 2.24, 0.95), "2.19× (2.02–2.24)"),
+        (Ratio(31.02, 30.16, 33.149, 0.95), "31.0× (30.2–33.1)"),
+        (Ratio(0.0312, 0.03, 0.04, 0.95), "0.03× (0.03–0.04)"),
+        (Ratio(207.4, 200, 210, 0.95), "207× (200–210)"),
+    ],
+)
+def test_a_ratio_in_a_table_is_short_and_has_equal_decimals(ratio, text):
+    assert times_as_fast(ratio) == text

@@ -8,7 +8,8 @@ from html import escape
 from nnopt_lab.grading.capstone import figure
 from nnopt_lab.grading.capstone.entry import BATCHES, BYTES, FLOOR, Entry
 from nnopt_lab.workbench import measure
-from nnopt_lab.workbench.measure.tables import html_table, text_table
+from nnopt_lab.workbench.measure.timing import time_unit
+from nnopt_lab.workbench.tables import Table
 
 POINTS = 10
 
@@ -114,21 +115,20 @@ class Leaderboard:
         """The entries that were not refused."""
         return [entry for entry in self.entries if not entry.refused]
 
-    def _groups(self) -> list[tuple[str, list[list[str]]]]:
-        """A title and a table's cells for each division, and for the entries that are in none."""
-        accuracy = "accuracy (slightly changed)\nminus the baseline's"
-        head = ["entry", "bytes", accuracy, "validation\nslightly changed"]
-        head += [f"latency, batch {size}" for size in BATCHES]
-        groups = []
+    def _tables(self) -> list[Table]:
+        """A table for each division, and one for the entries that are in none."""
+        units = {size: time_unit(entry.timings[size][1] for entry in self.measured) for size in BATCHES}
+        columns = ["entry", "bytes", "accuracy (changed)\nminus baseline's", "validation\nchanged"]
+        columns += [f"batch {size}, {unit}\ntimes as fast" for size, unit in units.items()]
+        tables = []
         for name, rules in DIVISIONS.items():
             rows = [
-                [*self._row(entry), f"{self.place(entry.name, name)[0]}", f"{self.points(entry.name, name):.1f}"]
+                [*self._row(entry, units), f"{self.place(entry.name, name)[0]}\n{self.points(entry.name, name):.1f}"]
                 for entry in self.ranking(name)
             ]
-            groups.append((f"{name}: {rules.title}", [[*head, "place", "points"], *rows]))
-        outside = [entry for entry in self.measured if not self._divisions(entry)]
-        groups.append(("in no division", [head, *map(self._row, outside)]))
-        return [(title, cells) for title, cells in groups if len(cells) > 1]
+            tables.append(Table(rows, [*columns, "place\npoints"], f"{name}: {rules.title}"))
+        outside = [self._row(entry, units) for entry in self.measured if not self._divisions(entry)]
+        return [table for table in [*tables, Table(outside, columns, "in no division")] if table.rows]
 
     def _divisions(self, entry: Entry) -> list[str]:
         return [name for name in DIVISIONS if entry in self.ranking(name)]
@@ -146,7 +146,7 @@ class Leaderboard:
     def _refusals(self) -> list[str]:
         return [f"{entry.label} ({entry.bytes:,} bytes): {entry.refused}" for entry in self.entries if entry.refused]
 
-    def _row(self, entry: Entry) -> list[str]:
+    def _row(self, entry: Entry, units: dict[int, str]) -> list[str]:
         name = entry.label + (" (ours)" if entry.ours and entry is not self.baseline else "")
         lost = self.against_baseline(entry.name)
         accuracy = f"{entry.accuracy:.2f} % ({entry.changed:.2f})"
@@ -155,18 +155,18 @@ class Leaderboard:
             accuracy += f"\n{measure.with_interval(lost, '+.2f')}"
             smaller += f"\n{self.baseline.bytes / entry.bytes:.1f}× smaller"
         times = [
-            f"{own}" + ("" if entry is self.baseline else f"\n{_in_short(measure.ratio(base, own))}")
-            for base, own in (entry.timings[size] for size in BATCHES)
+            own.in_unit(units[size])
+            + ("" if entry is self.baseline else f"\n{measure.times_as_fast(measure.ratio(base, own))}")
+            for size, (base, own) in ((size, entry.timings[size]) for size in BATCHES)
         ]
         validation = "–" if entry.validation is None else f"{entry.validation:.2f} %"
         return [name, smaller, accuracy, validation, *times]
 
     def __repr__(self) -> str:
-        tables = [f"{title}\n\n{text_table(cells)}\n" for title, cells in self._groups()]
-        return "\n".join([*tables, *self._places(), *self._refusals()])
+        return "\n\n".join([*map(repr, self._tables()), "\n".join([*self._places(), *self._refusals()])])
 
     def _repr_html_(self) -> str:
-        tables = [f"<h4>{escape(title)}</h4>{html_table(cells, header=True)}" for title, cells in self._groups()]
+        tables = [table._repr_html_() for table in self._tables()]
         return "".join([*tables, *(f"<p>{escape(line)}</p>" for line in [*self._places(), *self._refusals()])])
 
     def plot(self):
@@ -178,7 +178,3 @@ def _division(name: str) -> Division:
     if name not in DIVISIONS:
         raise ValueError(f"division={name!r} must be one of {', '.join(DIVISIONS)}.")
     return DIVISIONS[name]
-
-
-def _in_short(ratio: measure.Ratio) -> str:
-    return measure.with_interval(ratio, unit="×")

@@ -72,3 +72,25 @@ def describe(config: dict) -> list[str]:
     if config.get("bits"):
         lines.append("bits per weight: " + ", ".join(f"{name} {bits}" for name, bits in config["bits"].items()))
     return lines + ([f"taught by the original, share {config['teacher']}"] if config.get("teacher") else [])
+
+
+def summary(config: dict) -> str:
+    """Describe a configuration without its engine in a short line, such as "channels 50 %, 5 bits per weight"."""
+    parts = [f"channels {_shares(config['channels'])}"] if config.get("channels") else []
+    if config.get("energy"):
+        parts.append("low rank: " + ", ".join(f"{kind} {100 * e:.0f} %" for kind, e in config["energy"].items()))
+    if config.get("sparsity"):
+        parts.append(f"{100 * config['sparsity']:.0f} % pruned")
+    if config.get("bits"):
+        same, *others = set(config["bits"].values())
+        each = ", ".join(f"{name} {bits}" for name, bits in config["bits"].items())
+        parts.append(f"bits {each}" if others else f"{same} bits per weight")
+    return "; ".join([*parts, *(["distilled"] if config.get("teacher") else [])]) or "unchanged"
+
+
+def _shares(kept: dict[str, float]) -> str:
+    each = {name: f"{100 * share:.0f} %" for name, share in kept.items()}
+    same, *others = set(each.values())
+    if len(each) > 1 and not others:
+        return f"{same} in {len(each)} layers"
+    return ", ".join(f"{name} {share}" for name, share in each.items())

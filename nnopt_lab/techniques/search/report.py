@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from nnopt_lab.techniques.search import standalone
 from nnopt_lab.techniques.search.comparison import Comparison, in_words, unsteady
-from nnopt_lab.techniques.search.points import Point, describe
+from nnopt_lab.techniques.search.points import EAGER, Point, describe, summary
 from nnopt_lab.workbench import measure
-from nnopt_lab.workbench.measure.tables import text_table
+from nnopt_lab.workbench.measure.tables import text_table, three_digits
+from nnopt_lab.workbench.tables import Table
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,22 @@ def rows(search, points: Sequence[Point], estimated: bool = True) -> list[list[s
         table.append([name, f"{p.accuracy:.2f} %", measure.format_bytes(p.bytes), f"{1e3 * p.latency:.3g} ms", speed])
         table[-1].append("none" if p is search.original else "\n".join(describe(p.config)))
     return table
+
+
+def front_table(search) -> Table:
+    """The original and the front in a table that fits a notebook's cell; one engine for all stands in the caption."""
+    points = [search.original, *search.front]
+    engines = [point.config.get("engine", EAGER) for point in points]
+    one = len(set(engines)) == 1
+    table = []
+    for p, engine in zip(points, engines, strict=True):
+        name = "original" if p is search.original else f"{p.number}{' (best)' if is_best(search, p) else ''}"
+        speed, made = f"{search.original.latency / p.latency:.2f}×", summary(p.config)
+        figures = [f"{p.accuracy:.2f} %", measure.format_bytes(p.bytes), three_digits(1e3 * p.latency), speed]
+        table.append([name if one else f"{name}\n{engine}", *figures, made])
+    columns = ["trial" if one else "trial\nengine", "accuracy", "file", "ms", "speed-up", "techniques"]
+    everywhere = f", all on {engines[0]}" if one else ""
+    return Table(table, columns, f"The front{everywhere}; times at batch {search.goal.batch} are estimates")
 
 
 def is_best(search, point: Point) -> bool:

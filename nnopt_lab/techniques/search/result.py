@@ -16,7 +16,6 @@ from nnopt_lab.techniques.search.kept import KeptNetworks
 from nnopt_lab.techniques.search.points import EAGER, Goal, Point
 from nnopt_lab.techniques.search.tasks import Task
 from nnopt_lab.workbench.device import is_accelerator
-from nnopt_lab.workbench.measure.tables import html_table, text_table
 
 
 @dataclass(repr=False)
@@ -149,10 +148,10 @@ class Search:
         return report.figure(self)
 
     def __repr__(self) -> str:
-        return text_table(report.rows(self, [self.original, *self.front]))
+        return repr(report.front_table(self))
 
     def _repr_html_(self) -> str:
-        return html_table(report.rows(self, [self.original, *self.front]), header=True)
+        return report.front_table(self)._repr_html_()
 
     def _coordinates(self) -> list[tuple[float, float]]:
         return [(self.original.accuracy - p.accuracy, self.cost(p)) for p in self.points]

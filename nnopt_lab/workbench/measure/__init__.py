@@ -13,6 +13,7 @@ from nnopt_lab.workbench.measure.intervals import (
     median_interval,
     proportion_difference,
 )
+from nnopt_lab.workbench.measure.layers import layer_table
 from nnopt_lab.workbench.measure.memory import peak_memory
 from nnopt_lab.workbench.measure.modes import inference
 from nnopt_lab.workbench.measure.size import Parameters, disk_bytes, parameters
@@ -20,7 +21,7 @@ from nnopt_lab.workbench.measure.tables import format_bytes, format_count
 from nnopt_lab.workbench.measure.throughput import COPIES, throughput
 from nnopt_lab.workbench.measure.timing import SelfTimed, Timing, latency, ratio
 from nnopt_lab.workbench.measure.work import COUNTED, LayerCost, layer_costs, macs
-from nnopt_lab.workbench.measure.written import number, with_interval
+from nnopt_lab.workbench.measure.written import number, times_as_fast, with_interval
 
 __all__ = [
     "COPIES",
@@ -42,6 +43,7 @@ __all__ = [
     "inference",
     "latency",
     "layer_costs",
+    "layer_table",
     "machine",
     "macs",
     "mean_difference",
@@ -52,5 +54,6 @@ __all__ = [
     "proportion_difference",
     "ratio",
     "throughput",
+    "times_as_fast",
     "with_interval",
 ]

@@ -1,14 +1,15 @@
 """Compare networks with the first of them in one table."""
 
-import re
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from nnopt_lab.workbench.measure.size import disk_bytes, parameters
-from nnopt_lab.workbench.measure.tables import format_bytes, format_count, html_table, text_table
-from nnopt_lab.workbench.measure.timing import MIN_ROUNDS, Ratio, latency, ratio
+from nnopt_lab.workbench.measure.tables import format_bytes, format_count
+from nnopt_lab.workbench.measure.timing import MIN_ROUNDS, latency, ratio, time_unit
 from nnopt_lab.workbench.measure.work import macs
+from nnopt_lab.workbench.measure.written import times_as_fast
+from nnopt_lab.workbench.tables import Table
 
 
 @dataclass(frozen=True, repr=False)
@@ -22,25 +23,21 @@ class Comparison:
 
     rows: list[dict]
 
-    def _cells(self) -> list[list[str]]:
-        batches = list(self.rows[0]["latency"])
-        header = ["model", "parameters", "MACs\nper picture", "file\ngzipped", "accuracy"]
-        second = "\ncompared with the first (95 %)" if len(self.rows) > 1 else ""
-        cells = [header + [f"batch {b:,}, median (quartiles){second}" for b in batches]]
-        for row in self.rows:
-            accuracy = "–" if row["accuracy"] is None else f"{row['accuracy']:.2f} %"
-            cells.append([row["model"], f"{row['total']:,}\n{row['nonzero']:,} nonzero", format_count(row["macs"])])
-            cells[-1] += [f"{format_bytes(row['bytes'])}\n{format_bytes(row['compressed_bytes'])}", accuracy]
-            for b in batches:
-                against = "" if row["ratio"][b] is None else "\n" + _short(row["ratio"][b])
-                cells[-1].append(str(row["latency"][b]) + against)
-        return cells
+    @property
+    def table(self) -> Table:
+        """The rows as a table: sizes, accuracy, and per batch size the time and the speed relative to the first."""
+        first, *others = (row["model"] for row in self.rows)
+        units = {size: time_unit(row["latency"][size] for row in self.rows) for size in self.rows[0]["latency"]}
+        columns = ["model", "parameters", "MACs\nper picture", "file\ngzipped"]
+        columns += ["accuracy", *(f"batch {size:,}, {unit}" for size, unit in units.items())]
+        below = f"; below: times as fast as {first} (95 % interval)" if others else ""
+        return Table([_cells(row, units) for row in self.rows], columns, f"Times: median (quartiles){below}")
 
     def __repr__(self) -> str:
-        return text_table(self._cells())
+        return repr(self.table)
 
     def _repr_html_(self) -> str:
-        return html_table(self._cells(), header=True)
+        return self.table._repr_html_()
 
     def plot(self):
         """Draw size, MACs and latencies relative to the first model, and accuracy if given, as a matplotlib Figure."""
@@ -49,9 +46,13 @@ class Comparison:
         return plots.comparison(self.rows)
 
 
-def _short(against: Ratio) -> str:
-    """A ratio without the words that the head of its column says."""
-    return re.sub(r"( measured \(ratio [\d.,]+, |\()95 % interval ", " (", str(against)).replace("  ", " ")
+def _cells(row: dict, units: dict[int, str]) -> list[str]:
+    count = f"{row['total']:,}" + ("" if row["nonzero"] == row["total"] else f"\n{row['nonzero']:,} nonzero")
+    file = f"{format_bytes(row['bytes'])}\n{format_bytes(row['compressed_bytes'])}"
+    accuracy = "–" if row["accuracy"] is None else f"{row['accuracy']:.2f} %"
+    ratios = {size: "" if ratio is None else f"\n{times_as_fast(ratio)}" for size, ratio in row["ratio"].items()}
+    times = [row["latency"][size].in_unit(unit) + ratios[size] for size, unit in units.items()]
+    return [row["model"], count, format_count(row["macs"]), file, accuracy, *times]
 
 
 def compare(

@@ -14,7 +14,8 @@ from torch import nn
 
 from nnopt_lab.workbench import device, smoke
 from nnopt_lab.workbench.cores import usable_cores
-from nnopt_lab.workbench.measure.tables import format_bytes, html_table, text_table
+from nnopt_lab.workbench.measure.tables import format_bytes
+from nnopt_lab.workbench.tables import Table
 
 
 @dataclass(frozen=True)
@@ -61,18 +62,20 @@ class Machine:
         source, target = torch.ones(size, dtype=torch.uint8), torch.ones(size, dtype=torch.uint8)
         return 2 * size / _best_seconds(lambda: target.copy_(source)) / 1e9
 
-    def _cells(self) -> list[list[str]]:
+    @property
+    def table(self) -> Table:
+        """What is known, one row each."""
         shown = {field.name: getattr(self, field.name) for field in fields(self)}
         shown["caches"] = ", ".join(f"{name} {format_bytes(size)}" for name, size in self.caches.items())
         shown["memory"] = self.memory and format_bytes(self.memory)
         shown["instructions"] = ", ".join(self.instructions)
-        return [[name, str(value)] for name, value in shown.items() if value not in (None, "")]
+        return Table([[name, str(value)] for name, value in shown.items() if value not in (None, "")], ["", "here"])
 
     def __str__(self) -> str:
-        return text_table(self._cells())
+        return str(self.table)
 
     def _repr_html_(self) -> str:
-        return html_table(self._cells())
+        return self.table._repr_html_()
 
 
 def machine() -> Machine:

@@ -1,10 +1,6 @@
-"""Numbers and tables in readable form."""
+"""Numbers and tables as readable text."""
 
-import html
 import math
-
-_LONGEST = 32  # characters of a line with numbers that is never broken
-_LONGEST_NAME = 20  # of one without
 
 
 def format_bytes(count: float) -> str:
@@ -35,36 +31,3 @@ def text_table(cells: list[list[str]]) -> str:
             parts = (cell[i] if i < len(cell) else "" for cell in row)
             lines.append("  ".join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip())
     return "\n".join(lines)
-
-
-def html_table(cells: list[list[str]], header: bool = False) -> str:
-    """Format rows of cells as an HTML table in the colours of the JupyterLab theme, or else of the page.
-
-    The first cell of each row is its heading; with `header`, the first row contains the columns' headings. Where the
-    page is narrow, columns' headings and long lines wrap.
-    """
-    line = "border-bottom:1px solid var(--jp-border-color2, #8888884d)"
-    style = f"padding:4px 12px 4px 0; text-align:left; vertical-align:top; {line}"
-    rows = []
-    for i, row in enumerate(cells):
-        heads = header and i == 0
-        tags = ['th scope="col"'] * len(row) if heads else ['th scope="row"', *["td"] * (len(row) - 1)]
-        weight = "" if heads else "; font-weight:400"
-        rows.append(
-            "".join(
-                f'<{tag} style="{style}{weight}{"" if heads else _wrap(cell)}">{_html_cell(cell)}</{tag[:2]}>'
-                for tag, cell in zip(tags, row, strict=True)
-            )
-        )
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f'<table style="border-collapse:collapse; color:var(--jp-ui-font-color1, inherit)">{body}</table>'
-
-
-def _wrap(cell: str) -> str:
-    most = _LONGEST if any(map(str.isdigit, cell)) else _LONGEST_NAME
-    return "; white-space:nowrap" if max(map(len, cell.split("\n"))) <= most else ""
-
-
-def _html_cell(cell: str) -> str:
-    first, *others = html.escape(cell).split("\n")
-    return first + "".join(f'<br><span style="opacity:0.7; font-size:92%">{line}</span>' for line in others)

@@ -9,7 +9,7 @@ import statistics
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +24,7 @@ from nnopt_lab.workbench.progress_bar import progress_bar
 SAMPLE_SECONDS = 0.002  # the clock and the Python loop take about a microsecond, less than a thousandth of this
 SETTLE_SECONDS = 0.5  # an idle accelerator has a low clock rate, and reaches its full one after some tenths of a second
 WINDOW_SECONDS, SETTLED = 0.05, 0.01  # it has reached it if two windows in a row differ by at most 1 %
+_PER_SECOND = {"s": 1, "ms": 1e3, "µs": 1e6}
 MIN_ROUNDS = 6  # of 5 samples, even smallest to largest covers the median in only 1 - 2/2⁵ = 94 % of cases
 
 
@@ -48,12 +49,22 @@ class Timing:
         return self.batch_size / self.median
 
     def __str__(self) -> str:
-        unit, scale = ("s", 1) if self.median >= 1 else ("ms", 1e3) if self.median >= 1e-4 else ("µs", 1e6)
-        middle, low, high = (three_digits(q * scale) for q in (self.median, *self.quartiles))
-        return f"{middle} {unit} ({low}–{high})"
+        unit = time_unit([self])
+        return self.in_unit(unit, f" {unit}")
+
+    def in_unit(self, unit: str, shown: str = "") -> str:
+        """Format the median and quartiles in s, ms or µs, such as "1.03 (1.02–1.04)", with `shown` after the median."""
+        middle, low, high = (three_digits(q * _PER_SECOND[unit]) for q in (self.median, *self.quartiles))
+        return f"{middle}{shown} ({low}–{high})"
 
     def _quantile(self, q: float) -> float:
         return torch.tensor(self.samples, dtype=torch.float64).quantile(q).item()
+
+
+def time_unit(timings: Iterable[Timing]) -> str:
+    """Choose s, ms or µs, so that the shortest of some timings, at least one, can be read."""
+    shortest = min(timing.median for timing in timings)
+    return "s" if shortest >= 1 else "ms" if shortest >= 1e-4 else "µs"
 
 
 class SelfTimed(ABC):

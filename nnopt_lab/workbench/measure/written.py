@@ -48,6 +48,12 @@ def with_interval(value, spec: str = ".2f", unit: str = "") -> str:
     return f"{number(estimate, spec)}{unit} ({number(low, spec)} to {number(high, spec)})"
 
 
+def times_as_fast(value) -> str:
+    """Format a `Ratio` in the shortest form, for tables, such as "2.19× (2.02–2.24)" or "31.0× (30.2–33.1)"."""
+    form = f".{min(2, decimals(value.estimate, value.low, value.high))}f"
+    return f"{number(value.estimate, form)}× ({number(value.low, form)}–{number(value.high, form)})"
+
+
 def decimals(*values: float, digits: int = 3) -> int:
     """The decimals that give the largest of some numbers `digits` digits: 3 for 0.123, 1 for 12.3, at least 0."""
     largest = max((abs(v) for v in values if math.isfinite(v)), default=0)

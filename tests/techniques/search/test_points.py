@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnopt_lab.techniques.search.points import Goal, describe
+from nnopt_lab.techniques.search.points import Goal, describe, summary
 from tests.techniques.search.small_search import CONFIG
 
 
@@ -32,3 +32,19 @@ def test_a_configuration_in_words():
         "taught by the original, share 0.5",
     ]
     assert describe({}) == ["computed by eager float32"]
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        (CONFIG, "channels 50 % in 2 layers; low rank: linear 90 %; 50 % pruned; "),
+        ({"channels": {"a": 0.5}}, "channels a 50 %"),
+        ({"channels": {"a": 0.5, "b": 0.75}, "teacher": 0.9}, "channels a 50 %, b 75 %; distilled"),
+        ({"bits": {"a": 5, "b": 5}}, "5 bits per weight"),
+        ({"bits": {"a": 5, "b": 4}}, "bits a 5, b 4"),
+        ({"engine": "ONNX Runtime float32"}, "unchanged"),
+        ({}, "unchanged"),
+    ],
+)
+def test_a_configuration_in_a_short_line(config, line):
+    assert summary(config).startswith(line)

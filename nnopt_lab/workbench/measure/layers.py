@@ -1,0 +1,94 @@
+"""A network's layers in a table: what each does, its output, its parameters and its share of the work."""
+
+from torch import Tensor, nn
+
+from nnopt_lab.workbench.measure.modes import inference
+from nnopt_lab.workbench.measure.size import parameters
+from nnopt_lab.workbench.measure.tables import format_count
+from nnopt_lab.workbench.measure.work import COUNTED, layer_costs
+from nnopt_lab.workbench.tables import Table
+
+CAPTION = "Layers, with their multiply-accumulates (MACs) for one input"
+_WITHOUT_ROW = (nn.Flatten, nn.Dropout, nn.Identity)
+_POOLS = {nn.MaxPool2d: "max-pooling", nn.AvgPool2d: "average pooling"}
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+def layer_table(model: nn.Module, example: Tensor, caption: str = CAPTION) -> Table:
+    """List a network's layers in the order they run, with their multiply-accumulates (MACs) for one input.
+
+    Activations stand behind the layer that they follow. Layers that keep all values, such as `nn.Flatten`, have no row.
+    A layer that runs twice is listed twice, but its parameters are counted once, in its first row.
+
+    Args:
+        model: in any mode; it runs twice, in evaluation mode. Whatever it computes without a module has no row.
+        example: inputs, [N, ...] with N at least 1; only the first is used.
+        caption: of the table.
+
+    Raises:
+        ValueError: `example` has no first input.
+    """
+    if example.dim() < 1 or len(example) < 1:
+        raise ValueError(f"example has shape {list(example.shape)}; it must be [N, ...] with N at least 1.")
+    one = example[:1]
+    calls = _calls(model, one)
+    work = iter(layer_costs(model, one))
+    counts = [next(work).macs if isinstance(layer, COUNTED) else 0 for _, layer, _ in calls]
+    all_macs, rows, seen = sum(counts), [], set()
+    for (name, layer, output), macs in zip(calls, counts, strict=True):
+        if isinstance(layer, _WITHOUT_ROW):
+            continue
+        if _is_activation(layer) and rows:
+            rows[-1][1] += f", {type(layer).__name__}"
+            continue
+        total = 0 if id(layer) in seen else parameters(layer).total
+        seen.add(id(layer))
+        share = f"{100 * macs / all_macs:.1f} %" if macs else None
+        rows.append([name, kind(layer), _shape(output), total or None, format_count(macs) if macs else None, share])
+    if len(rows) > 1:
+        share = "100.0 %" if all_macs else None
+        rows.append(["all", "", "", parameters(model).total, format_count(all_macs), share])
+    return Table(rows, ["layer", "what it does", "output", "parameters", "MACs", "share"], caption)
+
+
+def kind(layer: nn.Module) -> str:
+    """Describe a layer in words, such as "3×3 convolution, 16 → 32"."""
+    if isinstance(layer, nn.Conv2d):
+        kernel = "×".join(map(str, layer.kernel_size))
+        grouped = layer.groups > 1
+        depthwise = "depthwise " if grouped and layer.groups == layer.in_channels else ""
+        groups = f", {layer.groups} groups" if grouped and not depthwise else ""
+        stride = f", stride {layer.stride[0]}" if max(layer.stride) > 1 else ""
+        return f"{kernel} {depthwise}convolution, {layer.in_channels} → {layer.out_channels}{groups}{stride}"
+    if isinstance(layer, nn.Linear):
+        return f"linear, {layer.in_features} → {layer.out_features}"
+    if isinstance(layer, tuple(_POOLS)):
+        size = layer.kernel_size if isinstance(layer.kernel_size, tuple) else (layer.kernel_size,) * 2
+        return f"{'×'.join(map(str, size))} {_POOLS[type(layer)]}"
+    return "batch norm" if isinstance(layer, _NORMS) else type(layer).__name__
+
+
+def _calls(model: nn.Module, one: Tensor) -> list[tuple[str, nn.Module, object]]:
+    """Name, module and output of every call of a module without children."""
+    calls = []
+    leaves = [(name, module) for name, module in model.named_modules() if not any(module.children())]
+
+    def hook_of(name):
+        return lambda module, _, output: calls.append((name, module, output))
+
+    hooks = [module.register_forward_hook(hook_of(name)) for name, module in leaves]
+    try:
+        with inference(model):
+            model(one.clone())
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return calls
+
+
+def _is_activation(layer: nn.Module) -> bool:
+    return type(layer).__module__ == nn.ReLU.__module__ and not isinstance(layer, nn.MultiheadAttention)
+
+
+def _shape(output: object) -> str:
+    return "×".join(map(str, output.shape[1:])) if isinstance(output, Tensor) else "–"
