@@ -1629,7 +1629,7 @@ for name, (need, kind) in requirements.items():
     of_speed = measure.times_as_fast(speed) if speed else None
     of_points = measure.with_interval(behind[name], "+.2f")
     rows.append([name, need, of_speed, of_points])
-heads = ["speed of a product here\none thread", "points above float32\nafter training"]
+heads = ["speed of a product\none thread here", "points above float32\nafter training"]
 Table(
     rows,
     ["mixture", "requires", *heads],
