@@ -173,14 +173,15 @@ def _at_points(column: list[str], digit: str, point: str) -> list[str]:
     """The lines with spaces behind them, so that points lie below each other if the column is flush right.
 
     What follows the numbers is padded to one length too. Numbers in different units aren't aligned, since they can't be
-    compared by their place, and neither are those that would get a gap before their unit or interval.
+    compared by their place; nor are powers of ten, nor numbers that would get a gap before their unit or interval.
     """
     parts = [(m.group(), line[m.end() :]) if (m := _NUMBER.match(line)) else (line, "") for line in column]
     units = {_INTERVAL.sub("", rest) for number, rest in parts if _NUMBER.match(number)}
     decimals = [len(number.partition(".")[2]) for number, _ in parts]
     most, longest = max(decimals, default=0), max((len(rest) for _, rest in parts), default=0)
+    powers = any("e" in number for number, _ in parts)
     gaps = any(has < most and rest for (_, rest), has in zip(parts, decimals, strict=True))
-    if len(units) > 1 or gaps:
+    if len(units) > 1 or gaps or powers:
         return column
     return [
         number + (point if has == 0 < most else "") + digit * (most - has) + rest + digit * (longest - len(rest))

@@ -153,7 +153,9 @@ def test_a_cell_s_second_line_is_smaller_and_stands_below_the_first_also_in_text
     ]
 
 
-@pytest.mark.parametrize("cells", [("1.5 KiB", "12 KiB"), ("1.5 KiB", "12 B"), ("468 (464–472)", "54.8 (54.4–55.2)")])
+@pytest.mark.parametrize(
+    "cells", [("1.5 KiB", "12 KiB"), ("1.5 KiB", "12 B"), ("468 (464–472)", "54.8 (54.4–55.2)"), ("3.4e+38", "448")]
+)
 def test_numbers_get_no_gap_before_their_unit_or_interval(cells):
     table = Table([["a", cells[0]], ["b", cells[1]]], ["", "value"])
     assert texts(table._repr_html_())[1:] == [["a", cells[0]], ["b", cells[1]]]

@@ -65,6 +65,8 @@ def kind(layer: nn.Module) -> str:
     if isinstance(layer, tuple(_POOLS)):
         size = layer.kernel_size if isinstance(layer.kernel_size, tuple) else (layer.kernel_size,) * 2
         return f"{'×'.join(map(str, size))} {_POOLS[type(layer)]}"
+    if isinstance(layer, nn.AdaptiveAvgPool2d):
+        return "average pooling"
     return "batch norm" if isinstance(layer, _NORMS) else type(layer).__name__
 
 

@@ -64,6 +64,7 @@ def test_networks_without_work_or_with_one_layer():
         (nn.Conv2d(8, 8, 3, groups=8, stride=2), "3×3 depthwise convolution, 8 → 8, stride 2"),
         (nn.Conv2d(8, 12, (1, 3), groups=4), "1×3 convolution, 8 → 12, 4 groups"),
         (nn.AvgPool2d((2, 4)), "2×4 average pooling"),
+        (nn.AdaptiveAvgPool2d(1), "average pooling"),
         (nn.BatchNorm2d(3), "batch norm"),
         (nn.GELU(), "GELU"),
     ],
