@@ -55,13 +55,17 @@ def build(
     from nnopt_lab.cli.screen import console, lessons_progress, statistics_table
     from nnopt_lab.course import builder
     from nnopt_lab.course.statistics import statistics
+    from nnopt_lab.course.strays import strays
     from nnopt_lab.course.translation import catalogs, editions
 
-    names = _chosen(lessons)
+    names = _with_source(lessons)
     if stats:
         console.print(statistics_table(map(statistics, names)))
         return
     if check:
+        misplaced = [] if lessons else strays()
+        for text in misplaced:
+            print(text)
         stale = {path: reason for name in names for path, reason in builder.out_of_step(name).items()}
         for path, reason in stale.items():
             print(f"{path.parent.name}/{path.name} {reason}: run nnopt build {path.stem}.")
@@ -69,7 +73,7 @@ def build(
         untranslated = [text for language in languages for text in editions.out_of_step(language, names)]
         for text in untranslated:
             print(text)
-        sys.exit(1 if stale or untranslated else 0)
+        sys.exit(1 if stale or untranslated or misplaced else 0)
     with lessons_progress() as show:
         for name in names:
             builder.build(name, show(name), accept_not_judged)
@@ -210,6 +214,20 @@ def _chosen(lessons: list[str] | None) -> list[str]:
     from nnopt_lab.course.lesson_files import find_lesson, lesson_names
 
     return [find_lesson(text) for text in lessons] if lessons else lesson_names()
+
+
+def _with_source(lessons: list[str] | None) -> list[str]:
+    """The chosen lessons; if none are named, those with a source: a notebook without one is a stray."""
+    from nnopt_lab.workbench.paths import root
+
+    names = _chosen(lessons)
+    found = [name for name in names if (root() / "solutions" / f"{name}.py").is_file()]
+    missing = [name for name in names if name not in found]
+    if missing and (lessons or not found):
+        raise FileNotFoundError(
+            f"There is no source solutions/{missing[0]}.py: lessons are built from their sources, in a clone."
+        )
+    return found
 
 
 def _leading_lessons(arguments: list[str]) -> tuple[list[str], list[str]]:

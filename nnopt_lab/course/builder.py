@@ -13,6 +13,7 @@ from nnopt_lab.course.exercises import cell_id, exercises
 from nnopt_lab.course.lesson_files import paths, read_notebook
 from nnopt_lab.course.runner import run_notebook
 from nnopt_lab.course.static_outputs import make_static
+from nnopt_lab.course.stored_outputs import fault, seal
 from nnopt_lab.course.timing_claims import check_claims
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.workbench.paths import root
@@ -128,18 +129,22 @@ def build(lesson: str, on_cell: Callable[[int, int, str], None] | None = None, a
 
 
 def out_of_step(lesson: str) -> dict[Path, str]:
-    """The stored notebooks of a lesson that must be rebuilt, each with the reason as text.
+    """The stored notebooks of a lesson that must be rebuilt, each with the reason as a predicate.
 
-    A notebook's cells must equal those of its source; the learner's notebook must also have no outputs and no execution
-    counts. Outputs of the solved one are not checked.
+    A notebook's cells must equal those of its source. The learner's notebook must also have no outputs and no execution
+    counts, and the solved one the outputs with which it was built.
     """
     source, found = root() / "solutions" / f"{lesson}.py", {}
     for solved, path in paths(lesson).items():
         stored = _stored(path)
-        if stored is None or _essence(stored) != _essence(to_notebook(source, solved)):
+        if stored is None:
+            found[path] = "is damaged" if path.exists() else "is missing"
+        elif _essence(stored) != _essence(to_notebook(source, solved)):
             found[path] = "differs from its source"
         elif not solved and any(cell.get("outputs") or cell.get("execution_count") for cell in stored.cells):
             found[path] = "has outputs, which reveal answers"
+        elif solved and (reason := fault(stored)):
+            found[path] = reason
     return found
 
 
@@ -217,4 +222,5 @@ def _tidy(notebook: NotebookNode) -> NotebookNode:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code" and shows_progress(cell.source):
             cell.outputs = []
+    seal(notebook)
     return notebook

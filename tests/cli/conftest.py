@@ -7,10 +7,11 @@ import nbformat
 import pytest
 
 from nnopt_lab import cli
-from nnopt_lab.course import builder, lesson_files, skeleton
+from nnopt_lab.course import builder, lesson_files, skeleton, strays
 from nnopt_lab.course import workspace as workspace_module
 from nnopt_lab.course.translation import catalogs, editions, glossary
 from nnopt_lab.workbench import language, paths
+from tests.course.as_if_run import as_if_run
 
 
 @pytest.fixture
@@ -37,11 +38,11 @@ def nnopt(monkeypatch, capsys, tmp_path):
 
 @pytest.fixture
 def course(tmp_path, monkeypatch):
-    """A course without lessons; the fixture's value writes a source and its learner's notebook, not executed."""
+    """A course without lessons; the fixture's value writes a source and its notebooks, not executed."""
     root = tmp_path / "course"
     for folder in ("solutions", "notebooks"):
         (root / folder).mkdir(parents=True)
-    for module in (builder, lesson_files, skeleton, workspace_module, catalogs, editions, glossary):
+    for module in (builder, lesson_files, skeleton, strays, workspace_module, catalogs, editions, glossary):
         monkeypatch.setattr(module, "root", lambda: root)
     monkeypatch.setattr(paths, "root", lambda: root)
     monkeypatch.setattr(language, "_locale_folder", lambda: root / "locale")
@@ -49,7 +50,8 @@ def course(tmp_path, monkeypatch):
     def write(name: str, source: str):
         (root / "solutions" / f"{name}.py").write_text(dedent(source).lstrip())
         for solved, path in lesson_files.paths(name).items():
-            nbformat.write(builder.to_notebook(root / "solutions" / f"{name}.py", solved), path)
+            notebook = builder.to_notebook(root / "solutions" / f"{name}.py", solved)
+            nbformat.write(as_if_run(notebook) if solved else notebook, path)
         return root
 
     return write

@@ -104,6 +104,36 @@ def test_build_check_refuses_a_learners_notebook_with_outputs(nnopt, course):
     assert out == "notebooks/98_tiny.ipynb has outputs, which reveal answers: run nnopt build 98_tiny.\n"
 
 
+def test_build_check_names_outputs_that_were_edited(nnopt, course):
+    path = course("98_tiny", "# %%\n1\n") / "solutions" / "98_tiny.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].outputs = [nbformat.v4.new_output("stream", text="1\n", name="stdout")]
+    nbformat.write(notebook, path)
+    status, out, _ = nnopt("build", "--check")
+    edited = "solutions/98_tiny.ipynb has other outputs than it was built with in cell 0: run nnopt build 98_tiny.\n"
+    assert (status, out) == (1, edited)
+
+
+def test_build_check_names_strays_and_broken_names(nnopt, course):
+    root = course("98_tiny", "# %%\n1\n")
+    (root / "notebooks" / "99_stray.ipynb").write_bytes((root / "notebooks" / "98_tiny.ipynb").read_bytes())
+    assert nnopt("build", "--check") == (
+        1,
+        "notebooks/99_stray.ipynb has no source, solutions/99_stray.py: delete it or move it elsewhere.\n",
+        "",
+    )
+    assert nnopt("build", "--check", "tiny")[0] == 0
+    status, _, err = nnopt("build", "--check", "stray")
+    assert status == 2 and a_sentence(err) and "no source solutions/99_stray.py" in err
+    (root / "notebooks" / "99_stray.ipynb").unlink()
+    (root / "notebooks" / "98_tiny.ipynb").rename(root / "notebooks" / "98_tinny.ipynb")
+    status, out, _ = nnopt("build", "--check")
+    assert status == 1 and out.splitlines() == [
+        "notebooks/98_tinny.ipynb is not named as its source, solutions/98_tiny.py: rename it to 98_tiny.ipynb.",
+        "notebooks/98_tiny.ipynb is missing: run nnopt build 98_tiny.",
+    ]
+
+
 def test_build_refuses_a_false_claim_in_words_and_writes_nothing(nnopt, course):
     root = course("98_false", FINE.replace("True", "1 == 2"))
     before = {path: path.read_bytes() for path in root.rglob("*.ipynb")}

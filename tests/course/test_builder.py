@@ -1,5 +1,6 @@
 """From a source to its two notebooks."""
 
+import copy
 import re
 
 import nbformat
@@ -12,6 +13,7 @@ from nnopt_lab.course.builder import BEGIN, END, build, out_of_step, to_notebook
 from nnopt_lab.course.lesson_files import paths
 from nnopt_lab.course.record import NOT_JUDGED
 from nnopt_lab.course.runner import Result, run
+from tests.course.as_if_run import as_if_run
 
 STUB = "# Your answer here.\n{0}raise NotImplementedError"
 
@@ -95,9 +97,9 @@ def test_a_notebook_that_is_folded_otherwise_is_out_of_step(course):
     source, stored = course("98_tiny", FOLDED), paths("98_tiny")
     for solved, path in stored.items():
         path.parent.mkdir(exist_ok=True)
-        nbformat.write(to_notebook(source, solved), path)
+        nbformat.write(as_if_run(to_notebook(source, solved)) if solved else to_notebook(source, solved), path)
     assert out_of_step("98_tiny") == {}
-    notebook = to_notebook(source, solved=True)
+    notebook = as_if_run(to_notebook(source, solved=True))
     del notebook.cells[1].metadata["jupyter"]
     nbformat.write(notebook, stored[True])
     assert out_of_step("98_tiny") == {stored[True]: "differs from its source"}
@@ -319,7 +321,14 @@ def test_a_lesson_is_built_run_and_seen_to_be_out_of_step(tiny, own_workspace):
     tiny(TINY.replace('tags=["nbval-ignore-output"]', ""))
     assert list(out_of_step("98_tiny")) == list(paths("98_tiny").values())
     tiny(TINY)
-    solved.cells[0].outputs, solved.cells[0].execution_count = [], None
+    lost = copy.deepcopy(solved)
+    lost.cells[3].outputs = []
+    nbformat.write(lost, paths("98_tiny")[True])
+    assert out_of_step("98_tiny") == {paths("98_tiny")[True]: "has lost the outputs it was built with in cell 3"}
+    paths("98_tiny")[True].write_text("{")
+    assert out_of_step("98_tiny") == {paths("98_tiny")[True]: "is damaged"}
+    paths("98_tiny")[True].unlink()
+    assert out_of_step("98_tiny") == {paths("98_tiny")[True]: "is missing"}
     nbformat.write(solved, paths("98_tiny")[True])
     assert out_of_step("98_tiny") == {}
     blank.cells[0].execution_count = 1
