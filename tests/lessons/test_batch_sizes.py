@@ -14,7 +14,7 @@ from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.batch_sizes import experiments
 from nnopt_lab.lessons.batch_sizes.playground import batch_playground
-from nnopt_lab.workbench import data, models
+from nnopt_lab.workbench import data, measure, models
 from tests.lessons.playgrounds import shown
 
 
@@ -66,12 +66,17 @@ def test_the_playground_shows_angles_and_speeds_by_size_and_leaves_the_networks_
     scale = (theory.get_ydata()[0] ** -2 - 1) * float(theory.get_xdata()[0])
     np.testing.assert_allclose(theory.get_ydata(), (1 + scale / np.asarray(theory.get_xdata())) ** -0.5, rtol=1e-4)
     assert float(text.split("noise scale about ")[1].replace(",", "")) == pytest.approx(scale, rel=0.01, abs=0.5)
-    assert [(set(line.get_xdata()), len(line.get_ydata())) for line in dots] == [({32}, 24), ({128}, 8)]
+    assert [(set(line.get_xdata()), len(line.get_ydata())) for line in dots] == [({32}, 24), ({128}, 32)]
     assert f"true gradient <b>{median(dots[-1].get_ydata()):.2f}</b>" in text
     assert all(ax.get_legend() is None for ax in (angles, speeds)) and angles.figure.legends
     speed, here = speeds.lines
     assert list(speed.get_xdata()) == [32, 128] and speed.get_label() == "fresh" and here.get_xdata() == [128, 128]
     assert text.startswith(f"<b>{speed.get_ydata()[1]:,.0f} pictures/s</b>")
+    text, _ = shown(playground, batch_size=512)  # whose bytes are on the line through two small sizes
+    inputs = data.load("fashion").to_input(data.load("fashion").train.images[:512])
+    needed = measure.peak_memory(lambda x: networks["fresh"](x).sum().backward(), inputs)
+    networks["fresh"].zero_grad()
+    assert f" · {measure.format_bytes(needed)} for one step" in text
     _, (_, speeds) = shown(playground, network="trained")
     assert [line.get_label() for line in speeds.lines[:2]] == list(networks)
     for name, model in networks.items():

@@ -159,6 +159,11 @@ class TestDiskBytes:
         file = save(model.state_dict())
         assert measure.disk_bytes(model) == len(file)
         assert measure.disk_bytes(model, compressed=True) == len(gzip.compress(file, 9, mtime=0))
+        for level in (1, 6):
+            assert measure.disk_bytes(model, compressed=True, level=level) == len(gzip.compress(file, level, mtime=0))
+        for level in (0, 10, -1, 1.5, True, None, "6"):
+            with pytest.raises(ValueError, match=f"level={level!r} must be an integer from 1 to 9"):
+                measure.disk_bytes(model, compressed=True, level=level)
 
     def test_writes_shared_tensors_once(self):
         alone = measure.disk_bytes(nn.Linear(100, 100))

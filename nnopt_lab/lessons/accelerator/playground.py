@@ -29,6 +29,7 @@ def price_playground(card: dict) -> Playground:
         fig, ax = plots.figure(figsize=(8, 3.2))
         plots.curves(ax, loads, costs)
         ax.set(xlabel="load, pictures per second", ylabel="euros per million pictures", xscale="log", yscale="log")
+        ax.minorticks_off()  # laying them out takes as long as everything else
         plots.legend(fig)
         cheaper = next((load for load, a, b in zip(loads, *costs.values(), strict=True) if a < b), None)
         text = (

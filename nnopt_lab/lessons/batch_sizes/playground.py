@@ -1,6 +1,7 @@
 """Lesson 04: the speed of a batch size, and how well its gradient points."""
 
 import time
+from collections.abc import Callable
 from statistics import median
 from typing import NamedTuple
 
@@ -15,26 +16,27 @@ from nnopt_lab.workbench.progress_bar import progress_bar
 
 SIZES = [2, 4, 8, 16, 32, 64, 128, 256, 512]
 COUNT = 4096  # pictures of the true gradient
-MOST_SEEN = 1024  # pictures per size
+PART = 128  # pictures per part of it; larger batches are means of parts
+MOST_BATCHES, MOST_SEEN = 24, 1024  # of smaller ones, batches and pictures per size
 
 
 def batch_playground(networks: dict[str, nn.Module], pictures: data.Pictures) -> Playground:
     """Show the speed, memory and updates of a batch size, and the angle between its gradient and the true one.
 
+    Everything is computed at the start, so that the figure follows the controls; it shows the sizes chosen so far.
+
     Args:
         networks: by name, for example one before and one after training.
-        pictures: the mean gradient of their first 4,096 training pictures, computed at the start, is taken as the
-            true one.
+        pictures: the mean gradient of their first 4,096 training pictures is taken as the true one.
     """
     seen: dict[str, dict[int, _Measured]] = {name: {} for name in networks}
-    bar = progress_bar(networks.items(), desc="true gradients")
-    truth = {name: _truth(network, pictures) for name, network in bar}
+    measured, scales = {}, {}
+    for name, network in progress_bar(networks.items(), desc="gradients"):
+        measured[name], scales[name] = _measured(network, pictures)
 
     def draw(network: str, batch_size: int):
-        true, scale = truth[network]
-        if batch_size not in seen[network]:
-            seen[network][batch_size] = _measured(networks[network], pictures, true, batch_size)
-        cosines, speed, needed = seen[network][batch_size]
+        scale = scales[network]
+        cosines, speed, needed = seen[network][batch_size] = measured[network][batch_size]
         fig, (left, right) = plots.figure(ncols=2)
         with plots.style():
             _angles(left, seen[network], scale, batch_size)
@@ -61,23 +63,43 @@ class _Measured(NamedTuple):
     needed: int  # bytes for one step
 
 
-def _truth(network: nn.Module, pictures: data.Pictures) -> tuple[torch.Tensor, float]:
-    """The mean gradient and the noise scale."""
+def _measured(network: nn.Module, pictures: data.Pictures) -> tuple[dict[int, _Measured], float]:
+    """The measurements by batch size, and the noise scale."""
     gradient = noise_scale.gradient_of(network, pictures)
-    parts = [gradient(positions) for positions in torch.arange(COUNT).split(256)]
-    return sum(parts) / len(parts), noise_scale.measured(gradient, COUNT, draws=4).simple
+    parts = torch.stack([gradient(positions) for positions in torch.arange(COUNT).split(PART)])
+    scale = noise_scale.measured(gradient, COUNT, draws=4).simple
+    true, fixed, each = parts.mean(0), *_bytes(network, pictures)
+    measured = {}
+    for size in SIZES:
+        tries = 2 if size >= PART else min(MOST_BATCHES, MOST_SEEN // size)
+        gradients, seconds = _timed(gradient, torch.randint(COUNT, (tries, size)))
+        if size >= PART:
+            gradients = parts.unflatten(0, (-1, size // PART)).mean(1)
+        cosines = torch.cosine_similarity(gradients, true[None])
+        measured[size] = _Measured(cosines.tolist(), size / median(seconds), fixed + each * size)
+    return measured, scale
 
 
-def _measured(network: nn.Module, pictures: data.Pictures, true: torch.Tensor, batch_size: int) -> _Measured:
-    gradient, cosines, times = noise_scale.gradient_of(network, pictures), [], []
-    for positions in torch.randint(COUNT, (min(24, MOST_SEEN // batch_size), batch_size)):
+def _timed(gradient: Callable, batches: torch.Tensor) -> tuple[torch.Tensor, list[float]]:
+    """The gradients of batches, and the seconds of each."""
+    gradients, seconds = [], []
+    for positions in batches:
         started = time.perf_counter()
-        cosines.append(torch.cosine_similarity(gradient(positions), true, dim=0).item())
-        times.append(time.perf_counter() - started)
-    inputs = pictures.to_input(pictures.train.images[:batch_size])
-    needed = measure.peak_memory(lambda x: network(x).sum().backward(), inputs)
-    network.zero_grad()
-    return _Measured(cosines, batch_size / median(times), needed)
+        gradients.append(gradient(positions))
+        seconds.append(time.perf_counter() - started)
+    return torch.stack(gradients), seconds
+
+
+def _bytes(network: nn.Module, pictures: data.Pictures) -> tuple[int, int]:
+    """The bytes that a step needs: a fixed number, and more per picture; the line through the sizes 2 and 4."""
+    sizes = []
+    for size in (2, 4):
+        inputs = pictures.to_input(pictures.train.images[:size])
+        sizes.append(measure.peak_memory(lambda x: network(x).sum().backward(), inputs))
+        network.zero_grad()  # so that both steps allocate the gradients
+    few, more = sizes
+    each = (more - few) // 2
+    return few - 2 * each, each
 
 
 def _angles(ax, seen: dict[int, _Measured], scale: float, batch_size: int) -> None:

@@ -65,6 +65,7 @@ def equalization_playground(model: nn.Module, pictures: data.Pictures) -> Playgr
                 largest = version.get_submodule(layer).weight.detach().abs().flatten(1).amax(1)
                 left.plot((largest / largest.max()).sort().values, "o", color=color, markersize=4, label=name)
             left.set(title=f"filters of {layer}", xlabel="filter, sorted", yscale="log")
+            left.minorticks_off()  # laying them out takes as long as everything else
             left.set_ylabel("largest weight ÷ largest of the layer")
             plots.bars(
                 right,

@@ -65,6 +65,8 @@ def _histogram(ax, weight, on_grid) -> None:
     plots.histogram(ax, weight, bins, plots.REFERENCE, "float", alpha=0.6)
     plots.histogram(ax, on_grid.clamp(-reach, reach), bins, plots.BLUE, "quantised", fill=False)
     ax.set(xlabel="weight", ylabel="number of weights", yscale="log", ylim=(0.5, None))
+    ax.minorticks_off()  # laying them out takes as long as everything else
+    ax.locator_params(axis="x", nbins=5)  # with room between them, or they would be laid out again
     plots.legend(ax)
 
 
@@ -75,3 +77,4 @@ def _errors(ax, weight, on_grid, largest_step: float) -> None:
     for end in (-largest_step / 2, largest_step / 2):
         ax.axvline(end, color=plots.REFERENCE, linestyle="--", linewidth=1)
     ax.set(title="errors (dashed: half of the largest step)", xlabel="quantised − float")
+    ax.locator_params(axis="x", nbins=5)

@@ -1,5 +1,7 @@
 """Lesson 03: what a schedule and its peak rate do to a small noisy problem."""
 
+from functools import cache
+
 import ipywidgets as widgets
 import torch
 from torch import Tensor, nn
@@ -17,9 +19,11 @@ DIVERGED = 1e4
 def learning_rate_playground() -> Playground:
     """Show the rates of a schedule, and the mean loss of 200 descents into a narrow, noisy valley."""
 
+    descent = cache(noisy_descent)
+
     def draw(schedule: str, peak: float, steps: int, momentum: float):
-        rates, losses = noisy_descent(schedule, peak, steps, momentum)
-        _, constant = noisy_descent("constant", peak, steps, momentum)
+        rates, losses = descent(schedule, peak, steps, momentum)
+        _, constant = descent("constant", peak, steps, momentum)
         limit = 2 * (1 + momentum) / max(CURVATURES)
         fig, (above, below) = plots.figure(nrows=2, sharex=True, figsize=(8, 5))
         with plots.style():
@@ -29,6 +33,7 @@ def learning_rate_playground() -> Playground:
             below.plot(constant, color=plots.REFERENCE, linewidth=1, label="constant rate, same peak")
             below.plot(losses, color=plots.BLUE, label=schedule)
             below.set(xlabel="step", ylabel="mean loss", yscale="log", ylim=(1e-3, DIVERGED))
+            below.minorticks_off()  # laying them out takes as long as everything else
             plots.legend(above)
             plots.legend(below)
         text = f"loss at the end: <b>{_end(losses)}</b> (constant rate at the same peak: {_end(constant)})"

@@ -28,6 +28,7 @@ def layer_playground() -> Playground:
                 ax.plot(macs, time, "o", color=plots.ORANGE if last else plots.BLUE, alpha=1 if last else 0.5)
             ax.set(xscale="log", yscale="log", xlabel="MACs per picture", ylabel=f"ms per picture (batch {BATCH})")
             ax.margins(0.3)
+            ax.minorticks_off()  # laying them out takes as long as everything else
             plots.write_names(
                 ax, {name: (macs, time) for macs, time, name in seen[-12:]}
             )  # each once, where it was last

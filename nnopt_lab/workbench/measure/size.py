@@ -28,16 +28,24 @@ def parameters(model: nn.Module) -> Parameters:
     return Parameters(sum(w.numel() for w in weights), sum(int((w != 0).sum()) for w in weights))
 
 
-def disk_bytes(model: nn.Module, compressed: bool = False) -> int:
+def disk_bytes(model: nn.Module, compressed: bool = False, level: int = 9) -> int:
     """Measure the size of the model's file in bytes by writing its state dict to a temporary safetensors file.
 
     A shared tensor is written once, and a pruned weight as `weight_orig * weight_mask` without its mask. A zero takes
-    as many bytes as any other number, unless the file is `compressed` with gzip at level 9, which replaces repetitions
-    and then applies Huffman coding (RFC 1951, https://www.rfc-editor.org/rfc/rfc1951).
+    as many bytes as any other number, unless the file is `compressed` with gzip, which replaces repetitions and then
+    applies Huffman coding (RFC 1951, https://www.rfc-editor.org/rfc/rfc1951).
+
+    Args:
+        model: the model.
+        compressed: whether to compress the file.
+        level: of gzip, an integer from 1, the fastest, to 9, the smallest.
 
     Raises:
-        ValueError: an entry of the state dict is not a tensor, which safetensors cannot store.
+        ValueError: the level is out of range, or an entry of the state dict is not a tensor, which safetensors cannot
+            store.
     """
+    if isinstance(level, bool) or level not in range(1, 10):
+        raise ValueError(f"level={level!r} must be an integer from 1 to 9.")
     state = _effective_state(model)
     for name, value in state.items():
         if not isinstance(value, Tensor):
@@ -47,7 +55,7 @@ def disk_bytes(model: nn.Module, compressed: bool = False) -> int:
         save_file({name: value.detach().cpu().contiguous().clone() for name, value in state.items()}, path)
         if compressed:
             packed = path.with_suffix(".safetensors.gz")
-            packed.write_bytes(gzip.compress(path.read_bytes(), compresslevel=smoke.cap(9, 6), mtime=0))
+            packed.write_bytes(gzip.compress(path.read_bytes(), compresslevel=smoke.cap(level, 6), mtime=0))
             path = packed
         return path.stat().st_size
 
