@@ -18,6 +18,7 @@ from nnopt_lab.workbench.text import printable
 COMMANDS = {
     "Learn": {
         "lab": learner.lab,
+        "update": learner.update,
         "reset": learner.reset,
         "progress": learner.progress,
         "doctor": learner.doctor,

@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
-from nnopt_lab.workbench.files import check_folder, check_writable, naming
+from nnopt_lab.workbench.files import check_folder, check_writable, in_words, naming
 from nnopt_lab.workbench.paths import PACKAGE
+from nnopt_lab.workbench.text import printable
 
 # Settings that disable JupyterLab's prompts and its news check, and an extension for the start page and the controls.
 LAB_SETTINGS = PACKAGE / "course" / "jupyterlab"
@@ -90,6 +91,42 @@ def reset(lesson: str, workspace: Workspace = None) -> None:
     if is_new:
         print(f"There was no workspace in {folder}; a new one was created.", file=sys.stderr)
     print(f"{lesson} is fresh." + (f" Your earlier copy was kept as {kept.name}." if kept else ""))
+
+
+def update(
+    lessons: Annotated[list[str] | None, typer.Argument(help="Such as 01 or pruning; all of yours if omitted.")] = None,
+    workspace: Workspace = None,
+    dry_run: Annotated[bool, typer.Option(help="Say what would change, and write nothing.")] = False,
+) -> None:
+    """Take newer texts of lessons, and keep your answers and your own cells.
+
+    The old copy is kept under a dated name.
+    """
+    from nnopt_lab.course.lesson_files import find_lesson
+    from nnopt_lab.course.update import outdated
+    from nnopt_lab.course.update import update as take
+    from nnopt_lab.course.workspace import find_workspace, is_workspace
+
+    folder = find_workspace(workspace)
+    if not is_workspace(folder):
+        raise ValueError(f"There is no workspace in {folder}. Name yours with --workspace; nnopt lab creates one.")
+    chosen = sorted({find_lesson(text) for text in lessons or ()}) or outdated(folder)
+    failed, updated = [], 0
+    for lesson in chosen:  # a lesson that can't be updated must not stop the others
+        try:
+            found = take(lesson, folder, dry_run)
+        except (ValueError, OSError) as error:
+            failed.append(in_words(error))
+            continue
+        updated += found is not None
+        print(*(printable(line, 500) for line in (found.lines() if found else [])), sep="\n", end="\n" if found else "")
+    if not updated and not failed:
+        subject = "It has" if len(chosen) == 1 else "They have" if lessons else "Your lessons have"
+        print(f"{subject} the latest text already; nothing was changed.")
+    elif updated and dry_run:
+        print("Nothing was written.")
+    if failed:
+        raise ValueError("\n".join(failed))
 
 
 def progress(workspace: Workspace = None) -> None:

@@ -100,7 +100,8 @@ def _page(folder: Path, news: str) -> str:
         "",
         "- Open a lesson with a click on its title, and run its cells from top to bottom with Shift+Enter.",
         "- Stuck? The button under an exercise's card gives three hints, one by one. They cost no points.",
-        "- Your work is never overwritten. `nnopt reset LESSON` in a terminal fetches a fresh copy, and keeps yours.",
+        "- Your work is never overwritten. In a terminal, `nnopt update LESSON` takes a newer text of a lesson and "
+        "keeps your answers, and `nnopt reset LESSON` fetches a fresh copy and keeps the old one.",
         "- This page follows your progress.",
         "",
     ]
@@ -168,7 +169,7 @@ def _titled(name: str) -> str:
 
 
 def _sentence(what: str) -> str:
-    command = re.fullmatch(r"(.*): (nnopt reset \w+)", what)
+    command = re.fullmatch(r"(.*): (nnopt update \w+)", what)
     return f"{command[1]}: `{command[2]}`." if command else f"{what}."
 
 

@@ -8,12 +8,15 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
+from nnopt_lab.course.cell_prints import Prints, prints_of
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.workbench.files import make_folder, naming, replacing
 from nnopt_lab.workbench.paths import colab_drive, in_colab, root
 
 DEFAULT, ON_DRIVE = "work", "nnopt-lab"
 MANIFEST = ".nnopt.json"
+CELLS = "cells"  # the manifest's key for the cells of the copied texts
+NEWER = "a newer text is there; your copy was kept, and this command takes the text and keeps your answers"
 PROGRESS = "progress.json"
 START_PAGE = "course.md"
 
@@ -90,15 +93,16 @@ def fill(folder: Path) -> list[tuple[str, str]]:
             _copy(original, mine)
             news.append((original.stem, "new"))
         elif before == latest:
-            continue
+            if original.stem in copied[CELLS]:
+                continue
         elif _hash(mine) in (before, latest):
             _copy(original, mine)
             if before is not None:
                 news.append((original.stem, "updated"))
         else:
-            news.append((original.stem, f"your copy was kept; to get the new version: nnopt reset {original.stem}"))
+            news.append((original.stem, f"{NEWER}: nnopt update {original.stem}"))
             continue
-        copied[original.stem] = latest
+        copied = _noted(copied, original)
         _write_manifest(folder, copied)
     return news
 
@@ -119,11 +123,43 @@ def restore(lesson: str, folder: Path) -> Path | None:
     make_folder(folder)
     mine, kept, copied = folder / original.name, None, _read_manifest(folder)
     if mine.exists() and not _is_untouched(mine, original, copied.get(lesson)):
-        kept = _free_name(mine)
+        kept = free_name(mine)
         os.replace(mine, kept)
     _copy(original, mine)
-    _write_manifest(folder, copied | {lesson: _hash(original)})
+    _write_manifest(folder, _noted(copied, original))
     return kept
+
+
+def refresh(lesson: str, folder: Path) -> None:
+    """Replace a copy that the learner has not changed by the latest text.
+
+    Raises:
+        OSError: a file can't be written.
+    """
+    _copy(root() / "notebooks" / f"{lesson}.ipynb", folder / f"{lesson}.ipynb")
+    note_copied(lesson, folder)
+
+
+def note_copied(lesson: str, folder: Path) -> None:
+    """Note that a workspace's copy of a lesson has the latest text.
+
+    Raises:
+        OSError: the note can't be written.
+    """
+    _write_manifest(folder, _noted(_read_manifest(folder), root() / "notebooks" / f"{lesson}.ipynb"))
+
+
+def is_outdated(lesson: str, folder: Path) -> bool:
+    """Whether the course has another text of a lesson than the one that a workspace's copy was made from."""
+    return _read_manifest(folder).get(lesson) != _hash(root() / "notebooks" / f"{lesson}.ipynb")
+
+
+def copied_cells(lesson: str, folder: Path) -> Prints | None:
+    """The fingerprints of the text that a workspace's copy of a lesson was made from; None if they are unknown."""
+    try:
+        return [(str(id), str(mark)) for id, mark in _read_manifest(folder)[CELLS][lesson]]
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def is_unchanged(lesson: str, folder: Path) -> bool:
@@ -174,7 +210,8 @@ def _cells(path: Path) -> list[tuple] | None:
         return None
 
 
-def _free_name(path: Path) -> Path:
+def free_name(path: Path) -> Path:
+    """A dated name beside a file that no file has yet."""
     stamp, n = f"{datetime.now():%Y-%m-%d-%H%M%S}", 0
     while True:
         name = path.with_name(f"{path.stem}.{stamp}{f'-{n}' if n else ''}{path.suffix}")
@@ -187,14 +224,24 @@ def _hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _read_manifest(folder: Path) -> dict[str, str]:
-    """The hashes of the copies by lesson; empty if unknown, so that every file counts as changed."""
+def _read_manifest(folder: Path) -> dict:
+    """The hashes of the copies by lesson, and their cells' fingerprints; if unknown, every file counts as changed."""
     try:
         found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        found = {}
+    found = found if isinstance(found, dict) else {}
+    return found | {CELLS: found[CELLS] if isinstance(found.get(CELLS), dict) else {}}
 
 
-def _write_manifest(folder: Path, copied: dict[str, str]) -> None:
-    write_atomically(folder / MANIFEST, json.dumps(copied, indent=1))
+def _noted(copied: dict, original: Path) -> dict:
+    """A manifest with a lesson's original as the one that was copied."""
+    try:
+        cells = prints_of(json.loads(original.read_text(encoding="utf-8"))["cells"])
+    except (ValueError, KeyError, TypeError):
+        cells = []
+    return copied | {original.stem: _hash(original), CELLS: copied[CELLS] | {original.stem: cells}}
+
+
+def _write_manifest(folder: Path, copied: dict) -> None:
+    write_atomically(folder / MANIFEST, json.dumps(copied))

@@ -18,6 +18,7 @@ from nnopt_lab.cli import learner
 from nnopt_lab.course import sharing
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.record import FILE
+from nnopt_lab.course.workspace import fill
 from nnopt_lab.grading.capstone import Leaderboard
 from nnopt_lab.grading.sandbox import Limits
 from nnopt_lab.techniques.search.datasets import as_split
@@ -52,6 +53,46 @@ def test_reset_brings_a_fresh_copy_and_names_the_kept_one(nnopt, course):
     (kept,) = mine.parent.glob("98_tiny.*.ipynb")
     assert status == 0 and out == f"98_tiny is fresh. Your earlier copy was kept as {kept.name}.\n"
     assert kept.read_text() == "my answers" and mine.read_bytes() == (root / "notebooks" / mine.name).read_bytes()
+
+
+def test_update_takes_the_newer_texts_of_all_lessons_and_tells_of_those_that_it_cannot(nnopt, course, monkeypatch):
+    for name in ("97_small", "98_tiny", "99_last"):
+        root = course(name, f"# %%\n'{name}'\n")
+    work = root.parent / "here" / "work"
+    for name in ("97_small", "98_tiny", "99_last"):
+        nnopt("reset", name)
+    mine, broken = work / "98_tiny.ipynb", work / "99_last.ipynb"
+    content = json.loads(mine.read_text(encoding="utf-8"))
+    content["cells"].append(content["cells"][0] | {"id": "own", "source": "my_own = 1"})
+    mine.write_text(json.dumps(content), encoding="utf-8")
+    broken.write_text("broken")
+    names = ("97", "tiny", "last")
+    status, out, err = nnopt("update", "98")
+    assert status == 0 and out == "It has the latest text already; nothing was changed.\n" and not err
+    for name in ("97_small", "98_tiny", "99_last"):
+        course(name, f"# %%\n'{name}'\n\n# %% [markdown]\n# New in {name}\n")
+    held = {path.name: path.read_bytes() for path in work.iterdir()}
+    status, out, err = nnopt("update", *names, "--dry-run")
+    assert status == 2 and "Nothing was written." in out and a_sentence(err) and "99_last.ipynb" in err
+    assert {path.name: path.read_bytes() for path in work.iterdir()} == held
+    status, out, err = nnopt("update", *names)
+    assert status == 2 and "97_small: the latest text" in out and "98_tiny: 1 cell of the lesson is new" in out
+    assert "Kept: 0 answers and 1 cell of your own." in out and "Your earlier copy is 98_tiny.20" in out
+    assert a_sentence(err) and "nnopt reset 99_last" in err and broken.read_text() == "broken"
+    assert "my_own = 1" in mine.read_text() and "New in 98_tiny" in mine.read_text()
+    status, out, err = nnopt("update", "97", "98")
+    assert status == 0 and out == "They have the latest text already; nothing was changed.\n"
+
+
+def test_update_without_names_is_for_all_that_are_there_and_needs_a_workspace(nnopt, tmp_path, monkeypatch):
+    status, _, err = nnopt("update")
+    assert status == 2 and a_sentence(err) and "There is no workspace" in err
+    status, _, err = nnopt("update", "cooking")
+    assert status == 2 and "no workspace" in err
+    fill(tmp_path / "here" / "work")
+    assert nnopt("update") == (0, "Your lessons have the latest text already; nothing was changed.\n", "")
+    status, _, err = nnopt("update", "cooking")
+    assert status == 2 and "is not a lesson" in err
 
 
 def test_progress_shows_the_map_of_the_workspace_that_is_named(nnopt, tmp_path):

@@ -130,12 +130,12 @@ def test_a_damaged_notebook_has_no_section_and_a_missing_one_no_row(mine):
 
 
 def test_news_stay_until_the_next_start(mine):
-    kept = "your copy was kept; to get the new version: nnopt reset 01_pruning"
+    kept = "your copy was kept: nnopt update 01_pruning"
     write(mine, [("00_start_here", "updated"), ("01_pruning", kept)])
     for _ in range(2):
         news = page(mine).split("## What is new")[1].split("## ")[0]
         assert "[00 Start here](00_start_here.ipynb): updated." in news
-        assert "your copy was kept; to get the new version: `nnopt reset 01_pruning`." in news
+        assert "your copy was kept: `nnopt update 01_pruning`." in news
         follow(mine)
     write(mine, [("02_convolutions", "new")])
     assert "[02 Convolutions](02_convolutions.ipynb): new." in page(mine)

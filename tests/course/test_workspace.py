@@ -82,7 +82,7 @@ def test_a_changed_lesson_stays_as_it_is_and_the_learner_is_told(course, mine):
     (mine / "01_pruning.ipynb").write_text("my answers")
     assert fill(mine) == []
     publish(course, "01_pruning", "second version")
-    told = [("01_pruning", "your copy was kept; to get the new version: nnopt reset 01_pruning")]
+    told = [("01_pruning", f"{module.NEWER}: nnopt update 01_pruning")]
     assert fill(mine) == told and fill(mine) == told
     assert text(mine, "01_pruning") == "my answers"
 
@@ -141,7 +141,7 @@ def test_with_a_damaged_manifest_every_changed_file_counts_as_the_learners(cours
         (mine / MANIFEST).write_bytes(damage)
     publish(course, "00_start_here", "second version")
     publish(course, "01_pruning", "second version")
-    assert [what.split(";")[0] for _, what in fill(mine)] == ["your copy was kept", "your copy was kept"]
+    assert [what for _, what in fill(mine)] == [f"{module.NEWER}: nnopt update {lesson}" for lesson in LESSONS]
     assert text(mine, "00_start_here") == "my answers"
     restore("01_pruning", mine)
     assert text(mine, "01_pruning") == "01_pruning: second version"

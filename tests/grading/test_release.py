@@ -140,6 +140,13 @@ def test_progress_and_the_course_map_have_only_its_lessons(kit):
     assert "01 " in said and "02 " not in said and "Next" not in said
 
 
+def fill_from(kit, folder):
+    """Copy a kit's lessons into a workspace, as its `nnopt lab` does."""
+    in_the_kit(
+        kit, f"from pathlib import Path\nfrom nnopt_lab.course.workspace import fill\nfill(Path({str(folder)!r}))"
+    )
+
+
 def commands(readme):
     return sorted({line.split("#")[0].strip() for line in re.findall(r"python3 -m nnopt_lab ([^`\n]*)", readme)})
 
@@ -149,7 +156,7 @@ def test_its_readme_is_its_own_and_every_command_in_it_works_there(kit):
     assert "**Due: Tuesday, 2026-12-01 18:00 UTC**" in readme and f"`work/{LESSON}.ipynb`" in readme
     assert "| 01 " in readme and "| 02 " not in readme and "![" not in readme
     named = commands(readme)
-    assert {command.split()[0] for command in named} == {"lab", "progress", "reset", "doctor"}
+    assert {command.split()[0] for command in named} == {"lab", "progress", "reset", "doctor", "update"}
     assert not re.search(r"nnopt_lab (test|build|grade|release|mark)", readme)
     for path in re.findall(r"`((?:data|nnopt_lab|notebooks)/[^`]*|LICENSE)`", readme):
         assert (kit / path).exists(), path
@@ -158,12 +165,32 @@ def test_its_readme_is_its_own_and_every_command_in_it_works_there(kit):
     for command in named:
         if command == "lab":
             in_the_kit(copy, "", "lab", "--help")
-            in_the_kit(
-                copy, "from pathlib import Path\nfrom nnopt_lab.course.workspace import fill\nfill(Path('work'))"
-            )
+            fill_from(copy, copy / "work")
         else:
             in_the_kit(copy, "", *command.split())
     assert (copy / "work" / f"{LESSON}.ipynb").is_file()
+
+
+def test_a_newer_kit_takes_over_the_folder_of_an_older_one(kit, tmp_path):
+    newer = tmp_path / "newer"
+    write_kit(newer, ["pruning"], "2026-12-08T18:00+00:00")
+    fill_from(kit, newer / "work")
+    mine = newer / "work" / f"{LESSON}.ipynb"
+    content = json.loads(mine.read_text("utf-8"))
+    answer = next(cell for cell in content["cells"] if cell["metadata"].get("exercise"))
+    answer["source"] = "my answer"
+    mine.write_text(json.dumps(content), "utf-8")
+    (newer / "work" / "progress.json").write_text("{}")
+    shipped = newer / "notebooks" / f"{LESSON}.ipynb"
+    new = json.loads(shipped.read_text("utf-8"))
+    new["cells"][0]["source"] = "# The newer text"
+    shipped.write_text(json.dumps(new), "utf-8")
+    said = in_the_kit(newer, "", "update")
+    assert "1 cell of the lesson is new or changed. Kept: 1 answer" in said
+    merged = json.loads(mine.read_text("utf-8"))
+    assert merged["metadata"]["nnopt"]["due"] == "2026-12-08T18:00:00+00:00"
+    assert merged["cells"][0]["source"] == "# The newer text" and "my answer" in [c["source"] for c in merged["cells"]]
+    assert (newer / "work" / "progress.json").read_text() == "{}"
 
 
 def test_its_command_offers_only_what_a_learner_needs_there(kit):
