@@ -98,9 +98,9 @@ def update(
     workspace: Workspace = None,
     dry_run: Annotated[bool, typer.Option(help="Say what would change, and write nothing.")] = False,
 ) -> None:
-    """Take newer texts of lessons, and keep your answers and your own cells.
+    """Take newer texts of lessons, and keep your answers.
 
-    The old copy is kept under a dated name.
+    The cells that you added are kept, too, and the old copy stays under a dated name.
     """
     from nnopt_lab.course.lesson_files import find_lesson
     from nnopt_lab.course.update import outdated

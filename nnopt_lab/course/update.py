@@ -158,6 +158,9 @@ def _read(path: Path) -> dict:
     cells = notebook.get("cells")
     if not isinstance(cells, list) or not all(map(_is_cell, cells)):
         raise ValueError(f"{path.name} has a damaged list of cells; {cure}")
+    for cell in cells:
+        if not isinstance(cell.get("id"), str):
+            cell.pop("id", None)
     if not isinstance(notebook.setdefault("nbformat_minor", 0), int):
         raise ValueError(f"{path.name} has no valid number of its format; {cure}")
     return notebook

@@ -8,6 +8,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polib
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from nnopt_lab.course.exercises import Question, lesson_points, questions
@@ -42,6 +43,8 @@ def write_package(folder: Path, names: list[str], due: datetime | None) -> None:
         path = home / name[3:] / "exercises.py"
         if path.is_file():
             path.write_text(_sealed_source(path.read_text("utf-8"), questions(name), salt), "utf-8")
+    for catalog in (folder / PACKAGE.name).rglob("*.mo"):
+        _drop_secrets(catalog)
     noted = {"lessons": names, "due": in_full(due)}
     (folder / PACKAGE.name / KIT.name).write_text(json.dumps(noted, ensure_ascii=False, indent=1), "utf-8")
 
@@ -95,6 +98,14 @@ def _sealed_source(source: str, declared: dict[str, Question], salt: str) -> str
     if left:
         raise ValueError(f'{min(left)} can\'t be sealed: declare it by question("{min(left)}", …) at the top level.')
     return "".join(lines)
+
+
+def _drop_secrets(catalog: Path) -> None:
+    """Take the texts about questions' answers out of a compiled catalogue, whose keys are the English texts."""
+    texts = polib.mofile(str(catalog))
+    secrets_in_it = {text for asked in questions().values() for text in (asked.explanation, *asked.comments.values())}
+    texts[:] = [entry for entry in texts if entry.msgid not in secrets_in_it]
+    texts.save(str(catalog))
 
 
 def _asked(node: ast.stmt) -> str | None:

@@ -224,6 +224,21 @@ def test_another_lesson_under_this_name_is_named(course, mine):
         update(LESSON, mine)
 
 
+def test_strange_ids_and_metadata_do_no_harm(course, mine):
+    def odd(content):
+        answer(content)
+        for n, (id, metadata) in enumerate([(3, []), (None, 3), ([], {"exercise": 3}), ("ä b", None), ("x" * 99, {})]):
+            content["cells"][n] |= {"id": id, "metadata": metadata, "source": f"odd {n}"}
+
+    path = change(mine, LESSON, odd)
+    publish(course)
+    update(LESSON, mine)
+    said = "\n".join(sources(path))
+    assert ANSWER in said and all(f"odd {n}" in said for n in range(5))
+    ids = [cell["id"] for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+    assert len(set(ids)) == len(ids) and all(isinstance(id, str) and len(id) <= 64 for id in ids)
+
+
 def test_a_missing_or_read_only_copy_is_one_sentence(course, mine):
     path = change(mine, LESSON, answer)
     publish(course)

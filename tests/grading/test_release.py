@@ -12,6 +12,7 @@ import tomllib
 from contextlib import closing
 from datetime import UTC, datetime
 
+import polib
 import pytest
 
 from nnopt_lab.course.checking import judge_answer
@@ -231,6 +232,16 @@ def test_a_notebook_of_a_kit_earns_the_same_points_as_one_of_the_clone(kit, note
         grade_all(find([tmp_path / "in"]), book, Settings(available(), Limits()), jobs=1)
         earned = {entry.learner: sum(result.points for result in entry.graded.results) for entry in book.entries()}
     assert earned == dict.fromkeys(("kit", "clone"), lesson_points(LESSON))
+
+
+def test_a_catalogue_of_translations_in_it_has_no_text_about_an_answer(tmp_path):
+    asked = next(iter(questions().values()))
+    catalog = polib.MOFile()
+    for text in (asked.explanation, *asked.comments.values(), "Right"):
+        catalog.append(polib.POEntry(msgid=text, msgstr="译文"))
+    catalog.save(str(tmp_path / "nnopt_lab.mo"))
+    kit_files._drop_secrets(tmp_path / "nnopt_lab.mo")
+    assert [entry.msgid for entry in polib.mofile(str(tmp_path / "nnopt_lab.mo"))] == ["Right"]
 
 
 def test_a_question_that_can_not_be_sealed_stops_the_kit():
