@@ -202,7 +202,7 @@ def post(address: str, token: str, body: dict, seconds: float = ANSWER_SECONDS) 
         raise Refused(printable(said)) from None
 
 
-class _Same(urllib.request.HTTPRedirectHandler):
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *arguments):
         return None  # a network's log-in page would take the message
 
@@ -213,19 +213,15 @@ def _opener(address: str) -> urllib.request.OpenerDirector:
     except ValueError:
         is_near = urlsplit(address).hostname == "localhost"
     proxies = [urllib.request.ProxyHandler({})] if is_near else []  # a school's proxy does not reach its own network
-    return urllib.request.build_opener(_Same, *proxies)
+    return urllib.request.build_opener(_NoRedirect, *proxies)
 
 
 def _field(answer: bytes, name: str) -> str:
-    """A field of the class's answer; anything else that answers has none."""
-    try:
+    """A field of the class's answer; whatever else answers at the address has none."""
+    with suppress(ValueError, KeyError, TypeError, RecursionError):
         found = json.loads(answer)
-        return str(found[name]) if found["class"] == "nnopt" else _no_class()
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return _no_class()
-
-
-def _no_class() -> str:
+        if found["class"] == "nnopt":
+            return str(found[name])
     raise ConnectionError("what answers there is no class")
 
 

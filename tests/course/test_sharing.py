@@ -77,10 +77,9 @@ def test_a_learner_works_and_the_class_follows(started, tmp_path, said):
         calls.lesson("01_pruning")
         for _ in range(4):
             calls.check(EXERCISE.id, my_own_secret_variable)
-        until(lambda: rows(here)["Anna"]["stuck"] == 4)
-        assert rows(here)["Anna"]["lesson"] == "01 Pruning"
-        (mistake,) = here.board.view(time.time())["mistakes"]
-        assert mistake["text"] == EXERCISE.wrong_answers[0].sentence and mistake["tries"] == 4
+        until(lambda: [one["tries"] for one in here.board.view(time.time())["mistakes"]] == [4])
+        assert rows(here)["Anna"]["stuck"] == 4 and rows(here)["Anna"]["lesson"] == "01 Pruning"
+        assert here.board.view(time.time())["mistakes"][0]["text"] == EXERCISE.wrong_answers[0].sentence
         calls.check(EXERCISE.id, lambda weight: weight.abs().sum((1, 2, 3)))
         until(lambda: rows(here)["Anna"]["points"] == EXERCISE.points)
         one.stop()

@@ -2,11 +2,11 @@
 
 import hashlib
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 
 from nnopt_lab.course import mistakes
-from nnopt_lab.course.exercises import exercises, questions
+from nnopt_lab.course.exercises import Exercise, Question, exercises, questions
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.sharing import RECENT_SECONDS, SIGN_SECONDS
 from nnopt_lab.grading.live.message import Message, Unreadable, read
@@ -35,12 +35,14 @@ class Row:
         name: the message's, with a number if another learner had it first.
         message: the last one.
         seen: when it arrived, in seconds.
+        source: the network address that it came from; neither shown nor stored.
     """
 
     number: int
     name: str
     message: Message
     seen: float
+    source: str = ""
 
     def is_away(self, now: float) -> bool:
         """Whether nothing was heard of the learner for a while, or the sharing has ended."""
@@ -62,8 +64,14 @@ class Board:
         self._count = 0
         self.version = 0  # rises with every change
 
-    def receive(self, token: str, message: Message, now: float) -> str:
+    def receive(self, token: str, message: Message, now: float, source: str = "") -> str:
         """Take a learner's message, and return the name that is shown for it.
+
+        Args:
+            token: the learner's secret.
+            message: what is shared.
+            now: the time, in seconds.
+            source: the network address that it came from.
 
         Raises:
             Removed, Full: no row is kept for this learner.
@@ -73,9 +81,9 @@ class Board:
             raise Removed("The teacher has removed you from the page.")
         row = self._rows.get(key)
         if row is None:
-            self._make_room(now)
+            self._make_room(now, source)
             self._count += 1
-            row = self._rows[key] = Row(self._count, self._free_name(message.name), message, now)
+            row = self._rows[key] = Row(self._count, self._free_name(message.name), message, now, source)
         elif message.left or now - row.seen >= PAUSE_SECONDS:
             row.message, row.seen = message, now
         self.version += 1
@@ -92,16 +100,23 @@ class Board:
     def view(self, now: float) -> dict:
         """What the page shows, ready for JSON."""
         rows = sorted(self._rows.values(), key=lambda row: row.number)
+        items = {name: {**exercises(name), **questions(name)} for name in lessons()} | {"": {}}
         return {
             "here": sum(not row.is_away(now) for row in rows),
-            "learners": [_learner(row, now) for row in rows],
-            "lessons": _lessons(rows, now),
+            "learners": [_learner(row, items[row.message.lesson], now) for row in rows],
+            "lessons": sorted(
+                (lesson for name in items if (lesson := _lesson(name, rows, items[name], now))),
+                key=lambda lesson: (-lesson["here"], lesson["name"]),
+            ),
             "mistakes": _mistakes(rows, now),
         }
 
     def stored(self) -> dict:
         """Everything, to be restored by `restore`."""
-        rows = [asdict(row) | {"key": key} for key, row in self._rows.items()]
+        rows = [
+            {"key": key, "number": row.number, "name": row.name, "message": asdict(row.message), "seen": row.seen}
+            for key, row in self._rows.items()
+        ]
         return {"rows": rows, "removed": sorted(self._removed), "count": self._count}
 
     def restore(self, stored: dict) -> None:
@@ -120,14 +135,18 @@ class Board:
         self._rows, self._count = rows, max([int(stored["count"]), *(row.number for row in rows.values())])
         self.version += 1
 
-    def _make_room(self, now: float) -> None:
-        """Give up the row that was silent for the longest time, if it is empty and all are taken."""
+    def _make_room(self, now: float, source: str) -> None:
+        """If all rows are taken, give up an empty and silent one, or one of a machine that has taken many."""
         if len(self._rows) < MOST_ROWS:
             return
-        idle = [(row.seen, key) for key, row in self._rows.items() if row.is_away(now) and not row.message.results]
-        if not idle:
-            raise Full(f"The page holds {MOST_ROWS} learners, and all places are taken.")
-        del self._rows[min(idle)[1]]
+        given_up = [key for key, row in self._rows.items() if row.is_away(now) and not row.message.results]
+        if not given_up:
+            counts = Counter(row.source for row in self._rows.values())
+            greediest, count = counts.most_common(1)[0] if counts else ("", 0)
+            if count <= counts[source] + 1:
+                raise Full(f"The page holds {MOST_ROWS} learners, and all places are taken.")
+            given_up = [key for key, row in self._rows.items() if row.source == greediest]
+        del self._rows[min(given_up, key=lambda key: self._rows[key].seen)]
 
     def _free_name(self, name: str) -> str:
         taken = {_folded(row.name) for row in self._rows.values()}
@@ -146,14 +165,14 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFKC", name).casefold()
 
 
-def _learner(row: Row, now: float) -> dict:
+def _learner(row: Row, items: dict, now: float) -> dict:
+    """A row of the page; `items` are the exercises and questions of the learner's lesson."""
     sent, tries = row.message, row.tries_without_pass
-    items = _items(sent.lesson)
     return {
         "number": row.number,
         "name": row.name,
         "lesson": _lesson_title(sent.lesson),
-        "item": _title(sent.item) if sent.item in items else "",
+        "item": _title(items[sent.item]) if sent.item in items else "",
         "strip": [[*sent.results.get(id, (0, 0)), item.points] for id, item in items.items()],
         "points": sum(points for points, _ in sent.results.values()),
         "idle": round(now - row.seen) + sent.idle,
@@ -162,28 +181,24 @@ def _learner(row: Row, now: float) -> dict:
     }
 
 
-def _lessons(rows: list[Row], now: float) -> list[dict]:
-    """The lessons in which somebody is or has tried something; those with most learners first."""
-    found = []
-    for name in lessons():
-        items = _items(name)
-        those = [row for row in rows if row.message.lesson == name or row.message.results.keys() & items.keys()]
-        if not those or not items:
-            continue
-        results = [row.message.results for row in those]
-        counted = [
-            {
-                "id": id,
-                "title": _title(id),
-                "passed": sum(r.get(id, (0, 0))[0] > 0 for r in results),
-                "tried": sum(r.get(id, (1, 0))[0] == 0 for r in results),
-                "learners": len(those),
-            }
-            for id in items
-        ]
-        here = sum(row.message.lesson == name and not row.is_away(now) for row in rows)
-        found.append({"name": name, "title": _lesson_title(name), "here": here, "items": counted})
-    return sorted(found, key=lambda one: (-one["here"], one["name"]))
+def _lesson(name: str, rows: list[Row], items: dict, now: float) -> dict | None:
+    """A lesson's sums; None if nobody is in it and nobody has tried anything."""
+    those = [row for row in rows if row.message.lesson == name or row.message.results.keys() & items.keys()]
+    if not those or not items:
+        return None
+    results = [row.message.results for row in those]
+    counted = [
+        {
+            "id": id,
+            "title": _title(item),
+            "passed": sum(r.get(id, (0, 0))[0] > 0 for r in results),
+            "tried": sum(r.get(id, (1, 0))[0] == 0 for r in results),
+            "learners": len(those),
+        }
+        for id, item in items.items()
+    ]
+    here = sum(row.message.lesson == name and not row.is_away(now) for row in rows)
+    return {"name": name, "title": _lesson_title(name), "here": here, "items": counted}
 
 
 def _mistakes(rows: list[Row], now: float) -> list[dict]:
@@ -194,11 +209,12 @@ def _mistakes(rows: list[Row], now: float) -> list[dict]:
             if now - row.seen + ago <= RECENT_SECONDS:
                 tries[id, name] += 1
                 learners[id, name].add(row.number)
+    known = {**exercises(), **questions()}
     order = sorted(tries, key=lambda one: (-len(learners[one]), -tries[one], one))[:MOST_MISTAKES]
     return [
         {
-            "lesson": _lesson_title((exercises().get(id) or questions()[id]).lesson),
-            "item": _title(id),
+            "lesson": _lesson_title(known[id].lesson),
+            "item": _title(known[id]),
             "text": mistakes.sentence(id, name) or "",
             "learners": len(learners[id, name]),
             "tries": tries[id, name],
@@ -207,14 +223,10 @@ def _mistakes(rows: list[Row], now: float) -> list[dict]:
     ]
 
 
-def _items(lesson: str) -> dict:
-    return {**exercises(lesson), **questions(lesson)} if lesson else {}
-
-
 def _lesson_title(name: str) -> str:
     return f"{name[:2]} {lessons()[name].title}" if name else ""
 
 
-def _title(id: str) -> str:
+def _title(item: Exercise | Question) -> str:
     """An exercise's title, or a question's text."""
-    return exercises()[id].title if id in exercises() else questions()[id].text
+    return item.title if isinstance(item, Exercise) else item.text

@@ -4,7 +4,7 @@ What has the wrong form is refused. What this course does not know, such as an e
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nnopt_lab.course import mistakes
 from nnopt_lab.course.exercises import exercises, questions
@@ -36,7 +36,7 @@ class Message:
     lesson: str = ""
     item: str = ""
     idle: int = 0
-    results: dict[str, tuple[int, int]] = None
+    results: dict[str, tuple[int, int]] = field(default_factory=dict)
     mistakes: tuple[tuple[str, str, int], ...] = ()
     left: bool = False
 
@@ -66,18 +66,19 @@ def read(found: dict) -> Message:
     if not name:
         raise Unreadable(f"The name must have 1 to {LONGEST_NAME} characters.")
     lesson, item = _field(found, "lesson", str), _field(found, "item", str)
+    points = {id: one.points for id, one in (*exercises().items(), *questions().items())}
     return Message(
         name=name,
         lesson=lesson if lesson in lessons() else "",
-        item=item if _points_of(item) else "",
+        item=item if item in points else "",
         idle=_count(found.get("idle"), "idle"),
-        results=_results(_field(found, "results", dict)),
+        results=_results(_field(found, "results", dict), points),
         mistakes=_mistakes(_field(found, "mistakes", list)),
         left=_field(found, "left", bool, False),
     )
 
 
-def _results(found: dict) -> dict[str, tuple[int, int]]:
+def _results(found: dict, possible: dict[str, int]) -> dict[str, tuple[int, int]]:
     if len(found) > _RESULTS:
         raise Unreadable(f"The results must be at most {_RESULTS}.")
     results = {}
@@ -85,8 +86,8 @@ def _results(found: dict) -> dict[str, tuple[int, int]]:
         if not isinstance(pair, list) or len(pair) != 2:
             raise Unreadable("A result must be points and tries.")
         points, tries = (_count(value, "results") for value in pair)
-        if possible := _points_of(id):
-            results[id] = (min(points, possible), tries)
+        if id in possible:
+            results[id] = (min(points, possible[id]), tries)
     return results
 
 
@@ -102,12 +103,6 @@ def _mistakes(found: list) -> tuple[tuple[str, str, int], ...]:
         if known and ago <= RECENT_SECONDS:
             kept.append((id, known, ago))
     return tuple(kept)
-
-
-def _points_of(id: str) -> int:
-    """The points of an exercise or a question; 0 if there is none."""
-    item = exercises().get(id) or questions().get(id)
-    return item.points if item else 0
 
 
 def _field(found: dict, name: str, kind: type, otherwise=None):

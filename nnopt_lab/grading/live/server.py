@@ -113,7 +113,7 @@ class Share(Handler):
         if token is None:
             return self.refuse(401, "The message has no token.")
         try:
-            name = self.board.receive(token[1], parse(self.request.body), time.time())
+            name = self.board.receive(token[1], parse(self.request.body), time.time(), self.request.remote_ip)
         except Unreadable as error:
             return self.refuse(400, str(error))
         except Removed as error:

@@ -133,6 +133,19 @@ def test_a_full_page_gives_up_only_rows_that_are_empty_and_silent(monkeypatch):
         board.receive("token 4", read(sent("e")), 1901)
 
 
+def test_one_machine_can_not_take_the_places_of_the_others(monkeypatch):
+    monkeypatch.setattr(module, "MOST_ROWS", 5)
+    board = Board()
+    for number in range(5):
+        board.receive(f"flood {number}", read(sent(f"x{number}")), 1000 + number, "10.0.0.66")
+    for number in range(3):
+        board.receive(f"token {number}", read(sent(f"a{number}")), 1010, f"10.0.0.{number}")
+    assert list(rows(board, 1010)) == ["x3", "x4", "a0", "a1", "a2"]
+    with pytest.raises(Full):
+        board.receive("flood 9", read(sent("x9")), 1011, "10.0.0.66")
+    assert "10.0.0" not in json.dumps([board.view(1011), board.stored()])
+
+
 def test_a_stored_board_is_restored_and_contains_no_token():
     board = filled(sent(), sent("Anna"), sent("Bo", left=True))
     board.remove(3)
