@@ -855,8 +855,7 @@ timings = {
     for n in (1, 256)
 }
 thin_ratio = {n: measure.ratio(t["MyNet"], t["thin"]) for n, t in timings.items()}
-for n, found in thin_ratio.items():
-    print(f"batch {n:>3}: {found}")
+display(Table(list(thin_ratio.items()), ["batch", "factors compared with MyNet"]))
 reveal(
     "accuracy lost by low-rank factors with a quarter of the parameters, fine-tuned",
     thin_lost.estimate,
@@ -989,7 +988,7 @@ for n in (1, 256):
         {"teacher": teacher, "folded": folded}, batch[:n], rounds=40, budget_seconds=2
     )
     fold_ratio[n] = measure.ratio(timings["teacher"], timings["folded"])
-    print(f"batch {n:>3}: {fold_ratio[n]}")
+display(Table(list(fold_ratio.items()), ["batch", "folded compared with the teacher"]))
 reveal(
     "speed-up from folding the teacher's batch norms, batch 256",
     fold_ratio[256].median,

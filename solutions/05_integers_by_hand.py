@@ -18,6 +18,7 @@
 import copy
 
 import torch
+from IPython.display import display
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -970,9 +971,11 @@ timings = measure.latency(
     rounds=12,
     budget_seconds=2.5,
 )
-for name in ("float32", "float32, channels last"):
-    ratio = measure.ratio(timings[name], timings["integers"])
-    print(f"integers compared with {name}: {ratio}")
+rows = [
+    [name, measure.ratio(timings[name], timings["integers"])]
+    for name in ("float32", "float32, channels last")
+]
+display(Table(rows, ["compared with", "the integer network"]))
 around = measure.ratio(timings["integers"], timings["products alone"])
 print(f"the integer network takes {around.median:.1f} times its products' time")
 

@@ -639,9 +639,11 @@ results = {
 }
 
 # %% tags=["nbval-ignore-output"]
+rows = []
 for method, result in results.items():
     lost = measure.proportion_difference(result.correct, validated.correct)
-    print(f"{method:8} {result.accuracy:.1f} %; points lost against float: {lost}")
+    rows.append([method, f"{result.accuracy:.1f} %", lost])
+display(Table(rows, ["method", "accuracy", "points lost against float"]))
 reveal(
     "accuracy after a quarter of an epoch at 2 bits, weights and inputs, learned steps",
     results["lsq"].accuracy,

@@ -940,8 +940,8 @@ check("parallel.bytes_each", bytes_each)
 bytes_each = yours_or_ours("parallel.bytes_each")
 everything = ["weights", "gradients", "moments"]
 held, count = together["sharded"], measure.parameters(net).total
-for name in ("DDP", "FSDP2"):
-    print(f"{name:5} {measure.format_bytes(held[name])} in each of the two processes")
+rows = [[name, measure.format_bytes(held[name])] for name in ("DDP", "FSDP2")]
+Table(rows, ["", "in each of the two processes"])
 
 # %%
 claim(

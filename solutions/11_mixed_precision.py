@@ -1406,8 +1406,11 @@ zeros = (
 )
 spread = between.abs().log2().quantile(torch.tensor([0.001, 0.999])).diff().item()
 of_layer = [decibels(weight, "channel"), decibels(flat, "tensor")]
-for name, (of_int8, of_fp8) in zip(("weights", "activations"), of_layer, strict=True):
-    print(f"{name:12} int8 {of_int8:.1f} dB, fp8 e4m3 {of_fp8:.1f} dB")
+rows = [
+    [name, *(f"{decibel:.1f}" for decibel in both)]
+    for name, both in zip(("weights", "activations"), of_layer, strict=True)
+]
+display(Table(rows, ["signal over noise, dB", "int8", "fp8 e4m3"]))
 
 # %% [markdown]
 # So mix them: integers forward, bf16 backward. This is one way to read the article's idea, "floats and integers mixed
@@ -1494,8 +1497,9 @@ exact_sums = (
     "sums of 8-bit products overflow on this processor",
 )
 
-for name, decibel in zip(("output", "gradient of x", "of weights"), noise, strict=True):
-    print(f"{name:14} {decibel:.1f} dB above its difference from float32's")
+names = ("output", "gradient of x", "gradient of weights")
+rows = [[name, f"{level:.1f}"] for name, level in zip(names, noise, strict=True)]
+display(Table(rows, ["", "dB above its difference from float32's"]))
 
 # %% [markdown]
 # Now train the whole network with such layers, and with other *mixtures*, that is, combinations of formats. `MyNet` is
