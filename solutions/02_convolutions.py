@@ -881,7 +881,8 @@ split_ratio = measure.ratio(teacher_timings["teacher"], teacher_timings["split"]
 # %% tags=["nbval-ignore-output"]
 print(f"validation accuracy of the teacher: {validated(teacher):.1f} %")
 print(f"validation accuracy of its factors: {validated(split):.1f} %")
-print(f"{saved_macs:.2f} times fewer multiply-accumulates: {split_ratio}")
+print(f"{saved_macs:.2f} times fewer multiply-accumulates:")
+print(f"    {split_ratio}")
 
 # %% tags=["fold"]
 at_quarter = targets.index(67_000)

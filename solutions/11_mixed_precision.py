@@ -584,7 +584,8 @@ else:
     on_device = measure.latency(there, many, rounds=20, budget_seconds=3)
     for name in ("bf16", "fp16"):
         ratio_there = measure.ratio(on_device["float32"], on_device[name])
-        print(f"{machine.accelerator}, {name} autocast, 1,024 pictures: {ratio_there}")
+        print(f"{machine.accelerator}, {name} autocast, 1,024 pictures:")
+        print(f"    {ratio_there}")
 
 # %% [markdown]
 # Fast or slow, does autocast compute the same numbers as the emulation? The next cell compares the gradients of one

@@ -802,7 +802,8 @@ claim(
 
 # %% tags=["nbval-ignore-output"]
 if onednn:
-    print(f"speed-up of eager torch by oneDNN: {worth}")
+    print("eager torch with oneDNN, compared with eager torch without:")
+    print(f"    {worth}")
 else:
     print("this build of torch has no oneDNN")
 
