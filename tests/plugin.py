@@ -14,6 +14,7 @@ from xdist.scheduler import LoadScopeScheduling
 import nnopt_lab  # noqa: F401 - sets the threads' waiting policy, which kernels inherit, before torch is imported
 
 # isort: split
+from nnopt_lab.course.figure_checks import figure_changes
 from nnopt_lab.workbench.cores import usable_cores
 from tests import own_process
 from tests.timing_summary import TimingClaims
@@ -37,6 +38,15 @@ class Notebooks:
         if hasattr(notebook, "nb") and notebook.kernel is None:
             factory = item.config._tmp_path_factory
             os.environ["NNOPT_WORKSPACE"] = str(factory.mktemp("workspace"))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item):
+        """nbval compares no pictures, so the figures of each cell are compared by their summaries."""
+        done = yield
+        stored = item.cell.get("outputs") if hasattr(item, "test_outputs") else None
+        if stored and (changes := figure_changes(stored, item.test_outputs or ())):
+            item.raise_cell_error(f"{item.path.stem}, cell {item.cell.get('id')}: " + " ".join(changes))
+        return done
 
     def pytest_itemcollected(self, item):
         """Nothing runs beside a notebook unless a cell has the tag `side-by-side`.

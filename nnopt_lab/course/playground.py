@@ -11,6 +11,7 @@ import ipywidgets as widgets
 
 from nnopt_lab.course.static_outputs import CURRENT
 from nnopt_lab.workbench import plots
+from nnopt_lab.workbench.plots.summary import KEY
 
 PAUSE = 0.04  # seconds without a further move before the figure is drawn
 STATIC = "run this cell to move the controls"
@@ -65,7 +66,7 @@ class Playground(widgets.VBox):
         except ValueError as error:
             self._text.value = html.escape(str(error))
             return
-        self.figure.alt = _plain(text)
+        self.figure.alt = f"{self.figure.alt} {_plain(text)}".strip()
         picture = plots.png(self.figure, plots.SHARPNESS, quick=True)
         self._picture.value = _STYLE + plots.img(self.figure, picture)
         self._text.value = text
@@ -93,6 +94,12 @@ class Playground(widgets.VBox):
             raise  # into the kernel's log
         finally:
             self.remove_class(_BUSY)
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        summary = {} if self.figure is None else {KEY: plots.summary(self.figure)}
+        display(self._repr_mimebundle_(), metadata=summary, raw=True)
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
         """The widget, and for pages that show no widgets its settings, its text and its figure with a description."""

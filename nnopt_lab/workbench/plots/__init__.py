@@ -52,6 +52,7 @@ from nnopt_lab.workbench.plots.style import (
     reference_line,
     style,
 )
+from nnopt_lab.workbench.plots.summary import summary
 from nnopt_lab.workbench.plots.values import middle_low_high
 
 __all__ = [
@@ -107,5 +108,6 @@ __all__ = [
     "series_colors",
     "stages",
     "style",
+    "summary",
     "write_names",
 ]

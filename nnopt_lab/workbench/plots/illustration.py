@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
 
+from nnopt_lab.workbench.plots.summary import KEY, panel_title, summary
+
 SHARPNESS = 2  # pixels of the picture per pixel on the page, for screens with a high resolution
 _MOST_NAMES = 8  # rows or series that a description lists
 _RAISED = str.maketrans("-−0123456789+kn", "⁻⁻⁰¹²³⁴⁵⁶⁷⁸⁹⁺ᵏⁿ")
@@ -25,14 +27,17 @@ class Illustration(Figure):
 
     Attributes:
         alt: what there is to see in the figure, in one or two sentences; "" if only its titles and axes describe it.
+        varies: the keywords of `finish()`.
     """
 
     alt = ""
+    varies: dict | None = None
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        display({"text/plain": f"Figure: {alt_text(self)}", "text/html": img(self)}, raw=True)
+        shown = {"text/plain": f"Figure: {alt_text(self)}", "text/html": img(self)}
+        display(shown, metadata={KEY: summary(self)}, raw=True)
 
 
 def img(fig: Figure, picture: bytes | None = None) -> str:
@@ -96,7 +101,7 @@ def alt_text(fig: Figure) -> str:
 
 
 def _axes(ax: Axes) -> str:
-    title = " ".join(text for side in ("left", "center", "right") if (text := ax.get_title(side)))
+    title = panel_title(ax)
     ends = [f"{axis}: {label}" for axis, label in (("x", ax.get_xlabel()), ("y", ax.get_ylabel())) if label]
     names = [_plain(label.get_text()) for label in ax.get_yticklabels()] if ax.axison else []
     if any(re.search("[a-z]", name) for name in names):  # rows, not numbers

@@ -14,6 +14,7 @@ from matplotlib.ticker import ScalarFormatter
 
 from nnopt_lab.workbench.plots.colors import FAINT, INK, PALETTE, REFERENCE, line_of
 from nnopt_lab.workbench.plots.illustration import Illustration
+from nnopt_lab.workbench.plots.summary import check_varies
 from nnopt_lab.workbench.plots.ticks import thin_ticks
 
 SIZE = (8.0, 3.6)  # inches, of one row
@@ -56,19 +57,26 @@ def figure(ncols: int = 1, nrows: int = 1, **kw):
         return plt.subplots(nrows, ncols, **size | kw, FigureClass=Illustration)
 
 
-def finish(fig: Figure, alt: str = "") -> Figure:
+def finish(fig: Figure, alt: str = "", *, measured: str = "", trained: str = "", series: bool = False) -> Figure:
     """Close a figure and return it, so that it shows once, not twice, as the last expression of a cell.
 
     Args:
         fig: from `figure()`.
         alt: what there is to see, in one or two sentences for readers who do not see the figure; titles, axes and
             legend are added to it.
+        measured: axes, such as "x" or "xy", whose values are times or other measurements of the machine. A test that
+            runs a lesson again then allows them to differ from the stored ones.
+        trained: axes with results of training, which differ a little from processor to processor.
+        series: whether the machine decides which rows and series there are, by its cores for example.
 
     Raises:
-        ValueError: bars do not start at 0, so that their lengths mislead.
+        ValueError: bars do not start at 0, so that their lengths mislead; or `measured` or `trained` is not "x", "y",
+            "xy" or "".
     """
     _check_bars(fig)
-    fig.alt = alt
+    varies = {"measured": measured, "trained": trained, "series": series}
+    check_varies(varies)
+    fig.alt, fig.varies = alt, varies
     for axes in fig.axes:
         _style_lines(axes)
         axes.tick_params(which="both", colors=INK, grid_color=FAINT)  # ticks made outside `style()` would be black
