@@ -134,8 +134,8 @@ right.plot(by_l1, by_l2, "o", color=plots.BLUE)
 right.set(title="one point per filter", xlabel="L1 norm", ylabel="L2 norm")
 plots.finish(
     fig,
-    "Bars of 32 L1 norms, sorted, from about 6 to 11; and L2 over L1 norms, close to "
-    "a line.",
+    f"Bars of 32 L1 norms, sorted, rise from {by_l1.min():.1f} to {by_l1.max():.1f}; "
+    "L2 over L1 norms lie close to a line.",
 )
 
 # %% [markdown]
@@ -339,6 +339,7 @@ plots.finish(
     fig,
     "With one budget for the network, accuracy stays high up to 90 % removed; layer "
     "by layer it falls earlier, and at random at once.",
+    trained="y",
 )
 
 # %% [markdown]
@@ -383,8 +384,9 @@ ax.set(
 plots.legend(fig)
 plots.finish(
     fig,
-    "The large linear layer hardly loses accuracy; the convolutions lose more than 10 "
-    "points at 95 %.",
+    "The large linear layer hardly loses accuracy; the convolutions lose more than "
+    "10 points at 95 %.",
+    trained="y",
 )
 
 # %% [markdown]

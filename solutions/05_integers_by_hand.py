@@ -283,8 +283,9 @@ right.set(
 plots.legend(fig)
 plots.finish(
     fig,
-    "Each bit adds about 6 dB, finer grids add more; accuracy is level from 4 bits on "
-    "and falls below.",
+    "Each bit adds about 6 dB, finer grids add more; accuracy is level from 4 bits "
+    "on and falls below.",
+    trained="y",
 )
 
 # %% [markdown]
@@ -549,8 +550,12 @@ fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.8))
 counts = observer.counts.view(-1, 64).sum(1)
 left.stairs(counts / counts.sum(), observer.edges[::64], fill=True, color=plots.PALE)
 styles = ("-", ":", "--", "-.", "-")
-for (name, end), color, style in zip(ends.items(), plots.PALETTE, styles, strict=False):
-    left.axvline(end, label=name, color=color, linestyle=style)
+# Ends that coincide stay visible, because each line is lower than the one before.
+heights = (1, 0.85, 0.7, 0.55, 0.4)
+for (name, end), color, style, height in zip(
+    ends.items(), plots.PALETTE, styles, heights, strict=False
+):
+    left.axvline(end, ymax=height, label=name, color=color, linestyle=style)
 left.set(
     yscale="log",
     xlabel="value (zeros are left out); lines: ends at 4 bits",
@@ -566,14 +571,15 @@ plots.legend(left, ncols=3)
 plots.legend(right, ncols=4)
 plots.finish(
     fig,
-    "A histogram of activations with the ends that five observers choose; errors over "
-    "the end of the range, lowest further left at fewer bits.",
+    "Min-max ends the range at the largest activation, the other observers earlier; "
+    "the error is lowest further left at fewer bits.",
+    trained="y",
 )
 
 # %% [markdown]
 # What to see: on the left, min-max and moving average end the range at or near the largest value; percentile, MSE and
-# entropy end it earlier, where values are already rare. (Some of the five lines almost coincide.) On the right, the
-# fewer bits there are, the further left the best end lies (the dots).
+# entropy end it earlier, where values are already rare. (The lines differ in height, because some almost coincide.)
+# On the right, the fewer bits there are, the further left the best end lies (the dots).
 #
 # To the left of its dot a curve rises because more values are clipped, to the right because the step grows. One more
 # bit divides the squared rounding error by four, but leaves the clipping error as it is. So the fewer bits there are,
@@ -646,8 +652,9 @@ for ax, bits in zip(axes, (8, 4), strict=True):
 plots.legend(fig)
 plots.finish(
     fig,
-    "At 8 bits all observers keep the accuracy; at 4 bits a bad picture costs min-max "
-    "most.",
+    "At 8 bits all observers keep the accuracy; at 4 bits a bad picture costs "
+    "min-max most.",
+    trained="x",
 )
 
 # %% [markdown]
@@ -877,7 +884,9 @@ for ax, (title, values) in zip(axes, steps.items(), strict=True):
     fig.colorbar(shown, ax=ax, orientation="horizontal", pad=0.03, ticks=ends)
 plots.finish(
     fig,
-    "The same shoe at four stages of integer arithmetic, with colour bars.",
+    "A shoe at four stages of integer arithmetic: bright on black as pixels, "
+    "negative among positive sums, then dark on bright after requantising and "
+    "pooling.",
 )
 
 # %% [markdown]
@@ -1177,6 +1186,7 @@ plots.finish(
     fig,
     "Powers of two stop improving at 4 bits, an even grid gains with every bit; the "
     "points lost follow.",
+    trained="y",
 )
 
 # %% [markdown]

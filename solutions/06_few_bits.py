@@ -185,9 +185,18 @@ fig, (left, right) = plots.figure(ncols=2)
 colors = (plots.REFERENCE, plots.RED, plots.GREEN)
 for (name, model), color in zip(versions.items(), colors, strict=True):
     largest = model.features[3].weight.detach().abs().flatten(1).amax(1)
-    left.plot((largest / largest.max()).sort().values, "o", color=color, markersize=4)
-    style = "o--" if name == "as trained" else "o-"
-    right.plot(widths, curves[name], style, label=name, color=color)
+    wide = 3 * (name == "as trained")  # to be seen below the equalised copy
+    ranges = (largest / largest.max()).sort().values
+    left.plot(ranges, "o", color=color, markersize=4 + wide)
+    right.plot(
+        widths,
+        curves[name],
+        "o-",
+        label=name,
+        color=color,
+        linewidth=1.8 + wide,
+        markersize=6 + wide,
+    )
 left.set(
     title="second convolution",
     xlabel="filter, sorted",
@@ -205,6 +214,7 @@ plots.finish(
     fig,
     "In the badly scaled copy most filters use little of the grid, and its accuracy "
     "collapses at 6 bits; the equalised copy matches the original.",
+    trained="y",
 )
 
 # %% [markdown]
@@ -338,6 +348,7 @@ plots.finish(
     fig,
     "Rounding down shifts every channel up and costs most points; correcting the "
     "biases wins back about half. Rounding to nearest shifts little.",
+    trained="xy",
 )
 
 # %% [markdown]
@@ -598,6 +609,7 @@ plots.finish(
     fig,
     "A staircase of four levels with the saw-tooth of its gradient; without scaling, "
     "the steps' pace is up to thousands of times that of the weights.",
+    trained="x",
 )
 
 # %% [markdown]
@@ -674,6 +686,7 @@ plots.finish(
     fig,
     "Weights form a bell; the grid from the range has its outer values far outside, "
     "the learned step has all four inside.",
+    trained="xy",
 )
 
 # %% [markdown]
@@ -955,6 +968,7 @@ plots.finish(
     fig,
     "At 8 bits, rounding to nearest changes hardly any weight and loses accuracy; "
     "stochastic rounding keeps both.",
+    trained="y",
 )
 
 # %% [markdown]

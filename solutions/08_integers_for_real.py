@@ -109,10 +109,13 @@ ax.set(
     ylim=(0, None),
     title="int8 × int8 → int32",
 )
+slowest, *_ = ordered = sorted(ratio.median for ratio in products.values())
+fastest = ordered[-1]
 plots.finish(
     fig,
-    "Speed of int8 products over the layer's width, with whiskers; dashed, as fast as "
-    "float32.",
+    f"int8 products are {slowest:.1f} to {fastest:.1f} times as fast as float32, for "
+    f"layers of {done[0]:,} to {done[-1]:,} inputs.",
+    measured="xy",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -286,8 +289,10 @@ plots.boxes(ax, {name: list(map(box, operators)) for name, operators in names.it
 ax.set(xticks=[])
 plots.finish(
     fig,
-    "Three rows of operators: as exported, as quantised with many conversions, and as "
-    "it runs with nearly none.",
+    "Three rows of operators: as exported, as quantised with many conversions, and "
+    "as it runs with nearly none.",
+    measured="x",
+    series=True,
 )
 
 # %% [markdown]
@@ -507,10 +512,16 @@ for ax, size in zip(axes, sizes, strict=True):
     channels_last = gain("channels-last float32", "eager float32", size).median
     ax.axvline(channels_last, color=plots.REFERENCE, linestyle=":")
     ax.set(title=f"batch {size}", xlabel="times as fast as eager")
+fastest = {
+    size: max(ready, key=lambda name: gain(name, "eager float32", size).median)
+    for size in sizes
+}
+leaders = ", ".join(f"{name} at batch {size}" for size, name in fastest.items())
 plots.finish(
     fig,
-    "Bars of speed per engine at three batch sizes; the best int8 engines gain most "
-    "at large batches.",
+    f"Bars of speed; the longest belong to {leaders}.",
+    measured="x",
+    series=True,
 )
 
 # %% [markdown]
@@ -622,9 +633,12 @@ fig, ax = plots.figure(figsize=(8, 2.2))
 plots.stages(ax, {layout: dict(kinds) for layout, kinds in by_kind.items()})
 ax.set(xlabel="milliseconds for 256 pictures, one thread")
 plots.legend(fig)
+pooling = {layout: kinds["MaxPool2d"] for layout, kinds in by_kind.items()}
 plots.finish(
     fig,
-    "Stacked times per kind of layer: channels last shortens pooling most.",
+    f"Pooling takes {pooling['NCHW']:.1f} ms in NCHW and {pooling['NHWC']:.1f} ms in "
+    "NHWC; the convolutions change less.",
+    measured="x",
 )
 
 # %% [markdown]
@@ -729,7 +743,9 @@ plots.bars(ax, pool_ms, dict(zip(pool_ms, colors, strict=True)), labels="{:.2f}"
 ax.set(xlabel="milliseconds, first pooling of 256 pictures")
 plots.finish(
     fig,
-    "Milliseconds of four ways to pool; three maxima on int8 are fastest.",
+    f"Of four ways to pool, “{min(pool_ms, key=pool_ms.get)}” is fastest, and "
+    f"“{max(pool_ms, key=pool_ms.get)}” takes longest.",
+    measured="x",
 )
 
 # %% [markdown]
@@ -831,6 +847,8 @@ plots.finish(
     fig,
     "Time per picture falls with the batch size; the share saved shows each engine's "
     "overhead per call.",
+    measured="xy",
+    series=True,
 )
 
 # %% [markdown]
@@ -972,6 +990,8 @@ plots.finish(
     fig,
     "Engines compared by speed at batch 1 and 256, file size, and points lost: int8 "
     "files are small and lose little.",
+    measured="x",
+    series=True,
 )
 
 # %% [markdown]

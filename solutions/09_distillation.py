@@ -340,6 +340,7 @@ plots.legend(fig)
 plots.finish(
     fig,
     "With T² the gradient keeps its size from T = 4 on, without it vanishes.",
+    trained="y",
 )
 
 # %% [markdown]
@@ -752,6 +753,7 @@ ax.set(
 plots.finish(
     fig,
     "A histogram: for most pictures the other classes have a small weight in the loss.",
+    trained="xy",
 )
 
 # %% [markdown]
@@ -813,6 +815,7 @@ plots.finish(
     fig,
     "Four pictures with 8×8 attention maps of teacher and student, which respond to "
     "different parts.",
+    trained="xy",
 )
 
 # %% [markdown]

@@ -291,10 +291,15 @@ plots.grouped_bars(ax, times_roof, reference=1)
 ax.set(xlabel="time ÷ time at the roof", title="each operator, batch 256, one thread")
 plots.log_axis(ax.xaxis, [1, 3, 10, 30, 100])
 plots.legend(fig)
+pooling = {
+    layout_name: next(ratio for name, ratio in found.items() if "MaxPool" in name)
+    for layout_name, found in times_roof.items()
+}
 plots.finish(
     fig,
-    "Bars of time over time at the roof per operator, in two layouts: channels last "
-    "shortens the pooling layers most.",
+    f"The first pooling takes {pooling['NCHW']:.0f} times as long as at its roof in "
+    f"NCHW, and {pooling['NHWC']:.0f} times in NHWC.",
+    measured="x",
 )
 
 # %% [markdown]
@@ -395,7 +400,8 @@ plots.bars(ax, {name: b / 1024 for name, b in moves.items()}, labels="{:,.0f}")
 ax.set(xlabel="KiB moved between operators, per picture")
 plots.finish(
     fig,
-    "KiB moved per picture: fusing removes six sevenths, int8 divides by four.",
+    "Fusing ReLU and pooling with the convolutions removes six sevenths of the KiB "
+    "moved per picture; int8 divides them by four.",
 )
 
 # %% [markdown]
@@ -511,9 +517,12 @@ for ax, (size, found) in zip(axes, timed.items(), strict=True):
     ratios = {name: gain(name, size) if name in found else None for name in ready}
     plots.bars(ax, ratios, reference=1)
     ax.set(title=f"batch {size}", xlabel="times as fast as eager")
+leaders = " and ".join(f"{name} at batch {size}" for size, name in best.items())
 plots.finish(
     fig,
-    "Speed of each program against eager at batch 1 and 256; the order differs.",
+    f"The longest bars, the fastest programs, are {leaders}.",
+    measured="x",
+    series=True,
 )
 
 # %% [markdown]
@@ -606,8 +615,10 @@ ax.set(
 plots.legend(fig, "right")
 plots.finish(
     fig,
-    "Seconds including the build over the number of batches: lines start at the build "
-    "times and cross.",
+    f"For one batch {winners[0]} is done first, for {counts[-1]:,} batches "
+    f"{winners[-1]}; the lines start at the build times and cross.",
+    measured="y",
+    series=True,
 )
 
 # %% [markdown]
@@ -718,8 +729,10 @@ plots.intervals(ax, rows, reference=1)
 ax.set(xlabel="times as fast as one thread", xlim=(0, None))
 plots.finish(
     fig,
-    "Speed-up from threads with intervals: batch 256 gains most, threads that share a "
-    "core gain nothing.",
+    f"Two threads make a batch of 256 {rows['2 threads, batch 256'].median:.2f} times "
+    f"as fast, and one picture {rows['2 threads, batch 1'].median:.2f} times.",
+    measured="x",
+    series=True,
 )
 
 # %% [markdown]
@@ -876,8 +889,10 @@ for axis in (left.xaxis, left.yaxis, right.yaxis):
 plots.legend(fig)
 plots.finish(
     fig,
-    "Throughput over latency and time per picture over pictures per call, for three "
-    "programs.",
+    "Up to some batch size, larger batches take longer per call and give more "
+    "pictures per second; the time per picture falls, then levels off.",
+    measured="xy",
+    series=True,
 )
 
 # %% [markdown]
@@ -1026,7 +1041,10 @@ ax.set(
 )
 plots.finish(
     fig,
-    "Block-sparse products overtake the dense one only when most blocks are zero.",
+    f"With {min(blocks):.0%} of the blocks zero, the product is "
+    f"{blocks[min(blocks)].median:.2f} times as fast as dense, with {max(blocks):.0%} "
+    f"{blocks[max(blocks)].median:.2f} times.",
+    measured="xy",
 )
 
 # %% [markdown]
@@ -1172,9 +1190,16 @@ for ax, size in zip(axes, (256, 1), strict=True):
     }
     plots.bars(ax, rungs, colors=plots.BLUE, reference=1)
     ax.set(title=f"batch {size}", xlabel="times as fast as the article's program")
+tops = {
+    size: gain(ladders[size, True][-1], size, among=laddered).median
+    for size in (256, 1)
+}
 plots.finish(
     fig,
-    "Two ladders of speed, for 256 pictures and for one; each rung adds a choice.",
+    f"The last rung is {tops[256]:.1f} times as fast as the article's program for 256 "
+    f"pictures, and {tops[1]:.1f} times for one.",
+    measured="x",
+    series=True,
 )
 
 # %% [markdown]
@@ -1309,9 +1334,13 @@ axes[0].set(xlabel="seconds of training", title="time to the target")
 axes[1].set(xlabel="pictures per second", title="speed (grey: not kept)")
 axes[2].set(xlabel="test accuracy, %", title="accuracy")
 plots.reference_line(axes[2], sum(first["test"]) / len(first["test"]))
+spent_on = [
+    sum(r["seconds"]) / len(r["seconds"]) for r in every if r["kept"] and r["seconds"]
+]
 plots.finish(
     fig,
-    "Seconds, speed and accuracy per rung of the training ladder, a dot per seed.",
+    f"Training time falls from {spent_on[0]:.1f} to {spent_on[-1]:.1f} seconds over "
+    "the rungs that were kept, a dot per seed.",
 )
 
 # %% [markdown]
@@ -1405,10 +1434,13 @@ ax.set(ylabel="times as fast as the article's program")
 ax.set_xticks(range(len(STAGES) + 1), ["eager torch", *STAGES])
 plots.log_axis(ax.yaxis, [1, 2, 5, 10, 20, 40])
 plots.legend(fig)
+tops = ", ".join(f"{max(values):.1f}" for values in series.values())
 plots.finish(
     fig,
-    "Four ladders over their rungs on a logarithmic axis; flat stretches are rungs "
-    "without a gain.",
+    f"Four ladders climb to {tops} times the speed of eager torch; flat stretches are "
+    "rungs without a gain.",
+    measured="y",
+    series=True,
 )
 
 # %% [markdown]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from nnopt_lab.workbench.paths import PACKAGE
 
@@ -66,3 +67,25 @@ def test_a_notebook_passes_however_pytest_is_called(clone, folder, arguments, mo
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "passed" in answer.stdout and "failed" not in answer.stdout
     assert sorted((clone / "solutions").iterdir()) == before
+
+
+DRAWING = """
+from nnopt_lab.workbench import plots
+fig, ax = plots.figure()
+ax.plot([1, 2], [1, {end}])
+plots.finish(fig, "A line that rises from its start to its end.")
+"""
+
+
+def test_a_figure_whose_data_has_changed_fails(clone):
+    stored = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(DRAWING.format(end=2))])
+    own = {**os.environ, "PYTHONPATH": str(CLONE)}
+    NotebookClient(stored, kernel_name="python3").execute(env=own)
+    stored.cells[0].source = DRAWING.format(end=3)
+    (clone / "changed").mkdir()
+    nbformat.write(stored, clone / "changed" / "03_c.ipynb")
+    command = [sys.executable, "-m", "pytest", "changed/03_c.ipynb"]
+    answer = subprocess.run(command, cwd=clone, env=own, capture_output=True, text=True)
+    assert answer.returncode == 1
+    assert "y axis: stored is from 1 to 2, new is from 1 to 3" in answer.stdout
+    assert "If that is right, run nnopt build 03." in answer.stdout

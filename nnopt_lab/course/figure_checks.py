@@ -15,25 +15,31 @@ _COUNTS = ("lines", "bars", "images")
 def figure_changes(stored: Iterable[dict], new: Iterable[dict]) -> list[str]:
     """Describe how the figures of a cell differ from the stored ones, a sentence per difference.
 
-    Words, series and scales must be equal; where values vary from machine to machine, numbers in words may differ. The
-    ends of the data may differ by 3 % of an axis' span; those of a trained axis must overlap, with spans that differ at
-    most threefold; those of a measured axis may differ tenfold.
+    Words, series and scales must be equal. In a figure whose values vary from machine to machine, numbers in words may
+    differ, and the whole sentence, which may tell what was measured. The ends of the data may differ by 3 % of an axis'
+    span; the ranges of a trained axis must overlap, with spans that differ at most threefold; the values of a measured
+    axis may be ten times as large or as small.
 
     Args:
         stored, new: outputs of the cell, in the notebook format.
     """
     stored, new = _figures(stored), _figures(new)
-    silent = [f"Figure {i} has no sentence that says what there is to see." for i, f in _numbered(new) if not f["says"]]
+    if not stored:  # nbval notices a new output, except in cells whose outputs vary
+        return []
     if len(stored) != len(new):
-        return [*silent, f"{len(stored)} figures with summaries are stored, and the new run shows {len(new)}."]
-    found = silent
+        return [f"The number of figures: {_stored_and_new(len(stored), len(new))}."]
+    if None in stored:
+        return ["A figure was stored without a summary of what it shows; build the lesson again."]
+    found = [f"Figure {i} has no sentence that says what there is to see." for i, f in _numbered(new) if not f["says"]]
     for number, (old, now) in _numbered(zip(stored, new, strict=True)):
         found += [f"Figure {number}, {where}: {what}." for where, what in _differences(old, now)]
     return found
 
 
-def _figures(outputs: Iterable[dict]) -> list[dict]:
-    return [o["metadata"][KEY] for o in outputs if KEY in o.get("metadata", {})]
+def _figures(outputs: Iterable[dict]) -> list[dict | None]:
+    """The summary of each figure, None for one without."""
+    shown = [(o.get("metadata", {}), "".join(o.get("data", {}).get("text/plain", ""))) for o in outputs]
+    return [metadata.get(KEY) for metadata, text in shown if KEY in metadata or text.startswith("Figure: ")]
 
 
 def _numbered(figures: Iterable) -> Iterator[tuple]:
@@ -44,8 +50,9 @@ def _differences(old: dict, now: dict) -> Iterator[tuple[str, str]]:
     """Pairs (place in the figure, what differs)."""
     varies = bool(now.get("measured") or now.get("trained") or now.get("series"))
     words = _without_numbers if varies else _same
-    for key, name in (("says", "sentence"), ("title", "title")):
-        yield from _unequal(name, old[key], now[key], words)
+    if not varies:
+        yield from _unequal("sentence", old["says"], now["says"])
+    yield from _unequal("title", old["title"], now["title"], words)
     if not now.get("series"):
         yield from _unequal("legend", old["legend"], now["legend"], words)
     if len(old["axes"]) != len(now["axes"]):
@@ -69,7 +76,8 @@ def _axis_differences(where: str, axis: str, old: dict | None, now: dict | None,
     if axis == "color":
         measured, trained = bool(figure.get("measured")), bool(figure.get("trained"))
     else:
-        words = _without_numbers if figure.get("measured") or figure.get("trained") else _same
+        varies = figure.get("measured") or figure.get("trained") or figure.get("series")
+        words = _without_numbers if varies else _same
         yield from _unequal(f"{where}, label", old["label"], now["label"], words)
         yield from _unequal(f"{where}, scale", old["scale"], now["scale"])
         if figure.get("series"):

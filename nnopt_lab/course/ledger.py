@@ -118,7 +118,9 @@ class Ledger:
             hollow = "; hollow: too noisy to judge" if any(p.is_noisy for p in self.made.values()) else ""
             ax.set_xlabel(f"guess ÷ measured\nleft of 1 too low, right of 1 too high{hollow}")
             ax.set_title(self.summary, loc="right")
-        return plots.finish(fig, "Each guess divided by what was measured; a guess on the line at 1 was right.")
+        return plots.finish(
+            fig, "Each guess divided by what was measured; a guess on the line at 1 was right.", measured="x"
+        )
 
     def _ipython_display_(self) -> None:
         from IPython.display import display

@@ -33,7 +33,8 @@ class Playground(widgets.VBox):
     figure is drawn, are drawn once, at the last position; the old figure is greyed until then.
 
     Args:
-        draw: a function of the controls' values → (matplotlib Figure, text in HTML).
+        draw: a function of the controls' values → (matplotlib Figure, text in HTML). The words of the figure say what
+            there is to see, and the text says its numbers; readers who do not see the figure hear both.
         controls: widgets by the name of the argument of `draw`.
 
     Attributes:
@@ -41,7 +42,7 @@ class Playground(widgets.VBox):
     """
 
     def __init__(self, draw: Callable, **controls: widgets.Widget):
-        self._draw, self._controls, self.figure = draw, controls, None
+        self._draw, self._controls, self.figure, self._summary = draw, controls, None, {}
         self._pending = None
         self._text, self._picture = widgets.HTML(), widgets.HTML(layout={"overflow": "hidden"})
         self._text.add_class("nnopt-text")
@@ -66,6 +67,7 @@ class Playground(widgets.VBox):
         except ValueError as error:
             self._text.value = html.escape(str(error))
             return
+        self._summary = {KEY: plots.summary(self.figure)}
         self.figure.alt = f"{self.figure.alt} {_plain(text)}".strip()
         picture = plots.png(self.figure, plots.SHARPNESS, quick=True)
         self._picture.value = _STYLE + plots.img(self.figure, picture)
@@ -98,8 +100,7 @@ class Playground(widgets.VBox):
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        summary = {} if self.figure is None else {KEY: plots.summary(self.figure)}
-        display(self._repr_mimebundle_(), metadata=summary, raw=True)
+        display(self._repr_mimebundle_(), metadata=self._summary, raw=True)
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
         """The widget, and for pages that show no widgets its settings, its text and its figure with a description."""

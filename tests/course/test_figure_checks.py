@@ -68,8 +68,17 @@ def test_a_series_a_point_or_a_figure_more_is_reported():
     assert "number of lines" in " ".join(figure_changes([curve(FALLING)], [curve(FALLING, OTHER, labels=("a",) * 2)]))
     finer = curve([3.0, 2.5, 2.0, 1.0], x=(1, 1.5, 2, 3))
     assert "number of points" in " ".join(figure_changes([curve(FALLING)], [finer]))
-    assert figure_changes([curve(FALLING)], []) == ["1 figures with summaries are stored, and the new run shows 0."]
-    assert figure_changes([{"output_type": "stream"}], [curve(FALLING)])
+    assert figure_changes([curve(FALLING)], []) == ["The number of figures: stored is 1, new is 0."]
+    assert figure_changes([curve(FALLING)], [curve(FALLING)] * 2)
+
+
+def test_a_figure_of_a_device_that_the_stored_run_had_not_is_no_change():
+    assert figure_changes([{"output_type": "stream"}], [curve(FALLING)]) == []
+
+
+def test_a_figure_that_was_stored_without_a_summary_is_reported():
+    old = {"output_type": "display_data", "metadata": {}, "data": {"text/plain": "Figure: It falls."}}
+    assert "without a summary" in figure_changes([old], [curve(FALLING)])[0]
 
 
 def test_a_figure_without_a_sentence_is_reported():
@@ -123,7 +132,7 @@ def test_no_points_lost_here_and_a_tenth_there_is_alike(values):
 
 def test_numbers_in_words_may_differ_only_where_values_do():
     said = dict(says="int8 takes 2.1 ms.", title="limit: 1,200 GFLOP/s")
-    other = dict(says="int8 takes 13 ms.", title="limit: 800.5 GFLOP/s")
+    other = dict(says="bf16 takes 13 ms.", title="limit: 800.5 GFLOP/s")
     assert figure_changes([curve(FALLING, measured="y", **said)], [curve(FALLING, measured="y", **other)]) == []
     assert len(figure_changes([curve(FALLING, **said)], [curve(FALLING, **other)])) == 2
 

@@ -20,8 +20,14 @@ def draw(baseline: Entry, entries: list[Entry]):
     plots.legend(fig)
     for ax, value in zip(axes, values, strict=True):
         plots.write_names(ax, {entry.label: (value(entry), entry.accuracy) for entry in entries})
+    smallest, fastest, best = (
+        pick(entries, key=key).label for pick, key in ((min, values[0]), (max, values[1]), (max, lambda e: e.accuracy))
+    )
     return plots.finish(
-        fig, "Accuracy over size (left) and over speed (right); a line joins the files that none beats."
+        fig,
+        f"Smallest is {smallest}, fastest {fastest}, most accurate {best}; a line joins the files that none beats.",
+        measured="x",
+        trained="y",
     )
 
 

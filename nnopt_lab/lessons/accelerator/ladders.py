@@ -36,7 +36,11 @@ def draw(ladders: dict[str, list[dict]]) -> Figure:
     ticks = [tick for tick in TICKS if min(seconds) / 2 < tick < 2 * max(seconds)]
     for left in axes.reshape(rows, 2)[:, 0]:
         plots.log_axis(left.xaxis, ticks, base=10)
-    return plots.finish(fig, "Seconds of training and test accuracy of each rung, a dot per seed.")
+    times = [
+        f"{median(rungs[0]['seconds']):.2g} to {median(best(rungs)['seconds']):.2g} seconds ({name})"
+        for name, rungs in ladders.items()
+    ]
+    return plots.finish(fig, f"Training falls from {', from '.join(times)}; a dot per seed.")
 
 
 def best(rungs: list[dict]) -> dict:

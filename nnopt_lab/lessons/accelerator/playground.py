@@ -37,7 +37,11 @@ def price_playground(card: dict) -> Playground:
             if cheaper
             else "The card is never cheaper here."
         )
-        return plots.finish(fig), f"{text} Energy costs {EUROS_PER_KWH:.2f} € per kWh."
+        plots.finish(
+            fig,
+            "Both machines' prices per picture fall with the load until they are fully used.",
+        )
+        return fig, f"{text} Energy costs {EUROS_PER_KWH:.2f} € per kWh."
 
     return Playground(
         draw,

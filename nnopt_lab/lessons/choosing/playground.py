@@ -52,7 +52,13 @@ def front_playground(points: Sequence[Point], original: Point, target: str = "la
             ax.set_ylim(-2 * max(drop, 2), 2)
             plots.legend(fig)
         area = hypervolume([(max(x, 0.0), c) for x, c in seen], (drop, 1.0)) / drop if drop else 0.0
-        return plots.finish(fig), _text(None if best is None else tried[best], original, target, area)
+        plots.finish(
+            fig,
+            "Dots are trials, with points gained or lost over cost; a staircase joins those that no other beats.",
+            measured="x",
+            trained="y",
+        )
+        return fig, _text(None if best is None else tried[best], original, target, area)
 
     return Playground(
         draw,

@@ -31,12 +31,18 @@ def distillation_playground(teacher: nn.Module, student: nn.Module, pictures: da
             left.set(title=pictures.classes[label], xticks=[], yticks=[])
             left.grid(False)
             _bars(right, target, answer, pictures.classes)
+        plots.legend(fig)
         entropy = abs((target * target.clamp_min(1e-12).log2()).sum().item())
         text = (
             f"The target has <b>{entropy:.2f} bits</b> of entropy (label: 0; equal classes: 3.32). The label's class "
             f"gets <b>{100 * target[label]:.1f} %</b> in the target and {100 * answer[label]:.1f} % in the output."
         )
-        return plots.finish(fig), text
+        plots.finish(
+            fig,
+            "A picture, and for each class a bar of the target beside a bar of the student's output.",
+            trained="y",
+        )
+        return fig, text
 
     return Playground(
         draw,
@@ -52,4 +58,3 @@ def _bars(ax, target, answer, classes) -> None:
     ax.bar(places + 0.2, answer.numpy(), 0.4, color=plots.BLUE, label="the student's output at T")
     ax.set_xticks(places.tolist(), classes, rotation=40, ha="right", fontsize=8)
     ax.set(title="probability of each class", ylim=(0, 1))
-    ax.legend(fontsize=8)

@@ -80,7 +80,13 @@ def equalization_playground(model: nn.Module, pictures: data.Pictures) -> Playgr
             f"accuracy at {bits} bits: <b>{accuracies[0]:.1f} %</b> as trained, <b>{accuracies[1]:.1f} %</b> badly "
             f"scaled, <b>{accuracies[2]:.1f} %</b> equalised (float: {before:.1f} %)"
         )
-        return plots.finish(fig), text
+        plots.finish(
+            fig,
+            "On the left, the largest weight of each filter, far smaller for most filters of the badly scaled copy; "
+            "on the right, bars of accuracy.",
+            trained="xy",
+        )
+        return fig, text
 
     return Playground(
         draw,

@@ -48,7 +48,11 @@ def quantization_playground(model: nn.Module, pictures: data.Pictures) -> Playgr
             f"{scales:,} scale{'s' if scales > 1 else ''} · accuracy <b>{one_accuracy:.1f} %</b> with this layer "
             f"quantised, <b>{whole:.1f} %</b> with all layers quantised (before: {before:.1f} %)"
         )
-        return plots.finish(fig), text
+        plots.finish(
+            fig,
+            "A bell of weights with spikes at the values of the grid, and a histogram of the rounding errors.",
+        )
+        return fig, text
 
     return Playground(
         draw,

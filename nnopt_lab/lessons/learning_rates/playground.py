@@ -37,7 +37,12 @@ def learning_rate_playground() -> Playground:
             plots.legend(above)
             plots.legend(below)
         text = f"loss at the end: <b>{_end(losses)}</b> (constant rate at the same peak: {_end(constant)})"
-        return plots.finish(fig), text
+        plots.finish(
+            fig,
+            "The rate over the steps above, and below the loss, beside that of a constant rate.",
+            trained="y",
+        )
+        return fig, text
 
     return Playground(
         draw,

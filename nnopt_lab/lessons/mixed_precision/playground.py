@@ -32,7 +32,11 @@ def precision_playground() -> Playground:
             _neighbours(bottom, x, held[name], name)
         if math.isfinite(held[name]):
             plots.legend(fig)
-        return plots.finish(fig), _description(x, held[name], name)
+        plots.finish(
+            fig,
+            "The bits that each format stores, and the stored value on a line between its neighbours.",
+        )
+        return fig, _description(x, held[name], name)
 
     return Playground(
         draw,

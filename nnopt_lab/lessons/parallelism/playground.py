@@ -29,7 +29,12 @@ def scaling_playground() -> Playground:
             f"{cores} cores: <b>{gain:.2f}×</b> as fast, efficiency {100 * gain / cores:.0f} % · "
             f"limit without overhead: {limit} · best of 1 to {MOST}: {best} cores, {gains[best - 1]:.2f}×"
         )
-        return plots.finish(fig), text
+        plots.finish(
+            fig,
+            "With more cores the speed-up rises, ever less, and falls once the overhead outweighs the gain; bars "
+            "show where the time goes.",
+        )
+        return fig, text
 
     return Playground(
         draw,

@@ -40,7 +40,11 @@ def pruning_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
             f"{measure.format_bytes(measure.disk_bytes(plain, compressed=True, level=QUICK_GZIP))} · "
             f"batch of {BATCH}: {speed_ups[shapes]}"
         )
-        return plots.finish(fig), text
+        plots.finish(
+            fig,
+            "Histograms of the weights before and after pruning, and a mask whose white dots are weights that stay.",
+        )
+        return fig, text
 
     return Playground(
         draw,

@@ -42,7 +42,12 @@ def compression_playground(model: nn.Module, pictures: data.Pictures) -> Playgro
             f"<b>{coded:,} bytes</b>, <b>{float_bytes / coded:.0f} times</b> smaller · accuracy <b>{after:.1f} %</b> "
             f"without training (before: {before:.1f} %)"
         )
-        return plots.finish(fig), text
+        plots.finish(
+            fig,
+            "A bar of the file's bytes, divided into values, positions, code books and tables, biases and shapes.",
+            trained="x",
+        )
+        return fig, text
 
     return Playground(
         draw,

@@ -36,7 +36,12 @@ def layer_playground() -> Playground:
             f"{measure.parameters(layer).total:,} parameters, {measure.format_count(cost.macs)} MACs per picture, "
             f"{milliseconds / len(x):.4f} ms per picture, {2 * cost.macs * len(x) / milliseconds / 1e6:.1f} GFLOP/s"
         )
-        return plots.finish(fig), text
+        plots.finish(
+            fig,
+            "Each convolution that you tried is a point, its time over its MACs; the last one is orange.",
+            measured="y",
+        )
+        return fig, text
 
     return Playground(
         draw,

@@ -255,7 +255,16 @@ def comparison(rows: list[dict]) -> Figure:
             _panel(axes[0][-1], names, ["–" if a is None else f"{a:.2f} %" for a in accuracies], "accuracy")
             axes[0][-1].margins(x=0.15)
         fig.supxlabel(f"times {first['model']}" + (", accuracy in percent" if known else ""), fontsize="small")
-    return finish(fig, "File sizes, multiply-accumulates and times of the models, relative to the first.")
+    smallest = min(rows, key=lambda row: row["bytes"])["model"]
+    fastest = [
+        f"{min(rows, key=lambda row: row['latency'][size].median)['model']} at batch {size:,}"
+        for size in first["latency"]
+    ]
+    return finish(
+        fig,
+        f"Bars relative to {first['model']}. The smallest file: {smallest}; the fastest: {', '.join(fastest)}.",
+        measured="x",
+    )
 
 
 def _panel(ax: Axes, names: list[str], labels: list[str], title: str) -> None:

@@ -25,10 +25,14 @@ def curves(ax: Axes, x, series: dict, reference: tuple[str, float] | None = None
         ValueError: a series and `x` differ in length.
     """
     colors = series_colors(series)
-    for name, values in series.items():
+    rows = {name: [float(y) for y in values] for name, values in series.items()}
+    for place, (name, values) in enumerate(rows.items()):
         if len(values) != len(x):
             raise ValueError(f"series {name!r} has {len(values)} values; x has {len(x)}.")
-        ax.plot(x, [float(y) for y in values], **_drawn(colors[name]), label=name)
+        # A line below others that would hide it is drawn thicker, so that it shows on both sides of them.
+        above = sum(values == other for other in list(rows.values())[place + 1 :])
+        thick = {"linewidth": 1.8 + 3 * above, "markersize": 4.5 + 3 * above} if above else {}
+        ax.plot(x, values, **_drawn(colors[name]) | thick, label=name)
     if reference:
         reference_line(ax, reference[1], reference[0], across=True)
 
@@ -94,7 +98,8 @@ def write_names(ax: Axes, points: dict) -> None:
                     name, point, xytext=(dx, dy), textcoords="offset points", ha=ha, va=va, fontsize="small"
                 )
             box = text.get_window_extent().padded(1)
-            free = not any(box.overlaps(other) for other in taken) and not any(box.contains(*dot) for dot in dots)
+            around = box.padded(_DOT)
+            free = not any(box.overlaps(other) for other in taken) and not any(around.contains(*dot) for dot in dots)
             if free and all(ax.bbox.contains(*corner) for corner in box.corners()):
                 break
             text.remove()
@@ -107,6 +112,7 @@ def write_names(ax: Axes, points: dict) -> None:
 
 _SIDES = [(1, 1, "left", "bottom"), (-1, 1, "right", "bottom"), (1, -1, "left", "top"), (-1, -1, "right", "top")]
 _SIDES += [(0, 1, "center", "bottom"), (0, -1, "center", "top"), (1, 0, "left", "center"), (-1, 0, "right", "center")]
+_DOT = 3  # pixels around the middle of a dot that a name must not cover
 _PLACES = [(far * dx, far * dy, ha, va) for far in (6, 14, 22, 30, 38) for dx, dy, ha, va in _SIDES]
 
 
@@ -183,4 +189,7 @@ def history(histories: dict) -> Figure:
         for axes in (left, right):
             axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
         fig.legend(loc="outside upper left", ncols=min(len(histories), 4))
-    return finish(fig, "Training loss (left) and validation accuracy (right) by epoch.")
+    ends = ", ".join(f"{name} at {run.validation_accuracy[-1]:.1f} %" for name, run in histories.items())
+    return finish(
+        fig, f"Training loss on the left, and validation accuracy on the right, which ends with {ends}.", trained="y"
+    )

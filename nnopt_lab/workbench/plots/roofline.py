@@ -44,6 +44,10 @@ def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
         for axis in (ax.xaxis, ax.yaxis):
             log_axis(axis, base=10)
         fig.legend(loc="outside right upper", ncols=math.ceil((len(points) + 1) / 14), fontsize=9)
+    nearest = max(points, key=lambda point: point[2] / min(peak_gflops, point[1] * bandwidth), default=None)
     return finish(
-        fig, "Each layer lies below a roof: a slope where memory limits its speed, a level where arithmetic does."
+        fig,
+        "A roof over the layers: a slope where memory limits their speed, a level where arithmetic does"
+        + (f"; {nearest[0]} comes nearest to it." if nearest else "."),
+        measured="xy",
     )
