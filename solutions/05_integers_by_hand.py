@@ -884,9 +884,9 @@ for ax, (title, values) in zip(axes, steps.items(), strict=True):
     fig.colorbar(shown, ax=ax, orientation="horizontal", pad=0.03, ticks=ends)
 plots.finish(
     fig,
-    "A shoe at four stages of integer arithmetic: bright on black as pixels, "
-    "negative among positive sums, then dark on bright after requantising and "
-    "pooling.",
+    "The same shoe at four stages of integer arithmetic: its pixels, the sums of one "
+    "filter, and the shape that is left after requantising and pooling.",
+    trained="xy",
 )
 
 # %% [markdown]

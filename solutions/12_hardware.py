@@ -729,8 +729,8 @@ plots.intervals(ax, rows, reference=1)
 ax.set(xlabel="times as fast as one thread", xlim=(0, None))
 plots.finish(
     fig,
-    f"Two threads make a batch of 256 {rows['2 threads, batch 256'].median:.2f} times "
-    f"as fast, and one picture {rows['2 threads, batch 1'].median:.2f} times.",
+    f"Two threads make 256 pictures {rows['2 threads, batch 256'].median:.2f} times as "
+    f"fast, and one picture {rows['2 threads, batch 1'].median:.2f} times.",
     measured="x",
     series=True,
 )
@@ -1041,9 +1041,9 @@ ax.set(
 )
 plots.finish(
     fig,
-    f"With {min(blocks):.0%} of the blocks zero, the product is "
-    f"{blocks[min(blocks)].median:.2f} times as fast as dense, with {max(blocks):.0%} "
-    f"{blocks[max(blocks)].median:.2f} times.",
+    f"With {100 * min(blocks):.0f} % of the blocks zero, the product is "
+    f"{blocks[min(blocks)].median:.2f} times as fast as dense, with "
+    f"{100 * max(blocks):.0f} % {blocks[max(blocks)].median:.2f} times.",
     measured="xy",
 )
 

@@ -452,7 +452,7 @@ shares = {
     engine: sum(of["half"].values()) / sum(of["all"].values())
     for engine, of in spent.items()
 }
-told = ", ".join(f"{share:.0%} in {engine}" for engine, share in shares.items())
+told = ", ".join(f"{100 * share:.0f} % in {engine}" for engine, share in shares.items())
 plots.finish(
     fig,
     f"Half of the channels leave {told} of the time.",

@@ -85,17 +85,17 @@ def test_a_figure_without_a_sentence_is_reported():
     assert "no sentence" in figure_changes([curve(FALLING, says="")], [curve(FALLING, says="")])[0]
 
 
-@pytest.mark.parametrize("factor", [0.15, 0.9, 1, 3, 9])
-def test_times_may_differ_tenfold(factor):
+@pytest.mark.parametrize("factor", [0.02, 0.15, 1, 3, 90])
+def test_times_may_differ_hundredfold(factor):
     stored = rows({"float32": 8, "int8": 2}, measured="x")
     assert figure_changes([stored], [rows({"float32": 8 * factor, "int8": 1 * factor}, measured="x")]) == []
 
 
-@pytest.mark.parametrize("factor", [0.001, 0.05, 20, 1000])
+@pytest.mark.parametrize("factor", [1e-6, 0.001, 1000])
 def test_times_in_another_unit_are_reported(factor):
     stored = rows({"float32": 8, "int8": 2}, measured="x")
     (found,) = figure_changes([stored], [rows({"float32": 8 * factor, "int8": 2 * factor}, measured="x")])
-    assert "x axis" in found and "10-fold" in found
+    assert "x axis" in found and "100-fold" in found
 
 
 def test_a_row_that_is_missing_is_reported_unless_the_machine_decides_the_rows():

@@ -29,7 +29,7 @@ def summary(fig: Figure) -> dict:
 
     It has the keys `says` (the figure's sentence), `title`, `legend` (labels), `axes`, and, as `finish()` was told,
     `measured`, `trained` and `series`. Each of `axes` has a `title`, the numbers of `lines`, `bars`, `points` and
-    `images`, and `x`, `y` and, if it has images, `color`: each with the lowest and highest value drawn, `low` and
+    `images`, and `x`, `y` and, if it has images, `color`: each with the lowest and highest value to be seen, `low` and
     `high`, and x and y also with `label`, `scale` and `names`, the ticks that are words.
 
     Args:
@@ -78,8 +78,16 @@ def _axis(ax: Axes, name: str) -> dict:
         "label": axis.get_label_text(),
         "scale": axis.get_scale(),
         "names": names if any(c.isalpha() for name in names for c in re.sub(_NUMBER, "", name)) else [],
-        **_ends(*getattr(ax.dataLim, f"interval{name}")),
+        **_ends(*_visible(getattr(ax.dataLim, f"interval{name}"), axis.get_view_interval())),
     }
+
+
+def _visible(drawn, view) -> tuple[float, float]:
+    """The part of what is drawn that the axis shows: a loss that explodes ends anywhere, beyond the figure."""
+    low, high = sorted(view)
+    if not low <= drawn[1] or not drawn[0] <= high:
+        return tuple(drawn)
+    return max(drawn[0], low), min(drawn[1], high)
 
 
 def _ends(low: float, high: float) -> dict:

@@ -84,6 +84,17 @@ def test_the_title_of_a_panels_own_legend_is_a_title_of_the_panel():
     assert "width" in plots.alt_text(fig)
 
 
+def test_only_what_the_axes_show_counts():
+    fig, (left, right) = plots.figure(2)
+    left.plot([1, 2, 3], [2.3, 1.1, 9e9])
+    left.set(ylim=(0, 4))
+    right.plot([1, 2], [1, 2])
+    right.invert_xaxis()
+    left, right = plots.summary(plots.finish(fig))["axes"]
+    assert (left["y"]["low"], left["y"]["high"]) == (1.1, 4)
+    assert (right["x"]["low"], right["x"]["high"]) == (1, 2)
+
+
 @pytest.mark.parametrize("declared", [{"measured": "z"}, {"trained": "x, y"}])
 def test_only_x_and_y_can_vary(declared):
     fig, _ = plots.figure()
