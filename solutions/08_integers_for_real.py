@@ -508,10 +508,16 @@ display(Table(speeds, ["engine", *heads], caption))
 fig, axes = plots.figure(ncols=3, sharey=True, figsize=(10, 3.8))
 for ax, size in zip(axes, sizes, strict=True):
     plots.bars(ax, {name: gain(name, "eager float32", size) for name in ready})
-    ax.axvline(1, color=plots.REFERENCE, linewidth=0.8)
+    ax.axvline(1, color=plots.REFERENCE, linewidth=0.8, label="eager float32")
     channels_last = gain("channels-last float32", "eager float32", size).median
-    ax.axvline(channels_last, color=plots.REFERENCE, linestyle=":")
+    ax.axvline(
+        channels_last,
+        color=plots.REFERENCE,
+        linestyle=":",
+        label="channels-last float32",
+    )
     ax.set(title=f"batch {size}", xlabel="times as fast as eager")
+plots.legend(fig)
 fastest = {
     size: max(ready, key=lambda name: gain(name, "eager float32", size).median)
     for size in sizes

@@ -315,8 +315,8 @@ beside = at_once["two at a time, 1 thread each"].median
 inside = at_once["one at a time, 2 threads"].median
 plots.finish(
     fig,
-    f"On two cores, two requests at a time bring {beside:.2f} times as many per "
-    f"second as one at a time; two threads for each request bring {inside:.2f} times.",
+    f"Compared with one request at a time on one thread, two at a time bring "
+    f"{beside:.2f} times as many per second, and two threads {inside:.2f} times.",
     measured="x",
 )
 

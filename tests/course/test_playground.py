@@ -9,10 +9,13 @@ import re
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
 
 from nnopt_lab.course.playground import PAUSE, Playground, choice, slider
 from nnopt_lab.course.static_outputs import CURRENT
 from nnopt_lab.workbench import plots
+from nnopt_lab.workbench.plots.summary import KEY
 
 PNG = b"\x89PNG"
 
@@ -66,6 +69,22 @@ def test_the_picture_is_described_by_its_text_and_its_titles(counting):
     for slider.value in (4, 2):
         assert f'alt="{slider.value} points.' in playground.children[-1].value
     assert "<b>" not in re.search('alt="([^"]*)"', playground.children[-1].value)[1]
+
+
+def test_readers_hear_what_there_is_to_see_and_then_the_numbers_and_only_the_first_is_compared():
+    def draw(size: int):
+        return plots.finish(plots.figure()[0], "A line rises."), f"<b>{size}</b> points"
+
+    slider = widgets.IntSlider(value=3)
+    playground = Playground(draw, size=slider)
+    slider.value = 4
+    assert 'alt="A line rises. 4 points."' in playground.children[-1].value
+    InteractiveShell.instance()
+    with capture_output() as captured:
+        playground._ipython_display_()
+    (shown,) = captured.outputs
+    assert shown.metadata[KEY]["says"] == "A line rises."
+    assert shown.data.keys() == playground._repr_mimebundle_().keys()
 
 
 def test_a_page_without_widgets_shows_the_settings_the_text_and_the_picture(counting):

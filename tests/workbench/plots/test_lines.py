@@ -28,6 +28,14 @@ class TestCurves:
         plots.finish(fig)
         assert len({line.get_color() for line in ax.lines}) == min(count + 2, 1 + len(plots.PALETTE))
 
+    def test_a_line_that_another_hides_is_thicker_and_shows_on_both_sides_of_it(self):
+        fig, ax = plots.figure()
+        plots.curves(ax, [1, 2], {"a": [1, 2], "b": [1, 3], "c": [1, 2], "d": torch.tensor([1.0, 2.0])})
+        plots.finish(fig, "Three lines are the same.")
+        a, b, c, d = ax.lines
+        assert a.get_linewidth() > c.get_linewidth() > d.get_linewidth() == b.get_linewidth()
+        assert a.get_markersize() > c.get_markersize() > d.get_markersize() == b.get_markersize()
+
     def test_refuses_another_length(self):
         fig, ax = plots.figure()
         plots.finish(fig)
