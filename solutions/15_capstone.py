@@ -386,7 +386,7 @@ for name in names:
 fig, ax = plots.figure()
 plots.intervals(ax, change, reference=-0.5)
 ax.set(xlabel="change in accuracy against the baseline, points (95 % interval)")
-safe = sum(one.low > -0.5 for one in change.values())
+safe = sum(low > -0.5 for _, low, _ in change.values())
 plots.finish(
     fig,
     f"Of {len(change)} files, {safe} have an interval that lies right of the dashed "
