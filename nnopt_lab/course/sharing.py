@@ -30,8 +30,8 @@ from nnopt_lab.workbench.text import printable
 
 SENT = (
     "While this command runs, it sends the class: the name {name}, the lesson and the exercise you are in, your points "
-    "and tries per exercise and question, and which of the course's known mistakes you met, and when. Your code, your "
-    "files and your results stay on this machine."
+    "and tries per exercise and question, and which of the course's known mistakes you met, and when. Your code and "
+    "your files stay on this machine."
 )
 LONGEST_NAME = 60  # characters
 RECENT_SECONDS, MISTAKES = 600, 50  # the mistakes that a message contains: how old at most, and how many
