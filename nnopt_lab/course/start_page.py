@@ -75,8 +75,6 @@ def rows(folder: Path) -> list[Row]:
 def _page(folder: Path, news: str) -> str:
     found, noted = rows(folder), record.read(folder)
     current = _current(folder, found)
-    earned, points = sum(row.earned for row in found), sum(row.points for row in found)
-    done, left = sum(row.is_done for row in found), sum(row.minutes for row in found if not row.is_done)
     guesses = ledger_of(noted)
     lines = [
         "# NNOpt Lab",
@@ -85,8 +83,7 @@ def _page(folder: Path, news: str) -> str:
         "",
         _go_on(folder, current),
         "",
-        f"You have {earned} of {points} points and have completed {done} of {len(found)} lessons"
-        + (f"; the others take about {_hours(left)}." if left else "."),
+        _summary(found),
         *([f"\nYour predictions: {guesses.summary}."] if guesses.made else []),
         "",
         "| | lesson | points | | minutes |",
@@ -106,6 +103,15 @@ def _page(folder: Path, news: str) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _summary(found: list[Row]) -> str:
+    earned, points = sum(row.earned for row in found), sum(row.points for row in found)
+    done, left = sum(row.is_done for row in found), sum(row.minutes for row in found if not row.is_done)
+    if not earned:
+        return f"The course has {len(found)} lessons with {points} points, and takes about {_hours(left)}."
+    rest = f"; the others take about {_hours(left)}" if left else ""
+    return f"You have {earned} of {points} points and have completed {done} of {len(found)} lessons{rest}."
 
 
 def _table_row(row: Row, is_current: bool) -> str:

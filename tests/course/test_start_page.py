@@ -53,7 +53,9 @@ def test_a_new_workspace_says_where_to_begin_and_has_no_news(mine):
     assert [row[3] for row in table(mine)] == [f"0 of {lesson_points(name)}" for name in SHIPPED]
     assert [row[4] for row in table(mine)] == [str(lessons()[name].minutes) for name in SHIPPED]
     assert f"**Begin here: [00 {lessons()[SHIPPED[0]].title}](00_start_here.ipynb)**" in page(mine)
-    assert "What is new" not in page(mine) and "predictions" not in page(mine)
+    assert "What is new" not in page(mine) and "predictions" not in page(mine) and "You have" not in page(mine)
+    points = sum(map(lesson_points, SHIPPED))
+    assert f"The course has {len(SHIPPED)} lessons with {points} points, and takes about " in page(mine)
 
 
 def test_every_link_leads_to_a_lesson_of_the_workspace(mine):
