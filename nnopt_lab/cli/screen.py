@@ -116,8 +116,9 @@ def translations_table(rows: Iterable[tuple]) -> Table:
 
 def results_table(results) -> Table:
     """A row per `runner.Result`; claims on measured times are counted apart, and those that do not apply here."""
-    columns = ("true claims", "true timing claims", "not judged: busy", "do not apply here")
+    columns = ("claims true", "timing claims true", "not judged: busy", "do not apply here")
     table = Table("lesson", "time", "exercises passed", "points", *columns)
+    table.columns[0].no_wrap = True
     for r in results:
         held, timed = (_true_claims(list(claims.values())) for claims in (r.claims, r.timing_claims))
         elsewhere = list((r.claims | r.timing_claims).values()).count(None)

@@ -44,6 +44,19 @@ def test_a_false_claim_on_times_is_a_failure(nnopt, course, monkeypatch):
     assert status == 1 and "1 of 2" in out and "98_tiny: ✘ faster\n" in out
 
 
+@pytest.mark.parametrize(("failure", "status"), [("", 0), ("cell 0 failed", 1)])
+def test_in_smoke_mode_only_a_failing_cell_is_a_failure(nnopt, course, monkeypatch, failure, status):
+    course("98_tiny", "# %%\n1\n")
+    found = Result("98_tiny", 1.0, 0, 0, 0, {"c": False}, failure, timing_claims={"d": False})
+    monkeypatch.setattr(runner, "run", lambda *a: found)
+    monkeypatch.setenv("NNOPT_SMOKE", "1")
+    got, out, _ = nnopt("run")
+    assert got == status and "✘" not in out and "smoke mode" in out
+    monkeypatch.delenv("NNOPT_SMOKE")
+    got, out, _ = nnopt("run")
+    assert got == 1 and out.count("✘") == 2
+
+
 @pytest.mark.parametrize("result", ["false claim", "failing cell"])
 def test_each_of_the_two_alone_is_a_failure(nnopt, course, monkeypatch, result):
     course("98_tiny", "# %%\n1\n")
