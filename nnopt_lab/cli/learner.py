@@ -38,7 +38,7 @@ def lab(
     from nnopt_lab.course import sharing, start_page
     from nnopt_lab.course.lab_layout import layout_folder
     from nnopt_lab.course.server_environment import server_environment
-    from nnopt_lab.course.workspace import fill, find_workspace
+    from nnopt_lab.course.workspace import NEWER, fill, find_workspace
 
     workspace = find_workspace(workspace)
     if (share is None) != (name is None):
@@ -46,8 +46,12 @@ def lab(
     shared = sharing.Sharing(share, name, workspace, _say) if share is not None else None
     _check_free(port)
     news = fill(workspace)
+    newer = [lesson for lesson, what in news if what.startswith(NEWER)]
     for lesson, what in news:
-        print(f"  {lesson}: {what}")
+        if lesson not in newer:
+            print(f"  {lesson}: {what}")
+    if newer:
+        print(f"  Newer texts are there of {', '.join(newer)}: nnopt update takes them and keeps your answers.")
     first = start_page.write(workspace, news).name
     if shared:
         _say(sharing.SENT.format(name=shared.name))

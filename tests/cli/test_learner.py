@@ -18,7 +18,7 @@ from nnopt_lab.cli import learner
 from nnopt_lab.course import sharing
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.record import FILE
-from nnopt_lab.course.workspace import fill
+from nnopt_lab.course.workspace import MANIFEST, fill
 from nnopt_lab.grading.capstone import Leaderboard
 from nnopt_lab.grading.sandbox import Limits
 from nnopt_lab.techniques.search.datasets import as_split
@@ -199,6 +199,11 @@ def test_lab_says_on_the_second_day_only_what_is_new(nnopt, server, tmp_path):
     mine.write_text("my answers")
     _, out, _ = nnopt("lab")
     assert "00_start_here:" not in out and mine.read_text() == "my answers"
+    manifest = tmp_path / "here" / "work" / MANIFEST
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"00_start_here": "an older text"}))
+    _, out, _ = nnopt("lab")
+    (line,) = [line for line in out.splitlines() if "nnopt update" in line]
+    assert "Newer texts are there of 00_start_here: " in line and mine.read_text() == "my answers"
 
 
 def test_lab_with_an_occupied_port_says_so_and_starts_nothing(nnopt, course, tmp_path, monkeypatch):
