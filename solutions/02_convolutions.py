@@ -196,8 +196,8 @@ table
 
 # %% [markdown]
 # In the table, half of the measured times lie between the quartiles. Below each time is the network's speed-up over
-# `MyNet` with a 95 % interval, which contains the true ratio in 95 % of cases. Here are three of the currencies as a
-# plot:
+# `MyNet` with a 95 % interval, which contains the true ratio in 95 % of cases. If the interval contains 1, no difference
+# was measured. Here are three of the currencies as a plot:
 
 # %% tags=["fold"]
 rows = {row["model"]: row for row in table.rows}
