@@ -224,7 +224,7 @@ plots.finish(
     fig,
     f"Speed rises from {speeds[0]:,.0f} to {max(speeds):,.0f} pictures per second and "
     f"becomes flat; memory grows linearly, to {needs[-1] / 2**20:,.0f} MiB.",
-    measured="y",
+    measured="xy",
 )
 
 # %% [markdown]

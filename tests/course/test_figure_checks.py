@@ -85,8 +85,8 @@ def test_a_figure_without_a_sentence_is_reported():
     assert "no sentence" in figure_changes([curve(FALLING, says="")], [curve(FALLING, says="")])[0]
 
 
-@pytest.mark.parametrize("factor", [0.02, 0.15, 1, 3, 90])
-def test_times_may_differ_hundredfold(factor):
+@pytest.mark.parametrize("factor", [0.02, 0.15, 1, 3, 250])
+def test_times_may_differ_by_a_large_factor(factor):
     stored = rows({"float32": 8, "int8": 2}, measured="x")
     assert figure_changes([stored], [rows({"float32": 8 * factor, "int8": 1 * factor}, measured="x")]) == []
 
@@ -95,7 +95,7 @@ def test_times_may_differ_hundredfold(factor):
 def test_times_in_another_unit_are_reported(factor):
     stored = rows({"float32": 8, "int8": 2}, measured="x")
     (found,) = figure_changes([stored], [rows({"float32": 8 * factor, "int8": 2 * factor}, measured="x")])
-    assert "x axis" in found and "100-fold" in found
+    assert "x axis" in found and "300-fold" in found
 
 
 def test_a_row_that_is_missing_is_reported_unless_the_machine_decides_the_rows():
