@@ -11,12 +11,7 @@ from typing import Annotated
 import typer
 
 from nnopt_lab.workbench.files import check_folder, check_writable, in_words, naming
-from nnopt_lab.workbench.paths import PACKAGE
 from nnopt_lab.workbench.text import printable
-
-# Settings that disable JupyterLab's prompts and its news check, and an extension for the start page and the controls.
-LAB_SETTINGS = PACKAGE / "course" / "jupyterlab"
-LAB_EXTENSIONS = LAB_SETTINGS / "extensions"
 
 Workspace = Annotated[
     Path | None,
@@ -36,8 +31,8 @@ def lab(
     Your changes there are never overwritten.
     """
     from nnopt_lab.course import sharing, start_page
-    from nnopt_lab.course.lab_layout import layout_folder
     from nnopt_lab.course.server_environment import server_environment
+    from nnopt_lab.course.server_settings import server_settings
     from nnopt_lab.course.workspace import NEWER, fill, find_workspace
 
     workspace = find_workspace(workspace)
@@ -57,15 +52,10 @@ def lab(
         _say(sharing.SENT.format(name=shared.name))
         shared.start()
     print(f"Your lessons are in {workspace}\nOpening JupyterLab; Ctrl-C here ends it.", flush=True)
-    command = [
-        *(sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={workspace}"),
-        *(f"--port={port}", "--ServerApp.port_retries=0", f"--LabApp.app_settings_dir={LAB_SETTINGS}"),
-        f"--LabServerApp.extra_labextensions_path={LAB_EXTENSIONS}",
-        f"--LabApp.workspaces_dir={layout_folder(workspace)}",
-        f"--LabApp.default_url=/lab/tree/{first}",
-        "--ContentsManager.pre_save_hook=nnopt_lab.course.static_outputs.before_save",
-        "--log-level=WARN",  # so that thirty lines don't hide the address
-    ]
+    command = [sys.executable, "-m", "jupyterlab", f"--port={port}", "--ServerApp.port_retries=0"]
+    for name, traits in server_settings(workspace, first).items():
+        command += [f"--{name}.{trait}={value}" for trait, value in traits.items()]
+    command.append("--log-level=WARN")  # so that thirty lines don't hide the address
     if not browser:
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
