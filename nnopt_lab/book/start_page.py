@@ -8,7 +8,7 @@ from nnopt_lab.course.lesson import lessons
 from nnopt_lab.workbench.paths import root
 
 ROW = re.compile(r"^\| (\d\d) [^|]*\| *(\d+) *\| (.*?) *\|$", re.MULTILINE)
-PICTURE = re.compile(r"^\[?!\[.*\n", re.MULTILINE)  # the badge, too
+PICTURE = re.compile(r"^\[?!\[.*\n|^<picture>[\s\S]*?</picture>\n", re.MULTILINE)  # the badge, too
 
 
 def readme() -> str:

@@ -22,7 +22,8 @@ def test_it_says_what_the_course_reaches_and_how_to_start_and_ends_with_the_cont
     text = start_page.start_page(["THE CONTENTS"])
     assert text.startswith("# NNOpt Lab\n") and "\n## What it reaches\n" in text and "nnopt_lab lab" in text
     assert text.rstrip().endswith("THE CONTENTS")
-    assert "![" not in text  # the README's picture is not part of the book
+    assert "![" not in text and "<picture>" not in text and "<img" not in text  # the README's are not part of the book
+    assert "You predict, your own machine measures" in text and "## The lessons" in text
 
 
 @pytest.mark.parametrize(
