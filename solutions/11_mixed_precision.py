@@ -18,7 +18,7 @@
 # formats are float32, **tf32** (only inside NVIDIA GPUs), **bf16** (bfloat16), **fp16** (float16, "half"), and two with
 # eight bits, both called **fp8**. Accuracy is in percent, and differences of accuracy are in percentage *points*.
 
-# %%
+# %% tags=["side-by-side"]
 import copy
 import math
 import platform

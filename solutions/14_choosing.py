@@ -13,7 +13,7 @@
 # says how much of each technique to use. A **trial** is one configuration, trained briefly and measured. Gains and
 # losses of accuracy are in percentage points, **points** for short: from 89 % to 87 %, a network loses two points.
 
-# %%
+# %% tags=["side-by-side"]
 import time
 
 import torch

@@ -54,7 +54,8 @@ class Notebooks:
     def pytest_itemcollected(self, item):
         """Nothing runs beside a notebook unless a cell has the tag `side-by-side`.
 
-        It says that the lesson's claims hold on a machine that is busy with other work, too.
+        It says that the lesson's claims hold with one thread on a machine that is busy with other work, too, except for
+        those on measured times, which are not compared.
         """
         if item.path.suffix == ".ipynb" and not any(
             "side-by-side" in cell.metadata.get("tags", ()) for cell in item.parent.nb.cells
