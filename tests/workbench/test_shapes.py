@@ -10,14 +10,15 @@ from nnopt_lab.workbench.shapes import SHAPES, draw_shapes
 
 
 def accuracy_after_a_short_training(difficulty):
-    pictures = data.load("shapes", seed=1, difficulty=difficulty)
+    drawn = data.Split(*draw_shapes(3_500, seed=1, difficulty=difficulty))
+    rest = drawn[3_000:]
+    pictures = data.Pictures("shapes", drawn[:3_000], rest, rest, SHAPES, mean=(0.5,) * 3, std=(0.25,) * 3)
     torch.manual_seed(0)
     model = models.MyNet()
     training.fit(
         model,
         pictures,
         epochs=3,
-        train=pictures.train[:3_000],
         optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=3e-3),
         device="cpu",
     )

@@ -99,7 +99,7 @@ def test_without_a_sandbox_strangers_files_are_not_judged_and_own_ones_are(board
     found = judged([tmp_path / "honest.onnx"], board=board)
     assert found.entries[-1].name == f"{tmp_path.name}/honest" and found.entries[-1].refused == ""
     assert torch.equal(found.entries[-1].correct, board["honest"].correct)
-    (tmp_path / "honest.onnx").write_bytes(linear(2.0, y=("N", "classes")))
+    (tmp_path / "honest.onnx").write_bytes(b"garbage")
     again = judged([tmp_path / "honest.onnx"], board=found)
     assert [entry.name for entry in again.entries] == [entry.name for entry in found.entries]  # judged anew
     assert again.entries[-1].bytes != found.entries[-1].bytes
@@ -219,3 +219,24 @@ def test_paths_and_rounds_are_checked():
         judge([Path(__file__) / "below.onnx"])
     with pytest.raises(ValueError, match="rounds=5 must be at least 6"):
         judge(rounds=5)
+
+
+def test_in_smoke_mode_few_pictures_are_judged_and_results_keep_their_length(monkeypatch):
+    monkeypatch.setattr(judging, "data", data)  # all pictures, if `few` is in force
+    monkeypatch.setenv("NNOPT_SMOKE", "1")
+    shown = []
+
+    def classes(bench, images):
+        shown.append(len(images))
+        return torch.zeros(len(images), dtype=torch.uint8)
+
+    monkeypatch.setattr(judging._Bench, "classes", classes)
+    monkeypatch.setattr(judging._Bench, "timings", lambda *_: {})
+    pictures = judging._pictures()
+    assert len(pictures.test) == len(pictures.validation) == judging.SMOKE_PICTURES < 2_000
+    drawn = judging.variants.draw(pictures, judging._fresh())
+    path = judging.data_dir() / "capstone" / "fastest.onnx"
+    entry = judging._judge_file("fastest", path, linear(), pictures, drawn, None, (6, 0.1))
+    assert len(entry.correct) == 10_000 and max(shown) < 40 * judging.SMOKE_PICTURES
+    monkeypatch.delenv("NNOPT_SMOKE")
+    assert len(judging._pictures().test) == 10_000
