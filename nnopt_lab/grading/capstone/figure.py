@@ -25,7 +25,8 @@ def draw(baseline: Entry, entries: list[Entry]):
     )
     return plots.finish(
         fig,
-        f"Smallest is {smallest}, fastest {fastest}, most accurate {best}; a line joins the files that none beats.",
+        f"The smallest file is “{smallest}”, the fastest “{fastest}”, the most accurate “{best}”; a line joins the "
+        "files that none beats.",
         measured="x",
         trained="y",
     )
