@@ -11,7 +11,7 @@ ERROR = "Error displaying widget"
 def test_a_lesson_comes_back_as_it_was(lab, workspace):
     lesson = lab(LESSON)
     lesson.run_all()
-    box = lesson.page.locator("input[title^='Your guess: accuracy lost']").first
+    box = lesson.outputs("Predict: accuracy lost").first.get_by_role("textbox", name="Your guess")
     box.fill("7,5")
     box.press("Enter")
     lesson.outputs("7.5 points. Now measure.").wait_for()

@@ -35,9 +35,8 @@ def lesson(lab, workspace):
 
 def test_a_guess_is_typed_and_committed_with_the_keyboard(lesson, workspace):
     box = lesson.page.get_by_role("textbox", name="Your guess")
-    box.focus()
-    lesson.page.keyboard.type("2.5")
-    lesson.page.keyboard.press("Enter")
+    box.press_sequentially("2.5")
+    box.press("Enter")
     lesson.outputs("2.5 ×. Now measure.").wait_for()
     assert read(workspace)["predictions"]["speed-up from pruning"]["guess"] == 2.5
 
