@@ -20,7 +20,9 @@ def figure_changes(stored: Iterable[dict], new: Iterable[dict]) -> list[str]:
     Words, series and scales must be equal. In a figure whose values vary from machine to machine, numbers in words may
     differ, and the whole sentence, which may tell what was measured. The ends of the data may differ by 3 % of an axis'
     span; the ranges of a trained axis must overlap, with spans that differ at most threefold; the values of a measured
-    axis may be 300 times as large or as small, because machines differ, and busy ones most.
+    axis may be 300 times as large or as small, because machines differ, and busy ones most. Another processor rounds
+    sums otherwise, and training turns this into other results: where it is not the stored one, all axes count as
+    trained.
 
     Args:
         stored, new: outputs of the cell, in the notebook format.
@@ -50,7 +52,8 @@ def _numbered(figures: Iterable) -> Iterator[tuple]:
 
 def _differences(old: dict, now: dict) -> Iterator[tuple[str, str]]:
     """Pairs (place in the figure, what differs)."""
-    varies = bool(now.get("measured") or now.get("trained") or now.get("series"))
+    elsewhere = old.get("processor") != now.get("processor")
+    varies = elsewhere or bool(now.get("measured") or now.get("trained") or now.get("series"))
     words = _without_numbers if varies else _same
     if not varies:
         yield from _unequal("sentence", old["says"], now["says"])
@@ -67,10 +70,10 @@ def _differences(old: dict, now: dict) -> Iterator[tuple[str, str]]:
             for key in _COUNTS if varies else (*_COUNTS, "points"):
                 yield from _unequal(f"{panel}, number of {key}", a[key], b[key])
         for axis in ("x", "y", "color"):
-            yield from _axis_differences(f"{panel}, {axis} axis", axis, a.get(axis), b.get(axis), now)
+            yield from _axis_differences(f"{panel}, {axis} axis", axis, a.get(axis), b.get(axis), now, elsewhere)
 
 
-def _axis_differences(where: str, axis: str, old: dict | None, now: dict | None, figure: dict):
+def _axis_differences(where: str, axis: str, old: dict | None, now: dict | None, figure: dict, elsewhere: bool):
     if old is None or now is None:
         yield from _unequal(where, old is not None, now is not None)
         return
@@ -78,7 +81,7 @@ def _axis_differences(where: str, axis: str, old: dict | None, now: dict | None,
     if axis == "color":
         measured, trained = bool(figure.get("measured")), bool(figure.get("trained"))
     else:
-        varies = figure.get("measured") or figure.get("trained") or figure.get("series")
+        varies = elsewhere or figure.get("measured") or figure.get("trained") or figure.get("series")
         words = _without_numbers if varies else _same
         yield from _unequal(f"{where}, label", old["label"], now["label"], words)
         yield from _unequal(f"{where}, scale", old["scale"], now["scale"])
@@ -97,7 +100,7 @@ def _axis_differences(where: str, axis: str, old: dict | None, now: dict | None,
         (_same_magnitude, f"a measured axis may differ {FACTOR}-fold")
         if measured
         else (_overlap, f"ranges of training's results must overlap, and their spans differ at most {SPANS}-fold")
-        if trained
+        if trained or elsewhere
         else (_close, f"each end may differ by {CLOSE:.0%} of the span")
     )
     if not alike(*ends, log):

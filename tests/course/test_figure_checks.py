@@ -56,6 +56,15 @@ def test_words_scales_and_exact_ranges_must_be_equal(change, named):
     assert found.startswith("Figure 1, ") and "stored is" in found and "new is" in found and found.endswith(".")
 
 
+def test_on_another_processor_training_ends_otherwise_but_words_and_magnitudes_stay():
+    stored = curve(FALLING, says="It falls to 1.")
+    stored["metadata"][KEY]["processor"] = "another"
+    assert figure_changes([stored], [curve([3.2, 2.0, 0.5], says="It falls to 0.5.")]) == []
+    assert len(figure_changes([stored], [curve(FALLING, title="accuracy by epoch")])) == 1
+    (found,) = figure_changes([stored], [curve([30.0, 20.0, 10.0])])
+    assert "y axis" in found and "overlap" in found
+
+
 def test_a_changed_range_is_told_with_both_ranges_and_the_rule():
     (found,) = figure_changes([curve(FALLING)], [curve([3.0, 2.0, 0.5])])
     assert found == (

@@ -17,7 +17,7 @@ from torch.nn.utils import prune
 from torch.utils.flop_counter import FlopCounterMode
 
 from nnopt_lab.techniques import pruning
-from nnopt_lab.workbench import device, measure
+from nnopt_lab.workbench import device, measure, provenance
 from nnopt_lab.workbench.measure import Interval, Ratio, Timing, hardware, memory, timing
 from nnopt_lab.workbench.measure.timing import time_unit
 
@@ -644,7 +644,8 @@ class TestMachine:
     def test_leaves_out_what_the_system_does_not_tell(self, monkeypatch):
         monkeypatch.setattr(hardware, "_memory", lambda: None)
         monkeypatch.setattr(hardware, "_caches", dict)
-        monkeypatch.setattr(hardware, "_first_processor", dict)
+        monkeypatch.setattr(hardware, "first_processor", dict)
+        monkeypatch.setattr(provenance, "first_processor", dict)
         text = str(measure.machine())
         assert "memory" not in text and "caches" not in text and "processor" in text
 

@@ -15,6 +15,7 @@ from torch import nn
 from nnopt_lab.workbench import device, smoke
 from nnopt_lab.workbench.cores import usable_cores
 from nnopt_lab.workbench.measure.tables import format_bytes
+from nnopt_lab.workbench.provenance import first_processor, processor_model
 from nnopt_lab.workbench.tables import Table
 
 
@@ -80,12 +81,12 @@ class Machine:
 
 def machine() -> Machine:
     """Describe this machine without measuring anything."""
-    cpu = _first_processor()
+    cpu = first_processor()
     flags = cpu.get("flags", cpu.get("Features", "")).split()
     useful = ("amx", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "asimddp", "i8mm", "bf16", "sve")
     accelerator = device.accelerator()
     return Machine(
-        processor=cpu.get("model name") or platform.processor() or platform.machine(),
+        processor=processor_model(),
         cores=usable_cores(),
         threads=torch.get_num_threads(),
         caches=_caches(),
@@ -95,13 +96,6 @@ def machine() -> Machine:
         system=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         torch=torch.__version__,
     )
-
-
-def _first_processor() -> dict[str, str]:
-    with contextlib.suppress(OSError):
-        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
-        return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())}
-    return {}
 
 
 def _caches() -> dict[str, int]:

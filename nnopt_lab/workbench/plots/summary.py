@@ -8,6 +8,8 @@ from matplotlib.collections import PathCollection
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 
+from nnopt_lab.workbench.provenance import processor
+
 KEY = "nnopt_figure"  # in the metadata of the output that shows the figure
 VARIES = ("measured", "trained", "series")
 _NUMBER = r"\$.*?\$|[\d.,]+(e[+-]?\d+)?"  # also as a formula, as on logarithmic axes
@@ -27,10 +29,11 @@ def check_varies(varies: dict) -> None:
 def summary(fig: Figure) -> dict:
     """Summarise a finished figure in a dict that JSON can store.
 
-    It has the keys `says` (the figure's sentence), `title`, `legend` (labels), `axes`, and, as `finish()` was told,
-    `measured`, `trained` and `series`. Each of `axes` has a `title`, the numbers of `lines`, `bars`, `points` and
-    `images`, and `x`, `y` and, if it has images, `color`: each with the lowest and highest value to be seen, `low` and
-    `high`, and x and y also with `label`, `scale` and `names`, the ticks that are words.
+    It has the keys `processor` (where it was drawn), `says` (the figure's sentence), `title`, `legend` (labels),
+    `axes`, and, as `finish()` was told, `measured`, `trained` and `series`. Each of `axes` has a `title`, the numbers
+    of `lines`, `bars`, `points` and `images`, and `x`, `y` and, if it has images, `color`: each with the lowest and
+    highest value to be seen, `low` and `high`, and x and y also with `label`, `scale` and `names`, the ticks that are
+    words.
 
     Args:
         fig: from `finish()`.
@@ -39,6 +42,7 @@ def summary(fig: Figure) -> dict:
     labels = dict.fromkeys(label for ax in shown for label in ax.get_legend_handles_labels()[1])
     varies = getattr(fig, "varies", None) or {}
     return {
+        "processor": processor(),
         "says": getattr(fig, "alt", ""),
         "title": fig.get_suptitle(),
         "legend": list(labels),
