@@ -10,6 +10,7 @@ from IPython.utils.capture import capture_output
 
 from nnopt_lab.workbench import plots
 from nnopt_lab.workbench.plots.summary import KEY
+from nnopt_lab.workbench.provenance import processor
 
 
 def drawn():
@@ -28,6 +29,7 @@ def test_says_which_words_series_and_ranges_a_figure_has():
     found = plots.summary(drawn())
     left, right = found.pop("axes")
     assert found == {
+        "processor": processor(),
         "says": "int8 is twice as fast.",
         "title": "two panels",
         "legend": ["MyNet", "bf16"],
