@@ -117,3 +117,9 @@ def test_pytest_prints_it_also_on_the_page_of_a_job_though_a_worker_ran_the_note
         "- 00_start_here: ✘ it is slower",
     ]
     assert "\n".join(lines) in answer.stdout and "\n".join(lines) in Path(page).read_text(encoding="utf-8")
+
+
+def test_what_a_playground_measured_is_not_compared():
+    note = "<em>(run this cell to move the controls)</em></div><div>{} ms</div><div><img alt='a bar'></div>"
+    assert compared("<div>kernel: 3 " + note.format(0.08)) == compared("<div>kernel: 3 " + note.format(0.01))
+    assert compared("<div>kernel: 3 " + note) != compared("<div>kernel: 5 " + note)
