@@ -1,6 +1,16 @@
-"""Loads the plugin where pyproject.toml's options are replaced, as by `-o addopts=`."""
+"""Loads the plugin where options are replaced, as by `-o addopts=`; begins each test in a kernel without a lesson."""
+
+import pytest
 
 
 def pytest_addoption(pluginmanager):
     """The first hook of a session; a plugin that is there already is not loaded again."""
     pluginmanager.import_plugin("tests.plugin")
+
+
+@pytest.fixture(autouse=True)
+def no_lesson_yet(monkeypatch):
+    """A kernel's current lesson is that of a new kernel, whatever lesson the test before opened."""
+    from nnopt_lab.course import session  # not before the plugin has prepared the imports
+
+    monkeypatch.setattr(session, "_lesson", "00_start_here")

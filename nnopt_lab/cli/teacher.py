@@ -201,7 +201,7 @@ def mark(
 
 
 def _instead(item: str, possible: set[str]) -> str:
-    """What can be marked of a learner in the place of an item."""
+    """What can be marked of a learner instead of an item."""
     from nnopt_lab.course.exercises import exercises, questions
     from nnopt_lab.course.lesson import lessons
 

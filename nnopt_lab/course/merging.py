@@ -254,7 +254,7 @@ def _answers(text: str, item: Exercise | Question) -> bool:
 
 
 def _carried(cell: dict, new: dict) -> dict:
-    """A learner's cell in the place of one of the latest text, with its id and its marks."""
+    """A learner's cell that replaces one of the latest text, with its id and its marks."""
     metadata = cell.get("metadata")
     return cell | {"id": new["id"], "metadata": (metadata if isinstance(metadata, dict) else {}) | new["metadata"]}
 
