@@ -1,4 +1,4 @@
-"""A pytest plugin with what every test needs: a workspace of its own, for each notebook too, and no progress bars.
+"""A pytest plugin with what every test needs: a workspace of its own, for each notebook too, English, no progress bars.
 
 pyproject.toml loads it, because a conftest.py in this folder would miss `pytest solutions/01_pruning.ipynb`.
 """
@@ -21,6 +21,7 @@ from tests.timing_summary import TimingClaims
 
 matplotlib.use("agg")
 os.environ["TQDM_DISABLE"] = "1"
+os.environ["NNOPT_LANGUAGE"] = "en"  # whatever the locale; processes and kernels inherit it
 # No test is timed, and a red one is the fault of the change at hand. To look for more: --hypothesis-profile=explore
 settings.register_profile("course", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=500)

@@ -7,7 +7,8 @@ text. Without a translation, the English text is shown.
 import gettext
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -34,6 +35,21 @@ def set_language(name: str | None) -> None:
         ValueError: the course does not speak it.
     """
     _chosen[:] = [] if name is None else [_known(name, "language")]
+
+
+@contextmanager
+def speaking(name: str) -> Iterator[None]:
+    """A context manager in which this process speaks a language.
+
+    Raises:
+        ValueError: the course does not speak it.
+    """
+    before = list(_chosen)
+    set_language(name)
+    try:
+        yield
+    finally:
+        _chosen[:] = before
 
 
 def current_language(environment: Mapping[str, str] | None = None) -> str:

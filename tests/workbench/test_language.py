@@ -4,7 +4,14 @@ import polib
 import pytest
 
 from nnopt_lab.workbench import language
-from nnopt_lab.workbench.language import current_language, languages, set_language, translated, translated_plural
+from nnopt_lab.workbench.language import (
+    current_language,
+    languages,
+    set_language,
+    speaking,
+    translated,
+    translated_plural,
+)
 
 MESSAGES = {
     "Two layers.": "两层。",
@@ -57,6 +64,17 @@ def test_a_choice_goes_before_the_variable(monkeypatch):
     assert current_language() == "zh"
     set_language(None)
     assert current_language() == "en"
+
+
+def test_a_language_is_spoken_for_a_while():
+    set_language("zh")
+    with pytest.raises(ZeroDivisionError), speaking("en"):
+        assert current_language() == "en"
+        raise ZeroDivisionError
+    assert current_language() == "zh"
+    with pytest.raises(ValueError, match="language='fr'"), speaking("fr"):
+        pass
+    assert current_language() == "zh"
 
 
 def test_an_unknown_language_is_refused_with_those_that_there_are():
