@@ -106,6 +106,35 @@ def pytest_runtest_setup(item):
             pytest.skip("needs an accelerator")
 
 
+@pytest.fixture
+def chinese(tmp_path_factory, monkeypatch):
+    """A function of messages, English → Chinese, after which the course speaks Chinese, but for the rest of the test.
+
+    Messages under the key `printed` are what lessons print.
+    """
+    import polib
+
+    from nnopt_lab.workbench import language
+
+    folder = tmp_path_factory.mktemp("locale")
+
+    def speak(messages: dict[str, str], printed: dict[str, str] | None = None) -> None:
+        catalog = polib.POFile()
+        catalog.metadata = {"Content-Type": "text/plain; charset=UTF-8"}
+        for context, texts in ((None, messages), (language.PRINTED, printed or {})):
+            catalog.extend(polib.POEntry(msgctxt=context, msgid=text, msgstr=said) for text, said in texts.items())
+        language.catalog_file("zh").parent.mkdir(parents=True, exist_ok=True)
+        catalog.save_as_mofile(str(language.catalog_file("zh")))
+        language.forget_catalogs()
+        language.set_language("zh")
+
+    monkeypatch.setattr(language, "_locale_folder", lambda: folder)
+    yield speak
+    language.set_language(None)
+    monkeypatch.undo()
+    language.forget_catalogs()
+
+
 @pytest.fixture(autouse=True)
 def own_workspace(request, tmp_path, monkeypatch):
     if hasattr(request.node.parent, "nb"):

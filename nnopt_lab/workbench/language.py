@@ -1,7 +1,10 @@
 """The language that the course speaks, and translations of the texts that it shows.
 
-A text is looked up when it is shown: `translated("Two of three.")`. Keys, records and comparisons keep the English
-text. Without a translation, the English text is shown.
+A text is looked up when it is shown. Keys, records and comparisons keep the English text, which is also shown where
+there is no translation.
+
+- `_("You have {count} points.", count=3)` marks a text of the library itself; `nnopt translate` finds such calls.
+- `translated(text)` looks up a text that another part of the course has written, such as a lesson's claim.
 """
 
 import gettext
@@ -9,7 +12,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from nnopt_lab.workbench.paths import PACKAGE
@@ -19,13 +22,15 @@ VARIABLE = "NNOPT_LANGUAGE"
 DOMAIN = "nnopt_lab"
 LOCALE_VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set counts, as in gettext
 FIELD = re.compile(r"\{\d+\}")
+PRINTED = "printed"  # the context, in the sense of gettext, of texts that a lesson's own code prints
+_LETTERS = re.compile(r"[^\W\d_]{2}")
 
 _chosen: list[str] = []  # the language of `set_language`, if it was called
 
 
 def languages() -> list[str]:
     """Codes of the languages that the course speaks, English first."""
-    return [ENGLISH, *sorted(path.parts[-3] for path in _locale_folder().glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))]
+    return [ENGLISH, *_others()]
 
 
 def set_language(name: str | None) -> None:
@@ -72,31 +77,61 @@ def current_language(environment: Mapping[str, str] | None = None) -> str:
     return code if code in languages() else ENGLISH
 
 
-def translated(text: str) -> str:
+def spoken_language() -> str:
+    """The language in which texts are shown: `current_language`, or English if that names an unknown one."""
+    try:
+        return current_language()
+    except ValueError:  # a misspelt variable must not break a lesson; the commands refuse it
+        return ENGLISH
+
+
+def translated(text: str, context: str = "") -> str:
     """The text in the current language, or the text itself if it has no translation.
 
     A text that a program has put together, such as "16 bits, nearest", is found by its template, "{0} bits, {1}";
     what stands in the fields is translated too. White space around the text is kept.
+
+    Args:
+        text: in English.
+        context: PRINTED looks up only what the lessons' own code prints; default every text.
     """
-    language = current_language()
-    if language == ENGLISH or not text or text.isspace():
+    language = spoken_language()
+    if language == ENGLISH or not _LETTERS.search(text):
         return text
     core = text.strip()
-    found = _translate(core, language)
+    found = _translate(core, context, language)
     return text if found == core else text.replace(core, found, 1)
 
 
-def translated_plural(singular: str, plural: str, count: int) -> str:
-    """One of two texts, as `count` demands, in the current language."""
-    language = current_language()
-    if language == ENGLISH:
-        return singular if count == 1 else plural
-    return _catalog(language).ngettext(singular, plural, count)
+def _(text: str, /, **fields) -> str:
+    """A text of the library in the current language, with its fields, such as {name}, filled in.
+
+    Args:
+        text: in English, a literal, so that `nnopt translate` finds it.
+        fields: by name; all that the text has.
+    """
+    language = spoken_language()
+    found = text if language == ENGLISH else _catalog(language).gettext(text)
+    return found.format(**fields) if fields else found
+
+
+def counted(count: int, one: str, many: str, /, **fields) -> str:
+    """One of two texts of the library, as `count` demands in English, in the current language, with its fields.
+
+    A language with one form has the same translation of both; one with several forms needs a wording that fits every
+    number.
+
+    Args:
+        count: fills the field {count}.
+        one, many: literals, as for `_`.
+        fields: further ones.
+    """
+    return _(one if count == 1 else many, count=count, **fields)
 
 
 def forget_catalogs() -> None:
     """Read the catalogues anew at the next look-up, after they were written."""
-    for cached in (_translate, _catalog, _templates):
+    for cached in (_others, _translate, _catalog, _templates):
         cached.cache_clear()
 
 
@@ -122,11 +157,17 @@ def _code(name: str) -> str:
 
 
 @cache
-def _translate(text: str, language: str) -> str:
-    found = _catalog(language).gettext(text)
+def _others() -> tuple[str, ...]:
+    return tuple(sorted(path.parts[-3] for path in _locale_folder().glob(f"*/LC_MESSAGES/{DOMAIN}.mo")))
+
+
+@lru_cache(maxsize=10_000)  # a playground writes new numbers with every move
+def _translate(text: str, context: str, language: str) -> str:
+    catalog = _catalog(language)
+    found = catalog.pgettext(context, text) if context else catalog.gettext(text)
     if found != text:
         return found
-    for pattern, translation in _templates(language):
+    for pattern, translation in _templates(language, context):
         if match := pattern.fullmatch(text):
             return FIELD.sub(lambda field: _field(match, field.group(), language), translation)
     return text
@@ -147,13 +188,14 @@ def _catalog(language: str) -> gettext.NullTranslations:
 
 
 @cache
-def _templates(language: str) -> list[tuple[re.Pattern, str]]:
+def _templates(language: str, context: str) -> list[tuple[re.Pattern, str]]:
     """The messages with fields, as patterns with their translations, those with the most text of their own first."""
     import polib  # on use, because only other languages need it
 
     if not catalog_file(language).is_file():
         return []
-    messages = [(e.msgid, e.msgstr) for e in polib.mofile(str(catalog_file(language))) if FIELD.search(e.msgid)]
+    entries = (e for e in polib.mofile(str(catalog_file(language))) if (e.msgctxt or "") == context)
+    messages = [(e.msgid, e.msgstr) for e in entries if FIELD.search(e.msgid)]
     messages.sort(key=lambda message: -len(FIELD.sub("", message[0])))
     return [(_pattern(template), translation) for template, translation in messages]
 
