@@ -129,6 +129,12 @@ def counted(count: int, one: str, many: str, /, **fields) -> str:
     return _(one if count == 1 else many, count=count, **fields)
 
 
+def characters(language: str) -> set[str]:
+    """The letters and marks, without spaces, of all translations into a language."""
+    said = "".join(translation for _, _, translation in _messages(language))
+    return {character for character in said if character.isprintable() and not character.isspace()}
+
+
 def forget_catalogs() -> None:
     """Read the catalogues anew at the next look-up, after they were written."""
     for cached in (_others, _translate, _catalog, _templates):
@@ -190,14 +196,18 @@ def _catalog(language: str) -> gettext.NullTranslations:
 @cache
 def _templates(language: str, context: str) -> list[tuple[re.Pattern, str]]:
     """The messages with fields, as patterns with their translations, those with the most text of their own first."""
+    found = [(text, said) for of, text, said in _messages(language) if of == context and FIELD.search(text)]
+    found.sort(key=lambda message: -len(FIELD.sub("", message[0])))
+    return [(_pattern(template), translation) for template, translation in found]
+
+
+def _messages(language: str) -> list[tuple[str, str, str]]:
+    """The context, the text and the translation of every entry of a catalogue."""
     import polib  # on use, because only other languages need it
 
     if not catalog_file(language).is_file():
         return []
-    entries = (e for e in polib.mofile(str(catalog_file(language))) if (e.msgctxt or "") == context)
-    messages = [(e.msgid, e.msgstr) for e in entries if FIELD.search(e.msgid)]
-    messages.sort(key=lambda message: -len(FIELD.sub("", message[0])))
-    return [(_pattern(template), translation) for template, translation in messages]
+    return [(e.msgctxt or "", e.msgid, e.msgstr) for e in polib.mofile(str(catalog_file(language)))]
 
 
 def _pattern(template: str) -> re.Pattern:

@@ -1,0 +1,65 @@
+"""The words of a figure in the language in use, with a font that has its characters; else the figure stays English."""
+
+from functools import cache
+
+from matplotlib import font_manager
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ft2font import FT2Font
+from matplotlib.text import Text
+
+from nnopt_lab.workbench.language import ENGLISH, characters, spoken_language, translated
+
+# Of several fonts with all characters, the first of these families is taken, else the first in alphabetical order.
+_FAVOURITES = ("Noto Sans", "Source Han Sans", "PingFang", "Hiragino", "Microsoft YaHei", "WenQuanYi", "SimHei")
+
+
+def translate(fig: Figure) -> None:
+    """Replace the words on a figure, also those of its ticks and legends; nothing happens without a font for them."""
+    families = fonts(spoken_language())
+    if not families:
+        return
+    for ax in fig.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            _translate_ticks(axis)
+        ax.tick_params(which="both", labelfontfamily=families)
+        for handle in ax.get_legend_handles_labels()[0]:
+            handle.set_label(translated(handle.get_label()))
+    for text in fig.findobj(Text):
+        text.set_text(translated(text.get_text()))
+        text.set_fontfamily(families)
+
+
+@cache
+def fonts(language: str) -> list[str]:
+    """The font families, of which each is asked for what those before it lack, for all characters of a language.
+
+    Empty for English, which needs no other than matplotlib's own, and where no installed font has the characters.
+    """
+    if language == ENGLISH:
+        return []
+    usual = font_manager.FontProperties(family="DejaVu Sans")
+    missing = characters(language) - _characters_of(font_manager.findfont(usual))
+    if not missing:
+        return ["DejaVu Sans"]
+    files = {entry.name: entry.fname for entry in font_manager.fontManager.ttflist if entry.style == "normal"}
+    names = sorted(files, key=lambda name: (not name.startswith(_FAVOURITES), name))
+    found = next((name for name in names if missing <= _characters_of(files[name])), None)
+    return ["DejaVu Sans", found] if found else []
+
+
+def _characters_of(file: str) -> set[str]:
+    try:
+        return {chr(code) for code in FT2Font(file).get_charmap()}
+    except (OSError, RuntimeError):  # matplotlib's list may name a font that is gone or damaged
+        return set()
+
+
+def _translate_ticks(axis: Axis) -> None:
+    """Translate ticks that are words; numbers keep their formatter."""
+    english = [label.get_text() for label in axis.get_ticklabels()]
+    words = [translated(text) for text in english]
+    if words != english:
+        view = axis.get_view_interval().copy()
+        axis.set_ticks(axis.get_ticklocs(), words)
+        axis.set_view_interval(*view, ignore=True)
