@@ -1,5 +1,7 @@
 """The words of a figure in the language in use, with a font that has its characters; else the figure stays English."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 from matplotlib import font_manager
@@ -8,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 
-from nnopt_lab.workbench.language import ENGLISH, characters, spoken_language, translated
+from nnopt_lab.workbench.language import ENGLISH, characters, speaking, spoken_language, translated
 
 # Of several fonts with all characters, the first of these families is taken, else the first in alphabetical order.
 _FAVOURITES = ("Noto Sans", "Source Han Sans", "PingFang", "Hiragino", "Microsoft YaHei", "WenQuanYi", "SimHei")
@@ -28,6 +30,14 @@ def translate(fig: Figure) -> None:
     for text in fig.findobj(Text):
         text.set_text(translated(text.get_text()))
         text.set_fontfamily(families)
+
+
+@contextmanager
+def language_of_figures() -> Iterator[None]:
+    """A context manager for texts put together for a figure: English is spoken inside if no font has the characters."""
+    language = spoken_language()
+    with speaking(language if fonts(language) else ENGLISH):
+        yield
 
 
 @cache

@@ -8,6 +8,7 @@ from matplotlib import font_manager
 from matplotlib.text import Text
 
 from nnopt_lab.workbench import plots
+from nnopt_lab.workbench.language import translated
 from nnopt_lab.workbench.plots import translation
 
 MESSAGES = {
@@ -99,6 +100,16 @@ def test_a_figure_stays_english_without_such_a_font_and_its_description_does_not
     fig, *_ = drawn()
     assert words(fig) >= {"layer", "accuracy, %", "first", "second", "ours", "both"}
     assert fig.alt == "两根条。"
+
+
+@pytest.mark.parametrize(("characters", "said"), [("层", "层"), ("", "layer")])
+def test_texts_for_a_figure_are_put_together_in_its_language(chinese, fonts, characters, said):
+    fonts(**({"found": characters} if characters else {}))
+    chinese({"layer": "层"})
+    translation.fonts.cache_clear()
+    with plots.language_of_figures():
+        assert translated("layer") == said
+    assert translated("layer") == "层"
 
 
 def test_a_language_with_latin_letters_needs_no_further_font(chinese, fonts):
