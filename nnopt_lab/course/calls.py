@@ -18,6 +18,7 @@ from nnopt_lab.course.help import HINTS, HelpCard, take_hint
 from nnopt_lab.course.kit import kit
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.premises import needs
+from nnopt_lab.course.printing import translate_prints
 from nnopt_lab.course.seals import opened
 from nnopt_lab.course.solutions import other_solution
 from nnopt_lab.course.workspace import where_progress_stays, workspace
@@ -38,6 +39,7 @@ def lesson(name: str) -> Card:
         instead = (f"Did you mean {close[0]!r}?",) if close else ("These exist:", ("lessons", "\n".join(lessons())))
         return Card(f"There is no lesson {name!r}.", "bad", instead)
     session.enter(name)
+    translate_prints()
     share_log.note(name)
     opened = lessons()[name]
     exercise_count, question_count = len(exercises(name)), len(questions(name))
