@@ -8,22 +8,28 @@ there is no translation.
 """
 
 import gettext
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
 from pathlib import Path
 
-from nnopt_lab.workbench.paths import PACKAGE
+from nnopt_lab.workbench.paths import KIT, PACKAGE
 
 ENGLISH = "en"
 VARIABLE = "NNOPT_LANGUAGE"
 DOMAIN = "nnopt_lab"
 LOCALE_VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set counts, as in gettext
-FIELD = re.compile(r"\{\d+\}")
+FIELD = re.compile(r"\{\d+\}")  # of a template, to look texts up
+ANY_FIELD = re.compile(r"\{\w+\}")  # also by name, as in the library's texts
 PRINTED = "printed"  # the context, in the sense of gettext, of texts that a lesson's own code prints
 _LETTERS = re.compile(r"[^\W\d_]{2}")
+_SENTENCE_END = re.compile(r"[.!?](?= )")
+_VALUE = r"(?:(?![.!?] [A-Z])[^\n])"  # a character in a field, which does not go on into another sentence
+_FULL_WIDTH = ("。", "！", "？")
+_QUOTES = ("`", "'", '"', "“", "「")
 
 _chosen: list[str] = []  # the language of `set_language`, if it was called
 
@@ -33,13 +39,25 @@ def languages() -> list[str]:
     return [ENGLISH, *_others()]
 
 
+def known_language(name: str, argument: str = "language") -> str:
+    """Return the code of a language that the course speaks, such as zh for zh_CN.
+
+    Raises:
+        ValueError: it speaks no such language; the message names the `argument`.
+    """
+    code = _code(name)
+    if code not in languages():
+        raise ValueError(f"{argument}={name!r} must be one of: {', '.join(languages())}.")
+    return code
+
+
 def set_language(name: str | None) -> None:
     """Choose the language of this process; None returns to the variable or the system's locale.
 
     Raises:
         ValueError: the course does not speak it.
     """
-    _chosen[:] = [] if name is None else [_known(name, "language")]
+    _chosen[:] = [] if name is None else [known_language(name)]
 
 
 @contextmanager
@@ -58,7 +76,7 @@ def speaking(name: str) -> Iterator[None]:
 
 
 def current_language(environment: Mapping[str, str] | None = None) -> str:
-    """The language in use: that of `set_language`, else of `$NNOPT_LANGUAGE`, else of the system's locale.
+    """The language in use: that of `set_language`, else of `$NNOPT_LANGUAGE`, of the learner's kit, or of the locale.
 
     Args:
         environment: variables to read, default the process's own.
@@ -71,7 +89,9 @@ def current_language(environment: Mapping[str, str] | None = None) -> str:
     if _chosen:
         return _chosen[0]
     if named := environment.get(VARIABLE):
-        return _known(named, VARIABLE)
+        return known_language(named, VARIABLE)
+    if (kept := _of_kit()) in languages():
+        return kept
     system = next((environment[name] for name in LOCALE_VARIABLES if environment.get(name)), "")
     code = _code(system.split(":")[0])
     return code if code in languages() else ENGLISH
@@ -89,7 +109,8 @@ def translated(text: str, context: str = "") -> str:
     """The text in the current language, or the text itself if it has no translation.
 
     A text that a program has put together, such as "16 bits, nearest", is found by its template, "{0} bits, {1}";
-    what stands in the fields is translated too. White space around the text is kept.
+    what stands in the fields is translated too, except in quotation marks and as `code`. White space around the text
+    is kept.
 
     Args:
         text: in English.
@@ -101,6 +122,19 @@ def translated(text: str, context: str = "") -> str:
     core = text.strip()
     found = _translate(core, context, language)
     return text if found == core else text.replace(core, found, 1)
+
+
+def translated_sentences(text: str) -> str:
+    """As `translated`, for a text that may have been put together from several: else sentence by sentence."""
+    found = translated(text)
+    if found != text:
+        return found
+    for end in _SENTENCE_END.finditer(text):
+        first = translated(text[: end.end()])
+        if first != text[: end.end()]:
+            rest = translated_sentences(text[end.end() :].lstrip())
+            return first + rest if first.endswith(_FULL_WIDTH) else f"{first} {rest}"
+    return text
 
 
 def _(text: str, /, **fields) -> str:
@@ -150,11 +184,12 @@ def _locale_folder() -> Path:
     return PACKAGE / "locale"
 
 
-def _known(name: str, argument: str) -> str:
-    code = _code(name)
-    if code not in languages():
-        raise ValueError(f"{argument}={name!r} must be one of: {', '.join(languages())}.")
-    return code
+@cache
+def _of_kit() -> str:
+    """The language of the learner's kit that contains this package; "" if it names none."""
+    with suppress(OSError, ValueError, AttributeError):
+        return str(json.loads(KIT.read_text(encoding="utf-8")).get("language", ""))
+    return ""
 
 
 def _code(name: str) -> str:
@@ -175,13 +210,14 @@ def _translate(text: str, context: str, language: str) -> str:
         return found
     for pattern, translation in _templates(language, context):
         if match := pattern.fullmatch(text):
-            return FIELD.sub(lambda field: _field(match, field.group(), language), translation)
+            return FIELD.sub(lambda field: _filled(match, field, language), translation)
     return text
 
 
-def _field(match: re.Match, field: str, language: str) -> str:
-    value = match[f"field{field[1:-1]}"]
-    return _catalog(language).gettext(value) if value else ""
+def _filled(match: re.Match, field: re.Match, language: str) -> str:
+    value, before = match[f"field{field.group()[1:-1]}"], field.string[: field.start()]
+    is_verbatim = before.endswith(_QUOTES) or not _LETTERS.search(value)
+    return value if is_verbatim else value.replace(value.strip(), _translate(value.strip(), "", language), 1)
 
 
 @cache
@@ -214,5 +250,5 @@ def _pattern(template: str) -> re.Pattern:
     texts, fields = FIELD.split(template), FIELD.findall(template)
     pattern = re.escape(texts[0])
     for field, text in zip(fields, texts[1:], strict=True):
-        pattern += f"(?P<field{field[1:-1]}>[^\\n]*?){re.escape(text)}"
+        pattern += f"(?P<field{field[1:-1]}>{_VALUE}*?){re.escape(text)}"
     return re.compile(pattern)
