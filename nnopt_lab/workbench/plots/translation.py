@@ -49,20 +49,26 @@ def fonts(language: str) -> list[str]:
     if language == ENGLISH:
         return []
     usual = font_manager.FontProperties(family="DejaVu Sans")
-    missing = characters(language) - _characters_of(font_manager.findfont(usual))
+    missing = characters(language) - _glyphs_of(font_manager.findfont(usual)).keys()
     if not missing:
         return ["DejaVu Sans"]
     files = {entry.name: entry.fname for entry in font_manager.fontManager.ttflist if entry.style == "normal"}
     names = sorted(files, key=lambda name: (not name.startswith(_FAVOURITES), name))
-    found = next((name for name in names if missing <= _characters_of(files[name])), None)
+    found = next((name for name in names if _has_all(files[name], missing)), None)
     return ["DejaVu Sans", found] if found else []
 
 
-def _characters_of(file: str) -> set[str]:
+def _has_all(file: str, wanted: set[str]) -> bool:
+    """Whether a font has the characters; one that shows the same box for all, such as "Last Resort", has none."""
+    glyphs = _glyphs_of(file)
+    return wanted <= glyphs.keys() and 2 * len({glyphs[character] for character in wanted}) > len(wanted)
+
+
+def _glyphs_of(file: str) -> dict[str, int]:
     try:
-        return {chr(code) for code in FT2Font(file).get_charmap()}
+        return {chr(code): glyph for code, glyph in FT2Font(file).get_charmap().items()}
     except (OSError, RuntimeError):  # matplotlib's list may name a font that is gone or damaged
-        return set()
+        return {}
 
 
 def _translate_ticks(axis: Axis) -> None:
