@@ -12,8 +12,10 @@ from matplotlib.text import Text
 
 from nnopt_lab.workbench.language import ENGLISH, characters, speaking, spoken_language, translated
 
-# Of several fonts with all characters, the first of these families is taken, else the first in alphabetical order.
+# Of several fonts with all characters, one with the language's own forms is taken, then one of these families.
+_FORMS = {"zh": (" SC", " GB", " CN"), "ja": (" JP",), "ko": (" KR",)}
 _FAVOURITES = ("Noto Sans", "Source Han Sans", "PingFang", "Hiragino", "Microsoft YaHei", "WenQuanYi", "SimHei")
+_USUAL = "DejaVu Sans"
 
 
 def translate(fig: Figure) -> None:
@@ -26,9 +28,9 @@ def translate(fig: Figure) -> None:
             _translate_ticks(axis)
         ax.tick_params(which="both", labelfontfamily=families)
         for handle in ax.get_legend_handles_labels()[0]:
-            handle.set_label(translated(handle.get_label()))
+            handle.set_label(_drawable(handle.get_label()))
     for text in fig.findobj(Text):
-        text.set_text(translated(text.get_text()))
+        text.set_text(_drawable(text.get_text()))
         text.set_fontfamily(families)
 
 
@@ -48,14 +50,25 @@ def fonts(language: str) -> list[str]:
     """
     if language == ENGLISH:
         return []
-    usual = font_manager.FontProperties(family="DejaVu Sans")
-    missing = characters(language) - _glyphs_of(font_manager.findfont(usual)).keys()
+    missing = characters(language) - _usual_characters()
     if not missing:
-        return ["DejaVu Sans"]
+        return [_USUAL]
     files = {entry.name: entry.fname for entry in font_manager.fontManager.ttflist if entry.style == "normal"}
-    names = sorted(files, key=lambda name: (not name.startswith(_FAVOURITES), name))
+    forms = _FORMS.get(language, ())
+    names = sorted(files, key=lambda name: (not name.endswith(forms), not name.startswith(_FAVOURITES), name))
     found = next((name for name in names if _has_all(files[name], missing)), None)
-    return ["DejaVu Sans", found] if found else []
+    return [_USUAL, found] if found else []
+
+
+def _drawable(text: str) -> str:
+    """The text in the language in use; in English if it has a formula, with which matplotlib draws no other font."""
+    said = translated(text)
+    return said if said.count("$") < 2 or set(said) <= _usual_characters() | {" ", "\n"} else text
+
+
+@cache
+def _usual_characters() -> frozenset[str]:
+    return frozenset(_glyphs_of(font_manager.findfont(font_manager.FontProperties(family=_USUAL))))
 
 
 def _has_all(file: str, wanted: set[str]) -> bool:
@@ -74,7 +87,7 @@ def _glyphs_of(file: str) -> dict[str, int]:
 def _translate_ticks(axis: Axis) -> None:
     """Translate ticks that are words; numbers keep their formatter."""
     english = [label.get_text() for label in axis.get_ticklabels()]
-    words = [translated(text) for text in english]
+    words = [_drawable(text) for text in english]
     if words != english:
         view = axis.get_view_interval().copy()
         axis.set_ticks(axis.get_ticklocs(), words)

@@ -102,6 +102,24 @@ def test_a_figure_stays_english_without_such_a_font_and_its_description_does_not
     assert fig.alt == "两根条。"
 
 
+def test_the_forms_of_the_language_come_first(chinese, fonts):
+    fonts(**{name: "层" for name in ("Another", "Noto Sans CJK HK", "Noto Sans CJK SC", "Some SC")})
+    chinese({"layer": "层"})
+    translation.fonts.cache_clear()
+    assert translation.fonts("zh")[1] == "Noto Sans CJK SC"
+
+
+def test_a_text_with_a_formula_stays_english_unless_the_usual_font_has_its_characters(chinese, fonts, recwarn):
+    fonts(whole="层大")
+    chinese({"layer $2^k$": "层 $2^k$", "large $x$": "groß $x$", "small": "大"})
+    translation.fonts.cache_clear()
+    fig, ax = plots.figure()
+    ax.set(title="layer $2^k$", xlabel="large $x$", ylabel="small")
+    plots.png(plots.finish(fig))
+    assert words(fig) >= {"layer $2^k$", "groß $x$", "大"}
+    assert not [w for w in recwarn if "glyph" in str(w.message).lower()]
+
+
 @pytest.mark.parametrize(("characters", "said"), [("层", "层"), ("", "layer")])
 def test_texts_for_a_figure_are_put_together_in_its_language(chinese, fonts, characters, said):
     fonts(**({"found": characters} if characters else {}))
