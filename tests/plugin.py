@@ -110,7 +110,7 @@ def pytest_runtest_setup(item):
 def chinese(tmp_path_factory, monkeypatch):
     """A function of messages, English → Chinese, after which the course speaks Chinese, but for the rest of the test.
 
-    Messages under the key `printed` are what lessons print.
+    `printed` are what lessons print.
     """
     import polib
 
@@ -121,7 +121,7 @@ def chinese(tmp_path_factory, monkeypatch):
     def speak(messages: dict[str, str], printed: dict[str, str] | None = None) -> None:
         catalog = polib.POFile()
         catalog.metadata = {"Content-Type": "text/plain; charset=UTF-8"}
-        for context, texts in ((None, messages), (language.PRINTED, printed or {})):
+        for context, texts in ((None, messages), (language.MESSAGE, messages), (language.PRINTED, printed or {})):
             catalog.extend(polib.POEntry(msgctxt=context, msgid=text, msgstr=said) for text, said in texts.items())
         language.catalog_file("zh").parent.mkdir(parents=True, exist_ok=True)
         catalog.save_as_mofile(str(language.catalog_file("zh")))

@@ -24,7 +24,9 @@ DOMAIN = "nnopt_lab"
 LOCALE_VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set counts, as in gettext
 FIELD = re.compile(r"\{\d+\}")  # of a template, to look texts up
 ANY_FIELD = re.compile(r"\{\w+\}")  # also by name, as in the library's texts
-PRINTED = "printed"  # the context, in the sense of gettext, of texts that a lesson's own code prints
+# Contexts, in the sense of gettext: of texts that a lesson's own code prints, and of those that the library marks. A
+# lesson's "points" may be percentage points, and the library's those of exercises.
+PRINTED, MESSAGE = "printed", "message"
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 _SENTENCE_END = re.compile(r"[.!?](?= )")
 _VALUE = r"(?:(?![.!?] [A-Z])[^\n])"  # a character in a field, which does not go on into another sentence
@@ -145,7 +147,7 @@ def _(text: str, /, **fields) -> str:
         fields: by name; all that the text has.
     """
     language = spoken_language()
-    found = text if language == ENGLISH else _catalog(language).gettext(text)
+    found = text if language == ENGLISH else _catalog(language).pgettext(MESSAGE, text)
     return found.format(**fields) if fields else found
 
 

@@ -15,11 +15,10 @@ from nnopt_lab.course.exercises import Exercise, Question, exercises, questions
 from nnopt_lab.course.lesson import packages
 from nnopt_lab.course.translation.code_strings import message_of, strings_of
 from nnopt_lab.course.translation.markdown_blocks import has_words
-from nnopt_lab.workbench.language import DOMAIN
+from nnopt_lab.workbench.language import DOMAIN, MESSAGE
 from nnopt_lab.workbench.paths import PACKAGE
 
 LIBRARY = DOMAIN  # the name of the file, beside the lessons'
-MESSAGE = "message"
 _MARKED = {"_": range(0, 1), "counted": range(1, 3)}  # function → its arguments that are texts
 # Modules whose strings reach a learner through `translated`, by what shows them.
 _SHOWN = (

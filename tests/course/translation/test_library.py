@@ -8,6 +8,7 @@ from nnopt_lab.course.translation.library import LIBRARY, library_messages, mark
 from nnopt_lab.course.translation.markdown_blocks import has_words
 from nnopt_lab.workbench import language
 from nnopt_lab.workbench.language import translated, translated_sentences
+from tests.course.translation.conftest import LESSON
 
 
 def test_marked_texts_are_found_wherever_they_stand():
@@ -81,3 +82,14 @@ def test_marks_in_translated_texts_fill_in_their_fields():
             names = language.ANY_FIELD.findall(text)
             assert text.format(**{name[1:-1]: "x" for name in names}).count("{") == 0, text
     assert translated("weight") == "weight"
+
+
+def test_a_text_of_the_library_may_be_translated_otherwise_than_a_lesson_s(tiny):
+    for name, kinds, said in ((LESSON, ["label"], "百分点"), (LIBRARY, ["message"], "分数")):
+        catalog = catalogs.updated(catalogs.read(catalogs.po_file(name, "zh")), {"points": kinds})
+        catalog[0].msgstr = said
+        catalogs.po_file(name, "zh").parent.mkdir(parents=True, exist_ok=True)
+        catalogs.po_file(name, "zh").write_text(catalogs.as_text(catalog), encoding="utf-8")
+    catalogs.compile_catalog("zh")
+    language.set_language("zh")
+    assert (translated("points"), language._("points")) == ("百分点", "分数")
