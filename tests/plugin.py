@@ -1,4 +1,4 @@
-"""A pytest plugin with what every test needs: a workspace of its own, for each notebook too, and no progress bars.
+"""A pytest plugin with what every test needs: a workspace of its own, for each notebook too, English, no progress bars.
 
 pyproject.toml loads it, because a conftest.py in this folder would miss `pytest solutions/01_pruning.ipynb`.
 """
@@ -21,6 +21,7 @@ from tests.timing_summary import TimingClaims
 
 matplotlib.use("agg")
 os.environ["TQDM_DISABLE"] = "1"
+os.environ["NNOPT_LANGUAGE"] = "en"  # whatever the locale; processes and kernels inherit it
 # No test is timed, and a red one is the fault of the change at hand. To look for more: --hypothesis-profile=explore
 settings.register_profile("course", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=500)
@@ -103,6 +104,35 @@ def pytest_runtest_setup(item):
 
         if not torch.accelerator.is_available():
             pytest.skip("needs an accelerator")
+
+
+@pytest.fixture
+def chinese(tmp_path_factory, monkeypatch):
+    """A function of messages, English → Chinese, after which the course speaks Chinese, but for the rest of the test.
+
+    `printed` are what lessons print.
+    """
+    import polib
+
+    from nnopt_lab.workbench import language
+
+    folder = tmp_path_factory.mktemp("locale")
+
+    def speak(messages: dict[str, str], printed: dict[str, str] | None = None) -> None:
+        catalog = polib.POFile()
+        catalog.metadata = {"Content-Type": "text/plain; charset=UTF-8"}
+        for context, texts in ((None, messages), (language.MESSAGE, messages), (language.PRINTED, printed or {})):
+            catalog.extend(polib.POEntry(msgctxt=context, msgid=text, msgstr=said) for text, said in texts.items())
+        language.catalog_file("zh").parent.mkdir(parents=True, exist_ok=True)
+        catalog.save_as_mofile(str(language.catalog_file("zh")))
+        language.forget_catalogs()
+        language.set_language("zh")
+
+    monkeypatch.setattr(language, "_locale_folder", lambda: folder)
+    yield speak
+    language.set_language(None)
+    monkeypatch.undo()
+    language.forget_catalogs()
 
 
 @pytest.fixture(autouse=True)

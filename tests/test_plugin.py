@@ -18,6 +18,7 @@ CELLS = (
     "from nnopt_lab.course.workspace import workspace\n"
     "assert workspace() == pathlib.Path(os.environ['NNOPT_WORKSPACE']) and not any(workspace().iterdir())\n"
     "assert 'solutions' not in str(workspace()) and os.environ['TQDM_DISABLE'] == '1'\n"
+    "assert os.environ['NNOPT_LANGUAGE'] == 'en'\n"
     "(workspace() / 'mine').touch()",
     "from IPython.display import HTML; HTML('<img src=\"%s\">' % os.getpid())",  # only the rules make it equal
 )

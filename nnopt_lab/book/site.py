@@ -16,6 +16,7 @@ from nnopt_lab.book import lessons, library, start_page
 from nnopt_lab.book.addresses import lesson_links, project_urls
 from nnopt_lab.course.lesson import lessons as declared_lessons
 from nnopt_lab.workbench.files import check_folder, naming
+from nnopt_lab.workbench.language import ENGLISH, speaking
 
 NEEDED = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx_codeautolink", "latex2mathml")
 MARK = ".nnopt-book"  # a file in every book, so that a folder with anything else is never replaced
@@ -88,8 +89,9 @@ def build(folder: Path, on_page: Callable[[int, int], None] | None = None) -> li
     check_folder(folder.parent)  # before the work, which takes a minute
     with tempfile.TemporaryDirectory(prefix=".nnopt-book-", dir=folder.parent) as scratch:
         source, made = Path(scratch) / "source", Path(scratch) / "made"
-        _write_sources(source)
-        warnings = _run_sphinx(source, made, on_page)
+        with speaking(ENGLISH):  # as Sphinx does, whatever the locale
+            _write_sources(source)
+            warnings = _run_sphinx(source, made, on_page)
         _tidy(made)
         with naming(folder):
             if folder.exists():

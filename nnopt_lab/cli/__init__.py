@@ -13,6 +13,7 @@ from nnopt_lab.cli import learner, maintainer, teacher
 from nnopt_lab.course.kit import kit
 from nnopt_lab.requirements import installed_version
 from nnopt_lab.workbench.files import in_words
+from nnopt_lab.workbench.language import current_language
 from nnopt_lab.workbench.text import printable
 
 COMMANDS = {
@@ -64,6 +65,7 @@ def options(
     ] = False,
 ) -> None:
     """Give the command its options without a subcommand."""
+    current_language()  # refuses a variable that names an unknown language
 
 
 def offered() -> dict[str, dict[str, Callable]]:

@@ -10,7 +10,9 @@ from typing import Annotated
 
 import typer
 
+from nnopt_lab.cli.speech import Language, speak
 from nnopt_lab.workbench.files import check_folder, check_writable, in_words, naming
+from nnopt_lab.workbench.language import _, counted
 from nnopt_lab.workbench.text import printable
 
 Workspace = Annotated[
@@ -22,36 +24,54 @@ Workspace = Annotated[
 def lab(
     workspace: Workspace = None,
     browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
-    port: Annotated[int, typer.Option(help="Port of the server on this machine.", min=1, max=65535)] = 8888,
+    port: Annotated[int, typer.Option(help="Port of the server.", min=1, max=65535)] = 8888,
     share: Annotated[str | None, typer.Option(metavar="ADDRESS NAME", help="Let your class see your points.")] = None,
     name: Annotated[str | None, typer.Argument(hidden=True, metavar="NAME")] = None,
+    language: Language = None,
 ) -> None:
     """Open the lessons in JupyterLab, as copies in your workspace.
 
     Your changes there are never overwritten.
     """
     from nnopt_lab.course import sharing, start_page
+    from nnopt_lab.course.carrying import carry_answers
     from nnopt_lab.course.server_environment import server_environment
     from nnopt_lab.course.server_settings import server_settings
-    from nnopt_lab.course.workspace import NEWER, fill, find_workspace
+    from nnopt_lab.course.workspace import NEWER, edition_folder, fill, find_workspace
 
+    speak(language)
     workspace = find_workspace(workspace)
     if (share is None) != (name is None):
         raise ValueError("--share needs the class's address and your name: nnopt lab --share ADDRESS NAME.")
     shared = sharing.Sharing(share, name, workspace, _say) if share is not None else None
     _check_free(port)
     news = fill(workspace)
-    newer = [lesson for lesson, what in news if what.startswith(NEWER)]
+    newer = [lesson for lesson, what in news if what == NEWER]
     for lesson, what in news:
         if lesson not in newer:
-            print(f"  {lesson}: {what}")
+            print(f"  {lesson}: {start_page.in_words(lesson, what).rstrip('.。')}")
     if newer:
-        print(f"  Newer texts are there of {', '.join(newer)}: nnopt update takes them and keeps your answers.")
-    first = start_page.write(workspace, news).name
+        names = ", ".join(newer)
+        print(
+            "  "
+            + _("Newer texts are there of {lessons}: nnopt update takes them and keeps your answers.", lessons=names)
+        )
+    for lesson, count in carry_answers(workspace).items():
+        print(
+            "  "
+            + counted(
+                count,
+                "{lesson}: {count} answer was taken from your copy in another language",
+                "{lesson}: {count} answers were taken from your copy in another language",
+                lesson=lesson,
+            )
+        )
+    first = start_page.write(workspace, news).relative_to(workspace).as_posix()
     if shared:
         _say(sharing.SENT.format(name=shared.name))
         shared.start()
-    print(f"Your lessons are in {workspace}\nOpening JupyterLab; Ctrl-C here ends it.", flush=True)
+    print(_("Your lessons are in {folder}", folder=edition_folder(workspace)))
+    print(_("Opening JupyterLab; Ctrl-C here ends it."), flush=True)
     command = [sys.executable, "-m", "jupyterlab", f"--port={port}", "--ServerApp.port_retries=0"]
     for name, traits in server_settings(workspace, first).items():
         command += [f"--{name}.{trait}={value}" for trait, value in traits.items()]
@@ -71,7 +91,7 @@ def lab(
     sys.exit(status)
 
 
-def reset(lesson: str, workspace: Workspace = None) -> None:
+def reset(lesson: str, workspace: Workspace = None, language: Language = None) -> None:
     """Put a fresh copy of a lesson into the workspace.
 
     The old copy is kept under a dated name.
@@ -79,18 +99,23 @@ def reset(lesson: str, workspace: Workspace = None) -> None:
     from nnopt_lab.course.lesson_files import find_lesson
     from nnopt_lab.course.workspace import find_workspace, is_workspace, restore
 
+    speak(language)
     lesson, folder = find_lesson(lesson), find_workspace(workspace)
     is_new = not is_workspace(folder)
     kept = restore(lesson, folder)
     if is_new:
-        print(f"There was no workspace in {folder}; a new one was created.", file=sys.stderr)
-    print(f"{lesson} is fresh." + (f" Your earlier copy was kept as {kept.name}." if kept else ""))
+        print(_("There was no workspace in {folder}; a new one was created.", folder=folder), file=sys.stderr)
+    if kept:
+        print(_("{lesson} is fresh. Your earlier copy was kept as {name}.", lesson=lesson, name=kept.name))
+    else:
+        print(_("{lesson} is fresh.", lesson=lesson))
 
 
 def update(
     lessons: Annotated[list[str] | None, typer.Argument(help="Such as 01 or pruning; all of yours if omitted.")] = None,
     workspace: Workspace = None,
     dry_run: Annotated[bool, typer.Option(help="Say what would change, and write nothing.")] = False,
+    language: Language = None,
 ) -> None:
     """Take newer texts of lessons, and keep your answers.
 
@@ -101,9 +126,10 @@ def update(
     from nnopt_lab.course.update import update as take
     from nnopt_lab.course.workspace import find_workspace, is_workspace
 
+    speak(language)
     folder = find_workspace(workspace)
     if not is_workspace(folder):
-        raise ValueError(f"There is no workspace in {folder}. Name yours with --workspace; nnopt lab creates one.")
+        raise ValueError(_no_workspace(folder))
     chosen = sorted({find_lesson(text) for text in lessons or ()}) or outdated(folder)
     failed, updated = [], 0
     for lesson in chosen:  # a lesson that can't be updated must not stop the others
@@ -115,25 +141,28 @@ def update(
         updated += found is not None
         print(*(printable(line, 500) for line in (found.lines() if found else [])), sep="\n", end="\n" if found else "")
     if not updated and not failed:
-        subject = "It has" if len(chosen) == 1 else "They have" if lessons else "Your lessons have"
-        print(f"{subject} the latest text already; nothing was changed.")
+        if len(chosen) == 1:
+            print(_("It has the latest text already; nothing was changed."))
+        elif lessons:
+            print(_("They have the latest text already; nothing was changed."))
+        else:
+            print(_("Your lessons have the latest text already; nothing was changed."))
     elif updated and dry_run:
-        print("Nothing was written.")
+        print(_("Nothing was written."))
     if failed:
         raise ValueError("\n".join(failed))
 
 
-def progress(workspace: Workspace = None) -> None:
+def progress(workspace: Workspace = None, language: Language = None) -> None:
     """Show the course map with the points that you have earned."""
     from nnopt_lab.cli.screen import print_map
     from nnopt_lab.course.course_map import course_map
     from nnopt_lab.course.workspace import find_workspace, is_workspace
 
+    speak(language)
     folder = find_workspace(workspace)
     if not is_workspace(folder):
-        print(
-            f"There is no workspace in {folder}. Name yours with --workspace; nnopt lab creates one.", file=sys.stderr
-        )
+        print(_no_workspace(folder), file=sys.stderr)
     print_map(course_map(folder))
 
 
@@ -274,6 +303,10 @@ def _check_format(plot: Path) -> None:
     known = FigureCanvasBase.get_supported_filetypes()
     if plot.suffix[1:].lower() not in known:
         raise ValueError(f"plot={str(plot)!r} must end with one of {', '.join(f'.{name}' for name in sorted(known))}.")
+
+
+def _no_workspace(folder: Path) -> str:
+    return _("There is no workspace in {folder}. Name yours with --workspace; nnopt lab creates one.", folder=folder)
 
 
 def _say(sentence: str) -> None:

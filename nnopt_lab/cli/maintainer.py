@@ -14,6 +14,7 @@ Lessons = Annotated[list[str] | None, typer.Argument(help="Lessons, such as 01_p
 def run(
     lessons: Lessons = None,
     solved: Annotated[bool, typer.Option("--solved", help="Run the notebooks with the answers.")] = False,
+    language: Annotated[str, typer.Option(help="Run the lessons in this language, such as zh.")] = "en",
 ) -> None:
     """Run lessons without a screen.
 
@@ -22,12 +23,18 @@ def run(
     """
     from nnopt_lab.cli.screen import console, lessons_progress, results_table
     from nnopt_lab.course import runner
+    from nnopt_lab.course.translation import editions
     from nnopt_lab.workbench import smoke
+    from nnopt_lab.workbench.language import ENGLISH, known_language
 
-    results = []
+    language, results = known_language(language), []
     with lessons_progress() as show:
         for name in _chosen(lessons):
-            results.append(runner.run(name, solved, show(name)))
+            if language == ENGLISH:
+                results.append(runner.run(name, solved, show(name)))
+            else:
+                notebook = editions.edition(name, language, solved)
+                results.append(runner.run_notebook(name, notebook, show(name), language))
     console.print(results_table(results))
     for result in results:
         if result.failure:
@@ -62,6 +69,7 @@ def build(
     from nnopt_lab.course.statistics import statistics
     from nnopt_lab.course.strays import strays
     from nnopt_lab.course.translation import catalogs, editions
+    from nnopt_lab.course.translation.library import LIBRARY
 
     names = _with_source(lessons)
     if stats:
@@ -75,7 +83,8 @@ def build(
         for path, reason in stale.items():
             print(f"{path.parent.name}/{path.name} {reason}: run nnopt build {path.stem}.")
         languages = catalogs.translated_languages()
-        untranslated = [text for language in languages for text in editions.out_of_step(language, names)]
+        parts = names if lessons else [*names, LIBRARY]
+        untranslated = [text for language in languages for text in editions.out_of_step(language, parts)]
         for text in untranslated:
             print(text)
         sys.exit(1 if stale or untranslated or misplaced else 0)
@@ -93,11 +102,13 @@ def translate(
 ) -> None:
     """Make or update the lessons' translations.
 
-    New texts are to be translated in solutions/LANGUAGE/NN_name.po; notebooks are made from that file. Without lessons,
-    the files that exist are updated, or all are made if a language has none. Nothing is executed.
+    New texts are to be translated in solutions/LANGUAGE/NN_name.po; notebooks are made from that file. The library's
+    own texts are translated in nnopt_lab.po, and named nnopt_lab here. Without lessons, the files that exist are
+    updated, or all are made if a language has none. Nothing is executed.
     """
     from nnopt_lab.cli.screen import console, translations_table
     from nnopt_lab.course.translation import catalogs, editions
+    from nnopt_lab.course.translation.library import LIBRARY
     from nnopt_lab.course.translation.review import review
 
     languages = [catalogs.check_language(language)] if language else catalogs.translated_languages()
@@ -105,7 +116,7 @@ def translate(
         raise ValueError("There are no translations yet: name a language, such as --language zh.")
     faults, rows = 0, []
     for code in languages:
-        names = _chosen(lessons)
+        names = [LIBRARY if text == LIBRARY else _chosen([text])[0] for text in lessons or [*_chosen(None), LIBRARY]]
         if not lessons or check:
             names = catalogs.lessons_due(code, names) or ([] if check else names)
         for name in names:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -16,6 +17,8 @@ from rich.progress import (
 )
 from rich.table import Column, Table
 from rich.text import Text
+
+from nnopt_lab.workbench.language import _, translated
 
 console = Console()
 
@@ -86,10 +89,10 @@ def doctor_table(findings) -> Table:
 def print_map(course_map) -> None:
     """Print a `CourseMap` with the lessons' titles, coloured bars and the sum of the points."""
     earned, points = (sum(row[i] for row in course_map.rows) for i in (2, 3))
-    rows = [(name[:2], Text(title), *_points(*counts)) for name, title, *counts in course_map.rows]
-    rows.append(("", Text("all lessons", style="bold"), *_points(earned, points)))
+    rows = [(name[:2], Text(translated(title)), *_points(*counts)) for name, title, *counts in course_map.rows]
+    rows.append(("", Text(_("all lessons"), style="bold"), *_points(earned, points)))
     table = Table.grid(padding=(0, 2))
-    room = console.width - sum(max(len(row[i]) for row in rows) + 2 for i in (0, 2, 3))
+    room = console.width - sum(max(cell_len(str(row[i])) for row in rows) + 2 for i in (0, 2, 3))
     for number, title, *counts in rows:  # in a narrow terminal the titles are cut
         title.truncate(max(room, 1), overflow="ellipsis")
         table.add_row(number, title, *counts)
@@ -101,7 +104,8 @@ def _points(earned: int, points: int, width: int = 20) -> tuple[Text, Text]:
     full = width * earned // points if points else 0
     is_done = 0 < points <= earned
     bar = Text("█" * full, style="green" if is_done else "cyan").append("░" * (width - full), style="dim")
-    return bar, Text(f"{earned:>3} of {points} points{' ✔' if is_done else ''}", style="" if earned else "dim")
+    told = _("{earned} of {points} points", earned=f"{earned:>3}", points=points)
+    return bar, Text(f"{told}{' ✔' if is_done else ''}", style="" if earned else "dim")
 
 
 def translations_table(rows: Iterable[tuple]) -> Table:

@@ -20,16 +20,18 @@ def release(
         list[str] | None, typer.Option(help="A lesson to assign; may be given several times.")
     ] = None,
     due: Annotated[str | None, typer.Option(help="When it is due, in local time, such as 2026-12-01T18:00.")] = None,
+    language: Annotated[str, typer.Option(help="The language of the kit, such as zh.")] = "en",
 ) -> None:
     """Write the learner's kit, without solutions, into a new folder.
 
-    It contains the notebooks, the library and the data.
+    It contains the notebooks in every language that they have, the library and the data. Learners get the language of
+    the kit, unless they choose another one.
     """
     from nnopt_lab.grading.lateness import policy
     from nnopt_lab.grading.release import write_kit
     from nnopt_lab.grading.times import local
 
-    lessons = write_kit(folder, assignment, due)
+    lessons = write_kit(folder, assignment, due, language)
     when = policy("none", due).due
     print(f"The kit in {folder} contains {', '.join(lessons)}{f', due {local(when)}' if when else ''}.")
 

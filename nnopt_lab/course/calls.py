@@ -18,13 +18,14 @@ from nnopt_lab.course.help import HINTS, HelpCard, take_hint
 from nnopt_lab.course.kit import kit
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.premises import needs
+from nnopt_lab.course.printing import translate_prints
 from nnopt_lab.course.seals import opened
 from nnopt_lab.course.solutions import other_solution
-from nnopt_lab.course.workspace import where_progress_stays, workspace
+from nnopt_lab.course.workspace import speak_as_copies, where_progress_stays, workspace
+from nnopt_lab.workbench.language import _, counted, translated, translated_sentences
 
 __all__ = ["check", "claim", "hint", "lesson", "needs", "question", "yours_or_ours"]
 
-_FREE = "Hints and further tries cost no points."
 _UNANSWERED = ("blank", "library")
 _accepted: dict[str, object] = {}
 _wrong_numbers: dict[tuple[Path, str], list[float]] = {}  # different wrong answers, by workspace and question
@@ -35,20 +36,27 @@ def lesson(name: str) -> Card:
     """Open a lesson; claims and predictions from here on are recorded under its name."""
     if not _known(name, lessons()):
         close = difflib.get_close_matches(str(name), lessons(), 1)
-        instead = (f"Did you mean {close[0]!r}?",) if close else ("These exist:", ("lessons", "\n".join(lessons())))
-        return Card(f"There is no lesson {name!r}.", "bad", instead)
+        every = (_("These exist:"), (_("lessons"), "\n".join(lessons())))
+        instead = (_("Did you mean {name}?", name=repr(close[0])),) if close else every
+        return Card(_("There is no lesson {name}.", name=repr(name)), "bad", instead)
     session.enter(name)
+    speak_as_copies(Path.cwd())
+    translate_prints()
     share_log.note(name)
     opened = lessons()[name]
-    exercise_count, question_count = len(exercises(name)), len(questions(name))
+    told = {"number": name[:2], "title": translated(opened.title)}
+    size = {"minutes": opened.minutes, "exercises": len(exercises(name)), "questions": len(questions(name))}
     return Card(
-        f"Lesson {name[:2]}{' (draft)' if opened.draft else ''}: {opened.title}",
+        _("Lesson {number} (draft): {title}", **told) if opened.draft else _("Lesson {number}: {title}", **told),
         "neutral",
         (
-            f"About {opened.minutes} minutes, {exercise_count} exercises and {question_count} questions, "
-            f"{lesson_points(name)} points. Run the cells from top to bottom; they all work even if you leave "
-            "exercises blank.",
-            *([f"Due: {kit().due}."] if kit() and kit().due else []),
+            _(
+                "About {minutes} minutes, {exercises} exercises and {questions} questions, {points} points. Run the "
+                "cells from top to bottom; they all work even if you leave exercises blank.",
+                points=lesson_points(name),
+                **size,
+            ),
+            *([_("Due: {due}.", due=kit().due)] if kit() and kit().due else []),
             *filter(None, [where_progress_stays()]),
         ),
     )
@@ -63,14 +71,13 @@ def check(id: str, answer) -> Card:
         answer: your function.
     """
     if not _known(id, exercises()):
-        return Card(f"There is no exercise {id!r}.", "bad", (_did_you_mean(id, exercises()),))
+        return _unknown(id)
     exercise = exercises()[id]
     try:
         verdict = examine(exercise, answer, own=True)
     except KeyboardInterrupt:
-        return Card(
-            f"{exercise.title}: interrupted", "quiet", ("Your function was still running when you stopped it.",)
-        )
+        title = _("{exercise}: interrupted", exercise=translated(exercise.title))
+        return Card(title, "quiet", (_("Your function was still running when you stopped it."),))
     if verdict.state != "library":  # a later cell bound the name to the library's function; this is no new answer
         _accepted.pop(id, None)
     if verdict.passed:
@@ -98,34 +105,43 @@ def yours_or_ours(id: str):
 def hint(id: str) -> Card:
     """Show the next of an exercise's three hints; after the third, start again with the first."""
     if _known(id, questions()):
-        asked = f"Answer with {questions()[id].allowed}. A wrong answer gets a comment and costs no points."
-        return Card("Questions have no hints.", "neutral", (asked,))
+        allowed = _allowed(questions()[id])
+        asked = _("Answer with {allowed}. A wrong answer gets a comment and costs no points.", allowed=allowed)
+        return Card(_("Questions have no hints."), "neutral", (asked,))
     if not _known(id, exercises()):
-        return Card(f"There is no exercise {id!r}.", "bad", (_did_you_mean(id, exercises()),))
-    exercise = exercises()[id]
-    place = take_hint(id)
-    return Card(f"Hint {place + 1} of {HINTS}: {exercise.title}", "neutral", (exercise.hints[place], _FREE))
+        return _unknown(id)
+    exercise, place = exercises()[id], take_hint(id)
+    which = {"place": place + 1, "count": HINTS, "exercise": translated(exercise.title)}
+    lines = (translated(exercise.hints[place]), _("Hints and further tries cost no points."))
+    return Card(_("Hint {place} of {count}: {exercise}", **which), "neutral", lines)
 
 
 @seen
 def question(id: str, answer=None) -> Card:
     """Answer a question with a letter or a number; without an answer, the card shows the question."""
     if not _known(id, questions()):
-        return Card(f"There is no question {id!r}.", "bad", (_did_you_mean(id, questions()),))
+        lines = (_did_you_mean(id, questions()),)
+        return Card(_("There is no question {id}.", id=repr(id)), "bad", lines)
     asked = questions()[id]
-    text = (asked.text, *(f"{letter})  {choice}" for letter, choice in asked.choices.items()))
+    choices = (f"{letter})  {translated(choice)}" for letter, choice in asked.choices.items())
+    text, allowed = (translated(asked.text), *choices), _allowed(asked)
     if answer is None:
-        return Card("Question, not answered yet", "quiet", (*text, f"Answer with {asked.allowed}."))
+        lines = (*text, _("Answer with {allowed}.", allowed=allowed))
+        return Card(_("Question, not answered yet"), "quiet", lines)
     right = judge_answer(asked, answer)
     if right is None:
-        return Card(f"The answer must be {asked.allowed}; {show(answer)} was given.", "bad", text)
+        refused = _("The answer must be {allowed}; {answer} was given.", allowed=allowed, answer=show(answer))
+        return Card(refused, "bad", text)
     record.note_attempt("questions", id, right, asked.points)
     asked = opened(asked, asked.letter(answer) if asked.choices else answer)
     share_log.note(asked.lesson, id, "" if right else mistakes.of_answer(asked, answer))
     if right:
         start_page.follow(workspace())
-        return Card(f"Right: {answer} ({_points(asked.points)})", "good", (*text, asked.explanation))
-    return Card(f"Wrong: {answer}", "bad", (*text, asked.comment_on(answer), *_after_a_wrong_answer(asked, answer)))
+        title = _("Right: {answer} ({points})", answer=answer, points=_points(asked.points))
+        return Card(title, "good", (*text, translated(asked.explanation)))
+    comment = translated_sentences(asked.comment_on(answer))
+    lines = (*text, comment, *_after_a_wrong_answer(asked, answer))
+    return Card(_("Wrong: {answer}", answer=answer), "bad", lines)
 
 
 def _after_a_wrong_answer(asked, answer) -> tuple[str, ...]:
@@ -134,39 +150,55 @@ def _after_a_wrong_answer(asked, answer) -> tuple[str, ...]:
     tries, given = _wrong_numbers.setdefault((workspace(), asked.id), []), float(answer)
     if math.isfinite(given) and all(abs(given - other) > max(asked.tolerance, 1e-6 * abs(other)) for other in tries):
         tries.append(given)
-    if len(tries) < 2 or asked.seal is not None:
-        again = "Try again; it costs no points."
-        return (f"{again} A second, different wrong number shows the explanation." if asked.seal is None else again,)
-    return (asked.explanation,)
+    if asked.seal is not None:
+        return (_("Try again; it costs no points."),)
+    if len(tries) < 2:
+        return (_("Try again; it costs no points. A second, different wrong number shows the explanation."),)
+    return (translated(asked.explanation),)
 
 
 def _passed_card(exercise, answer) -> Card:
     code = other_solution(exercise, answer)
-    folds = (("The course's solution", ("", code)),) if code else ()
-    return Card(f"{exercise.title}: passed ({_points(exercise.points)})", "good", (exercise.debrief,), folds)
+    folds = ((_("The course's solution"), ("", code)),) if code else ()
+    which = {"exercise": translated(exercise.title), "points": _points(exercise.points)}
+    return Card(_("{exercise}: passed ({points})", **which), "good", (translated(exercise.debrief),), folds)
 
 
 def _open_card(exercise, verdict: Verdict) -> Card:
-    shown = [(f"input {name}", text) for name, text in (verdict.inputs or {}).items()]
+    shown = [(_("input {name}", name=name), text) for name, text in (verdict.inputs or {}).items()]
     if verdict.state == "failed":
-        shown += [("your result", verdict.got), ("expected", verdict.wanted)]
-    state, mood, lines = f"not answered yet ({_points(exercise.points)})", "quiet", []
+        shown += [(_("your result"), verdict.got), (_("expected"), verdict.wanted)]
+    which = {"exercise": translated(exercise.title), "points": _points(exercise.points)}
+    title, mood = _("{exercise}: not answered yet ({points})", **which), "quiet"
+    mistake, name = translated_sentences(verdict.mistake), exercise.name
     if verdict.state == "blank":
-        lines = [f"Write `{exercise.name}` above and run both cells again."]
+        lines = [_("Write `{name}` above and run both cells again.", name=name)]
     elif verdict.state == "library":
-        lines = [f"{verdict.mistake} Run the cell with your own `{exercise.name}` again, then this one."]
+        again = _("Run the cell with your own `{name}` again, then this one.", name=name)
+        lines = [f"{mistake} {again}"]
     elif verdict.state == "borrowed":
-        state = "right, but not all your own code"
-        again = "Write that part yourself; if it is an exercise, solve that one first and run its cells again."
-        lines = [f"{verdict.mistake} {again}"]
+        title = _("{exercise}: right, but not all your own code", **which)
+        again = _("Write that part yourself; if it is an exercise, solve that one first and run its cells again.")
+        lines = [f"{mistake} {again}"]
     else:
-        state, mood, lines = "not yet", "bad", [verdict.mistake, *shown]
-    lines.append(f'`hint("{exercise.id}")` helps.')
-    return HelpCard(f"{exercise.title}: {state}", mood, tuple(lines), exercise=exercise.id)
+        title, mood, lines = _("{exercise}: not yet", **which), "bad", [mistake, *shown]
+    lines.append(_('`hint("{id}")` helps.', id=exercise.id))
+    return HelpCard(title, mood, tuple(lines), exercise=exercise.id)
 
 
 def _points(count: int) -> str:
-    return f"{count} point{'s' if count != 1 else ''}"
+    return counted(count, "{count} point", "{count} points")
+
+
+def _allowed(question) -> str:
+    """The kind of answer that a question takes, in words."""
+    if question.choices:
+        return _("a letter: {letters}", letters=", ".join(question.choices))
+    return _("a number")
+
+
+def _unknown(id) -> Card:
+    return Card(_("There is no exercise {id}.", id=repr(id)), "bad", (_did_you_mean(id, exercises()),))
 
 
 def _known(name, names) -> bool:
@@ -175,4 +207,6 @@ def _known(name, names) -> bool:
 
 def _did_you_mean(name, known) -> str:
     close = difflib.get_close_matches(str(name), known, 1)
-    return f"Did you mean {close[0]!r}?" if close else f"These exist: {', '.join(known)}."
+    if close:
+        return _("Did you mean {name}?", name=repr(close[0]))
+    return _("These exist: {names}.", names=", ".join(known))

@@ -4,10 +4,11 @@ import html
 import re
 from dataclasses import dataclass
 
+from nnopt_lab.workbench.language import _
+
 # One accent per mood: white text on it has a contrast of at least 4.5, and it has one of 3 on a light or dark page.
 ACCENTS = {"good": "#00805d", "bad": "#c04c00", "neutral": "#0072b2", "quiet": "#6e6e6e"}
 _MARKS = {"good": "✔", "bad": "✘", "neutral": "▸", "quiet": "○"}
-_KINDS = {"good": "passed", "bad": "not right yet", "neutral": "note", "quiet": "open"}
 _TINT = "14"  # opacity of the accent in the background, in hexadecimal
 _SHORT = 60  # characters of a block that stands beside its label
 _GREY = "rgba(127,127,127,.14)"
@@ -45,7 +46,7 @@ class Card:
     def _repr_html_(self) -> str:
         accent = ACCENTS[self.mood]
         return (
-            f'<div role="note" aria-label="{_KINDS[self.mood]}" style="border-left:4px solid {accent};'
+            f'<div role="note" aria-label="{html.escape(_kind(self.mood))}" style="border-left:4px solid {accent};'
             f"border-radius:4px;background:{accent}{_TINT};padding:8px 14px;margin:4px 0;max-width:56em;"
             f'{FONT}">'
             f'<div><span aria-hidden="true" style="display:inline-block;min-width:1.5em;margin-right:.4em;'
@@ -53,6 +54,10 @@ class Card:
             f"<strong>{inline(self.title)}</strong></div>"
             f"{''.join(map(_line, self.lines))}{''.join(fold(*item) for item in self.folds)}</div>"
         )
+
+
+def _kind(mood: str) -> str:
+    return {"good": _("passed"), "bad": _("not right yet"), "neutral": _("note"), "quiet": _("open")}[mood]
 
 
 def fold(summary: str, line: Line, is_open: bool = False) -> str:

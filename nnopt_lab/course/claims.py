@@ -16,20 +16,12 @@ from nnopt_lab.course import record, session, timing_claims
 from nnopt_lab.course.cards import ACCENTS, FONT
 from nnopt_lab.course.cell_output import shell
 from nnopt_lab.course.timing_claims import NOT_JUDGED
+from nnopt_lab.workbench.language import _, counted, translated
 
 SHOWN_IN_A_CELL = 3
 TIMING = "⏱"
 _MARKS = {True: "✔", False: "✘", None: "○", NOT_JUDGED: "○"}  # None: does not apply here
 _COLORS = {True: ACCENTS["good"], False: ACCENTS["bad"], None: ACCENTS["quiet"], NOT_JUDGED: ACCENTS["quiet"]}
-_BUSY = (
-    "Other programs use the processor, so measured times say little. Close them, then run the measuring cell and this "
-    "cell again."
-)
-_DISTURBED = (
-    "This compares measured times, which another program may have disturbed. Close other programs, then run the "
-    "measuring cell and this cell again."
-)
-_TWICE = "Its times were measured a second time, on a machine that was not busy, and it is false again."
 _CLASS = ' class="nnopt-timing"'  # by which the tests recognise what they don't compare
 _in_cell: list["Statement"] = []  # the current notebook cell's claims so far
 
@@ -63,7 +55,8 @@ def claim(text: str, condition, where: tuple[bool, str] | None = None, timing: b
         for section in ("claims", "timing_claims"):
             contents[section].get(session.current_lesson(), {}).pop(text, None)
         contents["timing_claims" if timing else "claims"].setdefault(session.current_lesson(), {})[text] = holds
-    _show(Statement(_with_reason(text, holds, reason, again), holds, _note(holds, timing, again), bool(timing)))
+    shown = _with_reason(translated(text), holds, reason, again)
+    _show(Statement(shown, holds, _note(holds, timing, again), bool(timing)))
 
 
 @dataclass(frozen=True)
@@ -86,7 +79,7 @@ class Statement:
     def html(self) -> str:
         """The line without its frame; the text's further lines begin below its first."""
         note = f"<br>{html.escape(self.note)}" if self.note else ""
-        sign = f'<span title="compares measured times">{TIMING}</span> ' if self.timing else ""
+        sign = f'<span title="{html.escape(_("compares measured times"))}">{TIMING}</span> ' if self.timing else ""
         return (
             f'<div{_CLASS if self.timing else ""} style="padding-left:1.5em;text-indent:-1.5em"><strong '
             f'style="display:inline-block;width:1.2em;text-indent:0;color:{_COLORS[self.holds]}">'
@@ -104,7 +97,7 @@ class Further:
     def summary(self) -> str:
         """How many of them are true, do not apply to this machine, and are not judged; those on times apart."""
         exact, timed = (tuple(c for c in self.claims if c.timing is timing) for timing in (False, True))
-        return " · ".join(filter(None, (_summary(exact, ""), _summary(timed, f"{TIMING} "))))
+        return " · ".join(filter(None, (_summary(exact, False), _summary(timed, True))))
 
     def __repr__(self) -> str:
         return "\n".join([self.summary, *(f"  {claim}" for claim in self.claims)])
@@ -119,33 +112,67 @@ class Further:
         )
 
 
-def _summary(claims: tuple[Statement, ...], sign: str) -> str:
+def _summary(claims: tuple[Statement, ...], timing: bool) -> str:
     held, elsewhere, busy = (sum(claim.holds == state for claim in claims) for state in (True, None, NOT_JUDGED))
     count, parts = len(claims) - elsewhere - busy, []
-    noun = "further timing claim" if sign else "further claim"
     if count:
-        parts.append(f"{held} of {count} {noun}{'s are' if count > 1 else ' is'} true")
-    for number, one, many in ((elsewhere, "does not apply here", "do not apply here"), (busy, *[NOT_JUDGED] * 2)):
-        if number:
-            which = "" if parts else f" {noun}{'s' if number > 1 else ''}"
-            parts.append(f"{number}{which} {many if number > 1 else one}")
-    return f"{_MARKS[held == count if count else None]} {sign}{'; '.join(parts)}" if parts else ""
+        which = {"held": held, "claims": _noun(count, timing)}
+        parts.append(
+            counted(count, "{held} of {count} {claims} is true", "{held} of {count} {claims} are true", **which)
+        )
+    if elsewhere and parts:
+        parts.append(counted(elsewhere, "{count} does not apply here", "{count} do not apply here"))
+    elif elsewhere:
+        which = {"claims": _noun(elsewhere, timing)}
+        parts.append(
+            counted(elsewhere, "{count} {claims} does not apply here", "{count} {claims} do not apply here", **which)
+        )
+    if busy and parts:
+        parts.append(_("{count} not judged: busy", count=busy))
+    elif busy:
+        parts.append(_("{count} {claims} not judged: busy", count=busy, claims=_noun(busy, timing)))
+    sign = f"{TIMING} " if timing else ""
+    return f"{_MARKS[held == count if count else None]} {sign}{_('; ').join(parts)}" if parts else ""
+
+
+def _noun(count: int, timing: bool) -> str:
+    if timing:
+        return counted(count, "further timing claim", "further timing claims")
+    return counted(count, "further claim", "further claims")
 
 
 def _with_reason(text: str, holds, reason: str, again: bool) -> str:
     if holds is None:
-        return f"{text} (does not apply here: {reason})"
+        return _("{claim} (does not apply here: {reason})", claim=text, reason=translated(reason))
     if holds == NOT_JUDGED:
-        return f"{text} ({NOT_JUDGED})"
-    return f"{text} (measured twice)" if holds and again else text
+        return _("{claim} (not judged: busy)", claim=text)
+    return _("{claim} (measured twice)", claim=text) if holds and again else text
 
 
 def _note(holds, timing: bool, again: bool) -> str:
     if holds == NOT_JUDGED:
-        return "" if any(claim.holds == NOT_JUDGED for claim in _in_cell) else _BUSY
+        return "" if any(claim.holds == NOT_JUDGED for claim in _in_cell) else _busy()
     if timing and holds is False:
-        return _TWICE if again else _DISTURBED
+        return _twice() if again else _disturbed()
     return ""
+
+
+def _busy() -> str:
+    return _(
+        "Other programs use the processor, so measured times say little. Close them, then run the measuring cell and "
+        "this cell again."
+    )
+
+
+def _disturbed() -> str:
+    return _(
+        "This compares measured times, which another program may have disturbed. Close other programs, then run the "
+        "measuring cell and this cell again."
+    )
+
+
+def _twice() -> str:
+    return _("Its times were measured a second time, on a machine that was not busy, and it is false again.")
 
 
 def _show(statement: Statement) -> None:

@@ -8,6 +8,7 @@ from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.lesson_progress import LessonProgress, capstone_row
 from nnopt_lab.course.session import current_lesson
 from nnopt_lab.course.workspace import workspace
+from nnopt_lab.workbench.language import _
 
 
 class CourseMap:
@@ -27,10 +28,10 @@ class CourseMap:
 
     def __repr__(self) -> str:
         width = max(len(name) for name, *_ in self.rows)
-        lines = [
-            f"{name:<{width}}  {_bar(earned, points)}  {earned:>3} of {points} points"
-            for name, _, earned, points in self.rows
-        ]
+        lines = []
+        for name, _title, earned, points in self.rows:
+            told = _("{earned} of {points} points", earned=f"{earned:>3}", points=points)
+            lines.append(f"{name:<{width}}  {_bar(earned, points)}  {told}")
         return "\n".join(lines)
 
 

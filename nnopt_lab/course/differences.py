@@ -117,18 +117,14 @@ def _as_tensor(got, wanted: Tensor):
 
 
 def _pair(got, wanted) -> str:
-    return f"expected {show(wanted)}, got {show(got)}"
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
+    return f"Expected {show(wanted)}, got {show(got)}."
 
 
 def _kind_difference(got, wanted) -> str:
     if got is None:
         return "Your function returned nothing: is the `return` missing?"
     if type(got) is type(wanted):
-        return _sentence(_pair(got, wanted))
+        return _pair(got, wanted)
     return f"Expected {kind(wanted)}, but got {kind(got)}."
 
 
@@ -143,7 +139,7 @@ def _number_difference(got, wanted, tolerance: float, named: bool) -> str | None
         return f"The result is NaN, {_NAN}"
     with contextlib.suppress(OverflowError):  # an integer beyond every float
         return None if _close(got, wanted, tolerance) else _number_sentence(got, wanted, named)
-    return _sentence(_pair(got, wanted))
+    return _pair(got, wanted)
 
 
 def _close(got: float, wanted: float, tolerance: float) -> bool:
@@ -174,7 +170,7 @@ def _plain(value):
 
 def _number_sentence(got: float, wanted: float, named: bool) -> str:
     pattern = _number_pattern(got, wanted) if named else None
-    return f"{pattern}: {_pair(got, wanted)}." if pattern else _sentence(_pair(got, wanted))
+    return f"{pattern}: expected {show(wanted)}, got {show(got)}." if pattern else _pair(got, wanted)
 
 
 def _number_pattern(got: float, wanted: float) -> str | None:
@@ -235,7 +231,8 @@ def _list_pattern(got, wanted) -> str | None:
     with contextlib.suppress(OverflowError):
         got, wanted = (torch.tensor([float(_plain(v)) for v in values], dtype=torch.double) for values in (got, wanted))
         pattern = _pattern(got, wanted)
-        return pattern and f"{pattern}; value 0: {_pair(got[0].item(), wanted[0].item())}."
+        expected, given = show(wanted[0].item()), show(got[0].item())
+        return pattern and f"{pattern}; value 0: expected {expected}, got {given}."
     return None
 
 
@@ -349,11 +346,11 @@ def _mask_difference(got: Tensor, wanted: Tensor, named: bool) -> str:
 
 def _describe_wrong(got: Tensor, wanted: Tensor, wrong: Tensor, named: bool) -> str:
     at = wrong.nonzero()[0].tolist()
-    first = f"the first at {at}: {_pair(got[tuple(at)].item(), wanted[tuple(at)].item())}."
-    pattern = (
-        _pattern(got.double(), wanted.double()) if named and wanted.numel() > 1 and _fit_doubles(got, wanted) else None
-    )
-    return f"{pattern or f'{int(wrong.sum())} of {wanted.numel()} values differ'}; {first}"
+    expected, given = show(wanted[tuple(at)].item()), show(got[tuple(at)].item())
+    what = f"{int(wrong.sum())} of {wanted.numel()} values differ"
+    if named and wanted.numel() > 1 and _fit_doubles(got, wanted):
+        what = _pattern(got.double(), wanted.double()) or what
+    return f"{what}; the first at {at}: expected {expected}, got {given}."
 
 
 def _fit_doubles(*tensors: Tensor) -> bool:

@@ -9,9 +9,9 @@ from nnopt_lab.course.exercises import Exercise, exercises
 from nnopt_lab.course.solutions import solution
 from nnopt_lab.course.static_outputs import CURRENT
 from nnopt_lab.course.workspace import workspace
+from nnopt_lab.workbench.language import _, translated
 
 HINTS = 3
-STATIC = "Run this cell for a hint."
 TRIES = 5  # with three hints, before the solution is shown
 
 
@@ -55,15 +55,16 @@ def box(card: HelpCard):
     without_line = Card._repr_html_(replace(card, lines=card.lines[:-1]))
     shown, folds, static = (widgets.HTML(value, _dom_classes=[CURRENT]) for value in (without_line, _folds(id), ""))
     static.layout.display = "none"  # seen only in a saved notebook
-    button = widgets.Button(tooltip="Hints cost no points", layout={"width": "auto", "align_self": "flex-start"})
+    button = widgets.Button(tooltip=_("Hints cost no points"), layout={"width": "auto", "align_self": "flex-start"})
+    how = f'<em style="margin-left:18px;{FONT}">{_("Run this cell for a hint.")}</em>'
 
     def update() -> None:
         taken = _taken(id)
-        button.description = f"Hint {taken + 1} of {HINTS}"
+        button.description = _("Hint {place} of {count}", place=taken + 1, count=HINTS)
         button.layout.display = "none" if taken >= HINTS else None
-        static.value = "" if taken >= HINTS else f'<em style="margin-left:18px;{FONT}">{STATIC}</em>'
+        static.value = "" if taken >= HINTS else how
 
-    def open_next(_) -> None:
+    def open_next(button) -> None:
         take_hint(id)
         folds.value = _folds(id, newest_open=True)
         update()
@@ -76,7 +77,14 @@ def box(card: HelpCard):
 def _folds(id: str, newest_open: bool = False) -> str:
     """The hints taken so far, and the solution or what is missing for it, in HTML."""
     exercise, taken = exercises()[id], _taken(id)
-    hints = [fold(f"Hint {n + 1} of {HINTS}", exercise.hints[n], newest_open and n == taken - 1) for n in range(taken)]
+    hints = [
+        fold(
+            _("Hint {place} of {count}", place=n + 1, count=HINTS),
+            translated(exercise.hints[n]),
+            newest_open and n == taken - 1,
+        )
+        for n in range(taken)
+    ]
     after = [fold(summary, line) for summary, line in _solution(exercise)] if taken == HINTS else []
     return f'<div style="margin:0 0 4px 18px;{FONT}">{"".join(hints + after)}</div>' if hints else ""
 
@@ -87,8 +95,9 @@ def _solution(exercise: Exercise) -> list[tuple[str, Line]]:
     if not code:
         return []
     if tries < TRIES:
-        return [("A solution", f"It is shown here after {TRIES} tries; so far you have made {tries}.")]
-    return [("A solution", ("", code))]
+        told = _("It is shown here after {most} tries; so far you have made {tries}.", most=TRIES, tries=tries)
+        return [(_("A solution"), told)]
+    return [(_("A solution"), ("", code))]
 
 
 def _taken(id: str) -> int:

@@ -23,13 +23,16 @@ def configure(config) -> None:
         config: Jupyter's configuration object, called `c` in its files.
     """
     from nnopt_lab.course import start_page
+    from nnopt_lab.course.carrying import carry_answers
     from nnopt_lab.course.server_environment import server_environment
     from nnopt_lab.course.server_settings import server_settings
     from nnopt_lab.course.workspace import fill
 
     folder = Path(os.environ.get("NNOPT_WORKSPACE") or Path.home() / FOLDER)
     try:
-        first = start_page.write(folder, fill(folder)).name
+        news = fill(folder)
+        carry_answers(folder)
+        first = start_page.write(folder, news).relative_to(folder).as_posix()
         settings = server_settings(folder, first)
         variables = server_environment(folder)
     except OSError as error:  # a home that is full or can't be written; the learner must still reach the files

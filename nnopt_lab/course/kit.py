@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 
+from nnopt_lab.workbench.language import ENGLISH
 from nnopt_lab.workbench.paths import KIT
 
 
@@ -14,10 +15,12 @@ class Kit:
     Attributes:
         lessons: their names, in order.
         due: when they are due, as text with a time zone; "" if never.
+        language: code of the language that it speaks unless the learner chooses another one.
     """
 
     lessons: tuple[str, ...]
     due: str = ""
+    language: str = ENGLISH
 
 
 @cache
@@ -29,8 +32,8 @@ def kit() -> Kit | None:
     """
     try:
         found = json.loads(KIT.read_text(encoding="utf-8"))
-        return Kit(tuple(found["lessons"]), found["due"])
+        return Kit(tuple(found["lessons"]), found["due"], found.get("language", ENGLISH))
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{KIT} is damaged: take {KIT.name} from the kit again.") from error

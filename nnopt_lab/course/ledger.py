@@ -6,6 +6,7 @@ import textwrap
 from dataclasses import dataclass
 
 from nnopt_lab.course.cards import inline
+from nnopt_lab.workbench.language import _, translated
 
 FARTHEST = 1e6  # of guess ÷ measured, on the plot
 LONGEST_NAME = 64
@@ -54,15 +55,15 @@ class Prediction:
     def verdict(self) -> str:
         """A few words on how good the guess was."""
         if self.is_noisy:
-            return "too noisy to judge"
+            return _("too noisy to judge")
         if self.is_inside:
-            return "inside the interval"
-        off = f"{abs(self.guess - self.measured):.3g}" if self.factor is None else f"{self.factor:.2f} times"
-        return f"{off} too {'high' if self.guess > self.measured else 'low'}"
-
-
-HEADING = "Your guesses so far, compared with what was measured:"
-NONE = "No guesses yet. A guess that you make before its measurement is compared with it here."
+            return _("inside the interval")
+        is_high = self.guess > self.measured
+        if self.factor is None:
+            off = f"{abs(self.guess - self.measured):.3g}"
+            return _("{off} too high", off=off) if is_high else _("{off} too low", off=off)
+        times = f"{self.factor:.2f}"
+        return _("{factor} times too high", factor=times) if is_high else _("{factor} times too low", factor=times)
 
 
 class Ledger:
@@ -74,12 +75,12 @@ class Ledger:
 
     def __repr__(self) -> str:
         if not self.made:
-            return NONE
+            return _("No guesses yet. A guess that you make before its measurement is compared with it here.")
         lines = [
-            f"{name}: guessed {in_unit(p.guess, p.unit)}, measured {in_unit(p.measured, p.unit)}"
+            _("{name}: guessed {guess}, measured {measured}", name=translated(name), **_numbers(p))
             for name, p in self.made.items()
         ]
-        return "\n".join([HEADING, *lines, self.summary])
+        return "\n".join([_heading(), *lines, self.summary])
 
     @property
     def summary(self) -> str:
@@ -87,9 +88,13 @@ class Ledger:
         noisy = sum(p.is_noisy for p in self.made.values())
         inside = sum(p.is_inside for p in self.made.values()) - noisy
         factors = sorted(p.factor for p in self.made.values() if p.factor is not None and not p.is_noisy)
-        unjudged = f"; {noisy} too noisy to judge" if noisy else ""
-        typical = f"; typically off by a factor of {factors[len(factors) // 2]:.2f}" if factors else ""
-        return f"{inside} of {len(self.made)} guesses inside the measured interval{unjudged}{typical}"
+        told = [_("{inside} of {count} guesses inside the measured interval", inside=inside, count=len(self.made))]
+        if noisy:
+            told.append(_("{count} too noisy to judge", count=noisy))
+        if factors:
+            typical = f"{factors[len(factors) // 2]:.2f}"
+            told.append(_("typically off by a factor of {factor}", factor=typical))
+        return _("; ").join(told)
 
     def plot(self):
         """Draw guess ÷ measured on a log axis, one row per guess; a matplotlib Figure, or None without ratios."""
@@ -97,13 +102,19 @@ class Ledger:
 
         if all(p.ratio is None for p in self.made.values()):
             return None
+        with plots.language_of_figures():
+            return self._drawn()
+
+    def _drawn(self):
+        from nnopt_lab.workbench import plots
+
         colors = self._colors()
         fig, ax = plots.figure(figsize=(9, 1.1 + 0.24 * len(self.made)))
         with plots.style():
             ax.axvline(1, color=plots.REFERENCE, linewidth=1)
             for row, p in enumerate(self.made.values()):
                 if p.ratio is None:
-                    told = f"guessed {in_unit(p.guess, p.unit)}, measured {in_unit(p.measured, p.unit)}: no ratio"
+                    told = _("guessed {guess}, measured {measured}: no ratio", **_numbers(p))
                     beside = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "fontsize": 8}
                     ax.annotate(told, (1, row), **beside)
                     continue
@@ -111,16 +122,17 @@ class Ledger:
                 ax.plot(ends, [row, row], color=colors[p.lesson], linewidth=4, alpha=0.35, solid_capstyle="butt")
                 fill = "none" if p.is_noisy else colors[p.lesson]
                 ax.plot(_plotted(p.ratio), row, "o", color=colors[p.lesson], markerfacecolor=fill, markersize=6)
-            names = [textwrap.shorten(name, LONGEST_NAME, placeholder=" …") for name in self.made]
+            names = [textwrap.shorten(translated(name), LONGEST_NAME, placeholder=" …") for name in self.made]
             numbered = [f"{name}  {p.lesson[:2]}" for name, p in zip(names, self.made.values(), strict=True)]
             ax.set_yticks(range(len(numbered)), numbered, fontsize=8)
             _scale(ax, len(numbered))
-            hollow = "; hollow: too noisy to judge" if any(p.is_noisy for p in self.made.values()) else ""
-            ax.set_xlabel(f"guess ÷ measured\nleft of 1 too low, right of 1 too high{hollow}")
+            label = _("guess ÷ measured\nleft of 1 too low, right of 1 too high")
+            if any(p.is_noisy for p in self.made.values()):
+                label = _("guess ÷ measured\nleft of 1 too low, right of 1 too high; hollow: too noisy to judge")
+            ax.set_xlabel(label)
             ax.set_title(self.summary, loc="right")
-        return plots.finish(
-            fig, "Each guess divided by what was measured; a guess on the line at 1 was right.", measured="x"
-        )
+        alt = _("Each guess divided by what was measured; a guess on the line at 1 was right.")
+        return plots.finish(fig, alt, measured="x")
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -141,16 +153,16 @@ class Ledger:
         left, colors = 'style="text-align:left"', self._colors()
         rows = "".join(
             f'<tr><td {left}><span style="color:{colors[p.lesson]}">●</span> {html.escape(p.lesson[:2])}</td>'
-            f"<td {left}>{inline(name)}</td>"
+            f"<td {left}>{inline(translated(name))}</td>"
             f"<td>{html.escape(in_unit(p.guess, p.unit))}</td><td>{html.escape(in_unit(p.measured, p.unit))}</td>"
             f"<td>{'–' if p.ratio is None else f'{p.ratio:.2f}'}</td><td {left}>{p.verdict}</td></tr>"
             for name, p in self.made.items()
         )
         heads = "".join(
             f'<th scope="col" {left}>{head}</th>'
-            for head in ("lesson", "prediction", "guess", "measured", "guess ÷ measured", "")
+            for head in (_("lesson"), _("prediction"), _("guess"), _("measured"), _("guess ÷ measured"), "")
         )
-        return f"<div>{HEADING}</div><table><tr>{heads}</tr>{rows}</table><div>{html.escape(self.summary)}</div>"
+        return f"<div>{_heading()}</div><table><tr>{heads}</tr>{rows}</table><div>{html.escape(self.summary)}</div>"
 
     def _colors(self) -> dict[str, str]:
         """A colour per lesson; neighbours differ, and the lesson's number distinguishes those that share a colour."""
@@ -162,7 +174,15 @@ class Ledger:
 
 def in_unit(value: float, unit: str) -> str:
     """A number with its unit, such as "2.5 ms", or alone if it has none."""
-    return f"{figure(value)} {unit}".rstrip()
+    return f"{figure(value)} {translated(unit)}".rstrip()
+
+
+def _numbers(p: Prediction) -> dict[str, str]:
+    return {"guess": in_unit(p.guess, p.unit), "measured": in_unit(p.measured, p.unit)}
+
+
+def _heading() -> str:
+    return _("Your guesses so far, compared with what was measured:")
 
 
 def figure(value: float) -> str:

@@ -1,5 +1,6 @@
 """Find a lesson's source and notebooks, and the lesson that a name means."""
 
+import json
 from pathlib import Path
 
 from nnopt_lab.workbench.paths import root
@@ -25,6 +26,16 @@ def find_lesson(text: str) -> str:
     if len(found) != 1:
         raise ValueError("\n  ".join([f"lesson={text!r} is not a lesson; there are:", *names]))
     return found[0]
+
+
+def notebook_text(notebook: dict) -> str:
+    """The content of a notebook's file."""
+    text = json.dumps(notebook, ensure_ascii=False, indent=1)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a character, as in a damaged paste
+        text = json.dumps(notebook, indent=1)
+    return text + "\n"
 
 
 def read_notebook(path: Path):

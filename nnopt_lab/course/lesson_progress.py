@@ -7,7 +7,8 @@ from nnopt_lab.course import record
 from nnopt_lab.course.cards import FONT, Card
 from nnopt_lab.course.exercises import earned_points, exercises, is_passed, lesson_points, questions
 from nnopt_lab.course.lesson import lessons
-from nnopt_lab.course.workspace import START_PAGE
+from nnopt_lab.course.workspace import START_PAGE, edition_folder
+from nnopt_lab.workbench.language import _, counted, translated
 
 LISTED = 3  # open exercises by their titles
 CAPSTONE = "15_capstone"
@@ -28,9 +29,15 @@ class LessonProgress:
         self._lesson, self._folder, self._titles = lesson, folder, _titles()
         self.earned, self.points = earned, points
         name, is_done = self._titles.get(lesson, lesson), earned >= points
-        title = f"{name}: complete, {points} of {points} points" if is_done else f"{name}: {earned} of {points} points"
-        entries = [f"Your best entries: {got} of {most} points." for *_, got, most in _entries(contents, lesson)]
-        open_now = [] if is_done else [f"Still open: {_open(contents, lesson)}."]
+        which = {"lesson": name, "earned": earned, "points": points}
+        title = _("{lesson}: {earned} of {points} points", **which)
+        if is_done:
+            title = _("{lesson}: complete, {points} of {points} points", **which)
+        entries = [
+            _("Your best entries: {earned} of {points} points.", earned=row[-2], points=row[-1])
+            for row in _entries(contents, lesson)
+        ]
+        open_now = [] if is_done else [_("Still open: {items}.", items=_open(contents, lesson))]
         self.card = Card(title, "good" if is_done else "neutral", (*open_now, *entries))
 
     def __repr__(self) -> str:
@@ -46,9 +53,10 @@ class LessonProgress:
         """The next lesson and the start page, as far as the workspace has them: file → text of the link."""
         names = list(self._titles)
         after = names.index(self._lesson) + 1 if self._lesson in names else len(names)
-        targets = {f"{name}.ipynb": f"Next: {self._titles[name]}" for name in names[after : after + 1]}
-        targets[START_PAGE] = "Course map"
-        return {target: text for target, text in targets.items() if (self._folder / target).is_file()}
+        targets = {f"{name}.ipynb": _("Next: {lesson}", lesson=self._titles[name]) for name in names[after : after + 1]}
+        targets[START_PAGE] = _("Course map")
+        folder = edition_folder(self._folder)
+        return {target: text for target, text in targets.items() if (folder / target).is_file()}
 
 
 def capstone_row(contents: dict) -> list[tuple[str, str, int, int]]:
@@ -62,7 +70,7 @@ def _entries(contents: dict, lesson: str) -> list[tuple]:
 
 
 def _titles() -> dict[str, str]:
-    return {name: f"{name[:2]} {lesson.title}" for name, lesson in lessons().items() if not lesson.draft}
+    return {name: f"{name[:2]} {translated(lesson.title)}" for name, lesson in lessons().items() if not lesson.draft}
 
 
 def _open(contents: dict, lesson: str) -> str:
@@ -71,13 +79,10 @@ def _open(contents: dict, lesson: str) -> str:
         [item for id, item in items.items() if not is_passed(contents, part, id)]
         for part, items in (("exercises", exercises(lesson)), ("questions", questions(lesson)))
     )
-    parts = [exercise.title for exercise in tasks[:LISTED]]
+    parts = [translated(exercise.title) for exercise in tasks[:LISTED]]
     if len(tasks) > LISTED:
-        parts.append(_counted(len(tasks) - LISTED, "more exercise"))
+        parts.append(counted(len(tasks) - LISTED, "{count} more exercise", "{count} more exercises"))
     if asked:
-        parts.append(_counted(len(asked), "question"))
-    return ", ".join(parts[:-1]) + (" and " if parts[1:] else "") + parts[-1]
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' if number > 1 else ''}"
+        parts.append(counted(len(asked), "{count} question", "{count} questions"))
+    first = _(", ").join(parts[:-1])
+    return _("{first} and {last}", first=first, last=parts[-1]) if first else parts[-1]

@@ -63,7 +63,7 @@ def readings(given: float, scaled: bool = True) -> Iterator[tuple[str, float, fl
 def _factors(given: float) -> Iterator[tuple[str, float, float]]:
     units = "Check the units."
     for factor, hint in (
-        *((10**k, f"{units[:-1]} and the decimal point.") for k in (1, *range(3, 13))),
+        *((10**k, "Check the units and the decimal point.") for k in (1, *range(3, 13))),
         *((1024**k, units) for k in (1, 2, 3)),
         (8, "Are bits and bytes mixed up?"),
     ):

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import ipywidgets as widgets
+from rich.cells import cell_len
 
 from nnopt_lab.course.static_outputs import CURRENT
 from nnopt_lab.workbench import plots
+from nnopt_lab.workbench.language import _, translated
 from nnopt_lab.workbench.plots.summary import KEY
 
 PAUSE = 0.04  # seconds without a further move before the figure is drawn
-STATIC = "run this cell to move the controls"
 _BUSY = "nnopt-drawing"
 # The delay keeps a quick redraw from flickering.
 _STYLE = (
@@ -50,6 +51,8 @@ class Playground(widgets.VBox):
         self._settings = widgets.HTML(layout={"display": "none"})  # seen only in a saved notebook
         for part in (self._settings, self._text, self._picture):
             part.add_class(CURRENT)
+        for control in controls.values():
+            _translate(control)
         rows = widgets.VBox([*_aligned(list(controls.values())), self._settings])
         super().__init__([rows, self._text, self._picture])
         for control in controls.values():
@@ -65,15 +68,18 @@ class Playground(widgets.VBox):
         try:
             self.figure, text = self._draw(**{name: control.value for name, control in self._controls.items()})
         except ValueError as error:
-            self._text.value = html.escape(str(error))
+            self._text.value = html.escape(translated(str(error)))
             return
+        text = translated(text)
         self._summary = {KEY: plots.summary(self.figure)}
         self.figure.alt = f"{self.figure.alt} {_plain(text)}".strip()
         picture = plots.png(self.figure, plots.SHARPNESS, quick=True)
-        self._picture.value = _STYLE + plots.img(self.figure, picture)
+        style = _STYLE.replace("drawing …", _("drawing …"))
+        self._picture.value = style + plots.img(self.figure, picture)
         self._text.value = text
         settings = " · ".join(f"{control.description}: {_shown(control)}" for control in self._controls.values())
-        self._settings.value = f"{html.escape(settings)} <em>({STATIC})</em>"
+        how = _("{settings} <em>(run this cell to move the controls)</em>", settings=html.escape(settings))
+        self._settings.value = how
 
     def _moved(self) -> None:
         try:
@@ -111,7 +117,7 @@ class Playground(widgets.VBox):
         return bundle
 
     def __repr__(self) -> str:
-        return "A playground: run this cell in JupyterLab and move the controls."
+        return _("A playground: run this cell in JupyterLab and move the controls.")
 
 
 def choice(name: str, options: Sequence, value) -> widgets.RadioButtons:
@@ -149,9 +155,20 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
+def _translate(control: widgets.Widget) -> None:
+    """Show a control's name and its options in the language in use; its values stay as they are."""
+    control.description = translated(control.description)
+    if isinstance(control, widgets.Dropdown | widgets.RadioButtons):
+        pairs = [option if isinstance(option, tuple) else (str(option), option) for option in control.options]
+        words, value = [(translated(label), of) for label, of in pairs], control.value
+        if words != pairs:
+            control.options = words
+            control.value = value
+
+
 def _aligned(controls: list[widgets.Widget]) -> list[widgets.Widget]:
     """The controls with room for the longest description before each, and for the longest option in each list."""
-    longest = max((len(control.description) for control in controls), default=0)
+    longest = max((cell_len(control.description) for control in controls), default=0)
     for control in controls:
         control.style.description_width = f"{longest + 1}ch"
         if isinstance(control, widgets.Dropdown):
@@ -168,7 +185,7 @@ def _shown(control: widgets.Widget) -> str:
     if isinstance(control, widgets.IntSlider | widgets.FloatSlider):
         return format(control.value, control.readout_format)
     if isinstance(control, widgets.Checkbox):
-        return "yes" if control.value else "no"
+        return _("yes") if control.value else _("no")
     return str(getattr(control, "label", control.value))  # of a list, the option's name
 
 

@@ -20,6 +20,7 @@ from nnopt_lab.course.ledger import Ledger, Prediction, figure, figures, in_unit
 from nnopt_lab.course.lesson_files import paths
 from nnopt_lab.course.session import current_lesson
 from nnopt_lab.course.workspace import workspace
+from nnopt_lab.workbench.language import _, translated
 
 DEFAULT_UNIT = "×"
 
@@ -64,12 +65,19 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
     entry.measured, entry.low, entry.high = measured, low, high
     _store(name, entry)
     number, lowest, highest = figures(measured, low, high)
-    span = f" (interval {lowest} to {highest})" if high > low else ""
-    result, reason = f"{f'{number} {entry.unit}'.rstrip()}{span}", (because,) if because else ()
+    result, reason = f"{number} {translated(entry.unit)}".rstrip(), (translated(because),) if because else ()
+    if high > low:
+        result = _("{measured} (interval {low} to {high})", measured=result, low=lowest, high=highest)
+    shown = translated(name)
     if entry.guess is None:
-        return Card(f"Measured: {name}", "neutral", (f"{result} · next time, guess first", *reason))
-    guessed = f"You guessed {in_unit(entry.guess, entry.unit)}: {entry.verdict}."
-    return Card(f"Predicted and measured: {name}", "neutral", (f"Measured: {result}.", guessed, *reason))
+        return Card(
+            _("Measured: {name}", name=shown),
+            "neutral",
+            (_("{measured} · next time, guess first", measured=result), *reason),
+        )
+    guessed = _("You guessed {guess}: {verdict}.", guess=in_unit(entry.guess, entry.unit), verdict=entry.verdict)
+    title = _("Predicted and measured: {name}", name=shown)
+    return Card(title, "neutral", (_("Measured: {measured}.", measured=result), guessed, *reason))
 
 
 def ledger() -> Ledger:
@@ -87,42 +95,45 @@ def _commit(name: str, guess: float, unit: str) -> Card:
     try:
         guess = float(guess)
     except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: a tensor of several numbers
-        return Card(f"A guess must be a number; {show(guess)} was given.", "bad")
+        return Card(_("A guess must be a number; {guess} was given.", guess=show(guess)), "bad")
     if not math.isfinite(guess):
-        return Card(f"A guess must be a finite number; {guess!r} was given.", "bad")
+        return Card(_("A guess must be a finite number; {guess} was given.", guess=repr(guess)), "bad")
     if entry.counts:
         if guess == entry.guess:
-            return Card(f"Your guess: {name}", "neutral", (f"{in_unit(guess, entry.unit)}. It has been measured.",))
-        earlier = f"your guess was {figure(entry.guess)}"
-        return Card(f"Already measured: {name}", "quiet", (f"The guess can't be changed any more; {earlier}.",))
+            measured = _("{guess}. It has been measured.", guess=in_unit(guess, entry.unit))
+            return Card(_("Your guess: {name}", name=translated(name)), "neutral", (measured,))
+        fixed = _("The guess can't be changed any more; your guess was {guess}.", guess=figure(entry.guess))
+        return Card(_("Already measured: {name}", name=translated(name)), "quiet", (fixed,))
     was_shown = entry.measured is not None
     entry.guess, entry.measured, entry.low, entry.high = guess, None, None, None
     _store(name, entry)
     card = _committed(name, entry)
-    again = "It was measured before you guessed. Run the measuring cell again, so that your guess counts."
+    again = _("It was measured before you guessed. Run the measuring cell again, so that your guess counts.")
     return Card(card.title, card.mood, (*card.lines, again)) if was_shown else card
 
 
 def _committed(name: str, entry: Prediction) -> Card:
-    return Card(f"Your guess: {name}", "neutral", (f"{in_unit(entry.guess, entry.unit)}. Now measure.",))
+    guessed = _("{guess}. Now measure.", guess=in_unit(entry.guess, entry.unit))
+    return Card(_("Your guess: {name}", name=translated(name)), "neutral", (guessed,))
 
 
 def _box(name: str, unit: str):
     import ipywidgets as widgets
 
+    shown = translated(name)
     # Not a FloatText, which starts at 0, so that an early click would commit 0.
     number = widgets.Text(
-        description="Your guess",  # also its name for screen readers
-        placeholder="a number",
-        tooltip=f"Your guess: {name}",
+        description=_("Your guess"),  # also its name for screen readers
+        placeholder=_("a number"),
+        tooltip=_("Your guess: {name}", name=shown),
         style={"description_width": "initial"},
         layout=widgets.Layout(width="14em"),
     )
-    button = widgets.Button(description="Commit my guess", button_style="primary")
+    button = widgets.Button(description=_("Commit my guess"), button_style="primary")
     answer = widgets.HTML()
-    label = widgets.HTML(f"<b>Predict:</b> {inline(name)}?")
-    box = _box_class()([label, widgets.HBox([number, widgets.Label(unit), button]), answer])
-    box.without_kernel = Card(f"Predict: {name}?", "neutral", ("Run this cell to guess.",))
+    label = widgets.HTML(_("<b>Predict:</b> {name}?", name=inline(shown)))
+    box = _box_class()([label, widgets.HBox([number, widgets.Label(translated(unit)), button]), answer])
+    box.without_kernel = Card(_("Predict: {name}?", name=shown), "neutral", (_("Run this cell to guess."),))
 
     def commit(_):
         card = _commit(name, number.value.replace(",", "."), unit)

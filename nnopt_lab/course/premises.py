@@ -35,6 +35,11 @@ def needs(*names: str) -> tuple[bool, str]:
     return True, ""
 
 
+def reasons() -> list[str]:
+    """What `needs` says of machines without the features."""
+    return [otherwise for _, otherwise in _PREMISES.values()]
+
+
 @cache
 def instructions() -> frozenset[str]:
     """Names of the processor's instruction sets, as reported by torch and the operating system."""

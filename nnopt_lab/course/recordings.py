@@ -14,6 +14,7 @@ from nnopt_lab.course.lesson import modules
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.workbench import device, provenance
 from nnopt_lab.workbench.files import check_writable, make_folder
+from nnopt_lab.workbench.language import _
 from nnopt_lab.workbench.paths import data_dir, how_to_restore
 from nnopt_lab.workbench.progress_bar import progress_bar
 
@@ -28,7 +29,7 @@ def experiment(function: Callable[[], dict]) -> Callable[[], dict]:
 
 def experiments() -> dict[str, Callable[[], dict]]:
     """The experiments of all lessons, by name."""
-    for _ in modules("experiments"):
+    for _module in modules("experiments"):
         pass
     return _experiments
 
@@ -87,8 +88,8 @@ def live_or_recorded(name: str) -> dict | None:
     try:
         return recorded(name)["result"]
     except FileNotFoundError:
-        print("This needs an accelerator, and no recording of it comes with the course yet.")
-        print(f"`nnopt record {name}` makes one on a machine that has an accelerator.")
+        print(_("This needs an accelerator, and no recording of it comes with the course yet."))
+        print(_("`nnopt record {name}` makes one on a machine that has an accelerator.", name=name))
         return None
 
 

@@ -13,6 +13,7 @@ from nbformat import NotebookNode
 from nnopt_lab.course import record
 from nnopt_lab.course.exercises import lesson_points
 from nnopt_lab.course.lesson_files import paths, read_notebook
+from nnopt_lab.workbench.language import ENGLISH, VARIABLE
 
 CELL_SECONDS = 600
 
@@ -67,11 +68,19 @@ def run(lesson: str, solved: bool = False, on_cell: Callable[[int, int, str], No
     return run_notebook(lesson, read_notebook(path), on_cell)
 
 
-def run_notebook(lesson: str, notebook: NotebookNode, on_cell: Callable[[int, int, str], None] | None = None) -> Result:
-    """Execute a lesson's notebook in place, in an empty workspace; `on_cell` as in `run`."""
+def run_notebook(
+    lesson: str,
+    notebook: NotebookNode,
+    on_cell: Callable[[int, int, str], None] | None = None,
+    language: str = ENGLISH,
+) -> Result:
+    """Execute a lesson's notebook in place, in an empty workspace; `on_cell` as in `run`.
+
+    The kernel speaks `language` whatever the system's locale, so that outputs can be compared.
+    """
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="nnopt-", ignore_cleanup_errors=True) as folder:
-        failure = execute(notebook, Path(folder), on_cell)
+        failure = execute(notebook, Path(folder), on_cell, language)
         noted = record.read(Path(folder))
     passed = [e for section in ("exercises", "questions") for e in noted[section].values() if e["passed"]]
     return Result(
@@ -90,7 +99,12 @@ def _all_lessons(claims: dict[str, dict]) -> dict:
     return {text: holds for of_lesson in claims.values() for text, holds in of_lesson.items()}
 
 
-def execute(notebook: NotebookNode, folder: Path, on_cell: Callable[[int, int, str], None] | None = None) -> str:
+def execute(
+    notebook: NotebookNode,
+    folder: Path,
+    on_cell: Callable[[int, int, str], None] | None = None,
+    language: str = ENGLISH,
+) -> str:
     """Execute in place, with `folder` as workspace and current folder; returns a description of the failure, or ""."""
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -113,7 +127,8 @@ def execute(notebook: NotebookNode, folder: Path, on_cell: Callable[[int, int, s
 
     client.on_cell_start = started
     try:
-        client.execute(env=os.environ | {"NNOPT_WORKSPACE": str(folder), "TQDM_DISABLE": "1"})
+        variables = {"NNOPT_WORKSPACE": str(folder), "TQDM_DISABLE": "1", VARIABLE: language}
+        client.execute(env=os.environ | variables)
     except CellExecutionError as error:
         return f"cell {last} failed with {error.ename}: {error.evalue}\n{notebook.cells[last].source}"
     except (CellTimeoutError, DeadKernelError) as error:

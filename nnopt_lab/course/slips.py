@@ -102,12 +102,13 @@ def _of_one(got, wanted) -> Iterator[Slip]:
     yield _MASK, lambda value: _each(lambda mask: ~mask, value, masks=True)
     yield from _factor(got, wanted)
     yield from _shift(got, wanted)
+    what = _subject(got)
     for sentence, undo in (
-        ("the reciprocal of the expected one. Divide the other way round.", lambda x: 1 / x),
-        ("1 minus the expected one.", lambda x: 1 - x),
-        ("100 minus the expected one.", lambda x: 100 - x),
+        (f"{what} is the reciprocal of the expected one. Divide the other way round.", lambda x: 1 / x),
+        (f"{what} is 1 minus the expected one.", lambda x: 1 - x),
+        (f"{what} is 100 minus the expected one.", lambda x: 100 - x),
     ):
-        yield f"{_subject(got)} is {sentence}", lambda value, undo=undo: _each(undo, value)
+        yield sentence, lambda value, undo=undo: _each(undo, value)
     yield from _moved(got)
 
 

@@ -1,6 +1,7 @@
 """The start page of a workspace, `course.md`: the course map with links, where to go on, and what is new.
 
-It is written by `nnopt lab`, and again whenever an exercise or a question is passed.
+It is written by `nnopt lab`, and again whenever an exercise or a question is passed. Each language has its own, beside
+its copies of the lessons.
 """
 
 import json
@@ -14,9 +15,9 @@ from nnopt_lab.course import record
 from nnopt_lab.course.exercises import earned_points, is_passed, lesson_points
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.predictions import ledger_of
-from nnopt_lab.course.workspace import START_PAGE, is_unchanged, write_atomically
+from nnopt_lab.course.workspace import NEW, NEWER, START_PAGE, UPDATED, edition_folder, is_unchanged, write_atomically
+from nnopt_lab.workbench.language import _, counted, translated
 
-NEWS = re.compile(r"## What is new\n\n(.*?)(?=\n## |\Z)", re.DOTALL)
 BAR = 10  # characters
 
 
@@ -36,7 +37,7 @@ class Row:
 
 
 def write(folder: Path, news: list[tuple[str, str]] | None = None) -> Path:
-    """Write the start page of a workspace, and return its path.
+    """Write the start page of a workspace in the language in use, and return its path.
 
     Args:
         folder: the workspace.
@@ -45,9 +46,11 @@ def write(folder: Path, news: list[tuple[str, str]] | None = None) -> Path:
     Raises:
         OSError: it can't be written.
     """
-    path = folder / START_PAGE
+    path = edition_folder(folder) / START_PAGE
     if news is None:
-        kept = NEWS.search(path.read_text(encoding="utf-8")) if path.is_file() else None
+        heading = re.escape(_("What is new"))
+        found = re.compile(rf"## {heading}\n\n(.*?)(?=\n## |\Z)", re.DOTALL)
+        kept = found.search(path.read_text(encoding="utf-8")) if path.is_file() else None
         told = kept[1].strip() if kept else ""
     else:
         told = _told(news)
@@ -58,17 +61,17 @@ def write(folder: Path, news: list[tuple[str, str]] | None = None) -> Path:
 def follow(folder: Path) -> None:
     """Write the page again if the workspace has one; a failure is left to the next `nnopt lab`."""
     with suppress(OSError, ValueError):
-        if (folder / START_PAGE).is_file():
+        if (edition_folder(folder) / START_PAGE).is_file():
             write(folder)
 
 
 def rows(folder: Path) -> list[Row]:
-    """The lessons in a workspace, in order."""
+    """The lessons in a workspace, in order, in the language in use."""
     noted = record.read(folder)
     return [
-        Row(name, lesson.title, lesson.minutes, earned_points(noted, name), lesson_points(name))
+        Row(name, translated(lesson.title), lesson.minutes, earned_points(noted, name), lesson_points(name))
         for name, lesson in lessons().items()
-        if not lesson.draft and (folder / f"{name}.ipynb").is_file()
+        if not lesson.draft and (edition_folder(folder) / f"{name}.ipynb").is_file()
     ]
 
 
@@ -76,30 +79,34 @@ def _page(folder: Path, news: str) -> str:
     found, noted = rows(folder), record.read(folder)
     current = _current(folder, found)
     guesses = ledger_of(noted)
+    table = [_("lesson"), _("points"), _("minutes")]
     lines = [
         "# NNOpt Lab",
         "",
-        "Make PyTorch networks smaller and faster, and know why it worked.",
+        _("Make PyTorch networks smaller and faster, and know why it worked."),
         "",
         _go_on(folder, current),
         "",
         _summary(found),
-        *([f"\nYour predictions: {guesses.summary}."] if guesses.made else []),
+        *(["\n" + _("Your predictions: {summary}.", summary=guesses.summary)] if guesses.made else []),
         "",
-        "| | lesson | points | | minutes |",
+        f"| | {table[0]} | {table[1]} | | {table[2]} |",
         "|:-:|:--|:--|--:|--:|",
         *(_table_row(row, row is current) for row in found),
         "",
-        "✔ complete · ▶ where you are",
+        _("✔ complete · ▶ where you are"),
         "",
-        *(["## What is new", "", news, ""] if news else []),
-        "## How it works",
+        *([f"## {_('What is new')}", "", news, ""] if news else []),
+        f"## {_('How it works')}",
         "",
-        "- Open a lesson with a click on its title, and run its cells from top to bottom with Shift+Enter.",
-        "- Stuck? The button under an exercise's card gives three hints, one by one. They cost no points.",
-        "- Your work is never overwritten. In a terminal, `nnopt update LESSON` takes a newer text of a lesson and "
-        "keeps your answers, and `nnopt reset LESSON` fetches a fresh copy and keeps the old one.",
-        "- This page follows your progress.",
+        "- " + _("Open a lesson with a click on its title, and run its cells from top to bottom with Shift+Enter."),
+        "- " + _("Stuck? The button under an exercise's card gives three hints, one by one. They cost no points."),
+        "- "
+        + _(
+            "Your work is never overwritten. In a terminal, `nnopt update LESSON` takes a newer text of a lesson and "
+            "keeps your answers, and `nnopt reset LESSON` fetches a fresh copy and keeps the old one."
+        ),
+        "- " + _("This page follows your progress."),
         "",
     ]
     return "\n".join(lines)
@@ -108,10 +115,16 @@ def _page(folder: Path, news: str) -> str:
 def _summary(found: list[Row]) -> str:
     earned, points = sum(row.earned for row in found), sum(row.points for row in found)
     done, left = sum(row.is_done for row in found), sum(row.minutes for row in found if not row.is_done)
+    so_far = {"earned": earned, "points": points, "done": done, "count": len(found), "time": _hours(left)}
     if not earned:
-        return f"The course has {len(found)} lessons with {points} points, and takes about {_hours(left)}."
-    rest = f"; the others take about {_hours(left)}" if left else ""
-    return f"You have {earned} of {points} points and have completed {done} of {len(found)} lessons{rest}."
+        return _("The course has {count} lessons with {points} points, and takes about {time}.", **so_far)
+    if left:
+        return _(
+            "You have {earned} of {points} points and have completed {done} of {count} lessons; the others take about "
+            "{time}.",
+            **so_far,
+        )
+    return _("You have {earned} of {points} points and have completed {done} of {count} lessons.", **so_far)
 
 
 def _table_row(row: Row, is_current: bool) -> str:
@@ -119,28 +132,31 @@ def _table_row(row: Row, is_current: bool) -> str:
     full = BAR * row.earned // row.points if row.points else BAR
     bar = "▰" * full + "▱" * (BAR - full)
     title = f"[{row.name[:2]} {row.title}]({row.name}.ipynb)"
-    return f"| {mark} | {title} | {bar} | {row.earned} of {row.points} | {row.minutes} |"
+    earned = _("{earned} of {points}", earned=row.earned, points=row.points)
+    return f"| {mark} | {title} | {bar} | {earned} | {row.minutes} |"
 
 
 def _current(folder: Path, found: list[Row]) -> Row | None:
     """The lesson that was saved last, or if it is complete, the next one that is not."""
     worked = [row for row in found if not is_unchanged(row.name, folder)]
-    last = max(worked, key=lambda row: (folder / f"{row.name}.ipynb").stat().st_mtime_ns, default=None)
+    mine = edition_folder(folder)
+    last = max(worked, key=lambda row: (mine / f"{row.name}.ipynb").stat().st_mtime_ns, default=None)
     begin = found.index(last) if last else 0
     return next((row for row in (*found[begin:], *found[:begin]) if not row.is_done), None)
 
 
 def _go_on(folder: Path, row: Row | None) -> str:
     if row is None:
-        return "**You have completed every lesson.**"
-    heading, cell_id = _open_section(folder / f"{row.name}.ipynb", folder)
-    begun = row.earned or not is_unchanged(row.name, folder)
+        return f"**{_('You have completed every lesson.')}**"
+    heading, cell_id = _open_section(edition_folder(folder) / f"{row.name}.ipynb", folder)
+    begun, title = row.earned or not is_unchanged(row.name, folder), f"{row.name[:2]} {row.title}"
     if not begun:
-        return f"**Begin here: [{row.name[:2]} {row.title}]({row.name}.ipynb)**"
-    place = f", section {heading}" if heading else ""
+        return _("**Begin here: [{title}]({file})**", title=title, file=f"{row.name}.ipynb")
+    if heading:
+        title = _("{title}, section {heading}", title=title, heading=heading)
     # JupyterLab finds a heading's own address only in a notebook that is open already.
     anchor = f"#cell-id={cell_id}" if cell_id else ""
-    return f"**Go on where you were: [{row.name[:2]} {row.title}{place}]({row.name}.ipynb{anchor})**"
+    return _("**Go on where you were: [{title}]({file})**", title=title, file=f"{row.name}.ipynb{anchor}")
 
 
 def _open_section(notebook: Path, folder: Path) -> tuple[str, str]:
@@ -164,20 +180,28 @@ def _cells(notebook: Path) -> Iterator[dict]:
 
 def _told(news: list[tuple[str, str]]) -> str:
     """The news as a list; lessons that are new all at once are not listed."""
-    fresh = [name for name, what in news if what == "new"]
+    fresh = [name for name, what in news if what == NEW]
     if len(fresh) == len(news) > 1:
         return ""
-    return "\n".join(f"- [{_titled(name)}]({name}.ipynb): {_sentence(what)}" for name, what in news)
+    return "\n".join(f"- [{_titled(name)}]({name}.ipynb): {in_words(name, what)}" for name, what in news)
+
+
+def in_words(lesson: str, what: str) -> str:
+    """What `workspace.fill` tells of a lesson, as a sentence in the language in use, in Markdown."""
+    if what == NEWER:
+        return _(
+            "a newer text is there; your copy was kept, and this command takes the text and keeps your answers: "
+            "`nnopt update {lesson}`.",
+            lesson=lesson,
+        )
+    return {NEW: _("new."), UPDATED: _("updated.")}[what]
 
 
 def _titled(name: str) -> str:
-    return f"{name[:2]} {lessons()[name].title}" if name in lessons() else name
-
-
-def _sentence(what: str) -> str:
-    command = re.fullmatch(r"(.*): (nnopt update \w+)", what)
-    return f"{command[1]}: `{command[2]}`." if command else f"{what}."
+    return f"{name[:2]} {translated(lessons()[name].title)}" if name in lessons() else name
 
 
 def _hours(minutes: int) -> str:
-    return f"{minutes} minutes" if minutes < 90 else f"{minutes / 60:.0f} hours"
+    if minutes < 90:
+        return counted(minutes, "{count} minute", "{count} minutes")
+    return _("{hours} hours", hours=f"{minutes / 60:.0f}")

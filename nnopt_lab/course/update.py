@@ -11,18 +11,20 @@ from pathlib import Path
 from nnopt_lab.course.cell_prints import text_of
 from nnopt_lab.course.exercises import cell_id, exercises, questions
 from nnopt_lab.course.lesson import lessons
+from nnopt_lab.course.lesson_files import notebook_text
 from nnopt_lab.course.merging import ANSWER, Merged, marks_of, merge
 from nnopt_lab.course.workspace import (
     copied_cells,
+    edition_folder,
     free_name,
     is_outdated,
     is_unchanged,
     note_copied,
     refresh,
+    shipped,
     write_atomically,
 )
 from nnopt_lab.workbench.files import naming
-from nnopt_lab.workbench.paths import root
 
 FORMAT = 4
 SECONDS_TO_ASK = 2.0  # for an answer of a running JupyterLab
@@ -73,11 +75,11 @@ def update(lesson: str, folder: Path, dry_run: bool = False) -> Updated | None:
         ValueError: the copy is no notebook of the lesson, is of another format, or is open in JupyterLab.
         OSError: the copy is missing or read-only, or can't be read or written.
     """
-    mine, original = folder / f"{lesson}.ipynb", _original(lesson)
+    mine, original = edition_folder(folder) / f"{lesson}.ipynb", shipped(lesson)
     if not original.is_file():
         raise FileNotFoundError(f"{lesson} has no notebook in this course.")
     if not mine.is_file():
-        raise FileNotFoundError(f"{mine.name} is not in {folder}: nnopt lab copies it there.")
+        raise FileNotFoundError(f"{mine.name} is not in {mine.parent}: nnopt lab copies it there.")
     if not is_outdated(lesson, folder):
         return None
     if not mine.stat().st_mode & stat.S_IWUSR:
@@ -111,12 +113,9 @@ def update(lesson: str, folder: Path, dry_run: bool = False) -> Updated | None:
 
 def outdated(folder: Path) -> list[str]:
     """The lessons of a workspace for which the course has another text than the one that was copied."""
-    held = [name for name in lessons() if (folder / f"{name}.ipynb").is_file() and _original(name).is_file()]
+    mine = edition_folder(folder)
+    held = [name for name in lessons() if (mine / f"{name}.ipynb").is_file() and shipped(name).is_file()]
     return [name for name in held if is_outdated(name, folder)]
-
-
-def _original(lesson: str) -> Path:
-    return root() / "notebooks" / f"{lesson}.ipynb"
 
 
 def _metadata(notebook: dict, latest: dict) -> dict:
@@ -129,12 +128,7 @@ def _metadata(notebook: dict, latest: dict) -> dict:
 def _text(notebook: dict, latest: dict, merged: Merged) -> str:
     minor = max(int(latest["nbformat_minor"]), notebook["nbformat_minor"])
     new = {"cells": merged.cells, "metadata": _metadata(notebook, latest), "nbformat": FORMAT, "nbformat_minor": minor}
-    text = json.dumps(new, ensure_ascii=False, indent=1)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half of a character, as in a damaged paste
-        text = json.dumps(new, indent=1)
-    return text + "\n"
+    return notebook_text(new)
 
 
 def _read(path: Path) -> dict:

@@ -15,7 +15,7 @@ import tempfile
 import threading
 from importlib.metadata import version
 
-from nnopt_lab.grading.sandbox import JobResult, Limits, Sandbox, SandboxError
+from nnopt_lab.grading.sandbox import SPOKEN, JobResult, Limits, Sandbox, SandboxError
 from nnopt_lab.grading.sandboxed.exchange import END_SECONDS, FOLLOWING_SECONDS, MAX_REPLY, jobs_in
 from nnopt_lab.grading.view import PACKAGES, SANDBOXED
 
@@ -153,6 +153,7 @@ def run_command(name: str, tag: str, limits: Limits) -> list[str]:
         *("--cap-drop", "ALL", "--cap-add", "SETUID", "--cap-add", "SETGID", "--cap-add", "KILL"),
         *("--security-opt", "no-new-privileges"),
         *("--env", "OMP_NUM_THREADS=1", "--env", "MKL_NUM_THREADS=1", "--env", "HOME=/"),
+        *(part for name, value in SPOKEN.items() for part in ("--env", f"{name}={value}")),
         # torch's optimizers import its compiler, which needs a folder for its cache even if it never writes to it.
         *("--env", "TORCHINDUCTOR_CACHE_DIR=/"),
         *("--volume", f"{os.path.abspath(SANDBOXED)}:/sandboxed:ro"),

@@ -16,6 +16,7 @@ from nnopt_lab.course.kit import Kit
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.seals import sealed
 from nnopt_lab.grading.times import local
+from nnopt_lab.workbench.language import ENGLISH, speaking, translated
 from nnopt_lab.workbench.paths import KIT, PACKAGE, root
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -25,7 +26,7 @@ _WITH_ANSWERS = ("exercises.py", "playground.py")  # not needed of a lesson that
 _TEACHERS_EXTRAS = ("cluster", "xlsx", "book", "browser", "test")
 
 
-def write_package(folder: Path, names: list[str], due: datetime | None) -> None:
+def write_package(folder: Path, names: list[str], due: datetime | None, language: str = ENGLISH) -> None:
     """Copy the package into a kit, its questions sealed, without the exercises of lessons that are not in the kit.
 
     Raises:
@@ -45,18 +46,22 @@ def write_package(folder: Path, names: list[str], due: datetime | None) -> None:
             path.write_text(_sealed_source(path.read_text("utf-8"), questions(name), salt), "utf-8")
     for catalog in (folder / PACKAGE.name).rglob("*.mo"):
         _drop_secrets(catalog)
-    noted = {"lessons": names, "due": in_full(due)}
+    noted = {"lessons": names, "due": in_full(due), "language": language}
     (folder / PACKAGE.name / KIT.name).write_text(json.dumps(noted, ensure_ascii=False, indent=1), "utf-8")
 
 
-def write_readme(folder: Path, names: list[str], due: datetime | None) -> None:
-    """Write the kit's own README."""
+def write_readme(folder: Path, names: list[str], due: datetime | None, language: str = ENGLISH) -> None:
+    """Write the kit's own README, in its language if there is a template for it."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    kit = Kit(tuple(names), in_full(due))
-    rows = [(name, lessons()[name], lesson_points(name)) for name in names]
-    text = environment.get_template("kit.md").render(kit=kit, rows=rows, whole=len(names) == len(_published()))
+    kit = Kit(tuple(names), in_full(due), language)
+    with speaking(language):
+        rows = [
+            (name, translated(lessons()[name].title), lessons()[name].minutes, lesson_points(name)) for name in names
+        ]
+    template = environment.select_template([f"kit.{language}.md", "kit.md"])
+    text = template.render(kit=kit, rows=rows, whole=len(names) == len(_published()))
     (folder / "README.md").write_text(text.strip() + "\n", "utf-8")
 
 

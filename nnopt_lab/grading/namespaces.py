@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import threading
 
-from nnopt_lab.grading.sandbox import JobResult, Limits, Sandbox, SandboxError
+from nnopt_lab.grading.sandbox import SPOKEN, JobResult, Limits, Sandbox, SandboxError
 from nnopt_lab.grading.sandboxed import exchange
 from nnopt_lab.grading.view import SANDBOXED, View, python, view
 
@@ -17,6 +17,7 @@ _NAMESPACES = (
     *("--fork", "--kill-child"),
 )
 _ENVIRONMENT = {
+    **SPOKEN,
     "LANG": "C.UTF-8",
     "PATH": "/usr/bin",
     "OMP_NUM_THREADS": "1",

@@ -17,8 +17,10 @@ import time
 from dataclasses import dataclass, replace
 
 from nnopt_lab.grading.sandboxed import exchange
+from nnopt_lab.workbench.language import ENGLISH, VARIABLE
 
 PAUSES = (2, 10)  # seconds between attempts to restart a sandbox
+SPOKEN = {VARIABLE: ENGLISH}  # variables of every kind, so that no answer depends on the teacher's locale
 KINDS = ("bubblewrap", "unshare", "container", "none")
 UNPROTECTED = (
     "Isolation is off: learners' code runs with your rights. It can read your files and the solutions, use the "

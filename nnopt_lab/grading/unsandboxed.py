@@ -7,7 +7,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 
-from nnopt_lab.grading.sandbox import JobResult, Limits
+from nnopt_lab.grading.sandbox import SPOKEN, JobResult, Limits
 from nnopt_lab.grading.view import SANDBOXED
 
 START_SECONDS = 30  # for importing torch, in addition to a job's own time
@@ -26,7 +26,7 @@ class UnsandboxedProcess:
         late = JobResult("timed out", reason=f"it did not end within {self.limits.seconds} s")
         try:
             with tempfile.TemporaryDirectory(prefix="nnopt-", ignore_cleanup_errors=True) as scratch:
-                environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), scratch)
+                environment = os.environ | SPOKEN | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), scratch)
                 seconds = self.limits.seconds + START_SECONDS
                 ended = subprocess.run(command, input=job, capture_output=True, timeout=seconds, env=environment)
         except subprocess.TimeoutExpired:

@@ -12,14 +12,17 @@ from itertools import count
 
 from tqdm.std import tqdm
 
+from nnopt_lab.workbench.language import _, translated
+
 _numbers = count()
 
 
 def progress_bar(*args, **kwargs) -> tqdm:
     """A tqdm bar that leaves nothing in a terminal, and one line of text in a notebook.
 
-    `$TQDM_DISABLE` turns it off, in a notebook's kernel too.
+    Its `desc` and `unit` are shown in the language in use. `$TQDM_DISABLE` turns it off, in a notebook's kernel too.
     """
+    kwargs |= {key: translated(kwargs[key]) for key in ("desc", "unit") if kwargs.get(key)}
     kind = _NotebookBar if _kernel_shell() is not None else tqdm
     return kind(*args, leave=False, smoothing=0, disable=bool(os.environ.get("TQDM_DISABLE")), **kwargs)
 
@@ -48,10 +51,10 @@ class _NotebookBar(tqdm):
 
     @property
     def name(self) -> str:
-        return self.desc.removesuffix(": ") or "progress"
+        return self.desc.removesuffix(": ") or _("progress")
 
     def _repr_html_(self) -> str:
-        done = "{n_fmt} of {total_fmt}" if self.total else "{n_fmt}"
+        done = _("{n_fmt} of {total_fmt}") if self.total else "{n_fmt}"
         text = self.format_meter(
             **self.format_dict | {"bar_format": done + "   {elapsed}<{remaining}, {rate_fmt}{postfix}"}
         )
@@ -72,7 +75,7 @@ class _Board:
 
     handle: object = None
     running: dict[_NotebookBar, None] = field(default_factory=dict)  # a set in order; tqdm's bars compare as equal
-    ended: dict[str, list[tuple[float, str]]] = field(default_factory=dict)  # name → (seconds, what became of it)
+    ended: dict[str, list[tuple[float, dict]]] = field(default_factory=dict)  # name → (seconds, where it was stopped)
 
     def show(self, bar: _NotebookBar) -> None:
         self.running[bar] = None
@@ -81,8 +84,8 @@ class _Board:
     def end(self, bar: _NotebookBar) -> None:
         if bar is next(iter(self.running)):
             stopped = bar.total and bar.n < bar.total
-            what = f"stopped at {bar.n} of {bar.total}, after" if stopped else "done in"
-            self.ended.setdefault(bar.name, []).append((bar.format_dict["elapsed"], what))
+            where = {"done": bar.n, "total": bar.total} if stopped else {}
+            self.ended.setdefault(bar.name, []).append((bar.format_dict["elapsed"], where))
         self.running.pop(bar)
         self._draw()
 
@@ -122,9 +125,13 @@ def _end_cell(*_) -> None:
     board.end_all()
 
 
-def _summary(name: str, ends: list[tuple[float, str]]) -> str:
-    seconds = f"{sum(seconds for seconds, _ in ends):.3g} s"
-    return f"{name}: {len(ends)} times in {seconds}" if len(ends) > 1 else f"{name}: {ends[0][1]} {seconds}"
+def _summary(name: str, ends: list[tuple[float, dict]]) -> str:
+    told = {"name": name, "seconds": f"{sum(seconds for seconds, where in ends):.3g}"}
+    if len(ends) > 1:
+        return _("{name}: {count} times in {seconds} s", count=len(ends), **told)
+    if where := ends[0][1]:
+        return _("{name}: stopped at {done} of {total}, after {seconds} s", **where, **told)
+    return _("{name}: done in {seconds} s", **told)
 
 
 def _kernel_shell():

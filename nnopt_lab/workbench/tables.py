@@ -6,6 +6,10 @@ from collections.abc import Callable, Sequence
 from itertools import groupby, zip_longest
 from urllib.parse import quote
 
+from rich.cells import cell_len
+
+from nnopt_lab.workbench.language import translated
+
 _NUMBER = re.compile(r"[+−]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?(e[+−]?\d+)?(?=$|[\s×%])")
 _INTERVAL = re.compile(r" \(.*\)$")
 _LONGEST = 32  # characters of a line with numbers that is never broken
@@ -35,7 +39,8 @@ class Table:
 
     Columns of numbers are aligned at their points, minus signs are true ones, and a name that several rows in
     succession share is written once. On a narrow page, names and sentences wrap, at most once; numbers stay whole, and
-    a table that still doesn't fit can be scrolled in its own frame.
+    a table that still doesn't fit can be scrolled in its own frame. Its words are shown in the language in use; `rows`,
+    `columns` and `caption` keep those given.
 
     Args:
         rows: one sequence of cells per row, one cell per column: text, integers (shown as 1,234), or None (a dash).
@@ -62,24 +67,25 @@ class Table:
         rows = [[cell.split("\n") for cell in row] for row in zip(names, *others, strict=True)]
         lines = [
             line
-            for row in [[name.split("\n") for name in self.columns], *rows]
+            for row in [[_translated(name).split("\n") for name in self.columns], *rows]
             for line in zip_longest(*row, fillvalue="")
         ]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        return "\n".join([*([self.caption] if self.caption else []), *(self._line(line, widths) for line in lines)])
+        widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+        caption = [translated(self.caption)] if self.caption else []
+        return "\n".join([*caption, *(self._line(line, widths) for line in lines)])
 
     def _repr_html_(self) -> str:
         heads = "".join(
-            f'<th scope="col" style="{_CELL}{side};font-weight:600">{_lines(name)}</th>'
+            f'<th scope="col" style="{_CELL}{side};font-weight:600">{_lines(_translated(name))}</th>'
             for name, side in zip(self.columns, self._sides(), strict=True)
         )
-        spans = _spans(self._by_column()[0])
+        spans = _spans(self._in_this_language()[0])
         aligned = zip(*self._aligned(_PAD, _PAD_POINT), strict=True)
         rows = "".join(self._html_row(*row) for row in zip(spans, aligned, strict=True))
         caption = (
             f'<caption style="text-align:left;padding-bottom:4px;font-weight:600;{_COLOR}">'
             '<span style="position:sticky;left:0;display:inline-block;max-width:100cqw">'
-            f"{html.escape(self.caption)}</span></caption>"
+            f"{html.escape(translated(self.caption))}</span></caption>"
         )
         return _framed(
             f'<table style="border-collapse:collapse;margin-left:0;{_COLOR};'
@@ -96,10 +102,7 @@ class Table:
         return f"<tr>{name}{''.join(cells)}</tr>"
 
     def _line(self, cells: Sequence[str], widths: list[int]) -> str:
-        parts = (
-            cell.rjust(width) if numeric else cell.ljust(width)
-            for cell, width, numeric in zip(cells, widths, self._numeric, strict=True)
-        )
+        parts = map(_padded, cells, widths, self._numeric)
         return "  ".join(parts).rstrip()
 
     def _sides(self) -> list[str]:
@@ -108,12 +111,27 @@ class Table:
     def _by_column(self) -> list[list[str]]:
         return [list(column) for column in zip(*self.rows, strict=True)] or [[] for _ in self.columns]
 
+    def _in_this_language(self) -> list[list[str]]:
+        return [[_translated(cell) for cell in column] for column in self._by_column()]
+
     def _aligned(self, digit: str, point: str) -> list[list[str]]:
         """The columns, and in those of numbers all first lines aligned, and all second ones."""
         return [
             _by_line(column, lambda lines: _at_points(lines, digit, point)) if numeric else column
-            for column, numeric in zip(self._by_column(), self._numeric, strict=True)
+            for column, numeric in zip(self._in_this_language(), self._numeric, strict=True)
         ]
+
+
+def _translated(cell: str) -> str:
+    """A cell in the language in use, as a whole or line by line."""
+    found = translated(cell)
+    return found if found != cell else "\n".join(translated(line) for line in cell.split("\n"))
+
+
+def _padded(cell: str, width: int, right: bool) -> str:
+    """`str.rjust` or `ljust`, which would count a Chinese character, twice as wide as others, as one."""
+    blank = " " * (width - cell_len(cell))
+    return blank + cell if right else cell + blank
 
 
 def _framed(table: str) -> str:
@@ -126,16 +144,16 @@ def _framed(table: str) -> str:
 
 def _lines(cell: str) -> str:
     first, *others = html.escape(cell).split("\n")
-    whole = ";white-space:nowrap" if max(map(len, others), default=0) <= _LONGEST else ""
+    whole = ";white-space:nowrap" if max(map(cell_len, others), default=0) <= _LONGEST else ""
     return first + "".join(f'<br><span style="{_SECOND}{whole}">{line}</span>' for line in others)
 
 
 def _wrap(cell: str) -> str:
     """Keep short lines whole, and let longer ones break once."""
-    longest = max(cell.split("\n"), key=len)
-    if len(longest) <= (_LONGEST if any(map(str.isdigit, longest)) else _LONGEST_NAME):
+    longest = max(cell.split("\n"), key=cell_len)
+    if cell_len(longest) <= (_LONGEST if any(map(str.isdigit, longest)) else _LONGEST_NAME):
         return ";white-space:nowrap"
-    return f";min-width:min({(len(longest) + 1) // 2 + _SPARE}ch,60cqw)"
+    return f";min-width:min({(cell_len(longest) + 1) // 2 + _SPARE}ch,60cqw)"
 
 
 def _text(cell) -> str:

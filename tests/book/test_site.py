@@ -10,6 +10,7 @@ import pytest
 from nnopt_lab.book import lessons, library, site
 from nnopt_lab.course import builder, lesson_files
 from nnopt_lab.course.lesson import Lesson
+from nnopt_lab.workbench.language import current_language
 
 SOURCE = r"""
     # %% [markdown]
@@ -50,6 +51,14 @@ def course(tmp_path, monkeypatch):
 def needs_sphinx():
     for name in site.NEEDED:
         pytest.importorskip(name, reason="building the book needs pip install '.[book]'")
+
+
+def test_a_book_is_in_english_whatever_the_locale(course, monkeypatch):
+    said = []
+    monkeypatch.setenv("NNOPT_LANGUAGE", "none such")
+    monkeypatch.setattr(site, "_check_installed", lambda: None)
+    monkeypatch.setattr(site, "_run_sphinx", lambda _, made, __: made.mkdir() or said.append(current_language()) or [])
+    assert site.build(course / "site") == [] and said == ["en"]
 
 
 def test_a_book_is_built_and_built_again(course, needs_sphinx):

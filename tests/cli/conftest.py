@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from nnopt_lab import cli
-from nnopt_lab.course import builder, lesson_files, skeleton, strays, update
+from nnopt_lab.course import builder, lesson_files, skeleton, strays
 from nnopt_lab.course import workspace as workspace_module
 from nnopt_lab.course.translation import catalogs, editions, glossary
 from nnopt_lab.workbench import language, paths
@@ -33,7 +33,8 @@ def nnopt(monkeypatch, capsys, tmp_path):
             status = end.code or 0
         return status, *capsys.readouterr()
 
-    return call
+    yield call
+    language.set_language(None)
 
 
 @pytest.fixture
@@ -42,10 +43,11 @@ def course(tmp_path, monkeypatch):
     root = tmp_path / "course"
     for folder in ("solutions", "notebooks"):
         (root / folder).mkdir(parents=True)
-    for module in (builder, lesson_files, skeleton, strays, update, workspace_module, catalogs, editions, glossary):
+    for module in (builder, lesson_files, skeleton, strays, workspace_module, catalogs, editions, glossary):
         monkeypatch.setattr(module, "root", lambda: root)
     monkeypatch.setattr(paths, "root", lambda: root)
     monkeypatch.setattr(language, "_locale_folder", lambda: root / "locale")
+    language.forget_catalogs()
 
     def write(name: str, source: str):
         (root / "solutions" / f"{name}.py").write_text(dedent(source).lstrip())
@@ -54,4 +56,5 @@ def course(tmp_path, monkeypatch):
             nbformat.write(as_if_run(notebook) if solved else notebook, path)
         return root
 
-    return write
+    yield write
+    language.forget_catalogs()

@@ -22,6 +22,7 @@ from nnopt_lab.course.workspace import MANIFEST, fill
 from nnopt_lab.grading.capstone import Leaderboard
 from nnopt_lab.grading.sandbox import Limits
 from nnopt_lab.techniques.search.datasets import as_split
+from nnopt_lab.workbench.language import set_language
 from tests.cli.common import a_sentence
 from tests.grading.capstone.boards import BOARD
 from tests.grading.live.classes import running
@@ -485,3 +486,60 @@ class TestOptimize:
     def test_a_slip_is_named_in_a_sentence(self, nnopt, arguments, sentence):
         status, _, err = nnopt("optimize", *arguments)
         assert status == 2 and a_sentence(err) and sentence in err
+
+
+@pytest.fixture
+def chinese_course(course, chinese):
+    """A course of one lesson in two languages; English is spoken unless a command is told otherwise."""
+    root = course("00_start_here", "# %% [markdown]\n# # Title\n\n# %%\n1\n")
+    notebook = json.loads((root / "notebooks" / "00_start_here.ipynb").read_text())
+    notebook["cells"][0]["source"] = "# 标题"
+    (root / "notebooks" / "zh").mkdir()
+    (root / "notebooks" / "zh" / "00_start_here.ipynb").write_text(json.dumps(notebook, ensure_ascii=False))
+    chinese(
+        {"Your lessons are in {folder}": "课程在 {folder}", "{lesson} is fresh.": "{lesson} 是新的。", "new.": "新。"}
+    )
+    set_language(None)
+    return root
+
+
+@pytest.mark.parametrize("way", ["option", "variable", "locale"])
+def test_lab_opens_the_lessons_in_a_language(nnopt, server, chinese_course, tmp_path, monkeypatch, way):
+    if way == "variable":
+        monkeypatch.setenv("NNOPT_LANGUAGE", "zh")
+    if way == "locale":
+        monkeypatch.delenv("NNOPT_LANGUAGE")
+        monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+        for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES"):
+            monkeypatch.delenv(name, raising=False)
+    _, out, _ = nnopt("lab", *(["--language", "zh"] if way == "option" else []))
+    mine = tmp_path / "here" / "work"
+    assert "课程在 " in out and "00_start_here: 新\n" in out
+    assert "标题" in (mine / "zh" / "00_start_here.ipynb").read_text() and not (mine / "00_start_here.ipynb").exists()
+    env = server.started.env
+    assert env["NNOPT_LANGUAGE"] == "zh" and env["NNOPT_WORKSPACE"] == str(mine)
+    assert "--LabApp.default_url=/lab/tree/zh/course.md" in server.started.command
+    assert (mine / "zh" / "course.md").is_file()
+
+
+def test_an_option_goes_before_the_variable_and_both_copies_stay(nnopt, server, chinese_course, tmp_path, monkeypatch):
+    monkeypatch.setenv("NNOPT_LANGUAGE", "zh")
+    nnopt("lab", "--language", "en")
+    assert server.started.env["NNOPT_LANGUAGE"] == "en"
+    mine = tmp_path / "here" / "work"
+    (mine / "00_start_here.ipynb").write_text("my answers")
+    set_language(None)
+    nnopt("lab")
+    status, out, _ = nnopt("reset", "0")
+    assert status == 0 and "00_start_here 是新的。" in out
+    assert (mine / "00_start_here.ipynb").read_text() == "my answers"
+    assert "标题" in (mine / "zh" / "00_start_here.ipynb").read_text()
+
+
+@pytest.mark.parametrize("command", [["lab"], ["reset", "0"], ["update"], ["progress"]])
+def test_an_unknown_language_is_refused_in_one_sentence(nnopt, server, chinese_course, monkeypatch, command):
+    status, _, err = nnopt(*command, "--language", "fr")
+    assert status == 2 and err == "language='fr' must be one of: en, zh.\n" and server.started is None
+    monkeypatch.setenv("NNOPT_LANGUAGE", "fr")
+    status, _, err = nnopt(*command)
+    assert status == 2 and err == "NNOPT_LANGUAGE='fr' must be one of: en, zh.\n"

@@ -3,12 +3,21 @@
 import pytest
 
 from nnopt_lab.course.translation import catalogs
+from nnopt_lab.workbench import language
 
 SOURCE = "# %% [markdown]\n# The network has 3 layers.\n\n# %%\nprint('two words')\n"
 
 
 @pytest.fixture
-def lesson(course):
+def library(monkeypatch):
+    """The library's own texts, none at first."""
+    texts = {}
+    monkeypatch.setattr(catalogs, "library_messages", lambda: texts)
+    return texts
+
+
+@pytest.fixture
+def lesson(course, library):
     """The folder of a course with one lesson."""
     return course("98_tiny", SOURCE)
 
@@ -17,8 +26,8 @@ def row(out):
     return next([cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if "98_tiny" in line)
 
 
-def say(root, *translations):
-    path = root / "solutions/zh/98_tiny.po"
+def say(root, *translations, file="98_tiny"):
+    path = root / f"solutions/zh/{file}.po"
     catalog = catalogs.read(path)
     for entry, text in zip(catalog, translations, strict=True):
         entry.msgstr = text
@@ -60,6 +69,23 @@ def test_check_names_faults_with_status_1(nnopt, lesson):
     assert out.count("✘") == 3
 
 
+def test_the_library_s_own_texts_are_translated_beside_the_lessons(nnopt, lesson, library):
+    library["{count} points"] = ["message"]
+    status, out, _ = nnopt("translate", "--language", "zh")
+    assert status == 0 and "nnopt_lab" in out and (lesson / "solutions/zh/nnopt_lab.po").is_file()
+    say(lesson, "网络有 3 层。", "两个词")
+    nnopt("translate")
+    assert nnopt("build", "--check") == (1, "solutions/zh/nnopt_lab.po: missing: {count} points\n", "")
+    assert nnopt("build", "--check", "tiny") == (0, "", "")
+    say(lesson, "{number} 分", file="nnopt_lab")
+    status, out, _ = nnopt("translate", "--check")
+    assert status == 1 and "✘ The field {count} is missing." in out
+    say(lesson, "{count} 分", file="nnopt_lab")
+    assert nnopt("translate", "nnopt_lab")[0] == 0 and nnopt("translate", "--check", "nnopt_lab")[0] == 0
+    assert nnopt("translate", "tiny")[0] == 0 and nnopt("build", "--check") == (0, "", "")
+    assert not (lesson / "notebooks/zh/nnopt_lab.ipynb").exists()
+
+
 def test_a_build_writes_the_translated_notebook_too(nnopt, lesson):
     nnopt("translate", "--language", "zh")
     edition = lesson / "notebooks/zh/98_tiny.ipynb"
@@ -80,3 +106,31 @@ def test_what_cannot_be_translated_is_said_in_a_sentence(nnopt, lesson, argument
     status, out, err = nnopt("translate", *arguments)
     assert status == 2 and out == "" and said in err and "Traceback" not in err
     assert not (lesson / "solutions/zh").exists()
+
+
+SPEAKING = """# %% [markdown]
+# # Tiny
+#
+# Words.
+
+# %%
+import os
+from nnopt_lab.course.calls import claim
+
+claim("The kernel speaks Chinese.", os.environ["NNOPT_LANGUAGE"] == "zh")
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--solved"]])
+def test_a_lesson_runs_in_another_language_whether_it_is_translated_or_not(nnopt, course, library, chinese, options):
+    course("98_tiny", SPEAKING)
+    chinese({"The kernel speaks Chinese.": "内核说中文。"})
+    language.set_language("en")
+    status, out, _ = nnopt("run", "tiny", "--language", "zh", *options)
+    assert status == 0 and "1 of 1" in out
+    catalogs.update("98_tiny", "zh")
+    assert nnopt("run", "tiny", "--language", "zh", *options)[0] == 0
+    status, out, _ = nnopt("run", "tiny", *options)
+    assert status == 1 and "✘ The kernel speaks Chinese." in out  # recorded in English
+    status, _, err = nnopt("run", "tiny", "--language", "fr", *options)
+    assert status == 2 and err == "language='fr' must be one of: en, zh.\n"

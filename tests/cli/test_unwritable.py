@@ -130,7 +130,7 @@ def test_a_full_disk_is_told(nnopt, tmp_path, monkeypatch):
     assert "grades.csv can't be used: no space left on device." in said
     assert "marks.csv" in refused(nnopt, "mark", "alice", LESSON, "--points", 1, "--out", out)
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.suffix in (".csv", ".html")} == before
-    monkeypatch.setattr("nnopt_lab.grading.release._write", lambda folder, *_: (folder / "x").mkdir() or full(1))
+    monkeypatch.setattr("nnopt_lab.grading.release.write_data", lambda folder: (folder / "x").mkdir() or full(1))
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     assert "kit can't be used: no space" in refused(nnopt, "release", tmp_path / "kit")
     assert not list((tmp_path / "kit").iterdir())

@@ -40,6 +40,29 @@ def test_claims_are_printed_and_noted_under_the_lesson_that_is_open(capsys, own_
     assert read(own_workspace)["claims"]["01_pruning"]["only with AMX"] is True
 
 
+def test_claims_are_shown_in_the_language_in_use_and_recorded_in_english(capsys, own_workspace, chinese):
+    chinese(
+        {
+            "two and two": "二加二",
+            "{0} and three": "{0} 加三",
+            "no AMX": "没有 AMX",
+            "{claim} (does not apply here: {reason})": "{claim}（这里不适用：{reason}）",
+        }
+    )
+    claim("two and two", True)
+    claim("7 and three", False)
+    claim("two and two.", False, where=(False, "no AMX"))
+    claim("not known", True)
+    assert capsys.readouterr().out.splitlines() == [
+        "✔ 二加二",
+        "✘ 7 加三",
+        "○ two and two.（这里不适用：没有 AMX）",
+        "✔ not known",
+    ]
+    recorded = read(own_workspace)["claims"]["00_start_here"]
+    assert recorded == {"two and two": True, "7 and three": False, "two and two.": None, "not known": True}
+
+
 def test_a_condition_that_is_a_function_is_called_only_where_the_claim_applies(capsys):
     claim("of an engine that is not there", lambda: 1 / 0, where=(None, "no engine"))
     claim("of one that is", lambda: 1 > 2, where=([1], "no engine"))

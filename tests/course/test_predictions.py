@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from nnopt_lab.course import predictions, session
 from nnopt_lab.course.cards import Card
-from nnopt_lab.course.ledger import HEADING, NONE
 from nnopt_lab.course.predictions import Ledger, Prediction, ledger, predict, reveal
 from nnopt_lab.course.record import FILE, change, read
 from nnopt_lab.course.static_outputs import VIEW
@@ -121,12 +120,12 @@ def test_a_box_left_alone_while_the_lesson_went_on_still_takes_a_guess_which_is_
     number, button, answer = parts(predict(NAME))
     for _ in range(2):  # Run All, twice
         assert "2.0 × (interval 1.9 to 2.1) · next time, guess first" in reveal(NAME, 2, 1.9, 2.1).lines
-        assert repr(ledger()) == NONE
+        assert repr(ledger()).startswith("No guesses yet.")
     number.value = "3"
     button.click()
     assert noted()["guess"] == 3 and noted()["measured"] is None
     assert "Already measured" not in answer.value and "Run the measuring cell again" in answer.value
-    assert repr(ledger()) == NONE
+    assert repr(ledger()).startswith("No guesses yet.")
     assert "1.50 times too high" in reveal(NAME, 2, 1.9, 2.1).lines[1]
     number.value = "2"
     button.click()
@@ -272,7 +271,7 @@ def test_a_measurement_without_a_reason_has_no_empty_line():
 
 
 def test_the_ledger_holds_what_was_guessed_and_measured():
-    assert repr(ledger()) == NONE
+    assert repr(ledger()).startswith("No guesses yet.")
     assert ledger().plot() is None and ledger()._repr_png_() is None
     for name, guess, measured in (("a", 2, 2), ("b", 4, 1), ("c", 0, 3), ("d", -5, 1), ("e", 3, 0)):
         predict(name, guess, unit="ms")
@@ -280,7 +279,10 @@ def test_the_ledger_holds_what_was_guessed_and_measured():
     predict("not measured", 3)
     reveal("not guessed", 3)
     lines = repr(ledger()).splitlines()
-    assert lines[:2] == [HEADING, "a: guessed 2 ms, measured 2 ms"] and len(lines) == 7
+    assert (
+        lines[:2] == ["Your guesses so far, compared with what was measured:", "a: guessed 2 ms, measured 2 ms"]
+        and len(lines) == 7
+    )
     assert lines[-1] == "1 of 5 guesses inside the measured interval; typically off by a factor of 4.00"
     (axes,) = ledger().plot().axes
     assert [label.get_text() for label in axes.get_yticklabels()] == [f"{name}  01" for name in "abcde"]
@@ -349,3 +351,29 @@ def test_predictions_of_all_lessons_are_in_one_ledger(monkeypatch, noted):
     predict("b", 1)
     assert (noted("a")["lesson"], noted("b")["lesson"]) == ("01_pruning", "00_start_here")
     assert Ledger({"a": Prediction("01_pruning", "×", 1.0, 1.0, 1.0, 1.0)}).made
+
+
+def test_predictions_are_shown_in_the_language_in_use_and_recorded_in_english(noted, chinese):
+    chinese(
+        {
+            NAME: "稀疏度 90% 时的加速",
+            "points": "百分点",
+            "because it is": "就是这样",
+            "Measured: {name}": "测得：{name}",
+            "{measured} · next time, guess first": "{measured} · 下次先猜",
+            "Predicted and measured: {name}": "猜的和测得的：{name}",
+            "{measured} (interval {low} to {high})": "{measured}（区间 {low} 到 {high}）",
+            "Measured: {measured}.": "测得 {measured}。",
+            "You guessed {guess}: {verdict}.": "你猜 {guess}：{verdict}。",
+            "inside the interval": "在区间内",
+        }
+    )
+    assert repr(reveal("a {thing}", 3)) == "▸ 测得：a {thing}\n  3 · 下次先猜"
+    predict(NAME, 2.5, unit="points")
+    card = reveal(NAME, 3, 2, 4, because="because it is")
+    assert card.title == "猜的和测得的：稀疏度 90% 时的加速"
+    assert card.lines == ("测得 3 百分点（区间 2 到 4）。", "你猜 2.5 百分点：在区间内。", "就是这样")
+    assert noted()["unit"] == "points"
+    assert "稀疏度 90% 时的加速" in repr(ledger()) and "稀疏度 90% 时的加速" in ledger()._repr_html_()
+    box = predict("a {thing}", unit="points")
+    assert box.children[1].children[1].value == "百分点"

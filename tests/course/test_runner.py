@@ -1,6 +1,7 @@
 """Notebooks that do not run to their end are reported in words; see test_builder.py for those that do."""
 
 import nbformat
+import pytest
 
 from nnopt_lab.course import runner
 
@@ -15,6 +16,15 @@ def test_a_cell_that_takes_too_long_is_reported_in_words(tmp_path, monkeypatch):
     cells = [nbformat.v4.new_code_cell(source) for source in ("1", "import time\ntime.sleep(99)")]
     said = runner.execute(nbformat.v4.new_notebook(cells=cells), tmp_path)
     assert said == "cell 1 took too long\nimport time\ntime.sleep(99)"
+
+
+@pytest.mark.parametrize("languages", [(), ("zh",)])
+def test_a_kernel_speaks_english_whatever_the_locale_unless_it_is_told(tmp_path, monkeypatch, languages):
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+    monkeypatch.setenv("NNOPT_LANGUAGE", "zh")
+    code = f"import os\nassert os.environ['NNOPT_LANGUAGE'] == '{languages[0] if languages else 'en'}'"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    assert runner.execute(notebook, tmp_path, None, *languages) == ""
 
 
 def noted_sections(tmp_path, *sources):

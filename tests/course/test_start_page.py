@@ -132,12 +132,11 @@ def test_a_damaged_notebook_has_no_section_and_a_missing_one_no_row(mine):
 
 
 def test_news_stay_until_the_next_start(mine):
-    kept = "your copy was kept: nnopt update 01_pruning"
-    write(mine, [("00_start_here", "updated"), ("01_pruning", kept)])
+    write(mine, [("00_start_here", "updated"), ("01_pruning", "newer")])
     for _ in range(2):
         news = page(mine).split("## What is new")[1].split("## ")[0]
         assert "[00 Start here](00_start_here.ipynb): updated." in news
-        assert "your copy was kept: `nnopt update 01_pruning`." in news
+        assert "your copy was kept" in news and "`nnopt update 01_pruning`." in news
         follow(mine)
     write(mine, [("02_convolutions", "new")])
     assert "[02 Convolutions](02_convolutions.ipynb): new." in page(mine)
@@ -175,3 +174,26 @@ def test_a_workspace_without_a_page_gets_none_from_a_pass_and_no_failure_is_seen
     follow(own_workspace)
     with pytest.raises(PermissionError):
         write(own_workspace)
+
+
+def test_the_page_is_in_the_language_in_use_beside_its_copies(own_workspace, chinese):
+    write(own_workspace, fill(own_workspace))
+    before = page(own_workspace)
+    chinese(
+        {
+            "lesson": "课程",
+            "What is new": "新内容",
+            "updated.": "已更新。",
+            "{earned} of {points}": "{points} 分中的 {earned} 分",
+            "**Begin here: [{title}]({file})**": "**从这里开始：[{title}]({file})**",
+            lessons()["01_pruning"].title: "剪枝",
+        }
+    )
+    fill(own_workspace)
+    path = write(own_workspace, [("01_pruning", "updated")])
+    assert path == own_workspace / "zh" / START_PAGE and page(own_workspace) == before
+    said = page(path.parent)
+    assert "| | 课程 |" in said and "[01 剪枝](01_pruning.ipynb)" in said and "**从这里开始：[00 " in said
+    assert f"| {lesson_points('01_pruning')} 分中的 0 分 |" in said
+    follow(own_workspace)
+    assert page(path.parent).count("## 新内容\n\n- [01 剪枝](01_pruning.ipynb): 已更新。\n") == 1

@@ -29,8 +29,7 @@ def course(tmp_path, monkeypatch):
     (root / "notebooks").mkdir(parents=True)
     for lesson in (LESSON, OTHER):
         (root / "notebooks" / f"{lesson}.ipynb").write_bytes(paths(lesson)[False].read_bytes())
-    for each in (module, workspace_module):
-        monkeypatch.setattr(each, "root", lambda: root)
+    monkeypatch.setattr(workspace_module, "root", lambda: root)
     monkeypatch.setattr(module, "_is_open", lambda path: False)
     return root
 
@@ -293,8 +292,7 @@ def test_half_a_character_is_kept(course, mine):
 
 def test_a_notebook_that_is_open_in_jupyterlab_is_left_alone(course, mine, monkeypatch):
     monkeypatch.undo()
-    for each in (module, workspace_module):
-        monkeypatch.setattr(each, "root", lambda: course)
+    monkeypatch.setattr(workspace_module, "root", lambda: course)
     path = change(mine, LESSON, answer)
     publish(course)
     server = {"url": "http://127.0.0.1:1/", "token": "t", "root_dir": str(mine)}

@@ -21,11 +21,13 @@ from nnopt_lab.course.workspace import (
     find_workspace,
     is_workspace,
     restore,
+    speak_as_copies,
     where_progress_stays,
     workspace,
     write_atomically,
 )
 from nnopt_lab.workbench import paths
+from nnopt_lab.workbench.language import current_language, set_language
 
 LESSONS = ("00_start_here", "01_pruning")
 
@@ -82,7 +84,7 @@ def test_a_changed_lesson_stays_as_it_is_and_the_learner_is_told(course, mine):
     (mine / "01_pruning.ipynb").write_text("my answers")
     assert fill(mine) == []
     publish(course, "01_pruning", "second version")
-    told = [("01_pruning", f"{module.NEWER}: nnopt update 01_pruning")]
+    told = [("01_pruning", module.NEWER)]
     assert fill(mine) == told and fill(mine) == told
     assert text(mine, "01_pruning") == "my answers"
 
@@ -141,7 +143,7 @@ def test_with_a_damaged_manifest_every_changed_file_counts_as_the_learners(cours
         (mine / MANIFEST).write_bytes(damage)
     publish(course, "00_start_here", "second version")
     publish(course, "01_pruning", "second version")
-    assert [what for _, what in fill(mine)] == [f"{module.NEWER}: nnopt update {lesson}" for lesson in LESSONS]
+    assert [what for _, what in fill(mine)] == [module.NEWER for lesson in LESSONS]
     assert text(mine, "00_start_here") == "my answers"
     restore("01_pruning", mine)
     assert text(mine, "01_pruning") == "01_pruning: second version"
@@ -352,3 +354,69 @@ def test_progress_in_colab_is_written_to_the_drive(colab):
     record.note_attempt("exercises", "pruning.levels", True, 2)
     assert (colab / "nnopt-lab" / module.PROGRESS).is_file()
     assert record.read(workspace())["exercises"]["pruning.levels"]["passed"]
+
+
+@pytest.fixture
+def two_languages(course, chinese):
+    """The course with one of its two lessons in Chinese; Chinese is spoken."""
+    (course / "notebooks" / "zh").mkdir()
+    (course / "notebooks" / "zh" / "01_pruning.ipynb").write_text("01_pruning: 第一版")
+    chinese({})
+    return course
+
+
+def test_copies_in_another_language_lie_beside_those_in_english(two_languages, mine):
+    set_language("en")
+    fill(mine)
+    (mine / "01_pruning.ipynb").write_text("my answers")
+    set_language("zh")
+    assert fill(mine) == [(name, "new") for name in LESSONS] and fill(mine) == []
+    assert text(mine / "zh", "01_pruning") == "01_pruning: 第一版"
+    assert text(mine / "zh", "00_start_here") == "00_start_here: first version"  # it has no translation yet
+    assert text(mine, "01_pruning") == "my answers"
+    (mine / "zh" / "01_pruning.ipynb").write_text("我的答案")
+    kept = restore("01_pruning", mine)
+    assert kept.parent == mine / "zh" and kept.read_text() == "我的答案"
+    assert text(mine / "zh", "01_pruning") == "01_pruning: 第一版" and text(mine, "01_pruning") == "my answers"
+    set_language("en")
+    assert fill(mine) == [] and text(mine, "01_pruning") == "my answers"
+
+
+def test_a_lesson_gets_its_translation_as_soon_as_there_is_one(two_languages, mine):
+    fill(mine)
+    (two_languages / "notebooks" / "zh" / "00_start_here.ipynb").write_text("翻译")
+    assert fill(mine) == [("00_start_here", "updated")] and text(mine / "zh", "00_start_here") == "翻译"
+
+
+@pytest.mark.parametrize("place", ["", "zh", "zh/mine", "mine"])
+def test_the_workspace_is_found_from_a_folder_of_copies_too(two_languages, mine, monkeypatch, place):
+    monkeypatch.delenv("NNOPT_WORKSPACE")
+    fill(mine)
+    (mine / place).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(mine / place)
+    assert find_workspace() == mine.resolve() and is_workspace(mine)
+    assert find_workspace(mine / "zh") == mine.resolve()
+    if place in ("", "zh"):
+        assert workspace() == mine.resolve()
+
+
+def test_a_workspace_may_have_the_name_of_a_language(two_languages, tmp_path, monkeypatch):
+    monkeypatch.delenv("NNOPT_WORKSPACE")
+    set_language("en")
+    fill(tmp_path / "zh")
+    monkeypatch.chdir(tmp_path / "zh")
+    assert find_workspace() == (tmp_path / "zh").resolve() == workspace()
+
+
+@pytest.mark.parametrize(("variable", "said"), [(None, "zh"), ("en", "en")])
+def test_a_notebook_among_copies_in_a_language_speaks_it(two_languages, mine, monkeypatch, variable, said):
+    fill(mine)
+    set_language(None)
+    monkeypatch.delenv("NNOPT_LANGUAGE")
+    if variable:
+        monkeypatch.setenv("NNOPT_LANGUAGE", variable)
+    monkeypatch.setenv("LANG", "C")
+    speak_as_copies(mine)
+    assert current_language() == "en"
+    speak_as_copies(mine / "zh")
+    assert current_language() == said

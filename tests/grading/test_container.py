@@ -54,6 +54,11 @@ def test_the_same_worker_grades_in_a_container(tmp_path, docker, room):
     assert attacked.points == 0 and attacked.got == "'[]'", attacked
 
 
+def test_a_container_speaks_english_whatever_the_teacher_s_locale():
+    command = container.run_command("docker", "image", Limits(5))
+    assert command[command.index("NNOPT_LANGUAGE=en") - 1] == "--env"
+
+
 @as_root
 def test_a_container_keeps_the_clock_and_survives_a_crash(docker):
     with container.ContainerSandbox(Limits(2)) as sandbox:

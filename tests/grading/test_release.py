@@ -17,13 +17,15 @@ import pytest
 
 from nnopt_lab.course.checking import judge_answer
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
-from nnopt_lab.grading import kit_files
+from nnopt_lab.course.lesson import lessons
+from nnopt_lab.grading import kit_files, release
 from nnopt_lab.grading.batch import grade_all
 from nnopt_lab.grading.gradebook import Gradebook
 from nnopt_lab.grading.pool import Settings
 from nnopt_lab.grading.release import write_kit
 from nnopt_lab.grading.sandbox import Limits, available
 from nnopt_lab.grading.sources import find
+from nnopt_lab.workbench.language import catalog_file, set_language
 from nnopt_lab.workbench.paths import PACKAGE, root
 from tests.grading.classroom import LESSON, hand_in, linux
 
@@ -323,4 +325,47 @@ def test_a_lesson_or_a_date_that_is_none_is_refused_before_anything_is_written(t
         write_kit(tmp_path / "kit", ["cooking"])
     with pytest.raises(ValueError, match="must be a date"):
         write_kit(tmp_path / "kit", ["pruning"], "soon")
+    assert not (tmp_path / "kit").exists()
+
+
+@pytest.fixture
+def chinese_kit(tmp_path, monkeypatch, chinese):
+    """A kit that speaks Chinese, of a course whose lesson has a Chinese notebook."""
+    clone, text = tmp_path / "clone", (root() / "notebooks" / f"{LESSON}.ipynb").read_text(encoding="utf-8")
+    (clone / "notebooks" / "zh").mkdir(parents=True)
+    (clone / "pyproject.toml").touch()
+    for name in (LESSON, "02_convolutions"):
+        (clone / "notebooks" / "zh" / f"{name}.ipynb").write_text(text.replace("# Pruning: ", "# 剪枝："), "utf-8")
+    monkeypatch.setattr(release, "root", lambda: clone)
+    chinese({"all lessons": "全部课程", lessons()[LESSON].title: "剪枝"})
+    set_language("en")
+    write_kit(tmp_path / "kit", ["pruning"], "2026-12-01T18:00+00:00", "zh")
+    shutil.copytree(catalog_file("zh").parents[2], tmp_path / "kit" / PACKAGE.name / "locale", dirs_exist_ok=True)
+    monkeypatch.delenv("NNOPT_LANGUAGE")
+    monkeypatch.setenv("LANG", "C")
+    return tmp_path / "kit"
+
+
+def test_a_kit_speaks_its_language_and_has_the_notebooks_of_all(chinese_kit):
+    found = {
+        path.relative_to(chinese_kit / "notebooks").as_posix() for path in chinese_kit.rglob("notebooks/**/*.ipynb")
+    }
+    assert found == {f"{LESSON}.ipynb", f"zh/{LESSON}.ipynb"}
+    english, translated = (json.loads((chinese_kit / "notebooks" / name).read_text("utf-8")) for name in sorted(found))
+    assert "剪枝" in "".join(translated["cells"][0]["source"]) and "剪枝" not in "".join(english["cells"][0]["source"])
+    assert translated["metadata"]["nnopt"] == english["metadata"]["nnopt"]
+    assert [c["metadata"]["nbgrader"] for c in translated["cells"]] == [
+        c["metadata"]["nbgrader"] for c in english["cells"]
+    ]
+    readme = (chinese_kit / "README.md").read_text("utf-8")
+    assert (
+        readme.startswith("# NNOpt Lab：课程 01\n") and "| 01 剪枝 |" in readme and f"work/zh/{LESSON}.ipynb" in readme
+    )
+    assert "全部课程" in in_the_kit(chinese_kit, None, "progress")
+    assert "all lessons" in in_the_kit(chinese_kit, None, "progress", "--language", "en")
+
+
+def test_an_unknown_language_of_a_kit_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ValueError, match="language='fr' must be one of"):
+        write_kit(tmp_path / "kit", ["pruning"], language="fr")
     assert not (tmp_path / "kit").exists()

@@ -20,6 +20,19 @@ def test_a_job_is_answered_and_one_that_ends_its_process_is_told():
     assert (ended.state, ended.reply) == ("crashed", b"") and "(3) before there was a result" in ended.reason
 
 
+@pytest.mark.parametrize("kind", ["process", "fork server"])
+def test_a_job_speaks_english_whatever_the_teacher_s_locale(monkeypatch, kind):
+    monkeypatch.setenv("NNOPT_LANGUAGE", "zh")
+    asking = job("import os\ndef f(x): return os.environ['NNOPT_LANGUAGE']", 1)
+    if kind == "process":
+        ended = UnsandboxedProcess(Limits(20)).run(asking)
+    else:
+        with NamespaceSandbox("none", Limits(20)) as sandbox:
+            sandbox.wait()
+            ended = sandbox.run(asking)
+    assert codec.unpack(ended.reply)[1][0][0] == "en"
+
+
 LEAVING = """
 import os, tempfile
 

@@ -1,10 +1,17 @@
 """The language in use, and look-ups of texts."""
 
-import polib
 import pytest
 
-from nnopt_lab.workbench import language
-from nnopt_lab.workbench.language import current_language, languages, set_language, translated, translated_plural
+from nnopt_lab.workbench.language import (
+    PRINTED,
+    _,
+    counted,
+    current_language,
+    languages,
+    set_language,
+    speaking,
+    translated,
+)
 
 MESSAGES = {
     "Two layers.": "两层。",
@@ -12,25 +19,17 @@ MESSAGES = {
     "{0} bits": "{0} 位",
     "{0} bits, {1}": "{1}，{0} 位",
     "up to {0} % (of {1})": "{1} 的 {0}%",
+    "{who} has {count} point.": "{who}有 {count} 分。",
+    "{who} has {count} points.": "{who}有 {count} 分。",
 }
+SAID = {"runs": "能运行", "{0} runs": "{0} 能运行"}
 
 
 @pytest.fixture(autouse=True)
-def chinese(tmp_path, monkeypatch):
+def little_chinese(chinese):
     """A course that speaks English and a little Chinese."""
-    monkeypatch.setattr(language, "_locale_folder", lambda: tmp_path)
-    path = language.catalog_file("zh")
-    path.parent.mkdir(parents=True)
-    catalog = polib.POFile()
-    catalog.metadata = {"Content-Type": "text/plain; charset=UTF-8", "Plural-Forms": "nplurals=1; plural=0;"}
-    catalog.extend(polib.POEntry(msgid=text, msgstr=said) for text, said in MESSAGES.items())
-    catalog.append(polib.POEntry(msgid="one hint", msgid_plural="hints", msgstr_plural={0: "提示"}))
-    catalog.save_as_mofile(str(path))
-    language.forget_catalogs()
+    chinese(MESSAGES, SAID)
     set_language(None)
-    yield
-    set_language(None)
-    language.forget_catalogs()
 
 
 @pytest.mark.parametrize(
@@ -57,6 +56,17 @@ def test_a_choice_goes_before_the_variable(monkeypatch):
     assert current_language() == "zh"
     set_language(None)
     assert current_language() == "en"
+
+
+def test_a_language_is_spoken_for_a_while():
+    set_language("zh")
+    with pytest.raises(ZeroDivisionError), speaking("en"):
+        assert current_language() == "en"
+        raise ZeroDivisionError
+    assert current_language() == "zh"
+    with pytest.raises(ValueError, match="language='fr'"), speaking("fr"):
+        pass
+    assert current_language() == "zh"
 
 
 def test_an_unknown_language_is_refused_with_those_that_there_are():
@@ -88,7 +98,22 @@ def test_texts_and_templates_are_looked_up(text, said):
     assert translated(text) == said
 
 
-def test_plurals_follow_the_language():
-    assert [translated_plural("one hint", "hints", n) for n in (0, 1, 2)] == ["hints", "one hint", "hints"]
+@pytest.mark.parametrize(("text", "said"), [("runs", "能运行"), (" 3 runs", " 3 能运行"), ("nearest", "nearest")])
+def test_what_lessons_print_has_its_own_context(text, said):
     set_language("zh")
-    assert translated_plural("one hint", "hints", 1) == "提示"
+    assert translated(text, PRINTED) == said
+    assert translated("runs") == "runs"
+
+
+@pytest.mark.parametrize("who", ["Ada", "{count}", "{", "nearest"])
+def test_fields_of_the_library_s_texts_are_filled_in_as_they_are(who):
+    english = [counted(n, "{who} has {count} point.", "{who} has {count} points.", who=who) for n in (0, 1, 2)]
+    assert english == [f"{who} has 0 points.", f"{who} has 1 point.", f"{who} has 2 points."]
+    set_language("zh")
+    assert counted(1, "{who} has {count} point.", "{who} has {count} points.", who=who) == f"{who}有 1 分。"
+    assert _("Two layers.") == "两层。" and _("Not {translated}") == "Not {translated}"
+
+
+def test_an_unknown_language_in_the_variable_shows_english(monkeypatch):
+    monkeypatch.setenv("NNOPT_LANGUAGE", "fr")
+    assert translated("Two layers.") == "Two layers." and _("Two layers.") == "Two layers."

@@ -91,3 +91,12 @@ def test_a_terminal_is_left_as_it_was(monkeypatch):
     screen = io.StringIO()
     assert list(progress_bar(range(3), desc="race", file=screen)) == [0, 1, 2]
     assert "race" in screen.getvalue() and screen.getvalue().endswith("\r") and "\n" not in screen.getvalue()
+
+
+def test_names_and_units_are_shown_in_the_language_in_use(chinese, monkeypatch):
+    chinese({"race": "比赛", "run": "次"})
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    screen = io.StringIO()
+    with progress_bar(total=3, desc="race", unit="run", file=screen, mininterval=0) as bar:
+        bar.update(1)
+    assert "比赛" in screen.getvalue() and "次" in screen.getvalue() and "race" not in screen.getvalue()

@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from rich.cells import cell_len
 
 from nnopt_lab.workbench.tables import Table
 
@@ -176,3 +177,21 @@ def test_a_long_cell_may_wrap_and_short_ones_do_not():
     sentence = "computed by ONNX Runtime int8; channels kept: features.3 38 %"
     ((_, *cells),) = Cells(Table([["a", sentence, 5]], ["", "how", "n"])._repr_html_()).rows[1:]
     assert ["nowrap" in a["style"] for _, a, _ in cells] == [False, True]
+
+
+def test_words_are_shown_in_the_language_in_use_and_kept_in_english(chinese):
+    chinese({"layer": "层", "what it does": "作用", "{0} weights": "{0} 个权重", "small": "小", "Layers": "各层"})
+    table = Table(
+        [["small", "3 weights", -1.5], ["x", "12 weights\nsmall", 20.25]], ["layer", "what it does", "y"], "Layers"
+    )
+    caption, *lines = repr(table).splitlines()
+    assert caption == "各层" and "小   3 个权重" in lines[1]
+    assert len({cell_len(line) for line in lines[:3]}) == 1  # flush, though Chinese characters are twice as wide
+    shown = Cells(table._repr_html_())
+    assert shown.caption == "各层"
+    assert [[cell[2] for cell in row][:2] for row in shown.rows] == [
+        ["层", "作用"],
+        ["小", "3 个权重"],
+        ["x", "12 个权重\n小"],
+    ]
+    assert table.columns[0] == "layer" and table.rows[0][1] == "3 weights" and table.caption == "Layers"

@@ -1,5 +1,7 @@
 """The translations of a lesson, `solutions/LANGUAGE/NN_name.po`: made, updated, read and compiled.
 
+Those of the library's own texts are in `nnopt_lab.po` beside them, and are treated as if it were a lesson.
+
 An entry is *translated* if it has a translation of its English text, *stale* if it has one of an earlier English text
 (gettext calls it fuzzy), and *missing* if it has none.
 """
@@ -12,9 +14,10 @@ from typing import NamedTuple
 import polib
 
 from nnopt_lab.course.translation.code_strings import code_strings
+from nnopt_lab.course.translation.library import LIBRARY, library_messages
 from nnopt_lab.course.translation.markdown_blocks import HEADING, LIST_ITEM, PARAGRAPH, TABLE_ROW, blocks
 from nnopt_lab.course.workspace import write_atomically
-from nnopt_lab.workbench.language import DOMAIN, ENGLISH, catalog_file, forget_catalogs
+from nnopt_lab.workbench.language import DOMAIN, ENGLISH, MESSAGE, PRINTED, catalog_file, forget_catalogs
 from nnopt_lab.workbench.paths import root
 
 COMPLETE = "COMPLETE"  # a file in a language's folder: from now on, every lesson must be translated
@@ -59,6 +62,11 @@ def lessons_due(language: str, lessons: list[str]) -> list[str]:
     """Those of the lessons that have translations, or must have: all if the language is complete."""
     complete = (root() / "solutions" / language / COMPLETE).is_file()
     return [lesson for lesson in lessons if complete or po_file(lesson, language).is_file()]
+
+
+def texts(lesson: str) -> dict[str, list[str]]:
+    """The English texts of a lesson's source, or of the library, in order, each with its kinds."""
+    return library_messages() if lesson == LIBRARY else messages(root() / "solutions" / f"{lesson}.py")
 
 
 def messages(source: Path) -> dict[str, list[str]]:
@@ -127,7 +135,7 @@ def updated(old: polib.POFile, wanted: dict[str, list[str]]) -> polib.POFile:
 def update(lesson: str, language: str) -> polib.POFile:
     """Write a lesson's translations anew, fitted to its source; an unchanged file is not written."""
     path = po_file(lesson, language)
-    catalog = updated(read(path), messages(root() / "solutions" / f"{lesson}.py"))
+    catalog = updated(read(path), texts(lesson))
     text = as_text(catalog)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,7 +161,7 @@ def translations(catalog: polib.POFile) -> dict[str, str]:
 def state(lesson: str, catalog: polib.POFile) -> Counts:
     """Count the states of a lesson's texts; one that the file does not have is missing."""
     states = {entry.msgid: "stale" if entry.fuzzy else "translated" for entry in live(catalog) if entry.msgstr}
-    found = [states.get(text, "missing") for text in messages(root() / "solutions" / f"{lesson}.py")]
+    found = [states.get(text, "missing") for text in texts(lesson)]
     return Counts(*(found.count(name) for name in Counts._fields))
 
 
@@ -176,17 +184,26 @@ def compiled(language: str) -> bytes:
     """The compiled catalogue of a language: the texts that programs show, from all its files.
 
     Prose is left out, because it is in the translated notebooks. Of different translations of one text, that of the
-    first lesson counts.
+    first lesson counts. What lessons print is there twice, the second time with its context; what the library marks
+    has a context of its own.
     """
-    made: dict[str, polib.POEntry] = {}
+    made: dict[tuple[str, str], str] = {}
     for path in sorted((root() / "solutions" / language).glob("*.po")):
         for entry in live(read(path)):
-            if not MARKDOWN.issuperset(entry.comment.split(", ")) and not entry.fuzzy and entry.msgstr:
-                made.setdefault(entry.msgid, entry)
+            kinds = entry.comment.split(", ")
+            if not MARKDOWN.issuperset(kinds) and not entry.fuzzy and entry.msgstr:
+                for context in _contexts(kinds):
+                    made.setdefault((context, entry.msgid), entry.msgstr)
     catalog = polib.POFile()
     catalog.metadata = {"Content-Type": "text/plain; charset=UTF-8", "Language": language}
-    catalog.extend(polib.POEntry(msgid=text, msgstr=made[text].msgstr) for text in sorted(made))
+    for (context, text), said in sorted(made.items()):
+        catalog.append(polib.POEntry(msgctxt=context or None, msgid=text, msgstr=said))
     return catalog.to_binary()
+
+
+def _contexts(kinds: list[str]) -> list[str]:
+    own = [context for context in (PRINTED, MESSAGE) if context in kinds]
+    return own if kinds == [MESSAGE] else ["", *own]
 
 
 def _keep(entry: polib.POEntry, known: polib.POEntry) -> None:

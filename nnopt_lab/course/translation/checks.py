@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from nnopt_lab.course.translation.chinese import CHINESE_INEQUALITIES, typography
 from nnopt_lab.course.translation.markdown_blocks import ADDRESS, CODE, FORMULA, TABLE_ROW, parser, without_verbatim
-from nnopt_lab.workbench.language import FIELD
+from nnopt_lab.workbench.language import ANY_FIELD
 
 NUMBER = re.compile(
     r"(?<![\d.,])(−?\d+(?:,\d{3})*(?:\.\d+)?)(?:\s*(thousand|million|billion|百万|十亿|万亿|万|亿)(?!分))?"
@@ -58,20 +58,20 @@ def problems(
     """
     found = [*_verbatim(english, translation), *_numbers(english, translation), *_marks(english, translation, kinds)]
     if language == "zh":
-        is_label = not {"label", "printed", "table row"}.isdisjoint(kinds)
+        is_label = not {"label", "printed", "table row", "message"}.isdisjoint(kinds)
         found += [*_inequalities(english, translation), *typography(translation, may_be_latin=is_label)]
     return found + list(terms(english, translation) if terms else ())
 
 
 def _verbatim(english: str, translation: str) -> Iterable[str]:
-    patterns = {"code": CODE, "formula": FORMULA, "address": ADDRESS, "field": FIELD}
+    patterns = {"code": CODE, "formula": FORMULA, "address": ADDRESS, "field": ANY_FIELD}
     for name, pattern in patterns.items():
         yield from _differences(name, *(_all(pattern, text) for text in (english, translation)))
 
 
 def _numbers(english: str, translation: str) -> Iterable[str]:
     """Every number of the English text, and beyond them only those that it has in words."""
-    plain_english, plain = (FIELD.sub(" ", without_verbatim(text)) for text in (english, translation))
+    plain_english, plain = (ANY_FIELD.sub(" ", without_verbatim(text)) for text in (english, translation))
     wanted, given = (Counter(map(_value, NUMBER.finditer(text))) for text in (plain_english, plain))
     yield from (f"The number {number} is missing." for number in wanted - given)
     words = re.findall(r"[a-z]+", plain_english.lower())

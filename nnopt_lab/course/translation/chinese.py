@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from nnopt_lab.course.translation.markdown_blocks import ADDRESS, CODE, FORMULA
-from nnopt_lab.workbench.language import FIELD
+from nnopt_lab.workbench.language import ANY_FIELD
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff"
 FULL = "，。；：！？、（）《》「」“”‘’…—"
@@ -51,7 +51,7 @@ def typography(text: str, may_be_latin: bool = False) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     """The text as it reads: links without addresses, emphasis without marks, and a letter for what is verbatim."""
-    for pattern in (CODE, FORMULA, FIELD):
+    for pattern in (CODE, FORMULA, ANY_FIELD):
         text = pattern.sub("x", text)
     text = LINK.sub(r"\1", text)
     text = ADDRESS.sub("x", text)

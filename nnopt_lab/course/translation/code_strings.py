@@ -31,7 +31,7 @@ def code_strings(source: str) -> Iterator[tuple[str, str]]:
         tree = ast.parse(source)
     except SyntaxError:  # a cell with a magic command
         return
-    yield from _strings(tree, "label")
+    yield from strings_of(tree, "label")
 
 
 def message_of(node: ast.expr) -> str:
@@ -48,42 +48,48 @@ def message_of(node: ast.expr) -> str:
     return text
 
 
-def _strings(node: ast.AST, kind: str) -> Iterator[tuple[str, str]]:
+def strings_of(node: ast.AST, kind: str) -> Iterator[tuple[str, str]]:
+    """As `code_strings`, of a part of a program.
+
+    Args:
+        node: the part.
+        kind: of strings that stand outside of calls that tell it, such as `claim`.
+    """
     if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
         message = message_of(node).strip()
         if WORD.search(message) and (kind != "label" or not _is_name(message)):
             yield kind, message
         for field in ast.walk(node) if isinstance(node, ast.JoinedStr) else ():
             if isinstance(field, ast.FormattedValue):
-                yield from _strings(field.value, "label")
+                yield from strings_of(field.value, "label")
         return
     if isinstance(node, ast.Call):
         yield from _in_call(node, kind)
     elif isinstance(node, ast.Subscript):
-        yield from _strings(node.value, kind)
+        yield from strings_of(node.value, kind)
     elif isinstance(node, ast.Compare):
         return
     elif isinstance(node, ast.FunctionDef | ast.ClassDef):
         body = node.body[1:] if ast.get_docstring(node) else node.body
         for child in body:
-            yield from _strings(child, kind)
+            yield from strings_of(child, kind)
     elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
         for child in ast.iter_child_nodes(node):
-            yield from _strings(child, kind)
+            yield from strings_of(child, kind)
 
 
 def _in_call(call: ast.Call, kind: str) -> Iterator[tuple[str, str]]:
     function = ast.unparse(call.func)
     inner = KINDS.get(function.rpartition(".")[2], kind)
-    yield from _strings(call.func, kind)
+    yield from strings_of(call.func, kind)
     if CALLS_WITH_NAMES.fullmatch(function):
         return
     for number, argument in enumerate(call.args):
         # After a claim's text comes its condition, and after a prediction's name its numbers.
-        yield from _strings(argument, "label" if inner in ("claim", "prediction") and number else inner)
+        yield from strings_of(argument, "label" if inner in ("claim", "prediction") and number else inner)
     for keyword in call.keywords:
         if keyword.arg not in KEYWORDS_WITH_NAMES:
-            yield from _strings(keyword.value, "explanation" if keyword.arg == "because" else "label")
+            yield from strings_of(keyword.value, "explanation" if keyword.arg == "because" else "label")
 
 
 def _is_name(message: str) -> bool:

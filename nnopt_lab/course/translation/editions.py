@@ -11,6 +11,7 @@ from nbformat import NotebookNode
 from nnopt_lab.course.builder import to_notebook
 from nnopt_lab.course.lesson_files import read_notebook
 from nnopt_lab.course.translation import catalogs
+from nnopt_lab.course.translation.library import LIBRARY
 from nnopt_lab.course.translation.markdown_blocks import TABLE_ROW, Block, with_translations
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.workbench.paths import root
@@ -39,11 +40,17 @@ def translate_notebook(notebook: NotebookNode, known: dict[str, str], language: 
             cell.source = with_translations(cell.source, lambda block: known.get(block.text) or _marked(block, mark))
 
 
-def edition(lesson: str, language: str) -> NotebookNode:
-    """The learner's notebook of a lesson in another language, made from its source and its translations."""
-    notebook = to_notebook(root() / "solutions" / f"{lesson}.py", solved=False)
-    known = catalogs.translations(catalogs.read(catalogs.po_file(lesson, language)))
-    translate_notebook(notebook, known, language)
+def edition(lesson: str, language: str, solved: bool = False) -> NotebookNode:
+    """A notebook of a lesson in another language, made from its source and its translations; without those, in English.
+
+    Args:
+        lesson: its name.
+        language: its code.
+        solved: whether it has the answers instead of the learner's blanks.
+    """
+    notebook, path = to_notebook(root() / "solutions" / f"{lesson}.py", solved), catalogs.po_file(lesson, language)
+    if path.is_file():
+        translate_notebook(notebook, catalogs.translations(catalogs.read(path)), language)
     return notebook
 
 
@@ -58,7 +65,8 @@ def write_edition(lesson: str, language: str) -> None:
 def write_editions(language: str, lessons: list[str]) -> None:
     """Write the notebooks of those of the lessons that have translations, and the compiled catalogue."""
     for lesson in catalogs.lessons_due(language, lessons):
-        write_edition(lesson, language)
+        if lesson != LIBRARY:
+            write_edition(lesson, language)
     catalogs.compile_catalog(language)
 
 
@@ -67,12 +75,14 @@ def out_of_step(language: str, lessons: list[str]) -> list[str]:
 
     Args:
         language: its code.
-        lessons: the lessons to look at. One without a file of translations is only looked at if the language is
-            complete.
+        lessons: the lessons to look at, and LIBRARY for the library's own texts. One without a file of translations is
+            only looked at if the language is complete.
     """
     found = []
     for lesson in catalogs.lessons_due(language, lessons):
         found += _unfinished(lesson, language)
+        if lesson == LIBRARY:
+            continue
         path = edition_file(lesson, language)
         if not path.is_file() or _cells(read_notebook(path)) != _cells(edition(lesson, language)):
             found.append(f"notebooks/{language}/{lesson}.ipynb is outdated: run nnopt translate {lesson}.")
@@ -82,7 +92,7 @@ def out_of_step(language: str, lessons: list[str]) -> list[str]:
 
 
 def _unfinished(lesson: str, language: str) -> list[str]:
-    wanted = catalogs.messages(root() / "solutions" / f"{lesson}.py")
+    wanted = catalogs.texts(lesson)
     catalog = catalogs.read(catalogs.po_file(lesson, language))
     stale = {entry.msgid for entry in catalogs.live(catalog) if entry.fuzzy and entry.msgstr}
     known = catalogs.translations(catalog)

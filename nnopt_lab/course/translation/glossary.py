@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnopt_lab.course.translation.markdown_blocks import without_verbatim
+from nnopt_lab.workbench.language import ANY_FIELD
 from nnopt_lab.workbench.paths import root
 
 TITLE = re.compile(r"\[[^\]]+\](?=\()|(?<![*\w])\*[^*]+\*(?![*\w])")
@@ -102,4 +103,4 @@ def _without_kept_titles(english: str, translation: str) -> str:
 
 
 def _words(text: str) -> str:
-    return re.sub(r"[*\[\]]", "", without_verbatim(text))
+    return re.sub(r"[*\[\]]", "", ANY_FIELD.sub(" ", without_verbatim(text)))

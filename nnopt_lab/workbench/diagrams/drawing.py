@@ -4,6 +4,7 @@ import base64
 import html
 from dataclasses import dataclass, field
 
+from nnopt_lab.workbench.language import _, translated
 from nnopt_lab.workbench.plots.colors import BLUE, FAINT, INK
 
 FONT = "system-ui,'DejaVu Sans',sans-serif"
@@ -28,7 +29,7 @@ class Drawing:
 
     def text(self, x: float, y: float, text: str, *, color: str = INK, size: int = 14, anchor: str = "middle") -> None:
         """Write lines of text, centred vertically at `y`; a line that begins with `*` is bold."""
-        lines = text.rstrip("\n").split("\n")
+        lines = translated(text.rstrip("\n")).split("\n")
         for i, line in enumerate(lines):
             middle = y + (i - (len(lines) - 1) / 2) * LINE * size / 14
             weight = ' font-weight="600"' if line.startswith("*") else ""
@@ -86,17 +87,17 @@ class Drawing:
         style = f"<style>{self.style}</style>" if self.style else ""
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" width="{self.width}" '
-            f'height="{self.height}" font-family="{FONT}" role="img"><title>{html.escape(self.alt)}</title>'
+            f'height="{self.height}" font-family="{FONT}" role="img"><title>{html.escape(translated(self.alt))}</title>'
             f"{style}{''.join(self._parts)}</svg>"
         )
 
     def __repr__(self) -> str:
-        return f"A diagram: {self.alt}"
+        return _("A diagram: {description}", description=translated(self.alt))
 
     def _repr_html_(self) -> str:
         source = base64.b64encode(self.svg.encode()).decode()
         return (
-            f'<img alt="{html.escape(self.alt)}" width="{self.width}" style="max-width:100%;height:auto" '
+            f'<img alt="{html.escape(translated(self.alt))}" width="{self.width}" style="max-width:100%;height:auto" '
             f'src="data:image/svg+xml;base64,{source}">'
         )
 

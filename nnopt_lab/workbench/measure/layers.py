@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from nnopt_lab.workbench.language import _
 from nnopt_lab.workbench.measure.modes import inference
 from nnopt_lab.workbench.measure.size import parameters
 from nnopt_lab.workbench.measure.tables import format_count
@@ -10,7 +11,7 @@ from nnopt_lab.workbench.tables import Table
 
 CAPTION = "Layers, with their multiply-accumulates (MACs) for one input"
 _WITHOUT_ROW = (nn.Flatten, nn.Dropout, nn.Identity)
-_POOLS = {nn.MaxPool2d: "max-pooling", nn.AvgPool2d: "average pooling"}
+_POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
@@ -56,18 +57,26 @@ def kind(layer: nn.Module) -> str:
     if isinstance(layer, nn.Conv2d):
         kernel = "×".join(map(str, layer.kernel_size))
         grouped = layer.groups > 1
-        depthwise = "depthwise " if grouped and layer.groups == layer.in_channels else ""
-        groups = f", {layer.groups} groups" if grouped and not depthwise else ""
-        stride = f", stride {layer.stride[0]}" if max(layer.stride) > 1 else ""
-        return f"{kernel} {depthwise}convolution, {layer.in_channels} → {layer.out_channels}{groups}{stride}"
+        depthwise = grouped and layer.groups == layer.in_channels
+        text = (
+            _("{kernel} depthwise convolution", kernel=kernel)
+            if depthwise
+            else _("{kernel} convolution", kernel=kernel)
+        )
+        parts = [text, f"{layer.in_channels} → {layer.out_channels}"]
+        parts += [_("{count} groups", count=layer.groups)] if grouped and not depthwise else []
+        parts += [_("stride {stride}", stride=layer.stride[0])] if max(layer.stride) > 1 else []
+        return _(", ").join(parts)
     if isinstance(layer, nn.Linear):
-        return f"linear, {layer.in_features} → {layer.out_features}"
-    if isinstance(layer, tuple(_POOLS)):
+        return _("linear, {inputs} → {outputs}", inputs=layer.in_features, outputs=layer.out_features)
+    if isinstance(layer, _POOLS):
         size = layer.kernel_size if isinstance(layer.kernel_size, tuple) else (layer.kernel_size,) * 2
-        return f"{'×'.join(map(str, size))} {_POOLS[type(layer)]}"
+        window = "×".join(map(str, size))
+        is_max = isinstance(layer, nn.MaxPool2d)
+        return _("{window} max-pooling", window=window) if is_max else _("{window} average pooling", window=window)
     if isinstance(layer, nn.AdaptiveAvgPool2d):
-        return "average pooling"
-    return "batch norm" if isinstance(layer, _NORMS) else type(layer).__name__
+        return _("average pooling")
+    return _("batch norm") if isinstance(layer, _NORMS) else type(layer).__name__
 
 
 def _calls(model: nn.Module, one: Tensor) -> list[tuple[str, nn.Module, object]]:

@@ -53,6 +53,7 @@ from nnopt_lab.workbench.plots.style import (
     style,
 )
 from nnopt_lab.workbench.plots.summary import summary
+from nnopt_lab.workbench.plots.translation import language_of_figures
 from nnopt_lab.workbench.plots.values import middle_low_high
 
 __all__ = [
@@ -92,6 +93,7 @@ __all__ = [
     "img",
     "interval_line",
     "intervals",
+    "language_of_figures",
     "legend",
     "line_of",
     "log_axis",

@@ -12,10 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
 
+from nnopt_lab.workbench.language import _
 from nnopt_lab.workbench.plots.summary import KEY, panel_title, summary
 
 SHARPNESS = 2  # pixels of the picture per pixel on the page, for screens with a high resolution
 _MOST_NAMES = 8  # rows or series that a description lists
+_ENDS = (".", "!", "?", "。", "！", "？")
 _RAISED = str.maketrans("-−0123456789+kn", "⁻⁻⁰¹²³⁴⁵⁶⁷⁸⁹⁺ᵏⁿ")
 _SYMBOLS = {"times": "×", "cdot": "·", "pm": "±", "leq": "≤", "geq": "≥", "approx": "≈", "mu": "µ", "lambda": "λ"}
 
@@ -36,7 +38,7 @@ class Illustration(Figure):
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        shown = {"text/plain": f"Figure: {alt_text(self)}", "text/html": img(self)}
+        shown = {"text/plain": _("Figure: {description}", description=alt_text(self)), "text/html": img(self)}
         display(shown, metadata={KEY: summary(self)}, raw=True)
 
 
@@ -95,17 +97,17 @@ def alt_text(fig: Figure) -> str:
     parts = [getattr(fig, "alt", "").strip(), fig.get_suptitle()]
     parts += [_axes(ax) for ax in fig.axes if ax.get_visible()]
     labels = dict.fromkeys(label for ax in fig.axes for label in ax.get_legend_handles_labels()[1])
-    parts.append(f"Legend: {_listed(labels)}" if labels else "")
+    parts.append(_("Legend: {names}", names=_listed(labels)) if labels else "")
     sentences = (" ".join(_plain(part).split()) for part in parts)
-    return " ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in sentences if part)
+    return " ".join(part if part.endswith(_ENDS) else _("{sentence}.", sentence=part) for part in sentences if part)
 
 
 def _axes(ax: Axes) -> str:
     title = panel_title(ax)
     ends = [f"{axis}: {label}" for axis, label in (("x", ax.get_xlabel()), ("y", ax.get_ylabel())) if label]
     names = [_plain(label.get_text()) for label in ax.get_yticklabels()] if ax.axison else []
-    if any(re.search("[a-z]", name) for name in names):  # rows, not numbers
-        ends.append(f"rows: {_listed(filter(None, names))}")
+    if any(c.isalpha() and not c.isupper() for name in names for c in name):  # rows, not numbers
+        ends.append(_("rows: {names}", names=_listed(filter(None, names))))
     return ": ".join(part for part in (title, ", ".join(ends)) if part)
 
 
@@ -124,4 +126,5 @@ def _plain_formula(formula: str) -> str:
 def _listed(names) -> str:
     names = list(names)
     more = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    listed = ", ".join(names[:_MOST_NAMES])
+    return _("{names} and {more} more", names=listed, more=more) if more > 0 else listed

@@ -12,10 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import ScalarFormatter
 
+from nnopt_lab.workbench.language import translated
 from nnopt_lab.workbench.plots.colors import FAINT, INK, PALETTE, REFERENCE, line_of
 from nnopt_lab.workbench.plots.illustration import Illustration
 from nnopt_lab.workbench.plots.summary import check_varies
 from nnopt_lab.workbench.plots.ticks import thin_ticks
+from nnopt_lab.workbench.plots.translation import translate
 
 SIZE = (8.0, 3.6)  # inches, of one row
 STYLE = {
@@ -60,6 +62,8 @@ def figure(ncols: int = 1, nrows: int = 1, **kw):
 def finish(fig: Figure, alt: str = "", *, measured: str = "", trained: str = "", series: bool = False) -> Figure:
     """Close a figure and return it, so that it shows once, not twice, as the last expression of a cell.
 
+    Its words are shown in the language in use.
+
     Args:
         fig: from `figure()`.
         alt: what there is to see, in one or two sentences for readers who do not see the figure; titles, axes and
@@ -76,7 +80,8 @@ def finish(fig: Figure, alt: str = "", *, measured: str = "", trained: str = "",
     _check_bars(fig)
     varies = {"measured": measured, "trained": trained, "series": series}
     check_varies(varies)
-    fig.alt, fig.varies = alt, varies
+    fig.alt, fig.varies = translated(alt), varies
+    translate(fig)
     for axes in fig.axes:
         _style_lines(axes)
         axes.tick_params(which="both", colors=INK, grid_color=FAINT)  # ticks made outside `style()` would be black

@@ -77,3 +77,10 @@ def test_kinds_in_words(layer, words):
 def test_an_example_without_a_first_input_is_refused(example):
     with pytest.raises(ValueError, match=r"example has shape \[.*\]; it must be \[N, \.\.\.\] with N at least 1"):
         layer_table(models.MyNet(), example)
+
+
+def test_layers_are_described_in_the_language_in_use(chinese):
+    chinese({"{kernel} convolution": "{kernel} 卷积", "stride {stride}": "步幅 {stride}", ", ": "，", "layer": "层"})
+    model = nn.Sequential(nn.Conv2d(1, 2, 3, stride=2), nn.ReLU())
+    table = layer_table(model, torch.zeros(1, 1, 8, 8))
+    assert table.rows[0][1] == "3×3 卷积，1 → 2，步幅 2, ReLU" and repr(table).splitlines()[1].startswith("层 ")

@@ -6,8 +6,9 @@
   // JupyterLab does not notice that a kernel has written a file that is open.
   const reloadStartPage = async app => {
     for (const { context, isVisible } of app.shell.widgets('main')) {
-      if (!isVisible || document.hidden || context?.path !== START_PAGE || context.model.dirty) continue;
-      const found = await app.serviceManager.contents.get(START_PAGE, { content: false });
+      const isStartPage = context?.path?.split('/').pop() === START_PAGE; // also in a language's own folder
+      if (!isStartPage || !isVisible || document.hidden || context.model.dirty) continue;
+      const found = await app.serviceManager.contents.get(context.path, { content: false });
       if (found.last_modified !== context.contentsModel?.last_modified) await context.revert();
     }
   };

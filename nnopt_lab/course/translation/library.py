@@ -1,0 +1,133 @@
+"""The English texts that the library itself shows to learners, for `solutions/LANGUAGE/nnopt_lab.po`.
+
+They are found in three ways: by calls of `_` and `counted`, in the declarations of lessons, exercises and questions,
+and, like a lesson's own strings, in modules whose strings are shown by figures, tables and cards.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from nnopt_lab.course import premises
+from nnopt_lab.course.exercises import Exercise, Question, exercises, questions
+from nnopt_lab.course.lesson import packages
+from nnopt_lab.course.translation.code_strings import message_of, strings_of
+from nnopt_lab.course.translation.markdown_blocks import has_words
+from nnopt_lab.workbench.language import DOMAIN, MESSAGE
+from nnopt_lab.workbench.paths import PACKAGE
+
+LIBRARY = DOMAIN  # the name of the file, beside the lessons'
+_MARKED = {"_": range(0, 1), "counted": range(1, 3)}  # function → its arguments that are texts
+# Modules whose strings reach a learner through `translated`, by what shows them.
+_SHOWN = (
+    "course/checking.py",
+    "course/differences.py",
+    "course/number_comments.py",
+    "course/slips.py",
+    "lessons/*/playground.py",
+    "lessons/*/valley.py",
+    "workbench/diagrams/*.py",
+    "workbench/measure/comparison.py",
+    "workbench/measure/layers.py",
+    "workbench/plots/bars.py",
+    "workbench/plots/lines.py",
+    "workbench/plots/roofline.py",
+)
+# Of strings in those modules, what is for matplotlib, or code for a picture.
+_TECHNICAL = re.compile(
+    r"[<@]|.*=\"|(?:axes fraction|offset points|textcoords|xycoords|fontsize|linestyle|linewidth|markersize|fmt|color"
+    r"|label|data|auto|center|left|right|both|blank|failed|passed|raised|unusable|borrowed|replied|platstdlib|stdlib)$"
+)
+
+
+@cache
+def library_messages() -> dict[str, list[str]]:
+    """The texts in a stable order, each with its kinds, such as "message", "hint" or "label"."""
+    found: dict[str, list[str]] = {}
+    for kind, text in (*_marked(), *_declared(), *_labels()):
+        if has_words(text) or kind == MESSAGE:
+            kinds = found.setdefault(text, [])
+            if kind not in kinds:
+                kinds.append(kind)
+    return found
+
+
+def marked_texts(source: str) -> Iterator[tuple[str, str]]:
+    """The texts of a module's calls of `_` and `counted`, and the names and units of its progress bars.
+
+    Raises:
+        ValueError: a call has something other than a literal there, so that its text can't be found.
+    """
+    for node in ast.walk(ast.parse(source)):
+        function = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+        if function in _MARKED:
+            arguments = [node.args[place] for place in _MARKED[function] if place < len(node.args)]
+            literals = [a for a in arguments if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+            if len(literals) < len(_MARKED[function]):
+                raise ValueError(f"Line {node.lineno} has no literal to translate: {ast.unparse(node)}")
+            yield from ((MESSAGE, argument.value) for argument in arguments)
+        elif function == "progress_bar":
+            for keyword in node.keywords:
+                if keyword.arg in ("desc", "unit") and isinstance(keyword.value, ast.Constant | ast.JoinedStr):
+                    yield "label", message_of(keyword.value)
+
+
+def _marked() -> Iterator[tuple[str, str]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        if path.name != "language.py" and ("workbench.language import" in source or "progress_bar(" in source):
+            yield from marked_texts(source)
+
+
+def _declared() -> Iterator[tuple[str, str]]:
+    yield from (("title", lesson.title) for lesson in packages().values())
+    yield from (("explanation", reason) for reason in premises.reasons())
+    for exercise in exercises().values():
+        yield from _of_exercise(exercise)
+    for question in questions().values():
+        yield from _of_question(question)
+
+
+def _of_exercise(exercise: Exercise) -> Iterator[tuple[str, str]]:
+    yield "title", exercise.title
+    yield from (("hint", hint) for hint in exercise.hints)
+    yield from (("comment", wrong.sentence) for wrong in exercise.wrong_answers)
+    yield from (("comment", must.sentence) for must in exercise.properties)
+    yield "explanation", exercise.debrief
+
+
+def _of_question(question: Question) -> Iterator[tuple[str, str]]:
+    yield "question", question.text
+    yield from (("choice", text) for text in question.choices.values())
+    yield "explanation", question.explanation
+    yield from (("comment", text) for text in question.comments.values())
+
+
+def _labels() -> Iterator[tuple[str, str]]:
+    for pattern in _SHOWN:
+        for path in sorted(PACKAGE.glob(pattern)):
+            found = strings_of(_without_errors_and_marked(_tree(path)), "label")
+            yield from ((kind, text) for kind, text in found if not _TECHNICAL.match(text))
+    for path in sorted(PACKAGE.glob("lessons/*/exercises.py")):  # what comparisons of their own return
+        for node in ast.walk(_tree(path)):
+            if isinstance(node, ast.Return) and node.value is not None:
+                yield from strings_of(node.value, "comment")
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _without_errors_and_marked(tree: ast.Module) -> ast.Module:
+    """The module without errors, which learners don't see, and without the calls whose texts are found anyway."""
+
+    class Without(ast.NodeTransformer):
+        def visit_Raise(self, node):
+            return ast.Pass()
+
+        def visit_Call(self, node):
+            return ast.Constant(None) if getattr(node.func, "id", "") in _MARKED else self.generic_visit(node)
+
+    return Without().visit(tree)

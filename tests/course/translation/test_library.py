@@ -1,0 +1,95 @@
+"""The library's own texts: those that are marked, declared, or shown by figures and cards."""
+
+import pytest
+
+from nnopt_lab.course import checking, exercises
+from nnopt_lab.course.translation import catalogs
+from nnopt_lab.course.translation.library import LIBRARY, library_messages, marked_texts
+from nnopt_lab.course.translation.markdown_blocks import has_words
+from nnopt_lab.workbench import language
+from nnopt_lab.workbench.language import translated, translated_sentences
+from tests.course.translation.conftest import LESSON
+
+
+def test_marked_texts_are_found_wherever_they_stand():
+    source = """
+x = [_("one"), counted(n, "{count} two", "{count} twos", who=_("three"))]
+def f(): return g(_("four " "and five", a=1)) + progress_bar(range(3), desc="six", unit="seven", total=1)
+_ = other("eight")
+"""
+    assert set(marked_texts(source)) == {
+        *(("message", text) for text in ("one", "{count} two", "{count} twos", "three", "four and five")),
+        *(("label", text) for text in ("six", "seven")),
+    }
+
+
+@pytest.mark.parametrize("call", ["_(text)", "_()", '_(f"a {b}")', 'counted(n, "one")', "counted(n, *both)"])
+def test_a_call_without_a_literal_is_refused(call):
+    with pytest.raises(ValueError, match="no literal"):
+        list(marked_texts(call))
+
+
+def test_everything_that_exercises_and_questions_say_is_found():
+    found = library_messages()
+    for exercise in exercises.exercises().values():
+        assert "title" in found[exercise.title]
+        for text in (*exercise.hints, *(w.sentence for w in exercise.wrong_answers), exercise.debrief):
+            assert text in found or not has_words(text)
+    for question in exercises.questions().values():
+        assert "question" in found[question.text]
+    assert "{exercise}: passed ({points})" in found and "{count} points" in found
+    assert "Expected {0}, but got {1}." in found and "Two digits are swapped. Is it a typing error?" in found
+    assert not any("must be 1 to 5" in text for text in found)  # an error that learners don't see
+
+
+def test_the_library_is_translated_in_a_file_of_its_own(tiny):
+    catalog = catalogs.update(LIBRARY, "zh")
+    assert catalogs.po_file(LIBRARY, "zh").is_file() and catalogs.state(LIBRARY, catalog).missing > 1000
+    for entry in catalog:
+        if entry.msgid == "The result is {0} times too large":
+            entry.msgstr = "结果大了 {0} 倍"
+        if entry.msgid == "{0}: expected {1}, got {2}.":
+            entry.msgstr = "{0}：应为 {1}，得到 {2}。"
+    catalogs.po_file(LIBRARY, "zh").write_text(catalogs.as_text(catalog), encoding="utf-8")
+    catalogs.compile_catalog("zh")
+    language.set_language("zh")
+    assert translated("The result is 8 times too large: expected 2, got 16.") == "结果大了 8 倍：应为 2，得到 16。"
+
+
+def test_sentences_are_translated_one_by_one_where_they_were_put_together(chinese):
+    chinese(
+        {"One thing.": "一件事。", "Also {0} things.": "另外 {0} 件事。", "See `{0}`.": "见 `{0}`。", "weight": "权重"}
+    )
+    assert translated_sentences("One thing. Also 3 things.") == "一件事。另外 3 件事。"
+    assert translated_sentences("One thing. Nothing known.") == "一件事。Nothing known."
+    assert translated_sentences("Nothing known. One thing.") == "Nothing known. One thing."
+    assert translated_sentences("See `weight`.") == "见 `weight`。"
+
+
+def test_what_a_check_says_is_found_by_its_templates(chinese):
+    texts = [text for text, kinds in library_messages().items() if "label" in kinds]
+    chinese({text: f"【{text}】" for text in texts})
+    exercise = exercises.exercises()["pruning.l1_importance"]
+    for answer in (lambda weight: weight, lambda weight: None, lambda weight: 8 * weight.abs().sum((1, 2, 3)), 3):
+        verdict = checking.examine(exercise, answer)
+        said = translated_sentences(verdict.mistake)
+        assert not verdict.passed and (said != verdict.mistake), verdict.mistake
+
+
+def test_marks_in_translated_texts_fill_in_their_fields():
+    for text, kinds in library_messages().items():
+        if "message" in kinds:
+            names = language.ANY_FIELD.findall(text)
+            assert text.format(**{name[1:-1]: "x" for name in names}).count("{") == 0, text
+    assert translated("weight") == "weight"
+
+
+def test_a_text_of_the_library_may_be_translated_otherwise_than_a_lesson_s(tiny):
+    for name, kinds, said in ((LESSON, ["label"], "百分点"), (LIBRARY, ["message"], "分数")):
+        catalog = catalogs.updated(catalogs.read(catalogs.po_file(name, "zh")), {"points": kinds})
+        catalog[0].msgstr = said
+        catalogs.po_file(name, "zh").parent.mkdir(parents=True, exist_ok=True)
+        catalogs.po_file(name, "zh").write_text(catalogs.as_text(catalog), encoding="utf-8")
+    catalogs.compile_catalog("zh")
+    language.set_language("zh")
+    assert (translated("points"), language._("points")) == ("百分点", "分数")
