@@ -15,7 +15,8 @@
 # machine, ✘ if it doesn't, and ○ if it is about another kind of machine. Before some measurements you make a guess.
 # Comparing it with the result is how you learn what really makes a network fast.
 
-# %%
+# %% tags=["fold"]
+# Imports: where the names of this lesson come from
 import copy
 
 import torch
@@ -29,6 +30,7 @@ from nnopt_lab.workbench import data, diagrams, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
 from nnopt_lab.workbench.text import wrapped
 
+# %%
 lesson("00_start_here")
 
 # %% [markdown]
@@ -43,6 +45,7 @@ net = models.MyNet()
 measure.layer_table(net, torch.zeros(1, 3, 32, 32))
 
 # %% tags=["fold"]
+# Diagram: MyNet
 diagrams.network(net, torch.zeros(1, 3, 32, 32))
 
 # %% [markdown]
@@ -64,6 +67,7 @@ plots.pictures(first.images, [pictures.classes[label] for label in first.labels]
 # dresses look alike.
 
 # %%
+# Claims: the size of the data
 claim("There are 18,000 pictures to train on.", len(pictures.train) == 18_000)
 claim("There are 2,000 pictures to choose on.", len(pictures.validation) == 2_000)
 claim("There are 10,000 pictures to report on.", len(pictures.test) == 10_000)
@@ -140,6 +144,7 @@ Table(
 )
 
 # %% tags=["fold"]
+# Claims: parameters and multiply-accumulates
 example = torch.zeros(1, 3, 32, 32)
 all_parameters = sum(parameters for parameters, _ in by_hand.values())
 all_macs = sum(macs for _, macs in by_hand.values())
@@ -214,6 +219,7 @@ plots.roofline(points, peak, machine.peak_bandwidth())
 # measures.
 
 # %% tags=["fold"]
+# Plot and claims: the layers under the roofline
 reached = [gflops for *_, gflops in points]
 # Measured twice, so that one slow second of the machine does not decide.
 peak = max(peak, machine.peak_gflops())
@@ -436,6 +442,7 @@ with torch.inference_mode():
 print(f"Trained on a third of the pictures, with 8-bit weights: {after_a_third:.1f} %")
 
 # %% tags=["fold"]
+# Claims: the four bugs
 claim(
     "With 8-bit weights, accuracy is above 70 %; guessing would give 10 %.",
     after_a_third > 70,
@@ -481,6 +488,7 @@ plots.history({"MyNet, the article's recipe": history})
 # and slowly later.
 
 # %% tags=["nbval-ignore-output"]
+# Answer: test accuracy of the baseline after 8 epochs
 result = training.evaluate(baseline, pictures.test, pictures)
 standard_error = (result.accuracy * (100 - result.accuracy) / 10_000) ** 0.5
 reveal(
@@ -494,6 +502,7 @@ reveal(
 )
 
 # %% tags=["fold"]
+# Claims: the baseline's accuracy and mistakes
 shipped = models.record("mynet")["test_accuracy"]
 alike = torch.isin(pictures.test.labels, torch.tensor([0, 2, 4, 6]))
 claim(
@@ -543,6 +552,7 @@ comparison
 # the middle half of all runs lies. Below them you find how the teacher compares with MyNet, with an interval.
 
 # %% tags=["nbval-ignore-output"]
+# Answer: latency of the teacher at batch 256, compared with MyNet
 timings = measure.latency(
     {"teacher": teacher, "MyNet": baseline_shipped}, batch, rounds=12, budget_seconds=4
 )
@@ -558,6 +568,7 @@ reveal(
 )
 
 # %% tags=["fold"]
+# Claims: the teacher's size and time
 mynet_size, teacher_size = (
     measure.parameters(baseline_shipped).total,
     measure.parameters(teacher).total,

@@ -13,7 +13,8 @@
 # tutorial that this course grew out of, and `MyNet` is its network. A trained `MyNet` ships with the course. *The
 # library* is `nnopt_lab`, the Python package that comes with the course.
 
-# %%
+# %% tags=["fold"]
+# Imports: where the names of this lesson come from
 import copy
 import warnings
 
@@ -33,9 +34,8 @@ from nnopt_lab.techniques.pruning import channel_pruning, dependency_graph
 from nnopt_lab.workbench import data, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
 
-lesson("01_pruning")
-
 # %%
+lesson("01_pruning")
 pictures = data.load("fashion")
 dense = models.trained("mynet")
 measure.layer_table(dense, pictures.to_input(pictures.test.images[:1]))
@@ -75,6 +75,7 @@ masks = {
 }
 
 # %% tags=["fold"]
+# Plot: four ways to choose weights
 fig, axes = plots.figure(ncols=2, nrows=2)
 for ax, (name, values) in zip(axes.flat, masks.items(), strict=True):
     cmap = "Greys" if name == "magnitudes" else "Greys_r"
@@ -122,6 +123,7 @@ by_l1 = l1_importance(filters).float()
 by_l2 = pruning.importance(filters, norm=2, per="filter")
 
 # %% tags=["fold"]
+# Plot: L1 and L2 norms of 32 filters
 fig, (left, right) = plots.figure(ncols=2)
 order = by_l1.argsort()
 left.bar(range(32), by_l1[order], color=plots.BLUE)
@@ -149,6 +151,7 @@ few_large = torch.tensor([0.9, 0.1, 0.1])
 many_moderate = torch.tensor([0.45, 0.45, 0.45])
 
 # %%
+# Claims: L1 compared with L2
 claim(
     "L1 and L2 share at least 13 of the 16 most important filters.",
     len(better[0] & better[1]) >= 13,
@@ -209,6 +212,7 @@ weights = dense.classifier[0].weight.detach().flatten()
 level = levels(weights.abs(), 10)
 
 # %% tags=["fold"]
+# Plot: weights in ten levels
 fig, ax = plots.figure()
 bins = torch.linspace(-0.12, 0.12, 121).tolist()
 ax.hist(
@@ -266,6 +270,7 @@ layers = [(layer, "weight") for layer in pruning.prunable(theirs).values()]
 prune.global_unstructured(layers, prune.L1Unstructured, amount=total - total // 10)
 
 # %% tags=["fold"]
+# Numbers: your masks compared with torch's
 pairs = zip(
     pruning.prunable(theirs).values(), pruning.prunable(ours).values(), strict=True
 )
@@ -274,6 +279,7 @@ one_layer = dense.classifier[2].weight.detach()
 keeps = magnitude_mask(one_layer, 128)
 
 # %%
+# Claims: masks and levels
 claim("The library agrees with torch.nn.utils.prune on every weight.", all(same))
 claim(
     "Ten levels hold the same number of weights, to within one.",
@@ -327,6 +333,7 @@ curves = {
 }
 
 # %% tags=["fold"]
+# Plot: accuracy over the share of weights removed
 fig, ax = plots.figure()
 plots.curves(ax, sparsities, curves, reference=("dense", validated(dense)))
 ax.set(
@@ -348,6 +355,7 @@ plots.finish(
 # there.
 
 # %% tags=["nbval-ignore-output", "fold"]
+# Answer: accuracy lost by zeroing the smallest 90 % of the weights
 cut = training.evaluate(ours, pictures.test, pictures)
 lost = measure.proportion_difference(cut.correct, tested.correct)
 reveal(
@@ -369,6 +377,7 @@ shares = (0.5, 0.8, 0.9, 0.95)
 fragile = pruning.sensitivity(dense, validated, shares)
 
 # %% tags=["fold"]
+# Plot: accuracy with one layer pruned
 sizes = {name: dense.get_submodule(name).weight.numel() for name in fragile}
 fig, ax = plots.figure()
 plots.curves(
@@ -396,6 +405,7 @@ plots.finish(
 # each layer first.)
 
 # %% tags=["fold"]
+# Numbers: what the cut left in each layer
 reach = 2048**-0.5  # torch draws the weights of a linear layer evenly from ±1/√inputs
 torch.manual_seed(0)  # the seed of the shipped weights
 moved = (weights - models.MyNet().classifier[0].weight.detach().flatten()).abs()
@@ -406,6 +416,7 @@ kept = {
 }
 
 # %%
+# Claims: one cut
 claim("A single global cut of 90 % loses less than 4 points.", lost.high < 4)
 claim(
     "Cut layer by layer, the same 90 % cost more than 10 points.",
@@ -542,6 +553,7 @@ LIVE = False
 sweep = recorded("pruning_sweep", live=LIVE)["result"]
 
 # %% tags=["fold"]
+# Plot: accuracy of one cut and of levels, with training
 fig, axes = plots.figure(ncols=2, figsize=(10, 4))
 lines = {
     "one cut, no fine-tuning": ("one shot, no fine-tuning", plots.BLUE),
@@ -581,6 +593,7 @@ plots.finish(
 # matters. (Han et al. 2015 saw iterative pruning win clearly on networks hundreds of times larger.)
 
 # %% tags=["fold"]
+# Numbers: means over the seeds
 means = {
     name: torch.tensor(sweep[name]).mean(0).tolist()
     for name in ("one shot, no fine-tuning", "random", "one shot", "in levels")
@@ -589,6 +602,7 @@ dense_mean = sum(sweep["dense"]) / len(sweep["dense"])
 at = {sparsity: place for place, sparsity in enumerate(sweep["sparsities"])}
 
 # %%
+# Claims: one cut compared with levels
 claim(
     "With training, removing 90 % costs less than half a point, in one cut or levels.",
     all(dense_mean - means[way][at[0.9]] < 0.5 for way in ("one shot", "in levels")),
@@ -674,6 +688,7 @@ reveal(
 )
 
 # %% tags=["fold"]
+# Numbers: bytes on the disk
 bytes_dense, bytes_zeros = (measure.disk_bytes(model) for model in (dense, zeros))
 packed_dense, packed_zeros = (
     measure.disk_bytes(model, compressed=True) for model in (dense, zeros)
@@ -746,6 +761,7 @@ with torch.no_grad():
         layer.weight.mul_(n_m_mask(layer.weight.flatten(1)).reshape(layer.weight.shape))
 
 # %%
+# Claims: size and speed of zeros
 claim(
     "90 % zeros do not make a dense kernel 1.3 times as fast.",
     ratio.median < 1.3,
@@ -876,6 +892,7 @@ Table(
 )
 
 # %% tags=["fold"]
+# Plot: groups of layers in two networks
 concatenating = Concatenating()
 fig, (left, right) = plots.figure(ncols=2, figsize=(8, 5.6))
 plots.graph(left, layer_graph(teacher, batch[:1]))
@@ -944,6 +961,7 @@ half_ratio, small_ratio = (
 )
 
 # %% tags=["nbval-ignore-output", "fold"]
+# Answer: speed-up from half of the channels removed, batch 256
 reveal(
     "speed-up from half of the channels removed, batch 256",
     half_ratio.median,
@@ -955,6 +973,7 @@ reveal(
 )
 
 # %% tags=["fold", "nbval-ignore-output"]
+# Numbers: the share of the first ReLU and pooling
 with torch.inference_mode():
     after_conv1 = conv1(batch)
 parts = {
@@ -984,6 +1003,7 @@ Table(
 )
 
 # %% tags=["fold"]
+# Numbers: your network compared with the library's
 with torch.inference_mode():
     by_hand_agrees = torch.allclose(by_hand(batch), by_library(batch), atol=1e-5)
 all_macs, all_parameters = (
@@ -992,6 +1012,7 @@ all_macs, all_parameters = (
 )
 
 # %%
+# Claims: networks without whole filters
 claim(
     "With three eighths of the channels, the network is at least twice as fast at "
     "batch 256.",

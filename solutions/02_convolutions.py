@@ -18,7 +18,8 @@
 # convolution slides over one channel (3×3, for example); a **filter** has one kernel per input channel and makes one
 # output channel. (The article says "fewer kernels" where it means fewer filters, and so do the plots.)
 
-# %%
+# %% tags=["fold"]
+# Imports: where the names of this lesson come from
 import copy
 
 import torch
@@ -36,9 +37,8 @@ from nnopt_lab.techniques.convolutions import blocks, cost_model, folding, low_r
 from nnopt_lab.workbench import data, diagrams, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
 
-lesson("02_convolutions")
-
 # %%
+lesson("02_convolutions")
 pictures = data.load("fashion")
 dense, teacher = models.trained("mynet"), models.trained("teacher")
 batch = pictures.to_input(pictures.test.images[:256])
@@ -65,6 +65,7 @@ measure.layer_table(dense, one)
 # becomes a column (*im2col*). So what holds for matrix products, such as the preference for large ones, holds here too.
 
 # %% tags=["fold"]
+# Diagram: a convolution as a matrix product
 diagrams.convolution_as_product()
 
 # %% [markdown]
@@ -121,6 +122,7 @@ predict(
 )
 
 # %%
+# Answer: parameters of MyNet without its second convolution, against MyNet
 shallow = models.MyNet(channels=(16,))
 reveal(
     "parameters of MyNet without its second convolution, against MyNet",
@@ -131,6 +133,7 @@ reveal(
 )
 
 # %%
+# Claims: depth, width and kernel size
 claim(
     "Without its second convolution, MyNet has nearly twice the parameters.",
     1.9 < measure.parameters(shallow).total / size < 2,
@@ -200,6 +203,7 @@ table
 # was measured. Here are three of the currencies as a plot:
 
 # %% tags=["fold"]
+# Plot: accuracy over parameters and time
 rows = {row["model"]: row for row in table.rows}
 prices = {
     "parameters": {name: row["total"] / size for name, row in rows.items()},
@@ -253,10 +257,12 @@ plots.finish(
 # So there is no best knob. Choose by what is scarce: bytes or time.
 
 # %% tags=["fold"]
+# Numbers: what each knob gains and takes
 gained = {name: value - mean["MyNet"] for name, value in mean.items()}
 took = prices["time, batch of 256"]
 
 # %%
+# Claims: what each knob saves
 claim(
     "Half of the kernels cost 1 to 2 points and half of the parameters.",
     1 < -gained["fewer kernels: 8, 16"] < 2
@@ -304,6 +310,7 @@ claim(
 predict("speed-up from 1×1 kernels in MyNet, batch 256", unit="×")
 
 # %% tags=["nbval-ignore-output"]
+# Answer: speed-up from 1×1 kernels in MyNet, batch 256
 timings = measure.latency(
     {n: networks[n] for n in ("MyNet", "smaller kernels: 1×1")},
     batch,
@@ -349,6 +356,7 @@ seconds = {
 }
 
 # %% tags=["fold"]
+# Plot: time by stage, 3×3 and 1×1 kernels
 milliseconds = {
     name: {part: 1000 * s for part, s in parts.items()}
     for name, parts in seconds.items()
@@ -376,9 +384,11 @@ plots.finish(
 # work as before, so their segments now take a large part of the bar.
 
 # %% tags=["fold"]
+# Numbers: the time of ReLU and pooling
 without_macs = sum(t for part, t in seconds["1×1 kernels"].items() if "ReLU" in part)
 
 # %%
+# Claims: MACs and time of 1×1 kernels
 claim(
     "With 1×1 kernels, MyNet does 4.2 times fewer multiply-accumulates.",
     round(work / rows["smaller kernels: 1×1"]["macs"], 1) == 4.2,
@@ -505,6 +515,7 @@ block_table = measure.compare(
 block_rows = {row["model"]: row for row in block_table.rows}
 
 # %% tags=["nbval-ignore-output", "fold"]
+# Answer: speed-up from depthwise-separable layers in the wide network, batch 64
 separable_ratio = block_rows["depthwise-separable"]["ratio"][64]
 reveal(
     "speed-up from depthwise-separable layers in the wide network, batch 64",
@@ -531,6 +542,7 @@ block_table.plot()
 # adds a block's input to its output.
 
 # %% tags=["fold"]
+# Numbers: MACs, time and accuracy of the blocks
 fewer = {
     block: block_rows["3×3"]["macs"] / row["macs"] for block, row in block_rows.items()
 }
@@ -546,6 +558,7 @@ library_cost = (
 )
 
 # %%
+# Claims: the usual replacements
 claim(
     "Separable layers do 4.6 times fewer multiply-accumulates.",
     round(fewer["depthwise-separable"], 1) == 4.6,
@@ -634,6 +647,7 @@ print(
 )
 
 # %%
+# Claims: stride instead of pooling
 claim(
     "Stride instead of pooling makes MyNet at least twice as fast at batch 256.",
     strided_ratio.low > 2,
@@ -719,6 +733,7 @@ spectra = {
 ranks = {name: rank_for_energy(values, 0.9) for name, values in spectra.items()}
 
 # %% tags=["fold"]
+# Plot: singular values, and the energy they keep
 fig, (left, right) = plots.figure(ncols=2)
 for (name, values), color in zip(
     spectra.items(), (plots.BLUE, plots.REFERENCE), strict=True
@@ -750,12 +765,14 @@ plots.finish(
 # trained layer's energy. At that rank, the two factors together have only about a fifth fewer numbers than the weight.
 
 # %% tags=["fold"]
+# Numbers: the error of your factors
 first, second = thin_factors(weight, 32)
 gap = torch.linalg.matrix_norm(weight - second @ first).float()
 trained, random = spectra["trained"], spectra["before training"]
 kept = ranks["trained"] * (128 + 2048) / (128 * 2048)
 
 # %%
+# Claims: singular values and ranks
 claim(
     "Training made the largest singular value more than twice as large.",
     trained[0] > 2 * random[0],
@@ -831,6 +848,7 @@ thin_result = finetune(thin)
 thin_lost = measure.proportion_difference(thin_result.correct, same_training.correct)
 
 # %% tags=["fold"]
+# Plot: accuracy over the parameters left
 ways = {
     "low rank, no fine-tuning": curve,
     "smallest weights zeroed (lesson 01), no fine-tuning": pruned_curve,
@@ -897,9 +915,11 @@ print(f"{saved_macs:.2f} times fewer multiply-accumulates:")
 print(f"    {split_ratio}")
 
 # %% tags=["fold"]
+# Numbers: the place of the smallest target
 at_quarter = targets.index(67_000)
 
 # %%
+# Claims: low rank in a whole network
 claim(
     "After an epoch, MyNet's factors lose less than 3 points, including the interval.",
     thin_lost.high < 3,
@@ -1013,6 +1033,7 @@ reveal(
 )
 
 # %% tags=["fold"]
+# Numbers: the folded teacher compared with the original
 with torch.inference_mode():
     outputs = teacher(batch)
     difference = (folded(batch) - outputs).abs().max() / outputs.abs().max()
@@ -1022,6 +1043,7 @@ norms = [
 ]
 
 # %%
+# Claims: the folded batch norms
 claim(
     "The folded teacher computes the same function, to within 1e-5 of its largest "
     "output.",
@@ -1122,6 +1144,7 @@ for kind, layers in shapes.items():
         clocked[kind].append(timing[""].median)
 
 # %% tags=["fold"]
+# Plot: predicted and measured times
 fig, ax = plots.figure(figsize=(6.5, 4.2))
 for (kind, xs), color, marker in zip(
     guessed.items(), plots.PALETTE, "os^Dv", strict=False
@@ -1202,11 +1225,13 @@ for ratios in off.values():
     tried += len(corrected)
 
 # %% tags=["fold"]
+# Numbers: the library's predictions
 library_seconds = [
     machine.seconds(measure.layer_costs(layer, x)[0]) for layer, x in shapes["3×3"]
 ]
 
 # %%
+# Claims: how far the cost model is right
 claim(
     "For large kernels, the median layer is within a factor of 2 of its prediction.",
     1 / 2 < off["5×5, 7×7"].median() < 2,

@@ -12,7 +12,8 @@
 # Chinese tutorial that this course grew out of. *Rate* always means learning rate, a *schedule* changes the rate during
 # training, and its *peak* is the highest rate it uses. A *point* is a percentage point of accuracy.
 
-# %% tags=["side-by-side"]
+# %% tags=["fold", "side-by-side"]
+# Imports: where the names of this lesson come from
 import copy
 import math
 from itertools import pairwise
@@ -35,11 +36,10 @@ from nnopt_lab.techniques.training import linear_svm, lr_range_test, schedules
 from nnopt_lab.workbench import data, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
 
+# %% tags=["nbval-ignore-output"]
 lesson("03_learning_rates")
 # True makes the recorded experiments again on your machine: 10 to 15 minutes each.
 LIVE = False
-
-# %% tags=["nbval-ignore-output"]
 pictures = data.load("fashion")
 baseline = training.evaluate(models.trained("mynet"), pictures.test, pictures)
 print(f"baseline: {baseline.accuracy:.2f} % of the test pictures")
@@ -51,6 +51,7 @@ measure.layer_table(models.MyNet(), pictures.to_input(pictures.test.images[:1]))
 # pictures, and a constant rate of 0.01 for 8 epochs. (*Momentum* steps along a decaying sum of the past gradients.)
 
 # %%
+# Claims: the article's accuracy
 claim(
     "The article's recipe reaches 88 to 90 % on the test pictures.",
     88 < baseline.accuracy < 90,
@@ -74,6 +75,7 @@ claim(
 # step, the mean loss before it.
 
 # %% tags=["fold"]
+# Plot: loss and paths at constant rates
 fig, ax = plots.figure()
 for rate, color in zip((0.005, 0.02, 0.08, 0.12), plots.PALETTE, strict=False):
     ax.plot(noisy_descent("constant", rate, 300)[1], color=color, label=f"rate {rate}")
@@ -112,6 +114,7 @@ Table(
 # Large steps travel, small steps settle. That is the whole reason for a schedule: *travel first, settle at the end*.
 
 # %% tags=["fold"]
+# Animation: a schedule drives a point down a valley
 valley_animation()
 
 # %% [markdown]
@@ -125,6 +128,7 @@ valley_animation()
 predict("final loss of a constant rate ÷ final loss of a cosine", unit="×")
 
 # %%
+# Answer: final loss of a constant rate ÷ final loss of a cosine
 times = final_loss("constant", 0.04) / final_loss("cosine", 0.04)
 reveal(
     "final loss of a constant rate ÷ final loss of a cosine",
@@ -182,6 +186,7 @@ steps = 100
 losses = [3 - t / steps + (t in (35, 60, 80)) for t in range(steps)]
 
 # %% tags=["fold"]
+# Plot: thirteen schedules
 fig, axes = plots.figure(ncols=5, nrows=3, figsize=(10, 5.4), sharex=True, sharey=True)
 for ax, (name, make) in zip(axes.flat, schedules.SCHEDULES.items(), strict=False):
     ax.plot(schedules.rates(make(steps), steps, losses=losses), color=plots.BLUE)
@@ -236,6 +241,7 @@ theirs = schedules.rates(
 )
 
 # %%
+# Claims: your cosine compared with PyTorch's
 claim(
     "Your function gives the rates of PyTorch's CosineAnnealingLR.",
     all(
@@ -288,6 +294,7 @@ plateau_rates = yours_or_ours("rates.plateau_rates")
 seen = [2.0, 1.5, 1.3, 1.4, 1.35, 1.31, 1.2, 1.25, 1.22, 1.21, 1.2, 1.19]
 
 # %% tags=["fold"]
+# Plot: the rate falls when the loss stays level
 fig, (top, bottom) = plots.figure(nrows=2, sharex=True, figsize=(8, 4))
 top.plot(seen, "o-", color=plots.REFERENCE)
 top.set(ylabel="validation loss", title="patience 2, factor 0.3")
@@ -304,6 +311,7 @@ plots.finish(
 # third of these epochs lowers the rate. Epochs 7 to 9 lower it again.
 
 # %%
+# Claims: patience
 claim(
     "The third epoch in a row without progress lowers the rate.",
     plateau_rates(seen, 1.0, 2, 0.3)[4:6] == [1.0, 0.3],
@@ -361,6 +369,7 @@ for _ in range(steps):
     scheduler.step()
 
 # %% tags=["fold"]
+# Plot: rate and momentum over one cycle
 fig, (left, right) = plots.figure(ncols=2)
 left.plot(rates, color=plots.BLUE)
 left.set(xlabel="step", ylabel="rate", title="one cycle, peak 0.1")
@@ -376,6 +385,7 @@ plots.finish(
 # mirrors it.
 
 # %%
+# Claims: triangles and one cycle
 claim(
     "Your triangle gives the rates of PyTorch's CyclicLR in its mode 'triangular'.",
     all(
@@ -482,6 +492,7 @@ for name, way in ways.items():
     ).mean(0)
 
 # %% tags=["fold"]
+# Plot: the objective above its optimum
 fig, ax = plots.figure()
 edges = [*sorted({round(1.3**k) for k in range(2, 23)}), 400]
 for (name, gap), color in zip(gaps.items(), plots.PALETTE, strict=False):
@@ -504,6 +515,7 @@ plots.finish(
 )
 
 # %%
+# Answer: gap of the best constant rate ÷ gap of Pegasos
 last = {name: gap[-50:].mean().item() for name, gap in gaps.items()}
 best_constant = min(last[f"constant {rate}"] for rate in (1, 0.3, 0.1))
 reveal(
@@ -522,6 +534,7 @@ reveal(
 # arrived. With too small a $\lambda$, thousands of steps are far too large.
 
 # %%
+# Claims: Pegasos compared with constant rates
 claim(
     "Pegasos ends with a smaller gap than all three constant rates.",
     last["Pegasos, 1/(λt)"] < best_constant,
@@ -617,6 +630,7 @@ resumed = some_steps(*second_part, 8)
 print(f"in one go {in_one_go}, resumed {resumed}")
 
 # %%
+# Claims: Pegasos on a network
 claim(
     "With 1/(λt), the network diverges at a rate of 2000.",
     "at learning rate 2000" in raised,
@@ -707,6 +721,7 @@ end = curve.index(min(curve)) + 1
 found = steepest_rate(test.rates[:end], curve[:end])
 
 # %% tags=["fold"]
+# Plot: the range test
 fig, ax = plots.figure()
 ax.plot(test.rates, test.losses, color=plots.REFERENCE, linewidth=1, label="one batch")
 ax.plot(test.rates, curve, color=plots.BLUE, label="smoothed")
@@ -733,6 +748,7 @@ plots.finish(
 )
 
 # %% tags=["nbval-ignore-output"]
+# Answer: rate at which the loss of MyNet falls fastest
 reveal(
     "rate at which the loss of MyNet falls fastest",
     test.steepest,
@@ -748,6 +764,7 @@ reveal(
 # explodes. Both suggestions (the dashed lines) come before the lowest point of the smoothed loss.
 
 # %%
+# Claims: the range test's suggestions
 claim("The steepest fall is between 0.01 and 0.1.", 0.01 < test.steepest < 0.1)
 claim(
     "The two suggestions differ by more than a factor of three.",
@@ -781,6 +798,7 @@ for setting in measured["settings"]:
     groups.setdefault(setting["group"], {})[setting["size"]] = setting
 
 # %% tags=["fold"]
+# Plot: loss over the rate by width, depth, batch and data
 units = {
     "width": "filters, first layer",
     "depth": "convolutions",
@@ -829,6 +847,7 @@ plots.finish(
 #   choose a rate that is a factor of 2 lower.
 
 # %% tags=["fold"]
+# Claims: what moves the best rate
 best = {
     group: {size: setting["best"] for size, setting in found.items()}
     for group, found in groups.items()
@@ -916,6 +935,7 @@ panels = [
 ]
 
 # %% tags=["fold"]
+# Plot: accuracy over the epochs of the race
 fig, axes = plots.figure(ncols=2, nrows=2, figsize=(10, 7), sharex=True, sharey=True)
 for ax, names in zip(axes.flat, panels, strict=True):
     plots.band(
@@ -994,6 +1014,7 @@ Table(rows, heads, "Mean of three seeds; differences in points")
 # The best peak of the constant rate was half of the winners' peak: a rate that never falls must be low from the start.
 
 # %% tags=["fold"]
+# Claims: the result of the race
 gain = {
     name: torch.tensor(run["test"]) - constant
     for name, run in race["schedules"].items()
@@ -1120,6 +1141,7 @@ reveal(
 )
 
 # %% tags=["fold"]
+# Claims: a third of the epochs
 claim(
     "In a third of the epochs, the best recipe ends at most half a point below the "
     "article's.",

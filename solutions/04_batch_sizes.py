@@ -13,7 +13,8 @@
 # `MyNet` is its network. The pictures are photographs of clothes in ten classes (Fashion-MNIST): 18,000 for training,
 # 2,000 for *validation*, that is, to choose between settings, and 10,000 for *testing*, that is, to report accuracy.
 
-# %%
+# %% tags=["fold"]
+# Imports: where the names of this lesson come from
 import copy
 
 import torch
@@ -36,9 +37,8 @@ from nnopt_lab.techniques.training import (
 from nnopt_lab.workbench import data, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
 
-lesson("04_batch_sizes")
-
 # %%
+lesson("04_batch_sizes")
 pictures = data.load("fashion")
 count = len(pictures.train)
 torch.manual_seed(0)
@@ -82,6 +82,7 @@ def walk(batch_size, steps=30, rate=0.12):
 
 walks = {size: walk(size) for size in (1, 8, 64)}
 # %% tags=["fold"]
+# Plot: paths down a valley by batch size
 fig, axes = plots.figure(ncols=3, sharey=True)
 x, y = torch.meshgrid(
     torch.linspace(-5, 3, 60), torch.linspace(-3, 3.5, 60), indexing="xy"
@@ -133,6 +134,7 @@ def updates(count, batch_size, epochs, drop_last):
 check("batches.updates", updates)
 
 # %% tags=["fold"]
+# Claims: noise and updates
 updates = yours_or_ours("batches.updates")
 rests = {size: path[15:].square().sum(1).mean().sqrt() for size, path in walks.items()}
 loader = data.loader(pictures.train, pictures, 64)
@@ -211,6 +213,7 @@ sizes, speeds, needs = zip(*points, strict=True)
 
 
 # %% tags=["fold"]
+# Plot: speed and memory over the batch size
 fig, (left, right) = plots.figure(ncols=2)
 left.plot(sizes, speeds, "o-", color=plots.BLUE)
 left.set(xlabel="batch size", title="pictures per second, training")
@@ -270,6 +273,7 @@ memory = {
 predicted = largest_batch(128, memory[128], 256, memory[256], memory[1024])
 
 # %% tags=["fold"]
+# Claims: the fastest batch size
 tight, why = batch_size_sweep.sweep(step, inputs, limit_bytes=8 * 2**20, seconds=0.01)
 claim(
     "One step of 128 is at least 1.2 times as fast as 16 steps of 8.",
@@ -359,6 +363,7 @@ speed_at = dict(zip(sizes, speeds, strict=True))
 seconds = {size: examples[size] / speed_at.get(size, speeds[-1]) for size in raced}
 
 # %% tags=["fold"]
+# Plot: pictures, steps and seconds to the target
 fig, (left, right) = plots.figure(ncols=2)
 line = torch.logspace(2.7, 10.3, 50, base=2)
 left.plot(
@@ -442,6 +447,7 @@ for size in (32, 64, 1024):
 after_one = {size: run.validation_accuracy[-1] for size, run in passes.items()}
 
 # %% tags=["fold"]
+# Claims: the critical batch size
 saved = mean_examples[8] / 8 / (mean_examples[64] / 64)
 fitted = fewest * (1 + batch / critical)
 claim(
@@ -580,6 +586,7 @@ reveal(
 # start. Section 7 makes use of this.
 
 # %% tags=["fold"]
+# Plot and claims: the noise scale
 at_target = torch.tensor(race["noise_scale"])
 claim("Training more than doubles the noise scale.", growth > 2)
 claim(
@@ -702,6 +709,7 @@ off_norm = ((accumulate(pieces, [16] * 4) - exact).norm() / exact.norm()).item()
 print(f"With batch norm, the accumulated gradient is off by {100 * off_norm:.0f} %.")
 
 # %% tags=["fold"]
+# Claims: accumulated gradients
 gradient = noise_scale.gradient_of(fresh, pictures)
 parts = [torch.tensor(piece) for piece in cut[:3]]
 by_hand = accumulate(
@@ -766,6 +774,7 @@ check("batches.fit_sizes", fit_sizes)
 fit_sizes = yours_or_ours("batches.fit_sizes")
 random_sizes = batch_samplers.RandomBatchSizes(count, low=16, high=112, seed=0)
 # %% tags=["fold"]
+# Plot: random sizes
 fig, (left, right) = plots.figure(ncols=2)
 left.plot(random_sizes.sizes(0), ".", color=plots.BLUE, markersize=4)
 left.set(
@@ -834,6 +843,7 @@ reveal(
 # need bounds and a correct `len`.
 
 # %% tags=["fold"]
+# Claims: random sizes
 of_epoch = torch.tensor(random_sizes.sizes(0), dtype=torch.float)
 harmonic = 97 / (1 / torch.arange(16, 113)).sum().item()
 claim("Random sizes do worse with each of the five seeds.", (gained < 0).all())
@@ -914,6 +924,7 @@ difference = measure.proportion_difference(decayed.correct, grown.correct)
 # "constant" and "random sizes".
 
 # %% tags=["fold"]
+# Plot: accuracy and updates of sizes that grow
 fig, (left, right) = plots.figure(ncols=2, sharey=True)
 plots.seeds(left, accuracy)
 plots.bars(
@@ -942,6 +953,7 @@ plots.finish(
 # save less: see your sweep in section 2.
 
 # %% tags=["fold"]
+# Claims: sizes that grow
 apart = mean["decaying rate"] - mean["growing batches"]
 by_noise = sum(policies["updates"]["noise scale"]) / 3
 chosen = torch.tensor(policies["chosen"])
@@ -1101,6 +1113,7 @@ time_of = {
 }
 
 # %% tags=["fold"]
+# Plot: accuracy and time of crops
 fig, (left, right) = plots.figure(ncols=2, sharey=True)
 plots.seeds(left, cropped)
 plots.bars(right, {way: time_of[way] for way in cropped}, reference=1)
@@ -1124,6 +1137,7 @@ plots.finish(
 # many more epochs.
 
 # %% tags=["fold"]
+# Claims: crops
 crop_mean = {way: sum(values) / len(values) for way, values in cropped.items()}
 cost = {way: crop_mean["full pictures"] - value for way, value in crop_mean.items()}
 claim("Padded crops cost 2.5 to 3 points.", 2.5 < cost["crops, padded back"] < 3)

@@ -14,7 +14,8 @@
 # *Run All Above Selected Cell* in the Run menu.) All of it is arithmetic that you can follow with a pencil. You only
 # need to know Python and the basics of PyTorch.
 
-# %% tags=["side-by-side"]
+# %% tags=["fold", "side-by-side"]
+# Imports: where the names of this lesson come from
 import copy
 
 import torch
@@ -39,6 +40,7 @@ from nnopt_lab.techniques.quantization.activation_ranges import calibrate
 from nnopt_lab.workbench import data, diagrams, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
 
+# %%
 lesson("05_integers_by_hand")
 
 # %% [markdown]
@@ -96,6 +98,7 @@ on_grid = {
 }
 
 # %% tags=["fold"]
+# Plot: weights and their grid
 fig, axes = plots.figure(nrows=2, sharex=True, figsize=(8, 3))
 for ax, (name, grid) in zip(axes, grids.items(), strict=True):
     integers = torch.arange(grid.low, grid.high + 1, dtype=grid.dtype)
@@ -195,6 +198,7 @@ mine = scale * (integers - zero_point)
 print(f"{weight.numel():,} weights, {integers.unique().numel()} different integers")
 
 # %% tags=["fold"]
+# Claims: your grid compared with the library's
 theirs = torch.fake_quantize_per_tensor_affine(weight, scale, zero_point, 0, 255)
 grid = quantization.grid_of(weight, 8, symmetric=False)
 claim(
@@ -267,6 +271,7 @@ for name, how in granularities.items():
 before = accuracy(net)
 
 # %% tags=["fold"]
+# Plot: noise and accuracy over the bits
 fig, (left, right) = plots.figure(ncols=2)
 plots.curves(left, widths, decibels)
 plots.curves(right, widths, accuracies, reference=("float", before))
@@ -348,6 +353,7 @@ def rounded_away(weight, per):
 
 
 # %% tags=["fold"]
+# Plot: ranges and rounded weights by filter
 fig, (left, right) = plots.figure(ncols=2)
 filters = range(32)
 left.plot(reach(unfolded), "o", color=plots.REFERENCE, markersize=4, label="as trained")
@@ -398,6 +404,7 @@ Table(
 )
 
 # %% tags=["fold"]
+# Claims: bits and grids
 slopes = [(curve[-1] - curve[2]) / 4 for curve in decibels.values()]
 stem_only = copy.deepcopy(teacher)
 with torch.no_grad():
@@ -546,6 +553,7 @@ for bits in (8, 6, 4, 3):
     errors[bits] = squared / observer.counts.sum()
 
 # %% tags=["fold"]
+# Plot: activations, and the error by the end of the range
 fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.8))
 counts = observer.counts.view(-1, 64).sum(1)
 left.stairs(counts / counts.sum(), observer.edges[::64], fill=True, color=plots.PALE)
@@ -627,6 +635,7 @@ lost = measure.proportion_difference(
 )
 
 # %% tags=["nbval-ignore-output"]
+# Answer: accuracy lost to one bad picture among 200, min-max, 4 bits
 reveal(
     "accuracy lost to one bad picture among 200, min-max, 4 bits",
     lost.estimate,
@@ -638,6 +647,7 @@ reveal(
 )
 
 # %% tags=["fold"]
+# Plot: accuracy by observer, with and without a bad picture
 percent = {key: result.accuracy for key, result in results.items()}
 fig, axes = plots.figure(ncols=2, sharex=True, sharey=True)
 for ax, bits in zip(axes, (8, 4), strict=True):
@@ -677,6 +687,7 @@ answer = 16
 question("by_hand.outlier", answer)
 
 # %% tags=["fold"]
+# Claims: observers
 best = {bits: float(candidates[error.argmin()]) for bits, error in errors.items()}
 cost = {bits: float(error[-1] / error.min()) for bits, error in errors.items()}
 both = ("clean", "one bad picture")
@@ -786,6 +797,7 @@ claim(
 # The whole way of a layer:
 
 # %% tags=["fold"]
+# Diagram: a layer in integers
 diagrams.integer_pipeline()
 
 # %% [markdown]
@@ -869,6 +881,7 @@ after = requantization.requantize(
 pooled = nn.functional.max_pool2d(after.double(), 2).to(torch.uint8)
 
 # %% tags=["fold"]
+# Plot: a picture on its way through the integers
 channel = int(after.flatten(1).double().std(1).argmax())  # the filter that shows most
 steps = {
     "picture, uint8": q[0, 0],
@@ -932,6 +945,7 @@ in_integers = training.evaluate(network, pictures.test, pictures)
 lost_in_integers = measure.proportion_difference(in_integers.correct, tested.correct)
 
 # %% tags=["nbval-ignore-output"]
+# Answer: accuracy lost by the integer-only network
 reveal(
     "accuracy lost by the integer-only network",
     lost_in_integers.estimate,
@@ -955,6 +969,7 @@ question("by_hand.largest_sum", choice)
 # that the integer network contains, one per layer:
 
 # %% tags=["fold"]
+# Numbers: the operands of each layer
 channels_last = copy.deepcopy(net).to(memory_format=torch.channels_last)
 operands = []
 with torch.inference_mode():
@@ -998,6 +1013,7 @@ print(f"the integer network takes {around.median:.1f} times its products' time")
 # operation takes a whole subroutine, integers win in any case.
 
 # %% tags=["fold"]
+# Claims: the network without floats
 inside = q[:, 0, 2:-2, 2:-2]
 hidden = network.layers[3]  # the first linear layer
 with torch.inference_mode():
@@ -1142,6 +1158,7 @@ lost = {
 }
 
 # %% tags=["nbval-ignore-output"]
+# Answer: accuracy lost with powers of two at 8 bits
 reveal(
     "accuracy lost with powers of two at 8 bits",
     lost["powers of two"][-1].estimate,
@@ -1154,6 +1171,7 @@ reveal(
 
 
 # %% tags=["fold"]
+# Plot: powers of two and even grids over the bits
 def noise_in(layer):
     """Signal to noise of a layer's weights, by kind: one number per width."""
     original = net.get_submodule(layer).weight
@@ -1202,6 +1220,7 @@ plots.finish(
 # takes no longer than a shift: you only save bytes, and an even grid makes better use of them.
 
 # %% tags=["fold"]
+# Claims: powers of two
 pot, even = noise["powers of two"], noise["one grid per layer"]
 small = [noise_in(layer) for layer in ("features.0", "features.3", "classifier.2")]
 weight = net.features[3].weight.detach()

@@ -11,7 +11,8 @@
 # The lesson takes a little more than an hour; a good place for a break is after section 3. (When you come back, choose
 # *Run All Above Selected Cell* in the Run menu.) You only need to know Python and the basics of PyTorch.
 
-# %% tags=["side-by-side"]
+# %% tags=["fold", "side-by-side"]
+# Imports: where the names of this lesson come from
 import copy
 from itertools import pairwise
 from statistics import mean
@@ -35,6 +36,7 @@ from nnopt_lab.techniques.quantization import (
 from nnopt_lab.workbench import data, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
 
+# %%
 lesson("06_few_bits")
 LIVE = False  # True: run the recorded experiments again on this machine
 
@@ -99,6 +101,7 @@ def to_nearest(model, bits):
 lost_at_4 = points_lost(to_nearest(start, 4))
 
 # %% tags=["nbval-ignore-output"]
+# Answer: accuracy lost with all weights at 4 bits, one grid per tensor
 reveal(
     "accuracy lost with all weights at 4 bits, one grid per tensor",
     lost_at_4.estimate,
@@ -169,6 +172,7 @@ curves = {
 }
 
 # %% tags=["nbval-ignore-output"]
+# Answer: accuracy of the badly scaled copy at 6 bits, one grid per tensor
 copy_at_6 = curves["badly scaled"][widths.index(6)]
 reveal(
     "accuracy of the badly scaled copy at 6 bits, one grid per tensor",
@@ -181,6 +185,7 @@ reveal(
 )
 
 # %% tags=["fold"]
+# Plot: filters' ranges, and accuracy after rounding
 fig, (left, right) = plots.figure(ncols=2)
 colors = (plots.REFERENCE, plots.RED, plots.GREEN)
 for (name, model), color in zip(versions.items(), colors, strict=True):
@@ -229,6 +234,7 @@ choice = "a"
 question("by_hand.equalised", choice)
 
 # %% tags=["fold"]
+# Claims: equalisation
 at = {bits: place for place, bits in enumerate(widths)}
 with torch.inference_mode():
     in_float = start(calibration)
@@ -330,6 +336,7 @@ lost = {
 }
 
 # %% tags=["fold"]
+# Plot: shifted means, and points lost
 colors = {"down": plots.RED, "to nearest": plots.BLUE}
 fig, (left, right) = plots.figure(ncols=2)
 for way, color in colors.items():
@@ -387,6 +394,7 @@ adaptive = post_training.ada_round(copy.deepcopy(start), calibration, bits=2, st
 learned_2 = validation_accuracy(adaptive)
 
 # %% tags=["nbval-ignore-output"]
+# Answer: accuracy at 2 bits on the same grid, rounded as AdaRound learns
 reveal(
     "accuracy at 2 bits on the same grid, rounded as AdaRound learns",
     learned_2,
@@ -407,6 +415,7 @@ reveal(
 bits_after = recorded("post_training_bits", live=LIVE)["result"]
 
 # %% tags=["fold"]
+# Plot: accuracy over the bits by method
 shown = {
     "nearest": ("to nearest", plots.BLUE),
     "biases corrected": ("biases corrected", plots.SKY),
@@ -442,6 +451,7 @@ plots.finish(
 # labels, as in the next section.
 
 # %% tags=["fold"]
+# Claims: biases and AdaRound
 place = {bits: place for place, bits in enumerate(bits_after["bits"])}
 means = {way: [mean(row) for row in bits_after[way]] for way in shown}
 two, three = ({way: means[way][place[bits]] for way in shown} for bits in (2, 3))
@@ -594,6 +604,7 @@ for name in layers:  # each weight is now computed from an original and a step
     unscaled[name] = pace[name] / quantizer.gradient_scale
 
 # %% tags=["fold"]
+# Plot: the gradient of the step
 fig, (left, right) = plots.figure(ncols=2)
 left.plot(values, quantized.detach(), color=plots.BLUE, label="x̂, 2 bits, step 0.7")
 left.plot(values, by_hand, color=plots.ORANGE, label="gradient of the step")
@@ -666,6 +677,7 @@ reveal(
 )
 
 # %% tags=["fold"]
+# Plot: weights on two grids
 fig, axes = plots.figure(ncols=2, sharey=True)
 titles = {"min-max": "grid from the range", "lsq": "learned step"}
 ways = {"min-max": plots.GOLD, "lsq": plots.VIOLET}
@@ -707,6 +719,7 @@ plots.finish(
 integer = recorded("integer_training", live=LIVE)["result"]
 
 # %% tags=["fold"]
+# Plot: accuracy after training, by bits
 fig, (left, right) = plots.figure(ncols=2, width_ratios=(3, 2), figsize=(8, 4.2))
 left.plot(
     range(4),
@@ -753,6 +766,7 @@ plots.finish(
 # weights lose about a third of a point and binary ones about a whole point, both with 8-bit inputs.
 
 # %% tags=["fold"]
+# Claims: training at few bits
 torchs = torch.fake_quantize_per_tensor_affine(
     x, grid.scale, grid.zero_point, grid.low, grid.high
 )
@@ -948,6 +962,7 @@ reveal(
 )
 
 # %% tags=["fold"]
+# Plot: weights that change, and accuracy
 stored = integer["stored"]
 fig, (left, right) = plots.figure(ncols=2)
 colors = (plots.REFERENCE, plots.BLUE, plots.SKY)
@@ -981,6 +996,7 @@ plots.finish(
 # that suppresses almost every update.
 
 # %% tags=["fold"]
+# Claims: training without floats
 last = {name: mean(shares[-140:]) for name, shares in changed.items()}
 nearest, stochastic = (
     [mean(row) for row in stored[rounding]] for rounding in ("nearest", "stochastic")

@@ -9,7 +9,8 @@
 #
 # The lesson takes about an hour. You only need to know Python and the basics of PyTorch.
 
-# %% tags=["side-by-side"]
+# %% tags=["fold", "side-by-side"]
+# Imports: where the names of this lesson come from
 import base64
 import copy
 import heapq
@@ -34,6 +35,7 @@ from nnopt_lab.techniques.quantization.deep_compression import huffman
 from nnopt_lab.workbench import data, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
 
+# %%
 lesson("07_small_files")
 LIVE = False  # True: run the recorded experiments again on this machine
 
@@ -153,6 +155,7 @@ for init in ("linear", "density", "random"):
     rows[f"k-means, {init}"] = found_by(init, 8)
 
 # %% tags=["fold"]
+# Plot: weights and eight shared values
 fig, (top, ax) = plots.figure(
     nrows=2,
     figsize=plots.SIZE,
@@ -195,6 +198,7 @@ plots.finish(
 # random start ends at least a tenth above that of the others.
 
 # %% tags=["fold"]
+# Claims: k-means
 by_grid, *by_kmeans = (error for _, error in rows.values())
 four = {init: found_by(init, 4)[1] for init in ("linear", "density", "random")}
 claim(
@@ -298,6 +302,7 @@ lost["trained"] = points_lost(shared, pictures.validation, validated)
 Table(list(lost.items()), ["network", "points lost on the validation pictures"])
 
 # %% tags=["fold"]
+# Claims: training shared values
 claim(
     "After the cut, sharing 8 values per layer costs less than 3 further points.",
     lost["shared"].estimate - lost["one cut"].estimate < 3,
@@ -404,6 +409,7 @@ Table(
 )
 
 # %% tags=["fold"]
+# Plot: bits per symbol
 fig, axes = plots.figure(ncols=2)
 labels = {"values": "number of the centroid", "gaps": "zeros to skip"}
 for ax, (name, counts), fixed in zip(axes, counted.items(), (3, 6), strict=True):
@@ -437,6 +443,7 @@ choice = "c"
 question("by_hand.why_huffman_last", choice)
 
 # %% tags=["fold"]
+# Claims: Huffman's code
 restored = deep_compression.kept_positions(np.array(gaps), 63)
 claim(
     "Per symbol, Huffman's code takes at least the entropy and at most one bit more.",
@@ -486,6 +493,7 @@ coded_bytes, float_bytes = len(original_file), measure.disk_bytes(net)
 lost_tiny = points_lost(tiny)
 
 # %% tags=["nbval-ignore-output"]
+# Answer: how many times smaller MyNet's file becomes at half a point lost
 print(f"float32 {float_bytes:,} bytes, coded {coded_bytes:,} bytes")
 print(f"points lost on the test pictures: {lost_tiny}")
 reveal(
@@ -526,6 +534,7 @@ stages = {
 gzipped = measure.disk_bytes(tiny, compressed=True)
 
 # %% tags=["fold"]
+# Plot: what the file is made of
 fig, ax = plots.figure(figsize=(8, 3))
 kinds = ("values", "positions", "code books and tables", "biases and shapes")
 rows = {name: dict(zip(kinds, sizes, strict=True)) for name, sizes in stages.items()}
@@ -565,6 +574,7 @@ plots.finish(
 # third of the weights. Huffman's code for the gaps benefits from such empty stretches.
 
 # %% tags=["fold"]
+# Claims: the file
 total = pruning.count_weights(net)[1]
 choice_bits = huffman.entropy([kept, total - kept]) / (kept / total)
 by_input = (weights["classifier.0"] != 0).reshape(128, 32, 8, 8).sum(0)
@@ -632,6 +642,7 @@ means = {stage: values.mean(0) for stage, values in runs.items()}
 three_bits = sweep["bits"].index(3)
 
 # %% tags=["fold"]
+# Plot: accuracy over bytes and over zeros
 sparsities = [f"{sparsity:.0%}" for sparsity in sweep["sparsities"]]
 
 
@@ -689,6 +700,7 @@ plots.finish(
 # on.
 
 # %% tags=["fold"]
+# Claims: what it cost
 trained_on = means["dense"].mean()
 at = {sparsity: place for place, sparsity in enumerate(sweep["sparsities"])}
 eight = means["trained"][:, three_bits]
@@ -764,6 +776,7 @@ ways = {
 }
 
 # %% tags=["fold"]
+# Plot: accuracy over bytes for both methods
 fig, ax = plots.figure()
 colors = (plots.BLUE, plots.ORANGE, plots.VIOLET, plots.BROWN, plots.SKY)  # as in 06
 for (name, points), color in zip(ways.items(), colors, strict=True):
@@ -790,6 +803,7 @@ plots.finish(
 # grey markers are the float networks to compare with.
 
 # %% tags=["fold"]
+# Claims: Deep Compression compared with few bits
 float_trained = mean(trained["float"])
 claim(
     "At 8 and 4 bits, LSQ is within half a point of float, trained as long.",

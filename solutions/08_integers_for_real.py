@@ -18,7 +18,8 @@
 # vector register consists of **lanes** of 32 bits each. **Channels last** is a memory layout in which the channels of a
 # pixel are next to each other.
 
-# %%
+# %% tags=["fold"]
+# Imports: where the names of this lesson come from
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -45,6 +46,7 @@ from nnopt_lab.workbench import data, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
 from nnopt_lab.workbench.text import wrapped
 
+# %%
 lesson("08_integers_for_real")
 
 # %% [markdown]
@@ -61,6 +63,7 @@ batch = pictures.to_input(pictures.test.images[:256])
 measure.layer_table(net, batch)
 
 # %%
+# Claims: the accuracy in float32
 claim(
     "In float32, the test accuracy is 87 to 91 %.",
     87 < tested.accuracy < 91,
@@ -99,6 +102,7 @@ for width in (256, 512, 1024, 2048):
 done = list(products)
 
 # %% tags=["fold"]
+# Plot: speed of int8 products
 fig, ax = plots.figure()
 plots.interval_line(ax, done, list(products.values()), color=plots.color_of("int8"))
 plots.reference_line(ax, 1, across=True)
@@ -192,6 +196,7 @@ print("plain:    ", plain[0, :4].tolist(), "…")
 print("corrected:", repaired[0, :4].tolist(), "…")
 
 # %%
+# Claims: sums of int8 products
 claim(
     "Sums of int8 products are exact.",
     exact,
@@ -199,6 +204,7 @@ claim(
 )
 
 # %%
+# Claims: the fast product
 claim(
     "The fast product, corrected, equals the product of the differences.",
     torch.equal(repaired, (a - 57) @ (b + 3)),
@@ -252,6 +258,7 @@ reveal(
 # are blue; "layout" only moves numbers. (The DQ of weights and biases are left out.)
 
 # %% tags=["fold"]
+# Plot: operators before and after the engine's work
 SHORT = {
     "QuantizeLinear": "Q",
     "DequantizeLinear": "DQ",
@@ -333,6 +340,7 @@ print(
 )
 
 # %% tags=["fold"]
+# Claims: conversions that are left
 count = Counter(names["as quantised"])
 left = sum(box in ("Q", "DQ") for box in names["as it runs"])
 claim(
@@ -436,6 +444,7 @@ of_eager = {
 }
 
 # %%
+# Claims: accuracy and size of the engines
 claim(
     "No engine loses more than 1 point of accuracy, interval included.",
     max(lost[name].high for name in ready) < 1,
@@ -480,6 +489,7 @@ def gain(name, over, size):
 
 
 # %% tags=["fold", "nbval-ignore-output"]
+# Table: speed of all engines
 files, speeds = [], []
 for name, engine in ready.items():
     accuracy = f"{100 * right[name].float().mean():.2f} %"
@@ -505,6 +515,7 @@ display(Table(speeds, ["engine", *heads], caption))
 # lost are cautious: even a copy of the network would get ±0.02.
 
 # %% tags=["fold"]
+# Plot: speed of all engines
 fig, axes = plots.figure(ncols=3, sharey=True, figsize=(10, 3.8))
 for ax, size in zip(axes, sizes, strict=True):
     plots.bars(ax, {name: gain(name, "eager float32", size) for name in ready})
@@ -576,6 +587,7 @@ reveal(
 )
 
 # %%
+# Claims: speed of all engines
 claim(
     "The fastest int8 engine is more than 1.5 times as fast as eager at batch 256.",
     whole.median > 1.5,
@@ -635,6 +647,7 @@ for layout, layers in spent.items():
         by_kind[layout][kind_of(layer)] += ms
 
 # %% tags=["fold"]
+# Plot: time by part of the network
 fig, ax = plots.figure(figsize=(8, 2.2))
 plots.stages(ax, {layout: dict(kinds) for layout, kinds in by_kind.items()})
 ax.set(xlabel="milliseconds for 256 pictures, one thread")
@@ -652,6 +665,7 @@ plots.finish(
 # processors with VNNI, its time at least halves, while that of the convolutions changes by less than a factor of two.
 
 # %% tags=["nbval-ignore-output"]
+# Answer: share of max-pooling in the time of eager, NCHW, batch 256
 share = {
     layout: 100 * kinds["MaxPool2d"] / kinds.total()
     for layout, kinds in by_kind.items()
@@ -743,6 +757,7 @@ pool_ms = {
 }
 
 # %% tags=["fold"]
+# Plot: four ways to pool
 fig, ax = plots.figure(figsize=(8, 2.2))
 colors = (plots.BLUE, plots.BLUE, plots.ORANGE, plots.GREEN)
 plots.bars(ax, pool_ms, dict(zip(pool_ms, colors, strict=True)), labels="{:.2f}")
@@ -760,6 +775,7 @@ plots.finish(
 # all make use of it. Which engine uses it best differs from machine to machine, so measure.
 
 # %% tags=["fold"]
+# Claims: where the speed comes from
 parts = {
     layout: (kinds["Conv2d"] + kinds["Linear"]) / kinds.total()
     for layout, kinds in by_kind.items()
@@ -815,6 +831,7 @@ claim(
 # of one picture's time this saves.
 
 # %% tags=["fold"]
+# Plot: time per picture by batch size
 fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.8))
 shown = [
     "eager float32",
@@ -971,6 +988,7 @@ for size in sizes:
 Table(rows, ["batch", "engine within 300 KiB", "without a limit on size"])
 
 # %%
+# Claims: the choice within 300 KiB
 claim(
     "Within 300 KiB, it is an int8 engine at every batch size.",
     all(name in int8 for name in chosen.values()),
@@ -981,6 +999,7 @@ claim(
 # ## Summary
 
 # %% tags=["fold"]
+# Plot: speed, size and accuracy of the engines
 fig, axes = plots.figure(ncols=3, sharey=True, figsize=(11, 3.8))
 for size, color, shift in ((1, plots.SKY, -0.15), (256, plots.BLUE, 0.15)):
     over = {name: gain(name, "channels-last float32", size) for name in ready}

@@ -18,7 +18,8 @@
 # to a peak and then falls to almost zero. Most pictures here show *shapes* instead of the clothes of other lessons;
 # section 5 explains why. A *point* is a percentage point of accuracy.
 
-# %% tags=["side-by-side"]
+# %% tags=["fold", "side-by-side"]
+# Imports: where the names of this lesson come from
 import copy
 import tempfile
 from pathlib import Path
@@ -45,9 +46,8 @@ from nnopt_lab.workbench import (
 from nnopt_lab.workbench.shapes import draw_shapes
 from nnopt_lab.workbench.tables import Table
 
-lesson("09_distillation")
-
 # %%
+lesson("09_distillation")
 pictures = data.load("shapes")
 teacher, student = models.trained("shapes_teacher"), models.trained("shapes_student")
 plots.pictures(
@@ -92,6 +92,7 @@ faster = of_student["ratio"]
 table
 
 # %% tags=["nbval-ignore-output"]
+# Answer: speed-up of the student over the teacher, batch 256
 reveal(
     "speed-up of the student over the teacher, batch 256",
     faster[256].median,
@@ -167,6 +168,7 @@ def soft_targets(logits, temperature):
 check("distillation.soft_targets", soft_targets)
 
 # %% tags=["fold"]
+# Plot: the teacher's probabilities at two temperatures
 soft_targets = yours_or_ours("distillation.soft_targets")
 with measure.inference(teacher):
     said = teacher(pictures.to_input(pictures.test.images))
@@ -197,6 +199,7 @@ plots.finish(
 # the teacher finds likely.
 
 # %% tags=["fold"]
+# Claims: soft targets
 sure = [soft_targets(said, t).amax(1) for t in (1.0, 4.0, 1e4)]
 claim(
     "At T = 1, the other nine classes together get less than 0.1 % for the median "
@@ -226,6 +229,7 @@ question("distillation.why_soft", choice)
 # target at T = 4 of every *other* class. With labels instead of soft targets, the plot would be empty.
 
 # %% tags=["fold"]
+# Plot: soft targets by class
 warm = soft_targets(said, 4.0)
 alike = torch.stack([warm[pictures.test.labels == c].mean(0) for c in range(10)])
 alike.fill_diagonal_(float("nan"))
@@ -251,6 +255,7 @@ plots.finish(
 # star, for a star a plus, for a triangle a square, and for a heart a disc. No label ever said so.
 
 # %% tags=["fold"]
+# Claims: shapes that look alike
 nearest = [pictures.classes[c] for c in alike.nan_to_num(0).argmax(1)]
 of = dict(zip(pictures.classes, nearest, strict=True))
 claim(
@@ -273,6 +278,7 @@ claim(
 #   \mathrm{KL}(p\,\Vert\,q) = \sum_i p_i\,(\log p_i - \log q_i).$$
 
 # %% tags=["fold"]
+# Diagram: distillation
 diagrams.distillation()
 
 # %% [markdown]
@@ -325,6 +331,7 @@ logits = first.clone().requires_grad_()
 )
 
 # %% tags=["fold"]
+# Plot: the gradient's size over the temperature
 fig, ax = plots.figure()
 plots.curves(
     ax,
@@ -349,6 +356,7 @@ plots.finish(
 # confident for the approximation.
 
 # %% tags=["fold"]
+# Claims: the factor T²
 from_four = {name: values[2:] for name, values in sizes.items()}
 claim(
     "With T², the gradient stays within a factor of 2 from T = 4 to T = 64.",
@@ -424,6 +432,7 @@ files = list(folder.iterdir())
 print(f"{len(files)} files of {files[0].stat().st_size:,} bytes each")
 
 # %%
+# Claims: the cache of the teacher's logits
 claim(
     "Two calls for the same 1,000 pictures run the teacher on 1,000 pictures.",
     computed[0] == 1_000,
@@ -506,6 +515,7 @@ reveal(
 )
 
 # %%
+# Claims: few labels, many pictures
 claim(
     "The third student is more than 10 points above the first, interval included.",
     gain.low > 10,
@@ -626,6 +636,7 @@ def against(results, control="labels", caption="", teacher=None):
 on_clothes = against(clothes["accuracy"], teacher=clothes["teacher"])
 
 # %%
+# Answer: teacher compared with labels, clothes
 reveal(
     "teacher compared with labels, clothes",
     on_clothes["Hinton"][0],
@@ -645,6 +656,7 @@ reveal(
 # student, and only as much as the student can hold.
 
 # %% tags=["fold"]
+# Claims: labels compared with teachers
 gap = clothes["teacher"] - sum(clothes["accuracy"]["labels"]) / 3
 *_, low, high = on_clothes["Hinton"]
 wardrobe, clothes_teacher = data.load("fashion"), models.trained("teacher")
@@ -723,6 +735,7 @@ def target_and_others(logits, labels):
 check("distillation.decoupled", target_and_others)
 
 # %% tags=["fold"]
+# Plot and claims: the weight of NCKD
 target_and_others = yours_or_ours("distillation.decoupled")
 labels = pictures.test.labels[:500]
 warm_student, warm_teacher = first / 4, said[:500] / 4
@@ -787,6 +800,7 @@ def attention_map(features):
 check("distillation.attention_map", attention_map)
 
 # %% tags=["fold"]
+# Plot: attention maps of teacher and student
 attention_map = yours_or_ours("distillation.attention_map")
 places = [3, 6, 13, 9]
 some = pictures.to_input(pictures.test.images[places])
@@ -824,6 +838,7 @@ plots.finish(
 # different parts of the pictures.
 
 # %%
+# Claims: attention maps
 claim(
     "Each map has an L2 norm of 1.",
     torch.allclose(
@@ -844,6 +859,7 @@ methods = recorded("distillation_methods", live=LIVE)["result"]
 of_method = against(methods["accuracy"], teacher=methods["teacher"])
 
 # %% tags=["fold"]
+# Plot: accuracy of eight losses
 fig, ax = plots.figure(figsize=(8, 3.6))
 colors = {
     name: plots.REFERENCE if name == "labels" else plots.BLUE
@@ -880,6 +896,7 @@ plots.finish(
 # born-again networks found gains with larger networks.)
 
 # %% tags=["fold"]
+# Claims: what the losses gain
 averages = {name: sum(values) / 3 for name, values in methods["accuracy"].items()}
 accuracies = methods["accuracy"]
 gained = [
@@ -967,6 +984,7 @@ of_pictures = against(table, control="views, labels")
 mean = {name: sum(values) / len(values) for name, values in table.items()}
 
 # %% tags=["fold"]
+# Plot: accuracy by pictures and targets
 fig, ax = plots.figure(figsize=(8, 3.6))
 colors = {
     name: plots.REFERENCE if name.endswith("labels") else plots.BLUE for name in table
@@ -987,6 +1005,7 @@ plots.finish(
 # closest to the violet line. (The fourth set is far to the left of this plot.)
 
 # %%
+# Answer: share of the gap closed without labels
 closed = (
     100
     * (mean["drawn, teacher"] - mean["views, labels"])
@@ -1006,6 +1025,7 @@ reveal(
 )
 
 # %% tags=["fold"]
+# Table and claims: the share of the gap that is closed
 closed_of_smoothed = 100 * (mean["drawn, teacher"] - averages["label smoothing"])
 closed_of_smoothed /= by_pictures["teacher"] - averages["label smoothing"]
 display(
@@ -1089,6 +1109,7 @@ for name, accuracies in sizes["accuracy"].items():
     against(accuracies, caption=f"Student: {name}")
 
 # %% tags=["fold"]
+# Plot: the teacher's size and the temperature
 fig, (left, right) = plots.figure(ncols=2)
 of_size = [known["accuracy"] for known in sizes["teachers"].values()]
 own = plots.series_colors(sizes["accuracy"])
@@ -1131,6 +1152,7 @@ plots.finish(
 # least for short training, temperature is not the first thing to search for.
 
 # %% tags=["fold"]
+# Claims: the teacher's size and the temperature
 of_teacher_size = {
     name: [sum(ways[size]) / 3 for size in sizes["teachers"]]
     for name, ways in sizes["accuracy"].items()
@@ -1205,6 +1227,7 @@ for kind, accuracies in compressed["accuracy"].items():
     recovered[kind] = against(accuracies, caption=caption)
 
 # %% tags=["fold"]
+# Plot: accuracy after compression
 fig, axes = plots.figure(2, 2, sharex=True, sharey=True, figsize=(9, 4.6))
 colors = {"labels": plots.REFERENCE, "itself": plots.BLUE, "teacher": violet}
 colors["teacher, new pictures"] = plots.ORANGE
@@ -1226,6 +1249,7 @@ plots.finish(
 # the teacher on new pictures, is ahead.
 
 # %%
+# Answer: teacher on new pictures compared with labels, 2 bits
 reveal(
     "teacher on new pictures compared with labels, 2 bits",
     recovered["quantised"]["teacher, new pictures"][0],
@@ -1244,6 +1268,7 @@ reveal(
 # 93.5 %.
 
 # %% tags=["fold"]
+# Claims: distilling into compressed networks
 means = {
     kind: {way: sum(v) / 3 for way, v in ways.items()}
     for kind, ways in compressed["accuracy"].items()

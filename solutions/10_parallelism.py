@@ -18,7 +18,8 @@
 # thread at a time, or usually two if it has SMT (simultaneous multithreading, Intel's hyper-threading). Other terms are
 # introduced when they come up.
 
-# %%
+# %% tags=["fold"]
+# Imports: where the names of this lesson come from
 import copy
 import tempfile
 import time
@@ -56,9 +57,8 @@ from nnopt_lab.workbench import data, diagrams, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
 from nnopt_lab.workbench.text import wrapped
 
-lesson("10_parallelism")
-
 # %%
+lesson("10_parallelism")
 cores = measure.machine().cores
 pictures = data.load("fashion")
 net = models.trained("mynet")
@@ -107,6 +107,7 @@ gains = {
 torch.set_num_threads(cores)
 
 # %% tags=["fold"]
+# Plot: speed over the number of threads
 fig, ax = plots.figure()
 for size, color in zip(sizes, plots.PALETTE, strict=False):
     values = list(gains[size].values())
@@ -132,6 +133,7 @@ plots.finish(
 # line, the number of cores, more threads gain little or nothing.
 
 # %% tags=["nbval-ignore-output"]
+# Answer: speed-up by a second thread, batch 128
 two = gains[128][2]
 reveal(
     "speed-up by a second thread, batch 128",
@@ -144,6 +146,7 @@ reveal(
 
 
 # %% tags=["fold"]
+# Claims: threads inside an operator
 def best(slow, fast):
     """Speed-up in the best rounds: what the machine can do when nothing else runs."""
     return min(slow.samples) / min(fast.samples)
@@ -199,6 +202,7 @@ check("parallel.serial_share", serial_share)
 # plot does so for your machine.
 
 # %% tags=["fold"]
+# Plot: Amdahl's law, fitted
 serial_share = yours_or_ours("parallel.serial_share")
 at = max(2, cores)
 shares = {
@@ -308,6 +312,7 @@ at_once = {
 }
 
 # %% tags=["fold"]
+# Plot: requests per second
 fig, ax = plots.figure(figsize=(8, 2.4))
 plots.bars(ax, at_once, colors=plots.BLUE, reference=1)
 ax.set(xlabel="requests per second, compared with one at a time on one thread")
@@ -325,6 +330,7 @@ plots.finish(
 # the better use of them.
 
 # %% tags=["nbval-ignore-output"]
+# Answer: speed-up by two requests at a time
 side_by_side = measure.ratio(
     served["one at a time, 2 threads"], served["two at a time, 1 thread each"]
 )
@@ -338,6 +344,7 @@ reveal(
 )
 
 # %% tags=["fold"]
+# Claims: several requests at once
 two_free = needs("two free cores")
 claim(
     "In the best rounds, two requests at a time with one thread each are at least a "
@@ -423,6 +430,7 @@ reading = {
 }
 
 # %% tags=["fold"]
+# Plot: time to read and to train
 fig, ax = plots.figure(figsize=(8, 2.6))
 colors = {name: plots.BLUE for name in reading} | {"training step": plots.ORANGE}
 milliseconds = {name: 1000 * t.median for name, t in reading.items()}
@@ -437,6 +445,7 @@ plots.finish(
 )
 
 # %% tags=["nbval-ignore-output"]
+# Answer: reading 64 JPEG files, compared with training on them
 expense = measure.ratio(reading["from JPEG files"], reading["training step"])
 reveal(
     "reading 64 JPEG files, compared with training on them",
@@ -534,6 +543,7 @@ epochs = {
 torch.set_num_threads(cores)
 
 # %% tags=["nbval-ignore-output"]
+# Answer: start of the first worker
 reveal(
     "start of the first worker",
     first_start,
@@ -553,6 +563,7 @@ for name, measured in epochs.items():
         formula[row] = epoch_seconds(batches, read, compute, workers, start)
 
 # %% tags=["fold"]
+# Plot: start and epoch by number of workers
 fig, ax = plots.figure(figsize=(8, 3.4))
 plots.stages(ax, rows, {"start": plots.GOLD, "epoch": plots.BLUE})
 ax.plot(
@@ -659,6 +670,7 @@ agree = [
 ]
 
 # %% tags=["fold"]
+# Plot: pictures by process
 fig, ax = plots.figure(figsize=(8, 2.2))
 colors = (plots.SKY, plots.GREEN, plots.GOLD, plots.PURPLE)
 rows = {
@@ -799,6 +811,7 @@ labels = {
 }
 
 # %% tags=["fold"]
+# Plot: time of a step
 fig, ax = plots.figure(figsize=(8, 2.4))
 colors = (plots.REFERENCE, plots.BLUE, plots.GREEN, plots.GOLD)
 rows = {
@@ -815,6 +828,7 @@ plots.finish(
 )
 
 # %% tags=["nbval-ignore-output"]
+# Answer: speed-up of two processes over two threads
 against_threads = measure.ratio(seconds["threads"], seconds["processes"])
 reveal(
     "speed-up of two processes over two threads",
@@ -872,6 +886,7 @@ claim(
 # The usual way is a *ring*: each process sends to one neighbour only.
 
 # %% tags=["fold"]
+# Diagram: all-reduce in a ring
 diagrams.ring_all_reduce()
 
 # %% [markdown]
@@ -956,6 +971,7 @@ rows = [[name, measure.format_bytes(held[name])] for name in ("DDP", "FSDP2")]
 Table(rows, ["", "in each of the two processes"])
 
 # %%
+# Claims: DDP and FSDP2
 claim(
     "Reduce-scatter and then all-gather give the gradient of the whole batch, to 1e-6.",
     error < 1e-6,
@@ -989,6 +1005,7 @@ claim(
 # second process was killed with SIGKILL, which no program can catch. Here is what the processes reported, and when:
 
 # %% tags=["fold"]
+# Plot: the run with a killed process
 fig, ax = plots.figure(figsize=(8, 1.9))
 said = {
     line.split("killed: ")[1]: (when, line[8])
@@ -1036,6 +1053,7 @@ reveal(
 ) if said else "No process was killed here, so there is no time to report."
 
 # %%
+# Answer: difference of the weights after a kill and a restart
 reveal(
     "difference of the weights after a kill and a restart",
     together["difference"],
@@ -1045,6 +1063,7 @@ reveal(
 )
 
 # %%
+# Claims: the restart
 claim(
     "The first attempt was killed, and the second continued with epoch 1.",
     together["killed"] == {"attempt": 1, "first epoch": 1},
@@ -1078,6 +1097,7 @@ splits = {
 }
 
 # %% tags=["fold"]
+# Plot: memory per process over parameters
 fig, ax = plots.figure()
 for name, split in splits.items():
     ax.plot(scale, [bytes_each(n, 8, split) / 1e9 for n in scale], label=name)
@@ -1093,6 +1113,7 @@ plots.finish(
 )
 
 # %% tags=["fold"]
+# Claims: the largest network per device
 largest = {name: 80e9 / bytes_each(1, 8, split) for name, split in splits.items()}
 claim(
     "With DDP, 5 billion parameters fill a device.",
@@ -1139,6 +1160,7 @@ with torch.inference_mode():
     expected = net(batch)
 
 # %%
+# Claims: tensor parallelism
 claim(
     "Two halves of the classifier, summed, give the same logits.",
     torch.allclose(logits, expected, atol=1e-4),
@@ -1155,6 +1177,7 @@ claim("The processes exchange 128 × 10 values per batch.", partial[0].numel() =
 # start the last device waits, and at the end the first one.
 
 # %% tags=["fold"]
+# Plot: a pipeline of four stages
 stages, parts = 4, 8
 fig, ax = plots.figure(figsize=(8, 2.2))
 rows = {
@@ -1211,6 +1234,7 @@ on_device = live_or_recorded("accelerator")
 print(f"measured on: {on_device['device']}")
 
 # %% tags=["fold", "nbval-ignore-output"]
+# Plot: copies and speed of an accelerator
 fig, (left, right) = plots.figure(ncols=2)
 plots.bars(left, on_device["copy"], colors=plots.BLUE)
 left.set(title="copy to the device, GB/s")
@@ -1258,6 +1282,7 @@ summary |= {
 }
 
 # %% tags=["fold"]
+# Plot: what each way gained
 fig, ax = plots.figure(figsize=(8, 3.2))
 colors = {name: plots.GOLD if "worker" in name else plots.BLUE for name in summary}
 plots.intervals(ax, summary, colors, reference=1)

@@ -18,7 +18,8 @@
 # formats are float32, **tf32** (only inside NVIDIA GPUs), **bf16** (bfloat16), **fp16** (float16, "half"), and two with
 # eight bits, both called **fp8**. Accuracy is in percent, and differences of accuracy are in percentage *points*.
 
-# %% tags=["side-by-side"]
+# %% tags=["fold", "side-by-side"]
+# Imports: where the names of this lesson come from
 import copy
 import math
 import platform
@@ -48,9 +49,8 @@ from nnopt_lab.techniques.quantization.precision import FORMATS
 from nnopt_lab.workbench import data, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
 
-lesson("11_mixed_precision")
-
 # %%
+lesson("11_mixed_precision")
 # True runs the recorded trainings on this machine: about half an hour on one core.
 LIVE = False
 torch.set_num_threads(1)  # everything that is compared below runs on one core
@@ -65,6 +65,7 @@ measure.layer_table(net, pictures.to_input(pictures.test.images[:1]))
 # *mantissa*, which determines the precision. Here is 0.1 in all six formats:
 
 # %% tags=["fold"]
+# Plot: the bits of 0.1 in six formats
 fig, ax = plots.figure(figsize=(8, 2.8))
 rows = {}
 for name, format in FORMATS.items():
@@ -103,6 +104,7 @@ Table(
 )
 
 # %% tags=["fold"]
+# Claims: range and rounding of the formats
 first_half = "".join(precision.bits_of(1.5, FORMATS["float32"]))[:16]
 claim(
     "bf16 has the range of float32: both have 8 exponent bits.",
@@ -162,6 +164,7 @@ question("precision.after_256", answer)
 predict("largest error of rounding to bf16", unit="% of the number")
 
 # %% tags=["fold"]
+# Plot: relative error over magnitude
 spacing = yours_or_ours("precision.spacing")
 exponents = [e / 4 for e in range(-4 * 40, 4 * 20)]
 fig, ax = plots.figure(figsize=(9, 4))
@@ -195,6 +198,7 @@ plots.finish(
 )
 
 # %%
+# Answer: largest error of rounding to bf16
 worst = 50 * spacing(
     1.0, FORMATS["bf16"].mantissa_bits, FORMATS["bf16"].smallest_exponent
 )
@@ -283,6 +287,7 @@ lost = {
 }
 
 # %% tags=["fold"]
+# Plot: points lost by format
 fig, ax = plots.figure(figsize=(7, 2.2))
 plots.intervals(ax, lost, reference=0)
 ax.set(xlabel="points lost compared with float32, on 2,000 test pictures")
@@ -298,6 +303,7 @@ plots.finish(
 # What to see: dots to the right of the dashed line lose accuracy, and most intervals contain 0.
 
 # %% tags=["nbval-ignore-output"]
+# Answer: accuracy lost with fp8 e5m2
 worst = lost["fp8 e5m2"]
 reveal(
     "accuracy lost with fp8 e5m2",
@@ -310,6 +316,7 @@ reveal(
 )
 
 # %%
+# Claims: rounding
 claim(
     "On all 262,144 weights of a layer, the exercise's rounding equals torch's bf16.",
     torch.equal(round_mantissa(weights, 7), weights.bfloat16().float()),
@@ -362,6 +369,7 @@ for name in ("float32", "fp16", "bf16"):
         sums[name].append(total.item())
 
 # %% tags=["fold"]
+# Plot: sums that stop growing
 fig, ax = plots.figure(figsize=(7, 3.2))
 for name, values in sums.items():
     ax.plot(values, color=plots.color_of(name), label=name)
@@ -379,6 +387,7 @@ plots.finish(
 # Then the gap doubles, and 0.001 is less than half of it.
 
 # %%
+# Answer: 0.001 added ten thousand times in bf16
 reveal(
     "0.001 added ten thousand times in bf16",
     sums["bf16"][-1],
@@ -387,6 +396,7 @@ reveal(
 )
 
 # %% tags=["fold"]
+# Claims: sums
 steps = {
     after - before
     for before, after in zip(sums["fp16"], sums["fp16"][1:], strict=False)
@@ -545,6 +555,7 @@ gain["training step, bf16 autocast"] = measure.ratio(
 )
 
 # %% tags=["fold"]
+# Plot: speed of autocast
 fig, ax = plots.figure(figsize=(8, 2.4))
 plots.intervals(ax, gain, reference=1)
 ax.set(xlabel="times as fast as float32, one thread (left of the line: slower)")
@@ -557,6 +568,7 @@ plots.finish(
 )
 
 # %% tags=["nbval-ignore-output"]
+# Answer: speed-up of a training step by bf16 autocast
 ratio = gain["training step, bf16 autocast"]
 reveal(
     "speed-up of a training step by bf16 autocast",
@@ -717,6 +729,7 @@ of_weights = torch.cat([p.grad.flatten() for p in worker.parameters()])
 between, of_weights = between[between != 0], of_weights[of_weights != 0]
 
 # %% tags=["fold"]
+# Plot: magnitudes of gradients
 fig, ax = plots.figure(figsize=(9, 3.6))
 for values, name, color in (
     (between, "of the layers' outputs", plots.BLUE),
@@ -760,6 +773,7 @@ def zeroed(values, k):
 
 
 # %% tags=["nbval-ignore-output"]
+# Answer: gradients between layers that become zero in fp16
 reveal(
     "gradients between layers that become zero in fp16",
     zeroed(between, 0),
@@ -806,6 +820,7 @@ lost_at = {
 }
 
 # %% tags=["fold"]
+# Plot: vanishing and overflowing gradients by loss scale
 fig, ax = plots.figure(figsize=(8, 3))
 plots.curves(ax, shifts, lost_at)
 plots.reference_line(ax, k, "your k")
@@ -895,6 +910,7 @@ for x, y in batches:
     precision.step(theirs, x, y, optimizer, scaler=scaler)
 
 # %% tags=["fold"]
+# Plot: the loss scale over the steps
 fig, ax = plots.figure(figsize=(8, 3))
 ax.step(
     range(len(scales)), [math.log2(s) for s in scales], where="post", color=plots.BLUE
@@ -935,6 +951,7 @@ shrunk = recorded("precision_shrunk", live=LIVE)["result"]
 by = shrunk["shrunk_by"]
 
 # %% tags=["fold"]
+# Plot: accuracy as gradients shrink
 fig, axes = plots.figure(ncols=2, figsize=(10, 3.6))
 for ax in axes:
     for name, color in (
@@ -968,6 +985,7 @@ plots.finish(
 # So one network that trains well in fp16 without a scaler does not prove that the next one will.
 
 # %%
+# Answer: fp16 without a scaler, gradients a million times smaller
 mean = {
     name: [sum(row) / len(row) for row in shrunk[name]]
     for name in ("fp16", "fp16 and scaler", "bf16", "float32")
@@ -1083,6 +1101,7 @@ for name in ("float32", "fp16", "bf16"):
     ]
 
 # %% tags=["fold"]
+# Plot: weights that a step leaves unchanged
 fig, ax = plots.figure(figsize=(8, 3.2))
 plots.curves(ax, rates, unmoved)
 ax.set(
@@ -1100,6 +1119,7 @@ plots.finish(
 )
 
 # %% tags=["nbval-ignore-output"]
+# Answer: weights that a step at rate 0.01 does not change in bf16
 still = dict(zip(rates, unmoved["bf16"], strict=True))
 reveal(
     "weights that a step at rate 0.01 does not change in bf16",
@@ -1181,6 +1201,7 @@ predict("cost of weights stored in bf16, rate 0.001", unit="points lost")
 stored = recorded("precision_weights", live=LIVE)["result"]
 
 # %% tags=["fold"]
+# Plot: accuracy and unchanged weights by rate
 fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.6))
 palette = dict(
     zip(
@@ -1249,6 +1270,7 @@ reveal(
 )
 
 # %% tags=["fold"]
+# Numbers: differences from float32
 at_rate = {
     way: [ahead(a, b) for a, b in zip(stored["accuracy"]["float32"], rows, strict=True)]
     for way, rows in stored["accuracy"].items()
@@ -1308,6 +1330,7 @@ kept = {
 }
 
 # %% tags=["fold"]
+# Plot: memory kept for the backward pass
 fig, ax = plots.figure(figsize=(8, 2))
 rows = {"float32": kept["float32"], "bf16 autocast": kept["bf16"]}
 kinds = {"float32": plots.BLUE, "bfloat16": plots.GOLD, "int64": plots.GREEN}
@@ -1329,6 +1352,7 @@ plots.finish(
 # of each maximum in pooling, stay as they are.
 
 # %% tags=["fold"]
+# Claims: weights stored in bf16
 floats = kept["bf16"]["bfloat16"] / kept["float32"]["float32"]
 whole = sum(kept["bf16"].values()) / sum(kept["float32"].values())
 claim(
@@ -1539,6 +1563,7 @@ for name, (mean, low, high) in behind.items():
 Table(rows, ["training", "accuracy", "points above float32", "95 % interval"])
 
 # %% tags=["fold"]
+# Plot: points above float32
 fig, ax = plots.figure(figsize=(8, 3))
 plots.intervals(ax, behind, reference=0)
 ax.set(xlabel="points above float32, mean of five pairs with 95 % interval")
@@ -1551,6 +1576,7 @@ plots.finish(
 # What to see: every interval contains the dashed line, float32.
 
 # %%
+# Answer: cost of int8 forward, bf16 backward
 mean, low, high = behind["int8 forward, bf16 backward"]
 reveal(
     "cost of int8 forward, bf16 backward",
@@ -1563,6 +1589,7 @@ reveal(
 
 
 # %% tags=["fold"]
+# Claims: int8 and fp8 in training
 def of_parameters(model, inputs, labels):
     """Gradients of all parameters, in the order of their names."""
     F.cross_entropy(model(inputs), labels).backward()

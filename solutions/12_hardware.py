@@ -21,7 +21,8 @@
 # and **GFLOP/s** means 10⁹ of them per second. Besides float32, the lesson uses two smaller formats: **bf16**, a
 # float32 cut to its first 16 bits, and **int8**, integers of 8 bits.
 
-# %%
+# %% tags=["fold"]
+# Imports: where the names of this lesson come from
 import contextlib
 import copy
 import os
@@ -56,9 +57,8 @@ from nnopt_lab.workbench.paths import data_dir
 from nnopt_lab.workbench.tables import Table
 from nnopt_lab.workbench.text import wrapped
 
-lesson("12_hardware")
-
 # %%
+lesson("12_hardware")
 # True measures the training ladder on this machine (minutes), instead of the recording.
 LIVE = False
 # True also measures the program that AOTInductor builds (section 3; ten seconds or
@@ -174,6 +174,7 @@ plots.roofline(
 # memory. (Where points overlap, later ones are drawn smaller.)
 
 # %% tags=["fold", "nbval-ignore-output"]
+# Answer: share of the arithmetic peak that eager torch reaches, batch 256
 print(wrapped(f"{machine.processor}: {', '.join(machine.instructions)}"))
 eager_seconds = measure.latency({"eager": net}, batch, rounds=4, budget_seconds=0.8)[
     "eager"
@@ -193,6 +194,7 @@ reveal(
 )
 
 # %% tags=["fold"]
+# Claims: the roofline
 thin = [name for name, ops, moved, _ in spent["NCHW"] if ops / moved < peak / bandwidth]
 claim(
     "Your formula and the library compute the same intensities.",
@@ -279,6 +281,7 @@ timings = measure.latency(
 layout = measure.ratio(timings["NCHW"], timings["NHWC"])
 
 # %% tags=["fold"]
+# Plot: each operator's time over its roof
 fig, ax = plots.figure(figsize=(8, 5))
 times_roof = {
     layout_name: {
@@ -309,6 +312,7 @@ plots.finish(
 # time.
 
 # %% tags=["nbval-ignore-output"]
+# Answer: speed-up by channels last, batch 256
 reveal(
     "speed-up by channels last, batch 256",
     layout.median,
@@ -320,6 +324,7 @@ reveal(
 )
 
 # %% tags=["fold"]
+# Claims: speed of channels last
 claim(
     "Channels last is at least 1.15 times as fast.",
     layout.median > 1.15,
@@ -328,6 +333,7 @@ claim(
 )
 
 # %%
+# Claims: your strides
 claim(
     "Your strides for NCHW are torch's own.",
     strides(list(batch.shape), [0, 1, 2, 3]) == list(batch.stride()),
@@ -395,6 +401,7 @@ moves = {
 }
 
 # %% tags=["fold"]
+# Plot: bytes moved by fused operators
 fig, ax = plots.figure(figsize=(8, 2.6))
 plots.bars(ax, {name: b / 1024 for name, b in moves.items()}, labels="{:,.0f}")
 ax.set(xlabel="KiB moved between operators, per picture")
@@ -409,6 +416,7 @@ plots.finish(
 # divides each number by four.
 
 # %%
+# Claims: bytes moved
 claim(
     "With ReLU fused, less than two thirds of the bytes remain.",
     moves["ReLU fused, float32"] < 2 / 3 * moves["one by one, float32"],
@@ -512,6 +520,7 @@ best = {
 }
 
 # %% tags=["fold"]
+# Plot: speed of all programs
 fig, axes = plots.figure(ncols=2, sharey=True, figsize=(10, 3))
 for ax, (size, found) in zip(axes, timed.items(), strict=True):
     ratios = {name: gain(name, size) if name in found else None for name in ready}
@@ -530,6 +539,7 @@ plots.finish(
 # faster than eager torch, and orange bars are int8. The order of the programs may differ between the two.
 
 # %% tags=["nbval-ignore-output"]
+# Answer: speed-up of the fastest program, batch 256, one thread
 reveal(
     "speed-up of the fastest program, batch 256, one thread",
     gain(best[256], 256).median,
@@ -549,6 +559,7 @@ reveal(
 )
 
 # %%
+# Claims: the fastest programs
 claim(
     "For 256 pictures, the fastest program is more than 1.5 times as fast as eager.",
     gain(best[256], 256).median > 1.5,
@@ -597,6 +608,7 @@ builds, each = (
 winners = [cheapest(list(ready), builds, each, count) for count in counts]
 
 # %% tags=["fold"]
+# Plot: total time over the number of batches
 fig, ax = plots.figure(figsize=(9, 3.6))
 plots.curves(
     ax,
@@ -638,6 +650,7 @@ if compiled := next((name for name in ready if name.startswith("compiled")), Non
     print(f"worth it {after}, compared with channels-last float32")
 
 # %%
+# Claims: the cheapest program
 claim(
     "For one batch, no compiled program is the cheapest.",
     not winners[0].startswith("compiled"),
@@ -715,6 +728,7 @@ crowded = on_one_core(
 torch.set_num_threads(1)
 
 # %% tags=["fold"]
+# Plot: speed by threads
 fig, ax = plots.figure(figsize=(8, 2.6))
 rows = {
     f"{kind}, batch {size}": measure.ratio(found["1 thread"], found[kind])
@@ -740,6 +754,7 @@ plots.finish(
 # than with one. Threads that must share a core gain little, and often lose.
 
 # %% tags=["nbval-ignore-output"]
+# Answer: speed-up by a second thread, batch 256
 print(f"this process may use {cores} cores")
 reveal(
     "speed-up by a second thread, batch 256",
@@ -752,6 +767,7 @@ reveal(
 )
 
 # %%
+# Claims: threads for one picture
 claim(
     "With one picture, a second thread gains less than a factor of 1.8.",
     two[1].median < 1.8,
@@ -759,6 +775,7 @@ claim(
 )
 
 # %%
+# Claims: one core and two
 claim(
     "On one core, two threads gain less than a half.",
     lambda: measure.ratio(crowded["1 thread"], crowded["2 threads"]).median < 1.5,
@@ -868,6 +885,7 @@ between = {
 by_size = {1: timed[1], **between, 256: timed[256]}
 
 # %% tags=["fold"]
+# Plot: latency and throughput over the batch size
 fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.2))
 own = plots.series_colors(served)
 for name in served:
@@ -915,6 +933,7 @@ heads = ["load", "ms between pictures", *(f"batch in {limit} ms" for limit in li
 Table(rows, heads, f"{server}, load as a share of its capacity")
 
 # %%
+# Claims: one picture or many
 claim(
     "In a batch of 256, a picture costs less time than a single one.",
     by_size[256][server].median / 256 < by_size[1][server].median,
@@ -1031,6 +1050,7 @@ for zero in (0.5, 0.75, 0.9, 0.95):
     blocks[zero] = measure.ratio(timings["dense"], timings["blocks"])
 
 # %% tags=["fold"]
+# Plot: speed over the share of zero blocks
 fig, ax = plots.figure(figsize=(8, 2.6))
 plots.interval_line(ax, [100 * zero for zero in blocks], list(blocks.values()))
 plots.reference_line(ax, 1, across=True)
@@ -1066,6 +1086,7 @@ else:
     print(wrapped(f"no block-sparse product here: {no_blocks}"))
 
 # %%
+# Claims: speed of blocks of zeros
 claim(
     "With half of the blocks zero, the product gains less than a fifth.",
     lambda: blocks[0.5].median < 1.2,
@@ -1080,6 +1101,7 @@ claim(
 )
 
 # %%
+# Claims: the block-sparse product
 claim(
     "The dense and the block-sparse product give the same result.",
     exact,
@@ -1146,6 +1168,7 @@ KINDS = [(size, extra) for size in (256, 1) for extra in (True, False)]
 
 
 # %% tags=["fold"]
+# Numbers: the rungs of the four ladders
 def climb(size, extra, among):
     """Fastest program per stage, eager torch first; without OpenVINO unless `extra`."""
     allowed = [name for name in among[size] if extra or "OpenVINO" not in name]
@@ -1182,6 +1205,7 @@ lost = {
 }
 
 # %% tags=["fold"]
+# Plot: the ladder
 fig, axes = plots.figure(ncols=2, figsize=(11, 3.2))
 for ax, size in zip(axes, (256, 1), strict=True):
     rungs = {
@@ -1209,6 +1233,7 @@ plots.finish(
 # many points the accuracy differs from eager torch's.
 
 # %% tags=["fold", "nbval-ignore-output"]
+# Table and answer: the ladder, rung by rung
 rungs = []
 for (size, extra), names in ladders.items():
     batches = f"batch {size}" + ("" if extra else "\nwithout OpenVINO")
@@ -1247,6 +1272,7 @@ reveal(
 )
 
 # %%
+# Claims: the top of the ladder
 claim(
     "The top is more than 8 times as fast as the article's program at batch 256.",
     top[256, True].median > 8,
@@ -1321,6 +1347,7 @@ less = [a / b for a, b in zip(first["seconds"], kept[-1]["seconds"], strict=True
 every = ladder["rungs"]
 
 # %% tags=["fold"]
+# Plot: time, speed and accuracy of the training
 fig, axes = plots.figure(ncols=3, sharey=True, figsize=(11, 3.6))
 names = [f"{r['name']} ({r['epochs']})" if r["seconds"] else r["name"] for r in every]
 colors = {
@@ -1364,6 +1391,7 @@ reveal(
 )
 
 # %% tags=["fold"]
+# Claims: the training ladder
 schedule = [a / b for a, b in zip(first["seconds"], kept[1]["seconds"], strict=True)]
 claim("The last rung takes less than a quarter of the loop's time.", min(less) > 4)
 claim(
@@ -1422,6 +1450,7 @@ question("hardware.static_shapes", answer)
 # ## Summary
 
 # %% tags=["fold"]
+# Plot: four ladders
 fig, ax = plots.figure(figsize=(8, 3.4))
 series = {
     f"batch {size}" + ("" if extra else ", no OpenVINO"): [

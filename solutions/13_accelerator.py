@@ -25,7 +25,8 @@
 # print. The lesson's pictures show clothes and reach the network as 3 × 32 × 32 numbers. To *compute* a picture means
 # to run the network on it.
 
-# %%
+# %% tags=["fold"]
+# Imports: where the names of this lesson come from
 import math
 import time
 import warnings
@@ -54,9 +55,8 @@ from nnopt_lab.workbench.measure.launches import operator_calls
 from nnopt_lab.workbench.tables import Table
 from nnopt_lab.workbench.text import wrapped
 
-lesson("13_accelerator")
-
 # %%
+lesson("13_accelerator")
 HERE = device.accelerator() is not None
 card = live_or_recorded("accelerator")
 net = models.trained("mynet")
@@ -153,6 +153,7 @@ durations = [1, 3, 10, 30, 100]
 clocks = [two_clocks(10, [duration] * 50) for duration in durations]
 
 # %% tags=["fold"]
+# Plot: launched and finished
 fig, ax = plots.figure(figsize=(8, 3.2))
 series = {
     "all launched": [c[0] / 1000 for c in clocks],
@@ -176,6 +177,7 @@ plots.finish(
 # kernels are longer than a launch, and the device computes nearly all the time: launching costs next to nothing.
 
 # %%
+# Claims: launches and kernels
 claim(
     "If a launch takes 10 µs, 50 kernels of 1 µs take as long as 50 of 3 µs, to 1 %.",
     abs(clocks[1][1] / clocks[0][1] - 1) < 0.01,
@@ -242,6 +244,7 @@ expected = [max(one, size * per_picture) for size in sizes]
 crossing = one / per_picture
 
 # %% tags=["fold"]
+# Plot: time per batch, and the share that grows
 fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.4))
 plots.curves(left, sizes, ms)
 left.plot(
@@ -273,6 +276,7 @@ plots.finish(
 # while launching takes longer, and rises to almost 0.9 where computing does.
 
 # %% tags=["fold"]
+# Claims: launch-bound or not
 print(f"On the card, computing outlasts the launches from {crossing:,.0f} pictures on.")
 not_live = (not HERE, "measured on another device")
 claim(
@@ -353,6 +357,7 @@ per_step["any of them, as a CUDA graph"] = 1
 per_call = operator_calls(lambda: student(x)).total()
 
 # %% tags=["fold"]
+# Plot: launches per training step
 fig, ax = plots.figure(figsize=(8, 2.6))
 plots.bars(ax, per_step, colors=plots.BLUE, labels="{:.0f}")
 ax.set(xlabel="launches per training step of MyNet, at least")
@@ -362,6 +367,7 @@ plots.finish(
 )
 
 # %%
+# Answer: operators in one training step of the article's loop
 print(f"forward pass alone: {per_call} operators")
 reveal(
     "operators in one training step of the article's loop",
@@ -437,6 +443,7 @@ pays = {
 with_graph = {size: max(per_launch, busy[size]) / 1000 for size in sizes}
 
 # %% tags=["fold"]
+# Plot: eager and CUDA graph over the batch size
 fig, ax = plots.figure(figsize=(8, 3))
 plots.curves(
     ax,
@@ -464,6 +471,7 @@ plots.finish(
 # off (0: never).
 
 # %% tags=["fold"]
+# Table and claims: when a graph pays off
 rows = [["calls", *(f"{calls:,}" for calls in pays.values())]]
 display(Table(rows, ["pictures", *(f"{count:,}" for count in pays)]))
 claim(
@@ -598,6 +606,7 @@ peaks = {
 total_ms = {name: sum(times) / 1000 for name, times in bounds.items()}
 
 # %% tags=["fold"]
+# Plot: the card's roofs, and MyNet at them
 fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.6))
 intensities = [1 / 4 * 2**i for i in range(14)]
 for name, peak in peaks.items():
@@ -627,6 +636,7 @@ plots.finish(
 )
 
 # %%
+# Answer: MyNet's shortest time in float32, relative to bf16 on tensor cores
 print("TFLOP/s:", ", ".join(f"{name} {peak:,.0f}" for name, peak in peaks.items()))
 reveal(
     "MyNet's shortest time in float32, relative to bf16 on tensor cores",
@@ -643,6 +653,7 @@ reveal(
 # time than tf32's higher peak.
 
 # %% tags=["fold"]
+# Claims: limits of the card
 by_arithmetic = {
     name: [ops / (peaks[name] * 1e6) > n * width / 3350e3 for _, ops, n in layers]
     for name, (_, _, width) in SHEET.items()
@@ -733,6 +744,7 @@ of_layers = {
 }
 
 # %% tags=["fold"]
+# Plot: useful share of the tiles
 fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3))
 plots.curves(left, widths, {k: [100 * v for v in s] for k, s in shares.items()})
 left.set(xlabel="filters", title="useful share, %", ylim=(0, 105))
@@ -751,6 +763,7 @@ plots.finish(
 # their tiles. Libraries choose among several tiles, so a real kernel may use a smaller one at a lower peak.
 
 # %%
+# Claims: tiles
 claim(
     "With a tile of 64, 64 filters use all of it, and 72 filters little more than "
     "half of two.",
@@ -775,6 +788,7 @@ claim(
 rates = live_or_recorded("accelerator_products")
 
 # %% tags=["fold", "nbval-ignore-output"]
+# Plot: measured products over their columns
 if rates:
     fig, ax = plots.figure(figsize=(8, 3))
     plots.curves(ax, rates["widths"], rates["tflops"])
@@ -797,6 +811,7 @@ if rates:
 
 
 # %% tags=["fold"]
+# Claims: measured products
 def product_us(kind, columns):
     """Microseconds of the product with that many columns."""
     rate = rates["tflops"][kind][rates["widths"].index(columns)]
@@ -841,6 +856,7 @@ question("accelerator.three_channels", percent)
 predict("plain copy of 4,096 pictures, relative to computing them", unit="×")
 
 # %%
+# Answer: plain copy of 4,096 pictures, relative to computing them
 batch_bytes = 4096 * 3 * 32 * 32 * 4
 copy_ms = {name: batch_bytes / speed / 1e6 for name, speed in card["copy"].items()}
 reveal(
@@ -888,6 +904,7 @@ epoch_ms = {
 }
 
 # %% tags=["fold"]
+# Plot: pictures per second, by formula
 fig, ax = plots.figure(figsize=(8, 2.8))
 speed = {name: BATCHES * 4.096 / t for name, t in epoch_ms.items()}
 plots.bars(ax, speed, colors=plots.BLUE, labels="{:.2f}")
@@ -906,6 +923,7 @@ plots.finish(
 # and stays there.
 
 # %%
+# Claims: copies to the card
 claim(
     "A plain copy takes more than five times as long as computing the pictures.",
     plain > 5 * many,
@@ -961,6 +979,7 @@ question("accelerator.bytes_per_pixel", times)
 engines = live_or_recorded("accelerator_engines")
 
 # %% tags=["fold", "nbval-ignore-output"]
+# Plot: speed of all engines on the card
 if engines:
     print(f"measured on: {engines['device']}")
     fig, axes = plots.figure(2, len(engines["networks"]), sharey="row", figsize=(11, 9))
@@ -997,6 +1016,7 @@ if engines:
 
 
 # %% tags=["fold"]
+# Claims: all engines
 def gained(network, engine, place):
     """How many times as fast as eager float32 an engine is; place 0 is one picture."""
     times = engines["networks"][network]["ms"]
@@ -1098,6 +1118,7 @@ trained = live_or_recorded("accelerator_training")
 on_cpu = recorded("training_ladder")["result"]
 
 # %% tags=["fold", "nbval-ignore-output"]
+# Plot: the training ladder on card and cores
 both = {trained["device"]: trained["rungs"]} if trained else {}
 both[f"{on_cpu['machine']}, {on_cpu['cores']} cores"] = on_cpu["rungs"]
 ladders.draw(both)
@@ -1175,6 +1196,7 @@ check("accelerator.price", price)
 predict("price of a million pictures on the cores, relative to the card", unit="×")
 
 # %%
+# Answer: price of a million pictures on the cores, relative to the card
 price = yours_or_ours("accelerator.price")
 euros = {
     "card": [price(speed, 700, 0.30, 3.0) for speed in card["accelerator"]],
@@ -1188,6 +1210,7 @@ reveal(
 )
 
 # %% tags=["fold"]
+# Plot: the price over the batch size
 fig, ax = plots.figure(figsize=(8, 3))
 plots.curves(
     ax, sizes, {name: [1000 * e for e in values] for name, values in euros.items()}
@@ -1207,6 +1230,7 @@ plots.finish(
 # service that gets ten pictures per second pays for a card that is mostly idle.
 
 # %%
+# Claims: the price
 claim(
     "In batches of 4,096, a million pictures cost 9 to 11 times as much on the cores.",
     9 < euros["CPU"][-1] / euros["card"][-1] < 11,
@@ -1233,6 +1257,7 @@ price_playground(card)
 # From one picture at a time on a CPU to a card that is kept busy, in pictures per second:
 
 # %% tags=["fold"]
+# Plot: pictures per second, card and cores
 fig, ax = plots.figure(figsize=(8, 3))
 steps = {
     "CPU, one picture": card["cpu"][0],
@@ -1257,6 +1282,7 @@ plots.finish(
 # as with one picture at a time.
 
 # %% tags=["fold"]
+# Claims: card and cores
 of_card = [speed for name, speed in steps.items() if name.startswith("card")]
 claim(
     "With one picture at a time, the card is slower than 16 cores that get 4,096.",

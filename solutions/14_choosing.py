@@ -13,7 +13,8 @@
 # says how much of each technique to use. A **trial** is one configuration, trained briefly and measured. Gains and
 # losses of accuracy are in percentage points, **points** for short: from 89 % to 87 %, a network loses two points.
 
-# %% tags=["side-by-side"]
+# %% tags=["fold", "side-by-side"]
+# Imports: where the names of this lesson come from
 import time
 
 import torch
@@ -33,11 +34,10 @@ from nnopt_lab.techniques.search.tasks import Task
 from nnopt_lab.workbench import data, diagrams, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
 
+# %%
 lesson("14_choosing")
 # True makes the recorded experiments again on your machine: 5 to 20 minutes each.
 LIVE = False
-
-# %%
 pictures, net = data.load("fashion"), models.trained("mynet")
 contest = recorded("autotune_search", live=LIVE)["result"]
 # A `Point` is a trial's result: its configuration, accuracy, bytes and time.
@@ -111,6 +111,7 @@ lost, cost = coordinates(tuned, original)
 front = pareto_front(lost, cost)
 
 # %% tags=["fold"]
+# Plot: the manual networks and their front
 fig, ax = plots.figure()
 KINDS = {
     "single: width": "width",
@@ -139,6 +140,7 @@ plots.finish(
 )
 
 # %%
+# Answer: manual networks on the front
 reveal(
     "manual networks on the front",
     len(front),
@@ -196,6 +198,7 @@ def reached(points, of, limit=1.0):
 print(f"manual tuning: {reached(tuned, original):.3f} of the rectangle")
 
 # %%
+# Claims: the manual front's area
 claim(
     "Manual tuning reaches more than half of the rectangle.",
     reached(tuned, original) > 0.5,
@@ -222,6 +225,7 @@ fragile = search_space.sensitivity(
 )
 
 # %% tags=["fold"]
+# Plot: sensitive groups of layers
 fig, (left, right) = plots.figure(ncols=2, figsize=(8, 2.6))
 for ax, place, scale, title in (
     (left, 0, 1, "points lost"),
@@ -237,6 +241,7 @@ plots.finish(
 )
 
 # %% tags=["nbval-ignore-output"]
+# Answer: loss without half of the first filters, no training
 reveal(
     "loss without half of the first filters, no training",
     round(fragile[groups[0]][0], 1),
@@ -385,6 +390,7 @@ gain = {
 width_alone = gain[f"half {EAGER}"].median
 
 # %% tags=["fold"]
+# Plot: gains alone, multiplied and measured
 rows = {"half of the channels": gain[f"half {EAGER}"]}
 if f"half {INT8}" in gain:
     rows |= {
@@ -435,6 +441,7 @@ if f"half {INT8}" in gain:
 spent = recorded("time_by_part", live=LIVE)["result"]
 
 # %% tags=["fold"]
+# Plot: time by part, all channels and half
 fig, ax = plots.figure(figsize=(8, 3.2))
 plots.stages(
     ax,
@@ -460,6 +467,7 @@ plots.finish(
 
 
 # %% tags=["fold"]
+# Numbers: shares and speed-ups of the parts
 def share(engine, *parts, width="all"):
     """Share of an engine's time that these parts take."""
     return sum(spent[engine][width][part] for part in parts) / sum(
@@ -510,6 +518,7 @@ means = {
 }
 
 # %% tags=["fold"]
+# Plot: accuracy by order of the steps
 fig, ax = plots.figure(figsize=(8, 3))
 sorted_orders = sorted(means, key=means.get, reverse=True)
 runs = {order: orders["accuracy"][order] for order in sorted_orders}
@@ -522,6 +531,7 @@ plots.finish(
 )
 
 # %%
+# Answer: best order compared with the worst
 reveal(
     "best order compared with the worst",
     round(max(means.values()) - min(means.values()), 1),
@@ -538,6 +548,7 @@ reveal(
 # always cuts first, distils, then quantises and trains once more.
 
 # %% tags=["fold"]
+# Claims: gains and orders
 cut_first = [means[o] for o in means if o.index("channels") < o.index("distil")]
 cut_last = [means[o] for o in means if o.index("channels") > o.index("distil")]
 claim(
@@ -624,6 +635,7 @@ counts = [4, 8, 16, 32, 64, 128]
 to_the_end = [n * (2 * n - 1) for n in counts]
 
 # %% tags=["fold"]
+# Plot: epochs over configurations
 fig, ax = plots.figure()
 series = {
     "all to the end": to_the_end,
@@ -640,6 +652,7 @@ plots.finish(
 )
 
 # %%
+# Claims: epochs of successive halving
 claim(
     "For 64 configurations, training all to the end takes 18 times as many epochs.",
     round(to_the_end[4] / halving_epochs(64)) == 18,
@@ -738,6 +751,7 @@ reveal(
 )
 
 # %%
+# Claims: the stopped trials
 claim(
     "No trial was stopped that keeps the limit and is on the front.", not any(lost_ones)
 )
@@ -748,6 +762,7 @@ claim(
 # A search repeats one loop, a *trial* each time:
 
 # %% tags=["fold"]
+# Diagram: the search loop
 diagrams.search_loop()
 
 # %% [markdown]
@@ -855,6 +870,7 @@ def areas(run):
 
 
 # %% tags=["fold"]
+# Plot: search, random search and manual tuning
 fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.6), width_ratios=(1, 1.2))
 colors = {"search": plots.BLUE, "random": plots.color_of("random")}
 for name, color in colors.items():
@@ -935,6 +951,7 @@ reveal(
 # test pictures, one lost 1.4 points (95 % interval 0.9 to 1.8).
 
 # %% tags=["fold"]
+# Claims: search, random search and manual tuning
 fast = {name: row["faster"] for name, row in final.items()}
 manuals, searches, at_random = (
     [n for n in fast if n.startswith(kind)] for kind in ("manual", "search", "random")
@@ -1066,6 +1083,7 @@ runs_of_it = {
 }
 
 # %% tags=["fold"]
+# Plot: ResNet-18's points over speed
 fig, ax = plots.figure()
 for name, (run, color) in runs_of_it.items():
     of, points = Point(**run["original"]), [Point(**p) for p in run["points"]]
@@ -1122,6 +1140,7 @@ reveal(
 # more a good start is worth.
 
 # %% tags=["fold"]
+# Claims: ResNet-18
 of_resnet = {name: round(row["faster"][0], 1) for name, row in resnet["final"].items()}
 before = resnet["original"]["latency"]
 singly = {name: p["latency"] for name, p in resnet["manual"].items()}

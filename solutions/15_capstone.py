@@ -16,7 +16,8 @@
 # trained and in float32. The pictures are those of Fashion-MNIST: ten kinds of clothes, 28×28 grey pixels. A **point**
 # of accuracy is a percentage point. (Entries earn points, too: 0 to 10 in each division.)
 
-# %%
+# %% tags=["fold"]
+# Imports: where the names of this lesson come from
 import math
 import tempfile
 from pathlib import Path
@@ -37,9 +38,8 @@ from nnopt_lab.techniques.quantization import qat, quantize
 from nnopt_lab.workbench import data, measure, models, plots, recipes
 from nnopt_lab.workbench.paths import data_dir
 
-lesson("15_capstone")
-
 # %%
+lesson("15_capstone")
 pictures = data.load("fashion")
 folder = Path(tempfile.mkdtemp())
 measure.layer_table(
@@ -118,6 +118,7 @@ board.plot()
 # first plot, and yet gains little or no speed in the second.
 
 # %%
+# Answer: our small file against the baseline's
 small, accurate, fast, fastest = (
     board[name] for name in ("small", "accurate", "fast", "fastest")
 )
@@ -130,6 +131,7 @@ reveal(
 )
 
 # %% tags=["nbval-ignore-output"]
+# Answer: our fastest file against the baseline, batch 256
 of_fastest = fastest.faster[256]
 reveal(
     "our fastest file against the baseline, batch 256",
@@ -142,6 +144,7 @@ reveal(
 )
 
 # %% tags=["nbval-ignore-output"]
+# Answer: our small file against the baseline, batch 256
 of_small = small.faster[256]
 reveal(
     "our small file against the baseline, batch 256",
@@ -153,6 +156,7 @@ reveal(
 )
 
 # %%
+# Claims: our files
 claim(
     "Our small file is more than 100 times smaller than the baseline's.",
     board.baseline.bytes > 100 * small.bytes,
@@ -238,6 +242,7 @@ files = {"baseline": baseline_file} | {
 parts = {name: taken_apart(path) for name, path in files.items()}
 
 # %% tags=["fold"]
+# Plot: what the files are made of
 KINDS = ("float32 and int64", "int8 and int4", "operators, names, shapes")
 fig, axes = plots.figure(ncols=2, sharey=True)
 for ax, of_file in zip(axes, (False, True), strict=True):
@@ -328,6 +333,7 @@ claim(
 )
 
 # %%
+# Answer: accuracy lost with 4-bit weights, no training
 board = capstone.judge([first], board=board, **QUICK)
 lost_by_rounding = board.baseline.accuracy - board["four bits"].accuracy
 reveal(
@@ -339,6 +345,7 @@ reveal(
 )
 
 # %%
+# Claims: four bits
 claim(
     "The 4-bit file is more than 7 times smaller than the baseline.",
     board.baseline.bytes > 7 * board["four bits"].bytes,
@@ -383,6 +390,7 @@ for name in names:
     change[name] = (100 * (gained - lost) / len(after), least[name], most)
 
 # %% tags=["fold"]
+# Plot: change in accuracy
 fig, ax = plots.figure()
 plots.intervals(ax, change, reference=-0.5)
 ax.set(xlabel="change in accuracy against the baseline, points (95 % interval)")
@@ -399,6 +407,7 @@ plots.finish(
 # excluded.
 
 # %%
+# Claims: losses within half a point
 claim(
     "A loss of half a point is excluded for fastest, fast and accurate.",
     all(least[name] > -0.5 for name in ("fastest", "fast", "accurate")),
@@ -437,6 +446,7 @@ sizes = [board[name].bytes for name in entered]
 earned = dict(zip(entered, points(sizes, naive, best), strict=True))
 
 # %% tags=["fold"]
+# Plot: points over bytes
 fig, ax = plots.figure()
 line = torch.logspace(math.log10(best) - 0.3, math.log10(naive) + 0.3, 100).tolist()
 ax.plot(line, points(line, naive, best), color=plots.REFERENCE)
@@ -500,6 +510,7 @@ in_float = board["small, float32"]
 gain = in_float.faster[256].median / small.faster[256].median
 
 # %% tags=["nbval-ignore-output"]
+# Answer: our small network in float32 against the same in int4, batch 256
 reveal(
     "our small network in float32 against the same in int4, batch 256",
     gain,
@@ -533,6 +544,7 @@ run = {
 }
 
 # %% tags=["fold", "nbval-ignore-output"]
+# Plot: operators in the rewritten graphs
 kinds = sorted({kind for found in run.values() for kind in found})
 fig, ax = plots.figure(figsize=(7, 0.4 * len(kinds) + 1.2))
 plots.grouped_bars(
@@ -560,6 +572,7 @@ fewer = measure.macs(models.trained("mynet"), picture) / measure.macs(fresh, pic
 blocked = any("nchwc" in kind for kind in run["float32"])
 
 # %%
+# Claims: small and fast
 claim(
     "The float32 file is at least 1.3 times as fast as the int4 file.",
     gain > 1.3,
@@ -608,6 +621,7 @@ mine = write_onnx(folding.fold_batch_norm(mine), folder / "mine.onnx")
 board = capstone.judge([mine], board=board, **QUICK)
 
 # %% tags=["nbval-ignore-output"]
+# Answer: accuracy of a network trained for seconds
 reveal(
     "accuracy of a network trained for seconds",
     board["mine"].accuracy,

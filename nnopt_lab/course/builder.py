@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from nnopt_lab.course.cell_roles import depends_on_the_machine, is_folded, shows_progress
+from nnopt_lab.course.cell_roles import check_label, depends_on_the_machine, is_folded, shows_progress
 from nnopt_lab.course.exercises import cell_id, exercises
 from nnopt_lab.course.lesson_files import paths, read_notebook
 from nnopt_lab.course.runner import run_notebook
@@ -35,10 +35,11 @@ def to_notebook(source: Path, solved: bool) -> NotebookNode:
     """Convert a lesson's source (jupytext percent format) to its solved or its learner's notebook, not executed.
 
     Raises:
-        ValueError: solution markers do not match, an exercise appears twice or is folded, the prose above one does not
-            announce its declared points, as in `**Exercise (2 points).**`, a code block in prose is not closed or has
-            more than a language after its opening fence, or a claim compares measured times and doesn't say so
-            (`timing_claims.check_claims`, for the solved notebook).
+        ValueError: solution markers do not match, an exercise appears twice or is folded, a folded cell has no label
+            (`cell_roles.check_label`), the prose above an exercise does not announce its declared points, as in
+            `**Exercise (2 points).**`, a code block in prose is not closed or has more than a language after its
+            opening fence, or a claim compares measured times and doesn't say so (`timing_claims.check_claims`, for the
+            solved notebook).
     """
     import jupytext
 
@@ -150,8 +151,11 @@ def out_of_step(lesson: str) -> dict[Path, str]:
 
 def _derived(text: str, metadata: dict, where: str) -> dict:
     """The metadata derived from a code cell: whether it is folded, and whether its output varies."""
+    derived = {}
     try:
-        derived = {"jupyter": {"source_hidden": True}} if is_folded(text, metadata) else {}
+        if is_folded(text, metadata):
+            check_label(text)
+            derived["jupyter"] = {"source_hidden": True}
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
     tags = metadata.get("tags", [])

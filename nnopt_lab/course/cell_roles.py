@@ -1,9 +1,12 @@
 """Find the role of a lesson's cell from its code: cells that only claim or reveal are folded, others stay open."""
 
 import ast
+import re
 
 FOLD = "fold"  # tag of a cell to fold although it does more than claim, such as one that draws
 BESIDE_REVEAL = 2  # most simple statements beside a `reveal` in a folded cell
+HELD = ("Imports", "Numbers", "Plot", "Diagram", "Animation", "Table", "Answer", "Claims")
+LABEL = re.compile(rf"# (?:{'|'.join(HELD)})(?: and [a-z]+)?: \S.{{0,71}}")
 
 
 def is_folded(source: str, metadata: dict) -> bool:
@@ -22,6 +25,21 @@ def is_folded(source: str, metadata: dict) -> bool:
         return True
     statements = _statements(source)
     return answered is None and (_only_claims(statements) or _only_reveals(statements))
+
+
+def check_label(source: str) -> None:
+    """Refuse a folded cell whose first line, the only one that JupyterLab shows of it, doesn't say what it holds.
+
+    Raises:
+        ValueError: the first line is no label, such as `# Plot: accuracy over sparsity`.
+    """
+    first = source.partition("\n")[0]
+    if not LABEL.fullmatch(first):
+        kinds = ", ".join(f"`# {kind}:`" for kind in HELD)
+        raise ValueError(
+            f"A folded cell begins with a comment that says what it holds, in at most 72 characters after {kinds}, "
+            f"such as `# Plot: accuracy over sparsity`, not with {first!r}."
+        )
 
 
 def claims_in(source: str) -> list[ast.Call]:

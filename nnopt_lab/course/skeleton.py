@@ -21,13 +21,15 @@ SOURCE = Template('''\
 #
 # It takes about $minutes minutes. You only need to know …
 
-# %%
+# %% tags=["fold"]
+# Imports: where the names of this lesson come from
 import torch
 
 from nnopt_lab.course.calls import check, claim, lesson, question, yours_or_ours
 from nnopt_lab.course.predictions import predict, reveal
 from nnopt_lab.workbench import models
 
+# %%
 lesson("$lesson")
 
 # %% [markdown]
@@ -60,6 +62,7 @@ share = zero_share(weights)
 claim("No weight of the trained network is exactly zero.", share == 0)
 
 # %%
+# Answer: share of zeros among the weights
 reveal(
     "share of zeros among the weights of MyNet",
     100 * share,

@@ -35,6 +35,7 @@ SOURCE = """
     ### END SOLUTION
 
     # %% tags=["fold"]
+    # Plot: one
     draw = 1
 """
 

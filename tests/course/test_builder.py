@@ -66,12 +66,15 @@ FOLDED = """
     claim("one", x == 1)
 
     # %%
+    # Claims: one
     claim("one", x == 1)
 
     # %% tags=["fold"]
+    # Plot: one point
     ax.plot([x])
 
     # %%
+    # Claims: this machine
     claim("here", x == 1, where=needs("AMX"))
 """
 
@@ -91,6 +94,13 @@ def test_code_that_only_claims_or_is_tagged_is_folded_and_outputs_of_one_machine
     source.write_text(source.read_text().replace('# %% tags=["fold"]', '# %% question="a.b" tags=["fold"]'))
     with pytest.raises(ValueError, match=r"98_tiny.py: The cell of a.b has the tag `fold`"):
         to_notebook(source, solved)
+
+
+@pytest.mark.parametrize("label", ["# Claims: one\n    ", "# Plot: one point\n    "])
+def test_a_folded_cell_without_a_label_is_refused(course, label):
+    source = course("98_tiny", FOLDED.replace(label, ""))
+    with pytest.raises(ValueError, match=r"98_tiny.py: A folded cell begins with a comment that says what it holds"):
+        to_notebook(source, True)
 
 
 def test_a_notebook_that_is_folded_otherwise_is_out_of_step(course):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnopt_lab.course.cell_roles import claims_in, depends_on_the_machine, is_folded, shows_progress
+from nnopt_lab.course.cell_roles import check_label, claims_in, depends_on_the_machine, is_folded, shows_progress
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,33 @@ def test_a_cell_that_ends_with_the_course_map_is_known(source):
 @pytest.mark.parametrize("source", ["", "progress", "map = progress()", "progress()\nx", "%progress()", "a.progress()"])
 def test_other_cells_show_none(source):
     assert not shows_progress(source)
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["# Plot: accuracy over sparsity", "# Claims: 2:4", "# Table and answer: x", "# Answer: " + 72 * "x"],
+)
+def test_a_label_says_what_a_folded_cell_holds(label):
+    check_label(label)
+    check_label(f'{label}\nclaim("a", True)')
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "",
+        'claim("a", True)',
+        "rungs = []",
+        "# No other program is timed again.",
+        "# Plot:",
+        "# Plot: ",
+        "#Plot: a",
+        "# plot: a",
+        " # Plot: a",
+        "# Plot of accuracy",
+        "# Answer: " + 73 * "x",
+    ],
+)
+def test_any_other_first_line_is_no_label(first):
+    with pytest.raises(ValueError, match="A folded cell begins with a comment that says what it holds"):
+        check_label(f"{first}\n# Plot: accuracy")

@@ -23,15 +23,18 @@ SOURCE = """
     # $$a = b$$
 
     # %%
+    # Claims: four
     claim("b", x)
     claim("c", x)
     claim("d", x)
     claim("e", x)
 
     # %%
+    # Claims: one
     claim("f", x)
 
     # %% tags=["fold"]
+    # Plot: x
     plot(x)
     print("a line that is too wide for the cell of a notebook, which has eighty-eight columns, and no more")
 
@@ -54,7 +57,7 @@ def test_what_is_counted(course):
     assert (counted.lesson, counted.minutes) == ("98_tiny", 0)
     assert counted.words == 5 + 8 + 2  # title, paragraph, headings: no formula, number, code or address
     assert counted.lines_shown == 3 + 3, "the learner's notebook has a stub in the place of the answer"
-    assert counted.lines_folded == 4 + 1 + 2
+    assert counted.lines_folded == 5 + 2 + 3
     assert (counted.claims, counted.claims_shown) == (6, 1 + 3 + 1)
     assert counted.crowded == ["Second"]
     assert [line[:5] for line in counted.too_wide] == ["print"] and len(counted.too_wide[0]) > WIDTH
