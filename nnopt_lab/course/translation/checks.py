@@ -37,7 +37,7 @@ INEQUALITIES = {
     name: re.compile(rf"(?<!no )(?<!not )\b(?:{words})", re.IGNORECASE)
     for name, words in {
         "at least": rf"at least\s+{_NUMBER}",
-        "at most": rf"(?:at most|no more than|not more than|up to)\s+{_NUMBER}",
+        "at most": rf"(?:at most|no more than|not more than|(?<!add )(?<!adds )(?<!added )up to)\s+{_NUMBER}",
         "less than": rf"(?:less|fewer) than\s+{_NUMBER}|(?:below|under)\s+{_DIGITS}",
         "more than": rf"(?:more|greater) than\s+{_NUMBER}|(?:above|over)\s+{_DIGITS}",
     }.items()
@@ -59,7 +59,8 @@ def problems(
     found = [*_verbatim(english, translation), *_numbers(english, translation), *_marks(english, translation, kinds)]
     if language == "zh":
         is_label = not {"label", "printed", "table row", "message"}.isdisjoint(kinds)
-        found += [*_inequalities(english, translation), *typography(translation, may_be_latin=is_label)]
+        is_code = translation == english and not {"hint", "choice", "title"}.isdisjoint(kinds)
+        found += [*_inequalities(english, translation), *typography(translation, may_be_latin=is_label or is_code)]
     return found + list(terms(english, translation) if terms else ())
 
 

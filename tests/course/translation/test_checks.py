@@ -70,9 +70,19 @@ def test_a_row_keeps_its_cells():
     assert any("cells" in p for p in found("| a layer | 3 |", "| 一层 3 |", ("table row",)))
 
 
-def test_only_labels_may_stay_without_a_chinese_character():
+def test_only_labels_and_unchanged_code_may_stay_without_a_chinese_character():
     assert found("MyNet", "MyNet", ("label",)) == []
     assert found("MyNet trains.", "MyNet trains.") == ["It has no Chinese character."]
+    assert found("return w.abs()", "return w.abs()", ("hint",)) == []
+    assert found("Take magnitudes.", "Take them.", ("hint",)) == ["It has no Chinese character."]
+
+
+@pytest.mark.parametrize(
+    ("english", "right"), [("The shares add up to 1.", True), ("It is up to 2 times as fast.", False)]
+)
+def test_a_sum_is_no_inequality(english, right):
+    translation = "各部分之和是 1。" if right else "速度是 2 倍。"
+    assert any("at most" in problem for problem in found(english, translation)) is not right
 
 
 def test_the_glossarys_rule_is_applied():
