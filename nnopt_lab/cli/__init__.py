@@ -9,15 +9,16 @@ from typing import Annotated
 import typer
 
 from nnopt_lab import __version__
-from nnopt_lab.cli import learner, maintainer, teacher
+from nnopt_lab.cli import learner, maintainer, teacher, usage
 from nnopt_lab.course.kit import kit
 from nnopt_lab.requirements import installed_version
 from nnopt_lab.workbench.files import in_words
-from nnopt_lab.workbench.language import current_language
+from nnopt_lab.workbench.language import _, current_language, translated_sentences
 from nnopt_lab.workbench.text import printable
 
+LEARN, TEACH, MAINTAIN = usage.PANELS
 COMMANDS = {
-    "Learn": {
+    LEARN: {
         "lab": learner.lab,
         "update": learner.update,
         "reset": learner.reset,
@@ -26,13 +27,13 @@ COMMANDS = {
         "capstone": learner.capstone,
         "optimize": learner.optimize,
     },
-    "Teach": {
+    TEACH: {
         "release": teacher.release,
         "class": teacher.class_,
         "grade": teacher.grade,
         "mark": teacher.mark,
     },
-    "Maintain": {
+    MAINTAIN: {
         "new": maintainer.new,
         "run": maintainer.run,
         "build": maintainer.build,
@@ -51,11 +52,13 @@ def show_version(wanted: bool) -> None:
     """Print the versions of the course, of Python and of torch, and end."""
     if wanted:
         python, torch = sys.version.split()[0], installed_version("torch")
-        print(f"nnopt-lab {__version__}, Python {python}, torch {torch or 'is missing'}")
+        print(f"nnopt-lab {__version__}, Python {python}, torch {torch or _('is missing')}")
         raise typer.Exit
 
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    cls=usage.Group, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+)
 
 
 @app.callback(help=__doc__)
@@ -73,13 +76,13 @@ def offered() -> dict[str, dict[str, Callable]]:
     if kit() is None:
         return COMMANDS
     has_capstone = any(lesson.endswith("_capstone") for lesson in kit().lessons)
-    return {"Learn": {name: call for name, call in COMMANDS["Learn"].items() if has_capstone or name != "capstone"}}
+    return {LEARN: {name: call for name, call in COMMANDS[LEARN].items() if has_capstone or name != "capstone"}}
 
 
 for panel, commands in offered().items():
     for name, command in commands.items():
         settings = PASSED_ON if command is maintainer.test else None
-        app.command(name, rich_help_panel=panel, context_settings=settings)(command)
+        app.command(name, cls=usage.Command, rich_help_panel=panel, context_settings=settings)(command)
 
 
 def main() -> None:
@@ -92,7 +95,8 @@ def main() -> None:
     except BrokenPipeError:  # as in `nnopt progress | head -1`, which is not a mistake
         sys.exit(1)
     except (ValueError, OSError) as error:
-        print(*(printable(line, 2_000) for line in in_words(error).splitlines()), sep="\n", file=sys.stderr)
+        lines = map(translated_sentences, in_words(error).splitlines())
+        print(*(printable(line, 2_000) for line in lines), sep="\n", file=sys.stderr)
         sys.exit(2)
 
 

@@ -16,6 +16,7 @@ from nnopt_lab import requirements
 from nnopt_lab.course.kit import kit
 from nnopt_lab.environment import CLONE, has_nvidia
 from nnopt_lab.workbench import cores
+from nnopt_lab.workbench.language import _, counted, translated_sentences
 
 SECONDS_TO_COUNT = 0.4  # for the size of a folder; a larger one is reported as "more than"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "firefox", "microsoft-edge")
@@ -34,38 +35,43 @@ class Finding(NamedTuple):
 def findings(workspace: Path) -> list[Finding]:
     """Look at everything the course uses; a look that fails is a row that says so."""
     looks: dict[str, Callable[[], Iterator[Finding]]] = {
-        "Python": _python,
-        "packages": _packages,
-        "torch": _torch,
-        "cores": _cores,
-        "instructions": _instructions,
-        "engines": _engines,
-        "grader's sandbox": _sandbox,
-        "browser": _browser,
-        "workspace": lambda: _workspace(workspace),
-        "disk": _disk,
-        "language": _language,
+        _("Python"): _python,
+        _("packages"): _packages,
+        _("torch"): _torch,
+        _("cores"): _cores,
+        _("instructions"): _instructions,
+        _("engines"): _engines,
+        _("grader's sandbox"): _sandbox,
+        _("browser"): _browser,
+        _("workspace"): lambda: _workspace(workspace),
+        _("disk"): _disk,
+        _("language"): _language,
     }
     rows = []
     for label, look in looks.items():
         try:
             rows += look()
         except Exception as error:  # a doctor must not die of what it looks for
-            rows.append(Finding(label, f"unknown: {type(error).__name__}", str(error).partition("\n")[0]))
+            rows.append(
+                Finding(label, _("unknown: {error}", error=type(error).__name__), str(error).partition("\n")[0])
+            )
     return rows
 
 
 def _python() -> Iterator[Finding]:
-    where = "an environment" if sys.prefix != sys.base_prefix else "no environment"
-    yield Finding("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}, in {where}")
+    here = {"version": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
+    if sys.prefix != sys.base_prefix:
+        yield Finding(_("Python"), _("{version} on {system}, in an environment", **here))
+    else:
+        yield Finding(_("Python"), _("{version} on {system}, in no environment", **here))
 
 
 def _packages() -> Iterator[Finding]:
     pyproject = CLONE / "pyproject.toml"
     lines = requirements.requirements(pyproject) if pyproject.is_file() else requirements.of_installed_package()
     missing = [requirements.distribution(line) for line in requirements.unsatisfied(lines)]
-    cure = "python3 -m nnopt_lab installs them" if missing else ""
-    yield Finding("packages", f"{len(lines) - len(missing)} of {len(lines)}", _listed(missing, cure))
+    count = _("{count} of {total}", count=len(lines) - len(missing), total=len(lines))
+    yield Finding(_("packages"), count, _missing(missing) if missing else "")
 
 
 def _torch() -> Iterator[Finding]:
@@ -73,34 +79,40 @@ def _torch() -> Iterator[Finding]:
 
     build = "CPU" if torch.version.cuda is None and getattr(torch.version, "hip", None) is None else "GPU"
     threads = torch.get_num_threads()
-    count = f"{threads} thread{'s' if threads > 1 else ''}"
-    yield Finding("torch", f"{torch.__version__}, the {build} build, {count}")
+    count = counted(threads, "{count} thread", "{count} threads")
+    about = _("{version}, the {build} build, {threads}", version=torch.__version__, build=build, threads=count)
+    yield Finding(_("torch"), about)
     if torch.accelerator.is_available():
         kind = torch.accelerator.current_accelerator().type
         name = torch.cuda.get_device_name() if kind == "cuda" else kind
-        yield Finding("accelerator", f"{name} ({kind})")
+        yield Finding(_("accelerator"), f"{name} ({kind})")
     elif has_nvidia():
-        cure = "install torch's CUDA build: lesson 13 and --device accelerator use it" if build == "CPU" else ""
-        yield Finding("accelerator", "an NVIDIA driver, which torch cannot use", cure or "update the driver")
+        cure = _("update the driver")
+        if build == "CPU":
+            cure = _("install torch's CUDA build: lesson 13 and --device accelerator use it")
+        yield Finding(_("accelerator"), _("an NVIDIA driver, which torch cannot use"), cure)
     else:
-        yield Finding("accelerator", "none; the course needs none")
+        yield Finding(_("accelerator"), _("none; the course needs none"))
 
 
 def _cores() -> Iterator[Finding]:
     usable, there, limit = cores.usable_cores(), os.cpu_count() or 1, cores.quota()
-    found = f"{usable} usable of {there}"
+    found = _("{usable} usable of {total}", usable=usable, total=there)
     if limit is not None:
-        found += f"; the container's quota is {limit:.3g}"
+        found = _("{cores}; the container's quota is {quota}", cores=found, quota=f"{limit:.3g}")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0
-    busy = f"other programs are running (load {load:.0f}): timings will vary" if load > there + 1 else ""
-    yield Finding("cores", found, busy or ("two cores would be faster" if usable < 2 else ""))
+    advice = _("two cores would be faster") if usable < 2 else ""
+    if load > there + 1:
+        advice = _("other programs are running (load {load}): timings will vary", load=f"{load:.0f}")
+    yield Finding(_("cores"), found, advice)
 
 
 def _instructions() -> Iterator[Finding]:
     flags = _processor_flags()
     found = list(dict.fromkeys(name for flag, name in VECTORS.items() if flag in flags))
-    slow = "" if {"VNNI", "AMX", "I8MM"} & set(found) or not flags else "without VNNI, int8 gains little (lesson 08)"
-    yield Finding("instructions", ", ".join(found) or "unknown", slow)
+    is_fast = not flags or {"VNNI", "AMX", "I8MM"} & set(found)
+    slow = "" if is_fast else _("without VNNI, int8 gains little (lesson 08)")
+    yield Finding(_("instructions"), ", ".join(found) or _("unknown"), slow)
 
 
 def _processor_flags() -> set[str]:
@@ -116,14 +128,14 @@ def _engines() -> Iterator[Finding]:
     compiler = os.environ.get("CXX") or next(filter(shutil.which, ("g++", "clang++", "c++", "cl")), "")
     cures = {
         "ONNX Runtime": "" if _is_there("onnxruntime") else "pip install onnxruntime",
-        "torch.compile": "" if compiler and shutil.which(compiler) else "install a C++ compiler, such as g++",
+        "torch.compile": "" if compiler and shutil.which(compiler) else _("install a C++ compiler, such as g++"),
         "PT2E int8": "" if _is_there("torchao") else "pip install torchao",
         "OpenVINO": "" if _is_there("openvino") and _is_there("nncf") else "pip install 'nnopt-lab[openvino]'",
     }
-    yield Finding("engines", ", ".join(["eager", *(name for name, cure in cures.items() if not cure)]))
+    yield Finding(_("engines"), ", ".join(["eager", *(name for name, cure in cures.items() if not cure)]))
     for name, cure in cures.items():
         if cure:
-            yield Finding(f"no {name}", "an engine of lessons 08 and 14", cure)
+            yield Finding(_("no {engine}", engine=name), _("an engine of lessons 08 and 14"), cure)
 
 
 def _sandbox() -> Iterator[Finding]:
@@ -134,49 +146,56 @@ def _sandbox() -> Iterator[Finding]:
     try:
         kind = available()
     except SandboxError as error:
-        yield Finding("grader's sandbox", "none; only teachers need one", str(error))
+        yield Finding(_("grader's sandbox"), _("none; only teachers need one"), translated_sentences(str(error)))
         return
     if kind == "bubblewrap":
         command = ["bwrap", "--unshare-all", "--unshare-user", "--ro-bind", "/", "/", "true"]
     else:
         command = ["unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "true"]
     works = subprocess.run(command, capture_output=True, timeout=5).returncode == 0
-    cure = "" if works else "this system forbids user namespaces: use --isolation container"
-    yield Finding("grader's sandbox", f"{kind}{'' if works else ', which cannot start here'}", cure)
+    if works:
+        yield Finding(_("grader's sandbox"), kind)
+    else:
+        cure = _("this system forbids user namespaces: use --isolation container")
+        yield Finding(_("grader's sandbox"), _("{kind}, which cannot start here", kind=kind), cure)
 
 
 def _browser() -> Iterator[Finding]:
     import webbrowser
 
     try:
-        found = getattr(webbrowser.get(), "name", "the system's")
+        found = getattr(webbrowser.get(), "name", _("the system's"))
     except webbrowser.Error:
         found = next(filter(shutil.which, BROWSERS), "")
-    cure = "" if found else "nnopt lab --no-browser, then open the address that it prints"
-    yield Finding("browser", str(found) or "none", cure)
+    cure = "" if found else _("nnopt lab --no-browser, then open the address that it prints")
+    yield Finding(_("browser"), str(found) or _("none"), cure)
 
 
 def _workspace(folder: Path) -> Iterator[Finding]:
     from nnopt_lab.course.workspace import is_workspace
 
     if is_workspace(folder):
-        yield Finding("workspace", f"{folder}, {size_of(folder)}")
+        yield Finding(_("workspace"), _("{folder}, {size}", folder=folder, size=size_of(folder)))
     else:
-        yield Finding("workspace", f"none yet in {folder}", "nnopt lab creates one")
+        yield Finding(_("workspace"), _("none yet in {folder}", folder=folder), _("nnopt lab creates one"))
 
 
 def _disk() -> Iterator[Finding]:
     free = shutil.disk_usage(CLONE).free / 1e9
-    environment = f"; the environment takes {size_of(Path(sys.prefix))}" if sys.prefix != sys.base_prefix else ""
-    yield Finding("disk", f"{free:.1f} GB free{environment}", "less than 1 GB is free" if free < 1 else "")
+    found = _("{size} GB free", size=f"{free:.1f}")
+    if sys.prefix != sys.base_prefix:
+        found = _("{free}; the environment takes {size}", free=found, size=size_of(Path(sys.prefix)))
+    yield Finding(_("disk"), found, _("less than 1 GB is free") if free < 1 else "")
 
 
 def _language() -> Iterator[Finding]:
-    output = (sys.stdout.encoding or "unknown") if sys.stdout else "none"
+    output = (sys.stdout.encoding or _("unknown")) if sys.stdout else _("none")
     name = locale.setlocale(locale.LC_CTYPE, None)
     is_unicode = output.lower().replace("-", "").startswith("utf")
-    cure = "" if is_unicode else "some characters will show as “?”: export LC_ALL=C.UTF-8"
-    yield Finding("language", f"English; locale {name}, output in {output}", cure)
+    cure = "" if is_unicode else _("some characters will show as “?”: export LC_ALL=C.UTF-8")
+    # Translators put the name of their language here.
+    found = _("English; locale {locale}, output in {encoding}", locale=name, encoding=output)
+    yield Finding(_("language"), found, cure)
 
 
 def size_of(folder: Path, seconds: float = SECONDS_TO_COUNT) -> str:
@@ -193,15 +212,15 @@ def size_of(folder: Path, seconds: float = SECONDS_TO_COUNT) -> str:
         except OSError:
             continue
     text = f"{total / 1e9:.1f} GB" if total >= 1e9 else f"{total / 1e6:.1f} MB"
-    return f"more than {text}" if folders else text
+    return _("more than {size}", size=text) if folders else text
 
 
 def _is_there(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def _listed(names: list[str], cure: str) -> str:
-    if not names:
-        return ""
-    shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-    return f"missing or another version: {shown}; {cure}"
+def _missing(names: list[str]) -> str:
+    shown = ", ".join(names[:4])
+    if len(names) > 4:
+        shown = _("{names} and {count} more", names=shown, count=len(names) - 4)
+    return _("missing or another version: {names}; python3 -m nnopt_lab installs them", names=shown)

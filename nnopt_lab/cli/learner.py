@@ -68,7 +68,7 @@ def lab(
         )
     first = start_page.write(workspace, news).relative_to(workspace).as_posix()
     if shared:
-        _say(sharing.SENT.format(name=shared.name))
+        _say(sharing.sent(shared.name))
         shared.start()
     print(_("Your lessons are in {folder}", folder=edition_folder(workspace)))
     print(_("Opening JupyterLab; Ctrl-C here ends it."), flush=True)
@@ -166,7 +166,7 @@ def progress(workspace: Workspace = None, language: Language = None) -> None:
     print_map(course_map(folder))
 
 
-def doctor(workspace: Workspace = None) -> None:
+def doctor(workspace: Workspace = None, language: Language = None) -> None:
     """Show what the course found on this machine.
 
     That is what is there, what is missing, and what would be faster.
@@ -175,6 +175,7 @@ def doctor(workspace: Workspace = None) -> None:
     from nnopt_lab.cli.screen import console, doctor_table
     from nnopt_lab.course.workspace import find_workspace
 
+    speak(language)
     console.print(doctor_table(findings(find_workspace(workspace))))
 
 

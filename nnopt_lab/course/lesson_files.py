@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from nnopt_lab.workbench.language import _
 from nnopt_lab.workbench.paths import root
 
 
@@ -24,7 +25,8 @@ def find_lesson(text: str) -> str:
         n for n in names if wanted in (n[3:], n[:2]) or (wanted.isdecimal() and int(wanted) == int(n[:2]))
     ]
     if len(found) != 1:
-        raise ValueError("\n  ".join([f"lesson={text!r} is not a lesson; there are:", *names]))
+        refused = _("lesson={given} is not a lesson; there are:", given=repr(text))
+        raise ValueError("\n  ".join([refused, *names]))
     return found[0]
 
 

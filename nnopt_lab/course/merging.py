@@ -13,13 +13,9 @@ from difflib import SequenceMatcher
 
 from nnopt_lab.course.cell_prints import Prints, fingerprint, prints_of, text_of
 from nnopt_lab.course.exercises import Exercise, Question, cell_id
+from nnopt_lab.workbench.language import _
 
 ANSWER = re.compile(r"(exercise|question)-")
-KEPT = "`nnopt update` changed this cell of the lesson, which you had changed too. Your version was:"
-GONE = "This is no longer part of the lesson. Your answer is kept here; it earns no points any more:"
-STARTER = (
-    "The cell above had another starting point when you answered it. Your answer is kept; it now begins like this:"
-)
 
 
 @dataclass
@@ -117,9 +113,12 @@ class _Merge:
             return n
         place = self.near[b]
         if is_edited and text_of(cell):
-            self.inserted[place].append(_note("kept", KEPT, cell))
-            first = text_of(cell).strip().split("\n")[0][:60]
-            said = f"a cell that you changed has a new text; your version ({first!r} …) is in a note below it"
+            kept = _("`nnopt update` changed this cell of the lesson, which you had changed too. Your version was:")
+            self.inserted[place].append(_note("kept", kept, cell))
+            first = repr(text_of(cell).strip().split("\n")[0][:60])
+            said = _(
+                "a cell that you changed has a new text; your version ({start} …) is in a note below it", start=first
+            )
             self.merged.conflicts.append(said)
         return place
 
@@ -131,10 +130,12 @@ class _Merge:
         if n is None:
             place = self.near.get(b, place)
             if not is_blank:
-                note = _note("gone", GONE, {"cell_type": "markdown", "source": "", "id": key})
+                gone = _("This is no longer part of the lesson. Your answer is kept here; it earns no points any more:")
+                note = _note("gone", gone, {"cell_type": "markdown", "source": "", "id": key})
                 if note["id"] not in {other.get("id") for other in self.mine}:
                     self.inserted[place].append(note)
-                    self.merged.conflicts.append(f"{name} is no longer part of the lesson; your answer is kept")
+                    said = _("{item} is no longer part of the lesson; your answer is kept", item=name)
+                    self.merged.conflicts.append(said)
                 self.inserted[place].append(cell)
             return place
         new = self.latest[n]
@@ -145,10 +146,17 @@ class _Merge:
         self.kept[n] = _carried(cell, new)
         self.merged.answers += 1
         if self._starter_changed(cell, new, stub):
-            note = _note("starter", STARTER, new)
+            starter = _(
+                "The cell above had another starting point when you answered it. Your answer is kept; it now begins "
+                "like this:"
+            )
+            note = _note("starter", starter, new)
             if note["id"] not in {other.get("id") for other in self.mine}:
                 self.inserted[n].append(note)
-                said = f"{name} has a new starting point; your answer is kept, and a note below it shows the new one"
+                said = _(
+                    "{item} has a new starting point; your answer is kept, and a note below it shows the new one",
+                    item=name,
+                )
                 self.merged.conflicts.append(said)
         return n
 

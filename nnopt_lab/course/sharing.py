@@ -1,6 +1,6 @@
 """`nnopt lab --share ADDRESS NAME`: send a learner's place and points to the page of a class, and nothing else.
 
-`message` makes everything that is ever sent; `SENT` says it to the learner before the first sending. A thread of
+`message` makes everything that is ever sent; `sent` says it to the learner before the first sending. A thread of
 `nnopt lab` sends; the kernels open no connection. If the class does not answer, the thread tries again later, and sends
 the state of that moment.
 """
@@ -26,13 +26,9 @@ from nnopt_lab.course import record
 from nnopt_lab.course.share_log import Event, ShareLog
 from nnopt_lab.course.workspace import PROGRESS
 from nnopt_lab.workbench.files import replacing
+from nnopt_lab.workbench.language import _, translated_sentences
 from nnopt_lab.workbench.text import printable
 
-SENT = (
-    "While this command runs, it sends the class: the name {name}, the lesson and the exercise you are in, your points "
-    "and tries per exercise and question, and which of the course's known mistakes you met, and when. Your code and "
-    "your files stay on this machine."
-)
 LONGEST_NAME = 60  # characters
 RECENT_SECONDS, MISTAKES = 600, 50  # the mistakes that a message contains: how old at most, and how many
 LOOK_SECONDS, SIGN_SECONDS = 2, 20  # between two looks for news, and between two messages without any
@@ -72,6 +68,16 @@ def message(name: str, contents: dict, events: list[Event], now: float) -> dict:
         "results": results,
         "mistakes": [[e.item, e.mistake, max(0, round(now - e.time))] for e in wrong],
     }
+
+
+def sent(name: str) -> str:
+    """What is sent under a name, in sentences."""
+    return _(
+        "While this command runs, it sends the class: the name {name}, the lesson and the exercise you are in, your "
+        "points and tries per exercise and question, and which of the course's known mistakes you met, and when. Your "
+        "code and your files stay on this machine.",
+        name=name,
+    )
 
 
 def clean_name(name: str) -> str:
@@ -119,8 +125,10 @@ class Sharing:
         self._log.end()
         if isinstance(self._refusal, Refused):
             raise self._refusal
-        said = f"{self.address} does not answer ({_cause(self._refusal)})"
-        raise ValueError(f"{said}: check the address with your teacher, or leave out --share.")
+        raise ValueError(
+            f"{self.address} does not answer ({_cause(self._refusal)}): check the address with your teacher, or leave "
+            "out --share."
+        )
 
     def stop(self) -> None:
         """Tell the class that the learner has left, if it answers at once."""
@@ -136,13 +144,15 @@ class Sharing:
                 try:
                     self._send(ANSWER_SECONDS)
                     if failures:
-                        self._say("Sharing goes on.")
+                        self._say(_("Sharing goes on."))
                     failures, wait = 0, SIGN_SECONDS
                 except (OSError, http.client.HTTPException, ValueError) as error:
                     if self._is_over(error):
                         return
                     if not failures:
-                        self._say(f"The class does not answer ({_cause(error)}); sharing goes on when it does.")
+                        self._say(
+                            _("The class does not answer ({cause}); sharing goes on when it does.", cause=_cause(error))
+                        )
                     wait = AWAY_SECONDS[min(failures, len(AWAY_SECONDS) - 1)]
                     failures += 1
                 next_sign = time.monotonic() + wait * random.uniform(0.8, 1.2)  # else a class would come back at once
@@ -157,7 +167,7 @@ class Sharing:
             self._answered.set()
             return True
         if isinstance(error, Refused):
-            self._say(f"Sharing has ended: {error}")
+            self._say(_("Sharing has ended: {reason}", reason=translated_sentences(str(error))))
         return isinstance(error, Refused)
 
     def _look(self) -> bool:
@@ -175,7 +185,8 @@ class Sharing:
         if not self._answered.is_set():
             self._answered.set()
             if shown != self.name:
-                self._say(f"Another learner has this name; the class sees you as {printable(shown)}.")
+                said = _("Another learner has this name; the class sees you as {name}.", name=printable(shown))
+                self._say(said)
 
 
 def post(address: str, token: str, body: dict, seconds: float = ANSWER_SECONDS) -> str:

@@ -25,6 +25,7 @@ from nnopt_lab.course.workspace import (
     write_atomically,
 )
 from nnopt_lab.workbench.files import naming
+from nnopt_lab.workbench.language import _, counted
 
 FORMAT = 4
 SECONDS_TO_ASK = 2.0  # for an answer of a running JupyterLab
@@ -47,15 +48,23 @@ class Updated:
     def lines(self) -> list[str]:
         """The same in sentences."""
         if self.merged is None:
-            return [f"{self.lesson}: the latest text; you had changed nothing."]
+            return [_("{lesson}: the latest text; you had changed nothing.", lesson=self.lesson)]
         found = self.merged
-        new = f"{_count(found.changed, 'cell')} of the lesson {'is' if found.changed == 1 else 'are'} new or changed"
-        kept = f"{_count(found.answers, 'answer')} and {_count(found.own, 'cell')} of your own"
-        lines = [f"{self.lesson}: {new}. Kept: {kept}."]
+        new = counted(
+            found.changed,
+            "{count} cell of the lesson is new or changed",
+            "{count} cells of the lesson are new or changed",
+        )
+        answers = counted(found.answers, "{count} answer", "{count} answers")
+        own = counted(found.own, "{count} cell of your own", "{count} cells of your own")
+        kept = {"answers": answers, "cells": own}
+        lines = [_("{lesson}: {news}. Kept: {answers} and {cells}.", lesson=self.lesson, news=new, **kept)]
         if found.by_name:
-            lines.append(f"  Found by name, because their cells had lost their marks: {', '.join(found.by_name)}.")
-        lines += [f"  Look at this: {conflict}." for conflict in found.conflicts]
-        return lines + ([f"  Your earlier copy is {self.backup.name}."] if self.backup else [])
+            names = ", ".join(found.by_name)
+            lines.append(_("  Found by name, because their cells had lost their marks: {names}.", names=names))
+        lines += [_("  Look at this: {conflict}.", conflict=conflict) for conflict in found.conflicts]
+        earlier = [_("  Your earlier copy is {name}.", name=self.backup.name)] if self.backup else []
+        return lines + earlier
 
 
 def update(lesson: str, folder: Path, dry_run: bool = False) -> Updated | None:
@@ -198,7 +207,3 @@ def _is_open(path: Path) -> bool:
                 if any(found.resolve() == path.resolve() for found in paths):
                     return True
     return False
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nnopt_lab.workbench.language import _
+
 
 def make_folder(folder: Path | str) -> Path:
     """Make a folder and its parents, unless they exist.
@@ -98,4 +100,5 @@ def in_words(error: OSError | ValueError) -> str:
         return str(error)
     file = error.filename if error.filename2 is None else error.filename2  # a copy's target, if there is one
     cause = error.strerror or type(error).__name__
-    return f"{file or 'The output or a file'} can't be used: {cause[:1].lower()}{cause[1:]}."
+    what = {"file": file or _("The output or a file"), "cause": f"{cause[:1].lower()}{cause[1:]}"}
+    return _("{file} can't be used: {cause}.", **what)

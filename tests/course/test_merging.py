@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from nnopt_lab.course.cell_prints import prints_of, text_of
 from nnopt_lab.course.exercises import cell_id, exercises, questions
 from nnopt_lab.course.lesson_files import paths
-from nnopt_lab.course.merging import GONE, KEPT, STARTER, merge
+from nnopt_lab.course.merging import merge
 
 LESSON = "01_pruning"
 L1, LEVELS = "pruning.l1_importance", "pruning.cubic_sparsity"
 QUESTION = "pruning.masks_and_time"
 ITEMS = {cell_id("exercise", id): e for id, e in exercises(LESSON).items()}
 ITEMS |= {cell_id("question", id): q for id, q in questions(LESSON).items()}
+
+KEPT, GONE = "which you had changed too. Your version was:", "This is no longer part of the lesson."
+STARTER = "had another starting point when you answered it"
 
 
 def code(source, id, **metadata):

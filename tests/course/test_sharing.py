@@ -112,7 +112,7 @@ def test_a_message_is_small_whatever_happened(events):
 
 
 def test_everything_that_is_sent_is_said_before(started, said):
-    sentence = sharing.SENT.format(name="Anna")
+    sentence = sharing.sent("Anna")
     for word in ("Anna", "lesson", "exercise", "points", "tries", "mistakes", "when", "code", "stay on this machine"):
         assert word in sentence
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from nnopt_lab.course import premises
 from nnopt_lab.course.exercises import Exercise, Question, exercises, questions
 from nnopt_lab.course.lesson import packages
-from nnopt_lab.course.translation.code_strings import message_of, strings_of
+from nnopt_lab.course.translation.code_strings import WORD, message_of, strings_of
 from nnopt_lab.course.translation.markdown_blocks import has_words
 from nnopt_lab.workbench.language import DOMAIN, MESSAGE
 from nnopt_lab.workbench.paths import PACKAGE
@@ -22,6 +22,7 @@ LIBRARY = DOMAIN  # the name of the file, beside the lessons'
 _MARKED = {"_": range(0, 1), "counted": range(1, 3)}  # function → its arguments that are texts
 # Modules whose strings reach a learner through `translated`, by what shows them.
 _SHOWN = (
+    "cli/usage.py",
     "course/checking.py",
     "course/differences.py",
     "course/number_comments.py",
@@ -35,9 +36,34 @@ _SHOWN = (
     "workbench/plots/lines.py",
     "workbench/plots/roofline.py",
 )
+# Modules whose errors a command shows. Others are raised in a lesson's cells, where Python shows them in English.
+_WITH_ERRORS = (
+    "cli/__init__.py",
+    "cli/inputs.py",
+    "cli/learner.py",
+    "cli/teacher.py",
+    "course/kit.py",
+    "course/sharing.py",
+    "course/update.py",
+    "course/workspace.py",
+    "grading/*.py",
+    "grading/capstone/*.py",
+    "techniques/deployment/*.py",
+    "techniques/network_checks.py",
+    "techniques/search/*.py",
+    "techniques/tracing.py",
+    "workbench/data.py",
+    "workbench/device/*.py",
+    "workbench/files.py",
+    "workbench/language.py",
+    "workbench/library_models.py",
+)
+_COMMANDS = ("cli/__init__.py", "cli/learner.py", "cli/maintainer.py", "cli/speech.py", "cli/teacher.py")
 # Of strings in those modules, what is for matplotlib, or code for a picture.
 _TECHNICAL = re.compile(
-    r"[<@]|.*=\"|(?:axes fraction|offset points|textcoords|xycoords|fontsize|linestyle|linewidth|markersize|fmt|color"
+    r"[<@]|.*=\"|(?:animation|transform|transform-origin):|\{\d\}%\{|.*'DejaVu|(?:axes fraction|offset points"
+    r"|textcoords|xycoords|xytext|fontsize|linestyle|linewidth|marker|markersize|markeredgewidth|fmt|color|bold|normal|monospace"
+    r"|top|bottom|Drawing"
     r"|label|data|auto|center|left|right|both|blank|failed|passed|raised|unusable|borrowed|replied|platstdlib|stdlib)$"
 )
 
@@ -46,7 +72,7 @@ _TECHNICAL = re.compile(
 def library_messages() -> dict[str, list[str]]:
     """The texts in a stable order, each with its kinds, such as "message", "hint" or "label"."""
     found: dict[str, list[str]] = {}
-    for kind, text in (*_marked(), *_declared(), *_labels()):
+    for kind, text in (*_marked(), *_declared(), *_labels(), *_helps(), *_errors()):
         if has_words(text) or kind == MESSAGE:
             kinds = found.setdefault(text, [])
             if kind not in kinds:
@@ -114,6 +140,34 @@ def _labels() -> Iterator[tuple[str, str]]:
         for node in ast.walk(_tree(path)):
             if isinstance(node, ast.Return) and node.value is not None:
                 yield from strings_of(node.value, "comment")
+
+
+def _helps() -> Iterator[tuple[str, str]]:
+    """The paragraphs of the commands' docstrings, and what their options say."""
+    for path in map(PACKAGE.joinpath, _COMMANDS):
+        tree = _tree(path)
+        commands = [n for n in tree.body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")]
+        documented = {"__init__": [tree], "speech": []}.get(path.stem, commands)
+        texts = [ast.get_docstring(node) or "" for node in documented]
+        for paragraph in "\n\n".join(texts).split("\n\n"):
+            yield "help", " ".join(paragraph.split())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.keyword) and node.arg == "help" and isinstance(node.value, ast.Constant):
+                yield "help", node.value.value
+
+
+def _errors() -> Iterator[tuple[str, str]]:
+    for pattern in _WITH_ERRORS:
+        for path in sorted(PACKAGE.glob(pattern)):
+            for node in ast.walk(_tree(path)):
+                if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
+                    found = strings_of(node.exc.args[0], "error")
+                    yield from ((kind, text) for kind, text in found if kind != "error" or _is_clear(text))
+
+
+def _is_clear(text: str) -> bool:
+    """Whether a text is a sentence or a long part of one; a template such as "{0} after {1}" fits other texts too."""
+    return text.endswith(".") or len(WORD.findall(text)) > 2
 
 
 def _tree(path: Path) -> ast.Module:

@@ -1,0 +1,103 @@
+"""Help texts and errors of use of the commands, in the language in use; typer and click write them in English.
+
+Lines of usage and what stands in brackets, such as [default: 1], stay English.
+"""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from nnopt_lab.workbench.language import translated, translated_sentences
+
+PANELS = ("Learn", "Teach", "Maintain")
+OF_ARGUMENTS, OF_OPTIONS = "Arguments", "Options"
+OF_HELP_OPTION = "Show this message and exit."
+# Errors of typer and click, for the translators.
+ERRORS = (
+    "No such option: {0}",
+    "(Possible options: {0})",
+    "Did you mean {0}?",
+    "No such command {0}.",
+    "Missing command.",
+    "Missing argument {0}.",
+    "Missing option {0}.",
+    "Invalid value for {0}: {1}",
+    "{0} is not in the range {1}.",
+    "{0} is not a valid integer.",
+    "{0} is not a valid float.",
+    "Input should be greater than or equal to {0}",
+    "Input should be less than or equal to {0}",
+    "Input should be a valid integer, unable to parse string as an integer",
+    "Input should be a valid number, unable to parse string as a number",
+    "Option {0} requires an argument.",
+    "Option {0} does not take a value.",
+    "Got unexpected extra argument ({0})",
+    "Got unexpected extra arguments ({0})",
+)
+_UsageError = typer.BadParameter.__base__  # of click, or of typer's own copy of it
+
+
+class Command(TyperCommand):
+    """A command whose help is shown in the language in use."""
+
+    def format_help(self, ctx, formatter) -> None:
+        """Write the help."""
+        super(Command, _shown(self)).format_help(ctx, formatter)
+
+
+class Group(TyperGroup):
+    """The command `nnopt`, whose help and errors of use are shown in the language in use."""
+
+    def format_help(self, ctx, formatter) -> None:
+        """Write the help."""
+        super(Group, _shown(self)).format_help(ctx, formatter)
+
+    def make_context(self, *arguments, **options):
+        """Read the options before the command's name."""
+        with _errors_in_words():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx):
+        """Find the command, read its options and run it."""
+        with _errors_in_words():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _errors_in_words() -> Iterator[None]:
+    try:
+        yield
+    except _UsageError as error:
+        english = error.format_message()
+        said = translated_sentences(english)
+        if said == english:
+            raise
+        raise _UsageError(said, ctx=error.ctx) from None
+
+
+def _shown(command: Command | Group) -> Command | Group:
+    """A copy of a command with translated texts."""
+    shown = _with_translated_help(command)
+    shown.get_params = lambda ctx: [_parameter(p) for p in command.get_params(ctx)]
+    if isinstance(shown, Group):
+        shown.commands = {name: _with_translated_help(one) for name, one in command.commands.items()}
+    return shown
+
+
+def _with_translated_help(command):
+    shown = copy.copy(command)
+    shown.help = "\n\n".join(translated(" ".join(part.split())) for part in (command.help or "").split("\n\n"))
+    shown.rich_help_panel = translated(command.rich_help_panel or "")
+    return shown
+
+
+def _parameter(parameter):
+    shown = copy.copy(parameter)
+    if getattr(parameter, "help", None):
+        shown.help = translated(parameter.help)
+    usual = OF_ARGUMENTS if parameter.param_type_name == "argument" else OF_OPTIONS
+    shown.rich_help_panel = translated(getattr(parameter, "rich_help_panel", None) or usual)
+    return shown
