@@ -175,7 +175,7 @@ def _number_sentence(got: float, wanted: float, named: bool) -> str:
 
 def _number_pattern(got: float, wanted: float) -> str | None:
     if isinstance(got, int) and isinstance(wanted, int) and abs(got - wanted) == 1:
-        return f"The result is one too {'large' if got > wanted else 'small'}"
+        return "The result is one too large" if got > wanted else "The result is one too small"
     if wanted and got == -wanted:
         return "The sign is flipped"
     if wanted and got and abs(factor := got / wanted) > 1e-9:
@@ -323,16 +323,18 @@ def _family(tensor: Tensor) -> str:
 
 
 def _shape_difference(got: Tensor, wanted: Tensor, named: bool) -> str:
-    sentence = f"Expected shape {list(wanted.shape)}, got {list(got.shape)}"
+    right, given = list(wanted.shape), list(got.shape)
     if not named:
-        return f"{sentence}."
-    if list(got.shape) == list(wanted.shape)[::-1]:
-        return f"{sentence}: the axes are reversed."
+        return f"Expected shape {right}, got {given}."
+    if given == right[::-1]:
+        return f"Expected shape {right}, got {given}: the axes are reversed."
     if got.numel() == wanted.numel():
-        return f"{sentence}: the numbers are there, but arranged differently."
-    if got.ndim != wanted.ndim:
-        return f"{sentence}: a sum or norm ran over too {'many' if got.ndim < wanted.ndim else 'few'} axes."
-    return f"{sentence}: check which axis you worked along."
+        return f"Expected shape {right}, got {given}: the numbers are there, but arranged differently."
+    if got.ndim < wanted.ndim:
+        return f"Expected shape {right}, got {given}: a sum or norm ran over too many axes."
+    if got.ndim > wanted.ndim:
+        return f"Expected shape {right}, got {given}: a sum or norm ran over too few axes."
+    return f"Expected shape {right}, got {given}: check which axis you worked along."
 
 
 def _mask_difference(got: Tensor, wanted: Tensor, named: bool) -> str:
@@ -368,7 +370,7 @@ def _pattern(got: Tensor, wanted: Tensor) -> str | None:
     if torch.allclose(shift, shift.flatten()[0].expand_as(shift), rtol=1e-5, atol=1e-7):
         amount = shift.flatten()[0].item()
         if abs(amount) == 1:
-            return f"Every value is one too {'large' if amount > 0 else 'small'}"
+            return "Every value is one too large" if amount > 0 else "Every value is one too small"
         return f"Every value is off by {show(amount)}"
     factor = (got[wanted != 0] / wanted[wanted != 0]).flatten()
     one_factor = len(factor) > 1 and torch.allclose(factor, factor[:1].expand_as(factor), rtol=1e-5)

@@ -4,14 +4,20 @@ import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FunctionType, NoneType
 
+import numpy as np
 import torch
 from torch import Tensor
 
 _printing = threading.Lock()  # torch's print options belong to the whole process, and a grader has several threads
 _DEEPEST_LINES, _DEEPEST_BRACKETS = 4, 12
 _EDGE, _MOST = 3, 2_000  # numbers printed from each end of a long axis; most numbers printed in total
-_NAMES = {"NoneType": "nothing (None)", "int": "an integer", "float": "a number", "str": "a string"}
+_NAMES = {
+    **{NoneType: "nothing (None)", int: "an integer", float: "a number", bool: "a bool", str: "a string"},
+    **{list: "a list", tuple: "a tuple", dict: "a dict", set: "a set", complex: "a complex number"},
+    **{FunctionType: "a function", np.ndarray: "a NumPy array"},
+}
 
 
 def let_interrupts_through(error: BaseException) -> None:
@@ -48,8 +54,7 @@ def kind(value) -> str:
     try:
         if isinstance(value, Tensor):
             return f"a tensor of {str(value.dtype).removeprefix('torch.')}"
-        name = type(value).__name__
-        return _NAMES.get(name, f"{'an' if name[0] in 'aeiou' else 'a'} {name}")
+        return _NAMES.get(type(value)) or f"an object of type {type(value).__name__}"
     except BaseException as error:  # a class may have any name, or none
         let_interrupts_through(error)
         return "an object"

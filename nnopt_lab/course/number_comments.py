@@ -87,4 +87,4 @@ def _size(given: float, right: float) -> str:
         return "You are close. Did you round too early?"
     if given * right < 0:
         return "The sign is wrong, and so is the magnitude."
-    return f"That is too {'large' if given > right else 'small'}."
+    return "That is too large." if given > right else "That is too small."

@@ -15,6 +15,17 @@ from nnopt_lab.course.display import ignoring_faults, show
 MOST_RESULTS, MOST_AXES = 4, 5
 SPARE = 64  # numbers allowed beyond twice the expected count: a huge result would take long, and is not a slip
 _MASK = "The mask is inverted: True must mark what to keep, but yours marks what to remove."
+# Sentences of a whole result, and of one that has several axes.
+_REVERSED = ("The values are in reverse order.", "The values are in reverse order along axis {0}.")
+_SHIFTED = ("Every value is shifted by one place.", "Every value is shifted by one place along axis {0}.")
+_LONG_END = ("There is one value too many at the end.", "There is one value too many at the end along axis {0}.")
+_LONG_START = (
+    "There is one value too many at the beginning.",
+    "There is one value too many at the beginning along axis {0}.",
+)
+_SHORT_END = ("The last value is missing.", "The last value is missing along axis {0}.")
+_SHORT_START = ("The first value is missing.", "The first value is missing along axis {0}.")
+_ENDS = "Check where the count begins and ends."
 _UNITS = "Check the units."
 _BASE = "Check the base of the logarithm."
 _HINTS = {  # what a factor usually means
@@ -119,13 +130,14 @@ def _factor(got, wanted) -> Iterator[Slip]:
     factor = g / w
     size = max(abs(factor), 1 / abs(factor))
     name = next((known for known in _HINTS if math.isclose(size, known, rel_tol=1e-5)), None)
-    hint = f" {_HINTS[name]}" if name else ""
     if math.isclose(factor, -1, rel_tol=1e-5):
         sentence = "The sign is flipped." if _is_number(got) else "All signs are flipped."
     elif factor > 0 and math.isclose(size, round(size), rel_tol=1e-5):
-        sentence = f"{_subject(got)} is {round(size):,} times too {'large' if factor > 1 else 'small'}.{hint}"
+        what, times = _subject(got), f"{round(size):,}"
+        sentence = f"{what} is {times} times too large." if factor > 1 else f"{what} is {times} times too small."
     else:
-        sentence = f"{_subject(got)} is {show(factor)} times the expected one.{hint}"
+        sentence = f"{_subject(got)} is {show(factor)} times the expected one."
+    sentence = f"{sentence} {_HINTS[name]}" if name else sentence
     exact = math.copysign(name if abs(factor) > 1 else 1 / name, factor) if name else factor
     yield sentence, lambda value: _each(lambda x: x / exact, value)
     yield sentence, lambda value: _each(lambda x: x / round(factor), value)
@@ -137,8 +149,9 @@ def _shift(got, wanted) -> Iterator[Slip]:
         return
     shift = g - w
     if math.isclose(abs(shift), 1, rel_tol=1e-5):
-        hint = " Check where the count begins and ends." if _is_whole(wanted) else ""
-        sentence = f"{_subject(got)} is one too {'large' if shift > 0 else 'small'}.{hint}"
+        what = _subject(got)
+        sentence = f"{what} is one too large." if shift > 0 else f"{what} is one too small."
+        sentence = f"{sentence} {_ENDS}" if _is_whole(wanted) else sentence
         shift = round(shift)
     else:
         sentence = f"{_subject(got)} is off by {show(shift)}."
@@ -152,26 +165,22 @@ def _moved(got) -> Iterator[Slip]:
         plain = "The axes are reversed: your result is the transpose of the expected one."
         yield (plain if got.ndim == 2 else f"Axes {a} and {b} are swapped."), lambda v, a=a, b=b: v.transpose(a, b)
     for axis in axes:
-        along = f" along axis {axis}" if got.ndim > 1 else ""
-        yield f"The values are in reverse order{along}.", lambda value, axis=axis: value.flip(axis)
+        which = axis if got.ndim > 1 else None
+        yield _along(which, *_REVERSED), lambda value, axis=axis: value.flip(axis)
         for step in (1, -1):
-            moved = f"Every value is shifted by one place{along}."
-            yield moved, lambda value, axis=axis, step=step: value.roll(step, axis)
-        yield (
-            f"There is one value too many at the end{along}.",
-            lambda v, axis=axis: v.narrow(axis, 0, v.shape[axis] - 1),
-        )
-        yield (
-            f"There is one value too many at the beginning{along}.",
-            lambda v, axis=axis: v.narrow(axis, 1, v.shape[axis] - 1),
-        )
+            yield _along(which, *_SHIFTED), lambda value, axis=axis, step=step: value.roll(step, axis)
+        yield _along(which, *_LONG_END), lambda v, axis=axis: v.narrow(axis, 0, v.shape[axis] - 1)
+        yield _along(which, *_LONG_START), lambda v, axis=axis: v.narrow(axis, 1, v.shape[axis] - 1)
     if isinstance(got, (list, tuple)):
-        yield "The values are in reverse order.", lambda value: _list(value)[::-1]
+        yield _along(None, *_REVERSED), lambda value: _list(value)[::-1]
         for step in (1, -1):
-            moved = "Every value is shifted by one place."
-            yield moved, lambda value, step=step: _list(value)[step:] + _list(value)[:step]
-        yield "There is one value too many at the end.", lambda value: _list(value)[:-1]
-        yield "There is one value too many at the beginning.", lambda value: _list(value)[1:]
+            yield _along(None, *_SHIFTED), lambda value, step=step: _list(value)[step:] + _list(value)[:step]
+        yield _along(None, *_LONG_END), lambda value: _list(value)[:-1]
+        yield _along(None, *_LONG_START), lambda value: _list(value)[1:]
+
+
+def _along(axis: int | None, plain: str, of_axis: str) -> str:
+    return plain if axis is None else of_axis.format(axis)
 
 
 def _list(value) -> list:
@@ -184,10 +193,9 @@ def _missing(values: Sequence, wanted: Sequence) -> str | None:
     """A sentence if a value is missing at one end, else None; undoing isn't possible, so expected results are cut."""
     axes = min((w.ndim if isinstance(w, Tensor) else 1 for w in wanted if _is_sequence(w)), default=0)
     for axis in range(min(axes, MOST_AXES)):
-        for end, start in (("last", 0), ("first", 1)):
+        for sentences, start in ((_SHORT_END, 0), (_SHORT_START, 1)):
             if all(agree(v, _cut(w, axis, start), 1e-5) for v, w in zip(values, wanted, strict=True)):
-                along = f" along axis {axis}" if axes > 1 else ""
-                return f"The {end} value is missing{along}. Check where the count begins and ends."
+                return f"{_along(axis if axes > 1 else None, *sentences)} {_ENDS}"
     return None
 
 

@@ -30,7 +30,10 @@ PRINTED, MESSAGE = "printed", "message"
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 _SENTENCE_END = re.compile(r"[.!?](?= )")
 _VALUE = r"(?:(?![.!?] [A-Z])[^\n])"  # a character in a field, which does not go on into another sentence
+_LAST_FIELD = f"{_VALUE}*?)"
 _FULL_WIDTH = ("。", "！", "？")
+_CHINESE = r"[\u3400-\u9fff，。；：！？、（）“”]"
+_CHINESE_END, _CHINESE_START = re.compile(rf"{_CHINESE} ?$"), re.compile(rf" ?{_CHINESE}")
 _QUOTES = ("`", "'", '"', "“", "「")
 
 _chosen: list[str] = []  # the language of `set_language`, if it was called
@@ -210,16 +213,36 @@ def _translate(text: str, context: str, language: str) -> str:
     found = catalog.pgettext(context, text) if context else catalog.gettext(text)
     if found != text:
         return found
+    second_best = text
     for pattern, translation in _templates(language, context):
         if match := pattern.fullmatch(text):
-            return FIELD.sub(lambda field: _filled(match, field, language), translation)
-    return text
+            filled = _filled_in(match, translation, language)
+            # A template that ends with a field takes the full stop of a sentence for a part of the field.
+            if not (text.endswith(".") and pattern.pattern.endswith(_LAST_FIELD)):
+                return filled
+            second_best = filled if second_best == text else second_best
+    return second_best
 
 
-def _filled(match: re.Match, field: re.Match, language: str) -> str:
+def _filled_in(match: re.Match, translation: str, language: str) -> str:
+    text, end = "", 0
+    for field in FIELD.finditer(translation):
+        text = _beside(text, translation[end : field.start()])
+        text, end = _beside(text, _value(match, field, language)), field.end()
+    return _beside(text, translation[end:])
+
+
+def _value(match: re.Match, field: re.Match, language: str) -> str:
     value, before = match[f"field{field.group()[1:-1]}"], field.string[: field.start()]
     is_verbatim = before.endswith(_QUOTES) or not _LETTERS.search(value)
     return value if is_verbatim else value.replace(value.strip(), _translate(value.strip(), "", language), 1)
+
+
+def _beside(before: str, after: str) -> str:
+    """Two parts of a text as one; between Chinese characters, the space falls away that stands beside Latin ones."""
+    if _CHINESE_END.search(before) and _CHINESE_START.match(after):
+        return before.rstrip(" ") + after.lstrip(" ")
+    return before + after
 
 
 @cache

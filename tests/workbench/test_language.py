@@ -19,6 +19,9 @@ MESSAGES = {
     "{0} bits": "{0} 位",
     "{0} bits, {1}": "{1}，{0} 位",
     "up to {0} % (of {1})": "{1} 的 {0}%",
+    "Nothing is off by {0}": "没有相差 {0}",
+    "{0} is off by {1}.": "{0} 相差 {1}。",
+    "{0} or {1} bits": "{0} 位或者 {1} 位",
     "{who} has {count} point.": "{who}有 {count} 分。",
     "{who} has {count} points.": "{who}有 {count} 分。",
 }
@@ -87,6 +90,10 @@ def test_an_unknown_language_is_refused_with_those_that_there_are():
         ("3 bits, by chance", "by chance，3 位"),
         ("up to 90 % (of a.b)", "a.b 的 90%"),
         ("up to 90 of", "up to 90 of"),
+        ("Nothing is off by 2", "没有相差 2"),  # the full stop of a sentence is no part of a field
+        ("Nothing is off by 2.", "Nothing 相差 2。"),
+        ("nearest is off by nearest.", "最近相差最近。"),  # no space between Chinese characters
+        ("nearest or 2 bits", "最近位或者 2 位"),
         ("nothing known", "nothing known"),
         ("", ""),
         ("\n", "\n"),

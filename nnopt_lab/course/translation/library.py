@@ -25,6 +25,7 @@ _SHOWN = (
     "cli/usage.py",
     "course/checking.py",
     "course/differences.py",
+    "course/display.py",
     "course/number_comments.py",
     "course/slips.py",
     "lessons/*/playground.py",

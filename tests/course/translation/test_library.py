@@ -1,8 +1,15 @@
 """The library's own texts: those that are marked, declared, or shown by figures and cards."""
 
+import math
+import re
+
 import pytest
+import torch
 
 from nnopt_lab.course import checking, exercises
+from nnopt_lab.course.differences import difference
+from nnopt_lab.course.number_comments import number_comment
+from nnopt_lab.course.slips import slip
 from nnopt_lab.course.translation import catalogs
 from nnopt_lab.course.translation.library import LIBRARY, library_messages, marked_texts
 from nnopt_lab.course.translation.markdown_blocks import has_words
@@ -40,6 +47,48 @@ def test_everything_that_exercises_and_questions_say_is_found():
     assert "{exercise}: passed ({points})" in found and "{count} points" in found
     assert "Expected {0}, but got {1}." in found and "Two digits are swapped. Is it a typing error?" in found
     assert not any("must be 1 to 5" in text for text in found)  # an error that learners don't see
+
+
+_ROWS = [torch.arange(6.0).reshape(2, 3), torch.arange(6.0).reshape(2, 3) ** 2]
+_PAIRS = [
+    *[(1, "x"), ("x", 1), (1j, 1), (True, 3), (3, True), ({}, [1]), (len, 1), (print, 2.0), (None, 1)],
+    *[(2, 1), (0, 1), (20, 10), (1, 10), (-3, 3), (math.nan, 1.0), ([1, 2], [1, 2, 3]), ([2, 1], [1, 2])],
+    *[([2, 3], [1, 2]), ([0, 1], [1, 2]), ([3, 6], [1, 2]), ((1, "a"), [1, 2]), (3, _ROWS[0]), (_ROWS[0], 3)],
+    *[
+        (_ROWS[0], change(_ROWS[0]))
+        for change in (torch.t, torch.flatten, torch.Tensor.long, torch.neg, torch.Tensor.sum)
+    ],
+    *[(_ROWS[0][:1], _ROWS[0]), (_ROWS[0][0], _ROWS[0]), (_ROWS[0], _ROWS[0][0]), (_ROWS[0] + 1, _ROWS[0])],
+]
+_CHANGES = [
+    *[lambda x: 2 * x, lambda x: x / 2, lambda x: x / 100, lambda x: x * 1024, lambda x: x * 1.7, lambda x: x + 1],
+    *[lambda x: x - 1, lambda x: x + 0.5, lambda x: -x, lambda x: 1 / x, lambda x: 1 - x, lambda x: 100 - x],
+]
+_MOVES = [
+    *[torch.t, lambda x: x.flip(0), lambda x: x.roll(1, 1), lambda x: x[:, :-1], lambda x: x[1:]],
+    *[lambda x: torch.cat([x, x[:1]]), lambda x: torch.cat([x[:1], x])],
+]
+
+
+def _sentences():
+    yield from (difference(got, wanted, 1e-5, named=named) for got, wanted in _PAIRS for named in (True, False))
+    numbers = [3.0, 5.0, 7.0]
+    for values, changes in ((numbers, _CHANGES), (_ROWS, _CHANGES[:9]), (_ROWS, _MOVES)):
+        for change in changes:
+            accepts = lambda n, value, values=values: difference(value, values[n], 1e-5) is None  # noqa: E731
+            yield slip([change(value) for value in values], values, 0, accepts)
+    yield from (number_comment(given, 97.0, 0.0) for given in (3.5, 120.0, 96.9, -3.0))
+
+
+def test_no_english_word_is_left_in_a_sentence_about_a_wrong_result(chinese):
+    said = {text: re.sub(r"[A-Za-z]+", "中", text) for text in library_messages()}
+    chinese(said, {})
+    language.set_language("zh")
+    sentences = [sentence for sentence in _sentences() if sentence]
+    assert len(set(sentences)) > 60
+    for sentence in sentences:
+        left = re.sub("NaN|float32|int64|builtin_function_or_method|'x'|`.*?`", "", translated_sentences(sentence))
+        assert not re.search("[A-Za-z]{2}", left), sentence
 
 
 def test_the_library_is_translated_in_a_file_of_its_own(tiny):
