@@ -26,7 +26,8 @@ console = Console()
 @contextmanager
 def lessons_progress() -> Iterator[Callable[[str], Callable[[int, int, str], None]]]:
     """Show a progress bar per lesson and its section; yields a function lesson name → `on_cell` of its run."""
-    columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("cell {task.completed} of {task.total}"))
+    cells = _("cell {count} of {total}", count="{task.completed}", total="{task.total}")
+    columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn(cells))
     section = TextColumn(
         "{task.fields[section]}", style="dim", markup=False, table_column=Column(no_wrap=True, ratio=1)
     )
@@ -48,11 +49,12 @@ def book_progress() -> Iterator[Callable[[int, int], None]]:
     """Show a progress bar while the book is built; yields a function of (steps done, all steps)."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
-        task = progress.add_task("reading the lessons", total=None)
+        task = progress.add_task(_("reading the lessons"), total=None)
 
         def show(done: int, total: int) -> None:
-            what = "reading" if done <= total // 2 else "writing"  # each page is read once and written once
-            progress.update(task, completed=done, total=total, description=f"{what} the pages")
+            # Each page is read once and written once.
+            what = _("reading the pages") if done <= total // 2 else _("writing the pages")
+            progress.update(task, completed=done, total=total, description=what)
 
         yield show
 
@@ -60,14 +62,15 @@ def book_progress() -> Iterator[Callable[[int, int], None]]:
 @contextmanager
 def submissions_progress(count: int) -> Iterator[Callable[[object], None]]:
     """Show a progress bar for `count` submissions; yields the function to call with each finished one."""
-    columns = (TextColumn("grading"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    columns = (TextColumn(_("grading")), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         task = progress.add_task("", total=count, rate="")
         started = time.perf_counter()
 
         def done(_submission) -> None:
             so_far = progress.tasks[0].completed + 1
-            progress.update(task, advance=1, rate=f"{so_far / (time.perf_counter() - started):.1f} per second")
+            rate = so_far / (time.perf_counter() - started)
+            progress.update(task, advance=1, rate=_("{rate} per second", rate=f"{rate:.1f}"))
 
         yield done
 
@@ -158,12 +161,14 @@ def statistics_table(lessons) -> Table:
 
 def grades_table(grades, seed: int) -> Table:
     """A row per lesson with the number of learners and their mean points."""
-    table = Table("lesson", "learners", "graded", "incomplete", "mean points", title=f"seed {seed}")
+    columns = _("lesson"), _("learners"), _("graded"), _("incomplete"), _("mean points")
+    table = Table(*columns, title=_("seed {seed}", seed=seed))
     for name in sorted({g.lesson for g in grades}):
         those = [g for g in grades if g.lesson == name]
         whole = sum(g.entry.graded.state == "graded" for g in those)
-        mean = f"{sum(g.points for g in those) / len(those):.1f} of {those[0].possible}"
-        table.add_row(name or "no lesson", str(len(those)), str(whole), str(len(those) - whole), mean)
+        points = f"{sum(g.points for g in those) / len(those):.1f}"
+        mean = _("{points} of {possible}", points=points, possible=those[0].possible)
+        table.add_row(name or _("no lesson"), str(len(those)), str(whole), str(len(those) - whole), mean)
     return table
 
 

@@ -10,7 +10,9 @@ from typing import Annotated
 
 import typer
 
+from nnopt_lab.cli.speech import Language, speak
 from nnopt_lab.workbench.cores import usable_cores
+from nnopt_lab.workbench.language import _, translated_sentences
 from nnopt_lab.workbench.text import printable, storable
 
 
@@ -32,8 +34,11 @@ def release(
     from nnopt_lab.grading.times import local
 
     lessons = write_kit(folder, assignment, due, language)
-    when = policy("none", due).due
-    print(f"The kit in {folder} contains {', '.join(lessons)}{f', due {local(when)}' if when else ''}.")
+    when, told = policy("none", due).due, {"folder": folder, "lessons": ", ".join(lessons)}
+    if when:
+        print(_("The kit in {folder} contains {lessons}, due {time}.", **told, time=local(when)))
+    else:
+        print(_("The kit in {folder} contains {lessons}.", **told))
 
 
 def class_(
@@ -45,29 +50,35 @@ def class_(
     file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keeps the class, to serve it again after a stop.")
     ] = None,
+    language: Language = None,
 ) -> None:
     """Show who is where during a workshop, on a live page.
 
     Only learners who start nnopt lab with --share are on it.
     """
+    speak(language)
     if not serve:
         raise ValueError("Add --serve to show a live page; a graded class is in class.html, which nnopt grade writes.")
     from nnopt_lab.grading.live import addresses, workshop
 
     here = workshop.prepare(host, port, file)
     if here.port != here.asked:
-        again = ": learners need the new address" if file else ""
-        print(f"Port {here.asked} is taken; {here.port} is used instead{again}.")
-    print(f"Learners type:  nnopt lab --share {here.learners_address} YOURNAME")
-    print(f"Your page:      {here.page_address}")
-    kept = f"kept in {file}" if file else "in memory only"
-    print(f"Learners choose to share, and no code is sent. The class is {kept}; Ctrl-C here ends it.")
+        ports = {"asked": here.asked, "used": here.port}
+        if file:
+            print(_("Port {asked} is taken; {used} is used instead: learners need the new address.", **ports))
+        else:
+            print(_("Port {asked} is taken; {used} is used instead.", **ports))
+    print(_("Learners type:  nnopt lab --share {address} YOURNAME", address=here.learners_address))
+    print(_("Your page:      {address}", address=here.page_address))
+    kept = _("kept in {file}", file=file) if file else _("in memory only")
+    print(_("Learners choose to share, and no code is sent. The class is {kept}; Ctrl-C here ends it.", kept=kept))
     if addresses.is_loopback(host):
-        print("Only this machine can reach it; add --host 0.0.0.0 for your network.", flush=True)
+        print(_("Only this machine can reach it; add --host 0.0.0.0 for your network."), flush=True)
     else:
-        print("The network can read names and points: nothing is encrypted.", flush=True)
+        print(_("The network can read names and points: nothing is encrypted."), flush=True)
     workshop.run(here)
-    print("\nThe class has ended.")
+    print()
+    print(_("The class has ended."))
 
 
 def grade(
@@ -113,6 +124,7 @@ def grade(
         typer.Option(metavar="POINTS", help="Exit with status 1 if any grade is below: 12 (points) or 50%."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume/--fresh", help="Resume, or begin a new gradebook.")] = True,
+    language: Language = None,
 ) -> None:
     """Grade notebooks that were handed in.
 
@@ -123,6 +135,7 @@ def grade(
     from nnopt_lab.grading import exports, gradebook, grades, lateness, pool, sandbox, threshold, times
     from nnopt_lab.grading.sources import find, shared_numbers
 
+    speak(language)
     # All options are checked before a sandbox starts and before anything is written.
     exports.check(format or ())
     if attempt not in (None, *grades.ATTEMPTS):
@@ -158,16 +171,16 @@ def grade(
             batch.grade_all(sources, book, settings, jobs, done, cluster, workers)
         given = _report(book, out)
         for sentence in shared_numbers(sources):
-            print(printable(sentence))
+            print(printable(translated_sentences(sentence)))
     if least and (sentence := threshold.below(given, least)):
-        print(printable(sentence, 2_000), file=sys.stderr)
+        print(printable(translated_sentences(sentence), 2_000), file=sys.stderr)
         raise typer.Exit(1)
 
 
 def _warn(sentence: str) -> None:
     from nnopt_lab.cli.screen import console
 
-    console.print(sentence, style="bold", markup=False)
+    console.print(translated_sentences(sentence), style="bold", markup=False)
 
 
 def mark(
@@ -176,6 +189,7 @@ def mark(
     points: Annotated[float | None, typer.Option(help="Replaces the answer's points; added to a lesson's.")] = None,
     comment: Annotated[str | None, typer.Option(help="Shown to the learner; without it, an earlier one stays.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the gradebook.")] = Path("grades"),
+    language: Language = None,
 ) -> None:
     """Set points or a comment manually; they survive regrading.
 
@@ -183,6 +197,7 @@ def mark(
     """
     from nnopt_lab.grading import gradebook, marks, report
 
+    speak(language)
     learner = unicodedata.normalize("NFC", storable(learner))
     comment = None if comment is None else storable(comment)
     if not (out / gradebook.FILE).exists():
@@ -209,8 +224,9 @@ def _instead(item: str, possible: set[str]) -> str:
 
     whole = getattr((exercises() | questions()).get(item), "lesson", None)
     if whole in possible:
-        return f"mark the lesson instead: {whole}."
-    return f"what can be marked: {', '.join(sorted(possible & set(lessons()))) or 'nothing'}."
+        return _("mark the lesson instead: {lesson}.", lesson=whole)
+    names = ", ".join(sorted(possible & set(lessons())))
+    return _("what can be marked: {lessons}.", lessons=names or _("nothing"))
 
 
 def _text_of(roster: Path, zone: tzinfo | None) -> str:
@@ -250,14 +266,21 @@ def _report(book, out: Path, submitted=None) -> list:
     formats = (book.setting("formats") or "").split()
     due = book.setting("due")
     for sentence in (
-        *([f"Due {local(due, written.zone)}."] if due else []),
-        *unapplied(marks.read(out), written.grades),
-        *(f"  {g.learner}, {g.entry.name}: {g.entry.graded.state}. {g.entry.graded.reason}" for g in troubled[:10]),
-        *([f"  … and {len(troubled) - 10} more, in grades.csv."] if len(troubled) > 10 else []),
-        *notices.find(written, due or None),
-        *(notices.IMPORTING[name] for name in formats if name in notices.IMPORTING),
+        *([_("Due {time}.", time=local(due, written.zone))] if due else []),
+        *map(translated_sentences, unapplied(marks.read(out), written.grades)),
+        *(f"  {g.learner}, {g.entry.name}: {_of(g.entry.graded)}" for g in troubled[:10]),
+        *([_("  … and {count} more, in grades.csv.", count=len(troubled) - 10)] if len(troubled) > 10 else []),
+        *map(translated_sentences, notices.find(written, due or None)),
+        *(translated_sentences(notices.IMPORTING[name]) for name in formats if name in notices.IMPORTING),
     ):
         print(printable(sentence, 2_000))
     names = ", ".join(str(file.relative_to(out)) for file in written.files[:6])
-    print(printable(f"In {out}: {names}, and a page per learner in feedback.", 2_000))
+    print(printable(_("In {folder}: {files}, and a page per learner in feedback.", folder=out, files=names), 2_000))
     return written.grades
+
+
+def _of(graded) -> str:
+    """A submission's state and its reason, as sentences."""
+    from nnopt_lab.grading.results import state_in_words
+
+    return f"{state_in_words(graded.state)}. {translated_sentences(graded.reason)}"

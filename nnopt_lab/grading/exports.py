@@ -18,7 +18,9 @@ from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.grading import spreadsheet
 from nnopt_lab.grading.formulas import defuse, without_controls
 from nnopt_lab.grading.grades import MISSING, Grade
+from nnopt_lab.grading.results import begun, state_in_words
 from nnopt_lab.workbench.files import make_folder
+from nnopt_lab.workbench.language import _, translated, translated_sentences
 
 FORMATS = ("canvas", "moodle", "xlsx", "json", "classroom")
 _DIGITS, _KEPT_BYTES = 12, 57
@@ -213,11 +215,13 @@ def _test(name: str, status: str, score: float, message: str = "") -> dict:
 def comment(grade: Grade) -> str:
     """Describe a grade in a sentence or two."""
     graded = grade.entry.graded
-    said = [f"{_number(grade.points)} of {grade.possible} points."]
+    said = [_("{points} of {possible} points.", points=_number(grade.points), possible=grade.possible)]
     if graded.state != "graded":
-        said.append(f"{graded.state.capitalize()}: {graded.reason}".rstrip(".") + ".")
+        state, reason = begun(state_in_words(graded.state)), translated_sentences(graded.reason)
+        said.append(_("{state}: {reason}.", state=state, reason=reason.rstrip(".。")))
     if grade.late:
-        said.append(f"{grade.late.capitalize()}: {_number(grade.lost)} points less.")
+        late = begun(translated(grade.late))
+        said.append(_("{late}: {points} points less.", late=late, points=_number(grade.lost)))
     return " ".join([*said, grade.comment]).strip()
 
 

@@ -16,10 +16,11 @@ from nnopt_lab.grading.course_cells import code_cells, stubs
 from nnopt_lab.grading.exports import safe_name
 from nnopt_lab.grading.grades import MISSING, Answer, Grade
 from nnopt_lab.grading.rendering import script, template
-from nnopt_lab.grading.results import BROKEN
+from nnopt_lab.grading.results import BROKEN, begun, state_in_words
 from nnopt_lab.grading.similarity import shared_lines, similar
 from nnopt_lab.grading.times import local
 from nnopt_lab.workbench.files import make_folder
+from nnopt_lab.workbench.language import _, translated, translated_sentences
 from nnopt_lab.workbench.paths import root
 
 _KINDS = {"passed": "passed", "partly right": "partly", "failed": "failed", "raised": "failed", "unusable": "failed"}
@@ -79,8 +80,9 @@ def _names(grades: list[Grade]) -> set[str]:
 
 def _row(g: Grade, zone: tzinfo | None) -> dict:
     graded = g.entry.graded
-    named = {"learner": g.learner, "lesson": g.lesson, "state": graded.state, "reason": graded.reason}
-    when = {"submitted": local(g.entry.submitted_at, zone), "late": g.late, "lost": f"{g.lost:g}"}
+    state, reason = state_in_words(graded.state), translated_sentences(graded.reason)
+    named = {"learner": g.learner, "lesson": g.lesson, "state": state, "reason": reason}
+    when = {"submitted": local(g.entry.submitted_at, zone), "late": translated(g.late), "lost": f"{g.lost:g}"}
     extension = local(g.person.extension, zone) if g.person and g.person.extension else ""
     return named | when | {"points": f"{g.points:g}", "possible": g.possible, "extension": extension}
 
@@ -90,6 +92,9 @@ def _shown(g: Grade, zone: tzinfo | None) -> dict:
         "grade": g,
         "points": f"{g.points:g}",
         "lost": f"{g.lost:g}",
+        "state": begun(state_in_words(g.entry.graded.state)),
+        "reason": translated_sentences(g.entry.graded.reason),
+        "late": begun(translated(g.late)),
         "submitted": local(g.entry.submitted_at, zone),
         "answers": [
             {
@@ -111,14 +116,16 @@ def _card(answer: Answer) -> Card:
     result = answer.result
     if result.state == "passed":
         item = exercises().get(result.id)
-        return Card("Passed", "good", (item.debrief if item else questions()[result.id].explanation,))
+        reason = item.debrief if item else questions()[result.id].explanation
+        return Card(_("Passed"), "good", (translated(reason),))
     if result.state == "blank":
-        return Card("Not answered", "quiet")
-    shown = [(f"input {name}", text) for name, text in result.inputs.items()]
+        return Card(_("Not answered"), "quiet")
+    shown = [(_("input {name}", name=name), text) for name, text in result.inputs.items()]
     if result.inputs:
-        shown += [("your result", result.got), ("expected", result.wanted)]
-    title = {"partly right": "Partly right", "failed": "Wrong", "raised": "It raised an error"}
-    return Card(title.get(result.state, result.state.capitalize()), "bad", (result.mistake, *shown))
+        shown += [(_("your result"), result.got), (_("expected"), result.wanted)]
+    titles = {"partly right": _("Partly right"), "failed": _("Wrong"), "raised": _("It raised an error")}
+    title = titles.get(result.state) or begun(state_in_words(result.state))
+    return Card(title, "bad", (translated_sentences(result.mistake), *shown))
 
 
 def _lesson(name: str, grades: list[Grade]) -> dict:
@@ -135,7 +142,7 @@ def _lesson(name: str, grades: list[Grade]) -> dict:
         "possible": lesson_points(name),
         "mean": f"{sum(g.points for g in handed_in) / len(handed_in):.1f}",
         "handed_in": len(handed_in),
-        "late": [(g.learner, g.late) for g in late],
+        "late": [(g.learner, translated(g.late)) for g in late],
         "lost": f"{sum(g.lost for g in late):g}",
         "missing": [g.learner for g in grades if g.entry.graded.state == MISSING],
         "items": sorted(items, key=lambda item: item["passed"]),
@@ -144,6 +151,8 @@ def _lesson(name: str, grades: list[Grade]) -> dict:
 
 
 def _item(id: str, answers: list[Answer]) -> dict:
+    words = {"passed": _("passed"), "partly": _("partly right"), "failed": _("wrong")}
+    words |= {"blank": _("blank or missing"), "broken": _("stopped")}
     kinds = Counter(_KINDS.get(a.result.state, "blank") for a in answers)
     mistakes = Counter(a.result.mistake for a in answers if a.result.mistake and a.result.state != "passed")
     mistake, count = mistakes.most_common(1)[0] if mistakes else ("", 0)
@@ -151,9 +160,9 @@ def _item(id: str, answers: list[Answer]) -> dict:
     return {
         "id": id,
         "title": Markup(inline(_title(id))),  # `inline` escapes it
-        "counts": {kind: kinds[kind] for kind in ("passed", "partly", "failed", "blank", "broken")},
+        "counts": [(kind, kinds[kind], word) for kind, word in words.items()],
         "passed": round(100 * kinds["passed"] / max(1, len(answers))),
-        "mistake": Markup(inline(mistake)),
+        "mistake": Markup(inline(translated_sentences(mistake))),
         "mistake_count": count,
         "choices": _choices(question, answers) if question else [],
     }
@@ -170,7 +179,7 @@ def _choices(question: Question, answers: list[Answer]) -> list[dict]:
     return [
         {
             "given": letter,
-            "text": Markup(inline(text)),
+            "text": Markup(inline(translated(text))),
             "count": given[letter],
             "width": round(100 * given[letter] / most),
             "right": letter in right,
@@ -188,7 +197,11 @@ def _bins(percents: list[float]) -> list[dict]:
     most = max(counts.values(), default=1)
     width = 100 // BINS
     return [
-        {"label": f"{n * width} to {(n + 1) * width} %", "count": counts[n], "width": round(100 * counts[n] / most)}
+        {
+            "label": _("{low} to {high} %", low=n * width, high=(n + 1) * width),
+            "count": counts[n],
+            "width": round(100 * counts[n] / most),
+        }
         for n in range(BINS)
     ]
 
@@ -202,6 +215,7 @@ def _similar_answers(grades: list[Grade]) -> list[dict]:
             "learners": group.learners,
             "share": f"{100 * group.share:.0f} %",
             "bits": f"{group.bits:.0f}",
+            "titles": ", ".join(f"“{_title(item)}”" for item in group.items),
             "texts": [(_title(item), _beside(group.learners, item, texts, seen.get(item, []))) for item in group.items],
         }
         for group in similar(_sources(grades), seen)
@@ -217,8 +231,8 @@ def _beside(learners: tuple[str, ...], item: str, texts: dict[tuple[str, str], s
 def _title(id: str) -> str:
     """An exercise's title or a question's text; of an answer that the course no longer has, its id."""
     if id in exercises():
-        return exercises()[id].title
-    return questions()[id].text if id in questions() else id
+        return translated(exercises()[id].title)
+    return translated(questions()[id].text) if id in questions() else id
 
 
 def _sources(grades: list[Grade]) -> Iterator[tuple[str, str, str]]:

@@ -3,6 +3,8 @@
 import json
 from dataclasses import asdict, dataclass, field
 
+from nnopt_lab.workbench.language import _
+
 JUDGED = ("passed", "partly right", "failed", "blank", "raised", "unusable")  # answers with a verdict
 BROKEN = ("timed out", "out of memory", "crashed")
 
@@ -61,3 +63,20 @@ class Graded:
         """Convert back from the text of `to_json`."""
         fields = json.loads(text)
         return cls(**fields | {"results": tuple(Result(**result) for result in fields["results"])})
+
+
+def state_in_words(state: str) -> str:
+    """The state of an answer or a submission in the language in use."""
+    words = {
+        **{"passed": _("passed"), "partly right": _("partly right"), "failed": _("failed"), "blank": _("blank")},
+        **{"raised": _("raised"), "unusable": _("unusable"), "missing": _("missing"), "doubled": _("doubled")},
+        **{"mistyped": _("mistyped"), "too long": _("too long"), "timed out": _("timed out"), "crashed": _("crashed")},
+        **{"out of memory": _("out of memory"), "graded": _("graded"), "partly graded": _("partly graded")},
+        **{"malformed": _("malformed")},
+    }
+    return words.get(state, state)
+
+
+def begun(text: str) -> str:
+    """A text as the beginning of a sentence: its first letter is a capital."""
+    return text[:1].upper() + text[1:]

@@ -9,6 +9,7 @@ from datetime import datetime
 import pytest
 
 from nnopt_lab.course.exercises import exercises, questions
+from nnopt_lab.course.translation.library import library_messages
 from nnopt_lab.grading import pages
 from nnopt_lab.grading.exports import safe_name
 from nnopt_lab.grading.gradebook import Entry
@@ -114,7 +115,7 @@ def test_it_says_who_is_late_and_who_is_missing(tmp_path):
     grades = final([entry("alice", submitted_at=LATE), entry("bob")], {}, policy("10%", DUE))
     grades += missing(grades, Roster("name\nalice\nbob\nzoe\n").people)
     page = pages.write(grades, tmp_path, 1, datetime.fromisoformat(DUE)).read_text()
-    assert "2 handed in, 1 did not, 1 late (0.4 points lost in total)" in page
+    assert "Handed in: 2. Not handed in: 1. Late: 1, 0.4 points lost in total." in page
     assert "36 hours late, 0.4 points less" in page and (tmp_path / "feedback" / "zoe.html").is_file()
     assert "3 learners, 2 submissions" in page
 
@@ -135,3 +136,25 @@ def test_pages_show_local_times_with_their_zone(tmp_path, monkeypatch, zone, sho
 
 def test_an_empty_class_has_a_page(tmp_path):
     assert "0 learners" in pages.write(final([], {}, Policy()), tmp_path, 1).read_text()
+
+
+def test_pages_are_written_in_the_language_in_use(tmp_path, chinese):
+    grades = final([entry("alice", submitted_at=LATE), entry("bob")], {}, policy("10%", DUE))
+    pages.write(grades, tmp_path / "en", 1)
+    chinese({text: f"【{text}】" for text in library_messages()})
+    page = pages.write(grades, tmp_path / "zh", 1).read_text()
+    learner = (tmp_path / "zh" / "feedback" / "alice.html").read_text()
+    for found in (page, learner):
+        assert '<html lang="zh">' in found and "【" in found
+        shown = re.sub(r"<(style|script|pre|title)>.*?</\1>|<[^>]*>", " ", found, flags=re.DOTALL)
+        while "【" in shown:  # they may stand in each other
+            shown = re.sub("【[^【】]*】", "", shown)
+        assert not re.search(r"\b(?:learners?|points?|passed|late|wrong|expected|answers?)\b", shown.lower())
+    english = (tmp_path / "en" / "class.html").read_text()
+    assert re.sub("[【】]", "", page).replace('lang="zh"', 'lang="en"') == english
+
+
+def test_a_grade_is_the_same_in_every_language(chinese):
+    grades = final([entry("alice", submitted_at=LATE)], {}, policy("10%", DUE))
+    chinese({text: f"【{text}】" for text in library_messages()})
+    assert final([entry("alice", submitted_at=LATE)], {}, policy("10%", DUE)) == grades

@@ -15,7 +15,8 @@ from nnopt_lab.course.exercises import Exercise, Question, exercises, questions
 from nnopt_lab.course.lesson import packages
 from nnopt_lab.course.translation.code_strings import WORD, message_of, strings_of
 from nnopt_lab.course.translation.markdown_blocks import has_words
-from nnopt_lab.workbench.language import DOMAIN, MESSAGE
+from nnopt_lab.course.translation.page_texts import texts_of_script, texts_of_template
+from nnopt_lab.workbench.language import DOMAIN, FIELD, MESSAGE
 from nnopt_lab.workbench.paths import PACKAGE
 
 LIBRARY = DOMAIN  # the name of the file, beside the lessons'
@@ -28,10 +29,13 @@ _SHOWN = (
     "course/display.py",
     "course/number_comments.py",
     "course/slips.py",
+    "grading/capstone/figure.py",
+    "grading/capstone/leaderboard.py",
     "lessons/*/playground.py",
     "lessons/*/valley.py",
     "workbench/diagrams/*.py",
     "workbench/measure/comparison.py",
+    "workbench/measure/intervals.py",
     "workbench/measure/layers.py",
     "workbench/plots/bars.py",
     "workbench/plots/lines.py",
@@ -59,6 +63,18 @@ _WITH_ERRORS = (
     "workbench/language.py",
     "workbench/library_models.py",
 )
+# Modules whose sentences, besides those of errors, are kept in English, and translated by what shows them.
+_WITH_SENTENCES = (
+    "course/mistakes.py",
+    *(f"grading/{name}.py" for name in ("archives", "cluster", "grades", "judge", "lateness", "marks", "notices")),
+    *(f"grading/{name}.py" for name in ("sandbox", "sources", "sqlite_faults", "submissions", "threshold")),
+    "grading/unsandboxed.py",
+    "grading/capstone/by_heart.py",
+    "grading/capstone/judging.py",
+    *(f"techniques/search/{name}.py" for name in ("checks", "confirmation", "datasets", "evaluation", "files")),
+    *(f"techniques/search/{name}.py" for name in ("named_data", "networks", "points", "result", "search_space")),
+    *(f"techniques/search/{name}.py" for name in ("searcher", "tasks")),
+)
 _COMMANDS = ("cli/__init__.py", "cli/learner.py", "cli/maintainer.py", "cli/speech.py", "cli/teacher.py")
 # Of strings in those modules, what is for matplotlib, or code for a picture.
 _TECHNICAL = re.compile(
@@ -73,7 +89,7 @@ _TECHNICAL = re.compile(
 def library_messages() -> dict[str, list[str]]:
     """The texts in a stable order, each with its kinds, such as "message", "hint" or "label"."""
     found: dict[str, list[str]] = {}
-    for kind, text in (*_marked(), *_declared(), *_labels(), *_helps(), *_errors()):
+    for kind, text in (*_marked(), *_declared(), *_labels(), *_series(), *_helps(), *_errors(), *_sentences()):
         if has_words(text) or kind == MESSAGE:
             kinds = found.setdefault(text, [])
             if kind not in kinds:
@@ -106,6 +122,10 @@ def _marked() -> Iterator[tuple[str, str]]:
         source = path.read_text(encoding="utf-8")
         if path.name != "language.py" and ("workbench.language import" in source or "progress_bar(" in source):
             yield from marked_texts(source)
+    for path in sorted(PACKAGE.rglob("templates/*.html")):
+        yield from ((MESSAGE, text) for text in texts_of_template(path.read_text(encoding="utf-8")))
+    for path in sorted(PACKAGE.rglob("templates/*.js")):
+        yield from (("label", text) for text in texts_of_script(path.read_text(encoding="utf-8")))
 
 
 def _declared() -> Iterator[tuple[str, str]]:
@@ -143,6 +163,15 @@ def _labels() -> Iterator[tuple[str, str]]:
                 yield from strings_of(node.value, "comment")
 
 
+def _series() -> Iterator[tuple[str, str]]:
+    """Names in recorded results, which figures and tables of the lessons show."""
+    for path in sorted(PACKAGE.glob("lessons/*/experiments.py")):
+        tree = _without_errors_and_marked(_tree(path))
+        constants = [node.value for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign) and node.value]
+        yield from (found for value in constants for found in strings_of(value, "label"))
+        yield from ((kind, text) for kind, text in strings_of(tree, "label") if " " in text)
+
+
 def _helps() -> Iterator[tuple[str, str]]:
     """The paragraphs of the commands' docstrings, and what their options say."""
     for path in map(PACKAGE.joinpath, _COMMANDS):
@@ -164,6 +193,15 @@ def _errors() -> Iterator[tuple[str, str]]:
                 if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
                     found = strings_of(node.exc.args[0], "error")
                     yield from ((kind, text) for kind, text in found if kind != "error" or _is_clear(text))
+
+
+def _sentences() -> Iterator[tuple[str, str]]:
+    for pattern in _WITH_SENTENCES:
+        for path in sorted(PACKAGE.glob(pattern)):
+            for kind, text in strings_of(_without_errors_and_marked(_tree(path)), "sentence"):
+                is_part = len(FIELD.findall(text)) == 1 and not text.startswith("from ")
+                if " " in text and (_is_clear(text) or is_part) and not re.search(r"\{[a-z]", text):
+                    yield kind, text
 
 
 def _is_clear(text: str) -> bool:

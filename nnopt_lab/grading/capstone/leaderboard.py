@@ -8,6 +8,7 @@ from html import escape
 from nnopt_lab.grading.capstone import figure
 from nnopt_lab.grading.capstone.entry import BATCHES, BYTES, FLOOR, Entry
 from nnopt_lab.workbench import measure
+from nnopt_lab.workbench.language import _, translated, translated_sentences
 from nnopt_lab.workbench.measure.timing import time_unit
 from nnopt_lab.workbench.tables import Table
 
@@ -126,7 +127,7 @@ class Leaderboard:
                 [*self._row(entry, units), f"{self.place(entry.name, name)[0]}\n{self.points(entry.name, name):.1f}"]
                 for entry in self.ranking(name)
             ]
-            tables.append(Table(rows, [*columns, "place\npoints"], f"{name}: {rules.title}"))
+            tables.append(Table(rows, [*columns, "place\npoints"], f"{translated(name)}: {translated(rules.title)}"))
         outside = [self._row(entry, units) for entry in self.measured if not self._divisions(entry)]
         return [table for table in [*tables, Table(outside, columns, "in no division")] if table.rows]
 
@@ -139,15 +140,24 @@ class Leaderboard:
         for entry in self.measured:
             if not entry.ours:
                 places = {name: self.place(entry.name, name) for name in self._divisions(entry)}
-                texts = [f"place {place} of {count} in {name}" for name, (place, count) in places.items()]
-                lines.append(f"{entry.label}: {', '.join(texts) or 'in no division'}.")
+                texts = [
+                    _("place {place} of {count} in {division}", place=place, count=count, division=translated(name))
+                    for name, (place, count) in places.items()
+                ]
+                where = ", ".join(texts) or _("in no division")
+                lines.append(_("{name}: {places}.", name=entry.label, places=where))
         return lines
 
     def _refusals(self) -> list[str]:
-        return [f"{entry.label} ({entry.bytes:,} bytes): {entry.refused}" for entry in self.entries if entry.refused]
+        return [
+            _("{name} ({bytes} bytes): {reason}", name=e.label, bytes=f"{e.bytes:,}", reason=_reason(e))
+            for e in self.entries
+            if e.refused
+        ]
 
     def _row(self, entry: Entry, units: dict[int, str]) -> list[str]:
-        name = entry.label + (" (ours)" if entry.ours and entry is not self.baseline else "")
+        is_ours = entry.ours and entry is not self.baseline
+        name = _("{name} (ours)", name=entry.label) if is_ours else entry.label
         lost = self.against_baseline(entry.name)
         accuracy = f"{entry.accuracy:.2f} % ({entry.changed:.2f})"
         smaller = f"{entry.bytes:,}"
@@ -172,6 +182,10 @@ class Leaderboard:
     def plot(self):
         """Draw accuracy over size and over speed, with a line through the entries that no other beats in both."""
         return figure.draw(self.baseline, self.measured)
+
+
+def _reason(entry: Entry) -> str:
+    return translated_sentences(entry.refused)
 
 
 def _division(name: str) -> Division:
