@@ -224,7 +224,7 @@ for ax, (title, price) in zip(axes, prices.items(), strict=True):
         plots.band(ax, across, list(zip(*runs, strict=True)), knob, color)
         for setting, name in found.items():
             if name != "MyNet":
-                layers = f"{setting} layer{'s' * (setting != '1')}"
+                layers = "1 layer" if setting == "1" else f"{setting} layers"
                 short = layers if knob == "fewer layers" else setting
                 named[short] = (price[name], mean[name])
     plots.reference_line(ax, 1)

@@ -799,12 +799,13 @@ for setting in measured["settings"]:
 
 # %% tags=["fold"]
 # Plot: loss over the rate by width, depth, batch and data
-units = {
-    "width": "filters, first layer",
-    "depth": "convolutions",
-    "batch": "pictures per step",
+titles = {
+    "width": "width: filters, first layer",
+    "depth": "depth: convolutions",
+    "batch": "batch: pictures per step",
+    "data, same steps": "data, same steps: pictures",
+    "data, same passes": "data, same passes: pictures",
 }
-units |= {f"data, same {what}": "pictures" for what in ("steps", "passes")}
 fig, axes = plots.figure(ncols=3, nrows=2, figsize=(10, 6.4), sharey=True)
 for ax, (group, settings) in zip(axes.flat, groups.items(), strict=False):
     for (size, setting), color in zip(settings.items(), plots.PALETTE, strict=False):
@@ -814,7 +815,7 @@ for ax, (group, settings) in zip(axes.flat, groups.items(), strict=False):
         ax.plot(setting["best"], min(setting["loss"]), "o", color=color, markersize=8)
     ax.set(xscale="log", ylim=(0.38, 2.6))
     plots.log_axis(ax.yaxis, [0.5, 1, 2])
-    plots.legend(ax, ncols=3, title=f"{group}: {units[group]}")
+    plots.legend(ax, ncols=3, title=titles[group])
 axes.flat[-1].axis("off")
 fig.supxlabel("rate", fontsize=10)
 fig.supylabel("validation loss after training (large dot: the best rate)", fontsize=10)

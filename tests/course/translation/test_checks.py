@@ -17,6 +17,7 @@ def found(english, translation, kinds=("paragraph",)):
         ("2 million pictures", "200 万张图片"),
         ("2,000 pictures", "2000 张图片"),
         ("A third of the 1,000 pictures", "1000 张图片的 1/3"),
+        ("4.2 times fewer pictures", "图片减少到 1/4.2"),
         ("two of three layers, a half", "3 层中的 2 层，1/2"),
         ("from −0.5 to 0.5, 90 %", "从 −0.5 到 0.5，90%"),
         ("`a` and `b` of $x$ and $y$", "$y$ 与 $x$ 的 `b` 和 `a`"),
