@@ -17,6 +17,7 @@ from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.course.help import HINTS, HelpCard, take_hint
 from nnopt_lab.course.kit import kit
 from nnopt_lab.course.lesson import lessons
+from nnopt_lab.course.notes import note
 from nnopt_lab.course.premises import needs
 from nnopt_lab.course.printing import translate_prints
 from nnopt_lab.course.seals import opened
@@ -93,12 +94,18 @@ def check(id: str, answer) -> Card:
 def yours_or_ours(id: str):
     """Return your function if its last check passed, else the library's, so that lessons run with blank exercises.
 
+    A note tells when it is the library's.
+
     Raises:
         ValueError: there is no such exercise.
     """
     if not _known(id, exercises()):
         raise ValueError(f"There is no exercise {id!r}. {_did_you_mean(id, exercises())}")
-    return _accepted.get(id, exercises()[id].reference)
+    if id in _accepted:
+        return _accepted[id]
+    exercise = exercises()[id]
+    note(_("From here on, `{name}` is the library's: yours has not passed its check.", name=exercise.name))
+    return exercise.reference
 
 
 @seen

@@ -31,3 +31,18 @@ def test_a_lesson_comes_back_as_it_was(lab, workspace):
     outputs = [o for cell in nbformat.read(workspace / LESSON, 4).cells for o in cell.get("outputs", [])]
     assert not any(VIEW in output.get("data", {}) for output in outputs)
     assert not any("<progress" in output.get("data", {}).get("text/html", "") for output in outputs)
+
+
+def test_a_cell_that_runs_first_in_a_new_kernel_says_what_it_needs_and_a_button_does_it(lab, workspace):
+    opened = lab("00_start_here.ipynb")
+    page = opened.page
+    cell = page.locator(".jp-Notebook .jp-CodeCell", has_text='check("start.conv_parameters"').first
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+Enter")
+    output = cell.locator(".jp-OutputArea-output")
+    output.get_by_text("is not defined yet").wait_for()
+    assert page.locator(".jp-Notebook [data-mime-type='application/vnd.jupyter.error']").count() == 0
+    output.get_by_role("button", name="Run the cells above and this one").click()
+    output.get_by_text("not answered yet").wait_for()
+    assert output.get_by_text("is not defined yet").count() == 0
+    assert opened.errors == []

@@ -29,11 +29,54 @@
     }
   };
 
+  // The button under a cell that needs a cell above it which has not run (skipped_cells.py).
+  const runAboveAndThis = async commands => {
+    await commands.execute('notebook:run-all-above');
+    await commands.execute('notebook:run-cell');
+  };
+
+  // What a kernel tells of its language, such as Python's version, is no change of the learner's.
+  const keepClean = ({ model }) => {
+    const languageTold = ({ key }) => {
+      if (key === 'language_info' && !model.dirty) queueMicrotask(() => (model.dirty = false));
+    };
+    model.metadataChanged.connect((_, change) => languageTold(change));
+  };
+
+  // A notebook opens where the learner was, unless a link says where.
+  const returnToPlace = async (panel, context) => {
+    const key = `nnopt-lab:place:${context.path}`;
+    const setFragment = panel.setFragment.bind(panel);
+    let link = '';
+    panel.setFragment = fragment => {
+      link = fragment;
+      setFragment(fragment);
+    };
+    await Promise.all([context.ready, panel.revealed]);
+    const { content } = panel;
+    const place = content.widgets.findIndex(cell => cell.model.id === localStorage.getItem(key));
+    const returns = place > 0 && !link;
+    if (returns) content.activeCellIndex = place;
+    content.activeCellChanged.connect((_, cell) => cell && localStorage.setItem(key, cell.model.id));
+    if (returns) await content.scrollToItem(place, 'center');
+    if (returns && link) setFragment(link); // it was followed meanwhile
+  };
+
   const plugin = {
     id: 'nnopt-lab:course',
-    description: 'Reloads the start page when it changes, and names controls for screen readers.',
+    description: 'Reloads the start page, returns to a place in a notebook, and names controls for screen readers.',
     autoStart: true,
     activate: app => {
+      app.commands.addCommand('nnopt-lab:run-above-and-this', {
+        label: 'Run the cells above and this one',
+        execute: () => runAboveAndThis(app.commands)
+      });
+      app.docRegistry.addWidgetExtension('Notebook', {
+        createNew: (panel, context) => {
+          keepClean(context);
+          returnToPlace(panel, context).catch(() => {}); // the notebook may be damaged, or closed at once
+        }
+      });
       const follow = () => reloadStartPage(app).catch(() => {}); // the page may have been renamed or deleted
       app.shell.currentChanged?.connect(follow);
       setInterval(follow, 1000 * SECONDS);

@@ -1,0 +1,96 @@
+"""A cell that needs one above it that has not run: a sentence and a button take the place of the `NameError`.
+
+An extension of IPython. Kernels of `nnopt lab` load it when they start (`jupyterlab/kernels`), because in a new kernel,
+as after a restart, no cell of the lesson has run that could.
+"""
+
+import html
+import json
+import os
+import symtable
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnopt_lab.course.cards import ACCENTS, FONT, Card
+from nnopt_lab.workbench.language import _
+
+NOTEBOOK = "JPY_SESSION_NAME"  # the variable in which Jupyter's server tells a kernel the path of its notebook
+COMMAND = "nnopt-lab:run-above-and-this"  # of the course's extension of JupyterLab
+
+
+def load_ipython_extension(shell) -> None:
+    """Watch for names that are not defined."""
+    shell.set_custom_exc((NameError,), _explain)
+
+
+@dataclass(frozen=True)
+class SkippedCard(Card):
+    """Says which name is not defined yet; in JupyterLab, with a button that runs what is missing."""
+
+    def _repr_html_(self) -> str:
+        style = (
+            f"margin:8px 0 2px;padding:4px 12px;border:0;border-radius:4px;cursor:pointer;color:#fff;"
+            f"background:{ACCENTS['neutral']};{FONT}"
+        )
+        button = (
+            f'<button type="button" data-commandlinker-command="{COMMAND}" style="{style}">'
+            f"{html.escape(_('Run the cells above and this one'))}</button>"
+        )
+        return super()._repr_html_().removesuffix("</div>") + button + "</div>"
+
+
+def skipped_card(name: str, cell_id: str, cells: list[dict]) -> SkippedCard | None:
+    """The card for a name that is not defined in a cell, or None if no cell above defines it.
+
+    Args:
+        name: the name.
+        cell_id: of the cell.
+        cells: of its notebook, as stored.
+    """
+    ids = [cell.get("id") for cell in cells]
+    if cell_id not in ids:
+        return None
+    above = cells[: ids.index(cell_id)]
+    sources = ("".join(cell.get("source", "")) for cell in above if cell.get("cell_type") == "code")
+    if not any(name in _defined(source) for source in sources):
+        return None
+    return SkippedCard(
+        _("`{name}` is not defined yet", name=name),
+        "quiet",
+        (
+            _("This kernel is new, or a cell was left out: a cell above defines `{name}`, and has not run.", name=name),
+            _("Run the cells above first (menu Run ▸ Run All Above Selected Cell), then this one."),
+        ),
+    )
+
+
+def _explain(shell, kind, error, trace, tb_offset=None) -> None:
+    card = None
+    with suppress(Exception):  # an explanation must never hide the error
+        card = skipped_card(error.name, _running_cell(shell), _cells(os.environ[NOTEBOOK]))
+    if card is None:
+        shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
+        return
+    from IPython.display import display
+
+    display(card)
+
+
+def _running_cell(shell) -> str:
+    return shell.kernel.get_parent()["metadata"]["cellId"]
+
+
+def _cells(notebook: str) -> list[dict]:
+    return json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
+
+
+def _defined(source: str) -> Iterable[str]:
+    """The names that a cell defines at its top level."""
+    lines = (line for line in source.split("\n") if not line.lstrip().startswith(("%", "!")))
+    try:
+        symbols = symtable.symtable("\n".join(lines), "cell", "exec").get_symbols()
+    except (SyntaxError, ValueError):
+        return ()
+    return [symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()]
