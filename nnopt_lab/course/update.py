@@ -61,9 +61,9 @@ class Updated:
         lines = [_("{lesson}: {news}. Kept: {answers} and {cells}.", lesson=self.lesson, news=new, **kept)]
         if found.by_name:
             names = ", ".join(found.by_name)
-            lines.append(_("  Found by name, because their cells had lost their marks: {names}.", names=names))
-        lines += [_("  Look at this: {conflict}.", conflict=conflict) for conflict in found.conflicts]
-        earlier = [_("  Your earlier copy is {name}.", name=self.backup.name)] if self.backup else []
+            lines.append("  " + _("Found by name, because their cells had lost their marks: {names}.", names=names))
+        lines += ["  " + _("Look at this: {conflict}.", conflict=conflict) for conflict in found.conflicts]
+        earlier = ["  " + _("Your earlier copy is {name}.", name=self.backup.name)] if self.backup else []
         return lines + earlier
 
 
