@@ -3,9 +3,10 @@
 A cell shows its first three claims and every false one. The others are folded into one line, so that a long list of
 confirmations does not hide a surprising one.
 
-Claims that compare measured times have the sign ⏱ and are counted apart, because they can also fail if another program
-disturbs the measurement (see `timing_claims`). Their outputs have the same number and order whatever their states, so
-that the other claims of a cell can be compared with those of the stored notebook.
+Claims that compare measured times are marked as timed and counted apart, because they can also fail if another program
+disturbs the measurement (see `timing_claims`). The mark is a word, because no font is sure to have a sign for it. Their
+outputs have the same number and order whatever their states, so that the other claims of a cell can be compared with
+those of the stored notebook.
 """
 
 import html
@@ -19,7 +20,6 @@ from nnopt_lab.course.timing_claims import NOT_JUDGED
 from nnopt_lab.workbench.language import _, counted, translated
 
 SHOWN_IN_A_CELL = 3
-TIMING = "⏱"
 _MARKS = {True: "✔", False: "✘", None: "○", NOT_JUDGED: "○"}  # None: does not apply here
 _COLORS = {True: ACCENTS["good"], False: ACCENTS["bad"], None: ACCENTS["quiet"], NOT_JUDGED: ACCENTS["quiet"]}
 _CLASS = ' class="nnopt-timing"'  # by which the tests recognise what they don't compare
@@ -69,7 +69,7 @@ class Statement:
     timing: bool = False
 
     def __repr__(self) -> str:
-        sign = f"{TIMING} " if self.timing else ""
+        sign = f"[{_('timed')}] " if self.timing else ""
         return f"{_MARKS[self.holds]} {sign}{self.text}" + (f"\n    {self.note}" if self.note else "")
 
     def _repr_html_(self) -> str:
@@ -79,11 +79,12 @@ class Statement:
     def html(self) -> str:
         """The line without its frame; the text's further lines begin below its first."""
         note = f"<br>{html.escape(self.note)}" if self.note else ""
-        sign = f'<span title="{html.escape(_("compares measured times"))}">{TIMING}</span> ' if self.timing else ""
+        sign = f"{_timed()} " if self.timing else ""
         return (
-            f'<div{_CLASS if self.timing else ""} style="padding-left:1.5em;text-indent:-1.5em"><strong '
-            f'style="display:inline-block;width:1.2em;text-indent:0;color:{_COLORS[self.holds]}">'
-            f"{_MARKS[self.holds]}</strong> {sign}{html.escape(self.text)}{note}</div>"
+            f'<div{_CLASS if self.timing else ""} style="padding-left:1.8em;text-indent:-1.8em;margin-top:2px"><strong '
+            'style="display:inline-block;width:1.4em;margin-right:.4em;text-indent:0;text-align:center;'
+            f'border-radius:4px;line-height:1.3;color:#fff;background:{_COLORS[self.holds]}">'
+            f"{_MARKS[self.holds]}</strong>{sign}{html.escape(self.text)}{note}</div>"
         )
 
 
@@ -131,8 +132,13 @@ def _summary(claims: tuple[Statement, ...], timing: bool) -> str:
         parts.append(_("{count} not judged: busy", count=busy))
     elif busy:
         parts.append(_("{count} {claims} not judged: busy", count=busy, claims=_noun(busy, timing)))
-    sign = f"{TIMING} " if timing else ""
-    return f"{_MARKS[held == count if count else None]} {sign}{_('; ').join(parts)}" if parts else ""
+    return f"{_MARKS[held == count if count else None]} {_('; ').join(parts)}" if parts else ""
+
+
+def _timed() -> str:
+    style = "border:1px solid;border-radius:4px;padding:0 .35em;font-size:80%;text-indent:0"
+    title = html.escape(_("compares measured times"))
+    return f'<span title="{title}" style="{style}">{html.escape(_("timed"))}</span>'
 
 
 def _noun(count: int, timing: bool) -> str:

@@ -102,8 +102,8 @@ def _page(folder: Path, news: str) -> str:
         "- " + _("Open a lesson with a click on its title, and run its cells from top to bottom with Shift+Enter."),
         "- "
         + _(
-            "Coming back? Your kernel is new. Click on the cell where you go on, and run the cells above it first: menu "
-            "Run ▸ Run All Above Selected Cell (in VS Code: Execute Above Cells)."
+            "Coming back? Your kernel is new. Click on the cell where you go on, and run the cells above it first: "
+            "menu Run ▸ Run All Above Selected Cell (in VS Code: Execute Above Cells)."
         ),
         "- " + _("Stuck? The button under an exercise's card gives three hints, one by one. They cost no points."),
         "- "

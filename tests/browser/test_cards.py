@@ -3,12 +3,17 @@
 import pytest
 
 from nnopt_lab.course.cards import Card
+from nnopt_lab.course.claims import NOT_JUDGED, Further, Statement
+from nnopt_lab.course.notes import Note
+from nnopt_lab.course.skipped_cells import SkippedCard
 
 THEMES = {"light": ("#ffffff", "rgba(0, 0, 0, 0.87)"), "dark": ("#111111", "#ffffff"), "grey": ("#1e1e1e", "#cccccc")}
 CARDS = [
     Card("A title with `code`", mood, ("A line with `code`.", ("label", "1"), ("long", "1\n2")), (("Fold", "text"),))
     for mood in ("good", "bad", "neutral", "quiet")
 ]
+CLAIMS = [Statement("a < b", state, "note", timing) for state in (True, False, None, NOT_JUDGED) for timing in (0, 1)]
+SHOWN = [*CARDS, *CLAIMS, Further(tuple(CLAIMS)), Note("a note"), SkippedCard("a button", "quiet", ("text",))]
 # The contrast of every text with what lies behind it, all layers blended, as WCAG 2 defines it.
 CONTRASTS = """
 () => {
@@ -35,9 +40,9 @@ CONTRASTS = """
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_every_text_of_a_card_has_a_contrast_of_at_least_four_and_a_half(page, theme):
+def test_every_text_has_a_contrast_of_at_least_four_and_a_half(page, theme):
     background, color = THEMES[theme]
-    cards = "".join(card._repr_html_() for card in CARDS)
+    cards = "".join(card._repr_html_() for card in SHOWN)
     page.set_content(f'<body style="background:{background};color:{color}">{cards}</body>')
     page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
     found = page.evaluate(CONTRASTS)

@@ -166,7 +166,7 @@ def test_without_a_notebook_a_condition_that_is_a_function_is_called_again(busy,
     left = iter([9, 1])
     claim("fast", lambda: next(left) < 2, timing=True)
     claim("slow", False, timing=True)
-    assert capsys.readouterr().out.splitlines()[:2] == ["✔ ⏱ fast (measured twice)", "✘ ⏱ slow"]
+    assert capsys.readouterr().out.splitlines()[:2] == ["✔ [timed] fast (measured twice)", "✘ [timed] slow"]
 
 
 def test_in_smoke_mode_nothing_is_measured_again_or_held_back(monkeypatch, busy, capsys):
