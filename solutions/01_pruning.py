@@ -45,7 +45,8 @@ measure.layer_table(dense, pictures.to_input(pictures.test.images[:1]))
 # table, "16 → 32" means 16 input channels and 32 output channels. Each output channel is made by one **filter**, which
 # has a weight for every input channel at every position of the 3×3 kernel. Biases are few, so they are not pruned.
 
-# %%
+# %% tags=["fold"]
+# Claims: the network
 total = pruning.count_weights(dense)[1]
 tested = training.evaluate(dense, pictures.test, pictures)
 claim("The network has 268,464 weights, not counting biases.", total == 268_464)
@@ -519,6 +520,9 @@ display(
         ["network", "test accuracy", "points lost"],
     )
 )
+
+# %%
+# Answer: accuracy lost at 90 % sparsity, level by level
 reveal(
     "accuracy lost at 90 % sparsity, level by level with fine-tuning",
     lost["in levels"].estimate,
@@ -529,7 +533,8 @@ reveal(
     "look at the dense network that was trained further.",
 )
 
-# %%
+# %% tags=["fold"]
+# Claims: levels and random pruning
 left, _ = pruning.count_weights(by_levels)
 claim("At least 90 % of the weights are gone.", left <= total / 10)
 claim(

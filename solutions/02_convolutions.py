@@ -621,6 +621,7 @@ def finetune(model, epochs=1):
     return training.evaluate(model, pictures.test, pictures)
 
 
+# %%
 # The control: the unchanged network gets the same epoch.
 trained_further = copy.deepcopy(dense)
 same_training = finetune(trained_further)
@@ -1098,7 +1099,8 @@ predict(
 )
 
 
-# %%
+# %% tags=["fold"]
+# Numbers: thirty layers of five kinds
 def conv_layer(inputs, outputs, kernel, side, groups=1):
     layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups)
     return layer, torch.randn(32, inputs, side, side)

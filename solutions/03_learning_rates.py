@@ -138,7 +138,8 @@ reveal(
     "cosine add less and less, so its loss keeps falling.",
 )
 
-# %%
+# %% tags=["fold"]
+# Claims: constant rates and the cosine
 floors = {rate: final_loss("constant", rate, 3000) for rate in (0.01, 0.02, 0.04)}
 claim(
     "The constant rate leaves more than five times the loss of the cosine.", times > 5

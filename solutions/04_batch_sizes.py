@@ -191,6 +191,9 @@ timings = measure.latency(
     budget_seconds=2,
 )
 speedup = measure.ratio(timings["8"], timings["128"])
+
+# %%
+# Answer: speed-up by one step of 128 pictures instead of 16 steps of 8
 reveal(
     "speed-up by one step of 128 pictures instead of 16 steps of 8",
     speedup.median,
@@ -675,6 +678,7 @@ accumulated = accumulation.Accumulate(sgd(nets["micro-batches"], 0.04), every=3)
 train(nets["micro-batches"], cut, accumulated, loss=accumulated.weighted())
 
 
+# %%
 def furthest(one, other):
     """Largest difference between two weights at the same place."""
     return max(
@@ -905,6 +909,7 @@ def train_short(batches, decay):
     return training.evaluate(model, pictures.validation, pictures)
 
 
+# %%
 fixed = batch_samplers.EpochBatches(len(third), lambda epoch: 64, seed=1)
 growing = batch_samplers.EpochBatches(len(third), lambda epoch: 64 * 4**epoch, seed=1)
 made = {
@@ -1061,6 +1066,7 @@ def net_step(x):
         net_optimizer.step()
 
 
+# %% tags=["nbval-ignore-output"]
 full = inputs[:64]
 resized = {
     pixels: nn.functional.interpolate(
@@ -1078,6 +1084,9 @@ timings = measure.latency(
     budget_seconds=2,
 )
 quicker = measure.ratio(timings[32], timings[16])
+
+# %%
+# Answer: speed-up of training by 16×16 pictures instead of 32×32
 reveal(
     "speed-up of training by 16×16 pictures instead of 32×32",
     quicker.median,

@@ -544,6 +544,7 @@ def watched(observer):
     return observer
 
 
+# %%
 ends = {name: watched(make(4)).range()[1] for name, make in OBSERVERS.items()}
 candidates = torch.linspace(0.2, ends["min-max"], 120)
 errors = {}
@@ -622,6 +623,7 @@ def calibrated(batches, name, bits):
     return training.evaluate(on_grids(net, grids), chosen_with, pictures)
 
 
+# %%
 bad = [batches[0], torch.cat([batches[1][:99], 20 * batches[1][99:]])]
 results = {
     (seen, bits, name): calibrated(calibration, name, bits)
@@ -1147,6 +1149,7 @@ def even_grid(bits):
     return quantization.quantize_weights(copy.deepcopy(net), bits, per="tensor")
 
 
+# %%
 power_widths = (3, 4, 6, 8)
 kinds = {"powers of two": article, "one grid per layer": even_grid}
 half = pictures.test[:5_000]

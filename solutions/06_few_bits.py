@@ -320,6 +320,7 @@ def rounded_down(model, bits):
     return model
 
 
+# %%
 rounded = {"down": rounded_down(start, 5), "to nearest": to_nearest(start, 5)}
 corrected = {
     way: post_training.correct_biases(copy.deepcopy(model), start, calibration)

@@ -759,6 +759,8 @@ def bytes_at(bits, end_bits=None):
     return (sum(sizes[1:-1]) * bits + ends * (end_bits or bits)) / 8 + others
 
 
+# %% tags=["fold"]
+# Numbers: bytes and accuracy of both methods
 post = recorded("post_training_bits", live=LIVE)["result"]
 trained = recorded("integer_training", live=LIVE)["result"]
 accuracy = {

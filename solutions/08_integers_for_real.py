@@ -142,7 +142,8 @@ reveal(
 # peak. Remember your number, since the rest of the lesson shows what becomes of it. (An x86 processor without VNNI adds
 # two products in 16 bits, which can overflow. There, the engines below use 7 bits for weights.)
 
-# %%
+# %% tags=["fold"]
+# Claims: speed of int8 products
 vnni = needs("AVX-512", "VNNI")
 claim(
     "At the largest width, int8 is at least twice as fast.",
@@ -560,6 +561,8 @@ display(
         ["int8 engine", "compared with float32 in the same engine, batch 256"],
     )
 )
+
+# %% tags=["nbval-ignore-output"]
 layout, engine = (
     gain("channels-last float32", "eager float32", 256),
     gain(partner[best], "channels-last float32", 256),
@@ -568,6 +571,9 @@ print(f"{best} is {whole.median:.1f} times as fast as eager:")
 print(f"    × {layout.median:.1f} from the layout")
 print(f"    × {engine.median:.1f} from the engine")
 print(f"    × {own.median:.1f} from integers")
+
+# %%
+# Answer: speed-up of the fastest int8 engine over eager, batch 256
 reveal(
     "speed-up of the fastest int8 engine over eager, batch 256",
     whole.median,
@@ -635,6 +641,8 @@ for layout, memory_format in (
             x = layer(x)
 
 
+# %% tags=["fold"]
+# Numbers: time by kind of layer
 def kind_of(layer):
     return next(
         (k for k in ("Conv2d", "MaxPool2d", "ReLU", "Linear") if k in layer), "flatten"
@@ -748,6 +756,8 @@ pools = {
     ),
     "int8, three maxima": lambda _: three_maxima(whole_numbers),
 }
+
+# %%
 pooled = [
     pools[name](None) for name in ("int8, as PT2E calls it", "int8, three maxima")
 ]
@@ -884,7 +894,8 @@ plots.finish(
 # They shorten the arithmetic and the reading of weights, here the smaller part. So for small networks and single
 # pictures, choose the runtime first, use batches if you can wait, and think of int8 afterwards, for the bytes.
 
-# %%
+# %% tags=["fold"]
+# Claims: one picture at a time
 claim(
     "With 256 per call, PT2E saves more than a third of the time per picture.",
     lambda: per_call["PT2E int8"] > 1 / 3,

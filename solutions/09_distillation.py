@@ -103,7 +103,8 @@ reveal(
     "those are what processors do best.",
 )
 
-# %%
+# %% tags=["fold"]
+# Claims: teacher and student
 lost = measure.proportion_difference(by.correct, taught.correct)
 claim(
     "The student is between 0.7 and 2.6 points less accurate than the teacher.",
@@ -468,6 +469,8 @@ ways = {
         distillation.distillation_loss(4.0, 1.0),
     ),
 }
+
+# %%
 small, on_its_own = {}, None
 for name, (split, loss) in ways.items():
     torch.manual_seed(0)
@@ -611,6 +614,8 @@ def ahead(alone, accuracies):
     return mean, verdicts(alone, [accuracies])[0], mean - reach, mean + reach
 
 
+# %% tags=["fold"]
+# Table: a function that shows gains over the control
 def against(results, control="labels", caption="", teacher=None):
     """Show each method's gain over the control as a table, and return it."""
     alone = results[control]
@@ -633,6 +638,7 @@ def against(results, control="labels", caption="", teacher=None):
     return gained
 
 
+# %%
 on_clothes = against(clothes["accuracy"], teacher=clothes["teacher"])
 
 # %%
@@ -1354,7 +1360,8 @@ measure.compare(
     budget_seconds=2,
 )
 
-# %%
+# %% tags=["fold"]
+# Claims: the networks of this section
 middle, middle_size = (
     sizes["teachers"]["middle"],
     measure.parameters(others["middle teacher"]).total,

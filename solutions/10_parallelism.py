@@ -89,6 +89,7 @@ def on_threads(model, count):
     return run
 
 
+# %%
 counts = sorted({1, 2, cores, 2 * cores})
 sizes = (1, 16, 128)
 swept = {
@@ -297,6 +298,7 @@ def answer(threads):
     return one
 
 
+# %%
 with ThreadPoolExecutor(2) as pool:
     ways = {
         "one at a time, 1 thread": lambda _: [answer(1)(r) for r in requests],
@@ -411,6 +413,7 @@ def each_batch(loader):
     return lambda: [None for _ in loader]
 
 
+# %%
 order = torch.randperm(64, generator=torch.Generator().manual_seed(0))
 todo = {
     "moved once": lambda: (inputs[order], few.labels[order]),
@@ -509,20 +512,26 @@ sources = {
 }
 
 
-def timed(name, workers):
-    """Seconds until the workers' first batch, and of the better of two later epochs."""
+def loader_of(name, workers):
+    """A loader of one of the sources, read by this many worker processes."""
     dataset, options = sources[name]
     if workers:
         options = options | {
             "num_workers": workers,
             "multiprocessing_context": launching.worker_context(),
         }
-    loader = DataLoader(
+    return DataLoader(
         dataset,
         batch_size=None if "sampler" in options else 64,
         persistent_workers=workers > 0,
         **options,
     )
+
+
+# %%
+def timed(name, workers):
+    """Seconds until the workers' first batch, and of the better of two later epochs."""
+    loader = loader_of(name, workers)
     start, seconds = 0.0, []
     if workers:
         started = time.perf_counter()
@@ -592,7 +601,8 @@ plots.finish(
 # their start and, for each batch, a trip through shared memory. `persistent_workers=True` keeps workers from epoch to
 # epoch, as here, so the start is paid once. (Each blue bar is the better of two epochs.)
 
-# %%
+# %% tags=["fold"]
+# Claims: who reads the pictures
 small, jpeg = (
     {w: seconds for w, (_, seconds) in epochs[name].items()} for name in sources
 )
@@ -848,7 +858,8 @@ reveal(
 # *other* machines, and for several GPUs, each of which needs its own process. There the exchange goes over a cable,
 # whose speed matters.
 
-# %%
+# %% tags=["fold"]
+# Claims: one network in two processes
 by_processes = measure.ratio(seconds["one thread"], seconds["processes"])
 claim(
     "The positions of the exercise are those of torch's DistributedSampler.", all(agree)

@@ -530,6 +530,7 @@ def training_step(dtype, device="cpu"):
     return one
 
 
+# %%
 a, b = torch.randn(64, 512), torch.randn(512, 512)
 kinds = {
     "float32": (a, b),
@@ -539,6 +540,8 @@ kinds = {
 products = {name: lambda _, x=x, w=w: x @ w for name, (x, w) in kinds.items()}
 q, r = (torch.randint(-127, 128, m.shape, dtype=torch.int8) for m in (a, b))
 products["int8"] = lambda _: torch._int_mm(q, r)
+
+# %%
 of_product = measure.latency(products, inputs, rounds=7, budget_seconds=1)
 of_step = measure.latency(
     {"float32": training_step(None), "bf16": training_step(torch.bfloat16)},
@@ -637,7 +640,8 @@ for name in ("bf16", "fp16"):
 # %% [markdown]
 # They agree: the emulation's gradients are far closer to those of real autocast than float32's are.
 
-# %%
+# %% tags=["fold"]
+# Claims: autocast
 # AVX-NE-CONVERT, on some newer laptops without AVX-512, also converts bf16 fast.
 modern = any(
     name.lower().startswith(("avx512", "avx10", "amx", "avx_ne_convert"))
@@ -718,6 +722,7 @@ def flowing(model, inputs, labels):
     return caught
 
 
+# %%
 inputs, labels = (
     pictures.to_input(pictures.train.images[:128]),
     pictures.train.labels[:128],
@@ -888,6 +893,7 @@ def beginner():
     return model, torch.optim.SGD(model.parameters(), 0.05)
 
 
+# %%
 mine, optimizer = beginner()
 scale, good, scales, left_out = 2.0**26, 0, [], []
 for number, (x, y) in enumerate(batches):
@@ -903,6 +909,7 @@ for number, (x, y) in enumerate(batches):
     else:
         left_out.append(number)
 
+# %%
 theirs, optimizer = beginner()
 scaler, torchs = torch.amp.GradScaler("cpu", init_scale=2.0**26, growth_interval=10), []
 for x, y in batches:
@@ -997,7 +1004,8 @@ reveal(
     "nothing is learned. There is no error: all you see is a loss that does not fall.",
 )
 
-# %%
+# %% tags=["fold"]
+# Claims: gradients in fp16
 subnormal = 100 * (between.abs() < 2.0**-14).float().mean().item()
 largest = max(values.abs().max().item() for values in (between, of_weights))
 all_gradients = torch.cat([between, of_weights])
@@ -1249,6 +1257,7 @@ def ahead(control, other):
     return gains.mean().item(), gains.mean().item() - reach, gains.mean().item() + reach
 
 
+# %%
 at = stored["rates"].index(0.001)
 against = {
     way: ahead(stored["accuracy"]["float32"][at], rows[at])
@@ -1260,6 +1269,9 @@ rows = [
     for way, (mean, low, high) in against.items()
 ]
 display(Table(rows, ["weights", "points compared with float32", "95 % interval"]))
+
+# %%
+# Answer: cost of weights stored in bf16, rate 0.001
 reveal(
     "cost of weights stored in bf16, rate 0.001",
     -against["bf16"][0],
@@ -1323,6 +1335,7 @@ def kept_for_backward(model, inputs, labels, dtype=None):
     return kinds
 
 
+# %%
 some = pictures.to_input(pictures.train.images[:64]), pictures.train.labels[:64]
 kept = {
     name: kept_for_backward(net, *some, FORMATS[name].dtype if name == "bf16" else None)
@@ -1433,6 +1446,7 @@ def decibels(tensor, per):
     return [quantization.signal_to_noise(tensor, low) for low in (on_grid, in_fp8)]
 
 
+# %%
 of_layers = [g[g != 0] for g in flowing_by_layer]
 zeros = (
     torch.cat(
@@ -1504,6 +1518,7 @@ class Int8Forward(torch.autograd.Function):
         return of_x.float(), of_weight.float() * scale
 
 
+# %%
 torch.manual_seed(0)
 with torch.no_grad():
     x = torch.flatten(net.features(some[0][:32]), 1)
@@ -1524,6 +1539,9 @@ for name, product in (
 noise = [
     quantization.signal_to_noise(a, b) for a, b in zip(*layers.values(), strict=True)
 ]
+
+# %% tags=["fold"]
+# Numbers: your product, and whether sums are exact here
 by_torch, by_you = (
     layers["int8 forward, bf16 backward"][0],
     int8_product(x, net.classifier[0].weight.detach()),
@@ -1535,6 +1553,7 @@ exact_sums = (
     "sums of 8-bit products overflow on this processor",
 )
 
+# %% tags=["nbval-ignore-output"]
 names = ("output", "gradient of x", "gradient of weights")
 rows = [[name, f"{level:.1f}"] for name, level in zip(names, noise, strict=True)]
 display(Table(rows, ["", "dB above its difference from float32's"]))

@@ -150,16 +150,8 @@ def run_of(model, x):
     return rows
 
 
+# %%
 spent = {"NCHW": run_of(net, batch)}
-by_formula = [
-    conv_intensity(*shape, 256, 4)
-    for shape in ((3, 16, 3, 32), (16, 32, 3, 16), (2048, 128, 1, 1), (128, 10, 1, 1))
-]
-counted = [
-    operations / moved
-    for name, operations, moved, _ in spent["NCHW"]
-    if "Conv" in name or "Linear" in name
-]
 plots.roofline(
     [(name, ops / moved, ops / s / 1e9) for name, ops, moved, s in spent["NCHW"]],
     peak,
@@ -195,6 +187,15 @@ reveal(
 
 # %% tags=["fold"]
 # Claims: the roofline
+by_formula = [
+    conv_intensity(*shape, 256, 4)
+    for shape in ((3, 16, 3, 32), (16, 32, 3, 16), (2048, 128, 1, 1), (128, 10, 1, 1))
+]
+counted = [
+    operations / moved
+    for name, operations, moved, _ in spent["NCHW"]
+    if "Conv" in name or "Linear" in name
+]
 thin = [name for name, ops, moved, _ in spent["NCHW"] if ops / moved < peak / bandwidth]
 claim(
     "Your formula and the library compute the same intensities.",
@@ -702,6 +703,7 @@ two = {
 }
 
 
+# %%
 def allow(cores_allowed):
     """Restrict every thread of this process to these cores."""
     for task in os.listdir("/proc/self/task"):

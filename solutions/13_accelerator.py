@@ -594,6 +594,7 @@ def costs_of(model, pictures):
     return rows
 
 
+# %%
 layers = costs_of(models.MyNet(), 4096)
 bounds = {
     name: [card_limits(132, fma, ghz, 3350, ops, n * width)[1] for _, ops, n in layers]
@@ -1133,7 +1134,8 @@ ladders.draw(both)
 # an operator in a small part of the time that the operator takes. What remains there: the recipe, bf16, the layout, and
 # less work per step.
 
-# %%
+# %% tags=["fold"]
+# Claims: the training ladder
 claim(
     "On the CPU, the best way trains more than 4 times as fast as the article's loop.",
     min(ladders.speedups(on_cpu["rungs"])) > 4,

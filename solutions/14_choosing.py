@@ -296,6 +296,7 @@ def cut(shares, score=score):
     ).accuracy, 100 * left
 
 
+# %%
 sensible, uniform = cut(dict.fromkeys(chosen, 0.5)), cut(dict.fromkeys(groups, 0.75))
 each = {group: cut({group: 0.5}) for group in groups}
 fragile_one, alone = each["features.0"], sum(points for points, _ in each.values())
@@ -313,7 +314,8 @@ rows = [
 rows.append(["half of each layer alone, added up", None, f"{alone:.1f}"])
 Table(rows, ["removed", "work left", "points lost"])
 
-# %%
+# %% tags=["fold"]
+# Claims: sensitive layers
 claim(
     "The first convolution is the most sensitive layer, and saves the most work.",
     max(fragile, key=lambda g: fragile[g][0]) == "features.0"
@@ -731,6 +733,7 @@ def judged(run):
     return given_up, trained, whole
 
 
+# %%
 lost_ones = []
 given_up, trained, whole = zip(*(judged(run) for run in contest["random"]), strict=True)
 for run, hopeless in zip(contest["random"], given_up, strict=True):
@@ -742,6 +745,9 @@ for run, hopeless in zip(contest["random"], given_up, strict=True):
     lost_ones.append(sum(p in hopeless for p in best))
     print(f"{len(hopeless)} of {len(points)} stopped, among them")
     print(f"    {lost_ones[-1]} of the {len(best)} on the front that keep the limit")
+
+# %%
+# Answer: epochs saved by stopping trials
 reveal(
     "epochs saved by stopping trials",
     round(100 * (1 - sum(trained) / sum(whole))),
@@ -824,7 +830,8 @@ found.plot()
 # What to see: each dot is a trial, with smaller files further to the left. The blue staircase is the front, and the
 # dashed line is the limit on accuracy. A trial that loses too much falls below the plot.
 
-# %%
+# %% tags=["fold"]
+# Claims: four trials
 best = found.best
 claim(
     "Four trials find a file that is at least 20 times smaller.",

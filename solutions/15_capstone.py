@@ -234,6 +234,7 @@ def taken_apart(path):
     return wide_bytes, narrow_bytes, size - wide_bytes - narrow_bytes
 
 
+# %%
 baseline_file = write_onnx(models.trained("mynet"), folder / "baseline.onnx")
 files = {"baseline": baseline_file} | {
     name: data_dir() / "capstone" / f"{name}.onnx"
@@ -267,7 +268,8 @@ plots.finish(
 # baseline is float32 numbers (blue) and hardly anything else, while in the two smallest files most bytes are integers
 # of few bits (orange), and operators and names (green) begin to count.
 
-# %%
+# %% tags=["fold"]
+# Claims: what is not numbers
 rest = {name: part[2] / sum(part) for name, part in parts.items()}
 claim(
     "Less than 0.2 % of the baseline's file is not numbers.", rest["baseline"] < 0.002
@@ -462,7 +464,8 @@ plots.finish(
 # What to see: on the logarithmic axis, the points for the size lie on a straight line from the baseline to our smallest
 # file, and the line is flat beyond.
 
-# %%
+# %% tags=["fold"]
+# Claims: points for the size
 taking_part = [entry.name for entry in board.ranking("smallest")]
 same = [
     abs(board.points(name, "smallest") - earned[name]) < 1e-3 for name in taking_part
@@ -657,7 +660,8 @@ recipes.one_cycle(network, pictures, epochs=1, peak=1e-3)
 network = settle(network.eval())
 mine_small = write_onnx(network, folder / "mine, small.onnx")
 
-# %%
+# %% tags=["fold"]
+# Claims: a network of your own
 board = capstone.judge([mine_small], board=board, **QUICK)
 in_bits = board["mine, small"]
 more = measure.proportion_difference(board["mine"].correct, fastest.correct)

@@ -4,9 +4,32 @@ import ast
 
 import pytest
 
+from nnopt_lab.course.builder import to_notebook
+from nnopt_lab.course.cell_roles import claims_in
 from nnopt_lab.course.lesson_files import lesson_names
 from nnopt_lab.course.statistics import WIDTH, statistics
 from nnopt_lab.workbench.paths import root
+
+LONGEST = 30  # lines of a cell that a learner is to read
+
+
+def shown(lesson, solved=True):
+    """The code cells of a lesson whose code JupyterLab shows."""
+    cells = to_notebook(root() / "solutions" / f"{lesson}.py", solved).cells
+    return [cell for cell in cells if cell.cell_type == "code" and "jupyter" not in cell.metadata]
+
+
+@pytest.mark.parametrize("lesson", lesson_names())
+def test_a_cell_that_is_not_folded_is_short_enough_to_read(lesson):
+    long = [c.source[:60] for solved in (True, False) for c in shown(lesson, solved) if c.source.count("\n") >= LONGEST]
+    assert not long, "split these cells, or fold what only draws or tabulates: " + "; ".join(long)
+
+
+@pytest.mark.parametrize("lesson", lesson_names())
+def test_cells_that_mostly_claim_are_folded(lesson):
+    for cell in shown(lesson):
+        lines = sum(call.end_lineno - call.lineno + 1 for call in claims_in(cell.source))
+        assert 2 * lines <= sum(bool(line.strip()) for line in cell.source.splitlines()), cell.source
 
 
 @pytest.mark.parametrize("lesson", lesson_names())
