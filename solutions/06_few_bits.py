@@ -401,7 +401,7 @@ reveal(
     learned_2,
     learned_2 - 2,
     learned_2 + 2,
-    because="In the large layer, almost every weight is nearer to 0 than to the next "
+    because="In the large layer, almost every weight is closer to 0 than to the next "
     "value, and an output from which nearly all weights are missing is far off. "
     "AdaRound rounds fewer than three in a hundred of them the other way, and that is "
     "enough to repair most of it.",

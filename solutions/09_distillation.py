@@ -646,6 +646,7 @@ on_clothes = against(clothes["accuracy"], teacher=clothes["teacher"])
 reveal(
     "teacher compared with labels, clothes",
     on_clothes["Hinton"][0],
+    *on_clothes["Hinton"][2:],
     because="The teacher is only 1.4 points better than the student with labels. So "
     "there is little to gain, and three seeds cannot show a part of so little.",
 )
@@ -1259,6 +1260,7 @@ plots.finish(
 reveal(
     "teacher on new pictures compared with labels, 2 bits",
     recovered["quantised"]["teacher, new pictures"][0],
+    *recovered["quantised"]["teacher, new pictures"][2:],
     because="As in section 7: on pictures that the network knows, the teacher adds "
     "nothing to the labels. On new ones it does.",
 )

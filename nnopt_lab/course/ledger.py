@@ -173,8 +173,13 @@ class Ledger:
 
 
 def in_unit(value: float, unit: str) -> str:
-    """A number with its unit, such as "2.5 ms", or alone if it has none."""
-    return f"{figure(value)} {translated(unit)}".rstrip()
+    """A number with its unit, such as "2.5 ms" or "2.5×", or alone if it has none."""
+    return with_unit(figure(value), unit)
+
+
+def with_unit(number: str, unit: str) -> str:
+    """A written number with its unit; "×" follows it directly, as in tables and figures."""
+    return f"{number}{'' if unit == '×' else ' '}{translated(unit)}".rstrip()
 
 
 def _numbers(p: Prediction) -> dict[str, str]:

@@ -16,7 +16,7 @@ from nnopt_lab.course import record
 from nnopt_lab.course.cards import Card, inline
 from nnopt_lab.course.cell_output import seen
 from nnopt_lab.course.display import show
-from nnopt_lab.course.ledger import Ledger, Prediction, figure, figures, in_unit
+from nnopt_lab.course.ledger import Ledger, Prediction, figure, figures, in_unit, with_unit
 from nnopt_lab.course.lesson_files import paths
 from nnopt_lab.course.session import current_lesson
 from nnopt_lab.course.workspace import workspace
@@ -65,7 +65,7 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
     entry.measured, entry.low, entry.high = measured, low, high
     _store(name, entry)
     number, lowest, highest = figures(measured, low, high)
-    result, reason = f"{number} {translated(entry.unit)}".rstrip(), (translated(because),) if because else ()
+    result, reason = with_unit(number, entry.unit), (translated(because),) if because else ()
     if high > low:
         result = _("{measured} (interval {low} to {high})", measured=result, low=lowest, high=highest)
     shown = translated(name)

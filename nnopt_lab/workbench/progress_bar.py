@@ -55,9 +55,8 @@ class _NotebookBar(tqdm):
 
     def _repr_html_(self) -> str:
         done = _("{n_fmt} of {total_fmt}") if self.total else "{n_fmt}"
-        text = self.format_meter(
-            **self.format_dict | {"bar_format": done + "   {elapsed}<{remaining}, {rate_fmt}{postfix}"}
-        )
+        time = _("{elapsed} so far, {remaining} left") if self.total else "{elapsed}"
+        text = self.format_meter(**self.format_dict | {"bar_format": f"{done}   {time}{{postfix}}"})
         bounds = f'value="{min(self.n, self.total)}" max="{self.total}"' if self.total else ""
         name = html.escape(self.name)
         return (

@@ -37,7 +37,7 @@ def test_a_guess_is_typed_and_committed_with_the_keyboard(lesson, workspace):
     box = lesson.page.get_by_role("textbox", name="Your guess")
     box.press_sequentially("2.5")
     box.press("Enter")
-    lesson.outputs("2.5 ×. Now measure.").wait_for()
+    lesson.outputs("2.5×. Now measure.").wait_for()
     assert read(workspace)["predictions"]["speed-up from pruning"]["guess"] == 2.5
 
 

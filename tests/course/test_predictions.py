@@ -37,7 +37,7 @@ def parts(box):
 
 def test_a_number_is_committed_at_once(noted):
     card = predict(NAME, 2.5)
-    assert isinstance(card, Card) and card.lines == ("2.5 ×. Now measure.",)
+    assert isinstance(card, Card) and card.lines == ("2.5×. Now measure.",)
     assert noted() == {
         "lesson": "01_pruning", "unit": "×", "guess": 2.5, "measured": None, "low": None, "high": None,
     }  # fmt: skip
@@ -90,7 +90,7 @@ def test_a_displayed_box_makes_way_for_the_card_once_a_guess_is_committed():
     number.value = "3"
     button.click()
     (card,) = box.place.shown
-    assert card.title == f"Your guess: {NAME}" and "3 ×" in card.lines[0]
+    assert card.title == f"Your guess: {NAME}" and "3×" in card.lines[0]
     reveal(NAME, 2)
     button.click()
     assert "It has been measured." in box.place.shown[1].lines[0]
@@ -119,7 +119,7 @@ def test_a_box_outlives_the_progress_file(own_workspace, noted):
 def test_a_box_left_alone_while_the_lesson_went_on_still_takes_a_guess_which_is_measured_afresh(noted):
     number, button, answer = parts(predict(NAME))
     for _ in range(2):  # Run All, twice
-        assert "2.0 × (interval 1.9 to 2.1) · next time, guess first" in reveal(NAME, 2, 1.9, 2.1).lines
+        assert "2.0× (interval 1.9 to 2.1) · next time, guess first" in reveal(NAME, 2, 1.9, 2.1).lines
         assert repr(ledger()).startswith("No guesses yet.")
     number.value = "3"
     button.click()
@@ -172,7 +172,7 @@ def test_a_measurement_without_a_guess_spends_nothing(noted):
     assert (card.title, card.lines) == (f"Measured: {NAME}", ("2 · next time, guess first", "It depends."))
     card = predict(NAME, 2)
     assert card.title == f"Your guess: {NAME}" and "Run the measuring cell again" in card.lines[1]
-    assert predict(NAME, 5).lines == ("5 ×. Now measure.",)
+    assert predict(NAME, 5).lines == ("5×. Now measure.",)
     reveal(NAME, 2)
     assert noted()["guess"] == 5 and noted()["measured"] == 2
 
@@ -202,7 +202,7 @@ def test_a_skipped_box_leaves_its_unit_to_the_measurement(monkeypatch, tmp_path)
     (tmp_path / "lesson.ipynb").write_text(json.dumps({"cells": cells}))
     monkeypatch.setattr(predictions, "paths", lambda lesson: {False: tmp_path / "lesson.ipynb"})
     assert reveal("wait", 3).lines[0] == "3 ms · next time, guess first"
-    assert reveal("gain", 3, 2, 4).lines[0] == "3 × (interval 2 to 4) · next time, guess first"
+    assert reveal("gain", 3, 2, 4).lines[0] == "3× (interval 2 to 4) · next time, guess first"
     assert reveal("nothing", 3).lines[0] == "3 · next time, guess first"
     (tmp_path / "lesson.ipynb").write_text("{")
     assert reveal("nothing too", 3).lines[0] == "3 · next time, guess first"
@@ -212,7 +212,7 @@ def test_running_the_cells_again_shows_the_guess_and_keeps_it(noted):
     predict(NAME)
     predict(NAME, 2)
     again = predict(NAME)
-    assert isinstance(again, Card) and "2 ×. Now measure." in again.lines[0]
+    assert isinstance(again, Card) and "2×. Now measure." in again.lines[0]
     first = reveal(NAME, 2.1, 1.9, 2.3)
     predict(NAME)
     assert reveal(NAME, 2.1, 1.9, 2.3) == first
@@ -224,16 +224,16 @@ def test_running_the_cells_again_shows_the_guess_and_keeps_it(noted):
 @pytest.mark.parametrize(
     ("guess", "measured", "low", "high", "sentence"),
     [
-        (2, 2.1, 1.9, 2.3, "You guessed 2 ×: inside the interval."),
+        (2, 2.1, 1.9, 2.3, "You guessed 2×: inside the interval."),
         (1.9, 2.1, 1.9, 2.3, "inside the interval"),
         (2, 2, None, None, "inside the interval"),
-        (6, 2, 1.9, 2.1, "You guessed 6 ×: 3.00 times too high."),
+        (6, 2, 1.9, 2.1, "You guessed 6×: 3.00 times too high."),
         (1, 2, 1.9, 2.1, "2.00 times too low"),
-        (0, 2, 1.9, 2.1, "You guessed 0 ×: 2 too low."),
+        (0, 2, 1.9, 2.1, "You guessed 0×: 2 too low."),
         (-1.5, 0.5, 0.4, 0.6, "2 too low"),
         (1, -0.5, -0.6, -0.4, "1.5 too high"),
-        (2500, 1250, None, None, "You guessed 2,500 ×: 2.00 times too high."),
-        (2, 2, 0.4, 4.1, "You guessed 2 ×: too noisy to judge."),
+        (2500, 1250, None, None, "You guessed 2,500×: 2.00 times too high."),
+        (2, 2, 0.4, 4.1, "You guessed 2×: too noisy to judge."),
         (0.1, 0.1, -0.3, 0.5, "too noisy to judge"),
         (-5, 0.1, -0.3, 0.5, "5.1 too low"),
     ],
@@ -249,14 +249,14 @@ def test_the_guess_is_laid_beside_the_measurement(guess, measured, low, high, se
 @pytest.mark.parametrize(
     "measured, low, high, sentence",
     [
-        (0, -0.0196, 0.0196, "0.0000 × (interval −0.0196 to 0.0196)"),
-        (-50, -52.6, -47.3, "−50.0 × (interval −52.6 to −47.3)"),
-        (5.71, 5.5, 5.85, "5.71 × (interval 5.50 to 5.85)"),
-        (-1e-9, -2, 2, "0 × (interval −2 to 2)"),
-        (1234.5, 1000, 2000, "1,234 × (interval 1,000 to 2,000)"),
-        (math.inf, 0.418, math.inf, "inf × (interval 0.418 to inf)"),
-        (2e-7, 1e-7, 3e-7, "2e−07 × (interval 1e−07 to 3e−07)"),
-        (0, 0, 0, "0 ×"),
+        (0, -0.0196, 0.0196, "0.0000× (interval −0.0196 to 0.0196)"),
+        (-50, -52.6, -47.3, "−50.0× (interval −52.6 to −47.3)"),
+        (5.71, 5.5, 5.85, "5.71× (interval 5.50 to 5.85)"),
+        (-1e-9, -2, 2, "0× (interval −2 to 2)"),
+        (1234.5, 1000, 2000, "1,234× (interval 1,000 to 2,000)"),
+        (math.inf, 0.418, math.inf, "inf× (interval 0.418 to inf)"),
+        (2e-7, 1e-7, 3e-7, "2e−07× (interval 1e−07 to 3e−07)"),
+        (0, 0, 0, "0×"),
     ],
 )
 def test_a_measurement_and_its_interval_have_equal_decimals_and_a_true_minus(measured, low, high, sentence):
@@ -267,7 +267,7 @@ def test_a_measurement_and_its_interval_have_equal_decimals_and_a_true_minus(mea
 def test_a_measurement_without_a_reason_has_no_empty_line():
     predict(NAME, 1)
     assert len(reveal(NAME, torch.tensor(2.0)).lines) == 2
-    assert "Measured: 2 ×" in reveal(NAME, torch.tensor(2.0)).lines[0]
+    assert "Measured: 2×" in reveal(NAME, torch.tensor(2.0)).lines[0]
 
 
 def test_the_ledger_holds_what_was_guessed_and_measured():

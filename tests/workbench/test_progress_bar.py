@@ -1,6 +1,7 @@
 """Progress bars: HTML while they run in a notebook, a line of plain text afterwards, nothing left in a terminal."""
 
 import io
+import re
 
 import nbformat
 import pytest
@@ -79,6 +80,18 @@ display({"text/plain": "", "text/html": bar._repr_html_()}, raw=True)
 """
     shown = next(html for html, _ in run(cell)[0] if html)
     assert '<progress aria-label="a &amp; b" value="3" max="4">' in shown and "3 of 4" in shown and "<i>" not in shown
+    assert re.search(r"3 of 4   00:\d\d so far, (00:\d\d|\?) left", shown), "words, not tqdm's marks"
+
+
+def test_a_bar_of_unknown_length_tells_no_time_left(run):
+    cell = """
+from IPython.display import display
+bar = progress_bar(iter("abc"), desc="letters")
+bar.n = 3
+display({"text/plain": "", "text/html": bar._repr_html_()}, raw=True)
+"""
+    shown = next(html for html, _ in run(cell)[0] if html)
+    assert re.search(r"</progress>  3   00:\d\d", shown) and " left" not in shown
 
 
 def test_the_variable_turns_bars_off(run):
