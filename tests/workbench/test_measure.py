@@ -649,6 +649,12 @@ class TestMachine:
         text = str(measure.machine())
         assert "memory" not in text and "caches" not in text and "processor" in text
 
+    def test_its_entries_are_named_in_the_language_in_use(self, chinese):
+        entries = ["processor", "cores", "threads", "caches", "memory", "instructions", "accelerator", "system", "here"]
+        chinese({entry: f"名{i}" for i, entry in enumerate(entries)})
+        text = str(measure.Machine("p", 1, 1, {"L2": 2**20}, 2**30, ("i",), "a", "s", "t"))
+        assert not set(entries) & set(text.split()) and all(f"名{i}" in text for i in range(len(entries)))
+
     def test_peaks_are_work_over_the_best_time(self, monkeypatch):
         times = iter([0.5, 9.0, 9.0, 0.5, 0.5])
         monkeypatch.setattr(hardware, "_best_seconds", lambda call: call() is not None and next(times))

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from nnopt_lab.workbench.diagrams.drawing import Drawing
+from nnopt_lab.workbench.language import _
 from nnopt_lab.workbench.plots.colors import BLUE, GREEN, INK, ORANGE
 
 _COLORS = {nn.Conv2d: BLUE, nn.Linear: GREEN, nn.MaxPool2d: ORANGE, nn.AvgPool2d: ORANGE}
-_NAMES = {nn.Conv2d: "convolution", nn.Linear: "linear", nn.MaxPool2d: "max-pooling", nn.AvgPool2d: "pooling"}
 _MOST = 12  # blocks that fit beside each other
 
 
@@ -28,7 +28,8 @@ def network(model: nn.Module, example: Tensor) -> Drawing:
             f"model has {len(layers)} convolutions, poolings and linear layers; 1 to {_MOST} can be drawn."
         )
     hooks = [
-        layer.register_forward_hook(lambda module, _, y: seen.append((module, tuple(y.shape[1:])))) for layer in layers
+        layer.register_forward_hook(lambda module, inputs, y: seen.append((module, tuple(y.shape[1:]))))
+        for layer in layers
     ]
     try:
         with torch.no_grad():
@@ -36,16 +37,15 @@ def network(model: nn.Module, example: Tensor) -> Drawing:
     finally:
         for hook in hooks:
             hook.remove()
-    blocks = [("input", "", tuple(example.shape[1:]), INK)]
+    blocks = [(_("input"), "", tuple(example.shape[1:]), INK)]
     blocks += [(_name(layer), _weights(layer), shape, _color(layer)) for layer, shape in seen]
     return _drawn(blocks)
 
 
 def _drawn(blocks: list[tuple[str, str, tuple[int, ...], str]]) -> Drawing:
     step, middle, last = 130, 105, 0.0
-    told = ", then ".join(f"{name} to {_shape(shape)}" for name, _, shape, _ in blocks[1:])
-    drawing = Drawing(step * len(blocks) + 10, 250, f"The network: input {_shape(blocks[0][2])}, {told}.")
-    tallest = max(shape[-1] for _, _, shape, _ in blocks if len(shape) == 3) if len(blocks[0][2]) == 3 else 1
+    drawing = Drawing(step * len(blocks) + 10, 250, _told(blocks))
+    tallest = max(block[2][-1] for block in blocks if len(block[2]) == 3) if len(blocks[0][2]) == 3 else 1
     for i, (name, weights, shape, color) in enumerate(blocks):
         x = 10 + i * step + step / 2
         if len(shape) == 3:
@@ -60,20 +60,32 @@ def _drawn(blocks: list[tuple[str, str, tuple[int, ...], str]]) -> Drawing:
     return drawing
 
 
+def _told(blocks: list[tuple[str, str, tuple[int, ...], str]]) -> str:
+    layers = [_("{layer} to {shape}", layer=block[0], shape=_shape(block[2])) for block in blocks[1:]]
+    told = layers[0]
+    for layer in layers[1:]:
+        told = _("{before}, then {layer}", before=told, layer=layer)
+    return _("The network: input {shape}, {layers}.", shape=_shape(blocks[0][2]), layers=told)
+
+
 def _shape(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
 
 
 def _name(layer: nn.Module) -> str:
-    kind = next(name for of, name in _NAMES.items() if isinstance(layer, of))
-    size = getattr(layer, "kernel_size", None)
-    height, width = size if isinstance(size, tuple) else (size, size)
-    return kind if size is None else f"{kind} {height}×{width}"
+    if isinstance(layer, nn.Linear):
+        return _("linear")
+    size = layer.kernel_size
+    size = _shape(size if isinstance(size, tuple) else (size, size))
+    if isinstance(layer, nn.Conv2d):
+        return _("convolution {size}", size=size)
+    is_max = isinstance(layer, nn.MaxPool2d)
+    return _("max-pooling {size}", size=size) if is_max else _("pooling {size}", size=size)
 
 
 def _weights(layer: nn.Module) -> str:
     count = sum(p.numel() for p in layer.parameters())
-    return f"{count:,} parameters" if count else ""
+    return _("{count} parameters", count=f"{count:,}") if count else ""
 
 
 def _color(layer: nn.Module) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nnopt_lab.workbench import device, smoke
+from nnopt_lab.workbench.language import _
 from nnopt_lab.workbench.measure.modes import inference
 
 
@@ -36,8 +37,8 @@ class Energy:
 
     def __str__(self) -> str:
         if self.joules is None:
-            return f"energy unknown: {self.reason}"
-        return f"{self.joules:.3g} J per call ({self.watts:.0f} W)"
+            return _("energy unknown: {reason}", reason=self.reason)
+        return _("{joules} J per call ({watts} W)", joules=f"{self.joules:.3g}", watts=f"{self.watts:.0f}")
 
 
 class _Untold(Exception):
@@ -79,7 +80,7 @@ def energy(model: Callable[[Tensor], object], example: Tensor, seconds: float = 
 def _seconds(model: Callable, example: Tensor, here: torch.device, calls: int) -> float:
     device.synchronize(here)
     started = device.host_clock(here)
-    for _ in range(calls):
+    for _call in range(calls):
         model(example)
     device.synchronize(here)
     return device.host_clock(here) - started

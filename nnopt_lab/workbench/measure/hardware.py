@@ -14,6 +14,7 @@ from torch import nn
 
 from nnopt_lab.workbench import device, smoke
 from nnopt_lab.workbench.cores import usable_cores
+from nnopt_lab.workbench.language import _
 from nnopt_lab.workbench.measure.tables import format_bytes
 from nnopt_lab.workbench.provenance import first_processor, processor_model
 from nnopt_lab.workbench.tables import Table
@@ -70,7 +71,18 @@ class Machine:
         shown["caches"] = ", ".join(f"{name} {format_bytes(size)}" for name, size in self.caches.items())
         shown["memory"] = self.memory and format_bytes(self.memory)
         shown["instructions"] = ", ".join(self.instructions)
-        return Table([[name, str(value)] for name, value in shown.items() if value not in (None, "")], ["", "here"])
+        names = {
+            "processor": _("processor"),
+            "cores": _("cores"),
+            "threads": _("threads"),
+            "caches": _("caches"),
+            "memory": _("memory"),
+            "instructions": _("instructions"),
+            "accelerator": _("accelerator"),
+            "system": _("system"),
+        }
+        rows = [[names.get(key, key), str(value)] for key, value in shown.items() if value not in (None, "")]
+        return Table(rows, ["", _("here")])
 
     def __str__(self) -> str:
         return str(self.table)

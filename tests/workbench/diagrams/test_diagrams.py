@@ -83,6 +83,22 @@ def test_another_network_is_drawn_and_left_as_it_is():
     assert model.training and not any(module._forward_hooks for module in model.modules())
 
 
+def test_a_network_is_drawn_in_the_language_in_use(chinese):
+    texts = {"input": "输入", "linear": "线性", "{count} parameters": "{count} 个参数"}
+    sized = {
+        "convolution {size}": "卷积 {size}",
+        "max-pooling {size}": "最大池化 {size}",
+        "pooling {size}": "池化 {size}",
+    }
+    told = {"{layer} to {shape}": "{layer}，{shape}", "{before}, then {layer}": "{before}；{layer}"}
+    whole = {"The network: input {shape}, {layers}.": "网络：输入 {shape}；{layers}。"}
+    chinese(texts | sized | told | whole)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.MaxPool2d(2), nn.AvgPool2d(3), nn.Flatten(), nn.Linear(4, 2))
+    drawing = diagrams.network(model, torch.zeros(1, 1, 8, 8))
+    shown = "".join(text.text for text in elements(drawing, "text")) + drawing.alt
+    assert not re.search("[A-Za-z]", shown) and drawing.alt.endswith("；池化 3×3，4×1×1；线性，2。")
+
+
 @pytest.mark.parametrize("model", [nn.Flatten(), nn.Sequential(*[nn.Linear(2, 2) for _ in range(13)])])
 def test_a_network_with_nothing_or_too_much_to_draw_is_refused(model):
     with pytest.raises(ValueError, match=r"model has (0|13) convolutions.*; 1 to 12 can be drawn"):
