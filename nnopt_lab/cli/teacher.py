@@ -269,7 +269,7 @@ def _report(book, out: Path, submitted=None) -> list:
         *([_("Due {time}.", time=local(due, written.zone))] if due else []),
         *map(translated_sentences, unapplied(marks.read(out), written.grades)),
         *(f"  {g.learner}, {g.entry.name}: {_of(g.entry.graded)}" for g in troubled[:10]),
-        *([_("  … and {count} more, in grades.csv.", count=len(troubled) - 10)] if len(troubled) > 10 else []),
+        *(["  " + _("… and {count} more, in grades.csv.", count=len(troubled) - 10)] if len(troubled) > 10 else []),
         *map(translated_sentences, notices.find(written, due or None)),
         *(translated_sentences(notices.IMPORTING[name]) for name in formats if name in notices.IMPORTING),
     ):

@@ -60,7 +60,7 @@ def problems(
     found = [*_verbatim(english, translation), *_numbers(english, translation), *_marks(english, translation, kinds)]
     if language == "zh":
         is_label = not {"label", "printed", "table row", "message"}.isdisjoint(kinds)
-        is_code = translation == english and not {"hint", "choice", "title"}.isdisjoint(kinds)
+        is_code = translation == english and not {"hint", "choice", "title", "sentence", "error"}.isdisjoint(kinds)
         found += [*_inequalities(english, translation), *typography(translation, may_be_latin=is_label or is_code)]
     return found + list(terms(english, translation) if terms else ())
 
