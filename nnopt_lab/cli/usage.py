@@ -4,8 +4,11 @@ Lines of usage and what stands in brackets, such as [default: 1], stay English.
 """
 
 import copy
+import io
+import re
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -37,6 +40,13 @@ ERRORS = (
     "Got unexpected extra argument ({0})",
     "Got unexpected extra arguments ({0})",
 )
+# Rich breaks lines at spaces only, and cuts off a Chinese sentence that is wider than its column. To it, this separator
+# is a space without a width.
+_BREAK = "\x1f"
+_CHINESE, _OPENING, _CLOSING = "\u3400-\u9fff", "（“《", "，。；：！？、）”》…"
+_BREAKABLE = re.compile(
+    rf"(?<=[{_CHINESE}{_CLOSING}])(?=[^\s{_CLOSING}])|(?<=[^\s{_OPENING}])(?=[{_CHINESE}{_OPENING}])"
+)
 _UsageError = typer.BadParameter.__base__  # of click, or of typer's own copy of it
 
 
@@ -45,7 +55,8 @@ class Command(TyperCommand):
 
     def format_help(self, ctx, formatter) -> None:
         """Write the help."""
-        super(Command, _shown(self)).format_help(ctx, formatter)
+        with _without_breaks():
+            super(Command, _shown(self)).format_help(ctx, formatter)
 
 
 class Group(TyperGroup):
@@ -53,7 +64,8 @@ class Group(TyperGroup):
 
     def format_help(self, ctx, formatter) -> None:
         """Write the help."""
-        super(Group, _shown(self)).format_help(ctx, formatter)
+        with _without_breaks():
+            super(Group, _shown(self)).format_help(ctx, formatter)
 
     def make_context(self, *arguments, **options):
         """Read the options before the command's name."""
@@ -78,6 +90,19 @@ def _errors_in_words() -> Iterator[None]:
         raise _UsageError(said, ctx=error.ctx) from None
 
 
+@contextmanager
+def _without_breaks() -> Iterator[None]:
+    page = io.StringIO()
+    page.isatty = sys.stdout.isatty  # rich shows colours in a terminal only
+    with redirect_stdout(page):
+        yield
+    sys.stdout.write(page.getvalue().replace(_BREAK, ""))
+
+
+def _breakable(text: str) -> str:
+    return _BREAKABLE.sub(_BREAK, text)
+
+
 def _shown(command: Command | Group) -> Command | Group:
     """A copy of a command with translated texts."""
     shown = _with_translated_help(command)
@@ -89,7 +114,8 @@ def _shown(command: Command | Group) -> Command | Group:
 
 def _with_translated_help(command):
     shown = copy.copy(command)
-    shown.help = "\n\n".join(translated(" ".join(part.split())) for part in (command.help or "").split("\n\n"))
+    parts = (translated(" ".join(part.split())) for part in (command.help or "").split("\n\n"))
+    shown.help = "\n\n".join(map(_breakable, parts))
     shown.rich_help_panel = translated(command.rich_help_panel or "")
     return shown
 
@@ -97,7 +123,7 @@ def _with_translated_help(command):
 def _parameter(parameter):
     shown = copy.copy(parameter)
     if getattr(parameter, "help", None):
-        shown.help = translated(parameter.help)
+        shown.help = _breakable(translated(parameter.help))
     usual = OF_ARGUMENTS if parameter.param_type_name == "argument" else OF_OPTIONS
     shown.rich_help_panel = translated(getattr(parameter, "rich_help_panel", None) or usual)
     return shown
