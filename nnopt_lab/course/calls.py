@@ -23,7 +23,7 @@ from nnopt_lab.course.printing import translate_prints
 from nnopt_lab.course.seals import opened
 from nnopt_lab.course.solutions import other_solution
 from nnopt_lab.course.workspace import speak_as_copies, where_progress_stays, workspace
-from nnopt_lab.workbench.language import _, counted, translated, translated_sentences
+from nnopt_lab.workbench.language import Message, _, counted, joined, spoken, translated, translated_sentences
 
 __all__ = ["check", "claim", "hint", "lesson", "needs", "question", "yours_or_ours"]
 
@@ -172,21 +172,21 @@ def _passed_card(exercise, answer) -> Card:
 
 
 def _open_card(exercise, verdict: Verdict) -> Card:
-    shown = [(_("input {name}", name=name), text) for name, text in (verdict.inputs or {}).items()]
+    shown = [(_("input {name}", name=name), spoken(text)) for name, text in (verdict.inputs or {}).items()]
     if verdict.state == "failed":
-        shown += [(_("your result"), verdict.got), (_("expected"), verdict.wanted)]
+        shown += [(_("your result"), spoken(verdict.got)), (_("expected"), spoken(verdict.wanted))]
     which = {"exercise": translated(exercise.title), "points": _points(exercise.points)}
     title, mood = _("{exercise}: not answered yet ({points})", **which), "quiet"
     mistake, name = translated_sentences(verdict.mistake), exercise.name
     if verdict.state == "blank":
         lines = [_("Write `{name}` above and run both cells again.", name=name)]
     elif verdict.state == "library":
-        again = _("Run the cell with your own `{name}` again, then this one.", name=name)
-        lines = [f"{mistake} {again}"]
+        again = Message("Run the cell with your own `{name}` again, then this one.", name=name)
+        lines = [translated(joined(verdict.mistake, again))]
     elif verdict.state == "borrowed":
         title = _("{exercise}: right, but not all your own code", **which)
-        again = _("Write that part yourself; if it is an exercise, solve that one first and run its cells again.")
-        lines = [f"{mistake} {again}"]
+        again = Message("Write that part yourself; if it is an exercise, solve that one first and run its cells again.")
+        lines = [translated(joined(verdict.mistake, again))]
     else:
         title, mood, lines = _("{exercise}: not yet", **which), "bad", [mistake, *shown]
     lines.append(_('`hint("{id}")` helps.', id=exercise.id))

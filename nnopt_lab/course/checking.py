@@ -24,6 +24,7 @@ from nnopt_lab.course.exercises import Exercise, Property, Question
 from nnopt_lab.course.printouts import Printouts
 from nnopt_lab.course.seals import opened
 from nnopt_lab.course.slips import slip, swapped_arguments
+from nnopt_lab.workbench.language import Message, joined
 
 CASES = 16
 MOST = 20_000  # values in a result; a larger one is wrong, and an exercise's own comparison could take hours
@@ -91,13 +92,14 @@ def examine(exercise: Exercise, answer, seeds: Iterable[int] | None = None, *, o
     if unusable:
         return Verdict("unusable", unusable)
     if own and (name := library_function(answer)):
-        return Verdict("library", f"`{name}` is the library's own function, which earns no points.")
+        return Verdict("library", Message("`{name}` is the library's own function, which earns no points.", name=name))
     called, shown = [], Printouts()
     with shown:
         verdict = _verdict(exercise, watched(answer, called) if own else answer, seeds, shown)
         shown.chosen = verdict.case
     if verdict.passed and called:
-        return Verdict("borrowed", f"Your function calls the library's `{called[0]}`, but only your own code counts.")
+        borrowed = Message("Your function calls the library's `{name}`, but only your own code counts.", name=called[0])
+        return Verdict("borrowed", borrowed)
     return verdict
 
 
@@ -159,7 +161,7 @@ def _mistake(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome], wa
 
     named = swapped_arguments(cases, exercise.arguments, matches) or slip(values, wanted, failing, accepts)
     if named:
-        return f"{named} {fault}"
+        return joined(named, fault)
     each = [difference(value, w, exercise.tolerance) for value, w in zip(values, wanted, strict=True)]
     # A mistake is named only if all results look like it.
     alike = None not in each and len({clue(sentence) for sentence in each}) == 1
@@ -195,7 +197,12 @@ def call(exercise: Exercise, function, inputs: tuple) -> Outcome:
 
 def wrong_arguments(exercise: Exercise, accepts: str) -> str:
     """The message for a function that `accepts` other arguments than the exercise's."""
-    return f"{exercise.name} must accept the arguments ({', '.join(exercise.arguments)}); yours accepts {accepts}."
+    return Message(
+        "{name} must accept the arguments ({arguments}); yours accepts {accepts}.",
+        name=exercise.name,
+        arguments=", ".join(exercise.arguments),
+        accepts=accepts,
+    )
 
 
 def _copied(value):
@@ -207,9 +214,11 @@ def _copied(value):
 
 def _unusable(exercise: Exercise, answer) -> str:
     if not callable(answer):
-        return (
-            f"check needs your function itself, not its result: check({exercise.id!r}, {exercise.name}); "
-            f"it got {type(answer).__name__}."
+        return Message(
+            "check needs your function itself, not its result: check({id}, {name}); it got {type}.",
+            id=repr(exercise.id),
+            name=exercise.name,
+            type=type(answer).__name__,
         )
     try:
         signature = inspect.signature(answer)
@@ -260,9 +269,10 @@ def _fault(exercise: Exercise, inputs: tuple, outcome: Outcome, wanted) -> str |
     if found:
         return found
     if outcome.changed:
-        return (
-            f"The result is right, but your function changed its input `{outcome.changed[0]}` in place, which "
-            "the caller still needs. Work on a copy."
+        return Message(
+            "The result is right, but your function changed its input `{name}` in place, which the caller still "
+            "needs. Work on a copy.",
+            name=outcome.changed[0],
         )
     for must in exercise.properties:
         if not _holds(must, outcome, wanted, inputs):
@@ -296,12 +306,12 @@ def _own_line(error: BaseException) -> str:
     except BaseException as raised:  # a learner's own class may raise
         let_interrupts_through(raised)
         text = ""
-    said = next(iter(text.encode("utf-8", "replace").decode().splitlines()), "") or "no message"
-    message = f"{type(error).__name__}: {said}"
+    said = next(iter(text.encode("utf-8", "replace").decode().splitlines()), "") or Message("no message")
+    told = {"error": type(error).__name__, "said": said}
     if not own:
-        return f"Your function raised {message}"
+        return Message("Your function raised {error}: {said}", **told)
     line = own[-1].line or linecache.getline(own[-1].filename, own[-1].lineno).strip()
-    return f"Your line {own[-1].lineno}, `{line}`, raised {message}"
+    return Message("Your line {number}, `{line}`, raised {error}: {said}", number=own[-1].lineno, line=line, **told)
 
 
 def _shown(exercise: Exercise, inputs: tuple) -> dict[str, str]:

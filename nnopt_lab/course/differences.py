@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 
 from nnopt_lab.course.display import is_stored, kind, let_interrupts_through, show
+from nnopt_lab.workbench.language import Message
 
 FACTORS = (2, 3, 4, 8, 10, 100, 1000)  # for single numbers, which any factor would fit
-_NAN = "such as from 0/0, ∞ − ∞, or the logarithm or root of a negative number."
 LONGEST = 32  # most values of a sequence that are compared pairwise
+INVERTED = Message("The mask is inverted: True must mark what to keep, but yours marks what to remove.")
 EXACT = 2**53  # up to here, a double represents every integer
 
 
-def difference(got, wanted, tolerance: float, *, named: bool = True) -> str | None:
+def difference(got, wanted, tolerance: float, *, named: bool = True) -> Message | None:
     """Describe how `got` differs from `wanted` in a sentence; None if they agree. Never raises an error.
 
     Args:
@@ -32,7 +33,12 @@ def difference(got, wanted, tolerance: float, *, named: bool = True) -> str | No
         return _difference(got, wanted, tolerance, named)
     except BaseException as error:  # a dtype without arithmetic, for example, or an object whose methods raise
         let_interrupts_through(error)
-        return f"Expected {kind(wanted)}, but got {kind(got)}, which can't be compared ({type(error).__name__})."
+        return Message(
+            "Expected {wanted}, but got {got}, which can't be compared ({error}).",
+            wanted=kind(wanted),
+            got=kind(got),
+            error=type(error).__name__,
+        )
 
 
 def clue(sentence: str) -> str:
@@ -117,15 +123,19 @@ def _as_tensor(got, wanted: Tensor):
 
 
 def _pair(got, wanted) -> str:
-    return f"Expected {show(wanted)}, got {show(got)}."
+    return Message("Expected {wanted}, got {got}.", wanted=show(wanted), got=show(got))
 
 
 def _kind_difference(got, wanted) -> str:
     if got is None:
-        return "Your function returned nothing: is the `return` missing?"
+        return Message("Your function returned nothing: is the `return` missing?")
     if type(got) is type(wanted):
         return _pair(got, wanted)
-    return f"Expected {kind(wanted)}, but got {kind(got)}."
+    return _kinds(got, wanted)
+
+
+def _kinds(got, wanted) -> Message:
+    return Message("Expected {wanted}, but got {got}.", wanted=kind(wanted), got=kind(got))
 
 
 # Numbers
@@ -136,7 +146,7 @@ def _number_difference(got, wanted, tolerance: float, named: bool) -> str | None
     if isinstance(got, bool) or not isinstance(got, (int, float)):
         return _kind_difference(got, wanted)
     if got != got and wanted == wanted:
-        return f"The result is NaN, {_NAN}"
+        return Message("The result is NaN, such as from 0/0, ∞ − ∞, or the logarithm or root of a negative number.")
     with contextlib.suppress(OverflowError):  # an integer beyond every float
         return None if _close(got, wanted, tolerance) else _number_sentence(got, wanted, named)
     return _pair(got, wanted)
@@ -170,20 +180,22 @@ def _plain(value):
 
 def _number_sentence(got: float, wanted: float, named: bool) -> str:
     pattern = _number_pattern(got, wanted) if named else None
-    return f"{pattern}: expected {show(wanted)}, got {show(got)}." if pattern else _pair(got, wanted)
+    if pattern is None:
+        return _pair(got, wanted)
+    return Message("{pattern}: expected {wanted}, got {got}.", pattern=pattern, wanted=show(wanted), got=show(got))
 
 
-def _number_pattern(got: float, wanted: float) -> str | None:
+def _number_pattern(got: float, wanted: float) -> Message | None:
     if isinstance(got, int) and isinstance(wanted, int) and abs(got - wanted) == 1:
-        return "The result is one too large" if got > wanted else "The result is one too small"
+        return Message("The result is one too large") if got > wanted else Message("The result is one too small")
     if wanted and got == -wanted:
-        return "The sign is flipped"
+        return Message("The sign is flipped")
     if wanted and got and abs(factor := got / wanted) > 1e-9:
         for whole in FACTORS:
             if abs(factor - whole) < 1e-6 * whole:
-                return f"The result is {whole} times too large"
+                return Message("The result is {times} times too large", times=whole)
             if abs(factor * whole - 1) < 1e-6:
-                return f"The result is {whole} times too small"
+                return Message("The result is {times} times too small", times=whole)
     return None
 
 
@@ -194,13 +206,14 @@ def _sequence_difference(got, wanted, tolerance: float, named: bool) -> str | No
     if not isinstance(got, (tuple, list)):
         return _kind_difference(got, wanted)
     if len(got) != len(wanted):
-        return f"Expected {len(wanted)} values, but got {len(got)}."
+        return Message("Expected {wanted} values, but got {got}.", wanted=len(wanted), got=len(got))
     if agree(got, wanted, tolerance):
         return None
     if named and (found := _order_difference(got, wanted, tolerance) or _list_pattern(got, wanted)):
         return found
     at = next(i for i, (g, w) in enumerate(zip(got, wanted, strict=True)) if not agree(g, w, tolerance))
-    return f"In value {at}: {difference(got[at], wanted[at], tolerance, named=named)}"
+    inner = difference(got[at], wanted[at], tolerance, named=named)
+    return Message("In value {place}: {sentence}", place=at, sentence=inner)
 
 
 def _order_difference(got, wanted, tolerance: float) -> str | None:
@@ -219,7 +232,11 @@ def _order_difference(got, wanted, tolerance: float) -> str | None:
     at = next((i for i, place in enumerate(places) if i != place), None)
     if at is None:
         return None
-    return f"The results are right, but in another order: value {places[at]} is at position {at}."
+    return Message(
+        "The results are right, but in another order: value {value} is at position {position}.",
+        value=places[at],
+        position=at,
+    )
 
 
 def _list_pattern(got, wanted) -> str | None:
@@ -232,7 +249,9 @@ def _list_pattern(got, wanted) -> str | None:
         got, wanted = (torch.tensor([float(_plain(v)) for v in values], dtype=torch.double) for values in (got, wanted))
         pattern = _pattern(got, wanted)
         expected, given = show(wanted[0].item()), show(got[0].item())
-        return pattern and f"{pattern}; value 0: expected {expected}, got {given}."
+        return pattern and Message(
+            "{pattern}; value 0: expected {wanted}, got {got}.", pattern=pattern, wanted=expected, got=given
+        )
     return None
 
 
@@ -243,11 +262,11 @@ def _tensor_difference(got, wanted: Tensor, tolerance: float, named: bool) -> st
     if not isinstance(got, Tensor):
         return _kind_difference(got, wanted)
     if _special(got):
-        return f"Expected a plain tensor, but got a {_special(got)} one."
+        return Message("Expected a plain tensor, but got {kind}.", kind=_special(got))
     if got.shape != wanted.shape:
         return _shape_difference(got, wanted, named)
     if _family(got) != _family(wanted):
-        return f"Expected {kind(wanted)}, but got {kind(got)}."
+        return _kinds(got, wanted)
     got, wanted = got.detach().cpu(), wanted.detach()
     if got.dtype == wanted.dtype and torch.equal(got, wanted):
         return None
@@ -258,7 +277,9 @@ def _tensor_difference(got, wanted: Tensor, tolerance: float, named: bool) -> st
     if wanted.dtype.is_floating_point:
         got, wanted = got.double(), wanted.double()
         if (got.isnan() & ~wanted.isnan()).any():
-            return f"The result contains NaN, {_NAN}"
+            return Message(
+                "The result contains NaN, such as from 0/0, ∞ − ∞, or the logarithm or root of a negative number."
+            )
         wrong = ~torch.isclose(got, wanted, rtol=tolerance, atol=tolerance, equal_nan=True)
     else:
         wrong = _wrong_integers(got, wanted, tolerance)
@@ -308,12 +329,14 @@ def count_values(value, most: int) -> int:
 
 
 def _special(tensor: Tensor) -> str:
-    """The reason why a tensor's numbers can't be read one by one, or ""."""
-    if tensor.is_meta or tensor.is_quantized or tensor.is_nested:
-        return "meta" if tensor.is_meta else "quantized" if tensor.is_quantized else "nested"
+    """The kind of a tensor whose numbers can't be read one by one, or ""."""
+    if tensor.is_meta:
+        return Message("a meta one")
+    if tensor.is_quantized or tensor.is_nested:
+        return Message("a quantized one") if tensor.is_quantized else Message("a nested one")
     if tensor.layout != torch.strided:
-        return "MKL-DNN" if tensor.is_mkldnn else "sparse"
-    return "" if is_stored(tensor) else "freed"
+        return Message("an MKL-DNN one") if tensor.is_mkldnn else Message("a sparse one")
+    return "" if is_stored(tensor) else Message("a freed one")
 
 
 def _family(tensor: Tensor) -> str:
@@ -323,36 +346,43 @@ def _family(tensor: Tensor) -> str:
 
 
 def _shape_difference(got: Tensor, wanted: Tensor, named: bool) -> str:
-    right, given = list(wanted.shape), list(got.shape)
+    shapes = {"wanted": list(wanted.shape), "got": list(got.shape)}
     if not named:
-        return f"Expected shape {right}, got {given}."
-    if given == right[::-1]:
-        return f"Expected shape {right}, got {given}: the axes are reversed."
+        return Message("Expected shape {wanted}, got {got}.", **shapes)
+    if shapes["got"] == shapes["wanted"][::-1]:
+        return Message("Expected shape {wanted}, got {got}: the axes are reversed.", **shapes)
     if got.numel() == wanted.numel():
-        return f"Expected shape {right}, got {given}: the numbers are there, but arranged differently."
+        return Message("Expected shape {wanted}, got {got}: the numbers are there, but arranged differently.", **shapes)
     if got.ndim < wanted.ndim:
-        return f"Expected shape {right}, got {given}: a sum or norm ran over too many axes."
+        return Message("Expected shape {wanted}, got {got}: a sum or norm ran over too many axes.", **shapes)
     if got.ndim > wanted.ndim:
-        return f"Expected shape {right}, got {given}: a sum or norm ran over too few axes."
-    return f"Expected shape {right}, got {given}: check which axis you worked along."
+        return Message("Expected shape {wanted}, got {got}: a sum or norm ran over too few axes.", **shapes)
+    return Message("Expected shape {wanted}, got {got}: check which axis you worked along.", **shapes)
 
 
 def _mask_difference(got: Tensor, wanted: Tensor, named: bool) -> str:
     if named and torch.equal(got, ~wanted):
-        return "The mask is inverted: True must mark what to keep, but yours marks what to remove."
+        return INVERTED
     kept, should = int(got.sum()), int(wanted.sum())
     if kept != should:
-        return f"The mask keeps {kept} of {wanted.numel()} instead of {should}."
-    return f"The mask keeps the right number ({kept}), but the wrong ones: check the order, and ties."
+        return Message(
+            "The mask keeps {kept} of {all} instead of {wanted}.", kept=kept, all=wanted.numel(), wanted=should
+        )
+    return Message(
+        "The mask keeps the right number ({kept}), but the wrong ones: check the order, and ties.", kept=kept
+    )
 
 
-def _describe_wrong(got: Tensor, wanted: Tensor, wrong: Tensor, named: bool) -> str:
+def _describe_wrong(got: Tensor, wanted: Tensor, wrong: Tensor, named: bool) -> Message:
     at = wrong.nonzero()[0].tolist()
     expected, given = show(wanted[tuple(at)].item()), show(got[tuple(at)].item())
-    what = f"{int(wrong.sum())} of {wanted.numel()} values differ"
+    what = None
     if named and wanted.numel() > 1 and _fit_doubles(got, wanted):
-        what = _pattern(got.double(), wanted.double()) or what
-    return f"{what}; the first at {at}: expected {expected}, got {given}."
+        what = _pattern(got.double(), wanted.double())
+    what = what or Message("{count} of {all} values differ", count=int(wrong.sum()), all=wanted.numel())
+    return Message(
+        "{what}; the first at {place}: expected {wanted}, got {got}.", what=what, place=at, wanted=expected, got=given
+    )
 
 
 def _fit_doubles(*tensors: Tensor) -> bool:
@@ -360,20 +390,20 @@ def _fit_doubles(*tensors: Tensor) -> bool:
     return all(t.is_floating_point() or not _wrong_integers(t, t.double().long(), 0.0).any() for t in tensors)
 
 
-def _pattern(got: Tensor, wanted: Tensor) -> str | None:
+def _pattern(got: Tensor, wanted: Tensor) -> Message | None:
     """Describe how all values of two float64 tensors of one shape differ, or return None."""
     if torch.equal(got.flatten().sort().values, wanted.flatten().sort().values):
-        return "The right numbers in the wrong order"
+        return Message("The right numbers in the wrong order")
     if torch.allclose(got, -wanted, rtol=1e-5, atol=1e-8):
-        return "All signs are flipped"
+        return Message("All signs are flipped")
     shift = got - wanted
     if torch.allclose(shift, shift.flatten()[0].expand_as(shift), rtol=1e-5, atol=1e-7):
         amount = shift.flatten()[0].item()
         if abs(amount) == 1:
-            return "Every value is one too large" if amount > 0 else "Every value is one too small"
-        return f"Every value is off by {show(amount)}"
+            return Message("Every value is one too large") if amount > 0 else Message("Every value is one too small")
+        return Message("Every value is off by {amount}", amount=show(amount))
     factor = (got[wanted != 0] / wanted[wanted != 0]).flatten()
     one_factor = len(factor) > 1 and torch.allclose(factor, factor[:1].expand_as(factor), rtol=1e-5)
     if one_factor and abs(factor[0] - 1) > 1e-4 and not got[wanted == 0].any():
-        return f"Every value is {show(factor[0].item())} times the expected one"
+        return Message("Every value is {times} times the expected one", times=show(factor[0].item()))
     return None

@@ -10,13 +10,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnopt_lab.workbench.language import Message
+
 _printing = threading.Lock()  # torch's print options belong to the whole process, and a grader has several threads
 _DEEPEST_LINES, _DEEPEST_BRACKETS = 4, 12
 _EDGE, _MOST = 3, 2_000  # numbers printed from each end of a long axis; most numbers printed in total
 _NAMES = {
-    **{NoneType: "nothing (None)", int: "an integer", float: "a number", bool: "a bool", str: "a string"},
-    **{list: "a list", tuple: "a tuple", dict: "a dict", set: "a set", complex: "a complex number"},
-    **{FunctionType: "a function", np.ndarray: "a NumPy array"},
+    NoneType: Message("nothing (None)"),
+    int: Message("an integer"),
+    float: Message("a number"),
+    bool: Message("a bool"),
+    str: Message("a string"),
+    list: Message("a list"),
+    tuple: Message("a tuple"),
+    dict: Message("a dict"),
+    set: Message("a set"),
+    complex: Message("a complex number"),
+    FunctionType: Message("a function"),
+    np.ndarray: Message("a NumPy array"),
 }
 
 
@@ -45,7 +56,7 @@ def _shown(value, limit: int, depth: int) -> str:
         text = _text(value, limit, depth)
     except BaseException as error:  # a learner's value may have a broken __repr__, or be an integer too long to print
         let_interrupts_through(error)
-        text = f"{kind(value)} that cannot be shown"
+        text = Message("{kind} that cannot be shown", kind=kind(value))
     return text if len(text) <= limit else f"{text[:limit]} …"
 
 
@@ -53,11 +64,11 @@ def kind(value) -> str:
     """Name a value's type with its article: "a tensor of float32", "an integer"."""
     try:
         if isinstance(value, Tensor):
-            return f"a tensor of {str(value.dtype).removeprefix('torch.')}"
-        return _NAMES.get(type(value)) or f"an object of type {type(value).__name__}"
+            return Message("a tensor of {dtype}", dtype=str(value.dtype).removeprefix("torch."))
+        return _NAMES.get(type(value)) or Message("an object of type {type}", type=type(value).__name__)
     except BaseException as error:  # a class may have any name, or none
         let_interrupts_through(error)
-        return "an object"
+        return Message("an object")
 
 
 def is_stored(tensor: Tensor) -> bool:
@@ -71,9 +82,9 @@ def is_stored(tensor: Tensor) -> bool:
 def _text(value, limit: int, depth: int) -> str:
     if isinstance(value, Tensor):
         if value.layout == torch.strided and not value.is_nested and not is_stored(value):
-            return f"a tensor whose memory is freed   shape {list(value.shape)}"
+            return Message("a tensor whose memory is freed   shape {shape}", shape=list(value.shape))
         if not (edge := _edge(value)):
-            return f"{kind(value)}   shape {list(value.shape)}"
+            return Message("{kind}   shape {shape}", kind=kind(value), shape=list(value.shape))
         with _printing, torch._tensor_str.printoptions(precision=4, linewidth=88, threshold=200, edgeitems=edge):
             text = f"{value.detach()!r}"
         return text if value.ndim == 0 else f"{text}   shape {list(value.shape)}"

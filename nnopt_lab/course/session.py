@@ -1,5 +1,7 @@
 """The current lesson of this kernel: claims and predictions are recorded under its name."""
 
+from nnopt_lab.workbench.language import enter_lesson
+
 _lesson = "00_start_here"
 
 
@@ -12,3 +14,4 @@ def enter(lesson: str) -> None:
     """Make a lesson the current one."""
     global _lesson
     _lesson = lesson
+    enter_lesson(lesson)

@@ -9,34 +9,24 @@ from itertools import combinations, permutations
 
 from torch import Tensor
 
-from nnopt_lab.course.differences import agree, count_values
+from nnopt_lab.course.differences import INVERTED, agree, count_values
 from nnopt_lab.course.display import ignoring_faults, show
+from nnopt_lab.workbench.language import Message, joined
 
 MOST_RESULTS, MOST_AXES = 4, 5
 SPARE = 64  # numbers allowed beyond twice the expected count: a huge result would take long, and is not a slip
-_MASK = "The mask is inverted: True must mark what to keep, but yours marks what to remove."
-# Sentences of a whole result, and of one that has several axes.
-_REVERSED = ("The values are in reverse order.", "The values are in reverse order along axis {0}.")
-_SHIFTED = ("Every value is shifted by one place.", "Every value is shifted by one place along axis {0}.")
-_LONG_END = ("There is one value too many at the end.", "There is one value too many at the end along axis {0}.")
-_LONG_START = (
-    "There is one value too many at the beginning.",
-    "There is one value too many at the beginning along axis {0}.",
-)
-_SHORT_END = ("The last value is missing.", "The last value is missing along axis {0}.")
-_SHORT_START = ("The first value is missing.", "The first value is missing along axis {0}.")
-_ENDS = "Check where the count begins and ends."
-_UNITS = "Check the units."
-_BASE = "Check the base of the logarithm."
+_UNITS = Message("Check the units.")
+_BASE = Message("Check the base of the logarithm.")
+_COUNT = Message("Check where the count begins and ends.")
 _HINTS = {  # what a factor usually means
-    100: "Are fractions and percent mixed up?",
-    8: "Are bits and bytes mixed up?",
+    100: Message("Are fractions and percent mixed up?"),
+    8: Message("Are bits and bytes mixed up?"),
     **{10**k: _UNITS for k in (1, *range(3, 13))},
     **{1024**k: _UNITS for k in (1, 2, 3)},
-    **{1.024**k: "Are 1000 and 1024 mixed up?" for k in (1, 2, 3)},
+    **{1.024**k: Message("Are 1000 and 1024 mixed up?") for k in (1, 2, 3)},
     **dict.fromkeys((1 / math.log(2), math.log(10), math.log2(10)), _BASE),
 }
-Slip = tuple[str, Callable]  # a description of the slip, and the function that undoes it
+Slip = tuple[Message, Callable]  # a description of the slip, and the function that undoes it
 
 
 def slip(values: Sequence, wanted: Sequence, first: int, accepts: Callable[[int, object], bool]) -> str | None:
@@ -77,7 +67,11 @@ def swapped_arguments(
             continue
         exchanged = [(*case[:i], case[j], *case[i + 1 : j], case[i], *case[j + 1 :]) for case in inputs]
         if all(matches(n, case) for n, case in enumerate(exchanged)):
-            return f"Your result is right for `{names[i]}` and `{names[j]}` exchanged. Check where you use which."
+            return Message(
+                "Your result is right for `{one}` and `{other}` exchanged. Check where you use which.",
+                one=names[i],
+                other=names[j],
+            )
     return None
 
 
@@ -91,15 +85,14 @@ def _slips(values: Sequence, wanted: Sequence, first: int) -> Iterator[Slip]:
     count = _count(values, wanted)
     for order in permutations(range(count)) if count else ():
         if order != tuple(range(count)):
-            what = "two results are right, but swapped" if count == 2 else "results are right, but in another order"
-            yield (
-                f"Your {what}. Check the order in which you return them.",
-                lambda v, order=order: [_list(v)[i] for i in order],
-            )
+            two = Message("Your two results are right, but swapped. Check the order in which you return them.")
+            more = Message("Your results are right, but in another order. Check the order in which you return them.")
+            yield (two if count == 2 else more), lambda v, order=order: [_list(v)[i] for i in order]
     yield from _of_one(values[first], wanted[first])
     for i in range(count):
         for sentence, undo in _of_one(values[first][i], wanted[first][i]):
-            yield f"In value {i}: {sentence}", lambda v, i=i, undo=undo: [*_list(v)[:i], undo(v[i]), *v[i + 1 :]]
+            named = Message("In value {place}: {sentence}", place=i, sentence=sentence)
+            yield named, lambda v, i=i, undo=undo: [*_list(v)[:i], undo(v[i]), *v[i + 1 :]]
 
 
 def _count(values: Sequence, wanted: Sequence) -> int:
@@ -110,14 +103,29 @@ def _count(values: Sequence, wanted: Sequence) -> int:
 
 
 def _of_one(got, wanted) -> Iterator[Slip]:
-    yield _MASK, lambda value: _each(lambda mask: ~mask, value, masks=True)
+    yield INVERTED, lambda value: _each(lambda mask: ~mask, value, masks=True)
     yield from _factor(got, wanted)
     yield from _shift(got, wanted)
-    what = _subject(got)
+    one = _is_number(got)
     for sentence, undo in (
-        (f"{what} is the reciprocal of the expected one. Divide the other way round.", lambda x: 1 / x),
-        (f"{what} is 1 minus the expected one.", lambda x: 1 - x),
-        (f"{what} is 100 minus the expected one.", lambda x: 100 - x),
+        (
+            Message("The result is the reciprocal of the expected one. Divide the other way round.")
+            if one
+            else Message("Every value is the reciprocal of the expected one. Divide the other way round."),
+            lambda x: 1 / x,
+        ),
+        (
+            Message("The result is 1 minus the expected one.")
+            if one
+            else Message("Every value is 1 minus the expected one."),
+            lambda x: 1 - x,
+        ),
+        (
+            Message("The result is 100 minus the expected one.")
+            if one
+            else Message("Every value is 100 minus the expected one."),
+            lambda x: 100 - x,
+        ),
     ):
         yield sentence, lambda value, undo=undo: _each(undo, value)
     yield from _moved(got)
@@ -131,16 +139,28 @@ def _factor(got, wanted) -> Iterator[Slip]:
     size = max(abs(factor), 1 / abs(factor))
     name = next((known for known in _HINTS if math.isclose(size, known, rel_tol=1e-5)), None)
     if math.isclose(factor, -1, rel_tol=1e-5):
-        sentence = "The sign is flipped." if _is_number(got) else "All signs are flipped."
-    elif factor > 0 and math.isclose(size, round(size), rel_tol=1e-5):
-        what, times = _subject(got), f"{round(size):,}"
-        sentence = f"{what} is {times} times too large." if factor > 1 else f"{what} is {times} times too small."
+        sentence = Message("The sign is flipped.") if _is_number(got) else Message("All signs are flipped.")
     else:
-        sentence = f"{_subject(got)} is {show(factor)} times the expected one."
-    sentence = f"{sentence} {_HINTS[name]}" if name else sentence
+        sentence = joined(_times(factor, size, _is_number(got)), *([_HINTS[name]] if name else []))
     exact = math.copysign(name if abs(factor) > 1 else 1 / name, factor) if name else factor
     yield sentence, lambda value: _each(lambda x: x / exact, value)
     yield sentence, lambda value: _each(lambda x: x / round(factor), value)
+
+
+def _times(factor: float, size: float, one: bool) -> Message:
+    if factor < 0 or not math.isclose(size, round(size), rel_tol=1e-5):
+        times = show(factor)
+        if one:
+            return Message("The result is {times} times the expected one.", times=times)
+        return Message("Every value is {times} times the expected one.", times=times)
+    times = f"{round(size):,}"
+    if one and factor > 1:
+        return Message("The result is {times} times too large.", times=times)
+    if one:
+        return Message("The result is {times} times too small.", times=times)
+    if factor > 1:
+        return Message("Every value is {times} times too large.", times=times)
+    return Message("Every value is {times} times too small.", times=times)
 
 
 def _shift(got, wanted) -> Iterator[Slip]:
@@ -149,38 +169,60 @@ def _shift(got, wanted) -> Iterator[Slip]:
         return
     shift = g - w
     if math.isclose(abs(shift), 1, rel_tol=1e-5):
-        what = _subject(got)
-        sentence = f"{what} is one too large." if shift > 0 else f"{what} is one too small."
-        sentence = f"{sentence} {_ENDS}" if _is_whole(wanted) else sentence
+        hints = [_COUNT] if _is_whole(wanted) else []
+        sentence = joined(_one_off(shift > 0, _is_number(got)), *hints)
         shift = round(shift)
+    elif _is_number(got):
+        sentence = Message("The result is off by {amount}.", amount=show(shift))
     else:
-        sentence = f"{_subject(got)} is off by {show(shift)}."
+        sentence = Message("Every value is off by {amount}.", amount=show(shift))
     yield sentence, lambda value: _each(lambda x: x - shift, value)
+
+
+def _one_off(larger: bool, one: bool) -> Message:
+    if one:
+        return Message("The result is one too large.") if larger else Message("The result is one too small.")
+    return Message("Every value is one too large.") if larger else Message("Every value is one too small.")
 
 
 def _moved(got) -> Iterator[Slip]:
     """Right values in the wrong place."""
     axes = range(min(got.ndim, MOST_AXES)) if isinstance(got, Tensor) else ()
     for a, b in combinations(axes, 2):
-        plain = "The axes are reversed: your result is the transpose of the expected one."
-        yield (plain if got.ndim == 2 else f"Axes {a} and {b} are swapped."), lambda v, a=a, b=b: v.transpose(a, b)
+        transpose = Message("The axes are reversed: your result is the transpose of the expected one.")
+        exchanged = Message("Axes {a} and {b} are swapped.", a=a, b=b)
+        yield (transpose if got.ndim == 2 else exchanged), lambda v, a=a, b=b: v.transpose(a, b)
     for axis in axes:
-        which = axis if got.ndim > 1 else None
-        yield _along(which, *_REVERSED), lambda value, axis=axis: value.flip(axis)
+        reversed_, shifted, at_end, at_beginning = _along(axis) if got.ndim > 1 else _IN_A_ROW
+        yield reversed_, lambda value, axis=axis: value.flip(axis)
         for step in (1, -1):
-            yield _along(which, *_SHIFTED), lambda value, axis=axis, step=step: value.roll(step, axis)
-        yield _along(which, *_LONG_END), lambda v, axis=axis: v.narrow(axis, 0, v.shape[axis] - 1)
-        yield _along(which, *_LONG_START), lambda v, axis=axis: v.narrow(axis, 1, v.shape[axis] - 1)
+            yield shifted, lambda value, axis=axis, step=step: value.roll(step, axis)
+        yield at_end, lambda v, axis=axis: v.narrow(axis, 0, v.shape[axis] - 1)
+        yield at_beginning, lambda v, axis=axis: v.narrow(axis, 1, v.shape[axis] - 1)
     if isinstance(got, (list, tuple)):
-        yield _along(None, *_REVERSED), lambda value: _list(value)[::-1]
+        reversed_, shifted, at_end, at_beginning = _IN_A_ROW
+        yield reversed_, lambda value: _list(value)[::-1]
         for step in (1, -1):
-            yield _along(None, *_SHIFTED), lambda value, step=step: _list(value)[step:] + _list(value)[:step]
-        yield _along(None, *_LONG_END), lambda value: _list(value)[:-1]
-        yield _along(None, *_LONG_START), lambda value: _list(value)[1:]
+            yield shifted, lambda value, step=step: _list(value)[step:] + _list(value)[:step]
+        yield at_end, lambda value: _list(value)[:-1]
+        yield at_beginning, lambda value: _list(value)[1:]
 
 
-def _along(axis: int | None, plain: str, of_axis: str) -> str:
-    return plain if axis is None else of_axis.format(axis)
+def _along(axis: int) -> tuple[Message, Message, Message, Message]:
+    return (
+        Message("The values are in reverse order along axis {axis}.", axis=axis),
+        Message("Every value is shifted by one place along axis {axis}.", axis=axis),
+        Message("There is one value too many at the end along axis {axis}.", axis=axis),
+        Message("There is one value too many at the beginning along axis {axis}.", axis=axis),
+    )
+
+
+_IN_A_ROW = (
+    Message("The values are in reverse order."),
+    Message("Every value is shifted by one place."),
+    Message("There is one value too many at the end."),
+    Message("There is one value too many at the beginning."),
+)
 
 
 def _list(value) -> list:
@@ -193,10 +235,18 @@ def _missing(values: Sequence, wanted: Sequence) -> str | None:
     """A sentence if a value is missing at one end, else None; undoing isn't possible, so expected results are cut."""
     axes = min((w.ndim if isinstance(w, Tensor) else 1 for w in wanted if _is_sequence(w)), default=0)
     for axis in range(min(axes, MOST_AXES)):
-        for sentences, start in ((_SHORT_END, 0), (_SHORT_START, 1)):
+        for end, start in (("last", 0), ("first", 1)):
             if all(agree(v, _cut(w, axis, start), 1e-5) for v, w in zip(values, wanted, strict=True)):
-                return f"{_along(axis if axes > 1 else None, *sentences)} {_ENDS}"
+                return joined(_without(end, axis if axes > 1 else None), _COUNT)
     return None
+
+
+def _without(end: str, axis: int | None) -> Message:
+    if axis is None:
+        return Message("The last value is missing.") if end == "last" else Message("The first value is missing.")
+    if end == "last":
+        return Message("The last value is missing along axis {axis}.", axis=axis)
+    return Message("The first value is missing along axis {axis}.", axis=axis)
 
 
 def _cut(value, axis: int, start: int):
@@ -209,10 +259,6 @@ def _size(value) -> int:
     if isinstance(value, (list, tuple)):
         return sum(map(_size, value))
     return value.numel() if isinstance(value, Tensor) else 1
-
-
-def _subject(got) -> str:
-    return "The result" if _is_number(got) else "Every value"
 
 
 def _is_number(value) -> bool:

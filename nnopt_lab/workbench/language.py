@@ -4,6 +4,7 @@ A text is looked up when it is shown. Keys, records and comparisons keep the Eng
 there is no translation.
 
 - `_("You have {count} points.", count=3)` marks a text of the library itself; `nnopt translate` finds such calls.
+- `Message("Expected {wanted}.", wanted=3)` marks one that is English until it is shown, because it is also recorded.
 - `translated(text)` looks up a text that another part of the course has written, such as a lesson's claim.
 """
 
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from nnopt_lab.workbench.paths import KIT, PACKAGE
 
@@ -22,21 +24,65 @@ ENGLISH = "en"
 VARIABLE = "NNOPT_LANGUAGE"
 DOMAIN = "nnopt_lab"
 LOCALE_VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set counts, as in gettext
-FIELD = re.compile(r"\{\d+\}")  # of a template, to look texts up
+FIELD = re.compile(r"\{\d+\}")  # of a template that is found in code
 ANY_FIELD = re.compile(r"\{\w+\}")  # also by name, as in the library's texts
 # Contexts, in the sense of gettext: of texts that a lesson's own code prints, and of those that the library marks. A
 # lesson's "points" may be percentage points, and the library's those of exercises.
 PRINTED, MESSAGE = "printed", "message"
+_FIRST_WORD, _WORD = re.compile(r"[A-Za-z]+ "), re.compile(r"[A-Za-z]{2,}")
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 _SENTENCE_END = re.compile(r"[.!?](?= )")
-_VALUE = r"(?:(?![.!?] [A-Z])[^\n])"  # a character in a field, which does not go on into another sentence
-_LAST_FIELD = f"{_VALUE}*?)"
-_FULL_WIDTH = ("。", "！", "？")
+_VALUE = r"(?:(?![.!?] [A-Z0-9])[^\n])"  # a character in a field, which does not go on into another sentence
+_MARKS = {".": "。", "!": "！", "?": "？"}
+_FULL_WIDTH = tuple(_MARKS.values())
 _CHINESE = r"[\u3400-\u9fff，。；：！？、（）“”]"
 _CHINESE_END, _CHINESE_START = re.compile(rf"{_CHINESE} ?$"), re.compile(rf" ?{_CHINESE}")
+_IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 _QUOTES = ("`", "'", '"', "“", "「")
 
 _chosen: list[str] = []  # the language of `set_language`, if it was called
+_entered: list[str] = []  # the lesson of `enter_lesson`, whose own texts go before other lessons'
+
+
+class Message(str):
+    """A text of the library with its fields filled in, as by `_`, which is translated only when it is shown.
+
+    Everywhere else it is its English text, so that records and comparisons don't depend on the language.
+
+    Args:
+        text: in English, a literal, so that `nnopt translate` finds it.
+        fields: by name; all that the text has. Messages among them are translated too.
+    """
+
+    __slots__ = ("_parts",)
+
+    def __new__(cls, text: str, /, **fields):
+        made = super().__new__(cls, text.format(**fields) if fields else text)
+        made._parts = [(text, fields)]
+        return made
+
+    def __reduce__(self) -> tuple:
+        return str, (str(self),)
+
+    @property
+    def said(self) -> str:
+        """The text in the current language."""
+        text = ""
+        for part, fields in self._parts:
+            text = _continued(text, translated_sentences(part) if fields is None else _(part, **fields))
+        return text
+
+
+def joined(*texts: str) -> Message:
+    """Sentences one after the other; a text that is no message is looked up when it is shown."""
+    made = Message(" ".join(texts))
+    made._parts = [part for text in texts for part in getattr(text, "_parts", [(text, None)])]
+    return made
+
+
+def spoken(text):
+    """A message in the current language; anything else, such as the text of a learner's value, as it is."""
+    return text.said if isinstance(text, Message) else text
 
 
 def languages() -> list[str]:
@@ -119,13 +165,16 @@ def translated(text: str, context: str = "") -> str:
 
     Args:
         text: in English.
-        context: PRINTED looks up only what the lessons' own code prints; default every text.
+        context: PRINTED looks up only what the lessons' own code prints, DOMAIN the library's own texts first; default
+            every text, those of the current lesson first.
     """
     language = spoken_language()
     if language == ENGLISH or not _LETTERS.search(text):
         return text
+    if isinstance(text, Message):
+        return text.said
     core = text.strip()
-    found = _translate(core, context, language)
+    found = _translate(core, context, language, *_entered)
     return text if found == core else text.replace(core, found, 1)
 
 
@@ -137,9 +186,22 @@ def translated_sentences(text: str) -> str:
     for end in _SENTENCE_END.finditer(text):
         first = translated(text[: end.end()])
         if first != text[: end.end()]:
-            rest = translated_sentences(text[end.end() :].lstrip())
-            return first + rest if first.endswith(_FULL_WIDTH) else f"{first} {rest}"
+            return _continued(first, translated_sentences(text[end.end() :].lstrip()))
     return text
+
+
+def _continued(text: str, sentence: str) -> str:
+    return text + sentence if not text or text.endswith(_FULL_WIDTH) else f"{text} {sentence}"
+
+
+def enter_lesson(name: str) -> None:
+    """Let a lesson's own texts go before those of other lessons, where the two are translated differently."""
+    _entered[:] = [name]
+
+
+def context_of(lesson: str, context: str = "") -> str:
+    """The context, in the sense of gettext, of a lesson's own translation of a text that others translate otherwise."""
+    return f"{lesson} {context}".rstrip()
 
 
 def _(text: str, /, **fields) -> str:
@@ -150,8 +212,10 @@ def _(text: str, /, **fields) -> str:
         fields: by name; all that the text has.
     """
     language = spoken_language()
-    found = text if language == ENGLISH else _catalog(language).pgettext(MESSAGE, text)
-    return found.format(**fields) if fields else found
+    if language == ENGLISH:
+        return text.format(**fields) if fields else text
+    found = _catalog(language).pgettext(MESSAGE, text) or text
+    return _with_fields(found, {name: spoken(value) for name, value in fields.items()}) if fields else found
 
 
 def counted(count: int, one: str, many: str, /, **fields) -> str:
@@ -208,38 +272,44 @@ def _others() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=10_000)  # a playground writes new numbers with every move
-def _translate(text: str, context: str, language: str) -> str:
-    catalog = _catalog(language)
-    found = catalog.pgettext(context, text) if context else catalog.gettext(text)
-    if found != text:
+def _translate(text: str, context: str, language: str, lesson: str = "") -> str:
+    if found := _looked_up(text, context, language, lesson):
         return found
-    second_best = text
-    for pattern, translation in _templates(language, context):
-        if match := pattern.fullmatch(text):
-            filled = _filled_in(match, translation, language)
-            # A template that ends with a field takes the full stop of a sentence for a part of the field.
-            if not (text.endswith(".") and pattern.pattern.endswith(_LAST_FIELD)):
-                return filled
-            second_best = filled if second_best == text else second_best
-    return second_best
+    if text.endswith(tuple(_MARKS)) and (found := _looked_up(text[:-1], context, language, lesson)):
+        return found + (_MARKS[text[-1]] if _IDEOGRAPH.search(found) else text[-1])
+    return text
 
 
-def _filled_in(match: re.Match, translation: str, language: str) -> str:
+def _looked_up(text: str, context: str, language: str, lesson: str) -> str:
+    """The translation of a text or of its template, "" if there is none."""
+    catalog, general = _catalog(language), "" if context == DOMAIN else context
+    own = context_of(DOMAIN) if context == DOMAIN else context_of(lesson, context)
+    for among in (own, general, *([MESSAGE] if text.endswith(tuple(_MARKS)) and not context else [])):
+        if found := catalog.pgettext(among, text) if among else catalog.gettext(text):
+            return found
+    for template in _templates(language, general):
+        if match := template.pattern.fullmatch(text):
+            values = {name.removeprefix("field"): value for name, value in match.groupdict().items()}
+            for field in ANY_FIELD.finditer(template.said):
+                name = field.group()[1:-1]
+                core, is_quoted = values[name].strip(), template.said[: field.start()].endswith(_QUOTES)
+                if _LETTERS.search(core) and not is_quoted:
+                    found = _looked_up(core, template.values, language, lesson) or core
+                    values[name] = values[name].replace(core, found, 1)
+            return _with_fields(template.said, values)
+    return ""
+
+
+def _with_fields(template: str, values: Mapping[str, object]) -> str:
+    """Fill in the fields; the space falls away that stands beside a Latin name, where two Chinese characters meet."""
     text, end = "", 0
-    for field in FIELD.finditer(translation):
-        text = _beside(text, translation[end : field.start()])
-        text, end = _beside(text, _value(match, field, language)), field.end()
-    return _beside(text, translation[end:])
-
-
-def _value(match: re.Match, field: re.Match, language: str) -> str:
-    value, before = match[f"field{field.group()[1:-1]}"], field.string[: field.start()]
-    is_verbatim = before.endswith(_QUOTES) or not _LETTERS.search(value)
-    return value if is_verbatim else value.replace(value.strip(), _translate(value.strip(), "", language), 1)
+    for field in ANY_FIELD.finditer(template):
+        text = _beside(text, template[end : field.start()])
+        text, end = _beside(text, str(values[field.group()[1:-1]])), field.end()
+    return _beside(text, template[end:])
 
 
 def _beside(before: str, after: str) -> str:
-    """Two parts of a text as one; between Chinese characters, the space falls away that stands beside Latin ones."""
     if _CHINESE_END.search(before) and _CHINESE_START.match(after):
         return before.rstrip(" ") + after.lstrip(" ")
     return before + after
@@ -249,17 +319,46 @@ def _beside(before: str, after: str) -> str:
 def _catalog(language: str) -> gettext.NullTranslations:
     try:
         with catalog_file(language).open("rb") as file:
-            return gettext.GNUTranslations(file)
+            catalog = gettext.GNUTranslations(file)
     except OSError:
-        return gettext.NullTranslations()
+        catalog = gettext.NullTranslations()
+    catalog.add_fallback(_Missing())
+    return catalog
+
+
+class _Missing(gettext.NullTranslations):
+    def gettext(self, message: str) -> str:
+        return ""
+
+    def pgettext(self, context: str, message: str) -> str:
+        return ""
+
+
+class _Template(NamedTuple):
+    pattern: re.Pattern
+    said: str
+    values: str  # the context of what stands in the fields
 
 
 @cache
-def _templates(language: str, context: str) -> list[tuple[re.Pattern, str]]:
-    """The messages with fields, as patterns with their translations, those with the most text of their own first."""
-    found = [(text, said) for of, text, said in _messages(language) if of == context and FIELD.search(text)]
-    found.sort(key=lambda message: -len(FIELD.sub("", message[0])))
-    return [(_pattern(template), translation) for template, translation in found]
+def _templates(language: str, context: str) -> list[_Template]:
+    """The messages with fields, those with the most text of their own first.
+
+    Recorded sentences of the library are found here too, and in their fields its other messages of several words.
+    """
+    found = [
+        (len(ANY_FIELD.sub("", text)), _Template(_pattern(text), said, MESSAGE if of == MESSAGE else ""))
+        for of, text, said in _messages(language)
+        if ANY_FIELD.search(text) and (_is_wordy(text) if of == MESSAGE else of == context)
+        if of == context or not context
+    ]
+    return [template for _, template in sorted(found, key=lambda one: -one[0])]
+
+
+def _is_wordy(template: str) -> bool:
+    """Whether a marked text has so many words, or such a beginning, that it is not found in other texts by chance."""
+    words = len(_WORD.findall(ANY_FIELD.sub("", template)))
+    return words > 1 or (words > 0 and bool(_FIRST_WORD.match(template)))
 
 
 def _messages(language: str) -> list[tuple[str, str, str]]:
@@ -272,8 +371,11 @@ def _messages(language: str) -> list[tuple[str, str, str]]:
 
 
 def _pattern(template: str) -> re.Pattern:
-    texts, fields = FIELD.split(template), FIELD.findall(template)
+    texts, fields = ANY_FIELD.split(template), ANY_FIELD.findall(template)
     pattern = re.escape(texts[0])
-    for field, text in zip(fields, texts[1:], strict=True):
-        pattern += f"(?P<field{field[1:-1]}>{_VALUE}*?){re.escape(text)}"
-    return re.compile(pattern)
+    for place, (field, text) in enumerate(zip(fields, texts[1:], strict=True)):
+        name = f"field{field[1:-1]}"
+        pattern += f"(?P={name})" if field in fields[:place] else f"(?P<{name}>{_VALUE}*?)"
+        pattern += re.escape(text)
+    takes_full_stop = texts[-1] or fields[-1] == "{sentence}"
+    return re.compile(pattern + ("" if takes_full_stop else r"(?<![.!?])"))

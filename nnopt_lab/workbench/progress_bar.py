@@ -12,7 +12,7 @@ from itertools import count
 
 from tqdm.std import tqdm
 
-from nnopt_lab.workbench.language import _, translated
+from nnopt_lab.workbench.language import DOMAIN, _, translated
 
 _numbers = count()
 
@@ -22,7 +22,7 @@ def progress_bar(*args, **kwargs) -> tqdm:
 
     Its `desc` and `unit` are shown in the language in use. `$TQDM_DISABLE` turns it off, in a notebook's kernel too.
     """
-    kwargs |= {key: translated(kwargs[key]) for key in ("desc", "unit") if kwargs.get(key)}
+    kwargs |= {key: translated(kwargs[key], DOMAIN) for key in ("desc", "unit") if kwargs.get(key)}
     kind = _NotebookBar if _kernel_shell() is not None else tqdm
     return kind(*args, leave=False, smoothing=0, disable=bool(os.environ.get("TQDM_DISABLE")), **kwargs)
 

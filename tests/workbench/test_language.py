@@ -1,16 +1,26 @@
 """The language in use, and look-ups of texts."""
 
+import copy
+import json
+import pickle
+
+import polib
 import pytest
 
+from nnopt_lab.workbench import language
 from nnopt_lab.workbench.language import (
     PRINTED,
+    Message,
     _,
     counted,
     current_language,
+    joined,
     languages,
     set_language,
     speaking,
+    spoken,
     translated,
+    translated_sentences,
 )
 
 MESSAGES = {
@@ -124,3 +134,50 @@ def test_fields_of_the_library_s_texts_are_filled_in_as_they_are(who):
 def test_an_unknown_language_in_the_variable_shows_english(monkeypatch):
     monkeypatch.setenv("NNOPT_LANGUAGE", "fr")
     assert translated("Two layers.") == "Two layers." and _("Two layers.") == "Two layers."
+
+
+def test_a_message_is_english_until_it_is_shown():
+    text = Message("{who} has {count} points.", who=Message("nearest"), count=3)
+    both = joined(Message("Two layers."), text, "3 bits")
+    assert text == str(text) == "nearest has 3 points." and both == "Two layers. nearest has 3 points. 3 bits"
+    assert hash(text) == hash(str(text)) and json.loads(json.dumps(text)) == text
+    assert pickle.loads(pickle.dumps(text)) == text and type(copy.deepcopy(text)) is str
+    assert (text.said, both.said) == (text, both)
+    set_language("zh")
+    assert text == "nearest has 3 points."
+    assert text.said == translated(text) == translated_sentences(text) == spoken(text) == "最近有 3 分。"
+    assert translated(both) == "两层。最近有 3 分。3 位" and _("{who} has {count} points.", who=text, count=1) == (
+        "最近有 3 分。有 1 分。"
+    )
+    assert spoken("nearest") == "nearest" and spoken(3) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Ada has 3 points.", "Ada有 3 分。"),  # recorded in English, and shown later
+        ("Two layers. Ada has 3 points.", "两层。Ada有 3 分。"),
+        ("Off by 0.25. 4 bits", "Off by 0.25. 4 bits"),  # a field does not run over a sentence's end
+        ("Nothing is off by 0.25. 4 bits", "Nothing 相差 0.25。4 位"),
+        ("up to 90 % (of 3).", "3 的 90%。"),
+    ],
+)
+def test_recorded_sentences_are_found_by_their_templates(text, said):
+    set_language("zh")
+    assert translated_sentences(text) == said
+
+
+def test_a_lesson_s_own_translation_goes_before_another_lesson_s(chinese):
+    chinese({"small": "小", "batch": "批"})
+    catalog = polib.POFile()
+    catalog.metadata = {"Content-Type": "text/plain; charset=UTF-8"}
+    catalog.extend(polib.POEntry(msgid=text, msgstr=said) for text, said in (("small", "小"), ("batch", "批")))
+    for context in (language.context_of("07_lesson"), language.context_of(language.DOMAIN)):
+        catalog.append(polib.POEntry(msgctxt=context, msgid="small", msgstr=context))
+    catalog.save_as_mofile(str(language.catalog_file("zh")))
+    language.forget_catalogs()
+    assert (translated("small"), translated("small", language.DOMAIN)) == ("小", language.DOMAIN)
+    language.enter_lesson("07_lesson")
+    assert (translated("small"), translated("batch")) == ("07_lesson", "批")
+    language.enter_lesson("08_lesson")
+    assert translated("small") == "小"

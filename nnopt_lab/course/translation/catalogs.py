@@ -17,7 +17,7 @@ from nnopt_lab.course.translation.code_strings import code_strings
 from nnopt_lab.course.translation.library import LIBRARY, library_messages
 from nnopt_lab.course.translation.markdown_blocks import HEADING, LIST_ITEM, PARAGRAPH, TABLE_ROW, blocks
 from nnopt_lab.course.workspace import write_atomically
-from nnopt_lab.workbench.language import DOMAIN, ENGLISH, MESSAGE, PRINTED, catalog_file, forget_catalogs
+from nnopt_lab.workbench.language import DOMAIN, ENGLISH, MESSAGE, PRINTED, catalog_file, context_of, forget_catalogs
 from nnopt_lab.workbench.paths import root
 
 COMPLETE = "COMPLETE"  # a file in a language's folder: from now on, every lesson must be translated
@@ -184,8 +184,8 @@ def compiled(language: str) -> bytes:
     """The compiled catalogue of a language: the texts that programs show, from all its files.
 
     Prose is left out, because it is in the translated notebooks. Of different translations of one text, that of the
-    first lesson counts. What lessons print is there twice, the second time with its context; what the library marks
-    has a context of its own.
+    first lesson counts, and each other one is there in its own lesson's context. What lessons print is there twice,
+    the second time with its context; what the library marks has a context of its own.
     """
     made: dict[tuple[str, str], str] = {}
     for path in sorted((root() / "solutions" / language).glob("*.po")):
@@ -193,7 +193,8 @@ def compiled(language: str) -> bytes:
             kinds = entry.comment.split(", ")
             if not MARKDOWN.issuperset(kinds) and not entry.fuzzy and entry.msgstr:
                 for context in _contexts(kinds):
-                    made.setdefault((context, entry.msgid), entry.msgstr)
+                    if made.setdefault((context, entry.msgid), entry.msgstr) != entry.msgstr:
+                        made[context_of(path.stem, context), entry.msgid] = entry.msgstr
     catalog = polib.POFile()
     catalog.metadata = {"Content-Type": "text/plain; charset=UTF-8", "Language": language}
     for (context, text), said in sorted(made.items()):

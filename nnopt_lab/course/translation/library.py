@@ -1,7 +1,7 @@
 """The English texts that the library itself shows to learners, for `solutions/LANGUAGE/nnopt_lab.po`.
 
-They are found in three ways: by calls of `_` and `counted`, in the declarations of lessons, exercises and questions,
-and, like a lesson's own strings, in modules whose strings are shown by figures, tables and cards.
+They are found in three ways: by calls of `_`, `Message` and `counted`, in the declarations of lessons, exercises and
+questions, and, like a lesson's own strings, in modules whose strings are shown by figures, tables and cards.
 """
 
 import ast
@@ -20,15 +20,10 @@ from nnopt_lab.workbench.language import DOMAIN, FIELD, MESSAGE
 from nnopt_lab.workbench.paths import PACKAGE
 
 LIBRARY = DOMAIN  # the name of the file, beside the lessons'
-_MARKED = {"_": range(0, 1), "counted": range(1, 3)}  # function → its arguments that are texts
+_MARKED = {"_": range(0, 1), "Message": range(0, 1), "counted": range(1, 3)}  # function → its arguments that are texts
 # Modules whose strings reach a learner through `translated`, by what shows them.
 _SHOWN = (
     "cli/usage.py",
-    "course/checking.py",
-    "course/differences.py",
-    "course/display.py",
-    "course/number_comments.py",
-    "course/slips.py",
     "grading/capstone/figure.py",
     "grading/capstone/leaderboard.py",
     "lessons/*/playground.py",
@@ -98,7 +93,7 @@ def library_messages() -> dict[str, list[str]]:
 
 
 def marked_texts(source: str) -> Iterator[tuple[str, str]]:
-    """The texts of a module's calls of `_` and `counted`, and the names and units of its progress bars.
+    """The texts of a module's calls of `_`, `Message` and `counted`, and the names and units of its progress bars.
 
     Raises:
         ValueError: a call has something other than a literal there, so that its text can't be found.

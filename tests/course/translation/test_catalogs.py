@@ -141,3 +141,16 @@ def test_stale_texts_are_not_compiled(path, course):
     catalogs.compile_catalog("zh")
     language.set_language("zh")
     assert language.translated("It has 4 layers.") == "It has 4 layers."
+
+
+def test_a_text_that_two_lessons_translate_differently_is_there_in_each_one_s_context(tiny):
+    for name, said in ((LESSON, "小"), ("98_other", "small")):
+        catalog = catalogs.updated(catalogs.read(catalogs.po_file(name, "zh")), {"small": ["label"]})
+        catalog[0].msgstr = said
+        catalogs.po_file(name, "zh").parent.mkdir(parents=True, exist_ok=True)
+        catalogs.po_file(name, "zh").write_text(catalogs.as_text(catalog), encoding="utf-8")
+    catalogs.compile_catalog("zh")
+    language.set_language("zh")
+    assert language.translated("small") == "小"
+    language.enter_lesson("98_other")
+    assert language.translated("small") == "small"
