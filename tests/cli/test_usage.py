@@ -41,12 +41,13 @@ def words(shown):
     return re.sub(r"[│╭╮╰╯─]", " ", shown).split()
 
 
-def test_a_chinese_sentence_that_is_wider_than_its_column_is_shown_whole(nnopt, chinese):
+def test_a_chinese_sentence_that_is_wider_than_its_column_is_shown_whole(nnopt, chinese, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     said = "你的文件夹；默认为当前所在的工作区，或者这里的 work 文件夹（如果有的话）。" * 3
     chinese({text: said for text, kinds in library_messages().items() if "help" in kinds})
     _, shown, _ = nnopt("lab", "--help")
     column = "".join(words(re.sub(r"(?m)^│ --[\w-]+.*?(?=你)", "", shown)))
-    assert said.replace(" ", "") in column and "…" not in column
+    assert column.count(said.replace(" ", "")) > 3 and "…" not in column
     lines = [line.strip("│ ").lstrip() for line in shown.splitlines()]
     assert not any(line.startswith(("，", "。", "；", "）")) or line.endswith("（") for line in lines)
     assert all(character.isprintable() for line in lines for character in line)
