@@ -179,11 +179,12 @@ claim(
 LIVE = False
 knobs = recorded("convolution_knobs", live=LIVE)["result"]["accuracy"]
 usual = {"channels": (16, 32), "kernel_size": 3}
-names = {
-    (knob, setting): "MyNet" if usual | options == usual else f"{knob}: {setting}"
-    for knob, settings in KNOBS.items()
-    for setting, options in settings.items()
-}
+names = {("fewer kernels", s): f"fewer kernels: {s}" for s in KNOBS["fewer kernels"]}
+for s in KNOBS["smaller kernels"]:
+    names["smaller kernels", s] = f"smaller kernels: {s}"
+for s in KNOBS["fewer layers"]:
+    names["fewer layers", s] = f"fewer layers: {s}"
+names |= {(k, s): "MyNet" for k, s in names if usual | KNOBS[k][s] == usual}
 torch.manual_seed(0)
 networks = {"MyNet": models.MyNet()} | {
     names[k, s]: models.MyNet(**KNOBS[k][s]) for k, s in names

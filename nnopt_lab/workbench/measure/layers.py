@@ -40,7 +40,7 @@ def layer_table(model: nn.Module, example: Tensor, caption: str = CAPTION) -> Ta
         if isinstance(layer, _WITHOUT_ROW):
             continue
         if _is_activation(layer) and rows:
-            rows[-1][1] += f", {type(layer).__name__}"
+            rows[-1][1] += _(", ") + type(layer).__name__
             continue
         total = 0 if id(layer) in seen else parameters(layer).total
         seen.add(id(layer))

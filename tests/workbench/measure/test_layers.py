@@ -83,4 +83,4 @@ def test_layers_are_described_in_the_language_in_use(chinese):
     chinese({"{kernel} convolution": "{kernel} 卷积", "stride {stride}": "步幅 {stride}", ", ": "，", "layer": "层"})
     model = nn.Sequential(nn.Conv2d(1, 2, 3, stride=2), nn.ReLU())
     table = layer_table(model, torch.zeros(1, 1, 8, 8))
-    assert table.rows[0][1] == "3×3 卷积，1 → 2，步幅 2, ReLU" and repr(table).splitlines()[1].startswith("层 ")
+    assert table.rows[0][1] == "3×3 卷积，1 → 2，步幅 2，ReLU" and repr(table).splitlines()[1].startswith("层 ")
