@@ -256,7 +256,7 @@ claim(
 #
 # ```python
 #  1  class Net(nn.Module):
-#  2      def __init__(self): …                         # the layers printed in section 1
+#  2      def __init__(self): …          # the layers printed in section 1
 #  3      def forward(self, x):
 #  4          x = F.max_pool2d(F.relu(self.conv1(x)), 2)
 #  5          …
@@ -272,7 +272,7 @@ claim(
 # 15  optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
 # 16  quantise model(net, 8)
 # 17  device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-# 18  net.to(device)                                    # "parallel training"
+# 18  net.to(device)                     # "parallel training"
 # 19  loss = nn.CrossEntropyLoss()(net(x), y)
 # 20  loss.backward()
 # 21  optimizer.step()

@@ -615,26 +615,37 @@ def ahead(alone, accuracies):
 
 
 # %% tags=["fold"]
-# Table: a function that shows gains over the control
-def against(results, control="labels", caption="", teacher=None):
-    """Show each method's gain over the control as a table, and return it."""
-    alone = results[control]
-    gained = {
-        name: ahead(alone, accuracies)
+# Table: functions that show gains over the control
+def rows_of(results, gained, control="labels"):
+    """The rows of a table: the control, then each method with its gain."""
+    mean = {name: f"{sum(of) / len(of):.2f} %" for name, of in results.items()}
+    rows = [[control, mean[control], None, None, None]]
+    for name, (gain, verdict, low, high) in gained.items():
+        interval = f"{low:+.2f} to {high:+.2f}"
+        rows.append([name, mean[name], f"{gain:+.2f}", interval, verdict])
+    return rows
+
+
+def heads_of(control="labels"):
+    return ["", "mean", f"points above {control!r}", "95 % interval", "verdict"]
+
+
+def gains_over(results, control="labels"):
+    """Each method's gain over the control."""
+    return {
+        name: ahead(results[control], accuracies)
         for name, accuracies in results.items()
         if name != control
     }
-    rows = []
+
+
+def against(results, control="labels", caption="", teacher=None):
+    """Show each method's gain over the control as a table, and return it."""
+    gained = gains_over(results, control)
+    rows = rows_of(results, gained, control)
     if teacher is not None:
-        rows.append(["teacher", f"{teacher:.2f} %", None, None, None])
-    rows += [[control, f"{sum(alone) / len(alone):.2f} %", None, None, None]]
-    for name, (mean, verdict, low, high) in gained.items():
-        accuracy = f"{sum(results[name]) / len(results[name]):.2f} %"
-        rows.append(
-            [name, accuracy, f"{mean:+.2f}", f"{low:+.2f} to {high:+.2f}", verdict]
-        )
-    heads = ["", "mean", f"points above {control!r}", "95 % interval", "verdict"]
-    display(Table(rows, heads, caption))
+        rows.insert(0, ["teacher", f"{teacher:.2f} %", None, None, None])
+    display(Table(rows, heads_of(control), caption))
     return gained
 
 
@@ -1227,11 +1238,13 @@ predict("teacher on new pictures compared with labels, 2 bits", unit="points")
 # %%
 compressed = recorded("distillation_compressed", live=LIVE)["result"]
 print(f"before: {compressed['before']} %")
-recovered = {}
+recovered, rows = {}, []
 for kind, accuracies in compressed["accuracy"].items():
     left = compressed["compressed"][kind]
-    caption = f"{kind.capitalize()}: {left} % before further training"
-    recovered[kind] = against(accuracies, caption=caption)
+    recovered[kind] = gains_over(accuracies)
+    group = f"{kind.capitalize()}: {left} % before further training"
+    rows += [[group, *row] for row in rows_of(accuracies, recovered[kind])]
+Table(rows, ["", *heads_of()])
 
 # %% tags=["fold"]
 # Plot: accuracy after compression

@@ -97,8 +97,8 @@ class Drawing:
     def _repr_html_(self) -> str:
         source = base64.b64encode(self.svg.encode()).decode()
         return (
-            f'<img alt="{html.escape(translated(self.alt))}" width="{self.width}" style="max-width:100%;height:auto" '
-            f'src="data:image/svg+xml;base64,{source}">'
+            f'<img alt="{html.escape(translated(self.alt))}" class="nnopt-drawn" width="{self.width}" '
+            f'style="max-width:100%;height:auto" src="data:image/svg+xml;base64,{source}">'
         )
 
 

@@ -169,10 +169,9 @@ def seeds(ax: Axes, runs: dict, colors=None, reference: float | None = None) -> 
     for row, name in _rows(ax, runs):
         values = [float(value) for value in runs[name]]
         color = _color(colors, name)
-        ax.plot(values, [row] * len(values), marker_of(color), color=color, markeredgecolor=EDGE)
         if values:
-            mean = {"color": "white", "markersize": 16, "markeredgewidth": 1.2, "path_effects": _OUTLINE}
-            ax.plot(sum(values) / len(values), row, "|", **mean)
+            ax.plot(sum(values) / len(values), row, "|", color=color, markersize=20, markeredgewidth=2.5)
+        ax.plot(values, [row] * len(values), marker_of(color), color=color, markeredgecolor=EDGE)
     if reference is not None:
         reference_line(ax, reference)
 

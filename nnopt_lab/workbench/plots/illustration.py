@@ -53,8 +53,8 @@ def img(fig: Figure, picture: bytes | None = None) -> str:
     width = int.from_bytes(picture[16:20], "big") // SHARPNESS  # in the first chunk, IHDR, whose data begins at byte 16
     source = base64.b64encode(picture).decode()
     return (
-        f'<img alt="{html.escape(alt_text(fig))}" width="{width}" style="max-width:100%;height:auto" '
-        f'src="data:image/png;base64,{source}">'
+        f'<img alt="{html.escape(alt_text(fig))}" class="nnopt-drawn" width="{width}" '
+        f'style="max-width:100%;height:auto" src="data:image/png;base64,{source}">'
     )
 
 

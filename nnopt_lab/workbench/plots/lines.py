@@ -32,7 +32,7 @@ def curves(ax: Axes, x, series: dict, reference: tuple[str, float] | None = None
         # A line below others that would hide it is drawn thicker, so that it shows on both sides of them.
         above = sum(values == other for other in list(rows.values())[place + 1 :])
         thick = {"linewidth": 1.8 + 3 * above, "markersize": 4.5 + 3 * above} if above else {}
-        ax.plot(x, values, **_drawn(colors[name]) | thick, label=name)
+        ax.plot(x, values, **_drawn(colors[name], len(rows) == 1) | thick, label=name)
     if reference:
         reference_line(ax, reference[1], reference[0], across=True)
 
@@ -145,9 +145,10 @@ def _next_color(ax: Axes) -> str:
     return line.get_color()
 
 
-def _drawn(color: str) -> dict:
-    """How a line of this colour is drawn in all lessons."""
-    return {"color": color, "marker": marker_of(color), "linestyle": line_of(color), "markersize": 4.5}
+def _drawn(color: str, alone: bool = False) -> dict:
+    """How a line of this colour is drawn in all lessons; solid with dots if it has no neighbour to differ from."""
+    look = {"marker": "o", "linestyle": "-"} if alone else {"marker": marker_of(color), "linestyle": line_of(color)}
+    return {"color": color, "markersize": 4.5} | look
 
 
 def band(ax: Axes, x, runs, label: str, color: str | None = None) -> None:
@@ -180,9 +181,9 @@ def history(histories: dict) -> Figure:
     fig, (left, right) = figure(2)
     with style():
         for name, color in series_colors(histories).items():
-            epochs = range(1, len(histories[name].train_loss) + 1)
-            left.plot(epochs, histories[name].train_loss, **_drawn(color), label=name)
-            right.plot(epochs, histories[name].validation_accuracy, **_drawn(color))
+            epochs, look = range(1, len(histories[name].train_loss) + 1), _drawn(color, len(histories) == 1)
+            left.plot(epochs, histories[name].train_loss, **look, label=name)
+            right.plot(epochs, histories[name].validation_accuracy, **look)
         left.set(xlabel="epoch", ylabel="training loss")
         right.set(xlabel="epoch", ylabel="validation accuracy")
         right.yaxis.set_major_formatter(PercentFormatter(100, symbol=" %"))

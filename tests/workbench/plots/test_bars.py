@@ -105,7 +105,7 @@ def test_intervals_may_share_rows(ax):
 
 def test_seeds_are_dots_with_their_mean(ax):
     plots.seeds(ax, {"labels": [1, 2, 6], "taught": [4.0], "none": []}, reference=3)
-    dots, mean, *_ = ax.lines
+    mean, dots, *_ = ax.lines
     assert list(dots.get_xdata()) == [1, 2, 6] and list(mean.get_xdata()) == [3] and names(ax)[2] == "none"
 
 

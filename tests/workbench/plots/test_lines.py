@@ -115,3 +115,12 @@ class TestHistory:
 
     def test_of_one_epoch(self):
         plots.history({"run": SimpleNamespace(train_loss=[1.0], validation_accuracy=[50.0])})
+
+
+def test_a_curve_without_neighbours_is_a_plain_line():
+    fig, ax = plots.figure()
+    plots.curves(ax, [1, 2], {"the article's recipe": [1, 2]})
+    plots.curves(ax, [1, 2], {"the article's recipe": [1, 2], "float32": [2, 3]})
+    assert [line.get_linestyle() for line in ax.lines] == ["-", "-.", "-"]
+    assert [line.get_marker() for line in ax.lines] == ["o", "P", "o"]
+    plots.finish(fig)

@@ -62,11 +62,19 @@
     if (returns && link) setFragment(link); // it was followed meanwhile
   };
 
+  // Texts in drawn figures are a grey for both themes, which is a little dark on the dark one (see plots/colors.py).
+  const brightenFigures = () => {
+    const style = document.createElement('style');
+    style.textContent = '[data-jp-theme-light="false"] img.nnopt-drawn { filter: brightness(1.15); }';
+    document.head.append(style);
+  };
+
   const plugin = {
     id: 'nnopt-lab:course',
-    description: 'Reloads the start page, returns to a place in a notebook, and names controls for screen readers.',
+    description: 'Reloads the start page, returns to a place in a notebook, names controls for screen readers, and brightens figures.',
     autoStart: true,
     activate: app => {
+      brightenFigures();
       app.commands.addCommand('nnopt-lab:run-above-and-this', {
         label: 'Run the cells above and this one',
         execute: () => runAboveAndThis(app.commands)
