@@ -8,8 +8,9 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from nnopt_lab.course.asking import ASKS, asks, prose
 from nnopt_lab.course.cell_roles import check_label, depends_on_the_machine, is_folded, shows_progress
-from nnopt_lab.course.exercises import cell_id, exercises
+from nnopt_lab.course.exercises import Question, cell_id, exercises, questions
 from nnopt_lab.course.lesson_files import paths, read_notebook
 from nnopt_lab.course.runner import run_notebook
 from nnopt_lab.course.static_outputs import make_static
@@ -21,7 +22,7 @@ from nnopt_lab.workbench.paths import root
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 ANNOUNCED = re.compile(r"\*\*Exercise \(([^)]*)\)")
 KEPT_METADATA = ("exercise", "question", "tags")
-COMPARED_METADATA = (*KEPT_METADATA, "jupyter")
+COMPARED_METADATA = (*KEPT_METADATA, "jupyter", ASKS)
 FENCE = re.compile(r" *(?:> *)*(?P<marks>`{3,}|~{3,})(?P<after>.*)")
 LANGUAGE = re.compile(r"[\w.+#-]*")
 VARIES = "nbval-ignore-output"
@@ -33,6 +34,8 @@ METADATA = {
 
 def to_notebook(source: Path, solved: bool) -> NotebookNode:
     """Convert a lesson's source (jupytext percent format) to its solved or its learner's notebook, not executed.
+
+    Every declared question gets a cell above its answer's with its text, in the language in use.
 
     Raises:
         ValueError: solution markers do not match, an exercise appears twice or is folded, a folded cell has no label
@@ -59,11 +62,18 @@ def to_notebook(source: Path, solved: bool) -> NotebookNode:
             text = with_answers(text, source.name) if solved else without_answers(text, source.name)
         else:
             _check_fences(text, source.name)
+        if asked := questions().get(metadata.get("question")):
+            metadata[ASKS] = asks(asked)
+            cells.append(_prose_cell(asked, f"{source.stem}-{number:03d}"))
         cells.append(make(text, id=place, metadata=metadata))
     _check_points(cells, source.name)
     if solved:
         check_claims([cell.source for cell in cells if cell.cell_type == "code"], source.name)
     return nbformat.v4.new_notebook(cells=cells, metadata=METADATA)
+
+
+def _prose_cell(asked: Question, id: str) -> NotebookNode:
+    return nbformat.v4.new_markdown_cell(prose(asked), id=id)
 
 
 def with_answers(source: str, where: str = "cell") -> str:

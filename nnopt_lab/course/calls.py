@@ -1,25 +1,27 @@
 """The functions that a lesson calls: check, hint, question, claim, and `yours_or_ours`.
 
-Check, hint and question return a card and never raise an error for a learner's mistake.
+They never raise an error for a learner's mistake: check, hint and question return a card, or a box to answer in.
 """
 
 import difflib
 import math
+from functools import partial
 from pathlib import Path
 
 from nnopt_lab.course import mistakes, record, session, share_log, start_page
 from nnopt_lab.course.cards import Card
-from nnopt_lab.course.cell_output import seen
+from nnopt_lab.course.cell_output import seen, shell
 from nnopt_lab.course.checking import Verdict, examine, judge_answer
 from nnopt_lab.course.claims import claim
 from nnopt_lab.course.display import show
-from nnopt_lab.course.exercises import exercises, lesson_points, questions
+from nnopt_lab.course.exercises import Question, exercises, lesson_points, questions
 from nnopt_lab.course.help import HINTS, HelpCard, take_hint
 from nnopt_lab.course.kit import kit
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.notes import note
 from nnopt_lab.course.premises import needs
 from nnopt_lab.course.printing import translate_prints
+from nnopt_lab.course.question_box import question_box
 from nnopt_lab.course.seals import opened
 from nnopt_lab.course.solutions import other_solution
 from nnopt_lab.course.workspace import speak_as_copies, where_progress_stays, workspace
@@ -124,31 +126,39 @@ def hint(id: str) -> Card:
 
 
 @seen
-def question(id: str, answer=None) -> Card:
-    """Answer a question with a letter or a number; without an answer, the card shows the question."""
+def question(id: str, answer=None):
+    """Answer a question with a letter or a number.
+
+    Returns:
+        A card with the verdict. Without an answer, the question: in a notebook with buttons, or a field for a number,
+        elsewhere as a card.
+    """
     if not _known(id, questions()):
         lines = (_did_you_mean(id, questions()),)
         return Card(_("There is no question {id}.", id=repr(id)), "bad", lines)
     asked = questions()[id]
+    if answer is not None:
+        return _judged(asked, answer)
     choices = (f"{letter})  {translated(choice)}" for letter, choice in asked.choices.items())
-    text, allowed = (translated(asked.text), *choices), _allowed(asked)
-    if answer is None:
-        lines = (*text, _("Answer with {allowed}.", allowed=allowed))
-        return Card(_("Question, not answered yet"), "quiet", lines)
+    lines = (translated(asked.text), *choices, _("Answer with {allowed}.", allowed=_allowed(asked)))
+    card = Card(_("Question, not answered yet"), "quiet", lines)
+    return question_box(asked, card, partial(_judged, asked)) if hasattr(shell(), "kernel") else card
+
+
+def _judged(asked: Question, answer) -> Card:
     right = judge_answer(asked, answer)
     if right is None:
-        refused = _("The answer must be {allowed}; {answer} was given.", allowed=allowed, answer=show(answer))
-        return Card(refused, "bad", text)
-    record.note_attempt("questions", id, right, asked.points)
+        refused = _("The answer must be {allowed}; {answer} was given.", allowed=_allowed(asked), answer=show(answer))
+        return Card(refused, "bad")
+    record.note_attempt("questions", asked.id, right, asked.points)
     asked = opened(asked, asked.letter(answer) if asked.choices else answer)
-    share_log.note(asked.lesson, id, "" if right else mistakes.of_answer(asked, answer))
+    share_log.note(asked.lesson, asked.id, "" if right else mistakes.of_answer(asked, answer))
     if right:
         start_page.follow(workspace())
         title = _("Right: {answer} ({points})", answer=answer, points=_points(asked.points))
-        return Card(title, "good", (*text, translated(asked.explanation)))
+        return Card(title, "good", (translated(asked.explanation),))
     comment = translated_sentences(asked.comment_on(answer))
-    lines = (*text, comment, *_after_a_wrong_answer(asked, answer))
-    return Card(_("Wrong: {answer}", answer=answer), "bad", lines)
+    return Card(_("Wrong: {answer}", answer=answer), "bad", (comment, *_after_a_wrong_answer(asked, answer)))
 
 
 def _after_a_wrong_answer(asked, answer) -> tuple[str, ...]:

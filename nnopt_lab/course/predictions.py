@@ -10,9 +10,9 @@ import math
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
-from functools import cache
 
 from nnopt_lab.course import record
+from nnopt_lab.course.boxes import box, number_row
 from nnopt_lab.course.cards import Card, inline
 from nnopt_lab.course.cell_output import seen
 from nnopt_lab.course.display import show
@@ -73,7 +73,7 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
         return Card(
             _("Measured: {name}", name=shown),
             "neutral",
-            (_("{measured} · next time, guess first", measured=result), *reason),
+            (_("{measured} · measured without a guess", measured=result), *reason),
         )
     guessed = _("You guessed {guess}: {verdict}.", guess=in_unit(entry.guess, entry.unit), verdict=entry.verdict)
     title = _("Predicted and measured: {name}", name=shown)
@@ -120,56 +120,20 @@ def _committed(name: str, entry: Prediction) -> Card:
 def _box(name: str, unit: str):
     import ipywidgets as widgets
 
-    shown = translated(name)
-    # Not a FloatText, which starts at 0, so that an early click would commit 0.
-    number = widgets.Text(
-        description=_("Your guess"),  # also its name for screen readers
-        placeholder=_("a number"),
-        tooltip=_("Your guess: {name}", name=shown),
-        style={"description_width": "initial"},
-        layout=widgets.Layout(width="14em"),
-    )
-    button = widgets.Button(description=_("Commit my guess"), button_style="primary")
-    answer = widgets.HTML()
-    label = widgets.HTML(_("<b>Predict:</b> {name}?", name=inline(shown)))
-    box = _box_class()([label, widgets.HBox([number, widgets.Label(translated(unit)), button]), answer])
-    box.without_kernel = Card(_("Predict: {name}?", name=shown), "neutral", (_("Run this cell to guess."),))
+    shown, answer = translated(name), widgets.HTML()
+    tooltip = _("Your guess: {name}", name=shown)
 
-    def commit(_):
-        card = _commit(name, number.value.replace(",", "."), unit)
+    def commit(number: str) -> None:
+        card = _commit(name, number, unit)
         answer.value = card._repr_html_()
-        if card.mood != "bad" and box.place is not None:
-            box.place.update(card)  # the card stays when the kernel ends, the box would not
+        if card.mood != "bad" and made.place is not None:
+            made.place.update(card)  # the card stays when the kernel ends, the box would not
 
-    def on_message(_, content, __):
-        if content.get("event") == "submit":  # Enter; `on_submit` is deprecated, and a changed value may be unfinished
-            commit(number)
-
-    button.on_click(commit)
-    number.on_msg(on_message)
-    return box
-
-
-@cache
-def _box_class() -> type:
-    import ipywidgets as widgets
-
-    class Box(widgets.VBox):
-        """A widget that is shown as its card `without_kernel` where no kernel runs; `place` is where it is shown."""
-
-        without_kernel = place = None
-
-        def __repr__(self) -> str:
-            return repr(self.without_kernel)
-
-        def _ipython_display_(self) -> None:
-            from IPython.display import display
-
-            card = self.without_kernel
-            forms = {"text/plain": repr(card), "text/html": card._repr_html_()}  # ipywidgets would cut the text
-            self.place = display(self._repr_mimebundle_() | forms, raw=True, display_id=True)
-
-    return Box
+    row = number_row(_("Your guess"), tooltip, _("Commit my guess"), translated(unit), commit)
+    label = widgets.HTML(_("<b>Predict:</b> {name}?", name=inline(shown)))
+    instead = Card(_("Predict: {name}?", name=shown), "neutral", (_("Run this cell to guess."),))
+    made = box([label, row, answer], instead)
+    return made
 
 
 def _declared_unit(name: str) -> str:

@@ -247,7 +247,7 @@ def test_a_wrong_number_gets_a_comment_and_a_second_different_one_the_explanatio
         card = question(NUMBER.id, answer)
         assert card.title.startswith("Wrong: ") and NUMBER.explanation not in card.lines
         assert not any(str(NUMBER.answer) in line for line in card.lines)
-    assert "100 times too large" in question(NUMBER.id, 1390).lines[1]
+    assert "100 times too large" in question(NUMBER.id, 1390).lines[0]
     for answer in (-13.9, 1390):
         card = question(NUMBER.id, answer)
         assert card.title.startswith("Wrong: ") and card.lines[-1] == NUMBER.explanation

@@ -119,7 +119,7 @@ def test_a_box_outlives_the_progress_file(own_workspace, noted):
 def test_a_box_left_alone_while_the_lesson_went_on_still_takes_a_guess_which_is_measured_afresh(noted):
     number, button, answer = parts(predict(NAME))
     for _ in range(2):  # Run All, twice
-        assert "2.0× (interval 1.9 to 2.1) · next time, guess first" in reveal(NAME, 2, 1.9, 2.1).lines
+        assert "2.0× (interval 1.9 to 2.1) · measured without a guess" in reveal(NAME, 2, 1.9, 2.1).lines
         assert repr(ledger()).startswith("No guesses yet.")
     number.value = "3"
     button.click()
@@ -169,7 +169,7 @@ def test_a_guess_can_be_changed_until_it_is_measured_but_not_after(noted):
 
 def test_a_measurement_without_a_guess_spends_nothing(noted):
     card = reveal(NAME, 2, because="It depends.")
-    assert (card.title, card.lines) == (f"Measured: {NAME}", ("2 · next time, guess first", "It depends."))
+    assert (card.title, card.lines) == (f"Measured: {NAME}", ("2 · measured without a guess", "It depends."))
     card = predict(NAME, 2)
     assert card.title == f"Your guess: {NAME}" and "Run the measuring cell again" in card.lines[1]
     assert predict(NAME, 5).lines == ("5×. Now measure.",)
@@ -201,11 +201,11 @@ def test_a_skipped_box_leaves_its_unit_to_the_measurement(monkeypatch, tmp_path)
     ]
     (tmp_path / "lesson.ipynb").write_text(json.dumps({"cells": cells}))
     monkeypatch.setattr(predictions, "paths", lambda lesson: {False: tmp_path / "lesson.ipynb"})
-    assert reveal("wait", 3).lines[0] == "3 ms · next time, guess first"
-    assert reveal("gain", 3, 2, 4).lines[0] == "3× (interval 2 to 4) · next time, guess first"
-    assert reveal("nothing", 3).lines[0] == "3 · next time, guess first"
+    assert reveal("wait", 3).lines[0] == "3 ms · measured without a guess"
+    assert reveal("gain", 3, 2, 4).lines[0] == "3× (interval 2 to 4) · measured without a guess"
+    assert reveal("nothing", 3).lines[0] == "3 · measured without a guess"
     (tmp_path / "lesson.ipynb").write_text("{")
-    assert reveal("nothing too", 3).lines[0] == "3 · next time, guess first"
+    assert reveal("nothing too", 3).lines[0] == "3 · measured without a guess"
 
 
 def test_running_the_cells_again_shows_the_guess_and_keeps_it(noted):
@@ -360,7 +360,7 @@ def test_predictions_are_shown_in_the_language_in_use_and_recorded_in_english(no
             "points": "百分点",
             "because it is": "就是这样",
             "Measured: {name}": "测得：{name}",
-            "{measured} · next time, guess first": "{measured} · 下次先猜",
+            "{measured} · measured without a guess": "{measured} · 下次先猜",
             "Predicted and measured: {name}": "猜的和测得的：{name}",
             "{measured} (interval {low} to {high})": "{measured}（区间 {low} 到 {high}）",
             "Measured: {measured}.": "测得 {measured}。",

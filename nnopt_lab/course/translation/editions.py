@@ -1,19 +1,22 @@
 """The learner's notebooks in other languages, `notebooks/LANGUAGE/NN_name.ipynb`.
 
-Their code, ids and metadata are those of the English notebooks; only the prose differs.
+Their code, ids and metadata are those of the English notebooks; only the prose and the words of buttons differ.
 """
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 
+from nnopt_lab.course.asking import ASKS
 from nnopt_lab.course.builder import to_notebook
 from nnopt_lab.course.lesson_files import read_notebook
 from nnopt_lab.course.translation import catalogs
 from nnopt_lab.course.translation.library import LIBRARY
 from nnopt_lab.course.translation.markdown_blocks import TABLE_ROW, Block, with_translations
 from nnopt_lab.course.workspace import write_atomically
+from nnopt_lab.workbench.language import languages, speaking
 from nnopt_lab.workbench.paths import root
 
 # Shown after English text that has no translation, or only one of an earlier text.
@@ -27,7 +30,7 @@ def edition_file(lesson: str, language: str) -> Path:
 
 
 def translate_notebook(notebook: NotebookNode, known: dict[str, str], language: str) -> None:
-    """Replace the prose of a notebook by its translations, in place.
+    """Replace the prose of a notebook by its translations, in place, except that of questions.
 
     Args:
         notebook: in English.
@@ -35,8 +38,9 @@ def translate_notebook(notebook: NotebookNode, known: dict[str, str], language: 
         language: its code, for the mark.
     """
     mark = MARKS.get(language, OTHER_MARK)
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
+    for cell, following in zip(notebook.cells, [*notebook.cells[1:], None], strict=True):
+        is_question = following is not None and ASKS in following.metadata
+        if cell.cell_type == "markdown" and not is_question:
             cell.source = with_translations(cell.source, lambda block: known.get(block.text) or _marked(block, mark))
 
 
@@ -48,7 +52,9 @@ def edition(lesson: str, language: str, solved: bool = False) -> NotebookNode:
         language: its code.
         solved: whether it has the answers instead of the learner's blanks.
     """
-    notebook, path = to_notebook(root() / "solutions" / f"{lesson}.py", solved), catalogs.po_file(lesson, language)
+    path = catalogs.po_file(lesson, language)
+    with speaking(language) if language in languages() else nullcontext():  # questions are texts of the library
+        notebook = to_notebook(root() / "solutions" / f"{lesson}.py", solved)
     if path.is_file():
         translate_notebook(notebook, catalogs.translations(catalogs.read(path)), language)
     return notebook
@@ -63,11 +69,11 @@ def write_edition(lesson: str, language: str) -> None:
 
 
 def write_editions(language: str, lessons: list[str]) -> None:
-    """Write the notebooks of those of the lessons that have translations, and the compiled catalogue."""
+    """Write the compiled catalogue, and the notebooks of those of the lessons that have translations."""
+    catalogs.compile_catalog(language)
     for lesson in catalogs.lessons_due(language, lessons):
         if lesson != LIBRARY:
             write_edition(lesson, language)
-    catalogs.compile_catalog(language)
 
 
 def out_of_step(language: str, lessons: list[str]) -> list[str]:

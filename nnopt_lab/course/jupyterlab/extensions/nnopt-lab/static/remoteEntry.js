@@ -1,5 +1,6 @@
 // An extension of JupyterLab without a build step: this file is what a bundler would have made of it.
 (() => {
+  const HERE = document.currentScript.src;
   const START_PAGE = 'course.md';
   const SECONDS = 2;
 
@@ -69,12 +70,13 @@
     document.head.append(style);
   };
 
-  const plugin = {
+  const plugin = parts => ({
     id: 'nnopt-lab:course',
-    description: 'Reloads the start page, returns to a place in a notebook, names controls for screen readers, and brightens figures.',
+    description: 'Reloads the start page, returns to places, shows buttons for questions, names controls, brightens figures.',
     autoStart: true,
     activate: app => {
       brightenFigures();
+      parts.begin();
       app.commands.addCommand('nnopt-lab:run-above-and-this', {
         label: 'Run the cells above and this one',
         execute: () => runAboveAndThis(app.commands)
@@ -91,11 +93,18 @@
       let waiting = 0;
       new MutationObserver(() => {
         cancelAnimationFrame(waiting);
-        waiting = requestAnimationFrame(nameControls);
+        waiting = requestAnimationFrame(() => {
+          nameControls();
+          parts.offerAnswers(app);
+        });
       }).observe(document.body, { childList: true, subtree: true, characterData: true });
     }
-  };
+  });
 
-  const container = { init: () => {}, get: async () => () => ({ __esModule: true, default: plugin }) };
+  const load = async () => {
+    const found = plugin(await import(new URL('answers.js', HERE)));
+    return () => ({ __esModule: true, default: found });
+  };
+  const container = { init: () => {}, get: load };
   (window._JUPYTERLAB ??= {})['nnopt-lab'] = container;
 })();

@@ -1,0 +1,37 @@
+"""How a notebook asks a question: its text as prose above the answer's cell, and what a press of a button writes there.
+
+The answer is always in the cell's code, which graders read and which `nnopt update` keeps. The course's extension of
+JupyterLab shows buttons, or a box for a number, under a cell with `asks` in its metadata; a press writes the answer
+into the code and runs the cell.
+"""
+
+import re
+
+from nnopt_lab.course.exercises import Question
+from nnopt_lab.workbench.language import _, counted, translated
+
+ASKS = "asks"  # key of a cell's metadata
+_KEPT = re.compile(r"(`[^`]+`|(?<![\w*])\*\w[\w ]*(?<! )\*(?![\w*]))")  # what cards show as code and as emphasis
+_SPECIAL = re.compile(r"[\\`*_$<\[\]#~|&]")
+
+
+def prose(question: Question) -> str:
+    """The question with its points and choices, in Markdown, in the language in use."""
+    title = counted(question.points, "**Question ({count} point).**", "**Question ({count} points).**")
+    choices = "".join(f"\n- **{letter})** {_escaped(translated(text))}" for letter, text in question.choices.items())
+    return f"{title} {_escaped(translated(question.text))}" + (f"\n{choices}" if choices else "")
+
+
+def asks(question: Question) -> dict:
+    """What JupyterLab shows to answer a question, for its cell's metadata: the letters, and words in the language.
+
+    `choices` is empty for a number.
+    """
+    words = {"label": _("Your answer"), "button": _("Answer"), "refused": _("The answer must be a number.")}
+    return {"choices": list(question.choices), **words}
+
+
+def _escaped(text: str) -> str:
+    """The text with Markdown's signs escaped, except those of code and emphasis, which cards know, too."""
+    parts = _KEPT.split(text)
+    return "".join(part if n % 2 else _SPECIAL.sub(r"\\\g<0>", part) for n, part in enumerate(parts))

@@ -1,0 +1,74 @@
+"""Boxes in which a learner answers, with buttons or a number; where no kernel runs, a notebook shows a card instead."""
+
+from collections.abc import Callable
+from functools import cache
+
+from nnopt_lab.course.cards import Card
+from nnopt_lab.workbench.language import _
+
+CLASS = "nnopt-box"
+
+
+def number_row(label: str, tooltip: str, button: str, unit: str, commit: Callable[[str], None]):
+    """A row with a field for a number, its unit and a button; the button and Enter commit the field's text.
+
+    Args:
+        label: the field's name, also for screen readers.
+        tooltip: of the field.
+        button: its text.
+        unit: shown after the field.
+        commit: called with the text, with a decimal point for a comma.
+    """
+    import ipywidgets as widgets
+
+    # Not a FloatText, which starts at 0, so that an early click would commit 0.
+    number = widgets.Text(
+        description=label,
+        placeholder=_("a number"),
+        tooltip=tooltip,
+        style={"description_width": "initial"},
+        layout=widgets.Layout(width="14em"),
+    )
+    pressed = widgets.Button(description=button, button_style="primary")
+
+    def read(*_) -> None:
+        commit(number.value.strip().replace(",", "."))
+
+    def on_message(_, content, __) -> None:
+        if content.get("event") == "submit":  # Enter; `on_submit` is deprecated, and a changed value may be unfinished
+            read()
+
+    pressed.on_click(read)
+    number.on_msg(on_message)
+    return widgets.HBox([number, widgets.Label(unit), pressed])
+
+
+def box(parts: list, without_kernel: Card):
+    """Widgets one below the other; where no kernel runs, and as text, they are shown as a card.
+
+    Its `place` is None before it is shown, then the place where it is: `box.place.update(card)` puts a card there.
+    """
+    made = _class()(parts)
+    made.add_class(CLASS)
+    made.without_kernel = without_kernel
+    return made
+
+
+@cache
+def _class() -> type:
+    import ipywidgets as widgets
+
+    class Box(widgets.VBox):
+        without_kernel = place = None
+
+        def __repr__(self) -> str:
+            return repr(self.without_kernel)
+
+        def _ipython_display_(self) -> None:
+            from IPython.display import display
+
+            card = self.without_kernel  # ipywidgets would cut the text
+            forms = {"text/plain": repr(card), "text/html": f'<div class="{CLASS}">{card._repr_html_()}</div>'}
+            self.place = display(self._repr_mimebundle_() | forms, raw=True, display_id=True)
+
+    return Box
