@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from nnopt_lab.workbench.plots.summary import KEY
 
@@ -70,10 +70,13 @@ def _differences(old: dict, now: dict) -> Iterator[tuple[str, str]]:
             for key in _COUNTS if varies else (*_COUNTS, "points"):
                 yield from _unequal(f"{panel}, number of {key}", a[key], b[key])
         for axis in ("x", "y", "color"):
-            yield from _axis_differences(f"{panel}, {axis} axis", axis, a.get(axis), b.get(axis), now, elsewhere)
+            pair = a.get(axis), b.get(axis)
+            yield from _axis_differences(f"{panel}, {axis} axis", axis, *pair, now, elsewhere, words)
 
 
-def _axis_differences(where: str, axis: str, old: dict | None, now: dict | None, figure: dict, elsewhere: bool):
+def _axis_differences(
+    where: str, axis: str, old: dict | None, now: dict | None, figure: dict, elsewhere: bool, words: Callable
+):
     if old is None or now is None:
         yield from _unequal(where, old is not None, now is not None)
         return
@@ -81,8 +84,6 @@ def _axis_differences(where: str, axis: str, old: dict | None, now: dict | None,
     if axis == "color":
         measured, trained = bool(figure.get("measured")), bool(figure.get("trained"))
     else:
-        varies = elsewhere or figure.get("measured") or figure.get("trained") or figure.get("series")
-        words = _without_numbers if varies else _same
         yield from _unequal(f"{where}, label", old["label"], now["label"], words)
         yield from _unequal(f"{where}, scale", old["scale"], now["scale"])
         if figure.get("series"):

@@ -10,7 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nnopt_lab.course import calls, session
+from nnopt_lab.course import calls
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.cards import Card
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
@@ -28,7 +28,6 @@ NUMBER, LETTER = questions()["start.where_the_work_is"], questions()["start.thre
 @pytest.fixture(autouse=True)
 def a_new_kernel(monkeypatch):
     monkeypatch.setattr(calls, "_accepted", {})
-    monkeypatch.setattr(session, "_lesson", "00_start_here")
 
 
 @pytest.fixture

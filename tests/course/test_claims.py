@@ -6,7 +6,7 @@ import pytest
 import torch
 from IPython.core.interactiveshell import InteractiveShell
 
-from nnopt_lab.course import claims, session, timing_claims
+from nnopt_lab.course import claims, timing_claims
 from nnopt_lab.course.calls import claim, lesson
 from nnopt_lab.course.claims import Further, Statement
 from nnopt_lab.course.record import NOT_JUDGED, read
@@ -14,7 +14,6 @@ from nnopt_lab.course.record import NOT_JUDGED, read
 
 @pytest.fixture(autouse=True)
 def a_new_kernel(monkeypatch):
-    monkeypatch.setattr(session, "_lesson", "00_start_here")
     monkeypatch.setattr(timing_claims, "is_busy", lambda: False)
 
 

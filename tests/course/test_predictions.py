@@ -19,8 +19,8 @@ NAME = "speed-up at 90 % sparsity"
 
 
 @pytest.fixture(autouse=True)
-def a_new_kernel(monkeypatch):
-    monkeypatch.setattr(session, "_lesson", "01_pruning")
+def a_lesson_is_open():
+    session.enter("01_pruning")
 
 
 @pytest.fixture
@@ -345,9 +345,9 @@ def test_inside_is_said_exactly_if_the_guess_is_inside(guess, measured, widths):
     assert f"{inside} of 1 guesses inside" in repr(ledger())
 
 
-def test_predictions_of_all_lessons_are_in_one_ledger(monkeypatch, noted):
+def test_predictions_of_all_lessons_are_in_one_ledger(noted):
     predict("a", 1)
-    monkeypatch.setattr(session, "_lesson", "00_start_here")
+    session.enter("00_start_here")
     predict("b", 1)
     assert (noted("a")["lesson"], noted("b")["lesson"]) == ("01_pruning", "00_start_here")
     assert Ledger({"a": Prediction("01_pruning", "×", 1.0, 1.0, 1.0, 1.0)}).made
