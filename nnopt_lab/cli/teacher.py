@@ -281,6 +281,8 @@ def _report(book, out: Path, submitted=None) -> list:
 
 def _of(graded) -> str:
     """A submission's state and its reason, as sentences."""
-    from nnopt_lab.grading.results import state_in_words
+    from nnopt_lab.grading.results import reason_in_words, state_in_words
 
-    return f"{state_in_words(graded.state)}. {translated_sentences(graded.reason)}"
+    state = state_in_words(graded.state)
+    reason = reason_in_words(graded.reason)
+    return _("{state}: {reason}", state=state, reason=reason) if reason else state

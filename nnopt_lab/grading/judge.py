@@ -28,6 +28,15 @@ from nnopt_lab.grading.time_limit import TooLong, within
 
 JUDGE_SECONDS = 10  # per step of the judge's work on one answer; an honest answer takes milliseconds
 MAX_SHOWN = 2_000  # characters per text of a result
+_SEEN = (
+    "During grading, an answer sees its own cell, the lesson's imports of torch and of Python's library, your other "
+    "answers, and the definitions that it needs from your other cells, but neither your other cells as a whole nor the "
+    "course's library."
+)
+_FORBIDDEN = (
+    "During grading, an answer can't start other processes, which torch.compile and loaders with workers do, and has "
+    "neither a network nor files."
+)
 _TROUBLE = {
     "missing": "The answer's cell is missing from the notebook.",
     "doubled": "The answer's cell appears more than once, with different answers: keep one.",
@@ -399,19 +408,13 @@ def _raised(error: dict, source: str) -> str:
     line = lines[number - 1].strip() if isinstance(number, int) and 0 < number <= len(lines) else ""
     if kind == "SyntaxError" and line[:1] in ("%", "!", "?"):
         return f"IPython's commands don't run when an answer is graded: remove line {number}, `{line}`."
-    said = f"raised {kind}: {message or 'no message'}"
+    said = message or "no message"
+    told = f"Your line {number}, `{line}`, raised {kind}: {said}." if line else f"Your answer raised {kind}: {said}."
     if kind in ("NameError", "ModuleNotFoundError") and "its own cell" not in message:
-        said += (
-            ". During grading, an answer sees its own cell, the lesson's imports of torch and of Python's library, "
-            "your other answers, and the definitions that it needs from your other cells, but neither your other cells "
-            "as a whole nor the course's library"
-        )
+        told += f" {_SEEN}"
     if kind in ("InductorError", "BackendCompilerFailed", "PermissionError") or "not permitted" in message:
-        said += (
-            ". During grading, an answer can't start other processes, which torch.compile and loaders with workers do, "
-            "and has neither a network nor files"
-        )
-    return f"Your line {number}, `{line}`, {said}." if line else f"Your answer {said}."
+        told += f" {_FORBIDDEN}"
+    return told
 
 
 def _text(value) -> str:

@@ -16,7 +16,7 @@ from nnopt_lab.grading.course_cells import code_cells, stubs
 from nnopt_lab.grading.exports import safe_name
 from nnopt_lab.grading.grades import MISSING, Answer, Grade
 from nnopt_lab.grading.rendering import script, template
-from nnopt_lab.grading.results import BROKEN, begun, state_in_words
+from nnopt_lab.grading.results import BROKEN, begun, reason_in_words, state_in_words
 from nnopt_lab.grading.similarity import shared_lines, similar
 from nnopt_lab.grading.times import local
 from nnopt_lab.workbench.files import make_folder
@@ -80,7 +80,7 @@ def _names(grades: list[Grade]) -> set[str]:
 
 def _row(g: Grade, zone: tzinfo | None) -> dict:
     graded = g.entry.graded
-    state, reason = state_in_words(graded.state), translated_sentences(graded.reason)
+    state, reason = state_in_words(graded.state), reason_in_words(graded.reason)
     named = {"learner": g.learner, "lesson": g.lesson, "state": state, "reason": reason}
     when = {"submitted": local(g.entry.submitted_at, zone), "late": translated(g.late), "lost": f"{g.lost:g}"}
     extension = local(g.person.extension, zone) if g.person and g.person.extension else ""
@@ -93,7 +93,7 @@ def _shown(g: Grade, zone: tzinfo | None) -> dict:
         "points": f"{g.points:g}",
         "lost": f"{g.lost:g}",
         "state": begun(state_in_words(g.entry.graded.state)),
-        "reason": translated_sentences(g.entry.graded.reason),
+        "reason": reason_in_words(g.entry.graded.reason),
         "late": begun(translated(g.late)),
         "submitted": local(g.entry.submitted_at, zone),
         "answers": [

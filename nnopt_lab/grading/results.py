@@ -1,12 +1,14 @@
 """Results of grading: of one answer, and of a whole submission, which converts to and from text."""
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 
-from nnopt_lab.workbench.language import _
+from nnopt_lab.workbench.language import _, translated_sentences
 
 JUDGED = ("passed", "partly right", "failed", "blank", "raised", "unusable")  # answers with a verdict
 BROKEN = ("timed out", "out of memory", "crashed")
+_NAMED = re.compile(r"(?:^|; | )(\w+\.\w+): (.*?)(?=$|; \w+\.\w+: )", re.DOTALL)  # in `Graded.reason`
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,19 @@ def state_in_words(state: str) -> str:
         **{"malformed": _("malformed")},
     }
     return words.get(state, state)
+
+
+def reason_in_words(reason: str) -> str:
+    """`Graded.reason` in the language in use; before a reason may stand the exercise that it is about."""
+    named = list(_NAMED.finditer(reason))
+    about = [_("{exercise}: {reason}", exercise=one[1], reason=_in_words(one[2])) for one in named]
+    before = reason[: named[0].start()] if named else reason
+    return " ".join(filter(None, (translated_sentences(before), _("; ").join(about))))
+
+
+def _in_words(text: str) -> str:
+    said = state_in_words(text)
+    return said if said != text else translated_sentences(text)
 
 
 def begun(text: str) -> str:
