@@ -31,7 +31,8 @@ def test_every_command_is_in_the_table():
 
 def test_every_finished_lesson_is_in_the_table_with_its_minutes():
     for name, lesson in lessons().items():
-        row = f"| {name[:2]} {name[3:].replace('_', ' ')} | {lesson.minutes} |"
+        done = lesson.summary[:1].lower() + lesson.summary[1:].removesuffix(".")
+        row = f"| {name[:2]} {name[3:].replace('_', ' ')} | {lesson.minutes} | {done} |"
         assert (row in TEXT) == (not lesson.draft), row
 
 

@@ -6,7 +6,7 @@ import textwrap
 from dataclasses import dataclass
 
 from nnopt_lab.course.cards import inline
-from nnopt_lab.workbench.language import _, translated
+from nnopt_lab.workbench.language import _, counted, translated
 
 FARTHEST = 1e6  # of guess ÷ measured, on the plot
 LONGEST_NAME = 64
@@ -42,6 +42,11 @@ class Prediction:
         return None
 
     @property
+    def is_in_points(self) -> bool:
+        """Whether the unit is percent or points: such numbers differ by points, not by a factor."""
+        return self.unit.split(" ")[0] in ("%", "points")
+
+    @property
     def is_inside(self) -> bool:
         """Whether the guess is inside the measured interval."""
         return self.low <= self.guess <= self.high
@@ -59,6 +64,9 @@ class Prediction:
         if self.is_inside:
             return _("inside the interval")
         is_high = self.guess > self.measured
+        if self.is_in_points:
+            off = _points(abs(self.guess - self.measured))
+            return _("{off} points too high", off=off) if is_high else _("{off} points too low", off=off)
         if self.factor is None:
             off = f"{abs(self.guess - self.measured):.3g}"
             return _("{off} too high", off=off) if is_high else _("{off} too low", off=off)
@@ -87,13 +95,19 @@ class Ledger:
         """The number of right guesses, and the typical error of all."""
         noisy = sum(p.is_noisy for p in self.made.values())
         inside = sum(p.is_inside for p in self.made.values()) - noisy
-        factors = sorted(p.factor for p in self.made.values() if p.factor is not None and not p.is_noisy)
+        judged = [p for p in self.made.values() if not p.is_noisy]
+        factors = sorted(p.factor for p in judged if p.factor is not None and not p.is_in_points)
+        points = sorted(abs(p.guess - p.measured) for p in judged if p.is_in_points)
         told = [_("{inside} of {count} guesses inside the measured interval", inside=inside, count=len(self.made))]
+        if not inside:  # "0 of 1" would discourage
+            told = [counted(len(self.made), "{count} guess", "{count} guesses")]
         if noisy:
             told.append(_("{count} too noisy to judge", count=noisy))
         if factors:
             typical = f"{factors[len(factors) // 2]:.2f}"
             told.append(_("typically off by a factor of {factor}", factor=typical))
+        if points:
+            told.append(_("typically off by {off} points", off=_points(points[len(points) // 2])))
         return _("; ").join(told)
 
     def plot(self):
@@ -180,6 +194,10 @@ def in_unit(value: float, unit: str) -> str:
 def with_unit(number: str, unit: str) -> str:
     """A written number with its unit; "×" follows it directly, as in tables and figures."""
     return f"{number}{'' if unit == '×' else ' '}{translated(unit)}".rstrip()
+
+
+def _points(difference: float) -> str:
+    return f"{difference:.1f}" if difference >= 0.1 else f"{difference:.2g}"
 
 
 def _numbers(p: Prediction) -> dict[str, str]:

@@ -20,12 +20,14 @@ class Lesson:
         number: its position in the course, 0 to 99.
         title: shown on the course map.
         minutes: for reading and solving.
+        summary: what you do in it, in one sentence.
         draft: whether it is only built and tested, and left out of the course map, `nnopt lab` and kits.
     """
 
     number: int
     title: str
     minutes: int
+    summary: str = ""
     draft: bool = False
 
 

@@ -4,6 +4,7 @@ It is written by `nnopt lab`, and again whenever an exercise or a question is pa
 its copies of the lessons.
 """
 
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -13,23 +14,26 @@ from pathlib import Path
 
 from nnopt_lab.course import record
 from nnopt_lab.course.exercises import earned_points, is_passed, lesson_points
+from nnopt_lab.course.ledger import Ledger
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.predictions import ledger_of
 from nnopt_lab.course.workspace import NEW, NEWER, START_PAGE, UPDATED, edition_folder, is_unchanged, write_atomically
 from nnopt_lab.workbench.language import _, counted, translated
 
-BAR = 10  # characters
+BAR = 10  # characters, where a page can't draw bars
+ENOUGH = 3  # guesses, before the page says how good they are
 
 
 @dataclass
 class Row:
-    """A lesson of the workspace: its name, title, minutes, and points earned and possible."""
+    """A lesson of the workspace: its name, title, minutes, points earned and possible, and what you do in it."""
 
     name: str
     title: str
     minutes: int
     earned: int
     points: int
+    summary: str = ""
 
     @property
     def is_done(self) -> bool:
@@ -69,7 +73,14 @@ def rows(folder: Path) -> list[Row]:
     """The lessons in a workspace, in order, in the language in use."""
     noted = record.read(folder)
     return [
-        Row(name, translated(lesson.title), lesson.minutes, earned_points(noted, name), lesson_points(name))
+        Row(
+            name,
+            translated(lesson.title),
+            lesson.minutes,
+            earned_points(noted, name),
+            lesson_points(name),
+            translated(lesson.summary),
+        )
         for name, lesson in lessons().items()
         if not lesson.draft and (edition_folder(folder) / f"{name}.ipynb").is_file()
     ]
@@ -79,18 +90,18 @@ def _page(folder: Path, news: str) -> str:
     found, noted = rows(folder), record.read(folder)
     current = _current(folder, found)
     guesses = ledger_of(noted)
-    table = [_("lesson"), _("points"), _("minutes")]
+    table = [_("lesson"), _("points"), _("time")]
     lines = [
         "# NNOpt Lab",
         "",
         _("Make PyTorch networks smaller and faster, and know why it worked."),
         "",
-        _go_on(folder, current),
+        f"> {_go_on(folder, current)}",
         "",
         _summary(found),
-        *(["\n" + _("Your predictions: {summary}.", summary=guesses.summary)] if guesses.made else []),
+        *([f"\n{_guesses(guesses)}"] if guesses.made else []),
         "",
-        f"| | {table[0]} | {table[1]} | | {table[2]} |",
+        f"| | {table[0]} | | {table[1]} | {table[2]} |",
         "|:-:|:--|:--|--:|--:|",
         *(_table_row(row, row is current) for row in found),
         "",
@@ -117,6 +128,12 @@ def _page(folder: Path, news: str) -> str:
     return "\n".join(lines)
 
 
+def _guesses(guesses: Ledger) -> str:
+    if len(guesses.made) < ENOUGH:
+        return counted(len(guesses.made), "You have made {count} prediction.", "You have made {count} predictions.")
+    return _("Your predictions: {summary}.", summary=guesses.summary)
+
+
 def _summary(found: list[Row]) -> str:
     earned, points = sum(row.earned for row in found), sum(row.points for row in found)
     done, left = sum(row.is_done for row in found), sum(row.minutes for row in found if not row.is_done)
@@ -133,12 +150,26 @@ def _summary(found: list[Row]) -> str:
 
 
 def _table_row(row: Row, is_current: bool) -> str:
-    mark = "✔" if row.is_done else "▶" if is_current else ""
-    full = BAR * row.earned // row.points if row.points else BAR
-    bar = "▰" * full + "▱" * (BAR - full)
+    mark = _mark("nnopt-done", "✔") if row.is_done else _mark("nnopt-here", "▶") if is_current else ""
     title = f"[{row.name[:2]} {row.title}]({row.name}.ipynb)"
+    if row.summary:
+        title += f"<br><small>{html.escape(row.summary)}</small>"
+    bar = _bar(row.earned, row.points)
     earned = _("{earned} of {points}", earned=row.earned, points=row.points)
-    return f"| {mark} | {title} | {bar} | {earned} | {row.minutes} |"
+    minutes = _("{minutes} min", minutes=row.minutes)
+    return f"| {mark} | {title} | {bar} | {earned} | {minutes} |"
+
+
+def _mark(kind: str, sign: str) -> str:
+    """A sign to which the style sheet of JupyterLab's extension gives a colour."""
+    return f'<span class="{kind}">{sign}</span>'
+
+
+def _bar(earned: int, points: int) -> str:
+    full = BAR * earned // points if points else BAR
+    as_text = "▰" * full + "▱" * (BAR - full)
+    done = ' class="nnopt-done"' if earned >= points else ""
+    return f'<progress{done} max="{max(points, 1)}" value="{earned if points else 1}">{as_text}</progress>'
 
 
 def _current(folder: Path, found: list[Row]) -> Row | None:

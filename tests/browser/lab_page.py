@@ -52,6 +52,12 @@ class LabPage:
         self.page.locator(".lm-MenuBar-itemLabel", has_text=name).first.click()
         self.page.locator(".lm-Menu-itemLabel").get_by_text(command, exact=True).click()
 
+    def menu_item(self, name: str, group: str, command: str) -> None:
+        """Choose a command in a group of commands of the menu bar."""
+        self.page.locator(".lm-MenuBar-itemLabel", has_text=name).first.click()
+        self.page.locator(".lm-Menu-itemLabel", has_text=group).first.hover()
+        self.page.locator(".lm-Menu-itemLabel", has_text=command).first.click()
+
     def outputs(self, text: str = "") -> Locator:
         """The cells' outputs that contain a text."""
         return self.page.locator(".jp-Notebook .jp-OutputArea-output", has_text=text)

@@ -1,6 +1,7 @@
 """JupyterLab as `nnopt lab` opens it: the start page, the contents of a lesson, and the way from lesson to lesson."""
 
 import nbformat
+import pytest
 
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.lesson import lessons
@@ -34,6 +35,26 @@ def test_nnopt_lab_opens_the_start_page_which_leads_to_a_lesson_with_its_content
     headings.get_by_text("10. Playground").click()
     page.locator(".jp-Notebook h2", has_text="10. Playground").wait_for()
     assert page.locator(".jp-Dialog, .Toastify__toast").count() == 0
+    assert opened.errors == []
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_start_page_fits_wide_and_narrow_windows_and_both_themes(lab, theme, width):
+    opened = lab()
+    page = opened.page
+    row = page.locator(".nnopt-start .jp-RenderedMarkdown tbody tr").first
+    row.wait_for()
+    opened.menu_item("Settings", "Theme", f"JupyterLab {theme}")
+    page.locator(f"body[data-jp-theme-name='JupyterLab {theme}']").wait_for(state="attached")
+    if width == 400:
+        page.keyboard.press("Control+b")  # the side bar would fill the window
+    page.set_viewport_size({"width": width, "height": 900})
+    assert lessons()["00_start_here"].summary in row.inner_text()
+    box = row.locator("progress").bounding_box()
+    assert box["width"] > 50 and box["height"] > 5
+    shown = page.locator(".nnopt-start .jp-RenderedMarkdown")
+    assert shown.evaluate("page => page.scrollWidth <= page.clientWidth")
     assert opened.errors == []
 
 

@@ -322,7 +322,25 @@ def test_a_ledger_of_nothing_but_zeros_and_negative_guesses_has_no_plot():
         predict(name, guess)
         reveal(name, 1)
     assert ledger().plot() is None and ledger()._repr_png_() is None
-    assert repr(ledger()).endswith("0 of 2 guesses inside the measured interval")
+    assert repr(ledger()).endswith("2 guesses")
+
+
+@pytest.mark.parametrize(
+    ("guess", "measured", "unit", "verdict", "typical"),
+    [
+        (84, 88.6, "%", "4.6 points too low", "typically off by 4.6 points"),
+        (90, 88.6, "%", "1.4 points too high", "typically off by 1.4 points"),
+        (0.5, 0.46, "points", "0.04 points too high", "typically off by 0.04 points"),
+        (30, 10, "% of the float32 file", "20.0 points too high", "typically off by 20.0 points"),
+        (3, 1, "points lost", "2.0 points too high", "typically off by 2.0 points"),
+        (3, 1, "×", "3.00 times too high", "typically off by a factor of 3.00"),
+        (3, 1, "", "3.00 times too high", "typically off by a factor of 3.00"),
+    ],
+)
+def test_percent_and_points_differ_by_points_and_other_numbers_by_a_factor(guess, measured, unit, verdict, typical):
+    predict(NAME, guess, unit=unit)
+    assert verdict in reveal(NAME, measured).lines[1]
+    assert ledger().summary == f"1 guess; {typical}"
 
 
 figures = st.floats(-1e6, 1e6)
@@ -342,7 +360,7 @@ def test_inside_is_said_exactly_if_the_guess_is_inside(guess, measured, widths):
     assert ("too noisy to judge" in line) == noisy
     assert ("too low" in line) == (guess < low) and ("too high" in line) == (guess > high)
     inside = int(low <= guess <= high and not noisy)
-    assert f"{inside} of 1 guesses inside" in repr(ledger())
+    assert ("1 of 1 guesses inside" in repr(ledger())) == bool(inside)
 
 
 def test_predictions_of_all_lessons_are_in_one_ledger(noted):

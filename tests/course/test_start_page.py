@@ -1,5 +1,6 @@
 """The start page of a workspace: every lesson with its points, where to go on, and what is new."""
 
+import html
 import os
 import re
 
@@ -32,7 +33,7 @@ def page(folder) -> str:
 
 def table(folder) -> list[list[str]]:
     lines = [line for line in page(folder).splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    return [[re.sub("<[^>]*>", "", cell).strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
 def pass_all(folder, lesson: str, *, but: str = "") -> None:
@@ -49,9 +50,10 @@ def work_on(folder, lesson: str, when: int) -> None:
 
 
 def test_a_new_workspace_says_where_to_begin_and_has_no_news(mine):
-    assert [row[1] for row in table(mine)] == [f"[{n[:2]} {lessons()[n].title}]({n}.ipynb)" for n in SHIPPED]
+    for row, name in zip(table(mine), SHIPPED, strict=True):
+        assert row[1] == f"[{name[:2]} {lessons()[name].title}]({name}.ipynb){html.escape(lessons()[name].summary)}"
     assert [row[3] for row in table(mine)] == [f"0 of {lesson_points(name)}" for name in SHIPPED]
-    assert [row[4] for row in table(mine)] == [str(lessons()[name].minutes) for name in SHIPPED]
+    assert [row[4] for row in table(mine)] == [f"{lessons()[name].minutes} min" for name in SHIPPED]
     assert f"**Begin here: [00 {lessons()[SHIPPED[0]].title}](00_start_here.ipynb)**" in page(mine)
     assert "What is new" not in page(mine) and "predictions" not in page(mine) and "You have" not in page(mine)
     points = sum(map(lesson_points, SHIPPED))
@@ -85,7 +87,7 @@ def test_it_goes_on_in_the_lesson_that_was_saved_last_and_after_a_complete_one_i
     for name in SHIPPED:
         pass_all(mine, name)
     write(mine)
-    assert "You have completed every lesson." in page(mine) and "▶ " not in page(mine).split("✔ complete")[0]
+    assert "You have completed every lesson." in page(mine) and "▶" not in page(mine).split("✔ complete")[0]
     assert page(mine).count("✔") == len(SHIPPED) + 1
     assert f"have completed {len(SHIPPED)} of {len(SHIPPED)} lessons." in page(mine)
 
@@ -158,10 +160,23 @@ def test_a_pass_is_on_the_page_at_once_and_a_failure_changes_nothing(mine, monke
 
 
 def test_predictions_are_summed_up(mine):
-    predict("a", 2)
-    reveal("a", 2, 1.9, 2.1)
+    for count, name in enumerate("abc", start=1):
+        predict(name, 2)
+        reveal(name, 2, 1.9, 2.1)
+        write(mine)
+        told = f"You have made {count} prediction{'s' if count > 1 else ''}." in page(mine)
+        assert told == (count < start_page.ENOUGH)  # one guess proves nothing
+    assert "Your predictions: 3 of 3 guesses inside the measured interval" in page(mine)
+
+
+def test_the_bar_of_a_lesson_has_its_points_and_is_text_where_a_page_draws_none(mine):
+    note_attempt("exercises", next(iter(exercises("01_pruning"))), True, 2)
+    pass_all(mine, "00_start_here")
     write(mine)
-    assert "Your predictions: 1 of 1 guesses inside the measured interval" in page(mine)
+    bars = re.findall(r"<progress([^>]*)>([▰▱]*)</progress>", page(mine))
+    assert len(bars) == len(SHIPPED) and all(len(text) == start_page.BAR for _, text in bars)
+    assert f'max="{lesson_points("01_pruning")}" value="2"' in bars[1][0]
+    assert ["nnopt-done" in attributes for attributes, _ in bars] == [True] + [False] * (len(SHIPPED) - 1)
 
 
 def test_a_workspace_without_a_page_gets_none_from_a_pass_and_no_failure_is_seen(own_workspace, monkeypatch):

@@ -124,7 +124,9 @@ def _marked() -> Iterator[tuple[str, str]]:
 
 
 def _declared() -> Iterator[tuple[str, str]]:
-    yield from (("title", lesson.title) for lesson in packages().values())
+    for lesson in packages().values():
+        yield "title", lesson.title
+        yield "summary", lesson.summary
     yield from (("explanation", reason) for reason in premises.reasons())
     for exercise in exercises().values():
         yield from _of_exercise(exercise)

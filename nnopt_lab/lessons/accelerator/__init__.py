@@ -2,4 +2,9 @@
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(13, "The accelerator", minutes=60)
+LESSON = Lesson(
+    13,
+    "The accelerator",
+    minutes=60,
+    summary="Find out when a GPU waits, from timings of a named card or your own; keep it busy; compare its price.",
+)

@@ -2,4 +2,9 @@
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(4, "Batch sizes", minutes=60)
+LESSON = Lesson(
+    4,
+    "Batch sizes",
+    minutes=60,
+    summary="Find the fastest batch size and the one that trains best; change it during training.",
+)

@@ -2,4 +2,9 @@
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(14, "Choosing automatically", minutes=60)
+LESSON = Lesson(
+    14,
+    "Choosing automatically",
+    minutes=60,
+    summary="Let a search choose techniques, layers and engine; compare it with random search and manual tuning.",
+)

@@ -2,4 +2,9 @@
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(9, "Distillation", minutes=60)
+LESSON = Lesson(
+    9,
+    "Distillation",
+    minutes=60,
+    summary="Train a small network on a large one's outputs, without any label; distinguish a gain from luck.",
+)

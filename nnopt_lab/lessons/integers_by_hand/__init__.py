@@ -2,4 +2,9 @@
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(5, "Integers by hand", minutes=100)
+LESSON = Lesson(
+    5,
+    "Integers by hand",
+    minutes=100,
+    summary="Put weights and activations on grids; run a whole network without a float.",
+)

@@ -2,4 +2,9 @@
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(8, "Integers for real", minutes=45)
+LESSON = Lesson(
+    8,
+    "Integers for real",
+    minutes=45,
+    summary="Run int8 in three engines on one core; find how much of their speed-up is due to the integers.",
+)

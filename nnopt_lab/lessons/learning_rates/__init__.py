@@ -2,4 +2,9 @@
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(3, "Learning rates", minutes=60)
+LESSON = Lesson(
+    3,
+    "Learning rates",
+    minutes=60,
+    summary="Race thirteen schedules; match the article's recipe in a third of the epochs.",
+)

@@ -2,4 +2,10 @@
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(10, "Parallelism", minutes=60)
+LESSON = Lesson(
+    10,
+    "Parallelism",
+    minutes=60,
+    summary="Use threads, workers and processes, and measure their gains and costs; "
+    "kill one of two processes and lose nothing.",
+)

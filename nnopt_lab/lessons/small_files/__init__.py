@@ -2,4 +2,9 @@
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(7, "Small files", minutes=60)
+LESSON = Lesson(
+    7,
+    "Small files",
+    minutes=60,
+    summary="Prune, share and code the network into its smallest file; find out what that size really costs.",
+)

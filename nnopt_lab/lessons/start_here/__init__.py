@@ -2,4 +2,9 @@
 
 from nnopt_lab.course.lesson import Lesson
 
-LESSON = Lesson(0, "Start here", minutes=20)
+LESSON = Lesson(
+    0,
+    "Start here",
+    minutes=20,
+    summary="Measure your machine, find thirteen bugs in a typical published program, train the baseline.",
+)

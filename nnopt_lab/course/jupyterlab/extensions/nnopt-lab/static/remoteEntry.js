@@ -3,11 +3,19 @@
   const HERE = document.currentScript.src;
   const START_PAGE = 'course.md';
   const SECONDS = 2;
+  const STYLE = new URL('start_page.css', document.currentScript.src);
+
+  const addStyle = () => {
+    const link = document.createElement('link');
+    Object.assign(link, { rel: 'stylesheet', href: STYLE.href });
+    document.head.append(link);
+  };
 
   // JupyterLab does not notice that a kernel has written a file that is open.
   const reloadStartPage = async app => {
-    for (const { context, isVisible } of app.shell.widgets('main')) {
+    for (const { context, isVisible, node } of app.shell.widgets('main')) {
       const isStartPage = context?.path?.split('/').pop() === START_PAGE; // also in a language's own folder
+      if (isStartPage) node.classList.add('nnopt-start');
       if (!isStartPage || !isVisible || document.hidden || context.model.dirty) continue;
       const found = await app.serviceManager.contents.get(context.path, { content: false });
       if (found.last_modified !== context.contentsModel?.last_modified) await context.revert();
@@ -81,6 +89,7 @@
         label: 'Run the cells above and this one',
         execute: () => runAboveAndThis(app.commands)
       });
+      addStyle();
       app.docRegistry.addWidgetExtension('Notebook', {
         createNew: (panel, context) => {
           keepClean(context);
