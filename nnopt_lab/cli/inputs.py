@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnopt_lab.workbench.language import _
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -78,8 +80,10 @@ class Wanted:
         if self.weights:
             return build(self.model, self.weights)
         classes = max(int(train.labels.max()) + 1, len(names or ()))
+        about = {"model": self.model, "classes": classes}
         print(
-            f"{self.model} has random weights and {classes} classes, because --weights names no file.", file=sys.stderr
+            _("{model} has random weights and {classes} classes, because --weights names no file.", **about),
+            file=sys.stderr,
         )
         return build(self.model, classes=classes)
 

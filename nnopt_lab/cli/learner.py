@@ -12,7 +12,7 @@ import typer
 
 from nnopt_lab.cli.speech import Language, speak
 from nnopt_lab.workbench.files import check_folder, check_writable, in_words, naming
-from nnopt_lab.workbench.language import _, counted
+from nnopt_lab.workbench.language import _, counted, translated, translated_sentences
 from nnopt_lab.workbench.text import printable
 
 Workspace = Annotated[
@@ -185,12 +185,14 @@ def capstone(
     isolation: Annotated[str, typer.Option(help="auto, bubblewrap, unshare, container or none.")] = "auto",
     seconds: Annotated[int, typer.Option(help="Time limit per file, in seconds.", min=10, max=3600)] = 300,
     megabytes: Annotated[int, typer.Option(help="Memory limit per file, in MiB.", min=64)] = 1024,
+    language: Language = None,
 ) -> None:
     """Judge files for the capstone, and show the leaderboard."""
     from nnopt_lab.course.workspace import find_workspace, is_workspace
     from nnopt_lab.grading.capstone import judge, note
     from nnopt_lab.grading.sandbox import Limits
 
+    speak(language)
     if plot:  # before the judging, which takes minutes
         check_writable(plot)
         _check_format(plot)
@@ -247,6 +249,7 @@ def optimize(
     device: Annotated[str, typer.Option(help="Where time is measured: cpu, accelerator, or such as cuda:0.")] = "cpu",
     storage: Annotated[str | None, typer.Option(help="A file or database URL that stores the search.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the chosen network and its report.")] = Path("optimized"),
+    language: Language = None,
 ) -> None:
     """Search for a smaller or faster version of your classifier.
 
@@ -259,6 +262,7 @@ def optimize(
     from nnopt_lab.techniques.search.presets import chosen
     from nnopt_lab.workbench.device import find
 
+    speak(language)
     if not dry_run:
         check_folder(out)  # before the search, which may take hours
     goal = Goal(target, max_drop, max_bytes, max_latency, batch)
@@ -291,11 +295,12 @@ def optimize(
             **options,
         )
     except KeyboardInterrupt as stopped:
-        print(stopped)
+        print(translated(str(stopped)))
         raise typer.Exit(130) from None
     print(found)
     files = found.export(out)
-    print(*found.remarks, f"In {out}: {', '.join(file.name for file in files)}", sep="\n")
+    print(*map(translated_sentences, found.remarks), sep="\n", end="\n" if found.remarks else "")
+    print(_("In {folder}: {files}", folder=out, files=", ".join(file.name for file in files)))
 
 
 def _check_format(plot: Path) -> None:

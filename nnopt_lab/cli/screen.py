@@ -178,7 +178,8 @@ def preflight_table(found) -> Table:
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
     width = 2 * max(console.width - max(len(label) for label, _ in found.rows) - 4, 30)
+    told = {_("note"), *(_("not {engine}", engine=name) for name in found.missing)}
     for label, text in found.rows:
-        style = "yellow" if label == "note" or label.startswith("not ") else ""
+        style = "yellow" if label in told else ""
         table.add_row(Text(label), Text(textwrap.shorten(text, width, placeholder=" …"), style=style))
     return table

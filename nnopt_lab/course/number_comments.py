@@ -9,6 +9,7 @@ from nnopt_lab.workbench.language import Message, joined
 CLOSE = 0.05  # of the right number
 EXACT, PRINTED, TYPED = 1e-6, 1e-5, 1e-4  # tolerances of a reading, relative to the right number
 NOT_FINITE = Message("The answer is a finite number.")
+UNKNOWN = Message("That is the right order of magnitude, but not the number.")  # of a sealed question
 _KIB = 1024 / 1000
 
 

@@ -17,13 +17,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from nnopt_lab.course.exercises import Question
-from nnopt_lab.course.number_comments import CLOSE, NOT_FINITE, readings
+from nnopt_lab.course.number_comments import CLOSE, NOT_FINITE, UNKNOWN, readings
+from nnopt_lab.workbench.language import languages, learn, speaking, translated
 
 FACTORS = (1.5, 4.0)  # how far from the right number, at least and at most, the known interval may end
 WIDTHS = (1.0, 2.0)  # of the ranges around the right number, in multiples of what counts as close to it
 NARROWEST = 1e-6  # width of a range of wrong numbers, where the question has no tolerance
 MARGIN = 1 + 1e-9  # for the rounding of a number at the edge of a range
-UNKNOWN = "That is the right order of magnitude, but not the number."
 
 
 def sealed(question: Question, salt: str, chance: random.Random | None = None) -> Question:
@@ -131,8 +131,8 @@ def _ranges(kind: str, grid: list[float], number: float, reach: float) -> list[s
 
 
 def _lock(texts: dict[str, dict], id: str, salt: str) -> dict[str, str]:
-    """Encrypt each text with its name; all have the same length, and their order says nothing."""
-    plain = {name: json.dumps(text, ensure_ascii=False).encode() for name, text in texts.items()}
+    """Encrypt each text and its translations with its name; all have the same length, and their order says nothing."""
+    plain = {name: json.dumps(_with_translations(text), ensure_ascii=False).encode() for name, text in texts.items()}
     length = max(map(len, plain.values()))
     locks = {}
     for name, text in plain.items():
@@ -146,7 +146,22 @@ def _unlock(seal: dict, id: str, name: str) -> dict | None:
     if tag not in seal["locks"]:
         return None
     text = base64.b85decode(seal["locks"][tag])
-    return json.loads(_xor(text, _keys(id, seal["salt"], name, len(text))[1]))
+    found = json.loads(_xor(text, _keys(id, seal["salt"], name, len(text))[1]))
+    learn(found.pop("translations", {}))
+    return found
+
+
+def _with_translations(text: dict) -> dict:
+    """A text with its translations, which a kit's catalogues must not have."""
+    comments = text.get("comments", {})
+    pairs = comments.items() if isinstance(comments, dict) else comments
+    english = [text.get("explanation", ""), *(comment for number, comment in pairs)]
+    found = {}
+    for language in languages()[1:]:
+        with speaking(language):
+            known = {one: said for one in english if (said := translated(one)) != one}
+        found |= {language: known} if known else {}
+    return text | ({"translations": found} if found else {})
 
 
 def _keys(id: str, salt: str, name: str, length: int) -> tuple[str, bytes]:

@@ -40,6 +40,7 @@ _CHINESE_END, _CHINESE_START = re.compile(rf"{_CHINESE} ?$"), re.compile(rf" ?{_
 _IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 _QUOTES = ("`", "'", '"', "“", "「")
 
+_learned: dict[tuple[str, str], str] = {}
 _chosen: list[str] = []  # the language of `set_language`, if it was called
 _entered: list[str] = []  # the lesson of `enter_lesson`, whose own texts go before other lessons'
 
@@ -232,6 +233,12 @@ def counted(count: int, one: str, many: str, /, **fields) -> str:
     return _(one if count == 1 else many, count=count, **fields)
 
 
+def learn(texts: Mapping[str, Mapping[str, str]]) -> None:
+    """Add translations that the catalogues lack, by language and English text, until this process ends."""
+    _learned.update({(language, text): said for language, of in texts.items() for text, said in of.items()})
+    _translate.cache_clear()
+
+
 def characters(language: str) -> set[str]:
     """The letters and marks, without spaces, of all translations into a language."""
     said = "".join(translation for _, _, translation in _messages(language))
@@ -242,6 +249,7 @@ def forget_catalogs() -> None:
     """Read the catalogues anew at the next look-up, after they were written."""
     for cached in (_others, _translate, _catalog, _templates):
         cached.cache_clear()
+    _learned.clear()
 
 
 def catalog_file(language: str) -> Path:
@@ -282,6 +290,8 @@ def _translate(text: str, context: str, language: str, lesson: str = "") -> str:
 
 def _looked_up(text: str, context: str, language: str, lesson: str) -> str:
     """The translation of a text or of its template, "" if there is none."""
+    if not context and (learned := _learned.get((language, text))):
+        return learned
     catalog, general = _catalog(language), "" if context == DOMAIN else context
     own = context_of(DOMAIN) if context == DOMAIN else context_of(lesson, context)
     for among in (own, general, *([MESSAGE] if text.endswith(tuple(_MARKS)) and not context else [])):

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from nnopt_lab.course.checking import judge_answer
 from nnopt_lab.course.exercises import Question, questions
-from nnopt_lab.course.number_comments import number_comment
-from nnopt_lab.course.seals import UNKNOWN, opened, sealed
+from nnopt_lab.course.number_comments import UNKNOWN, number_comment
+from nnopt_lab.course.seals import opened, sealed
+from nnopt_lab.workbench.language import set_language, translated
 
 ALL = list(questions().values())
 LETTERS, NUMBERS = ([q for q in ALL if bool(q.choices) is kind] for kind in (True, False))
@@ -129,3 +130,20 @@ def test_no_number_in_a_seal_tells_the_answer():
 
 def test_a_question_without_a_seal_stays_as_it_is():
     assert opened(NUMBERS[0], 3) is NUMBERS[0]
+
+
+@pytest.mark.parametrize("question", [LETTERS[0], number(12.0, comments={77.0: "Not that."})], ids=lambda q: q.id)
+def test_an_answer_opens_its_text_in_every_language(question, chinese):
+    wrong = next((letter for letter in question.choices if letter != question.answer), 77.0)
+    comment = question.comment_on(wrong)
+    chinese({question.explanation: "解释在此", comment: "评语在此"})
+    shut = sealed(question, "salt")
+    assert "解释" not in json.dumps(shut.seal, ensure_ascii=False)
+    assert len({len(lock) for lock in shut.seal["locks"].values()}) == 1
+    chinese({})  # the catalogue of a kit has neither
+    assert translated(opened(shut, wrong).comment_on(wrong)) == "评语在此"
+    assert translated(question.explanation) == question.explanation
+    found = opened(shut, question.answer)
+    assert found.explanation == question.explanation and translated(found.explanation) == "解释在此"
+    set_language("en")
+    assert translated(found.explanation) == question.explanation

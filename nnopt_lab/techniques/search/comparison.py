@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nnopt_lab.workbench import measure
+from nnopt_lab.workbench.language import _, translated, translated_sentences
 
 UNSTEADY = 2.0  # an interval whose ends differ by this factor says little about the networks
 MANY, LOSS = 20, 10.0  # classes of the largest confusion table; percentage points that a class loses to be told first
@@ -77,7 +78,7 @@ class Comparison:
     def class_rows(self) -> list[list[str]]:
         """A table of accuracy by class, largest loss first; of many classes, the 20 with the largest losses."""
         changes = sorted((self._accuracy(self.after, c) - self._accuracy(self.before, c), c) for c in self._classes())
-        rows = [["class", "pictures", "original", "exported", "change"]]
+        rows = [[_("class"), _("pictures"), _("original"), _("exported"), _("change")]]
         for change, c in changes[:MANY]:
             before, after = (f"{self._accuracy(answers, c):.1f} %" for answers in (self.before, self.after))
             rows.append(
@@ -92,7 +93,8 @@ class Comparison:
             change = self._accuracy(self.after, c) - self._accuracy(self.before, c)
             interval = self._difference(self.labels == c)
             if change <= -LOSS and interval.high < 0:
-                said.append(f"Class {self.name(c)} loses {-change:.1f} percentage points of accuracy.")
+                lost = {"name": self.name(c), "points": f"{-change:.1f}"}
+                said.append(_("Class {name} loses {points} percentage points of accuracy.", **lost))
         return said
 
     def confusion_rows(self) -> list[list[str]]:
@@ -100,7 +102,7 @@ class Comparison:
         classes = sorted({*self._classes(), *self.before.tolist(), *self.after.tolist()})
         if len(classes) > MANY:
             return []
-        rows = [["true \\ answered", *(self.name(c) for c in classes)]]
+        rows = [[_("true \\ answered"), *(self.name(c) for c in classes)]]
         for true in classes:
             here = self.labels == true
             counts = [[int((a[here] == c).sum()) for a in (self.before, self.after)] for c in classes]
@@ -109,7 +111,7 @@ class Comparison:
 
     def time_rows(self) -> list[list[str]]:
         """A table of time by batch and threads: medians with quartiles, and the ratio with its interval."""
-        rows = [["batch", "threads", "original", "exported", "exported is"]]
+        rows = [[_("batch"), _("threads"), _("original"), _("exported"), _("exported is")]]
         for (batch, threads), timings in self.times.items():
             old, new = timings["original"], timings["new"]
             rows.append([str(batch), str(threads), str(old), str(new), in_words(measure.ratio(old, new))])
@@ -117,16 +119,25 @@ class Comparison:
 
     def usage_rows(self) -> list[list[str]]:
         """A table of peak memory and energy for a batch of the goal."""
-        memory = [_few_bytes(count) for count in self.usage.memory] or ["unknown"] * 2
+        memory = [_few_bytes(count) for count in self.usage.memory] or [_("unknown")] * 2
         joules = self.usage.joules if None not in self.usage.joules else ()
-        energy = [f"{value:.3g} J" for value in joules] or ["unknown"] * 2
-        return [["per batch", "original", "exported"], ["peak memory", *memory], ["energy", *energy]]
+        energy = [f"{value:.3g} J" for value in joules] or [_("unknown")] * 2
+        return [
+            [_("per batch"), _("original"), _("exported")],
+            [_("peak memory"), *memory],
+            [_("energy"), *energy],
+        ]
 
     def usage_notes(self) -> list[str]:
         """How memory and energy were measured, or why not."""
-        how = self.usage.measured
-        notes = [f"Peak memory: {how}, to about 1 MiB." if self.usage.memory else f"Peak memory is unknown: {how}"]
-        return notes + ([f"Energy is unknown: {self.usage.reason}"] if self.usage.reason else [])
+        how = translated(self.usage.measured)
+        if self.usage.memory:
+            notes = [_("Peak memory: {how}, to about 1 MiB.", how=how)]
+        else:
+            notes = [_("Peak memory is unknown: {reason}", reason=how)]
+        if self.usage.reason:
+            notes.append(_("Energy is unknown: {reason}", reason=translated_sentences(self.usage.reason)))
+        return notes
 
     def _classes(self) -> list[int]:
         return self.labels.unique().tolist()
@@ -142,8 +153,9 @@ class Comparison:
 def in_words(ratio: measure.Ratio) -> str:
     """Say which is faster, or that a busy machine hides it."""
     if unsteady(ratio):
-        return f"unsteady ({ratio.low:.2f} to {ratio.high:.2f} times as fast: the machine was busy)"
-    return str(ratio)
+        ends = {"low": f"{ratio.low:.2f}", "high": f"{ratio.high:.2f}"}
+        return _("unsteady ({low} to {high} times as fast: the machine was busy)", **ends)
+    return translated(str(ratio))
 
 
 def unsteady(ratio: measure.Ratio) -> bool:
@@ -152,4 +164,4 @@ def unsteady(ratio: measure.Ratio) -> bool:
 
 
 def _few_bytes(count: int) -> str:
-    return measure.format_bytes(count) if count >= 2**20 else "below 1 MiB"
+    return measure.format_bytes(count) if count >= 2**20 else _("below 1 MiB")

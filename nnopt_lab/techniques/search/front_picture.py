@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nnopt_lab.techniques.search.points import Point, describe
 from nnopt_lab.techniques.search.report import Report, shown_range
 from nnopt_lab.workbench import measure
+from nnopt_lab.workbench.language import _, translated
 from nnopt_lab.workbench.measure.tables import three_digits
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 400, 78, 24, 16, 58
@@ -38,27 +39,28 @@ def front_picture(report: Report) -> str:
     in_order = sorted(enumerate(marks), key=lambda pair: ("trial", "front", "original", "exported").index(pair[1].kind))
     drawn = "".join(picture.mark(mark, i) for i, mark in in_order)
     words = "".join(_words(report.search, mark, i) for i, mark in enumerate(marks))
-    axis = "time per batch" if report.search.goal.target == "latency" else "file size"
+    axis = _("time per batch") if report.search.goal.target == "latency" else _("file size")
+    said = _("Accuracy over {axis}; each point is a button that tells its network in words", axis=axis)
+    how = _("Select a point (click, or use the arrow keys) to read what was done to its network.")
     return (
-        f'<svg class="front-picture" viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="Accuracy over {axis}; '
-        f'each point is a button that tells its network in words">{picture.axes(axis)}{picture.steps()}{drawn}</svg>'
-        f'{_legend(picture, marks)}<p class="quiet interactive">Select a point (click, or use the arrow keys) to read '
-        f'what was done to its network.</p><div class="details" aria-live="polite">{words}</div>'
+        f'<svg class="front-picture" viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="{said}">'
+        f'{picture.axes(axis)}{picture.steps()}{drawn}</svg>{_legend(picture, marks)}<p class="quiet interactive">{how}'
+        f'</p><div class="details" aria-live="polite">{words}</div>'
     )
 
 
 def _marks(report: Report) -> list[_Mark]:
     """All marks by ascending cost, so that the arrow keys go from left to right."""
     search, front = report.search, report.search.front
-    estimate = "Its time is the search's estimate." if search.goal.target == "latency" else ""
+    estimate = _("Its time is the search's estimate.") if search.goal.target == "latency" else ""
     marks = [
-        _Mark(p, "front" if p in front else "trial", f"Trial {p.number}", estimate)
+        _Mark(p, "front" if p in front else "trial", _("Trial {number}", number=p.number), estimate)
         for p in search.points
         if p != report.point
     ]
-    marks.append(_Mark(search.original, "original", "Original"))
-    again = "Exported, and measured again at export."
-    marks.append(_Mark(report.exported, "exported", f"Trial {report.point.number}", again))
+    marks.append(_Mark(search.original, "original", _("Original")))
+    again = _("Exported, and measured again at export.")
+    marks.append(_Mark(report.exported, "exported", _("Trial {number}", number=report.point.number), again))
     return sorted(marks, key=lambda mark: search.cost(mark.point))
 
 
@@ -99,7 +101,7 @@ class _Picture:
             for a in _ticks(self.low, self.high)
         ]
         lines.append(f'<path class="limit" d="M{LEFT} {self.y(limit):.1f}H{right}"/>')
-        title = f"{axis} (log scale)"
+        title = _("{axis} (log scale)", axis=axis)
         lines.append(f'<text x="{(LEFT + right) / 2:.0f}" y="{HEIGHT - 8}" text-anchor="middle">{title}</text>')
         return f'<g aria-hidden="true">{"".join(lines)}</g>'
 
@@ -125,12 +127,12 @@ class _Picture:
 def _words(search, mark: _Mark, i: int) -> str:
     point, lines = mark.point, []
     if mark.kind == "original":
-        lines = ["the network that you gave, in eager torch"]
+        lines = [_("the network that you gave, in eager torch")]
     else:
-        lines = describe(point.config)
+        lines = map(translated, describe(point.config))
         change = point.accuracy - search.original.accuracy
-        ratios = f"{search.original.latency / point.latency:.2f} times as fast as the original"
-        lines = [f"{ratios}, {measure.number(change, '+.2f')} percentage points", *lines]
+        figures = {"times": f"{search.original.latency / point.latency:.2f}", "points": measure.number(change, "+.2f")}
+        lines = [_("{times} times as fast as the original, {points} percentage points", **figures), *lines]
     shown = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
     note = f'<p class="quiet">{mark.note}</p>' if mark.note else ""
     hidden = "" if mark.kind == "exported" else " hidden"
@@ -139,22 +141,22 @@ def _words(search, mark: _Mark, i: int) -> str:
 
 def _legend(picture: _Picture, marks: list[_Mark]) -> str:
     kinds = {
-        "front": "front, as the search measured it",
-        "trial": "other trial",
-        "original": "original",
-        "exported": "exported, measured again",
+        "front": _("front, as the search measured it"),
+        "trial": _("other trial"),
+        "original": _("original"),
+        "exported": _("exported, measured again"),
     }
     there = {mark.kind for mark in marks}
     entries = [(kind, f"{kind}", text) for kind, text in kinds.items() if kind in there]
     if any(picture.below(mark.point) for mark in marks):
-        entries.append(("trial", "trial below", "far less accurate, drawn at the edge"))
+        entries.append(("trial", "trial below", _("far less accurate, drawn at the edge")))
     shown = "".join(
         f'<span><svg viewBox="-9 -9 18 18" aria-hidden="true"><g class="{classes}">{SHAPES.get(kind, CIRCLE)}</g></svg>'
         f"{text}</span>"
         for kind, classes, text in entries
     )
     dashed = '<svg viewBox="-9 -9 18 18" aria-hidden="true"><path class="limit" d="M-9 0H9"/></svg>'
-    return f'<div class="legend">{shown}<span>{dashed}largest loss allowed</span></div>'
+    return f'<div class="legend">{shown}<span>{dashed}{_("largest loss allowed")}</span></div>'
 
 
 def _figures(point: Point) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nnopt_lab.techniques.search.front_picture import front_picture
 from nnopt_lab.techniques.search.report import Report, Section, markdown
+from nnopt_lab.workbench.language import _, spoken_language, translated_sentences
 
 # Nothing is fetched, whatever a name in the report contains.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -15,37 +16,37 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inli
 def page(report: Report) -> str:
     """The page: what the network gains, the front to click on, the tables, and how to run the files."""
     search, style, script = report.search, _text("page.css"), _text("page.js")
-    remarks = _list(search.remarks)
+    remarks = _list(map(translated_sentences, search.remarks))
     parts = [
-        "<h1>Report of <code>nnopt optimize</code></h1>",
+        f"<h1>{_with_code(_('Report of `nnopt optimize`'))}</h1>",
         f"<p>{html.escape(report.headline)}</p>",
         *(f'<p class="warning">{html.escape(sentence)}</p>' for sentence in report.seen.losses()),
         _cards(report),
-        _heading("Techniques"),
+        _heading(_("Techniques")),
         _list(report.techniques),
         *(f'<p class="quiet">{_with_code(sentence)}</p>' for sentence in report.measured),
-        _heading("Trials"),
+        _heading(_("Trials")),
         front_picture(report),
         *(_section(section) for section in report.sections),
         _section(report.front),
         f"<p>{html.escape(report.trials)}</p>{remarks}",
-        _heading("Files"),
+        _heading(_("Files")),
         _list(f"`{name}`: {size}" for name, size in report.files),
         *(f"<p>{_with_code(sentence)}</p>" for sentence in report.loading),
-        f"<details><summary>This report as text</summary><pre>{html.escape(markdown(report))}</pre></details>",
+        f"<details><summary>{_('This report as text')}</summary><pre>{html.escape(markdown(report))}</pre></details>",
     ]
     return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<!DOCTYPE html>\n<html lang="' + spoken_language() + '"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f"<title>Report of nnopt optimize</title><style>\n{style}</style></head>\n<body>\n"
+        f"<title>{_('Report of `nnopt optimize`').replace('`', '')}</title><style>\n{style}</style></head>\n<body>\n"
         + "\n".join(part for part in parts if part)
         + f"\n<script>\n{script}</script></body></html>\n"
     )
 
 
 def _cards(report: Report) -> str:
-    titles = {"time": "time", "file": "file", "accuracy": "accuracy, points"}
+    titles = {"time": _("time"), "file": _("file"), "accuracy": _("accuracy, points")}
     cards = "".join(
         f'<div class="card"><span>{titles[name]}</span><strong>{figure}</strong><span>{behind}</span></div>'
         for name, (figure, behind) in report.gains.items()

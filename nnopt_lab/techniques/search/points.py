@@ -65,12 +65,14 @@ def describe(config: dict) -> list[str]:
     """Describe a configuration, one line per technique."""
     lines = [f"computed by {config.get('engine', EAGER)}"]
     if config.get("channels"):
-        lines.append("channels kept: " + ", ".join(f"{name} {100 * s:.0f} %" for name, s in config["channels"].items()))
+        each = ", ".join(f"{name} {100 * s:.0f} %" for name, s in config["channels"].items())
+        lines.append(f"channels kept: {each}")
     lines += [f"{kind} layers: rank for {100 * e:.0f} % of the energy" for kind, e in config.get("energy", {}).items()]
     if config.get("sparsity"):
         lines.append(f"{100 * config['sparsity']:.0f} % of the weights pruned")
     if config.get("bits"):
-        lines.append("bits per weight: " + ", ".join(f"{name} {bits}" for name, bits in config["bits"].items()))
+        each = ", ".join(f"{name} {bits}" for name, bits in config["bits"].items())
+        lines.append(f"bits per weight: {each}")
     return lines + ([f"taught by the original, share {config['teacher']}"] if config.get("teacher") else [])
 
 
@@ -78,7 +80,8 @@ def summary(config: dict) -> str:
     """Describe a configuration without its engine in a short line, such as "channels 50 %, 5 bits per weight"."""
     parts = [f"channels {_shares(config['channels'])}"] if config.get("channels") else []
     if config.get("energy"):
-        parts.append("low rank: " + ", ".join(f"{kind} {100 * e:.0f} %" for kind, e in config["energy"].items()))
+        each = ", ".join(f"{kind} {100 * e:.0f} %" for kind, e in config["energy"].items())
+        parts.append(f"low rank: {each}")
     if config.get("sparsity"):
         parts.append(f"{100 * config['sparsity']:.0f} % pruned")
     if config.get("bits"):

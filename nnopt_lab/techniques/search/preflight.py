@@ -21,6 +21,7 @@ from nnopt_lab.techniques.search.search_space import Space
 from nnopt_lab.techniques.search.tasks import GivenPictures, Task, guessing
 from nnopt_lab.workbench import device as devices
 from nnopt_lab.workbench import measure, training
+from nnopt_lab.workbench.language import _, counted, translated, translated_sentences
 
 FEW = 500  # validation pictures on which the original is evaluated
 TIMING = 2.0  # seconds per trial for measuring latency and saving
@@ -64,20 +65,21 @@ class Preflight:
     @property
     def rows(self) -> list[tuple[str, str]]:
         """The table's rows, label and text; long lists are shortened, so that it fits on a screen."""
-        rows = [("network", self._network()), ("data", self._data()), ("original", self._original())]
+        rows = [(_("network"), self._network()), (_("data"), self._data()), (_("original"), self._original())]
         channels = [f"{name} ({count})" for name, count in self.groups.items()]
-        rows += [("lose channels", f"{_counted(channels, 'group')}: {_few(channels)}" if channels else "none")]
+        groups = counted(len(channels), "{count} group: {names}", "{count} groups: {names}", names=_few(channels))
+        rows += [(_("lose channels"), groups if channels else _("none"))]
         reasons = Counter(self.frozen.values())
         rows += [
-            ("keep channels", f"{reason} ({_few([n for n, why in self.frozen.items() if why == reason])})")
+            (_("keep channels"), f"{reason} ({_few([n for n, why in self.frozen.items() if why == reason])})")
             for reason, _ in reasons.most_common(_SHOWN)
         ]
-        rows += [("factorised", self._layers(self.factorisable))]
+        rows += [(_("factorised"), self._layers(self.factorisable))]
         if self.goal.counts_bytes:
-            rows += [("shared weights", self._layers(self.shared))]
-        rows += [("engines", ", ".join(self.engines))]
-        rows += [(f"not {name}", why) for name, why in self.missing.items()]
-        return rows + [("time", self._time())] + [("note", note) for note in self.notes]
+            rows += [(_("shared weights"), self._layers(self.shared))]
+        rows += [(_("engines"), ", ".join(self.engines))]
+        rows += [(_("not {engine}", engine=name), translated_sentences(why)) for name, why in self.missing.items()]
+        return rows + [(_("time"), self._time())] + [(_("note"), translated_sentences(note)) for note in self.notes]
 
     def __repr__(self) -> str:
         width = max(len(label) for label, _ in self.rows)
@@ -85,29 +87,37 @@ class Preflight:
 
     def _network(self) -> str:
         size = measure.parameters(self.task.model).total
-        return f"{type(self.task.model).__name__}, {measure.format_count(size)} parameters"
+        about = {"name": type(self.task.model).__name__, "count": measure.format_count(size)}
+        return _("{name}, {count} parameters", **about)
 
     def _data(self) -> str:
         train, validation = self.task.pictures.train, self.task.pictures.validation
         shape = describe(self.task.inputs(1)[0])
-        named = f": {_few(self.task.class_names)}" if self.task.class_names else ""
-        classes = len(train.labels.unique())
-        return (
-            f"{len(train):,} {noun(train.images)} to train on and {len(validation):,} to validate on, as {shape}; "
-            f"{classes} classes{named}"
+        about = {"train": f"{len(train):,}", "validation": f"{len(validation):,}", "shape": translated(shape)}
+        about |= {"pictures": translated(noun(train.images)), "classes": len(train.labels.unique())}
+        said = _(
+            "{train} {pictures} to train on and {validation} to validate on, as {shape}; {classes} classes", **about
         )
+        return f"{said}: {_few(self.task.class_names)}" if self.task.class_names else said
 
     def _original(self) -> str:
         some = min(FEW, len(self.task.pictures.validation))
-        return f"{self.accuracy:.1f} % of {some} validation {noun(self.task.pictures.validation.images)}"
+        what = translated(noun(self.task.pictures.validation.images))
+        about = {"accuracy": f"{self.accuracy:.1f}", "count": some, "pictures": what}
+        return _("{accuracy} % of {count} validation {pictures}", **about)
 
     def _layers(self, names: Sequence[str]) -> str:
-        return f"{_counted(names, 'layer')}: {_few(names)}" if names else "none"
+        if not names:
+            return _("none")
+        return counted(len(names), "{count} layer: {names}", "{count} layers: {names}", names=_few(names))
 
     def _time(self) -> str:
-        return (
-            f"about {_minutes(self.minutes)} for {_counted(range(self.trials), 'trial')} of "
-            f"{_counted(range(self.task.epochs), 'epoch')}, from a training step of {1e3 * self.step:.3g} ms"
+        return _(
+            "about {time} for {trials} of {epochs}, from a training step of {step} ms",
+            time=_minutes(self.minutes),
+            trials=counted(self.trials, "{count} trial", "{count} trials"),
+            epochs=counted(self.task.epochs, "{count} epoch", "{count} epochs"),
+            step=f"{1e3 * self.step:.3g}",
         )
 
 
@@ -185,7 +195,7 @@ def _step_seconds(task: Task) -> float:
     count = min(task.batch_size, len(split))
     model = copied(task.model).train().to(here)
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.0)
-    for _ in range(2):
+    for _step in range(2):
         devices.synchronize(here)
         started = time.perf_counter()
         inputs = task.pictures.to_input(split.images[:count]).clone().to(here)
@@ -213,14 +223,12 @@ def _estimate(task: Task, goal: Goal, trials: int, step: float, evaluation: floa
 
 def _minutes(minutes: float) -> str:
     if minutes < 1:
-        return "a minute"
-    return f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"
-
-
-def _counted(items: Sequence, noun: str) -> str:
-    return f"{len(items)} {noun}{'s' if len(items) != 1 else ''}"
+        return _("a minute")
+    if minutes < 120:
+        return counted(round(minutes), "{count} minute", "{count} minutes")
+    return _("{count} hours", count=f"{minutes / 60:.1f}")
 
 
 def _few(names: Sequence[str]) -> str:
     shown = ", ".join(map(str, names[:_SHOWN]))
-    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
+    return _("{names} and {count} more", names=shown, count=len(names) - _SHOWN) if len(names) > _SHOWN else shown

@@ -1,5 +1,6 @@
 """A report on a search as text: its parts, as Markdown, as a table and as a plot. `page` shows the same as HTML."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ from nnopt_lab.techniques.search import standalone
 from nnopt_lab.techniques.search.comparison import Comparison, in_words, unsteady
 from nnopt_lab.techniques.search.points import EAGER, Point, describe, summary
 from nnopt_lab.workbench import measure
+from nnopt_lab.workbench.language import _, counted, translated, translated_sentences
 from nnopt_lab.workbench.measure.tables import text_table, three_digits
 from nnopt_lab.workbench.tables import Table
 
@@ -44,103 +46,135 @@ class Report:
     def headline(self) -> str:
         """What the network gains and loses, in a sentence."""
         batch, threads = self.seen.goal
-        where = f"batch {batch} with {_count(threads, 'thread')}"
+        threads = counted(threads, "{count} thread", "{count} threads")
+        where = {"number": self.point.number, "batch": batch, "threads": threads}
         speedup, gains = self.seen.speedup, self.gains
         if unsteady(speedup):
-            faster = f"has an {in_words(speedup)} speed"
+            words = {"speed": in_words(speedup)}
+            time = _("Trial {number} has an {speed} speed at batch {batch} with {threads}", **words, **where)
+        elif speedup.differs:
+            words = {"faster": gains["time"][0]}
+            time = _("Trial {number} is {faster} at batch {batch} with {threads}", **words, **where)
         else:
-            faster = f"is {gains['time'][0]}" if speedup.differs else "shows no difference in speed"
-        return (
-            f"Trial {self.point.number} {faster} at {where}; its file is {gains['file'][0]} ({gains['file'][1]}); its "
-            f"accuracy changes by {gains['accuracy'][0]} percentage points ({gains['accuracy'][1]})."
+            time = _("Trial {number} shows no difference in speed at batch {batch} with {threads}", **where)
+        (size, sizes), (change, interval) = gains["file"], gains["accuracy"]
+        return _(
+            "{time}; its file is {size} ({sizes}); its accuracy changes by {change} percentage points ({interval}).",
+            **{"time": time, "size": size, "sizes": sizes, "change": change, "interval": interval},
         )
 
     @property
     def gains(self) -> dict[str, tuple[str, str]]:
         """Time, file and accuracy against the original's: each a short figure, and what stands behind it."""
         old, new, change = self.search.original, self.exported, self.seen.difference
-        figure, _, interval = in_words(self.seen.speedup).partition(" (")
+        figure, interval = [*re.split(r" ?[(（]", in_words(self.seen.speedup), maxsplit=1), ""][:2]
         smaller = old.bytes / new.bytes
-        size = f"{smaller:.2f}× smaller" if smaller >= 1 else f"{1 / smaller:.2f}× larger"
-        size = "as large" if 0.995 <= smaller < 1.005 else size
-        interval_of_change = (
-            f"95 % interval {measure.number(change.low, '+.2f')} to {measure.number(change.high, '+.2f')}"
-        )
+        if 0.995 <= smaller < 1.005:
+            size = _("as large")
+        elif smaller >= 1:
+            size = _("{times}× smaller", times=f"{smaller:.2f}")
+        else:
+            size = _("{times}× larger", times=f"{1 / smaller:.2f}")
+        ends = {"low": measure.number(change.low, "+.2f"), "high": measure.number(change.high, "+.2f")}
+        bytes = {"new": measure.format_bytes(new.bytes), "old": measure.format_bytes(old.bytes)}
         return {
-            "time": (figure, interval.rstrip(")")),
-            "file": (size, f"{measure.format_bytes(new.bytes)} instead of {measure.format_bytes(old.bytes)}"),
-            "accuracy": (measure.number(change.estimate, "+.2f"), interval_of_change),
+            "time": (figure, interval.rstrip(")）")),
+            "file": (size, _("{new} instead of {old}", **bytes)),
+            "accuracy": (measure.number(change.estimate, "+.2f"), _("95 % interval {low} to {high}", **ends)),
         }
 
     @property
     def techniques(self) -> list[str]:
         """What was done to the network, one line per technique."""
-        return describe(self.exported.config)
+        return [translated(line) for line in describe(self.exported.config)]
 
     @property
     def measured(self) -> list[str]:
         """How the figures came about, in sentences."""
         search, seen = self.search, self.seen
-        where = (
-            "from its own file in a new process without this package"
-            if self.kind
-            else "in the process of the search, because load.py can't run its engine"
-        )
+        if self.kind:
+            how = _(
+                "All figures of the exported network were measured again at export: it ran from its own file in a new "
+                "process without this package, in turns with the original in eager torch."
+            )
+        else:
+            how = _(
+                "All figures of the exported network were measured again at export: it ran in the process of the "
+                "search, because load.py can't run its engine, in turns with the original in eager torch."
+            )
+        figures = {"accuracy": f"{self.point.accuracy:.2f}", "bytes": measure.format_bytes(self.point.bytes)}
+        speed = f"{search.original.latency / self.point.latency:.2f}"
         return [
-            f"All figures of the exported network were measured again at export: it ran {where}, in turns with the "
-            "original in eager torch.",
+            how,
             self._file_measured,
-            f"During the search: {self.point.accuracy:.2f} %, {measure.format_bytes(self.point.bytes)}, "
-            f"{search.original.latency / self.point.latency:.2f}× (an estimate, from each network's fastest round).",
-            f"Accuracy was measured on the {len(seen.labels)} validation pictures. The winner of "
-            f"{len({p.number for p in search.points})} networks was chosen on these pictures, so it looks better on "
-            "them than it is: evaluate it on pictures that the search has not used.",
-            f"On {seen.parity:.1f} % of these pictures, both networks give the same class.",
+            _(
+                "During the search: {accuracy} %, {bytes}, {speed}× (an estimate, from each network's fastest round).",
+                **figures,
+                speed=speed,
+            ),
+            _(
+                "Accuracy was measured on the {pictures} validation pictures. The winner of {networks} networks was "
+                "chosen on these pictures, so it looks better on them than it is: evaluate it on pictures that the "
+                "search has not used.",
+                pictures=len(seen.labels),
+                networks=len({p.number for p in search.points}),
+            ),
+            _("On {share} % of these pictures, both networks give the same class.", share=f"{seen.parity:.1f}"),
         ]
 
     @property
     def _file_measured(self) -> str:
         if "weights.nndc" in self.sizes:
-            return "The bytes are those of `weights.nndc`, the compressed file."
+            return _("The bytes are those of `weights.nndc`, the compressed file.")
         if self.kind in (None, "torch"):
-            return "The bytes are those of the weights as torch saves them; the files to run contain the graph, too."
-        return f"The bytes are those of `{standalone.FILES[self.kind]}` and the file of its weights, if there is one."
+            return _("The bytes are those of the weights as torch saves them; the files to run contain the graph, too.")
+        name = standalone.FILES[self.kind]
+        return _("The bytes are those of `{file}` and the file of its weights, if there is one.", file=name)
 
     @property
     def sections(self) -> list[Section]:
         """The tables that compare the exported network with the original."""
         seen = self.seen
         classes = seen.class_rows()
-        few = "" if len(seen.labels.unique()) < len(classes) else f", the {len(classes) - 1} with the largest losses"
-        confusion = "Cells whose two numbers differ show original → exported."
+        by_class = _("Accuracy by class")
+        if len(seen.labels.unique()) >= len(classes):
+            by_class = _("Accuracy by class, the {count} with the largest losses", count=len(classes) - 1)
+        confusion = _("Cells whose two numbers differ show original → exported.")
         found = [
-            Section("Time", seen.time_rows(), (self._timed,)),
-            Section("Memory and energy", seen.usage_rows(), tuple(seen.usage_notes())),
-            Section(f"Accuracy by class{few}", classes),
-            Section("Pictures by true and answered class", seen.confusion_rows(), (confusion,)),
+            Section(_("Time"), seen.time_rows(), (self._timed,)),
+            Section(_("Memory and energy"), seen.usage_rows(), tuple(seen.usage_notes())),
+            Section(by_class, classes),
+            Section(_("Pictures by true and answered class"), seen.confusion_rows(), (confusion,)),
         ]
         return [section for section in found if section.rows]
 
     @property
     def _timed(self) -> str:
         counts = {threads for _, threads in self.seen.times}
-        clocks = "With one thread, time is processor time; with more, other programs on the machine add to it."
-        return f"Medians with quartiles.{f' {clocks}' if counts != {1} else ''}"
+        if counts == {1}:
+            return _("Medians with quartiles.")
+        return _(
+            "Medians with quartiles. With one thread, time is processor time; with more, other programs on the machine "
+            "add to it."
+        )
 
     @property
     def front(self) -> Section:
         """The table of the front."""
         rows_of_front = rows(self.search, [self.search.original, *self.search.front])
-        note = "Times and speed-ups here are the search's estimates; only the exported network was measured again."
-        return Section("Pareto front", rows_of_front, (note,))
+        note = _("Times and speed-ups here are the search's estimates; only the exported network was measured again.")
+        return Section(_("Pareto front"), rows_of_front, (note,))
 
     @property
     def trials(self) -> str:
         """How many trials there were, in a sentence."""
         search = self.search
-        return (
-            f"{_count(search.trials, 'trial')}, of which {search.stopped} were stopped early and {len(search.failed)} "
-            f"failed; {search.seconds:.0f} s in the last call."
+        return _(
+            "{trials}, of which {stopped} were stopped early and {failed} failed; {seconds} s in the last call.",
+            trials=counted(search.trials, "{count} trial", "{count} trials"),
+            stopped=search.stopped,
+            failed=len(search.failed),
+            seconds=f"{search.seconds:.0f}",
         )
 
     @property
@@ -157,34 +191,40 @@ class Report:
         engine = self.exported.config.get("engine", "eager float32")
         first = standalone.FILES[standalone.default_kind(kinds, engine)]
         found = [
-            "In this folder, without this package: `python load.py batch.npy` prints the classes of a float32 array "
-            f"[N, ...] of network inputs. It runs `{first}`, for which it needs numpy and that file's runtime (torch, "
-            "ONNX Runtime or OpenVINO).",
-            "In a program: `import load; run = load.load()` makes a function from such an array to logits; "
-            f"`load.load(kind)` with {' or '.join(repr(kind) for kind in kinds)} chooses another file, "
-            "`load.load(threads=1)` a number of threads, and `load.weights()` returns the weights.",
-            "Each of these files was read back in a new process, and gave the outputs of the network exported.",
+            _(
+                "In this folder, without this package: `python load.py batch.npy` prints the classes of a float32 "
+                "array [N, ...] of network inputs. It runs `{file}`, for which it needs numpy and that file's runtime "
+                "(torch, ONNX Runtime or OpenVINO).",
+                file=first,
+            ),
+            _(
+                "In a program: `import load; run = load.load()` makes a function from such an array to logits; "
+                "`load.load(kind)` with {kinds} chooses another file, `load.load(threads=1)` a number of threads, and "
+                "`load.weights()` returns the weights.",
+                kinds=", ".join(repr(kind) for kind in kinds),
+            ),
+            _("Each of these files was read back in a new process, and gave the outputs of the network exported."),
         ]
         if "weights.nndc" in self.sizes:
-            found.append("`weights.nndc` is read by `nnopt_lab.techniques.quantization.deep_compression.load`.")
+            found.append(_("`weights.nndc` is read by `nnopt_lab.techniques.quantization.deep_compression.load`."))
         return found
 
 
 def markdown(report: Report) -> str:
     """The report in Markdown."""
     lines = [
-        f"# Report of `nnopt optimize`\n\n{report.headline}",
+        f"# {_('Report of `nnopt optimize`')}\n\n{report.headline}",
         *(f"\n**{loss}**" for loss in report.seen.losses()),
-        "\n# Techniques\n",
+        f"\n# {_('Techniques')}\n",
         *(f"- {line}" for line in report.techniques),
-        "\n# Results\n",
+        f"\n# {_('Results')}\n",
         _fenced(rows(report.search, [report.search.original, report.exported], estimated=False)),
         "\n" + " ".join(report.measured),
         *(line for section in report.sections for line in _section(section)),
         *_section(report.front),
         "\n" + report.trials + "\n",
-        *(f"- {remark}" for remark in report.search.remarks),
-        "\n# Files\n",
+        *(f"- {translated_sentences(remark)}" for remark in report.search.remarks),
+        f"\n# {_('Files')}\n",
         *(f"- `{name}`: {size}" for name, size in report.files),
         *(f"\n{sentence}" for sentence in report.loading),
     ]
@@ -193,13 +233,15 @@ def markdown(report: Report) -> str:
 
 def rows(search, points: Sequence[Point], estimated: bool = True) -> list[list[str]]:
     """A table of points, with the header as its first row; `estimated` says so of the speed-ups."""
-    speedup = "speedup, estimated" if estimated else "speedup"
-    table = [["trial", "accuracy", "file", f"time, batch {search.goal.batch}", speedup, "techniques"]]
+    speedup = _("speedup, estimated") if estimated else _("speedup")
+    time = _("time, batch {size}", size=search.goal.batch)
+    table = [[_("trial"), _("accuracy"), _("file"), time, speedup, _("techniques")]]
     for p in points:
-        name = "original" if p is search.original else f"{p.number}{' (best)' if is_best(search, p) else ''}"
+        name = _name(search, p)
         speed = f"{search.original.latency / p.latency:.2f}×"
         table.append([name, f"{p.accuracy:.2f} %", measure.format_bytes(p.bytes), f"{1e3 * p.latency:.3g} ms", speed])
-        table[-1].append("none" if p is search.original else "\n".join(describe(p.config)))
+        lines = [_("none")] if p is search.original else map(translated, describe(p.config))
+        table[-1].append("\n".join(lines))
     return table
 
 
@@ -210,13 +252,24 @@ def front_table(search) -> Table:
     one = len(set(engines)) == 1
     table = []
     for p, engine in zip(points, engines, strict=True):
-        name = "original" if p is search.original else f"{p.number}{' (best)' if is_best(search, p) else ''}"
+        name = _name(search, p)
         speed, made = f"{search.original.latency / p.latency:.2f}×", summary(p.config)
         figures = [f"{p.accuracy:.2f} %", measure.format_bytes(p.bytes), three_digits(1e3 * p.latency), speed]
         table.append([name if one else f"{name}\n{engine}", *figures, made])
-    columns = ["trial" if one else "trial\nengine", "accuracy", "file", "ms", "speed-up", "techniques"]
-    everywhere = f", all on {engines[0]}" if one else ""
-    return Table(table, columns, f"The front{everywhere}; times at batch {search.goal.batch} are estimates")
+    trial = _("trial") if one else f"{_('trial')}\n{_('engine')}"
+    columns = [trial, _("accuracy"), _("file"), "ms", _("speed-up"), _("techniques")]
+    batch = search.goal.batch
+    if one:
+        caption = _("The front, all on {engine}; times at batch {size} are estimates", engine=engines[0], size=batch)
+    else:
+        caption = _("The front; times at batch {size} are estimates", size=batch)
+    return Table(table, columns, caption)
+
+
+def _name(search, point: Point) -> str:
+    if point is search.original:
+        return _("original")
+    return _("{number} (best)", number=point.number) if is_best(search, point) else str(point.number)
 
 
 def is_best(search, point: Point) -> bool:
@@ -263,7 +316,3 @@ def _section(section: Section) -> list[str]:
 
 def _fenced(table: list[list[str]]) -> str:
     return f"```\n{text_table(table)}\n```"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"

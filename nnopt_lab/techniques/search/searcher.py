@@ -20,6 +20,7 @@ from nnopt_lab.techniques.search.search_space import Space, sensitivity
 from nnopt_lab.techniques.search.study import StoredStudy, fingerprint, networks_folder
 from nnopt_lab.techniques.search.tasks import Task, guessing, sentence
 from nnopt_lab.workbench import device, training
+from nnopt_lab.workbench.language import _
 from nnopt_lab.workbench.progress_bar import progress_bar
 
 MIN_FINISHED = 4  # finished trials before estimates may stop others
@@ -240,17 +241,20 @@ class Searcher:
         found, said = self.found, []
         if self._durations:
             left = min(trials * statistics.median(self._durations), seconds)
-            said.append(f"about {_rounded(left)} left")
-        said.append(f"{len(found.front)} on the front")
-        said.append(
-            "best: nothing within the limits yet" if found.best is None else f"best: {self._praise(found.best)}"
-        )
+            said.append(_("about {time} left", time=_rounded(left)))
+        said.append(_("{count} on the front", count=len(found.front)))
+        if found.best is None:
+            said.append(_("best: nothing within the limits yet"))
+        else:
+            said.append(_("best: {figures}", figures=self._praise(found.best)))
         return ", ".join(said)
 
     def _praise(self, point: Point) -> str:
         times = self.found.cost(self.found.original) / self.found.cost(point)
-        what = "as fast" if self.goal.target == "latency" else "as small"
-        return f"{times:.2f} times {what}, {point.accuracy:.1f} %"
+        figures = {"times": f"{times:.2f}", "accuracy": f"{point.accuracy:.1f}"}
+        if self.goal.target == "latency":
+            return _("{times} times as fast, {accuracy} %", **figures)
+        return _("{times} times as small, {accuracy} %", **figures)
 
 
 def _rounded(seconds: float) -> str:

@@ -2,6 +2,8 @@
 
 import math
 
+from rich.cells import cell_len
+
 
 def format_bytes(count: float) -> str:
     """Format bytes with three digits and a unit: 512 B, 1.05 MiB (1 MiB = 1024² bytes)."""
@@ -24,10 +26,11 @@ def three_digits(value: float) -> str:
 def text_table(cells: list[list[str]]) -> str:
     """Format rows of cells as aligned columns; a cell may have several lines."""
     split = [[cell.split("\n") for cell in row] for row in cells]
-    widths = [max(len(line) for cell in column for line in cell) for column in zip(*split, strict=True)]
+    widths = [max(cell_len(line) for cell in column for line in cell) for column in zip(*split, strict=True)]
     lines = []
     for row in split:
         for i in range(max(map(len, row))):
             parts = (cell[i] if i < len(cell) else "" for cell in row)
-            lines.append("  ".join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip())
+            padded = (part + " " * (width - cell_len(part)) for part, width in zip(parts, widths, strict=True))
+            lines.append("  ".join(padded).rstrip())
     return "\n".join(lines)

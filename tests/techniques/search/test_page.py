@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from nnopt_lab.course.translation.library import library_messages
 from nnopt_lab.techniques.search.page import page
 from nnopt_lab.techniques.search.points import Point
 from tests.techniques.search.known_report import known_report
@@ -86,3 +87,19 @@ def test_networks_far_below_the_limit_are_drawn_at_the_edge(task):
     text = page(known_report(task, points=points))
     assert 'class="point front below"' in text and "far less accurate, drawn at the edge" in text
     assert "drawn at the edge" not in page(known_report(task))
+
+
+def test_a_report_is_written_in_the_language_in_use(task, chinese):
+    english = page(known_report(task))
+    chinese({text: f"【{text}】" for text in library_messages()})
+    found = page(known_report(task))
+    assert '<html lang="zh">' in found
+    shown = re.sub(r"<(style|script|pre|title)>.*?</\1>|<[^>]*>", " ", found, flags=re.DOTALL)
+    while "【" in shown:  # they may stand in each other
+        shown = re.sub("【[^【】]*】", "", shown)
+    assert not re.findall(r"\b[a-z]{3,}\b [a-z]{2,}\b", shown)
+    assert figures(re.sub("[【】]", "", found)) == figures(english)
+
+
+def figures(shown):
+    return re.findall(r"\d[\d.,]*", re.sub(r"<pre>.*?</pre>", "", shown, flags=re.DOTALL))
