@@ -70,6 +70,7 @@ def build(
     from nnopt_lab.course.strays import strays
     from nnopt_lab.course.translation import catalogs, editions
     from nnopt_lab.course.translation.library import LIBRARY
+    from nnopt_lab.course.translation.readme import readme_names
 
     names = _with_source(lessons)
     if stats:
@@ -83,7 +84,7 @@ def build(
         for path, reason in stale.items():
             print(f"{path.parent.name}/{path.name} {reason}: run nnopt build {path.stem}.")
         languages = catalogs.translated_languages()
-        parts = names if lessons else [*names, LIBRARY]
+        parts = names if lessons else [*names, LIBRARY, *readme_names()]
         untranslated = [text for language in languages for text in editions.out_of_step(language, parts)]
         for text in untranslated:
             print(text)
@@ -103,12 +104,13 @@ def translate(
     """Make or update the lessons' translations.
 
     New texts are to be translated in solutions/LANGUAGE/NN_name.po; notebooks are made from that file. The library's
-    own texts are translated in nnopt_lab.po, and named nnopt_lab here. Without lessons, the files that exist are
-    updated, or all are made if a language has none. Nothing is executed.
+    own texts are translated in nnopt_lab.po, and named nnopt_lab here; those of README.md are in README.po. Without
+    lessons, the files that exist are updated, or all are made if a language has none. Nothing is executed.
     """
     from nnopt_lab.cli.screen import console, translations_table
     from nnopt_lab.course.translation import catalogs, editions
     from nnopt_lab.course.translation.library import LIBRARY
+    from nnopt_lab.course.translation.readme import README, readme_names
     from nnopt_lab.course.translation.review import review
 
     languages = [catalogs.check_language(language)] if language else catalogs.translated_languages()
@@ -116,7 +118,8 @@ def translate(
         raise ValueError("There are no translations yet: name a language, such as --language zh.")
     faults, rows = 0, []
     for code in languages:
-        names = [LIBRARY if text == LIBRARY else _chosen([text])[0] for text in lessons or [*_chosen(None), LIBRARY]]
+        wanted = lessons or [*_chosen(None), LIBRARY, *readme_names()]
+        names = [text if text in (LIBRARY, README) else _chosen([text])[0] for text in wanted]
         if not lessons or check:
             names = catalogs.lessons_due(code, names) or ([] if check else names)
         for name in names:

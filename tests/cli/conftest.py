@@ -9,7 +9,7 @@ import pytest
 from nnopt_lab import cli
 from nnopt_lab.course import builder, lesson_files, skeleton, strays
 from nnopt_lab.course import workspace as workspace_module
-from nnopt_lab.course.translation import catalogs, editions, glossary
+from nnopt_lab.course.translation import catalogs, editions, glossary, readme
 from nnopt_lab.workbench import language, paths
 from tests.course.as_if_run import as_if_run
 
@@ -43,7 +43,7 @@ def course(tmp_path, monkeypatch):
     root = tmp_path / "course"
     for folder in ("solutions", "notebooks"):
         (root / folder).mkdir(parents=True)
-    for module in (builder, lesson_files, skeleton, strays, workspace_module, catalogs, editions, glossary):
+    for module in (builder, lesson_files, skeleton, strays, workspace_module, catalogs, editions, glossary, readme):
         monkeypatch.setattr(module, "root", lambda: root)
     monkeypatch.setattr(paths, "root", lambda: root)
     monkeypatch.setattr(language, "_locale_folder", lambda: root / "locale")

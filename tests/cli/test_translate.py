@@ -114,6 +114,7 @@ SPEAKING = """# %% [markdown]
 # Words.
 
 # %%
+# Claims: the language of the kernel
 import os
 from nnopt_lab.course.calls import claim
 

@@ -147,7 +147,7 @@ def test_pages_are_written_in_the_language_in_use(tmp_path, chinese):
     for found in (page, learner):
         assert '<html lang="zh">' in found and "【" in found
         shown = re.sub(r"<(style|script|pre|title)>.*?</\1>|<[^>]*>", " ", found, flags=re.DOTALL)
-        while "【" in shown:  # they may stand in each other
+        for _depth in range(6):  # they may stand in each other
             shown = re.sub("【[^【】]*】", "", shown)
         assert not re.search(r"\b(?:learners?|points?|passed|late|wrong|expected|answers?)\b", shown.lower())
     english = (tmp_path / "en" / "class.html").read_text()

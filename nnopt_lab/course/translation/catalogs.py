@@ -1,6 +1,7 @@
 """The translations of a lesson, `solutions/LANGUAGE/NN_name.po`: made, updated, read and compiled.
 
-Those of the library's own texts are in `nnopt_lab.po` beside them, and are treated as if it were a lesson.
+Those of the library's own texts are in `nnopt_lab.po` beside them, those of the README in `README.po`; both are
+treated as if they were lessons.
 
 An entry is *translated* if it has a translation of its English text, *stale* if it has one of an earlier English text
 (gettext calls it fuzzy), and *missing* if it has none.
@@ -16,6 +17,7 @@ import polib
 from nnopt_lab.course.translation.code_strings import code_strings
 from nnopt_lab.course.translation.library import LIBRARY, library_messages
 from nnopt_lab.course.translation.markdown_blocks import HEADING, LIST_ITEM, PARAGRAPH, TABLE_ROW, blocks
+from nnopt_lab.course.translation.readme import README, readme_messages
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.workbench.language import DOMAIN, ENGLISH, MESSAGE, PRINTED, catalog_file, context_of, forget_catalogs
 from nnopt_lab.workbench.paths import root
@@ -65,7 +67,9 @@ def lessons_due(language: str, lessons: list[str]) -> list[str]:
 
 
 def texts(lesson: str) -> dict[str, list[str]]:
-    """The English texts of a lesson's source, or of the library, in order, each with its kinds."""
+    """The English texts of a lesson's source, of the library or of the README, in order, each with its kinds."""
+    if lesson == README:
+        return readme_messages()
     return library_messages() if lesson == LIBRARY else messages(root() / "solutions" / f"{lesson}.py")
 
 

@@ -15,6 +15,7 @@ from nnopt_lab.course.lesson_files import read_notebook
 from nnopt_lab.course.translation import catalogs
 from nnopt_lab.course.translation.library import LIBRARY
 from nnopt_lab.course.translation.markdown_blocks import TABLE_ROW, Block, with_translations
+from nnopt_lab.course.translation.readme import README, readme_edition, readme_file
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.workbench.language import languages, speaking
 from nnopt_lab.workbench.paths import root
@@ -68,11 +69,27 @@ def write_edition(lesson: str, language: str) -> None:
         write_atomically(path, text)
 
 
+def readme(language: str) -> str:
+    """The text of the README in another language."""
+    known = catalogs.translations(catalogs.read(catalogs.po_file(README, language)))
+    return readme_edition(known, MARKS.get(language, OTHER_MARK))
+
+
+def write_readme(language: str) -> None:
+    """Write the README in another language."""
+    path, text = readme_file(language), readme(language)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text)
+
+
 def write_editions(language: str, lessons: list[str]) -> None:
-    """Write the compiled catalogue, and the notebooks of those of the lessons that have translations."""
+    """Write the compiled catalogue, the notebooks of those of the lessons that have translations, and the README."""
     catalogs.compile_catalog(language)
     for lesson in catalogs.lessons_due(language, lessons):
-        if lesson != LIBRARY:
+        if lesson == README:
+            write_readme(language)
+        elif lesson != LIBRARY:
             write_edition(lesson, language)
 
 
@@ -81,13 +98,17 @@ def out_of_step(language: str, lessons: list[str]) -> list[str]:
 
     Args:
         language: its code.
-        lessons: the lessons to look at, and LIBRARY for the library's own texts. One without a file of translations is
-            only looked at if the language is complete.
+        lessons: the lessons to look at, LIBRARY for the library's own texts, and README. One without a file of
+            translations is only looked at if the language is complete.
     """
     found = []
     for lesson in catalogs.lessons_due(language, lessons):
         found += _unfinished(lesson, language)
-        if lesson == LIBRARY:
+        if lesson == README:
+            path = readme_file(language)
+            if not path.is_file() or path.read_text(encoding="utf-8") != readme(language):
+                found.append(f".github/{path.name} is outdated: run nnopt translate {README}.")
+        if lesson in (LIBRARY, README):
             continue
         path = edition_file(lesson, language)
         if not path.is_file() or _cells(read_notebook(path)) != _cells(edition(lesson, language)):

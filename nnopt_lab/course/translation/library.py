@@ -75,8 +75,8 @@ _COMMANDS = ("cli/__init__.py", "cli/learner.py", "cli/maintainer.py", "cli/spee
 # Of strings in those modules, what is for matplotlib, or code for a picture.
 _TECHNICAL = re.compile(
     r"[<@]|.*=\"|(?:animation|transform|transform-origin):|\{\d\}%\{|.*'DejaVu|(?:axes fraction|offset points"
-    r"|textcoords|xycoords|xytext|fontsize|linestyle|linewidth|marker|markersize|markeredgewidth|fmt|color|bold|normal|monospace"
-    r"|top|bottom|Drawing"
+    r"|textcoords|xycoords|xytext|fontsize|linestyle|linewidth|marker|markersize|markeredgewidth|fmt|color|bold"
+    r"|normal|monospace|top|bottom|Drawing"
     r"|label|data|auto|center|left|right|both|blank|failed|passed|raised|unusable|borrowed|replied|platstdlib|stdlib)$"
 )
 

@@ -72,7 +72,7 @@ class Preflight:
         reasons = Counter(self.frozen.values())
         rows += [
             (_("keep channels"), f"{reason} ({_few([n for n, why in self.frozen.items() if why == reason])})")
-            for reason, _ in reasons.most_common(_SHOWN)
+            for reason in [why for why, count in reasons.most_common(_SHOWN)]
         ]
         rows += [(_("factorised"), self._layers(self.factorisable))]
         if self.goal.counts_bytes:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnopt_lab.course.translation import catalogs, editions, glossary
+from nnopt_lab.course.translation import catalogs, editions, glossary, readme
 from nnopt_lab.workbench import language
 
 LESSON = "97_tiny"
@@ -31,7 +31,7 @@ for bits in (2, 3):
 def tiny(course, tmp_path, monkeypatch):
     """The folder of a course with the lesson 97_tiny; `course` can write it anew."""
     course(LESSON, SOURCE)
-    for module in (catalogs, editions, glossary):
+    for module in (catalogs, editions, glossary, readme):
         monkeypatch.setattr(module, "root", lambda: tmp_path)
     monkeypatch.setattr(language, "_locale_folder", lambda: tmp_path / "locale")
     language.forget_catalogs()
