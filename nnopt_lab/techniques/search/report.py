@@ -201,7 +201,7 @@ class Report:
                 "In a program: `import load; run = load.load()` makes a function from such an array to logits; "
                 "`load.load(kind)` with {kinds} chooses another file, `load.load(threads=1)` a number of threads, and "
                 "`load.weights()` returns the weights.",
-                kinds=", ".join(repr(kind) for kind in kinds),
+                kinds=_one_of(kinds),
             ),
             _("Each of these files was read back in a new process, and gave the outputs of the network exported."),
         ]
@@ -264,6 +264,11 @@ def front_table(search) -> Table:
     else:
         caption = _("The front; times at batch {size} are estimates", size=batch)
     return Table(table, columns, caption)
+
+
+def _one_of(kinds: Sequence[str]) -> str:
+    *others, last = map(repr, kinds)
+    return _("{others} or {last}", others=", ".join(others), last=last) if others else last
 
 
 def _name(search, point: Point) -> str:
