@@ -110,10 +110,17 @@
     }
   });
 
+  let shared; // JupyterLab's own modules, by name and version
+  const sharedModule = async name => (await Object.values(shared[name])[0].get())();
+  const part = file => import(new URL(file, HERE));
   const load = async () => {
-    const found = plugin(await import(new URL('answers.js', HERE)));
+    const [answers, verdicts, notebooks] = await Promise.all([
+      part('answers.js'), part('verdicts.js'), sharedModule('@jupyterlab/notebook')
+    ]);
+    verdicts.keepCardsInSight(notebooks.NotebookActions);
+    const found = plugin(answers);
     return () => ({ __esModule: true, default: found });
   };
-  const container = { init: () => {}, get: load };
+  const container = { init: scope => { shared = scope; }, get: load };
   (window._JUPYTERLAB ??= {})['nnopt-lab'] = container;
 })();
