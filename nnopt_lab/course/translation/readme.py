@@ -8,6 +8,7 @@ from nnopt_lab.workbench.paths import root
 
 README = "README"  # the name of its file of translations, beside the lessons'
 _RELATIVE = re.compile(r"((?:\]\(|src=\"|srcset=\"))(?!https?:|#|mailto:)(?=[^)\s\"])")
+_DESCRIPTION = re.compile(r"(?<= alt=\")[^\"]+(?=\")")  # of a picture
 _EDITIONS = re.compile(r"\[[^\]]+\]\(\.github/README\.\w+\.md\)(?: · )?")
 _ENGLISH = "[English](README.md)"
 
@@ -28,7 +29,7 @@ def readme_messages() -> dict[str, list[str]]:
     for block in blocks(_english()):
         if not _names_editions(block) and block.kind not in found.setdefault(block.text, []):
             found[block.text].append(block.kind)
-    return found
+    return found | {text: ["description"] for text in _DESCRIPTION.findall(_english())}
 
 
 def readme_edition(known: dict[str, str], mark: str) -> str:
@@ -45,7 +46,8 @@ def readme_edition(known: dict[str, str], mark: str) -> str:
         end = " |" if block.text.endswith("|") else ""
         return known.get(block.text) or f"{block.text.removesuffix(end)} {mark}{end}"
 
-    return _RELATIVE.sub(r"\1../", with_translations(_english(), translated))
+    text = _DESCRIPTION.sub(lambda found: known.get(found[0], found[0]), with_translations(_english(), translated))
+    return _RELATIVE.sub(r"\1../", text)
 
 
 def _english() -> str:
