@@ -1,14 +1,18 @@
 """Lesson 00: its exercises compared with torch and numpy, and its playground."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from nnopt_lab.course.builder import to_notebook
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.lessons.start_here.playground import layer_playground
+from nnopt_lab.workbench.paths import root
 from tests.lessons.playgrounds import shown
 
 
@@ -51,3 +55,18 @@ def test_the_playground_prices_a_convolution_and_keeps_those_before_it():
     assert f", {milliseconds:.4f} ms per picture, {2 * 131_072 / milliseconds / 1e6:.1f} GFLOP/s" in text
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("MACs per picture", "ms per picture (batch 8)")
+
+
+def test_the_answers_of_the_bug_hunt_are_folded_below_their_questions():
+    prose = "\n".join(
+        cell.source
+        for cell in to_notebook(root() / "solutions" / "00_start_here.py", solved=False).cells
+        if cell.cell_type == "markdown"
+    )
+    folds = re.findall(r"^<details><summary>(.+)\n</summary>\n\n(.+?)\n\n</details>$", prose, re.MULTILINE | re.DOTALL)
+    asked, answers = ("\n".join(part) for part in zip(*folds, strict=True))
+    seen = re.sub(r"<details>.*?</details>", "", prose, flags=re.DOTALL)
+    assert all(question.endswith("?") for question in asked.split("\n"))
+    for bug in range(1, 14):
+        assert re.search(rf"\b[Bb]ugs? (\d+ (and|to) )?{bug}\b", answers) or 10 < bug < 13
+    assert "**Bug" not in seen and "num_bits` is never" not in seen and "never imported" not in seen

@@ -10,6 +10,7 @@ FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$]+\$", re.DOTALL)
 DISPLAYED = re.compile(r"\$\$(?:(?!\n\n).)+?\$\$", re.DOTALL)
 CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
 ADDRESS = re.compile(r"(?<=\]\()[^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?=\))|<https?://[^>]+>")
+SUMMARY = re.compile(r"( *<details[^>]*><summary>)(.+)")
 WORD = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -33,7 +34,11 @@ class Block:
 
 
 def blocks(cell: str) -> list[Block]:
-    """The blocks of a Markdown cell that have words, in order; code, formulas and HTML of their own have none."""
+    """The blocks of a Markdown cell that have words, in order.
+
+    Code, formulas and HTML of their own have none, except the line that is always seen of a fold,
+    `<details><summary>…`, with `</summary>` in the next line.
+    """
     return [block for block in _all_blocks(cell) if has_words(block.text)]
 
 
@@ -80,6 +85,8 @@ def _all_blocks(cell: str) -> Iterator[Block]:
             inside.pop()
         if token.type == "tr_open":
             yield Block(TABLE_ROW, *token.map, "", lines[token.map[0]].strip())
+        elif token.type == "html_block" and (seen := SUMMARY.fullmatch(lines[token.map[0]])):
+            yield Block(PARAGRAPH, token.map[0], token.map[0] + 1, seen[1], seen[2].strip())
         elif token.type == "inline" and "table" not in inside:
             start, end = token.map
             kind = HEADING if "heading" in inside else LIST_ITEM if "list_item" in inside else PARAGRAPH

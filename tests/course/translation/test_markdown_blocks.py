@@ -54,6 +54,22 @@ A line
 that breaks."""
 
 
+FOLDED = """<details><summary>What is *seen*?
+</summary>
+
+What is `folded`.
+
+</details>"""
+
+
+def test_of_a_fold_in_html_the_line_that_is_seen_and_the_text_inside_are_translated():
+    texts = ["What is *seen*?", "What is `folded`."]
+    assert [(b.kind, b.text) for b in blocks(FOLDED)] == [(PARAGRAPH, text) for text in texts]
+    translated = with_translations(FOLDED, lambda block: block.text.upper())
+    assert translated == FOLDED.replace(texts[0], texts[0].upper()).replace(texts[1], texts[1].upper())
+    assert blocks("<details><summary>\n</summary>\n\n<summary>loose\n</summary>\n\n</details>") == []
+
+
 def test_each_kind_of_block_is_found_with_its_text_unwrapped():
     assert [(b.kind, b.text) for b in blocks(CELL)] == [
         (HEADING, "A heading"),
