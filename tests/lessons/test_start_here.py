@@ -63,7 +63,7 @@ def test_the_answers_of_the_bug_hunt_are_folded_below_their_questions():
         for cell in to_notebook(root() / "solutions" / "00_start_here.py", solved=False).cells
         if cell.cell_type == "markdown"
     )
-    folds = re.findall(r"^<details><summary>(.+)\n</summary>\n\n(.+?)\n\n</details>$", prose, re.MULTILINE | re.DOTALL)
+    folds = re.findall(r"^<details><summary>([^\n]+)\n</summary>\n\n(.+?)\n\n</details>$", prose, re.MULTILINE | re.DOTALL)
     asked, answers = ("\n".join(part) for part in zip(*folds, strict=True))
     seen = re.sub(r"<details>.*?</details>", "", prose, flags=re.DOTALL)
     assert all(question.endswith("?") for question in asked.split("\n"))
