@@ -26,23 +26,25 @@ def lab(
     browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
     port: Annotated[int, typer.Option(help="Port of the server.", min=1, max=65535)] = 8888,
     share: Annotated[str | None, typer.Option(metavar="ADDRESS NAME", help="Let your class see your points.")] = None,
-    name: Annotated[str | None, typer.Argument(hidden=True, metavar="NAME")] = None,
+    name: Annotated[str | None, typer.Argument(hidden=True, metavar="LESSON")] = None,  # or, with --share, a name
     language: Language = None,
 ) -> None:
     """Open the lessons in JupyterLab, as copies in your workspace.
 
-    Your changes there are never overwritten.
+    Your changes there are never overwritten. With a lesson, such as 02 or pruning, it opens that one.
     """
     from nnopt_lab.course import sharing, start_page
     from nnopt_lab.course.carrying import carry_answers
+    from nnopt_lab.course.lesson_files import find_lesson
     from nnopt_lab.course.server_environment import server_environment
     from nnopt_lab.course.server_settings import server_settings
     from nnopt_lab.course.workspace import NEWER, edition_folder, fill, find_workspace
 
     speak(language)
     workspace = find_workspace(workspace)
-    if (share is None) != (name is None):
+    if share is not None and name is None:
         raise ValueError("--share needs the class's address and your name: nnopt lab --share ADDRESS NAME.")
+    wanted = find_lesson(name) if share is None and name is not None else None
     shared = sharing.Sharing(share, name, workspace, _say) if share is not None else None
     _check_free(port)
     news = fill(workspace)
@@ -66,7 +68,11 @@ def lab(
                 lesson=lesson,
             )
         )
-    first = start_page.write(workspace, news).relative_to(workspace).as_posix()
+    page = start_page.write(workspace, news)
+    opened = page.with_name(f"{wanted}.ipynb") if wanted else page
+    if not opened.is_file():
+        raise ValueError(_("{lesson} has not been copied, because it is a draft: nnopt reset {lesson}.", lesson=wanted))
+    first = opened.relative_to(workspace).as_posix()
     if shared:
         _say(sharing.sent(shared.name))
         shared.start()
@@ -163,7 +169,7 @@ def progress(workspace: Workspace = None, language: Language = None) -> None:
     folder = find_workspace(workspace)
     if not is_workspace(folder):
         print(_no_workspace(folder), file=sys.stderr)
-    print_map(course_map(folder))
+    print_map(course_map(folder), _next_step(folder))
 
 
 def doctor(workspace: Workspace = None, language: Language = None) -> None:
@@ -313,6 +319,22 @@ def _check_format(plot: Path) -> None:
 
 def _no_workspace(folder: Path) -> str:
     return _("There is no workspace in {folder}. Name yours with --workspace; nnopt lab creates one.", folder=folder)
+
+
+def _next_step(folder: Path) -> str:
+    """Where to go on in a workspace, and with which command; "" if it has no lessons."""
+    from nnopt_lab.course.start_page import next_step, rows
+
+    if not rows(folder):
+        return ""
+    found = next_step(folder)
+    if found is None:
+        return _("You have completed every lesson.")
+    lesson, heading = found
+    told = {"number": lesson[:2], "heading": heading}
+    if heading:
+        return _("Next: lesson {number}, section {heading}: nnopt lab {number}", **told)
+    return _("Next: lesson {number}: nnopt lab {number}", **told)
 
 
 def _say(sentence: str) -> None:

@@ -18,6 +18,7 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
+from nnopt_lab.course.lesson import lessons
 from nnopt_lab.workbench.language import _, translated
 
 console = Console()
@@ -89,17 +90,32 @@ def doctor_table(findings) -> Table:
     return table
 
 
-def print_map(course_map) -> None:
-    """Print a `CourseMap` with the lessons' titles, coloured bars and the sum of the points."""
+def print_map(course_map, following: str = "") -> None:
+    """Print a `CourseMap` with the lessons' titles, coloured bars, the sums of points and minutes, and the next step.
+
+    Args:
+        course_map: the map.
+        following: the next step, a sentence.
+    """
     earned, points = (sum(row[i] for row in course_map.rows) for i in (2, 3))
-    rows = [(name[:2], Text(translated(title)), *_points(*counts)) for name, title, *counts in course_map.rows]
-    rows.append(("", Text(_("all lessons"), style="bold"), *_points(earned, points)))
+    known = lessons()
+    minutes = [known[name].minutes if name in known else 0 for name, *_rest in course_map.rows]
+    rows = [("", Text(_("lesson")), Text(""), Text(_("points")), Text(_("minutes")))]
+    rows += [
+        (name[:2], Text(translated(title)), *_points(*counts), Text(str(time or "")))
+        for (name, title, *counts), time in zip(course_map.rows, minutes, strict=True)
+    ]
+    rows.append(("", Text(_("all lessons"), style="bold"), *_points(earned, points), Text(str(sum(minutes)))))
     table = Table.grid(padding=(0, 2))
-    room = console.width - sum(max(cell_len(str(row[i])) for row in rows) + 2 for i in (0, 2, 3))
-    for number, title, *counts in rows:  # in a narrow terminal the titles are cut
+    for justify in ("left", "left", "left", "left", "right"):
+        table.add_column(justify=justify, no_wrap=True)
+    room = console.width - sum(max(cell_len(str(row[i])) for row in rows) + 2 for i in (0, 2, 3, 4))
+    for place, (number, title, *counts) in enumerate(rows):  # in a narrow terminal the titles are cut
         title.truncate(max(room, 1), overflow="ellipsis")
-        table.add_row(number, title, *counts)
+        table.add_row(number, title, *counts, style="" if place else "bold")
     console.print(table)
+    if following:
+        console.print(Text(f"\n{following}"))
 
 
 def _points(earned: int, points: int, width: int = 20) -> tuple[Text, Text]:
@@ -107,7 +123,7 @@ def _points(earned: int, points: int, width: int = 20) -> tuple[Text, Text]:
     full = width * earned // points if points else 0
     is_done = 0 < points <= earned
     bar = Text("█" * full, style="green" if is_done else "cyan").append("░" * (width - full), style="dim")
-    told = _("{earned} of {points} points", earned=f"{earned:>3}", points=points)
+    told = _("{earned} of {points}", earned=f"{earned:>3}", points=points)
     return bar, Text(f"{told}{' ✔' if is_done else ''}", style="" if earned else "dim")
 
 

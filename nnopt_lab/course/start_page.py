@@ -181,6 +181,14 @@ def _current(folder: Path, found: list[Row]) -> Row | None:
     return next((row for row in (*found[begin:], *found[:begin]) if not row.is_done), None)
 
 
+def next_step(folder: Path) -> tuple[str, str] | None:
+    """The lesson to go on with, and the heading of its first open section, "" if unknown; None after the last."""
+    row = _current(folder, rows(folder))
+    if row is None:
+        return None
+    return row.name, _open_section(edition_folder(folder) / f"{row.name}.ipynb", folder)[0]
+
+
 def _go_on(folder: Path, row: Row | None) -> str:
     if row is None:
         return f"**{_('You have completed every lesson.')}**"

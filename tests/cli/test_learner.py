@@ -16,7 +16,7 @@ from rich.console import Console
 
 from nnopt_lab.cli import learner
 from nnopt_lab.course import sharing
-from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.exercises import exercises, questions
 from nnopt_lab.course.record import FILE
 from nnopt_lab.course.workspace import MANIFEST, fill
 from nnopt_lab.grading.capstone import Leaderboard
@@ -103,8 +103,24 @@ def test_progress_shows_the_map_of_the_workspace_that_is_named(nnopt, tmp_path):
     held = {"exercises": {ID: {"passed": True, "points": 1, "attempts": 1}}}
     (tmp_path / "theirs" / FILE).write_text(json.dumps(held))
     status, out, _ = nnopt("progress", "--workspace", tmp_path / "theirs")
-    assert status == 0 and f" {exercises()[ID].points} of " in out.splitlines()[0] and out != blank
+    assert status == 0 and f" {exercises()[ID].points} of " in out.splitlines()[1] and out != blank
     assert not (tmp_path / "here" / "work").exists()
+
+
+def test_progress_names_the_next_step_and_the_command_that_opens_it(nnopt, tmp_path):
+    mine = tmp_path / "mine"
+    fill(mine)
+    step = lambda: nnopt("progress", "--workspace", mine)[1].splitlines()[-1]  # noqa: E731
+    assert step().startswith("Next: lesson 00, section ") and step().endswith(": nnopt lab 00")
+    held = {"exercises": {}, "questions": {}}
+    for name in ("00_start_here", "01_pruning"):
+        for part, items in (("exercises", exercises(name)), ("questions", questions(name))):
+            held[part] |= {id: {"passed": True, "points": item.points, "attempts": 1} for id, item in items.items()}
+    (mine / FILE).write_text(json.dumps(held))
+    assert step().startswith("Next: lesson 02, section ") and step().endswith(": nnopt lab 02")
+    (mine / "02_convolutions.ipynb").write_text("{")
+    os.utime(mine / "02_convolutions.ipynb", (2_000_000_000, 2_000_000_000))
+    assert step() == "Next: lesson 02: nnopt lab 02"
 
 
 @pytest.mark.parametrize("how", ["by the variable", "by standing in it"])
@@ -125,7 +141,7 @@ def test_reset_and_progress_find_the_workspace(nnopt, course, tmp_path, monkeypa
     held = {"exercises": {ID: {"passed": True, "points": 1, "attempts": 1}}}
     (mine / FILE).write_text(json.dumps(held))
     _, out, err = nnopt("progress")
-    assert f" {exercises()[ID].points} of " in out.splitlines()[0] and err == ""
+    assert f" {exercises()[ID].points} of " in out.splitlines()[1] and err == ""
     assert not list((tmp_path / "here").iterdir())
 
 
@@ -158,6 +174,18 @@ def server(monkeypatch, course):
     monkeypatch.setattr(Server, "started", None)
     monkeypatch.setattr(Server, "while_running", staticmethod(lambda: None))
     return Server
+
+
+@pytest.mark.parametrize("named", ["00", "0", "start_here", "00_start_here"])
+def test_lab_opens_the_lesson_that_is_named(nnopt, server, tmp_path, named):
+    nnopt("lab", named, "--workspace", "mine")
+    assert "--LabApp.default_url=/lab/tree/00_start_here.ipynb" in server.started.command
+    assert (tmp_path / "here" / "mine" / "course.md").is_file()
+
+
+def test_lab_with_a_name_that_is_no_lesson_says_which_there_are_and_starts_nothing(nnopt, server):
+    status, _, err = nnopt("lab", "Anna")
+    assert status == 2 and "lesson='Anna' is not a lesson; there are:" in err and server.started is None
 
 
 @pytest.mark.parametrize("root_user", [True, False])
@@ -248,7 +276,6 @@ def test_lab_shares_while_it_runs(nnopt, server, tmp_path):
     ("options", "said"),
     [
         (["--share", "http://127.0.0.1:1/code"], "--share needs the class's address and your name"),
-        (["Anna"], "--share needs the class's address and your name"),
         (["--share", "http://127.0.0.1:1/code", "--port", "8123"], "--share needs the class's address and your name"),
         (["--share", "http://127.0.0.1:1/code", " "], "name=' ' must have 1 to 60 characters"),
         (["--share", "Anna", "http://127.0.0.1:1/code"], "address='Anna' must be the one"),

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from nnopt_lab.cli import screen
 from nnopt_lab.course.course_map import CourseMap
+from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.record import read
 
 
@@ -27,17 +28,28 @@ def course_map(tmp_path):
 
 
 def test_the_map_has_a_line_per_lesson_and_one_for_all(monkeypatch, course_map):
-    first, second, third, total = shown(monkeypatch, lambda: screen.print_map(course_map)).splitlines()
-    assert re.match(r"01  Cut \[b\] +█{20} +4 of 4 points ✔", first)
-    assert re.match(r"02  A long .* █{5}░{15} +1 of 4 points", second) and "✔" not in second
-    assert re.match(r"03  Last +░{20} +0 of 2 points", third)
-    assert re.match(r" +all lessons +█{10}░{10} +5 of 10 points", total)
+    heads, first, second, third, total = shown(monkeypatch, lambda: screen.print_map(course_map)).splitlines()
+    assert heads.split() == ["lesson", "points", "minutes"]
+    assert re.match(r"01  Cut \[b\] +█{20} +4 of 4 ✔", first)
+    assert re.match(r"02  A long .* █{5}░{15} +1 of 4", second) and "✔" not in second
+    assert re.match(r"03  Last +░{20} +0 of 2", third)
+    assert re.match(r" +all lessons +█{10}░{10} +5 of 10", total)
+
+
+def test_the_map_has_the_minutes_of_lessons_and_the_next_step_below(monkeypatch, tmp_path):
+    whole = CourseMap(read(tmp_path))
+    lines = shown(monkeypatch, lambda: screen.print_map(whole, "Next: [here]")).splitlines()
+    known = [lesson.minutes for lesson in lessons().values() if not lesson.draft]
+    assert [int(line.split()[-1]) for line in lines[1 : len(known) + 1]] == known
+    assert int(lines[len(known) + 1].split()[-1]) == sum(known) and lines[-2:] == ["", "Next: [here]"]
+    ends = {len(line) for line in lines[: len(known) + 2]}
+    assert len(ends) == 1  # the columns are aligned
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_no_line_of_the_map_is_broken(monkeypatch, course_map, width):
     lines = shown(monkeypatch, lambda: screen.print_map(course_map), width).splitlines()
-    assert len(lines) == 4 and all(len(line) <= width and "points" in line for line in lines)
+    assert len(lines) == 5 and all(len(line) <= width and " of " in line for line in lines[1:])
 
 
 def test_the_map_is_coloured_only_on_a_terminal(monkeypatch, course_map):

@@ -1,5 +1,6 @@
 """What a lesson ends with: its points, what is open, and the way on."""
 
+import html
 import re
 
 import pytest
@@ -8,8 +9,9 @@ from nnopt_lab.course import session
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.course.lesson import lessons
+from nnopt_lab.course.lesson_files import read_notebook
 from nnopt_lab.course.record import change, note_attempt
-from nnopt_lab.course.workspace import START_PAGE
+from nnopt_lab.course.workspace import START_PAGE, fill, shipped
 
 SHIPPED = [name for name, lesson in lessons().items() if not lesson.draft]
 
@@ -28,6 +30,24 @@ def items(lesson: str) -> list[tuple]:
     ]
 
 
+def order(lesson: str) -> list[str]:
+    """The titles of a lesson's exercises in the order of its notebook."""
+    cells = read_notebook(shipped(lesson)).cells
+    return [exercises()[cell.metadata["exercise"]].title for cell in cells if "exercise" in cell.metadata]
+
+
+def test_what_is_open_has_links_to_its_cells_where_the_workspace_has_the_lesson(here):
+    assert "<a " not in progress()._repr_html_()
+    fill(here)
+    targets = re.findall(r'<a href="01_pruning\.ipynb#cell-id=([^"]*)">([^<]*|.*?)</a>', progress()._repr_html_())
+    ids = [cell.id for cell in read_notebook(here / "01_pruning.ipynb").cells]
+    assert len(targets) == 5 and all(id in ids for id, _ in targets)
+    assert [ids.index(id) for id, _ in targets[:4]] == sorted(ids.index(id) for id, _ in targets[:4])
+    assert "more exercise" in targets[3][1] and "question" in targets[4][1]
+    plain = re.sub("<[^>]*>", "", progress()._repr_html_())
+    assert html.escape(progress().card.lines[0]).replace("`", "") in plain
+
+
 def test_it_is_about_the_current_lesson_alone(here):
     note_attempt("exercises", next(iter(exercises("02_convolutions"))), True, 1)
     assert (progress().earned, progress().points) == (0, lesson_points("01_pruning"))
@@ -42,7 +62,7 @@ def test_every_open_item_is_named_or_counted_until_the_last_is_passed(here, monk
     todo = items(lesson)
     while todo:
         line = progress().card.lines[0]
-        titles = [item.title for part, _, item in todo if part == "exercises"]
+        titles = sorted((item.title for part, _, item in todo if part == "exercises"), key=order(lesson).index)
         asked = sum(part == "questions" for part, *_ in todo)
         named = [title for title in titles if title in line]
         assert named[:3] == titles[:3]
