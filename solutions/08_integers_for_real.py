@@ -292,7 +292,7 @@ def box(operator):
     return text, 2.3, plots.SKY if integer else plots.REFERENCE
 
 
-fig, ax = plots.figure(figsize=(11, 2.8))
+fig, ax = plots.figure(figsize=(10, 2.8))
 plots.boxes(ax, {name: list(map(box, operators)) for name, operators in names.items()})
 ax.set(xticks=[])
 plots.finish(
@@ -1011,7 +1011,7 @@ claim(
 
 # %% tags=["fold"]
 # Plot: speed, size and accuracy of the engines
-fig, axes = plots.figure(ncols=3, sharey=True, figsize=(11, 3.8))
+fig, axes = plots.figure(ncols=3, sharey=True, figsize=(10, 3.8))
 for size, color, shift in ((1, plots.SKY, -0.15), (256, plots.BLUE, 0.15)):
     over = {name: gain(name, "channels-last float32", size) for name in ready}
     plots.intervals(axes[0], over, color, label=f"batch {size}", shift=shift)

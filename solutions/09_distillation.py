@@ -775,7 +775,7 @@ claim(
     torch.allclose(16 * (tckd + rest * nckd).mean(), whole, rtol=1e-3),
 )
 claim("The median weight of NCKD is below a quarter.", rest.median() < 0.25)
-fig, ax = plots.figure(figsize=(7, 3))
+fig, ax = plots.figure(figsize=(8, 3))
 ax.hist(rest.numpy(), 40, color=plots.ORANGE)
 ax.set(
     xlabel="weight of NCKD in Hinton's loss at T = 4: 1 − p of the true class",
@@ -832,7 +832,7 @@ for name, (model, watch, layer) in watches.items():
         model(some)
     maps[name] = attention_map(watch[layer]).reshape(len(places), 8, 8)
 
-fig, axes = plots.figure(nrows=3, ncols=len(places), figsize=(7, 5.4))
+fig, axes = plots.figure(nrows=3, ncols=len(places), figsize=(8, 5.4))
 for column, place in enumerate(places):
     axes[0][column].imshow(pictures.test.images[place].permute(1, 2, 0))
     axes[0][column].set_title(pictures.classes[pictures.test.labels[place]])

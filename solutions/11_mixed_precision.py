@@ -288,7 +288,7 @@ lost = {
 
 # %% tags=["fold"]
 # Plot: points lost by format
-fig, ax = plots.figure(figsize=(7, 2.2))
+fig, ax = plots.figure(figsize=(8, 2.2))
 plots.intervals(ax, lost, reference=0)
 ax.set(xlabel="points lost compared with float32, on 2,000 test pictures")
 unclear = sum(one.low <= 0 <= one.high for one in lost.values())
@@ -370,7 +370,7 @@ for name in ("float32", "fp16", "bf16"):
 
 # %% tags=["fold"]
 # Plot: sums that stop growing
-fig, ax = plots.figure(figsize=(7, 3.2))
+fig, ax = plots.figure(figsize=(8, 3.2))
 for name, values in sums.items():
     ax.plot(values, color=plots.color_of(name), label=name)
 ax.set(xlabel="numbers added", ylabel="sum")

@@ -1208,7 +1208,7 @@ lost = {
 
 # %% tags=["fold"]
 # Plot: the ladder
-fig, axes = plots.figure(ncols=2, figsize=(11, 3.2))
+fig, axes = plots.figure(ncols=2, figsize=(10, 3.2))
 for ax, size in zip(axes, (256, 1), strict=True):
     rungs = {
         name.replace(", half", ",\nhalf"): gain(name, size, among=laddered)
@@ -1345,7 +1345,7 @@ every = ladder["rungs"]
 
 # %% tags=["fold"]
 # Plot: time, speed and accuracy of the training
-fig, axes = plots.figure(ncols=3, sharey=True, figsize=(11, 3.6))
+fig, axes = plots.figure(ncols=3, sharey=True, figsize=(10, 3.6))
 names = [f"{r['name']} ({r['epochs']})" if r["seconds"] else r["name"] for r in every]
 colors = {
     name: plots.BLUE if rung["kept"] else plots.REFERENCE

@@ -983,7 +983,7 @@ engines = live_or_recorded("accelerator_engines")
 # Plot: speed of all engines on the card
 if engines:
     print(f"measured on: {engines['device']}")
-    fig, axes = plots.figure(2, len(engines["networks"]), sharey="row", figsize=(11, 9))
+    fig, axes = plots.figure(2, len(engines["networks"]), sharey="row", figsize=(10, 9))
     for row, (network, found) in zip(axes, engines["networks"].items(), strict=True):
         for ax, place in zip(row, (0, -1), strict=True):
             first = found["ms"]["eager float32"][place][0]

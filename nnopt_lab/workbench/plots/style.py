@@ -126,7 +126,7 @@ def legend(of: Figure | Axes, side: str = "upper", ncols: int | None = None, tit
         of: a figure from `figure()`, whose constrained layout makes room; or one of several axes with different
             contents, which gets its legend above it instead of a title.
         side: of the figure, "upper" or "right".
-        ncols: labels per row; default up to 4 above, and 1 at the right.
+        ncols: labels per row; default up to 4 above, in rows of about equal length, and 1 at the right.
         title: above the labels.
 
     Raises:
@@ -145,7 +145,8 @@ def legend(of: Figure | Axes, side: str = "upper", ncols: int | None = None, tit
     where = (
         {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0} if isinstance(of, Axes) else {"loc": place}
     )
-    columns = ncols or (1 if side == "right" else min(4, len(found)))
+    rows = len(found) if side == "right" else math.ceil(len(found) / 4)
+    columns = ncols or math.ceil(len(found) / rows)
     with style():
         made = of.legend(found.values(), found.keys(), ncols=columns, title=title, title_fontsize=9, **where)
     made.set_alignment("left")

@@ -161,3 +161,13 @@ def test_a_reference_line_stands_or_lies_and_is_grey():
     standing, lying = ax.lines
     assert list(standing.get_xdata()) == [2, 2] and list(lying.get_ydata()) == [3, 3]
     assert standing.get_color() == lying.get_color() == plots.REFERENCE
+
+
+@pytest.mark.parametrize(("count", "columns"), [(1, 1), (4, 4), (5, 3), (6, 3), (7, 4), (9, 3)])
+def test_a_legend_has_rows_of_about_equal_length(count, columns):
+    fig, ax = plots.figure()
+    for i in range(count):
+        ax.plot([i], label=f"way {i}")
+    plots.legend(fig)
+    plots.finish(fig)
+    assert fig.legends[0]._ncols == columns
