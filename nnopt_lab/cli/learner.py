@@ -31,7 +31,7 @@ def lab(
 ) -> None:
     """Open the lessons in JupyterLab, as copies in your workspace.
 
-    Your changes there are never overwritten. With a lesson, such as 02 or pruning, it opens that one.
+    Your changes there are never overwritten. nnopt lab 02 opens lesson 02.
     """
     from nnopt_lab.course import sharing, start_page
     from nnopt_lab.course.carrying import carry_answers
