@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from nnopt_lab.course.cards import inline
 from nnopt_lab.course.translation.page_texts import texts_of_script
 from nnopt_lab.workbench.language import _, counted, spoken_language, translated
 
@@ -18,7 +19,12 @@ TEMPLATES = Path(__file__).with_name("templates")
 def template(name: str) -> Template:
     """A template, which escapes every value, and shows its texts in the language in use."""
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    environment.globals |= {"_": _, "counted": counted, "language": spoken_language}
+    environment.globals |= {
+        "_": _,
+        "counted": counted,
+        "language": spoken_language,
+        "marked": lambda text: Markup(inline(text)),
+    }
     return environment.get_template(name)
 
 

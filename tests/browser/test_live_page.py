@@ -7,6 +7,7 @@ import pytest
 
 from nnopt_lab.course import mistakes
 from nnopt_lab.course.exercises import exercises, questions
+from nnopt_lab.course.translation.library import library_messages
 from nnopt_lab.grading.live.message import read
 from tests.browser.test_book import contrast
 from tests.grading.live.classes import EVIL, EXERCISE, LESSON, running, sent
@@ -225,3 +226,19 @@ def test_a_screen_reader_finds_its_way(opened, crowd):
     assert page.locator("#status").get_attribute("aria-live") == "polite"
     assert page.get_by_label("hide names").is_visible() and page.get_by_label("Order").is_visible()
     assert page.get_by_role("img", name=f"of {len(ITEMS)} passed").count() == 200
+
+
+def test_the_page_speaks_the_language_in_use(crowd, browser, chinese):
+    texts = library_messages()
+    chinese({text: f"【{text}】" for text in texts})
+    page = browser.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(crowd.page_address)
+    page.wait_for_selector("#learners tbody tr")
+    shown = page.inner_text("body")
+    for text in ("The class, live", "Learners", "latest try", exercises()[EXERCISE.id].title):
+        assert f"【{text}】" in shown
+    assert "【{here} learners here】".replace("{here}", str(crowd.board.view(time.time())["here"])) in shown
+    assert not errors and page.evaluate("document.documentElement.lang") == "zh"
+    page.close()

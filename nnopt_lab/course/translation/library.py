@@ -49,6 +49,7 @@ _WITH_ERRORS = (
     "course/workspace.py",
     "grading/*.py",
     "grading/capstone/*.py",
+    "grading/live/board.py",
     "techniques/deployment/*.py",
     "techniques/network_checks.py",
     "techniques/search/*.py",
@@ -67,6 +68,7 @@ _WITH_SENTENCES = (
     "grading/unsandboxed.py",
     "grading/capstone/by_heart.py",
     "grading/capstone/judging.py",
+    "grading/live/server.py",
     *(f"techniques/search/{name}.py" for name in ("checks", "confirmation", "datasets", "evaluation", "files")),
     *(f"techniques/search/{name}.py" for name in ("named_data", "networks", "points", "result", "search_space")),
     *(f"techniques/search/{name}.py" for name in ("searcher", "tasks")),
@@ -121,7 +123,7 @@ def _marked() -> Iterator[tuple[str, str]]:
     for path in sorted(PACKAGE.rglob("templates/*.html")):
         yield from ((MESSAGE, text) for text in texts_of_template(path.read_text(encoding="utf-8")))
     for path in sorted(PACKAGE.rglob("templates/*.js")):
-        yield from (("label", text) for text in texts_of_script(path.read_text(encoding="utf-8")))
+        yield from (("label", text.strip()) for text in texts_of_script(path.read_text(encoding="utf-8")))
 
 
 def _declared() -> Iterator[tuple[str, str]]:

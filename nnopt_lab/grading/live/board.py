@@ -1,6 +1,7 @@
 """The state of a workshop: a row per learner who shares, and what the teacher's page shows of them. Memory only."""
 
 import hashlib
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
@@ -10,6 +11,7 @@ from nnopt_lab.course.exercises import Exercise, Question, exercises, questions
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.sharing import RECENT_SECONDS, SIGN_SECONDS
 from nnopt_lab.grading.live.message import Message, Unreadable, read
+from nnopt_lab.workbench.language import translated, translated_sentences
 
 MOST_ROWS = 1_000
 MOST_MISTAKES = 8  # on the page
@@ -215,7 +217,7 @@ def _mistakes(rows: list[Row], now: float) -> list[dict]:
         {
             "lesson": _lesson_title(known[id].lesson),
             "item": _title(known[id]),
-            "text": mistakes.sentence(id, name) or "",
+            "text": _mistake(mistakes.sentence(id, name) or ""),
             "learners": len(learners[id, name]),
             "tries": tries[id, name],
         }
@@ -224,9 +226,15 @@ def _mistakes(rows: list[Row], now: float) -> list[dict]:
 
 
 def _lesson_title(name: str) -> str:
-    return f"{name[:2]} {lessons()[name].title}" if name else ""
+    return f"{name[:2]} {translated(lessons()[name].title)}" if name else ""
 
 
 def _title(item: Exercise | Question) -> str:
     """An exercise's title, or a question's text."""
-    return item.title if isinstance(item, Exercise) else item.text
+    return translated(item.title if isinstance(item, Exercise) else item.text)
+
+
+def _mistake(english: str) -> str:
+    """A mistake's text; that of a choice or a number begins with it."""
+    given, text = re.fullmatch(r"(\w\) |[\d.e+-]+: |)(.*)", english, re.DOTALL).groups()
+    return given + translated_sentences(text)

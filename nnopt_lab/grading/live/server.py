@@ -16,7 +16,7 @@ import tornado.web
 from nnopt_lab.grading.live.board import Board, Full, Removed
 from nnopt_lab.grading.live.codes import Codes
 from nnopt_lab.grading.live.message import Unreadable, parse
-from nnopt_lab.grading.rendering import script, template
+from nnopt_lab.grading.rendering import script, script_texts, template
 
 LARGEST_MESSAGE = 1 << 16  # bytes
 PATIENCE_SECONDS = 20  # with a connection that sends nothing, or slowly
@@ -143,7 +143,7 @@ class Page(Handler):
             self.set_status(403)
             return self.finish(template("live_notice.html").render(is_code=False))
         source, digest = script("live.js")
-        self.finish(template("live.html").render(script=source, script_hash=digest))
+        self.finish(template("live.html").render(script=source, script_hash=digest, texts=script_texts("live.js")))
 
 
 class View(Handler):

@@ -2,7 +2,9 @@
 const PERIOD = 2000; // milliseconds between two questions for news
 const $ = (id) => document.getElementById(id);
 const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
-const count = (n, one, many = one + "s") => `${n} ${n === 1 ? one : many}`;
+// A text of this page in the language in use; its calls are found by `nnopt translate`.
+const TEXTS = JSON.parse($("texts").textContent);
+const say = (text, fields = {}) => (TEXTS[text] ?? text).replace(/\{(\w+)\}/g, (whole, name) => fields[name] ?? whole);
 let latest = null;
 
 // All text enters the page as text nodes, never as HTML: names come from anyone who has the code.
@@ -18,7 +20,7 @@ const formatted = (text) =>
   text.split(/(`[^`]+`|(?<![\w*])\*\w[\w ]*(?<! )\*(?![\w*]))/).map((part, n) => (n % 2 ? element(part[0] === "`" ? "code" : "em", {}, part.slice(1, -1)) : part));
 const bare = (text) => formatted(text).map((part) => part.textContent ?? part).join("");
 
-const shownName = (learner) => ($("anonymous").checked ? `Learner ${learner.number}` : learner.name);
+const shownName = (learner) => ($("anonymous").checked ? say("Learner {number}", { number: learner.number }) : learner.name);
 
 // A table or list keeps its rows; only those whose data have changed are made again, so that focus and selection stay.
 const known = new WeakMap(); // row → its key and data; not in the page itself, where hidden names could be read
@@ -55,8 +57,8 @@ const bar = (counts) => {
 
 const mistakeRow = (one) =>
   element("tr", {},
-    element("td", { class: "n" }, `${one.learners}`, element("span", { class: "narrow" }, one.learners === 1 ? " learner" : " learners")),
-    element("td", { class: "mistake" }, ...formatted(one.text), ...(one.tries > one.learners ? [element("div", { class: "soft id" }, `${one.tries} times`)] : [])),
+    element("td", { class: "n" }, `${one.learners}`, element("span", { class: "narrow" }, one.learners === 1 ? say(" learner") : say(" learners"))),
+    element("td", { class: "mistake" }, ...formatted(one.text), ...(one.tries > one.learners ? [element("div", { class: "soft id" }, say("{n} times", { n: one.tries }))] : [])),
     element("td", {}, ...formatted(one.item), element("div", { class: "soft id" }, one.lesson)));
 
 const itemRow = (one) => {
@@ -64,17 +66,17 @@ const itemRow = (one) => {
   return element("tr", {},
     element("td", { class: "title" }, ...formatted(one.title)),
     element("td", { class: "bars" }, bar({ passed: one.passed, failed: one.tried, blank })),
-    element("td", { class: "n" }, `${one.passed}`, element("span", { class: "narrow" }, " passed,")),
-    element("td", { class: "n" }, `${one.tried}`, element("span", { class: "narrow" }, " tried")));
+    element("td", { class: "n" }, `${one.passed}`, element("span", { class: "narrow" }, say(" passed,"))),
+    element("td", { class: "n" }, `${one.tried}`, element("span", { class: "narrow" }, say(" tried"))));
 };
 
 const lessonPart = (one, before) => {
   const table = element("table", { class: "stacked" },
     element("thead", {}, element("tr", {},
-      element("th", { scope: "col" }, "answer"), element("th", { scope: "col" }, "learners"),
-      element("th", { scope: "col", class: "n" }, "passed"), element("th", { scope: "col", class: "n" }, "tried"))),
+      element("th", { scope: "col" }, say("answer")), element("th", { scope: "col" }, say("learners")),
+      element("th", { scope: "col", class: "n" }, say("passed")), element("th", { scope: "col", class: "n" }, say("tried")))),
     element("tbody", {}, ...one.items.map(itemRow)));
-  const part = element("details", {}, element("summary", {}, element("b", {}, one.title), `: ${count(one.here, "learner")} here now`), table);
+  const part = element("details", {}, element("summary", {}, element("b", {}, one.title), one.here === 1 ? say(": {n} learner here now", { n: one.here }) : say(": {n} learners here now", { n: one.here })), table);
   part.open = before ? before.open : one.here > 0;
   return part;
 };
@@ -85,23 +87,23 @@ const strip = (cells) => {
     const kind = points ? "passed" : tries ? "failed" : "";
     return element("span", kind ? { class: kind } : {}, points ? `${points}` : tries ? (tries > 9 ? "9+" : `${tries}×`) : "");
   });
-  return element("span", { class: "strip", role: "img", "aria-label": `${passed} of ${cells.length} passed` }, ...boxes);
+  return element("span", { class: "strip", role: "img", "aria-label": say("{passed} of {total} passed", { passed, total: cells.length }) }, ...boxes);
 };
 
-const pause = (seconds) => (seconds < 60 ? "now" : seconds < 3600 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`);
+const pause = (seconds) => (seconds < 60 ? say("now") : seconds < 3600 ? say("{n} min", { n: Math.floor(seconds / 60) }) : say("{n} h", { n: Math.floor(seconds / 3600) }));
 
 const learnerRow = (one) => {
   const name = shownName(one);
-  const remove = element("button", { class: "remove", type: "button", "aria-label": `Remove ${name}`, title: "Remove this row; the class takes nothing more from it" }, "×");
+  const remove = element("button", { class: "remove", type: "button", "aria-label": say("Remove {name}", { name }), title: say("Remove this row; the class takes nothing more from it") }, "×");
   remove.addEventListener("click", () => removeRow(one, name));
-  const sign = one.state === "here" ? one.pause : `${one.state}, ${one.pause}`;
+  const sign = one.state === "here" ? one.pause : one.state === "left" ? say("left, {pause}", one) : say("away, {pause}", one);
   return element("tr", one.state === "here" ? {} : { class: "gone" },
     element("td", { class: "title" }, element("div", { class: "name", dir: "auto", title: name }, name)),
     element("td", {}, one.lesson || "–"),
     element("td", {}, strip(one.strip)),
-    element("td", {}, element("div", { class: "item", title: bare(one.item) }, ...formatted(one.item || "–")), ...(one.stuck ? [element("div", { class: "stuck" }, `stuck: ${count(one.stuck, "try", "tries")}`)] : [])),
-    element("td", { class: "n" }, `${one.points}`, element("span", { class: "narrow" }, one.points === 1 ? " point" : " points")),
-    element("td", { class: "n" }, element("span", { class: "narrow" }, "last sign: "), sign),
+    element("td", {}, element("div", { class: "item", title: bare(one.item) }, ...formatted(one.item || "–")), ...(one.stuck ? [element("div", { class: "stuck" }, say("stuck: {n} tries", { n: one.stuck }))] : [])),
+    element("td", { class: "n" }, `${one.points}`, element("span", { class: "narrow" }, one.points === 1 ? say(" point") : say(" points"))),
+    element("td", { class: "n" }, element("span", { class: "narrow" }, say("last sign: ")), sign),
     element("td", { class: "n" }, remove));
 };
 
@@ -119,25 +121,27 @@ const tell = (id, text) => { if ($(id).textContent !== text) $(id).textContent =
 const show = () => {
   if (!latest) return;
   const { learners, lessons, mistakes } = latest;
-  tell("count", `${count(latest.here, "learner")} here, ${count(learners.length, "has", "have")} shared`);
+  const counts = { here: latest.here, shared: learners.length };
+  const here = latest.here === 1 ? say("{here} learner here", counts) : say("{here} learners here", counts);
+  tell("count", `${here}, ${learners.length === 1 ? say("{shared} has shared", counts) : say("{shared} have shared", counts)}`);
   const stuck = learners.filter((one) => one.stuck);
-  tell("status", learners.length ? (stuck.length ? `${count(stuck.length, "learner is", "learners are")} stuck.` : "Nobody is stuck.") : "Nobody shares yet. Learners type the command that nnopt class shows on its terminal.");
+  tell("status", learners.length ? (stuck.length ? (stuck.length === 1 ? say("{n} learner is stuck.", { n: stuck.length }) : say("{n} learners are stuck.", { n: stuck.length })) : say("Nobody is stuck.")) : say("Nobody shares yet. Learners type the command that nnopt class shows on its terminal."));
   fill($("mistakes"), mistakes.length ? mistakes : [{ none: true }], (one) => (one.none ? "none" : `${one.lesson} ${one.item} ${one.text}`),
-    (one) => (one.none ? element("tr", {}, element("td", { colspan: "3" }, "None.")) : mistakeRow(one)));
+    (one) => (one.none ? element("tr", {}, element("td", { colspan: "3" }, say("None."))) : mistakeRow(one)));
   fill($("lessons"), lessons, (one) => one.name, lessonPart);
   const words = plain($("search").value).split(/\s+/).filter(Boolean);
   // Of the pause only the words count, else each row would be new every two seconds.
   const rows = [...learners].sort(orders[$("order").value]).map(({ idle, ...one }) => ({ ...one, pause: pause(idle) }));
   const found = rows.filter((one) => {
-    const text = plain(`${shownName(one)} ${one.lesson} ${one.item} ${one.state} ${one.stuck ? "stuck" : ""}`);
+    const text = plain(`${shownName(one)} ${one.lesson} ${one.item} ${one.state === "here" ? say("here") : one.state === "left" ? say("left") : say("away")} ${one.stuck ? say("stuck") : ""}`);
     return words.every((word) => text.includes(word));
   });
-  tell("found", words.length ? `${found.length} of ${rows.length}` : "");
+  tell("found", words.length ? say("{count} of {total}", { count: found.length, total: rows.length }) : "");
   fill($("learners").tBodies[0], found, (one) => one.number, learnerRow);
 };
 
 const removeRow = async (one, name) => {
-  if (!confirm(`Remove ${name} from this page? The class takes nothing more from this learner.`)) return;
+  if (!confirm(say("Remove {name} from this page? The class takes nothing more from this learner.", { name }))) return;
   await fetch("remove", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ number: one.number }) });
   refresh();
 };
@@ -145,12 +149,12 @@ const removeRow = async (one, name) => {
 const refresh = async () => {
   try {
     const answer = await fetch("view");
-    if (answer.status === 403) return tell("trouble", "This class has ended. A new one has a new address, on the terminal of nnopt class.");
+    if (answer.status === 403) return tell("trouble", say("This class has ended. A new one has a new address, on the terminal of nnopt class."));
     latest = await answer.json();
     tell("trouble", "");
     show();
   } catch {
-    tell("trouble", "nnopt class does not answer. What you see is the last state.");
+    tell("trouble", say("nnopt class does not answer. What you see is the last state."));
   }
 };
 
