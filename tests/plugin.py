@@ -135,6 +135,21 @@ def chinese(tmp_path_factory, monkeypatch):
     language.forget_catalogs()
 
 
+@pytest.fixture(scope="module")
+def chinese_of_today(tmp_path_factory):
+    """The Chinese texts of today, which need not be compiled in the package; the test chooses the language."""
+    from nnopt_lab.course.translation import catalogs
+    from nnopt_lab.workbench import language
+
+    folder = tmp_path_factory.mktemp("locale")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(language, "_locale_folder", lambda: folder)
+        catalogs.compile_catalog("zh")
+        language.forget_catalogs()
+        yield
+    language.forget_catalogs()
+
+
 @pytest.fixture(autouse=True)
 def own_workspace(request, tmp_path, monkeypatch):
     if hasattr(request.node.parent, "nb"):

@@ -44,16 +44,7 @@ _MOVES = (
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def chinese_of_today(tmp_path_factory):
-    """The translations of today, which need not be compiled in the package."""
-    folder = tmp_path_factory.mktemp("locale")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(language, "_locale_folder", lambda: folder)
-        catalogs.compile_catalog("zh")
-        language.forget_catalogs()
-        yield
-    language.forget_catalogs()
+pytestmark = pytest.mark.usefixtures("chinese_of_today")
 
 
 def _check(sentence: str) -> None:

@@ -14,6 +14,7 @@ CALLS_WITH_NAMES = re.compile(
 KEYWORDS_WITH_NAMES = {
     *("color", "cmap", "colors", "marker", "linestyle", "style", "scale", "xscale", "yscale", "mode", "reduction"),
     *("engine", "device", "dtype", "backend", "format", "where", "ha", "va", "loc", "axis", "method", "per", "key"),
+    *("fontsize", "fontfamily", "family", "fmt", "ecolor", "drawstyle", "xycoords", "textcoords"),
     *("fontweight", "weight", "padding_mode", "schedule", "rounding", "observer", "which", "target", "name"),
 }
 WORD = re.compile(r"(?<![\w./])[A-Za-z][a-z]{2,}(?![\w]|\.\w|/\w|\()")

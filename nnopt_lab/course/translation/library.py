@@ -76,10 +76,10 @@ _WITH_SENTENCES = (
 _COMMANDS = ("cli/__init__.py", "cli/learner.py", "cli/maintainer.py", "cli/speech.py", "cli/teacher.py")
 # Of strings in those modules, what is for matplotlib, or code for a picture.
 _TECHNICAL = re.compile(
-    r"[<@]|.*=\"|(?:animation|transform|transform-origin):|\{\d\}%\{|.*'DejaVu|(?:axes fraction|offset points"
-    r"|textcoords|xycoords|xytext|fontsize|linestyle|linewidth|marker|markersize|markeredgewidth|fmt|color|bold"
-    r"|normal|monospace|top|bottom|Drawing"
-    r"|label|data|auto|center|left|right|both|blank|failed|passed|raised|unusable|borrowed|replied|platstdlib|stdlib)$"
+    r"[<@]|.*=\"|(?:animation|transform|transform-origin):|\{\d\}%\{|.*'DejaVu"
+    r"|(?:axes fraction|offset points|textcoords|xycoords|xytext|fontsize|linestyle|linewidth|marker|markersize"
+    r"|markeredgewidth|fmt|color|bold|normal|monospace|none|nearest|top|bottom|label|data|auto|center|left|right|both"
+    r"|Drawing|macs|ratio)$"
 )
 
 
@@ -160,7 +160,8 @@ def _labels() -> Iterator[tuple[str, str]]:
     for path in sorted(PACKAGE.glob("lessons/*/exercises.py")):  # what comparisons of their own return
         for node in ast.walk(_tree(path)):
             if isinstance(node, ast.Return) and node.value is not None:
-                yield from strings_of(node.value, "comment")
+                # Other strings are results, such as "gain", which the learner's function returns in English.
+                yield from ((kind, text) for kind, text in strings_of(node.value, "comment") if text.endswith("."))
 
 
 def _series() -> Iterator[tuple[str, str]]:
@@ -214,13 +215,23 @@ def _tree(path: Path) -> ast.Module:
 
 
 def _without_errors_and_marked(tree: ast.Module) -> ast.Module:
-    """The module without errors, which learners don't see, and without the calls whose texts are found anyway."""
+    """The module without names and errors, which learners don't see, and without texts that are found anyway."""
+
+    marked = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_marked(node)]
+    fields = {ast.unparse(keyword.value) for call in marked for keyword in call.keywords if keyword.arg is None}
 
     class Without(ast.NodeTransformer):
+        def visit_Assign(self, node):
+            return ast.Pass() if ast.unparse(node.targets[0]) in {"__all__", *fields} else self.generic_visit(node)
+
         def visit_Raise(self, node):
             return ast.Pass()
 
         def visit_Call(self, node):
-            return ast.Constant(None) if getattr(node.func, "id", "") in _MARKED else self.generic_visit(node)
+            return ast.Constant(None) if _is_marked(node) else self.generic_visit(node)
 
     return Without().visit(tree)
+
+
+def _is_marked(call: ast.Call) -> bool:
+    return getattr(call.func, "id", "") in _MARKED

@@ -5,6 +5,7 @@ from statistics import median
 from matplotlib.figure import Figure
 
 from nnopt_lab.workbench import plots
+from nnopt_lab.workbench.language import _, translated
 
 TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)  # seconds
 
@@ -37,10 +38,15 @@ def draw(ladders: dict[str, list[dict]]) -> Figure:
     for left in axes.reshape(rows, 2)[:, 0]:
         plots.log_axis(left.xaxis, ticks, base=10)
     times = [
-        f"{median(rungs[0]['seconds']):.2g} to {median(best(rungs)['seconds']):.2g} seconds ({name})"
+        _(
+            "from {first} to {best} seconds ({machine})",
+            first=f"{median(rungs[0]['seconds']):.2g}",
+            best=f"{median(best(rungs)['seconds']):.2g}",
+            machine=translated(name),
+        )
         for name, rungs in ladders.items()
     ]
-    return plots.finish(fig, f"Training falls from {', from '.join(times)}; a dot per seed.")
+    return plots.finish(fig, _("Training falls {times}; a dot per seed.", times=_(", ").join(times)))
 
 
 def best(rungs: list[dict]) -> dict:

@@ -3,6 +3,7 @@
 from nnopt_lab.course.playground import Playground, choice, slider
 from nnopt_lab.lessons.accelerator.exercises import price
 from nnopt_lab.workbench import plots
+from nnopt_lab.workbench.language import Message, joined
 
 EUROS_PER_KWH = 0.30
 
@@ -33,15 +34,15 @@ def price_playground(card: dict) -> Playground:
         plots.legend(fig)
         cheaper = next((load for load, a, b in zip(loads, *costs.values(), strict=True) if a < b), None)
         text = (
-            f"The card is cheaper from about <b>{cheaper:,}</b> pictures per second on."
+            Message("The card is cheaper from about <b>{load}</b> pictures per second on.", load=f"{cheaper:,}")
             if cheaper
-            else "The card is never cheaper here."
+            else Message("The card is never cheaper here.")
         )
         plots.finish(
             fig,
             "Both machines' prices per picture fall with the load until they are fully used.",
         )
-        return fig, f"{text} Energy costs {EUROS_PER_KWH:.2f} € per kWh."
+        return fig, joined(text, Message("Energy costs {price} € per kWh.", price=f"{EUROS_PER_KWH:.2f}"))
 
     return Playground(
         draw,

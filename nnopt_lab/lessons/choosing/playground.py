@@ -7,6 +7,7 @@ from nnopt_lab.course.playground import Playground, choice, slider
 from nnopt_lab.techniques.search.fronts import hypervolume, pareto_front
 from nnopt_lab.techniques.search.points import Point, describe
 from nnopt_lab.workbench import measure, plots
+from nnopt_lab.workbench.language import Message
 
 DROPS = [0, 0.25, 0.5, 1, 2, 3, 5]
 
@@ -69,11 +70,20 @@ def front_playground(points: Sequence[Point], original: Point, target: str = "la
 
 def _text(point: Point | None, original: Point, target: str, area: float) -> str:
     if point is None:
-        return "No network is within the limit yet."
+        return Message("No network is within the limit yet.")
     times = getattr(original, target) / getattr(point, target)
-    what = "as fast" if target == "latency" else "as small"
-    size, done = measure.format_bytes(point.bytes), html.escape("; ".join(describe(point.config)))
-    points = measure.number(point.accuracy - original.accuracy, "+.2f")
-    return (
-        f"Trial {point.number}: <b>{times:.2f}×</b> {what}, {points} points, {size} · hypervolume {area:.2f} · {done}"
+    told = {
+        "number": point.number,
+        "times": f"{times:.2f}",
+        "points": measure.number(point.accuracy - original.accuracy, "+.2f"),
+        "size": measure.format_bytes(point.bytes),
+        "area": f"{area:.2f}",
+        "changes": html.escape("; ".join(describe(point.config))),
+    }
+    if target == "latency":
+        return Message(
+            "Trial {number}: <b>{times}×</b> as fast, {points} points, {size} · hypervolume {area} · {changes}", **told
+        )
+    return Message(
+        "Trial {number}: <b>{times}×</b> as small, {points} points, {size} · hypervolume {area} · {changes}", **told
     )

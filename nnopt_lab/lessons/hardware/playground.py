@@ -5,6 +5,7 @@ from torch import nn
 
 from nnopt_lab.course.playground import Playground, choice
 from nnopt_lab.workbench import measure, plots
+from nnopt_lab.workbench.language import Message, _
 
 
 def roofline_playground(peak_gflops: float, bandwidth: float) -> Playground:
@@ -27,10 +28,21 @@ def roofline_playground(peak_gflops: float, bandwidth: float) -> Playground:
         reached = {name: 2 * cost.macs / timing.median / 1e9 for name, timing in timings.items()}
         roof = min(peak_gflops, cost.intensity * bandwidth)
         figure = plots.roofline([(name, cost.intensity, y) for name, y in reached.items()], peak_gflops, bandwidth)
-        limit = "arithmetic" if roof == peak_gflops else "memory"
+        each = [
+            _("{name} <b>{speed}</b> ({share} %)", name=name, speed=f"{y:.0f}", share=f"{100 * y / roof:.0f}")
+            for name, y in reached.items()
+        ]
+        told = {"intensity": f"{cost.intensity:.1f}", "roof": f"{roof:.0f}", "reached": _(", ").join(each)}
         text = (
-            f"<b>{cost.intensity:.1f}</b> operations per byte: {limit} is the limit, {roof:.0f} GFLOP/s · reached: "
-            + ", ".join(f"{name} <b>{y:.0f}</b> ({100 * y / roof:.0f} %)" for name, y in reached.items())
+            Message(
+                "<b>{intensity}</b> operations per byte: arithmetic is the limit, {roof} GFLOP/s · reached: {reached}",
+                **told,
+            )
+            if roof == peak_gflops
+            else Message(
+                "<b>{intensity}</b> operations per byte: memory is the limit, {roof} GFLOP/s · reached: {reached}",
+                **told,
+            )
         )
         return figure, text
 

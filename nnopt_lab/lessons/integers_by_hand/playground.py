@@ -10,6 +10,7 @@ from torch import nn
 from nnopt_lab.course.playground import Playground, slider
 from nnopt_lab.techniques import quantization
 from nnopt_lab.workbench import data, plots, training
+from nnopt_lab.workbench.language import Message
 
 GRANULARITIES = {
     "one grid per layer": ("tensor", None),
@@ -43,10 +44,25 @@ def quantization_playground(model: nn.Module, pictures: data.Pictures) -> Playgr
             _histogram(left, weight, on_grid)
             _errors(right, weight, on_grid, float(grid.scale.max()))
         whole, scales = whole_accuracy(bits, symmetric, per, group), grid.scale.numel()
+        told = {
+            "ratio": f"{quantization.signal_to_noise(weight, on_grid):.1f}",
+            "one": f"{one_accuracy:.1f}",
+            "all": f"{whole:.1f}",
+            "before": f"{before:.1f}",
+        }
         text = (
-            f"<b>{quantization.signal_to_noise(weight, on_grid):.1f} dB</b> signal to noise, "
-            f"{scales:,} scale{'s' if scales > 1 else ''} · accuracy <b>{one_accuracy:.1f} %</b> with this layer "
-            f"quantised, <b>{whole:.1f} %</b> with all layers quantised (before: {before:.1f} %)"
+            Message(
+                "<b>{ratio} dB</b> signal to noise, {count} scales · accuracy <b>{one} %</b> with this layer "
+                "quantised, <b>{all} %</b> with all layers quantised (before: {before} %)",
+                count=f"{scales:,}",
+                **told,
+            )
+            if scales > 1
+            else Message(
+                "<b>{ratio} dB</b> signal to noise, 1 scale · accuracy <b>{one} %</b> with this layer quantised, "
+                "<b>{all} %</b> with all layers quantised (before: {before} %)",
+                **told,
+            )
         )
         plots.finish(
             fig,

@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from nnopt_lab.course.playground import Playground, choice, slider
 from nnopt_lab.techniques.training import schedules
 from nnopt_lab.workbench import plots
+from nnopt_lab.workbench.language import Message
 
 CURVATURES = (1.0, 20.0)
 RUNS = 200
@@ -36,7 +37,11 @@ def learning_rate_playground() -> Playground:
             below.minorticks_off()  # laying them out takes as long as everything else
             plots.legend(above)
             plots.legend(below)
-        text = f"loss at the end: <b>{_end(losses)}</b> (constant rate at the same peak: {_end(constant)})"
+        text = Message(
+            "loss at the end: <b>{end}</b> (constant rate at the same peak: {constant})",
+            end=_end(losses),
+            constant=_end(constant),
+        )
         plots.finish(
             fig,
             "The rate over the steps above, and below the loss, beside that of a constant rate.",
@@ -55,7 +60,7 @@ def learning_rate_playground() -> Playground:
 
 def _end(losses: Tensor) -> str:
     end = float(losses[-max(len(losses) // 20, 1) :].mean())
-    return "diverged" if end >= DIVERGED / 2 else f"{end:.3g}"
+    return Message("diverged") if end >= DIVERGED / 2 else f"{end:.3g}"
 
 
 def noisy_descent(

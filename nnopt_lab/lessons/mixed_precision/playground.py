@@ -9,6 +9,7 @@ from nnopt_lab.course.playground import Playground
 from nnopt_lab.techniques import quantization
 from nnopt_lab.techniques.quantization.precision import FORMATS, bits_of, round_to, spacing
 from nnopt_lab.workbench import plots
+from nnopt_lab.workbench.language import Message
 
 INT8 = "int8"
 REACH = 1.0  # of the int8 grid
@@ -95,9 +96,13 @@ def _neighbours(ax, x: float, held: float, name: str) -> None:
     ax.plot(marks, [0] * len(marks), "|", color=plots.REFERENCE, markersize=22)
     ax.plot([held], [0], "o", color=plots.BLUE, label="stored value")
     # A number beyond the largest may be so far away that the neighbours would become one point.
-    marker, where = ("<", ", far to the left") if x < low else (">", ", far to the right") if x > high else ("x", "")
+    marker, label = "x", "the number itself"
+    if x < low:
+        marker, label = "<", "the number itself, far to the left"
+    elif x > high:
+        marker, label = ">", "the number itself, far to the right"
     at = min(max(x, low), high)
-    ax.plot([at], [0], marker, color=plots.ORANGE, markersize=9, markeredgewidth=2, label=f"the number itself{where}")
+    ax.plot([at], [0], marker, color=plots.ORANGE, markersize=9, markeredgewidth=2, label=label)
     ax.set(yticks=[], title=f"{name}: neighbours", xlim=(low - width / 20, high + width / 20))
     ax.set_xticks(marks, [f"{mark:.6g}".replace("-", "−") for mark in marks], fontsize=8)
     ax.grid(False)
@@ -105,8 +110,18 @@ def _neighbours(ax, x: float, held: float, name: str) -> None:
 
 def _description(x: float, held: float, name: str) -> str:
     if not math.isfinite(held):
-        return f"{name} stores <b>{held:g}</b>: its largest number is {FORMATS[name].largest:g}"
-    error = held - x
-    relative = f", <b>{100 * abs(error / x):.3g} %</b>" if x else ""
-    low, _, high = neighbours(held, name)
-    return f"{name} stores <b>{held:.9g}</b> · error {error:.3g}{relative} · neighbours {low:.9g} and {high:.9g}"
+        return Message(
+            "{name} stores <b>{held}</b>: its largest number is {largest}",
+            name=name,
+            held=f"{held:g}",
+            largest=f"{FORMATS[name].largest:g}",
+        )
+    low, _held, high = neighbours(held, name)
+    told = {"name": name, "held": f"{held:.9g}", "error": f"{held - x:.3g}", "low": f"{low:.9g}", "high": f"{high:.9g}"}
+    if not x:
+        return Message("{name} stores <b>{held}</b> · error {error} · neighbours {low} and {high}", **told)
+    return Message(
+        "{name} stores <b>{held}</b> · error {error}, <b>{share} %</b> · neighbours {low} and {high}",
+        share=f"{100 * abs((held - x) / x):.3g}",
+        **told,
+    )

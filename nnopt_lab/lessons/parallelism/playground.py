@@ -3,6 +3,7 @@
 from nnopt_lab.course.playground import Playground, choice, slider
 from nnopt_lab.techniques.parallelism import amdahl
 from nnopt_lab.workbench import plots
+from nnopt_lab.workbench.language import Message
 
 MOST = 64
 OVERHEADS = [0, 0.0001, 0.001, 0.003, 0.01, 0.03, 0.1]
@@ -24,10 +25,16 @@ def scaling_playground() -> Playground:
             left.set(xlabel="cores", title="speed-up", xlim=(0, MOST), ylim=(0, max(4, 1.4 * max(gains))))
             _times(right, cores, serial, overhead)
         plots.legend(fig, ncols=6)
-        limit = f"{1 / serial:.3g}×" if serial else "unlimited"
-        text = (
-            f"{cores} cores: <b>{gain:.2f}×</b> as fast, efficiency {100 * gain / cores:.0f} % · "
-            f"limit without overhead: {limit} · best of 1 to {MOST}: {best} cores, {gains[best - 1]:.2f}×"
+        text = Message(
+            "{cores} cores: <b>{gain}×</b> as fast, efficiency {efficiency} % · limit without overhead: {limit} · "
+            "best of 1 to {most}: {best} cores, {best_gain}×",
+            cores=cores,
+            gain=f"{gain:.2f}",
+            efficiency=f"{100 * gain / cores:.0f}",
+            limit=f"{1 / serial:.3g}×" if serial else Message("unlimited"),
+            most=MOST,
+            best=best,
+            best_gain=f"{gains[best - 1]:.2f}",
         )
         plots.finish(
             fig,

@@ -307,12 +307,12 @@ def figure(search):
         ax.set(xscale="log", xlabel=label, ylabel="validation accuracy, %")
         ax.set_ylim(shown_range(search))
     plots.legend(fig)
-    return plots.finish(
-        fig,
-        f"Dots are {len(every)} trials, accuracy over cost; a staircase joins the {len(front)} that no other beats.",
-        measured="x",
-        trained="y",
+    alt = _(
+        "Dots are {count} trials, accuracy over cost; a staircase joins the {front} that no other beats.",
+        count=len(every),
+        front=len(front),
     )
+    return plots.finish(fig, alt, measured="x", trained="y")
 
 
 def _section(section: Section) -> list[str]:

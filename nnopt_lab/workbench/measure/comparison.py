@@ -30,8 +30,12 @@ class Comparison:
         units = {size: time_unit(row["latency"][size] for row in self.rows) for size in self.rows[0]["latency"]}
         columns = ["model", "parameters", "MACs\nper picture", "file\ngzipped"]
         columns += ["accuracy", *(f"batch {size:,}, {unit}" for size, unit in units.items())]
-        below = f"; below: times as fast as {first} (95 % interval)" if others else ""
-        return Table([_cells(row, units) for row in self.rows], columns, f"Times: median (quartiles){below}")
+        caption = (
+            f"Times: median (quartiles); below: times as fast as {first} (95 % interval)"
+            if others
+            else "Times: median (quartiles)"
+        )
+        return Table([_cells(row, units) for row in self.rows], columns, caption)
 
     def __repr__(self) -> str:
         return repr(self.table)

@@ -4,6 +4,7 @@ import matplotlib.patheffects as effects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from nnopt_lab.workbench.language import _, translated
 from nnopt_lab.workbench.plots.colors import (
     BLUE,
     DARK,
@@ -253,17 +254,27 @@ def comparison(rows: list[dict]) -> Figure:
                     axes[0][-1].plot(accuracy, row, marker_of(colors[row]), color=colors[row])
             _panel(axes[0][-1], names, ["–" if a is None else f"{a:.2f} %" for a in accuracies], "accuracy")
             axes[0][-1].margins(x=0.15)
-        fig.supxlabel(f"times {first['model']}" + (", accuracy in percent" if known else ""), fontsize="small")
-    smallest = min(rows, key=lambda row: row["bytes"])["model"]
+        name = first["model"]
+        fig.supxlabel(f"times {name}, accuracy in percent" if known else f"times {name}", fontsize="small")
+    return finish(fig, _described(rows), measured="x")
+
+
+def _described(rows: list[dict]) -> str:
+    smallest = min(rows, key=lambda row: row["bytes"])
     fastest = [
-        f"{min(rows, key=lambda row: row['latency'][size].median)['model']} at batch {size:,}"
-        for size in first["latency"]
+        _("{name} at batch {size}", name=translated(_fastest(rows, size)), size=f"{size:,}")
+        for size in rows[0]["latency"]
     ]
-    return finish(
-        fig,
-        f"Bars relative to {first['model']}. The smallest file: {smallest}; the fastest: {', '.join(fastest)}.",
-        measured="x",
+    return _(
+        "Bars relative to {first}. The smallest file: {smallest}; the fastest: {fastest}.",
+        first=translated(rows[0]["model"]),
+        smallest=translated(smallest["model"]),
+        fastest=_(", ").join(fastest),
     )
+
+
+def _fastest(rows: list[dict], size: int) -> str:
+    return min(rows, key=lambda row: row["latency"][size].median)["model"]
 
 
 def _panel(ax: Axes, names: list[str], labels: list[str], title: str) -> None:

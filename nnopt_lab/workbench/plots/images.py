@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from nnopt_lab.workbench.language import _
 from nnopt_lab.workbench.plots.style import figure, finish
 
 
@@ -65,4 +66,11 @@ def pictures(images: Tensor, titles=None) -> Figure:
             ax.imshow((shown.squeeze(2) if shown.shape[2] == 1 else shown).numpy(), cmap="gray", vmin=0, vmax=255)
             ax.set_title("" if titles is None else titles[i], fontsize="small")
     height, width = images.shape[2:]
-    return finish(fig, f"{len(images)} pictures of {height} × {width} pixels, in rows of {ncols}.")
+    alt = _(
+        "{count} pictures of {height} × {width} pixels, in rows of {columns}.",
+        count=len(images),
+        height=height,
+        width=width,
+        columns=ncols,
+    )
+    return finish(fig, alt)

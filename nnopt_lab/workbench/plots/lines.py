@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from nnopt_lab.workbench.language import _, translated
 from nnopt_lab.workbench.plots.colors import PALETTE, color_of, line_of, marker_of
 from nnopt_lab.workbench.plots.style import figure, finish, reference_line, style
 from nnopt_lab.workbench.plots.values import middle_low_high, whiskers
@@ -190,7 +191,12 @@ def history(histories: dict) -> Figure:
         for axes in (left, right):
             axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
         fig.legend(loc="outside upper left", ncols=min(len(histories), 4))
-    ends = ", ".join(f"{name} at {run.validation_accuracy[-1]:.1f} %" for name, run in histories.items())
-    return finish(
-        fig, f"Training loss on the left, and validation accuracy on the right, which ends with {ends}.", trained="y"
+    ends = [
+        _("{name} at {accuracy} %", name=translated(name), accuracy=f"{run.validation_accuracy[-1]:.1f}")
+        for name, run in histories.items()
+    ]
+    alt = _(
+        "Training loss on the left, and validation accuracy on the right, which ends with {ends}.",
+        ends=_(", ").join(ends),
     )
+    return finish(fig, alt, trained="y")

@@ -5,6 +5,7 @@ from itertools import cycle
 
 from matplotlib.figure import Figure
 
+from nnopt_lab.workbench.language import _, translated
 from nnopt_lab.workbench.plots.colors import EDGE, PALETTE, REFERENCE
 from nnopt_lab.workbench.plots.style import figure, finish, log_axis, style
 
@@ -45,9 +46,11 @@ def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
             log_axis(axis, base=10)
         fig.legend(loc="outside right upper", ncols=math.ceil((len(points) + 1) / 14), fontsize=9)
     nearest = max(points, key=lambda point: point[2] / min(peak_gflops, point[1] * bandwidth), default=None)
-    return finish(
-        fig,
-        "A roof over the layers: a slope where memory limits their speed, a level where arithmetic does"
-        + (f"; {nearest[0]} comes nearest to it." if nearest else "."),
-        measured="xy",
-    )
+    alt = _("A roof over the layers: a slope where memory limits their speed, a level where arithmetic does.")
+    if nearest:
+        alt = _(
+            "A roof over the layers: a slope where memory limits their speed, a level where arithmetic does; {layer} "
+            "comes nearest to it.",
+            layer=translated(nearest[0]),
+        )
+    return finish(fig, alt, measured="xy")

@@ -1,0 +1,78 @@
+"""What figures, diagrams, tables and playgrounds that put their texts together say in Chinese."""
+
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from nnopt_lab.lessons.accelerator import ladders
+from nnopt_lab.lessons.accelerator.playground import price_playground
+from nnopt_lab.lessons.hardware.playground import roofline_playground
+from nnopt_lab.lessons.learning_rates.playground import learning_rate_playground
+from nnopt_lab.lessons.mixed_precision.playground import precision_playground
+from nnopt_lab.lessons.parallelism.playground import scaling_playground
+from nnopt_lab.workbench import diagrams, plots
+from nnopt_lab.workbench.language import speaking
+from nnopt_lab.workbench.measure import Comparison, Ratio, Timing
+from nnopt_lab.workbench.training import History
+
+pytestmark = pytest.mark.usefixtures("chinese_of_today")
+NAMES = re.compile(
+    r"\b(?:ours|theirs|NCHW|NHWC|MACs?|H100|GFLOP/s|GB/s|FLOPs?|float\d+|bfloat\d+|CPU|[KM]i?B|gzip|px|[bf]+p?\d+|ms|Amdahl)\b|\de[−+-]?\d"
+)
+
+
+def english_in(text: str) -> list[str]:
+    return re.findall(r"[A-Za-z]{2,}", NAMES.sub("", re.sub(r"<[^>]+>|[\u3400-\u9fff]", " ", text)))
+
+
+def rows() -> list[dict]:
+    timings = {size: Timing((1e-3,) * 6, size) for size in (1, 256)}
+    sizes = {"total": 10, "nonzero": 8, "macs": 100, "bytes": 4000, "compressed_bytes": 3000, "accuracy": 90.0}
+    ratios = {size: Ratio(1.5, 1.4, 1.6, 0.95) for size in timings}
+    first, second = ({"model": name, **sizes, "latency": timings, "ratio": ratios} for name in ("ours", "theirs"))
+    return [first | {"ratio": dict.fromkeys(timings)}, second]
+
+
+def alts():
+    yield plots.comparison(rows()).alt
+    run = History(train_loss=[1.0, 0.5], validation_accuracy=[50.0, 91.0])
+    yield plots.history({"ours": run, "theirs": run}).alt
+    yield plots.roofline([("ours", 2.0, 3.0)], 100.0, 10.0).alt
+    yield plots.roofline([], 100.0, 10.0).alt
+    yield plots.pictures(torch.zeros(2, 1, 4, 4, dtype=torch.uint8)).alt
+    rung = {"name": "ours", "epochs": 2, "seconds": [3.0, 4.0], "test": [90.0, 91.0]}
+    yield ladders.draw({"H100": [rung], "CPU": [rung]}).alt
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(36, 10))
+    yield repr(diagrams.network(model, torch.zeros(1, 3, 14, 14)))
+    yield repr(Comparison(rows()).table)
+    yield repr(Comparison(rows()[:1]).table)
+
+
+def test_descriptions_of_figures_and_tables_leave_no_english():
+    with speaking("zh"):
+        found = list(alts())
+    assert len(found) == 9 and all(re.search("[\u4e00-\u9fff]", text) for text in found)
+    assert [(text, english_in(text)) for text in found if english_in(text)] == []
+
+
+def playgrounds():
+    card = {"sizes": [1, 256], "accelerator": [1e3, 1e6], "cpu": [1e2, 1e3]}
+    yield price_playground(card), {"card_euros": (0.5, 6.0)}
+    yield roofline_playground(100.0, 10.0), {"kernel": (1, 7)}
+    yield learning_rate_playground(), {"peak": (0.005, 0.2)}
+    yield precision_playground(), {}
+    yield scaling_playground(), {"serial": (0.0, 0.5)}
+
+
+def test_texts_of_playgrounds_leave_no_english():
+    with speaking("zh"):
+        for playground, moves in playgrounds():
+            for name, values in (moves or {"": ("",)}).items():
+                for value in values:
+                    if name:
+                        playground._controls[name].value = value
+                    text = playground.children[1].value
+                    assert re.search("[\u4e00-\u9fff]", text) and not english_in(text), text
+                    assert not english_in(playground.figure.alt), playground.figure.alt
