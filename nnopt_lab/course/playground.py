@@ -35,7 +35,8 @@ class Playground(widgets.VBox):
 
     Args:
         draw: a function of the controls' values → (matplotlib Figure, text in HTML). The words of the figure say what
-            there is to see, and the text says its numbers; readers who do not see the figure hear both.
+            there is to see, and the text says its numbers; readers who do not see the figure hear both. A third value
+            is one sentence, in the language in use, if the lesson's goal is reached with these values, else "".
         controls: widgets by the name of the argument of `draw`.
 
     Attributes:
@@ -66,11 +67,11 @@ class Playground(widgets.VBox):
 
     def _redraw(self) -> None:
         try:
-            self.figure, text = self._draw(**{name: control.value for name, control in self._controls.items()})
+            self.figure, text, *goal = self._draw(**{name: control.value for name, control in self._controls.items()})
         except ValueError as error:
             self._text.value = html.escape(translated(str(error)))
             return
-        text = translated(text)
+        text = translated(text) + "".join(f"<div><b>✔</b> {html.escape(reached)}</div>" for reached in goal if reached)
         self._summary = {KEY: plots.summary(self.figure)}
         self.figure.alt = f"{self.figure.alt} {_plain(text)}".strip()
         picture = plots.png(self.figure, plots.SHARPNESS, quick=True)

@@ -55,6 +55,20 @@ def test_a_playground_draws_at_once_and_whenever_a_control_is_moved(counting):
     assert playground.figure.axes[0].lines[0].get_ydata().tolist() == [0, 1, 2, 3]
 
 
+def test_a_goal_is_told_while_it_is_reached_and_only_then():
+    def draw(size: int):
+        return plots.finish(plots.figure()[0]), "<b>text</b>", "You found <it>." if size > 2 else ""
+
+    control = widgets.IntSlider(value=1, max=9, description="size")
+    playground = Playground(draw, size=control)
+    assert drawn(playground)[0] == "<b>text</b>"
+    control.value = 3
+    assert drawn(playground)[0] == "<b>text</b><div><b>✔</b> You found &lt;it&gt;.</div>"
+    assert "✔ You found <it>." in playground.figure.alt
+    control.value = 2
+    assert drawn(playground)[0] == "<b>text</b>"
+
+
 def test_the_picture_is_as_wide_as_it_was_drawn_with_two_pixels_for_each(counting):
     playground, slider, _ = counting
     for slider.value in (3, 5):

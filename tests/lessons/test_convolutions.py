@@ -12,7 +12,7 @@ from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.convolutions import experiments
-from nnopt_lab.lessons.convolutions.playground import REPLACEMENTS, convolution_playground
+from nnopt_lab.lessons.convolutions.playground import REPLACEMENTS, _goal, convolution_playground
 from nnopt_lab.techniques.convolutions.cost_model import CostModel
 from nnopt_lab.workbench import measure
 from tests.lessons.playgrounds import shown
@@ -71,6 +71,13 @@ COUNTERPARTS = {
 def test_the_reference_agrees_with_another_library(id):
     verdict = examine(exercises()[id], COUNTERPARTS[id], seeds=range(50))
     assert verdict.passed, verdict
+
+
+@pytest.mark.parametrize(
+    ("macs", "time", "is_told"), [(0.12, 1.3, True), (1 / 3, 1.01, True), (0.12, 0.9, False), (0.5, 1.5, False)]
+)
+def test_the_playground_says_when_a_third_of_the_macs_is_slower(macs, time, is_told):
+    assert ("You found one" in _goal(macs, time)) == is_told
 
 
 @pytest.fixture(scope="module")

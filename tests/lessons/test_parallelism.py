@@ -14,7 +14,7 @@ from nnopt_lab.lessons.parallelism import experiments
 from nnopt_lab.lessons.parallelism.exercises import bytes_each, epoch_seconds, loss_weights
 from nnopt_lab.lessons.parallelism.photographs import Photographs
 from nnopt_lab.lessons.parallelism.playground import MOST, scaling_playground
-from nnopt_lab.techniques.parallelism import launching
+from nnopt_lab.techniques.parallelism import amdahl, launching
 from nnopt_lab.workbench import data
 from tests.lessons.playgrounds import bars, line, shown
 
@@ -71,6 +71,15 @@ def test_the_bytes_per_process_match_the_recorded_measurement():
     held, parameters = recorded("processes")["result"]["sharded"], 268_650
     assert bytes_each(parameters, 2, []) == held["DDP"]
     assert bytes_each(parameters, 2, ["weights", "gradients", "moments"]) == held["FSDP2"]
+
+
+@pytest.mark.parametrize("overhead", [0, 0.003, 0.1])
+def test_the_playground_says_when_one_more_core_makes_the_program_slower(overhead):
+    playground = scaling_playground()
+    for cores in (1, 2, 3, 16, 17, 18, 63):
+        text, _ = shown(playground, serial_share=0.1, overhead_per_core=overhead, cores=cores)
+        slower = amdahl.speedup(cores + 1, 0.1, overhead) < amdahl.speedup(cores, 0.1, overhead)
+        assert ("✔" in text) == slower
 
 
 def test_the_playground_shows_the_law_its_limit_and_the_best_number_of_cores():

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from nnopt_lab.course.builder import to_notebook
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
-from nnopt_lab.lessons.start_here.playground import layer_playground
+from nnopt_lab.lessons.start_here.playground import _goal, layer_playground
 from nnopt_lab.workbench.paths import root
 from tests.lessons.playgrounds import shown
 
@@ -43,6 +43,16 @@ def test_the_reference_agrees_with_another_library(id):
     assert verdict.passed, verdict
 
 
+@pytest.mark.parametrize(
+    ("last", "is_told"),
+    [((9, 2.0), True), ((9, 1.1), False), ((10, 9.0), False), ((99, 9.0), False), ((9, 0.5), False)],
+)
+def test_the_playground_says_when_fewer_macs_clearly_take_longer(last, is_told):
+    assert _goal([(10, 1.0, "a"), (*last, "b")]) == (
+        "You found one: b does fewer MACs than a but takes longer." if is_told else ""
+    )
+
+
 def test_the_playground_prices_a_convolution_and_keeps_those_before_it():
     playground = layer_playground()
     text, (ax,) = shown(playground)
@@ -63,7 +73,9 @@ def test_the_answers_of_the_bug_hunt_are_folded_below_their_questions():
         for cell in to_notebook(root() / "solutions" / "00_start_here.py", solved=False).cells
         if cell.cell_type == "markdown"
     )
-    folds = re.findall(r"^<details><summary>([^\n]+)\n</summary>\n\n(.+?)\n\n</details>$", prose, re.MULTILINE | re.DOTALL)
+    folds = re.findall(
+        r"^<details><summary>([^\n]+)\n</summary>\n\n(.+?)\n\n</details>$", prose, re.MULTILINE | re.DOTALL
+    )
     asked, answers = ("\n".join(part) for part in zip(*folds, strict=True))
     seen = re.sub(r"<details>.*?</details>", "", prose, flags=re.DOTALL)
     assert all(question.endswith("?") for question in asked.split("\n"))

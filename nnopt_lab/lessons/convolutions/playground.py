@@ -8,7 +8,9 @@ from nnopt_lab.course.playground import Playground, choice
 from nnopt_lab.techniques.convolutions import blocks, low_rank
 from nnopt_lab.techniques.convolutions.cost_model import CostModel
 from nnopt_lab.workbench import measure, plots
+from nnopt_lab.workbench.language import _
 
+FEW = 1 / 3 + 0.005  # a third of the MACs, or a little more, because of biases
 REPLACEMENTS = {
     "depthwise-separable": blocks.separable,
     "4 groups": lambda layer: blocks.grouped(layer, 4),
@@ -16,6 +18,15 @@ REPLACEMENTS = {
     "3×1 + 1×3": blocks.asymmetric,
     "3×1 + 1×3 by SVD, rank channels/2": lambda layer: low_rank.low_rank(layer, {"0": layer[0].in_channels // 2}),
 }
+
+
+def _goal(macs: float, time: float) -> str:
+    """A sentence if a replacement with these shares of the original's MACs and time has few MACs but is slower."""
+    if macs > FEW or time <= 1:
+        return ""
+    return _(
+        "You found one: it does {percent} % of the MACs but is slower than the original.", percent=round(100 * macs)
+    )
 
 
 def convolution_playground(machine: CostModel) -> Playground:
@@ -49,7 +60,7 @@ def convolution_playground(machine: CostModel) -> Playground:
             "Bars of the parameters, the MACs and the time, against a line at 1, the 3×3 convolution.",
             measured="x",
         )
-        return fig, text
+        return fig, text, _goal(share["MACs"], share["time, measured"])
 
     return Playground(
         draw,

@@ -3,10 +3,17 @@
 from nnopt_lab.course.playground import Playground, choice, slider
 from nnopt_lab.techniques.parallelism import amdahl
 from nnopt_lab.workbench import plots
-from nnopt_lab.workbench.language import Message
+from nnopt_lab.workbench.language import Message, _
 
 MOST = 64
 OVERHEADS = [0, 0.0001, 0.001, 0.003, 0.01, 0.03, 0.1]
+
+
+def _goal(cores: int, best: int) -> str:
+    """A sentence if one more core makes the program slower; of the number after the last, nothing is known."""
+    if cores < best or best == MOST:
+        return ""
+    return _("Here it is: with {best} cores or more, one more makes the program slower.", best=best)
 
 
 def scaling_playground() -> Playground:
@@ -41,7 +48,7 @@ def scaling_playground() -> Playground:
             "With more cores the speed-up rises, ever less, and falls once the overhead outweighs the gain; bars "
             "show where the time goes.",
         )
-        return fig, text
+        return fig, text, _goal(cores, best)
 
     return Playground(
         draw,

@@ -5,8 +5,19 @@ from torch import nn
 
 from nnopt_lab.course.playground import Playground, choice
 from nnopt_lab.workbench import measure, plots
+from nnopt_lab.workbench.language import _
 
+CLEARLY = 1.2  # times as long, which chance alone rarely makes of two timings
 BATCH = 8  # a larger one would take too long for a figure that follows the controls
+
+
+def _goal(seen: list[tuple[float, float, str]]) -> str:
+    """A sentence if the last of the layers (MACs, time, name) has fewer MACs than another but takes longer."""
+    macs, time, name = seen[-1]
+    beaten = [other for more, less, other in seen if more > macs and time > CLEARLY * less]
+    if not beaten:
+        return ""
+    return _("You found one: {slow} does fewer MACs than {fast} but takes longer.", slow=name, fast=beaten[-1])
 
 
 def layer_playground() -> Playground:
@@ -41,7 +52,7 @@ def layer_playground() -> Playground:
             "Each convolution that you tried is a point, its time over its MACs; the last one is orange.",
             measured="y",
         )
-        return fig, text
+        return fig, text, _goal(seen)
 
     return Playground(
         draw,
