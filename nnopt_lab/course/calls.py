@@ -187,7 +187,7 @@ def _open_card(exercise, verdict: Verdict) -> Card:
         shown += [(_("your result"), spoken(verdict.got)), (_("expected"), spoken(verdict.wanted))]
     which = {"exercise": translated(exercise.title), "points": _points(exercise.points)}
     title, mood = _("{exercise}: not answered yet ({points})", **which), "quiet"
-    mistake, name = translated_sentences(verdict.mistake), exercise.name
+    name = exercise.name
     if verdict.state == "blank":
         lines = [_("Write `{name}` above and run both cells again.", name=name)]
     elif verdict.state == "library":
@@ -198,9 +198,20 @@ def _open_card(exercise, verdict: Verdict) -> Card:
         again = Message("Write that part yourself; if it is an exercise, solve that one first and run its cells again.")
         lines = [translated(joined(verdict.mistake, again))]
     else:
-        title, mood, lines = _("{exercise}: not yet", **which), "bad", [mistake, *shown]
+        earned = record.read(workspace())["exercises"].get(exercise.id, {}).get("points", 0)
+        title, mood = _("{exercise}: not yet ({earned} of {points})", earned=earned, **which), "bad"
+        lines = [_without_repetition(verdict), *shown]
     lines.append(_('`hint("{id}")` helps.', id=exercise.id))
     return HelpCard(title, mood, tuple(lines), exercise=exercise.id)
+
+
+def _without_repetition(verdict: Verdict) -> str:
+    """The mistake in the language in use, without the two results, which the card shows in rows of their own."""
+    results = f"Expected {verdict.wanted}, got {verdict.got}."
+    if verdict.mistake == results:
+        return _("The result is wrong for these inputs.")
+    mistake = verdict.mistake
+    return translated_sentences(mistake.without_end(results) if isinstance(mistake, Message) else mistake)
 
 
 def _points(count: int) -> str:

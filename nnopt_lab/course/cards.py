@@ -13,6 +13,8 @@ _TINT = "14"  # opacity of the accent in the background, in hexadecimal
 _SHORT = 60  # characters of a block that stands beside its label
 _GREY = "rgba(127,127,127,.14)"
 
+WIDTH = "900px"  # at most, of cards, claims and forms, whatever their fonts; as wide as most figures
+
 FONT = (  # the same inside a widget as outside
     "line-height:1.45;font-family:var(--jp-content-font-family,inherit);font-size:var(--jp-content-font-size1,inherit)"
 )
@@ -47,7 +49,7 @@ class Card:
         accent = ACCENTS[self.mood]
         return (
             f'<div role="note" aria-label="{html.escape(_kind(self.mood))}" style="border-left:4px solid {accent};'
-            f"border-radius:4px;background:{accent}{_TINT};padding:8px 14px;margin:4px 0;max-width:56em;"
+            f"border-radius:4px;background:{accent}{_TINT};padding:8px 14px;margin:4px 0;box-sizing:border-box;max-width:{WIDTH};"
             f'{FONT}">'
             f'<div><span aria-hidden="true" style="display:inline-block;min-width:1.5em;margin-right:.4em;'
             f'border-radius:4px;text-align:center;color:#fff;background:{accent}">{_MARKS[self.mood]}</span> '

@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 
 from nnopt_lab.course import record, session, timing_claims
-from nnopt_lab.course.cards import ACCENTS, FONT
+from nnopt_lab.course.cards import ACCENTS, FONT, WIDTH
 from nnopt_lab.course.cell_output import shell
 from nnopt_lab.course.timing_claims import NOT_JUDGED
 from nnopt_lab.workbench.language import _, counted, translated
@@ -73,7 +73,7 @@ class Statement:
         return f"{_MARKS[self.holds]} {sign}{self.text}" + (f"\n    {self.note}" if self.note else "")
 
     def _repr_html_(self) -> str:
-        return f'<div style="margin:0;{FONT}">{self.html}</div>'
+        return f'<div style="margin:0;max-width:{WIDTH};{FONT}">{self.html}</div>'
 
     @property
     def html(self) -> str:
@@ -108,7 +108,7 @@ class Further:
         above = "".join(claim.html for claim in shown)
         lines = "".join(claim.html for claim in self.claims if claim not in shown)
         return (
-            f'<div style="margin:0;{FONT}">{above}<details><summary style="cursor:pointer">'
+            f'<div style="margin:0;max-width:{WIDTH};{FONT}">{above}<details><summary style="cursor:pointer">'
             f'{html.escape(self.summary)}</summary><div style="padding-left:1.5em">{lines}</div></details></div>'
         )
 

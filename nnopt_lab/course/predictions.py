@@ -13,7 +13,7 @@ from dataclasses import asdict
 
 from nnopt_lab.course import record
 from nnopt_lab.course.boxes import box, number_row
-from nnopt_lab.course.cards import Card, inline
+from nnopt_lab.course.cards import ACCENTS, WIDTH, Card, inline
 from nnopt_lab.course.cell_output import seen
 from nnopt_lab.course.display import show
 from nnopt_lab.course.ledger import Ledger, Prediction, figure, figures, in_unit, with_unit
@@ -133,6 +133,10 @@ def _box(name: str, unit: str):
     label = widgets.HTML(_("<b>Predict:</b> {name}?", name=inline(shown)))
     instead = Card(_("Predict: {name}?", name=shown), "neutral", (_("Run this cell to guess."),))
     made = box([label, row, answer], instead)
+    # As the card that takes its place; the background is in the style sheet of JupyterLab's extension, because no
+    # widget's layout has one.
+    made.layout = {"border_left": f"4px solid {ACCENTS['neutral']}", "padding": "8px 14px", "max_width": WIDTH}
+    made.add_class("nnopt-form")
     return made
 
 

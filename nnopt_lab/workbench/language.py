@@ -65,6 +65,16 @@ class Message(str):
     def __reduce__(self) -> tuple:
         return str, (str(self),)
 
+    def without_end(self, end: str) -> "Message":
+        """The message without its last text if that is `end`; the whole message if it is not, or if nothing is left."""
+        *parts, (text, fields) = self._parts
+        last = text.format(**fields) if fields else text
+        if not parts or last != end or not self.endswith(f" {end}"):
+            return self
+        made = Message(self.removesuffix(f" {end}"))
+        made._parts = parts
+        return made
+
     @property
     def said(self) -> str:
         """The text in the current language."""

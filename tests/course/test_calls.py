@@ -102,6 +102,21 @@ def test_a_wrong_answer_shows_its_inputs_its_result_and_what_was_wanted():
     assert f'`hint("{ID}")` helps.' in card.lines
 
 
+def test_a_wrong_answer_keeps_its_points_in_sight_and_shows_the_two_results_once():
+    def off_by(amount):
+        return lambda *arguments: RIGHT(*arguments) + amount
+
+    for amount in (3, 7_771, 12_345):
+        card = check(ID, off_by(amount))
+        rows = dict(line for line in card.lines if isinstance(line, tuple))
+        got, wanted = rows["your result"], rows["expected"]
+        assert card.title.endswith("not yet (0 of 1 point)")
+        assert f"Expected {wanted}" not in card.lines[0] and got not in card.lines[0]
+    check(ID, RIGHT)
+    card = check(ID, lambda *arguments: -1)
+    assert "not yet (1 of 1 point)" in card.title  # a pass, once earned, is kept
+
+
 def test_what_an_answer_holds_is_text_in_the_card():
     def raising(i, o, k, b):
         raise ValueError("<b onclick='x()'>")

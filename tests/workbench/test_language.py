@@ -45,6 +45,14 @@ def little_chinese(chinese):
     set_language(None)
 
 
+def test_a_message_loses_its_end_only_if_another_text_is_before_it():
+    end = Message("Expected {a}, got {b}.", a=1, b=2)
+    shorter = joined(Message("Too {what}.", what="low"), end).without_end(str(end))
+    assert shorter == shorter.said == "Too low."
+    for whole in (end, joined(end, Message("Too low."))):
+        assert whole.without_end(str(end)) == whole
+
+
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [

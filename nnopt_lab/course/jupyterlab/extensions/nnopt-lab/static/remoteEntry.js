@@ -3,7 +3,7 @@
   const HERE = document.currentScript.src;
   const START_PAGE = 'course.md';
   const SECONDS = 2;
-  const STYLE = new URL('start_page.css', document.currentScript.src);
+  const STYLE = new URL('course.css', document.currentScript.src);
 
   const addStyle = () => {
     const link = document.createElement('link');
