@@ -49,8 +49,8 @@ class Card:
         accent = ACCENTS[self.mood]
         return (
             f'<div role="note" aria-label="{html.escape(_kind(self.mood))}" style="border-left:4px solid {accent};'
-            f"border-radius:4px;background:{accent}{_TINT};padding:8px 14px;margin:4px 0;box-sizing:border-box;max-width:{WIDTH};"
-            f'{FONT}">'
+            f"border-radius:4px;background:{accent}{_TINT};padding:8px 14px;margin:4px 0;"
+            f'box-sizing:border-box;max-width:{WIDTH};{FONT}">'
             f'<div><span aria-hidden="true" style="display:inline-block;min-width:1.5em;margin-right:.4em;'
             f'border-radius:4px;text-align:center;color:#fff;background:{accent}">{_MARKS[self.mood]}</span> '
             f"<strong>{inline(self.title)}</strong></div>"
