@@ -566,7 +566,7 @@ compute = reading["training step"].median
 rows, formula = {}, {}
 for name, measured in epochs.items():
     for workers, (start, seconds) in measured.items():
-        row = f"{name}, {workers} worker{'s' * (workers != 1)}"
+        row = f"{name}, {workers} workers" if workers != 1 else f"{name}, 1 worker"
         batches, read = len(some) // 64, reading[name].median
         rows[row] = {"start": start, "epoch": seconds}
         formula[row] = epoch_seconds(batches, read, compute, workers, start)
@@ -1286,11 +1286,12 @@ summary = {
     "2 requests at a time": at_once["two at a time, 1 thread each"],
     "2 processes (DDP)": by_processes,
 }
-summary |= {
-    f"{w} worker{'s' * (w > 1)}, {name}": epochs[name][0][1] / epochs[name][w][1]
-    for name in sources
-    for w in (1, 2)
-}
+for name in sources:
+    alone, *others = (epochs[name][w][1] for w in (0, 1, 2))
+    summary |= {
+        f"1 worker, {name}": alone / others[0],
+        f"2 workers, {name}": alone / others[1],
+    }
 
 # %% tags=["fold"]
 # Plot: what each way gained

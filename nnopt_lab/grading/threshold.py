@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nnopt_lab.course.exercises import lesson_points
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.grading.grades import Grade
+from nnopt_lab.workbench.language import _, counted, translated
 
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(%?)", re.ASCII)
 _SHOWN = 5
@@ -57,9 +58,19 @@ def below(grades: Iterable[Grade], least: Threshold) -> str:
     found = sorted((g for g in grades if not least.passes(g)), key=lambda g: (g.percent, g.learner, g.lesson))
     if not found:
         return ""
-    named = ", ".join(
-        f"{g.learner} {f'in {g.lesson} ' if g.lesson else ''}({g.points:g} of {g.possible})" for g in found[:_SHOWN]
+    names = ", ".join(map(_named, found[:_SHOWN]))
+    if len(found) > _SHOWN:
+        names = _("{names} and {count} more", names=names, count=len(found) - _SHOWN)
+    return counted(
+        len(found),
+        "{count} of {total} grades is below {limit}: {names}.",
+        "{count} of {total} grades are below {limit}: {names}.",
+        **{"total": len(grades), "limit": translated(str(least)), "names": names},
     )
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    verb = "is" if len(found) == 1 else "are"
-    return f"{len(found)} of {len(grades)} grades {verb} below {least}: {named}{more}."
+
+
+def _named(grade: Grade) -> str:
+    about = {"name": grade.learner, "points": f"{grade.points:g}", "possible": grade.possible}
+    if grade.lesson:
+        return _("{name} in {lesson} ({points} of {possible})", **about, lesson=grade.lesson)
+    return _("{name} ({points} of {possible})", **about)

@@ -253,7 +253,7 @@ def front_table(search) -> Table:
     table = []
     for p, engine in zip(points, engines, strict=True):
         name = _name(search, p)
-        speed, made = f"{search.original.latency / p.latency:.2f}×", summary(p.config)
+        speed, made = f"{search.original.latency / p.latency:.2f}×", _shortly(p.config)
         figures = [f"{p.accuracy:.2f} %", measure.format_bytes(p.bytes), three_digits(1e3 * p.latency), speed]
         table.append([name if one else f"{name}\n{engine}", *figures, made])
     trial = _("trial") if one else f"{_('trial')}\n{_('engine')}"
@@ -264,6 +264,10 @@ def front_table(search) -> Table:
     else:
         caption = _("The front; times at batch {size} are estimates", size=batch)
     return Table(table, columns, caption)
+
+
+def _shortly(config: dict) -> str:
+    return "; ".join(map(translated, summary(config).split("; ")))
 
 
 def _one_of(kinds: Sequence[str]) -> str:
