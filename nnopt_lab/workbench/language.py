@@ -29,7 +29,7 @@ ANY_FIELD = re.compile(r"\{\w+\}")  # also by name, as in the library's texts
 # Contexts, in the sense of gettext: of texts that a lesson's own code prints, and of those that the library marks. A
 # lesson's "points" may be percentage points, and the library's those of exercises.
 PRINTED, MESSAGE = "printed", "message"
-_FIRST_WORD, _WORD = re.compile(r"[A-Za-z]+ "), re.compile(r"[A-Za-z]{2,}")
+_WORD = re.compile(r"[A-Za-z]{2,}")
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 _SENTENCE_END = re.compile(r"[.!?](?= )")
 _VALUE = r"(?:(?![.!?] [A-Z0-9])[^\n])"  # a character in a field, which does not go on into another sentence
@@ -376,9 +376,8 @@ def _templates(language: str, context: str) -> list[_Template]:
 
 
 def _is_wordy(template: str) -> bool:
-    """Whether a marked text has so many words, or such a beginning, that it is not found in other texts by chance."""
-    words = len(_WORD.findall(ANY_FIELD.sub("", template)))
-    return words > 1 or (words > 0 and bool(_FIRST_WORD.match(template)))
+    """Whether a marked text has so many words that it is not found in other texts by chance, as "no {engine}" would."""
+    return len(_WORD.findall(ANY_FIELD.sub("", template))) > 1
 
 
 def _messages(language: str) -> list[tuple[str, str, str]]:

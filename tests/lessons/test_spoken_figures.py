@@ -13,7 +13,7 @@ from nnopt_lab.lessons.learning_rates.playground import learning_rate_playground
 from nnopt_lab.lessons.mixed_precision.playground import precision_playground
 from nnopt_lab.lessons.parallelism.playground import scaling_playground
 from nnopt_lab.workbench import diagrams, plots
-from nnopt_lab.workbench.language import speaking
+from nnopt_lab.workbench.language import speaking, translated
 from nnopt_lab.workbench.measure import Comparison, Ratio, Timing
 from nnopt_lab.workbench.training import History
 
@@ -76,3 +76,16 @@ def test_texts_of_playgrounds_leave_no_english():
                     text = playground.children[1].value
                     assert re.search("[\u4e00-\u9fff]", text) and not english_in(text), text
                     assert not english_in(playground.figure.alt), playground.figure.alt
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"),
+    [
+        (Ratio(1.5, 1.4, 1.6, 0.95), "速度是 1.50 倍（95% 区间 1.40 到 1.60）"),
+        (Ratio(0.5, 0.4, 0.8, 0.95), "用时是 2.00 倍（95% 区间 1.25 到 2.50）"),
+        (Ratio(1.0, 0.9, 1.1, 0.9), "没有测出差别（比值 1.00，90% 区间 0.90 到 1.10）"),
+    ],
+)
+def test_ratios_of_times_are_found_whole(ratio, said):
+    with speaking("zh"):
+        assert translated(str(ratio)) == said

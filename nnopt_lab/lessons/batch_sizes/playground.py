@@ -12,6 +12,7 @@ from torch import nn
 from nnopt_lab.course.playground import Playground, choice
 from nnopt_lab.techniques.training import noise_scale
 from nnopt_lab.workbench import data, measure, plots
+from nnopt_lab.workbench.language import Message
 from nnopt_lab.workbench.progress_bar import progress_bar
 
 SIZES = [2, 4, 8, 16, 32, 64, 128, 256, 512]
@@ -42,11 +43,14 @@ def batch_playground(networks: dict[str, nn.Module], pictures: data.Pictures) ->
             _angles(left, seen[network], scale, batch_size)
             _speeds(right, seen, batch_size)
         plots.legend(fig)
-        text = (
-            f"<b>{speed:,.0f} pictures/s</b> · "
-            f"{-(-len(pictures.train) // batch_size):,} updates per epoch · "
-            f"{measure.format_bytes(needed)} for one step · median cosine with the "
-            f"true gradient <b>{median(cosines):.2f}</b> · noise scale about {scale:,.0f}"
+        text = Message(
+            "<b>{speed} pictures/s</b> · {updates} updates per epoch · {bytes} for one step · median cosine with the "
+            "true gradient <b>{cosine}</b> · noise scale about {scale}",
+            speed=f"{speed:,.0f}",
+            updates=f"{-(-len(pictures.train) // batch_size):,}",
+            bytes=measure.format_bytes(needed),
+            cosine=f"{median(cosines):.2f}",
+            scale=f"{scale:,.0f}",
         )
         plots.finish(
             fig,

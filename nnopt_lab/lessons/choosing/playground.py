@@ -7,7 +7,7 @@ from nnopt_lab.course.playground import Playground, choice, slider
 from nnopt_lab.techniques.search.fronts import hypervolume, pareto_front
 from nnopt_lab.techniques.search.points import Point, describe
 from nnopt_lab.workbench import measure, plots
-from nnopt_lab.workbench.language import Message
+from nnopt_lab.workbench.language import Message, translated
 
 DROPS = [0, 0.25, 0.5, 1, 2, 3, 5]
 
@@ -78,7 +78,7 @@ def _text(point: Point | None, original: Point, target: str, area: float) -> str
         "points": measure.number(point.accuracy - original.accuracy, "+.2f"),
         "size": measure.format_bytes(point.bytes),
         "area": f"{area:.2f}",
-        "changes": html.escape("; ".join(describe(point.config))),
+        "changes": html.escape("; ".join(map(translated, describe(point.config)))),
     }
     if target == "latency":
         return Message(

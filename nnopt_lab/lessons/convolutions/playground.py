@@ -8,7 +8,7 @@ from nnopt_lab.course.playground import Playground, choice
 from nnopt_lab.techniques.convolutions import blocks, low_rank
 from nnopt_lab.techniques.convolutions.cost_model import CostModel
 from nnopt_lab.workbench import measure, plots
-from nnopt_lab.workbench.language import _
+from nnopt_lab.workbench.language import Message, _, joined
 
 FEW = 1 / 3 + 0.005  # a third of the MACs, or a little more, because of biases
 REPLACEMENTS = {
@@ -51,9 +51,13 @@ def convolution_playground(machine: CostModel) -> Playground:
         colors = {"time, predicted": plots.SKY, "time, measured": plots.ORANGE}
         plots.bars(ax, share, colors, reference=1, labels="{:.2f}×")
         ax.set(xlabel="times the 3×3 convolution's")
-        text = (
-            f"3×3: {measure.format_count(measure.macs(full, x[:1]))} MACs per picture, {timings['full']} per batch of "
-            f"{batch} · <b>{replacement}</b>: {measure.ratio(timings['full'], timings['other'])}"
+        text = Message(
+            "3×3: {macs} MACs per picture, {time} per batch of {batch} · <b>{replacement}</b>: {ratio}",
+            macs=measure.format_count(measure.macs(full, x[:1])),
+            time=timings["full"],
+            batch=batch,
+            replacement=joined(replacement),
+            ratio=joined(str(measure.ratio(timings["full"], timings["other"]))),
         )
         plots.finish(
             fig,

@@ -10,6 +10,7 @@ from nnopt_lab.course.playground import Playground, slider
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.pruning import channel_pruning
 from nnopt_lab.workbench import data, measure, plots, training
+from nnopt_lab.workbench.language import Message, joined
 
 BATCH = 32
 QUICK_GZIP = 6  # its files are up to a tenth larger than those of level 9, which takes half a second
@@ -33,12 +34,16 @@ def pruning_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
         with plots.style():
             _histogram(left, model, plain)
             _mask(right, in_place)
-        text = (
-            f"<b>{accuracy:.1f} %</b> accuracy without fine-tuning (dense {dense_accuracy:.1f} %) · "
-            f"{measure.parameters(plain).nonzero:,} nonzero parameters · "
-            f"file {measure.format_bytes(measure.disk_bytes(plain))}, compressed "
-            f"{measure.format_bytes(measure.disk_bytes(plain, compressed=True, level=QUICK_GZIP))} · "
-            f"batch of {BATCH}: {speed_ups[shapes]}"
+        text = Message(
+            "<b>{accuracy} %</b> accuracy without fine-tuning (dense {dense} %) · {count} nonzero parameters · file "
+            "{size}, compressed {compressed} · batch of {batch}: {ratio}",
+            accuracy=f"{accuracy:.1f}",
+            dense=f"{dense_accuracy:.1f}",
+            count=f"{measure.parameters(plain).nonzero:,}",
+            size=measure.format_bytes(measure.disk_bytes(plain)),
+            compressed=measure.format_bytes(measure.disk_bytes(plain, compressed=True, level=QUICK_GZIP)),
+            batch=BATCH,
+            ratio=joined(str(speed_ups[shapes])),
         )
         plots.finish(
             fig,

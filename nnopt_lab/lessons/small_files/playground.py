@@ -10,6 +10,7 @@ from nnopt_lab.course.playground import Playground, slider
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.quantization import deep_compression
 from nnopt_lab.workbench import data, measure, plots, training
+from nnopt_lab.workbench.language import Message
 
 PARTS = {
     "values": ("values",),
@@ -38,9 +39,13 @@ def compression_playground(model: nn.Module, pictures: data.Pictures) -> Playgro
             ax.set(xlabel="bytes", xlim=(0, coded))
             plots.legend(fig)
         after = training.evaluate(small, some, pictures).accuracy
-        text = (
-            f"<b>{coded:,} bytes</b>, <b>{float_bytes / coded:.0f} times</b> smaller · accuracy <b>{after:.1f} %</b> "
-            f"without training (before: {before:.1f} %)"
+        text = Message(
+            "<b>{bytes} bytes</b>, <b>{times} times</b> smaller · accuracy <b>{after} %</b> without training (before: "
+            "{before} %)",
+            bytes=f"{coded:,}",
+            times=f"{float_bytes / coded:.0f}",
+            after=f"{after:.1f}",
+            before=f"{before:.1f}",
         )
         plots.finish(
             fig,

@@ -27,10 +27,8 @@ class Interval:
 
     def __str__(self) -> str:
         form = f".{decimals(self.estimate, self.low, self.high)}f"
-        return f"{number(self.estimate, form)} ({self._range(self.low, self.high, form)})"
-
-    def _range(self, low: float, high: float, form: str) -> str:
-        return f"{100 * self.confidence:g} % interval {number(low, form)} to {number(high, form)}"
+        middle, low, high = (number(value, form) for value in (self.estimate, self.low, self.high))
+        return f"{middle} ({100 * self.confidence:g} % interval {low} to {high})"
 
 
 class Ratio(Interval):
@@ -46,11 +44,15 @@ class Ratio(Interval):
         return self.low > 1 + INDISTINGUISHABLE or self.high < 1 - INDISTINGUISHABLE
 
     def __str__(self) -> str:
-        if not self.differs:
-            return f"no difference measured (ratio {self.estimate:.2f}, {self._range(self.low, self.high, '.2f')})"
-        if self.estimate > 1:
-            return f"{self.estimate:.2f}× faster ({self._range(self.low, self.high, '.2f')})"
-        return f"{1 / self.estimate:.2f}× slower ({self._range(1 / self.high, 1 / self.low, '.2f')})"
+        # Each a whole text, as whose template it is found again when it is shown in another language.
+        percent, values = f"{100 * self.confidence:g}", (self.estimate, self.low, self.high)
+        if self.differs and self.estimate < 1:
+            middle, high, low = (number(1 / value) for value in values)
+            return f"{middle}× slower ({percent} % interval {low} to {high})"
+        middle, low, high = map(number, values)
+        if self.differs:
+            return f"{middle}× faster ({percent} % interval {low} to {high})"
+        return f"no difference measured (ratio {middle}, {percent} % interval {low} to {high})"
 
 
 def median_interval(values, confidence: float = 0.95) -> Interval:

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from nnopt_lab.workbench.language import _, translated
 from nnopt_lab.workbench.plots.colors import PALETTE, color_of, line_of, marker_of
 from nnopt_lab.workbench.plots.style import figure, finish, reference_line, style
+from nnopt_lab.workbench.plots.translation import language_of_figures
 from nnopt_lab.workbench.plots.values import middle_low_high, whiskers
 
 
@@ -169,8 +170,13 @@ def band(ax: Axes, x, runs, label: str, color: str | None = None) -> None:
         raise ValueError(f"runs has lengths {[len(run) for run in runs]}; it must have one or more of length {len(x)}.")
     values = np.array([[float(y) for y in run] for run in runs])
     color = color or _next_color(ax)
-    ax.plot(x, values.mean(0), label=f"{label} ({len(runs)} seeds)", **_drawn(color))
+    ax.plot(x, values.mean(0), label=_seeds(label, len(runs)), **_drawn(color))
     ax.fill_between(x, values.min(0), values.max(0), color=color, alpha=0.18, linewidth=0)
+
+
+def _seeds(label: str, count: int) -> str:
+    with language_of_figures():
+        return _("{label} ({count} seeds)", label=translated(label), count=count)
 
 
 def history(histories: dict) -> Figure:
