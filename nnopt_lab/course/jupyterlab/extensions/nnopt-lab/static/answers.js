@@ -136,7 +136,8 @@ export const begin = () => {
 // Give every question of the open notebooks its strip, and show the answer that its code has.
 export const offerAnswers = app => {
   for (const panel of app.shell.widgets('main')) {
-    for (const cell of panel.content?.widgets ?? []) {
+    const cells = panel.content?.widgets;
+    for (const cell of Array.isArray(cells) ? cells : []) { // of other panels, it may be a function
       const asks = cell.model?.type === 'code' && cell.model.getMetadata('asks');
       const code = asks && cell.node.querySelector(':scope > .jp-Cell-inputWrapper');
       if (!code || !Array.isArray(asks.choices) || cell.model.getMetadata('editable') === false) continue;
