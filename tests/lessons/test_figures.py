@@ -54,15 +54,30 @@ def sentence(node):
             return sentence(left) + sentence(right)
         case ast.IfExp(body=body):
             return sentence(body)
+        case ast.Call(func=ast.Name(id="_" | "counted"), args=[text, *_]):
+            return sentence(text)
     return "…"
+
+
+def meant(text):
+    """What the variables and functions of a program stand for, by name: their last assigned and returned expression."""
+    found = {}
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                found[name] = value
+            case ast.FunctionDef(name=name, body=[*_, ast.Return(value=value)]):
+                found[name] = value
+    return found
 
 
 def undescribed(text):
     """Lines that finish a figure without saying what there is to see."""
-    lines = []
+    lines, known = [], meant(text)
     for call in calls(text):
         if ast.unparse(call.func) in ("plots.finish", "finish"):
             given = call.args[1:] + [keyword.value for keyword in call.keywords if keyword.arg == "alt"]
+            given = [known.get(ast.unparse(getattr(node, "func", node)), node) for node in given]
             words = sentence(given[0]) if given else ""
             if not 30 <= len(words) <= 250 or not words.endswith("."):
                 lines.append(call.lineno)
@@ -108,6 +123,9 @@ def test_colours_of_ones_own_are_found(code):
         "plots.finish(fig, measured='x')",
         "return finish(fig), text",
         "plots.finish(fig, f'{a} {b} {c}.')",
+        "plots.finish(fig, _('short.'))",
+        "alt = _('short.')\nplots.finish(fig, alt)",
+        "plots.finish(fig, unknown)",
     ],
 )
 def test_missing_descriptions_are_found(code):
@@ -120,8 +138,15 @@ def test_missing_descriptions_are_found(code):
         "'The loss falls at first and then stays level.'",
         "alt='The loss falls at first and then stays level.', trained='y'",
         "f'The fastest engine is {name}, {gain:.1f} times as fast.'",
+        "_('The fastest engine is {name}, {gain} times as fast.', name=name, gain=gain)",
         "'The loss falls at first and then stays level' + ('.' if known else ', as far as we know.')",
     ],
 )
 def test_descriptions_may_contain_computed_numbers(given):
     assert undescribed(f"plots.finish(fig, {given})") == []
+
+
+def test_descriptions_may_be_given_by_name():
+    words = "'The loss falls at first and then stays level.'"
+    assert undescribed(f"alt = {words}\nplots.finish(fig, alt)") == []
+    assert undescribed(f"def told(x):\n    return _({words})\nplots.finish(fig, told(x))") == []
