@@ -55,7 +55,7 @@ def test_claims_are_shown_in_the_language_in_use_and_recorded_in_english(capsys,
     assert capsys.readouterr().out.splitlines() == [
         "✔ 二加二",
         "✘ 7 加三",
-        "○ two and two.（这里不适用：没有 AMX）",
+        "○ 二加二。（这里不适用：没有 AMX）",
         "✔ not known",
     ]
     recorded = read(own_workspace)["claims"]["00_start_here"]
