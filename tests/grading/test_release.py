@@ -133,7 +133,7 @@ def test_a_learner_of_a_kit_gets_the_same_verdicts_and_comments_as_one_of_the_cl
 
 def test_progress_and_the_course_map_have_only_its_lessons(kit):
     said = in_the_kit(kit, "", "progress", "--workspace", "work")
-    assert [line.split()[0] for line in said.splitlines()] == ["01", "all"]
+    assert [line.split()[0] for line in said.splitlines()] == ["lesson", "01", "all"]
     code = (
         "from nnopt_lab.course.calls import lesson\nfrom nnopt_lab.course.course_map import progress\n"
         f"print(lesson({LESSON!r}).lines, lesson('05_integers_by_hand').title)\nprint(progress()._repr_html_())"
