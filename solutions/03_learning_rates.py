@@ -80,7 +80,7 @@ fig, ax = plots.figure()
 for rate, color in zip((0.005, 0.02, 0.08, 0.12), plots.PALETTE, strict=False):
     ax.plot(noisy_descent("constant", rate, 300)[1], color=color, label=f"rate {rate}")
 ax.set(
-    xlabel="step",
+    xlabel="optimizer step",
     ylabel="mean loss of 200 descents",
     yscale="log",
     ylim=(5e-3, 1e4),
@@ -194,7 +194,7 @@ for ax, (name, make) in zip(axes.flat, schedules.SCHEDULES.items(), strict=False
     ax.set_title(name, fontsize=10)
 for ax in axes.flat[len(schedules.SCHEDULES) :]:
     ax.axis("off")
-fig.supxlabel("step", fontsize=10)
+fig.supxlabel("optimizer step", fontsize=10)
 fig.supylabel("rate, as a share of the peak", fontsize=10)
 plots.finish(
     fig,
@@ -373,9 +373,9 @@ for _ in range(steps):
 # Plot: rate and momentum over one cycle
 fig, (left, right) = plots.figure(ncols=2)
 left.plot(rates, color=plots.BLUE)
-left.set(xlabel="step", ylabel="rate", title="one cycle, peak 0.1")
+left.set(xlabel="optimizer step", ylabel="rate", title="one cycle, peak 0.1")
 right.plot(momenta, color=plots.ORANGE)
-right.set(xlabel="step", ylabel="momentum", ylim=(0.8, 1))
+right.set(xlabel="optimizer step", ylabel="momentum", ylim=(0.8, 1))
 plots.finish(
     fig,
     "The rate rises for 30 steps and falls to almost 0; momentum mirrors it.",
@@ -502,7 +502,7 @@ for (name, gap), color in zip(gaps.items(), plots.PALETTE, strict=False):
 ax.set(
     xscale="log",
     yscale="log",
-    xlabel="step",
+    xlabel="optimizer step",
     ylabel="objective above the optimum",
     title="linear SVM, batch 8",
 )

@@ -538,7 +538,7 @@ gzipped = measure.disk_bytes(tiny, compressed=True)
 fig, ax = plots.figure(figsize=(8, 3))
 kinds = ("values", "positions", "code books and tables", "biases and shapes")
 rows = {name: dict(zip(kinds, sizes, strict=True)) for name, sizes in stages.items()}
-rows["gzip of the float32 file"] = {"gzip": gzipped}
+rows |= {"gzip of the float32 file": {"gzip": gzipped}}
 plots.stages(ax, rows, {"gzip": plots.REFERENCE})
 for place, row in enumerate(rows.values()):
     size = sum(row.values())

@@ -627,7 +627,7 @@ def rows_of(results, gained, control="labels"):
 
 
 def heads_of(control="labels"):
-    return ["", "mean", f"points above {control!r}", "95 % interval", "verdict"]
+    return ["", "mean", f"points above “{control}”", "95 % interval", "verdict"]
 
 
 def gains_over(results, control="labels"):
@@ -1227,8 +1227,8 @@ claim(
 #
 # Each is then trained for one pass over the 90,000 views: with "labels", with the network from before the compression
 # as its teacher ("itself"), or with the large "teacher". Since section 7 showed what matters, there is a fourth way:
-# the large teacher and 90,000 new pictures without labels. As a control, the uncompressed network ("neither") gets the
-# same training.
+# the large teacher and 90,000 new pictures without labels. As a control, the network gets the same training
+# "uncompressed".
 #
 # For the 2-bit network, by how many points will the teacher on new pictures beat the labels?
 
@@ -1242,7 +1242,7 @@ recovered, rows = {}, []
 for kind, accuracies in compressed["accuracy"].items():
     left = compressed["compressed"][kind]
     recovered[kind] = gains_over(accuracies)
-    group = f"{kind.capitalize()}: {left} % before further training"
+    group = f"{kind}: {left} % before further training"
     rows += [[group, *row] for row in rows_of(accuracies, recovered[kind])]
 Table(rows, ["", *heads_of()])
 

@@ -121,7 +121,7 @@ ax.set_xticks(counts, counts)
 plots.legend(fig)
 most = {size: max(gain.median for gain in gains[size].values()) for size in sizes}
 gained = ", ".join(
-    f"batch {size} {gain:.2f} times as fast" for size, gain in most.items()
+    f"{gain:.2f} times as fast at batch {size}" for size, gain in most.items()
 )
 plots.finish(
     fig,
@@ -830,7 +830,7 @@ rows = {
 }
 plots.bars(ax, rows, dict(zip(rows, colors, strict=True)))
 ax.set(xlabel="ms, forward and backward, 256 pictures (whiskers: quartiles)")
-told = "; ".join(f"{name}, {ms:.1f} ms" for name, (ms, *_) in rows.items())
+told = "; ".join(f"{name} took {ms:.1f} ms" for name, (ms, *_) in rows.items())
 plots.finish(
     fig,
     f"Bars of the time of a step: {told}.",

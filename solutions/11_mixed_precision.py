@@ -553,9 +553,9 @@ gain = {
     f"product, {n}": measure.ratio(of_product["float32"], of_product[n])
     for n in ("bf16", "fp16", "int8")
 }
-gain["training step, bf16 autocast"] = measure.ratio(
-    of_step["float32"], of_step["bf16"]
-)
+gain |= {
+    "training step, bf16 autocast": measure.ratio(of_step["float32"], of_step["bf16"])
+}
 
 # %% tags=["fold"]
 # Plot: speed of autocast
@@ -563,7 +563,7 @@ fig, ax = plots.figure(figsize=(8, 2.4))
 plots.intervals(ax, gain, reference=1)
 ax.set(xlabel="times as fast as float32, one thread (left of the line: slower)")
 plots.log_axis(ax.xaxis)
-told = "; ".join(f"{name}, {ratio.median:.2g}×" for name, ratio in gain.items())
+told = "; ".join(f"{name}: {ratio.median:.2g}×" for name, ratio in gain.items())
 plots.finish(
     fig,
     f"Speed against float32 on this machine: {told}.",

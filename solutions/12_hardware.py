@@ -738,9 +738,11 @@ rows = {
     for kind in ("2 threads", "4 threads")
 }
 if crowded:
-    rows["2 threads on one core, batch 256"] = measure.ratio(
-        crowded["1 thread"], crowded["2 threads"]
-    )
+    rows |= {
+        "2 threads on one core, batch 256": measure.ratio(
+            crowded["1 thread"], crowded["2 threads"]
+        )
+    }
 plots.intervals(ax, rows, reference=1)
 ax.set(xlabel="times as fast as one thread", xlim=(0, None))
 plots.finish(
@@ -1150,10 +1152,9 @@ predict("speed-up at the top of the ladder, batch 256", unit="×")
 
 # %%
 small_choices = [("ONNX Runtime", "float32"), ("OpenVINO", "int8")]
+HALF = "half the channels"
 small_ready, _ = deploy_all(half, batch, small_choices, calibration)
-everything = ready | {
-    f"{name}, half the channels": engine for name, engine in small_ready.items()
-}
+everything = ready | {f"{name}, {HALF}": engine for name, engine in small_ready.items()}
 SMALL_NET = "ONNX Runtime, another network"
 everything[SMALL_NET] = engine_of_file(
     SMALL_NET, data_dir() / "capstone" / "fastest.onnx", [batch]

@@ -353,7 +353,7 @@ per_step = {
     "AdamW, fused=True": torch.optim.AdamW(weights, fused=True),
 }
 per_step = {name: operators_per_step(opt) for name, opt in per_step.items()}
-per_step["any of them, as a CUDA graph"] = 1
+per_step |= {"any of them, as a CUDA graph": 1}
 per_call = operator_calls(lambda: student(x)).total()
 
 # %% tags=["fold"]
@@ -990,9 +990,8 @@ if engines:
             gains = {name: first / t[place][0] for name, t in found["ms"].items()}
             plots.bars(ax, gains, reference=1)
             size = engines["sizes"][place]
-            plural = "picture" if size == 1 else "pictures"
-            title = f"{network}, {size:,} {plural}"
-            ax.set(title=title, xlabel="times as fast as eager float32")
+            count = "1 picture" if size == 1 else f"{size:,} pictures"
+            ax.set(title=f"{network}, {count}", xlabel="times as fast as eager float32")
     display(
         plots.finish(
             fig,

@@ -17,15 +17,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, SequentialSampler
 
+from nnopt_lab.workbench import class_names
 from nnopt_lab.workbench.paths import data_dir, how_to_restore
-from nnopt_lab.workbench.shapes import SHAPES, draw_shapes
+from nnopt_lab.workbench.shapes import draw_shapes
 
 SIZE = 32
 FASHION_TRAINING = 20_000
 VALIDATION = 2_000
 FASHION_SHA256 = "fa5226dff9566827a5678cc7efc7a7842cbc69f838e884caac25746d0443a425"
-FASHION_CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
-CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 NAMES = ("fashion", "shapes", "fashion-full", "cifar10")
 
 
@@ -236,13 +235,13 @@ def _load_fashion(path: Path) -> Pictures:
             )
             for part in ("train", "test")
         )
-    return Pictures("fashion", *_cut(train), test, FASHION_CLASSES, (0.286,), (0.353,))
+    return Pictures("fashion", *_cut(train), test, class_names.FASHION, (0.286,), (0.353,))
 
 
 def _load_shapes(seed: int, difficulty: float) -> Pictures:
     images, labels = draw_shapes(12_000, seed=seed, difficulty=difficulty)
     every = Split(images, labels)
-    return Pictures("shapes", *_cut(every[:10_000]), every[10_000:], SHAPES, (0.5,) * 3, (0.25,) * 3)
+    return Pictures("shapes", *_cut(every[:10_000]), every[10_000:], class_names.SHAPES, (0.5,) * 3, (0.25,) * 3)
 
 
 def _load_torchvision(name: str, root: Path) -> Pictures:
@@ -257,8 +256,8 @@ def _load_torchvision(name: str, root: Path) -> Pictures:
             "pass their folder as root=…, or use 'fashion', which needs no download."
         ) from error
     if name == "cifar10":
-        return Pictures(name, *_cut(train), test, CIFAR_CLASSES, (0.491, 0.482, 0.447), (0.247, 0.243, 0.262))
-    return Pictures(name, *_cut(train), test, FASHION_CLASSES, (0.286,), (0.353,))
+        return Pictures(name, *_cut(train), test, class_names.CIFAR, (0.491, 0.482, 0.447), (0.247, 0.243, 0.262))
+    return Pictures(name, *_cut(train), test, class_names.FASHION, (0.286,), (0.353,))
 
 
 def _as_split(dataset) -> Split:

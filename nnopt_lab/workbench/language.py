@@ -38,6 +38,10 @@ _FULL_WIDTH = tuple(_MARKS.values())
 _CHINESE = r"[\u3400-\u9fff，。；：！？、（）“”]"
 _CHINESE_END, _CHINESE_START = re.compile(rf"{_CHINESE} ?$"), re.compile(rf" ?{_CHINESE}")
 _IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
+_SEPARATOR = re.compile(r"( → |; |,\s)")  # of the parts of a label
+_COUNT = re.compile(r" \(\d+\)$")  # behind a label
+_COMMON_WORD = re.compile(r"(?<![\w.])[a-z]{3,}(?![\w.])")  # rather than a name, such as MyNet or features.0
+_WIDE = {", ": "，", ",\n": "，\n", "; ": "；"}
 _QUOTES = ("`", "'", '"', "“", "「")
 
 _learned: dict[tuple[str, str], str] = {}
@@ -307,17 +311,49 @@ def _looked_up(text: str, context: str, language: str, lesson: str) -> str:
     for among in (own, general, *([MESSAGE] if text.endswith(tuple(_MARKS)) and not context else [])):
         if found := catalog.pgettext(among, text) if among else catalog.gettext(text):
             return found
+    if (count := _COUNT.search(text)) and (found := _looked_up(text[: count.start()], context, language, lesson)):
+        return found + count[0]
+    torn = None  # the first match with a field that holds parts of a list, or half of a pair of parentheses
     for template in _templates(language, general):
         if match := template.pattern.fullmatch(text):
             values = {name.removeprefix("field"): value for name, value in match.groupdict().items()}
-            for field in ANY_FIELD.finditer(template.said):
-                name = field.group()[1:-1]
-                core, is_quoted = values[name].strip(), template.said[: field.start()].endswith(_QUOTES)
-                if _LETTERS.search(core) and not is_quoted:
-                    found = _looked_up(core, template.values, language, lesson) or core
-                    values[name] = values[name].replace(core, found, 1)
-            return _with_fields(template.said, values)
-    return ""
+            if all(map(_is_whole, values.values())):
+                return _filled_in(template, values, language, lesson)
+            torn = torn or (template, values)
+    if not context and (found := _by_parts(text, language, lesson)):
+        return found
+    return _filled_in(*torn, language, lesson) if torn else ""
+
+
+def _filled_in(template: "_Template", values: dict[str, str], language: str, lesson: str) -> str:
+    for field in ANY_FIELD.finditer(template.said):
+        name = field.group()[1:-1]
+        core, is_quoted = values[name].strip(), template.said[: field.start()].endswith(_QUOTES)
+        if _LETTERS.search(core) and not is_quoted:
+            found = _looked_up(core, template.values, language, lesson) or core
+            values[name] = values[name].replace(core, found, 1)
+    return _with_fields(template.said, values)
+
+
+def _is_whole(value: str) -> bool:
+    return not _SEPARATOR.search(value) and value.count("(") == value.count(")")
+
+
+def _by_parts(text: str, language: str, lesson: str) -> str:
+    """The translation of a label that is a list, such as "fused optimizer, bf16".
+
+    It is "" if a word would stay English, unless it is part of a name.
+    """
+    parts = [] if text.endswith(tuple(_MARKS)) else _SEPARATOR.split(text)
+    if len(parts) < 2:
+        return ""
+    found = [_looked_up(part, "", language, lesson) if _LETTERS.search(part) else "" for part in parts]
+    if any(_COMMON_WORD.search(part) and not said for part, said in zip(parts, found, strict=True)):
+        return ""
+    said = "".join(said or part for part, said in zip(parts, found, strict=True))
+    if not _IDEOGRAPH.search(said):
+        return said if any(found) else ""
+    return "".join(said or _WIDE.get(part, part) for part, said in zip(parts, found, strict=True))
 
 
 def _with_fields(template: str, values: Mapping[str, object]) -> str:

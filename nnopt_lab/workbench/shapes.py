@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from nnopt_lab.workbench import smoke
+from nnopt_lab.workbench.class_names import SHAPES
 
-SHAPES = ("disc", "ring", "square", "triangle", "star", "plus", "crescent", "heart", "T", "hourglass")
 SIZE = 32
 _CHUNK = 2_000
 

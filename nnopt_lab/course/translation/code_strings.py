@@ -84,6 +84,8 @@ def _in_call(call: ast.Call, kind: str) -> Iterator[tuple[str, str]]:
     inner = KINDS.get(function.rpartition(".")[2], kind)
     yield from strings_of(call.func, kind)
     if CALLS_WITH_NAMES.fullmatch(function):
+        titles = [keyword.value for keyword in call.keywords if function.endswith(".legend") and keyword.arg == "title"]
+        yield from (found for title in titles for found in strings_of(title, "label"))
         return
     for number, argument in enumerate(call.args):
         # After a claim's text comes its condition, and after a prediction's name its numbers.

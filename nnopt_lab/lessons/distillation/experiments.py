@@ -26,6 +26,7 @@ STUDENTS = {"tiny": {"channels": (4, 8), "hidden": 32}, "MyNet": {}}
 TEACHERS = {"small": (8, 16, 32), "middle": (16, 32, 64), "shipped": None}
 FASHION_EPOCHS = 8
 COMPRESSED_SPARSITY, COMPRESSED_BITS = 0.95, 2
+COMPRESSIONS = ("uncompressed", "pruned", "quantised", "half the channels, 4 bits")
 COMPRESSED_WAYS = ("labels", "itself", "teacher", "teacher, new pictures")
 
 
@@ -223,12 +224,12 @@ def distillation_compressed() -> dict:
         "teacher, new pictures": (unlabelled_shapes(9), teacher, distillation.distillation_loss(TEMPERATURE, 1)),
     }
     batch = pictures.to_input(pictures.train.images[:500])
-    compressions = {
-        "neither": lambda model: model,
-        "pruned": _prune,
-        "quantised": lambda model: qat.prepare(model, batch, COMPRESSED_BITS, COMPRESSED_BITS),
-        "half the channels, 4 bits": lambda model: qat.prepare(_halve(model, batch), batch, 4, 4),
-    }
+    compressions = (
+        lambda model: model,
+        _prune,
+        lambda model: qat.prepare(model, batch, COMPRESSED_BITS, COMPRESSED_BITS),
+        lambda model: qat.prepare(_halve(model, batch), batch, 4, 4),
+    )
     results = {"seeds": list(SEEDS), "before": recipes.test_accuracy(start, pictures), "compressed": {}, "accuracy": {}}
     with tempfile.TemporaryDirectory() as folder:
 
@@ -237,7 +238,7 @@ def distillation_compressed() -> dict:
                 compress(_channels_last(start)), pictures, split, seed, by, folder, loss, epochs=1, peak=2e-3
             )
 
-        for kind, compress in compressions.items():
+        for kind, compress in zip(COMPRESSIONS, compressions, strict=True):
             results["compressed"][kind] = recipes.test_accuracy(compress(_channels_last(start)), pictures)
             runs = {way: finetuned(compress, *ways[way]) for way in COMPRESSED_WAYS}
             results["accuracy"][kind] = _accuracies(runs, pictures)["accuracy"]

@@ -33,7 +33,7 @@ def learning_rate_playground() -> Playground:
             above.set(ylabel="rate", ylim=(0, 1.15 * max(limit, peak)))
             below.plot(constant, color=plots.REFERENCE, linewidth=1, label="constant rate, same peak")
             below.plot(losses, color=plots.BLUE, label=schedule)
-            below.set(xlabel="step", ylabel="mean loss", yscale="log", ylim=(1e-3, DIVERGED))
+            below.set(xlabel="optimizer step", ylabel="mean loss", yscale="log", ylim=(1e-3, DIVERGED))
             below.minorticks_off()  # laying them out takes as long as everything else
             plots.legend(above)
             plots.legend(below)

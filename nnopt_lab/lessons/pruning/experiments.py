@@ -15,6 +15,7 @@ from nnopt_lab.workbench import data, models, plots, recipes, training
 SPARSITIES = (0.8, 0.9, 0.95, 0.98)
 SEEDS = (0, 1, 2)
 EPOCHS = 6
+INPUT, CONCATENATION = "input", "concat"  # in the drawing of a network's groups
 
 
 @experiment
@@ -123,13 +124,13 @@ def layer_graph(model: nn.Module, example: Tensor) -> list[plots.Node]:
     groups = [group for group in dependency_graph.channel_groups(model, example) if group.removable]
     group_of = {name: place for place, group in enumerate(groups) for name in group.producers}
     letters: dict[int, int] = {}  # group → its place in the order of the graph
-    nodes = [plots.Node("input", color=plots.REFERENCE)]
+    nodes = [plots.Node(INPUT, color=plots.REFERENCE)]
     shown: dict[fx.Node, str] = {}  # node of the traced graph → the drawn node with its values
     for node in tracing.trace(model).graph.nodes:
         sources = tuple(dict.fromkeys(shown[source] for source in node.all_input_nodes if source in shown))
         layer = model.get_submodule(node.target) if node.op == "call_module" else None
         if node.op == "placeholder":
-            shown[node] = "input"
+            shown[node] = INPUT
         elif layer is not None and getattr(layer, "weight", None) is not None and layer.weight.ndim > 1:
             group = group_of.get(node.target)
             place = None if group is None else letters.setdefault(group, len(letters))
@@ -138,7 +139,7 @@ def layer_graph(model: nn.Module, example: Tensor) -> list[plots.Node]:
             nodes.append(plots.Node(label, sources, color, node.target))
             shown[node] = node.target
         elif len(sources) > 1:
-            name = {"cat": "concat", "add": "+"}.get(getattr(node.target, "__name__", ""), node.name)
+            name = {"cat": CONCATENATION, "add": "+"}.get(getattr(node.target, "__name__", ""), node.name)
             nodes.append(plots.Node(name, sources, None, node.name))
             shown[node] = node.name
         elif sources:
