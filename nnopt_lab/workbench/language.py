@@ -38,7 +38,7 @@ _FULL_WIDTH = tuple(_MARKS.values())
 _CHINESE = r"[\u3400-\u9fff，。；：！？、（）“”]"
 _CHINESE_END, _CHINESE_START = re.compile(rf"{_CHINESE} ?$"), re.compile(rf" ?{_CHINESE}")
 _IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
-_SEPARATOR = re.compile(r"( → |; |,\s)")  # of the parts of a label
+_SEPARATORS = [re.compile(one) for one in ("(; )", "( → )", r"(,\s)")]  # of the parts of a label
 _COUNT = re.compile(r" \(\d+\)$")  # behind a label
 _COMMON_WORD = re.compile(r"(?<![\w.])[a-z]{3,}(?![\w.])")  # rather than a name, such as MyNet or features.0
 _WIDE = {", ": "，", ",\n": "，\n", "; ": "；"}
@@ -336,7 +336,7 @@ def _filled_in(template: "_Template", values: dict[str, str], language: str, les
 
 
 def _is_whole(value: str) -> bool:
-    return not _SEPARATOR.search(value) and value.count("(") == value.count(")")
+    return not any(one.search(value) for one in _SEPARATORS) and value.count("(") == value.count(")")
 
 
 def _by_parts(text: str, language: str, lesson: str) -> str:
@@ -344,9 +344,10 @@ def _by_parts(text: str, language: str, lesson: str) -> str:
 
     It is "" if a word would stay English, unless it is part of a name.
     """
-    parts = [] if text.endswith(tuple(_MARKS)) else _SEPARATOR.split(text)
-    if len(parts) < 2:
+    separator = next((one for one in _SEPARATORS if one.search(text)), None)
+    if text.endswith(tuple(_MARKS)) or separator is None:
         return ""
+    parts = separator.split(text)
     found = [_looked_up(part, "", language, lesson) if _LETTERS.search(part) else "" for part in parts]
     if any(_COMMON_WORD.search(part) and not said for part, said in zip(parts, found, strict=True)):
         return ""

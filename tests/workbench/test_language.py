@@ -123,6 +123,27 @@ def test_texts_and_templates_are_looked_up(text, said):
     assert translated(text) == said
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nearest, 3 bits", "最近，3 位"),
+        ("3 bits → nearest → 4 bits", "3 位 → 最近 → 4 位"),
+        ("nearest; 3 bits, nearest", "最近；最近，3 位"),
+        ("nearest,\nMyNet", "最近，\nMyNet"),
+        ("MyNet, features.0, 3 bits", "MyNet，features.0，3 位"),
+        ("nearest (3)", "最近 (3)"),
+        ("3 bits (12)", "3 位 (12)"),
+        ("nearest, unheard of", "nearest, unheard of"),  # all or nothing
+        ("MyNet, 0.5", "MyNet, 0.5"),
+        ("nearest, nearest.", "最近，最近。"),
+        ("unheard of (3)", "unheard of (3)"),
+    ],
+)
+def test_labels_of_several_parts_are_looked_up_part_by_part(text, said):
+    set_language("zh")
+    assert translated(text) == said
+
+
 @pytest.mark.parametrize(("text", "said"), [("runs", "能运行"), (" 3 runs", " 3 能运行"), ("nearest", "nearest")])
 def test_what_lessons_print_has_its_own_context(text, said):
     set_language("zh")

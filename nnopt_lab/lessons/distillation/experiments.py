@@ -26,6 +26,7 @@ STUDENTS = {"tiny": {"channels": (4, 8), "hidden": 32}, "MyNet": {}}
 TEACHERS = {"small": (8, 16, 32), "middle": (16, 32, 64), "shipped": None}
 FASHION_EPOCHS = 8
 COMPRESSED_SPARSITY, COMPRESSED_BITS = 0.95, 2
+DECOUPLED = "decoupled"
 COMPRESSIONS = ("uncompressed", "pruned", "quantised", "half the channels, 4 bits")
 COMPRESSED_WAYS = ("labels", "itself", "teacher", "teacher, new pictures")
 
@@ -83,7 +84,7 @@ def distillation_methods() -> dict:
             "labels": student,
             "label smoothing": lambda seed: student(seed, loss=nn.CrossEntropyLoss(label_smoothing=0.1)),
             "Hinton": lambda seed: student(seed, teacher, on_logits),
-            "decoupled": lambda seed: student(seed, teacher, distillation.decoupled(TEMPERATURE)),
+            DECOUPLED: lambda seed: student(seed, teacher, distillation.decoupled(TEMPERATURE)),
             "Hinton + hint": lambda seed: with_features("hint", seed),
             "Hinton + attention": lambda seed: with_features("attention", seed),
             "born again": lambda seed: student(seed, equal, on_logits),
@@ -197,7 +198,7 @@ def distillation_fashion() -> dict:
             "labels": student(),
             "label smoothing": student(loss=nn.CrossEntropyLoss(label_smoothing=0.1)),
             "Hinton": student(teacher, distillation.distillation_loss(TEMPERATURE, SHARE)),
-            "decoupled": student(teacher, distillation.decoupled(TEMPERATURE)),
+            DECOUPLED: student(teacher, distillation.decoupled(TEMPERATURE)),
         }
         return _accuracies(runs, pictures) | {"teacher": recipes.test_accuracy(teacher, pictures)}
 

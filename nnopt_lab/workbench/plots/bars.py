@@ -233,11 +233,15 @@ def _color(colors, name: str) -> str:
 def comparison(rows: list[dict]) -> Figure:
     """Draw the rows of `measure.Comparison`: bars relative to the first model, and accuracies if there are any."""
     first, names = rows[0], [row["model"] for row in rows]
-    panels = {"file": [r["bytes"] / first["bytes"] for r in rows]}
-    panels["gzipped file"] = [r["compressed_bytes"] / first["compressed_bytes"] for r in rows]
-    panels["MACs"] = [r["macs"] / max(first["macs"], 1) for r in rows]
-    for size, timing in first["latency"].items():
-        panels[f"time, batch {size:,}"] = [r["latency"][size].median / timing.median for r in rows]
+    panels = {
+        "file": [r["bytes"] / first["bytes"] for r in rows],
+        "gzipped file": [r["compressed_bytes"] / first["compressed_bytes"] for r in rows],
+        "MACs": [r["macs"] / max(first["macs"], 1) for r in rows],
+    }
+    panels |= {
+        f"time, batch {size:,}": [r["latency"][size].median / timing.median for r in rows]
+        for size, timing in first["latency"].items()
+    }
     accuracies = [r["accuracy"] for r in rows]
     known = any(accuracy is not None for accuracy in accuracies)
     count = len(panels) + known

@@ -15,6 +15,7 @@ from nnopt_lab.course.translation.code_strings import code_strings
             'reveal("time of a batch", t, because="It " "waits.")',
             [("prediction", "time of a batch"), ("explanation", "It waits.")],
         ),
+        ('plots.legend(fig, "right", title="level")', [("label", "level")]),
         ('plots.finish(fig, "A line that falls.")', [("description", "A line that falls.")]),
         ('print("weights   ", w)', [("printed", "weights")]),
         ('ax.set(title="one layer", yscale="log", color="red")', [("label", "one layer")]),
