@@ -120,12 +120,10 @@ ax.set(xlabel="threads", ylabel="times as fast as one thread", ylim=(0, None))
 ax.set_xticks(counts, counts)
 plots.legend(fig)
 most = {size: max(gain.median for gain in gains[size].values()) for size in sizes}
-gained = ", ".join(
-    f"{gain:.2f} times as fast at batch {size}" for size, gain in most.items()
-)
+gained = [f"{gain:.2f} times as fast at batch {size}" for size, gain in most.items()]
 plots.finish(
     fig,
-    f"At their best number, threads make {gained}.",
+    f"At their best number, threads make {', '.join(gained)}.",
     measured="xy",
 )
 
@@ -830,10 +828,10 @@ rows = {
 }
 plots.bars(ax, rows, dict(zip(rows, colors, strict=True)))
 ax.set(xlabel="ms, forward and backward, 256 pictures (whiskers: quartiles)")
-told = "; ".join(f"{name} took {ms:.1f} ms" for name, (ms, *_) in rows.items())
+told = [f"{name} took {ms:.1f} ms" for name, (ms, *_) in rows.items()]
 plots.finish(
     fig,
-    f"Bars of the time of a step: {told}.",
+    f"Bars of the time of a step: {'; '.join(told)}.",
     measured="x",
 )
 

@@ -563,10 +563,10 @@ fig, ax = plots.figure(figsize=(8, 2.4))
 plots.intervals(ax, gain, reference=1)
 ax.set(xlabel="times as fast as float32, one thread (left of the line: slower)")
 plots.log_axis(ax.xaxis)
-told = "; ".join(f"{name}: {ratio.median:.2g}×" for name, ratio in gain.items())
+told = [f"{name}: {ratio.median:.2g} times" for name, ratio in gain.items()]
 plots.finish(
     fig,
-    f"Speed against float32 on this machine: {told}.",
+    f"Speed against float32 on this machine: {'; '.join(told)}.",
     measured="x",
 )
 

@@ -88,7 +88,8 @@ def summary(config: dict) -> str:
         same, *others = set(config["bits"].values())
         each = ", ".join(f"{name} {bits}" for name, bits in config["bits"].items())
         parts.append(f"bits {each}" if others else f"{same} bits per weight")
-    return "; ".join([*parts, *(["distilled"] if config.get("teacher") else [])]) or "unchanged"
+    parts += ["distilled"] if config.get("teacher") else []
+    return "; ".join(parts) or "unchanged"
 
 
 def _shares(kept: dict[str, float]) -> str:
