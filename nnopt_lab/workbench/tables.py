@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from rich.cells import cell_len
 
-from nnopt_lab.workbench.language import translated
+from nnopt_lab.workbench.language import _, translated
 
 _NUMBER = re.compile(r"[+−]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?(e[+−]?\d+)?(?=$|[\s×%])")
 _INTERVAL = re.compile(r" \(.*\)$")
@@ -25,12 +25,12 @@ _SECOND = "opacity:0.75;font-size:92%"
 # because a padding's percentages are those of the width.
 _ARROW = (
     "<svg xmlns='http://www.w3.org/2000/svg' width='110' height='18'><text x='108' y='13' text-anchor='end' "
-    "font-family='sans-serif' font-size='12' fill='#7a7a7a'>more columns →</text></svg>"
+    "font-family='sans-serif' font-size='12' fill='#7a7a7a'>{}</text></svg>"
 )
 _SIGN = (
     "position:sticky;left:0;width:100%;width:100cqw;height:0;padding-top:0;"
     "padding-top:clamp(0px,calc((100% - 100cqw)*999),18px);"
-    f"background:right top no-repeat url(&quot;data:image/svg+xml,{quote(_ARROW)}&quot;)"
+    "background:right top no-repeat url(&quot;data:image/svg+xml,{}&quot;)"
 )
 
 
@@ -136,9 +136,10 @@ def _padded(cell: str, width: int, right: bool) -> str:
 
 def _framed(table: str) -> str:
     """A table that can be scrolled where it is wider than the page, with a sign below it that says so."""
+    sign = _SIGN.format(quote(_ARROW.format(_("more columns →"))))
     return (
         '<div style="overflow-x:auto;container-type:inline-size"><div style="min-width:min-content">'
-        f'{table}<div style="{_SIGN}"></div></div></div>'
+        f'{table}<div style="{sign}"></div></div></div>'
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import pytest
 from rich.cells import cell_len
@@ -195,3 +196,10 @@ def test_words_are_shown_in_the_language_in_use_and_kept_in_english(chinese):
         ["x", "12 个权重\n小"],
     ]
     assert table.columns[0] == "layer" and table.rows[0][1] == "3 weights" and table.caption == "Layers"
+
+
+def test_the_sign_of_more_columns_is_told_in_the_language_in_use(chinese):
+    assert "more columns →" in unquote(RACE._repr_html_())
+    chinese({"more columns →": "右边还有列 →"})
+    page = unquote(RACE._repr_html_())
+    assert "右边还有列 →" in page and "more columns" not in page
