@@ -9,6 +9,7 @@ from nnopt_lab.workbench.paths import root
 
 ROW = re.compile(r"^\| (\d\d) [^|]*\| *(\d+) *\| (.*?) *\|$", re.MULTILINE)
 PICTURE = re.compile(r"^\[?!\[.*\n|^<picture>[\s\S]*?</picture>\n", re.MULTILINE)  # the badge, too
+LANGUAGES = re.compile(r"^\[[^\]]*\]\([^)]*README[\w.]*\)(?: · .*)?\n", re.MULTILINE)  # the book has one
 
 
 def readme() -> str:
@@ -34,7 +35,7 @@ def start_page(contents: list[str]) -> str:
     """
     text = readme()
     title, introduction = text.partition("\n")[::2]
-    introduction = PICTURE.sub("", introduction.partition("\n## ")[0]).strip()
+    introduction = LANGUAGES.sub("", PICTURE.sub("", introduction.partition("\n## ")[0])).strip()
     parts = [title, introduction, _lessons(section(text, "The lessons"))]
     parts += [f"## {name}\n\n{body}" for name in ("What it reaches", "Start") if (body := section(text, name))]
     return "\n\n".join([*parts, *contents, ""])

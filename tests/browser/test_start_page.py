@@ -55,6 +55,9 @@ def test_the_start_page_fits_wide_and_narrow_windows_and_both_themes(lab, theme,
     assert box["width"] > 50 and box["height"] > 5
     shown = page.locator(".nnopt-start .jp-RenderedMarkdown")
     assert shown.evaluate("page => page.scrollWidth <= page.clientWidth")
+    table, whole = (shown.locator(name).first.bounding_box() for name in ("table", "xpath=.."))
+    before, after = table["x"] - whole["x"], whole["x"] + whole["width"] - table["x"] - table["width"]
+    assert abs(before - after) < 20, "the page is in the middle, but for a scroll bar"
     assert opened.errors == []
 
 

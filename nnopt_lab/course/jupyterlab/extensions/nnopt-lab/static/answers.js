@@ -11,13 +11,14 @@ const STYLE = `
   .${STRIP}{display:flex;flex-wrap:wrap;gap:6px;align-items:center;padding:4px 8px 6px
     calc(var(--jp-cell-prompt-width,64px) + var(--jp-cell-collapser-width,8px) + 8px)}
   .${STRIP} button,.${STRIP} input{font:inherit;color:inherit;background:transparent;min-height:28px;
-    border:1px solid var(--jp-border-color0,#767676);border-radius:4px;padding:2px 14px}
+    border:1px solid #767676;border-radius:4px;padding:2px 14px}
   .${STRIP} button{cursor:pointer}
   .${STRIP} button:hover{background:rgba(127,127,127,.2)}
   .${STRIP} button[aria-pressed=true]{background:#0072b2;border-color:#0072b2;color:#fff}
   .${STRIP} input{width:9em;padding:2px 8px}
   .${STRIP} :focus-visible{outline:2px solid #0072b2;outline-offset:1px}
-  .${ASKING} .nnopt-box{display:none!important}`;
+  .${STRIP} [role=alert]{color:var(--jp-error-color1,#c04c00)}
+  .${ASKING} .jp-OutputArea-child:has(.nnopt-box){display:none}`;
 
 const escaped = text => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 const call = id => String.raw`\bquestion\(\s*["']${escaped(id)}["']\s*`;
